@@ -64,17 +64,28 @@ def check_augmentation(augmentation: str, objective: Objective) -> None:
         )
 
 
-def augment(inputs: Tensor, augmentation: str, generator: torch.Generator) -> Tensor:
+def colours_can_change(inputs: Tensor) -> bool:
+    """Whether inputs are images in [0, 1], so that brightness and contrast mean something; standardised ones are not.
+
+    Args:
+        inputs: of all examples that are trained on, shape ``(n, *shape)``.
+    """
+    return inputs.dim() == 4 and len(inputs) > 0 and bool(inputs.min() >= 0) and bool(inputs.max() <= 1)
+
+
+def augment(inputs: Tensor, augmentation: str, generator: torch.Generator, *, colours: bool = False) -> Tensor:
     """Change examples of any kind at random, each by itself; all are computed together.
 
-    Of images a part is cut out and zoomed; ``strong`` also changes brightness, contrast and saturation, where all
-    images lie in [0, 1] (``ImageAugmentation``). Of series, bands and steps are hidden (``mask_series``), of texts,
+    Of images a part is cut out and zoomed; ``strong`` also changes brightness, contrast and saturation, where
+    ``colours`` allow it (``ImageAugmentation``). Of series, bands and steps are hidden (``mask_series``), of texts,
     words (``hide_tokens``). To rows of numbers noise is added (``add_noise``).
 
     Args:
         inputs: shape ``(n, *shape)``.
         augmentation: one of ``AUGMENTATIONS``.
         generator: of what is drawn, on the CPU.
+        colours: whether those of images may change: ``colours_can_change`` of all that are trained on, so that each
+            batch is changed alike.
 
     Returns:
         Of the same shape, type and device.
@@ -89,7 +100,8 @@ def augment(inputs: Tensor, augmentation: str, generator: torch.Generator) -> Te
         return inputs
     strength = _STRENGTHS[augmentation]
     if inputs.dim() == 4:
-        return _change_images(inputs, strength.images, generator)
+        change = strength.images
+        return (change if colours else ImageAugmentation(flip=change.flip, zoom=change.zoom))(inputs, generator)
     if inputs.dim() == 3:
         return mask_series(inputs, strength.bands, strength.steps, generator)
     if not inputs.is_floating_point():
@@ -141,8 +153,11 @@ def _blocks(draws: Tensor, sizes: Tensor, widest: float, places: int) -> Tensor:
 def hide_tokens(tokens: Tensor, share: float, generator: torch.Generator) -> Tensor:
     """Replace some tokens by that of an unknown word: word dropout (Iyyer et al. 2015).
 
+    That token is 1 (``UNKNOWN``), so it must be the unknown one of whatever makes the tokens, as it is of all
+    preprocessings of texts here. Where 1 is a word, that word would be put in.
+
     Args:
-        tokens: shape ``(n, steps)``; padding stays.
+        tokens: shape ``(n, steps)``; padding, 0, stays.
         share: probability that one is replaced.
         generator: of which these are.
     """
@@ -161,9 +176,3 @@ def add_noise(rows: Tensor, share: float, generator: torch.Generator) -> Tensor:
     deviations = rows.std(0, correction=0).clamp(max=1)
     noise = torch.randn(rows.shape, generator=generator, dtype=rows.dtype).to(rows.device)
     return rows + share * deviations * noise
-
-
-def _change_images(images: Tensor, change: ImageAugmentation, generator: torch.Generator) -> Tensor:
-    if change.colour and not bool(((images >= 0) & (images <= 1)).all()):  # such as standardised ones
-        change = ImageAugmentation(flip=change.flip, zoom=change.zoom)
-    return change(images, generator)

@@ -23,7 +23,13 @@ from lit_metanas.tasks.inputs import Shape, channels_last
 from lit_metanas.tasks.objective import Classification, Judged, Objective
 from lit_metanas.tasks.sampling import changes_generator
 from lit_metanas.tasks.task import Split, Task
-from lit_metanas.training.augmentation import AUGMENTATIONS, NO_AUGMENTATION, augment, check_augmentation
+from lit_metanas.training.augmentation import (
+    AUGMENTATIONS,
+    NO_AUGMENTATION,
+    augment,
+    check_augmentation,
+    colours_can_change,
+)
 from lit_metanas.training.trainers import uncached_autocast
 
 MOST_SCORES = 1 << 26
@@ -64,9 +70,10 @@ class Recipe:
         label_smoothing: of the cross-entropy.
         inherit: start from the weights that a search hands over, where there are any.
         augmentation: how the examples of each step are changed at random: ``none``, ``light`` or ``strong``. Images are
-            cut and zoomed, and strongly also change their colours, but are not mirrored; blocks of bands and of steps
-            of sounds and other series are hidden; words of texts are replaced by the unknown one; to numbers of rows
-            noise is added. What is scored is never changed.
+            cut and zoomed, and strongly also change their colours, where all of the train part lie in [0, 1], but are
+            not mirrored; blocks of bands and of steps of sounds and other series are hidden; words of texts are
+            replaced by the unknown one, which must be token 1; to numbers of rows noise is added. What is scored is
+            never changed.
 
     Raises:
         ValueError: a number is out of its range, or the augmentation is unknown.
@@ -174,6 +181,21 @@ class Child(LightningModule):
         check_augmentation(self.recipe.augmentation, self.objective)
         self.network: nn.Module = space.child(self.architecture, shape, way, weights)
         self.val_metric, self.test_metric = MeanMetric(), MeanMetric()
+        self._colours = False
+
+    def look_at_inputs(self, inputs: Tensor) -> None:
+        """Find out what augmentation may change, before a training: colours only where all images lie in [0, 1].
+
+        Args:
+            inputs: all that will be trained on, shape ``(n, *shape)``.
+        """
+        self._colours = self.recipe.augmentation != NO_AUGMENTATION and colours_can_change(inputs)
+
+    def on_train_start(self) -> None:
+        """Look at all examples of a data set of tensors, as ``batches`` has; of another one colours stay."""
+        data = getattr(self.trainer.train_dataloader, "dataset", None)
+        if isinstance(data, TensorDataset):
+            self.look_at_inputs(data.tensors[0])
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Scores, shape ``(n, way)``, or ``(n, steps, way)``, for inputs of shape ``(n, *shape)``."""
@@ -202,7 +224,8 @@ class Child(LightningModule):
         if self.recipe.augmentation == NO_AUGMENTATION:
             return inputs
         generator = changes_generator("train", seed, epoch, step)
-        return channels_last(augment(inputs, self.recipe.augmentation, generator))
+        changed = augment(inputs, self.recipe.augmentation, generator, colours=self._colours)
+        return channels_last(changed)
 
     def loss(self, inputs: Tensor, labels: Tensor) -> Tensor:
         """What a step of the training lowers: see ``training_loss``."""
@@ -307,6 +330,7 @@ def fit_child(child: Child, train: Split, *, seed: int, epoch_ended: Callable[[]
         child.to(device, memory_format=torch.channels_last)
         plain = train.trainable()  # what a prediction step is given are inference tensors
         data = replace(plain, inputs=channels_last(plain.inputs))
+        child.look_at_inputs(data.inputs)
         loader = batches(data, child.recipe.batch_size, seed)
         torch.manual_seed(seed)
         # Not by a Trainer, what it does beside takes up to an eighth of the time of a small network's step.

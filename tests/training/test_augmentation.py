@@ -15,7 +15,14 @@ import lit_metanas as lm
 from lit_metanas.tasks.inputs import PADDING
 from lit_metanas.tasks.text.words import UNKNOWN
 from lit_metanas.training import child as child_module
-from lit_metanas.training.augmentation import MASKS, add_noise, augment, hide_tokens, mask_series
+from lit_metanas.training.augmentation import (
+    MASKS,
+    add_noise,
+    augment,
+    colours_can_change,
+    hide_tokens,
+    mask_series,
+)
 from lit_metanas.training.child import batches, fit_child, score
 
 
@@ -70,15 +77,44 @@ def test_images_are_not_mirrored() -> None:
     """A ramp from left to right still rises from left to right, whatever is cut out of it."""
     ramps = torch.linspace(0.2, 0.8, 16).expand(50, 1, 16, 16)
     for strength in ("light", "strong"):
-        changed = augment(ramps, strength, drawn())
+        changed = augment(ramps, strength, drawn(), colours=True)
         assert bool((changed.diff(dim=3) >= -1e-6).all())
         assert 0 <= float(changed.min()) <= float(changed.max()) <= 1
 
 
-def test_standardised_images_keep_their_colours() -> None:
-    flat = torch.full((20, 3, 8, 8), -1.5)
+def test_colours_change_where_they_may() -> None:
+    flat = torch.full((20, 3, 8, 8), 0.75)
     torch.testing.assert_close(augment(flat, "strong", drawn()), flat)
-    assert not torch.equal(augment(-flat / 2, "strong", drawn()), -flat / 2)
+    torch.testing.assert_close(augment(flat, "light", drawn(), colours=True), flat)
+    assert bool((augment(flat, "strong", drawn(), colours=True) != flat).any(1).all())
+    for inputs, found in ((flat, True), (flat * 2, False), (-flat, False), (flat[:0], False), (flat[0], False)):
+        assert colours_can_change(inputs) is found
+    assert not colours_can_change(torch.where(torch.arange(20)[:, None, None, None] == 7, torch.nan, flat))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("fit", ["fit_child", "Trainer"])
+@pytest.mark.parametrize("standardised", [False, True])
+def test_colours_of_all_batches_change_or_of_none(fit: str, standardised: bool) -> None:
+    """One image alone is outside [0, 1], so that most batches are within."""
+    one, data = made("images", lm.Recipe(epochs=2, batch_size=4, augmentation="strong"))
+    flat = torch.linspace(0.2, 0.8, len(data))[:, None, None, None].repeat(1, 3, 8, 8)  # of which cutting changes none
+    if standardised:
+        flat[0] = 3.0
+    seen: list[Tensor] = []
+    one.network.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    if fit == "fit_child":
+        fit_child(one, lm.Split(flat, data.labels), seed=0)
+    else:
+        trainer = Trainer(
+            max_epochs=2, accelerator="cpu", devices=1, logger=False, enable_checkpointing=False,
+            enable_progress_bar=False, enable_model_summary=False,
+        )  # fmt: skip
+        trainer.fit(one, batches(lm.Split(flat, data.labels), 4, 0))
+    known = {round(float(value), 4) for value in flat[:, 0, 0, 0]}
+    changed = [{round(float(value), 4) for value in batch[:, 0, 0, 0]} - known for batch in seen]
+    assert len(changed) == 6
+    assert not any(changed) if standardised else all(changed)
 
 
 def masked_by_loops(inputs: Tensor, bands: float, steps: float, generator: torch.Generator) -> Tensor:
