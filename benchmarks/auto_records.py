@@ -103,7 +103,9 @@ def one_of_each(problems: Sequence[Problem]) -> list[Problem]:
 
 def measure(folders: Folders, path: Path, seeds: Sequence[int]) -> None:
     """All searches that the file lacks."""
-    done = {(row.task, row.method, row.seed) for row in read(path)}
+    kept = read(path)
+    path.write_text("".join(json.dumps(asdict(row)) + "\n" for row in kept), encoding="utf-8")  # no half line
+    done = {(row.task, row.method, row.seed) for row in kept}
     for seed, (kind, problems) in product(seeds, PROBLEMS.items()):
         for problem in one_of_each(problems):
             missing = [method for method in METHODS if (problem.id, method, seed) not in done]

@@ -87,6 +87,19 @@ def test_half_a_line_of_a_stopped_run_is_left_out(module, tmp_path):
     assert module.read(tmp_path / "none") == []
 
 
+def test_a_run_goes_on_after_half_a_line(module, load, tmp_path, monkeypatch):
+    problem = load("mixed_tasks").Problem("toy", "1", "images", draw=lambda folders: object())
+    monkeypatch.setattr(module, "PROBLEMS", {"images": [problem]})
+    made = {method: module.Row(problem.id, "images", method, 0, 50.0, 10, 5, 0.1) for method in module.METHODS}
+    monkeypatch.setattr(module, "search", lambda problem, kind, task, method, seed: made[method])
+    path = tmp_path / "searches.jsonl"
+    module.measure(None, path, [0])
+    path.write_text(path.read_text()[:-20])
+    assert len(module.read(path)) == 2
+    module.measure(None, path, [0])
+    assert module.read(path) == list(made.values())
+
+
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_all_methods_of_a_task_spend_as_much(module, load, place):
     examples = torch.rand(60, 1, 8, 8, generator=torch.Generator().manual_seed(0))
