@@ -290,7 +290,7 @@ def deal_groups(
 def _best_dealing(
     counts: NDArray[np.int64], shares: NDArray[np.float64], wanted: int, generator: np.random.Generator
 ) -> _Dealing:
-    """The best of several orders of the groups, or the first in which only the val part lacks what one of all must."""
+    """The best of several orders of the groups, or the first in which the val part alone lacks classes, and few."""
     unavoidable = int(np.clip(wanted - (counts > 0).sum(axis=0), 0, None).sum())
     best = _Dealing(counts, shares, wanted)
     best.deal(np.arange(len(counts)))

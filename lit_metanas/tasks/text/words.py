@@ -36,6 +36,9 @@ class TextPreprocessing(Preprocessing):
     One that learns something of text, such as a vocabulary, is given to a source without it, and fitted on the text of
     the meta-train classes.
 
+    Token 1 (``UNKNOWN``) must be that of an unknown word, and no word's: it is what an empty sentence gets, and what
+    augmentation puts in place of words.
+
     Attributes:
         steps: tokens of an example at most; what is behind them is cut off.
 
