@@ -75,12 +75,14 @@ def auto(
     limits are those of the inputs that a network has, and the chosen one, ``view`` of the result, is part of an export.
     A task, pairs of texts and questions have the usual one alone.
 
-    Where classes are told apart and no ``space`` is given, linear models of plain features (``LinearSpace``) are
-    trained, too, within seconds: of average pixels and edges, mean spectra, counts of tokens, or columns. They learn
-    from the same examples as the networks of the search, and are compared with the best of these on the part to choose
-    by. As the search may have trained that one too briefly, it is first trained on with half of what is left, where a
-    linear model is better. If the linear model still is, it is what is returned, and the result says so
-    (``linear_model``). Their inputs are preprocessed as usual.
+    Where classes are told apart, without ``space`` and without ``pareto``, linear models of plain features
+    (``LinearSpace``) are trained, too: of average pixels and edges, mean spectra, counts of tokens, or columns. These
+    are up to four short trainings, of seconds each where there are few examples and words; there are fewer of them
+    where they would take more than about a fifth of what the search has left. They learn from the same examples as the
+    networks of the search, and are compared with the best of these on the part to choose by. As the search may have
+    trained that one too briefly, it is first trained on with half of what is left, where a linear model is better. If
+    the linear model still is, it is what is returned, and the result says so (``linear_model``). Their inputs are
+    preprocessed as usual.
 
     Seconds decide how large the budget is, and nothing else: some networks are trained for a moment, and the pace of
     this machine makes training FLOPs of the minutes. The result tells them, and given as ``flops`` they repeat it.
@@ -200,14 +202,15 @@ class AutoSearch:
                 task = task.trainable()
                 ways = other_ways(self.data, task, kind=self.kind, test=self.test, group=self.group)
                 views = Views(task, ways, space, self.limits)
-                folder = None if self.output is None else OutputFolder(self.output, self._settings(views))
+                own = self.space is None and isinstance(task.goal, Classification) and self.pareto is None
+                linear = LinearSpace() if own else None
+                folder = None if self.output is None else OutputFolder(self.output, self._settings(views, linear))
                 if folder is not None and (known := folder.finished(views)) is not None:
                     self.wishes.say(f"the search in '{folder.path}' was already finished: nothing was done.")
                     return known
                 given, measure = (views, kind, self.wishes, folder), self.pareto
-                own = self.space is None and isinstance(task.goal, Classification)
                 steps = (
-                    AutoSteps(*given, began=began, reading=reading, linear=LinearSpace() if own else None)
+                    AutoSteps(*given, began=began, reading=reading, linear=linear)
                     if measure is None
                     else FrontSteps(*given, began=began, reading=reading, measure=measure)
                 )
@@ -216,13 +219,14 @@ class AutoSearch:
                 folder.write(views.named_by(result.view).task, result, seed=self.wishes.seed)
         return result
 
-    def _settings(self, views: Views) -> dict[str, Any]:
+    def _settings(self, views: Views, linear: SearchSpace | None) -> dict[str, Any]:
         """What decides the result, as plain values."""
         wishes, space = self.wishes, views.space
         return {
             "task": task_settings(views.usual.task),
             "preprocessings": list(views.labels),
             "space": settings_of(space),
+            "linear_models": None if linear is None else settings_of(linear),
             "limits": asdict(self.limits),
             "pareto": self.pareto,
             "minutes": wishes.minutes,

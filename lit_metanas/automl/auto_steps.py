@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from math import ceil, nan
@@ -12,7 +13,7 @@ import torch
 
 from lit_metanas.automl.data_kinds import DATA_KINDS
 from lit_metanas.automl.limits import LimitedSpace, Wishes
-from lit_metanas.automl.linear_models import CHECK_SHARE, LINEAR_SHARE, LinearModels
+from lit_metanas.automl.linear_models import CHECK_SHARE, LinearModel, LinearModels
 from lit_metanas.automl.output_folder import METHOD, OutputFolder, kept_in
 from lit_metanas.automl.time_plan import (
     FIRST_RUNG,
@@ -21,6 +22,7 @@ from lit_metanas.automl.time_plan import (
     Pace,
     evenly_spread,
     measure_pace,
+    rounded,
     rungs_of,
     search_flops,
     searched_share,
@@ -31,7 +33,7 @@ from lit_metanas.automl.views import View, ViewEstimator, Views, without_preproc
 from lit_metanas.comparisons.search_progress import SEARCHING, ToldBudget, show_progress
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import result_of
-from lit_metanas.estimators.estimator import BestSoFar, Estimator
+from lit_metanas.estimators.estimator import FAILURES, BestSoFar, Estimator
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import PREPROCESSING, SearchOutcome, SearchRecord, cost_of
 from lit_metanas.records.record_lines import read_record_lines
@@ -226,76 +228,118 @@ class AutoSteps:
         Returns:
             The plan with what the training could spend.
         """
-        self._found = self._within(outcome)
-        left = self._rest(self._found, plan, budget, spent)
-        epoch = self._epoch(self._found)
-        if self.linear is not None:
-            left = float(f"{left:.12g}")
-            plan, budget.beside = self._kept(replace(plan, training=left)), left
-            left = self._compare(self.linear, self._found, left, budget, show)
-            if self.trained:
-                return plan
-        epochs = max(1, int(left / epoch + 1e-6))
+        found = self._found = self._within(outcome)
         if self.linear is None:
-            plan, budget.beside = self._kept(replace(plan, training=float(epochs * epoch))), float(epochs * epoch)
-        show("training the chosen network")
-        self._train(self._found, epochs, budget)
+            best, left = None, self._rest(found, plan, budget, spent)
+        else:
+            best, left = self._linear_models(self.linear, found, plan, budget, spent, show)
+        plan, budget.beside = self._kept(replace(plan, training=left)), left
+        left -= self._beside.flops
+        if self.linear is not None and best is not None:
+            found, left = self._compare(self.linear, best, found, left, budget, show)
+        if not self.trained:
+            show("training the chosen network")
+            self._train(found, max(1, int(left / self._epoch(found) + 1e-6)), budget)
         return plan
 
-    def _compare(
-        self, linear: LinearModels, found: SearchOutcome, left: float, budget: ToldBudget, show: Show
-    ) -> float:
-        """Train linear models, and take the best where it is better than what was found, by the validation part.
+    def _linear_models(
+        self,
+        linear: LinearModels,
+        found: SearchOutcome,
+        plan: BudgetPlan,
+        budget: ToldBudget,
+        spent: Trainings,
+        show: Show,
+    ) -> tuple[LinearModel | None, float]:
+        """Train linear models, as many as can be paid for where an epoch of the chosen network must be left.
 
-        The search may have trained a network too briefly to tell. So where a linear model is better, the network is
-        first trained on, on the same examples, for a part of what is left.
+        Of minutes, what is left is known once their seconds are gone. What was expected decides how many there are, and
+        what is left is then made to pay for just as many, so that it repeats the result where it is told.
 
         Args:
             linear: those to choose from.
             found: of the search.
-            left: what all trainings after the search may spend.
+            plan: how the budget was divided.
+            budget: of the search.
+            spent: what the trainings in the search cost.
+            show: tells what begins.
+
+        Returns:
+            The best, if there is any, and what all trainings after the search may spend, these included.
+        """
+        told = self.wishes.minutes is None or plan.training is not None
+        left = self._rest(found, plan, budget, spent) if told else plan.expected
+        epoch = self._epoch(found)
+        number = linear.affordable(left, beside=epoch)
+        if number:
+            show("training linear models")
+        best = linear.best(number)
+        self._charge(linear.spent, budget)
+        if not told:
+            left = linear.spent.flops + self._rest(found, plan, budget, spent)
+            left = linear.nearest(left, beside=epoch, number=number)
+        return best, left
+
+    def _compare(
+        self,
+        linear: LinearModels,
+        best: LinearModel,
+        found: SearchOutcome,
+        left: float,
+        budget: ToldBudget,
+        show: Show,
+    ) -> tuple[SearchOutcome, float]:
+        """Take the best linear model where it is better than what was found, by the validation part.
+
+        The search may have trained a network too briefly to tell. So where a linear model is better, the network is
+        first trained on, on the same examples, for a part of what is left; where that fails, it is as it was.
+
+        Args:
+            linear: those that were compared.
+            best: of them.
+            found: of the search.
+            left: what all further trainings may spend.
             budget: of the search.
             show: tells what begins.
 
         Returns:
-            What is left. Where a linear model is taken it is among the trained networks.
+            What was found, with what it has learned, and what is left. Where a linear model is taken it is among the
+            trained networks.
         """
-        begin = perf_counter()
-        show("training linear models")
-        best = linear.best(LINEAR_SHARE * left)
-        self._charge(linear.spent, budget, begin)
-        left -= linear.spent.flops
-        if best is None:
-            return left
         view, value = self.views.of(found.recipe), found.record.value_of(found.architecture, found.recipe)
-        epochs = int(CHECK_SHARE * left / self._flops(found.architecture, view, view.task.train))
-        if best.value > value and epochs:
+        spare = min(CHECK_SHARE * left, left - self._epoch(found))
+        epochs = int(spare / self._flops(found.architecture, view, view.task.train))
+        if best.value > value and epochs > 0:
             show("training the best network on, as a linear model is better so far")
             begin, estimator = perf_counter(), self._estimator().with_recipe({**found.recipe, "epochs": epochs})
-            longer = estimator(found.architecture, fidelity=1.0, start=found.weights)
-            self._charge(longer.cost, budget, begin)
-            left -= longer.cost.flops
-            found, value = replace(found, weights=longer.weights), max(value, longer.value)
-            self._found = found
-        taken = best.value > value and linear.view.limited.check(best.architecture) is None
-        self.linear_model = (
+            cost = estimator.cost(found.architecture, 1.0)
+            with suppress(*FAILURES):
+                longer = estimator(found.architecture, fidelity=1.0, start=found.weights)
+                cost, value = longer.cost, max(value, longer.value)
+                found = self._found = replace(found, weights=longer.weights)
+            self._charge(replace(cost, seconds=perf_counter() - begin), budget)
+            left -= cost.flops
+        compared = (
             f"of {linear.features}, has validation accuracy {100 * best.value:.1f} %, the best network "
-            f"{100 * value:.1f} %{': the linear model was taken' if taken else ''}"
+            f"{100 * value:.1f} %"
         )
-        if taken:
+        if best.value > value and linear.view.limited.check(best.architecture) is None:
             show("training the linear model")
             begin, own = perf_counter(), linear.view
             changes = {name: getattr(best.recipe, name) for name in ("learning_rate", "weight_decay")}
             recipe = {**changes, **self.views.named(self.views.usual)}
             chosen = replace(found, architecture=best.architecture, weights=None, recipe=recipe)
             child = chosen_child(own.task, own.limited.space, chosen, best.recipe, self.wishes.seed)
-            self._charge(fit_child(child, own.learned, seed=self.wishes.seed), budget, begin)
+            cost = fit_child(child, own.learned, seed=self.wishes.seed)
+            self._charge(replace(cost, seconds=perf_counter() - begin), budget)
             self.trained.append(Trained(chosen, child, self._beside, own, best.value))
-        return left
+            compared += ": the linear model was taken"
+        self.linear_model = compared
+        return found, left
 
-    def _charge(self, cost: Cost, budget: ToldBudget, begin: float) -> None:
-        """Count what was trained beside the chosen network, since the clock was at ``begin``."""
-        self._beside += replace(cost, queries=0, seconds=perf_counter() - begin)
+    def _charge(self, cost: Cost, budget: ToldBudget) -> None:
+        """Count what was trained beside the chosen network."""
+        self._beside += replace(cost, queries=0)
         budget.trained(float(cost.flops))
 
     def _told(self, trained: Trained, cost: Cost, plan: BudgetPlan, stopped: bool) -> SearchResult:
@@ -451,8 +495,8 @@ class AutoSteps:
             spent: what the trainings in the search cost.
         """
         if plan.training is not None:
-            left = plan.training
-        elif self.wishes.minutes is None:
+            return plan.training
+        if self.wishes.minutes is None:
             left = sum(self.wishes.flops) - budget.spent.flops
         else:
             view, recipe = self.views.of(found.recipe), self._recipe(found)
@@ -461,10 +505,10 @@ class AutoSteps:
             ]
             pace = measure_pace(view.task, self.views.space, [found.architecture], recipe, seconds=self._moment)
             pace = pace.averaged(before, scored=0 if self.task.val is None else len(self.task.val))
-            gone = max(perf_counter() - self.began, plan.prepared + budget.spent.seconds)
+            gone = max(perf_counter() - self.began, plan.prepared + (budget.spent + self._beside).seconds)
             left = pace.flops * (60 * self.wishes.minutes - gone - self._ending(found.architecture, view, pace))
             left = max(left, LEAST_TRAINED * plan.search)  # else a machine that got slower would leave it untrained
-        return left
+        return rounded(left)
 
     def _kept(self, plan: BudgetPlan) -> BudgetPlan:
         """The plan, which is written where there is a folder."""

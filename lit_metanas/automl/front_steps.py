@@ -123,7 +123,6 @@ class FrontSteps(AutoSteps):
         within = [one for one in outcome.front if self._excess(one.architecture, one.recipe) is None]
         front = [self._found, *(one for one in within if self._network(one) != self._network(self._found))]
         left = self._rest(self._found, plan, budget, spent)
-        left = float(f"{left:.12g}")
         plan = self._kept(replace(plan, training=left))
         epochs = shared_epochs([self._epoch(one) for one in front], left)
         budget.beside = left

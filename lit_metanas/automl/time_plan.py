@@ -153,6 +153,11 @@ def _training_pace(child: Child, train: Split, seconds: float) -> float:
         batches *= 2
 
 
+def rounded(flops: float) -> float:
+    """To twelve digits, as a person can copy them."""
+    return float(f"{flops:.12g}")
+
+
 def writing_seconds(task: Task, architecture: Architecture, pace: Pace) -> float:
     """How long export and report of a network take, about."""
     shape = task.shape

@@ -106,7 +106,7 @@ def test_minutes_become_flops_by_a_measured_pace(
     search, training = result.budget
     assert 0 < search < 6e6  # the half of six seconds, less what reading took
     assert result.cost.flops <= search
-    assert training == result.training_cost.flops
+    assert training * 0.9 < result.training_cost.flops <= training
     assert 0 < training < 12e6  # what the search has left
     told = capsys.readouterr().err
     assert "auto: this machine trains 2e+06 FLOPs a second" in told

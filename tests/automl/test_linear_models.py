@@ -13,11 +13,12 @@ import lit_metanas as lm
 from lit_metanas.automl import auto_steps
 from lit_metanas.automl.limits import LimitedSpace, NetworkLimits
 from lit_metanas.automl.linear_models import LINEAR_DECAYS, LinearModels
+from lit_metanas.automl.time_plan import Pace
 from lit_metanas.automl.views import View
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 
 Arrays = tuple[np.ndarray, list[str]]
-SHORT = (1e8, 2.5e8)
+SHORT = (1e8, 2.7e8)
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def test_a_linear_model_is_taken_where_it_is_better(sides: Arrays) -> None:
     assert result.val_score > 0.8
     assert result.record.space == "LayeredSpace"
     assert result.val_score > result.record.best.value
-    assert result.parameters == (64 + 1) * 2
+    assert result.parameters == (8 * 8 + 6 * 6 * 8 + 1) * 2
     assert result.images == (48, 12)
     assert result.cost.flops + result.training_cost.flops <= sum(SHORT)
     assert result.training_cost.seconds > 0
@@ -79,7 +80,7 @@ def test_a_network_that_is_as_good_is_taken(
 
 def test_a_space_that_is_given_and_a_front_have_no_linear_models(arrays: Arrays, space: lm.LayeredSpace) -> None:
     assert call(arrays, 8e6, space=space).linear_model == ""
-    assert call(arrays, (6e6, 6e6), space=space, pareto="parameters").linear_model == ""
+    assert call(arrays, (1e8, 3e8), pareto="parameters").linear_model == ""
 
 
 def test_all_that_they_need_is_kept(sides: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,6 +96,7 @@ def test_all_that_they_need_is_kept(sides: Arrays, tmp_path: Path, monkeypatch: 
     stopped = call(sides, output=tmp_path / "cut")
     assert stopped.stopped
     assert stopped.space == "LayeredSpace"
+    assert "taken" not in stopped.linear_model
     for other in (again, call(sides, output=tmp_path / "cut")):
         assert torch.equal(other.network.head.weight, whole.network.head.weight)
         assert (other.space, other.val_score, other.linear_model) == (whole.space, whole.val_score, whole.linear_model)
@@ -146,16 +148,112 @@ def models(sides: Arrays, limits: NetworkLimits | None = None) -> LinearModels:
     return LinearModels(view, "images", 0, None)
 
 
-def test_features_are_compared_first_and_then_weight_decays_within_limits_and_budget(sides: Arrays) -> None:
+def test_features_are_compared_first_and_then_weight_decays_within_limits(sides: Arrays) -> None:
     whole = models(sides)
-    best = whole.best(1e9)
-    assert best is not None
+    assert whole.affordable(1e12, beside=0) == 2 + len(LINEAR_DECAYS) - 1
+    assert whole.best(9) is not None
     assert whole.spent.queries == 2 + len(LINEAR_DECAYS) - 1
+    assert whole.spent.seconds > 0
     one = models(sides, NetworkLimits(parameters=200))
-    assert one.best(1e9).architecture["detail"] == "coarse"  # type: ignore[union-attr]
+    assert one.best(9).architecture["detail"] == "coarse"  # type: ignore[union-attr]
     assert one.spent.queries == len(LINEAR_DECAYS)
-    assert models(sides, NetworkLimits(parameters=20)).best(1e9) is None
+    none = models(sides, NetworkLimits(parameters=20))
+    assert none.affordable(1e12, beside=0) == 0
+    assert none.best(9) is None
     poor = models(sides)
-    assert poor.best(1.5 * one.spent.flops / 3) is not None
+    assert poor.best(1) is not None
     assert poor.spent.queries == 1
-    assert models(sides).best(1.0) is None
+    assert models(sides).best(0) is None
+
+
+@pytest.mark.parametrize("beside", [0.0, 1e10 / 3])
+def test_flops_that_are_made_to_pay_for_a_number_of_models_do(sides: Arrays, beside: float) -> None:
+    linear = models(sides)
+    for number in range(5):
+        for flops in (1.0, 1e7 / 3, 1e8 / 3, 1e9 / 3, 1e10 / 3, 1e11 / 3):
+            made = linear.nearest(flops, beside=beside, number=number)
+            assert linear.affordable(made, beside=beside) == number
+            if linear.affordable(flops, beside=beside) == number:
+                assert made == pytest.approx(flops, rel=1e-11)
+        for flops in [linear.nearest(1.0, beside=beside, number=number)] if number else []:
+            assert linear.affordable(flops * (1 - 1e-9), beside=beside) == number - 1
+            linear.best(number)
+            assert linear.spent.flops <= flops - beside
+            linear.spent = lm.Cost()
+
+
+def test_vectors_of_many_words_count_and_steps_are_bounded() -> None:
+    def counted(words: int, examples: int) -> LinearModels:
+        part, few = (
+            lm.Split(torch.ones(number, 4, dtype=torch.int64), torch.arange(number) % 2) for number in (examples, 8)
+        )
+        task = lm.Task("toy", 2, part, few, few, vocabulary=words)
+        view = View("", task, LimitedSpace(lm.LinearSpace(), NetworkLimits(), task))
+        return LinearModels(view, "texts", 0, None)
+
+    assert counted(100, 200).affordable(4e9, beside=0) == 4
+    assert counted(20_000, 200).affordable(4e9, beside=0) == 0
+    for examples, seen in ((200, 15_000), (40_000, 40_000), (120_000, 120_000)):
+        recipe = counted(10, examples).recipe
+        assert recipe.epochs * examples == seen
+        assert recipe.epochs * -(-examples // recipe.batch_size) <= 1000
+
+
+def test_told_flops_are_held(sides: Arrays) -> None:
+    for training in (1.18e8, 1.3e8, 2.3e8):
+        result = call(sides, (1e8, training))
+        assert result.training_cost.flops <= training
+
+
+def test_a_training_on_that_diverges_leaves_the_network_as_it_was(
+    sides: Arrays, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, networks = TrainingEstimator.__call__, []
+
+    def diverge(self: TrainingEstimator, architecture: lm.Architecture, **more: Any) -> lm.Score:
+        if self.space.name == "LayeredSpace":
+            networks.append(architecture)
+            if len(networks) == 2:
+                raise ArithmeticError("training diverged")
+        return plain(self, architecture, **more)
+
+    ordinary = call(sides)
+    monkeypatch.setattr(TrainingEstimator, "__call__", diverge)
+    result = call(sides)
+    assert len(networks) == 2
+    assert result.linear_model.endswith(
+        f"the best network {100 * result.record.best.value:.1f} %: the linear model was taken"
+    )
+    assert result.training_cost.flops == ordinary.training_cost.flops
+
+
+def test_seconds_of_linear_models_come_off_the_minutes(sides: Arrays, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auto_steps, "measure_pace", lambda *args, **more: Pace(1e8, 0.0, 0.0))
+    monkeypatch.setattr(Pace, "averaged", lambda self, trainings, scored: self)
+    late, clock = 0.0, auto_steps.perf_counter
+    monkeypatch.setattr(auto_steps, "perf_counter", lambda: clock() + late)
+    plain = LinearModels.best
+
+    def slow(self: LinearModels, number: int) -> Any:
+        nonlocal late
+        late = 20.0
+        return plain(self, number)
+
+    monkeypatch.setattr(LinearModels, "best", slow)
+    result = call(sides, None, minutes=0.5)
+    assert result.linear_model
+    assert result.budget is not None
+    assert 5e8 < sum(result.budget) < 1.2e9  # ten of thirty seconds, and what linear models cost
+    late = 0.0
+    monkeypatch.setattr(LinearModels, "best", plain)
+    again = call(sides, result.budget)
+    assert (again.budget, again.linear_model) == (result.budget, result.linear_model)
+    assert again.training_cost.flops == result.training_cost.flops
+    assert again.training_cost.flops <= result.budget[1]
+
+
+def test_a_space_that_is_given_is_another_search(sides: Arrays, tmp_path: Path) -> None:
+    call(sides, output=tmp_path / "out")
+    space = lm.default_space(lm.ImageShape(1, 8, 8))
+    with pytest.raises(ValueError, match="give another 'output'"):
+        call(sides, output=tmp_path / "out", space=space)

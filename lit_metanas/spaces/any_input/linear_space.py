@@ -29,7 +29,7 @@ SERIES_PLACES: Mapping[str, int] = {"coarse": 1, "fine": 5}
 """Places in a series around which its mean is a feature; a single one is the whole."""
 
 VECTOR_SIZES: Mapping[str, int] = {"coarse": 32, "fine": 128}
-"""RowFeatures that each token has."""
+"""Numbers that each token has."""
 
 
 class LinearSpace(SearchSpace):
