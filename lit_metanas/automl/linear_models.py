@@ -24,7 +24,7 @@ from lit_metanas.training.child import Recipe
 LINEAR_DECAYS = (0.3, 0.01, 3.0)
 """The weight decays of linear models to choose from."""
 
-LINEAR_STEPS, MOST_STEPS, MOST_SEEN = 300, 1000, 50_000
+LINEAR_STEPS, MOST_LINEAR_STEPS, MOST_SEEN = 300, 1000, 50_000
 """How many steps each is trained for where examples are few; the most steps; and how many examples are seen, at most,
 by more than one pass over the data."""
 
@@ -78,7 +78,7 @@ class LinearModels:
         epochs = max(1, min(EPOCHS_OF_A_TRIAL, MOST_SEEN // examples), round(LINEAR_STEPS / ceil(examples / batch)))
         self.recipe = Recipe(
             epochs=epochs,
-            batch_size=max(batch, ceil(epochs * examples / MOST_STEPS)),
+            batch_size=max(batch, ceil(epochs * examples / MOST_LINEAR_STEPS)),
             learning_rate=DATA_KINDS[kind].linear_rate,
             inherit=False,
         )
