@@ -501,7 +501,7 @@ class AutoSteps:
         else:
             view, recipe = self.views.of(found.recipe), self._recipe(found)
             before = [
-                cost for one, own, cost in spent if one == found.architecture and self.views.of(own).label == view.label
+                cost for one, own, cost in spent if one == found.architecture and self.views.label_of(own) == view.label
             ]
             pace = measure_pace(view.task, self.views.space, [found.architecture], recipe, seconds=self._moment)
             pace = pace.averaged(before, scored=0 if self.task.val is None else len(self.task.val))
