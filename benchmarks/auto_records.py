@@ -91,7 +91,7 @@ def search(problem: Problem, kind: str, task: lm.Task, method: str, seed: int, e
             found = lm.search(task, space, method=alone, recipe=recipe, seed=seed, progress=False)
         else:
             records = [path] if method == METHODS[0] else []
-            found = lm.auto(task, flops=flops, records=records, seed=seed, progress=False)
+            found = lm.auto(task, flops=flops, space=space, records=records, seed=seed, progress=False)
     test, costs = 100 * found.test_accuracy, (found.cost.flops, found.training_cost.flops)
     return Row(task.id, kind, method, seed, round(test, 2), *costs, round(time.process_time() - begin, 1))
 

@@ -372,11 +372,11 @@ def test_other_records_of_the_package_are_another_search(
     wishes = Wishes(None, FLOPS, seed=0, threads=1, progress=False, records=[name])
     search = AutoSearch(arrays, None, None, space, wishes, NetworkLimits(), None, None)
     views = Views(read_given(arrays), {}, space, NetworkLimits())
-    before = search._settings(views)
-    assert before == search._settings(views)
+    before = search._settings(views, None)
+    assert before == search._settings(views, None)
     (tmp_path / "new.jsonl").write_text("{}")
     monkeypatch.setitem(record_lines._SHIPPED_FILES, name, tmp_path / "new.jsonl")
-    assert search._settings(views) != before
+    assert search._settings(views, None) != before
 
 
 def test_a_budget_is_not_exceeded_and_a_list_is_a_pair(arrays: Arrays, space: lm.LayeredSpace) -> None:
