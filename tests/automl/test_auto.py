@@ -519,6 +519,7 @@ def test_an_interrupted_front_has_what_was_trained(
         assert len(stopped.front) == 1
 
 
+@pytest.mark.slow
 def test_a_front_can_be_of_multiply_adds_or_latency(arrays: Arrays, space: lm.LayeredSpace) -> None:
     found = front_of(arrays, space, pareto="flops")
     assert [one.flops for one in found.front] == sorted(one.flops for one in found.front)

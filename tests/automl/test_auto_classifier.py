@@ -44,7 +44,7 @@ WORDS = lm.SequenceSpace(operations=("identity", "conv_3"), depths=(1,), widths=
 
 def test_it_passes_the_checks_of_estimators():
     """None is expected to fail. Those are skipped that need packages which are not installed."""
-    results = check_estimator(quick(), on_skip=None, on_fail=None)
+    results = check_estimator(quick(flops=2e6), on_skip=None, on_fail=None)
     failed = [(one["check_name"], one["exception"]) for one in results if one["status"] in ("failed", "xfail")]
     assert failed == []
     assert len(results) > 50

@@ -100,7 +100,7 @@ def toy(load, module, monkeypatch, tmp_path):
     return found
 
 
-@pytest.mark.parametrize("method", ["auto", "random", "TPE", "fixed network"])
+@pytest.mark.parametrize("method", ["auto", "random", pytest.param("TPE", marks=pytest.mark.slow), "fixed network"])
 def test_all_networks_spend_no_more_than_what_is_written_down(module, toy, method):
     found = module.METHODS[method](module.Given("toy", "rows", "toy", toy, 1.0, 4.2e6, 0))
     assert found.test > 80
