@@ -72,9 +72,7 @@ class StandardisedColumns(Preprocessing):
                 f"StandardisedColumns has {number_of(len(self.names), 'name')}, {number_of(len(self.means), 'mean')} "
                 f"and {number_of(len(self.deviations), 'deviation')}: give one a column."
             )
-        wrong = next((name for name in self.names if not isinstance(name, str)), None)
-        if wrong is not None or len(set(self.names)) < len(self.names):
-            raise ValueError("StandardisedColumns: a column's name is no text, or stands twice: give each its own.")
+        _check_names("StandardisedColumns", self.names)
         for mean, deviation in zip(self.means, self.deviations, strict=True):
             if type(mean) not in (int, float) or type(deviation) not in (int, float):
                 raise ValueError("StandardisedColumns: a mean or deviation is not a number.")
@@ -99,9 +97,7 @@ class StandardisedColumns(Preprocessing):
         """
         if self.means:
             return self
-        table = row_array(rows, names=self.names)
-        if not table.size:
-            raise ValueError(f"There are no numbers in rows of shape {table.shape}: give some rows and columns.")
+        table = _learned_rows(rows, self.names)
         # Divided before they are squared and added, since that of large numbers is infinite.
         scale = np.fmax.reduce(np.abs(table), axis=0, initial=0.0)
         scale[scale == 0] = 1.0
@@ -200,8 +196,7 @@ class QuantileColumns(Preprocessing):
                 f"QuantileColumns has {number_of(len(self.names), 'name')} and the quantiles of "
                 f"{number_of(self.columns, 'column')}: give one a column."
             )
-        if not all(isinstance(name, str) for name in self.names) or len(set(self.names)) < len(self.names):
-            raise ValueError("QuantileColumns: a column's name is no text, or stands twice: give each its own.")
+        _check_names("QuantileColumns", self.names)
         for knots in self.knots:
             if len(knots) != len(NORMAL_SCORES) or not all(type(one) in (int, float) for one in knots):
                 raise ValueError(f"QuantileColumns: a column has not {len(NORMAL_SCORES)} quantiles that are numbers.")
@@ -226,9 +221,7 @@ class QuantileColumns(Preprocessing):
         """
         if self.knots:
             return self
-        table = row_array(rows, names=self.names)
-        if not table.size:
-            raise ValueError(f"There are no numbers in rows of shape {table.shape}: give some rows and columns.")
+        table = _learned_rows(rows, self.names)
         shares = torch.special.ndtr(torch.from_numpy(NORMAL_SCORES)).numpy()
         known = [column[~np.isnan(column)] for column in table.T]
         # Halved, since the difference of two large numbers is infinite.
@@ -283,6 +276,28 @@ class QuantileColumns(Preprocessing):
 
 NumericColumns: TypeAlias = StandardisedColumns | QuantileColumns
 """What makes inputs of rows of numbers."""
+
+
+def _check_names(owner: str, names: Sequence[str]) -> None:
+    """Look at the names of columns.
+
+    Raises:
+        ValueError: one is no text, or stands twice.
+    """
+    if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        raise ValueError(f"{owner}: a column's name is no text, or stands twice: give each its own.")
+
+
+def _learned_rows(rows: Rows, names: Sequence[str]) -> NDArray[np.float64]:
+    """Rows to learn from, as an array.
+
+    Raises:
+        ValueError: they are no rows of numbers, or there is none.
+    """
+    table = row_array(rows, names=names)
+    if not table.size:
+        raise ValueError(f"There are no numbers in rows of shape {table.shape}: give some rows and columns.")
+    return table
 
 
 def _rows_of(raw: Rows, names: Sequence[str], columns: int) -> NDArray[np.float64]:
