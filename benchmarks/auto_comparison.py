@@ -53,23 +53,15 @@ from mixed_tasks import Folders
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
 import lit_metanas as lm
-from lit_metanas.automl.auto_steps import TIMED_NETWORKS, WORTH_A_TRIAL
+from lit_metanas.automl.auto_steps import AutoSteps
 from lit_metanas.automl.data_kinds import DATA_KINDS, LEARNING_RATES, SMOOTHINGS, WEIGHT_DECAYS, kind_of
 from lit_metanas.automl.given_data import read_given
-from lit_metanas.automl.limits import LimitedSpace, NetworkLimits
-from lit_metanas.automl.time_plan import (
-    FIRST_RUNG,
-    LONGEST_TRAINING,
-    SEARCH_SHARE,
-    measure_pace,
-    rungs_of,
-    searched_share,
-    trial_epochs,
-)
+from lit_metanas.automl.limits import NetworkLimits, Wishes
+from lit_metanas.automl.time_plan import LONGEST_TRAINING, SEARCH_SHARE, measure_pace, rungs_of, searched_share
+from lit_metanas.automl.views import Views
 from lit_metanas.comparisons.single_task import all_but_test, result_of
 from lit_metanas.report.table_text import markdown_lines
-from lit_metanas.searchers.halving.proposals import covering, fitting
-from lit_metanas.searchers.mutation import complete, draw_new, mutate
+from lit_metanas.searchers.mutation import complete
 from lit_metanas.searchers.query.objectives import RecipeRange
 from lit_metanas.training.child import chosen_child, fit_child, images_an_epoch, training_cost
 
@@ -196,38 +188,14 @@ def of_network(found: lm.SearchResult) -> Outcome:
     return Outcome(100 * found.test_accuracy, spent, f"{found.cost.queries} tried; {found.space}: {labels}")
 
 
-@dataclass(frozen=True)
-class Beginning:
-    """How ``auto`` begins on a task: what the FLOPs of minutes and the length of a candidate's training go by.
-
-    Attributes:
-        space: of the networks.
-        networks: that it begins with, the usual one first.
-        recipe: of these.
-        epoch: training FLOPs of an epoch of the train part, the mean over the networks.
-        trial: training FLOPs of a candidate where there are few.
-    """
-
-    space: lm.SearchSpace
-    networks: tuple[lm.Architecture, ...]
-    recipe: lm.Recipe
-    epoch: float
-    trial: float
-
-    @classmethod
-    def of(cls, task: lm.Task, source: str) -> Beginning:
-        """With the records of other data sets than ``source``; without any, a usual network and some mutants of it."""
-        space = lm.default_space(task.shape)
-        covers = covering(fitting(records_without(source), space), space, FIRST_RUNG, WORTH_A_TRIAL)[:TIMED_NETWORKS]
-        recipe = lm.Recipe().replace(dict(covers[0].recipe) if covers else {})
-        networks = [query.architecture for query in covers]
-        if not networks:
-            usual = LimitedSpace(space, NetworkLimits(), task).begin(DATA_KINDS[kind_of(task)].incumbent)
-            change = partial(mutate, space, usual, torch.Generator().manual_seed(0), whole_groups=0.5)
-            networks = [usual, *draw_new(change, TIMED_NETWORKS - 1, refusal=space.violation, known={usual})]
-        images = images_an_epoch(len(task.train), recipe.batch_size)
-        epoch = fmean(training_cost(space, one, task.shape, task.way, images=images).flops for one in networks)
-        return cls(space, tuple(networks), recipe, epoch, epoch * trial_epochs(len(task.train), recipe.batch_size))
+def steps_of(task: lm.Task, source: str) -> AutoSteps:
+    """How ``auto`` begins on a task, with the records of other data sets than ``source``."""
+    views = Views(task, {}, lm.default_space(task.shape), NetworkLimits())
+    with TemporaryDirectory() as folder:
+        path = f"{folder}/others.jsonl"
+        lm.write_record_lines(path, records_without(source))
+        wishes = Wishes(None, None, seed=0, threads=1, progress=False, records=[path])
+        return AutoSteps(views, kind_of(task), wishes, None, began=time.perf_counter())
 
 
 class Augmented(lm.TrainingEstimator):
@@ -257,10 +225,10 @@ class Augmented(lm.TrainingEstimator):
 def by_sampler(sampler: Callable[[], BaseSampler], given: Given) -> Outcome:
     """A search from scratch over the networks and recipes of ``auto``, and the training of what was best."""
     task = given.task
-    begun = Beginning.of(task, given.source)
+    begun = steps_of(task, given.source)
     space, part = begun.space, all_but_test(task)
     whole, batch = images_an_epoch(len(part), begun.recipe.batch_size), begun.recipe.batch_size
-    epoch = training_cost(space, begun.networks[0], task.shape, task.way, images=whole).flops
+    epoch = training_cost(space, begun.usual, task.shape, task.way, images=whole).flops
     search = searched_share(given.flops, epoch=epoch, trial=begun.trial, share=SEARCH_SHARE)
     candidate = search / sum(rungs_of(search, begun.trial))
     recipe = lm.Recipe(epochs=max(1, round(candidate / begun.epoch)), batch_size=batch)
@@ -383,7 +351,7 @@ def write_flops(folders: Folders, path: Path, names: Sequence[str]) -> None:
     for name in names:
         one = DATA_SETS[name]
         task = read_given(**one.read(folders).given)
-        begun = Beginning.of(task, one.source)
+        begun = steps_of(task, one.source)
         found = measure_pace(task, begun.space, begun.networks, begun.recipe, seconds=MEASURED_SECONDS)
         pace = found.flops * found.waiting  # as if no other work were done on the machine
         known[name] = {f"{minutes:g}": float(f"{60 * minutes * pace:.3g}") for minutes in MINUTES}
