@@ -12,8 +12,8 @@ from time import perf_counter
 import torch
 
 from lit_metanas.automl.data_kinds import DATA_KINDS
-from lit_metanas.automl.limits import LimitedSpace, Wishes
-from lit_metanas.automl.linear_models import CHECK_SHARE, LinearModel, LinearModels
+from lit_metanas.automl.limits import Wishes
+from lit_metanas.automl.linear_models import CHECK_SHARES, LinearModel, LinearModels
 from lit_metanas.automl.output_folder import METHOD, OutputFolder, kept_in
 from lit_metanas.automl.time_plan import (
     FIRST_RUNG,
@@ -123,8 +123,7 @@ class AutoSteps:
         self.views = views
         self.linear: LinearModels | None = None
         if linear is not None:
-            view = replace(views.usual, limited=LimitedSpace(linear, views.limits, views.usual.task))
-            self.linear = LinearModels(view, kind, wishes.seed, folder)
+            self.linear = LinearModels(views.in_space(linear), DATA_KINDS[kind], wishes.seed, folder)
         self.linear_model = ""
         self._beside = Cost()
         self.task = views.usual.task
@@ -292,7 +291,8 @@ class AutoSteps:
         """Take the best linear model where it is better than what was found, by the validation part.
 
         The search may have trained a network too briefly to tell. So where a linear model is better, the network is
-        first trained on, on the same examples, for a part of what is left; where that fails, it is as it was.
+        first trained on, on the same examples, for a part of what is left, and once more where that does not help;
+        where one fails, the network is as it was.
 
         Args:
             linear: those that were compared.
@@ -307,9 +307,11 @@ class AutoSteps:
             trained networks.
         """
         view, value = self.views.of(found.recipe), found.record.value_of(found.architecture, found.recipe)
-        spare = min(CHECK_SHARE * left, left - self._epoch(found))
-        epochs = int(spare / self._flops(found.architecture, view, view.task.train))
-        if best.value > value and epochs > 0:
+        for share in CHECK_SHARES:
+            spare = min(share * left, left - self._epoch(found))
+            epochs = int(spare / self._flops(found.architecture, view, view.task.train))
+            if best.value <= value or epochs < 1:
+                break
             show("training the best network on, as a linear model is better so far")
             begin, estimator = perf_counter(), self._estimator().with_recipe({**found.recipe, "epochs": epochs})
             cost = estimator.cost(found.architecture, 1.0)
@@ -319,15 +321,17 @@ class AutoSteps:
                 found = self._found = replace(found, weights=longer.weights)
             self._charge(replace(cost, seconds=perf_counter() - begin), budget)
             left -= cost.flops
+        own = best.view
+        told = f" ({own.label})" if own.label else ""
         compared = (
-            f"of {linear.features}, has validation accuracy {100 * best.value:.1f} %, the best network "
+            f"of {best.features}{told}, has validation accuracy {100 * best.value:.1f} %, the best network "
             f"{100 * value:.1f} %"
         )
-        if best.value > value and linear.view.limited.check(best.architecture) is None:
+        if best.value > value and own.limited.check(best.architecture) is None:
             show("training the linear model")
-            begin, own = perf_counter(), linear.view
+            begin = perf_counter()
             changes = {name: getattr(best.recipe, name) for name in ("learning_rate", "weight_decay")}
-            recipe = {**changes, **self.views.named(self.views.usual)}
+            recipe = {**changes, **self.views.named(own)}
             chosen = replace(found, architecture=best.architecture, weights=None, recipe=recipe)
             child = chosen_child(own.task, own.limited.space, chosen, best.recipe, self.wishes.seed)
             cost = fit_child(child, own.learned, seed=self.wishes.seed)

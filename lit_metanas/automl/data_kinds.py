@@ -66,8 +66,9 @@ class DataKind:
         train: the fields of the recipe that are searched, with the values to choose from.
         preprocessings: of a task as it is usually made, those to choose from; of images see ``image_shapes``.
         always_compared: whether these are compared even where one network is nearly the best on all other tasks.
-        features: what a linear model of such data is linear in (``LinearSpace``), where they are told by class.
-        linear_rate: its learning rate.
+        features: what linear models are linear in, by the detail of ``LinearSpace``, where examples are told by class.
+        linear_views: by that detail, the preprocessing that features are of; where there is none such, the usual one.
+        linear_rate: learning rate of linear models.
     """
 
     noun: str
@@ -77,7 +78,8 @@ class DataKind:
     train: Mapping[str, Sequence[Value]] = field(default_factory=_recipes)
     preprocessings: Callable[[Task], Preprocessings] = _no_other
     always_compared: bool = False
-    features: str = ""
+    features: Mapping[str, str] = field(default_factory=dict)
+    linear_views: Mapping[str, str] = field(default_factory=dict)
     linear_rate: float = 1e-2
 
 
@@ -136,8 +138,8 @@ def _by_bands(*all_features: LogMel) -> Preprocessings:
 FEWER_WORDS, LONG_TEXT, LONG_SHARE = 1_000, 96, 0.1
 """The words of a smaller vocabulary; those of an example where the usual number cuts off more than a share of all."""
 
-LONG_SPELLING = 128
-"""Characters of an example."""
+CHARACTERS, LONG_SPELLING = "characters", 128
+"""The label of texts by their characters, and how many there are of an example."""
 
 
 def _tokens(task: Task) -> Preprocessings:
@@ -147,7 +149,7 @@ def _tokens(task: Task) -> Preprocessings:
     found: dict[str, Preprocessing] = {"words": usual}
     if float((task.train.inputs[:, -1] != PADDING).float().mean()) > LONG_SHARE:
         found[f"words, first {LONG_TEXT} of a text"] = Words(steps=LONG_TEXT)
-    found["characters"] = Characters(steps=LONG_SPELLING)
+    found[CHARACTERS] = Characters(steps=LONG_SPELLING)
     if find_spec("tokenizers") is not None:
         found["byte pairs"] = BytePairs()
     if len(usual.words) > 2 * FEWER_WORDS:
@@ -194,9 +196,18 @@ def image_shapes(task: Task, side: int) -> dict[str, ImageShape]:
 
 
 DATA_KINDS: Mapping[str, DataKind] = {
-    "images": DataKind("images", _default_space, "default_images.yaml", features="average pixels and edges"),
+    "images": DataKind(
+        "images",
+        _default_space,
+        "default_images.yaml",
+        features={"coarse": "average pixels", "fine": "average pixels and edges"},
+    ),
     "sounds": DataKind(
-        "sounds", _default_space, "default_series.yaml", preprocessings=_bands_and_windows, features="mean spectra"
+        "sounds",
+        _default_space,
+        "default_series.yaml",
+        preprocessings=_bands_and_windows,
+        features={"coarse": "mean spectra", "fine": "mean spectra from beginning to end"},
     ),
     "transcripts": DataKind(
         "sounds",
@@ -212,11 +223,16 @@ DATA_KINDS: Mapping[str, DataKind] = {
         "default_tokens.yaml",
         preprocessings=_tokens,
         always_compared=True,
-        features="counts of tokens",
+        features={"coarse": "counts of tokens", "fine": "counts of up to four neighbouring tokens"},
+        linear_views={"fine": CHARACTERS},
         linear_rate=0.03,
     ),
     "rows": DataKind(
-        "rows of numbers", _default_space, "default_rows.yaml", preprocessings=_columns, features="the columns"
+        "rows of numbers",
+        _default_space,
+        "default_rows.yaml",
+        preprocessings=_columns,
+        features={"coarse": "the columns", "fine": "the columns and their squares"},
     ),
     "pairs": DataKind("pairs of texts", _pairs_space, "encoder_decoder_small.yaml", {"operation": "gru"}),
     "questions": DataKind(

@@ -6,18 +6,18 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import accumulate
 from math import ceil
 from time import perf_counter
 
-from lit_metanas.automl.data_kinds import DATA_KINDS
+from lit_metanas.automl.data_kinds import DataKind
 from lit_metanas.automl.output_folder import OutputFolder, kept_in
 from lit_metanas.automl.time_plan import EPOCHS_OF_A_TRIAL, rounded
-from lit_metanas.automl.views import View
+from lit_metanas.automl.views import RecipeChanges, View, ViewEstimator, Views
 from lit_metanas.estimators.estimator import FAILURES
-from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.records.budget import Cost
-from lit_metanas.searchers.query.ledger import Value
+from lit_metanas.records.record import PREPROCESSING
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.training.child import Recipe
 
@@ -35,8 +35,9 @@ FLOPS_OF_A_PARAMETER = 50
 """What a step of AdamW counts for a parameter of a linear model, by its time: the vectors of a large vocabulary take
 most of it, and counted FLOPs leave them out."""
 
-CHECK_SHARE = 0.5
-"""Of what the search has left, to train a network for longer than a linear model was better than."""
+CHECK_SHARES = (0.5, 0.8)
+"""Of what is left, to train a network for longer than a linear model was better than; then of the rest, where that is
+not enough."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,16 @@ class LinearModel:
     """A linear model that was compared.
 
     Attributes:
+        view: the data that it was trained on.
         architecture: which features it is linear in.
+        features: these in words.
         recipe: how it was trained.
         value: its validation score.
     """
 
+    view: View
     architecture: Architecture
+    features: str
     recipe: Recipe
     value: float
 
@@ -60,31 +65,28 @@ class LinearModels:
     How many are compared depends on FLOPs alone, not on a clock, so that the same FLOPs repeat it.
 
     Args:
-        view: the data, and the space of linear models within the limits.
-        kind: of the examples.
+        views: the data, and the space of linear models.
+        kind: of the examples; it tells which features are of which preprocessing.
         seed: of their trainings.
         folder: keeps these; None keeps nothing.
 
     Attributes:
         spent: what was spent so far, with the seconds of kept trainings.
-        features: what they are linear in, in words.
     """
 
-    def __init__(self, view: View, kind: str, seed: int, folder: OutputFolder | None) -> None:
-        self.view = view
+    def __init__(self, views: Views, kind: DataKind, seed: int, folder: OutputFolder | None) -> None:
+        self.views = views
+        self.kind = kind
         self.spent = Cost()
-        self.features = DATA_KINDS[kind].features
-        examples, batch = len(view.task.train), Recipe().batch_size
+        examples, batch = len(views.usual.task.train), Recipe().batch_size
         epochs = max(1, min(EPOCHS_OF_A_TRIAL, MOST_SEEN // examples), round(LINEAR_STEPS / ceil(examples / batch)))
         self.recipe = Recipe(
             epochs=epochs,
             batch_size=max(batch, ceil(epochs * examples / MOST_LINEAR_STEPS)),
-            learning_rate=DATA_KINDS[kind].linear_rate,
+            learning_rate=kind.linear_rate,
             inherit=False,
         )
-        self._estimator = kept_in(folder, TrainingEstimator(view.task, view.limited.within, seed, self.recipe))
-        space = view.limited.space
-        self._within = [one for one in space.architectures() if view.limited.within.violation(one) is None]
+        self._estimator = kept_in(folder, ViewEstimator(views, seed, self.recipe))
 
     def affordable(self, flops: float, *, beside: float) -> int:
         """How many can be trained.
@@ -118,20 +120,35 @@ class LinearModels:
         """
         scored: list[LinearModel] = []
         for one in self._within[:number]:
-            scored += self._scored(one, LINEAR_DECAYS[0])
+            scored += self._scored(*one, LINEAR_DECAYS[0])
         further = max(0, number - len(self._within))
         for decay in LINEAR_DECAYS[1 : 1 + further] if scored else ():
-            scored += self._scored(max(scored, key=lambda one: one.value).architecture, decay)
+            best = max(scored, key=lambda one: one.value)
+            scored += self._scored(best.architecture, self.views.named(best.view), decay)
         return max(scored, key=lambda one: one.value, default=None)
+
+    @cached_property
+    def _within(self) -> Sequence[tuple[Architecture, RecipeChanges]]:
+        """Those within the limits, each with the preprocessing that its features are of."""
+        usual = self.views.named(self.views.usual)
+        found = []
+        for one in self.views.space.architectures():
+            label = self.kind.linear_views.get(one["detail"])
+            recipe = {PREPROCESSING: label} if label in self.views.labels else usual
+            if self._estimator.refusal(one, recipe) is None:
+                found.append((one, recipe))
+        return found
 
     def _needed(self, beside: float) -> Sequence[float]:
         """How many FLOPs all trainings after the search need for one linear model, for two, and so on."""
         if not self._within:
             return ()
-        flops = [self._estimator.cost(one, 1.0).flops for one in self._within]
-        view, steps = self.view, self.recipe.epochs * ceil(len(self.view.task.train) / self.recipe.batch_size)
-        parameters = [view.limited.space.cost(one, view.task.shape, view.task.way).parameters for one in self._within]
-        timed = [own + FLOPS_OF_A_PARAMETER * steps * number for own, number in zip(flops, parameters, strict=True)]
+        steps = self.recipe.epochs * ceil(len(self.views.usual.task.train) / self.recipe.batch_size)
+        flops, timed = [], []
+        for one, recipe in self._within:
+            estimator = self._estimator.with_recipe(recipe)
+            flops.append(float(estimator.cost(one, 1.0).flops))
+            timed.append(flops[-1] + FLOPS_OF_A_PARAMETER * steps * estimator.measures["parameters"](one))
         # Any of them may be the one whose weight decays are compared.
         further = len(LINEAR_DECAYS) - 1
         sums = (accumulate([*one, *[max(one)] * further]) for one in (timed, flops))
@@ -141,14 +158,15 @@ class LinearModels:
             for by_time, own in zip(*sums, strict=True)
         ]
 
-    def _scored(self, architecture: Architecture, decay: float) -> list[LinearModel]:
+    def _scored(self, architecture: Architecture, recipe: RecipeChanges, decay: float) -> list[LinearModel]:
         """One, trained on the train part; none where that fails."""
-        begin, cost = perf_counter(), self._estimator.cost(architecture, 1.0)
-        changes: dict[str, Value] = {"weight_decay": decay}
+        estimator = self._estimator.with_recipe({**recipe, "weight_decay": decay})
+        begin, cost = perf_counter(), estimator.cost(architecture, 1.0)
         scored: list[LinearModel] = []
         with suppress(*FAILURES):
-            score = self._estimator.with_recipe(changes)(architecture, fidelity=1.0)
-            scored.append(LinearModel(architecture, self.recipe.replace(changes), score.value))
+            score = estimator(architecture, fidelity=1.0)
+            trained, features = replace(self.recipe, weight_decay=decay), self.kind.features[architecture["detail"]]
+            scored.append(LinearModel(self.views.of(recipe), architecture, features, trained, score.value))
             cost = score.cost
         self.spent += replace(cost, seconds=cost.seconds + perf_counter() - begin)
         return scored

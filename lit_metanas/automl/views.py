@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -77,6 +77,11 @@ class Views:
         self._kept: dict[str, View] = {}
         self._failed: dict[str, str] = {}
 
+    def in_space(self, space: SearchSpace) -> Views:
+        """The same data, read as rarely, for networks of another space."""
+        ways = {label: partial(self._task, label) for label in self.labels}
+        return Views(self.usual.task, ways, space, self.limits)
+
     def of(self, recipe: RecipeChanges) -> View:
         """The view that a recipe names; the usual one where it names none.
 
@@ -107,6 +112,9 @@ class Views:
     def named(self, view: View) -> dict[str, str]:
         """What a recipe says of a view; nothing where there is no choice."""
         return {PREPROCESSING: view.label} if self.labels else {}
+
+    def _task(self, label: str) -> Task:
+        return self.named_by(label).task
 
     def _made(self, label: str) -> View:
         try:

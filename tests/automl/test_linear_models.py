@@ -11,10 +11,12 @@ import torch
 
 import lit_metanas as lm
 from lit_metanas.automl import auto_steps
+from lit_metanas.automl.data_kinds import DATA_KINDS
+from lit_metanas.automl.given_data import other_ways
 from lit_metanas.automl.limits import LimitedSpace, NetworkLimits
 from lit_metanas.automl.linear_models import LINEAR_DECAYS, LinearModels
 from lit_metanas.automl.time_plan import Pace
-from lit_metanas.automl.views import View
+from lit_metanas.automl.views import Views
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 
 Arrays = tuple[np.ndarray, list[str]]
@@ -144,8 +146,7 @@ def test_they_are_exported_for_all_kinds_of_data(kind: str, shape: lm.Shape, tmp
 
 def models(sides: Arrays, limits: NetworkLimits | None = None) -> LinearModels:
     task = lm.task_from_arrays(*sides)
-    view = View("", task, LimitedSpace(lm.LinearSpace(), limits or NetworkLimits(), task))
-    return LinearModels(view, "images", 0, None)
+    return LinearModels(Views(task, {}, lm.LinearSpace(), limits or NetworkLimits()), DATA_KINDS["images"], 0, None)
 
 
 def test_features_are_compared_first_and_then_weight_decays_within_limits(sides: Arrays) -> None:
@@ -187,15 +188,31 @@ def test_vectors_of_many_words_count_and_steps_are_bounded() -> None:
             lm.Split(torch.ones(number, 4, dtype=torch.int64), torch.arange(number) % 2) for number in (examples, 8)
         )
         task = lm.Task("toy", 2, part, few, few, vocabulary=words)
-        view = View("", task, LimitedSpace(lm.LinearSpace(), NetworkLimits(), task))
-        return LinearModels(view, "texts", 0, None)
+        limits = NetworkLimits(parameters=200_000)  # no groups of neighbours
+        return LinearModels(Views(task, {}, lm.LinearSpace(), limits), DATA_KINDS["texts"], 0, None)
 
-    assert counted(100, 200).affordable(4e9, beside=0) == 4
+    assert counted(100, 200).affordable(4e9, beside=0) == len(LINEAR_DECAYS)
     assert counted(20_000, 200).affordable(4e9, beside=0) == 0
     for examples, seen in ((200, 15_000), (40_000, 40_000), (120_000, 120_000)):
         recipe = counted(10, examples).recipe
         assert recipe.epochs * examples == seen
         assert recipe.epochs * -(-examples // recipe.batch_size) <= 1000
+
+
+def test_neighbouring_characters_decide_where_words_are_all_new(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    letters = ("".join(generator.choice([*"aeiou"], 2)) + own for own in ["lo", "ko"] * 80)
+    texts = [f"say {one}{place}{generator.integers(99)}" for place, one in enumerate(letters)]
+    task, labels = lm.task_from_texts(texts, ["l", "k"] * 80), ["l", "k"] * 80
+    ways = other_ways((texts, labels), task, kind=None, test=None, group=None)
+    linear = LinearModels(
+        Views(task, ways, lm.LinearSpace(), NetworkLimits()).in_space(lm.LinearSpace()), DATA_KINDS["texts"], 0, None
+    )
+    best = linear.best(2)
+    assert linear.spent.queries == 2
+    assert best is not None
+    assert (best.view.label, best.features) == ("characters", "counts of up to four neighbouring tokens")
+    assert best.value == 1.0
 
 
 def test_told_flops_are_held(sides: Arrays) -> None:
@@ -256,3 +273,23 @@ def test_a_space_that_is_given_is_another_search(sides: Arrays, tmp_path: Path) 
     space = lm.default_space(lm.ImageShape(1, 8, 8))
     with pytest.raises(ValueError, match="give another 'output'"):
         call(sides, output=tmp_path / "out", space=space)
+
+
+def test_a_network_that_is_still_behind_is_trained_on_with_most_of_the_rest(
+    sides: Arrays, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, trainings = TrainingEstimator.__call__, []
+
+    def score(self: TrainingEstimator, architecture: lm.Architecture, **more: Any) -> lm.Score:
+        found = plain(self, architecture, **more)
+        linear = self.space.name == "LinearSpace"
+        trainings.extend([] if linear else [found.cost.flops])
+        return lm.Score(1.0 if linear else 0.5, found.cost, found.weights)
+
+    monkeypatch.setattr(TrainingEstimator, "__call__", score)
+    result = call(sides, (1e8, 2e9))
+    assert result.space == "LinearSpace"
+    one, other = trainings[-2:]
+    assert one == pytest.approx(1e9, rel=0.1)
+    assert other == pytest.approx(0.8e9, rel=0.1)
+    assert 0.85 * 2e9 < result.training_cost.flops <= 2e9

@@ -4,7 +4,14 @@ import pytest
 import torch
 
 import lit_metanas as lm
-from lit_metanas.spaces.any_input.linear_space import ImageFeatures, RowFeatures, SeriesFeatures, TokenFeatures
+from lit_metanas.spaces.any_input.linear_space import (
+    GROUPS,
+    ImageFeatures,
+    RowFeatures,
+    SeriesFeatures,
+    TokenFeatures,
+    neighbouring,
+)
 from lit_metanas.testing import check_space
 
 SHAPES = [lm.ImageShape(1, 14, 10), lm.SeriesShape(3, 11), lm.TokenShape(13, 11), lm.RowShape(7)]
@@ -65,6 +72,32 @@ def test_vectors_of_tokens_are_averaged_up_to_the_end():
     vectors = features.vectors.weight
     found = features(torch.tensor([[4, 2, 4, 0, 0], [0, 0, 0, 0, 0]]))
     torch.testing.assert_close(found, torch.stack([(2 * vectors[4] + vectors[2]) / 3, torch.zeros(32)]))
+
+
+def test_groups_of_up_to_four_neighbours_have_vectors_too():
+    features = TokenFeatures(lm.TokenShape(50_000, 7), "fine")
+    tokens = [[4, 2, 4, 49_999, 2], [7], []]
+
+    def number(group):
+        found = 0
+        for token in group:
+            found = (found * 1_000_003 + token) % (2**31 - 1)
+        return found % 2**15
+
+    for own, mean in zip(
+        tokens, features(torch.tensor([[*own, *[0] * (7 - len(own))] for own in tokens])), strict=True
+    ):
+        groups = [own[i : i + n] for n in (1, 2, 3, 4) for i in range(len(own) - n + 1)]
+        vectors = [features.vectors.weight[number(group)] for group in groups] or [torch.zeros(32)]
+        torch.testing.assert_close(mean, torch.stack(vectors).mean(0))
+
+
+def test_groups_of_characters_are_told_apart():
+    numbers, within = neighbouring(torch.cartesian_prod(*[torch.arange(1, 60)] * 2))
+    assert within.tolist() == [[True, True, True, *[False] * 5]] * 59**2  # two characters, and a pair
+    assert 0 <= numbers.min() <= numbers.max() < GROUPS
+    expected = GROUPS * (1 - (1 - 1 / GROUPS) ** 59**2)  # different ones among as many random numbers
+    assert len(numbers[:, 2].unique()) > 0.98 * expected
 
 
 def test_rows_are_taken_as_they_are_or_with_squares():

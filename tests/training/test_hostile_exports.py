@@ -23,6 +23,7 @@ from lit_metanas.spaces import (
     ENASMacro,
     EncoderDecoderSpace,
     LayeredSpace,
+    LinearSpace,
     MetaNASCell,
     MLPSpace,
     MobileMacro,
@@ -191,6 +192,7 @@ def emitted_by_sequences() -> dict[str, set[str]]:
         note_operations(found, exported_bytes(each, shape))
     rows = MLPSpace(depths=(2,), widths=(8,), dropouts=(0.2,), norms=("layer",), skips=("residual",))
     note_operations(found, exported_bytes(rows, RowShape(5)))
+    note_operations(found, exported_bytes(LinearSpace(details=("fine",)), TokenShape(13, 11)))
     return found
 
 

@@ -28,8 +28,14 @@ EDGE_SIDES, EDGE_DIRECTIONS, FAINTEST = 6, 8, 1e-3
 SERIES_PLACES: Mapping[str, int] = {"coarse": 1, "fine": 5}
 """Places in a series around which its mean is a feature; a single one is the whole."""
 
-VECTOR_SIZES: Mapping[str, int] = {"coarse": 32, "fine": 128}
-"""Numbers that each token has."""
+VECTOR_SIZE = 32
+"""Numbers that each token has, or each group of neighbouring ones."""
+
+NEIGHBOURS, GROUPS = 4, 1 << 15
+"""The most tokens of a group, and how many groups are told apart."""
+
+FACTOR, PRIME = 1_000_003, (1 << 31) - 1
+"""They make the number of a group from the numbers of its tokens; no product of theirs is beyond 63 bits."""
 
 
 class LinearSpace(SearchSpace):
@@ -40,7 +46,8 @@ class LinearSpace(SearchSpace):
     deviation from that; ``fine`` ones have its means around five places from beginning to end, too. Rows are taken as
     they are, ``fine`` ones with the squares of their numbers. All these are computed, not learned, and standardised by
     a batch-norm, but for rows as they are. Tokens have a vector each, of which the mean is taken, so that scores are
-    linear in how often there is each token (fastText, Joulin et al. 2017); ``fine`` ones are longer.
+    linear in how often there is each token (fastText, Joulin et al. 2017). ``fine`` ones have a vector for each group
+    of up to four neighbouring tokens, told apart by a hash, so that tokens may be characters.
 
     Args:
         details: ``coarse`` for few features, ``fine`` for many.
@@ -201,29 +208,47 @@ class SeriesFeatures(nn.Module):
 
 
 class TokenFeatures(nn.Module):
-    """The mean of learned vectors of the tokens of an example; zeros for one without tokens.
+    """The mean of learned vectors of the tokens of an example, or of all groups of neighbours; zeros where it has none.
 
     Args:
         shape: of a sequence of tokens.
-        detail: decides how long a vector is.
+        detail: ``coarse`` has no groups.
 
     Attributes:
         length: of a vector.
         standardised: whether features are to be.
     """
 
+    length = VECTOR_SIZE
     standardised = False
 
     def __init__(self, shape: TokenShape, detail: str) -> None:
         super().__init__()
-        self.length = VECTOR_SIZES[detail]
-        self.vectors = nn.Embedding(shape.vocabulary, self.length)
+        self.grouped = detail == "fine"
+        self.vectors = nn.Embedding(GROUPS if self.grouped else shape.vocabulary, self.length)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, steps)``, int64, 0 behind the end, to ``(n, features)``."""
-        within = inputs != 0
-        vectors = self.vectors(inputs).masked_fill(~within[:, :, None], 0.0)
+        numbers, within = neighbouring(inputs) if self.grouped else (inputs, inputs != 0)
+        vectors = self.vectors(numbers).masked_fill(~within[:, :, None], 0.0)
         return vectors.sum(1) / within.sum(1, keepdim=True).clamp(min=1)
+
+
+def neighbouring(tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """Numbers below ``GROUPS`` of single tokens, pairs, and so on, up to groups of ``NEIGHBOURS``.
+
+    Args:
+        tokens: shape ``(n, steps)``, int64, 0 behind the end.
+
+    Returns:
+        The numbers, and which groups are within an example, both of shape ``(n, NEIGHBOURS x steps)``.
+    """
+    numbers, within = [tokens], [tokens != 0]
+    for further in range(1, NEIGHBOURS):
+        last = F.pad(tokens, (0, further))[:, further:]
+        numbers.append((numbers[-1] * FACTOR + last) % PRIME)
+        within.append(last != 0)
+    return torch.cat(numbers, 1) % GROUPS, torch.cat(within, 1)
 
 
 class RowFeatures(nn.Module):

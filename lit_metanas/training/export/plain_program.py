@@ -118,6 +118,7 @@ ATEN_OPERATIONS: Mapping[str, Mapping[str, Check]] = {
     "pad.default": {**_SELF, "pad": wholes(0, 255, 2, 4)},
     "relu.default": _SELF,
     "relu6.default": _SELF,
+    "remainder.Scalar": {**_SELF, "other": whole(1, 1 << 31)},
     "select.int": {**_SELF, "dim": _BEYOND_BATCH, "index": whole(-1, 255)},
     "sigmoid.default": _SELF,
     "silu.default": _SELF,
