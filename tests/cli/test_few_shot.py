@@ -92,6 +92,10 @@ def test_whole_numbers_of_a_recipe_stay_whole(capsys: pytest.CaptureFixture[str]
     assert [type(value) for value in train["weight_decay"]] == [float] * 2
 
 
+def test_the_plain_recipe_is_the_usual_one_written_out() -> None:
+    assert yaml.safe_load((CONFIGS / "recipes/plain.yaml").read_text()) == MetaRecipe().configuration()
+
+
 def test_the_shipped_recipe_is_one_that_a_search_can_choose() -> None:
     recipe = MetaRecipe(distance="scaled", label_smoothing=0.1, weight_decay=0.05, way=60, query=1)
     assert yaml.safe_load((CONFIGS / "recipes/few_shot.yaml").read_text()) == recipe.configuration()
