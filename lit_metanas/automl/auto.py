@@ -76,14 +76,14 @@ def auto(
     A task, pairs of texts and questions have the usual one alone.
 
     Where classes are told apart, without ``space`` and without ``pareto``, linear models of plain features
-    (``LinearSpace``) are trained, too: of average pixels and edges, mean spectra, counts of words and of up to four
-    neighbouring characters, or columns. These are up to four short trainings, of seconds each where there are few
-    examples and words; there are fewer of them where they would take more than about a fifth of what the search has
-    left. They learn from the same examples as the networks of the search, and are compared with the best of these on
-    the part to choose by. As the search may have trained that one too briefly, it is first trained on with half of what
-    is left, where a linear model is better, and with most of the rest if it still is. If it is better then, too, it is
-    what is returned, and the result says so (``linear_model``). Their inputs are preprocessed as usual, but for those
-    characters.
+    (``LinearSpace``) are trained, too: of average pixels and edges, mean spectra, columns, or counts of up to four
+    neighbouring characters (of words, where these are too many for a limit). These are up to four short trainings, of
+    seconds each where there are few examples; there are fewer of them where they would take more than about a fifth of
+    what the search has left. They learn from the same examples as the networks of the search, and are compared with the
+    best of these on the part to choose by. As the search may have trained that one too briefly, it is first trained on
+    with half of what is left, where a linear model is better, and with most of the rest if it still is. If it is better
+    then, too, it is what is returned, and the result says so (``linear_model``). But for those characters their inputs
+    are preprocessed as usual.
 
     Seconds decide how large the budget is, and nothing else: some networks are trained for a moment, and the pace of
     this machine makes training FLOPs of the minutes. The result tells them, and given as ``flops`` they repeat it.

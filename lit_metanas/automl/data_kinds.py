@@ -67,7 +67,8 @@ class DataKind:
         preprocessings: of a task as it is usually made, those to choose from; of images see ``image_shapes``.
         always_compared: whether these are compared even where one network is nearly the best on all other tasks.
         features: what linear models are linear in, by the detail of ``LinearSpace``, where examples are told by class.
-        linear_views: by that detail, the preprocessing that features are of; where there is none such, the usual one.
+        linear_views: by that detail, the preprocessing that features are of, if it is not the usual one; where there is
+            such a choice, they are compared alone.
         linear_rate: learning rate of linear models.
     """
 

@@ -129,15 +129,18 @@ class LinearModels:
 
     @cached_property
     def _within(self) -> Sequence[tuple[Architecture, RecipeChanges]]:
-        """Those within the limits, each with the preprocessing that its features are of."""
-        usual = self.views.named(self.views.usual)
-        found = []
+        """Those within the limits, each with the preprocessing that its features are of.
+
+        Where features have one of their own, all others are left out: what a few examples choose is chance.
+        """
+        usual, own = self.views.named(self.views.usual), self.kind.linear_views
+        found: dict[bool, list[tuple[Architecture, RecipeChanges]]] = {True: [], False: []}
         for one in self.views.space.architectures():
-            label = self.kind.linear_views.get(one["detail"])
+            label = own.get(one["detail"])
             recipe = {PREPROCESSING: label} if label in self.views.labels else usual
             if self._estimator.refusal(one, recipe) is None:
-                found.append((one, recipe))
-        return found
+                found[recipe is not usual].append((one, recipe))
+        return found[True] or found[False]
 
     def _needed(self, beside: float) -> Sequence[float]:
         """How many FLOPs all trainings after the search need for one linear model, for two, and so on."""

@@ -208,11 +208,14 @@ def test_neighbouring_characters_decide_where_words_are_all_new(tmp_path: Path) 
     linear = LinearModels(
         Views(task, ways, lm.LinearSpace(), NetworkLimits()).in_space(lm.LinearSpace()), DATA_KINDS["texts"], 0, None
     )
-    best = linear.best(2)
-    assert linear.spent.queries == 2
+    best = linear.best(1)
     assert best is not None
     assert (best.view.label, best.features) == ("characters", "counts of up to four neighbouring tokens")
     assert best.value == 1.0
+    limited = Views(task, ways, lm.LinearSpace(), NetworkLimits(parameters=100_000))
+    best = LinearModels(limited, DATA_KINDS["texts"], 0, None).best(1)
+    assert best is not None
+    assert (best.view.label, best.features) == ("words", "counts of tokens")
 
 
 def test_told_flops_are_held(sides: Arrays) -> None:
