@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
+from math import prod
 from typing import Any, Literal, TypeAlias
 
 from lit_metanas.searchers.query.ledger import Value
@@ -169,8 +170,8 @@ def _columns(task: Task) -> Preprocessings:
     return {"standardised columns": usual, **others}
 
 
-SMALLEST_HALVED, MOST_IMAGE_BYTES = 16, 1 << 30
-"""Pixels of the shorter side of images that are also tried at half the size; memory that larger ones may take."""
+SMALLEST_HALVED = 16
+"""Pixels of the shorter side of images that are also tried at half the size."""
 
 
 def image_shapes(task: Task, side: int) -> dict[str, ImageShape]:
@@ -184,16 +185,39 @@ def image_shapes(task: Task, side: int) -> dict[str, ImageShape]:
     assert isinstance(usual, ImageShape)
     channels, height, width = usual
     found = [usual]
-    examples = sum(len(part) for part in (task.train, task.val, task.test) if part is not None)
-    larger = ImageShape(channels, 2 * height, 2 * width)
-    if side >= 1.5 * min(height, width) and 4 * examples * channels * larger.height * larger.width <= MOST_IMAGE_BYTES:
-        found.append(larger)
+    if side >= 1.5 * min(height, width):
+        found.append(ImageShape(channels, 2 * height, 2 * width))
     if min(height, width) >= SMALLEST_HALVED:
         found.append(ImageShape(channels, -(-height // 2), -(-width // 2)))
     if channels == 3:
         found.append(ImageShape(1, height, width))
     colours = {1: "grey", 3: "colour"}
     return {f"{colours.get(one.channels, f'{one.channels} channels')} {one.height}x{one.width}": one for one in found}
+
+
+MOST_BYTES = 1 << 30
+"""Memory that the examples may take under a preprocessing, where they do not usually take more."""
+
+
+def within_memory(
+    task: Task, prepared: Mapping[str, Preprocessing | ImageShape]
+) -> dict[str, Preprocessing | ImageShape]:
+    """Without those under which the examples would take too much memory.
+
+    Args:
+        task: as it is usually made.
+        prepared: to choose from, by their labels.
+    """
+    examples = sum(len(part) for part in (task.train, task.val, task.test) if part is not None)
+    each = task.train.inputs.element_size() * examples
+    most = max(MOST_BYTES, each * _numbers(task.shape))
+    shapes = {label: one if isinstance(one, ImageShape) else one.shape for label, one in prepared.items()}
+    return {label: one for label, one in prepared.items() if each * _numbers(shapes[label]) <= most}
+
+
+def _numbers(shape: Shape) -> int:
+    """Of an input."""
+    return shape.steps if isinstance(shape, TokenShape) else prod(shape)
 
 
 DATA_KINDS: Mapping[str, DataKind] = {

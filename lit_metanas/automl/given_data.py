@@ -12,7 +12,7 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from lit_metanas.automl.data_kinds import DATA_KINDS, image_shapes, kind_of, kind_of_examples
+from lit_metanas.automl.data_kinds import DATA_KINDS, image_shapes, kind_of, kind_of_examples, within_memory
 from lit_metanas.io.class_folders import FOLDER, class_folders, files_in
 from lit_metanas.io.text import nearest, number_of, printable, writable
 from lit_metanas.tasks.array_tasks import task_from_arrays
@@ -110,19 +110,20 @@ def other_ways(
     """
     if isinstance(data, Task | TaskCollection):
         return {}
-    found = kind_of(task)
+    found, path = kind_of(task), Path(data) if isinstance(data, str | os.PathLike) else None
     prepared: Mapping[str, Any]
-    if found == "images" and not isinstance(data, str | os.PathLike):
-        shapes = image_shapes(task, min(task.shape[1:]))
-        return {label: partial(_at_shape, task, shape) for label, shape in shapes.items()} if len(shapes) > 1 else {}
     if found == "images":
-        path = Path(data)  # type: ignore[arg-type]
-        side = _image_side((_folders_of_parts(path) or (path,))[0], deep=group is not None)
+        side = min(task.shape[1:])
+        if path is not None:
+            side = _image_side((_folders_of_parts(path) or (path,))[0], deep=group is not None)
         prepared = image_shapes(task, side)
     else:
         prepared = DATA_KINDS[found].preprocessings(task)
+    prepared = within_memory(task, prepared)
     if len(prepared) < 2:
         return {}
+    if found == "images" and path is None:
+        return {label: partial(_at_shape, task, shape) for label, shape in prepared.items()}
     again = partial(read_given, data, kind=kind, test=test, group=group)
     return {label: partial(again, prepared=one) for label, one in prepared.items()}
 

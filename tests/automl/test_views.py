@@ -14,7 +14,7 @@ from PIL import Image
 from torch.utils.data import TensorDataset
 
 import lit_metanas as lm
-from lit_metanas.automl import auto_steps, front_steps, time_plan
+from lit_metanas.automl import auto_steps, data_kinds, front_steps, time_plan
 from lit_metanas.automl.given_data import other_ways, read_given
 from lit_metanas.automl.limits import NetworkLimits, Wishes
 from lit_metanas.automl.output_folder import OutputFolder
@@ -181,7 +181,7 @@ def test_what_is_offered_depends_on_the_kind_of_data(tmp_path: Path) -> None:
     assert other_ways(task, task, kind=None, test=None, group=None) == {}
 
 
-def test_sounds_have_bands_and_windows(tmp_path: Path) -> None:
+def test_sounds_have_bands_and_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import wave
 
     words = lm.SpokenWords()
@@ -194,6 +194,27 @@ def test_sounds_have_bands_and_windows(tmp_path: Path) -> None:
     views = views_of(tmp_path, lm.SequenceSpace())
     assert views.labels == ("40 bands, 25 ms", "80 bands, 25 ms", "20 bands, 25 ms", "40 bands, 50 ms")
     assert tuple(under(views, "40 bands, 50 ms").shape) == (41, 50)
+    monkeypatch.setattr(data_kinds, "MOST_BYTES", 1)  # and so none that takes more than usual
+    assert views_of(tmp_path, lm.SequenceSpace()).labels == tuple(one for one in views.labels if "80" not in one)
+
+
+def test_what_takes_too_much_memory_is_no_choice(
+    tmp_path: Path, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = photos(tmp_path / "photos", side=64)
+    texts = [f"text {n} " + "more " * (n % 5) for n in range(40)], [n % 2 for n in range(40)]
+
+    def labels(most: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        monkeypatch.setattr(data_kinds, "MOST_BYTES", most)
+        return views_of(root, space).labels, views_of(texts, lm.SequenceSpace()).labels
+
+    larger, longest = 12 * 3 * 64 * 64 * 4, 40 * 128 * 8
+    whole = labels(max(larger, longest))
+    assert "colour 64x64" in whole[0]
+    assert "characters" in whole[1]
+    assert labels(larger - 1)[0] == tuple(one for one in whole[0] if one != "colour 64x64")
+    assert labels(longest - 1)[1] == tuple(one for one in whole[1] if one != "characters")
+    assert labels(1)[0] == ("colour 32x32", "colour 16x16", "grey 32x32")
 
 
 def test_only_the_last_few_views_are_kept(coloured: Any, space: lm.LayeredSpace) -> None:
