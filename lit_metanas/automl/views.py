@@ -19,6 +19,7 @@ from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import PREPROCESSING
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.tasks.inputs import TokenShape
 from lit_metanas.tasks.task import Split, Task, check_task
 from lit_metanas.training.child import Recipe
 
@@ -178,6 +179,14 @@ class ViewEstimator(Estimator):
             return self.views.of(recipe).limited.within.violation(architecture)
         except FAILURES as error:
             return reason_of(error)
+
+    def inherits(self, recipe: RecipeChanges, parent: RecipeChanges) -> bool:
+        """Not from a network that reads other tokens: all that it learned is about what its own tokens mean.
+
+        Without the vectors of tokens the other weights are worth no more than new ones.
+        """
+        same = self.views.label_of(recipe) == self.views.label_of(parent)
+        return same or not isinstance(self.views.usual.task.shape, TokenShape)
 
     def with_recipe(self, changes: RecipeChanges) -> ViewEstimator:
         """The same under a changed recipe, or another preprocessing.

@@ -101,6 +101,17 @@ class Estimator(ABC):
         """
         return None
 
+    def inherits(
+        self, recipe: Mapping[str, float | int | str | bool], parent: Mapping[str, float | int | str | bool]
+    ) -> bool:
+        """Whether a network by one recipe may begin with the weights of another one that was trained by another recipe.
+
+        Args:
+            recipe: the fields of its recipe that would be changed for the network.
+            parent: those that were changed for the one that has weights.
+        """
+        return True
+
     def with_recipe(self, changes: Mapping[str, float | int | str | bool]) -> Estimator:
         """The same estimator under changed training hyper-parameters.
 
@@ -139,6 +150,12 @@ class EstimatorAround(Estimator):
     def refusal(self, architecture: Architecture, recipe: Mapping[str, float | int | str | bool]) -> str | None:
         """What the estimator says."""
         return self.estimator.refusal(architecture, recipe)
+
+    def inherits(
+        self, recipe: Mapping[str, float | int | str | bool], parent: Mapping[str, float | int | str | bool]
+    ) -> bool:
+        """What the estimator says."""
+        return self.estimator.inherits(recipe, parent)
 
     def cost(self, architecture: Architecture, fidelity: float) -> Cost:
         """What the estimator says."""

@@ -385,6 +385,28 @@ def test_texts_are_read_in_several_ways_even_where_one_network_is_known(tmp_path
     assert found.test_accuracy == 1
 
 
+def test_no_network_begins_with_the_vectors_of_other_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, kinds, inherited = lm.TrainingEstimator.__call__, dict[int, str](), list[tuple[str, str]]()
+    kept = []  # so that no other tensor gets the address of one
+
+    def score(self: lm.TrainingEstimator, architecture: lm.Architecture, **more: Any) -> lm.Score:
+        own, start = self.task.preprocessing.digest, more["start"]
+        if start is not None:
+            inherited.append((kinds[id(start["body.stem.embedding.weight"])], own))
+        found = plain(self, architecture, **more)
+        kept.append(found.weights["body.stem.embedding.weight"])
+        kinds[id(kept[-1])] = own
+        return found
+
+    monkeypatch.setattr(lm.TrainingEstimator, "__call__", score)
+    texts = [f"{verb} the sheet number {n} now" for n in range(20) for verb in ("fold", "cut")]
+    space = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(4, 8), dropouts=(0.0,))
+    found = lm.auto((texts, [0, 1] * 20), flops=(2.5e7, 1e6), space=space, records=(), progress=False)
+    assert len({*labels_of(found)}) > 2
+    assert len(inherited) > 2
+    assert [pair for pair in inherited if pair[0] != pair[1]] == []
+
+
 def test_small_budgets_and_tasks_keep_to_one_view(coloured: Any, space: lm.LayeredSpace) -> None:
     few = lm.auto(coloured, flops=(8e6, 1e6), space=space, records=(), progress=False)
     assert 1 <= len(few.record.trials) <= 6

@@ -20,7 +20,6 @@ from lit_metanas.searchers.halving.rungs import (
     Mutation,
     climb,
     fill_up,
-    refusal_by,
     remaining_flops,
 )
 from lit_metanas.searchers.mutation import draw_new
@@ -143,7 +142,7 @@ class FrontHalving(Halving):
                 mutation, parents = self.mutation, len(survivors)
                 if self.later and number > parents:
                     top = max(scored.values(), key=lambda contender: contender.value)
-                    untried = self._untried(top, entered, refusal_by(space, estimator))
+                    untried = self._untried(top, entered, space, estimator)
                     mutation = mutation if untried else replace(mutation, train={**self.train, **self.later})
                     survivors += untried
                 rung = fill_up(

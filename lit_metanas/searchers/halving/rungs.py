@@ -58,6 +58,13 @@ class Contender:
         """A new one."""
         return Contender(query.architecture, dict(query.recipe))
 
+    def changed(self, query: Query, estimator: Estimator) -> Contender:
+        """Another one, which begins with the weights of this one where the estimator lets it."""
+        other = Contender.of(query)
+        if not estimator.inherits(other.recipe, self.recipe):
+            return other
+        return replace(self, architecture=other.architecture, recipe=other.recipe)
+
 
 def climb(
     contenders: Sequence[Contender],
@@ -201,7 +208,7 @@ def fill_up(
     generator: torch.Generator,
     parents: int | None = None,
 ) -> list[Contender]:
-    """The contenders and new mutants of them in turn, which begin with their weights, ``number`` in all.
+    """The contenders and new mutants of them in turn, which begin with their weights where they may, ``number`` in all.
 
     Args:
         contenders: what the next rung begins with.
@@ -225,8 +232,7 @@ def fill_up(
     known = {Query.of(trial.architecture, trial.recipe) for trial in record.trials}
     known |= {contender.query for contender in contenders}
     mutants = draw_new(mutant, number - len(contenders), refusal=refusal_by(space, estimator), known=known)
-    made = (replace(origins[m], architecture=m.architecture, recipe=dict(m.recipe)) for m in mutants)
-    return [*contenders, *made]
+    return [*contenders, *(origins[mutant].changed(mutant, estimator) for mutant in mutants)]
 
 
 def _package_records(made: Halving) -> dict[str, Any]:
@@ -326,21 +332,23 @@ class Halving(Searcher):
                 estimator.with_recipe({name: value})
 
     def _untried(
-        self, best: Contender, entered: Collection[Query], refusal: Callable[[Query], str | None]
+        self, best: Contender, entered: Collection[Query], space: SearchSpace, estimator: Estimator
     ) -> list[Contender]:
         """The best so far with the next value of a later field that nothing has had; none where there is no such.
 
         Args:
             best: of the last rung.
             entered: what was to be trained in any rung.
-            refusal: why a query is not scored; None where it is.
+            space: what can be built.
+            estimator: tells what it does not score.
         """
+        refusal = refusal_by(space, estimator)
         for name, values in self.later.items():
             tried = {dict(query.recipe).get(name) for query in entered}
             for value in values:
                 query = Query.of(best.architecture, {**best.recipe, name: value})
                 if value not in tried and refusal(query) is None:
-                    return [replace(best, recipe=dict(query.recipe))]
+                    return [best.changed(query, estimator)]
         return []
 
     def _finish(

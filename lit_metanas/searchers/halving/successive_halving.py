@@ -19,7 +19,6 @@ from lit_metanas.searchers.halving.rungs import (
     Mutation,
     climb,
     fill_up,
-    refusal_by,
     remaining_flops,
 )
 from lit_metanas.searchers.mutation import below, complete, draw_new
@@ -130,10 +129,11 @@ class SuccessiveHalving(Halving):
 class EvolvingHalving(Halving):
     """Starts around an incumbent; each rung trains the best so far and new mutants of these.
 
-    A mutant starts from the weights of its parent where the two share layers, so that later rungs go on from what
-    earlier ones paid for. The incumbent is in the first rung, and the best of a rung is in the next: it is given up
-    only for what beat it under the same training. Beside the incumbent the first rung may have what searches of other
-    sources promise most for. All that a rung begins with are parents in turn, unless ``parents`` says otherwise.
+    A mutant starts from the weights of its parent where the two share layers and the estimator lets it (``inherits``),
+    so that later rungs go on from what earlier ones paid for. The incumbent is in the first rung, and the best of a
+    rung is in the next: it is given up only for what beat it under the same training. Beside the incumbent the first
+    rung may have what searches of other sources promise most for. All that a rung begins with are parents in turn,
+    unless ``parents`` says otherwise.
 
     Args:
         estimator: makes the estimator of a task.
@@ -222,7 +222,7 @@ class EvolvingHalving(Halving):
         mutation, parents = self.mutation, self.parents
         for number, share in zip(self.candidates, self.rungs, strict=True):
             if self.later and entered and number > len(contenders):
-                untried = self._untried(contenders[0], entered, refusal_by(space, estimator))
+                untried = self._untried(contenders[0], entered, space, estimator)
                 mutation = self.mutation if untried else replace(self.mutation, train=fields)
                 parents = self.parents or len(contenders)
                 contenders = [*contenders, *untried]
