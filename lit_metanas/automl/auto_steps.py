@@ -33,7 +33,8 @@ from lit_metanas.automl.views import View, ViewEstimator, Views, without_preproc
 from lit_metanas.comparisons.search_progress import SEARCHING, ToldBudget, show_progress
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import result_of
-from lit_metanas.estimators.estimator import FAILURES, BestSoFar, Estimator
+from lit_metanas.estimators.estimator import FAILURES, BestSoFar, Estimator, reason_of
+from lit_metanas.estimators.training_estimator import check_finite
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import PREPROCESSING, SearchOutcome, SearchRecord, cost_of
 from lit_metanas.records.record_lines import read_record_lines
@@ -233,11 +234,11 @@ class AutoSteps:
         else:
             best, left = self._linear_models(self.linear, found, plan, budget, spent, show)
         plan, budget.beside = self._kept(replace(plan, training=left)), left
-        left -= self._beside.flops
-        if self.linear is not None and best is not None:
-            found, left = self._compare(self.linear, best, found, left, budget, show)
+        if best is not None:
+            found = self._compare(best, found, left, budget, show)
         if not self.trained:
             show("training the chosen network")
+            left -= self._beside.flops
             self._train(found, max(1, int(left / self._epoch(found) + 1e-6)), budget)
         return plan
 
@@ -281,33 +282,32 @@ class AutoSteps:
 
     def _compare(
         self,
-        linear: LinearModels,
         best: LinearModel,
         found: SearchOutcome,
-        left: float,
+        whole: float,
         budget: ToldBudget,
         show: Show,
-    ) -> tuple[SearchOutcome, float]:
+    ) -> SearchOutcome:
         """Take the best linear model where it is better than what was found, by the validation part.
 
         The search may have trained a network too briefly to tell. So where a linear model is better, the network is
         first trained on, on the same examples, for a part of what is left, and once more where that does not help;
-        where one fails, the network is as it was.
+        where one fails, the network is as it was. Where the linear model's own last training fails, the network is
+        taken.
 
         Args:
-            linear: those that were compared.
-            best: of them.
+            best: of the linear models that were compared.
             found: of the search.
-            left: what all further trainings may spend.
+            whole: what all trainings after the search may spend.
             budget: of the search.
             show: tells what begins.
 
         Returns:
-            What was found, with what it has learned, and what is left. Where a linear model is taken it is among the
-            trained networks.
+            What was found, with what it has learned. Where a linear model is taken it is among the trained networks.
         """
         view, value = self.views.of(found.recipe), found.record.value_of(found.architecture, found.recipe)
         for share in CHECK_SHARES:
+            left = whole - self._beside.flops
             spare = min(share * left, left - self._epoch(found))
             epochs = int(spare / self._flops(found.architecture, view, view.task.train))
             if best.value <= value or epochs < 1:
@@ -320,7 +320,6 @@ class AutoSteps:
                 cost, value = longer.cost, max(value, longer.value)
                 found = self._found = replace(found, weights=longer.weights)
             self._charge(replace(cost, seconds=perf_counter() - begin), budget)
-            left -= cost.flops
         own = best.view
         told = f" ({own.label})" if own.label else ""
         compared = (
@@ -329,17 +328,39 @@ class AutoSteps:
         )
         if best.value > value and own.limited.check(best.architecture) is None:
             show("training the linear model")
-            begin = perf_counter()
-            changes = {name: getattr(best.recipe, name) for name in ("learning_rate", "weight_decay")}
-            recipe = {**changes, **self.views.named(own)}
-            chosen = replace(found, architecture=best.architecture, weights=None, recipe=recipe)
-            child = chosen_child(own.task, own.limited.space, chosen, best.recipe, self.wishes.seed)
-            cost = fit_child(child, own.learned, seed=self.wishes.seed)
-            self._charge(replace(cost, seconds=perf_counter() - begin), budget)
-            self.trained.append(Trained(chosen, child, self._beside, own, best.value))
-            compared += ": the linear model was taken"
+            failure = self._train_linear(best, found, budget)
+            taken = f"its last training failed ({failure}), so the network" if failure else "the linear model"
+            compared += f": {taken} was taken"
         self.linear_model = compared
-        return found, left
+        return found
+
+    def _train_linear(self, best: LinearModel, found: SearchOutcome, budget: ToldBudget) -> str | None:
+        """Train a linear model on all but the test part.
+
+        Args:
+            best: the linear model.
+            found: of the search.
+            budget: of the search.
+
+        Returns:
+            Why that failed; None where it is now among the trained networks.
+        """
+        begin, own, space = perf_counter(), best.view, best.view.limited.space
+        changes = {name: getattr(best.recipe, name) for name in ("learning_rate", "weight_decay")}
+        recipe = {**changes, **self.views.named(own)}
+        chosen = replace(found, architecture=best.architecture, weights=None, recipe=recipe)
+        images = best.recipe.epochs * images_an_epoch(len(own.learned), best.recipe.batch_size)
+        cost = training_cost(space, best.architecture, own.task.shape, own.task.way, images=images)
+        try:
+            child = chosen_child(own.task, space, chosen, best.recipe, self.wishes.seed)
+            cost = fit_child(child, own.learned, seed=self.wishes.seed)
+            check_finite(child.network)
+        except FAILURES as error:
+            self._charge(replace(cost, seconds=perf_counter() - begin), budget)
+            return reason_of(error)
+        self._charge(replace(cost, seconds=perf_counter() - begin), budget)
+        self.trained.append(Trained(chosen, child, self._beside, own, best.value))
+        return None
 
     def _charge(self, cost: Cost, budget: ToldBudget) -> None:
         """Count what was trained beside the chosen network."""

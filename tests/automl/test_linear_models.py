@@ -246,6 +246,30 @@ def test_a_training_on_that_diverges_leaves_the_network_as_it_was(
     assert result.training_cost.flops == ordinary.training_cost.flops
 
 
+@pytest.mark.parametrize("failure", [MemoryError("no memory"), None], ids=["raises", "diverges"])
+def test_the_network_is_taken_where_the_last_training_of_the_linear_model_fails(
+    sides: Arrays, monkeypatch: pytest.MonkeyPatch, failure: Exception | None
+) -> None:
+    plain = auto_steps.fit_child
+
+    def fit(child: lm.Child, *args: Any, **more: Any) -> lm.Cost:
+        cost = plain(child, *args, **more)
+        if child.space.name == "LinearSpace":
+            if failure is not None:
+                raise failure
+            child.network.head.weight.data[0] = torch.inf  # type: ignore[union-attr, index]
+        return cost
+
+    monkeypatch.setattr(auto_steps, "fit_child", fit)
+    result = call(sides)
+    assert result.space == "LayeredSpace"
+    told = "MemoryError: no memory" if failure else "ArithmeticError: training diverged: the weights 'head.weight' are"
+    assert f"%: its last training failed ({told}" in result.linear_model
+    assert result.linear_model.endswith("so the network was taken")
+    assert result.images == (48, 12)
+    assert result.training_cost.flops <= SHORT[1] + 3 * 48 * result.flops
+
+
 def test_seconds_of_linear_models_come_off_the_minutes(sides: Arrays, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auto_steps, "measure_pace", lambda *args, **more: Pace(1e8, 0.0, 0.0))
     monkeypatch.setattr(Pace, "averaged", lambda self, trainings, scored: self)
