@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -12,9 +13,9 @@ from torch import Tensor
 from lit_metanas.automl.auto_estimator import AutoEstimator
 from lit_metanas.automl.data_kinds import ExampleKind, kind_of_examples
 from lit_metanas.io.text import printable
-from lit_metanas.tasks.conversion import image_tensor
+from lit_metanas.tasks.conversion import Groups, group_names, image_tensor
 from lit_metanas.tasks.inputs import Preprocessing, vocabulary_of
-from lit_metanas.tasks.splits import in_unit_range, part_sizes, split_classes
+from lit_metanas.tasks.splits import by_class, in_unit_range, split_examples
 from lit_metanas.tasks.tabular import StandardisedColumns
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.tasks.text import Words
@@ -43,7 +44,8 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         space: what can be built; None takes ``default_space`` for the kind of examples.
         recipe: how networks are trained; None takes ``Recipe()``.
         method: how it is searched; None is the default of ``search``.
-        validation_fraction: share of each class by which architectures are chosen, one example at least.
+        validation_fraction: share of each class by which architectures are chosen, one example at least, unless there
+            are groups: whole ones are chosen by.
         random_state: seed of split, search and training: a number, or numpy's ``RandomState``; None draws one.
         threads: torch's threads meanwhile; None leaves them as they are.
         progress: whether it is shown how much of the budget is spent.
@@ -82,13 +84,15 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         tags.input_tags.allow_nan = True
         return tags
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, groups: Groups | None = None) -> Self:
         """Search, and train what was found.
 
         Args:
             X: a table of numbers ``(n, columns)``; images ``(n, height, width)``, ``(n, channels, height, width)`` or
                 ``(n, height, width, channels)``, uint8 or floats in [0, 1]; or texts.
             y: one label an example.
+            groups: which examples belong together, such as those of a patient, one group an example: none is learned
+                from while others of its group choose among architectures. None has no groups.
 
         Raises:
             ValueError: see the class.
@@ -100,7 +104,8 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         X, y = checking._checked(X, y, kind)
         classes, labels = np.unique(y, return_inverse=True)
         seed = self._drawn_seed()
-        self._learn(self._task(X, labels, classes, kind, seed), kind, seed)
+        named = None if groups is None else group_names(groups, len(labels), kind, name="groups")
+        self._learn(self._task(X, labels, classes, kind, seed, named), kind, seed)
         self.classes_ = classes
         for name in ("n_features_in_", "feature_names_in_"):
             self.__dict__.pop(name, None)
@@ -160,11 +165,19 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
             raise ValueError(f"X has an example that is no text, in place {wrong}: give a list of texts.")
         return list(map(str, X))
 
-    def _task(self, X: Any, labels: NDArray[np.int64], classes: NDArray[Any], kind: ExampleKind, seed: int) -> Task:
+    def _task(
+        self,
+        X: Any,
+        labels: NDArray[np.int64],
+        classes: NDArray[Any],
+        kind: ExampleKind,
+        seed: int,
+        groups: Sequence[str] | None,
+    ) -> Task:
         """The examples as a task, whose test part, which nobody looks at, is the validation part.
 
         Raises:
-            ValueError: there is one class, or one has a single example.
+            ValueError: there is one class, or one has a single example, or there are too few groups.
         """
         names = [printable(str(label), 60) for label in classes]
         if len(names) < 2:
@@ -173,12 +186,21 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         few = next((name for name, places in zip(names, members, strict=True) if len(places) < 2), None)
         if few is not None:
             raise ValueError(f"Class '{few}' has 1 example, and one is to choose architectures by: give two at least.")
-        share = self.validation_fraction
-        sizes = [
-            part_sizes(f"Class '{name}'", len(places), train=None, val=share, test=0.0)
-            for name, places in zip(names, members, strict=True)
-        ]
-        train, val, _ = split_classes(members, sizes, seed)
+        labelled = {str(label): places for label, places in enumerate(members)}
+        train, val, _ = split_examples(
+            labelled,
+            train=None,
+            val=self.validation_fraction,
+            test=0.0,
+            seed=seed,
+            culprit=lambda label: f"Class '{names[int(label)]}'",
+            groups=by_class(groups, {label: places[:, 0].tolist() for label, places in labelled.items()}),
+        )
+        if not len(val):
+            raise ValueError(
+                "Each of the groups is all that there is of a class, so none is left to choose architectures by: give "
+                "examples of more groups, or leave 'groups' out."
+            )
         learned, chosen = train.inputs[:, 0], val.inputs[:, 0]
         inputs, preprocessing = _inputs(X, kind, learned)
         shape = None if preprocessing is None else preprocessing.shape

@@ -18,6 +18,7 @@ from torch import Tensor
 from lit_metanas.automl.auto_estimator import AutoEstimator
 from lit_metanas.automl.given_data import characters_for
 from lit_metanas.io.text import number_of, printable, writable
+from lit_metanas.tasks.conversion import Groups, group_names
 from lit_metanas.tasks.objective import NEVER
 from lit_metanas.tasks.questions import QuestionWords, Span
 from lit_metanas.tasks.questions.question_words import FEWEST_STEPS, Asked
@@ -32,7 +33,7 @@ from lit_metanas.tasks.source import Subset
 from lit_metanas.tasks.speech import LogMel
 from lit_metanas.tasks.speech.recordings import RecordingReader
 from lit_metanas.tasks.speech.transcripts import long_enough, symbol_targets, symbols_of, transcript_task, words_said
-from lit_metanas.tasks.splits import part_sizes
+from lit_metanas.tasks.splits import deal_groups, part_sizes
 from lit_metanas.tasks.task import Task, warn_of_data
 from lit_metanas.tasks.text import Characters, Words
 from lit_metanas.tasks.text.labelled_text import checked_text, checked_texts
@@ -63,20 +64,24 @@ class AutoWriter(AutoEstimator):
         tags.target_tags.required = True
         return tags
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, groups: Groups | None = None) -> Self:
         """Search, and train what was found.
 
         Args:
             X: the examples, see the class.
             y: the text of each.
+            groups: which examples belong together, such as the files of a speaker, one group an example: none is
+                learned from while others of its group choose among architectures. None has no groups; questions, which
+                are divided by their passages, take none.
 
         Raises:
             FileNotFoundError: a file is not there.
             ValueError: examples or texts are malformed or too few, or an argument is out of its range.
         """
         examples, texts = self._pairs(X, y)
+        named = None if groups is None else group_names(groups, len(texts), f"{self._noun}s", name="groups")
         seed = self._drawn_seed()
-        task = self._task(examples, texts, seed)
+        task = self._task(examples, texts, seed, named)
         self._learn(task, self._kind, seed)
         self.words_ = task.classes
         return self
@@ -118,7 +123,7 @@ class AutoWriter(AutoEstimator):
         """Examples that were looked at."""
 
     @abstractmethod
-    def _task(self, examples: list[Any], texts: list[str], seed: int) -> Task:
+    def _task(self, examples: list[Any], texts: list[str], seed: int, groups: list[str] | None) -> Task:
         """The task of writing the texts; its test part, which nobody looks at, is the validation part."""
 
     @abstractmethod
@@ -188,10 +193,12 @@ class AutoTranslator(AutoWriter):
     def _examples(self, X: Any) -> list[str]:
         return checked_texts(X, "X", self._noun)
 
-    def _task(self, examples: list[str], texts: list[str], seed: int) -> Task:
-        rows = zip(examples, texts, strict=True)
-        pairs = distinct_pairs(((f"place {place}", TextPair(*pair)) for place, pair in enumerate(rows)), "X")
-        parts = deal_sources(pairs, "X", train=1.0, val=self.validation_fraction, test=0.0, seed=seed)
+    def _task(self, examples: list[str], texts: list[str], seed: int, groups: list[str] | None) -> Task:
+        rows = [TextPair(*pair) for pair in zip(examples, texts, strict=True)]
+        pairs = distinct_pairs(((f"place {place}", pair) for place, pair in enumerate(rows)), "X")
+        # A pair that stands twice is taken once, in its first group.
+        own = None if groups is None else dict(zip(reversed(rows), reversed(groups), strict=True))
+        parts = deal_sources(pairs, "X", train=1.0, val=self.validation_fraction, test=0.0, seed=seed, groups=own)
         parts["test"] = parts["val"]
         return translation_task(
             self._kind,
@@ -261,14 +268,20 @@ class AutoTranscriber(AutoWriter):
                 )
         return [Path(file) for file in found]
 
-    def _task(self, examples: list[Path], texts: list[str], seed: int) -> Task:
-        train, val = self._drawn(len(examples))
-        order = np.random.default_rng(seed).permutation(train + val).tolist()
-        said = [(examples[place], texts[place]) for place in order]
-        chosen, features = said[train:], long_enough(examples)
+    def _task(self, examples: list[Path], texts: list[str], seed: int, groups: list[str] | None) -> Task:
+        said, features = list(zip(examples, texts, strict=True)), long_enough(examples)
+        if groups is None:
+            train, val = self._drawn(len(said))
+            said = [said[place] for place in np.random.default_rng(seed).permutation(train + val).tolist()]
+            learned, chosen = said[:train], said[train:]
+        else:
+            share = self.validation_fraction
+            dealt = deal_groups({"X": groups}, train=None, val=share, test=0.0, seed=seed, culprit=str)
+            learned = [one for one, group in zip(said, groups, strict=True) if dealt[group] == "train"]
+            chosen = [one for one, group in zip(said, groups, strict=True) if dealt[group] == "val"]
         return transcript_task(
             self._kind,
-            {"train": said[:train], "val": chosen, "test": chosen},
+            {"train": learned, "val": chosen, "test": chosen},
             replace(features, steps=5 * features.steps // 4),  # and some for longer ones
             symbols_of((text, file) for file, text in said),
             validated=True,
@@ -331,7 +344,9 @@ class AutoAnswerer(AutoWriter):
                 )
         return examples, texts
 
-    def _task(self, examples: list[tuple[str, str]], texts: list[str], seed: int) -> Task:
+    def _task(self, examples: list[tuple[str, str]], texts: list[str], seed: int, groups: list[str] | None) -> Task:
+        if groups is not None:
+            raise ValueError("Questions are divided by their passages: leave 'groups' out.")
         asked = [next(_asked(*pair, text)) for pair, text in zip(examples, texts, strict=True)]
         number = len({passage for passage, _ in examples})
         if number < 2:

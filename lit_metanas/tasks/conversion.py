@@ -119,33 +119,36 @@ def label_list(
     return found
 
 
-def group_names(values: Groups, number: int, noun: str) -> list[str]:
+def group_names(values: Groups, number: int, noun: str, *, name: str = "group") -> list[str]:
     """The groups of examples in memory, as texts.
 
     Args:
         values: one an example: numbers, names, or whatever else is hashable.
         number: how many examples there are.
         noun: what the examples are, in the plural.
+        name: of the argument, as messages begin.
 
     Raises:
         ValueError: it is no sequence, there are more or fewer than examples, or one is missing or no single value.
     """
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise ValueError(
-            f"group = {printable(repr(values), 80)} must be the group of each of the {number} {noun}, such as a list "
+            f"{name} = {printable(repr(values), 80)} must be the group of each of the {number} {noun}, such as a list "
             "of names: examples in memory have no columns or folders."
         )
     shape = tuple(getattr(values, "shape", (number,)))  # of an array, or a table of pandas
     if len(shape) != 1:
-        raise ValueError(f"group has shape {shape}: give one value for each of the {number} {noun}.")
+        raise ValueError(f"{name} has shape {shape}: give one value for each of the {number} {noun}.")
     found = values.tolist() if isinstance(values, Tensor | np.ndarray) else [plain_label(value) for value in values]
     if len(found) != number:
-        raise ValueError(f"group has {len(found)} values for {number} {noun}: give one for each.")
+        raise ValueError(f"{name} has {len(found)} values for {number} {noun}: give one for each.")
     for place, value in enumerate(found):
         if isinstance(value, Tensor) or not isinstance(value, Hashable):
-            raise ValueError(f"The group at place {place} of group is a {type(value).__name__}: give a number or name.")
+            raise ValueError(
+                f"The group at place {place} of {name} is a {type(value).__name__}: give a number or name."
+            )
         if _is_missing(value) or not str(value).strip():
-            raise ValueError(f"There is no group at place {place} of group: fill it in, or leave the example out.")
+            raise ValueError(f"There is no group at place {place} of {name}: fill it in, or leave the example out.")
     return [str(value).strip() for value in found]
 
 

@@ -13,14 +13,16 @@ import torch
 
 import lit_metanas as lm
 from lit_metanas.automl import auto_steps
+from lit_metanas.automl.auto_estimator import AutoEstimator
 from lit_metanas.automl.time_plan import Pace
 
 pytest.importorskip("sklearn", reason="needs the extra sklearn")
 
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_wine
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import check_estimator
@@ -189,6 +191,47 @@ def test_bad_input_gets_one_sentence(X, y, options, message):
     with pytest.raises(ValueError, match=message) as caught:
         quick(**options).fit(X, y)
     assert str(caught.value).rstrip(".").count(". ") <= 1  # scikit-learn's own have two
+
+
+def test_a_group_is_learned_from_or_chosen_by_and_never_both(monkeypatch):
+    groups, y = np.arange(60) // 5, np.arange(60) % 2
+    X, tasks = np.stack([groups, np.arange(60)], axis=1).astype(float), []
+    monkeypatch.setattr(AutoEstimator, "_learn", lambda self, task, kind, seed: tasks.append(task))
+    quick().fit(X, y, groups=groups)
+    quick().fit(X, y, groups=[f"patient {group}" for group in groups])
+    with config_context(enable_metadata_routing=True):
+        routed = quick().set_fit_request(groups=True)
+        cross_validate(
+            routed, X, y, cv=GroupKFold(3), params={"groups": groups}, scoring=lambda *_: 0.0, error_score="raise"
+        )
+    assert len(tasks) == 5
+    for task in tasks:
+        learned, chosen = (set(part.inputs[:, 0].tolist()) for part in (task.train, task.val))
+        assert len(learned) > len(chosen) > 0
+        assert learned.isdisjoint(chosen)
+        assert set(task.val.labels.tolist()) == {0, 1}
+    quick().fit(X, y)
+    assert set(tasks[-1].train.inputs[:, 0].tolist()) >= set(tasks[-1].val.inputs[:, 0].tolist())
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        (["a"] * 178, "tells of 1 group, too few for a train and val part"),
+        (["a", "b"], "groups has 2 values for 178 rows: give one for each"),
+        ([None] * 178, "There is no group at place 0 of groups"),
+        ("column", "groups = 'column' must be the group of each of the 178 rows"),
+    ],
+)
+def test_groups_that_do_not_suit_get_one_sentence(groups, message):
+    with pytest.raises(ValueError, match=message):
+        quick().fit(WINE.data, WINE.target, groups=groups)
+
+
+def test_groups_that_leave_none_to_choose_by_are_told():
+    warned = pytest.warns(UserWarning, match="There are too few groups for a val part, which is empty: add examples")
+    with warned, pytest.raises(ValueError, match="is all that there is of a class, so none is left to choose"):
+        quick().fit(WINE.data, WINE.target, groups=WINE.target)
 
 
 def test_new_examples_have_to_fit():

@@ -13,7 +13,9 @@ import pytest
 
 import lit_metanas as lm
 from lit_metanas.automl import auto_steps
+from lit_metanas.automl.auto_estimator import AutoEstimator
 from lit_metanas.automl.time_plan import Pace
+from lit_metanas.tasks.speech.recordings import RecordingReader
 
 pytest.importorskip("sklearn", reason="needs the extra sklearn")
 
@@ -102,6 +104,27 @@ def test_all_examples_are_learned_from(data: Data) -> None:
     longer = lm.Recipe(epochs=epochs, learning_rate=3e-2)
     estimator = quick(kind, recipe=longer, validation_fraction=0.4).fit(X, y)
     assert estimator.score(X, y) > 0.75
+
+
+def test_groups_stay_together_and_questions_take_none(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    kind, X, y = data
+    groups, tasks = [place // 2 for place in range(len(X))], list[lm.Task]()
+    if kind is lm.AutoAnswerer:
+        with pytest.raises(ValueError, match="Questions are divided by their passages: leave 'groups' out"):
+            quick(kind).fit(X, y, groups=groups)
+        return
+    monkeypatch.setattr(AutoEstimator, "_learn", lambda self, task, *_: tasks.append(task))
+    with pytest.raises(ValueError, match=f"groups has 3 values for {len(X)}"):
+        quick(kind).fit(X, y, groups=groups[:3])
+    quick(kind, validation_fraction=0.4).fit(X, y, groups=groups)
+    (task,) = tasks
+    made: Any = task.preprocessing
+    inputs = RecordingReader(made).inputs(list(map(Path, X))) if kind is lm.AutoTranscriber else made.encode(X)
+    places = {str(row.tolist()): place for place, row in enumerate(inputs)}
+    assert task.val is not None
+    learned, chosen = ({groups[places[str(row.tolist())]] for row in part.inputs} for part in (task.train, task.val))
+    assert len(learned) > len(chosen) > 0
+    assert len(learned) + len(chosen) == len(set(groups))
 
 
 def test_arguments_are_kept_and_the_seed_decides(data: Data) -> None:
