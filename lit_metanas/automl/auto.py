@@ -8,6 +8,7 @@ import signal
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -76,15 +77,15 @@ def auto(
     A task, pairs of texts and questions have the usual one alone. One under which the data would take over 1 GiB of
     memory is left out, unless they usually take as much.
 
-    Where classes are told apart, without ``space`` and without ``pareto``, linear models of plain features
-    (``LinearSpace``) are trained, too: of average pixels and edges, mean spectra, columns, or counts of up to four
-    neighbouring characters (of words, where these are too many for a limit). These are up to four short trainings, of
-    seconds each where there are few examples; there are fewer of them where they would take more than about a fifth of
-    what the search has left. They learn from the same examples as the networks of the search, and are compared with the
-    best of these on the part to choose by. As the search may have trained that one too briefly, it is first trained on
-    with half of what is left, where a linear model is better, and with most of the rest if it still is. If it is better
-    then, too, it is what is returned, and the result says so (``linear_model``); where its last training, on all but
-    the test part, fails, the network is. But for those characters their inputs are preprocessed as usual.
+    Where classes are told apart, without ``space``, linear models of plain features (``LinearSpace``) are trained, too:
+    of average pixels and edges, mean spectra, columns, or counts of up to four neighbouring characters (of words, where
+    these are too many for a limit). These are up to four short trainings, of seconds each where there are few examples;
+    there are fewer of them where they would take more than about a fifth of what the search has left. They learn from
+    the same examples as the networks of the search, and are compared with the best of these on the part to choose by.
+    As the search may have trained that one too briefly, it is first trained on with half of what is left, where a
+    linear model is better, and with most of the rest if it still is. If it is better then, too, it is what is returned,
+    and the result says so (``linear_model``); where its last training, on all but the test part, fails, the network is.
+    But for those characters their inputs are preprocessed as usual.
 
     Seconds decide how large the budget is, and nothing else: some networks are trained for a moment, and the pace of
     this machine makes training FLOPs of the minutes. The result tells them, and given as ``flops`` they repeat it.
@@ -119,7 +120,8 @@ def auto(
             network that may be trained is exported first to find out.
         pareto: what accuracy is traded against: ``parameters``, ``flops`` or ``latency``. Then a whole front is looked
             for, from small networks to the most accurate one within the limits, which is the result; the others are in
-            its ``front``. None looks for the most accurate one alone.
+            its ``front``. A linear model that nothing as small is as good as is among them. None looks for the most
+            accurate one alone.
         output: a folder for the exported network, a report and the records of the search; made if absent. The networks
             of a front are in folders of ``front`` there.
         records: files of searches of other tasks, from which the networks to begin with are taken; ``shipped`` is the
@@ -204,18 +206,14 @@ class AutoSearch:
                 task = task.trainable()
                 ways = other_ways(self.data, task, kind=self.kind, test=self.test, group=self.group)
                 views = Views(task, ways, space, self.limits)
-                own = self.space is None and isinstance(task.goal, Classification) and self.pareto is None
+                own = self.space is None and isinstance(task.goal, Classification)
                 linear = LinearSpace() if own else None
                 folder = None if self.output is None else OutputFolder(self.output, self._settings(views, linear))
                 if folder is not None and (known := folder.finished(views)) is not None:
                     self.wishes.say(f"the search in '{folder.path}' was already finished: nothing was done.")
                     return known
-                given, measure = (views, kind, self.wishes, folder), self.pareto
-                steps = (
-                    AutoSteps(*given, began=began, reading=reading, linear=linear)
-                    if measure is None
-                    else FrontSteps(*given, began=began, reading=reading, measure=measure)
-                )
+                made = AutoSteps if self.pareto is None else partial(FrontSteps, measure=self.pareto)
+                steps = made(views, kind, self.wishes, folder, began=began, reading=reading, linear=linear)
                 result = steps.result()
             if folder is not None:
                 folder.write(views.named_by(result.view).task, result, seed=self.wishes.seed)

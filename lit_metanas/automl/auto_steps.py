@@ -229,10 +229,7 @@ class AutoSteps:
             The plan with what the training could spend.
         """
         found = self._found = self._within(outcome)
-        if self.linear is None:
-            best, left = None, self._rest(found, plan, budget, spent)
-        else:
-            best, left = self._linear_models(self.linear, found, plan, budget, spent, show)
+        best, left = self._linear_models(found, plan, budget, spent, show)
         plan, budget.beside = self._kept(replace(plan, training=left)), left
         if best is not None:
             found = self._compare(best, found, left, budget, show)
@@ -243,13 +240,7 @@ class AutoSteps:
         return plan
 
     def _linear_models(
-        self,
-        linear: LinearModels,
-        found: SearchOutcome,
-        plan: BudgetPlan,
-        budget: ToldBudget,
-        spent: Trainings,
-        show: Show,
+        self, found: SearchOutcome, plan: BudgetPlan, budget: ToldBudget, spent: Trainings, show: Show
     ) -> tuple[LinearModel | None, float]:
         """Train linear models, as many as can be paid for where an epoch of the chosen network must be left.
 
@@ -257,8 +248,7 @@ class AutoSteps:
         what is left is then made to pay for just as many, so that it repeats the result where it is told.
 
         Args:
-            linear: those to choose from.
-            found: of the search.
+            found: of the search; for the others see ``_train_all``.
             plan: how the budget was divided.
             budget: of the search.
             spent: what the trainings in the search cost.
@@ -267,17 +257,18 @@ class AutoSteps:
         Returns:
             The best, if there is any, and what all trainings after the search may spend, these included.
         """
+        rest = partial(self._rest, found, plan, budget, spent)
+        if self.linear is None:
+            return None, rest()
         told = self.wishes.minutes is None or plan.training is not None
-        left = self._rest(found, plan, budget, spent) if told else plan.expected
-        epoch = self._epoch(found)
-        number = linear.affordable(left, beside=epoch)
+        left, epoch = rest() if told else plan.expected, self._epoch(found)
+        number = self.linear.affordable(left, beside=epoch)
         if number:
             show("training linear models")
-        best = linear.best(number)
-        self._charge(linear.spent, budget)
+        best = self.linear.best(number)
+        self._charge(self.linear.spent, budget)
         if not told:
-            left = linear.spent.flops + self._rest(found, plan, budget, spent)
-            left = linear.nearest(left, beside=epoch, number=number)
+            left = self.linear.nearest(self.linear.spent.flops + rest(), beside=epoch, number=number)
         return best, left
 
     def _compare(
@@ -320,13 +311,8 @@ class AutoSteps:
                 cost, value = longer.cost, max(value, longer.value)
                 found = self._found = replace(found, weights=longer.weights)
             self._charge(replace(cost, seconds=perf_counter() - begin), budget)
-        own = best.view
-        told = f" ({own.label})" if own.label else ""
-        compared = (
-            f"of {best.features}{told}, has validation accuracy {100 * best.value:.1f} %, the best network "
-            f"{100 * value:.1f} %"
-        )
-        if best.value > value and own.limited.check(best.architecture) is None:
+        compared = self._compared(best, value)
+        if best.value > value and best.view.limited.check(best.architecture) is None:
             show("training the linear model")
             failure = self._train_linear(best, found, budget)
             taken = f"its last training failed ({failure}), so the network" if failure else "the linear model"
@@ -345,22 +331,34 @@ class AutoSteps:
         Returns:
             Why that failed; None where it is now among the trained networks.
         """
-        begin, own, space = perf_counter(), best.view, best.view.limited.space
+        begin, own, cost = perf_counter(), best.view, self._linear_cost(best)
         changes = {name: getattr(best.recipe, name) for name in ("learning_rate", "weight_decay")}
         recipe = {**changes, **self.views.named(own)}
         chosen = replace(found, architecture=best.architecture, weights=None, recipe=recipe)
-        images = best.recipe.epochs * images_an_epoch(len(own.learned), best.recipe.batch_size)
-        cost = training_cost(space, best.architecture, own.task.shape, own.task.way, images=images)
         try:
-            child = chosen_child(own.task, space, chosen, best.recipe, self.wishes.seed)
+            child = chosen_child(own.task, own.limited.space, chosen, best.recipe, self.wishes.seed)
             cost = fit_child(child, own.learned, seed=self.wishes.seed)
             check_finite(child.network)
         except FAILURES as error:
             self._charge(replace(cost, seconds=perf_counter() - begin), budget)
             return reason_of(error)
-        self._charge(replace(cost, seconds=perf_counter() - begin), budget)
-        self.trained.append(Trained(chosen, child, self._beside, own, best.value))
+        budget.trained(float(cost.flops))
+        self.trained.append(Trained(chosen, child, replace(cost, seconds=perf_counter() - begin), own, best.value))
         return None
+
+    def _linear_cost(self, linear: LinearModel) -> Cost:
+        """Of the training of a linear model on all but the test part."""
+        view, recipe = linear.view, linear.recipe
+        images = recipe.epochs * images_an_epoch(len(view.learned), recipe.batch_size)
+        return training_cost(view.limited.space, linear.architecture, view.task.shape, view.task.way, images=images)
+
+    def _compared(self, best: LinearModel, value: float) -> str:
+        """How well the best linear model does, and the best network."""
+        own = f" ({best.view.label})" if best.view.label else ""
+        return (
+            f"of {best.features}{own}, has validation accuracy {100 * best.value:.1f} %, the best network "
+            f"{100 * value:.1f} %"
+        )
 
     def _charge(self, cost: Cost, budget: ToldBudget) -> None:
         """Count what was trained beside the chosen network."""
@@ -397,8 +395,8 @@ class AutoSteps:
         )
 
     def _result(self, told: Sequence[SearchResult]) -> SearchResult:
-        """Of all that was trained and tested, what is returned."""
-        return told[0]
+        """Of all that was trained and tested, what is returned, with the cost of all trainings after the search."""
+        return replace(told[0], training_cost=sum((one.training_cost for one in told), self._beside))
 
     def _mutants(self, number: int) -> list[Architecture]:
         """Some neighbours of the usual network, as the search will train them."""
@@ -553,7 +551,7 @@ class AutoSteps:
         told = partial(budget.trained, float(epoch))
         cost = fit_child(self._child, view.learned, seed=self.wishes.seed, epoch_ended=told)
         cost = replace(cost, seconds=perf_counter() - begin)
-        self.trained.append(Trained(found, self._child, cost + self._beside, view))
+        self.trained.append(Trained(found, self._child, cost, view))
 
     def _train_last(self, found: SearchOutcome, plan: BudgetPlan, budget: ToldBudget) -> None:
         """Train on for a few seconds, with a learning rate that falls to zero, what there is once all is stopped."""
@@ -565,7 +563,7 @@ class AutoSteps:
         part = evenly_spread(view.learned, max(recipe.batch_size, int(share * len(view.learned))))
         cost = fit_child(child.train(), part, seed=self.wishes.seed)
         cost = replace(cost, seconds=perf_counter() - begin)
-        self.trained.append(Trained(found, child, cost + self._beside, view))
+        self.trained.append(Trained(found, child, cost, view))
 
 
 def _whole(record: SearchRecord, searched: Collection[str]) -> SearchRecord:

@@ -9,6 +9,7 @@ import torch
 
 from lit_metanas.automl.auto_steps import AutoSteps, Show, Trainings
 from lit_metanas.automl.limits import Wishes
+from lit_metanas.automl.linear_models import LinearModel
 from lit_metanas.automl.output_folder import OutputFolder
 from lit_metanas.automl.time_plan import (
     FRONT_TRIALS,
@@ -23,11 +24,12 @@ from lit_metanas.automl.views import View, Views
 from lit_metanas.comparisons.search_progress import ToldBudget
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.io.text import printable
-from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import PREPROCESSING, SearchOutcome
+from lit_metanas.records.statistics import non_dominated
 from lit_metanas.searchers.halving import FrontHalving
 from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.space import SearchSpace
 
 MEASURES = ("parameters", "flops", "latency")
 """What accuracy can be traded against."""
@@ -61,6 +63,7 @@ class FrontSteps(AutoSteps):
         began: the clock when the minutes began.
         measure: what is to be small.
         reading: seconds that it took to make the usual view.
+        linear: what linear models can be built, which may be on the front; None looks at none.
 
     Raises:
         ValueError: no network is within the limits.
@@ -76,8 +79,9 @@ class FrontSteps(AutoSteps):
         began: float,
         measure: str,
         reading: float = 0.0,
+        linear: SearchSpace | None = None,
     ) -> None:
-        super().__init__(views, kind, wishes, folder, began=began, reading=reading)
+        super().__init__(views, kind, wishes, folder, began=began, reading=reading, linear=linear)
         self.measure = measure
         self.share = SEARCH_SHARE
         generator = torch.Generator().manual_seed(self.wishes.seed)
@@ -118,26 +122,68 @@ class FrontSteps(AutoSteps):
         spent: Trainings,
         show: Show,
     ) -> BudgetPlan:
-        """Train each network of the front, the most accurate one first; what is now too slow is left out."""
-        self._found = self._within(outcome)
+        """Train each network of the front, the most accurate one first, and linear models that are on it, too.
+
+        What is now too slow is left out.
+        """
+        found = self._found = self._within(outcome)
+        best, whole = self._linear_models(found, plan, budget, spent, show)
+        plan, budget.beside = self._kept(replace(plan, training=whole)), whole
         within = [one for one in outcome.front if self._excess(one.architecture, one.recipe) is None]
-        front = [self._found, *(one for one in within if self._network(one) != self._network(self._found))]
-        left = self._rest(self._found, plan, budget, spent)
-        plan = self._kept(replace(plan, training=left))
+        front = [found, *(one for one in within if self._network(one) != self._network(found))]
+        left = whole - self._beside.flops
+        linear = self._linear_front(front, left - self._epoch(found))
+        left -= sum(self._linear_cost(one).flops for one in linear)
+        front = front[: max(1, POINTS - len(linear))]
         epochs = shared_epochs([self._epoch(one) for one in front], left)
-        budget.beside = left
         for place, (one, number) in enumerate(zip(front, epochs, strict=False), start=1):
             show(f"training network {place} of {len(epochs)}")
             self._found = one
             self._train(one, number, budget)
+        if best is not None:
+            self.linear_model = self._compared(best, found.record.value_of(found.architecture, found.recipe))
+        for model in linear:
+            show("training a linear model")
+            failure = self._train_linear(model, found, budget)
+            if model is best:
+                self.linear_model += f": its last training failed ({failure})" if failure else ": it is on the front"
         return plan
+
+    def _linear_front(self, front: Sequence[SearchOutcome], flops: float) -> list[LinearModel]:
+        """The linear models that are on a front, which leave it all its networks: these were trained briefly so far.
+
+        Args:
+            front: the networks.
+            flops: what the last trainings of linear models may cost.
+        """
+        if self.linear is None:
+            return []
+        linear = [one for one in self.linear.scored if one.view.limited.check(one.architecture) is None]
+        points = [
+            self._point(self.views.of(one.recipe), one.architecture, one.record.value_of(one.architecture, one.recipe))
+            for one in front
+        ]
+        points += [self._point(one.view, one.architecture, one.value) for one in linear]
+        chosen: dict[Architecture, LinearModel] = {}
+        for place in non_dominated(points):
+            if place < len(front) or (model := linear[place - len(front)]).architecture in chosen:
+                continue
+            flops -= self._linear_cost(model).flops
+            if flops >= 0:
+                chosen[model.architecture] = model
+        return [*chosen.values()]
+
+    def _point(self, view: View, architecture: Architecture, value: float) -> tuple[float, float]:
+        """What is to be large of a network: minus the measure, and its validation score."""
+        return -view.limited.measures[self.measure](architecture), value
 
     def _network(self, found: SearchOutcome) -> tuple[Architecture, str]:
         """What tells a network of the front from others."""
         return found.architecture, self.views.label_of(found.recipe)
 
     def _result(self, told: Sequence[SearchResult]) -> SearchResult:
-        """The most accurate network, with the whole front, the smallest first."""
+        """The one that is most accurate by validation, with the whole front, the smallest first."""
         front = sorted(told, key=lambda one: (getattr(one, self.measure), one.parameters))
-        cost = sum((one.training_cost for one in told), Cost())
-        return replace(told[0], training_cost=cost, front=tuple(front), traded=self.measure)
+        cost = super()._result(told).training_cost
+        best = max(told, key=lambda one: one.val_score)
+        return replace(best, training_cost=cost, front=tuple(front), traded=self.measure)

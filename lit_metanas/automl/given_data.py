@@ -119,13 +119,13 @@ def other_ways(
         prepared = image_shapes(task, side)
     else:
         prepared = DATA_KINDS[found].preprocessings(task)
-    prepared = within_memory(task, prepared)
-    if len(prepared) < 2:
+    offered: Mapping[str, Any] = within_memory(task, prepared)
+    if len(offered) < 2:
         return {}
     if found == "images" and path is None:
-        return {label: partial(_at_shape, task, shape) for label, shape in prepared.items()}
+        return {label: partial(_at_shape, task, shape) for label, shape in offered.items()}
     again = partial(read_given, data, kind=kind, test=test, group=group)
-    return {label: partial(again, prepared=one) for label, one in prepared.items()}
+    return {label: partial(again, prepared=one) for label, one in offered.items()}
 
 
 def _at_shape(task: Task, shape: ImageShape) -> Task:

@@ -72,12 +72,14 @@ class LinearModels:
 
     Attributes:
         spent: what was spent so far, with the seconds of kept trainings.
+        scored: those that were trained so far.
     """
 
     def __init__(self, views: Views, kind: DataKind, seed: int, folder: OutputFolder | None) -> None:
         self.views = views
         self.kind = kind
         self.spent = Cost()
+        self.scored: list[LinearModel] = []
         examples, batch = len(views.usual.task.train), Recipe().batch_size
         epochs = max(1, min(EPOCHS_OF_A_TRIAL, MOST_SEEN // examples), round(LINEAR_STEPS / ceil(examples / batch)))
         self.recipe = Recipe(
@@ -118,14 +120,13 @@ class LinearModels:
         Args:
             number: most trainings.
         """
-        scored: list[LinearModel] = []
         for one in self._within[:number]:
-            scored += self._scored(*one, LINEAR_DECAYS[0])
+            self._score(*one, LINEAR_DECAYS[0])
         further = max(0, number - len(self._within))
-        for decay in LINEAR_DECAYS[1 : 1 + further] if scored else ():
-            best = max(scored, key=lambda one: one.value)
-            scored += self._scored(best.architecture, self.views.named(best.view), decay)
-        return max(scored, key=lambda one: one.value, default=None)
+        for decay in LINEAR_DECAYS[1 : 1 + further] if self.scored else ():
+            best = max(self.scored, key=lambda one: one.value)
+            self._score(best.architecture, self.views.named(best.view), decay)
+        return max(self.scored, key=lambda one: one.value, default=None)
 
     @cached_property
     def _within(self) -> Sequence[tuple[Architecture, RecipeChanges]]:
@@ -161,15 +162,13 @@ class LinearModels:
             for by_time, own in zip(*sums, strict=True)
         ]
 
-    def _scored(self, architecture: Architecture, recipe: RecipeChanges, decay: float) -> list[LinearModel]:
-        """One, trained on the train part; none where that fails."""
+    def _score(self, architecture: Architecture, recipe: RecipeChanges, decay: float) -> None:
+        """Train one on the train part; where that fails there is none."""
         estimator = self._estimator.with_recipe({**recipe, "weight_decay": decay})
         begin, cost = perf_counter(), estimator.cost(architecture, 1.0)
-        scored: list[LinearModel] = []
         with suppress(*FAILURES):
             score = estimator(architecture, fidelity=1.0)
             trained, features = replace(self.recipe, weight_decay=decay), self.kind.features[architecture["detail"]]
-            scored.append(LinearModel(self.views.of(recipe), architecture, features, trained, score.value))
+            self.scored.append(LinearModel(self.views.of(recipe), architecture, features, trained, score.value))
             cost = score.cost
         self.spent += replace(cost, seconds=cost.seconds + perf_counter() - begin)
-        return scored

@@ -68,6 +68,8 @@ class FinishedPoint:
         training_cost: of that training.
         latency: see ``SearchResult``.
         view: see ``SearchResult``.
+        space: that it is of, by its name.
+        validated: see ``SearchResult``; None where there is none.
     """
 
     folder: str
@@ -76,6 +78,8 @@ class FinishedPoint:
     training_cost: Cost
     latency: float
     view: str = ""
+    space: str = ""
+    validated: float | None = None
 
 
 @dataclass(frozen=True)
@@ -173,10 +177,18 @@ class OutputFolder:
             self._write_front(result)
         if not result.stopped:
             front = tuple(
-                FinishedPoint(name, one.architecture, one.recipe, one.training_cost, one.latency, one.view)
+                FinishedPoint(
+                    name,
+                    one.architecture,
+                    one.recipe,
+                    one.training_cost,
+                    one.latency,
+                    one.view,
+                    one.space,
+                    _known(one.validated),
+                )
                 for name, one in zip(result.front_names, result.front, strict=True)
             )
-            validated = None if isnan(result.validated) else result.validated
             self._done = FinishedAuto(
                 result.training_cost,
                 result.latency,
@@ -184,7 +196,7 @@ class OutputFolder:
                 front,
                 result.traded,
                 linear_model=result.linear_model,
-                validated=validated,
+                validated=_known(result.validated),
             )
             self._write_state()
             shutil.rmtree(self.trainings, ignore_errors=True)
@@ -201,11 +213,11 @@ class OutputFolder:
         (row,), (record,) = read_results(self.path / RESULTS), read_record_lines(self.path / RECORDS)
         assert row.architecture is not None
         done, recipe = self._done, Recipe(**without_preprocessing(row.recipe))  # type: ignore[arg-type]
-        space = views.space if row.space == views.space.name else LinearSpace()
 
         def read(folder: Path, point: FinishedPoint) -> SearchResult:
             """A network and its test."""
             task = views.named_by(point.view).task
+            space = views.space if point.space == views.space.name else LinearSpace()
             child = Child(
                 space=space,
                 architecture=point.architecture,
@@ -226,7 +238,7 @@ class OutputFolder:
                 cost=row.cost,
                 training_cost=point.training_cost,
                 meta_cost=row.meta_cost,
-                validated=nan if done.validated is None else done.validated,
+                validated=nan if point.validated is None else point.validated,
             )
             assert self.plan is not None
             assert self.plan.training is not None
@@ -240,7 +252,8 @@ class OutputFolder:
                 threads=self.settings["threads"],
             )
 
-        own = FinishedPoint("", row.architecture, recipe, done.training_cost, done.latency, done.view)
+        costs = done.training_cost, done.latency
+        own = FinishedPoint("", row.architecture, recipe, *costs, done.view, row.space, done.validated)
         front = tuple(read(self.path / FRONT / point.folder, point) for point in done.front)
         return replace(read(self.path, own), front=front, traded=done.traded)
 
@@ -258,6 +271,11 @@ class OutputFolder:
         state = {"settings": self.settings, "plan": to_plain(self.plan), "done": to_plain(self._done)}
         with replacing(self.path / STATE) as temporary:
             temporary.write_text(json.dumps(state, indent=1), encoding="utf-8")
+
+
+def _known(value: float) -> float | None:
+    """A number, or None for NaN, which JSON does not have."""
+    return None if isnan(value) else value
 
 
 def kept_in(folder: OutputFolder | None, estimator: Estimator) -> Estimator:

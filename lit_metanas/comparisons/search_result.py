@@ -76,8 +76,8 @@ class SearchResult:
             one and others, each trained and tested by itself. Else empty.
         traded: that measure: ``parameters``, ``flops`` or ``latency``; empty where there is no front.
         view: of ``auto``, the preprocessing that was chosen among several, in words; empty where there was no choice.
-        linear_model: of ``auto``, how well a linear model does, and whether it was taken instead of a network; empty
-            where none was looked at.
+        linear_model: of ``auto``, how well a linear model does, and whether it was taken instead of a network, or is
+            on the front; empty where none was looked at.
 
     Example:
         >>> import torch
@@ -252,6 +252,7 @@ class SearchResult:
         for name, one in zip(self.front_names, self.front, strict=True):
             value = percent(Interval(one.test_score, one.ci95, one.images[1]))
             labels = ", ".join(f"{choice} {label}" for choice, label in {**one.architecture, **one.named_view}.items())
+            labels = labels if one.space == self.record.space else f"{one.space}: {labels}"
             rows.append((name, f"{one.parameters:,}", f"{one.flops:,}", f"{1e3 * one.latency:.3g}", value, labels))
         return rows
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import lit_metanas as lm
-from lit_metanas.automl import auto_steps
+from lit_metanas.automl import auto_steps, front_steps
 from lit_metanas.automl.data_kinds import DATA_KINDS
 from lit_metanas.automl.given_data import other_ways
 from lit_metanas.automl.limits import LimitedSpace, NetworkLimits
@@ -80,9 +80,54 @@ def test_a_network_that_is_as_good_is_taken(
     assert result.cost.flops + result.training_cost.flops <= sum(SHORT)
 
 
-def test_a_space_that_is_given_and_a_front_have_no_linear_models(arrays: Arrays, space: lm.LayeredSpace) -> None:
+def test_a_space_that_is_given_has_no_linear_models(arrays: Arrays, space: lm.LayeredSpace) -> None:
     assert call(arrays, 8e6, space=space).linear_model == ""
-    assert call(arrays, (1e8, 3e8), pareto="parameters").linear_model == ""
+    assert "LinearSpace" not in [one.space for one in call(arrays, 8e6, space=space, pareto="flops").front]
+
+
+def test_a_linear_model_that_nothing_as_small_is_as_good_as_is_on_the_front(sides: Arrays, tmp_path: Path) -> None:
+    given: dict[str, Any] = {"flops": (1e8, 5e8), "pareto": "flops", "output": tmp_path / "out"}
+    found = call(sides, **given)
+    assert [one.flops for one in found.front] == sorted(one.flops for one in found.front)
+    assert 1 < len(found.front) <= front_steps.POINTS
+    linear = [one for one in found.front if one.space == "LinearSpace"]
+    assert 0 < len(linear) < len(found.front)
+    assert found.val_score == max(one.val_score for one in found.front)
+    assert found.linear_model.endswith("%: it is on the front")
+    assert sum(one.training_cost.flops for one in found.front) < found.training_cost.flops <= 5e8
+    for one in linear:
+        assert one.flops < min(other.flops for other in found.front if other.space == "LayeredSpace")
+        assert one.images == (48, 12)
+        assert one.val_score > 0.6
+        name = found.front_names[found.front.index(one)]
+        exported = lm.load_exported(tmp_path / "out" / "front" / name)
+        inputs = torch.from_numpy(sides[0][:3, None])
+        torch.testing.assert_close(exported.predict(inputs), one.network(inputs).softmax(1))
+    assert "LinearSpace: detail" in (tmp_path / "out" / "front" / "front.md").read_text()
+    for again in (call(sides, **given), call(sides, found.budget, pareto="flops")):
+        told = [
+            [(one.space, one.architecture, one.test_score, one.val_score) for one in each.front]
+            for each in (again, found)
+        ]
+        assert told[0] == told[1]
+        assert (again.space, again.linear_model) == (found.space, found.linear_model)
+        assert again.training_cost.flops == found.training_cost.flops
+
+
+def test_a_front_goes_without_a_linear_model_whose_last_training_fails(
+    sides: Arrays, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = auto_steps.fit_child
+
+    def fit(child: lm.Child, *args: Any, **more: Any) -> lm.Cost:
+        if child.space.name == "LinearSpace":
+            raise MemoryError("no memory")
+        return plain(child, *args, **more)
+
+    monkeypatch.setattr(auto_steps, "fit_child", fit)
+    found = call(sides, (1e8, 5e8), pareto="flops")
+    assert {one.space for one in found.front} == {"LayeredSpace"}
+    assert found.linear_model.endswith(": its last training failed (MemoryError: no memory)")
 
 
 def test_all_that_they_need_is_kept(sides: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
