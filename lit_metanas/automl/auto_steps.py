@@ -245,14 +245,8 @@ class AutoSteps:
         """Train linear models, as many as can be paid for where an epoch of the chosen network must be left.
 
         Of minutes, what is left is known once their seconds are gone. What was expected decides how many there are, and
-        what is left is then made to pay for just as many, so that it repeats the result where it is told.
-
-        Args:
-            found: of the search; for the others see ``_train_all``.
-            plan: how the budget was divided.
-            budget: of the search.
-            spent: what the trainings in the search cost.
-            show: tells what begins.
+        what is left is then made to pay for just as many, so that it repeats the result where it is told. The arguments
+        are those of ``_train_all``, but for what was found, which is the best within the limits.
 
         Returns:
             The best, if there is any, and what all trainings after the search may spend, these included.

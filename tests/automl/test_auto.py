@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from auto_toys import interrupt, same_weights
 
 import lit_metanas as lm
 from lit_metanas.automl import auto_steps, front_steps, time_plan
@@ -46,25 +46,6 @@ FLOPS, FLOPS_OF_IMAGES = (3e6, 4e6), (1.5e8, 1.5e8)
 def short_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     """Candidates are trained for three epochs, so that a small budget pays for several."""
     monkeypatch.setattr(time_plan, "STEPS_OF_A_TRIAL", 3)
-
-
-def same_weights(one: torch.nn.Module, other: torch.nn.Module) -> bool:
-    """Whether two networks are equal to the last bit."""
-    own, theirs = one.state_dict(), other.state_dict()
-    return own.keys() == theirs.keys() and all(torch.equal(tensor, theirs[name]) for name, tensor in own.items())
-
-
-def interrupt(monkeypatch: pytest.MonkeyPatch, module: Any, at: int) -> None:
-    """Let Ctrl-C come in the training of this number, before it ends."""
-    plain, calls = module.fit_child, count(1)
-
-    def fit(child: lm.Child, train: lm.Split, **more: Any) -> lm.Cost:
-        if next(calls) == at:
-            plain(child, train, **more)
-            raise KeyboardInterrupt
-        return plain(child, train, **more)
-
-    monkeypatch.setattr(module, "fit_child", fit)
 
 
 def test_what_is_found_is_within_budget_and_limits(arrays: Arrays) -> None:

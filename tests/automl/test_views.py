@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from auto_toys import interrupt, same_weights
 from PIL import Image
 from torch.utils.data import TensorDataset
 
@@ -79,25 +80,6 @@ def shallow() -> lm.LayeredSpace:
     return lm.LayeredSpace(
         kernels=(3, 5), activations=("ReLU",), dropouts=(0,), depths=(1,), widths=(4, 8), norms=("layer",)
     )
-
-
-def same_weights(one: torch.nn.Module, other: torch.nn.Module) -> bool:
-    """Whether two networks are equal to the last bit."""
-    own, theirs = one.state_dict(), other.state_dict()
-    return own.keys() == theirs.keys() and all(torch.equal(tensor, theirs[name]) for name, tensor in own.items())
-
-
-def interrupt(monkeypatch: pytest.MonkeyPatch, module: Any, at: int) -> None:
-    """Let Ctrl-C come in the training of this number, before it ends."""
-    plain, calls = module.fit_child, count(1)
-
-    def fit(child: lm.Child, train: lm.Split, **more: Any) -> lm.Cost:
-        done = plain(child, train, **more)
-        if next(calls) == at:
-            raise KeyboardInterrupt
-        return done
-
-    monkeypatch.setattr(module, "fit_child", fit)
 
 
 def views_of(data: Any, space: lm.SearchSpace, limits: NetworkLimits | None = None, **more: Any) -> Views:
