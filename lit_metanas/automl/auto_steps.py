@@ -34,7 +34,7 @@ from lit_metanas.comparisons.search_progress import SEARCHING, ToldBudget, show_
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import result_of
 from lit_metanas.estimators.estimator import FAILURES, BestSoFar, Estimator, reason_of
-from lit_metanas.estimators.training_estimator import check_finite
+from lit_metanas.estimators.training_estimator import check_finite, validation_part
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import PREPROCESSING, SearchOutcome, SearchRecord, cost_of
 from lit_metanas.records.record_lines import read_record_lines
@@ -107,7 +107,7 @@ class AutoSteps:
         linear: what linear models can be built, one of which is taken where it is better; None looks at none.
 
     Raises:
-        ValueError: no network is within the limits.
+        ValueError: no network is within the limits, or there is no validation part to choose by.
     """
 
     def __init__(
@@ -128,6 +128,7 @@ class AutoSteps:
         self.linear_model = ""
         self._beside = Cost()
         self.task = views.usual.task
+        validation_part(self.task)  # else each training would fail by itself
         self.limited = views.usual.limited
         self.space = self.limited.within
         self.wishes = wishes
