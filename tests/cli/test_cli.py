@@ -115,6 +115,14 @@ def test_later_configurations_and_the_command_line_override(toy_folder: Path) ->
     assert isinstance(program.trainer.logger, CSVLogger)
 
 
+def test_no_parser_is_made_for_another_verb(toy_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes a tenth of a second."""
+    made = []
+    monkeypatch.setattr(Program, "add_arguments_to_parser", lambda self, parser: made.append(parser.prog))
+    Program(["fit", "-c", "toy.yaml"])
+    assert made == ["lit-metanas fit"]
+
+
 @pytest.mark.parametrize(
     ("args", "words"),
     [
