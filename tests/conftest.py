@@ -5,6 +5,7 @@ import random
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ sys.path += map(str, sorted(Path(__file__).parent.glob("*/toys")))  # modules th
 
 LAUNCHERS = ["RANK", "LOCAL_RANK", "GROUP_RANK", "NODE_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"]
 TERMINALS = ["COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"]
+
+import_module("unflushed")
 
 # Nothing may depend on where the tests run: not on a scheduler, an account or a terminal, not on a shell that starts
 # them in the background and so without Ctrl-C, not on how fast the machine is, and not on luck.

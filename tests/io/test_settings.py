@@ -212,9 +212,14 @@ def test_what_is_used_and_changed_later_is_told_as_it_was_given():
 def test_every_process_describes_alike():
     code = """
 import optuna
-from lit_metanas.io.settings import settings_of
-from lit_metanas.searchers import QuerySearcher
-print(settings_of(QuerySearcher(sampler=optuna.samplers.TPESampler(seed=1), estimator=lambda x: x in {'a', 'b', 'c'})))
+from lit_metanas.io.settings import keeps_arguments, settings_of
+
+@keeps_arguments()
+class Kept:
+    def __init__(self, sampler, estimator):
+        pass
+
+print(settings_of(Kept(optuna.samplers.TPESampler(seed=1), estimator=lambda x: x in {'a', 'b', 'c'})))
 print(settings_of({'a', 'b', 'c'}))
 """
     told = [

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lit_metanas.io import files, json_files, locks
+from lit_metanas.io import json_files, locks
 from lit_metanas.io.arrays import read_npz
 from lit_metanas.io.files import has_content, open_own, read_regular, replacing
 from lit_metanas.io.json_files import parse_json, read_json
@@ -106,12 +106,13 @@ def test_a_change_waits_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         pass
 
 
-def test_a_new_name_is_on_the_disk_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    flushed: list[tuple[Path, list[Path]]] = []
-    monkeypatch.setattr(files, "_flush", lambda path: flushed.append((path, list(tmp_path.iterdir()))))
+def test_a_file_and_then_its_new_name_are_brought_to_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[tuple[int, list[Path]]] = []
+    monkeypatch.setattr(os, "fsync", lambda handle: flushed.append((os.fstat(handle).st_ino, [*tmp_path.iterdir()])))
     with replacing(tmp_path / "results.json") as temporary:
         temporary.write_text("{}")
-    assert flushed[-1] == (tmp_path, [tmp_path / "results.json"])
+    file = tmp_path / "results.json"
+    assert flushed == [(file.stat().st_ino, [temporary]), (tmp_path.stat().st_ino, [file])]
 
 
 @pytest.mark.parametrize("make", [fifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")])

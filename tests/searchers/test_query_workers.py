@@ -1,14 +1,8 @@
 """Two processes on one study: nothing is lost, nothing overdrawn, and the trial of a killed one is begun anew."""
 
-import json
-import os
-import signal
-import subprocess
-import sys
 import time
 import uuid
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from threading import Barrier, BrokenBarrierError, Thread
 
 import optuna
@@ -17,6 +11,7 @@ import query_toys
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages._rdb.models import TrialModel
 from optuna.trial import TrialState
+from query_worker import Worker
 from sqlalchemy import text
 
 from lit_metanas.records import Budget, Cost, SearchRecord
@@ -24,7 +19,6 @@ from lit_metanas.searchers import QuerySearcher
 from lit_metanas.searchers.query.ledger import Ledger, Query, trial_attributes
 from lit_metanas.searchers.query.worker_group import TRIES, WorkerGroup, retry, shared_storage
 
-SCRIPT = Path(query_toys.__file__).with_name("query_worker.py")
 NAME = "digits/Digits/seed 0"
 
 
@@ -47,39 +41,14 @@ def storage(request, tmp_path):
     engine.dispose()
 
 
-def start(storage, worker, queries, seconds=0.05, hang_at=-1, labels=8):
-    command = [sys.executable, str(SCRIPT), storage, *map(str, (worker, queries, seconds, hang_at, labels))]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    return subprocess.Popen(command, text=True, env=environment, **pipes)
-
-
-def go(*processes):
-    for process in processes:
-        process.stdin.write("\n")
-        process.stdin.flush()
-
-
-def began(process):
-    return json.loads(process.stdout.readline())["began"]
-
-
-def begin(*processes):
-    """Let all begin at once, however long each took to start; none ends its first training before all are in it."""
-    for process in processes:
-        assert process.stdout.readline() == "ready\n", process.stderr.read()
-    go(*processes)
-    first = [began(process) for process in processes]
-    go(*processes)
+def begin(*workers):
+    """Let all begin at once; none ends its first training before all are in it."""
+    for worker in workers:
+        worker.go()
+    first = [worker.began() for worker in workers]
+    for worker in workers:
+        worker.go()
     return first
-
-
-def end(process):
-    """What a process printed: what it began, and what it came to."""
-    output, errors = process.communicate(timeout=900)
-    assert process.returncode == 0, errors
-    lines = [json.loads(line) for line in output.splitlines()]
-    return [line["began"] for line in lines[:-1]], lines[-1]
 
 
 @contextmanager
@@ -104,9 +73,9 @@ def let_hours_pass(storage, lost):
 
 
 def test_two_processes_share_a_study_and_its_budget(storage):
-    processes = [start(storage, worker, 16, seconds=0.2) for worker in (1, 2)]
-    both = begin(*processes)
-    (more, one), (also, other) = map(end, processes)
+    workers = [Worker(storage, number, 16, seconds=0.1) for number in (1, 2)]
+    both = begin(*workers)
+    (more, one), (also, other) = (worker.end() for worker in workers)
     assert one == other
     assert one["spent"] == len(both) + len(more) + len(also) == 16
     assert len(one["scored"]) == 16
@@ -121,13 +90,11 @@ def test_two_processes_share_a_study_and_its_budget(storage):
 def test_what_another_has_in_hand_is_waited_for(tmp_path):
     """Of one architecture there is one score, and who drew it meanwhile repeats that at no cost."""
     storage = f"sqlite:///{tmp_path}/studies.db"
-    processes = [start(storage, worker, 2, seconds=3, labels=1) for worker in (1, 2)]
-    for process in processes:
-        assert process.stdout.readline() == "ready\n", process.stderr.read()
-    go(processes[0])
-    began(processes[0])
-    go(processes[1])
-    (one, result), (other, same) = map(end, processes)
+    workers = [Worker(storage, number, 2, seconds=1, labels=1) for number in (1, 2)]
+    workers[0].go()
+    workers[0].began()
+    workers[1].go()
+    (one, result), (other, same) = (worker.end() for worker in workers)
     assert result == same
     assert result["spent"] == len(result["scored"]) == 1
     assert one == other == []
@@ -136,24 +103,22 @@ def test_what_another_has_in_hand_is_waited_for(tmp_path):
 
 @pytest.mark.slow
 def test_nothing_is_scored_twice_where_two_of_four_processes_are_killed(storage):
-    doomed = [start(storage, worker, 24, hang_at=2, labels=3) for worker in (1, 4)]
-    others = [start(storage, worker, 24, labels=3) for worker in (2, 3)]
-    for process in (*doomed, *others):
-        assert process.stdout.readline() == "ready\n", process.stderr.read()
+    doomed = [Worker(storage, number, 24, hang_at=2, labels=3) for number in (1, 4)]
+    others = [Worker(storage, number, 24, labels=3) for number in (2, 3)]
     begun = []
-    for process in doomed:  # one after the other: so they draw the same each time, the last not what the first has
-        go(process)
-        begun.append([began(process) for _ in range(3)])
-    go(*others)
+    for worker in doomed:  # one after the other: so they draw the same each time, the last not what the first has
+        worker.go()
+        begun.append([worker.began() for _ in range(3)])
+    for worker in others:
+        worker.go()
     time.sleep(1)
-    for process in doomed:
-        os.kill(process.pid, signal.SIGKILL)
-        process.communicate()
+    for worker in doomed:
+        worker.kill()
     lost = [last for *_, last in begun]
     assert lost[0] != lost[1]
     for each in lost:
         let_hours_pass(storage, {f"arch.{name}": label for name, label in each.items()})
-    (one, result), (other, same) = map(end, others)
+    (one, result), (other, same) = (worker.end() for worker in others)
     assert result == same
     scored = [*begun[0][:2], *begun[1][:2], *one, *other]
     assert result["spent"] == len(result["scored"]) == len({str(each) for each in scored}) == len(scored) == 24
@@ -238,7 +203,7 @@ def test_a_trial_that_waits_is_begun_and_given_up_by_one_process_alone(storage, 
         def slow(*args, **options):
             found = find(*args, **options)
             with suppress(BrokenBarrierError):
-                both.wait(1)
+                both.wait(0.3)
             return found
 
         monkeypatch.setattr(TrialModel, "find_or_raise_by_id", slow)
@@ -276,15 +241,14 @@ def test_a_search_that_is_started_again_after_its_end_leaves_the_study_as_it_is(
 
 
 def test_the_trial_of_a_killed_process_is_begun_anew_by_another(storage):
-    doomed, witness = start(storage, 1, 8, hang_at=3), start(storage, 2, 8)
+    doomed, witness = Worker(storage, 1, 8, hang_at=3), Worker(storage, 2, 8)
     begin(doomed)
-    *_, lost = (began(doomed) for _ in range(3))
+    *_, lost = (doomed.began() for _ in range(3))
     begin(witness)
-    os.kill(doomed.pid, signal.SIGKILL)
-    doomed.communicate()
+    doomed.kill()
     params = {f"arch.{name}": label for name, label in lost.items()}
     let_hours_pass(storage, params)
-    more, result = end(witness)
+    more, result = witness.end()
     assert lost in more
     assert result["spent"] == len(result["scored"]) == 8
     kept = trials(storage)
