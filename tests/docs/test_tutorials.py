@@ -42,7 +42,10 @@ def test_a_page_does_what_it_says(page: Path, tmp_path: Path, monkeypatch: pytes
 ALONE = """
 import runpy, sys
 sys.modules.update(dict.fromkeys(("lit_metanas", "lightning", "numpy", "torchmetrics", "optuna")))
-runpy.run_path(sys.argv.pop(1), run_name="__main__")
+script, *names = sys.argv[1:]
+for name in names:
+    sys.argv[1:] = [name]
+    runpy.run_path(script, run_name="__main__")
 """
 
 
@@ -63,11 +66,12 @@ def test_torch_and_pillow_alone_classify_as_predict_does(shape: tuple[int, int, 
     colour.save(tmp_path / "turned.png", exif=turned)
     colour.convert("L").save(tmp_path / "grey.png")
     colour.convert("P").save(tmp_path / "palette.png")
-    for name in ("turned.png", "grey.png", "palette.png"):
-        command = [sys.executable, "-c", ALONE, "classify.py", name]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=300)
+    names = ("turned.png", "grey.png", "palette.png")
+    command = [sys.executable, "-c", ALONE, "classify.py", *names]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=300)
+    for name, line in zip(names, done.stdout.splitlines(), strict=True):
         expected = lm.load_exported(tmp_path / "out").predict(read_images([tmp_path / name], shape))[0]
-        found = ast.literal_eval(done.stdout)
+        found = ast.literal_eval(line)
         assert list(found) == ["a", "b", "c"]
         torch.testing.assert_close(torch.tensor(list(found.values())), expected, atol=1e-5, rtol=0)
 
