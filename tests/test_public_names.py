@@ -63,8 +63,8 @@ def test_all_names_are_listed():
     assert "__version__" in dir(lm)
 
 
-def fresh(code: str) -> str:
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+def fresh(code: str, *words: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 
@@ -87,7 +87,27 @@ def test_one_name_loads_its_room_only():
     assert "lightning" not in loaded
 
 
-def test_everything_can_be_imported_with_a_star():
-    assert fresh("from lit_metanas import *; print(Glyphs.__name__, testing.check_space.__name__)") == (
-        "Glyphs check_space"
-    )
+EXTRAS = """
+import sys, torch, lit_metanas as lm
+space = lm.LayeredSpace(depths=(1,), widths=(4,))
+network = space.child(space.sample(torch.Generator()), (1, 8, 8), way=2)
+lm.export_child(network, sys.argv[1], architecture={}, classes=("a", "b"), shape=(1, 8, 8))
+lm.load_exported(sys.argv[1])
+lm.search, lm.SearchResult, lm.MLPSpace
+print([name for name in ("onnx", "onnxscript", "onnxruntime", "huggingface_hub", "sklearn") if name in sys.modules])
+sys.modules["sklearn"] = None
+try:
+    lm.AutoClassifier()
+except ValueError as error:
+    print(error)
+from lit_metanas import *
+print(Glyphs.__name__, testing.check_space.__name__)
+"""
+
+
+def test_what_extras_bring_is_imported_for_its_users_alone_and_everything_with_a_star(tmp_path):
+    imported, told, names = fresh(EXTRAS, str(tmp_path)).splitlines()
+    assert imported == "[]"
+    assert told.startswith("AutoClassifier needs the package sklearn (")
+    assert told.endswith(": pip install 'lit-metanas[sklearn]'.")
+    assert names == "Glyphs check_space"

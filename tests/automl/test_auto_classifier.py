@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pickle
 import pickletools
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -244,23 +242,6 @@ def test_new_examples_have_to_fit():
         classifier.predict(WINE.data[:, 1:])
     with pytest.raises(ValueError, match="X holds texts, and AutoClassifier was fitted on rows"):
         classifier.predict(TEXTS)
-
-
-def run(code: str) -> str:
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300)
-    return done.stdout
-
-
-def test_scikit_learn_is_imported_for_the_classifier_alone_and_told_where_it_is_missing():
-    code = (
-        "import sys, lit_metanas as lm; lm.search, lm.SearchResult, lm.MLPSpace; print('sklearn' in sys.modules)\n"
-        "sys.modules['sklearn'] = None\n"
-        "try:\n    lm.AutoClassifier()\nexcept ValueError as error:\n    print(error)"
-    )
-    imported, told = run(code).splitlines()
-    assert imported == "False"
-    assert told.startswith("AutoClassifier needs the package sklearn (")
-    assert told.endswith(": pip install 'lit-metanas[sklearn]'.")
 
 
 def test_minutes_are_spent_by_auto(monkeypatch):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import onnx
@@ -139,16 +137,3 @@ def test_without_the_packages_one_sentence_says_how_to_get_them(
     with pytest.raises(ValueError, match=r"pip install 'lit-metanas\[onnx\]'"):
         export(network, tmp_path, IMAGES)
     export(network, tmp_path, IMAGES, onnx=False)
-
-
-def test_nothing_of_onnx_is_loaded_unless_it_is_asked_for(tmp_path: Path) -> None:
-    code = f"""
-import sys, torch, lit_metanas as lm
-space = lm.LayeredSpace(depths=(1,), widths=(4,))
-network = space.child(space.sample(torch.Generator()), (1, 8, 8), way=2)
-lm.export_child(network, {str(tmp_path)!r}, architecture={{}}, classes=("a", "b"), shape=(1, 8, 8))
-lm.load_exported({str(tmp_path)!r})
-print([name for name in ("onnx", "onnxscript", "onnxruntime", "huggingface_hub") if name in sys.modules])
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
-    assert done.stdout == "[]\n", done.stderr
