@@ -94,36 +94,34 @@ FAILING = {
 
 @pytest.mark.parametrize("debug", FAILING)
 def test_a_module_that_fails_is_told_with_its_cause(
-    debug: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    debug: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("LIT_METANAS_DEBUG", debug)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    code = "import sys; sys.path.pop(0); from lit_metanas.cli.command_line import main\nfor words in {}: main(words)"
-    if debug == "1":
-        code = code.replace(
-            "main(words)", "\n  try: main(words)\n  except Exception as error: print(error, file=sys.stderr)"
-        )
-    given, spaces = [], {}
+    spaces, told = {}, []
     for module, (text, _) in FAILING[debug].items():
         space = spaces[module] = own(tmp_path, module, text)
         named = f"{{class_path: {space}}}"
         (tmp_path / f"{module}_fit.yaml").write_text(f"base: {FIT[2]}\nmodel: {{init_args: {{space: {named}}}}}\n")
         (tmp_path / f"{module}_alone.yaml").write_text(f"class_path: {space}")
-        given += [
+        for words in (
             [*FIT, "--model.space", space],
             [*FIT, f"--model={space}"],
             ["fit", "-c", f"{module}_fit.yaml"],
             [*FIT, "--model.space", f"{module}_alone.yaml"],
-        ]
-    done = subprocess.run([sys.executable, "-c", code.format(given)], capture_output=True, text=True)
+        ):
+            if debug == "1":
+                with pytest.raises(errors.UsageError) as caught:
+                    main(words)
+                told += str(caught.value).splitlines()
+            else:
+                assert main(words) == 2
+                told += capsys.readouterr().err.splitlines()
     for module, (_, cause) in FAILING[debug].items():
-        space = spaces[module]
-        own_lines = [line for line in done.stderr.splitlines() if f"names '{space}'" in line]
-        told = [line for line in own_lines if "cannot be imported (" in line]
-        assert len(told) == 4, done.stderr
-        assert all(cause in line and "NestedArg" not in line for line in told), told
+        own_lines = [line for line in told if f"names '{spaces[module]}'" in line and "cannot be imported (" in line]
+        assert len(own_lines) == 4, told
+        assert all(cause in line and "NestedArg" not in line for line in own_lines), own_lines
         places = ["model.space", "model", f"{module}_fit.yaml", f"{module}_alone.yaml"]
-        assert [line.split("'")[1] for line in told] == places
+        assert [line.split("'")[1] for line in own_lines] == places
 
 
 FAULTY = """
