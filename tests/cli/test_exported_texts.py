@@ -69,8 +69,8 @@ def test_a_program_writes_what_the_network_writes(decoder: str) -> None:
     torch.testing.assert_close(found.predict(TEXTS[0]), found.predict(TEXTS[:1]))  # a single text is one example
 
 
-def test_the_verb_predict_prints_texts(capsys: pytest.CaptureFixture[str]) -> None:
-    exported(seed=3)
+def test_the_verb_predict_prints_texts(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(whole, "out")
     Path("new.txt").write_text("\n".join(TEXTS), encoding="utf-8")
     command = [word.replace("FILE", "new.txt") for word in predict_command("out")]
     for _ in range(2):  # earlier predictions are replaced
@@ -120,8 +120,8 @@ for row in torch.export.load("out/model.pt2").module()(torch.tensor(json.load(sy
 """
 
 
-def test_texts_are_written_with_torch_alone() -> None:
-    exported(seed=4)
+def test_texts_are_written_with_torch_alone(whole: Path) -> None:
+    shutil.copytree(whole, "out")
     inputs = json.dumps(READ.encode(TEXTS).tolist())
     done = subprocess.run(
         [sys.executable, "-c", ALONE], input=inputs, capture_output=True, text=True, check=True, timeout=300

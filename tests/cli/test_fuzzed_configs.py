@@ -273,7 +273,7 @@ def check(case: Broken, home: Path) -> None:
     assert found is None, f"{case.file}, {case.place}: {found}\n{case.text!r}"
 
 
-@cases(25, 2000)
+@cases(18, 2000)
 @given(case=broken())
 def test_a_broken_configuration_gets_a_sentence_that_names_what_is_wrong(case: Broken, folder: Path) -> None:
     check(case, folder)

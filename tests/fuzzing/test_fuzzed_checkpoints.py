@@ -48,7 +48,7 @@ def toy_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@cases(30, 1500)
+@cases(20, 1500)
 @given(random=CASES)
 def test_a_training_goes_on(random: Case, toy_run: Path, canary: Path) -> None:
     shutil.copytree(toy_run, emptied(canary), dirs_exist_ok=True)

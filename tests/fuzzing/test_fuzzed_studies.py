@@ -112,11 +112,12 @@ def tampered(random: Case, content: bytes, file: Path) -> None:
     file.write_bytes(content)
     for _ in range(random.randint(1, 2)):
         with closing(sqlite3.connect(file)) as connection, connection:
+            connection.execute("pragma synchronous = off")
             change(random, connection)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-@cases(15, 600)
+@cases(10, 600)
 @given(random=CASES)
 def test_a_search_goes_on(name: str, random: Case, kept: Contents, canary: Path) -> None:
     file = emptied(canary) / "studies.db"
@@ -127,7 +128,7 @@ def test_a_search_goes_on(name: str, random: Case, kept: Contents, canary: Path)
     )
 
 
-@cases(15, 600)
+@cases(10, 600)
 @given(random=CASES)
 def test_records_of_studies(random: Case, kept: Contents, canary: Path) -> None:
     tampered(random, kept["random"], emptied(canary) / "studies.db")
