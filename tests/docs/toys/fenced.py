@@ -15,9 +15,11 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import runpy
 import shlex
 import subprocess
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,16 +117,13 @@ class Reader:
 
     def _shell(self, command: str, more: list[str], block: Block) -> None:
         words = shlex.split(command.removeprefix("PYTHONPATH=. "), comments=True)  # the test's path has the folder
-        if words[:1] == ["python"]:
-            subprocess.run([sys.executable, *words[1:], *more], check=True, cwd=self.folder, timeout=600)
-            return
-        if words[:1] != ["lit-metanas"]:
+        if words[:1] not in (["lit-metanas"], ["python"]):
             subprocess.run(["bash", "-euo", "pipefail", "-c", command], check=True, cwd=self.folder, timeout=600)
             return
         # In this process: a new one would take seconds to import torch.
         said = io.StringIO()
         with contextlib.redirect_stderr(said):
-            code = main([*words[1:], *more])
+            code = (main if words[0] == "lit-metanas" else run_script)([*words[1:], *more])
         if code:
             pytest.fail(f"{block.page}:{block.line}: {command}\nended with {code}: {said.getvalue()}")
 
@@ -133,6 +132,20 @@ class Reader:
         subprocess.run(["bash", "-n"], input=block.code, text=True, check=True, timeout=60)
         for name in re.findall(r"\b(?:configs|docker)/[\w/.-]+\.(?:ya?ml|sh)\b", block.code):
             assert (self.root / name).is_file(), f"{block.page}:{block.line}: there is no {name}"
+
+
+def run_script(words: list[str]) -> object:
+    """Run a script with its arguments as `python` does, and return its exit code."""
+    before, sys.argv = sys.argv, words
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)  # as outside of tests
+            runpy.run_path(words[0], run_name="__main__")
+    except SystemExit as stop:
+        return stop.code
+    finally:
+        sys.argv = before
+    return 0
 
 
 def commands(code: str) -> list[str]:
