@@ -38,14 +38,15 @@ SPACES = {
     "layered, all open": LayeredSpace(**OPEN),
     "layered, normalised apart": LayeredSpace(**OPEN, mix="normalised", shared=True),
     "mobile": MobileMacro(),
+    "mobile, three narrow stages": MobileMacro(stages=[MobileStage(16, stride=2, depths=(1, 2))] * 3, stem=8, last=16),
     "mobile, blocks skipped": MobileMacro(stages=STAGES, stem_stride=2, last=None),
     "mobile, nothing open": MobileMacro(
         stages=(MobileStage(8, depths=(1,), widths=(1,), kernels=(3,), expansions=(1,)),)
     ),
     "macro": ENASMacro(layers=6, channels=8),
     "DARTS": DARTSCell(channels=4, cells=3),
-    "DARTS, auxiliary classifier": DARTSCell(channels=4, cells=3, auxiliary=True, normalised_pools=False),
-    "MetaNAS": MetaNASCell(),
+    "DARTS, auxiliary classifier": DARTSCell(channels=4, cells=2, auxiliary=True, normalised_pools=False),
+    "MetaNAS": MetaNASCell(channels=4, cells=2),
     "NAS-Bench-201": NASBench201(channels=4, cells=1, merge_isomorphs=False),
     "NAS-Bench-101": NASBench101(channels=10, cells=1, merge_isomorphs=False),
     "NAS-Bench-101, four vertices": NASBench101(vertices=4, channels=8, cells=2, stacks=1, merge_isomorphs=False),
@@ -53,9 +54,9 @@ SPACES = {
 }
 
 
-# The other networks of DARTS take as long, and have a classifier more.
+# Others of the kind are smaller, or have a classifier more.
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "DARTS" else name for name in SPACES]
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in ("DARTS", "mobile") else name for name in SPACES]
 )
 def test_every_space_passes(name):
     before = torch.get_rng_state()
