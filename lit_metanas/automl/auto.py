@@ -26,13 +26,16 @@ from lit_metanas.comparisons.target_search import task_settings
 from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.settings import settings_of
+from lit_metanas.io.text import writable
 from lit_metanas.records.record_lines import SHIPPED, record_file
 from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.conversion import Groups
+from lit_metanas.tasks.inputs import ImageShape, describe_shape
 from lit_metanas.tasks.objective import Classification
-from lit_metanas.tasks.task import check_task
+from lit_metanas.tasks.task import Task, check_task
 from lit_metanas.training.export.exported_model import predict_command
+from lit_metanas.training.task_start import TaskStart, read_task_start
 
 
 def auto(
@@ -44,6 +47,7 @@ def auto(
     test: Given | None = None,
     group: str | Groups | None = None,
     space: SearchSpace | None = None,
+    start: str | os.PathLike[str] | None = None,
     max_parameters: float | None = None,
     max_flops: float | None = None,
     max_latency: float | str | None = None,
@@ -112,6 +116,9 @@ def auto(
             groups allow. Groups that a ``test`` part has, too, are told where it is a path; those of one in memory are
             not known. None deals examples out one by one.
         space: what can be built; None takes one that suits the kind of data.
+        start: a checkpoint that ``fit`` of ``TaskReptile`` wrote on other tasks of this space; all networks begin with
+            its weights, but for a classifier of another number of classes. Its preprocessing alone is tried, and images
+            are brought to its shape. What it cost is in the result's ``meta_cost``. None begins with fresh weights.
         max_parameters: most trainable parameters.
         max_flops: most forward multiply-adds for one input.
         max_latency: most seconds for one input, or a text such as ``5ms``: the median of several forward passes of the
@@ -131,9 +138,10 @@ def auto(
         progress: whether what was found out, and how much of the budget is spent, is told on stderr.
 
     Raises:
-        FileNotFoundError: there are no such data.
+        FileNotFoundError: there are no such data, or no such start.
         ValueError: it cannot be told what they are, or they are malformed; no network is within the limits; the minutes
-            are too few; another process is at work in the output, or it holds something else.
+            are too few; another process is at work in the output, or it holds something else; the start is damaged, or
+            of another space, shape or vocabulary.
         KeyboardInterrupt: Ctrl-C came before there was any network.
         RuntimeError: training fails.
 
@@ -155,6 +163,7 @@ def auto(
         limits=NetworkLimits.told(max_parameters, max_flops, max_latency, max_size),
         pareto=pareto,
         output=None if output is None else own_path(output, "output"),
+        start=None if start is None else os.fspath(start),
     ).run()
 
 
@@ -173,6 +182,7 @@ class AutoSearch:
         output: the folder for what was found.
         began: the clock when the minutes began; None for when it is run.
         group: which examples belong together, if that was said.
+        start: the checkpoint that all networks begin with; None for fresh weights.
     """
 
     data: Given
@@ -185,16 +195,19 @@ class AutoSearch:
     output: Path | None
     began: float | None = None
     group: str | Groups | None = None
+    start: str | None = None
 
     def run(self) -> SearchResult:
         """Search, train, test and, where there is an output, write."""
         began = perf_counter() if self.began is None else self.began
         check_pareto(self.pareto)
+        start = None if self.start is None else read_task_start(self.start)
         with ExitStack() as held:
             if self.output is not None:
                 held.enter_context(directory_lock(self.output, "auto", "output"))
             begin = perf_counter()
-            task = read_given(self.data, kind=self.kind, test=self.test, group=self.group)
+            shape = start.shape if start is not None and isinstance(start.shape, ImageShape) else None
+            task = read_given(self.data, kind=self.kind, test=self.test, group=self.group, prepared=shape)
             reading = perf_counter() - begin
             check_task(task)
             kind = kind_of(task)
@@ -204,8 +217,7 @@ class AutoSearch:
             space.check_objective(task.goal)
             with undisturbed(task, self.wishes.threads):
                 task = task.trainable()
-                ways = other_ways(self.data, task, kind=self.kind, test=self.test, group=self.group)
-                views = Views(task, ways, space, self.limits)
+                views = self._views(task, space, start)
                 own = self.space is None and isinstance(task.goal, Classification)
                 linear = LinearSpace() if own else None
                 folder = None if self.output is None else OutputFolder(self.output, self._settings(views, linear))
@@ -219,6 +231,15 @@ class AutoSearch:
                 folder.write(views.named_by(result.view).task, result, seed=self.wishes.seed)
         return result
 
+    def _views(self, task: Task, space: SearchSpace, start: TaskStart | None) -> Views:
+        """The preprocessings to choose from: where there is a start that of its inputs alone."""
+        if start is None:
+            ways = other_ways(self.data, task, kind=self.kind, test=self.test, group=self.group)
+            return Views(task, ways, space, self.limits)
+        views = Views(task, {}, space, self.limits, start)
+        self.wishes.say(f"all networks begin with '{writable(str(self.start))}', on {describe_shape(task.shape)}.")
+        return views
+
     def _settings(self, views: Views, linear: SearchSpace | None) -> dict[str, Any]:
         """What decides the result, as plain values."""
         wishes, space = self.wishes, views.space
@@ -226,6 +247,7 @@ class AutoSearch:
             "task": task_settings(views.usual.task),
             "preprocessings": list(views.labels),
             "space": settings_of(space),
+            "start": None if self.start is None else settings_of(self.start),
             "linear_models": None if linear is None else settings_of(linear),
             "limits": asdict(self.limits),
             "pareto": self.pareto,
@@ -244,6 +266,7 @@ def auto_verb(
     kind: str | None = None,
     test: str | None = None,
     group: str | None = None,
+    start: str | None = None,
     max_parameters: float | None = None,
     max_flops: float | None = None,
     max_latency: str | None = None,
@@ -264,6 +287,7 @@ def auto_verb(
         kind: what the examples are.
         test: the test part.
         group: which examples belong together.
+        start: a checkpoint that networks begin with.
         max_parameters: most trainable parameters.
         max_flops: most forward multiply-adds for one input.
         max_latency: most time for one input.
@@ -288,6 +312,7 @@ def auto_verb(
         pareto=pareto,
         output=own_path(output, "output"),
         began=began,
+        start=start,
     )
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -42,6 +42,8 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
             by what follows.
         flops: training FLOPs that the search may spend; None is what ``search`` takes by default.
         space: what can be built; None takes ``default_space`` for the kind of examples.
+        start: of ``minutes``, a checkpoint that ``fit`` of ``TaskReptile`` wrote, for all networks to begin with: of
+            images of the same shape. None begins with fresh weights.
         recipe: how networks are trained; None takes ``Recipe()``.
         method: how it is searched; None is the default of ``search``.
         validation_fraction: share of each class by which architectures are chosen, one example at least, unless there

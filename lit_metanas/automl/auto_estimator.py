@@ -57,6 +57,7 @@ class AutoEstimator(BaseEstimator):
         minutes: float | None = None,
         flops: float | None = None,
         space: SearchSpace | None = None,
+        start: str | None = None,
         recipe: Recipe | None = None,
         method: Searcher | None = None,
         validation_fraction: float = 0.2,
@@ -68,6 +69,7 @@ class AutoEstimator(BaseEstimator):
         self.minutes = minutes
         self.flops = flops
         self.space = space
+        self.start = start
         self.recipe = recipe
         self.method = method
         self.validation_fraction = validation_fraction
@@ -152,12 +154,17 @@ class AutoEstimator(BaseEstimator):
         more: dict[str, Any] = {"seed": seed, "threads": self.threads, "progress": self.progress}
         space = self._space(kind, task.shape, task.goal)
         if self.minutes is None:
+            if self.start is not None:
+                raise ValueError(
+                    f"{type(self).__name__}: 'start' is for searches of minutes: give these, too, or a 'method' whose "
+                    "estimator has the start."
+                )
             method = deepcopy(self.method)
             return search(task, space, method=method, flops=self.flops, recipe=self.recipe, **more)
         given = {"flops": self.flops, "recipe": self.recipe, "method": self.method}
         if wrong := [name for name, value in given.items() if value is not None]:
             raise ValueError(f"{type(self).__name__}: minutes decide {wrong[0]}, too: give one of them.")
-        return auto(task, minutes=self.minutes, space=space, **more)
+        return auto(task, minutes=self.minutes, space=space, start=self.start, **more)
 
     def _space(self, kind: str, shape: KindShape, objective: Objective) -> SearchSpace:
         """A copy of the space, which keeps what it works out, so that the argument stays as it is given."""

@@ -375,7 +375,7 @@ class AutoSteps:
             learned=len(view.learned),
             cost=cost,
             training_cost=trained.cost,
-            meta_cost=cost_of(self.known),
+            meta_cost=cost_of(self.known) + self.views.meta_cost,
             validated=trained.validated,
         )
         return replace(
@@ -496,7 +496,8 @@ class AutoSteps:
             return found
         for trial in sorted(found.record.trials, key=lambda trial: -trial.value):
             if trial.scored and self._excess(trial.architecture, trial.recipe) is None:
-                return replace(found, architecture=trial.architecture, weights=None, recipe=trial.recipe)
+                begun = self.views.weights
+                return replace(found, architecture=trial.architecture, weights=begun, recipe=trial.recipe)
         raise ValueError(f"auto: all that was searched is slower now ({reason}): raise max_latency, or try again.")
 
     def _excess(self, architecture: Architecture, recipe: Mapping[str, Value]) -> str | None:

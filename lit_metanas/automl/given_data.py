@@ -75,7 +75,8 @@ def read_given(
         kind: what the examples of a path are, one of ``DATA_KINDS``; None finds out.
         test: the test part, given as ``data`` is; None takes some of ``data``.
         group: which examples belong together, and so into one part; see ``auto``.
-        prepared: what makes inputs of the examples, or the shape of images of a path; None is the usual one.
+        prepared: what makes inputs of the examples, or the shape that images are brought to, which changes no other
+            data; None is the usual one. A task is left as it is.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
@@ -94,11 +95,13 @@ def read_given(
             raise ValueError(
                 "'group' must be the name of a column, 'folder' or a regular expression, of a path's files."
             )
-        more = () if prepared is None else (prepared,)
-        return _READERS[kind or _kind_of_path(path, group)](path, test_path, group, *more)
-    if isinstance(data, Dataset):
-        return _of_dataset(data, test, group, prepared)
-    return _of_arrays(data, test, group, prepared)
+        found_kind = kind or _kind_of_path(path, group)
+        left = prepared is None or (isinstance(prepared, ImageShape) and found_kind != "images")
+        return _READERS[found_kind](path, test_path, group, *(() if left else (prepared,)))
+    shape, made = (prepared, None) if isinstance(prepared, ImageShape) else (None, prepared)
+    task = (_of_dataset if isinstance(data, Dataset) else _of_arrays)(data, test, group, made)
+    left = shape is None or not isinstance(task.shape, ImageShape) or task.shape == shape
+    return task if left else _at_shape(task, shape)
 
 
 def other_ways(

@@ -129,8 +129,8 @@ class OutputFolder:
             kept = read_json(file, "delete the folder, or give another 'output'")
             if not isinstance(kept, dict) or kept.get("settings") != self.settings:
                 raise ValueError(
-                    f"{place} holds the result of other data, another budget or other limits ('{STATE}' tells which): "
-                    "give another 'output', or delete this one."
+                    f"{place} holds the result of other data, another budget, other limits or another start ('{STATE}' "
+                    "tells which): give another 'output', or delete this one."
                 )
             self.plan = from_plain(BudgetPlan, kept["plan"], f"'plan' in '{file}'") if kept.get("plan") else None
             if kept.get("done"):

@@ -22,6 +22,7 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.inputs import TokenShape
 from lit_metanas.tasks.task import Split, Task, check_task
 from lit_metanas.training.child import Recipe
+from lit_metanas.training.task_start import TaskStart
 
 VIEWS_KEPT = 2
 """Beside the usual one, in memory."""
@@ -61,17 +62,34 @@ class Views:
             that.
         space: what can be built.
         limits: of networks, whatever their inputs.
+        start: meta-trained weights that all networks begin with; None is fresh ones.
 
     Attributes:
         labels: of the preprocessings, the usual one first; none where there is only that.
         usual: the first one.
+        weights: those of the start for networks of the space; None where there is no start.
+        meta_cost: of the start.
+
+    Raises:
+        ValueError: the start is of another space, shape or vocabulary.
     """
 
     def __init__(
-        self, task: Task, ways: Mapping[str, Callable[[], Task]], space: SearchSpace, limits: NetworkLimits
+        self,
+        task: Task,
+        ways: Mapping[str, Callable[[], Task]],
+        space: SearchSpace,
+        limits: NetworkLimits,
+        start: TaskStart | None = None,
     ) -> None:
         self.space = space
         self.limits = limits
+        self.meta_cost = Cost() if start is None else start.cost
+        self.weights: dict[str, Tensor] | None = None
+        if start is not None:
+            with torch.random.fork_rng(devices=[]):
+                weights = start.for_task(space, task)
+            self.weights = {name: tensor.to(task.train.inputs.device) for name, tensor in weights.items()}
         self.labels = tuple(ways)
         self._ways = ways
         self.usual = self._view(self.labels[0] if ways else "", task)
@@ -79,7 +97,7 @@ class Views:
         self._failed: dict[str, str] = {}
 
     def in_space(self, space: SearchSpace) -> Views:
-        """The same data, read as rarely, for networks of another space."""
+        """The same data, read as rarely, for networks of another space, which begin with fresh weights."""
         ways = {label: partial(self._task, label) for label in self.labels}
         return Views(self.usual.task, ways, space, self.limits)
 
@@ -206,8 +224,8 @@ class ViewEstimator(Estimator):
         return self._estimator.cost(architecture, fidelity)
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
-        """Train and validate."""
-        return self._estimator(architecture, fidelity=fidelity, start=start)
+        """Train and validate, from the weights of the views' start where no others are given."""
+        return self._estimator(architecture, fidelity=fidelity, start=self.views.weights if start is None else start)
 
     @property
     def _view(self) -> View:
