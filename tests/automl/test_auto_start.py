@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,14 @@ from cipher_tasks import IMAGES, Stripes, quiet_trainer, stripe_data, stripe_mod
 from torch import Tensor
 
 import lit_metanas as lm
-from lit_metanas.automl import auto_steps, time_plan
+from lit_metanas.automl import auto_steps, linear_models, time_plan
 from lit_metanas.automl.given_data import read_given
 from lit_metanas.automl.limits import LimitedSpace
 from lit_metanas.estimators import training_estimator
 
 TASK = Stripes(1, first=70)[0]
-FLOPS = (1.5e6, 1e6)
-ONCE: dict[str, Any] = {"flops": FLOPS, "space": IMAGES, "records": (), "progress": False}
+ONE_TRIAL, TRIALS = (6e4, 4e4), (4e5, 1e5)
+ONCE: dict[str, Any] = {"flops": TRIALS, "space": IMAGES, "records": (), "progress": False}
 
 
 @pytest.fixture(autouse=True)
@@ -67,22 +67,124 @@ def same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
 
 
+def child_of(architecture: lm.Architecture, weights: Mapping[str, Tensor] | None) -> Mapping[str, Tensor]:
+    """What a new network has of some weights."""
+    found: Mapping[str, Tensor] = IMAGES.child(architecture, TASK.shape, TASK.way, weights).state_dict()
+    return found
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch, module: Any, at: int) -> None:
+    """Let Ctrl-C come in the training of this number."""
+    plain, calls = module.fit_child, count(1)
+
+    def fit(child: lm.Child, train: lm.Split, **more: Any) -> lm.Cost:
+        if next(calls) == at:
+            raise KeyboardInterrupt
+        return plain(child, train, **more)
+
+    monkeypatch.setattr(module, "fit_child", fit)
+
+
 def test_all_networks_begin_with_the_start(
     learned: tuple[lm.TaskReptile, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, path = learned
     searched, trained = begun_with(monkeypatch, training_estimator), begun_with(monkeypatch, auto_steps)
-    result = lm.auto(TASK, start=path, **ONCE)
-    assert len(searched) == len(result.record.trials) > 1
-    first, weights = searched[0]
-    assert same(weights, IMAGES.child(first.architecture, TASK.shape, TASK.way, model.weights()).state_dict())
-    assert result.meta_cost == model.cost()
+    result = lm.auto(TASK, start=path, **{**ONCE, "flops": ONE_TRIAL})
+    ((first, weights),) = searched
+    assert same(weights, child_of(first.architecture, model.weights()))
     ((chosen, weights),) = trained
-    recipe = {**result.record.trials[0].recipe, "epochs": first.recipe.epochs}
-    if len({child.architecture for child, _ in searched}) == 1:
-        plain = lm.TrainingEstimator(TASK, IMAGES, 0, lm.Recipe().replace(recipe), start=str(path))
-        found = plain(chosen.architecture, fidelity=1.0).weights
-        assert same(weights, IMAGES.child(chosen.architecture, TASK.shape, TASK.way, found).state_dict())
-    again, fresh = lm.auto(TASK, start=path, **ONCE), lm.auto(TASK, **ONCE)
-    assert same(again.network.state_dict(), result.network.state_dict())
-    assert fresh.record.trials != result.record.trials
+    plain = lm.TrainingEstimator(TASK, IMAGES, 0, first.recipe, start=str(path))
+    assert same(weights, child_of(chosen.architecture, plain(first.architecture, fidelity=1.0).weights))
+    assert result.architecture == first.architecture == chosen.architecture
+    assert result.meta_cost == model.cost()
+
+
+def test_a_start_makes_a_difference_and_repeats_it(learned: tuple[lm.TaskReptile, Path]) -> None:
+    first, again, fresh = (lm.auto(TASK, start=start, **ONCE) for start in (learned[1], str(learned[1]), None))
+    assert len(first.record.trials) > 1
+    assert [trial.value for trial in first.record.trials] == [trial.value for trial in again.record.trials]
+    assert same(first.network.state_dict(), again.network.state_dict())
+    assert (fresh.architecture, fresh.meta_cost) != (first.architecture, first.meta_cost)
+    assert not same(first.network.state_dict(), fresh.network.state_dict())
+
+
+def test_a_network_that_is_taken_instead_begins_there_too(
+    learned: tuple[lm.TaskReptile, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = lm.auto(TASK, start=learned[1], **ONCE)
+    trained = begun_with(monkeypatch, auto_steps)
+    slow = plain.architecture
+    monkeypatch.setattr(LimitedSpace, "check", lambda self, one: "it takes 9 ms" if one == slow else None)
+    other = lm.auto(TASK, start=learned[1], **ONCE)
+    assert other.architecture != plain.architecture
+    ((chosen, weights),) = trained
+    assert same(weights, child_of(chosen.architecture, learned[0].weights()))
+
+
+def test_an_interrupted_search_goes_on_and_another_start_is_another_search(
+    learned: tuple[lm.TaskReptile, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def call(start: Path | None = learned[1]) -> lm.SearchResult:
+        return lm.auto(TASK, start=start, output=tmp_path / "cut", **ONCE)
+
+    whole = lm.auto(TASK, start=learned[1], **ONCE)
+    with monkeypatch.context() as patched:
+        interrupt(patched, training_estimator, at=2)
+        assert call().stopped
+    left = begun_with(monkeypatch, training_estimator)
+    goes_on = call()
+    assert len(left) == len(whole.record.trials) - 1
+    assert same(goes_on.network.state_dict(), whole.network.state_dict())
+    assert goes_on.meta_cost == whole.meta_cost
+    finished = call()
+    assert (finished.meta_cost, len(left)) == (whole.meta_cost, len(whole.record.trials) - 1)
+    kept = (tmp_path / "cut" / "auto.json").read_text()
+    for start in (None, meta_train(tmp_path / "stripes.ckpt", seed=4)[1]):
+        with pytest.raises(ValueError, match=r"other limits or another start \('auto.json' tells which\)"):
+            call(start)
+    assert (tmp_path / "cut" / "auto.json").read_text() == kept
+
+
+def test_images_are_brought_to_the_shape_of_the_start(
+    usual: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linear_models, "LINEAR_STEPS", 20)
+    generator = np.random.default_rng(0)
+    X, y = generator.random((40, 3, 12, 10)).astype(np.float32) / 2, ["bright", "dark"] * 20
+    X[::2] += 0.5
+    result = lm.auto((X, y), start=usual, flops=2e8)
+    assert (result.shape, result.view) == ((1, 8, 8), "")
+    assert result.linear_model
+    assert result.test_accuracy == 1
+    assert sorted(result.predict(X[:1])[0]) == ["bright", "dark"]
+    assert f"auto: all networks begin with '{usual}', on images of shape (1, 8, 8)." in capsys.readouterr().err
+
+
+def test_only_images_take_a_shape(images: Path, texts: Path) -> None:
+    assert read_given(images, prepared=lm.ImageShape(1, 8, 8)).shape == (1, 8, 8)
+    assert isinstance(read_given(texts, prepared=lm.ImageShape(1, 8, 8)).shape, lm.TokenShape)
+    rows = (np.random.default_rng(0).random((20, 3)), [0, 1] * 10)
+    assert read_given(rows, prepared=lm.ImageShape(1, 8, 8)).shape == lm.RowShape(4)
+    assert read_given(TASK, prepared=lm.ImageShape(1, 4, 4)) is TASK
+    with pytest.raises(ValueError, match=r"Images of shape .* do not fit a network for \(1, 8, 8\)"):
+        read_given((np.zeros((8, 2, 8, 8)), [0, 1] * 4), prepared=lm.ImageShape(1, 8, 8))
+
+
+def test_a_start_of_something_else_is_refused_before_anything_is_written(
+    learned: tuple[lm.TaskReptile, Path], usual: Path, texts: Path, tmp_path: Path
+) -> None:
+    def refused(data: Any, start: Path, message: str, **more: Any) -> None:
+        output = tmp_path / "out"
+        with pytest.raises((ValueError, FileNotFoundError), match=message):
+            lm.auto(data, start=start, flops=1e9, output=output, progress=False, **more)
+        assert not output.exists() or [file.name for file in output.iterdir()] == [".auto.lock"]
+
+    (damaged := tmp_path / "bad.ckpt").write_bytes(usual.read_bytes()[:9999])
+    refused(TASK, damaged, "bad.ckpt' is damaged or was not written by TaskReptile: give one that `fit`")
+    refused(TASK, tmp_path / "none.ckpt", "There is no checkpoint '.*none.ckpt': give one that `fit` of TaskReptile")
+    assert not (tmp_path / "out").exists()
+    refused(texts, usual, "is of the search space LayeredSpace, the model of SequenceSpace: give one of that space")
+    refused(TASK, learned[1], "is of another search space: for 'depth' the model has 2, 3, 4, the checkpoint only 2")
+    other = lm.task_from_arrays(torch.rand(20, 9, 9), torch.arange(20) % 2)
+    refused(other, usual, r"is for images of shape \(1, 8, 8\), the model for images of shape \(1, 9, 9\)")

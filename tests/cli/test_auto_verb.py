@@ -66,6 +66,8 @@ def test_the_last_line_predicts(photos: Path, capsys: pytest.CaptureFixture[str]
         (["photos", "--pareto", "size", "of", "shoe"], "pareto = 'size of shoe': give parameters, flops or latency"),
         (["--pareto=shoes", "photos"], "no front can be made for pareto = 'shoes'"),
         (["photos", "--flops", "1e10", "--max-size", "tiny"], "'tiny' is no size"),
+        (["photos", "--start", "none.ckpt"], "There is no checkpoint 'none.ckpt': give one that `fit` of TaskReptile"),
+        (["photos", "--start=photos/cross/0.png"], "0.png' is damaged or was not written by TaskReptile: give one"),
         (["photos", "--group", "owner"], "group = 'owner' must be 'folder', or a regular expression"),
     ],
 )
