@@ -31,7 +31,7 @@ from lit_metanas.records.record_lines import SHIPPED, record_file
 from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.conversion import Groups
-from lit_metanas.tasks.inputs import ImageShape, describe_shape
+from lit_metanas.tasks.inputs import describe_shape
 from lit_metanas.tasks.objective import Classification
 from lit_metanas.tasks.task import Task, check_task
 from lit_metanas.training.export.exported_model import predict_command
@@ -117,8 +117,10 @@ def auto(
             not known. None deals examples out one by one.
         space: what can be built; None takes one that suits the kind of data.
         start: a checkpoint that ``fit`` of ``TaskReptile`` wrote on other tasks of this space; all networks begin with
-            its weights, but for a classifier of another number of classes. Its preprocessing alone is tried, and images
-            are brought to its shape. What it cost is in the result's ``meta_cost``. None begins with fresh weights.
+            its weights, but for a classifier of another number of classes. Inputs are made as those of the checkpoint
+            were, of its shape of images, its features of sounds or its vocabularies of texts and pairs, and in no other
+            way; a task and other data must have its shape and preprocessing. ``meta_cost`` of the result tells what it
+            cost. None begins with fresh weights.
         max_parameters: most trainable parameters.
         max_flops: most forward multiply-adds for one input.
         max_latency: most seconds for one input, or a text such as ``5ms``: the median of several forward passes of the
@@ -206,8 +208,7 @@ class AutoSearch:
             if self.output is not None:
                 held.enter_context(directory_lock(self.output, "auto", "output"))
             begin = perf_counter()
-            shape = start.shape if start is not None and isinstance(start.shape, ImageShape) else None
-            task = read_given(self.data, kind=self.kind, test=self.test, group=self.group, prepared=shape)
+            task = read_given(self.data, kind=self.kind, test=self.test, group=self.group, start=start)
             reading = perf_counter() - begin
             check_task(task)
             kind = kind_of(task)

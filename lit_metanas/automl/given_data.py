@@ -46,6 +46,7 @@ from lit_metanas.tasks.text.words import TextPreprocessing
 from lit_metanas.tasks.translation.pair_files import TARGET_TEXT_COLUMNS, find_pair_columns, read_pairs
 from lit_metanas.tasks.translation.parallel_task import ParallelTask
 from lit_metanas.training.export.exported_program import fit_images
+from lit_metanas.training.task_start import TaskStart
 
 Given = str | os.PathLike[str] | Task | TaskCollection | Dataset[Any] | Sequence[Any]
 """A path, a task, a data set of torch, or a pair of examples and labels."""
@@ -67,6 +68,7 @@ def read_given(
     test: Given | None = None,
     group: str | Groups | None = None,
     prepared: Preprocessing | ImageShape | None = None,
+    start: TaskStart | None = None,
 ) -> Task:
     """The task of what was given, split as the task's class splits it.
 
@@ -75,8 +77,9 @@ def read_given(
         kind: what the examples of a path are, one of ``DATA_KINDS``; None finds out.
         test: the test part, given as ``data`` is; None takes some of ``data``.
         group: which examples belong together, and so into one part; see ``auto``.
-        prepared: what makes inputs of the examples, or the shape that images are brought to, which changes no other
-            data; None is the usual one. A task is left as it is.
+        prepared: what makes inputs of the examples, or the shape of images of a path; None is the usual one.
+        start: meta-trained weights, whose inputs are made of images, sounds, texts and pairs of texts. A task and other
+            data are left as they are.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
@@ -96,12 +99,39 @@ def read_given(
                 "'group' must be the name of a column, 'folder' or a regular expression, of a path's files."
             )
         found_kind = kind or _kind_of_path(path, group)
-        left = prepared is None or (isinstance(prepared, ImageShape) and found_kind != "images")
-        return _READERS[found_kind](path, test_path, group, *(() if left else (prepared,)))
-    shape, made = (prepared, None) if isinstance(prepared, ImageShape) else (None, prepared)
-    task = (_of_dataset if isinstance(data, Dataset) else _of_arrays)(data, test, group, made)
-    left = shape is None or not isinstance(task.shape, ImageShape) or task.shape == shape
-    return task if left else _at_shape(task, shape)
+        made = prepared if start is None else _made_as(start, found_kind, str(data))
+        return _READERS[found_kind](path, test_path, group, *(() if made is None else (made,)))
+    if isinstance(data, Dataset):
+        task = _of_dataset(data, test, group, prepared)
+    else:
+        task = _of_arrays(data, test, group, prepared, start)
+    other = None if start is None else _made_as(start, kind_of(task), task.id)
+    return _at_shape(task, other) if isinstance(other, ImageShape) and other != task.shape else task
+
+
+def _made_as(start: TaskStart, kind: str, place: str) -> Any:
+    """What makes inputs of examples as those of a start were made; None where that is left to the kind of data.
+
+    Args:
+        start: the weights.
+        kind: of the examples.
+        place: where these are from, for messages.
+
+    Raises:
+        ValueError: the start is for other examples.
+    """
+    if kind == "images":
+        return start.shape if isinstance(start.shape, ImageShape) else None
+    inputs, outputs = start.vocabularies.inputs.preprocessing, start.vocabularies.outputs.preprocessing
+    if inputs is None:
+        return None
+    if kind in ("sounds", "transcripts"):
+        return LogMel.checked(inputs, writable(place))
+    if kind == "texts":
+        return TextPreprocessing.checked(inputs, writable(place))
+    if kind == "pairs" and outputs is not None:
+        return tuple(TextPreprocessing.checked(each, writable(place)) for each in (inputs, outputs))
+    return None
 
 
 def other_ways(
@@ -169,7 +199,9 @@ def _task_itself(data: Task | TaskCollection, test: Given | None, group: str | G
     return data[0]
 
 
-def _of_arrays(data: Sequence[Any], test: Given | None, group: Groups | None, prepared: Any) -> Task:
+def _of_arrays(
+    data: Sequence[Any], test: Given | None, group: Groups | None, prepared: Any, start: TaskStart | None
+) -> Task:
     """Of a pair of examples and labels.
 
     Raises:
@@ -185,6 +217,7 @@ def _of_arrays(data: Sequence[Any], test: Given | None, group: Groups | None, pr
     given = (None, None) if test is None else tuple(test)  # type: ignore[arg-type]
     if kind_of_examples(examples) == "texts":
         held_out = None if given[0] is None else list(given[0])
+        prepared = prepared if start is None else _made_as(start, "texts", "data")
         return task_from_texts(list(examples), labels, held_out, given[1], preprocessing=prepared, group=group)
     return task_from_arrays(examples, labels, *given, preprocessing=prepared, group=group)
 
@@ -388,11 +421,16 @@ def _rows(path: Path, test: Path | None, group: str | None, columns: NumericColu
     return TableTask(str(path), test_path=tested, group=group, preprocessing=columns)[0]
 
 
-def _pairs(path: Path, test: Path | None, group: str | None) -> Task:
+def _pairs(
+    path: Path, test: Path | None, group: str | None, made: tuple[TextPreprocessing, TextPreprocessing] | None = None
+) -> Task:
     """Pairs of texts; the steps of a network are as many as the longest of them need, and some for longer ones."""
-    parts = [part for part in (path, test) if part is not None]
-    pairs = [pair for part in parts for _, pair in read_pairs(part, None, None, None, group)]
-    source, target = (characters_for(map(str, side)) for side in zip(*pairs, strict=True))
+    if made is None:
+        parts = [part for part in (path, test) if part is not None]
+        pairs = [pair for part in parts for _, pair in read_pairs(part, None, None, None, group)]
+        sources, targets = zip(*pairs, strict=True)
+        made = characters_for(map(str, sources)), characters_for(map(str, targets))
+    source, target = made
     return ParallelTask(
         str(path),
         preprocessing=source,

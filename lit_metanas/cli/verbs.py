@@ -57,7 +57,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "kind": "images, sounds, transcripts, texts, rows, pairs or questions, if it cannot be found out",
         "test": "the test part, given as the data are (default: some of them)",
         "group": "whole groups in each part: a column, folder (class/group/file), or (p[0-9]+)_ in files' names",
-        "start": "a checkpoint that `fit` of TaskReptile wrote, for all networks to begin with (default: fresh weights)",
+        "start": "a checkpoint that `fit` of TaskReptile wrote, for all networks to begin with",
         "max_parameters": "most trainable parameters",
         "max_flops": "most multiply-adds for one input",
         "max_latency": "most time for one input, as in 5ms, measured on this machine",

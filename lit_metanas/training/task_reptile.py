@@ -117,7 +117,7 @@ class TaskReptile(LightningModule):
         self.outer_steps: Tensor
         self.spent: Tensor
         self.account = Account()
-        self.vocabularies = Vocabularies("", "")
+        self.vocabularies = Vocabularies()
         self.signalled = self.any_signalled = False
         self._scores = EpisodeScores(seed)
 

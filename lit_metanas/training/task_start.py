@@ -22,6 +22,7 @@ from lit_metanas.tasks.inputs import Shape, TokenShape, describe_shape, plain_sh
 from lit_metanas.tasks.task import Task
 from lit_metanas.tasks.translation import Translation
 from lit_metanas.training.meta_search.meta_checkpoint import check_candidates, check_input_shape, weights_within
+from lit_metanas.training.stored_preprocessing import UNKNOWN_INPUTS, InputMeaning
 
 TASKS_KEY = "lit_metanas_tasks"
 TASKS_SCHEMA = 1
@@ -39,24 +40,37 @@ class Vocabularies:
     """What the numbers mean that go into a network and come out, so that its weights suit no other meaning.
 
     Attributes:
-        inputs: digest of the preprocessing of inputs; empty where there is none.
-        outputs: digest of what makes the targets, of tasks whose networks write texts; else empty.
+        inputs: of the preprocessing of inputs, if there is one.
+        outputs: of what makes the targets, of tasks whose networks write texts.
     """
 
-    inputs: str
-    outputs: str
+    inputs: InputMeaning = UNKNOWN_INPUTS
+    outputs: InputMeaning = UNKNOWN_INPUTS
 
     @classmethod
     def of(cls, task: Task) -> Vocabularies:
         """Those of a task."""
-        made, goal = task.preprocessing, task.goal
-        return cls("" if made is None else made.digest, goal.target.digest if isinstance(goal, Translation) else "")
+        written = task.goal.target if isinstance(task.goal, Translation) else None
+        return cls(InputMeaning.of(task.preprocessing), InputMeaning.of(written))
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Vocabularies:
+        """The inverse of ``to_plain``.
+
+        Raises:
+            ValueError: they are damaged.
+        """
+        return cls(InputMeaning.from_plain(plain["inputs"]), InputMeaning.from_plain(plain["outputs"]))
+
+    def to_plain(self) -> dict[str, Any]:
+        """For checkpoints; see ``InputMeaning``."""
+        return {"inputs": self.inputs.to_plain(), "outputs": self.outputs.to_plain()}
 
     def difference(self, other: Vocabularies) -> str | None:
         """Where two differ, as a part of a sentence; None where they do not."""
-        if self.inputs != other.inputs:
+        if self.inputs.digest != other.inputs.digest:
             return "another vocabulary or preprocessing of inputs"
-        return None if self.outputs == other.outputs else "another vocabulary of outputs"
+        return None if self.outputs.digest == other.outputs.digest else "another vocabulary of outputs"
 
 
 @dataclass(frozen=True)
@@ -143,7 +157,6 @@ class _Plain:
 
     labels: dict[str, list[str]]
     shape: Shape
-    vocabularies: Vocabularies
     cost: Cost
     space: str
 
@@ -151,7 +164,7 @@ class _Plain:
 def start_entry(space: SearchSpace, shape: Shape, vocabularies: Vocabularies, cost: Cost) -> dict[str, Any]:
     """What goes into the checkpoint under ``TASKS_KEY``: plain values only."""
     labels = {choice.name: list(choice.labels) for choice in space.choices}
-    plain = asdict(_Plain(labels, shape, vocabularies, cost, space.name))
+    plain = {**asdict(_Plain(labels, shape, cost, space.name)), "vocabularies": vocabularies.to_plain()}
     return {"schema": TASKS_SCHEMA, **plain, "shape": plain_shape(shape)}
 
 
@@ -208,4 +221,6 @@ def _content(content: Mapping[str, Any]) -> TaskStart | None:
     most = max(plain.shape) if isinstance(plain.shape, TokenShape) else math.prod(plain.shape)
     if min(plain.shape) < 1 or most > LARGEST_INPUT:
         raise ValueError("an input is empty or too large")
-    return TaskStart(weights=weights, outputs=outputs, **{name: getattr(plain, name) for name in parts})
+    told = {name: getattr(plain, name) for name in parts}
+    vocabularies = Vocabularies.from_plain(entry["vocabularies"])
+    return TaskStart(weights=weights, outputs=outputs, vocabularies=vocabularies, **told)

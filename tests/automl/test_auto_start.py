@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import count
+from dataclasses import replace
+from itertools import count, islice, permutations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from cipher_tasks import IMAGES, Stripes, quiet_trainer, stripe_data, stripe_model
+from cipher_tasks import IMAGES, LETTERS, Ciphers, Stripes, quiet_trainer, stripe_data, stripe_model
 from torch import Tensor
 
 import lit_metanas as lm
 from lit_metanas.automl import auto_steps, linear_models, time_plan
+from lit_metanas.automl.data_kinds import DATA_KINDS
 from lit_metanas.automl.given_data import read_given
 from lit_metanas.automl.limits import LimitedSpace
+from lit_metanas.automl.time_plan import Pace
 from lit_metanas.estimators import training_estimator
+from lit_metanas.training.stored_preprocessing import InputMeaning
+from lit_metanas.training.task_start import Vocabularies, read_task_start
 
 TASK = Stripes(1, first=70)[0]
 ONE_TRIAL, TRIALS = (6e4, 4e4), (4e5, 1e5)
@@ -161,14 +166,47 @@ def test_images_are_brought_to_the_shape_of_the_start(
     assert f"auto: all networks begin with '{usual}', on images of shape (1, 8, 8)." in capsys.readouterr().err
 
 
-def test_only_images_take_a_shape(images: Path, texts: Path) -> None:
-    assert read_given(images, prepared=lm.ImageShape(1, 8, 8)).shape == (1, 8, 8)
-    assert isinstance(read_given(texts, prepared=lm.ImageShape(1, 8, 8)).shape, lm.TokenShape)
+def test_data_are_read_as_those_of_a_start(usual: Path, images: Path, texts: Path) -> None:
+    start = read_task_start(usual)
+    assert read_given(images, start=start).shape == (1, 8, 8)
     rows = (np.random.default_rng(0).random((20, 3)), [0, 1] * 10)
-    assert read_given(rows, prepared=lm.ImageShape(1, 8, 8)).shape == lm.RowShape(4)
-    assert read_given(TASK, prepared=lm.ImageShape(1, 4, 4)) is TASK
+    for data in (texts, rows, TASK):
+        assert read_given(data, start=start).shape == read_given(data).shape
     with pytest.raises(ValueError, match=r"Images of shape .* do not fit a network for \(1, 8, 8\)"):
-        read_given((np.zeros((8, 2, 8, 8)), [0, 1] * 4), prepared=lm.ImageShape(1, 8, 8))
+        read_given((np.zeros((8, 2, 8, 8)), [0, 1] * 4), start=start)
+    words = lm.Words(steps=5, least=1).fitted(["how do I"])
+    start = replace(start, vocabularies=Vocabularies(InputMeaning.of(words)))
+    assert read_given(texts, start=start).preprocessing == words
+    told = [f"how do {number}" for number in range(20)]
+    assert read_given((told, [0, 1] * 10), start=start).preprocessing == words
+    start = replace(start, vocabularies=Vocabularies(InputMeaning.of(lm.LogMel())))
+    with pytest.raises(ValueError, match=r"texts.csv' holds texts, and the checkpoint was meta-trained on sounds"):
+        read_given(texts, start=start)
+
+
+def test_pairs_are_written_in_the_vocabulary_of_the_start(tmp_path: Path) -> None:
+    space = DATA_KINDS["pairs"].space(LETTERS.shape, lm.Translation(LETTERS))
+    model, trainer = lm.TaskReptile(space=space, inner_steps=1, batch_size=4), quiet_trainer()
+    trainer.fit(model, lm.TrainingTaskDataModule(Ciphers(range(2), train=8), steps_per_epoch=1))
+    trainer.save_checkpoint(path := tmp_path / "ciphers.ckpt")
+    rows = [f"{' '.join(one)}\t{' '.join(reversed(one))}" for one in islice(permutations("abcdefgh", 3), 20)]
+    (tmp_path / "pairs.tsv").write_text("\n".join(["source\ttarget", *rows]))
+    result = lm.auto(tmp_path / "pairs.tsv", start=path, kind="pairs", flops=2e8, progress=False)
+    assert result.preprocessing == LETTERS
+    assert isinstance(result.objective, lm.Translation)
+    assert result.objective.target == LETTERS
+    assert result.meta_cost == model.cost()
+
+
+def test_a_classifier_begins_there_too(learned: tuple[lm.TaskReptile, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auto_steps, "measure_pace", lambda *args, **more: Pace(2e4, 0.0, 0.0))
+    monkeypatch.setattr(Pace, "averaged", lambda self, trainings, scored: self)
+    searched = begun_with(monkeypatch, training_estimator)
+    X, y = torch.cat([TASK.train.inputs, TASK.val.inputs]).numpy(), ["thin", "broad", "other"] * 7
+    lm.AutoClassifier(minutes=0.2, space=IMAGES, start=str(learned[1])).fit(X, y)
+    assert same(searched[0][1], child_of(searched[0][0].architecture, learned[0].weights()))
+    with pytest.raises(ValueError, match="AutoClassifier: 'start' is for searches of minutes: give these, too, or"):
+        lm.AutoClassifier(flops=1e6, space=IMAGES, start=str(learned[1])).fit(X, y)
 
 
 def test_a_start_of_something_else_is_refused_before_anything_is_written(

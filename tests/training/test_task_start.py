@@ -20,6 +20,7 @@ from lightning.pytorch import Callback
 import lit_metanas as lm
 from lit_metanas.records.record import SearchRecord
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
+from lit_metanas.training.stored_preprocessing import InputMeaning
 from lit_metanas.training.task_start import TASKS_KEY, Vocabularies, read_task_start
 
 RECIPE = lm.Recipe(epochs=2, batch_size=20)
@@ -96,6 +97,7 @@ def test_a_start_tells_everything(texts):
     assert {"head.weight", "head.bias", "embedding.weight"} == found.outputs.keys()
     assert (found.shape, found.cost, found.space) == (LETTERS.shape, model.cost(), "EncoderDecoderSpace")
     assert found.vocabularies == Vocabularies.of(Ciphers(range(1))[0])
+    assert found.vocabularies.inputs.preprocessing == found.vocabularies.outputs.preprocessing == LETTERS
     torch.load(path, weights_only=True)
 
 
@@ -197,7 +199,7 @@ def test_a_classifier_of_another_number_of_classes_stays_fresh(images):
 @pytest.mark.parametrize(
     "damage",
     ["truncated", "text", "list", "fields", "no weights", "no outputs", "unequal outputs", "scalar", "large image",
-     "not finite", "cost"],
+     "not finite", "cost", "vocabularies"],
 )  # fmt: skip
 def test_a_damaged_file_is_named(damage, images, tmp_path):
     path = tmp_path / "bad.ckpt"
@@ -221,6 +223,9 @@ def test_a_damaged_file_is_named(damage, images, tmp_path):
             content[TASKS_KEY]["shape"] = [1, 2**13, 2**14]
         elif damage == "not finite":
             content["state_dict"]["outputs.head.bias"][0] = torch.inf
+        elif damage == "vocabularies":
+            other = InputMeaning.of(LETTERS).to_plain()
+            content[TASKS_KEY]["vocabularies"]["inputs"] = {**other, "digest": "of something else"}
         else:
             content[TASKS_KEY]["cost"] = {"flops": "many"}
         torch.save(content, path)
