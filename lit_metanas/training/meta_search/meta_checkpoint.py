@@ -240,7 +240,7 @@ def check_candidates(checkpoint: Shaped, space: SearchSpace) -> None:
             has = "no such choice" if theirs is None else f"only {printable(', '.join(theirs), 200)}"
             raise ValueError(
                 f"The checkpoint is of another search space: for '{choice.name}' the model has "
-                f"{', '.join(choice.labels)}, the checkpoint {has}."
+                f"{', '.join(choice.labels)}, the checkpoint {has}: give one of the model's space."
             )
 
 
