@@ -25,7 +25,7 @@ from lit_metanas.training.meta_search.meta_checkpoint import check_candidates, c
 from lit_metanas.training.stored_preprocessing import UNKNOWN_INPUTS, InputMeaning
 
 TASKS_KEY = "lit_metanas_tasks"
-TASKS_SCHEMA = 1
+TASKS_SCHEMA = 2
 SUPERNET_WEIGHTS, OUTPUT_WEIGHTS = "supernet.", "outputs."
 """How names of weights begin in a checkpoint: of the supernet, and of those that depend on the number of outputs."""
 
@@ -55,12 +55,16 @@ class Vocabularies:
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Vocabularies:
-        """The inverse of ``to_plain``.
+        """The inverse of ``to_plain``; the first schema had digests alone.
 
         Raises:
             ValueError: they are damaged.
         """
-        return cls(InputMeaning.from_plain(plain["inputs"]), InputMeaning.from_plain(plain["outputs"]))
+        inputs, outputs = (
+            InputMeaning(one) if isinstance(one, str) else InputMeaning.from_plain(one)
+            for one in (plain["inputs"], plain["outputs"])
+        )
+        return cls(inputs, outputs)
 
     def to_plain(self) -> dict[str, Any]:
         """For checkpoints; see ``InputMeaning``."""

@@ -21,7 +21,7 @@ import lit_metanas as lm
 from lit_metanas.records.record import SearchRecord
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
 from lit_metanas.training.stored_preprocessing import InputMeaning
-from lit_metanas.training.task_start import TASKS_KEY, Vocabularies, read_task_start
+from lit_metanas.training.task_start import TASKS_KEY, TASKS_SCHEMA, Vocabularies, read_task_start
 
 RECIPE = lm.Recipe(epochs=2, batch_size=20)
 
@@ -242,7 +242,7 @@ def test_missing_newer_and_foreign_files_are_named(images, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"There is no checkpoint '.*none.ckpt'"):
         start(tmp_path / "none.ckpt", Stripes()[0], IMAGES)
     content = torch.load(images[1], weights_only=True)
-    content[TASKS_KEY]["schema"] = 2
+    content[TASKS_KEY]["schema"] = TASKS_SCHEMA + 1
     torch.save(content, tmp_path / "newer.ckpt")
     with pytest.raises(ValueError, match=r"newer.ckpt' was written by a newer version of lit_metanas: upgrade"):
         start(tmp_path / "newer.ckpt", Stripes()[0], IMAGES)
@@ -254,6 +254,18 @@ def test_missing_newer_and_foreign_files_are_named(images, tmp_path):
     torch.save(content, tmp_path / "foreign.ckpt")
     with pytest.raises(ValueError, match="The checkpoint was not written by TaskReptile: give one that `fit`"):
         run(IMAGES, stripe_data(), Keeps(), str(tmp_path / "foreign.ckpt"))
+
+
+def test_files_of_the_first_schema_are_read(texts, tmp_path):
+    content = torch.load(texts[1], weights_only=True)
+    entry = content[TASKS_KEY]
+    entry["schema"] = 1
+    entry["vocabularies"] = {name: one["digest"] for name, one in entry["vocabularies"].items()}
+    torch.save(content, tmp_path / "older.ckpt")
+    older, newer = read_task_start(tmp_path / "older.ckpt"), read_task_start(texts[1])
+    assert newer.vocabularies.inputs.digest
+    assert older.vocabularies.difference(newer.vocabularies) is None
+    assert older.vocabularies.inputs.preprocessing is None
 
 
 def test_another_model_does_not_go_on(images, texts):
