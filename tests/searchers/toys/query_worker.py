@@ -1,6 +1,8 @@
 """One of several processes on one study."""
 
 import time
+import traceback
+from contextlib import suppress
 from multiprocessing import get_context
 
 import torch
@@ -13,6 +15,15 @@ from lit_metanas.spaces import Choice
 # A server imports once what takes seconds, and forks for each process.
 CONTEXT = get_context("forkserver")
 CONTEXT.set_forkserver_preload(["lit_metanas.estimators", "lit_metanas.searchers", "optuna", "sqlalchemy"])
+LIMIT = 600
+"""Seconds until one who waits for a word gives up."""
+
+
+def next_word(pipe):
+    """What the other end says next."""
+    if not pipe.poll(LIMIT):
+        raise TimeoutError(f"Nothing was said for {LIMIT} s.")
+    return pipe.recv()
 
 
 class Slow(Sums):
@@ -22,22 +33,31 @@ class Slow(Sums):
         pipe: to the test.
         seconds: that a training takes.
         hang_at: the call that never ends.
-        waits: whether the first training waits for a word.
+        held: whether the first training waits for a word.
     """
 
-    def __init__(self, pipe, *, seconds, hang_at, waits):
+    def __init__(self, pipe, *, seconds, hang_at, held):
         super().__init__()
-        self.pipe, self.seconds, self.hang_at, self.waits = pipe, seconds, hang_at, waits
+        self.pipe, self.seconds, self.hang_at, self.held = pipe, seconds, hang_at, held
 
     def __call__(self, architecture, *, fidelity, start=None):
         self.pipe.send({"began": architecture.to_json()})
-        if not self.calls and self.waits:
-            self.pipe.recv()
+        if not self.calls and self.held:
+            next_word(self.pipe)
         time.sleep(1000 if len(self.calls) == self.hang_at else self.seconds)
         return super().__call__(architecture, fidelity=fidelity, start=start)
 
 
-def work(pipe, storage, worker, queries, seconds, hang_at, labels):
+def work(pipe, *given):
+    """Search, and say why if that fails."""
+    try:
+        search_on_command(pipe, *given)
+    except BaseException:
+        pipe.send({"died": traceback.format_exc()})
+        raise
+
+
+def search_on_command(pipe, storage, worker, queries, seconds, hang_at, labels):
     """Search, with so many labels for each digit: with few, processes often draw the same.
 
     It says when it is ready, and waits for a word. No process counts as dead because the machine is slow. At the end it
@@ -45,11 +65,11 @@ def work(pipe, storage, worker, queries, seconds, hang_at, labels):
     """
     torch.set_num_threads(1)
     space = type("Digits", (Digits,), {"choices": tuple(Choice(name, DIGITS[:labels]) for name in "xyz")})()
-    pipe.send("ready")
-    pipe.recv()
+    pipe.send({"ready": True})
+    next_word(pipe)
     budget = Budget(queries=queries)
     found = search(
-        Slow(pipe, seconds=seconds, hang_at=hang_at, waits=labels == len(DIGITS)),
+        Slow(pipe, seconds=seconds, hang_at=hang_at, held=labels == len(DIGITS)),
         space=space,
         budget=budget,
         storage=storage,
@@ -58,11 +78,11 @@ def work(pipe, storage, worker, queries, seconds, hang_at, labels):
         patience=100 if labels > 1 else 3,
     )
     scored = {str(trial.architecture): trial.value for trial in found.record.trials if trial.scored}
-    pipe.send({"scored": scored, "spent": budget.spent.queries, "best": found.record.best.value})
+    pipe.send({"result": {"scored": scored, "spent": budget.spent.queries, "best": found.record.best.value}})
 
 
 class Worker:
-    """Such a process, and what it says."""
+    """Such a process, and what it says; a test ends with the traceback of one that dies."""
 
     def __init__(self, storage, worker, queries, *, seconds=0.05, hang_at=-1, labels=8):
         self.pipe, others = CONTEXT.Pipe()
@@ -70,15 +90,32 @@ class Worker:
         self.process = CONTEXT.Process(target=work, args=given, daemon=True)
         self.process.start()
         others.close()
-        assert self.pipe.recv() == "ready"
+        self.says("ready")
 
     def go(self):
         """The word that it waits for."""
-        self.pipe.send("go")
+        with suppress(BrokenPipeError):  # of one that died, what is asked next tells why
+            self.pipe.send("go")
+
+    def said(self):
+        """What it says next."""
+        try:
+            said = next_word(self.pipe)
+        except (EOFError, ConnectionResetError):
+            self.process.join(60)
+            raise AssertionError(f"It ended with {self.process.exitcode}, and without a word.") from None
+        assert "died" not in said, said["died"]
+        return said
+
+    def says(self, what):
+        """The next that it says, which is this."""
+        said = self.said()
+        assert what in said, said
+        return said[what]
 
     def began(self):
         """What it trains next."""
-        return self.pipe.recv()["began"]
+        return self.says("began")
 
     def kill(self):
         """End it at once."""
@@ -87,10 +124,9 @@ class Worker:
 
     def end(self):
         """What it began since, and what it came to."""
-        said = []
-        while not said or "began" in said[-1]:
-            assert self.pipe.poll(900)
-            said.append(self.pipe.recv())
+        began = []
+        while "began" in (said := self.said()):
+            began.append(said["began"])
         self.process.join(60)
         assert self.process.exitcode == 0
-        return [each["began"] for each in said[:-1]], said[-1]
+        return began, said["result"]
