@@ -90,11 +90,14 @@ def test_two_processes_share_a_study_and_its_budget(storage):
 def test_what_another_has_in_hand_is_waited_for(tmp_path):
     """Of one architecture there is one score, and who drew it meanwhile repeats that at no cost."""
     storage = f"sqlite:///{tmp_path}/studies.db"
-    workers = [Worker(storage, number, 2, seconds=1, labels=1) for number in (1, 2)]
-    workers[0].go()
-    workers[0].began()
-    workers[1].go()
-    (one, result), (other, same) = (worker.end() for worker in workers)
+    first = Worker(storage, 1, 2, labels=1)
+    second = Worker(storage, 2, 2, labels=1, held=False, tells=True)
+    first.go()
+    first.began()
+    second.go()
+    second.says("waits")
+    first.go()
+    (one, result), (other, same) = first.end(), second.end()
     assert result == same
     assert result["spent"] == len(result["scored"]) == 1
     assert one == other == []
@@ -103,8 +106,8 @@ def test_what_another_has_in_hand_is_waited_for(tmp_path):
 
 @pytest.mark.slow
 def test_nothing_is_scored_twice_where_two_of_four_processes_are_killed(storage):
-    doomed = [Worker(storage, number, 24, hang_at=2, labels=3) for number in (1, 4)]
-    others = [Worker(storage, number, 24, labels=3) for number in (2, 3)]
+    doomed = [Worker(storage, number, 24, hang_at=2, labels=3, held=False) for number in (1, 4)]
+    others = [Worker(storage, number, 24, labels=3, held=False) for number in (2, 3)]
     begun = []
     for worker in doomed:  # one after the other: so they draw the same each time, the last not what the first has
         worker.go()
@@ -203,7 +206,7 @@ def test_a_trial_that_waits_is_begun_and_given_up_by_one_process_alone(storage, 
         def slow(*args, **options):
             found = find(*args, **options)
             with suppress(BrokenBarrierError):
-                both.wait(0.3)
+                both.wait(1)
             return found
 
         monkeypatch.setattr(TrialModel, "find_or_raise_by_id", slow)

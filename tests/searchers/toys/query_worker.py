@@ -4,12 +4,14 @@ import time
 import traceback
 from contextlib import suppress
 from multiprocessing import get_context
+from types import SimpleNamespace
 
 import torch
 import unflushed  # noqa: F401
 from query_toys import DIGITS, Digits, Sums, search
 
 from lit_metanas.records import Budget
+from lit_metanas.searchers.query import worker_group
 from lit_metanas.spaces import Choice
 
 # A server imports once what takes seconds, and forks for each process.
@@ -48,6 +50,18 @@ class Slow(Sums):
         return super().__call__(architecture, fidelity=fidelity, start=start)
 
 
+def tell_of_the_first_pause(pipe):
+    """Say when this process first waits for another one."""
+    words = [{"waits": True}]
+
+    def sleep(seconds):
+        if words:
+            pipe.send(words.pop())
+        time.sleep(seconds)
+
+    worker_group.time = SimpleNamespace(sleep=sleep, monotonic=time.monotonic)
+
+
 def work(pipe, *given):
     """Search, and say why if that fails."""
     try:
@@ -57,19 +71,21 @@ def work(pipe, *given):
         raise
 
 
-def search_on_command(pipe, storage, worker, queries, seconds, hang_at, labels):
+def search_on_command(pipe, storage, worker, queries, seconds, hang_at, labels, held, tells):
     """Search, with so many labels for each digit: with few, processes often draw the same.
 
     It says when it is ready, and waits for a word. No process counts as dead because the machine is slow. At the end it
     says what has which score, what was spent, and the best value.
     """
     torch.set_num_threads(1)
+    if tells:
+        tell_of_the_first_pause(pipe)
     space = type("Digits", (Digits,), {"choices": tuple(Choice(name, DIGITS[:labels]) for name in "xyz")})()
     pipe.send({"ready": True})
     next_word(pipe)
     budget = Budget(queries=queries)
     found = search(
-        Slow(pipe, seconds=seconds, hang_at=hang_at, held=labels == len(DIGITS)),
+        Slow(pipe, seconds=seconds, hang_at=hang_at, held=held),
         space=space,
         budget=budget,
         storage=storage,
@@ -84,9 +100,9 @@ def search_on_command(pipe, storage, worker, queries, seconds, hang_at, labels):
 class Worker:
     """Such a process, and what it says; a test ends with the traceback of one that dies."""
 
-    def __init__(self, storage, worker, queries, *, seconds=0.05, hang_at=-1, labels=8):
+    def __init__(self, storage, worker, queries, *, seconds=0.05, hang_at=-1, labels=8, held=True, tells=False):
         self.pipe, others = CONTEXT.Pipe()
-        given = (others, storage, worker, queries, seconds, hang_at, labels)
+        given = (others, storage, worker, queries, seconds, hang_at, labels, held, tells)
         self.process = CONTEXT.Process(target=work, args=given, daemon=True)
         self.process.start()
         others.close()
