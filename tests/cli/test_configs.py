@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -156,8 +157,8 @@ def test_omniglot_lies_over_any_configuration_on_episodes(tmp_path: Path, monkey
 def test_experiment(name: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The phases parse as phases, and each phase's command line as that of its verb.
 
-    Where methods meet protocols, many differ in the folders that are read and written alone, or put together what
-    others have: these are parsed by the slow tests.
+    Of steps of one verb that lay the same configuration files over each other, and whose options differ in nothing but
+    the folders, or have each been parsed in another step, one is parsed here, and all by the slow tests.
     """
     monkeypatch.chdir(tmp_path)
     parser = ArgumentParser(exit_on_error=False)
@@ -171,16 +172,16 @@ def test_experiment(name: str, request: pytest.FixtureRequest, tmp_path: Path, m
     assert {step.args[0] for step in steps} <= VERBS.keys()
     # Earlier phases make the checkpoints.
     monkeypatch.setattr("lit_metanas.cli.program.check_checkpoint", lambda path, goes_on: None)
-    known: set[tuple[str, str]] = set()
+    known: set[tuple[str, str | tuple[str, ...]]] = set()
     for step in steps:
         for path in (Path(word.removeprefix("--config=")) for word in step.args if word.startswith("--config=")):
             path.parent.mkdir(parents=True, exist_ok=True)  # an earlier phase writes it
             path.write_text(yaml.safe_dump(MetaRecipe(way=60, query=1).configuration()))
-        words = {
-            (step.args[0], word.partition("=")[0] if str(settings.directory) in word else word) for word in step.args
-        }
-        if step.args[0] in TRAINER_VERBS and (words - known or request.config.getoption("--slow")):
-            known |= words
+        verb, *words = (word.partition("=")[0] if str(settings.directory) in word else word for word in step.args)
+        files = tuple(word for before, word in pairwise([verb, *words]) if before == "-c" or word == "--config")
+        parts = {(verb, files), *((verb, word) for word in words)}
+        if verb in TRAINER_VERBS and (parts - known or request.config.getoption("--slow")):
+            known |= parts
             assert Parsed(step.args).config[step.args[0]].trainer.default_root_dir == str(step.folder)
 
 
