@@ -38,6 +38,47 @@ def test_a_page_does_what_it_says(page: Path, tmp_path: Path, monkeypatch: pytes
             del sys.modules[name]
 
 
+PROCESSES = """
+```python
+import told
+```
+
+<!-- test: file told.py -->
+```python
+said = "later"
+```
+
+<!-- test: file script.py -->
+```python
+import sys, told
+open("heard.txt", "a").write(f"{told.said} {sys.argv[1:]}\\n")
+```
+
+```bash
+python script.py once
+python -c "import told; open('heard.txt', 'a').write(told.said)"
+```
+
+```python
+assert told.said == __import__("told").said == "at first"
+```
+"""
+
+
+def test_a_script_of_a_page_meets_the_modules_that_there_are_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "told.py").write_text("said = 'at first'\n")
+    (page := tmp_path / "page.md").write_text(PROCESSES)
+    reader = Reader(tmp_path, ROOT)
+    for block in blocks(page):
+        reader.read(block)
+    del sys.modules["told"]
+    assert (tmp_path / "heard.txt").read_text() == "later ['once']\nlater"
+
+
 # What only lit-metanas needs cannot be imported.
 ALONE = """
 import runpy, sys

@@ -22,6 +22,7 @@ import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -120,10 +121,16 @@ class Reader:
         if words[:1] not in (["lit-metanas"], ["python"]):
             subprocess.run(["bash", "-euo", "pipefail", "-c", command], check=True, cwd=self.folder, timeout=600)
             return
+        if words[0] == "python" and words[1].startswith("-"):  # a module or a text, not a script
+            subprocess.run([sys.executable, *words[1:], *more], check=True, cwd=self.folder, timeout=600)
+            return
         # In this process: a new one would take seconds to import torch.
         said = io.StringIO()
         with contextlib.redirect_stderr(said):
-            code = (main if words[0] == "lit-metanas" else run_script)([*words[1:], *more])
+            if words[0] == "lit-metanas":
+                code: object = main([*words[1:], *more])
+            else:
+                code = run_script([*words[1:], *more], self.folder)
         if code:
             pytest.fail(f"{block.page}:{block.line}: {command}\nended with {code}: {said.getvalue()}")
 
@@ -134,9 +141,21 @@ class Reader:
             assert (self.root / name).is_file(), f"{block.page}:{block.line}: there is no {name}"
 
 
-def run_script(words: list[str]) -> object:
-    """Run a script with its arguments as `python` does, and return its exit code."""
-    before, sys.argv = sys.argv, words
+def modules_of(folder: Path) -> dict[str, ModuleType]:
+    """The imported modules whose files lie in a folder."""
+    files = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
+    return {name: sys.modules[name] for name, file in files.items() if file and Path(file).is_relative_to(folder)}
+
+
+def run_script(words: list[str], folder: Path) -> object:
+    """Run a script with its arguments in this process, and return its exit code.
+
+    It imports the folder's modules anew, and afterwards those are there that were there before. Unlike with `python`,
+    all other modules are those that the tests have imported, and are looked for where the tests look.
+    """
+    before, sys.argv, own = sys.argv, words, modules_of(folder)
+    for name in own:
+        del sys.modules[name]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)  # as outside of tests
@@ -145,6 +164,9 @@ def run_script(words: list[str]) -> object:
         return stop.code
     finally:
         sys.argv = before
+        for name in modules_of(folder):
+            del sys.modules[name]
+        sys.modules.update(own)
     return 0
 
 
