@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import count, islice, permutations
+from itertools import islice, permutations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from auto_toys import interrupt, same_tensors, same_weights
 from cipher_tasks import IMAGES, LETTERS, Ciphers, Stripes, quiet_trainer, stripe_data, stripe_model
 from torch import Tensor
 
@@ -67,27 +68,10 @@ def begun_with(monkeypatch: pytest.MonkeyPatch, module: Any) -> list[tuple[lm.Ch
     return begun
 
 
-def same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
-    """Whether weights are equal to the last bit."""
-    return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
-
-
 def child_of(architecture: lm.Architecture, weights: Mapping[str, Tensor] | None) -> Mapping[str, Tensor]:
     """What a new network has of some weights."""
     found: Mapping[str, Tensor] = IMAGES.child(architecture, TASK.shape, TASK.way, weights).state_dict()
     return found
-
-
-def interrupt(monkeypatch: pytest.MonkeyPatch, module: Any, at: int) -> None:
-    """Let Ctrl-C come in the training of this number."""
-    plain, calls = module.fit_child, count(1)
-
-    def fit(child: lm.Child, train: lm.Split, **more: Any) -> lm.Cost:
-        if next(calls) == at:
-            raise KeyboardInterrupt
-        return plain(child, train, **more)
-
-    monkeypatch.setattr(module, "fit_child", fit)
 
 
 def test_all_networks_begin_with_the_start(
@@ -97,10 +81,10 @@ def test_all_networks_begin_with_the_start(
     searched, trained = begun_with(monkeypatch, training_estimator), begun_with(monkeypatch, auto_steps)
     result = lm.auto(TASK, start=path, **{**ONCE, "flops": ONE_TRIAL})
     ((first, weights),) = searched
-    assert same(weights, child_of(first.architecture, model.weights()))
+    assert same_tensors(weights, child_of(first.architecture, model.weights()))
     ((chosen, weights),) = trained
     plain = lm.TrainingEstimator(TASK, IMAGES, 0, first.recipe, start=str(path))
-    assert same(weights, child_of(chosen.architecture, plain(first.architecture, fidelity=1.0).weights))
+    assert same_tensors(weights, child_of(chosen.architecture, plain(first.architecture, fidelity=1.0).weights))
     assert result.architecture == first.architecture == chosen.architecture
     assert result.meta_cost == model.cost()
 
@@ -109,9 +93,9 @@ def test_a_start_makes_a_difference_and_repeats_it(learned: tuple[lm.TaskReptile
     first, again, fresh = (lm.auto(TASK, start=start, **ONCE) for start in (learned[1], str(learned[1]), None))
     assert len(first.record.trials) > 1
     assert [trial.value for trial in first.record.trials] == [trial.value for trial in again.record.trials]
-    assert same(first.network.state_dict(), again.network.state_dict())
+    assert same_weights(first.network, again.network)
     assert (fresh.architecture, fresh.meta_cost) != (first.architecture, first.meta_cost)
-    assert not same(first.network.state_dict(), fresh.network.state_dict())
+    assert not same_weights(first.network, fresh.network)
 
 
 def test_a_network_that_is_taken_instead_begins_there_too(
@@ -124,7 +108,7 @@ def test_a_network_that_is_taken_instead_begins_there_too(
     other = lm.auto(TASK, start=learned[1], **ONCE)
     assert other.architecture != plain.architecture
     ((chosen, weights),) = trained
-    assert same(weights, child_of(chosen.architecture, learned[0].weights()))
+    assert same_tensors(weights, child_of(chosen.architecture, learned[0].weights()))
 
 
 def test_an_interrupted_search_goes_on_and_another_start_is_another_search(
@@ -140,7 +124,7 @@ def test_an_interrupted_search_goes_on_and_another_start_is_another_search(
     left = begun_with(monkeypatch, training_estimator)
     goes_on = call()
     assert len(left) == len(whole.record.trials) - 1
-    assert same(goes_on.network.state_dict(), whole.network.state_dict())
+    assert same_weights(goes_on.network, whole.network)
     assert goes_on.meta_cost == whole.meta_cost
     finished = call()
     assert (finished.meta_cost, len(left)) == (whole.meta_cost, len(whole.record.trials) - 1)
@@ -204,7 +188,7 @@ def test_a_classifier_begins_there_too(learned: tuple[lm.TaskReptile, Path], mon
     searched = begun_with(monkeypatch, training_estimator)
     X, y = torch.cat([TASK.train.inputs, TASK.val.inputs]).numpy(), ["thin", "broad", "other"] * 7
     lm.AutoClassifier(minutes=0.2, space=IMAGES, start=str(learned[1])).fit(X, y)
-    assert same(searched[0][1], child_of(searched[0][0].architecture, learned[0].weights()))
+    assert same_tensors(searched[0][1], child_of(searched[0][0].architecture, learned[0].weights()))
     with pytest.raises(ValueError, match="AutoClassifier: 'start' is for searches of minutes: give these, too, or"):
         lm.AutoClassifier(flops=1e6, space=IMAGES, start=str(learned[1])).fit(X, y)
 

@@ -1,18 +1,24 @@
 """Ctrl-C in a search, and whether two searches found the same."""
 
+from collections.abc import Mapping
 from itertools import count
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 import lit_metanas as lm
 
 
+def same_tensors(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    """Whether weights are equal to the last bit."""
+    return one.keys() == other.keys() and all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
 def same_weights(one: torch.nn.Module, other: torch.nn.Module) -> bool:
     """Whether two networks are equal to the last bit."""
-    own, theirs = one.state_dict(), other.state_dict()
-    return own.keys() == theirs.keys() and all(torch.equal(tensor, theirs[name]) for name, tensor in own.items())
+    return same_tensors(one.state_dict(), other.state_dict())
 
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, module: Any, at: int) -> None:
