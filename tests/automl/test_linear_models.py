@@ -244,7 +244,7 @@ def test_vectors_of_many_words_count_and_steps_are_bounded() -> None:
         assert recipe.epochs * -(-examples // recipe.batch_size) <= 1000
 
 
-def test_neighbouring_characters_decide_where_words_are_all_new(tmp_path: Path) -> None:
+def test_neighbouring_characters_decide_where_words_are_all_new() -> None:
     generator = np.random.default_rng(0)
     letters = ("".join(generator.choice([*"aeiou"], 2)) + own for own in ["lo", "ko"] * 80)
     texts = [f"say {one}{place}{generator.integers(99)}" for place, one in enumerate(letters)]
