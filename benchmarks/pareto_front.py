@@ -24,7 +24,6 @@ from itertools import product
 from math import log10
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import torch
@@ -140,8 +139,15 @@ def by_auto(name: str, task: lm.Task, seed: int) -> Row:
     begin, space = time.process_time(), lm.default_space(task.shape)  # given, so that no linear model is on the front
     with TemporaryDirectory() as folder:
         lm.write_record_lines(path := f"{folder}/others.jsonl", known)
-        given: dict[str, Any] = {"records": [path], "seed": seed, "progress": False}
-        made = lm.auto(task, flops=TASKS[name].flops, space=space, pareto="parameters", **given)
+        made = lm.auto(
+            task,
+            flops=TASKS[name].flops,
+            space=space,
+            pareto="parameters",
+            records=[path],
+            seed=seed,
+            progress=False,
+        )
     points = tuple(map(point_of, made.front))
     spent, tried = (made.cost.flops, made.training_cost.flops), len(made.record.trials)
     return Row(name, "auto", seed, points, *spent, tried, round(time.process_time() - begin, 1))
