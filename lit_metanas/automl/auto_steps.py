@@ -243,11 +243,12 @@ class AutoSteps:
     def _linear_models(
         self, found: SearchOutcome, plan: BudgetPlan, budget: ToldBudget, spent: Trainings, show: Show
     ) -> tuple[LinearModel | None, float]:
-        """Train linear models, as many as can be paid for where an epoch of the chosen network must be left.
+        """Train linear models, as many as can be paid for beside what must be left.
 
-        Of minutes, what is left is known once their seconds are gone. What was expected decides how many there are, and
-        what is left is then made to pay for just as many, so that it repeats the result where it is told. The arguments
-        are those of ``_train_all``, but for what was found, which is the best within the limits.
+        That is the last training of one of them, and an epoch of the chosen network. Of minutes, what is left is known
+        once their seconds are gone. What was expected decides how many there are, and what is left is then made to pay
+        for just as many, so that it repeats the result where it is told. The arguments are those of ``_train_all``, but
+        for what was found, which is the best within the limits.
 
         Returns:
             The best, if there is any, and what all trainings after the search may spend, these included.
@@ -278,8 +279,8 @@ class AutoSteps:
 
         The search may have trained a network too briefly to tell. So where a linear model is better, the network is
         first trained on, on the same examples, for a part of what is left, and once more where that does not help;
-        where one fails, the network is as it was. Where the linear model's own last training fails, the network is
-        taken.
+        where one fails, the network is as it was. The linear model's own last training is left, with an epoch of the
+        network, which is taken where that one fails.
 
         Args:
             best: of the linear models that were compared.
@@ -294,7 +295,7 @@ class AutoSteps:
         view, value = self.views.of(found.recipe), found.record.value_of(found.architecture, found.recipe)
         for share in CHECK_SHARES:
             left = whole - self._beside.flops
-            spare = min(share * left, left - self._epoch(found))
+            spare = min(share * left, left - self._epoch(found) - self._linear_cost(best).flops)
             epochs = int(spare / self._flops(found.architecture, view, view.task.train))
             if best.value <= value or epochs < 1:
                 break

@@ -19,7 +19,7 @@ from lit_metanas.estimators.estimator import FAILURES
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import PREPROCESSING
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.training.child import Recipe
+from lit_metanas.training.child import Recipe, images_an_epoch
 
 LINEAR_DECAYS = (0.3, 0.01, 3.0)
 """The weight decays of linear models to choose from."""
@@ -153,14 +153,22 @@ class LinearModels:
             estimator = self._estimator.with_recipe(recipe)
             flops.append(float(estimator.cost(one, 1.0).flops))
             timed.append(flops[-1] + FLOPS_OF_A_PARAMETER * steps * estimator.measures["parameters"](one))
-        # Any of them may be the one whose weight decays are compared.
+        # Any of them may be the one whose weight decays are compared, and that is trained on all but the test part.
         further = len(LINEAR_DECAYS) - 1
         sums = (accumulate([*one, *[max(one)] * further]) for one in (timed, flops))
+        most = accumulate([*flops, *[0.0] * further], max)
         # Rounded up, so that rounded FLOPs are enough.
         return [
-            rounded(max(by_time / LINEAR_SHARE, (own + beside) * (1 + 1e-9)))
-            for by_time, own in zip(*sums, strict=True)
+            rounded(max(by_time / LINEAR_SHARE, (own + self._longer * last + beside) * (1 + 1e-9)))
+            for by_time, own, last in zip(*sums, most, strict=True)
         ]
+
+    @property
+    def _longer(self) -> float:
+        """How many times as many examples the last training has as those that are compared."""
+        task, batch = self.views.usual.task, self.recipe.batch_size
+        learned, chosen = len(task.train), 0 if task.val is None else len(task.val)
+        return images_an_epoch(learned + chosen, batch) / images_an_epoch(learned, batch)
 
     def _score(self, architecture: Architecture, recipe: RecipeChanges, decay: float) -> None:
         """Train one on the train part; where that fails there is none."""
