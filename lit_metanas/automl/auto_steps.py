@@ -280,7 +280,7 @@ class AutoSteps:
         The search may have trained a network too briefly to tell. So where a linear model is better, the network is
         first trained on, on the same examples, for a part of what is left, and once more where that does not help;
         where one fails, the network is as it was. The linear model's own last training is left, with an epoch of the
-        network, which is taken where that one fails.
+        network, which is taken where that one fails, or where the linear model takes longer now than it may.
 
         Args:
             best: of the linear models that were compared.
@@ -293,7 +293,8 @@ class AutoSteps:
             What was found, with what it has learned. Where a linear model is taken it is among the trained networks.
         """
         view, value = self.views.of(found.recipe), found.record.value_of(found.architecture, found.recipe)
-        for share in CHECK_SHARES:
+        slow = best.view.limited.check(best.architecture) if best.value > value else None
+        for share in CHECK_SHARES if slow is None else ():
             left = whole - self._beside.flops
             spare = min(share * left, left - self._epoch(found) - self._linear_cost(best).flops)
             epochs = int(spare / self._flops(found.architecture, view, view.task.train))
@@ -308,7 +309,9 @@ class AutoSteps:
                 found = self._found = replace(found, weights=longer.weights)
             self._charge(replace(cost, seconds=perf_counter() - begin), budget)
         compared = self._compared(best, value)
-        if best.value > value and best.view.limited.check(best.architecture) is None:
+        if slow is not None:
+            compared += f": the linear model is slower now ({slow}), so the network was taken"
+        elif best.value > value:
             show("training the linear model")
             failure = self._train_linear(best, found, budget)
             taken = f"its last training failed ({failure}), so the network" if failure else "the linear model"

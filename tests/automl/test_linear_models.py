@@ -301,6 +301,33 @@ def test_told_flops_are_held_where_the_last_training_costs_most(
     assert 0.9 * training < result.training_cost.flops <= training
 
 
+def test_a_linear_model_that_is_slower_now_is_told_of_and_costs_nothing_more(
+    sides: Arrays, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = LimitedSpace.check
+
+    def check(self: LimitedSpace, architecture: lm.Architecture) -> str | None:
+        linear = self.space.name == "LinearSpace"
+        return "it takes 9 ms, and the limit is 5 ms" if linear else plain(self, architecture)
+
+    fit, epochs = auto_steps.fit_child, []
+
+    def counted(child: lm.Child, *args: Any, **more: Any) -> lm.Cost:
+        epochs.append(child.recipe.epochs)
+        return fit(child, *args, **more)
+
+    monkeypatch.setattr(LimitedSpace, "check", check)
+    monkeypatch.setattr(auto_steps, "fit_child", counted)
+    fine_wins(monkeypatch)
+    result = call(sides, max_flops=100_000)
+    assert result.space == "LayeredSpace"
+    assert result.linear_model.endswith(
+        "%: the linear model is slower now (it takes 9 ms, and the limit is 5 ms), so the network was taken"
+    )
+    assert len(epochs) == 1
+    assert 0.7 * SHORT[1] < 3 * 48 * epochs[0] * result.flops < result.training_cost.flops <= SHORT[1]
+
+
 def test_an_epoch_of_the_network_is_left_where_it_costs_more_than_linear_models(sides: Arrays) -> None:
     linear, epoch = models(sides), 1e12
     whole = linear.nearest(1.0, beside=epoch, number=1)
