@@ -83,8 +83,8 @@ def auto(
 
     Where classes are told apart, without ``space``, linear models of plain features (``LinearSpace``) are trained, too:
     of average pixels and edges, mean spectra, columns, or counts of up to four neighbouring characters (of words, where
-    these are too many for a limit). These are up to four short trainings, of seconds each where there are few examples;
-    there are fewer of them where they would take more than about a fifth of what the search has left. They learn from
+    these are too many for a limit or what is left). These are up to four short trainings; there are fewer of them where
+    they would take more than about a fifth of what the search has left. They learn from
     the same examples as the networks of the search, and are compared with the best of these on the part to choose by.
     As the search may have trained that one too briefly, it is first trained on with half of what is left, where a
     linear model is better, and with most of the rest if it still is. If it is better then, too, it is what is returned,

@@ -59,6 +59,23 @@ class LinearModel:
     value: float
 
 
+@dataclass(frozen=True)
+class _Step:
+    """Some trainings of linear models, to be paid for as a whole.
+
+    Attributes:
+        models: the architectures, each with the preprocessing that its features are of.
+        trainings: how many there are: more than models are of the best one, by other weight decays.
+        time: what they take, in FLOPs.
+        flops: what they count, the last training of the best one included.
+    """
+
+    models: Sequence[tuple[Architecture, RecipeChanges]]
+    trainings: int
+    time: float
+    flops: float
+
+
 class LinearModels:
     """Linear models of plain features, of which the best is found by the validation part.
 
@@ -91,7 +108,9 @@ class LinearModels:
         self._estimator = kept_in(folder, ViewEstimator(views, seed, self.recipe))
 
     def affordable(self, flops: float, *, beside: float) -> int:
-        """How many can be trained.
+        """Which step the FLOPs pay for: 0 for no training, and then a number for each one more.
+
+        Features of a preprocessing of their own come after others that cost less, and replace them.
 
         Args:
             flops: of all trainings after the search.
@@ -100,12 +119,12 @@ class LinearModels:
         return bisect_right(self._needed(beside), flops)
 
     def nearest(self, flops: float, *, beside: float, number: int) -> float:
-        """The FLOPs of all trainings after the search that pay for just so many, nearest to others.
+        """The FLOPs of all trainings after the search that pay for just a step, nearest to others.
 
         Args:
             flops: the others.
             beside: of all, what must be left.
-            number: of linear models.
+            number: of the step.
         """
         needed = self._needed(beside)
         if number < len(needed):
@@ -118,50 +137,62 @@ class LinearModels:
         """The best by the validation part: first of all features, then of all weight decays; None where there is none.
 
         Args:
-            number: most trainings.
+            number: of the step; those beyond the last one are as that one.
         """
-        for one in self._within[:number]:
-            self._score(*one, LINEAR_DECAYS[0])
-        further = max(0, number - len(self._within))
+        if not number or not self._steps:
+            return None
+        step = self._steps[:number][-1]
+        for model in step.models[: step.trainings]:
+            self._score(*model, LINEAR_DECAYS[0])
+        further = max(0, step.trainings - len(step.models))
         for decay in LINEAR_DECAYS[1 : 1 + further] if self.scored else ():
             best = max(self.scored, key=lambda one: one.value)
             self._score(best.architecture, self.views.named(best.view), decay)
         return max(self.scored, key=lambda one: one.value, default=None)
 
     @cached_property
-    def _within(self) -> Sequence[tuple[Architecture, RecipeChanges]]:
-        """Those within the limits, each with the preprocessing that its features are of.
+    def _steps(self) -> Sequence[_Step]:
+        """What can be trained within the limits, from what costs least on.
 
-        Where features have one of their own, all others are left out: what a few examples choose is chance.
+        Features that have a preprocessing of their own are compared alone, for what a few examples choose is chance.
+        Others are taken where these cannot be paid for.
         """
         usual, own = self.views.named(self.views.usual), self.kind.linear_views
-        found: dict[bool, list[tuple[Architecture, RecipeChanges]]] = {True: [], False: []}
+        prepared: list[tuple[Architecture, RecipeChanges]] = []
+        others: list[tuple[Architecture, RecipeChanges]] = []
         for one in self.views.space.architectures():
-            label = own.get(one["detail"])
-            recipe = {PREPROCESSING: label} if label in self.views.labels else usual
+            label = own.get(one["detail"], "")
+            apart = label in self.views.labels
+            recipe = {PREPROCESSING: label} if apart else usual
             if self._estimator.refusal(one, recipe) is None:
-                found[recipe is not usual].append((one, recipe))
-        return found[True] or found[False]
+                (prepared if apart else others).append((one, recipe))
+        cheap, steps = self._steps_of(others), self._steps_of(prepared)
+        cheap = [one for one in cheap if not steps or one.time < steps[0].time]
+        least = max((one.flops for one in cheap), default=0.0)  # so that no step needs less than one before
+        return [*cheap, *(replace(one, flops=max(one.flops, least)) for one in steps)]
 
-    def _needed(self, beside: float) -> Sequence[float]:
-        """How many FLOPs all trainings after the search need for one linear model, for two, and so on."""
-        if not self._within:
-            return ()
-        steps = self.recipe.epochs * ceil(len(self.views.usual.task.train) / self.recipe.batch_size)
-        flops, timed = [], []
-        for one, recipe in self._within:
+    def _steps_of(self, models: Sequence[tuple[Architecture, RecipeChanges]]) -> Sequence[_Step]:
+        """One more training after another: of each of the models, then by each further weight decay."""
+        batch, examples = self.recipe.batch_size, len(self.views.usual.task.train)
+        updates = self.recipe.epochs * ceil(examples / batch)
+        flops, times = [], []
+        for one, recipe in models:
             estimator = self._estimator.with_recipe(recipe)
             flops.append(float(estimator.cost(one, 1.0).flops))
-            timed.append(flops[-1] + FLOPS_OF_A_PARAMETER * steps * estimator.measures["parameters"](one))
+            times.append(flops[-1] + FLOPS_OF_A_PARAMETER * updates * estimator.measures["parameters"](one))
         # Any of them may be the one whose weight decays are compared, and that is trained on all but the test part.
-        further = len(LINEAR_DECAYS) - 1
-        sums = (accumulate([*one, *[max(one)] * further]) for one in (timed, flops))
+        further = len(LINEAR_DECAYS) - 1 if models else 0
+        sums = (accumulate([*one, *[max(one, default=0.0)] * further]) for one in (times, flops))
         most = accumulate([*flops, *[0.0] * further], max)
-        # Rounded up, so that rounded FLOPs are enough.
         return [
-            rounded(max(by_time / LINEAR_SHARE, (own + self._longer * last + beside) * (1 + 1e-9)))
-            for by_time, own, last in zip(*sums, most, strict=True)
+            _Step(models, number, time, own + self._longer * last)
+            for number, (time, own, last) in enumerate(zip(*sums, most, strict=True), start=1)
         ]
+
+    def _needed(self, beside: float) -> Sequence[float]:
+        """How many FLOPs all trainings after the search need for each step."""
+        # Rounded up, so that rounded FLOPs are enough.
+        return [rounded(max(one.time / LINEAR_SHARE, (one.flops + beside) * (1 + 1e-9))) for one in self._steps]
 
     @property
     def _longer(self) -> float:

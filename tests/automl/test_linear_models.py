@@ -238,23 +238,48 @@ def test_vectors_of_many_words_count_and_steps_are_bounded() -> None:
         assert recipe.epochs * -(-examples // recipe.batch_size) <= 1000
 
 
-def test_neighbouring_characters_decide_where_words_are_all_new() -> None:
+@pytest.fixture
+def letters() -> tuple[list[str], list[str]]:
+    """Texts whose words are all new, and whose neighbouring characters tell their class."""
     generator = np.random.default_rng(0)
-    letters = ("".join(generator.choice([*"aeiou"], 2)) + own for own in ["lo", "ko"] * 80)
-    texts = [f"say {one}{place}{generator.integers(99)}" for place, one in enumerate(letters)]
-    task, labels = lm.task_from_texts(texts, ["l", "k"] * 80), ["l", "k"] * 80
-    ways = other_ways((texts, labels), task, kind=None, test=None, group=None)
-    linear = LinearModels(
-        Views(task, ways, lm.LinearSpace(), NetworkLimits()).in_space(lm.LinearSpace()), DATA_KINDS["texts"], 0, None
-    )
-    best = linear.best(1)
+    words = ("".join(generator.choice([*"aeiou"], 2)) + own for own in ["lo", "ko"] * 80)
+    return [f"say {one}{place}{generator.integers(99)}" for place, one in enumerate(words)], ["l", "k"] * 80
+
+
+def models_of_texts(letters: tuple[list[str], list[str]], **limits: float) -> LinearModels:
+    task = lm.task_from_texts(*letters)
+    ways = other_ways(letters, task, kind=None, test=None, group=None)
+    views = Views(task, ways, lm.LinearSpace(), NetworkLimits(**limits)).in_space(lm.LinearSpace())
+    return LinearModels(views, DATA_KINDS["texts"], 0, None)
+
+
+def test_neighbouring_characters_decide_where_words_are_all_new(letters: tuple[list[str], list[str]]) -> None:
+    linear = models_of_texts(letters)
+    best = linear.best(4)
     assert best is not None
     assert (best.view.label, best.features) == ("characters", "counts of up to four neighbouring tokens")
     assert best.value == 1.0
-    limited = Views(task, ways, lm.LinearSpace(), NetworkLimits(parameters=100_000))
-    best = LinearModels(limited, DATA_KINDS["texts"], 0, None).best(1)
+    assert {one.view.label for one in linear.scored} == {"characters"}
+    best = models_of_texts(letters, parameters=100_000).best(1)
     assert best is not None
     assert (best.view.label, best.features) == ("words", "counts of tokens")
+
+
+def test_words_are_counted_where_flops_do_not_pay_for_neighbouring_characters(
+    letters: tuple[list[str], list[str]],
+) -> None:
+    linear = models_of_texts(letters)
+    assert [linear.affordable(flops, beside=0) for flops in (1e7, 7e10, 1e12)] == [0, 3, 6]
+    for beside in (0.0, 1e11, 1e13):
+        for part in (1e6, 3e7, 1e8, 7e10, 1e11, 2e11, 1e12):
+            number = linear.affordable(part + beside, beside=beside)
+            for other in (1.0, 1e11 / 3, 1e13 / 3):
+                told = linear.nearest(other, beside=beside, number=number)
+                assert linear.affordable(told, beside=beside) == number
+    best = linear.best(3)
+    assert best is not None
+    assert {one.view.label for one in linear.scored} == {"words"}
+    assert linear.spent.queries == len(LINEAR_DECAYS)
 
 
 def fine_wins(monkeypatch: pytest.MonkeyPatch) -> None:
