@@ -89,7 +89,8 @@ def auto(
     As the search may have trained that one too briefly, it is first trained on with half of what is left, where a
     linear model is better, and with most of the rest if it still is. If it is better then, too, it is what is returned,
     and the result says so (``linear_model``); where its last training, on all but the test part, fails, the network is.
-    But for those characters their inputs are preprocessed as usual.
+    But for those characters their inputs are preprocessed as usual: of a task that is given, and with a ``start``,
+    neighbouring words are counted, or whatever tokens texts are read as.
 
     Seconds decide how large the budget is, and nothing else: some networks are trained for a moment, and the pace of
     this machine makes training FLOPs of the minutes. The result tells them, and given as ``flops`` they repeat it.
