@@ -13,12 +13,15 @@ from torch import Tensor
 from lit_metanas.automl.auto_estimator import AutoEstimator
 from lit_metanas.automl.data_kinds import ExampleKind, kind_of_examples
 from lit_metanas.io.text import printable
+from lit_metanas.searchers.searcher import Searcher
+from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.conversion import Groups, group_names, image_tensor
 from lit_metanas.tasks.inputs import Preprocessing, vocabulary_of
 from lit_metanas.tasks.splits import by_class, in_unit_range, split_examples
 from lit_metanas.tasks.tabular import StandardisedColumns
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.tasks.text import Words
+from lit_metanas.training.child import Recipe
 from lit_metanas.training.export.exported_program import network_inputs
 
 try:
@@ -43,7 +46,7 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         flops: training FLOPs that the search may spend; None is what ``search`` takes by default.
         space: what can be built; None takes ``default_space`` for the kind of examples.
         start: of ``minutes``, a checkpoint that ``fit`` of ``TaskReptile`` wrote, for all networks to begin with: of
-            images of the same shape. None begins with fresh weights.
+            images of the same shape, and of no other examples. None begins with fresh weights.
         recipe: how networks are trained; None takes ``Recipe()``.
         method: how it is searched; None is the default of ``search``.
         validation_fraction: share of each class by which architectures are chosen, one example at least, unless there
@@ -79,6 +82,33 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         (['left', 'right'], (5, 2), True)
     """
 
+    def __init__(
+        self,
+        *,
+        minutes: float | None = None,
+        flops: float | None = None,
+        space: SearchSpace | None = None,
+        start: str | None = None,
+        recipe: Recipe | None = None,
+        method: Searcher | None = None,
+        validation_fraction: float = 0.2,
+        random_state: Any = 0,
+        threads: int | None = 1,
+        progress: bool = False,
+    ) -> None:
+        super().__init__(
+            minutes=minutes,
+            flops=flops,
+            space=space,
+            recipe=recipe,
+            method=method,
+            validation_fraction=validation_fraction,
+            random_state=random_state,
+            threads=threads,
+            progress=progress,
+        )
+        self.start = start
+
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn is told of the examples: also images, and tables with missing values."""
         tags = super().__sklearn_tags__()
@@ -102,6 +132,11 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         from sklearn.base import clone
 
         kind = kind_of_examples(X)
+        if self.start is not None and kind != "images":
+            raise ValueError(
+                f"AutoClassifier: 'start' is for images, and X holds {kind}, which are read in their own way: leave it "
+                "out, or call `auto` with a task that has its preprocessing."
+            )
         checking = clone(self)  # gets the numbers and names of columns, which are kept where all goes well
         X, y = checking._checked(X, y, kind)
         classes, labels = np.unique(y, return_inverse=True)

@@ -38,7 +38,7 @@ except ImportError:  # which an estimator tells when one is made
 
 
 class AutoEstimator(BaseEstimator):
-    """A search as one of scikit-learn's estimators: the arguments are those of ``AutoClassifier``.
+    """A search as one of scikit-learn's estimators: the arguments are those of ``AutoClassifier``, without its start.
 
     Attributes:
         kind_: of the examples, by the names of ``auto``.
@@ -51,13 +51,14 @@ class AutoEstimator(BaseEstimator):
         cost_: of the search.
     """
 
+    start: str | None = None
+
     def __init__(
         self,
         *,
         minutes: float | None = None,
         flops: float | None = None,
         space: SearchSpace | None = None,
-        start: str | None = None,
         recipe: Recipe | None = None,
         method: Searcher | None = None,
         validation_fraction: float = 0.2,
@@ -69,7 +70,6 @@ class AutoEstimator(BaseEstimator):
         self.minutes = minutes
         self.flops = flops
         self.space = space
-        self.start = start
         self.recipe = recipe
         self.method = method
         self.validation_fraction = validation_fraction

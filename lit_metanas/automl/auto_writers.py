@@ -45,8 +45,8 @@ from lit_metanas.tasks.translation.translation_objective import Translation, chr
 class AutoWriter(AutoEstimator):
     """A search whose network writes a text for each example.
 
-    Its arguments and the attributes of what was found are those of ``AutoClassifier``. A part of the examples chooses
-    among architectures, and in the end the chosen network is trained on all of them.
+    Its arguments, and the attributes of what was found, are those of ``AutoClassifier``, but for ``start``. A part of
+    the examples chooses among architectures, and in the end the chosen network is trained on all of them.
 
     Attributes:
         words_: of a transcriber, all words that it can write; of others none.
@@ -176,7 +176,7 @@ class AutoTranslator(AutoWriter):
     letters more, and never more than 64. Pairs with a longer text are left out of the training, and a longer source to
     translate is cut, with a warning.
 
-    Its arguments and attributes are those of ``AutoClassifier``, but for ``classes_``. It needs
+    Its arguments and attributes are those of ``AutoClassifier``, but for ``start`` and ``classes_``. It needs
     ``pip install 'lit-metanas[sklearn]'``.
 
     Example:
@@ -233,7 +233,7 @@ class AutoTranscriber(AutoWriter):
     transcripts (``words_``), in small letters and without punctuation; others are never written. A file that lasts
     longer than the longest of ``fit`` by more than a quarter is cut, with a warning.
 
-    Its arguments and other attributes are those of ``AutoClassifier``, but for ``classes_``. It needs
+    Its arguments and other attributes are those of ``AutoClassifier``, but for ``start`` and ``classes_``. It needs
     ``pip install 'lit-metanas[sklearn]'``.
 
     Example:
@@ -309,7 +309,7 @@ class AutoAnswerer(AutoWriter):
     words and punctuation marks than the longest such pair of ``fit`` has, and never more than 320, of which the
     question gets half at most. What is behind them is cut, with a warning.
 
-    Its arguments and attributes are those of ``AutoClassifier``, but for ``classes_``. It needs
+    Its arguments and attributes are those of ``AutoClassifier``, but for ``start`` and ``classes_``. It needs
     ``pip install 'lit-metanas[sklearn]'``.
 
     Example:

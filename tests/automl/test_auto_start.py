@@ -193,6 +193,16 @@ def test_a_classifier_begins_there_too(learned: tuple[lm.TaskReptile, Path], mon
         lm.AutoClassifier(flops=1e6, space=IMAGES, start=str(learned[1])).fit(X, y)
 
 
+def test_estimators_take_a_start_for_images_alone() -> None:
+    classifier = lm.AutoClassifier(minutes=5, start="none.ckpt")
+    assert classifier.get_params()["start"] == "none.ckpt"
+    for kind, X in (("texts", ["go on", "stop"] * 10), ("rows", np.zeros((20, 3)))):
+        with pytest.raises(ValueError, match=f"AutoClassifier: 'start' is for images, and X holds {kind}, which are"):
+            classifier.fit(X, [0, 1] * 10)
+    for writer in (lm.AutoTranslator, lm.AutoTranscriber, lm.AutoAnswerer):
+        assert "start" not in writer().get_params()
+
+
 def test_a_start_of_something_else_is_refused_before_anything_is_written(
     learned: tuple[lm.TaskReptile, Path], usual: Path, texts: Path, tmp_path: Path
 ) -> None:
