@@ -232,6 +232,7 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
             seed=seed,
             culprit=lambda label: f"Class '{names[int(label)]}'",
             groups=by_class(groups, {label: places[:, 0].tolist() for label, places in labelled.items()}),
+            name="groups",
         )
         if not len(val):
             raise ValueError(

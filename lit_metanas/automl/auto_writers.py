@@ -198,7 +198,9 @@ class AutoTranslator(AutoWriter):
         pairs = distinct_pairs(((f"place {place}", pair) for place, pair in enumerate(rows)), "X")
         # A pair that stands twice is taken once, in its first group.
         own = None if groups is None else dict(zip(reversed(rows), reversed(groups), strict=True))
-        parts = deal_sources(pairs, "X", train=1.0, val=self.validation_fraction, test=0.0, seed=seed, groups=own)
+        parts = deal_sources(
+            pairs, "X", train=1.0, val=self.validation_fraction, test=0.0, seed=seed, groups=own, name="groups"
+        )
         parts["test"] = parts["val"]
         return translation_task(
             self._kind,
@@ -276,7 +278,7 @@ class AutoTranscriber(AutoWriter):
             learned, chosen = said[:train], said[train:]
         else:
             share = self.validation_fraction
-            dealt = deal_groups({"X": groups}, train=None, val=share, test=0.0, seed=seed, culprit=str)
+            dealt = deal_groups({"X": groups}, train=None, val=share, test=0.0, seed=seed, culprit=str, name="groups")
             learned = [one for one, group in zip(said, groups, strict=True) if dealt[group] == "train"]
             chosen = [one for one, group in zip(said, groups, strict=True) if dealt[group] == "val"]
         return transcript_task(

@@ -179,6 +179,7 @@ def split_examples(
     seed: int,
     culprit: Callable[[str], str],
     groups: Mapping[str, Sequence[str]] | None = None,
+    name: str = "group",
 ) -> list[Split]:
     """The train, val and test part of the examples of classes.
 
@@ -191,6 +192,7 @@ def split_examples(
         culprit: a class's name to how a message begins that is about it.
         groups: the group of each example of each class; those of a group go into one part. None deals them out one by
             one.
+        name: of the argument that tells groups, as messages begin.
 
     Raises:
         ValueError: there are too few examples or groups.
@@ -198,7 +200,7 @@ def split_examples(
     if groups is None:
         sizes = [part_sizes(culprit(name), len(own), train=train, val=val, test=test) for name, own in classes.items()]
         return split_classes(list(classes.values()), sizes, seed)
-    dealt = deal_groups(groups, train=train, val=val, test=test, seed=seed, culprit=culprit)
+    dealt = deal_groups(groups, train=train, val=val, test=test, seed=seed, culprit=culprit, name=name)
     return [
         join_classes([own[[dealt[group] == part for group in groups[name]]] for name, own in classes.items()])
         for part in SUBSETS
@@ -225,6 +227,7 @@ def deal_groups(
     test: float,
     seed: int,
     culprit: Callable[[str], str],
+    name: str = "group",
 ) -> dict[str, Subset | None]:
     """The part of each group, so that the parts have their shares of each class as well as whole groups allow.
 
@@ -241,6 +244,7 @@ def deal_groups(
         test: share of the test part; 0 leaves it empty.
         seed: of the order of groups that are alike.
         culprit: a class's name to how a message begins that is about it.
+        name: of the argument that tells groups, as messages begin.
 
     Returns:
         The part of each group; None where the shares leave it out.
@@ -257,11 +261,11 @@ def deal_groups(
     if len(order) < len(wanted):
         parts = f"{', '.join(wanted[:-1])} and {wanted[-1]} part"
         found = number_of(len(order), "group")
-        raise ValueError(f"'group' tells of {found}, too few for a {parts}: add examples of others, or leave it out.")
-    for name, own in groups.items():
+        raise ValueError(f"'{name}' tells of {found}, too few for a {parts}: add examples of others, or leave it out.")
+    for label, own in groups.items():
         if test and len(set(own)) == 1:
             raise ValueError(
-                f"{culprit(name)} is of the group '{printable(own[0], 80)}' alone, so it cannot be both learned and "
+                f"{culprit(label)} is of the group '{printable(own[0], 80)}' alone, so it cannot be both learned and "
                 "tested: add examples of other groups, or leave the class out."
             )
     places = {group: place for place, group in enumerate(order)}
@@ -273,7 +277,7 @@ def deal_groups(
     goals = [shares[subset] for subset in wanted] + ([rest] if rest > 1e-6 else [])
     dealing = _best_dealing(counts, np.array(goals), len(wanted), generator)
     for part, subset in enumerate(wanted):
-        lacking = [name for name, number in zip(groups, dealing.filled[part], strict=False) if not number]
+        lacking = [label for label, number in zip(groups, dealing.filled[part], strict=False) if not number]
         if lacking and subset == "train":
             raise ValueError(f"{culprit(lacking[0])} has too few groups to be learned and tested: add some.")
         if len(lacking) == len(groups):

@@ -215,7 +215,10 @@ def test_a_group_is_learned_from_or_chosen_by_and_never_both(monkeypatch):
 @pytest.mark.parametrize(
     ("groups", "message"),
     [
-        (["a"] * 178, "tells of 1 group, too few for a train and val part"),
+        (
+            ["a"] * 178,
+            "^'groups' tells of 1 group, too few for a train and val part: add examples of others, or leave it out.$",
+        ),
         (["a", "b"], "groups has 2 values for 178 rows: give one for each"),
         ([None] * 178, "There is no group at place 0 of groups"),
         ("column", "groups = 'column' must be the group of each of the 178 rows"),

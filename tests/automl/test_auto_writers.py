@@ -116,6 +116,8 @@ def test_groups_stay_together_and_questions_take_none(data: Data, monkeypatch: p
     monkeypatch.setattr(AutoEstimator, "_learn", lambda self, task, *_: tasks.append(task))
     with pytest.raises(ValueError, match=f"groups has 3 values for {len(X)}"):
         quick(kind).fit(X, y, groups=groups[:3])
+    with pytest.raises(ValueError, match=r"^'groups' tells of 1 group, too few for a train and val part: add"):
+        quick(kind).fit(X, y, groups=[1] * len(X))
     quick(kind, validation_fraction=0.4).fit(X, y, groups=groups)
     (task,) = tasks
     made: Any = task.preprocessing

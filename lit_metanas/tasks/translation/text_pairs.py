@@ -83,6 +83,7 @@ def deal_sources(
     test: float,
     seed: int,
     groups: Mapping[TextPair, str] | None = None,
+    name: str = "group",
 ) -> Parts:
     """Divide pairs by shares of their sources, or of groups: those of the same source, or group, stay together.
 
@@ -94,6 +95,7 @@ def deal_sources(
         test: share of the test part.
         seed: of the order in which sources are dealt out.
         groups: of pairs; those with a common source count as one. None has none.
+        name: of the argument that tells groups, as messages begin.
 
     Raises:
         ValueError: there are too few sources or groups.
@@ -101,7 +103,13 @@ def deal_sources(
     if groups is not None:
         joined = _joined_groups(pairs, groups)
         dealt = deal_groups(
-            {place: joined}, train=train, val=val, test=test, seed=seed, culprit=lambda name: f"'{name}'"
+            {place: joined},
+            train=train,
+            val=val,
+            test=test,
+            seed=seed,
+            culprit=lambda label: f"'{label}'",
+            name=name,
         )
         return {
             subset: [pair for pair, own in zip(pairs, joined, strict=True) if dealt[own] == subset]
