@@ -233,12 +233,8 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
             culprit=lambda label: f"Class '{names[int(label)]}'",
             groups=by_class(groups, {label: places[:, 0].tolist() for label, places in labelled.items()}),
             name="groups",
+            validated=True,
         )
-        if not len(val):
-            raise ValueError(
-                "Each of the groups is all that there is of a class, so none is left to choose architectures by: give "
-                "examples of more groups, or leave 'groups' out."
-            )
         learned, chosen = train.inputs[:, 0], val.inputs[:, 0]
         inputs, preprocessing = _inputs(X, kind, learned)
         shape = None if preprocessing is None else preprocessing.shape

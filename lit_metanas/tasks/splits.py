@@ -180,6 +180,7 @@ def split_examples(
     culprit: Callable[[str], str],
     groups: Mapping[str, Sequence[str]] | None = None,
     name: str = "group",
+    validated: bool = False,
 ) -> list[Split]:
     """The train, val and test part of the examples of classes.
 
@@ -193,6 +194,7 @@ def split_examples(
         groups: the group of each example of each class; those of a group go into one part. None deals them out one by
             one.
         name: of the argument that tells groups, as messages begin.
+        validated: whether groups that leave the val part empty are refused, and not only told of.
 
     Raises:
         ValueError: there are too few examples or groups.
@@ -200,7 +202,9 @@ def split_examples(
     if groups is None:
         sizes = [part_sizes(culprit(name), len(own), train=train, val=val, test=test) for name, own in classes.items()]
         return split_classes(list(classes.values()), sizes, seed)
-    dealt = deal_groups(groups, train=train, val=val, test=test, seed=seed, culprit=culprit, name=name)
+    dealt = deal_groups(
+        groups, train=train, val=val, test=test, seed=seed, culprit=culprit, name=name, validated=validated
+    )
     return [
         join_classes([own[[dealt[group] == part for group in groups[name]]] for name, own in classes.items()])
         for part in SUBSETS
@@ -228,6 +232,7 @@ def deal_groups(
     seed: int,
     culprit: Callable[[str], str],
     name: str = "group",
+    validated: bool = False,
 ) -> dict[str, Subset | None]:
     """The part of each group, so that the parts have their shares of each class as well as whole groups allow.
 
@@ -245,6 +250,7 @@ def deal_groups(
         seed: of the order of groups that are alike.
         culprit: a class's name to how a message begins that is about it.
         name: of the argument that tells groups, as messages begin.
+        validated: whether groups that leave the val part empty are refused, and not only told of.
 
     Returns:
         The part of each group; None where the shares leave it out.
@@ -280,6 +286,11 @@ def deal_groups(
         lacking = [label for label, number in zip(groups, dealing.filled[part], strict=False) if not number]
         if lacking and subset == "train":
             raise ValueError(f"{culprit(lacking[0])} has too few groups to be learned and tested: add some.")
+        if len(lacking) == len(groups) and subset == "val" and validated:
+            raise ValueError(
+                "Without any of the groups a class could not be learned, so none is left to choose by: give examples "
+                f"of more groups, or leave '{name}' out."
+            )
         if len(lacking) == len(groups):
             warn_of_data(f"There are too few groups for a {subset} part, which is empty: add examples of other groups.")
         elif lacking:

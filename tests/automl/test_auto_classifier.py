@@ -229,10 +229,15 @@ def test_groups_that_do_not_suit_get_one_sentence(groups, message):
         quick().fit(WINE.data, WINE.target, groups=groups)
 
 
-def test_groups_that_leave_none_to_choose_by_are_told():
-    warned = pytest.warns(UserWarning, match="There are too few groups for a val part, which is empty: add examples")
-    with warned, pytest.raises(ValueError, match="is all that there is of a class, so none is left to choose"):
-        quick().fit(WINE.data, WINE.target, groups=WINE.target)
+@pytest.mark.parametrize("groups", [[0] * 10 + [1] * 10 + [2] * 10, [0] * 15 + [1] * 15], ids=["classes", "halves"])
+def test_groups_that_leave_none_to_choose_by_are_refused_once(groups):
+    X, y = np.random.default_rng(0).normal(size=(30, 3)), np.repeat([0, 1, 2], 10)
+    message = (
+        "^Without any of the groups a class could not be learned, so none is left to choose by: give examples of more "
+        "groups, or leave 'groups' out.$"
+    )
+    with pytest.raises(ValueError, match=message):  # and no warning, which would be an error
+        quick().fit(X, y, groups=groups)
 
 
 def test_new_examples_have_to_fit():
