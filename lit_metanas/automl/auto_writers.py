@@ -71,8 +71,7 @@ class AutoWriter(AutoEstimator):
             X: the examples, see the class.
             y: the text of each.
             groups: which examples belong together, such as the files of a speaker, one group an example: none is
-                learned from while others of its group choose among architectures. None has no groups; questions, which
-                are divided by their passages, take none.
+                learned from while others of its group choose among architectures. None has no groups.
 
         Raises:
             FileNotFoundError: a file is not there.
@@ -346,9 +345,22 @@ class AutoAnswerer(AutoWriter):
                 )
         return examples, texts
 
-    def _task(self, examples: list[tuple[str, str]], texts: list[str], seed: int, groups: list[str] | None) -> Task:
+    def fit(self, X: Any, y: Any, groups: Groups | None = None) -> Self:
+        """Search, and train what was found.
+
+        Args:
+            X: pairs ``(passage, question)``.
+            y: the answer of each.
+            groups: none, as questions are divided by their passages.
+
+        Raises:
+            ValueError: there are groups; pairs or answers are malformed or too few; or an argument is out of its range.
+        """
         if groups is not None:
             raise ValueError("Questions are divided by their passages: leave 'groups' out.")
+        return super().fit(X, y)
+
+    def _task(self, examples: list[tuple[str, str]], texts: list[str], seed: int, groups: list[str] | None) -> Task:
         asked = [next(_asked(*pair, text)) for pair, text in zip(examples, texts, strict=True)]
         number = len({passage for passage, _ in examples})
         if number < 2:

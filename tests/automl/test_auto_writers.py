@@ -110,8 +110,9 @@ def test_groups_stay_together_and_questions_take_none(data: Data, monkeypatch: p
     kind, X, y = data
     groups, tasks = [place // 2 for place in range(len(X))], list[lm.Task]()
     if kind is lm.AutoAnswerer:
-        with pytest.raises(ValueError, match="Questions are divided by their passages: leave 'groups' out"):
-            quick(kind).fit(X, y, groups=groups)
+        for given in (groups, groups[:3]):
+            with pytest.raises(ValueError, match="Questions are divided by their passages: leave 'groups' out"):
+                quick(kind).fit(X, y, groups=given)
         return
     monkeypatch.setattr(AutoEstimator, "_learn", lambda self, task, *_: tasks.append(task))
     with pytest.raises(ValueError, match=f"groups has 3 values for {len(X)}"):
