@@ -353,11 +353,12 @@ class AutoSteps:
 
     def _compared(self, best: LinearModel, value: float) -> str:
         """How well the best linear model does, and the best network."""
-        own = f" ({best.view.label})" if best.view.label else ""
-        return (
-            f"of {best.features}{own}, has validation accuracy {100 * best.value:.1f} %, the best network "
-            f"{100 * value:.1f} %"
-        )
+        return f"{self._scored(best)}, the best network {100 * value:.1f} %"
+
+    def _scored(self, linear: LinearModel) -> str:
+        """How well a linear model does."""
+        own = f" ({linear.view.label})" if linear.view.label else ""
+        return f"of {linear.features}{own}, has validation accuracy {100 * linear.value:.1f} %"
 
     def _charge(self, cost: Cost, budget: ToldBudget) -> None:
         """Count what was trained beside the chosen network."""

@@ -142,15 +142,23 @@ class FrontSteps(AutoSteps):
             self._train(one, number, budget)
         if best is not None:
             self.linear_model = self._compared(best, found.record.value_of(found.architecture, found.recipe))
+        others = ""
         for model in linear:
             show("training a linear model")
             failure = self._train_linear(model, found, budget)
+            how = f"its last training failed ({failure})" if failure else "it is on the front"
             if model is best:
-                self.linear_model += f": its last training failed ({failure})" if failure else ": it is on the front"
+                self.linear_model += f": {how}"
+            else:
+                others += f"; {self._scored(model)}: {how}"
+        self.linear_model += others
         return plan
 
     def _linear_front(self, front: Sequence[SearchOutcome], flops: float) -> list[LinearModel]:
-        """The linear models that are on a front, which leave it all its networks: these were trained briefly so far.
+        """The linear models that are on a front.
+
+        They take no network off it that they are better than, as these were trained briefly so far; but where there are
+        more than ``POINTS`` in all, the last networks make room.
 
         Args:
             front: the networks.
