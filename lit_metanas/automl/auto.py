@@ -78,8 +78,8 @@ def auto(
     rung. Texts are read in each of these ways by the first network; where that is known to be nearly the best, this is
     all of the search, for a fifth of the budget. Costs and
     limits are those of the inputs that a network has, and the chosen one, ``view`` of the result, is part of an export.
-    A task, pairs of texts and questions have the usual one alone. One under which the data would take over 1 GiB of
-    memory is left out, unless they usually take as much.
+    A task, pairs of texts and questions have the usual one alone. A preprocessing under which the data would take over
+    1 GiB of memory is left out, unless they usually take as much.
 
     Where classes are told apart, without ``space``, linear models of plain features (``LinearSpace``) are trained, too:
     of average pixels and edges, mean spectra, columns, or counts of up to four neighbouring characters (of words, where

@@ -49,8 +49,8 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
             images of the same shape, and of no other examples. None begins with fresh weights.
         recipe: how networks are trained; None takes ``Recipe()``.
         method: how it is searched; None is the default of ``search``.
-        validation_fraction: share of each class by which architectures are chosen, one example at least, unless there
-            are groups: whole ones are chosen by.
+        validation_fraction: share of each class by which architectures are chosen, one example at least; with groups,
+            as near to it as whole ones allow.
         random_state: seed of split, search and training: a number, or numpy's ``RandomState``; None draws one.
         threads: torch's threads meanwhile; None leaves them as they are.
         progress: whether it is shown how much of the budget is spent.

@@ -252,8 +252,16 @@ class OutputFolder:
                 threads=self.settings["threads"],
             )
 
-        costs = done.training_cost, done.latency
-        own = FinishedPoint("", row.architecture, recipe, *costs, done.view, row.space, done.validated)
+        own = FinishedPoint(
+            folder="",
+            architecture=row.architecture,
+            recipe=recipe,
+            training_cost=done.training_cost,
+            latency=done.latency,
+            view=done.view,
+            space=row.space,
+            validated=done.validated,
+        )
         front = tuple(read(self.path / FRONT / point.folder, point) for point in done.front)
         return replace(read(self.path, own), front=front, traded=done.traded)
 

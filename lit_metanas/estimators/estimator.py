@@ -104,7 +104,7 @@ class Estimator(ABC):
     def inherits(
         self, recipe: Mapping[str, float | int | str | bool], parent: Mapping[str, float | int | str | bool]
     ) -> bool:
-        """Whether a network by one recipe may begin with the weights of another one that was trained by another recipe.
+        """Whether a network may begin with the weights of a parent that was trained by another recipe.
 
         Args:
             recipe: the fields of its recipe that would be changed for the network.
