@@ -181,7 +181,15 @@ def _collecting_nothing(before: str) -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
-    atexit.register(gc.freeze)
+    atexit.register(_leave_garbage)
+
+
+def _leave_garbage() -> None:
+    """End without a search for garbage, but where Triton is loaded: it prints a page about what is not collected."""
+    if "triton" in sys.modules:
+        gc.unfreeze()
+    else:
+        gc.freeze()
 
 
 def _with_data(args: list[str]) -> list[str]:
