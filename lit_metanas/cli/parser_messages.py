@@ -273,7 +273,7 @@ _REASONS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], RefusedPlace], s
     (re.compile(r"(?:File|Path) does not exist: '([^']+)'"), _no_file),
     (re.compile(r"Expected a tuple with (\d+) elements"), _wrong_length),
     (re.compile(r"int too large to convert to float"), _too_large),
-    (re.compile(r"expected str, bytes or os\.PathLike object, not (\w+)"), _no_path),
+    (re.compile(r"(?:str, bytes or os\.PathLike object|__fspath__ returns a str), not '?(\w+)"), _no_path),
     (re.compile(r"Unexpected import path format: (?P<name>.+)"), _no_class),
     (re.compile(r"Expected an instantiatable class, but ([\w.]*) ?is abstract"), _abstract),
     (re.compile(r"Empty nested key"), _nameless),

@@ -172,16 +172,21 @@ MEMORY = """
 import resource
 resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
 from lit_metanas.cli.command_line import main
+def most():
+    # Not ru_maxrss, in which the memory of the process that started this one counts, too.
+    return int(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM:")))
+assert main(["report", "--results+=plain.json", "--output=plain"]) == 0
+before = most()  # what torch takes differs by its version
 assert main(["report", "--results+=results.json", "--architectures=architectures.json"]) == 0
-# Not ru_maxrss, in which the memory of the process that started this one counts, too.
-print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM:")))
+print(most() - before)
 """
 
 
 def test_a_report_stays_within_its_memory(rows: list[ResultRow], tmp_path: Path) -> None:
     write_results(tmp_path / "results.json", [replace(row, method=row.method + LONG[:9000]) for row in rows])
+    write_results(tmp_path / "plain.json", rows)
     deep = ArchitectureRow("t", LONG[:9000], "S", Architecture({"depth": "1000000000", "a": LONG}), 0.5)
     write_architectures(tmp_path / "architectures.json", [deep])
     done = subprocess.run([sys.executable, "-c", MEMORY], cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout.splitlines()[-1]) < 1 << 20
+    assert int(done.stdout.splitlines()[-1]) < 1 << 19  # half a GiB
