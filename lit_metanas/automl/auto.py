@@ -83,14 +83,14 @@ def auto(
 
     Where classes are told apart, without ``space``, linear models of plain features (``LinearSpace``) are trained, too:
     of average pixels and edges, mean spectra, columns, or counts of up to four neighbouring characters (of words, where
-    these are too many for a limit or what is left). These are up to four short trainings; there are fewer of them where
-    they would take more than about a fifth of what the search has left. They learn from
-    the same examples as the networks of the search, and are compared with the best of these on the part to choose by.
-    As the search may have trained that one too briefly, it is first trained on with half of what is left, where a
-    linear model is better, and with most of the rest if it still is. If it is better then, too, it is what is returned,
-    and the result says so (``linear_model``); where its last training, on all but the test part, fails, the network is.
-    But for those characters their inputs are preprocessed as usual: of a task that is given, and with a ``start``,
-    neighbouring words are counted, or whatever tokens texts are read as.
+    these are too many for a limit or what is left; of both, where a thousand texts or more choose). These are up to
+    four short trainings; there are fewer of them where they would take more than about a fifth of what the search has
+    left. They learn from the same examples as the networks of the search, and are compared with the best of these on
+    the part to choose by. As the search may have trained that one too briefly, it is first trained on with half of what
+    is left, where a linear model is better, and with most of the rest if it still is. If it is better then, too, it is
+    what is returned, and the result says so (``linear_model``); where its last training, on all but the test part,
+    fails, the network is. But for those characters their inputs are preprocessed as usual: of a task that is given, and
+    with a ``start``, neighbouring words are counted, or whatever tokens texts are read as.
 
     Seconds decide how large the budget is, and nothing else: some networks are trained for a moment, and the pace of
     this machine makes training FLOPs of the minutes. The result tells them, and given as ``flops`` they repeat it.

@@ -31,6 +31,9 @@ by more than one pass over the data."""
 LINEAR_SHARE = 0.2
 """Of what the search has left: the most that linear models may take."""
 
+MANY_CHOOSE = 1000
+"""Where so many examples choose, all features are compared."""
+
 FLOPS_OF_A_PARAMETER = 50
 """What a step of AdamW counts for a parameter of a linear model, by its time: the vectors of a large vocabulary take
 most of it, and counted FLOPs leave them out."""
@@ -154,7 +157,7 @@ class LinearModels:
     def _steps(self) -> Sequence[_Step]:
         """What can be trained within the limits, from what costs least on.
 
-        Features that have a preprocessing of their own are compared alone, for what a few examples choose is chance.
+        Features that have a preprocessing of their own are compared alone where few examples choose, which is chance.
         Others are taken where these cannot be paid for.
         """
         usual, own = self.views.named(self.views.usual), self.kind.linear_views
@@ -166,6 +169,9 @@ class LinearModels:
             recipe = {PREPROCESSING: label} if apart else usual
             if self._estimator.refusal(one, recipe) is None:
                 (prepared if apart else others).append((one, recipe))
+        task = self.views.usual.task
+        if task.val is not None and len(task.val) >= MANY_CHOOSE:
+            return self._steps_of([*others, *prepared])
         cheap, steps = self._steps_of(others), self._steps_of(prepared)
         cheap = [one for one in cheap if not steps or one.time < steps[0].time]
         least = max((one.flops for one in cheap), default=0.0)  # so that no step needs less than one before

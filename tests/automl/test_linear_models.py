@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import lit_metanas as lm
-from lit_metanas.automl import auto_steps, front_steps
+from lit_metanas.automl import auto_steps, front_steps, linear_models
 from lit_metanas.automl.data_kinds import DATA_KINDS
 from lit_metanas.automl.given_data import other_ways
 from lit_metanas.automl.limits import LimitedSpace, NetworkLimits
@@ -267,6 +267,17 @@ def test_neighbouring_characters_decide_where_words_are_all_new(letters: tuple[l
     best = models_of_texts(letters, parameters=100_000).best(1)
     assert best is not None
     assert (best.view.label, best.features) == ("words", "counts of tokens")
+
+
+def test_many_examples_choose_among_all_features(
+    letters: tuple[list[str], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linear_models, "MANY_CHOOSE", 20)
+    linear = models_of_texts(letters)
+    best = linear.best(2)
+    assert best is not None
+    assert best.view.label == "characters"
+    assert {one.view.label for one in linear.scored} == {"words", "characters"}
 
 
 def test_words_are_counted_where_flops_do_not_pay_for_neighbouring_characters(
