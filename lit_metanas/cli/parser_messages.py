@@ -256,6 +256,9 @@ _NESTED_FILE = re.compile(r"NestedArg\(key='[^']+', val='([^']+\.ya?ml)'\)$", re
 _PYTHON_FILE = re.compile(r"(?:path but |file |detected: |value: |')([^'\n ]+\.py)\b")
 _CLASS_PATH = re.compile(r"class_path['\"]?:\s+['\"]?([\w.]+)")
 _YAML_FILE = re.compile(r"Expected a path but (\S+\.ya?ml) either not accessible")
+_PATH = r"expected str, bytes or os\.PathLike object"
+_PATH_SINCE_PYTHON_3_13 = r"argument should be a str or an os\.PathLike object where __fspath__ returns a str"
+
 _REASONS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], RefusedPlace], str]], ...] = (
     (re.compile(r"Option '([^']+)' is not accepted"), _unknown),
     (re.compile(r"(?:Subcommand|Group) '[^']+' does not accept option '([^']+)'"), _unknown),
@@ -273,7 +276,7 @@ _REASONS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], RefusedPlace], s
     (re.compile(r"(?:File|Path) does not exist: '([^']+)'"), _no_file),
     (re.compile(r"Expected a tuple with (\d+) elements"), _wrong_length),
     (re.compile(r"int too large to convert to float"), _too_large),
-    (re.compile(r"(?:str, bytes or os\.PathLike object|__fspath__ returns a str), not '?(\w+)"), _no_path),
+    (re.compile(rf"(?:{_PATH}|{_PATH_SINCE_PYTHON_3_13}), not '?(\w+)"), _no_path),
     (re.compile(r"Unexpected import path format: (?P<name>.+)"), _no_class),
     (re.compile(r"Expected an instantiatable class, but ([\w.]*) ?is abstract"), _abstract),
     (re.compile(r"Empty nested key"), _nameless),
