@@ -76,8 +76,8 @@ def auto(
     ones; columns of numbers by quantiles, or standardised together. The first six networks have the usual one, or half
     of all with ``pareto``. Where the budget pays for more, the best so far is tried with another one in each further
     rung. Texts are read in each of these ways by the first network; where that is known to be nearly the best, this is
-    all of the search, for a fifth of the budget. Costs and
-    limits are those of the inputs that a network has, and the chosen one, ``view`` of the result, is part of an export.
+    all of the search, for a fifth of the budget. Costs and limits are those of the inputs that a network has, and the
+    chosen one, ``view`` of the result, is part of an export.
     A task, pairs of texts and questions have the usual one alone. A preprocessing under which the data would take over
     1 GiB of memory is left out, unless they usually take as much.
 

@@ -203,9 +203,8 @@ class LinearModels:
     @property
     def _longer(self) -> float:
         """How many times as many examples the last training has as those that are compared."""
-        task, batch = self.views.usual.task, self.recipe.batch_size
-        learned, chosen = len(task.train), 0 if task.val is None else len(task.val)
-        return images_an_epoch(learned + chosen, batch) / images_an_epoch(learned, batch)
+        usual, batch = self.views.usual, self.recipe.batch_size
+        return images_an_epoch(len(usual.learned), batch) / images_an_epoch(len(usual.task.train), batch)
 
     def _score(self, architecture: Architecture, recipe: RecipeChanges, decay: float) -> None:
         """Train one on the train part; where that fails there is none."""
