@@ -44,7 +44,8 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         minutes: how long ``fit`` may take, by ``auto``, which divides them between search and training. None searches
             by what follows.
         flops: training FLOPs that the search may spend; None is what ``search`` takes by default.
-        space: what can be built; None takes ``default_space`` for the kind of examples.
+        space: what can be built; None takes ``default_space`` for the kind of examples, and within ``minutes`` looks at
+            linear models, too.
         start: of ``minutes``, a checkpoint that ``fit`` of ``TaskReptile`` wrote, for all networks to begin with: of
             images of the same shape, and of no other examples. None begins with fresh weights.
         recipe: how networks are trained; None takes ``Recipe()``.
@@ -62,6 +63,7 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         kind_: ``rows``, ``images`` or ``texts``.
         shape_: of one input.
         preprocessing_: what makes inputs of rows or texts.
+        space_: the name of the space of the network: ``LinearSpace`` where ``auto`` took a linear model.
         architecture_: that was chosen, a label for each choice.
         network_: the trained network; inputs in, scores out.
         objective_: to tell the classes apart.

@@ -20,6 +20,7 @@ from lit_metanas.comparisons.single_task import search
 from lit_metanas.io.packages import import_extra
 from lit_metanas.records.budget import Cost
 from lit_metanas.searchers.searcher import Searcher
+from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.inputs import KindShape, Preprocessing, plain_shape, read_shape
@@ -45,6 +46,7 @@ class AutoEstimator(BaseEstimator):
         shape_: of one input.
         objective_: what the network is trained for.
         preprocessing_: what makes inputs of examples; None of images.
+        space_: the name of the space of the network: ``LinearSpace`` where within ``minutes`` a linear model was taken.
         architecture_: that was chosen, a label for each choice.
         network_: the trained network; inputs in, scores out.
         val_score_: of the validation examples in the search; NaN where none were scored.
@@ -141,7 +143,7 @@ class AutoEstimator(BaseEstimator):
         self.objective_: Objective = task.goal
         self.shape_: KindShape = task.shape
         self.preprocessing_: Preprocessing | None = task.preprocessing
-        self.architecture_ = found.architecture.to_json()
+        self.space_, self.architecture_ = found.space, found.architecture.to_json()
         self.network_ = self._scoring(found.network)
         self.val_score_, self.cost_ = found.val_score, found.cost
 
@@ -152,19 +154,18 @@ class AutoEstimator(BaseEstimator):
             ValueError: there are minutes and what they decide, or the budget is too small.
         """
         more: dict[str, Any] = {"seed": seed, "threads": self.threads, "progress": self.progress}
-        space = self._space(kind, task.shape, task.goal)
         if self.minutes is None:
             if self.start is not None:
                 raise ValueError(
                     f"{type(self).__name__}: 'start' is for searches of minutes: give these, too, or a 'method' whose "
                     "estimator has the start."
                 )
-            method = deepcopy(self.method)
+            space, method = self._space(kind, task.shape, task.goal), deepcopy(self.method)
             return search(task, space, method=method, flops=self.flops, recipe=self.recipe, **more)
         given = {"flops": self.flops, "recipe": self.recipe, "method": self.method}
         if wrong := [name for name, value in given.items() if value is not None]:
             raise ValueError(f"{type(self).__name__}: minutes decide {wrong[0]}, too: give one of them.")
-        return auto(task, minutes=self.minutes, space=space, start=self.start, **more)
+        return auto(task, minutes=self.minutes, space=deepcopy(self.space), start=self.start, **more)
 
     def _space(self, kind: str, shape: KindShape, objective: Objective) -> SearchSpace:
         """A copy of the space, which keeps what it works out, so that the argument stays as it is given."""
@@ -211,6 +212,7 @@ class AutoEstimator(BaseEstimator):
         with torch.random.fork_rng(devices=[]):
             architecture = Architecture(self.architecture_)
             space = self._space(self.kind_, self.shape_, self.objective_)
+            space = space if space.name == self.space_ else LinearSpace()
             network = space.child(architecture, self.shape_, self.objective_.outputs)
         self.network_ = self._scoring(network)
         self.network_.load_state_dict(torch.load(BytesIO(weights), weights_only=True))

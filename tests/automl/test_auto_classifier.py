@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import pickletools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import torch
 import lit_metanas as lm
 from lit_metanas.automl import auto_steps
 from lit_metanas.automl.auto_estimator import AutoEstimator
+from lit_metanas.automl.linear_models import LinearModels
 from lit_metanas.automl.time_plan import Pace
 
 pytest.importorskip("sklearn", reason="needs the extra sklearn")
@@ -255,12 +257,38 @@ def test_new_examples_have_to_fit():
 def test_minutes_are_spent_by_auto(monkeypatch):
     X = np.random.default_rng(0).normal(size=(60, 3))
     y = np.where(X[:, 0] > 0, "right", "left")
-    monkeypatch.setattr(auto_steps, "measure_pace", lambda *args, **more: Pace(1e6, 0.0, 0.0))
-    classifier = lm.AutoClassifier(minutes=0.05).fit(X, y)
+    monkeypatch.setattr(auto_steps, "measure_pace", lambda *args, **more: Pace(5e5, 0.0, 0.0))
+    classifier = lm.AutoClassifier(minutes=0.1).fit(X, y)
     assert classifier.score(X, y) > 0.8
     assert 0 < classifier.cost_.flops < 3e6
     with pytest.raises(ValueError, match="AutoClassifier: minutes decide recipe, too: give one of them"):
         lm.AutoClassifier(minutes=0.2, recipe=lm.Recipe()).fit(X, y)
+
+
+def test_within_minutes_a_linear_model_is_taken_where_it_is_better(monkeypatch):
+    rng = np.random.default_rng(0)
+    words = [f"word{place}" for place in range(40)]
+    X = [" ".join(rng.choice(words[20 * label : 20 * label + 20], 6)) for label in (0, 1) for _ in range(60)]
+    y = np.repeat(["first", "second"], 60)
+    monkeypatch.setattr(auto_steps, "measure_pace", lambda *args, **more: Pace(1e7, 0.0, 0.0))
+    monkeypatch.setattr(LinearModels, "best", better_than_all(LinearModels.best))
+    classifier = lm.AutoClassifier(minutes=1).fit(X, y)
+    assert classifier.space_ == lm.LinearSpace().name
+    assert classifier.score(X, y) > 0.9
+    again = pickle.loads(pickle.dumps(classifier))
+    np.testing.assert_array_equal(again.predict_proba(X), classifier.predict_proba(X))
+    own = lm.AutoClassifier(minutes=1, space=lm.SequenceSpace(operations=("conv_3",))).fit(X, y)
+    assert own.space_ == "SequenceSpace"
+
+
+def better_than_all(best):
+    """The best linear model, as if its validation score were above that of all networks."""
+
+    def found(self, number):
+        model = best(self, number)
+        return model and replace(model, value=2.0)
+
+    return found
 
 
 def test_a_fit_that_fails_leaves_what_there_was():
