@@ -7,6 +7,7 @@ import errno
 import gc
 import logging
 import os
+import select
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -75,6 +76,7 @@ def main(args: list[str] | None = None) -> int:
     path = list(sys.path)
     try:
         execute(words, debug=debug)
+        sys.stdout.flush()
     except KeyboardInterrupt as stop:
         return _report_stop(str(stop) or None)
     except SystemExit as stop:
@@ -83,6 +85,8 @@ def main(args: list[str] | None = None) -> int:
             return _report_stop(stop.code)
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            return 1
         sentence = _sentence(error)
         if debug or sentence is None:
             raise
@@ -321,6 +325,16 @@ def _is_unreadable(error: OSError) -> bool:
 
 def _may(path: str, how: int) -> bool:
     return os.access(path, how, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _nobody_reads() -> bool:
+    """Whether what read the output, such as ``head``, has gone; then the rest of it goes nowhere."""
+    output, watch = sys.stdout.fileno(), select.poll()
+    watch.register(output)
+    gone = any(event & select.POLLERR for _, event in watch.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)  # else the interpreter complains at its end
+    return gone
 
 
 def _is_reported_elsewhere(error: Exception) -> bool:

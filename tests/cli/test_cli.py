@@ -42,6 +42,15 @@ def test_help_names_every_verb_and_imports_no_torch() -> None:
     assert max(map(len, done.stdout.splitlines())) <= 120
 
 
+def test_an_output_that_nobody_reads_any_longer_is_no_fault() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    code = "import sys; from lit_metanas.cli.command_line import main; sys.exit(main(['--help']))"
+    done = subprocess.run([sys.executable, "-c", code], stdout=writing, stderr=subprocess.PIPE, text=True, timeout=600)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
 def test_neither_imports_nor_the_exit_look_for_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
     left: list[Callable[[], None]] = []
     monkeypatch.setattr(command_line.atexit, "register", left.append)
