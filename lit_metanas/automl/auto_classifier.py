@@ -20,7 +20,7 @@ from lit_metanas.tasks.inputs import Preprocessing, vocabulary_of
 from lit_metanas.tasks.splits import by_class, in_unit_range, split_examples
 from lit_metanas.tasks.tabular import StandardisedColumns
 from lit_metanas.tasks.task import Split, Task
-from lit_metanas.tasks.text import Words
+from lit_metanas.tasks.text.text_task import usual_tokens
 from lit_metanas.training.child import Recipe
 from lit_metanas.training.export.exported_program import network_inputs
 
@@ -260,5 +260,5 @@ def _inputs(X: Any, kind: ExampleKind, learned: Tensor) -> tuple[Tensor, Preproc
     if kind == "rows":
         columns = StandardisedColumns().fitted(X[learned.numpy()])
         return columns.encode(X), columns
-    words = Words().fitted(X[place] for place in learned.tolist())
-    return words.encode(X), words
+    tokens = usual_tokens([X[place] for place in learned.tolist()])
+    return tokens.encode(X), tokens

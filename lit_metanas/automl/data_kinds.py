@@ -145,15 +145,16 @@ CHARACTERS, LONG_SPELLING = "characters", 128
 
 
 def _tokens(task: Task) -> Preprocessings:
-    """Words, more of a long text, characters, pieces of words, and fewer different words."""
+    """Words, more of a long text, characters, pieces of words, and fewer different words; of characters no words."""
     usual = task.preprocessing
-    assert isinstance(usual, Words)
+    pieces: dict[str, Preprocessing] = {} if find_spec("tokenizers") is None else {"byte pairs": BytePairs()}
+    if not isinstance(usual, Words):
+        assert isinstance(usual, Characters)
+        return {CHARACTERS: usual, **pieces}
     found: dict[str, Preprocessing] = {"words": usual}
     if float((task.train.inputs[:, -1] != PADDING).float().mean()) > LONG_SHARE:
         found[f"words, first {LONG_TEXT} of a text"] = Words(steps=LONG_TEXT)
-    found[CHARACTERS] = Characters(steps=LONG_SPELLING)
-    if find_spec("tokenizers") is not None:
-        found["byte pairs"] = BytePairs()
+    found |= {CHARACTERS: Characters(steps=LONG_SPELLING), **pieces}
     if len(usual.words) > 2 * FEWER_WORDS:
         found[f"{FEWER_WORDS} words"] = Words(size=FEWER_WORDS)
     return found

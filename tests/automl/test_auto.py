@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -377,6 +378,14 @@ def test_texts_get_a_network_for_texts(texts: Path) -> None:
     assert result.record.trials[0].recipe == {**dict(best.recipe), **usual}
     assert result.meta_cost.flops > 0
     assert set(result.predict(["fold this"])[0]) == {"cut", "fold"}
+
+
+def test_names_are_told_apart_by_their_characters() -> None:
+    stems = ["".join(letters) for letters in product("bdf", "aeiou", "lmn")]
+    names = [stem + ending for stem in stems for ending in ("kka", "sson")]
+    result = lm.auto((names, ["Finnish", "Swedish"] * len(stems)), flops=1e9, progress=False)
+    assert result.test_accuracy > 0.9
+    assert next(iter(result.predict(["Virtasson"])[0])) == "Swedish"
 
 
 def test_candidates_grow_with_the_budget() -> None:

@@ -1,5 +1,7 @@
 """Lists of texts and labels as one target task."""
 
+from itertools import product
+
 import pytest
 import torch
 
@@ -32,6 +34,20 @@ def test_the_vocabulary_is_learned_from_the_train_part_alone():
     assert {text.split()[0] for text in task.preprocessing.show(task.test.inputs)} == {"\N{REPLACEMENT CHARACTER}"}
     given = lm.Words(words=("here",), steps=3)
     assert lm.task_from_texts(texts, labels, preprocessing=given).preprocessing == given
+
+
+def test_texts_that_share_no_word_are_read_by_their_characters(tmp_path):
+    stems = ["".join(letters) for letters in product("bdf", "aeiou", "lmn")]
+    names = [stem + ending for stem in stems for ending in ("kka", "sson")]
+    labels = ["Finnish", "Swedish"] * len(stems)
+    task = lm.task_from_texts(names, labels)
+    assert isinstance(task.preprocessing, lm.Characters)
+    assert set(task.preprocessing.characters) == set("".join(names))
+    (tmp_path / "names.csv").write_text("\n".join(["text,label", *map(",".join, zip(names, labels, strict=True))]))
+    assert isinstance(lm.TextTask(str(tmp_path / "names.csv"))[0].preprocessing, lm.Characters)
+    assert isinstance(lm.task_from_texts([f"{name} here" for name in names], labels).preprocessing, lm.Words)
+    half = [f"{name} here" if place < len(names) // 4 else name for place, name in enumerate(names)]
+    assert isinstance(lm.task_from_texts(half, labels).preprocessing, lm.Characters)
 
 
 def test_a_test_part_that_is_given_stays_as_it_is():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,10 +15,11 @@ from lit_metanas.tasks.conversion import ClassNames, Groups, Labels, class_indic
 from lit_metanas.tasks.inputs import Preprocessing, Shape, vocabulary_of
 from lit_metanas.tasks.splits import check_held_out_shares, check_shares, split_examples
 from lit_metanas.tasks.task import SingleTask, Split, Task, check_task, warn_of_data
+from lit_metanas.tasks.text.characters import Characters
 from lit_metanas.tasks.text.labelled_text import Labelled, checked_texts, grouped_by_label
 from lit_metanas.tasks.text.text_folders import is_dataset, read_text_dataset, text_files
 from lit_metanas.tasks.text.text_tables import labelled_table, read_rows
-from lit_metanas.tasks.text.words import TextPreprocessing, Words
+from lit_metanas.tasks.text.words import TextPreprocessing, Words, split_words
 
 
 class TextTask(SingleTask):
@@ -30,8 +32,8 @@ class TextTask(SingleTask):
             that the package ``datasets`` has saved.
         text: the column of texts; None finds it as ``TextTable`` does.
         label: the column of labels; None finds it as ``TextTable`` does.
-        preprocessing: what makes inputs of texts; None takes ``Words()``, or that of the meta-trained checkpoint which
-            a search starts from. One without a vocabulary gets that of the texts to learn from.
+        preprocessing: what makes inputs of texts; None takes that of the meta-trained checkpoint which a search starts
+            from, else as ``task_from_texts`` does. One without a vocabulary gets that of the texts to learn from.
         train: share of each class's texts to learn from.
         val: share to choose architectures by; 0 leaves the task without a validation part.
         test: share to report accuracy on.
@@ -75,7 +77,7 @@ class TextTask(SingleTask):
         self.group = group
         self._sentences = grouped_by_label(labelled_texts(self.path, text, label, group), writable(str(self.path)))
         self._open = preprocessing is None
-        self._given = Words() if preprocessing is None else preprocessing
+        self._given = preprocessing
 
     def take_preprocessing(self, preprocessing: Preprocessing) -> None:
         """Take the vocabulary of a meta-training, unless a preprocessing was given.
@@ -141,8 +143,8 @@ def task_from_texts(
         labels: one label a text: numbers, names, or whatever else is hashable.
         texts_test: the texts of the test part, in the order in which they stay.
         labels_test: their labels.
-        preprocessing: what makes inputs of texts; None takes ``Words()``. One without a vocabulary gets that of the
-            texts to learn from.
+        preprocessing: what makes inputs of texts; None takes ``Words()``, or ``Characters()`` where most texts share no
+            word with others, such as names. One without a vocabulary gets that of the texts to learn from.
         val: share of each class to choose architectures by; 0 leaves the task without a validation part.
         test: share of each class to report accuracy on, where ``texts_test`` is not given. What is left is for
             training.
@@ -195,7 +197,7 @@ def task_from_texts(
     task = _made(
         id,
         sentences,
-        Words() if preprocessing is None else preprocessing,
+        preprocessing,
         grouped=group is not None,
         train=None,
         val=val,
@@ -216,7 +218,7 @@ def _spoken(text: str) -> str:
 def _made(
     name: str,
     sentences: Mapping[str, Mapping[str, str]],
-    preprocessing: TextPreprocessing,
+    preprocessing: TextPreprocessing | None,
     *,
     grouped: bool,
     train: float | None,
@@ -231,7 +233,7 @@ def _made(
     Args:
         name: the task's.
         sentences: the texts of each class, with their groups.
-        preprocessing: what makes inputs of texts; it is fitted on the train part.
+        preprocessing: what makes inputs of texts; it is fitted on the train part. None takes ``usual_tokens`` of it.
         grouped: whether texts of one group stay together.
         train: see ``split_examples``, as all others.
         val: 0 leaves the part out.
@@ -252,7 +254,8 @@ def _made(
         culprit=culprit,
         groups={label: list(members.values()) for label, members in sentences.items()} if grouped else None,
     )
-    made = preprocessing.fitted(texts[place] for place in parts[0].inputs[:, 0].tolist())
+    known = [texts[place] for place in parts[0].inputs[:, 0].tolist()]
+    made = usual_tokens(known) if preprocessing is None else preprocessing.fitted(known)
     learned, chosen, judged = (
         Split(made.encode([texts[place] for place in part.inputs[:, 0].tolist()]), part.labels) for part in parts
     )
@@ -268,6 +271,20 @@ def _made(
         vocabulary=vocabulary_of(made.shape),
         preprocessing=made,
     )
+
+
+def usual_tokens(texts: Sequence[str]) -> TextPreprocessing:
+    """The words of texts to learn from; their characters, where most texts share no word with others, such as names.
+
+    Example:
+        >>> type(usual_tokens(["fold it", "cut it"])).__name__, type(usual_tokens(["Anna", "Ben", "Cleo"])).__name__
+        ('Words', 'Characters')
+    """
+    tokens = Words()
+    found = [set(split_words(text)) for text in texts]
+    counts = Counter(word for words in found for word in words)
+    shared = sum(any(counts[word] >= tokens.least for word in words) for words in found)
+    return tokens.fitted(texts) if 2 * shared >= len(found) else Characters().fitted(texts)
 
 
 def labelled_texts(
