@@ -3,12 +3,14 @@
     python benchmarks/size_axis.py --omniglot omniglot.npz
 
 The networks have the multiply-adds of the pyramid (four layers of 16, 32, 64 and 64 channels) or a share of them. The
-separate ones are the pyramid narrowed evenly, each trained for as many FLOPs. The supernet has half of what all of them
-cost: it is trained by the sandwich rule, a child is chosen for each limit on meta-validation episodes, and each child
-is trained on by itself. All of this is counted in, the choice by its forward multiply-adds. ``pyramid, all of it`` is
-the largest network alone, trained for what the supernet costs; ``separate, half as long`` costs as much in all as the
-supernet, and shares nothing. Each network is tested once. Rows are kept as they come, so that an interrupted run goes
-on; --report prints and draws what there is.
+separate ones are the pyramid narrowed evenly, each trained for as many FLOPs. All networks of a supernet together
+have half of what all separate ones cost, in one of two ways. By the sandwich rule, children of all sizes are trained
+together; then one is chosen for each limit on meta-validation episodes, and trained on by itself. In the simpler way
+the networks are ``resized``: the child of a third of the multiply-adds is trained alone; those of the other limits
+begin with its weights, as far as these go, and each is trained on. All of this is counted in, the choice by its
+forward multiply-adds. ``pyramid, all of it`` is the largest network alone, trained for what a supernet costs;
+``separate, half as long`` costs as much in all as a supernet, and shares nothing. Each network is tested once. Rows
+are kept as they come, so that an interrupted run goes on; --report prints and draws what there is.
 """
 
 from __future__ import annotations
@@ -20,7 +22,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
-from typing import Literal
 
 import torch
 from matplotlib.figure import Figure
@@ -28,6 +29,7 @@ from paired import t_interval
 from weight_sharing import HERE, Row, read, write
 
 import lit_metanas as lm
+from lit_metanas.meta.sandwich import Alone
 from lit_metanas.training.meta_search.meta_checkpoint import write_meta_checkpoint
 from lit_metanas.training.trainers import quiet_trainer
 
@@ -46,12 +48,22 @@ SPACE = lm.LayeredSpace(
 )
 RECIPE = lm.MetaRecipe(weight_decay=0.05, label_smoothing=0.1, distance="scaled")
 LIMITS = {"1": 1.0, "1/2": 1 / 2, "1/3": 1 / 3, "1/4": 1 / 4, "1/6": 1 / 6, "1/10": 1 / 10}
+FIRST, RESIZING = "1/3", 0.53
+"""The limit of the child that others are resized from; the share of their cost for training these on."""
 FRESH = 1000
 """What is added to a seed for the episodes that a child is trained on with: the supernet has not seen them."""
 SEPARATE, HALF, WHOLE = "separate", "separate, half as long", "pyramid, all of it"
-CHILD, INHERITED = "child", "child, not trained on"
-RUNS = (("supernet", ""), *((SEPARATE, name) for name in LIMITS), (WHOLE, "1"), *((HALF, name) for name in LIMITS))
+CHILD, INHERITED, RESIZED = "child", "child, not trained on", "resized"
+TOGETHER = ("supernet", RESIZED)
+RUNS = (
+    *((method, "") for method in TOGETHER),
+    *((SEPARATE, name) for name in LIMITS),
+    (WHOLE, "1"),
+    *((HALF, name) for name in LIMITS),
+)
 """The trainings of a seed: method and limit."""
+METHODS = (SEPARATE, HALF, INHERITED, CHILD, RESIZED)
+"""Those of a table, in its order."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +87,23 @@ class Plan:
     rate: float
     distillation: float
     begin: float
-    alone: Literal["largest", "smallest"]
+    alone: Alone
     test_episodes: int
 
     @property
     def whole(self) -> float:
         """FLOPs of the supernet with all that follows: half of all separate trainings."""
         return self.flops * len(LIMITS) / 2
+
+    @property
+    def resizing(self) -> Plan:
+        """Of one child that is trained alone, and of others that begin with its weights."""
+        return replace(self, choice=0.0, tuning=RESIZING, begin=1.0, alone="likeliest")
+
+    @property
+    def tuned(self) -> list[str]:
+        """The limits whose children are trained on: all but that of one that was trained alone to the end."""
+        return [name for name in LIMITS if self.tuning and not (self.begin == 1 and name == FIRST)]
 
     def data(self, source: lm.TaskSource, seed: int) -> lm.EpisodeDataModule:
         """Training episodes of 60 classes with one query each; 20-way 1-shot ones to choose by and to test on."""
@@ -141,7 +163,8 @@ def train(
             begin=plan.begin,
             alone=plan.alone,
         )
-        parts |= {"meta_gradient": rule, "relaxation": lm.Uniform()}
+        likeliest = lm.ArchitectureSchedule(prior=narrowed(LIMITS[FIRST]).to_json(), prior_strength=1.0)
+        parts |= {"meta_gradient": rule, "relaxation": lm.Uniform(), "schedule": likeliest}
     else:
         parts["architecture"] = dict(architecture)
     if start is not None:
@@ -186,8 +209,8 @@ def choose(
     return child, round(100 * value, 3), budget.spent.flops
 
 
-def run_supernet(plan: Plan, source: lm.TaskSource, seed: int, val_episodes: int) -> list[Row]:
-    """Train the supernet, choose its children, test them, train them on and test them again."""
+def run_supernet(plan: Plan, source: lm.TaskSource, seed: int, val_episodes: int, method: str) -> list[Row]:
+    """Train a supernet, choose its children, test them, train them on and test them again."""
     data, begin = plan.data(source, seed), time.process_time()
     model = train(None, plan, (1 - plan.choice - plan.tuning) * plan.whole, data, seed)
     spent = int(model.cost().flops)
@@ -201,13 +224,16 @@ def run_supernet(plan: Plan, source: lm.TaskSource, seed: int, val_episodes: int
         with TemporaryDirectory() as folder:
             start = f"{folder}/child.ckpt"
             write_meta_checkpoint(start, estimator.start(child))
-            inherited = lm.MetaSearch(space=SPACE, architecture=child.to_json(), start=start, **RECIPE.parts())
-            rows.append({"method": INHERITED, **row, "test": tested(inherited, data)})
-            if plan.tuning:
-                flops = plan.tuning * plan.whole / len(LIMITS)
+            begun = lm.MetaSearch(space=SPACE, architecture=child.to_json(), start=start, **RECIPE.parts())
+            accuracy = tested(begun, data)
+            if method == CHILD:
+                rows.append({"method": INHERITED, **row, "test": accuracy})
+            if name in plan.tuned:
+                flops = plan.tuning * plan.whole / len(plan.tuned)
                 own = train(child.to_json(), plan, flops, plan.data(source, seed + FRESH), seed, start=start)
-                spent += int(own.spent)
-                rows.append({"method": CHILD, **row, "test": tested(own, data)})
+                spent, accuracy = spent + int(own.spent), tested(own, data)
+            if plan.tuning:
+                rows.append({"method": method, **row, "test": accuracy})
         print(f"seed {seed}, {name}: {rows[-1]['test']:.1f} after {time.process_time() - begin:.0f} CPU s", flush=True)
     seconds = {"seconds": round(time.process_time() - begin, 1), "supernet_seconds": round(trained - begin, 1)}
     settings = {name: getattr(plan, name) for name in ("choice", "tuning", "rate", "distillation", "begin", "alone")}
@@ -247,7 +273,9 @@ def run_all(options: argparse.Namespace) -> None:
             if any(all(row[part] == value for part, value in key.items()) for row in rows):
                 continue
             if method == "supernet":
-                found = run_supernet(plan, source, seed, options.val_episodes)
+                found = run_supernet(plan, source, seed, options.val_episodes, CHILD)
+            elif method == RESIZED:
+                found = run_supernet(plan.resizing, source, seed, options.val_episodes, RESIZED)
             else:
                 found = run_separate(plan, source, seed, method, limit)
             rows += [{**key, **row} for row in found]
@@ -267,14 +295,15 @@ def report(rows: Sequence[Row]) -> str:
     for source, flops in sorted({(row["source"], row["flops"]) for row in rows}):
         own = [row for row in rows if (row["source"], row["flops"]) == (source, flops)]
         lines += [f"{source}, {flops / 1e9:g} GFLOPs for each separate training", ""]
+        shown_methods = [method for method in METHODS if any(row["method"] == method for row in own)]
         lines += [
-            f"| multiply-adds | {SEPARATE} | {HALF} | {INHERITED} | {CHILD} | better than {SEPARATE} | than {HALF} |",
-            "|---|---:|---:|---:|---:|---:|---:|",
+            f"| multiply-adds | {' | '.join(shown_methods)} | {RESIZED}, better than {SEPARATE} | than {HALF} |",
+            f"|---|{'---:|' * (len(shown_methods) + 2)}",
         ]
         for name in LIMITS:
-            groups = [of(own, method, name) for method in (SEPARATE, HALF, INHERITED, CHILD)]
+            groups = [of(own, method, name) for method in shown_methods]
             cells = [shown([row["test"] for row in group], group) for group in groups]
-            cells += [difference(groups[-1], group) for group in groups[:2]]
+            cells += [difference(of(own, RESIZED, name), of(own, method, name)) for method in (SEPARATE, HALF)]
             lines.append(f"| {name} | {' | '.join(cells)} |")
         whole = of(own, WHOLE, "1")
         if whole:
@@ -302,20 +331,23 @@ def difference(ours: Sequence[Row], theirs: Sequence[Row]) -> str:
 
 
 def costs(rows: Sequence[Row]) -> str:
-    """What the supernet and all separate trainings have cost, and how small a child is as good as the pyramid."""
+    """What a supernet and all separate trainings have cost, and how small a child is as good as the pyramid."""
     alone = {
         seed: [row["spent"] for row in rows if (row["method"], row["seed"]) == (SEPARATE, seed)] for seed in seeds(rows)
     }
     whole = {seed: sum(spent) for seed, spent in alone.items() if len(spent) == len(LIMITS)}
-    shares = [row["spent"] / whole[row["seed"]] for row in of(rows, INHERITED, "1") if row["seed"] in whole]
-    if not shares:
-        return ""
-    share = fmean(shares)
-    pyramid = fmean(row["test"] for row in of(rows, SEPARATE, "1"))
-    groups = {name: of(rows, CHILD, name) for name in LIMITS}
-    good = [name for name, own in groups.items() if own and fmean(row["test"] for row in own) >= pyramid]
-    as_good = f"as good as the separate pyramid are {', '.join(good) or 'none'}"
-    return f"The supernet costs {share:.2f} of all separate trainings; {as_good}."
+    sentences = []
+    for method in (CHILD, RESIZED):
+        groups = {name: of(rows, method, name) for name in LIMITS}
+        shares = [row["spent"] / whole[row["seed"]] for row in groups[next(reversed(LIMITS))] if row["seed"] in whole]
+        if shares:
+            pyramid = fmean(row["test"] for row in of(rows, SEPARATE, "1"))
+            good = [name for name, own in groups.items() if fmean(row["test"] for row in own) >= pyramid]
+            sentences.append(
+                f"{method}: {fmean(shares):.2f} of the cost of all separate trainings; as good as the separate pyramid "
+                f"are {', '.join(good) or 'none'}."
+            )
+    return "\n".join(sentences)
 
 
 def seeds(rows: Sequence[Row]) -> list[int]:
@@ -334,7 +366,8 @@ def draw_figure(rows: Sequence[Row], path: Path) -> None:
             (SEPARATE, "tab:gray", "o-"),
             (HALF, "tab:gray", "o:"),
             (INHERITED, "tab:orange", "s--"),
-            (CHILD, "tab:blue", "s-"),
+            (CHILD, "tab:orange", "s-"),
+            (RESIZED, "tab:blue", "D-"),
             (WHOLE, "k", "*"),
         )
         for method, colour, style in styles:
@@ -365,7 +398,9 @@ def main() -> None:
     parser.add_argument("--alone", choices=["largest", "smallest"], default="largest", help="see Sandwich")
     parser.add_argument("--val-episodes", type=int, default=40, help="that children are chosen by")
     parser.add_argument("--test-episodes", type=int, default=400, help="that each network is tested on")
-    parser.add_argument("--methods", nargs="+", choices=["supernet", SEPARATE, WHOLE, HALF], help="by default all")
+    parser.add_argument(
+        "--methods", nargs="+", choices=["supernet", RESIZED, SEPARATE, WHOLE, HALF], help="by default all"
+    )
     parser.add_argument("--report", action="store_true", help="only print and draw what was run")
     options = parser.parse_args()
     torch.set_num_threads(1)

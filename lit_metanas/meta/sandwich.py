@@ -24,8 +24,8 @@ from lit_metanas.spaces.supernet import Supernet
 Places = Mapping[str, int]
 """A child: for each choice the place of its label."""
 
-Extreme = Literal["largest", "smallest"]
-"""A child by its number of multiply-adds."""
+Alone = Literal["largest", "smallest", "likeliest"]
+"""A child by its number of multiply-adds, or by the logits."""
 
 
 class Sandwich(MetaGradient):
@@ -43,9 +43,10 @@ class Sandwich(MetaGradient):
     Args:
         sampled: children beside the largest and the smallest.
         distillation: share of the largest child's word in the others' targets, the rest being the labels, from 0 to 1.
-        begin: share of the training in which one child is trained alone, from 0, below 1.
-        alone: which: the ``largest``, so that there is a teacher (Once-for-all, Section 3.3), or the ``smallest``,
-            whose steps are the cheapest, and whose weights are the leading part of all others'.
+        begin: share of the training in which one child is trained alone, from 0 to 1.
+        alone: which: the ``largest``, so that there is a teacher (Once-for-all, Section 3.3); the ``smallest``, whose
+            steps are the cheapest, and whose weights are the leading part of all others'; or the ``likeliest`` by the
+            logits, that of the schedule's prior.
         label_smoothing: share of each label that is spread evenly over all classes, from 0, below 1.
         task_map: ``loop`` or ``auto``: children differ from task to task.
 
@@ -64,25 +65,25 @@ class Sandwich(MetaGradient):
         sampled: int = 2,
         distillation: float = 1.0,
         begin: float = 0.0,
-        alone: Extreme = "largest",
+        alone: Alone = "largest",
         label_smoothing: float = 0.0,
         task_map: TaskMap = "auto",
     ) -> None:
         super().__init__(task_map=task_map)
         if sampled < 0:
             raise ValueError(f"Sandwich: sampled is {sampled}; give a number of children, or 0.")
-        if not 0 <= distillation <= 1:
-            raise ValueError(f"Sandwich: distillation is {distillation}; give a share from 0 to 1.")
-        for name, share in (("begin", begin), ("label_smoothing", label_smoothing)):
-            if not 0 <= share < 1:
-                raise ValueError(f"Sandwich: {name} is {share}; give a share from 0, below 1.")
-        if alone not in get_args(Extreme):
-            raise ValueError(f"Sandwich: alone is '{alone}'; use {' or '.join(get_args(Extreme))}.")
+        for name, share in (("distillation", distillation), ("begin", begin)):
+            if not 0 <= share <= 1:
+                raise ValueError(f"Sandwich: {name} is {share}; give a share from 0 to 1.")
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(f"Sandwich: label_smoothing is {label_smoothing}; give a share from 0, below 1.")
+        if alone not in get_args(Alone):
+            raise ValueError(f"Sandwich: alone is '{alone}'; use largest, smallest or likeliest.")
         self.draws = max(1, sampled)
         self.sampled = sampled
         self.distillation = distillation
         self.begin = begin
-        self.alone: Extreme = alone
+        self.alone: Alone = alone
         self.label_smoothing = label_smoothing
         self._extremes: tuple[Supernet, bytes, list[Places]] | None = None  # found once for the same logits
 
@@ -119,8 +120,11 @@ class Sandwich(MetaGradient):
     def children(self, inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation) -> list[Places]:
         """The children that a task trains, the largest first unless one is trained alone."""
         learner, logits, noise = adaptation.learner, parameters.logits, adaptation.noise
+        beginning = adaptation.progress < self.begin
+        if beginning and self.alone == "likeliest":
+            return [{name: int(row.argmax()) for name, row in logits.items()}]
         extremes = self._find_extremes(learner.supernet, logits)
-        if adaptation.progress < self.begin:
+        if beginning:
             return extremes[:1] if self.alone == "largest" else extremes[-1:]
         rows = range(inner_loop.steps, inner_loop.steps + self.sampled)
         return extremes + [_labels(learner.mixture(logits, noise, row, adaptation.progress)) for row in rows]

@@ -176,6 +176,16 @@ def test_an_extreme_is_trained_alone_before_the_sandwich_begins(alone):
     assert method.flops(NO_LOOP, parameters, early) < method.flops(NO_LOOP, parameters, late)
 
 
+def test_the_likeliest_child_may_be_trained_alone_to_the_end():
+    method = Sandwich(begin=1.0, alone="likeliest")
+    learner, parameters, (task,), (noise,) = setting(method)
+    logits = {name: torch.arange(len(row), dtype=torch.float32) % 2 for name, row in parameters.logits.items()}
+    parameters = parameters._replace(logits=logits)
+    for progress in (0.0, 0.99):
+        (child,) = method.children(NO_LOOP, parameters, Adaptation(learner, task, noise, progress))
+        assert child == {name: int(len(row) > 1) for name, row in logits.items()}
+
+
 def test_a_space_of_one_child_has_one_child_a_task():
     method = Sandwich(sampled=0)
     learner, parameters, (task,), (noise,) = setting(method)
@@ -212,9 +222,9 @@ def test_what_does_not_go_together_is_refused(relaxation, inner_loop, said):
     [
         ({"sampled": -1}, "sampled is -1; give a number of children"),
         ({"distillation": 1.5}, "distillation is 1.5; give a share from 0 to 1"),
-        ({"begin": 1.0}, "begin is 1.0; give a share from 0, below 1"),
+        ({"begin": 1.1}, "begin is 1.1; give a share from 0 to 1"),
         ({"label_smoothing": float("nan")}, "label_smoothing is nan"),
-        ({"alone": "widest"}, "alone is 'widest'; use largest or smallest"),
+        ({"alone": "widest"}, "alone is 'widest'; use largest, smallest or likeliest"),
     ],
 )
 def test_numbers_out_of_range_are_refused(arguments, said):
