@@ -229,9 +229,9 @@ def by_sampler(sampler: Callable[[], BaseSampler], given: Given) -> Outcome:
     space, part = begun.space, all_but_test(task)
     whole, batch = images_an_epoch(len(part), begun.recipe.batch_size), begun.recipe.batch_size
     epoch = training_cost(space, begun.usual, task.shape, task.way, images=whole).flops
-    search = searched_share(given.flops, epoch=epoch, trial=begun.trial, share=SEARCH_SHARE)
-    candidate = search / sum(rungs_of(search, begun.trial))
-    recipe = lm.Recipe(epochs=max(1, round(candidate / begun.epoch)), batch_size=batch)
+    search = searched_share(given.flops, epoch=epoch, trial=begun.planner.trial, share=SEARCH_SHARE)
+    candidate = search / sum(rungs_of(search, begun.planner.trial))
+    recipe = lm.Recipe(epochs=max(1, round(candidate / begun.planner.epoch)), batch_size=batch)
     searcher = lm.QuerySearcher(
         sampler=sampler(),
         estimator=partial(Augmented, recipe=recipe),
@@ -352,7 +352,7 @@ def write_flops(folders: Folders, path: Path, names: Sequence[str]) -> None:
         one = DATA_SETS[name]
         task = read_given(**one.read(folders).given)
         begun = steps_of(task, one.source)
-        found = measure_pace(task, begun.space, begun.networks, begun.recipe, seconds=MEASURED_SECONDS)
+        found = measure_pace(task, begun.space, begun.planner.networks, begun.recipe, seconds=MEASURED_SECONDS)
         pace = found.flops * found.waiting  # as if no other work were done on the machine
         known[name] = {f"{minutes:g}": float(f"{60 * minutes * pace:.3g}") for minutes in MINUTES}
         print(f"{name}: {pace:.3g} FLOPs a second", flush=True)

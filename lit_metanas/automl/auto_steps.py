@@ -6,11 +6,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from math import ceil, nan
+from math import nan
 from time import perf_counter
 
 import torch
 
+from lit_metanas.automl.budget_planner import BudgetPlanner, Trainings
 from lit_metanas.automl.data_kinds import DATA_KINDS
 from lit_metanas.automl.limits import Wishes
 from lit_metanas.automl.linear_models import CHECK_SHARES, LinearModel, LinearModels
@@ -19,15 +20,8 @@ from lit_metanas.automl.time_plan import (
     FIRST_RUNG,
     SEARCH_SHARE,
     BudgetPlan,
-    Pace,
     evenly_spread,
-    measure_pace,
-    rounded,
     rungs_of,
-    search_flops,
-    searched_share,
-    trial_epochs,
-    writing_seconds,
 )
 from lit_metanas.automl.views import View, ViewEstimator, Views, without_preprocessing
 from lit_metanas.comparisons.search_progress import SEARCHING, ToldBudget, show_progress
@@ -44,7 +38,6 @@ from lit_metanas.searchers.mutation import draw_new, mutate
 from lit_metanas.searchers.query.ledger import Query, Value
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.task import Split
 from lit_metanas.training.child import Child, Recipe, chosen_child, fit_child, images_an_epoch, training_cost
 
 MOST_EPOCHS = 100_000
@@ -59,20 +52,11 @@ PREPARING_SHARE = 0.2
 TIMED_NETWORKS = 4
 """Networks that are trained for a moment, to measure the pace of this machine."""
 
-MOMENT_SHARE, SHORTEST_MOMENT, LONGEST_MOMENT = 0.03, 0.2, 6.0
-"""How long that takes: a share of the minutes, and its bounds in seconds."""
-
-LEAST_TRAINED = 0.25
-"""What the training after a search gets at least, where that has taken longer than planned: a share of its FLOPs."""
-
 LAST_SECONDS = 3.0
 """How long the best network so far is trained once a search is interrupted, about."""
 
 Show = Callable[[str], None]
 """Tells what begins."""
-
-Trainings = Sequence[tuple[Architecture, Mapping[str, Value], Cost]]
-"""In turn the architecture, the changes of its recipe, and what it cost."""
 
 
 @dataclass(frozen=True)
@@ -133,8 +117,6 @@ class AutoSteps:
         self.space = self.limited.within
         self.wishes = wishes
         self.folder = folder
-        self.began = began
-        self.reading = reading
         self.train = DATA_KINDS[kind].train
         others = [r for path in wishes.records for r in read_record_lines(path) if r.task_id != self.task.id]
         self.known = [_whole(record, self.train) for record in fitting(others, self.space)]
@@ -149,9 +131,7 @@ class AutoSteps:
         named = views.named(views.usual)
         self.portfolio = [Query.of(query.architecture, {**dict(query.recipe), **named}) for query in self.portfolio]
         known = [query.architecture for query in self.portfolio[:TIMED_NETWORKS]]
-        self.networks = known or [self.usual, *self._mutants(TIMED_NETWORKS - 1)]
-        self.epoch = sum(self._usual_epoch(one) for one in self.networks) / len(self.networks)
-        self.trial = self.epoch * trial_epochs(len(self.task.train), self.recipe.batch_size)
+        networks = known or [self.usual, *self._mutants(TIMED_NETWORKS - 1)]
         # One network that is as good on all tasks known as any: what is left is how the data are prepared.
         alone = len(self.portfolio) == 1
         if self.portfolio and DATA_KINDS[kind].always_compared:
@@ -159,7 +139,16 @@ class AutoSteps:
             changed = [{**dict(first.recipe), PREPROCESSING: label} for label in views.labels[1:]]
             self.portfolio = [first, *(Query.of(first.architecture, recipe) for recipe in changed), *rest]
         self.prepares = alone and len(self.portfolio) > 1
-        self.share = PREPARING_SHARE if self.prepares else 0.0 if alone else SEARCH_SHARE
+        self.planner = BudgetPlanner(
+            views,
+            wishes,
+            folder,
+            networks=networks,
+            recipe=self.recipe,
+            share=PREPARING_SHARE if self.prepares else 0.0 if alone else SEARCH_SHARE,
+            began=began,
+            reading=reading,
+        )
         self.trained: list[Trained] = []
         self._found: SearchOutcome | None = None
         self._child: Child | None = None
@@ -171,7 +160,7 @@ class AutoSteps:
             ValueError: the budget is too small.
             KeyboardInterrupt: it came before there was any network.
         """
-        plan = self._plan()
+        plan = self.planner.plan(self.rungs)
         searcher = self._searcher(plan)
         budget = ToldBudget(self.task, searcher, queries=None, flops=plan.search, beside=plan.training or plan.expected)
         best = BestSoFar(self._estimator(), self.task.id)
@@ -198,7 +187,7 @@ class AutoSteps:
 
     def _searcher(self, plan: BudgetPlan) -> Halving:
         """Who searches."""
-        rungs = self.rungs(plan.search, self.trial)
+        rungs = self.rungs(plan.search, self.planner.trial)
         return EvolvingHalving(
             incumbent=self.usual,
             first=self.portfolio,
@@ -231,13 +220,13 @@ class AutoSteps:
         """
         found = self._found = self._within(outcome)
         best, left = self._linear_models(found, plan, budget, spent, show)
-        plan, budget.beside = self._kept(replace(plan, training=left)), left
+        plan, budget.beside = self.planner.keep(replace(plan, training=left)), left
         if best is not None:
             found = self._compare(best, found, left, budget, show)
         if not self.trained:
             show("training the chosen network")
             left -= self._beside.flops
-            self._train(found, max(1, int(left / self._epoch(found) + 1e-6)), budget)
+            self._train(found, max(1, int(left / self.planner.last_epoch(found) + 1e-6)), budget)
         return plan
 
     def _linear_models(
@@ -253,11 +242,14 @@ class AutoSteps:
         Returns:
             The best, if there is any, and what all trainings after the search may spend, these included.
         """
-        rest = partial(self._rest, found, plan, budget, spent)
+
+        def rest() -> float:
+            return self.planner.rest(found, self._recipe(found), plan, budget.spent, self._beside, spent)
+
         if self.linear is None:
             return None, rest()
         told = self.wishes.minutes is None or plan.training is not None
-        left, epoch = rest() if told else plan.expected, self._epoch(found)
+        left, epoch = rest() if told else plan.expected, self.planner.last_epoch(found)
         number = self.linear.affordable(left, beside=epoch)
         if number:
             show("training linear models")
@@ -296,8 +288,8 @@ class AutoSteps:
         slow = best.view.limited.check(best.architecture) if best.value > value else None
         for share in CHECK_SHARES if slow is None else ():
             left = whole - self._beside.flops
-            spare = min(share * left, left - self._epoch(found) - self._linear_cost(best).flops)
-            epochs = int(spare / self._flops(found.architecture, view, view.task.train))
+            spare = min(share * left, left - self.planner.last_epoch(found) - self._linear_cost(best).flops)
+            epochs = int(spare / self.planner.epoch_of(found.architecture, view, view.task.train))
             if best.value <= value or epochs < 1:
                 break
             show("training the best network on, as a linear model is better so far")
@@ -408,87 +400,8 @@ class AutoSteps:
             known={self.usual},
         )
 
-    def _usual_epoch(self, architecture: Architecture, *, learned: bool = False) -> int:
-        """Training FLOPs of an epoch in the usual view, of the train part, or of all but the test part."""
-        usual = self.views.usual
-        return self._flops(architecture, usual, usual.learned if learned else usual.task.train)
-
-    def _epoch(self, found: SearchOutcome) -> int:
-        """Training FLOPs of an epoch of the training after the search."""
-        view = self.views.of(found.recipe)
-        return self._flops(found.architecture, view, view.learned)
-
-    def _flops(self, architecture: Architecture, view: View, part: Split) -> int:
-        images = images_an_epoch(len(part), self.recipe.batch_size)
-        return training_cost(self.views.space, architecture, view.task.shape, view.task.way, images=images).flops
-
     def _estimator(self) -> Estimator:
         return kept_in(self.folder, ViewEstimator(self.views, self.wishes.seed, self.recipe))
-
-    def _plan(self) -> BudgetPlan:
-        """How the budget is divided: as it was before, where the search goes on.
-
-        Raises:
-            ValueError: it is too small for one network.
-        """
-        if self.folder is not None and self.folder.plan is not None:
-            return self.folder.plan
-        plan = self._plan_of_flops() if self.wishes.minutes is None else self._plan_of_minutes(self.wishes.minutes)
-        return self._kept(plan)
-
-    def _plan_of_flops(self) -> BudgetPlan:
-        first, last = self._usual_epoch(self.usual), self._usual_epoch(self.usual, learned=True)
-        both = sum(self.wishes.flops)
-        told = len(self.wishes.flops) == 2
-        search = self.wishes.flops[0] if told else searched_share(both, epoch=last, trial=self.trial, share=self.share)
-        if search < first or both - search < last:
-            first, last = ceil(1.005 * first), ceil(1.005 * last)  # so that rounded ones are enough
-            least = f"({first:.3g}, {last:.3g})" if told else f"{2 * last:.3g}"
-            raise ValueError(f"auto: the FLOPs pay for no epoch of a network on these data: give {least} or more.")
-        return BudgetPlan(search, self.wishes.flops[1] if told else None, expected=both - search)
-
-    def _plan_of_minutes(self, minutes: float) -> BudgetPlan:
-        pace = measure_pace(self.task, self.space, self.networks, self.recipe, seconds=self._moment)
-        prepared = perf_counter() - self.began
-        scored = 0 if self.task.val is None else len(self.task.val)
-        beside = self._ending(self.usual, self.views.usual, pace)
-        left = 60 * minutes - prepared - beside
-        whole = self.epoch * len(self.views.usual.learned) / len(self.task.train)
-        epoch, trial = whole / pace.flops, self.trial / pace.flops
-        first, last = (self._usual_epoch(self.usual, learned=all_) / pace.flops for all_ in (False, True))
-        searching = searched_share(left, epoch=epoch, trial=trial, share=self.share)
-        searching = max(searching, first + pace.building + pace.scoring * scored)
-        search = search_flops(
-            searching,
-            pace,
-            trial=self.trial,
-            scored=scored,
-            rungs=self.rungs,
-            views=len(self.views.labels[1:]),
-            reading=self.reading,
-        )
-        search = max(search, float(ceil(first * pace.flops)))
-        if left - searching < last:
-            needed = prepared + beside + 2.2 * max(pace.building + pace.scoring * scored + first, last)
-            raise ValueError(
-                f"auto: {minutes:g} min is too short for one network on these data and this machine: give minutes="
-                f"{ceil(needed / 6) / 10:.1f} or more."
-            )
-        self.wishes.say(
-            f"this machine trains {pace.flops:.3g} FLOPs a second: {search:.3g} are for the search, about "
-            f"{pace.flops * (left - searching):.2g} for the training of what it finds."
-        )
-        return BudgetPlan(search, None, pace.flops, prepared, expected=pace.flops * (left - searching))
-
-    def _ending(self, architecture: Architecture, view: View, pace: Pace) -> float:
-        """Seconds for all but search and training: building, testing and, where there is a folder, writing."""
-        writing = 0.0 if self.folder is None else writing_seconds(view.task, architecture, pace)
-        return pace.building + pace.scoring * len(self.task.test) + writing
-
-    @property
-    def _moment(self) -> float:
-        """Seconds for which networks are trained to measure a pace."""
-        return min(max(MOMENT_SHARE * 60 * (self.wishes.minutes or 0), SHORTEST_MOMENT), LONGEST_MOMENT)
 
     def _within(self, found: SearchOutcome) -> SearchOutcome:
         """What was found; where it now takes longer than allowed, the best that does not.
@@ -509,44 +422,13 @@ class AutoSteps:
         """Why an architecture is now above a limit under its preprocessing; None where it is not."""
         return self.views.of(recipe).limited.check(architecture)
 
-    def _rest(self, found: SearchOutcome, plan: BudgetPlan, budget: ToldBudget, spent: Trainings) -> float:
-        """What the training after the search may spend.
-
-        Args:
-            found: what is trained.
-            plan: how the budget was divided.
-            budget: of the search.
-            spent: what the trainings in the search cost.
-        """
-        if plan.training is not None:
-            return plan.training
-        if self.wishes.minutes is None:
-            left = sum(self.wishes.flops) - budget.spent.flops
-        else:
-            view, recipe = self.views.of(found.recipe), self._recipe(found)
-            before = [
-                cost for one, own, cost in spent if one == found.architecture and self.views.label_of(own) == view.label
-            ]
-            pace = measure_pace(view.task, self.views.space, [found.architecture], recipe, seconds=self._moment)
-            pace = pace.averaged(before, scored=0 if self.task.val is None else len(self.task.val))
-            gone = max(perf_counter() - self.began, plan.prepared + (budget.spent + self._beside).seconds)
-            left = pace.flops * (60 * self.wishes.minutes - gone - self._ending(found.architecture, view, pace))
-            left = max(left, LEAST_TRAINED * plan.search)  # else a machine that got slower would leave it untrained
-        return rounded(left)
-
-    def _kept(self, plan: BudgetPlan) -> BudgetPlan:
-        """The plan, which is written where there is a folder."""
-        if self.folder is not None:
-            self.folder.keep(plan)
-        return plan
-
     def _recipe(self, found: SearchOutcome) -> Recipe:
         """How a network is trained."""
         return self.recipe.replace(without_preprocessing(found.recipe))
 
     def _train(self, found: SearchOutcome, epochs: int, budget: ToldBudget) -> None:
         """Train what was found on all but the test part."""
-        begin, epoch, view = perf_counter(), self._epoch(found), self.views.of(found.recipe)
+        begin, epoch, view = perf_counter(), self.planner.last_epoch(found), self.views.of(found.recipe)
         recipe = replace(self._recipe(found), epochs=epochs)
         self._child = chosen_child(view.task, self.views.space, found, recipe, self.wishes.seed)
         told = partial(budget.trained, float(epoch))
@@ -560,7 +442,7 @@ class AutoSteps:
         child = self._child or chosen_child(view.task, self.views.space, found, recipe, self.wishes.seed)
         self._child, child.recipe = child, recipe
         pace = plan.pace or budget.spent.flops / max(budget.spent.seconds, 1.0)
-        share = LAST_SECONDS * pace / self._epoch(found)
+        share = LAST_SECONDS * pace / self.planner.last_epoch(found)
         part = evenly_spread(view.learned, max(recipe.batch_size, int(share * len(view.learned))))
         cost = fit_child(child.train(), part, seed=self.wishes.seed)
         cost = replace(cost, seconds=perf_counter() - begin)

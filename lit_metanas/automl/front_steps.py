@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import torch
 
-from lit_metanas.automl.auto_steps import AutoSteps, Show, Trainings
+from lit_metanas.automl.auto_steps import AutoSteps, Show
+from lit_metanas.automl.budget_planner import Trainings
 from lit_metanas.automl.limits import Wishes
 from lit_metanas.automl.linear_models import LinearModel
 from lit_metanas.automl.output_folder import OutputFolder
@@ -15,7 +16,6 @@ from lit_metanas.automl.time_plan import (
     FRONT_TRIALS,
     SEARCH_SHARE,
     BudgetPlan,
-    Pace,
     front_rungs,
     shared_epochs,
     trial_epochs,
@@ -83,14 +83,14 @@ class FrontSteps(AutoSteps):
     ) -> None:
         super().__init__(views, kind, wishes, folder, began=began, reading=reading, linear=linear)
         self.measure = measure
-        self.share = SEARCH_SHARE
+        self.planner.share, self.planner.points = SEARCH_SHARE, POINTS
         generator = torch.Generator().manual_seed(self.wishes.seed)
         method = FrontHalving(measure=measure, train=self.train, first=self.portfolio[:1])
         self.begun = method.begin(self.known, self.space, self.limited.measures, MOST_BEGUN, generator)
         if self.begun:
-            costs = [self._usual_epoch(query.architecture) for query in self.begun]
+            costs = [self.planner.usual_epoch(query.architecture) for query in self.begun]
             epochs = trial_epochs(len(self.task.train), self.recipe.batch_size) / FRONT_TRIALS
-            self.trial = sum(costs) / len(costs) * epochs
+            self.planner.trial = sum(costs) / len(costs) * epochs
 
     def rungs(self, flops: float, trial: float) -> tuple[int, ...]:
         """How many candidates each rung of the search has."""
@@ -98,7 +98,7 @@ class FrontSteps(AutoSteps):
 
     def _searcher(self, plan: BudgetPlan) -> FrontHalving:
         """Who searches."""
-        rungs = self.rungs(plan.search, self.trial)
+        rungs = self.rungs(plan.search, self.planner.trial)
         return FrontHalving(
             measure=self.measure,
             candidates=rungs,
@@ -109,10 +109,6 @@ class FrontSteps(AutoSteps):
             later={PREPROCESSING: self.views.labels} if self.views.labels else {},
             first=self.begun[: rungs[0]] or [Query.of(self.usual, {})],
         )
-
-    def _ending(self, architecture: Architecture, view: View, pace: Pace) -> float:
-        """Seconds for all but search and training, of each network of the front."""
-        return POINTS * super()._ending(architecture, view, pace)
 
     def _train_all(
         self,
@@ -128,14 +124,14 @@ class FrontSteps(AutoSteps):
         """
         found = self._found = self._within(outcome)
         best, whole = self._linear_models(found, plan, budget, spent, show)
-        plan, budget.beside = self._kept(replace(plan, training=whole)), whole
+        plan, budget.beside = self.planner.keep(replace(plan, training=whole)), whole
         within = [one for one in outcome.front if self._excess(one.architecture, one.recipe) is None]
         front = [found, *(one for one in within if self._network(one) != self._network(found))]
         left = whole - self._beside.flops
-        linear = self._linear_front(front, left - self._epoch(found))
+        linear = self._linear_front(front, left - self.planner.last_epoch(found))
         left -= sum(self._linear_cost(one).flops for one in linear)
         front = front[: max(1, POINTS - len(linear))]
-        epochs = shared_epochs([self._epoch(one) for one in front], left)
+        epochs = shared_epochs([self.planner.last_epoch(one) for one in front], left)
         for place, (one, number) in enumerate(zip(front, epochs, strict=False), start=1):
             show(f"training network {place} of {len(epochs)}")
             self._found = one

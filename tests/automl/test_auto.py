@@ -15,7 +15,7 @@ import torch
 from auto_toys import interrupt, same_weights
 
 import lit_metanas as lm
-from lit_metanas.automl import auto_steps, front_steps, time_plan
+from lit_metanas.automl import auto_steps, budget_planner, front_steps, time_plan
 from lit_metanas.automl.auto import AutoSearch
 from lit_metanas.automl.data_kinds import DATA_KINDS
 from lit_metanas.automl.given_data import read_given
@@ -80,7 +80,7 @@ def test_its_budget_repeats_it(arrays: Arrays, space: lm.LayeredSpace) -> None:
 def test_minutes_become_flops_by_a_measured_pace(
     arrays: Arrays, space: lm.LayeredSpace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(auto_steps, "measure_pace", lambda *args, **more: Pace(2e6, 0.0, 0.0))
+    monkeypatch.setattr(budget_planner, "measure_pace", lambda *args, **more: Pace(2e6, 0.0, 0.0))
     monkeypatch.setattr(Pace, "averaged", lambda self, trainings, scored: self)
     result = lm.auto(arrays, minutes=0.1, space=space)
     assert result.pace == 2e6
@@ -101,11 +101,11 @@ def test_a_machine_that_gets_slower_leaves_the_training_a_share(
     arrays: Arrays, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paces = iter([Pace(2e6, 0.0, 0.0), Pace(1.0, 0.0, 0.0)])
-    monkeypatch.setattr(auto_steps, "measure_pace", lambda *args, **more: next(paces))
+    monkeypatch.setattr(budget_planner, "measure_pace", lambda *args, **more: next(paces))
     monkeypatch.setattr(Pace, "averaged", lambda self, trainings, scored: self)
     result = lm.auto(arrays, minutes=0.2, space=space, progress=False)
     assert result.budget is not None
-    assert result.training_cost.flops == pytest.approx(auto_steps.LEAST_TRAINED * result.budget[0], rel=0.05)
+    assert result.training_cost.flops == pytest.approx(budget_planner.LEAST_TRAINED * result.budget[0], rel=0.05)
 
 
 def test_too_small_a_budget_says_the_least(arrays: Arrays, space: lm.LayeredSpace) -> None:
@@ -194,12 +194,12 @@ def test_an_interrupt_before_any_network_is_passed_on(
 def test_minutes_are_divided_once_for_all_continuations(
     arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(auto_steps, "measure_pace", lambda *args, **more: Pace(1e6, 0.0, 0.0))
+    monkeypatch.setattr(budget_planner, "measure_pace", lambda *args, **more: Pace(1e6, 0.0, 0.0))
     with monkeypatch.context() as patched:
         interrupt(patched, auto_steps, at=1)
         lm.auto(arrays, minutes=0.2, space=space, output=tmp_path / "out", progress=False)
     plan = json.loads((tmp_path / "out" / "auto.json").read_text())["plan"]
-    monkeypatch.setattr(auto_steps, "measure_pace", lambda *args, **more: pytest.fail("measured again"))
+    monkeypatch.setattr(budget_planner, "measure_pace", lambda *args, **more: pytest.fail("measured again"))
     result = lm.auto(arrays, minutes=0.2, space=space, output=tmp_path / "out", progress=False)
     assert result.budget == (plan["search"], plan["training"])
 
@@ -216,7 +216,7 @@ def test_the_folder_has_all_and_a_finished_search_is_not_done_again(
     }  # fmt: skip
     assert "accuracy" in (folder / "report" / "report.md").read_text()
     assert lm.read_results(folder / "results.json")[0].value == result.test_score
-    monkeypatch.setattr(auto_steps, "AutoSteps", lambda *args, **more: pytest.fail("done again"))
+    monkeypatch.setattr(auto_steps.AutoSteps, "result", lambda self: pytest.fail("done again"))
     again = lm.auto(images, flops=FLOPS_OF_IMAGES, space=space, output=folder, progress=False)
     assert same_weights(result.network, again.network)
     assert repr(again).splitlines()[:5] == repr(result).splitlines()[:5]

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import lit_metanas as lm
-from lit_metanas.automl import auto_steps
+from lit_metanas.automl import budget_planner
 from lit_metanas.automl.auto_estimator import AutoEstimator
 from lit_metanas.automl.linear_models import LinearModels
 from lit_metanas.automl.time_plan import Pace
@@ -257,7 +257,7 @@ def test_new_examples_have_to_fit():
 def test_minutes_are_spent_by_auto(monkeypatch):
     X = np.random.default_rng(0).normal(size=(60, 3))
     y = np.where(X[:, 0] > 0, "right", "left")
-    monkeypatch.setattr(auto_steps, "measure_pace", lambda *args, **more: Pace(5e5, 0.0, 0.0))
+    monkeypatch.setattr(budget_planner, "measure_pace", lambda *args, **more: Pace(5e5, 0.0, 0.0))
     classifier = lm.AutoClassifier(minutes=0.1).fit(X, y)
     assert classifier.score(X, y) > 0.8
     assert 0 < classifier.cost_.flops < 3e6
@@ -270,7 +270,7 @@ def test_within_minutes_a_linear_model_is_taken_where_it_is_better(monkeypatch):
     words = [f"word{place}" for place in range(40)]
     X = [" ".join(rng.choice(words[20 * label : 20 * label + 20], 6)) for label in (0, 1) for _ in range(60)]
     y = np.repeat(["first", "second"], 60)
-    monkeypatch.setattr(auto_steps, "measure_pace", lambda *args, **more: Pace(1e7, 0.0, 0.0))
+    monkeypatch.setattr(budget_planner, "measure_pace", lambda *args, **more: Pace(1e7, 0.0, 0.0))
     monkeypatch.setattr(LinearModels, "best", better_than_all(LinearModels.best))
     classifier = lm.AutoClassifier(minutes=1).fit(X, y)
     assert classifier.space_ == lm.LinearSpace().name

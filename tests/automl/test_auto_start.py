@@ -16,7 +16,7 @@ from cipher_tasks import IMAGES, LETTERS, Ciphers, Stripes, quiet_trainer, strip
 from torch import Tensor
 
 import lit_metanas as lm
-from lit_metanas.automl import auto_steps, linear_models, time_plan
+from lit_metanas.automl import auto_steps, budget_planner, linear_models, time_plan
 from lit_metanas.automl.data_kinds import DATA_KINDS
 from lit_metanas.automl.given_data import read_given
 from lit_metanas.automl.limits import LimitedSpace
@@ -183,7 +183,7 @@ def test_pairs_are_written_in_the_vocabulary_of_the_start(tmp_path: Path) -> Non
 
 
 def test_a_classifier_begins_there_too(learned: tuple[lm.TaskReptile, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(auto_steps, "measure_pace", lambda *args, **more: Pace(2e4, 0.0, 0.0))
+    monkeypatch.setattr(budget_planner, "measure_pace", lambda *args, **more: Pace(2e4, 0.0, 0.0))
     monkeypatch.setattr(Pace, "averaged", lambda self, trainings, scored: self)
     searched = begun_with(monkeypatch, training_estimator)
     X, y = torch.cat([TASK.train.inputs, TASK.val.inputs]).numpy(), ["thin", "broad", "other"] * 7

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import lit_metanas as lm
-from lit_metanas.automl import auto_steps
+from lit_metanas.automl import budget_planner
 from lit_metanas.automl.auto_estimator import AutoEstimator
 from lit_metanas.automl.time_plan import Pace
 from lit_metanas.tasks.speech.recordings import RecordingReader
@@ -154,7 +154,7 @@ def test_a_grid_of_two_values_is_searched(data: Data) -> None:
 
 
 def test_minutes_are_spent_by_auto_in_the_space_of_the_kind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(auto_steps, "measure_pace", lambda *args, **more: Pace(2e6, 0.0, 0.0))
+    monkeypatch.setattr(budget_planner, "measure_pace", lambda *args, **more: Pace(2e6, 0.0, 0.0))
     translator = lm.AutoTranslator(minutes=1).fit(NUMBERS, REVERSED)
     assert 0 < translator.cost_.flops < 120e6
     again = pickle.loads(pickle.dumps(translator))

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import lit_metanas as lm
-from lit_metanas.automl import auto_steps, front_steps, linear_models
+from lit_metanas.automl import auto_steps, budget_planner, front_steps, linear_models
 from lit_metanas.automl.data_kinds import DATA_KINDS
 from lit_metanas.automl.given_data import other_ways
 from lit_metanas.automl.limits import LimitedSpace, NetworkLimits
@@ -426,10 +426,10 @@ def test_the_network_is_taken_where_the_last_training_of_the_linear_model_fails(
 
 
 def test_seconds_of_linear_models_come_off_the_minutes(sides: Arrays, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(auto_steps, "measure_pace", lambda *args, **more: Pace(1e8, 0.0, 0.0))
+    monkeypatch.setattr(budget_planner, "measure_pace", lambda *args, **more: Pace(1e8, 0.0, 0.0))
     monkeypatch.setattr(Pace, "averaged", lambda self, trainings, scored: self)
-    late, clock = 0.0, auto_steps.perf_counter
-    monkeypatch.setattr(auto_steps, "perf_counter", lambda: clock() + late)
+    late, clock = 0.0, budget_planner.perf_counter
+    monkeypatch.setattr(budget_planner, "perf_counter", lambda: clock() + late)
     plain = LinearModels.best
 
     def slow(self: LinearModels, number: int) -> Any:

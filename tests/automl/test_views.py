@@ -15,7 +15,7 @@ from PIL import Image
 from torch.utils.data import TensorDataset
 
 import lit_metanas as lm
-from lit_metanas.automl import auto_steps, data_kinds, front_steps, time_plan
+from lit_metanas.automl import auto_steps, budget_planner, data_kinds, front_steps, time_plan
 from lit_metanas.automl.given_data import other_ways, read_given
 from lit_metanas.automl.limits import NetworkLimits, Wishes
 from lit_metanas.automl.output_folder import OutputFolder
@@ -411,12 +411,13 @@ def test_reading_again_takes_time_of_the_search() -> None:
 def test_minutes_leave_time_for_reading_again(
     coloured: Any, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(auto_steps, "measure_pace", lambda *args, **more: Pace(1e6, 0.0, 0.0))
+    monkeypatch.setattr(budget_planner, "measure_pace", lambda *args, **more: Pace(1e6, 0.0, 0.0))
     wishes = Wishes(2, None, seed=0, threads=1, progress=False, records=())
 
     def searched(reading: float, views: Views) -> float:
         began = perf_counter()
-        return auto_steps.AutoSteps(views, "images", wishes, None, began=began, reading=reading)._plan().search
+        steps = auto_steps.AutoSteps(views, "images", wishes, None, began=began, reading=reading)
+        return steps.planner.plan(steps.rungs).search
 
     views = views_of(coloured, space)
     one = Views(views.usual.task, {}, space, NetworkLimits())

@@ -6,20 +6,23 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_metanas.spaces.body_networks import BodyChild
+from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
 from lit_metanas.spaces.builder import Builder, Make
 from lit_metanas.spaces.forward_pass import largest
 from lit_metanas.spaces.mixed_layers import CountedFlops
+from lit_metanas.spaces.mixture import Mixture
 from lit_metanas.spaces.operations import ACTIVATIONS, POOLS, combine, total
 from lit_metanas.spaces.sequence.attention import Positions
 from lit_metanas.spaces.sequence.readouts import READOUTS
 from lit_metanas.spaces.sequence.step_context import Steps, current_steps, telling_steps
 from lit_metanas.spaces.sequence.step_operations import OPERATIONS, StepPool
+from lit_metanas.spaces.supernet import Statistics
 from lit_metanas.tasks.inputs import SeriesShape, Shape, TokenShape, step_mask, trim_steps
 from lit_metanas.tasks.objective import NEVER
 
@@ -321,6 +324,39 @@ class SequenceChild(BodyChild):
             return super().forward(inputs)
         scores: Tensor = self.head(self.body(inputs).transpose(1, 2))
         return silenced(scores, ~step_mask(inputs)[:, :: self.stride][:, : scores.shape[1], None])
+
+
+class StepSupernet(BodySupernet):
+    """A sequence network of all candidates, with features and scores of each step.
+
+    Features are ``(n, features, steps / stride)``, scores ``(n, steps / stride, way)``; see ``SequenceChild``.
+    """
+
+    averaged: ClassVar[bool] = False
+
+    def scores(
+        self,
+        outputs: Mapping[str, Tensor],
+        inputs: Tensor,
+        mixture: Mixture,
+        noise: Mapping[str, Tensor] | None = None,
+        statistics: Statistics = None,
+        targets: Tensor | None = None,
+    ) -> Tensor:
+        """See ``Supernet.scores``."""
+        features = self(inputs, mixture, noise, statistics).transpose(1, 2)
+        scores = F.linear(features, outputs["head.weight"], outputs["head.bias"])
+        return silenced(scores, ~step_mask(inputs)[:, :: self._network.stride][:, : scores.shape[1], None])
+
+    def output_flops(self, way: int) -> int:
+        """Of each step."""
+        network = self._network
+        return self.features * way * -(-network.shape.steps // network.stride)
+
+    @property
+    def _network(self) -> SequenceNetwork:
+        assert isinstance(self.body, SequenceNetwork)
+        return self.body
 
 
 def silenced(scores: Tensor, outside: Tensor) -> Tensor:

@@ -12,9 +12,8 @@ from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.operations import ACTIVATIONS, POOLS, SKIPS
 from lit_metanas.spaces.sequence.attention import Positions
 from lit_metanas.spaces.sequence.readouts import READOUTS
-from lit_metanas.spaces.sequence.sequence_network import SequenceChild, SequenceLayout, SequenceNetwork
+from lit_metanas.spaces.sequence.sequence_network import SequenceChild, SequenceLayout, SequenceNetwork, StepSupernet
 from lit_metanas.spaces.sequence.step_operations import OPERATIONS
-from lit_metanas.spaces.sequence.step_supernet import StepSupernet
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Supernet
 from lit_metanas.tasks.inputs import SeriesShape, Shape, TokenShape

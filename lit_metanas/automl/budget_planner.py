@@ -1,0 +1,203 @@
+"""How ``auto`` divides its minutes or FLOPs between a search and the training of what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import ceil
+from time import perf_counter
+
+from lit_metanas.automl.limits import Wishes
+from lit_metanas.automl.output_folder import OutputFolder
+from lit_metanas.automl.time_plan import (
+    BudgetPlan,
+    Pace,
+    Rungs,
+    measure_pace,
+    rounded,
+    search_flops,
+    searched_share,
+    trial_epochs,
+    writing_seconds,
+)
+from lit_metanas.automl.views import View, Views
+from lit_metanas.records.budget import Cost
+from lit_metanas.records.record import SearchOutcome
+from lit_metanas.searchers.query.ledger import Value
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.tasks.task import Split
+from lit_metanas.training.child import Recipe, images_an_epoch, training_cost
+
+MOMENT_SHARE, SHORTEST_MOMENT, LONGEST_MOMENT = 0.03, 0.2, 6.0
+"""How long networks are trained to measure a pace: a share of the minutes, and its bounds in seconds."""
+
+LEAST_TRAINED = 0.25
+"""What the training after a search gets at least, where that has taken longer than planned: a share of its FLOPs."""
+
+Trainings = Sequence[tuple[Architecture, Mapping[str, Value], Cost]]
+"""In turn the architecture, the changes of its recipe, and what it cost."""
+
+
+class BudgetPlanner:
+    """Divides the budget of ``auto`` between a search and the training of what it found.
+
+    Args:
+        views: the data, under all preprocessings to choose from.
+        wishes: minutes or FLOPs.
+        folder: keeps the division, so that an interrupted search goes on with it; None keeps nothing.
+        networks: some that may be tried; the first is the one that the search begins with.
+        recipe: how they are trained.
+        share: of the budget, for the search.
+        began: the clock when the minutes began.
+        reading: seconds that it took to make the usual view.
+
+    Attributes:
+        epoch: training FLOPs of an epoch of one of the networks, on average.
+        trial: of the training of a candidate.
+        points: how many networks are trained, tested and written after the search.
+    """
+
+    def __init__(
+        self,
+        views: Views,
+        wishes: Wishes,
+        folder: OutputFolder | None,
+        *,
+        networks: Sequence[Architecture],
+        recipe: Recipe,
+        share: float,
+        began: float,
+        reading: float = 0.0,
+    ) -> None:
+        self.views = views
+        self.wishes = wishes
+        self.folder = folder
+        self.networks = networks
+        self.recipe = recipe
+        self.share = share
+        self.began = began
+        self.reading = reading
+        self.points = 1
+        self.task = views.usual.task
+        self.epoch = sum(map(self.usual_epoch, networks)) / len(networks)
+        self.trial = self.epoch * trial_epochs(len(self.task.train), recipe.batch_size)
+
+    def plan(self, rungs: Rungs) -> BudgetPlan:
+        """How the budget is divided: as it was before, where the search goes on.
+
+        Args:
+            rungs: of the search.
+
+        Raises:
+            ValueError: the budget is too small for one network.
+        """
+        if self.folder is not None and self.folder.plan is not None:
+            return self.folder.plan
+        minutes = self.wishes.minutes
+        return self.keep(self._plan_of_flops() if minutes is None else self._plan_of_minutes(minutes, rungs))
+
+    def keep(self, plan: BudgetPlan) -> BudgetPlan:
+        """A plan, which is written where there is a folder."""
+        if self.folder is not None:
+            self.folder.keep(plan)
+        return plan
+
+    def rest(
+        self, found: SearchOutcome, recipe: Recipe, plan: BudgetPlan, cost: Cost, beside: Cost, spent: Trainings
+    ) -> float:
+        """What all trainings after the search may spend.
+
+        Args:
+            found: what is trained.
+            recipe: how.
+            plan: how the budget was divided.
+            cost: of the search.
+            beside: what was trained since.
+            spent: what each training of the search cost.
+        """
+        if plan.training is not None:
+            return plan.training
+        if self.wishes.minutes is None:
+            left = sum(self.wishes.flops) - cost.flops
+        else:
+            view, label = self.views.of(found.recipe), self.views.label_of
+            before = [each for one, own, each in spent if one == found.architecture and label(own) == view.label]
+            pace = measure_pace(view.task, self.views.space, [found.architecture], recipe, seconds=self._moment)
+            pace = pace.averaged(before, scored=self._scored)
+            gone = max(perf_counter() - self.began, plan.prepared + (cost + beside).seconds)
+            left = pace.flops * (60 * self.wishes.minutes - gone - self._ending(found.architecture, view, pace))
+            left = max(left, LEAST_TRAINED * plan.search)  # else a machine that got slower would leave it untrained
+        return rounded(left)
+
+    def usual_epoch(self, architecture: Architecture, *, learned: bool = False) -> int:
+        """Training FLOPs of an epoch in the usual view, of the train part, or of all but the test part."""
+        usual = self.views.usual
+        return self.epoch_of(architecture, usual, usual.learned if learned else usual.task.train)
+
+    def last_epoch(self, found: SearchOutcome) -> int:
+        """Training FLOPs of an epoch of the training after the search."""
+        view = self.views.of(found.recipe)
+        return self.epoch_of(found.architecture, view, view.learned)
+
+    def epoch_of(self, architecture: Architecture, view: View, part: Split) -> int:
+        """Training FLOPs of an epoch on some part of the data."""
+        images = images_an_epoch(len(part), self.recipe.batch_size)
+        return training_cost(self.views.space, architecture, view.task.shape, view.task.way, images=images).flops
+
+    def _plan_of_flops(self) -> BudgetPlan:
+        first, last = (self.usual_epoch(self.networks[0], learned=learned) for learned in (False, True))
+        both = sum(self.wishes.flops)
+        told = len(self.wishes.flops) == 2
+        search = self.wishes.flops[0] if told else searched_share(both, epoch=last, trial=self.trial, share=self.share)
+        if search < first or both - search < last:
+            first, last = ceil(1.005 * first), ceil(1.005 * last)  # so that rounded ones are enough
+            least = f"({first:.3g}, {last:.3g})" if told else f"{2 * last:.3g}"
+            raise ValueError(f"auto: the FLOPs pay for no epoch of a network on these data: give {least} or more.")
+        return BudgetPlan(search, self.wishes.flops[1] if told else None, expected=both - search)
+
+    def _plan_of_minutes(self, minutes: float, rungs: Rungs) -> BudgetPlan:
+        usual = self.networks[0]
+        pace = measure_pace(self.task, self.views.space, self.networks, self.recipe, seconds=self._moment)
+        prepared, beside = perf_counter() - self.began, self._ending(usual, self.views.usual, pace)
+        left = 60 * minutes - prepared - beside
+        whole = self.epoch * len(self.views.usual.learned) / len(self.task.train)
+        epoch, trial = whole / pace.flops, self.trial / pace.flops
+        first, last = (self.usual_epoch(usual, learned=learned) / pace.flops for learned in (False, True))
+        least = first + pace.building + pace.scoring * self._scored
+        searching = max(searched_share(left, epoch=epoch, trial=trial, share=self.share), least)
+        search = search_flops(
+            searching,
+            pace,
+            trial=self.trial,
+            scored=self._scored,
+            rungs=rungs,
+            views=len(self.views.labels[1:]),
+            reading=self.reading,
+        )
+        search = max(search, float(ceil(first * pace.flops)))
+        if left - searching < last:
+            needed = prepared + beside + 2.2 * max(least, last)
+            raise ValueError(
+                f"auto: {minutes:g} min is too short for one network on these data and this machine: give minutes="
+                f"{ceil(needed / 6) / 10:.1f} or more."
+            )
+        training = pace.flops * (left - searching)
+        self.wishes.say(
+            f"this machine trains {pace.flops:.3g} FLOPs a second: {search:.3g} are for the search, about "
+            f"{training:.2g} for the training of what it finds."
+        )
+        return BudgetPlan(search, None, pace.flops, prepared, expected=training)
+
+    def _ending(self, architecture: Architecture, view: View, pace: Pace) -> float:
+        """Seconds for all but search and training: building, testing and, where there is a folder, writing."""
+        writing = 0.0 if self.folder is None else writing_seconds(view.task, architecture, pace)
+        return self.points * (pace.building + pace.scoring * len(self.task.test) + writing)
+
+    @property
+    def _moment(self) -> float:
+        """Seconds for which networks are trained to measure a pace."""
+        return min(max(MOMENT_SHARE * 60 * (self.wishes.minutes or 0), SHORTEST_MOMENT), LONGEST_MOMENT)
+
+    @property
+    def _scored(self) -> int:
+        """How many examples a candidate is scored on."""
+        return 0 if self.task.val is None else len(self.task.val)
