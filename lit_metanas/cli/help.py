@@ -35,7 +35,7 @@ EXAMPLES = {
     "validate": "-c runs/latest/config.fit.yaml --ckpt_path runs/latest/checkpoints/last.ckpt",
     "test": "-c runs/latest/config.fit.yaml --ckpt_path runs/latest/checkpoints/last.ckpt",
     "search": "-c configs/search/from_scratch.yaml --model.directory runs/mine",
-    "predict": "--model.directory out --data.images photo.jpg",
+    "predict": "model photo.jpg",
 }
 
 CHECKPOINTS = {
@@ -104,9 +104,9 @@ Configurations are YAML files. Later ones override earlier ones, key by key, and
 
 examples:
   lit-metanas auto my_images --minutes 10
+  lit-metanas predict model new_images
   lit-metanas run -c configs/experiments/quick.yaml
   lit-metanas run -c configs/experiments/my_images.yaml --help
-  lit-metanas predict --model.directory runs/my_images/search/children/images/meta-searched --data.images new_images
 
 options:
   --help      this text; after a verb, its common keys
@@ -125,7 +125,7 @@ def verb_help(verb: str) -> str:
     """What ``lit-metanas VERB --help`` prints: what fits on a screen."""
     if verb in KEYS:
         return _all_keys(verb)
-    model = next(iter(MODELS[verb]))
+    model, given = next(iter(MODELS[verb])), " EXPORTED PATH ..." if verb == "predict" else ""
     trainer = {f"--trainer.{key}": text for key, text in TRAINER.items() if verb == "fit" or key != "max_epochs"}
     options = {
         **(PREDICT if verb == "predict" else {}),
@@ -139,7 +139,7 @@ def verb_help(verb: str) -> str:
         f"lit-metanas {verb} --help-all": "all keys, the rest of the Trainer's too",
     }
     return "\n".join([
-        f"usage: lit-metanas {verb} [-c CONFIG ...] [--KEY VALUE ...]",
+        f"usage: lit-metanas {verb}{given} [-c CONFIG ...] [--KEY VALUE ...]",
         "",
         summary(verb),
         "",
