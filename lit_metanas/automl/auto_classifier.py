@@ -20,6 +20,7 @@ from lit_metanas.tasks.inputs import Preprocessing, vocabulary_of
 from lit_metanas.tasks.splits import by_class, in_unit_range, split_examples
 from lit_metanas.tasks.tabular import StandardisedColumns
 from lit_metanas.tasks.task import Split, Task
+from lit_metanas.tasks.text.labelled_text import checked_texts
 from lit_metanas.tasks.text.text_task import usual_tokens
 from lit_metanas.training.child import Recipe
 from lit_metanas.training.export.exported_program import network_inputs
@@ -62,7 +63,7 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         feature_names_in_: their names, where a table of pandas has some.
         kind_: ``rows``, ``images`` or ``texts``.
         shape_: of one input.
-        preprocessing_: what makes inputs of rows or texts.
+        preprocessing_: what makes inputs of rows or texts: of texts the words, or the characters of names and the like.
         space_: the name of the space of the network: ``LinearSpace`` where ``auto`` took a linear model.
         architecture_: that was chosen, a label for each choice.
         network_: the trained network; inputs in, scores out.
@@ -185,7 +186,7 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         if kind == "rows":
             X, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
         else:
-            X = self._checked_examples(X, kind)
+            X = checked_texts(X, "X") if kind == "texts" else self._checked_examples(X, kind)
         y = column_or_1d(y, warn=True)
         check_consistent_length(X, y)
         check_classification_targets(y)

@@ -211,8 +211,10 @@ class AutoEstimator(BaseEstimator):
         self.cost_ = Cost(**state["cost_"])
         with torch.random.fork_rng(devices=[]):
             architecture = Architecture(self.architecture_)
-            space = self._space(self.kind_, self.shape_, self.objective_)
-            space = space if space.name == self.space_ else LinearSpace()
+            linear, own = LinearSpace(), self._space(self.kind_, self.shape_, self.objective_)
+            if self.space_ not in (own.name, linear.name):
+                raise ValueError(f"The network is of {self.space_}, and 'space' is {own.name} now: fit it again.")
+            space = own if self.space_ == own.name else linear
             network = space.child(architecture, self.shape_, self.objective_.outputs)
         self.network_ = self._scoring(network)
         self.network_.load_state_dict(torch.load(BytesIO(weights), weights_only=True))

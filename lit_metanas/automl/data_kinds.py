@@ -145,14 +145,18 @@ CHARACTERS, LONG_SPELLING = "characters", 128
 
 
 def _tokens(task: Task) -> Preprocessings:
-    """Words, more of a long text, characters, pieces of words, and fewer different words; of characters no words."""
-    usual = task.preprocessing
-    pieces: dict[str, Preprocessing] = {} if find_spec("tokenizers") is None else {"byte pairs": BytePairs()}
-    if not isinstance(usual, Words):
-        assert isinstance(usual, Characters)
-        return {CHARACTERS: usual, **pieces}
-    found: dict[str, Preprocessing] = {"words": usual}
-    if float((task.train.inputs[:, -1] != PADDING).float().mean()) > LONG_SHARE:
+    """Words, more of a long text, characters, pieces of words, and fewer different words; or all these but words."""
+    usual, found = task.preprocessing, dict[str, Preprocessing]()
+    long = float((task.train.inputs[:, -1] != PADDING).float().mean()) > LONG_SHARE
+    pieces = {} if find_spec("tokenizers") is None else {"byte pairs": BytePairs()}
+    if isinstance(usual, Characters):
+        found[CHARACTERS] = usual
+        if long:
+            found[f"{CHARACTERS}, first {LONG_SPELLING} of a text"] = Characters(steps=LONG_SPELLING)
+        return {**found, **pieces}
+    assert isinstance(usual, Words)
+    found["words"] = usual
+    if long:
         found[f"words, first {LONG_TEXT} of a text"] = Words(steps=LONG_TEXT)
     found |= {CHARACTERS: Characters(steps=LONG_SPELLING), **pieces}
     if len(usual.words) > 2 * FEWER_WORDS:

@@ -142,6 +142,13 @@ def test_each_kind_of_examples_has_a_space_of_its_own(X, space):
     assert type(again._space(again.kind_, again.shape_, again.objective_)).__name__ == space
 
 
+def test_a_space_that_was_changed_after_the_fit_is_told():
+    classifier = quick(recipe=lm.Recipe(epochs=1)).fit(WINE.data, WINE.target)
+    pickled = pickle.dumps(classifier.set_params(space=lm.AnyInputSpace()))
+    with pytest.raises(ValueError, match="The network is of MLPSpace, and 'space' is AnyInputSpace now: fit it again"):
+        pickle.loads(pickled)
+
+
 def test_a_pickle_holds_no_code():
     classifier = quick(space=None, recipe=None, flops=1e8).fit(WINE.data, WINE.target)
     content = pickle.dumps(classifier, protocol=2)
@@ -183,7 +190,8 @@ def test_missing_values_are_taken_and_infinite_ones_refused():
         (WINE.data, WINE.target, {"space": IMAGES}, "LayeredSpace is for images, and the inputs are rows of 14"),
         (WINE.data, WINE.target, {"recipe": 3}, "recipe must be a Recipe, not int"),
         (RGB.astype(float), SIGNS, {}, "divide them by 255"),
-        (["a", 3], [0, 1], {}, "X has an example that is no text"),
+        (["a", 3], [0, 1], {}, "The text at place 1 of 'X' is a int: give a text"),
+        (["a", " "], [0, 1], {}, "There is no text at place 1 of 'X': fill it in, or leave this one out"),
         ([["red", 1.0], ["blue", 2.0]] * 5, [0, 1] * 5, {}, "could not convert string to float"),
     ],
 )
@@ -279,6 +287,14 @@ def test_within_minutes_a_linear_model_is_taken_where_it_is_better(monkeypatch):
     np.testing.assert_array_equal(again.predict_proba(X), classifier.predict_proba(X))
     own = lm.AutoClassifier(minutes=1, space=lm.SequenceSpace(operations=("conv_3",))).fit(X, y)
     assert own.space_ == "SequenceSpace"
+
+
+def test_names_are_read_by_their_characters():
+    names = [first + last for first in ("Aho", "Lahti", "Vire", "Salo", "Kivi") for last in ("nen", "berg", "")]
+    labels = ["Finnish", "Swedish", "short"] * 5
+    classifier = quick(space=lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(16,))).fit(names, labels)
+    assert isinstance(classifier.preprocessing_, lm.Characters)
+    assert isinstance(pickle.loads(pickle.dumps(classifier)).preprocessing_, lm.Characters)
 
 
 def better_than_all(best):

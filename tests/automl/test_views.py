@@ -367,6 +367,16 @@ def test_texts_are_read_in_several_ways_even_where_one_network_is_known(tmp_path
     assert found.test_accuracy == 1
 
 
+@pytest.mark.parametrize(("length", "longer"), [(60, False), (100, True)])
+def test_of_texts_without_words_more_characters_are_tried_where_there_are_more(length: int, longer: bool) -> None:
+    generator = np.random.default_rng(0)
+    genes = ["".join(generator.choice(list("acgt"), length)) for _ in range(20)]
+    offered = data_kinds.DATA_KINDS["texts"].preprocessings(lm.task_from_texts(genes, [0, 1] * 10))
+    assert list(offered)[0] == "characters"
+    assert not any("words" in label for label in offered)
+    assert ("characters, first 128 of a text" in offered) == longer
+
+
 def test_no_network_begins_with_the_vectors_of_other_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     plain, kinds, inherited = lm.TrainingEstimator.__call__, dict[int, str](), list[tuple[str, str]]()
     kept = []  # so that no other tensor gets the address of one

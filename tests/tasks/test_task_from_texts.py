@@ -46,6 +46,8 @@ def test_texts_that_share_no_word_are_read_by_their_characters(tmp_path):
     (tmp_path / "names.csv").write_text("\n".join(["text,label", *map(",".join, zip(names, labels, strict=True))]))
     assert isinstance(lm.TextTask(str(tmp_path / "names.csv"))[0].preprocessing, lm.Characters)
     assert isinstance(lm.task_from_texts([f"{name} here" for name in names], labels).preprocessing, lm.Words)
+    marked = [f"{name}, {place}." for place, name in enumerate(names)]
+    assert isinstance(lm.task_from_texts(marked, labels).preprocessing, lm.Characters)
     half = [f"{name} here" if place < len(names) // 4 else name for place, name in enumerate(names)]
     assert isinstance(lm.task_from_texts(half, labels).preprocessing, lm.Characters)
 
