@@ -103,7 +103,8 @@ class Plan:
     @property
     def tuned(self) -> list[str]:
         """The limits whose children are trained on: all but that of one that was trained alone to the end."""
-        return [name for name in LIMITS if self.tuning and not (self.begin == 1 and name == FIRST)]
+        finished = self.begin == 1 and self.alone == "likeliest"
+        return [name for name in LIMITS if self.tuning and not (finished and name == FIRST)]
 
     def data(self, source: lm.TaskSource, seed: int) -> lm.EpisodeDataModule:
         """Training episodes of 60 classes with one query each; 20-way 1-shot ones to choose by and to test on."""
@@ -295,15 +296,14 @@ def report(rows: Sequence[Row]) -> str:
     for source, flops in sorted({(row["source"], row["flops"]) for row in rows}):
         own = [row for row in rows if (row["source"], row["flops"]) == (source, flops)]
         lines += [f"{source}, {flops / 1e9:g} GFLOPs for each separate training", ""]
-        shown_methods = [method for method in METHODS if any(row["method"] == method for row in own)]
-        lines += [
-            f"| multiply-adds | {' | '.join(shown_methods)} | {RESIZED}, better than {SEPARATE} | than {HALF} |",
-            f"|---|{'---:|' * (len(shown_methods) + 2)}",
-        ]
+        there = [method for method in METHODS if any(row["method"] == method for row in own)]
+        pairs = [(method, other) for method in (CHILD, RESIZED) if method in there for other in (SEPARATE, HALF)]
+        columns = [*there, *(f"{method} − {other}" for method, other in pairs)]
+        lines += [f"| multiply-adds | {' | '.join(columns)} |", f"|---|{'---:|' * len(columns)}"]
         for name in LIMITS:
-            groups = [of(own, method, name) for method in shown_methods]
+            groups = [of(own, method, name) for method in there]
             cells = [shown([row["test"] for row in group], group) for group in groups]
-            cells += [difference(of(own, RESIZED, name), of(own, method, name)) for method in (SEPARATE, HALF)]
+            cells += [difference(*(of(own, method, name) for method in pair)) for pair in pairs]
             lines.append(f"| {name} | {' | '.join(cells)} |")
         whole = of(own, WHOLE, "1")
         if whole:
@@ -390,7 +390,12 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=HERE / "results" / "size_axis.json")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--flops", type=float, default=1e12, help="of each separate training")
-    parser.add_argument("--choice", type=float, default=0.15, help="share of the supernet's cost for choosing children")
+    parser.add_argument(
+        "--choice",
+        type=float,
+        default=0.15,
+        help="share of a supernet's cost for choosing children, by the sandwich rule, as what follows",
+    )
     parser.add_argument("--tuning", type=float, default=0.4, help="share of it for training the children on")
     parser.add_argument("--rate", type=float, default=5e-3, help="learning rate with which they are trained on")
     parser.add_argument("--distillation", type=float, default=1.0, help="see Sandwich")
@@ -398,9 +403,7 @@ def main() -> None:
     parser.add_argument("--alone", choices=["largest", "smallest"], default="largest", help="see Sandwich")
     parser.add_argument("--val-episodes", type=int, default=40, help="that children are chosen by")
     parser.add_argument("--test-episodes", type=int, default=400, help="that each network is tested on")
-    parser.add_argument(
-        "--methods", nargs="+", choices=["supernet", RESIZED, SEPARATE, WHOLE, HALF], help="by default all"
-    )
+    parser.add_argument("--methods", nargs="+", choices=[*TOGETHER, SEPARATE, WHOLE, HALF], help="by default all")
     parser.add_argument("--report", action="store_true", help="only print and draw what was run")
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -46,7 +46,7 @@ class Sandwich(MetaGradient):
         begin: share of the training in which one child is trained alone, from 0 to 1.
         alone: which: the ``largest``, so that there is a teacher (Once-for-all, Section 3.3); the ``smallest``, whose
             steps are the cheapest, and whose weights are the leading part of all others'; or the ``likeliest`` by the
-            logits, that of the schedule's prior.
+            logits, that of the schedule's prior; without one it has the first label of each choice.
         label_smoothing: share of each label that is spread evenly over all classes, from 0, below 1.
         task_map: ``loop`` or ``auto``: children differ from task to task.
 

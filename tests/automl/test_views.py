@@ -372,7 +372,7 @@ def test_of_texts_without_words_more_characters_are_tried_where_there_are_more(l
     generator = np.random.default_rng(0)
     genes = ["".join(generator.choice(list("acgt"), length)) for _ in range(20)]
     offered = data_kinds.DATA_KINDS["texts"].preprocessings(lm.task_from_texts(genes, [0, 1] * 10))
-    assert list(offered)[0] == "characters"
+    assert next(iter(offered)) == "characters"
     assert not any("words" in label for label in offered)
     assert ("characters, first 128 of a text" in offered) == longer
 

@@ -40,7 +40,12 @@ def test_a_budget_that_pays_for_no_comparison_leaves_the_narrowed_pyramid(size_a
 
 def test_the_report_compares_in_pairs_of_seeds(size_axis):
     shape = {"source": "omniglot", "flops": 1e9, "multiply_adds": 1000, "spent": 100}
-    tests = {size_axis.SEPARATE: (70.0, 72.0), size_axis.INHERITED: (50.0, 50.0), size_axis.CHILD: (71.0, 72.5)}
+    tests = {
+        size_axis.SEPARATE: (70.0, 72.0),
+        size_axis.INHERITED: (50.0, 50.0),
+        size_axis.CHILD: (71.0, 72.5),
+        size_axis.RESIZED: (69.0, 72.0),
+    }
     rows = [
         {**shape, "method": method, "limit": "1", "seed": seed, "test": value}
         for method, values in tests.items()
@@ -48,5 +53,16 @@ def test_the_report_compares_in_pairs_of_seeds(size_axis):
     ]
     narrower = [{**row, "limit": name} for row in rows for name in list(size_axis.LIMITS)[1:] if row["seed"] == 0]
     said = size_axis.report(rows + narrower)
-    assert "| 1 | 71.0 ± 12.7 (1 k) | – | 50.0 ± 0.0 (1 k) | 71.8 ± 9.5 (1 k) | +0.8 ± 3.2 | – |" in said
-    assert "The supernet costs 0.17 of all separate trainings; as good as the separate pyramid are 1, 1/2," in said
+    assert "| child − separate | child − separate, half as long | resized − separate |" in said
+    compared = "71.8 ± 9.5 (1 k) | 70.5 ± 19.1 (1 k) | +0.8 ± 3.2 | – | -0.5 ± 6.4 | – |"
+    assert f"| 1 | 71.0 ± 12.7 (1 k) | 50.0 ± 0.0 (1 k) | {compared}" in said
+    assert "child: 0.17 of the cost of all separate trainings; as good as the separate pyramid are 1, 1/2," in said
+    assert "resized: 0.17 of the cost of all separate trainings; as good as the separate pyramid are none." in said
+
+
+def test_one_child_is_trained_alone_and_those_of_the_other_limits_are_trained_on(size_axis):
+    plan = size_axis.Plan(1e9, 0.15, 0.4, 5e-3, 1.0, 0.3, "smallest", 10)
+    assert plan.tuned == list(size_axis.LIMITS)
+    assert plan.resizing.tuned == [name for name in size_axis.LIMITS if name != size_axis.FIRST]
+    assert (plan.resizing.begin, plan.resizing.choice) == (1.0, 0.0)
+    assert size_axis.replace(plan, begin=1.0).tuned == list(size_axis.LIMITS)
