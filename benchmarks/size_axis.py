@@ -390,17 +390,13 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=HERE / "results" / "size_axis.json")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--flops", type=float, default=1e12, help="of each separate training")
-    parser.add_argument(
-        "--choice",
-        type=float,
-        default=0.15,
-        help="share of a supernet's cost for choosing children, by the sandwich rule, as what follows",
-    )
-    parser.add_argument("--tuning", type=float, default=0.4, help="share of it for training the children on")
-    parser.add_argument("--rate", type=float, default=5e-3, help="learning rate with which they are trained on")
-    parser.add_argument("--distillation", type=float, default=1.0, help="see Sandwich")
-    parser.add_argument("--begin", type=float, default=0.0, help="see Sandwich")
-    parser.add_argument("--alone", choices=["largest", "smallest"], default="largest", help="see Sandwich")
+    parser.add_argument("--rate", type=float, default=5e-3, help="learning rate with which children are trained on")
+    sandwich = parser.add_argument_group("of the sandwich rule alone")
+    sandwich.add_argument("--choice", type=float, default=0.15, help="share of its cost for choosing children")
+    sandwich.add_argument("--tuning", type=float, default=0.4, help="share of it for training the children on")
+    sandwich.add_argument("--distillation", type=float, default=1.0, help="see Sandwich")
+    sandwich.add_argument("--begin", type=float, default=0.0, help="see Sandwich")
+    sandwich.add_argument("--alone", choices=["largest", "smallest"], default="largest", help="see Sandwich")
     parser.add_argument("--val-episodes", type=int, default=40, help="that children are chosen by")
     parser.add_argument("--test-episodes", type=int, default=400, help="that each network is tested on")
     parser.add_argument("--methods", nargs="+", choices=[*TOGETHER, SEPARATE, WHOLE, HALF], help="by default all")
