@@ -379,6 +379,8 @@ def draw_figure(rows: Sequence[Row], path: Path) -> None:
             dots = [(row["multiply_adds"], row["test"]) for group in groups for row in group]
             axes.plot(*zip(*dots, strict=True), ".", color=colour, alpha=0.4)
         axes.set(xscale="log", xlabel="multiply-adds", ylabel="20-way 1-shot, %")
+        axes.set_xticks([2e5, 5e5, 1e6, 2e6], ["0.2 M", "0.5 M", "1 M", "2 M"])
+        axes.minorticks_off()
         axes.set_title(f"{source}, {flops / 1e9:g} GFLOPs a separate training", fontsize="medium")
         axes.legend(fontsize="small")
     figure.savefig(path, dpi=120)
