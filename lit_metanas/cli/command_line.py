@@ -65,8 +65,8 @@ def main(args: list[str] | None = None) -> int:
         args: the arguments; those of the process if None.
 
     Returns:
-        The exit code: 0; 1 if the work failed, 2 if the command, a configuration or a file that it reads is wrong, 130
-        if interrupted.
+        The exit code: 0; 1 if the work failed, or without a word if nobody reads the output any longer; 2 if the
+        command, a configuration or a file that it reads is wrong; 130 if interrupted.
     """
     words = list(sys.argv[1:] if args is None else args)
     before = os.environ.get(DEBUG, "0")
@@ -76,7 +76,8 @@ def main(args: list[str] | None = None) -> int:
     path = list(sys.path)
     try:
         execute(words, debug=debug)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as where it was closed
+            sys.stdout.flush()
     except KeyboardInterrupt as stop:
         return _report_stop(str(stop) or None)
     except SystemExit as stop:
@@ -85,7 +86,7 @@ def main(args: list[str] | None = None) -> int:
             return _report_stop(stop.code)
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except Exception as error:
-        if isinstance(error, BrokenPipeError) and _nobody_reads():
+        if _nobody_reads(error):
             return 1
         sentence = _sentence(error)
         if debug or sentence is None:
@@ -327,14 +328,24 @@ def _may(path: str, how: int) -> bool:
     return os.access(path, how, effective_ids=os.access in os.supports_effective_ids)
 
 
-def _nobody_reads() -> bool:
-    """Whether what read the output, such as ``head``, has gone; then the rest of it goes nowhere."""
-    output, watch = sys.stdout.fileno(), select.poll()
+def _nobody_reads(error: BaseException | None) -> bool:
+    """Whether an error is that what read the output, such as ``head``, has gone; then the rest of it goes nowhere."""
+    while error is not None and not isinstance(error, BrokenPipeError):
+        error = error.__cause__ or error.__context__
+    output = sys.__stdout__
+    if error is None or output is None or sys.stdout is not output or not _is_broken(output.fileno()):
+        return False
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, output.fileno())  # else the interpreter complains at its end
+    os.close(nowhere)
+    return True
+
+
+def _is_broken(output: int) -> bool:
+    """Whether a pipe has nobody at its other end."""
+    watch = select.poll()
     watch.register(output)
-    gone = any(event & select.POLLERR for _, event in watch.poll(0))
-    if gone:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), output)  # else the interpreter complains at its end
-    return gone
+    return any(event & select.POLLERR for _, event in watch.poll(0))
 
 
 def _is_reported_elsewhere(error: Exception) -> bool:

@@ -42,13 +42,33 @@ def test_help_names_every_verb_and_imports_no_torch() -> None:
     assert max(map(len, done.stdout.splitlines())) <= 120
 
 
-def test_an_output_that_nobody_reads_any_longer_is_no_fault() -> None:
+@pytest.mark.parametrize("words", [["--help"], ["fit", "-c", "configs/fit/meta_search.yaml", "--print_config"]])
+def test_an_output_that_nobody_reads_any_longer_is_no_fault(words: list[str]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    code = "import sys; from lit_metanas.cli.command_line import main; sys.exit(main(['--help']))"
-    done = subprocess.run([sys.executable, "-c", code], stdout=writing, stderr=subprocess.PIPE, text=True, timeout=600)
+    code = f"import sys; from lit_metanas.cli.command_line import main; sys.exit(main({words}))"
+    command, root = [sys.executable, "-c", code], Path(__file__).parents[2]
+    done = subprocess.run(command, cwd=root, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=600)
     os.close(writing)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_without_an_output_a_command_still_works() -> None:
+    code = "import sys; from lit_metanas.cli.command_line import main; sys.exit(main(['--version']))"
+    closed = ["sh", "-c", 'exec "$0" -c "$1" >&-', sys.executable, code]
+    done = subprocess.run(closed, stderr=subprocess.PIPE, text=True, timeout=600)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_pipe_that_breaks_elsewhere_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def breaks(*args: object, **more: object) -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr(command_line, "execute", breaks)
+    assert main(["--version"]) == 1
+    assert capsys.readouterr().err == "lit-metanas: Broken pipe.\n"
 
 
 def test_neither_imports_nor_the_exit_look_for_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
