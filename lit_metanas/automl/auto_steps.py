@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from math import nan
 from time import perf_counter
 
@@ -131,7 +131,7 @@ class AutoSteps:
         named = views.named(views.usual)
         self.portfolio = [Query.of(query.architecture, {**dict(query.recipe), **named}) for query in self.portfolio]
         known = [query.architecture for query in self.portfolio[:TIMED_NETWORKS]]
-        networks = known or [self.usual, *self._mutants(TIMED_NETWORKS - 1)]
+        self.networks = known or [self.usual, *self._mutants(TIMED_NETWORKS - 1)]
         # One network that is as good on all tasks known as any: what is left is how the data are prepared.
         alone = len(self.portfolio) == 1
         if self.portfolio and DATA_KINDS[kind].always_compared:
@@ -139,19 +139,17 @@ class AutoSteps:
             changed = [{**dict(first.recipe), PREPROCESSING: label} for label in views.labels[1:]]
             self.portfolio = [first, *(Query.of(first.architecture, recipe) for recipe in changed), *rest]
         self.prepares = alone and len(self.portfolio) > 1
-        self.planner = BudgetPlanner(
-            views,
-            wishes,
-            folder,
-            networks=networks,
-            recipe=self.recipe,
-            share=PREPARING_SHARE if self.prepares else 0.0 if alone else SEARCH_SHARE,
-            began=began,
-            reading=reading,
-        )
+        self.share = PREPARING_SHARE if self.prepares else 0.0 if alone else SEARCH_SHARE
+        self.began = began
+        self.reading = reading
         self.trained: list[Trained] = []
         self._found: SearchOutcome | None = None
         self._child: Child | None = None
+
+    @cached_property
+    def planner(self) -> BudgetPlanner:
+        """What divides the budget."""
+        return self._planner(self.share)
 
     def result(self) -> SearchResult:
         """Search, train, test.
@@ -244,7 +242,13 @@ class AutoSteps:
         """
 
         def rest() -> float:
-            return self.planner.rest(found, self._recipe(found), plan, budget.spent, self._beside, spent)
+            return self.planner.rest(
+                found,
+                plan,
+                flops=budget.spent.flops,
+                seconds=(budget.spent + self._beside).seconds,
+                trainings=spent,
+            )
 
         if self.linear is None:
             return None, rest()
@@ -389,6 +393,24 @@ class AutoSteps:
     def _result(self, told: Sequence[SearchResult]) -> SearchResult:
         """Of all that was trained and tested, what is returned, with the cost of all trainings after the search."""
         return replace(told[0], training_cost=sum((one.training_cost for one in told), self._beside))
+
+    def _planner(
+        self, share: float, *, points: int = 1, candidates: Sequence[Architecture] = (), trials: float = 1
+    ) -> BudgetPlanner:
+        """What divides the budget; see ``BudgetPlanner``."""
+        return BudgetPlanner(
+            self.views,
+            self.wishes,
+            self.folder,
+            networks=self.networks,
+            recipe=self.recipe,
+            share=share,
+            began=self.began,
+            reading=self.reading,
+            points=points,
+            candidates=candidates,
+            trials=trials,
+        )
 
     def _mutants(self, number: int) -> list[Architecture]:
         """Some neighbours of the usual network, as the search will train them."""

@@ -1,4 +1,4 @@
-"""How ``auto`` divides its minutes or FLOPs between a search and the training of what it found."""
+"""The division of a budget between a search and the training of what it found."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lit_metanas.automl.time_plan import (
     trial_epochs,
     writing_seconds,
 )
-from lit_metanas.automl.views import View, Views
+from lit_metanas.automl.views import View, Views, without_preprocessing
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.searchers.query.ledger import Value
@@ -49,11 +49,13 @@ class BudgetPlanner:
         share: of the budget, for the search.
         began: the clock when the minutes began.
         reading: seconds that it took to make the usual view.
+        points: how many networks are trained, tested and written after the search.
+        candidates: those that the search begins with, where they are not ``networks``.
+        trials: how many candidates share what the training of one usually takes.
 
     Attributes:
         epoch: training FLOPs of an epoch of one of the networks, on average.
-        trial: of the training of a candidate.
-        points: how many networks are trained, tested and written after the search.
+        trial: training FLOPs of one candidate.
     """
 
     def __init__(
@@ -66,7 +68,10 @@ class BudgetPlanner:
         recipe: Recipe,
         share: float,
         began: float,
-        reading: float = 0.0,
+        reading: float,
+        points: int = 1,
+        candidates: Sequence[Architecture] = (),
+        trials: float = 1,
     ) -> None:
         self.views = views
         self.wishes = wishes
@@ -76,10 +81,11 @@ class BudgetPlanner:
         self.share = share
         self.began = began
         self.reading = reading
-        self.points = 1
+        self.points = points
         self.task = views.usual.task
-        self.epoch = sum(map(self.usual_epoch, networks)) / len(networks)
-        self.trial = self.epoch * trial_epochs(len(self.task.train), recipe.batch_size)
+        self.epoch = self._mean_epoch(networks)
+        epochs = trial_epochs(len(self.task.train), recipe.batch_size) / trials
+        self.trial = self._mean_epoch(candidates or networks) * epochs
 
     def plan(self, rungs: Rungs) -> BudgetPlan:
         """How the budget is divided: as it was before, where the search goes on.
@@ -102,28 +108,28 @@ class BudgetPlanner:
         return plan
 
     def rest(
-        self, found: SearchOutcome, recipe: Recipe, plan: BudgetPlan, cost: Cost, beside: Cost, spent: Trainings
+        self, found: SearchOutcome, plan: BudgetPlan, *, flops: float, seconds: float, trainings: Trainings
     ) -> float:
         """What all trainings after the search may spend.
 
         Args:
             found: what is trained.
-            recipe: how.
             plan: how the budget was divided.
-            cost: of the search.
-            beside: what was trained since.
-            spent: what each training of the search cost.
+            flops: of the search.
+            seconds: of the search, and of what was trained since.
+            trainings: those of the search.
         """
         if plan.training is not None:
             return plan.training
         if self.wishes.minutes is None:
-            left = sum(self.wishes.flops) - cost.flops
+            left = sum(self.wishes.flops) - flops
         else:
             view, label = self.views.of(found.recipe), self.views.label_of
-            before = [each for one, own, each in spent if one == found.architecture and label(own) == view.label]
+            before = [each for one, own, each in trainings if one == found.architecture and label(own) == view.label]
+            recipe = self.recipe.replace(without_preprocessing(found.recipe))
             pace = measure_pace(view.task, self.views.space, [found.architecture], recipe, seconds=self._moment)
             pace = pace.averaged(before, scored=self._scored)
-            gone = max(perf_counter() - self.began, plan.prepared + (cost + beside).seconds)
+            gone = max(perf_counter() - self.began, plan.prepared + seconds)
             left = pace.flops * (60 * self.wishes.minutes - gone - self._ending(found.architecture, view, pace))
             left = max(left, LEAST_TRAINED * plan.search)  # else a machine that got slower would leave it untrained
         return rounded(left)
@@ -142,6 +148,10 @@ class BudgetPlanner:
         """Training FLOPs of an epoch on some part of the data."""
         images = images_an_epoch(len(part), self.recipe.batch_size)
         return training_cost(self.views.space, architecture, view.task.shape, view.task.way, images=images).flops
+
+    def _mean_epoch(self, architectures: Sequence[Architecture]) -> float:
+        """Training FLOPs of an epoch of one of some networks, on average."""
+        return sum(map(self.usual_epoch, architectures)) / len(architectures)
 
     def _plan_of_flops(self) -> BudgetPlan:
         first, last = (self.usual_epoch(self.networks[0], learned=learned) for learned in (False, True))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import torch
 
 from lit_metanas.automl.auto_steps import AutoSteps, Show
-from lit_metanas.automl.budget_planner import Trainings
+from lit_metanas.automl.budget_planner import BudgetPlanner, Trainings
 from lit_metanas.automl.limits import Wishes
 from lit_metanas.automl.linear_models import LinearModel
 from lit_metanas.automl.output_folder import OutputFolder
@@ -18,7 +19,6 @@ from lit_metanas.automl.time_plan import (
     BudgetPlan,
     front_rungs,
     shared_epochs,
-    trial_epochs,
 )
 from lit_metanas.automl.views import View, Views
 from lit_metanas.comparisons.search_progress import ToldBudget
@@ -83,14 +83,16 @@ class FrontSteps(AutoSteps):
     ) -> None:
         super().__init__(views, kind, wishes, folder, began=began, reading=reading, linear=linear)
         self.measure = measure
-        self.planner.share, self.planner.points = SEARCH_SHARE, POINTS
         generator = torch.Generator().manual_seed(self.wishes.seed)
         method = FrontHalving(measure=measure, train=self.train, first=self.portfolio[:1])
         self.begun = method.begin(self.known, self.space, self.limited.measures, MOST_BEGUN, generator)
-        if self.begun:
-            costs = [self.planner.usual_epoch(query.architecture) for query in self.begun]
-            epochs = trial_epochs(len(self.task.train), self.recipe.batch_size) / FRONT_TRIALS
-            self.planner.trial = sum(costs) / len(costs) * epochs
+
+    @cached_property
+    def planner(self) -> BudgetPlanner:
+        """What divides the budget."""
+        candidates = [query.architecture for query in self.begun]
+        trials = FRONT_TRIALS if candidates else 1
+        return self._planner(SEARCH_SHARE, points=POINTS, candidates=candidates, trials=trials)
 
     def rungs(self, flops: float, trial: float) -> tuple[int, ...]:
         """How many candidates each rung of the search has."""
