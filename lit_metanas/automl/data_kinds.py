@@ -146,22 +146,16 @@ CHARACTERS, LONG_SPELLING = "characters", 128
 
 def _tokens(task: Task) -> Preprocessings:
     """Words, more of a long text, characters, pieces of words, and fewer different words; or all these but words."""
-    usual, found = task.preprocessing, dict[str, Preprocessing]()
+    usual = task.preprocessing
     long = float((task.train.inputs[:, -1] != PADDING).float().mean()) > LONG_SHARE
     pieces = {} if find_spec("tokenizers") is None else {"byte pairs": BytePairs()}
     if isinstance(usual, Characters):
-        found[CHARACTERS] = usual
-        if long:
-            found[f"{CHARACTERS}, first {LONG_SPELLING} of a text"] = Characters(steps=LONG_SPELLING)
-        return {**found, **pieces}
+        more = {f"{CHARACTERS}, first {LONG_SPELLING} of a text": Characters(steps=LONG_SPELLING)} if long else {}
+        return {CHARACTERS: usual, **more, **pieces}
     assert isinstance(usual, Words)
-    found["words"] = usual
-    if long:
-        found[f"words, first {LONG_TEXT} of a text"] = Words(steps=LONG_TEXT)
-    found |= {CHARACTERS: Characters(steps=LONG_SPELLING), **pieces}
-    if len(usual.words) > 2 * FEWER_WORDS:
-        found[f"{FEWER_WORDS} words"] = Words(size=FEWER_WORDS)
-    return found
+    more_words = {f"words, first {LONG_TEXT} of a text": Words(steps=LONG_TEXT)} if long else {}
+    fewer = {f"{FEWER_WORDS} words": Words(size=FEWER_WORDS)} if len(usual.words) > 2 * FEWER_WORDS else {}
+    return {"words": usual, **more_words, CHARACTERS: Characters(steps=LONG_SPELLING), **pieces, **fewer}
 
 
 def _columns(task: Task) -> Preprocessings:
