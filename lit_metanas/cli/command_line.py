@@ -75,9 +75,7 @@ def main(args: list[str] | None = None) -> int:
     words = [word for word in words if word != "--debug"]
     path = list(sys.path)
     try:
-        execute(words, debug=debug)
-        if sys.stdout is not None:  # as where it was closed
-            sys.stdout.flush()
+        _execute_and_flush(words, debug)
     except KeyboardInterrupt as stop:
         return _report_stop(str(stop) or None)
     except SystemExit as stop:
@@ -98,6 +96,21 @@ def main(args: list[str] | None = None) -> int:
         os.environ[DEBUG] = before
         sys.path[:] = path  # without the working folder, where that was added
     return 0
+
+
+def _execute_and_flush(words: list[str], debug: bool) -> None:
+    """Execute, and write what is still to be written, also where a parser has ended it, as after --print_config."""
+    try:
+        execute(words, debug=debug)
+    except SystemExit:
+        _flush()
+        raise
+    _flush()
+
+
+def _flush() -> None:
+    if sys.stdout is not None:  # as where it was closed
+        sys.stdout.flush()
 
 
 def execute(args: list[str], *, debug: bool = False, suggests: bool = True) -> None:

@@ -42,13 +42,15 @@ def test_help_names_every_verb_and_imports_no_torch() -> None:
     assert max(map(len, done.stdout.splitlines())) <= 120
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
 @pytest.mark.parametrize("words", [["--help"], ["fit", "-c", "configs/fit/meta_search.yaml", "--print_config"]])
-def test_an_output_that_nobody_reads_any_longer_is_no_fault(words: list[str]) -> None:
+def test_an_output_that_nobody_reads_any_longer_is_no_fault(words: list[str], unbuffered: str) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     code = f"import sys; from lit_metanas.cli.command_line import main; sys.exit(main({words}))"
     command, root = [sys.executable, "-c", code], Path(__file__).parents[2]
-    done = subprocess.run(command, cwd=root, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=600)
+    given = {"stdout": writing, "stderr": subprocess.PIPE, "env": {**os.environ, "PYTHONUNBUFFERED": unbuffered}}
+    done = subprocess.run(command, cwd=root, text=True, timeout=600, **given)
     os.close(writing)
     assert (done.returncode, done.stderr) == (1, "")
 
