@@ -186,7 +186,9 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         if kind == "rows":
             X, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
         else:
-            X = checked_texts(X, "X") if kind == "texts" else self._checked_examples(X, kind)
+            if kind == "texts":
+                checked_texts(X, "X")
+            X = self._checked_examples(X, kind)
         y = column_or_1d(y, warn=True)
         check_consistent_length(X, y)
         check_classification_targets(y)

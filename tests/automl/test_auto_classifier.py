@@ -295,6 +295,8 @@ def test_names_are_read_by_their_characters():
     classifier = quick(space=lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(16,))).fit(names, labels)
     assert isinstance(classifier.preprocessing_, lm.Characters)
     assert isinstance(pickle.loads(pickle.dumps(classifier)).preprocessing_, lm.Characters)
+    spaced = classifier.fit([f" {name}" for name in names], labels)
+    assert " " in spaced.preprocessing_.characters  # texts are learned as they are, and predicted so
 
 
 def better_than_all(best):
