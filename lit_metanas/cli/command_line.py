@@ -18,7 +18,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from lit_metanas import __version__
-from lit_metanas.cli.errors import UsageError, describe, find_own_line, is_from_checkpoint, near_miss
+from lit_metanas.cli.errors import UsageError, chain_of, describe, find_own_line, is_from_checkpoint, near_miss
 from lit_metanas.cli.help import experiment_help, verb_help, whole_help
 from lit_metanas.cli.parser_messages import usage_error
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
@@ -341,12 +341,10 @@ def _may(path: str, how: int) -> bool:
     return os.access(path, how, effective_ids=os.access in os.supports_effective_ids)
 
 
-def _nobody_reads(error: BaseException | None) -> bool:
+def _nobody_reads(error: BaseException) -> bool:
     """Whether an error is that what read the output, such as ``head``, has gone; then the rest of it goes nowhere."""
-    while error is not None and not isinstance(error, BrokenPipeError):
-        error = error.__cause__ or error.__context__
-    output = sys.__stdout__
-    if error is None or output is None or sys.stdout is not output or not _is_broken(output.fileno()):
+    output, broken = sys.__stdout__, any(isinstance(each, BrokenPipeError) for each in chain_of(error))
+    if not broken or output is None or sys.stdout is not output or not _is_broken(output.fileno()):
         return False
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, output.fileno())  # else the interpreter complains at its end

@@ -76,6 +76,16 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}{f', {place}' if place else ''}"
 
 
+def chain_of(error: BaseException) -> list[BaseException]:
+    """An error, that because of which it was raised, and so on."""
+    chain = list[BaseException]()
+    link: BaseException | None = error
+    while link is not None and link not in chain:
+        chain.append(link)
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+    return chain
+
+
 def find_own_line(error: BaseException, *, raised: bool = True) -> str | None:
     """File and line of the innermost code of the user's own that an error came through; None if it did through none.
 
@@ -85,12 +95,7 @@ def find_own_line(error: BaseException, *, raised: bool = True) -> str | None:
         error: with its traceback.
         raised: whether a line that raises the error by itself counts, too.
     """
-    chain = list[BaseException]()
-    link: BaseException | None = error
-    while link is not None and link not in chain:
-        chain.append(link)
-        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
-    for each in reversed(chain):
+    for each in reversed(chain_of(error)):
         frames = traceback.extract_tb(each.__traceback__)
         own = [frame for frame in frames if _is_own(frame.filename)]
         if own and (raised or own[-1] is not frames[-1] or not (own[-1].line or "").startswith("raise ")):
