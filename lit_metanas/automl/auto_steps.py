@@ -16,14 +16,8 @@ from lit_metanas.automl.data_kinds import DATA_KINDS
 from lit_metanas.automl.limits import Wishes
 from lit_metanas.automl.linear_models import CHECK_SHARES, LinearModel, LinearModels
 from lit_metanas.automl.output_folder import METHOD, OutputFolder, kept_in
-from lit_metanas.automl.time_plan import (
-    FIRST_RUNG,
-    SEARCH_SHARE,
-    BudgetPlan,
-    evenly_spread,
-    rungs_of,
-)
-from lit_metanas.automl.views import View, ViewEstimator, Views, without_preprocessing
+from lit_metanas.automl.time_plan import FIRST_RUNG, SEARCH_SHARE, BudgetPlan, evenly_spread, rungs_of
+from lit_metanas.automl.views import View, ViewEstimator, Views
 from lit_metanas.comparisons.search_progress import SEARCHING, ToldBudget, show_progress
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import result_of
@@ -444,14 +438,10 @@ class AutoSteps:
         """Why an architecture is now above a limit under its preprocessing; None where it is not."""
         return self.views.of(recipe).limited.check(architecture)
 
-    def _recipe(self, found: SearchOutcome) -> Recipe:
-        """How a network is trained."""
-        return self.recipe.replace(without_preprocessing(found.recipe))
-
     def _train(self, found: SearchOutcome, epochs: int, budget: ToldBudget) -> None:
         """Train what was found on all but the test part."""
         begin, epoch, view = perf_counter(), self.planner.last_epoch(found), self.views.of(found.recipe)
-        recipe = replace(self._recipe(found), epochs=epochs)
+        recipe = replace(self.planner.recipe_of(found), epochs=epochs)
         self._child = chosen_child(view.task, self.views.space, found, recipe, self.wishes.seed)
         told = partial(budget.trained, float(epoch))
         cost = fit_child(self._child, view.learned, seed=self.wishes.seed, epoch_ended=told)
@@ -460,7 +450,8 @@ class AutoSteps:
 
     def _train_last(self, found: SearchOutcome, plan: BudgetPlan, budget: ToldBudget) -> None:
         """Train on for a few seconds, with a learning rate that falls to zero, what there is once all is stopped."""
-        begin, recipe, view = perf_counter(), replace(self._recipe(found), epochs=1), self.views.of(found.recipe)
+        begin, view = perf_counter(), self.views.of(found.recipe)
+        recipe = replace(self.planner.recipe_of(found), epochs=1)
         child = self._child or chosen_child(view.task, self.views.space, found, recipe, self.wishes.seed)
         self._child, child.recipe = child, recipe
         pace = plan.pace or budget.spent.flops / max(budget.spent.seconds, 1.0)

@@ -126,13 +126,17 @@ class BudgetPlanner:
         else:
             view, label = self.views.of(found.recipe), self.views.label_of
             before = [each for one, own, each in trainings if one == found.architecture and label(own) == view.label]
-            recipe = self.recipe.replace(without_preprocessing(found.recipe))
+            recipe = self.recipe_of(found)
             pace = measure_pace(view.task, self.views.space, [found.architecture], recipe, seconds=self._moment)
             pace = pace.averaged(before, scored=self._scored)
             gone = max(perf_counter() - self.began, plan.prepared + seconds)
             left = pace.flops * (60 * self.wishes.minutes - gone - self._ending(found.architecture, view, pace))
             left = max(left, LEAST_TRAINED * plan.search)  # else a machine that got slower would leave it untrained
         return rounded(left)
+
+    def recipe_of(self, found: SearchOutcome) -> Recipe:
+        """How what was found is trained."""
+        return self.recipe.replace(without_preprocessing(found.recipe))
 
     def usual_epoch(self, architecture: Architecture, *, learned: bool = False) -> int:
         """Training FLOPs of an epoch in the usual view, of the train part, or of all but the test part."""
