@@ -114,7 +114,7 @@ def label_list(
     for place, label in enumerate(found):
         if isinstance(label, Tensor) or not isinstance(label, Hashable):
             raise ValueError(f"Label {place} in {name} is a {type(label).__name__}: give a number or a name.")
-        if _is_missing(label):
+        if is_missing(label):
             raise ValueError(f"Label {place} in {name} is {label}: leave out {noun} without a label.")
     return found
 
@@ -147,12 +147,12 @@ def group_names(values: Groups, number: int, noun: str, *, name: str = "group") 
             raise ValueError(
                 f"The group at place {place} of {name} is a {type(value).__name__}: give a number or name."
             )
-        if _is_missing(value) or not str(value).strip():
+        if is_missing(value) or not str(value).strip():
             raise ValueError(f"There is no group at place {place} of {name}: fill it in, or leave the example out.")
     return [str(value).strip() for value in found]
 
 
-def _is_missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
     """Whether a value stands for none: None, NaN, or pandas's NA, which is neither like nor unlike itself."""
     try:
         return value is None or bool(value != value)

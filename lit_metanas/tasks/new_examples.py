@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Sequence
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from lit_metanas.tasks.images.image_files import image_files
 from lit_metanas.tasks.speech.sound_files import SOUND_SUFFIXES
 from lit_metanas.tasks.task import warn_of_data
 from lit_metanas.tasks.text.labelled_text import read_utf8
-from lit_metanas.tasks.text.text_tables import read_rows
+from lit_metanas.tasks.text.text_tables import TableRow, columns_of, read_rows
 
 LARGEST_TEXT = 1 << 28
 """Bytes of a file of texts."""
@@ -159,12 +161,20 @@ class NewRows(NewExamples):
 
     def __init__(self, rows: str | list[str], batch_size: int = 64) -> None:
         paths = [rows] if isinstance(rows, str) else list(rows)
-        found = [row for path in paths for row in read_rows(Path(path))]
+        found = [row for path in paths for row in _whole_rows(Path(path))]
         if not found:
             raise ValueError(
                 f"There is no row in {_named(paths)}: give a line with the names of the columns, and rows."
             )
         super().__init__(found, batch_size)
+
+
+def _whole_rows(file: Path) -> list[TableRow]:
+    """The rows of a table; what a line of JSON leaves out, and others of the file have, is missing there."""
+    rows = list(read_rows(file))
+    blank = dict.fromkeys(columns_of(rows))
+    # Not a copy of each, as there may be many different names.
+    return [(where, row if len(row) == len(blank) else ChainMap(dict(row), blank)) for where, row in rows]
 
 
 def _lines(file: Path) -> list[str]:
@@ -174,7 +184,8 @@ def _lines(file: Path) -> list[str]:
         FileNotFoundError: there is no such file.
         ValueError: it is not in UTF-8.
     """
-    lines = [line.strip() for line in read_utf8(file, LARGEST_TEXT).rstrip().splitlines()]
+    # Not `splitlines`, which ends a line at a form feed or at Unicode's separators, too.
+    lines = [line.strip() for line in StringIO(read_utf8(file, LARGEST_TEXT).rstrip(), newline=None)]
     empty = [str(number) for number, line in enumerate(lines, 1) if not line]
     if empty:
         named = ", ".join(empty[:10]) + (", …" if len(empty) > 10 else "")

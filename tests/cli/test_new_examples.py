@@ -99,6 +99,12 @@ def test_sounds_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert all(row["class"] in row["file"] for row in rows)
 
 
+def test_a_line_ends_where_an_editor_ends_it(tmp_path: Path) -> None:
+    lines = ["one\u2028two", "three\x0cfour\x85five", "six"]
+    (tmp_path / "new.txt").write_bytes("\r\n".join(lines).encode())
+    assert lm.NewTexts(str(tmp_path / "new.txt")).texts == lines
+
+
 def test_empty_lines_are_told_by_their_numbers(tmp_path: Path) -> None:
     (tmp_path / "new.txt").write_text("one\n\n \ntwo\n\n", encoding="utf-8")
     with pytest.warns(

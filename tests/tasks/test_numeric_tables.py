@@ -351,6 +351,76 @@ def test_named_columns_may_come_in_another_order():
     assert row_array(rows).tolist() == [[1.0, 10.0], [2.0, 20.0]]
 
 
+def test_test_rows_and_a_given_preprocessing_go_by_the_names_of_columns():
+    columns = dict(zip("abc", X.T, strict=True))
+    turned = Frame({name: columns[name][:6] + 1 for name in "cab"})
+    for preprocessing in (None, lm.QuantileColumns()):
+        task = lm.task_from_arrays(Frame(columns), Y, turned, Y[:6], preprocessing=preprocessing)
+        assert task.preprocessing.names == ("a", "b", "c")
+        assert torch.equal(task.test.inputs, task.preprocessing.encode(X[:6] + 1))
+    with pytest.raises(ValueError, match="X_test has no column 'b': it has a, c"):
+        lm.task_from_arrays(Frame(columns), Y, Frame({"a": X[:6, 0], "c": X[:6, 2]}), Y[:6])
+    write("table.csv")
+    task = lm.TableTask("table.csv", columns=["b", "a"], preprocessing=lm.QuantileColumns())[0]
+    rows = [{"a": row[0], "b": row[1], "class": "?"} for row in X[:5]]
+    assert torch.equal(task.preprocessing.encode(rows), task.preprocessing.encode(X[:5, [1, 0]]))
+
+
+class NotAvailable:
+    """As the NA of pandas: no comparison with it is true or false, and it is no number."""
+
+    def __eq__(self, other):
+        return self
+
+    __ne__ = __eq__
+    __hash__ = None
+
+    def __bool__(self):
+        raise TypeError("boolean value of NA is ambiguous")
+
+
+def test_what_pandas_has_for_a_missing_value_is_missing():
+    rows = [[1.0, NotAvailable()], [3, 4.0], [NotAvailable(), "8"], [None, NAN]]
+    columns = lm.StandardisedColumns(("a", "b")).fitted(rows)
+    assert (columns.means, columns.deviations) == ((2.0, 6.0), (1.0, 2.0))
+    named = [dict(zip("ab", row, strict=True)) for row in rows]
+    for given in (rows, np.array(rows, dtype=object), named):
+        assert columns.encode(given).tolist() == [[-1, 0, 0.5], [1, -1, 0], [0, 1, 0.5], [0, 0, 1]]
+
+
+def test_a_line_of_json_may_leave_columns_out(capsys):
+    rows = [dict(zip("abc", row, strict=True), label=label) for row, label in zip(X.tolist(), Y, strict=True)]
+    for place, name in ((0, "b"), (0, "label"), (7, "a")):
+        short = [
+            {key: value for key, value in row.items() if (at, key) != (place, name)} for at, row in enumerate(rows)
+        ]
+        Path("t.jsonl").write_text("\n".join(map(json.dumps, short)))
+        if name == "label":
+            with pytest.raises(ValueError, match="The label at line 1"):
+                lm.TableTask("t.jsonl")
+            continue
+        table = lm.TableTask("t.jsonl")
+        assert sorted(table.columns) == ["a", "b", "c"]
+        new = [row for _, row in lm.NewRows("t.jsonl").examples]
+        missing = table[0].preprocessing.encode(new)[:, -1]
+        assert missing.nonzero().tolist() == [[place]]
+    Path("t.jsonl").write_text("\n".join(json.dumps({"a": row[0]}) for row in X))
+    with pytest.raises(ValueError, match="There is no column 'b' at row 1"):
+        table[0].preprocessing.encode([row for _, row in lm.NewRows("t.jsonl").examples])
+
+
+@pytest.mark.parametrize("options", [{}, {"label": "species"}])
+def test_a_column_without_a_name_is_not_learned_from(options):
+    lines = [f"{n},{height:.3f},{'ab'[n // 30]}" for n, height in enumerate(X[:, 0])]
+    Path("t.csv").write_text("\n".join([",height,species", *lines]))
+    with pytest.warns(UserWarning, match="A column of 't.csv' has no name, as row numbers that pandas writes have"):
+        table = lm.TableTask("t.csv", **options)
+    assert (table.label, table.columns) == ("species", ["height"])
+    assert lm.TableTask("t.csv", columns=["", "height"]).columns == ["", "height"]
+    Path("t.csv").write_text("\n".join([",said,kind", *(f"{n},one two {n},{n % 2}" for n in range(40))]))
+    assert lm.TextTask("t.csv")[0].classes == ("0", "1")
+
+
 def test_a_test_part_that_repeats_rows_is_told():
     rows = np.random.default_rng(0).normal(size=(40, 3))
     with pytest.warns(UserWarning, match="X_test"):

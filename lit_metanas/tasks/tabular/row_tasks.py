@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -22,12 +23,13 @@ from lit_metanas.tasks.tabular.standardised_columns import (
     number_in,
     row_array,
 )
-from lit_metanas.tasks.task import SingleTask, Split, Task, check_task
+from lit_metanas.tasks.task import SingleTask, Split, Task, check_task, warn_of_data
 from lit_metanas.tasks.text.labelled_text import checked_text
 from lit_metanas.tasks.text.text_tables import (
     LABEL_COLUMNS,
     TableRow,
     column_groups,
+    columns_of,
     free_columns,
     listed,
     number_text,
@@ -47,7 +49,7 @@ class TableTask(SingleTask):
             the columns.
         label: the column of labels; None finds it by a usual name, such as ``label`` or ``class``, or takes the only
             one that is not of numbers.
-        columns: those to look at; None takes all others, which must be of numbers.
+        columns: those to look at; None takes all others that have a name, which must be of numbers.
         train: share of each class's rows to learn from.
         val: share to choose architectures by; 0 leaves the task without a validation part.
         test: share to report accuracy on.
@@ -95,6 +97,8 @@ class TableTask(SingleTask):
         self.group = group
         self.label, self.columns = _columns(rows, place, label, columns, group)
         self._labelled = self._numbers(rows, place)
+        if columns is None and "" in columns_of(rows):
+            warn_of_data(f"A column of '{place}' has no name, as row numbers that pandas writes have: it is left out.")
         self._groups = None if group is None else column_groups(rows, place, group)
         self._tested: tuple[NDArray[np.float64], list[str]] | None = None
         if test_path is not None:
@@ -208,10 +212,11 @@ class LabelledRows:
             culprit="Class {!r}".format,
             groups=by_class(self.groups, members),
         )
-        columns = (preprocessing or StandardisedColumns(self.columns)).fitted(self._of(parts[0].inputs))
+        made = preprocessing or StandardisedColumns()
+        columns = replace(made, names=made.names or self.columns).fitted(self._of(parts[0].inputs))
         train_part, val_part, test_part = (Split(columns.encode(self._of(one.inputs)), one.labels) for one in parts)
         if tested is not None:
-            rows = row_array(tested[0], name="X_test")
+            rows = row_array(tested[0], names=self.columns, name="X_test")
             labels = label_list(tested[1], len(rows), name="y_test", images="X_test", noun="rows")
             test_part = Split(columns.encode(rows), class_indices(labels, list(self.classes), noun="rows"))
             warn_of_repeats(tested_in, [train_part.inputs, val_part.inputs], test_part.inputs)
@@ -260,7 +265,9 @@ def _columns(
     if label is None:
         named = [name for name in free if name not in (columns or ()) and not _is_numeric(rows, name)]
         if len(named) != 1:
-            raise ValueError(f"'{place}' has the columns {listed(free)}: say by 'label' which holds the labels.")
+            raise ValueError(
+                f"'{place}' has the columns {listed(free)}: say by 'label' which holds the labels, or name it so."
+            )
         (label,) = named
     if columns is None:
         return label, [name for name in free if name != label] or _refuse_none(place)

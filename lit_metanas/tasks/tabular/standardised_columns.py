@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lit_metanas.io.text import number_of, printable
+from lit_metanas.tasks.conversion import is_missing
 from lit_metanas.tasks.inputs import Preprocessing, RowShape
 
 Rows: TypeAlias = Tensor | NDArray[Any] | Sequence[Any]
@@ -348,6 +349,9 @@ def row_array(rows: Rows, *, names: Sequence[str] = (), name: str = "The table")
         rows = table[list(names)]
     try:
         found = np.asarray(rows)
+        if found.dtype.kind == "O":
+            known = [math.nan if is_missing(one) else one for one in found.flat]
+            found = np.array(known, dtype=object).reshape(found.shape)
         array = found.astype(np.float64) if found.dtype.kind in "biufO" else None
     except (ValueError, TypeError):
         array = None
@@ -378,7 +382,7 @@ def number_in(value: Any, column: str, where: str, place: str = "the table") -> 
         ValueError: it is no number, or infinite.
     """
     text = value.strip() if isinstance(value, str) else value
-    if text is None or (isinstance(text, str) and text.lower() in MISSING):
+    if text.lower() in MISSING if isinstance(text, str) else is_missing(text):
         return math.nan
     try:
         found = float(text)

@@ -230,14 +230,14 @@ def find_columns(
         text, label = text or free[0], label or free[0]
     if text is None or label is None:
         raise ValueError(
-            f"'{place}' has the columns {listed(list(rows[0][1]))}: say by 'text' and 'label' which hold the texts and "
-            "labels."
+            f"'{place}' has the columns {listed(columns_of(rows))}: say by 'text' and 'label' which hold the texts "
+            "and labels, or name these columns so."
         )
     return text, label
 
 
 def free_columns(rows: Sequence[TableRow], place: str, **named: str | None) -> list[str]:
-    """The columns that no argument names.
+    """The columns that no argument names, but one without a name, such as the numbers of rows that pandas writes.
 
     Args:
         rows: of the table.
@@ -249,7 +249,7 @@ def free_columns(rows: Sequence[TableRow], place: str, **named: str | None) -> l
     """
     if not rows:
         raise ValueError(f"'{place}' has no rows: give a line with the names of the columns, and some with texts.")
-    names = list(rows[0][1])
+    names = columns_of(rows)
     chosen = [name for name in named.values() if name is not None]
     for name in chosen:
         if name not in names:
@@ -260,7 +260,16 @@ def free_columns(rows: Sequence[TableRow], place: str, **named: str | None) -> l
         *others, last = [argument for argument, name in named.items() if name is not None]
         wanted = f"{', '.join(others)} and {last}"
         raise ValueError(f"'{place}': {wanted} must be columns of their own, not {listed(chosen)}.")
-    return [name for name in names if name not in chosen]
+    return [name for name in names if name and name not in chosen]
+
+
+def columns_of(rows: Sequence[TableRow]) -> list[str]:
+    """The columns of a table: those of its first row, then others, as a line of JSON may leave some out."""
+    names: dict[str, None] = {}
+    for _, row in rows:
+        if not row.keys() <= names.keys():
+            names.update(dict.fromkeys(row))
+    return list(names)
 
 
 def usual_column(names: Sequence[str], known: Sequence[str]) -> str | None:

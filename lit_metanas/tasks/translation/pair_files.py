@@ -7,7 +7,15 @@ from pathlib import Path
 
 from lit_metanas.io.text import number_of, writable
 from lit_metanas.tasks.text.labelled_text import read_utf8
-from lit_metanas.tasks.text.text_tables import LARGEST_TABLE, TableRow, free_columns, listed, read_rows, usual_column
+from lit_metanas.tasks.text.text_tables import (
+    LARGEST_TABLE,
+    TableRow,
+    columns_of,
+    free_columns,
+    listed,
+    read_rows,
+    usual_column,
+)
 from lit_metanas.tasks.translation.text_pairs import TextPair
 
 SOURCE_TEXT_COLUMNS = (
@@ -103,7 +111,7 @@ def find_pair_columns(
         source, target = source or free[0], target or free[0]
     if source is None or target is None:
         raise ValueError(
-            f"'{place}' has the columns {listed(list(rows[0][1]))}: say by 'source' and 'target' which hold the texts "
+            f"'{place}' has the columns {listed(columns_of(rows))}: say by 'source' and 'target' which hold the texts "
             "and their translations, and let the first line name the columns."
         )
     return source, target
