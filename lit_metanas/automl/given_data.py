@@ -57,6 +57,9 @@ FEWEST_OF_A_LABEL = 3
 MOST_PAIR_STEPS = Characters().steps
 """Characters of a text that is to be written or read for it, at most."""
 
+PARTS = frozenset({"train", "training", "val", "valid", "validation", "dev", "test", "testing", "eval"})
+"""Names of folders that hold a part of the examples each, in small letters."""
+
 SOUND_TABLES = (".csv", ".tsv")
 """How the names of tables of sounds end."""
 
@@ -93,6 +96,8 @@ def read_given(
     if isinstance(data, str | os.PathLike):
         path, test_path = _path(data), None if test is None else _path(test)
         found = _folders_of_parts(path) if test_path is None else None
+        if found is None and path.is_dir():
+            _check_no_parts(path)
         path, test_path = found or (path, test_path)
         if group is not None and not isinstance(group, str):
             raise ValueError(
@@ -100,7 +105,8 @@ def read_given(
             )
         found_kind = kind or _kind_of_path(path, group)
         made = prepared if start is None else _made_as(start, found_kind, str(data))
-        return _READERS[found_kind](path, test_path, group, *(() if made is None else (made,)))
+        task = _READERS[found_kind](path, test_path, group, *(() if made is None else (made,)))
+        return task if found is None else replace(task, id=Path(data).resolve().name)
     if isinstance(data, Dataset):
         task = _of_dataset(data, test, group, prepared)
     else:
@@ -248,21 +254,42 @@ def _path(given: Given) -> Path:
 
 
 def _folders_of_parts(path: Path) -> tuple[Path, Path] | None:
-    """The folders ``train`` and ``test`` of a folder that has no others; None elsewhere.
+    """The folders ``train`` and ``test``, in any case, of a folder that has no others; None elsewhere.
 
     Each has class folders, or sounds with a table.
     """
     if not path.is_dir():
         return None
-    names = {entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")}
-    parts = path / "train", path / "test"
-    if names != {"train", "test"}:
+    inner = _folders_in(path)
+    folders = {entry.name.lower(): entry for entry in inner}
+    if len(inner) != 2 or folders.keys() != {"train", "test"}:
         return None
+    parts = folders["train"], folders["test"]
     whole = (
         any(inner.is_dir() for inner in part.iterdir()) or (files_in(part, SOUND_SUFFIXES) and _sound_table(part))
         for part in parts
     )
     return parts if all(whole) else None
+
+
+def _check_no_parts(path: Path) -> None:
+    """Look for folders that are parts of the examples, and no classes.
+
+    Raises:
+        ValueError: there are no others, and each has class folders.
+    """
+    inner = _folders_in(path)
+    if len(inner) > 1 and all(entry.name.lower() in PARTS and _folders_in(entry) for entry in inner):
+        names = ", ".join(sorted(entry.name for entry in inner))
+        raise ValueError(
+            f"'{writable(str(path))}' has folders of parts, {names}: leave two, 'train' and 'test', with a folder for "
+            "each class; examples to choose by are drawn from 'train'."
+        )
+
+
+def _folders_in(path: Path) -> list[Path]:
+    """The folders of a folder that are not hidden."""
+    return [entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
 
 
 def _kind_of_path(path: Path, group: str | None) -> str:
@@ -286,7 +313,7 @@ def _kind_of_path(path: Path, group: str | None) -> str:
 def _kind_of_folder(root: Path, group: str | None) -> str:
     if is_dataset(root):
         return "texts"
-    inner = [entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
+    inner = _folders_in(root)
     suffixes = {"images": SUFFIXES, "sounds": SOUND_SUFFIXES, "texts": {".txt"}}
 
     def numbers_of(deep: bool) -> dict[str, int]:
@@ -301,7 +328,7 @@ def _kind_of_folder(root: Path, group: str | None) -> str:
         told = " and ".join(f"{numbers[kind]} {kind}" for kind in found)
         raise ValueError(f"{place} holds {told}: say by 'kind' which are meant, such as kind='{found[0]}'.")
     if files_in(root, SOUND_SUFFIXES) and (table := _sound_table(root)) is not None:
-        return "transcripts" if "transcript" in next(read_rows(table))[1] else "sounds"
+        return "transcripts" if "transcript" in next(read_rows(table), ("", {}))[1] else "sounds"
     more = f"; if each has sub-folders of groups, say group='{FOLDER}'" if any(numbers_of(deep=True).values()) else ""
     raise ValueError(
         f"{place} has no sub-folders with images, sounds or text files: give a folder with one for each class{more}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import wave
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,14 @@ def test_sounds_with_a_table_are_transcripts_or_labelled(tmp_path: Path) -> None
         assert isinstance(task.goal, lm.Transcription if kind == "transcripts" else lm.Classification)
 
 
+@pytest.mark.parametrize("content", ["", "file,transcript\n"])
+def test_sounds_with_an_empty_table_get_one_sentence(content: str, tmp_path: Path) -> None:
+    write_sounds(tmp_path, words=1)
+    (tmp_path / "word0" / "table.csv").write_text(content)
+    with pytest.raises(ValueError, match=r"table.csv' has no rows: give a line with the names of the columns, and one"):
+        read_given(tmp_path / "word0")
+
+
 def test_tables_hold_labels_where_these_repeat_and_pairs_where_not(texts: Path, tmp_path: Path) -> None:
     pairs = tmp_path / "pairs.tsv"
     pairs.write_text("\n".join(["source\ttarget", *(f"{n}\t{n + 1}" for n in range(30))]))
@@ -150,6 +159,21 @@ def test_a_given_test_part_stays_as_it_is(images: Path, tmp_path: Path) -> None:
     assert (task.test.inputs[:, 0, 0, 0] * 255).round().int().tolist() == names
     again = read_given(tmp_path / "parts" / "train", test=tmp_path / "parts" / "test")
     assert torch.equal(task.test.inputs, again.test.inputs)
+    assert (task.id, again.id) == ("parts", "train")
+    (tmp_path / "parts" / "train").rename(tmp_path / "parts" / "Train")
+    assert torch.equal(read_given(tmp_path / "parts").test.inputs, task.test.inputs)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"group": "folder"}, {"kind": "images"}, {"kind": "images", "group": "folder"}]
+)
+def test_folders_of_parts_are_no_classes(options: dict[str, str], images: Path, tmp_path: Path) -> None:
+    for part in ("Train", "val", "test"):
+        shutil.copytree(images, tmp_path / "parts" / part)
+    with pytest.raises(
+        ValueError, match="parts' has folders of parts, Train, test, val: leave two, 'train' and 'test'"
+    ):
+        read_given(tmp_path / "parts", **options)
 
 
 def test_texts_of_a_test_table_stay_in_their_order(texts: Path, tmp_path: Path) -> None:
@@ -214,7 +238,7 @@ def test_bad_data_get_one_sentence(images: Path, texts: Path, tmp_path: Path) ->
         (tmp_path / "mixed", r"holds 1 images and 1 texts: say by 'kind' which are meant, such as kind='images'"),
         (tmp_path / "empty", "has no sub-folders with images, sounds or text files"),
         (tmp_path / "one", "has 1 class folder"),
-        (tmp_path / "columns.csv", "say by 'text' and 'label'"),
+        (tmp_path / "columns.csv", "say by 'text' and 'label' which hold .* or name these columns so"),
         (tmp_path / "blank.csv", "There is no label at line 2"),
         (images / "dark" / "1.png", "is no table"),
         ((X, [0, 1, 0, 1, 0, float("nan")]), "Label 5 in y is nan: leave out images without a label"),
