@@ -15,7 +15,7 @@ from lit_metanas.automl.data_kinds import ExampleKind, kind_of_examples
 from lit_metanas.io.text import printable
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.conversion import Groups, group_names, image_tensor
+from lit_metanas.tasks.conversion import Groups, group_names, image_tensor, label_list
 from lit_metanas.tasks.inputs import Preprocessing, vocabulary_of
 from lit_metanas.tasks.splits import by_class, in_unit_range, split_examples
 from lit_metanas.tasks.tabular import StandardisedColumns
@@ -145,7 +145,8 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         classes, labels = np.unique(y, return_inverse=True)
         seed = self._drawn_seed()
         named = None if groups is None else group_names(groups, len(labels), kind, name="groups")
-        self._learn(self._task(X, labels, classes, kind, seed, named), kind, seed)
+        columns = tuple(map(str, getattr(checking, "feature_names_in_", ())))
+        self._learn(self._task(X, labels, classes, kind, seed, named, columns), kind, seed)
         self.classes_ = classes
         for name in ("n_features_in_", "feature_names_in_"):
             self.__dict__.pop(name, None)
@@ -191,6 +192,7 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
             X = self._checked_examples(X, kind)
         y = column_or_1d(y, warn=True)
         check_consistent_length(X, y)
+        label_list(y, len(y), noun=kind)  # a label that is missing
         check_classification_targets(y)
         return X, y
 
@@ -202,6 +204,8 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
             return validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan")
         if kind == "images":
             return image_tensor(X)
+        if isinstance(X, str):
+            raise ValueError("X is a single text: give a list of texts.")
         wrong = next((place for place, text in enumerate(X) if not isinstance(text, str)), None)
         if wrong is not None:
             raise ValueError(f"X has an example that is no text, in place {wrong}: give a list of texts.")
@@ -215,6 +219,7 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         kind: ExampleKind,
         seed: int,
         groups: Sequence[str] | None,
+        columns: tuple[str, ...],
     ) -> Task:
         """The examples as a task, whose test part, which nobody looks at, is the validation part.
 
@@ -241,7 +246,7 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
             validated=True,
         )
         learned, chosen = train.inputs[:, 0], val.inputs[:, 0]
-        inputs, preprocessing = _inputs(X, kind, learned)
+        inputs, preprocessing = _inputs(X, kind, learned, columns)
         shape = None if preprocessing is None else preprocessing.shape
         held_out = Split(inputs[chosen], val.labels)
         return Task(
@@ -256,12 +261,18 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         )
 
 
-def _inputs(X: Any, kind: ExampleKind, learned: Tensor) -> tuple[Tensor, Preprocessing | None]:
-    """The inputs of checked examples, and what makes them; the places of those to learn from are given."""
+def _inputs(
+    X: Any, kind: ExampleKind, learned: Tensor, columns: tuple[str, ...]
+) -> tuple[Tensor, Preprocessing | None]:
+    """The inputs of checked examples, and what makes them; the places of those to learn from are given.
+
+    Names of columns go into an export, whose rows may have them in another order; what stands twice is no name.
+    """
     if kind == "images":
         return in_unit_range(X), None
     if kind == "rows":
-        columns = StandardisedColumns().fitted(X[learned.numpy()])
-        return columns.encode(X), columns
+        names = columns if len(set(columns)) == len(columns) else ()
+        made = StandardisedColumns(names).fitted(X[learned.numpy()])
+        return made.encode(X), made
     tokens = usual_tokens([X[place] for place in learned.tolist()])
     return tokens.encode(X), tokens

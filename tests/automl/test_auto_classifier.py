@@ -190,6 +190,8 @@ def test_missing_values_are_taken_and_infinite_ones_refused():
         (WINE.data, WINE.target, {"space": IMAGES}, "LayeredSpace is for images, and the inputs are rows of 14"),
         (WINE.data, WINE.target, {"recipe": 3}, "recipe must be a Recipe, not int"),
         (RGB.astype(float), SIGNS, {}, "divide them by 255"),
+        (WINE.data, ["a", None] * 89, {}, "Label 1 in y is None: leave out rows without a label"),
+        (TEXTS, ["a", float("nan"), None] * 8, {}, "Label 1 in y is nan: leave out texts without a label"),
         (["a", 3], [0, 1], {}, "The text at place 1 of 'X' is a int: give a text"),
         (["a", " "], [0, 1], {}, "There is no text at place 1 of 'X': fill it in, or leave this one out"),
         ([["red", 1.0], ["blue", 2.0]] * 5, [0, 1] * 5, {}, "could not convert string to float"),
@@ -250,6 +252,20 @@ def test_groups_that_leave_none_to_choose_by_are_refused_once(groups):
         quick().fit(X, y, groups=groups)
 
 
+def test_an_export_knows_the_names_of_columns(monkeypatch, tmp_path):
+    def checked(self, X, y, kind):  # as scikit-learn does with a table of pandas
+        self.feature_names_in_ = np.array(["a", "b", "c"], dtype=object)
+        return X, y
+
+    monkeypatch.setattr(lm.AutoClassifier, "_checked", checked)
+    X = WINE.data[:, :3]
+    classifier = quick(method=lm.RandomArchitecture(), recipe=lm.Recipe(epochs=1)).fit(X, WINE.target)
+    classifier.export(tmp_path / "out")
+    rows = [dict(zip("cab", row, strict=True)) for row in X[:5, [2, 0, 1]].tolist()]
+    expected = lm.load_exported(tmp_path / "out").predict(X[:5])
+    assert torch.equal(lm.load_exported(tmp_path / "out").predict(rows), expected)
+
+
 def test_new_examples_have_to_fit():
     with pytest.raises(NotFittedError):
         quick().predict(WINE.data)
@@ -260,6 +276,9 @@ def test_new_examples_have_to_fit():
         classifier.predict(WINE.data[:, 1:])
     with pytest.raises(ValueError, match="X holds texts, and AutoClassifier was fitted on rows"):
         classifier.predict(TEXTS)
+    reader = quick(space=WORDS, method=lm.RandomArchitecture(), recipe=lm.Recipe(epochs=1)).fit(TEXTS, SIGNS)
+    with pytest.raises(ValueError, match="X is a single text: give a list of texts"):
+        reader.predict(TEXTS[0])
 
 
 def test_minutes_are_spent_by_auto(monkeypatch):
