@@ -99,6 +99,23 @@ def test_the_script_reads_words_and_their_numbers(
     agree(found, torch.cat([expected, expected]))
 
 
+def test_the_script_divides_texts_as_the_package_does() -> None:
+    from lit_metanas.training.export.standalone_predict import read_inputs
+
+    about = {"shape": ["tokens", *WORDS.shape], "preprocessing": {"kind": "words", "words": list(WORDS.words)}}
+    Path("new.txt").write_text("one\u2028two\x0cthree\r\n\ntwo\x85one\n", encoding="utf-8-sig")
+    expected = WORDS.encode(["one two three", "", "two one"])
+    assert torch.equal(read_inputs(Path("new.txt"), about, torch), expected)
+
+
+def test_the_script_tells_what_it_does_not_read() -> None:
+    from lit_metanas.training.export.standalone_predict import read_inputs
+
+    told = r"This script does not read new.csv: give .npy of row \[3\], or take `lit-metanas predict`."
+    with pytest.raises(SystemExit, match=told):
+        read_inputs(Path("new.csv"), {"shape": ["row", 3], "preprocessing": None}, torch)
+
+
 def test_the_script_scales_images_of_16_bits_as_the_package_does(tmp_path: Path) -> None:
     from lit_metanas.training.export.standalone_predict import read_inputs
 

@@ -4,7 +4,6 @@ import argparse
 import ast
 import importlib
 import json
-import math
 import re
 import unicodedata
 from pathlib import Path
@@ -17,17 +16,20 @@ def read_inputs(file: Path, about: dict[str, Any], lib: Any) -> Any:
     if file.suffix == ".npy":
         kinds = {"|u1": "uint8", "<f4": "float32", "<f8": "float64", "<i8": "int64"}
         header, data = file.read_bytes()[10:].split(b"\n", 1)
-        head = ast.literal_eval(header.decode())
-        if head["fortran_order"] or head["descr"] not in kinds:
+        if (head := ast.literal_eval(header.decode()))["fortran_order"] or head["descr"] not in kinds:
             raise SystemExit(f"{file} does not hold {' or '.join(kinds.values())}, row by row: convert it.")
         inputs = lib.frombuffer(bytearray(data), dtype=getattr(lib, kinds[head["descr"]])).reshape(head["shape"])
     elif file.suffix == ".txt" and (about.get("preprocessing") or {}).get("kind") == "words":
         known = {word: number for number, word in enumerate(about["preprocessing"]["words"], 2)}
         signs = "".join(sign for sign in map(chr, range(0x300, 0x20D0)) if unicodedata.category(sign)[0] == "M")
         words = re.compile(rf"[\w{signs}]+(?:['’][\w{signs}]+)*|\S")
-        lines = unicodedata.normalize("NFC", file.read_text(encoding="utf-8")).lower().splitlines()
+        lines = re.findall(".*\n|.+", unicodedata.normalize("NFC", file.read_text(encoding="utf-8-sig")).lower())
         rows = [[known.get(word, 1) for word in words.findall(line)][: size[1]] or [1] for line in lines]
         inputs = lib.asarray([row + [0] * (size[1] - len(row)) for row in rows])
+    elif kind != "image":
+        raise SystemExit(
+            f"This script does not read {file}: give .npy of {kind} {size}, or take `lit-metanas predict`."
+        )
     else:
         pillow = importlib.import_module("PIL.ImageOps")
         pillow.exif_transpose(drawn := pillow.Image.open(file), in_place=True)
@@ -55,6 +57,6 @@ if __name__ == "__main__":
             if "objective" in about:  # the place of the best score at each step
                 print(json.dumps([max(range(len(step)), key=step.__getitem__) for step in row]))
             else:
-                shares = [math.exp(score - max(row)) for score in row]
+                shares = lib.exp(lib.asarray(row, dtype=lib.float64) - max(row)).tolist()
                 named = sorted(zip(shares, about["classes"], strict=True), reverse=True)
                 print(json.dumps({name: share / sum(shares) for share, name in named}, ensure_ascii=False))
