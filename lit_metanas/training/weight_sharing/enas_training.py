@@ -154,8 +154,10 @@ class ENASTraining(SupernetTraining):
         return likeliest if self.space.violation(likeliest) is None else None
 
     def _train_controller(self, val: Split) -> bool:
-        """One step of the controller, if the budget can pay it."""
+        """One step of the controller, if the budget can pay it; none, at no cost, where it has nothing to decide."""
         draws = [self.controller.draw(self.generator) for _ in range(self.rates.children)]
+        if not draws[0].log_probability.requires_grad:
+            return True  # nothing was left to decide
         drawn = [self.space.canonical(draw.labels) for draw in draws]
         built = {one for one in drawn if self.space.violation(one) is None}
         prices = [self.price(len(val), one_hot(self.space.choices, one)) for one in drawn if one in built]
