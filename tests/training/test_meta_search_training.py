@@ -7,6 +7,7 @@ from collections import defaultdict
 
 import pytest
 import torch
+from lightning.pytorch.callbacks import EMAWeightAveraging
 from meta_toys import SHAPE, SPACE, Losses, fit, make_data, make_model, make_trainer
 
 from lit_metanas.meta import (
@@ -343,6 +344,12 @@ def test_scaled_losses_are_refused():
     plugin = MixedPrecision("16-mixed", "cpu", scaler=torch.amp.GradScaler("cpu"))
     with pytest.raises(ValueError, match="use bf16-mixed or 32-true"):
         fit(make_model(), plugins=[plugin])
+
+
+@pytest.mark.parametrize("shape", [None, (1, 8, 8)])
+def test_callbacks_that_average_weights_are_refused(shape):
+    with pytest.raises(ValueError, match="EMAWeightAveraging does not work with MetaSearch, whose networks are built"):
+        fit(make_model(shape=shape), callbacks=[EMAWeightAveraging()])
 
 
 def test_other_precisions():

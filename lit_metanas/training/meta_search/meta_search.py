@@ -35,7 +35,7 @@ from lit_metanas.training.architecture_logits import ArchitectureSchedule, fixed
 from lit_metanas.training.collectives import outer_mean
 from lit_metanas.training.meta_search.meta_learned import MetaLearned
 from lit_metanas.training.meta_search.task_architectures import TaskArchitectures
-from lit_metanas.training.trainers import check_end, refuse_scaled_losses
+from lit_metanas.training.trainers import check_end, refuse_averaging, refuse_scaled_losses
 
 LOG_INTERVAL = 0.5
 """Seconds after which a step's loss is logged though no logger asks for it, so that progress bars have a recent one."""
@@ -198,10 +198,11 @@ class MetaSearch(MetaLearned):
         """Start the clock; a run that has spent its budget ends here.
 
         Raises:
-            ValueError: neither the module nor the trainer has an end, or the trainer scales losses.
+            ValueError: neither the module nor the trainer has an end, or the trainer scales losses or averages weights.
         """
         check_end(self.trainer, self)
         refuse_scaled_losses(self.trainer, "meta-gradients do")
+        refuse_averaging(self.trainer, self)
         self.account.begin()
         self.trainer.should_stop |= self._is_finished
 
