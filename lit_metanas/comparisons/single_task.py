@@ -218,6 +218,7 @@ def result_of(
         validated=validated,
         preprocessing=task.preprocessing,
         predictions=shown_predictions(task, predictions),
+        ordinal=found.ordinal,
     )
 
 

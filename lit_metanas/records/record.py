@@ -176,6 +176,8 @@ class SearchOutcome:
         untried: architectures that were to be tried, but that the budget did not pay for.
         meta_cost: of what was known before the search, but for what the searcher's own ``meta_cost`` tells.
         front: of a search for a whole front, what it consists of, from the most accurate on; else empty.
+        ordinal: whether the record's values only rank what was tried, as a zero-cost proxy does, and are no scores on
+            validation examples.
 
     Example:
         >>> import torch
@@ -193,6 +195,7 @@ class SearchOutcome:
     untried: int = 0
     meta_cost: Cost = field(default_factory=Cost)
     front: tuple[SearchOutcome, ...] = ()
+    ordinal: bool = False
 
 
 # Not frozen, for Lightning's precision plugins refuse frozen dataclasses in batches; treat it as immutable.
