@@ -57,6 +57,11 @@ class Trial:
         """Whether it can be chosen."""
         return not self.pruned and not self.failure
 
+    @property
+    def training(self) -> tuple[float, float]:
+        """What orders the scores of one network: the share of its training, then the training behind its weights."""
+        return 1.0 if self.fidelity is None else self.fidelity, self.trained
+
 
 @dataclass
 class SearchRecord:
