@@ -154,6 +154,8 @@ def test_mistakes_are_named():
         ControllerRates(children=0)
     with pytest.raises(ValueError, match="baseline is 1"):
         ControllerRates(baseline=1)
+    with pytest.raises(ValueError, match=r"ControllerRates: warm_up is 5; give a share of the search, from 0 to 1"):
+        ControllerRates(warm_up=5)
 
 
 @pytest.mark.parametrize("inactive", [False, True])

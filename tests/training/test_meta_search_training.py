@@ -404,6 +404,7 @@ def test_choices_that_an_architecture_leaves_inactive_are_closed():
     [
         ({"query_dropout": False}, "without an inner loop query_dropout must be on"),
         ({"flops": 0.0}, "flops is 0.0; give a positive number"),
+        ({"gradient_clip": 0.0}, "gradient_clip is 0.0; give a positive number, or leave it out"),
         ({"meta_gradient": TNAS()}, "TNAS steps on weights and logits together"),
         ({"meta_gradient": PairedReinforce()}, "PairedReinforce draws children"),
         ({"architecture": {"layer1.kernel": "9"}}, "Choice 'layer1.kernel' has no label '9'"),

@@ -143,6 +143,10 @@ class MetaSearch(MetaLearned):
             raise ValueError(
                 f"MetaSearch: flops is {flops}; give a positive number, or leave it out to train for epochs."
             )
+        if gradient_clip is not None and not gradient_clip > 0:
+            raise ValueError(
+                f"MetaSearch: gradient_clip is {gradient_clip}; give a positive number, or leave it out not to clip."
+            )
         if not query_dropout and not self.inner_loop.steps:
             raise ValueError("MetaSearch: without an inner loop query_dropout must be on, or there is no dropout.")
         if skipped < 0:
