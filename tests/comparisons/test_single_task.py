@@ -25,6 +25,7 @@ from lit_metanas.comparisons.target_search import comparison_row
 from lit_metanas.estimators import ParameterCount, ProxyEstimator, TrainingEstimator
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.records import Budget, Cost, read_architectures, read_records, read_results
+from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.statistics import wilson
 from lit_metanas.searchers import (
     DARTSSearcher,
@@ -555,6 +556,13 @@ def test_a_choice_is_validated_by_a_training_on_the_train_part_alone(refit):
     assert result.training_cost.flops == plain.training_cost.flops + more
     assert torch.equal(result.network(TASK.test.inputs), plain.network(TASK.test.inputs))
     assert math.isnan(searched("fixed", replace(TASK, val=None), validate=True).val_score)
+
+
+def test_a_chosen_network_whose_training_diverges_gets_no_score():
+    with pytest.raises(
+        FailedWorkError, match=r"On task 'glyphs/0' the chosen network's training diverged: the weights"
+    ):
+        searched("fixed", recipe=replace(RECIPE, learning_rate=1e30))
 
 
 def test_what_a_proxy_says_is_no_validation_score():
