@@ -19,8 +19,8 @@ class SkipStop(Callback):
 
     Early stopping by the number of skips in the normal cell (Liang et al. 2019, DARTS+). There two skips of eight edges
     end a search, which begins with none. Here a share does, but only after the cell has had no more than it: where
-    there are few other operations, a random cell may begin with more. The search is looked at where it validates, and
-    keeps the weights that it has in the end.
+    there are few other operations, a random cell may begin with more. The search is looked at where it validates
+    and at its end, and keeps the weights that it has in the end.
 
     Args:
         most: the largest share of skips among the edges that could be one.
@@ -73,6 +73,14 @@ class SkipStop(Callback):
         elif self._before is not None:  # a random cell may begin with more
             logits.copy_(self._before)
             trainer.should_stop = True
+
+    @torch.no_grad()
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look at what is going to be validated, where the search ends between two validations."""
+        assert isinstance(pl_module, DARTSTraining)
+        share = self._share(pl_module)
+        if self._before is not None and share is not None and share > self.most:
+            pl_module.logits.values.copy_(self._before)
 
     def _share(self, module: DARTSTraining) -> float | None:
         counted = tuple(choice for choice in module.space.choices if choice.name.startswith(self.cell))

@@ -78,6 +78,7 @@ class SearchResult:
         view: of ``auto``, the preprocessing that was chosen among several, in words; empty where there was no choice.
         linear_model: of ``auto``, how well a linear model does, and whether it was taken instead of a network, or is
             on the front; empty where none was looked at.
+        ordinal: whether the values in the record only rank what was tried, as a zero-cost proxy does.
 
     Example:
         >>> import torch
@@ -122,6 +123,7 @@ class SearchResult:
     traded: str = ""
     view: str = ""
     linear_model: str = ""
+    ordinal: bool = False
 
     @property
     def metric(self) -> str:
@@ -142,7 +144,7 @@ class SearchResult:
     @property
     def val_score(self) -> float:
         """What ``validate`` measured; else the architecture's best validation score in the search, NaN without one."""
-        if not math.isnan(self.validated):
+        if self.ordinal or not math.isnan(self.validated):
             return self.validated
         return self.record.value_of(self.architecture, self.whole_recipe)
 

@@ -15,8 +15,8 @@ import torch
 from lit_metanas.comparisons.search_progress import SEARCHING, ToldBudget, show_progress
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.shown_predictions import shown_predictions
-from lit_metanas.estimators.training_estimator import TrainingEstimator
-from lit_metanas.records.budget import Cost
+from lit_metanas.estimators.training_estimator import TrainingEstimator, check_finite
+from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.records.record_lines import SHIPPED, read_record_lines
 from lit_metanas.records.statistics import FEWEST_OF_INTERVAL, wilson
@@ -93,7 +93,7 @@ def search(
     Raises:
         ValueError: the task is malformed, a number is out of its range, the method refuses the task, or the budget pays
             for no architecture.
-        RuntimeError: training fails, several times in a row or whenever it is tried.
+        RuntimeError: training fails, several times in a row or whenever it is tried, or the chosen network's does.
 
     Example:
         >>> import numpy as np
@@ -218,6 +218,7 @@ def result_of(
         validated=validated,
         preprocessing=task.preprocessing,
         predictions=shown_predictions(task, predictions),
+        ordinal=found.ordinal,
     )
 
 
@@ -292,10 +293,20 @@ def _check_arguments(
 def _train(
     task: Task, part: Split, *, space: SearchSpace, found: SearchOutcome, recipe: Recipe, seed: int
 ) -> tuple[Child, Cost]:
-    """The chosen network, trained by the recipe on a part of the task, and what that cost."""
+    """The chosen network, trained by the recipe on a part of the task, and what that cost.
+
+    Raises:
+        FailedWorkError: the training diverged.
+    """
     begin = perf_counter()
     child = chosen_child(task, space, found, recipe.replace(found.recipe), seed)
     cost = fit_child(child, part, seed=seed)
+    try:
+        check_finite(child.network)
+    except ArithmeticError as error:
+        raise FailedWorkError(
+            f"On task '{task.id}' the chosen network's {error}; lower the recipe's learning_rate."
+        ) from None
     return child.to(part.inputs.device), replace(cost, seconds=perf_counter() - begin)
 
 

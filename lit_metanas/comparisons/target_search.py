@@ -231,7 +231,7 @@ def comparison_row(
         meta_cost=found.meta_cost,
         parameters=found.parameters,
         flops=found.flops,
-        curve=found.record.curve,
+        curve=() if found.ordinal else found.record.curve,
         front=found.record.trade_offs,
         hardware=hardware(),
         config=config,

@@ -92,6 +92,11 @@ class Estimator(ABC):
         """What was paid once, before any task, for what it knows."""
         return Cost()
 
+    @property
+    def ordinal(self) -> bool:
+        """Whether only the order of its scores means something: they are none of the metric on validation examples."""
+        return False
+
     def refusal(self, architecture: Architecture, recipe: Mapping[str, float | int | str | bool]) -> str | None:
         """Why it scores an architecture by no such recipe, beside what its space says; None where it does.
 
@@ -146,6 +151,11 @@ class EstimatorAround(Estimator):
     def measures(self) -> Mapping[str, Measure]:
         """Those of the estimator."""
         return self.estimator.measures
+
+    @property
+    def ordinal(self) -> bool:
+        """What the estimator says."""
+        return self.estimator.ordinal
 
     def refusal(self, architecture: Architecture, recipe: Mapping[str, float | int | str | bool]) -> str | None:
         """What the estimator says."""

@@ -57,6 +57,11 @@ class Trial:
         """Whether it can be chosen."""
         return not self.pruned and not self.failure
 
+    @property
+    def training(self) -> tuple[float, float]:
+        """What orders the scores of one network: the share of its training, then the training behind its weights."""
+        return 1.0 if self.fidelity is None else self.fidelity, self.trained
+
 
 @dataclass
 class SearchRecord:
@@ -176,6 +181,8 @@ class SearchOutcome:
         untried: architectures that were to be tried, but that the budget did not pay for.
         meta_cost: of what was known before the search, but for what the searcher's own ``meta_cost`` tells.
         front: of a search for a whole front, what it consists of, from the most accurate on; else empty.
+        ordinal: whether the record's values only rank what was tried, as a zero-cost proxy does, and are no scores on
+            validation examples.
 
     Example:
         >>> import torch
@@ -193,6 +200,7 @@ class SearchOutcome:
     untried: int = 0
     meta_cost: Cost = field(default_factory=Cost)
     front: tuple[SearchOutcome, ...] = ()
+    ordinal: bool = False
 
 
 # Not frozen, for Lightning's precision plugins refuse frozen dataclasses in batches; treat it as immutable.

@@ -65,7 +65,8 @@ class ResultRow:
         values: one score an episode, in the episodes' order, for paired comparisons; empty for one task.
         class_values: on one target task, the score of each class by its name; may be empty.
         images: on one target task, how many images the network was trained on, and how many it was tested on.
-        curve: anytime curve of the search: (spent in the protocol's account, best validation score so far).
+        curve: anytime curve of the search: (spent in the protocol's account, best validation score so far); empty where
+            that had no such scores.
         metric: what ``value`` is.
         hardware: the machine.
         config: where the run's configuration was saved.

@@ -32,7 +32,7 @@ from lit_metanas.training.task_start import (
     resumable_start,
     start_entry,
 )
-from lit_metanas.training.trainers import check_end, refuse_scaled_losses, validate_anew
+from lit_metanas.training.trainers import check_end, refuse_averaging, refuse_scaled_losses, validate_anew
 
 
 class TaskReptile(LightningModule):
@@ -201,10 +201,11 @@ class TaskReptile(LightningModule):
         """Start the clock; a run that has spent its budget ends here.
 
         Raises:
-            ValueError: neither the module nor the trainer has an end, or the trainer scales losses.
+            ValueError: neither the module nor the trainer has an end, or the trainer scales losses or averages weights.
         """
         check_end(self.trainer, self)
         refuse_scaled_losses(self.trainer, "TaskReptile does")
+        refuse_averaging(self.trainer, self)
         self.account.begin()
         self.trainer.should_stop |= self._is_finished
 

@@ -14,7 +14,7 @@ import torch
 from lightning import pytorch
 from lightning.fabric.plugins import CheckpointIO, ClusterEnvironment
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
-from lightning.pytorch.callbacks import Timer
+from lightning.pytorch.callbacks import StochasticWeightAveraging, Timer, WeightAveraging
 from lightning.pytorch.plugins import LayerSync, Precision
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
@@ -198,6 +198,27 @@ def refuse_scaled_losses(trainer: pytorch.Trainer, what: str) -> None:
     """
     if getattr(trainer.precision_plugin, "scaler", None) is not None:
         raise ValueError(f"Precision 16-mixed scales losses, {what} not: use bf16-mixed or 32-true.")
+
+
+def refuse_averaging(trainer: pytorch.Trainer, model: LightningModule) -> None:
+    """Refuse callbacks that average the weights of a training, for a model that is built for its data.
+
+    They copy it before it is built, and average what it counts, too.
+
+    Args:
+        trainer: any.
+        model: what is trained.
+
+    Raises:
+        ValueError: the trainer has such a callback.
+    """
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    for callback in callbacks:
+        if isinstance(callback, WeightAveraging | StochasticWeightAveraging):
+            raise ValueError(
+                f"{type(callback).__name__} does not work with {type(model).__name__}, whose networks are built for "
+                "their data and whose counts of steps and FLOPs cannot be averaged: leave the callback out."
+            )
 
 
 def check_end(trainer: pytorch.Trainer, model: LightningModule, *, timed: bool = False) -> None:

@@ -53,6 +53,16 @@ def test_it_stops_at_the_validation_with_too_many_skips_and_goes_back():
     assert normal_skips(again.architecture) == 0
 
 
+def test_it_goes_back_where_the_budget_ends_between_two_validations():
+    pushes = Push(step0=("normal", "sep_conv_3x3"), step4=("normal", "skip_connect"))
+    whole = Budget()
+    DARTSSearcher(epochs=3, batch_size=4).search(TASK, SPACE, whole, 0)
+    searcher = DARTSSearcher(epochs=3, batch_size=4, callbacks=[pushes, SkipStop()])
+    found = searcher.search(TASK, SPACE, Budget(flops=whole.spent.flops - 1), 0)
+    assert [normal_skips(trial.architecture) for trial in found.record.trials] == [0, 0, 0]
+    assert normal_skips(found.architecture) == 0
+
+
 def test_what_it_saw_of_one_search_says_nothing_of_the_next():
     stop = SkipStop()
     search(Push(step0=("normal", "sep_conv_3x3")), stop)

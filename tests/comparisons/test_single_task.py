@@ -21,14 +21,17 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from lit_metanas.comparisons import SearchResult, TargetSearch, search, search_progress
-from lit_metanas.estimators import TrainingEstimator
+from lit_metanas.comparisons.target_search import comparison_row
+from lit_metanas.estimators import ParameterCount, ProxyEstimator, TrainingEstimator
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.records import Budget, Cost, read_architectures, read_records, read_results
+from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.statistics import wilson
 from lit_metanas.searchers import (
     DARTSSearcher,
     EvolvingHalving,
     FixedArchitecture,
+    GuardedSearcher,
     QuerySearcher,
     RandomArchitecture,
     SuccessiveHalving,
@@ -553,3 +556,24 @@ def test_a_choice_is_validated_by_a_training_on_the_train_part_alone(refit):
     assert result.training_cost.flops == plain.training_cost.flops + more
     assert torch.equal(result.network(TASK.test.inputs), plain.network(TASK.test.inputs))
     assert math.isnan(searched("fixed", replace(TASK, val=None), validate=True).val_score)
+
+
+def test_a_chosen_network_whose_training_diverges_gets_no_score():
+    with pytest.raises(
+        FailedWorkError, match=r"On task 'glyphs/0' the chosen network's training diverged: the weights"
+    ):
+        searched("fixed", recipe=replace(RECIPE, learning_rate=1e30))
+
+
+def test_what_a_proxy_says_is_no_validation_score():
+    proxy = QuerySearcher(estimator=partial(ProxyEstimator, proxy=ParameterCount()), trials=3)
+    found = searched(proxy)
+    assert found.record.best.value > 1
+    assert math.isnan(found.val_score)
+    row = comparison_row(TASK, found, method="by size", seed=1)
+    assert math.isnan(row.chosen.value)
+    assert row.result.curve == ()
+    assert 0 <= searched(proxy, validate=True).val_score <= 1
+    guarded = GuardedSearcher(FixedArchitecture({}), proxy, recipe=RECIPE)
+    compared = searched(guarded, flops=None, queries=None)
+    assert compared.val_score in [trial.value for trial in compared.record.trials]

@@ -1,5 +1,7 @@
 """Meta-gradients against plain loops over autograd, written without the code under test; float64."""
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -406,6 +408,23 @@ def test_paired_score_normalised_is_free_of_scale(tiny):
         close(scaled.gradients.logits[name], value / size)
     for name, value in plain.gradients.weights.items():
         close(scaled.gradients.weights[name], value)
+
+
+def test_paired_score_normalised_leaves_out_what_is_not_finite(tiny):
+    options = {"relaxation": Categorical(), "head": PrototypeHead(), "tasks": 4}
+    metrics = tiny.call(PairedReinforce(normalise=True), **options).metrics
+    parameters = tiny.parameters(tiny.supernet())
+    plain = parameters.map(torch.ones_like)
+    one_lost = {
+        "differences": torch.cat([metrics["differences"], torch.tensor([math.nan])]),
+        "finite": torch.tensor([1.0, 1.0, 1.0, 1.0, 0.0]),
+    }
+    size = metrics["differences"].square().mean().sqrt()
+    for value in PairedReinforce(normalise=True).finish(plain, one_lost).logits.values():
+        close(value, torch.ones_like(value) / size)
+    all_lost = {"differences": torch.tensor([math.nan]), "finite": torch.tensor([0.0])}
+    for value in PairedReinforce(normalise=True).finish(plain.map(torch.zeros_like), all_lost).logits.values():
+        assert not value.any()
 
 
 def test_paired_score_never_moves_pruned_logits(tiny):

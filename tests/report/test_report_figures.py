@@ -5,11 +5,13 @@ import pytest
 from matplotlib.text import Text
 
 from lit_metanas.callbacks.figures import figure
-from lit_metanas.records import Protocol
+from lit_metanas.records import Cost, Protocol, Trial
 from lit_metanas.report import tables
 from lit_metanas.report.figures.costs import draw_costs
 from lit_metanas.report.figures.curves import draw_curves
+from lit_metanas.report.figures.fronts import draw_fronts
 from lit_metanas.report.figures.panel import side_by_side, spread, ticks
+from lit_metanas.spaces import Architecture
 
 
 def names_overlap(figure) -> bool:
@@ -119,6 +121,22 @@ def test_curves_mark_saturation(many):
     assert "ring: within half a point of the end" in texts
     assert axes.get_ylabel() == "best validation score so far, %"
     assert inside(figure)
+
+
+@pytest.mark.parametrize("scores", [(1200.0, 1500.0), (-3.0, -2.0), (-0.2, 0.4)])
+def test_scores_that_are_no_shares_are_within_the_axes(make, scores):
+    """Such as a word accuracy below 0, or an estimator's own."""
+    protocol, curve = Protocol("target", 10, 100, "running"), list(zip((1e9, 4e9), scores, strict=True))
+    trial = Trial(Architecture({"kernel": "3"}), scores[0], Cost(), measures={"parameters": 1000.0})
+    front = (trial, replace(trial, value=scores[1], measures={"parameters": 2000.0}))
+    made = [
+        replace(make(method, value=value, task="a", protocol=protocol, search=5 * 10**9, curve=curve), front=front)
+        for method, value in zip("ab", scores, strict=True)
+    ]
+    for drawn in (draw_curves(made), draw_fronts(made), draw_costs(tables(made))):
+        (axes,) = drawn.axes
+        low, high = axes.get_ylim()
+        assert low < 100 * min(scores) < 100 * max(scores) < high
 
 
 def test_axes_count_in_the_account_of_their_protocol(many, looked_up):

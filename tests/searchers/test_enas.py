@@ -154,3 +154,17 @@ def test_mistakes_are_named():
         ControllerRates(children=0)
     with pytest.raises(ValueError, match="baseline is 1"):
         ControllerRates(baseline=1)
+    with pytest.raises(ValueError, match=r"ControllerRates: warm_up is 5; give a share of the search, from 0 to 1"):
+        ControllerRates(warm_up=5)
+
+
+@pytest.mark.parametrize("inactive", [False, True])
+def test_where_nothing_is_left_to_decide_the_weights_alone_are_trained(inactive):
+    first = {choice.name: choice.labels[0] for choice in SPACE.choices}  # of depth 1, which has no second layer
+    space = SPACE.restricted({name: label for name, label in first.items() if not (inactive and "layer2" in name)})
+    assert inactive == any(len(choice.labels) > 1 for choice in space.choices)
+    budget = Budget()
+    found = search(budget, space=space)
+    assert found.architecture == space.canonical(first)
+    assert budget.spent.steps == 2 * (len(TASK.train) // 8)
+    assert [trial.duplicate for trial in found.record.trials[-5:]] == [False, True, True, True, True]

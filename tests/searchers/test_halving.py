@@ -1,6 +1,7 @@
 """Halving and evolving halving against plain versions, on an estimator whose scores are a formula."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 from typing import ClassVar
 
@@ -275,6 +276,26 @@ def test_a_failing_training_is_recorded_and_leaves_the_others_in_the_running(sea
     ]
     assert quality(found.architecture) <= estimator.limit
     assert budget.spent.flops == sum(estimator.cost(*tried).flops for tried in estimator.tried) <= 9000
+
+
+@pytest.mark.parametrize("searcher", [EvolvingHalving(), SuccessiveHalving(finish=True)], ids=["evolving", "halving"])
+def test_what_has_no_number_for_a_score_has_failed(searcher):
+    class Lost(Curve):
+        def __call__(self, architecture, *, fidelity, start=None):
+            score = super().__call__(architecture, fidelity=fidelity, start=start)
+            return replace(score, value=math.nan) if quality(architecture) < limit else score
+
+    limit, budget = min(quality(START), 0.6), Budget(flops=9000)
+    estimator = Lost(None, SPACE, 0)
+    found = searcher.run(estimator, SPACE, budget, 0, problem="curve")
+    lost = {architecture for architecture, _, _ in estimator.calls if quality(architecture) < limit}
+    assert lost
+    assert {t.architecture: t.failure for t in found.record.trials if t.failure} == dict.fromkeys(
+        lost, "ArithmeticError: its score is not a number"
+    )
+    assert found.architecture not in lost
+    assert found.architecture == found.record.best.architecture
+    assert budget.spent.flops == sum(estimator.cost(*call[:2]).flops for call in estimator.calls)
 
 
 def test_a_search_in_which_all_trainings_fail_names_the_last_reason():

@@ -19,6 +19,7 @@ from lit_metanas.training import DARTSTraining, FirstOrder, SecondOrder
 from lit_metanas.training.trainers import quiet_trainer
 from lit_metanas.training.weight_sharing.darts_training import DARTSRates
 from lit_metanas.training.weight_sharing.minibatches import Minibatches
+from lit_metanas.training.weight_sharing.supernet_training import WeightRates
 
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), depths=(1, 2), widths=(2, 4))
 
@@ -294,6 +295,11 @@ def test_parameters_that_do_not_fit_are_refused():
         DARTSSearcher(epochs=0)
     with pytest.raises(ValueError, match="finite difference is 0"):
         SecondOrder(epsilon=0)
+    with pytest.raises(ValueError, match=r"DARTSRates: warm_up is 15; give a share of the search, from 0 to 1"):
+        DARTSRates(warm_up=15)
+    for kind in (DARTSRates, WeightRates):
+        with pytest.raises(ValueError, match=rf"{kind.__name__}: clip is 0; give a positive number"):
+            kind(clip=0)
 
 
 def test_a_search_under_inference_mode_still_learns():

@@ -95,6 +95,12 @@ def test_searches_of_one_task_are_one_batch(tmp_path):
     assert u.scores.tolist() == [1.0, 2.0]
 
 
+def test_of_the_scores_of_a_halving_search_that_of_the_longest_training_counts(tmp_path):
+    rungs = [trial("ab", 0.25, trained=10.0), trial("cc", 0.5, trained=10.0), trial("cc", 0.75, trained=30.0)]
+    (scores,) = set_up(written(tmp_path / "halving.jsonl", a_record("t", *rungs))).train
+    assert sorted(scores.scores.tolist()) == [0.25, 0.75]
+
+
 def test_tasks_are_split_and_never_trials(many):
     data = set_up(*many, val_tasks=0.25, seed=3)
     train, val = ({scores.task_id for scores in part} for part in (data.train, data.val))

@@ -7,6 +7,7 @@ from collections import defaultdict
 
 import pytest
 import torch
+from lightning.pytorch.callbacks import EMAWeightAveraging
 from meta_toys import SHAPE, SPACE, Losses, fit, make_data, make_model, make_trainer
 
 from lit_metanas.meta import (
@@ -345,6 +346,12 @@ def test_scaled_losses_are_refused():
         fit(make_model(), plugins=[plugin])
 
 
+@pytest.mark.parametrize("shape", [None, (1, 8, 8)])
+def test_callbacks_that_average_weights_are_refused(shape):
+    with pytest.raises(ValueError, match="EMAWeightAveraging does not work with MetaSearch, whose networks are built"):
+        fit(make_model(shape=shape), callbacks=[EMAWeightAveraging()])
+
+
 def test_other_precisions():
     space = LayeredSpace(kernels=(1, 3), depths=(1, 2), widths=(4,), dropouts=(0.0,))
     options = {"space": space, "meta_gradient": PrototypeLoss(), "relaxation": Softmax()}
@@ -397,6 +404,7 @@ def test_choices_that_an_architecture_leaves_inactive_are_closed():
     [
         ({"query_dropout": False}, "without an inner loop query_dropout must be on"),
         ({"flops": 0.0}, "flops is 0.0; give a positive number"),
+        ({"gradient_clip": 0.0}, "gradient_clip is 0.0; give a positive number, or leave it out"),
         ({"meta_gradient": TNAS()}, "TNAS steps on weights and logits together"),
         ({"meta_gradient": PairedReinforce()}, "PairedReinforce draws children"),
         ({"architecture": {"layer1.kernel": "9"}}, "Choice 'layer1.kernel' has no label '9'"),

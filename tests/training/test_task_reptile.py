@@ -3,6 +3,7 @@
 import pytest
 import torch
 from cipher_tasks import IMAGES, LETTERS, OTHERS, WRITERS, Ciphers, Stripes, quiet_trainer, stripe_data, stripe_model
+from lightning.pytorch.callbacks import EMAWeightAveraging, StochasticWeightAveraging
 
 import lit_metanas as lm
 
@@ -125,6 +126,12 @@ def test_a_budget_ends_the_training_and_is_what_the_children_cost():
 def test_a_training_needs_an_end():
     with pytest.raises(ValueError, match="Nothing ends the training of TaskReptile: set the model's flops"):
         quiet_trainer(max_epochs=None).fit(stripe_model(), stripe_data())
+
+
+@pytest.mark.parametrize("average", [EMAWeightAveraging(), StochasticWeightAveraging(1e-2)])
+def test_callbacks_that_average_weights_are_refused(average):
+    with pytest.raises(ValueError, match=f"{type(average).__name__} does not work with TaskReptile"):
+        quiet_trainer(callbacks=[average]).fit(stripe_model(), stripe_data())
 
 
 def test_all_tasks_are_taken_before_one_is_taken_again():

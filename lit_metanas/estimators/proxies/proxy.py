@@ -145,6 +145,11 @@ class ProxyEstimator(Estimator):
         """Parameters, flops and latency of the child."""
         return network_measures(self.space, self.task.shape, self.task.way, self.batch.inputs.device)
 
+    @property
+    def ordinal(self) -> bool:
+        """A proxy's values rank networks, and no more."""
+        return True
+
     def cost(self, architecture: Architecture, fidelity: float) -> Cost:
         """One query, and the proxy's passes x forward multiply-adds x images (of one blank image without data)."""
         assert 0 < fidelity <= 1, fidelity

@@ -100,4 +100,4 @@ def _panel(axes: Axes, table: ProtocolTable, colours: Mapping[str, int]) -> None
     ticks(axes, low, high, rest=start + step * (resting - 1) / 2 if resting else None, searched=bool(logs))
     if resting and logs:
         axes.axvspan(start - step, low - step * 1.5, color="#F1F1F1", linewidth=0, zorder=0)
-    names(axes, ends)
+    names(axes, ends, shares=all(0 <= row.score.mean <= 1 for row in table.rows))

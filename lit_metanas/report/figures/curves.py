@@ -88,7 +88,7 @@ def _panel(axes: Axes, title: str, account: str, curves: dict[str, Curve], metho
     axes.text(1, 1.015, "ring: within half a point of the end", transform=axes.transAxes, fontsize=7.5, color=FAINT,
               ha="right", va="bottom")  # fmt: skip
     ticks(axes, *axes.get_xlim())
-    names(axes, ends)
+    names(axes, ends, shares=all(0 <= value <= 1 for curve in curves.values() for _, value in curve))
 
 
 def _text(method: str, curve: Curve) -> str:

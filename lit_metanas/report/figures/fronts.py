@@ -99,7 +99,7 @@ def _panel(axes: Axes, title: str, measure: str, results: Sequence[ResultRow], m
     axes.text(1, 1.015, "ring: the chosen network", transform=axes.transAxes, fontsize=7.5, color=FAINT, ha="right",
               va="bottom")  # fmt: skip
     _ticks(axes, [scale * trial.measures[measure] for result in results for trial in result.front])
-    names(axes, ends)
+    names(axes, ends, shares=all(0 <= trial.value <= 1 for result in results for trial in result.front))
 
 
 def _best_so_far(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

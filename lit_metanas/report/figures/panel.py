@@ -66,13 +66,19 @@ def ticks(axes: Axes, low: float, high: float, rest: float | None = None, search
     axes.set_xticks([place for place, _ in marks], [text for _, text in marks])
 
 
-def names(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
+def names(axes: Axes, ends: Sequence[tuple[float, float, str, str]], *, shares: bool = True) -> None:
     """Write names right of the axes, each with a thin line to its point ``(x, y, colour, name)``.
 
     The lines run level to the axes' edge, and bend behind it, so that no two of them cross.
+
+    Args:
+        axes: what the names stand beside.
+        ends: the points.
+        shares: whether all heights are shares in per cent; the axes then end where these do.
     """
     low, high = axes.get_ylim()
-    low, high = max(low, 0.0), min(high, 102.0)  # an interval over few tasks may leave what is possible
+    if shares:
+        low, high = max(low, 0.0), min(high, 102.0)  # an interval over few tasks may leave what is possible
     axes.set_ylim(low, high)
     room = high - low
     placed = spread([y for _, y, _, _ in ends], room * 0.062, low + 0.02 * room, high - 0.02 * room)

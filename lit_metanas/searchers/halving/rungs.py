@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import cycle
-from math import inf
+from math import inf, isnan
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -117,6 +117,8 @@ def climb(
         begin = perf_counter()
         try:
             score = under(architecture, fidelity=fidelity, start=contender.weights)
+            if isnan(score.value):
+                raise ArithmeticError("its score is not a number")
         except FAILURES as error:
             budget.charge(replace(price, seconds=perf_counter() - begin))
             record.trials.append(Trial(architecture, -inf, budget.spent, failure=reason_of(error), recipe=recipe))

@@ -216,7 +216,7 @@ class QuerySearcher(Searcher):
                 worker=self.worker,
             )
             loop.run()
-        return replace(_outcome(ledger, loop), meta_cost=estimator.meta_cost)
+        return replace(_outcome(ledger, loop), meta_cost=estimator.meta_cost, ordinal=estimator.ordinal)
 
     def _settings(self, space: ChoiceSpace, estimator: Estimator) -> dict[str, Any]:
         """What a stored study must have in common with this search; what is off is left out."""

@@ -36,8 +36,8 @@ class SourceScores:
     """What networks scored on earlier tasks.
 
     A score is the height between the task's lowest and highest (Feurer et al. 2022): 0 to 1. What failed or was given
-    up has none, and of several scores of a network on one task that of the largest fidelity counts, of equals the
-    first. Tasks on which all scored the same tell nothing and are left out.
+    up has none, and of several scores of a network on one task that of the largest fidelity counts, of equals that
+    of the longest training, and of these the first. Tasks on which all scored the same tell nothing and are left out.
 
     Args:
         records: of searches, those of one task in any number.
@@ -68,7 +68,7 @@ class SourceScores:
             for trial in record.trials:
                 if trial.scored and isfinite(trial.value) and not trial.duplicate:
                     member = Query.of(space.canonical(trial.architecture), trial.recipe)
-                    if member not in own or _fidelity(trial) > _fidelity(own[member]):
+                    if member not in own or trial.training > own[member].training:
                         own[member] = trial
             if record.embedding:
                 embeddings[record.task_id] = record.embedding
@@ -109,11 +109,6 @@ class SourceScores:
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         return self  # nothing changes it, and a sampler is copied for each trial
-
-
-def _fidelity(trial: Trial) -> tuple[float, float]:
-    """What orders the scores of one network: the share of its training, then the training behind its weights."""
-    return 1.0 if trial.fidelity is None else trial.fidelity, trial.trained
 
 
 def agreement(scores: Tensor, tried: Tensor, values: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ from lit_metanas.training.architecture_logits import ArchitectureSchedule, fixed
 from lit_metanas.training.collectives import outer_mean
 from lit_metanas.training.meta_search.meta_learned import MetaLearned
 from lit_metanas.training.meta_search.task_architectures import TaskArchitectures
-from lit_metanas.training.trainers import check_end, refuse_scaled_losses
+from lit_metanas.training.trainers import check_end, refuse_averaging, refuse_scaled_losses
 
 LOG_INTERVAL = 0.5
 """Seconds after which a step's loss is logged though no logger asks for it, so that progress bars have a recent one."""
@@ -143,6 +143,10 @@ class MetaSearch(MetaLearned):
             raise ValueError(
                 f"MetaSearch: flops is {flops}; give a positive number, or leave it out to train for epochs."
             )
+        if gradient_clip is not None and not gradient_clip > 0:
+            raise ValueError(
+                f"MetaSearch: gradient_clip is {gradient_clip}; give a positive number, or leave it out not to clip."
+            )
         if not query_dropout and not self.inner_loop.steps:
             raise ValueError("MetaSearch: without an inner loop query_dropout must be on, or there is no dropout.")
         if skipped < 0:
@@ -198,10 +202,11 @@ class MetaSearch(MetaLearned):
         """Start the clock; a run that has spent its budget ends here.
 
         Raises:
-            ValueError: neither the module nor the trainer has an end, or the trainer scales losses.
+            ValueError: neither the module nor the trainer has an end, or the trainer scales losses or averages weights.
         """
         check_end(self.trainer, self)
         refuse_scaled_losses(self.trainer, "meta-gradients do")
+        refuse_averaging(self.trainer, self)
         self.account.begin()
         self.trainer.should_stop |= self._is_finished
 

@@ -20,7 +20,7 @@ from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.architecture_logits import ArchitectureLogits
 from lit_metanas.training.weight_sharing.hypergradient import Hypergradient
 from lit_metanas.training.weight_sharing.minibatches import Minibatch
-from lit_metanas.training.weight_sharing.supernet_training import SupernetTraining, WeightRates
+from lit_metanas.training.weight_sharing.supernet_training import SupernetTraining, WeightRates, check_warm_up
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,10 @@ class DARTSRates(WeightRates):
     logits: float = 3e-3
     logits_decay: float = 1e-3
     warm_up: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_warm_up(self, self.warm_up)
 
 
 class MinibatchNoise(NamedTuple):

@@ -16,7 +16,7 @@ from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import judge
 from lit_metanas.training.weight_sharing.controller import Controller, policy_loss
 from lit_metanas.training.weight_sharing.minibatches import Minibatch
-from lit_metanas.training.weight_sharing.supernet_training import SupernetTraining, WeightRates
+from lit_metanas.training.weight_sharing.supernet_training import SupernetTraining, WeightRates, check_warm_up
 
 MOST_DRAWS = 1000
 """Draws after which a policy counts as without any architecture that can be built."""
@@ -55,6 +55,7 @@ class ControllerRates:
             raise ValueError(f"ControllerRates: children is {self.children}; give at least 1.")
         if not 0 <= self.baseline < 1:
             raise ValueError(f"ControllerRates: baseline is {self.baseline}; give a number from 0 to below 1.")
+        check_warm_up(self, self.warm_up)
 
 
 class ENASTraining(SupernetTraining):
@@ -154,8 +155,10 @@ class ENASTraining(SupernetTraining):
         return likeliest if self.space.violation(likeliest) is None else None
 
     def _train_controller(self, val: Split) -> bool:
-        """One step of the controller, if the budget can pay it."""
+        """One step of the controller, if the budget can pay it; none, at no cost, where it has nothing to decide."""
         draws = [self.controller.draw(self.generator) for _ in range(self.rates.children)]
+        if not draws[0].log_probability.requires_grad:
+            return True  # nothing was left to decide
         drawn = [self.space.canonical(draw.labels) for draw in draws]
         built = {one for one in drawn if self.space.violation(one) is None}
         prices = [self.price(len(val), one_hot(self.space.choices, one)) for one in drawn if one in built]

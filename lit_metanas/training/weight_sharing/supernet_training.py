@@ -47,6 +47,20 @@ class WeightRates:
     weight_decay: float = 3e-4
     clip: float = 5.0
 
+    def __post_init__(self) -> None:
+        if not self.clip > 0:
+            raise ValueError(f"{type(self).__name__}: clip is {self.clip}; give a positive number.")
+
+
+def check_warm_up(rates: object, share: float) -> None:
+    """Refuse a share of a search that is none, such as a number of epochs: the architecture would never be trained.
+
+    Raises:
+        ValueError: it is not from 0 to 1.
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"{type(rates).__name__}: warm_up is {share}; give a share of the search, from 0 to 1.")
+
 
 class SupernetTraining(LightningModule):
     """A supernet and its classifier, trained by steps that are charged to a budget beforehand.
