@@ -111,7 +111,7 @@ def test_the_script_divides_texts_as_the_package_does() -> None:
 def test_the_script_tells_what_it_does_not_read() -> None:
     from lit_metanas.training.export.standalone_predict import read_inputs
 
-    told = r"This script does not read new.csv: give .npy of row \[3\], or take `lit-metanas predict`."
+    told = r"new.csv is not read by this script: give .npy of row \[3\], or run lit-metanas predict."
     with pytest.raises(SystemExit, match=told):
         read_inputs(Path("new.csv"), {"shape": ["row", 3], "preprocessing": None}, torch)
 

@@ -27,9 +27,7 @@ def read_inputs(file: Path, about: dict[str, Any], lib: Any) -> Any:
         rows = [[known.get(word, 1) for word in words.findall(line)][: size[1]] or [1] for line in lines]
         inputs = lib.asarray([row + [0] * (size[1] - len(row)) for row in rows])
     elif kind != "image":
-        raise SystemExit(
-            f"This script does not read {file}: give .npy of {kind} {size}, or take `lit-metanas predict`."
-        )
+        raise SystemExit(f"{file} is not read by this script: give .npy of {kind} {size}, or run lit-metanas predict.")
     else:
         pillow = importlib.import_module("PIL.ImageOps")
         pillow.exif_transpose(drawn := pillow.Image.open(file), in_place=True)
