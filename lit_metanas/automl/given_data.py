@@ -57,7 +57,7 @@ FEWEST_OF_A_LABEL = 3
 MOST_PAIR_STEPS = Characters().steps
 """Characters of a text that is to be written or read for it, at most."""
 
-PARTS = frozenset({"train", "training", "val", "valid", "validation", "dev", "test", "testing", "eval"})
+_PARTS = frozenset({"train", "training", "val", "valid", "validation", "dev", "test", "testing", "eval"})
 """Names of folders that hold a part of the examples each, in small letters."""
 
 SOUND_TABLES = (".csv", ".tsv")
@@ -279,7 +279,7 @@ def _check_no_parts(path: Path) -> None:
         ValueError: there are no others, and each has class folders.
     """
     inner = _folders_in(path)
-    if len(inner) > 1 and all(entry.name.lower() in PARTS and _folders_in(entry) for entry in inner):
+    if len(inner) > 1 and all(entry.name.lower() in _PARTS and _folders_in(entry) for entry in inner):
         names = ", ".join(sorted(entry.name for entry in inner))
         raise ValueError(
             f"'{writable(str(path))}' has folders of parts, {names}: leave two, 'train' and 'test', with a folder for "
