@@ -184,6 +184,9 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         from sklearn.utils.multiclass import check_classification_targets
         from sklearn.utils.validation import check_consistent_length, column_or_1d, validate_data
 
+        if y is not None and np.asarray(y).dtype.kind in "OSU":  # before numpy makes texts of missing labels
+            labels = np.asarray(y, dtype=object).ravel()
+            label_list(labels, len(labels), noun=kind)
         if kind == "rows":
             X, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
         else:
@@ -192,7 +195,6 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
             X = self._checked_examples(X, kind)
         y = column_or_1d(y, warn=True)
         check_consistent_length(X, y)
-        label_list(y, len(y), noun=kind)  # a label that is missing
         check_classification_targets(y)
         return X, y
 
@@ -264,15 +266,11 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
 def _inputs(
     X: Any, kind: ExampleKind, learned: Tensor, columns: tuple[str, ...]
 ) -> tuple[Tensor, Preprocessing | None]:
-    """The inputs of checked examples, and what makes them; the places of those to learn from are given.
-
-    Names of columns go into an export, whose rows may have them in another order; what stands twice is no name.
-    """
+    """The inputs of checked examples, and what makes them; the places of those to learn from are given."""
     if kind == "images":
         return in_unit_range(X), None
     if kind == "rows":
-        names = columns if len(set(columns)) == len(columns) else ()
-        made = StandardisedColumns(names).fitted(X[learned.numpy()])
+        made = StandardisedColumns(columns).fitted(X[learned.numpy()])
         return made.encode(X), made
     tokens = usual_tokens([X[place] for place in learned.tolist()])
     return tokens.encode(X), tokens

@@ -57,7 +57,8 @@ FEWEST_OF_A_LABEL = 3
 MOST_PAIR_STEPS = Characters().steps
 """Characters of a text that is to be written or read for it, at most."""
 
-_PARTS = frozenset({"train", "training", "val", "valid", "validation", "dev", "test", "testing", "eval"})
+_TO_LEARN_FROM = frozenset({"train", "training"})
+_PARTS = _TO_LEARN_FROM | {"val", "valid", "validation", "dev", "test", "testing", "eval"}
 """Names of folders that hold a part of the examples each, in small letters."""
 
 SOUND_TABLES = (".csv", ".tsv")
@@ -265,25 +266,28 @@ def _folders_of_parts(path: Path) -> tuple[Path, Path] | None:
     if len(inner) != 2 or folders.keys() != {"train", "test"}:
         return None
     parts = folders["train"], folders["test"]
-    whole = (
-        any(inner.is_dir() for inner in part.iterdir()) or (files_in(part, SOUND_SUFFIXES) and _sound_table(part))
-        for part in parts
-    )
-    return parts if all(whole) else None
+    return parts if all(map(_is_part, parts)) else None
+
+
+def _is_part(path: Path) -> bool:
+    """Whether a folder has class folders, or sounds with a table."""
+    return bool(_folders_in(path) or (files_in(path, SOUND_SUFFIXES) and _sound_table(path)))
 
 
 def _check_no_parts(path: Path) -> None:
-    """Look for folders that are parts of the examples, and no classes.
+    """Look for folders that are parts of the examples, and no classes: one to learn from is among them.
 
     Raises:
-        ValueError: there are no others, and each has class folders.
+        ValueError: there are no others, and no table of sounds beside them.
     """
     inner = _folders_in(path)
-    if len(inner) > 1 and all(entry.name.lower() in _PARTS and _folders_in(entry) for entry in inner):
-        names = ", ".join(sorted(entry.name for entry in inner))
+    names = {entry.name.lower() for entry in inner}
+    parts = len(inner) > 1 and names <= _PARTS and names & _TO_LEARN_FROM and all(map(_is_part, inner))
+    if parts and _sound_table(path) is None:
+        told = ", ".join(sorted(entry.name for entry in inner))
         raise ValueError(
-            f"'{writable(str(path))}' has folders of parts, {names}: leave two, 'train' and 'test', with a folder for "
-            "each class; examples to choose by are drawn from 'train'."
+            f"'{writable(str(path))}' has folders of parts, {told}: give the path of the one to learn from, and by "
+            "'test' that of the one to test on; examples to choose by are drawn from the first."
         )
 
 

@@ -158,6 +158,8 @@ def is_missing(value: Any) -> bool:
         return value is None or bool(value != value)
     except TypeError:
         return True
+    except (ValueError, RuntimeError):  # an array or a tensor
+        return False
 
 
 def plain_label(label: Any) -> Any:

@@ -192,6 +192,7 @@ def test_missing_values_are_taken_and_infinite_ones_refused():
         (RGB.astype(float), SIGNS, {}, "divide them by 255"),
         (WINE.data, ["a", None] * 89, {}, "Label 1 in y is None: leave out rows without a label"),
         (TEXTS, ["a", float("nan"), None] * 8, {}, "Label 1 in y is nan: leave out texts without a label"),
+        (TEXTS, ["a", "b", float("nan")] * 8, {}, "Label 2 in y is nan: leave out texts without a label"),
         (["a", 3], [0, 1], {}, "The text at place 1 of 'X' is a int: give a text"),
         (["a", " "], [0, 1], {}, "There is no text at place 1 of 'X': fill it in, or leave this one out"),
         ([["red", 1.0], ["blue", 2.0]] * 5, [0, 1] * 5, {}, "could not convert string to float"),

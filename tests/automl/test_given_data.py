@@ -171,9 +171,38 @@ def test_folders_of_parts_are_no_classes(options: dict[str, str], images: Path, 
     for part in ("Train", "val", "test"):
         shutil.copytree(images, tmp_path / "parts" / part)
     with pytest.raises(
-        ValueError, match="parts' has folders of parts, Train, test, val: leave two, 'train' and 'test'"
+        ValueError, match="parts' has folders of parts, Train, test, val: give the path of the one to learn from"
     ):
         read_given(tmp_path / "parts", **options)
+
+
+def test_folders_of_parts_with_a_table_of_sounds_each_are_no_classes(tmp_path: Path) -> None:
+    for part in ("train", "dev"):
+        write_sounds(tmp_path / part, words=1)
+        sounds = tmp_path / part / "word0"
+        lines = ["file,label", *(f"{file.name},{file.stem}" for file in sorted(sounds.glob("*.wav")))]
+        for file in sounds.glob("*.wav"):
+            file.rename(tmp_path / part / file.name)
+        sounds.rmdir()
+        (tmp_path / part / "table.csv").write_text("\n".join(lines))
+    with pytest.raises(ValueError, match="has folders of parts, dev, train: give the path"):
+        read_given(tmp_path)
+
+
+def test_classes_and_folders_that_a_table_names_may_be_called_as_parts_are(images: Path, tmp_path: Path) -> None:
+    for name, own in (("test", "dark"), ("dev", "bright")):
+        shutil.copytree(images / own, tmp_path / "classes" / name / "first")
+        shutil.copytree(images / own, tmp_path / "classes" / name / "second")
+        shutil.copytree(images / own, tmp_path / "classes" / name / "third")
+    assert read_given(tmp_path / "classes", group="folder").classes == ("dev", "test")
+    lines = ["file,label"]
+    for part in ("train", "test"):
+        write_sounds(tmp_path / "sounds" / part, words=2)
+        files = sorted((tmp_path / "sounds" / part).rglob("*.wav"))
+        lines += [f"{file.relative_to(tmp_path / 'sounds').as_posix()},{file.parent.name}" for file in files]
+    (tmp_path / "sounds" / "table.csv").write_text("\n".join(lines))
+    shutil.copytree(tmp_path / "sounds" / "test", tmp_path / "sounds" / "dev")
+    assert read_given(tmp_path / "sounds", kind="sounds").classes == ("word0", "word1")
 
 
 def test_texts_of_a_test_table_stay_in_their_order(texts: Path, tmp_path: Path) -> None:

@@ -364,6 +364,15 @@ def test_test_rows_and_a_given_preprocessing_go_by_the_names_of_columns():
     task = lm.TableTask("table.csv", columns=["b", "a"], preprocessing=lm.QuantileColumns())[0]
     rows = [{"a": row[0], "b": row[1], "class": "?"} for row in X[:5]]
     assert torch.equal(task.preprocessing.encode(rows), task.preprocessing.encode(X[:5, [1, 0]]))
+    for turned in (
+        lm.TableTask("table.csv", columns=["a", "b", "c"], preprocessing=lm.StandardisedColumns(("c", "a", "b")))[0],
+        lm.task_from_arrays(Frame(columns), Y, preprocessing=lm.StandardisedColumns(("c", "a", "b"))),
+    ):
+        assert turned.preprocessing.names == ("c", "a", "b")
+        means = dict(zip("cab", turned.preprocessing.means, strict=True))
+        assert means == pytest.approx(dict(zip("abc", X.mean(0), strict=True)), rel=0.1)
+    with pytest.raises(ValueError, match="has the columns a, b, c, empty, and the preprocessing is for a, z: give"):
+        lm.TableTask("table.csv", preprocessing=lm.StandardisedColumns(("a", "z")))
 
 
 class NotAvailable:
@@ -413,12 +422,48 @@ def test_a_line_of_json_may_leave_columns_out(capsys):
 def test_a_column_without_a_name_is_not_learned_from(options):
     lines = [f"{n},{height:.3f},{'ab'[n // 30]}" for n, height in enumerate(X[:, 0])]
     Path("t.csv").write_text("\n".join([",height,species", *lines]))
-    with pytest.warns(UserWarning, match="A column of 't.csv' has no name, as row numbers that pandas writes have"):
+    with pytest.warns(UserWarning, match="A column of 't.csv' has no name and numbers the rows, as pandas does"):
         table = lm.TableTask("t.csv", **options)
     assert (table.label, table.columns) == ("species", ["height"])
     assert lm.TableTask("t.csv", columns=["", "height"]).columns == ["", "height"]
     Path("t.csv").write_text("\n".join([",said,kind", *(f"{n},one two {n},{n % 2}" for n in range(40))]))
     assert lm.TextTask("t.csv")[0].classes == ("0", "1")
+
+
+@pytest.mark.parametrize("header", ["label,", ",label", "text,", ",text"])
+@pytest.mark.parametrize("named", [False, True])
+def test_a_column_without_a_name_that_numbers_no_rows_is_one(header, named):
+    lines = [f"one two {n},{'ab'[n % 2]}" for n in range(40)]
+    if header in ("label,", ",text"):
+        lines = [",".join(reversed(line.split(","))) for line in lines]
+    Path("t.csv").write_text("\n".join([header, *lines]))
+    blank = "text" if "label" in header else "label"
+    assert lm.TextTask("t.csv", **{blank: ""} if named else {})[0].classes == ("a", "b")
+
+
+def test_a_key_that_few_lines_of_json_have_is_no_column():
+    rows = [{"x": float(row[0]), "kind": "ab"[n % 2]} for n, row in enumerate(X)]
+    for extra in ("odd", 3):
+        rows[5]["note"] = extra
+        Path("t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+        table = lm.TableTask("t.jsonl")
+        assert (table.label, table.columns) == ("kind", ["x"])
+    said = [{"said": f"one two {n}", "kind": "ab"[n % 2]} for n in range(40)]
+    said[3]["text"] = "three"
+    Path("t.jsonl").write_text("\n".join(map(json.dumps, said)))
+    assert lm.TextTask("t.jsonl")[0].classes == ("a", "b")
+    pairs = [{"source": f"one {n}", "translation": f"eins {n}"} for n in range(40)]
+    pairs[3]["target"] = "drei"
+    Path("t.jsonl").write_text("\n".join(map(json.dumps, pairs)))
+    assert len(lm.ParallelTask("t.jsonl")[0].train)
+
+
+@pytest.mark.parametrize("value", [np.array([1.0, 2.0]), torch.tensor([1.0, 2.0])])
+def test_an_array_is_no_number(value):
+    with pytest.raises(ValueError, match="holds something that is not a number"):
+        lm.StandardisedColumns().fitted([[value], [1.0]])
+    with pytest.raises(ValueError, match="Column 'a' of the table holds"):
+        lm.StandardisedColumns(("a",)).fitted([{"a": value}])
 
 
 def test_a_test_part_that_repeats_rows_is_told():

@@ -241,7 +241,7 @@ def read_stories(file: Path) -> list[Asked]:
         FileNotFoundError: there is no such file.
         ValueError: it is empty, malformed, too large, or not UTF-8.
     """
-    found = list(_asked(read_utf8(file, LARGEST_STORIES).splitlines(), f"'{writable(str(file))}'"))
+    found = list(_asked(read_utf8(file, LARGEST_STORIES).rstrip("\n").split("\n"), f"'{writable(str(file))}'"))
     if not found:
         raise ValueError(f"'{writable(str(file))}' has no questions: give a file with stories and questions.")
     return found

@@ -49,7 +49,8 @@ class TableTask(SingleTask):
             the columns.
         label: the column of labels; None finds it by a usual name, such as ``label`` or ``class``, or takes the only
             one that is not of numbers.
-        columns: those to look at; None takes all others that have a name, which must be of numbers.
+        columns: those to look at; None takes all others, which must be of numbers, but not the numbers of rows that
+            pandas writes, and none that most rows lack.
         train: share of each class's rows to learn from.
         val: share to choose architectures by; 0 leaves the task without a validation part.
         test: share to report accuracy on.
@@ -96,9 +97,11 @@ class TableTask(SingleTask):
         rows, place = list(read_rows(self.path)), writable(str(path))
         self.group = group
         self.label, self.columns = _columns(rows, place, label, columns, group)
+        if preprocessing is not None and preprocessing.names:
+            self.columns = _in_order(self.columns, preprocessing.names, place)
         self._labelled = self._numbers(rows, place)
-        if columns is None and "" in columns_of(rows):
-            warn_of_data(f"A column of '{place}' has no name, as row numbers that pandas writes have: it is left out.")
+        if columns is None and "" in {*columns_of(rows)} - {self.label, group, *self.columns}:
+            warn_of_data(f"A column of '{place}' has no name and numbers the rows, as pandas does: it is left out.")
         self._groups = None if group is None else column_groups(rows, place, group)
         self._tested: tuple[NDArray[np.float64], list[str]] | None = None
         if test_path is not None:
@@ -147,7 +150,7 @@ class LabelledRows:
         X: the rows.
         y: one label a row.
         classes: names of the classes, as in ``task_from_arrays``.
-        names: of the columns; None takes those that a table of pandas has.
+        names: of the columns, in the order in which a table of pandas is to have them; None takes its own.
         group: of each row which others it belongs to; None deals rows out one by one.
 
     Raises:
@@ -167,7 +170,7 @@ class LabelledRows:
         names: Sequence[str] | None = None,
         group: Groups | None = None,
     ) -> None:
-        self.rows = row_array(X, name="X")
+        self.rows = row_array(X, names=names or (), name="X")
         self.labels = label_list(y, len(self.rows), noun="rows")
         self.classes = class_names(self.labels, classes, "rows")
         self.columns = column_names(X) if names is None else tuple(names)
@@ -261,7 +264,7 @@ def _columns(
         ValueError: there are no rows, a named column does not exist, or one cannot be found.
     """
     free = free_columns(rows, place, label=label, group=group)
-    label = label or usual_column(free, LABEL_COLUMNS)
+    label = usual_column(free, LABEL_COLUMNS) if label is None else label
     if label is None:
         named = [name for name in free if name not in (columns or ()) and not _is_numeric(rows, name)]
         if len(named) != 1:
@@ -273,6 +276,20 @@ def _columns(
         return label, [name for name in free if name != label] or _refuse_none(place)
     free_columns(rows, place, **{f"columns[{number}]": name for number, name in enumerate(columns)}, group=group)
     return label, [name for name in columns if name != label] or _refuse_none(place)
+
+
+def _in_order(columns: Sequence[str], wanted: Sequence[str], place: str) -> list[str]:
+    """The columns in the order of a preprocessing that was given.
+
+    Raises:
+        ValueError: it is for others.
+    """
+    if {*columns} != {*wanted}:
+        raise ValueError(
+            f"'{place}' has the columns {listed(columns)}, and the preprocessing is for {listed(wanted)}: give one for "
+            "these, or name by 'columns' those that it is for."
+        )
+    return list(wanted)
 
 
 def _refuse_none(place: str) -> list[str]:

@@ -399,5 +399,8 @@ def number_in(value: Any, column: str, where: str, place: str = "the table") -> 
 def _values(row: Mapping[str, Any], names: Sequence[str], where: str) -> list[float]:
     absent = next((name for name in names if name not in row), None)
     if absent is not None:
-        raise ValueError(f"There is no column '{printable(absent, 40)}' at {where}, and it was learned from: add it.")
+        raise ValueError(
+            f"There is no column '{printable(absent, 40)}' at {where}, and it was learned from: add it, empty where it "
+            "is missing."
+        )
     return [number_in(row[name], name, where) for name in names]

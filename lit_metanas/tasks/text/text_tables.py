@@ -219,15 +219,15 @@ def find_columns(
         ValueError: there are no rows, a named column does not exist, or one cannot be found.
     """
     free = free_columns(rows, place, text=text, label=label, **others)
-    text = text or usual_column(free, TEXT_COLUMNS)
-    label = label or usual_column([name for name in free if name != text], LABEL_COLUMNS)
+    text = usual_column(free, TEXT_COLUMNS) if text is None else text
+    label = usual_column([name for name in free if name != text], LABEL_COLUMNS) if label is None else label
     free = [name for name in free if name not in (text, label)]
     if text is None and label is None and len(free) == 2:
         first, second = (len({str(row.get(name)) for _, row in rows}) for name in free)
         if first != second:
             text, label = free if first > second else reversed(free)
-    elif len(free) == 1 and (text or label):
-        text, label = text or free[0], label or free[0]
+    elif len(free) == 1 and (text is None) != (label is None):
+        text, label = free[0] if text is None else text, free[0] if label is None else label
     if text is None or label is None:
         raise ValueError(
             f"'{place}' has the columns {listed(columns_of(rows))}: say by 'text' and 'label' which hold the texts "
@@ -237,7 +237,10 @@ def find_columns(
 
 
 def free_columns(rows: Sequence[TableRow], place: str, **named: str | None) -> list[str]:
-    """The columns that no argument names, but one without a name, such as the numbers of rows that pandas writes.
+    """The columns that no argument names and that may be guessed to be one.
+
+    Left out are those that fewer than half of the rows hold, as a line of JSON may have a key of its own, and the
+    numbers of rows that pandas writes, without a name.
 
     Args:
         rows: of the table.
@@ -260,7 +263,13 @@ def free_columns(rows: Sequence[TableRow], place: str, **named: str | None) -> l
         *others, last = [argument for argument, name in named.items() if name is not None]
         wanted = f"{', '.join(others)} and {last}"
         raise ValueError(f"'{place}': {wanted} must be columns of their own, not {listed(chosen)}.")
-    return [name for name in names if name and name not in chosen]
+    return [name for name in names if name not in chosen and _is_usual(rows, name)]
+
+
+def _is_usual(rows: Sequence[TableRow], name: str) -> bool:
+    values = [str(row[name]).strip() for _, row in rows if name in row]
+    counts = name == "" and len(set(values)) == len(values) and all(map(str.isdecimal, values))
+    return 2 * len(values) >= len(rows) and not counts
 
 
 def columns_of(rows: Sequence[TableRow]) -> list[str]:

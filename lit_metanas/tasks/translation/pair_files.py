@@ -104,11 +104,12 @@ def find_pair_columns(
             names are not guessed, for the first line of many such files is a pair already.
     """
     free = free_columns(rows, place, source=source, target=target, **others)
-    source = source or usual_column(free, SOURCE_TEXT_COLUMNS)
-    target = target or usual_column([name for name in free if name != source], TARGET_TEXT_COLUMNS)
+    source = usual_column(free, SOURCE_TEXT_COLUMNS) if source is None else source
+    free = [name for name in free if name != source]
+    target = usual_column(free, TARGET_TEXT_COLUMNS) if target is None else target
     free = [name for name in free if name not in (source, target)]
-    if len(free) == 1 and (source or target):
-        source, target = source or free[0], target or free[0]
+    if len(free) == 1 and (source is None) != (target is None):
+        source, target = free[0] if source is None else source, free[0] if target is None else target
     if source is None or target is None:
         raise ValueError(
             f"'{place}' has the columns {listed(columns_of(rows))}: say by 'source' and 'target' which hold the texts "
