@@ -57,10 +57,13 @@ class Trial:
         """Whether it can be chosen."""
         return not self.pruned and not self.failure
 
-    @property
-    def training(self) -> tuple[float, float]:
-        """What orders the scores of one network: the share of its training, then the training behind its weights."""
-        return 1.0 if self.fidelity is None else self.fidelity, self.trained
+    def outweighs(self, other: Trial) -> bool:
+        """Whether this score of a network counts rather than an earlier one of the same.
+
+        That of the larger share of a full training does; of equals that of the longest training, where both tell it.
+        """
+        mine, known = (1.0 if trial.fidelity is None else trial.fidelity for trial in (self, other))
+        return mine > known if mine != known else self.trained > other.trained > 0
 
 
 @dataclass

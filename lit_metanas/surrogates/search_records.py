@@ -23,8 +23,8 @@ class RecordDataModule(LightningDataModule):
     """What searches of many tasks have found, for models that learn from it where to look on a new task.
 
     All searches of one task are one batch, a ``TaskScores``. An architecture is in it once, however often it was tried:
-    with the score of the highest fidelity, of equals that of the longest training, and of these the first. What failed,
-    was given up or has no score is left out, and so are tasks with fewer than two scores.
+    with the score of the highest fidelity, of equals that of the longest training where that was kept, and of these the
+    first. What failed, was given up or has no score is left out, and so are tasks with fewer than two scores.
     Whole tasks are held out for validation, never single trials, so that it tells how well a new task is met.
 
     Args:
@@ -150,7 +150,7 @@ class RecordDataModule(LightningDataModule):
             for place, trial in enumerate(trial for trial in scored if not trial.duplicate):
                 architecture = self.space.canonical(trial.architecture)
                 known = best.get(architecture)
-                if known is None or trial.training > known[0].training:
+                if known is None or trial.outweighs(known[0]):
                     best[architecture] = trial, place
         embedding = next((record.embedding for record in records if record.embedding), ())
         return TaskScores(

@@ -101,6 +101,15 @@ def test_of_the_scores_of_a_halving_search_that_of_the_longest_training_counts(t
     assert sorted(scores.scores.tolist()) == [0.25, 0.75]
 
 
+def test_where_the_length_of_a_training_was_not_kept_the_first_score_counts(tmp_path):
+    queried = a_record("t", trial("ab", 0.9), trial("cc", 0.5), seed=1)
+    rungs = a_record("t", trial("ab", 0.3, trained=10.0), trial("cc", 0.4, fidelity=0.5, trained=50.0), seed=2)
+    (scores,) = set_up(written(tmp_path / "both.jsonl", queried, rungs)).train
+    assert sorted(scores.scores.tolist()) == [0.5, 0.9]
+    (scores,) = set_up(written(tmp_path / "turned.jsonl", rungs, queried)).train
+    assert sorted(scores.scores.tolist()) == [0.3, 0.5]
+
+
 def test_tasks_are_split_and_never_trials(many):
     data = set_up(*many, val_tasks=0.25, seed=3)
     train, val = ({scores.task_id for scores in part} for part in (data.train, data.val))

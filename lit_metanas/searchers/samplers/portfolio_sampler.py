@@ -37,7 +37,8 @@ class SourceScores:
 
     A score is the height between the task's lowest and highest (Feurer et al. 2022): 0 to 1. What failed or was given
     up has none, and of several scores of a network on one task that of the largest fidelity counts, of equals that
-    of the longest training, and of these the first. Tasks on which all scored the same tell nothing and are left out.
+    of the longest training where that was kept, and of these the first. Tasks on which all scored the same tell nothing
+    and are left out.
 
     Args:
         records: of searches, those of one task in any number.
@@ -68,7 +69,7 @@ class SourceScores:
             for trial in record.trials:
                 if trial.scored and isfinite(trial.value) and not trial.duplicate:
                     member = Query.of(space.canonical(trial.architecture), trial.recipe)
-                    if member not in own or trial.training > own[member].training:
+                    if member not in own or trial.outweighs(own[member]):
                         own[member] = trial
             if record.embedding:
                 embeddings[record.task_id] = record.embedding
