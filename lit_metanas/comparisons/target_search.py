@@ -232,7 +232,7 @@ def comparison_row(
         parameters=found.parameters,
         flops=found.flops,
         curve=() if found.ordinal else found.record.curve,
-        front=found.record.trade_offs,
+        front=() if found.ordinal else found.record.trade_offs,
         hardware=hardware(),
         config=config,
     )

@@ -4,6 +4,7 @@ import logging
 import math
 import os
 import random
+import re
 import signal
 import threading
 import warnings
@@ -563,6 +564,42 @@ def test_a_chosen_network_whose_training_diverges_gets_no_score():
         FailedWorkError, match=r"On task 'glyphs/0' the chosen network's training diverged: the weights"
     ):
         searched("fixed", recipe=replace(RECIPE, learning_rate=1e30))
+
+
+class Choosing(FixedArchitecture):
+    """Chooses a learning rate, too, and has values that only rank what it tried, by two objectives."""
+
+    def __init__(self, **recipe):
+        super().__init__({})
+        self.recipe = recipe
+
+    def search(self, task, space, budget, seed):
+        found = super().search(task, space, budget, seed)
+        trials = [replace(found.record.best, value=54.0, measures={"parameters": 9.0})]
+        record = replace(found.record, trials=trials, objectives=("accuracy", "parameters"))
+        return replace(found, record=record, recipe=self.recipe, ordinal=True)
+
+
+def test_a_training_that_diverges_names_the_network_and_whose_learning_rate_it_was():
+    architecture = re.escape(str(searched("fixed").architecture))
+    with pytest.raises(
+        FailedWorkError,
+        match=rf"chosen network's training diverged: .* not finite; it is {architecture}, trained with the recipe's "
+        r"learning_rate 1e\+30: lower that\.$",
+    ):
+        searched("fixed", recipe=replace(RECIPE, learning_rate=1e30))
+    with pytest.raises(
+        FailedWorkError,
+        match=rf"it is {architecture}, trained with the learning_rate 1e\+30 that the method chose: have it choose "
+        r"among lower ones\.$",
+    ):
+        searched(Choosing(learning_rate=1e30))
+
+
+def test_a_front_by_values_that_only_rank_is_no_front_of_scores():
+    found = searched(Choosing())
+    assert found.record.trade_offs
+    assert comparison_row(TASK, found, method="by size", seed=1).result.front == ()
 
 
 def test_what_a_proxy_says_is_no_validation_score():
