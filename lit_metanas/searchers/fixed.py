@@ -104,18 +104,17 @@ class BorrowedArchitecture(Searcher):
             FileNotFoundError: there is no such file.
             ValueError: the file holds no scored architecture of this space from another task.
         """
-        rows = [
+        found = [
             row
             for row in read_architectures(self.path)
-            if row.task_id != task.id
-            and row.space == space.name
-            and self.method in (None, row.method)
-            and not math.isnan(row.value)
+            if row.task_id != task.id and row.space == space.name and self.method in (None, row.method)
         ]
+        rows = [row for row in found if not math.isnan(row.value)]
         if not rows:
+            advice = "search other tasks with 'validate: true'" if found else "search other tasks first"
             raise ValueError(
                 f"'{self.path}' holds no architecture of {space.name} that was scored on another task than "
-                f"'{task.id}': search other tasks first."
+                f"'{task.id}': {advice}."
             )
         best = max(rows, key=lambda row: row.value)
         return _outcome_without_score(space.canonical(best.architecture), task, space, budget)

@@ -78,3 +78,12 @@ def test_nothing_to_borrow_is_said(tmp_path):
         BorrowedArchitecture(str(path), "random").search(task("c"), SPACE, Budget(), 0)
     with pytest.raises(FileNotFoundError):
         BorrowedArchitecture(str(tmp_path / "none.json")).search(task("c"), SPACE, Budget(), 0)
+
+
+def test_what_was_found_without_a_score_is_said_with_the_fix(tmp_path):
+    path = str(tmp_path / "architectures.json")
+    write(path)
+    with pytest.raises(ValueError, match="another task than 'c': search other tasks with 'validate: true'"):
+        BorrowedArchitecture(path, "fixed").search(task("c"), SPACE, Budget(), 0)
+    with pytest.raises(ValueError, match="another task than 'd': search other tasks first"):
+        BorrowedArchitecture(path, "fixed").search(task("d"), SPACE, Budget(), 0)
