@@ -32,7 +32,7 @@ class DARTSRates(WeightRates):
         least_weights: and at the end of the half cosine by which it falls.
         momentum: of the weights.
         weight_decay: of the weights.
-        clip: largest norm of the weights' gradient.
+        clip: largest norm of the weights' gradient; ``inf`` does not clip.
         logits: learning rate of the logits' Adam.
         logits_decay: weight decay of the logits.
         warm_up: share of the search in which only the weights are trained.

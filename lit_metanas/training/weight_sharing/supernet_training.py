@@ -34,7 +34,7 @@ class WeightRates:
         least_weights: and at the end of the half cosine by which it falls.
         momentum: of the weights.
         weight_decay: of the weights.
-        clip: largest norm of the weights' gradient.
+        clip: largest norm of the weights' gradient; ``inf`` does not clip.
 
     Example:
         >>> import lit_metanas as lm
@@ -48,18 +48,22 @@ class WeightRates:
     clip: float = 5.0
 
     def __post_init__(self) -> None:
-        if not self.clip > 0:
-            raise ValueError(f"{type(self).__name__}: clip is {self.clip}; give a positive number.")
+        given: object = self.clip
+        if given is None or not self.clip > 0:
+            raise ValueError(f"{type(self).__name__}: clip is {self.clip}; give a positive number; inf does not clip.")
 
 
 def check_warm_up(rates: object, share: float) -> None:
     """Refuse a share of a search that is none, such as a number of epochs: the architecture would never be trained.
 
     Raises:
-        ValueError: it is not from 0 to 1.
+        ValueError: it is not from 0 to below 1.
     """
-    if not 0 <= share <= 1:
-        raise ValueError(f"{type(rates).__name__}: warm_up is {share}; give a share of the search, from 0 to 1.")
+    if not 0 <= share < 1:
+        raise ValueError(
+            f"{type(rates).__name__}: warm_up is {share}; give a share of the search, from 0 to 1 but below 1, as the "
+            "architecture is trained after it."
+        )
 
 
 class SupernetTraining(LightningModule):
