@@ -159,8 +159,10 @@ class TaskReptile(LightningModule):
         """Make the weights for the tasks of the data module.
 
         Raises:
-            ValueError: the data module has none, or the networks of the space are not for such tasks.
+            ValueError: the data module has none, the networks of the space are not for such tasks, or the trainer
+                averages weights.
         """
+        refuse_averaging(self.trainer, self, stage)
         data = getattr(self.trainer, "datamodule", None)
         example = getattr(data, "example", None)
         if not isinstance(example, Task):
@@ -201,11 +203,10 @@ class TaskReptile(LightningModule):
         """Start the clock; a run that has spent its budget ends here.
 
         Raises:
-            ValueError: neither the module nor the trainer has an end, or the trainer scales losses or averages weights.
+            ValueError: neither the module nor the trainer has an end, or the trainer scales losses.
         """
         check_end(self.trainer, self)
         refuse_scaled_losses(self.trainer, "TaskReptile does")
-        refuse_averaging(self.trainer, self)
         self.account.begin()
         self.trainer.should_stop |= self._is_finished
 

@@ -200,19 +200,21 @@ def refuse_scaled_losses(trainer: pytorch.Trainer, what: str) -> None:
         raise ValueError(f"Precision 16-mixed scales losses, {what} not: use bf16-mixed or 32-true.")
 
 
-def refuse_averaging(trainer: pytorch.Trainer, model: LightningModule) -> None:
+def refuse_averaging(trainer: pytorch.Trainer, model: LightningModule, stage: str) -> None:
     """Refuse callbacks that average the weights of a training, for a model that is built for its data.
 
-    They copy it before it is built, and average what it counts, too.
+    They copy it before it is built, and average what it counts, too. Its ``setup`` is the place to look, as
+    StochasticWeightAveraging refuses several optimizers when a training starts.
 
     Args:
         trainer: any.
         model: what is trained.
+        stage: of ``setup``; only in ``fit`` are weights trained.
 
     Raises:
         ValueError: the trainer has such a callback.
     """
-    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    callbacks: list[Callback] = trainer.callbacks if stage == "fit" else []  # type: ignore[attr-defined]
     for callback in callbacks:
         if isinstance(callback, WeightAveraging | StochasticWeightAveraging):
             raise ValueError(

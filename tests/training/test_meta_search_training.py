@@ -7,7 +7,7 @@ from collections import defaultdict
 
 import pytest
 import torch
-from lightning.pytorch.callbacks import EMAWeightAveraging
+from lightning.pytorch.callbacks import EMAWeightAveraging, StochasticWeightAveraging
 from meta_toys import SHAPE, SPACE, Losses, fit, make_data, make_model, make_trainer
 
 from lit_metanas.meta import (
@@ -350,6 +350,8 @@ def test_scaled_losses_are_refused():
 def test_callbacks_that_average_weights_are_refused(shape):
     with pytest.raises(ValueError, match="EMAWeightAveraging does not work with MetaSearch, whose networks are built"):
         fit(make_model(shape=shape), callbacks=[EMAWeightAveraging()])
+    with pytest.raises(ValueError, match="StochasticWeightAveraging does not work with MetaSearch, whose networks are"):
+        fit(make_model(shape=shape), callbacks=[StochasticWeightAveraging(1e-2)])
 
 
 def test_other_precisions():

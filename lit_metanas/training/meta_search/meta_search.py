@@ -198,15 +198,24 @@ class MetaSearch(MetaLearned):
             self.logit_optimizer([self.logits.values]),
         ]
 
+    def setup(self, stage: str) -> None:
+        """Learn from the data module what was not given.
+
+        Raises:
+            ValueError: neither was a shape given nor does a data module tell one, or they differ; or the trainer
+                averages weights.
+        """
+        refuse_averaging(self.trainer, self, stage)
+        super().setup(stage)
+
     def on_train_start(self) -> None:
         """Start the clock; a run that has spent its budget ends here.
 
         Raises:
-            ValueError: neither the module nor the trainer has an end, or the trainer scales losses or averages weights.
+            ValueError: neither the module nor the trainer has an end, or the trainer scales losses.
         """
         check_end(self.trainer, self)
         refuse_scaled_losses(self.trainer, "meta-gradients do")
-        refuse_averaging(self.trainer, self)
         self.account.begin()
         self.trainer.should_stop |= self._is_finished
 
