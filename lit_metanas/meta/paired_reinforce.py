@@ -91,11 +91,7 @@ class PairedReinforce(MetaGradient):
         """Normalise, if asked to."""
         if not self.normalise:
             return gradients
-        differences = metrics["differences"]
-        if "finite" in metrics:
-            differences = differences[metrics["finite"] > 0]
-        squares = differences.square().mean() if len(differences) else differences.new_zeros(())
-        size = squares.sqrt().clamp(min=torch.finfo(torch.float32).tiny)
+        size = metrics["differences"].square().mean().sqrt().clamp(min=torch.finfo(torch.float32).tiny)
         return gradients._replace(logits={name: value / size for name, value in gradients.logits.items()})
 
 

@@ -1,6 +1,7 @@
 """Meta-gradients against plain loops over autograd, written without the code under test; float64."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -36,6 +37,7 @@ from lit_metanas.relaxations import (
     Softmax,
     StraightThrough,
 )
+from lit_metanas.training.collectives import outer_mean
 
 RATE, LOGIT_RATE, SCALE = 0.3, 0.5, 0.1
 
@@ -410,21 +412,20 @@ def test_paired_score_normalised_is_free_of_scale(tiny):
         close(scaled.gradients.weights[name], value)
 
 
-def test_paired_score_normalised_leaves_out_what_is_not_finite(tiny):
-    options = {"relaxation": Categorical(), "head": PrototypeHead(), "tasks": 4}
-    metrics = tiny.call(PairedReinforce(normalise=True), **options).metrics
-    parameters = tiny.parameters(tiny.supernet())
-    plain = parameters.map(torch.ones_like)
-    one_lost = {
-        "differences": torch.cat([metrics["differences"], torch.tensor([math.nan])]),
-        "finite": torch.tensor([1.0, 1.0, 1.0, 1.0, 0.0]),
-    }
-    size = metrics["differences"].square().mean().sqrt()
-    for value in PairedReinforce(normalise=True).finish(plain, one_lost).logits.values():
-        close(value, torch.ones_like(value) / size)
-    all_lost = {"differences": torch.tensor([math.nan]), "finite": torch.tensor([0.0])}
-    for value in PairedReinforce(normalise=True).finish(plain.map(torch.zeros_like), all_lost).logits.values():
-        assert not value.any()
+def test_a_step_of_the_normalised_paired_score_is_that_of_its_finite_tasks(tiny):
+    method, options = PairedReinforce(normalise=True), {"relaxation": Categorical(), "head": PrototypeHead()}
+    whole = tiny.call(method, tasks=5, **options)
+    finite = [place for place in range(5) if place != 2]
+    whole.episodes[2].query.inputs[0] = math.nan
+    run = (whole.learner, whole.inner_loop, whole.parameters)
+    gradients, metrics = method.mean(*run, whole.episodes, whole.noises, 0.5)
+    mean = outer_mean(gradients, metrics, 0, SimpleNamespace(world_size=1, global_rank=0))
+    assert mean.finite.tolist() == [place in finite for place in range(5)]
+    got = method.finish(mean.gradients, mean.metrics)
+    want, _ = method(*run, [whole.episodes[place] for place in finite], [whole.noises[place] for place in finite], 0.5)
+    assert max(value.abs().max() for value in want.logits.values()) > 1e-3
+    for name, value in want.flat().items():
+        close(got.flat()[name], value)
 
 
 def test_paired_score_never_moves_pruned_logits(tiny):
