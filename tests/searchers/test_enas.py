@@ -65,7 +65,7 @@ def test_each_child_that_is_trained_or_rewarded_is_paid():
 
 
 def test_the_warm_up_trains_the_weights_alone():
-    made = module(rates=replace(RATES, warm_up=0.99))
+    made = module(rates=replace(RATES, warm_up=1.0))
     before = [parameter.detach().clone() for parameter in made.controller.parameters()]
     weights = {name: weight.detach().clone() for name, weight in made.weights.items()}
     fit(made)
@@ -156,8 +156,6 @@ def test_mistakes_are_named():
         ControllerRates(baseline=1)
     with pytest.raises(ValueError, match=r"ControllerRates: warm_up is 5; give a share of the search, from 0 to 1"):
         ControllerRates(warm_up=5)
-    with pytest.raises(ValueError, match="ControllerRates: warm_up is 1; give"):
-        ControllerRates(warm_up=1)
 
 
 @pytest.mark.parametrize("inactive", [False, True])

@@ -57,13 +57,10 @@ def check_warm_up(rates: object, share: float) -> None:
     """Refuse a share of a search that is none, such as a number of epochs: the architecture would never be trained.
 
     Raises:
-        ValueError: it is not from 0 to below 1.
+        ValueError: it is not from 0 to 1.
     """
-    if not 0 <= share < 1:
-        raise ValueError(
-            f"{type(rates).__name__}: warm_up is {share}; give a share of the search, from 0 to 1 but below 1, as the "
-            "architecture is trained after it."
-        )
+    if not 0 <= share <= 1:
+        raise ValueError(f"{type(rates).__name__}: warm_up is {share}; give a share of the search, from 0 to 1.")
 
 
 class SupernetTraining(LightningModule):
