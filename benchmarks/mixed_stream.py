@@ -16,7 +16,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -161,6 +161,14 @@ def half_permuted(sources: Sources, seed: int) -> Sources:
     return Sources(sources.stream, sources.places, np.stack(rows))
 
 
+def strange_embeddings(sources: Sources, seed: int) -> Sources:
+    """Each source with the embedding of one that is drawn at random."""
+    names = [sources.stream.problems[place].id for place in sources.places]
+    others = np.random.default_rng(seed).permutation(names)
+    drawn = {name: sources.stream.embeddings[other] for name, other in zip(names, others, strict=True)}
+    return replace(sources, stream=replace(sources.stream, embeddings=drawn))
+
+
 def a_third(sources: Sources, seed: int) -> Sources:
     """Each source has tried a third of the members, others than the next one."""
     draw = np.random.default_rng(seed)
@@ -222,6 +230,7 @@ def samplers_of(stream: Stream) -> dict[str, Callable[[Sources, int, str], BaseS
     return {
         MAIN: told(all_sources),
         "portfolio, no embeddings": lambda s, seed, family: portfolio(s, embedded=False),
+        "portfolio, embeddings of others": told(strange_embeddings),
         "portfolio, as in the papers": lambda s, seed, family: portfolio(s, embedded=False, weigh=False),
         "portfolio, own family": lambda s, seed, family: portfolio(only(s, family, same=True)),
         "meta-sampler": lambda s, seed, family: gaussian(surrogates.of(s)),
