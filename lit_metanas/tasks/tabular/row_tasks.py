@@ -106,8 +106,8 @@ class TableTask(SingleTask):
         self._tested: tuple[NDArray[np.float64], list[str]] | None = None
         if test_path is not None:
             tested, there = list(read_rows(Path(test_path))), writable(test_path)
-            for name in (self.label, *self.columns):
-                free_columns(tested, there, column=name)
+            wanted = {f"column {number}": name for number, name in enumerate((self.label, *self.columns))}
+            free_columns(tested, there, **wanted)
             self._tested = self._numbers(tested, there)
             if group is not None:
                 tell_shared_groups(f"'{there}'", self._groups, column_groups(tested, there, group))

@@ -267,9 +267,11 @@ def free_columns(rows: Sequence[TableRow], place: str, **named: str | None) -> l
 
 
 def _is_usual(rows: Sequence[TableRow], name: str) -> bool:
-    values = [str(row[name]).strip() for _, row in rows if name in row]
-    counts = name == "" and len(set(values)) == len(values) and all(map(str.isdecimal, values))
-    return 2 * len(values) >= len(rows) and not counts
+    values = [row[name] for _, row in rows if name in row]
+    if name or 2 * len(values) < len(rows):
+        return 2 * len(values) >= len(rows)
+    numbers = {str(value).strip() for value in values}
+    return len(numbers) < len(values) or not all(map(str.isdecimal, numbers))
 
 
 def columns_of(rows: Sequence[TableRow]) -> list[str]:
