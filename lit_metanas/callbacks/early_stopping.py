@@ -67,11 +67,9 @@ class SkipStop(Callback):
         share = self._share(pl_module)
         if not pl_module.recorded or share is None:
             return
-        logits = pl_module.logits.values
         if share <= self.most:
-            self._before = logits.clone()
-        elif self._before is not None:  # a random cell may begin with more
-            logits.copy_(self._before)
+            self._before = pl_module.logits.values.clone()
+        elif self._took_back(pl_module):
             trainer.should_stop = True
 
     @torch.no_grad()
@@ -79,8 +77,15 @@ class SkipStop(Callback):
         """Look at what is going to be validated, where the search ends between two validations."""
         assert isinstance(pl_module, DARTSTraining)
         share = self._share(pl_module)
-        if self._before is not None and share is not None and share > self.most:
-            pl_module.logits.values.copy_(self._before)
+        if share is not None and share > self.most:
+            self._took_back(pl_module)
+
+    def _took_back(self, module: DARTSTraining) -> bool:
+        """Bring back the last logits with few skips, if there were any: a random cell may begin with more."""
+        if self._before is None:
+            return False
+        module.logits.values.copy_(self._before)
+        return True
 
     def _share(self, module: DARTSTraining) -> float | None:
         counted = tuple(choice for choice in module.space.choices if choice.name.startswith(self.cell))

@@ -97,15 +97,16 @@ class GuardedSearcher(Searcher):
         if not budget.affords(price):
             return replace(chosen, untried=chosen.untried + 1)
         kept = self._validate(task, space, chosen, budget, seed, record)
+        chosen = replace(chosen, record=record, ordinal=False)
         found = self._challenge(task, space, budget, seed, price)
         if found is None or not budget.affords(self._price(task, space, found)):
-            return replace(chosen, record=record, untried=chosen.untried + 1, ordinal=False)
+            return replace(chosen, untried=chosen.untried + 1)
         try:
             values = self._validate(task, space, found, budget, seed, record)
         except ArithmeticError as error:
             record.trials.append(Trial(found.architecture, math.nan, budget.spent, failure=str(error)))
-            return replace(chosen, record=record, ordinal=False)
-        return replace(found if leads(values - kept, self.margin) else chosen, record=record, ordinal=False)
+            return chosen
+        return replace(found, record=record, ordinal=False) if leads(values - kept, self.margin) else chosen
 
     def _challenge(
         self, task: Task, space: SearchSpace, budget: Budget, seed: int, price: Cost

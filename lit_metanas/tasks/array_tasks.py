@@ -101,7 +101,7 @@ def task_from_arrays(
         if channels is not None:
             raise ValueError(f"channels = {channels!r} is for images, and X is a table of numbers: leave it out.")
         tested = None if X_test is None or y_test is None else (X_test, y_test)
-        named = (preprocessing.names or None) if preprocessing else None
+        named = () if preprocessing is None else preprocessing.names
         rows = LabelledRows(X, y, classes=classes, names=named, group=group)
         return rows.task(id, val=val, test=share, seed=seed, tested=tested, preprocessing=preprocessing)
     if preprocessing is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Callable, Sequence
 from functools import partial
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from lit_metanas.io.text import number_of, writable
 from lit_metanas.tasks.images.image_files import image_files
 from lit_metanas.tasks.speech.sound_files import SOUND_SUFFIXES
 from lit_metanas.tasks.task import warn_of_data
-from lit_metanas.tasks.text.labelled_text import read_utf8
+from lit_metanas.tasks.text.labelled_text import read_utf8, text_lines
 from lit_metanas.tasks.text.text_tables import TableRow, columns_of, read_rows
 
 LARGEST_TEXT = 1 << 28
@@ -184,8 +183,7 @@ def _lines(file: Path) -> list[str]:
         FileNotFoundError: there is no such file.
         ValueError: it is not in UTF-8.
     """
-    # Not `splitlines`, which ends a line at a form feed or at Unicode's separators, too.
-    lines = [line.strip() for line in StringIO(read_utf8(file, LARGEST_TEXT).rstrip(), newline=None)]
+    lines = [line.strip() for line in text_lines(read_utf8(file, LARGEST_TEXT).rstrip())]
     empty = [str(number) for number, line in enumerate(lines, 1) if not line]
     if empty:
         named = ", ".join(empty[:10]) + (", …" if len(empty) > 10 else "")

@@ -15,7 +15,7 @@ from lit_metanas.tasks.questions.question_words import Asked, QuestionPreprocess
 from lit_metanas.tasks.source import Subset
 from lit_metanas.tasks.splits import class_subsets
 from lit_metanas.tasks.task import SingleTask, Task, TaskCollection
-from lit_metanas.tasks.text.labelled_text import LONGEST_RAW_TEXT, MOST_SENTENCES, read_utf8
+from lit_metanas.tasks.text.labelled_text import LONGEST_RAW_TEXT, MOST_SENTENCES, read_utf8, text_lines
 
 LARGEST_STORIES = 1 << 26
 """Bytes of a file of stories."""
@@ -241,7 +241,7 @@ def read_stories(file: Path) -> list[Asked]:
         FileNotFoundError: there is no such file.
         ValueError: it is empty, malformed, too large, or not UTF-8.
     """
-    found = list(_asked(read_utf8(file, LARGEST_STORIES).rstrip("\n").split("\n"), f"'{writable(str(file))}'"))
+    found = list(_asked(text_lines(read_utf8(file, LARGEST_STORIES)), f"'{writable(str(file))}'"))
     if not found:
         raise ValueError(f"'{writable(str(file))}' has no questions: give a file with stories and questions.")
     return found

@@ -18,7 +18,7 @@ from lit_metanas.tasks.speech.log_mel import LogMel
 from lit_metanas.tasks.speech.sound_files import SOUND_SUFFIXES
 from lit_metanas.tasks.task import warn_of_data
 from lit_metanas.tasks.text.labelled_text import read_utf8
-from lit_metanas.tasks.text.text_tables import free_columns, listed, separated_rows
+from lit_metanas.tasks.text.text_tables import check_columns, listed, separated_rows
 
 LONGEST_RECORDING = 60.0
 """Seconds of a file that holds one word; the label of a longer one says little of its beginning."""
@@ -105,7 +105,7 @@ def _rows(table: Path, columns: TableColumns, group: str | None) -> list[tuple[s
     for line, row in separated_rows(read_utf8(table, LARGEST_SOUND_TABLE), place, kind):
         if not rows:
             _check_columns(list(row), columns, place)
-            free_columns([(line, row)], place, group=group)
+            check_columns([(line, row)], place, group=group)
         if len(rows) >= MOST_RECORDINGS:
             raise ValueError(f"'{place}' has more than {MOST_RECORDINGS} rows: give fewer.")
         where = f"{line.capitalize()} of '{place}'"

@@ -28,6 +28,7 @@ from lit_metanas.tasks.text.labelled_text import checked_text
 from lit_metanas.tasks.text.text_tables import (
     LABEL_COLUMNS,
     TableRow,
+    check_columns,
     column_groups,
     columns_of,
     free_columns,
@@ -107,7 +108,7 @@ class TableTask(SingleTask):
         if test_path is not None:
             tested, there = list(read_rows(Path(test_path))), writable(test_path)
             wanted = {f"column {number}": name for number, name in enumerate((self.label, *self.columns))}
-            free_columns(tested, there, **wanted)
+            check_columns(tested, there, **wanted)
             self._tested = self._numbers(tested, there)
             if group is not None:
                 tell_shared_groups(f"'{there}'", self._groups, column_groups(tested, there, group))
@@ -150,7 +151,7 @@ class LabelledRows:
         X: the rows.
         y: one label a row.
         classes: names of the classes, as in ``task_from_arrays``.
-        names: of the columns, in the order in which a table of pandas is to have them; None takes its own.
+        names: of the columns, in the order in which a table of pandas is to have them; by default its own.
         group: of each row which others it belongs to; None deals rows out one by one.
 
     Raises:
@@ -167,13 +168,13 @@ class LabelledRows:
         y: Labels,
         *,
         classes: ClassNames | None = None,
-        names: Sequence[str] | None = None,
+        names: Sequence[str] = (),
         group: Groups | None = None,
     ) -> None:
-        self.rows = row_array(X, names=names or (), name="X")
+        self.rows = row_array(X, names=names, name="X")
         self.labels = label_list(y, len(self.rows), noun="rows")
         self.classes = class_names(self.labels, classes, "rows")
-        self.columns = column_names(X) if names is None else tuple(names)
+        self.columns = tuple(names) or column_names(X)
         self.groups = None if group is None else group_names(group, len(self.rows), "rows")
 
     def task(
@@ -274,7 +275,7 @@ def _columns(
         (label,) = named
     if columns is None:
         return label, [name for name in free if name != label] or _refuse_none(place)
-    free_columns(rows, place, **{f"columns[{number}]": name for number, name in enumerate(columns)}, group=group)
+    check_columns(rows, place, **{f"columns[{number}]": name for number, name in enumerate(columns)}, group=group)
     return label, [name for name in columns if name != label] or _refuse_none(place)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -107,6 +108,14 @@ def checked_texts(texts: Iterable[object], name: str, noun: str = "text") -> lis
     if isinstance(texts, str):
         raise ValueError(f"{name} is a single text: give a list of texts.")
     return [checked_text(text, noun, f"place {place}", name) for place, text in enumerate(texts)]
+
+
+def text_lines(content: str) -> list[str]:
+    """The lines of a text, as an editor shows them.
+
+    ``splitlines`` ends a line at a form feed or at Unicode's separators, too.
+    """
+    return [line.removesuffix("\n") for line in StringIO(content, newline=None)]
 
 
 def read_utf8(path: Path, largest: int) -> str:

@@ -219,21 +219,39 @@ def find_columns(
         ValueError: there are no rows, a named column does not exist, or one cannot be found.
     """
     free = free_columns(rows, place, text=text, label=label, **others)
-    text = usual_column(free, TEXT_COLUMNS) if text is None else text
-    label = usual_column([name for name in free if name != text], LABEL_COLUMNS) if label is None else label
-    free = [name for name in free if name not in (text, label)]
+    text, label = guess_two(free, (text, label), (TEXT_COLUMNS, LABEL_COLUMNS))
     if text is None and label is None and len(free) == 2:
         first, second = (len({str(row.get(name)) for _, row in rows}) for name in free)
         if first != second:
             text, label = free if first > second else reversed(free)
-    elif len(free) == 1 and (text is None) != (label is None):
-        text, label = free[0] if text is None else text, free[0] if label is None else label
     if text is None or label is None:
         raise ValueError(
             f"'{place}' has the columns {listed(columns_of(rows))}: say by 'text' and 'label' which hold the texts "
             "and labels, or name these columns so."
         )
     return text, label
+
+
+def guess_two(
+    free: Sequence[str], named: tuple[str | None, str | None], known: tuple[Sequence[str], Sequence[str]]
+) -> tuple[str | None, str | None]:
+    """Two columns: as they are named, else of a usual name, else the only one that is left beside the other.
+
+    Args:
+        free: columns that may be guessed.
+        named: the two, None where one is not named.
+        known: usual names of each.
+
+    Returns:
+        Both; None for one that cannot be told.
+    """
+    found: list[str | None] = []
+    for name, usual in zip(named, known, strict=True):
+        found.append(usual_column(free, usual) if name is None else name)
+        free = [each for each in free if each != found[-1]]
+    if len(free) == 1 and found.count(None) == 1:
+        found[found.index(None)] = free[0]
+    return found[0], found[1]
 
 
 def free_columns(rows: Sequence[TableRow], place: str, **named: str | None) -> list[str]:
@@ -248,7 +266,34 @@ def free_columns(rows: Sequence[TableRow], place: str, **named: str | None) -> l
         named: the column that each argument names, or None.
 
     Raises:
+        ValueError: see ``check_columns``.
+    """
+    return [name for name in check_columns(rows, place, **named) if _may_be_guessed(rows, name)]
+
+
+def _may_be_guessed(rows: Sequence[TableRow], name: str) -> bool:
+    values = [row[name] for _, row in rows if name in row]
+    if 2 * len(values) < len(rows):
+        return False
+    if name:
+        return True
+    numbers = {str(value).strip() for value in values}
+    return len(numbers) < len(values) or not all(map(str.isdecimal, numbers))
+
+
+def check_columns(rows: Sequence[TableRow], place: str, **named: str | None) -> list[str]:
+    """Look whether a table has the columns that arguments name.
+
+    Args:
+        rows: of the table.
+        place: the table's name, for messages.
+        named: the column that each argument names, or None.
+
+    Raises:
         ValueError: there are no rows, a named column does not exist, or two arguments name the same.
+
+    Returns:
+        The columns that no argument names.
     """
     if not rows:
         raise ValueError(f"'{place}' has no rows: give a line with the names of the columns, and some with texts.")
@@ -263,15 +308,7 @@ def free_columns(rows: Sequence[TableRow], place: str, **named: str | None) -> l
         *others, last = [argument for argument, name in named.items() if name is not None]
         wanted = f"{', '.join(others)} and {last}"
         raise ValueError(f"'{place}': {wanted} must be columns of their own, not {listed(chosen)}.")
-    return [name for name in names if name not in chosen and _is_usual(rows, name)]
-
-
-def _is_usual(rows: Sequence[TableRow], name: str) -> bool:
-    values = [row[name] for _, row in rows if name in row]
-    if name or 2 * len(values) < len(rows):
-        return 2 * len(values) >= len(rows)
-    numbers = {str(value).strip() for value in values}
-    return len(numbers) < len(values) or not all(map(str.isdecimal, numbers))
+    return [name for name in names if name not in chosen]
 
 
 def columns_of(rows: Sequence[TableRow]) -> list[str]:
@@ -334,7 +371,7 @@ def column_groups(rows: Sequence[TableRow], place: str, group: str) -> list[str]
     Raises:
         ValueError: there is no such column, or one is missing.
     """
-    free_columns(rows, place, group=group)
+    check_columns(rows, place, group=group)
     return [checked_text(number_text(row.get(group, "")), "group", where, place) for where, row in rows]
 
 

@@ -12,9 +12,9 @@ from lit_metanas.tasks.text.text_tables import (
     TableRow,
     columns_of,
     free_columns,
+    guess_two,
     listed,
     read_rows,
-    usual_column,
 )
 from lit_metanas.tasks.translation.text_pairs import TextPair
 
@@ -104,12 +104,7 @@ def find_pair_columns(
             names are not guessed, for the first line of many such files is a pair already.
     """
     free = free_columns(rows, place, source=source, target=target, **others)
-    source = usual_column(free, SOURCE_TEXT_COLUMNS) if source is None else source
-    free = [name for name in free if name != source]
-    target = usual_column(free, TARGET_TEXT_COLUMNS) if target is None else target
-    free = [name for name in free if name not in (source, target)]
-    if len(free) == 1 and (source is None) != (target is None):
-        source, target = free[0] if source is None else source, free[0] if target is None else target
+    source, target = guess_two(free, (source, target), (SOURCE_TEXT_COLUMNS, TARGET_TEXT_COLUMNS))
     if source is None or target is None:
         raise ValueError(
             f"'{place}' has the columns {listed(columns_of(rows))}: say by 'source' and 'target' which hold the texts "

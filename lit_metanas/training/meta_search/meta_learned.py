@@ -32,7 +32,7 @@ from lit_metanas.training.meta_search.meta_checkpoint import (
 from lit_metanas.training.meta_search.task_architectures import TaskArchitectures
 from lit_metanas.training.meta_search.training_state import Account, RunningStatistics
 from lit_metanas.training.stored_preprocessing import UNKNOWN_INPUTS, InputMeaning
-from lit_metanas.training.trainers import validate_anew
+from lit_metanas.training.trainers import refuse_averaging, validate_anew
 
 
 class MetaLearned(EpisodeEvaluation):
@@ -120,8 +120,10 @@ class MetaLearned(EpisodeEvaluation):
         """Learn from the data module what was not given.
 
         Raises:
-            ValueError: neither was a shape given nor does a data module tell one, or they differ.
+            ValueError: neither was a shape given nor does a data module tell one, or they differ; or the trainer
+                averages weights.
         """
+        refuse_averaging(self.trainer, self, stage)
         data = getattr(self.trainer, "datamodule", None)
         shape = getattr(data, "shape", None)
         self._take_inputs_of(data)

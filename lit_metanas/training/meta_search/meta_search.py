@@ -35,7 +35,7 @@ from lit_metanas.training.architecture_logits import ArchitectureSchedule, fixed
 from lit_metanas.training.collectives import outer_mean
 from lit_metanas.training.meta_search.meta_learned import MetaLearned
 from lit_metanas.training.meta_search.task_architectures import TaskArchitectures
-from lit_metanas.training.trainers import check_end, refuse_averaging, refuse_scaled_losses
+from lit_metanas.training.trainers import check_end, refuse_scaled_losses
 
 LOG_INTERVAL = 0.5
 """Seconds after which a step's loss is logged though no logger asks for it, so that progress bars have a recent one."""
@@ -197,16 +197,6 @@ class MetaSearch(MetaLearned):
             self.weight_optimizer([*self.supernet.parameters(), *self.head.parameters()]),
             self.logit_optimizer([self.logits.values]),
         ]
-
-    def setup(self, stage: str) -> None:
-        """Learn from the data module what was not given.
-
-        Raises:
-            ValueError: neither was a shape given nor does a data module tell one, or they differ; or the trainer
-                averages weights.
-        """
-        refuse_averaging(self.trainer, self, stage)
-        super().setup(stage)
 
     def on_train_start(self) -> None:
         """Start the clock; a run that has spent its budget ends here.

@@ -48,8 +48,7 @@ class WeightRates:
     clip: float = 5.0
 
     def __post_init__(self) -> None:
-        given: object = self.clip
-        if given is None or not self.clip > 0:
+        if not (isinstance(self.clip, int | float) and self.clip > 0):
             raise ValueError(f"{type(self).__name__}: clip is {self.clip}; give a positive number; inf does not clip.")
 
 
