@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from lit_metanas.io.text import printable
@@ -54,6 +55,16 @@ def image_tensor(images: Images, *, channels: Channels | None = None, name: str 
         images = images.float()
         _check_range(images, name)
     return _channels_first(images, channels, name).contiguous()
+
+
+def over_white(image: Image.Image, mode: str) -> Image.Image:
+    """Convert an image to ``L`` or ``RGB``; one with transparent pixels, whose colours nobody sees, lies over white."""
+    if not image.has_transparency_data:
+        return image.convert(mode)
+    layer = image if image.mode in ("LA", "RGBA") else image.convert("RGBA")
+    white = Image.new("RGB", image.size, "white")
+    white.paste(layer, mask=layer)
+    return white if mode == "RGB" else white.convert(mode)
 
 
 def _check_range(images: Tensor, name: str) -> None:

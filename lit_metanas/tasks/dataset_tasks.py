@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lit_metanas.tasks.array_tasks import ArraySource, task_from_arrays
-from lit_metanas.tasks.conversion import Channels, ClassNames, Groups, plain_label
+from lit_metanas.tasks.conversion import Channels, ClassNames, Groups, over_white, plain_label
 from lit_metanas.tasks.tabular.standardised_columns import NumericColumns
 from lit_metanas.tasks.task import Task
 
@@ -59,7 +59,7 @@ def _pixels(image: Any, place: str) -> Tensor:
         if image.mode[0] in "IF":
             raise ValueError(f"{place} has pixels of mode {image.mode}: bring them to 8 bits in its transform.")
         grey = image.mode in ("1", "L", "LA")
-        image = np.asarray(image.convert("L" if grey else "RGB"))
+        image = np.asarray(over_white(image, "L" if grey else "RGB"))
     if isinstance(image, np.ndarray) and image.dtype.kind in "biuf":
         return torch.from_numpy(image.copy())
     if isinstance(image, Tensor):

@@ -60,6 +60,13 @@ def test_grey_pictures_and_palettes():
     assert task_from_dataset(Items([(one, i % 2) for i in range(8)])).shape == (3, 7, 6)
 
 
+def test_pictures_with_transparent_pixels_lie_over_white():
+    for mode, channels in (("LA", 1), ("RGBA", 3)):
+        task = task_from_dataset(Items([(Image.new(mode, (6, 7)), i % 2) for i in range(8)]))
+        assert task.shape == (channels, 7, 6)
+        assert task.train.inputs.min() == 1
+
+
 def test_a_test_set_stays_in_its_order():
     images = torch.tensor(IMAGES).permute(0, 3, 1, 2) / 255
     data = TensorDataset(images, torch.tensor(LABELS))

@@ -54,6 +54,21 @@ def test_each_value_of_sixteen_bits_is_rounded_to_the_nearest(tmp_path):
     assert torch.equal(image.flatten().double(), (values.double() / 257).round())
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_what_is_transparent_lies_over_white(tmp_path, mode, channels):
+    opaque = np.zeros((4, 4), dtype=np.uint8)
+    opaque[:2] = 255  # the upper half
+    if mode == "P":
+        image, more = Image.fromarray(opaque // 255), {"transparency": 0}
+        image.putpalette([0, 0, 0, 0, 0, 0])
+    else:
+        image, more = Image.fromarray(np.stack([np.zeros_like(opaque), opaque], axis=-1)).convert(mode), {}
+    image.save(tmp_path / "x.png", **more)
+    read = read_image(tmp_path / "x.png", (channels, 4, 4))
+    assert torch.equal(read, torch.from_numpy(255 - opaque).expand(channels, 4, 4))
+
+
 def test_drawn_class_split_is_disjoint_and_seeded(photographs):
     make = lambda seed: ImageFolder(str(photographs), fractions=(0.5, 0.17, 0.33), seed=seed)  # noqa: E731
     parts = [make(0).classes(subset) for subset in SUBSETS]

@@ -132,6 +132,35 @@ def test_the_script_scales_images_of_16_bits_as_the_package_does(tmp_path: Path)
     assert len(torch.unique(read_images([Path("grey.png")], (1, 256, 256)))) == 256
 
 
+@pytest.mark.parametrize("mode", ["LA", "RGBA", "P"])
+def test_the_script_lays_transparent_images_over_white_as_the_package_does(mode: str) -> None:
+    from lit_metanas.training.export.standalone_predict import read_inputs
+
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 20, 4), dtype=np.uint8)
+    if mode == "P":
+        Image.fromarray(pixels[:, :, :3]).convert("P").save("x.png", transparency=bytes(range(256)))
+    else:
+        Image.fromarray(pixels if mode == "RGBA" else pixels[:, :, :2]).save("x.png")
+    for shape in ((1, 30, 20), (3, 30, 20), (1, 12, 10), (3, 12, 10)):
+        about = dict(zip(("channels", "height", "width"), shape, strict=True))
+        for library in (torch, np):
+            found = torch.as_tensor(read_inputs(Path("x.png"), about, library))
+            torch.testing.assert_close(found, read_images([Path("x.png")], shape).float() / 255, atol=1e-6, rtol=0)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Pillow's file is open to the end
+def test_the_script_names_an_image_that_is_damaged() -> None:
+    from lit_metanas.training.export.standalone_predict import read_inputs
+
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (30, 30), dtype=np.uint8)).save("whole.png")
+    Path("cut.png").write_bytes(Path("whole.png").read_bytes()[:400])
+    Path("text.jpg").write_text("no image")
+    for name, cause in (("cut.png", "image file is truncated"), ("text.jpg", "cannot identify image file")):
+        told = rf"^{name} is not read by this script: give .npy of image \[1, 8, 8\], .* \({cause}.*\)\.$"
+        with pytest.raises(SystemExit, match=told):
+            read_inputs(Path(name), {"channels": 1, "height": 8, "width": 8}, torch)
+
+
 @pytest.mark.parametrize(
     ("array", "told"),
     [

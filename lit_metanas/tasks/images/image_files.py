@@ -18,6 +18,7 @@ from lit_metanas.io.class_folders import files_in
 from lit_metanas.io.files import read_regular
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.io.text import writable
+from lit_metanas.tasks.conversion import over_white
 from lit_metanas.tasks.inputs import describe_shape
 from lit_metanas.tasks.task import Episode, Split
 
@@ -32,7 +33,7 @@ SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".t
 
 
 def read_image(file: Path, shape: tuple[int, int, int]) -> Tensor:
-    """Read one image and bring it to a shape.
+    """Read one image and bring it to a shape; what is transparent lies over white.
 
     Args:
         file: the image file.
@@ -50,7 +51,7 @@ def read_image(file: Path, shape: tuple[int, int, int]) -> Tensor:
             if image.width * image.height > MOST_IMAGE_PIXELS:
                 raise ValueError("it has too many pixels")
             ImageOps.exif_transpose(image, in_place=True)  # a copy of the most pixels would take 256 MB
-            upright = _in_eight_bits(image).convert("L" if channels == 1 else "RGB")
+            upright = over_white(_in_eight_bits(image), "L" if channels == 1 else "RGB")
             if upright.size != (width, height):
                 upright = upright.resize((width, height), Image.Resampling.BILINEAR)
             pixels = np.array(upright, dtype=np.uint8)

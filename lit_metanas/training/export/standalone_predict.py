@@ -20,20 +20,22 @@ def read_inputs(file: Path, about: dict[str, Any], lib: Any) -> Any:
             raise SystemExit(f"{file} does not hold {' or '.join(kinds.values())}, row by row: convert it.")
         inputs = lib.frombuffer(bytearray(data), dtype=getattr(lib, kinds[head["descr"]])).reshape(head["shape"])
     elif file.suffix == ".txt" and (about.get("preprocessing") or {}).get("kind") == "words":
-        known = {word: number for number, word in enumerate(about["preprocessing"]["words"], 2)}
+        known = {word: number for number, word in enumerate(about["preprocessing"]["words"], 2)}.get
         signs = "".join(sign for sign in map(chr, range(0x300, 0x20D0)) if unicodedata.category(sign)[0] == "M")
-        words = re.compile(rf"[\w{signs}]+(?:['’][\w{signs}]+)*|\S")
+        words = re.compile(rf"[\w{signs}]+(?:['’][\w{signs}]+)*|\S|^\s+$").findall  # an empty line is a word, too
         lines = re.findall(".*\n|.+", unicodedata.normalize("NFC", file.read_text(encoding="utf-8-sig")).lower())
-        rows = [[known.get(word, 1) for word in words.findall(line)][: size[1]] or [1] for line in lines]
-        inputs = lib.asarray([row + [0] * (size[1] - len(row)) for row in rows])
-    elif kind != "image":
-        raise SystemExit(f"{file} is not read by this script: give .npy of {kind} {size}, or run lit-metanas predict.")
+        inputs = lib.asarray([([known(word, 1) for word in words(line)] + [0] * size[1])[: size[1]] for line in lines])
     else:
-        pillow = importlib.import_module("PIL.ImageOps")
-        pillow.exif_transpose(drawn := pillow.Image.open(file), in_place=True)
-        if re.match("I;16|I (PNG|PPM)", f"{drawn.mode} {drawn.format}"):  # 16 bits, which Pillow would cut off at 255
-            drawn = drawn.convert("I").point(lambda value: (value + 128.25) / 257).convert("L")
-        pixels = bytearray(drawn.convert("L" if size[0] == 1 else "RGB").resize(size[:0:-1], 2).tobytes())
+        try:
+            pillow = importlib.import_module("PIL.ImageOps")
+            pillow.exif_transpose(image := pillow.Image.open(file), in_place=True)
+            drawn = pillow.Image.alpha_composite(pillow.Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+            if re.match("I;16|I (PNG|PPM)", f"{image.mode} {image.format}"):  # Pillow would cut 16 bits off at 255
+                drawn = image.convert("I").point(lambda value: (value + 128.25) / 257).convert("L")
+            pixels = bytearray(drawn.convert("L" if size[0] == 1 else "RGB").resize(size[:0:-1], 2).tobytes())
+        except Exception as error:
+            fix = f"give .npy of {kind} {size}, or run lit-metanas predict ({error})"
+            raise SystemExit(f"{file} is not read by this script: {fix}.") from None
         inputs = lib.moveaxis(lib.frombuffer(pixels, dtype=lib.uint8).reshape((1, *size[1:], size[0])), -1, 1)
     if list(inputs.shape[1:]) != (size[1:] if kind == "tokens" else size):
         raise SystemExit(f"{file} has inputs of shape {list(inputs.shape[1:])}, and the network is for {kind} {size}.")
@@ -47,14 +49,12 @@ if __name__ == "__main__":
     parser.add_argument("--model", default="model.pt2", help="model.pt2 by torch, model.onnx by onnxruntime and numpy")
     words, folder = parser.parse_args(), Path(__file__).resolve().parent
     about, path = json.loads((folder / "model.json").read_text(encoding="utf-8")), str(folder / words.model)
-    lib: Any = importlib.import_module("torch" if path.endswith(".pt2") else "numpy")
     session = None if path.endswith(".pt2") else importlib.import_module("onnxruntime").InferenceSession(path)
-    program: Any = session or lib.export.load(path).module()
-    for inputs in (read_inputs(file, about["input"], lib) for file in words.files):
-        for row in (program.run(None, {"inputs": inputs})[0] if session else program(inputs)).tolist():
-            if "objective" in about:  # the place of the best score at each step
-                print(json.dumps([max(range(len(step)), key=step.__getitem__) for step in row]))
-            else:
-                shares = lib.exp(lib.asarray(row, dtype=lib.float64) - max(row)).tolist()
-                named = sorted(zip(shares, about["classes"], strict=True), reverse=True)
-                print(json.dumps({name: share / sum(shares) for share, name in named}, ensure_ascii=False))
+    lib: Any = importlib.import_module("numpy" if session else "torch")
+    run: Any = (lambda inputs: session.run(None, {"inputs": inputs})[0]) if session else lib.export.load(path).module()
+    for row in (row for file in words.files for row in run(read_inputs(file, about["input"], lib)).tolist()):
+        scores = lib.asarray(row, dtype=lib.float64)
+        shares = lib.exp(scores - scores.max())
+        named = sorted(zip((shares / shares.sum()).tolist(), about["classes"], strict=False), reverse=True)
+        told = scores.argmax(-1).tolist() if "objective" in about else {name: share for share, name in named}
+        print(json.dumps(told, ensure_ascii=False))
