@@ -29,6 +29,7 @@ from lit_metanas.tasks.speech.sound_files import SOUND_SUFFIXES
 from lit_metanas.tasks.speech.transcripts import TranscriptTask
 from lit_metanas.tasks.splits import tell_shared_groups
 from lit_metanas.tasks.tabular import TableTask
+from lit_metanas.tasks.tabular.row_tasks import label_of_rows
 from lit_metanas.tasks.tabular.standardised_columns import NumericColumns
 from lit_metanas.tasks.task import Split, Task, TaskCollection
 from lit_metanas.tasks.text.characters import Characters
@@ -352,7 +353,7 @@ def _kind_of_table(path: Path, group: str | None) -> str:
     """
     rows, place = list(read_rows(path)), writable(str(path))
     with suppress(ValueError):
-        if _repeats(rows, TableTask(str(path), group=group).label):
+        if _repeats(rows, label_of_rows(rows, place, group)):
             return "rows"
     label = target = None
     with suppress(ValueError):

@@ -111,6 +111,13 @@ def test_sounds_with_an_empty_table_get_one_sentence(content: str, tmp_path: Pat
         read_given(tmp_path / "word0")
 
 
+def test_a_table_of_numbers_is_warned_of_once(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("\n".join([",a,label", *(f"{n},{n % 7},{n % 2}" for n in range(30))]))
+    with pytest.warns(UserWarning, match="has no name and numbers the rows") as told:
+        assert kind_of(read_given(tmp_path / "t.csv")) == "rows"
+    assert len(told) == 1
+
+
 def test_tables_hold_labels_where_these_repeat_and_pairs_where_not(texts: Path, tmp_path: Path) -> None:
     pairs = tmp_path / "pairs.tsv"
     pairs.write_text("\n".join(["source\ttarget", *(f"{n}\t{n + 1}" for n in range(30))]))

@@ -100,7 +100,7 @@ class TableTask(SingleTask):
         self.label, self.columns = _columns(rows, place, label, columns, group)
         if preprocessing is not None and preprocessing.names:
             self.columns = _in_order(self.columns, preprocessing.names, place)
-        self._labelled = self._numbers(rows, place)
+        self._labelled = _numbers(rows, place, self.label, self.columns)
         if columns is None and "" in {*columns_of(rows)} - {self.label, group, *self.columns}:
             warn_of_data(f"A column of '{place}' has no name and numbers the rows, as pandas does: it is left out.")
         self._groups = None if group is None else column_groups(rows, place, group)
@@ -109,18 +109,12 @@ class TableTask(SingleTask):
             tested, there = list(read_rows(Path(test_path))), writable(test_path)
             wanted = {f"column {number}": name for number, name in enumerate((self.label, *self.columns))}
             check_columns(tested, there, **wanted)
-            self._tested = self._numbers(tested, there)
+            self._tested = _numbers(tested, there, self.label, self.columns)
             if group is not None:
                 tell_shared_groups(f"'{there}'", self._groups, column_groups(tested, there, group))
             known = set(self._labelled[1])
             if foreign := [label for label in self._tested[1] if label not in known]:
                 raise ValueError(f"'{there}' has the label '{foreign[0]}', which '{place}' lacks: leave its rows out.")
-
-    def _numbers(self, rows: Sequence[TableRow], place: str) -> tuple[NDArray[np.float64], list[str]]:
-        """The numbers and the labels of the rows of a table."""
-        found = [[number_in(row.get(name), name, where, f"'{place}'") for name in self.columns] for where, row in rows]
-        labels = [checked_text(number_text(row.get(self.label)), "label", where, place) for where, row in rows]
-        return row_array(found), labels
 
     @property
     def shape(self) -> RowShape:
@@ -277,6 +271,28 @@ def _columns(
         return label, [name for name in free if name != label] or _refuse_none(place)
     check_columns(rows, place, **{f"columns[{number}]": name for number, name in enumerate(columns)}, group=group)
     return label, [name for name in columns if name != label] or _refuse_none(place)
+
+
+def label_of_rows(rows: Sequence[TableRow], place: str, group: str | None = None) -> str:
+    """The column of labels of a table of numbers, as ``TableTask`` finds it.
+
+    Raises:
+        ValueError: it is no such table.
+    """
+    label, columns = _columns(rows, place, None, None, group)
+    _numbers(rows, place, label, columns)
+    if group is not None:
+        column_groups(rows, place, group)
+    return label
+
+
+def _numbers(
+    rows: Sequence[TableRow], place: str, label: str, columns: Sequence[str]
+) -> tuple[NDArray[np.float64], list[str]]:
+    """The numbers and the labels of the rows of a table."""
+    found = [[number_in(row.get(name), name, where, f"'{place}'") for name in columns] for where, row in rows]
+    labels = [checked_text(number_text(row.get(label)), "label", where, place) for where, row in rows]
+    return row_array(found), labels
 
 
 def _in_order(columns: Sequence[str], wanted: Sequence[str], place: str) -> list[str]:
