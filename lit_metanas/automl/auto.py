@@ -70,6 +70,7 @@ def auto(
     weight decay, label smoothing and augmentation (``Recipe``); of questions the last two are left out, of transcripts
     the label smoothing. Where one network is nearly the best on all of them, the search gets what the training no
     longer gains from. What was found is trained for the rest, on all but the test part, which is read once, in the end.
+    Where that training diverges, the network is as the search trained it, and a warning says so.
 
     The search chooses among preprocessings of the same examples, too: images at half and twice the size or grey; more
     and fewer bands of sounds, and longer windows; characters, byte pairs, more words of long texts, or fewer different

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -23,7 +24,7 @@ from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import result_of
 from lit_metanas.estimators.estimator import FAILURES, BestSoFar, Estimator, reason_of
 from lit_metanas.estimators.training_estimator import check_finite, validation_part
-from lit_metanas.records.budget import Cost
+from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.records.record import PREPROCESSING, SearchOutcome, SearchRecord, cost_of
 from lit_metanas.records.record_lines import read_record_lines
 from lit_metanas.searchers.halving import EvolvingHalving, Halving
@@ -63,6 +64,7 @@ class Trained:
         cost: of its training.
         view: the data that it was trained on, and the space that it is of.
         validated: see ``SearchResult``.
+        searched: whether it is as the search trained it.
     """
 
     found: SearchOutcome
@@ -70,6 +72,7 @@ class Trained:
     cost: Cost
     view: View
     validated: float = nan
+    searched: bool = False
 
 
 class AutoSteps:
@@ -367,7 +370,7 @@ class AutoSteps:
             view.limited.space,
             replace(found, record=searched),
             trained.child.to(view.learned.inputs.device),
-            learned=len(view.learned),
+            learned=len(view.task.train if trained.searched else view.learned),
             cost=cost,
             training_cost=trained.cost,
             meta_cost=cost_of(self.known) + self.views.meta_cost,
@@ -446,7 +449,7 @@ class AutoSteps:
         told = partial(budget.trained, float(epoch))
         cost = fit_child(self._child, view.learned, seed=self.wishes.seed, epoch_ended=told)
         cost = replace(cost, seconds=perf_counter() - begin)
-        self.trained.append(Trained(found, self._child, cost, view))
+        self._keep(Trained(found, self._child, cost, view))
 
     def _train_last(self, found: SearchOutcome, plan: BudgetPlan, budget: ToldBudget) -> None:
         """Train on for a few seconds, with a learning rate that falls to zero, what there is once all is stopped."""
@@ -459,7 +462,25 @@ class AutoSteps:
         part = evenly_spread(view.learned, max(recipe.batch_size, int(share * len(view.learned))))
         cost = fit_child(child.train(), part, seed=self.wishes.seed)
         cost = replace(cost, seconds=perf_counter() - begin)
-        self.trained.append(Trained(found, child, cost, view))
+        self._keep(Trained(found, child, cost, view))
+
+    def _keep(self, last: Trained) -> None:
+        """Keep a network after its last training; where that diverged, as the search trained it, with a warning.
+
+        Raises:
+            FailedWorkError: the search has no weights of it.
+        """
+        try:
+            check_finite(last.child.network)
+        except ArithmeticError as error:
+            found, recipe, space = last.found, last.child.recipe, self.views.space
+            told = f"On task '{last.view.task.id}' the last {error}, with learning_rate {recipe.learning_rate:g}"
+            if found.weights is self.views.weights or not space.supernet_weights(last.child.network):
+                raise FailedWorkError(f"{told}; the search kept no weights: give another seed.") from None
+            warnings.warn(f"{told}: the network is as the search trained it.", stacklevel=2)
+            child = chosen_child(last.view.task, space, found, recipe, self.wishes.seed)
+            last = replace(last, child=child, searched=True)
+        self.trained.append(last)
 
 
 def _whole(record: SearchRecord, searched: Collection[str]) -> SearchRecord:

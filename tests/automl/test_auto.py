@@ -49,6 +49,32 @@ def short_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time_plan, "STEPS_OF_A_TRIAL", 3)
 
 
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_network_whose_last_training_diverges_is_as_the_search_trained_it(
+    arrays: Arrays, monkeypatch: pytest.MonkeyPatch, stopped: bool
+) -> None:
+    plain, calls = auto_steps.fit_child, []
+
+    def fit(child: lm.Child, *args: Any, **more: Any) -> lm.Cost:
+        cost = plain(child, *args, **more)
+        next(child.network.parameters()).data.fill_(torch.nan)
+        calls.append(child)
+        if stopped and len(calls) == 1:
+            raise KeyboardInterrupt
+        return cost
+
+    monkeypatch.setattr(auto_steps, "fit_child", fit)
+    task = read_given(arrays)
+    assert task.val is not None
+    told = r"the last training diverged: the weights '.*' are not finite, .*: the network is as the search trained it\."
+    with pytest.warns(UserWarning, match=told):
+        result = lm.auto(task, flops=FLOPS_OF_IMAGES, space=lm.LayeredSpace(depths=(1,), widths=(4,)), progress=False)
+    right = result.network(task.val.inputs).argmax(dim=1) == task.val.labels
+    assert right.double().mean() == result.val_score
+    assert result.images == (len(task.train), len(task.test))
+    assert result.stopped == stopped
+
+
 def test_what_is_found_is_within_budget_and_limits(arrays: Arrays) -> None:
     result = lm.auto(arrays, flops=2e8, max_parameters=20_000, max_flops=200_000, max_latency=10, progress=False)
     assert result.parameters <= 20_000
