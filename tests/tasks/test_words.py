@@ -25,6 +25,7 @@ TEXTS = ["Book a table, please!", "book a flight", "Please book the flight to Ro
         ("«¿qué?»", ["«", "¿", "qué", "?", "»"]),
         ("'quoted'", ["'", "quoted", "'"]),
         ("snake_case 3.5", ["snake_case", "3", ".", "5"]),
+        ("J\u030can H\u0331a", ["\u01f0an", "\u1e96a"]),  # composed as small letters alone
     ],
 )
 def test_words_and_marks_are_told_apart(text, words):
@@ -69,9 +70,16 @@ def test_a_long_text_takes_no_long_time():
     assert words.encode(["book " * 20_000_000]).tolist() == [[2, 2, 2, 2]]
 
 
-def test_what_is_no_text_is_refused():
-    with pytest.raises(ValueError, match="An example is a int, not a text"):
-        Words(least=2).fitted(TEXTS).encode(["book", 3])
+def test_letters_that_are_composed_when_small_are_words_of_a_vocabulary():
+    words = Words(least=1).fitted(["J\u030can", "\u01f0an"])
+    assert words.words == ("\u01f0an",)
+    assert words.encode(["J\u030cAN"]).tolist() == words.encode(["\u01f0an"]).tolist()
+
+
+@pytest.mark.parametrize("other", [3, None])
+def test_what_is_no_text_is_refused(other):
+    with pytest.raises(ValueError, match=f"An example is a {type(other).__name__}, not a text"):
+        Words(least=2).fitted(TEXTS).encode(["book", other])
 
 
 def test_a_sentence_is_shown_again():

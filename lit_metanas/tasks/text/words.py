@@ -79,9 +79,9 @@ class TextPreprocessing(Preprocessing):
         Raises:
             ValueError: one is no text.
         """
-        wrong = next((text for text in texts if not isinstance(text, str)), None)
-        if wrong is not None:
-            raise ValueError(f"An example is a {type(wrong).__name__}, not a text: give texts.")
+        wrong = [type(text).__name__ for text in texts if not isinstance(text, str)]
+        if wrong:
+            raise ValueError(f"An example is a {wrong[0]}, not a text: give texts.")
         found = torch.full((len(texts), self.steps), PADDING, dtype=torch.int64)
         for row, tokens in enumerate(self._first_tokens(texts)):
             kept = tokens[: self.steps] or [UNKNOWN]
@@ -207,7 +207,8 @@ def split_words(text: str) -> list[str]:
         >>> split_words("Don't panic: it's 5 o'clock!")
         ["don't", 'panic', ':', "it's", '5', "o'clock", '!']
     """
-    return _pattern().findall(unicodedata.normalize("NFC", text).lower())
+    small = unicodedata.normalize("NFC", text).lower()
+    return _pattern().findall(unicodedata.normalize("NFC", small))  # some letters are composed in small alone: ǰ, ẖ
 
 
 def word_places(text: str) -> list[tuple[str, int, int]]:

@@ -5,9 +5,9 @@ import ast
 import importlib
 import json
 import re
-import unicodedata
 from pathlib import Path
 from typing import Any
+from unicodedata import category, normalize
 
 
 def read_inputs(file: Path, about: dict[str, Any], lib: Any) -> Any:
@@ -21,9 +21,9 @@ def read_inputs(file: Path, about: dict[str, Any], lib: Any) -> Any:
         inputs = lib.frombuffer(bytearray(data), dtype=getattr(lib, kinds[head["descr"]])).reshape(head["shape"])
     elif file.suffix == ".txt" and (about.get("preprocessing") or {}).get("kind") == "words":
         known = {word: number for number, word in enumerate(about["preprocessing"]["words"], 2)}.get
-        signs = "".join(sign for sign in map(chr, range(0x300, 0x20D0)) if unicodedata.category(sign)[0] == "M")
+        signs = "".join(sign for sign in map(chr, range(0x300, 0x20D0)) if category(sign)[0] == "M")
         words = re.compile(rf"[\w{signs}]+(?:['’][\w{signs}]+)*|\S|^\s+$").findall  # an empty line is a word, too
-        lines = re.findall(".*\n|.+", unicodedata.normalize("NFC", file.read_text(encoding="utf-8-sig")).lower())
+        lines = re.findall(".*\n|.+", normalize("NFC", normalize("NFC", file.read_text(encoding="utf-8-sig")).lower()))
         inputs = lib.asarray([([known(word, 1) for word in words(line)] + [0] * size[1])[: size[1]] for line in lines])
     else:
         try:
