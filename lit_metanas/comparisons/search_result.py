@@ -173,7 +173,7 @@ class SearchResult:
             ValueError: the examples cannot be brought to the network's shape, or images run from 0 to 255 as floats.
         """
         shape, weight = as_shape(self.shape), next(self.network.parameters())
-        given = one_or_more(examples)
+        given = one_or_more(examples, shape)
         if self.preprocessing is None and not isinstance(given, Tensor) and not image_paths(given):
             given = np.asarray(given)
         if isinstance(given, Tensor | np.ndarray):
@@ -304,6 +304,7 @@ class SearchResult:
     def __repr__(self) -> str:
         trained, tested = self.images
         found = percent(Interval(self.test_score, self.ci95, tested))
+        noun, one = ("images", "image") if isinstance(as_shape(self.shape), ImageShape) else ("examples", "input")
         few = f"of {number_of(tested, 'example')}, too few for an interval"
         interval = few if math.isnan(self.ci95) else "95 % interval"
         return (
@@ -311,8 +312,8 @@ class SearchResult:
             f"{_wrap(f'architecture: {self.architecture}')}\n"
             f"{f'  preprocessing: {self.view}{chr(10)}' if self.view else ''}"
             f"  test {self.metric}: {found} % ({interval}){self._weakest_line()}\n"
-            f"  images: trained on {trained}, tested on {tested}\n"
-            f"  network: {self.parameters:,} parameters, {self.flops:,} multiply-adds an image\n"
+            f"  {noun}: trained on {trained}, tested on {tested}\n"
+            f"  network: {self.parameters:,} parameters, {self.flops:,} multiply-adds an {one}\n"
             f"{self._latency_line()}"
             f"{self._tried_line()}{self._linear_line()}"
             f"  cost of the search: {_cost_text(self.cost)}\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from torchmetrics.functional.text import squad
 
@@ -189,7 +190,9 @@ def test_a_network_marks_answers_of_new_passages(tmp_path):
     raw = [(one.question, one.passage) for one in asked]
     spans = task.goal.predictions(result.network(task.preprocessing.encode(raw)))
     texts = task.preprocessing.answers(raw, spans)
-    assert result.predict(raw) == texts
+    assert result.predict(raw) == result.predict(np.array(raw)) == texts
+    assert "  examples: trained on " in str(result)
+    assert " multiply-adds an input" in str(result)
     result.export(tmp_path / "out")
     exported = lm.load_exported(tmp_path / "out")
     assert exported.objective == task.goal

@@ -106,6 +106,9 @@ def test_the_script_divides_texts_as_the_package_does() -> None:
     Path("new.txt").write_text("one\u2028two\x0cthree\r\n\ntwo\x85one\n", encoding="utf-8-sig")
     expected = WORDS.encode(["one two three", "", "two one"])
     assert torch.equal(read_inputs(Path("new.txt"), about, torch), expected)
+    about["preprocessing"] = {"kind": "words", "words": ["\u01f0an"]}
+    Path("new.txt").write_text("J\u030can\n", encoding="utf-8")
+    assert read_inputs(Path("new.txt"), about, torch).tolist() == [[2, 0, 0, 0, 0]]
 
 
 def test_the_script_tells_what_it_does_not_read() -> None:
@@ -300,6 +303,19 @@ def test_push_sends_the_files_of_the_export_alone(
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     assert main(["push", "out", "me/noise"]) == 2
     assert "pip install 'lit-metanas[hub]'" in capsys.readouterr().err
+
+
+def test_push_refuses_a_folder_without_the_program_that_is_described(
+    result: lm.SearchResult, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result.export("out")
+    program = Path("out") / "model.pt2"
+    program.write_bytes(program.read_bytes()[:-10])
+    assert main(["push", "out", "me/noise", "--dry-run"]) == 2
+    assert "model.pt2' is not the program that 'model.json' describes: export again" in capsys.readouterr().err
+    program.unlink()
+    assert main(["push", "out", "me/noise", "--dry-run"]) == 2
+    assert "There is no 'model.pt2' in 'out'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

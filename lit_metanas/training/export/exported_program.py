@@ -26,7 +26,17 @@ from lit_metanas.io.files import open_regular, read_regular, replacing
 from lit_metanas.io.text import number_of
 from lit_metanas.tasks.conversion import image_tensor
 from lit_metanas.tasks.images.image_files import read_images
-from lit_metanas.tasks.inputs import ImageShape, Preprocessing, RowShape, Shape, as_shape, blank_inputs, image_shape
+from lit_metanas.tasks.inputs import (
+    ImageShape,
+    Preprocessing,
+    RowShape,
+    SeriesShape,
+    Shape,
+    TokenShape,
+    as_shape,
+    blank_inputs,
+    image_shape,
+)
 from lit_metanas.tasks.objective import Classification, Examples, Objective
 from lit_metanas.tasks.questions import QuestionWords, Span
 from lit_metanas.tasks.task import check_brightness
@@ -96,7 +106,7 @@ class Exported:
         Raises:
             ValueError: the examples cannot be brought to the network's shape.
         """
-        scores: Tensor = self.network(network_inputs(one_or_more(examples), self.shape, self.preprocessing))
+        scores: Tensor = self.network(network_inputs(one_or_more(examples, self.shape), self.shape, self.preprocessing))
         return scores.softmax(dim=-1)
 
     @torch.no_grad()
@@ -110,7 +120,7 @@ class Exported:
             ValueError: the examples cannot be brought to the network's shape.
         """
         goal = self.objective or Classification(len(self.classes))
-        given = one_or_more(examples)
+        given = one_or_more(examples, self.shape)
         inputs = network_inputs(given, self.shape, self.preprocessing)
         return show_predictions(goal.predictions(self.network(inputs)), given, inputs, goal, self)
 
@@ -119,8 +129,16 @@ GivenExamples = Tensor | NDArray[Any] | Sequence[Any]
 """Inputs, or what they are made of."""
 
 
-def one_or_more(examples: GivenExamples | str | os.PathLike[str]) -> GivenExamples:
-    """Examples of which a single text or file is one."""
+def one_or_more(examples: GivenExamples | str | os.PathLike[str], shape: Shape) -> GivenExamples:
+    """Examples of which a single text or file is one; arrays of texts or files as lists.
+
+    Args:
+        examples: as ``network_inputs`` takes them, or one.
+        shape: of one input.
+    """
+    made_of_others = isinstance(as_shape(shape), TokenShape | SeriesShape)
+    if made_of_others and isinstance(examples, np.ndarray) and examples.dtype.kind in "OU":
+        examples = examples.tolist()
     return [examples] if isinstance(examples, str | os.PathLike) else examples
 
 
@@ -323,12 +341,9 @@ def load_exported(directory: str | os.PathLike[str]) -> Exported:
         >>> exported.predict(torch.rand(3, 1, 8, 8)).shape
         torch.Size([3, 2])
     """
-    described = read_description(exported_file(directory, DESCRIPTION))
+    described, content = read_described_program(directory)
     file = exported_file(directory, PROGRAM)
     try:
-        content = read_regular(file, LARGEST_PROGRAM)
-        if hashlib.sha256(content).hexdigest() != described.digest:
-            raise ValueError(f"is not the program that '{DESCRIPTION}' describes")
         network = read_program(content)
         network.check(described.shape, described.objective.outputs, each_step=described.objective.scored != "input")
     except Exception as error:  # torch raises errors of many kinds for operations that do not fit each other
@@ -342,6 +357,24 @@ def load_exported(directory: str | os.PathLike[str]) -> Exported:
         preprocessing=described.preprocessing,
         objective=described.objective,
     )
+
+
+def read_described_program(directory: str | os.PathLike[str]) -> tuple[StoredNetwork, bytes]:
+    """The description of an exported network and its program, which is the one that it describes.
+
+    Raises:
+        FileNotFoundError: the folder lacks one of the files.
+        ValueError: one is damaged, or they are not of one network.
+    """
+    described = read_description(exported_file(directory, DESCRIPTION))
+    file = exported_file(directory, PROGRAM)
+    try:
+        content = read_regular(file, LARGEST_PROGRAM)
+    except ValueError as error:
+        raise ValueError(f"'{file}' {error}: export again.") from None
+    if hashlib.sha256(content).hexdigest() != described.digest:
+        raise ValueError(f"'{file}' is not the program that '{DESCRIPTION}' describes: export again.")
+    return described, content
 
 
 def check_own_file(file: Path, begin: str) -> None:

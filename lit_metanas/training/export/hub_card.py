@@ -26,8 +26,9 @@ from lit_metanas.training.export.exported_program import (
     SCRIPT,
     WEIGHTS,
     check_own_file,
+    read_described_program,
 )
-from lit_metanas.training.export.network_description import DESCRIPTION, exported_file, read_description
+from lit_metanas.training.export.network_description import DESCRIPTION, exported_file
 from lit_metanas.training.export.onnx_program import INT8, ONNX, Int8Loss
 
 UNKNOWN_LICENSE = "unknown"
@@ -250,9 +251,9 @@ def check_pushed(folder: Path) -> list[Path]:
 
     Raises:
         FileNotFoundError: there is no exported network, or no card.
-        ValueError: the description or the card is damaged, or the card tells no results.
+        ValueError: description, program or card are damaged, or the card tells no results.
     """
-    read_description(exported_file(folder, DESCRIPTION))
+    read_described_program(folder)
     read_card(exported_file(folder, CARD))
     return [file for name in PUSHED if (file := folder / name).is_file() and not file.is_symlink()]
 
