@@ -14,6 +14,9 @@ from pathlib import Path
 
 _PASSWORD = re.compile(r"(\b[\w+.-]+://[^\s:/@]*:)[^\s/]+@")
 
+_JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
+"""Parts of words in Persian, Malayalam and others, and of emoji, though Python calls them not printable."""
+
 PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 
 
@@ -87,7 +90,9 @@ def printable(text: str, longest: int | None = None) -> str:
         text: the text.
         longest: the number of characters beyond which it is cut off; None leaves its length.
     """
-    shown = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text[:longest])
+    shown = "".join(
+        each if each.isprintable() or each in _JOINERS else "\N{REPLACEMENT CHARACTER}" for each in text[:longest]
+    )
     return f"{shown[:-1]}…" if longest is not None and len(text) > longest else shown
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -67,6 +68,8 @@ def test_a_program_writes_what_the_network_writes(decoder: str) -> None:
     assert found.show(TEXTS) == found.objective.texts(found.objective.predictions(scores))
     assert found.predict(TEXTS).shape == (4, 4, 5)
     torch.testing.assert_close(found.predict(TEXTS[0]), found.predict(TEXTS[:1]))  # a single text is one example
+    for kind in ("U", "O"):  # arrays of texts, as pandas and scikit-learn have them
+        assert found.show(np.array(TEXTS, dtype=kind)) == found.show(TEXTS)
 
 
 def test_the_verb_predict_prints_texts(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,6 +87,18 @@ def test_the_verb_predict_prints_texts(whole: Path, capsys: pytest.CaptureFixtur
         assert [*csv.reader(file)] == [["text", "written"], *map(list, zip(TEXTS, said, strict=True))]
     assert main([*command, "--model.output", "texts.json"]) == 0
     assert json.loads(Path("texts.json").read_text())[0] == {"text": TEXTS[0], "written": said[0]}
+
+
+def test_a_long_text_is_printed_in_part_and_a_tab_as_a_bar(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(whole, "out")
+    texts = [f"{TEXTS[0]}\t{TEXTS[1]}", "word " * 100 + "end"]
+    Path("new.txt").write_text("\n".join(texts), encoding="utf-8")
+    assert main(["predict", "out", "new.txt"]) == 0
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"{TEXTS[0]} | {TEXTS[1]}: ")
+    assert second.startswith(f"{texts[1][:199]}…: ")
+    with Path("predictions.csv").open(encoding="utf-8") as file:
+        assert [row[0] for row in csv.reader(file)][1:] == texts
 
 
 def test_symbols_are_printed_by_their_names(capsys: pytest.CaptureFixture[str]) -> None:

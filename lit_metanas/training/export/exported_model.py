@@ -18,12 +18,14 @@ from lit_metanas.io.text import printable, writable
 from lit_metanas.tasks.images.image_files import read_images
 from lit_metanas.tasks.inputs import ImageShape, as_shape
 from lit_metanas.tasks.objective import Classification
+from lit_metanas.tasks.questions.question_words import SEPARATOR_SHOWN
 from lit_metanas.tasks.text.text_tables import TableRow
 from lit_metanas.training.collectives import gather_lists
 from lit_metanas.training.export.exported_program import load_exported
 from lit_metanas.training.export.network_description import DESCRIPTION, exported_noun
 
-SHOWN = 20
+SHOWN, LONGEST_SHOWN = 20, 200
+"""Examples that are printed, and characters of each."""
 
 GIVEN_BY = {
     "images": ("NewImages", "--data.images", "NEW_IMAGES"),
@@ -125,7 +127,7 @@ class ExportedModel(LightningModule):
             return
         rows = [row for _, batch in batches for row in batch]
         for row in rows[:SHOWN]:
-            example = printable(str(next(iter(row.values()))))
+            example = printable(str(next(iter(row.values()))).replace("\t", f" {SEPARATOR_SHOWN} "), LONGEST_SHOWN)
             sure = f" ({float(row['probability']):.1%})" if self._classifies else ""
             print(f"{example}: {printable(str(row['class' if self._classifies else WRITTEN]))}{sure}")
         with replacing(self.output) as temporary:
