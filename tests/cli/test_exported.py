@@ -111,6 +111,13 @@ def test_names_must_be_as_many_as_scores(network: nn.Module, tmp_path: Path) -> 
     assert not any(tmp_path.iterdir())
 
 
+def test_a_network_may_have_as_many_names_as_a_language_has_words(tmp_path: Path) -> None:
+    names = [f"word{number}" for number in range(20_000)]
+    network = nn.Sequential(nn.Flatten(), nn.Linear(4, len(names)))
+    export_child(network, tmp_path, architecture={}, classes=names, shape=(1, 2, 2))
+    assert load_exported(tmp_path).classes == tuple(names)
+
+
 def test_damaged_newer_and_missing_files(copied: Path) -> None:
     description = json.loads((copied / "model.json").read_text())
     (copied / "model.json").write_text(json.dumps({**description, "schema": 2}))

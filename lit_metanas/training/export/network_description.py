@@ -22,7 +22,7 @@ from lit_metanas.training.stored_preprocessing import describe_preprocessing, re
 DESCRIPTION_SCHEMA = 1
 DESCRIPTION = "model.json"
 MOST_OF_A_SHAPE = 1 << 20
-"""Tokens of a vocabulary, or steps of an input."""
+"""Tokens of a vocabulary, steps of an input, or classes."""
 
 WIDEST_BEAM = 100
 """Of transcription."""
@@ -172,8 +172,8 @@ class _Description:
     program_sha256: str
 
     def __post_init__(self) -> None:
-        if len(self.classes) > 10_000:
-            raise ValueError(f"there are {number_of(len(self.classes), 'class')}, more than 10000")
+        if len(self.classes) > MOST_OF_A_SHAPE:
+            raise ValueError(f"there are {number_of(len(self.classes), 'class')}, more than {MOST_OF_A_SHAPE}")
         if (twice := find_repeated(self.classes)) is not None:
             raise ValueError(f"two classes are called '{twice[:60]}'")
 
