@@ -205,14 +205,27 @@ class OutputFolder:
         """The result of a search that has ended, read from its files; None where it has not.
 
         Raises:
-            ValueError: a file is damaged.
+            ValueError: a file is missing or damaged.
         """
         if self._done is None or self.plan is None or self.plan.training is None:
             return None
         shutil.rmtree(self.trainings, ignore_errors=True)  # a process may have been killed before it had done so
+        try:
+            return self._read(self._done, views)
+        except (FileNotFoundError, ValueError) as error:
+            told = str(error).rpartition(": ")[0] or str(error)
+            raise ValueError(f"{told}: delete the folder, or give another 'output'.") from None
+
+    def _read(self, done: FinishedAuto, views: Views) -> SearchResult:
+        """What the files of a finished search tell.
+
+        Raises:
+            FileNotFoundError: one is missing.
+            ValueError: one is damaged.
+        """
         (row,), (record,) = read_results(self.path / RESULTS), read_record_lines(self.path / RECORDS)
         assert row.architecture is not None
-        done, recipe = self._done, Recipe(**without_preprocessing(row.recipe))  # type: ignore[arg-type]
+        recipe = Recipe(**without_preprocessing(row.recipe))  # type: ignore[arg-type]
 
         def read(folder: Path, point: FinishedPoint) -> SearchResult:
             """A network and its test."""

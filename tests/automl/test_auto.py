@@ -249,6 +249,19 @@ def test_the_folder_has_all_and_a_finished_search_is_not_done_again(
     assert (again.budget, again.latency, again.recipe) == (result.budget, result.latency, result.recipe)
     assert again.training_cost == result.training_cost
     assert again.val_score == result.val_score
+    for name, told in (
+        ("weights.pt", "There is no weights file '.*'"),
+        ("results.json", "There is no file '.*results.json'"),
+        ("records.jsonl", "There is no file '.*records.jsonl'"),
+    ):
+        content = (folder / name).read_bytes()
+        (folder / name).unlink()
+        with pytest.raises(ValueError, match=f"{told}: delete the folder, or give another 'output'"):
+            lm.auto(images, flops=FLOPS_OF_IMAGES, space=space, output=folder, progress=False)
+        (folder / name).write_bytes(content[: len(content) // 2])
+        with pytest.raises(ValueError, match=f"{name}' .*: delete the folder, or give another 'output'"):
+            lm.auto(images, flops=FLOPS_OF_IMAGES, space=space, output=folder, progress=False)
+        (folder / name).write_bytes(content)
 
 
 def test_what_a_killed_process_has_left_is_removed(arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path) -> None:
