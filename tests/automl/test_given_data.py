@@ -275,6 +275,7 @@ def test_bad_data_get_one_sentence(images: Path, texts: Path, tmp_path: Path) ->
         (tmp_path / "empty", "has no sub-folders with images, sounds or text files"),
         (tmp_path / "one", "has 1 class folder"),
         (tmp_path / "columns.csv", "say by 'text' and 'label' which hold .* or name these columns so"),
+        (tmp_path / "columns.csv", "those of pairs of texts are called source and target"),
         (tmp_path / "blank.csv", "There is no label at line 2"),
         (images / "dark" / "1.png", "is no table"),
         ((X, [0, 1, 0, 1, 0, float("nan")]), "Label 5 in y is nan: leave out images without a label"),

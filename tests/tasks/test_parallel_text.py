@@ -106,7 +106,8 @@ def test_columns_are_named(write):
 
 
 def test_two_columns_with_unusual_names_may_be_a_pair_already(write):
-    with pytest.raises(ValueError, match=r"has the columns 0, a: say by 'source' and 'target' .* let the first line"):
+    told = r"has the columns 0, a: say by 'source' and 'target' .*, or let the first line name these columns so"
+    with pytest.raises(ValueError, match=told):
         ParallelTask(write(tsv(number_rows(9)[1:], names=number_rows(9)[0])))
 
 

@@ -227,7 +227,7 @@ def find_columns(
     if text is None or label is None:
         raise ValueError(
             f"'{place}' has the columns {listed(columns_of(rows))}: say by 'text' and 'label' which hold the texts "
-            "and labels, or name these columns so."
+            "and labels, or name these columns so; those of pairs of texts are called source and target."
         )
     return text, label
 

@@ -108,7 +108,7 @@ def find_pair_columns(
     if source is None or target is None:
         raise ValueError(
             f"'{place}' has the columns {listed(columns_of(rows))}: say by 'source' and 'target' which hold the texts "
-            "and their translations, and let the first line name the columns."
+            "and their translations, or let the first line name these columns so."
         )
     return source, target
 
