@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import unicodedata
 from abc import abstractmethod
@@ -290,7 +291,7 @@ class AutoTranscriber(AutoWriter):
 
     def _inputs(self, examples: list[Path]) -> Tensor:
         assert isinstance(self.preprocessing_, LogMel)
-        return RecordingReader(self.preprocessing_).inputs(examples)
+        return RecordingReader(self.preprocessing_, longest=math.inf).inputs(examples)
 
     def _texts(self, predictions: list[Any], examples: list[Path]) -> list[str]:
         return [" ".join(self.words_[symbol - 1] for symbol in row) for row in predictions]

@@ -336,7 +336,8 @@ def _kind_of_folder(root: Path, group: str | None) -> str:
         return "transcripts" if "transcript" in next(read_rows(table), ("", {}))[1] else "sounds"
     more = f"; if each has sub-folders of groups, say group='{FOLDER}'" if any(numbers_of(deep=True).values()) else ""
     raise ValueError(
-        f"{place} has no sub-folders with images, sounds or text files: give a folder with one for each class{more}."
+        f"{place} has no sub-folders with images, sounds or text files: give a folder with one for each class, sounds "
+        f"as {' or '.join(sorted(SOUND_SUFFIXES))}{more}."
     )
 
 

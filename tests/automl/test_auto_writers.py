@@ -232,6 +232,27 @@ def test_a_fit_that_fails_leaves_what_there_was(sounds: tuple[list[str], list[st
     assert transcriber.predict(files) == before
 
 
+class Table(dict[str, list[str]]):
+    """What this package sees of a table of pandas."""
+
+    columns = ("source",)
+
+
+def test_a_table_is_not_taken_for_the_names_of_its_columns() -> None:
+    translator = quick(lm.AutoTranslator).fit(NUMBERS, REVERSED)
+    with pytest.raises(ValueError, match="X is a table: give one of its columns"):
+        translator.predict(Table(source=NUMBERS))
+
+
+def test_a_sound_of_minutes_is_cut_as_others_are(sounds: tuple[list[str], list[str]], tmp_path: Path) -> None:
+    transcriber = quick(lm.AutoTranscriber).fit(*sounds)
+    with wave.open(str(tmp_path / "long.wav"), "wb") as stream:
+        stream.setparams((1, 2, 8000, 0, "NONE", ""))
+        stream.writeframes(bytes(range(1, 201)) * 6400)  # 80 seconds
+    with pytest.warns(UserWarning, match=r"long.wav' lasts 80\.00 s, .* longer sounds are cut"):
+        assert len(transcriber.predict([tmp_path / "long.wav"])) == 1
+
+
 def test_examples_that_are_cut_are_told() -> None:
     translator = quick(lm.AutoTranslator).fit(NUMBERS, REVERSED)
     with pytest.warns(UserWarning, match=r"1 source of 'X' is longer than the 4 letters that are read, and cut"):

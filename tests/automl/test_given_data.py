@@ -272,7 +272,7 @@ def test_bad_data_get_one_sentence(images: Path, texts: Path, tmp_path: Path) ->
     for data, sentence in (
         (tmp_path / "absent", "There is no file or folder"),
         (tmp_path / "mixed", r"holds 1 images and 1 texts: say by 'kind' which are meant, such as kind='images'"),
-        (tmp_path / "empty", "has no sub-folders with images, sounds or text files"),
+        (tmp_path / "empty", r"has no sub-folders with images, sounds or text files: .* sounds as \.flac or \.wav"),
         (tmp_path / "one", "has 1 class folder"),
         (tmp_path / "columns.csv", "say by 'text' and 'label' which hold .* or name these columns so"),
         (tmp_path / "columns.csv", "those of pairs of texts are called source and target"),

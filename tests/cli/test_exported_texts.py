@@ -70,6 +70,14 @@ def test_a_program_writes_what_the_network_writes(decoder: str) -> None:
     torch.testing.assert_close(found.predict(TEXTS[0]), found.predict(TEXTS[:1]))  # a single text is one example
     for kind in ("U", "O"):  # arrays of texts, as pandas and scikit-learn have them
         assert found.show(np.array(TEXTS, dtype=kind)) == found.show(TEXTS)
+    with pytest.raises(ValueError, match="The examples are a table: give one of its columns, or a list"):
+        found.predict(Table(text=TEXTS))
+
+
+class Table(dict[str, list[str]]):
+    """What this package sees of a table of pandas."""
+
+    columns = ("text",)
 
 
 def test_the_verb_predict_prints_texts(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -214,7 +214,7 @@ def test_errors_of_arguments(folder, table):
 
 
 TABLES = {
-    "file,word\ngo/ann0.wav,go": "has no column 'label' .it has file, word.: name its columns",
+    "file,word\ngo/ann0.wav,go": "has no column 'label' .it has file, word.: name its columns by 'columns', or rename",
     "file,lable\ngo/ann0.wav,go": "has no column 'label' .did you mean 'lable'",
     "": "has no rows: give a line with the names",
     "file,label\n": "has no rows: give a line with the names",

@@ -327,7 +327,7 @@ def test_push_refuses_a_folder_without_the_program_that_is_described(
         ("---\nlibrary_name: lit-metanas\n---\n", "names no licence"),
         ("---\nlicense: mit\n---\n", "has no list 'model-index'"),
         ("---\nlicense: mit\nmodel-index: [{results: [{task: {}}]}]\n---\n", "tells no task with a type"),
-        (None, "There is no 'README.md'"),
+        (None, "There is no 'README.md' in 'out', which tells what a network is"),
     ],
 )
 def test_push_refuses_a_card_that_the_hub_would_not_read(

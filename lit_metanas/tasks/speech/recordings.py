@@ -128,7 +128,9 @@ def _check_columns(names: Sequence[str], columns: TableColumns, place: str) -> N
         if column not in names and column != TableColumns.speaker:
             near = nearest(column, names)
             told = f"did you mean '{printable(near, 40)}'?" if near else f"it has {listed(names)}"
-            raise ValueError(f"'{place}' has no column '{column}' ({told}): name its columns by 'columns'.")
+            raise ValueError(
+                f"'{place}' has no column '{column}' ({told}): name its columns by 'columns', or rename them."
+            )
 
 
 def _inside(root: Path, name: str, where: str) -> Path:
@@ -208,18 +210,20 @@ class RecordingReader:
     Args:
         features: what makes inputs of sound.
         cuts: whether sounds that last longer than the features may be cut.
+        longest: seconds of a file beyond which it is refused.
     """
 
-    def __init__(self, features: LogMel, cuts: bool = True) -> None:
+    def __init__(self, features: LogMel, cuts: bool = True, longest: float = LONGEST_RECORDING) -> None:
         self.features = features
         self.cuts = cuts
+        self.longest = longest
         self._told: set[str] = set()
 
     def inputs(self, files: Collection[Path]) -> Tensor:
         """The inputs of some files, shape ``(n, *shape)``.
 
         Raises:
-            ValueError: a file is unreadable, silent or empty, or lasts more than ``LONGEST_RECORDING``.
+            ValueError: a file is unreadable, silent or empty, or lasts longer than it may.
         """
         parts = [self.features.encode([self._sound(file)]) for file in files]
         return torch.cat(parts) if parts else torch.zeros(0, *self.features.shape)
@@ -227,10 +231,10 @@ class RecordingReader:
     def _sound(self, file: Path) -> tuple[Tensor, int]:
         samples, rate, seconds = self.features.read(file)
         shown = f"'{writable(os.fspath(file))}'"
-        if seconds > LONGEST_RECORDING:
+        if seconds > self.longest:
             what = "a recording of one word" if self.cuts else "a recording with a transcript"
             raise ValueError(
-                f"{shown} lasts {seconds / 60:.0f} minutes, and {what} at most {LONGEST_RECORDING:.0f} s: cut it."
+                f"{shown} lasts {seconds / 60:.0f} minutes, and {what} at most {self.longest:.0f} s: cut it."
             )
         if not len(samples):
             raise ValueError(f"{shown} is empty: record it again or remove it.")

@@ -103,10 +103,12 @@ def checked_texts(texts: Iterable[object], name: str, noun: str = "text") -> lis
         noun: what one is.
 
     Raises:
-        ValueError: it is a single text, or one is none, empty or too long.
+        ValueError: it is a single text or a table, or one is none, empty or too long.
     """
     if isinstance(texts, str):
         raise ValueError(f"{name} is a single text: give a list of texts.")
+    if hasattr(texts, "columns"):  # of pandas and others, whose items are the names of their columns
+        raise ValueError(f"{name} is a table: give one of its columns, or a list of texts.")
     return [checked_text(text, noun, f"place {place}", name) for place, text in enumerate(texts)]
 
 

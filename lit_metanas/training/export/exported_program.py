@@ -171,6 +171,8 @@ def network_inputs(examples: GivenExamples, shape: Shape, preprocessing: Preproc
     if isinstance(kind, RowShape) and preprocessing is not None:
         raw: Any = examples
         return examples if _are_inputs(examples, kind) else preprocessing.encode(raw)
+    if hasattr(examples, "columns"):  # a table of pandas, whose items are the names of its columns
+        raise ValueError("The examples are a table: give one of its columns, or a list.")
     if isinstance(examples, Tensor | np.ndarray):
         return torch.as_tensor(examples)
     if preprocessing is None:

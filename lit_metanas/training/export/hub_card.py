@@ -28,7 +28,7 @@ from lit_metanas.training.export.exported_program import (
     check_own_file,
     read_described_program,
 )
-from lit_metanas.training.export.network_description import DESCRIPTION, exported_file
+from lit_metanas.training.export.network_description import DESCRIPTION
 from lit_metanas.training.export.onnx_program import INT8, ONNX, Int8Loss
 
 UNKNOWN_LICENSE = "unknown"
@@ -254,7 +254,12 @@ def check_pushed(folder: Path) -> list[Path]:
         ValueError: description, program or card are damaged, or the card tells no results.
     """
     read_described_program(folder)
-    read_card(exported_file(folder, CARD))
+    if not (folder / CARD).is_file():
+        raise FileNotFoundError(
+            f"There is no '{CARD}' in '{folder}', which tells what a network is: take what `auto`, `search` or "
+            "SearchResult.export leaves, or write one as https://huggingface.co/docs/hub/model-cards has it."
+        )
+    read_card(folder / CARD)
     return [file for name in PUSHED if (file := folder / name).is_file() and not file.is_symlink()]
 
 
