@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,11 @@ def test_a_long_text_is_printed_in_part_and_a_tab_as_a_bar(whole: Path, capsys: 
     shutil.copytree(whole, "out")
     texts = [f"{TEXTS[0]}\t{TEXTS[1]}", "word " * 100 + "end"]
     Path("new.txt").write_text("\n".join(texts), encoding="utf-8")
-    assert main(["predict", "out", "new.txt"]) == 0
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert main(["predict", "out", "new.txt"]) == 0
+    told = "'one two three three one four two' has more than the 5 tokens that are read: longer texts are cut"
+    assert len([each for each in caught if told in str(each.message)]) == 1
     first, second, *_ = capsys.readouterr().out.splitlines()
     assert first.startswith(f"{TEXTS[0]} | {TEXTS[1]}: ")
     assert second.startswith(f"{texts[1][:199]}…: ")

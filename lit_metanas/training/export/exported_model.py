@@ -19,12 +19,15 @@ from lit_metanas.tasks.images.image_files import read_images
 from lit_metanas.tasks.inputs import ImageShape, as_shape
 from lit_metanas.tasks.objective import Classification
 from lit_metanas.tasks.questions.question_words import SEPARATOR_SHOWN
+from lit_metanas.tasks.task import warn_of_data
 from lit_metanas.tasks.text.text_tables import TableRow
+from lit_metanas.tasks.text.words import TextPreprocessing
+from lit_metanas.tasks.translation import Translation
 from lit_metanas.training.collectives import gather_lists
 from lit_metanas.training.export.exported_program import load_exported
 from lit_metanas.training.export.network_description import DESCRIPTION, exported_noun
 
-SHOWN, LONGEST_SHOWN = 20, 200
+SHOWN, LONGEST_PRINTED = 20, 200
 """Examples that are printed, and characters of each."""
 
 GIVEN_BY = {
@@ -77,10 +80,11 @@ class ExportedModel(LightningModule):
         if self.output.exists() and not _holds_predictions(self.output):
             raise ValueError(f"'{output}' already exists and holds no predictions: give another 'output'.")
         self._batches: list[tuple[int, list[Row]]] = []
+        self._told_of_cut = False
 
     def on_predict_start(self) -> None:
         """Forget earlier examples."""
-        self._batches = []
+        self._batches, self._told_of_cut = [], False
 
     def predict_step(self, batch: list[Path] | list[str] | list[TableRow], batch_idx: int) -> Tensor | list[str]:
         """Probabilities, shape ``(n, classes)``, of a batch of files, texts or rows; or what is said.
@@ -93,6 +97,7 @@ class ExportedModel(LightningModule):
             wanted, *_ = GIVEN_BY.get(self.exported.noun, ("a data module of your own",))
             raise ValueError(f"The exported network is for {self.exported.noun}: give them by --data {wanted}.")
         given, told = _parts(batch)
+        self._tell_of_cut(given)
         examples = read_images([Path(file) for file in told], shape) if isinstance(shape, ImageShape) else given
         names = [{kind.removesuffix("s"): writable(each)} for each in told]
         found = self.exported.predict(examples) if self._classifies else self.exported.show(examples)
@@ -102,6 +107,18 @@ class ExportedModel(LightningModule):
         # Batches go round the processes.
         self._batches.append((batch_idx * self.trainer.world_size + self.trainer.global_rank, rows))
         return found
+
+    def _tell_of_cut(self, texts: Sequence[Any]) -> None:
+        """Say once that texts of which others are made are cut."""
+        made = self.exported.preprocessing
+        if self._told_of_cut or not isinstance(self.exported.objective, Translation):
+            return
+        if isinstance(made, TextPreprocessing) and (long := _first_longer(texts, made)) is not None:
+            self._told_of_cut = True
+            warn_of_data(
+                f"'{printable(' '.join(long.split()), 40)}' has more than the {made.steps} tokens that are read: "
+                "longer texts are cut behind these."
+            )
 
     @property
     def _classifies(self) -> bool:
@@ -127,7 +144,7 @@ class ExportedModel(LightningModule):
             return
         rows = [row for _, batch in batches for row in batch]
         for row in rows[:SHOWN]:
-            example = printable(str(next(iter(row.values()))).replace("\t", f" {SEPARATOR_SHOWN} "), LONGEST_SHOWN)
+            example = printable(str(next(iter(row.values()))).replace("\t", f" {SEPARATOR_SHOWN} "), LONGEST_PRINTED)
             sure = f" ({float(row['probability']):.1%})" if self._classifies else ""
             print(f"{example}: {printable(str(row['class' if self._classifies else WRITTEN]))}{sure}")
         with replacing(self.output) as temporary:
@@ -178,6 +195,12 @@ def example_words(folder: str, paths: Sequence[str]) -> list[str]:
         command = f"lit-metanas predict {folder} {placeholder}"
         raise ValueError(f"There are no new {noun}: give them right after the folder, as in `{command}`.")
     return ["--model.directory", folder, "--data", data, f"{key}={json.dumps(list(paths))}"]
+
+
+def _first_longer(texts: Sequence[str], preprocessing: TextPreprocessing) -> str | None:
+    """The first text of which something is cut off."""
+    whole = zip(texts, preprocessing.whole(texts), strict=True)
+    return next((text for text, fits in whole if not fits), None)
 
 
 def _kind(example: Path | str | TableRow) -> str:
