@@ -114,7 +114,8 @@ def test_the_script_divides_texts_as_the_package_does() -> None:
 def test_the_script_tells_what_it_does_not_read() -> None:
     from lit_metanas.training.export.standalone_predict import read_inputs
 
-    told = r"new.csv is not read by this script: give .npy of row \[3\], or run lit-metanas predict."
+    Path("new.csv").write_text("1,2,3")
+    told = r"^new\.csv is not read by this script: give \.npy of row \[3\], or run lit-metanas predict\.$"
     with pytest.raises(SystemExit, match=told):
         read_inputs(Path("new.csv"), {"shape": ["row", 3], "preprocessing": None}, torch)
 
@@ -159,7 +160,7 @@ def test_the_script_names_an_image_that_is_damaged() -> None:
     Path("cut.png").write_bytes(Path("whole.png").read_bytes()[:400])
     Path("text.jpg").write_text("no image")
     for name, cause in (("cut.png", "image file is truncated"), ("text.jpg", "cannot identify image file")):
-        told = rf"^{name} is not read by this script: give .npy of image \[1, 8, 8\], .* \({cause}.*\)\.$"
+        told = rf"^{name} is no image that can be read \({cause}.*\): leave it out\.$"
         with pytest.raises(SystemExit, match=told):
             read_inputs(Path(name), {"channels": 1, "height": 8, "width": 8}, torch)
 

@@ -25,17 +25,17 @@ def read_inputs(file: Path, about: dict[str, Any], lib: Any) -> Any:
         words = re.compile(rf"[\w{signs}]+(?:['’][\w{signs}]+)*|\S|^\s+$").findall  # an empty line is a word, too
         lines = re.findall(".*\n|.+", normalize("NFC", normalize("NFC", file.read_text(encoding="utf-8-sig")).lower()))
         inputs = lib.asarray([([known(word, 1) for word in words(line)] + [0] * size[1])[: size[1]] for line in lines])
+    elif kind != "image":
+        raise SystemExit(f"{file} is not read by this script: give .npy of {kind} {size}, or run lit-metanas predict.")
     else:
         try:
-            pillow = importlib.import_module("PIL.ImageOps")
-            pillow.exif_transpose(image := pillow.Image.open(file), in_place=True)
-            drawn = pillow.Image.alpha_composite(pillow.Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
-            if re.match("I;16|I (PNG|PPM)", f"{image.mode} {image.format}"):  # Pillow would cut 16 bits off at 255
-                drawn = image.convert("I").point(lambda value: (value + 128.25) / 257).convert("L")
+            (pil := importlib.import_module("PIL.ImageOps")).exif_transpose(raw := pil.Image.open(file), in_place=True)
+            drawn = pil.Image.alpha_composite(pil.Image.new("RGBA", raw.size, "white"), raw.convert("RGBA"))
+            if re.match("I;16|I (PNG|PPM)", f"{raw.mode} {raw.format}"):  # Pillow would cut 16 bits off at 255
+                drawn = raw.convert("I").point(lambda value: (value + 128.25) / 257).convert("L")
             pixels = bytearray(drawn.convert("L" if size[0] == 1 else "RGB").resize(size[:0:-1], 2).tobytes())
         except Exception as error:
-            fix = f"give .npy of {kind} {size}, or run lit-metanas predict ({error})"
-            raise SystemExit(f"{file} is not read by this script: {fix}.") from None
+            raise SystemExit(f"{file} is no image that can be read ({error}): leave it out.") from None
         inputs = lib.moveaxis(lib.frombuffer(pixels, dtype=lib.uint8).reshape((1, *size[1:], size[0])), -1, 1)
     if list(inputs.shape[1:]) != (size[1:] if kind == "tokens" else size):
         raise SystemExit(f"{file} has inputs of shape {list(inputs.shape[1:])}, and the network is for {kind} {size}.")
@@ -55,6 +55,6 @@ if __name__ == "__main__":
     for row in (row for file in words.files for row in run(read_inputs(file, about["input"], lib)).tolist()):
         scores = lib.asarray(row, dtype=lib.float64)
         shares = lib.exp(scores - scores.max())
-        named = sorted(zip((shares / shares.sum()).tolist(), about["classes"], strict=False), reverse=True)
-        told = scores.argmax(-1).tolist() if "objective" in about else {name: share for share, name in named}
+        named = sorted(zip((shares / shares.sum()).tolist(), about["classes"], strict="objective" not in about))
+        told = scores.argmax(-1).tolist() if "objective" in about else {name: share for share, name in named[::-1]}
         print(json.dumps(told, ensure_ascii=False))
