@@ -361,10 +361,8 @@ class AutoSteps:
     def _told(self, trained: Trained, cost: Cost, plan: BudgetPlan, stopped: bool) -> SearchResult:
         """Test a trained network, and tell all that is known of it."""
         found = trained.found
-        view, searched = (
-            trained.view,
-            replace(found.record, method=METHOD, seed=self.wishes.seed, space=self.space.name),
-        )
+        view = trained.view
+        searched = replace(found.record, method=METHOD, seed=self.wishes.seed, space=self.space.name)
         result = result_of(
             view.task,
             view.limited.space,
@@ -476,6 +474,8 @@ class AutoSteps:
             found, recipe, space = last.found, last.child.recipe, self.views.space
             told = f"On task '{last.view.task.id}' the last {error}, with learning_rate {recipe.learning_rate:g}"
             if found.weights is self.views.weights or not space.supernet_weights(last.child.network):
+                if self.trained:
+                    return warnings.warn(f"{told}: this network of the front is left out.", stacklevel=2)
                 raise FailedWorkError(f"{told}; the search kept no weights: give another seed.") from None
             warnings.warn(f"{told}: the network is as the search trained it.", stacklevel=2)
             child = chosen_child(last.view.task, space, found, recipe, self.wishes.seed)

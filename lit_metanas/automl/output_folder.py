@@ -70,6 +70,7 @@ class FinishedPoint:
         view: see ``SearchResult``.
         space: that it is of, by its name.
         validated: see ``SearchResult``; None where there is none.
+        learned: how many examples it was trained on; 0 is as many as the best one.
     """
 
     folder: str
@@ -80,6 +81,7 @@ class FinishedPoint:
     view: str = ""
     space: str = ""
     validated: float | None = None
+    learned: int = 0
 
 
 @dataclass(frozen=True)
@@ -186,6 +188,7 @@ class OutputFolder:
                     one.view,
                     one.space,
                     _known(one.validated),
+                    one.images[0],
                 )
                 for name, one in zip(result.front_names, result.front, strict=True)
             )
@@ -212,19 +215,27 @@ class OutputFolder:
         shutil.rmtree(self.trainings, ignore_errors=True)  # a process may have been killed before it had done so
         try:
             return self._read(self._done, views)
-        except (FileNotFoundError, ValueError) as error:
-            told = str(error).rpartition(": ")[0] or str(error)
-            raise ValueError(f"{told}: delete the folder, or give another 'output'.") from None
+        except (FileNotFoundError, RuntimeError, TypeError, ValueError) as error:
+            cause = str(error).rstrip(".")
+            raise ValueError(
+                f"'{self.path}' has a finished search that cannot be read ({cause}): delete the folder, or give "
+                "another 'output'."
+            ) from error
 
     def _read(self, done: FinishedAuto, views: Views) -> SearchResult:
         """What the files of a finished search tell.
 
         Raises:
             FileNotFoundError: one is missing.
+            RuntimeError: weights are of another network.
+            TypeError: a recipe has an unknown field.
             ValueError: one is damaged.
         """
-        (row,), (record,) = read_results(self.path / RESULTS), read_record_lines(self.path / RECORDS)
-        assert row.architecture is not None
+        rows, records = read_results(self.path / RESULTS), read_record_lines(self.path / RECORDS)
+        chosen = [row.architecture for row in rows if row.architecture is not None]
+        if len(rows) != 1 or len(records) != 1 or not chosen:
+            raise ValueError(f"'{RESULTS}' and '{RECORDS}' do not tell of one search")
+        (row,), (record,) = rows, records
         recipe = Recipe(**without_preprocessing(row.recipe))  # type: ignore[arg-type]
 
         def read(folder: Path, point: FinishedPoint) -> SearchResult:
@@ -247,7 +258,7 @@ class OutputFolder:
                 space,
                 found,
                 child,
-                learned=row.images[0],
+                learned=point.learned or row.images[0],
                 cost=row.cost,
                 training_cost=point.training_cost,
                 meta_cost=row.meta_cost,
@@ -267,7 +278,7 @@ class OutputFolder:
 
         own = FinishedPoint(
             folder="",
-            architecture=row.architecture,
+            architecture=chosen[0],
             recipe=recipe,
             training_cost=done.training_cost,
             latency=done.latency,

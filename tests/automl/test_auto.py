@@ -256,12 +256,24 @@ def test_the_folder_has_all_and_a_finished_search_is_not_done_again(
     ):
         content = (folder / name).read_bytes()
         (folder / name).unlink()
-        with pytest.raises(ValueError, match=f"{told}: delete the folder, or give another 'output'"):
+        with pytest.raises(ValueError, match=f"{told}.*: delete the folder, or give another 'output'"):
             lm.auto(images, flops=FLOPS_OF_IMAGES, space=space, output=folder, progress=False)
         (folder / name).write_bytes(content[: len(content) // 2])
         with pytest.raises(ValueError, match=f"{name}' .*: delete the folder, or give another 'output'"):
             lm.auto(images, flops=FLOPS_OF_IMAGES, space=space, output=folder, progress=False)
         (folder / name).write_bytes(content)
+    whole = (folder / "results.json").read_text()
+    for changed, told in (
+        (whole.replace('"learning_rate": ', '"learning_rate": -'), "learning_rate is -.*; it must be at least 0"),
+        (whole.replace('"learning_rate"', '"rate"'), "'rate'"),
+        (
+            json.dumps({**json.loads(whole), "results": []}),
+            "'results.json' and 'records.jsonl' do not tell of one search",
+        ),
+    ):
+        (folder / "results.json").write_text(changed)
+        with pytest.raises(ValueError, match=f"finished search that cannot be read .*{told}.*: delete the folder"):
+            lm.auto(images, flops=FLOPS_OF_IMAGES, space=space, output=folder, progress=False)
 
 
 def test_what_a_killed_process_has_left_is_removed(arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path) -> None:
@@ -528,6 +540,33 @@ def test_a_front_goes_from_small_networks_to_the_best(arrays: Arrays, space: lm.
     assert [(one.architecture, one.test_score, one.recipe) for one in repeated.front] == [
         (one.architecture, one.test_score, one.recipe) for one in found.front
     ]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_network_of_a_front_may_diverge(
+    arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool
+) -> None:
+    plain, calls = auto_steps.fit_child, []
+
+    def fit(child: lm.Child, *args: Any, **more: Any) -> lm.Cost:
+        cost = plain(child, *args, **more)
+        calls.append(child)
+        if len(calls) == 2:
+            next(child.network.parameters()).data.fill_(torch.nan)
+        return cost
+
+    def search() -> lm.SearchResult:
+        return front_of(arrays, space, output=tmp_path / "out")
+
+    monkeypatch.setattr(auto_steps, "fit_child", fit)
+    if not kept:
+        monkeypatch.setattr(lm.LayeredSpace, "supernet_weights", lambda *args: {})
+    with pytest.warns(UserWarning, match="as the search trained it" if kept else "network of the front is left out"):
+        found = search()
+    trained = [one.images[0] for one in found.front]
+    assert (min(trained) < max(trained)) == kept
+    assert len(found.front) == len(calls) - (not kept)
+    assert [one.images for one in search().front] == [one.images for one in found.front]
 
 
 def test_an_interrupted_front_has_what_was_trained(

@@ -105,7 +105,7 @@ def test_a_long_text_is_printed_in_part_and_a_tab_as_a_bar(whole: Path, capsys: 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         assert main(["predict", "out", "new.txt"]) == 0
-    told = "'one two three three one four two' has more than the 5 tokens that are read: longer texts are cut"
+    told = "'one two three three one four two' has more than the 5 tokens that are read: the rest"
     assert len([each for each in caught if told in str(each.message)]) == 1
     first, second, *_ = capsys.readouterr().out.splitlines()
     assert first.startswith(f"{TEXTS[0]} | {TEXTS[1]}: ")

@@ -48,6 +48,10 @@ def test_what_utf_8_has_no_bytes_for_is_no_error(pairs):
     assert pairs.show(pairs.encode(["a\ud800b"])) == ["a?b"]
 
 
+def test_letters_that_are_composed_when_small_are_the_same_bytes(pairs):
+    assert pairs.encode(["J\u030can"]).tolist() == pairs.encode(["\u01f0an"]).tolist()
+
+
 def test_the_same_text_gives_the_same_pairs(pairs):
     assert all(BytePairs(size=300, steps=12).fitted(TEXTS) == pairs for _ in range(5))
 

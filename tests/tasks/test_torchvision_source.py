@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from squares import Squares
 from torchvision import datasets
 from torchvision.transforms import v2
 
 import lit_metanas as lm
+from lit_metanas.tasks.images.torchvision_source import resizing
 
 FAKE = [{"size": 30, "num_classes": 5, "image_size": (3, 20, 24)}]
 
@@ -48,6 +50,21 @@ def test_images_are_resized_as_torchvision_does(channels, mode):
     assert type(found) is torch.Tensor
     # Pillow and torch round a weighted sum of the colours differently.
     assert (found.int() - torch.stack(expected).int()).abs().max() <= (1 if channels == 1 else 0)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("mode", ["LA", "RGBA", "P", "PA"])
+def test_what_is_transparent_lies_over_white(mode, channels):
+    image = Image.new("LA", (8, 8), (0, 0)).convert("RGBA").convert(mode)
+    if mode == "P":
+        image.info["transparency"] = image.getpixel((0, 0))
+    assert resizing((channels, 8, 8))(image).tolist() == torch.full((channels, 8, 8), 255).tolist()
+
+
+def test_a_palette_is_no_brightness():
+    image = Image.new("P", (8, 8), 1)
+    image.putpalette([0, 0, 0, 200, 200, 200])
+    assert resizing((1, 8, 8))(image).unique().tolist() == [200]
 
 
 def test_a_transform_of_the_user_takes_the_place_of_resizing():

@@ -108,6 +108,7 @@ def test_plain_values_give_the_same_back():
         ({"words": "book"}, "has no list 'words'"),
         ({"words": ["Book"]}, "'Book' is not a lower-cased word"),
         ({"words": [3]}, "3 is not a lower-cased word"),
+        ({"words": [None]}, "None is not a lower-cased word"),
         ({"words": ["a b"]}, "'a b' is not a lower-cased word"),
         ({"words": ["a", "a"]}, "or one twice"),
         ({"words": ["a", "b"], "size": 1}, "more than 1 words"),

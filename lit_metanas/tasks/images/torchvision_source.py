@@ -5,14 +5,16 @@ from __future__ import annotations
 import inspect
 import pkgutil
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import ConcatDataset, Dataset
 
 from lit_metanas.io.text import nearest
+from lit_metanas.tasks.conversion import over_white
 from lit_metanas.tasks.dataset_tasks import DatasetSource
 from lit_metanas.tasks.images.image_files import require_shape
 from lit_metanas.tasks.source import Subset, TaskSource
@@ -154,6 +156,7 @@ def resizing(shape: tuple[int, int, int]) -> nn.Module:
     channels, height, width = shape
     return v2.Compose(
         [
+            v2.Lambda(partial(_opaque, mode="L" if channels == 1 else "RGB")),
             v2.ToImage(),
             v2.Grayscale(1) if channels == 1 else v2.RGB(),
             v2.Resize((height, width)),
@@ -161,6 +164,13 @@ def resizing(shape: tuple[int, int, int]) -> nn.Module:
             v2.ToPureTensor(),
         ]
     )
+
+
+def _opaque(image: Any, mode: str) -> Any:
+    """An image of Pillow that has a palette or transparent pixels, over white; anything else as it is."""
+    if isinstance(image, Image.Image) and (image.mode == "P" or image.has_transparency_data):
+        return over_white(image, mode)
+    return image
 
 
 def _dataset_class(name: str) -> type[Dataset[Any]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import reprlib
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from lit_metanas.tasks.text.words import (
     UNKNOWN,
     TextPreprocessing,
     check_range,
+    lower_cased,
     plain_list,
     plain_numbers,
 )
@@ -142,7 +142,7 @@ class BytePairs(TextPreprocessing):
 
 def _plain_letters(text: str) -> str:
     """Lower-cased, in composed letters, and with question marks for what UTF-8 has no bytes for."""
-    return unicodedata.normalize("NFC", text).lower().encode("utf-8", "replace").decode()
+    return lower_cased(text).encode("utf-8", "replace").decode()
 
 
 @contextmanager

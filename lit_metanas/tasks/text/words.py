@@ -141,10 +141,10 @@ class Words(TextPreprocessing):
     def __post_init__(self) -> None:
         check_range("Words", size=(self.size, 1, MOST_VOCABULARY), least=(self.least, 1, sys.maxsize))
         check_range("Words", steps=(self.steps, 1, MOST_TOKEN_STEPS))
-        wrong = next((word for word in self.words if not isinstance(word, str) or split_words(word) != [word]), None)
-        if wrong is not None:
+        wrong = [word for word in self.words if not isinstance(word, str) or split_words(word) != [word]]
+        if wrong:
             raise ValueError(
-                f"Words: {reprlib.repr(wrong)} is not a lower-cased word or a punctuation mark: leave it out."
+                f"Words: {reprlib.repr(wrong[0])} is not a lower-cased word or a punctuation mark: leave it out."
             )
         if len(self.words) > self.size or len(set(self.words)) < len(self.words):
             raise ValueError(f"Words: the vocabulary has more than {self.size} words, or one twice.")
@@ -207,8 +207,12 @@ def split_words(text: str) -> list[str]:
         >>> split_words("Don't panic: it's 5 o'clock!")
         ["don't", 'panic', ':', "it's", '5', "o'clock", '!']
     """
-    small = unicodedata.normalize("NFC", text).lower()
-    return _pattern().findall(unicodedata.normalize("NFC", small))  # some letters are composed in small alone: ǰ, ẖ
+    return _pattern().findall(lower_cased(text))
+
+
+def lower_cased(text: str) -> str:
+    """A text in small letters, each composed as far as it can be: some are in small alone, such as ǰ and ẖ."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())
 
 
 def word_places(text: str) -> list[tuple[str, int, int]]:

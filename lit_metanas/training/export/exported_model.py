@@ -117,7 +117,7 @@ class ExportedModel(LightningModule):
             self._told_of_cut = True
             warn_of_data(
                 f"'{printable(' '.join(long.split()), 40)}' has more than the {made.steps} tokens that are read: "
-                "longer texts are cut behind these."
+                "the rest of longer texts is left out."
             )
 
     @property
@@ -144,9 +144,11 @@ class ExportedModel(LightningModule):
             return
         rows = [row for _, batch in batches for row in batch]
         for row in rows[:SHOWN]:
-            example = printable(str(next(iter(row.values()))).replace("\t", f" {SEPARATOR_SHOWN} "), LONGEST_PRINTED)
+            kind, example = next((kind, str(example)) for kind, example in row.items())
+            if kind == "text":
+                example = printable(example.replace("\t", f" {SEPARATOR_SHOWN} "), LONGEST_PRINTED)
             sure = f" ({float(row['probability']):.1%})" if self._classifies else ""
-            print(f"{example}: {printable(str(row['class' if self._classifies else WRITTEN]))}{sure}")
+            print(f"{printable(example)}: {printable(str(row['class' if self._classifies else WRITTEN]))}{sure}")
         with replacing(self.output) as temporary:
             temporary.write_text(self._text(rows), encoding="utf-8")
         more = len(rows) - SHOWN
