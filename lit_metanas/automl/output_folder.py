@@ -232,10 +232,9 @@ class OutputFolder:
             ValueError: one is damaged.
         """
         rows, records = read_results(self.path / RESULTS), read_record_lines(self.path / RECORDS)
-        chosen = [row.architecture for row in rows if row.architecture is not None]
-        if len(rows) != 1 or len(records) != 1 or not chosen:
+        if len(rows) != 1 or len(records) != 1 or (chosen := rows[0].architecture) is None:
             raise ValueError(f"'{RESULTS}' and '{RECORDS}' do not tell of one search")
-        (row,), (record,) = rows, records
+        row, record = rows[0], records[0]
         recipe = Recipe(**without_preprocessing(row.recipe))  # type: ignore[arg-type]
 
         def read(folder: Path, point: FinishedPoint) -> SearchResult:
@@ -278,7 +277,7 @@ class OutputFolder:
 
         own = FinishedPoint(
             folder="",
-            architecture=chosen[0],
+            architecture=chosen,
             recipe=recipe,
             training_cost=done.training_cost,
             latency=done.latency,

@@ -144,11 +144,13 @@ class ExportedModel(LightningModule):
             return
         rows = [row for _, batch in batches for row in batch]
         for row in rows[:SHOWN]:
-            kind, example = next((kind, str(example)) for kind, example in row.items())
+            (kind, given), *_ = row.items()
+            example, longest = str(given), None
             if kind == "text":
-                example = printable(example.replace("\t", f" {SEPARATOR_SHOWN} "), LONGEST_PRINTED)
+                example, longest = example.replace("\t", f" {SEPARATOR_SHOWN} "), LONGEST_PRINTED
             sure = f" ({float(row['probability']):.1%})" if self._classifies else ""
-            print(f"{printable(example)}: {printable(str(row['class' if self._classifies else WRITTEN]))}{sure}")
+            told = printable(str(row["class" if self._classifies else WRITTEN]))
+            print(f"{printable(example, longest)}: {told}{sure}")
         with replacing(self.output) as temporary:
             temporary.write_text(self._text(rows), encoding="utf-8")
         more = len(rows) - SHOWN

@@ -26,17 +26,7 @@ from lit_metanas.io.files import open_regular, read_regular, replacing
 from lit_metanas.io.text import number_of
 from lit_metanas.tasks.conversion import image_tensor
 from lit_metanas.tasks.images.image_files import read_images
-from lit_metanas.tasks.inputs import (
-    ImageShape,
-    Preprocessing,
-    RowShape,
-    SeriesShape,
-    Shape,
-    TokenShape,
-    as_shape,
-    blank_inputs,
-    image_shape,
-)
+from lit_metanas.tasks.inputs import ImageShape, Preprocessing, RowShape, Shape, as_shape, blank_inputs, image_shape
 from lit_metanas.tasks.objective import Classification, Examples, Objective
 from lit_metanas.tasks.questions import QuestionWords, Span
 from lit_metanas.tasks.task import check_brightness
@@ -136,8 +126,8 @@ def one_or_more(examples: GivenExamples | str | os.PathLike[str], shape: Shape) 
         examples: as ``network_inputs`` takes them, or one.
         shape: of one input.
     """
-    made_of_others = isinstance(as_shape(shape), TokenShape | SeriesShape)
-    if made_of_others and isinstance(examples, np.ndarray) and examples.dtype.kind in "OU":
+    numbers = isinstance(as_shape(shape), ImageShape | RowShape)
+    if not numbers and isinstance(examples, np.ndarray) and examples.dtype.kind in "OU":
         examples = examples.tolist()
     return [examples] if isinstance(examples, str | os.PathLike) else examples
 
@@ -344,13 +334,12 @@ def load_exported(directory: str | os.PathLike[str]) -> Exported:
         torch.Size([3, 2])
     """
     described, content = read_described_program(directory)
-    file = exported_file(directory, PROGRAM)
     try:
         network = read_program(content)
         network.check(described.shape, described.objective.outputs, each_step=described.objective.scored != "input")
     except Exception as error:  # torch raises errors of many kinds for operations that do not fit each other
         told = str(error) if type(error) is ValueError else "is damaged or holds more than a program and tensors"
-        raise ValueError(f"'{file}' {told}: export again.") from None
+        raise ValueError(f"'{Path(directory) / PROGRAM}' {told}: export again.") from None
     return Exported(
         network=network,
         architecture=described.architecture,
