@@ -53,12 +53,12 @@ from mixed_tasks import Folders
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
 import lit_metanas as lm
-from lit_metanas.automl.auto_steps import AutoSteps
 from lit_metanas.automl.data_kinds import DATA_KINDS, LEARNING_RATES, SMOOTHINGS, WEIGHT_DECAYS, kind_of
 from lit_metanas.automl.given_data import read_given
-from lit_metanas.automl.limits import NetworkLimits, Wishes
-from lit_metanas.automl.time_plan import LONGEST_TRAINING, SEARCH_SHARE, measure_pace, rungs_of, searched_share
-from lit_metanas.automl.views import Views
+from lit_metanas.automl.steps.auto_steps import AutoSteps
+from lit_metanas.automl.steps.limits import NetworkLimits, Wishes
+from lit_metanas.automl.steps.time_plan import LONGEST_TRAINING, SEARCH_SHARE, measure_pace, rungs_of, searched_share
+from lit_metanas.automl.steps.views import Views
 from lit_metanas.comparisons.single_task import all_but_test, result_of
 from lit_metanas.report.table_text import markdown_lines
 from lit_metanas.searchers.mutation import complete

@@ -34,8 +34,8 @@ from torch import Tensor
 
 import lit_metanas as lm
 from lit_metanas.automl.data_kinds import LEARNING_RATES, SMOOTHINGS, WEIGHT_DECAYS
-from lit_metanas.automl.front_steps import POINTS
-from lit_metanas.automl.time_plan import shared_epochs
+from lit_metanas.automl.steps.front_steps import POINTS
+from lit_metanas.automl.steps.time_plan import shared_epochs
 from lit_metanas.callbacks.figures import COLOURS, figure, save
 from lit_metanas.comparisons.single_task import all_but_test, result_of
 from lit_metanas.io.arrays import read_npz

@@ -13,13 +13,13 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from lit_metanas.automl.auto_steps import AutoSteps
 from lit_metanas.automl.data_kinds import DATA_KINDS, kind_of
-from lit_metanas.automl.front_steps import FrontSteps, check_pareto
 from lit_metanas.automl.given_data import Given, describe_given, other_ways, read_given
-from lit_metanas.automl.limits import NetworkLimits, Wishes
-from lit_metanas.automl.output_folder import OutputFolder
-from lit_metanas.automl.views import Views
+from lit_metanas.automl.steps.auto_steps import AutoSteps
+from lit_metanas.automl.steps.front_steps import FrontSteps, check_pareto
+from lit_metanas.automl.steps.limits import NetworkLimits, Wishes
+from lit_metanas.automl.steps.output_folder import OutputFolder
+from lit_metanas.automl.steps.views import Views
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import undisturbed
 from lit_metanas.comparisons.target_search import task_settings
@@ -69,8 +69,13 @@ def auto(
     is known, about half of the budget is for a search by ``EvolvingHalving``, of an architecture and of learning rate,
     weight decay, label smoothing and augmentation (``Recipe``); of questions the last two are left out, of transcripts
     the label smoothing. Where one network is nearly the best on all of them, the search gets what the training no
-    longer gains from. What was found is trained for the rest, on all but the test part, which is read once, in the end.
-    Where that training diverges, the network is as the search trained it, and a warning says so.
+    longer gains from. A change of the best so far replaces it only where it leads by more than half of a 95 % interval.
+
+    What was found is trained for the rest, on all but the test part, which is read once, in the end. Where classes are
+    told apart, and the rest pays for more epochs than one network gains from, up to five networks of the architecture
+    are trained, and the mean of their scores is the result (``ensemble``; Lakshminarayanan et al. 2017): as many as
+    are within the limits together. With ``pareto`` each point is a single network. A network whose training diverges is
+    left out; where there is no other, it is as the search trained it, and a warning says so.
 
     The search chooses among preprocessings of the same examples, too: images at half and twice the size or grey; more
     and fewer bands of sounds, and longer windows; characters, byte pairs, more words of long texts, or fewer different

@@ -222,7 +222,7 @@ def _with_data(args: list[str]) -> list[str]:
 
 def _with_measure(args: list[str]) -> list[str]:
     """``--pareto`` alone is that of parameters; words after it that are no measure are its value, to be refused."""
-    from lit_metanas.automl.front_steps import MEASURES
+    from lit_metanas.automl.steps.front_steps import MEASURES
 
     if "--pareto" not in args:
         return args

@@ -58,8 +58,8 @@ class SearchResult:
         cost: of the search alone: training FLOPs, seconds, and queries, the number of architectures tried.
         training_cost: of the training of the chosen network, after the search.
         meta_cost: of the meta-training that the method starts from, paid once; zero where there is none.
-        parameters: trainable parameters of the network.
-        flops: forward multiply-adds of the network for one image.
+        parameters: trainable parameters of the network, all of an ensemble.
+        flops: forward multiply-adds of the network for one image, all of an ensemble.
         record: everything that the search tried.
         untried: architectures that were to be tried, but that the budget did not pay for.
         validated: validation score of the chosen network, trained on the train part alone; NaN unless asked for, or
@@ -78,6 +78,7 @@ class SearchResult:
         view: of ``auto``, the preprocessing that was chosen among several, in words; empty where there was no choice.
         linear_model: of ``auto``, how well a linear model does, and whether it was taken instead of a network, or is
             on the front; empty where none was looked at.
+        ensemble: of ``auto``, how many networks of the architecture were trained apart, and their scores are averaged.
         ordinal: whether the values in the record only rank what was tried, as a zero-cost proxy does.
 
     Example:
@@ -123,6 +124,7 @@ class SearchResult:
     traded: str = ""
     view: str = ""
     linear_model: str = ""
+    ensemble: int = 1
     ordinal: bool = False
 
     @property
@@ -270,7 +272,7 @@ class SearchResult:
             examples=self.images,
             classes=self.classes,
             space=self.space,
-            architecture=str(self.architecture),
+            architecture=f"{self.architecture}{f' ({self._network()})' if self.ensemble > 1 else ''}",
             preprocessing=self.view,
             parameters=self.parameters,
             flops=self.flops,
@@ -313,7 +315,7 @@ class SearchResult:
             f"{f'  preprocessing: {self.view}{chr(10)}' if self.view else ''}"
             f"  test {self.metric}: {found} % ({interval}){self._weakest_line()}\n"
             f"  {noun}: trained on {trained}, tested on {tested}\n"
-            f"  network: {self.parameters:,} parameters, {self.flops:,} multiply-adds an {one}\n"
+            f"  {self._network()}: {self.parameters:,} parameters, {self.flops:,} multiply-adds an {one}\n"
             f"{self._latency_line()}"
             f"{self._tried_line()}{self._linear_line()}"
             f"  cost of the search: {_cost_text(self.cost)}\n"
@@ -321,6 +323,10 @@ class SearchResult:
             f"{self._energy_line()}{self._before_line()}"
             f"{self._budget_line()}{self._front_lines()}"
         )
+
+    def _network(self) -> str:
+        """A network, or how many are averaged."""
+        return "network" if self.ensemble == 1 else f"average of {self.ensemble} such networks"
 
     def _energy_line(self) -> str:
         """An estimate of the energy of both; empty where there is none."""

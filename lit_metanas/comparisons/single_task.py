@@ -37,6 +37,7 @@ from lit_metanas.training.child import (
     fit_child,
     images_an_epoch,
     judge,
+    members_of,
     score,
     training_cost,
 )
@@ -194,7 +195,7 @@ def result_of(
     """
     predictions, judged = judge(child.eval(), task.test, task.goal)
     size = space.cost(found.architecture, task.shape, task.way)
-    classes = task.goal.names(task.classes)
+    classes, ensemble = task.goal.names(task.classes), members_of(child.network)
     return SearchResult(
         task_id=task.id,
         space=space.name,
@@ -211,13 +212,14 @@ def result_of(
         cost=cost,
         training_cost=training_cost,
         meta_cost=meta_cost,
-        parameters=size.parameters,
-        flops=size.flops,
+        parameters=ensemble * size.parameters,
+        flops=ensemble * size.flops,
         record=found.record,
         untried=found.untried,
         validated=validated,
         preprocessing=task.preprocessing,
         predictions=shown_predictions(task, predictions),
+        ensemble=ensemble,
         ordinal=found.ordinal,
     )
 

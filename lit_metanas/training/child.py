@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import islice
 from typing import Any
@@ -267,6 +267,42 @@ class Child(LightningModule):
         judged = self.objective.judge(self.objective.predictions(self(inputs)), labels)
         metric.update(judged.right / judged.whole.clamp(min=1e-12), judged.whole)
         self.log(f"{prefix}/{self.objective.metric.replace(' ', '_')}", metric, on_epoch=True, prog_bar=True)
+
+
+class Ensemble(nn.Module):
+    """The mean of the scores of networks that were trained apart, to tell classes (Lakshminarayanan et al. 2017).
+
+    The paper takes the mean of probabilities, this one that of their logarithms, but for a constant.
+
+    Args:
+        networks: inputs ``(n, *shape)`` in, scores ``(n, way)`` out; all of one architecture.
+    """
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, *shape)`` to the mean scores, shape ``(n, way)``."""
+        first, *others = (network(inputs) for network in self.networks)
+        for scores in others:
+            first = first + scores
+        mean: Tensor = first * (1 / len(self.networks))
+        return mean
+
+
+def network_of(
+    space: SearchSpace, architecture: Mapping[str, str], shape: Shape, way: int, *, ensemble: int = 1
+) -> nn.Module:
+    """A network with new weights, or an ensemble of so many."""
+    one = space.canonical(architecture)
+    networks = [space.child(one, shape, way) for _ in range(ensemble)]
+    return Ensemble(networks) if ensemble > 1 else networks[0]
+
+
+def members_of(network: nn.Module) -> int:
+    """How many networks there are in an ensemble; 1 of a single network."""
+    return len(network.networks) if isinstance(network, Ensemble) else 1
 
 
 def chosen_child(task: Task, space: SearchSpace, found: SearchOutcome, recipe: Recipe, seed: int) -> Child:

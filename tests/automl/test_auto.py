@@ -15,12 +15,12 @@ import torch
 from auto_toys import interrupt, same_weights
 
 import lit_metanas as lm
-from lit_metanas.automl import auto_steps, budget_planner, front_steps, time_plan
 from lit_metanas.automl.auto import AutoSearch
 from lit_metanas.automl.data_kinds import DATA_KINDS
 from lit_metanas.automl.given_data import read_given
-from lit_metanas.automl.limits import LimitedSpace, NetworkLimits, Wishes
-from lit_metanas.automl.time_plan import (
+from lit_metanas.automl.steps import auto_steps, budget_planner, front_steps, last_training, time_plan
+from lit_metanas.automl.steps.limits import LimitedSpace, NetworkLimits, Wishes
+from lit_metanas.automl.steps.time_plan import (
     LONGEST_TRAINING,
     Pace,
     front_rungs,
@@ -31,7 +31,7 @@ from lit_metanas.automl.time_plan import (
     trial_epochs,
     writing_seconds,
 )
-from lit_metanas.automl.views import Views
+from lit_metanas.automl.steps.views import Views
 from lit_metanas.estimators import training_estimator
 from lit_metanas.estimators.estimator import BestSoFar
 from lit_metanas.records import record_lines
@@ -53,7 +53,7 @@ def short_trials(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_network_whose_last_training_diverges_is_as_the_search_trained_it(
     arrays: Arrays, monkeypatch: pytest.MonkeyPatch, stopped: bool
 ) -> None:
-    plain, calls = auto_steps.fit_child, []
+    plain, calls = last_training.fit_child, []
 
     def fit(child: lm.Child, *args: Any, **more: Any) -> lm.Cost:
         cost = plain(child, *args, **more)
@@ -63,7 +63,7 @@ def test_a_network_whose_last_training_diverges_is_as_the_search_trained_it(
             raise KeyboardInterrupt
         return cost
 
-    monkeypatch.setattr(auto_steps, "fit_child", fit)
+    monkeypatch.setattr(last_training, "fit_child", fit)
     task = read_given(arrays)
     assert task.val is not None
     told = r"the last training diverged: the weights '.*' are not finite, .*: the network is as the search trained it\."
@@ -178,7 +178,7 @@ def test_a_winner_that_turns_out_too_slow_is_not_taken(
         lm.auto(arrays, flops=(4e6, 1e6), space=space, progress=False)
 
 
-@pytest.mark.parametrize("module", [training_estimator, auto_steps], ids=["search", "training"])
+@pytest.mark.parametrize("module", [training_estimator, last_training], ids=["search", "training"])
 def test_an_interrupted_search_leaves_the_best_so_far_and_goes_on(
     module: Any, arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,7 +222,7 @@ def test_minutes_are_divided_once_for_all_continuations(
 ) -> None:
     monkeypatch.setattr(budget_planner, "measure_pace", lambda *args, **more: Pace(1e6, 0.0, 0.0))
     with monkeypatch.context() as patched:
-        interrupt(patched, auto_steps, at=1)
+        interrupt(patched, last_training, at=1)
         lm.auto(arrays, minutes=0.2, space=space, output=tmp_path / "out", progress=False)
     plan = json.loads((tmp_path / "out" / "auto.json").read_text())["plan"]
     monkeypatch.setattr(budget_planner, "measure_pace", lambda *args, **more: pytest.fail("measured again"))
@@ -546,7 +546,7 @@ def test_a_front_goes_from_small_networks_to_the_best(arrays: Arrays, space: lm.
 def test_a_network_of_a_front_may_diverge(
     arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool
 ) -> None:
-    plain, calls = auto_steps.fit_child, []
+    plain, calls = last_training.fit_child, []
 
     def fit(child: lm.Child, *args: Any, **more: Any) -> lm.Cost:
         cost = plain(child, *args, **more)
@@ -558,10 +558,10 @@ def test_a_network_of_a_front_may_diverge(
     def search() -> lm.SearchResult:
         return front_of(arrays, space, output=tmp_path / "out")
 
-    monkeypatch.setattr(auto_steps, "fit_child", fit)
+    monkeypatch.setattr(last_training, "fit_child", fit)
     if not kept:
         monkeypatch.setattr(lm.LayeredSpace, "supernet_weights", lambda *args: {})
-    with pytest.warns(UserWarning, match="as the search trained it" if kept else "network of the front is left out"):
+    with pytest.warns(UserWarning, match="as the search trained it" if kept else "this network is left out"):
         found = search()
     trained = [one.images[0] for one in found.front]
     assert (min(trained) < max(trained)) == kept
@@ -580,7 +580,7 @@ def test_an_interrupted_front_has_what_was_trained(
     assert len(whole.front) == 2
     for at in (1, 2):
         with monkeypatch.context() as patched:
-            interrupt(patched, auto_steps, at=at)
+            interrupt(patched, last_training, at=at)
             stopped = front_of(arrays, space)
         assert stopped.stopped
         assert stopped.architecture == whole.architecture

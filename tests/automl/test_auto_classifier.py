@@ -11,10 +11,10 @@ import pytest
 import torch
 
 import lit_metanas as lm
-from lit_metanas.automl import budget_planner
 from lit_metanas.automl.auto_estimator import AutoEstimator
-from lit_metanas.automl.linear_models import LinearModels
-from lit_metanas.automl.time_plan import Pace
+from lit_metanas.automl.steps import budget_planner
+from lit_metanas.automl.steps.linear_models import LinearModels
+from lit_metanas.automl.steps.time_plan import Pace
 
 pytest.importorskip("sklearn", reason="needs the extra sklearn")
 

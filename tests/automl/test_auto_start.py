@@ -16,11 +16,11 @@ from cipher_tasks import IMAGES, LETTERS, Ciphers, Stripes, quiet_trainer, strip
 from torch import Tensor
 
 import lit_metanas as lm
-from lit_metanas.automl import auto_steps, budget_planner, linear_models, time_plan
 from lit_metanas.automl.data_kinds import DATA_KINDS
 from lit_metanas.automl.given_data import read_given
-from lit_metanas.automl.limits import LimitedSpace
-from lit_metanas.automl.time_plan import Pace
+from lit_metanas.automl.steps import budget_planner, last_training, linear_models, time_plan
+from lit_metanas.automl.steps.limits import LimitedSpace
+from lit_metanas.automl.steps.time_plan import Pace
 from lit_metanas.estimators import training_estimator
 from lit_metanas.training.stored_preprocessing import InputMeaning
 from lit_metanas.training.task_start import Vocabularies, read_task_start
@@ -78,7 +78,7 @@ def test_all_networks_begin_with_the_start(
     learned: tuple[lm.TaskReptile, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, path = learned
-    searched, trained = begun_with(monkeypatch, training_estimator), begun_with(monkeypatch, auto_steps)
+    searched, trained = begun_with(monkeypatch, training_estimator), begun_with(monkeypatch, last_training)
     result = lm.auto(TASK, start=path, **{**ONCE, "flops": ONE_TRIAL})
     ((first, weights),) = searched
     assert same_tensors(weights, child_of(first.architecture, model.weights()))
@@ -102,7 +102,7 @@ def test_a_network_that_is_taken_instead_begins_there_too(
     learned: tuple[lm.TaskReptile, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = lm.auto(TASK, start=learned[1], **ONCE)
-    trained = begun_with(monkeypatch, auto_steps)
+    trained = begun_with(monkeypatch, last_training)
     slow = plain.architecture
     monkeypatch.setattr(LimitedSpace, "check", lambda self, one: "it takes 9 ms" if one == slow else None)
     other = lm.auto(TASK, start=learned[1], **ONCE)

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import lit_metanas as lm
-from lit_metanas.automl import budget_planner
 from lit_metanas.automl.auto_estimator import AutoEstimator
-from lit_metanas.automl.time_plan import Pace
+from lit_metanas.automl.steps import budget_planner
+from lit_metanas.automl.steps.time_plan import Pace
 from lit_metanas.tasks.speech.recordings import RecordingReader
 
 pytest.importorskip("sklearn", reason="needs the extra sklearn")

@@ -10,13 +10,13 @@ import pytest
 import torch
 
 import lit_metanas as lm
-from lit_metanas.automl import auto_steps, budget_planner, front_steps, linear_models
 from lit_metanas.automl.data_kinds import DATA_KINDS
 from lit_metanas.automl.given_data import other_ways
-from lit_metanas.automl.limits import LimitedSpace, NetworkLimits
-from lit_metanas.automl.linear_models import LINEAR_DECAYS, LinearModels
-from lit_metanas.automl.time_plan import Pace
-from lit_metanas.automl.views import Views
+from lit_metanas.automl.steps import auto_steps, budget_planner, front_steps, last_training, linear_models
+from lit_metanas.automl.steps.limits import LimitedSpace, NetworkLimits
+from lit_metanas.automl.steps.linear_models import LINEAR_DECAYS, LinearModels
+from lit_metanas.automl.steps.time_plan import Pace
+from lit_metanas.automl.steps.views import Views
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.training.child import training_cost
 
@@ -350,14 +350,14 @@ def test_a_linear_model_that_is_slower_now_is_told_of_and_costs_nothing_more(
         linear = self.space.name == "LinearSpace"
         return "it takes 9 ms, and the limit is 5 ms" if linear else plain(self, architecture)
 
-    fit, epochs = auto_steps.fit_child, []
+    fit, epochs = last_training.fit_child, []
 
     def counted(child: lm.Child, *args: Any, **more: Any) -> lm.Cost:
         epochs.append(child.recipe.epochs)
         return fit(child, *args, **more)
 
     monkeypatch.setattr(LimitedSpace, "check", check)
-    monkeypatch.setattr(auto_steps, "fit_child", counted)
+    monkeypatch.setattr(last_training, "fit_child", counted)
     fine_wins(monkeypatch)
     result = call(sides, max_flops=100_000)
     assert result.space == "LayeredSpace"

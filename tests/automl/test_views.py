@@ -15,12 +15,13 @@ from PIL import Image
 from torch.utils.data import TensorDataset
 
 import lit_metanas as lm
-from lit_metanas.automl import auto_steps, budget_planner, data_kinds, front_steps, time_plan
+from lit_metanas.automl import data_kinds
 from lit_metanas.automl.given_data import other_ways, read_given
-from lit_metanas.automl.limits import NetworkLimits, Wishes
-from lit_metanas.automl.output_folder import OutputFolder
-from lit_metanas.automl.time_plan import Pace, search_flops
-from lit_metanas.automl.views import ViewEstimator, Views
+from lit_metanas.automl.steps import auto_steps, budget_planner, front_steps, last_training, time_plan
+from lit_metanas.automl.steps.limits import NetworkLimits, Wishes
+from lit_metanas.automl.steps.output_folder import OutputFolder
+from lit_metanas.automl.steps.time_plan import Pace, search_flops
+from lit_metanas.automl.steps.views import ViewEstimator, Views
 from lit_metanas.estimators import training_estimator
 from lit_metanas.records.record import PREPROCESSING
 
@@ -288,7 +289,7 @@ def test_detail_that_the_usual_size_loses_is_found_told_and_exported(
     assert same_weights(found.network, again.network)
 
 
-@pytest.mark.parametrize(("module", "at"), [(training_estimator, 9), (auto_steps, 1)], ids=["search", "training"])
+@pytest.mark.parametrize(("module", "at"), [(training_estimator, 9), (last_training, 1)], ids=["search", "training"])
 def test_an_interrupted_search_goes_on_with_its_views(
     module: Any,
     at: int,

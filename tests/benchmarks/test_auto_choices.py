@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import lit_metanas as lm
-from lit_metanas.automl import time_plan
 from lit_metanas.automl.data_kinds import DATA_KINDS
+from lit_metanas.automl.steps import time_plan
 from lit_metanas.records.record import PREPROCESSING
 
 

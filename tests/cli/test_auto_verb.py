@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import lit_metanas as lm
-from lit_metanas.automl import auto_steps
+from lit_metanas.automl.steps import last_training
 from lit_metanas.cli.command_line import main
 from lit_metanas.estimators import training_estimator
 from lit_metanas.io.locks import directory_lock
@@ -105,7 +105,7 @@ def test_a_front_is_made_of_parameters_or_what_is_named(
 def test_an_interrupt_exports_the_best_and_says_how_to_go_on(
     photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = auto_steps.fit_child
+    plain = last_training.fit_child
     stops = iter([True])
 
     def fit(child: lm.Child, train: lm.Split, **more: object) -> lm.Cost:
@@ -114,7 +114,7 @@ def test_an_interrupt_exports_the_best_and_says_how_to_go_on(
             time.sleep(1)
         return plain(child, train, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(auto_steps, "fit_child", fit)
+    monkeypatch.setattr(last_training, "fit_child", fit)
     before = signal.getsignal(signal.SIGTERM)
     assert main(["auto", "photos", "--flops", FLOPS]) == 130
     assert signal.getsignal(signal.SIGTERM) is before

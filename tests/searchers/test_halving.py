@@ -17,7 +17,8 @@ from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.statistics import non_dominated
 from lit_metanas.searchers import EvolvingHalving, FrontHalving, SuccessiveHalving
 from lit_metanas.searchers.halving.rungs import Contender, climb
-from lit_metanas.searchers.mutation import complete, mutate
+from lit_metanas.searchers.mutation import complete, draw_new, mutate
+from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Split, Task
 from lit_metanas.training import Recipe
@@ -194,6 +195,45 @@ def test_wrong_settings_are_refused():
         SuccessiveHalving(eta=1)
     with pytest.raises(ValueError, match=r"one number of candidates a rung"):
         EvolvingHalving(candidates=(4, 4))
+
+
+def led(scores, begun, examples):
+    """The best of a rung; of what it began with where nothing leads by half of Wilson's interval."""
+    first = max(scores, key=scores.__getitem__)
+    best = max(begun, key=scores.__getitem__, default=first)
+    p, n, z = scores[best], examples, 1.959964
+    half = z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    return first if scores[first] - p >= half else best
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 1000), examples=st.sampled_from([3, 30, 3000]), known=st.integers(0, 3))
+def test_what_a_rung_begins_with_is_given_up_only_for_what_leads_by_enough(seed, examples, known):
+    space, generator = LayeredSpace(depths=(2, 3, 4), widths=(8, 16, 32)), torch.Generator().manual_seed(seed)
+    first = [Query.of(one, {}) for one in draw_new(lambda: space.sample(generator), known, refusal=lambda one: None)]
+    calls, rungs = [], (0.1, 0.1, 0.1, 0.1)
+    searcher = EvolvingHalving(candidates=(6, 4, 4, 4), rungs=rungs, finish=False, examples=examples, first=first)
+    estimator, begun = Curve(None, space, 0, calls), [query.architecture for query in first]
+    found = searcher.run(estimator, space, Budget(flops=10**4), seed, problem="curve")
+    assert len(calls) == 18
+    for start in (0, 6, 10, 14):
+        rung = calls[start : start + (4 if start else 6)]
+        after = {one: before + estimator.cost(one, fidelity).flops for one, fidelity, before in rung}
+        scores = {one: quality(one) * (1 - math.exp(-trained / 500)) for one, trained in after.items()}
+        begun = [led(scores, begun, examples)]
+    assert [found.architecture] == begun
+
+
+def test_scores_beyond_shares_are_compared_too():
+    class Deep(Curve):
+        def __call__(self, architecture, *, fidelity, start=None):
+            score = super().__call__(architecture, fidelity=fidelity, start=start)
+            return Score(5 * score.value - 2, score.cost, score.weights)
+
+    searcher = EvolvingHalving(examples=10)
+    assert searcher.run(Deep(None, SPACE, 0), SPACE, Budget(flops=10**4), 0, problem="curve").record.trials
+    with pytest.raises(ValueError, match="EvolvingHalving: examples is 0; give at least 1, or leave it out"):
+        EvolvingHalving(examples=0)
 
 
 class Forbidding(LayeredSpace):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -12,6 +12,7 @@ from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Budget
 from lit_metanas.records.record import SearchOutcome, SearchRecord
+from lit_metanas.records.statistics import wilson
 from lit_metanas.searchers.halving.proposals import covering, promising
 from lit_metanas.searchers.halving.rungs import (
     Contender,
@@ -155,6 +156,9 @@ class EvolvingHalving(Halving):
             ``shipped-episodes`` is the package's, ``shipped`` that of tasks. Those of the problem itself are left out.
         proposals: how many of the first rung come from these, at most.
         first: architectures with recipes that the first rung has in place of the incumbent and what records promise.
+        examples: that a score from 0 to 1 is the mean of. The best so far, and the best of ``first``, are then given up
+            only for a mutant that leads by more than half of a 95 % interval, so that luck does not replace them time
+            and again. None takes any lead.
 
     Example:
         >>> import torch
@@ -184,6 +188,7 @@ class EvolvingHalving(Halving):
         records: Sequence[str] = (),
         proposals: int = 3,
         first: Sequence[Query] = (),
+        examples: int | None = None,
     ) -> None:
         super().__init__(estimator, rungs, finish, train, records, later)
         if len(candidates) != len(rungs) or survivors < 1 or min(candidates) < survivors:
@@ -205,6 +210,9 @@ class EvolvingHalving(Halving):
         self.mutation = Mutation(self.train, recipe_mutations, whole_groups)
         self.proposals = proposals
         self.first = tuple(first)
+        if examples is not None and examples < 1:
+            raise ValueError(f"EvolvingHalving: examples is {examples}; give at least 1, or leave it out.")
+        self.examples = examples
 
     def run(
         self, estimator: Estimator, space: SearchSpace, budget: Budget, seed: int, *, problem: str
@@ -221,6 +229,7 @@ class EvolvingHalving(Halving):
         entered: set[Query] = set()
         mutation, parents = self.mutation, self.parents
         for number, share in zip(self.candidates, self.rungs, strict=True):
+            begun = {contender.query for contender in contenders} if entered or self.first else set()
             if self.later and entered and number > len(contenders):
                 untried = self._untried(contenders[0], entered, space, estimator)
                 mutation = self.mutation if untried else replace(self.mutation, train=fields)
@@ -240,8 +249,16 @@ class EvolvingHalving(Halving):
             ranked = climb(rung, estimator=estimator, budget=budget, flops=share * total, record=record)
             if not ranked:
                 break
-            contenders = ranked[: self.survivors]
+            contenders = self._led(ranked, begun)[: self.survivors]
         return self._finish(contenders, entered=entered, estimator=estimator, budget=budget, record=record, known=known)
+
+    def _led(self, ranked: list[Contender], begun: Collection[Query]) -> list[Contender]:
+        """A rung, best first, or what it began with before new ones where none of these leads by enough."""
+        best = next((each for each in ranked if each.query in begun), ranked[0])
+        score = min(max(best.value, 0.0), 1.0)
+        if self.examples is None or ranked[0].value - best.value >= wilson(score, self.examples):
+            return ranked
+        return [best, *(each for each in ranked if each is not best)]
 
     def _begin(self, space: SearchSpace, promised: Sequence[Query], recipe: Mapping[str, Value]) -> list[Contender]:
         """What the first rung begins with: the parents of its mutants."""

@@ -1,4 +1,4 @@
-"""The same choices for images, series and sequences of tokens."""
+"""The same choices for images, series and sequences of tokens, and the space of a search that is given none."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from lit_metanas.spaces.body_networks import BodySupernet
 from lit_metanas.spaces.builder import Builder, Make
 from lit_metanas.spaces.child_network import ChildNetwork
 from lit_metanas.spaces.forward_pass import largest
+from lit_metanas.spaces.layered import LayeredSpace
 from lit_metanas.spaces.mixed_layers import CountedFlops
+from lit_metanas.spaces.mlp import MLPSpace
 from lit_metanas.spaces.operations import POOLS, combine
 from lit_metanas.spaces.sequence.readouts import READOUTS
 from lit_metanas.spaces.sequence.sequence_network import SequenceLayer, SequenceLayout
@@ -23,7 +25,7 @@ from lit_metanas.spaces.sequence.step_context import Steps, telling_steps
 from lit_metanas.spaces.sequence.step_operations import OPERATIONS
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Supernet
-from lit_metanas.tasks.inputs import ImageShape, SeriesShape, Shape, TokenShape, as_shape
+from lit_metanas.tasks.inputs import ImageShape, RowShape, SeriesShape, Shape, TokenShape, as_shape
 
 ANY_READOUTS = ("mean", "max", "attention")
 """That mean the same for the pixels of an image as for the steps of a sequence."""
@@ -236,3 +238,39 @@ class AnyInputSpace(SearchSpace):
         space = super().restricted(labels)
         space.sequences = self.sequences.restricted(labels)
         return space
+
+
+def default_space(shape: Shape) -> SearchSpace:
+    """What a search without a space has to choose from.
+
+    But for that of rows of a table the package ships records of other tasks in it.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> lm.default_space((3, 32, 32)).name, lm.default_space(lm.TokenShape(100, 20)).name
+        ('LayeredSpace', 'SequenceSpace')
+    """
+    found = as_shape(shape)
+    if isinstance(found, RowShape):
+        return MLPSpace(shared=True)
+    if not isinstance(found, ImageShape):
+        return SequenceSpace(
+            operations=("conv_3", "conv_5", "sep_conv_7", "gated_linear", "attention_4", "gru"),
+            activations=("ReLU", "GELU"),
+            dropouts=(0.0, 0.2),
+            pools=("none",) if isinstance(found, TokenShape) else ("max", "avg"),
+            widths=(32, 64),
+            shared=True,
+        )
+    return LayeredSpace(
+        kernels=(3, 5),
+        activations=("ReLU", "GELU"),
+        dropouts=(0.0, 0.2),
+        depths=(2, 3, 4),
+        widths=(16, 32, 64),
+        skips=("none", "residual"),
+        norms=("batch", "layer"),
+        readouts=("average", "flat"),
+        roundings=("down", "up"),
+        shared=True,
+    )

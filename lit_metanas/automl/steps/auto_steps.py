@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
-from functools import cached_property, partial
+from dataclasses import asdict, replace
+from functools import cached_property
 from math import nan
 from time import perf_counter
 
 import torch
 
-from lit_metanas.automl.budget_planner import BudgetPlanner, Trainings
 from lit_metanas.automl.data_kinds import DATA_KINDS
-from lit_metanas.automl.limits import Wishes
-from lit_metanas.automl.linear_models import CHECK_SHARES, LinearModel, LinearModels
-from lit_metanas.automl.output_folder import METHOD, OutputFolder, kept_in
-from lit_metanas.automl.time_plan import FIRST_RUNG, SEARCH_SHARE, BudgetPlan, evenly_spread, rungs_of
-from lit_metanas.automl.views import View, ViewEstimator, Views
+from lit_metanas.automl.steps.budget_planner import BudgetPlanner, Trainings
+from lit_metanas.automl.steps.last_training import LastTraining, Trained, averaged
+from lit_metanas.automl.steps.limits import Wishes
+from lit_metanas.automl.steps.linear_models import CHECK_SHARES, LinearModel, LinearModels
+from lit_metanas.automl.steps.output_folder import METHOD, OutputFolder, kept_in
+from lit_metanas.automl.steps.time_plan import FIRST_RUNG, SEARCH_SHARE, BudgetPlan, rungs_of
+from lit_metanas.automl.steps.views import ViewEstimator, Views
 from lit_metanas.comparisons.search_progress import SEARCHING, ToldBudget, show_progress
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import result_of
-from lit_metanas.estimators.estimator import FAILURES, BestSoFar, Estimator, reason_of
+from lit_metanas.estimators.estimator import FAILURES, BestSoFar, Estimator, latency, reason_of
 from lit_metanas.estimators.training_estimator import check_finite, validation_part
-from lit_metanas.records.budget import Cost, FailedWorkError
+from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import PREPROCESSING, SearchOutcome, SearchRecord, cost_of
 from lit_metanas.records.record_lines import read_record_lines
 from lit_metanas.searchers.halving import EvolvingHalving, Halving
@@ -33,7 +33,7 @@ from lit_metanas.searchers.mutation import draw_new, mutate
 from lit_metanas.searchers.query.ledger import Query, Value
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.training.child import Child, Recipe, chosen_child, fit_child, images_an_epoch, training_cost
+from lit_metanas.training.child import Recipe, chosen_child, fit_child, images_an_epoch, training_cost
 
 MOST_EPOCHS = 100_000
 """Of a candidate; the search divides them by its budget."""
@@ -47,32 +47,8 @@ PREPARING_SHARE = 0.2
 TIMED_NETWORKS = 4
 """Networks that are trained for a moment, to measure the pace of this machine."""
 
-LAST_SECONDS = 3.0
-"""How long the best network so far is trained once a search is interrupted, about."""
-
 Show = Callable[[str], None]
 """Tells what begins."""
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A network that was trained after a search.
-
-    Attributes:
-        found: what the search told of it.
-        child: the network.
-        cost: of its training.
-        view: the data that it was trained on, and the space that it is of.
-        validated: see ``SearchResult``.
-        searched: whether it is as the search trained it.
-    """
-
-    found: SearchOutcome
-    child: Child
-    cost: Cost
-    view: View
-    validated: float = nan
-    searched: bool = False
 
 
 class AutoSteps:
@@ -114,7 +90,7 @@ class AutoSteps:
         self.space = self.limited.within
         self.wishes = wishes
         self.folder = folder
-        self.train = DATA_KINDS[kind].train
+        self.train, self.averaged = DATA_KINDS[kind].train, DATA_KINDS[kind].averaged
         others = [r for path in wishes.records for r in read_record_lines(path) if r.task_id != self.task.id]
         self.known = [_whole(record, self.train) for record in fitting(others, self.space)]
         covers = covering(self.known, self.space, FIRST_RUNG, WORTH_A_TRIAL)
@@ -139,14 +115,17 @@ class AutoSteps:
         self.share = PREPARING_SHARE if self.prepares else 0.0 if alone else SEARCH_SHARE
         self.began = began
         self.reading = reading
-        self.trained: list[Trained] = []
         self._found: SearchOutcome | None = None
-        self._child: Child | None = None
 
     @cached_property
     def planner(self) -> BudgetPlanner:
         """What divides the budget."""
-        return self._planner(self.share)
+        return self._planner(self.share, averaged=self.averaged)
+
+    @cached_property
+    def training(self) -> LastTraining:
+        """What trains what was found."""
+        return LastTraining(self.views, self.planner, self.wishes.seed)
 
     def result(self) -> SearchResult:
         """Search, train, test.
@@ -170,11 +149,10 @@ class AutoSteps:
             except KeyboardInterrupt:
                 stopped = True
                 show("testing the best network so far")
-                if not self.trained:
-                    self._train_last(self._found or self._within(_of(best)), plan, budget)
+                if not self.training.trained:
+                    self.training.train_briefly(self._found or self._within(_of(best)), plan, budget)
             show("testing")
-            told = [self._told(one, budget.spent, plan, stopped) for one in self.trained]
-            return self._result(told)
+            return self._result([self._told(one, budget.spent, plan, stopped) for one in self._trained()])
 
     def rungs(self, flops: float, trial: float) -> tuple[int, ...]:
         """How many candidates each rung of the search has; a single network has one rung, with all preprocessings."""
@@ -191,6 +169,7 @@ class AutoSteps:
             finish=False,
             train={name: list(values) for name, values in self.train.items()},
             later={PREPROCESSING: list(self.views.labels)} if self.views.labels else {},
+            examples=len(validation_part(self.task)),
         )
 
     def _train_all(
@@ -218,11 +197,17 @@ class AutoSteps:
         plan, budget.beside = self.planner.keep(replace(plan, training=left)), left
         if best is not None:
             found = self._compare(best, found, left, budget, show)
-        if not self.trained:
-            show("training the chosen network")
+        if not self.training.trained:
             left -= self._beside.flops
-            self._train(found, max(1, int(left / self.planner.last_epoch(found) + 1e-6)), budget)
+            number, epoch = self.planner.networks_of(found, left), self.planner.last_epoch(found)
+            for member in range(number):
+                show(f"training network {member + 1} of {number}" if number > 1 else "training the chosen network")
+                self.training.train(found, max(1, int(left / number / epoch + 1e-6)), budget, member=member)
         return plan
+
+    def _trained(self) -> Sequence[Trained]:
+        """What is tested: all networks that were trained as one."""
+        return [averaged(self.training.trained)]
 
     def _linear_models(
         self, found: SearchOutcome, plan: BudgetPlan, budget: ToldBudget, spent: Trainings, show: Show
@@ -335,7 +320,9 @@ class AutoSteps:
             self._charge(replace(cost, seconds=perf_counter() - begin), budget)
             return reason_of(error)
         budget.trained(float(cost.flops))
-        self.trained.append(Trained(chosen, child, replace(cost, seconds=perf_counter() - begin), own, best.value))
+        self.training.trained.append(
+            Trained(chosen, child, replace(cost, seconds=perf_counter() - begin), own, best.value)
+        )
         return None
 
     def _linear_cost(self, linear: LinearModel) -> Cost:
@@ -379,7 +366,7 @@ class AutoSteps:
             view=view.label,
             budget=None if stopped or plan.training is None else (plan.search, plan.training),
             pace=plan.pace or nan,
-            latency=view.limited.latency(found.architecture),
+            latency=latency(trained.child.network, view.task.shape),
             linear_model=self.linear_model,
             threads=self.wishes.threads,
             stopped=stopped,
@@ -387,10 +374,17 @@ class AutoSteps:
 
     def _result(self, told: Sequence[SearchResult]) -> SearchResult:
         """Of all that was trained and tested, what is returned, with the cost of all trainings after the search."""
-        return replace(told[0], training_cost=sum((one.training_cost for one in told), self._beside))
+        beside = self._beside + self.training.lost
+        return replace(told[0], training_cost=sum((one.training_cost for one in told), beside))
 
     def _planner(
-        self, share: float, *, points: int = 1, candidates: Sequence[Architecture] = (), trials: float = 1
+        self,
+        share: float,
+        *,
+        points: int = 1,
+        candidates: Sequence[Architecture] = (),
+        trials: float = 1,
+        averaged: int = 0,
     ) -> BudgetPlanner:
         """What divides the budget; see ``BudgetPlanner``."""
         return BudgetPlanner(
@@ -405,6 +399,7 @@ class AutoSteps:
             points=points,
             candidates=candidates,
             trials=trials,
+            averaged=averaged,
         )
 
     def _mutants(self, number: int) -> list[Architecture]:
@@ -438,49 +433,6 @@ class AutoSteps:
     def _excess(self, architecture: Architecture, recipe: Mapping[str, Value]) -> str | None:
         """Why an architecture is now above a limit under its preprocessing; None where it is not."""
         return self.views.of(recipe).limited.check(architecture)
-
-    def _train(self, found: SearchOutcome, epochs: int, budget: ToldBudget) -> None:
-        """Train what was found on all but the test part."""
-        begin, epoch, view = perf_counter(), self.planner.last_epoch(found), self.views.of(found.recipe)
-        recipe = replace(self.planner.recipe_of(found), epochs=epochs)
-        self._child = chosen_child(view.task, self.views.space, found, recipe, self.wishes.seed)
-        told = partial(budget.trained, float(epoch))
-        cost = fit_child(self._child, view.learned, seed=self.wishes.seed, epoch_ended=told)
-        cost = replace(cost, seconds=perf_counter() - begin)
-        self._keep(Trained(found, self._child, cost, view))
-
-    def _train_last(self, found: SearchOutcome, plan: BudgetPlan, budget: ToldBudget) -> None:
-        """Train on for a few seconds, with a learning rate that falls to zero, what there is once all is stopped."""
-        begin, view = perf_counter(), self.views.of(found.recipe)
-        recipe = replace(self.planner.recipe_of(found), epochs=1)
-        child = self._child or chosen_child(view.task, self.views.space, found, recipe, self.wishes.seed)
-        self._child, child.recipe = child, recipe
-        pace = plan.pace or budget.spent.flops / max(budget.spent.seconds, 1.0)
-        share = LAST_SECONDS * pace / self.planner.last_epoch(found)
-        part = evenly_spread(view.learned, max(recipe.batch_size, int(share * len(view.learned))))
-        cost = fit_child(child.train(), part, seed=self.wishes.seed)
-        cost = replace(cost, seconds=perf_counter() - begin)
-        self._keep(Trained(found, child, cost, view))
-
-    def _keep(self, last: Trained) -> None:
-        """Keep a network after its last training; where that diverged, as the search trained it, with a warning.
-
-        Raises:
-            FailedWorkError: the search has no weights of it.
-        """
-        try:
-            check_finite(last.child.network)
-        except ArithmeticError as error:
-            found, recipe, space = last.found, last.child.recipe, self.views.space
-            told = f"On task '{last.view.task.id}' the last {error}, with learning_rate {recipe.learning_rate:g}"
-            if found.weights is self.views.weights or not space.supernet_weights(last.child.network):
-                if self.trained:
-                    return warnings.warn(f"{told}: this network of the front is left out.", stacklevel=2)
-                raise FailedWorkError(f"{told}; the search kept no weights: give another seed.") from None
-            warnings.warn(f"{told}: the network is as the search trained it.", stacklevel=2)
-            child = chosen_child(last.view.task, space, found, recipe, self.wishes.seed)
-            last = replace(last, child=child, searched=True)
-        self.trained.append(last)
 
 
 def _whole(record: SearchRecord, searched: Collection[str]) -> SearchRecord:

@@ -12,9 +12,9 @@ from math import ceil
 from time import perf_counter
 
 from lit_metanas.automl.data_kinds import DataKind
-from lit_metanas.automl.output_folder import OutputFolder, kept_in
-from lit_metanas.automl.time_plan import EPOCHS_OF_A_TRIAL, rounded
-from lit_metanas.automl.views import RecipeChanges, View, ViewEstimator, Views
+from lit_metanas.automl.steps.output_folder import OutputFolder, kept_in
+from lit_metanas.automl.steps.time_plan import EPOCHS_OF_A_TRIAL, rounded
+from lit_metanas.automl.steps.views import RecipeChanges, View, ViewEstimator, Views
 from lit_metanas.estimators.estimator import FAILURES
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import PREPROCESSING

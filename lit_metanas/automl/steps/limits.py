@@ -224,9 +224,12 @@ class LimitedSpace:
         """Why an architecture is above a limit, timed anew; None where it is not."""
         return self._excess(architecture, fresh=True)
 
-    def latency(self, architecture: Architecture) -> float:
-        """Seconds of a forward pass of one input, timed anew."""
-        return self._timed(architecture)
+    def copies(self, architecture: Architecture, most: int) -> int:
+        """How many networks of an architecture are within the limits together, at most so many; at least 1."""
+        within = [
+            int(limit / max(self.measures[name](architecture), 1e-12)) for name, limit in self.limits.given.items()
+        ]
+        return max(1, min([most, *within]))
 
     def _excess(self, architecture: Architecture, *, fresh: bool = False) -> str | None:
         for name, limit in self.limits.given.items():

@@ -10,8 +10,8 @@ from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
-from lit_metanas.automl.time_plan import BudgetPlan
-from lit_metanas.automl.views import Views, without_preprocessing
+from lit_metanas.automl.steps.time_plan import BudgetPlan
+from lit_metanas.automl.steps.views import Views, without_preprocessing
 from lit_metanas.callbacks.figures import save
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import result_of
@@ -40,7 +40,7 @@ from lit_metanas.report.table_text import markdown_lines
 from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.tasks.task import Task
-from lit_metanas.training.child import Child, Recipe
+from lit_metanas.training.child import Child, Recipe, network_of
 from lit_metanas.training.export.exported_program import WEIGHTS
 
 METHOD = "auto"
@@ -71,6 +71,7 @@ class FinishedPoint:
         space: that it is of, by its name.
         validated: see ``SearchResult``; None where there is none.
         learned: how many examples it was trained on; 0 is as many as the best one.
+        ensemble: see ``SearchResult``.
     """
 
     folder: str
@@ -82,6 +83,7 @@ class FinishedPoint:
     space: str = ""
     validated: float | None = None
     learned: int = 0
+    ensemble: int = 1
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ class FinishedAuto:
         traded: see ``SearchResult``.
         linear_model: see ``SearchResult``.
         validated: see ``SearchResult``; None where there is none.
+        ensemble: see ``SearchResult``.
     """
 
     training_cost: Cost
@@ -105,6 +108,7 @@ class FinishedAuto:
     traded: str = ""
     linear_model: str = ""
     validated: float | None = None
+    ensemble: int = 1
 
 
 class OutputFolder:
@@ -200,6 +204,7 @@ class OutputFolder:
                 result.traded,
                 linear_model=result.linear_model,
                 validated=_known(result.validated),
+                ensemble=result.ensemble,
             )
             self._write_state()
             shutil.rmtree(self.trainings, ignore_errors=True)
@@ -249,6 +254,7 @@ class OutputFolder:
                 recipe=point.recipe,
                 objective=task.objective,
             )
+            child.network = network_of(space, point.architecture, task.shape, task.way, ensemble=point.ensemble)
             child.network.load_state_dict(read_weights(folder / WEIGHTS))
             found = SearchOutcome(point.architecture, None, record)
             child = child.to(task.train.inputs.device)
@@ -284,6 +290,7 @@ class OutputFolder:
             view=done.view,
             space=row.space,
             validated=done.validated,
+            ensemble=done.ensemble,
         )
         front = tuple(read(self.path / FRONT / point.folder, point) for point in done.front)
         return replace(read(self.path, own), front=front, traded=done.traded)

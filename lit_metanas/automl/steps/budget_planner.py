@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 from time import perf_counter
 
-from lit_metanas.automl.limits import Wishes
-from lit_metanas.automl.output_folder import OutputFolder
-from lit_metanas.automl.time_plan import (
+from lit_metanas.automl.steps.limits import Wishes
+from lit_metanas.automl.steps.output_folder import OutputFolder
+from lit_metanas.automl.steps.time_plan import (
+    LONGEST_TRAINING,
+    MOST_NETWORKS,
     BudgetPlan,
     Pace,
     Rungs,
@@ -19,7 +21,7 @@ from lit_metanas.automl.time_plan import (
     trial_epochs,
     writing_seconds,
 )
-from lit_metanas.automl.views import View, Views, without_preprocessing
+from lit_metanas.automl.steps.views import View, Views, without_preprocessing
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.searchers.query.ledger import Value
@@ -52,6 +54,7 @@ class BudgetPlanner:
         points: how many networks are trained, tested and written after the search.
         candidates: those that the search begins with, where they are not ``networks``.
         trials: how many candidates share what the training of one usually takes.
+        averaged: see ``DataKind``.
 
     Attributes:
         epoch: training FLOPs of an epoch of one of the networks, on average.
@@ -72,6 +75,7 @@ class BudgetPlanner:
         points: int = 1,
         candidates: Sequence[Architecture] = (),
         trials: float = 1,
+        averaged: int = 0,
     ) -> None:
         self.views = views
         self.wishes = wishes
@@ -82,6 +86,7 @@ class BudgetPlanner:
         self.began = began
         self.reading = reading
         self.points = points
+        self.averaged = averaged
         self.task = views.usual.task
         self.epoch = self._mean_epoch(networks)
         epochs = trial_epochs(len(self.task.train), recipe.batch_size) / trials
@@ -130,9 +135,18 @@ class BudgetPlanner:
             pace = measure_pace(view.task, self.views.space, [found.architecture], recipe, seconds=self._moment)
             pace = pace.averaged(before, scored=self._scored)
             gone = max(perf_counter() - self.began, plan.prepared + seconds)
-            left = pace.flops * (60 * self.wishes.minutes - gone - self._ending(found.architecture, view, pace))
+            ending = self._ending(found.architecture, view, pace)
+            left = pace.flops * (60 * self.wishes.minutes - gone - ending)
+            left -= pace.flops * ending * (self.networks_of(found, left) - 1)
             left = max(left, LEAST_TRAINED * plan.search)  # else a machine that got slower would leave it untrained
         return rounded(left)
+
+    def networks_of(self, found: SearchOutcome, flops: float) -> int:
+        """How many networks of what was found are trained with so many FLOPs, to be averaged."""
+        if not self.averaged:
+            return 1
+        most = self.views.of(found.recipe).limited.copies(found.architecture, MOST_NETWORKS)
+        return max(1, min(most, int(flops / (self.averaged * self.last_epoch(found)) + 1e-6)))
 
     def recipe_of(self, found: SearchOutcome) -> Recipe:
         """How what was found is trained."""
@@ -161,7 +175,7 @@ class BudgetPlanner:
         first, last = (self.usual_epoch(self.networks[0], learned=learned) for learned in (False, True))
         both = sum(self.wishes.flops)
         told = len(self.wishes.flops) == 2
-        search = self.wishes.flops[0] if told else searched_share(both, epoch=last, trial=self.trial, share=self.share)
+        search = self.wishes.flops[0] if told else self._searched(both, epoch=last, trial=self.trial)
         if search < first or both - search < last:
             first, last = ceil(1.005 * first), ceil(1.005 * last)  # so that rounded ones are enough
             least = f"({first:.3g}, {last:.3g})" if told else f"{2 * last:.3g}"
@@ -177,7 +191,7 @@ class BudgetPlanner:
         epoch, trial = whole / pace.flops, self.trial / pace.flops
         first, last = (self.usual_epoch(usual, learned=learned) / pace.flops for learned in (False, True))
         least = first + pace.building + pace.scoring * self._scored
-        searching = max(searched_share(left, epoch=epoch, trial=trial, share=self.share), least)
+        searching = max(self._searched(left, epoch=epoch, trial=trial), least)
         search = search_flops(
             searching,
             pace,
@@ -200,6 +214,12 @@ class BudgetPlanner:
             f"{training:.2g} for the training of what it finds."
         )
         return BudgetPlan(search, None, pace.flops, prepared, expected=training)
+
+    def _searched(self, budget: float, *, epoch: float, trial: float) -> float:
+        """What the search gets of a budget; see ``searched_share``."""
+        networks = self.views.usual.limited.copies(self.networks[0], MOST_NETWORKS)
+        longest = max(LONGEST_TRAINING, networks * self.averaged)
+        return searched_share(budget, epoch=epoch, trial=trial, share=self.share, longest=longest)
 
     def _ending(self, architecture: Architecture, view: View, pace: Pace) -> float:
         """Seconds for all but search and training: building, testing and, where there is a folder, writing."""

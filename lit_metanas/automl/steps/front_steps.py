@@ -8,19 +8,20 @@ from functools import cached_property
 
 import torch
 
-from lit_metanas.automl.auto_steps import AutoSteps, Show
-from lit_metanas.automl.budget_planner import BudgetPlanner, Trainings
-from lit_metanas.automl.limits import Wishes
-from lit_metanas.automl.linear_models import LinearModel
-from lit_metanas.automl.output_folder import OutputFolder
-from lit_metanas.automl.time_plan import (
+from lit_metanas.automl.steps.auto_steps import AutoSteps, Show
+from lit_metanas.automl.steps.budget_planner import BudgetPlanner, Trainings
+from lit_metanas.automl.steps.last_training import Trained
+from lit_metanas.automl.steps.limits import Wishes
+from lit_metanas.automl.steps.linear_models import LinearModel
+from lit_metanas.automl.steps.output_folder import OutputFolder
+from lit_metanas.automl.steps.time_plan import (
     FRONT_TRIALS,
     SEARCH_SHARE,
     BudgetPlan,
     front_rungs,
     shared_epochs,
 )
-from lit_metanas.automl.views import View, Views
+from lit_metanas.automl.steps.views import View, Views
 from lit_metanas.comparisons.search_progress import ToldBudget
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.io.text import printable
@@ -137,7 +138,7 @@ class FrontSteps(AutoSteps):
         for place, (one, number) in enumerate(zip(front, epochs, strict=False), start=1):
             show(f"training network {place} of {len(epochs)}")
             self._found = one
-            self._train(one, number, budget)
+            self.training.train(one, number, budget)
         if best is not None:
             self.linear_model = self._compared(best, found.record.value_of(found.architecture, found.recipe))
         others = ""
@@ -186,6 +187,10 @@ class FrontSteps(AutoSteps):
     def _network(self, found: SearchOutcome) -> tuple[Architecture, str]:
         """What tells a network of the front from others."""
         return found.architecture, self.views.label_of(found.recipe)
+
+    def _trained(self) -> Sequence[Trained]:
+        """Each network is tested by itself."""
+        return self.training.trained
 
     def _result(self, told: Sequence[SearchResult]) -> SearchResult:
         """The one that is most accurate by validation, with the whole front, the smallest first."""

@@ -22,7 +22,10 @@ SEARCH_SHARE = 0.5
 """Of a budget; the rest is for the training of what was found."""
 
 LONGEST_TRAINING = 200
-"""Epochs of that training beyond which the search gets the rest."""
+"""Epochs of that training beyond which the search gets the rest, where they are of one network."""
+
+MOST_NETWORKS = 5
+"""That are averaged."""
 
 EPOCHS_OF_A_TRIAL, STEPS_OF_A_TRIAL, USUAL_TRIALS = 3, 100, 14
 """How long each candidate is trained on average, at least, up to so many of them; beyond, both grow alike.
@@ -183,7 +186,9 @@ def trial_epochs(examples: int, batch_size: int) -> float:
     return max(EPOCHS_OF_A_TRIAL, STEPS_OF_A_TRIAL / ceil(examples / batch_size))
 
 
-def searched_share(budget: float, *, epoch: float, trial: float, share: float = SEARCH_SHARE) -> float:
+def searched_share(
+    budget: float, *, epoch: float, trial: float, share: float = SEARCH_SHARE, longest: float = LONGEST_TRAINING
+) -> float:
     """What the search gets of a budget, in the unit of all, seconds or FLOPs.
 
     Args:
@@ -191,8 +196,9 @@ def searched_share(budget: float, *, epoch: float, trial: float, share: float = 
         epoch: what an epoch of the training costs.
         trial: what the training of a candidate costs.
         share: of the budget, as long as the training gains from more.
+        longest: epochs of the training, those of all networks, beyond which it gains no more.
     """
-    searched = max(share * budget, budget - LONGEST_TRAINING * epoch)
+    searched = max(share * budget, budget - longest * epoch)
     return searched if searched >= 2 * trial else epoch  # a single candidate is not compared
 
 
