@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import lit_metanas as lm
-from lit_metanas.automl.steps import last_training
+from lit_metanas.automl.steps import auto_steps, last_training
 from lit_metanas.cli.command_line import main
 from lit_metanas.estimators import training_estimator
 from lit_metanas.io.locks import directory_lock
@@ -114,7 +114,8 @@ def test_an_interrupt_exports_the_best_and_says_how_to_go_on(
             time.sleep(1)
         return plain(child, train, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(last_training, "fit_child", fit)
+    for module in (auto_steps, last_training):  # of a linear model, and of a network
+        monkeypatch.setattr(module, "fit_child", fit)
     before = signal.getsignal(signal.SIGTERM)
     assert main(["auto", "photos", "--flops", FLOPS]) == 130
     assert signal.getsignal(signal.SIGTERM) is before

@@ -10,7 +10,7 @@ from lit_metanas.automl.steps.limits import Wishes
 from lit_metanas.automl.steps.output_folder import OutputFolder
 from lit_metanas.automl.steps.time_plan import (
     LONGEST_TRAINING,
-    MOST_NETWORKS,
+    MOST_AVERAGED,
     BudgetPlan,
     Pace,
     Rungs,
@@ -145,7 +145,7 @@ class BudgetPlanner:
         """How many networks of what was found are trained with so many FLOPs, to be averaged."""
         if not self.averaged:
             return 1
-        most = self.views.of(found.recipe).limited.copies(found.architecture, MOST_NETWORKS)
+        most = self.views.of(found.recipe).limited.copies(found.architecture, MOST_AVERAGED)
         return max(1, min(most, int(flops / (self.averaged * self.last_epoch(found)) + 1e-6)))
 
     def recipe_of(self, found: SearchOutcome) -> Recipe:
@@ -217,7 +217,7 @@ class BudgetPlanner:
 
     def _searched(self, budget: float, *, epoch: float, trial: float) -> float:
         """What the search gets of a budget; see ``searched_share``."""
-        networks = self.views.usual.limited.copies(self.networks[0], MOST_NETWORKS)
+        networks = self.views.usual.limited.copies(self.networks[0], MOST_AVERAGED)
         longest = max(LONGEST_TRAINING, networks * self.averaged)
         return searched_share(budget, epoch=epoch, trial=trial, share=self.share, longest=longest)
 

@@ -24,7 +24,7 @@ SEARCH_SHARE = 0.5
 LONGEST_TRAINING = 200
 """Epochs of that training beyond which the search gets the rest, where they are of one network."""
 
-MOST_NETWORKS = 5
+MOST_AVERAGED = 5
 """That are averaged."""
 
 EPOCHS_OF_A_TRIAL, STEPS_OF_A_TRIAL, USUAL_TRIALS = 3, 100, 14
