@@ -226,10 +226,8 @@ class LimitedSpace:
 
     def copies(self, architecture: Architecture, most: int) -> int:
         """How many networks of an architecture are within the limits together, at most so many; at least 1."""
-        within = [
-            int(limit / max(self.measures[name](architecture), 1e-12)) for name, limit in self.limits.given.items()
-        ]
-        return max(1, min([most, *within]))
+        shares = (limit / self.measures[name](architecture) for name, limit in self.limits.given.items())
+        return max(1, int(min([most, *shares])))
 
     def _excess(self, architecture: Architecture, *, fresh: bool = False) -> str | None:
         for name, limit in self.limits.given.items():
