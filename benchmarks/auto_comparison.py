@@ -9,14 +9,15 @@ those of a data set are left out where ``auto`` works on it.
 Networks are given training FLOPs instead of minutes, the same for all methods, so that runs repeat on any machine:
 those of so many minutes, at the pace at which ``auto`` trains the networks that it begins with.
 ``results/auto_comparison/flops.json`` keeps them, as one machine was measured. FLAML and AutoGluon are given the
-minutes. Random search and TPE spend half on the search, as ``auto`` does. Each candidate is trained for as long as its
-average one, and what is left trains the best of them. The fixed network gets all, for 200 epochs at most, as the others
-plan for it. Logistic regression takes seconds, and has no budget.
+minutes. Random search and TPE spend half on the search, or all but what 200 epochs take, as ``auto`` does for single
+networks. Each candidate is trained for as long as its average one, and what is left trains the best of them. The fixed
+network gets all, for 200 epochs at most, as those two plan for it. Logistic regression takes seconds, and has no
+budget.
 
-The rivals lack some of what ``auto`` has. Random search and TPE have the usual preprocessing alone, no linear models
-and no records of other data sets, but for the recipe and the number of steps. The augmentation of each of their
-candidates is drawn at random and evenly, by a hash of network, recipe and seed: TPE does not model it, and so cannot
-learn which one is better. So a lead over them is that of all these together, not of the search method alone.
+The rivals lack some of what ``auto`` has. Random search and TPE have the usual preprocessing alone, no linear models,
+no ensembles and no records of other data sets, but for the recipe and the number of steps. The augmentation of each of
+their candidates is drawn at random and evenly, by a hash of network, recipe and seed: TPE does not model it, and so
+cannot learn which one is better. So a lead over them is that of all these together, not of the search method alone.
 
     pip install flaml lightgbm xgboost-cpu mlxtend autogluon.tabular
     python benchmarks/auto_comparison.py flops --data FOLDER

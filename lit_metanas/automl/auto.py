@@ -69,13 +69,13 @@ def auto(
     is known, about half of the budget is for a search by ``EvolvingHalving``, of an architecture and of learning rate,
     weight decay, label smoothing and augmentation (``Recipe``); of questions the last two are left out, of transcripts
     the label smoothing. Where one network is nearly the best on all of them, the search gets what the training no
-    longer gains from. A change of the best so far replaces it only where it leads by more than half of a 95 % interval.
+    longer gains from. A change of the best so far replaces it only where it leads by half of a 95 % interval.
 
-    What was found is trained for the rest, on all but the test part, which is read once, in the end. Where classes are
-    told apart, and the rest pays for more epochs than one network gains from, up to five networks of the architecture
-    are trained, and the mean of their scores is the result (``ensemble``; Lakshminarayanan et al. 2017): as many as
-    are within the limits together. With ``pareto`` each point is a single network. A network whose training diverges is
-    left out; where there is no other, it is as the search trained it, and a warning says so.
+    What was found is trained for the rest, on all but the test part, which is read once, in the end. Of images, sounds
+    and texts in classes an ensemble is trained, where the rest pays for more epochs than one network gains from: up to
+    five networks of the architecture, as many as are within the limits together, one with ``max_latency`` or
+    ``pareto``. The mean of their scores is the result (``ensemble``; Lakshminarayanan et al. 2017). Networks whose
+    training diverges are left out; where all do, the network is as the search trained it. A warning says so.
 
     The search chooses among preprocessings of the same examples, too: images at half and twice the size or grey; more
     and fewer bands of sounds, and longer windows; characters, byte pairs, more words of long texts, or fewer different

@@ -26,7 +26,7 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.inputs import KindShape, Preprocessing, plain_shape, read_shape
 from lit_metanas.tasks.objective import Classification, Objective
 from lit_metanas.tasks.task import Task
-from lit_metanas.training.child import Recipe, examples_at_once, network_of
+from lit_metanas.training.child import Recipe, build_network, examples_at_once
 from lit_metanas.training.export.exported_program import export_child
 from lit_metanas.training.export.network_description import describe_objective, read_objective
 from lit_metanas.training.stored_preprocessing import describe_preprocessing, read_preprocessing
@@ -216,6 +216,6 @@ class AutoEstimator(BaseEstimator):
                 raise ValueError(f"The network is of {self.space_}, and 'space' is {own.name} now: fit it again.")
             space = own if self.space_ == own.name else linear
             outputs, ensemble = self.objective_.outputs, state.get("ensemble_", 1)
-            network = network_of(space, architecture, self.shape_, outputs, ensemble=ensemble)
+            network = build_network(space, architecture, self.shape_, outputs, ensemble=ensemble)
         self.network_ = self._scoring(network)
         self.network_.load_state_dict(torch.load(BytesIO(weights), weights_only=True))

@@ -71,7 +71,8 @@ class DataKind:
         linear_views: by that detail, the preprocessing that features are of, if it is not the usual one; where there is
             such a choice, they are compared alone.
         linear_rate: learning rate of linear models.
-        averaged: epochs that are enough for one of several networks whose scores are averaged; 0 averages none.
+        member_epochs: that are enough for each network of an ensemble, as measured on a few tasks of images, sounds and
+            texts; 0 is for single networks.
     """
 
     noun: str
@@ -84,7 +85,7 @@ class DataKind:
     features: Mapping[str, str] = field(default_factory=dict)
     linear_views: Mapping[str, str] = field(default_factory=dict)
     linear_rate: float = 1e-2
-    averaged: int = 0
+    member_epochs: int = 0
 
 
 def _default_space(shape: Shape, objective: Objective) -> SearchSpace:
@@ -227,7 +228,7 @@ DATA_KINDS: Mapping[str, DataKind] = {
         _default_space,
         "default_images.yaml",
         features={"coarse": "average pixels", "fine": "average pixels and edges"},
-        averaged=150,
+        member_epochs=150,
     ),
     "sounds": DataKind(
         "sounds",
@@ -235,7 +236,7 @@ DATA_KINDS: Mapping[str, DataKind] = {
         "default_series.yaml",
         preprocessings=_bands_and_windows,
         features={"coarse": "mean spectra", "fine": "mean spectra from beginning to end"},
-        averaged=60,
+        member_epochs=60,
     ),
     "transcripts": DataKind(
         "sounds",
@@ -254,7 +255,7 @@ DATA_KINDS: Mapping[str, DataKind] = {
         features={"coarse": "counts of tokens", "fine": "counts of up to four neighbouring tokens"},
         linear_views={"fine": CHARACTERS},
         linear_rate=0.03,
-        averaged=60,
+        member_epochs=60,
     ),
     "rows": DataKind(
         "rows of numbers",

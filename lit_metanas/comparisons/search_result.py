@@ -45,7 +45,7 @@ class SearchResult:
         task_id: the task.
         space: the search space's name.
         architecture: the chosen architecture.
-        recipe: how the network was trained.
+        recipe: how the network was trained, each of an ensemble.
         network: the trained network, in evaluation mode, on the task's device: inputs ``(n, *shape)`` in, scores
             ``(n, classes)`` out, or scores of each step, ``(n, steps, outputs)``.
         classes: the classes' names, in the order of the scores; of transcription the symbols', of translation none.
@@ -56,7 +56,7 @@ class SearchResult:
         class_accuracy: of classification, the same share for each class that has test examples, by its name.
         images: how many images the network was trained on, and how many it was tested on.
         cost: of the search alone: training FLOPs, seconds, and queries, the number of architectures tried.
-        training_cost: of the training of the chosen network, after the search.
+        training_cost: of the training of the chosen network, after the search; of all of an ensemble.
         meta_cost: of the meta-training that the method starts from, paid once; zero where there is none.
         parameters: trainable parameters of the network, all of an ensemble.
         flops: forward multiply-adds of the network for one image, all of an ensemble.
@@ -78,7 +78,8 @@ class SearchResult:
         view: of ``auto``, the preprocessing that was chosen among several, in words; empty where there was no choice.
         linear_model: of ``auto``, how well a linear model does, and whether it was taken instead of a network, or is
             on the front; empty where none was looked at.
-        ensemble: of ``auto``, how many networks of the architecture were trained apart, and their scores are averaged.
+        ensemble: of ``auto``, how many networks of the architecture were trained apart, whose mean scores ``network``
+            has; 1 is a single network. The validation score is that of one.
         ordinal: whether the values in the record only rank what was tried, as a zero-cost proxy does.
 
     Example:
@@ -325,8 +326,8 @@ class SearchResult:
         )
 
     def _network(self) -> str:
-        """A network, or how many are averaged."""
-        return "network" if self.ensemble == 1 else f"average of {self.ensemble} such networks"
+        """A network, or how many an ensemble has."""
+        return "network" if self.ensemble == 1 else f"ensemble of {self.ensemble} such networks"
 
     def _energy_line(self) -> str:
         """An estimate of the energy of both; empty where there is none."""

@@ -270,9 +270,9 @@ class Child(LightningModule):
 
 
 class Ensemble(nn.Module):
-    """The mean of the scores of networks that were trained apart, to tell classes (Lakshminarayanan et al. 2017).
+    """Networks that were trained apart to tell classes, with the mean of their scores (Lakshminarayanan et al. 2017).
 
-    The paper takes the mean of probabilities, this one that of their logarithms, but for a constant.
+    The paper takes the arithmetic mean of probabilities. The mean of scores is their geometric mean, normalised.
 
     Args:
         networks: inputs ``(n, *shape)`` in, scores ``(n, way)`` out; all of one architecture.
@@ -291,7 +291,7 @@ class Ensemble(nn.Module):
         return mean
 
 
-def network_of(
+def build_network(
     space: SearchSpace, architecture: Mapping[str, str], shape: Shape, way: int, *, ensemble: int = 1
 ) -> nn.Module:
     """A network with new weights, or an ensemble of so many."""

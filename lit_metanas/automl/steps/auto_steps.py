@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import cached_property
@@ -13,7 +13,7 @@ import torch
 
 from lit_metanas.automl.data_kinds import DATA_KINDS
 from lit_metanas.automl.steps.budget_planner import BudgetPlanner, Trainings
-from lit_metanas.automl.steps.last_training import LastTraining, Trained, averaged
+from lit_metanas.automl.steps.last_training import LastTraining, Show, Trained
 from lit_metanas.automl.steps.limits import Wishes
 from lit_metanas.automl.steps.linear_models import CHECK_SHARES, LinearModel, LinearModels
 from lit_metanas.automl.steps.output_folder import METHOD, OutputFolder, kept_in
@@ -46,9 +46,6 @@ PREPARING_SHARE = 0.2
 
 TIMED_NETWORKS = 4
 """Networks that are trained for a moment, to measure the pace of this machine."""
-
-Show = Callable[[str], None]
-"""Tells what begins."""
 
 
 class AutoSteps:
@@ -90,7 +87,7 @@ class AutoSteps:
         self.space = self.limited.within
         self.wishes = wishes
         self.folder = folder
-        self.train, self.averaged = DATA_KINDS[kind].train, DATA_KINDS[kind].averaged
+        self.train, self.member_epochs = DATA_KINDS[kind].train, DATA_KINDS[kind].member_epochs
         others = [r for path in wishes.records for r in read_record_lines(path) if r.task_id != self.task.id]
         self.known = [_whole(record, self.train) for record in fitting(others, self.space)]
         covers = covering(self.known, self.space, FIRST_RUNG, WORTH_A_TRIAL)
@@ -120,7 +117,7 @@ class AutoSteps:
     @cached_property
     def planner(self) -> BudgetPlanner:
         """What divides the budget."""
-        return self._planner(self.share, averaged=self.averaged)
+        return self._planner(self.share, member_epochs=self.member_epochs)
 
     @cached_property
     def training(self) -> LastTraining:
@@ -152,7 +149,7 @@ class AutoSteps:
                 if not self.training.trained:
                     self.training.train_briefly(self._found or self._within(_of(best)), plan, budget)
             show("testing")
-            return self._result([self._told(one, budget.spent, plan, stopped) for one in self._trained()])
+            return self._result([self._told(one, budget.spent, plan, stopped) for one in self.training.trained])
 
     def rungs(self, flops: float, trial: float) -> tuple[int, ...]:
         """How many candidates each rung of the search has; a single network has one rung, with all preprocessings."""
@@ -199,15 +196,11 @@ class AutoSteps:
             found = self._compare(best, found, left, budget, show)
         if not self.training.trained:
             left -= self._beside.flops
-            number, epoch = self.planner.networks_of(found, left), self.planner.last_epoch(found)
-            for member in range(number):
-                show(f"training network {member + 1} of {number}" if number > 1 else "training the chosen network")
-                self.training.train(found, max(1, int(left / number / epoch + 1e-6)), budget, member=member)
+            members, epoch = self.planner.members(found, left), self.planner.last_epoch(found)
+            show("training the chosen network")
+            epochs = max(1, int(left / members / epoch + 1e-6))
+            self.training.train(found, epochs, budget, members=members, show=show)
         return plan
-
-    def _trained(self) -> Sequence[Trained]:
-        """What is tested: all networks that were trained as one."""
-        return [averaged(self.training.trained)]
 
     def _linear_models(
         self, found: SearchOutcome, plan: BudgetPlan, budget: ToldBudget, spent: Trainings, show: Show
@@ -384,7 +377,7 @@ class AutoSteps:
         points: int = 1,
         candidates: Sequence[Architecture] = (),
         trials: float = 1,
-        averaged: int = 0,
+        member_epochs: int = 0,
     ) -> BudgetPlanner:
         """What divides the budget; see ``BudgetPlanner``."""
         return BudgetPlanner(
@@ -399,7 +392,7 @@ class AutoSteps:
             points=points,
             candidates=candidates,
             trials=trials,
-            averaged=averaged,
+            member_epochs=member_epochs,
         )
 
     def _mutants(self, number: int) -> list[Architecture]:

@@ -10,7 +10,7 @@ from lit_metanas.automl.steps.limits import Wishes
 from lit_metanas.automl.steps.output_folder import OutputFolder
 from lit_metanas.automl.steps.time_plan import (
     LONGEST_TRAINING,
-    MOST_AVERAGED,
+    MOST_MEMBERS,
     BudgetPlan,
     Pace,
     Rungs,
@@ -54,7 +54,7 @@ class BudgetPlanner:
         points: how many networks are trained, tested and written after the search.
         candidates: those that the search begins with, where they are not ``networks``.
         trials: how many candidates share what the training of one usually takes.
-        averaged: see ``DataKind``.
+        member_epochs: see ``DataKind``.
 
     Attributes:
         epoch: training FLOPs of an epoch of one of the networks, on average.
@@ -75,7 +75,7 @@ class BudgetPlanner:
         points: int = 1,
         candidates: Sequence[Architecture] = (),
         trials: float = 1,
-        averaged: int = 0,
+        member_epochs: int = 0,
     ) -> None:
         self.views = views
         self.wishes = wishes
@@ -86,7 +86,7 @@ class BudgetPlanner:
         self.began = began
         self.reading = reading
         self.points = points
-        self.averaged = averaged
+        self.member_epochs = member_epochs
         self.task = views.usual.task
         self.epoch = self._mean_epoch(networks)
         epochs = trial_epochs(len(self.task.train), recipe.batch_size) / trials
@@ -137,16 +137,23 @@ class BudgetPlanner:
             gone = max(perf_counter() - self.began, plan.prepared + seconds)
             ending = self._ending(found.architecture, view, pace)
             left = pace.flops * (60 * self.wishes.minutes - gone - ending)
-            left -= pace.flops * ending * (self.networks_of(found, left) - 1)
+            left -= pace.flops * ending * (self.members(found, left, apart=pace.flops * ending) - 1)
             left = max(left, LEAST_TRAINED * plan.search)  # else a machine that got slower would leave it untrained
         return rounded(left)
 
-    def networks_of(self, found: SearchOutcome, flops: float) -> int:
-        """How many networks of what was found are trained with so many FLOPs, to be averaged."""
-        if not self.averaged:
+    def members(self, found: SearchOutcome, flops: float, *, apart: float = 0.0) -> int:
+        """How many networks of what was found are trained for an ensemble.
+
+        Args:
+            found: of the search.
+            flops: of all.
+            apart: of these, what each but the first takes besides its training.
+        """
+        if not self.member_epochs:
             return 1
-        most = self.views.of(found.recipe).limited.copies(found.architecture, MOST_AVERAGED)
-        return max(1, min(most, int(flops / (self.averaged * self.last_epoch(found)) + 1e-6)))
+        most = self.views.of(found.recipe).limited.members(found.architecture, MOST_MEMBERS)
+        each = self.member_epochs * self.last_epoch(found) + apart
+        return max(1, min(most, int((flops + apart) / each + 1e-6)))
 
     def recipe_of(self, found: SearchOutcome) -> Recipe:
         """How what was found is trained."""
@@ -216,9 +223,9 @@ class BudgetPlanner:
         return BudgetPlan(search, None, pace.flops, prepared, expected=training)
 
     def _searched(self, budget: float, *, epoch: float, trial: float) -> float:
-        """What the search gets of a budget; see ``searched_share``."""
-        networks = self.views.usual.limited.copies(self.networks[0], MOST_AVERAGED)
-        longest = max(LONGEST_TRAINING, networks * self.averaged)
+        """What the search gets of a budget; see ``searched_share``. What it finds may be of another size."""
+        members = self.views.usual.limited.members(self.networks[0], MOST_MEMBERS)
+        longest = max(LONGEST_TRAINING, members * self.member_epochs)
         return searched_share(budget, epoch=epoch, trial=trial, share=self.share, longest=longest)
 
     def _ending(self, architecture: Architecture, view: View, pace: Pace) -> float:

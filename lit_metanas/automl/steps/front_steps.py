@@ -8,9 +8,9 @@ from functools import cached_property
 
 import torch
 
-from lit_metanas.automl.steps.auto_steps import AutoSteps, Show
+from lit_metanas.automl.steps.auto_steps import AutoSteps
 from lit_metanas.automl.steps.budget_planner import BudgetPlanner, Trainings
-from lit_metanas.automl.steps.last_training import Trained
+from lit_metanas.automl.steps.last_training import Show
 from lit_metanas.automl.steps.limits import Wishes
 from lit_metanas.automl.steps.linear_models import LinearModel
 from lit_metanas.automl.steps.output_folder import OutputFolder
@@ -187,10 +187,6 @@ class FrontSteps(AutoSteps):
     def _network(self, found: SearchOutcome) -> tuple[Architecture, str]:
         """What tells a network of the front from others."""
         return found.architecture, self.views.label_of(found.recipe)
-
-    def _trained(self) -> Sequence[Trained]:
-        """Each network is tested by itself."""
-        return self.training.trained
 
     def _result(self, told: Sequence[SearchResult]) -> SearchResult:
         """The one that is most accurate by validation, with the whole front, the smallest first."""

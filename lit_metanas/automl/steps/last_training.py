@@ -1,11 +1,11 @@
-"""The training of what a search found, on all but the test part: of one network, or of several that are averaged."""
+"""The training of what a search found, on all but the test part: of a network, or of an ensemble of several."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from itertools import count
 from math import nan
 from time import perf_counter
 
@@ -22,7 +22,10 @@ LAST_SECONDS = 3.0
 """How long the best network so far is trained once a search is interrupted, about."""
 
 SEEDS_APART = 1_000_003
-"""Between the seeds of an ensemble's networks, so that those of two searches differ."""
+"""Between the seeds of an ensemble's members, so that searches of neighbouring seeds share none."""
+
+Show = Callable[[str], None]
+"""Tells what begins."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,8 @@ class LastTraining:
         seed: of the search.
 
     Attributes:
-        trained: the networks so far.
-        lost: what those cost that were left out.
+        trained: the networks and ensembles so far.
+        lost: what those cost that are in none of them.
     """
 
     def __init__(self, views: Views, planner: BudgetPlanner, seed: int) -> None:
@@ -67,25 +70,50 @@ class LastTraining:
         self.lost = Cost()
         self._child: Child | None = None
 
-    def train(self, found: SearchOutcome, epochs: int, budget: ToldBudget, *, member: int = 0) -> None:
-        """Train what was found.
+    def train(
+        self, found: SearchOutcome, epochs: int, budget: ToldBudget, *, members: int = 1, show: Show = lambda _: None
+    ) -> None:
+        """Train a network, or the members of an ensemble one after the other.
+
+        The first one begins with what it has learned in the search, the others do not. Those that diverge are left
+        out, with a warning. Where all do, the network is as the search trained it.
 
         Args:
             found: of the search.
-            epochs: for how long.
+            epochs: of each.
             budget: of the search, which is told of each epoch.
-            member: of an ensemble; those behind the first one begin with weights that the search has not trained.
+            members: how many there are.
+            show: tells which one begins.
+
+        Raises:
+            FailedWorkError: all diverge, and the search has no weights of them.
         """
-        begin, epoch, view = perf_counter(), self.planner.last_epoch(found), self.views.of(found.recipe)
-        recipe, seed = replace(self.planner.recipe_of(found), epochs=epochs), self.seed + member * SEEDS_APART
-        if member:
-            found = replace(found, weights=self.views.weights)
-        self._child = chosen_child(view.task, self.views.space, found, recipe, seed)
-        cost = fit_child(self._child, view.learned, seed=seed, epoch_ended=partial(budget.trained, float(epoch)))
-        self._keep(Trained(found, self._child, replace(cost, seconds=perf_counter() - begin), view))
+        finished: list[Trained] = []
+        diverged: list[tuple[Trained, str]] = []
+        try:
+            for member in range(members):
+                if members > 1:
+                    show(f"training network {member + 1} of {members}")
+                one = self._train(found, epochs, budget, member)
+                if (told := _divergence(one)) is None:
+                    finished.append(one)
+                else:
+                    diverged.append((one, told))
+        finally:  # an interrupt leaves those that are finished
+            if finished:
+                self.trained.append(ensemble_of(finished))
+            for one, told in diverged[0 if finished else 1 :]:
+                warnings.warn(f"{told}: this network is left out.", stacklevel=2)
+                self.lost += one.cost
+        if not finished:
+            self._as_searched(*diverged[0])
 
     def train_briefly(self, found: SearchOutcome, plan: BudgetPlan, budget: ToldBudget) -> None:
-        """Train on for a few seconds, with a learning rate that falls to zero, what there is once all is stopped."""
+        """Train on for a few seconds, with a learning rate that falls to zero, what there is once all is stopped.
+
+        Raises:
+            FailedWorkError: that diverges, and the search has no weights of it.
+        """
         begin, view = perf_counter(), self.views.of(found.recipe)
         recipe = replace(self.planner.recipe_of(found), epochs=1)
         child = self._child or chosen_child(view.task, self.views.space, found, recipe, self.seed)
@@ -94,37 +122,61 @@ class LastTraining:
         share = LAST_SECONDS * pace / self.planner.last_epoch(found)
         part = evenly_spread(view.learned, max(recipe.batch_size, int(share * len(view.learned))))
         cost = fit_child(child.train(), part, seed=self.seed)
-        self._keep(Trained(found, child, replace(cost, seconds=perf_counter() - begin), view))
+        one = Trained(found, child, replace(cost, seconds=perf_counter() - begin), view)
+        if (told := _divergence(one)) is None:
+            self.trained.append(one)
+        else:
+            self._as_searched(one, told)
 
-    def _keep(self, last: Trained) -> None:
-        """Keep a network after its last training; where that diverged, as the search trained it, with a warning.
+    def _train(self, found: SearchOutcome, epochs: int, budget: ToldBudget, member: int) -> Trained:
+        """Train a member; where that is interrupted, what was spent is lost."""
+        begin, epoch, view, done = perf_counter(), self.planner.last_epoch(found), self.views.of(found.recipe), count()
+        recipe, seed = replace(self.planner.recipe_of(found), epochs=epochs), self.seed + member * SEEDS_APART
+        begun = replace(found, weights=self.views.weights) if member else found
+        self._child = chosen_child(view.task, self.views.space, begun, recipe, seed)
+
+        def epoch_ended() -> None:
+            next(done)
+            budget.trained(float(epoch))
+
+        try:
+            cost = fit_child(self._child, view.learned, seed=seed, epoch_ended=epoch_ended)
+        except KeyboardInterrupt:
+            self.lost += Cost(flops=next(done) * epoch, seconds=perf_counter() - begin)
+            raise
+        return Trained(found, self._child, replace(cost, seconds=perf_counter() - begin), view)
+
+    def _as_searched(self, last: Trained, told: str) -> None:
+        """Keep a network whose last training diverged as the search trained it, with a warning.
 
         Raises:
-            FailedWorkError: the search has no weights of it.
+            FailedWorkError: the search has no weights of it, and there is no other network.
         """
-        try:
-            check_finite(last.child.network)
-        except ArithmeticError as error:
-            found, recipe, space = last.found, last.child.recipe, self.views.space
-            told = f"On task '{last.view.task.id}' the last {error}, with learning_rate {recipe.learning_rate:g}"
-            if found.weights is self.views.weights or not space.supernet_weights(last.child.network):
-                if self.trained:
-                    self.lost += last.cost
-                    return warnings.warn(f"{told}: this network is left out.", stacklevel=2)
-                raise FailedWorkError(f"{told}; the search kept no weights: give another seed.") from None
-            warnings.warn(f"{told}: the network is as the search trained it.", stacklevel=2)
-            child = chosen_child(last.view.task, space, found, recipe, self.seed)
-            last = replace(last, child=child, searched=True)
-        self.trained.append(last)
+        found, space = last.found, self.views.space
+        if found.weights is not self.views.weights and space.supernet_weights(last.child.network):
+            warnings.warn(f"{told}: the network is as the search trained it.", stacklevel=3)
+            child = chosen_child(last.view.task, space, found, last.child.recipe, self.seed)
+            self.trained.append(replace(last, child=child, searched=True))
+        elif self.trained:
+            warnings.warn(f"{told}: this network is left out.", stacklevel=3)
+            self.lost += last.cost
+        else:
+            raise FailedWorkError(f"{told}; the search kept no weights: give another seed.")
 
 
-def averaged(trained: Sequence[Trained]) -> Trained:
-    """The ensemble of networks of one architecture, with the cost of all; a single one as it is.
+def ensemble_of(members: Sequence[Trained]) -> Trained:
+    """Networks of one architecture as a single one, with the cost of all."""
+    first = members[0]
+    if len(members) > 1:
+        first.child.network = Ensemble([one.child.network for one in members])
+    return replace(first, cost=sum((one.cost for one in members), Cost()))
 
-    Those that are as the search trained them are left out, where there are others.
-    """
-    kept = [one for one in trained if not one.searched] or trained[:1]
-    first, cost = kept[0], sum((one.cost for one in trained), Cost())
-    if len(kept) > 1:
-        first.child.network = Ensemble([one.child.network for one in kept])
-    return replace(first, cost=cost)
+
+def _divergence(last: Trained) -> str | None:
+    """How the last training of a network diverged; None where it did not."""
+    try:
+        check_finite(last.child.network)
+    except ArithmeticError as error:
+        rate = last.child.recipe.learning_rate
+        return f"On task '{last.view.task.id}' the last {error}, with learning_rate {rate:g}"
+    return None

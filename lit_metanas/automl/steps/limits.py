@@ -224,8 +224,13 @@ class LimitedSpace:
         """Why an architecture is above a limit, timed anew; None where it is not."""
         return self._excess(architecture, fresh=True)
 
-    def copies(self, architecture: Architecture, most: int) -> int:
-        """How many networks of an architecture are within the limits together, at most so many; at least 1."""
+    def members(self, architecture: Architecture, most: int) -> int:
+        """How many networks of an architecture are within the limits together: 1 to ``most``.
+
+        With a limit of latency it is 1: a time that is measured anew may be longer, and would give another number.
+        """
+        if "latency" in self.limits.given:
+            return 1
         shares = (limit / self.measures[name](architecture) for name, limit in self.limits.given.items())
         return max(1, int(min([most, *shares])))
 

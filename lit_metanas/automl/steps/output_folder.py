@@ -40,7 +40,7 @@ from lit_metanas.report.table_text import markdown_lines
 from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.tasks.task import Task
-from lit_metanas.training.child import Child, Recipe, network_of
+from lit_metanas.training.child import Child, Recipe, build_network
 from lit_metanas.training.export.exported_program import WEIGHTS
 
 METHOD = "auto"
@@ -254,7 +254,7 @@ class OutputFolder:
                 recipe=point.recipe,
                 objective=task.objective,
             )
-            child.network = network_of(space, point.architecture, task.shape, task.way, ensemble=point.ensemble)
+            child.network = build_network(space, point.architecture, task.shape, task.way, ensemble=point.ensemble)
             child.network.load_state_dict(read_weights(folder / WEIGHTS))
             found = SearchOutcome(point.architecture, None, record)
             child = child.to(task.train.inputs.device)

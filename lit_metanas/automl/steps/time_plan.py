@@ -22,10 +22,10 @@ SEARCH_SHARE = 0.5
 """Of a budget; the rest is for the training of what was found."""
 
 LONGEST_TRAINING = 200
-"""Epochs of that training beyond which the search gets the rest, where they are of one network."""
+"""Epochs of the training of a single network beyond which the search gets the rest."""
 
-MOST_AVERAGED = 5
-"""That are averaged."""
+MOST_MEMBERS = 5
+"""The most networks of an ensemble."""
 
 EPOCHS_OF_A_TRIAL, STEPS_OF_A_TRIAL, USUAL_TRIALS = 3, 100, 14
 """How long each candidate is trained on average, at least, up to so many of them; beyond, both grow alike.
@@ -196,7 +196,7 @@ def searched_share(
         epoch: what an epoch of the training costs.
         trial: what the training of a candidate costs.
         share: of the budget, as long as the training gains from more.
-        longest: epochs of the training, those of all networks, beyond which it gains no more.
+        longest: epochs of the training, of all members of an ensemble together, beyond which it gains no more.
     """
     searched = max(share * budget, budget - longest * epoch)
     return searched if searched >= 2 * trial else epoch  # a single candidate is not compared

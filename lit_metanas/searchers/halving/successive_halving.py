@@ -156,9 +156,9 @@ class EvolvingHalving(Halving):
             ``shipped-episodes`` is the package's, ``shipped`` that of tasks. Those of the problem itself are left out.
         proposals: how many of the first rung come from these, at most.
         first: architectures with recipes that the first rung has in place of the incumbent and what records promise.
-        examples: that a score from 0 to 1 is the mean of. The best so far, and the best of ``first``, are then given up
-            only for a mutant that leads by more than half of a 95 % interval, so that luck does not replace them time
-            and again. None takes any lead.
+        examples: that a score from 0 to 1 is the mean of. The best so far is then given up only for a mutant that leads
+            by half of a 95 % interval, so that luck does not replace it time and again; so is the best of ``first`` in
+            the first rung, where others compete alike. With None any lead is enough.
 
     Example:
         >>> import torch

@@ -1,0 +1,322 @@
+"""Ensembles: networks that are trained apart, with the mean of their scores."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from auto_toys import interrupt, same_tensors, same_weights
+
+import lit_metanas as lm
+from lit_metanas.automl.data_kinds import DATA_KINDS
+from lit_metanas.automl.given_data import read_given
+from lit_metanas.automl.steps import auto_steps, budget_planner, last_training
+from lit_metanas.automl.steps.last_training import SEEDS_APART
+from lit_metanas.automl.steps.limits import LimitedSpace, NetworkLimits, Wishes
+from lit_metanas.automl.steps.time_plan import Pace
+from lit_metanas.automl.steps.views import Views
+from lit_metanas.comparisons.single_task import all_but_test
+from lit_metanas.records.budget import FailedWorkError
+from lit_metanas.records.record import SearchOutcome
+from lit_metanas.training.child import Ensemble, build_network, chosen_child, fit_child, members_of, training_cost
+
+Arrays = tuple[np.ndarray, list[str]]
+
+
+@pytest.fixture(autouse=True)
+def short_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four epochs are enough for a member."""
+    monkeypatch.setattr(auto_steps, "DATA_KINDS", {"images": replace(DATA_KINDS["images"], member_epochs=4)})
+
+
+@pytest.fixture
+def epoch(arrays: Arrays, space: lm.LayeredSpace) -> float:
+    """Training FLOPs of an epoch of the network that the search begins with, on all but the test part."""
+    task = read_given(arrays)
+    usual = LimitedSpace(space, NetworkLimits(), task).begin(DATA_KINDS["images"].incumbent)
+    return training_cost(space, usual, task.shape, task.way, images=len(all_but_test(task))).flops
+
+
+@pytest.fixture
+def call(arrays: Arrays, space: lm.LayeredSpace, epoch: float) -> Any:
+    """Searches one network, and trains for so many epochs of it."""
+
+    def run(epochs: float, **more: Any) -> lm.SearchResult:
+        return lm.auto(arrays, flops=(epoch, epochs * epoch), space=space, progress=False, **more)
+
+    return run
+
+
+def test_an_ensemble_is_the_mean_of_its_networks() -> None:
+    space, inputs = lm.LayeredSpace(widths=(4,)), torch.rand(6, 1, 8, 8, dtype=torch.float64)
+    one = space.sample(torch.Generator().manual_seed(0))
+    whole = build_network(space, one, (1, 8, 8), 3, ensemble=3).double().eval()
+    assert isinstance(whole, Ensemble)
+    with torch.no_grad():
+        scores, alone = whole(inputs), [network(inputs) for network in whole.networks]
+    for row in range(6):
+        for place in range(3):
+            mean = sum(float(own[row, place]) for own in alone) / 3
+            assert float(scores[row, place]) == pytest.approx(mean, abs=1e-12)
+    assert members_of(whole) == 3
+    assert members_of(build_network(space, one, (1, 8, 8), 3)) == 1
+
+
+@pytest.mark.parametrize(("epochs", "networks"), [(3.9, 1), (7.9, 1), (8.1, 2), (20.1, 5), (40.0, 5)])
+def test_as_many_are_trained_as_have_enough_epochs(call: Any, epochs: float, networks: int) -> None:
+    result = call(epochs)
+    assert (result.ensemble, members_of(result.network)) == (networks, networks)
+    assert result.recipe.epochs == int(epochs / networks + 1e-6)
+    (*_, single) = [trial for trial in result.record.trials if trial.architecture == result.architecture]
+    assert result.val_score == single.value
+    assert result.parameters == sum(own.numel() for own in result.network.parameters())
+
+
+def test_each_is_trained_by_itself(call: Any, arrays: Arrays, space: lm.LayeredSpace) -> None:
+    result, task = call(12.1), read_given(arrays)
+    assert result.ensemble == 3
+    for member, network in enumerate(result.network.networks[1:], start=1):
+        found = SearchOutcome(result.architecture, None, result.record)
+        alone = chosen_child(task, space, found, result.recipe, member * SEEDS_APART)
+        fit_child(alone, all_but_test(task), seed=member * SEEDS_APART)
+        assert same_weights(network, alone.network)
+    scores = [network(task.test.inputs) for network in result.network.networks]
+    assert torch.allclose(result.network(task.test.inputs), sum(scores) / 3, atol=1e-6)
+    right = (sum(scores).argmax(dim=1) == task.test.labels).double().mean()  # type: ignore[attr-defined]
+    assert result.test_accuracy == right
+
+
+def test_its_budget_repeats_it(arrays: Arrays, space: lm.LayeredSpace, epoch: float) -> None:
+    first = lm.auto(arrays, flops=60 * epoch, space=space, progress=False)
+    assert first.ensemble == 5
+    assert first.budget is not None
+    assert 0.8 * first.budget[1] < first.training_cost.flops <= first.budget[1]
+    again = lm.auto(arrays, flops=first.budget, space=space, progress=False)
+    assert (again.ensemble, again.recipe) == (5, first.recipe)
+    assert same_weights(first.network, again.network)
+
+
+def test_all_together_are_within_the_limits(call: Any, tmp_path: Path) -> None:
+    one = call(3.9)
+    for name in ("parameters", "flops"):
+        limit = 2.5 * getattr(one, name)
+        result = call(20.1, **{f"max_{name}": limit})
+        assert result.ensemble == 2
+        assert getattr(result, name) == 2 * getattr(one, name) <= limit
+        assert result.recipe.epochs == 10
+    one.export(tmp_path / "one")
+    size = (tmp_path / "one" / "model.pt2").stat().st_size
+    small = call(20.1, max_size=2.5 * size, output=tmp_path / "small")
+    assert small.ensemble == 2
+    assert (tmp_path / "small" / "model.pt2").stat().st_size <= 2.5 * size
+    assert call(20.1, max_latency=10).ensemble == 1
+
+
+def test_what_further_networks_may_not_take_is_for_the_search(
+    arrays: Arrays, epoch: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auto_steps, "DATA_KINDS", {"images": replace(DATA_KINDS["images"], member_epochs=50)})
+    space, task = lm.LayeredSpace(kernels=(1,), depths=(1,), widths=(4,), dropouts=(0,)), read_given(arrays)
+    (one, *_) = space.architectures()
+    epoch = training_cost(space, one, task.shape, task.way, images=len(all_but_test(task))).flops
+    limit = 1.5 * space.cost(one, task.shape, task.way).parameters
+    free, limited = (
+        lm.auto(arrays, flops=600 * epoch, space=space, max_parameters=most, progress=False) for most in (None, limit)
+    )
+    assert (free.ensemble, limited.ensemble) == (5, 1)
+    assert [round(result.budget[0] / epoch) for result in (free, limited) if result.budget] == [350, 400]
+
+
+def test_the_exported_one_says_the_same_and_is_read_again(
+    call: Any, arrays: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result, inputs = call(8.1, output=tmp_path / "out"), torch.from_numpy(arrays[0][:, None])
+    assert "  ensemble of 2 such networks: " in repr(result)
+    program = lm.load_exported(tmp_path / "out")
+    assert torch.allclose(program.network(inputs), result.network(inputs), atol=1e-5)
+    assert "(ensemble of 2 such networks)" in (tmp_path / "out" / "README.md").read_text()
+    (row,) = lm.read_results(tmp_path / "out" / "results.json")
+    assert row.parameters == result.parameters
+    monkeypatch.setattr(auto_steps.AutoSteps, "result", lambda self: pytest.fail("done again"))
+    again = call(8.1, output=tmp_path / "out")
+    assert (again.ensemble, again.parameters, again.flops) == (2, result.parameters, result.flops)
+    assert same_weights(result.network, again.network)
+
+
+def test_a_folder_of_a_version_without_ensembles_is_read(call: Any, tmp_path: Path) -> None:
+    result = call(3.9, output=tmp_path)
+    state = json.loads((tmp_path / "auto.json").read_text())
+    assert state["done"].pop("ensemble") == 1
+    (tmp_path / "auto.json").write_text(json.dumps(state))
+    assert same_weights(call(3.9, output=tmp_path).network, result.network)
+
+
+@pytest.mark.slow
+def test_it_is_exported_for_onnxruntime_too(call: Any, arrays: Arrays, tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
+    result, inputs = call(8.1), torch.from_numpy(arrays[0][:, None])
+    loss = result.export(tmp_path, onnx=True, int8=read_given(arrays).test)
+    assert loss is not None
+    assert loss.examples == 8
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    (scores,) = session.run(None, {session.get_inputs()[0].name: inputs.numpy()})
+    assert np.allclose(scores, result.network(inputs).detach().numpy(), atol=1e-4)
+
+
+def test_an_interrupt_leaves_those_that_were_trained(
+    call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = call(12.1)
+    with monkeypatch.context() as patched:
+        interrupt(patched, last_training, at=3)
+        stopped = call(12.1, output=tmp_path / "out")
+    assert (stopped.stopped, stopped.ensemble) == (True, 2)
+    assert same_weights(stopped.network.networks[1], whole.network.networks[1])
+    goes_on = call(12.1, output=tmp_path / "out")
+    assert (goes_on.stopped, goes_on.ensemble) == (False, 3)
+    assert same_weights(goes_on.network, whole.network)
+
+
+@pytest.fixture
+def diverging(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Lets the trainings of these numbers diverge."""
+
+    def patch(*broken: int) -> None:
+        plain, calls = last_training.fit_child, count()
+
+        def fit(child: lm.Child, *args: Any, **more: Any) -> lm.Cost:
+            cost = plain(child, *args, **more)
+            if next(calls) in broken:
+                next(child.network.parameters()).data.fill_(torch.nan)
+            return cost
+
+        monkeypatch.setattr(last_training, "fit_child", fit)
+
+    return patch
+
+
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("broken", [(0,), (1,), (0, 2)])
+def test_those_that_diverge_are_left_out(
+    call: Any, broken: tuple[int, ...], kept: bool, diverging: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = call(12.1)
+    diverging(*broken)
+    if not kept:
+        monkeypatch.setattr(lm.LayeredSpace, "supernet_weights", lambda *args: {})
+    with pytest.warns(UserWarning, match="the last training diverged") as told:
+        result = call(12.1)
+    assert [str(one.message).endswith("this network is left out.") for one in told] == [True] * len(broken)
+    assert result.ensemble == 3 - len(broken)
+    assert result.training_cost.flops == whole.training_cost.flops
+    assert all(torch.isfinite(own).all() for own in result.network.parameters())
+
+
+def test_where_all_diverge_the_network_is_as_the_search_trained_it(
+    call: Any, diverging: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = call(12.1)
+    diverging(0, 1, 2)
+    with pytest.warns(UserWarning, match="the last training diverged") as told:
+        result = call(12.1)
+    assert str(told[-1].message).endswith("the network is as the search trained it.")
+    assert result.ensemble == 1
+    assert result.training_cost.flops == whole.training_cost.flops
+    assert result.images[0] < whole.images[0]
+    diverging(0, 1, 2)
+    monkeypatch.setattr(lm.LayeredSpace, "supernet_weights", lambda *args: {})
+    with pytest.raises(FailedWorkError, match="give another seed"), pytest.warns(UserWarning, match="left out"):
+        call(12.1)
+
+
+def test_what_an_interrupted_training_took_is_counted(call: Any, epoch: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, calls = last_training.fit_child, count()
+
+    def fit(child: lm.Child, *args: Any, epoch_ended: Callable[[], None], **more: Any) -> lm.Cost:
+        member, epochs = next(calls), count(1)
+
+        def ended() -> None:
+            epoch_ended()
+            if member == 1 and next(epochs) == 3:
+                raise KeyboardInterrupt
+
+        return plain(child, *args, epoch_ended=ended, **more)
+
+    monkeypatch.setattr(last_training, "fit_child", fit)
+    stopped = call(12.1)
+    assert (stopped.stopped, stopped.ensemble) == (True, 1)
+    assert stopped.training_cost.flops == (4 + 3) * epoch
+
+
+def test_all_begin_with_a_start(
+    call: Any, arrays: Arrays, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = list[dict[str, torch.Tensor]]()
+    plain = last_training.fit_child
+
+    def fit(child: lm.Child, *args: Any, **more: Any) -> lm.Cost:
+        begun.append({name: value.clone() for name, value in child.network.state_dict().items()})
+        return plain(child, *args, **more)
+
+    monkeypatch.setattr(last_training, "fit_child", fit)
+    generator = torch.Generator().manual_seed(5)
+    one = space.supernet((1, 8, 8))
+    weights = {name: torch.rand(own.shape, generator=generator) for name, own in one.state_dict().items()}
+    task = read_given(arrays)
+    views = Views(task, {}, space, NetworkLimits())
+    views.weights = weights
+    wishes = Wishes(None, (1e6, 2e6), seed=0, threads=1, progress=False)
+    result = auto_steps.AutoSteps(views, "images", wishes, None, began=0.0).result()
+    assert result.ensemble == len(begun) > 2
+    expected = space.child(result.architecture, (1, 8, 8), 2, weights).state_dict()
+    for member in begun[1:]:
+        assert same_tensors({**expected, **{k: v for k, v in member.items() if k.startswith("head")}}, member)
+
+
+def test_what_each_takes_besides_its_training_comes_off_the_minutes(
+    arrays: Arrays, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pace, building, begin = 1e6, 2.0, perf_counter()
+    monkeypatch.setattr(Pace, "averaged", lambda self, trainings, scored: self)
+    monkeypatch.setattr(budget_planner, "measure_pace", lambda *args, **more: Pace(pace, building, 0.0))
+    result = lm.auto(arrays, minutes=1.0, space=space, progress=False)
+    assert result.ensemble > 1
+    assert result.budget is not None
+    gone = 60 - result.budget[1] / pace - building * result.ensemble  # before the training
+    assert 0 <= gone <= perf_counter() - begin
+
+
+def test_networks_that_write_and_those_for_tables_are_single() -> None:
+    assert {name for name, kind in DATA_KINDS.items() if kind.member_epochs} == {"images", "sounds", "texts"}
+
+
+def test_an_estimator_is_pickled_with_all_members(
+    arrays: Arrays, space: lm.LayeredSpace, epoch: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("sklearn", reason="needs the extra sklearn")
+    epochs = [20.1, 3.9]
+
+    def short(task: lm.Task, **more: Any) -> lm.SearchResult:
+        return lm.auto(task, flops=(epoch, epochs.pop(0) * epoch), space=space, progress=False)
+
+    monkeypatch.setattr("lit_metanas.automl.auto_estimator.auto", short)
+    X, y = arrays
+    model = lm.AutoClassifier(minutes=1, space=space).fit(X, y)
+    assert model.ensemble_ == members_of(model.network_) > 2
+    again = pickle.loads(pickle.dumps(model))
+    assert np.array_equal(again.predict_proba(X), model.predict_proba(X))
+    single = lm.AutoClassifier(minutes=1, space=space).fit(X, y)
+    before = single.__getstate__()
+    del before["ensemble_"]  # as versions without ensembles had it
+    old = lm.AutoClassifier()
+    old.__setstate__(before)
+    assert np.array_equal(old.predict_proba(X), single.predict_proba(X))
