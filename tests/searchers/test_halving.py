@@ -198,17 +198,17 @@ def test_wrong_settings_are_refused():
 
 
 def led(scores, begun, examples):
-    """The best of a rung; of what it began with where nothing leads by half of Wilson's interval."""
+    """The best of a rung; of what it began with where nothing leads by a standard error, as Wilson has it."""
     first = max(scores, key=scores.__getitem__)
     best = max(begun, key=scores.__getitem__, default=first)
-    p, n, z = scores[best], examples, 1.959964
-    half = z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    return first if scores[first] - p >= half else best
+    p, n = scores[best], examples
+    error = math.sqrt(p * (1 - p) / n + 1 / (4 * n**2)) / (1 + 1 / n)
+    return first if scores[first] - p >= error else best
 
 
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 1000), examples=st.sampled_from([3, 30, 3000]), known=st.integers(0, 3))
-def test_what_a_rung_begins_with_is_given_up_only_for_what_leads_by_enough(seed, examples, known):
+def test_what_a_rung_begins_with_is_given_up_only_for_what_leads_by_a_standard_error(seed, examples, known):
     space, generator = LayeredSpace(depths=(2, 3, 4), widths=(8, 16, 32)), torch.Generator().manual_seed(seed)
     first = [Query.of(one, {}) for one in draw_new(lambda: space.sample(generator), known, refusal=lambda one: None)]
     calls, rungs = [], (0.1, 0.1, 0.1, 0.1)

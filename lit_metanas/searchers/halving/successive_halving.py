@@ -157,8 +157,8 @@ class EvolvingHalving(Halving):
         proposals: how many of the first rung come from these, at most.
         first: architectures with recipes that the first rung has in place of the incumbent and what records promise.
         examples: that a score from 0 to 1 is the mean of. The best so far is then given up only for a mutant that leads
-            by half of a 95 % interval, so that luck does not replace it time and again; so is the best of ``first`` in
-            the first rung, where others compete alike. With None any lead is enough.
+            by a standard error (Breiman et al. 1984), so that luck does not replace it time and again; so is the best
+            of ``first`` in the first rung, where others compete alike. With None any lead is enough.
 
     Example:
         >>> import torch
@@ -253,10 +253,10 @@ class EvolvingHalving(Halving):
         return self._finish(contenders, entered=entered, estimator=estimator, budget=budget, record=record, known=known)
 
     def _led(self, ranked: list[Contender], begun: Collection[Query]) -> list[Contender]:
-        """A rung, best first, or what it began with before new ones where none of these leads by enough."""
+        """A rung, best first, or what it began with before mutants where none of these leads by a standard error."""
         best = next((each for each in ranked if each.query in begun), ranked[0])
         score = min(max(best.value, 0.0), 1.0)
-        if self.examples is None or ranked[0].value - best.value >= wilson(score, self.examples):
+        if self.examples is None or ranked[0].value - best.value >= wilson(score, self.examples, z=1):
             return ranked
         return [best, *(each for each in ranked if each is not best)]
 
