@@ -74,6 +74,7 @@ class ComparisonRow(NamedTuple):
             way=way,
             classes=classes,
             weights=weights,
+            ensemble=result.ensemble,
         )
         return cls(result, chosen, record)
 

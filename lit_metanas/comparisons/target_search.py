@@ -233,6 +233,7 @@ def comparison_row(
         flops=found.flops,
         curve=() if found.ordinal else found.record.curve,
         front=() if found.ordinal else found.record.trade_offs,
+        ensemble=found.ensemble,
         hardware=hardware(),
         config=config,
     )

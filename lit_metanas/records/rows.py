@@ -71,6 +71,8 @@ class ResultRow:
         hardware: the machine.
         config: where the run's configuration was saved.
         front: of a search with several objectives, what nothing else beat in all of them; else empty.
+        ensemble: how many networks of the architecture were trained apart, whose mean scores were tested; parameters
+            and multiply-adds are those of all.
 
     Example:
         >>> import lit_metanas as lm
@@ -114,6 +116,7 @@ class ResultRow:
     hardware: str = ""
     config: str = ""
     front: tuple[Trial, ...] = ()
+    ensemble: int = 1
     schema: int = field(default=1)
 
     def __post_init__(self) -> None:
@@ -144,6 +147,8 @@ class ArchitectureRow:
         way: number of classes.
         classes: the classes' names, in the order of their labels.
         weights: file of the trained child's weights, relative to this file; empty where none was kept.
+        ensemble: how many networks of the architecture these are of, as ``networks.0``, ``networks.1`` and so on where
+            there are several.
 
     Example:
         >>> import lit_metanas as lm
@@ -165,3 +170,4 @@ class ArchitectureRow:
     way: int = 0
     classes: tuple[str, ...] = ()
     weights: str = ""
+    ensemble: int = 1

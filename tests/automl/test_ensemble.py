@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import pickle
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
@@ -25,6 +25,7 @@ from lit_metanas.automl.steps.limits import LimitedSpace, NetworkLimits, Wishes
 from lit_metanas.automl.steps.time_plan import Pace
 from lit_metanas.automl.steps.views import Views
 from lit_metanas.comparisons.single_task import all_but_test
+from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.training.child import Ensemble, build_network, chosen_child, fit_child, members_of, training_cost
@@ -145,7 +146,9 @@ def test_the_exported_one_says_the_same_and_is_read_again(
     assert torch.allclose(program.network(inputs), result.network(inputs), atol=1e-5)
     assert "(ensemble of 2 such networks)" in (tmp_path / "out" / "README.md").read_text()
     (row,) = lm.read_results(tmp_path / "out" / "results.json")
-    assert row.parameters == result.parameters
+    (chosen,) = lm.read_architectures(tmp_path / "out" / "architectures.json")
+    assert (row.parameters, row.ensemble, chosen.ensemble) == (result.parameters, 2, 2)
+    assert read_weights(tmp_path / "out" / chosen.weights).keys() == result.network.state_dict().keys()
     monkeypatch.setattr(auto_steps.AutoSteps, "result", lambda self: pytest.fail("done again"))
     again = call(8.1, output=tmp_path / "out")
     assert (again.ensemble, again.parameters, again.flops) == (2, result.parameters, result.flops)
@@ -153,11 +156,14 @@ def test_the_exported_one_says_the_same_and_is_read_again(
 
 
 def test_a_folder_of_a_version_without_ensembles_is_read(call: Any, tmp_path: Path) -> None:
-    result = call(3.9, output=tmp_path)
-    state = json.loads((tmp_path / "auto.json").read_text())
-    assert state["done"].pop("ensemble") == 1
-    (tmp_path / "auto.json").write_text(json.dumps(state))
+    result, file = call(3.9, output=tmp_path), tmp_path / "results.json"
+    told = file.read_text()
+    assert told.count('"ensemble": 1') == 1
+    file.write_text(re.sub(r'"ensemble": 1,?', "", told))
     assert same_weights(call(3.9, output=tmp_path).network, result.network)
+    file.write_text(told.replace('"ensemble": 1', '"ensemble": 1000000000'))
+    with pytest.raises(ValueError, match=r"'results\.json' tells of an ensemble of 1000000000 networks"):
+        call(3.9, output=tmp_path)
 
 
 @pytest.mark.slow

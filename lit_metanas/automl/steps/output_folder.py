@@ -10,7 +10,7 @@ from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
-from lit_metanas.automl.steps.time_plan import BudgetPlan
+from lit_metanas.automl.steps.time_plan import MOST_MEMBERS, BudgetPlan
 from lit_metanas.automl.steps.views import Views, without_preprocessing
 from lit_metanas.callbacks.figures import save
 from lit_metanas.comparisons.search_result import SearchResult
@@ -71,7 +71,6 @@ class FinishedPoint:
         space: that it is of, by its name.
         validated: see ``SearchResult``; None where there is none.
         learned: how many examples it was trained on; 0 is as many as the best one.
-        ensemble: see ``SearchResult``.
     """
 
     folder: str
@@ -83,7 +82,6 @@ class FinishedPoint:
     space: str = ""
     validated: float | None = None
     learned: int = 0
-    ensemble: int = 1
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,6 @@ class FinishedAuto:
         traded: see ``SearchResult``.
         linear_model: see ``SearchResult``.
         validated: see ``SearchResult``; None where there is none.
-        ensemble: see ``SearchResult``.
     """
 
     training_cost: Cost
@@ -108,7 +105,6 @@ class FinishedAuto:
     traded: str = ""
     linear_model: str = ""
     validated: float | None = None
-    ensemble: int = 1
 
 
 class OutputFolder:
@@ -204,7 +200,6 @@ class OutputFolder:
                 result.traded,
                 linear_model=result.linear_model,
                 validated=_known(result.validated),
-                ensemble=result.ensemble,
             )
             self._write_state()
             shutil.rmtree(self.trainings, ignore_errors=True)
@@ -240,10 +235,12 @@ class OutputFolder:
         if len(rows) != 1 or len(records) != 1 or (chosen := rows[0].architecture) is None:
             raise ValueError(f"'{RESULTS}' and '{RECORDS}' do not tell of one search")
         row, record = rows[0], records[0]
+        if not 1 <= row.ensemble <= MOST_MEMBERS:
+            raise ValueError(f"'{RESULTS}' tells of an ensemble of {row.ensemble} networks")
         recipe = Recipe(**without_preprocessing(row.recipe))  # type: ignore[arg-type]
 
-        def read(folder: Path, point: FinishedPoint) -> SearchResult:
-            """A network and its test."""
+        def read(folder: Path, point: FinishedPoint, ensemble: int = 1) -> SearchResult:
+            """A network or an ensemble, and its test."""
             task = views.named_by(point.view).task
             space = views.space if point.space == views.space.name else LinearSpace()
             child = Child(
@@ -254,7 +251,7 @@ class OutputFolder:
                 recipe=point.recipe,
                 objective=task.objective,
             )
-            child.network = build_network(space, point.architecture, task.shape, task.way, ensemble=point.ensemble)
+            child.network = build_network(space, point.architecture, task.shape, task.way, ensemble=ensemble)
             child.network.load_state_dict(read_weights(folder / WEIGHTS))
             found = SearchOutcome(point.architecture, None, record)
             child = child.to(task.train.inputs.device)
@@ -290,10 +287,9 @@ class OutputFolder:
             view=done.view,
             space=row.space,
             validated=done.validated,
-            ensemble=done.ensemble,
         )
         front = tuple(read(self.path / FRONT / point.folder, point) for point in done.front)
-        return replace(read(self.path, own), front=front, traded=done.traded)
+        return replace(read(self.path, own, row.ensemble), front=front, traded=done.traded)
 
     def _write_front(self, result: SearchResult) -> None:
         """The front as a table and a figure, beside the folders of its networks."""
