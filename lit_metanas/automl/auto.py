@@ -69,7 +69,7 @@ def auto(
     is known, about half of the budget is for a search by ``EvolvingHalving``, of an architecture and of learning rate,
     weight decay, label smoothing and augmentation (``Recipe``); of questions the last two are left out, of transcripts
     the label smoothing. Where one network is nearly the best on all of them, the search gets what the training no
-    longer gains from. A change of the best so far replaces it only where it leads by a standard error.
+    longer gains from. Where records name a network, a change of the best so far has to lead by a standard error.
 
     What was found is trained for the rest, on all but the test part, which is read once, in the end. Of images, sounds
     and texts in classes an ensemble is trained, where the rest pays for more epochs than one network gains from: up to

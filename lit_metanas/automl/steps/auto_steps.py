@@ -166,7 +166,8 @@ class AutoSteps:
             finish=False,
             train={name: list(values) for name, values in self.train.items()},
             later={PREPROCESSING: list(self.views.labels)} if self.views.labels else {},
-            examples=len(validation_part(self.task)),
+            # A network that no records speak for is given up for any that scores better.
+            examples=len(validation_part(self.task)) if self.portfolio else None,
         )
 
     def _train_all(
