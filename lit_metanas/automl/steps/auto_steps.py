@@ -198,7 +198,8 @@ class AutoSteps:
         if not self.training.trained:
             left -= self._beside.flops
             members, epoch = self.planner.members(found, left), self.planner.last_epoch(found)
-            show("training the chosen network")
+            if members == 1:
+                show("training the chosen network")
             epochs = max(1, int(left / members / epoch + 1e-6))
             self.training.train(found, epochs, budget, members=members, show=show)
         return plan

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
 from math import nan
 from time import perf_counter
 
@@ -130,19 +129,20 @@ class LastTraining:
 
     def _train(self, found: SearchOutcome, epochs: int, budget: ToldBudget, member: int) -> Trained:
         """Train a member; where that is interrupted, what was spent is lost."""
-        begin, epoch, view, done = perf_counter(), self.planner.last_epoch(found), self.views.of(found.recipe), count()
+        begin, epoch, view, ended = perf_counter(), self.planner.last_epoch(found), self.views.of(found.recipe), 0
         recipe, seed = replace(self.planner.recipe_of(found), epochs=epochs), self.seed + member * SEEDS_APART
         begun = replace(found, weights=self.views.weights) if member else found
         self._child = chosen_child(view.task, self.views.space, begun, recipe, seed)
 
         def epoch_ended() -> None:
-            next(done)
+            nonlocal ended
+            ended += 1
             budget.trained(float(epoch))
 
         try:
             cost = fit_child(self._child, view.learned, seed=seed, epoch_ended=epoch_ended)
         except KeyboardInterrupt:
-            self.lost += Cost(flops=next(done) * epoch, seconds=perf_counter() - begin)
+            self.lost += Cost(flops=ended * epoch, seconds=perf_counter() - begin)
             raise
         return Trained(found, self._child, replace(cost, seconds=perf_counter() - begin), view)
 

@@ -251,7 +251,8 @@ class OutputFolder:
                 recipe=point.recipe,
                 objective=task.objective,
             )
-            child.network = build_network(space, point.architecture, task.shape, task.way, ensemble=ensemble)
+            if ensemble > 1:
+                child.network = build_network(space, point.architecture, task.shape, task.way, ensemble=ensemble)
             child.network.load_state_dict(read_weights(folder / WEIGHTS))
             found = SearchOutcome(point.architecture, None, record)
             child = child.to(task.train.inputs.device)
