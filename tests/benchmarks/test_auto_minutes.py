@@ -13,7 +13,9 @@ def test_a_row_tells_of_a_process_of_its_own(load, tmp_path, capsys):
     for _ in range(2):  # the second time there is nothing to do
         module.main(["--data", str(tmp_path), "--sets", "wine", "--minutes", "0.1", "--output", str(file)])
     (row,) = map(json.loads, file.read_text().splitlines())
-    assert 0 < row["seconds"] and 0 < row["busy"] and 100 < row["memory"] < 10_000
+    assert row["seconds"] > 0
+    assert row["busy"] > 0
+    assert 100 < row["memory"] < 10_000
     assert row["test"] == pytest.approx(round(row["test"] / 100 * 70) / 70 * 100, abs=0.01)
     share = row["seconds"] / 6
     assert f"| wine | 0.1 | {row['seconds']:.0f} | {share:.0%} |" in capsys.readouterr().out
