@@ -26,7 +26,7 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.inputs import KindShape, Preprocessing, plain_shape, read_shape
 from lit_metanas.tasks.objective import Classification, Objective
 from lit_metanas.tasks.task import Task
-from lit_metanas.training.child import Recipe, build_network, examples_at_once
+from lit_metanas.training.child import Recipe, WithLinear, build_network, examples_at_once
 from lit_metanas.training.export.exported_program import export_child
 from lit_metanas.training.export.network_description import describe_objective, read_objective
 from lit_metanas.training.stored_preprocessing import describe_preprocessing, read_preprocessing
@@ -144,6 +144,7 @@ class AutoEstimator(BaseEstimator):
         self.shape_: KindShape = task.shape
         self.preprocessing_: Preprocessing | None = task.preprocessing
         self.space_, self.architecture_, self.ensemble_ = found.space, found.architecture.to_json(), found.ensemble
+        self.linear_ = None if found.linear is None else found.linear.to_json()
         self.network_ = self._scoring(found.network)
         self.val_score_, self.cost_ = found.val_score, found.cost
 
@@ -217,5 +218,7 @@ class AutoEstimator(BaseEstimator):
             space = own if self.space_ == own.name else linear
             outputs, ensemble = self.objective_.outputs, state.get("ensemble_", 1)
             network = build_network(space, architecture, self.shape_, outputs, ensemble=ensemble)
+            if (beside := state.get("linear_")) is not None:
+                network = WithLinear(network, build_network(linear, beside, self.shape_, outputs))
         self.network_ = self._scoring(network)
         self.network_.load_state_dict(torch.load(BytesIO(weights), weights_only=True))

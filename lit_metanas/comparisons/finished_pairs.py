@@ -75,6 +75,7 @@ class ComparisonRow(NamedTuple):
             classes=classes,
             weights=weights,
             ensemble=result.ensemble,
+            linear=result.linear,
         )
         return cls(result, chosen, record)
 

@@ -80,6 +80,9 @@ class SearchResult:
             on the front; empty where none was looked at.
         ensemble: of ``auto``, how many networks of the architecture were trained apart, whose mean scores ``network``
             has; 1 is a single network. The validation score is that of one.
+        linear: of ``auto``, the architecture of a linear model whose scores are averaged with those of the network, or
+            of the ensemble; None where there is none. ``parameters`` and ``flops`` are those of all.
+        linear_view: the preprocessing of that model, as ``view`` tells that of the network.
         ordinal: whether the values in the record only rank what was tried, as a zero-cost proxy does.
 
     Example:
@@ -126,6 +129,8 @@ class SearchResult:
     view: str = ""
     linear_model: str = ""
     ensemble: int = 1
+    linear: Architecture | None = None
+    linear_view: str = ""
     ordinal: bool = False
 
     @property
@@ -273,7 +278,9 @@ class SearchResult:
             examples=self.images,
             classes=self.classes,
             space=self.space,
-            architecture=f"{self.architecture}{f' ({self._network()})' if self.ensemble > 1 else ''}",
+            architecture=str(self.architecture)
+            if (what := self._network()) == "network"
+            else f"{self.architecture} ({what})",
             preprocessing=self.view,
             parameters=self.parameters,
             flops=self.flops,
@@ -326,8 +333,9 @@ class SearchResult:
         )
 
     def _network(self) -> str:
-        """A network, or how many an ensemble has."""
-        return "network" if self.ensemble == 1 else f"ensemble of {self.ensemble} such networks"
+        """A network, or how many an ensemble has, and whether there is a linear model beside."""
+        networks = "network" if self.ensemble == 1 else f"ensemble of {self.ensemble} such networks"
+        return networks if self.linear is None else f"{networks} and a linear model"
 
     def _energy_line(self) -> str:
         """An estimate of the energy of both; empty where there is none."""

@@ -27,6 +27,7 @@ from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.any_input import default_space
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.tasks.inputs import float_type
 from lit_metanas.tasks.objective import Classification, Judged
 from lit_metanas.tasks.task import Split, Task, TaskCollection, check_task, join_parts
@@ -179,6 +180,7 @@ def result_of(
     training_cost: Cost,
     meta_cost: Cost,
     validated: float = math.nan,
+    size: NetworkCost | None = None,
 ) -> SearchResult:
     """Test a trained network once, and tell all that is known of it.
 
@@ -192,10 +194,13 @@ def result_of(
         training_cost: of the training.
         meta_cost: of what the search started from.
         validated: see ``SearchResult``.
+        size: of all networks; None is that of the architecture, as often as the child has such networks.
     """
     predictions, judged = judge(child.eval(), task.test, task.goal)
-    size = space.cost(found.architecture, task.shape, task.way)
     classes, ensemble = task.goal.names(task.classes), members_of(child.network)
+    if size is None:
+        one = space.cost(found.architecture, task.shape, task.way)
+        size = NetworkCost(ensemble * one.parameters, ensemble * one.flops)
     return SearchResult(
         task_id=task.id,
         space=space.name,
@@ -212,8 +217,8 @@ def result_of(
         cost=cost,
         training_cost=training_cost,
         meta_cost=meta_cost,
-        parameters=ensemble * size.parameters,
-        flops=ensemble * size.flops,
+        parameters=size.parameters,
+        flops=size.flops,
         record=found.record,
         untried=found.untried,
         validated=validated,

@@ -234,6 +234,7 @@ def comparison_row(
         curve=() if found.ordinal else found.record.curve,
         front=() if found.ordinal else found.record.trade_offs,
         ensemble=found.ensemble,
+        linear=found.linear,
         hardware=hardware(),
         config=config,
     )
@@ -242,7 +243,7 @@ def comparison_row(
         found.record,
         value=found.val_score,
         metric=f"validation {found.metric}",
-        shape=task.shape,
+        shape=found.shape,
         way=task.way,
         classes=task.classes,
         weights=weights,

@@ -73,6 +73,7 @@ class ResultRow:
         front: of a search with several objectives, what nothing else beat in all of them; else empty.
         ensemble: how many networks of the architecture were trained apart, whose mean scores were tested; parameters
             and multiply-adds are those of all.
+        linear: the architecture of a linear model whose scores were averaged with theirs; None where there was none.
 
     Example:
         >>> import lit_metanas as lm
@@ -117,6 +118,7 @@ class ResultRow:
     config: str = ""
     front: tuple[Trial, ...] = ()
     ensemble: int = 1
+    linear: Architecture | None = None
     schema: int = field(default=1)
 
     def __post_init__(self) -> None:
@@ -149,6 +151,8 @@ class ArchitectureRow:
         weights: file of the trained child's weights, relative to this file; empty where none was kept.
         ensemble: how many networks of the architecture these are of, as ``networks.0``, ``networks.1`` and so on where
             there are several.
+        linear: the architecture of a linear model whose scores are averaged with theirs, with weights that are called
+            ``linear``, and theirs ``network``; None where there is none.
 
     Example:
         >>> import lit_metanas as lm
@@ -171,3 +175,4 @@ class ArchitectureRow:
     classes: tuple[str, ...] = ()
     weights: str = ""
     ensemble: int = 1
+    linear: Architecture | None = None

@@ -37,6 +37,9 @@ class NetworkCost:
     parameters: int
     flops: int
 
+    def __add__(self, other: NetworkCost) -> NetworkCost:
+        return NetworkCost(self.parameters + other.parameters, self.flops + other.flops)
+
 
 class Supernet(nn.Module, ABC):
     """The weight-sharing network that holds all candidates of a space.

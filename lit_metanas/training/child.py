@@ -291,6 +291,30 @@ class Ensemble(nn.Module):
         return mean
 
 
+class WithLinear(nn.Module):
+    """A network, or an ensemble, and a linear model of plain features, with the mean of their scores.
+
+    Args:
+        network: inputs in, scores ``(n, way)`` out.
+        linear: the same.
+        steps: how many tokens of an input are the network's, of which the others are the linear model's; None where
+            both take the same inputs.
+    """
+
+    def __init__(self, network: nn.Module, linear: nn.Module, steps: int | None = None) -> None:
+        super().__init__()
+        self.network = network
+        self.linear = linear
+        self.steps = steps
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, *shape)`` to the mean scores, shape ``(n, way)``."""
+        own = inputs if self.steps is None else inputs[:, : self.steps]
+        others = inputs if self.steps is None else inputs[:, self.steps :]
+        mean: Tensor = (self.network(own) + self.linear(others)) * 0.5
+        return mean
+
+
 def build_network(
     space: SearchSpace, architecture: Mapping[str, str], shape: Shape, way: int, *, ensemble: int = 1
 ) -> nn.Module:
@@ -301,7 +325,9 @@ def build_network(
 
 
 def members_of(network: nn.Module) -> int:
-    """How many networks there are in an ensemble; 1 of a single network."""
+    """How many networks there are in an ensemble, without a linear model; 1 of a single network."""
+    if isinstance(network, WithLinear):
+        return members_of(network.network)
     return len(network.networks) if isinstance(network, Ensemble) else 1
 
 

@@ -11,12 +11,14 @@ from lit_metanas.tasks.questions import QuestionSentences, QuestionWords
 from lit_metanas.tasks.speech import LogMel
 from lit_metanas.tasks.tabular import QuantileColumns, StandardisedColumns
 from lit_metanas.tasks.text import BytePairs, Characters, StaticVectors, Words
+from lit_metanas.tasks.text.joined_tokens import JoinedTokens
 
 PREPROCESSINGS: tuple[type[Preprocessing], ...] = (
     Words,
     Characters,
     BytePairs,
     StaticVectors,
+    JoinedTokens,
     LogMel,
     QuestionWords,
     QuestionSentences,

@@ -18,7 +18,7 @@ from lit_metanas.automl.steps.limits import Wishes
 from lit_metanas.automl.steps.linear_models import CHECK_SHARES, LinearModel, LinearModels
 from lit_metanas.automl.steps.output_folder import METHOD, OutputFolder, kept_in
 from lit_metanas.automl.steps.time_plan import FIRST_RUNG, SEARCH_SHARE, BudgetPlan, rungs_of
-from lit_metanas.automl.steps.views import ViewEstimator, Views
+from lit_metanas.automl.steps.views import View, ViewEstimator, Views
 from lit_metanas.comparisons.search_progress import SEARCHING, ToldBudget, show_progress
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import result_of
@@ -27,6 +27,7 @@ from lit_metanas.estimators.training_estimator import check_finite, validation_p
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import PREPROCESSING, SearchOutcome, SearchRecord, cost_of
 from lit_metanas.records.record_lines import read_record_lines
+from lit_metanas.records.statistics import wilson
 from lit_metanas.searchers.halving import EvolvingHalving, Halving
 from lit_metanas.searchers.halving.proposals import covering, fitting
 from lit_metanas.searchers.mutation import draw_new, mutate
@@ -58,7 +59,8 @@ class AutoSteps:
         folder: keeps trainings and the budget's division, so that an interrupted search goes on; None keeps nothing.
         began: the clock when the minutes began.
         reading: seconds that it took to make the usual view.
-        linear: what linear models can be built, one of which is taken where it is better; None looks at none.
+        linear: what linear models can be built, one of which is taken where it is better, or averaged with networks;
+            None looks at none.
 
     Raises:
         ValueError: no network is within the limits, or there is no validation part to choose by.
@@ -88,6 +90,7 @@ class AutoSteps:
         self.wishes = wishes
         self.folder = folder
         self.train, self.member_epochs = DATA_KINDS[kind].train, DATA_KINDS[kind].member_epochs
+        self.averaged = DATA_KINDS[kind].averaged
         others = [r for path in wishes.records for r in read_record_lines(path) if r.task_id != self.task.id]
         self.known = [_whole(record, self.train) for record in fitting(others, self.space)]
         covers = covering(self.known, self.space, FIRST_RUNG, WORTH_A_TRIAL)
@@ -196,8 +199,9 @@ class AutoSteps:
         if best is not None:
             found = self._compare(best, found, left, budget, show)
         if not self.training.trained:
-            left -= self._beside.flops
-            members, epoch = self.planner.members(found, left), self.planner.last_epoch(found)
+            left -= (self._beside + self.training.linear_cost).flops
+            members = self.planner.members(found, left, beside=self.training.beside)
+            epoch = self.planner.last_epoch(found)
             if members == 1:
                 show("training the chosen network")
             epochs = max(1, int(left / members / epoch + 1e-6))
@@ -250,6 +254,8 @@ class AutoSteps:
     ) -> SearchOutcome:
         """Take the best linear model where it is better than what was found, by the validation part.
 
+        Where the mean of both scores can be had, that is taken, unless one of the two leads it by a standard error.
+
         The search may have trained a network too briefly to tell. So where a linear model is better, the network is
         first trained on, on the same examples, for a part of what is left, and once more where that does not help;
         where one fails, the network is as it was. The linear model's own last training is left, with an epoch of the
@@ -266,6 +272,16 @@ class AutoSteps:
             What was found, with what it has learned. Where a linear model is taken it is among the trained networks.
         """
         view, value = self.views.of(found.recipe), found.record.value_of(found.architecture, found.recipe)
+        joined = self.training.joined(best, found) if self.averaged else None
+        if joined is not None:
+            mean, scored = self.training.mean_value(best, found, joined), len(validation_part(self.task))
+            if max(best.value, value) - mean < wilson(mean, scored, z=1):
+                show("training the linear model")
+                failure = self._train_linear(best, found, budget, joined)
+                taken = f"its last training failed ({failure}), so the network was" if failure else "both were"
+                compared = self._compared(best, value)
+                self.linear_model = f"{compared}, the mean of their scores {100 * mean:.1f} %: {taken} taken"
+                return found
         slow = best.view.limited.check(best.architecture) if best.value > value else None
         for share in CHECK_SHARES if slow is None else ():
             left = whole - self._beside.flops
@@ -292,16 +308,19 @@ class AutoSteps:
         self.linear_model = compared
         return found
 
-    def _train_linear(self, best: LinearModel, found: SearchOutcome, budget: ToldBudget) -> str | None:
+    def _train_linear(
+        self, best: LinearModel, found: SearchOutcome, budget: ToldBudget, joined: View | None = None
+    ) -> str | None:
         """Train a linear model on all but the test part.
 
         Args:
             best: the linear model.
             found: of the search.
             budget: of the search.
+            joined: the data for both, where it is to be averaged with networks.
 
         Returns:
-            Why that failed; None where it is now among the trained networks.
+            Why that failed; None where it is now among the trained networks, or will be averaged with them.
         """
         begin, own, cost = perf_counter(), best.view, self._linear_cost(best)
         changes = {name: getattr(best.recipe, name) for name in ("learning_rate", "weight_decay")}
@@ -315,9 +334,11 @@ class AutoSteps:
             self._charge(replace(cost, seconds=perf_counter() - begin), budget)
             return reason_of(error)
         budget.trained(float(cost.flops))
-        self.training.trained.append(
-            Trained(chosen, child, replace(cost, seconds=perf_counter() - begin), own, best.value)
-        )
+        trained = Trained(chosen, child, replace(cost, seconds=perf_counter() - begin), own, best.value)
+        if joined is None:
+            self.training.trained.append(trained)
+        else:
+            self.training.average_with(trained, joined)
         return None
 
     def _linear_cost(self, linear: LinearModel) -> Cost:
@@ -355,6 +376,7 @@ class AutoSteps:
             training_cost=trained.cost,
             meta_cost=cost_of(self.known) + self.views.meta_cost,
             validated=trained.validated,
+            size=self.training.size(trained),
         )
         return replace(
             result,
@@ -363,6 +385,8 @@ class AutoSteps:
             pace=plan.pace or nan,
             latency=latency(trained.child.network, view.task.shape),
             linear_model=self.linear_model,
+            linear=None if trained.linear is None else trained.linear.found.architecture,
+            linear_view="" if trained.linear is None else trained.linear.view.label,
             threads=self.wishes.threads,
             stopped=stopped,
         )

@@ -141,17 +141,25 @@ class BudgetPlanner:
             left = max(left, LEAST_TRAINED * plan.search)  # else a machine that got slower would leave it untrained
         return rounded(left)
 
-    def members(self, found: SearchOutcome, flops: float, *, apart: float = 0.0) -> int:
+    def members(
+        self,
+        found: SearchOutcome,
+        flops: float,
+        *,
+        apart: float = 0.0,
+        beside: Mapping[str, float] | None = None,
+    ) -> int:
         """How many networks of what was found are trained for an ensemble.
 
         Args:
             found: of the search.
             flops: of all.
             apart: of these, what each but the first takes besides its training.
+            beside: what a linear model has of limited measures, with which they are averaged; None is no such model.
         """
         if not self.member_epochs:
             return 1
-        most = self.views.of(found.recipe).limited.members(found.architecture, MOST_MEMBERS)
+        most = self.views.of(found.recipe).limited.members(found.architecture, MOST_MEMBERS, beside)
         each = self.member_epochs * self.last_epoch(found) + apart
         return max(1, min(most, int((flops + apart) / each + 1e-6)))
 

@@ -9,13 +9,24 @@ from math import nan
 from time import perf_counter
 
 from lit_metanas.automl.steps.budget_planner import BudgetPlanner
+from lit_metanas.automl.steps.linear_models import LinearModel
 from lit_metanas.automl.steps.time_plan import BudgetPlan, evenly_spread
 from lit_metanas.automl.steps.views import View, Views
 from lit_metanas.comparisons.search_progress import ToldBudget
-from lit_metanas.estimators.training_estimator import check_finite
+from lit_metanas.estimators.training_estimator import check_finite, validation_part
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.records.record import SearchOutcome
-from lit_metanas.training.child import Child, Ensemble, chosen_child, fit_child
+from lit_metanas.spaces.supernet import NetworkCost
+from lit_metanas.training.child import (
+    Child,
+    Ensemble,
+    Recipe,
+    WithLinear,
+    chosen_child,
+    fit_child,
+    judge,
+    members_of,
+)
 
 LAST_SECONDS = 3.0
 """How long the best network so far is trained once a search is interrupted, about."""
@@ -29,7 +40,7 @@ Show = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Trained:
-    """A network, or an ensemble, that was trained after a search.
+    """A network, or an ensemble, that was trained after a search, or a linear model.
 
     Attributes:
         found: what the search told of it.
@@ -38,6 +49,7 @@ class Trained:
         view: the data that it was trained on, and the space that it is of.
         validated: see ``SearchResult``.
         searched: whether it is as the search trained it.
+        linear: the linear model whose scores are averaged with those of the networks; None where there is none.
     """
 
     found: SearchOutcome
@@ -46,6 +58,7 @@ class Trained:
     view: View
     validated: float = nan
     searched: bool = False
+    linear: Trained | None = None
 
 
 class LastTraining:
@@ -59,6 +72,7 @@ class LastTraining:
     Attributes:
         trained: the networks and ensembles so far.
         lost: what those cost that are in none of them.
+        linear: a linear model that is averaged with what will be trained; None where there is none.
     """
 
     def __init__(self, views: Views, planner: BudgetPlanner, seed: int) -> None:
@@ -68,6 +82,63 @@ class LastTraining:
         self.trained: list[Trained] = []
         self.lost = Cost()
         self._child: Child | None = None
+        self.linear: Trained | None = None
+        self._joined: View | None = None
+
+    @property
+    def linear_cost(self) -> Cost:
+        """Of the linear model."""
+        return Cost() if self.linear is None else self.linear.cost
+
+    @property
+    def beside(self) -> dict[str, float] | None:
+        """What the linear model has of each measure that has a limit; None where there is none."""
+        return None if self.linear is None else self.linear.view.limited.limited(self.linear.found.architecture)
+
+    def joined(self, linear: LinearModel, found: SearchOutcome) -> View | None:
+        """The data for what was found and a linear model, to be averaged; None where they cannot be.
+
+        They cannot, where both together are above a limit, or where the weights that they were scored with are not
+        known.
+        """
+        view, beside = self.views.of(found.recipe), linear.view.limited.limited(linear.architecture)
+        unknown = linear.weights is None or found.weights is None or found.weights is self.views.weights
+        within = view.limited.members(found.architecture, 1, beside) > 0
+        return None if unknown or not within else self.views.joined(view, linear.view)
+
+    def mean_value(self, linear: LinearModel, found: SearchOutcome, joined: View) -> float:
+        """The validation score of the mean of two scores, those of a network and of a linear model as they were scored.
+
+        Args:
+            linear: the linear model.
+            found: of the search.
+            joined: the data for both.
+        """
+        view, val = self.views.of(found.recipe), validation_part(joined.task)
+        begun = replace(found, architecture=linear.architecture, weights=linear.weights)
+        network, other = (
+            chosen_child(own.task, own.limited.space, one, Recipe(), self.seed).network
+            for own, one in ((view, found), (linear.view, begun))
+        )
+        both = WithLinear(network, other, view.seam(joined)).to(val.inputs.device).eval()
+        return judge(both, val, joined.task.goal)[1].value
+
+    def size(self, trained: Trained) -> NetworkCost | None:
+        """Of networks and the linear model that is averaged with them; None where there is none."""
+        if trained.linear is None:
+            return None
+        networks = members_of(trained.child.network)
+        one = self.views.of(trained.found.recipe).size(trained.found.architecture, networks)
+        return one + trained.linear.view.size(trained.linear.found.architecture)
+
+    def average_with(self, linear: Trained, joined: View) -> None:
+        """Have the scores of a linear model averaged with those of what will be trained.
+
+        Args:
+            linear: the model, trained.
+            joined: the data for both; see ``Views.joined``.
+        """
+        self.linear, self._joined = linear, joined
 
     def train(
         self, found: SearchOutcome, epochs: int, budget: ToldBudget, *, members: int = 1, show: Show = lambda _: None
@@ -100,7 +171,7 @@ class LastTraining:
                     diverged.append((one, told))
         finally:  # an interrupt leaves those that are finished
             if finished:
-                self.trained.append(ensemble_of(finished))
+                self._keep(ensemble_of(finished))
             for one, told in diverged[0 if finished else 1 :]:
                 warnings.warn(f"{told}: this network is left out.", stacklevel=2)
                 self.lost += one.cost
@@ -123,7 +194,7 @@ class LastTraining:
         cost = fit_child(child.train(), part, seed=self.seed)
         one = Trained(found, child, replace(cost, seconds=perf_counter() - begin), view)
         if (told := _divergence(one)) is None:
-            self.trained.append(one)
+            self._keep(one)
         else:
             self._as_searched(one, told)
 
@@ -146,6 +217,14 @@ class LastTraining:
             raise
         return Trained(found, self._child, replace(cost, seconds=perf_counter() - begin), view)
 
+    def _keep(self, one: Trained) -> None:
+        """Add what was trained, averaged with the linear model, if there is one."""
+        if self.linear is not None and self._joined is not None:
+            seam = one.view.seam(self._joined)
+            one.child.network = WithLinear(one.child.network, self.linear.child.network, seam)
+            one = replace(one, view=self._joined, cost=one.cost + self.linear.cost, linear=self.linear)
+        self.trained.append(one)
+
     def _as_searched(self, last: Trained, told: str) -> None:
         """Keep a network whose last training diverged as the search trained it, with a warning.
 
@@ -156,7 +235,7 @@ class LastTraining:
         if found.weights is not self.views.weights and space.supernet_weights(last.child.network):
             warnings.warn(f"{told}: the network is as the search trained it.", stacklevel=3)
             child = chosen_child(last.view.task, space, found, last.child.recipe, self.seed)
-            self.trained.append(replace(last, child=child, searched=True))
+            self._keep(replace(last, child=child, searched=True))
         elif self.trained:
             warnings.warn(f"{told}: this network is left out.", stacklevel=3)
             self.lost += last.cost

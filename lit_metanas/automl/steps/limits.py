@@ -224,15 +224,28 @@ class LimitedSpace:
         """Why an architecture is above a limit, timed anew; None where it is not."""
         return self._excess(architecture, fresh=True)
 
-    def members(self, architecture: Architecture, most: int) -> int:
-        """How many networks of an architecture are within the limits together: 1 to ``most``.
+    def members(self, architecture: Architecture, most: int, beside: Mapping[str, float] | None = None) -> int:
+        """How many networks of an architecture are within the limits together, at most ``most``.
 
-        With a limit of latency it is 1: a time that is measured anew may be longer, and would give another number.
+        With a limit of latency there is no more than one network: a time that is measured anew may be longer, and would
+        give another number.
+
+        Args:
+            architecture: one that is within the limits by itself.
+            most: the most that are wanted.
+            beside: of each measure that has a limit what another network has that is to be within them, too; 0 may then
+                be the number. None is no other network.
         """
+        taken, least = beside or {}, int(beside is None)
         if "latency" in self.limits.given:
-            return 1
-        shares = (limit / self.measures[name](architecture) for name, limit in self.limits.given.items())
-        return max(1, int(min([most, *shares])))
+            return least
+        limits = self.limits.given.items()
+        shares = ((limit - taken.get(name, 0)) / self.measures[name](architecture) for name, limit in limits)
+        return max(least, int(min([most, *shares])))
+
+    def limited(self, architecture: Architecture) -> dict[str, float]:
+        """What a network has of each measure that has a limit."""
+        return {name: self.measures[name](architecture) for name in self.limits.given}
 
     def _excess(self, architecture: Architecture, *, fresh: bool = False) -> str | None:
         for name, limit in self.limits.given.items():

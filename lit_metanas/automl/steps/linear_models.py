@@ -11,6 +11,8 @@ from itertools import accumulate
 from math import ceil
 from time import perf_counter
 
+from torch import Tensor
+
 from lit_metanas.automl.data_kinds import DataKind
 from lit_metanas.automl.steps.output_folder import OutputFolder, kept_in
 from lit_metanas.automl.steps.time_plan import EPOCHS_OF_A_TRIAL, rounded
@@ -53,6 +55,7 @@ class LinearModel:
         features: these in words.
         recipe: how it was trained.
         value: its validation score.
+        weights: that it had then; None where they are not known.
     """
 
     view: View
@@ -60,6 +63,7 @@ class LinearModel:
     features: str
     recipe: Recipe
     value: float
+    weights: dict[str, Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -213,6 +217,8 @@ class LinearModels:
         with suppress(*FAILURES):
             score = estimator(architecture, fidelity=1.0)
             trained, features = replace(self.recipe, weight_decay=decay), self.kind.features[architecture["detail"]]
-            self.scored.append(LinearModel(self.views.of(recipe), architecture, features, trained, score.value))
+            self.scored.append(
+                LinearModel(self.views.of(recipe), architecture, features, trained, score.value, score.weights)
+            )
             cost = score.cost
         self.spent += replace(cost, seconds=cost.seconds + perf_counter() - begin)

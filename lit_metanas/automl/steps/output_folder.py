@@ -40,7 +40,7 @@ from lit_metanas.report.table_text import markdown_lines
 from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.tasks.task import Task
-from lit_metanas.training.child import Child, Recipe, build_network
+from lit_metanas.training.child import Child, Recipe, WithLinear, build_network
 from lit_metanas.training.export.exported_program import WEIGHTS
 
 METHOD = "auto"
@@ -96,6 +96,7 @@ class FinishedAuto:
         traded: see ``SearchResult``.
         linear_model: see ``SearchResult``.
         validated: see ``SearchResult``; None where there is none.
+        linear_view: the preprocessing of a linear model that is averaged with the networks.
     """
 
     training_cost: Cost
@@ -105,6 +106,7 @@ class FinishedAuto:
     traded: str = ""
     linear_model: str = ""
     validated: float | None = None
+    linear_view: str = ""
 
 
 class OutputFolder:
@@ -200,6 +202,7 @@ class OutputFolder:
                 result.traded,
                 linear_model=result.linear_model,
                 validated=_known(result.validated),
+                linear_view=result.linear_view,
             )
             self._write_state()
             shutil.rmtree(self.trainings, ignore_errors=True)
@@ -239,9 +242,12 @@ class OutputFolder:
             raise ValueError(f"'{RESULTS}' tells of an ensemble of {row.ensemble} networks")
         recipe = Recipe(**without_preprocessing(row.recipe))  # type: ignore[arg-type]
 
-        def read(folder: Path, point: FinishedPoint, ensemble: int = 1) -> SearchResult:
-            """A network or an ensemble, and its test."""
-            task = views.named_by(point.view).task
+        def read(
+            folder: Path, point: FinishedPoint, ensemble: int = 1, linear: Architecture | None = None
+        ) -> SearchResult:
+            """A network or an ensemble, with a linear model or without, and its test."""
+            view, size = views.named_by(point.view), None
+            task = view.task
             space = views.space if point.space == views.space.name else LinearSpace()
             child = Child(
                 space=space,
@@ -253,6 +259,13 @@ class OutputFolder:
             )
             if ensemble > 1:
                 child.network = build_network(space, point.architecture, task.shape, task.way, ensemble=ensemble)
+            if linear is not None:
+                other = views.in_space(LinearSpace()).named_by(done.linear_view)
+                if (joined := views.joined(view, other)) is None:
+                    raise ValueError(f"'{RESULTS}' tells of a linear model that reads other examples")
+                model = build_network(LinearSpace(), linear, other.task.shape, task.way)
+                child.network = WithLinear(child.network, model, view.seam(joined))
+                size, task = view.size(point.architecture, ensemble) + other.size(linear), joined.task
             child.network.load_state_dict(read_weights(folder / WEIGHTS))
             found = SearchOutcome(point.architecture, None, record)
             child = child.to(task.train.inputs.device)
@@ -266,6 +279,7 @@ class OutputFolder:
                 training_cost=point.training_cost,
                 meta_cost=row.meta_cost,
                 validated=nan if point.validated is None else point.validated,
+                size=size,
             )
             assert self.plan is not None
             assert self.plan.training is not None
@@ -276,6 +290,8 @@ class OutputFolder:
                 pace=self.plan.pace or float("nan"),
                 latency=point.latency,
                 linear_model=done.linear_model,
+                linear=linear,
+                linear_view=done.linear_view,
                 threads=self.settings["threads"],
             )
 
@@ -290,7 +306,7 @@ class OutputFolder:
             validated=done.validated,
         )
         front = tuple(read(self.path / FRONT / point.folder, point) for point in done.front)
-        return replace(read(self.path, own, row.ensemble), front=front, traded=done.traded)
+        return replace(read(self.path, own, row.ensemble, row.linear), front=front, traded=done.traded)
 
     def _write_front(self, result: SearchResult) -> None:
         """The front as a table and a figure, beside the folders of its networks."""

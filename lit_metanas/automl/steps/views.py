@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 
 import torch
@@ -19,8 +19,10 @@ from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import PREPROCESSING
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.tasks.inputs import TokenShape
 from lit_metanas.tasks.task import Split, Task, check_task
+from lit_metanas.tasks.text.joined_tokens import joined_task
 from lit_metanas.training.child import Recipe
 from lit_metanas.training.task_start import TaskStart
 
@@ -49,6 +51,15 @@ class View:
     def learned(self) -> Split:
         """All but the test part."""
         return all_but_test(self.task)
+
+    def seam(self, joined: View) -> int | None:
+        """How many tokens of joined inputs are its own, which come first; None where these are its inputs."""
+        return None if joined is self else self.task.shape[-1]
+
+    def size(self, architecture: Architecture, networks: int = 1) -> NetworkCost:
+        """Of so many networks of an architecture for such inputs."""
+        one = self.limited.space.cost(architecture, self.task.shape, self.task.way)
+        return NetworkCost(networks * one.parameters, networks * one.flops)
 
 
 class Views:
@@ -123,6 +134,18 @@ class Views:
     def label_of(self, recipe: RecipeChanges) -> str:
         """The label of the view that a recipe names, which need not be made to know it."""
         return str(recipe.get(PREPROCESSING, self.usual.label))
+
+    def joined(self, view: View, other: View) -> View | None:
+        """The data for two networks that are averaged; None where no single input holds what both take.
+
+        Args:
+            view: of the first network.
+            other: of the second one. Where it has other tokens, they stand behind those of the first one.
+        """
+        if view.label == other.label:
+            return view
+        task = joined_task(view.task, other.task)
+        return None if task is None else replace(view, task=task)
 
     def named_by(self, label: str) -> View:
         """The view of a label; the usual one where there is no choice, and so no label."""

@@ -14,8 +14,7 @@ from lit_metanas.io.files import cache_folder
 from lit_metanas.io.packages import installed_version
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.text.docstring_sentences import PROJECTS, sentences_of
-from lit_metanas.tasks.text.sentence_cache import Subsets, cached_sentences, without_shared
-from lit_metanas.tasks.text.text_source import Sentences, TextSource
+from lit_metanas.tasks.text.text_source import Sentences, Subsets, TextSource, cached_sentences, without_shared
 from lit_metanas.tasks.text.words import TextPreprocessing
 
 MODULES: dict[Subset, tuple[str, ...]] = {

@@ -11,8 +11,7 @@ from lit_metanas.io.packages import import_extra
 from lit_metanas.tasks.source import Subset
 from lit_metanas.tasks.text.byte_pairs import BytePairs
 from lit_metanas.tasks.text.phrase_languages import languages, phrases_of, script_of
-from lit_metanas.tasks.text.sentence_cache import Subsets, cached_sentences, without_shared
-from lit_metanas.tasks.text.text_source import Sentences, TextSource
+from lit_metanas.tasks.text.text_source import Sentences, Subsets, TextSource, cached_sentences, without_shared
 from lit_metanas.tasks.text.words import TextPreprocessing
 
 MADE, KEPT = 96, 60

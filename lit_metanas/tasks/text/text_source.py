@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from lit_metanas.io.files import replacing
+from lit_metanas.io.json_files import read_json
 from lit_metanas.tasks.inputs import Preprocessing, Shape
 from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource
 from lit_metanas.tasks.splits import class_subsets
@@ -17,6 +22,9 @@ from lit_metanas.tasks.text.words import TextPreprocessing, Words
 
 Sentences = Mapping[str, Sequence[str]]
 """The sentences of each class, by its name."""
+
+Subsets = dict[Subset, dict[str, list[str]]]
+"""The sentences of each class of each subset."""
 
 
 class TextSource(TaskSource):
@@ -162,3 +170,53 @@ def split_sentences(
     """The sentences of each subset's classes; see ``class_subsets``."""
     names = class_subsets(list(sentences), lists, fractions=fractions, seed=seed, owner=owner, place=place)
     return {subset: {name: sentences[name] for name in names[subset]} for subset in SUBSETS}
+
+
+def cached_sentences(file: Path, make: Callable[[], Subsets]) -> Subsets:
+    """The sentences in a file; they are made and written first where it is absent or damaged.
+
+    Args:
+        file: of JSON; its name tells all that the sentences depend on.
+        make: what makes them.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    found = _read(file)
+    if found is None:
+        found = make()
+        with replacing(file) as temporary:
+            temporary.write_text(json.dumps(found), encoding="utf-8")
+    return found
+
+
+def _read(file: Path) -> Subsets | None:
+    """Cached sentences; None if the file is absent, damaged or of another form."""
+    try:
+        document = read_json(file, "it is made again")
+    except (OSError, ValueError):
+        return None
+    if not isinstance(document, dict) or set(document) != set(SUBSETS):
+        return None
+    for classes in document.values():
+        if not isinstance(classes, dict) or not all(isinstance(texts, list) and texts for texts in classes.values()):
+            return None
+        if not all(isinstance(text, str) for texts in classes.values() for text in texts):
+            return None
+    return {subset: document[subset] for subset in SUBSETS}
+
+
+def without_shared(classes: Mapping[str, Sequence[str]], least: int) -> dict[str, list[str]]:
+    """The sentences that stand in one class only, whatever their case; classes that keep too few are left out.
+
+    Args:
+        classes: sentences by class, each once.
+        least: sentences of a class.
+
+    Example:
+        >>> without_shared({"a": ["one", "two"], "b": ["Two", "four"], "c": ["five"]}, least=1)
+        {'a': ['one'], 'b': ['four'], 'c': ['five']}
+    """
+    counts = Counter(text for texts in classes.values() for text in {text.casefold() for text in texts})
+    kept = {name: [text for text in texts if counts[text.casefold()] == 1] for name, texts in classes.items()}
+    return {name: texts for name, texts in kept.items() if len(texts) >= least}

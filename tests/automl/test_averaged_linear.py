@@ -1,0 +1,258 @@
+"""A linear model that is averaged with networks for texts, which may read them in another way."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from auto_toys import interrupt, same_weights
+
+import lit_metanas as lm
+from lit_metanas.automl.data_kinds import DATA_KINDS
+from lit_metanas.automl.steps import auto_steps, last_training, linear_models
+from lit_metanas.automl.steps.last_training import LastTraining
+from lit_metanas.automl.steps.linear_models import LinearModel
+from lit_metanas.comparisons.single_task import all_but_test
+from lit_metanas.records.statistics import wilson
+from lit_metanas.spaces.any_input import linear_space
+from lit_metanas.tasks.text.joined_tokens import JoinedTokens
+from lit_metanas.training.child import WithLinear, build_network, chosen_child, fit_child, members_of
+
+Texts = tuple[list[str], list[str]]
+BOTH = ": both were taken"
+
+
+@pytest.fixture(autouse=True)
+def few_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linear models that are trained in a moment."""
+    monkeypatch.setattr(linear_models, "LINEAR_STEPS", 20)
+    monkeypatch.setattr(linear_space, "GROUPS", 256)
+
+
+@pytest.fixture
+def texts() -> Texts:
+    """Texts of two classes, which differ by some of their words and by how the last one ends."""
+    draw = np.random.default_rng(0)
+
+    def text(label: int, end: str) -> str:
+        words = [f"w{number}" for number in draw.integers(5 * label, 5 * label + 20, 3)]
+        return " ".join([*words, "".join(draw.choice([*"aeiou"], 3)) + end])
+
+    return [text(label, end) for _ in range(30) for label, end in enumerate(("lo", "ko"))], ["l", "k"] * 30
+
+
+@pytest.fixture
+def call(texts: Texts) -> Callable[..., lm.SearchResult]:
+    """Searches one network, and trains what it finds for so many FLOPs."""
+
+    def run(training: float = 1e9, **more: Any) -> lm.SearchResult:
+        return lm.auto(texts, flops=(2e8, training), records=[], progress=False, **more)
+
+    return run
+
+
+@pytest.fixture
+def good(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mean tells all validation examples rightly."""
+    monkeypatch.setattr(LastTraining, "mean_value", lambda *args: 1.0)
+
+
+def test_the_mean_is_that_of_both_scores() -> None:
+    space, inputs = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(4,)), torch.randint(1, 9, (6, 5))
+    linear, (coarse, fine) = lm.LinearSpace(), lm.LinearSpace().architectures()
+    one = space.sample(torch.Generator().manual_seed(0))
+    network = build_network(space, one, lm.TokenShape(9, 3), 4, ensemble=2).double().eval()
+    model = build_network(linear, fine, lm.TokenShape(9, 2), 4).double().eval()
+    both = WithLinear(network, model, steps=3).eval()
+    with torch.no_grad():
+        scores, own, other = both(inputs), network(inputs[:, :3]), model(inputs[:, 3:])
+        for row in range(6):
+            for place in range(4):
+                mean = (float(own[row, place]) + float(other[row, place])) / 2
+                assert float(scores[row, place]) == pytest.approx(mean, abs=1e-12)
+        same = WithLinear(network, build_network(linear, coarse, lm.TokenShape(9, 3), 4).double().eval())
+        assert torch.equal(same(inputs[:, :3]) * 2, network(inputs[:, :3]) + same.linear(inputs[:, :3]))
+    assert members_of(both) == 2
+
+
+@pytest.mark.usefixtures("good")
+def test_networks_read_words_and_the_linear_model_characters(call: Any, texts: Texts) -> None:
+    result = call(4e9)
+    assert (result.space, result.view, result.linear_view) == ("SequenceSpace", "words", "characters")
+    assert result.linear == lm.Architecture({"detail": "fine"})
+    assert result.linear_model.endswith(f"the mean of their scores 100.0 %{BOTH}")
+    assert f"  ensemble of {result.ensemble} such networks and a linear model: " in repr(result)
+    assert result.ensemble == members_of(result.network) > 1
+    assert result.parameters == sum(own.numel() for own in result.network.parameters())
+    assert result.training_cost.flops <= 4e9
+    assert isinstance(result.preprocessing, JoinedTokens)
+    first, second = result.preprocessing.first, result.preprocessing.second
+    with torch.no_grad():
+        scores = result.network.network(first.encode(texts[0])) + result.network.linear(second.encode(texts[0]))
+    expected = (scores / 2).softmax(dim=1).tolist()
+    for row, found in zip(expected, result.predict(texts[0]), strict=True):
+        assert [found[name] for name in result.classes] == pytest.approx(row)
+    again = call(4e9)
+    assert same_weights(result.network, again.network)
+
+
+@pytest.mark.usefixtures("good")
+def test_the_linear_model_learns_from_all_but_the_test_part(call: Any, texts: Texts) -> None:
+    result, task = call(), lm.task_from_texts(*texts, preprocessing=lm.Characters(steps=128))
+    found = lm.SearchRecord(task.id), result.linear
+    recipes = [
+        lm.Recipe(epochs=20, batch_size=50, learning_rate=0.03, weight_decay=decay, inherit=False)
+        for decay in linear_models.LINEAR_DECAYS
+    ]
+    trained = []
+    for recipe in recipes:
+        outcome = lm.SearchOutcome(found[1], None, found[0])
+        child = chosen_child(task, lm.LinearSpace(), outcome, recipe, 0)
+        fit_child(child, all_but_test(task), seed=0)
+        trained.append(child.network)
+    assert any(same_weights(one, result.network.linear) for one in trained)
+
+
+@pytest.mark.parametrize("lead", [0.99, 1.01])
+def test_one_that_leads_by_a_standard_error_is_taken_alone(
+    call: Any, monkeypatch: pytest.MonkeyPatch, lead: float
+) -> None:
+    values = dict[str, float]()
+
+    def mean(self: LastTraining, linear: LinearModel, found: Any, joined: Any) -> float:
+        best = max(linear.value, found.record.value_of(found.architecture, found.recipe))
+        below = [best - step / 1000 for step in range(1000)]
+        values["mean"] = min(below, key=lambda value: abs(best - value - lead * wilson(max(value, 0), 12, z=1)))
+        return values["mean"]
+
+    monkeypatch.setattr(LastTraining, "mean_value", mean)
+    result = call()
+    assert values
+    assert result.linear_model.endswith(BOTH) == (lead < 1)
+    assert (result.linear is not None) == (lead < 1)
+
+
+def test_its_validation_score_is_that_of_what_was_searched(call: Any, texts: Texts, monkeypatch: Any) -> None:
+    plain, seen = LastTraining.mean_value, list[tuple[float, float]]()
+
+    def mean(self: LastTraining, linear: LinearModel, found: Any, joined: Any) -> float:
+        value = plain(self, linear, found, joined)
+        own, val = self.views.of(found.recipe), joined.task.val
+        alone = chosen_child(own.task, self.views.space, found, lm.Recipe(), 0).network.eval()
+        begun = lm.SearchOutcome(linear.architecture, linear.weights, found.record)
+        other = chosen_child(linear.view.task, lm.LinearSpace(), begun, lm.Recipe(), 0).network.eval()
+        with torch.no_grad():
+            first, second = alone(own.task.val.inputs), other(linear.view.task.val.inputs)
+        right = [scores.argmax(dim=1) == val.labels for scores in (first, second, first + second)]
+        told = found.record.value_of(found.architecture, found.recipe), linear.value, value
+        seen.extend(zip(told, (float(each.double().mean()) for each in right), strict=True))
+        return value
+
+    monkeypatch.setattr(LastTraining, "mean_value", mean)
+    call()
+    assert len(seen) == 3
+    for told, expected in seen:
+        assert told == pytest.approx(expected)
+
+
+@pytest.mark.usefixtures("good")
+def test_both_together_are_within_the_limits(call: Any) -> None:
+    both = call()
+    assert both.linear is not None
+    assert call(max_parameters=both.parameters).linear == both.linear
+    alone = call(max_parameters=both.parameters - 1)
+    assert (alone.linear, alone.ensemble) == (None, 1)
+    assert alone.parameters < both.parameters
+    assert call(max_latency=10).linear is None
+    several = call(4e9, max_parameters=both.parameters + 1)
+    assert (several.ensemble, several.parameters) == (1, both.parameters)
+
+
+@pytest.mark.usefixtures("good")
+def test_it_is_exported_and_read_again(
+    call: Any, texts: Texts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = call(4e9, output=tmp_path)
+    program = lm.load_exported(tmp_path)
+    expected = [[one[name] for name in result.classes] for one in result.predict(texts[0])]
+    assert np.allclose(program.predict(texts[0]).numpy(), expected, atol=1e-5)
+    assert program.show(texts[0][:2]) == [max(one, key=one.get) for one in result.predict(texts[0][:2])]
+    assert "such networks and a linear model)" in (tmp_path / "README.md").read_text()
+    (row,) = lm.read_results(tmp_path / "results.json")
+    (chosen,) = lm.read_architectures(tmp_path / "architectures.json")
+    assert (row.parameters, row.linear, chosen.linear) == (result.parameters, result.linear, result.linear)
+    assert chosen.shape == result.shape
+    monkeypatch.setattr(auto_steps.AutoSteps, "result", lambda self: pytest.fail("done again"))
+    again = call(4e9, output=tmp_path)
+    assert same_weights(result.network, again.network)
+    for name in ("ensemble", "linear", "linear_view", "linear_model", "parameters", "flops", "test_score", "view"):
+        assert getattr(again, name) == getattr(result, name)
+    assert again.predict(texts[0][:3]) == result.predict(texts[0][:3])
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("good")
+def test_onnxruntime_says_the_same(call: Any, texts: Texts, tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
+    result = call()
+    inputs = result.preprocessing.encode(texts[0])
+    result.export(tmp_path, onnx=True)
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    (scores,) = session.run(None, {session.get_inputs()[0].name: inputs.numpy()})
+    assert np.allclose(scores, result.network(inputs).detach().numpy(), atol=1e-4)
+
+
+@pytest.mark.usefixtures("good")
+def test_where_its_last_training_fails_the_network_is_alone(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = auto_steps.fit_child
+
+    def fit(child: lm.Child, *args: Any, **more: Any) -> lm.Cost:
+        if child.space.name == "LinearSpace":
+            raise MemoryError("no memory")
+        return plain(child, *args, **more)
+
+    monkeypatch.setattr(auto_steps, "fit_child", fit)
+    result = call()
+    assert (result.linear, result.view) == (None, "words")
+    assert isinstance(result.preprocessing, lm.Words)
+    assert result.linear_model.endswith(": its last training failed (MemoryError: no memory), so the network was taken")
+
+
+@pytest.mark.usefixtures("good")
+def test_an_interrupt_leaves_it_with_what_was_trained(
+    call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = call()
+    with monkeypatch.context() as patched:
+        interrupt(patched, last_training, at=1)
+        stopped = call(output=tmp_path)
+    assert stopped.stopped
+    assert same_weights(stopped.network.linear, whole.network.linear)
+    goes_on = call(output=tmp_path)
+    assert not goes_on.stopped
+    assert same_weights(goes_on.network, whole.network)
+
+
+def test_texts_alone_are_told_by_both() -> None:
+    assert {name for name, kind in DATA_KINDS.items() if kind.averaged} == {"texts"}
+
+
+@pytest.mark.usefixtures("good")
+def test_a_classifier_is_pickled_with_it(texts: Texts, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("sklearn", reason="needs the extra sklearn")
+
+    def short(task: lm.Task, **more: Any) -> lm.SearchResult:
+        return lm.auto(task, flops=(2e8, 4e9), records=[], progress=False)
+
+    monkeypatch.setattr("lit_metanas.automl.auto_estimator.auto", short)
+    X, y = texts
+    model = lm.AutoClassifier(minutes=1).fit(X, y)
+    assert isinstance(model.network_, WithLinear)
+    assert isinstance(model.preprocessing_, lm.Words)
+    again = pickle.loads(pickle.dumps(model))
+    assert np.array_equal(again.predict_proba(X), model.predict_proba(X))
