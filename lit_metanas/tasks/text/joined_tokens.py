@@ -18,7 +18,7 @@ from lit_metanas.tasks.text.words import Words
 Part = Words | Characters | BytePairs
 """Those that may be joined."""
 
-PARTS: tuple[type[Part], ...] = (Words, Characters, BytePairs)
+JOINABLE: tuple[type[Part], ...] = (Words, Characters, BytePairs)
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def _read_part(plain: object) -> Part:
     """One of two preprocessings from its kind and values."""
     told = dict(plain) if isinstance(plain, Mapping) else {}
     name = told.pop("kind", None)
-    for kind in PARTS:
+    for kind in JOINABLE:
         if kind.kind == name:
             return kind.from_plain(told)
-    raise ValueError(f"JoinedTokens: a part is none of {', '.join(kind.kind for kind in PARTS)}.")
+    raise ValueError(f"JoinedTokens: a part is none of {', '.join(kind.kind for kind in JOINABLE)}.")
