@@ -146,7 +146,7 @@ def commands(folders: Folders) -> Data:
     """Every third intent of HWU64, as the data set is divided."""
     data = read_data(folders.data, "hwu64.json.gz")
     names = sorted(data["train"])[::3]
-    return Data(_labelled({name: data["train"][name][:60] for name in names}), _labelled(data["test"], names))
+    return Data(labelled({name: data["train"][name][:60] for name in names}), labelled(data["test"], names))
 
 
 def assistant(folders: Folders) -> Data:
@@ -156,7 +156,7 @@ def assistant(folders: Folders) -> Data:
         part: {name: ["".join(text for text, _ in one) for one in own] for name, own in data[part].items()}
         for part in ("train", "validate")
     }
-    return Data(_labelled({name: own[:60] for name, own in spoken["train"].items()}), _labelled(spoken["validate"]))
+    return Data(labelled({name: own[:60] for name, own in spoken["train"].items()}), labelled(spoken["validate"]))
 
 
 def languages(folders: Folders) -> Data:
@@ -167,12 +167,13 @@ def languages(folders: Folders) -> Data:
     names = [name for name in sorted(found) if len(found[name]) >= 150][::3][:20]
     own = {name: list(dict.fromkeys(found[name]))[:140] for name in names}
     return Data(
-        _labelled({name: texts[:80] for name, texts in own.items()}),
-        _labelled({name: texts[80:] for name, texts in own.items()}),
+        labelled({name: texts[:80] for name, texts in own.items()}),
+        labelled({name: texts[80:] for name, texts in own.items()}),
     )
 
 
-def _labelled(by_label: Mapping[str, Sequence[str]], names: Sequence[str] | None = None) -> Labelled:
+def labelled(by_label: Mapping[str, Sequence[str]], names: Sequence[str] | None = None) -> Labelled:
+    """The texts of each label, and as many labels; of all, or of those that are named."""
     pairs = [(text, name) for name in names or by_label for text in by_label[name]]
     return [text for text, _ in pairs], [name for _, name in pairs]
 

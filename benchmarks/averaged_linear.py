@@ -1,0 +1,160 @@
+"""A linear model of characters averaged with networks for words, on tasks of texts that are in no other comparison.
+
+The networks and their recipe are those that ``auto`` begins with, from the records of other data sets; each is trained
+on all but the test part for as many epochs as a member of an ensemble has. The linear model is the best one by the
+validation part. There are three seeds of both. ``one`` is the mean of the three networks, ``three`` their ensemble, and
+``linear`` the mean of the three linear models. The last two columns average scores: of a network and a linear model
+of the same seed, mean of three, and of the ensemble and a linear model, mean of three.
+
+    python benchmarks/averaged_linear.py --data FOLDER
+    python benchmarks/averaged_linear.py          # the table alone
+
+Each task is written as a line once there is one, and a second call goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from auto_records import records_without
+from comparison_data import Data, Labelled, labelled
+from mixed_tasks import Folders
+from text_data import read_data
+from torch import Tensor
+
+import lit_metanas as lm
+from lit_metanas.automl.data_kinds import DATA_KINDS
+from lit_metanas.automl.given_data import other_ways, read_given
+from lit_metanas.automl.steps.auto_steps import AutoSteps
+from lit_metanas.automl.steps.limits import NetworkLimits, Wishes
+from lit_metanas.automl.steps.views import View, Views, without_preprocessing
+from lit_metanas.records.record import SearchOutcome
+from lit_metanas.report.table_text import markdown_lines
+from lit_metanas.spaces.any_input import LinearSpace, default_space
+from lit_metanas.training.child import chosen_child, fit_child
+
+RESULTS = Path(__file__).parent / "results" / "averaged_linear.jsonl"
+SEEDS = (0, 1, 2)
+COLUMNS = ("one", "three", "linear", "one and linear", "three and linear")
+ALL_STEPS = 1000
+"""More than there are steps in the comparison of linear models."""
+
+
+def domain(folders: Folders, name: str) -> Data:
+    """Seven intents of a domain of CLINC150, of which the comparison of ``auto`` has two others; 60 texts of each."""
+    data = read_data(folders.data, "clinc150.json")
+    intents = sorted(data["domains"][name])[2:9]
+
+    def part(most: int, *of: str) -> Labelled:
+        pairs = [(text, data["intents"][label]) for one in of for text, label in data[one]]
+        return labelled({intent: [text for text, own in pairs if own == intent][:most] for intent in intents})
+
+    return Data(part(60, "train", "val"), part(30, "test"))
+
+
+def third(folders: Folders, first: int) -> Data:
+    """Every third intent of HWU64, from the given one on; the comparison of ``auto`` has those from 0 on."""
+    data = read_data(folders.data, "hwu64.json.gz")
+    names = sorted(data["train"])[first::3]
+    return Data(labelled({name: data["train"][name][:60] for name in names}), labelled(data["test"], names))
+
+
+TASKS: Mapping[str, tuple[str, Callable[[Folders], Data]]] = {
+    "CLINC150, credit cards": ("clinc", lambda folders: domain(folders, "credit_cards")),
+    "CLINC150, work": ("clinc", lambda folders: domain(folders, "work")),
+    "CLINC150, kitchen": ("clinc", lambda folders: domain(folders, "kitchen_and_dining")),
+    "HWU64, second third": ("hwu64", lambda folders: third(folders, 1)),
+    "HWU64, last third": ("hwu64", lambda folders: third(folders, 2)),
+}
+"""By name the source, whose records are left out, and what reads it."""
+
+
+def measure(name: str, folders: Folders) -> dict[str, Any]:
+    """Test accuracies in % of a task."""
+    source, read = TASKS[name]
+    data = read(folders)
+    task = read_given(**data.given)
+    ways = other_ways(data.learned, task, kind=None, test=data.tested, group=None)
+    views, kind = Views(task, ways, default_space(task.shape), NetworkLimits()), DATA_KINDS["texts"]
+    with TemporaryDirectory() as folder:
+        path = f"{folder}/others.jsonl"
+        lm.write_record_lines(path, records_without(source))
+        wishes = Wishes(None, None, seed=0, threads=1, progress=False, records=[path])
+        begun = AutoSteps(views, "texts", wishes, None, began=time.perf_counter(), linear=LinearSpace())
+    query = begun.portfolio[0]
+    recipe = begun.recipe.replace(without_preprocessing(dict(query.recipe)))
+    recipe = replace(recipe, epochs=kind.member_epochs)
+    assert begun.linear is not None
+    best = begun.linear.best(ALL_STEPS)
+    assert best is not None
+
+    def scores(view: View, space: lm.SearchSpace, one: lm.Architecture, recipe: lm.Recipe, seed: int) -> Tensor:
+        """Logarithms of probabilities for the test part."""
+        child = chosen_child(view.task, space, SearchOutcome(one, None, lm.SearchRecord(task.id)), recipe, seed)
+        fit_child(child, view.learned, seed=seed)
+        with torch.no_grad():
+            logs: Tensor = child.eval()(view.task.test.inputs).double().log_softmax(dim=1)
+        return logs
+
+    def accuracy(*parts: Tensor) -> float:
+        """Of the sum of some scores."""
+        right = torch.stack(parts).sum(dim=0).argmax(dim=1) == task.test.labels
+        return 100 * float(right.double().mean())
+
+    networks = [scores(views.usual, views.space, query.architecture, recipe, seed) for seed in SEEDS]
+    linear = [scores(best.view, LinearSpace(), best.architecture, best.recipe, seed) for seed in SEEDS]
+    whole = torch.stack(networks).mean(dim=0)
+    values = (
+        fmean(map(accuracy, networks)),
+        accuracy(whole),
+        fmean(map(accuracy, linear)),
+        fmean(map(accuracy, networks, linear)),
+        fmean(accuracy(whole, one) for one in linear),
+    )
+    row = {"task": name, "learned": len(views.usual.learned), "tested": len(task.test), "features": best.view.label}
+    return row | {column: round(value, 2) for column, value in zip(COLUMNS, values, strict=True)}
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """Networks, linear models and their means of each task, and the means of all tasks, as Markdown."""
+    heading = ["task", "learned", "tested", *COLUMNS]
+    body = [
+        [row["task"], str(row["learned"]), str(row["tested"]), *(f"{row[column]:.1f}" for column in COLUMNS)]
+        for row in rows
+    ]
+    if rows:
+        body.append(["mean", "", "", *(f"{fmean(row[column] for row in rows):.1f}" for column in COLUMNS)])
+    return markdown_lines([heading, ["---"] + ["---:"] * (len(heading) - 1), *body])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure what is asked for, and show the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="folder of the data sets; without it the table alone is shown")
+    parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS))
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    options = parser.parse_args(arguments)
+    lines = options.output.read_text(encoding="utf-8").splitlines() if options.output.exists() else []
+    rows = [json.loads(line) for line in lines]
+    if options.data is not None:
+        torch.set_num_threads(1)
+        lm.tune_allocator()
+        known = {row["task"] for row in rows}
+        for name in (one for one in options.tasks if one not in known):
+            rows.append(measure(name, Folders(options.data, Path())))
+            with options.output.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(rows[-1]) + "\n")
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()

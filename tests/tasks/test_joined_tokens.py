@@ -1,0 +1,73 @@
+"""Tokens of texts by two preprocessings, one behind the other."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+import lit_metanas as lm
+from lit_metanas.tasks.text.joined_tokens import JoinedTokens, joined_task
+from lit_metanas.training.stored_preprocessing import describe_preprocessing, read_preprocessing
+
+TEXTS = [f"{text} {number}" for number in range(5) for text in ("book a table", "play songs", "book a seat", "stop it")]
+LABELS = ["eat", "listen"] * 10
+
+
+@pytest.fixture
+def joined():
+    return JoinedTokens(lm.Words(steps=4, least=1).fitted(TEXTS), lm.Characters(steps=9).fitted(TEXTS))
+
+
+def test_the_tokens_of_the_second_stand_behind_those_of_the_first(joined):
+    inputs = joined.encode(["book a seat", "é"])
+    assert inputs.shape == (2, 13)
+    assert torch.equal(inputs[:, :4], joined.first.encode(["book a seat", "é"]))
+    assert torch.equal(inputs[:, 4:], joined.second.encode(["book a seat", "é"]))
+    assert joined.shape == lm.TokenShape(max(joined.first.shape.vocabulary, joined.second.shape.vocabulary), 13)
+    assert joined.show(inputs) == ["book a seat", "�"]
+    with pytest.raises(ValueError, match="An example is a int, not a text: give texts"):
+        joined.encode([3])
+
+
+def test_it_is_stored_as_plain_values(joined):
+    plain = json.loads(json.dumps(describe_preprocessing(joined)))
+    again = read_preprocessing(plain)
+    assert again == joined
+    assert again.digest == joined.digest
+    assert replace(joined, first=joined.second).digest != joined.digest
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"parts": None}, "has no two 'parts'"),
+        ({"parts": [{"kind": "words"}]}, "has no two 'parts'"),
+        ({"parts": [{"kind": "sounds"}, 3]}, "a part is none of words, characters, byte pairs"),
+        ({"parts": [{"kind": "joined tokens", "parts": []}] * 2}, "a part is none of words"),
+        ({"parts": [{"kind": "static vectors"}] * 2}, "a part is none of words"),
+        ({"parts": [{"kind": "words"}] * 2}, "Words: the stored preprocessing"),
+    ],
+)
+def test_what_is_damaged_is_refused(joined, change, message):
+    with pytest.raises(ValueError, match=message):
+        read_preprocessing({**describe_preprocessing(joined), **change})
+
+
+def test_a_task_has_the_tokens_of_both_in_the_same_order(joined):
+    first, second = (lm.task_from_texts(TEXTS, LABELS, preprocessing=one) for one in (joined.first, joined.second))
+    task = joined_task(first, second)
+    assert task.shape == joined.shape
+    assert task.preprocessing == joined
+    for own, one, other in ((task.train, first.train, second.train), (task.test, first.test, second.test)):
+        assert torch.equal(own.inputs, torch.cat([one.inputs, other.inputs], 1))
+        assert torch.equal(own.labels, one.labels)
+    assert joined_task(replace(first, val=None), second).val is None
+
+
+def test_what_no_preprocessing_would_make_of_new_texts_is_not_joined(joined):
+    first, second = (lm.task_from_texts(TEXTS, LABELS, preprocessing=one) for one in (joined.first, joined.second))
+    assert joined_task(replace(first, preprocessing=None), second) is None
+    assert joined_task(first, replace(second, preprocessing=lm.Characters(steps=3))) is None
+    rows = lm.task_from_arrays(torch.rand(20, 3), LABELS)
+    assert joined_task(rows, rows) is None
