@@ -64,7 +64,7 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         kind_: ``rows``, ``images`` or ``texts``.
         shape_: of one input.
         preprocessing_: what makes inputs of rows or texts: of texts the words, or the characters of names and the like.
-        space_: the name of the space of the network: ``LinearSpace`` where ``auto`` took a linear model.
+        space_: the name of the space of the network: ``LinearSpace`` where ``auto`` took a linear model alone.
         architecture_: that was chosen, a label for each choice.
         network_: the trained network; inputs in, scores out.
         objective_: to tell the classes apart.
