@@ -70,6 +70,7 @@ def measure(data: Path, name: str, minutes: float) -> dict[str, Any]:
         "busy": round(worked / seconds, 2),
         "memory": round(usage.ru_maxrss / 1024),
         "networks": row.ensemble,
+        "linear": row.linear is not None,
         "test": round(100 * row.value, 2),
     }
 
@@ -85,7 +86,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
             f"{row['seconds'] / (60 * row['minutes']):.0%}",
             f"{row['busy']:.1f}",
             f"{row['memory']}",
-            f"{row['networks']}",
+            f"{row['networks']}{' and linear' if row['linear'] else ''}",
         ]
         for row in rows
     ]

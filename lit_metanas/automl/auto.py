@@ -98,9 +98,9 @@ def auto(
     fails, the network is. But for those characters their inputs are preprocessed as usual: of a task that is given, and
     with a ``start``, neighbouring words are counted, or whatever tokens texts are read as.
 
-    Of texts it is both: the mean of their scores (``linear`` of the result). One alone is returned where it is better
-    than that mean by a standard error on the part to choose by, where both together are above a limit, and with a
-    ``max_latency``.
+    Of texts it is both: the mean of their scores (``linear`` of the result). One alone is returned, as above, where it
+    is better than that mean by a standard error on the part to choose by, where both together are above a limit or do
+    not fit into one input, and with ``max_latency``, ``max_size`` or ``pareto``.
 
     Seconds decide how large the budget is, and nothing else: some networks are trained for a moment, and the pace of
     this machine makes training FLOPs of the minutes. The result tells them, and given as ``flops`` they repeat it.

@@ -46,8 +46,11 @@ class AutoEstimator(BaseEstimator):
         shape_: of one input.
         objective_: what the network is trained for.
         preprocessing_: what makes inputs of examples; None of images.
-        space_: the name of the space of the network: ``LinearSpace`` where within ``minutes`` a linear model was taken.
+        space_: the name of the space of the network: ``LinearSpace`` where within ``minutes`` a linear model was taken
+            alone.
         architecture_: that was chosen, a label for each choice.
+        ensemble_: how many networks of it there are, whose scores are averaged.
+        linear_: the architecture of a linear model that is averaged with them; None where there is none.
         network_: the trained network; inputs in, scores out.
         val_score_: of the validation examples in the search; NaN where none were scored.
         cost_: of the search.
@@ -218,7 +221,7 @@ class AutoEstimator(BaseEstimator):
             space = own if self.space_ == own.name else linear
             outputs, ensemble = self.objective_.outputs, state.get("ensemble_", 1)
             network = build_network(space, architecture, self.shape_, outputs, ensemble=ensemble)
-            if (beside := state.get("linear_")) is not None:
-                network = WithLinear(network, build_network(linear, beside, self.shape_, outputs))
+            if (averaged := state.get("linear_")) is not None:  # of the same inputs, as a task has no others
+                network = WithLinear(network, build_network(linear, averaged, self.shape_, outputs))
         self.network_ = self._scoring(network)
         self.network_.load_state_dict(torch.load(BytesIO(weights), weights_only=True))

@@ -18,7 +18,16 @@ from lit_metanas.records.record import PREPROCESSING, SearchRecord
 from lit_metanas.records.shown_prediction import ShownPrediction
 from lit_metanas.records.statistics import Interval, percent
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.tasks.inputs import ImageShape, Preprocessing, Shape, TokenShape, as_shape, inputs_like
+from lit_metanas.tasks.inputs import (
+    ImageShape,
+    Preprocessing,
+    Shape,
+    TokenShape,
+    as_shape,
+    blank_inputs,
+    describe_shape,
+    inputs_like,
+)
 from lit_metanas.tasks.objective import Classification, Objective
 from lit_metanas.tasks.task import Split
 from lit_metanas.training.child import Recipe, examples_at_once
@@ -56,14 +65,14 @@ class SearchResult:
         class_accuracy: of classification, the same share for each class that has test examples, by its name.
         images: how many images the network was trained on, and how many it was tested on.
         cost: of the search alone: training FLOPs, seconds, and queries, the number of architectures tried.
-        training_cost: of the training of the chosen network, after the search; of all of an ensemble.
+        training_cost: of the training of the chosen network, after the search; of all that are averaged.
         meta_cost: of the meta-training that the method starts from, paid once; zero where there is none.
-        parameters: trainable parameters of the network, all of an ensemble.
-        flops: forward multiply-adds of the network for one image, all of an ensemble.
+        parameters: trainable parameters of the network, of all that are averaged.
+        flops: forward multiply-adds of the network for one image, of all that are averaged.
         record: everything that the search tried.
         untried: architectures that were to be tried, but that the budget did not pay for.
         validated: validation score of the chosen network, trained on the train part alone; NaN unless asked for, or
-            where ``auto`` took a linear model.
+            where ``auto`` took a linear model, alone or averaged with networks.
         preprocessing: what makes inputs of raw examples; None where these are images.
         predictions: what the network says of ten test examples, beside what is right.
         budget: of ``auto``, the training FLOPs that its search could spend, and those of the training after it: given
@@ -76,12 +85,13 @@ class SearchResult:
             one and others, each trained and tested by itself. Else empty.
         traded: that measure: ``parameters``, ``flops`` or ``latency``; empty where there is no front.
         view: of ``auto``, the preprocessing that was chosen among several, in words; empty where there was no choice.
-        linear_model: of ``auto``, how well a linear model does, and whether it was taken instead of a network, or is
-            on the front; empty where none was looked at.
+        linear_model: of ``auto``, how well a linear model does, and whether it was taken, alone or with the network,
+            or is on the front; empty where none was looked at.
         ensemble: of ``auto``, how many networks of the architecture were trained apart, whose mean scores ``network``
             has; 1 is a single network. The validation score is that of one.
         linear: of ``auto``, the architecture of a linear model whose scores are averaged with those of the network, or
-            of the ensemble; None where there is none. ``parameters`` and ``flops`` are those of all.
+            of the ensemble; None where there is none. The validation score is then that of the mean of a network's and
+            the linear model's.
         linear_view: the preprocessing of that model, as ``view`` tells that of the network.
         ordinal: whether the values in the record only rank what was tried, as a zero-cost proxy does.
 
@@ -223,9 +233,15 @@ class SearchResult:
             What the weights of 8 bits cost; None unless they are asked for.
 
         Raises:
-            ValueError: no ONNX file can be made, or the folder has files of these names that no export has written.
+            ValueError: no ONNX file can be made, the folder has files of these names that no export has written, or the
+                examples for ``int8`` are no inputs of the network.
         """
         check_card_place(folder)
+        if int8 is not None and tuple(int8.inputs.shape[1:]) != tuple(blank_inputs(1, self.shape).shape[1:]):
+            raise ValueError(
+                f"The examples for int8 have shape {tuple(int8.inputs.shape[1:])}, and the network takes "
+                f"{describe_shape(self.shape)}: give what its preprocessing makes of texts."
+            )
         with torch.inference_mode(False):
             export_child(
                 self.network,
@@ -269,6 +285,7 @@ class SearchResult:
     def _card(self, license: str, command: str, loss: Int8Loss | None) -> ModelCard:
         made = ", ".join(f"{name}={value}" for name, value in self.whole_recipe.items())
         noun = "images" if isinstance(as_shape(self.shape), ImageShape) else getattr(self.preprocessing, "noun", "")
+        several = self.ensemble > 1 or self.linear is not None
         return ModelCard(
             kind=hub_task(noun, self.objective),
             data=self.task_id,
@@ -278,10 +295,8 @@ class SearchResult:
             examples=self.images,
             classes=self.classes,
             space=self.space,
-            architecture=str(self.architecture)
-            if (what := self._network()) == "network"
-            else f"{self.architecture} ({what})",
-            preprocessing=self.view,
+            architecture=f"{self.architecture}{f' ({self._network()})' if several else ''}",
+            preprocessing=self._views(),
             parameters=self.parameters,
             flops=self.flops,
             costs={"search": self.cost, "training": self.training_cost, "meta-training (once)": self.meta_cost},
@@ -320,7 +335,7 @@ class SearchResult:
         return (
             f"{'Stopped early; best so far' if self.stopped else 'Found'} in {self.space} for task '{self.task_id}':\n"
             f"{_wrap(f'architecture: {self.architecture}')}\n"
-            f"{f'  preprocessing: {self.view}{chr(10)}' if self.view else ''}"
+            f"{f'  preprocessing: {self._views()}{chr(10)}' if self.view else ''}"
             f"  test {self.metric}: {found} % ({interval}){self._weakest_line()}\n"
             f"  {noun}: trained on {trained}, tested on {tested}\n"
             f"  {self._network()}: {self.parameters:,} parameters, {self.flops:,} multiply-adds an {one}\n"
@@ -336,6 +351,12 @@ class SearchResult:
         """A network, or how many an ensemble has, and whether there is a linear model beside."""
         networks = "network" if self.ensemble == 1 else f"ensemble of {self.ensemble} such networks"
         return networks if self.linear is None else f"{networks} and a linear model"
+
+    def _views(self) -> str:
+        """The preprocessing, and that of the linear model, where it has another one."""
+        if self.linear_view in ("", self.view):
+            return self.view
+        return f"{self.view}; of the linear model: {self.linear_view}"
 
     def _energy_line(self) -> str:
         """An estimate of the energy of both; empty where there is none."""

@@ -243,7 +243,7 @@ def comparison_row(
         found.record,
         value=found.val_score,
         metric=f"validation {found.metric}",
-        shape=found.shape,
+        shape=task.shape,
         way=task.way,
         classes=task.classes,
         weights=weights,

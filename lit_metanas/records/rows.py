@@ -152,7 +152,8 @@ class ArchitectureRow:
         ensemble: how many networks of the architecture these are of, as ``networks.0``, ``networks.1`` and so on where
             there are several.
         linear: the architecture of a linear model whose scores are averaged with theirs, with weights that are called
-            ``linear``, and theirs ``network``; None where there is none.
+            ``linear``, and theirs ``network``; None where there is none. ``shape`` is of an input of the networks
+            alone, and ``model.json`` tells what both take.
 
     Example:
         >>> import lit_metanas as lm

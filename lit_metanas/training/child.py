@@ -297,20 +297,31 @@ class WithLinear(nn.Module):
     Args:
         network: inputs in, scores ``(n, way)`` out.
         linear: the same.
-        steps: how many tokens of an input are the network's, of which the others are the linear model's; None where
-            both take the same inputs.
+        steps: how many tokens of an input, from the first one on, are the network's, and how many behind these are the
+            linear model's; None where both take the same inputs.
     """
 
-    def __init__(self, network: nn.Module, linear: nn.Module, steps: int | None = None) -> None:
+    def __init__(self, network: nn.Module, linear: nn.Module, steps: tuple[int, int] | None = None) -> None:
         super().__init__()
         self.network = network
         self.linear = linear
         self.steps = steps
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Shape ``(n, *shape)`` to the mean scores, shape ``(n, way)``."""
-        own = inputs if self.steps is None else inputs[:, : self.steps]
-        others = inputs if self.steps is None else inputs[:, self.steps :]
+        """Shape ``(n, *shape)`` to the mean scores, shape ``(n, way)``.
+
+        Raises:
+            ValueError: inputs have not the tokens of both.
+        """
+        own, others = inputs, inputs
+        if self.steps is not None:
+            first, second = self.steps
+            if inputs.shape[1] != first + second:
+                raise ValueError(
+                    f"The inputs have {inputs.shape[1]} tokens, and the network takes {first} of one kind and then "
+                    f"{second} of another: give texts, or what its preprocessing makes of them."
+                )
+            own, others = inputs[:, :first], inputs[:, first:]
         mean: Tensor = (self.network(own) + self.linear(others)) * 0.5
         return mean
 

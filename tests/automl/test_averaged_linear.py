@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,13 @@ import torch
 from auto_toys import interrupt, same_weights
 
 import lit_metanas as lm
-from lit_metanas.automl.data_kinds import DATA_KINDS
-from lit_metanas.automl.steps import auto_steps, last_training, linear_models
+from lit_metanas.automl.steps import auto_steps, budget_planner, last_training, linear_models
 from lit_metanas.automl.steps.last_training import LastTraining
-from lit_metanas.automl.steps.linear_models import LinearModel
+from lit_metanas.automl.steps.linear_models import LinearModel, LinearModels
+from lit_metanas.automl.steps.time_plan import Pace
+from lit_metanas.automl.steps.views import JoinedView, Views
 from lit_metanas.comparisons.single_task import all_but_test
+from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.records.statistics import wilson
 from lit_metanas.spaces.any_input import linear_space
 from lit_metanas.tasks.text.joined_tokens import JoinedTokens
@@ -56,28 +59,39 @@ def call(texts: Texts) -> Callable[..., lm.SearchResult]:
     return run
 
 
+def patch_mean(monkeypatch: pytest.MonkeyPatch, value: Callable[..., float]) -> None:
+    """Let the validation score of the mean be what a function of the linear model, and of what was found, says."""
+    plain = LastTraining.averaged
+
+    def averaged(self: LastTraining, linear: LinearModel, found: lm.SearchOutcome) -> tuple[JoinedView, float] | None:
+        made = plain(self, linear, found)
+        return made and (made[0], value(self, linear, found, *made))
+
+    monkeypatch.setattr(LastTraining, "averaged", averaged)
+
+
 @pytest.fixture
 def good(monkeypatch: pytest.MonkeyPatch) -> None:
     """The mean tells all validation examples rightly."""
-    monkeypatch.setattr(LastTraining, "mean_value", lambda *args: 1.0)
+    patch_mean(monkeypatch, lambda *args: 1.0)
 
 
 def test_the_mean_is_that_of_both_scores() -> None:
     space, inputs = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(4,)), torch.randint(1, 9, (6, 5))
-    linear, (coarse, fine) = lm.LinearSpace(), lm.LinearSpace().architectures()
+    linear, (_, fine) = lm.LinearSpace(), lm.LinearSpace().architectures()
     one = space.sample(torch.Generator().manual_seed(0))
     network = build_network(space, one, lm.TokenShape(9, 3), 4, ensemble=2).double().eval()
     model = build_network(linear, fine, lm.TokenShape(9, 2), 4).double().eval()
-    both = WithLinear(network, model, steps=3).eval()
+    both = WithLinear(network, model, steps=(3, 2)).eval()
     with torch.no_grad():
         scores, own, other = both(inputs), network(inputs[:, :3]), model(inputs[:, 3:])
         for row in range(6):
             for place in range(4):
                 mean = (float(own[row, place]) + float(other[row, place])) / 2
                 assert float(scores[row, place]) == pytest.approx(mean, abs=1e-12)
-        same = WithLinear(network, build_network(linear, coarse, lm.TokenShape(9, 3), 4).double().eval())
-        assert torch.equal(same(inputs[:, :3]) * 2, network(inputs[:, :3]) + same.linear(inputs[:, :3]))
     assert members_of(both) == 2
+    with pytest.raises(ValueError, match="have 3 tokens, and the network takes 3 of one kind and then 2 of another"):
+        both(inputs[:, :3])
 
 
 @pytest.mark.usefixtures("good")
@@ -118,43 +132,45 @@ def test_the_linear_model_learns_from_all_but_the_test_part(call: Any, texts: Te
     assert any(same_weights(one, result.network.linear) for one in trained)
 
 
-@pytest.mark.parametrize("lead", [0.99, 1.01])
+@pytest.mark.parametrize(("errors", "both"), [(0.9, True), (1.1, False)])
 def test_one_that_leads_by_a_standard_error_is_taken_alone(
-    call: Any, monkeypatch: pytest.MonkeyPatch, lead: float
+    call: Any, monkeypatch: pytest.MonkeyPatch, errors: float, both: bool
 ) -> None:
-    values = dict[str, float]()
+    def mean(self: LastTraining, linear: LinearModel, found: lm.SearchOutcome, joined: JoinedView, _: float) -> float:
+        best, number = max(linear.value, value_of(found)), len(validation_part(joined.view.task))
+        below = (best - step / 1000 for step in range(1000))
+        return min(below, key=lambda value: abs(best - value - errors * wilson(max(value, 0.0), number, z=1)))
 
-    def mean(self: LastTraining, linear: LinearModel, found: Any, joined: Any) -> float:
-        best = max(linear.value, found.record.value_of(found.architecture, found.recipe))
-        below = [best - step / 1000 for step in range(1000)]
-        values["mean"] = min(below, key=lambda value: abs(best - value - lead * wilson(max(value, 0), 12, z=1)))
-        return values["mean"]
-
-    monkeypatch.setattr(LastTraining, "mean_value", mean)
+    patch_mean(monkeypatch, mean)
     result = call()
-    assert values
-    assert result.linear_model.endswith(BOTH) == (lead < 1)
-    assert (result.linear is not None) == (lead < 1)
+    assert "the mean of their scores" in result.linear_model or not both
+    assert (result.linear_model.endswith(BOTH), result.linear is not None) == (both, both)
 
 
-def test_its_validation_score_is_that_of_what_was_searched(call: Any, texts: Texts, monkeypatch: Any) -> None:
-    plain, seen = LastTraining.mean_value, list[tuple[float, float]]()
+def value_of(found: lm.SearchOutcome) -> float:
+    """The validation score of what was found."""
+    return found.record.value_of(found.architecture, found.recipe)
 
-    def mean(self: LastTraining, linear: LinearModel, found: Any, joined: Any) -> float:
-        value = plain(self, linear, found, joined)
-        own, val = self.views.of(found.recipe), joined.task.val
-        alone = chosen_child(own.task, self.views.space, found, lm.Recipe(), 0).network.eval()
+
+def test_its_validation_score_is_that_of_what_was_searched(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = list[tuple[float, float]]()
+
+    def mean(
+        self: LastTraining, linear: LinearModel, found: lm.SearchOutcome, joined: JoinedView, value: float
+    ) -> float:
+        alone = chosen_child(joined.networks.task, self.views.space, found, lm.Recipe(), 0).network.eval()
         begun = lm.SearchOutcome(linear.architecture, linear.weights, found.record)
         other = chosen_child(linear.view.task, lm.LinearSpace(), begun, lm.Recipe(), 0).network.eval()
+        parts = [validation_part(one.task) for one in (joined.networks, linear.view)]
         with torch.no_grad():
-            first, second = alone(own.task.val.inputs), other(linear.view.task.val.inputs)
-        right = [scores.argmax(dim=1) == val.labels for scores in (first, second, first + second)]
-        told = found.record.value_of(found.architecture, found.recipe), linear.value, value
+            first, second = alone(parts[0].inputs), other(parts[1].inputs)
+        right = [scores.argmax(dim=1) == parts[0].labels for scores in (first, second, first + second)]
+        told = value_of(found), linear.value, value
         seen.extend(zip(told, (float(each.double().mean()) for each in right), strict=True))
-        return value
+        return 1.0
 
-    monkeypatch.setattr(LastTraining, "mean_value", mean)
-    call()
+    patch_mean(monkeypatch, mean)
+    assert call().val_score == 1.0
     assert len(seen) == 3
     for told, expected in seen:
         assert told == pytest.approx(expected)
@@ -168,7 +184,10 @@ def test_both_together_are_within_the_limits(call: Any) -> None:
     alone = call(max_parameters=both.parameters - 1)
     assert (alone.linear, alone.ensemble) == (None, 1)
     assert alone.parameters < both.parameters
+    assert call(max_flops=both.flops).linear == both.linear
+    assert call(max_flops=both.flops - 1).linear is None
     assert call(max_latency=10).linear is None
+    assert call(max_size="10MB").linear is None
     several = call(4e9, max_parameters=both.parameters + 1)
     assert (several.ensemble, several.parameters) == (1, both.parameters)
 
@@ -186,7 +205,7 @@ def test_it_is_exported_and_read_again(
     (row,) = lm.read_results(tmp_path / "results.json")
     (chosen,) = lm.read_architectures(tmp_path / "architectures.json")
     assert (row.parameters, row.linear, chosen.linear) == (result.parameters, result.linear, result.linear)
-    assert chosen.shape == result.shape
+    assert "words; of the linear model: characters" in (tmp_path / "README.md").read_text()
     monkeypatch.setattr(auto_steps.AutoSteps, "result", lambda self: pytest.fail("done again"))
     again = call(4e9, output=tmp_path)
     assert same_weights(result.network, again.network)
@@ -238,8 +257,61 @@ def test_an_interrupt_leaves_it_with_what_was_trained(
     assert same_weights(goes_on.network, whole.network)
 
 
-def test_texts_alone_are_told_by_both() -> None:
-    assert {name for name, kind in DATA_KINDS.items() if kind.averaged} == {"texts"}
+@pytest.mark.usefixtures("good")
+def test_an_interrupt_of_its_own_training_leaves_the_network(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupt(monkeypatch, auto_steps, at=1)
+    stopped = call()
+    assert (stopped.stopped, stopped.linear, stopped.view) == (True, None, "words")
+    assert stopped.linear_model.endswith("the mean of their scores 100.0 %")
+
+
+@pytest.mark.usefixtures("good")
+def test_where_all_networks_diverge_it_is_averaged_with_what_was_searched(
+    call: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, plain = call(), last_training.fit_child
+
+    def fit(child: lm.Child, *args: Any, **more: Any) -> lm.Cost:
+        cost = plain(child, *args, **more)
+        next(child.network.parameters()).data.fill_(torch.nan)
+        return cost
+
+    monkeypatch.setattr(last_training, "fit_child", fit)
+    with pytest.warns(UserWarning, match="the network is as the search trained it"):
+        result = call()
+    assert (result.ensemble, result.linear) == (1, whole.linear)
+    assert same_weights(result.network.linear, whole.network.linear)
+    assert result.training_cost.flops == whole.training_cost.flops
+
+
+def test_where_the_memory_is_too_small_for_both_they_are_compared(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def joined(*args: Any) -> None:
+        raise MemoryError("no memory")
+
+    monkeypatch.setattr(Views, "joined", joined)
+    result = call()
+    assert result.linear is None
+    assert "mean" not in result.linear_model
+
+
+def test_the_time_of_its_last_training_comes_off_the_minutes(texts: Texts, monkeypatch: pytest.MonkeyPatch) -> None:
+    pace = 1e9
+    monkeypatch.setattr(Pace, "averaged", lambda self, trainings, scored: self)
+    monkeypatch.setattr(budget_planner, "measure_pace", lambda *args, **more: Pace(pace, 0.0, 0.0))
+    taken, plain = list[float](), LinearModels.last_time
+
+    def last_time(self: LinearModels, model: LinearModel) -> float:
+        taken.append(plain(self, model))
+        return taken[-1]
+
+    monkeypatch.setattr(LinearModels, "last_time", last_time)
+    begin = perf_counter()
+    result = lm.auto(texts, minutes=1.0, records=[], progress=False)
+    assert result.budget is not None
+    gone = 60 - (result.budget[1] + taken[0]) / pace  # before the trainings after the search
+    assert 0 < gone <= perf_counter() - begin
+    steps, parameters = 20 * 1, 256 * 32
+    assert taken[0] >= 48 / 36 * linear_models.FLOPS_OF_A_PARAMETER * steps * parameters
 
 
 @pytest.mark.usefixtures("good")

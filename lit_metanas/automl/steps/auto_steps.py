@@ -13,12 +13,12 @@ import torch
 
 from lit_metanas.automl.data_kinds import DATA_KINDS
 from lit_metanas.automl.steps.budget_planner import BudgetPlanner, Trainings
-from lit_metanas.automl.steps.last_training import LastTraining, Show, Trained
+from lit_metanas.automl.steps.last_training import Average, LastTraining, Show, Trained
 from lit_metanas.automl.steps.limits import Wishes
 from lit_metanas.automl.steps.linear_models import CHECK_SHARES, LinearModel, LinearModels
 from lit_metanas.automl.steps.output_folder import METHOD, OutputFolder, kept_in
 from lit_metanas.automl.steps.time_plan import FIRST_RUNG, SEARCH_SHARE, BudgetPlan, rungs_of
-from lit_metanas.automl.steps.views import View, ViewEstimator, Views
+from lit_metanas.automl.steps.views import JoinedView, ViewEstimator, Views
 from lit_metanas.comparisons.search_progress import SEARCHING, ToldBudget, show_progress
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import result_of
@@ -34,7 +34,7 @@ from lit_metanas.searchers.mutation import draw_new, mutate
 from lit_metanas.searchers.query.ledger import Query, Value
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.training.child import Recipe, chosen_child, fit_child, images_an_epoch, training_cost
+from lit_metanas.training.child import Recipe, chosen_child, fit_child, images_an_epoch, members_of, training_cost
 
 MOST_EPOCHS = 100_000
 """Of a candidate; the search divides them by its budget."""
@@ -200,7 +200,7 @@ class AutoSteps:
             found = self._compare(best, found, left, budget, show)
         if not self.training.trained:
             left -= (self._beside + self.training.linear_cost).flops
-            members = self.planner.members(found, left, beside=self.training.beside)
+            members = self.planner.members(found, left, linear=self.training.linear_measures)
             epoch = self.planner.last_epoch(found)
             if members == 1:
                 show("training the chosen network")
@@ -241,7 +241,8 @@ class AutoSteps:
         best = self.linear.best(number)
         self._charge(self.linear.spent, budget)
         if not told:
-            left = self.linear.nearest(self.linear.spent.flops + rest(), beside=epoch, number=number)
+            more = self.linear.last_time(best) if best is not None and self.averaged else 0.0  # than a network takes
+            left = self.linear.nearest(self.linear.spent.flops + rest() - more, beside=epoch, number=number)
         return best, left
 
     def _compare(
@@ -272,15 +273,16 @@ class AutoSteps:
             What was found, with what it has learned. Where a linear model is taken it is among the trained networks.
         """
         view, value = self.views.of(found.recipe), found.record.value_of(found.architecture, found.recipe)
-        joined = self.training.joined(best, found) if self.averaged else None
-        if joined is not None:
-            mean, scored = self.training.mean_value(best, found, joined), len(validation_part(self.task))
+        averaged = self.training.averaged(best, found) if self.averaged else None
+        if averaged is not None:
+            mean, scored = averaged[1], len(validation_part(self.task))
             if max(best.value, value) - mean < wilson(mean, scored, z=1):
                 show("training the linear model")
-                failure = self._train_linear(best, found, budget, joined)
+                compared = f"{self._compared(best, value)}, the mean of their scores {100 * mean:.1f} %"
+                self.linear_model = compared
+                failure = self._train_linear(best, found, budget, averaged)
                 taken = f"its last training failed ({failure}), so the network was" if failure else "both were"
-                compared = self._compared(best, value)
-                self.linear_model = f"{compared}, the mean of their scores {100 * mean:.1f} %: {taken} taken"
+                self.linear_model = f"{compared}: {taken} taken"
                 return found
         slow = best.view.limited.check(best.architecture) if best.value > value else None
         for share in CHECK_SHARES if slow is None else ():
@@ -309,7 +311,11 @@ class AutoSteps:
         return found
 
     def _train_linear(
-        self, best: LinearModel, found: SearchOutcome, budget: ToldBudget, joined: View | None = None
+        self,
+        best: LinearModel,
+        found: SearchOutcome,
+        budget: ToldBudget,
+        averaged: tuple[JoinedView, float] | None = None,
     ) -> str | None:
         """Train a linear model on all but the test part.
 
@@ -317,7 +323,7 @@ class AutoSteps:
             best: the linear model.
             found: of the search.
             budget: of the search.
-            joined: the data for both, where it is to be averaged with networks.
+            averaged: where it is to be averaged with networks, the data for both, and the validation score of the mean.
 
         Returns:
             Why that failed; None where it is now among the trained networks, or will be averaged with them.
@@ -335,10 +341,10 @@ class AutoSteps:
             return reason_of(error)
         budget.trained(float(cost.flops))
         trained = Trained(chosen, child, replace(cost, seconds=perf_counter() - begin), own, best.value)
-        if joined is None:
+        if averaged is None:
             self.training.trained.append(trained)
         else:
-            self.training.average_with(trained, joined)
+            self.training.average = Average(trained, *averaged)
         return None
 
     def _linear_cost(self, linear: LinearModel) -> Cost:
@@ -363,20 +369,24 @@ class AutoSteps:
 
     def _told(self, trained: Trained, cost: Cost, plan: BudgetPlan, stopped: bool) -> SearchResult:
         """Test a trained network, and tell all that is known of it."""
-        found = trained.found
-        view = trained.view
+        found, view, average = trained.found, trained.view, trained.average
+        linear, size = None, None
+        if average is not None:
+            linear = average.linear.found.architecture
+            size = average.joined.size(found.architecture, linear, members_of(trained.child.network))
+        parts = [part for part in (view.task.train, None if trained.searched else view.task.val) if part is not None]
         searched = replace(found.record, method=METHOD, seed=self.wishes.seed, space=self.space.name)
         result = result_of(
             view.task,
             view.limited.space,
             replace(found, record=searched),
-            trained.child.to(view.learned.inputs.device),
-            learned=len(view.task.train if trained.searched else view.learned),
+            trained.child.to(view.task.train.inputs.device),
+            learned=sum(map(len, parts)),
             cost=cost,
             training_cost=trained.cost,
             meta_cost=cost_of(self.known) + self.views.meta_cost,
             validated=trained.validated,
-            size=self.training.size(trained),
+            size=size,
         )
         return replace(
             result,
@@ -385,8 +395,8 @@ class AutoSteps:
             pace=plan.pace or nan,
             latency=latency(trained.child.network, view.task.shape),
             linear_model=self.linear_model,
-            linear=None if trained.linear is None else trained.linear.found.architecture,
-            linear_view="" if trained.linear is None else trained.linear.view.label,
+            linear=linear,
+            linear_view="" if average is None else average.joined.linear.label,
             threads=self.wishes.threads,
             stopped=stopped,
         )

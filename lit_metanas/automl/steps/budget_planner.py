@@ -147,7 +147,7 @@ class BudgetPlanner:
         flops: float,
         *,
         apart: float = 0.0,
-        beside: Mapping[str, float] | None = None,
+        linear: Mapping[str, float] | None = None,
     ) -> int:
         """How many networks of what was found are trained for an ensemble.
 
@@ -155,11 +155,11 @@ class BudgetPlanner:
             found: of the search.
             flops: of all.
             apart: of these, what each but the first takes besides its training.
-            beside: what a linear model has of limited measures, with which they are averaged; None is no such model.
+            linear: what a linear model has of limited measures, with which they are averaged; None is no such model.
         """
         if not self.member_epochs:
             return 1
-        most = self.views.of(found.recipe).limited.members(found.architecture, MOST_MEMBERS, beside)
+        most = self.views.of(found.recipe).limited.members(found.architecture, MOST_MEMBERS, linear)
         each = self.member_epochs * self.last_epoch(found) + apart
         return max(1, min(most, int((flops + apart) / each + 1e-6)))
 

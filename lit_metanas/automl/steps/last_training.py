@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import nan
 from time import perf_counter
@@ -11,21 +12,19 @@ from time import perf_counter
 from lit_metanas.automl.steps.budget_planner import BudgetPlanner
 from lit_metanas.automl.steps.linear_models import LinearModel
 from lit_metanas.automl.steps.time_plan import BudgetPlan, evenly_spread
-from lit_metanas.automl.steps.views import View, Views
+from lit_metanas.automl.steps.views import JoinedView, View, Views
 from lit_metanas.comparisons.search_progress import ToldBudget
+from lit_metanas.estimators.estimator import FAILURES
 from lit_metanas.estimators.training_estimator import check_finite, validation_part
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.records.record import SearchOutcome
-from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.training.child import (
     Child,
     Ensemble,
     Recipe,
-    WithLinear,
     chosen_child,
     fit_child,
     judge,
-    members_of,
 )
 
 LAST_SECONDS = 3.0
@@ -46,10 +45,10 @@ class Trained:
         found: what the search told of it.
         child: the network.
         cost: of its training.
-        view: the data that it was trained on, and the space that it is of.
+        view: the data that it was trained on, or of an average those for both, and the space that it is of.
         validated: see ``SearchResult``.
         searched: whether it is as the search trained it.
-        linear: the linear model whose scores are averaged with those of the networks; None where there is none.
+        average: with a linear model; None where there is none.
     """
 
     found: SearchOutcome
@@ -58,7 +57,22 @@ class Trained:
     view: View
     validated: float = nan
     searched: bool = False
-    linear: Trained | None = None
+    average: Average | None = None
+
+
+@dataclass(frozen=True)
+class Average:
+    """A linear model whose scores are averaged with those of networks.
+
+    Attributes:
+        linear: the model.
+        joined: the data for both.
+        value: the validation score of the mean, of both as they were scored before.
+    """
+
+    linear: Trained
+    joined: JoinedView
+    value: float
 
 
 class LastTraining:
@@ -72,7 +86,7 @@ class LastTraining:
     Attributes:
         trained: the networks and ensembles so far.
         lost: what those cost that are in none of them.
-        linear: a linear model that is averaged with what will be trained; None where there is none.
+        average: with a linear model, of what will be trained; None where there is none.
     """
 
     def __init__(self, views: Views, planner: BudgetPlanner, seed: int) -> None:
@@ -82,63 +96,43 @@ class LastTraining:
         self.trained: list[Trained] = []
         self.lost = Cost()
         self._child: Child | None = None
-        self.linear: Trained | None = None
-        self._joined: View | None = None
+        self.average: Average | None = None
 
     @property
     def linear_cost(self) -> Cost:
-        """Of the linear model."""
-        return Cost() if self.linear is None else self.linear.cost
+        """Of the linear model; nothing where there is none."""
+        return Cost() if self.average is None else self.average.linear.cost
 
     @property
-    def beside(self) -> dict[str, float] | None:
+    def linear_measures(self) -> dict[str, float] | None:
         """What the linear model has of each measure that has a limit; None where there is none."""
-        return None if self.linear is None else self.linear.view.limited.limited(self.linear.found.architecture)
-
-    def joined(self, linear: LinearModel, found: SearchOutcome) -> View | None:
-        """The data for what was found and a linear model, to be averaged; None where they cannot be.
-
-        They cannot, where both together are above a limit, or where the weights that they were scored with are not
-        known.
-        """
-        view, beside = self.views.of(found.recipe), linear.view.limited.limited(linear.architecture)
-        unknown = linear.weights is None or found.weights is None or found.weights is self.views.weights
-        within = view.limited.members(found.architecture, 1, beside) > 0
-        return None if unknown or not within else self.views.joined(view, linear.view)
-
-    def mean_value(self, linear: LinearModel, found: SearchOutcome, joined: View) -> float:
-        """The validation score of the mean of two scores, those of a network and of a linear model as they were scored.
-
-        Args:
-            linear: the linear model.
-            found: of the search.
-            joined: the data for both.
-        """
-        view, val = self.views.of(found.recipe), validation_part(joined.task)
-        begun = replace(found, architecture=linear.architecture, weights=linear.weights)
-        network, other = (
-            chosen_child(own.task, own.limited.space, one, Recipe(), self.seed).network
-            for own, one in ((view, found), (linear.view, begun))
-        )
-        both = WithLinear(network, other, view.seam(joined)).to(val.inputs.device).eval()
-        return judge(both, val, joined.task.goal)[1].value
-
-    def size(self, trained: Trained) -> NetworkCost | None:
-        """Of networks and the linear model that is averaged with them; None where there is none."""
-        if trained.linear is None:
+        if self.average is None:
             return None
-        networks = members_of(trained.child.network)
-        one = self.views.of(trained.found.recipe).size(trained.found.architecture, networks)
-        return one + trained.linear.view.size(trained.linear.found.architecture)
+        return self.average.joined.linear.limited.measured(self.average.linear.found.architecture)
 
-    def average_with(self, linear: Trained, joined: View) -> None:
-        """Have the scores of a linear model averaged with those of what will be trained.
+    def averaged(self, linear: LinearModel, found: SearchOutcome) -> tuple[JoinedView, float] | None:
+        """The data for what was found and a linear model, and the validation score of the mean of their scores.
 
-        Args:
-            linear: the model, trained.
-            joined: the data for both; see ``Views.joined``.
+        Both have the weights that they were scored with. It is None where they cannot be averaged, as where both
+        together are above a limit. With limits of latency and size they are not, as these are no sums of two.
         """
-        self.linear, self._joined = linear, joined
+        view = self.views.of(found.recipe)
+        unknown = linear.weights is None or found.weights is None or found.weights is self.views.weights
+        if unknown or {"latency", "size"} & view.limited.limits.given.keys():
+            return None
+        if not view.limited.members(found.architecture, 1, linear.view.limited.measured(linear.architecture)):
+            return None
+        with suppress(*FAILURES):
+            if (joined := self.views.joined(view, linear.view)) is not None:
+                val = validation_part(joined.view.task)
+                begun = replace(found, architecture=linear.architecture, weights=linear.weights)
+                network, other = (
+                    chosen_child(own.task, own.limited.space, one, Recipe(), self.seed).network
+                    for own, one in ((view, found), (linear.view, begun))
+                )
+                both = joined.network(network, other).to(val.inputs.device).eval()
+                return joined, judge(both, val, joined.view.task.goal)[1].value
+        return None
 
     def train(
         self, found: SearchOutcome, epochs: int, budget: ToldBudget, *, members: int = 1, show: Show = lambda _: None
@@ -219,10 +213,10 @@ class LastTraining:
 
     def _keep(self, one: Trained) -> None:
         """Add what was trained, averaged with the linear model, if there is one."""
-        if self.linear is not None and self._joined is not None:
-            seam = one.view.seam(self._joined)
-            one.child.network = WithLinear(one.child.network, self.linear.child.network, seam)
-            one = replace(one, view=self._joined, cost=one.cost + self.linear.cost, linear=self.linear)
+        if (average := self.average) is not None:
+            one.child.network = average.joined.network(one.child.network, average.linear.child.network)
+            cost = one.cost + average.linear.cost
+            one = replace(one, view=average.joined.view, cost=cost, validated=average.value, average=average)
         self.trained.append(one)
 
     def _as_searched(self, last: Trained, told: str) -> None:

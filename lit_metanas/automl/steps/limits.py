@@ -22,6 +22,7 @@ from lit_metanas.searchers.mutation import complete, draw_new
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
+from lit_metanas.training.child import build_network
 from lit_metanas.training.export.exported_program import PROGRAM, export_child
 from lit_metanas.training.trainers import check_threads
 
@@ -183,12 +184,13 @@ class LimitedSpace:
         self.space = space
         self.limits = limits
         self._timed = network_measures(space, task.shape, task.way, task.train.inputs.device)["latency"]
+        self._bytes = cache(partial(exported_bytes, space, task))
         cost = cache(partial(space.cost, shape=task.shape, way=task.way))
         self.measures: Mapping[str, Measure] = {
             "parameters": lambda architecture: cost(architecture).parameters,
             "flops": lambda architecture: cost(architecture).flops,
             "latency": cache(self._timed),
-            "size": cache(partial(exported_bytes, space, task)),
+            "size": self._bytes,
         }
         self.within = space.limited(self._excess) if limits.given else space
 
@@ -224,7 +226,7 @@ class LimitedSpace:
         """Why an architecture is above a limit, timed anew; None where it is not."""
         return self._excess(architecture, fresh=True)
 
-    def members(self, architecture: Architecture, most: int, beside: Mapping[str, float] | None = None) -> int:
+    def members(self, architecture: Architecture, most: int, linear: Mapping[str, float] | None = None) -> int:
         """How many networks of an architecture are within the limits together, at most ``most``.
 
         With a limit of latency there is no more than one network: a time that is measured anew may be longer, and would
@@ -233,17 +235,20 @@ class LimitedSpace:
         Args:
             architecture: one that is within the limits by itself.
             most: the most that are wanted.
-            beside: of each measure that has a limit what another network has that is to be within them, too; 0 may then
-                be the number. None is no other network.
+            linear: of each measure that has a limit what a linear model has that is to be within them, too; 0 may then
+                be the number. None is no such model.
         """
-        taken, least = beside or {}, int(beside is None)
-        if "latency" in self.limits.given:
+        limits, taken, least = self.limits.given, linear or {}, int(linear is None)
+        if "latency" in limits:
             return least
-        limits = self.limits.given.items()
-        shares = ((limit - taken.get(name, 0)) / self.measures[name](architecture) for name, limit in limits)
-        return max(least, int(min([most, *shares])))
+        shares = [(limit - taken.get(name, 0)) / self.measures[name](architecture) for name, limit in limits.items()]
+        number = max(least, int(min([most, *shares])))
+        # A program of several is larger than as many of one.
+        while number > 1 and "size" in limits and self._bytes(architecture, number) > limits["size"]:
+            number -= 1
+        return number
 
-    def limited(self, architecture: Architecture) -> dict[str, float]:
+    def measured(self, architecture: Architecture) -> dict[str, float]:
         """What a network has of each measure that has a limit."""
         return {name: self.measures[name](architecture) for name in self.limits.given}
 
@@ -306,10 +311,13 @@ class LimitedSpace:
                         yield other
 
 
-def exported_bytes(space: SearchSpace, task: Task, architecture: Architecture) -> float:
-    """Bytes of the program that a network of a task is exported as; it is made for that, which takes about a second."""
+def exported_bytes(space: SearchSpace, task: Task, architecture: Architecture, networks: int = 1) -> float:
+    """Bytes of the program that a network of a task, or an ensemble of so many, is exported as.
+
+    It is made for that, which takes about a second.
+    """
     with torch.random.fork_rng(devices=[]):
-        network = space.child(architecture, task.shape, task.way)
+        network = build_network(space, architecture, task.shape, task.way, ensemble=networks)
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the export itself warns
         export_child(

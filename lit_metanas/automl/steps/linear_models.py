@@ -1,4 +1,4 @@
-"""Linear models of plain features, one of which ``auto`` takes where no network is better."""
+"""Linear models of plain features: ``auto`` takes one where no network is better, or averages it with networks."""
 
 from __future__ import annotations
 
@@ -157,6 +157,10 @@ class LinearModels:
             self._score(best.architecture, self.views.named(best.view), decay)
         return max(self.scored, key=lambda one: one.value, default=None)
 
+    def last_time(self, model: LinearModel) -> float:
+        """What the last training of a model takes, in FLOPs."""
+        return self._longer * self._time(model.architecture, self.views.named(model.view))
+
     @cached_property
     def _steps(self) -> Sequence[_Step]:
         """What can be trained within the limits, from what costs least on.
@@ -183,13 +187,8 @@ class LinearModels:
 
     def _steps_of(self, models: Sequence[tuple[Architecture, RecipeChanges]]) -> Sequence[_Step]:
         """One more training after another: of each of the models, then by each further weight decay."""
-        batch, examples = self.recipe.batch_size, len(self.views.usual.task.train)
-        updates = self.recipe.epochs * ceil(examples / batch)
-        flops, times = [], []
-        for one, recipe in models:
-            estimator = self._estimator.with_recipe(recipe)
-            flops.append(float(estimator.cost(one, 1.0).flops))
-            times.append(flops[-1] + FLOPS_OF_A_PARAMETER * updates * estimator.measures["parameters"](one))
+        flops = [float(self._estimator.with_recipe(recipe).cost(one, 1.0).flops) for one, recipe in models]
+        times = [self._time(*each) for each in models]
         # Any of them may be the one whose weight decays are compared, and that is trained on all but the test part.
         further = len(LINEAR_DECAYS) - 1 if models else 0
         sums = (accumulate([*one, *[max(one, default=0.0)] * further]) for one in (times, flops))
@@ -198,6 +197,13 @@ class LinearModels:
             _Step(models, number, time, own + self._longer * last)
             for number, (time, own, last) in enumerate(zip(*sums, most, strict=True), start=1)
         ]
+
+    def _time(self, architecture: Architecture, recipe: RecipeChanges) -> float:
+        """What a training on the train part takes, in FLOPs: those that are counted, and those of the optimiser."""
+        estimator = self._estimator.with_recipe(recipe)
+        steps = self.recipe.epochs * ceil(len(self.views.usual.task.train) / self.recipe.batch_size)
+        updated = steps * estimator.measures["parameters"](architecture)
+        return estimator.cost(architecture, 1.0).flops + FLOPS_OF_A_PARAMETER * updated
 
     def _needed(self, beside: float) -> Sequence[float]:
         """How many FLOPs all trainings after the search need for each step."""

@@ -40,7 +40,7 @@ from lit_metanas.report.table_text import markdown_lines
 from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.tasks.task import Task
-from lit_metanas.training.child import Child, Recipe, WithLinear, build_network
+from lit_metanas.training.child import Child, Recipe, build_network
 from lit_metanas.training.export.exported_program import WEIGHTS
 
 METHOD = "auto"
@@ -264,8 +264,8 @@ class OutputFolder:
                 if (joined := views.joined(view, other)) is None:
                     raise ValueError(f"'{RESULTS}' tells of a linear model that reads other examples")
                 model = build_network(LinearSpace(), linear, other.task.shape, task.way)
-                child.network = WithLinear(child.network, model, view.seam(joined))
-                size, task = view.size(point.architecture, ensemble) + other.size(linear), joined.task
+                child.network = joined.network(child.network, model)
+                size, task = joined.size(point.architecture, linear, ensemble), joined.view.task
             child.network.load_state_dict(read_weights(folder / WEIGHTS))
             found = SearchOutcome(point.architecture, None, record)
             child = child.to(task.train.inputs.device)

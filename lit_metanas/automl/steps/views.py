@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lit_metanas.automl.steps.limits import LimitedSpace, NetworkLimits
 from lit_metanas.comparisons.single_task import all_but_test
@@ -23,7 +23,7 @@ from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.tasks.inputs import TokenShape
 from lit_metanas.tasks.task import Split, Task, check_task
 from lit_metanas.tasks.text.joined_tokens import joined_task
-from lit_metanas.training.child import Recipe
+from lit_metanas.training.child import Recipe, WithLinear
 from lit_metanas.training.task_start import TaskStart
 
 VIEWS_KEPT = 2
@@ -52,14 +52,35 @@ class View:
         """All but the test part."""
         return all_but_test(self.task)
 
-    def seam(self, joined: View) -> int | None:
-        """How many tokens of joined inputs are its own, which come first; None where these are its inputs."""
-        return None if joined is self else self.task.shape[-1]
-
     def size(self, architecture: Architecture, networks: int = 1) -> NetworkCost:
         """Of so many networks of an architecture for such inputs."""
         one = self.limited.space.cost(architecture, self.task.shape, self.task.way)
         return NetworkCost(networks * one.parameters, networks * one.flops)
+
+
+@dataclass(frozen=True, eq=False)
+class JoinedView:
+    """The data for networks that are averaged with a linear model.
+
+    Attributes:
+        view: of both.
+        networks: that of the networks alone.
+        linear: that of the linear model alone.
+        steps: how many tokens of an input each of them takes; None where both take the same ones.
+    """
+
+    view: View
+    networks: View
+    linear: View
+    steps: tuple[int, int] | None
+
+    def network(self, networks: nn.Module, linear: nn.Module) -> WithLinear:
+        """Networks and a linear model as one."""
+        return WithLinear(networks, linear, self.steps)
+
+    def size(self, architecture: Architecture, linear: Architecture, number: int) -> NetworkCost:
+        """Of so many networks of an architecture, and a linear model."""
+        return self.networks.size(architecture, number) + self.linear.size(linear)
 
 
 class Views:
@@ -135,17 +156,19 @@ class Views:
         """The label of the view that a recipe names, which need not be made to know it."""
         return str(recipe.get(PREPROCESSING, self.usual.label))
 
-    def joined(self, view: View, other: View) -> View | None:
-        """The data for two networks that are averaged; None where no single input holds what both take.
+    def joined(self, view: View, linear: View) -> JoinedView | None:
+        """The data for networks and a linear model; None where no single input holds what both take.
 
         Args:
-            view: of the first network.
-            other: of the second one. Where it has other tokens, they stand behind those of the first one.
+            view: of the networks.
+            linear: of the linear model. Where it has other tokens, they stand behind those of the networks.
         """
-        if view.label == other.label:
-            return view
-        task = joined_task(view.task, other.task)
-        return None if task is None else replace(view, task=task)
+        if view.label == linear.label:
+            return JoinedView(view, view, linear, None)
+        task = joined_task(view.task, linear.task)
+        if task is None:
+            return None
+        return JoinedView(replace(view, task=task), view, linear, (view.task.shape[-1], linear.task.shape[-1]))
 
     def named_by(self, label: str) -> View:
         """The view of a label; the usual one where there is no choice, and so no label."""

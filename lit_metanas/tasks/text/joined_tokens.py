@@ -25,11 +25,11 @@ JOINABLE: tuple[type[Part], ...] = (Words, Characters, BytePairs)
 class JoinedTokens(Preprocessing):
     """The tokens of each text by two preprocessings, one behind the other, for two networks that read them apart.
 
-    Both number their tokens from 1, so that a number means one thing before the seam and another behind it.
+    Both number their tokens from 1: a number means one thing among the first tokens, and another behind them.
 
     Attributes:
-        first: of the tokens before the seam.
-        second: of those behind it.
+        first: of the first tokens.
+        second: of those behind them.
 
     Example:
         >>> import lit_metanas as lm
@@ -95,12 +95,12 @@ def joined_task(task: Task, other: Task) -> Task | None:
     if (task.shape, other.shape) != (first.shape, second.shape):
         return None
     joined = JoinedTokens(first, second)
-    train, test = _beside(task.train, other.train), _beside(task.test, other.test)
-    val = None if task.val is None or other.val is None else _beside(task.val, other.val)
+    train, test = _concatenated(task.train, other.train), _concatenated(task.test, other.test)
+    val = None if task.val is None or other.val is None else _concatenated(task.val, other.val)
     return replace(task, train=train, val=val, test=test, vocabulary=joined.shape.vocabulary, preprocessing=joined)
 
 
-def _beside(part: Split, other: Split) -> Split:
+def _concatenated(part: Split, other: Split) -> Split:
     return Split(torch.cat([part.inputs, other.inputs], 1), part.labels)
 
 
