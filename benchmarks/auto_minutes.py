@@ -19,11 +19,13 @@ import sys
 import time
 from collections.abc import Sequence
 from itertools import product
+from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from comparison_data import DATA_SETS
+from kept_rows import kept_rows
 from mixed_tasks import Folders
 
 import lit_metanas as lm
@@ -101,14 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--minutes", nargs="+", type=float, default=[1.0, 3.0, 10.0])
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
-    lines = options.output.read_text(encoding="utf-8").splitlines() if options.output.exists() else []
-    rows = [json.loads(line) for line in lines]
-    known = {(row["data"], row["minutes"]) for row in rows}
-    for name, minutes in product(options.sets, options.minutes) if options.data is not None else ():
-        if (name, minutes) not in known:
-            rows.append(measure(options.data, name, minutes))
-            with options.output.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(rows[-1]) + "\n")
+    wanted = product(options.sets, options.minutes) if options.data is not None else ()
+    rows = kept_rows(options.output, wanted, lambda one: measure(options.data, *one), key=itemgetter("data", "minutes"))
     print(table(rows))
 
 

@@ -17,10 +17,11 @@ Each task is written as a line once there is one, and a second call goes on.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
@@ -29,6 +30,7 @@ from typing import Any
 import torch
 from auto_records import records_without
 from comparison_data import Data, Labelled, labelled
+from kept_rows import kept_rows
 from mixed_tasks import Folders
 from text_data import read_data
 from torch import Tensor
@@ -145,17 +147,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS))
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
-    lines = options.output.read_text(encoding="utf-8").splitlines() if options.output.exists() else []
-    rows = [json.loads(line) for line in lines]
-    if options.data is not None:
-        torch.set_num_threads(1)
-        lm.tune_allocator()
-        known = {row["task"] for row in rows}
-        for name in (one for one in options.tasks if one not in known):
-            rows.append(measure(name, Folders(options.data, Path())))
-            with options.output.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(rows[-1]) + "\n")
-    print(table(rows))
+    torch.set_num_threads(1)
+    lm.tune_allocator()
+    wanted = options.tasks if options.data is not None else ()
+    made = partial(measure, folders=Folders(options.data, Path()))
+    print(table(kept_rows(options.output, wanted, made, key=itemgetter("task"))))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ Each task is written as a line once there is one, and a second call goes on.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -24,6 +23,7 @@ from typing import Any
 
 import torch
 from auto_comparison import steps_of
+from kept_rows import kept_rows
 from mixed_tasks import PROBLEMS, Folders, Problem
 from torch import Tensor
 
@@ -93,16 +93,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--tasks", nargs="+", choices=[problem.id for problem in PROBLEMS], default=[])
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
-    lines = options.output.read_text(encoding="utf-8").splitlines() if options.output.exists() else []
-    rows = [json.loads(line) for line in lines]
-    if options.data is not None:
-        torch.set_num_threads(1)
-        lm.tune_allocator()
-        known = {row["task"] for row in rows}
-        for problem in (one for one in PROBLEMS if one.id in options.tasks and one.id not in known):
-            rows.append(measure(problem, Folders(options.data, options.series)))
-            with options.output.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(rows[-1]) + "\n")
+    torch.set_num_threads(1)
+    lm.tune_allocator()
+    problems = {problem.id: problem for problem in PROBLEMS if problem.id in options.tasks}
+    wanted, folders = problems if options.data is not None else (), Folders(options.data, options.series)
+    rows = kept_rows(
+        options.output, wanted, lambda name: measure(problems[name], folders), key=lambda row: str(row["task"])
+    )
     print(table(rows))
 
 

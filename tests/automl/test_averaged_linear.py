@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from auto_toys import interrupt, same_weights
+from auto_toys import interrupt, linear_trainings_fail, same_weights
 
 import lit_metanas as lm
 from lit_metanas.automl.steps import auto_steps, budget_planner, last_training, linear_models
@@ -228,14 +228,7 @@ def test_onnxruntime_says_the_same(call: Any, texts: Texts, tmp_path: Path) -> N
 
 @pytest.mark.usefixtures("good")
 def test_where_its_last_training_fails_the_network_is_alone(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = auto_steps.fit_child
-
-    def fit(child: lm.Child, *args: Any, **more: Any) -> lm.Cost:
-        if child.space.name == "LinearSpace":
-            raise MemoryError("no memory")
-        return plain(child, *args, **more)
-
-    monkeypatch.setattr(auto_steps, "fit_child", fit)
+    linear_trainings_fail(monkeypatch)
     result = call()
     assert (result.linear, result.view) == (None, "words")
     assert isinstance(result.preprocessing, lm.Words)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from auto_toys import linear_trainings_fail
 
 import lit_metanas as lm
 from lit_metanas.automl.data_kinds import DATA_KINDS
@@ -307,18 +308,6 @@ def fine_wins(monkeypatch: pytest.MonkeyPatch) -> None:
         return lm.Score(value, found.cost, found.weights)
 
     monkeypatch.setattr(TrainingEstimator, "__call__", score)
-
-
-def linear_trainings_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the last training of a linear model run out of memory."""
-    plain = auto_steps.fit_child
-
-    def fit(child: lm.Child, *args: Any, **more: Any) -> lm.Cost:
-        if child.space.name == "LinearSpace":
-            raise MemoryError("no memory")
-        return plain(child, *args, **more)
-
-    monkeypatch.setattr(auto_steps, "fit_child", fit)
 
 
 def test_told_flops_are_held(sides: Arrays) -> None:

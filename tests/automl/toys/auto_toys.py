@@ -1,4 +1,4 @@
-"""Ctrl-C in a search, and whether two searches found the same."""
+"""Ctrl-C and failures in a search, and whether two searches found the same."""
 
 from collections.abc import Mapping
 from itertools import count
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 import lit_metanas as lm
+from lit_metanas.automl.steps import auto_steps
 
 
 def same_tensors(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
@@ -32,3 +33,15 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, module: Any, at: int) -> None:
         return done
 
     monkeypatch.setattr(module, "fit_child", fit)
+
+
+def linear_trainings_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the last training of a linear model run out of memory."""
+    plain = auto_steps.fit_child
+
+    def fit(child: lm.Child, *args: Any, **more: Any) -> lm.Cost:
+        if child.space.name == "LinearSpace":
+            raise MemoryError("no memory")
+        return plain(child, *args, **more)
+
+    monkeypatch.setattr(auto_steps, "fit_child", fit)
