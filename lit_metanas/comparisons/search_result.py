@@ -240,7 +240,7 @@ class SearchResult:
         if int8 is not None and tuple(int8.inputs.shape[1:]) != tuple(blank_inputs(1, self.shape).shape[1:]):
             raise ValueError(
                 f"The examples for int8 have shape {tuple(int8.inputs.shape[1:])}, and the network takes "
-                f"{describe_shape(self.shape)}: give what its preprocessing makes of texts."
+                f"{describe_shape(self.shape)}: give such inputs, as its preprocessing makes them."
             )
         with torch.inference_mode(False):
             export_child(

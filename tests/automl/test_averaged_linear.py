@@ -220,6 +220,10 @@ def test_onnxruntime_says_the_same(call: Any, texts: Texts, tmp_path: Path) -> N
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     result = call()
     inputs = result.preprocessing.encode(texts[0])
+    words = lm.Split(result.preprocessing.first.encode(texts[0]), torch.zeros(len(texts[0]), dtype=torch.int64))
+    with pytest.raises(ValueError, match=r"The examples for int8 have shape \(32,\), and the network takes sequences"):
+        result.export(tmp_path, int8=words)
+    assert not [*tmp_path.iterdir()]
     result.export(tmp_path, onnx=True)
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     (scores,) = session.run(None, {session.get_inputs()[0].name: inputs.numpy()})
