@@ -190,14 +190,23 @@ def of_network(found: lm.SearchResult) -> Outcome:
     return Outcome(100 * found.test_accuracy, spent, f"{found.cost.queries} tried; {found.space}{beside}: {labels}")
 
 
-def steps_of(task: lm.Task, source: str) -> AutoSteps:
-    """How ``auto`` begins on a task, with the records of other data sets than ``source``."""
-    views = Views(task, {}, lm.default_space(task.shape), NetworkLimits())
+def steps_of(
+    task: lm.Task, source: str, *, views: Views | None = None, linear: lm.SearchSpace | None = None
+) -> AutoSteps:
+    """How ``auto`` begins on a task, with the records of other data sets than ``source``.
+
+    Args:
+        task: the data.
+        source: of the task.
+        views: the preprocessings to choose from; None is the usual one.
+        linear: what linear models can be built; None looks at none.
+    """
+    views = views or Views(task, {}, lm.default_space(task.shape), NetworkLimits())
     with TemporaryDirectory() as folder:
         path = f"{folder}/others.jsonl"
         lm.write_record_lines(path, records_without(source))
         wishes = Wishes(None, None, seed=0, threads=1, progress=False, records=[path])
-        return AutoSteps(views, kind_of(task), wishes, None, began=time.perf_counter())
+        return AutoSteps(views, kind_of(task), wishes, None, began=time.perf_counter(), linear=linear)
 
 
 class Augmented(lm.TrainingEstimator):

@@ -1,6 +1,6 @@
 """A linear model of characters averaged with networks for words, on tasks of texts that ``auto`` is not compared on.
 
-That linear models count characters, and not words, was chosen on such intents of the same two data sets.
+That linear models count characters, and not words, was chosen on such intents of the same two data sets, too.
 
 The networks and their recipe are those that ``auto`` begins with, from the records of other data sets; each is trained
 on all but the test part for as many epochs as a member of an ensemble has. The linear model is the best one by the
@@ -17,34 +17,29 @@ Each task is written as a line once there is one, and a second call goes on.
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from statistics import fmean
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from auto_records import records_without
-from comparison_data import Data, Labelled, labelled
+from auto_comparison import steps_of
+from comparison_data import Data, Labelled, commands, labelled
+from ensembles import accuracy_of, tested_logs
 from kept_rows import kept_rows
 from mixed_tasks import Folders
 from text_data import read_data
-from torch import Tensor
 
 import lit_metanas as lm
 from lit_metanas.automl.data_kinds import DATA_KINDS
 from lit_metanas.automl.given_data import other_ways, read_given
-from lit_metanas.automl.steps.auto_steps import AutoSteps
-from lit_metanas.automl.steps.limits import NetworkLimits, Wishes
-from lit_metanas.automl.steps.views import View, Views, without_preprocessing
-from lit_metanas.records.record import SearchOutcome
+from lit_metanas.automl.steps.limits import NetworkLimits
+from lit_metanas.automl.steps.views import Views, without_preprocessing
 from lit_metanas.report.table_text import markdown_lines
 from lit_metanas.spaces.any_input import LinearSpace, default_space
-from lit_metanas.training.child import chosen_child, fit_child
 
 RESULTS = Path(__file__).parent / "results" / "averaged_linear.jsonl"
 SEEDS = (0, 1, 2)
@@ -65,21 +60,14 @@ def domain(folders: Folders, name: str) -> Data:
     return Data(part(60, "train", "val"), part(30, "test"))
 
 
-def third(folders: Folders, first: int) -> Data:
-    """Every third intent of HWU64, from the given one on; the comparison of ``auto`` has those from 0 on."""
-    data = read_data(folders.data, "hwu64.json.gz")
-    names = sorted(data["train"])[first::3]
-    return Data(labelled({name: data["train"][name][:60] for name in names}), labelled(data["test"], names))
-
-
 TASKS: Mapping[str, tuple[str, Callable[[Folders], Data]]] = {
-    "CLINC150, credit cards": ("clinc", lambda folders: domain(folders, "credit_cards")),
-    "CLINC150, work": ("clinc", lambda folders: domain(folders, "work")),
-    "CLINC150, kitchen": ("clinc", lambda folders: domain(folders, "kitchen_and_dining")),
-    "HWU64, second third": ("hwu64", lambda folders: third(folders, 1)),
-    "HWU64, last third": ("hwu64", lambda folders: third(folders, 2)),
+    "CLINC150, credit cards": ("clinc", partial(domain, name="credit_cards")),
+    "CLINC150, work": ("clinc", partial(domain, name="work")),
+    "CLINC150, kitchen": ("clinc", partial(domain, name="kitchen_and_dining")),
+    "HWU64, second third": ("hwu64", partial(commands, first=1)),
+    "HWU64, last third": ("hwu64", partial(commands, first=2)),
 }
-"""By name the source, whose records are left out, and what reads it."""
+"""By name the source, whose records are left out, and what reads it; ``auto`` is compared on HWU64's first third."""
 
 
 def measure(name: str, folders: Folders) -> dict[str, Any]:
@@ -89,33 +77,16 @@ def measure(name: str, folders: Folders) -> dict[str, Any]:
     task = read_given(**data.given)
     ways = other_ways(data.learned, task, kind=None, test=data.tested, group=None)
     views, kind = Views(task, ways, default_space(task.shape), NetworkLimits()), DATA_KINDS["texts"]
-    with TemporaryDirectory() as folder:
-        path = f"{folder}/others.jsonl"
-        lm.write_record_lines(path, records_without(source))
-        wishes = Wishes(None, None, seed=0, threads=1, progress=False, records=[path])
-        begun = AutoSteps(views, "texts", wishes, None, began=time.perf_counter(), linear=LinearSpace())
+    begun = steps_of(task, source, views=views, linear=LinearSpace())
     query = begun.portfolio[0]
     recipe = begun.recipe.replace(without_preprocessing(dict(query.recipe)))
     recipe = replace(recipe, epochs=kind.member_epochs)
     assert begun.linear is not None
     best = begun.linear.best(ALL_STEPS)
     assert best is not None
-
-    def scores(view: View, space: lm.SearchSpace, one: lm.Architecture, recipe: lm.Recipe, seed: int) -> Tensor:
-        """Logarithms of probabilities for the test part."""
-        child = chosen_child(view.task, space, SearchOutcome(one, None, lm.SearchRecord(task.id)), recipe, seed)
-        fit_child(child, view.learned, seed=seed)
-        with torch.no_grad():
-            logs: Tensor = child.eval()(view.task.test.inputs).double().log_softmax(dim=1)
-        return logs
-
-    def accuracy(*parts: Tensor) -> float:
-        """Of the sum of some scores."""
-        right = torch.stack(parts).sum(dim=0).argmax(dim=1) == task.test.labels
-        return 100 * float(right.double().mean())
-
-    networks = [scores(views.usual, views.space, query.architecture, recipe, seed) for seed in SEEDS]
-    linear = [scores(best.view, LinearSpace(), best.architecture, best.recipe, seed) for seed in SEEDS]
+    networks = [tested_logs(task, views.space, query.architecture, recipe, seed) for seed in SEEDS]
+    linear = [tested_logs(best.view.task, LinearSpace(), best.architecture, best.recipe, seed) for seed in SEEDS]
+    accuracy = partial(accuracy_of, task)
     whole = torch.stack(networks).mean(dim=0)
     values = (
         fmean(map(accuracy, networks)),

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from statistics import fmean
@@ -39,30 +40,31 @@ EPOCHS, SEEDS = (50, 100, 200), (0, 1, 2)
 KINDS = ("single", "pair", "three", "probabilities")
 
 
+def tested_logs(task: lm.Task, space: lm.SearchSpace, one: lm.Architecture, recipe: lm.Recipe, seed: int) -> Tensor:
+    """Logarithms of probabilities for the test part, of a network that is trained on all others."""
+    child = chosen_child(task, space, SearchOutcome(one, None, lm.SearchRecord(task.id)), recipe, seed)
+    fit_child(child, all_but_test(task), seed=seed)
+    with torch.no_grad():
+        logs: Tensor = child.eval()(task.test.inputs).double().log_softmax(dim=1)
+    return logs
+
+
+def accuracy_of(task: lm.Task, *parts: Tensor) -> float:
+    """In %, on the test part, of the sum of some scores."""
+    right = torch.stack(parts).sum(dim=0).argmax(dim=1) == task.test.labels
+    return 100 * float(right.double().mean())
+
+
 def measure(problem: Problem, folders: Folders) -> dict[str, Any]:
     """Test accuracies in % of a task, by the epochs of each training."""
     task = problem.draw(folders)
-    begun, part = steps_of(task, problem.dataset), all_but_test(task)
+    begun, accuracy = steps_of(task, problem.dataset), partial(accuracy_of, task)
     query = begun.portfolio[0]
-    found = SearchOutcome(query.architecture, None, lm.SearchRecord(task.id))
     recipe = begun.recipe.replace(without_preprocessing(dict(query.recipe)))
-
-    def scores(seed: int, epochs: int) -> Tensor:
-        """Logarithms of probabilities for the test part."""
-        child = chosen_child(task, begun.space, found, replace(recipe, epochs=epochs), seed)
-        fit_child(child, part, seed=seed)
-        with torch.no_grad():
-            logs: Tensor = child.eval()(task.test.inputs).double().log_softmax(dim=1)
-        return logs
-
-    def accuracy(*parts: Tensor) -> float:
-        """Of the sum of some scores."""
-        right = torch.stack(parts).sum(dim=0).argmax(dim=1) == task.test.labels
-        return 100 * float(right.double().mean())
-
-    row: dict[str, Any] = {"task": task.id, "learned": len(part), "tested": len(task.test)}
+    row: dict[str, Any] = {"task": task.id, "learned": len(all_but_test(task)), "tested": len(task.test)}
     for epochs in EPOCHS:
-        found_scores = [scores(seed, epochs) for seed in SEEDS]
+        longer = replace(recipe, epochs=epochs)
+        found_scores = [tested_logs(task, begun.space, query.architecture, longer, seed) for seed in SEEDS]
         values = (
             fmean(map(accuracy, found_scores)),
             fmean(accuracy(*pair) for pair in combinations(found_scores, 2)),
