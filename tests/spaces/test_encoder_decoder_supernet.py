@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import lit_metanas as lm
 from lit_metanas.spaces.encoder_decoder.decoder import CAUSAL
-from lit_metanas.spaces.encoder_decoder.encoder_decoder_supernet import EncoderDecoderSupernet
+from lit_metanas.spaces.encoder_decoder.encoder_decoder_network import EncoderDecoderSupernet
 from lit_metanas.spaces.supernet import score_with
 from lit_metanas.tasks.inputs import blank_inputs
 from lit_metanas.testing import check_space

@@ -21,11 +21,10 @@ from torch import nn
 import lit_metanas as lm
 from lit_metanas.cli.command_line import main
 from lit_metanas.tasks.images.image_files import read_images
+from lit_metanas.tasks.text.joined_tokens import JoinedTokens
 from lit_metanas.training.export.hub_card import hub_task
 
 WORDS = lm.Words(steps=5, least=1).fitted(["it's one two, three नमस्ते"])
-TEXTS = ["IT'S one, two", "three नमस्ते six one two one", ""]
-
 ALONE = """
 import runpy, sys
 sys.modules.update(dict.fromkeys(sys.argv.pop(1).split(",")))
@@ -85,30 +84,73 @@ def test_the_script_classifies_images_and_arrays_by_torch_alone(tmp_path: Path) 
     assert len(script.splitlines()) <= 60
 
 
-def test_the_script_reads_words_and_their_numbers(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    network = drawn(lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,)), WORDS.shape)
-    lm.export_child(network, "out", architecture={}, classes=("a", "b", "c"), shape=WORDS.shape, preprocessing=WORDS)
+TEXTS = ["IT'S one, two", "three नमस्ते six one two one", ""]
+
+CHARACTERS = lm.Characters(steps=12).fitted(TEXTS)
+
+
+def test_the_script_classifies_texts_by_torch_alone(tmp_path: Path) -> None:
+    made = JoinedTokens(WORDS, CHARACTERS)
+    network = drawn(lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,)), made.shape)
+    classes = ("a", "b", "c")
+    lm.export_child(network, "out", architecture={}, classes=classes, shape=made.shape, preprocessing=made, onnx=True)
     Path("new.txt").write_text("\n".join(TEXTS) + "\n", encoding="utf-8")
-    np.save("tokens.npy", WORDS.encode(TEXTS).numpy())
-    monkeypatch.setattr(sys, "argv", ["predict.py", "new.txt", "tokens.npy"])
+    Path("empty.txt").touch()
+    expected = lm.load_exported("out").predict(TEXTS)
+    words = [str(tmp_path / "empty.txt"), str(tmp_path / "new.txt")]
+    agree(predicted(tmp_path / "out", *words), expected)
+    agree(predicted(tmp_path / "out", *words, "--model", "model.onnx", without=NOT_BY_ONNXRUNTIME), expected)
+    assert len((tmp_path / "out" / "predict.py").read_text(encoding="utf-8").splitlines()) <= 60
+
+
+@pytest.mark.parametrize("made", [WORDS, CHARACTERS, lm.BytePairs(size=270, steps=20), JoinedTokens(CHARACTERS, WORDS)])
+def test_the_script_divides_texts_as_the_package_does(made: lm.Preprocessing) -> None:
+    from lit_metanas.training.export.standalone_texts import read_texts
+
+    if isinstance(made, lm.BytePairs):
+        pytest.importorskip("tokenizers")
+        made = made.fitted(3 * TEXTS)
+    plain = {"kind": made.kind, **made.to_plain()}
+    texts = ["One\u2028two\x0cthree", "", "two\x85one ", "  ", "cafe\u0301 it’s It'S", " " * 5000 + "one", "नमस्ते _x\t१"]
+    Path("new.txt").write_text("\r\n".join(texts), encoding="utf-8-sig", newline="")
+    assert torch.equal(torch.tensor(read_texts(Path("new.txt"), plain)), made.encode(texts))
+
+
+def test_the_script_composes_small_letters_as_the_package_does() -> None:
+    from lit_metanas.training.export.standalone_texts import read_texts
+
+    Path("new.txt").write_text("J\u030can\n", encoding="utf-8")
+    assert read_texts(Path("new.txt"), {"kind": "words", "words": ["\u01f0an"], "steps": 3}) == [[2, 0, 0]]
+
+
+def test_the_script_names_texts_that_it_cannot_read() -> None:
+    from lit_metanas.training.export.standalone_texts import read_texts
+
+    Path("latin.txt").write_bytes("caf\xe9".encode("latin-1"))
+    for name, cause in (("latin.txt", "'utf-8' codec can't decode"), ("missing.txt", "No such file")):
+        told = rf"^{name} is no text that can be read \(.*{cause}.*\): give UTF-8, a text a line\.$"
+        with pytest.raises(SystemExit, match=told):
+            read_texts(Path(name), {"kind": "words", "words": ["one"], "steps": 3})
+
+
+def test_the_script_of_other_inputs_takes_the_place_of_that_of_texts() -> None:
+    for made, told in ((WORDS, ".txt"), (None, ".npy")):
+        shape = made.shape if made else lm.TokenShape(vocabulary=9, steps=5)
+        network = drawn(lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,)), shape)
+        lm.export_child(network, "out", architecture={}, classes=("a", "b", "c"), shape=shape, preprocessing=made)
+        assert told in Path("out/predict.py").read_text(encoding="utf-8").partition("\n")[0]
+
+
+def test_the_script_reads_arrays_of_tokens(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    shape = lm.TokenShape(vocabulary=9, steps=5)
+    network = drawn(lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,)), shape)
+    lm.export_child(network, "out", architecture={}, classes=("a", "b", "c"), shape=shape)
+    tokens = torch.arange(10).reshape(2, 5) % 9
+    np.save("tokens.npy", tokens.numpy())
+    monkeypatch.setattr(sys, "argv", ["predict.py", "tokens.npy"])
     runpy.run_path("out/predict.py", run_name="__main__")
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    expected = lm.load_exported("out").predict(TEXTS)
-    agree(found, torch.cat([expected, expected]))
-
-
-def test_the_script_divides_texts_as_the_package_does() -> None:
-    from lit_metanas.training.export.standalone_predict import read_inputs
-
-    about = {"shape": ["tokens", *WORDS.shape], "preprocessing": {"kind": "words", "words": list(WORDS.words)}}
-    Path("new.txt").write_text("one\u2028two\x0cthree\r\n\ntwo\x85one\n", encoding="utf-8-sig")
-    expected = WORDS.encode(["one two three", "", "two one"])
-    assert torch.equal(read_inputs(Path("new.txt"), about, torch), expected)
-    about["preprocessing"] = {"kind": "words", "words": ["\u01f0an"]}
-    Path("new.txt").write_text("J\u030can\n", encoding="utf-8")
-    assert read_inputs(Path("new.txt"), about, torch).tolist() == [[2, 0, 0, 0, 0]]
+    agree(found, lm.load_exported("out").predict(tokens))
 
 
 def test_the_script_tells_what_it_does_not_read() -> None:

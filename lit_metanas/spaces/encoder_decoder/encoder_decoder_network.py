@@ -1,22 +1,25 @@
-"""The network of the encoder-decoder space: an encoder, a decoder, and how texts are written with them."""
+"""Networks of the encoder-decoder space: an encoder, a decoder, how texts are written with them, and their supernet."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_metanas.spaces.body_networks import BodyChild
+from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.encoder_decoder.decoder import CrossMemory, DecoderLayer, KeptState
-from lit_metanas.spaces.forward_pass import largest
+from lit_metanas.spaces.forward_pass import ForwardPass, largest, running
 from lit_metanas.spaces.mixed_layers import CountedFlops
+from lit_metanas.spaces.mixture import Mixture
 from lit_metanas.spaces.operations import combine, leading_part
 from lit_metanas.spaces.sequence.sequence_network import SequenceLayers, SequenceLayout, silenced
+from lit_metanas.spaces.supernet import Statistics
 from lit_metanas.tasks.inputs import SeriesShape, Shape, TokenShape, trim_steps
 from lit_metanas.tasks.objective import BLANK
 
@@ -296,3 +299,47 @@ class EncoderDecoderChild(BodyChild):
             own = self.embedding.weight
             if vectors.shape[0] == own.shape[0] and vectors.shape[1] >= own.shape[1]:
                 own.copy_(vectors[:, : own.shape[1]])
+
+
+class EncoderDecoderSupernet(BodySupernet):
+    """An encoder-decoder of all candidates; see ``EncoderDecoderChild``.
+
+    Features are those of a text of as many steps as can be, whose tokens are blank. Scores are of targets, or of what
+    it writes by itself.
+    """
+
+    averaged: ClassVar[bool] = False
+
+    def scores(
+        self,
+        outputs: Mapping[str, Tensor],
+        inputs: Tensor,
+        mixture: Mixture,
+        noise: Mapping[str, Tensor] | None = None,
+        statistics: Statistics = None,
+        targets: Tensor | None = None,
+    ) -> Tensor:
+        """See ``Supernet.scores``."""
+        self._refuse_to_compute()
+        network = self._network
+        weight = outputs["head.weight"]
+
+        def vectors(tokens: Tensor) -> Tensor:
+            made = {
+                "yes": lambda: tied_vectors(tokens, weight),
+                "no": lambda: F.embedding(tokens, outputs["embedding.weight"]),
+            }
+            return combine(network.tied.gate(), [made[label] for label in network.tied.labels])
+
+        maps = TokenMaps(vectors, lambda features: F.linear(features, weight, outputs["head.bias"]))
+        with running(ForwardPass(mixture, noise, statistics)):
+            return network.score(inputs, targets, maps)
+
+    def output_flops(self, way: int) -> int:
+        """Of each step of a text of as many as can be."""
+        return self.features * way * self._network.steps
+
+    @property
+    def _network(self) -> EncoderDecoder:
+        assert isinstance(self.body, EncoderDecoder)
+        return self.body

@@ -13,8 +13,8 @@ from lit_metanas.spaces.encoder_decoder.encoder_decoder_network import (
     DecoderLayout,
     EncoderDecoder,
     EncoderDecoderChild,
+    EncoderDecoderSupernet,
 )
-from lit_metanas.spaces.encoder_decoder.encoder_decoder_supernet import EncoderDecoderSupernet
 from lit_metanas.spaces.sequence.sequence_space import SequenceSpace, refuse_widths
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Supernet

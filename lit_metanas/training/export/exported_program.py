@@ -30,6 +30,7 @@ from lit_metanas.tasks.inputs import ImageShape, Preprocessing, RowShape, Shape,
 from lit_metanas.tasks.objective import Classification, Examples, Objective
 from lit_metanas.tasks.questions import QuestionWords, Span
 from lit_metanas.tasks.task import check_brightness
+from lit_metanas.tasks.text.joined_tokens import JOINABLE, JoinedTokens
 from lit_metanas.training.export.network_description import (
     DESCRIPTION,
     StoredNetwork,
@@ -46,6 +47,7 @@ PROGRAM, WEIGHTS, SCRIPT, CARD = "model.pt2", "weights.pt", "predict.py", "READM
 LIBRARY = "lit-metanas"
 CARD_BEGINS = f"---\nlibrary_name: {LIBRARY}\n"
 """How a card begins that an export has written."""
+_SCRIPT_BEGINS = '"""Run the exported network beside this file: '
 
 _GREY = (0.299, 0.587, 0.114)
 
@@ -262,8 +264,8 @@ def export_child(
         ('cat', 'dog')
     """
     folder = Path(directory)
-    script = Path(__file__).with_name("standalone_predict.py").read_text(encoding="utf-8")
-    check_own_file(folder / SCRIPT, script.partition("\n")[0])
+    script = _script(preprocessing)
+    check_own_file(folder / SCRIPT, _SCRIPT_BEGINS)
     network = copy.deepcopy(network).cpu().float().eval()
     for tensor in (*network.parameters(), *network.buffers()):
         # An archive of tensors that are views, or laid out channels-last, would be loaded from guesses.
@@ -380,6 +382,13 @@ def check_own_file(file: Path, begin: str) -> None:
     """
     if os.path.lexists(file) and not _begins_with(file, begin):
         raise ValueError(f"'{file}' is there already, and no export has written it: give another folder.")
+
+
+def _script(preprocessing: Preprocessing | None) -> str:
+    """The script for such inputs. Each stands alone in its folder, so they repeat how a program is run."""
+    texts = type(preprocessing) in (*JOINABLE, JoinedTokens)
+    name = "standalone_texts.py" if texts else "standalone_predict.py"
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 def _begins_with(file: Path, begin: str) -> bool:

@@ -157,8 +157,8 @@ class ModelCard:
             "",
             "## Use",
             "",
-            f"`python predict.py FILE ...` needs PyTorch alone, and Pillow for images; `{LIBRARY} predict` takes this "
-            f"folder, too. The input is described in `{DESCRIPTION}`.",
+            "`python predict.py FILE ...` needs PyTorch alone, for images Pillow, too, for byte pairs tokenizers; "
+            f"`{LIBRARY} predict` takes this folder, too. The input is described in `{DESCRIPTION}`.",
             "",
             "## Intended use and limits",
             "",

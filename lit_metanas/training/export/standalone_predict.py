@@ -1,4 +1,4 @@
-"""Run the exported network beside this file: on images, .npy files of inputs (n, ...), or .txt files of its words."""
+"""Run the exported network beside this file: on images, or .npy files of inputs (n, ...)."""
 
 import argparse
 import ast
@@ -7,7 +7,6 @@ import json
 import re
 from pathlib import Path
 from typing import Any
-from unicodedata import category, normalize
 
 
 def read_inputs(file: Path, about: dict[str, Any], lib: Any) -> Any:
@@ -19,12 +18,6 @@ def read_inputs(file: Path, about: dict[str, Any], lib: Any) -> Any:
         if (head := ast.literal_eval(header.decode()))["fortran_order"] or head["descr"] not in kinds:
             raise SystemExit(f"{file} does not hold {' or '.join(kinds.values())}, row by row: convert it.")
         inputs = lib.frombuffer(bytearray(data), dtype=getattr(lib, kinds[head["descr"]])).reshape(head["shape"])
-    elif file.suffix == ".txt" and (about.get("preprocessing") or {}).get("kind") == "words":
-        known = {word: number for number, word in enumerate(about["preprocessing"]["words"], 2)}.get
-        signs = "".join(sign for sign in map(chr, range(0x300, 0x20D0)) if category(sign)[0] == "M")
-        words = re.compile(rf"[\w{signs}]+(?:['’][\w{signs}]+)*|\S|^\s+$").findall  # an empty line is a word, too
-        lines = re.findall(".*\n|.+", normalize("NFC", normalize("NFC", file.read_text(encoding="utf-8-sig")).lower()))
-        inputs = lib.asarray([([known(word, 1) for word in words(line)] + [0] * size[1])[: size[1]] for line in lines])
     elif kind != "image":
         raise SystemExit(f"{file} is not read by this script: give .npy of {kind} {size}, or run lit-metanas predict.")
     else:
