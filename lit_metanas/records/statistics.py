@@ -51,6 +51,14 @@ def wilson(share: float, number: int, z: float = 1.959964) -> float:
     return z * math.sqrt(share * (1 - share) / number + z**2 / (4 * number**2)) / (1 + z**2 / number)
 
 
+def clearly_above(score: float, other: float, number: int) -> bool:
+    """Whether a score on ``number`` examples is above another one by a standard error of that one.
+
+    It is the standard error of a share, by ``wilson``, so that it is not zero where all are right.
+    """
+    return score - other >= wilson(min(max(other, 0.0), 1.0), number, z=1)
+
+
 def leads(differences: Tensor, margin: float, *, among: int = 1) -> bool:
     """Whether paired differences are above zero by a margin: ``sum(d) > z * sqrt(sum(d ** 2))``.
 

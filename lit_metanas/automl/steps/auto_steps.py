@@ -27,7 +27,7 @@ from lit_metanas.estimators.training_estimator import check_finite, validation_p
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import PREPROCESSING, SearchOutcome, SearchRecord, cost_of
 from lit_metanas.records.record_lines import read_record_lines
-from lit_metanas.records.statistics import wilson
+from lit_metanas.records.statistics import clearly_above
 from lit_metanas.searchers.halving import EvolvingHalving, Halving
 from lit_metanas.searchers.halving.proposals import covering, fitting
 from lit_metanas.searchers.mutation import draw_new, mutate
@@ -276,7 +276,7 @@ class AutoSteps:
         averaged = self.training.averaged(best, found) if self.averaged else None
         if averaged is not None:
             mean, scored = averaged[1], len(validation_part(self.task))
-            if max(best.value, value) - mean < wilson(mean, scored, z=1):
+            if not clearly_above(max(best.value, value), mean, scored):
                 show("training the linear model")
                 compared = f"{self._compared(best, value)}, the mean of their scores {100 * mean:.1f} %"
                 self.linear_model = compared

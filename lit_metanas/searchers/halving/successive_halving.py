@@ -12,7 +12,7 @@ from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Budget
 from lit_metanas.records.record import SearchOutcome, SearchRecord
-from lit_metanas.records.statistics import wilson
+from lit_metanas.records.statistics import clearly_above
 from lit_metanas.searchers.halving.proposals import covering, promising
 from lit_metanas.searchers.halving.rungs import (
     Contender,
@@ -255,8 +255,7 @@ class EvolvingHalving(Halving):
     def _led(self, ranked: list[Contender], begun: Collection[Query]) -> list[Contender]:
         """A rung, best first, or what it began with before mutants where none of these leads by a standard error."""
         best = next((each for each in ranked if each.query in begun), ranked[0])
-        score = min(max(best.value, 0.0), 1.0)
-        if self.examples is None or ranked[0].value - best.value >= wilson(score, self.examples, z=1):
+        if self.examples is None or clearly_above(ranked[0].value, best.value, self.examples):
             return ranked
         return [best, *(each for each in ranked if each is not best)]
 
