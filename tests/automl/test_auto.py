@@ -34,6 +34,7 @@ from lit_metanas.automl.steps.time_plan import (
 from lit_metanas.automl.steps.views import Views
 from lit_metanas.estimators import training_estimator
 from lit_metanas.estimators.estimator import BestSoFar
+from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.records import record_lines
 from lit_metanas.records.record_lines import SHIPPED, read_record_lines
 from lit_metanas.searchers.halving.proposals import covering
@@ -472,6 +473,29 @@ def test_a_training_has_no_more_epochs_than_help() -> None:
     assert searched_share(100, epoch=1, trial=26) == 1  # a single candidate is not compared
     assert searched_share(100, epoch=1, trial=3, share=0.0) == 1
     assert searched_share(1000, epoch=1, trial=3, share=0.0) == 800
+
+
+@pytest.mark.parametrize("steps", [20, 1000])
+def test_a_linear_candidate_has_no_more_epochs_than_help_or_than_others_have(
+    steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(60, 8, generator=generator)
+    epochs: dict[str, list[int]] = {"0": [], "2": []}
+    train = TrainingEstimator.__call__
+
+    def counted(self: TrainingEstimator, architecture: lm.Architecture, *, fidelity: float, **others: Any) -> lm.Score:
+        epochs[architecture["depth"]].append(round(fidelity * self.recipe.epochs))
+        return train(self, architecture, fidelity=1 / self.recipe.epochs, **others)
+
+    monkeypatch.setattr(time_plan, "STEPS_OF_A_TRIAL", steps)
+    monkeypatch.setattr(TrainingEstimator, "__call__", counted)
+    labels = (rows[:, 0] > 0).long().tolist()
+    space = lm.MLPSpace(depths=(0, 2), widths=(64,))
+    lm.auto((rows.numpy(), labels), flops=(steps * 5e6, 1e6), space=space, progress=False)
+    average = auto_steps.TIMED_NETWORKS * max(epochs["2"])  # at most, where all but one of these are linear
+    assert LONGEST_TRAINING <= max(epochs["0"]) <= max(LONGEST_TRAINING, average)
+    assert (max(epochs["2"]) > LONGEST_TRAINING) == (steps == 1000)
 
 
 def test_the_best_so_far_is_remembered_under_all_recipes(arrays: Arrays, space: lm.LayeredSpace) -> None:

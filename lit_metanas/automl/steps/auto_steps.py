@@ -17,7 +17,7 @@ from lit_metanas.automl.steps.last_training import Average, LastTraining, Show, 
 from lit_metanas.automl.steps.limits import Wishes
 from lit_metanas.automl.steps.linear_models import CHECK_SHARES, LinearModel, LinearModels
 from lit_metanas.automl.steps.output_folder import METHOD, OutputFolder, kept_in
-from lit_metanas.automl.steps.time_plan import FIRST_RUNG, SEARCH_SHARE, BudgetPlan, rungs_of
+from lit_metanas.automl.steps.time_plan import FIRST_RUNG, LONGEST_TRAINING, SEARCH_SHARE, BudgetPlan, rungs_of
 from lit_metanas.automl.steps.views import JoinedView, ViewEstimator, Views
 from lit_metanas.comparisons.search_progress import SEARCHING, ToldBudget, show_progress
 from lit_metanas.comparisons.search_result import SearchResult
@@ -137,7 +137,7 @@ class AutoSteps:
         plan = self.planner.plan(self.rungs)
         searcher = self._searcher(plan)
         budget = ToldBudget(self.task, searcher, queries=None, flops=plan.search, beside=plan.training or plan.expected)
-        best = BestSoFar(self._estimator(), self.task.id)
+        best = BestSoFar(self._estimator().with_recipe({"epochs": self._most_epochs(plan)}), self.task.id)
         stopped = False
         with show_progress(budget, self.wishes.progress) as show:
             try:
@@ -157,6 +157,14 @@ class AutoSteps:
     def rungs(self, flops: float, trial: float) -> tuple[int, ...]:
         """How many candidates each rung of the search has; a single network has one rung, with all preprocessings."""
         return (max(1, min(len(self.portfolio), int(flops / trial))),) if self.prepares else rungs_of(flops, trial)
+
+    def _most_epochs(self, plan: BudgetPlan) -> int:
+        """Epochs of a candidate at most: those beyond which it gains no more, or what a network has on average.
+
+        One of far fewer FLOPs, such as a linear one, would have thousands for the same FLOPs, and take far longer.
+        """
+        trial = plan.search / sum(self.rungs(plan.search, self.planner.trial))
+        return max(LONGEST_TRAINING, int(trial / self.planner.epoch))
 
     def _searcher(self, plan: BudgetPlan) -> Halving:
         """Who searches."""
