@@ -237,7 +237,7 @@ def _half_width(judged: Judged, task: Task) -> float:
     if len(task.test) < FEWEST_OF_INTERVAL:
         return math.nan
     if isinstance(task.goal, Classification) or judged.half == 0:
-        return wilson(min(max(judged.value, 0.0), 1.0), len(task.test))
+        return wilson(judged.value, len(task.test))
     return judged.half
 
 

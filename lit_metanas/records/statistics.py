@@ -46,8 +46,10 @@ def t_interval(values: Sequence[float]) -> Interval:
 def wilson(share: float, number: int, z: float = 1.959964) -> float:
     """Half width of the 95 % confidence interval of a share of ``number`` examples (Wilson 1927).
 
-    Unlike the normal approximation it is not zero where all or none are right.
+    Unlike the normal approximation it is not zero where all or none are right. Scores that are no share, such as a word
+    accuracy below 0, count as the nearest one.
     """
+    share = min(max(share, 0.0), 1.0)
     return z * math.sqrt(share * (1 - share) / number + z**2 / (4 * number**2)) / (1 + z**2 / number)
 
 
@@ -56,7 +58,7 @@ def clearly_above(score: float, other: float, number: int) -> bool:
 
     It is the standard error of a share, by ``wilson``, so that it is not zero where all are right.
     """
-    return score - other >= wilson(min(max(other, 0.0), 1.0), number, z=1)
+    return score - other >= wilson(other, number, z=1)
 
 
 def leads(differences: Tensor, margin: float, *, among: int = 1) -> bool:

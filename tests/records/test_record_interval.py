@@ -4,7 +4,7 @@ import re
 import pytest
 
 from lit_metanas.io.text import hardware
-from lit_metanas.records.statistics import t_interval, t_quantile, wilson
+from lit_metanas.records.statistics import clearly_above, t_interval, t_quantile, wilson
 
 
 def integrated(t: float, freedom: int, steps: int = 20_000) -> float:
@@ -58,6 +58,14 @@ def test_hardware_is_one_line_with_cores_and_torch():
     line = hardware()
     assert re.search(r", \d+ cores?, .*torch \d", line)
     assert "\n" not in line
+
+
+@pytest.mark.parametrize("other", [-0.2, 0.0, 0.4, 1.0])
+def test_a_score_is_clearly_above_from_a_standard_error_on(other):
+    share = max(other, 0.0)
+    error = math.sqrt(share * (1 - share) / 50 + 1 / (4 * 50**2)) / (1 + 1 / 50)
+    assert clearly_above(other + error + 1e-9, other, 50)
+    assert not clearly_above(other + error - 1e-9, other, 50)
 
 
 @pytest.mark.parametrize(("right", "number"), [(0, 10), (7, 10), (50, 100), (100, 100)])

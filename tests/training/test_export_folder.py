@@ -25,6 +25,8 @@ from lit_metanas.tasks.text.joined_tokens import JoinedTokens
 from lit_metanas.training.export.hub_card import hub_task
 
 WORDS = lm.Words(steps=5, least=1).fitted(["it's one two, three नमस्ते"])
+TEXTS = ["IT'S one, two", "", "three नमस्ते six one two one"]
+CHARACTERS = lm.Characters(steps=12).fitted(TEXTS)
 ALONE = """
 import runpy, sys
 sys.modules.update(dict.fromkeys(sys.argv.pop(1).split(",")))
@@ -84,19 +86,15 @@ def test_the_script_classifies_images_and_arrays_by_torch_alone(tmp_path: Path) 
     assert len(script.splitlines()) <= 60
 
 
-TEXTS = ["IT'S one, two", "three नमस्ते six one two one", ""]
-
-CHARACTERS = lm.Characters(steps=12).fitted(TEXTS)
-
-
 def test_the_script_classifies_texts_by_torch_alone(tmp_path: Path) -> None:
     made = JoinedTokens(WORDS, CHARACTERS)
     network = drawn(lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,)), made.shape)
     classes = ("a", "b", "c")
     lm.export_child(network, "out", architecture={}, classes=classes, shape=made.shape, preprocessing=made, onnx=True)
-    Path("new.txt").write_text("\n".join(TEXTS) + "\n", encoding="utf-8")
+    texts = 30 * TEXTS
+    Path("new.txt").write_text("\n".join(texts) + "\n\n", encoding="utf-8")
     Path("empty.txt").touch()
-    expected = lm.load_exported("out").predict(TEXTS)
+    expected = lm.load_exported("out").predict(texts)
     words = [str(tmp_path / "empty.txt"), str(tmp_path / "new.txt")]
     agree(predicted(tmp_path / "out", *words), expected)
     agree(predicted(tmp_path / "out", *words, "--model", "model.onnx", without=NOT_BY_ONNXRUNTIME), expected)
@@ -111,9 +109,10 @@ def test_the_script_divides_texts_as_the_package_does(made: lm.Preprocessing) ->
         pytest.importorskip("tokenizers")
         made = made.fitted(3 * TEXTS)
     plain = {"kind": made.kind, **made.to_plain()}
-    texts = ["One\u2028two\x0cthree", "", "two\x85one ", "  ", "cafe\u0301 it’s It'S", " " * 5000 + "one", "नमस्ते _x\t१"]
-    Path("new.txt").write_text("\r\n".join(texts), encoding="utf-8-sig", newline="")
-    assert torch.equal(torch.tensor(read_texts(Path("new.txt"), plain)), made.encode(texts))
+    lines = ["One\u2028two\x0cthree", "two\x85one ", "cafe\u0301 it’s It'S", " " * 5000 + "one", "\tनमस्ते _x\t१\xa0"]
+    Path("new.txt").write_text("\r\n".join(lines), encoding="utf-8-sig", newline="")
+    expected = made.encode(lm.NewTexts("new.txt").texts)
+    assert torch.equal(torch.tensor(read_texts(Path("new.txt"), plain)), expected)
 
 
 def test_the_script_composes_small_letters_as_the_package_does() -> None:
@@ -128,17 +127,42 @@ def test_the_script_names_texts_that_it_cannot_read() -> None:
 
     Path("latin.txt").write_bytes("caf\xe9".encode("latin-1"))
     for name, cause in (("latin.txt", "'utf-8' codec can't decode"), ("missing.txt", "No such file")):
-        told = rf"^{name} is no text that can be read \(.*{cause}.*\): give UTF-8, a text a line\.$"
+        told = rf"^{name} cannot be read \(.*{cause}.*\): give a file in UTF-8, a text a line\.$"
         with pytest.raises(SystemExit, match=told):
             read_texts(Path(name), {"kind": "words", "words": ["one"], "steps": 3})
 
 
-def test_the_script_of_other_inputs_takes_the_place_of_that_of_texts() -> None:
-    for made, told in ((WORDS, ".txt"), (None, ".npy")):
-        shape = made.shape if made else lm.TokenShape(vocabulary=9, steps=5)
-        network = drawn(lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,)), shape)
-        lm.export_child(network, "out", architecture={}, classes=("a", "b", "c"), shape=shape, preprocessing=made)
-        assert told in Path("out/predict.py").read_text(encoding="utf-8").partition("\n")[0]
+def test_the_script_tells_the_tokens_of_what_is_written(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,), readouts=("each",))
+    space = lm.EncoderDecoderSpace(encoder, decoders=("gru",), decoder_depths=(1,), heads=2, target_steps=6)
+    goal = lm.Translation(CHARACTERS)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = space.child(space.sample(torch.Generator().manual_seed(0)), WORDS.shape, goal.outputs)
+    lm.export_child(network, "out", architecture={}, classes=(), shape=WORDS.shape, preprocessing=WORDS, objective=goal)
+    Path("new.txt").write_text("one two\n", encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["predict.py", "new.txt"])
+    runpy.run_path("out/predict.py", run_name="__main__")
+    found = json.loads(capsys.readouterr().out)
+    assert found == network.eval()(WORDS.encode(["one two"]))[0].argmax(-1).tolist()
+
+
+class OtherWords(lm.Words):
+    """Of the same kind."""
+
+
+@pytest.mark.parametrize("made", [WORDS, OtherWords(steps=5, least=1).fitted(TEXTS)])
+def test_a_script_takes_the_place_of_an_older_one_and_of_one_for_other_inputs(made: lm.Words) -> None:
+    script = Path("out/predict.py")
+    script.parent.mkdir()
+    script.write_text('"""Run the exported network beside this file: on images, or .txt files of its words."""\n')
+    for preprocessing, told in ((made, ".txt"), (None, ".npy"), (made, ".txt")):
+        network = drawn(lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,)), made.shape)
+        classes = ("a", "b", "c")
+        lm.export_child(network, "out", architecture={}, classes=classes, shape=made.shape, preprocessing=preprocessing)
+        assert told in script.read_text(encoding="utf-8").partition("\n")[0]
 
 
 def test_the_script_reads_arrays_of_tokens(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -386,8 +386,8 @@ def check_own_file(file: Path, begin: str) -> None:
 
 def _script(preprocessing: Preprocessing | None) -> str:
     """The script for such inputs. Each stands alone in its folder, so they repeat how a program is run."""
-    texts = type(preprocessing) in (*JOINABLE, JoinedTokens)
-    name = "standalone_texts.py" if texts else "standalone_predict.py"
+    texts = {each.kind for each in (*JOINABLE, JoinedTokens)}
+    name = "standalone_texts.py" if preprocessing and preprocessing.kind in texts else "standalone_predict.py"
     return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 

@@ -157,7 +157,7 @@ class ModelCard:
             "",
             "## Use",
             "",
-            "`python predict.py FILE ...` needs PyTorch alone, for images Pillow, too, for byte pairs tokenizers; "
+            "`python predict.py FILE ...` needs PyTorch, Pillow for images, and tokenizers for byte pairs; "
             f"`{LIBRARY} predict` takes this folder, too. The input is described in `{DESCRIPTION}`.",
             "",
             "## Intended use and limits",

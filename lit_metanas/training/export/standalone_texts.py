@@ -13,19 +13,19 @@ from unicodedata import category, normalize
 def read_tokens(texts: list[str], part: dict[str, Any]) -> list[list[int]]:
     """The words, characters or byte pairs of each text by number, padded and cut."""
     kind, steps = part["kind"], part["steps"]
-    composed = [normalize("NFC", text[: 100 * steps]) for text in texts]
-    small = [normalize("NFC", text.lower()) for text in composed]
     known = {piece: number for number, piece in enumerate(part["pieces" if kind == "byte pairs" else kind], 2)}
+    texts = [normalize("NFC", text[: 100 * steps]) for text in texts]
+    texts = [normalize("NFC", text if kind == "characters" else text.lower()) for text in texts]
     if kind == "byte pairs":
         tokenizers = importlib.import_module("tokenizers")
         pairs = tokenizers.models.BPE(vocab=known, merges=[tuple(pair) for pair in part["merges"]])
-        divider = tokenizers.Tokenizer(pairs)
-        divider.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
-        found = [divider.encode(text).ids for text in small]
+        tokenizer = tokenizers.Tokenizer(pairs)
+        tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+        found = [tokenizer.encode(text).ids for text in texts]
     else:
         signs = "".join(sign for sign in map(chr, range(0x300, 0x20D0)) if category(sign)[0] == "M")
         words = re.compile(rf"[\w{signs}]+(?:['’][\w{signs}]+)*|\S")
-        pieces = [words.findall(text) for text in small] if kind == "words" else composed
+        pieces = [words.findall(text) if kind == "words" else list(text) for text in texts]
         found = [[known.get(piece, 1) for piece in row] for row in pieces]
     return [((row or [1]) + [0] * steps)[:steps] for row in found]
 
@@ -33,10 +33,10 @@ def read_tokens(texts: list[str], part: dict[str, Any]) -> list[list[int]]:
 def read_texts(file: Path, made: dict[str, Any]) -> list[list[int]]:
     """The tokens of each line of a file, by one preprocessing, or by two, one behind the other."""
     try:
-        content = file.read_text(encoding="utf-8-sig")
+        content = file.read_text(encoding="utf-8-sig").rstrip()
     except (OSError, ValueError) as error:
-        raise SystemExit(f"{file} is no text that can be read ({error}): give UTF-8, a text a line.") from None
-    texts = content.removesuffix("\n").split("\n") if content else []
+        raise SystemExit(f"{file} cannot be read ({error}): give a file in UTF-8, a text a line.") from None
+    texts = [line.strip() for line in content.split("\n")] if content else []
     parts = [read_tokens(texts, part) for part in made.get("parts", [made])]
     return [list(chain(*tokens)) for tokens in zip(*parts, strict=True)]
 
@@ -45,13 +45,14 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument("--model", default="model.pt2", help="model.pt2 by torch, model.onnx by onnxruntime and numpy")
-    words, folder = parser.parse_args(), Path(__file__).resolve().parent
-    about, path = json.loads((folder / "model.json").read_text(encoding="utf-8")), str(folder / words.model)
+    given, folder = parser.parse_args(), Path(__file__).resolve().parent
+    about, path = json.loads((folder / "model.json").read_text(encoding="utf-8")), str(folder / given.model)
     session = None if path.endswith(".pt2") else importlib.import_module("onnxruntime").InferenceSession(path)
     lib: Any = importlib.import_module("numpy" if session else "torch")
     run: Any = (lambda inputs: session.run(None, {"inputs": inputs})[0]) if session else lib.export.load(path).module()
-    read = (rows for file in words.files if (rows := read_texts(file, about["input"]["preprocessing"])))
-    for row in (row for rows in read for row in run(lib.asarray(rows, dtype=lib.int64)).tolist()):
+    files = (read_texts(file, about["input"]["preprocessing"]) for file in given.files)
+    batches = (rows[at : at + 64] for rows in files for at in range(0, len(rows), 64))
+    for row in (row for batch in batches for row in run(lib.asarray(batch, dtype=lib.int64)).tolist()):
         scores = lib.asarray(row, dtype=lib.float64)
         shares = lib.exp(scores - scores.max())
         named = sorted(zip((shares / shares.sum()).tolist(), about["classes"], strict="objective" not in about))
