@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -127,12 +128,19 @@ def test_minutes_become_flops_by_a_measured_pace(
 def test_a_machine_that_gets_slower_leaves_the_training_a_share(
     arrays: Arrays, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paces = iter([Pace(2e6, 0.0, 0.0), Pace(1.0, 0.0, 0.0)])
-    monkeypatch.setattr(budget_planner, "measure_pace", lambda *args, **more: next(paces))
+    paces, measured = iter([Pace(2e6, 0.0, 0.0), Pace(5e5, 0.0, 0.0)]), list[Pace]()
+
+    def paced(*args: Any, **more: Any) -> Pace:
+        measured.append(next(paces))
+        return measured[-1]
+
+    monkeypatch.setattr(budget_planner, "measure_pace", paced)
+    monkeypatch.setattr(budget_planner, "perf_counter", lambda: perf_counter() + 60 * (len(measured) > 1))
     monkeypatch.setattr(Pace, "averaged", lambda self, trainings, scored: self)
     result = lm.auto(arrays, minutes=0.2, space=space, progress=False)
     assert result.budget is not None
-    assert result.training_cost.flops == pytest.approx(budget_planner.LEAST_TRAINED * result.budget[0], rel=0.05)
+    seconds = budget_planner.LEAST_TRAINED * result.budget[0] / 2e6
+    assert result.training_cost.flops == pytest.approx(5e5 * seconds, rel=0.1)
 
 
 def test_too_small_a_budget_says_the_least(arrays: Arrays, space: lm.LayeredSpace) -> None:

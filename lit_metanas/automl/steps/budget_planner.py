@@ -33,7 +33,8 @@ MOMENT_SHARE, SHORTEST_MOMENT, LONGEST_MOMENT = 0.03, 0.2, 6.0
 """How long networks are trained to measure a pace: a share of the minutes, and its bounds in seconds."""
 
 LEAST_TRAINED = 0.25
-"""What the training after a search gets at least, where that has taken longer than planned: a share of its FLOPs."""
+"""What the training after a search gets at least, where that has taken longer than planned: a share of its seconds as
+they were planned."""
 
 Trainings = Sequence[tuple[Architecture, Mapping[str, Value], Cost]]
 """In turn the architecture, the changes of its recipe, and what it cost."""
@@ -138,7 +139,8 @@ class BudgetPlanner:
             ending = self._ending(found.architecture, view, pace)
             left = pace.flops * (60 * self.wishes.minutes - gone - ending)
             left -= pace.flops * ending * (self.members(found, left, apart=pace.flops * ending) - 1)
-            left = max(left, LEAST_TRAINED * plan.search)  # else a machine that got slower would leave it untrained
+            # A machine that got slower would leave it untrained.
+            left = max(left, LEAST_TRAINED * plan.search * pace.flops / plan.pace)
         return rounded(left)
 
     def members(
