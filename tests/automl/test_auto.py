@@ -506,6 +506,23 @@ def test_a_linear_candidate_has_no_more_epochs_than_help_or_than_others_have(
     assert (max(epochs["2"]) > LONGEST_TRAINING) == (steps == 1000)
 
 
+def test_a_linear_network_is_not_trained_for_as_many_flops_as_a_deep_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = torch.randn(60, 8, generator=torch.Generator().manual_seed(0))
+    given = rows.numpy(), (rows[:, 0] > 0).long().tolist()
+    train = TrainingEstimator.__call__
+
+    def linear_first(self: TrainingEstimator, architecture: lm.Architecture, **others: Any) -> lm.Score:
+        return replace(train(self, architecture, **others), value=float(architecture["depth"] == "0"))
+
+    monkeypatch.setattr(TrainingEstimator, "__call__", linear_first)
+    space = lm.MLPSpace(depths=(0, 2), widths=(256,))
+    result = lm.auto(given, flops=1e9, space=space, progress=False)
+    assert result.architecture["depth"] == "0"
+    assert result.training_cost.steps == budget_planner.MOST_TRAINED * LONGEST_TRAINING  # one step an epoch
+    again = lm.auto(given, flops=result.budget, space=space, progress=False)
+    assert same_weights(result.network, again.network)
+
+
 def test_the_best_so_far_is_remembered_under_all_recipes(arrays: Arrays, space: lm.LayeredSpace) -> None:
     class Scores(lm.Estimator):
         rate = 0.0

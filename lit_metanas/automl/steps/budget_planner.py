@@ -36,6 +36,10 @@ LEAST_TRAINED = 0.25
 """What the training after a search gets at least, where that has taken longer than planned: a share of its seconds as
 they were planned."""
 
+MOST_TRAINED = 5
+"""What a network far smaller than those that were planned for gets at most: so many times their epochs. More would be
+hours for a few FLOPs. Minutes are used up anyway."""
+
 Trainings = Sequence[tuple[Architecture, Mapping[str, Value], Cost]]
 """In turn the architecture, the changes of its recipe, and what it cost."""
 
@@ -128,7 +132,8 @@ class BudgetPlanner:
         if plan.training is not None:
             return plan.training
         if self.wishes.minutes is None:
-            left = sum(self.wishes.flops) - flops
+            planned = max(LONGEST_TRAINING, plan.expected / self.epoch)
+            left = min(sum(self.wishes.flops) - flops, MOST_TRAINED * planned * self.last_epoch(found))
         else:
             view, label = self.views.of(found.recipe), self.views.label_of
             before = [each for one, own, each in trainings if one == found.architecture and label(own) == view.label]
