@@ -32,6 +32,7 @@ import lit_metanas as lm
 from lit_metanas.report.table_text import markdown_lines
 
 RESULTS = Path(__file__).parent / "results" / "auto_minutes.jsonl"
+MEASURED = ["small digits", "CLINC150", "breast cancer"]
 ONE_RUN = "import sys, auto_minutes; auto_minutes.search(*sys.argv[1:])"
 
 
@@ -99,7 +100,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure what is asked for, and show the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder of the data sets; without it the table alone is shown")
-    parser.add_argument("--sets", nargs="+", choices=list(DATA_SETS), default=["small digits", "CLINC150", "breast cancer"])
+    parser.add_argument(
+        "--sets", nargs="+", choices=list(DATA_SETS), default=["small digits", "CLINC150", "breast cancer"]
+    )
     parser.add_argument("--minutes", nargs="+", type=float, default=[1.0, 3.0, 10.0])
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)

@@ -49,7 +49,7 @@ PREDICT = {
     "EXPORTED PATH ...": "an exported network's folder and new examples, whatever kind it takes; or, by keys:",
     "--model.directory FOLDER": "an exported network's, or one in which it is the only one (must be given)",
     "--data.images PATH ...": "image files, or folders with images (must be given)",
-    "--model.output FILE": "gets all probabilities, CSV or JSON; replaces earlier ones (default: predictions.csv)",
+    "--model.output FILE": "gets all probabilities, CSV or JSON (default: predictions.csv); --csv prints them instead",
 }
 """What ``predict`` is given of its model and its data."""
 
@@ -125,7 +125,7 @@ def verb_help(verb: str) -> str:
     """What ``lit-metanas VERB --help`` prints: what fits on a screen."""
     if verb in KEYS:
         return _all_keys(verb)
-    model, given = next(iter(MODELS[verb])), " EXPORTED PATH ..." if verb == "predict" else ""
+    model, given = next(iter(MODELS[verb])), " EXPORTED PATH ... [--csv]" if verb == "predict" else ""
     trainer = {f"--trainer.{key}": text for key, text in TRAINER.items() if verb == "fit" or key != "max_epochs"}
     options = {
         **(PREDICT if verb == "predict" else {}),

@@ -92,7 +92,7 @@ def configuration(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
 
 
 def _with_examples(args: list[str]) -> list[str]:
-    """``predict EXPORTED PATH ...`` with their keys; and a key of new examples with the data module that takes it.
+    """``predict EXPORTED PATH ... [--csv]`` with their keys; and a key of new examples with the data module for it.
 
     Raises:
         FileNotFoundError: there is no exported network.
@@ -100,8 +100,11 @@ def _with_examples(args: list[str]) -> list[str]:
     """
     if args[:1] != ["predict"]:
         return args
-    from lit_metanas.training.export.exported_model import GIVEN_BY, example_words  # else each verb would pay for it
+    # At the top each verb would pay for it.
+    from lit_metanas.training.export.exported_model import GIVEN_BY, STANDARD_OUTPUT, example_words
 
+    printed = [f"--model.output={STANDARD_OUTPUT}"] if "--csv" in args else []
+    args = [word for word in args if word != "--csv"]
     bare = list(takewhile(lambda word: not word.startswith("-"), args[1:]))
     rest = args[1 + len(bare) :]
     keys = {word.partition("=")[0] for word in rest}
@@ -111,7 +114,7 @@ def _with_examples(args: list[str]) -> list[str]:
         bare = ["--model.directory", folder] if by_key else example_words(folder, paths)
     if not keys & {"--data", "-c", "--config"}:
         bare += [f"--data={data}" for data, key, _ in GIVEN_BY.values() if key in keys]
-    return ["predict", *bare, *rest]
+    return ["predict", *bare, *printed, *rest]
 
 
 def of_verb(config: Namespace) -> Namespace:

@@ -96,6 +96,13 @@ def test_the_verb_predict_prints_texts(whole: Path, capsys: pytest.CaptureFixtur
         assert [*csv.reader(file)] == [["text", "written"], *map(list, zip(TEXTS, said, strict=True))]
     assert main([*command, "--model.output", "texts.json"]) == 0
     assert json.loads(Path("texts.json").read_text())[0] == {"text": TEXTS[0], "written": said[0]}
+    capsys.readouterr()
+    table = Path("predictions.csv").read_text(encoding="utf-8")
+    Path("predictions.csv").unlink()
+    for place in (1, len(command)):
+        assert main([*command[:place], "--csv", *command[place:]]) == 0
+        assert capsys.readouterr().out == table
+    assert not Path("predictions.csv").exists()
 
 
 def test_a_long_text_is_printed_in_part_and_a_tab_as_a_bar(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -38,6 +38,9 @@ GIVEN_BY = {
 }
 """How the verb ``predict`` is given new examples, by what they are: data module, key and value."""
 
+STANDARD_OUTPUT = "-"
+"""Named as the file to write, it gets the table alone, so that other programs can read it."""
+
 Row = dict[str, str | float]
 
 WRITTEN = "written"
@@ -53,6 +56,7 @@ class ExportedModel(LightningModule):
     Args:
         directory: the folder of an exported network, or one in which it is the only one.
         output: the file to write, CSV, or JSON if it is so named; it replaces earlier predictions, and nothing else.
+            With ``-`` the table is printed as CSV, and nothing else is.
 
     Raises:
         ValueError: there is no exported network, or several; the output is of another kind, or a file is there already
@@ -74,11 +78,7 @@ class ExportedModel(LightningModule):
         super().__init__()
         # Not a submodule: an exported program has no training mode, and stays on the CPU.
         self.exported = load_exported(_only_export(Path(directory)))
-        self.output = own_path(output, "output")
-        if self.output.suffix not in (".csv", ".json"):
-            raise ValueError(f"The output '{output}' is neither CSV nor JSON: let its name end in .csv or .json.")
-        if self.output.exists() and not _holds_predictions(self.output):
-            raise ValueError(f"'{output}' already exists and holds no predictions: give another 'output'.")
+        self.output = None if output == STANDARD_OUTPUT else _checked_output(output)
         self._batches: list[tuple[int, list[Row]]] = []
         self._told_of_cut = False
 
@@ -143,6 +143,9 @@ class ExportedModel(LightningModule):
         if not self.trainer.is_global_zero:
             return
         rows = [row for _, batch in batches for row in batch]
+        if self.output is None:
+            print(_csv(rows), end="")
+            return
         for row in rows[:SHOWN]:
             (kind, given), *_ = row.items()
             example, longest = str(given), None
@@ -152,18 +155,10 @@ class ExportedModel(LightningModule):
             told = printable(str(row["class" if self._classifies else WRITTEN]))
             print(f"{printable(example, longest)}: {told}{sure}")
         with replacing(self.output) as temporary:
-            temporary.write_text(self._text(rows), encoding="utf-8")
+            table = json.dumps(rows, indent=1, ensure_ascii=False) if self.output.suffix == ".json" else _csv(rows)
+            temporary.write_text(table, encoding="utf-8")
         more = len(rows) - SHOWN
         print(f"{f'… and {more} more; all' if more > 0 else 'All'} {self._noun} are in {writable(str(self.output))}.")
-
-    def _text(self, rows: list[Row]) -> str:
-        if self.output.suffix == ".json":
-            return json.dumps(rows, indent=1, ensure_ascii=False)
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-        return text.getvalue()
 
 
 def predict_command(folder: str) -> list[str]:
@@ -215,6 +210,28 @@ def _parts(batch: Sequence[Path | str | TableRow]) -> tuple[list[Any], list[str]
     """The examples of a batch, and what they are called: rows by where they stand, others by themselves."""
     pairs = [(each, str(each)) if isinstance(each, Path | str) else (each[1], each[0]) for each in batch]
     return [example for example, _ in pairs], [name for _, name in pairs]
+
+
+def _checked_output(output: str) -> Path:
+    """The file to write.
+
+    Raises:
+        ValueError: it would be of another kind, or is there already and holds no predictions.
+    """
+    file = own_path(output, "output")
+    if file.suffix not in (".csv", ".json"):
+        raise ValueError(f"The output '{output}' is neither CSV nor JSON: let its name end in .csv or .json.")
+    if file.exists() and not _holds_predictions(file):
+        raise ValueError(f"'{output}' already exists and holds no predictions: give another 'output'.")
+    return file
+
+
+def _csv(rows: list[Row]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def _holds_predictions(file: Path) -> bool:
