@@ -100,9 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure what is asked for, and show the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder of the data sets; without it the table alone is shown")
-    parser.add_argument(
-        "--sets", nargs="+", choices=list(DATA_SETS), default=["small digits", "CLINC150", "breast cancer"]
-    )
+    parser.add_argument("--sets", nargs="+", choices=list(DATA_SETS), default=MEASURED)
     parser.add_argument("--minutes", nargs="+", type=float, default=[1.0, 3.0, 10.0])
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)

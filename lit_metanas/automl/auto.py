@@ -115,7 +115,7 @@ def auto(
             of numbers, and labels; a map-style data set of torch; or a task.
         minutes: how long all may take; 10 where neither these nor ``flops`` are given.
         flops: training FLOPs (3 x forward multiply-adds x examples) instead: of the search and of the training after
-            it, or one number for both.
+            it, or one number for both, of which a small network may not need all.
         kind: what the examples of a path are, where it cannot be found out: ``images``, ``sounds``, ``transcripts``,
             ``texts``, ``rows``, ``pairs`` or ``questions``.
         test: the test part, given as ``data`` is, and taken as it is. None takes some of ``data``.

@@ -49,7 +49,7 @@ PREDICT = {
     "EXPORTED PATH ...": "an exported network's folder and new examples, whatever kind it takes; or, by keys:",
     "--model.directory FOLDER": "an exported network's, or one in which it is the only one (must be given)",
     "--data.images PATH ...": "image files, or folders with images (must be given)",
-    "--model.output FILE": "gets all probabilities, CSV or JSON (default: predictions.csv); --csv prints them instead",
+    "--model.output FILE": "gets the whole table, CSV or JSON (default: predictions.csv); --csv prints it instead",
 }
 """What ``predict`` is given of its model and its data."""
 

@@ -104,6 +104,8 @@ def _with_examples(args: list[str]) -> list[str]:
     from lit_metanas.training.export.exported_model import GIVEN_BY, STANDARD_OUTPUT, example_words
 
     printed = [f"--model.output={STANDARD_OUTPUT}"] if "--csv" in args else []
+    if printed and any(word.partition("=")[0] == "--model.output" for word in args):
+        raise UsageError("--csv prints what --model.output writes: give one of the two.")
     args = [word for word in args if word != "--csv"]
     bare = list(takewhile(lambda word: not word.startswith("-"), args[1:]))
     rest = args[1 + len(bare) :]
@@ -114,7 +116,7 @@ def _with_examples(args: list[str]) -> list[str]:
         bare = ["--model.directory", folder] if by_key else example_words(folder, paths)
     if not keys & {"--data", "-c", "--config"}:
         bare += [f"--data={data}" for data, key, _ in GIVEN_BY.values() if key in keys]
-    return ["predict", *bare, *printed, *rest]
+    return ["predict", *bare, *rest, *printed]
 
 
 def of_verb(config: Namespace) -> Namespace:

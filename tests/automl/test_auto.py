@@ -21,6 +21,7 @@ from lit_metanas.automl.data_kinds import DATA_KINDS
 from lit_metanas.automl.given_data import read_given
 from lit_metanas.automl.steps import auto_steps, budget_planner, front_steps, last_training, time_plan
 from lit_metanas.automl.steps.limits import LimitedSpace, NetworkLimits, Wishes
+from lit_metanas.automl.steps.linear_models import LinearModel, LinearModels
 from lit_metanas.automl.steps.time_plan import (
     LONGEST_TRAINING,
     Pace,
@@ -512,15 +513,36 @@ def test_a_linear_network_is_not_trained_for_as_many_flops_as_a_deep_one(monkeyp
     train = TrainingEstimator.__call__
 
     def linear_first(self: TrainingEstimator, architecture: lm.Architecture, **others: Any) -> lm.Score:
-        return replace(train(self, architecture, **others), value=float(architecture["depth"] == "0"))
+        return replace(train(self, architecture, **others), value=float(architecture.get("depth") == "0"))
 
+    number: list[int] = []
+    best = LinearModels.best
+
+    def counted(self: LinearModels, step: int) -> LinearModel | None:
+        number.append(step)
+        limit = budget_planner.MOST_TRAINED * LONGEST_TRAINING * 2 * 3 * 8 * 48  # of the network alone
+        assert step > self.affordable(limit, beside=0.0)
+        return best(self, step)
+
+    monkeypatch.setattr(LinearModels, "best", counted)
     monkeypatch.setattr(TrainingEstimator, "__call__", linear_first)
+    compared = lm.auto(given, flops=2e7, progress=False)
+    assert compared.budget is not None
+    assert compared.budget[1] < 2e7 - compared.cost.flops
+    repeated = lm.auto(given, flops=compared.budget, progress=False)
+    assert number == 2 * number[:1]
+    assert same_weights(compared.network, repeated.network)
     space = lm.MLPSpace(depths=(0, 2), widths=(256,))
     result = lm.auto(given, flops=1e9, space=space, progress=False)
     assert result.architecture["depth"] == "0"
     assert result.training_cost.steps == budget_planner.MOST_TRAINED * LONGEST_TRAINING  # one step an epoch
     again = lm.auto(given, flops=result.budget, space=space, progress=False)
     assert same_weights(result.network, again.network)
+
+
+def test_less_than_an_epoch_after_the_search_is_an_epoch(arrays: Arrays, space: lm.LayeredSpace) -> None:
+    result = lm.auto(arrays, flops=(3e6, 1.0), space=space, progress=False)
+    assert result.recipe.epochs == 1
 
 
 def test_the_best_so_far_is_remembered_under_all_recipes(arrays: Arrays, space: lm.LayeredSpace) -> None:

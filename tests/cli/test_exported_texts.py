@@ -103,6 +103,8 @@ def test_the_verb_predict_prints_texts(whole: Path, capsys: pytest.CaptureFixtur
         assert main([*command[:place], "--csv", *command[place:]]) == 0
         assert capsys.readouterr().out == table
     assert not Path("predictions.csv").exists()
+    assert main([*command, "--csv", "--model.output", "texts.json"]) != 0
+    assert "--csv prints what --model.output writes: give one of the two." in capsys.readouterr().err
 
 
 def test_a_long_text_is_printed_in_part_and_a_tab_as_a_bar(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -240,7 +240,7 @@ class AutoSteps:
             )
 
         if self.linear is None:
-            return None, rest()
+            return None, self.planner.limited(rest(), found, plan)
         told = self.wishes.minutes is None or plan.training is not None
         left, epoch = rest() if told else plan.expected, self.planner.last_epoch(found)
         number = self.linear.affordable(left, beside=epoch)
@@ -248,10 +248,12 @@ class AutoSteps:
             show("training linear models")
         best = self.linear.best(number)
         self._charge(self.linear.spent, budget)
-        if not told:
+        if told:
+            wanted = self.planner.limited(left, found, plan)
+        else:
             more = self.linear.last_time(best) if best is not None and self.averaged else 0.0  # than a network takes
-            left = self.linear.nearest(self.linear.spent.flops + rest() - more, beside=epoch, number=number)
-        return best, left
+            wanted = self.linear.spent.flops + rest() - more
+        return best, left if wanted == left else self.linear.nearest(wanted, beside=epoch, number=number)
 
     def _compare(
         self,

@@ -132,8 +132,7 @@ class BudgetPlanner:
         if plan.training is not None:
             return plan.training
         if self.wishes.minutes is None:
-            planned = max(LONGEST_TRAINING, plan.expected / self.epoch)
-            left = min(sum(self.wishes.flops) - flops, MOST_TRAINED * planned * self.last_epoch(found))
+            left = sum(self.wishes.flops) - flops
         else:
             view, label = self.views.of(found.recipe), self.views.label_of
             before = [each for one, own, each in trainings if one == found.architecture and label(own) == view.label]
@@ -147,6 +146,19 @@ class BudgetPlanner:
             # A machine that got slower would leave it untrained.
             left = max(left, LEAST_TRAINED * plan.search * pace.flops / plan.pace)
         return rounded(left)
+
+    def limited(self, flops: float, found: SearchOutcome, plan: BudgetPlan) -> float:
+        """What of the FLOPs that a search has left one network may be trained for, where one number was given for both.
+
+        Args:
+            flops: that are left.
+            found: what is trained.
+            plan: how the budget was divided.
+        """
+        if self.wishes.minutes is not None or plan.training is not None or self.points > 1:
+            return flops
+        planned = max(LONGEST_TRAINING, plan.expected / self.epoch)
+        return min(flops, MOST_TRAINED * planned * self.last_epoch(found))
 
     def members(
         self,
@@ -198,7 +210,7 @@ class BudgetPlanner:
         both = sum(self.wishes.flops)
         told = len(self.wishes.flops) == 2
         search = self.wishes.flops[0] if told else self._searched(both, epoch=last, trial=self.trial)
-        if search < first or both - search < last:
+        if search < first or not (told or both - search >= last):
             first, last = ceil(1.005 * first), ceil(1.005 * last)  # so that rounded ones are enough
             least = f"({first:.3g}, {last:.3g})" if told else f"{2 * last:.3g}"
             raise ValueError(f"auto: the FLOPs pay for no epoch of a network on these data: give {least} or more.")
