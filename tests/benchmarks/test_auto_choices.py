@@ -79,7 +79,11 @@ def test_a_method_changes_what_it_may_and_nothing_else(module, rows, toy, monkey
             assert (made.architecture, made.recipe["epochs"], made.search) == (dict(usual), 60, 0)
             whole = made.training
             continue
-        assert made.search + made.training == pytest.approx(whole, rel=0.2)
+        spent = made.search + made.training
+        if dict(found[-1].architecture) == dict(usual):
+            assert spent == pytest.approx(whole, rel=0.2)
+        else:  # a smaller network is trained for no more epochs than help
+            assert spent <= 1.2 * whole
         trials = found[-1].record.trials
         assert trials[0].architecture == usual
         changed = [{name: value for name, value in t.recipe.items() if name != PREPROCESSING} for t in trials]
