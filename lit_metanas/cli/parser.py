@@ -97,6 +97,7 @@ def _with_examples(args: list[str]) -> list[str]:
     Raises:
         FileNotFoundError: there is no exported network.
         ValueError: there are several, or it does not tell how its inputs are made.
+        UsageError: the table is to be printed and written.
     """
     if args[:1] != ["predict"]:
         return args

@@ -38,7 +38,7 @@ they were planned."""
 
 MOST_TRAINED = 5
 """What a network far smaller than those that were planned for gets at most: so many times their epochs. More would be
-hours for a few FLOPs. Minutes are used up anyway."""
+hours for a few FLOPs. Minutes, where they are given, are used up."""
 
 Trainings = Sequence[tuple[Architecture, Mapping[str, Value], Cost]]
 """In turn the architecture, the changes of its recipe, and what it cost."""

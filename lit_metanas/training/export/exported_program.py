@@ -386,8 +386,9 @@ def check_own_file(file: Path, begin: str) -> None:
 
 def _script(preprocessing: Preprocessing | None) -> str:
     """The script for such inputs. Each stands alone in its folder, so they repeat how a program is run."""
-    texts = {each.kind for each in (*JOINABLE, JoinedTokens)}
-    name = "standalone_texts.py" if preprocessing and preprocessing.kind in texts else "standalone_predict.py"
+    kinds = {each.kind for each in (*JOINABLE, JoinedTokens)}
+    texts = preprocessing is not None and preprocessing.kind in kinds
+    name = "standalone_texts.py" if texts else "standalone_predict.py"
     return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
