@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
+from statistics import fmean
 from time import perf_counter
 from typing import Any
 
@@ -497,13 +498,25 @@ def test_a_linear_candidate_has_no_more_epochs_than_help_or_than_others_have(
         epochs[architecture["depth"]].append(round(fidelity * self.recipe.epochs))
         return train(self, architecture, fidelity=1 / self.recipe.epochs, **others)
 
+    limits: list[tuple[float, float]] = []
+    limit = auto_steps.AutoSteps._most_epochs
+
+    def noted(self: auto_steps.AutoSteps, plan: time_plan.BudgetPlan) -> int:
+        each = plan.search / sum(rungs_of(plan.search, self.planner.trial))
+        costs = [self.planner.usual_epoch(architecture) for architecture in self.networks]
+        limits.append((each, fmean(costs)))
+        return limit(self, plan)
+
     monkeypatch.setattr(time_plan, "STEPS_OF_A_TRIAL", steps)
     monkeypatch.setattr(TrainingEstimator, "__call__", counted)
+    monkeypatch.setattr(auto_steps.AutoSteps, "_most_epochs", noted)
     labels = (rows[:, 0] > 0).long().tolist()
     space = lm.MLPSpace(depths=(0, 2), widths=(64,))
     lm.auto((rows.numpy(), labels), flops=(steps * 5e6, 1e6), space=space, progress=False)
     average = auto_steps.TIMED_NETWORKS * max(epochs["2"])  # at most, where all but one of these are linear
     assert LONGEST_TRAINING <= max(epochs["0"]) <= max(LONGEST_TRAINING, average)
+    ((flops, epoch),) = limits
+    assert max(epochs["0"]) == max(LONGEST_TRAINING, int(flops / epoch))
     assert (max(epochs["2"]) > LONGEST_TRAINING) == (steps == 1000)
 
 

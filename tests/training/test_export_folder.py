@@ -27,6 +27,7 @@ from lit_metanas.training.export.hub_card import hub_task
 WORDS = lm.Words(steps=5, least=1).fitted(["it's one two, three नमस्ते"])
 TEXTS = ["IT'S one, two", "", "three नमस्ते six one two one"]
 CHARACTERS = lm.Characters(steps=12).fitted(TEXTS)
+
 ALONE = """
 import runpy, sys
 sys.modules.update(dict.fromkeys(sys.argv.pop(1).split(",")))

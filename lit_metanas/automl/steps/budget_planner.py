@@ -210,7 +210,7 @@ class BudgetPlanner:
         both = sum(self.wishes.flops)
         told = len(self.wishes.flops) == 2
         search = self.wishes.flops[0] if told else self._searched(both, epoch=last, trial=self.trial)
-        if search < first or not (told or both - search >= last):
+        if search < first or (not told and both - search < last):
             first, last = ceil(1.005 * first), ceil(1.005 * last)  # so that rounded ones are enough
             least = f"({first:.3g}, {last:.3g})" if told else f"{2 * last:.3g}"
             raise ValueError(f"auto: the FLOPs pay for no epoch of a network on these data: give {least} or more.")

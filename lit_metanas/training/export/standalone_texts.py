@@ -15,18 +15,18 @@ def read_tokens(texts: list[str], part: dict[str, Any]) -> list[list[int]]:
     kind, steps = part["kind"], part["steps"]
     known = {piece: number for number, piece in enumerate(part["pieces" if kind == "byte pairs" else kind], 2)}
     texts = [normalize("NFC", text[: 100 * steps]) for text in texts]
-    texts = [normalize("NFC", text if kind == "characters" else text.lower()) for text in texts]
     if kind == "byte pairs":
         tokenizers = importlib.import_module("tokenizers")
         pairs = tokenizers.models.BPE(vocab=known, merges=[tuple(pair) for pair in part["merges"]])
         tokenizer = tokenizers.Tokenizer(pairs)
         tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
-        found = [tokenizer.encode(text).ids for text in texts]
-    else:
+        found = [tokenizer.encode(normalize("NFC", text.lower())).ids for text in texts]
+    elif kind == "words":
         signs = "".join(sign for sign in map(chr, range(0x300, 0x20D0)) if category(sign)[0] == "M")
         words = re.compile(rf"[\w{signs}]+(?:['’][\w{signs}]+)*|\S")
-        pieces = [words.findall(text) if kind == "words" else list(text) for text in texts]
-        found = [[known.get(piece, 1) for piece in row] for row in pieces]
+        found = [[known.get(word, 1) for word in words.findall(normalize("NFC", text.lower()))] for text in texts]
+    else:
+        found = [[known.get(character, 1) for character in text] for text in texts]
     return [((row or [1]) + [0] * steps)[:steps] for row in found]
 
 
