@@ -116,8 +116,8 @@ def auto(
         minutes: how long all may take; 10 where neither these nor ``flops`` are given.
         flops: training FLOPs (3 x forward multiply-adds x examples) instead: of the search and of the training after
             it, or one number for both, of which a small network may not need all.
-        kind: what the examples of a path are, where it cannot be found out: ``images``, ``sounds``, ``transcripts``,
-            ``texts``, ``rows``, ``pairs`` or ``questions``.
+        kind: what the examples are, where a path does not tell: ``images``, ``sounds``, ``transcripts``, ``texts``,
+            ``rows``, ``pairs`` or ``questions``.
         test: the test part, given as ``data`` is, and taken as it is. None takes some of ``data``.
         group: which examples belong together, such as the photographs of a patient or the recordings of a speaker: they
             go into one part, train, val or test, lest the test score be too good. The name of a column of a table;
@@ -223,6 +223,8 @@ class AutoSearch:
             reading = perf_counter() - begin
             check_task(task)
             kind = kind_of(task)
+            if self.kind not in (None, kind):
+                raise ValueError(f"The data are of the kind '{kind}', not '{self.kind}': leave 'kind' out.")
             self.wishes.say(describe_given(task, kind, grouped=self.group is not None))
             space = self.space or DATA_KINDS[kind].space(task.shape, task.goal)
             space.check_shape(task.shape)

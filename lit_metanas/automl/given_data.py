@@ -79,7 +79,7 @@ def read_given(
 
     Args:
         data: a path, a task, a data set of torch, or a pair of examples and labels.
-        kind: what the examples of a path are, one of ``DATA_KINDS``; None finds out.
+        kind: what the examples are, one of ``DATA_KINDS``; None finds out.
         test: the test part, given as ``data`` is; None takes some of ``data``.
         group: which examples belong together, and so into one part; see ``auto``.
         prepared: what makes inputs of the examples, or the shape of images of a path; None is the usual one.
@@ -92,7 +92,8 @@ def read_given(
     """
     if kind is not None and kind not in DATA_KINDS:
         near = nearest(kind, DATA_KINDS)
-        raise ValueError(f"There is no kind '{kind}': " + (f"did you mean '{near}'?" if near else _one_of_kinds()))
+        hint = f"did you mean '{near}'?" if near else f"give one of {', '.join(DATA_KINDS)}."
+        raise ValueError(f"There is no kind '{kind}': {hint}")
     if isinstance(data, Task | TaskCollection):
         return _task_itself(data, test, group)
     if isinstance(data, str | os.PathLike):
@@ -109,6 +110,11 @@ def read_given(
         made = prepared if start is None else _made_as(start, found_kind, str(data))
         task = _READERS[found_kind](path, test_path, group, *(() if made is None else (made,)))
         return task if found is None else replace(task, id=Path(data).resolve().name)
+    if kind in ("transcripts", "pairs", "questions"):
+        raise ValueError(
+            f"Examples in memory have labels, so these are no '{kind}': give a path, or use AutoTranscriber, "
+            "AutoTranslator or AutoAnswerer."
+        )
     if isinstance(data, Dataset):
         task = _of_dataset(data, test, group, prepared)
     else:
@@ -482,11 +488,6 @@ def _questions(path: Path, test: Path | None, group: str | None) -> Task:
     if group is not None:
         raise ValueError("Questions are divided by their passages: leave 'group' out.")
     return SquadTask(str(path), None if test is None else str(test))[0]
-
-
-def _one_of_kinds() -> str:
-    *others, last = DATA_KINDS
-    return f"give {', '.join(others)} or {last}."
 
 
 _READERS: Mapping[str, Callable[..., Task]] = {

@@ -327,6 +327,11 @@ def test_a_folder_in_use_or_of_something_else_is_refused(
         lm.auto(arrays, flops=FLOPS, space=space, output=tmp_path / "out", progress=False)
 
 
+def test_a_kind_that_data_in_memory_are_not_is_refused(arrays: Arrays) -> None:
+    with pytest.raises(ValueError, match="The data are of the kind 'images', not 'rows': leave 'kind' out"):
+        lm.auto(arrays, kind="rows", flops=1e8, progress=False)
+
+
 def test_three_images_a_class_are_enough(arrays: Arrays, space: lm.LayeredSpace) -> None:
     X, y = arrays
     result = lm.auto((X[:6], y[:6]), flops=(2e5, 2e5), space=space, progress=False)
