@@ -174,6 +174,7 @@ def test_what_is_no_sound_is_refused_by_its_number(message):
         ({"lowest": 900.0, "highest": 800.0}, "lowest = 900 must be below highest = 800"),
         ({"centre": 1}, "centre = 1 must be true or false"),
         ({"bins": 400}, "bins = 400 are too many for windows of 0.025 s"),
+        ({"rate": 192_000, "bins": 512, "window": 1.0}, "bins = 512 are too many for windows of 1 s at 192000 samples"),
     ],
 )
 def test_numbers_out_of_range_are_refused(arguments, message):

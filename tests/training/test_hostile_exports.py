@@ -303,15 +303,42 @@ def long(document: Document) -> None:
         {"name": name, "arg": {"as_ints": [length] * 2}, "kind": 1}
         for name, length in (("stride", 1), ("padding", 127))
     ]
-    output = [{"as_tensor": {"name": "same"}}]
-    slow = {"target": "torch.ops.aten.max_pool2d.default", "inputs": [own, *pool], "outputs": output, "metadata": {}}
-    nodes(document)[0:0] = [slow] * 3500
+    slow = {"target": "torch.ops.aten.max_pool2d.default", "inputs": [own, *pool], "metadata": {}}
+    nodes(document)[0:0] = [{**slow, "outputs": [{"as_tensor": {"name": f"pooled_{n}"}}]} for n in range(3500)]
 
 
 @pytest.mark.parametrize("harm", [repeated, long])
 def test_memory_and_work_are_known_before_they_are_spent(harm: Change, copied: Path) -> None:
     change(copied, harm)
     assert "takes too much memory or time" in refused(copied)
+
+
+@pytest.mark.parametrize("name", ["inputs", "p_head_bias", "first"])
+def test_a_tensor_does_not_take_the_name_of_another_one(name: str, copied: Path) -> None:
+    """What is called like a weight would not be counted."""
+
+    def added(document: Document) -> None:
+        given = {"name": "self", "arg": {"as_tensor": {"name": "inputs"}}, "kind": 1}
+        relu = {"target": "torch.ops.aten.relu.default", "inputs": [given], "metadata": {}}
+        nodes(document)[0:0] = [{**relu, "outputs": [{"as_tensor": {"name": own}}]} for own in ("first", name)]
+
+    change(copied, added)
+    assert "gives two tensors the same name" in refused(copied)
+
+
+def test_a_weight_of_many_names_is_held_once(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = load_exported(copied).predict(torch.ones(1, *SHAPE))
+
+    def many(document: Document) -> None:
+        own = document["config"]["head.bias"]
+        document["config"] |= {f"again.{number}": own for number in range(400)}
+
+    change(copied, many, CONFIG)
+    names: list[str] = []
+    real = zipfile.ZipFile.read
+    monkeypatch.setattr(zipfile.ZipFile, "read", lambda file, name: names.append(name) or real(file, name))
+    assert torch.equal(load_exported(copied).predict(torch.ones(1, *SHAPE)), expected)
+    assert len(set(names)) == len(names)
 
 
 def larger(document: Document) -> None:

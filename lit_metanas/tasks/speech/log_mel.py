@@ -26,6 +26,9 @@ from lit_metanas.tasks.speech.waveforms import (
 RawSound = Samples | tuple[Samples, int] | str | Path
 """Samples at the rate of the features, samples with a rate of their own, or a sound file."""
 
+MOST_FILTER_VALUES = 1 << 22
+"""Bands times frequencies: 33 MB while they are worked out."""
+
 
 @dataclass(frozen=True)
 class LogMel(Preprocessing):
@@ -110,6 +113,11 @@ class LogMel(Preprocessing):
             raise ValueError(f"LogMel: centre = {short_value(self.centre)} must be true or false.")
         if self.lowest >= self._highest:
             raise ValueError(f"LogMel: lowest = {self.lowest:g} must be below highest = {self._highest:g}.")
+        if self.bins * (self._transform // 2 + 1) > MOST_FILTER_VALUES:
+            raise ValueError(
+                f"LogMel: bins = {self.bins} are too many for windows of {self.window:g} s at {self.rate} samples a "
+                "second: take fewer, or shorter ones."
+            )
         if bool((self.filters().amax(1) == 0).any()):
             raise ValueError(
                 f"LogMel: bins = {self.bins} are too many for windows of {self.window:g} s: take fewer, or longer ones."

@@ -169,6 +169,9 @@ class PlainProgram(nn.Module):
     Attributes:
         memory: numbers that are held at once for one input, once ``check`` has run.
 
+    Raises:
+        ValueError: two tensors have one name, so that the memory of one would not be counted.
+
     Example:
         >>> nodes = [("relu.default", {"self": Reference("inputs")}, "relu")]
         >>> PlainProgram(nodes, tensors={}, inputs="inputs", output="relu")(torch.tensor([-1.0, 2.0]))
@@ -177,6 +180,8 @@ class PlainProgram(nn.Module):
 
     def __init__(self, nodes: Sequence[Node], *, tensors: Mapping[str, Tensor], inputs: str, output: str) -> None:
         super().__init__()
+        if len({*tensors, inputs, *(made for *_, made in nodes)}) < len(tensors) + 1 + len(nodes):
+            raise ValueError("gives two tensors the same name")
         self.nodes, self.inputs, self.output = list(nodes), inputs, output
         self.memory = 0
         self.shape: Shape | None = None

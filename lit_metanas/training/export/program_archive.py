@@ -44,10 +44,10 @@ def read_program(content: bytes) -> PlainProgram:
         if document["schema_version"]["major"] != _FORMAT:
             raise ValueError("is of another version of torch's format")
         config = parse_json(archive.read(f"{_PREFIX}data/weights/model_weights_config.json"))["config"]
-        weights = {
-            name: _weight(own, archive.read(f"{_PREFIX}data/weights/{own['path_name']}"))
-            for name, own in config.items()
-        }
+        # Many names may be of one file, which is held once.
+        files = {own["path_name"] for own in config.values()}
+        stored = {file: bytearray(archive.read(f"{_PREFIX}data/weights/{file}")) for file in files}
+        weights = {name: _weight(own, stored[own["path_name"]]) for name, own in config.items()}
     graph, signature = document["graph_module"]["graph"], document["graph_module"]["signature"]
     if len(graph["nodes"]) > MOST_NODES:
         raise ValueError(f"has more than {MOST_NODES} operations")
@@ -61,14 +61,14 @@ def read_program(content: bytes) -> PlainProgram:
     )
 
 
-def _weight(own: Mapping[str, Any], data: bytes) -> Tensor:
+def _weight(own: Mapping[str, Any], data: bytearray) -> Tensor:
     """One tensor, of as many bytes as its size says."""
     meta = own["tensor_meta"]
     sizes, strides = ([entry["as_int"] for entry in meta[key]] for key in ("sizes", "strides"))
     kind = _KINDS[meta["dtype"]]
     if own["use_pickle"] or len(data) != math.prod(sizes) * kind.itemsize:
         raise ValueError("holds a weight that is more or less than a tensor")
-    tensor = torch.frombuffer(bytearray(data), dtype=kind).reshape(sizes)
+    tensor = torch.frombuffer(data, dtype=kind).reshape(sizes)
     if list(tensor.stride()) != strides or meta["storage_offset"]["as_int"] != 0:
         raise ValueError("holds a weight that is a part of another one")
     if not tensor.isfinite().all():
