@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -21,11 +23,13 @@ FOLDER = "folder"
 def class_folders(root: Path, suffixes: Collection[str], noun: str, deep: bool = False) -> dict[str, list[Path]]:
     """The files of each class: the sub-folders of a folder, by name.
 
+    A warning tells of files in deeper folders that are left out.
+
     Args:
         root: the folder.
         suffixes: how the names of the files end, in small letters.
         noun: what the files are, in the plural, for messages.
-        deep: whether files in the sub-folders of a class's folder are of the class, too.
+        deep: whether files in all folders within a class's folder are of the class, too.
 
     Raises:
         FileNotFoundError: the folder does not exist.
@@ -50,12 +54,19 @@ def class_folders(root: Path, suffixes: Collection[str], noun: str, deep: bool =
                 f"The name of the folder '{writable(name)}' in {writable(str(root))} is not UTF-8: rename it."
             )
     classes = {folder.name: files_in(folder, suffixes, deep) for folder in folders}
+    below = {} if deep else {name: len(files_in(root / name, suffixes, deep=True)) for name in classes}
     for name, files in classes.items():
         if not files:
             fix = "add some or remove it"
-            if not deep and files_in(root / name, suffixes, deep=True):
+            if below.get(name):
                 fix += f"; or say by group='{FOLDER}' that its sub-folders hold the {noun} of a group each"
             raise ValueError(f"{root / name} has no {noun} ({', '.join(sorted(suffixes))}): {fix}.")
+    if more := sum(below.values()) - sum(map(len, classes.values())) if below else 0:
+        warnings.warn(
+            f"'{writable(str(root))}' has {noun} in sub-folders of its classes' folders, which are left out ({more}): "
+            "put them beside the others of their class.",
+            stacklevel=2,
+        )
     return classes
 
 
@@ -65,12 +76,16 @@ def files_in(folder: Path, suffixes: Collection[str], deep: bool = False) -> lis
     Args:
         folder: the folder.
         suffixes: how the names end, in small letters.
-        deep: whether those in its sub-folders are taken, too.
+        deep: whether those in all folders within it are taken, too; links to folders are followed in it alone.
     """
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     found = [entry for entry in entries if entry.suffix.lower() in suffixes]
-    inner = [entry for entry in entries if deep and entry.is_dir() and entry not in found]
-    return found + [file for entry in inner for file in files_in(entry, suffixes)]
+    for inner in entries if deep else ():
+        if inner.is_dir() and inner not in found:
+            files = [Path(place) / name for place, _, names in os.walk(inner) for name in names]
+            seen = [file for file in files if not any(part.startswith(".") for part in file.relative_to(inner).parts)]
+            found += sorted(file for file in seen if file.suffix.lower() in suffixes)
+    return found
 
 
 def file_groups(root: Path, classes: Mapping[str, Sequence[Path]], group: str) -> dict[Path, str]:
@@ -99,7 +114,7 @@ def file_groups(root: Path, classes: Mapping[str, Sequence[Path]], group: str) -
         for file in files:
             parts = file.relative_to(root / name)
             if group == FOLDER:
-                own = parts.parent.name
+                own = parts.parts[0] if len(parts.parts) > 1 else ""
             else:
                 match = pattern.search(parts.as_posix())
                 own = (match[1] or "") if match else ""

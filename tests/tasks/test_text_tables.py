@@ -229,6 +229,13 @@ def test_what_stands_twice_is_taken_once(write):
         assert read(path) == {"x": ["a", "b"], "y": ["a"]}
 
 
+def test_texts_that_differ_in_capitals_or_white_space_alone_are_taken_once(write):
+    rows = [f"{text},{label}" for label in "xy" for n in range(9) for text in (f"Say {n}", f"say  {n}", f"SAY {n}")]
+    with pytest.warns(UserWarning, match=r"repeats 36 texts of the same class: each is taken once"):
+        task = TextTask(write("\n".join(["text,label", *rows])))[0]
+    assert [len(part) for part in (task.train, task.val, task.test)] == [10, 4, 4]
+
+
 def test_a_class_with_one_example_is_told_where_it_is_too_few(write):
     rows = [f"text {i},{name}" for name in "xy" for i in range(5)]
     path = write("\n".join(["text,label", *rows, "alone,z"]))

@@ -39,7 +39,7 @@ def by_label(rows: Iterable[Labelled], place: str) -> dict[str, list[str]]:
 def grouped_by_label(rows: Iterable[Labelled], place: str) -> dict[str, dict[str, str]]:
     """The texts of each class with their groups, in their order; the classes go by the alphabet.
 
-    What stands twice is taken once, as of the first group.
+    What stands twice is taken once, as it is written first and of the first group.
 
     Args:
         rows: the texts with their labels.
@@ -49,13 +49,14 @@ def grouped_by_label(rows: Iterable[Labelled], place: str) -> dict[str, dict[str
         ValueError: a text or label is empty, too long or not Unicode, or there are too many texts or fewer than two
             classes.
     """
-    found: dict[str, dict[str, str]] = {}
+    found: dict[str, dict[str, Labelled]] = {}
     number = 0
     for number, row in enumerate(rows, 1):
         if number > MOST_SENTENCES:
             raise ValueError(f"'{place}' has more than {MOST_SENTENCES} texts: take fewer.")
         label = checked_text(row.label, "label", row.where, place)
-        found.setdefault(label, {}).setdefault(checked_text(row.text, "text", row.where, place), row.group)
+        text = checked_text(row.text, "text", row.where, place)
+        found.setdefault(label, {}).setdefault(spoken(text), row._replace(text=text))
     if not number:
         raise ValueError(f"'{place}' holds no texts: give some of two or more classes.")
     if len(found) < 2:
@@ -66,7 +67,12 @@ def grouped_by_label(rows: Iterable[Labelled], place: str) -> dict[str, dict[str
     twice = number - sum(map(len, found.values()))
     if twice:
         warn_of_data(f"'{place}' repeats {number_of(twice, 'text')} of the same class: each is taken once.")
-    return {label: found[label] for label in sorted(found)}
+    return {label: {row.text: row.group for row in found[label].values()} for label in sorted(found)}
+
+
+def spoken(text: str) -> str:
+    """A text without what most preprocessings do not tell apart: capitals, and how much white space there is."""
+    return " ".join(text.casefold().split())
 
 
 def checked_text(value: object, noun: str, where: str, place: str) -> str:
