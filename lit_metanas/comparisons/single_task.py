@@ -19,7 +19,7 @@ from lit_metanas.estimators.training_estimator import TrainingEstimator, check_f
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.records.record_lines import SHIPPED, read_record_lines
-from lit_metanas.records.statistics import FEWEST_OF_INTERVAL, wilson
+from lit_metanas.records.statistics import FEWEST_OF_INTERVAL, wilson_reach
 from lit_metanas.searchers.halving import SuccessiveHalving
 from lit_metanas.searchers.halving.proposals import fitting
 from lit_metanas.searchers.query import QuerySearcher
@@ -237,7 +237,7 @@ def _half_width(judged: Judged, task: Task) -> float:
     if len(task.test) < FEWEST_OF_INTERVAL:
         return math.nan
     if isinstance(task.goal, Classification) or judged.half == 0:
-        return wilson(judged.value, len(task.test))
+        return wilson_reach(judged.value, len(task.test))
     return judged.half
 
 

@@ -27,7 +27,7 @@ from lit_metanas.estimators import ParameterCount, ProxyEstimator, TrainingEstim
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.records import Budget, Cost, read_architectures, read_records, read_results
 from lit_metanas.records.budget import FailedWorkError
-from lit_metanas.records.statistics import wilson
+from lit_metanas.records.statistics import wilson_reach
 from lit_metanas.searchers import (
     DARTSSearcher,
     EvolvingHalving,
@@ -146,7 +146,7 @@ def test_the_result_is_that_of_the_steps_by_hand(method, refit):
     assert result.architecture == by_hand.architecture
     assert result.recipe == recipe
     assert result.test_accuracy == pytest.approx(share)
-    assert result.ci95 == wilson(result.test_accuracy, len(TASK.test))
+    assert result.ci95 == wilson_reach(result.test_accuracy, len(TASK.test))
     assert (result.cost.flops, result.cost.queries) == (budget.spent.flops, budget.spent.queries)
     assert result.val_score == max(t.value for t in by_hand.record.trials if t.architecture == result.architecture)
     assert torch.equal(result.network(TASK.test.inputs), scores)

@@ -19,7 +19,7 @@ from lit_metanas.comparisons import TargetSearch, search_progress
 from lit_metanas.estimators import TrainingEstimator
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.records import Budget, Cost, read_architectures, read_records, read_results, write_results
-from lit_metanas.records.statistics import wilson
+from lit_metanas.records.statistics import wilson_reach
 from lit_metanas.searchers import DARTSSearcher, FixedArchitecture, QuerySearcher, RandomArchitecture, Searcher
 from lit_metanas.searchers.query.objectives import RecipeRange
 from lit_metanas.spaces import DARTSCell, LayeredSpace
@@ -125,7 +125,7 @@ def test_each_method_has_a_row_on_each_task(finished):
         assert (row.protocol.shot, row.protocol.name) == (6, "target")
         assert row.recipe == asdict(RECIPE)
         assert row.flops == SPACE.cost(row.architecture, (1, 8, 8), 3).flops
-        assert row.ci95 == pytest.approx(wilson(row.value, 18))
+        assert row.ci95 == pytest.approx(wilson_reach(row.value, 18))
         assert bool(row.curve) == (row.method in ("queries", "darts"))
 
 

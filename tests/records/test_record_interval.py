@@ -4,7 +4,7 @@ import re
 import pytest
 
 from lit_metanas.io.text import hardware
-from lit_metanas.records.statistics import clearly_above, t_interval, t_quantile, wilson
+from lit_metanas.records.statistics import clearly_above, t_interval, t_quantile, wilson, wilson_reach
 
 
 def integrated(t: float, freedom: int, steps: int = 20_000) -> float:
@@ -73,5 +73,14 @@ def test_wilsons_interval_solves_its_equation(right, number):
     share, z = right / number, 1.959964
     half = wilson(share, number)
     centre = (share + z**2 / (2 * number)) / (1 + z**2 / number)
-    for bound in (centre - half, centre + half):
+    bounds = (centre - half, centre + half)
+    for bound in bounds:
         assert (share - bound) ** 2 == pytest.approx(z**2 * bound * (1 - bound) / number, abs=1e-9)
+    assert wilson_reach(share, number) == pytest.approx(max(abs(share - bound) for bound in bounds))
+
+
+@pytest.mark.parametrize(("accuracy", "number"), [(0.9, 20), (0.98, 100), (0.99, 200), (0.6, 40)])
+def test_shown_intervals_hold_the_true_accuracy_as_often_as_they_say(accuracy, number):
+    chances = [math.comb(number, k) * accuracy**k * (1 - accuracy) ** (number - k) for k in range(number + 1)]
+    held = [abs(k / number - accuracy) <= wilson_reach(k / number, number) for k in range(number + 1)]
+    assert sum(chance for chance, right in zip(chances, held, strict=True) if right) >= 0.945
