@@ -26,19 +26,20 @@ LARGEST_NUMBER = 3.5e38
 """What single precision holds: beyond it is nothing that was measured, and sums of squares overflow."""
 
 
-def read_json(path: str | os.PathLike[str], fix: str) -> Any:
+def read_json(path: str | os.PathLike[str], fix: str, longest: int = LONGEST_TEXT) -> Any:
     """Read a file of JSON.
 
     Args:
         path: the file.
         fix: what to do about a damaged one, for the message.
+        longest: characters of a text or a name.
 
     Raises:
         ValueError: it is not a regular file or not JSON, or is beyond a limit of this module.
         OSError: it cannot be read.
     """
     try:
-        return parse_json(read_regular(path, LARGEST_JSON))
+        return parse_json(read_regular(path, LARGEST_JSON), longest)
     except ValueError as error:
         raise ValueError(f"'{os.fspath(path)}' {error}: {fix}.") from None
 

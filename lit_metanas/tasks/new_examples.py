@@ -170,7 +170,7 @@ class NewRows(NewExamples):
 
 def _whole_rows(file: Path) -> list[TableRow]:
     """The rows of a table; what a line of JSON leaves out, and others of the file have, is missing there."""
-    rows = list(read_rows(file))
+    rows = list(read_rows(file, blank=True))
     blank = dict.fromkeys(columns_of(rows))
     # Missing ones are not written into each, as there may be many different names.
     return [(where, row if len(row) == len(blank) else ChainMap(dict(row), blank)) for where, row in rows]

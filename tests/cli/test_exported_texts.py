@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import warnings
+import wave
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,13 @@ ENCODER = lm.SequenceSpace(
 )
 
 
-def drawn(space: lm.SearchSpace, way: int, seed: int) -> tuple[lm.Architecture, torch.nn.Module]:
+def drawn(
+    space: lm.SearchSpace, way: int, seed: int, shape: lm.Shape = READ.shape
+) -> tuple[lm.Architecture, torch.nn.Module]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         architecture = space.sample(torch.Generator().manual_seed(seed))
-        child = space.child(architecture, READ.shape, way).eval()
+        child = space.child(architecture, shape, way).eval()
         for parameter in child.parameters():
             parameter.data += 0.3 * torch.randn(parameter.shape)
     return architecture, child
@@ -121,6 +124,57 @@ def test_a_long_text_is_printed_in_part_and_a_tab_as_a_bar(whole: Path, capsys: 
     assert second.startswith(f"{texts[1][:199]}…: ")
     with Path("predictions.csv").open(encoding="utf-8") as file:
         assert [row[0] for row in csv.reader(file)][1:] == texts
+
+
+def told_of_cut(made: lm.Preprocessing, objective: lm.Objective, command: list[str]) -> list[str]:
+    """What is told where a network is exported, and given new examples."""
+    architecture, child = drawn(ENCODER, objective.outputs, 0, made.shape)
+    lm.export_child(
+        child, "out", architecture=architecture, classes=objective.names(()), shape=made.shape, preprocessing=made,
+        objective=objective,
+    )  # fmt: skip
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert main(["predict", "out", *command]) == 0
+    return [str(each.message) for each in caught if "is left out" in str(each.message)]
+
+
+def test_a_recording_that_is_cut_before_it_is_written_down_is_told() -> None:
+    sounds = lm.LogMel(bins=4, steps=20)
+    for name, seconds in (("short.wav", 0.1), ("long.wav", 0.5), ("longer.wav", 0.6)):
+        with wave.open(name, "wb") as file:
+            file.setparams((1, 2, 8000, 0, "NONE", ""))
+            file.writeframes(np.arange(int(8000 * seconds), dtype=np.int16).tobytes())
+    told = told_of_cut(sounds, lm.Transcription(3), ["short.wav", "long.wav", "longer.wav"])
+    assert told == ["'long.wav' lasts 0.50 s, and 0.21 s are read: the rest of longer sounds is left out."]
+    assert told_of_cut(sounds, lm.Transcription(3), ["short.wav"]) == []
+
+
+def test_a_passage_that_is_cut_before_it_answers_is_told() -> None:
+    made = lm.QuestionWords(lm.Words(steps=9, least=1).fitted(["who runs ada home"]), newest_first=False)
+    Path("new.txt").write_text("who runs?\tAda.\nwho runs?\tAda runs home. Ada runs home.\n")
+    told = told_of_cut(made, lm.Span(longest=3), ["new.txt"])
+    long = "'who runs? Ada runs home. Ada runs home.'"
+    assert told == [f"{long} has more than the 9 words that are read: the rest of longer texts is left out."]
+
+
+def test_an_export_that_fails_leaves_the_earlier_network(whole: Path) -> None:
+    class Own(lm.Words):
+        def to_plain(self) -> dict[str, Any]:
+            return {"made": object()}
+
+    shutil.copytree(whole, "out")
+    before = {file.name: file.read_bytes() for file in Path("out").iterdir()}
+    architecture, child = drawn(ENCODER, 4, 1)
+    made, given = Own(steps=5, words=READ.words), {"shape": READ.shape, "objective": lm.Transcription(3)}
+    with (
+        pytest.warns(
+            UserWarning, match="made by Own, which is none of this package's preprocessings: `predict` refuses"
+        ),
+        pytest.raises(TypeError),
+    ):
+        lm.export_child(child, "out", architecture=architecture, classes="abc", preprocessing=made, **given)
+    assert {file.name: file.read_bytes() for file in Path("out").iterdir()} == before
 
 
 def test_symbols_are_printed_by_their_names(capsys: pytest.CaptureFixture[str]) -> None:

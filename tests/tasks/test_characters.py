@@ -114,6 +114,16 @@ def test_damaged_plain_values_are_told(change, told):
         Characters(characters=["a"])
 
 
+def test_a_network_that_knows_very_many_characters_is_read_again(tmp_path):
+    many = Characters(characters="".join(map(chr, range(0x4E00, 0x4E00 + 12_000))), size=12_000, steps=4)
+    space = SequenceSpace(operations=("conv_3",), widths=(4,), depths=(1,), dropouts=(0.0,), readouts=("mean",))
+    architecture = space.sample(torch.Generator().manual_seed(0))
+    child = space.child(architecture, many.shape, 2)
+    given = {"architecture": architecture, "classes": ("a", "b"), "shape": many.shape, "preprocessing": many}
+    export_child(child, tmp_path, **given)
+    assert load_exported(tmp_path).preprocessing == many
+
+
 def test_characters_are_stored_with_an_exported_network(tmp_path):
     read, written = Characters(steps=4).fitted(["0123456789"]), Characters(steps=3).fitted(["größe"])
     encoder = SequenceSpace(operations=("gru",), widths=(4,), depths=(1,), dropouts=(0.0,), readouts=("each",))

@@ -418,6 +418,11 @@ def test_a_line_of_json_may_leave_columns_out(capsys):
         table[0].preprocessing.encode([row for _, row in lm.NewRows("t.jsonl").examples])
 
 
+def test_a_new_row_of_missing_values_gets_an_answer_too():
+    Path("new.csv").write_text("a,b\n1,2\n,\n\n3,4\n")
+    assert [where for where, _ in lm.NewRows("new.csv").examples] == ["line 2", "line 3", "line 5"]
+
+
 @pytest.mark.parametrize("options", [{}, {"label": "species"}])
 def test_a_column_without_a_name_is_not_learned_from(options):
     lines = [f"{n},{height:.3f},{'ab'[n // 30]}" for n, height in enumerate(X[:, 0])]

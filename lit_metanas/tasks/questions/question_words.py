@@ -73,9 +73,11 @@ class QuestionPreprocessing(Preprocessing):
         Raises:
             ValueError: one has no tab between question and passage, or one of these is empty.
         """
-        pairs = [split_question(one) for one in raw]
-        asked = [Asked(question, told := passage_sentences(passage), len(told), "") for question, passage in pairs]
-        return self.encode_stories(asked)[0]
+        return self.encode_stories(_asked(raw))[0]
+
+    def whole(self, raw: Sequence[Any]) -> list[bool]:
+        """Whether nothing of what each question is asked of is cut off."""
+        return [self.encode_stories([one])[1] == 0 for one in _asked(raw)]
 
 
 @dataclass(frozen=True)
@@ -205,6 +207,11 @@ class QuestionWords(QuestionPreprocessing):
         if not isinstance(words, Mapping) or not isinstance(order, bool):
             raise ValueError("QuestionWords: the stored preprocessing lacks 'words' or 'newest_first'.")
         return cls(Words.from_plain(words), order)
+
+
+def _asked(raw: Sequence[Any]) -> list[Asked]:
+    pairs = [split_question(one) for one in raw]
+    return [Asked(question, told := passage_sentences(passage), len(told), "") for question, passage in pairs]
 
 
 def split_question(raw: object) -> tuple[str, str]:

@@ -125,8 +125,12 @@ class TextTable(TextSource):
         return self._sentences[subset]
 
 
-def read_rows(path: Path) -> Iterator[TableRow]:
+def read_rows(path: Path, *, blank: bool = False) -> Iterator[TableRow]:
     """The rows of a table.
+
+    Args:
+        path: the file.
+        blank: whether rows are kept of which all values are missing.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -137,7 +141,7 @@ def read_rows(path: Path) -> Iterator[TableRow]:
         raise ValueError(f"'{place}' is no table: give a file whose name ends in {', '.join(SUFFIXES_OF_TABLES)}.")
     content = read_utf8(path, LARGEST_TABLE)
     values = 0
-    rows = _json_rows(content, place) if kind == ".jsonl" else separated_rows(content, place, kind)
+    rows = _json_rows(content, place) if kind == ".jsonl" else separated_rows(content, place, kind, blank=blank)
     for number, (where, row) in enumerate(rows, 1):
         values += len(row)
         if number > MOST_SENTENCES or values > MOST_TABLE_VALUES:
@@ -148,13 +152,14 @@ def read_rows(path: Path) -> Iterator[TableRow]:
         yield where, row
 
 
-def separated_rows(content: str, place: str, kind: str) -> Iterator[TableRow]:
+def separated_rows(content: str, place: str, kind: str, *, blank: bool = False) -> Iterator[TableRow]:
     """The rows below a line of column names; those without values are left out.
 
     Args:
         content: of the table.
         place: the table's name, for messages.
         kind: ``.csv``, or ``.tsv``, where quotes are letters like others.
+        blank: whether rows without values are kept, unless nothing at all stands in their line.
 
     Raises:
         ValueError: a row has more or fewer values than there are columns, two of these have one name, or quotes are
@@ -169,7 +174,7 @@ def separated_rows(content: str, place: str, kind: str) -> Iterator[TableRow]:
         for values in lines:
             if names is None:
                 names = _column_names(values, place)
-            elif any(value.strip() for value in values):
+            elif any(value.strip() for value in values) or (blank and len(values) > 1):
                 if len(values) != len(names):
                     raise ValueError(
                         f"Line {lines.line_num} of '{place}' has {len(values)} values for {len(names)} columns: fix "

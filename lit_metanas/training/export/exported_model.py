@@ -16,13 +16,13 @@ from torch import Tensor
 from lit_metanas.io.files import own_path, replacing
 from lit_metanas.io.text import printable, writable
 from lit_metanas.tasks.images.image_files import read_images
-from lit_metanas.tasks.inputs import ImageShape, as_shape
+from lit_metanas.tasks.inputs import ImageShape, Preprocessing, as_shape
 from lit_metanas.tasks.objective import Classification
-from lit_metanas.tasks.questions.question_words import SEPARATOR_SHOWN
+from lit_metanas.tasks.questions.question_words import SEPARATOR_SHOWN, QuestionPreprocessing
+from lit_metanas.tasks.speech import LogMel
 from lit_metanas.tasks.task import warn_of_data
 from lit_metanas.tasks.text.text_tables import TableRow
 from lit_metanas.tasks.text.words import TextPreprocessing
-from lit_metanas.tasks.translation import Translation
 from lit_metanas.training.collectives import gather_lists
 from lit_metanas.training.export.exported_program import load_exported
 from lit_metanas.training.export.network_description import DESCRIPTION, exported_noun
@@ -108,17 +108,13 @@ class ExportedModel(LightningModule):
         self._batches.append((batch_idx * self.trainer.world_size + self.trainer.global_rank, rows))
         return found
 
-    def _tell_of_cut(self, texts: Sequence[Any]) -> None:
-        """Say once that texts of which others are made are cut."""
-        made = self.exported.preprocessing
-        if self._told_of_cut or not isinstance(self.exported.objective, Translation):
+    def _tell_of_cut(self, examples: Sequence[Any]) -> None:
+        """Say once that examples are cut of which texts are written."""
+        if self._told_of_cut or self._classifies:
             return
-        if isinstance(made, TextPreprocessing) and (long := _first_longer(texts, made)) is not None:
+        if (told := _first_longer(examples, self.exported.preprocessing)) is not None:
             self._told_of_cut = True
-            warn_of_data(
-                f"'{printable(' '.join(long.split()), 40)}' has more than the {made.steps} tokens that are read: "
-                "the rest of longer texts is left out."
-            )
+            warn_of_data(f"{told}: the rest of longer {self.exported.noun} is left out.")
 
     @property
     def _classifies(self) -> bool:
@@ -196,10 +192,19 @@ def example_words(folder: str, paths: Sequence[str]) -> list[str]:
     return ["--model.directory", folder, "--data", data, f"{key}={json.dumps(list(paths))}"]
 
 
-def _first_longer(texts: Sequence[str], preprocessing: TextPreprocessing) -> str | None:
-    """The first text of which something is cut off."""
-    whole = zip(texts, preprocessing.whole(texts), strict=True)
-    return next((text for text, fits in whole if not fits), None)
+def _first_longer(examples: Sequence[Any], preprocessing: Preprocessing | None) -> str | None:
+    """What is to be told of the first example of which something is cut off."""
+    if isinstance(preprocessing, LogMel):
+        longest = preprocessing.longest / preprocessing.rate
+        lasting = ((file, preprocessing.read(file).seconds) for file in examples)
+        sounds = (f"'{writable(str(file))}' lasts {seconds:.2f} s" for file, seconds in lasting if seconds > longest)
+        return next((f"{sound}, and {longest:.2f} s are read" for sound in sounds), None)
+    if not isinstance(preprocessing, TextPreprocessing | QuestionPreprocessing):
+        return None
+    read = f"{preprocessing.steps} tokens" if isinstance(preprocessing, TextPreprocessing) else preprocessing.room
+    whole = zip(examples, preprocessing.whole(examples), strict=True)
+    long = next((text for text, fits in whole if not fits), None)
+    return None if long is None else f"'{printable(' '.join(long.split()), 40)}' has more than the {read} that are read"
 
 
 def _kind(example: Path | str | TableRow) -> str:

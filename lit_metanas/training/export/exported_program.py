@@ -42,6 +42,7 @@ from lit_metanas.training.export.network_description import (
 from lit_metanas.training.export.onnx_program import INT8, ONNX, onnx_program
 from lit_metanas.training.export.plain_program import ATEN_OPERATIONS
 from lit_metanas.training.export.program_archive import LARGEST_PROGRAM, MOST_NODES, read_program
+from lit_metanas.training.stored_preprocessing import PREPROCESSINGS
 
 PROGRAM, WEIGHTS, SCRIPT, CARD = "model.pt2", "weights.pt", "predict.py", "README.md"
 LIBRARY = "lit-metanas"
@@ -293,7 +294,19 @@ def export_child(
             "steps (target_steps), or take fewer layers; torch.export.load takes it.",
             stacklevel=2,
         )
+    if preprocessing is not None and type(preprocessing) not in PREPROCESSINGS:
+        warnings.warn(
+            f"Inputs are made by {type(preprocessing).__name__}, which is none of this package's preprocessings: "
+            "`predict` refuses the exported network, but torch.export.load takes it.",
+            stacklevel=2,
+        )
     translated = onnx_program(program, network, shape) if onnx else None
+    buffer = BytesIO()
+    torch.export.save(program, buffer)
+    digest = hashlib.sha256(buffer.getvalue()).hexdigest()
+    stored = StoredNetwork(dict(architecture), tuple(classes), shape, preprocessing, goal, digest)
+    # All is made before an earlier network's files are touched.
+    description = json.dumps(describe_network(stored), indent=1, ensure_ascii=False)
     with replacing(folder / SCRIPT) as temporary:
         temporary.write_text(script, encoding="utf-8")
     # Of the network that is replaced.
@@ -305,16 +318,10 @@ def export_child(
         with replacing(folder / ONNX) as temporary:
             temporary.write_bytes(translated)
     with replacing(folder / PROGRAM) as temporary:
-        buffer = BytesIO()
-        torch.export.save(program, buffer)
         temporary.write_bytes(buffer.getvalue())
     write_weights(folder / WEIGHTS, network.state_dict())
-    digest = hashlib.sha256(buffer.getvalue()).hexdigest()
-    description = describe_network(
-        StoredNetwork(dict(architecture), tuple(classes), shape, preprocessing, goal, digest)
-    )
     with replacing(folder / DESCRIPTION) as temporary:
-        temporary.write_text(json.dumps(description, indent=1, ensure_ascii=False), encoding="utf-8")
+        temporary.write_text(description, encoding="utf-8")
 
 
 def load_exported(directory: str | os.PathLike[str]) -> Exported:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
-from lit_metanas.io.json_files import read_json
+from lit_metanas.io.json_files import LONGEST_TEXT, read_json
 from lit_metanas.io.text import number_of
 from lit_metanas.records.plain import from_plain
 from lit_metanas.tasks.inputs import ImageShape, Preprocessing, Shape, as_shape, plain_shape
@@ -174,13 +174,16 @@ class _Description:
     def __post_init__(self) -> None:
         if len(self.classes) > MOST_OF_A_SHAPE:
             raise ValueError(f"there are {number_of(len(self.classes), 'class')}, more than {MOST_OF_A_SHAPE}")
+        if any(len(name) > LONGEST_TEXT for name in (*self.classes, *self.architecture, *self.architecture.values())):
+            raise ValueError(f"a name has more than {LONGEST_TEXT} characters")
         if (twice := find_repeated(self.classes)) is not None:
             raise ValueError(f"two classes are called '{twice[:60]}'")
 
 
 def _read_parts(file: Path) -> tuple[_Description, Any, Any]:
     """What a file describes; and its preprocessing and its objective, as they are stored."""
-    document = read_json(file, _FIX)
+    # All characters that a network knows are one text.
+    document = read_json(file, _FIX, longest=MOST_OF_A_SHAPE)
     schema = document.get("schema") if isinstance(document, dict) else None
     if type(schema) is int and schema > DESCRIPTION_SCHEMA:
         raise ValueError(f"'{file}' has schema {schema}, newer than {DESCRIPTION_SCHEMA}: update lit-metanas.")
