@@ -29,7 +29,7 @@ from lit_metanas.tasks.speech.sound_files import SOUND_SUFFIXES
 from lit_metanas.tasks.speech.transcripts import TranscriptTask
 from lit_metanas.tasks.splits import tell_shared_groups
 from lit_metanas.tasks.tabular import TableTask
-from lit_metanas.tasks.tabular.row_tasks import label_of_rows
+from lit_metanas.tasks.tabular.row_tasks import all_numbers, label_of_rows
 from lit_metanas.tasks.tabular.standardised_columns import NumericColumns
 from lit_metanas.tasks.task import Split, Task, TaskCollection
 from lit_metanas.tasks.text.characters import Characters
@@ -359,14 +359,17 @@ def _kind_of_table(path: Path, group: str | None) -> str:
     Where columns of texts may be either, labels are what stands several times.
     """
     rows, place = list(read_rows(path)), writable(str(path))
+    label = target = numbered = None
     with suppress(ValueError):
-        if _repeats(rows, label_of_rows(rows, place, group)):
-            return "rows"
-    label = target = None
+        numbered = label_of_rows(rows, place, group)
+    if numbered is not None and _repeats(rows, numbered):
+        return "rows"
     with suppress(ValueError):
         _, label = find_columns(rows, place, None, None, group=group)
     with suppress(ValueError):
         _, target = find_pair_columns(rows, place, None, None, group=group)
+    if target is None and (numbered is not None or (label is None and all_numbers(rows))):
+        raise ValueError(_no_labels(place, numbered))
     if label is None and target is None:
         find_columns(rows, place, None, None, group=group)  # which says what it lacks
     if target is None or (
@@ -374,6 +377,16 @@ def _kind_of_table(path: Path, group: str | None) -> str:
     ):
         return "texts"
     return "texts" if label is not None and _repeats(rows, target) else "pairs"
+
+
+def _no_labels(place: str, column: str | None) -> str:
+    """What a table of numbers lacks, whose labels are in a column, or in none that is called so."""
+    if column is None:
+        return f"'{place}' holds numbers alone: call the column of labels 'label', so that they can be told apart."
+    return (
+        f"What column '{printable(column, 40)}' of '{place}' holds hardly stands twice, so these are no classes, and "
+        "numbers are not predicted: give labels that repeat, or kind='rows' where they are classes."
+    )
 
 
 def _repeats(rows: Sequence[TableRow], column: str) -> bool:

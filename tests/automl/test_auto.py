@@ -20,7 +20,7 @@ import lit_metanas as lm
 from lit_metanas.automl.auto import AutoSearch
 from lit_metanas.automl.data_kinds import DATA_KINDS
 from lit_metanas.automl.given_data import read_given
-from lit_metanas.automl.steps import auto_steps, budget_planner, front_steps, last_training, time_plan
+from lit_metanas.automl.steps import auto_steps, budget_planner, front_steps, last_training, output_folder, time_plan
 from lit_metanas.automl.steps.limits import LimitedSpace, NetworkLimits, Wishes
 from lit_metanas.automl.steps.linear_models import LinearModel, LinearModels
 from lit_metanas.automl.steps.time_plan import (
@@ -158,8 +158,15 @@ def test_wishes_are_checked() -> None:
     for minutes, flops in ((1, 1e9), (0, None), (-1.0, None), (float("nan"), None), (None, (1e9, 0.0)), (None, 0.0)):
         with pytest.raises(ValueError, match=r"auto: (give minutes or flops|\w+ = )"):
             Wishes(minutes, flops, seed=0, threads=1, progress=False)
-    with pytest.raises(ValueError, match="seed = -1"):
-        Wishes(1, None, seed=-1, threads=1, progress=False)
+    with pytest.raises(ValueError, match="auto: flops are one number, or two"):
+        Wishes(None, (1e6, 1e6, 1e6), seed=0, threads=1, progress=False)  # type: ignore[arg-type]
+    for seed in (-1, 2**63, 0.5, "0", None):
+        with pytest.raises(ValueError, match=f"seed = {seed} must be a whole number from 0, below"):
+            Wishes(1, None, seed=seed, threads=1, progress=False)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="minutes = 1 must be a number above 0"):
+        Wishes("1", None, seed=0, threads=1, progress=False)  # type: ignore[arg-type]
+    told = Wishes(np.float32(2), None, seed=np.int64(3), threads=1, progress=False, records="own.jsonl")
+    assert json.dumps([told.minutes, told.seed, told.records]) == '[2.0, 3, ["own.jsonl"]]'
     assert Wishes(None, None, seed=0, threads=1, progress=False).minutes == 10
 
 
@@ -629,6 +636,30 @@ def test_a_front_goes_from_small_networks_to_the_best(arrays: Arrays, space: lm.
     assert [(one.architecture, one.test_score, one.recipe) for one in repeated.front] == [
         (one.architecture, one.test_score, one.recipe) for one in found.front
     ]
+
+
+def test_a_front_that_goes_on_leaves_no_networks_of_the_one_that_was_stopped(
+    arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = output_folder.OutputFolder.write
+
+    def write(folder: output_folder.OutputFolder, *args: Any, **more: Any) -> None:
+        (folder.path / "front" / "1-20000-parameters").mkdir(parents=True)
+        plain(folder, *args, **more)
+
+    monkeypatch.setattr(output_folder.OutputFolder, "write", write)
+    found = front_of(arrays, space, output=tmp_path / "out")
+    folders = [path.name for path in (tmp_path / "out" / "front").iterdir() if path.is_dir()]
+    assert sorted(folders) == sorted(found.front_names)
+
+
+def test_what_the_budget_did_not_pay_for_is_told_again(
+    arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = auto_steps.AutoSteps.result
+    monkeypatch.setattr(auto_steps.AutoSteps, "result", lambda self: replace(plain(self), untried=3))
+    calls = [lm.auto(arrays, flops=FLOPS, space=space, output=tmp_path / "out", progress=False) for _ in range(2)]
+    assert [one.untried for one in calls] == [3, 3]
 
 
 @pytest.mark.parametrize("kept", [True, False])

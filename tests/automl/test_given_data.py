@@ -267,6 +267,8 @@ def test_bad_data_get_one_sentence(images: Path, texts: Path, tmp_path: Path) ->
     (tmp_path / "one" / "a").mkdir(parents=True)
     (tmp_path / "one" / "a" / "1.png").write_bytes((images / "dark" / "1.png").read_bytes())
     (tmp_path / "columns.csv").write_text("a,b,c\n1,2,3\n")
+    (tmp_path / "prices.csv").write_text("a,label\n1,1.5\n2,2.25\n3,2.5\n")
+    (tmp_path / "names.csv").write_text("a,b,c\none,x,u\ntwo,y,v\n")
     (tmp_path / "blank.csv").write_text("text,label\none,\ntwo,b\n")
     X = np.random.rand(6, 8, 8)
     for data, sentence in (
@@ -274,8 +276,13 @@ def test_bad_data_get_one_sentence(images: Path, texts: Path, tmp_path: Path) ->
         (tmp_path / "mixed", r"holds 1 images and 1 texts: say by 'kind' which are meant, such as kind='images'"),
         (tmp_path / "empty", r"has no sub-folders with images, sounds or text files: .* sounds as \.flac or \.wav"),
         (tmp_path / "one", "has 1 class folder"),
-        (tmp_path / "columns.csv", "say by 'text' and 'label' which hold .* or name these columns so"),
-        (tmp_path / "columns.csv", "those of pairs of texts are called source and target"),
+        (tmp_path / "columns.csv", "holds numbers alone: call the column of labels 'label', so that they can be"),
+        (
+            tmp_path / "prices.csv",
+            "column 'label' of '.*' holds hardly stands twice, .* give labels that repeat, or kind",
+        ),
+        (tmp_path / "names.csv", "say by 'text' and 'label' which hold .* or name these columns so"),
+        (tmp_path / "names.csv", "those of pairs of texts are called source and target"),
         (tmp_path / "blank.csv", "There is no label at line 2"),
         (images / "dark" / "1.png", "is no table"),
         ((X, [0, 1, 0, 1, 0, float("nan")]), "Label 5 in y is nan: leave out images without a label"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import combinations, count
 from pathlib import Path
 from time import perf_counter
@@ -362,10 +363,17 @@ def test_texts_are_read_in_several_ways_even_where_one_network_is_known(tmp_path
     space = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(16,), readouts=("max",))
     known = lm.Trial(space.sample(torch.Generator().manual_seed(0)), 0.9, lm.Cost(flops=7), recipe={})
     lm.write_record_lines(tmp_path / "other.jsonl", [lm.SearchRecord("other", [known])])
-    found = lm.auto((texts, classes), flops=1e9, space=space, records=[str(tmp_path / "other.jsonl")], progress=False)
+    call = partial(
+        lm.auto, (texts, classes), flops=1e9, space=space, records=[str(tmp_path / "other.jsonl")], progress=False
+    )
+    found = call()
     assert {"words", "characters"} <= {str(trial.recipe[PREPROCESSING]) for trial in found.record.trials}
     assert found.view == "characters"
     assert found.test_accuracy == 1
+    words = space.cost(known.architecture, lm.task_from_texts(texts, classes).shape, 2).flops
+    within = call(max_flops=words)
+    assert "characters" not in {str(trial.recipe[PREPROCESSING]) for trial in within.record.trials}
+    assert within.flops <= words
 
 
 @pytest.mark.parametrize(("length", "longer"), [(60, False), (100, True)])

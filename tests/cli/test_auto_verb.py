@@ -57,7 +57,7 @@ def test_the_last_line_predicts(photos: Path, capsys: pytest.CaptureFixture[str]
         (["nowhere"], "There is no file or folder 'nowhere'"),
         (["photos", "--kind", "picture"], "There is no kind 'picture'"),
         (["photos", "--minute", "1"], "minutes"),
-        (["photos", "--minutes", "0"], "minutes = 0.0 must be above 0"),
+        (["photos", "--minutes", "0"], "minutes = 0.0 must be a number above 0"),
         (["photos", "--minutes", "1", "--flops", "1e9"], "give minutes or flops, not both"),
         (["photos", "--flops", "1e10", "--max_latency", "soon"], "'soon' is no duration"),
         (["photos", "--flops", "1e10", "--max_parameters", "3"], "the nearest has"),

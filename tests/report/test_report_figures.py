@@ -139,6 +139,18 @@ def test_scores_that_are_no_shares_are_within_the_axes(make, scores):
         assert low < 100 * min(scores) < 100 * max(scores) < high
 
 
+def test_each_metric_has_a_panel_of_its_own(make):
+    protocol, curve = Protocol("target", 10, 100, "running"), [(1e9, 0.2), (4e9, 0.4)]
+    rows = [
+        replace(
+            make("a", value=0.4, task=f"{metric}/{n}", protocol=protocol, search=4 * 10**9, curve=curve), metric=metric
+        )
+        for metric in ("word accuracy", "chrF")
+        for n in range(2)
+    ]
+    assert len(draw_curves(rows).axes) == len(tables(rows)) == 2
+
+
 def test_axes_count_in_the_account_of_their_protocol(many, looked_up):
     rows = [*many, *looked_up]
     below = [axes.get_xlabel() for axes in draw_curves(rows).axes]

@@ -24,10 +24,11 @@ def searched(make):
         "NSGA-II": [(9_000, 0.61), (2_000, 0.45), (40_000, 0.74), (90_000, 0.78)],
         "TPE": [(30_000, 0.77), (3_000, 0.5), (12_000, 0.58)],
     }
-    rows = [
-        replace(make(method, value=0.7, search=10**10, task="glyphs/0"), front=tuple(trial(*point) for point in points))
-        for method, points in fronts.items()
-    ]
+    rows = []
+    for method, points in fronts.items():
+        front = tuple(trial(*point) for point in points)
+        chosen = max(front, key=lambda one: one.value).architecture
+        rows.append(replace(make(method, value=0.7, search=10**10, task="glyphs/0"), front=front, architecture=chosen))
     return [*rows, make("random", value=0.6, search=10**10, task="glyphs/0")]
 
 
@@ -48,6 +49,12 @@ def test_each_front_is_drawn_as_what_one_gets_for_so_much(searched):
     texts = {text.get_text() for text in axes.texts}
     assert {"NSGA-II (seed 0)", "TPE (seed 0)"} <= texts
     assert not any("random" in text for text in texts)
+
+
+def test_a_chosen_network_that_is_not_on_the_front_has_no_ring(searched):
+    other = replace(searched[0], architecture=Architecture({"width": "7"}))
+    (axes,) = draw_fronts([other]).axes
+    assert not [line for line in axes.lines if line.get_markerfacecolor() == "none"]
 
 
 def test_tested_networks_are_drawn_with_their_intervals():

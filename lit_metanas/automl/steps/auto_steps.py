@@ -110,6 +110,9 @@ class AutoSteps:
         if self.portfolio and DATA_KINDS[kind].always_compared:
             first, *rest = self.portfolio
             changed = [{**dict(first.recipe), PREPROCESSING: label} for label in views.labels[1:]]
+            if self.limited.limits.given:
+                refusal = ViewEstimator(views, wishes.seed, self.recipe).refusal
+                changed = [recipe for recipe in changed if refusal(first.architecture, recipe) is None]
             self.portfolio = [first, *(Query.of(first.architecture, recipe) for recipe in changed), *rest]
         self.prepares = alone and len(self.portfolio) > 1
         self.share = PREPARING_SHARE if self.prepares else 0.0 if alone else SEARCH_SHARE

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from math import inf, log
+from numbers import Integral, Real
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
@@ -16,7 +17,7 @@ from typing import Self
 import torch
 
 from lit_metanas.estimators.estimator import Measure, network_measures
-from lit_metanas.io.text import printable
+from lit_metanas.io.text import printable, short_value
 from lit_metanas.records.record_lines import SHIPPED
 from lit_metanas.searchers.mutation import complete, draw_new
 from lit_metanas.spaces.architecture import Architecture
@@ -76,6 +77,18 @@ def bytes_of(size: float | str) -> float:
     return number
 
 
+def _number(name: str, value: object) -> float:
+    """A number above 0, also one of numpy's.
+
+    Raises:
+        ValueError: it is none; the message begins with the name.
+    """
+    number = float(value) if isinstance(value, Real) else 0.0
+    if not 0 < number < inf:
+        raise ValueError(f"{name} = {short_value(value)} must be a number above 0.")
+    return number
+
+
 @dataclass(frozen=True)
 class NetworkLimits:
     """What a network may have at most; None is no limit.
@@ -109,8 +122,12 @@ class NetworkLimits:
         size: float | str | None = None,
     ) -> Self:
         """The limits as they are given by name; a latency and a size may be texts, see ``seconds_of``, ``bytes_of``."""
-        seconds = None if latency is None else seconds_of(latency)
-        return cls(parameters, flops, seconds, None if size is None else bytes_of(size))
+        return cls(
+            parameters=None if parameters is None else _number("max_parameters", parameters),
+            flops=None if flops is None else _number("max_flops", flops),
+            latency=None if latency is None else seconds_of(latency),
+            size=None if size is None else bytes_of(size),
+        )
 
     @property
     def given(self) -> dict[str, float]:
@@ -149,18 +166,19 @@ class Wishes:
         if minutes is not None and flops is not None:
             raise ValueError("auto: give minutes or flops, not both.")
         given = () if flops is None else flops if isinstance(flops, tuple | list) else (flops,)
-        self.flops: tuple[float, ...] = tuple(given)
-        self.minutes = MINUTES if minutes is None and flops is None else minutes
-        for name, numbers in (("minutes", [self.minutes]), ("flops", [*self.flops])):
-            if not all(number is None or 0 < number < inf for number in numbers) or len(numbers) > 2:
-                raise ValueError(f"auto: {name} = {', '.join(map(str, numbers))} must be above 0.")
-        if seed < 0:
-            raise ValueError(f"auto: seed = {seed} must be at least 0.")
+        if len(given) > 2:
+            raise ValueError("auto: flops are one number, or two: of the search, and of the training after it.")
+        self.flops = tuple(_number("auto: flops", number) for number in given)
+        wanted = MINUTES if minutes is None and flops is None else minutes
+        self.minutes = None if wanted is None else _number("auto: minutes", wanted)
+        whole: object = seed  # one of numpy's, too
+        if not isinstance(whole, Integral) or not 0 <= int(whole) < 2**63:
+            raise ValueError(f"auto: seed = {short_value(seed)} must be a whole number from 0, below 2**63.")
         check_threads("auto", threads)
-        self.seed = seed
+        self.seed = int(seed)
         self.threads = threads
         self.progress = progress
-        self.records = tuple(records)
+        self.records = (records,) if isinstance(records, str) else tuple(records)
 
     def say(self, text: str) -> None:
         """Tell what goes on."""

@@ -50,8 +50,8 @@ FRONT = "front"
 """The folder of a front's networks, as ``SearchResult.export`` names it."""
 
 FRONT_CAPTION = (
-    "Networks to which the search found none that is as small and does better on the validation part. Each was trained "
-    "by itself on all but the test part, and tested once. The bars are 95 % intervals."
+    "Networks to which the search found none that is as small and does clearly better on the validation part. Each was "
+    "trained by itself on all but the test part, and tested once. The bars are 95 % intervals."
 )
 
 STATE, RESULTS, ARCHITECTURES, RECORDS = "auto.json", "results.json", "architectures.json", "records.jsonl"
@@ -97,6 +97,7 @@ class FinishedAuto:
         linear_model: see ``SearchResult``.
         validated: see ``SearchResult``; None where there is none.
         linear_view: the preprocessing of a linear model that is averaged with the networks.
+        untried: see ``SearchResult``.
     """
 
     training_cost: Cost
@@ -107,6 +108,7 @@ class FinishedAuto:
     linear_model: str = ""
     validated: float | None = None
     linear_view: str = ""
+    untried: int = 0
 
 
 class OutputFolder:
@@ -203,6 +205,7 @@ class OutputFolder:
                 linear_model=result.linear_model,
                 validated=_known(result.validated),
                 linear_view=result.linear_view,
+                untried=result.untried,
             )
             self._write_state()
             shutil.rmtree(self.trainings, ignore_errors=True)
@@ -267,7 +270,7 @@ class OutputFolder:
                 child.network = joined.network(child.network, model)
                 size, task = joined.size(point.architecture, linear, ensemble), joined.view.task
             child.network.load_state_dict(read_weights(folder / WEIGHTS))
-            found = SearchOutcome(point.architecture, None, record)
+            found = SearchOutcome(point.architecture, None, record, untried=done.untried)
             child = child.to(task.train.inputs.device)
             told = result_of(
                 task,
@@ -309,7 +312,10 @@ class OutputFolder:
         return replace(read(self.path, own, row.ensemble, row.linear), front=front, traded=done.traded)
 
     def _write_front(self, result: SearchResult) -> None:
-        """The front as a table and a figure, beside the folders of its networks."""
+        """The front as a table and a figure, beside the folders of its networks; not those of an earlier front."""
+        for entry in (self.path / FRONT).iterdir():
+            if entry.is_dir() and entry.name not in result.front_names:
+                shutil.rmtree(entry)
         heading, *rows = result.front_table()
         lines = markdown_lines([heading, ("---",) * len(heading), *rows])
         save(draw_tested(result), self.path / FRONT / "front.png")

@@ -42,7 +42,7 @@ def draw_curves(results: Sequence[ResultRow]) -> Figure | None:
     panel.
     """
     methods = methods_of(results)[:MOST_METHODS]
-    panels: dict[tuple[str, str], dict[str, Curve]] = {}
+    panels: list[tuple[str, str, dict[str, Curve]]] = []
     for own in by_protocol(results)[:MOST_PANELS]:
         curves = {}
         for method in methods:
@@ -50,14 +50,14 @@ def draw_curves(results: Sequence[ResultRow]) -> Figure | None:
             if curve := [(cost, value) for cost, value in mean if cost > 0]:
                 curves[method] = curve
         if sum(map(len, curves.values())) > 1:
-            panels[title_of(own), own[0].protocol.account] = curves
+            panels.append((title_of(own), own[0].protocol.account, curves))
     if not panels:
         return None
-    width = LEFT + PANEL + name_room([_text(m, c) for curves in panels.values() for m, c in curves.items()])
+    width = LEFT + PANEL + name_room([_text(m, c) for *_, curves in panels for m, c in curves.items()])
     tall = ABOVE + HEIGHT + BELOW
     height = len(panels) * tall + 0.1
     drawn = figure(width, height)
-    for number, ((title, account), curves) in enumerate(panels.items()):
+    for number, (title, account, curves) in enumerate(panels):
         bottom = height - number * tall - ABOVE - HEIGHT
         axes = drawn.add_axes((LEFT / width, bottom / height, PANEL / width, HEIGHT / height))
         _panel(axes, title, account, curves, methods)

@@ -286,6 +286,12 @@ def label_of_rows(rows: Sequence[TableRow], place: str, group: str | None = None
     return label
 
 
+def all_numbers(rows: Sequence[TableRow]) -> bool:
+    """Whether all columns of a table are of numbers, and there are some."""
+    columns = columns_of(rows)
+    return bool(columns) and all(_is_numeric(rows, name) for name in columns)
+
+
 def _numbers(
     rows: Sequence[TableRow], place: str, label: str, columns: Sequence[str]
 ) -> tuple[NDArray[np.float64], list[str]]:
