@@ -31,8 +31,9 @@ class GuardedSearcher(Searcher):
     An incumbent may itself be a guarded one, where several are to be compared.
 
     The outcome's record tells of the comparison alone. What both searchers tried before is charged, but not listed, for
-    its scores may be of other trainings, or of a supernet. Where nothing was compared, for the budget does not even pay
-    for the incumbent's training, the record is that of the incumbent's searcher.
+    its scores may be of other trainings, or of a supernet. What both knew before it is in the outcome's ``meta_cost``,
+    whichever is found. Where nothing was compared, for the budget does not even pay for the incumbent's training, the
+    record is that of the incumbent's searcher.
 
     Args:
         incumbent: finds what is kept, such as ``MetaSearchedArchitecture``.
@@ -99,14 +100,21 @@ class GuardedSearcher(Searcher):
         kept = self._validate(task, space, chosen, budget, seed, record)
         chosen = replace(chosen, record=record, ordinal=False)
         found = self._challenge(task, space, budget, seed, price)
-        if found is None or not budget.affords(self._price(task, space, found)):
+        if found is None:
+            return replace(chosen, untried=chosen.untried + 1)
+        # What either knew before has decided which of them is found.
+        known = chosen.meta_cost + found.meta_cost
+        chosen = replace(chosen, meta_cost=known)
+        if not budget.affords(self._price(task, space, found)):
             return replace(chosen, untried=chosen.untried + 1)
         try:
             values = self._validate(task, space, found, budget, seed, record)
         except ArithmeticError as error:
             record.trials.append(Trial(found.architecture, math.nan, budget.spent, failure=str(error)))
             return chosen
-        return replace(found, record=record, ordinal=False) if leads(values - kept, self.margin) else chosen
+        if not leads(values - kept, self.margin):
+            return chosen
+        return replace(found, record=record, ordinal=False, meta_cost=known)
 
     def _challenge(
         self, task: Task, space: SearchSpace, budget: Budget, seed: int, price: Cost

@@ -1,6 +1,7 @@
 """A search that keeps its incumbent unless a challenger leads, against trainings one by one and plain loops."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -100,6 +101,7 @@ def test_the_same_network_on_useless_weights_loses(factor):
     budget = Budget()
     found = guarded(labels(GOOD), Ruined(factor)).search(TASK, SPACE, budget, 0)
     assert found.weights is None
+    assert found.meta_cost == Cost(flops=7)
     assert bool(found.record.trials[1].failure) == math.isnan(factor)
     one = guarded(labels(GOOD), labels(GOOD))._price(TASK, SPACE, found)
     assert budget.spent.flops == 2 * one.flops + 10
@@ -202,6 +204,33 @@ def test_parts_of_a_ratio_have_its_mean_and_its_variance():
     assert 1.959964 * float(values.std()) / 2 == pytest.approx(judged.half)
     plain = Judged(torch.tensor([1.0, 0.0, 1.0]), torch.ones(3))
     assert example_values(plain).tolist() == [1.0, 0.0, 1.0]
+
+
+class Knowing(FixedArchitecture):
+    """Has learned from searches that cost so many FLOPs."""
+
+    def __init__(self, given, flops):
+        super().__init__(given)
+        self.flops = flops
+
+    def search(self, task, space, budget, seed):
+        return replace(super().search(task, space, budget, seed), meta_cost=Cost(flops=self.flops))
+
+
+@pytest.mark.parametrize(("first", "second"), [(POOR, GOOD), (GOOD, POOR)])
+def test_what_the_loser_knew_has_its_cost(first, second):
+    searcher = guarded(Knowing(first, 3), Knowing(second, 5))
+    assert searcher.search(TASK, SPACE, Budget(), 0).meta_cost.flops == 8
+    price = searcher._price(TASK, SPACE, labels(first).search(TASK, SPACE, Budget(), 0)).flops
+    unpaid = searcher.search(TASK, SPACE, Budget(flops=price - 1), 0)
+    assert unpaid.meta_cost.flops == 3  # the challenger was not asked
+
+
+def test_what_a_challenger_knew_has_its_cost_where_its_training_cannot_be_paid():
+    searcher = guarded(Knowing(POOR, 3), Knowing(GOOD, 5))
+    price = searcher._price(TASK, SPACE, labels(POOR).search(TASK, SPACE, Budget(), 0)).flops
+    found = searcher.search(TASK, SPACE, Budget(flops=2 * price + 1), 0)
+    assert (found.untried, found.meta_cost.flops) == (1, 8)
 
 
 def test_numbers_and_tasks_that_do_not_do():
