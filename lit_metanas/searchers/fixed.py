@@ -172,13 +172,19 @@ class MetaSearchedArchitecture(Searcher):
 
         Raises:
             FileNotFoundError: there is no such checkpoint.
-            ValueError: the checkpoint is damaged, foreign, or of another space or shape.
+            ValueError: the checkpoint is damaged, foreign, or of another space or shape, or the space cannot build its
+                architecture.
         """
         checkpoint = read_meta_checkpoint(self.start)
         try:
             architecture = checkpoint.derive(space)
         except ValueError as error:
             raise ValueError(f"'{self.start}' is of another search space: {error}") from None
+        if (reason := space.violation(architecture)) is not None:
+            raise ValueError(
+                f"The architecture of '{self.start}' cannot be built ({reason}): widen the space, or take another "
+                "checkpoint."
+            )
         if not self.inherit:
             return _outcome_without_score(architecture, task, space, budget)
         require_classes(task, type(self).__name__)

@@ -94,6 +94,14 @@ def test_a_checkpoint_of_another_space_or_shape_is_refused(checkpoint):
         MetaSearchedArchitecture(path).search(Task("c", 3, colour, colour, colour), SPACE, Budget(), 0)
 
 
+@pytest.mark.parametrize("inherit", [True, False])
+def test_an_architecture_that_the_space_refuses_is_not_found(checkpoint, inherit):
+    path, _ = checkpoint
+    limited = SPACE.limited(lambda architecture: "no Tanh" if architecture["layer1.activation"] == "Tanh" else None)
+    with pytest.raises(ValueError, match=r"meta\.ckpt' cannot be built \(no Tanh\): widen the space"):
+        MetaSearchedArchitecture(path, inherit=inherit).search(TASK, limited, Budget(), 0)
+
+
 def test_without_its_weights_only_the_architecture_is_taken(checkpoint):
     path, _ = checkpoint
     searcher = MetaSearchedArchitecture(path, inherit=False)

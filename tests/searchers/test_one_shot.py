@@ -75,6 +75,22 @@ def test_the_training_equals_plain_loops_over_the_children_in_float64():
     assert (module.budget.spent.steps, module.budget.spent.images) == (12, 120)
 
 
+def test_only_what_can_be_built_is_trained(monkeypatch):
+    trained = []
+    monkeypatch.setattr(SinglePathTraining, "train_path", lambda _, one, train: trained.append(one) or True)
+
+    def module(refusal):
+        space = SPACE.limited(refusal)
+        return SinglePathTraining(space=space, task=TASK, rates=RATES, budget=Budget(), steps=12, seed=3)
+
+    limited = module(lambda one: "too deep" if one["depth"] == "2" else None)
+    (pair,) = Minibatches(TASK.train, TASK.val, batch_size=10, steps=1, seed=5)
+    assert all(limited.take_step(pair) for _ in range(12))
+    assert {one["depth"] for one in trained} == {"1"}
+    with pytest.raises(ValueError, match="None of 1000 architectures drawn from LayeredSpace can be built"):
+        module(lambda one: "no").take_step(pair)
+
+
 def search(budget=None, seed=0, space=SPACE, **options):
     options = {"candidates": 8, "epochs": 2, "batch_size": 8, "rates": WeightRates(weights=0.1), **options}
     return OneShotSearcher(**options).search(TASK, space, budget or Budget(), seed)

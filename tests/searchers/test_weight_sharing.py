@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from lightning.pytorch import Callback
 from sharing_toys import TASK, make_task
 
 from lit_metanas.meta import Parameters, PrototypeHead, PrototypeLinearHead
@@ -197,11 +198,11 @@ def test_warm_up_leaves_the_logits_alone_and_costs_half():
     assert spent == [3 * forward * 12 * 20, 3 * forward * 12 * 10]
 
 
-def search(budget, relaxation=None, gradient=None, seed=0, epochs=2, **options):
+def search(budget, relaxation=None, gradient=None, seed=0, epochs=2, space=SPACE, **options):
     searcher = DARTSSearcher(
         relaxation=relaxation, gradient=gradient, epochs=epochs, batch_size=8, rates=DARTSRates(logits=0.1), **options
     )
-    return searcher.search(TASK, SPACE, budget, seed)
+    return searcher.search(TASK, space, budget, seed)
 
 
 @settings(max_examples=12, deadline=None)
@@ -251,6 +252,23 @@ def test_the_child_inherits_the_last_validated_function():
     right = (child(TASK.val.inputs).argmax(1) == TASK.val.labels).float().mean().item()
     assert found.record.trials[-1].architecture == found.architecture
     assert right == pytest.approx(found.record.trials[-1].value)
+
+
+def test_an_architecture_that_the_space_refuses_is_neither_validated_nor_found():
+    found = search(Budget())
+    refused = {trial.architecture for trial in found.record.trials}
+    limited = SPACE.limited(lambda architecture: "it is too slow" if architecture in refused else None)
+    shown = []
+
+    class Record(Callback):
+        def on_train_end(self, trainer, pl_module):
+            shown.append(pl_module.record.trials)
+
+    with pytest.raises(ValueError, match=r"found cannot be built \(it is too slow\): take another seed, or OneShot"):
+        search(Budget(), space=limited, callbacks=[Record()])
+    assert shown == [[]]
+    free = search(Budget(), space=SPACE.limited(lambda architecture: None))
+    assert free.record.trials == found.record.trials
 
 
 def test_sampled_children_cost_less_than_the_whole_mixture():

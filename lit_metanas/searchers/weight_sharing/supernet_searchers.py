@@ -86,6 +86,11 @@ class DARTSSearcher(SupernetSearcher):
         )
         module = self._fit(module, seed)
         architecture = module.architecture()
+        if (reason := space.violation(architecture)) is not None:
+            raise ValueError(
+                f"The architecture that the search found cannot be built ({reason}): take another seed, or "
+                "OneShotSearcher, which tries only what can be built."
+            )
         return SearchOutcome(architecture, module.inheritance(architecture), module.record)
 
 

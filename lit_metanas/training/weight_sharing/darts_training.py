@@ -119,12 +119,13 @@ class DARTSTraining(SupernetTraining):
         return self.logits.probabilities()
 
     def architecture(self) -> Architecture:
-        """The architecture of the largest logits."""
+        """The architecture of the largest logits, which need not be one that can be built."""
         return self.space.derive(self.logits.tree())
 
-    def derive(self) -> Architecture:
-        """The architecture of the largest logits."""
-        return self.architecture()
+    def derive(self) -> Architecture | None:
+        """The architecture of the largest logits, where it can be built."""
+        likeliest = self.architecture()
+        return likeliest if self.space.violation(likeliest) is None else None
 
     @torch.no_grad()
     def begin(self, parameters: Parameters) -> Mixture:

@@ -16,10 +16,12 @@ from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import judge
 from lit_metanas.training.weight_sharing.controller import Controller, policy_loss
 from lit_metanas.training.weight_sharing.minibatches import Minibatch
-from lit_metanas.training.weight_sharing.supernet_training import SupernetTraining, WeightRates, check_warm_up
-
-MOST_DRAWS = 1000
-"""Draws after which a policy counts as without any architecture that can be built."""
+from lit_metanas.training.weight_sharing.supernet_training import (
+    MOST_DRAWS,
+    SupernetTraining,
+    WeightRates,
+    check_warm_up,
+)
 
 
 @dataclass(frozen=True)

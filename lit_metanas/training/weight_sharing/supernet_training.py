@@ -24,6 +24,9 @@ from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import judge
 from lit_metanas.training.weight_sharing.minibatches import Minibatch
 
+MOST_DRAWS = 1000
+"""Draws after which a space, or a policy, counts as without any architecture that can be built."""
+
 
 @dataclass(frozen=True)
 class WeightRates:
@@ -323,4 +326,16 @@ class SinglePathTraining(SupernetTraining):
 
     def take_step(self, batch: Minibatch) -> bool:
         """One step of the weights."""
-        return self.train_path(self.space.sample(self.generator), batch.train)
+        return self.train_path(self.draw(), batch.train)
+
+    def draw(self) -> Architecture:
+        """Draw an architecture that can be built.
+
+        Raises:
+            ValueError: nothing that was drawn can be built.
+        """
+        for _ in range(MOST_DRAWS):
+            architecture = self.space.sample(self.generator)
+            if self.space.violation(architecture) is None:
+                return architecture
+        raise ValueError(f"None of {MOST_DRAWS} architectures drawn from {self.space.name} can be built: widen it.")
