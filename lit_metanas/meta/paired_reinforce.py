@@ -88,10 +88,12 @@ class PairedReinforce(MetaGradient):
         return [one, two]
 
     def finish(self, gradients: Parameters, metrics: Metrics) -> Parameters:
-        """Normalise, if asked to."""
-        if not self.normalise:
+        """Normalise, if asked to, by the tasks of finite losses; where there is none, nothing is changed."""
+        differences = metrics["differences"]
+        finite = differences[differences.isfinite()]
+        if not self.normalise or not len(finite):
             return gradients
-        size = metrics["differences"].square().mean().sqrt().clamp(min=torch.finfo(torch.float32).tiny)
+        size = finite.square().mean().sqrt().clamp(min=torch.finfo(torch.float32).tiny)
         return gradients._replace(logits={name: value / size for name, value in gradients.logits.items()})
 
 

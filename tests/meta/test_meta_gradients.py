@@ -426,6 +426,13 @@ def test_a_step_of_the_normalised_paired_score_is_that_of_its_finite_tasks(tiny)
     assert max(value.abs().max() for value in want.logits.values()) > 1e-3
     for name, value in want.flat().items():
         close(got.flat()[name], value)
+    direct, _ = method(*run, whole.episodes, whole.noises, 0.5)
+    for name, value in want.flat().items():
+        close(direct.flat()[name], 4 / 5 * value)  # the task that is left out still counts in the mean
+    for episode in whole.episodes:
+        episode.query.inputs[0] = math.nan
+    nothing, _ = method(*run, whole.episodes, whole.noises, 0.5)
+    assert all((value == 0).all() for value in nothing.flat().values())
 
 
 def test_paired_score_never_moves_pruned_logits(tiny):
