@@ -1,6 +1,7 @@
 """Growing fidelities, and pruners that give up."""
 
 import math
+from dataclasses import replace
 
 import optuna
 import pytest
@@ -8,6 +9,7 @@ from optuna.pruners import HyperbandPruner, MedianPruner, SuccessiveHalvingPrune
 from query_toys import Sums, search, told, value
 
 from lit_metanas.records import Budget
+from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.searchers import QuerySearcher
 from lit_metanas.searchers.query.objectives import FidelityLadder
 
@@ -110,6 +112,25 @@ def test_what_is_begun_can_be_brought_to_its_end(flops):
     found = search(estimator, pruner=PRUNERS["halving"](), fidelities=EARLY, budget=budget)
     assert flops - 140 < budget.spent.flops <= flops
     assert any(trial.fidelity == 1 for trial in found.record.trials)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("boom"), None], ids=["raises", "no number"])
+@pytest.mark.parametrize(("weights", "paid"), [(True, (10, 30, 100)), (False, (10, 40, 140))])
+@pytest.mark.parametrize("failing", [0, 1, 2])
+def test_a_training_that_fails_is_charged_up_to_the_fidelity_that_failed(failing, weights, paid, error):
+    class Failing(Sums):
+        def __call__(self, architecture, *, fidelity, start=None):
+            score = super().__call__(architecture, fidelity=fidelity, start=start)
+            if (len(self.calls) - 1) % 3 < failing:
+                return score
+            if error is not None:
+                raise error
+            return replace(score, value=math.nan)
+
+    budget = Budget(queries=1)
+    with pytest.raises(FailedWorkError, match="scored no architecture"):
+        search(Failing(weights=weights), pruner=optuna.pruners.NopPruner(), fidelities=EARLY, budget=budget)
+    assert (budget.spent.flops, budget.spent.queries) == (paid[failing], 1)
 
 
 @pytest.mark.parametrize("stop_at", [3, 10, 17, 24])

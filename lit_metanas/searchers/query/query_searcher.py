@@ -36,9 +36,9 @@ class QuerySearcher(Searcher):
 
     A known architecture costs nothing and is recorded as a duplicate. One that cannot be built, breaks a constraint, or
     is too dear for what is left of the budget, is a pruned trial at no cost; one whose training fails is a failed
-    trial, charged in full. The search ends when nothing is left of the budget, or too little for several architectures
-    in a row. Random search is this with a ``RandomSampler``, Bayesian search with a ``TPESampler`` or ``GPSampler``,
-    Hyperband with a ``HyperbandPruner`` and fidelities.
+    trial, charged in full up to the fidelity that failed. The search ends when nothing is left of the budget, or too
+    little for several architectures in a row. Random search is this with a ``RandomSampler``, Bayesian search with a
+    ``TPESampler`` or ``GPSampler``, Hyperband with a ``HyperbandPruner`` and fidelities.
 
     Args:
         sampler: any of Optuna's samplers; it is seeded again from (seed, trial number) before each trial, so that a

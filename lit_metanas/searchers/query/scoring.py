@@ -30,9 +30,10 @@ class Outcome:
     Attributes:
         fidelity: the last one reached.
         value: its score.
-        cost: of all rungs.
+        cost: of all rungs, among them the one that failed, if one did.
         weights: what was trained, to go on from.
         pruned: whether it was given up there.
+        failure: why the next rung failed; empty where none did.
     """
 
     fidelity: float = 0.0
@@ -40,6 +41,7 @@ class Outcome:
     cost: Cost = field(default_factory=Cost)
     weights: dict[str, Tensor] | None = None
     pruned: bool = False
+    failure: str = ""
 
 
 @dataclass
@@ -122,6 +124,9 @@ class Scoring:
             self._fail(trial, query, planned + Cost(seconds=perf_counter() - begin), reason_of(error), measures)
             return None
         cost = outcome.cost + Cost(seconds=perf_counter() - begin - outcome.cost.seconds)
+        if outcome.failure:
+            self._fail(trial, query, cost, outcome.failure, measures)
+            return None
         self._note(trial, query, cost, measures=measures, fidelity=outcome.fidelity)
         self.streak = 0
         if outcome.weights:
@@ -174,11 +179,14 @@ class Scoring:
         outcome = Outcome()
         for fidelity, step in self.ladder:
             share = fidelity - outcome.fidelity if outcome.weights is not None else fidelity
-            score = estimator(architecture, fidelity=share, start=outcome.weights)
-            if isnan(score.value):
-                raise ArithmeticError("its score is not a number")
-            cost = replace(score.cost, queries=0) if outcome.fidelity else score.cost
-            outcome = Outcome(fidelity, score.value, outcome.cost + cost, score.weights)
+            try:
+                score = estimator(architecture, fidelity=share, start=outcome.weights)
+                if isnan(score.value):
+                    raise ArithmeticError("its score is not a number")
+            except FAILURES as error:
+                due = _further(estimator.cost(architecture, share), outcome)
+                return replace(outcome, cost=outcome.cost + due, failure=reason_of(error))
+            outcome = Outcome(fidelity, score.value, outcome.cost + _further(score.cost, outcome), score.weights)
             if len(self.ladder) > 1 and step not in reported:
                 trial.report(score.value, step)
             decided = step in reported and step < max(reported)  # by the search that was interrupted
@@ -230,7 +238,7 @@ class Scoring:
         self._finish(trial, state=TrialState.PRUNED)
 
     def _fail(self, trial: optuna.Trial, query: Query, cost: Cost, reason: str, measures: Mapping[str, float]) -> None:
-        """Keep the reason; the training is charged in full, as how far it came is unknown.
+        """Keep the reason; the rung that failed is charged in full, as how far it came is unknown.
 
         Raises:
             FailedWorkError: too many failed in a row.
@@ -263,3 +271,8 @@ class Scoring:
     ) -> None:
         # With other processes, a trial that was slow to show life may have been given up by them.
         self.study.tell(trial, values, state=state, skip_if_finished=self.group is not None)
+
+
+def _further(cost: Cost, before: Outcome) -> Cost:
+    """What a rung adds to those before it, which have paid the query."""
+    return replace(cost, queries=0) if before.fidelity else cost
