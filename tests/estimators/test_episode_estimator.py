@@ -77,8 +77,20 @@ def test_an_estimate_is_charged_the_multiply_adds_of_its_images(data):
     assert estimator.cost(CHILD, 1.0) == lm.Cost(queries=1, flops=images * forward)
     adapted = supernet(inner_loop=lm.HeadInnerLoop(steps=2), head=lm.PrototypeLinearHead(), batch_norm="transductive")
     estimator = lm.EpisodeEstimator(adapted, data, episodes=5)
-    assert estimator.cost(CHILD, 1.0).flops == 5 * (3 * (1 + 1 + 3) + 3 * 3) * forward
+    assert estimator.cost(CHILD, 1.0).flops == 5 * (3 * (1 + 3) + 3 * 3) * forward
     assert 0 <= estimator(CHILD, fidelity=1.0).value <= 1
+
+
+@pytest.mark.parametrize("batch_norm", ["transductive", "support", "running"])
+@pytest.mark.parametrize("head", [lm.PrototypeHead(), lm.PrototypeLinearHead()], ids=["compares", "linear"])
+def test_as_many_images_are_charged_as_are_looked_at(data, head, batch_norm):
+    model = supernet(head=head, batch_norm=batch_norm)
+    estimator = lm.EpisodeEstimator(model, data, episodes=5, statistics=2)
+    looked = []
+    model.supernet.register_forward_pre_hook(lambda _, given: looked.append(len(given[0])))
+    cost = estimator(CHILD, fidelity=1.0).cost
+    network = SPACE.child(CHILD, SHAPE, way=3)
+    assert cost.flops == sum(looked) * (network.flops - network.features * 3)
 
 
 def test_a_search_keeps_to_a_limit_of_multiply_adds(data):
