@@ -153,6 +153,11 @@ class EstimatorAround(Estimator):
         return self.estimator.measures
 
     @property
+    def meta_cost(self) -> Cost:
+        """That of the estimator."""
+        return self.estimator.meta_cost
+
+    @property
     def ordinal(self) -> bool:
         """What the estimator says."""
         return self.estimator.ordinal

@@ -5,7 +5,9 @@ import torch
 import torch.nn.functional as F
 
 from lit_metanas.estimators import SupernetEstimator, TrainingEstimator, fresh_weights, overlay
+from lit_metanas.estimators.estimator import BestSoFar
 from lit_metanas.io.checkpoints import write_weights
+from lit_metanas.records import Cost
 from lit_metanas.spaces import Architecture, LayeredSpace, one_hot
 from lit_metanas.tasks import Split, Task
 from lit_metanas.training import Recipe
@@ -150,6 +152,14 @@ def test_the_supernet_estimator_uses_the_supernets_own_head():
 def test_weights_of_another_space_are_refused():
     with pytest.raises(ValueError, match=r"do not fit LayeredSpace .*'layers"):
         SupernetEstimator(make_task(), SPACE, 0, weights={"x": torch.zeros(1)})
+
+
+def test_an_estimator_around_another_tells_what_was_paid_for_that_one():
+    class Learned(TrainingEstimator):
+        meta_cost = Cost(flops=7)
+
+    learned = Learned(make_task(), SPACE, 0, RECIPE)
+    assert BestSoFar(learned, "patterns").meta_cost == Cost(flops=7)
 
 
 def test_estimators_state_what_decides_their_scores():
