@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
+from math import isnan
 from statistics import median
 from time import perf_counter
 
@@ -197,7 +198,7 @@ class BestSoFar(EstimatorAround):
 
     @property
     def outcome(self) -> SearchOutcome | None:
-        """What was best, with its weights; None before anything was scored."""
+        """What was best, with its weights; None before anything had a score that is a number."""
         return self._best[0] if self._best else None
 
     def with_recipe(self, changes: Mapping[str, float | int | str | bool]) -> BestSoFar:
@@ -214,7 +215,10 @@ class BestSoFar(EstimatorAround):
         self.spent.append((architecture, {**self._recipe}, replace(score.cost, seconds=seconds)))
         trials = self._record.trials
         spent = trials[-1].cost + score.cost if trials else score.cost
-        trials.append(Trial(architecture, score.value, spent, recipe={**self._recipe}))
+        failure = "its score is not a number" if isnan(score.value) else ""
+        trials.append(Trial(architecture, score.value, spent, failure=failure, recipe={**self._recipe}))
+        if failure:
+            return score
         if not self._best or score.value >= self._record.value_of(self._best[0].architecture, self._best[0].recipe):
             recipe = {**self._recipe}
             self._best[:] = [SearchOutcome(architecture, score.weights, self._record, recipe=recipe)]

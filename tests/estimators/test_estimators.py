@@ -1,10 +1,12 @@
 """Estimators against plain training loops and plain forward passes."""
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
 
-from lit_metanas.estimators import SupernetEstimator, TrainingEstimator, fresh_weights, overlay
+from lit_metanas.estimators import Score, SupernetEstimator, TrainingEstimator, fresh_weights, overlay
 from lit_metanas.estimators.estimator import BestSoFar
 from lit_metanas.io.checkpoints import write_weights
 from lit_metanas.records import Cost
@@ -160,6 +162,25 @@ def test_an_estimator_around_another_tells_what_was_paid_for_that_one():
 
     learned = Learned(make_task(), SPACE, 0, RECIPE)
     assert BestSoFar(learned, "patterns").meta_cost == Cost(flops=7)
+
+
+def test_a_score_that_is_no_number_is_never_the_best_so_far():
+    class Listed(TrainingEstimator):
+        values = iter([math.nan, 0.5, math.nan, 0.25, 0.75, 0.5])
+
+        def __call__(self, architecture, *, fidelity, start=None):
+            return Score(next(self.values), Cost(queries=1))
+
+    best = BestSoFar(Listed(make_task(), SPACE, 0, RECIPE), "patterns")
+    best(WIDE, fidelity=1.0)
+    assert best.outcome is None
+    found = []
+    for architecture in (WIDE, NARROW, NARROW, NARROW, WIDE):
+        best(architecture, fidelity=1.0)
+        found.append(best.outcome.architecture)
+    assert found == [WIDE, WIDE, WIDE, NARROW, NARROW]
+    assert best.outcome.record.best.value == 0.75
+    assert len(best.outcome.record.trials) == len(best.spent) == 6
 
 
 def test_estimators_state_what_decides_their_scores():
