@@ -225,7 +225,10 @@ class PortfolioSampler(HistorySampler):
 
     @property
     def meta_cost(self) -> Cost:
-        """That of the searches from which the portfolio is made, and what the other sampler knows."""
+        """That of the searches from which the portfolio is made, and of what the other sampler knows.
+
+        Searches that both learn from are counted twice.
+        """
         return self.sources.cost if self.then is None else self.sources.cost + self.then.meta_cost
 
     def portfolio(self, number: int) -> list[Architecture]:
