@@ -368,7 +368,7 @@ def _kind_of_table(path: Path, group: str | None) -> str:
         _, label = find_columns(rows, place, None, None, group=group)
     with suppress(ValueError):
         _, target = find_pair_columns(rows, place, None, None, group=group)
-    if target is None and (numbered is not None or (label is None and all_numbers(rows))):
+    if target is None and label in (None, numbered) and (numbered is not None or all_numbers(rows)):
         raise ValueError(_no_labels(place, numbered))
     if label is None and target is None:
         find_columns(rows, place, None, None, group=group)  # which says what it lacks
@@ -384,8 +384,8 @@ def _no_labels(place: str, column: str | None) -> str:
     if column is None:
         return f"'{place}' holds numbers alone: call the column of labels 'label', so that they can be told apart."
     return (
-        f"What column '{printable(column, 40)}' of '{place}' holds hardly stands twice, so these are no classes, and "
-        "numbers are not predicted: give labels that repeat, or kind='rows' where they are classes."
+        f"The values of column '{printable(column, 40)}' of '{place}' hardly repeat, as those of classes do: give "
+        "labels that repeat (numbers are not predicted), or kind='rows' where these are classes."
     )
 
 

@@ -61,7 +61,7 @@ class SearchResult:
         shape: of one input.
         objective: what the network was trained for.
         test_score: on the test part; of classification the share of the examples that the network tells rightly.
-        ci95: half width of the 95 % confidence interval of ``test_score``; NaN of one or two test examples.
+        ci95: how far the 95 % confidence interval of ``test_score`` reaches; NaN of one or two test examples.
         class_accuracy: of classification, the same share for each class that has test examples, by its name.
         images: how many images the network was trained on, and how many it was tested on.
         cost: of the search alone: training FLOPs, seconds, and queries, the number of architectures tried.

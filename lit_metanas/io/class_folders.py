@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -54,18 +53,21 @@ def class_folders(root: Path, suffixes: Collection[str], noun: str, deep: bool =
                 f"The name of the folder '{writable(name)}' in {writable(str(root))} is not UTF-8: rename it."
             )
     classes = {folder.name: files_in(folder, suffixes, deep) for folder in folders}
-    below = {} if deep else {name: len(files_in(root / name, suffixes, deep=True)) for name in classes}
+    below = {} if deep else {name: len(_deeper(root / name, suffixes)) for name in classes}
     for name, files in classes.items():
         if not files:
             fix = "add some or remove it"
             if below.get(name):
                 fix += f"; or say by group='{FOLDER}' that its sub-folders hold the {noun} of a group each"
             raise ValueError(f"{root / name} has no {noun} ({', '.join(sorted(suffixes))}): {fix}.")
-    if more := sum(below.values()) - sum(map(len, classes.values())) if below else 0:
-        warnings.warn(
-            f"'{writable(str(root))}' has {noun} in sub-folders of its classes' folders, which are left out ({more}): "
-            "put them beside the others of their class.",
-            stacklevel=2,
+    if left_out := sum(below.values()):
+        from lightning.pytorch.utilities import rank_zero_warn  # a second, which others do without
+
+        rank_zero_warn(
+            f"'{writable(str(root))}' has {noun} in sub-folders of its classes' folders, which are left out "
+            f"({left_out}): put them beside the others of their class; or put all into folders of groups, and say "
+            f"group='{FOLDER}'.",
+            stacklevel=3,  # here, so that it is told once
         )
     return classes
 
@@ -76,15 +78,38 @@ def files_in(folder: Path, suffixes: Collection[str], deep: bool = False) -> lis
     Args:
         folder: the folder.
         suffixes: how the names end, in small letters.
-        deep: whether those in all folders within it are taken, too; links to folders are followed in it alone.
+        deep: whether those in all folders within it are taken, too; links to folders are followed in itself alone.
+
+    Raises:
+        OSError: a folder cannot be read.
     """
-    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    found = [entry for entry in entries if entry.suffix.lower() in suffixes]
-    for inner in entries if deep else ():
-        if inner.is_dir() and inner not in found:
-            files = [Path(place) / name for place, _, names in os.walk(inner) for name in names]
-            seen = [file for file in files if not any(part.startswith(".") for part in file.relative_to(inner).parts)]
-            found += sorted(file for file in seen if file.suffix.lower() in suffixes)
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    found = [folder / name for name in sorted(os.listdir(folder)) if _is_named(name, suffixes)]
+    return found + (_deeper(folder, suffixes, refuse) if deep else [])
+
+
+def _is_named(name: str, suffixes: Collection[str]) -> bool:
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes
+
+
+def _deeper(folder: Path, suffixes: Collection[str], refuse: Callable[[OSError], None] | None = None) -> list[Path]:
+    """The files in all folders within a folder, in order.
+
+    Args:
+        folder: the folder.
+        suffixes: how the names end, in small letters.
+        refuse: is told of a folder that cannot be read; None leaves it out.
+    """
+    with os.scandir(folder) as entries:  # which knows without a look at each file what a folder is
+        names = sorted(entry.name for entry in entries if entry.is_dir() and not _is_named(entry.name, suffixes))
+    found = []
+    for name in names:
+        for place, folders, files in os.walk(folder / name, onerror=refuse) if not name.startswith(".") else ():
+            folders[:] = sorted(each for each in folders if not each.startswith("."))
+            found += [Path(place) / each for each in sorted(files) if _is_named(each, suffixes)]
     return found
 
 

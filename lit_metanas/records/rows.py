@@ -57,7 +57,7 @@ class ResultRow:
         seed: seed of meta-training and search.
         protocol: how it was measured.
         value: mean score.
-        ci95: half width of the 95 % confidence interval of ``value`` over examples or episodes.
+        ci95: how far the 95 % confidence interval of ``value`` over examples or episodes reaches.
         cost: of the search on this task.
         meta_cost: of meta-training, paid once.
         parameters: trainable parameters of the network; 0 where that is unknown.

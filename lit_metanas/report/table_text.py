@@ -177,7 +177,9 @@ def notes(table: ProtocolTable) -> str:
     if table.units == "test examples":
         what = "over the test examples, with its 95 % interval"
         if table.metric == ACCURACY:
-            what = "share of the test examples that are classified correctly, with its 95 % interval (Wilson)"
+            what = (
+                "share of the test examples that are classified correctly, and the reach of its 95 % interval (Wilson)"
+            )
         text = f"{metric}: {what}."
     if len(seeds := {row.seed_numbers for row in table.rows}) == 1:
         (numbers,) = seeds

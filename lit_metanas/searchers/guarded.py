@@ -32,8 +32,8 @@ class GuardedSearcher(Searcher):
 
     The outcome's record tells of the comparison alone. What both searchers tried before is charged, but not listed, for
     its scores may be of other trainings, or of a supernet. What both knew before it is in the outcome's ``meta_cost``,
-    whichever is found. Where nothing was compared, for the budget does not even pay for the incumbent's training, the
-    record is that of the incumbent's searcher.
+    whichever is found, unless the challenger found nothing. Where nothing was compared, for the budget does not even
+    pay for the incumbent's training, the record is that of the incumbent's searcher.
 
     Args:
         incumbent: finds what is kept, such as ``MetaSearchedArchitecture``.

@@ -161,9 +161,10 @@ def test_wishes_are_checked() -> None:
     with pytest.raises(ValueError, match="auto: flops are one number, or two"):
         Wishes(None, (1e6, 1e6, 1e6), seed=0, threads=1, progress=False)  # type: ignore[arg-type]
     for seed in (-1, 2**63, 0.5, "0", None):
-        with pytest.raises(ValueError, match=f"seed = {seed} must be a whole number from 0, below"):
+        shown = repr(seed) if isinstance(seed, str) else str(seed)
+        with pytest.raises(ValueError, match=f"seed = {shown} must be a whole number from 0, below"):
             Wishes(1, None, seed=seed, threads=1, progress=False)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="minutes = 1 must be a number above 0"):
+    with pytest.raises(ValueError, match="minutes = '1' must be a number above 0"):
         Wishes("1", None, seed=0, threads=1, progress=False)  # type: ignore[arg-type]
     told = Wishes(np.float32(2), None, seed=np.int64(3), threads=1, progress=False, records="own.jsonl")
     assert json.dumps([told.minutes, told.seed, told.records]) == '[2.0, 3, ["own.jsonl"]]'

@@ -279,7 +279,7 @@ def test_bad_data_get_one_sentence(images: Path, texts: Path, tmp_path: Path) ->
         (tmp_path / "columns.csv", "holds numbers alone: call the column of labels 'label', so that they can be"),
         (
             tmp_path / "prices.csv",
-            "column 'label' of '.*' holds hardly stands twice, .* give labels that repeat, or kind",
+            "values of column 'label' of '.*' hardly repeat, .* or kind='rows' where these are",
         ),
         (tmp_path / "names.csv", "say by 'text' and 'label' which hold .* or name these columns so"),
         (tmp_path / "names.csv", "those of pairs of texts are called source and target"),
@@ -291,6 +291,8 @@ def test_bad_data_get_one_sentence(images: Path, texts: Path, tmp_path: Path) ->
     ):
         with pytest.raises((ValueError, FileNotFoundError), match=sentence):
             read_given(data)
+    (tmp_path / "stars.csv").write_text("stars,review\n" + "".join(f"{n % 2},text {n}\n" for n in range(20)))
+    assert kind_of(read_given(tmp_path / "stars.csv")) == "texts"
     with pytest.raises(ValueError, match="There is no kind 'image': did you mean 'images'"):
         read_given(images, kind="image")
     with pytest.raises(ValueError, match="these are no 'pairs': give a path, or use AutoTranscriber, AutoTranslator"):

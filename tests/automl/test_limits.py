@@ -52,10 +52,10 @@ def test_the_size_is_that_of_the_exported_program(tmp_path: Path) -> None:
 
 
 def test_limits_are_above_zero() -> None:
-    with pytest.raises(ValueError, match="max_parameters = 10k must be a number above 0"):
+    with pytest.raises(ValueError, match="max_parameters = '10k' must be a number above 0"):
         NetworkLimits.told("10k", None, None)  # type: ignore[arg-type]
     assert json.dumps(NetworkLimits.told(np.int64(9), None, None).given) == '{"parameters": 9.0}'
-    with pytest.raises(ValueError, match="max_parameters is 0; give a number above 0"):
+    with pytest.raises(ValueError, match="max_parameters = 0 must be a number above 0"):
         NetworkLimits(parameters=0)
 
 

@@ -80,7 +80,7 @@ def test_wilsons_interval_solves_its_equation(right, number):
 
 
 @pytest.mark.parametrize(("accuracy", "number"), [(0.9, 20), (0.98, 100), (0.99, 200), (0.6, 40)])
-def test_shown_intervals_hold_the_true_accuracy_as_often_as_they_say(accuracy, number):
+def test_shown_intervals_hold_the_true_accuracy_in_about_95_of_100_cases(accuracy, number):
     chances = [math.comb(number, k) * accuracy**k * (1 - accuracy) ** (number - k) for k in range(number + 1)]
     held = [abs(k / number - accuracy) <= wilson_reach(k / number, number) for k in range(number + 1)]
     assert sum(chance for chance, right in zip(chances, held, strict=True) if right) >= 0.945

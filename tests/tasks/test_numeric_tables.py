@@ -419,8 +419,8 @@ def test_a_line_of_json_may_leave_columns_out(capsys):
 
 
 def test_a_new_row_of_missing_values_gets_an_answer_too():
-    Path("new.csv").write_text("a,b\n1,2\n,\n\n3,4\n")
-    assert [where for where, _ in lm.NewRows("new.csv").examples] == ["line 2", "line 3", "line 5"]
+    Path("new.csv").write_text("a,b\n1,2\n,\n\n,,\n3,4\n")
+    assert [where for where, _ in lm.NewRows("new.csv").examples] == ["line 2", "line 3", "line 6"]
 
 
 @pytest.mark.parametrize("options", [{}, {"label": "species"}])

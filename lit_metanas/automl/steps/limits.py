@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import warnings
@@ -35,6 +36,9 @@ NUMBER_BYTES = 4
 
 FEWER = 0.7
 """Of the parameters or multiply-adds of a network that is above a limit, those of the next one to try, about."""
+
+LARGEST_WISH = 1e300
+"""Minutes, FLOPs, or of a limit."""
 
 MINUTES = 10.0
 """Where neither these nor FLOPs are given."""
@@ -83,10 +87,14 @@ def _number(name: str, value: object) -> float:
     Raises:
         ValueError: it is none; the message begins with the name.
     """
-    number = float(value) if isinstance(value, Real) else 0.0
-    if not 0 < number < inf:
-        raise ValueError(f"{name} = {short_value(value)} must be a number above 0.")
-    return number
+    if isinstance(value, str) or not isinstance(value, Real) or not 0 < value < LARGEST_WISH:  # type: ignore[operator]
+        raise ValueError(f"{name} = {_shown(value)} must be a number above 0.")
+    return float(value)
+
+
+def _shown(value: object) -> str:
+    """A value for a sentence; a text, which may look like a number, in quotes."""
+    return f"'{printable(value, 40)}'" if isinstance(value, str) else short_value(value)
 
 
 @dataclass(frozen=True)
@@ -110,8 +118,7 @@ class NetworkLimits:
 
     def __post_init__(self) -> None:
         for name, limit in self.given.items():
-            if not 0 < limit < inf:
-                raise ValueError(f"max_{name} is {limit:g}; give a number above 0.")
+            _number(f"max_{name}", limit)
 
     @classmethod
     def told(
@@ -173,12 +180,12 @@ class Wishes:
         self.minutes = None if wanted is None else _number("auto: minutes", wanted)
         whole: object = seed  # one of numpy's, too
         if not isinstance(whole, Integral) or not 0 <= int(whole) < 2**63:
-            raise ValueError(f"auto: seed = {short_value(seed)} must be a whole number from 0, below 2**63.")
+            raise ValueError(f"auto: seed = {_shown(seed)} must be a whole number from 0, below 2**63.")
         check_threads("auto", threads)
         self.seed = int(seed)
         self.threads = threads
         self.progress = progress
-        self.records = (records,) if isinstance(records, str) else tuple(records)
+        self.records = (os.fspath(records),) if isinstance(records, str | os.PathLike) else tuple(records)
 
     def say(self, text: str) -> None:
         """Tell what goes on."""

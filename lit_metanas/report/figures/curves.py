@@ -24,7 +24,7 @@ from lit_metanas.report.figures.panel import (
     ticks,
 )
 from lit_metanas.report.paired_statistics import mean_curve, saturation
-from lit_metanas.report.table import by_protocol, methods_of, title_of
+from lit_metanas.report.table import ACCURACY, by_protocol, methods_of, title_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +50,8 @@ def draw_curves(results: Sequence[ResultRow]) -> Figure | None:
             if curve := [(cost, value) for cost, value in mean if cost > 0]:
                 curves[method] = curve
         if sum(map(len, curves.values())) > 1:
-            panels.append((title_of(own), own[0].protocol.account, curves))
+            metric = "" if own[0].metric == ACCURACY else f", {own[0].metric}"
+            panels.append((title_of(own) + metric, own[0].protocol.account, curves))
     if not panels:
         return None
     width = LEFT + PANEL + name_room([_text(m, c) for *_, curves in panels for m, c in curves.items()])

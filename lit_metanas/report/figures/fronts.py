@@ -89,7 +89,7 @@ def _panel(axes: Axes, title: str, measure: str, results: Sequence[ResultRow], m
         line = _best_so_far(points)
         axes.step([x for x, _ in line], [y for _, y in line], where="post", color=colour, linewidth=1.4)
         axes.plot([x for x, _ in points], [y for _, y in points], "o", color=colour, markersize=4)
-        for one in _chosen_points(result):
+        if (one := _chosen_point(result)) is not None:
             axes.plot([scale * one.measures[measure]], [100 * one.value], "o", color=colour, markersize=10,
                       markerfacecolor="none", markeredgewidth=1.6)  # fmt: skip
         ends.append((*line[-1], colour, _name(result)))
@@ -111,10 +111,10 @@ def _best_so_far(points: Sequence[tuple[float, float]]) -> list[tuple[float, flo
     return line
 
 
-def _chosen_points(result: ResultRow) -> list[Trial]:
-    """The front's point that was chosen: the best of its architecture; none where that is not on the front."""
+def _chosen_point(result: ResultRow) -> Trial | None:
+    """The front's point that was chosen: the best of its architecture; None where that is not on the front."""
     own = [trial for trial in result.front if trial.architecture == result.architecture]
-    return [max(own, key=lambda trial: trial.value)] if own else []
+    return max(own, key=lambda trial: trial.value, default=None)
 
 
 def _ticks(axes: Axes, values: Sequence[float]) -> None:

@@ -133,6 +133,10 @@ class LogMel(Preprocessing):
         """Samples that all steps describe; those behind them are cut."""
         return (self.steps - 1) * self._hop + self._window
 
+    def cuts(self, seconds: float) -> bool:
+        """Whether the end of a sound of so many seconds is cut."""
+        return seconds > self.longest / self.rate + 1e-6
+
     def encode(self, raw: Sequence[RawSound]) -> Tensor:
         """The series of some sounds, shape ``(n, bins + 1, steps)``.
 

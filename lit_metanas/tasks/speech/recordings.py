@@ -246,12 +246,12 @@ class RecordingReader:
                 "rate",
                 f"{shown} has {rate} samples a second, and the features {rated}: sounds of other rates are resampled.",
             )
-        if seconds > longest + 1e-6 and not self.cuts:
+        if self.features.cuts(seconds) and not self.cuts:
             raise ValueError(
                 f"{shown} lasts {seconds:.2f} s, longer than the features' {self.features.steps} steps with "
                 f"{longest:.2f} s, and its transcript is of the whole: give features of more 'steps', or leave it out."
             )
-        if seconds > longest + 1e-6:
+        if self.features.cuts(seconds):
             self._tell(
                 "cut",
                 f"{shown} lasts {seconds:.2f} s, and the features' {self.features.steps} steps {longest:.2f} s: longer "

@@ -159,7 +159,7 @@ def separated_rows(content: str, place: str, kind: str, *, blank: bool = False) 
         content: of the table.
         place: the table's name, for messages.
         kind: ``.csv``, or ``.tsv``, where quotes are letters like others.
-        blank: whether rows without values are kept, unless nothing at all stands in their line.
+        blank: whether rows without values are kept that have as many separators as others.
 
     Raises:
         ValueError: a row has more or fewer values than there are columns, two of these have one name, or quotes are
@@ -174,7 +174,7 @@ def separated_rows(content: str, place: str, kind: str, *, blank: bool = False) 
         for values in lines:
             if names is None:
                 names = _column_names(values, place)
-            elif any(value.strip() for value in values) or (blank and len(values) > 1):
+            elif any(value.strip() for value in values) or (blank and len(values) == len(names) > 1):
                 if len(values) != len(names):
                     raise ValueError(
                         f"Line {lines.line_num} of '{place}' has {len(values)} values for {len(names)} columns: fix "

@@ -20,6 +20,7 @@ from lit_metanas.tasks.inputs import ImageShape, Preprocessing, as_shape
 from lit_metanas.tasks.objective import Classification
 from lit_metanas.tasks.questions.question_words import SEPARATOR_SHOWN, QuestionPreprocessing
 from lit_metanas.tasks.speech import LogMel
+from lit_metanas.tasks.speech.sound_files import read_sound
 from lit_metanas.tasks.task import warn_of_data
 from lit_metanas.tasks.text.text_tables import TableRow
 from lit_metanas.tasks.text.words import TextPreprocessing
@@ -195,10 +196,10 @@ def example_words(folder: str, paths: Sequence[str]) -> list[str]:
 def _first_longer(examples: Sequence[Any], preprocessing: Preprocessing | None) -> str | None:
     """What is to be told of the first example of which something is cut off."""
     if isinstance(preprocessing, LogMel):
-        longest = preprocessing.longest / preprocessing.rate
-        lasting = ((file, preprocessing.read(file).seconds) for file in examples)
-        sounds = (f"'{writable(str(file))}' lasts {seconds:.2f} s" for file, seconds in lasting if seconds > longest)
-        return next((f"{sound}, and {longest:.2f} s are read" for sound in sounds), None)
+        lasting = ((file, read_sound(file, lambda rate: 1).seconds) for file in examples)
+        cut = ((file, seconds) for file, seconds in lasting if preprocessing.cuts(seconds))
+        most = f"{preprocessing.longest / preprocessing.rate:.2f} s are read"
+        return next((f"'{writable(str(file))}' lasts {seconds:.2f} s, and {most}" for file, seconds in cut), None)
     if not isinstance(preprocessing, TextPreprocessing | QuestionPreprocessing):
         return None
     read = f"{preprocessing.steps} tokens" if isinstance(preprocessing, TextPreprocessing) else preprocessing.room

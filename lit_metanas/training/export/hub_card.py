@@ -47,7 +47,7 @@ class ModelCard:
         data: the data set or task that it was trained and tested on.
         metric: what ``value`` measures.
         value: the test score.
-        ci95: half width of its 95 % confidence interval; NaN where there is none.
+        ci95: how far its 95 % confidence interval reaches; NaN where there is none.
         examples: how many the network was trained on, and how many it was tested on.
         classes: the names; empty where it tells none apart.
         space: the search space.
