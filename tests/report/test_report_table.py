@@ -114,7 +114,7 @@ def test_what_intervals_are_over(make, many):
     assert table.units == "test examples"
     assert cells(table.rows[0])[1] == "50.0 ± 3.0"
     text = to_markdown(table)
-    assert "share of the test examples that are classified correctly, with its 95 % interval" in text
+    assert "classified correctly, and the reach of its 95 % interval (Wilson)" in text
     text = to_markdown(tables(many)[1])
     assert "Accuracy: mean over target tasks and seeds with its 95 % interval (Student's t over target tasks)." in text
     assert "Over seeds: the same mean with its 95 % interval over seeds." in text

@@ -37,9 +37,6 @@ NUMBER_BYTES = 4
 FEWER = 0.7
 """Of the parameters or multiply-adds of a network that is above a limit, those of the next one to try, about."""
 
-LARGEST_WISH = 1e300
-"""Minutes, FLOPs, or of a limit."""
-
 MINUTES = 10.0
 """Where neither these nor FLOPs are given."""
 
@@ -87,9 +84,13 @@ def _number(name: str, value: object) -> float:
     Raises:
         ValueError: it is none; the message begins with the name.
     """
-    if isinstance(value, str) or not isinstance(value, Real) or not 0 < value < LARGEST_WISH:  # type: ignore[operator]
+    try:
+        number = float(value) if isinstance(value, Real) else 0.0
+    except OverflowError:
+        number = inf
+    if not 0 < number < inf:
         raise ValueError(f"{name} = {_shown(value)} must be a number above 0.")
-    return float(value)
+    return number
 
 
 def _shown(value: object) -> str:
