@@ -211,7 +211,7 @@ def result_of(
         shape=task.shape,
         objective=task.goal,
         test_score=judged.value,
-        ci95=_half_width(judged, task),
+        ci95=_reach(judged, task),
         class_accuracy=_by_class(judged, task, classes),
         images=(learned, len(task.test)),
         cost=cost,
@@ -229,8 +229,8 @@ def result_of(
     )
 
 
-def _half_width(judged: Judged, task: Task) -> float:
-    """Of the 95 % interval of the test score: of a share by Wilson, and so where all or none of a ratio is right.
+def _reach(judged: Judged, task: Task) -> float:
+    """How far the 95 % interval of the test score reaches: by Wilson of a share, and where all or none of a ratio is right.
 
     NaN where there are too few test examples for one.
     """
