@@ -230,7 +230,7 @@ def result_of(
 
 
 def _reach(judged: Judged, task: Task) -> float:
-    """How far the 95 % interval of the test score reaches: by Wilson of a share, and where all or none of a ratio is right.
+    """How far the 95 % interval of the test score reaches: Wilson's for a share, and where a ratio is 0 or 1.
 
     NaN where there are too few test examples for one.
     """
