@@ -160,6 +160,8 @@ def test_a_passage_that_is_cut_before_it_answers_is_told() -> None:
 
 def test_an_export_that_fails_leaves_the_earlier_network(whole: Path) -> None:
     class Own(lm.Words):
+        kind = "own"
+
         def to_plain(self) -> dict[str, Any]:
             return {"made": object()}
 

@@ -294,7 +294,7 @@ def export_child(
             "steps (target_steps), or take fewer layers; torch.export.load takes it.",
             stacklevel=2,
         )
-    if preprocessing is not None and type(preprocessing) not in PREPROCESSINGS:
+    if preprocessing is not None and preprocessing.kind not in {known.kind for known in PREPROCESSINGS}:
         warnings.warn(
             f"Inputs are made by {type(preprocessing).__name__}, which is none of this package's preprocessings: "
             "`predict` refuses the exported network, but torch.export.load takes it.",
