@@ -104,10 +104,10 @@ def _deeper(folder: Path, suffixes: Collection[str], refuse: Callable[[OSError],
         refuse: is told of a folder that cannot be read; None leaves it out.
     """
     with os.scandir(folder) as entries:  # which knows without a look at each file what a folder is
-        names = sorted(entry.name for entry in entries if entry.is_dir() and not _is_named(entry.name, suffixes))
+        inner = [entry.name for entry in entries if entry.is_dir() and not _is_named(entry.name, suffixes)]
     found = []
-    for name in names:
-        for place, folders, files in os.walk(folder / name, onerror=refuse) if not name.startswith(".") else ():
+    for name in sorted(each for each in inner if not each.startswith(".")):
+        for place, folders, files in os.walk(folder / name, onerror=refuse):
             folders[:] = sorted(each for each in folders if not each.startswith("."))
             found += [Path(place) / each for each in sorted(files) if _is_named(each, suffixes)]
     return found
