@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
@@ -32,11 +32,18 @@ class Labelled(NamedTuple):
 
 
 def by_label(rows: Iterable[Labelled], place: str) -> dict[str, list[str]]:
-    """The texts of each class; see ``grouped_by_label``."""
-    return {label: list(texts) for label, texts in grouped_by_label(rows, place).items()}
+    """The texts of each class, of which only equal ones are one; see ``grouped_by_label``."""
+    return {label: list(texts) for label, texts in grouped_by_label(rows, place, key=str).items()}
 
 
-def grouped_by_label(rows: Iterable[Labelled], place: str) -> dict[str, dict[str, str]]:
+def spoken(text: str) -> str:
+    """A text without what most preprocessings do not tell apart: capitals, and how much white space there is."""
+    return " ".join(text.casefold().split())
+
+
+def grouped_by_label(
+    rows: Iterable[Labelled], place: str, key: Callable[[str], str] = spoken
+) -> dict[str, dict[str, str]]:
     """The texts of each class with their groups, in their order; the classes go by the alphabet.
 
     What stands twice is taken once, as it is written first and of the first group.
@@ -44,6 +51,7 @@ def grouped_by_label(rows: Iterable[Labelled], place: str) -> dict[str, dict[str
     Args:
         rows: the texts with their labels.
         place: where they are from, as messages begin.
+        key: what is the same of texts that count as one.
 
     Raises:
         ValueError: a text or label is empty, too long or not Unicode, or there are too many texts or fewer than two
@@ -56,7 +64,7 @@ def grouped_by_label(rows: Iterable[Labelled], place: str) -> dict[str, dict[str
             raise ValueError(f"'{place}' has more than {MOST_SENTENCES} texts: take fewer.")
         label = checked_text(row.label, "label", row.where, place)
         text = checked_text(row.text, "text", row.where, place)
-        found.setdefault(label, {}).setdefault(spoken(text), row._replace(text=text))
+        found.setdefault(label, {}).setdefault(key(text), row._replace(text=text))
     if not number:
         raise ValueError(f"'{place}' holds no texts: give some of two or more classes.")
     if len(found) < 2:
@@ -68,11 +76,6 @@ def grouped_by_label(rows: Iterable[Labelled], place: str) -> dict[str, dict[str
     if twice:
         warn_of_data(f"'{place}' repeats {number_of(twice, 'text')} of the same class: each is taken once.")
     return {label: {row.text: row.group for row in found[label].values()} for label in sorted(found)}
-
-
-def spoken(text: str) -> str:
-    """A text without what most preprocessings do not tell apart: capitals, and how much white space there is."""
-    return " ".join(text.casefold().split())
 
 
 def checked_text(value: object, noun: str, where: str, place: str) -> str:
