@@ -72,9 +72,8 @@ class EpisodeEstimator(Estimator):
         """One query and its multiply-adds, at any fidelity."""
         del fidelity
         data, loop, learner = self.data, self.model.inner_loop, self.model.learner
-        again = learner.head.compares or learner.batch_norm == "support"
         support = data.eval_way * data.eval_shot
-        looks = support * (learner.head.starts_from_support + again) + data.eval_way * data.eval_query
+        looks = support * (learner.head.starts_from_support + learner.looks_again) + data.eval_way * data.eval_query
         looks += TRAINING_PASSES * sum(loop.support_images(self._episodes[0], step) for step in range(loop.steps))
         images = self.episodes * looks
         if self._recalibrates:

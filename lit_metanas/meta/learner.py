@@ -238,6 +238,11 @@ class Learner:
         )
         return features
 
+    @property
+    def looks_again(self) -> bool:
+        """Whether ``conclude`` looks at the support set: where the head compares with it, or batch-norm reads it."""
+        return self.head.compares or self.batch_norm == "support"
+
     @cached_property
     def _ties_weights(self) -> bool:
         """Whether a parameter stands at two places: ``functional_call`` would find that out anew in each call."""
@@ -270,7 +275,7 @@ class Learner:
         record: dict[str, Tensor] | None = {} if self.batch_norm == "support" else None
         inputs = episode.support.inputs
         features = torch.empty(0, device=inputs.device)
-        if self.head.compares or record is not None:
+        if self.looks_again:
             dropout = noise_row(noise.support, -1) if noise.query else None
             features = self.features(parameters.weights, inputs, mixture, noise=dropout, record=record)
         return Adapted(parameters, features, record or {})

@@ -147,7 +147,7 @@ class MetaGradient(ABC):
         or logits that are differentiated themselves count twice. Of the parameters only the logits are read.
         """
         learner, episode, noise = adaptation.learner, adaptation.episode, adaptation.noise
-        again = len(episode.support) if learner.head.compares or learner.batch_norm == "support" else 0
+        again = len(episode.support) if learner.looks_again else 0
         times = 2 if self.second_order and {"weights", "logits"} & set(inner_loop.groups) else 1
         images = [times * inner_loop.support_images(episode, step) for step in range(inner_loop.steps)]
         noises = self.mixture_noises(learner, parameters, noise, inner_loop.steps, adaptation.progress)

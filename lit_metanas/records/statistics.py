@@ -14,6 +14,9 @@ from torch import Tensor
 FEWEST_OF_INTERVAL = 3
 """Test examples: the interval of one or two spans most of all scores, or none of them, and says nothing."""
 
+Z95 = 1.959964
+"""Standard errors to either side of a mean within which a normal variable lies in 95 of 100 cases."""
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -43,7 +46,7 @@ def t_interval(values: Sequence[float]) -> Interval:
     return Interval(fmean(values), half, count)
 
 
-def wilson(share: float, number: int, z: float = 1.959964) -> float:
+def wilson(share: float, number: int, z: float = Z95) -> float:
     """Half width of the 95 % confidence interval of a share of ``number`` examples (Wilson 1927).
 
     Unlike the normal approximation it is not zero where all or none are right. Scores that are no share, such as a word
@@ -59,8 +62,8 @@ def wilson_reach(share: float, number: int) -> float:
     The interval's middle is not the share, but nearer to a half: of 20 that are all right it is [83.9, 100] %, where
     ``wilson`` alone would give [91.9, 100].
     """
-    z, share = 1.959964, min(max(share, 0.0), 1.0)
-    middle = (share + z**2 / (2 * number)) / (1 + z**2 / number)
+    share = min(max(share, 0.0), 1.0)
+    middle = (share + Z95**2 / (2 * number)) / (1 + Z95**2 / number)
     return abs(middle - share) + wilson(share, number)
 
 

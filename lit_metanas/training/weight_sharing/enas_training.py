@@ -137,14 +137,13 @@ class ENASTraining(SupernetTraining):
         Raises:
             ValueError: the controller draws none.
         """
-        for _ in range(MOST_DRAWS):
-            with torch.no_grad():
-                architecture = self.space.canonical(self.controller.draw(self.generator).labels)
-            if self.space.violation(architecture) is None:
-                return architecture
-        raise ValueError(
-            f"None of {MOST_DRAWS} architectures that the controller drew in {self.space.name} can be built."
-        )
+        with torch.no_grad():
+            found = self.first_built(lambda: self.space.canonical(self.controller.draw(self.generator).labels))
+        if found is None:
+            raise ValueError(
+                f"None of {MOST_DRAWS} architectures that the controller drew in {self.space.name} can be built."
+            )
+        return found
 
     def architecture(self) -> Architecture:
         """The controller's likeliest decisions, which need not be an architecture that can be built."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import cos, pi
 
@@ -254,6 +254,11 @@ class SupernetTraining(LightningModule):
         self.train_weights(loss, progress)
         return True
 
+    def first_built(self, draw: Callable[[], Architecture]) -> Architecture | None:
+        """The first architecture that can be built, of those that are drawn; None where none of ``MOST_DRAWS`` can."""
+        drawn = (draw() for _ in range(MOST_DRAWS))
+        return next((one for one in drawn if self.space.violation(one) is None), None)
+
     def price(self, images: int, mixture: Mixture) -> Cost:
         """What forward-backward passes over so many images cost: 3 x forward multiply-adds each."""
         forward = self.supernet.flops(mixture) + self.supernet.output_flops(self.task.way)
@@ -334,8 +339,7 @@ class SinglePathTraining(SupernetTraining):
         Raises:
             ValueError: nothing that was drawn can be built.
         """
-        for _ in range(MOST_DRAWS):
-            architecture = self.space.sample(self.generator)
-            if self.space.violation(architecture) is None:
-                return architecture
-        raise ValueError(f"None of {MOST_DRAWS} architectures drawn from {self.space.name} can be built: widen it.")
+        found = self.first_built(lambda: self.space.sample(self.generator))
+        if found is None:
+            raise ValueError(f"None of {MOST_DRAWS} architectures drawn from {self.space.name} can be built: widen it.")
+        return found
