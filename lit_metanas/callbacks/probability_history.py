@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import write_whole
 from lit_metanas.io.json_files import read_json
 from lit_metanas.records.plain import from_plain
 
@@ -113,8 +113,7 @@ class ProbabilityHistory:
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the history as JSON, atomically."""
-        with replacing(path) as temporary:
-            temporary.write_text(f"{json.dumps(self.to_json())}\n", encoding="utf-8")
+        write_whole(path, f"{json.dumps(self.to_json())}\n")
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> ProbabilityHistory:

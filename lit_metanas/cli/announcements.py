@@ -19,7 +19,7 @@ from lit_metanas.callbacks.progress_bar import trained_share
 from lit_metanas.io.text import duration, number_of, printable, rough, with_prefix
 from lit_metanas.records.result_files import EXPORT, best_network, kept_networks
 from lit_metanas.records.rows import ResultRow
-from lit_metanas.records.statistics import Interval, percent, t_interval
+from lit_metanas.records.statistics import percent, t_interval
 
 MOST_TOLD = 6
 """Methods whose scores are told at the end of a search."""
@@ -179,10 +179,11 @@ def end_of_search(module: LightningModule) -> list[str]:
 def _score(rows: Sequence[ResultRow]) -> str:
     """The mean over tasks; of a single one with its own interval, or the few test examples that give none."""
     if len(rows) > 1:
-        return f"{percent(t_interval([row.value for row in rows]))} %"
+        interval = t_interval([row.value for row in rows])
+        return f"{percent(interval.mean, interval.half)} %"
     (row,), (_, tested) = rows, rows[0].images
     of = f" of {number_of(tested, 'test example')}" if tested and math.isnan(row.ci95) else ""
-    return f"{percent(Interval(row.value, row.ci95, 1))} %{of}"
+    return f"{percent(row.value, row.ci95)} %{of}"
 
 
 def _scores(metrics: Mapping[str, Tensor], prefix: str) -> str:
@@ -190,7 +191,7 @@ def _scores(metrics: Mapping[str, Tensor], prefix: str) -> str:
     accuracy = metrics.get(f"{prefix}/accuracy")
     if accuracy is not None:
         half = metrics.get(f"{prefix}/ci95")
-        return f"accuracy {percent(Interval(float(accuracy), math.nan if half is None else float(half), 1))} %"
+        return f"accuracy {percent(float(accuracy), math.nan if half is None else float(half))} %"
     begin = f"{prefix}/"
     own = {name.removeprefix(begin): float(value) for name, value in metrics.items() if name.startswith(begin)}
     return ", ".join(f"{name} {value:.4g}" for name, value in list(own.items())[:3])

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from lit_metanas.io.files import read_regular, replacing
+from lit_metanas.io.files import read_regular, write_whole
 
 
 def leave_process_group() -> None:
@@ -76,8 +76,7 @@ def name_run(loggers: object, root: Path, verb: str, *, goes_on: bool) -> None:
             kept = read_regular(path, 1 << 20).decode().strip()
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", kept):
         kept = secrets.token_hex(5)
-        with replacing(path) as temporary:
-            temporary.write_text(f"{kept}\n", encoding="utf-8")
+        write_whole(path, f"{kept}\n")
     os.environ[ID] = kept
 
 

@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
 
-from lit_metanas.io.files import replacing, set_aside
+from lit_metanas.io.files import set_aside, write_whole
 from lit_metanas.io.locks import is_further_process
 from lit_metanas.io.yaml_files import read_yaml
 
@@ -46,8 +46,7 @@ class SaveConfig(SaveConfigCallback):
             if changed:
                 how = f"this run changes {', '.join(changed)}" if "" not in before else "it was damaged"
                 warnings.warn(f"'{path}' is replaced: {how}.", stacklevel=2)
-        with replacing(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write_whole(path, text)
 
 
 def csv_logger(root: Path, verb: str) -> CSVLogger:

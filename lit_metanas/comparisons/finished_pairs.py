@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from lit_metanas.io.files import has_content, replacing
+from lit_metanas.io.files import has_content, write_whole
 from lit_metanas.records.record import SearchRecord
 from lit_metanas.records.record_lines import merge_record_lines
 from lit_metanas.records.result_files import (
@@ -104,8 +104,7 @@ class FinishedPairs:
                 "give another directory, or delete this one."
             )
         if not file.is_file():
-            with replacing(file) as temporary:
-                temporary.write_bytes(text.encode())
+            write_whole(file, text)
 
     def folder(self, task_id: str, method: str) -> Path:
         """Where one pair is kept, and its child network."""
@@ -135,8 +134,7 @@ class FinishedPairs:
         folder = self.folder(pair.result.task_id, pair.result.method)
         write_architectures(folder / "architecture.json", [pair.chosen])
         write_records(folder / "record.json", [pair.record])
-        with replacing(folder / "settings.json") as temporary:
-            temporary.write_bytes(_text(settings).encode())
+        write_whole(folder / "settings.json", _text(settings))
         write_results(folder / "result.json", [pair.result])
 
     def conclude(self, pairs: list[ComparisonRow]) -> None:

@@ -16,7 +16,7 @@ from lit_metanas.io.text import number_of, printable
 from lit_metanas.records.budget import Cost, describe_energy
 from lit_metanas.records.record import PREPROCESSING, SearchRecord
 from lit_metanas.records.shown_prediction import ShownPrediction
-from lit_metanas.records.statistics import Interval, percent
+from lit_metanas.records.statistics import percent
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.tasks.inputs import (
     ImageShape,
@@ -276,7 +276,7 @@ class SearchResult:
             ("network", "parameters", "multiply-adds", "latency, ms", f"test {self.metric}, %", "architecture")
         ]
         for name, one in zip(self.front_names, self.front, strict=True):
-            value = percent(Interval(one.test_score, one.ci95, one.images[1]))
+            value = percent(one.test_score, one.ci95)
             labels = ", ".join(f"{choice} {label}" for choice, label in {**one.architecture, **one.named_view}.items())
             labels = labels if one.space == self.record.space else f"{one.space}: {labels}"
             rows.append((name, f"{one.parameters:,}", f"{one.flops:,}", f"{1e3 * one.latency:.3g}", value, labels))
@@ -328,7 +328,7 @@ class SearchResult:
 
     def __repr__(self) -> str:
         trained, tested = self.images
-        found = percent(Interval(self.test_score, self.ci95, tested))
+        found = percent(self.test_score, self.ci95)
         noun, one = ("images", "image") if isinstance(as_shape(self.shape), ImageShape) else ("examples", "input")
         few = f"of {number_of(tested, 'example')}, too few for an interval"
         interval = few if math.isnan(self.ci95) else "95 % interval"

@@ -14,7 +14,7 @@ from lightning.pytorch import LightningModule
 
 from lit_metanas.estimators.episode_estimator import EpisodeEstimator
 from lit_metanas.estimators.meta_training import KeptScores, MetaTrainingEstimator
-from lit_metanas.io.files import has_content, own_path, replacing
+from lit_metanas.io.files import has_content, own_path, write_whole
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.settings import settings_of, tensor_digest
 from lit_metanas.io.text import number_of
@@ -150,8 +150,7 @@ class SourceSearch(LightningModule):
                 return known
             finished.unlink(missing_ok=True)
             found = self._search(data, settings)
-            with replacing(finished) as temporary:
-                temporary.write_bytes(text.encode())
+            write_whole(finished, text)
             shutil.rmtree(self._trainings, ignore_errors=True)
         return found
 
@@ -248,8 +247,7 @@ class SourceSearch(LightningModule):
             shape=checkpoint.shape,
         )
         write_architectures(architectures, [chosen])
-        with replacing(recipe) as temporary:
-            temporary.write_text(self._recipe_text(found), encoding="utf-8")
+        write_whole(recipe, self._recipe_text(found))
         record = replace(found.record, method=self.method, seed=self.seed, space=self.space.name)
         merge_record_lines(records, [record])
         trainings = number_of(len(record.trials), "training" if self.supernet is None else "trial")

@@ -12,6 +12,7 @@ from torch import Tensor
 from lit_metanas.estimators.estimator import Estimator, Measure, Score, network_measures
 from lit_metanas.io.settings import tensor_digest
 from lit_metanas.meta import Parameters, evaluate, task_generator
+from lit_metanas.meta.learner import EVALUATION
 from lit_metanas.records.budget import TRAINING_PASSES, Cost
 from lit_metanas.relaxations import Argmax
 from lit_metanas.spaces import Architecture, one_hot
@@ -114,7 +115,7 @@ class EpisodeEstimator(Estimator):
         learner = replace(model.learner, relaxation=Argmax(), statistics=statistics)
         dropout, shares = model.inner_loop.steps > 0, []
         for index, episode in enumerate(self._episodes):
-            generator = task_generator(model.seed, -1, index)
+            generator = task_generator(model.seed, EVALUATION, index)
             scores, _ = evaluate(learner, model.inner_loop, parameters, episode, generator, support_dropout=dropout)
             shares.append(float((scores.argmax(1) == episode.query.labels).double().mean()))
         return Score(sum(shares) / len(shares), self.cost(architecture, fidelity))

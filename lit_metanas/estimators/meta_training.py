@@ -21,7 +21,7 @@ from lit_metanas.estimators.estimator import Estimator, EstimatorAround, Score
 from lit_metanas.estimators.training_estimator import fresh_weights, overlay
 from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.checkpoints import finite_tensor, load_plain
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import write_whole
 from lit_metanas.io.settings import tensor_digest
 from lit_metanas.meta import Adaptation
 from lit_metanas.records.budget import Cost
@@ -172,8 +172,7 @@ class KeptScores(EstimatorAround):
         cost = replace(score.cost, seconds=perf_counter() - begin)
         content = io.BytesIO()  # a full disk is then an OSError, which no search takes for a failed training
         torch.save({"value": score.value, "cost": asdict(cost), "weights": weights}, content)
-        with replacing(file) as temporary:
-            temporary.write_bytes(content.getbuffer())
+        write_whole(file, content.getbuffer())
         return score
 
     def _digest(self, architecture: Architecture, fidelity: float, start: dict[str, Tensor] | None) -> str:

@@ -17,7 +17,7 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from torch import Tensor
 
 from lit_metanas.io.arrays import DAMAGED, LARGEST_PICKLE, check_pickle
-from lit_metanas.io.files import open_regular, replacing
+from lit_metanas.io.files import open_regular, replacing, write_whole
 
 FIX = "give a checkpoint that `lit-metanas fit` wrote"
 
@@ -273,8 +273,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         target = Path(path)
         for part in target.parent.glob(f".{target.name}.*.part"):
             part.unlink(missing_ok=True)  # of a run that was killed: one process alone writes this file
-        with replacing(target) as temporary:
-            temporary.write_bytes(content.getbuffer())
+        write_whole(target, content.getbuffer())
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = lambda storage, location: storage, weights_only: bool | None = None

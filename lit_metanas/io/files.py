@@ -46,6 +46,12 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def write_whole(path: str | os.PathLike[str], content: str | bytes | memoryview) -> None:
+    """Write a file by ``replacing``; text as UTF-8, with the ends of lines that it has."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
 def remove_partial(folder: Path) -> None:
     """Remove what ``replacing`` has left, in a folder and all below, of processes that were killed meanwhile.
 

@@ -99,8 +99,13 @@ class TaskNoise(NamedTuple):
     query: dict[str, Tensor]
 
 
+EVALUATION, ADAPTED_LOGITS, LEFT_OUT = -1, -2, -3
+"""Steps of ``task_generator`` outside of meta-training, whose own count from 0: episodes that are looked at, logits
+that adapt to one, and support examples that are left out."""
+
+
 def task_generator(seed: int, step: int, task: int) -> torch.Generator:
-    """A generator that is a function of (seed, step, task).
+    """A generator that is a function of (seed, step, task); the step may be one of the negative ones above.
 
     Example:
         >>> import torch

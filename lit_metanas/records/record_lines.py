@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
-from lit_metanas.io.files import read_regular, replacing
+from lit_metanas.io.files import read_regular, write_whole
 from lit_metanas.io.json_files import parse_json
 from lit_metanas.io.locks import changing
 from lit_metanas.records.plain import from_plain, to_plain
@@ -135,8 +135,7 @@ def _line(record: SearchRecord) -> bytes:
 
 
 def _write(path: str | os.PathLike[str], lines: Iterable[bytes]) -> None:
-    with replacing(path) as temporary:
-        temporary.write_bytes(b"".join(line + b"\n" for line in lines))
+    write_whole(path, b"".join(line + b"\n" for line in lines))
 
 
 def _parse(path: str | os.PathLike[str], space: ChoiceSpace | None) -> Iterator[tuple[bytes, SearchRecord | str]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import write_whole
 from lit_metanas.io.json_files import read_json
 from lit_metanas.io.locks import changing
 from lit_metanas.records.plain import from_plain, to_plain
@@ -221,8 +221,7 @@ def _merge(kept: list[_Row], rows: list[_Row]) -> list[_Row]:
 def _write(path: str | os.PathLike[str], key: str, rows: Iterable[object]) -> None:
     document = {"schema": RESULT_SCHEMA, key: [to_plain(row) for row in rows]}
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
-    with replacing(path) as temporary:
-        temporary.write_text(f"{text}\n", encoding="utf-8")
+    write_whole(path, f"{text}\n")
 
 
 def _read(path: str | os.PathLike[str], key: str, kind: type[_T]) -> list[_T]:

@@ -25,12 +25,10 @@ class Interval:
     Attributes:
         mean: the mean.
         half: half width; NaN where a single value gives none.
-        count: number of values.
     """
 
     mean: float
     half: float
-    count: int
 
 
 def t_interval(values: Sequence[float]) -> Interval:
@@ -43,7 +41,7 @@ def t_interval(values: Sequence[float]) -> Interval:
         raise ValueError("A mean needs at least one value: the list of scores is empty.")
     count = len(values)
     half = t_quantile(0.975, count - 1) * stdev(values) / math.sqrt(count) if count > 1 else math.nan
-    return Interval(fmean(values), half, count)
+    return Interval(fmean(values), half)
 
 
 def wilson(share: float, number: int, z: float = Z95) -> float:
@@ -94,9 +92,9 @@ def leads(differences: Tensor, margin: float, *, among: int = 1) -> bool:
     return total > 0 and total > z * math.sqrt(size)
 
 
-def percent(interval: Interval) -> str:
+def percent(mean: float, half: float = math.nan) -> str:
     """``71.3 ± 0.9``; ``68.0 [4.3, 100.0]`` where a share would leave 0 to 100; ``71.3`` without an interval."""
-    mean, half = 100 * interval.mean, 100 * interval.half
+    mean, half = 100 * mean, 100 * half
     if math.isnan(half):
         return f"{mean:.1f}"
     if 0 <= mean <= 100 and not 0 <= mean - half <= mean + half <= 100:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import write_whole
 from lit_metanas.records.budget import FailedWorkError
 
 if TYPE_CHECKING:
@@ -41,8 +41,7 @@ def dashboard(
         raise ValueError("The dashboard needs a package: pip install 'lit-metanas[dashboard]'.") from None
     if output is not None:
         view = workspace(entity or "", project, name)._to_model()  # has no public way that asks no server
-        with replacing(output) as temporary:
-            temporary.write_text(view.spec.model_dump_json(by_alias=True, exclude_none=True), encoding="utf-8")
+        write_whole(output, view.spec.model_dump_json(by_alias=True, exclude_none=True))
         print(f"The workspace's specification is in {output}.")
         return
     import wandb

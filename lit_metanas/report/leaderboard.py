@@ -12,7 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
-from lit_metanas.io.files import open_regular, replacing
+from lit_metanas.io.files import open_regular, write_whole
 from lit_metanas.io.text import duration, number_of, printable, with_prefix
 from lit_metanas.records.result_files import read_results
 from lit_metanas.records.rows import Protocol, ResultRow
@@ -104,8 +104,7 @@ def write_leaderboard(path: Path, results: Sequence[tuple[str, ResultRow]]) -> N
         path: the file.
         results: each with the file that it is of.
     """
-    with replacing(path) as temporary:
-        temporary.write_text(leaderboard_page(results), encoding="utf-8")
+    write_whole(path, leaderboard_page(results))
 
 
 def leaderboard_page(results: Sequence[tuple[str, ResultRow]]) -> str:

@@ -53,7 +53,7 @@ def over_units(results: Sequence[ResultRow]) -> Interval:
     """
     units = _units(results)
     if len(units) == 1 and len(results) == 1:
-        return Interval(results[0].value, results[0].ci95, 1)
+        return Interval(results[0].value, results[0].ci95)
     return t_interval([sum(values) / len(values) for values in units.values()])
 
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from lit_metanas.callbacks.architecture_picture import draw_architecture
 from lit_metanas.callbacks.figures import draw_probabilities, save
 from lit_metanas.callbacks.probability_history import ProbabilityHistory
-from lit_metanas.io.files import own_path, replacing
+from lit_metanas.io.files import own_path, write_whole
 from lit_metanas.io.text import number_of, printable
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import PREPROCESSING, Trial
@@ -30,7 +30,7 @@ from lit_metanas.records.result_files import (
     read_results,
 )
 from lit_metanas.records.rows import ArchitectureRow, ResultRow
-from lit_metanas.records.statistics import Interval, percent
+from lit_metanas.records.statistics import percent
 from lit_metanas.report.figures.costs import draw_costs
 from lit_metanas.report.figures.curves import draw_curves
 from lit_metanas.report.figures.fronts import draw_fronts
@@ -304,13 +304,12 @@ def write_markdown(
         text = f"\n{picture.caption}\n" if picture.caption else ""
         parts.append(f"### {picture.title}\n\n![{picture.title}]({picture.file})\n{text}")
     parts += ["## Where each row comes from\n", *(_origins(table) for table in tables)]
-    with replacing(path) as temporary:
-        temporary.write_text("\n".join(parts), encoding="utf-8")
+    write_whole(path, "\n".join(parts))
 
 
 def best_sentence(best: KeptNetwork) -> str:
     """Which network is the best, and by what."""
-    value = percent(Interval(best.row.value, math.nan, 1))
+    value = percent(best.row.value)
     metric, method, folder = (
         printable(best.row.metric, 40),
         printable(best.row.method),
@@ -332,7 +331,7 @@ def _network_lines(networks: Sequence[KeptNetwork]) -> str:
     """Where each exported network lies, and which is the best."""
     lines: list[tuple[str, ...]] = [("method", "task", "seed", "validation score %", "folder"), ("---",) * 5]
     for row, folder in networks[:MOST_NETWORKS]:
-        value = percent(Interval(row.value, math.nan, 1)) if math.isfinite(row.value) else "–"
+        value = percent(row.value) if math.isfinite(row.value) else "–"
         lines.append(
             (printable(row.method), printable(row.task_id), str(row.seed), value, f"`{printable(str(folder), 400)}`")
         )

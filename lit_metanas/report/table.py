@@ -44,7 +44,7 @@ class MethodRow:
         account: what a search's cost is counted in: ``flops`` or ``queries``.
         search_cost: cost of the search on one task.
         search_seconds: its time.
-        meta_flops: cost of meta-training, paid once; in queries where those are the account.
+        meta_cost: cost of meta-training, paid once; in queries where those are the account.
         meta_seconds: its time.
         pays_after: tasks until meta-training has paid; None where there was none, or nothing to compare with.
         parameters: trainable parameters of the network.
@@ -73,7 +73,7 @@ class MethodRow:
     account: str
     search_cost: float
     search_seconds: float
-    meta_flops: float
+    meta_cost: float
     meta_seconds: float
     pays_after: float | None
     parameters: float
@@ -250,7 +250,7 @@ def _row(results: list[ResultRow], reference: list[ResultRow] | None, scratch: l
         account=account,
         search_cost=search,
         search_seconds=fmean(result.cost.seconds for result in results),
-        meta_flops=meta,
+        meta_cost=meta,
         meta_seconds=fmean(result.meta_cost.seconds for result in results),
         pays_after=pays,
         parameters=fmean(result.parameters for result in results),

@@ -35,12 +35,12 @@ def cells(row: MethodRow) -> list[str]:
     """The row's texts in the order of ``COLUMNS``."""
     return [
         row.method,
-        percent(row.score),
-        percent(row.seeds) if len(row.seed_numbers) > 1 else "–",
+        percent(row.score.mean, row.score.half),
+        percent(row.seeds.mean, row.seeds.half) if len(row.seed_numbers) > 1 else "–",
         points(row.difference) if row.difference else "–",
         _cost_text(row.search_cost, row.search_seconds, row.account),
-        _cost_text(row.meta_flops, row.meta_seconds, row.account),
-        tasks(row.pays_after) if row.meta_flops else "–",
+        _cost_text(row.meta_cost, row.meta_seconds, row.account),
+        tasks(row.pays_after) if row.meta_cost else "–",
         with_prefix(row.parameters) if row.parameters else "–",
         with_prefix(row.flops) if row.flops else "–",
         row.batch_norm or "–",
@@ -193,7 +193,7 @@ def notes(table: ProtocolTable) -> str:
     )
     if any(row.flops for row in table.rows):
         text += " FLOPs of a network: forward multiply-adds for one input."
-    if any(row.meta_flops for row in table.rows):
+    if any(row.meta_cost for row in table.rows):
         text += (
             " Meta-training: the whole cost of what a row takes from it, weights and architecture, or its architecture "
             "alone where the network starts from random weights."
@@ -217,10 +217,11 @@ def verdict(tables: Sequence[ProtocolTable], method: str) -> str:
         own = next((row for row in table.rows if row.method == method and row.difference), None)
         other = next((row for row in table.rows if row.method == table.reference), None)
         if own is not None and other is not None and own.difference is not None:
-            costs = [with_prefix(row.meta_flops + row.search_cost) for row in (own, other)]
+            score = percent(own.score.mean, own.score.half)
+            costs = [with_prefix(row.meta_cost + row.search_cost) for row in (own, other)]
             account = "training FLOPs" if table.account == "flops" else table.account
             return (
-                f"{method}: {percent(own.score)} % ({table.title}), {points(own.difference)} points to {other.method}; "
+                f"{method}: {score} % ({table.title}), {points(own.difference)} points to {other.method}; "
                 f"it cost {costs[0]} of {account} with its search, {other.method} {costs[1]}."
             )
     return ""

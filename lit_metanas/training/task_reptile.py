@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.text import short_number
 from lit_metanas.meta import Parameters, task_generator
+from lit_metanas.meta.learner import EVALUATION
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
@@ -33,6 +34,9 @@ from lit_metanas.training.task_start import (
     start_entry,
 )
 from lit_metanas.training.trainers import check_end, refuse_averaging, refuse_scaled_losses, validate_anew
+
+FIRST_JUDGED = EVALUATION - 1
+"""Step of ``task_generator`` for the first validation task; those of the others count down."""
 
 
 class TaskReptile(LightningModule):
@@ -250,8 +254,8 @@ class TaskReptile(LightningModule):
             for task in (each.task.trainable() for each in batch):
                 number, values = self._scores.number(self.trainer), []
                 for place in range(self.val_architectures):
-                    architecture = self.inner.sample(task_generator(self.seed, -1, place))
-                    generator = task_generator(self.seed, -2 - number, place)
+                    architecture = self.inner.sample(task_generator(self.seed, EVALUATION, place))
+                    generator = task_generator(self.seed, FIRST_JUDGED - number, place)
                     values.append(self.inner.score(self._adapt(task, generator, architecture).network, task))
                 self._scores.mine.append(sum(values) / len(values))
 

@@ -36,7 +36,6 @@ def test_interval_by_hand():
     interval = t_interval([0.5, 0.6, 0.7])
     assert interval.mean == pytest.approx(0.6)
     assert interval.half == pytest.approx(4.302652729911275 * 0.1 / math.sqrt(3))
-    assert interval.count == 3
 
 
 def test_one_value_has_no_interval():

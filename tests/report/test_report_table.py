@@ -7,7 +7,7 @@ from rich.console import Console
 
 from lit_metanas.io.text import duration, with_prefix
 from lit_metanas.records import Cost
-from lit_metanas.records.statistics import Interval, percent
+from lit_metanas.records.statistics import percent
 from lit_metanas.report import Difference, tables, to_markdown, to_rich
 from lit_metanas.report.table_text import cells, points, tasks, verdict
 
@@ -42,11 +42,11 @@ def test_duration(seconds, text):
 
 
 def test_percent_points_and_tasks():
-    assert percent(Interval(0.7134, 0.0091, 10)) == "71.3 ± 0.9"
-    assert percent(Interval(0.7134, math.nan, 1)) == "71.3"
-    assert percent(Interval(0.68, 0.637, 3)) == "68.0 [4.3, 100.0]"
-    assert percent(Interval(0.02, 0.03, 3)) == "2.0 [0.0, 5.0]"
-    assert percent(Interval(3.2, 4.0, 3)) == "320.0 ± 400.0"  # no share
+    assert percent(0.7134, 0.0091) == "71.3 ± 0.9"
+    assert percent(0.7134) == "71.3"
+    assert percent(0.68, 0.637) == "68.0 [4.3, 100.0]"
+    assert percent(0.02, 0.03) == "2.0 [0.0, 5.0]"
+    assert percent(3.2, 4.0) == "320.0 ± 400.0"  # no share
     assert points(Difference(-0.012, -0.02, 0.004, 10)) == "−1.2 [−2.0, +0.4]"
     assert points(Difference(-0.012, math.nan, math.nan, 1)) == "−1.2"
     assert [tasks(n) for n in (None, 0, math.inf, 12.0)] == ["–", "at once", "never", "12"]

@@ -10,7 +10,7 @@ import torch
 
 from lit_metanas.records import Cost, SearchRecord, Trial, write_record_lines
 from lit_metanas.searchers import MetaSampler, PortfolioSampler, RegularisedEvolution
-from lit_metanas.searchers.samplers.portfolio_sampler import SourceScores, agreement, next_member
+from lit_metanas.searchers.samplers.portfolio_sampler import SourceScores, agreement, order_members
 from lit_metanas.spaces import Choice, ChoiceSpace
 
 pytestmark = pytest.mark.usefixtures("quiet_optuna")
@@ -126,7 +126,7 @@ def test_agreement_is_one_less_the_square_of_the_share_of_discordant_pairs():
     assert found.tolist() == pytest.approx([weight(0, 6), weight(6, 6), weight(0, 1), weight(0, 0)])
     assert found[1] == 0
     assert agreement(scores.double(), torch.arange(0), values[:0]).tolist() == pytest.approx([weight(0, 0)] * 4)
-    assert next_member(scores.double(), found, torch.tensor([0]))[0] == 3
+    assert order_members(scores.double(), found, torch.tensor([0]))[0] == 3
 
 
 def test_sources_that_mislead_drop_out():

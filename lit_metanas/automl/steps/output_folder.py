@@ -19,7 +19,7 @@ from lit_metanas.comparisons.target_search import comparison_row
 from lit_metanas.estimators.estimator import Estimator
 from lit_metanas.estimators.meta_training import KeptScores
 from lit_metanas.io.checkpoints import read_weights
-from lit_metanas.io.files import remove_partial, replacing
+from lit_metanas.io.files import remove_partial, write_whole
 from lit_metanas.io.json_files import read_json
 from lit_metanas.io.text import writable
 from lit_metanas.records.budget import Cost
@@ -321,13 +321,11 @@ class OutputFolder:
         save(draw_tested(result), self.path / FRONT / "front.png")
         title = f"# {result.metric.capitalize()} against {MEASURED.get(result.traded, result.traded)}"
         text = f"{title}\n\n{FRONT_CAPTION}\n\n{lines}\n\n![Front](front.png)\n"
-        with replacing(self.path / FRONT / "front.md") as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write_whole(self.path / FRONT / "front.md", text)
 
     def _write_state(self) -> None:
         state = {"settings": self.settings, "plan": to_plain(self.plan), "done": to_plain(self._done)}
-        with replacing(self.path / STATE) as temporary:
-            temporary.write_text(json.dumps(state, indent=1), encoding="utf-8")
+        write_whole(self.path / STATE, json.dumps(state, indent=1))
 
 
 def _known(value: float) -> float | None:

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 from lit_metanas.cli.experiment.plan import Step
-from lit_metanas.io.files import replacing, set_aside
+from lit_metanas.io.files import set_aside, write_whole
 from lit_metanas.io.json_files import read_json
 from lit_metanas.io.text import duration, rough
 
@@ -110,8 +110,7 @@ def state(step: Step, anew: set[int | None]) -> str:
 def mark(step: Step, state: str) -> None:
     """Leave the step's state in its folder."""
     marker = {"state": state, "fingerprint": step.fingerprint, "args": step.args}
-    with replacing(step.folder / "phase.json") as temporary:
-        temporary.write_text(json.dumps(marker, indent=1), encoding="utf-8")
+    write_whole(step.folder / "phase.json", json.dumps(marker, indent=1))
 
 
 def last_checkpoint(step: Step) -> Path | None:

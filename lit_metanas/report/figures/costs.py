@@ -7,20 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure, label
+from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, label
 from lit_metanas.report.figures.panel import (
-    ABOVE,
     ACCOUNTS,
-    BELOW,
-    HEIGHT,
-    LEFT,
     MOST_METHODS,
     MOST_PANELS,
-    PANEL,
     frame,
-    name_room,
     names,
     side_by_side,
+    stacked,
     ticks,
 )
 from lit_metanas.report.table import MethodRow, ProtocolTable
@@ -45,13 +40,8 @@ def draw_costs(tables: Sequence[ProtocolTable]) -> Figure | None:
     if not tables:
         return None
     colours = _colours(tables)
-    width = LEFT + PANEL + name_room([_name(table, row) for table in tables for row in table.rows])
-    tall = ABOVE + HEIGHT + BELOW
-    height = len(tables) * tall + 0.1
-    drawn = figure(width, height)
-    for number, table in enumerate(tables):
-        bottom = height - number * tall - ABOVE - HEIGHT
-        axes = drawn.add_axes((LEFT / width, bottom / height, PANEL / width, HEIGHT / height))
+    drawn, places = stacked([_name(table, row) for table in tables for row in table.rows], len(tables))
+    for axes, table in zip(places, tables, strict=True):
         _panel(axes, table, colours)
     return drawn
 

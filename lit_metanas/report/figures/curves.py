@@ -6,23 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure
+from lit_metanas.callbacks.figures import COLOURS, FAINT, INK
 from lit_metanas.io.text import with_prefix
 from lit_metanas.records.rows import ResultRow
-from lit_metanas.report.figures.panel import (
-    ABOVE,
-    ACCOUNTS,
-    BELOW,
-    HEIGHT,
-    LEFT,
-    MOST_METHODS,
-    MOST_PANELS,
-    PANEL,
-    frame,
-    name_room,
-    names,
-    ticks,
-)
+from lit_metanas.report.figures.panel import ACCOUNTS, MOST_METHODS, MOST_PANELS, frame, names, stacked, ticks
 from lit_metanas.report.paired_statistics import mean_curve, saturation
 from lit_metanas.report.table import ACCURACY, by_protocol, methods_of, title_of
 
@@ -54,13 +41,8 @@ def draw_curves(results: Sequence[ResultRow]) -> Figure | None:
             panels.append((title_of(own) + metric, own[0].protocol.account, curves))
     if not panels:
         return None
-    width = LEFT + PANEL + name_room([_text(m, c) for *_, curves in panels for m, c in curves.items()])
-    tall = ABOVE + HEIGHT + BELOW
-    height = len(panels) * tall + 0.1
-    drawn = figure(width, height)
-    for number, (title, account, curves) in enumerate(panels):
-        bottom = height - number * tall - ABOVE - HEIGHT
-        axes = drawn.add_axes((LEFT / width, bottom / height, PANEL / width, HEIGHT / height))
+    drawn, places = stacked([_text(m, c) for *_, curves in panels for m, c in curves.items()], len(panels))
+    for axes, (title, account, curves) in zip(places, panels, strict=True):
         _panel(axes, title, account, curves, methods)
     return drawn
 

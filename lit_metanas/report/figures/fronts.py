@@ -11,7 +11,7 @@ from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.io.text import printable, with_prefix
 from lit_metanas.records.record import Trial
 from lit_metanas.records.rows import ResultRow
-from lit_metanas.report.figures.panel import ABOVE, BELOW, HEIGHT, LEFT, MOST_METHODS, PANEL, frame, name_room, names
+from lit_metanas.report.figures.panel import ABOVE, BELOW, HEIGHT, LEFT, MOST_METHODS, PANEL, frame, names, stacked
 from lit_metanas.report.table import methods_of
 
 if TYPE_CHECKING:
@@ -43,13 +43,8 @@ def draw_fronts(results: Sequence[ResultRow]) -> Figure | None:
         return None
     shown = [(panel, own[:MOST_METHODS]) for panel, own in list(panels.items())[:PANELS]]
     methods = methods_of(results)
-    width = LEFT + PANEL + name_room([_name(result) for _, own in shown for result in own])
-    tall = ABOVE + HEIGHT + BELOW
-    height = len(shown) * tall + 0.1
-    drawn = figure(width, height)
-    for number, ((task, measure), own) in enumerate(shown):
-        bottom = height - number * tall - ABOVE - HEIGHT
-        axes = drawn.add_axes((LEFT / width, bottom / height, PANEL / width, HEIGHT / height))
+    drawn, places = stacked([_name(result) for _, own in shown for result in own], len(shown))
+    for axes, ((task, measure), own) in zip(places, shown, strict=True):
         _panel(axes, f"Task {task}", measure, own, methods)
     return drawn
 

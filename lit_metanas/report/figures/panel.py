@@ -7,11 +7,12 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lit_metanas.callbacks.figures import INK, label, plain_frame
+from lit_metanas.callbacks.figures import INK, figure, label, plain_frame
 from lit_metanas.io.text import printable, with_prefix
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 PANEL, HEIGHT, LEFT, ABOVE, BELOW = 4.6, 3.1, 0.75, 0.7, 0.75
@@ -25,6 +26,16 @@ MOST_PANELS, MOST_METHODS = 20, 100
 
 ACCOUNTS = {"flops": "training FLOPs", "queries": "queries"}
 """Words for what a search's cost is counted in."""
+
+
+def stacked(names: Sequence[str], number: int) -> tuple[Figure, list[Axes]]:
+    """A figure of so many panels below each other, with room for the names at the right, and the panels' axes."""
+    width, tall = LEFT + PANEL + name_room(names), ABOVE + HEIGHT + BELOW
+    height = number * tall + 0.1
+    drawn = figure(width, height)
+    bottoms = (height - place * tall - ABOVE - HEIGHT for place in range(number))
+    axes = [drawn.add_axes((LEFT / width, each / height, PANEL / width, HEIGHT / height)) for each in bottoms]
+    return drawn, axes
 
 
 def name_room(names: Sequence[str]) -> float:

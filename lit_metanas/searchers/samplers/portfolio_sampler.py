@@ -100,7 +100,7 @@ class SourceScores:
         weights = torch.full((len(self.scores),), 1 / max(len(self.scores), 1), dtype=torch.float64)
         known, tried, covered = self.scores.nan_to_num(nan=0.0), list[int](), 0.0
         for _ in range(min(number, len(self.members))):
-            order = next_member(self.scores, weights, torch.tensor(tried, dtype=torch.int64))
+            order = order_members(self.scores, weights, torch.tensor(tried, dtype=torch.int64))
             place = next(place for place in order if place not in tried)
             before, covered = covered, float(known[:, [*tried, place]].amax(1).mean())
             if tried and covered - before < least:
@@ -135,7 +135,7 @@ def agreement(scores: Tensor, tried: Tensor, values: Tensor) -> Tensor:
     return (1 - (share / CHANCE) ** 2).clamp(min=0)
 
 
-def next_member(scores: Tensor, weights: Tensor, tried: Tensor) -> list[int]:
+def order_members(scores: Tensor, weights: Tensor, tried: Tensor) -> list[int]:
     """Members in the order in which they would be tried next: each adds to the weighted mean of the best so far.
 
     A member that a source has not tried adds nothing there. Of equal ones, as where each source has its best, those
@@ -153,8 +153,7 @@ def next_member(scores: Tensor, weights: Tensor, tried: Tensor) -> list[int]:
     best = known[:, tried].amax(1) if len(tried) else known.new_zeros(len(known))
     gains = weights @ (known - best[:, None]).clamp(min=0)
     means = weights @ known
-    order = sorted(range(len(gains)), key=lambda place: (-float(gains[place]), -float(means[place]), place))
-    return order
+    return sorted(range(len(gains)), key=lambda place: (-float(gains[place]), -float(means[place]), place))
 
 
 class PortfolioSampler(HistorySampler):
@@ -271,8 +270,8 @@ class PortfolioSampler(HistorySampler):
         if float(weights.sum()) <= 0:
             return []
         asked = history.distributions if history.completed else None
-        order_of = next_member(self.sources.scores, weights, tried)
-        wanted = (self._parameters(self.sources.members[place], asked) for place in order_of)
+        members = order_members(self.sources.scores, weights, tried)
+        wanted = (self._parameters(self.sources.members[place], asked) for place in members)
         return (parameters for parameters in wanted if parameters)
 
     def _prior(self, embedding: Sequence[float]) -> Tensor:

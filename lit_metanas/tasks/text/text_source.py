@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import write_whole
 from lit_metanas.io.json_files import read_json
 from lit_metanas.tasks.inputs import Preprocessing, Shape
 from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource
@@ -185,8 +185,7 @@ def cached_sentences(file: Path, make: Callable[[], Subsets]) -> Subsets:
     found = _read(file)
     if found is None:
         found = make()
-        with replacing(file) as temporary:
-            temporary.write_text(json.dumps(found), encoding="utf-8")
+        write_whole(file, json.dumps(found))
     return found
 
 

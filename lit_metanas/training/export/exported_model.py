@@ -13,7 +13,7 @@ from typing import Any
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-from lit_metanas.io.files import own_path, replacing
+from lit_metanas.io.files import own_path, write_whole
 from lit_metanas.io.text import printable, writable
 from lit_metanas.tasks.images.image_files import read_images
 from lit_metanas.tasks.inputs import ImageShape, Preprocessing, as_shape
@@ -151,9 +151,8 @@ class ExportedModel(LightningModule):
             sure = f" ({float(row['probability']):.1%})" if self._classifies else ""
             told = printable(str(row["class" if self._classifies else WRITTEN]))
             print(f"{printable(example, longest)}: {told}{sure}")
-        with replacing(self.output) as temporary:
-            table = json.dumps(rows, indent=1, ensure_ascii=False) if self.output.suffix == ".json" else _csv(rows)
-            temporary.write_text(table, encoding="utf-8")
+        table = json.dumps(rows, indent=1, ensure_ascii=False) if self.output.suffix == ".json" else _csv(rows)
+        write_whole(self.output, table)
         more = len(rows) - SHOWN
         print(f"{f'… and {more} more; all' if more > 0 else 'All'} {self._noun} are in {writable(str(self.output))}.")
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lit_metanas.io.checkpoints import write_weights
-from lit_metanas.io.files import open_regular, read_regular, replacing
+from lit_metanas.io.files import open_regular, read_regular, write_whole
 from lit_metanas.io.text import number_of
 from lit_metanas.tasks.conversion import image_tensor
 from lit_metanas.tasks.images.image_files import read_images
@@ -307,21 +307,17 @@ def export_child(
     stored = StoredNetwork(dict(architecture), tuple(classes), shape, preprocessing, goal, digest)
     # All is made before an earlier network's files are touched.
     description = json.dumps(describe_network(stored), indent=1, ensure_ascii=False)
-    with replacing(folder / SCRIPT) as temporary:
-        temporary.write_text(script, encoding="utf-8")
+    write_whole(folder / SCRIPT, script)
     # Of the network that is replaced.
     for name in (ONNX, INT8) if (folder / DESCRIPTION).is_file() else ():
         (folder / name).unlink(missing_ok=True)
     if _begins_with(folder / CARD, CARD_BEGINS):
         (folder / CARD).unlink()
     if translated is not None:
-        with replacing(folder / ONNX) as temporary:
-            temporary.write_bytes(translated)
-    with replacing(folder / PROGRAM) as temporary:
-        temporary.write_bytes(buffer.getvalue())
+        write_whole(folder / ONNX, translated)
+    write_whole(folder / PROGRAM, buffer.getvalue())
     write_weights(folder / WEIGHTS, network.state_dict())
-    with replacing(folder / DESCRIPTION) as temporary:
-        temporary.write_text(description, encoding="utf-8")
+    write_whole(folder / DESCRIPTION, description)
 
 
 def load_exported(directory: str | os.PathLike[str]) -> Exported:

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from lit_metanas.io.files import read_regular, replacing
+from lit_metanas.io.files import read_regular, write_whole
 from lit_metanas.io.text import duration, number_of, printable, with_prefix
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.tasks.objective import Classification, Objective, Transcription
@@ -192,8 +192,7 @@ def write_card(folder: str | os.PathLike[str], card: ModelCard) -> None:
         ValueError: there is one that no export has written.
     """
     check_card_place(folder)
-    with replacing(Path(folder) / CARD) as temporary:
-        temporary.write_text(card.text(), encoding="utf-8")
+    write_whole(Path(folder) / CARD, card.text())
 
 
 def check_card_place(folder: str | os.PathLike[str]) -> None:

@@ -13,6 +13,7 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
 from lit_metanas.meta import InnerLoop, Learner, Parameters, evaluate, task_generator
+from lit_metanas.meta.learner import EVALUATION
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.rows import Protocol
 from lit_metanas.records.statistics import t_interval
@@ -56,7 +57,7 @@ class EpisodeScores:
         # Dropout is a part of adaptation, but not of a mere look at the support set.
         dropout = inner_loop.steps > 0
         for episode in map(Episode.trainable, episodes):
-            generator = task_generator(self.seed, -1, self.number(trainer))
+            generator = task_generator(self.seed, EVALUATION, self.number(trainer))
             scores, _ = evaluate(learner, inner_loop, parameters, episode, generator, support_dropout=dropout)
             right = int((scores.argmax(1) == episode.query.labels).sum())
             self.mine.append(right / len(episode.query))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lit_metanas.meta import Adaptation, InnerLoop, Learner, Parameters, left_out_losses, task_generator
+from lit_metanas.meta.learner import ADAPTED_LOGITS, LEFT_OUT
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.statistics import leads
 from lit_metanas.relaxations import Derived, Relaxation, probabilities
@@ -185,7 +186,7 @@ class AdaptedLogits(TaskArchitectures):
     def choose(self, trained: MetaTrained, episode: Episode, number: int) -> tuple[EpisodeNetwork, Cost]:
         """Adapt the logits."""
         learner, inner_loop = replace(trained.learner, statistics=None), trained.inner_loop
-        steps, generator = inner_loop.steps, task_generator(trained.seed, -2, number)
+        steps, generator = inner_loop.steps, task_generator(trained.seed, ADAPTED_LOGITS, number)
         noise = learner.draw_noise(trained.parameters.logits, episode, generator, steps=steps)
         adaptation = Adaptation(learner, episode, noise)
         adapted = inner_loop.adapt(trained.parameters, adaptation)
@@ -299,7 +300,7 @@ class GuardedArchitectures(TaskArchitectures):
         networks, inner_loop = [incumbent, *self._others], trained.inner_loop
         losses, costs = [], []
         for network in networks:
-            generator = task_generator(trained.seed, -3, number)
+            generator = task_generator(trained.seed, LEFT_OUT, number)
             loss, cost = left_out_losses(network.learner, inner_loop, network.parameters, episode, generator)
             losses.append(loss.double())
             costs.append(replace(cost, queries=1))
