@@ -116,8 +116,8 @@ def search(
     recipe = recipe or Recipe()
     searcher = method or default_method(space, recipe)
     if flops is None and isinstance(searcher, SuccessiveHalving) and searcher is not method:
-        entering = searcher.entering(space, seed, problem=task.id)
-        flops = default_flops(task, space, recipe, [query.architecture for query in entering])
+        first = searcher.first_rung(space, seed, problem=task.id)
+        flops = default_flops(task, space, recipe, [query.architecture for query in first])
     if isinstance(method, QuerySearcher) and method.trials is None and flops is None and queries is None:
         raise ValueError("search: QuerySearcher goes on until its budget is spent: give flops, queries, or its trials.")
     with (

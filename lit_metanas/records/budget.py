@@ -65,6 +65,10 @@ class Cost:
             *(mine + theirs for mine, theirs in zip(asdict(self).values(), asdict(other).values(), strict=True))
         )
 
+    def counted_in(self, account: str) -> float:
+        """What of it an account counts, such as ``flops``."""
+        return float(getattr(self, account))
+
 
 def describe_energy(seconds: float, threads: int) -> str:
     """An estimate of the energy that so many busy threads took, in plain words, with what it rests on.

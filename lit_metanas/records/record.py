@@ -159,7 +159,7 @@ class SearchRecord:
         points: list[tuple[float, float]] = []
         for trial in self.trials:
             if trial.scored and trial.value > (points[-1][1] if points else -inf):
-                points.append((float(getattr(trial.cost, account)), trial.value))
+                points.append((trial.cost.counted_in(account), trial.value))
         return tuple(points)
 
     def _pareto_front(self, trials: list[Trial]) -> list[Trial]:

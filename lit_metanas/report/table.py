@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from statistics import fmean
 
 from lit_metanas.io.text import printable
-from lit_metanas.records.budget import Cost
 from lit_metanas.records.rows import Protocol, ResultRow
 from lit_metanas.records.statistics import Interval
 from lit_metanas.report.paired_statistics import (
@@ -179,7 +178,7 @@ def _table(results: list[ResultRow], reference: str | None, scratch: str | None)
     units = _units(results, groups.values())
     single = single_task(results)
     # One task alone pays for no meta-training.
-    if any(_in_account(result.meta_cost, protocol.account) for result in results) and not single:
+    if any(result.meta_cost.counted_in(protocol.account) for result in results) and not single:
         scratch = _scratch(by_method, protocol.account) if scratch is None else scratch
     else:
         scratch = None  # nothing has to pay for itself
@@ -235,8 +234,8 @@ def _row(results: list[ResultRow], reference: list[ResultRow] | None, scratch: l
     first = results[0]
     compared = reference is not None and reference[0].method != first.method
     account = first.protocol.account
-    meta = fmean(_in_account(result.meta_cost, account) for result in results)
-    search = fmean(_in_account(result.cost, account) for result in results)
+    meta = fmean(result.meta_cost.counted_in(account) for result in results)
+    search = fmean(result.cost.counted_in(account) for result in results)
     pays = None
     if meta and scratch is not None:
         pays = tasks_until_it_pays(meta, search, _cheapest(scratch, account))
@@ -262,7 +261,7 @@ def _row(results: list[ResultRow], reference: list[ResultRow] | None, scratch: l
 
 def _cheapest(scratch: list[ResultRow], account: str) -> float:
     """The cheapest cost of a search that is within half a point of its end; its whole cost where no curve was kept."""
-    whole = fmean(_in_account(result.cost, account) for result in scratch)
+    whole = fmean(result.cost.counted_in(account) for result in scratch)
     return saturation(mean_curve(result.curve for result in scratch)) or whole
 
 
@@ -271,15 +270,10 @@ def _scratch(by_method: dict[str, list[ResultRow]], account: str) -> str | None:
     candidates = [
         method
         for method, own in by_method.items()
-        if any(_in_account(result.cost, account) for result in own)
-        and not any(_in_account(result.meta_cost, account) for result in own)
+        if any(result.cost.counted_in(account) for result in own)
+        and not any(result.meta_cost.counted_in(account) for result in own)
     ]
     return max(candidates, key=lambda method: over_units(by_method[method]).mean, default=None)
-
-
-def _in_account(cost: Cost, account: str) -> float:
-    """What of a cost the account counts."""
-    return float(getattr(cost, account))
 
 
 def _key(result: ResultRow) -> ProtocolKey:

@@ -16,7 +16,7 @@ from lit_metanas.records import Budget, Cost, SearchRecord, Trial, write_record_
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.statistics import non_dominated
 from lit_metanas.searchers import EvolvingHalving, FrontHalving, SuccessiveHalving
-from lit_metanas.searchers.halving.rungs import Contender, climb
+from lit_metanas.searchers.halving.rungs import Contender, train_rung
 from lit_metanas.searchers.mutation import complete, draw_new, mutate
 from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.spaces import LayeredSpace
@@ -561,7 +561,7 @@ def test_what_a_space_refuses_is_not_trained():
 def test_parts_of_a_rung_follow_the_cost_of_a_training(power):
     small, large = (complete(SIZES, {"width": width}) for width in ("4", "32"))
     calls, record = [], SearchRecord("sized")
-    climb(
+    train_rung(
         [Contender(small), Contender(large)], estimator=Sized(None, SIZES, 0, calls), budget=Budget(flops=10**9),
         flops=10_000, record=record, power=power,
     )  # fmt: skip

@@ -86,7 +86,7 @@ class FrontSteps(AutoSteps):
         self.measure = measure
         generator = torch.Generator().manual_seed(self.wishes.seed)
         method = FrontHalving(measure=measure, train=self.train, first=self.portfolio[:1])
-        self.begun = method.begin(self.known, self.space, self.limited.measures, MOST_BEGUN, generator)
+        self.begun = method.first_rung(self.known, self.space, self.limited.measures, MOST_BEGUN, generator)
 
     @cached_property
     def planner(self) -> BudgetPlanner:

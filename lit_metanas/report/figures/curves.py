@@ -49,7 +49,7 @@ def draw_curves(results: Sequence[ResultRow]) -> Figure | None:
 
 def _whole_curve(result: ResultRow) -> Sequence[tuple[float, float]]:
     """The anytime curve, to the end of what the search spent."""
-    spent = float(getattr(result.cost, result.protocol.account))
+    spent = result.cost.counted_in(result.protocol.account)
     if not result.curve or spent <= (last := max(result.curve))[0]:
         return result.curve
     return (*result.curve, (spent, last[1]))

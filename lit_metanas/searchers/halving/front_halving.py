@@ -18,9 +18,9 @@ from lit_metanas.searchers.halving.rungs import (
     Contender,
     Halving,
     Mutation,
-    climb,
     fill_up,
     remaining_flops,
+    train_rung,
 )
 from lit_metanas.searchers.mutation import draw_new
 from lit_metanas.searchers.query.ledger import Query, Value
@@ -130,10 +130,10 @@ class FrontHalving(Halving):
         record = SearchRecord(problem, objectives=self._goal.objectives)
         known = self._known(problem, space)
         size = self._sizes(estimator)
-        begin = self.begin(known, space, estimator.measures, self.candidates[0], generator)
+        first = self.first_rung(known, space, estimator.measures, self.candidates[0], generator)
         own = {name: estimator.settings[name] for name in self.later if name in estimator.settings}
-        begin = [Query.of(query.architecture, {**own, **dict(query.recipe)}) for query in begin]
-        rung = [Contender.of(query) for query in begin if estimator.refusal(*_parts(query)) is None]
+        first = [Query.of(query.architecture, {**own, **dict(query.recipe)}) for query in first]
+        rung = [Contender.of(query) for query in first if estimator.refusal(*_parts(query)) is None]
         scored: dict[Query, Contender] = {}
         entered: set[Query] = set()
         for number, share in zip(self.candidates, self.rungs, strict=True):
@@ -156,19 +156,21 @@ class FrontHalving(Halving):
                     parents=parents,
                 )
             entered |= {contender.query for contender in rung}
-            climbed = climb(rung, estimator=estimator, budget=budget, flops=share * total, record=record, power=POWER)
-            scored |= {contender.query: contender for contender in climbed}
+            ranked = train_rung(
+                rung, estimator=estimator, budget=budget, flops=share * total, record=record, power=POWER
+            )
+            scored |= {contender.query: contender for contender in ranked}
             record.trials[:] = [
                 replace(trial, measures={self.measure: size(trial)}) if trial.scored else trial
                 for trial in record.trials
             ]
-            if not climbed:
+            if not ranked:
                 break
         best = sorted(scored.values(), key=lambda contender: -contender.value)
         found = self._finish(best, entered=entered, estimator=estimator, budget=budget, record=record, known=known)
         return replace(found, front=self._front(best, size, found))
 
-    def begin(
+    def first_rung(
         self,
         known: Sequence[SearchRecord],
         space: SearchSpace,

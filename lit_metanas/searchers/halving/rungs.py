@@ -66,7 +66,7 @@ class Contender:
         return replace(self, architecture=other.architecture, recipe=other.recipe)
 
 
-def climb(
+def train_rung(
     contenders: Sequence[Contender],
     *,
     estimator: Estimator,
@@ -392,7 +392,7 @@ class Halving(Searcher):
         if self.finish:
             rest = remaining_flops(budget, type(self).__name__)
             winner = next(
-                iter(climb([winner], estimator=estimator, budget=budget, flops=rest, record=record)),
+                iter(train_rung([winner], estimator=estimator, budget=budget, flops=rest, record=record)),
                 winner,
             )
         untried = set(entered) - {Query.of(trial.architecture, trial.recipe) for trial in record.trials}

@@ -18,9 +18,9 @@ from lit_metanas.searchers.halving.rungs import (
     Contender,
     Halving,
     Mutation,
-    climb,
     fill_up,
     remaining_flops,
+    train_rung,
 )
 from lit_metanas.searchers.mutation import below, complete, draw_new
 from lit_metanas.searchers.query.ledger import Query, Value
@@ -90,16 +90,16 @@ class SuccessiveHalving(Halving):
         self._check_recipes(estimator)
         record = SearchRecord(problem)
         known = self._known(problem, space)
-        entered = self._entering(space, known, seed)
+        entered = self._first_rung(space, known, seed)
         contenders = [Contender.of(query) for query in entered]
         for share in self.rungs:
-            ranked = climb(contenders, estimator=estimator, budget=budget, flops=share * total, record=record)
+            ranked = train_rung(contenders, estimator=estimator, budget=budget, flops=share * total, record=record)
             if not ranked:
                 break
             contenders = ranked[: -(-len(ranked) // self.eta)]
         return self._finish(contenders, entered=entered, estimator=estimator, budget=budget, record=record, known=known)
 
-    def entering(self, space: SearchSpace, seed: int, *, problem: str) -> list[Query]:
+    def first_rung(self, space: SearchSpace, seed: int, *, problem: str) -> list[Query]:
         """What enters the first rung of a search.
 
         Args:
@@ -107,9 +107,9 @@ class SuccessiveHalving(Halving):
             seed: of the search.
             problem: its name; what the records tell of it is not used.
         """
-        return self._entering(space, self._known(problem, space), seed)
+        return self._first_rung(space, self._known(problem, space), seed)
 
-    def _entering(self, space: SearchSpace, known: Sequence[SearchRecord], seed: int) -> list[Query]:
+    def _first_rung(self, space: SearchSpace, known: Sequence[SearchRecord], seed: int) -> list[Query]:
         generator = torch.Generator().manual_seed(seed)
         covers = covering(known, space, self.candidates)
         changes = [{name: value for name, value in query.recipe if name not in self.keep} for query in covers]
@@ -225,7 +225,7 @@ class EvolvingHalving(Halving):
         record = SearchRecord(problem)
         recipe = {name: estimator.settings[name] for name in fields if name in estimator.settings}
         known = self._known(problem, space)
-        contenders = self._begin(space, self._promised(known, space, total, recipe), recipe)
+        contenders = self._first_parents(space, self._promised(known, space, total, recipe), recipe)
         entered: set[Query] = set()
         mutation, parents = self.mutation, self.parents
         for number, share in zip(self.candidates, self.rungs, strict=True):
@@ -246,7 +246,7 @@ class EvolvingHalving(Halving):
                 parents=parents,
             )
             entered |= {contender.query for contender in rung}
-            ranked = climb(rung, estimator=estimator, budget=budget, flops=share * total, record=record)
+            ranked = train_rung(rung, estimator=estimator, budget=budget, flops=share * total, record=record)
             if not ranked:
                 break
             contenders = self._led(ranked, begun)[: self.survivors]
@@ -259,7 +259,9 @@ class EvolvingHalving(Halving):
             return ranked
         return [best, *(each for each in ranked if each is not best)]
 
-    def _begin(self, space: SearchSpace, promised: Sequence[Query], recipe: Mapping[str, Value]) -> list[Contender]:
+    def _first_parents(
+        self, space: SearchSpace, promised: Sequence[Query], recipe: Mapping[str, Value]
+    ) -> list[Contender]:
         """What the first rung begins with: the parents of its mutants."""
         if self.first:
             return [Contender.of(query) for query in self.first[: self.candidates[0]]]

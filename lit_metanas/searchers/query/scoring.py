@@ -119,7 +119,7 @@ class Scoring:
             if (known := self.ledger.known.get(query)) is not None:  # others had it in hand
                 self._repeat(trial, query, known)
                 return None
-            outcome = self._climb(trial, estimator, query.architecture, reported)
+            outcome = self._train_by_fidelities(trial, estimator, query.architecture, reported)
         except FAILURES as error:
             self._fail(trial, query, planned + Cost(seconds=perf_counter() - begin), reason_of(error), measures)
             return None
@@ -172,7 +172,7 @@ class Scoring:
         self._finish(trial, state=TrialState.FAIL)
         raise Exhausted
 
-    def _climb(
+    def _train_by_fidelities(
         self, trial: optuna.Trial, estimator: Estimator, architecture: Architecture, reported: Sequence[int]
     ) -> Outcome:
         """Train from rung to rung, each going on from the weights of the last where there are any."""
