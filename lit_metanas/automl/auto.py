@@ -242,7 +242,7 @@ class AutoSearch:
                 steps = made(views, kind, self.wishes, folder, began=began, reading=reading, linear=linear)
                 result = steps.result()
             if folder is not None:
-                folder.write(views.named_by(result.view).task, result, seed=self.wishes.seed)
+                folder.write(views.labelled(result.view).task, result, seed=self.wishes.seed)
         return result
 
     def _views(self, task: Task, space: SearchSpace, start: TaskStart | None) -> Views:

@@ -71,7 +71,7 @@ class DataKind:
         linear_views: by that detail, the preprocessing that features are of, if it is not the usual one; where there is
             such a choice, they are compared alone.
         linear_rate: learning rate of linear models.
-        averaged: whether a linear model is averaged with networks, as measured on a few tasks of texts.
+        averages_linear: whether a linear model is averaged with networks, as measured on a few tasks of texts.
         member_epochs: that are enough for each network of an ensemble, as measured on a few tasks of images, sounds and
             texts; 0 is for single networks.
     """
@@ -86,7 +86,7 @@ class DataKind:
     features: Mapping[str, str] = field(default_factory=dict)
     linear_views: Mapping[str, str] = field(default_factory=dict)
     linear_rate: float = 1e-2
-    averaged: bool = False
+    averages_linear: bool = False
     member_epochs: int = 0
 
 
@@ -257,7 +257,7 @@ DATA_KINDS: Mapping[str, DataKind] = {
         features={"coarse": "counts of tokens", "fine": "counts of up to four neighbouring tokens"},
         linear_views={"fine": CHARACTERS},
         linear_rate=0.03,
-        averaged=True,
+        averages_linear=True,
         member_epochs=60,
     ),
     "rows": DataKind(

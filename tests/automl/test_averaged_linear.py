@@ -15,7 +15,7 @@ from auto_toys import interrupt, linear_trainings_fail, same_weights
 
 import lit_metanas as lm
 from lit_metanas.automl.steps import auto_steps, budget_planner, last_training, linear_models
-from lit_metanas.automl.steps.last_training import LastTraining
+from lit_metanas.automl.steps.last_training import LastTraining, Mean
 from lit_metanas.automl.steps.linear_models import LinearModel, LinearModels
 from lit_metanas.automl.steps.time_plan import Pace
 from lit_metanas.automl.steps.views import JoinedView, Views
@@ -61,13 +61,13 @@ def call(texts: Texts) -> Callable[..., lm.SearchResult]:
 
 def patch_mean(monkeypatch: pytest.MonkeyPatch, value: Callable[..., float]) -> None:
     """Let the validation score of the mean be what a function of the linear model, and of what was found, says."""
-    plain = LastTraining.averaged
+    plain = LastTraining.mean_with
 
-    def averaged(self: LastTraining, linear: LinearModel, found: lm.SearchOutcome) -> tuple[JoinedView, float] | None:
+    def mean_with(self: LastTraining, linear: LinearModel, found: lm.SearchOutcome) -> Mean | None:
         made = plain(self, linear, found)
-        return made and (made[0], value(self, linear, found, *made))
+        return made and made._replace(value=value(self, linear, found, *made))
 
-    monkeypatch.setattr(LastTraining, "averaged", averaged)
+    monkeypatch.setattr(LastTraining, "mean_with", mean_with)
 
 
 @pytest.fixture

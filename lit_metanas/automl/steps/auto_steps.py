@@ -13,12 +13,12 @@ import torch
 
 from lit_metanas.automl.data_kinds import DATA_KINDS
 from lit_metanas.automl.steps.budget_planner import BudgetPlanner, Trainings
-from lit_metanas.automl.steps.last_training import Average, LastTraining, Show, Trained
+from lit_metanas.automl.steps.last_training import Average, LastTraining, Mean, Show, Trained
 from lit_metanas.automl.steps.limits import Wishes
 from lit_metanas.automl.steps.linear_models import CHECK_SHARES, LinearModel, LinearModels
 from lit_metanas.automl.steps.output_folder import METHOD, OutputFolder, kept_in
 from lit_metanas.automl.steps.time_plan import FIRST_RUNG, LONGEST_TRAINING, SEARCH_SHARE, BudgetPlan, rungs_of
-from lit_metanas.automl.steps.views import JoinedView, ViewEstimator, Views
+from lit_metanas.automl.steps.views import ViewEstimator, Views
 from lit_metanas.comparisons.search_progress import SEARCHING, ToldBudget, show_progress
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import result_of
@@ -78,9 +78,10 @@ class AutoSteps:
         linear: SearchSpace | None = None,
     ) -> None:
         self.views = views
+        self.kind = DATA_KINDS[kind]
         self.linear: LinearModels | None = None
         if linear is not None:
-            self.linear = LinearModels(views.in_space(linear), DATA_KINDS[kind], wishes.seed, folder)
+            self.linear = LinearModels(views.in_space(linear), self.kind, wishes.seed, folder)
         self.linear_model = ""
         self._beside = Cost()
         self.task = views.usual.task
@@ -89,8 +90,7 @@ class AutoSteps:
         self.space = self.limited.within
         self.wishes = wishes
         self.folder = folder
-        self.train, self.member_epochs = DATA_KINDS[kind].train, DATA_KINDS[kind].member_epochs
-        self.averaged = DATA_KINDS[kind].averaged
+        self.train, self.member_epochs = self.kind.train, self.kind.member_epochs
         others = [r for path in wishes.records for r in read_record_lines(path) if r.task_id != self.task.id]
         self.known = [_whole(record, self.train) for record in fitting(others, self.space)]
         covers = covering(self.known, self.space, FIRST_RUNG, WORTH_A_TRIAL)
@@ -100,14 +100,14 @@ class AutoSteps:
             self.usual = self.portfolio[0].architecture
             self.recipe = self.recipe.replace(dict(self.portfolio[0].recipe))
         else:
-            self.usual = self.limited.begin(DATA_KINDS[kind].incumbent)
-        named = views.named(views.usual)
+            self.usual = self.limited.begin(self.kind.incumbent)
+        named = views.changes(views.usual)
         self.portfolio = [Query.of(query.architecture, {**dict(query.recipe), **named}) for query in self.portfolio]
         known = [query.architecture for query in self.portfolio[:TIMED_NETWORKS]]
         self.networks = known or [self.usual, *self._mutants(TIMED_NETWORKS - 1)]
         # One network that is as good on all tasks known as any: what is left is how the data are prepared.
         alone = len(self.portfolio) == 1
-        if self.portfolio and DATA_KINDS[kind].always_compared:
+        if self.portfolio and self.kind.always_compared:
             first, *rest = self.portfolio
             changed = [{**dict(first.recipe), PREPROCESSING: label} for label in views.labels[1:]]
             if self.limited.limits.given:
@@ -254,7 +254,8 @@ class AutoSteps:
         if told:
             wanted = self.planner.limited(left, found, plan)
         else:
-            more = self.linear.last_time(best) if best is not None and self.averaged else 0.0  # than a network takes
+            added = best if self.kind.averages_linear else None
+            more = 0.0 if added is None else self.linear.last_time(added)  # than a network takes
             wanted = self.linear.spent.flops + rest() - more
         return best, left if wanted == left else self.linear.nearest(wanted, beside=epoch, number=number)
 
@@ -286,17 +287,15 @@ class AutoSteps:
             What was found, with what it has learned. Where a linear model is taken it is among the trained networks.
         """
         view, value = self.views.of(found.recipe), found.record.value_of(found.architecture, found.recipe)
-        averaged = self.training.averaged(best, found) if self.averaged else None
-        if averaged is not None:
-            mean, scored = averaged[1], len(validation_part(self.task))
-            if not clearly_above(max(best.value, value), mean, scored):
-                show("training the linear model")
-                compared = f"{self._compared(best, value)}, the mean of their scores {100 * mean:.1f} %"
-                self.linear_model = compared
-                failure = self._train_linear(best, found, budget, averaged)
-                taken = f"its last training failed ({failure}), so the network was" if failure else "both were"
-                self.linear_model = f"{compared}: {taken} taken"
-                return found
+        mean = self.training.mean_with(best, found) if self.kind.averages_linear else None
+        if mean is not None and not clearly_above(max(best.value, value), mean.value, len(validation_part(self.task))):
+            show("training the linear model")
+            compared = f"{self._compared(best, value)}, the mean of their scores {100 * mean.value:.1f} %"
+            self.linear_model = compared
+            failure = self._train_linear(best, found, budget, mean)
+            taken = f"its last training failed ({failure}), so the network was" if failure else "both were"
+            self.linear_model = f"{compared}: {taken} taken"
+            return found
         slow = best.view.limited.check(best.architecture) if best.value > value else None
         for share in CHECK_SHARES if slow is None else ():
             left = whole - self._beside.flops
@@ -328,7 +327,7 @@ class AutoSteps:
         best: LinearModel,
         found: SearchOutcome,
         budget: ToldBudget,
-        averaged: tuple[JoinedView, float] | None = None,
+        mean: Mean | None = None,
     ) -> str | None:
         """Train a linear model on all but the test part.
 
@@ -336,14 +335,14 @@ class AutoSteps:
             best: the linear model.
             found: of the search.
             budget: of the search.
-            averaged: where it is to be averaged with networks, the data for both, and the validation score of the mean.
+            mean: of its scores and those of networks, where it is to be averaged with them.
 
         Returns:
             Why that failed; None where it is now among the trained networks, or will be averaged with them.
         """
         begin, own, cost = perf_counter(), best.view, self._linear_cost(best)
         changes = {name: getattr(best.recipe, name) for name in ("learning_rate", "weight_decay")}
-        recipe = {**changes, **self.views.named(own)}
+        recipe = {**changes, **self.views.changes(own)}
         chosen = replace(found, architecture=best.architecture, weights=None, recipe=recipe)
         try:
             child = chosen_child(own.task, own.limited.space, chosen, best.recipe, self.wishes.seed)
@@ -354,10 +353,10 @@ class AutoSteps:
             return reason_of(error)
         budget.trained(float(cost.flops))
         trained = Trained(chosen, child, replace(cost, seconds=perf_counter() - begin), own, best.value)
-        if averaged is None:
+        if mean is None:
             self.training.trained.append(trained)
         else:
-            self.training.average = Average(trained, *averaged)
+            self.training.average = Average(trained, mean)
         return None
 
     def _linear_cost(self, linear: LinearModel) -> Cost:
@@ -386,7 +385,7 @@ class AutoSteps:
         linear, size = None, None
         if average is not None:
             linear = average.linear.found.architecture
-            size = average.joined.size(found.architecture, linear, members_of(trained.child.network))
+            size = average.mean.joined.size(found.architecture, linear, members_of(trained.child.network))
         parts = [part for part in (view.task.train, None if trained.searched else view.task.val) if part is not None]
         searched = replace(found.record, method=METHOD, seed=self.wishes.seed, space=self.space.name)
         result = result_of(
@@ -409,7 +408,7 @@ class AutoSteps:
             latency=latency(trained.child.network, view.task.shape),
             linear_model=self.linear_model,
             linear=linear,
-            linear_view="" if average is None else average.joined.linear.label,
+            linear_view="" if average is None else average.mean.joined.linear.label,
             threads=self.wishes.threads,
             stopped=stopped,
         )

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import nan
 from time import perf_counter
+from typing import NamedTuple
 
 from lit_metanas.automl.steps.budget_planner import BudgetPlanner
 from lit_metanas.automl.steps.linear_models import LinearModel
@@ -60,19 +61,29 @@ class Trained:
     average: Average | None = None
 
 
+class Mean(NamedTuple):
+    """The mean of what a network and a linear model say.
+
+    Attributes:
+        joined: the data for both.
+        value: its validation score, of both as they were scored before.
+    """
+
+    joined: JoinedView
+    value: float
+
+
 @dataclass(frozen=True)
 class Average:
     """A linear model whose scores are averaged with those of networks.
 
     Attributes:
         linear: the model.
-        joined: the data for both.
-        value: the validation score of the mean, of both as they were scored before.
+        mean: of its scores and theirs.
     """
 
     linear: Trained
-    joined: JoinedView
-    value: float
+    mean: Mean
 
 
 class LastTraining:
@@ -108,13 +119,13 @@ class LastTraining:
         """What the linear model has of each measure that has a limit; None where there is none."""
         if self.average is None:
             return None
-        return self.average.joined.linear.limited.measured(self.average.linear.found.architecture)
+        return self.average.mean.joined.linear.limited.measured(self.average.linear.found.architecture)
 
-    def averaged(self, linear: LinearModel, found: SearchOutcome) -> tuple[JoinedView, float] | None:
-        """The data for what was found and a linear model, and the validation score of the mean of their scores.
+    def mean_with(self, linear: LinearModel, found: SearchOutcome) -> Mean | None:
+        """The mean of what was found and of a linear model; both have the weights that they were scored with.
 
-        Both have the weights that they were scored with. It is None where they cannot be averaged, as where both
-        together are above a limit. With limits of latency and size they are not, as these are no sums of two.
+        It is None where they cannot be averaged, as where both together are above a limit. With limits of latency and
+        size they are not, as these are no sums of two.
         """
         view = self.views.of(found.recipe)
         unknown = linear.weights is None or found.weights is None or found.weights is self.views.weights
@@ -131,7 +142,7 @@ class LastTraining:
                     for own, one in ((view, found), (linear.view, begun))
                 )
                 both = joined.network(network, other).to(val.inputs.device).eval()
-                return joined, judge(both, val, joined.view.task.goal)[1].value
+                return Mean(joined, judge(both, val, joined.view.task.goal)[1].value)
         return None
 
     def train(
@@ -214,9 +225,9 @@ class LastTraining:
     def _keep(self, one: Trained) -> None:
         """Add what was trained, averaged with the linear model, if there is one."""
         if (average := self.average) is not None:
-            one.child.network = average.joined.network(one.child.network, average.linear.child.network)
+            one.child.network = average.mean.joined.network(one.child.network, average.linear.child.network)
             cost = one.cost + average.linear.cost
-            one = replace(one, view=average.joined.view, cost=cost, validated=average.value, average=average)
+            one = replace(one, view=average.mean.joined.view, cost=cost, validated=average.mean.value, average=average)
         self.trained.append(one)
 
     def _as_searched(self, last: Trained, told: str) -> None:

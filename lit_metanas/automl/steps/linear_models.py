@@ -154,12 +154,12 @@ class LinearModels:
         further = max(0, step.trainings - len(step.models))
         for decay in LINEAR_DECAYS[1 : 1 + further] if self.scored else ():
             best = max(self.scored, key=lambda one: one.value)
-            self._score(best.architecture, self.views.named(best.view), decay)
+            self._score(best.architecture, self.views.changes(best.view), decay)
         return max(self.scored, key=lambda one: one.value, default=None)
 
     def last_time(self, model: LinearModel) -> float:
         """What the last training of a model takes, in FLOPs."""
-        return self._longer * self._time(model.architecture, self.views.named(model.view))
+        return self._longer * self._time(model.architecture, self.views.changes(model.view))
 
     @cached_property
     def _steps(self) -> Sequence[_Step]:
@@ -168,7 +168,7 @@ class LinearModels:
         Features that have a preprocessing of their own are compared alone where few examples choose, which is chance.
         Others are taken where these cannot be paid for.
         """
-        usual, own = self.views.named(self.views.usual), self.kind.linear_views
+        usual, own = self.views.changes(self.views.usual), self.kind.linear_views
         prepared: list[tuple[Architecture, RecipeChanges]] = []
         others: list[tuple[Architecture, RecipeChanges]] = []
         for one in self.views.space.architectures():

@@ -249,7 +249,7 @@ class OutputFolder:
             folder: Path, point: FinishedPoint, ensemble: int = 1, linear: Architecture | None = None
         ) -> SearchResult:
             """A network or an ensemble, with a linear model or without, and its test."""
-            view, size = views.named_by(point.view), None
+            view, size = views.labelled(point.view), None
             task = view.task
             space = views.space if point.space == views.space.name else LinearSpace()
             child = Child(
@@ -263,7 +263,7 @@ class OutputFolder:
             if ensemble > 1:
                 child.network = build_network(space, point.architecture, task.shape, task.way, ensemble=ensemble)
             if linear is not None:
-                other = views.in_space(LinearSpace()).named_by(done.linear_view)
+                other = views.in_space(LinearSpace()).labelled(done.linear_view)
                 if (joined := views.joined(view, other)) is None:
                     raise ValueError(f"'{RESULTS}' tells of a linear model that reads other examples")
                 model = build_network(LinearSpace(), linear, other.task.shape, task.way)

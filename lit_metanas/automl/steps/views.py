@@ -170,16 +170,16 @@ class Views:
             return None
         return JoinedView(replace(view, task=task), view, linear, (view.task.shape[-1], linear.task.shape[-1]))
 
-    def named_by(self, label: str) -> View:
+    def labelled(self, label: str) -> View:
         """The view of a label; the usual one where there is no choice, and so no label."""
         return self.of({PREPROCESSING: label})
 
-    def named(self, view: View) -> dict[str, str]:
+    def changes(self, view: View) -> dict[str, str]:
         """What a recipe says of a view; nothing where there is no choice."""
         return {PREPROCESSING: view.label} if self.labels else {}
 
     def _task(self, label: str) -> Task:
-        return self.named_by(label).task
+        return self.labelled(label).task
 
     def _made(self, label: str) -> View:
         try:
@@ -275,7 +275,7 @@ class ViewEstimator(Estimator):
 
     @property
     def _view(self) -> View:
-        return self.views.named_by(self.label)
+        return self.views.labelled(self.label)
 
     @property
     def _estimator(self) -> TrainingEstimator:
