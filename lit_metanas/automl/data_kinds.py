@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from math import prod
 from typing import Any, Literal, TypeAlias
 
-from lit_metanas.searchers.query.ledger import Value
+from lit_metanas.records.record import RecipeValue
 from lit_metanas.spaces import EncoderDecoderSpace, SearchSpace, SequenceSpace, default_space
 from lit_metanas.tasks.inputs import (
     PADDING,
@@ -36,8 +36,8 @@ LEARNING_RATES, WEIGHT_DECAYS, SMOOTHINGS = [3e-3, 1e-2, 3e-2], [1e-3, 1e-2, 1e-
 """What is searched of a recipe, where a kind does not say otherwise."""
 
 
-def _recipes(*without: str) -> dict[str, list[Value]]:
-    searched: dict[str, list[Value]] = {
+def _recipes(*without: str) -> dict[str, list[RecipeValue]]:
+    searched: dict[str, list[RecipeValue]] = {
         "learning_rate": [*LEARNING_RATES],
         "weight_decay": [*WEIGHT_DECAYS],
         "label_smoothing": [*SMOOTHINGS],
@@ -80,7 +80,7 @@ class DataKind:
     space: Callable[[Shape, Objective], SearchSpace]
     configuration: str
     incumbent: Mapping[str, str] = field(default_factory=dict)
-    train: Mapping[str, Sequence[Value]] = field(default_factory=_recipes)
+    train: Mapping[str, Sequence[RecipeValue]] = field(default_factory=_recipes)
     preprocessings: Callable[[Task], Preprocessings] = _no_other
     always_compared: bool = False
     features: Mapping[str, str] = field(default_factory=dict)

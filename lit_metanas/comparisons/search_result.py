@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lit_metanas.io.text import number_of, printable
 from lit_metanas.records.budget import Cost, describe_energy
-from lit_metanas.records.record import PREPROCESSING, SearchRecord
+from lit_metanas.records.record import PREPROCESSING, RecipeValue, SearchRecord
 from lit_metanas.records.shown_prediction import ShownPrediction
 from lit_metanas.records.statistics import percent
 from lit_metanas.spaces.architecture import Architecture
@@ -167,7 +167,7 @@ class SearchResult:
         return self.record.value_of(self.architecture, self.whole_recipe)
 
     @property
-    def whole_recipe(self) -> dict[str, float | int | str | bool]:
+    def whole_recipe(self) -> dict[str, RecipeValue]:
         """The recipe as records have it, with the preprocessing where one was chosen."""
         return {**asdict(self.recipe), **self.named_view}
 

@@ -36,11 +36,10 @@ from lit_metanas.training.child import (
     Recipe,
     chosen_child,
     fit_child,
-    images_an_epoch,
     judge,
     members_of,
+    recipe_cost,
     score,
-    training_cost,
 )
 from lit_metanas.training.trainers import check_threads, torch_threads
 
@@ -265,8 +264,7 @@ def default_flops(task: Task, space: SearchSpace, recipe: Recipe, architectures:
     """A budget of some trainings by the recipe, of the mean cost of the architectures that halving begins with."""
     if not architectures:
         raise ValueError(f"No architecture drawn from {space.name} can be built: widen the space.")
-    images = images_an_epoch(len(task.train), recipe.batch_size) * recipe.epochs
-    costs = [training_cost(space, one, task.shape, task.way, images=images).flops for one in architectures]
+    costs = [recipe_cost(space, one, task, task.train, recipe).flops for one in architectures]
     return TRAININGS * sum(costs) / len(costs)
 
 
@@ -326,9 +324,7 @@ def _training_share(
     task: Task, part: Split, *, space: SearchSpace, found: SearchOutcome, recipe: Recipe, spent: Cost
 ) -> str:
     """What begins after the search, and how much of the whole it is."""
-    recipe = recipe.replace(found.recipe)
-    images = images_an_epoch(len(part), recipe.batch_size) * recipe.epochs
-    coming = training_cost(space, found.architecture, task.shape, task.way, images=images).flops
+    coming = recipe_cost(space, found.architecture, task, part, recipe.replace(found.recipe)).flops
     return f"training the chosen network, {coming / max(coming + spent.flops, 1):.0%} of all FLOPs"
 
 

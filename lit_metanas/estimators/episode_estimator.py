@@ -14,6 +14,7 @@ from lit_metanas.io.settings import tensor_digest
 from lit_metanas.meta import Parameters, evaluate, task_generator
 from lit_metanas.meta.learner import EVALUATION
 from lit_metanas.records.budget import TRAINING_PASSES, Cost
+from lit_metanas.records.record import RecipeFields
 from lit_metanas.relaxations import Argmax
 from lit_metanas.spaces import Architecture, one_hot
 from lit_metanas.spaces.supernet import embed_and_record
@@ -83,7 +84,7 @@ class EpisodeEstimator(Estimator):
         return Cost(queries=1, flops=forward * images)
 
     @property
-    def settings(self) -> Mapping[str, float | int | str | bool]:
+    def settings(self) -> RecipeFields:
         """Weights and examples by their digests, and the numbers of episodes."""
         weights = self.model.meta_parameters().flat(("weights", "head"))
         return {

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import SearchOutcome, SearchRecord, Trial
+from lit_metanas.records.record import RecipeFields, RecipeValue, SearchOutcome, SearchRecord, Trial
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.inputs import Shape, blank_inputs
@@ -79,7 +79,7 @@ class Estimator(ABC):
         """What the call would cost, known beforehand."""
 
     @property
-    def settings(self) -> Mapping[str, float | int | str | bool]:
+    def settings(self) -> RecipeFields:
         """What else decides a score, such as the recipe: a stored search is resumed under equal settings only."""
         return {}
 
@@ -98,7 +98,7 @@ class Estimator(ABC):
         """Whether only the order of its scores means something: they are none of the metric on validation examples."""
         return False
 
-    def refusal(self, architecture: Architecture, recipe: Mapping[str, float | int | str | bool]) -> str | None:
+    def refusal(self, architecture: Architecture, recipe: RecipeFields) -> str | None:
         """Why it scores an architecture by no such recipe, beside what its space says; None where it does.
 
         Args:
@@ -107,9 +107,7 @@ class Estimator(ABC):
         """
         return None
 
-    def inherits(
-        self, recipe: Mapping[str, float | int | str | bool], parent: Mapping[str, float | int | str | bool]
-    ) -> bool:
+    def inherits(self, recipe: RecipeFields, parent: RecipeFields) -> bool:
         """Whether a network may begin with the weights of a parent that was trained by another recipe.
 
         Args:
@@ -118,7 +116,7 @@ class Estimator(ABC):
         """
         return True
 
-    def with_recipe(self, changes: Mapping[str, float | int | str | bool]) -> Estimator:
+    def with_recipe(self, changes: RecipeFields) -> Estimator:
         """The same estimator under changed training hyper-parameters.
 
         Args:
@@ -144,7 +142,7 @@ class EstimatorAround(Estimator):
         self.estimator = estimator
 
     @property
-    def settings(self) -> Mapping[str, float | int | str | bool]:
+    def settings(self) -> RecipeFields:
         """Those of the estimator."""
         return self.estimator.settings
 
@@ -163,13 +161,11 @@ class EstimatorAround(Estimator):
         """What the estimator says."""
         return self.estimator.ordinal
 
-    def refusal(self, architecture: Architecture, recipe: Mapping[str, float | int | str | bool]) -> str | None:
+    def refusal(self, architecture: Architecture, recipe: RecipeFields) -> str | None:
         """What the estimator says."""
         return self.estimator.refusal(architecture, recipe)
 
-    def inherits(
-        self, recipe: Mapping[str, float | int | str | bool], parent: Mapping[str, float | int | str | bool]
-    ) -> bool:
+    def inherits(self, recipe: RecipeFields, parent: RecipeFields) -> bool:
         """What the estimator says."""
         return self.estimator.inherits(recipe, parent)
 
@@ -191,17 +187,17 @@ class BestSoFar(EstimatorAround):
 
     def __init__(self, estimator: Estimator, task_id: str) -> None:
         super().__init__(estimator)
-        self._recipe: dict[str, float | int | str | bool] = {}
+        self._recipe: dict[str, RecipeValue] = {}
         self._record = SearchRecord(task_id)
         self._best: list[SearchOutcome] = []  # of all copies under other recipes, and so a list
-        self.spent: list[tuple[Architecture, dict[str, float | int | str | bool], Cost]] = []
+        self.spent: list[tuple[Architecture, dict[str, RecipeValue], Cost]] = []
 
     @property
     def outcome(self) -> SearchOutcome | None:
         """What was best, with its weights; None before anything had a score that is a number."""
         return self._best[0] if self._best else None
 
-    def with_recipe(self, changes: Mapping[str, float | int | str | bool]) -> BestSoFar:
+    def with_recipe(self, changes: RecipeFields) -> BestSoFar:
         """The same memory of the estimator under a changed recipe."""
         other = copy(self)
         other.estimator, other._recipe = self.estimator.with_recipe(changes), {**self._recipe, **changes}

@@ -26,6 +26,7 @@ from lit_metanas.io.settings import tensor_digest
 from lit_metanas.meta import Adaptation
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.plain import from_plain
+from lit_metanas.records.record import RecipeFields
 from lit_metanas.spaces import Architecture, SearchSpace, inherit
 from lit_metanas.tasks.episode_data import EpisodeDataModule
 from lit_metanas.tasks.inputs import Shape
@@ -73,11 +74,11 @@ class MetaTrainingEstimator(Estimator):
         self._step_flops: dict[Architecture, int] = {}
 
     @property
-    def settings(self) -> Mapping[str, float | int | str | bool]:
+    def settings(self) -> RecipeFields:
         """The budget of fidelity 1, and the recipe, with what the data decide of it."""
         return {"flops": self.flops, **self.recipe.given, "way": self.data.way, "query": self.data.query}
 
-    def with_recipe(self, changes: Mapping[str, float | int | str | bool]) -> MetaTrainingEstimator:
+    def with_recipe(self, changes: RecipeFields) -> MetaTrainingEstimator:
         """The same meta-trainings by a changed recipe."""
         other = copy(self)
         other.recipe = self.recipe.replace(changes)
@@ -157,7 +158,7 @@ class KeptScores(EstimatorAround):
         self.folder = folder
         self._settings = settings
 
-    def with_recipe(self, changes: Mapping[str, float | int | str | bool]) -> KeptScores:
+    def with_recipe(self, changes: RecipeFields) -> KeptScores:
         """The same folder for the same estimator under a changed recipe, which must be among its settings."""
         return KeptScores(self.estimator.with_recipe(changes), self.folder, self._settings)
 

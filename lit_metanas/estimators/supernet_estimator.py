@@ -15,6 +15,7 @@ from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.io.settings import tensor_digest
 from lit_metanas.meta.heads import PrototypeHead
 from lit_metanas.records.budget import Cost
+from lit_metanas.records.record import RecipeFields
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.mixture import one_hot
 from lit_metanas.spaces.space import SearchSpace
@@ -109,7 +110,7 @@ class SupernetEstimator(Estimator):
         return self._meta_cost
 
     @property
-    def settings(self) -> Mapping[str, float | int | str | bool]:
+    def settings(self) -> RecipeFields:
         """The weights, classifier and all, by their digest."""
         return {"weights": tensor_digest(*(self.weights[name] for name in sorted(self.weights)))}
 

@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from lit_metanas.estimators.estimator import Estimator, Measure, Score, network_measures
 from lit_metanas.io.settings import tensor_digest
 from lit_metanas.records.budget import Cost
+from lit_metanas.records.record import RecipeFields
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.inputs import Shape
 from lit_metanas.tasks.task import Split, Task
-from lit_metanas.training.child import Child, Recipe, fit_child, images_an_epoch, score, training_cost
+from lit_metanas.training.child import Child, Recipe, fit_child, recipe_cost, score
 from lit_metanas.training.task_start import read_task_start
 
 
@@ -64,7 +65,7 @@ class TrainingEstimator(Estimator):
             self._initial  # noqa: B018 (what does not fit is refused before a search begins)
 
     @property
-    def settings(self) -> Mapping[str, float | int | str | bool]:
+    def settings(self) -> RecipeFields:
         """The recipe, and a digest of the weights to start with, where these are not fresh."""
         started = {} if self._start is None else {"start": tensor_digest(*self._initial.values())}
         return {**asdict(self.recipe), **started}
@@ -79,7 +80,7 @@ class TrainingEstimator(Estimator):
         """Parameters, flops and latency of the child."""
         return network_measures(self.space, self.task.shape, self.task.way, self.val.inputs.device)
 
-    def with_recipe(self, changes: Mapping[str, float | int | str | bool]) -> TrainingEstimator:
+    def with_recipe(self, changes: RecipeFields) -> TrainingEstimator:
         """The same trainings by a changed recipe."""
         other = copy(self)
         other.recipe = self.recipe.replace(changes)
@@ -87,8 +88,8 @@ class TrainingEstimator(Estimator):
 
     def cost(self, architecture: Architecture, fidelity: float) -> Cost:
         """One query, and 3 x forward multiply-adds x training images."""
-        images = self._epochs(fidelity) * images_an_epoch(len(self.task.train), self.recipe.batch_size)
-        cost = training_cost(self.space, architecture, self.task.shape, self.task.way, images=images)
+        epochs = self._epochs(fidelity)
+        cost = recipe_cost(self.space, architecture, self.task, self.task.train, self.recipe, epochs=epochs)
         return replace(cost, queries=1)
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:

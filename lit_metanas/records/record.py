@@ -17,6 +17,12 @@ from lit_metanas.spaces.architecture import Architecture
 PREPROCESSING = "preprocessing"
 """The field of a trial's recipe that tells by which of several preprocessings of the same data it was scored."""
 
+RecipeValue = bool | int | float | str
+"""Of a field of a recipe. A parser of YAML takes the first that fits, so that 20 is not 20.0."""
+
+RecipeFields = Mapping[str, RecipeValue]
+"""Some fields of a recipe, by name."""
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -49,7 +55,7 @@ class Trial:
     pruned: bool = False
     failure: str = ""
     measures: dict[str, float] = field(default_factory=dict)
-    recipe: dict[str, float | int | str | bool] = field(default_factory=dict)
+    recipe: dict[str, RecipeValue] = field(default_factory=dict)
     trained: float = 0.0
 
     @property
@@ -127,9 +133,7 @@ class SearchRecord:
             return best
         return self._pareto_front([trial for trial in scored if trial.value == best.value])[0]
 
-    def value_of(
-        self, architecture: Architecture, recipe: Mapping[str, float | int | str | bool] | None = None
-    ) -> float:
+    def value_of(self, architecture: Architecture, recipe: RecipeFields | None = None) -> float:
         """The best score of an architecture; NaN where it has none.
 
         Args:
@@ -199,7 +203,7 @@ class SearchOutcome:
     architecture: Architecture
     weights: dict[str, Tensor] | None
     record: SearchRecord
-    recipe: dict[str, float | int | str | bool] = field(default_factory=dict)
+    recipe: dict[str, RecipeValue] = field(default_factory=dict)
     untried: int = 0
     meta_cost: Cost = field(default_factory=Cost)
     front: tuple[SearchOutcome, ...] = ()

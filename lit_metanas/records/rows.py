@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import Trial
+from lit_metanas.records.record import RecipeValue, Trial
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.tasks.inputs import Shape
 
@@ -100,7 +100,7 @@ class ResultRow:
     task_id: str
     space: str
     architecture: Architecture | None
-    recipe: dict[str, float | int | str | bool]
+    recipe: dict[str, RecipeValue]
     seed: int
     protocol: Protocol
     value: float
@@ -170,7 +170,7 @@ class ArchitectureRow:
     seed: int = 0
     metric: str = "validation accuracy"
     cost: Cost = field(default_factory=Cost)
-    recipe: dict[str, float | int | str | bool] = field(default_factory=dict)
+    recipe: dict[str, RecipeValue] = field(default_factory=dict)
     shape: Shape = (1, 28, 28)
     way: int = 0
     classes: tuple[str, ...] = ()

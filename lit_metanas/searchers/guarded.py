@@ -17,7 +17,7 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.inputs import Preprocessing, Shape
 from lit_metanas.tasks.objective import Judged
 from lit_metanas.tasks.task import Task
-from lit_metanas.training.child import Recipe, chosen_child, fit_child, images_an_epoch, judge, training_cost
+from lit_metanas.training.child import Recipe, chosen_child, fit_child, judge, recipe_cost
 
 
 class GuardedSearcher(Searcher):
@@ -138,9 +138,7 @@ class GuardedSearcher(Searcher):
     def _price(self, task: Task, space: SearchSpace, found: SearchOutcome) -> Cost:
         """Of training a finding."""
         recipe = self.recipe.replace(found.recipe)
-        images = images_an_epoch(len(task.train), recipe.batch_size) * recipe.epochs
-        cost = training_cost(space, found.architecture, task.shape, task.way, images=images)
-        return replace(cost, queries=1)
+        return replace(recipe_cost(space, found.architecture, task, task.train, recipe), queries=1)
 
     def _validate(
         self, task: Task, space: SearchSpace, found: SearchOutcome, budget: Budget, seed: int, record: SearchRecord

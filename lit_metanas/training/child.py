@@ -16,7 +16,7 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Sequential
 from torchmetrics import MeanMetric
 
 from lit_metanas.records.budget import TRAINING_PASSES, Cost
-from lit_metanas.records.record import SearchOutcome
+from lit_metanas.records.record import RecipeFields, SearchOutcome
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.inputs import Shape, channels_last
@@ -103,7 +103,7 @@ class Recipe:
         if self.augmentation not in AUGMENTATIONS:
             raise ValueError(f"Recipe: augmentation is '{self.augmentation}'; use {', '.join(AUGMENTATIONS)}.")
 
-    def replace(self, changes: Mapping[str, float | int | str | bool]) -> Recipe:
+    def replace(self, changes: RecipeFields) -> Recipe:
         """The recipe with new values of fields that can be searched.
 
         Raises:
@@ -379,6 +379,20 @@ def training_cost(space: SearchSpace, architecture: Architecture, shape: Shape, 
     """Cost of training a child on ``images`` images, with repetition."""
     flops = space.cost(architecture, shape, way).flops
     return Cost(images=images, flops=TRAINING_PASSES * flops * images)
+
+
+def recipe_cost(
+    space: SearchSpace,
+    architecture: Architecture,
+    task: Task,
+    part: Split,
+    recipe: Recipe,
+    *,
+    epochs: int | None = None,
+) -> Cost:
+    """Cost of training a child on a part of a task by a recipe, for its epochs or another number of them."""
+    images = images_an_epoch(len(part), recipe.batch_size) * (recipe.epochs if epochs is None else epochs)
+    return training_cost(space, architecture, task.shape, task.way, images=images)
 
 
 def fit_child(child: Child, train: Split, *, seed: int, epoch_ended: Callable[[], None] | None = None) -> Cost:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import cached_property
@@ -25,16 +25,16 @@ from lit_metanas.comparisons.single_task import result_of
 from lit_metanas.estimators.estimator import FAILURES, BestSoFar, Estimator, latency, reason_of
 from lit_metanas.estimators.training_estimator import check_finite, validation_part
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import PREPROCESSING, SearchOutcome, SearchRecord, cost_of
+from lit_metanas.records.record import PREPROCESSING, RecipeFields, SearchOutcome, SearchRecord, cost_of
 from lit_metanas.records.record_lines import read_record_lines
 from lit_metanas.records.statistics import clearly_above
 from lit_metanas.searchers.halving import EvolvingHalving, Halving
 from lit_metanas.searchers.halving.proposals import covering, fitting
 from lit_metanas.searchers.mutation import draw_new, mutate
-from lit_metanas.searchers.query.ledger import Query, Value
+from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.training.child import Recipe, chosen_child, fit_child, images_an_epoch, members_of, training_cost
+from lit_metanas.training.child import Recipe, chosen_child, fit_child, members_of, recipe_cost
 
 MOST_EPOCHS = 100_000
 """Of a candidate; the search divides them by its budget."""
@@ -361,9 +361,8 @@ class AutoSteps:
 
     def _linear_cost(self, linear: LinearModel) -> Cost:
         """Of the training of a linear model on all but the test part."""
-        view, recipe = linear.view, linear.recipe
-        images = recipe.epochs * images_an_epoch(len(view.learned), recipe.batch_size)
-        return training_cost(view.limited.space, linear.architecture, view.task.shape, view.task.way, images=images)
+        view = linear.view
+        return recipe_cost(view.limited.space, linear.architecture, view.task, view.learned, linear.recipe)
 
     def _compared(self, best: LinearModel, value: float) -> str:
         """How well the best linear model does, and the best network."""
@@ -471,7 +470,7 @@ class AutoSteps:
                 return replace(found, architecture=trial.architecture, weights=begun, recipe=trial.recipe)
         raise ValueError(f"auto: all that was searched is slower now ({reason}): raise max_latency, or try again.")
 
-    def _excess(self, architecture: Architecture, recipe: Mapping[str, Value]) -> str | None:
+    def _excess(self, architecture: Architecture, recipe: RecipeFields) -> str | None:
         """Why an architecture is now above a limit under its preprocessing; None where it is not."""
         return self.views.of(recipe).limited.check(architecture)
 

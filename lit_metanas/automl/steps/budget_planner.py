@@ -23,11 +23,10 @@ from lit_metanas.automl.steps.time_plan import (
 )
 from lit_metanas.automl.steps.views import View, Views, without_preprocessing
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import SearchOutcome
-from lit_metanas.searchers.query.ledger import Value
+from lit_metanas.records.record import RecipeFields, SearchOutcome
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.tasks.task import Split
-from lit_metanas.training.child import Recipe, images_an_epoch, training_cost
+from lit_metanas.training.child import Recipe, recipe_cost
 
 MOMENT_SHARE, SHORTEST_MOMENT, LONGEST_MOMENT = 0.03, 0.2, 6.0
 """How long networks are trained to measure a pace: a share of the minutes, and its bounds in seconds."""
@@ -40,7 +39,7 @@ MOST_TRAINED = 5
 """What a network far smaller than those that were planned for gets at most: so many times their epochs. More would be
 hours for a few FLOPs. Minutes, where they are given, are used up."""
 
-Trainings = Sequence[tuple[Architecture, Mapping[str, Value], Cost]]
+Trainings = Sequence[tuple[Architecture, RecipeFields, Cost]]
 """In turn the architecture, the changes of its recipe, and what it cost."""
 
 
@@ -198,8 +197,7 @@ class BudgetPlanner:
 
     def epoch_of(self, architecture: Architecture, view: View, part: Split) -> int:
         """Training FLOPs of an epoch on some part of the data."""
-        images = images_an_epoch(len(part), self.recipe.batch_size)
-        return training_cost(self.views.space, architecture, view.task.shape, view.task.way, images=images).flops
+        return recipe_cost(self.views.space, architecture, view.task, part, self.recipe, epochs=1).flops
 
     def _mean_epoch(self, architectures: Sequence[Architecture]) -> float:
         """Training FLOPs of an epoch of one of some networks, on average."""

@@ -16,10 +16,10 @@ from torch import Tensor
 from lit_metanas.automl.data_kinds import DataKind
 from lit_metanas.automl.steps.output_folder import OutputFolder, kept_in
 from lit_metanas.automl.steps.time_plan import EPOCHS_OF_A_TRIAL, rounded
-from lit_metanas.automl.steps.views import RecipeChanges, View, ViewEstimator, Views
+from lit_metanas.automl.steps.views import View, ViewEstimator, Views
 from lit_metanas.estimators.estimator import FAILURES
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import PREPROCESSING
+from lit_metanas.records.record import PREPROCESSING, RecipeFields
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.training.child import Recipe, images_an_epoch
 
@@ -77,7 +77,7 @@ class _Step:
         flops: what they count, the last training of the best one included.
     """
 
-    models: Sequence[tuple[Architecture, RecipeChanges]]
+    models: Sequence[tuple[Architecture, RecipeFields]]
     trainings: int
     time: float
     flops: float
@@ -169,8 +169,8 @@ class LinearModels:
         Others are taken where these cannot be paid for.
         """
         usual, own = self.views.changes(self.views.usual), self.kind.linear_views
-        prepared: list[tuple[Architecture, RecipeChanges]] = []
-        others: list[tuple[Architecture, RecipeChanges]] = []
+        prepared: list[tuple[Architecture, RecipeFields]] = []
+        others: list[tuple[Architecture, RecipeFields]] = []
         for one in self.views.space.architectures():
             label = own.get(one["detail"], "")
             apart = label in self.views.labels
@@ -185,7 +185,7 @@ class LinearModels:
         least = max((one.flops for one in cheap), default=0.0)  # so that no step needs less than one before
         return [*cheap, *(replace(one, flops=max(one.flops, least)) for one in steps)]
 
-    def _steps_of(self, models: Sequence[tuple[Architecture, RecipeChanges]]) -> Sequence[_Step]:
+    def _steps_of(self, models: Sequence[tuple[Architecture, RecipeFields]]) -> Sequence[_Step]:
         """One more training after another: of each of the models, then by each further weight decay."""
         flops = [float(self._estimator.with_recipe(recipe).cost(one, 1.0).flops) for one, recipe in models]
         times = [self._time(*each) for each in models]
@@ -198,7 +198,7 @@ class LinearModels:
             for number, (time, own, last) in enumerate(zip(*sums, most, strict=True), start=1)
         ]
 
-    def _time(self, architecture: Architecture, recipe: RecipeChanges) -> float:
+    def _time(self, architecture: Architecture, recipe: RecipeFields) -> float:
         """What a training on the train part takes, in FLOPs: those that are counted, and those of the optimiser."""
         estimator = self._estimator.with_recipe(recipe)
         steps = self.recipe.epochs * ceil(len(self.views.usual.task.train) / self.recipe.batch_size)
@@ -216,7 +216,7 @@ class LinearModels:
         usual, batch = self.views.usual, self.recipe.batch_size
         return images_an_epoch(len(usual.learned), batch) / images_an_epoch(len(usual.task.train), batch)
 
-    def _score(self, architecture: Architecture, recipe: RecipeChanges, decay: float) -> None:
+    def _score(self, architecture: Architecture, recipe: RecipeFields, decay: float) -> None:
         """Train one on the train part; where that fails there is none."""
         estimator = self._estimator.with_recipe({**recipe, "weight_decay": decay})
         begin, cost = perf_counter(), estimator.cost(architecture, 1.0)

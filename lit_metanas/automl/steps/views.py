@@ -16,7 +16,7 @@ from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.estimators.estimator import FAILURES, Estimator, Measure, Score, reason_of
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import PREPROCESSING
+from lit_metanas.records.record import PREPROCESSING, RecipeFields, RecipeValue
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
@@ -28,9 +28,6 @@ from lit_metanas.training.task_start import TaskStart
 
 VIEWS_KEPT = 2
 """Beside the usual one, in memory."""
-
-RecipeChanges = Mapping[str, float | int | str | bool]
-"""Of a recipe, the preprocessing among them where there are several."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +130,7 @@ class Views:
         ways = {label: partial(self._task, label) for label in self.labels}
         return Views(self.usual.task, ways, space, self.limits)
 
-    def of(self, recipe: RecipeChanges) -> View:
+    def of(self, recipe: RecipeFields) -> View:
         """The view that a recipe names; the usual one where it names none.
 
         Raises:
@@ -152,7 +149,7 @@ class Views:
             del self._kept[next(iter(self._kept))]
         return view
 
-    def label_of(self, recipe: RecipeChanges) -> str:
+    def label_of(self, recipe: RecipeFields) -> str:
         """The label of the view that a recipe names, which need not be made to know it."""
         return str(recipe.get(PREPROCESSING, self.usual.label))
 
@@ -228,7 +225,7 @@ class ViewEstimator(Estimator):
         self.label = views.usual.label
 
     @property
-    def settings(self) -> RecipeChanges:
+    def settings(self) -> RecipeFields:
         """The recipe, and the preprocessing where there are several."""
         return {**asdict(self.recipe), **({PREPROCESSING: self.label} if self.views.labels else {})}
 
@@ -237,14 +234,14 @@ class ViewEstimator(Estimator):
         """Of networks for inputs of this preprocessing."""
         return self._view.limited.measures
 
-    def refusal(self, architecture: Architecture, recipe: RecipeChanges) -> str | None:
+    def refusal(self, architecture: Architecture, recipe: RecipeFields) -> str | None:
         """Why a network is above a limit under a preprocessing, or that one cannot be made; None else."""
         try:
             return self.views.of(recipe).limited.within.violation(architecture)
         except FAILURES as error:
             return reason_of(error)
 
-    def inherits(self, recipe: RecipeChanges, parent: RecipeChanges) -> bool:
+    def inherits(self, recipe: RecipeFields, parent: RecipeFields) -> bool:
         """Not from a network that reads other tokens: all that it learned is about what its own tokens mean.
 
         Without the vectors of tokens the other weights are worth no more than new ones.
@@ -252,7 +249,7 @@ class ViewEstimator(Estimator):
         same = self.views.label_of(recipe) == self.views.label_of(parent)
         return same or not isinstance(self.views.usual.task.shape, TokenShape)
 
-    def with_recipe(self, changes: RecipeChanges) -> ViewEstimator:
+    def with_recipe(self, changes: RecipeFields) -> ViewEstimator:
         """The same under a changed recipe, or another preprocessing.
 
         Raises:
@@ -282,6 +279,6 @@ class ViewEstimator(Estimator):
         return TrainingEstimator(self._view.task, self.views.space, self.seed, self.recipe)
 
 
-def without_preprocessing(recipe: RecipeChanges) -> dict[str, float | int | str | bool]:
+def without_preprocessing(recipe: RecipeFields) -> dict[str, RecipeValue]:
     """The changes of a recipe in the narrower sense: of the training."""
     return {name: value for name, value in recipe.items() if name != PREPROCESSING}

@@ -14,6 +14,7 @@ from torch.nn.utils import convert_conv2d_weight_memory_format
 from lit_metanas.estimators.estimator import Estimator, Measure, Score, network_measures
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.records.budget import Cost
+from lit_metanas.records.record import RecipeFields
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.inputs import blank_inputs, channels_last, inputs_like
@@ -136,7 +137,7 @@ class ProxyEstimator(Estimator):
         self._values: dict[Architecture, float] = {}
 
     @property
-    def settings(self) -> Mapping[str, float | int | str | bool]:
+    def settings(self) -> RecipeFields:
         """The proxy and the size of the minibatch."""
         return {"proxy": type(self.proxy).__name__, "images": self.images}
 

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from lit_metanas.estimators.estimator import Estimator, Measure, Score
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.records.budget import Cost
+from lit_metanas.records.record import RecipeFields
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.tasks.target_data import RankSampler
@@ -180,7 +181,7 @@ class TabularEstimator(Estimator):
         self.device = device
 
     @property
-    def settings(self) -> Mapping[str, float | int | str | bool]:
+    def settings(self) -> RecipeFields:
         """The table, its data set, the signal and the device."""
         table = self.table
         device = self.device or ""

@@ -11,7 +11,7 @@ import torch
 from lit_metanas.estimators.estimator import FAILURES, Estimator, EstimatorCallable, Measure
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.records.budget import Budget
-from lit_metanas.records.record import SearchOutcome, SearchRecord, Trial
+from lit_metanas.records.record import RecipeValue, SearchOutcome, SearchRecord, Trial
 from lit_metanas.records.statistics import non_dominated, widest
 from lit_metanas.searchers.halving.proposals import expected_heights
 from lit_metanas.searchers.halving.rungs import (
@@ -23,7 +23,7 @@ from lit_metanas.searchers.halving.rungs import (
     train_rung,
 )
 from lit_metanas.searchers.mutation import draw_new
-from lit_metanas.searchers.query.ledger import Query, Value
+from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.searchers.query.objectives import SCORE, Objectives
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
@@ -91,8 +91,8 @@ class FrontHalving(Halving):
         survivors: float = 0.5,
         points: int = 8,
         allowance: float = 0.0,
-        train: Mapping[str, Sequence[Value]] | None = None,
-        later: Mapping[str, Sequence[Value]] | None = None,
+        train: Mapping[str, Sequence[RecipeValue]] | None = None,
+        later: Mapping[str, Sequence[RecipeValue]] | None = None,
         recipe_mutations: float = 0.2,
         records: Sequence[str] = (),
         first: Sequence[Query] = (),
@@ -219,7 +219,7 @@ class FrontHalving(Halving):
 
     def _sizes(self, estimator: Estimator) -> Size:
         """The measure of what is trained under its recipe, each taken once."""
-        measures: dict[tuple[Architecture, tuple[Value | None, ...]], float] = {}
+        measures: dict[tuple[Architecture, tuple[RecipeValue | None, ...]], float] = {}
 
         def size(one: Contender | Trial) -> float:
             key = one.architecture, tuple(one.recipe.get(name) for name in self.later)
@@ -274,7 +274,7 @@ class FrontHalving(Halving):
         )
 
 
-def _parts(query: Query) -> tuple[Architecture, dict[str, Value]]:
+def _parts(query: Query) -> tuple[Architecture, dict[str, RecipeValue]]:
     return query.architecture, dict(query.recipe)
 
 

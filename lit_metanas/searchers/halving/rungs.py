@@ -19,11 +19,11 @@ from lit_metanas.estimators.estimator import FAILURES, Estimator, EstimatorCalla
 from lit_metanas.io.settings import keeps_arguments, settings_of
 from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Budget, Cost, FailedWorkError, TooSmallBudgetError
-from lit_metanas.records.record import SearchOutcome, SearchRecord, Trial, cost_of
+from lit_metanas.records.record import RecipeFields, RecipeValue, SearchOutcome, SearchRecord, Trial, cost_of
 from lit_metanas.records.record_lines import read_record_lines, record_file
 from lit_metanas.searchers.halving.proposals import fitting
 from lit_metanas.searchers.mutation import below, draw_new, mutate
-from lit_metanas.searchers.query.ledger import Query, Value
+from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
@@ -43,7 +43,7 @@ class Contender:
     """
 
     architecture: Architecture
-    recipe: Mapping[str, Value] = field(default_factory=dict)
+    recipe: RecipeFields = field(default_factory=dict)
     value: float = float("-inf")
     weights: dict[str, Tensor] | None = None
     trained: float = 0.0
@@ -185,7 +185,7 @@ class Mutation:
         whole_groups: probability that a changed label changes all layers' choices of its kind.
     """
 
-    train: Mapping[str, Sequence[Value]]
+    train: Mapping[str, Sequence[RecipeValue]]
     recipe_mutations: float
     whole_groups: float
 
@@ -268,9 +268,9 @@ class Halving(Searcher):
         estimator: EstimatorCallable,
         rungs: Sequence[float],
         finish: bool,
-        train: Mapping[str, Sequence[Value]] | None = None,
+        train: Mapping[str, Sequence[RecipeValue]] | None = None,
         records: Sequence[str] = (),
-        later: Mapping[str, Sequence[Value]] | None = None,
+        later: Mapping[str, Sequence[RecipeValue]] | None = None,
     ) -> None:
         self.estimator = estimator
         self.rungs = check_rungs(rungs, type(self).__name__)

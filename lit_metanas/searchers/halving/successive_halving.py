@@ -11,7 +11,7 @@ from lit_metanas.estimators.estimator import Estimator, EstimatorCallable
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Budget
-from lit_metanas.records.record import SearchOutcome, SearchRecord
+from lit_metanas.records.record import RecipeFields, RecipeValue, SearchOutcome, SearchRecord
 from lit_metanas.records.statistics import clearly_above
 from lit_metanas.searchers.halving.proposals import covering, promising
 from lit_metanas.searchers.halving.rungs import (
@@ -23,7 +23,7 @@ from lit_metanas.searchers.halving.rungs import (
     train_rung,
 )
 from lit_metanas.searchers.mutation import below, complete, draw_new
-from lit_metanas.searchers.query.ledger import Query, Value
+from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 
@@ -66,7 +66,7 @@ class SuccessiveHalving(Halving):
         eta: int = 2,
         rungs: Sequence[float] | None = None,
         finish: bool = False,
-        train: dict[str, list[Value]] | None = None,
+        train: dict[str, list[RecipeValue]] | None = None,
         records: Sequence[str] = (),
         keep: Sequence[str] = (),
     ) -> None:
@@ -182,8 +182,8 @@ class EvolvingHalving(Halving):
         parents: int | None = None,
         whole_groups: float = 0.5,
         finish: bool = True,
-        train: dict[str, list[Value]] | None = None,
-        later: dict[str, list[Value]] | None = None,
+        train: dict[str, list[RecipeValue]] | None = None,
+        later: dict[str, list[RecipeValue]] | None = None,
         recipe_mutations: float = 0.5,
         records: Sequence[str] = (),
         proposals: int = 3,
@@ -259,9 +259,7 @@ class EvolvingHalving(Halving):
             return ranked
         return [best, *(each for each in ranked if each is not best)]
 
-    def _first_parents(
-        self, space: SearchSpace, promised: Sequence[Query], recipe: Mapping[str, Value]
-    ) -> list[Contender]:
+    def _first_parents(self, space: SearchSpace, promised: Sequence[Query], recipe: RecipeFields) -> list[Contender]:
         """What the first rung begins with: the parents of its mutants."""
         if self.first:
             return [Contender.of(query) for query in self.first[: self.candidates[0]]]
@@ -272,7 +270,7 @@ class EvolvingHalving(Halving):
         return [*map(Contender.of, others[: min(self.proposals, self.candidates[0] - 1)]), incumbent]
 
     def _promised(
-        self, known: Sequence[SearchRecord], space: SearchSpace, flops: float, recipe: Mapping[str, Value]
+        self, known: Sequence[SearchRecord], space: SearchSpace, flops: float, recipe: RecipeFields
     ) -> list[Query]:
         """What the records promise most for, but for recipes that are not to be searched.
 

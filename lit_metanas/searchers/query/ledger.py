@@ -12,21 +12,18 @@ from optuna.trial import FrozenTrial, TrialState
 from lit_metanas.estimators.estimator import Estimator
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.plain import from_plain
-from lit_metanas.records.record import SearchRecord, Trial
+from lit_metanas.records.record import RecipeFields, RecipeValue, SearchRecord, Trial
 from lit_metanas.spaces.architecture import Architecture
-
-Value = bool | int | float | str
-"""Of a field of a recipe. A parser of YAML takes the first that fits, so that 20 is not 20.0."""
 
 
 class Query(NamedTuple):
     """What is asked of an estimator: an architecture under a recipe, given by what the search chose of it."""
 
     architecture: Architecture
-    recipe: tuple[tuple[str, Value], ...] = ()
+    recipe: tuple[tuple[str, RecipeValue], ...] = ()
 
     @staticmethod
-    def of(architecture: Mapping[str, str], recipe: Mapping[str, Value]) -> Query:
+    def of(architecture: Mapping[str, str], recipe: RecipeFields) -> Query:
         """The same for equal values, in whatever order they are given."""
         return Query(Architecture(architecture), tuple(sorted(recipe.items())))
 
@@ -69,7 +66,7 @@ class Reservation:
     queries: int
     flops: int
     architecture: Architecture
-    recipe: dict[str, Value]
+    recipe: dict[str, RecipeValue]
 
     @property
     def query(self) -> Query:
@@ -101,7 +98,7 @@ class Kept:
     """What a trial's user attributes say, read from a data base that anyone may have changed."""
 
     architecture: Architecture = field(default_factory=lambda: Architecture({}))
-    recipe: dict[str, Value] = field(default_factory=dict)
+    recipe: dict[str, RecipeValue] = field(default_factory=dict)
     measures: dict[str, float] = field(default_factory=dict)
     fidelity: float | None = None
     cost: Cost | None = None

@@ -11,6 +11,7 @@ import optuna
 from optuna.study import StudyDirection
 
 from lit_metanas.estimators.estimator import Estimator
+from lit_metanas.records.record import RecipeValue
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.training.child import Recipe
 
@@ -160,10 +161,10 @@ def check_ranges(ranges: Mapping[str, RecipeRange]) -> None:
                 raise ValueError(f"The {name} of a recipe is a whole number, and {bound} is not: give whole bounds.")
 
 
-def suggest_recipe(trial: optuna.Trial, ranges: Mapping[str, RecipeRange]) -> dict[str, float | int | str | bool]:
+def suggest_recipe(trial: optuna.Trial, ranges: Mapping[str, RecipeRange]) -> dict[str, RecipeValue]:
     """Ask a trial for a value of each range, under the prefix ``train.``; whole numbers where a recipe has them."""
     defaults = asdict(Recipe())
-    values: dict[str, float | int | str | bool] = {}
+    values: dict[str, RecipeValue] = {}
     for name, given in ranges.items():
         if isinstance(defaults[name], int):
             values[name] = trial.suggest_int(RECIPE_PREFIX + name, int(given.low), int(given.high), log=given.log)

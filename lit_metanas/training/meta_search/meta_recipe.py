@@ -12,6 +12,7 @@ from lightning.pytorch.cli import OptimizerCallable
 from torch.optim import AdamW
 
 from lit_metanas.meta import Head, MetaGradient, PrototypeHead, PrototypeLoss
+from lit_metanas.records.record import RecipeFields, RecipeValue
 from lit_metanas.tasks.images.image_files import ImageAugmentation
 
 Distance = Literal["plain", "scaled", "cosine"]
@@ -103,7 +104,7 @@ class MetaRecipe:
                 f"MetaRecipe: augmentation is '{self.augmentation}'; use {known}, or leave it to the data."
             )
 
-    def replace(self, changes: Mapping[str, float | int | str | bool]) -> MetaRecipe:
+    def replace(self, changes: RecipeFields) -> MetaRecipe:
         """The recipe with new values of some fields.
 
         Raises:
@@ -116,7 +117,7 @@ class MetaRecipe:
         return MetaRecipe(**{**asdict(self), **changes})
 
     @property
-    def given(self) -> dict[str, float | int | str | bool]:
+    def given(self) -> dict[str, RecipeValue]:
         """All fields but those that the data decide."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
