@@ -68,13 +68,56 @@ def _pixels(image: Any, place: str) -> Tensor:
     raise ValueError(f"{place} begins with a {kind}, not with an image: give tensors, arrays or Pillow's images.")
 
 
+class Renumbered(Dataset[Any]):
+    """A data set whose numbers stand for other names.
+
+    Args:
+        dataset: of pairs (image, label).
+        own: the names that its numbers stand for.
+        classes: those that they will stand for, the same ones among them.
+    """
+
+    def __init__(self, dataset: Dataset[Any], own: Sequence[str], classes: Sequence[str]) -> None:
+        self.dataset = dataset
+        self.classes = list(classes)
+        self._numbers = dict(enumerate(map(self.classes.index, own)))
+
+    def __len__(self) -> int:
+        """As many items as the data set."""
+        return len(self.dataset)  # type: ignore[arg-type]
+
+    def __getitem__(self, place: int) -> tuple[Any, Any]:
+        """The image with its other number; a label that stands for no name stays."""
+        image, label = self.dataset[place]
+        return image, self._numbers.get(plain_label(label), label)
+
+
+def numbered_alike(parts: Sequence[Dataset[Any]]) -> list[Dataset[Any]]:
+    """Parts of one data set with one numbering of their classes.
+
+    Torchvision's ``ImageFolder`` numbers what it finds: where a part lacks a class, its number is that of another one.
+    Parts that do not all name their classes stay as they are.
+    """
+    own = [names for part in parts if (names := class_list(part)) is not None]
+    if len(own) < len(parts) or all(names == own[0] for names in own):
+        return list(parts)
+    classes = dict.fromkeys(name for names in own for name in names)
+    return [Renumbered(part, names, [*classes]) for part, names in zip(parts, own, strict=True)]
+
+
+def class_list(dataset: Dataset[Any]) -> list[str] | None:
+    """The names that a data set has for its classes, as torchvision's have; None where it has none."""
+    own = getattr(dataset, "classes", None)
+    return [str(name) for name in own] if isinstance(own, list | tuple) else None
+
+
 def _names(dataset: Dataset[Any], labels: Sequence[Any], classes: ClassNames | None) -> ClassNames | None:
     """The names given, else those that the data set has for its numbers, as torchvision's have."""
-    own = getattr(dataset, "classes", None)
-    if classes is not None or not isinstance(own, list | tuple):
+    own = class_list(dataset)
+    if classes is not None or own is None:
         return classes
     numbers = {number for label in labels if isinstance(number := plain_label(label), int)}
-    return {number: str(own[number]) for number in numbers} if numbers and max(numbers) < len(own) else None
+    return {number: own[number] for number in numbers} if numbers and max(numbers) < len(own) else None
 
 
 def task_from_dataset(
@@ -117,6 +160,9 @@ def task_from_dataset(
         >>> lm.task_from_dataset(data, classes=["cat", "dog"]).shape
         ImageShape(channels=3, height=8, width=8)
     """
+    kind = type(dataset).__name__.lower()
+    if test_dataset is not None:
+        dataset, test_dataset = numbered_alike([dataset, test_dataset])
     images, labels = read_dataset(dataset)
     given = (None, None) if test_dataset is None else read_dataset(test_dataset)
     return task_from_arrays(
@@ -130,7 +176,7 @@ def task_from_dataset(
         channels=channels,
         group=group,
         preprocessing=preprocessing,
-        id=type(dataset).__name__.lower() if id is None else id,
+        id=kind if id is None else id,
     )
 
 

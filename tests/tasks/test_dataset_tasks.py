@@ -67,6 +67,17 @@ def test_pictures_with_transparent_pixels_lie_over_white():
         assert task.train.inputs.min() == 1
 
 
+def test_classes_of_two_data_sets_go_by_name() -> None:
+    first, second = (Items((IMAGES[i], i % 3) for i in range(12)), Items((IMAGES[12 + i], i % 2) for i in range(4)))
+    first.classes, second.classes = ["ant", "bee", "cat"], ["ant", "cat"]
+    task = task_from_dataset(first, second)
+    assert task.classes == ("ant", "bee", "cat")
+    assert task.test.labels.tolist() == [0, 2, 0, 2]
+    second.classes = ["ant", "dog"]
+    with pytest.raises(ValueError, match="3"):
+        task_from_dataset(first, second)
+
+
 def test_a_test_set_stays_in_its_order():
     images = torch.tensor(IMAGES).permute(0, 3, 1, 2) / 255
     data = TensorDataset(images, torch.tensor(LABELS))

@@ -185,6 +185,13 @@ def test_other_rows_are_refused(rows, message):
     assert str(caught.value).count(". ") == 0
 
 
+def test_labels_that_may_be_missing_are_told(tmp_path: Path) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text("a,label\n" + "".join(f"{i},{('NA', 'yes', 'no')[i % 3]}\n" for i in range(30)))
+    with pytest.warns(UserWarning, match=r"10 labels of '.*rows\.csv' read 'NA', which becomes a class"):
+        assert lm.TableTask(str(table))[0].classes == ("NA", "no", "yes")
+
+
 def test_arrays_become_a_task_that_knows_its_training_rows_alone():
     task = lm.task_from_arrays(X, Y, val=0.25, test=0.25, seed=3)
     assert (task.shape, task.classes) == (RowShape(4), ("high", "low"))

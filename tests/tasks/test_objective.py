@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from lit_metanas.records.statistics import wilson
+from lit_metanas.spaces.sequence.sequence_network import silenced
 from lit_metanas.tasks.objective import NEVER, Classification, Judged, Transcription, beam_search
 
 
@@ -69,6 +70,20 @@ def test_what_cannot_be_said_in_so_few_steps_adds_nothing():
     loss.backward()
     assert float(loss.detach()) == 0
     assert float(scores.grad.abs().sum()) == 0
+
+
+def test_what_cannot_be_said_in_its_own_steps_adds_nothing_beside_longer_ones():
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randn(2, 9, 3, generator=generator, dtype=torch.float64)
+    scores = drawn.requires_grad_()
+    outside = torch.zeros(2, 9, 1, dtype=torch.bool)
+    outside[0, 2:] = True
+    targets = torch.tensor([[1, 2, 1], [2, 1, 0]])
+    loss = Transcription(2).loss(silenced(scores, outside), targets)
+    loss.backward()
+    alone = Transcription(2).loss(drawn.detach()[1:], targets[1:])
+    assert float(loss.detach()) == pytest.approx(float(alone) / 2, abs=1e-9)
+    assert float(scores.grad[0].abs().sum()) == 0 < float(scores.grad[1].abs().sum())
 
 
 def distance(one, other):

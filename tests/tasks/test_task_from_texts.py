@@ -1,5 +1,6 @@
 """Lists of texts and labels as one target task."""
 
+import unicodedata
 from itertools import product
 
 import pytest
@@ -70,6 +71,13 @@ def test_a_text_is_not_both_learned_from_and_tested():
         UserWarning, match="texts_test repeats 2 texts of texts, which are learned from: the test accuracy"
     ):
         lm.task_from_texts(WORDS, VERBS, [*spelled[:2], "another"], [*VERBS[:2], VERBS[0]])
+
+
+def test_letters_that_are_composed_in_another_way_are_the_same_text() -> None:
+    texts = [f"{word} café" for word in "abcdefghij"]
+    with pytest.warns(UserWarning, match="texts repeats 10 texts of the same class"):
+        task = lm.task_from_texts([*texts, *(unicodedata.normalize("NFD", text) for text in texts)], [0, 1] * 10)
+    assert sum(map(len, (task.train, task.val, task.test))) == 10
 
 
 @pytest.mark.parametrize(

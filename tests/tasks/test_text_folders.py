@@ -1,11 +1,34 @@
 """Folders of text files, and data sets of the package ``datasets``."""
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
+
 import pytest
 
 from lit_metanas.io import packages
 from lit_metanas.tasks import SentenceSource, TextDataset, TextFolder, TextTask
+from lit_metanas.tasks.text.text_folders import _rows_of
 
 SUBSETS = ("train", "val", "test")
+
+
+def test_rows_whose_class_is_not_told_are_left_out() -> None:
+    class Part:
+        features: ClassVar = {
+            "sentence": SimpleNamespace(dtype="string"),
+            "label": SimpleNamespace(dtype="int64", names=["bad", "good"]),
+        }
+
+        def __len__(self) -> int:
+            return 3
+
+        def with_format(self, _: None) -> dict[str, list[object]]:
+            return {"sentence": ["a", "b", "c"], "label": [1, -1, 0]}
+
+    with pytest.warns(UserWarning, match="1 row of 'saved' have no class"):
+        rows = _rows_of(Part(), Path("saved"))
+    assert rows == [{"sentence": "a", "label": "good"}, {"sentence": "c", "label": "bad"}]
 
 
 @pytest.fixture

@@ -31,6 +31,18 @@ def test_both_parts_of_a_data_set_are_joined(tmp_path):
     assert one.inputs("test", 0, [0, 1]).unique().tolist() == [21]
 
 
+def test_parts_with_other_classes_go_by_name(tmp_path: Path) -> None:
+    for part, names in (("first", ["ant", "bee"]), ("second", ["bee", "cat"])):
+        for value, name in enumerate(names):
+            (folder := tmp_path / part / name).mkdir(parents=True)
+            Image.new("L", (4, 4), 100 * (part == "second") + value).save(folder / "x.png")
+    parts = [{"root": str(tmp_path / part)} for part in ("first", "second")]
+    source = lm.TorchvisionSource("ImageFolder", shape=(3, 4, 4), parts=parts, test=["ant", "bee", "cat"])
+    assert source.classes("test") == ("ant", "bee", "cat")
+    assert [source.inputs("test", label, [0])[0, 0, 0, 0].item() for label in range(3)] == [0, 1, 101]
+    assert source.inputs("test", 1, [1])[0, 0, 0, 0] == 100
+
+
 def test_classes_are_split_by_the_seed_and_disjoint(tmp_path):
     first, again = (squares(tmp_path, fractions=(0.5, 0.25, 0.25), seed=3) for _ in range(2))
     split = {subset: first.classes(subset) for subset in ("train", "val", "test")}

@@ -10,8 +10,8 @@ import torch
 from torchmetrics.functional.text import bleu_score
 
 import lit_metanas as lm
-from lit_metanas.tasks.text.words import TextPreprocessing
-from lit_metanas.tasks.translation.translation_objective import bleu_scores, chrf_scores
+from lit_metanas.tasks.text.words import UNKNOWN, TextPreprocessing
+from lit_metanas.tasks.translation.translation_objective import TextMetric, bleu_scores, chrf_scores
 
 WORDS = lm.Words(steps=5, least=1).fitted(["ein kleiner hund sieht das haus .", "das haus ist klein ."])
 
@@ -97,6 +97,15 @@ def test_the_metric_is_the_mean_over_examples():
         assert 0 < judged.value < 1
         assert wanted is None or judged.right.tolist() == wanted
         assert not math.isnan(judged.half)
+
+
+@pytest.mark.parametrize("metric", ["exact match", "chrF", "BLEU"])
+def test_what_has_no_token_is_never_written_rightly(metric: TextMetric) -> None:
+    objective = lm.Translation(WORDS, metric=metric)
+    targets = torch.tensor([[3, 4, UNKNOWN], [UNKNOWN, 0, 0], [3, 4, 2]])
+    judged = objective.judge([[3, 4, UNKNOWN], [UNKNOWN], [3, 4, 2]], targets)
+    assert float(judged.right[0]) < 1
+    assert judged.right.tolist()[1:] == [0.0, 1.0]
 
 
 def test_wrong_targets_get_a_sentence():

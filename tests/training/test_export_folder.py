@@ -192,15 +192,20 @@ def test_the_script_scales_images_of_16_bits_as_the_package_does(tmp_path: Path)
 
     levels = np.arange(2**16, dtype=np.uint16).reshape(256, 256)
     Image.fromarray(levels).save("grey.png")
-    Image.fromarray(levels.astype(np.int32)).save("wide.tif")  # of 32 bits, which are not scaled
-    for file in (Path("grey.png"), Path("wide.tif")):
-        for shape in ((1, 256, 256), (3, 256, 256), (1, 12, 10)):
-            about = dict(zip(("channels", "height", "width"), shape, strict=True))
-            expected = read_images([file], shape).float() / 255
-            for library in (torch, np):
-                found = torch.as_tensor(read_inputs(file, about, library))
-                torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+    file = Path("grey.png")
+    for shape in ((1, 256, 256), (3, 256, 256), (1, 12, 10)):
+        about = dict(zip(("channels", "height", "width"), shape, strict=True))
+        expected = read_images([file], shape).float() / 255
+        for library in (torch, np):
+            found = torch.as_tensor(read_inputs(file, about, library))
+            torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
     assert len(torch.unique(read_images([Path("grey.png")], (1, 256, 256)))) == 256
+    for kind in (np.int32, np.float32):
+        Image.fromarray(levels.astype(kind)).save("wide.tif")
+        with pytest.raises(SystemExit, match="its pixels have 32 bits"):
+            read_inputs(Path("wide.tif"), {"shape": ["image", 1, 8, 8]}, torch)
+        with pytest.raises(ValueError, match=r"^wide\.tif has pixels of 32 bits: save it with 8 or 16\.$"):
+            read_images([Path("wide.tif")], (1, 8, 8))
 
 
 @pytest.mark.parametrize("mode", ["LA", "RGBA", "P"])

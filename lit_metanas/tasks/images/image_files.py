@@ -32,6 +32,10 @@ SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".t
 """How the names of image files end, in small letters."""
 
 
+class _WidePixels(Exception):  # noqa: N818 (the file is not damaged)
+    """An image has pixels of 32 bits."""
+
+
 def read_image(file: Path, shape: tuple[int, int, int]) -> Tensor:
     """Read one image and bring it to a shape; what is transparent lies over white.
 
@@ -43,9 +47,10 @@ def read_image(file: Path, shape: tuple[int, int, int]) -> Tensor:
         uint8, of the given shape.
 
     Raises:
-        ValueError: the file is not a readable image.
+        ValueError: the file is not a readable image, or its pixels have 32 bits.
     """
     channels, height, width = shape
+    name = writable(str(file))
     try:
         with Image.open(BytesIO(read_regular(file, LARGEST_IMAGE)), formats=_FORMATS) as image:
             if image.width * image.height > MOST_IMAGE_PIXELS:
@@ -55,8 +60,10 @@ def read_image(file: Path, shape: tuple[int, int, int]) -> Tensor:
             if upright.size != (width, height):
                 upright = upright.resize((width, height), Image.Resampling.BILINEAR)
             pixels = np.array(upright, dtype=np.uint8)
+    except _WidePixels:
+        raise ValueError(f"{name} has pixels of 32 bits: save it with 8 or 16.") from None
     except (*DAMAGED, Image.DecompressionBombError) as error:
-        raise ValueError(f"{writable(str(file))} is not a readable image: replace or remove it.") from error
+        raise ValueError(f"{name} is not a readable image: replace or remove it.") from error
     return torch.from_numpy(pixels.reshape(height, width, channels)).permute(2, 0, 1).contiguous()
 
 
@@ -80,8 +87,14 @@ def has_colour(file: Path) -> bool:
 
 
 def _in_eight_bits(image: Image.Image) -> Image.Image:
-    """Scale grey values of 16 bits, which Pillow would cut off at 255; other images stay as they are."""
+    """Scale grey values of 16 bits, which Pillow would cut off at 255; other images stay as they are.
+
+    Raises:
+        _WidePixels: nobody knows how large its pixels can be.
+    """
     if not (image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))):
+        if image.mode in ("I", "F"):
+            raise _WidePixels
         return image
     values = np.array(image, dtype=np.int32)
     values += 128

@@ -15,7 +15,7 @@ from torch.utils.data import ConcatDataset, Dataset
 
 from lit_metanas.io.text import nearest
 from lit_metanas.tasks.conversion import over_white
-from lit_metanas.tasks.dataset_tasks import DatasetSource
+from lit_metanas.tasks.dataset_tasks import DatasetSource, class_list, numbered_alike
 from lit_metanas.tasks.images.image_files import require_shape
 from lit_metanas.tasks.source import Subset, TaskSource
 
@@ -111,9 +111,7 @@ class TorchvisionSource(TaskSource):
 
     @cached_property
     def _source(self) -> DatasetSource:
-        parts = [self._part(part) for part in self.parts]
-        names = getattr(parts[0], "classes", None)
-        classes = [str(name) for name in names] if isinstance(names, list | tuple) else None
+        parts = numbered_alike([self._part(part) for part in self.parts])
         source = DatasetSource(
             ConcatDataset[Any](parts),
             train=self.train,
@@ -121,7 +119,7 @@ class TorchvisionSource(TaskSource):
             test=self.test,
             fractions=self.fractions,
             seed=self.seed,
-            classes=classes,
+            classes=class_list(parts[0]),
             channels="first",
             name=self.name,
         )

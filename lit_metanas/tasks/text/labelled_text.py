@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterable
 from io import StringIO
 from pathlib import Path
@@ -36,13 +37,18 @@ def by_label(rows: Iterable[Labelled], place: str) -> dict[str, list[str]]:
     return {label: list(texts) for label, texts in grouped_by_label(rows, place, key=str).items()}
 
 
-def spoken(text: str) -> str:
-    """A text without what most preprocessings do not tell apart: capitals, and how much white space there is."""
-    return " ".join(text.casefold().split())
+def text_key(text: str) -> str:
+    """What two texts have in common that are the same but for case, spaces and the way in which letters are composed.
+
+    Example:
+        >>> text_key(" Good  Day") == text_key("good day")
+        True
+    """
+    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
 
 
 def grouped_by_label(
-    rows: Iterable[Labelled], place: str, key: Callable[[str], str] = spoken
+    rows: Iterable[Labelled], place: str, key: Callable[[str], str] = text_key
 ) -> dict[str, dict[str, str]]:
     """The texts of each class with their groups, in their order; the classes go by the alphabet.
 

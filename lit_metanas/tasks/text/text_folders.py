@@ -8,7 +8,9 @@ from typing import Any
 
 from lit_metanas.io.class_folders import class_folders, file_groups
 from lit_metanas.io.packages import import_extra
+from lit_metanas.io.text import number_of
 from lit_metanas.tasks.source import Subset
+from lit_metanas.tasks.task import warn_of_data
 from lit_metanas.tasks.text.labelled_text import MOST_SENTENCES, Labelled, by_label, read_utf8
 from lit_metanas.tasks.text.text_source import Sentences, TextSource, split_sentences
 from lit_metanas.tasks.text.text_tables import labelled_table
@@ -200,14 +202,21 @@ def read_text_dataset(
 
 
 def _rows_of(part: Any, path: Path) -> list[Mapping[str, Any]]:
-    """The texts and numbers of each row; numbers that stand for names as these."""
+    """The texts and numbers of each row; numbers that stand for names as these.
+
+    Rows with a number below 0 in place of one, as test parts have whose answers are not told, are left out.
+    """
     if len(part) > MOST_SENTENCES:
         raise ValueError(f"it has {len(part)} rows, more than {MOST_SENTENCES}")
-    columns = {}
+    columns, hidden = {}, set[int]()
     for name, feature in part.features.items():
         kind = getattr(feature, "dtype", None)
         if kind in ("string", "large_string") or str(kind).startswith(("int", "uint")):
             names = getattr(feature, "names", None)
             values = part.with_format(None)[name]
-            columns[name] = [names[value] if names and value is not None and value >= 0 else value for value in values]
-    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+            hidden |= {place for place, value in enumerate(values) if names and value is not None and value < 0}
+            columns[name] = [names[value] if names and value is not None else value for value in values]
+    if hidden:
+        warn_of_data(f"{number_of(len(hidden), 'row')} of '{path}' have no class, but a number below 0: left out.")
+    rows = enumerate(zip(*columns.values(), strict=True))
+    return [dict(zip(columns, values, strict=True)) for place, values in rows if place not in hidden]

@@ -16,7 +16,7 @@ from lit_metanas.tasks.inputs import Preprocessing, Shape, vocabulary_of
 from lit_metanas.tasks.splits import check_held_out_shares, check_shares, split_examples
 from lit_metanas.tasks.task import SingleTask, Split, Task, check_task, warn_of_data
 from lit_metanas.tasks.text.characters import Characters
-from lit_metanas.tasks.text.labelled_text import Labelled, checked_texts, grouped_by_label, spoken
+from lit_metanas.tasks.text.labelled_text import Labelled, checked_texts, grouped_by_label, text_key
 from lit_metanas.tasks.text.text_folders import is_dataset, read_text_dataset, text_files
 from lit_metanas.tasks.text.text_tables import labelled_table, read_rows
 from lit_metanas.tasks.text.words import TextPreprocessing, Words, split_words
@@ -177,7 +177,7 @@ def task_from_texts(
     groups = [""] * len(whole) if group is None else group_names(group, len(whole), "texts")
     members: dict[Hashable, dict[str, tuple[str, str]]] = {label: {} for label in names}
     for one, label, own in zip(whole, given, groups, strict=True):
-        members[label].setdefault(spoken(one), (one, own))
+        members[label].setdefault(text_key(one), (one, own))
     sentences = {names[label]: dict(distinct.values()) for label, distinct in members.items()}
     repeated = len(whole) - sum(map(len, sentences.values()))
     if repeated:
@@ -188,7 +188,7 @@ def task_from_texts(
         theirs = label_list(labels_test, len(held_out), name="labels_test", images="texts_test", noun="texts")
         tested = held_out, class_indices(theirs, list(names), name="labels_test", learned="labels", noun="texts")
         learned = {text for distinct in members.values() for text in distinct}
-        seen = sum(spoken(one) in learned for one in held_out)
+        seen = sum(text_key(one) in learned for one in held_out)
         if seen:
             warn_of_data(
                 f"texts_test repeats {number_of(seen, 'text')} of texts, which are learned from: the test accuracy "

@@ -11,6 +11,7 @@ from lit_metanas.tasks.inputs import Shape
 from lit_metanas.tasks.splits import check_shares, tell_shared_groups
 from lit_metanas.tasks.task import SingleTask, Task, warn_of_data
 from lit_metanas.tasks.text.characters import Characters
+from lit_metanas.tasks.text.labelled_text import text_key
 from lit_metanas.tasks.text.text_tables import column_groups, read_rows
 from lit_metanas.tasks.text.words import TextPreprocessing
 from lit_metanas.tasks.translation.pair_files import read_pairs
@@ -18,7 +19,6 @@ from lit_metanas.tasks.translation.text_pairs import (
     TextPair,
     deal_sources,
     distinct_pairs,
-    text_key,
     translation_task,
 )
 from lit_metanas.tasks.translation.translation_objective import TextMetric

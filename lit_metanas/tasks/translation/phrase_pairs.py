@@ -8,6 +8,7 @@ from lit_metanas.io.packages import import_extra
 from lit_metanas.tasks.sampling import MOST_TASKS
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.text.characters import Characters
+from lit_metanas.tasks.text.labelled_text import text_key
 from lit_metanas.tasks.text.phrase_languages import (
     PHRASE_KINDS,
     PhraseDraw,
@@ -17,7 +18,7 @@ from lit_metanas.tasks.text.phrase_languages import (
 )
 from lit_metanas.tasks.text.words import TextPreprocessing, check_range
 from lit_metanas.tasks.translation.pair_tasks import PairTasks, check_source_language, meta_subsets
-from lit_metanas.tasks.translation.text_pairs import Parts, TextPair, TextShares, text_key
+from lit_metanas.tasks.translation.text_pairs import Parts, TextPair, TextShares
 from lit_metanas.tasks.translation.translation_objective import TextMetric
 
 LONGEST_PHRASE = 80

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -16,7 +15,7 @@ from lit_metanas.tasks.inputs import step_mask, vocabulary_of
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.splits import check_shares, deal_groups, part_sizes
 from lit_metanas.tasks.task import Split, Task, warn_of_data
-from lit_metanas.tasks.text.labelled_text import MOST_SENTENCES, checked_text
+from lit_metanas.tasks.text.labelled_text import MOST_SENTENCES, checked_text, text_key
 from lit_metanas.tasks.text.words import TextPreprocessing
 from lit_metanas.tasks.translation.translation_objective import TextMetric, Translation
 
@@ -37,16 +36,6 @@ Parts = dict[Subset, list[TextPair]]
 """The pairs of the train, val and test part of a task."""
 
 Side = Literal["source", "target"]
-
-
-def text_key(text: str) -> str:
-    """What two texts have in common that are the same but for case, spaces and the way in which letters are composed.
-
-    Example:
-        >>> text_key(" Good  Day") == text_key("good day")
-        True
-    """
-    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
 
 
 def distinct_pairs(rows: Iterable[tuple[str, TextPair]], place: str) -> list[TextPair]:

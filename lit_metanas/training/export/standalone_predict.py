@@ -26,6 +26,8 @@ def read_inputs(file: Path, about: dict[str, Any], lib: Any) -> Any:
             drawn = pil.Image.alpha_composite(pil.Image.new("RGBA", raw.size, "white"), raw.convert("RGBA"))
             if re.match("I;16|I (PNG|PPM)", f"{raw.mode} {raw.format}"):  # Pillow would cut 16 bits off at 255
                 drawn = raw.convert("I").point(lambda value: (value + 128.25) / 257).convert("L")
+            elif raw.mode in ("I", "F"):
+                raise ValueError("its pixels have 32 bits")
             pixels = bytearray(drawn.convert("L" if size[0] == 1 else "RGB").resize(size[:0:-1], 2).tobytes())
         except Exception as error:
             raise SystemExit(f"{file} is no image that can be read ({error}): leave it out.") from None
