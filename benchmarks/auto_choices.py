@@ -29,6 +29,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 from mixed_tasks import WORDS, Folders, divide, fsdd, sentences_of, snips_intents, task_of, text_task
+from paired import bootstrap_means
 from shipped_pools import digits
 from text_data import clinc150
 
@@ -39,7 +40,6 @@ from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.io.arrays import read_npz
 from lit_metanas.records.record import PREPROCESSING
 from lit_metanas.records.record_lines import SHIPPED
-from lit_metanas.report.paired_statistics import bootstrap_means
 from lit_metanas.searchers.halving.proposals import covering
 from lit_metanas.searchers.mutation import complete
 from lit_metanas.spaces.architecture import Architecture

@@ -24,12 +24,12 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 from mixed_tasks import Folders, Problem
+from paired import bootstrap_means
 from shipped_pools import PROBLEMS, RESULTS
 
 import lit_metanas as lm
 from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.records.record_lines import SHIPPED
-from lit_metanas.report.paired_statistics import bootstrap_means
 from lit_metanas.searchers.halving.proposals import covering
 from lit_metanas.training.child import images_an_epoch, training_cost
 

@@ -30,11 +30,11 @@ from typing import Any
 import numpy as np
 import torch
 from lightning.pytorch import LightningModule
+from paired import bootstrap_means
 
 import lit_metanas as lm
 from lit_metanas.io.files import replacing
 from lit_metanas.io.text import hardware
-from lit_metanas.report.paired_statistics import bootstrap_means
 
 HERE = Path(__file__).parent
 OUTPUT = HERE / "results" / "guarded_glyphs.json"

@@ -26,13 +26,13 @@ from learned_pool import rank_correlation
 from mixed_pool import POOL, RESULTS, STEPS, PairPool, PairSpace, in_turn
 from mixed_tasks import FAMILIES, PROBLEMS, Folders, Problem
 from optuna.samplers import BaseSampler, TPESampler
+from paired import bootstrap_means
 from pool_sampler import PREFIX, PoolSampler
 from pool_space import PoolSpace
 
 import lit_metanas as lm
 from lit_metanas.io.files import replacing
 from lit_metanas.io.text import hardware
-from lit_metanas.report.paired_statistics import bootstrap_means
 from lit_metanas.searchers.samplers.memory import EMBEDDING
 from lit_metanas.searchers.samplers.seeding import reseed
 from lit_metanas.surrogates.transfer import SourceGP, fit_source

@@ -9,6 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lit_metanas.io.files import replacing
 from lit_metanas.io.text import hardware
 from lit_metanas.records.statistics import Interval, t_interval
@@ -80,3 +83,19 @@ def write(path: Path, comparisons: Sequence[Paired], seeds: Sequence[int]) -> No
     document = {"hardware": hardware(), "seeds": [*seeds], "peak_mb": peak, "comparisons": rows}
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def bootstrap_means(groups: Sequence[NDArray[np.float64]], *, seed: int, draws: int) -> NDArray[np.float64]:
+    """Means of ``draws`` bootstrap samples: groups with replacement, then values within each; shape ``(draws,)``."""
+    generator = np.random.default_rng(seed)
+    count = len(groups)
+    totals, sizes = np.zeros(draws), np.zeros(draws)
+    chosen = generator.integers(count, size=(draws, count)) if count > 1 else np.zeros((draws, 1), dtype=np.int64)
+    for slot in range(count):
+        for index, values in enumerate(groups):
+            rows = np.flatnonzero(chosen[:, slot] == index)
+            for part in np.array_split(rows, max(1, len(rows) * len(values) // 4_000_000)):  # bounds the memory
+                picks = generator.integers(len(values), size=(len(part), len(values)))
+                totals[part] += values[picks].sum(axis=1)
+                sizes[part] += len(values)
+    return totals / sizes

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 
 import numpy as np
-
-from lit_metanas.report.paired_statistics import bootstrap_means
+from paired import bootstrap_means
 
 BEST = 3
 """Members of the pool that count as found."""

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 
@@ -61,3 +62,22 @@ def test_all_comparisons_of_a_row_have_its_time(paired, capsys, monkeypatch):
     found = paired.timed(lambda: [paired.Paired(name, "accuracy, %", True, SCORES) for name in ("one", "two")])
     assert [(each.problem, each.seconds) for each in found] == [("one", 2.5), ("two", 2.5)]
     assert capsys.readouterr().out.count("is better)") == 2
+
+
+def test_bootstrap_of_one_group_has_the_closed_forms_spread(paired):
+    values = np.random.default_rng(1).normal(0.3, 2.0, size=400)
+    means = paired.bootstrap_means([values], seed=0, draws=20_000)
+    assert means.mean() == pytest.approx(values.mean(), abs=0.005)
+    assert means.std() == pytest.approx(values.std() / math.sqrt(400), rel=0.02)
+
+
+def test_bootstrap_of_two_levels_has_the_plain_loops_spread(paired):
+    generator = np.random.default_rng(2)
+    groups = [generator.normal(mean, 1.0, size=size) for mean, size in ((0.0, 30), (1.0, 20), (-0.5, 40))]
+    means = paired.bootstrap_means(groups, seed=0, draws=20_000)
+    slow = []
+    for _ in range(8000):
+        drawn = [groups[index] for index in generator.integers(3, size=3)]
+        slow.append(np.concatenate([generator.choice(group, size=len(group)) for group in drawn]).mean())
+    assert np.quantile(means, [0.025, 0.5, 0.975]) == pytest.approx(np.quantile(slow, [0.025, 0.5, 0.975]), abs=0.04)
+    assert means.std() == pytest.approx(np.std(slow), rel=0.04)
