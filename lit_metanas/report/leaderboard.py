@@ -80,11 +80,15 @@ _COLUMNS = {
 def read_folder(folder: Path) -> dict[str, list[ResultRow]]:
     """The rows of all files of results below a folder, by their path in it; a damaged one is left out, with a warning.
 
+    What a search keeps of each pair to go on from stands in its own ``results.json``, too, and is left out.
+
     Raises:
         ValueError: there is no such folder, or no such file in it.
     """
     found: dict[str, list[ResultRow]] = {}
     for file in sorted(folder.rglob("*.json")):
+        if file.name == "result.json" and (file.parent / "settings.json").is_file():
+            continue
         try:
             with open_regular(file) as stream:
                 begin = stream.read(200)

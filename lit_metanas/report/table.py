@@ -225,7 +225,7 @@ def _units(results: list[ResultRow], rows: Collection[list[ResultRow]]) -> str:
     """What the intervals of all rows are over."""
     if any(result.values for result in results):
         return "episodes"
-    if single_task(results) and any(len(row) > 1 for row in rows):
+    if len({result.task_id for result in results}) == 1 and any(len(row) > 1 for row in rows):
         return "seeds"
     return "test examples" if all(len(row) == 1 for row in rows) else "target tasks"
 

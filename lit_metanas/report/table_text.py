@@ -175,12 +175,10 @@ def notes(table: ProtocolTable) -> str:
     if table.units == "seeds":
         text = f"{metric}: mean over seeds. Over seeds: the same mean with its 95 % interval (Student's t)."
     if table.units == "test examples":
-        what = "over the test examples, with its 95 % interval"
-        if table.metric == ACCURACY:
-            what = (
-                "share of the test examples that are classified correctly, and the reach of its 95 % interval (Wilson)"
-            )
-        text = f"{metric}: {what}."
+        share = table.metric == ACCURACY
+        what = "share of the test examples that are classified correctly" if share else "over the test examples"
+        interval = ", and the reach of its 95 % interval (Wilson)" if share else ", with its 95 % interval"
+        text = f"{metric}: {what}{'' if all(math.isnan(row.score.half) for row in table.rows) else interval}."
     if len(seeds := {row.seed_numbers for row in table.rows}) == 1:
         (numbers,) = seeds
         text += f" All rows: {'seeds' if len(numbers) > 1 else 'seed'} {', '.join(map(str, numbers))}."

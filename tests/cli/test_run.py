@@ -182,6 +182,30 @@ def test_another_configuration_runs_anew_and_sets_aside(file: str, phases: list[
     assert Path("out/report.1/made.json").is_file()
 
 
+def test_a_file_that_an_argument_names_runs_anew_and_one_that_a_phase_writes_does_not(
+    phases: list[Phase], recorder: Recorder
+) -> None:
+    Path("space.yaml").write_text("depth: 2\n")
+    phases[1].args += ["--model.space=space.yaml", "--config={run}/train/found.yaml"]
+    run(phases, Path("out"), execute=recorder)
+    Path("out/seed0/train/found.yaml").write_text("rate: 1\n")
+    run(phases, Path("out"), execute=recorder)
+    assert recorder.names == ["fit", "search", "report"]
+    Path("space.yaml").write_text("depth: 3\n")
+    run(phases, Path("out"), execute=recorder)
+    assert recorder.names[3:] == ["search", "report"]
+
+
+def test_the_first_seed_need_not_be_zero(recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    args = ["--results+={run}/a.json", "--output={folder}", "--probabilities={first}/b.json"]
+    run([Phase("report", "report", args=args, per_seed=False)], Path("out"), [3, 1], execute=recorder)
+    assert recorder.calls[0][1:] == [
+        "--results+=out/seed3/a.json", "--results+=out/seed1/a.json", "--output=out/report",
+        "--probabilities=out/seed3/b.json",
+    ]  # fmt: skip
+
+
 def test_only_what_depends_on_a_change_runs_anew(phases: list[Phase], recorder: Recorder) -> None:
     run(phases, Path("out"), execute=recorder)
     phases[1].args.append("--more")

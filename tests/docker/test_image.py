@@ -170,6 +170,11 @@ def test_unknown_steps_are_refused(script: str, args: list[str]) -> None:
     assert done.stderr.startswith(f"usage: {script} ")
 
 
+def test_what_the_pool_imports_is_there() -> None:
+    (told,) = re.findall(r'python -c "(from lit_metanas[^;]+);', (DOCKER / "pool.sh").read_text())
+    exec(told, {})
+
+
 def test_an_unknown_accelerator_is_refused() -> None:
     variables = {**os.environ, "ACCELERATOR": "abacus", "TORCH": "2.13.0"}
     done = subprocess.run([DOCKER / "install.sh", "torch"], env=variables, capture_output=True, text=True, timeout=600)

@@ -104,6 +104,8 @@ def test_all_files_of_results_in_a_folder_are_read_and_others_are_not(
     lm.write_results("runs/b/c/episodes.json", ROWS[2:3])
     lm.write_architectures("runs/a/architectures.json", [])
     Path("runs/a/other.json").write_text("[1, 2]")
+    lm.write_results("runs/a/children/letters/random/result.json", ROWS[:1])  # what a search goes on from
+    Path("runs/a/children/letters/random/settings.json").write_text("{}")
     assert {file: len(rows) for file, rows in read_folder(Path("runs")).items()} == {
         "a/results.json": 2, "b/c/episodes.json": 1,
     }  # fmt: skip

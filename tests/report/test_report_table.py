@@ -115,6 +115,12 @@ def test_what_intervals_are_over(make, many):
     assert cells(table.rows[0])[1] == "50.0 ± 3.0"
     text = to_markdown(table)
     assert "classified correctly, and the reach of its 95 % interval (Wilson)" in text
+    looked_up = replace(many[-1].protocol, name="table")
+    rows = [make("a", seed=s, value=0.5 + s / 10, task="cifar10", protocol=looked_up) for s in (0, 1)]
+    rows = [replace(row, ci95=math.nan) for row in rows]
+    text = to_markdown(*tables(rows))
+    assert "Accuracy: mean over seeds. Over seeds: the same mean with its 95 % interval (Student's t)." in text
+    assert "Accuracy: share of the test examples that are classified correctly." in to_markdown(*tables(rows[:1]))
     text = to_markdown(tables(many)[1])
     assert "Accuracy: mean over target tasks and seeds with its 95 % interval (Student's t over target tasks)." in text
     assert "Over seeds: the same mean with its 95 % interval over seeds." in text

@@ -103,6 +103,8 @@ def test_a_search_goes_through_studies_and_lines_and_stays_what_it_was(tmp_path,
         (line,) = read_record_lines(tmp_path / "lines.jsonl")
         assert line == found
         assert same(record_of(add_study(line, "again", None)), found)
+        line.trials = [replace(trial, trained=3e9) for trial in line.trials]
+        assert {trial.trained for trial in record_of(add_study(line, "trained", None)).trials} == {3e9}
 
 
 def test_what_was_imported_is_anyones_study():

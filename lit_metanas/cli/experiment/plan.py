@@ -25,6 +25,7 @@ method, or of each pair, the first of ``each`` outermost. Words in braces are re
 ``{directory}``         the experiment's directory
 ``{seed}``              the seed
 ``{run}``               the seed's directory, ``{directory}/seed{seed}``
+``{first}``             the first seed's directory
 ``{folder}``            the phase's own folder: ``{run}/NAME``, or ``{directory}/NAME`` in a phase of all seeds
 ``{protocol}``          a protocol's name, in a phase of each protocol
 ``{method}``            a method's name, and what ``methods`` says of it, in a phase of each method; there may be
@@ -62,7 +63,7 @@ from lit_metanas.io.text import shorten
 WORD = re.compile(r"\{(\w+)\}")
 """A name in braces, which a word replaces."""
 
-OWN = ("directory", "seed", "run", "folder", "protocol", "method")
+OWN = ("directory", "seed", "run", "first", "folder", "protocol", "method")
 """Words that are not the user's to give."""
 
 Wording = Mapping[str, str | None]
@@ -169,7 +170,7 @@ def plan(
     if not all(0 <= seed < 2**32 for seed in seeds):
         raise UsageError(f"'seeds' is {shorten(str(seeds))}: give numbers from 0 to {2**32 - 1}.")
     _check_needs(needs or {}, inputs, optional)
-    words = {**inputs, "directory": str(directory)}
+    words = {**inputs, "directory": str(directory), "first": f"{directory}/seed{seeds[0]}"}
     steps: list[Step] = []
     start = 0
     while start < len(phases):
@@ -276,7 +277,12 @@ def _step(phase: Phase, seed: int | None, seeds: list[int], words: dict[str, str
             known = {**words, "seed": str(each), "run": f"{words['directory']}/seed{each}"}
             given.append(_substitute(argument, known, phase.name))
     before = [step.fingerprint for step in earlier if seed is None or step.seed in (None, seed)]
-    texts = [text for path in configs for text in _texts(Path(path), set())]
+    values = [Path(argument.partition("=")[2]) for argument in given]
+    texts = [
+        text
+        for path in (*map(Path, configs), *(value for value in values if _is_own_yaml(value, words)))
+        for text in _texts(path, set())
+    ]
     content = json.dumps([__version__, phase.verb, configs, given, texts, before])
     return Step(
         name=phase.name,
@@ -286,6 +292,11 @@ def _step(phase: Phase, seed: int | None, seeds: list[int], words: dict[str, str
         minutes=phase.minutes,
         fingerprint=hashlib.sha256(content.encode()).hexdigest(),
     )
+
+
+def _is_own_yaml(path: Path, words: Mapping[str, str]) -> bool:
+    """Whether it is a file of YAML that no phase writes."""
+    return path.suffix in (".yaml", ".yml") and path.is_file() and not path.is_relative_to(words["directory"])
 
 
 def _substitute(text: str, words: Mapping[str, str], phase: str | None = None) -> str:

@@ -37,7 +37,7 @@ class Query(NamedTuple):
 
 
 def trial_attributes(
-    query: Query, cost: Cost, *, measures: Mapping[str, float], fidelity: float | None
+    query: Query, cost: Cost, *, measures: Mapping[str, float], fidelity: float | None, training_flops: float = 0.0
 ) -> dict[str, Any]:
     """What a trial's user attributes say of it, to be read by a ledger; what is empty is left out."""
     said = {
@@ -45,6 +45,7 @@ def trial_attributes(
         "recipe": dict(query.recipe),
         "measures": dict(measures),
         "fidelity": fidelity,
+        "training_flops": training_flops,
         "cost": asdict(cost),
     }
     return {name: value for name, value in said.items() if value}
@@ -101,6 +102,7 @@ class Kept:
     recipe: dict[str, RecipeValue] = field(default_factory=dict)
     measures: dict[str, float] = field(default_factory=dict)
     fidelity: float | None = None
+    training_flops: float = 0.0
     cost: Cost | None = None
     trained: bool = False
     duplicate: bool | None = None
@@ -232,6 +234,7 @@ class Ledger:
             failure=kept.failure,
             measures=kept.measures,
             recipe=dict(query.recipe),
+            trained=kept.training_flops,
         )
         self.record.trials.append(entry)
         self.known.setdefault(query, entry)

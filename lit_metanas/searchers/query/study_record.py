@@ -190,7 +190,9 @@ def _frozen_trial(
         seconds=trial.cost.seconds - before.seconds,
     )
     query = Query.of(trial.architecture, trial.recipe)
-    attributes = trial_attributes(query, cost, measures=trial.measures, fidelity=trial.fidelity)
+    attributes = trial_attributes(
+        query, cost, measures=trial.measures, fidelity=trial.fidelity, training_flops=trial.trained
+    )
     attributes["duplicate"] = trial.duplicate
     if trial.failure or math.isnan(trial.value):
         state, values = TrialState.FAIL, []
