@@ -3,16 +3,16 @@
 The rivals: random search and TPE over the same networks and recipes; the network that the field would take, trained by
 a usual recipe; logistic regression on plain features; and two libraries that search for classifiers of rows, FLAML and
 AutoGluon, on the same features. Auto-sklearn, a third one, does not install with Python 3.11: its last version, 0.15,
-has to be compiled, and that fails. Test parts are fixed and read once a method, in the end. Of the package's records
+has to be compiled, and that fails. Test parts are fixed and read once a run, in the end. Of the package's records
 those of a data set are left out where ``auto`` works on it.
 
 Networks are given training FLOPs instead of minutes, the same for all methods, so that runs repeat on any machine:
 those of so many minutes, at the pace at which ``auto`` trains the networks that it begins with.
 ``results/auto_comparison/flops.json`` keeps them, as one machine was measured. FLAML and AutoGluon are given the
-minutes. Random search and TPE spend half on the search, or all but what 200 epochs take, as ``auto`` does for single
-networks. Each candidate is trained for as long as its average one, and what is left trains the best of them. The fixed
-network gets all, for 200 epochs at most, as those two plan for it. Logistic regression takes seconds, and has no
-budget.
+minutes. Random search and TPE spend half on the search, or (but for tables) all but what 200 epochs take, as ``auto``
+does for single networks. Each candidate is trained for as long as its average one, at most 200 epochs, and what is left
+trains the best of them, at most 1,000 epochs, as with ``auto``. The fixed network gets all, for 200 epochs at most.
+Logistic regression takes seconds, and has no budget.
 
 The rivals lack some of what ``auto`` has. Random search and TPE have the usual preprocessing alone, no linear models,
 no ensembles and no records of other data sets, but for the recipe and the number of steps. The augmentation of each of
@@ -57,10 +57,12 @@ import lit_metanas as lm
 from lit_metanas.automl.data_kinds import DATA_KINDS, LEARNING_RATES, SMOOTHINGS, WEIGHT_DECAYS, kind_of
 from lit_metanas.automl.given_data import read_given
 from lit_metanas.automl.steps.auto_steps import AutoSteps
+from lit_metanas.automl.steps.budget_planner import MOST_TRAINED
 from lit_metanas.automl.steps.limits import NetworkLimits, Wishes
 from lit_metanas.automl.steps.time_plan import LONGEST_TRAINING, SEARCH_SHARE, measure_pace, rungs_of, searched_share
 from lit_metanas.automl.steps.views import Views
 from lit_metanas.comparisons.single_task import all_but_test, result_of
+from lit_metanas.io.files import write_whole
 from lit_metanas.report.table_text import markdown_lines
 from lit_metanas.searchers.mutation import complete
 from lit_metanas.searchers.query.objectives import RecipeRange
@@ -240,9 +242,14 @@ def by_sampler(sampler: Callable[[], BaseSampler], given: Given) -> Outcome:
     space, part = begun.space, all_but_test(task)
     whole, batch = images_an_epoch(len(part), begun.recipe.batch_size), begun.recipe.batch_size
     epoch = training_cost(space, begun.usual, task.shape, task.way, images=whole).flops
-    search = searched_share(given.flops, epoch=epoch, trial=begun.planner.trial, share=SEARCH_SHARE)
+    search = SEARCH_SHARE * given.flops
+    if (
+        given.kind != "rows"
+    ):  # there the network that `auto` begins with may have no hidden layers, and next to no FLOPs
+        search = searched_share(given.flops, epoch=epoch, trial=begun.planner.trial, share=SEARCH_SHARE)
     candidate = search / sum(rungs_of(search, begun.planner.trial))
-    recipe = lm.Recipe(epochs=max(1, round(candidate / begun.planner.epoch)), batch_size=batch)
+    epochs = min(LONGEST_TRAINING, max(1, round(candidate / begun.planner.epoch)))
+    recipe = lm.Recipe(epochs=epochs, batch_size=batch)
     searcher = lm.QuerySearcher(
         sampler=sampler(),
         estimator=partial(Augmented, recipe=recipe),
@@ -255,7 +262,7 @@ def by_sampler(sampler: Callable[[], BaseSampler], given: Given) -> Outcome:
     budget = lm.Budget(flops=search)
     found = searcher.search(task, space, budget, given.seed)
     cost = training_cost(space, found.architecture, task.shape, task.way, images=whole).flops
-    epochs = max(1, int((given.flops - budget.spent.flops) / cost))
+    epochs = min(MOST_TRAINED * LONGEST_TRAINING, max(1, int((given.flops - budget.spent.flops) / cost)))
     chosen = recipe.replace(found.recipe)
     drawn = Augmented(task, space, given.seed, chosen).drawn(found.architecture)
     final = replace(chosen, epochs=epochs, augmentation=drawn)
@@ -382,7 +389,9 @@ def run(
 ) -> None:
     """All runs that the file lacks, the shortest first."""
     flops = json.loads((results / FLOPS).read_text(encoding="utf-8"))
-    done = {(row.data, row.method, row.minutes, row.seed) for row in read(results / FILE)}
+    kept = read(results / FILE)
+    write_whole(results / FILE, "".join(json.dumps(asdict(row)) + "\n" for row in kept))  # without half a line
+    done = {(row.data, row.method, row.minutes, row.seed) for row in kept}
 
     @cache
     def data(name: str) -> Data:

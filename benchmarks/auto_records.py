@@ -70,9 +70,14 @@ def others_of(problem: Problem) -> list[lm.SearchRecord]:
     return records_without(problem.dataset)
 
 
+RELATED = {"snips": "xsid", "xsid": "snips"}
+"""Data sets that share sentences: xSID has translations of those of SNIPS."""
+
+
 def records_without(dataset: str) -> list[lm.SearchRecord]:
-    """The shipped records that are not of a data set."""
-    return [record for record in lm.read_record_lines(SHIPPED) if record.task_id.split("/")[0] != dataset]
+    """The shipped records that are not of a data set, nor of one with some of its sentences."""
+    own = {dataset, RELATED.get(dataset, dataset)}
+    return [record for record in lm.read_record_lines(SHIPPED) if record.task_id.split("/")[0] not in own]
 
 
 def search(problem: Problem, kind: str, task: lm.Task, method: str, seed: int, epochs: int = EPOCHS) -> Row:

@@ -147,7 +147,7 @@ class Sandwich(MetaGradient):
         return lambda scores: share * cross_entropy(scores, targets) + (1 - share) * of_labels(scores)
 
     def _find_extremes(self, supernet: Supernet, logits: Tensors) -> list[Places]:
-        key = torch.cat(list(logits.values())).detach().cpu().numpy().tobytes()
+        key = torch.cat(list(logits.values())).detach().float().cpu().numpy().tobytes()
         if self._extremes is None or self._extremes[:2] != (supernet, key):
             largest, smallest = (extreme_child(supernet, logits, sign=sign) for sign in (1, -1))
             self._extremes = supernet, key, [largest] if largest == smallest else [largest, smallest]

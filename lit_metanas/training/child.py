@@ -265,7 +265,8 @@ class Child(LightningModule):
     def _evaluate(self, prefix: str, metric: MeanMetric, batch: tuple[Tensor, Tensor]) -> None:
         inputs, labels = batch
         judged = self.objective.judge(self.objective.predictions(self(inputs)), labels)
-        metric.update(judged.right / judged.whole.clamp(min=1e-12), judged.whole)
+        whole = judged.whole.sum()  # of all, as an example may have wrong symbols and none that are meant
+        metric.update(judged.right.sum() / whole.clamp(min=1e-12), whole)
         self.log(f"{prefix}/{self.objective.metric.replace(' ', '_')}", metric, on_epoch=True, prog_bar=True)
 
 

@@ -13,7 +13,7 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.inputs import channels_last, inputs_like
 from lit_metanas.tasks.task import Split, Task
-from lit_metanas.training.child import images_an_epoch, judge, training_cost, training_loss
+from lit_metanas.training.child import judge, training_cost, training_loss
 from lit_metanas.training.trainers import uncached_autocast
 
 FRUITLESS_SAMPLES = 1000
@@ -119,7 +119,7 @@ class InnerTraining:
         """The metric of an adapted child on a task's val part, or its test part where it has none.
 
         Batch-norm takes means and variances over the train part (precise batch-norm, Wu and Johnson 2021), without
-        dropout. A last batch of a single example is left out: batch-norm needs two.
+        dropout. As examples are ordered by class, each batch has some from everywhere.
         """
         like = next(network.parameters())
         part = task.val if task.val is not None and len(task.val) else task.test
@@ -131,9 +131,9 @@ class InnerTraining:
             layer.reset_running_stats()
             layer.momentum = None  # the mean over all batches
         with torch.no_grad():
-            seen = learned[: images_an_epoch(len(learned), self.batch_size)]
-            for batch in seen.split(self.batch_size) if norms else ():
-                network(batch)
+            batches = max(1, len(learned) // self.batch_size)
+            for first in range(batches) if norms else ():
+                network(learned[first::batches])
         return judge(network.eval(), Split(judged, part.labels), task.goal)[1].value
 
 

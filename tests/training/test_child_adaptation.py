@@ -28,13 +28,24 @@ def statistics(network):
     return torch.cat([value for layer in norms for value in (layer.running_mean, layer.running_var)])
 
 
-def test_a_last_batch_of_one_is_no_part_of_the_statistics(task):
+def test_statistics_are_those_of_all_examples_however_they_are_ordered(task):
     inner, network = adapted(task)
-    score = inner.score(network, task)
-    found = statistics(network)
-    train = lm.Split(task.train.inputs[:32], task.train.labels[:32])
-    assert inner.score(network, lm.Task("less", way=2, train=train, val=task.val, test=task.test)) == score
-    assert torch.equal(statistics(network), found)
+    bright = torch.cat([0.1 * task.train.inputs[:30], 0.5 + 0.5 * task.train.inputs[:30]])  # a class behind the other
+    train = lm.Split(bright, torch.arange(60) // 30)
+    found = []
+    for size in (20, 60):
+        sized = InnerTraining(SPACE, inner.steps, inner.rate, size)
+        sized.score(network, lm.Task("ordered", way=2, train=train, val=task.val, test=task.test))
+        found.append(statistics(network))
+    first = next(layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d))
+    assert torch.allclose(found[0][: 2 * first.num_features], found[1][: 2 * first.num_features], rtol=0.1, atol=0.01)
+
+
+def test_a_rest_of_one_is_no_batch_of_its_own(task):
+    inner, network = adapted(task)
+    one = InnerTraining(SPACE, inner.steps, inner.rate, 2)
+    train = lm.Split(task.train.inputs[:3], torch.tensor([0, 1, 0]))
+    assert 0 <= one.score(network, lm.Task("three", way=2, train=train, val=task.val, test=task.test)) <= 1
 
 
 def test_a_score_does_not_depend_on_the_global_random_state(task):

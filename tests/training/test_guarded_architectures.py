@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from statistics import NormalDist
+from statistics import NormalDist, fmean
 
 import pytest
 import torch
@@ -131,6 +131,8 @@ def test_a_better_network_is_taken_and_helps(runs):
     taken = sum(found != Architecture(model.architecture()) for found in own.found)
     assert taken > 0
     assert sum(model.test_values) > sum(plain.test_values)
+    costs = [SPACE.cost(architecture, SHAPE, 3) for architecture in own.found]
+    assert model.result_fields()["parameters"] == round(fmean(cost.parameters for cost in costs))
 
 
 @pytest.mark.parametrize("name", ["paths", "mixture"])

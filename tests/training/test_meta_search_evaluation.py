@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections import Counter
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from meta_toys import SHAPE, SPACE, fit, make_data, make_model, make_trainer
 
 from lit_metanas.meta import FOMAML, Adam, JointInnerLoop, LinearHead, PrototypeLinearHead, evaluate, task_generator
 from lit_metanas.records import ArchitectureRow, write_architectures
-from lit_metanas.relaxations import Argmax, Softmax
+from lit_metanas.relaxations import AnnealedSoftmax, Argmax, Softmax
 from lit_metanas.spaces import Architecture, LayeredSpace
 from lit_metanas.training import ArchitectureSchedule
 from lit_metanas.training.meta_search.training_state import RunningStatistics
@@ -133,6 +134,19 @@ def test_kept_images_are_exact(images):
     again = RunningStatistics(model.supernet, SHAPE, model.space)
     again.restore(state, {}, 0, rank=0, world=1)
     assert torch.equal(again._mine[0][0], images)
+
+
+def test_kept_images_of_a_checkpoint_may_lie_on_another_device():
+    class Alone:
+        world_size, global_rank = 1, 0
+
+    model = make_model()
+    statistics = RunningStatistics(model.supernet, SHAPE, model.space)
+    statistics.restore({"tasks": [torch.zeros(1, *SHAPE)]}, {}, 0, rank=0, world=1)
+    statistics._restored = []
+    statistics._mine.append((torch.zeros(2, *SHAPE, device="meta"),))
+    images = statistics.images(Alone(), next(model.supernet.parameters()).to("meta"))
+    assert images.shape == (3, *SHAPE)
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 8])
@@ -293,6 +307,24 @@ def test_the_best_architecture_of_a_file_is_taken(tmp_path):
         make_model(architecture=str(tmp_path / "others.json"))
     with pytest.raises(FileNotFoundError, match="There is no file"):
         make_model(architecture=str(tmp_path / "none.json"))
+
+
+def test_the_relaxed_architecture_is_judged_where_its_schedule_is():
+    seen = []
+
+    class Watched(AnnealedSoftmax):
+        def __call__(self, logits, noise, progress):
+            seen.append(progress)
+            return super().__call__(logits, noise, progress)
+
+    model = make_model(relaxation=Watched(), meta_gradient=FOMAML())
+    fit(model, make_data(steps_per_epoch=2), max_epochs=2)
+    places = Counter(seen)
+    assert places[1.0] == 4  # of the last validation alone, one an episode
+    assert places[0.5] > 4  # of the validation in the middle, and of the step after it
+    seen.clear()
+    make_trainer().validate(model, make_data(), verbose=False)
+    assert seen == [1.0] * 4
 
 
 def test_validation_judges_the_relaxed_architecture_in_a_search_only(trained):

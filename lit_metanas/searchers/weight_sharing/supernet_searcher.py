@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import torch
 from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import ProgressBar
 
 from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.meta.heads import Head
@@ -37,7 +38,10 @@ class SupernetSearcher(Searcher):
         start: meta-trained parameters, or the checkpoint that holds them; None starts from scratch.
         head: with ``start``, how the classifier starts from the train part: a head with a weight and a bias. None
             starts from scratch.
-        callbacks: Lightning's, of the Trainer that trains the supernet.
+        callbacks: Lightning's, of the Trainer that trains the supernet. It never validates: searches do so themselves.
+
+    Raises:
+        ValueError: a number is out of its range, or a callback waits for a Trainer's validation.
     """
 
     def __init__(
@@ -51,6 +55,13 @@ class SupernetSearcher(Searcher):
     ) -> None:
         if epochs < 1 or batch_size < 2:
             raise ValueError(f"A search needs epochs >= 1 and a batch size >= 2, not {epochs} and {batch_size}.")
+        for callback in callbacks:
+            validates = type(callback).on_validation_end is not Callback.on_validation_end
+            if validates and not isinstance(callback, ProgressBar):
+                raise ValueError(
+                    f"{type(self).__name__}: {type(callback).__name__} acts where a Trainer validates, and this search "
+                    "validates within its steps: leave it out of 'callbacks'."
+                )
         self.epochs = epochs
         self.batch_size = batch_size
         self.start = start

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from lit_metanas.meta import InnerLoop, Learner, Parameters, evaluate, task_generator
@@ -52,13 +53,16 @@ class EpisodeScores:
         parameters: Parameters,
         episodes: Sequence[Episode],
         trainer: Trainer,
+        progress: float = 1.0,
     ) -> None:
         """Adapt to each of this process's next episodes, outside of inference mode, and add its score."""
         # Dropout is a part of adaptation, but not of a mere look at the support set.
         dropout = inner_loop.steps > 0
         for episode in map(Episode.trainable, episodes):
             generator = task_generator(self.seed, EVALUATION, self.number(trainer))
-            scores, _ = evaluate(learner, inner_loop, parameters, episode, generator, support_dropout=dropout)
+            scores, _ = evaluate(
+                learner, inner_loop, parameters, episode, generator, support_dropout=dropout, progress=progress
+            )
             right = int((scores.argmax(1) == episode.query.labels).sum())
             self.mine.append(right / len(episode.query))
 
@@ -139,7 +143,8 @@ class EpisodeEvaluation(LightningModule):
         meta_cost = self.cost() + own.meta_cost if own else self.cost()
         fields = {"seed": self.seed, "protocol": self._protocol, "meta_cost": meta_cost}
         used = own.found if own else [self.architecture()]
-        costs = [self.space.cost(architecture, self.shape, self._protocol.way) for architecture in used]
+        space = (own.space if own else None) or self.space
+        costs = [space.cost(architecture, self.shape, self._protocol.way) for architecture in used]
         size = {
             "parameters": round(fmean(cost.parameters for cost in costs)),
             "flops": round(fmean(cost.flops for cost in costs)),
@@ -224,7 +229,12 @@ class EpisodeEvaluation(LightningModule):
         learner = replace(self.learner, relaxation=relaxation, statistics=statistics)
         # Trainers evaluate in inference mode by default, under which nothing can adapt.
         with torch.inference_mode(False), torch.enable_grad():
-            scores.judge(learner, self.inner_loop, self.meta_parameters(), batch, self.trainer)
+            scores.judge(learner, self.inner_loop, self.meta_parameters(), batch, self.trainer, self._reached())
+
+    def _reached(self) -> float:
+        """Where in its schedule a relaxation is that is being trained; elsewhere at its end."""
+        fitting = self.trainer.state.fn == TrainerFn.FITTING
+        return float(getattr(self, "progress", 1.0)) if fitting else 1.0
 
     def _evaluate_derived(self, batch: list[Episode]) -> None:
         architectures = self.task_architectures

@@ -84,6 +84,7 @@ class TaskArchitectures(ABC):
     """Takes an architecture for each evaluated episode, by its support set alone.
 
     Attributes:
+        space: what the architectures are of; None where that is the space of the evaluated model.
         found: the architectures of the episodes since the evaluation began.
         cost: of finding them.
 
@@ -93,6 +94,8 @@ class TaskArchitectures(ABC):
         >>> way.found
         []
     """
+
+    space: SearchSpace | None = None
 
     def __init__(self) -> None:
         self.found: list[Architecture] = []

@@ -123,8 +123,9 @@ class RunningStatistics:
 
     def images(self, trainer: Trainer, like: Tensor) -> Tensor:
         """The images of the last training tasks of all processes."""
-        tasks = self._all(trainer)
-        return inputs_like(torch.cat(tasks) if tasks else blank_inputs(0, self.shape), like)
+        # Those of a checkpoint may lie on another device than later ones.
+        tasks = [inputs_like(task, like) for task in self._all(trainer)]
+        return torch.cat(tasks) if tasks else inputs_like(blank_inputs(0, self.shape), like)
 
     def lacking(self, parameters: Parameters) -> bool:
         """Whether the derived architecture has a batch-norm layer without statistics."""
