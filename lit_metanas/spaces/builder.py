@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_metanas.spaces.architecture import Choice
+from lit_metanas.spaces.architecture import Choice, check_dropouts
 from lit_metanas.spaces.forward_pass import Number, OpenChoice, OpenNumber, largest
 from lit_metanas.spaces.mixed_layers import (
     MixedChannels,
@@ -175,6 +175,7 @@ class Builder:
 
     def dropout(self, name: str, rates: Sequence[float], width: Number, *, group: str | None = None) -> nn.Module:
         """A choice among probabilities that a channel is dropped; ``width`` is the number of channels."""
+        check_dropouts(f"'{name}'", rates)
         by_name = {f"{rate:g}": rate for rate in rates}
         left = [by_name[label] for label in self._ask(name, tuple(by_name), group)]
         return MixedDropout(name, left, width) if self.mixed else ChannelDropout(left[0])
@@ -240,6 +241,8 @@ class Builder:
         if self._labels is None:
             return labels
         if name not in self._labels:
+            if any(allowed.isdisjoint(self._labels.get(other, ())) for other, allowed in conditions.items()):
+                return labels[:1]  # of a child in which it does not matter
             raise ValueError(f"Choice '{name}' is new: the choices of a body may not depend on the shape of an image.")
         return tuple(label for label in labels if label in self._labels[name])
 

@@ -6,12 +6,13 @@ from abc import ABC
 from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 from math import prod
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from lit_metanas.io.settings import keeps_arguments
+from lit_metanas.io.settings import keeps_arguments, settings_of
 from lit_metanas.spaces.architecture import Architecture, Choice, check_labels
 
 if TYPE_CHECKING:
@@ -23,7 +24,10 @@ PREFIX = "arch."
 
 
 def _name_and_choices(space: ChoiceSpace) -> dict[str, Any]:
-    return {"name": space.name, "choices": {choice.name: list(choice.labels) for choice in space.choices}}
+    """What tells a space from others; of limits the functions, as the state of an object may change with time."""
+    limits = [settings_of(refusal) for refusal in space.refusals if isinstance(refusal, FunctionType)]
+    told = {"name": space.name, "choices": {choice.name: list(choice.labels) for choice in space.choices}}
+    return told | ({"limits": limits} if limits else {})
 
 
 @keeps_arguments(_name_and_choices)
@@ -34,6 +38,7 @@ class ChoiceSpace(ABC):
 
     Attributes:
         choices: the open questions, in a fixed order.
+        refusals: functions that refuse architectures, of a limited space.
 
     Example:
         >>> import torch
@@ -50,6 +55,7 @@ class ChoiceSpace(ABC):
     """
 
     choices: tuple[Choice, ...]
+    refusals: tuple[Callable[[Architecture], str | None], ...] = ()
 
     @property
     def name(self) -> str:
@@ -82,11 +88,12 @@ class ChoiceSpace(ABC):
     def by_choice(self, labels: Mapping[str, str]) -> dict[str, str]:
         """Spell out labels that are given for a whole group: a group's label goes to its choices not named themselves.
 
-        Names that are neither a choice nor a group are left for ``canonical`` or ``restricted`` to refuse.
+        Names that are neither a choice nor a group are left for ``canonical`` or ``restricted`` to refuse. What is a
+        choice and a group is the choice.
         """
-        spelled = dict(labels)
+        spelled, names = dict(labels), {choice.name for choice in self.choices}
         for choice in self.choices:
-            if choice.group in labels and choice.group != choice.name:
+            if choice.group in labels and choice.group not in names:
                 spelled.setdefault(choice.name, labels[choice.group])
                 spelled.pop(choice.group, None)
         return spelled

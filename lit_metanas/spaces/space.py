@@ -227,7 +227,7 @@ class SearchSpace(ChoiceSpace):
             ValueError: a choice is unknown, or the label is not among its candidates that are left.
         """
         space = copy(self)
-        space.choices = restrict(self.choices, {name: (label,) for name, label in labels.items()}, self.name)
+        space.choices = restrict(self.choices, {name: (str(label),) for name, label in labels.items()}, self.name)
         return space
 
     def limited(self, refusal: Callable[[Architecture], str | None]) -> Self:
@@ -237,6 +237,7 @@ class SearchSpace(ChoiceSpace):
             refusal: the reason why an architecture is not wanted; None where it is.
         """
         space, own = copy(self), self.violation
+        space.refusals = (*self.refusals, refusal)
         space.violation = lambda architecture: own(architecture) or refusal(architecture)  # type: ignore[method-assign]
         return space
 

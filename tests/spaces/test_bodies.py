@@ -502,3 +502,39 @@ def test_what_adds_nothing_has_no_norm():
     check_space(space, SHAPE)
     skipped, kept = (space.cost(Architecture({"stage.kernel": label}), SHAPE, 2).parameters for label in ("skip", "c3"))
     assert kept - skipped == 4 * 4 * 9 + 2 * 4
+
+
+def test_a_choice_that_is_a_group_of_others_keeps_its_label() -> None:
+    def body(shape, build):
+        return nn.Sequential(
+            build.choice("kernel", conv(build, shape[0], 4), norm=4),
+            build.choice("block1.kernel", conv(build, 4, 4), norm=4),
+        )
+
+    space = Body(body)
+    labels = {"kernel": "3", "block1.kernel": "1"}
+    assert space.by_choice(labels) == labels
+    assert space.by_choice({"kernel": "3"}) == {"kernel": "3"}
+    check_space(space, SHAPE)
+
+
+def test_what_is_asked_for_elsewhere_does_not_matter_and_can_be_built() -> None:
+    def body(shape, build):
+        first = build.choice("size", conv(build, shape[0], 4), norm=4)
+        with build.where("size", ["3"]):
+            behind = build.choice("activation", {"relu": nn.ReLU, "tanh": nn.Tanh})
+        return nn.Sequential(first, behind)
+
+    space = Body(body)
+    assert space.canonical({"size": "1", "activation": "tanh"}) == Architecture({"size": "1"})
+    check_space(space, SHAPE)
+
+
+def test_rates_of_dropout_that_are_none_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"'d': dropout 20 is not a probability below 1: use for instance 0\.2\."):
+        Body(lambda shape, build: build.dropout("d", (0.0, 20), shape[0])).supernet(SHAPE)
+
+
+def test_batch_norm_without_running_statistics_is_refused_too() -> None:
+    with pytest.raises(ValueError, match=r"keeps batch-norm statistics, which tasks may not share: use build\.norm"):
+        Body(lambda shape, build: nn.BatchNorm2d(shape[0], track_running_stats=False)).supernet(SHAPE)

@@ -1,12 +1,14 @@
 """What every search space can do: canonical architectures, sampling, Optuna."""
 
+import json
 from collections import Counter
 
 import optuna
 import pytest
 import torch
 
-from lit_metanas.spaces import Architecture, Choice, LayeredSpace, NetworkCost, one_hot
+from lit_metanas.io.settings import settings_of
+from lit_metanas.spaces import Architecture, Choice, LayeredSpace, NASBench101, NetworkCost, one_hot
 
 
 @pytest.fixture
@@ -188,3 +190,18 @@ def test_a_trial_tells_its_architecture(space):
         space.from_parameters({"depth": 7}, prefix="")
     assert list(space.distributions("net.")) == [f"net.{choice.name}" for choice in space.choices]
     assert space.canonical({**every_label(space), "depth": 1, "layer1.width": 8})["layer1.width"] == "8"
+
+
+def test_limits_by_a_function_are_told_in_settings_and_numbers_are_labels() -> None:
+    space = LayeredSpace(depths=(2, 3))
+    wide, deep = space.limited(lambda found: None), space.limited(lambda found: "too deep")
+    told = [json.dumps(settings_of(one), sort_keys=True) for one in (space, wide, deep)]
+    assert len(set(told)) == 3
+    assert space.restricted({"depth": 3}).restricted({}).choices[0].labels == ("3",)
+
+
+def test_listed_cells_are_within_a_limit() -> None:
+    space = NASBench101(vertices=4).limited(lambda found: "pools" if "maxpool3x3" in found.values() else None)
+    listed = list(space.architectures())
+    assert listed
+    assert all(space.violation(one) is None for one in listed)

@@ -217,7 +217,9 @@ class NASBench101(SearchSpace):
             yield from super().architectures()
             return
         for cell in unique_cells(self.vertices):
-            yield Architecture(self._labels(cell, (*range(cell.vertices - 1), self.vertices - 1)))
+            found = Architecture(self._labels(cell, (*range(cell.vertices - 1), self.vertices - 1)))
+            if self.violation(found) is None:
+                yield found
 
     def supernet(self, shape: Shape) -> NASBench101Supernet:
         """Build the network that holds all candidates.
