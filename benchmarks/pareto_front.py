@@ -156,7 +156,7 @@ def by_auto(name: str, task: lm.Task, seed: int) -> Row:
 def by_sampler(
     name: str, task: lm.Task, seed: int, *, epochs: int = EPOCHS, population: int = POPULATION, recipes: bool = True
 ) -> Callable[[str], Row]:
-    """Random sampling or NSGA-II over the same architectures and recipes."""
+    """Random sampling or NSGA-II over the same architectures, and the same recipes but for augmentation."""
 
     def run(method: str) -> Row:
         begin, whole = time.process_time(), TASKS[name].flops
