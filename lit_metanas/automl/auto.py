@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import Any
 
 from lit_metanas.automl.data_kinds import DATA_KINDS, kind_of
-from lit_metanas.automl.given_data import Given, describe_given, other_ways, read_given
+from lit_metanas.automl.given_data import Given, describe_columns, describe_given, existing_path, other_ways, read_given
 from lit_metanas.automl.steps.auto_steps import AutoSteps
 from lit_metanas.automl.steps.front_steps import FrontSteps, check_pareto
 from lit_metanas.automl.steps.limits import NetworkLimits, Wishes
@@ -215,6 +215,8 @@ class AutoSearch:
         began = perf_counter() if self.began is None else self.began
         check_pareto(self.pareto)
         start = None if self.start is None else read_task_start(self.start)
+        if isinstance(self.data, str | os.PathLike):
+            existing_path(self.data)  # before an output is made
         with ExitStack() as held:
             if self.output is not None:
                 held.enter_context(directory_lock(self.output, "auto", "output"))
@@ -225,7 +227,8 @@ class AutoSearch:
             kind = kind_of(task)
             if self.kind not in (None, kind):
                 raise ValueError(f"The data are of the kind '{kind}', not '{self.kind}': leave 'kind' out.")
-            self.wishes.say(describe_given(task, kind, grouped=self.group is not None))
+            told = describe_given(task, kind, grouped=self.group is not None)
+            self.wishes.say(told + describe_columns(self.data, kind, self.group))
             space = self.space or DATA_KINDS[kind].space(task.shape, task.goal)
             space.check_shape(task.shape)
             space.check_objective(task.goal)

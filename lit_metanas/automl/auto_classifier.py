@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lit_metanas.automl.auto_estimator import AutoEstimator
-from lit_metanas.automl.data_kinds import ExampleKind, kind_of_examples
+from lit_metanas.automl.data_kinds import ExampleKind, check_no_files, kind_of_examples
 from lit_metanas.io.text import printable
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.space import SearchSpace
@@ -135,6 +135,8 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         from sklearn.base import clone
 
         kind = kind_of_examples(X)
+        if kind == "texts":
+            check_no_files(X)
         if self.start is not None and kind != "images":
             raise ValueError(
                 f"AutoClassifier: 'start' is for images, and X holds {kind}, which are read in their own way: leave it "

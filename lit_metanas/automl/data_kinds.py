@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
+from itertools import islice
 from math import prod
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from lit_metanas.io.text import printable
 from lit_metanas.records.record import RecipeValue
 from lit_metanas.spaces import EncoderDecoderSpace, SearchSpace, SequenceSpace, default_space
+from lit_metanas.tasks.images.image_files import SUFFIXES
 from lit_metanas.tasks.inputs import (
     PADDING,
     ImageShape,
@@ -23,6 +27,7 @@ from lit_metanas.tasks.inputs import (
 from lit_metanas.tasks.objective import Classification, Objective, Transcription
 from lit_metanas.tasks.questions import Span
 from lit_metanas.tasks.speech import LogMel
+from lit_metanas.tasks.speech.sound_files import SOUND_SUFFIXES
 from lit_metanas.tasks.tabular import QuantileColumns, StandardisedColumns
 from lit_metanas.tasks.task import Task
 from lit_metanas.tasks.text import BytePairs, Characters, Words
@@ -301,6 +306,21 @@ def kind_of_examples(X: Any) -> ExampleKind:
     if size in (None, 1) and isinstance(X, Iterable) and any(isinstance(each, str) for each in X):
         return "texts"
     return "images" if (_depth(X) if size is None else size) in (3, 4) else "rows"
+
+
+def check_no_files(texts: Iterable[Any]) -> None:
+    """Refuse names of files that hold the examples.
+
+    Raises:
+        ValueError: the first texts are such names.
+    """
+    first = [Path(text[:1000]) for text in islice((text for text in texts if isinstance(text, str)), 3)]
+    for noun, suffixes in (("images", SUFFIXES), ("sounds", SOUND_SUFFIXES)):
+        if first and all(path.suffix.lower() in suffixes and path.is_file() for path in first):
+            raise ValueError(
+                f"The texts are names of files, such as '{printable(str(first[0]), 60)}': give the {noun} themselves, "
+                "or a folder with a sub-folder of files for each class."
+            )
 
 
 def _depth(value: Any) -> int:

@@ -12,7 +12,14 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from lit_metanas.automl.data_kinds import DATA_KINDS, image_shapes, kind_of, kind_of_examples, within_memory
+from lit_metanas.automl.data_kinds import (
+    DATA_KINDS,
+    check_no_files,
+    image_shapes,
+    kind_of,
+    kind_of_examples,
+    within_memory,
+)
 from lit_metanas.io.class_folders import FOLDER, class_folders, files_in
 from lit_metanas.io.text import nearest, number_of, printable, writable
 from lit_metanas.tasks.array_tasks import task_from_arrays
@@ -38,9 +45,13 @@ from lit_metanas.tasks.text.text_folders import is_dataset
 from lit_metanas.tasks.text.text_tables import (
     LABEL_COLUMNS,
     SUFFIXES_OF_TABLES,
+    TEXT_COLUMNS,
     TableRow,
+    columns_of,
     find_columns,
+    listed,
     read_rows,
+    usual_column,
 )
 from lit_metanas.tasks.text.text_task import TextTask, labelled_texts, task_from_texts
 from lit_metanas.tasks.text.words import TextPreprocessing
@@ -97,7 +108,7 @@ def read_given(
     if isinstance(data, Task | TaskCollection):
         return _task_itself(data, test, group)
     if isinstance(data, str | os.PathLike):
-        path, test_path = _path(data), None if test is None else _path(test)
+        path, test_path = existing_path(data), None if test is None else existing_path(test)
         found = _folders_of_parts(path) if test_path is None else None
         if found is None and path.is_dir():
             _check_no_parts(path)
@@ -201,6 +212,20 @@ def describe_given(task: Task, kind: str, *, grouped: bool = False) -> str:
     return f"'{printable(task.id, 40)}': {sum(sizes.values())} {DATA_KINDS[kind].noun}{classes}: {shares}{whole}."
 
 
+def describe_columns(data: Given, kind: str, group: str | Groups | None) -> str:
+    """Which columns of a table the labels and texts were found in; empty for anything else."""
+    file = Path(data) if isinstance(data, str | os.PathLike) else Path()
+    if kind not in ("rows", "texts") or file.suffix.lower() not in SUFFIXES_OF_TABLES or not file.is_file():
+        return ""
+    rows, place, own = list(read_rows(file)), writable(str(file)), group if isinstance(group, str) else None
+    if kind == "rows":
+        return f" The labels are column '{printable(label_of_rows(rows, place, own), 40)}'."
+    text, label = find_columns(rows, place, None, None, group=own)
+    left = [name for name in columns_of(rows) if name not in (text, label, own)]
+    others = f"; not looked at: {listed(left)}" if left else ""
+    return f" The labels are column '{printable(label, 40)}', the texts '{printable(text, 40)}'{others}."
+
+
 def _task_itself(data: Task | TaskCollection, test: Given | None, group: str | Groups | None) -> Task:
     if test is not None:
         raise ValueError("A task has its own test part: leave 'test' out.")
@@ -230,6 +255,7 @@ def _of_arrays(
     examples, labels = data
     given = (None, None) if test is None else tuple(test)  # type: ignore[arg-type]
     if kind_of_examples(examples) == "texts":
+        check_no_files(examples)
         held_out = None if given[0] is None else list(given[0])
         prepared = prepared if start is None else _made_as(start, "texts", "data")
         return task_from_texts(list(examples), labels, held_out, given[1], preprocessing=prepared, group=group)
@@ -247,7 +273,7 @@ def _of_dataset(data: Dataset[Any], test: Given | None, group: Groups | None, pr
     return task_from_dataset(data, test, preprocessing=prepared, group=group)
 
 
-def _path(given: Given) -> Path:
+def existing_path(given: Given) -> Path:
     """A path that is there.
 
     Raises:
@@ -360,14 +386,23 @@ def _kind_of_table(path: Path, group: str | None) -> str:
     """
     rows, place = list(read_rows(path)), writable(str(path))
     label = target = numbered = None
-    with suppress(ValueError):
+    names = columns_of(rows)
+    if len(names) == 1 and ";" in names[0]:
+        raise ValueError(f"'{place}' has one column, '{printable(names[0], 60)}': separate columns by commas.")
+    reason = ""
+    try:
         numbered = label_of_rows(rows, place, group)
+    except ValueError as error:
+        reason = str(error)
+    labelled = usual_column(names, LABEL_COLUMNS) is not None and usual_column(names, TEXT_COLUMNS) is None
     if numbered is not None and _repeats(rows, numbered):
         return "rows"
     with suppress(ValueError):
         _, label = find_columns(rows, place, None, None, group=group)
     with suppress(ValueError):
         _, target = find_pair_columns(rows, place, None, None, group=group)
+    if labelled and reason and target is None and (label is None or all_numbers(rows)):
+        raise ValueError(f"{reason.rstrip('.')}; where texts are to be learned from, call their column 'text'.")
     if target is None and label in (None, numbered) and (numbered is not None or all_numbers(rows)):
         raise ValueError(_no_labels(place, numbered))
     if label is None and target is None:

@@ -125,8 +125,11 @@ def search(
     ):
         task, begin = task.trainable(), perf_counter()
         show(SEARCHING)
-        found = searcher.search(task, space, budget, seed)
-        found = replace(found, record=replace(found.record, method=type(searcher).__name__, seed=seed))
+        outcome: object = searcher.search(task, space, budget, seed)
+        if not isinstance(outcome, SearchOutcome):  # of somebody's own searcher
+            kind = type(outcome).__name__
+            raise ValueError(f"{type(searcher).__name__}.search returned a {kind}: let it return a SearchOutcome.")
+        found = replace(outcome, record=replace(outcome.record, method=type(searcher).__name__, seed=seed))
         cost = replace(budget.spent, seconds=perf_counter() - begin)
         part = all_but_test(task) if refit else task.train
         show(_training_share(task, part, space=space, found=found, recipe=recipe, spent=cost))

@@ -38,7 +38,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         with suppress(OSError):  # not all file systems can do so with a folder
             _flush(target.parent)
     except OSError as error:
-        if error.errno is not None and error.filename in (None, str(temporary)):
+        if error.errno is not None and (temporary is None or error.filename in (None, str(temporary))):
             error.filename = str(target)  # what a user knows
         raise
     finally:

@@ -88,6 +88,8 @@ class Builder:
         Raises:
             ValueError: a candidate is a layer, where a function that makes one is expected, or makes something else.
         """
+        if not isinstance(candidates, Mapping):
+            raise ValueError(f"'{name}': candidates are {type(candidates).__name__}: give {{label: what makes it}}.")
         layers: dict[str, nn.Module | None] = {}
         by_label = {str(label): make for label, make in candidates.items()}
         for label in self._ask(name, tuple(map(str, candidates)), group):

@@ -115,9 +115,10 @@ def label_list(
         ValueError: there are more or fewer labels than examples, or one cannot be a label.
     """
     one = f"{'an' if noun[0] in 'aeiou' else 'a'} {noun[:-1]}"
+    if getattr(labels, "ndim", 1) != 1:  # also of a table of pandas with a single column
+        shape = tuple(getattr(labels, "shape", ()))
+        raise ValueError(f"{name} has shape {shape}: give one label {one}, shape ({number},).")
     if isinstance(labels, Tensor | np.ndarray):
-        if labels.ndim != 1:
-            raise ValueError(f"{name} has shape {tuple(labels.shape)}: give one label {one}, shape ({number},).")
         labels = labels.tolist()
     found = [plain_label(label) for label in labels]
     if len(found) != number:

@@ -17,7 +17,14 @@ from lit_metanas.tasks.images.image_files import image_files
 from lit_metanas.tasks.speech.sound_files import SOUND_SUFFIXES
 from lit_metanas.tasks.task import warn_of_data
 from lit_metanas.tasks.text.labelled_text import read_utf8, text_lines
-from lit_metanas.tasks.text.text_tables import TableRow, columns_of, read_rows
+from lit_metanas.tasks.text.text_tables import (
+    SUFFIXES_OF_TABLES,
+    TEXT_COLUMNS,
+    TableRow,
+    columns_of,
+    read_rows,
+    usual_column,
+)
 
 LARGEST_TEXT = 1 << 28
 """Bytes of a file of texts."""
@@ -111,7 +118,8 @@ class NewTexts(NewExamples):
     r"""The lines of text files, in batches; empty lines are left out, with a warning.
 
     Args:
-        texts: a file in UTF-8, one text a line; or several of these.
+        texts: a file in UTF-8, one text a line, or a table with a column that is called ``text`` or alike; or several
+            of these.
         batch_size: texts a batch.
 
     Attributes:
@@ -131,7 +139,7 @@ class NewTexts(NewExamples):
 
     def __init__(self, texts: str | list[str], batch_size: int = 64) -> None:
         paths = [texts] if isinstance(texts, str) else list(texts)
-        self.texts = [line for path in paths for line in _lines(Path(path))]
+        self.texts = [text for path in paths for text in _column_of_texts(Path(path)) or _lines(Path(path))]
         if not self.texts:
             raise ValueError(f"There is no text in {_named(paths)}: give files with one text a line.")
         super().__init__(self.texts, batch_size)
@@ -174,6 +182,15 @@ def _whole_rows(file: Path) -> list[TableRow]:
     blank = dict.fromkeys(columns_of(rows))
     # Missing ones are not written into each, as there may be many different names.
     return [(where, row if len(row) == len(blank) else ChainMap(dict(row), blank)) for where, row in rows]
+
+
+def _column_of_texts(file: Path) -> list[str]:
+    """What a table holds in its column of texts; empty where it is no table, or has no column that is called so."""
+    if file.suffix.lower() not in SUFFIXES_OF_TABLES or not file.is_file():
+        return []
+    rows = list(read_rows(file))
+    text = usual_column(columns_of(rows), TEXT_COLUMNS)
+    return [] if text is None else [str(row.get(text, "")).strip() for _, row in rows]
 
 
 def _lines(file: Path) -> list[str]:

@@ -317,7 +317,7 @@ def test_a_folder_in_use_or_of_something_else_is_refused(
     arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path
 ) -> None:
     lm.auto(arrays, flops=FLOPS, space=space, output=tmp_path / "out", progress=False)
-    with pytest.raises(ValueError, match=r"holds the result of other data, .* or another start"):
+    with pytest.raises(ValueError, match=r"holds the result of other data or settings \(.+\)"):
         lm.auto(arrays, flops=FLOPS, space=space, max_parameters=1000, output=tmp_path / "out", progress=False)
     write = partial(lm.write_record_lines, tmp_path / "others.jsonl")
     write([lm.SearchRecord("one")])

@@ -16,7 +16,7 @@ from torch.utils.data import TensorDataset
 
 import lit_metanas as lm
 from lit_metanas.automl.data_kinds import DATA_KINDS, kind_of, kind_of_examples
-from lit_metanas.automl.given_data import describe_given, read_given
+from lit_metanas.automl.given_data import describe_columns, describe_given, read_given
 from lit_metanas.cli.parser import Parser
 from lit_metanas.training.augmentation import check_augmentation
 
@@ -466,3 +466,42 @@ def test_groups_in_a_given_test_part_are_told(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="test.csv' repeats 1 group that is learned from"):
         task = read_given(tmp_path / "train.csv", test=tmp_path / "test.csv", group="author")
     assert (len(task.train), len(task.test)) == (12, 6)
+
+
+@pytest.mark.parametrize(("suffix", "noun"), [("png", "images"), ("wav", "sounds")])
+def test_names_of_files_are_no_texts(tmp_path: Path, suffix: str, noun: str) -> None:
+    files = [tmp_path / f"{number}.{suffix}" for number in range(8)]
+    for file in files:
+        file.touch()
+    given = ([str(file) for file in files], [0, 1] * 4)
+    with pytest.raises(ValueError, match=rf"names of files, such as '.*': give the {noun} themselves, or a folder"):
+        read_given(given)
+    with pytest.raises(ValueError, match="names of files"):
+        lm.AutoClassifier(flops=1e6).fit(*given)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "a,colour,target\n" + "1,red,x\n2,blue,y\n" * 5,
+            r"Column 'colour' .* holds 'red'.*; where texts are to be learned",
+        ),
+        ("a,b,label\n" + "1,2,0\n2,3,1\n" * 5 + "4,5,\n", r"no label at line 12"),
+        ("a;b;label\n" + "1;2;0\n" * 9, r"has one column, 'a;b;label': separate columns by commas\."),
+    ],
+)
+def test_what_is_wrong_with_a_table_of_numbers_is_told(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "mine.csv").write_text(text)
+    with pytest.raises(ValueError, match=told):
+        read_given(str(tmp_path / "mine.csv"))
+
+
+def test_columns_are_told_and_the_best_known_name_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "who.csv").write_text("Survived,Sex,Age\n" + "0,male,22\n1,female,38\n" * 8)
+    assert describe_columns(str(tmp_path / "who.csv"), "rows", None) == " The labels are column 'Sex'."
+    (tmp_path / "news.csv").write_text("title,text,label\n" + "".join(f"t{i},words {i},{i % 2}\n" for i in range(20)))
+    assert kind_of(read_given(str(tmp_path / "news.csv"))) == "texts"
+    told = describe_columns(str(tmp_path / "news.csv"), "texts", None)
+    assert told == " The labels are column 'label', the texts 'text'; not looked at: title."
+    assert describe_columns(([1], [2]), "rows", None) == ""

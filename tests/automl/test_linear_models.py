@@ -77,7 +77,7 @@ def test_a_network_that_is_as_good_is_taken(
     assert (trained[-1] == "LayeredSpace") == trained_on
     assert trained.count("LayeredSpace") == 1 + trained_on
     assert result.space == "LayeredSpace"
-    assert result.linear_model.endswith("the best network 100.0 %")
+    assert result.linear_model.endswith("the best network 100.0 %: the network was taken")
     assert result.cost.flops + result.training_cost.flops == pytest.approx(sum(SHORT), rel=0.3)
     assert result.cost.flops + result.training_cost.flops <= sum(SHORT)
 

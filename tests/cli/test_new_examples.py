@@ -178,3 +178,10 @@ def test_a_damaged_preprocessing_gets_a_sentence(stored: object, table: Path) ->
     file.write_text(json.dumps(about))
     with pytest.raises(ValueError, match=r"'out/model\.json' is damaged or another kind of file \(.*\): export again"):
         lm.load_exported("out")
+
+
+def test_the_texts_of_a_table_are_those_of_its_column(tmp_path: Path) -> None:
+    (tmp_path / "new.csv").write_text("utterance,intent\nbook a flight,travel\n")
+    assert lm.NewTexts(str(tmp_path / "new.csv")).texts == ["book a flight"]
+    (tmp_path / "lines.csv").write_text("book a flight\nbook a table\n")
+    assert lm.NewTexts(str(tmp_path / "lines.csv")).texts == ["book a flight", "book a table"]

@@ -193,6 +193,8 @@ def emitted_by_sequences() -> dict[str, set[str]]:
     rows = MLPSpace(depths=(2,), widths=(8,), dropouts=(0.2,), norms=("layer",), skips=("residual",))
     note_operations(found, exported_bytes(rows, RowShape(5)))
     note_operations(found, exported_bytes(LinearSpace(details=("fine",)), TokenShape(13, 11)))
+    for detail in ("coarse", "fine"):
+        note_operations(found, exported_bytes(LinearSpace(details=(detail,)), SeriesShape(3, 11)))
     return found
 
 

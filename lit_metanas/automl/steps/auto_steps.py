@@ -319,6 +319,8 @@ class AutoSteps:
             failure = self._train_linear(best, found, budget)
             taken = f"its last training failed ({failure}), so the network" if failure else "the linear model"
             compared += f": {taken} was taken"
+        else:
+            compared += ": the network was taken"
         self.linear_model = compared
         return found
 

@@ -133,10 +133,14 @@ class OutputFolder:
         file, place = path / STATE, f"'{writable(str(path))}'"
         if file.is_file():
             kept = read_json(file, "delete the folder, or give another 'output'")
-            if not isinstance(kept, dict) or kept.get("settings") != self.settings:
+            before = kept.get("settings") if isinstance(kept, dict) else None
+            if before != self.settings:
+                known = before if isinstance(before, dict) else {}
+                others = [name for name in self.settings if known.get(name) != self.settings[name]]
+                told = ", ".join(others) or "more than these"
                 raise ValueError(
-                    f"{place} holds the result of other data, another budget, other limits or another start ('{STATE}' "
-                    "tells which): give another 'output', or delete this one."
+                    f"{place} holds the result of other data or settings ({told}): give another 'output', or delete "
+                    "this one."
                 )
             self.plan = from_plain(BudgetPlan, kept["plan"], f"'plan' in '{file}'") if kept.get("plan") else None
             if kept.get("done"):

@@ -386,7 +386,7 @@ class Halving(Searcher):
         if not any(trial.scored for trial in record.trials):
             raise FailedWorkError(
                 f"All of {number_of(len(record.trials), 'training')} on '{record.task_id}' failed, the last one "
-                f"because of {record.trials[-1].failure}."
+                f"because of {record.trials[-1].failure.rstrip('.')}."
             )
         winner = contenders[0]
         if self.finish:

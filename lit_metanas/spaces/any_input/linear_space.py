@@ -187,12 +187,13 @@ class SeriesFeatures(nn.Module):
         super().__init__()
         number = SERIES_PLACES[detail]
         self.last = number - 1
+        self.measured = shape.features - 1
         self.length = (shape.features - 1) * (2 + (number if self.last else 0))
         self.register_buffer("places", torch.arange(float(number))[:, None])
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, features, steps)``, the last feature the mask, to ``(n, features)``."""
-        values, mask = inputs[:, :-1], inputs[:, -1:]
+        values, mask = inputs[:, : self.measured], inputs[:, self.measured :]
         steps = mask.sum(2, keepdim=True).clamp(min=1)
         mean = (values * mask).sum(2, keepdim=True) / steps
         away = (values - mean) * mask

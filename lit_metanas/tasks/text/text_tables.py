@@ -326,9 +326,10 @@ def columns_of(rows: Sequence[TableRow]) -> list[str]:
 
 
 def usual_column(names: Sequence[str], known: Sequence[str]) -> str | None:
-    """The only name that is known; None where there are several or none."""
-    found = [name for name in names if name.lower() in known]
-    return found[0] if len(found) == 1 else None
+    """The only name that is known, or of several the one that is known best; None where there are none."""
+    found = sorted((name for name in names if name.lower() in known), key=lambda name: known.index(name.lower()))
+    best = [name for name in found if name.lower() == found[0].lower()]
+    return best[0] if len(best) == 1 else None
 
 
 def listed(names: Sequence[str]) -> str:

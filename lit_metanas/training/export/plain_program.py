@@ -79,7 +79,7 @@ ATEN_OPERATIONS: Mapping[str, Mapping[str, Check]] = {
         "groups": _COUNT,
     },
     "conv2d.default": {**_KERNEL, "stride": _SIZE, "padding": _MARGIN, "dilation": _SIZE, "groups": _COUNT},
-    "cumsum.default": {**_SELF, "dim": whole(1, 1)},
+    "cumsum.default": {**_SELF, "dim": whole(1, 2)},
     "div.Tensor": {"self": is_tensor, "other": is_tensor},
     "dropout.default": {"input": is_tensor, "p": is_share, "train": just(False)},
     "elu.default": {**_SELF, "alpha": is_share},
