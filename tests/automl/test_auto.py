@@ -94,7 +94,7 @@ def test_what_is_found_is_within_budget_and_limits(arrays: Arrays) -> None:
     told = repr(result)
     assert "latency:" in told
     assert "with 1 thread" in told
-    assert f"budget: flops=({result.budget[0]:.15g}, {result.budget[1]:.15g}) repeats it" in told
+    assert f"budget: flops=[{result.budget[0]:.15g}, {result.budget[1]:.15g}] repeats it" in told
 
 
 def test_its_budget_repeats_it(arrays: Arrays, space: lm.LayeredSpace) -> None:
