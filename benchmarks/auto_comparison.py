@@ -242,10 +242,9 @@ def by_sampler(sampler: Callable[[], BaseSampler], given: Given) -> Outcome:
     space, part = begun.space, all_but_test(task)
     whole, batch = images_an_epoch(len(part), begun.recipe.batch_size), begun.recipe.batch_size
     epoch = training_cost(space, begun.usual, task.shape, task.way, images=whole).flops
+    # On tables the network that `auto` begins with may have next to no FLOPs: what 200 epochs of it take trains no other.
     search = SEARCH_SHARE * given.flops
-    if (
-        given.kind != "rows"
-    ):  # there the network that `auto` begins with may have no hidden layers, and next to no FLOPs
+    if given.kind != "rows":
         search = searched_share(given.flops, epoch=epoch, trial=begun.planner.trial, share=SEARCH_SHARE)
     candidate = search / sum(rungs_of(search, begun.planner.trial))
     epochs = min(LONGEST_TRAINING, max(1, round(candidate / begun.planner.epoch)))
@@ -390,7 +389,8 @@ def run(
     """All runs that the file lacks, the shortest first."""
     flops = json.loads((results / FLOPS).read_text(encoding="utf-8"))
     kept = read(results / FILE)
-    write_whole(results / FILE, "".join(json.dumps(asdict(row)) + "\n" for row in kept))  # without half a line
+    if (results / FILE).exists() and (results / FILE).read_bytes()[-1:] not in (b"", b"\n"):
+        write_whole(results / FILE, "".join(json.dumps(asdict(row)) + "\n" for row in kept))  # without half a line
     done = {(row.data, row.method, row.minutes, row.seed) for row in kept}
 
     @cache

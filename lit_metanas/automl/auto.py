@@ -215,8 +215,9 @@ class AutoSearch:
         began = perf_counter() if self.began is None else self.began
         check_pareto(self.pareto)
         start = None if self.start is None else read_task_start(self.start)
-        if isinstance(self.data, str | os.PathLike):
-            existing_path(self.data)  # before an output is made
+        for given in (self.data, self.test):
+            if isinstance(given, str | os.PathLike):
+                existing_path(given)  # before an output is made
         with ExitStack() as held:
             if self.output is not None:
                 held.enter_context(directory_lock(self.output, "auto", "output"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from itertools import islice
@@ -314,13 +314,21 @@ def check_no_files(texts: Iterable[Any]) -> None:
     Raises:
         ValueError: the first texts are such names.
     """
-    first = [Path(text[:1000]) for text in islice((text for text in texts if isinstance(text, str)), 3)]
+    first = list(islice((text for text in texts if isinstance(text, str)), 3))
     for noun, suffixes in (("images", SUFFIXES), ("sounds", SOUND_SUFFIXES)):
-        if first and all(path.suffix.lower() in suffixes and path.is_file() for path in first):
+        if first and all(_is_file(text, suffixes) for text in first):
             raise ValueError(
-                f"The texts are names of files, such as '{printable(str(first[0]), 60)}': give the {noun} themselves, "
+                f"The texts are names of files, such as '{printable(first[0], 60)}': give the {noun} themselves, "
                 "or a folder with a sub-folder of files for each class."
             )
+
+
+def _is_file(text: str, suffixes: Collection[str]) -> bool:
+    """Whether a text is the path of a file whose name ends so."""
+    try:
+        return Path(text).suffix.lower() in suffixes and Path(text).is_file()
+    except (OSError, ValueError):  # of a long text
+        return False
 
 
 def _depth(value: Any) -> int:

@@ -219,11 +219,11 @@ def describe_columns(data: Given, kind: str, group: str | Groups | None) -> str:
         return ""
     rows, place, own = list(read_rows(file)), writable(str(file)), group if isinstance(group, str) else None
     if kind == "rows":
-        return f" The labels are column '{printable(label_of_rows(rows, place, own), 40)}'."
+        return f" Labels are in column '{printable(label_of_rows(rows, place, own), 40)}'."
     text, label = find_columns(rows, place, None, None, group=own)
     left = [name for name in columns_of(rows) if name not in (text, label, own)]
-    others = f"; not looked at: {listed(left)}" if left else ""
-    return f" The labels are column '{printable(label, 40)}', the texts '{printable(text, 40)}'{others}."
+    others = f"; other columns are ignored: {listed(left)}" if left else ""
+    return f" Labels are in column '{printable(label, 40)}', texts in '{printable(text, 40)}'{others}."
 
 
 def _task_itself(data: Task | TaskCollection, test: Given | None, group: str | Groups | None) -> Task:

@@ -80,14 +80,14 @@ _COLUMNS = {
 def read_folder(folder: Path) -> dict[str, list[ResultRow]]:
     """The rows of all files of results below a folder, by their path in it; a damaged one is left out, with a warning.
 
-    What a search keeps of each pair to go on from stands in its own ``results.json``, too, and is left out.
+    What a search keeps of each pair to go on from is left out where its ``results.json`` has it, too.
 
     Raises:
         ValueError: there is no such folder, or no such file in it.
     """
     found: dict[str, list[ResultRow]] = {}
     for file in sorted(folder.rglob("*.json")):
-        if file.name == "result.json" and (file.parent / "settings.json").is_file():
+        if file.name == "result.json" and any((one / "results.json").is_file() for one in file.parents[3:4]):
             continue
         try:
             with open_regular(file) as stream:

@@ -66,9 +66,9 @@ def paired_difference(results: Sequence[ResultRow], reference: Sequence[ResultRo
     """The difference to a reference method on identical episodes, or identical tasks, and equal seeds.
 
     Pairs are (task, seed, episode). Those of one seed share its meta-training, and those of one episode, or task, what
-    is hard in it. So the interval is Student's over the means of seeds or over those of episodes and tasks, whichever
-    is wider. A bootstrap would be too narrow: that of three seeds is their range, which misses the truth in one of four
-    cases.
+    is hard in it. So the half width of the interval is the root of the sum of squares of two: Student's over the means
+    of seeds, and over those of episodes or tasks. A bootstrap would be too narrow: that of three seeds is their range,
+    which misses the truth in one of four cases.
 
     Args:
         results: of one method under one protocol.
@@ -97,7 +97,8 @@ def paired_difference(results: Sequence[ResultRow], reference: Sequence[ResultRo
         seeds.setdefault(seed, []).append(difference)
         units.setdefault((task, episode), []).append(difference)
     halves = [t_interval([fmean(own) for own in groups.values()]).half for groups in (seeds, units)]
-    half = max((half for half in halves if not math.isnan(half)), default=math.nan)
+    known = [half for half in halves if not math.isnan(half)]
+    half = math.hypot(*known) if known else math.nan
     mean = fmean(differences.values())
     return Difference(mean, mean - half, mean + half, len(differences))
 

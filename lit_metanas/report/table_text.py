@@ -184,8 +184,8 @@ def notes(table: ProtocolTable) -> str:
         text += f" All rows: {'seeds' if len(numbers) > 1 else 'seed'} {', '.join(map(str, numbers))}."
     if table.reference is not None:
         text += (
-            f" Difference: to '{table.reference}', in percentage points, of pairs, with its 95 % interval (Student's t "
-            "over seeds or over what is averaged beside them, whichever is wider)."
+            f" Difference: to '{table.reference}', the mean of paired differences in percentage points with its 95 % "
+            "interval (Student's t, over seeds and over what else varies, both added)."
         )
     text += (
         " Costs: training FLOPs (3 × forward multiply-adds × examples) and time."

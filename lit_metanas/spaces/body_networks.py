@@ -214,8 +214,9 @@ def _refuse(body: nn.Module) -> None:
         )
     for name, layer in body.named_modules(remove_duplicate=False):
         title = partial(layer_title, name, layer)
-        if isinstance(layer, nn.BatchNorm2d) or getattr(layer, "track_running_stats", False):
-            raise ValueError(f"{title()} keeps batch-norm statistics, which tasks may not share: use build.norm.")
+        norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+        if isinstance(layer, norms) or getattr(layer, "track_running_stats", False):
+            raise ValueError(f"{title()} has batch-norm statistics, which tasks may not share: use build.norm.")
         if isinstance(layer, dropouts) and layer.p:
             raise ValueError(f"{title()} draws noise of its own: use build.dropout.")
         if layer in seen and isinstance(layer, MixedLayer | MixedNorm | MixedDropout):

@@ -139,7 +139,7 @@ class NewTexts(NewExamples):
 
     def __init__(self, texts: str | list[str], batch_size: int = 64) -> None:
         paths = [texts] if isinstance(texts, str) else list(texts)
-        self.texts = [text for path in paths for text in _column_of_texts(Path(path)) or _lines(Path(path))]
+        self.texts = [text for path in paths for text in _texts_of(Path(path))]
         if not self.texts:
             raise ValueError(f"There is no text in {_named(paths)}: give files with one text a line.")
         super().__init__(self.texts, batch_size)
@@ -184,31 +184,36 @@ def _whole_rows(file: Path) -> list[TableRow]:
     return [(where, row if len(row) == len(blank) else ChainMap(dict(row), blank)) for where, row in rows]
 
 
-def _column_of_texts(file: Path) -> list[str]:
-    """What a table holds in its column of texts; empty where it is no table, or has no column that is called so."""
+def _column_of_texts(file: Path) -> list[str] | None:
+    """What a table holds in the column that is called ``text`` or alike; None where it has none, or is no table."""
     if file.suffix.lower() not in SUFFIXES_OF_TABLES or not file.is_file():
-        return []
-    rows = list(read_rows(file))
+        return None
+    try:
+        rows = list(read_rows(file))
+    except ValueError:  # lines of text
+        return None
     text = usual_column(columns_of(rows), TEXT_COLUMNS)
-    return [] if text is None else [str(row.get(text, "")).strip() for _, row in rows]
+    return None if text is None else [str(row.get(text) or "").strip() for _, row in rows]
 
 
-def _lines(file: Path) -> list[str]:
-    """The lines of a file that are not empty.
+def _texts_of(file: Path) -> list[str]:
+    """The texts of a file that are not empty: of a table those of its column of texts, else its lines.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is not in UTF-8.
     """
-    lines = [line.strip() for line in text_lines(read_utf8(file, LARGEST_TEXT).rstrip())]
-    empty = [str(number) for number, line in enumerate(lines, 1) if not line]
+    column = _column_of_texts(file)
+    texts = [line.strip() for line in text_lines(read_utf8(file, LARGEST_TEXT).rstrip())] if column is None else column
+    empty = [str(number) for number, line in enumerate(texts, 1) if not line]
     if empty:
         named = ", ".join(empty[:10]) + (", …" if len(empty) > 10 else "")
+        noun = "empty line" if column is None else "empty text"
         warn_of_data(
-            f"'{writable(str(file))}' has {number_of(len(empty), 'empty line')} ({named}): they get no answers, and "
+            f"'{writable(str(file))}' has {number_of(len(empty), noun)} ({named}): they get no answers, and "
             "those of later lines move up."
         )
-    return [line for line in lines if line]
+    return [line for line in texts if line]
 
 
 def _files(paths: str | list[str], inside: Callable[[Path], list[Path]], noun: str) -> list[Path]:

@@ -279,7 +279,7 @@ class Transcription(Objective):
             raise ValueError(f"Transcription knows no label smoothing: set label_smoothing = {label_smoothing} to 0.")
         lengths = (targets != BLANK).sum(1)
         # Certain blanks behind the end are no steps, so that a transcript that is too long for its own steps is seen.
-        own = (scores[:, :, 1:] > NEVER / 2).any(2)
+        own = ~(scores[:, :, 1:] <= NEVER / 2).all(2)  # true of what is not a number, which is to be seen, too
         steps = (own * torch.arange(1, scores.shape[1] + 1, device=scores.device)).amax(1).clamp(min=1)
         log_probabilities = scores.log_softmax(2).transpose(0, 1)
         return F.ctc_loss(log_probabilities, targets, steps, lengths, blank=BLANK, zero_infinity=True)

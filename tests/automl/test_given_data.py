@@ -499,9 +499,9 @@ def test_what_is_wrong_with_a_table_of_numbers_is_told(tmp_path: Path, text: str
 
 def test_columns_are_told_and_the_best_known_name_is_taken(tmp_path: Path) -> None:
     (tmp_path / "who.csv").write_text("Survived,Sex,Age\n" + "0,male,22\n1,female,38\n" * 8)
-    assert describe_columns(str(tmp_path / "who.csv"), "rows", None) == " The labels are column 'Sex'."
+    assert describe_columns(str(tmp_path / "who.csv"), "rows", None) == " Labels are in column 'Sex'."
     (tmp_path / "news.csv").write_text("title,text,label\n" + "".join(f"t{i},words {i},{i % 2}\n" for i in range(20)))
     assert kind_of(read_given(str(tmp_path / "news.csv"))) == "texts"
     told = describe_columns(str(tmp_path / "news.csv"), "texts", None)
-    assert told == " The labels are column 'label', the texts 'text'; not looked at: title."
+    assert told == " Labels are in column 'label', texts in 'text'; other columns are ignored: title."
     assert describe_columns(([1], [2]), "rows", None) == ""

@@ -183,5 +183,11 @@ def test_a_damaged_preprocessing_gets_a_sentence(stored: object, table: Path) ->
 def test_the_texts_of_a_table_are_those_of_its_column(tmp_path: Path) -> None:
     (tmp_path / "new.csv").write_text("utterance,intent\nbook a flight,travel\n")
     assert lm.NewTexts(str(tmp_path / "new.csv")).texts == ["book a flight"]
-    (tmp_path / "lines.csv").write_text("book a flight\nbook a table\n")
-    assert lm.NewTexts(str(tmp_path / "lines.csv")).texts == ["book a flight", "book a table"]
+    (tmp_path / "lines.csv").write_text("book a flight\nyes, please\n")
+    assert lm.NewTexts(str(tmp_path / "lines.csv")).texts == ["book a flight", "yes, please"]
+    (tmp_path / "some.csv").write_text("text,n\none,1\n,2\n")
+    with pytest.warns(UserWarning, match=r"some\.csv' has 1 empty text \(2\): they get no answers"):
+        assert lm.NewTexts(str(tmp_path / "some.csv")).texts == ["one"]
+    (tmp_path / "none.csv").write_text("text,n\n")
+    with pytest.raises(ValueError, match="There is no text in"):
+        lm.NewTexts(str(tmp_path / "none.csv"))

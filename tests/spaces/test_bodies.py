@@ -246,7 +246,7 @@ def test_a_wrong_body_is_told_in_a_sentence(make, text):
     [
         (
             lambda shape, build: nn.BatchNorm2d(2),
-            "The body (BatchNorm2d) keeps batch-norm statistics, which tasks may not share: use build",
+            "The body (BatchNorm2d) has batch-norm statistics, which tasks may not share: use build",
         ),
         (
             lambda shape, build: nn.Sequential(*[build.norm(2)] * 2),
@@ -536,5 +536,5 @@ def test_rates_of_dropout_that_are_none_are_refused() -> None:
 
 
 def test_batch_norm_without_running_statistics_is_refused_too() -> None:
-    with pytest.raises(ValueError, match=r"keeps batch-norm statistics, which tasks may not share: use build\.norm"):
+    with pytest.raises(ValueError, match=r"has batch-norm statistics, which tasks may not share: use build\.norm"):
         Body(lambda shape, build: nn.BatchNorm2d(shape[0], track_running_stats=False)).supernet(SHAPE)

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from functools import partial
 
 import optuna
 import pytest
@@ -14,6 +15,10 @@ from lit_metanas.spaces import Architecture, Choice, LayeredSpace, NASBench101, 
 @pytest.fixture
 def space():
     return LayeredSpace(depths=(1, 2), widths=(4, 8), kernels=(3, 5), activations=("ReLU",), dropouts=(0.0, 0.2))
+
+
+def refuse(found, most):
+    return None if len(found) < most else "too many"
 
 
 def every_label(space, place=0):
@@ -197,6 +202,10 @@ def test_limits_by_a_function_are_told_in_settings_and_numbers_are_labels() -> N
     wide, deep = space.limited(lambda found: None), space.limited(lambda found: "too deep")
     told = [json.dumps(settings_of(one), sort_keys=True) for one in (space, wide, deep)]
     assert len(set(told)) == 3
+    small = space.limited(lambda found: None if small.cost(found, (1, 8, 8), 3).parameters < 9 else "too large")
+    assert settings_of(small) == settings_of(small) != settings_of(wide)
+    few, more = (space.limited(partial(refuse, most=most)) for most in (3, 4))
+    assert settings_of(few) != settings_of(more)
     assert space.restricted({"depth": 3}).restricted({}).choices[0].labels == ("3",)
 
 

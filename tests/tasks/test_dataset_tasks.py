@@ -74,7 +74,7 @@ def test_classes_of_two_data_sets_go_by_name() -> None:
     assert task.classes == ("ant", "bee", "cat")
     assert task.test.labels.tolist() == [0, 2, 0, 2]
     second.classes = ["ant", "dog"]
-    with pytest.raises(ValueError, match="3"):
+    with pytest.raises(ValueError, match="The test data have the class 'dog', which the others lack: leave it out"):
         task_from_dataset(first, second)
 
 

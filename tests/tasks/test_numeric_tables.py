@@ -188,7 +188,7 @@ def test_other_rows_are_refused(rows, message):
 def test_labels_that_may_be_missing_are_told(tmp_path: Path) -> None:
     table = tmp_path / "rows.csv"
     table.write_text("a,label\n" + "".join(f"{i},{('NA', 'yes', 'no')[i % 3]}\n" for i in range(30)))
-    with pytest.warns(UserWarning, match=r"10 labels of '.*rows\.csv' read 'NA', which becomes a class"):
+    with pytest.warns(UserWarning, match=r"rows\.csv' has the label 'NA' in 10 rows, and it becomes a class"):
         assert lm.TableTask(str(table))[0].classes == ("NA", "no", "yes")
 
 

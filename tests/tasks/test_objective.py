@@ -72,6 +72,11 @@ def test_what_cannot_be_said_in_so_few_steps_adds_nothing():
     assert float(scores.grad.abs().sum()) == 0
 
 
+def test_scores_that_are_no_numbers_have_no_loss_of_zero():
+    scores = torch.full((1, 4, 3), math.nan)
+    assert not math.isfinite(float(Transcription(2).loss(scores, torch.tensor([[1, 2, 1]]))))
+
+
 def test_what_cannot_be_said_in_its_own_steps_adds_nothing_beside_longer_ones():
     generator = torch.Generator().manual_seed(0)
     drawn = torch.randn(2, 9, 3, generator=generator, dtype=torch.float64)

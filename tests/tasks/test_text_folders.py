@@ -1,5 +1,6 @@
 """Folders of text files, and data sets of the package ``datasets``."""
 
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
@@ -8,27 +9,31 @@ import pytest
 
 from lit_metanas.io import packages
 from lit_metanas.tasks import SentenceSource, TextDataset, TextFolder, TextTask
-from lit_metanas.tasks.text.text_folders import _rows_of
+from lit_metanas.tasks.text import text_folders
 
 SUBSETS = ("train", "val", "test")
 
 
-def test_rows_whose_class_is_not_told_are_left_out() -> None:
+def test_rows_whose_class_is_not_told_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Part:
         features: ClassVar = {
             "sentence": SimpleNamespace(dtype="string"),
             "label": SimpleNamespace(dtype="int64", names=["bad", "good"]),
+            "fine": SimpleNamespace(dtype="int64", names=["a", "b"]),
         }
 
         def __len__(self) -> int:
             return 3
 
         def with_format(self, _: None) -> dict[str, list[object]]:
-            return {"sentence": ["a", "b", "c"], "label": [1, -1, 0]}
+            return {"sentence": ["a", "b", "c"], "label": [1, -1, 0], "fine": [-1, -1, -1]}
 
-    with pytest.warns(UserWarning, match="1 row of 'saved' have no class"):
-        rows = _rows_of(Part(), Path("saved"))
-    assert rows == [{"sentence": "a", "label": "good"}, {"sentence": "c", "label": "bad"}]
+    (tmp_path / "state.json").touch()
+    monkeypatch.setattr(text_folders, "is_dataset", lambda path: True)
+    monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_from_disk=lambda path: Part(), DatasetDict=dict))
+    with pytest.warns(UserWarning, match="a number below 0 in place of a class in 1 row: left out"):
+        rows = list(text_folders.read_text_dataset(tmp_path, "sentence", "label"))
+    assert [(row.where, row.text, row.label) for row in rows] == [("row 0", "a", "good"), ("row 2", "c", "bad")]
 
 
 @pytest.fixture

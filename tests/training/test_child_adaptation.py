@@ -45,7 +45,13 @@ def test_a_rest_of_one_is_no_batch_of_its_own(task):
     inner, network = adapted(task)
     one = InnerTraining(SPACE, inner.steps, inner.rate, 2)
     train = lm.Split(task.train.inputs[:3], torch.tensor([0, 1, 0]))
-    assert 0 <= one.score(network, lm.Task("three", way=2, train=train, val=task.val, test=task.test)) <= 1
+    one.score(network, lm.Task("three", way=2, train=train, val=task.val, test=task.test))
+    layer = next(layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d))
+    seen = []
+    layer.register_forward_pre_hook(lambda _, given: seen.append(given[0].mean((0, 2, 3))))
+    with torch.no_grad():
+        network(train.inputs)
+    torch.testing.assert_close(layer.running_mean, seen[0], rtol=1e-4, atol=1e-5)
 
 
 def test_a_score_does_not_depend_on_the_global_random_state(task):

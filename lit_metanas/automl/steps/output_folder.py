@@ -134,13 +134,13 @@ class OutputFolder:
         if file.is_file():
             kept = read_json(file, "delete the folder, or give another 'output'")
             before = kept.get("settings") if isinstance(kept, dict) else None
-            if before != self.settings:
-                known = before if isinstance(before, dict) else {}
-                others = [name for name in self.settings if known.get(name) != self.settings[name]]
-                told = ", ".join(others) or "more than these"
+            if not isinstance(before, dict):
+                raise ValueError(f"'{file}' is damaged: delete the folder, or give another 'output'.")
+            others = [name for name in {**before, **self.settings} if before.get(name) != self.settings.get(name)]
+            if others:
                 raise ValueError(
-                    f"{place} holds the result of other data or settings ({told}): give another 'output', or delete "
-                    "this one."
+                    f"{place} holds the result of other data or settings ({', '.join(others)}): give another 'output', "
+                    "or delete this one."
                 )
             self.plan = from_plain(BudgetPlan, kept["plan"], f"'plan' in '{file}'") if kept.get("plan") else None
             if kept.get("done"):

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import torch
 from lightning.pytorch import Callback
-from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.callbacks import ProgressBar, ThroughputMonitor, Timer
 
 from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.meta.heads import Head
@@ -57,10 +57,10 @@ class SupernetSearcher(Searcher):
             raise ValueError(f"A search needs epochs >= 1 and a batch size >= 2, not {epochs} and {batch_size}.")
         for callback in callbacks:
             validates = type(callback).on_validation_end is not Callback.on_validation_end
-            if validates and not isinstance(callback, ProgressBar):
+            if validates and not isinstance(callback, ProgressBar | Timer | ThroughputMonitor):
                 raise ValueError(
-                    f"{type(self).__name__}: {type(callback).__name__} acts where a Trainer validates, and this search "
-                    "validates within its steps: leave it out of 'callbacks'."
+                    f"{type(self).__name__}: {type(callback).__name__} waits for a Trainer's validations, and this "
+                    "search validates within its steps: leave it out of 'callbacks'."
                 )
         self.epochs = epochs
         self.batch_size = batch_size

@@ -218,7 +218,7 @@ class NASBench101(SearchSpace):
             return
         for cell in unique_cells(self.vertices):
             found = Architecture(self._labels(cell, (*range(cell.vertices - 1), self.vertices - 1)))
-            if self.violation(found) is None:
+            if all(refusal(found) is None for refusal in self.refusals):
                 yield found
 
     def supernet(self, shape: Shape) -> NASBench101Supernet:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -305,11 +306,10 @@ def _numbers(
 
 def _tell_missing(labels: Sequence[str], place: str) -> None:
     """Warn of labels that may stand for none; ``none`` may be a class, too."""
-    absent = [label for label in labels if label.casefold() in MISSING - {"none"}]
-    if absent:
+    for absent, count in Counter(label for label in labels if label.casefold() in MISSING - {"none"}).items():
         warn_of_data(
-            f"{number_of(len(absent), 'label')} of '{place}' read '{absent[0]}', which becomes a class: leave such "
-            "rows out if their labels are missing."
+            f"'{place}' has the label '{absent}' in {number_of(count, 'row')}, and it becomes a class: leave such rows "
+            "out if their labels are missing."
         )
 
 

@@ -169,6 +169,10 @@ def is_dataset(path: Path) -> bool:
     return any((path / name).is_file() for name in MARKS)
 
 
+_NOT_TOLD = "\0"
+"""Stands for a class that is not told, as in test parts of which the answers are kept back."""
+
+
 def read_text_dataset(
     path: Path, text: str | None = None, label: str | None = None, group: str | None = None
 ) -> Iterator[Labelled]:
@@ -198,25 +202,29 @@ def read_text_dataset(
     except (ValueError, OSError, KeyError, TypeError, AttributeError) as error:  # pyarrow's are among these
         raise ValueError(f"'{path}' cannot be read by the package datasets ({error}): save it anew.") from None
     numbered = [(f"row {number}", row) for number, row in enumerate(rows)]
-    return labelled_table(numbered, str(path), text, label, group)
+    told = list(labelled_table(numbered, str(path), text, label, group))
+    known = [one for one in told if one.label != _NOT_TOLD]
+    if hidden := len(told) - len(known):
+        warn_of_data(f"'{path}' has a number below 0 in place of a class in {number_of(hidden, 'row')}: left out.")
+    return iter(known)
 
 
 def _rows_of(part: Any, path: Path) -> list[Mapping[str, Any]]:
-    """The texts and numbers of each row; numbers that stand for names as these.
-
-    Rows with a number below 0 in place of one, as test parts have whose answers are not told, are left out.
-    """
+    """The texts and numbers of each row; numbers that stand for names as these."""
     if len(part) > MOST_SENTENCES:
         raise ValueError(f"it has {len(part)} rows, more than {MOST_SENTENCES}")
-    columns, hidden = {}, set[int]()
+    columns = {}
     for name, feature in part.features.items():
         kind = getattr(feature, "dtype", None)
         if kind in ("string", "large_string") or str(kind).startswith(("int", "uint")):
             names = getattr(feature, "names", None)
             values = part.with_format(None)[name]
-            hidden |= {place for place, value in enumerate(values) if names and value is not None and value < 0}
-            columns[name] = [names[value] if names and value is not None else value for value in values]
-    if hidden:
-        warn_of_data(f"{number_of(len(hidden), 'row')} of '{path}' have no class, but a number below 0: left out.")
-    rows = enumerate(zip(*columns.values(), strict=True))
-    return [dict(zip(columns, values, strict=True)) for place, values in rows if place not in hidden]
+            columns[name] = [_named(value, names) for value in values]
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def _named(value: Any, names: list[str] | None) -> Any:
+    """The name of a class that a number stands for; a number below 0 is a class that is not told."""
+    if not names or value is None:
+        return value
+    return names[value] if value >= 0 else _NOT_TOLD

@@ -326,10 +326,10 @@ def columns_of(rows: Sequence[TableRow]) -> list[str]:
 
 
 def usual_column(names: Sequence[str], known: Sequence[str]) -> str | None:
-    """The only name that is known, or of several the one that is known best; None where there are none."""
-    found = sorted((name for name in names if name.lower() in known), key=lambda name: known.index(name.lower()))
-    best = [name for name in found if name.lower() == found[0].lower()]
-    return best[0] if len(best) == 1 else None
+    """The only name that is known, or of several the first one of ``known``, such as ``label``; None elsewhere."""
+    found = [name for name in names if name.lower() in known]
+    plain = [name for name in found if name.lower() == known[0]]
+    return next((own[0] for own in (found, plain) if len(own) == 1), None)
 
 
 def listed(names: Sequence[str]) -> str:
