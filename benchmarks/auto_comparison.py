@@ -242,7 +242,7 @@ def by_sampler(sampler: Callable[[], BaseSampler], given: Given) -> Outcome:
     space, part = begun.space, all_but_test(task)
     whole, batch = images_an_epoch(len(part), begun.recipe.batch_size), begun.recipe.batch_size
     epoch = training_cost(space, begun.usual, task.shape, task.way, images=whole).flops
-    # On tables the network that `auto` begins with may have next to no FLOPs: what 200 epochs of it take trains no other.
+    # On tables `auto` may begin with a network of next to no FLOPs: what 200 epochs of it take trains no other.
     search = SEARCH_SHARE * given.flops
     if given.kind != "rows":
         search = searched_share(given.flops, epoch=epoch, trial=begun.planner.trial, share=SEARCH_SHARE)
