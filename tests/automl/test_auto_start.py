@@ -130,7 +130,7 @@ def test_an_interrupted_search_goes_on_and_another_start_is_another_search(
     assert (finished.meta_cost, len(left)) == (whole.meta_cost, len(whole.record.trials) - 1)
     kept = (tmp_path / "cut" / "auto.json").read_text()
     for start in (None, meta_train(tmp_path / "stripes.ckpt", seed=4)[1]):
-        with pytest.raises(ValueError, match=r"other limits or another start \('auto.json' tells which\)"):
+        with pytest.raises(ValueError, match=r"holds the result of other data or settings \(start\)"):
             call(start)
     assert (tmp_path / "cut" / "auto.json").read_text() == kept
 
