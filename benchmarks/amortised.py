@@ -22,7 +22,7 @@ from plain_search import Candidate, random_search, regularised_evolution
 from torch import Tensor
 
 from lit_metanas.estimators import Estimator, Score
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import write_whole
 from lit_metanas.io.text import hardware
 from lit_metanas.records import Budget, Cost, TaskScores
 from lit_metanas.records.statistics import t_interval
@@ -291,8 +291,7 @@ def write(path: Path, rows: Sequence[Row], summary: Mapping[str, object]) -> Non
         **summary,
         "rows": [asdict(row) for row in rows],
     }
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(document, indent=1) + "\n")
 
 
 def queries_of(rows: Sequence[Row], searcher: str, dataset: str | None, limit: int) -> list[float]:

@@ -45,7 +45,7 @@ from lit_metanas.searchers.mutation import complete
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.tasks.tabular.standardised_columns import NumericColumns
 from lit_metanas.tasks.text.words import TextPreprocessing
-from lit_metanas.training.child import images_an_epoch, training_cost
+from lit_metanas.training.child import recipe_cost
 
 RESULTS = Path(__file__).parent / "results" / "auto_choices.jsonl"
 DRAWS = 10_000
@@ -192,8 +192,7 @@ def search(name: str, task: lm.Task, method: str, seed: int, epochs: int, ways: 
     """One method on one task."""
     begin, choices, kind = time.process_time(), METHODS[method], kind_of(task)
     space, usual, recipe = lm.default_space(task.shape), usual_network(task), lm.Recipe(epochs=epochs)
-    images = images_an_epoch(len(all_but_test(task)), recipe.batch_size) * epochs
-    flops = training_cost(space, usual, task.shape, task.way, images=images).flops
+    flops = recipe_cost(space, usual, task, all_but_test(task), recipe).flops
     if not choices.architecture:
         space = space.limited(lambda one: None if one == usual else "it is not the usual one")
     own = DATA_KINDS[kind]

@@ -66,7 +66,7 @@ from lit_metanas.io.files import write_whole
 from lit_metanas.report.table_text import markdown_lines
 from lit_metanas.searchers.mutation import complete
 from lit_metanas.searchers.query.objectives import RecipeRange
-from lit_metanas.training.child import chosen_child, fit_child, images_an_epoch, training_cost
+from lit_metanas.training.child import chosen_child, fit_child, recipe_cost
 
 RESULTS = Path(__file__).parent / "results" / "auto_comparison"
 FILE, FLOPS, TABLE = "runs.jsonl", "flops.json", "table.md"
@@ -240,15 +240,14 @@ def by_sampler(sampler: Callable[[], BaseSampler], given: Given) -> Outcome:
     task = given.task
     begun = steps_of(task, given.source)
     space, part = begun.space, all_but_test(task)
-    whole, batch = images_an_epoch(len(part), begun.recipe.batch_size), begun.recipe.batch_size
-    epoch = training_cost(space, begun.usual, task.shape, task.way, images=whole).flops
+    epoch = recipe_cost(space, begun.usual, task, part, begun.recipe, epochs=1).flops
     # On tables `auto` may begin with a network of next to no FLOPs: what 200 epochs of it take trains no other.
     search = SEARCH_SHARE * given.flops
     if given.kind != "rows":
         search = searched_share(given.flops, epoch=epoch, trial=begun.planner.trial, share=SEARCH_SHARE)
     candidate = search / sum(rungs_of(search, begun.planner.trial))
     epochs = min(LONGEST_TRAINING, max(1, round(candidate / begun.planner.epoch)))
-    recipe = lm.Recipe(epochs=epochs, batch_size=batch)
+    recipe = lm.Recipe(epochs=epochs, batch_size=begun.recipe.batch_size)
     searcher = lm.QuerySearcher(
         sampler=sampler(),
         estimator=partial(Augmented, recipe=recipe),
@@ -260,7 +259,7 @@ def by_sampler(sampler: Callable[[], BaseSampler], given: Given) -> Outcome:
     )
     budget = lm.Budget(flops=search)
     found = searcher.search(task, space, budget, given.seed)
-    cost = training_cost(space, found.architecture, task.shape, task.way, images=whole).flops
+    cost = recipe_cost(space, found.architecture, task, part, recipe, epochs=1).flops
     epochs = min(MOST_TRAINED * LONGEST_TRAINING, max(1, int((given.flops - budget.spent.flops) / cost)))
     chosen = recipe.replace(found.recipe)
     drawn = Augmented(task, space, given.seed, chosen).drawn(found.architecture)
@@ -276,8 +275,7 @@ def by_fixed(given: Given) -> Outcome:
     task = given.task
     space = lm.default_space(task.shape)
     labels = FIXED[given.kind]
-    whole = images_an_epoch(len(all_but_test(task)), FIXED_RECIPE.batch_size)
-    epoch = training_cost(space, complete(space, labels), task.shape, task.way, images=whole).flops
+    epoch = recipe_cost(space, complete(space, labels), task, all_but_test(task), FIXED_RECIPE, epochs=1).flops
     flops = min(given.flops, LONGEST_TRAINING * epoch)
     return of_network(train_fixed(task, space, labels, FIXED_RECIPE, flops, given.seed))
 

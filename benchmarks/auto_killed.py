@@ -28,7 +28,7 @@ import torch
 
 from lit_metanas.automl.steps import auto_steps, time_plan  # noqa: F401, so that they are imported before the forks
 from lit_metanas.cli.command_line import main
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import write_whole
 from lit_metanas.io.text import hardware
 from lit_metanas.records.result_files import read_results
 
@@ -182,7 +182,6 @@ if __name__ == "__main__":
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         figures = killed_and_continued(Path(temporary), kills=options.kills, seed=options.seed, flops=options.flops)
-    with replacing(options.output) as file:
-        file.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    write_whole(options.output, json.dumps(figures, indent=1))
     wrong = [*figures["unequal"], *figures["damaged"]]
     print(f"{figures['kills']} kills, {figures['searches finished']} searches finished: {wrong or 'all equal'}")

@@ -31,7 +31,7 @@ import lit_metanas as lm
 from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.records.record_lines import SHIPPED
 from lit_metanas.searchers.halving.proposals import covering
-from lit_metanas.training.child import images_an_epoch, training_cost
+from lit_metanas.training.child import recipe_cost
 
 METHODS = ("shipped records", "no records", "one for all")
 FILE = "searches.jsonl"
@@ -86,8 +86,7 @@ def search(problem: Problem, kind: str, task: lm.Task, method: str, seed: int, e
     space = lm.default_space(task.shape)
     best = covering(known, space, 1)[0]
     recipe = replace(lm.Recipe().replace(dict(best.recipe)), epochs=epochs)
-    images = images_an_epoch(len(all_but_test(task)), recipe.batch_size) * epochs
-    flops = training_cost(space, best.architecture, task.shape, task.way, images=images).flops
+    flops = recipe_cost(space, best.architecture, task, all_but_test(task), recipe).flops
     with TemporaryDirectory() as folder:
         path = f"{folder}/others.jsonl"
         lm.write_record_lines(path, known)

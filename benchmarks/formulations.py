@@ -24,7 +24,7 @@ from lightning.pytorch import seed_everything
 from oracle import ranking
 
 from lit_metanas.io import tune_allocator
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import write_whole
 from lit_metanas.meta import PairedReinforce, PrototypeLoss
 from lit_metanas.relaxations import AnnealedSoftmax, Categorical, GumbelSoftmax, SampledChild, Softmax, StraightThrough
 from lit_metanas.spaces import Architecture, LayeredSpace
@@ -103,8 +103,7 @@ def run_all(output: Path, *, seeds: int, flops: float, only: list[str] | None) -
                 continue
             run = {"formulation": name, "seed": seed, "flops": flops, **search(make(), seed=seed, flops=flops)}
             runs.append(run)
-            with replacing(output) as temporary:
-                temporary.write_text(json.dumps({"schema": 1, "runs": runs}, indent=1) + "\n")
+            write_whole(output, json.dumps({"schema": 1, "runs": runs}, indent=1) + "\n")
             print(f"seed {seed} {name} ({run['seconds']} s): {run['probabilities']}", flush=True)
 
 

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from optuna.samplers import TPESampler
 
 import lit_metanas as lm
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import write_whole
 from lit_metanas.io.text import hardware
 from lit_metanas.records.statistics import t_interval
 from lit_metanas.training.weight_sharing.darts_training import DARTSRates
@@ -84,8 +84,7 @@ def main(args: list[str] | None = None) -> None:
             cost = found.cost
             row = {"task": index, "method": name, "test": found.test_accuracy, "flops": cost.flops}
             rows.append({**row, "queries": cost.queries, "seconds": round(cost.seconds, 1)})
-            with replacing(options.output) as temporary:
-                temporary.write_text(json.dumps({"hardware": hardware(), "rows": rows}, indent=1) + "\n")
+            write_whole(options.output, json.dumps({"hardware": hardware(), "rows": rows}, indent=1) + "\n")
     print(table(rows))
 
 

@@ -33,7 +33,7 @@ from lightning.pytorch import LightningModule
 from paired import bootstrap_means
 
 import lit_metanas as lm
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import write_whole
 from lit_metanas.io.text import hardware
 
 HERE = Path(__file__).parent
@@ -216,8 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     def keep(new: Sequence[dict[str, Any]]) -> None:
         rows.extend(new)
-        with replacing(options.output) as temporary:
-            temporary.write_text(json.dumps(document) + "\n", encoding="utf-8")
+        write_whole(options.output, json.dumps(document) + "\n")
 
     for seed in options.seeds:
         weights = Weights(options.runs / f"seed{seed}")

@@ -23,7 +23,7 @@ import numpy as np
 from mixed_pool import RESULTS, PairPool
 from mixed_stream import MAIN, SHOWN, Sources, Stream, difference, stream_of
 
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import write_whole
 
 MARGINS = (0.0, 1.0, 2.0)
 """Standard errors by which a member must be ahead of the incumbent."""
@@ -141,8 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         shares = f"{row.switched:>10.0%}{row.worse:>8.0%}"
         print(f"{row.margin:>8g}{row.children:>10}{row.accuracy:>10.1f}{told:>24}{shares}")
     document = {"benchmark": "guarded stream", "examples": examples, "rows": [asdict(row) for row in rows]}
-    with replacing(options.results / "guarded.json") as temporary:
-        temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    write_whole(options.results / "guarded.json", json.dumps(document, indent=1) + "\n")
 
 
 if __name__ == "__main__":

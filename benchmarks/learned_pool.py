@@ -26,7 +26,7 @@ from glyph_problems import REPEATED, SOURCES, TARGETS, Problem
 
 from lit_metanas.estimators import Table
 from lit_metanas.io import tune_allocator
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import write_whole
 from lit_metanas.spaces import Architecture, ChoiceSpace, LayeredSpace
 from lit_metanas.tasks import Task
 from lit_metanas.training import Child, Recipe
@@ -160,8 +160,7 @@ class Pool:
         """Write the file atomically, one row a line."""
         head = {"schema": 1, "recipe": asdict(self.recipe), "architectures": self._plain()}
         rows = ",\n".join(json.dumps(list(asdict(row).values())) for row in self.rows)
-        with replacing(self.path) as temporary:
-            temporary.write_text(f'{json.dumps(head)[:-1]}, "rows": [\n{rows}\n]}}\n', encoding="utf-8")
+        write_whole(self.path, f'{json.dumps(head)[:-1]}, "rows": [\n{rows}\n]}}\n')
 
     def _plain(self) -> list[dict[str, str]]:
         return [architecture.to_json() for architecture in self.architectures]

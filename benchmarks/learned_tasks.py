@@ -31,7 +31,7 @@ from regrets import Regrets, arrivals, regrets, rows_of, show
 
 from lit_metanas.cli.command_line import main as lit_metanas
 from lit_metanas.estimators import TabularEstimator
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import replacing, write_whole
 from lit_metanas.io.text import hardware
 from lit_metanas.records import Budget, SearchRecord, read_record_lines, write_record_lines
 from lit_metanas.searchers import MetaSampler, QuerySearcher, RegularisedEvolution
@@ -92,8 +92,7 @@ def embeddings_of(problems: Sequence[Problem], path: Path) -> Embeddings:
     kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     found = {p.id: kept[p.id] if p.id in kept else DataStatistics()(p.draw()) for p in problems}
     if found.keys() - kept.keys():
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps({**kept, **found}, indent=1) + "\n", encoding="utf-8")
+        write_whole(path, json.dumps({**kept, **found}, indent=1) + "\n")
     return {name: tuple(values) for name, values in found.items()}
 
 
@@ -296,8 +295,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "medians to the best": medians,
         "rows": [asdict(row) for row in rows],
     }
-    with replacing(options.results / "regrets.json") as temporary:
-        temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    write_whole(options.results / "regrets.json", json.dumps(document, indent=1) + "\n")
     draw(found, options.results / "regrets.png")
 
 

@@ -31,7 +31,7 @@ from pool_sampler import PREFIX, PoolSampler
 from pool_space import PoolSpace
 
 import lit_metanas as lm
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import replacing, write_whole
 from lit_metanas.io.text import hardware
 from lit_metanas.searchers.samplers.memory import EMBEDDING
 from lit_metanas.searchers.samplers.seeding import reseed
@@ -97,8 +97,7 @@ def embed(problems: Sequence[Problem], folders: Folders, path: Path) -> None:
     for problem in problems:
         if problem.id not in kept:
             kept[problem.id] = list(lm.DataStatistics()(problem.draw(folders)))
-            with replacing(path) as temporary:
-                temporary.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+            write_whole(path, json.dumps(kept, indent=1) + "\n")
 
 
 @dataclass(frozen=True)

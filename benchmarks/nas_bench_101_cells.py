@@ -12,7 +12,7 @@ import json
 import time
 from pathlib import Path
 
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import write_whole
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import MAX_VERTICES, module_hash, unique_cells
 
 PUBLISHED = {7: 423_624}
@@ -47,8 +47,7 @@ def main() -> None:
         print("{:>8} {:>8} {:>8}".format(*row), f"{PUBLISHED.get(row[0], '–'):>9}")
     print(f"{seconds:.0f} s")
     if arguments.output:
-        with replacing(arguments.output) as file:
-            file.write_text(json.dumps({**counts, "seconds": round(seconds, 1)}, indent=1))
+        write_whole(arguments.output, json.dumps({**counts, "seconds": round(seconds, 1)}, indent=1))
 
 
 if __name__ == "__main__":

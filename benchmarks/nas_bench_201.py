@@ -25,7 +25,7 @@ from plain_search import Candidate, random_search, regularised_evolution
 from query_searchers import POPULATION, QUICK, SAMPLE, SEARCHERS, search
 
 from lit_metanas.estimators import NASBench201Table, TabularEstimator
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import write_whole
 from lit_metanas.io.text import hardware
 from lit_metanas.records import SearchRecord
 from lit_metanas.spaces import Architecture
@@ -177,8 +177,7 @@ def write(path: Path, rows: Sequence[Row]) -> None:
         ],
         "published": {name: dict(zip(DATASETS, values, strict=True)) for name, values in PUBLISHED.items()},
     }
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(document, indent=1) + "\n")
 
 
 def kept(path: Path | None) -> list[Row]:

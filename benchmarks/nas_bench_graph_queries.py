@@ -22,7 +22,7 @@ from query_searchers import QUICK, SEARCHERS, search
 from torch import Tensor
 
 from lit_metanas.estimators import Estimator, NASBenchGraphTable, Score, TabularEstimator
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import write_whole
 from lit_metanas.io.text import hardware
 from lit_metanas.records import Cost
 from lit_metanas.spaces import Architecture
@@ -119,8 +119,7 @@ def write(path: Path, rows: Sequence[Row], goals: dict[str, float], limit: int) 
         "load": round(load(), 1),
         "rows": plain,
     }
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(document, indent=1) + "\n")
 
 
 def kept(path: Path | None) -> list[Row]:

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from lit_metanas.io import tune_allocator
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import write_whole
 from lit_metanas.spaces import Architecture, LayeredSpace
 from lit_metanas.tasks import Glyphs, draw_task
 from lit_metanas.training import Child, Recipe
@@ -59,8 +59,7 @@ def train_all(output: Path, seed: int, tasks: list[int]) -> None:
                     "seconds": round(time.perf_counter() - start, 2),
                 }
             )
-            with replacing(output) as temporary:
-                temporary.write_text(json.dumps({"schema": 1, "seed": seed, "rows": rows}, indent=1) + "\n")
+            write_whole(output, json.dumps({"schema": 1, "seed": seed, "rows": rows}, indent=1) + "\n")
             print(f"{len(rows)}/{len(tasks) * space.size} {task.id} {architecture}: {rows[-1]['test']:.3f}", flush=True)
 
 

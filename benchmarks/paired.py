@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import write_whole
 from lit_metanas.io.text import hardware
 from lit_metanas.records.statistics import Interval, t_interval
 
@@ -81,8 +81,7 @@ def write(path: Path, comparisons: Sequence[Paired], seeds: Sequence[int]) -> No
     rows = [vars(comparison) for comparison in comparisons]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     document = {"hardware": hardware(), "seeds": [*seeds], "peak_mb": peak, "comparisons": rows}
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(document, indent=1) + "\n")
 
 
 def bootstrap_means(groups: Sequence[NDArray[np.float64]], *, seed: int, draws: int) -> NDArray[np.float64]:

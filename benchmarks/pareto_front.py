@@ -43,7 +43,7 @@ from lit_metanas.records.record import SearchOutcome
 from lit_metanas.records.record_lines import SHIPPED
 from lit_metanas.records.statistics import hypervolume, t_interval, widest
 from lit_metanas.searchers.query.objectives import RecipeRange
-from lit_metanas.training.child import chosen_child, fit_child, images_an_epoch, training_cost
+from lit_metanas.training.child import chosen_child, fit_child, recipe_cost
 
 RESULTS = Path(__file__).parent / "results" / "pareto_front.json"
 METHODS = ("auto", "NSGA-II", "random")
@@ -194,10 +194,7 @@ def trained_front(
     below = (min(x for x, _ in points) - 0.1, min(y for _, y in points) - 0.1)
     chosen = list(dict.fromkeys([0, *widest(points, POINTS, below)]))[:POINTS]
     part = all_but_test(task)
-    images = images_an_epoch(len(part), recipe.batch_size)
-    costs = [
-        training_cost(space, front[place].architecture, task.shape, task.way, images=images).flops for place in chosen
-    ]
+    costs = [recipe_cost(space, front[place].architecture, task, part, recipe, epochs=1).flops for place in chosen]
     results = []
     for place, epochs in zip(chosen, shared_epochs(costs, flops), strict=False):
         one = replace(found, architecture=front[place].architecture, weights=None, recipe=front[place].recipe)

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import write_whole
 from lit_metanas.io.text import hardware
 
 
@@ -107,5 +107,4 @@ def write(path: Path, *, title: str, rows: Sequence[Ratio], repeats: int) -> Non
         "repeats": repeats,
         "rows": [{**asdict(row), "met": row.met} for row in rows],
     }
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(document, indent=1) + "\n")

@@ -37,7 +37,7 @@ from mixed_stream import MAIN, Stream, chosen_accuracy, portfolio, samplers_of, 
 from mixed_tasks import PROBLEMS, Problem
 from optuna.samplers import BaseSampler
 
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import write_whole
 from lit_metanas.io.text import hardware
 from lit_metanas.tasks.inputs import read_shape
 
@@ -187,8 +187,7 @@ class Kept:
     def _write(self) -> None:
         orders = {name: {m: own[m] for m in own if m != RANDOM} for name, own in self.orders.items()}
         content = {"schema": 1, "seconds": self.seconds, "flops": self.flops, "orders": orders}
-        with replacing(self.path) as temporary:
-            temporary.write_text(json.dumps(content, separators=(",", ":")) + "\n", encoding="utf-8")
+        write_whole(self.path, json.dumps(content, separators=(",", ":")) + "\n")
 
 
 class Needed(NamedTuple):
@@ -477,8 +476,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "darts": [asdict(row) for row in darts],
         "queries, times MetaSampler's": tables,
     }
-    with replacing(options.folder / "table.json") as temporary:
-        temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    write_whole(options.folder / "table.json", json.dumps(document, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from mixed_tasks import Folders, Problem
 from shipped_pools import PROBLEMS, RESULTS, pool_of
 
 import lit_metanas as lm
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import write_whole
 from lit_metanas.records.record_lines import SHIPPED_FILE
 from lit_metanas.tasks.inputs import plain_shape, read_shape
 from lit_metanas.training.child import images_an_epoch, training_cost
@@ -35,8 +35,7 @@ def describe(folders: Folders, path: Path) -> None:
     for problem in (problem for problems in PROBLEMS.values() for problem in problems):
         task = problem.draw(folders)
         found[task.id] = {"shape": plain_shape(task.shape), "way": task.way, "examples": len(task.train)}
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(found, indent=1) + "\n")
 
 
 def record_of(problem: Problem, pool: PairPool, described: Mapping[str, Any]) -> lm.SearchRecord:

@@ -24,7 +24,7 @@ import torch
 from equal_flops import episode_accuracy
 from torch import Tensor
 
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import write_whole
 from lit_metanas.tasks import (
     BytePairs,
     Docstrings,
@@ -246,8 +246,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             continue
         rows += report(source, vectors, given.episodes)
     if given.output is not None:
-        with replacing(given.output) as temporary:
-            temporary.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        write_whole(given.output, json.dumps(rows, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from torchmetrics.functional.text import chrf_score, word_error_rate
 
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import write_whole
 from lit_metanas.tasks import Characters, NumberWords, PhrasePairs
 from lit_metanas.tasks.source import Subset
 from lit_metanas.tasks.text.words import TextPreprocessing, split_words
@@ -343,8 +343,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if wanted:
             rows += report(name, wanted)
     if given.output is not None:
-        with replacing(given.output) as temporary:
-            temporary.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        write_whole(given.output, json.dumps(rows, indent=1) + "\n")
 
 
 if __name__ == "__main__":

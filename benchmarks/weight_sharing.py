@@ -26,7 +26,7 @@ from oracle import ranking
 from sharing_blocks import BLOCKS, FREE, Block, draw, searchers
 
 from lit_metanas.io import tune_allocator
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import write_whole
 from lit_metanas.io.text import hardware
 from lit_metanas.records import Budget
 from lit_metanas.records.statistics import t_interval
@@ -153,8 +153,7 @@ def read(path: Path) -> list[Row]:
 def write(path: Path, rows: list[Row]) -> None:
     """Keep the rows, one a line."""
     text = ",\n".join(json.dumps(row) for row in rows)
-    with replacing(path) as temporary:
-        temporary.write_text(f'{{"schema": 1, "hardware": {json.dumps(hardware())}, "rows": [\n{text}\n]}}\n')
+    write_whole(path, f'{{"schema": 1, "hardware": {json.dumps(hardware())}, "rows": [\n{text}\n]}}\n')
 
 
 def report(rows: list[Row], oracle: Path) -> str:

@@ -36,7 +36,7 @@ from lit_metanas.tasks.speech.sound_files import SOUND_SUFFIXES
 from lit_metanas.tasks.speech.transcripts import TranscriptTask
 from lit_metanas.tasks.splits import tell_shared_groups
 from lit_metanas.tasks.tabular import TableTask
-from lit_metanas.tasks.tabular.row_tasks import all_numbers, label_of_rows
+from lit_metanas.tasks.tabular.row_tasks import all_numbers, find_row_columns, label_of_rows
 from lit_metanas.tasks.tabular.standardised_columns import NumericColumns
 from lit_metanas.tasks.task import Split, Task, TaskCollection
 from lit_metanas.tasks.text.characters import Characters
@@ -219,7 +219,7 @@ def describe_columns(data: Given, kind: str, group: str | Groups | None) -> str:
         return ""
     rows, place, own = list(read_rows(file)), writable(str(file)), group if isinstance(group, str) else None
     if kind == "rows":
-        return f" Labels are in column '{printable(label_of_rows(rows, place, own), 40)}'."
+        return f" Labels are in column '{printable(find_row_columns(rows, place, None, None, own)[0], 40)}'."
     text, label = find_columns(rows, place, None, None, group=own)
     left = [name for name in columns_of(rows) if name not in (text, label, own)]
     others = f"; other columns are ignored: {listed(left)}" if left else ""
@@ -394,13 +394,13 @@ def _kind_of_table(path: Path, group: str | None) -> str:
         numbered = label_of_rows(rows, place, group)
     except ValueError as error:
         reason = str(error)
-    labelled = usual_column(names, LABEL_COLUMNS) is not None and usual_column(names, TEXT_COLUMNS) is None
     if numbered is not None and _repeats(rows, numbered):
         return "rows"
     with suppress(ValueError):
         _, label = find_columns(rows, place, None, None, group=group)
     with suppress(ValueError):
         _, target = find_pair_columns(rows, place, None, None, group=group)
+    labelled = usual_column(names, LABEL_COLUMNS) is not None and usual_column(names, TEXT_COLUMNS) is None
     if labelled and reason and target is None and (label is None or all_numbers(rows)):
         raise ValueError(f"{reason.rstrip('.')}; where texts are to be learned from, call their column 'text'.")
     if target is None and label in (None, numbered) and (numbered is not None or all_numbers(rows)):

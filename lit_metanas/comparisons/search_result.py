@@ -284,6 +284,12 @@ class SearchResult:
 
     def _card(self, license: str, command: str, loss: Int8Loss | None) -> ModelCard:
         made = ", ".join(f"{name}={value}" for name, value in self.whole_recipe.items())
+        told = (
+            f"method {self.record.method or 'unnamed'}",
+            f"seed {self.record.seed}",
+            self._told_budget,
+            f"recipe {made}",
+        )
         noun = "images" if isinstance(as_shape(self.shape), ImageShape) else getattr(self.preprocessing, "noun", "")
         several = self.ensemble > 1 or self.linear is not None
         return ModelCard(
@@ -300,8 +306,7 @@ class SearchResult:
             parameters=self.parameters,
             flops=self.flops,
             costs={"search": self.cost, "training": self.training_cost, "meta-training (once)": self.meta_cost},
-            reproduce=command
-            or f"method {self.record.method or 'unnamed'}, seed {self.record.seed}, {self._spent()}recipe {made}",
+            reproduce=command or ", ".join(filter(None, told)),
             seed=self.record.seed,
             license=license,
             int8=loss,
@@ -379,17 +384,17 @@ class SearchResult:
         threads = "" if self.threads is None else f", with {number_of(self.threads, 'thread')}"
         return f"  latency: {1000 * self.latency:.3g} ms for one input{threads}\n"
 
-    def _spent(self) -> str:
-        """The budget of ``auto``, as a card has it; empty for other searches."""
-        return "" if self.budget is None else "flops=[{:.15g}, {:.15g}], ".format(*self.budget)
+    @property
+    def _told_budget(self) -> str:
+        """The budget of ``auto`` as it is given again; empty for other searches."""
+        return "" if self.budget is None else "flops=[{:.15g}, {:.15g}]".format(*self.budget)
 
     def _budget_line(self) -> str:
         """How the search can be repeated; empty where it had no budget of two parts."""
         if self.budget is None:
             return ""
-        search, training = self.budget
         pace = "" if math.isnan(self.pace) else f", at {self.pace:.3g} FLOPs a second"
-        return f"\n  budget: flops=[{search:.15g}, {training:.15g}] repeats it{pace}"
+        return f"\n  budget: {self._told_budget} repeats it{pace}"
 
     def _weakest_line(self) -> str:
         """The class that is recognised least often; empty where all are recognised equally often."""

@@ -9,6 +9,7 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial, wraps
 from pathlib import Path
@@ -25,6 +26,9 @@ from lit_metanas.io.text import without_passwords
 _KEPT, _BESIDE = "_settings_kept", "_settings_beside"
 _LONGEST, _MANY = 4000, 1000
 """Characters of a foreign object's state, and parts of a container, beyond which a digest is told instead."""
+
+_being_told: ContextVar[tuple[int, ...]] = ContextVar("_being_told", default=())
+"""Objects that are being told, the outermost first."""
 
 Class = TypeVar("Class", bound=type)
 
@@ -243,7 +247,13 @@ def _to_plain(kept: Any) -> Any:
         arguments = {field.name: _keep(getattr(kept, field.name)) for field in fields(kept)}
     if arguments is None:
         return _to_plain(_Unknown(_name(cls), uuid4().hex))
-    return {"class": _name(cls), "arguments": _to_plain(arguments), **getattr(cls, _BESIDE)(kept)}
+    if id(kept) in _being_told.get():  # what tells it beside its arguments may refer to itself
+        return {"again": _name(cls)}
+    token = _being_told.set((*_being_told.get(), id(kept)))
+    try:
+        return {"class": _name(cls), "arguments": _to_plain(arguments), **getattr(cls, _BESIDE)(kept)}
+    finally:
+        _being_told.reset(token)
 
 
 def _text_to_plain(text: str) -> Any:

@@ -24,20 +24,11 @@ PREFIX = "arch."
 """Of the parameters of a study that are a space's choices, unless another one is given."""
 
 
-_being_told: set[int] = set()
-
-
 def _name_and_choices(space: ChoiceSpace) -> dict[str, Any]:
     """What tells a space from others; of limits the functions, as the state of an object may change with time."""
+    limits = [settings_of(refusal) for refusal in space.refusals if isinstance(refusal, FunctionType | partial)]
     told = {"name": space.name, "choices": {choice.name: list(choice.labels) for choice in space.choices}}
-    functions = [refusal for refusal in space.refusals if isinstance(refusal, FunctionType | partial)]
-    if not functions or id(space) in _being_told:  # a limit may refer to the space that it limits
-        return told
-    _being_told.add(id(space))
-    try:
-        return told | {"limits": [settings_of(refusal) for refusal in functions]}
-    finally:
-        _being_told.discard(id(space))
+    return told | ({"limits": limits} if limits else {})
 
 
 @keeps_arguments(_name_and_choices)

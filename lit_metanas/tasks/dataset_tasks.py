@@ -165,10 +165,10 @@ def task_from_dataset(
         dataset, test_dataset = numbered_alike([dataset, test_dataset])
     images, labels = read_dataset(dataset)
     given = (None, None) if test_dataset is None else read_dataset(test_dataset)
-    own, learned = class_list(dataset), set(map(plain_label, labels))
-    for label in map(plain_label, given[1] or ()):
-        if own is not None and isinstance(label, int) and label not in learned and 0 <= label < len(own):
-            raise ValueError(f"The test data have the class '{own[label]}', which the others lack: leave it out.")
+    foreign = {*map(plain_label, given[1] or ())} - {*map(plain_label, labels)}
+    named = [name for number, name in enumerate(class_list(dataset) or ()) if number in foreign]
+    if named:
+        raise ValueError(f"The test data have the class '{named[0]}', which the others lack: leave it out.")
     return task_from_arrays(
         images,
         labels,

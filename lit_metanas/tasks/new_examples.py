@@ -213,7 +213,7 @@ def _texts_of(file: Path) -> list[str]:
             f"'{writable(str(file))}' has {number_of(len(empty), noun)} ({named}): they get no answers, and "
             "those of later lines move up."
         )
-    return [line for line in texts if line]
+    return [text for text in texts if text]
 
 
 def _files(paths: str | list[str], inside: Callable[[Path], list[Path]], noun: str) -> list[Path]:

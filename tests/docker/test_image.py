@@ -172,7 +172,9 @@ def test_unknown_steps_are_refused(script: str, args: list[str]) -> None:
 
 def test_what_the_pool_imports_is_there() -> None:
     (told,) = re.findall(r'python -c "(from lit_metanas[^;]+);', (DOCKER / "pool.sh").read_text())
-    exec(told, {})
+    imported: dict[str, object] = {}
+    exec(told, imported)
+    assert callable(imported[told.rpartition(" ")[2]])
 
 
 def test_an_unknown_accelerator_is_refused() -> None:

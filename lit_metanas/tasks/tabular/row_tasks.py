@@ -99,7 +99,7 @@ class TableTask(SingleTask):
         self.test_path = None if test_path is None else Path(test_path)
         rows, place = list(read_rows(self.path)), writable(str(path))
         self.group = group
-        self.label, self.columns = _columns(rows, place, label, columns, group)
+        self.label, self.columns = find_row_columns(rows, place, label, columns, group)
         if preprocessing is not None and preprocessing.names:
             self.columns = _in_order(self.columns, preprocessing.names, place)
         self._labelled = _numbers(rows, place, self.label, self.columns)
@@ -253,7 +253,7 @@ def column_names(X: object) -> tuple[str, ...]:
     return tuple(names) if all(isinstance(name, str) for name in names) else ()
 
 
-def _columns(
+def find_row_columns(
     rows: Sequence[TableRow], place: str, label: str | None, columns: Sequence[str] | None, group: str | None
 ) -> tuple[str, list[str]]:
     """The column of labels, and those of numbers.
@@ -282,7 +282,7 @@ def label_of_rows(rows: Sequence[TableRow], place: str, group: str | None = None
     Raises:
         ValueError: it is no such table.
     """
-    label, columns = _columns(rows, place, None, None, group)
+    label, columns = find_row_columns(rows, place, None, None, group)
     _numbers(rows, place, label, columns)
     if group is not None:
         column_groups(rows, place, group)
