@@ -76,7 +76,11 @@ METHODS: Mapping[str, Choices] = {
     "both": Choices(architecture=True, recipe=HYPER_PARAMETERS),
     "both and augmentation": Choices(architecture=True, recipe=(*HYPER_PARAMETERS, "augmentation")),
     "all": Choices(architecture=True, recipe=(*HYPER_PARAMETERS, "augmentation"), preprocessing=True),
+    "hyper-parameters and batch size": Choices(architecture=False, recipe=(*HYPER_PARAMETERS, "batch_size")),
+    "both and batch size": Choices(architecture=True, recipe=(*HYPER_PARAMETERS, "batch_size")),
 }
+BATCH_SIZES = (25, 50, 100)
+"""Which ``auto`` does not choose from."""
 REFERENCE = "both"
 """With which all others are compared."""
 
@@ -196,7 +200,8 @@ def search(name: str, task: lm.Task, method: str, seed: int, epochs: int, ways: 
     if not choices.architecture:
         space = space.limited(lambda one: None if one == usual else "it is not the usual one")
     own = DATA_KINDS[kind]
-    changed = replace(own, incumbent=usual, train={field: own.train[field] for field in choices.recipe})
+    values = {**own.train, "batch_size": BATCH_SIZES}
+    changed = replace(own, incumbent=usual, train={field: values[field] for field in choices.recipe})
     offered = patch("lit_metanas.automl.auto.other_ways", return_value=ways if choices.preprocessing else {})
     with patch.dict(DATA_KINDS, {kind: changed}), offered:
         if choices == METHODS["no search"]:
@@ -269,9 +274,11 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
         if own:
             tests, tried = [row.test for row in own], np.mean([row.tried for row in own])
             spent = np.mean([row.search + row.training for row in own])
-            told = _told(own, "augmentation") if "augmentation" in METHODS[method].recipe else ""
+            told = "".join(
+                _told(own, field) for field in ("augmentation", "batch_size") if field in METHODS[method].recipe
+            )
             told += _told(own, PREPROCESSING) if METHODS[method].preprocessing else ""
-            yield f"{task:13} {method:22} {np.mean(tests):.1f} %, {tried:.1f} tried, {spent:.3g} FLOPs{told}"
+            yield f"{task:13} {method:31} {np.mean(tests):.1f} %, {tried:.1f} tried, {spent:.3g} FLOPs{told}"
     for method in METHODS:
         if method != REFERENCE and {method, REFERENCE} <= {row.method for row in rows}:
             pairs, mean, low, high = ahead(rows, method)

@@ -9,10 +9,10 @@ those of a data set are left out where ``auto`` works on it.
 Networks are given training FLOPs instead of minutes, the same for all methods, so that runs repeat on any machine:
 those of so many minutes, at the pace at which ``auto`` trains the networks that it begins with.
 ``results/auto_comparison/flops.json`` keeps them, as one machine was measured. FLAML and AutoGluon are given the
-minutes (without CatBoost, which FLAML does not stop in time). Random search and TPE spend half on the search, or (but for tables) all but what 200 epochs take, as ``auto``
-does for single networks. Each candidate is trained for as long as its average one, at most 200 epochs, and what is left
-trains the best of them, at most 1,000 epochs, as with ``auto``. The fixed network gets all, for 200 epochs at most.
-Logistic regression takes seconds, and has no budget.
+minutes (without CatBoost, which FLAML does not stop in time). Random search and TPE spend half on the search, or (but
+for tables) all but what 200 epochs take, as ``auto`` does for single networks. Each candidate is trained for as long as
+its average one, at most 200 epochs, and what is left trains the best of them, at most 1,000 epochs, as with ``auto``.
+The fixed network gets all, for 200 epochs at most. Logistic regression takes seconds, and has no budget.
 
 The rivals lack some of what ``auto`` has. Random search and TPE have the usual preprocessing alone, no linear models,
 no ensembles and no records of other data sets, but for the recipe and the number of steps. The augmentation of each of

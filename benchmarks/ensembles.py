@@ -42,10 +42,24 @@ KINDS = ("single", "pair", "three", "probabilities")
 
 def tested_logs(task: lm.Task, space: lm.SearchSpace, one: lm.Architecture, recipe: lm.Recipe, seed: int) -> Tensor:
     """Logarithms of probabilities for the test part, of a network that is trained on all others."""
+    return logs_of(task, space, one, recipe, seed, learned=all_but_test(task), asked=task.test)
+
+
+def logs_of(
+    task: lm.Task,
+    space: lm.SearchSpace,
+    one: lm.Architecture,
+    recipe: lm.Recipe,
+    seed: int,
+    *,
+    learned: lm.Split,
+    asked: lm.Split,
+) -> Tensor:
+    """Logarithms of probabilities, ``(n, classes)``, for some examples, of a network that is trained on others."""
     child = chosen_child(task, space, SearchOutcome(one, None, lm.SearchRecord(task.id)), recipe, seed)
-    fit_child(child, all_but_test(task), seed=seed)
+    fit_child(child, learned, seed=seed)
     with torch.no_grad():
-        logs: Tensor = child.eval()(task.test.inputs).double().log_softmax(dim=1)
+        logs: Tensor = child.eval()(asked.inputs).double().log_softmax(dim=1)
     return logs
 
 

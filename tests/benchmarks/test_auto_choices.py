@@ -143,7 +143,7 @@ def test_the_table_compares_equal_seeds(module):
     rows += [row(module, "all", 0, 93.0, preprocessing="40 bands, 50 ms"), row(module, "all", 1, 94.0)]
     assert module.ahead(rows, "both and augmentation") == (2, 2.0, 2.0, 2.0)
     lines = list(module.table(rows))
-    assert lines[0].startswith("digits        both                   91.0 %, 3.0 tried, 3 FLOPs")
+    assert lines[0].startswith("digits        both                            91.0 %, 3.0 tried, 3 FLOPs")
     assert lines[1].endswith("FLOPs; augmentation light / light")
     assert lines[2].endswith("; augmentation light / light; preprocessing 40 bands, 50 ms / usual")
     assert lines[3] == "both and augmentation against both: +2.00 points (+2.00 to +2.00), 2 pairs"
