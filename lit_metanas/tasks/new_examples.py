@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from lit_metanas.io.class_folders import files_in
 from lit_metanas.io.text import number_of, writable
 from lit_metanas.tasks.images.image_files import image_files
+from lit_metanas.tasks.questions.squad import read_questions
 from lit_metanas.tasks.speech.sound_files import SOUND_SUFFIXES
 from lit_metanas.tasks.task import warn_of_data
 from lit_metanas.tasks.text.labelled_text import read_utf8, text_lines
@@ -22,12 +23,23 @@ from lit_metanas.tasks.text.text_tables import (
     TEXT_COLUMNS,
     TableRow,
     columns_of,
+    free_columns,
+    guess_two,
+    listed,
     read_rows,
     usual_column,
 )
+from lit_metanas.tasks.translation.pair_files import SOURCE_TEXT_COLUMNS, TARGET_TEXT_COLUMNS
 
 LARGEST_TEXT = 1 << 28
 """Bytes of a file of texts."""
+
+KindOfTexts = Literal["texts", "sources", "questions"]
+"""Texts to tell classes apart, the sources of pairs, or questions with their passages."""
+
+QUESTION_COLUMNS = ("question", "query")
+PASSAGE_COLUMNS = ("context", "passage", "story", "paragraph", "document", "text")
+"""Names by which columns are found, whatever their case."""
 
 
 class NewExamples(LightningDataModule):
@@ -121,13 +133,18 @@ class NewTexts(NewExamples):
         texts: a file in UTF-8, one text a line, or a table with a column that is called ``text`` or alike; or several
             of these.
         batch_size: texts a batch.
+        kind: what they are. A table of ``sources`` of pairs has a column that is called ``source`` or alike, or one of
+            two whose other one is called ``target`` or alike. ``questions`` stand in tables with columns ``question``
+            and ``context`` or alike, in a ``.json`` file in SQuAD's format, or on lines, each with a tab and its
+            passage.
 
     Attributes:
         texts: in the order in which they are predicted.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: a file is not in UTF-8, there is no text in them, or ``batch_size`` is below 1.
+        ValueError: a file is not in UTF-8, there is no text in them, ``batch_size`` is below 1, or a table lacks the
+            columns of sources or questions.
 
     Example:
         >>> from pathlib import Path
@@ -137,9 +154,11 @@ class NewTexts(NewExamples):
         ['book a flight', 'book a table']
     """
 
-    def __init__(self, texts: str | list[str], batch_size: int = 64) -> None:
+    def __init__(self, texts: str | list[str], batch_size: int = 64, kind: KindOfTexts = "texts") -> None:
+        if kind not in get_args(KindOfTexts):
+            raise ValueError(f"NewTexts: kind = '{kind}' must be one of {', '.join(get_args(KindOfTexts))}.")
         paths = [texts] if isinstance(texts, str) else list(texts)
-        self.texts = [text for path in paths for text in _texts_of(Path(path))]
+        self.texts = [text for path in paths for text in _texts_of(Path(path), kind)]
         if not self.texts:
             raise ValueError(f"There is no text in {_named(paths)}: give files with one text a line.")
         super().__init__(self.texts, batch_size)
@@ -196,14 +215,67 @@ def _column_of_texts(file: Path) -> list[str] | None:
     return None if text is None else [str(row.get(text) or "").strip() for _, row in rows]
 
 
-def _texts_of(file: Path) -> list[str]:
+def _column_of_sources(file: Path) -> list[str] | None:
+    """The sources of a table of pairs, with or without targets; None where the file is no table.
+
+    Raises:
+        ValueError: it is damaged, or has no such column.
+    """
+    if file.suffix.lower() not in SUFFIXES_OF_TABLES:
+        return None
+    rows, place = list(read_rows(file)), writable(str(file))
+    free = free_columns(rows, place)
+    source, _ = guess_two(free, (None, None), (SOURCE_TEXT_COLUMNS, TARGET_TEXT_COLUMNS))
+    if source is None:
+        raise ValueError(
+            f"'{place}' has the columns {listed(free)}, and none is called 'source' or alike: call that of the texts "
+            "so, or give a file that ends in .txt, with one text a line."
+        )
+    return [str(row.get(source) or "").strip() for _, row in rows]
+
+
+def _column_of_questions(file: Path) -> list[str] | None:
+    """Questions and passages with a tab between, of SQuAD's format or of a table; None where the file is neither.
+
+    Raises:
+        ValueError: it is damaged, or lacks something.
+    """
+    kind, place = file.suffix.lower(), writable(str(file))
+    if kind == ".json":
+        return [_with_passage(one.question, one.passage) for one in read_questions(file, answered=False)]
+    if kind not in SUFFIXES_OF_TABLES:
+        return None
+    rows = list(read_rows(file))
+    free = free_columns(rows, place)
+    question, passage = guess_two(free, (None, None), (QUESTION_COLUMNS, PASSAGE_COLUMNS))
+    if question is None or passage is None:
+        raise ValueError(
+            f"'{place}' has the columns {listed(free)}: call those of questions and their passages 'question' and "
+            "'context', or give a file that ends in .txt, with a question, a tab and its passage on each line."
+        )
+    return [_with_passage(str(row.get(question) or ""), str(row.get(passage) or "")) for _, row in rows]
+
+
+def _with_passage(question: str, passage: str) -> str:
+    """A question and its passage as one text, as preprocessings of questions take it."""
+    return f"{' '.join(question.split())}\t{passage}".strip()
+
+
+_COLUMNS: Mapping[KindOfTexts, Callable[[Path], list[str] | None]] = {
+    "texts": _column_of_texts,
+    "sources": _column_of_sources,
+    "questions": _column_of_questions,
+}
+
+
+def _texts_of(file: Path, kind: KindOfTexts) -> list[str]:
     """The texts of a file that are not empty: of a table those of its column of texts, else its lines.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not in UTF-8.
+        ValueError: it is not in UTF-8, or lacks the column.
     """
-    column = _column_of_texts(file)
+    column = _COLUMNS[kind](file)
     texts = [line.strip() for line in text_lines(read_utf8(file, LARGEST_TEXT).rstrip())] if column is None else column
     empty = [str(number) for number, line in enumerate(texts, 1) if not line]
     if empty:

@@ -190,3 +190,64 @@ def test_the_texts_of_a_table_are_those_of_its_column(tmp_path: Path) -> None:
         assert lm.NewTexts(str(tmp_path / "some.csv")).texts == ["one"]
     (tmp_path / "one.csv").write_text("book a flight\n")
     assert lm.NewTexts(str(tmp_path / "one.csv")).texts == ["book a flight"]
+
+
+def exported_texts(classes: tuple[str, ...], made: lm.Preprocessing, goal: lm.Objective) -> None:
+    """Write a network without training into the folder ``out``."""
+    encoder = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,), readouts=("each",))
+    space = lm.EncoderDecoderSpace(encoder, decoders=("gru",), decoder_depths=(1,), heads=2, target_steps=6)
+    drawn = space if isinstance(goal, lm.Translation) else encoder
+    network = drawn.child(drawn.sample(torch.Generator().manual_seed(0)), made.shape, goal.outputs)
+    lm.export_child(
+        network, "out", architecture={}, classes=classes, shape=made.shape, preprocessing=made, objective=goal
+    )
+
+
+def test_the_sources_of_a_table_of_pairs_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    letters = lm.Characters(steps=12).fitted(["адрабгъу", "a d r"])
+    exported_texts((), letters, lm.Translation(letters))
+    Path("g2p.csv").write_text("phones,word\na d,адр\n,абгъ\n", encoding="utf-8")
+    Path("new.tsv").write_text("note\tletters\tphones\n1\tадр\t\n", encoding="utf-8")
+    Path("one.jsonl").write_text('{"word": "адр"}\n{"word": "абгъ", "n": 1}\n', encoding="utf-8")
+    Path("new.txt").write_text("адр, абгъ\n", encoding="utf-8")
+    for name, sources in (("g2p.csv", ["адр", "абгъ"]), ("one.jsonl", ["адр", "абгъ"]), ("new.txt", ["адр, абгъ"])):
+        assert main(["predict", "out", name, "--csv"]) == 0
+        assert [row["text"] for row in csv.DictReader(capsys.readouterr().out.splitlines())] == sources
+    assert main(["predict", "out", "new.tsv"]) == 2
+    told = (
+        "'new.tsv' has the columns note, letters, phones, and none is called 'source' or alike: call that of the texts"
+    )
+    assert told in capsys.readouterr().err
+    Path("new.tsv").write_text("letters\tphones\nадр\t\n", encoding="utf-8")
+    assert lm.NewTexts("new.tsv", kind="sources").texts == ["адр"]
+
+
+def test_questions_are_read_as_auto_reads_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    passage, asked = "Ada lives in Rome,\nthey say.", ["Where does Ada live?", "Who lives in Rome?"]
+    made = lm.QuestionWords(lm.Words(least=1, steps=24), newest_first=False).fitted([passage, *asked])
+    exported_texts((), made, lm.Span(3))
+    told = {"context": passage, "qas": [{"question": question} for question in asked]}
+    Path("new.json").write_text(json.dumps({"data": [{"paragraphs": [told]}]}))
+    with Path("new.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["n", "context", "question"], *([1, passage, question] for question in asked)])
+    Path("new.txt").write_text("\n".join(f"{question}\t{passage}".replace(",\n", ", ") for question in asked))
+    answers = lm.load_exported("out").show([(question, passage) for question in asked])
+    for name in ("new.json", "new.csv", "new.txt"):
+        assert main(["predict", "out", name, f"--model.output={name}.predicted.json"]) == 0
+        written = [row["written"] for row in json.loads(Path(f"{name}.predicted.json").read_text())]
+        assert written == (answers if name != "new.txt" else [answer.replace("\n", " ") for answer in answers])
+    capsys.readouterr()
+    Path("new.csv").write_text("who,where\nAda,Rome\n")
+    assert main(["predict", "out", "new.csv"]) == 2
+    assert "'new.csv' has the columns who, where: call those of questions and their passages" in capsys.readouterr().err
+
+
+def test_a_kind_of_texts_that_is_none_gets_a_sentence() -> None:
+    with pytest.raises(ValueError, match=r"^NewTexts: kind = 'pairs' must be one of texts, sources, questions\.$"):
+        lm.NewTexts("new.txt", kind="pairs")  # type: ignore[arg-type]

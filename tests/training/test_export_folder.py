@@ -7,6 +7,7 @@ import math
 import runpy
 import subprocess
 import sys
+import wave
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -55,10 +56,10 @@ def predicted(folder: Path, *words: str, without: str = NOT_BY_TORCH) -> list[di
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def agree(found: list[dict[str, float]], expected: torch.Tensor) -> None:
+def agree(found: list[dict[str, float]], expected: torch.Tensor, within: float = 1e-4) -> None:
     assert all(list(row.values()) == sorted(row.values(), reverse=True) for row in found)
     rows = torch.tensor([[row[name] for name in "abc"] for row in found])
-    torch.testing.assert_close(rows, expected, atol=1e-4, rtol=0)
+    torch.testing.assert_close(rows, expected, atol=within, rtol=0)
 
 
 @pytest.fixture(autouse=True)
@@ -176,6 +177,143 @@ def test_the_script_reads_arrays_of_tokens(capsys: pytest.CaptureFixture[str], m
     runpy.run_path("out/predict.py", run_name="__main__")
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     agree(found, lm.load_exported("out").predict(tokens))
+
+
+def write_wave(file: str, rate: int, width: int, channels: int, samples: int) -> None:
+    """A tone and noise, of whole numbers of so many bytes."""
+    times = np.arange(samples)[:, None] / rate
+    noise = 0.05 * np.random.default_rng(0).standard_normal((samples, channels))
+    top = 2 ** (8 * width - 1)
+    levels = (top * (0.4 * np.sin(2 * np.pi * 300 * times * np.arange(1, channels + 1)) + noise)).astype(np.int64)
+    parts = (levels.reshape(-1, 1) + (top if width == 1 else 0)) >> (8 * np.arange(width)) & 255
+    with wave.open(file, "wb") as opened:
+        opened.setparams((channels, width, rate, 0, "NONE", ""))
+        opened.writeframes(parts.astype(np.uint8).tobytes())
+
+
+def test_the_script_classifies_sounds_by_torch_alone(tmp_path: Path) -> None:
+    made = lm.LogMel(steps=60)
+    network = drawn(lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,)), made.shape)
+    classes = ("a", "b", "c")
+    lm.export_child(network, "out", architecture={}, classes=classes, shape=made.shape, preprocessing=made, onnx=True)
+    for name, rate, width, channels in (("one.wav", 8000, 2, 1), ("two.wav", 44100, 3, 2), ("three.wav", 8000, 1, 1)):
+        write_wave(name, rate, width, channels, rate // 2)
+    words = [str(tmp_path / name) for name in ("one.wav", "two.wav", "three.wav")]
+    expected = lm.load_exported("out").predict(words)
+    agree(predicted(tmp_path / "out", *words), expected, within=1e-5)
+    named = predicted(tmp_path / "out", *words, "--model", "model.onnx", without=NOT_BY_ONNXRUNTIME)
+    agree(named, expected, within=1e-5)
+    assert len((tmp_path / "out" / "predict.py").read_text(encoding="utf-8").splitlines()) <= 60
+
+
+@pytest.mark.parametrize(
+    "made",
+    [lm.LogMel(steps=40), lm.LogMel(rate=16000, bins=20, window=0.05, hop=0.02, highest=7000.0, centre=True, steps=30)],
+)
+@pytest.mark.parametrize(
+    ("rate", "width", "channels", "samples"),
+    [(8000, 2, 1, 20000), (16000, 4, 2, 9001), (44100, 3, 2, 30000), (11025, 1, 1, 4000), (1000, 2, 1, 201),
+     (8000, 2, 1, 0)],
+)  # fmt: skip
+def test_the_script_hears_sounds_as_the_package_does(
+    made: lm.LogMel, rate: int, width: int, channels: int, samples: int
+) -> None:
+    from lit_metanas.training.export.standalone_sounds import log_mel
+
+    write_wave("x.wav", rate, width, channels, samples)
+    expected = made.encode(["x.wav"])[0]
+    for library in (torch, np):
+        found = torch.as_tensor(log_mel(Path("x.wav"), made.to_plain(), library))
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+
+
+def test_the_script_names_sounds_that_it_cannot_read() -> None:
+    from lit_metanas.training.export.standalone_sounds import log_mel
+
+    Path("text.wav").write_text("no sound")
+    for name, cause in (("text.wav", "RIFF"), ("missing.wav", "No such file")):
+        told = rf"^{name} is no WAV file of whole numbers that can be read \(.*{cause}.*\): convert it\.$"
+        with pytest.raises(SystemExit, match=told):
+            log_mel(Path(name), lm.LogMel().to_plain(), torch)
+
+
+def test_the_script_transcribes_by_symbols(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    made, goal = lm.LogMel(steps=30), lm.Transcription(2)
+    space = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,), readouts=("each",))
+    network = drawn(space, made.shape)
+    lm.export_child(
+        network, "out", architecture={}, classes=("a", "b"), shape=made.shape, preprocessing=made, objective=goal
+    )
+    write_wave("x.wav", 8000, 2, 1, 2000)
+    monkeypatch.setattr(sys, "argv", ["predict.py", "x.wav"])
+    runpy.run_path("out/predict.py", run_name="__main__")
+    scores = lm.load_exported("out").network(made.encode(["x.wav"]))[0]
+    assert json.loads(capsys.readouterr().out) == scores.argmax(-1).tolist()
+
+
+ROWS = [[1.0, 20.0, 5.0], [3.0, 30.0, 5.0], [math.nan, 50.0, 5.0], [4.0, 20.0, 7.0], [1e308, -1e308, 5.0]]
+COLUMNS = lm.StandardisedColumns(("height", "the, age", "w")).fitted(ROWS[:4])
+QUANTILES = lm.QuantileColumns(COLUMNS.names).fitted(ROWS)
+TABLE = """note,w , "the, age",height
+"a
+b",5,20,1
+,7.5,?, 1.7
+x,NA,1e2,N/A
+,,,
+y,6,-1e300,9e300
+ z,5,30,3
+
+"""
+"""Its columns stand in another order, beside one of no number."""
+
+
+def test_the_script_classifies_rows_by_torch_alone(tmp_path: Path) -> None:
+    network = drawn(lm.default_space(COLUMNS.shape), COLUMNS.shape)
+    given = {"classes": ("a", "b", "c"), "shape": COLUMNS.shape, "preprocessing": COLUMNS}
+    lm.export_child(network, "out", architecture={}, onnx=True, **given)
+    Path("new.csv").write_text(TABLE.replace(', "the', ',"the'), encoding="utf-8-sig")
+    Path("new.tsv").write_text("height\tthe, age\tw\n2\t\t1\n", encoding="utf-8")
+    rows = lm.NewRows(["new.csv", "new.tsv"]).examples
+    expected = lm.load_exported("out").predict([row for _, row in rows])
+    words = [str(tmp_path / "new.csv"), str(tmp_path / "new.tsv")]
+    assert len(rows) == 7
+    agree(predicted(tmp_path / "out", *words), expected, within=1e-5)
+    named = predicted(tmp_path / "out", *words, "--model", "model.onnx", without=NOT_BY_ONNXRUNTIME)
+    agree(named, expected, within=1e-5)
+    assert len((tmp_path / "out" / "predict.py").read_text(encoding="utf-8").splitlines()) <= 60
+
+
+@pytest.mark.parametrize(
+    "made", [COLUMNS, QUANTILES, lm.StandardisedColumns().fitted(ROWS), lm.QuantileColumns().fitted(ROWS)]
+)
+def test_the_script_scales_rows_as_the_package_does(made: lm.StandardisedColumns | lm.QuantileColumns) -> None:
+    from lit_metanas.training.export.standalone_rows import scaled_rows
+
+    values = [*ROWS, [1e308, 5.0, -1e308], [math.nan] * 3, [2.0, 25.0, 6.0], [-4.0, 20.5, 5.5]]
+    lines = [",".join("" if math.isnan(value) else str(value) for value in row) for row in values]
+    Path("new.csv").write_text("\n".join(['height,"the, age",w', *lines]))
+    found = torch.tensor(scaled_rows(Path("new.csv"), made.to_plain()))
+    torch.testing.assert_close(found, made.encode([row for _, row in lm.NewRows("new.csv").examples]))
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ("height,w\n1,2\n", r"it does not name the column 'the, age' once; rows before: 0"),
+        ('height,"the, age",w,w\n1,2,3,4\n', r"it does not name the column 'w' once; rows before: 0"),
+        ('height,"the, age",w\n1,2,3\n1,2\n', r"it has 2 values for 3 columns; rows before: 1"),
+        ('height,"the, age",w\n1,2,tall\n', r"could not convert string to float: 'tall'; rows before: 0"),
+        ('height,"the, age",w\n1,2,-inf\n', r"it has an infinite number; rows before: 0"),
+        (None, r".*No such file.*; rows before: 0"),
+    ],
+)
+def test_the_script_names_tables_that_it_cannot_read(table: str | None, told: str) -> None:
+    from lit_metanas.training.export.standalone_rows import scaled_rows
+
+    if table is not None:
+        Path("new.csv").write_text(table)
+    with pytest.raises(SystemExit, match=rf"^new\.csv cannot be read \({told}\): fix it\.$"):
+        scaled_rows(Path("new.csv"), COLUMNS.to_plain())
 
 
 def test_the_script_tells_what_it_does_not_read() -> None:

@@ -226,14 +226,8 @@ def read_passages(file: Path) -> list[PassageQuestion]:
         ValueError: it is empty, malformed or too large, or no question has an answer.
     """
     place = writable(str(file))
-    try:
-        document = parse_json(read_regular(file, LARGEST_JSON), longest=LONGEST_RAW_TEXT)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"There is no file '{place}': give one of questions in SQuAD's format.") from None
-    except ValueError as error:
-        raise ValueError(f"'{place}' {error}: give a file of questions in SQuAD's format.") from None
     found, absent = [], 0
-    for one in _questions(document, place):
+    for one in read_questions(file):
         right = [
             (text, start)
             for text, start in zip(one.answers, one.starts, strict=True)
@@ -253,12 +247,24 @@ def read_passages(file: Path) -> list[PassageQuestion]:
     return found
 
 
-def _questions(document: Any, place: str) -> Iterator[PassageQuestion]:
-    """All questions.
+def read_questions(file: Path, *, answered: bool = True) -> Iterator[PassageQuestion]:
+    """All questions of a file in SQuAD's format.
+
+    Args:
+        file: of them.
+        answered: whether each has a list of answers, which may be empty; without, none is read.
 
     Raises:
-        ValueError: something is missing, or of another kind.
+        FileNotFoundError: there is no such file.
+        ValueError: it is empty, malformed or too large, or something is missing.
     """
+    place = writable(str(file))
+    try:
+        document = parse_json(read_regular(file, LARGEST_JSON), longest=LONGEST_RAW_TEXT)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"There is no file '{place}': give one of questions in SQuAD's format.") from None
+    except ValueError as error:
+        raise ValueError(f"'{place}' {error}: give a file of questions in SQuAD's format.") from None
     for article in _part(document, "data", list, f"'{place}'"):
         for number, paragraph in enumerate(_part(article, "paragraphs", list, f"An article of '{place}'"), 1):
             passage = _part(paragraph, "context", str, f"Paragraph {number} of an article of '{place}'")
@@ -267,7 +273,7 @@ def _questions(document: Any, place: str) -> Iterator[PassageQuestion]:
                 where = f"The question '{printable(question, 60)}' of '{place}'"
                 if not question.strip():
                     raise ValueError(f"A question of '{place}' is empty: write it, or leave it out.")
-                answers = _part(asked, "answers", list, where)
+                answers = _part(asked, "answers", list, where) if answered else []
                 yield PassageQuestion(
                     id=str(asked.get("id", "")),
                     question=question,

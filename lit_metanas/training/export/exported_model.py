@@ -26,7 +26,7 @@ from lit_metanas.tasks.text.text_tables import TableRow
 from lit_metanas.tasks.text.words import TextPreprocessing
 from lit_metanas.training.collectives import gather_lists
 from lit_metanas.training.export.exported_program import load_exported
-from lit_metanas.training.export.network_description import DESCRIPTION, exported_noun
+from lit_metanas.training.export.network_description import DESCRIPTION, exported_noun, exported_texts
 
 SHOWN, LONGEST_PRINTED = 20, 200
 """Examples that are printed, and characters of each."""
@@ -179,7 +179,8 @@ def example_words(folder: str, paths: Sequence[str]) -> list[str]:
         FileNotFoundError: there is no exported network.
         ValueError: there are several, no examples, or nothing that makes inputs of them.
     """
-    noun = exported_noun(_only_export(Path(folder)))
+    own = _only_export(Path(folder))
+    noun = exported_noun(own)
     if noun not in GIVEN_BY:
         raise ValueError(
             f"'{folder}' does not tell how inputs are made of files, since its task had no preprocessing: give "
@@ -189,7 +190,9 @@ def example_words(folder: str, paths: Sequence[str]) -> list[str]:
     if not paths:
         command = f"lit-metanas predict {folder} {placeholder}"
         raise ValueError(f"There are no new {noun}: give them right after the folder, as in `{command}`.")
-    return ["--model.directory", folder, "--data", data, f"{key}={json.dumps(list(paths))}"]
+    kind = exported_texts(own) if noun == "texts" else "texts"
+    told = [] if kind == "texts" else [f"--data.kind={kind}"]
+    return ["--model.directory", folder, "--data", data, f"{key}={json.dumps(list(paths))}", *told]
 
 
 def _first_longer(examples: Sequence[Any], preprocessing: Preprocessing | None) -> str | None:

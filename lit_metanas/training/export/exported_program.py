@@ -29,6 +29,8 @@ from lit_metanas.tasks.images.image_files import read_images
 from lit_metanas.tasks.inputs import ImageShape, Preprocessing, RowShape, Shape, as_shape, blank_inputs, image_shape
 from lit_metanas.tasks.objective import Classification, Examples, Objective
 from lit_metanas.tasks.questions import QuestionWords, Span
+from lit_metanas.tasks.speech import LogMel
+from lit_metanas.tasks.tabular import QuantileColumns, StandardisedColumns
 from lit_metanas.tasks.task import check_brightness
 from lit_metanas.tasks.text.joined_tokens import JOINABLE, JoinedTokens
 from lit_metanas.training.export.network_description import (
@@ -389,9 +391,10 @@ def check_own_file(file: Path, begin: str) -> None:
 
 def _script(preprocessing: Preprocessing | None) -> str:
     """The script for such inputs. Each stands alone in its folder, so they repeat how a program is run."""
-    kinds = {each.kind for each in (*JOINABLE, JoinedTokens)}
-    texts = preprocessing is not None and preprocessing.kind in kinds
-    name = "standalone_texts.py" if texts else "standalone_predict.py"
+    texts = dict.fromkeys((each.kind for each in (*JOINABLE, JoinedTokens)), "standalone_texts.py")
+    rows = dict.fromkeys((StandardisedColumns.kind, QuantileColumns.kind), "standalone_rows.py")
+    names = {**texts, **rows, LogMel.kind: "standalone_sounds.py"}
+    name = names.get("" if preprocessing is None else preprocessing.kind, "standalone_predict.py")
     return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from lit_metanas.io.json_files import LONGEST_TEXT, read_json
 from lit_metanas.io.text import number_of
@@ -15,9 +15,13 @@ from lit_metanas.records.plain import from_plain
 from lit_metanas.tasks.inputs import ImageShape, Preprocessing, Shape, as_shape, plain_shape
 from lit_metanas.tasks.objective import Classification, Objective, Transcription
 from lit_metanas.tasks.questions import Span
+from lit_metanas.tasks.questions.question_words import QuestionPreprocessing
 from lit_metanas.tasks.translation import Translation
 from lit_metanas.tasks.translation.translation_objective import TextMetric
 from lit_metanas.training.stored_preprocessing import describe_preprocessing, read_preprocessing, stored_kind
+
+if TYPE_CHECKING:  # it imports Lightning
+    from lit_metanas.tasks.new_examples import KindOfTexts
 
 DESCRIPTION_SCHEMA = 1
 DESCRIPTION = "model.json"
@@ -115,6 +119,20 @@ def exported_noun(directory: str | os.PathLike[str]) -> str:
         return "images"
     kind = stored_kind(stored)
     return "examples" if kind is None else kind.noun
+
+
+def exported_texts(directory: str | os.PathLike[str]) -> KindOfTexts:
+    """What the texts are that an exported network takes.
+
+    Raises:
+        FileNotFoundError: there is no description.
+        ValueError: it is damaged.
+    """
+    _, stored, goal = _read_parts(exported_file(directory, DESCRIPTION))
+    kind = stored_kind(stored)
+    if kind is not None and issubclass(kind, QuestionPreprocessing):
+        return "questions"
+    return "sources" if isinstance(goal, dict) and goal.get("kind") == "translation" else "texts"
 
 
 def read_description(file: Path) -> StoredNetwork:
