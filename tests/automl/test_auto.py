@@ -367,6 +367,24 @@ def test_a_folder_in_use_or_of_something_else_is_refused(
         lm.auto(arrays, flops=FLOPS, space=space, output=tmp_path / "out", progress=False)
 
 
+def test_what_is_refused_leaves_no_trace(arrays: Arrays, images: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="give two or more classes"):
+        lm.auto((arrays[0], ["one"] * 40), flops=FLOPS, output=tmp_path / "new" / "out", progress=False)
+    with pytest.raises(ValueError, match="the FLOPs pay for no epoch"):
+        lm.auto(arrays, flops=1, output=tmp_path / "new", progress=False)
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(ValueError, match="holds other files"):
+        lm.auto(images, flops=FLOPS, output=images, progress=False)
+    assert sorted(path.name for path in images.iterdir()) == ["bright", "dark"]
+
+
+def test_an_output_that_is_a_file_is_refused(arrays: Arrays, tmp_path: Path) -> None:
+    (tmp_path / "wine.csv").write_text("")
+    for output in (tmp_path / "wine.csv", tmp_path / "wine.csv" / "out"):
+        with pytest.raises(ValueError, match=r"wine.csv\S*', where a file is: give the path of a folder\."):
+            lm.auto(arrays, flops=FLOPS, output=output, progress=False)
+
+
 def test_a_kind_that_data_in_memory_are_not_is_refused(arrays: Arrays) -> None:
     with pytest.raises(ValueError, match="The data are of the kind 'images', not 'rows': leave 'kind' out"):
         lm.auto(arrays, kind="rows", flops=1e8, progress=False)
