@@ -19,7 +19,7 @@ from lit_metanas.automl.steps.linear_models import CHECK_SHARES, LinearModel, Li
 from lit_metanas.automl.steps.output_folder import METHOD, OutputFolder, kept_in
 from lit_metanas.automl.steps.time_plan import FIRST_RUNG, LONGEST_TRAINING, SEARCH_SHARE, BudgetPlan, rungs_of
 from lit_metanas.automl.steps.views import ViewEstimator, Views
-from lit_metanas.comparisons.search_progress import SEARCHING, ToldBudget, show_progress
+from lit_metanas.comparisons.search_progress import SEARCHING, TESTING, ToldBudget, show_progress
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import result_of
 from lit_metanas.estimators.estimator import FAILURES, BestSoFar, Estimator, latency, reason_of
@@ -152,9 +152,9 @@ class AutoSteps:
                 plan = self._train_all(outcome, plan, budget, best.spent, show)
             except KeyboardInterrupt:
                 stopped = True
-                show("testing the best network so far")
+                show(f"{TESTING} the best so far")
                 self._stop(best, plan, budget)
-            show("testing")
+            show(TESTING)
             return self._result([self._told(one, budget.spent, plan, stopped) for one in self.training.trained])
 
     def _stop(self, so_far: BestSoFar, plan: BudgetPlan, budget: ToldBudget) -> None:
@@ -447,7 +447,7 @@ class AutoSteps:
     def _charge(self, cost: Cost, budget: ToldBudget) -> None:
         """Count what was trained beside the chosen network."""
         self._beside += replace(cost, queries=0)
-        budget.trained(float(cost.flops))
+        budget.trained(float(cost.flops), cost.seconds)
 
     def _told(self, trained: Trained, cost: Cost, plan: BudgetPlan, stopped: bool) -> SearchResult:
         """Test a trained network, and tell all that is known of it."""
