@@ -158,9 +158,10 @@ class AutoSteps:
             return self._result([self._told(one, budget.spent, plan, stopped) for one in self.training.trained])
 
     def _stop(self, so_far: BestSoFar, plan: BudgetPlan, budget: ToldBudget) -> None:
-        """Take what is best once all is stopped, where nothing has been trained in full.
+        """Take what is best once all is stopped; what has been trained in full is kept.
 
-        A linear model has the weights that it was compared with, as its last training may take long.
+        A linear model has the weights that it was compared with, as its last training may take long. Of a front it is
+        added where no network that was trained is as good.
 
         Args:
             so_far: what the search has scored.
@@ -170,19 +171,21 @@ class AutoSteps:
         Raises:
             KeyboardInterrupt: there is nothing yet.
         """
-        if self.training.trained:
+        found, linear, trained = self._found, self._best_linear(), self.training.trained
+        if found is None:
+            found = self._choose(self._within(_of(so_far)))
+        if trained:
+            if linear is not None and self.planner.points > 1 and linear.value > max(one.value for one in trained):
+                trained.append(self._as_compared(linear, found))
+                self.linear_model = f"{self._compared(linear, self._value)}: it is on the front"
             return
-        if self._found is None:
-            self._choose(self._within(_of(so_far)))
-        found, linear = self._found, self._best_linear()
-        assert found is not None
         if linear is not None and self.training.average is None:
             mean = self._mean(linear, found, self._value)
             if mean is not None:
                 self.training.average = Average(self._as_compared(linear, found), mean)
                 self.linear_model = f"{self._compared(linear, self._value, mean)}: both were taken"
             elif linear.value > self._value:
-                self.training.trained.append(self._as_compared(linear, found))
+                trained.append(self._as_compared(linear, found))
                 self.linear_model = f"{self._compared(linear, self._value)}: the linear model was taken"
                 return
         self.training.train_briefly(found, plan, budget)
@@ -418,14 +421,15 @@ class AutoSteps:
         return Trained(chosen, child, Cost(), own, linear.value, searched=True)
 
     def _mean(self, linear: LinearModel, found: SearchOutcome, value: float) -> Mean | None:
-        """The mean of a linear model and what was found; None where it cannot be had, or one clearly leads it.
+        """The mean of a linear model and what was found; None on a front, where there is none, or one clearly leads it.
 
         Args:
             linear: the model.
             found: of the search.
             value: its validation score.
         """
-        mean = self.training.mean_with(linear, found) if self.kind.averages_linear else None
+        averages = self.kind.averages_linear and self.planner.points == 1
+        mean = self.training.mean_with(linear, found) if averages else None
         examples = len(validation_part(self.task))
         return None if mean is None or clearly_above(max(linear.value, value), mean.value, examples) else mean
 

@@ -24,7 +24,6 @@ from lit_metanas.automl.steps.time_plan import (
 from lit_metanas.automl.steps.views import View, Views
 from lit_metanas.comparisons.search_progress import ToldBudget
 from lit_metanas.comparisons.search_result import SearchResult
-from lit_metanas.estimators.estimator import BestSoFar
 from lit_metanas.io.text import printable
 from lit_metanas.records.record import PREPROCESSING, SearchOutcome
 from lit_metanas.records.statistics import non_dominated
@@ -152,17 +151,6 @@ class FrontSteps(AutoSteps):
                 others += f"; {self._scored(model)}: {how}"
         self.linear_model += others
         return plan
-
-    def _stop(self, so_far: BestSoFar, plan: BudgetPlan, budget: ToldBudget) -> None:
-        """Take what is best once all is stopped: a linear model that no network is better than is on the front, too."""
-        super()._stop(so_far, plan, budget)
-        trained, linear = self.training.trained, self._best_linear()
-        if linear is not None and linear.value > max(one.value for one in trained):
-            trained.append(self._as_compared(linear, trained[0].found))
-            self.linear_model = f"{self._compared(linear, self._value)}: it is on the front"
-
-    def _mean(self, linear: LinearModel, found: SearchOutcome, value: float) -> None:
-        """Nothing: each point of a front is one model."""
 
     def _linear_front(self, front: Sequence[SearchOutcome], flops: float) -> list[LinearModel]:
         """The linear models that are on a front.
