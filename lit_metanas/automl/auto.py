@@ -105,8 +105,9 @@ def auto(
     Seconds decide how large the budget is, and nothing else: some networks are trained for a moment, and the pace of
     this machine makes training FLOPs of the minutes. The result tells them, and given as ``flops`` they repeat it.
 
-    Ctrl-C ends the search or the training, and the best network so far is tested and returned. With an ``output`` it is
-    exported, and the same call goes on from what was finished.
+    Ctrl-C ends the search or the training, and the best so far is tested and returned: a network, which may be trained
+    for a few seconds more, or a linear model where that is better. With an ``output`` it is exported, and the same call
+    goes on from what was finished.
 
     Args:
         data: a folder with a sub-folder of images, sounds or text files for each class, or with ``train`` and ``test``

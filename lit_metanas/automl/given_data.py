@@ -34,7 +34,7 @@ from lit_metanas.tasks.speech.audio_folders import AudioFolderTask
 from lit_metanas.tasks.speech.log_mel import LogMel
 from lit_metanas.tasks.speech.sound_files import SOUND_SUFFIXES
 from lit_metanas.tasks.speech.transcripts import TranscriptTask
-from lit_metanas.tasks.splits import tell_shared_groups
+from lit_metanas.tasks.splits import FEWEST_OF_A_LABEL, tell_shared_groups
 from lit_metanas.tasks.tabular import TableTask
 from lit_metanas.tasks.tabular.row_tasks import all_numbers, find_row_columns, label_of_rows
 from lit_metanas.tasks.tabular.standardised_columns import NumericColumns
@@ -62,9 +62,6 @@ from lit_metanas.training.task_start import TaskStart
 
 Given = str | os.PathLike[str] | Task | TaskCollection | Dataset[Any] | Sequence[Any]
 """A path, a task, a data set of torch, or a pair of examples and labels."""
-
-FEWEST_OF_A_LABEL = 3
-"""Rows of a table that a label has on average; columns with fewer hold texts to be written."""
 
 MOST_PAIR_STEPS = Characters().steps
 """Characters of a text that is to be written or read for it, at most."""
@@ -405,6 +402,10 @@ def _kind_of_table(path: Path, group: str | None) -> str:
         raise ValueError(f"{reason.rstrip('.')}; where texts are to be learned from, call their column 'text'.")
     if target is None and label in (None, numbered) and (numbered is not None or all_numbers(rows)):
         raise ValueError(_no_labels(place, numbered))
+    if target is not None and label in (None, target) and target.lower() not in {*TARGET_TEXT_COLUMNS, *LABEL_COLUMNS}:
+        values = [(where, {target: row.get(target)}) for where, row in rows]
+        if all_numbers(values) and not _repeats(values, target):
+            raise ValueError(_no_labels(place, target, "pairs", "texts to be written"))
     if label is None and target is None:
         find_columns(rows, place, None, None, group=group)  # which says what it lacks
     if target is None or (
@@ -414,13 +415,19 @@ def _kind_of_table(path: Path, group: str | None) -> str:
     return "texts" if label is not None and _repeats(rows, target) else "pairs"
 
 
-def _no_labels(place: str, column: str | None) -> str:
-    """What a table of numbers lacks, whose labels are in a column, or in none that is called so."""
+def _no_labels(place: str, column: str | None, kind: str = "rows", noun: str = "classes") -> str:
+    """What a table lacks, whose labels are numbers in a column, or in none that is called so, and what else it may be.
+
+    It is of a kind where what is in the column is to be taken for what the noun says.
+    """
     if column is None:
-        return f"'{place}' holds numbers alone: call the column of labels 'label', so that they can be told apart."
+        return (
+            f"'{place}' holds numbers alone: call the column of labels 'label', so that they can be told apart; they "
+            "are classes, as numbers are not predicted."
+        )
     return (
         f"The values of column '{printable(column, 40)}' of '{place}' hardly repeat, as those of classes do: give "
-        "labels that repeat (numbers are not predicted), or kind='rows' where these are classes."
+        f"labels that repeat (numbers are not predicted), or kind='{kind}' where these are {noun}."
     )
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from lit_metanas.io.text import duration, number_of, printable
+from lit_metanas.io.text import duration, number_of, printable, rough
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.tasks.task import Task
@@ -19,8 +19,11 @@ from lit_metanas.tasks.task import Task
 LEAST_BETWEEN_LINES, MOST_BETWEEN_LINES = 2.0, 30.0
 """Seconds between two lines of a log, of which each further tenth of the budget is worth one."""
 
-SEARCHING = "searching"
-"""The part of a search in which the budget is spent."""
+LEAST_SHARE, LEAST_ELAPSED = 0.05, 3.0
+"""The share of the budget, and the seconds, from which on the time left is told."""
+
+SEARCHING, TESTING = "searching", "testing"
+"""The part of a search in which the budget is spent, and how the name of the last part begins."""
 
 
 class ToldBudget(Budget):
@@ -41,24 +44,25 @@ class ToldBudget(Budget):
         self.logs, self.part = False, ""
         self.beside, self._trained = beside, 0.0
         self._title = f"search of '{printable(task.id, 40)}' by {type(searcher).__name__}"
-        self._begin = self._told = perf_counter()
-        self._tenth = 0
+        self._begin = self._told = self._charged = perf_counter()
+        self._before = 0.0
+        self._tenth, self._line = 0, ""
 
     def charge(self, cost: Cost) -> None:
         """Charge, and print a line where it is time to."""
         super().charge(cost)
-        self._tell_tenths()
+        self._tell_tenths(cost.seconds)
 
-    def trained(self, flops: float) -> None:
+    def trained(self, flops: float, seconds: float = 0.0) -> None:
         """Count what was spent after the search, and print a line where it is time to."""
         self._trained += flops
-        self._tell_tenths()
+        self._tell_tenths(seconds)
 
-    def _tell_tenths(self) -> None:
-        waited = perf_counter() - self._told
-        shares = [self._flops_share()] if self.flops else []
-        shares += [self.spent.queries / self.queries] if self.queries else []
-        tenth = int(10 * max(shares, default=0))
+    def _tell_tenths(self, seconds: float) -> None:
+        now = perf_counter()
+        self._before += max(0.0, seconds - (now - self._charged))  # of a training that was kept by an earlier call
+        self._charged = now
+        waited, tenth = now - self._told, int(10 * self._share())
         if waited >= MOST_BETWEEN_LINES or (waited >= LEAST_BETWEEN_LINES and tenth > self._tenth):
             self._tenth = tenth
             self._print()
@@ -78,27 +82,48 @@ class ToldBudget(Budget):
             parts.append(f"{number_of(self.spent.queries, 'architecture')} tried")
         return ", ".join(parts)
 
+    def describe_left(self) -> str:
+        """About how long it still takes, at the speed so far; empty before that is known, and in the test.
+
+        Where no FLOPs are known that follow the search, it is the time left of the search.
+        """
+        if self.part.startswith(TESTING) or (self.part != SEARCHING and not self.beside):
+            return ""
+        share, elapsed = self._share(), self._charged - self._begin + self._before
+        if share < LEAST_SHARE or elapsed < LEAST_ELAPSED:
+            return ""
+        left = elapsed * (1 / share - 1) - (perf_counter() - self._charged)
+        return f"about {rough(left)} left{'' if self.beside else ' of the search'}" if left > 0 else ""
+
+    def _share(self) -> float:
+        """The share of the budget that is spent, at most 1; 0 where there is no limit."""
+        shares = [self._flops_share()] if self.flops else []
+        shares += [min(1.0, self.spent.queries / self.queries)] if self.queries else []
+        return max(shares, default=0.0)
+
     def _flops_share(self) -> float:
         assert self.flops
         most = self.flops if self.part == SEARCHING else self.spent.flops
-        return (self.spent.flops + self._trained) / (most + self.beside)
+        return min(1.0, (self.spent.flops + self._trained) / (most + self.beside))
 
     def _print(self) -> None:
         self._told = perf_counter()
-        if self.logs:
-            parts = (self.part, self.describe(), duration(self._told - self._begin))
-            print(f"{self._title}: {', '.join(part for part in parts if part)}", file=sys.stderr, flush=True)
+        parts = (self.part, self.describe(), duration(self._told - self._begin), self.describe_left())
+        line = f"{self._title}: {', '.join(part for part in parts if part)}"
+        if self.logs and line != self._line:
+            print(line, file=sys.stderr, flush=True)
+            self._line = line
 
 
-class _Spent(ProgressColumn):
-    """What a search has spent."""
+class _Told(ProgressColumn):
+    """What a budget tells of itself."""
 
-    def __init__(self, budget: ToldBudget) -> None:
+    def __init__(self, told: Callable[[], str]) -> None:
         super().__init__()
-        self.budget = budget
+        self.told = told
 
     def render(self, task: object) -> Text:
-        return Text(self.budget.describe(), no_wrap=True)
+        return Text(self.told(), no_wrap=True)
 
 
 @contextmanager
@@ -110,8 +135,9 @@ def show_progress(budget: ToldBudget, wanted: bool) -> Iterator[Callable[[str], 
         yield budget.begin
         return
     line = Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), _Spent(budget), TimeElapsedColumn(), console=console,
-        transient=True, redirect_stdout=False, redirect_stderr=False, refresh_per_second=4, disable=not wanted,
+        SpinnerColumn(), TextColumn("{task.description}"), _Told(budget.describe), TimeElapsedColumn(),
+        _Told(budget.describe_left), console=console, transient=True, redirect_stdout=False, redirect_stderr=False,
+        refresh_per_second=4, disable=not wanted,
     )  # fmt: skip
     with line:
         part = line.add_task("", total=None)

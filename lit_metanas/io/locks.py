@@ -15,6 +15,7 @@ from typing import IO
 
 from lit_metanas.io.files import open_own
 from lit_metanas.io.json_files import read_json
+from lit_metanas.io.text import writable
 
 MOST_WAIT = 60.0
 """Seconds that one process waits for another to have changed a file."""
@@ -24,8 +25,9 @@ MOST_WAIT = 60.0
 def directory_lock(directory: str | os.PathLike[str], name: str, key: str) -> Iterator[None]:
     """Hold a lock in a directory; the kernel gives it back when this process ends, however it does.
 
-    The file ``.<name>.lock`` says who holds it, and stays. Further processes of one run go on without, and so do all on
-    file systems without locks. A lock is of a process: worker processes that outlive it do not keep it.
+    The file ``.<name>.lock`` says who holds it, and stays. Where the block fails, the file is removed if this call made
+    it, and so are the folders that it made, if nothing else is in them. Further processes of one run go on without, and
+    so do all on file systems without locks. A lock is of a process: worker processes that outlive it do not keep it.
 
     Args:
         directory: is created.
@@ -33,13 +35,19 @@ def directory_lock(directory: str | os.PathLike[str], name: str, key: str) -> It
         key: by which the user may give another directory.
 
     Raises:
-        ValueError: another process holds it, or the file is not a plain one.
+        ValueError: another process holds it, a file is where the directory is to be, or the lock's file is not a plain
+            one.
     """
     if is_further_process():
         yield
         return
     path = Path(directory) / f".{name}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    made = [each for each in (path, *path.parents) if not os.path.lexists(each)]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        place = writable(str(directory))
+        raise ValueError(f"'{key}' cannot be '{place}', where a file is: give the path of a folder.") from None
     with _open_lock(path) as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -52,7 +60,12 @@ def directory_lock(directory: str | os.PathLike[str], name: str, key: str) -> It
         owner = {"pid": os.getpid(), "host": socket.gethostname()}
         file.write(json.dumps({**owner, "since": datetime.now().astimezone().isoformat(timespec="seconds")}))
         file.flush()
-        yield
+        try:
+            yield
+        except BaseException:
+            if path in made:
+                _remove(*made)
+            raise
 
 
 @contextmanager
@@ -92,6 +105,14 @@ def is_further_process() -> bool:
 
 def _open_lock(path: Path) -> IO[str]:
     return open(open_own(path, os.O_RDWR | os.O_APPEND), "a+", encoding="utf-8")
+
+
+def _remove(file: Path, *folders: Path) -> None:
+    """Remove a file, and the folders around it, the innermost first, up to one that is not empty."""
+    with suppress(OSError):
+        file.unlink()
+        for folder in folders:
+            folder.rmdir()
 
 
 def _in_use(path: Path, name: str, key: str) -> str:

@@ -28,6 +28,9 @@ NEARER, DECIMALS = 1e-6, 9
 MISSING_PRICE = 10
 """What a class costs that a part lacks; shares that are all wrong cost less than 2."""
 
+FEWEST_OF_A_LABEL = 3
+"""Examples that a label has on average; what has fewer is no label, but a number to be predicted or a text."""
+
 
 def in_unit_range(images: Tensor) -> Tensor:
     """Floating point in [0, 1]: uint8 is divided by 255, floating point stays.
@@ -200,7 +203,11 @@ def split_examples(
         ValueError: there are too few examples or groups.
     """
     if groups is None:
-        sizes = [part_sizes(culprit(name), len(own), train=train, val=val, test=test) for name, own in classes.items()]
+        try:
+            sizes = [part_sizes(culprit(of), len(own), train=train, val=val, test=test) for of, own in classes.items()]
+        except ValueError:
+            _check_no_targets({of: len(own) for of, own in classes.items()})
+            raise
         return split_classes(list(classes.values()), sizes, seed)
     dealt = deal_groups(
         groups, train=train, val=val, test=test, seed=seed, culprit=culprit, name=name, validated=validated
@@ -209,6 +216,29 @@ def split_examples(
         join_classes([own[[dealt[group] == part for group in groups[name]]] for name, own in classes.items()])
         for part in SUBSETS
     ]
+
+
+def _check_no_targets(numbers: Mapping[str, int]) -> None:
+    """Look whether the names of classes are numbers with fractions that hardly repeat, as targets of a regression do.
+
+    Args:
+        numbers: how many examples each class has.
+
+    Raises:
+        ValueError: they are.
+    """
+    if FEWEST_OF_A_LABEL * len(numbers) <= sum(numbers.values()):
+        return
+    try:
+        fractions = [not float(name).is_integer() for name in numbers]
+    except ValueError:  # names
+        return
+    if any(fractions):
+        some = ", ".join(printable(name, 20) for name in [*numbers][:3])
+        raise ValueError(
+            f"The labels are numbers that hardly repeat ({some} …): classes are told apart, and no numbers predicted; "
+            "give labels that are classes."
+        ) from None
 
 
 def by_class(

@@ -228,6 +228,38 @@ def test_an_interrupted_search_leaves_the_best_so_far_and_goes_on(
     assert not (tmp_path / "cut" / "trainings").exists()
 
 
+@pytest.mark.parametrize("module", [training_estimator, last_training], ids=["search", "training"])
+def test_a_short_training_after_an_interrupt_that_makes_it_worse_is_undone(
+    module: Any, arrays: Arrays, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = read_given(arrays)
+    assert task.val is not None
+    whole = lm.auto(task, flops=(4e6, 2e6), space=space, progress=False)
+    plain, trained = last_training.fit_child, []
+
+    def fit(child: lm.Child, train: lm.Split, **more: Any) -> lm.Cost:
+        cost = plain(child, train, **more)
+        trained.append(child)
+        if module is last_training and len(trained) == 1:
+            raise KeyboardInterrupt
+        for parameter in child.network.parameters():
+            parameter.data.zero_()
+        return cost
+
+    monkeypatch.setattr(last_training, "fit_child", fit)
+    if module is training_estimator:
+        interrupt(monkeypatch, module, at=3)
+    stopped = lm.auto(task, flops=(4e6, 2e6), space=space, progress=False)
+    assert stopped.stopped
+    right = stopped.network(task.val.inputs).argmax(dim=1) == task.val.labels
+    assert right.double().mean() == 1  # zeros say one class for all
+    if module is training_estimator:
+        assert stopped.val_score == 1
+        assert stopped.images == (len(task.train), len(task.test))
+    else:
+        assert same_weights(stopped.network, whole.network)
+
+
 def test_an_interrupt_before_any_network_is_passed_on(
     arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -333,6 +365,24 @@ def test_a_folder_in_use_or_of_something_else_is_refused(
     (tmp_path / "out" / "auto.json").write_text("{")
     with pytest.raises(ValueError, match=r"auto.json' .*: delete the folder, or give another 'output'"):
         lm.auto(arrays, flops=FLOPS, space=space, output=tmp_path / "out", progress=False)
+
+
+def test_what_is_refused_leaves_no_trace(arrays: Arrays, images: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="give two or more classes"):
+        lm.auto((arrays[0], ["one"] * 40), flops=FLOPS, output=tmp_path / "new" / "out", progress=False)
+    with pytest.raises(ValueError, match="the FLOPs pay for no epoch"):
+        lm.auto(arrays, flops=1, output=tmp_path / "new", progress=False)
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(ValueError, match="holds other files"):
+        lm.auto(images, flops=FLOPS, output=images, progress=False)
+    assert sorted(path.name for path in images.iterdir()) == ["bright", "dark"]
+
+
+def test_an_output_that_is_a_file_is_refused(arrays: Arrays, tmp_path: Path) -> None:
+    (tmp_path / "wine.csv").write_text("")
+    for output in (tmp_path / "wine.csv", tmp_path / "wine.csv" / "out"):
+        with pytest.raises(ValueError, match=r"wine.csv\S*', where a file is: give the path of a folder\."):
+            lm.auto(arrays, flops=FLOPS, output=output, progress=False)
 
 
 def test_a_kind_that_data_in_memory_are_not_is_refused(arrays: Arrays) -> None:

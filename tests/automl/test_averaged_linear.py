@@ -255,11 +255,17 @@ def test_an_interrupt_leaves_it_with_what_was_trained(
 
 
 @pytest.mark.usefixtures("good")
-def test_an_interrupt_of_its_own_training_leaves_the_network(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    interrupt(monkeypatch, auto_steps, at=1)
-    stopped = call()
-    assert (stopped.stopped, stopped.linear, stopped.view) == (True, None, "words")
-    assert stopped.linear_model.endswith("the mean of their scores 100.0 %")
+def test_an_interrupt_of_its_own_training_leaves_it_as_it_was_compared(
+    call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = call()
+    with monkeypatch.context() as patched:
+        interrupt(patched, auto_steps, at=1)
+        stopped = call(output=tmp_path)
+    assert (stopped.stopped, stopped.linear, stopped.view) == (True, whole.linear, "words")
+    assert (stopped.linear_model, stopped.val_score) == (whole.linear_model, 1.0)
+    assert not same_weights(stopped.network.linear, whole.network.linear)
+    assert same_weights(call(output=tmp_path).network, whole.network)
 
 
 @pytest.mark.usefixtures("good")

@@ -276,7 +276,10 @@ def test_bad_data_get_one_sentence(images: Path, texts: Path, tmp_path: Path) ->
         (tmp_path / "mixed", r"holds 1 images and 1 texts: say by 'kind' which are meant, such as kind='images'"),
         (tmp_path / "empty", r"has no sub-folders with images, sounds or text files: .* sounds as \.flac or \.wav"),
         (tmp_path / "one", "has 1 class folder"),
-        (tmp_path / "columns.csv", "holds numbers alone: call the column of labels 'label', so that they can be"),
+        (
+            tmp_path / "columns.csv",
+            "holds numbers alone: call the column of labels 'label', .* numbers are not predicted",
+        ),
         (
             tmp_path / "prices.csv",
             "values of column 'label' of '.*' hardly repeat, .* or kind='rows' where these are",
@@ -505,3 +508,27 @@ def test_columns_are_told_and_the_best_known_name_is_taken(tmp_path: Path) -> No
     told = describe_columns(str(tmp_path / "news.csv"), "texts", None)
     assert told == " Labels are in column 'label', texts in 'text'; other columns are ignored: title."
     assert describe_columns(([1], [2]), "rows", None) == ""
+
+
+@pytest.mark.parametrize("kind", ["images", "rows", "texts"])
+def test_targets_of_a_regression_are_told(kind: str) -> None:
+    draw = np.random.default_rng(0)
+    y = draw.random(20).round(4)
+    examples = {"images": draw.random((20, 8, 8)), "rows": draw.random((20, 3)), "texts": [f"t {n}" for n in range(20)]}
+    told = r"The labels are numbers that hardly repeat \(0\.\d+, 0\.\d+, 0\.\d+ …\): .*; give labels that are classes\."
+    with pytest.raises(ValueError, match=told):
+        read_given((examples[kind], y))
+    with pytest.raises(ValueError, match=r"Class '\d.0' has \d examples?, too few for a train, val and test part"):
+        read_given((examples[kind], (10 * y).round()))  # classes, if few of each
+
+
+def test_a_table_of_texts_and_numbers_that_hardly_repeat_is_refused(tmp_path: Path) -> None:
+    rows = [f"house {number},{number + 0.5}" for number in range(20)]
+    told = r"values of column 'price' .* hardly repeat, .*, or kind='pairs' where these are texts to be written\."
+    (tmp_path / "houses.csv").write_text("\n".join(["text,price", *rows]))
+    with pytest.raises(ValueError, match=told):
+        read_given(tmp_path / "houses.csv")
+    assert kind_of(read_given(tmp_path / "houses.csv", kind="pairs")) == "pairs"
+    (tmp_path / "houses.csv").write_text("\n".join(["text,label", *rows]))
+    with pytest.raises(ValueError, match="The labels are numbers that hardly repeat"):
+        read_given(tmp_path / "houses.csv")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from auto_toys import linear_trainings_fail
+from auto_toys import interrupt, linear_trainings_fail
 
 import lit_metanas as lm
 from lit_metanas.automl.data_kinds import DATA_KINDS
@@ -141,8 +141,16 @@ def test_all_that_they_need_is_kept(sides: Arrays, tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(auto_steps, "fit_child", stop)
     stopped = call(sides, output=tmp_path / "cut")
     assert stopped.stopped
-    assert stopped.space == "LayeredSpace"
-    assert "taken" not in stopped.linear_model
+    assert (stopped.space, stopped.val_score, stopped.linear_model) == (
+        whole.space,
+        whole.val_score,
+        whole.linear_model,
+    )
+    assert stopped.images == (36, 12)  # its last training was interrupted
+    task = lm.task_from_arrays(*sides)
+    assert task.val is not None
+    right = stopped.network(task.val.inputs).argmax(dim=1) == task.val.labels
+    assert right.double().mean() == stopped.val_score
     for other in (again, call(sides, output=tmp_path / "cut")):
         assert torch.equal(other.network.head.weight, whole.network.head.weight)
         assert (other.space, other.val_score, other.linear_model) == (whole.space, whole.val_score, whole.linear_model)
@@ -308,6 +316,43 @@ def fine_wins(monkeypatch: pytest.MonkeyPatch) -> None:
         return lm.Score(value, found.cost, found.weights)
 
     monkeypatch.setattr(TrainingEstimator, "__call__", score)
+
+
+def test_an_interrupt_leaves_a_linear_model_that_is_better(
+    sides: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fine_wins(monkeypatch)
+    whole = call(sides)
+    plain, networks = TrainingEstimator.__call__, list[lm.Architecture]()
+
+    def stop(self: TrainingEstimator, architecture: lm.Architecture, **more: Any) -> lm.Score:
+        networks.extend([architecture] if self.space.name == "LayeredSpace" else [])
+        if len(networks) == 2:  # which is trained on, as a linear model is better
+            raise KeyboardInterrupt
+        return plain(self, architecture, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TrainingEstimator, "__call__", stop)
+        stopped = call(sides, output=tmp_path)
+    assert (stopped.stopped, stopped.space, stopped.val_score) == (True, "LinearSpace", 1.0)
+    assert stopped.linear_model.endswith("%: the linear model was taken")
+    exported, inputs = lm.load_exported(tmp_path), torch.from_numpy(sides[0][:3, None])
+    torch.testing.assert_close(exported.predict(inputs), stopped.network(inputs).softmax(1))
+    goes_on = call(sides, output=tmp_path)
+    assert not goes_on.stopped
+    assert (goes_on.linear_model, goes_on.budget) == (whole.linear_model, whole.budget)
+    assert torch.equal(goes_on.network.head.weight, whole.network.head.weight)
+
+
+def test_an_interrupt_leaves_a_linear_model_that_is_best_on_the_front(
+    sides: Arrays, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fine_wins(monkeypatch)
+    interrupt(monkeypatch, auto_steps, at=1)  # in the last training of a linear model
+    stopped = call(sides, (1e8, 5e8), pareto="flops")
+    assert (stopped.stopped, stopped.space, stopped.val_score) == (True, "LinearSpace", 1.0)
+    assert sorted(one.space for one in stopped.front) == ["LayeredSpace", "LinearSpace"]
+    assert stopped.linear_model.endswith("%: it is on the front")
 
 
 def test_told_flops_are_held(sides: Arrays) -> None:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -61,6 +61,35 @@ def test_a_second_run_is_told_who_holds_the_directory(tmp_path):
         # Its worker, which has inherited all open files, is alive.
         with directory_lock(tmp_path, "fit", "trainer.default_root_dir"):
             assert json.loads((tmp_path / ".fit.lock").read_text())["pid"] == os.getpid()
+
+
+def test_what_fails_leaves_no_lock_and_no_folder_that_was_made_for_it(tmp_path):
+    def fail(folder: Path, *files: str) -> None:
+        with suppress(RuntimeError), directory_lock(folder, "fit", "directory"):
+            assert (folder / ".fit.lock").is_file()
+            for name in files:
+                (folder / name).write_text("")
+            raise RuntimeError
+
+    fail(tmp_path / "new" / "run")
+    assert [*tmp_path.iterdir()] == []
+    (tmp_path / "mine").mkdir()
+    fail(tmp_path / "mine")
+    fail(tmp_path / "new", "results.json")
+    assert sorted(tmp_path.rglob("*")) == [tmp_path / "mine", tmp_path / "new", tmp_path / "new" / "results.json"]
+    with directory_lock(tmp_path / "mine", "fit", "directory"):
+        pass
+    fail(tmp_path / "mine")
+    assert (tmp_path / "mine" / ".fit.lock").is_file()  # of the run before
+
+
+@pytest.mark.parametrize("place", ["wine.csv", "wine.csv/x", "wine.csv/x/y"])
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path, place):
+    (tmp_path / "wine.csv").write_text("1,2")
+    told = rf"'output' cannot be '\S*/{place}', where a file is: give the path of a folder\."
+    with pytest.raises(ValueError, match=told), directory_lock(tmp_path / place, "auto", "output"):
+        pass
+    assert (tmp_path / "wine.csv").read_text() == "1,2"
 
 
 def test_further_processes_of_a_run_and_other_file_systems_go_on_without(tmp_path, monkeypatch):

@@ -25,6 +25,7 @@ from lit_metanas.comparisons import SearchResult, TargetSearch, search, search_p
 from lit_metanas.comparisons.target_search import comparison_row
 from lit_metanas.estimators import ParameterCount, ProxyEstimator, TrainingEstimator
 from lit_metanas.io.checkpoints import read_weights
+from lit_metanas.io.text import rough
 from lit_metanas.records import Budget, Cost, read_architectures, read_records, read_results
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.statistics import wilson_reach
@@ -296,18 +297,20 @@ def test_what_the_budget_left_out_is_told(searcher):
 
 
 def test_a_terminal_shows_how_far_it_is(monkeypatch, capsys):
-    shown = []
+    shown, clock = [], Clock()
+    monkeypatch.setattr(search_progress, "perf_counter", clock)
 
     class Watched(FixedArchitecture):
         def search(self, task, space, budget, seed):
+            clock.now += 10
             budget.charge(Cost(queries=3, flops=500_000))
-            line = search_progress._Spent(budget).render(None)
-            shown.append(line.plain)
+            for told in (budget.describe, budget.describe_left):
+                shown.append(search_progress._Told(told).render(None).plain)
             return super().search(task, space, budget, seed)
 
     monkeypatch.setattr(search_progress, "Console", lambda **options: Console(force_terminal=True, width=80, **options))
     searched(Watched({}), queries=None)
-    assert shown == ["25% of the budget, 3 architectures tried"]
+    assert shown == ["25% of the budget, 3 architectures tried", "about 30 s left of the search"]
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "training the chosen network" in captured.err
@@ -336,6 +339,11 @@ class Clock:
         return self.now
 
 
+def left(share, elapsed):
+    """How a line of the log ends."""
+    return f", about {rough(elapsed * (100 / share - 1))} left of the search" if elapsed >= 3 and share < 100 else ""
+
+
 @pytest.mark.parametrize(("seconds", "shares"), [(0.05, []), (1, range(10, 101, 10)), (4, range(10, 101, 10))])
 def test_a_log_gets_a_line_for_each_tenth_of_a_slow_search(seconds, shares, monkeypatch, capsys):
     monkeypatch.setattr(search_progress, "perf_counter", clock := Clock())
@@ -343,7 +351,9 @@ def test_a_log_gets_a_line_for_each_tenth_of_a_slow_search(seconds, shares, monk
     *lines, last = capsys.readouterr().err.splitlines() or [""]
     begin = "search of 'glyphs/0' by Slow: "
     told = [
-        f"{share}% of the budget, {share // 5} architectures tried, {share * seconds / 5:.3g} s" for share in shares
+        f"{share}% of the budget, {share // 5} architectures tried, {share * seconds / 5:.3g} s"
+        + left(share, share * seconds / 5)
+        for share in shares
     ]
     assert lines == [f"{begin}searching, {line}" for line in told]
     own = result.training_cost.flops
@@ -358,7 +368,69 @@ def test_a_long_step_is_told_after_it(monkeypatch, capsys):
     searched(Slow(clock, 31), flops=2e8, queries=None)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 21  # each step of 31 seconds, and the training
-    assert lines[1].endswith("searching, 0% of the budget, 2 architectures tried, 62 s")
+    assert lines[1].endswith("searching, 0% of the budget, 2 architectures tried, 62 s")  # too little to tell more
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """A clock, and a budget with as many FLOPs for the training after the search as for that."""
+    monkeypatch.setattr(search_progress, "perf_counter", clock := Clock())
+    budget = search_progress.ToldBudget(TASK, FixedArchitecture({}), queries=None, flops=1000, beside=1000)
+    budget.logs = True
+    budget.begin(search_progress.SEARCHING)
+    return clock, budget
+
+
+def test_the_time_left_of_search_and_training_is_told(told, capsys):
+    clock, budget = told
+    assert budget.describe_left() == ""
+    clock.now += 2
+    budget.charge(Cost(flops=200, queries=1))
+    assert budget.describe_left() == ""  # two seconds are too few
+    clock.now += 18
+    budget.charge(Cost(flops=200, queries=1))
+    assert budget.describe_left() == "about 1 min left"
+    clock.now += 70
+    assert budget.describe_left() == "about 10 s left"
+    clock.now += 20  # longer than was to be expected
+    assert budget.describe_left() == ""
+    clock.now += 10
+    budget.charge(Cost(flops=600, queries=1))
+    budget.begin("training the chosen network")
+    assert budget.describe_left() == "about 2 min left"
+    clock.now += 120
+    budget.trained(1500)
+    assert (budget.describe(), budget.describe_left()) == ("100% of the budget, 3 architectures tried", "")
+    budget.begin(search_progress.TESTING)
+    assert budget.describe_left() == ""
+    said = capsys.readouterr().err
+    assert "training the chosen network, 50% of the budget, 3 architectures tried, 2.0 min, about 2 min left" in said
+    assert said.splitlines()[-1].endswith("testing, 100% of the budget, 3 architectures tried, 4.0 min")
+
+
+def test_no_time_left_is_told_of_a_search_that_was_stopped(told):
+    clock, budget = told
+    clock.now += 20
+    budget.charge(Cost(flops=400, queries=1))
+    budget.begin(f"{search_progress.TESTING} the best so far")
+    assert budget.describe_left() == ""
+
+
+def test_what_an_earlier_call_took_counts_for_the_time_left(told):
+    clock, budget = told
+    clock.now += 1
+    budget.charge(Cost(flops=400, queries=1, seconds=16))  # kept by that call
+    clock.now += 4
+    budget.charge(Cost(flops=100, queries=1, seconds=4))
+    assert budget.describe_left() == "about 1 min left"
+
+
+def test_the_same_line_is_not_printed_twice(told, capsys):
+    clock, budget = told
+    clock.now += 3
+    for _ in range(2):
+        budget.begin("training a linear model")
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def snapshot():

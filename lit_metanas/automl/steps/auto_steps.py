@@ -19,7 +19,7 @@ from lit_metanas.automl.steps.linear_models import CHECK_SHARES, LinearModel, Li
 from lit_metanas.automl.steps.output_folder import METHOD, OutputFolder, kept_in
 from lit_metanas.automl.steps.time_plan import FIRST_RUNG, LONGEST_TRAINING, SEARCH_SHARE, BudgetPlan, rungs_of
 from lit_metanas.automl.steps.views import ViewEstimator, Views
-from lit_metanas.comparisons.search_progress import SEARCHING, ToldBudget, show_progress
+from lit_metanas.comparisons.search_progress import SEARCHING, TESTING, ToldBudget, show_progress
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import result_of
 from lit_metanas.estimators.estimator import FAILURES, BestSoFar, Estimator, latency, reason_of
@@ -119,6 +119,7 @@ class AutoSteps:
         self.began = began
         self.reading = reading
         self._found: SearchOutcome | None = None
+        self._value = nan  # its validation score
 
     @cached_property
     def planner(self) -> BudgetPlanner:
@@ -151,11 +152,55 @@ class AutoSteps:
                 plan = self._train_all(outcome, plan, budget, best.spent, show)
             except KeyboardInterrupt:
                 stopped = True
-                show("testing the best network so far")
-                if not self.training.trained:
-                    self.training.train_briefly(self._found or self._within(_of(best)), plan, budget)
-            show("testing")
+                show(f"{TESTING} the best so far")
+                self._stop(best, plan, budget)
+            show(TESTING)
             return self._result([self._told(one, budget.spent, plan, stopped) for one in self.training.trained])
+
+    def _stop(self, so_far: BestSoFar, plan: BudgetPlan, budget: ToldBudget) -> None:
+        """Take what is best once all is stopped; what has been trained in full is kept.
+
+        A linear model has the weights that it was compared with, as its last training may take long. Of a front it is
+        added where no network that was trained is as good.
+
+        Args:
+            so_far: what the search has scored.
+            plan: how the budget is divided.
+            budget: of the search.
+
+        Raises:
+            KeyboardInterrupt: there is nothing yet.
+        """
+        found, linear, trained = self._found, self._best_linear(), self.training.trained
+        if found is None:
+            found = self._choose(self._within(_of(so_far)))
+        if trained:
+            if linear is not None and self.planner.points > 1 and linear.value > max(one.value for one in trained):
+                trained.append(self._as_compared(linear, found))
+                self.linear_model = f"{self._compared(linear, self._value)}: it is on the front"
+            return
+        if linear is not None and self.training.average is None:
+            mean = self._mean(linear, found, self._value)
+            if mean is not None:
+                self.training.average = Average(self._as_compared(linear, found), mean)
+                self.linear_model = f"{self._compared(linear, self._value, mean)}: both were taken"
+            elif linear.value > self._value:
+                trained.append(self._as_compared(linear, found))
+                self.linear_model = f"{self._compared(linear, self._value)}: the linear model was taken"
+                return
+        self.training.train_briefly(found, plan, budget)
+
+    def _best_linear(self) -> LinearModel | None:
+        """The best linear model so far whose weights are known; None where there is none, or it is above a limit."""
+        scored = [] if self.linear is None else [one for one in self.linear.scored if one.weights is not None]
+        best = max(scored, key=lambda one: one.value, default=None)
+        return best if best is not None and best.view.limited.check(best.architecture) is None else None
+
+    def _choose(self, found: SearchOutcome, value: float | None = None) -> SearchOutcome:
+        """Remember what is to be trained, with its validation score; None is that of the search."""
+        self._value = found.record.value_of(found.architecture, found.recipe) if value is None else value
+        self._found = found
+        return found
 
     def rungs(self, flops: float, trial: float) -> tuple[int, ...]:
         """How many candidates each rung of the search has; a single network has one rung, with all preprocessings."""
@@ -204,7 +249,7 @@ class AutoSteps:
         Returns:
             The plan with what the training could spend.
         """
-        found = self._found = self._within(outcome)
+        found = self._choose(self._within(outcome))
         best, left = self._linear_models(found, plan, budget, spent, show)
         plan, budget.beside = self.planner.keep(replace(plan, training=left)), left
         if best is not None:
@@ -249,8 +294,10 @@ class AutoSteps:
         number = self.linear.affordable(left, beside=epoch)
         if number:
             show("training linear models")
-        best = self.linear.best(number)
-        self._charge(self.linear.spent, budget)
+        try:
+            best = self.linear.best(number)
+        finally:  # after an interrupt, too
+            self._charge(self.linear.spent, budget)
         if told:
             wanted = self.planner.limited(left, found, plan)
         else:
@@ -287,11 +334,9 @@ class AutoSteps:
             What was found, with what it has learned. Where a linear model is taken it is among the trained networks.
         """
         view, value = self.views.of(found.recipe), found.record.value_of(found.architecture, found.recipe)
-        mean = self.training.mean_with(best, found) if self.kind.averages_linear else None
-        if mean is not None and not clearly_above(max(best.value, value), mean.value, len(validation_part(self.task))):
+        if (mean := self._mean(best, found, value)) is not None:
             show("training the linear model")
-            compared = f"{self._compared(best, value)}, the mean of their scores {100 * mean.value:.1f} %"
-            self.linear_model = compared
+            self.linear_model = compared = self._compared(best, value, mean)
             failure = self._train_linear(best, found, budget, mean)
             taken = f"its last training failed ({failure}), so the network was" if failure else "both were"
             self.linear_model = f"{compared}: {taken} taken"
@@ -308,8 +353,10 @@ class AutoSteps:
             cost = estimator.cost(found.architecture, 1.0)
             with suppress(*FAILURES):
                 longer = estimator(found.architecture, fidelity=1.0, start=found.weights)
-                cost, value = longer.cost, max(value, longer.value)
-                found = self._found = replace(found, weights=longer.weights)
+                cost, found = longer.cost, replace(found, weights=longer.weights)
+                if longer.value >= value:
+                    value = longer.value
+                    self._choose(found, value)  # an interrupt is to leave no worse weights
             self._charge(replace(cost, seconds=perf_counter() - begin), budget)
         compared = self._compared(best, value)
         if slow is not None:
@@ -343,9 +390,7 @@ class AutoSteps:
             Why that failed; None where it is now among the trained networks, or will be averaged with them.
         """
         begin, own, cost = perf_counter(), best.view, self._linear_cost(best)
-        changes = {name: getattr(best.recipe, name) for name in ("learning_rate", "weight_decay")}
-        recipe = {**changes, **self.views.changes(own)}
-        chosen = replace(found, architecture=best.architecture, weights=None, recipe=recipe)
+        chosen = replace(self._outcome_of(best, found), weights=None)
         try:
             child = chosen_child(own.task, own.limited.space, chosen, best.recipe, self.wishes.seed)
             cost = fit_child(child, own.learned, seed=self.wishes.seed)
@@ -361,14 +406,42 @@ class AutoSteps:
             self.training.average = Average(trained, mean)
         return None
 
+    def _outcome_of(self, linear: LinearModel, found: SearchOutcome) -> SearchOutcome:
+        """A linear model in the place of what was found, with the weights that it was compared with."""
+        changes = {name: getattr(linear.recipe, name) for name in ("learning_rate", "weight_decay")}
+        recipe = {**changes, **self.views.changes(linear.view)}
+        return replace(found, architecture=linear.architecture, weights=linear.weights, recipe=recipe)
+
+    def _as_compared(self, linear: LinearModel, found: SearchOutcome) -> Trained:
+        """A linear model as it was compared; what that cost is counted already."""
+        own, chosen = linear.view, self._outcome_of(linear, found)
+        recipe = replace(linear.recipe, inherit=True)
+        child = chosen_child(own.task, own.limited.space, chosen, recipe, self.wishes.seed)
+        child.recipe = linear.recipe
+        return Trained(chosen, child, Cost(), own, linear.value, searched=True)
+
+    def _mean(self, linear: LinearModel, found: SearchOutcome, value: float) -> Mean | None:
+        """The mean of a linear model and what was found; None on a front, where there is none, or one clearly leads it.
+
+        Args:
+            linear: the model.
+            found: of the search.
+            value: its validation score.
+        """
+        averages = self.kind.averages_linear and self.planner.points == 1
+        mean = self.training.mean_with(linear, found) if averages else None
+        examples = len(validation_part(self.task))
+        return None if mean is None or clearly_above(max(linear.value, value), mean.value, examples) else mean
+
     def _linear_cost(self, linear: LinearModel) -> Cost:
         """Of the training of a linear model on all but the test part."""
         view = linear.view
         return recipe_cost(view.limited.space, linear.architecture, view.task, view.learned, linear.recipe)
 
-    def _compared(self, best: LinearModel, value: float) -> str:
-        """How well the best linear model does, and the best network."""
-        return f"{self._scored(best)}, the best network {100 * value:.1f} %"
+    def _compared(self, best: LinearModel, value: float, mean: Mean | None = None) -> str:
+        """How well the best linear model does, the best network, and the mean of both, if there is one."""
+        both = "" if mean is None else f", the mean of their scores {100 * mean.value:.1f} %"
+        return f"{self._scored(best)}, the best network {100 * value:.1f} %{both}"
 
     def _scored(self, linear: LinearModel) -> str:
         """How well a linear model does."""
@@ -378,7 +451,7 @@ class AutoSteps:
     def _charge(self, cost: Cost, budget: ToldBudget) -> None:
         """Count what was trained beside the chosen network."""
         self._beside += replace(cost, queries=0)
-        budget.trained(float(cost.flops))
+        budget.trained(float(cost.flops), cost.seconds)
 
     def _told(self, trained: Trained, cost: Cost, plan: BudgetPlan, stopped: bool) -> SearchResult:
         """Test a trained network, and tell all that is known of it."""

@@ -125,7 +125,7 @@ class FrontSteps(AutoSteps):
 
         What is now too slow is left out.
         """
-        found = self._found = self._within(outcome)
+        found = self._choose(self._within(outcome))
         best, whole = self._linear_models(found, plan, budget, spent, show)
         plan, budget.beside = self.planner.keep(replace(plan, training=whole)), whole
         within = [one for one in outcome.front if self._excess(one.architecture, one.recipe) is None]
@@ -137,7 +137,6 @@ class FrontSteps(AutoSteps):
         epochs = shared_epochs([self.planner.last_epoch(one) for one in front], left)
         for place, (one, number) in enumerate(zip(front, epochs, strict=False), start=1):
             show(f"training network {place} of {len(epochs)}")
-            self._found = one
             self.training.train(one, number, budget)
         if best is not None:
             self.linear_model = self._compared(best, found.record.value_of(found.architecture, found.recipe))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass, replace
-from math import nan
+from math import inf, isnan, nan
 from time import perf_counter
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ from lit_metanas.training.child import (
     chosen_child,
     fit_child,
     judge,
+    score,
 )
 
 LAST_SECONDS = 3.0
@@ -59,6 +61,12 @@ class Trained:
     validated: float = nan
     searched: bool = False
     average: Average | None = None
+
+    @property
+    def value(self) -> float:
+        """Its validation score, before the training."""
+        found = self.found
+        return found.record.value_of(found.architecture, found.recipe) if isnan(self.validated) else self.validated
 
 
 class Mean(NamedTuple):
@@ -186,22 +194,28 @@ class LastTraining:
     def train_briefly(self, found: SearchOutcome, plan: BudgetPlan, budget: ToldBudget) -> None:
         """Train on for a few seconds, with a learning rate that falls to zero, what there is once all is stopped.
 
+        Where it did better on the validation part before, or as the search trained it, that is kept.
+
         Raises:
             FailedWorkError: that diverges, and the search has no weights of it.
         """
         begin, view = perf_counter(), self.views.of(found.recipe)
         recipe = replace(self.planner.recipe_of(found), epochs=1)
         child = self._child or chosen_child(view.task, self.views.space, found, recipe, self.seed)
+        before = None if self._child is None else deepcopy(child)
         self._child, child.recipe = child, recipe
         pace = plan.pace or budget.spent.flops / max(budget.spent.seconds, 1.0)
         share = LAST_SECONDS * pace / self.planner.last_epoch(found)
         part = evenly_spread(view.learned, max(recipe.batch_size, int(share * len(view.learned))))
         cost = fit_child(child.train(), part, seed=self.seed)
         one = Trained(found, child, replace(cost, seconds=perf_counter() - begin), view)
-        if (told := _divergence(one)) is None:
-            self._keep(one)
-        else:
-            self._as_searched(one, told)
+        if (told := _divergence(one)) is not None:
+            return self._as_searched(one, told)
+        others = [] if before is None else [replace(one, child=before)]
+        if self._has_weights(found, child):
+            searched = chosen_child(view.task, self.views.space, found, recipe, self.seed)
+            others.append(replace(one, child=searched, searched=True))
+        self._keep(max([one, *(each for each in others if _divergence(each) is None)], key=_validation_score))
 
     def _train(self, found: SearchOutcome, epochs: int, budget: ToldBudget, member: int) -> Trained:
         """Train a member; where that is interrupted, what was spent is lost."""
@@ -230,6 +244,10 @@ class LastTraining:
             one = replace(one, view=average.mean.joined.view, cost=cost, validated=average.mean.value, average=average)
         self.trained.append(one)
 
+    def _has_weights(self, found: SearchOutcome, child: Child) -> bool:
+        """Whether the search kept the weights that it has trained."""
+        return found.weights is not self.views.weights and bool(self.views.space.supernet_weights(child.network))
+
     def _as_searched(self, last: Trained, told: str) -> None:
         """Keep a network whose last training diverged as the search trained it, with a warning.
 
@@ -237,7 +255,7 @@ class LastTraining:
             FailedWorkError: the search has no weights of it, and there is no other network.
         """
         found, space = last.found, self.views.space
-        if found.weights is not self.views.weights and space.supernet_weights(last.child.network):
+        if self._has_weights(found, last.child):
             warnings.warn(f"{told}: the network is as the search trained it.", stacklevel=3)
             child = chosen_child(last.view.task, space, found, last.child.recipe, self.seed)
             self._keep(replace(last, child=child, searched=True))
@@ -254,6 +272,13 @@ def ensemble_of(members: Sequence[Trained]) -> Trained:
     if len(members) > 1:
         first.child.network = Ensemble([one.child.network for one in members])
     return replace(first, cost=sum((one.cost for one in members), Cost()))
+
+
+def _validation_score(one: Trained) -> float:
+    """How well a network does on the validation part; minus infinity where that is not a number."""
+    val = validation_part(one.view.task)
+    value = score(one.child.to(val.inputs.device), val)
+    return -inf if isnan(value) else value
 
 
 def _divergence(last: Trained) -> str | None:
