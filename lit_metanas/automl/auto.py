@@ -14,7 +14,15 @@ from time import perf_counter
 from typing import Any
 
 from lit_metanas.automl.data_kinds import DATA_KINDS, kind_of
-from lit_metanas.automl.given_data import Given, describe_columns, describe_given, existing_path, other_ways, read_given
+from lit_metanas.automl.given_data import (
+    Given,
+    describe_columns,
+    describe_given,
+    existing_path,
+    has_test_part,
+    other_ways,
+    read_given,
+)
 from lit_metanas.automl.steps.auto_steps import AutoSteps
 from lit_metanas.automl.steps.front_steps import FrontSteps, check_pareto
 from lit_metanas.automl.steps.limits import NetworkLimits, Wishes
@@ -33,6 +41,7 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.conversion import Groups
 from lit_metanas.tasks.inputs import describe_shape
 from lit_metanas.tasks.objective import Classification
+from lit_metanas.tasks.splits import warn_of_copies
 from lit_metanas.tasks.task import Task, check_task
 from lit_metanas.training.export.exported_model import predict_command
 from lit_metanas.training.task_start import TaskStart, read_task_start
@@ -230,6 +239,7 @@ class AutoSearch:
                 raise ValueError(f"The data are of the kind '{kind}', not '{self.kind}': leave 'kind' out.")
             told = describe_given(task, kind, grouped=self.group is not None)
             self.wishes.say(told + describe_columns(self.data, kind, self.group))
+            warn_of_copies(task, drawn=not has_test_part(self.data, self.test))
             space = self.space or DATA_KINDS[kind].space(task.shape, task.goal)
             space.check_shape(task.shape)
             space.check_objective(task.goal)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -39,7 +39,7 @@ from lit_metanas.tasks.tabular import TableTask
 from lit_metanas.tasks.tabular.row_tasks import all_numbers, find_row_columns, label_of_rows
 from lit_metanas.tasks.tabular.standardised_columns import NumericColumns
 from lit_metanas.tasks.task import Split, Task, TaskCollection
-from lit_metanas.tasks.text.characters import Characters
+from lit_metanas.tasks.text.characters import characters_for
 from lit_metanas.tasks.text.labelled_text import Labelled, checked_text, grouped_by_label
 from lit_metanas.tasks.text.text_folders import is_dataset
 from lit_metanas.tasks.text.text_tables import (
@@ -65,9 +65,6 @@ Given = str | os.PathLike[str] | Task | TaskCollection | Dataset[Any] | Sequence
 
 FEWEST_OF_A_LABEL = 3
 """Rows of a table that a label has on average; columns with fewer hold texts to be written."""
-
-MOST_PAIR_STEPS = Characters().steps
-"""Characters of a text that is to be written or read for it, at most."""
 
 _TO_LEARN_FROM = frozenset({"train", "training"})
 _PARTS = _TO_LEARN_FROM | {"val", "valid", "validation", "dev", "test", "testing", "eval"}
@@ -285,6 +282,12 @@ def existing_path(given: Given) -> Path:
     if not Path(given).exists():
         raise FileNotFoundError(f"There is no file or folder '{writable(str(given))}': give the path of your data.")
     return Path(given)
+
+
+def has_test_part(data: Given, test: Given | None) -> bool:
+    """Whether the test part was given, so that none is drawn."""
+    folder = isinstance(data, str | os.PathLike) and _folders_of_parts(Path(data)) is not None
+    return folder or test is not None
 
 
 def _folders_of_parts(path: Path) -> tuple[Path, Path] | None:
@@ -525,11 +528,6 @@ def _pairs(
         test_path=None if test is None else str(test),
         group=group,
     )[0]
-
-
-def characters_for(texts: Iterable[str]) -> Characters:
-    """What makes inputs or targets of some texts: of the steps that the longest needs, and some for longer ones."""
-    return Characters(steps=min(MOST_PAIR_STEPS, 2 + 5 * max(map(len, texts)) // 4))
 
 
 def _questions(path: Path, test: Path | None, group: str | None) -> Task:
