@@ -25,7 +25,7 @@ from lit_metanas.automl.given_data import (
 )
 from lit_metanas.automl.steps.auto_steps import AutoSteps
 from lit_metanas.automl.steps.front_steps import FrontSteps, check_pareto
-from lit_metanas.automl.steps.limits import NetworkLimits, Wishes
+from lit_metanas.automl.steps.limits import NetworkLimits, NoNetworkWithinError, Wishes, linear_within
 from lit_metanas.automl.steps.output_folder import OutputFolder
 from lit_metanas.automl.steps.views import Views
 from lit_metanas.comparisons.search_result import SearchResult
@@ -107,6 +107,8 @@ def auto(
     fails, the network is. But for those characters their inputs are preprocessed as usual: of a task that is given, and
     with a ``start``, neighbouring words are counted, or whatever tokens texts are read as.
 
+    Where no network is within the limits, but linear models are, they alone are trained.
+
     Of texts it is both: the mean of their scores (``linear`` of the result). One alone is returned, as above, where it
     is better than that mean by a standard error on the part to choose by, where both together are above a limit or do
     not fit into one input, and with ``max_latency``, ``max_size`` or ``pareto``.
@@ -161,7 +163,7 @@ def auto(
 
     Raises:
         FileNotFoundError: there are no such data, or no such start.
-        ValueError: it cannot be told what they are, or they are malformed; no network is within the limits; the minutes
+        ValueError: it cannot be told what they are, or they are malformed; nothing is within the limits; the minutes
             are too few; another process is at work in the output, or it holds something else; the start is damaged, or
             of another space, shape or vocabulary.
         KeyboardInterrupt: Ctrl-C came before there was any network.
@@ -252,9 +254,18 @@ class AutoSearch:
                 if folder is not None and (known := folder.finished(views)) is not None:
                     self.wishes.say(f"the search in '{folder.path}' was already finished: nothing was done.")
                     return known
-                made = AutoSteps if self.pareto is None else partial(FrontSteps, measure=self.pareto)
-                steps = made(views, kind, self.wishes, folder, began=began, reading=reading, linear=linear)
-                result = steps.result()
+                steps = AutoSteps if self.pareto is None else partial(FrontSteps, measure=self.pareto)
+                made = partial(steps, kind=kind, wishes=self.wishes, folder=folder, began=began, reading=reading)
+                try:
+                    search = made(views, linear=linear)
+                except NoNetworkWithinError as error:
+                    if linear is None or start is not None:
+                        raise
+                    alone = views.in_space(linear)
+                    linear_within(error, alone.usual.limited)
+                    self.wishes.say(f"{error.reason} Linear models are, so they alone are trained.")
+                    search = made(alone)
+                result = search.result()
             if folder is not None:
                 folder.write(views.labelled(result.view).task, result, seed=self.wishes.seed)
         return result
