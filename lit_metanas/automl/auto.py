@@ -46,6 +46,9 @@ from lit_metanas.tasks.task import Task, check_task
 from lit_metanas.training.export.exported_model import predict_command
 from lit_metanas.training.task_start import TaskStart, read_task_start
 
+MANY_FILES = 5_000
+"""So many take a while to read, which is told."""
+
 
 def auto(
     data: Given,
@@ -228,7 +231,9 @@ class AutoSearch:
         start = None if self.start is None else read_task_start(self.start)
         for given in (self.data, self.test):
             if isinstance(given, str | os.PathLike):
-                existing_path(given)  # before an output is made
+                path = existing_path(given)  # before an output is made
+                if (files := sum(len(names) for _, _, names in os.walk(path))) >= MANY_FILES:
+                    self.wishes.say(f"reading {files:,} files in '{writable(str(given))}'.")
         with ExitStack() as held:
             if self.output is not None:
                 held.enter_context(directory_lock(self.output, "auto", "output"))

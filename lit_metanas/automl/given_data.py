@@ -204,9 +204,9 @@ def describe_given(task: Task, kind: str, *, grouped: bool = False) -> str:
     parts = {"to learn from": task.train, "to choose by": task.val, "to test": task.test}
     sizes = {what: len(part) for what, part in parts.items() if part is not None}
     classes = f" of {number_of(task.way, 'class')}" if isinstance(task.goal, Classification) else ""
-    shares = ", ".join(f"{size} {what}" for what, size in sizes.items())
+    shares = ", ".join(f"{size:,} {what}" for what, size in sizes.items())
     whole = ", in whole groups" if grouped else ""
-    return f"'{printable(task.id, 40)}': {sum(sizes.values())} {DATA_KINDS[kind].noun}{classes}: {shares}{whole}."
+    return f"'{printable(task.id, 40)}': {sum(sizes.values()):,} {DATA_KINDS[kind].noun}{classes}: {shares}{whole}."
 
 
 def describe_columns(data: Given, kind: str, group: str | Groups | None) -> str:

@@ -207,14 +207,14 @@ def split_classes(classes: Sequence[Tensor], sizes: Sequence[tuple[int, int, int
         sizes: how many of each class go into each part.
         seed: of the order.
     """
-    parts: tuple[list[Tensor], ...] = ([], [], [])
+    parts: list[list[Tensor]] = [[], [], []]
     for label, (inputs, counts) in enumerate(zip(classes, sizes, strict=True)):
         order = torch.from_numpy(np.random.default_rng((seed, label)).permutation(len(inputs))).to(inputs.device)
         start = 0
         for part, count in zip(parts, counts, strict=True):
             part.append(inputs[order[start : start + count]])
             start += count
-    return [join_classes(part) for part in parts]
+    return [join_classes(parts.pop(0)) for _ in SUBSETS]  # each is let go of once its copy is made
 
 
 def split_examples(

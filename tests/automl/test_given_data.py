@@ -7,6 +7,7 @@ import shutil
 import warnings
 import wave
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -323,6 +324,19 @@ def test_whether_a_test_part_is_given(images: Path, tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warn_of_copies(task, drawn=False)  # the reader has told it
+
+
+def test_auto_tells_that_it_reads_many_files(
+    images: Path, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(many: int) -> str:
+        monkeypatch.setattr(import_module("lit_metanas.automl.auto"), "MANY_FILES", many)
+        with pytest.raises(ValueError, match="No network"):
+            lm.auto(images, flops=1e8, space=space, max_parameters=1)
+        return capsys.readouterr().err
+
+    assert told(20).startswith(f"auto: reading 20 files in '{images}'.\nauto: 'images': 20 images of 2 classes")
+    assert "reading" not in told(21)
 
 
 def test_auto_tells_copies(tmp_path: Path, space: lm.LayeredSpace) -> None:
