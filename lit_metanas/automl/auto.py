@@ -14,10 +14,18 @@ from time import perf_counter
 from typing import Any
 
 from lit_metanas.automl.data_kinds import DATA_KINDS, kind_of
-from lit_metanas.automl.given_data import Given, describe_columns, describe_given, existing_path, other_ways, read_given
+from lit_metanas.automl.given_data import (
+    Given,
+    describe_columns,
+    describe_given,
+    existing_path,
+    has_test_part,
+    other_ways,
+    read_given,
+)
 from lit_metanas.automl.steps.auto_steps import AutoSteps
 from lit_metanas.automl.steps.front_steps import FrontSteps, check_pareto
-from lit_metanas.automl.steps.limits import NetworkLimits, Wishes
+from lit_metanas.automl.steps.limits import NetworkLimits, NoNetworkWithinError, Wishes, linear_within
 from lit_metanas.automl.steps.output_folder import OutputFolder
 from lit_metanas.automl.steps.views import Views
 from lit_metanas.comparisons.search_result import SearchResult
@@ -33,9 +41,13 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.conversion import Groups
 from lit_metanas.tasks.inputs import describe_shape
 from lit_metanas.tasks.objective import Classification
+from lit_metanas.tasks.splits import warn_of_copies
 from lit_metanas.tasks.task import Task, check_task
 from lit_metanas.training.export.exported_model import predict_command
 from lit_metanas.training.task_start import TaskStart, read_task_start
+
+MANY_FILES = 5_000
+"""So many take a while to read, which is told."""
 
 
 def auto(
@@ -98,6 +110,8 @@ def auto(
     fails, the network is. But for those characters their inputs are preprocessed as usual: of a task that is given, and
     with a ``start``, neighbouring words are counted, or whatever tokens texts are read as.
 
+    Where no network is within the limits, but linear models are, they alone are trained.
+
     Of texts it is both: the mean of their scores (``linear`` of the result). One alone is returned, as above, where it
     is better than that mean by a standard error on the part to choose by, where both together are above a limit or do
     not fit into one input, and with ``max_latency``, ``max_size`` or ``pareto``.
@@ -153,7 +167,7 @@ def auto(
 
     Raises:
         FileNotFoundError: there are no such data, or no such start.
-        ValueError: it cannot be told what they are, or they are malformed; no network is within the limits; the minutes
+        ValueError: it cannot be told what they are, or they are malformed; nothing is within the limits; the minutes
             are too few; another process is at work in the output, or it holds something else; the start is damaged, or
             of another space, shape or vocabulary.
         KeyboardInterrupt: Ctrl-C came before there was any network.
@@ -218,7 +232,9 @@ class AutoSearch:
         start = None if self.start is None else read_task_start(self.start)
         for given in (self.data, self.test):
             if isinstance(given, str | os.PathLike):
-                existing_path(given)  # before an output is made
+                path = existing_path(given)  # before an output is made
+                if (files := sum(len(names) for _, _, names in os.walk(path))) >= MANY_FILES:
+                    self.wishes.say(f"reading {files:,} files in '{writable(str(given))}'.")
         with ExitStack() as held:
             if self.output is not None:
                 held.enter_context(directory_lock(self.output, "auto", "output"))
@@ -231,6 +247,7 @@ class AutoSearch:
                 raise ValueError(f"The data are of the kind '{kind}', not '{self.kind}': leave 'kind' out.")
             told = describe_given(task, kind, grouped=self.group is not None)
             self.wishes.say(told + describe_columns(self.data, kind, self.group))
+            warn_of_copies(task, drawn=not has_test_part(self.data, self.test))
             space = self.space or DATA_KINDS[kind].space(task.shape, task.goal)
             space.check_shape(task.shape)
             space.check_objective(task.goal)
@@ -243,9 +260,18 @@ class AutoSearch:
                 if folder is not None and (known := folder.finished(views)) is not None:
                     self.wishes.say(f"the search in '{folder.path}' was already finished: nothing was done.")
                     return known
-                made = AutoSteps if self.pareto is None else partial(FrontSteps, measure=self.pareto)
-                steps = made(views, kind, self.wishes, folder, began=began, reading=reading, linear=linear)
-                result = steps.result()
+                steps = AutoSteps if self.pareto is None else partial(FrontSteps, measure=self.pareto)
+                made = partial(steps, kind=kind, wishes=self.wishes, folder=folder, began=began, reading=reading)
+                try:
+                    search = made(views, linear=linear)
+                except NoNetworkWithinError as error:
+                    if linear is None or start is not None:
+                        raise
+                    alone = views.in_space(linear)
+                    linear_within(error, alone.usual.limited)
+                    self.wishes.say(f"{error.reason} Linear models are, so they alone are trained.")
+                    search = made(alone)
+                result = search.result()
             if folder is not None:
                 folder.write(views.labelled(result.view).task, result, seed=self.wishes.seed)
         return result

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from lit_metanas.automl.auto_estimator import AutoEstimator
-from lit_metanas.automl.given_data import characters_for
 from lit_metanas.io.text import number_of, printable, writable
 from lit_metanas.tasks.conversion import Groups, group_names
 from lit_metanas.tasks.objective import NEVER
@@ -37,6 +36,7 @@ from lit_metanas.tasks.speech.transcripts import long_enough, symbol_targets, sy
 from lit_metanas.tasks.splits import deal_groups, part_sizes
 from lit_metanas.tasks.task import Task, warn_of_data
 from lit_metanas.tasks.text import Characters, Words
+from lit_metanas.tasks.text.characters import characters_for
 from lit_metanas.tasks.text.labelled_text import checked_text, checked_texts
 from lit_metanas.tasks.text.words import split_words, word_places
 from lit_metanas.tasks.translation.text_pairs import TextPair, deal_sources, distinct_pairs, translation_task

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -39,7 +39,7 @@ from lit_metanas.tasks.tabular import TableTask
 from lit_metanas.tasks.tabular.row_tasks import all_numbers, find_row_columns, label_of_rows
 from lit_metanas.tasks.tabular.standardised_columns import NumericColumns
 from lit_metanas.tasks.task import Split, Task, TaskCollection
-from lit_metanas.tasks.text.characters import Characters
+from lit_metanas.tasks.text.characters import characters_for
 from lit_metanas.tasks.text.labelled_text import Labelled, checked_text, grouped_by_label
 from lit_metanas.tasks.text.text_folders import is_dataset
 from lit_metanas.tasks.text.text_tables import (
@@ -62,9 +62,6 @@ from lit_metanas.training.task_start import TaskStart
 
 Given = str | os.PathLike[str] | Task | TaskCollection | Dataset[Any] | Sequence[Any]
 """A path, a task, a data set of torch, or a pair of examples and labels."""
-
-MOST_PAIR_STEPS = Characters().steps
-"""Characters of a text that is to be written or read for it, at most."""
 
 _TO_LEARN_FROM = frozenset({"train", "training"})
 _PARTS = _TO_LEARN_FROM | {"val", "valid", "validation", "dev", "test", "testing", "eval"}
@@ -204,9 +201,9 @@ def describe_given(task: Task, kind: str, *, grouped: bool = False) -> str:
     parts = {"to learn from": task.train, "to choose by": task.val, "to test": task.test}
     sizes = {what: len(part) for what, part in parts.items() if part is not None}
     classes = f" of {number_of(task.way, 'class')}" if isinstance(task.goal, Classification) else ""
-    shares = ", ".join(f"{size} {what}" for what, size in sizes.items())
+    shares = ", ".join(f"{size:,} {what}" for what, size in sizes.items())
     whole = ", in whole groups" if grouped else ""
-    return f"'{printable(task.id, 40)}': {sum(sizes.values())} {DATA_KINDS[kind].noun}{classes}: {shares}{whole}."
+    return f"'{printable(task.id, 40)}': {sum(sizes.values()):,} {DATA_KINDS[kind].noun}{classes}: {shares}{whole}."
 
 
 def describe_columns(data: Given, kind: str, group: str | Groups | None) -> str:
@@ -282,6 +279,12 @@ def existing_path(given: Given) -> Path:
     if not Path(given).exists():
         raise FileNotFoundError(f"There is no file or folder '{writable(str(given))}': give the path of your data.")
     return Path(given)
+
+
+def has_test_part(data: Given, test: Given | None) -> bool:
+    """Whether the test part was given, so that none is drawn."""
+    folder = isinstance(data, str | os.PathLike) and _folders_of_parts(Path(data)) is not None
+    return folder or test is not None
 
 
 def _folders_of_parts(path: Path) -> tuple[Path, Path] | None:
@@ -532,11 +535,6 @@ def _pairs(
         test_path=None if test is None else str(test),
         group=group,
     )[0]
-
-
-def characters_for(texts: Iterable[str]) -> Characters:
-    """What makes inputs or targets of some texts: of the steps that the longest needs, and some for longer ones."""
-    return Characters(steps=min(MOST_PAIR_STEPS, 2 + 5 * max(map(len, texts)) // 4))
 
 
 def _questions(path: Path, test: Path | None, group: str | None) -> Task:

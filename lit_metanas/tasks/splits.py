@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lit_metanas.io.text import nearest, number_of, printable
-from lit_metanas.tasks.inputs import join_inputs
+from lit_metanas.tasks.inputs import RowShape, TokenShape, join_inputs
+from lit_metanas.tasks.objective import Classification
 from lit_metanas.tasks.source import SUBSETS, Subset
-from lit_metanas.tasks.task import Split, check_brightness, warn_of_data
+from lit_metanas.tasks.task import Split, Task, check_brightness, warn_of_data
 
 MOST_SWAPPED = 200
 """Groups of which pairs are tried in each other's parts; of more, each is small enough to be moved alone."""
@@ -64,13 +64,60 @@ def warn_of_repeats(tested_in: str, learned: Sequence[Tensor], tested: Tensor) -
         learned: examples of several parts, each of shape ``(n, ...)``.
         tested: those of the test part.
     """
-
-    def digests(inputs: Tensor) -> list[bytes]:
-        return [blake2b(row.numpy().tobytes(), digest_size=16).digest() for row in inputs.cpu().contiguous()]
-
-    known = {digest for part in learned for digest in digests(part)}
-    repeated = sum(digest in known for digest in digests(tested))
+    known = {digest for part in learned for digest in _digests(part)}
+    repeated = sum(digest in known for digest in _digests(tested))
     tell_repeats(tested_in, repeated)
+
+
+def _digests(inputs: Tensor) -> list[int]:
+    """What is the same for equal examples, and hardly ever for others: Python's own hashes, which take least time."""
+    return [hash(row.tobytes()) for row in inputs.cpu().numpy()]
+
+
+def warn_of_copies(task: Task, *, drawn: bool) -> None:
+    """Tell of examples that are learned from in one part and judged by in another, and of equal ones of two classes.
+
+    Texts are left out: what makes their tasks takes each text once, and different ones may have equal tokens.
+
+    Args:
+        task: the task.
+        drawn: whether its test part was drawn from the same examples. What a given one repeats is told where it is
+            read.
+    """
+    if isinstance(task.shape, TokenShape):
+        return
+    rows = isinstance(task.shape, RowShape)
+    everything = _digests(task.train.inputs)
+    labels = [task.train.labels]
+    seen, copied = set(everything), []
+    for what, part in (("choose by", task.val), ("test", task.test)):
+        if part is None:
+            continue
+        own = _digests(part.inputs)
+        copies = sum(digest in seen for digest in own)
+        if copies and (drawn or what != "test"):
+            copied.append(f"{copies:,} of the {len(own):,} to {what}")
+        seen.update(own)  # the last training is on those to choose by, too
+        everything += own
+        labels.append(part.labels)
+    place, both = f"'{printable(task.id, 40)}'", " and ".join(copied)
+    if copied:
+        rightly = " Rows with few different values may rightly be equal; then leave them." if rows else ""
+        warn_of_data(
+            f"{place} has equal examples in several parts: {both} are also learned from, so the scores may be too "
+            f"good. Remove copies.{rightly}"
+        )
+    if not isinstance(task.goal, Classification):
+        return
+    classes: dict[int, set[int]] = {}
+    for digest, label in zip(everything, torch.cat(labels).tolist(), strict=True):
+        classes.setdefault(digest, set()).add(label)
+    if several := sum(len(classes[digest]) > 1 for digest in everything):
+        rightly = ", unless these columns cannot tell the classes apart" if rows else ""
+        warn_of_data(
+            f"{place} has equal examples of different classes, {several:,} of {len(everything):,}, which no network "
+            f"can tell apart: correct their labels, or remove them{rightly}."
+        )
 
 
 def tell_repeats(tested_in: str, repeated: int, noun: str = "example") -> None:
@@ -163,14 +210,14 @@ def split_classes(classes: Sequence[Tensor], sizes: Sequence[tuple[int, int, int
         sizes: how many of each class go into each part.
         seed: of the order.
     """
-    parts: tuple[list[Tensor], ...] = ([], [], [])
+    parts: list[list[Tensor]] = [[], [], []]
     for label, (inputs, counts) in enumerate(zip(classes, sizes, strict=True)):
         order = torch.from_numpy(np.random.default_rng((seed, label)).permutation(len(inputs))).to(inputs.device)
         start = 0
         for part, count in zip(parts, counts, strict=True):
             part.append(inputs[order[start : start + count]])
             start += count
-    return [join_classes(part) for part in parts]
+    return [join_classes(parts.pop(0)) for _ in SUBSETS]  # each is let go of once its copy is made
 
 
 def split_examples(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -177,6 +179,34 @@ def test_a_limit_that_nothing_meets_is_told_before_anything_is_trained(
     monkeypatch.setattr(training_estimator, "fit_child", lambda *args, **more: pytest.fail("trained"))
     with pytest.raises(ValueError, match=r"No network of LayeredSpace is within max_parameters = 10: the nearest has"):
         lm.auto(arrays, flops=2e8, max_parameters=10, progress=False)
+
+
+def test_where_linear_models_alone_are_within_the_limits_they_are_trained(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def call(limit: float) -> lm.SearchResult:
+        return lm.auto(images, flops=2e7, max_parameters=limit, output=tmp_path / "model")
+
+    with pytest.raises(ValueError, match=r"No network of LayeredSpace .* the nearest has ") as refused:
+        call(10)
+    smallest, linear = (int(told.replace(",", "")) for told in re.findall(r"has ([\d,]+) param", str(refused.value)))
+    assert linear < smallest
+    assert str(refused.value).endswith(f"the nearest has {linear:,} parameters. Raise max_parameters to that.")
+    shutil.rmtree(tmp_path / "model")
+    result = call(linear)
+    assert (result.space, result.parameters) == ("LinearSpace", linear)
+    assert "Linear models are, so they alone are trained." in capsys.readouterr().err
+    again = call(linear)
+    assert (again.space, again.test_score) == ("LinearSpace", result.test_score)
+    assert "already finished" in capsys.readouterr().err
+
+
+def test_of_a_table_too_the_nearest_linear_model_is_told() -> None:
+    rows = np.random.default_rng(0).random((40, 6)), [0, 1] * 20
+    with pytest.raises(
+        ValueError, match=r"Nor is a linear model within max_flops = 5: the nearest .*Raise max_flops to"
+    ):
+        lm.auto(rows, flops=1e7, max_flops=5, progress=False)
 
 
 def test_a_winner_that_turns_out_too_slow_is_not_taken(

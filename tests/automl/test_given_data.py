@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 import wave
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +19,9 @@ from torch.utils.data import TensorDataset
 
 import lit_metanas as lm
 from lit_metanas.automl.data_kinds import DATA_KINDS, kind_of, kind_of_examples
-from lit_metanas.automl.given_data import describe_columns, describe_given, read_given
+from lit_metanas.automl.given_data import describe_columns, describe_given, has_test_part, read_given
 from lit_metanas.cli.parser import Parser
+from lit_metanas.tasks.splits import warn_of_copies
 from lit_metanas.training.augmentation import check_augmentation
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "spaces"
@@ -236,6 +240,109 @@ def test_what_is_learned_and_tested_is_told(images: Path, arrays: tuple[np.ndarr
     X, y = arrays
     with pytest.warns(UserWarning, match="X_test repeats 1 example that is learned from"):
         read_given((X, y), test=(X[5:6], y[5:6]))
+
+
+def copied_images(root: Path) -> Path:
+    """Twice each of 15 images of noise of two classes."""
+    generator = np.random.default_rng(0)
+    for name in ("bright", "dark"):
+        (root / name).mkdir(parents=True)
+        for number in range(15):
+            pixels = Image.fromarray(generator.integers(0, 256, (8, 8, 3), dtype=np.uint8))
+            for copy in ("", "copy_of_"):
+                pixels.save(root / name / f"{copy}{number}.png")
+    return root
+
+
+def copied_sounds(root: Path) -> Path:
+    for name in write_sounds(root):
+        shutil.copy(root / name, (root / name).with_suffix(".copy.wav"))
+    return root
+
+
+def copied_rows(root: Path) -> Path:
+    root.mkdir()
+    rows = [f"{n},{3 * n},{'small' if n < 8 else 'large'}" for n in range(15)] * 2
+    (root / "rows.csv").write_text("\n".join(["height,width,size", *rows]))
+    return root / "rows.csv"
+
+
+def copied_arrays(root: Path) -> tuple[np.ndarray, list[int]]:
+    return np.tile(np.random.default_rng(0).random((15, 8, 8)), (2, 1, 1)), [int(n % 15 < 8) for n in range(30)]
+
+
+@pytest.mark.parametrize("made", [copied_images, copied_sounds, copied_rows, copied_arrays])
+def test_copies_are_told_where_a_test_part_is_drawn(made: Callable[[Path], Any], tmp_path: Path) -> None:
+    task = read_given(made(tmp_path / "given"))
+    learned, tested = ({row.numpy().tobytes() for row in part.inputs} for part in (task.train, task.test))
+    assert learned & tested
+    with pytest.warns(
+        UserWarning, match=r"has equal examples in several parts: \d+ of the \d+ to choose by and \d+ of"
+    ):
+        warn_of_copies(task, drawn=True)
+    known = {row.numpy().tobytes() for part in (task.train, task.val) if part is not None for row in part.inputs}
+    copies = sum(row.numpy().tobytes() in known for row in task.test.inputs)
+    advice = "Rows with few different values may rightly be equal" if kind_of(task) == "rows" else r"Remove copies\.$"
+    with pytest.warns(
+        UserWarning, match=f" {copies} of the {len(task.test)} to test are also learned from, .*{advice}"
+    ):
+        warn_of_copies(task, drawn=True)
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_equal_examples_of_two_classes_are_told(flat: bool) -> None:
+    X = np.random.default_rng(0).random((30, 8, 8))
+    X[:4:2] = X[1:4:2]
+    task = read_given((X.reshape(30, 64) if flat else X, [0, 1] * 15))
+    with pytest.warns(
+        UserWarning, match="equal examples of different classes, 4 of 30, which no network can tell apart"
+    ):
+        warn_of_copies(task, drawn=False)
+
+
+def test_of_different_examples_and_of_texts_nothing_is_told(images: Path, tmp_path: Path) -> None:
+    write_sounds(tmp_path / "sounds")
+    rows = np.arange(60.0).reshape(30, 2), [0, 1] * 15
+    short = [f"the same beginning of a text {'again ' * 200} {number}" for number in range(30)], [0, 1] * 15
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tasks = [read_given(data) for data in (images, tmp_path / "sounds", rows, short)]
+        for task in tasks:
+            warn_of_copies(task, drawn=True)
+    assert len(torch.cat([part.inputs for part in (tasks[-1].train, tasks[-1].test)]).unique(dim=0)) == 1
+
+
+def test_whether_a_test_part_is_given(images: Path, tmp_path: Path) -> None:
+    shutil.copytree(images, tmp_path / "parts" / "train")
+    shutil.copytree(images, tmp_path / "parts" / "test")
+    assert has_test_part(tmp_path / "parts", None)
+    assert has_test_part(images, images)
+    assert not has_test_part(images, None)
+    assert not has_test_part(([], []), None)
+    with pytest.warns(UserWarning, match="repeats 20 examples"):
+        task = read_given(tmp_path / "parts")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_copies(task, drawn=False)  # the reader has told it
+
+
+def test_auto_tells_that_it_reads_many_files(
+    images: Path, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(many: int) -> str:
+        monkeypatch.setattr(import_module("lit_metanas.automl.auto"), "MANY_FILES", many)
+        with pytest.raises(ValueError, match="No network"):
+            lm.auto(images, flops=1e8, space=space, max_parameters=1)
+        return capsys.readouterr().err
+
+    assert told(20).startswith(f"auto: reading 20 files in '{images}'.\nauto: 'images': 20 images of 2 classes")
+    assert "reading" not in told(21)
+
+
+def test_auto_tells_copies(tmp_path: Path, space: lm.LayeredSpace) -> None:
+    given = copied_images(tmp_path / "given")
+    with pytest.warns(UserWarning, match="'given' has equal examples in several parts"):
+        lm.auto(given, flops=1e8, space=space, progress=False)
 
 
 def test_a_damaged_file_is_named_counted_and_left_out(images: Path, tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_the_nearest_is_told_where_nothing_meets_a_limit() -> None:
     limited = LimitedSpace(SPACE, NetworkLimits(parameters=smallest - 1), TASK)
     sentence = (
         f"No network of LayeredSpace is within max_parameters = {smallest - 1:.0f}: the nearest has {smallest:.0f} "
-        "parameters. Raise the limit to that, or give another 'space'."
+        "parameters. Raise max_parameters to that; in Python you can give another 'space', too."
     )
     with pytest.raises(ValueError, match=re.escape(sentence)):
         limited.begin({})

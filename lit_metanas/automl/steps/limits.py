@@ -194,6 +194,44 @@ class Wishes:
             print(f"auto: {text}", file=sys.stderr, flush=True)
 
 
+class NoNetworkWithinError(ValueError):
+    """No network of a space is within the limits.
+
+    Args:
+        space: the name of the space.
+        limit: the argument that sets the limit.
+        within: the limits, for sentences.
+        nearest: what the nearest network has, for sentences.
+    """
+
+    def __init__(self, space: str, limit: str, within: str, nearest: str) -> None:
+        self.space = space
+        self.limit = limit
+        self.within = within
+        self.nearest = nearest
+        super().__init__(f"{self.reason} Raise {limit} to that; in Python you can give another 'space', too.")
+
+    @property
+    def reason(self) -> str:
+        """The sentence without what to do."""
+        return f"No network of {self.space} is within {self.within}: the nearest {self.nearest}."
+
+
+def linear_within(error: NoNetworkWithinError, linear: LimitedSpace) -> None:
+    """Look whether a linear model is within limits that no network is within.
+
+    Raises:
+        ValueError: none is; the sentence tells the nearest of both.
+    """
+    try:
+        linear.begin({})
+    except NoNetworkWithinError as other:
+        raise ValueError(
+            f"{error.reason} Nor is a linear model within {other.within}: the nearest {other.nearest}. Raise "
+            f"{other.limit} to that."
+        ) from None
+
+
 class LimitedSpace:
     """A space within limits, for one task.
 
@@ -227,7 +265,7 @@ class LimitedSpace:
             incumbent: labels of the usual one, by choice or by group; those that the space lacks do not matter.
 
         Raises:
-            ValueError: no network was found within the limits; the sentence tells the nearest.
+            NoNetworkWithinError: no network was found within the limits; the sentence tells the nearest.
         """
         wanted = self.space.by_choice(incumbent)
         known = {one.name: wanted[one.name] for one in self.space.choices if wanted.get(one.name) in one.labels}
@@ -241,10 +279,8 @@ class LimitedSpace:
             found = self._smaller(found, name, limit, kept) if by is None else self._by(found, name, by, limit, kept)
             if (value := self.measures[name](found)) > limit:
                 beside = f" and {' and '.join(f'max_{other}' for other in kept)}" if kept else ""
-                raise ValueError(
-                    f"No network of {self.space.name} is within max_{name} = {_plain(name, limit)}{beside}: the "
-                    f"nearest {_amount(name, value)}. Raise the limit to that, or give another 'space'."
-                )
+                within = f"max_{name} = {_plain(name, limit)}{beside}"
+                raise NoNetworkWithinError(self.space.name, f"max_{name}", within, _amount(name, value))
             kept[name] = limit
         return found
 

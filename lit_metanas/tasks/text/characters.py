@@ -129,3 +129,12 @@ def _composed(text: str) -> str:
 def _is_character(character: str) -> bool:
     """Whether it stays as it is when composed, and can be written in UTF-8."""
     return is_text(character) and _composed(character) == character
+
+
+MOST_PAIR_STEPS = Characters().steps
+"""Characters of a text that is to be written or read for it, at most."""
+
+
+def characters_for(texts: Iterable[str]) -> Characters:
+    """What makes inputs or targets of some texts: of the steps that the longest needs, and some for longer ones."""
+    return Characters(steps=min(MOST_PAIR_STEPS, 2 + 5 * max(map(len, texts)) // 4))
