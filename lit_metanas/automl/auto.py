@@ -7,7 +7,7 @@ import shlex
 import signal
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -17,7 +17,7 @@ from lit_metanas.automl.data_kinds import DATA_KINDS, kind_of
 from lit_metanas.automl.given_data import Given, describe_columns, describe_given, existing_path, other_ways, read_given
 from lit_metanas.automl.steps.auto_steps import AutoSteps
 from lit_metanas.automl.steps.front_steps import FrontSteps, check_pareto
-from lit_metanas.automl.steps.limits import NetworkLimits, Wishes
+from lit_metanas.automl.steps.limits import NetworkLimits, Wishes, milliseconds
 from lit_metanas.automl.steps.output_folder import OutputFolder
 from lit_metanas.automl.steps.views import Views
 from lit_metanas.comparisons.search_result import SearchResult
@@ -26,7 +26,7 @@ from lit_metanas.comparisons.target_search import task_settings
 from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.settings import settings_of
-from lit_metanas.io.text import writable
+from lit_metanas.io.text import plain_number, writable
 from lit_metanas.records.record_lines import SHIPPED, record_file
 from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.spaces.space import SearchSpace
@@ -196,6 +196,7 @@ class AutoSearch:
         began: the clock when the minutes began; None for when it is run.
         group: which examples belong together, if that was said.
         start: the checkpoint that all networks begin with; None for fresh weights.
+        from_shell: whether it is the verb ``auto``, so that a command repeats it; else a call in Python.
     """
 
     data: Given
@@ -209,6 +210,7 @@ class AutoSearch:
     began: float | None = None
     group: str | Groups | None = None
     start: str | None = None
+    from_shell: bool = False
 
     def run(self) -> SearchResult:
         """Search, train, test and, where there is an output, write."""
@@ -241,13 +243,53 @@ class AutoSearch:
                 folder = None if self.output is None else OutputFolder(self.output, self._settings(views, linear))
                 if folder is not None and (known := folder.finished(views)) is not None:
                     self.wishes.say(f"the search in '{folder.path}' was already finished: nothing was done.")
-                    return known
+                    return self._with_command(known)
                 made = AutoSteps if self.pareto is None else partial(FrontSteps, measure=self.pareto)
                 steps = made(views, kind, self.wishes, folder, began=began, reading=reading, linear=linear)
-                result = steps.result()
+                result = self._with_command(steps.result())
             if folder is not None:
                 folder.write(views.labelled(result.view).task, result, seed=self.wishes.seed)
         return result
+
+    def _with_command(self, result: SearchResult) -> SearchResult:
+        """The result, and each of its front, with what repeats it; as it is where it was stopped."""
+        if result.budget is None:
+            return result
+        command = self._command(result.budget)
+        return replace(result, command=command, front=tuple(replace(one, command=command) for one in result.front))
+
+    def _command(self, budget: tuple[float, float]) -> str:
+        """The command, or the call in Python, that repeats a result; names stand there for what is in memory."""
+        wishes, limits = self.wishes, self.limits.given
+        data, test, group = (_path(given) for given in (self.data, self.test, self.group))
+        told: dict[str, str | None] = {
+            "flops": f"[{','.join(map(plain_number, budget))}]",
+            "seed": str(wishes.seed),
+            "kind": self.kind and self._quoted(self.kind),
+            "test": None if self.test is None else self._quoted(test) if test is not None else "test",
+            "group": None if self.group is None else self._quoted(group) if group is not None else "group",
+            "space": None if self.space is None else "space",
+            "start": self.start and self._quoted(self.start),
+            **{f"max_{name}": plain_number(limit) for name, limit in limits.items() if name != "latency"},
+            "max_latency": self._quoted(milliseconds(limits["latency"])) if "latency" in limits else None,
+            "pareto": self.pareto and self._quoted(self.pareto),
+            "records": None if wishes.records == (SHIPPED,) else repr(wishes.records),
+            "threads": None if wishes.threads == 1 else str(wishes.threads),
+        }
+        settings = {name: value for name, value in told.items() if value is not None}
+        if not self.from_shell:
+            words = [
+                repr(data) if data is not None else "data",
+                *(f"{name}={value}" for name, value in settings.items()),
+            ]
+            return f"lm.auto({', '.join(words)})"
+        words = [word for name, value in settings.items() for word in _option(name, value)]
+        first = [data] if data is not None and not data.startswith("-") else [f"--data={data}"]
+        return shlex.join(["lit-metanas", "auto", *first, *words])
+
+    def _quoted(self, text: str) -> str:
+        """A text for the command, which quotes its words itself, or for the call."""
+        return text if self.from_shell else repr(text)
 
     def _views(self, task: Task, space: SearchSpace, start: TaskStart | None) -> Views:
         """The preprocessings to choose from: where there is a start that of its inputs alone."""
@@ -275,6 +317,16 @@ class AutoSearch:
             "seed": wishes.seed,
             "threads": wishes.threads,
         }
+
+
+def _path(given: object) -> str | None:
+    """A path, or the name of a group, as a text; None for what is in memory."""
+    return os.fspath(given) if isinstance(given, str | os.PathLike) else None
+
+
+def _option(name: str, value: str) -> list[str]:
+    """An option as words; as one where its value looks like an option itself."""
+    return [f"--{name}={value}"] if value.startswith("-") else [f"--{name}", value]
 
 
 def auto_verb(
@@ -331,6 +383,7 @@ def auto_verb(
         output=own_path(output, "output"),
         began=began,
         start=start,
+        from_shell=True,
     )
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -94,6 +94,8 @@ class SearchResult:
             the linear model's.
         linear_view: the preprocessing of that model, as ``view`` tells that of the network.
         ordinal: whether the values in the record only rank what was tried, as a zero-cost proxy does.
+        command: of ``auto``, the command or the call that repeats it, with FLOPs for minutes; empty of one that was
+            stopped, and of other searches.
 
     Example:
         >>> import torch
@@ -142,6 +144,7 @@ class SearchResult:
     linear: Architecture | None = None
     linear_view: str = ""
     ordinal: bool = False
+    command: str = ""
 
     @property
     def metric(self) -> str:
@@ -227,7 +230,8 @@ class SearchResult:
             int8: examples, such as the task's test part, on which ``model_int8.onnx`` is scored, with weights of 8
                 bits; None writes none. It stands beside ``model.onnx``.
             license: of the network, by the Hugging Face Hub's names, such as ``apache-2.0``; for the card.
-            command: what made the network, for the card; if empty, it tells the method and the seed.
+            command: what made the network, for the card. If empty, it is ``command`` of the result; if that is empty,
+                too, the card tells the method and the seed.
 
         Returns:
             What the weights of 8 bits cost; None unless they are asked for.
@@ -237,6 +241,7 @@ class SearchResult:
                 examples for ``int8`` are no inputs of the network.
         """
         check_card_place(folder)
+        command = command or self.command
         if int8 is not None and tuple(int8.inputs.shape[1:]) != tuple(blank_inputs(1, self.shape).shape[1:]):
             raise ValueError(
                 f"The examples for int8 have shape {tuple(int8.inputs.shape[1:])}, and the network takes "
@@ -289,6 +294,7 @@ class SearchResult:
             f"seed {self.record.seed}",
             self._told_budget,
             f"recipe {made}",
+            "stopped early" if self.stopped else "",
         )
         noun = "images" if isinstance(as_shape(self.shape), ImageShape) else getattr(self.preprocessing, "noun", "")
         several = self.ensemble > 1 or self.linear is not None
@@ -307,6 +313,7 @@ class SearchResult:
             flops=self.flops,
             costs={"search": self.cost, "training": self.training_cost, "meta-training (once)": self.meta_cost},
             reproduce=command or ", ".join(filter(None, told)),
+            is_command=bool(command),
             seed=self.record.seed,
             license=license,
             int8=loss,

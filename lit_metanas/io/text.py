@@ -68,6 +68,12 @@ def short_value(value: object) -> str:
     return printable(str(value) if isinstance(value, str | Number) else reprlib.repr(value), 80)
 
 
+def plain_number(number: float) -> str:
+    """A number that is read as the same one again, without ``.0``: ``20000``, ``0.005``."""
+    short = f"{number:.15g}"
+    return short if float(short) == number else repr(float(number))
+
+
 def is_text(text: str) -> bool:
     """Whether a text can be written in UTF-8. A file's name may have bytes that cannot: Python keeps them apart."""
     return text.isascii() or not any("\ud800" <= each <= "\udfff" for each in text)

@@ -107,6 +107,46 @@ def test_its_budget_repeats_it(arrays: Arrays, space: lm.LayeredSpace) -> None:
     assert not same_weights(first.network, other.network)
 
 
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_its_call_repeats_it_whatever_was_given(
+    in_memory: bool, images: Path, arrays: Arrays, space: lm.LayeredSpace
+) -> None:
+    data = arrays if in_memory else images
+    given: dict[str, Any] = {"max_parameters": 20_000, "max_latency": "2s", "seed": 3, "space": space, "records": ()}
+    group = [str(number // 4) for number in range(40)] if in_memory else r"(\d)"
+    first = lm.auto(data, flops=FLOPS_OF_IMAGES, group=group, progress=False, **given)
+    what = "data" if in_memory else repr(str(images))
+    own = "group=group" if in_memory else r"group='(\\d)'"
+    assert first.command == (
+        f"lm.auto({what}, flops=[150000000,150000000], seed=3, {own}, space=space, max_parameters=20000, "
+        "max_latency='2000ms', records=())"
+    )
+    names = {"lm": lm, "data": data, "group": group, "space": space}
+    again = eval(first.command.replace("lm.auto(", "lm.auto(progress=False, data=", 1), names)
+    assert same_weights(first.network, again.network)
+    assert (again.test_score, again.command) == (first.test_score, first.command)
+
+
+def test_the_card_tells_the_same_call_of_a_search_that_was_stopped_and_of_one_that_is_read_again(
+    arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def call() -> lm.SearchResult:
+        return lm.auto(arrays, flops=(4e6, 2e6), space=space, output=tmp_path / "out", progress=False)
+
+    def told(folder: str) -> str:
+        card = (tmp_path / folder / "README.md").read_text()
+        return card.partition("- To reproduce:")[2].partition("## Use")[0].strip()
+
+    with monkeypatch.context() as patched:
+        interrupt(patched, last_training, at=1)
+        assert call().command == ""
+    assert told("out").endswith(", stopped early")
+    finished = call()
+    assert told("out") == finished.command == "lm.auto(data, flops=[4000000,2000000], seed=0, space=space)"
+    call().export(tmp_path / "elsewhere")
+    assert told("elsewhere") == finished.command
+
+
 def test_minutes_become_flops_by_a_measured_pace(
     arrays: Arrays, space: lm.LayeredSpace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,14 @@ import pytest
 import torch
 
 import lit_metanas as lm
-from lit_metanas.automl.steps.limits import LimitedSpace, NetworkLimits, bytes_of, exported_bytes, seconds_of
+from lit_metanas.automl.steps.limits import (
+    LimitedSpace,
+    NetworkLimits,
+    bytes_of,
+    exported_bytes,
+    milliseconds,
+    seconds_of,
+)
 from lit_metanas.searchers.mutation import draw_new, mutate
 
 TASK = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
@@ -25,6 +32,13 @@ def test_durations() -> None:
     for wrong in ("5 min", "fast", "", "-1ms", 0, "1e400"):
         with pytest.raises(ValueError, match="is no duration"):
             seconds_of(wrong)
+
+
+def test_a_duration_as_a_text_is_the_same_duration() -> None:
+    assert [milliseconds(each) for each in (0.005, 2.0, 7e-6)] == ["5ms", "2000ms", "0.007ms"]
+    generator = torch.Generator().manual_seed(0)
+    for each in torch.rand(200, generator=generator, dtype=torch.float64).tolist():
+        assert seconds_of(milliseconds(each)) == each
 
 
 def test_sizes() -> None:

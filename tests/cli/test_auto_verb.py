@@ -14,10 +14,12 @@ import pytest
 from PIL import Image
 
 import lit_metanas as lm
-from lit_metanas.automl.steps import auto_steps, last_training
+from lit_metanas.automl.steps import auto_steps, budget_planner, last_training
+from lit_metanas.automl.steps.time_plan import Pace
 from lit_metanas.cli.command_line import main
 from lit_metanas.estimators import training_estimator
 from lit_metanas.io.locks import directory_lock
+from lit_metanas.training.export.hub_card import read_card
 
 FLOPS = "[3e9,3e9]"
 
@@ -48,6 +50,30 @@ def test_the_last_line_predicts(photos: Path, capsys: pytest.CaptureFixture[str]
     told, said = capsys.readouterr()
     assert "already finished: nothing was done" in said
     assert told.splitlines()[-1] == last
+
+
+def test_the_command_of_the_card_repeats_the_result(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget_planner, "measure_pace", lambda *args, **more: Pace(2e7, 0.0, 0.0))
+    monkeypatch.setattr(Pace, "averaged", lambda self, trainings, scored: self)
+    for file in photos.glob("photos/*/*.png"):
+        file.rename(file.with_name(f"day{int(file.stem) // 2}_{file.name}"))
+    photos.joinpath("photos").rename("two letters")
+    words = ["two letters", "--minutes=1", "--seed=4", "--max-parameters=5e4", "--max_latency=2s"]
+    assert main(["auto", *words, "--group", r"(day\d)_"]) == 0
+    card = Path("model/README.md").read_text()
+    command = card.partition("- To reproduce:")[2].strip().partition("\n")[0]
+    assert (
+        read_card(Path("model/README.md"))["model-index"][0]["results"][0]["metrics"][0]["args"]["reproduce"] == command
+    )
+    first, *rest = shlex.split(command)
+    assert first == "lit-metanas"
+    assert rest[1] == "two letters"
+    assert {"--flops", "--group", "--max_parameters", "--max_latency"} <= {*rest}
+    monkeypatch.setattr(budget_planner, "measure_pace", lambda *args, **more: pytest.fail("FLOPs need no pace"))
+    assert main([*rest, "--output", "again"]) == 0
+    (one,), (other,) = (lm.read_results(f"{folder}/results.json") for folder in ("model", "again"))
+    assert (other.value, other.architecture, other.recipe) == (one.value, one.architecture, one.recipe)
+    assert Path("again/README.md").read_text().count(command) == 2
 
 
 @pytest.mark.parametrize(

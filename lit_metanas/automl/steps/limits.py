@@ -18,7 +18,7 @@ from typing import Self
 import torch
 
 from lit_metanas.estimators.estimator import Measure, network_measures
-from lit_metanas.io.text import printable, short_value
+from lit_metanas.io.text import plain_number, printable, short_value
 from lit_metanas.records.record_lines import SHIPPED
 from lit_metanas.searchers.mutation import complete, draw_new
 from lit_metanas.spaces.architecture import Architecture
@@ -60,6 +60,12 @@ def seconds_of(duration: float | str) -> float:
     if not 0 < seconds < inf:
         raise ValueError(f"'{printable(str(duration), 40)}' is no duration: give seconds, or a number with ms, as 5ms.")
     return seconds
+
+
+def milliseconds(seconds: float) -> str:
+    """A duration as a text that ``seconds_of`` reads as the same one, such as ``5ms``."""
+    text = f"{plain_number(1000 * seconds)}ms"
+    return text if seconds_of(text) == seconds else plain_number(seconds)
 
 
 def bytes_of(size: float | str) -> float:

@@ -62,6 +62,7 @@ class ModelCard:
         front: a sentence on other networks of the same search; may be empty.
         energy: what search and training took, in words; may be empty.
         preprocessing: that was chosen, in words; may be empty.
+        is_command: whether ``reproduce`` is a command, which the card then shows as it is typed.
 
     Example:
         >>> card = ModelCard(
@@ -92,6 +93,7 @@ class ModelCard:
     front: str = ""
     energy: str = ""
     preprocessing: str = ""
+    is_command: bool = False
 
     def metadata(self) -> dict[str, Any]:
         """The front matter: a ``model-index`` with a result for each file that was scored."""
@@ -114,6 +116,9 @@ class ModelCard:
 
     def _metric(self, value: float, name: str, args: dict[str, Any]) -> dict[str, Any]:
         return {"type": _slug(self.metric, "_"), "value": round(value, 4), "name": name, "args": args}
+
+    def _command(self) -> str:
+        return f"\n\n      {printable(self.reproduce)}"
 
     def text(self) -> str:
         """The whole file."""
@@ -153,7 +158,8 @@ class ModelCard:
             *([f"- Preprocessing: {_told(self.preprocessing)}"] if self.preprocessing else []),
             *([f"- Classes: {_told(', '.join(self.classes), 4000)}"] if self.classes else []),
             *([f"- Front: {_told(self.front, 400)}."] if self.front else []),
-            f"- To reproduce: {_told(self.reproduce, 2000)}",
+            # In an indented block Markdown makes nothing of a command's characters, and escapes would be copied.
+            f"- To reproduce:{self._command() if self.is_command else f' {_told(self.reproduce, 2000)}'}",
             "",
             "## Use",
             "",
