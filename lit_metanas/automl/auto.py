@@ -35,6 +35,7 @@ from lit_metanas.tasks.inputs import describe_shape
 from lit_metanas.tasks.objective import Classification
 from lit_metanas.tasks.task import Task, check_task
 from lit_metanas.training.export.exported_model import predict_command
+from lit_metanas.training.export.onnx_program import INT8, check_onnx_installed
 from lit_metanas.training.task_start import TaskStart, read_task_start
 
 
@@ -54,6 +55,8 @@ def auto(
     max_size: float | str | None = None,
     pareto: str | None = None,
     output: str | os.PathLike[str] | None = None,
+    onnx: bool = False,
+    int8: bool = False,
     records: Sequence[str] = (SHIPPED,),
     seed: int = 0,
     threads: int | None = 1,
@@ -144,6 +147,10 @@ def auto(
             accurate one alone.
         output: a folder for the exported network, a report and the records of the search; made if absent. The networks
             of a front are in folders of ``front`` there.
+        onnx: whether the output gets the network as ``model.onnx``, too, for onnxruntime. The time for that is not part
+            of the minutes. A finished search gets it without another search.
+        int8: the same, and ``model_int8.onnx`` with weights of 8 bits; what these cost is told, and is in the model
+            card.
         records: files of searches of other tasks, from which the networks to begin with are taken; ``shipped`` is the
             package's. What is of another space is left out.
         seed: of search and training; the data are divided in the same way whatever it is.
@@ -154,7 +161,8 @@ def auto(
         FileNotFoundError: there are no such data, or no such start.
         ValueError: it cannot be told what they are, or they are malformed; no network is within the limits; the minutes
             are too few; another process is at work in the output, or it holds something else; the start is damaged, or
-            of another space, shape or vocabulary.
+            of another space, shape or vocabulary; ONNX files are asked for without an output or their packages, or
+            none can be made of the network, whose search is then finished all the same.
         KeyboardInterrupt: Ctrl-C came before there was any network.
         RuntimeError: training fails.
 
@@ -176,6 +184,8 @@ def auto(
         limits=NetworkLimits.told(max_parameters, max_flops, max_latency, max_size),
         pareto=pareto,
         output=None if output is None else own_path(output, "output"),
+        onnx=onnx,
+        int8=int8,
         start=None if start is None else os.fspath(start),
     ).run()
 
@@ -196,6 +206,8 @@ class AutoSearch:
         began: the clock when the minutes began; None for when it is run.
         group: which examples belong together, if that was said.
         start: the checkpoint that all networks begin with; None for fresh weights.
+        onnx: whether the output gets ``model.onnx``.
+        int8: whether it gets ``model_int8.onnx``, too.
         from_shell: whether it is the verb ``auto``, so that a command repeats it; else a call in Python.
     """
 
@@ -210,12 +222,18 @@ class AutoSearch:
     began: float | None = None
     group: str | Groups | None = None
     start: str | None = None
+    onnx: bool = False
+    int8: bool = False
     from_shell: bool = False
 
     def run(self) -> SearchResult:
         """Search, train, test and, where there is an output, write."""
         began = perf_counter() if self.began is None else self.began
         check_pareto(self.pareto)
+        if self.onnx or self.int8:
+            if self.output is None:
+                raise ValueError("auto: onnx and int8 are files in the output: give 'output', too.")
+            check_onnx_installed()
         start = None if self.start is None else read_task_start(self.start)
         for given in (self.data, self.test):
             if isinstance(given, str | os.PathLike):
@@ -241,15 +259,25 @@ class AutoSearch:
                 own = self.space is None and isinstance(task.goal, Classification)
                 linear = LinearSpace() if own else None
                 folder = None if self.output is None else OutputFolder(self.output, self._settings(views, linear))
-                if folder is not None and (known := folder.finished(views)) is not None:
-                    self.wishes.say(f"the search in '{folder.path}' was already finished: nothing was done.")
-                    return self._with_command(known)
-                made = AutoSteps if self.pareto is None else partial(FrontSteps, measure=self.pareto)
-                steps = made(views, kind, self.wishes, folder, began=began, reading=reading, linear=linear)
-                result = self._with_command(steps.result())
+                known = None if folder is None else folder.finished(views)
+                if known is None:
+                    made = AutoSteps if self.pareto is None else partial(FrontSteps, measure=self.pareto)
+                    steps = made(views, kind, self.wishes, folder, began=began, reading=reading, linear=linear)
+                result = self._with_command(known or steps.result())
             if folder is not None:
-                folder.write(views.labelled(result.view).task, result, seed=self.wishes.seed)
+                if known is None:
+                    folder.write(views.labelled(result.view).task, result, seed=self.wishes.seed)
+                else:
+                    more = "missing ONNX files are added" if self.onnx or self.int8 else "nothing was done"
+                    self.wishes.say(f"the search in '{folder.path}' was already finished: {more}.")
+                if (self.onnx or self.int8) and not result.stopped:
+                    self._write_onnx(folder, result)
         return result
+
+    def _write_onnx(self, folder: OutputFolder, result: SearchResult) -> None:
+        """Add the ONNX files that are wanted and missing, and tell what weights of 8 bits cost."""
+        if (loss := folder.add_onnx(result, int8=self.int8)) is not None:
+            self.wishes.say(f"with weights of 8 bits ({INT8}) the test {loss.metric} is {loss.told}.")
 
     def _with_command(self, result: SearchResult) -> SearchResult:
         """The result, and each of its front, with what repeats it; as it is where it was stopped."""
@@ -342,6 +370,8 @@ def auto_verb(
     max_latency: str | None = None,
     max_size: str | None = None,
     pareto: str | None = None,
+    onnx: bool = False,
+    int8: bool = False,
     flops: float | tuple[float, float] | None = None,
     seed: int = 0,
     threads: int = 1,
@@ -363,6 +393,8 @@ def auto_verb(
         max_latency: most time for one input.
         max_size: most bytes of the exported program.
         pareto: what accuracy is traded against.
+        onnx: whether the output gets an ONNX file, too.
+        int8: and one with weights of 8 bits.
         flops: training FLOPs instead of minutes.
         seed: of search and training.
         threads: torch's threads.
@@ -383,6 +415,8 @@ def auto_verb(
         output=own_path(output, "output"),
         began=began,
         start=start,
+        onnx=onnx,
+        int8=int8,
         from_shell=True,
     )
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)

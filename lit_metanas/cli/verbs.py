@@ -63,6 +63,8 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "max_latency": "most time for one input, as in 5ms, measured on this machine",
         "max_size": "most bytes of the exported program, as in 500kB",
         "pareto": "a whole front: networks that trade accuracy against parameters (if none is named), flops or latency",
+        "onnx": "true, or --onnx alone: the network as model.onnx, too, for onnxruntime (default: false)",
+        "int8": "true, or --int8 alone: and with weights of 8 bits, and what these cost (default: false)",
         "flops": "training FLOPs instead of minutes, as an earlier result tells them: [1e11,2e11]",
         "seed": "of search and training (default: 0)",
         "threads": "torch's threads, in training and for the latency (default: 1)",

@@ -7,6 +7,7 @@ import os
 import textwrap
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -96,6 +97,7 @@ class SearchResult:
         ordinal: whether the values in the record only rank what was tried, as a zero-cost proxy does.
         command: of ``auto``, the command or the call that repeats it, with FLOPs for minutes; empty of one that was
             stopped, and of other searches.
+        test: the test part, as the network takes it, for ``export`` with ``int8``. A copy or a pickle has none.
 
     Example:
         >>> import torch
@@ -145,6 +147,11 @@ class SearchResult:
     linear_view: str = ""
     ordinal: bool = False
     command: str = ""
+    test: Split | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the test part, which may be far larger than the rest."""
+        return {**vars(self), "test": None}
 
     @property
     def metric(self) -> str:
@@ -213,7 +220,7 @@ class SearchResult:
         folder: str | os.PathLike[str],
         *,
         onnx: bool = False,
-        int8: Split | None = None,
+        int8: Split | bool | None = None,
         license: str = UNKNOWN_LICENSE,
         command: str = "",
     ) -> Int8Loss | None:
@@ -227,8 +234,8 @@ class SearchResult:
                 model card ``README.md``; made if absent. Each file is replaced whole. The networks of a front go to
                 folders in ``front`` there, each with the same files.
             onnx: whether it gets ``model.onnx``, too, for onnxruntime; see ``export_child``.
-            int8: examples, such as the task's test part, on which ``model_int8.onnx`` is scored, with weights of 8
-                bits; None writes none. It stands beside ``model.onnx``.
+            int8: whether there is ``model_int8.onnx`` beside ``model.onnx``, with weights of 8 bits, scored on the test
+                part; or other examples to score it on, as the network takes them.
             license: of the network, by the Hugging Face Hub's names, such as ``apache-2.0``; for the card.
             command: what made the network, for the card. If empty, it is ``command`` of the result; if that is empty,
                 too, the card tells the method and the seed.
@@ -237,16 +244,12 @@ class SearchResult:
             What the weights of 8 bits cost; None unless they are asked for.
 
         Raises:
-            ValueError: no ONNX file can be made, the folder has files of these names that no export has written, or the
-                examples for ``int8`` are no inputs of the network.
+            ValueError: no ONNX file can be made, the folder has files of these names that no export has written, the
+                examples for ``int8`` are no inputs of the network, or there is no test part.
         """
         check_card_place(folder)
         command = command or self.command
-        if int8 is not None and tuple(int8.inputs.shape[1:]) != tuple(blank_inputs(1, self.shape).shape[1:]):
-            raise ValueError(
-                f"The examples for int8 have shape {tuple(int8.inputs.shape[1:])}, and the network takes "
-                f"{describe_shape(self.shape)}: give such inputs, as its preprocessing makes them."
-            )
+        scored = self._scored_on(int8)
         with torch.inference_mode(False):
             export_child(
                 self.network,
@@ -256,13 +259,34 @@ class SearchResult:
                 shape=self.shape,
                 preprocessing=self.preprocessing,
                 objective=self.objective,
-                onnx=onnx or int8 is not None,
+                onnx=onnx or scored is not None,
             )
-        loss = None if int8 is None else quantise_onnx(folder, int8, self.objective)
+        loss = None if scored is None else quantise_onnx(folder, scored, self.objective)
         write_card(folder, self._card(license, command, loss))
         for name, one in zip(self.front_names, self.front, strict=True):
             one.export(Path(folder) / "front" / name, onnx=onnx, int8=int8, license=license, command=command)
         return loss
+
+    def _scored_on(self, int8: Split | bool | None) -> Split | None:
+        """The examples that weights of 8 bits are scored on; None where there are to be no such weights.
+
+        Raises:
+            ValueError: they are no inputs of the network, or there is no test part.
+        """
+        if int8 is None or int8 is False:
+            return None
+        if int8 is True:
+            if self.test is None:
+                raise ValueError("This result is a copy, without its test part: give int8 a Split of examples.")
+            return self.test
+        if not isinstance(int8, Split):
+            raise ValueError(f"int8 must be True or a Split of examples, not {type(int8).__name__}.")
+        if tuple(int8.inputs.shape[1:]) != tuple(blank_inputs(1, self.shape).shape[1:]):
+            raise ValueError(
+                f"The examples for int8 have shape {tuple(int8.inputs.shape[1:])}, and the network takes "
+                f"{describe_shape(self.shape)}: give such inputs, as its preprocessing makes them, or True."
+            )
+        return int8
 
     @property
     def front_names(self) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -145,6 +146,32 @@ def test_the_card_tells_the_same_call_of_a_search_that_was_stopped_and_of_one_th
     assert told("out") == finished.command == "lm.auto(data, flops=[4000000,2000000], seed=0, space=space)"
     call().export(tmp_path / "elsewhere")
     assert told("elsewhere") == finished.command
+
+
+def test_a_result_knows_its_test_part_until_it_is_copied(arrays: Arrays, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="auto: onnx and int8 are files in the output: give 'output', too"):
+        lm.auto(arrays, flops=FLOPS, int8=True)
+    small = lm.LayeredSpace(kernels=(3,), depths=(1,), widths=(4,))
+    call = partial(lm.auto, arrays, flops=FLOPS, space=small, output=tmp_path / "out", progress=False)
+    (found, again), test = (call(), call()), read_given(arrays).test
+    assert len(test) == 8
+    for one in (found, again):
+        assert one.test is not None
+        assert torch.equal(one.test.inputs, test.inputs)
+        assert "Split" not in repr(one)
+    loss = again.export(tmp_path / "eight", int8=True)
+    assert loss == found.export(tmp_path / "eight", int8=test)
+    assert loss is not None
+    assert loss.examples == 8
+    assert loss.value == pytest.approx(found.test_score)
+    copied = pickle.loads(pickle.dumps(found))
+    assert same_weights(copied.network, found.network)
+    assert copied.test_score == found.test_score
+    with pytest.raises(ValueError, match="a copy, without its test part: give int8 a Split of examples"):
+        copied.export(tmp_path / "copied", int8=True)
+    with pytest.raises(ValueError, match="int8 must be True or a Split of examples, not tuple"):
+        found.export(tmp_path / "copied", int8=arrays)  # type: ignore[arg-type]
+    assert not (tmp_path / "copied").exists()
 
 
 def test_minutes_become_flops_by_a_measured_pace(

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 import lit_metanas as lm
@@ -19,6 +20,7 @@ from lit_metanas.automl.steps.time_plan import Pace
 from lit_metanas.cli.command_line import main
 from lit_metanas.estimators import training_estimator
 from lit_metanas.io.locks import directory_lock
+from lit_metanas.training.export import onnx_program
 from lit_metanas.training.export.hub_card import read_card
 
 FLOPS = "[3e9,3e9]"
@@ -94,6 +96,8 @@ def test_the_command_of_the_card_repeats_the_result(photos: Path, monkeypatch: p
         (["photos", "--flops", "1e10", "--max-size", "tiny"], "'tiny' is no size"),
         (["photos", "--start", "none.ckpt"], "There is no checkpoint 'none.ckpt': give one that `fit` of TaskReptile"),
         (["photos", "--start=photos/cross/0.png"], "0.png' is damaged or was not written by TaskReptile: give one"),
+        (["photos", "--onnx", "--minutes", "0"], "minutes = 0.0 must be"),
+        (["photos", "--onnx=perhaps"], "onnx"),
         (["photos", "--group", "owner"], "group = 'owner' must be 'folder', or a regular expression"),
     ],
 )
@@ -104,6 +108,39 @@ def test_what_is_wrong_is_told_in_a_sentence(
     told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("lit-metanas:")]
     assert len(told) == 1
     assert sentence in told[0]
+
+
+def test_onnx_files_are_added_to_a_finished_search(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--flops", "[6e8,6e8]", "--max-parameters=50000"]
+    assert main(["auto", *words, "--onnx", "photos"]) == 0
+    assert Path("model/model.onnx").is_file()
+    assert not Path("model/model_int8.onnx").exists()
+    weights, state = torch.load("model/weights.pt", weights_only=True), Path("model/auto.json").read_bytes()
+    capsys.readouterr()
+    assert main(["auto", "photos", *words, "--int8"]) == 0
+    said = capsys.readouterr().err
+    assert "already finished: missing ONNX files are added." in said
+    (metric, eight) = read_card(Path("model/README.md"))["model-index"][0]["results"][0]["metrics"]
+    lost = f"{100 * eight['value']:.1f} %, {100 * (eight['value'] - metric['value']):+.1f} points, of 4 examples"
+    assert f"auto: with weights of 8 bits (model_int8.onnx) the test accuracy is {lost}." in said
+    assert lost in Path("model/README.md").read_text()
+    made = Path("model/model_int8.onnx").stat().st_mtime_ns
+    assert main(["auto", "photos", *words, "--onnx"]) == 0  # which keeps the other file
+    assert Path("model/model_int8.onnx").stat().st_mtime_ns == made
+    assert Path("model/auto.json").read_bytes() == state
+    again = torch.load("model/weights.pt", weights_only=True)
+    assert all(torch.equal(weights[name], tensor) for name, tensor in again.items())
+
+
+def test_missing_packages_for_onnx_are_told_before_a_search(
+    photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_program, "find_spec", lambda name: None)
+    for flag in ("--onnx", "--int8"):
+        assert main(["auto", "photos", "--flops", FLOPS, flag]) == 2
+        said = capsys.readouterr().err
+        assert said == "lit-metanas: An ONNX file needs more packages: pip install 'lit-metanas[onnx]'.\n"
+    assert not Path("model").exists()
 
 
 def test_groups_are_kept_whole_and_are_another_search(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:

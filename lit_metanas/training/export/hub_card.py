@@ -127,11 +127,7 @@ class ModelCard:
         half = "" if math.isnan(self.ci95) else f" ± {100 * self.ci95:.1f} (95 % interval)"
         rows = [f"| test {self.metric} | {100 * self.value:.1f} %{half}, of {number_of(tested, 'example')} |"]
         if self.int8 is not None:
-            value, more = 100 * self.int8.value_int8, 100 * (self.int8.value_int8 - self.int8.value)
-            rows.append(
-                f"| the same with weights of 8 bits (`{INT8}`) | {value:.1f} %, {more:+.1f} points, of "
-                f"{number_of(self.int8.examples, 'example')} |"
-            )
+            rows.append(f"| the same with weights of 8 bits (`{INT8}`) | {self.int8.told} |")
         rows += [
             f"| parameters | {self.parameters:,} |",
             f"| multiply-adds for one input | {self.flops:,} |",
