@@ -7,7 +7,7 @@ import shlex
 import signal
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -53,6 +53,7 @@ def auto(
     max_flops: float | None = None,
     max_latency: float | str | None = None,
     max_size: float | str | None = None,
+    latency_batch: int = 1,
     pareto: str | None = None,
     output: str | os.PathLike[str] | None = None,
     onnx: bool = False,
@@ -139,6 +140,7 @@ def auto(
         max_flops: most forward multiply-adds for one input.
         max_latency: most seconds for one input, or a text such as ``5ms``: the median of several forward passes of the
             network in PyTorch on this machine, with ``threads``.
+        latency_batch: inputs at once that ``max_latency``, and the latency of the result, are for.
         max_size: most bytes of the exported program, ``model.pt2``, weights included; or a text such as ``500kB``. Each
             network that may be trained is exported first to find out.
         pareto: what accuracy is traded against: ``parameters``, ``flops`` or ``latency``. Then a whole front is looked
@@ -181,7 +183,7 @@ def auto(
         group=group,
         space=space,
         wishes=Wishes(minutes, flops, seed=seed, threads=threads, progress=progress, records=records),
-        limits=NetworkLimits.told(max_parameters, max_flops, max_latency, max_size),
+        limits=NetworkLimits.told(max_parameters, max_flops, max_latency, max_size, latency_batch),
         pareto=pareto,
         output=None if output is None else own_path(output, "output"),
         onnx=onnx,
@@ -300,6 +302,7 @@ class AutoSearch:
             "start": self.start and self._quoted(self.start),
             **{f"max_{name}": plain_number(limit) for name, limit in limits.items() if name != "latency"},
             "max_latency": self._quoted(milliseconds(limits["latency"])) if "latency" in limits else None,
+            "latency_batch": None if self.limits.latency_batch == 1 else str(self.limits.latency_batch),
             "pareto": self.pareto and self._quoted(self.pareto),
             "records": None if wishes.records == (SHIPPED,) else repr(wishes.records),
             "threads": None if wishes.threads == 1 else str(wishes.threads),
@@ -337,7 +340,7 @@ class AutoSearch:
             "space": settings_of(space),
             "start": None if self.start is None else settings_of(self.start),
             "linear_models": None if linear is None else settings_of(linear),
-            "limits": asdict(self.limits),
+            "limits": self.limits.settings,
             "pareto": self.pareto,
             "minutes": wishes.minutes,
             "flops": list(wishes.flops),
@@ -369,6 +372,7 @@ def auto_verb(
     max_flops: float | None = None,
     max_latency: str | None = None,
     max_size: str | None = None,
+    latency_batch: int = 1,
     pareto: str | None = None,
     onnx: bool = False,
     int8: bool = False,
@@ -392,6 +396,7 @@ def auto_verb(
         max_flops: most forward multiply-adds for one input.
         max_latency: most time for one input.
         max_size: most bytes of the exported program.
+        latency_batch: inputs at once that the time is for.
         pareto: what accuracy is traded against.
         onnx: whether the output gets an ONNX file, too.
         int8: and one with weights of 8 bits.
@@ -410,7 +415,7 @@ def auto_verb(
         group=group,
         space=None,
         wishes=Wishes(minutes, flops, seed=seed, threads=threads, progress=True),
-        limits=NetworkLimits.told(max_parameters, max_flops, max_latency, max_size),
+        limits=NetworkLimits.told(max_parameters, max_flops, max_latency, max_size, latency_batch),
         pareto=pareto,
         output=own_path(output, "output"),
         began=began,

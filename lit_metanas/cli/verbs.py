@@ -61,6 +61,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "max_parameters": "most trainable parameters",
         "max_flops": "most multiply-adds for one input",
         "max_latency": "most time for one input, as in 5ms, measured on this machine",
+        "latency_batch": "inputs at once that max_latency is for (default: 1)",
         "max_size": "most bytes of the exported program, as in 500kB",
         "pareto": "a whole front: networks that trade accuracy against parameters (if none is named), flops or latency",
         "onnx": "true, or --onnx alone: the network as model.onnx, too, for onnxruntime (default: false)",

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lit_metanas.io.text import number_of, printable
+from lit_metanas.io.text import at_once, number_of, printable
 from lit_metanas.records.budget import Cost, describe_energy
 from lit_metanas.records.record import PREPROCESSING, RecipeValue, SearchRecord
 from lit_metanas.records.shown_prediction import ShownPrediction
@@ -79,7 +79,8 @@ class SearchResult:
         budget: of ``auto``, the training FLOPs that its search could spend, and those of the training after it: given
             as ``flops`` they repeat it. None of other searches.
         pace: training FLOPs a second that ``auto`` measured on this machine to turn minutes into them; else NaN.
-        latency: seconds that the network takes for one input, with ``threads`` of torch; NaN where it was not measured.
+        latency: seconds that the network takes for ``latency_batch`` inputs at once, with ``threads`` of torch; NaN
+            where it was not measured.
         threads: torch's threads in the search; None where that is not known.
         stopped: whether it was interrupted, and this is the best so far.
         front: of ``auto`` with ``pareto``, networks that trade the score against a measure, the smallest first: this
@@ -95,6 +96,7 @@ class SearchResult:
             the linear model's.
         linear_view: the preprocessing of that model, as ``view`` tells that of the network.
         ordinal: whether the values in the record only rank what was tried, as a zero-cost proxy does.
+        latency_batch: inputs at once that ``latency`` is for.
         command: of ``auto``, the command or the call that repeats it, with FLOPs for minutes; empty of one that was
             stopped, and of other searches.
         test: the test part, as the network takes it, for ``export`` with ``int8``. A copy or a pickle has none.
@@ -148,6 +150,7 @@ class SearchResult:
     ordinal: bool = False
     command: str = ""
     test: Split | None = None
+    latency_batch: int = 1
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the test part, which may be far larger than the rest."""
@@ -301,8 +304,9 @@ class SearchResult:
         """The front as rows of cells, a heading first; empty where there is none."""
         if not self.front:
             return []
+        timed = "latency, ms" if self.latency_batch == 1 else f"latency of {at_once(self.latency_batch)}, ms"
         rows: list[tuple[str, ...]] = [
-            ("network", "parameters", "multiply-adds", "latency, ms", f"test {self.metric}, %", "architecture")
+            ("network", "parameters", "multiply-adds", timed, f"test {self.metric}, %", "architecture")
         ]
         for name, one in zip(self.front_names, self.front, strict=True):
             value = percent(one.test_score, one.ci95)
@@ -338,6 +342,7 @@ class SearchResult:
             costs={"search": self.cost, "training": self.training_cost, "meta-training (once)": self.meta_cost},
             reproduce=command or ", ".join(filter(None, told)),
             is_command=bool(command),
+            latency=self._told_latency,
             seed=self.record.seed,
             license=license,
             int8=loss,
@@ -357,7 +362,8 @@ class SearchResult:
             return ""
         sizes = [getattr(one, self.traded) for one in self.front]
         low, high = (f"{1e3 * x:.3g} ms" if self.traded == "latency" else f"{x:,}" for x in (min(sizes), max(sizes)))
-        what = "latency" if self.traded == "latency" else "multiply-adds" if self.traded == "flops" else "parameters"
+        what = f"the latency of {at_once(self.latency_batch)}" if self.traded == "latency" else self.traded
+        what = "multiply-adds" if self.traded == "flops" else what
         return (
             f"{number_of(len(self.front), 'network')} that trade {self.metric} against {what}, from {low} to {high}, "
             "are in the folder front; this is the one that was best by validation"
@@ -410,10 +416,15 @@ class SearchResult:
 
     def _latency_line(self) -> str:
         """What was measured of it; empty where nothing was."""
+        return f"  latency: {self._told_latency}\n" if self._told_latency else ""
+
+    @property
+    def _told_latency(self) -> str:
+        """The latency, for how many inputs, and with how many threads; empty where it was not measured."""
         if math.isnan(self.latency):
             return ""
         threads = "" if self.threads is None else f", with {number_of(self.threads, 'thread')}"
-        return f"  latency: {1000 * self.latency:.3g} ms for one input{threads}\n"
+        return f"{1000 * self.latency:.3g} ms for {at_once(self.latency_batch)}{threads}"
 
     @property
     def _told_budget(self) -> str:

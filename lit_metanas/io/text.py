@@ -56,6 +56,11 @@ def nearest(word: str, names: Iterable[str]) -> str | None:
     return by_case[near] if score >= 0.6 else None
 
 
+def at_once(inputs: int) -> str:
+    """``one input``, ``32 inputs at once``."""
+    return "one input" if inputs == 1 else f"{inputs:,} inputs at once"
+
+
 def short_number(number: int) -> str:
     """A whole number for a sentence, with its first digits where it is long."""
     return str(number) if abs(number) < 10**12 else f"{number:.0e}" if abs(number) < 10**300 else "beyond 1e+300"

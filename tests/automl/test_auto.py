@@ -41,6 +41,7 @@ from lit_metanas.estimators.estimator import BestSoFar
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.records import record_lines
 from lit_metanas.records.record_lines import SHIPPED, read_record_lines
+from lit_metanas.report.figures.fronts import draw_fronts, draw_tested
 from lit_metanas.searchers.halving.proposals import covering
 from lit_metanas.searchers.query.ledger import Query
 
@@ -773,6 +774,35 @@ def test_an_interrupted_front_has_what_was_trained(
         assert stopped.stopped
         assert stopped.architecture == whole.architecture
         assert len(stopped.front) == 1
+
+
+def test_a_latency_is_told_with_its_batch_and_threads(
+    arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def timed(network: torch.nn.Module, shape: tuple[int, ...], batch: int) -> float:
+        return 1e-6 * batch * sum(weights.numel() for weights in network.parameters())
+
+    for module in ("estimators.estimator", "automl.steps.auto_steps"):
+        monkeypatch.setattr(f"lit_metanas.{module}.latency", timed)
+    given: dict[str, Any] = {"pareto": "latency", "max_latency": 1, "output": tmp_path / "out"}
+    (found, again) = (front_of(arrays, space, latency_batch=4, **given) for _ in range(2))
+    for one in (found, *found.front, again, *again.front):
+        assert one.latency_batch == 4
+        assert one.latency == pytest.approx(4e-6 * one.parameters)
+        assert f"  latency: {1e3 * one.latency:.3g} ms for 4 inputs at once, with 1 thread\n" in repr(one)
+    assert "latency_batch=4" in found.command
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert f"| latency | {1e3 * found.latency:.3g} ms for 4 inputs at once, with 1 thread |" in card
+    assert "trade accuracy against the latency of 4 inputs at once, from " in card
+    assert "| latency of 4 inputs at once, ms |" in (tmp_path / "out" / "front" / "front.md").read_text()
+    (record,) = read_record_lines(tmp_path / "out" / "records.jsonl")
+    assert {name for trial in record.trials for name in trial.measures} == {"latency_4"}
+    assert draw_tested(found).axes[0].get_xlabel() == "milliseconds for 4 inputs at once"
+    assert draw_fronts(lm.read_results(tmp_path / "out" / "results.json")).axes[0].get_xlabel() == (
+        "milliseconds for 4 inputs at once"
+    )
+    with pytest.raises(ValueError, match=r"holds the result of other data or settings \(limits\)"):
+        front_of(arrays, space, **given)
 
 
 @pytest.mark.slow

@@ -317,6 +317,7 @@ class OutputFolder:
                 budget=(self.plan.search, self.plan.training),
                 pace=self.plan.pace or float("nan"),
                 latency=point.latency,
+                latency_batch=views.limits.latency_batch,
                 linear_model=done.linear_model,
                 linear=linear,
                 linear_view=done.linear_view,

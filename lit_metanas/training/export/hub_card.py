@@ -62,6 +62,7 @@ class ModelCard:
         front: a sentence on other networks of the same search; may be empty.
         energy: what search and training took, in words; may be empty.
         preprocessing: that was chosen, in words; may be empty.
+        latency: that was measured, for how many inputs and with how many threads, in words; may be empty.
         is_command: whether ``reproduce`` is a command, which the card then shows as it is typed.
 
     Example:
@@ -94,6 +95,7 @@ class ModelCard:
     energy: str = ""
     preprocessing: str = ""
     is_command: bool = False
+    latency: str = ""
 
     def metadata(self) -> dict[str, Any]:
         """The front matter: a ``model-index`` with a result for each file that was scored."""
@@ -131,6 +133,7 @@ class ModelCard:
         rows += [
             f"| parameters | {self.parameters:,} |",
             f"| multiply-adds for one input | {self.flops:,} |",
+            *([f"| latency | {self.latency} |"] if self.latency else []),
             *(
                 f"| {what} | {cost.flops:.3g} training FLOPs, {duration(cost.seconds)} |"
                 for what, cost in self.costs.items()
