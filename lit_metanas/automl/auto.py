@@ -52,8 +52,8 @@ def auto(
     max_parameters: float | None = None,
     max_flops: float | None = None,
     max_latency: float | str | None = None,
-    max_size: float | str | None = None,
     latency_batch: int = 1,
+    max_size: float | str | None = None,
     pareto: str | None = None,
     output: str | os.PathLike[str] | None = None,
     onnx: bool = False,
@@ -371,8 +371,8 @@ def auto_verb(
     max_parameters: float | None = None,
     max_flops: float | None = None,
     max_latency: str | None = None,
-    max_size: str | None = None,
     latency_batch: int = 1,
+    max_size: str | None = None,
     pareto: str | None = None,
     onnx: bool = False,
     int8: bool = False,
@@ -395,8 +395,8 @@ def auto_verb(
         max_parameters: most trainable parameters.
         max_flops: most forward multiply-adds for one input.
         max_latency: most time for one input.
-        max_size: most bytes of the exported program.
         latency_batch: inputs at once that the time is for.
+        max_size: most bytes of the exported program.
         pareto: what accuracy is traded against.
         onnx: whether the output gets an ONNX file, too.
         int8: and one with weights of 8 bits.

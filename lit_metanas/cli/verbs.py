@@ -97,6 +97,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "folder": "the exported network's; may be the first word (must be given)",
         "repo": "the repository, as NAME/MODEL; may be the second word (must be given)",
         "dry_run": "true, or --dry-run alone: check the card and list what would be sent (default: false)",
+        "license": "of the network, by the Hub's names, as in apache-2.0, for the card (default: what it says)",
     },
     "records": {
         "storage": "address of Optuna's storage, as in sqlite:///studies.db (must be given)",

@@ -209,22 +209,28 @@ def check_card_place(folder: str | os.PathLike[str]) -> None:
     check_own_file(Path(folder) / CARD, CARD_BEGINS)
 
 
-def push(folder: Path, repo: str, dry_run: bool = False) -> None:
+def push(folder: Path, repo: str, dry_run: bool = False, license: str | None = None) -> None:
     """Send the folder of an exported network to the Hugging Face Hub, where its card tells what it is.
 
     Args:
         folder: that of the network.
         repo: the repository, as in ``NAME/MODEL``; it must be there.
         dry_run: only check the folder and its card, and list what would be sent.
+        license: of the network, by the Hub's names, such as ``apache-2.0``; the card in the folder tells it then, too.
+            None leaves what the card says.
 
     Raises:
         FileNotFoundError: the folder has no exported network, or no card.
-        ValueError: the card or the name is wrong, or the package is not installed.
+        ValueError: the card, the name or the licence is wrong, or the package is not installed.
         FailedWorkError: the Hub refuses, or there is no network.
     """
     if not re.fullmatch(r"[\w.-]{1,96}/[\w.-]{1,96}", repo):
         raise ValueError(f"'{printable(repo, 100)}' is no repository of the Hub: give NAME/MODEL.")
+    if license is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,59}", license):
+        raise ValueError(f"'{printable(license, 60)}' is no licence of the Hub: give its name, such as apache-2.0.")
     files = check_pushed(folder)
+    if license is not None and not dry_run:
+        _license(folder / CARD, license)
     for file in files:
         print(f"{_bytes(file.stat().st_size):>8}  {printable(file.name)}")
     total = f"{number_of(len(files), 'file')}, {_bytes(sum(file.stat().st_size for file in files))}"
@@ -248,6 +254,20 @@ def push(folder: Path, repo: str, dry_run: bool = False) -> None:
             f"{printable(' '.join(str(error).split()), 300)}"
         ) from None
     print(f"push: {total}, went to {made}.")
+
+
+def _license(file: Path, license: str) -> None:
+    """Have a card that can be read tell another licence; all else in it, which people may have written, stays.
+
+    Raises:
+        ValueError: its licence is not told in a line of the front matter.
+    """
+    begin, front, rest = read_regular(file, LARGEST_CARD).decode().split("---", 2)
+    line = yaml.safe_dump({"license": license}).strip()
+    front, found = re.subn(r"(?m)^license: .*$", line, front, count=1)
+    if not found:
+        raise ValueError(f"'{file}' has no line 'license: NAME' that --license could replace: edit it.")
+    write_whole(file, "---".join((begin, front, rest)))
 
 
 def check_pushed(folder: Path) -> list[Path]:
