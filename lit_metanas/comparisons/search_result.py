@@ -341,6 +341,7 @@ class SearchResult:
             flops=self.flops,
             costs={"search": self.cost, "training": self.training_cost, "meta-training (once)": self.meta_cost},
             reproduce=command or ", ".join(filter(None, told)),
+            recipe=made if command else "",
             is_command=bool(command),
             latency=self._told_latency,
             seed=self.record.seed,

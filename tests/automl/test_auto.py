@@ -116,11 +116,12 @@ def test_its_call_repeats_it_whatever_was_given(
     data = arrays if in_memory else images
     given: dict[str, Any] = {"max_parameters": 20_000, "max_latency": "2s", "seed": 3, "space": space, "records": ()}
     group = [str(number // 4) for number in range(40)] if in_memory else r"(\d)"
-    first = lm.auto(data, flops=FLOPS_OF_IMAGES, group=group, progress=False, **given)
+    flops, told = (FLOPS, "3000000,4000000") if in_memory else (FLOPS_OF_IMAGES, "150000000,150000000")
+    first = lm.auto(data, flops=flops, group=group, progress=False, **given)
     what = "data" if in_memory else repr(str(images))
     own = "group=group" if in_memory else r"group='(\\d)'"
     assert first.command == (
-        f"lm.auto({what}, flops=[150000000,150000000], seed=3, {own}, space=space, max_parameters=20000, "
+        f"lm.auto({what}, flops=[{told}], seed=3, {own}, space=space, max_parameters=20000, "
         "max_latency='2000ms', records=())"
     )
     names = {"lm": lm, "data": data, "group": group, "space": space}

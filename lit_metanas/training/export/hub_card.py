@@ -63,6 +63,7 @@ class ModelCard:
         energy: what search and training took, in words; may be empty.
         preprocessing: that was chosen, in words; may be empty.
         latency: that was measured, for how many inputs and with how many threads, in words; may be empty.
+        recipe: how the network was trained, where ``reproduce`` does not tell; may be empty.
         is_command: whether ``reproduce`` is a command, which the card then shows as it is typed.
 
     Example:
@@ -94,6 +95,7 @@ class ModelCard:
     front: str = ""
     energy: str = ""
     preprocessing: str = ""
+    recipe: str = ""
     is_command: bool = False
     latency: str = ""
 
@@ -155,6 +157,7 @@ class ModelCard:
             "",
             f"- Architecture: {_told(self.architecture, 4000)}",
             *([f"- Preprocessing: {_told(self.preprocessing)}"] if self.preprocessing else []),
+            *([f"- Recipe: {_told(self.recipe, 2000)}"] if self.recipe else []),
             *([f"- Classes: {_told(', '.join(self.classes), 4000)}"] if self.classes else []),
             *([f"- Front: {_told(self.front, 400)}."] if self.front else []),
             # In an indented block Markdown makes nothing of a command's characters, and escapes would be copied.
