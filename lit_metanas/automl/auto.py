@@ -7,7 +7,7 @@ import shlex
 import signal
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -25,7 +25,7 @@ from lit_metanas.automl.given_data import (
 )
 from lit_metanas.automl.steps.auto_steps import AutoSteps
 from lit_metanas.automl.steps.front_steps import FrontSteps, check_pareto
-from lit_metanas.automl.steps.limits import NetworkLimits, NoNetworkWithinError, Wishes, linear_within
+from lit_metanas.automl.steps.limits import NetworkLimits, NoNetworkWithinError, Wishes, linear_within, milliseconds
 from lit_metanas.automl.steps.output_folder import OutputFolder
 from lit_metanas.automl.steps.views import Views
 from lit_metanas.comparisons.search_result import SearchResult
@@ -34,7 +34,7 @@ from lit_metanas.comparisons.target_search import task_settings
 from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.settings import settings_of
-from lit_metanas.io.text import writable
+from lit_metanas.io.text import plain_number, writable
 from lit_metanas.records.record_lines import SHIPPED, record_file
 from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.spaces.space import SearchSpace
@@ -44,6 +44,7 @@ from lit_metanas.tasks.objective import Classification
 from lit_metanas.tasks.splits import warn_of_copies
 from lit_metanas.tasks.task import Task, check_task
 from lit_metanas.training.export.exported_model import predict_command
+from lit_metanas.training.export.onnx_program import INT8, check_onnx_installed
 from lit_metanas.training.task_start import TaskStart, read_task_start
 
 MANY_FILES = 5_000
@@ -63,9 +64,12 @@ def auto(
     max_parameters: float | None = None,
     max_flops: float | None = None,
     max_latency: float | str | None = None,
+    latency_batch: int = 1,
     max_size: float | str | None = None,
     pareto: str | None = None,
     output: str | os.PathLike[str] | None = None,
+    onnx: bool = False,
+    int8: bool = False,
     records: Sequence[str] = (SHIPPED,),
     seed: int = 0,
     threads: int | None = 1,
@@ -151,6 +155,7 @@ def auto(
         max_flops: most forward multiply-adds for one input.
         max_latency: most seconds for one input, or a text such as ``5ms``: the median of several forward passes of the
             network in PyTorch on this machine, with ``threads``.
+        latency_batch: inputs at once that ``max_latency``, and the latency of the result, are for.
         max_size: most bytes of the exported program, ``model.pt2``, weights included; or a text such as ``500kB``. Each
             network that may be trained is exported first to find out.
         pareto: what accuracy is traded against: ``parameters``, ``flops`` or ``latency``. Then a whole front is looked
@@ -159,6 +164,10 @@ def auto(
             accurate one alone.
         output: a folder for the exported network, a report and the records of the search; made if absent. The networks
             of a front are in folders of ``front`` there.
+        onnx: whether the output gets the network as ``model.onnx``, too, for onnxruntime. The time for that is not part
+            of the minutes. A finished search gets it without another search.
+        int8: the same, and ``model_int8.onnx`` with weights of 8 bits; what these cost is told, and is in the model
+            card.
         records: files of searches of other tasks, from which the networks to begin with are taken; ``shipped`` is the
             package's. What is of another space is left out.
         seed: of search and training; the data are divided in the same way whatever it is.
@@ -169,7 +178,8 @@ def auto(
         FileNotFoundError: there are no such data, or no such start.
         ValueError: it cannot be told what they are, or they are malformed; nothing is within the limits; the minutes
             are too few; another process is at work in the output, or it holds something else; the start is damaged, or
-            of another space, shape or vocabulary.
+            of another space, shape or vocabulary; ONNX files are asked for without an output or their packages, or
+            none can be made of the network, whose search is then finished all the same.
         KeyboardInterrupt: Ctrl-C came before there was any network.
         RuntimeError: training fails.
 
@@ -188,9 +198,11 @@ def auto(
         group=group,
         space=space,
         wishes=Wishes(minutes, flops, seed=seed, threads=threads, progress=progress, records=records),
-        limits=NetworkLimits.told(max_parameters, max_flops, max_latency, max_size),
+        limits=NetworkLimits.told(max_parameters, max_flops, max_latency, max_size, latency_batch),
         pareto=pareto,
         output=None if output is None else own_path(output, "output"),
+        onnx=onnx,
+        int8=int8,
         start=None if start is None else os.fspath(start),
     ).run()
 
@@ -211,6 +223,9 @@ class AutoSearch:
         began: the clock when the minutes began; None for when it is run.
         group: which examples belong together, if that was said.
         start: the checkpoint that all networks begin with; None for fresh weights.
+        onnx: whether the output gets ``model.onnx``.
+        int8: whether it gets ``model_int8.onnx``, too.
+        from_shell: whether it is the verb ``auto``, so that a command repeats it; else a call in Python.
     """
 
     data: Given
@@ -224,11 +239,18 @@ class AutoSearch:
     began: float | None = None
     group: str | Groups | None = None
     start: str | None = None
+    onnx: bool = False
+    int8: bool = False
+    from_shell: bool = False
 
     def run(self) -> SearchResult:
         """Search, train, test and, where there is an output, write."""
         began = perf_counter() if self.began is None else self.began
         check_pareto(self.pareto)
+        if self.onnx or self.int8:
+            if self.output is None:
+                raise ValueError("auto: onnx and int8 are files in the output: give 'output', too.")
+            check_onnx_installed()
         start = None if self.start is None else read_task_start(self.start)
         for given in (self.data, self.test):
             if isinstance(given, str | os.PathLike):
@@ -257,24 +279,77 @@ class AutoSearch:
                 own = self.space is None and isinstance(task.goal, Classification)
                 linear = LinearSpace() if own else None
                 folder = None if self.output is None else OutputFolder(self.output, self._settings(views, linear))
-                if folder is not None and (known := folder.finished(views)) is not None:
-                    self.wishes.say(f"the search in '{folder.path}' was already finished: nothing was done.")
-                    return known
-                steps = AutoSteps if self.pareto is None else partial(FrontSteps, measure=self.pareto)
-                made = partial(steps, kind=kind, wishes=self.wishes, folder=folder, began=began, reading=reading)
-                try:
-                    search = made(views, linear=linear)
-                except NoNetworkWithinError as error:
-                    if linear is None or start is not None:
-                        raise
-                    alone = views.in_space(linear)
-                    linear_within(error, alone.usual.limited)
-                    self.wishes.say(f"{error.reason} Linear models are, so they alone are trained.")
-                    search = made(alone)
-                result = search.result()
+                known = None if folder is None else folder.finished(views)
+                result = known
+                if result is None:
+                    steps = AutoSteps if self.pareto is None else partial(FrontSteps, measure=self.pareto)
+                    made = partial(steps, kind=kind, wishes=self.wishes, folder=folder, began=began, reading=reading)
+                    try:
+                        search = made(views, linear=linear)
+                    except NoNetworkWithinError as error:
+                        if linear is None or start is not None:
+                            raise
+                        alone = views.in_space(linear)
+                        linear_within(error, alone.usual.limited)
+                        self.wishes.say(f"{error.reason} Linear models are, so they alone are trained.")
+                        search = made(alone)
+                    result = search.result()
+                result = self._with_command(result)
             if folder is not None:
-                folder.write(views.labelled(result.view).task, result, seed=self.wishes.seed)
+                if known is None:
+                    folder.write(views.labelled(result.view).task, result, seed=self.wishes.seed)
+                else:
+                    more = "missing ONNX files are added" if self.onnx or self.int8 else "nothing was done"
+                    self.wishes.say(f"the search in '{folder.path}' was already finished: {more}.")
+                if (self.onnx or self.int8) and not result.stopped:
+                    self._write_onnx(folder, result)
         return result
+
+    def _write_onnx(self, folder: OutputFolder, result: SearchResult) -> None:
+        """Add the ONNX files that are wanted and missing, and tell what weights of 8 bits cost."""
+        if (loss := folder.add_onnx(result, int8=self.int8)) is not None:
+            self.wishes.say(f"with weights of 8 bits ({INT8}) the test {loss.metric} is {loss.told}.")
+
+    def _with_command(self, result: SearchResult) -> SearchResult:
+        """The result, and each of its front, with what repeats it; as it is where it was stopped."""
+        if result.budget is None:
+            return result
+        command = self._command(result.budget)
+        return replace(result, command=command, front=tuple(replace(one, command=command) for one in result.front))
+
+    def _command(self, budget: tuple[float, float]) -> str:
+        """The command, or the call in Python, that repeats a result; names stand there for what is in memory."""
+        wishes, limits = self.wishes, self.limits.given
+        data, test, group = (_path(given) for given in (self.data, self.test, self.group))
+        told: dict[str, str | None] = {
+            "flops": f"[{','.join(map(plain_number, budget))}]",
+            "seed": str(wishes.seed),
+            "kind": self.kind and self._quoted(self.kind),
+            "test": None if self.test is None else self._quoted(test) if test is not None else "test",
+            "group": None if self.group is None else self._quoted(group) if group is not None else "group",
+            "space": None if self.space is None else "space",
+            "start": self.start and self._quoted(self.start),
+            **{f"max_{name}": plain_number(limit) for name, limit in limits.items() if name != "latency"},
+            "max_latency": self._quoted(milliseconds(limits["latency"])) if "latency" in limits else None,
+            "latency_batch": None if self.limits.latency_batch == 1 else str(self.limits.latency_batch),
+            "pareto": self.pareto and self._quoted(self.pareto),
+            "records": None if wishes.records == (SHIPPED,) else repr(wishes.records),
+            "threads": None if wishes.threads == 1 else str(wishes.threads),
+        }
+        settings = {name: value for name, value in told.items() if value is not None}
+        if not self.from_shell:
+            words = [
+                repr(data) if data is not None else "data",
+                *(f"{name}={value}" for name, value in settings.items()),
+            ]
+            return f"lm.auto({', '.join(words)})"
+        words = [word for name, value in settings.items() for word in _option(name, value)]
+        first = [data] if data is not None and not data.startswith("-") else [f"--data={data}"]
+        return shlex.join(["lit-metanas", "auto", *first, *words])
+
+    def _quoted(self, text: str) -> str:
+        """A text for the command, which quotes its words itself, or for the call."""
+        return text if self.from_shell else repr(text)
 
     def _views(self, task: Task, space: SearchSpace, start: TaskStart | None) -> Views:
         """The preprocessings to choose from: where there is a start that of its inputs alone."""
@@ -294,7 +369,7 @@ class AutoSearch:
             "space": settings_of(space),
             "start": None if self.start is None else settings_of(self.start),
             "linear_models": None if linear is None else settings_of(linear),
-            "limits": asdict(self.limits),
+            "limits": self.limits.settings,
             "pareto": self.pareto,
             "minutes": wishes.minutes,
             "flops": list(wishes.flops),
@@ -302,6 +377,16 @@ class AutoSearch:
             "seed": wishes.seed,
             "threads": wishes.threads,
         }
+
+
+def _path(given: object) -> str | None:
+    """A path, or the name of a group, as a text; None for what is in memory."""
+    return os.fspath(given) if isinstance(given, str | os.PathLike) else None
+
+
+def _option(name: str, value: str) -> list[str]:
+    """An option as words; as one where its value looks like an option itself."""
+    return [f"--{name}={value}"] if value.startswith("-") else [f"--{name}", value]
 
 
 def auto_verb(
@@ -315,8 +400,11 @@ def auto_verb(
     max_parameters: float | None = None,
     max_flops: float | None = None,
     max_latency: str | None = None,
+    latency_batch: int = 1,
     max_size: str | None = None,
     pareto: str | None = None,
+    onnx: bool = False,
+    int8: bool = False,
     flops: float | tuple[float, float] | None = None,
     seed: int = 0,
     threads: int = 1,
@@ -336,8 +424,11 @@ def auto_verb(
         max_parameters: most trainable parameters.
         max_flops: most forward multiply-adds for one input.
         max_latency: most time for one input.
+        latency_batch: inputs at once that the time is for.
         max_size: most bytes of the exported program.
         pareto: what accuracy is traded against.
+        onnx: whether the output gets an ONNX file, too.
+        int8: and one with weights of 8 bits.
         flops: training FLOPs instead of minutes.
         seed: of search and training.
         threads: torch's threads.
@@ -353,11 +444,14 @@ def auto_verb(
         group=group,
         space=None,
         wishes=Wishes(minutes, flops, seed=seed, threads=threads, progress=True),
-        limits=NetworkLimits.told(max_parameters, max_flops, max_latency, max_size),
+        limits=NetworkLimits.told(max_parameters, max_flops, max_latency, max_size, latency_batch),
         pareto=pareto,
         output=own_path(output, "output"),
         began=began,
         start=start,
+        onnx=onnx,
+        int8=int8,
+        from_shell=True,
     )
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -10,7 +10,7 @@ import os
 import select
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
@@ -213,6 +213,7 @@ def _leave_garbage() -> None:
 def _with_data(args: list[str]) -> list[str]:
     """``auto DATA --KEY VALUE``, wherever the data stand, with their key; ``--max-latency`` is ``--max_latency``."""
     args = _with_measure([_with_underscores(word) if word.startswith("--") else word for word in args])
+    args = _with_flags(args, ("--onnx", "--int8"))
     for place, word in enumerate(args):
         before = args[place - 1] if place else ""
         if not word.startswith("-") and (not before.startswith("-") or "=" in before):
@@ -231,6 +232,15 @@ def _with_measure(args: list[str]) -> list[str]:
     value = words[:1] if words[:1] in [[measure] for measure in MEASURES] else words
     rest = args[place + 1 + len(value) :]
     return [*args[:place], f"--pareto={' '.join(value) or MEASURES[0]}", *rest]
+
+
+def _with_flags(args: list[str], flags: Sequence[str]) -> list[str]:
+    """Each flag that stands alone is true; the word after it, such as the data, is no value of it."""
+    following = [*args[1:], ""]
+    return [
+        f"{word}=true" if word in flags and after.lower() not in ("true", "false") else word
+        for word, after in zip(args, following, strict=True)
+    ]
 
 
 def _with_underscores(word: str) -> str:

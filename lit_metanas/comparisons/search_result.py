@@ -7,12 +7,13 @@ import os
 import textwrap
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lit_metanas.io.text import number_of, printable
+from lit_metanas.io.text import at_once, number_of, printable
 from lit_metanas.records.budget import Cost, describe_energy
 from lit_metanas.records.record import PREPROCESSING, RecipeValue, SearchRecord
 from lit_metanas.records.shown_prediction import ShownPrediction
@@ -78,7 +79,8 @@ class SearchResult:
         budget: of ``auto``, the training FLOPs that its search could spend, and those of the training after it: given
             as ``flops`` they repeat it. None of other searches.
         pace: training FLOPs a second that ``auto`` measured on this machine to turn minutes into them; else NaN.
-        latency: seconds that the network takes for one input, with ``threads`` of torch; NaN where it was not measured.
+        latency: seconds that the network takes for ``latency_batch`` inputs at once, with ``threads`` of torch; NaN
+            where it was not measured.
         threads: torch's threads in the search; None where that is not known.
         stopped: whether it was interrupted, and this is the best so far.
         front: of ``auto`` with ``pareto``, networks that trade the score against a measure, the smallest first: this
@@ -94,6 +96,10 @@ class SearchResult:
             the linear model's.
         linear_view: the preprocessing of that model, as ``view`` tells that of the network.
         ordinal: whether the values in the record only rank what was tried, as a zero-cost proxy does.
+        latency_batch: inputs at once that ``latency`` is for.
+        command: of ``auto``, the command or the call that repeats it, with FLOPs for minutes; empty of one that was
+            stopped, and of other searches.
+        test: the test part, as the network takes it, for ``export`` with ``int8``. A copy or a pickle has none.
 
     Example:
         >>> import torch
@@ -142,6 +148,13 @@ class SearchResult:
     linear: Architecture | None = None
     linear_view: str = ""
     ordinal: bool = False
+    command: str = ""
+    test: Split | None = None
+    latency_batch: int = 1
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the test part, which may be far larger than the rest."""
+        return {**vars(self), "test": None}
 
     @property
     def metric(self) -> str:
@@ -210,7 +223,7 @@ class SearchResult:
         folder: str | os.PathLike[str],
         *,
         onnx: bool = False,
-        int8: Split | None = None,
+        int8: Split | bool | None = None,
         license: str = UNKNOWN_LICENSE,
         command: str = "",
     ) -> Int8Loss | None:
@@ -224,24 +237,22 @@ class SearchResult:
                 model card ``README.md``; made if absent. Each file is replaced whole. The networks of a front go to
                 folders in ``front`` there, each with the same files.
             onnx: whether it gets ``model.onnx``, too, for onnxruntime; see ``export_child``.
-            int8: examples, such as the task's test part, on which ``model_int8.onnx`` is scored, with weights of 8
-                bits; None writes none. It stands beside ``model.onnx``.
+            int8: whether there is ``model_int8.onnx`` beside ``model.onnx``, with weights of 8 bits, scored on the test
+                part; or other examples to score it on, as the network takes them.
             license: of the network, by the Hugging Face Hub's names, such as ``apache-2.0``; for the card.
-            command: what made the network, for the card; if empty, it tells the method and the seed.
+            command: what made the network, for the card. If empty, it is ``command`` of the result; if that is empty,
+                too, the card tells the method and the seed.
 
         Returns:
             What the weights of 8 bits cost; None unless they are asked for.
 
         Raises:
-            ValueError: no ONNX file can be made, the folder has files of these names that no export has written, or the
-                examples for ``int8`` are no inputs of the network.
+            ValueError: no ONNX file can be made, the folder has files of these names that no export has written, the
+                examples for ``int8`` are no inputs of the network, or there is no test part.
         """
         check_card_place(folder)
-        if int8 is not None and tuple(int8.inputs.shape[1:]) != tuple(blank_inputs(1, self.shape).shape[1:]):
-            raise ValueError(
-                f"The examples for int8 have shape {tuple(int8.inputs.shape[1:])}, and the network takes "
-                f"{describe_shape(self.shape)}: give such inputs, as its preprocessing makes them."
-            )
+        command = command or self.command
+        scored = self._scored_on(int8)
         with torch.inference_mode(False):
             export_child(
                 self.network,
@@ -251,13 +262,34 @@ class SearchResult:
                 shape=self.shape,
                 preprocessing=self.preprocessing,
                 objective=self.objective,
-                onnx=onnx or int8 is not None,
+                onnx=onnx or scored is not None,
             )
-        loss = None if int8 is None else quantise_onnx(folder, int8, self.objective)
+        loss = None if scored is None else quantise_onnx(folder, scored, self.objective)
         write_card(folder, self._card(license, command, loss))
         for name, one in zip(self.front_names, self.front, strict=True):
             one.export(Path(folder) / "front" / name, onnx=onnx, int8=int8, license=license, command=command)
         return loss
+
+    def _scored_on(self, int8: Split | bool | None) -> Split | None:
+        """The examples that weights of 8 bits are scored on; None where there are to be no such weights.
+
+        Raises:
+            ValueError: they are no inputs of the network, or there is no test part.
+        """
+        if int8 is None or int8 is False:
+            return None
+        if int8 is True:
+            if self.test is None:
+                raise ValueError("This result is a copy, without its test part: give int8 a Split of examples.")
+            return self.test
+        if not isinstance(int8, Split):
+            raise ValueError(f"int8 must be True or a Split of examples, not {type(int8).__name__}.")
+        if tuple(int8.inputs.shape[1:]) != tuple(blank_inputs(1, self.shape).shape[1:]):
+            raise ValueError(
+                f"The examples for int8 have shape {tuple(int8.inputs.shape[1:])}, and the network takes "
+                f"{describe_shape(self.shape)}: give such inputs, as its preprocessing makes them, or True."
+            )
+        return int8
 
     @property
     def front_names(self) -> list[str]:
@@ -272,8 +304,9 @@ class SearchResult:
         """The front as rows of cells, a heading first; empty where there is none."""
         if not self.front:
             return []
+        timed = "latency, ms" if self.latency_batch == 1 else f"latency of {at_once(self.latency_batch)}, ms"
         rows: list[tuple[str, ...]] = [
-            ("network", "parameters", "multiply-adds", "latency, ms", f"test {self.metric}, %", "architecture")
+            ("network", "parameters", "multiply-adds", timed, f"test {self.metric}, %", "architecture")
         ]
         for name, one in zip(self.front_names, self.front, strict=True):
             value = percent(one.test_score, one.ci95)
@@ -289,6 +322,7 @@ class SearchResult:
             f"seed {self.record.seed}",
             self._told_budget,
             f"recipe {made}",
+            "stopped early" if self.stopped else "",
         )
         noun = "images" if isinstance(as_shape(self.shape), ImageShape) else getattr(self.preprocessing, "noun", "")
         several = self.ensemble > 1 or self.linear is not None
@@ -307,6 +341,9 @@ class SearchResult:
             flops=self.flops,
             costs={"search": self.cost, "training": self.training_cost, "meta-training (once)": self.meta_cost},
             reproduce=command or ", ".join(filter(None, told)),
+            recipe=made if command else "",
+            is_command=bool(command),
+            latency=self._told_latency,
             seed=self.record.seed,
             license=license,
             int8=loss,
@@ -326,7 +363,8 @@ class SearchResult:
             return ""
         sizes = [getattr(one, self.traded) for one in self.front]
         low, high = (f"{1e3 * x:.3g} ms" if self.traded == "latency" else f"{x:,}" for x in (min(sizes), max(sizes)))
-        what = "latency" if self.traded == "latency" else "multiply-adds" if self.traded == "flops" else "parameters"
+        what = f"the latency of {at_once(self.latency_batch)}" if self.traded == "latency" else self.traded
+        what = "multiply-adds" if self.traded == "flops" else what
         return (
             f"{number_of(len(self.front), 'network')} that trade {self.metric} against {what}, from {low} to {high}, "
             "are in the folder front; this is the one that was best by validation"
@@ -379,10 +417,15 @@ class SearchResult:
 
     def _latency_line(self) -> str:
         """What was measured of it; empty where nothing was."""
+        return f"  latency: {self._told_latency}\n" if self._told_latency else ""
+
+    @property
+    def _told_latency(self) -> str:
+        """The latency, for how many inputs, and with how many threads; empty where it was not measured."""
         if math.isnan(self.latency):
             return ""
         threads = "" if self.threads is None else f", with {number_of(self.threads, 'thread')}"
-        return f"  latency: {1000 * self.latency:.3g} ms for one input{threads}\n"
+        return f"{1000 * self.latency:.3g} ms for {at_once(self.latency_batch)}{threads}"
 
     @property
     def _told_budget(self) -> str:

@@ -228,6 +228,7 @@ def result_of(
         predictions=shown_predictions(task, predictions),
         ensemble=ensemble,
         ordinal=found.ordinal,
+        test=task.test,
     )
 
 

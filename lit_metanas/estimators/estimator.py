@@ -229,7 +229,9 @@ Measure = Callable[[Architecture], float]
 """Something about an architecture that is better the smaller it is."""
 
 
-def network_measures(space: SearchSpace, shape: Shape, way: int, device: torch.device) -> Mapping[str, Measure]:
+def network_measures(
+    space: SearchSpace, shape: Shape, way: int, device: torch.device, *, batch: int = 1
+) -> Mapping[str, Measure]:
     """The measures of child networks.
 
     Args:
@@ -237,10 +239,11 @@ def network_measures(space: SearchSpace, shape: Shape, way: int, device: torch.d
         shape: channels, height and width of an input.
         way: number of classes.
         device: where latency is measured.
+        batch: inputs at once that it is measured with.
 
     Returns:
-        ``parameters``; ``flops``, forward multiply-adds for one input; and ``latency``, seconds for one input, which
-        is measured again at each call and so differs a little between calls.
+        ``parameters``; ``flops``, forward multiply-adds for one input; and ``latency``, seconds for a batch, which is
+        measured again at each call and so differs a little between calls.
     """
 
     def parameters(architecture: Architecture) -> float:
@@ -252,16 +255,16 @@ def network_measures(space: SearchSpace, shape: Shape, way: int, device: torch.d
     def seconds(architecture: Architecture) -> float:
         with torch.random.fork_rng(devices=[]):
             network = space.child(architecture, shape, way)
-        return latency(network.to(device), shape)
+        return latency(network.to(device), shape, batch=batch)
 
     return {"parameters": parameters, "flops": flops, "latency": seconds}
 
 
 @torch.no_grad()
-def latency(network: nn.Module, shape: Shape, *, repeats: int = 21, warmup: int = 3) -> float:
-    """Median seconds of a forward pass of one input, in evaluation mode, on the network's device."""
+def latency(network: nn.Module, shape: Shape, *, batch: int = 1, repeats: int = 21, warmup: int = 3) -> float:
+    """Median seconds of a forward pass of so many inputs at once, in evaluation mode, on the network's device."""
     parameter = next(network.parameters(), torch.empty(0))
-    inputs = blank_inputs(1, shape).to(parameter.device)
+    inputs = blank_inputs(batch, shape).to(parameter.device)
     network.eval()
     times = []
     for _ in range(warmup + repeats):

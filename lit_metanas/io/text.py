@@ -56,6 +56,11 @@ def nearest(word: str, names: Iterable[str]) -> str | None:
     return by_case[near] if score >= 0.6 else None
 
 
+def at_once(inputs: int) -> str:
+    """``one input``, ``32 inputs at once``."""
+    return "one input" if inputs == 1 else f"{inputs:,} inputs at once"
+
+
 def short_number(number: int) -> str:
     """A whole number for a sentence, with its first digits where it is long."""
     return str(number) if abs(number) < 10**12 else f"{number:.0e}" if abs(number) < 10**300 else "beyond 1e+300"
@@ -66,6 +71,12 @@ def short_value(value: object) -> str:
     if isinstance(value, int):
         return str(value) if abs(value) < 10**20 else short_number(value)
     return printable(str(value) if isinstance(value, str | Number) else reprlib.repr(value), 80)
+
+
+def plain_number(number: float) -> str:
+    """A number that is read as the same one again, without ``.0``: ``20000``, ``0.005``."""
+    short = f"{number:.15g}"
+    return short if float(short) == number else repr(float(number))
 
 
 def is_text(text: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 import shutil
 from dataclasses import replace
@@ -42,6 +43,7 @@ from lit_metanas.estimators.estimator import BestSoFar
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.records import record_lines
 from lit_metanas.records.record_lines import SHIPPED, read_record_lines
+from lit_metanas.report.figures.fronts import draw_fronts, draw_tested
 from lit_metanas.searchers.halving.proposals import covering
 from lit_metanas.searchers.query.ledger import Query
 
@@ -107,6 +109,73 @@ def test_its_budget_repeats_it(arrays: Arrays, space: lm.LayeredSpace) -> None:
     assert same_weights(first.network, again.network)
     other = lm.auto(arrays, flops=first.budget, space=space, seed=1, progress=False)
     assert not same_weights(first.network, other.network)
+
+
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_its_call_repeats_it_whatever_was_given(
+    in_memory: bool, images: Path, arrays: Arrays, space: lm.LayeredSpace
+) -> None:
+    data = arrays if in_memory else images
+    given: dict[str, Any] = {"max_parameters": 20_000, "max_latency": "2s", "seed": 3, "space": space, "records": ()}
+    group = [str(number // 4) for number in range(40)] if in_memory else r"(\d)"
+    flops, told = (FLOPS, "3000000,4000000") if in_memory else (FLOPS_OF_IMAGES, "150000000,150000000")
+    first = lm.auto(data, flops=flops, group=group, progress=False, **given)
+    what = "data" if in_memory else repr(str(images))
+    own = "group=group" if in_memory else r"group='(\\d)'"
+    assert first.command == (
+        f"lm.auto({what}, flops=[{told}], seed=3, {own}, space=space, max_parameters=20000, "
+        "max_latency='2000ms', records=())"
+    )
+    names = {"lm": lm, "data": data, "group": group, "space": space}
+    again = eval(first.command.replace("lm.auto(", "lm.auto(progress=False, data=", 1), names)
+    assert same_weights(first.network, again.network)
+    assert (again.test_score, again.command) == (first.test_score, first.command)
+
+
+def test_the_card_tells_the_same_call_of_a_search_that_was_stopped_and_of_one_that_is_read_again(
+    arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def call() -> lm.SearchResult:
+        return lm.auto(arrays, flops=(4e6, 2e6), space=space, output=tmp_path / "out", progress=False)
+
+    def told(folder: str) -> str:
+        card = (tmp_path / folder / "README.md").read_text()
+        return card.partition("- To reproduce:")[2].partition("## Use")[0].strip()
+
+    with monkeypatch.context() as patched:
+        interrupt(patched, last_training, at=1)
+        assert call().command == ""
+    assert told("out").endswith(", stopped early")
+    finished = call()
+    assert told("out") == finished.command == "lm.auto(data, flops=[4000000,2000000], seed=0, space=space)"
+    call().export(tmp_path / "elsewhere")
+    assert told("elsewhere") == finished.command
+
+
+def test_a_result_knows_its_test_part_until_it_is_copied(arrays: Arrays, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="auto: onnx and int8 are files in the output: give 'output', too"):
+        lm.auto(arrays, flops=FLOPS, int8=True)
+    small = lm.LayeredSpace(kernels=(3,), depths=(1,), widths=(4,))
+    call = partial(lm.auto, arrays, flops=FLOPS, space=small, output=tmp_path / "out", progress=False)
+    (found, again), test = (call(), call()), read_given(arrays).test
+    assert len(test) == 8
+    for one in (found, again):
+        assert one.test is not None
+        assert torch.equal(one.test.inputs, test.inputs)
+        assert "Split" not in repr(one)
+    loss = again.export(tmp_path / "eight", int8=True)
+    assert loss == found.export(tmp_path / "eight", int8=test)
+    assert loss is not None
+    assert loss.examples == 8
+    assert loss.value == pytest.approx(found.test_score)
+    copied = pickle.loads(pickle.dumps(found))
+    assert same_weights(copied.network, found.network)
+    assert copied.test_score == found.test_score
+    with pytest.raises(ValueError, match="a copy, without its test part: give int8 a Split of examples"):
+        copied.export(tmp_path / "copied", int8=True)
+    with pytest.raises(ValueError, match="int8 must be True or a Split of examples, not tuple"):
+        found.export(tmp_path / "copied", int8=arrays)  # type: ignore[arg-type]
+    assert not (tmp_path / "copied").exists()
 
 
 def test_minutes_become_flops_by_a_measured_pace(
@@ -786,6 +855,35 @@ def test_an_interrupted_front_has_what_was_trained(
         assert stopped.stopped
         assert stopped.architecture == whole.architecture
         assert len(stopped.front) == 1
+
+
+def test_a_latency_is_told_with_its_batch_and_threads(
+    arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def timed(network: torch.nn.Module, shape: tuple[int, ...], batch: int) -> float:
+        return 1e-6 * batch * sum(weights.numel() for weights in network.parameters())
+
+    for module in ("estimators.estimator", "automl.steps.auto_steps"):
+        monkeypatch.setattr(f"lit_metanas.{module}.latency", timed)
+    given: dict[str, Any] = {"pareto": "latency", "max_latency": 1, "output": tmp_path / "out"}
+    (found, again) = (front_of(arrays, space, latency_batch=4, **given) for _ in range(2))
+    for one in (found, *found.front, again, *again.front):
+        assert one.latency_batch == 4
+        assert one.latency == pytest.approx(4e-6 * one.parameters)
+        assert f"  latency: {1e3 * one.latency:.3g} ms for 4 inputs at once, with 1 thread\n" in repr(one)
+    assert "latency_batch=4" in found.command
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert f"| latency | {1e3 * found.latency:.3g} ms for 4 inputs at once, with 1 thread |" in card
+    assert "trade accuracy against the latency of 4 inputs at once, from " in card
+    assert "| latency of 4 inputs at once, ms |" in (tmp_path / "out" / "front" / "front.md").read_text()
+    (record,) = read_record_lines(tmp_path / "out" / "records.jsonl")
+    assert {name for trial in record.trials for name in trial.measures} == {"latency_4"}
+    assert draw_tested(found).axes[0].get_xlabel() == "milliseconds for 4 inputs at once"
+    assert draw_fronts(lm.read_results(tmp_path / "out" / "results.json")).axes[0].get_xlabel() == (
+        "milliseconds for 4 inputs at once"
+    )
+    with pytest.raises(ValueError, match=r"holds the result of other data or settings \(limits\)"):
+        front_of(arrays, space, **given)
 
 
 @pytest.mark.slow

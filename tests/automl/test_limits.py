@@ -11,7 +11,14 @@ import pytest
 import torch
 
 import lit_metanas as lm
-from lit_metanas.automl.steps.limits import LimitedSpace, NetworkLimits, bytes_of, exported_bytes, seconds_of
+from lit_metanas.automl.steps.limits import (
+    LimitedSpace,
+    NetworkLimits,
+    bytes_of,
+    exported_bytes,
+    milliseconds,
+    seconds_of,
+)
 from lit_metanas.searchers.mutation import draw_new, mutate
 
 TASK = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
@@ -25,6 +32,13 @@ def test_durations() -> None:
     for wrong in ("5 min", "fast", "", "-1ms", 0, "1e400"):
         with pytest.raises(ValueError, match="is no duration"):
             seconds_of(wrong)
+
+
+def test_a_duration_as_a_text_is_the_same_duration() -> None:
+    assert [milliseconds(each) for each in (0.005, 2.0, 7e-6)] == ["5ms", "2000ms", "0.007ms"]
+    generator = torch.Generator().manual_seed(0)
+    for each in torch.rand(200, generator=generator, dtype=torch.float64).tolist():
+        assert seconds_of(milliseconds(each)) == each
 
 
 def test_sizes() -> None:
@@ -79,11 +93,35 @@ def test_nothing_above_a_limit_is_drawn_or_mutated(name: str) -> None:
 
 def test_a_latency_is_measured_once_in_the_search_and_anew_when_it_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([0.004, 0.006])
-    monkeypatch.setattr("lit_metanas.estimators.estimator.latency", lambda network, shape: next(times))
+    monkeypatch.setattr("lit_metanas.estimators.estimator.latency", lambda network, shape, batch: next(times))
     limited = LimitedSpace(SPACE, NetworkLimits(latency=0.005), TASK)
     one = SPACE.sample(torch.Generator().manual_seed(0))
     assert [limited.within.violation(one) for _ in range(3)] == [None] * 3
     assert limited.check(one) == "it takes 6 ms, and the limit is 5 ms"
+
+
+def test_a_limit_for_a_batch_refuses_what_one_input_would_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lit_metanas.estimators.estimator.latency", lambda network, shape, batch: 0.001 * batch)
+    one = SPACE.sample(torch.Generator().manual_seed(0))
+    for batch, refusal in ((1, None), (32, "it takes 32 ms for 32 inputs at once, and the limit is 5 ms")):
+        limits = NetworkLimits.told(None, None, "5ms", latency_batch=batch)
+        limited = LimitedSpace(SPACE, limits, TASK)
+        assert limited.within.violation(one) == limited.check(one) == refusal
+        assert limits.given == {"latency": 0.005}
+    with pytest.raises(ValueError, match=r"max_latency = 5 ms: the nearest takes 32 ms for 32 inputs at once\. Raise"):
+        limited.begin({})
+    for wrong in (0, -1, 2.5, "4"):
+        with pytest.raises(ValueError, match=r"latency_batch = .* must be a whole number from 1\."):
+            NetworkLimits(latency_batch=wrong)  # type: ignore[arg-type]
+
+
+def test_latencies_of_other_batches_are_other_settings_and_other_measures() -> None:
+    usual, other = NetworkLimits(latency=0.005), NetworkLimits(latency=0.005, latency_batch=32)
+    # As folders of searches have them that were begun before there were batches.
+    assert usual.settings == {"parameters": None, "flops": None, "latency": 0.005, "size": None}
+    assert other.settings == {**usual.settings, "latency_batch": 32}
+    assert [limits.measure("latency") for limits in (usual, other)] == ["latency", "latency_32"]
+    assert other.measure("flops") == "flops"
 
 
 def test_the_search_begins_with_the_usual_network_or_a_smaller_one() -> None:

@@ -11,13 +11,17 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 import lit_metanas as lm
-from lit_metanas.automl.steps import auto_steps, last_training
+from lit_metanas.automl.steps import auto_steps, budget_planner, last_training
+from lit_metanas.automl.steps.time_plan import Pace
 from lit_metanas.cli.command_line import main
 from lit_metanas.estimators import training_estimator
 from lit_metanas.io.locks import directory_lock
+from lit_metanas.training.export import onnx_program
+from lit_metanas.training.export.hub_card import read_card
 
 FLOPS = "[3e9,3e9]"
 
@@ -50,6 +54,30 @@ def test_the_last_line_predicts(photos: Path, capsys: pytest.CaptureFixture[str]
     assert told.splitlines()[-1] == last
 
 
+def test_the_command_of_the_card_repeats_the_result(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget_planner, "measure_pace", lambda *args, **more: Pace(2e7, 0.0, 0.0))
+    monkeypatch.setattr(Pace, "averaged", lambda self, trainings, scored: self)
+    for file in photos.glob("photos/*/*.png"):
+        file.rename(file.with_name(f"day{int(file.stem) // 2}_{file.name}"))
+    photos.joinpath("photos").rename("two letters")
+    words = ["two letters", "--minutes=1", "--seed=4", "--max-parameters=5e4", "--max_latency=2s"]
+    assert main(["auto", *words, "--group", r"(day\d)_"]) == 0
+    card = Path("model/README.md").read_text()
+    command = card.partition("- To reproduce:")[2].strip().partition("\n")[0]
+    assert (
+        read_card(Path("model/README.md"))["model-index"][0]["results"][0]["metrics"][0]["args"]["reproduce"] == command
+    )
+    first, *rest = shlex.split(command)
+    assert first == "lit-metanas"
+    assert rest[1] == "two letters"
+    assert {"--flops", "--group", "--max_parameters", "--max_latency"} <= {*rest}
+    monkeypatch.setattr(budget_planner, "measure_pace", lambda *args, **more: pytest.fail("FLOPs need no pace"))
+    assert main([*rest, "--output", "again"]) == 0
+    (one,), (other,) = (lm.read_results(f"{folder}/results.json") for folder in ("model", "again"))
+    assert (other.value, other.architecture, other.recipe) == (one.value, one.architecture, one.recipe)
+    assert Path("again/README.md").read_text().count(command) == 2
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -68,6 +96,8 @@ def test_the_last_line_predicts(photos: Path, capsys: pytest.CaptureFixture[str]
         (["photos", "--flops", "1e10", "--max-size", "tiny"], "'tiny' is no size"),
         (["photos", "--start", "none.ckpt"], "There is no checkpoint 'none.ckpt': give one that `fit` of TaskReptile"),
         (["photos", "--start=photos/cross/0.png"], "0.png' is damaged or was not written by TaskReptile: give one"),
+        (["photos", "--onnx", "--minutes", "0"], "minutes = 0.0 must be"),
+        (["photos", "--onnx=perhaps"], "onnx"),
         (["photos", "--group", "owner"], "group = 'owner' must be 'folder', or a regular expression"),
     ],
 )
@@ -78,6 +108,39 @@ def test_what_is_wrong_is_told_in_a_sentence(
     told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("lit-metanas:")]
     assert len(told) == 1
     assert sentence in told[0]
+
+
+def test_onnx_files_are_added_to_a_finished_search(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--flops", "[6e8,6e8]", "--max-parameters=50000"]
+    assert main(["auto", *words, "--onnx", "photos"]) == 0
+    assert Path("model/model.onnx").is_file()
+    assert not Path("model/model_int8.onnx").exists()
+    weights, state = torch.load("model/weights.pt", weights_only=True), Path("model/auto.json").read_bytes()
+    capsys.readouterr()
+    assert main(["auto", "photos", *words, "--int8"]) == 0
+    said = capsys.readouterr().err
+    assert "already finished: missing ONNX files are added." in said
+    (metric, eight) = read_card(Path("model/README.md"))["model-index"][0]["results"][0]["metrics"]
+    lost = f"{100 * eight['value']:.1f} %, {100 * (eight['value'] - metric['value']):+.1f} points, of 4 examples"
+    assert f"auto: with weights of 8 bits (model_int8.onnx) the test accuracy is {lost}." in said
+    assert lost in Path("model/README.md").read_text()
+    made = Path("model/model_int8.onnx").stat().st_mtime_ns
+    assert main(["auto", "photos", *words, "--onnx"]) == 0  # which keeps the other file
+    assert Path("model/model_int8.onnx").stat().st_mtime_ns == made
+    assert Path("model/auto.json").read_bytes() == state
+    again = torch.load("model/weights.pt", weights_only=True)
+    assert all(torch.equal(weights[name], tensor) for name, tensor in again.items())
+
+
+def test_missing_packages_for_onnx_are_told_before_a_search(
+    photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_program, "find_spec", lambda name: None)
+    for flag in ("--onnx", "--int8"):
+        assert main(["auto", "photos", "--flops", FLOPS, flag]) == 2
+        said = capsys.readouterr().err
+        assert said == "lit-metanas: An ONNX file needs more packages: pip install 'lit-metanas[onnx]'.\n"
+    assert not Path("model").exists()
 
 
 def test_groups_are_kept_whole_and_are_another_search(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:

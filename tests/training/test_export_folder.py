@@ -516,6 +516,29 @@ def test_push_sends_the_files_of_the_export_alone(
     assert "pip install 'lit-metanas[hub]'" in capsys.readouterr().err
 
 
+def test_push_writes_a_licence_into_the_card(
+    result: lm.SearchResult, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result.export("out")
+    card = Path("out/README.md")
+    card.write_text(f"{card.read_text()}license: told by me below\n")
+    before, sent = card.read_text(), list[str]()
+    hub = ModuleType("huggingface_hub")
+    hub.upload_folder = lambda **given: sent.append(card.read_text()) or "https://hub/me/noise"  # type: ignore
+    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
+    assert main(["push", "out", "me/noise", "--license", "mit", "--dry-run"]) == 0
+    assert main(["push", "out", "me/noise", "--license", "All rights reserved"]) == 2
+    assert "'All rights reserved' is no licence of the Hub: give its name, such as" in capsys.readouterr().err
+    assert card.read_text() == before
+    assert main(["push", "out", "me/noise", "--license", "apache-2.0"]) == 0
+    assert sent == [before.replace("license: unknown", "license: apache-2.0")]
+    assert main(["push", "out", "me/noise", "--license=no"]) == 0  # which is a truth value in YAML
+    assert HubCard.load(card).data.license == "no"
+    card.write_text(sent[0].replace("license: ", '"license": ', 1))
+    assert main(["push", "out", "me/noise", "--license=mit"]) == 2
+    assert "has no line 'license: NAME' that --license could replace" in capsys.readouterr().err
+
+
 def test_push_refuses_a_folder_without_the_program_that_is_described(
     result: lm.SearchResult, capsys: pytest.CaptureFixture[str]
 ) -> None:

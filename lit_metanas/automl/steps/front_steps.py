@@ -85,7 +85,7 @@ class FrontSteps(AutoSteps):
         super().__init__(views, kind, wishes, folder, began=began, reading=reading, linear=linear)
         self.measure = measure
         generator = torch.Generator().manual_seed(self.wishes.seed)
-        method = FrontHalving(measure=measure, train=self.train, first=self.portfolio[:1])
+        method = FrontHalving(measure=views.limits.measure(measure), train=self.train, first=self.portfolio[:1])
         self.begun = method.first_rung(self.known, self.space, self.limited.measures, MOST_BEGUN, generator)
 
     @cached_property
@@ -103,7 +103,7 @@ class FrontSteps(AutoSteps):
         """Who searches."""
         rungs = self.rungs(plan.search, self.planner.trial)
         return FrontHalving(
-            measure=self.measure,
+            measure=self.views.limits.measure(self.measure),
             candidates=rungs,
             rungs=[number / sum(rungs) for number in rungs],
             points=POINTS,

@@ -7,7 +7,7 @@ import re
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache, partial
 from math import inf, log
 from numbers import Integral, Real
@@ -18,7 +18,7 @@ from typing import Self
 import torch
 
 from lit_metanas.estimators.estimator import Measure, network_measures
-from lit_metanas.io.text import printable, short_value
+from lit_metanas.io.text import at_once, plain_number, printable, short_value
 from lit_metanas.records.record_lines import SHIPPED
 from lit_metanas.searchers.mutation import complete, draw_new
 from lit_metanas.spaces.architecture import Architecture
@@ -30,6 +30,9 @@ from lit_metanas.training.trainers import check_threads
 
 DRIVERS = {"latency": "flops", "size": "parameters"}
 """What takes long to measure, and what drives it."""
+
+LIMITS = ("parameters", "flops", "latency", "size")
+"""What a network may have a limit of."""
 
 NUMBER_BYTES = 4
 """Of a number in an exported program."""
@@ -60,6 +63,12 @@ def seconds_of(duration: float | str) -> float:
     if not 0 < seconds < inf:
         raise ValueError(f"'{printable(str(duration), 40)}' is no duration: give seconds, or a number with ms, as 5ms.")
     return seconds
+
+
+def milliseconds(seconds: float) -> str:
+    """A duration as a text that ``seconds_of`` reads as the same one, such as ``5ms``."""
+    text = f"{plain_number(1000 * seconds)}ms"
+    return text if seconds_of(text) == seconds else plain_number(seconds)
 
 
 def bytes_of(size: float | str) -> float:
@@ -105,8 +114,9 @@ class NetworkLimits:
     Attributes:
         parameters: trainable parameters.
         flops: forward multiply-adds for one input.
-        latency: seconds of a forward pass of one input, the median of several, with torch's threads as they are.
+        latency: seconds of a forward pass, the median of several, with torch's threads as they are.
         size: bytes of the exported program, ``model.pt2``, weights included.
+        latency_batch: inputs of that forward pass; no limit, but what that of the latency is for.
 
     Raises:
         ValueError: one is not above zero.
@@ -116,8 +126,12 @@ class NetworkLimits:
     flops: float | None = None
     latency: float | None = None
     size: float | None = None
+    latency_batch: int = 1
 
     def __post_init__(self) -> None:
+        whole: object = self.latency_batch  # one of numpy's, too
+        if not isinstance(whole, Integral) or int(whole) < 1:
+            raise ValueError(f"latency_batch = {_shown(whole)} must be a whole number from 1.")
         for name, limit in self.given.items():
             _number(f"max_{name}", limit)
 
@@ -128,6 +142,7 @@ class NetworkLimits:
         flops: float | None,
         latency: float | str | None,
         size: float | str | None = None,
+        latency_batch: int = 1,
     ) -> Self:
         """The limits as they are given by name; a latency and a size may be texts, see ``seconds_of``, ``bytes_of``."""
         return cls(
@@ -135,12 +150,23 @@ class NetworkLimits:
             flops=None if flops is None else _number("max_flops", flops),
             latency=None if latency is None else seconds_of(latency),
             size=None if size is None else bytes_of(size),
+            latency_batch=latency_batch,
         )
 
     @property
     def given(self) -> dict[str, float]:
         """Those that there are, by their name."""
-        return {name: limit for name, limit in asdict(self).items() if limit is not None}
+        return {name: limit for name in LIMITS if (limit := getattr(self, name)) is not None}
+
+    @property
+    def settings(self) -> dict[str, float | None]:
+        """What tells these limits from others; without the batch of one input, which a latency is usually for."""
+        batch = {} if self.latency_batch == 1 else {"latency_batch": int(self.latency_batch)}
+        return {**{name: getattr(self, name) for name in LIMITS}, **batch}
+
+    def measure(self, name: str) -> str:
+        """The name of a measure in records, where latencies of other batches are other measures."""
+        return f"latency_{self.latency_batch}" if name == "latency" and self.latency_batch > 1 else name
 
 
 class Wishes:
@@ -247,14 +273,16 @@ class LimitedSpace:
     def __init__(self, space: SearchSpace, limits: NetworkLimits, task: Task) -> None:
         self.space = space
         self.limits = limits
-        self._timed = network_measures(space, task.shape, task.way, task.train.inputs.device)["latency"]
+        device, batch = task.train.inputs.device, limits.latency_batch
+        self._timed = network_measures(space, task.shape, task.way, device, batch=batch)["latency"]
         self._bytes = cache(partial(exported_bytes, space, task))
         cost = cache(partial(space.cost, shape=task.shape, way=task.way))
         self.measures: Mapping[str, Measure] = {
             "parameters": lambda architecture: cost(architecture).parameters,
             "flops": lambda architecture: cost(architecture).flops,
-            "latency": cache(self._timed),
+            "latency": (latency := cache(self._timed)),
             "size": self._bytes,
+            limits.measure("latency"): latency,
         }
         self.within = space.limited(self._excess) if limits.given else space
 
@@ -280,7 +308,7 @@ class LimitedSpace:
             if (value := self.measures[name](found)) > limit:
                 beside = f" and {' and '.join(f'max_{other}' for other in kept)}" if kept else ""
                 within = f"max_{name} = {_plain(name, limit)}{beside}"
-                raise NoNetworkWithinError(self.space.name, f"max_{name}", within, _amount(name, value))
+                raise NoNetworkWithinError(self.space.name, f"max_{name}", within, self._amount(name, value))
             kept[name] = limit
         return found
 
@@ -320,8 +348,16 @@ class LimitedSpace:
                 return f"its weights alone are {_plain(name, least)}, and the limit is {_plain(name, limit)}"
             measure = self._timed if fresh and name == "latency" else self.measures[name]
             if (value := measure(architecture)) > limit:
-                return f"it {_amount(name, value)}, and the limit is {_plain(name, limit)}"
+                return f"it {self._amount(name, value)}, and the limit is {_plain(name, limit)}"
         return None
+
+    def _amount(self, name: str, value: float) -> str:
+        if name == "latency":
+            batch = self.limits.latency_batch
+            return f"takes {_plain(name, value)}{f' for {at_once(batch)}' if batch > 1 else ''}"
+        if name == "size":
+            return f"is {_plain(name, value)} as exported"
+        return f"has {_plain(name, value)} {'multiply-adds' if name == 'flops' else name}"
 
     def _smaller(self, one: Architecture, name: str, limit: float, kept: Mapping[str, float]) -> Architecture:
         """An architecture within a limit, reached by changes of single choices; the least reached, where there is none.
@@ -392,14 +428,6 @@ def exported_bytes(space: SearchSpace, task: Task, architecture: Architecture, n
             objective=task.goal,
         )
         return float((Path(folder) / PROGRAM).stat().st_size)
-
-
-def _amount(name: str, value: float) -> str:
-    if name == "latency":
-        return f"takes {_plain(name, value)}"
-    if name == "size":
-        return f"is {_plain(name, value)} as exported"
-    return f"has {_plain(name, value)} {'multiply-adds' if name == 'flops' else name}"
 
 
 def _plain(name: str, value: float) -> str:

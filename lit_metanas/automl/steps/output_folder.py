@@ -41,7 +41,8 @@ from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import Child, Recipe, build_network
-from lit_metanas.training.export.exported_program import WEIGHTS
+from lit_metanas.training.export.exported_program import CARD, WEIGHTS
+from lit_metanas.training.export.onnx_program import INT8, ONNX, Int8Loss
 
 METHOD = "auto"
 """The row's name in tables."""
@@ -214,6 +215,26 @@ class OutputFolder:
             self._write_state()
             shutil.rmtree(self.trainings, ignore_errors=True)
 
+    def add_onnx(self, result: SearchResult, *, int8: bool) -> Int8Loss | None:
+        """Write ``model.onnx`` of a finished search, and of each network of its front, where one is missing.
+
+        Args:
+            result: of the search.
+            int8: whether each gets ``model_int8.onnx``, too.
+
+        Returns:
+            What the weights of 8 bits cost; None where they are not written now.
+
+        Raises:
+            ValueError: no such file can be made of the network.
+        """
+        int8 = int8 or (self.path / INT8).is_file()
+        folders = [self.path, *(self.path / FRONT / name for name in result.front_names)]
+        names = (ONNX, CARD, *((INT8,) if int8 else ()))
+        if all((folder / name).is_file() for folder in folders for name in names):
+            return None
+        return result.export(self.path, onnx=True, int8=int8)
+
     def finished(self, views: Views) -> SearchResult | None:
         """The result of a search that has ended, read from its files; None where it has not.
 
@@ -296,6 +317,7 @@ class OutputFolder:
                 budget=(self.plan.search, self.plan.training),
                 pace=self.plan.pace or float("nan"),
                 latency=point.latency,
+                latency_batch=views.limits.latency_batch,
                 linear_model=done.linear_model,
                 linear=linear,
                 linear_view=done.linear_view,

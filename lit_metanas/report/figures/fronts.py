@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure
 from lit_metanas.comparisons.search_result import SearchResult
-from lit_metanas.io.text import printable, with_prefix
+from lit_metanas.io.text import at_once, printable, with_prefix
 from lit_metanas.records.record import Trial
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.report.figures.panel import ABOVE, BELOW, HEIGHT, LEFT, MOST_METHODS, PANEL, frame, names, stacked
@@ -55,7 +56,8 @@ def draw_tested(result: SearchResult) -> Figure:
     Args:
         result: of ``auto`` with ``pareto``.
     """
-    label, scale = MEASURE_UNITS.get(result.traded, (result.traded, 1.0))
+    batched = result.traded == "latency" and result.latency_batch > 1
+    label, scale = _unit(f"latency_{result.latency_batch}" if batched else result.traded)
     width, height = LEFT + PANEL + 0.3, ABOVE + HEIGHT + BELOW
     drawn = figure(width, height)
     axes = drawn.add_axes((LEFT / width, BELOW / height, PANEL / width, HEIGHT / height))
@@ -76,7 +78,7 @@ def draw_tested(result: SearchResult) -> Figure:
 
 def _panel(axes: Axes, title: str, measure: str, results: Sequence[ResultRow], methods: Sequence[str]) -> None:
     """One measure on one task."""
-    label, scale = MEASURE_UNITS.get(measure, (measure, 1.0))
+    label, scale = _unit(measure)
     ends = []
     for result in results:
         colour = COLOURS[methods.index(result.method) % len(COLOURS)]
@@ -95,6 +97,13 @@ def _panel(axes: Axes, title: str, measure: str, results: Sequence[ResultRow], m
               va="bottom")  # fmt: skip
     _ticks(axes, [scale * trial.measures[measure] for result in results for trial in result.front])
     names(axes, ends, shares=all(0 <= trial.value <= 1 for result in results for trial in result.front))
+
+
+def _unit(measure: str) -> tuple[str, float]:
+    """Words for a measure and its unit, and what it is multiplied by; ``latency_32`` is that of 32 inputs at once."""
+    if found := re.fullmatch(r"latency_(\d+)", measure):
+        return f"milliseconds for {at_once(int(found[1]))}", 1e3
+    return MEASURE_UNITS.get(measure, (measure, 1.0))
 
 
 def _best_so_far(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

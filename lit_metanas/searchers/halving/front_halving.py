@@ -187,7 +187,9 @@ class FrontHalving(Halving):
             number: how many are wanted; fewer are the first ones of more.
             generator: of what is drawn.
         """
-        of = "flops" if self.measure == "latency" else self.measure  # to time all that are looked at would take long
+        of = (
+            "flops" if self.measure.startswith("latency") else self.measure
+        )  # to time all that are looked at would take long
         looked_at = [*dict.fromkeys(trial.architecture for record in known for trial in record.trials)]
         looked_at += draw_new(
             lambda: space.sample(generator), LOOKED_AT, refusal=lambda _: None, known=dict.fromkeys(looked_at)

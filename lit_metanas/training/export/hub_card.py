@@ -62,6 +62,9 @@ class ModelCard:
         front: a sentence on other networks of the same search; may be empty.
         energy: what search and training took, in words; may be empty.
         preprocessing: that was chosen, in words; may be empty.
+        latency: that was measured, for how many inputs and with how many threads, in words; may be empty.
+        recipe: how the network was trained, where ``reproduce`` does not tell; may be empty.
+        is_command: whether ``reproduce`` is a command, which the card then shows as it is typed.
 
     Example:
         >>> card = ModelCard(
@@ -92,6 +95,9 @@ class ModelCard:
     front: str = ""
     energy: str = ""
     preprocessing: str = ""
+    recipe: str = ""
+    is_command: bool = False
+    latency: str = ""
 
     def metadata(self) -> dict[str, Any]:
         """The front matter: a ``model-index`` with a result for each file that was scored."""
@@ -115,6 +121,9 @@ class ModelCard:
     def _metric(self, value: float, name: str, args: dict[str, Any]) -> dict[str, Any]:
         return {"type": _slug(self.metric, "_"), "value": round(value, 4), "name": name, "args": args}
 
+    def _command(self) -> str:
+        return f"\n\n      {printable(self.reproduce)}"
+
     def text(self) -> str:
         """The whole file."""
         front = yaml.safe_dump(self.metadata(), sort_keys=False, allow_unicode=True, width=1000)
@@ -122,14 +131,11 @@ class ModelCard:
         half = "" if math.isnan(self.ci95) else f" ± {100 * self.ci95:.1f} (95 % interval)"
         rows = [f"| test {self.metric} | {100 * self.value:.1f} %{half}, of {number_of(tested, 'example')} |"]
         if self.int8 is not None:
-            value, more = 100 * self.int8.value_int8, 100 * (self.int8.value_int8 - self.int8.value)
-            rows.append(
-                f"| the same with weights of 8 bits (`{INT8}`) | {value:.1f} %, {more:+.1f} points, of "
-                f"{number_of(self.int8.examples, 'example')} |"
-            )
+            rows.append(f"| the same with weights of 8 bits (`{INT8}`) | {self.int8.told} |")
         rows += [
             f"| parameters | {self.parameters:,} |",
             f"| multiply-adds for one input | {self.flops:,} |",
+            *([f"| latency | {self.latency} |"] if self.latency else []),
             *(
                 f"| {what} | {cost.flops:.3g} training FLOPs, {duration(cost.seconds)} |"
                 for what, cost in self.costs.items()
@@ -151,9 +157,11 @@ class ModelCard:
             "",
             f"- Architecture: {_told(self.architecture, 4000)}",
             *([f"- Preprocessing: {_told(self.preprocessing)}"] if self.preprocessing else []),
+            *([f"- Recipe: {_told(self.recipe, 2000)}"] if self.recipe else []),
             *([f"- Classes: {_told(', '.join(self.classes), 4000)}"] if self.classes else []),
             *([f"- Front: {_told(self.front, 400)}."] if self.front else []),
-            f"- To reproduce: {_told(self.reproduce, 2000)}",
+            # In an indented block Markdown makes nothing of a command's characters, and escapes would be copied.
+            f"- To reproduce:{self._command() if self.is_command else f' {_told(self.reproduce, 2000)}'}",
             "",
             "## Use",
             "",
@@ -204,22 +212,28 @@ def check_card_place(folder: str | os.PathLike[str]) -> None:
     check_own_file(Path(folder) / CARD, CARD_BEGINS)
 
 
-def push(folder: Path, repo: str, dry_run: bool = False) -> None:
+def push(folder: Path, repo: str, dry_run: bool = False, license: str | None = None) -> None:
     """Send the folder of an exported network to the Hugging Face Hub, where its card tells what it is.
 
     Args:
         folder: that of the network.
         repo: the repository, as in ``NAME/MODEL``; it must be there.
         dry_run: only check the folder and its card, and list what would be sent.
+        license: of the network, by the Hub's names, such as ``apache-2.0``; the card in the folder tells it then, too.
+            None leaves what the card says.
 
     Raises:
         FileNotFoundError: the folder has no exported network, or no card.
-        ValueError: the card or the name is wrong, or the package is not installed.
+        ValueError: the card, the name or the licence is wrong, or the package is not installed.
         FailedWorkError: the Hub refuses, or there is no network.
     """
     if not re.fullmatch(r"[\w.-]{1,96}/[\w.-]{1,96}", repo):
         raise ValueError(f"'{printable(repo, 100)}' is no repository of the Hub: give NAME/MODEL.")
+    if license is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,59}", license):
+        raise ValueError(f"'{printable(license, 60)}' is no licence of the Hub: give its name, such as apache-2.0.")
     files = check_pushed(folder)
+    if license is not None and not dry_run:
+        _license(folder / CARD, license)
     for file in files:
         print(f"{_bytes(file.stat().st_size):>8}  {printable(file.name)}")
     total = f"{number_of(len(files), 'file')}, {_bytes(sum(file.stat().st_size for file in files))}"
@@ -243,6 +257,20 @@ def push(folder: Path, repo: str, dry_run: bool = False) -> None:
             f"{printable(' '.join(str(error).split()), 300)}"
         ) from None
     print(f"push: {total}, went to {made}.")
+
+
+def _license(file: Path, license: str) -> None:
+    """Have a card that can be read tell another licence; all else in it, which people may have written, stays.
+
+    Raises:
+        ValueError: its licence is not told in a line of the front matter.
+    """
+    begin, front, rest = read_regular(file, LARGEST_CARD).decode().split("---", 2)
+    line = yaml.safe_dump({"license": license}).strip()
+    front, found = re.subn(r"(?m)^license: .*$", line, front, count=1)
+    if not found:
+        raise ValueError(f"'{file}' has no line 'license: NAME' that --license could replace: edit it.")
+    write_whole(file, "---".join((begin, front, rest)))
 
 
 def check_pushed(folder: Path) -> list[Path]:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from lit_metanas.io.files import replacing
+from lit_metanas.io.text import number_of
 from lit_metanas.tasks.inputs import Shape
 from lit_metanas.tasks.objective import Objective
 from lit_metanas.tasks.task import Split
@@ -45,6 +46,12 @@ class Int8Loss(NamedTuple):
     value: float
     value_int8: float
     examples: int
+
+    @property
+    def told(self) -> str:
+        """The score of 8 bits, how far it is from that of 32, and on how many examples."""
+        more = 100 * (self.value_int8 - self.value)
+        return f"{100 * self.value_int8:.1f} %, {more:+.1f} points, of {number_of(self.examples, 'example')}"
 
 
 def check_onnx_installed() -> None:
