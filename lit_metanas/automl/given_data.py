@@ -282,9 +282,9 @@ def existing_path(given: Given) -> Path:
 
 
 def has_test_part(data: Given, test: Given | None) -> bool:
-    """Whether the test part was given, so that none is drawn."""
+    """Whether the test part was given, as that of a task is, so that none is drawn."""
     folder = isinstance(data, str | os.PathLike) and _folders_of_parts(Path(data)) is not None
-    return folder or test is not None
+    return folder or test is not None or isinstance(data, Task | TaskCollection)
 
 
 def _folders_of_parts(path: Path) -> tuple[Path, Path] | None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lit_metanas.io.text import nearest, number_of, printable
-from lit_metanas.tasks.inputs import RowShape, TokenShape, join_inputs
+from lit_metanas.tasks.inputs import ImageShape, RowShape, TokenShape, join_inputs
 from lit_metanas.tasks.objective import Classification
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.task import Split, Task, check_brightness, warn_of_data
@@ -101,6 +101,8 @@ def warn_of_copies(task: Task, *, drawn: bool) -> None:
         everything += own
         labels.append(part.labels)
     place, both = f"'{printable(task.id, 40)}'", " and ".join(copied)
+    if isinstance(task.shape, ImageShape):  # larger ones may differ
+        place += f" at {task.shape.height}x{task.shape.width} pixels"
     if copied:
         rightly = " Rows with few different values may rightly be equal; then leave them." if rows else ""
         warn_of_data(

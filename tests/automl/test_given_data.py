@@ -317,6 +317,7 @@ def test_whether_a_test_part_is_given(images: Path, tmp_path: Path) -> None:
     shutil.copytree(images, tmp_path / "parts" / "test")
     assert has_test_part(tmp_path / "parts", None)
     assert has_test_part(images, images)
+    assert has_test_part(read_given(images), None)  # as where an estimator lets its examples to choose by be tested
     assert not has_test_part(images, None)
     assert not has_test_part(([], []), None)
     with pytest.warns(UserWarning, match="repeats 20 examples"):
@@ -341,7 +342,7 @@ def test_auto_tells_that_it_reads_many_files(
 
 def test_auto_tells_copies(tmp_path: Path, space: lm.LayeredSpace) -> None:
     given = copied_images(tmp_path / "given")
-    with pytest.warns(UserWarning, match="'given' has equal examples in several parts"):
+    with pytest.warns(UserWarning, match="'given' at 32x32 pixels has equal examples in several parts"):
         lm.auto(given, flops=1e8, space=space, progress=False)
 
 

@@ -30,6 +30,8 @@ COLOUR, GREY, HALF, SHARP = "colour 16x16", "grey 16x16", "colour 8x8", "colour 
 SEARCHED: dict[str, Any] = {"flops": (7e8, 2e8), "seed": 0, "records": (), "progress": False}
 """Of boards: some networks at 32x32, then others at 64x64."""
 
+pytestmark = pytest.mark.filterwarnings("ignore:'boards' at 32x32 pixels has equal examples")
+
 STEPS = 6
 """Of a candidate's training."""
 
