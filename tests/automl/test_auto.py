@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import pickle
 import re
-import shutil
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -261,7 +260,6 @@ def test_where_linear_models_alone_are_within_the_limits_they_are_trained(
     smallest, linear = (int(told.replace(",", "")) for told in re.findall(r"has ([\d,]+) param", str(refused.value)))
     assert linear < smallest
     assert str(refused.value).endswith(f"the nearest has {linear:,} parameters. Raise max_parameters to that.")
-    shutil.rmtree(tmp_path / "model")
     result = call(linear)
     assert (result.space, result.parameters) == ("LinearSpace", linear)
     assert "Linear models are, so they alone are trained." in capsys.readouterr().err

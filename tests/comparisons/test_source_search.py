@@ -343,7 +343,9 @@ def test_a_meta_training_by_a_recipe_is_that_of_its_parts():
     trained = {name: parameter for name, parameter in model.supernet.named_parameters() if name in score.weights}
     assert len(trained) > 2
     for name, parameter in trained.items():
-        assert torch.equal(parameter, score.weights[name][tuple(map(slice, parameter.shape))]), name
+        own = score.weights[name][tuple(map(slice, parameter.shape))]
+        # Parts of larger tensors lie elsewhere in memory, and some processors round the same sums differently there.
+        torch.testing.assert_close(parameter.detach(), own, rtol=1e-4, atol=1e-6, msg=name)
     assert score.weights["head.log_scale"] != 0
     assert (data.way, data.query, data.augmentation) == (3, 4, None)
 
