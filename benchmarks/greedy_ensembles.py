@@ -3,10 +3,10 @@
 ``auto`` takes the mean of a few trainings of the network that validates best. The usual way is to choose the members
 one after the other among all candidates, each time the one with which the mean validates best, with replacement
 (Caruana et al. 2004, Ensemble Selection from Libraries of Models). Here the candidates are the first networks that
-``auto`` tries, from the records of other data sets. Each is trained on the training part and scored on the validation
-part. Both ways choose by these scores, three members each, which are then trained on all but the test part; a member
-that is chosen again has another seed. ``one`` is the best network alone, and ``best three`` are those that validate
-best, one of each.
+``auto`` tries: those of the records of other data sets, and changes of the first of them. Each is trained on the
+training part and scored on the validation part. Both ways choose by these scores, three members each, which are then
+trained on all but the test part; a member that is chosen again has another seed. ``one`` is the best network alone, and
+``best three`` are those that validate best, one of each.
 
     python benchmarks/greedy_ensembles.py --data FOLDER
     python benchmarks/greedy_ensembles.py          # the table alone
@@ -39,6 +39,7 @@ import lit_metanas as lm
 from lit_metanas.automl.steps.views import without_preprocessing
 from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.report.table_text import markdown_lines
+from lit_metanas.searchers.mutation import draw_new, mutate
 
 RESULTS = Path(__file__).parent / "results" / "greedy_ensembles.jsonl"
 TASKS = ("glyphs/train", "omniglot/Korean", "spoken/train", "wake/OpenVoiceOS", "xsid/de", "g2p/spellings")
@@ -79,14 +80,16 @@ def measure(problem: Problem, folders: Folders, seed: int) -> dict[str, Any]:
     """Test accuracies in % of a task, and the members of the greedy ensemble."""
     task = problem.draw(folders)
     begun, asked = steps_of(task, problem.dataset), validation_part(task)
-    queries = begun.portfolio[:CANDIDATES]
-    recipes = [
-        replace(begun.recipe.replace(without_preprocessing(dict(query.recipe))), epochs=EPOCHS) for query in queries
-    ]
-    logs = [
-        logs_of(task, begun.space, query.architecture, recipe, seed, learned=task.train, asked=asked)
-        for query, recipe in zip(queries, recipes, strict=True)
-    ]
+    known = [*dict.fromkeys(query.architecture for query in begun.portfolio)][:CANDIDATES]
+    generator = torch.Generator().manual_seed(seed)
+    networks = known + draw_new(
+        lambda: mutate(begun.space, known[0], generator, whole_groups=0.5),
+        CANDIDATES - len(known),
+        refusal=begun.space.violation,
+        known={*known},
+    )
+    recipe = replace(begun.recipe.replace(without_preprocessing(dict(begun.portfolio[0].recipe))), epochs=EPOCHS)
+    logs = [logs_of(task, begun.space, one, recipe, seed, learned=task.train, asked=asked) for one in networks]
     (best,), greedy = (chosen_greedily(logs, asked.labels, number) for number in (1, MEMBERS))
     ranked = sorted(range(len(logs)), key=lambda place: agreement(logs[place], asked.labels), reverse=True)
     trained: dict[tuple[int, int], Tensor] = {}
@@ -98,7 +101,7 @@ def measure(problem: Problem, folders: Folders, seed: int) -> dict[str, Any]:
             key = (place, MEMBERS * seed + again[place])
             again[place] += 1
             if key not in trained:
-                trained[key] = tested_logs(task, begun.space, queries[place].architecture, recipes[place], key[1])
+                trained[key] = tested_logs(task, begun.space, networks[place], recipe, key[1])
             parts.append(trained[key])
         return round(accuracy_of(task, *parts), 2)
 
