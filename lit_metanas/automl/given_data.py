@@ -408,7 +408,7 @@ def _kind_of_table(path: Path, group: str | None) -> str:
     if target is not None and label in (None, target) and target.lower() not in {*TARGET_TEXT_COLUMNS, *LABEL_COLUMNS}:
         values = [(where, {target: row.get(target)}) for where, row in rows]
         if all_numbers(values) and not _repeats(values, target):
-            raise ValueError(_no_labels(place, target, "pairs", "texts to be written"))
+            raise ValueError(_no_labels(place, target, ("texts", "classes"), ("pairs", "texts to be written")))
     if label is None and target is None:
         find_columns(rows, place, None, None, group=group)  # which says what it lacks
     if target is None or (
@@ -418,19 +418,23 @@ def _kind_of_table(path: Path, group: str | None) -> str:
     return "texts" if label is not None and _repeats(rows, target) else "pairs"
 
 
-def _no_labels(place: str, column: str | None, kind: str = "rows", noun: str = "classes") -> str:
+def _no_labels(place: str, column: str | None, *kinds: tuple[str, str]) -> str:
     """What a table lacks, whose labels are numbers in a column, or in none that is called so, and what else it may be.
 
-    It is of a kind where what is in the column is to be taken for what the noun says.
+    Args:
+        place: of the table.
+        column: of the numbers.
+        kinds: each with what the numbers are if the table is of it; if none, it is of rows.
     """
     if column is None:
         return (
             f"'{place}' holds numbers alone: call the column of labels 'label', so that they can be told apart; they "
             "are classes, as numbers are not predicted."
         )
+    others = ", or ".join(f"kind='{kind}' where these are {noun}" for kind, noun in kinds or [("rows", "classes")])
     return (
         f"The values of column '{printable(column, 40)}' of '{place}' hardly repeat, as those of classes do: give "
-        f"labels that repeat (numbers are not predicted), or kind='{kind}' where these are {noun}."
+        f"labels that repeat (numbers are not predicted), or {others}."
     )
 
 

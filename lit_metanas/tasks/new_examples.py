@@ -225,7 +225,9 @@ def _column_of_sources(file: Path) -> list[str] | None:
         return None
     rows, place = list(read_rows(file)), writable(str(file))
     free = free_columns(rows, place)
-    source, _ = guess_two(free, (None, None), (SOURCE_TEXT_COLUMNS, TARGET_TEXT_COLUMNS))
+    source, target = guess_two(free, (None, None), (SOURCE_TEXT_COLUMNS, TARGET_TEXT_COLUMNS))
+    if source is None and len(free) == 1 and target is None:
+        source = free[0]
     if source is None:
         raise ValueError(
             f"'{place}' has the columns {listed(free)}, and none is called 'source' or alike: call that of the texts "
@@ -257,8 +259,9 @@ def _column_of_questions(file: Path) -> list[str] | None:
 
 
 def _with_passage(question: str, passage: str) -> str:
-    """A question and its passage as one text, as preprocessings of questions take it."""
-    return f"{' '.join(question.split())}\t{passage}".strip()
+    """A question and its passage as one text, as preprocessings of questions take it; empty where one of them is."""
+    words, passage = " ".join(question.split()), passage.strip()
+    return f"{words}\t{passage}" if words and passage else ""
 
 
 _COLUMNS: Mapping[KindOfTexts, Callable[[Path], list[str] | None]] = {

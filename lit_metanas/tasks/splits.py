@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,9 @@ NEARER, DECIMALS = 1e-6, 9
 
 MISSING_PRICE = 10
 """What a class costs that a part lacks; shares that are all wrong cost less than 2."""
+
+FEWEST_TARGETS = 10
+"""Different numbers that are taken for targets of a regression; fewer may be names of classes, such as versions."""
 
 FEWEST_OF_A_LABEL = 3
 """Examples that a label has on average; what has fewer is no label, but a number to be predicted or a text."""
@@ -104,10 +108,10 @@ def warn_of_copies(task: Task, *, drawn: bool) -> None:
     if isinstance(task.shape, ImageShape):  # larger ones may differ
         place += f" at {task.shape.height}x{task.shape.width} pixels"
     if copied:
-        rightly = " Rows with few different values may rightly be equal; then leave them." if rows else ""
+        unless = ", unless rows are rightly equal" if rows else ""
         warn_of_data(
             f"{place} has equal examples in several parts: {both} are also learned from, so the scores may be too "
-            f"good. Remove copies.{rightly}"
+            f"good; remove copies{unless}."
         )
     if not isinstance(task.goal, Classification):
         return
@@ -251,16 +255,16 @@ def split_examples(
     Raises:
         ValueError: there are too few examples or groups.
     """
-    if groups is None:
-        try:
+    try:
+        if groups is None:
             sizes = [part_sizes(culprit(of), len(own), train=train, val=val, test=test) for of, own in classes.items()]
-        except ValueError:
-            _check_no_targets({of: len(own) for of, own in classes.items()})
-            raise
-        return split_classes(list(classes.values()), sizes, seed)
-    dealt = deal_groups(
-        groups, train=train, val=val, test=test, seed=seed, culprit=culprit, name=name, validated=validated
-    )
+            return split_classes(list(classes.values()), sizes, seed)
+        dealt = deal_groups(
+            groups, train=train, val=val, test=test, seed=seed, culprit=culprit, name=name, validated=validated
+        )
+    except ValueError:
+        _check_no_targets({of: len(own) for of, own in classes.items()})
+        raise
     return [
         join_classes([own[[dealt[group] == part for group in groups[name]]] for name, own in classes.items()])
         for part in SUBSETS
@@ -276,13 +280,13 @@ def _check_no_targets(numbers: Mapping[str, int]) -> None:
     Raises:
         ValueError: they are.
     """
-    if FEWEST_OF_A_LABEL * len(numbers) <= sum(numbers.values()):
+    if len(numbers) < FEWEST_TARGETS or FEWEST_OF_A_LABEL * len(numbers) <= sum(numbers.values()):
         return
     try:
-        fractions = [not float(name).is_integer() for name in numbers]
+        values = [float(name) for name in numbers]
     except ValueError:  # names
         return
-    if any(fractions):
+    if all(map(isfinite, values)) and not all(value.is_integer() for value in values):
         some = ", ".join(printable(name, 20) for name in [*numbers][:3])
         raise ValueError(
             f"The labels are numbers that hardly repeat ({some} …): classes are told apart, and no numbers predicted; "

@@ -282,7 +282,7 @@ def test_copies_are_told_where_a_test_part_is_drawn(made: Callable[[Path], Any],
         warn_of_copies(task, drawn=True)
     known = {row.numpy().tobytes() for part in (task.train, task.val) if part is not None for row in part.inputs}
     copies = sum(row.numpy().tobytes() in known for row in task.test.inputs)
-    advice = "Rows with few different values may rightly be equal" if kind_of(task) == "rows" else r"Remove copies\.$"
+    advice = "remove copies, unless rows are rightly equal" if kind_of(task) == "rows" else r"remove copies\.$"
     with pytest.warns(
         UserWarning, match=f" {copies} of the {len(task.test)} to test are also learned from, .*{advice}"
     ):
@@ -628,11 +628,18 @@ def test_targets_of_a_regression_are_told(kind: str) -> None:
         read_given((examples[kind], y))
     with pytest.raises(ValueError, match=r"Class '\d.0' has \d examples?, too few for a train, val and test part"):
         read_given((examples[kind], (10 * y).round()))  # classes, if few of each
+    with pytest.raises(ValueError, match=told):
+        read_given((examples[kind], y), group=[str(n % 10) for n in range(20)])
+    few = np.array(["3.10", "3.11", "inf"])[np.arange(4) // 2]
+    with pytest.raises(ValueError, match=r"Class '3\.1\d' has \d examples?, too few for"):
+        read_given((examples[kind][:4], few))  # names
 
 
 def test_a_table_of_texts_and_numbers_that_hardly_repeat_is_refused(tmp_path: Path) -> None:
     rows = [f"house {number},{number + 0.5}" for number in range(20)]
-    told = r"values of column 'price' .* hardly repeat, .*, or kind='pairs' where these are texts to be written\."
+    told = (
+        "values of column 'price' .* hardly repeat, .*, or kind='texts' where these are classes, or kind='pairs' where "
+    )
     (tmp_path / "houses.csv").write_text("\n".join(["text,price", *rows]))
     with pytest.raises(ValueError, match=told):
         read_given(tmp_path / "houses.csv")

@@ -223,6 +223,11 @@ def test_the_sources_of_a_table_of_pairs_are_read(
     assert told in capsys.readouterr().err
     Path("new.tsv").write_text("letters\tphones\nадр\t\n", encoding="utf-8")
     assert lm.NewTexts("new.tsv", kind="sources").texts == ["адр"]
+    Path("one.csv").write_text("number\n12\n")
+    assert lm.NewTexts("one.csv", kind="sources").texts == ["12"]
+    Path("one.csv").write_text("target\n12\n")
+    with pytest.raises(ValueError, match="has the columns target, and none is called 'source'"):
+        lm.NewTexts("one.csv", kind="sources")
 
 
 def test_questions_are_read_as_auto_reads_them(
@@ -242,6 +247,9 @@ def test_questions_are_read_as_auto_reads_them(
         assert main(["predict", "out", name, f"--model.output={name}.predicted.json"]) == 0
         written = [row["written"] for row in json.loads(Path(f"{name}.predicted.json").read_text())]
         assert written == (answers if name != "new.txt" else [answer.replace("\n", " ") for answer in answers])
+    Path("new.csv").write_text(f"question,context\n{asked[0]},Rome\n,Rome\n{asked[1]},\n")
+    with pytest.warns(UserWarning, match=r"'new.csv' has 2 empty texts \(2, 3\): they get no answers"):
+        assert lm.NewTexts("new.csv", kind="questions").texts == [f"{asked[0]}\tRome"]
     capsys.readouterr()
     Path("new.csv").write_text("who,where\nAda,Rome\n")
     assert main(["predict", "out", "new.csv"]) == 2

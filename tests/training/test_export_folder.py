@@ -232,7 +232,7 @@ def test_the_script_names_sounds_that_it_cannot_read() -> None:
 
     Path("text.wav").write_text("no sound")
     for name, cause in (("text.wav", "RIFF"), ("missing.wav", "No such file")):
-        told = rf"^{name} is no WAV file of whole numbers that can be read \(.*{cause}.*\): convert it\.$"
+        told = rf"^{name} cannot be read \(.*{cause}.*\): save it as a plain WAV file of whole numbers\.$"
         with pytest.raises(SystemExit, match=told):
             log_mel(Path(name), lm.LogMel().to_plain(), torch)
 

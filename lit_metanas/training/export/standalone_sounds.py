@@ -17,7 +17,7 @@ def read_wave(file: Path, to: int, seconds: int, lib: Any) -> Any:
         ints = [int.from_bytes(data[at : at + width], "little", signed=width > 1) for at in range(0, len(data), width)]
         sound = (lib.asarray(ints) / 2 ** (8 * width - 1)).reshape(-1, channels).mean(1) - int(width == 1)
     except (EOFError, OSError, ValueError, RuntimeError, wave.Error) as error:
-        raise SystemExit(f"{file} is no WAV file of whole numbers that can be read ({error}): convert it.") from None
+        raise SystemExit(f"{file} cannot be read ({error}): save it as a plain WAV file of whole numbers.") from None
     cut, reach = 1.0 if rate == to else 0.95 * min(1.0, to / rate), ceil(8 * max(1.0, rate / to) / 0.95)
     padded = lib.concatenate([lib.zeros(reach), sound, lib.zeros(reach + rate // to + 2)])
     places = lib.arange(ceil(len(sound) * to / rate)) * rate
