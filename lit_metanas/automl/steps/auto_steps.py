@@ -32,6 +32,7 @@ from lit_metanas.searchers.halving import EvolvingHalving, Halving
 from lit_metanas.searchers.halving.proposals import covering, fitting
 from lit_metanas.searchers.mutation import draw_new, mutate
 from lit_metanas.searchers.query.ledger import Query
+from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.training.child import Recipe, chosen_child, fit_child, members_of, recipe_cost
@@ -90,7 +91,9 @@ class AutoSteps:
         self.space = self.limited.within
         self.wishes = wishes
         self.folder = folder
-        self.train, self.member_epochs = self.kind.train, self.kind.member_epochs
+        self.train = self.kind.train
+        # The mean of linear scores is linear, too: an ensemble of linear models would be about one of them.
+        self.member_epochs = 0 if isinstance(views.space, LinearSpace) else self.kind.member_epochs
         others = [r for path in wishes.records for r in read_record_lines(path) if r.task_id != self.task.id]
         self.known = [_whole(record, self.train) for record in fitting(others, self.space)]
         covers = covering(self.known, self.space, FIRST_RUNG, WORTH_A_TRIAL)
