@@ -13,6 +13,7 @@ from time import perf_counter
 import torch
 from torch import Tensor, nn
 
+from lit_metanas.io.text import printable
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import RecipeFields, RecipeValue, SearchOutcome, SearchRecord, Trial
 from lit_metanas.spaces.architecture import Architecture
@@ -262,7 +263,23 @@ def network_measures(
 
 @torch.no_grad()
 def latency(network: nn.Module, shape: Shape, *, batch: int = 1, repeats: int = 21, warmup: int = 3) -> float:
-    """Median seconds of a forward pass of so many inputs at once, in evaluation mode, on the network's device."""
+    """Median seconds of a forward pass of so many inputs at once, in evaluation mode, on the network's device.
+
+    Raises:
+        ValueError: that of several inputs fails, as where they do not fit into memory.
+    """
+    try:
+        return _median_time(network, shape, batch, repeats=repeats, warmup=warmup)
+    except FAILURES as error:
+        if batch == 1:
+            raise
+        raise ValueError(
+            f"latency_batch = {batch:,}: no network can be timed with so many inputs at once "
+            f"({printable(reason_of(error), 150)}): give fewer."
+        ) from error
+
+
+def _median_time(network: nn.Module, shape: Shape, batch: int, *, repeats: int, warmup: int) -> float:
     parameter = next(network.parameters(), torch.empty(0))
     inputs = blank_inputs(batch, shape).to(parameter.device)
     network.eval()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
 import re
 from dataclasses import replace
@@ -37,7 +38,7 @@ from lit_metanas.automl.steps.time_plan import (
     writing_seconds,
 )
 from lit_metanas.automl.steps.views import Views
-from lit_metanas.estimators import training_estimator
+from lit_metanas.estimators import estimator, training_estimator
 from lit_metanas.estimators.estimator import BestSoFar
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.records import record_lines
@@ -882,6 +883,37 @@ def test_a_latency_is_told_with_its_batch_and_threads(
     )
     with pytest.raises(ValueError, match=r"holds the result of other data or settings \(limits\)"):
         front_of(arrays, space, **given)
+
+
+def test_a_batch_that_does_not_fit_is_told_before_anything_is_trained(
+    arrays: Arrays, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def call() -> lm.SearchResult:
+        return lm.auto(arrays, flops=(3e6, 1e6), space=space, latency_batch=999, progress=False)
+
+    plain, fits = estimator.blank_inputs, [True]
+
+    def inputs(examples: int, shape: tuple[int, ...]) -> torch.Tensor:
+        if examples == 999 and not fits[0]:
+            raise RuntimeError("can't allocate memory")
+        return plain(1, shape)
+
+    monkeypatch.setattr(estimator, "blank_inputs", inputs)
+    with monkeypatch.context() as patched:
+        told = last_training.fit_child
+
+        def fit(*args: Any, **more: Any) -> lm.Cost:
+            fits[0] = False
+            return told(*args, **more)
+
+        patched.setattr(last_training, "fit_child", fit)
+        with pytest.warns(UserWarning, match=r"The latency of the network is not known: latency_batch = 999: "):
+            found = call()
+    assert math.isnan(found.latency)
+    assert "latency" not in repr(found)
+    monkeypatch.setattr(training_estimator, "fit_child", lambda *args, **more: pytest.fail("trained"))
+    with pytest.raises(ValueError, match=r"latency_batch = 999: .* \(RuntimeError: can't alloc.*\): give fewer"):
+        call()
 
 
 @pytest.mark.slow

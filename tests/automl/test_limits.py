@@ -110,8 +110,8 @@ def test_a_limit_for_a_batch_refuses_what_one_input_would_pass(monkeypatch: pyte
         assert limits.given == {"latency": 0.005}
     with pytest.raises(ValueError, match=r"max_latency = 5 ms: the nearest takes 32 ms for 32 inputs at once\. Raise"):
         limited.begin({})
-    for wrong in (0, -1, 2.5, "4"):
-        with pytest.raises(ValueError, match=r"latency_batch = .* must be a whole number from 1\."):
+    for wrong in (0, -1, 2.5, "4", True, 10**30):
+        with pytest.raises(ValueError, match=r"latency_batch = .* must be a whole number from 1 to 1,000,000\."):
             NetworkLimits(latency_batch=wrong)  # type: ignore[arg-type]
 
 

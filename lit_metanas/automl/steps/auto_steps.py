@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -64,7 +65,8 @@ class AutoSteps:
             None looks at none.
 
     Raises:
-        ValueError: no network is within the limits, or there is no validation part to choose by.
+        ValueError: no network is within the limits, there is no validation part to choose by, or a network cannot be
+            timed with so many inputs at once.
     """
 
     def __init__(
@@ -104,6 +106,8 @@ class AutoSteps:
             self.recipe = self.recipe.replace(dict(self.portfolio[0].recipe))
         else:
             self.usual = self.limited.begin(self.kind.incumbent)
+        if views.limits.latency_batch > 1:  # one that does not fit into memory is told before anything is trained
+            self.limited.measures["latency"](self.usual)
         named = views.changes(views.usual)
         self.portfolio = [Query.of(query.architecture, {**dict(query.recipe), **named}) for query in self.portfolio]
         known = [query.architecture for query in self.portfolio[:TIMED_NETWORKS]]
@@ -482,7 +486,7 @@ class AutoSteps:
             view=view.label,
             budget=None if stopped or plan.training is None else (plan.search, plan.training),
             pace=plan.pace or nan,
-            latency=latency(trained.child.network, view.task.shape, batch=self.views.limits.latency_batch),
+            latency=self._latency(trained),
             latency_batch=self.views.limits.latency_batch,
             linear_model=self.linear_model,
             linear=linear,
@@ -490,6 +494,15 @@ class AutoSteps:
             threads=self.wishes.threads,
             stopped=stopped,
         )
+
+    def _latency(self, trained: Trained) -> float:
+        """Seconds of a trained network; NaN, with a warning, where it cannot be timed, as it is not to be lost."""
+        batch = self.views.limits.latency_batch
+        try:
+            return latency(trained.child.network, trained.view.task.shape, batch=batch)
+        except FAILURES as error:
+            warnings.warn(f"The latency of the network is not known: {error}", stacklevel=2)
+            return nan
 
     def _result(self, told: Sequence[SearchResult]) -> SearchResult:
         """Of all that was trained and tested, what is returned, with the cost of all trainings after the search."""

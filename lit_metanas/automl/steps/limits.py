@@ -34,6 +34,9 @@ DRIVERS = {"latency": "flops", "size": "parameters"}
 LIMITS = ("parameters", "flops", "latency", "size")
 """What a network may have a limit of."""
 
+MOST_AT_ONCE = 1_000_000
+"""Inputs of a latency at most."""
+
 NUMBER_BYTES = 4
 """Of a number in an exported program."""
 
@@ -119,7 +122,7 @@ class NetworkLimits:
         latency_batch: inputs of that forward pass; no limit, but what that of the latency is for.
 
     Raises:
-        ValueError: one is not above zero.
+        ValueError: one is not above zero, or the batch is no whole number from 1 to ``MOST_AT_ONCE``.
     """
 
     parameters: float | None = None
@@ -130,8 +133,8 @@ class NetworkLimits:
 
     def __post_init__(self) -> None:
         whole: object = self.latency_batch  # one of numpy's, too
-        if not isinstance(whole, Integral) or int(whole) < 1:
-            raise ValueError(f"latency_batch = {_shown(whole)} must be a whole number from 1.")
+        if isinstance(whole, bool) or not isinstance(whole, Integral) or not 1 <= int(whole) <= MOST_AT_ONCE:
+            raise ValueError(f"latency_batch = {_shown(whole)} must be a whole number from 1 to {MOST_AT_ONCE:,}.")
         for name, limit in self.given.items():
             _number(f"max_{name}", limit)
 
