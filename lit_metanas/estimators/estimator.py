@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from copy import copy
@@ -228,6 +229,27 @@ EstimatorCallable = Callable[[Task, SearchSpace, int], Estimator]
 
 Measure = Callable[[Architecture], float]
 """Something about an architecture that is better the smaller it is."""
+
+
+def latency_measure(batch: int) -> str:
+    """The name of the latency of so many inputs at once in records: that of several is a measure of its own.
+
+    Example:
+        >>> latency_measure(1), latency_measure(32)
+        ('latency', 'latency_32')
+    """
+    return "latency" if batch == 1 else f"latency_{batch}"
+
+
+def inputs_timed(measure: str) -> int:
+    """How many inputs at once a measure is the latency of; 0 for one that is no latency.
+
+    Example:
+        >>> inputs_timed("latency"), inputs_timed("latency_32"), inputs_timed("flops")
+        (1, 32, 0)
+    """
+    found = re.fullmatch(r"latency(?:_(\d+))?", measure)
+    return int(found[1] or 1) if found else 0
 
 
 def network_measures(

@@ -19,6 +19,7 @@ from lit_metanas.automl.steps.limits import (
     milliseconds,
     seconds_of,
 )
+from lit_metanas.estimators.estimator import inputs_timed
 from lit_metanas.searchers.mutation import draw_new, mutate
 
 TASK = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
@@ -122,6 +123,8 @@ def test_latencies_of_other_batches_are_other_settings_and_other_measures() -> N
     assert other.settings == {**usual.settings, "latency_batch": 32}
     assert [limits.measure("latency") for limits in (usual, other)] == ["latency", "latency_32"]
     assert other.measure("flops") == "flops"
+    names = [*(limits.measure("latency") for limits in (usual, other)), "flops", "latency_of_a_phone"]
+    assert [inputs_timed(name) for name in names] == [1, 32, 0, 0]
 
 
 def test_the_search_begins_with_the_usual_network_or_a_smaller_one() -> None:

@@ -17,7 +17,7 @@ from typing import Self
 
 import torch
 
-from lit_metanas.estimators.estimator import Measure, network_measures
+from lit_metanas.estimators.estimator import Measure, latency_measure, network_measures
 from lit_metanas.io.text import at_once, plain_number, printable, short_value
 from lit_metanas.records.record_lines import SHIPPED
 from lit_metanas.searchers.mutation import complete, draw_new
@@ -169,7 +169,7 @@ class NetworkLimits:
 
     def measure(self, name: str) -> str:
         """The name of a measure in records, where latencies of other batches are other measures."""
-        return f"latency_{self.latency_batch}" if name == "latency" and self.latency_batch > 1 else name
+        return latency_measure(self.latency_batch) if name == "latency" else name
 
 
 class Wishes:
