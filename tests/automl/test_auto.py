@@ -307,7 +307,9 @@ def test_an_interrupted_search_leaves_the_best_so_far_and_goes_on(
         interrupt(patched, module, at=3 if module is training_estimator else 1)
         stopped = call("cut")
     assert stopped.stopped
-    assert stopped.images == whole.images
+    learned, tested = whole.images
+    held_out = len(read_given(arrays).val or ()) if module is training_estimator else 0
+    assert stopped.images == (learned - held_out, tested)
     assert repr(stopped).startswith("Stopped early; best so far in")
     assert lm.load_exported(tmp_path / "cut").classes == ("bright", "dark")
     kept = len(list((tmp_path / "cut" / "trainings").iterdir()))
@@ -324,6 +326,24 @@ def test_an_interrupted_search_leaves_the_best_so_far_and_goes_on(
     assert not goes_on.stopped
     assert same_weights(whole.network, goes_on.network)
     assert not (tmp_path / "cut" / "trainings").exists()
+
+
+def test_a_short_training_after_an_interrupt_of_the_search_leaves_out_the_examples_to_choose_by(
+    arrays: Arrays, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = read_given(arrays)
+    plain, learned = last_training.fit_child, []
+
+    def fit(child: lm.Child, train: lm.Split, **more: Any) -> lm.Cost:
+        learned.append(train)
+        return plain(child, train, **more)
+
+    monkeypatch.setattr(last_training, "fit_child", fit)
+    interrupt(monkeypatch, training_estimator, at=3)
+    lm.auto(task, flops=(4e6, 1e9), space=space, progress=False)
+    (part,) = learned
+    assert task.val is not None
+    assert not any(torch.equal(one, other) for one in part.inputs for other in task.val.inputs)
 
 
 @pytest.mark.parametrize("module", [training_estimator, last_training], ids=["search", "training"])

@@ -425,7 +425,7 @@ class AutoSteps:
         recipe = replace(linear.recipe, inherit=True)
         child = chosen_child(own.task, own.limited.space, chosen, recipe, self.wishes.seed)
         child.recipe = linear.recipe
-        return Trained(chosen, child, Cost(), own, linear.value, searched=True)
+        return Trained(chosen, child, Cost(), own, linear.value, held_out=True)
 
     def _mean(self, linear: LinearModel, found: SearchOutcome, value: float) -> Mean | None:
         """The mean of a linear model and what was found; None on a front, where there is none, or one clearly leads it.
@@ -467,7 +467,7 @@ class AutoSteps:
         if average is not None:
             linear = average.linear.found.architecture
             size = average.mean.joined.size(found.architecture, linear, members_of(trained.child.network))
-        parts = [part for part in (view.task.train, None if trained.searched else view.task.val) if part is not None]
+        parts = [part for part in (view.task.train, None if trained.held_out else view.task.val) if part is not None]
         searched = replace(found.record, method=METHOD, seed=self.wishes.seed, space=self.space.name)
         result = result_of(
             view.task,
