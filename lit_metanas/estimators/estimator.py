@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from copy import copy
@@ -13,6 +14,7 @@ from time import perf_counter
 import torch
 from torch import Tensor, nn
 
+from lit_metanas.io.text import printable
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import RecipeFields, RecipeValue, SearchOutcome, SearchRecord, Trial
 from lit_metanas.spaces.architecture import Architecture
@@ -229,6 +231,27 @@ Measure = Callable[[Architecture], float]
 """Something about an architecture that is better the smaller it is."""
 
 
+def latency_measure(batch: int) -> str:
+    """The name of the latency of so many inputs at once in records: that of several is a measure of its own.
+
+    Example:
+        >>> latency_measure(1), latency_measure(32)
+        ('latency', 'latency_32')
+    """
+    return "latency" if batch == 1 else f"latency_{batch}"
+
+
+def inputs_timed(measure: str) -> int:
+    """How many inputs at once a measure is the latency of; 0 for one that is no latency.
+
+    Example:
+        >>> inputs_timed("latency"), inputs_timed("latency_32"), inputs_timed("flops")
+        (1, 32, 0)
+    """
+    found = re.fullmatch(r"latency(?:_(\d+))?", measure)
+    return int(found[1] or 1) if found else 0
+
+
 def network_measures(
     space: SearchSpace, shape: Shape, way: int, device: torch.device, *, batch: int = 1
 ) -> Mapping[str, Measure]:
@@ -262,7 +285,23 @@ def network_measures(
 
 @torch.no_grad()
 def latency(network: nn.Module, shape: Shape, *, batch: int = 1, repeats: int = 21, warmup: int = 3) -> float:
-    """Median seconds of a forward pass of so many inputs at once, in evaluation mode, on the network's device."""
+    """Median seconds of a forward pass of so many inputs at once, in evaluation mode, on the network's device.
+
+    Raises:
+        ValueError: that of several inputs fails, as where they do not fit into memory.
+    """
+    try:
+        return _median_time(network, shape, batch, repeats=repeats, warmup=warmup)
+    except FAILURES as error:
+        if batch == 1:
+            raise
+        raise ValueError(
+            f"latency_batch = {batch:,}: no network can be timed with so many inputs at once "
+            f"({printable(reason_of(error), 150)}): give fewer."
+        ) from error
+
+
+def _median_time(network: nn.Module, shape: Shape, batch: int, *, repeats: int, warmup: int) -> float:
     parameter = next(network.parameters(), torch.empty(0))
     inputs = blank_inputs(batch, shape).to(parameter.device)
     network.eval()

@@ -42,24 +42,8 @@ def directory_lock(directory: str | os.PathLike[str], name: str, key: str) -> It
         yield
         return
     path = Path(directory) / f".{name}.lock"
-    made = [each for each in (path, *path.parents) if not os.path.lexists(each)]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        place = writable(str(directory))
-        raise ValueError(f"'{key}' cannot be '{place}', where a file is: give the path of a folder.") from None
-    with _open_lock(path) as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):  # which of them depends on the file system
-            raise ValueError(_in_use(path, name, key)) from None
-        except OSError:
-            yield
-            return
-        file.truncate(0)
-        owner = {"pid": os.getpid(), "host": socket.gethostname()}
-        file.write(json.dumps({**owner, "since": datetime.now().astimezone().isoformat(timespec="seconds")}))
-        file.flush()
+    file, made = _hold(path, name, key)
+    with file:
         try:
             yield
         except BaseException:
@@ -101,6 +85,51 @@ def changing(path: str | os.PathLike[str]) -> Iterator[None]:
 def is_further_process() -> bool:
     """Whether this is not the first of several processes."""
     return any(os.environ.get(name, "0") not in ("", "0") for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
+
+
+def _hold(path: Path, name: str, key: str) -> tuple[IO[str], list[Path]]:
+    """Open a lock's file, and lock it where the file system has locks.
+
+    Returns:
+        The file, and which of it and its folders this call made, the innermost first.
+
+    Raises:
+        ValueError: see ``directory_lock``.
+    """
+    while True:
+        made = [each for each in (path, *path.parents) if not os.path.lexists(each)]
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            place = writable(str(path.parent))
+            raise ValueError(f"'{key}' cannot be '{place}', where a file is: give the path of a folder.") from None
+        try:
+            file = _open_lock(path)
+        except FileNotFoundError:
+            if path.parent.exists():
+                raise
+            continue  # a process that failed has removed its folder since
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):  # which of them depends on the file system
+            file.close()
+            raise ValueError(_in_use(path, name, key)) from None
+        except OSError:
+            return file, made
+        if _is_at(file, path):
+            file.truncate(0)
+            owner = {"pid": os.getpid(), "host": socket.gethostname()}
+            file.write(json.dumps({**owner, "since": datetime.now().astimezone().isoformat(timespec="seconds")}))
+            file.flush()
+            return file, made
+        file.close()
+
+
+def _is_at(file: IO[str], path: Path) -> bool:
+    """Whether an open file is the one at a path; a process that failed may have removed it since."""
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(file.fileno()), path.stat(follow_symlinks=False))
+    return False
 
 
 def _open_lock(path: Path) -> IO[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
 import re
 from dataclasses import replace
@@ -37,7 +38,7 @@ from lit_metanas.automl.steps.time_plan import (
     writing_seconds,
 )
 from lit_metanas.automl.steps.views import Views
-from lit_metanas.estimators import training_estimator
+from lit_metanas.estimators import estimator, training_estimator
 from lit_metanas.estimators.estimator import BestSoFar
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.records import record_lines
@@ -306,7 +307,9 @@ def test_an_interrupted_search_leaves_the_best_so_far_and_goes_on(
         interrupt(patched, module, at=3 if module is training_estimator else 1)
         stopped = call("cut")
     assert stopped.stopped
-    assert stopped.images == whole.images
+    learned, tested = whole.images
+    held_out = len(read_given(arrays).val or ()) if module is training_estimator else 0
+    assert stopped.images == (learned - held_out, tested)
     assert repr(stopped).startswith("Stopped early; best so far in")
     assert lm.load_exported(tmp_path / "cut").classes == ("bright", "dark")
     kept = len(list((tmp_path / "cut" / "trainings").iterdir()))
@@ -323,6 +326,24 @@ def test_an_interrupted_search_leaves_the_best_so_far_and_goes_on(
     assert not goes_on.stopped
     assert same_weights(whole.network, goes_on.network)
     assert not (tmp_path / "cut" / "trainings").exists()
+
+
+def test_a_short_training_after_an_interrupt_of_the_search_leaves_out_the_examples_to_choose_by(
+    arrays: Arrays, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = read_given(arrays)
+    plain, learned = last_training.fit_child, []
+
+    def fit(child: lm.Child, train: lm.Split, **more: Any) -> lm.Cost:
+        learned.append(train)
+        return plain(child, train, **more)
+
+    monkeypatch.setattr(last_training, "fit_child", fit)
+    interrupt(monkeypatch, training_estimator, at=3)
+    lm.auto(task, flops=(4e6, 1e9), space=space, progress=False)
+    (part,) = learned
+    assert task.val is not None
+    assert not any(torch.equal(one, other) for one in part.inputs for other in task.val.inputs)
 
 
 @pytest.mark.parametrize("module", [training_estimator, last_training], ids=["search", "training"])
@@ -882,6 +903,37 @@ def test_a_latency_is_told_with_its_batch_and_threads(
     )
     with pytest.raises(ValueError, match=r"holds the result of other data or settings \(limits\)"):
         front_of(arrays, space, **given)
+
+
+def test_a_batch_that_does_not_fit_is_told_before_anything_is_trained(
+    arrays: Arrays, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def call() -> lm.SearchResult:
+        return lm.auto(arrays, flops=(3e6, 1e6), space=space, latency_batch=999, progress=False)
+
+    plain, fits = estimator.blank_inputs, [True]
+
+    def inputs(examples: int, shape: tuple[int, ...]) -> torch.Tensor:
+        if examples == 999 and not fits[0]:
+            raise RuntimeError("can't allocate memory")
+        return plain(1, shape)
+
+    monkeypatch.setattr(estimator, "blank_inputs", inputs)
+    with monkeypatch.context() as patched:
+        told = last_training.fit_child
+
+        def fit(*args: Any, **more: Any) -> lm.Cost:
+            fits[0] = False
+            return told(*args, **more)
+
+        patched.setattr(last_training, "fit_child", fit)
+        with pytest.warns(UserWarning, match=r"The latency of the network is not known: latency_batch = 999: "):
+            found = call()
+    assert math.isnan(found.latency)
+    assert "latency" not in repr(found)
+    monkeypatch.setattr(training_estimator, "fit_child", lambda *args, **more: pytest.fail("trained"))
+    with pytest.raises(ValueError, match=r"latency_batch = 999: .* \(RuntimeError: can't alloc.*\): give fewer"):
+        call()
 
 
 @pytest.mark.slow

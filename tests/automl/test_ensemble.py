@@ -327,3 +327,10 @@ def test_an_estimator_is_pickled_with_all_members(
     old = lm.AutoClassifier()
     old.__setstate__(before)
     assert np.array_equal(old.predict_proba(X), single.predict_proba(X))
+
+
+def test_linear_models_alone_make_no_ensemble(arrays: Arrays, capsys: pytest.CaptureFixture[str]) -> None:
+    result = lm.auto(arrays, flops=(1e6, 3e7), max_parameters=2500)
+    assert "Linear models are, so they alone are trained." in capsys.readouterr().err
+    assert (result.space, result.ensemble) == ("LinearSpace", 1)
+    assert members_of(result.network) == 1

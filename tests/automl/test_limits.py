@@ -19,6 +19,7 @@ from lit_metanas.automl.steps.limits import (
     milliseconds,
     seconds_of,
 )
+from lit_metanas.estimators.estimator import inputs_timed
 from lit_metanas.searchers.mutation import draw_new, mutate
 
 TASK = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
@@ -110,8 +111,8 @@ def test_a_limit_for_a_batch_refuses_what_one_input_would_pass(monkeypatch: pyte
         assert limits.given == {"latency": 0.005}
     with pytest.raises(ValueError, match=r"max_latency = 5 ms: the nearest takes 32 ms for 32 inputs at once\. Raise"):
         limited.begin({})
-    for wrong in (0, -1, 2.5, "4"):
-        with pytest.raises(ValueError, match=r"latency_batch = .* must be a whole number from 1\."):
+    for wrong in (0, -1, 2.5, "4", True, 10**30):
+        with pytest.raises(ValueError, match=r"latency_batch = .* must be a whole number from 1 to 1,000,000\."):
             NetworkLimits(latency_batch=wrong)  # type: ignore[arg-type]
 
 
@@ -122,6 +123,8 @@ def test_latencies_of_other_batches_are_other_settings_and_other_measures() -> N
     assert other.settings == {**usual.settings, "latency_batch": 32}
     assert [limits.measure("latency") for limits in (usual, other)] == ["latency", "latency_32"]
     assert other.measure("flops") == "flops"
+    names = [*(limits.measure("latency") for limits in (usual, other)), "flops", "latency_of_a_phone"]
+    assert [inputs_timed(name) for name in names] == [1, 32, 0, 0]
 
 
 def test_the_search_begins_with_the_usual_network_or_a_smaller_one() -> None:

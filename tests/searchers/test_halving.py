@@ -557,6 +557,23 @@ def test_what_a_space_refuses_is_not_trained():
     assert {architecture["width"] for architecture, _ in calls} == {"4", "8", "16"}
 
 
+@pytest.mark.parametrize(
+    ("measure", "others", "timed"),
+    [
+        ("latency", {"flops": size_of}, False),
+        ("latency_32", {"flops": size_of}, False),
+        ("latency", {}, True),  # as a table has them
+        ("latency_of_a_phone", {"flops": size_of}, True),  # no passes of this machine
+    ],
+)
+def test_only_networks_that_would_have_to_be_timed_are_begun_with_by_their_flops(measure, others, timed):
+    looked_at = []
+    measures = {**others, measure: lambda architecture: looked_at.append(architecture) or size_of(architecture)}
+    method = FrontHalving(measure=measure)
+    assert len(method.first_rung([], SIZES, measures, 4, torch.Generator().manual_seed(0))) == 4
+    assert bool(looked_at) == timed
+
+
 @pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
 def test_parts_of_a_rung_follow_the_cost_of_a_training(power):
     small, large = (complete(SIZES, {"width": width}) for width in ("4", "32"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -32,6 +33,7 @@ from lit_metanas.searchers.halving import EvolvingHalving, Halving
 from lit_metanas.searchers.halving.proposals import covering, fitting
 from lit_metanas.searchers.mutation import draw_new, mutate
 from lit_metanas.searchers.query.ledger import Query
+from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.training.child import Recipe, chosen_child, fit_child, members_of, recipe_cost
@@ -63,7 +65,8 @@ class AutoSteps:
             None looks at none.
 
     Raises:
-        ValueError: no network is within the limits, or there is no validation part to choose by.
+        ValueError: no network is within the limits, there is no validation part to choose by, or a network cannot be
+            timed with so many inputs at once.
     """
 
     def __init__(
@@ -90,7 +93,9 @@ class AutoSteps:
         self.space = self.limited.within
         self.wishes = wishes
         self.folder = folder
-        self.train, self.member_epochs = self.kind.train, self.kind.member_epochs
+        self.train = self.kind.train
+        # The mean of linear scores is linear, too: an ensemble of linear models would be about one of them.
+        self.member_epochs = 0 if isinstance(views.space, LinearSpace) else self.kind.member_epochs
         others = [r for path in wishes.records for r in read_record_lines(path) if r.task_id != self.task.id]
         self.known = [_whole(record, self.train) for record in fitting(others, self.space)]
         covers = covering(self.known, self.space, FIRST_RUNG, WORTH_A_TRIAL)
@@ -101,6 +106,8 @@ class AutoSteps:
             self.recipe = self.recipe.replace(dict(self.portfolio[0].recipe))
         else:
             self.usual = self.limited.begin(self.kind.incumbent)
+        if views.limits.latency_batch > 1:  # one that does not fit into memory is told before anything is trained
+            self.limited.measures["latency"](self.usual)
         named = views.changes(views.usual)
         self.portfolio = [Query.of(query.architecture, {**dict(query.recipe), **named}) for query in self.portfolio]
         known = [query.architecture for query in self.portfolio[:TIMED_NETWORKS]]
@@ -418,7 +425,7 @@ class AutoSteps:
         recipe = replace(linear.recipe, inherit=True)
         child = chosen_child(own.task, own.limited.space, chosen, recipe, self.wishes.seed)
         child.recipe = linear.recipe
-        return Trained(chosen, child, Cost(), own, linear.value, searched=True)
+        return Trained(chosen, child, Cost(), own, linear.value, held_out=True)
 
     def _mean(self, linear: LinearModel, found: SearchOutcome, value: float) -> Mean | None:
         """The mean of a linear model and what was found; None on a front, where there is none, or one clearly leads it.
@@ -460,7 +467,7 @@ class AutoSteps:
         if average is not None:
             linear = average.linear.found.architecture
             size = average.mean.joined.size(found.architecture, linear, members_of(trained.child.network))
-        parts = [part for part in (view.task.train, None if trained.searched else view.task.val) if part is not None]
+        parts = [part for part in (view.task.train, None if trained.held_out else view.task.val) if part is not None]
         searched = replace(found.record, method=METHOD, seed=self.wishes.seed, space=self.space.name)
         result = result_of(
             view.task,
@@ -479,7 +486,7 @@ class AutoSteps:
             view=view.label,
             budget=None if stopped or plan.training is None else (plan.search, plan.training),
             pace=plan.pace or nan,
-            latency=latency(trained.child.network, view.task.shape, batch=self.views.limits.latency_batch),
+            latency=self._latency(trained),
             latency_batch=self.views.limits.latency_batch,
             linear_model=self.linear_model,
             linear=linear,
@@ -487,6 +494,15 @@ class AutoSteps:
             threads=self.wishes.threads,
             stopped=stopped,
         )
+
+    def _latency(self, trained: Trained) -> float:
+        """Seconds of a trained network; NaN, with a warning, where it cannot be timed, as it is not to be lost."""
+        batch = self.views.limits.latency_batch
+        try:
+            return latency(trained.child.network, trained.view.task.shape, batch=batch)
+        except FAILURES as error:
+            warnings.warn(f"The latency of the network is not known: {error}", stacklevel=2)
+            return nan
 
     def _result(self, told: Sequence[SearchResult]) -> SearchResult:
         """Of all that was trained and tested, what is returned, with the cost of all trainings after the search."""

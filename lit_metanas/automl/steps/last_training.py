@@ -50,7 +50,7 @@ class Trained:
         cost: of its training.
         view: the data that it was trained on, or of an average those for both, and the space that it is of.
         validated: see ``SearchResult``.
-        searched: whether it is as the search trained it.
+        held_out: whether it has learned nothing from the validation part.
         average: with a linear model; None where there is none.
     """
 
@@ -59,7 +59,7 @@ class Trained:
     cost: Cost
     view: View
     validated: float = nan
-    searched: bool = False
+    held_out: bool = False
     average: Average | None = None
 
     @property
@@ -194,7 +194,10 @@ class LastTraining:
     def train_briefly(self, found: SearchOutcome, plan: BudgetPlan, budget: ToldBudget) -> None:
         """Train on for a few seconds, with a learning rate that falls to zero, what there is once all is stopped.
 
-        Where it did better on the validation part before, or as the search trained it, that is kept.
+        Where it did better on the validation part before, or as the search trained it, that is kept. Before the last
+        training it learns from the train part alone, so that it is compared on examples that neither has learned from.
+        Once the last training has begun, on the validation part, too, the network as the search trained it is the only
+        one that has not learned from these examples: it is kept where it is better in spite of that.
 
         Raises:
             FailedWorkError: that diverges, and the search has no weights of it.
@@ -206,15 +209,16 @@ class LastTraining:
         self._child, child.recipe = child, recipe
         pace = plan.pace or budget.spent.flops / max(budget.spent.seconds, 1.0)
         share = LAST_SECONDS * pace / self.planner.last_epoch(found)
-        part = evenly_spread(view.learned, max(recipe.batch_size, int(share * len(view.learned))))
+        learned = view.task.train if before is None else view.learned
+        part = evenly_spread(learned, max(recipe.batch_size, int(share * len(view.learned))))
         cost = fit_child(child.train(), part, seed=self.seed)
-        one = Trained(found, child, replace(cost, seconds=perf_counter() - begin), view)
+        one = Trained(found, child, replace(cost, seconds=perf_counter() - begin), view, held_out=before is None)
         if (told := _divergence(one)) is not None:
             return self._as_searched(one, told)
         others = [] if before is None else [replace(one, child=before)]
         if self._has_weights(found, child):
             searched = chosen_child(view.task, self.views.space, found, recipe, self.seed)
-            others.append(replace(one, child=searched, searched=True))
+            others.append(replace(one, child=searched, held_out=True))
         self._keep(max([one, *(each for each in others if _divergence(each) is None)], key=_validation_score))
 
     def _train(self, found: SearchOutcome, epochs: int, budget: ToldBudget, member: int) -> Trained:
@@ -241,7 +245,9 @@ class LastTraining:
         if (average := self.average) is not None:
             one.child.network = average.mean.joined.network(one.child.network, average.linear.child.network)
             cost = one.cost + average.linear.cost
-            one = replace(one, view=average.mean.joined.view, cost=cost, validated=average.mean.value, average=average)
+            held_out = one.held_out and average.linear.held_out
+            view, value = average.mean.joined.view, average.mean.value
+            one = replace(one, view=view, cost=cost, validated=value, held_out=held_out, average=average)
         self.trained.append(one)
 
     def _has_weights(self, found: SearchOutcome, child: Child) -> bool:
@@ -258,7 +264,7 @@ class LastTraining:
         if self._has_weights(found, last.child):
             warnings.warn(f"{told}: the network is as the search trained it.", stacklevel=3)
             child = chosen_child(last.view.task, space, found, last.child.recipe, self.seed)
-            self._keep(replace(last, child=child, searched=True))
+            self._keep(replace(last, child=child, held_out=True))
         elif self.trained:
             warnings.warn(f"{told}: this network is left out.", stacklevel=3)
             self.lost += last.cost

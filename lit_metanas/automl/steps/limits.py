@@ -17,7 +17,7 @@ from typing import Self
 
 import torch
 
-from lit_metanas.estimators.estimator import Measure, network_measures
+from lit_metanas.estimators.estimator import Measure, latency_measure, network_measures
 from lit_metanas.io.text import at_once, plain_number, printable, short_value
 from lit_metanas.records.record_lines import SHIPPED
 from lit_metanas.searchers.mutation import complete, draw_new
@@ -33,6 +33,9 @@ DRIVERS = {"latency": "flops", "size": "parameters"}
 
 LIMITS = ("parameters", "flops", "latency", "size")
 """What a network may have a limit of."""
+
+MOST_AT_ONCE = 1_000_000
+"""Inputs of a latency at most."""
 
 NUMBER_BYTES = 4
 """Of a number in an exported program."""
@@ -119,7 +122,7 @@ class NetworkLimits:
         latency_batch: inputs of that forward pass; no limit, but what that of the latency is for.
 
     Raises:
-        ValueError: one is not above zero.
+        ValueError: one is not above zero, or the batch is no whole number from 1 to ``MOST_AT_ONCE``.
     """
 
     parameters: float | None = None
@@ -130,8 +133,8 @@ class NetworkLimits:
 
     def __post_init__(self) -> None:
         whole: object = self.latency_batch  # one of numpy's, too
-        if not isinstance(whole, Integral) or int(whole) < 1:
-            raise ValueError(f"latency_batch = {_shown(whole)} must be a whole number from 1.")
+        if isinstance(whole, bool) or not isinstance(whole, Integral) or not 1 <= int(whole) <= MOST_AT_ONCE:
+            raise ValueError(f"latency_batch = {_shown(whole)} must be a whole number from 1 to {MOST_AT_ONCE:,}.")
         for name, limit in self.given.items():
             _number(f"max_{name}", limit)
 
@@ -166,7 +169,7 @@ class NetworkLimits:
 
     def measure(self, name: str) -> str:
         """The name of a measure in records, where latencies of other batches are other measures."""
-        return f"latency_{self.latency_batch}" if name == "latency" and self.latency_batch > 1 else name
+        return latency_measure(self.latency_batch) if name == "latency" else name
 
 
 class Wishes:

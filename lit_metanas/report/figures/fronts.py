@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure
 from lit_metanas.comparisons.search_result import SearchResult
+from lit_metanas.estimators.estimator import inputs_timed, latency_measure
 from lit_metanas.io.text import at_once, printable, with_prefix
 from lit_metanas.records.record import Trial
 from lit_metanas.records.rows import ResultRow
@@ -26,7 +26,7 @@ PANELS = 6
 MEASURED = {"flops": "multiply-adds"}
 """Words for measures that have none in their name."""
 
-MEASURE_UNITS = {"latency": ("milliseconds for one input", 1e3), "flops": ("forward multiply-adds for one input", 1.0)}
+MEASURE_UNITS = {"flops": ("forward multiply-adds for one input", 1.0)}
 """Words for measures whose name does not say their unit, and what they are multiplied by."""
 
 
@@ -56,8 +56,8 @@ def draw_tested(result: SearchResult) -> Figure:
     Args:
         result: of ``auto`` with ``pareto``.
     """
-    batched = result.traded == "latency" and result.latency_batch > 1
-    label, scale = _unit(f"latency_{result.latency_batch}" if batched else result.traded)
+    timed = result.traded == "latency"
+    label, scale = _unit(latency_measure(result.latency_batch) if timed else result.traded)
     width, height = LEFT + PANEL + 0.3, ABOVE + HEIGHT + BELOW
     drawn = figure(width, height)
     axes = drawn.add_axes((LEFT / width, BELOW / height, PANEL / width, HEIGHT / height))
@@ -100,9 +100,9 @@ def _panel(axes: Axes, title: str, measure: str, results: Sequence[ResultRow], m
 
 
 def _unit(measure: str) -> tuple[str, float]:
-    """Words for a measure and its unit, and what it is multiplied by; ``latency_32`` is that of 32 inputs at once."""
-    if found := re.fullmatch(r"latency_(\d+)", measure):
-        return f"milliseconds for {at_once(int(found[1]))}", 1e3
+    """Words for a measure and its unit, and what it is multiplied by."""
+    if batch := inputs_timed(measure):
+        return f"milliseconds for {at_once(batch)}", 1e3
     return MEASURE_UNITS.get(measure, (measure, 1.0))
 
 

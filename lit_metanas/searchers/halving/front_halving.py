@@ -8,7 +8,7 @@ from math import inf, log
 
 import torch
 
-from lit_metanas.estimators.estimator import FAILURES, Estimator, EstimatorCallable, Measure
+from lit_metanas.estimators.estimator import FAILURES, Estimator, EstimatorCallable, Measure, inputs_timed
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.records.budget import Budget
 from lit_metanas.records.record import RecipeValue, SearchOutcome, SearchRecord, Trial
@@ -52,7 +52,8 @@ class FrontHalving(Halving):
 
     Args:
         estimator: makes the estimator of a task.
-        measure: what is to be small: ``parameters``, ``flops`` or ``latency``.
+        measure: what is to be small: ``parameters``, ``flops``, ``latency``, or with an estimator that has it a latency
+            of several inputs at once, such as ``latency_32``.
         candidates: architectures in each rung.
         rungs: share of the budget's FLOPs for each rung.
         survivors: the part of a rung that goes on into the next.
@@ -187,9 +188,8 @@ class FrontHalving(Halving):
             number: how many are wanted; fewer are the first ones of more.
             generator: of what is drawn.
         """
-        of = (
-            "flops" if self.measure.startswith("latency") else self.measure
-        )  # to time all that are looked at would take long
+        # To time all that are looked at would take long.
+        of = "flops" if inputs_timed(self.measure) and "flops" in measures else self.measure
         looked_at = [*dict.fromkeys(trial.architecture for record in known for trial in record.trials)]
         looked_at += draw_new(
             lambda: space.sample(generator), LOOKED_AT, refusal=lambda _: None, known=dict.fromkeys(looked_at)
