@@ -298,17 +298,21 @@ class AutoSearch:
             if folder is not None:
                 if known is None:
                     folder.write(views.labelled(result.view).task, result, seed=self.wishes.seed)
-                else:
-                    more = "missing ONNX files are added" if self.onnx or self.int8 else "nothing was done"
-                    self.wishes.say(f"the search in '{folder.path}' was already finished: {more}.")
-                if (self.onnx or self.int8) and not result.stopped:
-                    self._write_onnx(folder, result)
+                added = (self.onnx or self.int8) and self._add_onnx(folder, result)
+                if known is not None:
+                    what = "missing ONNX files were added" if added else "nothing was done"
+                    self.wishes.say(f"the search in '{folder.path}' was already finished: {what}.")
         return result
 
-    def _write_onnx(self, folder: OutputFolder, result: SearchResult) -> None:
-        """Add the ONNX files that are wanted and missing, and tell what weights of 8 bits cost."""
-        if (loss := folder.add_onnx(result, int8=self.int8)) is not None:
+    def _add_onnx(self, folder: OutputFolder, result: SearchResult) -> bool:
+        """Add the ONNX files that are missing, and tell what weights of 8 bits cost; whether there was one to add."""
+        if result.stopped:
+            self.wishes.say("stopped: there are no ONNX files yet; the same call adds them once it has finished.")
+            return False
+        written, loss = folder.add_onnx(result, int8=self.int8)
+        if loss is not None:
             self.wishes.say(f"with weights of 8 bits ({INT8}) the test {loss.metric} is {loss.told}.")
+        return written > 0
 
     def _with_command(self, result: SearchResult) -> SearchResult:
         """The result, and each of its front, with what repeats it; as it is where it was stopped."""
@@ -460,6 +464,6 @@ def auto_verb(
         signal.signal(signal.SIGTERM, before)
     print(found)
     if found.stopped:
-        raise KeyboardInterrupt(f"stopped; the best network so far is in '{output}', and the same command goes on.")
+        raise KeyboardInterrupt(f"stopped; the best so far is in '{output}', and the same command goes on.")
     print(f"The network, a report and what was tried are in '{output}'.")
     print(f"Next: {shlex.join(['lit-metanas', *predict_command(output)])}", flush=True)
