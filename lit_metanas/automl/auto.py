@@ -339,6 +339,8 @@ class AutoSearch:
             "pareto": self.pareto and self._quoted(self.pareto),
             "records": None if wishes.records == (SHIPPED,) else repr(wishes.records),
             "threads": None if wishes.threads == 1 else str(wishes.threads),
+            # Another folder, since this one holds a result of other settings: of minutes, not of FLOPs.
+            "output": f"{self.output.resolve().name}_again" if self.from_shell and self.output is not None else None,
         }
         settings = {name: value for name, value in told.items() if value is not None}
         if not self.from_shell:
