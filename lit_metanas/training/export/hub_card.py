@@ -34,6 +34,7 @@ from lit_metanas.training.export.onnx_program import INT8, ONNX, Int8Loss
 UNKNOWN_LICENSE = "unknown"
 LARGEST_CARD = 1 << 20
 _FRONT = re.compile(r"---\r?\n(.*?)\r?\n---\r?\n", re.DOTALL)
+_LOCAL_PATH = re.compile(r"""(?<=['"])(?P<quoted>(?:~|\.\.)?/[^'"]+)|(?<![^\s=])(?P<bare>(?:~|\.\.)?/[^\s'"]+)""")
 _INT8_ROW = f"| the same with weights of 8 bits (`{INT8}`)"
 
 
@@ -288,6 +289,11 @@ def push(folder: Path, repo: str, dry_run: bool = False, license: str | None = N
     files = check_pushed(folder)
     if license is not None and not dry_run:
         _license(folder / CARD, license)
+    if path := _local_path(folder / CARD):
+        print(
+            f"push: the card's command has a path of this machine, '{printable(path, 200)}': edit '{folder / CARD}' "
+            "if others are not to read it."
+        )
     for file in files:
         print(f"{_bytes(file.stat().st_size):>8}  {printable(file.name)}")
     total = f"{number_of(len(files), 'file')}, {_bytes(sum(file.stat().st_size for file in files))}"
@@ -325,6 +331,17 @@ def _license(file: Path, license: str) -> None:
     if not found:
         raise ValueError(f"'{file}' has no line 'license: NAME' that --license could replace: edit it.")
     write_whole(file, "---".join((begin, front, rest)))
+
+
+def _local_path(file: Path) -> str | None:
+    """The first path of a card's commands that tells of this machine: from the root, from a home or from above."""
+    front = read_card(file)
+    rest = _FRONT.sub("", read_regular(file, LARGEST_CARD).decode(), count=1)
+    metrics = [metric for model in front["model-index"] for one in model["results"] for metric in one["metrics"]]
+    told = [str(metric["args"].get("reproduce")) for metric in metrics if isinstance(metric.get("args"), dict)]
+    shown = [line for line in rest.splitlines() if line.lstrip().startswith((f"{LIBRARY} ", "lm."))]
+    found = (_LOCAL_PATH.search(command) for command in (*told, *shown))
+    return next((one["quoted"] or one["bare"] for one in found if one), None)
 
 
 def check_pushed(folder: Path) -> list[Path]:
