@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,8 +25,9 @@ from lit_metanas.automl.given_data import (
 )
 from lit_metanas.automl.steps.auto_steps import AutoSteps
 from lit_metanas.automl.steps.front_steps import FrontSteps, check_pareto
-from lit_metanas.automl.steps.limits import NetworkLimits, NoNetworkWithinError, Wishes, linear_within, milliseconds
+from lit_metanas.automl.steps.limits import NetworkLimits, NoNetworkWithinError, Wishes, linear_within
 from lit_metanas.automl.steps.output_folder import OutputFolder
+from lit_metanas.automl.steps.repeated_call import repeated_call
 from lit_metanas.automl.steps.views import Views
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import undisturbed
@@ -34,7 +35,7 @@ from lit_metanas.comparisons.target_search import task_settings
 from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.settings import settings_of
-from lit_metanas.io.text import plain_number, writable
+from lit_metanas.io.text import writable
 from lit_metanas.records.record_lines import SHIPPED, record_file
 from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.spaces.space import SearchSpace
@@ -252,24 +253,14 @@ class AutoSearch:
                 raise ValueError("auto: onnx and int8 are files in the output: give 'output', too.")
             check_onnx_installed()
         start = None if self.start is None else read_task_start(self.start)
-        for given in (self.data, self.test):
-            if isinstance(given, str | os.PathLike):
-                path = existing_path(given)  # before an output is made
-                if (files := sum(len(names) for _, _, names in os.walk(path))) >= MANY_FILES:
-                    self.wishes.say(f"reading {files:,} files in '{writable(str(given))}'.")
+        self._look_at_paths()
         with ExitStack() as held:
             if self.output is not None:
                 held.enter_context(directory_lock(self.output, "auto", "output"))
             begin = perf_counter()
             task = read_given(self.data, kind=self.kind, test=self.test, group=self.group, start=start)
             reading = perf_counter() - begin
-            check_task(task)
-            kind = kind_of(task)
-            if self.kind not in (None, kind):
-                raise ValueError(f"The data are of the kind '{kind}', not '{self.kind}': leave 'kind' out.")
-            told = describe_given(task, kind, grouped=self.group is not None)
-            self.wishes.say(told + describe_columns(self.data, kind, self.group))
-            warn_of_copies(task, drawn=not has_test_part(self.data, self.test))
+            kind = self._describe(task)
             space = self.space or DATA_KINDS[kind].space(task.shape, task.goal)
             space.check_shape(task.shape)
             space.check_objective(task.goal)
@@ -284,72 +275,96 @@ class AutoSearch:
                 if result is None:
                     steps = AutoSteps if self.pareto is None else partial(FrontSteps, measure=self.pareto)
                     made = partial(steps, kind=kind, wishes=self.wishes, folder=folder, began=began, reading=reading)
-                    try:
-                        search = made(views, linear=linear)
-                    except NoNetworkWithinError as error:
-                        if linear is None or start is not None:
-                            raise
-                        alone = views.in_space(linear)
-                        linear_within(error, alone.usual.limited)
-                        self.wishes.say(f"{error.reason} Linear models are, so they alone are trained.")
-                        search = made(alone)
-                    result = search.result()
+                    result = self._steps(made, views, linear).result()
                 result = self._with_command(result)
             if folder is not None:
                 if known is None:
                     folder.write(views.labelled(result.view).task, result, seed=self.wishes.seed)
-                else:
-                    more = "missing ONNX files are added" if self.onnx or self.int8 else "nothing was done"
-                    self.wishes.say(f"the search in '{folder.path}' was already finished: {more}.")
-                if (self.onnx or self.int8) and not result.stopped:
-                    self._write_onnx(folder, result)
+                added = (self.onnx or self.int8) and self._add_onnx(folder, result)
+                if known is not None:
+                    what = "missing ONNX files were added" if added else "nothing was done"
+                    self.wishes.say(f"the search in '{folder.path}' was already finished: {what}.")
         return result
 
-    def _write_onnx(self, folder: OutputFolder, result: SearchResult) -> None:
-        """Add the ONNX files that are wanted and missing, and tell what weights of 8 bits cost."""
-        if (loss := folder.add_onnx(result, int8=self.int8)) is not None:
+    def _look_at_paths(self) -> None:
+        """Refuse data that are not there, before an output is made, and tell of many files.
+
+        Raises:
+            FileNotFoundError: there are none.
+        """
+        for given in (self.data, self.test):
+            if isinstance(given, str | os.PathLike):
+                path = existing_path(given)
+                if (files := sum(len(names) for _, _, names in os.walk(path))) >= MANY_FILES:
+                    self.wishes.say(f"reading {files:,} files in '{writable(str(given))}'.")
+
+    def _describe(self, task: Task) -> str:
+        """Check a task, tell what it is, and warn of copies.
+
+        Returns:
+            The kind of its data.
+
+        Raises:
+            ValueError: it is malformed, or of another kind than was said.
+        """
+        check_task(task)
+        kind = kind_of(task)
+        if self.kind not in (None, kind):
+            raise ValueError(f"The data are of the kind '{kind}', not '{self.kind}': leave 'kind' out.")
+        told = describe_given(task, kind, grouped=self.group is not None)
+        self.wishes.say(told + describe_columns(self.data, kind, self.group))
+        warn_of_copies(task, drawn=not has_test_part(self.data, self.test))
+        return kind
+
+    def _steps(self, made: Callable[..., AutoSteps], views: Views, linear: SearchSpace | None) -> AutoSteps:
+        """The search of networks; of linear models alone where these alone are within the limits.
+
+        Args:
+            made: makes it of views and a space of linear models.
+            views: the preprocessings.
+            linear: the linear models that are compared with networks; None for none.
+
+        Raises:
+            NoNetworkWithinError: nothing is within the limits.
+        """
+        try:
+            return made(views, linear=linear)
+        except NoNetworkWithinError as error:
+            if linear is None or self.start is not None:
+                raise
+            alone = views.in_space(linear)
+            linear_within(error, alone.usual.limited)
+            self.wishes.say(f"{error.reason} Linear models are, so they alone are trained.")
+            return made(alone)
+
+    def _add_onnx(self, folder: OutputFolder, result: SearchResult) -> bool:
+        """Add the ONNX files that are missing, and tell what weights of 8 bits cost; whether there was one to add."""
+        if result.stopped:
+            self.wishes.say("stopped: there are no ONNX files yet; the same call adds them once it has finished.")
+            return False
+        written, loss = folder.add_onnx(result, int8=self.int8)
+        if loss is not None:
             self.wishes.say(f"with weights of 8 bits ({INT8}) the test {loss.metric} is {loss.told}.")
+        return written > 0
 
     def _with_command(self, result: SearchResult) -> SearchResult:
         """The result, and each of its front, with what repeats it; as it is where it was stopped."""
         if result.budget is None:
             return result
-        command = self._command(result.budget)
-        return replace(result, command=command, front=tuple(replace(one, command=command) for one in result.front))
-
-    def _command(self, budget: tuple[float, float]) -> str:
-        """The command, or the call in Python, that repeats a result; names stand there for what is in memory."""
-        wishes, limits = self.wishes, self.limits.given
-        data, test, group = (_path(given) for given in (self.data, self.test, self.group))
-        told: dict[str, str | None] = {
-            "flops": f"[{','.join(map(plain_number, budget))}]",
-            "seed": str(wishes.seed),
-            "kind": self.kind and self._quoted(self.kind),
-            "test": None if self.test is None else self._quoted(test) if test is not None else "test",
-            "group": None if self.group is None else self._quoted(group) if group is not None else "group",
-            "space": None if self.space is None else "space",
-            "start": self.start and self._quoted(self.start),
-            **{f"max_{name}": plain_number(limit) for name, limit in limits.items() if name != "latency"},
-            "max_latency": self._quoted(milliseconds(limits["latency"])) if "latency" in limits else None,
-            "latency_batch": None if self.limits.latency_batch == 1 else str(self.limits.latency_batch),
-            "pareto": self.pareto and self._quoted(self.pareto),
-            "records": None if wishes.records == (SHIPPED,) else repr(wishes.records),
-            "threads": None if wishes.threads == 1 else str(wishes.threads),
+        given: dict[str, object] = {
+            "kind": self.kind,
+            "test": self.test,
+            "group": self.group,
+            "space": self.space,
+            "start": self.start,
+            "pareto": self.pareto,
         }
-        settings = {name: value for name, value in told.items() if value is not None}
-        if not self.from_shell:
-            words = [
-                repr(data) if data is not None else "data",
-                *(f"{name}={value}" for name, value in settings.items()),
-            ]
-            return f"lm.auto({', '.join(words)})"
-        words = [word for name, value in settings.items() for word in _option(name, value)]
-        first = [data] if data is not None and not data.startswith("-") else [f"--data={data}"]
-        return shlex.join(["lit-metanas", "auto", *first, *words])
-
-    def _quoted(self, text: str) -> str:
-        """A text for the command, which quotes its words itself, or for the call."""
-        return text if self.from_shell else repr(text)
+        if self.from_shell and self.output is not None:
+            # Another folder, since this one holds a result of other settings: of minutes, not of FLOPs.
+            given["output"] = f"{self.output.resolve().name}_again"
+        shell = self.from_shell
+        command = repeated_call(self.data, given, result.budget, self.limits, self.wishes, from_shell=shell)
+        return replace(result, command=command, front=tuple(replace(one, command=command) for one in result.front))
 
     def _views(self, task: Task, space: SearchSpace, start: TaskStart | None) -> Views:
         """The preprocessings to choose from: where there is a start that of its inputs alone."""
@@ -377,16 +392,6 @@ class AutoSearch:
             "seed": wishes.seed,
             "threads": wishes.threads,
         }
-
-
-def _path(given: object) -> str | None:
-    """A path, or the name of a group, as a text; None for what is in memory."""
-    return os.fspath(given) if isinstance(given, str | os.PathLike) else None
-
-
-def _option(name: str, value: str) -> list[str]:
-    """An option as words; as one where its value looks like an option itself."""
-    return [f"--{name}={value}"] if value.startswith("-") else [f"--{name}", value]
 
 
 def auto_verb(
@@ -460,6 +465,6 @@ def auto_verb(
         signal.signal(signal.SIGTERM, before)
     print(found)
     if found.stopped:
-        raise KeyboardInterrupt(f"stopped; the best network so far is in '{output}', and the same command goes on.")
+        raise KeyboardInterrupt(f"stopped; the best so far is in '{output}', and the same command goes on.")
     print(f"The network, a report and what was tried are in '{output}'.")
     print(f"Next: {shlex.join(['lit-metanas', *predict_command(output)])}", flush=True)

@@ -7,12 +7,14 @@ import os
 import textwrap
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lit_metanas.io.files import write_whole
 from lit_metanas.io.text import at_once, number_of, printable
 from lit_metanas.records.budget import Cost, describe_energy
 from lit_metanas.records.record import PREPROCESSING, RecipeValue, SearchRecord
@@ -40,8 +42,15 @@ from lit_metanas.training.export.exported_program import (
     one_or_more,
     show_predictions,
 )
-from lit_metanas.training.export.hub_card import UNKNOWN_LICENSE, ModelCard, check_card_place, hub_task, write_card
-from lit_metanas.training.export.onnx_program import Int8Loss, quantise_onnx
+from lit_metanas.training.export.hub_card import (
+    UNKNOWN_LICENSE,
+    ModelCard,
+    check_card_place,
+    hub_task,
+    update_card,
+    write_card,
+)
+from lit_metanas.training.export.onnx_program import INT8, ONNX, Int8Loss, quantise_onnx
 
 PREDICTED_AT_ONCE = 500
 """Inputs, which bounds the memory."""
@@ -252,6 +261,37 @@ class SearchResult:
         """
         check_card_place(folder)
         command = command or self.command
+        loss = self._write_network(folder, onnx=onnx, int8=int8)
+        write_card(folder, self._card(license, command, loss))
+        for name, one in zip(self.front_names, self.front, strict=True):
+            one.export(Path(folder) / "front" / name, onnx=onnx, int8=int8, license=license, command=command)
+        return loss
+
+    def add_onnx(self, folder: str | os.PathLike[str], *, int8: Split | bool | None = None) -> Int8Loss | None:
+        """Add ``model.onnx`` of the network to a folder of ``export``, whose card keeps what people wrote into it.
+
+        Args:
+            folder: that of this network alone; those of a front have their own.
+            int8: whether it gets ``model_int8.onnx``, too; see ``export``.
+
+        Returns:
+            What the weights of 8 bits cost, which the card tells then; None unless they are asked for.
+
+        Raises:
+            ValueError: see ``export``, or the card cannot be read.
+        """
+        with TemporaryDirectory() as made:  # an export replaces all files of a folder, its card included
+            loss = self._write_network(made, onnx=True, int8=int8)
+            for file in (Path(made, name) for name in (ONNX, INT8)):
+                if file.is_file():
+                    write_whole(Path(folder, file.name), file.read_bytes())
+        update_card(folder, self._card(UNKNOWN_LICENSE, self.command, loss))
+        return loss
+
+    def _write_network(
+        self, folder: str | os.PathLike[str], *, onnx: bool, int8: Split | bool | None
+    ) -> Int8Loss | None:
+        """All files of an export but its card; see there."""
         scored = self._scored_on(int8)
         with torch.inference_mode(False):
             export_child(
@@ -264,11 +304,7 @@ class SearchResult:
                 objective=self.objective,
                 onnx=onnx or scored is not None,
             )
-        loss = None if scored is None else quantise_onnx(folder, scored, self.objective)
-        write_card(folder, self._card(license, command, loss))
-        for name, one in zip(self.front_names, self.front, strict=True):
-            one.export(Path(folder) / "front" / name, onnx=onnx, int8=int8, license=license, command=command)
-        return loss
+        return None if scored is None else quantise_onnx(folder, scored, self.objective)
 
     def _scored_on(self, int8: Split | bool | None) -> Split | None:
         """The examples that weights of 8 bits are scored on; None where there are to be no such weights.

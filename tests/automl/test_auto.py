@@ -113,10 +113,14 @@ def test_its_budget_repeats_it(arrays: Arrays, space: lm.LayeredSpace) -> None:
 
 @pytest.mark.parametrize("in_memory", [False, True])
 def test_its_call_repeats_it_whatever_was_given(
-    in_memory: bool, images: Path, arrays: Arrays, space: lm.LayeredSpace
+    in_memory: bool, images: Path, arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path
 ) -> None:
     data = arrays if in_memory else images
-    given: dict[str, Any] = {"max_parameters": 20_000, "max_latency": "2s", "seed": 3, "space": space, "records": ()}
+    records = () if in_memory else (tmp_path / "other.jsonl",)
+    for file in records:
+        lm.write_record_lines(file, [lm.SearchRecord("letters", method="random")])
+    given: dict[str, Any] = {"max_parameters": 20_000, "max_latency": "2s", "seed": 3, "space": space}
+    given["records"] = records
     group = [str(number // 4) for number in range(40)] if in_memory else r"(\d)"
     flops, told = (FLOPS, "3000000,4000000") if in_memory else (FLOPS_OF_IMAGES, "150000000,150000000")
     first = lm.auto(data, flops=flops, group=group, progress=False, **given)
@@ -124,7 +128,7 @@ def test_its_call_repeats_it_whatever_was_given(
     own = "group=group" if in_memory else r"group='(\\d)'"
     assert first.command == (
         f"lm.auto({what}, flops=[{told}], seed=3, {own}, space=space, max_parameters=20000, "
-        "max_latency='2000ms', records=())"
+        f"max_latency='2000ms', records={tuple(map(str, records))})"
     )
     names = {"lm": lm, "data": data, "group": group, "space": space}
     again = eval(first.command.replace("lm.auto(", "lm.auto(progress=False, data=", 1), names)

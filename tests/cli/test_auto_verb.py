@@ -72,10 +72,10 @@ def test_the_command_of_the_card_repeats_the_result(photos: Path, monkeypatch: p
     assert rest[1] == "two letters"
     assert {"--flops", "--group", "--max_parameters", "--max_latency"} <= {*rest}
     monkeypatch.setattr(budget_planner, "measure_pace", lambda *args, **more: pytest.fail("FLOPs need no pace"))
-    assert main([*rest, "--output", "again"]) == 0
-    (one,), (other,) = (lm.read_results(f"{folder}/results.json") for folder in ("model", "again"))
+    assert main(rest) == 0  # in the same folder, where `model` holds the result of the minutes
+    (one,), (other,) = (lm.read_results(f"{folder}/results.json") for folder in ("model", "model_again"))
     assert (other.value, other.architecture, other.recipe) == (one.value, one.architecture, one.recipe)
-    assert Path("again/README.md").read_text().count(command) == 2
+    assert Path("model_again/README.md").read_text().count(command.replace("model_again", "model_again_again")) == 2
 
 
 @pytest.mark.parametrize(
@@ -116,10 +116,11 @@ def test_onnx_files_are_added_to_a_finished_search(photos: Path, capsys: pytest.
     assert Path("model/model.onnx").is_file()
     assert not Path("model/model_int8.onnx").exists()
     weights, state = torch.load("model/weights.pt", weights_only=True), Path("model/auto.json").read_bytes()
-    capsys.readouterr()
+    assert main(["auto", "photos", *words, "--onnx"]) == 0
+    assert "already finished: nothing was done." in capsys.readouterr().err
     assert main(["auto", "photos", *words, "--int8"]) == 0
     said = capsys.readouterr().err
-    assert "already finished: missing ONNX files are added." in said
+    assert "already finished: missing ONNX files were added." in said
     (metric, eight) = read_card(Path("model/README.md"))["model-index"][0]["results"][0]["metrics"]
     lost = f"{100 * eight['value']:.1f} %, {100 * (eight['value'] - metric['value']):+.1f} points, of 4 examples"
     assert f"auto: with weights of 8 bits (model_int8.onnx) the test accuracy is {lost}." in said
@@ -130,6 +131,36 @@ def test_onnx_files_are_added_to_a_finished_search(photos: Path, capsys: pytest.
     assert Path("model/auto.json").read_bytes() == state
     again = torch.load("model/weights.pt", weights_only=True)
     assert all(torch.equal(weights[name], tensor) for name, tensor in again.items())
+
+
+def test_the_card_keeps_what_people_wrote_when_onnx_files_are_added(
+    photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["auto", "photos", "--flops", "[6e8,6e8]", "--max-parameters=50000"]
+    assert main(words) == 0
+    card = Path("model/README.md")
+    assert card.read_text().count("license: unknown\n") == 1
+    mine = card.read_text().replace("license: unknown\n", "license: apache-2.0\ndatasets: [me/photos]\n")
+    mine = mine.replace("Whoever publishes it says here", "It is for my garden.\n\nWhoever publishes it says here")
+    card.write_text(mine)
+    assert main([*words, "--onnx"]) == 0
+    assert card.read_text() == mine
+    for _ in range(2):
+        card.write_text(mine)  # as where Ctrl-C came before the card told of weights of 8 bits
+        capsys.readouterr()
+        assert main([*words, "--int8"]) == 0
+        lost = capsys.readouterr().err.partition("the test accuracy is ")[2].partition(", of 4 examples.")[0]
+        added = "".join(line for line in card.read_text().splitlines(keepends=True) if "| the same with" in line)
+        assert added == f"| the same with weights of 8 bits (`model_int8.onnx`) | {lost}, of 4 examples |\n"
+        front, body = read_card(card), card.read_text().replace(added, "").split("---\n", 2)[2]
+        assert body == mine.split("---\n", 2)[2]
+        assert (front["license"], front["datasets"]) == ("apache-2.0", ["me/photos"])
+        assert [one["args"].get("file") for one in front["model-index"][0]["results"][0]["metrics"]] == [
+            None,
+            "model_int8.onnx",
+        ]
+    assert main([*words, "--int8"]) == 0
+    assert "already finished: nothing was done." in capsys.readouterr().err
 
 
 def test_missing_packages_for_onnx_are_told_before_a_search(
@@ -180,11 +211,13 @@ def test_an_interrupt_exports_the_best_and_says_how_to_go_on(
     for module in (auto_steps, last_training):  # of a linear model, and of a network
         monkeypatch.setattr(module, "fit_child", fit)
     before = signal.getsignal(signal.SIGTERM)
-    assert main(["auto", "photos", "--flops", FLOPS]) == 130
+    assert main(["auto", "photos", "--flops", FLOPS, "--onnx"]) == 130
     assert signal.getsignal(signal.SIGTERM) is before
     told, said = capsys.readouterr()
     assert "Stopped early" in told
-    assert "stopped; the best network so far is in 'model', and the same command goes on." in said
+    assert "auto: stopped: there are no ONNX files yet; the same call adds them once it has finished.\n" in said
+    assert not Path("model/model.onnx").exists()
+    assert "stopped; the best so far is in 'model', and the same command goes on." in said
     assert main(["predict", "model", "photos/cross"]) == 0
     monkeypatch.setattr(training_estimator, "fit_child", lambda *args, **more: pytest.fail("searched again"))
     assert main(["auto", "photos", "--flops", FLOPS]) == 0

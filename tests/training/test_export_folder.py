@@ -516,6 +516,33 @@ def test_push_sends_the_files_of_the_export_alone(
     assert "pip install 'lit-metanas[hub]'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("lit-metanas auto photos --flops '[1,2]' --output model_again", None),
+        ("lit-metanas auto /home/me/patients/x.csv --flops '[1,2]'", "/home/me/patients/x.csv"),
+        ("lit-metanas auto '/home/me/my patients' --flops '[1,2]'", "/home/me/my patients"),
+        ("lit-metanas auto photos --flops '[1,2]' --test ../mine", "../mine"),
+        ("lit-metanas auto --data=~/-mine", "~/-mine"),
+        ("lm.auto('a/b', flops=[1,2], records=('/home/me/a.jsonl',))", "/home/me/a.jsonl"),
+    ],
+)
+def test_push_says_where_the_card_tells_a_path_of_this_machine(
+    command: str, told: str | None, result: lm.SearchResult, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result.export("out", command=command)
+    assert main(["push", "out", "me/noise", "--dry-run"]) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if "path of this machine" in line]
+    fix = "edit 'out/README.md' if others are not to read it."
+    first = f"push: the card's command has a path of this machine, '{told}': {fix}"
+    assert said == ([] if told is None else [first])
+    card = Path("out/README.md")
+    begin, front, rest = card.read_text().split("---\n", 2)
+    card.write_text("---\n".join((begin, front.replace("reproduce: ", "reproduce: x # "), rest)))
+    assert main(["push", "out", "me/noise", "--dry-run"]) == 0  # which looks into the text, too
+    assert ("path of this machine" in capsys.readouterr().out) == (told is not None)
+
+
 def test_push_writes_a_licence_into_the_card(
     result: lm.SearchResult, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

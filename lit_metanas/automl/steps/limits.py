@@ -185,6 +185,7 @@ class Wishes:
 
     Attributes:
         flops: as a tuple of two numbers, of one, or of none.
+        records: as a tuple of texts.
 
     Raises:
         ValueError: one is out of its range, or there are both minutes and FLOPs.
@@ -215,7 +216,8 @@ class Wishes:
         self.seed = int(seed)
         self.threads = threads
         self.progress = progress
-        self.records = (os.fspath(records),) if isinstance(records, str | os.PathLike) else tuple(records)
+        several = (records,) if isinstance(records, str | os.PathLike) else records
+        self.records = tuple(os.fspath(one) for one in several)
 
     def say(self, text: str) -> None:
         """Tell what goes on."""

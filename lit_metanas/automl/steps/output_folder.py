@@ -42,6 +42,7 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import Child, Recipe, build_network
 from lit_metanas.training.export.exported_program import CARD, WEIGHTS
+from lit_metanas.training.export.hub_card import tells_int8
 from lit_metanas.training.export.onnx_program import INT8, ONNX, Int8Loss
 
 METHOD = "auto"
@@ -215,25 +216,32 @@ class OutputFolder:
             self._write_state()
             shutil.rmtree(self.trainings, ignore_errors=True)
 
-    def add_onnx(self, result: SearchResult, *, int8: bool) -> Int8Loss | None:
+    def add_onnx(self, result: SearchResult, *, int8: bool) -> tuple[int, Int8Loss | None]:
         """Write ``model.onnx`` of a finished search, and of each network of its front, where one is missing.
+
+        A model card that is there stays, but for what weights of 8 bits cost.
 
         Args:
             result: of the search.
             int8: whether each gets ``model_int8.onnx``, too.
 
         Returns:
-            What the weights of 8 bits cost; None where they are not written now.
+            How many networks got files, and what the weights of 8 bits of the first cost; None where these are not
+            written now.
 
         Raises:
-            ValueError: no such file can be made of the network.
+            ValueError: no such file can be made of the network, or a card cannot be read.
         """
         int8 = int8 or (self.path / INT8).is_file()
+        written, loss = 0, None
         folders = [self.path, *(self.path / FRONT / name for name in result.front_names)]
-        names = (ONNX, CARD, *((INT8,) if int8 else ()))
-        if all((folder / name).is_file() for folder in folders for name in names):
-            return None
-        return result.export(self.path, onnx=True, int8=int8)
+        for folder, one in zip(folders, (result, *result.front), strict=True):
+            if _has_onnx(folder, int8=int8):
+                continue
+            told = one.add_onnx(folder, int8=int8)
+            loss = told if folder == self.path else loss
+            written += 1
+        return written, loss
 
     def finished(self, views: Views) -> SearchResult | None:
         """The result of a search that has ended, read from its files; None where it has not.
@@ -352,6 +360,12 @@ class OutputFolder:
     def _write_state(self) -> None:
         state = {"settings": self.settings, "plan": to_plain(self.plan), "done": to_plain(self._done)}
         write_whole(self.path / STATE, json.dumps(state, indent=1))
+
+
+def _has_onnx(folder: Path, *, int8: bool) -> bool:
+    """Whether nothing is missing; of weights of 8 bits that is their loss in the card, too, which is written last."""
+    names = (ONNX, CARD, *((INT8,) if int8 else ()))
+    return all((folder / name).is_file() for name in names) and (not int8 or tells_int8(folder))
 
 
 def _known(value: float) -> float | None:

@@ -33,6 +33,9 @@ from lit_metanas.training.export.onnx_program import INT8, ONNX, Int8Loss
 
 UNKNOWN_LICENSE = "unknown"
 LARGEST_CARD = 1 << 20
+_FRONT = re.compile(r"---\r?\n(.*?)\r?\n---\r?\n", re.DOTALL)
+_LOCAL_PATH = re.compile(r"""(?<=['"])(?P<quoted>(?:~|\.\.)?/[^'"]+)|(?<![^\s=])(?P<bare>(?:~|\.\.)?/[^\s'"]+)""")
+_INT8_ROW = f"| the same with weights of 8 bits (`{INT8}`)"
 
 
 @dataclass(frozen=True)
@@ -105,8 +108,7 @@ class ModelCard:
         args = {"seed": self.seed, "examples": self.examples[1], **interval, "reproduce": printable(self.reproduce)}
         metrics = [self._metric(self.value, f"test {self.metric}", args)]
         if self.int8 is not None:
-            own = {"examples": self.int8.examples, "file": INT8}
-            metrics.append(self._metric(self.int8.value_int8, f"{self.metric}, weights of 8 bits", own))
+            metrics.append(self.int8_metric(self.int8))
         data = {"name": printable(self.data, 200), "type": _slug(self.data), "split": "test"}
         result = {"task": {"type": self.kind}, "dataset": data, "metrics": metrics}
         return {
@@ -118,6 +120,11 @@ class ModelCard:
             "model-index": [{"name": f"{LIBRARY}-{_slug(self.data)}", "results": [result]}],
         }
 
+    def int8_metric(self, loss: Int8Loss) -> dict[str, Any]:
+        """The entry of ``metadata`` that tells the score with weights of 8 bits."""
+        own = {"examples": loss.examples, "file": INT8}
+        return self._metric(loss.value_int8, f"{self.metric}, weights of 8 bits", own)
+
     def _metric(self, value: float, name: str, args: dict[str, Any]) -> dict[str, Any]:
         return {"type": _slug(self.metric, "_"), "value": round(value, 4), "name": name, "args": args}
 
@@ -126,12 +133,12 @@ class ModelCard:
 
     def text(self) -> str:
         """The whole file."""
-        front = yaml.safe_dump(self.metadata(), sort_keys=False, allow_unicode=True, width=1000)
+        front = _dumped(self.metadata())
         trained, tested = self.examples
         half = "" if math.isnan(self.ci95) else f" ± {100 * self.ci95:.1f} (95 % interval)"
         rows = [f"| test {self.metric} | {100 * self.value:.1f} %{half}, of {number_of(tested, 'example')} |"]
         if self.int8 is not None:
-            rows.append(f"| the same with weights of 8 bits (`{INT8}`) | {self.int8.told} |")
+            rows.append(f"{_INT8_ROW} | {self.int8.told} |")
         rows += [
             f"| parameters | {self.parameters:,} |",
             f"| multiply-adds for one input | {self.flops:,} |",
@@ -203,6 +210,54 @@ def write_card(folder: str | os.PathLike[str], card: ModelCard) -> None:
     write_whole(Path(folder) / CARD, card.text())
 
 
+def update_card(folder: str | os.PathLike[str], card: ModelCard) -> None:
+    """Have the card in a folder tell what weights of 8 bits cost; what people wrote into it stays.
+
+    Only comments in its front matter are lost. Where there is no card, the whole one is written.
+
+    Args:
+        folder: that of the network.
+        card: what is known now; where it tells no such loss, a card that is there stays as it is.
+
+    Raises:
+        ValueError: the card that is there cannot be read.
+    """
+    file = Path(folder) / CARD
+    if not file.is_file():
+        write_card(folder, card)
+    elif card.int8 is not None:
+        data = read_card(file)
+        metrics = data["model-index"][0]["results"][0]["metrics"]
+        metrics[:] = [*(metric for metric in metrics if not _is_int8(metric)), card.int8_metric(card.int8)]
+        rest = _FRONT.sub("", read_regular(file, LARGEST_CARD).decode(), count=1)
+        row = f"{_INT8_ROW} | {card.int8.told} |"
+        rest, found = re.subn(rf"(?m)^{re.escape(_INT8_ROW)}.*$", lambda _: row, rest, count=1)
+        if not found:
+            rest = re.sub(r"(?m)^\| test .*$", lambda line: f"{line[0]}\n{row}", rest, count=1)
+        write_whole(file, f"---\n{_dumped(data)}---\n{rest}")
+
+
+def tells_int8(folder: Path) -> bool:
+    """Whether the card in a folder tells what weights of 8 bits cost.
+
+    Raises:
+        FileNotFoundError: there is no card.
+        ValueError: it cannot be read.
+    """
+    models = read_card(folder / CARD)["model-index"]
+    return any(_is_int8(metric) for model in models for one in model["results"] for metric in one["metrics"])
+
+
+def _is_int8(metric: dict[str, Any]) -> bool:
+    args = metric.get("args")
+    return isinstance(args, dict) and args.get("file") == INT8
+
+
+def _dumped(front: dict[str, Any]) -> str:
+    """A front matter as YAML."""
+    return yaml.safe_dump(front, sort_keys=False, allow_unicode=True, width=1000)
+
+
 def check_card_place(folder: str | os.PathLike[str]) -> None:
     """Look for a file of another's where the card goes.
 
@@ -234,6 +289,11 @@ def push(folder: Path, repo: str, dry_run: bool = False, license: str | None = N
     files = check_pushed(folder)
     if license is not None and not dry_run:
         _license(folder / CARD, license)
+    if path := _local_path(folder / CARD):
+        print(
+            f"push: the card's command has a path of this machine, '{printable(path, 200)}': edit '{folder / CARD}' "
+            "if others are not to read it."
+        )
     for file in files:
         print(f"{_bytes(file.stat().st_size):>8}  {printable(file.name)}")
     total = f"{number_of(len(files), 'file')}, {_bytes(sum(file.stat().st_size for file in files))}"
@@ -273,6 +333,17 @@ def _license(file: Path, license: str) -> None:
     write_whole(file, "---".join((begin, front, rest)))
 
 
+def _local_path(file: Path) -> str | None:
+    """The first path of a card's commands that tells of this machine: from the root, from a home or from above."""
+    front = read_card(file)
+    rest = _FRONT.sub("", read_regular(file, LARGEST_CARD).decode(), count=1)
+    metrics = [metric for model in front["model-index"] for one in model["results"] for metric in one["metrics"]]
+    told = [str(metric["args"].get("reproduce")) for metric in metrics if isinstance(metric.get("args"), dict)]
+    shown = [line for line in rest.splitlines() if line.lstrip().startswith((f"{LIBRARY} ", "lm."))]
+    found = (_LOCAL_PATH.search(command) for command in (*told, *shown))
+    return next((one["quoted"] or one["bare"] for one in found if one), None)
+
+
 def check_pushed(folder: Path) -> list[Path]:
     """The files of an exported network that are sent, by name: those of an export, and nothing else of the folder.
 
@@ -302,7 +373,7 @@ def read_card(file: Path) -> dict[str, Any]:
     """
     fix = "export again, or write it as https://huggingface.co/docs/hub/model-cards has it"
     try:
-        found = re.match(r"---\r?\n(.*?)\r?\n---\r?\n", read_regular(file, LARGEST_CARD).decode(), re.DOTALL)
+        found = _FRONT.match(read_regular(file, LARGEST_CARD).decode())
         data = yaml.safe_load(found[1]) if found else None
     except (ValueError, yaml.YAMLError) as error:
         raise ValueError(f"'{file}' has no front matter that can be read ({type(error).__name__}): {fix}.") from None
