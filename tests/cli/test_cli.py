@@ -337,7 +337,7 @@ def test_a_directory_that_cannot_be_made_gets_one_sentence(
         assert toy("fit", f"--trainer.default_root_dir={folder}") == 2
         captured = capsys.readouterr()
         assert captured.err.count("\n") == 1
-        assert captured.err.endswith(f": '{folder}': give the path of a folder.\n")
+        assert captured.err.endswith(f"cannot be '{folder}', where a file is: give the path of a folder.\n")
 
 
 @pytest.mark.parametrize(
