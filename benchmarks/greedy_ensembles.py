@@ -111,6 +111,8 @@ def measure(problem: Problem, folders: Folders, seed: int) -> dict[str, Any]:
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """Means of each task, as Markdown, and by how much the greedy ensembles are ahead over all."""
+    if not rows:
+        return "Nothing is measured yet: give --data."
     names = list(dict.fromkeys(row["task"] for row in rows))
     by_task = [[row for row in rows if row["task"] == name] for name in names]
     body: list[Sequence[str]] = [
