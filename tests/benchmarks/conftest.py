@@ -1,9 +1,11 @@
 """What the tests of several benchmarks share."""
 
 import importlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 import lit_metanas as lm
 
@@ -15,6 +17,20 @@ def load(monkeypatch):
     """Imports a benchmark by its name."""
     monkeypatch.syspath_prepend(str(FOLDER))
     return importlib.import_module
+
+
+@pytest.fixture
+def spots(load):
+    """A problem of two classes of images, the second a little darker above."""
+
+    def draw(folders):
+        generator = torch.Generator().manual_seed(0)
+        labels = torch.arange(40) % 2
+        images = torch.rand(40, 1, 8, 8, generator=generator)
+        images[labels == 1, :, :4] *= 0.7
+        return replace(lm.task_from_arrays(images, labels), id="spots/all")
+
+    return load("mixed_tasks").Problem("spots", "all", "images", draw)
 
 
 @pytest.fixture

@@ -1,27 +1,13 @@
 """One long training against an ensemble of shorter ones: what the table has."""
 
 import json
-from dataclasses import replace
 
 import pytest
-import torch
-
-import lit_metanas as lm
 
 
-def spots(folders):
-    """Two classes of images, the second a little darker above."""
-    generator = torch.Generator().manual_seed(0)
-    labels = torch.arange(40) % 2
-    images = torch.rand(40, 1, 8, 8, generator=generator)
-    images[labels == 1, :, :4] *= 0.7
-    return replace(lm.task_from_arrays(images, labels), id="spots/all")
-
-
-def test_rows_hold_means_of_seeds_and_of_pairs(load, monkeypatch, tmp_path, capsys):
+def test_rows_hold_means_of_seeds_and_of_pairs(load, spots, monkeypatch, tmp_path, capsys):
     module, tasks = load("ensembles"), load("mixed_tasks")
-    problem = tasks.Problem("spots", "all", "images", spots)
-    monkeypatch.setattr(module, "PROBLEMS", (problem,))
+    monkeypatch.setattr(module, "PROBLEMS", (spots,))
     monkeypatch.setattr(module, "EPOCHS", (1, 8))
     file = tmp_path / "ensembles.jsonl"
     for _ in range(2):  # the second time there is nothing to do
@@ -32,4 +18,4 @@ def test_rows_hold_means_of_seeds_and_of_pairs(load, monkeypatch, tmp_path, caps
             right = row[epochs][kind] / 100 * row["tested"] * runs
             assert right == pytest.approx(round(right), abs=0.01)
     assert "| one of 1 | two of 1 | three of 1 |" in capsys.readouterr().out
-    assert module.measure(problem, tasks.Folders(tmp_path, tmp_path)) == row
+    assert module.measure(spots, tasks.Folders(tmp_path, tmp_path)) == row

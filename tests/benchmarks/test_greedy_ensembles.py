@@ -2,21 +2,9 @@
 
 import json
 import math
-from dataclasses import replace
 
 import pytest
 import torch
-
-import lit_metanas as lm
-
-
-def spots(folders):
-    """Two classes of images, the second a little darker above."""
-    generator = torch.Generator().manual_seed(0)
-    labels = torch.arange(40) % 2
-    images = torch.rand(40, 1, 8, 8, generator=generator)
-    images[labels == 1, :, :4] *= 0.7
-    return replace(lm.task_from_arrays(images, labels), id="spots/all")
 
 
 def sure(*classes, by=2.0):
@@ -58,10 +46,9 @@ def test_of_equal_accuracies_the_surer_one_is_taken(load):
     assert load("greedy_ensembles").chosen_greedily([sure(0, 1), sure(0, 1, by=5.0)], labels, 2) == [1, 1]
 
 
-def test_a_row_has_accuracies_of_each_way(load, monkeypatch, tmp_path, capsys):
+def test_a_row_has_accuracies_of_each_way(load, spots, monkeypatch, tmp_path, capsys):
     module, tasks = load("greedy_ensembles"), load("mixed_tasks")
-    problem = tasks.Problem("spots", "all", "images", spots)
-    monkeypatch.setattr(module, "PROBLEMS", (problem,))
+    monkeypatch.setattr(module, "PROBLEMS", (spots,))
     monkeypatch.setattr(module, "EPOCHS", 2)
     file = tmp_path / "greedy.jsonl"
     for _ in range(2):  # the second time there is nothing to do
@@ -77,4 +64,4 @@ def test_a_row_has_accuracies_of_each_way(load, monkeypatch, tmp_path, capsys):
         if len(set(row["greedy members"])) == 1:
             assert row["test"]["greedy"] == row["test"]["seeds of the best"]
     assert "greedy against seeds of the best" in capsys.readouterr().out
-    assert module.measure(problem, tasks.Folders(tmp_path, tmp_path), 0) == rows[0]
+    assert module.measure(spots, tasks.Folders(tmp_path, tmp_path), 0) == rows[0]
