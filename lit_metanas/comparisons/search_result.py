@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from lit_metanas.io.files import write_whole
-from lit_metanas.io.text import at_once, number_of, printable
+from lit_metanas.io.text import at_once, number_of, plain_number, printable
 from lit_metanas.records.budget import Cost, describe_energy
 from lit_metanas.records.record import PREPROCESSING, RecipeValue, SearchRecord
 from lit_metanas.records.shown_prediction import ShownPrediction
@@ -466,7 +466,7 @@ class SearchResult:
     @property
     def _told_budget(self) -> str:
         """The budget of ``auto`` as it is given again; empty for other searches."""
-        return "" if self.budget is None else "flops=[{:.15g}, {:.15g}]".format(*self.budget)
+        return "" if self.budget is None else f"flops=[{', '.join(map(plain_number, self.budget))}]"
 
     def _budget_line(self) -> str:
         """How the search can be repeated; empty where it had no budget of two parts."""

@@ -229,7 +229,7 @@ def update_card(folder: str | os.PathLike[str], card: ModelCard) -> None:
         data = read_card(file)
         metrics = data["model-index"][0]["results"][0]["metrics"]
         metrics[:] = [*(metric for metric in metrics if not _is_int8(metric)), card.int8_metric(card.int8)]
-        rest = _FRONT.sub("", read_regular(file, LARGEST_CARD).decode(), count=1)
+        rest = _body(file)
         row = f"{_INT8_ROW} | {card.int8.told} |"
         rest, found = re.subn(rf"(?m)^{re.escape(_INT8_ROW)}.*$", lambda _: row, rest, count=1)
         if not found:
@@ -244,8 +244,7 @@ def tells_int8(folder: Path) -> bool:
         FileNotFoundError: there is no card.
         ValueError: it cannot be read.
     """
-    models = read_card(folder / CARD)["model-index"]
-    return any(_is_int8(metric) for model in models for one in model["results"] for metric in one["metrics"])
+    return any(map(_is_int8, _metrics(folder / CARD)))
 
 
 def _is_int8(metric: dict[str, Any]) -> bool:
@@ -335,11 +334,9 @@ def _license(file: Path, license: str) -> None:
 
 def _local_path(file: Path) -> str | None:
     """The first path of a card's commands that tells of this machine: from the root, from a home or from above."""
-    front = read_card(file)
-    rest = _FRONT.sub("", read_regular(file, LARGEST_CARD).decode(), count=1)
-    metrics = [metric for model in front["model-index"] for one in model["results"] for metric in one["metrics"]]
-    told = [str(metric["args"].get("reproduce")) for metric in metrics if isinstance(metric.get("args"), dict)]
-    shown = [line for line in rest.splitlines() if line.lstrip().startswith((f"{LIBRARY} ", "lm."))]
+    given = (metric.get("args") for metric in _metrics(file))
+    told = [str(args.get("reproduce")) for args in given if isinstance(args, dict)]
+    shown = [line for line in _body(file).splitlines() if line.lstrip().startswith((f"{LIBRARY} ", "lm."))]
     found = (_LOCAL_PATH.search(command) for command in (*told, *shown))
     return next((one["quoted"] or one["bare"] for one in found if one), None)
 
@@ -390,6 +387,21 @@ def read_card(file: Path) -> dict[str, Any]:
                 if not isinstance(metric.get("type"), str) or not isinstance(metric.get("value"), int | float):
                     raise ValueError(f"'{file}' tells a metric without type or value: {fix}.")
     return data
+
+
+def _metrics(file: Path) -> list[dict[str, Any]]:
+    """All metrics that the front matter of a card tells.
+
+    Raises:
+        ValueError: see ``read_card``.
+    """
+    results = [result for model in read_card(file)["model-index"] for result in model["results"]]
+    return [metric for result in results for metric in result["metrics"]]
+
+
+def _body(file: Path) -> str:
+    """What follows the front matter of a card."""
+    return _FRONT.sub("", read_regular(file, LARGEST_CARD).decode(), count=1)
 
 
 def _list(found: object, file: Path, key: str, fix: str) -> Sequence[dict[str, Any]]:
