@@ -1,7 +1,7 @@
 """`lit-metanas auto`, killed at random moments and continued by the same command, against an undisturbed run.
 
 Run: ``python benchmarks/auto_killed.py --output benchmarks/results/auto_killed.json``, on Linux. The data are made-up
-rows of numbers of three classes. SIGKILL and SIGTERM come in turn, at moments that are drawn from a seed, in seconds of
+rows of numbers of three classes, or what ``--data`` names, anything that the command reads. SIGKILL and SIGTERM come in turn, at moments that are drawn from a seed, in seconds of
 the process's processor time, which other work on the machine does not change. Each process is forked from one that has
 imported the package, as that takes seconds. Candidates are trained for three epochs, of which ``auto`` would make a
 hundred steps, so that a small budget pays for several. After each signal every file of the output is read. Once a
@@ -128,18 +128,21 @@ def outcome(folder: Path) -> dict[str, Any]:
     }
 
 
-def killed_and_continued(place: Path, *, kills: int, seed: int, flops: str) -> dict[str, Any]:
+def killed_and_continued(place: Path, data: Path | None, *, kills: int, seed: int, flops: str) -> dict[str, Any]:
     """The figures of the benchmark.
 
     Args:
         place: an empty folder.
+        data: what the command reads; None makes up rows.
         kills: signals in all.
-        seed: of the data and the moments.
+        seed: of the moments, and of data that are made up.
         flops: of search and training, as the command takes them.
     """
-    write_rows(place / "rows.csv", seed)
+    if data is None:
+        data = place / "rows.csv"
+        write_rows(data, seed)
     log, draw = place / "log.txt", random.Random(seed)
-    command = ["auto", str(place / "rows.csv"), "--flops", flops, "--output"]
+    command = ["auto", str(data), "--flops", flops, "--output"]
     whole = run([*command, str(place / "whole")], log)
     assert whole.code == 0, log.read_text()
     expected, told, unequal, broken = outcome(place / "whole"), list[dict[str, Any]](), list[str](), list[str]()
@@ -160,6 +163,7 @@ def killed_and_continued(place: Path, *, kills: int, seed: int, flops: str) -> d
         elif not ended.signalled:
             raise RuntimeError(log.read_text())
     return {
+        "data": data.name,
         "seed": seed,
         "flops": flops,
         "architectures tried": row.cost.queries,
@@ -176,12 +180,14 @@ def killed_and_continued(place: Path, *, kills: int, seed: int, flops: str) -> d
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--data", type=Path, help="a folder or file, instead of rows that are made up")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--flops", default="[1.8e6,4e5]")
     options = parser.parse_args()
+    settings = {"kills": options.kills, "seed": options.seed, "flops": options.flops}
     with tempfile.TemporaryDirectory() as temporary:
-        figures = killed_and_continued(Path(temporary), kills=options.kills, seed=options.seed, flops=options.flops)
+        figures = killed_and_continued(Path(temporary), options.data, **settings)
     write_whole(options.output, json.dumps(figures, indent=1))
     wrong = [*figures["unequal"], *figures["damaged"]]
     print(f"{figures['kills']} kills, {figures['searches finished']} searches finished: {wrong or 'all equal'}")
