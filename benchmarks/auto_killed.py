@@ -1,13 +1,12 @@
 """`lit-metanas auto`, killed at random moments and continued by the same command, against an undisturbed run.
 
 Run: ``python benchmarks/auto_killed.py --output benchmarks/results/auto_killed.json``, on Linux. The data are made-up
-rows of numbers of three classes, or what ``--data`` names, anything that the command reads. SIGKILL and SIGTERM come in turn, at moments that are drawn from a seed, in seconds of
-the process's processor time, which other work on the machine does not change. Each process is forked from one that has
-imported the package, as that takes seconds. Candidates are trained for three epochs, of which ``auto`` would make a
-hundred steps, so that a small budget pays for several. After each signal every file of the output is read. Once a
-search has ended, architecture, recipe, weights, test score and predictions are compared with those of the undisturbed
-run, and the next search begins in a new folder.
-"""
+rows of numbers of three classes, or what ``--data`` names, anything that the command reads. SIGKILL and SIGTERM come in
+turn, at moments that are drawn from a seed, in seconds of the process's processor time, which other work on the machine
+does not change. Each process is forked from one that has imported the package, as that takes seconds. Candidates are
+trained for three epochs, of which ``auto`` would make a hundred steps, so that a small budget pays for several. After
+each signal every file of the output is read. Once a search has ended, architecture, recipe, weights, test score and
+predictions are compared with those of the undisturbed run, and the next search begins in a new folder."""
 
 from __future__ import annotations
 
