@@ -6,7 +6,8 @@ turn, at moments that are drawn from a seed, in seconds of the process's process
 does not change. Each process is forked from one that has imported the package, as that takes seconds. Candidates are
 trained for three epochs, of which ``auto`` would make a hundred steps, so that a small budget pays for several. After
 each signal every file of the output is read. Once a search has ended, architecture, recipe, weights, test score and
-predictions are compared with those of the undisturbed run, and the next search begins in a new folder."""
+predictions are compared with those of the undisturbed run, and the next search begins in a new folder.
+"""
 
 from __future__ import annotations
 
