@@ -81,8 +81,8 @@ class SearchResult:
         flops: forward multiply-adds of the network for one image, of all that are averaged.
         record: everything that the search tried.
         untried: architectures that were to be tried, but that the budget did not pay for.
-        validated: validation score of the chosen network, trained on the train part alone; NaN unless asked for, or
-            where ``auto`` took a linear model, alone or averaged with networks.
+        validated: validation score of what was chosen, trained on the train part alone: of ``auto`` the one that it was
+            chosen by; of other searches NaN unless asked for.
         preprocessing: what makes inputs of raw examples; None where these are images.
         predictions: what the network says of ten test examples, beside what is right.
         budget: of ``auto``, the training FLOPs that its search could spend, and those of the training after it: given
@@ -183,7 +183,7 @@ class SearchResult:
 
     @property
     def val_score(self) -> float:
-        """What ``validate`` measured; else the architecture's best validation score in the search, NaN without one."""
+        """What was validated (``validated``); else the architecture's best score in the search, NaN without one."""
         if self.ordinal or not math.isnan(self.validated):
             return self.validated
         return self.record.value_of(self.architecture, self.whole_recipe)

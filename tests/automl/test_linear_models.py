@@ -59,7 +59,7 @@ def test_a_linear_model_is_taken_where_it_is_better(sides: Arrays) -> None:
 
 @pytest.mark.parametrize(("perfect", "trained_on"), [(2, True), (1, False)], ids=["once trained on", "in the search"])
 def test_a_network_that_is_as_good_is_taken(
-    sides: Arrays, monkeypatch: pytest.MonkeyPatch, perfect: int, trained_on: bool
+    sides: Arrays, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, perfect: int, trained_on: bool
 ) -> None:
     plain, trained = TrainingEstimator.__call__, []
 
@@ -72,12 +72,15 @@ def test_a_network_that_is_as_good_is_taken(
         )
 
     monkeypatch.setattr(TrainingEstimator, "__call__", score)
-    result = call(sides)
+    result = call(sides, output=tmp_path / "out")
     assert trained[0] == "LayeredSpace"
     assert (trained[-1] == "LayeredSpace") == trained_on
     assert trained.count("LayeredSpace") == 1 + trained_on
     assert result.space == "LayeredSpace"
     assert result.linear_model.endswith("the best network 100.0 %: the network was taken")
+    assert result.val_score == call(sides, output=tmp_path / "out").val_score == 1  # also where a longer training told
+    (row,) = lm.read_architectures(tmp_path / "out" / "architectures.json")
+    assert row.value == 1
     assert result.cost.flops + result.training_cost.flops == pytest.approx(sum(SHORT), rel=0.3)
     assert result.cost.flops + result.training_cost.flops <= sum(SHORT)
 

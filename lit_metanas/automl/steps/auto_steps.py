@@ -195,7 +195,7 @@ class AutoSteps:
                 trained.append(self._as_compared(linear, found))
                 self.linear_model = f"{self._compared(linear, self._value)}: the linear model was taken"
                 return
-        self.training.train_briefly(found, plan, budget)
+        self.training.train_briefly(found, plan, budget, value=self._value)
 
     def _best_linear(self) -> LinearModel | None:
         """The best linear model so far whose weights are known; None where there is none, or it is above a limit."""
@@ -268,7 +268,7 @@ class AutoSteps:
             if members == 1:
                 show("training the chosen network")
             epochs = max(1, int(left / members / epoch + 1e-6))
-            self.training.train(found, epochs, budget, members=members, show=show)
+            self.training.train(found, epochs, budget, value=self._value, members=members, show=show)
         return plan
 
     def _linear_models(
@@ -478,7 +478,7 @@ class AutoSteps:
             cost=cost,
             training_cost=trained.cost,
             meta_cost=cost_of(self.known) + self.views.meta_cost,
-            validated=trained.validated,
+            validated=trained.value,
             size=size,
         )
         return replace(

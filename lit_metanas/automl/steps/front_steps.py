@@ -137,9 +137,9 @@ class FrontSteps(AutoSteps):
         epochs = shared_epochs([self.planner.last_epoch(one) for one in front], left)
         for place, (one, number) in enumerate(zip(front, epochs, strict=False), start=1):
             show(f"training network {place} of {len(epochs)}")
-            self.training.train(one, number, budget)
+            self.training.train(one, number, budget, value=_value(one))
         if best is not None:
-            self.linear_model = self._compared(best, found.record.value_of(found.architecture, found.recipe))
+            self.linear_model = self._compared(best, self._value)
         others = ""
         for model in linear:
             show("training a linear model")
@@ -166,8 +166,7 @@ class FrontSteps(AutoSteps):
             return []
         linear = [one for one in self.linear.scored if one.view.limited.check(one.architecture) is None]
         points = [
-            self._point(self.views.of(one.recipe), one.architecture, one.record.value_of(one.architecture, one.recipe))
-            for one in front
+            self._point(self.views.of(one.recipe), one.architecture, _value(one)) for one in front
         ]
         points += [self._point(one.view, one.architecture, one.value) for one in linear]
         chosen: dict[Architecture, LinearModel] = {}
@@ -193,3 +192,8 @@ class FrontSteps(AutoSteps):
         cost = super()._result(told).training_cost
         best = max(told, key=lambda one: one.val_score)
         return replace(best, training_cost=cost, front=tuple(front), traded=self.measure)
+
+
+def _value(found: SearchOutcome) -> float:
+    """The validation score that the search told of a network."""
+    return found.record.value_of(found.architecture, found.recipe)
