@@ -135,7 +135,8 @@ def auto(
             of numbers, and labels; a map-style data set of torch; or a task.
         minutes: how long all may take; 10 where neither these nor ``flops`` are given.
         flops: training FLOPs (3 x forward multiply-adds x examples) instead: of the search and of the training after
-            it, or one number for both, of which a small network may not need all.
+            it, or one number for both, of which a small network may not need all. The two that the result tells of one
+            number may sum to more, and repeat it: of its own the search need not spend all.
         kind: what the examples are, where a path does not tell: ``images``, ``sounds``, ``transcripts``, ``texts``,
             ``rows``, ``pairs`` or ``questions``.
         test: the test part, given as ``data`` is, and taken as it is. None takes some of ``data``.

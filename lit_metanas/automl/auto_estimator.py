@@ -85,6 +85,8 @@ class AutoEstimator(BaseEstimator):
     def export(self, folder: str | os.PathLike[str]) -> None:
         """Write the network as a program that runs with torch alone, its weights, and a description in JSON.
 
+        There is no model card: it would tell a test score, and all examples were learned from.
+
         Args:
             folder: gets ``model.pt2``, ``weights.pt`` and ``model.json``; see ``load_exported``.
 

@@ -19,8 +19,9 @@ from lit_metanas.tasks.task import Task
 LEAST_BETWEEN_LINES, MOST_BETWEEN_LINES = 2.0, 30.0
 """Seconds between two lines of a log, of which each further tenth of the budget is worth one."""
 
-LEAST_SHARE, LEAST_ELAPSED = 0.05, 3.0
-"""The share of the budget, and the seconds, from which on the time left is told."""
+LEAST_SHARE, LEAST_ELAPSED = 0.1, 3.0
+"""The share of the budget, and the seconds, after the first training, from which on the time left is told. The first
+one is slower than all others, as it warms up."""
 
 SEARCHING, TESTING = "searching", "testing"
 """The part of a search in which the budget is spent, and how the name of the last part begins."""
@@ -46,6 +47,8 @@ class ToldBudget(Budget):
         self._title = f"search of '{printable(task.id, 40)}' by {type(searcher).__name__}"
         self._begin = self._told = self._charged = perf_counter()
         self._before = 0.0
+        self._reached = 0.0  # the highest share of FLOPs so far: it does not fall where more are left than was expected
+        self._first: tuple[float, float] | None = None  # share and seconds once something was trained
         self._tenth, self._line = 0, ""
 
     def charge(self, cost: Cost) -> None:
@@ -62,7 +65,9 @@ class ToldBudget(Budget):
         now = perf_counter()
         self._before += max(0.0, seconds - (now - self._charged))  # of a training that was kept by an earlier call
         self._charged = now
-        waited, tenth = now - self._told, int(10 * self._share())
+        share = self._share()
+        self._first = self._first or (share, self._elapsed)
+        waited, tenth = now - self._told, int(10 * share)
         if waited >= MOST_BETWEEN_LINES or (waited >= LEAST_BETWEEN_LINES and tenth > self._tenth):
             self._tenth = tenth
             self._print()
@@ -75,7 +80,7 @@ class ToldBudget(Budget):
 
     def describe(self) -> str:
         """How much is spent; empty once nothing more is."""
-        if self.part != SEARCHING and not self.beside:
+        if not self._spends:
             return ""
         parts = [f"{self._flops_share():.0%} of the budget"] if self.flops else []
         if self.spent.queries:
@@ -83,17 +88,28 @@ class ToldBudget(Budget):
         return ", ".join(parts)
 
     def describe_left(self) -> str:
-        """About how long it still takes, at the speed so far; empty before that is known, and in the test.
+        """About how long it still takes, at the speed since the first training; empty before this is known, and later.
 
         Where no FLOPs are known that follow the search, it is the time left of the search.
         """
-        if self.part.startswith(TESTING) or (self.part != SEARCHING and not self.beside):
+        if not self._spends or self._first is None:
             return ""
-        share, elapsed = self._share(), self._charged - self._begin + self._before
-        if share < LEAST_SHARE or elapsed < LEAST_ELAPSED:
+        share = self._share()
+        spent, seconds = share - self._first[0], self._elapsed - self._first[1]
+        if spent < LEAST_SHARE or seconds < LEAST_ELAPSED:
             return ""
-        left = elapsed * (1 / share - 1) - (perf_counter() - self._charged)
+        left = seconds * (1 - share) / spent - (perf_counter() - self._charged)
         return f"about {rough(left)} left{'' if self.beside else ' of the search'}" if left > 0 else ""
+
+    @property
+    def _spends(self) -> bool:
+        """Whether the budget is still being spent."""
+        return self.part == SEARCHING or (self.beside > 0 and not self.part.startswith(TESTING))
+
+    @property
+    def _elapsed(self) -> float:
+        """Seconds up to the last training, those of an earlier call included."""
+        return self._charged - self._begin + self._before
 
     def _share(self) -> float:
         """The share of the budget that is spent, at most 1; 0 where there is no limit."""
@@ -104,7 +120,8 @@ class ToldBudget(Budget):
     def _flops_share(self) -> float:
         assert self.flops
         most = self.flops if self.part == SEARCHING else self.spent.flops
-        return min(1.0, (self.spent.flops + self._trained) / (most + self.beside))
+        self._reached = max(self._reached, min(1.0, (self.spent.flops + self._trained) / (most + self.beside)))
+        return self._reached
 
     def _print(self) -> None:
         self._told = perf_counter()

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from lit_metanas.io.files import write_whole
-from lit_metanas.io.text import at_once, number_of, plain_number, printable
+from lit_metanas.io.text import at_once, number_of, printable
 from lit_metanas.records.budget import Cost, describe_energy
 from lit_metanas.records.record import PREPROCESSING, RecipeValue, SearchRecord
 from lit_metanas.records.shown_prediction import ShownPrediction
@@ -75,18 +75,20 @@ class SearchResult:
         class_accuracy: of classification, the same share for each class that has test examples, by its name.
         images: how many images the network was trained on, and how many it was tested on.
         cost: of the search alone: training FLOPs, seconds, and queries, the number of architectures tried.
-        training_cost: of the training of the chosen network, after the search; of all that are averaged.
+        training_cost: of all training after the search: of the chosen network, or of all that are averaged; of ``auto``
+            also of what was trained to be compared and not taken.
         meta_cost: of the meta-training that the method starts from, paid once; zero where there is none.
         parameters: trainable parameters of the network, of all that are averaged.
         flops: forward multiply-adds of the network for one image, of all that are averaged.
         record: everything that the search tried.
         untried: architectures that were to be tried, but that the budget did not pay for.
-        validated: validation score of the chosen network, trained on the train part alone; NaN unless asked for, or
-            where ``auto`` took a linear model, alone or averaged with networks.
+        validated: validation score of what was chosen, trained on the train part alone: of ``auto`` the one that it was
+            chosen by; of other searches NaN unless asked for.
         preprocessing: what makes inputs of raw examples; None where these are images.
         predictions: what the network says of ten test examples, beside what is right.
         budget: of ``auto``, the training FLOPs that its search could spend, and those of the training after it: given
-            as ``flops`` they repeat it. None of other searches.
+            as ``flops`` they repeat it. Where one number was given for both, they may sum to more: what the search did
+            not spend is in the second number, too. None of other searches.
         pace: training FLOPs a second that ``auto`` measured on this machine to turn minutes into them; else NaN.
         latency: seconds that the network takes for ``latency_batch`` inputs at once, with ``threads`` of torch; NaN
             where it was not measured.
@@ -183,7 +185,7 @@ class SearchResult:
 
     @property
     def val_score(self) -> float:
-        """What ``validate`` measured; else the architecture's best validation score in the search, NaN without one."""
+        """What was validated (``validated``); else the architecture's best score in the search, NaN without one."""
         if self.ordinal or not math.isnan(self.validated):
             return self.validated
         return self.record.value_of(self.architecture, self.whole_recipe)
@@ -352,12 +354,11 @@ class SearchResult:
         return rows
 
     def _card(self, license: str, command: str, loss: Int8Loss | None) -> ModelCard:
-        made = ", ".join(f"{name}={value}" for name, value in self.whole_recipe.items())
+        given = ", ".join(f"{name}={value}" for name, value in self.whole_recipe.items())
         told = (
             f"method {self.record.method or 'unnamed'}",
             f"seed {self.record.seed}",
-            self._told_budget,
-            f"recipe {made}",
+            f"recipe {given}",
             "stopped early" if self.stopped else "",
         )
         noun = "images" if isinstance(as_shape(self.shape), ImageShape) else getattr(self.preprocessing, "noun", "")
@@ -375,9 +376,13 @@ class SearchResult:
             preprocessing=self._views(),
             parameters=self.parameters,
             flops=self.flops,
-            costs={"search": self.cost, "training": self.training_cost, "meta-training (once)": self.meta_cost},
+            costs={
+                "search": self.cost,
+                "all training after it": self.training_cost,
+                "meta-training (once)": self.meta_cost,
+            },
             reproduce=command or ", ".join(filter(None, told)),
-            recipe=made if command else "",
+            recipe=self._told_recipe() if command else "",
             is_command=bool(command),
             latency=self._told_latency,
             seed=self.record.seed,
@@ -386,6 +391,15 @@ class SearchResult:
             front=self._front_sentence(),
             energy=self._energy(),
         )
+
+    def _told_recipe(self) -> str:
+        """How the network was trained last, and what of its training that does not tell."""
+        fields = {name: value for name, value in self.whole_recipe.items() if name != "inherit"}
+        made = ", ".join(f"{name}={value}" for name, value in fields.items())
+        if not self.recipe.inherit:
+            return made
+        which = "it" if self.ensemble == 1 else "the first network"
+        return f"{made}; {which} began with the weights that the search had trained, if any, for epochs of their own"
 
     def _energy(self) -> str:
         """What search and training took; empty where the threads are not known, or an accelerator was used."""
@@ -401,6 +415,8 @@ class SearchResult:
         low, high = (f"{1e3 * x:.3g} ms" if self.traded == "latency" else f"{x:,}" for x in (min(sizes), max(sizes)))
         what = f"the latency of {at_once(self.latency_batch)}" if self.traded == "latency" else self.traded
         what = "multiply-adds" if self.traded == "flops" else what
+        if len(self.front) == 1:
+            return f"this network alone; nothing else that was found trades {self.metric} against {what}"
         return (
             f"{number_of(len(self.front), 'network')} that trade {self.metric} against {what}, from {low} to {high}, "
             "are in the folder front; this is the one that was best by validation"
@@ -422,7 +438,7 @@ class SearchResult:
             f"{self._latency_line()}"
             f"{self._tried_line()}{self._linear_line()}"
             f"  cost of the search: {_cost_text(self.cost)}\n"
-            f"  cost of training the network: {_cost_text(self.training_cost)}"
+            f"  cost of all training after it: {_cost_text(self.training_cost)}"
             f"{self._energy_line()}{self._before_line()}"
             f"{self._budget_line()}{self._front_lines()}"
         )
@@ -463,17 +479,10 @@ class SearchResult:
         threads = "" if self.threads is None else f", with {number_of(self.threads, 'thread')}"
         return f"{1000 * self.latency:.3g} ms for {at_once(self.latency_batch)}{threads}"
 
-    @property
-    def _told_budget(self) -> str:
-        """The budget of ``auto`` as it is given again; empty for other searches."""
-        return "" if self.budget is None else f"flops=[{', '.join(map(plain_number, self.budget))}]"
-
     def _budget_line(self) -> str:
-        """How the search can be repeated; empty where it had no budget of two parts."""
-        if self.budget is None:
-            return ""
-        pace = "" if math.isnan(self.pace) else f", at {self.pace:.3g} FLOPs a second"
-        return f"\n  budget: {self._told_budget} repeats it{pace}"
+        """How the search can be repeated, and how fast this machine was; empty where these are not known."""
+        pace = "" if math.isnan(self.pace) else f"\n  pace: {self.pace:.3g} training FLOPs a second"
+        return f"{pace}\n  to repeat it: {printable(self.command)}" if self.command else pace
 
     def _weakest_line(self) -> str:
         """The class that is recognised least often; empty where all are recognised equally often."""
@@ -504,7 +513,13 @@ def _cost_text(cost: Cost) -> str:
 
 
 def _wrap(text: str) -> str:
-    """Lines of 100 characters: an architecture may have many labels."""
-    return textwrap.fill(
-        text, 100, initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    """Lines of 100 characters, as an architecture may have many labels; a number and its % are on the same one."""
+    joined = textwrap.fill(
+        text.replace(" %", "\N{NO-BREAK SPACE}%"),
+        100,
+        initial_indent="  ",
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
     )
+    return joined.replace("\N{NO-BREAK SPACE}%", " %")

@@ -187,6 +187,8 @@ def check_held_out_shares(*, val: float, test: float, drawn: bool, seed: int) ->
 def part_sizes(culprit: str, examples: int, *, train: float | None, val: float, test: float) -> tuple[int, int, int]:
     """How many of a class's examples go to train, val and test: at least one where the share is not 0.
 
+    Shares that sum to 1 leave no example out: what rounding leaves is for training.
+
     Args:
         culprit: the class, as a message begins with it.
         examples: how many it has.
@@ -200,7 +202,7 @@ def part_sizes(culprit: str, examples: int, *, train: float | None, val: float, 
     validation = max(1, round(val * examples)) if val else 0
     tested = max(1, round(test * examples)) if test else 0
     rest = examples - validation - tested
-    trained = rest if train is None else min(max(1, round(train * examples)), rest)
+    trained = rest if train is None or train + val + test > 1 - 1e-6 else min(max(1, round(train * examples)), rest)
     if trained < 1:
         parts = ["train", *(name for name, share in (("val", val), ("test", test)) if share)]
         wanted = f"{', '.join(parts[:-1])} and {parts[-1]} part" if parts[1:] else "train part"

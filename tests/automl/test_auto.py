@@ -98,7 +98,7 @@ def test_what_is_found_is_within_budget_and_limits(arrays: Arrays) -> None:
     told = repr(result)
     assert "latency:" in told
     assert "with 1 thread" in told
-    assert f"budget: flops=[{result.budget[0]:.15g}, {result.budget[1]:.15g}] repeats it" in told
+    assert f"to repeat it: {result.command}" in told
 
 
 def test_its_budget_repeats_it(arrays: Arrays, space: lm.LayeredSpace) -> None:
@@ -107,6 +107,8 @@ def test_its_budget_repeats_it(arrays: Arrays, space: lm.LayeredSpace) -> None:
     again = lm.auto(arrays, flops=first.budget, space=space, progress=False)
     assert (again.architecture, again.recipe, again.budget) == (first.architecture, first.recipe, first.budget)
     assert same_weights(first.network, again.network)
+    # What the search did not spend of its own is in the second number, too.
+    assert sum(first.budget) == 8e6 + first.budget[0] - first.cost.flops
     other = lm.auto(arrays, flops=first.budget, space=space, seed=1, progress=False)
     assert not same_weights(first.network, other.network)
 
@@ -221,11 +223,13 @@ def test_a_machine_that_gets_slower_leaves_the_training_a_share(
 
 
 def test_too_small_a_budget_says_the_least(arrays: Arrays, space: lm.LayeredSpace) -> None:
-    with pytest.raises(ValueError, match=r"0.0001 min is too short .*: give minutes=0\.\d or more"):
+    with pytest.raises(ValueError, match=r"0.0001 min is too short .*: give 0\.\d minutes or more"):
         lm.auto(arrays, minutes=0.0001, space=space, progress=False)
     with pytest.raises(ValueError, match=r"pay for no epoch of a network on these data: give \d") as told:
         lm.auto(arrays, flops=1e3, space=space, progress=False)
     least = float(str(told.value).split("give ")[1].split(" or")[0])
+    with pytest.raises(ValueError, match=r": give \[\d\S*,\d\S*\] or more"):  # as Python and as a command have it
+        lm.auto(arrays, flops=(1e3, 1e3), space=space, progress=False)
     assert lm.auto(arrays, flops=least, space=space, progress=False).recipe.epochs >= 1
 
 
@@ -588,7 +592,10 @@ def test_the_chosen_augmentation_is_told_wherever_the_recipe_is(
     (row,), (record,) = lm.read_results(folder / "results.json"), lm.read_record_lines(folder / "records.jsonl")
     assert row.recipe["augmentation"] == "strong"
     assert record.best.recipe["augmentation"] == "strong"
-    assert "augmentation=strong" in (folder / "README.md").read_text()
+    card = (folder / "README.md").read_text()
+    assert f"Recipe of the last training: epochs={found.recipe.epochs}, " in card
+    assert "augmentation=strong; it began with the weights that the search had trained" in card
+    assert "inherit" not in card
     again = call()
     assert again.recipe == found.recipe
     assert same_weights(again.network, found.network)
@@ -934,20 +941,21 @@ def test_a_batch_that_does_not_fit_is_told_before_anything_is_trained(
         with pytest.warns(UserWarning, match=r"The latency of the network is not known: latency_batch = 999: "):
             found = call()
     assert math.isnan(found.latency)
-    assert "latency" not in repr(found)
+    assert "latency: " not in repr(found)
     monkeypatch.setattr(training_estimator, "fit_child", lambda *args, **more: pytest.fail("trained"))
     with pytest.raises(ValueError, match=r"latency_batch = 999: .* \(RuntimeError: can't alloc.*\): give fewer"):
         call()
 
 
 @pytest.mark.slow
-def test_a_front_can_be_of_multiply_adds_or_latency(arrays: Arrays, space: lm.LayeredSpace) -> None:
+def test_a_front_can_be_of_multiply_adds_or_latency(arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path) -> None:
     found = front_of(arrays, space, pareto="flops")
     assert [one.flops for one in found.front] == sorted(one.flops for one in found.front)
-    timed = front_of(arrays, space, pareto="latency")
+    timed = front_of(arrays, space, pareto="latency", output=tmp_path / "out")
     assert [one.latency for one in timed.front] == sorted(one.latency for one in timed.front)
     assert timed.front_names[0].endswith("us")
     assert timed.traded == "latency"
+    assert "none that is as fast and" in (tmp_path / "out" / "front" / "front.md").read_text()
     with pytest.raises(ValueError, match="no front can be made for pareto = 'shoes': give parameters, flops or lat"):
         front_of(arrays, space, pareto="shoes")
 

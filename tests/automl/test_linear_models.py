@@ -23,6 +23,7 @@ from lit_metanas.training.child import training_cost
 
 Arrays = tuple[np.ndarray, list[str]]
 SHORT = (1e8, 2.7e8)
+LITTLE = ", as too little was left to train the network further"
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def test_a_linear_model_is_taken_where_it_is_better(sides: Arrays) -> None:
     assert result.cost.flops + result.training_cost.flops <= sum(SHORT)
     assert result.training_cost.seconds > 0
     assert "linear model: of average pixels and edges, has validation accuracy" in repr(result)
-    assert result.linear_model.endswith("%: the linear model was taken")
+    assert result.linear_model.endswith(f"%: the linear model was taken{LITTLE}")
     assert result.predict(sides[0][:2, None])[0].keys() == {"left", "right"}
     again = call(sides, result.budget)
     assert (again.budget, again.linear_model) == (result.budget, result.linear_model)
@@ -59,7 +60,7 @@ def test_a_linear_model_is_taken_where_it_is_better(sides: Arrays) -> None:
 
 @pytest.mark.parametrize(("perfect", "trained_on"), [(2, True), (1, False)], ids=["once trained on", "in the search"])
 def test_a_network_that_is_as_good_is_taken(
-    sides: Arrays, monkeypatch: pytest.MonkeyPatch, perfect: int, trained_on: bool
+    sides: Arrays, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, perfect: int, trained_on: bool
 ) -> None:
     plain, trained = TrainingEstimator.__call__, []
 
@@ -72,12 +73,15 @@ def test_a_network_that_is_as_good_is_taken(
         )
 
     monkeypatch.setattr(TrainingEstimator, "__call__", score)
-    result = call(sides)
+    result = call(sides, output=tmp_path / "out")
     assert trained[0] == "LayeredSpace"
     assert (trained[-1] == "LayeredSpace") == trained_on
     assert trained.count("LayeredSpace") == 1 + trained_on
     assert result.space == "LayeredSpace"
     assert result.linear_model.endswith("the best network 100.0 %: the network was taken")
+    assert result.val_score == call(sides, output=tmp_path / "out").val_score == 1  # also where a longer training told
+    (row,) = lm.read_architectures(tmp_path / "out" / "architectures.json")
+    assert row.value == 1
     assert result.cost.flops + result.training_cost.flops == pytest.approx(sum(SHORT), rel=0.3)
     assert result.cost.flops + result.training_cost.flops <= sum(SHORT)
 
@@ -120,6 +124,16 @@ def test_a_linear_model_that_nothing_as_small_is_as_good_as_is_on_the_front(side
         assert again.training_cost.flops == found.training_cost.flops
 
 
+def test_a_front_has_one_network_of_a_size(tmp_path: Path) -> None:
+    """A network of numbers without a hidden layer is as large as a linear model."""
+    X, y = np.random.default_rng(0).normal(size=(40, 3)), ["high", "low"] * 20
+    X[::2] += 4
+    found = call((X, y), 2e6, pareto="parameters", output=tmp_path / "out")
+    assert [(one.space, one.parameters, one.val_score) for one in found.front] == [("LinearSpace", 10, 1.0)]
+    told = "this network alone; nothing else that was found trades accuracy against parameters."
+    assert told in (tmp_path / "out" / "README.md").read_text()
+
+
 def test_a_front_goes_without_a_linear_model_whose_last_training_fails(
     sides: Arrays, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,7 +158,7 @@ def test_all_that_they_need_is_kept(sides: Arrays, tmp_path: Path, monkeypatch: 
     assert (stopped.space, stopped.val_score, stopped.linear_model) == (
         whole.space,
         whole.val_score,
-        whole.linear_model,
+        whole.linear_model.removesuffix(LITTLE),
     )
     assert stopped.images == (36, 12)  # its last training was interrupted
     task = lm.task_from_arrays(*sides)
@@ -335,7 +349,7 @@ def test_an_interrupt_leaves_a_linear_model_that_is_better(
         patched.setattr(TrainingEstimator, "__call__", stop)
         stopped = call(sides, output=tmp_path)
     assert (stopped.stopped, stopped.space, stopped.val_score) == (True, "LinearSpace", 1.0)
-    assert stopped.linear_model.endswith("%: the linear model was taken")
+    assert "%: the linear model was taken" in stopped.linear_model
     exported, inputs = lm.load_exported(tmp_path), torch.from_numpy(sides[0][:3, None])
     torch.testing.assert_close(exported.predict(inputs), stopped.network(inputs).softmax(1))
     goes_on = call(sides, output=tmp_path)
@@ -429,9 +443,8 @@ def test_a_training_on_that_diverges_leaves_the_network_as_it_was(
     monkeypatch.setattr(TrainingEstimator, "__call__", diverge)
     result = call(sides)
     assert len(networks) == 2
-    assert result.linear_model.endswith(
-        f"the best network {100 * result.record.best.value:.1f} %: the linear model was taken"
-    )
+    told = f"the best network {100 * result.record.best.value:.1f} %: the linear model was taken"
+    assert told in result.linear_model
     assert result.training_cost.flops == ordinary.training_cost.flops
 
 

@@ -268,7 +268,7 @@ def test_it_reads_well(found):
     assert f"  network: {found.parameters:,} parameters, {found.flops:,} multiply-adds an image" in lines
     assert lines[-2] == f"  cost of the search: {found.cost.flops:.3g} training FLOPs, {found.cost.seconds:.1f} s"
     spent = found.training_cost
-    assert lines[-1] == f"  cost of training the network: {spent.flops:.3g} training FLOPs, {spent.seconds:.1f} s"
+    assert lines[-1] == f"  cost of all training after it: {spent.flops:.3g} training FLOPs, {spent.seconds:.1f} s"
     assert "tried" not in text  # DARTS tries no architecture by itself
     assert all(len(line) <= 100 for line in lines)
 
@@ -296,21 +296,29 @@ def test_what_the_budget_left_out_is_told(searcher):
     assert f"  tried: {named}; the budget did not pay for {short.untried} more" in str(short).splitlines()
 
 
+def test_a_number_and_its_percent_sign_are_on_one_line():
+    found = searched(FixedArchitecture({}))
+    for length in range(70, 90):
+        told = str(replace(found, linear_model=f"{'x' * length} 72.5 %, the best network 80.0 %"))
+        assert not [line for line in told.splitlines() if line.strip().startswith("%")]
+
+
 def test_a_terminal_shows_how_far_it_is(monkeypatch, capsys):
     shown, clock = [], Clock()
     monkeypatch.setattr(search_progress, "perf_counter", clock)
 
     class Watched(FixedArchitecture):
         def search(self, task, space, budget, seed):
-            clock.now += 10
-            budget.charge(Cost(queries=3, flops=500_000))
+            for seconds, flops in ((4, 100_000), (10, 400_000)):  # the first training warms up
+                clock.now += seconds
+                budget.charge(Cost(queries=1, flops=flops))
             for told in (budget.describe, budget.describe_left):
                 shown.append(search_progress._Told(told).render(None).plain)
             return super().search(task, space, budget, seed)
 
     monkeypatch.setattr(search_progress, "Console", lambda **options: Console(force_terminal=True, width=80, **options))
     searched(Watched({}), queries=None)
-    assert shown == ["25% of the budget, 3 architectures tried", "about 30 s left of the search"]
+    assert shown == ["25% of the budget, 2 architectures tried", "about 40 s left of the search"]
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "training the chosen network" in captured.err
@@ -340,8 +348,9 @@ class Clock:
 
 
 def left(share, elapsed):
-    """How a line of the log ends."""
-    return f", about {rough(elapsed * (100 / share - 1))} left of the search" if elapsed >= 3 and share < 100 else ""
+    """How a line of the log ends; the first step, a twentieth, tells nothing."""
+    told = 15 <= share < 100 and elapsed * (1 - 5 / share) >= 3
+    return f", about {rough(elapsed * (100 / share - 1))} left of the search" if told else ""
 
 
 @pytest.mark.parametrize(("seconds", "shares"), [(0.05, []), (1, range(10, 101, 10)), (4, range(10, 101, 10))])
@@ -384,13 +393,16 @@ def told(monkeypatch):
 def test_the_time_left_of_search_and_training_is_told(told, capsys):
     clock, budget = told
     assert budget.describe_left() == ""
+    clock.now += 10
+    budget.charge(Cost(flops=100, queries=1))
+    assert budget.describe_left() == ""  # a slow start tells nothing
     clock.now += 2
-    budget.charge(Cost(flops=200, queries=1))
+    budget.charge(Cost(flops=100, queries=1))
     assert budget.describe_left() == ""  # two seconds are too few
-    clock.now += 18
+    clock.now += 11
     budget.charge(Cost(flops=200, queries=1))
     assert budget.describe_left() == "about 1 min left"
-    clock.now += 70
+    clock.now += 60
     assert budget.describe_left() == "about 10 s left"
     clock.now += 20  # longer than was to be expected
     assert budget.describe_left() == ""
@@ -400,12 +412,20 @@ def test_the_time_left_of_search_and_training_is_told(told, capsys):
     assert budget.describe_left() == "about 2 min left"
     clock.now += 120
     budget.trained(1500)
-    assert (budget.describe(), budget.describe_left()) == ("100% of the budget, 3 architectures tried", "")
+    assert (budget.describe(), budget.describe_left()) == ("100% of the budget, 4 architectures tried", "")
     budget.begin(search_progress.TESTING)
-    assert budget.describe_left() == ""
+    assert (budget.describe(), budget.describe_left()) == ("", "")
     said = capsys.readouterr().err
-    assert "training the chosen network, 50% of the budget, 3 architectures tried, 2.0 min, about 2 min left" in said
-    assert said.splitlines()[-1].endswith("testing, 100% of the budget, 3 architectures tried, 4.0 min")
+    assert "training the chosen network, 50% of the budget, 4 architectures tried, 1.9 min, about 2 min left" in said
+    assert said.splitlines()[-1].endswith("FixedArchitecture: testing, 3.9 min")
+
+
+def test_the_share_does_not_fall_where_more_is_left_than_was_expected(told):
+    _, budget = told
+    budget.charge(Cost(flops=800, queries=1))
+    for part, beside, share in ((search_progress.SEARCHING, 1000, 40), ("training", 2400, 40), ("training", 800, 50)):
+        budget.part, budget.beside = part, beside
+        assert budget.describe() == f"{share}% of the budget, 1 architecture tried"
 
 
 def test_no_time_left_is_told_of_a_search_that_was_stopped(told):
@@ -419,7 +439,8 @@ def test_no_time_left_is_told_of_a_search_that_was_stopped(told):
 def test_what_an_earlier_call_took_counts_for_the_time_left(told):
     clock, budget = told
     clock.now += 1
-    budget.charge(Cost(flops=400, queries=1, seconds=16))  # kept by that call
+    for flops in (100, 400):
+        budget.charge(Cost(flops=flops, queries=1, seconds=flops / 25))  # kept by that call
     clock.now += 4
     budget.charge(Cost(flops=100, queries=1, seconds=4))
     assert budget.describe_left() == "about 1 min left"

@@ -100,9 +100,9 @@ def test_a_folder_is_a_task(folder):
     task = tasks[0]
     check_task(task)
     assert (task.id, task.classes, task.preprocessing) == ("sounds", WORDS, SMALL)
-    assert [len(part) for part in (task.train, task.val, task.test)] == [28, 8, 8]
+    assert [len(part) for part in (task.train, task.val, task.test)] == [32, 8, 8]
     rows = {row.numpy().tobytes() for part in (task.train, task.val, task.test) for row in part.inputs}
-    assert len(rows) == 44
+    assert len(rows) == 48
     assert torch.equal(tasks[0].test.inputs, task.test.inputs)
     assert AudioFolderTask(str(folder), features=SMALL, val=0.0)[0].val is None
     with pytest.raises(IndexError):

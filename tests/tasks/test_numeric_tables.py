@@ -56,6 +56,16 @@ def test_constant_empty_and_huge_columns():
     assert far[1, 0] == pytest.approx(2)
 
 
+@pytest.mark.parametrize(("shares", "sizes"), [((0.6, 0.2, 0.2), (5, 1, 1)), ((0.5, 0.2, 0.2), (4, 1, 1))])
+def test_shares_of_the_whole_leave_no_row_out(tmp_path, shares, sizes):
+    (tmp_path / "rows.csv").write_text(
+        "\n".join(["a,label", *(f"{n},{'low' if n < 7 else 'high'}" for n in range(14))])
+    )
+    train, val, test = shares
+    task = lm.TableTask(str(tmp_path / "rows.csv"), train=train, val=val, test=test)[0]
+    assert (len(task.train), len(task.val), len(task.test)) == tuple(2 * size for size in sizes)
+
+
 def test_all_columns_can_share_one_mean_and_deviation():
     rows = np.array([[1.0, 10.0], [3.0, NAN], [5.0, 30.0]])
     columns = lm.StandardisedColumns(("a", "b"), together=True).fitted(rows)

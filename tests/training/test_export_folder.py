@@ -423,7 +423,7 @@ def test_the_hubs_own_library_reads_the_card(task: lm.Task, result: lm.SearchRes
     text = card.text
     assert "<b>" not in text
     assert f"| parameters | {result.parameters:,} |" in text
-    assert "| training | " in text
+    assert "| all training after it | " in text
     assert "## Intended use and limits" in text
     assert "\\`three\\`" in text
     assert not list(tmp_path.glob("out/.*"))

@@ -195,7 +195,7 @@ class AutoSteps:
                 trained.append(self._as_compared(linear, found))
                 self.linear_model = f"{self._compared(linear, self._value)}: the linear model was taken"
                 return
-        self.training.train_briefly(found, plan, budget)
+        self.training.train_briefly(found, plan, budget, value=self._value)
 
     def _best_linear(self) -> LinearModel | None:
         """The best linear model so far whose weights are known; None where there is none, or it is above a limit."""
@@ -268,7 +268,7 @@ class AutoSteps:
             if members == 1:
                 show("training the chosen network")
             epochs = max(1, int(left / members / epoch + 1e-6))
-            self.training.train(found, epochs, budget, members=members, show=show)
+            self.training.train(found, epochs, budget, value=self._value, members=members, show=show)
         return plan
 
     def _linear_models(
@@ -349,11 +349,15 @@ class AutoSteps:
             self.linear_model = f"{compared}: {taken} taken"
             return found
         slow = best.view.limited.check(best.architecture) if best.value > value else None
+        unpaid = ""
         for share in CHECK_SHARES if slow is None else ():
             left = whole - self._beside.flops
             spare = min(share * left, left - self.planner.last_epoch(found) - self._linear_cost(best).flops)
             epochs = int(spare / self.planner.epoch_of(found.architecture, view, view.task.train))
-            if best.value <= value or epochs < 1:
+            if best.value <= value:
+                break
+            if epochs < 1:
+                unpaid = ", as too little was left to train the network further"
                 break
             show("training the best network on, as a linear model is better so far")
             begin, estimator = perf_counter(), self._estimator().with_recipe({**found.recipe, "epochs": epochs})
@@ -371,8 +375,8 @@ class AutoSteps:
         elif best.value > value:
             show("training the linear model")
             failure = self._train_linear(best, found, budget)
-            taken = f"its last training failed ({failure}), so the network" if failure else "the linear model"
-            compared += f": {taken} was taken"
+            taken = f"its last training failed ({failure}), so the network was" if failure else "the linear model was"
+            compared += f": {taken} taken{'' if failure else unpaid}"
         else:
             compared += ": the network was taken"
         self.linear_model = compared
@@ -478,7 +482,7 @@ class AutoSteps:
             cost=cost,
             training_cost=trained.cost,
             meta_cost=cost_of(self.known) + self.views.meta_cost,
-            validated=trained.validated,
+            validated=trained.value,
             size=size,
         )
         return replace(

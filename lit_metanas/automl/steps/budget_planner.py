@@ -210,7 +210,7 @@ class BudgetPlanner:
         search = self.wishes.flops[0] if told else self._searched(both, epoch=last, trial=self.trial)
         if search < first or (not told and both - search < last):
             first, last = ceil(1.005 * first), ceil(1.005 * last)  # so that rounded ones are enough
-            least = f"({first:.3g}, {last:.3g})" if told else f"{2 * last:.3g}"
+            least = f"[{first:.3g},{last:.3g}]" if told else f"{2 * last:.3g}"
             raise ValueError(f"auto: the FLOPs pay for no epoch of a network on these data: give {least} or more.")
         return BudgetPlan(search, self.wishes.flops[1] if told else None, expected=both - search)
 
@@ -237,8 +237,8 @@ class BudgetPlanner:
         if left - searching < last:
             needed = prepared + beside + 2.2 * max(least, last)
             raise ValueError(
-                f"auto: {minutes:g} min is too short for one network on these data and this machine: give minutes="
-                f"{ceil(needed / 6) / 10:.1f} or more."
+                f"auto: {minutes:g} min is too short for one network on these data and this machine: give "
+                f"{ceil(needed / 6) / 10:.1f} minutes or more."
             )
         training = pace.flops * (left - searching)
         self.wishes.say(

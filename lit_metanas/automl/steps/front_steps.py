@@ -137,9 +137,9 @@ class FrontSteps(AutoSteps):
         epochs = shared_epochs([self.planner.last_epoch(one) for one in front], left)
         for place, (one, number) in enumerate(zip(front, epochs, strict=False), start=1):
             show(f"training network {place} of {len(epochs)}")
-            self.training.train(one, number, budget)
+            self.training.train(one, number, budget, value=_value(one))
         if best is not None:
-            self.linear_model = self._compared(best, found.record.value_of(found.architecture, found.recipe))
+            self.linear_model = self._compared(best, self._value)
         others = ""
         for model in linear:
             show("training a linear model")
@@ -153,7 +153,7 @@ class FrontSteps(AutoSteps):
         return plan
 
     def _linear_front(self, front: Sequence[SearchOutcome], flops: float) -> list[LinearModel]:
-        """The linear models that are on a front.
+        """The linear models that are on a front, but for those that a point of it equals in size and score.
 
         They take no network off it that they are better than, as these were trained briefly so far; but where there are
         more than ``POINTS`` in all, the last networks make room.
@@ -165,14 +165,14 @@ class FrontSteps(AutoSteps):
         if self.linear is None:
             return []
         linear = [one for one in self.linear.scored if one.view.limited.check(one.architecture) is None]
-        points = [
-            self._point(self.views.of(one.recipe), one.architecture, one.record.value_of(one.architecture, one.recipe))
-            for one in front
-        ]
+        points = [self._point(self.views.of(one.recipe), one.architecture, _value(one)) for one in front]
         points += [self._point(one.view, one.architecture, one.value) for one in linear]
         chosen: dict[Architecture, LinearModel] = {}
         for place in non_dominated(points):
-            if place < len(front) or (model := linear[place - len(front)]).architecture in chosen:
+            if place < len(front) or points.index(points[place]) < place:
+                continue
+            model = linear[place - len(front)]
+            if model.architecture in chosen:
                 continue
             flops -= self._linear_cost(model).flops
             if flops >= 0:
@@ -188,8 +188,21 @@ class FrontSteps(AutoSteps):
         return found.architecture, self.views.label_of(found.recipe)
 
     def _result(self, told: Sequence[SearchResult]) -> SearchResult:
-        """The one that is most accurate by validation, with the whole front, the smallest first."""
-        front = sorted(told, key=lambda one: (getattr(one, self.measure), one.parameters))
+        """The one that is most accurate by validation, with the whole front, the smallest first.
+
+        Of several of one size the front has the best by validation: a network and a linear model may be as large.
+        """
+        sizes: dict[float, SearchResult] = {}
+        for one in told:
+            other = sizes.setdefault(getattr(one, self.measure), one)
+            if one.val_score > other.val_score:
+                sizes[getattr(one, self.measure)] = one
+        front = [sizes[size] for size in sorted(sizes)]
         cost = super()._result(told).training_cost
         best = max(told, key=lambda one: one.val_score)
         return replace(best, training_cost=cost, front=tuple(front), traded=self.measure)
+
+
+def _value(found: SearchOutcome) -> float:
+    """The validation score that the search told of a network."""
+    return found.record.value_of(found.architecture, found.recipe)

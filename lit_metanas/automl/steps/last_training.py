@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from math import inf, isnan, nan
+from math import inf, isnan
 from time import perf_counter
 from typing import NamedTuple
 
@@ -49,7 +49,7 @@ class Trained:
         child: the network.
         cost: of its training.
         view: the data that it was trained on, or of an average those for both, and the space that it is of.
-        validated: see ``SearchResult``.
+        value: its validation score before this training; of an average that of the mean.
         held_out: whether it has learned nothing from the validation part.
         average: with a linear model; None where there is none.
     """
@@ -58,15 +58,9 @@ class Trained:
     child: Child
     cost: Cost
     view: View
-    validated: float = nan
+    value: float
     held_out: bool = False
     average: Average | None = None
-
-    @property
-    def value(self) -> float:
-        """Its validation score, before the training."""
-        found = self.found
-        return found.record.value_of(found.architecture, found.recipe) if isnan(self.validated) else self.validated
 
 
 class Mean(NamedTuple):
@@ -154,7 +148,14 @@ class LastTraining:
         return None
 
     def train(
-        self, found: SearchOutcome, epochs: int, budget: ToldBudget, *, members: int = 1, show: Show = lambda _: None
+        self,
+        found: SearchOutcome,
+        epochs: int,
+        budget: ToldBudget,
+        *,
+        value: float,
+        members: int = 1,
+        show: Show = lambda _: None,
     ) -> None:
         """Train a network, or the members of an ensemble one after the other.
 
@@ -165,6 +166,7 @@ class LastTraining:
             found: of the search.
             epochs: of each.
             budget: of the search, which is told of each epoch.
+            value: validation score of what was found.
             members: how many there are.
             show: tells which one begins.
 
@@ -177,7 +179,7 @@ class LastTraining:
             for member in range(members):
                 if members > 1:
                     show(f"training network {member + 1} of {members}")
-                one = self._train(found, epochs, budget, member)
+                one = self._train(found, epochs, budget, value, member)
                 if (told := _divergence(one)) is None:
                     finished.append(one)
                 else:
@@ -191,13 +193,19 @@ class LastTraining:
         if not finished:
             self._as_searched(*diverged[0])
 
-    def train_briefly(self, found: SearchOutcome, plan: BudgetPlan, budget: ToldBudget) -> None:
+    def train_briefly(self, found: SearchOutcome, plan: BudgetPlan, budget: ToldBudget, *, value: float) -> None:
         """Train on for a few seconds, with a learning rate that falls to zero, what there is once all is stopped.
 
         Where it did better on the validation part before, or as the search trained it, that is kept. Before the last
         training it learns from the train part alone, so that it is compared on examples that neither has learned from.
         Once the last training has begun, on the validation part, too, the network as the search trained it is the only
         one that has not learned from these examples: it is kept where it is better in spite of that.
+
+        Args:
+            found: of the search.
+            plan: how the budget is divided.
+            budget: of the search.
+            value: validation score of what was found.
 
         Raises:
             FailedWorkError: that diverges, and the search has no weights of it.
@@ -212,7 +220,8 @@ class LastTraining:
         learned = view.task.train if before is None else view.learned
         part = evenly_spread(learned, max(recipe.batch_size, int(share * len(view.learned))))
         cost = fit_child(child.train(), part, seed=self.seed)
-        one = Trained(found, child, replace(cost, seconds=perf_counter() - begin), view, held_out=before is None)
+        cost = replace(cost, seconds=perf_counter() - begin)
+        one = Trained(found, child, cost, view, value, held_out=before is None)
         if (told := _divergence(one)) is not None:
             return self._as_searched(one, told)
         others = [] if before is None else [replace(one, child=before)]
@@ -221,7 +230,7 @@ class LastTraining:
             others.append(replace(one, child=searched, held_out=True))
         self._keep(max([one, *(each for each in others if _divergence(each) is None)], key=_validation_score))
 
-    def _train(self, found: SearchOutcome, epochs: int, budget: ToldBudget, member: int) -> Trained:
+    def _train(self, found: SearchOutcome, epochs: int, budget: ToldBudget, value: float, member: int) -> Trained:
         """Train a member; where that is interrupted, what was spent is lost."""
         begin, epoch, view, ended = perf_counter(), self.planner.last_epoch(found), self.views.of(found.recipe), 0
         recipe, seed = replace(self.planner.recipe_of(found), epochs=epochs), self.seed + member * SEEDS_APART
@@ -238,7 +247,7 @@ class LastTraining:
         except KeyboardInterrupt:
             self.lost += Cost(flops=ended * epoch, seconds=perf_counter() - begin)
             raise
-        return Trained(found, self._child, replace(cost, seconds=perf_counter() - begin), view)
+        return Trained(found, self._child, replace(cost, seconds=perf_counter() - begin), view, value)
 
     def _keep(self, one: Trained) -> None:
         """Add what was trained, averaged with the linear model, if there is one."""
@@ -247,7 +256,7 @@ class LastTraining:
             cost = one.cost + average.linear.cost
             held_out = one.held_out and average.linear.held_out
             view, value = average.mean.joined.view, average.mean.value
-            one = replace(one, view=view, cost=cost, validated=value, held_out=held_out, average=average)
+            one = replace(one, view=view, cost=cost, value=value, held_out=held_out, average=average)
         self.trained.append(one)
 
     def _has_weights(self, found: SearchOutcome, child: Child) -> bool:

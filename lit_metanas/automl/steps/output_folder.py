@@ -52,8 +52,8 @@ FRONT = "front"
 """The folder of a front's networks, as ``SearchResult.export`` names it."""
 
 FRONT_CAPTION = (
-    "Networks to which the search found none that is as small and does clearly better on the validation part. Each was "
-    "trained by itself on all but the test part, and tested once. The bars are 95 % intervals."
+    "Networks to which the search found none that is as {small} and does clearly better on the validation part. Each "
+    "was trained by itself on all but the test part, and tested once. The bars are 95 % intervals."
 )
 
 STATE, RESULTS, ARCHITECTURES, RECORDS = "auto.json", "results.json", "architectures.json", "records.jsonl"
@@ -354,7 +354,8 @@ class OutputFolder:
         lines = markdown_lines([heading, ("---",) * len(heading), *rows])
         save(draw_tested(result), self.path / FRONT / "front.png")
         title = f"# {result.metric.capitalize()} against {MEASURED.get(result.traded, result.traded)}"
-        text = f"{title}\n\n{FRONT_CAPTION}\n\n{lines}\n\n![Front](front.png)\n"
+        caption = FRONT_CAPTION.format(small="fast" if result.traded == "latency" else "small")
+        text = f"{title}\n\n{caption}\n\n{lines}\n\n![Front](front.png)\n"
         write_whole(self.path / FRONT / "front.md", text)
 
     def _write_state(self) -> None:

@@ -66,7 +66,7 @@ class ModelCard:
         energy: what search and training took, in words; may be empty.
         preprocessing: that was chosen, in words; may be empty.
         latency: that was measured, for how many inputs and with how many threads, in words; may be empty.
-        recipe: how the network was trained, where ``reproduce`` does not tell; may be empty.
+        recipe: of the network's last training, where ``reproduce`` does not tell; may be empty.
         is_command: whether ``reproduce`` is a command, which the card then shows as it is typed.
 
     Example:
@@ -164,7 +164,7 @@ class ModelCard:
             "",
             f"- Architecture: {_told(self.architecture, 4000)}",
             *([f"- Preprocessing: {_told(self.preprocessing)}"] if self.preprocessing else []),
-            *([f"- Recipe: {_told(self.recipe, 2000)}"] if self.recipe else []),
+            *([f"- Recipe of the last training: {_told(self.recipe, 2000)}"] if self.recipe else []),
             *([f"- Classes: {_told(', '.join(self.classes), 4000)}"] if self.classes else []),
             *([f"- Front: {_told(self.front, 400)}."] if self.front else []),
             # In an indented block Markdown makes nothing of a command's characters, and escapes would be copied.
