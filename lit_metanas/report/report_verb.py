@@ -51,7 +51,7 @@ CURVES_CAPTION = (
 )
 FRONTS_CAPTION = (
     "Each point is a network to which the search found none that is better in one objective and no worse in the "
-    "others. The ring marks the chosen one."
+    "others. A ring marks the chosen one, where it is among them."
 )
 PROBABILITIES_CAPTION = (
     "A row for each candidate; its colour is its probability. The chosen one is bold, with its final probability."

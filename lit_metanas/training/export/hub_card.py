@@ -16,6 +16,7 @@ import yaml
 from lit_metanas.io.files import read_regular, write_whole
 from lit_metanas.io.text import duration, number_of, printable, with_prefix
 from lit_metanas.records.budget import Cost, FailedWorkError
+from lit_metanas.records.statistics import bounds, percent
 from lit_metanas.tasks.objective import Classification, Objective, Transcription
 from lit_metanas.tasks.translation import Translation
 from lit_metanas.training.export.exported_program import (
@@ -104,7 +105,8 @@ class ModelCard:
 
     def metadata(self) -> dict[str, Any]:
         """The front matter: a ``model-index`` with a result for each file that was scored."""
-        interval = {} if math.isnan(self.ci95) else {"ci95": round(self.ci95, 4)}
+        ends = [round(end, 4) for end in bounds(self.value, self.ci95)]
+        interval = {} if math.isnan(self.ci95) else {"ci95": ends}
         args = {"seed": self.seed, "examples": self.examples[1], **interval, "reproduce": printable(self.reproduce)}
         metrics = [self._metric(self.value, f"test {self.metric}", args)]
         if self.int8 is not None:
@@ -135,8 +137,9 @@ class ModelCard:
         """The whole file."""
         front = _dumped(self.metadata())
         trained, tested = self.examples
-        half = "" if math.isnan(self.ci95) else f" ± {100 * self.ci95:.1f} (95 % interval)"
-        rows = [f"| test {self.metric} | {100 * self.value:.1f} %{half}, of {number_of(tested, 'example')} |"]
+        interval = "" if math.isnan(self.ci95) else " (95 % interval)"
+        score = f"{percent(self.value, self.ci95)} %{interval}, of {number_of(tested, 'example')}"
+        rows = [f"| test {self.metric} | {score} |"]
         if self.int8 is not None:
             rows.append(f"{_INT8_ROW} | {self.int8.told} |")
         rows += [
