@@ -40,6 +40,7 @@ from lit_metanas.training.export.exported_program import (
     image_paths,
     network_inputs,
     one_or_more,
+    script_packages,
     show_predictions,
 )
 from lit_metanas.training.export.hub_card import (
@@ -378,6 +379,7 @@ class SearchResult:
             costs={"search": self.cost, "training": self.training_cost, "meta-training (once)": self.meta_cost},
             reproduce=command or ", ".join(filter(None, told)),
             recipe=made if command else "",
+            packages=script_packages(self.shape, self.preprocessing),
             is_command=bool(command),
             latency=self._told_latency,
             seed=self.record.seed,

@@ -68,6 +68,7 @@ class ModelCard:
         preprocessing: that was chosen, in words; may be empty.
         latency: that was measured, for how many inputs and with how many threads, in words; may be empty.
         recipe: how the network was trained, where ``reproduce`` does not tell; may be empty.
+        packages: that ``predict.py`` needs.
         is_command: whether ``reproduce`` is a command, which the card then shows as it is typed.
 
     Example:
@@ -100,6 +101,7 @@ class ModelCard:
     energy: str = ""
     preprocessing: str = ""
     recipe: str = ""
+    packages: tuple[str, ...] = ("PyTorch",)
     is_command: bool = False
     latency: str = ""
 
@@ -175,8 +177,7 @@ class ModelCard:
             "",
             "## Use",
             "",
-            "`python predict.py FILE ...` needs PyTorch, Pillow for images, and tokenizers for byte pairs; "
-            f"`{LIBRARY} predict` takes this folder, too. The input is described in `{DESCRIPTION}`.",
+            f"`python predict.py FILE ...` needs {' and '.join(self.packages)}; `{LIBRARY} predict` takes this folder, too. The input is described in `{DESCRIPTION}`.",
             "",
             "## Intended use and limits",
             "",
@@ -291,6 +292,8 @@ def push(folder: Path, repo: str, dry_run: bool = False, license: str | None = N
     files = check_pushed(folder)
     if license is not None and not dry_run:
         _license(folder / CARD, license)
+    if license is None and read_card(folder / CARD)["license"] == UNKNOWN_LICENSE:
+        print("push: the card has 'license: unknown': give --license NAME, such as apache-2.0.")
     if path := _local_path(folder / CARD):
         print(
             f"push: the card's command has a path of this machine, '{printable(path, 200)}': edit '{folder / CARD}' "
