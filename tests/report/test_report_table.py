@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from lit_metanas.io.text import duration, with_prefix
-from lit_metanas.records import Cost
+from lit_metanas.records import Cost, Protocol
 from lit_metanas.records.statistics import percent
 from lit_metanas.report import Difference, tables, to_markdown, to_rich
 from lit_metanas.report.table_text import cells, points, tasks, verdict
@@ -60,6 +60,19 @@ def test_one_table_a_protocol_one_row_a_method(many):
     assert [row.method for row in target.rows] == methods
     assert (episodes.units, target.units) == ("episodes", "target tasks")
     assert target.rows[0].batch_norm == "running"
+
+
+def test_networks_without_batch_norm_stand_beside_those_that_have_it(make):
+    modes = {"auto": ["", "running"], "linear": ["", ""]}
+    rows = [
+        make(name, value=0.5, task=f"t{place}", protocol=Protocol("target", 10, 100, mode))
+        for name, own in modes.items()
+        for place, mode in enumerate(own)
+    ]
+    (table,) = tables(rows)
+    assert [(row.method, row.batch_norm) for row in table.rows] == [("auto", "running"), ("linear", "")]
+    (table,) = tables(rows[2:])
+    assert "atch norm" not in to_markdown(table)
 
 
 def test_golden_cells(many):
