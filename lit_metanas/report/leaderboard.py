@@ -71,9 +71,9 @@ class _Cell(NamedTuple):
 
 
 _COLUMNS = {
-    "task": "", "method": "", "protocol": "", "metric": "", "score %": "number", "95 % interval": "number", "seed": "number",
-    "parameters": "number", "multiply-adds": "number", "search FLOPs": "number", "search time": "number",
-    "meta-training FLOPs": "number", "space": "", "architecture": "long", "hardware": "long", "file": "long",
+    "task": "", "method": "", "protocol": "", "metric": "", "score %": "number", "95 % interval": "number",
+    "seed": "number", "parameters": "number", "multiply-adds": "number", "search FLOPs": "number",
+    "search time": "number", "meta-training FLOPs": "number", "space": "", "architecture": "long", "hardware": "long", "file": "long",
 }  # fmt: skip
 """The headings, each with the class of its cells; long texts are cut, and shown whole when pointed at."""
 

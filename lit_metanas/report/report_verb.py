@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from lit_metanas import spaces
 from lit_metanas.callbacks.architecture_picture import draw_architecture
 from lit_metanas.callbacks.figures import draw_probabilities, save
 from lit_metanas.callbacks.probability_history import ProbabilityHistory
@@ -38,6 +39,8 @@ from lit_metanas.report.figures.predictions import MOST_SHOWN, draw_predictions,
 from lit_metanas.report.leaderboard import PAGE, read_folder, write_leaderboard
 from lit_metanas.report.table import ProtocolTable, tables
 from lit_metanas.report.table_text import markdown_lines, to_markdown, to_rich, verdict
+from lit_metanas.spaces import ChoiceSpace
+from lit_metanas.tasks.inputs import plain_shape
 from lit_metanas.training.export.exported_model import predict_command
 
 MOST_RESULTS = 20_000
@@ -261,15 +264,34 @@ def _draw_architectures(folder: Path, architectures: Sequence[ArchitectureRow]) 
     """Draw each different architecture once, with those that chose it in its caption."""
     users: dict[object, list[ArchitectureRow]] = {}
     for row in architectures:
-        users.setdefault(row.architecture, []).append(row)
+        users.setdefault((row.space, row.architecture, row.ensemble, row.linear), []).append(row)
     pictures = []
     for number, rows in enumerate(list(users.values())[:MOST_DRAWN], start=1):
         file = "architecture.png" if len(users) == 1 else f"architecture-{number}.png"
         caption = "; ".join(dict.fromkeys(f"{row.method}, {row.task_id}, seed {row.seed}{_view(row)}" for row in rows))
         methods = " and ".join(dict.fromkeys(row.method for row in rows))
-        save(draw_architecture(rows[0].architecture, f"Chosen: {methods}"), folder / file)
-        pictures.append(Picture(file, "Chosen architecture", f"`{rows[0].architecture}` ({caption})"))
+        first, known = rows[0], len({(*plain_shape(row.shape), row.way) for row in rows}) == 1
+        shape = first.shape if known and all(first.shape) else None
+        picture = draw_architecture(
+            first.architecture,
+            f"Chosen: {methods}",
+            space=_space_of(first.space),
+            linear=first.linear,
+            shape=shape,
+            outputs=first.way if known else 0,
+        )
+        save(picture, folder / file)
+        told = f"`{first.architecture}`"
+        told += f", mean of {first.ensemble} such networks" if first.ensemble > 1 else ""
+        told += f", and a linear model, `{first.linear}`" if first.linear is not None else ""
+        pictures.append(Picture(file, "Chosen architecture", f"{told} ({caption})"))
     return pictures
+
+
+def _space_of(name: str) -> type[ChoiceSpace]:
+    """The package's own space of a name; ``ChoiceSpace`` where it has none."""
+    found = getattr(spaces, name, None)
+    return found if isinstance(found, type) and issubclass(found, ChoiceSpace) else ChoiceSpace
 
 
 def _view(row: ArchitectureRow) -> str:

@@ -177,7 +177,8 @@ class ModelCard:
             "",
             "## Use",
             "",
-            f"`python predict.py FILE ...` needs {' and '.join(self.packages)}; `{LIBRARY} predict` takes this folder, too. The input is described in `{DESCRIPTION}`.",
+            f"`python predict.py FILE ...` needs {' and '.join(self.packages)}; "
+            f"`{LIBRARY} predict` takes this folder, too. The input is described in `{DESCRIPTION}`.",
             "",
             "## Intended use and limits",
             "",
