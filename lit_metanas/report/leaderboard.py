@@ -33,6 +33,7 @@ th button { font: inherit; font-weight: 600; border: 0; padding: 0; background: 
 th[aria-sort=ascending] button::after { content: " ▲" }
 th[aria-sort=descending] button::after { content: " ▼" }
 .long { white-space: nowrap; max-width: 22rem; overflow: hidden; text-overflow: ellipsis }
+.whole { white-space: nowrap }
 .number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums }
 """
 
@@ -71,11 +72,15 @@ class _Cell(NamedTuple):
 
 
 _COLUMNS = {
-    "task": "", "method": "", "protocol": "", "metric": "", "score %": "number", "95 % interval": "number",
-    "seed": "number", "parameters": "number", "multiply-adds": "number", "search FLOPs": "number",
-    "search time": "number", "meta-training FLOPs": "number", "space": "", "architecture": "long", "hardware": "long", "file": "long",
+    "task": "", "method": "", "file": "long", "protocol": "whole", "metric": "", "score %": "number",
+    "95 % interval": "number", "seed": "number", "parameters": "number", "multiply-adds": "number",
+    "search FLOPs": "number", "search time": "number", "meta-training FLOPs": "number", "space": "",
+    "architecture": "long", "hardware": "long",
 }  # fmt: skip
-"""The headings, each with the class of its cells; long texts are cut, and shown whole when pointed at."""
+"""The headings, each with the class of its cells; long texts are cut, and shown in full when pointed at.
+
+The file comes early: it alone tells apart the results of two runs of one search.
+"""
 
 
 def read_folder(folder: Path) -> dict[str, list[ResultRow]]:
@@ -155,6 +160,7 @@ def _cells(file: str, row: ResultRow) -> list[_Cell]:
     return [
         _Cell(row.task_id),
         _Cell(row.method),
+        _Cell(file),
         _Cell(" ".join(_protocol(row.protocol))),
         _Cell(row.metric),
         _Cell(f"{100 * row.value:.1f}", row.value),
@@ -168,7 +174,6 @@ def _cells(file: str, row: ResultRow) -> list[_Cell]:
         _Cell(row.space),
         _Cell("" if row.architecture is None else str(row.architecture)),
         _Cell(row.hardware),
-        _Cell(file),
     ]
 
 
