@@ -31,6 +31,7 @@ from lit_metanas.records.result_files import (
     read_results,
 )
 from lit_metanas.records.rows import ArchitectureRow, ResultRow
+from lit_metanas.records.shown_prediction import UNKNOWN_MARK
 from lit_metanas.records.statistics import percent
 from lit_metanas.report.figures.costs import draw_costs
 from lit_metanas.report.figures.curves import draw_curves
@@ -136,7 +137,7 @@ def report(
         history=None if probabilities is None else ProbabilityHistory.read(probabilities),
         architectures=[one.row for one in networks] if architectures is None else read_architectures(architectures),
         networks=networks,
-        looked_at=best_network(shown) or next(iter(shown), None),
+        looked_at=shown,
         subject=subject,
     )
     console = Console()
@@ -148,10 +149,11 @@ def report(
     width = max(len(what) for what in files.values())
     for path, what in files.items():
         console.print(f"{what:<{width}}  {path}", soft_wrap=True, highlight=False, markup=False)
-    if (best := best_network(networks)) is not None:
-        if next_step is None:
-            next_step = shlex.join(["lit-metanas", *predict_command(str(best.folder))])
-        console.print(f"\n{best_sentence(best)}", soft_wrap=True, highlight=False, markup=False)
+    if (best := best_network(networks)) is not None and next_step is None:
+        next_step = shlex.join(["lit-metanas", *predict_command(str(best.folder))])
+    if sentences := best_sentences(networks):
+        told = "\n".join(sentences[:MOST_TOLD])
+        console.print(f"\n{told}", soft_wrap=True, highlight=False, markup=False)
     if made.verdict:
         console.print(f"\n{made.verdict}", soft_wrap=True, highlight=False, markup=False)
     if next_step is not None:
@@ -167,7 +169,7 @@ def write_report(
     history: ProbabilityHistory | None = None,
     architectures: Sequence[ArchitectureRow] = (),
     networks: Sequence[KeptNetwork] = (),
-    looked_at: KeptNetwork | None = None,
+    looked_at: Sequence[KeptNetwork] = (),
     subject: str | None = None,
 ) -> Report:
     """Write ``report.md`` and its figures into a folder.
@@ -179,8 +181,8 @@ def write_report(
         scratch: from-scratch search that pay-off is counted against.
         history: probabilities over meta-training.
         architectures: what was chosen; each different architecture is drawn once, at most ``MOST_DRAWN``.
-        networks: what was exported; its folders are listed, the best one by validation score named.
-        looked_at: a network whose predictions of some test examples are shown.
+        networks: what was exported; its folders are listed, the best one of each task by validation score named.
+        looked_at: networks of which one's predictions of some test examples are shown: the best by validation score.
         subject: method of which the report's first sentence tells.
 
     Raises:
@@ -234,10 +236,12 @@ PREDICTED = "predictions.png"
 """The figure of what a network says of some test examples."""
 
 
-def _show_predictions(folder: Path, network: KeptNetwork | None) -> str:
+def _show_predictions(folder: Path, networks: Sequence[KeptNetwork]) -> str:
     """A figure and a table of what a network says of some test examples, as Markdown; empty without a network."""
-    if network is None:
+    if not networks:
         return ""
+    best = best_network(networks)
+    network = networks[0] if best is None else best
     try:
         predictions = read_predictions(network.folder / PREDICTIONS)[:MOST_SHOWN]
     except ValueError as error:
@@ -248,11 +252,19 @@ def _show_predictions(folder: Path, network: KeptNetwork | None) -> str:
         f"What the network of {printable(row.method)} says on task {printable(row.task_id)}, of "
         f"{number_of(len(predictions), 'test example')}, spread evenly over all: {right} right."
     ]
+    if len(networks) > 1:
+        why = "It is the first one: no network has a validation score, and"
+        if best is not None:
+            by = f"{printable(row.metric, 40)}, {percent(row.value)} %"
+            why = f"It was chosen by {by}, among the networks that have such a score;"
+        parts.append(f"{why} test scores play no part.")
     if (drawn := draw_predictions(predictions)) is not None:
         save(drawn, folder / PREDICTED)
         parts.append(f"![Predictions]({PREDICTED})")
     if lines := prediction_lines(predictions):
         parts.append(markdown_lines(lines))
+    if any(UNKNOWN_MARK in one.example for one in predictions):
+        parts.append(f"{UNKNOWN_MARK} stands for words or characters that the network's vocabulary lacks.")
     return "\n\n".join(parts) + "\n"
 
 
@@ -329,15 +341,23 @@ def write_markdown(
     write_whole(path, "\n".join(parts))
 
 
-def best_sentence(best: KeptNetwork) -> str:
-    """Which network is the best, and by what."""
-    value = percent(best.row.value)
-    metric, method, folder = (
-        printable(best.row.metric, 40),
-        printable(best.row.method),
-        printable(str(best.folder), 400),
-    )
-    return f"Best by {metric}, {value} %: {method}, in {folder}"
+MOST_TOLD = 6
+"""Most tasks whose best network is told on a terminal."""
+
+
+def best_sentences(networks: Sequence[KeptNetwork]) -> list[str]:
+    """Which network is the best of each task, and by what; scores of different tasks are not compared."""
+    by_task: dict[str, list[KeptNetwork]] = {}
+    for network in networks:
+        by_task.setdefault(network.row.task_id, []).append(network)
+    sentences = []
+    for task, own in by_task.items():
+        if (best := best_network(own)) is not None:
+            on = f" on {printable(task)}" if len(by_task) > 1 else ""
+            by = f"{printable(best.row.metric, 40)}, {percent(best.row.value)} %"
+            found = f"{printable(best.row.method)}, in {printable(str(best.folder), 400)}"
+            sentences.append(f"Best{on} by {by}: {found}")
+    return sentences
 
 
 MOST_NETWORKS = 50
@@ -350,15 +370,17 @@ VALIDATED = (
 
 
 def _network_lines(networks: Sequence[KeptNetwork]) -> str:
-    """Where each exported network lies, and which is the best."""
+    """Where each exported network lies, and which is the best of each task."""
     lines: list[tuple[str, ...]] = [("method", "task", "seed", "validation score %", "folder"), ("---",) * 5]
     for row, folder in networks[:MOST_NETWORKS]:
         value = percent(row.value) if math.isfinite(row.value) else "–"
         lines.append(
             (printable(row.method), printable(row.task_id), str(row.seed), value, f"`{printable(str(folder), 400)}`")
         )
-    best = best_network(networks)
-    said = [] if best is None else [f"{best_sentence(best)}. {VALIDATED}"]
+    best = best_sentences(networks)[:MOST_NETWORKS]
+    said = [f"{best[0]}. {VALIDATED}"] if len(best) == 1 else []
+    if len(best) > 1:
+        said = ["\n".join(f"- {one}." for one in best), VALIDATED]
     left = len(networks) - MOST_NETWORKS
     more = [f"{left} more are in the searches' directories."] if left > 0 else []
     return "\n\n".join([markdown_lines(lines), *more, *said]) + "\n"
