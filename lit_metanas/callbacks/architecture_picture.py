@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 BLOCK, GAP, BAND = 1.5, 0.55, 0.3
 """Inches: a block's width, the room between blocks, the height of one operation."""
 
-SKIP_ROOM, NAME_ROOM, LINE = 0.35, 0.5, 0.13
+SKIP_ROOM, NAME_ROOM, NOTE_ROOM = 0.35, 0.5, 0.13
 """Inches: the room of a skip above a block, that of a name below it, and the height of a line of small text."""
 
 MOST_BLOCKS, MOST_BANDS = 100, 30
@@ -97,7 +97,7 @@ def draw_architecture(
     given = textwrap.wrap(describe_shape(shape), 14) if shape else []
     tall = [max(block.height for block in lane) for lane in lanes]
     above = [SKIP_ROOM + 0.1 if any(block.skip for block in lane) else 0.1 for lane in lanes]
-    below = [max(NAME_ROOM, 0.3 + LINE * len(given) - own / 2) for own in tall]
+    below = [max(NAME_ROOM, 0.3 + NOTE_ROOM * len(given) - own / 2) for own in tall]
     right = 1.0 + GAP + max(map(len, lanes)) * (BLOCK + GAP)
     width = right + 0.75 + GAP + (1.1 if linear is not None else 0)
     height = (0.5 if title else 0.2) + sum(map(sum, zip(tall, above, below, strict=True)))
@@ -231,4 +231,4 @@ def _stop(axes: Axes, centre: float, middle: float, text: str, notes: Sequence[s
     box = {"boxstyle": "round,pad=0.35", "facecolor": "#F2F2F2", "edgecolor": FAINT, "linewidth": 0.8}
     axes.text(centre, middle, text, fontsize=9, ha="center", va="center", color=INK, bbox=box)
     for row, note in enumerate(notes):
-        axes.text(centre, middle - 0.24 - row * LINE, note, fontsize=7.5, ha="center", va="center", color=FAINT)
+        axes.text(centre, middle - 0.24 - row * NOTE_ROOM, note, fontsize=7.5, ha="center", va="center", color=FAINT)

@@ -33,7 +33,6 @@ th button { font: inherit; font-weight: 600; border: 0; padding: 0; background: 
 th[aria-sort=ascending] button::after { content: " ▲" }
 th[aria-sort=descending] button::after { content: " ▼" }
 .long { white-space: nowrap; max-width: 22rem; overflow: hidden; text-overflow: ellipsis }
-.whole { white-space: nowrap }
 .number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums }
 """
 
@@ -72,15 +71,12 @@ class _Cell(NamedTuple):
 
 
 _COLUMNS = {
-    "task": "", "method": "", "file": "long", "protocol": "whole", "metric": "", "score %": "number",
+    "task": "", "method": "", "file": "long", "protocol": "long", "metric": "", "score %": "number",
     "95 % interval": "number", "seed": "number", "parameters": "number", "multiply-adds": "number",
     "search FLOPs": "number", "search time": "number", "meta-training FLOPs": "number", "space": "",
     "architecture": "long", "hardware": "long",
 }  # fmt: skip
-"""The headings, each with the class of its cells; long texts are cut, and shown in full when pointed at.
-
-The file comes early: it alone tells apart the results of two runs of one search.
-"""
+"""The headings, each with the class of its cells; long texts are cut, and shown in full when pointed at."""
 
 
 def read_folder(folder: Path) -> dict[str, list[ResultRow]]:

@@ -152,7 +152,7 @@ def report(
     if (best := best_network(networks)) is not None and next_step is None:
         next_step = shlex.join(["lit-metanas", *predict_command(str(best.folder))])
     if sentences := best_sentences(networks):
-        told = "\n".join(sentences[:MOST_TOLD])
+        told = "\n".join(sentences[:MOST_BEST])
         console.print(f"\n{told}", soft_wrap=True, highlight=False, markup=False)
     if made.verdict:
         console.print(f"\n{made.verdict}", soft_wrap=True, highlight=False, markup=False)
@@ -341,7 +341,7 @@ def write_markdown(
     write_whole(path, "\n".join(parts))
 
 
-MOST_TOLD = 6
+MOST_BEST = 6
 """Most tasks whose best network is told on a terminal."""
 
 

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 MOST_SHOWN, TILES_A_ROW = 20, 5
 """Most examples of a figure or a table, and pictures in a row."""
 
-TILE, LINE, MARGIN = 2.1, 0.15, 0.25
+TILE, TITLE_LINE, MARGIN = 2.1, 0.15, 0.25
 """Inches: a picture's width and height, a line of what was said above it, and the gap between two."""
 
-TITLE_WIDTH, LONGEST_NAME = 27, 54
+TILE_LETTERS, LONGEST_NAME = 27, 54
 """Characters of such a line, and of a name in one."""
 
 LONGEST_EXAMPLE = 400
@@ -37,7 +37,7 @@ def draw_predictions(predictions: Sequence[ShownPrediction]) -> Figure | None:
     if not shown:
         return None
     rows = [shown[first : first + TILES_A_ROW] for first in range(0, len(shown), TILES_A_ROW)]
-    rooms = [MARGIN + LINE * max(len(_title(one)) for one in row) for row in rows]
+    rooms = [MARGIN + TITLE_LINE * max(len(_title(one)) for one in row) for row in rows]
     width = len(rows[0]) * (TILE + MARGIN) + MARGIN
     height = sum(rooms) + len(rows) * TILE + MARGIN
     drawn, top = figure(width, height), height
@@ -64,7 +64,7 @@ def _tile(axes: Axes, one: ShownPrediction) -> None:
 def _title(one: ShownPrediction) -> list[str]:
     """What was said, and what is right where that is something else, in lines."""
     told = [f"✓ {one.said}"] if one.right else [f"✗ {one.said}", f"is: {one.meant}"]
-    lines = [line for text in told for line in textwrap.wrap(printable(text, LONGEST_NAME), TITLE_WIDTH)]
+    lines = [line for text in told for line in textwrap.wrap(printable(text, LONGEST_NAME), TILE_LETTERS)]
     return [label(line) for line in lines]
 
 
