@@ -182,7 +182,7 @@ def write_report(
         history: probabilities over meta-training.
         architectures: what was chosen; each different architecture is drawn once, at most ``MOST_DRAWN``.
         networks: what was exported; its folders are listed, the best one of each task by validation score named.
-        looked_at: networks of which one's predictions of some test examples are shown: the best by validation score.
+        looked_at: networks, of which the first task's best by validation score shows predictions of test examples.
         subject: method of which the report's first sentence tells.
 
     Raises:
@@ -240,6 +240,7 @@ def _show_predictions(folder: Path, networks: Sequence[KeptNetwork]) -> str:
     """A figure and a table of what a network says of some test examples, as Markdown; empty without a network."""
     if not networks:
         return ""
+    networks = [one for one in networks if one.row.task_id == networks[0].row.task_id]  # of others scores mean others
     best = best_network(networks)
     network = networks[0] if best is None else best
     try:
@@ -256,7 +257,7 @@ def _show_predictions(folder: Path, networks: Sequence[KeptNetwork]) -> str:
         why = "It is the first one: no network has a validation score, and"
         if best is not None:
             by = f"{printable(row.metric, 40)}, {percent(row.value)} %"
-            why = f"It was chosen by {by}, among the networks that have such a score;"
+            why = f"It was chosen by {by}, among the networks for the task that have such a score;"
         parts.append(f"{why} test scores play no part.")
     if (drawn := draw_predictions(predictions)) is not None:
         save(drawn, folder / PREDICTED)

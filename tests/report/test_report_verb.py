@@ -166,7 +166,7 @@ def test_the_best_network_is_told_of_each_task(searches, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("validated", "said"),
     [
-        ([0.2, math.nan], "It was chosen by validation accuracy, 20.0 %, among the networks that have such a score;"),
+        ([0.2, math.nan], "It was chosen by validation accuracy, 20.0 %, among the networks for the task that have"),
         ([math.nan, math.nan], "It is the first one: no network has a validation score,"),
         ([0.2], None),
     ],
@@ -174,6 +174,7 @@ def test_the_best_network_is_told_of_each_task(searches, tmp_path, capsys):
 def test_a_report_says_whose_predictions_it_shows_and_why(make, validated, said, tmp_path):
     write_predictions(tmp_path / "predictions.json", [ShownPrediction("a", "a", True, example="the […] one")])
     rows = [ArchitectureRow("t", f"m{place}", "s", Architecture({"a": "1"}), v) for place, v in enumerate(validated)]
+    rows.append(replace(rows[0], task_id="easier", method="other", value=0.9))
     write_report(tmp_path, [make("m0", value=0.5)], looked_at=[KeptNetwork(row, tmp_path) for row in rows])
     text = (tmp_path / "report.md").read_text()
     assert "What the network of m0 says on task t," in text
