@@ -112,7 +112,7 @@ class ArchitectureLogger(Callback):
         from lit_metanas.callbacks.figures import draw_probabilities, pixels
 
         module = searching(pl_module, self)
-        pictures = {"arch/architecture": pixels(draw_architecture(module.architecture()))}
+        pictures = {"arch/architecture": pixels(draw_architecture(module.architecture(), space=type(module.space)))}
         if self.history.labels:
             pictures["arch/probabilities"] = pixels(draw_probabilities(self.history))
         for logger in takers:

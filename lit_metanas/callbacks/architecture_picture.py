@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure, label, natural
 from lit_metanas.callbacks.search_measures import skips
+from lit_metanas.io.text import number_of
+from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.spaces.architecture import Architecture, Choice
+from lit_metanas.spaces.choice_space import ChoiceSpace
+from lit_metanas.tasks.inputs import Shape, describe_shape
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,14 +23,21 @@ if TYPE_CHECKING:
 BLOCK, GAP, BAND = 1.5, 0.55, 0.3
 """Inches: a block's width, the room between blocks, the height of one operation."""
 
+SKIP_ROOM, NAME_ROOM, NOTE_ROOM = 0.35, 0.5, 0.13
+"""Inches: the room of a skip above a block, that of a name below it, and the height of a line of small text."""
+
 MOST_BLOCKS, MOST_BANDS = 100, 30
 """Most blocks that are drawn, and most operations in one."""
 
-SHADES = {"kernel": COLOURS[0], "norm": FAINT, "activation": COLOURS[2], "pool": COLOURS[1], "dropout": COLOURS[3]}
+SHADES = {
+    "kernel": COLOURS[0], "operation": COLOURS[0], "norm": FAINT, "activation": COLOURS[2], "pool": COLOURS[1],
+    "dropout": COLOURS[3],
+}  # fmt: skip
 """A colour for each kind of operation; other choices are black."""
 
 WORDS: dict[str, Callable[[str], str]] = {
     "kernel": lambda size: f"conv {size}×{size}" if size.isdecimal() else f"conv {size}",
+    "operation": lambda kind: kind.replace("_", " "),
     "norm": lambda kind: f"{kind} norm",
     "activation": str,
     "pool": lambda kind: {"avg": "average", "max": "max"}.get(kind, kind) + " pool",
@@ -37,87 +49,152 @@ NOTHING = {"dropout": {"0", "0.0"}, "norm": {"none"}, "pool": {"none"}, "activat
 """Labels that stand for no operation."""
 
 
-def draw_architecture(architecture: Architecture, title: str = "") -> Figure:
+class _Block(NamedTuple):
+    """A block of the picture.
+
+    Attributes:
+        name: below it.
+        bands: text and colour of its operations, in the order in which data pass them.
+        skip: the label of the skip over it; empty without one.
+        joins: the number of bands before the place where the skip is added.
+    """
+
+    name: str
+    bands: list[tuple[str, str]]
+    skip: str = ""
+    joins: int = 0
+
+    @property
+    def height(self) -> float:
+        """In inches."""
+        return max(len(self.bands), 1) * BAND
+
+
+def draw_architecture(
+    architecture: Architecture,
+    title: str = "",
+    *,
+    space: type[ChoiceSpace] = ChoiceSpace,
+    linear: Architecture | None = None,
+    shape: Shape | None = None,
+    outputs: int = 0,
+) -> Figure:
     """Draw an architecture, inputs on the left.
 
-    Choices named ``place.question`` belong to the block of that place; those without a place hold for all blocks,
-    and ``depth`` among them tells how many there are. A skip is an arrow over its block that joins before the
-    activation.
+    Choices named ``place.question`` belong to the block of that place; those without a place hold for all layers, and
+    ``depth`` among them tells how many there are. A skip is an arrow over its block. What is no part of a layer stands
+    behind them, as far as the space tells.
+
+    Args:
+        architecture: with one label for each choice.
+        title: of the picture.
+        space: whose architecture it is, which tells what a layer does in which order.
+        linear: a linear model's architecture, whose scores are averaged with the network's.
+        shape: of one input; None where it is not known.
+        outputs: number of scores; 0 where it is not known.
     """
-    blocks = _blocks(architecture)
-    bands = {place: _bands(labels) for place, labels in blocks.items()}
-    tallest = max((len(own) for own in bands.values()), default=1) * BAND
-    above = (0.45 if title else 0.15) + (0.45 if any(map(_takes_skip, blocks.values())) else 0.1)
-    width, height = 2.3 + len(blocks) * (BLOCK + GAP) + GAP, tallest + above + 0.55
+    lanes = [_blocks(architecture, space), *([_blocks(linear, LinearSpace)] if linear is not None else [])]
+    given = textwrap.wrap(describe_shape(shape), 14) if shape else []
+    tall = [max(block.height for block in lane) for lane in lanes]
+    above = [SKIP_ROOM + 0.1 if any(block.skip for block in lane) else 0.1 for lane in lanes]
+    below = [max(NAME_ROOM, 0.3 + NOTE_ROOM * len(given) - own / 2) for own in tall]
+    right = 1.0 + GAP + max(map(len, lanes)) * (BLOCK + GAP)
+    width = right + 0.75 + GAP + (1.1 if linear is not None else 0)
+    height = (0.5 if title else 0.2) + sum(map(sum, zip(tall, above, below, strict=True)))
     drawn = figure(width, height)
     axes = drawn.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     axes.set_xlim(0, width)
     axes.set_ylim(0, height)
-    middle = 0.5 + tallest / 2
     if title:
         axes.text(0.2, height - 0.32, label(title), fontsize=11, fontweight="bold", color=INK)
-    left = 1.0 + GAP
-    _stop(axes, 0.6, middle, "input")
-    for place, labels in blocks.items():
-        _arrow(axes, left - GAP if left > 1.0 + GAP else 0.87, left, middle)
-        if _takes_skip(labels):
-            _skip(axes, left, middle, 0.5 + tallest, _joint(bands[place], middle), labels["skip"])
-        _block(axes, left, middle, place, bands[place])
-        left += BLOCK + GAP
-    _arrow(axes, left - GAP, left + 0.03, middle)
-    _stop(axes, left + 0.45, middle, "classifier")
+    top, middles = height - (0.5 if title else 0.2), []
+    for lane, own, over, under in zip(lanes, tall, above, below, strict=True):
+        middles.append(top - over - own / 2)
+        _stop(axes, 0.6, middles[-1], "input", given if lane is lanes[0] else ())
+        _lane(axes, lane, right, middles[-1], top - over)
+        scores = [number_of(outputs, "output")] if outputs else ()
+        _stop(axes, right + 0.45, middles[-1], "classifier", scores)
+        top -= own + over + under
+    if linear is not None:
+        centre = sum(middles) / len(middles)
+        for middle in middles:
+            _arrow(axes, (right + 0.84, middle), (right + 1.35, centre))
+        _stop(axes, right + 1.6, centre, "mean")
     return drawn
 
 
-def _blocks(architecture: Architecture) -> dict[str, dict[str, str]]:
-    """For each place, in natural order, its questions and labels."""
-    common = {name: label for name, label in architecture.items() if "." not in name}
+def _lane(axes: Axes, blocks: Sequence[_Block], right: float, middle: float, top: float) -> None:
+    """Blocks from the input to the classifier at ``right``, with arrows between; ``top`` is that of the tallest."""
+    left = 1.0 + GAP
+    for block in blocks:
+        _arrow(axes, (left - GAP if left > 1.0 + GAP else 0.87, middle), (left, middle))
+        if block.skip:
+            joint = middle + block.height / 2 - block.joins * BAND
+            joint = joint if abs(joint - middle) > BAND / 3 else middle + BAND / 3  # not onto the arrow that leaves
+            _skip(axes, left, middle, top, joint, block.skip)
+        _block(axes, left, middle, block)
+        left += BLOCK + GAP
+    _arrow(axes, (left - GAP, middle), (right + 0.03, middle))
+
+
+def _blocks(architecture: Architecture, space: type[ChoiceSpace]) -> list[_Block]:
+    """The layers or places in natural order, and what stands behind them."""
+    common = {name: option for name, option in architecture.items() if "." not in name}
     depth = common.pop("depth", None)
     placed: dict[str, dict[str, str]] = {}
     for name in sorted((name for name in architecture if "." in name), key=natural):
         place, _, question = name.rpartition(".")
         placed.setdefault(place, {})[question] = architecture[name]
+    if not placed and depth is not None and depth.isdecimal():
+        placed = {f"layer{place}": {} for place in range(1, min(int(depth[:9]), MOST_BLOCKS) + 1)}
+        if not placed:
+            return [_Block("depth0", [("no layers: linear", INK)])]
     if not placed:
-        blocks = int(depth[:9]) if depth and depth.isdecimal() else 0
-        places = [f"layer{i}" for i in range(1, min(blocks, MOST_BLOCKS) + 1)] or ["network"]
-        placed = {place: {} for place in places}
-    return {place: {**common, **own} for place, own in list(placed.items())[:MOST_BLOCKS]}
+        return [_layer("network" if space is ChoiceSpace else space.__name__, common, ())]
+    orders = [space.layer_questions(number) for number in range(1, len(placed) + 1)]
+    known = {question for order in orders for question in order}
+    within = {name: option for name, option in common.items() if name in known or not known}
+    found = []
+    for (place, own), order in list(zip(placed.items(), orders, strict=True))[:MOST_BLOCKS]:
+        shared = {name: option for name, option in within.items() if name in order or not known}
+        found.append(_layer(place, {**shared, **own}, order))
+    behind = {name: option for name, option in common.items() if name not in within}
+    return [*found, *([_layer("behind the layers", behind, ())] if behind else [])]
 
 
-def _bands(labels: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Text and colour of a block's operations in the order in which data passes them."""
-    rest = dict(labels)
-    rest.pop("skip", None)
-    width = rest.pop("width", None)
-    bands = []
-    for question, word in WORDS.items():
-        option = rest.pop(question, None)
-        if option is None or option in NOTHING.get(question, set()):
-            continue
-        text = word(option)
-        if question == "kernel" and width is not None:
-            text, width = f"{text}, {width}", None
-        bands.append((text, SHADES[question]))
-    if width is not None:
-        rest["width"] = width
-    return (bands + [(f"{question}: {option}", INK) for question, option in rest.items()])[:MOST_BANDS]
+def _layer(name: str, labels: Mapping[str, str], order: Sequence[str]) -> _Block:
+    """A block of the operations in an order; those that are not in it come behind them, and skips last."""
+    rest = sorted((question for question in labels if question not in order), key=lambda each: each == "skip")
+    bands: list[tuple[str, str]] = []
+    skip, joins, last = "", 0, ""
+    for question in (*(each for each in order if each in labels), *rest):
+        option = labels[question]
+        if question == "skip":
+            skip, joins = option if _taken(option) else "", len(bands)
+        elif question == "width" and last in ("kernel", "operation"):
+            bands[-1] = (f"{bands[-1][0]}, {option}", bands[-1][1])
+        elif option not in NOTHING.get(question, ()):
+            text = WORDS[question](option) if question in WORDS else f"{question}: {option}"
+            bands.append((text, SHADES.get(question, INK)))
+        last = question
+    return _Block(name, bands[:MOST_BANDS], skip, min(joins, MOST_BANDS))
 
 
-def _takes_skip(labels: Mapping[str, str]) -> bool:
-    return "skip" in labels and skips(Choice("skip", (labels["skip"],), "skip"), labels["skip"])
+def _taken(skip: str) -> bool:
+    return skips(Choice("skip", (skip,), "skip"), skip)
 
 
-def _block(axes: Axes, left: float, middle: float, place: str, bands: list[tuple[str, str]]) -> None:
-    """A frame with a band for each operation, the first on top, and the place's name below."""
+def _block(axes: Axes, left: float, middle: float, block: _Block) -> None:
+    """A frame with a band for each operation, the first on top, and the block's name below."""
     from matplotlib.patches import FancyBboxPatch, Rectangle
 
-    height = max(len(bands), 1) * BAND
+    height = block.height
     low = middle - height / 2
     style = "round,pad=0,rounding_size=0.06"
     frame = FancyBboxPatch((left, low), BLOCK, height, boxstyle=style, facecolor="white", edgecolor="none")
     axes.add_patch(frame)
-    for row, (text, colour) in enumerate(bands):
+    for row, (text, colour) in enumerate(block.bands):
         bottom = low + height - (row + 1) * BAND
         band = Rectangle((left, bottom + 0.015), BLOCK, BAND - 0.03, facecolor=colour, alpha=0.16, edgecolor="none")
         edge = Rectangle((left, bottom + 0.015), 0.06, BAND - 0.03, facecolor=colour, edgecolor="none")
@@ -129,26 +206,15 @@ def _block(axes: Axes, left: float, middle: float, place: str, bands: list[tuple
     axes.add_patch(
         FancyBboxPatch((left, low), BLOCK, height, boxstyle=style, facecolor="none", edgecolor=INK, linewidth=0.8)
     )
-    name = re.sub(r"(\D)(\d+)$", r"\1 \2", place)
+    name = re.sub(r"(\D)(\d+)$", r"\1 \2", block.name)
     axes.text(
         left + BLOCK / 2, low - 0.08, label(name), fontsize=8.5, va="top", ha="center", color=INK, fontweight="bold"
     )
 
 
-def _arrow(axes: Axes, start: float, end: float, height: float) -> None:
-    axes.annotate("", (end, height), (start, height), arrowprops={"arrowstyle": "-|>", "color": INK, "lw": 0.9,
-                                                                  "shrinkA": 0, "shrinkB": 0})  # fmt: skip
-
-
-def _joint(bands: list[tuple[str, str]], middle: float) -> float:
-    """Height at which a skip joins: above the activation, or below all operations where there is none."""
-    before = [colour for _, colour in bands].index(SHADES["activation"]) if _has_activation(bands) else len(bands)
-    joint = middle + (len(bands) / 2 - before) * BAND
-    return joint if abs(joint - middle) > BAND / 3 else middle + BAND / 3  # not onto the arrow that leaves the block
-
-
-def _has_activation(bands: list[tuple[str, str]]) -> bool:
-    return any(colour == SHADES["activation"] for _, colour in bands)
+def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+    axes.annotate("", end, start, arrowprops={
+        "arrowstyle": "-|>", "color": INK, "lw": 0.9, "shrinkA": 0, "shrinkB": 0})  # fmt: skip
 
 
 def _skip(axes: Axes, left: float, middle: float, top: float, joint: float, text: str) -> None:
@@ -160,7 +226,9 @@ def _skip(axes: Axes, left: float, middle: float, top: float, joint: float, text
     axes.text(left + BLOCK / 2, above + 0.06, label(text), fontsize=8, ha="center", color=COLOURS[0])
 
 
-def _stop(axes: Axes, centre: float, middle: float, text: str) -> None:
-    """Where data comes from or goes to."""
+def _stop(axes: Axes, centre: float, middle: float, text: str, notes: Sequence[str] = ()) -> None:
+    """Where data comes from or goes to, and lines of small text below."""
     box = {"boxstyle": "round,pad=0.35", "facecolor": "#F2F2F2", "edgecolor": FAINT, "linewidth": 0.8}
     axes.text(centre, middle, text, fontsize=9, ha="center", va="center", color=INK, bbox=box)
+    for row, note in enumerate(notes):
+        axes.text(centre, middle - 0.24 - row * NOTE_ROOM, note, fontsize=7.5, ha="center", va="center", color=FAINT)

@@ -40,6 +40,7 @@ from lit_metanas.training.export.exported_program import (
     image_paths,
     network_inputs,
     one_or_more,
+    script_packages,
     show_predictions,
 )
 from lit_metanas.training.export.hub_card import (
@@ -383,6 +384,7 @@ class SearchResult:
             },
             reproduce=command or ", ".join(filter(None, told)),
             recipe=self._told_recipe() if command else "",
+            packages=script_packages(self.shape, self.preprocessing),
             is_command=bool(command),
             latency=self._told_latency,
             seed=self.record.seed,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,9 +10,10 @@ import torch
 from torch import Tensor
 
 from lit_metanas.io.text import shorten
-from lit_metanas.records.shown_prediction import ShownPrediction
+from lit_metanas.records.shown_prediction import UNKNOWN_MARK, ShownPrediction
 from lit_metanas.tasks.inputs import step_mask, trim_steps
 from lit_metanas.tasks.task import Task
+from lit_metanas.tasks.text.words import UNKNOWN_SHOWN
 
 EXAMPLES_SHOWN = 10
 """Examples of one network."""
@@ -53,7 +55,7 @@ def _example(task: Task, row: Tensor) -> dict[str, Any]:
         text = " ".join(map(_short, row.tolist())) if task.preprocessing is None else _text(task, row)
         return {"example": shorten(text, LONGEST_SHOWN)}
     if row.dim() == 2:
-        return {"picture": _rows(_heat(row).unsqueeze(2))}
+        return {"picture": _rows(_heat(row).unsqueeze(2)), "series": True}
     pixels = row.float().mul(255).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0)
     if pixels.shape[2] == 3:
         return {"picture": _rows(pixels), "coloured": True}
@@ -67,7 +69,7 @@ def _short(value: int | float) -> str:
 def _text(task: Task, row: Tensor) -> str:
     assert task.preprocessing is not None
     (shown,) = task.preprocessing.show(row[None])
-    return shown
+    return re.sub(f"{UNKNOWN_SHOWN}+", UNKNOWN_MARK, shown)
 
 
 def _heat(row: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any, Literal
 
 from rich.console import Console
+from torch import nn
 
 from lit_metanas.comparisons.comparison import Comparison
 from lit_metanas.comparisons.finished_pairs import ComparisonRow
@@ -221,7 +222,7 @@ def comparison_row(
         architecture=found.architecture,
         recipe=found.whole_recipe,
         seed=seed,
-        protocol=_protocol(task),
+        protocol=_protocol(task, found.network),
         value=found.test_score,
         metric=found.metric,
         ci95=found.ci95,
@@ -250,10 +251,11 @@ def comparison_row(
     )
 
 
-def _protocol(task: Task) -> Protocol:
+def _protocol(task: Task, network: nn.Module) -> Protocol:
     """Of a task without classes both numbers are 0."""
+    normed = any(isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d) for layer in network.modules())
     way = task.way if isinstance(task.goal, Classification) else 0
-    return Protocol("target", way, len(task.train) // way if way else 0, "running")
+    return Protocol("target", way, len(task.train) // way if way else 0, "running" if normed else "")
 
 
 def task_settings(task: Task) -> dict[str, object]:

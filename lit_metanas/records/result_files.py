@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -210,7 +211,10 @@ def best_network(networks: Sequence[KeptNetwork]) -> KeptNetwork | None:
 
 def same_row(row: ResultRow | ArchitectureRow) -> tuple[object, ...]:
     """What two rows have in common if the later one replaces the earlier: method, task, seed, and protocol."""
-    return row.method, row.task_id, row.seed, row.protocol if isinstance(row, ResultRow) else None
+    protocol = row.protocol if isinstance(row, ResultRow) else None
+    if protocol is not None and protocol.name == "target":
+        protocol = replace(protocol, batch_norm="")  # a search may find a network with batch norm, or one without
+    return row.method, row.task_id, row.seed, protocol
 
 
 def _merge(kept: list[_Row], rows: list[_Row]) -> list[_Row]:

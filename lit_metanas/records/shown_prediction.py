@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+UNKNOWN_MARK = "[…]"
+"""In a text, what stands for what the network's vocabulary lacks."""
+
 LONGEST_ROW, MOST_ROWS = 4_096, 4_096
 """Most numbers in a row of a picture, and most rows."""
 
@@ -21,6 +24,7 @@ class ShownPrediction:
         picture: the example as a picture, from the uppermost row of pixels on: each level from 0 to 255 as two
             hexadecimal digits, three levels a pixel where it is coloured; empty where a text shows it.
         coloured: whether the picture is.
+        series: whether it shows a series, its steps from left to right and its first feature at the bottom.
 
     Raises:
         ValueError: the picture is none.
@@ -37,6 +41,7 @@ class ShownPrediction:
     example: str = ""
     picture: tuple[str, ...] = ()
     coloured: bool = False
+    series: bool = False
 
     def __post_init__(self) -> None:
         digits = 6 if self.coloured else 2

@@ -92,14 +92,17 @@ def leads(differences: Tensor, margin: float, *, among: int = 1) -> bool:
     return total > 0 and total > z * math.sqrt(size)
 
 
+def bounds(mean: float, half: float) -> tuple[float, float]:
+    """Both ends of an interval, that of a share cut at 0 and at 1; NaN without an interval."""
+    low, high = mean - half, mean + half
+    return (max(low, 0.0), min(high, 1.0)) if 0 <= mean <= 1 else (low, high)
+
+
 def percent(mean: float, half: float = math.nan) -> str:
-    """``71.3 ± 0.9``; ``68.0 [4.3, 100.0]`` where a share would leave 0 to 100; ``71.3`` without an interval."""
-    mean, half = 100 * mean, 100 * half
-    if math.isnan(half):
-        return f"{mean:.1f}"
-    if 0 <= mean <= 100 and not 0 <= mean - half <= mean + half <= 100:
-        return f"{mean:.1f} [{max(mean - half, 0):.1f}, {min(mean + half, 100):.1f}]"
-    return f"{mean:.1f} ± {half:.1f}"
+    """``71.3 [70.4, 72.2]``, or ``71.3`` without an interval: see ``bounds``."""
+    low, high = bounds(mean, half)
+    interval = "" if math.isnan(half) else f" [{100 * low:.1f}, {100 * high:.1f}]"
+    return f"{100 * mean:.1f}{interval}"
 
 
 @lru_cache(maxsize=256)

@@ -16,6 +16,7 @@ from lit_metanas.io.files import open_regular, write_whole
 from lit_metanas.io.text import duration, number_of, printable, with_prefix
 from lit_metanas.records.result_files import read_results
 from lit_metanas.records.rows import Protocol, ResultRow
+from lit_metanas.records.statistics import bounds
 
 PAGE = "leaderboard.html"
 
@@ -70,11 +71,12 @@ class _Cell(NamedTuple):
 
 
 _COLUMNS = {
-    "task": "", "method": "", "protocol": "", "metric": "", "score %": "number", "± 95 %": "number", "seed": "number",
-    "parameters": "number", "multiply-adds": "number", "search FLOPs": "number", "search time": "number",
-    "meta-training FLOPs": "number", "space": "", "architecture": "long", "hardware": "long", "file": "long",
+    "task": "", "method": "", "file": "long", "protocol": "long", "metric": "", "score %": "number",
+    "95 % interval": "number", "seed": "number", "parameters": "number", "multiply-adds": "number",
+    "search FLOPs": "number", "search time": "number", "meta-training FLOPs": "number", "space": "",
+    "architecture": "long", "hardware": "long",
 }  # fmt: skip
-"""The headings, each with the class of its cells; long texts are cut, and shown whole when pointed at."""
+"""The headings, each with the class of its cells; long texts are cut, and shown in full when pointed at."""
 
 
 def read_folder(folder: Path) -> dict[str, list[ResultRow]]:
@@ -150,13 +152,15 @@ that is chosen by them looks better than it is. FLOPs of a search are its traini
 
 def _cells(file: str, row: ResultRow) -> list[_Cell]:
     """In the order of ``_COLUMNS``."""
+    low, high = bounds(row.value, row.ci95)
     return [
         _Cell(row.task_id),
         _Cell(row.method),
+        _Cell(file),
         _Cell(" ".join(_protocol(row.protocol))),
         _Cell(row.metric),
         _Cell(f"{100 * row.value:.1f}", row.value),
-        _Cell(f"{100 * row.ci95:.1f}" if math.isfinite(row.ci95) else "", row.ci95),
+        _Cell("" if math.isnan(low) else f"[{100 * low:.1f}, {100 * high:.1f}]", low),
         _Cell(str(row.seed), row.seed),
         _number(row.parameters),
         _number(row.flops),
@@ -166,7 +170,6 @@ def _cells(file: str, row: ResultRow) -> list[_Cell]:
         _Cell(row.space),
         _Cell("" if row.architecture is None else str(row.architecture)),
         _Cell(row.hardware),
-        _Cell(file),
     ]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from lit_metanas import spaces
 from lit_metanas.callbacks.architecture_picture import draw_architecture
 from lit_metanas.callbacks.figures import draw_probabilities, save
 from lit_metanas.callbacks.probability_history import ProbabilityHistory
@@ -30,6 +31,7 @@ from lit_metanas.records.result_files import (
     read_results,
 )
 from lit_metanas.records.rows import ArchitectureRow, ResultRow
+from lit_metanas.records.shown_prediction import UNKNOWN_MARK
 from lit_metanas.records.statistics import percent
 from lit_metanas.report.figures.costs import draw_costs
 from lit_metanas.report.figures.curves import draw_curves
@@ -38,6 +40,8 @@ from lit_metanas.report.figures.predictions import MOST_SHOWN, draw_predictions,
 from lit_metanas.report.leaderboard import PAGE, read_folder, write_leaderboard
 from lit_metanas.report.table import ProtocolTable, tables
 from lit_metanas.report.table_text import markdown_lines, to_markdown, to_rich, verdict
+from lit_metanas.spaces import ChoiceSpace
+from lit_metanas.tasks.inputs import plain_shape
 from lit_metanas.training.export.exported_model import predict_command
 
 MOST_RESULTS = 20_000
@@ -51,7 +55,7 @@ CURVES_CAPTION = (
 )
 FRONTS_CAPTION = (
     "Each point is a network to which the search found none that is better in one objective and no worse in the "
-    "others. The ring marks the chosen one."
+    "others. A ring marks the chosen one, where it is among them."
 )
 PROBABILITIES_CAPTION = (
     "A row for each candidate; its colour is its probability. The chosen one is bold, with its final probability."
@@ -133,7 +137,7 @@ def report(
         history=None if probabilities is None else ProbabilityHistory.read(probabilities),
         architectures=[one.row for one in networks] if architectures is None else read_architectures(architectures),
         networks=networks,
-        looked_at=best_network(shown) or next(iter(shown), None),
+        looked_at=shown,
         subject=subject,
     )
     console = Console()
@@ -145,10 +149,11 @@ def report(
     width = max(len(what) for what in files.values())
     for path, what in files.items():
         console.print(f"{what:<{width}}  {path}", soft_wrap=True, highlight=False, markup=False)
-    if (best := best_network(networks)) is not None:
-        if next_step is None:
-            next_step = shlex.join(["lit-metanas", *predict_command(str(best.folder))])
-        console.print(f"\n{best_sentence(best)}", soft_wrap=True, highlight=False, markup=False)
+    if (best := best_network(networks)) is not None and next_step is None:
+        next_step = shlex.join(["lit-metanas", *predict_command(str(best.folder))])
+    if sentences := best_sentences(networks):
+        told = "\n".join(sentences[:MOST_BEST])
+        console.print(f"\n{told}", soft_wrap=True, highlight=False, markup=False)
     if made.verdict:
         console.print(f"\n{made.verdict}", soft_wrap=True, highlight=False, markup=False)
     if next_step is not None:
@@ -164,7 +169,7 @@ def write_report(
     history: ProbabilityHistory | None = None,
     architectures: Sequence[ArchitectureRow] = (),
     networks: Sequence[KeptNetwork] = (),
-    looked_at: KeptNetwork | None = None,
+    looked_at: Sequence[KeptNetwork] = (),
     subject: str | None = None,
 ) -> Report:
     """Write ``report.md`` and its figures into a folder.
@@ -176,8 +181,8 @@ def write_report(
         scratch: from-scratch search that pay-off is counted against.
         history: probabilities over meta-training.
         architectures: what was chosen; each different architecture is drawn once, at most ``MOST_DRAWN``.
-        networks: what was exported; its folders are listed, the best one by validation score named.
-        looked_at: a network whose predictions of some test examples are shown.
+        networks: what was exported; its folders are listed, the best one of each task by validation score named.
+        looked_at: networks, of which the first task's best by validation score shows predictions of test examples.
         subject: method of which the report's first sentence tells.
 
     Raises:
@@ -231,10 +236,13 @@ PREDICTED = "predictions.png"
 """The figure of what a network says of some test examples."""
 
 
-def _show_predictions(folder: Path, network: KeptNetwork | None) -> str:
+def _show_predictions(folder: Path, networks: Sequence[KeptNetwork]) -> str:
     """A figure and a table of what a network says of some test examples, as Markdown; empty without a network."""
-    if network is None:
+    if not networks:
         return ""
+    networks = [one for one in networks if one.row.task_id == networks[0].row.task_id]  # of others scores mean others
+    best = best_network(networks)
+    network = networks[0] if best is None else best
     try:
         predictions = read_predictions(network.folder / PREDICTIONS)[:MOST_SHOWN]
     except ValueError as error:
@@ -245,11 +253,19 @@ def _show_predictions(folder: Path, network: KeptNetwork | None) -> str:
         f"What the network of {printable(row.method)} says on task {printable(row.task_id)}, of "
         f"{number_of(len(predictions), 'test example')}, spread evenly over all: {right} right."
     ]
+    if len(networks) > 1:
+        why = "It is the first one: no network has a validation score, and"
+        if best is not None:
+            by = f"{printable(row.metric, 40)}, {percent(row.value)} %"
+            why = f"It was chosen by {by}, among the networks for the task that have such a score;"
+        parts.append(f"{why} test scores play no part.")
     if (drawn := draw_predictions(predictions)) is not None:
         save(drawn, folder / PREDICTED)
         parts.append(f"![Predictions]({PREDICTED})")
     if lines := prediction_lines(predictions):
         parts.append(markdown_lines(lines))
+    if any(UNKNOWN_MARK in one.example for one in predictions):
+        parts.append(f"{UNKNOWN_MARK} stands for words or characters that the network's vocabulary lacks.")
     return "\n\n".join(parts) + "\n"
 
 
@@ -261,15 +277,34 @@ def _draw_architectures(folder: Path, architectures: Sequence[ArchitectureRow]) 
     """Draw each different architecture once, with those that chose it in its caption."""
     users: dict[object, list[ArchitectureRow]] = {}
     for row in architectures:
-        users.setdefault(row.architecture, []).append(row)
+        users.setdefault((row.space, row.architecture, row.ensemble, row.linear), []).append(row)
     pictures = []
     for number, rows in enumerate(list(users.values())[:MOST_DRAWN], start=1):
         file = "architecture.png" if len(users) == 1 else f"architecture-{number}.png"
         caption = "; ".join(dict.fromkeys(f"{row.method}, {row.task_id}, seed {row.seed}{_view(row)}" for row in rows))
         methods = " and ".join(dict.fromkeys(row.method for row in rows))
-        save(draw_architecture(rows[0].architecture, f"Chosen: {methods}"), folder / file)
-        pictures.append(Picture(file, "Chosen architecture", f"`{rows[0].architecture}` ({caption})"))
+        first, known = rows[0], len({(*plain_shape(row.shape), row.way) for row in rows}) == 1
+        shape = first.shape if known and all(first.shape) else None
+        picture = draw_architecture(
+            first.architecture,
+            f"Chosen: {methods}",
+            space=_space_of(first.space),
+            linear=first.linear,
+            shape=shape,
+            outputs=first.way if known else 0,
+        )
+        save(picture, folder / file)
+        told = f"`{first.architecture}`"
+        told += f", mean of {first.ensemble} such networks" if first.ensemble > 1 else ""
+        told += f", and a linear model, `{first.linear}`" if first.linear is not None else ""
+        pictures.append(Picture(file, "Chosen architecture", f"{told} ({caption})"))
     return pictures
+
+
+def _space_of(name: str) -> type[ChoiceSpace]:
+    """The package's own space of a name; ``ChoiceSpace`` where it has none."""
+    found = getattr(spaces, name, None)
+    return found if isinstance(found, type) and issubclass(found, ChoiceSpace) else ChoiceSpace
 
 
 def _view(row: ArchitectureRow) -> str:
@@ -307,15 +342,23 @@ def write_markdown(
     write_whole(path, "\n".join(parts))
 
 
-def best_sentence(best: KeptNetwork) -> str:
-    """Which network is the best, and by what."""
-    value = percent(best.row.value)
-    metric, method, folder = (
-        printable(best.row.metric, 40),
-        printable(best.row.method),
-        printable(str(best.folder), 400),
-    )
-    return f"Best by {metric}, {value} %: {method}, in {folder}"
+MOST_BEST = 6
+"""Most tasks whose best network is told on a terminal."""
+
+
+def best_sentences(networks: Sequence[KeptNetwork]) -> list[str]:
+    """Which network is the best of each task, and by what; scores of different tasks are not compared."""
+    by_task: dict[str, list[KeptNetwork]] = {}
+    for network in networks:
+        by_task.setdefault(network.row.task_id, []).append(network)
+    sentences = []
+    for task, own in by_task.items():
+        if (best := best_network(own)) is not None:
+            on = f" on {printable(task)}" if len(by_task) > 1 else ""
+            by = f"{printable(best.row.metric, 40)}, {percent(best.row.value)} %"
+            found = f"{printable(best.row.method)}, in {printable(str(best.folder), 400)}"
+            sentences.append(f"Best{on} by {by}: {found}")
+    return sentences
 
 
 MOST_NETWORKS = 50
@@ -328,15 +371,17 @@ VALIDATED = (
 
 
 def _network_lines(networks: Sequence[KeptNetwork]) -> str:
-    """Where each exported network lies, and which is the best."""
+    """Where each exported network lies, and which is the best of each task."""
     lines: list[tuple[str, ...]] = [("method", "task", "seed", "validation score %", "folder"), ("---",) * 5]
     for row, folder in networks[:MOST_NETWORKS]:
         value = percent(row.value) if math.isfinite(row.value) else "–"
         lines.append(
             (printable(row.method), printable(row.task_id), str(row.seed), value, f"`{printable(str(folder), 400)}`")
         )
-    best = best_network(networks)
-    said = [] if best is None else [f"{best_sentence(best)}. {VALIDATED}"]
+    best = best_sentences(networks)[:MOST_NETWORKS]
+    said = [f"{best[0]}. {VALIDATED}"] if len(best) == 1 else []
+    if len(best) > 1:
+        said = ["\n".join(f"- {one}." for one in best), VALIDATED]
     left = len(networks) - MOST_NETWORKS
     more = [f"{left} more are in the searches' directories."] if left > 0 else []
     return "\n\n".join([markdown_lines(lines), *more, *said]) + "\n"

@@ -35,7 +35,7 @@ class MethodRow:
 
     Attributes:
         method: the row's name.
-        batch_norm: where batch-norm statistics come from.
+        batch_norm: where batch-norm statistics come from; empty where no network has any.
         score: mean and interval over episodes or target tasks.
         seeds: mean and interval over seeds.
         seed_numbers: the seeds.
@@ -169,8 +169,10 @@ def by_protocol(results: Sequence[ResultRow]) -> list[list[ResultRow]]:
 
 def _table(results: list[ResultRow], reference: str | None, scratch: str | None) -> ProtocolTable:
     groups: dict[tuple[str, str], list[ResultRow]] = {}
-    for result in results:
-        groups.setdefault((result.method, result.protocol.batch_norm), []).append(result)
+    modes = {result.method: result.protocol.batch_norm for result in results if result.protocol.batch_norm}
+    for result in results:  # networks without batch norm stand beside those that have it
+        mode = result.protocol.batch_norm or modes.get(result.method, "")
+        groups.setdefault((result.method, mode), []).append(result)
     protocol = results[0].protocol
     by_method: dict[str, list[ResultRow]] = {}
     for (method, _), own in groups.items():
@@ -184,7 +186,8 @@ def _table(results: list[ResultRow], reference: str | None, scratch: str | None)
         scratch = None  # nothing has to pay for itself
     named = reference if reference in by_method else None
     rows = [
-        _row(own, by_method.get(reference or ""), by_method.get(scratch or "")) for own in groups.values()
+        _row(own, mode, by_method.get(reference or ""), by_method.get(scratch or ""))
+        for (_, mode), own in groups.items()
     ]  # a method without results under this protocol is not a reference in its table
     return ProtocolTable(
         title=title_of(results),
@@ -230,7 +233,9 @@ def _units(results: list[ResultRow], rows: Collection[list[ResultRow]]) -> str:
     return "test examples" if all(len(row) == 1 for row in rows) else "target tasks"
 
 
-def _row(results: list[ResultRow], reference: list[ResultRow] | None, scratch: list[ResultRow] | None) -> MethodRow:
+def _row(
+    results: list[ResultRow], mode: str, reference: list[ResultRow] | None, scratch: list[ResultRow] | None
+) -> MethodRow:
     first = results[0]
     compared = reference is not None and reference[0].method != first.method
     account = first.protocol.account
@@ -241,7 +246,7 @@ def _row(results: list[ResultRow], reference: list[ResultRow] | None, scratch: l
         pays = tasks_until_it_pays(meta, search, _cheapest(scratch, account))
     return MethodRow(
         method=first.method,
-        batch_norm=first.protocol.batch_norm,
+        batch_norm=mode,
         score=over_units(results),
         seeds=over_seeds(results),
         seed_numbers=tuple(sorted({result.seed for result in results})),

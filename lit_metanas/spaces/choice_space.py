@@ -63,6 +63,18 @@ class ChoiceSpace(ABC):
         """The space's name in results."""
         return type(self).__name__
 
+    @classmethod
+    def layer_questions(cls, place: int) -> tuple[str, ...]:
+        """What is asked of a layer, in the order in which data pass the answers; empty where a space does not tell.
+
+        A layer adds its ``skip`` where that stands. Other questions of the network are about what is behind its layers.
+
+        Args:
+            place: of the layer, from 1 on.
+        """
+        del place
+        return ()
+
     @property
     def size(self) -> int:
         """Number of combinations of labels, inactive choices counted too."""

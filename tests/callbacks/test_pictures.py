@@ -6,12 +6,21 @@ from lit_metanas.callbacks import ProbabilityHistory
 from lit_metanas.callbacks.architecture_picture import draw_architecture
 from lit_metanas.callbacks.figures import draw_probabilities, natural, pixels, save
 from lit_metanas.callbacks.probability_history import Moment
-from lit_metanas.spaces import Architecture, LayeredSpace
+from lit_metanas.spaces import (
+    AnyInputSpace,
+    Architecture,
+    EncoderDecoderSpace,
+    LayeredSpace,
+    LinearSpace,
+    MLPSpace,
+    SequenceSpace,
+)
+from lit_metanas.tasks import RowShape
 
 
 def texts(figure) -> list[str]:
     own = [text.get_text() for text in figure.texts]
-    return own + [text.get_text() for axes in figure.axes for text in axes.texts]
+    return own + [text.get_text() for axes in figure.axes for text in axes.texts if text.get_text()]
 
 
 def boxes_overlap(figure) -> list[tuple[str, str]]:
@@ -69,7 +78,9 @@ def test_natural_order():
 def test_architecture_picture_tells_every_layer():
     space = LayeredSpace(depths=(2, 3), widths=(16, 64), skips=("none", "residual"))
     labels = {choice.name: choice.labels[-1] for choice in space.choices}
-    figure = draw_architecture(space.canonical({**labels, "layer2.skip": "none", "layer3.dropout": "0"}), "Chosen")
+    figure = draw_architecture(
+        space.canonical({**labels, "layer2.skip": "none", "layer3.dropout": "0"}), "Chosen", space=LayeredSpace
+    )
     shown = texts(figure)
     assert shown.count("conv 7×7, 64") == 3
     assert shown.count("residual") == 2
@@ -90,9 +101,61 @@ def test_architecture_picture_tells_every_layer():
 
 def test_shared_choices_are_drawn_for_each_layer():
     space = LayeredSpace(shared=True)
-    shown = texts(draw_architecture(space.canonical({c.name: c.labels[0] for c in space.choices})))
+    shown = texts(draw_architecture(space.canonical({c.name: c.labels[0] for c in space.choices}), space=LayeredSpace))
     assert shown.count("conv 3×3, 32") == 4
     assert not any("dropout" in text for text in shown)  # a rate of 0 is no operation
+
+
+@pytest.mark.parametrize(
+    ("space", "layer", "behind", "skips"),
+    [
+        (SequenceSpace(shared=True, pools=("max",)), ["max pool 3, 64",
+          "layer norm", "GELU", "dropout 0.5", "max pool"],
+         ["readout: attention"], 2),
+        (LayeredSpace(shared=True, depths=(2,), skips=("residual",), readouts=("flat",)),
+         ["conv 7×7, 32", "batch norm", "Tanh", "average pool", "dropout 0.5"], ["readout: flat"], 2),
+        (MLPSpace(shared=True), ["width: 128", "GELU", "dropout 0.5"], [], 1),  # the first layer has none
+    ],
+    ids=["sequence", "layered", "mlp"],
+)  # fmt: skip
+def test_operations_stand_in_the_order_in_which_a_layer_computes_them(space, layer, behind, skips):
+    labels = {choice.name: choice.labels[-1] for choice in space.choices}
+    figure = draw_architecture(space.canonical({**labels, "depth": "2"}), space=type(space))
+    name = ["behind the layers"] if behind else []
+    assert [text for text in texts(figure) if text not in ("input", "classifier", "residual")] == [
+        *layer, "layer 1", *layer, "layer 2", *behind, *name
+    ]  # fmt: skip
+    assert texts(figure).count("residual") == skips
+
+
+def test_a_skip_joins_where_the_layer_adds_it():
+    space = SequenceSpace(shared=True, depths=(1,), pools=("max",), skips=("residual",))
+    figure = draw_architecture(space.canonical({c.name: c.labels[-1] for c in space.choices}), space=SequenceSpace)
+    (joint,) = {line.get_ydata()[-1] for line in figure.axes[0].lines}
+    heights = {text.get_text(): text.get_position()[1] for text in figure.axes[0].texts}
+    assert heights["dropout 0.5"] > joint > heights["max pool"]
+
+
+@pytest.mark.parametrize(
+    "space",
+    [AnyInputSpace, EncoderDecoderSpace, LayeredSpace, MLPSpace, SequenceSpace],
+    ids=lambda space: space.__name__,
+)
+def test_spaces_tell_the_place_of_all_that_a_layer_is_asked(space):
+    choices = (space(shared=False) if space is AnyInputSpace else space()).choices
+    layered = [choice.name.removeprefix("layer").split(".") for choice in choices if choice.name.startswith("layer")]
+    assert layered
+    assert all(question in space.layer_questions(int(place)) for place, question in layered)
+
+
+def test_a_network_without_layers_and_a_linear_model_are_told():
+    shown = texts(draw_architecture(Architecture({"depth": "0"}), space=MLPSpace, shape=RowShape(13), outputs=3))
+    assert shown == ["input", "rows of 13", "numbers", "no layers: linear", "depth 0", "classifier", "3 outputs"]
+    linear = Architecture({"detail": "fine"})
+    assert texts(draw_architecture(linear, space=LinearSpace)) == ["input", "detail: fine", "LinearSpace", "classifier"]
+    both = draw_architecture(Architecture({"depth": "1", "operation": "gru"}), space=SequenceSpace, linear=linear)
+    assert [texts(both).count(text) for text in ("gru", "LinearSpace", "classifier", "mean")] == [1, 1, 2, 1]
+    assert boxes_overlap(both) == []
 
 
 def test_foreign_choices_are_spelled_out():

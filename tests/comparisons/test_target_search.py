@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader
 
 from lit_metanas import training
 from lit_metanas.callbacks import EpisodeProgressBar
-from lit_metanas.comparisons import TargetSearch, search_progress
+from lit_metanas.comparisons import TargetSearch, search, search_progress
+from lit_metanas.comparisons.target_search import comparison_row
 from lit_metanas.estimators import TrainingEstimator
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.records import Budget, Cost, read_architectures, read_records, read_results, write_results
@@ -127,6 +128,13 @@ def test_each_method_has_a_row_on_each_task(finished):
         assert row.flops == SPACE.cost(row.architecture, (1, 8, 8), 3).flops
         assert row.ci95 == pytest.approx(wilson_reach(row.value, 18))
         assert bool(row.curve) == (row.method in ("queries", "darts"))
+
+
+@pytest.mark.parametrize(("norm", "told"), [("batch", "running"), ("layer", "")])
+def test_a_row_tells_of_batch_norm_where_the_network_has_it(norm, told):
+    space = LayeredSpace(depths=(1,), widths=(2,), norms=(norm,))
+    found = search(TASKS[0], space, method=RandomArchitecture(), recipe=Recipe(epochs=1))
+    assert comparison_row(TASKS[0], found, method="random", seed=0).result.protocol.batch_norm == told
 
 
 def test_the_score_is_that_of_the_written_child_on_the_test_part(finished):

@@ -117,8 +117,9 @@ def test_merged_rows_replace_the_same_ones_only(tmp_path):
     merge_results(path, [a_result()])
     others = [a_result(method="b"), a_result(task_id="b"), a_result(seed=2), a_result(protocol=Protocol("x", 1, 1, ""))]
     merge_results(path, others)
-    merge_results(path, [a_result(value=0.75)])
-    assert read_results(path) == [*others, a_result(value=0.75)]
+    unlike = a_result(value=0.75, protocol=Protocol("target", 10, 100, ""))  # the network that was found has no norm
+    merge_results(path, [unlike])
+    assert read_results(path) == [*others, unlike]
     chosen = [ArchitectureRow(task, method, "Tiny", Architecture({"a": "1"}), 0.5) for task in "tu" for method in "mn"]
     for row in chosen:
         merge_architectures(tmp_path / "architectures.json", [row])

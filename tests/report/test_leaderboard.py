@@ -67,7 +67,7 @@ def test_every_result_stands_in_a_row_sorted_by_task_and_score() -> None:
     assert page.column("task") == ["a task"] * 2 + ["letters"] * 4
     assert page.column("method") == ["DARTS", "random", "DARTS", "10 tries", "random", "2 tries"]
     assert page.column("score %")[2:] == ["90.0", "85.0", "80.0", "10.0"]
-    assert page.column("± 95 %")[2:] == ["", "5.0", "5.0", "5.0"]
+    assert page.column("95 % interval")[2:] == ["", "[80.0, 90.0]", "[75.0, 85.0]", "[5.0, 15.0]"]
     assert page.column("protocol")[0] == "target 3-way 20-shot"
     assert page.column("parameters")[2:] == ["900", "12.0 k", "1.00 k", ""]
     assert page.column("search FLOPs")[0] == "2.00 M"

@@ -69,6 +69,18 @@ def test_pictures_are_drawn_upright(tmp_path):
         assert image.size[0] > 300
 
 
+def test_tiles_have_the_room_that_their_titles_need():
+    name = "Old Italic/U+10301 OLD ITALIC LETTER BE"
+    series = lm.ShownPrediction(name, name, True, picture=("00ff88",) * 2, series=True)
+    (axes,) = (drawn := draw_predictions([series])).axes
+    assert axes.get_title("left") == "✓ Old Italic/U+10301 OLD\nITALIC LETTER BE"
+    assert axes.get_aspect() == "auto"  # a series of any length fills its tile
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("steps →", "features →")
+    short = draw_predictions([lm.ShownPrediction("a", "a", True, picture=("00ff",) * 2)])
+    assert short.axes[0].get_xlabel() == ""
+    assert short.get_figheight() < drawn.get_figheight()
+
+
 @pytest.mark.parametrize("kind", ["images", "texts"])
 def test_a_search_leaves_predictions_and_its_report_shows_them(tmp_path, kind, capsys):
     if kind == "images":
@@ -124,6 +136,15 @@ def test_large_and_empty_inputs_are_shown_small(inputs, tmp_path):
     assert all(len(one.picture) <= 512 and len(one.picture[0]) <= 2 * 3 * 512 for one in shown)
     lm.write_predictions(tmp_path / "predictions.json", shown)
     assert lm.read_predictions(tmp_path / "predictions.json") == list(shown)
+
+
+def test_what_a_vocabulary_lacks_is_marked():
+    words = lm.Words(steps=5, least=1).fitted(["book a seat"])
+    split = lm.Split(words.encode(["book the seat", "a seat"]), torch.arange(2))
+    task = lm.Task(
+        "t", 2, split, None, split, classes=("a", "b"), preprocessing=words, vocabulary=words.shape.vocabulary
+    )
+    assert [one.example for one in shown_predictions(task, [0, 1])] == ["book […] seat", "a seat"]
 
 
 def test_a_long_text_is_cut_so_that_its_file_can_be_read(tmp_path):

@@ -55,18 +55,25 @@ def test_a_chosen_network_that_is_not_on_the_front_has_no_ring(searched):
     other = replace(searched[0], architecture=Architecture({"width": "7"}))
     (axes,) = draw_fronts([other]).axes
     assert not [line for line in axes.lines if line.get_markerfacecolor() == "none"]
+    assert not any("ring" in text.get_text() for text in axes.texts)
+
+
+@pytest.mark.parametrize(("parameters", "ticks"), [(45, ["20", "50"]), (1_000, ["1 k", "2 k"])])
+def test_a_front_of_a_single_point_has_two_ticks(make, parameters, ticks):
+    (axes,) = draw_fronts([replace(make("m", value=0.5), front=(trial(parameters, 0.25),))]).axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ticks
 
 
 def test_tested_networks_are_drawn_with_their_intervals():
     point = SimpleNamespace
-    front = [point(parameters=p, test_score=v, ci95=0.02) for p, v in ((1_000, 0.5), (9_000, 0.45), (40_000, 0.8))]
-    result = point(front=front, traded="parameters", task_id="t", metric="accuracy", parameters=40_000, test_score=0.8)
+    front = [point(parameters=p, test_score=v, ci95=0.02) for p, v in ((1_000, 0.5), (9_000, 0.45), (40_000, 0.99))]
+    result = point(front=front, traded="parameters", task_id="t", metric="accuracy", parameters=40_000, test_score=0.99)
     (axes,) = draw_tested(result).axes
     (steps,) = [line for line in axes.lines if line.get_drawstyle() == "steps-post"]
-    assert list(map(tuple, steps.get_xydata().round(6))) == [(1_000, 50), (40_000, 80)]
+    assert list(map(tuple, steps.get_xydata().round(6))) == [(1_000, 50), (40_000, 99)]
     (bars,) = axes.containers
     assert [tuple(map(float, part[:, 1].round(6))) for part in bars[2][0].get_segments()] == [
-        (48, 52), (43, 47), (78, 82),
+        (48, 52), (43, 47), (97, 100),
     ]  # fmt: skip
     assert axes.get_ylabel() == "test accuracy, %"
 

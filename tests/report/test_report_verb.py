@@ -8,7 +8,16 @@ from PIL import Image
 from lit_metanas.callbacks import ProbabilityHistory
 from lit_metanas.callbacks.probability_history import Moment
 from lit_metanas.cli.command_line import main
-from lit_metanas.records import ArchitectureRow, Protocol, read_architectures, write_architectures, write_results
+from lit_metanas.records import (
+    ArchitectureRow,
+    Protocol,
+    ShownPrediction,
+    read_architectures,
+    write_architectures,
+    write_predictions,
+    write_results,
+)
+from lit_metanas.records.result_files import KeptNetwork
 from lit_metanas.report import write_report
 from lit_metanas.report.report_verb import report
 from lit_metanas.spaces import Architecture
@@ -140,6 +149,38 @@ def test_the_best_network_by_validation_is_named_with_its_folder(searches, tmp_p
     monkeypatch.setattr("lit_metanas.report.report_verb.MOST_NETWORKS", 1)
     report(searches, "out")
     assert "1 more are in the searches' directories." in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_the_best_network_is_told_of_each_task(searches, tmp_path, capsys):
+    file = tmp_path / "more" / "architectures.json"
+    write_architectures(file, [replace(row, task_id="texts") for row in read_architectures(file)])
+    report(searches, "out")
+    best = [
+        "Best on photos by validation accuracy, 70.0 %: meta, in search/children/photos/meta",
+        "Best on texts by validation accuracy, 80.0 %: in colour, in more/children/photos/in colour",
+    ]
+    assert "\n".join(best) in capsys.readouterr().out
+    assert "\n".join(f"- {one}." for one in best) in (tmp_path / "out" / "report.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("validated", "said"),
+    [
+        ([0.2, math.nan], "It was chosen by validation accuracy, 20.0 %, among the networks for the task that have"),
+        ([math.nan, math.nan], "It is the first one: no network has a validation score,"),
+        ([0.2], None),
+    ],
+)
+def test_a_report_says_whose_predictions_it_shows_and_why(make, validated, said, tmp_path):
+    write_predictions(tmp_path / "predictions.json", [ShownPrediction("a", "a", True, example="the […] one")])
+    rows = [ArchitectureRow("t", f"m{place}", "s", Architecture({"a": "1"}), v) for place, v in enumerate(validated)]
+    rows.append(replace(rows[0], task_id="easier", method="other", value=0.9))
+    write_report(tmp_path, [make("m0", value=0.5)], looked_at=[KeptNetwork(row, tmp_path) for row in rows])
+    text = (tmp_path / "report.md").read_text()
+    assert "What the network of m0 says on task t," in text
+    assert ("test scores play no part" in text) == (said is not None)
+    assert said is None or said in text
+    assert "\n\n[…] stands for words or characters that the network's vocabulary lacks." in text
 
 
 def test_without_a_validation_score_no_network_is_the_best(searches, tmp_path, capsys):

@@ -23,6 +23,7 @@ import lit_metanas as lm
 from lit_metanas.cli.command_line import main
 from lit_metanas.tasks.images.image_files import read_images
 from lit_metanas.tasks.text.joined_tokens import JoinedTokens
+from lit_metanas.training.export.exported_program import script_packages
 from lit_metanas.training.export.hub_card import hub_task
 
 WORDS = lm.Words(steps=5, least=1).fitted(["it's one two, three नमस्ते"])
@@ -420,7 +421,11 @@ def test_the_hubs_own_library_reads_the_card(task: lm.Task, result: lm.SearchRes
     assert first.metric_args["seed"] == 7
     assert first.metric_args["reproduce"].startswith("method RandomArchitecture, seed 7, recipe epochs=2, ")
     assert (eight.metric_value, eight.metric_args["file"]) == (round(loss.value_int8, 4), "model_int8.onnx")
+    low, high = first.metric_args["ci95"]
+    assert low < first.metric_value <= high <= 1
     text = card.text
+    assert f"| {100 * first.metric_value:.1f} [{100 * low:.1f}, {100 * high:.1f}] % (95 % interval)" in text
+    assert "FILE ...` needs PyTorch and Pillow; `lit-metanas predict`" in text
     assert "<b>" not in text
     assert f"| parameters | {result.parameters:,} |" in text
     assert "| all training after it | " in text
@@ -453,6 +458,20 @@ def test_a_card_tells_an_estimate_of_the_energy_where_the_threads_are_known(
     assert "energy" not in repr(result)
 
 
+@pytest.mark.parametrize(
+    ("shape", "made", "packages"),
+    [
+        ((1, 8, 8), None, ("PyTorch", "Pillow")),
+        (WORDS.shape, WORDS, ("PyTorch",)),
+        (WORDS.shape, JoinedTokens(WORDS, lm.BytePairs()), ("PyTorch", "tokenizers")),
+    ],
+)
+def test_a_script_needs_what_its_own_inputs_need(
+    shape: lm.Shape, made: lm.Preprocessing | None, packages: tuple[str, ...]
+) -> None:
+    assert script_packages(shape, made) == packages
+
+
 def test_tasks_have_the_hubs_names() -> None:
     sounds = lm.Transcription(3)
     written = lm.Translation(WORDS)
@@ -478,8 +497,8 @@ def test_files_of_others_are_left_alone(name: str, result: lm.SearchResult) -> N
 def test_push_lists_in_a_dry_run_what_it_would_send(
     result: lm.SearchResult, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    result.export("out")
-    result.export("out")  # its own files are replaced
+    result.export("out", license="mit")
+    result.export("out", license="mit")  # its own files are replaced
     (Path("out") / "secrets.txt").write_text("mine")
     assert main(["push", "out", "me/noise", "--dry-run"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -553,7 +572,9 @@ def test_push_writes_a_licence_into_the_card(
     hub = ModuleType("huggingface_hub")
     hub.upload_folder = lambda **given: sent.append(card.read_text()) or "https://hub/me/noise"  # type: ignore
     monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
-    assert main(["push", "out", "me/noise", "--license", "mit", "--dry-run"]) == 0
+    assert main(["push", "out", "me/noise", "--dry-run"]) == 0
+    unknown, *_ = capsys.readouterr().out.splitlines()
+    assert unknown == "push: the card has 'license: unknown': give --license NAME, such as apache-2.0."
     assert main(["push", "out", "me/noise", "--license", "All rights reserved"]) == 2
     assert "'All rights reserved' is no licence of the Hub: give its name, such as" in capsys.readouterr().err
     assert card.read_text() == before

@@ -183,7 +183,7 @@ class OutputFolder:
             [rows.result],
             architectures=architectures,
             networks=networks,
-            looked_at=networks[0],
+            looked_at=networks,
         )
         if result.front:
             self._write_front(result)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, label
+from lit_metanas.records.statistics import bounds
 from lit_metanas.report.figures.panel import (
     ACCOUNTS,
     MOST_METHODS,
@@ -73,8 +74,8 @@ def _panel(axes: Axes, table: ProtocolTable, colours: Mapping[str, int]) -> None
         colour = COLOURS[index % len(COLOURS)]
         for half, thickness in ((row.score.half, 1.0), (row.seeds.half, 3.0)):
             if not math.isnan(half):
-                bounds = [max(mean - 100 * half, min(mean, 0)), min(mean + 100 * half, max(mean, 100))]
-                axes.plot([place] * 2, bounds, color=colour, linewidth=thickness,
+                line = [100 * end for end in bounds(row.score.mean, half)]
+                axes.plot([place] * 2, line, color=colour, linewidth=thickness,
                           alpha=1.0 if thickness == 1 else 0.45, solid_capstyle="butt")  # fmt: skip
         axes.plot([place], [mean], MARKERS[index % len(MARKERS)], color=colour, markersize=7, markeredgecolor="white",
                   markeredgewidth=0.8, zorder=3)  # fmt: skip

@@ -12,6 +12,7 @@ from lit_metanas.estimators.estimator import inputs_timed, latency_measure
 from lit_metanas.io.text import at_once, printable, with_prefix
 from lit_metanas.records.record import Trial
 from lit_metanas.records.rows import ResultRow
+from lit_metanas.records.statistics import bounds
 from lit_metanas.report.figures.panel import ABOVE, BELOW, HEIGHT, LEFT, MOST_METHODS, PANEL, frame, names, stacked
 from lit_metanas.report.table import methods_of
 
@@ -63,10 +64,12 @@ def draw_tested(result: SearchResult) -> Figure:
     axes = drawn.add_axes((LEFT / width, BELOW / height, PANEL / width, HEIGHT / height))
     values = [scale * getattr(one, result.traded) for one in result.front]
     scores = [100 * one.test_score for one in result.front]
-    halves = [0.0 if math.isnan(one.ci95) else 100 * one.ci95 for one in result.front]
+    ends = [bounds(one.test_score, 0.0 if math.isnan(one.ci95) else one.ci95) for one in result.front]
+    below = [score - 100 * low for score, (low, _) in zip(scores, ends, strict=True)]
+    above = [100 * high - score for score, (_, high) in zip(scores, ends, strict=True)]
     line = _best_so_far(sorted(zip(values, scores, strict=True)))
     axes.step([x for x, _ in line], [y for _, y in line], where="post", color=COLOURS[0], linewidth=1.4)
-    axes.errorbar(values, scores, yerr=halves, fmt="o", color=COLOURS[0], markersize=4, elinewidth=0.8)
+    axes.errorbar(values, scores, yerr=(below, above), fmt="o", color=COLOURS[0], markersize=4, elinewidth=0.8)
     axes.plot([scale * getattr(result, result.traded)], [100 * result.test_score], "o", color=COLOURS[0], markersize=10,
               markerfacecolor="none", markeredgewidth=1.6)  # fmt: skip
     axes.set_xscale("log")
@@ -79,7 +82,7 @@ def draw_tested(result: SearchResult) -> Figure:
 def _panel(axes: Axes, title: str, measure: str, results: Sequence[ResultRow], methods: Sequence[str]) -> None:
     """One measure on one task."""
     label, scale = _unit(measure)
-    ends = []
+    ends, ringed = [], False
     for result in results:
         colour = COLOURS[methods.index(result.method) % len(COLOURS)]
         points = sorted((scale * trial.measures[measure], 100 * trial.value) for trial in result.front)
@@ -87,13 +90,15 @@ def _panel(axes: Axes, title: str, measure: str, results: Sequence[ResultRow], m
         axes.step([x for x, _ in line], [y for _, y in line], where="post", color=colour, linewidth=1.4)
         axes.plot([x for x, _ in points], [y for _, y in points], "o", color=colour, markersize=4)
         if (one := _chosen_point(result)) is not None:
+            ringed = True
             axes.plot([scale * one.measures[measure]], [100 * one.value], "o", color=colour, markersize=10,
                       markerfacecolor="none", markeredgewidth=1.6)  # fmt: skip
         ends.append((*line[-1], colour, _name(result)))
     axes.set_xscale("log")
     frame(axes, title, label)
     axes.set_ylabel("validation score, %", fontsize=9, color=INK)
-    axes.text(1, 1.015, "ring: the chosen network", transform=axes.transAxes, fontsize=7.5, color=FAINT, ha="right",
+    ring = "ring: the chosen network" if ringed else "the chosen network is not on the front"
+    axes.text(1, 1.015, ring, transform=axes.transAxes, fontsize=7.5, color=FAINT, ha="right",
               va="bottom")  # fmt: skip
     _ticks(axes, [scale * trial.measures[measure] for result in results for trial in result.front])
     names(axes, ends, shares=all(0 <= trial.value <= 1 for result in results for trial in result.front))
@@ -122,12 +127,15 @@ def _chosen_point(result: ResultRow) -> Trial | None:
 
 
 def _ticks(axes: Axes, values: Sequence[float]) -> None:
-    """Ticks at 1, 2 and 5 times powers of ten within the values, thinned where they are many."""
-    low, high = min(values) / 1.15, max(values) * 1.15
+    """Ticks at 1, 2 and 5 times powers of ten, thinned where they are many; two at least."""
     for steps in ((1, 2, 5), (1, 3), (1,)):
-        marks = [step * 10.0**power for power in range(-9, 16) for step in steps if low <= step * 10.0**power <= high]
+        known = [step * 10.0**power for power in range(-9, 16) for step in steps]
+        below = max((mark for mark in known if mark <= min(values)), default=known[0])
+        above = min((mark for mark in known if mark >= max(values) and mark > below), default=known[-1])
+        marks = [mark for mark in known if below <= mark <= above]
         if len(marks) <= 6:
             break
+    low, high = min(min(values), below) / 1.15, max(max(values), above) * 1.15
     axes.minorticks_off()
     axes.set_xlim(low, high)
     axes.set_xticks(marks, [with_prefix(mark, exact=True) if mark >= 1 else f"{mark:g}" for mark in marks])

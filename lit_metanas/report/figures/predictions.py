@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import math
 import re
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lit_metanas.callbacks.figures import COLOURS, INK, figure, label
+from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure, label
 from lit_metanas.io.text import printable
 from lit_metanas.records.shown_prediction import ShownPrediction
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 MOST_SHOWN, TILES_A_ROW = 20, 5
 """Most examples of a figure or a table, and pictures in a row."""
 
-TILE, TITLE_ROOM, MARGIN = 2.1, 0.55, 0.25
-"""Inches: a picture's width and height, the room for what was said above it, and the gap between two."""
+TILE, TITLE_LINE, MARGIN = 2.1, 0.15, 0.25
+"""Inches: a picture's width and height, a line of what was said above it, and the gap between two."""
+
+TILE_LETTERS, LONGEST_NAME = 27, 54
+"""Characters of such a line, and of a name in one."""
 
 LONGEST_EXAMPLE = 400
 """Characters of an example in a table."""
@@ -32,24 +36,36 @@ def draw_predictions(predictions: Sequence[ShownPrediction]) -> Figure | None:
     shown = [one for one in predictions if one.picture][:MOST_SHOWN]
     if not shown:
         return None
-    columns, rows = min(TILES_A_ROW, len(shown)), math.ceil(len(shown) / TILES_A_ROW)
-    width, height = columns * (TILE + MARGIN) + MARGIN, rows * (TILE + TITLE_ROOM + MARGIN) + MARGIN
-    drawn = figure(width, height)
-    for place, one in enumerate(shown):
-        row, column = divmod(place, TILES_A_ROW)
-        left, top = MARGIN + column * (TILE + MARGIN), MARGIN + row * (TILE + TITLE_ROOM + MARGIN)
-        below = height - top - TITLE_ROOM - TILE
-        axes = drawn.add_axes((left / width, below / height, TILE / width, TILE / height))
-        levels = one.levels()
-        long = not 0.5 <= len(levels) / len(levels[0]) <= 2  # as spectrograms are
-        axes.imshow(levels, cmap="gray", vmin=0, vmax=255, aspect="auto" if long else "equal")
-        axes.set_anchor("NW")
-        axes.set_xticks([])
-        axes.set_yticks([])
-        said, meant = label(one.said, 26), label(one.meant, 22)
-        text, colour = (f"✓ {said}", INK) if one.right else (f"✗ {said}\nis: {meant}", COLOURS[1])
-        axes.set_title(text, fontsize=8.5, color=colour, loc="left", pad=4)
+    rows = [shown[first : first + TILES_A_ROW] for first in range(0, len(shown), TILES_A_ROW)]
+    rooms = [MARGIN + TITLE_LINE * max(len(_title(one)) for one in row) for row in rows]
+    width = len(rows[0]) * (TILE + MARGIN) + MARGIN
+    height = sum(rooms) + len(rows) * TILE + MARGIN
+    drawn, top = figure(width, height), height
+    for row, room in zip(rows, rooms, strict=True):
+        top -= room + TILE
+        for column, one in enumerate(row):
+            left = MARGIN + column * (TILE + MARGIN)
+            _tile(drawn.add_axes((left / width, top / height, TILE / width, TILE / height)), one)
     return drawn
+
+
+def _tile(axes: Axes, one: ShownPrediction) -> None:
+    """One picture; a series fills its tile, whatever its length."""
+    axes.imshow(one.levels(), cmap="gray", vmin=0, vmax=255, aspect="auto" if one.series else "equal")
+    axes.set_anchor("NW")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    if one.series:
+        axes.set_xlabel("steps →", fontsize=7, color=FAINT, labelpad=1)
+        axes.set_ylabel("features →", fontsize=7, color=FAINT, labelpad=1)
+    axes.set_title("\n".join(_title(one)), fontsize=8.5, color=INK if one.right else COLOURS[1], loc="left", pad=4)
+
+
+def _title(one: ShownPrediction) -> list[str]:
+    """What was said, and what is right where that is something else, in lines."""
+    told = [f"✓ {one.said}"] if one.right else [f"✗ {one.said}", f"is: {one.meant}"]
+    lines = [line for text in told for line in textwrap.wrap(printable(text, LONGEST_NAME), TILE_LETTERS)]
+    return [label(line) for line in lines]
 
 
 def prediction_lines(predictions: Sequence[ShownPrediction]) -> list[tuple[str, ...]]:

@@ -211,6 +211,11 @@ class AnyInputSpace(SearchSpace):
         )  # fmt: skip
         self.choices = self.sequences.choices
 
+    @classmethod
+    def layer_questions(cls, place: int) -> tuple[str, ...]:
+        """See ``ChoiceSpace.layer_questions``."""
+        return SequenceSpace.layer_questions(place)
+
     def body(self, shape: Shape, build: Builder) -> nn.Module:
         """The network of the kind of input."""
         found = as_shape(shape)

@@ -96,6 +96,11 @@ class EncoderDecoderSpace(SearchSpace):
         if fixed:
             self.choices = restrict(self.choices, fixed, self.name)
 
+    @classmethod
+    def layer_questions(cls, place: int) -> tuple[str, ...]:
+        """See ``ChoiceSpace.layer_questions``."""
+        return SequenceSpace.layer_questions(place)
+
     @property
     def scored(self) -> Scored:
         """Each step of what they write."""

@@ -92,6 +92,12 @@ class LayeredSpace(SearchSpace):
         self.roundings = _check_labels("rounding", roundings, ROUNDINGS)
         self.choices = restrict(self._open_choices(), fixed or {}, self.name)
 
+    @classmethod
+    def layer_questions(cls, place: int) -> tuple[str, ...]:
+        """See ``ChoiceSpace.layer_questions``."""
+        del place
+        return "kernel", "width", "norm", "skip", "activation", "pool", "rounding", "dropout"
+
     def supernet(self, shape: Shape) -> LayeredSupernet:
         """Build the network that holds all candidates; its soft mixtures follow ``mix``."""
         by_name = {choice.name: choice for choice in self.choices}

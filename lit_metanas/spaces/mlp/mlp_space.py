@@ -89,6 +89,11 @@ class MLPSpace(SearchSpace):
         if fixed:
             self.choices = restrict(self.choices, fixed, self.name)
 
+    @classmethod
+    def layer_questions(cls, place: int) -> tuple[str, ...]:
+        """See ``ChoiceSpace.layer_questions``."""
+        return "width", "norm", "activation", "dropout", *(("skip",) if place > 1 else ())
+
     def body(self, shape: Shape, build: Builder) -> MLPNetwork:
         """The hidden layers."""
         assert isinstance(shape, RowShape)

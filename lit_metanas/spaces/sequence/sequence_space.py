@@ -116,6 +116,12 @@ class SequenceSpace(SearchSpace):
         if fixed:
             self.choices = restrict(self.choices, fixed, self.name)
 
+    @classmethod
+    def layer_questions(cls, place: int) -> tuple[str, ...]:
+        """See ``ChoiceSpace.layer_questions``."""
+        del place
+        return "operation", "width", "norm", "activation", "dropout", "skip", "pool"
+
     @property
     def scored(self) -> Scored:
         """Each step, where the readout leaves the steps as they are."""

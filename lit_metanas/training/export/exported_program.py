@@ -32,6 +32,7 @@ from lit_metanas.tasks.questions import QuestionWords, Span
 from lit_metanas.tasks.speech import LogMel
 from lit_metanas.tasks.tabular import QuantileColumns, StandardisedColumns
 from lit_metanas.tasks.task import check_brightness
+from lit_metanas.tasks.text.byte_pairs import BytePairs
 from lit_metanas.tasks.text.joined_tokens import JOINABLE, JoinedTokens
 from lit_metanas.training.export.network_description import (
     DESCRIPTION,
@@ -396,6 +397,13 @@ def _script(preprocessing: Preprocessing | None) -> str:
     names = {**texts, **rows, LogMel.kind: "standalone_sounds.py"}
     name = names.get("" if preprocessing is None else preprocessing.kind, "standalone_predict.py")
     return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+def script_packages(shape: Shape, preprocessing: Preprocessing | None) -> tuple[str, ...]:
+    """The packages that ``predict.py`` needs for such inputs, by the names that people call them."""
+    parts = [getattr(preprocessing, part, preprocessing) for part in ("first", "second")]  # of joined tokens
+    pictures = ["Pillow"] if isinstance(as_shape(shape), ImageShape) else []
+    return ("PyTorch", *pictures, *(["tokenizers"] if any(isinstance(part, BytePairs) for part in parts) else []))
 
 
 def _begins_with(file: Path, begin: str) -> bool:

@@ -16,6 +16,7 @@ import yaml
 from lit_metanas.io.files import read_regular, write_whole
 from lit_metanas.io.text import duration, number_of, printable, with_prefix
 from lit_metanas.records.budget import Cost, FailedWorkError
+from lit_metanas.records.statistics import bounds, percent
 from lit_metanas.tasks.objective import Classification, Objective, Transcription
 from lit_metanas.tasks.translation import Translation
 from lit_metanas.training.export.exported_program import (
@@ -66,7 +67,12 @@ class ModelCard:
         energy: what search and training took, in words; may be empty.
         preprocessing: that was chosen, in words; may be empty.
         latency: that was measured, for how many inputs and with how many threads, in words; may be empty.
+<<<<<<< HEAD
         recipe: of the network's last training, where ``reproduce`` does not tell; may be empty.
+=======
+        recipe: how the network was trained, where ``reproduce`` does not tell; may be empty.
+        packages: that ``predict.py`` needs.
+>>>>>>> mend-b
         is_command: whether ``reproduce`` is a command, which the card then shows as it is typed.
 
     Example:
@@ -99,12 +105,14 @@ class ModelCard:
     energy: str = ""
     preprocessing: str = ""
     recipe: str = ""
+    packages: tuple[str, ...] = ("PyTorch",)
     is_command: bool = False
     latency: str = ""
 
     def metadata(self) -> dict[str, Any]:
         """The front matter: a ``model-index`` with a result for each file that was scored."""
-        interval = {} if math.isnan(self.ci95) else {"ci95": round(self.ci95, 4)}
+        ends = [round(end, 4) for end in bounds(self.value, self.ci95)]
+        interval = {} if math.isnan(self.ci95) else {"ci95": ends}
         args = {"seed": self.seed, "examples": self.examples[1], **interval, "reproduce": printable(self.reproduce)}
         metrics = [self._metric(self.value, f"test {self.metric}", args)]
         if self.int8 is not None:
@@ -135,8 +143,9 @@ class ModelCard:
         """The whole file."""
         front = _dumped(self.metadata())
         trained, tested = self.examples
-        half = "" if math.isnan(self.ci95) else f" ± {100 * self.ci95:.1f} (95 % interval)"
-        rows = [f"| test {self.metric} | {100 * self.value:.1f} %{half}, of {number_of(tested, 'example')} |"]
+        interval = "" if math.isnan(self.ci95) else " (95 % interval)"
+        score = f"{percent(self.value, self.ci95)} %{interval}, of {number_of(tested, 'example')}"
+        rows = [f"| test {self.metric} | {score} |"]
         if self.int8 is not None:
             rows.append(f"{_INT8_ROW} | {self.int8.told} |")
         rows += [
@@ -172,7 +181,7 @@ class ModelCard:
             "",
             "## Use",
             "",
-            "`python predict.py FILE ...` needs PyTorch, Pillow for images, and tokenizers for byte pairs; "
+            f"`python predict.py FILE ...` needs {' and '.join(self.packages)}; "
             f"`{LIBRARY} predict` takes this folder, too. The input is described in `{DESCRIPTION}`.",
             "",
             "## Intended use and limits",
@@ -288,6 +297,8 @@ def push(folder: Path, repo: str, dry_run: bool = False, license: str | None = N
     files = check_pushed(folder)
     if license is not None and not dry_run:
         _license(folder / CARD, license)
+    if license is None and read_card(folder / CARD)["license"] == UNKNOWN_LICENSE:
+        print("push: the card has 'license: unknown': give --license NAME, such as apache-2.0.")
     if path := _local_path(folder / CARD):
         print(
             f"push: the card's command has a path of this machine, '{printable(path, 200)}': edit '{folder / CARD}' "
