@@ -99,10 +99,13 @@ def bounds(mean: float, half: float) -> tuple[float, float]:
 
 
 def percent(mean: float, half: float = math.nan) -> str:
-    """``71.3 [70.4, 72.2]``, or ``71.3`` without an interval: see ``bounds``."""
+    """``71.3 ± 0.9``; ``68.0 [4.3, 100.0]`` where a share would leave 0 to 100; ``71.3`` without an interval."""
     low, high = bounds(mean, half)
-    interval = "" if math.isnan(half) else f" [{100 * low:.1f}, {100 * high:.1f}]"
-    return f"{100 * mean:.1f}{interval}"
+    if math.isnan(half):
+        return f"{100 * mean:.1f}"
+    if (low, high) != (mean - half, mean + half):
+        return f"{100 * mean:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+    return f"{100 * mean:.1f} ± {100 * half:.1f}"
 
 
 @lru_cache(maxsize=256)

@@ -69,8 +69,8 @@ STATISTICS = {
 MOST_CLASSES = 30
 """Classes that are shown, the weakest ones."""
 
-PARTS = ((0, 1, 2, 10), (0, 3), (0, 4, 5, 6), (0, 7, 8, 9))
-"""Columns that stand together where the whole table is too wide: scores, difference, costs, network."""
+PARTS = ((0, 1, 2, 3, 10), (0, 4, 5, 6), (0, 7, 8, 9))
+"""Columns that stand together where the whole table is too wide: scores, costs, network."""
 
 
 def to_rich(table: ProtocolTable, width: int = 200) -> list[Table]:
@@ -177,7 +177,7 @@ def notes(table: ProtocolTable) -> str:
     if table.units == "test examples":
         share = table.metric == ACCURACY
         what = "share of the test examples that are classified correctly" if share else "over the test examples"
-        interval = ", with a 95 % interval that holds Wilson's" if share else ", with its 95 % interval"
+        interval = ", and the reach of its 95 % interval (Wilson)" if share else ", with its 95 % interval"
         text = f"{metric}: {what}{'' if all(math.isnan(row.score.half) for row in table.rows) else interval}."
     if len(seeds := {row.seed_numbers for row in table.rows}) == 1:
         (numbers,) = seeds

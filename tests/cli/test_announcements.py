@@ -37,7 +37,7 @@ def test_fit_tells_its_cost_and_what_came_out(home: Path, capsys: pytest.Capture
     assert main(tiny.command("fit", home)) == 0
     first, score, following = capsys.readouterr().out.splitlines()
     assert first == "fit: 4 epochs of 4 steps into out."
-    percent = r"\d+\.\d \[\d+\.\d, \d+\.\d\] %"
+    percent = r"\d+\.\d (± \d+\.\d|\[\d+\.\d, \d+\.\d\]) %"
     assert re.fullmatch(rf"fit: validation accuracy {percent}, after [\d.]+ s; the checkpoint is {LAST}\.", score)
     assert following == f"Next: lit-metanas test -c out/config.fit.yaml --ckpt_path {LAST}"
     assert main(shlex.split(following)[2:]) == 0
@@ -120,7 +120,7 @@ def test_a_search_is_told_by_the_metric_of_its_tasks() -> None:
     protocol, spent = Protocol("target", 0, 0, "running"), Cost()
     row = ResultRow("GRU", "Danish", "", None, {}, 0, protocol, 0.829, 0.01, spent, spent, 0, 0, metric="chrF")
     said, _ = announcements.end_of_search(SimpleNamespace(results=(row,), directory=Path("out")))  # type: ignore[arg-type]
-    assert said == "search: chrF on 1 task: GRU 82.9 [81.9, 83.9] %. Results are in out."
+    assert said == "search: chrF on 1 task: GRU 82.9 ± 1.0 %. Results are in out."
     few = replace(row, ci95=math.nan, images=(8, 2))
     said, _ = announcements.end_of_search(SimpleNamespace(results=(few,), directory=Path("out")))  # type: ignore[arg-type]
     assert said == "search: chrF on 1 task: GRU 82.9 % of 2 test examples. Results are in out."

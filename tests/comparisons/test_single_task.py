@@ -257,7 +257,7 @@ def test_it_reads_well(found):
     assert lines[0] == "Found in LayeredSpace for task 'glyphs/0':"
     assert f"architecture: {found.architecture}" in " ".join(text.split())
     inner = replace(found, test_score=0.7134, ci95=0.0091)
-    assert "  test accuracy: 71.3 [70.4, 72.2] % (95 % interval)" in str(inner).splitlines()
+    assert "  test accuracy: 71.3 ± 0.9 % (95 % interval)" in str(inner).splitlines()
     perfect = replace(found, test_score=1.0, ci95=0.0878)
     assert "  test accuracy: 100.0 [91.2, 100.0] % (95 % interval)" in str(perfect).splitlines()
     few = replace(found, test_score=0.5, ci95=math.nan, images=(36, 2))

@@ -21,6 +21,7 @@ from torch import nn
 
 import lit_metanas as lm
 from lit_metanas.cli.command_line import main
+from lit_metanas.records.statistics import percent
 from lit_metanas.tasks.images.image_files import read_images
 from lit_metanas.tasks.text.joined_tokens import JoinedTokens
 from lit_metanas.training.export.exported_program import script_packages
@@ -424,7 +425,7 @@ def test_the_hubs_own_library_reads_the_card(task: lm.Task, result: lm.SearchRes
     low, high = first.metric_args["ci95"]
     assert low < first.metric_value <= high <= 1
     text = card.text
-    assert f"| {100 * first.metric_value:.1f} [{100 * low:.1f}, {100 * high:.1f}] % (95 % interval)" in text
+    assert f"| test accuracy | {percent(result.test_score, result.ci95)} % (95 % interval)" in text
     assert "FILE ...` needs PyTorch and Pillow; `lit-metanas predict`" in text
     assert "<b>" not in text
     assert f"| parameters | {result.parameters:,} |" in text

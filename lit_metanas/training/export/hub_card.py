@@ -67,12 +67,8 @@ class ModelCard:
         energy: what search and training took, in words; may be empty.
         preprocessing: that was chosen, in words; may be empty.
         latency: that was measured, for how many inputs and with how many threads, in words; may be empty.
-<<<<<<< HEAD
         recipe: of the network's last training, where ``reproduce`` does not tell; may be empty.
-=======
-        recipe: how the network was trained, where ``reproduce`` does not tell; may be empty.
         packages: that ``predict.py`` needs.
->>>>>>> mend-b
         is_command: whether ``reproduce`` is a command, which the card then shows as it is typed.
 
     Example:
