@@ -219,7 +219,7 @@ TABLES = {
     "": "has no rows: give a line with the names",
     "file,label\n": "has no rows: give a line with the names",
     "file,label\ngo/ann0.wav,go,away": "Line 2 of .* has 3 values for 2 columns: fix it",
-    "file,label,label\ngo/ann0.wav,go,no": "has two columns 'label': give each a name",
+    "file,label,label\ngo/ann0.wav,go,no": "has two columns 'label': let its first line give",
     "file,label\ngo/ann0.wav,": "Line 2 of .* has no label: add it",
     "file,label\n,go": "Line 2 of .* has no file: add it",
     "file,label,speaker\ngo/ann0.wav,go,": "Line 2 of .* has no speaker: add who",

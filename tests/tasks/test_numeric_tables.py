@@ -271,7 +271,7 @@ def test_the_only_column_of_words_has_the_labels():
 @pytest.mark.parametrize(
     ("content", "options", "message"),
     [
-        ("a,b\n1,2\n3,4\n", {}, "has the columns a, b: say by 'label' which holds the labels"),
+        ("a,b\n1,2\n3,4\n", {}, "has the columns a, b: call that of the labels 'label'"),
         ("a,b\n1,2\n3,4\n", {"label": "c"}, "has no column 'c'"),
         ("a,label\n1,x\n3,y\n", {"columns": ["z"]}, "has no column 'z'"),
         ("a,label\n1,x\n3,\n", {}, "There is no label at line 3"),
