@@ -183,13 +183,13 @@ def test_useless_recordings_are_named(folder, samples, message, suffix):
 
 @pytest.mark.parametrize("kind", [AudioFolder, AudioFolderTask])
 def test_errors_of_folders_name_the_culprit(folder, tmp_path, kind):
-    with pytest.raises(FileNotFoundError, match=r"^There is no folder .*nowhere: give a folder with one sub-f"):
+    with pytest.raises(FileNotFoundError, match=r"^There is no folder .*nowhere': give a folder with one sub-f"):
         kind(str(tmp_path / "nowhere"))
     with pytest.raises(FileNotFoundError, match=r"^There is no file '.*gone.csv'"):
         kind(str(folder), str(tmp_path / "gone.csv"))
     (folder / "maybe").mkdir()
     (folder / "maybe" / "notes.mp3").write_text("no sound")
-    with pytest.raises(ValueError, match=r"maybe has no sounds \(.flac, .wav\)"):
+    with pytest.raises(ValueError, match=r"maybe' has no sounds \(.flac, .wav\)"):
         kind(str(folder))
 
 

@@ -229,12 +229,12 @@ def _parts(batch: Sequence[Path | str | TableRow], columns: Sequence[str]) -> tu
     examples, names = list[Any](), list[str]()
     for each in batch:
         if isinstance(each, Path | str):
-            example, name = each, str(each)
+            examples.append(each)
+            names.append(str(each))
         else:
-            name, row = each
-            example = row_numbers(row, columns, name) if columns else row
-        examples.append(example)
-        names.append(name)
+            where, row = each
+            examples.append(row_numbers(row, columns, where) if columns else row)
+            names.append(where)
     return examples, names
 
 
@@ -248,7 +248,7 @@ def _checked_output(output: str) -> Path:
     if file.suffix not in (".csv", ".json"):
         raise ValueError(f"The output '{output}' is neither CSV nor JSON: let its name end in .csv or .json.")
     if file.exists() and not _holds_predictions(file):
-        raise ValueError(f"'{output}' already exists and holds no predictions: give another 'output'.")
+        raise ValueError(f"'{output}' already exists and holds no predictions: give another by --model.output.")
     return file
 
 
