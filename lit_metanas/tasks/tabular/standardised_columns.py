@@ -26,7 +26,7 @@ MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
 MOST_DEVIATIONS = 1000.0
 """How far a value is from the mean at most; one that is farther counts as this far."""
 
-MOST_NAMED = 3
+MOST_ABSENT = 3
 """Absent columns that a sentence names."""
 
 NORMAL_SCORES = np.linspace(-3.0, 3.0, 49)
@@ -421,6 +421,6 @@ def row_numbers(row: Mapping[str, Any], names: Sequence[str], where: str) -> lis
 
 def _columns_named(names: Sequence[str]) -> str:
     """``column 'a'``, or ``columns 'a', 'b', 'c' and 9 more``."""
-    told = ", ".join(f"'{printable(name, 40)}'" for name in names[:MOST_NAMED])
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    told = ", ".join(f"'{printable(name, 40)}'" for name in names[:MOST_ABSENT])
+    more = f" and {len(names) - MOST_ABSENT} more" if len(names) > MOST_ABSENT else ""
     return f"column{'s' if len(names) > 1 else ''} {told}{more}"
