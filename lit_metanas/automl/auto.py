@@ -293,9 +293,9 @@ class AutoSearch:
         Raises:
             FileNotFoundError: there are none.
         """
-        for given in (self.data, self.test):
+        for key, given in (("data", self.data), ("test", self.test)):
             if isinstance(given, str | os.PathLike):
-                path = existing_path(given)
+                path = existing_path(given, key)
                 if (files := sum(len(names) for _, _, names in os.walk(path))) >= MANY_FILES:
                     self.wishes.say(f"reading {files:,} files in '{writable(str(given))}'.")
 

@@ -46,7 +46,9 @@ from lit_metanas.tasks.text.text_tables import (
     LABEL_COLUMNS,
     SUFFIXES_OF_TABLES,
     TEXT_COLUMNS,
+    NamelessColumnsError,
     TableRow,
+    check_columns,
     columns_of,
     find_columns,
     listed,
@@ -102,7 +104,7 @@ def read_given(
     if isinstance(data, Task | TaskCollection):
         return _task_itself(data, test, group)
     if isinstance(data, str | os.PathLike):
-        path, test_path = existing_path(data), None if test is None else existing_path(test)
+        path, test_path = existing_path(data), None if test is None else existing_path(test, "test")
         found = _folders_of_parts(path) if test_path is None else None
         if found is None and path.is_dir():
             _check_no_parts(path)
@@ -267,8 +269,12 @@ def _of_dataset(data: Dataset[Any], test: Given | None, group: Groups | None, pr
     return task_from_dataset(data, test, preprocessing=prepared, group=group)
 
 
-def existing_path(given: Given) -> Path:
+def existing_path(given: Given, key: str = "data") -> Path:
     """A path that is there.
+
+    Args:
+        given: the path.
+        key: ``data``, or ``test`` where it is that of the test part.
 
     Raises:
         FileNotFoundError: it is not.
@@ -277,7 +283,8 @@ def existing_path(given: Given) -> Path:
     if not isinstance(given, str | os.PathLike):
         raise ValueError(f"The test part of a path must be a path, too, not {type(given).__name__}.")
     if not Path(given).exists():
-        raise FileNotFoundError(f"There is no file or folder '{writable(str(given))}': give the path of your data.")
+        what = "the path of your data" if key == "data" else f"by '{key}' the path of the test part"
+        raise FileNotFoundError(f"There is no file or folder '{writable(str(given))}': give {what}.")
     return Path(given)
 
 
@@ -362,7 +369,8 @@ def _kind_of_folder(root: Path, group: str | None) -> str:
         return found[0]
     place = f"'{writable(str(root))}'"
     if found:
-        told = " and ".join(f"{numbers[kind]} {kind}" for kind in found)
+        *others, last = [number_of(numbers[kind], kind.removesuffix("s")) for kind in found]
+        told = f"{', '.join(others)} and {last}"
         raise ValueError(f"{place} holds {told}: say by 'kind' which are meant, such as kind='{found[0]}'.")
     if files_in(root, SOUND_SUFFIXES) and (table := _sound_table(root)) is not None:
         return "transcripts" if "transcript" in next(read_rows(table), ("", {}))[1] else "sounds"
@@ -386,12 +394,13 @@ def _kind_of_table(path: Path, group: str | None) -> str:
     """
     rows, place = list(read_rows(path)), writable(str(path))
     label = target = numbered = None
-    names = columns_of(rows)
-    if len(names) == 1 and ";" in names[0]:
-        raise ValueError(f"'{place}' has one column, '{printable(names[0], 60)}': separate columns by commas.")
-    reason = ""
+    names, reason = columns_of(rows), ""
+    if group is not None:
+        check_columns(rows, place, group=group)
     try:
         numbered = label_of_rows(rows, place, group)
+    except NamelessColumnsError:
+        raise
     except ValueError as error:
         reason = str(error)
     if numbered is not None and _repeats(rows, numbered):
@@ -400,8 +409,12 @@ def _kind_of_table(path: Path, group: str | None) -> str:
         _, label = find_columns(rows, place, None, None, group=group)
     with suppress(ValueError):
         _, target = find_pair_columns(rows, place, None, None, group=group)
-    labelled = usual_column(names, LABEL_COLUMNS) is not None and usual_column(names, TEXT_COLUMNS) is None
+    usual = usual_column(names, LABEL_COLUMNS)
+    labelled = usual is not None and usual_column(names, TEXT_COLUMNS) is None
     if labelled and reason and target is None and (label is None or all_numbers(rows)):
+        beside = [(where, {name: value for name, value in row.items() if name != usual}) for where, row in rows]
+        if all_numbers(beside):
+            raise ValueError(reason)
         raise ValueError(f"{reason.rstrip('.')}; where texts are to be learned from, call their column 'text'.")
     if target is None and label in (None, numbered) and (numbered is not None or all_numbers(rows)):
         raise ValueError(_no_labels(place, numbered))

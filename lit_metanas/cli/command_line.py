@@ -12,7 +12,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import takewhile
+from itertools import takewhile, zip_longest
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -236,10 +236,9 @@ def _with_measure(args: list[str]) -> list[str]:
 
 def _with_flags(args: list[str], flags: Sequence[str]) -> list[str]:
     """Each flag that stands alone is true; the word after it, such as the data, is no value of it."""
-    following = [*args[1:], ""]
     return [
         f"{word}=true" if word in flags and after.lower() not in ("true", "false") else word
-        for word, after in zip(args, following, strict=True)
+        for word, after in zip_longest(args, args[1:], fillvalue="")
     ]
 
 

@@ -78,6 +78,9 @@ PHASE = {
 }
 """All keys of an experiment's phase."""
 
+OPERANDS = {"auto": "DATA", "predict": "EXPORTED PATH ...", "push": "FOLDER NAME/MODEL"}
+"""What stands right after a verb, without keys."""
+
 CALLS = {
     "auto": "my_images --minutes 10 --max_latency 5ms --output model",
     "run": "-c configs/experiments/quick.yaml",
@@ -125,7 +128,7 @@ def verb_help(verb: str) -> str:
     """What ``lit-metanas VERB --help`` prints: what fits on a screen."""
     if verb in KEYS:
         return _all_keys(verb)
-    model, given = next(iter(MODELS[verb])), " EXPORTED PATH ... [--csv]" if verb == "predict" else ""
+    model, flag = next(iter(MODELS[verb])), " [--csv]" if verb == "predict" else ""
     trainer = {f"--trainer.{key}": text for key, text in TRAINER.items() if verb == "fit" or key != "max_epochs"}
     options = {
         **(PREDICT if verb == "predict" else {}),
@@ -139,7 +142,7 @@ def verb_help(verb: str) -> str:
         f"lit-metanas {verb} --help-all": "all keys, the rest of the Trainer's too",
     }
     return "\n".join([
-        f"usage: lit-metanas {verb}{given} [-c CONFIG ...] [--KEY VALUE ...]",
+        f"usage: {_command(verb)}{flag} [-c CONFIG ...] [--KEY VALUE ...]",
         "",
         summary(verb),
         "",
@@ -149,9 +152,19 @@ def verb_help(verb: str) -> str:
         *_section("Lightning's Trainer", trainer),
         "Classes of this package go by their names, others by their paths, such as package.module.Class.",
         "",
-        *_section("example", {f"lit-metanas {verb} {EXAMPLES[verb]}": ""}),
+        *_section("example", {example(verb): ""}),
         *_section("more", more),
     ])  # fmt: skip
+
+
+def example(verb: str) -> str:
+    """A whole command."""
+    return f"lit-metanas {verb} {CALLS.get(verb) or EXAMPLES[verb]}"
+
+
+def _command(verb: str) -> str:
+    """A verb, and what stands right after it."""
+    return " ".join(["lit-metanas", verb, *([OPERANDS[verb]] if verb in OPERANDS else [])])
 
 
 def _all_keys(verb: str) -> str:
@@ -162,15 +175,14 @@ def _all_keys(verb: str) -> str:
         "--print_config": "print the whole configuration, and stop",
     }
     more = {"lit-metanas run -c FILE --help": "what an experiment is for, and its inputs"}
-    given = " DATA" if verb == "auto" else ""
     return "\n".join([
-        f"usage: lit-metanas {verb}{given} [-c CONFIG ...] [--KEY VALUE ...]",
+        f"usage: {_command(verb)} [-c CONFIG ...] [--KEY VALUE ...]",
         "",
         summary(verb),
         "",
         *_section("options", options),
         *(_section("keys of a phase", PHASE) if verb == "run" else []),
-        *_section("example", {f"lit-metanas {verb} {CALLS[verb]}": ""}),
+        *_section("example", {example(verb): ""}),
         *(_section("more", more) if verb == "run" else []),
     ])  # fmt: skip
 

@@ -23,6 +23,7 @@ from lit_metanas.cli.configuration_files import (
     yaml_files,
 )
 from lit_metanas.cli.errors import LONGEST_REASON, RefusedPlace, UsageError, last_name, near_miss
+from lit_metanas.cli.help import OPERANDS, example
 from lit_metanas.cli.verbs import KEYS, TRAINER_VERBS, VERBS
 from lit_metanas.io.text import nearest, shorten
 
@@ -121,17 +122,17 @@ def _stray(match: re.Match[str], place: RefusedPlace) -> str:
     key = word.partition("=")[0]
     known = key if key.partition(".")[0] in place.keys else nearest(key, place.keys)
     other = nearest(word, VERBS)
-    meant = ""
+    meant, begin = "", OPERANDS.get(verb, "-c FILE")
     if word.endswith((".yaml", ".yml")):
         meant = f"{verb} -c {shorten(word)}"
     elif verb in _FILE_KEYS and exists(word):
         meant = f"{verb} --{_FILE_KEYS[verb]} {shorten(word)}"
     elif known is not None:
-        meant = f"{verb} -c FILE --{known} VALUE"
+        meant = f"{verb} {begin} --{known} VALUE"
     elif other is not None:
-        meant = f"{other} -c FILE --KEY VALUE"
+        meant = f"{other} {OPERANDS.get(other, '-c FILE')} --KEY VALUE"
     said = (
-        f"did you mean `lit-metanas {meant}`?" if meant else f"the usage is `lit-metanas {verb} -c FILE --KEY VALUE`."
+        f"did you mean `lit-metanas {meant}`?" if meant else f"the usage is `lit-metanas {verb} {begin} --KEY VALUE`."
     )
     return f"'{shorten(word)}' stands without a key: {said}"
 
@@ -144,7 +145,19 @@ def _required(match: re.Match[str], place: RefusedPlace) -> str:
     names = (name.strip() for name in match[1].split(","))
     bare = (name.partition(".")[2] if name.partition(".")[0] in TRAINER_VERBS else name for name in names)
     missing = ", ".join(f"'{_join(place.where, name)}'" for name in bare)
-    return f"{missing} must be given, in a configuration file (-c) or on the command line."
+    if place.verb not in _TAKEN and (place.where or not place.verb):
+        return f"{missing} must be given, in a configuration file (-c) or on the command line."
+    takes = f": `{place.verb}` takes {_TAKEN[place.verb]}" if place.verb in _TAKEN else ""
+    return f"{missing} must be given{takes}, as in `{example(place.verb)}`."
+
+
+_TAKEN = {
+    "auto": "a folder or a table",
+    "run": "the configuration of an experiment",
+    "predict": "an exported network's folder and new examples",
+    "push": "an exported network's folder and a repository",
+}
+"""What a verb needs, where its keys alone do not say so."""
 
 
 def _no_choice(match: re.Match[str], place: RefusedPlace) -> str:
@@ -338,6 +351,8 @@ def explain(message: str, keys: Iterable[str] = (), verb: str = "", trees: Seque
         return _file_instead(message) or sentence
     if re.search(r"Literal\[\d", message):
         types = [kind for kind in types if kind != "int"]  # not any: the literals' types are told, too
+    if "float" in types:
+        types = [kind for kind in types if kind != "int"]  # which are numbers, too
     known = [_kind(kind, place.given, message) for kind in dict.fromkeys(types) if kind != "NoneType"]
     kinds = " or ".join(known) if len(known) < 4 else f"one of {', '.join(known)}"
     if place.where and kinds:
@@ -367,7 +382,13 @@ def _kind(kind: str, value: str, message: str = "") -> str:
     return f"a list, such as [{shorten(inside)}]" if inside else kind
 
 
-_PLAIN = {"dict": "a mapping of keys and values", "tuple": "list", "collections.abc.Sequence": "list"}
+_PLAIN = {
+    "dict": "a mapping of keys and values",
+    "tuple": "list",
+    "collections.abc.Sequence": "list",
+    "float": "a number",
+    "int": "a whole number",
+}
 """What a user calls a type."""
 
 

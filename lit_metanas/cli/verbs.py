@@ -45,14 +45,14 @@ MODELS: Mapping[str, Mapping[str, str]] = {
         "SourceSearch": "searches one architecture for all tasks of a source, by successive halving",
         "TableSearch": "searches tabular benchmarks by query-based methods; nothing is trained",
     },
-    "predict": {"ExportedModel": "runs a network that `search` has exported (the default)"},
+    "predict": {"ExportedModel": "runs an exported network (the default)"},
 }
 """This package's models for each verb, by the names that ``--model`` takes."""
 
 KEYS: Mapping[str, Mapping[str, str]] = {
     "auto": {
         "data": "a folder or file, which may stand first, without --data (must be given)",
-        "minutes": "how long all may take (default: 10)",
+        "minutes": "how long all may take; one is enough for small data, pairs need two (default: 10)",
         "output": "folder for the network, a report and the records (default: model)",
         "kind": "images, sounds, transcripts, texts, rows, pairs or questions, if it cannot be found out",
         "test": "the test part, given as the data are (default: some of them)",

@@ -35,23 +35,20 @@ def class_folders(root: Path, suffixes: Collection[str], noun: str, deep: bool =
         ValueError: it is a file; the folder has fewer than two sub-folders; or one of them has no such file, or a name
             that cannot be written in UTF-8.
     """
+    place = f"'{writable(str(root))}'"
     if root.exists() and not root.is_dir():
-        raise ValueError(
-            f"{writable(str(root))} is a single file: give the folder that has one sub-folder of {noun} per class."
-        )
+        raise ValueError(f"{place} is a single file: give the folder that has one sub-folder of {noun} per class.")
     if not root.is_dir():
-        raise FileNotFoundError(f"There is no folder {root}: give a folder with one sub-folder of {noun} per class.")
+        raise FileNotFoundError(f"There is no folder {place}: give a folder with one sub-folder of {noun} per class.")
     folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     if len(folders) < 2:
         raise ValueError(
-            f"{root} has {number_of(len(folders), 'class folder')}: give a sub-folder of {noun} for each of two or "
+            f"{place} has {number_of(len(folders), 'class folder')}: give a sub-folder of {noun} for each of two or "
             "more classes."
         )
     for name in (root.resolve().name, *(folder.name for folder in folders)):
         if not is_text(name):
-            raise ValueError(
-                f"The name of the folder '{writable(name)}' in {writable(str(root))} is not UTF-8: rename it."
-            )
+            raise ValueError(f"The name of the folder '{writable(name)}' in {place} is not UTF-8: rename it.")
     classes = {folder.name: files_in(folder, suffixes, deep) for folder in folders}
     below = {} if deep else {name: len(_deeper(root / name, suffixes)) for name in classes}
     for name, files in classes.items():
@@ -59,12 +56,12 @@ def class_folders(root: Path, suffixes: Collection[str], noun: str, deep: bool =
             fix = "add some or remove it"
             if below.get(name):
                 fix += f"; or say by group='{FOLDER}' that its sub-folders hold the {noun} of a group each"
-            raise ValueError(f"{root / name} has no {noun} ({', '.join(sorted(suffixes))}): {fix}.")
+            raise ValueError(f"'{writable(str(root / name))}' has no {noun} ({', '.join(sorted(suffixes))}): {fix}.")
     if left_out := sum(below.values()):
         from lightning.pytorch.utilities import rank_zero_warn  # a second, which others do without
 
         rank_zero_warn(
-            f"'{writable(str(root))}' has {noun} in sub-folders of its classes' folders, which are left out "
+            f"{place} has {noun} in sub-folders of its classes' folders, which are left out "
             f"({left_out}): put them beside the others of their class; or put all into folders of groups, and say "
             f"group='{FOLDER}'.",
             stacklevel=3,  # here, so that it is told once

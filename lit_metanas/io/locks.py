@@ -35,8 +35,8 @@ def directory_lock(directory: str | os.PathLike[str], name: str, key: str) -> It
         key: by which the user may give another directory.
 
     Raises:
-        ValueError: another process holds it, a file is where the directory is to be, or the lock's file is not a plain
-            one.
+        ValueError: another process holds it, a file is where the directory is to be, none can be made there, or the
+            lock's file is not a plain one.
     """
     if is_further_process():
         yield
@@ -103,6 +103,9 @@ def _hold(path: Path, name: str, key: str) -> tuple[IO[str], list[Path]]:
         except (FileExistsError, NotADirectoryError):
             place = writable(str(path.parent))
             raise ValueError(f"'{key}' cannot be '{place}', where a file is: give the path of a folder.") from None
+        except FileNotFoundError:  # as in /proc
+            place = writable(str(path.parent))
+            raise ValueError(f"'{key}' cannot be '{place}', where no folder can be made: give another.") from None
         try:
             file = _open_lock(path)
         except FileNotFoundError:

@@ -230,8 +230,12 @@ def _write(path: str | os.PathLike[str], key: str, rows: Iterable[object]) -> No
 
 def _read(path: str | os.PathLike[str], key: str, kind: type[_T]) -> list[_T]:
     file = Path(path)
+    if (file / f"{key}.json").is_file():
+        raise FileNotFoundError(f"'{file}' is a folder: give the file in it, '{file / f'{key}.json'}'.")
     if not file.is_file():
-        raise FileNotFoundError(f"There is no file '{file}': run `lit-metanas search` first, or give the right path.")
+        raise FileNotFoundError(
+            f"There is no file '{file}': run `lit-metanas auto` or `search` first, or give the right path."
+        )
     fix = "give a file that `lit-metanas search` wrote, or write it again"
     document = read_json(file, fix)
     if not isinstance(document, dict) or type(document.get("schema")) is not int:

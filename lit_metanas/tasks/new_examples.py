@@ -165,7 +165,7 @@ class NewTexts(NewExamples):
 
 
 class NewRows(NewExamples):
-    r"""The rows of tables, in batches: where each stands, and its values by column.
+    r"""The rows of tables, in batches: where each stands in which file, and its values by column.
 
     Columns that a network does not look at may stand beside the others.
 
@@ -182,7 +182,7 @@ class NewRows(NewExamples):
         >>> import lit_metanas as lm
         >>> _ = Path("new.csv").write_text("height,age\n1.8,20\n1.6,\n")
         >>> lm.NewRows("new.csv").examples
-        [('line 2', {'height': '1.8', 'age': '20'}), ('line 3', {'height': '1.6', 'age': ''})]
+        [("line 2 of 'new.csv'", {'height': '1.8', 'age': '20'}), ("line 3 of 'new.csv'", {'height': '1.6', 'age': ''})]
     """
 
     def __init__(self, rows: str | list[str], batch_size: int = 64) -> None:
@@ -197,10 +197,12 @@ class NewRows(NewExamples):
 
 def _whole_rows(file: Path) -> list[TableRow]:
     """The rows of a table; what a line of JSON leaves out, and others of the file have, is missing there."""
-    rows = list(read_rows(file, blank=True))
+    rows, place = list(read_rows(file, blank=True)), writable(str(file))
     blank = dict.fromkeys(columns_of(rows))
     # Missing ones are not written into each, as there may be many different names.
-    return [(where, row if len(row) == len(blank) else ChainMap(dict(row), blank)) for where, row in rows]
+    return [
+        (f"{where} of '{place}'", row if len(row) == len(blank) else ChainMap(dict(row), blank)) for where, row in rows
+    ]
 
 
 def _column_of_texts(file: Path) -> list[str] | None:

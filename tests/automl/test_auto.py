@@ -268,7 +268,9 @@ def test_where_linear_models_alone_are_within_the_limits_they_are_trained(
         call(10)
     smallest, linear = (int(told.replace(",", "")) for told in re.findall(r"has ([\d,]+) param", str(refused.value)))
     assert linear < smallest
-    assert str(refused.value).endswith(f"the nearest has {linear:,} parameters. Raise max_parameters to that.")
+    assert str(refused.value).endswith(
+        f"the nearest has {linear:,} parameters. Raise max_parameters at least to that of the linear model."
+    )
     result = call(linear)
     assert (result.space, result.parameters) == ("LinearSpace", linear)
     assert "Linear models are, so they alone are trained." in capsys.readouterr().err
@@ -280,7 +282,7 @@ def test_where_linear_models_alone_are_within_the_limits_they_are_trained(
 def test_of_a_table_too_the_nearest_linear_model_is_told() -> None:
     rows = np.random.default_rng(0).random((40, 6)), [0, 1] * 20
     with pytest.raises(
-        ValueError, match=r"Nor is a linear model within max_flops = 5: the nearest .*Raise max_flops to"
+        ValueError, match=r"Nor is a linear model within max_flops = 5: the nearest .*Raise max_flops at least to"
     ):
         lm.auto(rows, flops=1e7, max_flops=5, progress=False)
 

@@ -381,7 +381,7 @@ def test_bad_data_get_one_sentence(images: Path, texts: Path, tmp_path: Path) ->
     X = np.random.rand(6, 8, 8)
     for data, sentence in (
         (tmp_path / "absent", "There is no file or folder"),
-        (tmp_path / "mixed", r"holds 1 images and 1 texts: say by 'kind' which are meant, such as kind='images'"),
+        (tmp_path / "mixed", r"holds 1 image and 1 text: say by 'kind' which are meant, such as kind='images'"),
         (tmp_path / "empty", r"has no sub-folders with images, sounds or text files: .* sounds as \.flac or \.wav"),
         (tmp_path / "one", "has 1 class folder"),
         (
@@ -392,8 +392,10 @@ def test_bad_data_get_one_sentence(images: Path, texts: Path, tmp_path: Path) ->
             tmp_path / "prices.csv",
             "values of column 'label' of '.*' hardly repeat, .* or kind='rows' where these are",
         ),
-        (tmp_path / "names.csv", "say by 'text' and 'label' which hold .* or name these columns so"),
-        (tmp_path / "names.csv", "those of pairs of texts are called source and target"),
+        (
+            tmp_path / "names.csv",
+            r"that of the texts 'text' .* 'label' \(of pairs of texts 'source' and 'target'\)",
+        ),
         (tmp_path / "blank.csv", "There is no label at line 2"),
         (images / "dark" / "1.png", "is no table"),
         ((X, [0, 1, 0, 1, 0, float("nan")]), "Label 5 in y is nan: leave out images without a label"),
@@ -598,14 +600,36 @@ def test_names_of_files_are_no_texts(tmp_path: Path, suffix: str, noun: str) -> 
             "a,colour,target\n" + "1,red,x\n2,blue,y\n" * 5,
             r"Column 'colour' .* holds 'red'.*; where texts are to be learned",
         ),
-        ("a,b,label\n" + "1,2,0\n2,3,1\n" * 5 + "4,5,\n", r"no label at line 12"),
-        ("a;b;label\n" + "1;2;0\n" * 9, r"has one column, 'a;b;label': separate columns by commas\."),
+        ("a,b,label\n" + "1,2,0\n2,3,1\n" * 5 + "4,5,\n", r"no label at line 12 .*, or leave this one out\.$"),
+        ("a;b;label\n" + "1;2;0\n" * 9, r"has one column, 'a;b;label': separate columns by commas, and"),
+        ("a;b;label\n" + "1,5;2,5;0\n" * 9, r"has one column, 'a;b;label': separate columns by commas, and"),
+        ("1.5,2,red\n" + "2,3,red\n4,5,blue\n" * 9, "must name the columns, but 'red' in it is a label of other lines"),
+        (
+            "how far,way\n" + "how near,way\nso,why\nmy,way\n" * 5,
+            "must name the columns, but 'way' in it is a label of",
+        ),
     ],
 )
-def test_what_is_wrong_with_a_table_of_numbers_is_told(tmp_path: Path, text: str, told: str) -> None:
+def test_what_is_wrong_with_a_table_is_told(tmp_path: Path, text: str, told: str) -> None:
     (tmp_path / "mine.csv").write_text(text)
     with pytest.raises(ValueError, match=told):
         read_given(str(tmp_path / "mine.csv"))
+
+
+def test_a_name_that_is_a_label_too_is_one_beside_other_names(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("length,spam\n" + "1,spam\n2,ham\n" * 9)
+    assert read_given(str(tmp_path / "mine.csv")).classes == ("ham", "spam")
+
+
+def test_what_is_absent_is_told_by_its_key(images: Path, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("a,label\n" + "1,x\n2,y\n" * 9)
+    for data, options, told in (
+        (tmp_path / "none", {}, "give the path of your data"),
+        (images, {"test": tmp_path / "none"}, "give by 'test' the path of the test part"),
+        (tmp_path / "rows.csv", {"group": "who"}, r"has no column 'who': it has a, label\.$"),
+    ):
+        with pytest.raises((FileNotFoundError, ValueError), match=told):
+            read_given(data, **options)
 
 
 def test_columns_are_told_and_the_best_known_name_is_taken(tmp_path: Path) -> None:

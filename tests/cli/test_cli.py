@@ -167,12 +167,12 @@ def test_no_parser_is_made_for_another_verb(toy_folder: Path, monkeypatch: pytes
         (["fitt"], ["verb 'fitt'", "did you mean 'fit'"]),
         (["--verison"], ["option '--verison'"]),
         (["fit", "--trainer.max_epoch=3"], ["'trainer.max_epoch'", "did you mean 'trainer.max_epochs'"]),
-        (["fit", "--trainer.max_epochs=many"], ["'trainer.max_epochs'", "'many'", "int"]),
+        (["fit", "--trainer.max_epochs=many"], ["'trainer.max_epochs'", "'many'", "it takes a whole number"]),
         (["fit", "--modle.rate=3"], ["'modle.rate'", "did you mean 'model"]),
         (["fit", "--model.rat=3"], ["'model.rat' is not a key of ToyModel", "did you mean 'rate'"]),
-        (["fit", "--model.rate=high"], ["'model.rate'", "'high'", "float"]),
+        (["fit", "--model.rate=high"], ["'model.rate'", "'high'", "it takes a number"]),
         (["fit", "--model.part.widht=3"], ["'model.part.widht' is not a key of Part", "did you mean 'width'"]),
-        (["fit", "--model.part.width=wide"], ["'model.part.width'", "'wide'", "int"]),
+        (["fit", "--model.part.width=wide"], ["'model.part.width'", "'wide'", "it takes a whole number"]),
         (["fit", "--model.part=lit_toys.Prat"], ["'model.part'", "lit_toys.Prat", "did you mean 'Part'"]),
         (["fit", "--model=lit_toys.ToyModle"], ["'model'", "lit_toys.ToyModle", "did you mean 'ToyModel'"]),
         (["fit", "--model=lit_toy.ToyModel"], ["'model'", "lit_toy.ToyModel", "does not exist"]),
@@ -202,6 +202,10 @@ def test_a_mistake_gets_one_sentence_with_the_keys_path(
     ("command", "said"),
     [
         ("fit foo", "'foo' stands without a key: the usage is `lit-metanas fit -c FILE --KEY VALUE`."),
+        ("auto toy.json toy.yaml", "did you mean `lit-metanas auto -c toy.yaml`?"),
+        ("auto toy.json more", "'more' stands without a key: the usage is `lit-metanas auto DATA --KEY VALUE`."),
+        ("auto toy.json minutes", "did you mean `lit-metanas auto DATA --minutes VALUE`?"),
+        ("push toy more NAME", "'NAME' stands without a key: the usage is `lit-metanas push FOLDER NAME/MODEL --KEY"),
         ("fit max_epochs 3", "did you mean `lit-metanas fit -c FILE --trainer.max_epochs VALUE`?"),
         ("fit model.rate=3", "did you mean `lit-metanas fit -c FILE --model.rate VALUE`?"),
         ("fit -c toy.yaml serach", "did you mean `lit-metanas search -c FILE --KEY VALUE`?"),
@@ -222,8 +226,16 @@ def test_a_word_without_a_key_gets_the_usage(
 
 
 def test_what_is_missing_is_named(toy_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["fit"]) == 2
-    assert "'data', 'model' must be given" in capsys.readouterr().err
+    for command, said in (
+        ("fit", "'data', 'model' must be given, as in `lit-metanas fit -c "),
+        ("auto", "'data' must be given: `auto` takes a folder or a table, as in `lit-metanas auto my_images"),
+        ("auto --minutes 3", "'data' must be given: `auto` takes"),
+        ("predict", "'model.directory' must be given: `predict` takes an exported network's folder and new examples"),
+        ("push out", "'repo' must be given: `push` takes an exported network's folder and a repository, as in"),
+        ("run", "'phases', 'directory' must be given: `run` takes the configuration of an experiment, as in"),
+    ):
+        assert main(command.split()) == 2
+        assert said in capsys.readouterr().err
     assert main(["fit", "--model=lit_toys.ToyModel", "--data=lit_toys.ToyData"]) == 2
     assert "'model.part' must be given" in capsys.readouterr().err
 

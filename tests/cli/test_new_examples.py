@@ -136,10 +136,11 @@ def test_what_a_prediction_lacks_gets_a_sentence(table: Path, capsys: pytest.Cap
         (["out"], "There are no new texts: give them right after the folder, as in `lit-metanas predict out FILE`."),
         (["out", "absent.txt"], "'data': There is no file 'absent.txt': give the path of one."),
         (["absent", "new.txt"], "There is no 'model.json' in 'absent': give the folder of an exported network."),
-        (["out/weights.pt", "new.txt"], "'out/weights.pt' is a file, and a checkpoint or weights alone do not "),
+        (["out/weights.pt", "new.txt"], "do not tell the classes of new examples: give its folder, 'out'."),
+        ([str(table), "new.txt"], "do not tell the classes of new examples: give the folder of an exported network."),
     ):
         assert main(["predict", *words]) == 2
-        assert capsys.readouterr().err.startswith(f"lit-metanas: {sentence}")
+        assert sentence in capsys.readouterr().err
     about = json.loads(Path("out/model.json").read_text())
     about["input"]["preprocessing"] = None
     Path("out/model.json").write_text(json.dumps(about))

@@ -234,7 +234,10 @@ def test_what_does_not_exist_is_still_told_so(
     ("content", "sentence"),
     [
         ("{class_path: own_file.Small, init_args: {dpeth: 2}}", "'model.space.dpeth' is not a key of Small: did you m"),
-        ("{class_path: own_file.Small, init_args: {depth: deep}}", "'model.space.depth' cannot be 'deep': it takes in"),
+        (
+            "{class_path: own_file.Small, init_args: {depth: deep}}",
+            "'model.space.depth' cannot be 'deep': it takes a",
+        ),
         ("{class_path: own_file.Smal}", "'model.space' names 'own_file.Smal', which does not exist: did you mean 'Sma"),
         ("{class_path: Softmax}", "'model.space' names Softmax, which is not a subclass of SearchSpace."),
         ("LayeredSpace: {sharedd: true}", "'model.space.sharedd' is not a key of LayeredSpace: did you mean 'shared'?"),

@@ -84,7 +84,7 @@ CASES = [
     (("--count=0",), "'count' cannot be '0': it must be >0."),
     (("--count=many",), "'count' cannot be 'many': it takes PositiveInt."),
     (("--top=Dense", "--top.widht=3"), "'top.widht' is not a key of Dense: did you mean 'width'?"),
-    (("--top=Dense", "--top.width=wide"), "'top.width' cannot be 'wide': it takes int."),
+    (("--top=Dense", "--top.width=wide"), "'top.width' cannot be 'wide': it takes a whole number."),
     ((f"--top={HERE}Dens",), f"'top' names '{HERE}Dens', which does not exist: did you mean 'Dense'?"),
     (
         ("--top=nowhere.Dense",),
@@ -99,7 +99,7 @@ CASES = [
     ((f'--top={{"class_path": "{HERE}Dense", "init_args": 3}}',), "'top.init_args' is not a mapping"),
     ((f'--top={{"class_path": "{HERE}Dense", "init_args": {{"": 3}}}}',), "'top' holds a key without a name"),
     (("--model=3",), "'model' cannot be '3': it takes a mapping of keys and values."),
-    (("--model.depth=x",), "'model.depth' cannot be 'x': it takes int."),
+    (("--model.depth=x",), "'model.depth' cannot be 'x': it takes a whole number."),
     (("--model.sizes=3",), "'model.sizes' cannot be '3': it takes a list, such as [3]."),
     ((f"--model.maker={HERE}Dens",), f"'model.maker' names '{HERE}Dens', which does not exist: did you mean 'Dense'?"),
     (("--model.shape=[1, 28]",), "'model.shape' cannot be '[1, 28]': it takes a list of 3 values."),

@@ -101,6 +101,9 @@ def test_architectures_chosen_twice_are_drawn_once(files, many):
 def test_missing_results_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.json"):
         report([str(tmp_path / "none.json")], str(tmp_path / "out"))
+    write_results(tmp_path / "model" / "results.json", [])
+    with pytest.raises(FileNotFoundError, match=r"model' is a folder: give the file in it, '.*model/results\.json'"):
+        report([str(tmp_path / "model")], str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 

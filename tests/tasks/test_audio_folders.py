@@ -183,13 +183,13 @@ def test_useless_recordings_are_named(folder, samples, message, suffix):
 
 @pytest.mark.parametrize("kind", [AudioFolder, AudioFolderTask])
 def test_errors_of_folders_name_the_culprit(folder, tmp_path, kind):
-    with pytest.raises(FileNotFoundError, match=r"^There is no folder .*nowhere: give a folder with one sub-f"):
+    with pytest.raises(FileNotFoundError, match=r"^There is no folder .*nowhere': give a folder with one sub-f"):
         kind(str(tmp_path / "nowhere"))
     with pytest.raises(FileNotFoundError, match=r"^There is no file '.*gone.csv'"):
         kind(str(folder), str(tmp_path / "gone.csv"))
     (folder / "maybe").mkdir()
     (folder / "maybe" / "notes.mp3").write_text("no sound")
-    with pytest.raises(ValueError, match=r"maybe has no sounds \(.flac, .wav\)"):
+    with pytest.raises(ValueError, match=r"maybe' has no sounds \(.flac, .wav\)"):
         kind(str(folder))
 
 
@@ -219,7 +219,7 @@ TABLES = {
     "": "has no rows: give a line with the names",
     "file,label\n": "has no rows: give a line with the names",
     "file,label\ngo/ann0.wav,go,away": "Line 2 of .* has 3 values for 2 columns: fix it",
-    "file,label,label\ngo/ann0.wav,go,no": "has two columns 'label': give each a name",
+    "file,label,label\ngo/ann0.wav,go,no": "has two columns 'label': let its first line give",
     "file,label\ngo/ann0.wav,": "Line 2 of .* has no label: add it",
     "file,label\n,go": "Line 2 of .* has no file: add it",
     "file,label,speaker\ngo/ann0.wav,go,": "Line 2 of .* has no speaker: add who",

@@ -219,7 +219,7 @@ def test_files_without_a_group_are_told(group: str, sentence: str, tmp_path: Pat
 
 def test_files_one_folder_deeper_are_hinted_at(tmp_path: Path) -> None:
     images(tmp_path, "p{group}/{number}.png")
-    with pytest.raises(ValueError, match=r"left has no images .* or say by group='folder' that its sub-folders hold"):
+    with pytest.raises(ValueError, match=r"left' has no images .* or say by group='folder' that its sub-folders hold"):
         lm.FolderTask(str(tmp_path))
 
 

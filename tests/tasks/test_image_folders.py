@@ -94,14 +94,14 @@ def test_errors_of_folders_name_the_culprit(photographs, tmp_path, kind):
     with pytest.raises(FileNotFoundError, match=r"^There is no folder .*nowhere"):
         kind(str(tmp_path / "nowhere"))
     single = photographs / "ant" / "0.png"
-    with pytest.raises(ValueError, match=r"ant/0.png is a single file: give the folder that has one sub-folder of im"):
+    with pytest.raises(ValueError, match=r"ant/0.png' is a single file: give the folder that has one sub-folder of i"):
         kind(str(single))
     (tmp_path / "one" / "only").mkdir(parents=True)
-    with pytest.raises(ValueError, match=r"one has 1 class folder: give"):
+    with pytest.raises(ValueError, match=r"one' has 1 class folder: give"):
         kind(str(tmp_path / "one"))
     (photographs / "gnu").mkdir()
     (photographs / "gnu" / "notes.txt").write_text("no image")
-    with pytest.raises(ValueError, match=r"gnu has no images"):
+    with pytest.raises(ValueError, match=r"gnu' has no images"):
         kind(str(photographs))
 
 

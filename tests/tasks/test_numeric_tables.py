@@ -184,7 +184,8 @@ def test_damaged_columns_are_refused(plain, message):
         ([["red", 2.0, 3.0]], "not a number"),
         ([[1j, 2.0, 3.0]], "not a number"),
         ([[1.0, 2.0, 3.0], [4.0, math.inf, 6.0]], "an infinite value in row 1, column 1"),
-        ([{"a": 1, "b": 2}], "no column 'c' at row 1, and it was learned from"),
+        ([{"a": 1, "b": 2}], "Row 1 lacks column 'c', which was learned from"),
+        ([{"b": 2}], "Row 1 lacks columns 'a', 'c', which were learned from: add them"),
         ([{"a": 1, "b": "blue", "c": 3}], "Column 'b' of the table holds 'blue' at row 1, which is no finite number"),
     ],
 )
@@ -280,7 +281,7 @@ def test_the_only_column_of_words_has_the_labels():
 @pytest.mark.parametrize(
     ("content", "options", "message"),
     [
-        ("a,b\n1,2\n3,4\n", {}, "has the columns a, b: say by 'label' which holds the labels"),
+        ("a,b\n1,2\n3,4\n", {}, "has the columns a, b: call that of the labels 'label'"),
         ("a,b\n1,2\n3,4\n", {"label": "c"}, "has no column 'c'"),
         ("a,label\n1,x\n3,y\n", {"columns": ["z"]}, "has no column 'z'"),
         ("a,label\n1,x\n3,\n", {}, "There is no label at line 3"),
@@ -326,7 +327,7 @@ def test_raw_rows_are_predicted_by_result_export_and_command(capsys):
     torch.testing.assert_close(exported.predict(X), exported.network(inputs).softmax(1))
     torch.testing.assert_close(exported.network(inputs), result.network(inputs), atol=1e-5, rtol=1e-5)
     assert main(["predict", "out", "table.csv"]) == 0
-    assert "line 2: " in capsys.readouterr().out
+    assert "line 2 of 'table.csv': " in capsys.readouterr().out
     lines = Path("predictions.csv").read_text().splitlines()
     assert lines[0] == "row,class,probability,p(high),p(low)"
     assert [line.split(",")[1] for line in lines[1:]] == [next(iter(each)) for each in found]
@@ -334,7 +335,12 @@ def test_raw_rows_are_predicted_by_result_export_and_command(capsys):
     Path("short.csv").write_text("a,b\n1,2\n")
     capsys.readouterr()
     assert main(["predict", "out", "short.csv"]) == 2
-    assert "There is no column 'c' at row 1, and it was learned from" in capsys.readouterr().err
+    assert "Line 2 of 'short.csv' lacks column 'c', which was learned from" in capsys.readouterr().err
+    # Beyond the first batch, and of the second file.
+    long = ["a,b,c", *["1,2,3"] * 99, "1,2,blue"]
+    Path("long.csv").write_text("\n".join(long))
+    assert main(["predict", "out", "table.csv", "long.csv"]) == 2
+    assert "Column 'c' of the table holds 'blue' at line 101 of 'long.csv'" in capsys.readouterr().err
 
 
 class Frame:
@@ -431,13 +437,15 @@ def test_a_line_of_json_may_leave_columns_out(capsys):
         missing = table[0].preprocessing.encode(new)[:, -1]
         assert missing.nonzero().tolist() == [[place]]
     Path("t.jsonl").write_text("\n".join(json.dumps({"a": row[0]}) for row in X))
-    with pytest.raises(ValueError, match="There is no column 'b' at row 1"):
+    with pytest.raises(ValueError, match="Row 1 lacks columns 'b', 'c', which"):
         table[0].preprocessing.encode([row for _, row in lm.NewRows("t.jsonl").examples])
 
 
 def test_a_new_row_of_missing_values_gets_an_answer_too():
     Path("new.csv").write_text("a,b\n1,2\n,\n\n,,\n3,4\n")
-    assert [where for where, _ in lm.NewRows("new.csv").examples] == ["line 2", "line 3", "line 6"]
+    assert [where for where, _ in lm.NewRows("new.csv").examples] == [
+        f"line {number} of 'new.csv'" for number in (2, 3, 6)
+    ]
 
 
 @pytest.mark.parametrize("options", [{}, {"label": "species"}])

@@ -106,7 +106,7 @@ def test_columns_are_named(write):
 
 
 def test_two_columns_with_unusual_names_may_be_a_pair_already(write):
-    told = r"has the columns 0, a: say by 'source' and 'target' .*, or let the first line name these columns so"
+    told = r"has the columns 0, a: let its first line call that of the texts 'source' and that of their translations"
     with pytest.raises(ValueError, match=told):
         ParallelTask(write(tsv(number_rows(9)[1:], names=number_rows(9)[0])))
 
@@ -207,7 +207,7 @@ def test_targets_must_be_tokens(write):
         ("source\ttarget\na\tb\nc\n", "Line 3 of .* has 1 values for 2 columns"),
         (b"source\ttarget\na\t\xe4\n", "is not UTF-8 in line 2: save it in that encoding"),
         ("source\ttarget\na\tb\nc\td\n", "has 2 examples, too few for a train, val and test part"),
-        ("source\n" + "\n".join("abcdef"), "has the columns source: say by"),
+        ("source\n" + "\n".join("abcdef"), "has the columns source: let its first line"),
         ("source\ttarget\na\t" + "b" * 100_001, "target at line 2 .* has 100001 characters"),
     ],
 )

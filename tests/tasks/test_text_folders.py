@@ -62,7 +62,7 @@ def test_a_folder_is_a_target_task(folder):
 
 def test_malformed_folders_are_told(folder, tmp_path):
     with pytest.raises(
-        FileNotFoundError, match=r"There is no folder .*absent: give a folder with one sub-folder of text"
+        FileNotFoundError, match=r"There is no folder .*absent': give a folder with one sub-folder of text"
     ):
         TextFolder(str(tmp_path / "absent"))
     with pytest.raises(ValueError, match=r"has 1 class folder: give a sub-folder of text files for each of two"):
@@ -78,7 +78,7 @@ def test_malformed_folders_are_told(folder, tmp_path):
         TextFolder(str(folder))
     (folder / "song" / "5.txt").unlink()
     (folder / "novel").mkdir()
-    with pytest.raises(ValueError, match=r"novel has no text files \(.txt\): add some or remove it"):
+    with pytest.raises(ValueError, match=r"novel' has no text files \(.txt\): add some or remove it"):
         TextFolder(str(folder))
 
 

@@ -91,7 +91,7 @@ def test_kinds_of_tables_and_usual_columns(write, name, content):
 
 def test_columns_are_named_where_they_cannot_be_found(write):
     path = write("id,one,two,three\n1,a,b,x\n2,c,d,y\n")
-    with pytest.raises(ValueError, match=r"has the columns id, one, two, three: say by 'text' and 'label' which"):
+    with pytest.raises(ValueError, match=r"has the columns id, one, two, three: call that of the texts 'text' and"):
         TextTable(path)
     assert read(path, text="two", label="three") == {"x": ["b"], "y": ["d"]}
     with pytest.raises(ValueError, match=r"has no column 'tree': did you mean 'three'\?"):
@@ -100,7 +100,7 @@ def test_columns_are_named_where_they_cannot_be_found(write):
         TextTable(path, text="zzz")
     with pytest.raises(ValueError, match="must be columns of their own, not one, one"):
         TextTable(path, text="one", label="one")
-    with pytest.raises(ValueError, match="say by 'text' and 'label'"):
+    with pytest.raises(ValueError, match="by the arguments 'text' and 'label' of the task's class"):
         TextTable(write("one,two\na,x\nb,y\n"))  # as many different values in both
 
 
@@ -132,7 +132,7 @@ def test_numbers_are_labels(write):
         (b"text,label\na,x\n ,y\n", r"There is no text at line 3 of '.*': fill it in, or leave this one out"),
         (b"text,label\na,x\nb,\n", r"There is no label at line 3"),
         (b"text,text\na,x\n", r"has two columns 'text'"),
-        (b"text;label\na;x\n", r"has the columns text;label: say by 'text' and 'label'"),
+        (b"text;label\na;x\n", r"has one column, 'text;label': separate columns by commas"),
         (
             b"text,label\n" + b"a" * 100_001 + b",x\nb,y\n",
             r"The text at line 2 of '.*' has 100001 characters, more than",

@@ -259,7 +259,7 @@ def linear_within(error: NoNetworkWithinError, linear: LimitedSpace) -> None:
     except NoNetworkWithinError as other:
         raise ValueError(
             f"{error.reason} Nor is a linear model within {other.within}: the nearest {other.nearest}. Raise "
-            f"{other.limit} to that."
+            f"{other.limit} at least to that of the linear model."
         ) from None
 
 

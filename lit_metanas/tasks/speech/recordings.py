@@ -255,7 +255,7 @@ class RecordingReader:
             self._tell(
                 "cut",
                 f"{shown} lasts {seconds:.2f} s, and the features' {self.features.steps} steps {longest:.2f} s: longer "
-                "sounds are cut.",
+                "sounds are cut there; to keep them whole, give the task's class features of more 'steps'.",
             )
         return samples, rate
 

@@ -29,11 +29,13 @@ from lit_metanas.tasks.task import SingleTask, Split, Task, check_task, warn_of_
 from lit_metanas.tasks.text.labelled_text import checked_text
 from lit_metanas.tasks.text.text_tables import (
     LABEL_COLUMNS,
+    NamelessColumnsError,
     TableRow,
     check_columns,
     column_groups,
     columns_of,
     free_columns,
+    is_own_value,
     listed,
     number_text,
     read_rows,
@@ -259,6 +261,7 @@ def find_row_columns(
     """The column of labels, and those of numbers.
 
     Raises:
+        NamelessColumnsError: the first line seems to hold numbers and a label.
         ValueError: there are no rows, a named column does not exist, or one cannot be found.
     """
     free = free_columns(rows, place, label=label, group=group)
@@ -267,9 +270,12 @@ def find_row_columns(
         named = [name for name in free if name not in (columns or ()) and not _is_numeric(rows, name)]
         if len(named) != 1:
             raise ValueError(
-                f"'{place}' has the columns {listed(free)}: say by 'label' which holds the labels, or name it so."
+                f"'{place}' has the columns {listed(free)}: call that of the labels 'label', or name it by the "
+                "argument 'label' of the task's class."
             )
         (label,) = named
+        if is_own_value(rows, label) and all(_is_number(name) for name in free if name != label):
+            raise NamelessColumnsError(place, label)
     if columns is None:
         return label, [name for name in free if name != label] or _refuse_none(place)
     check_columns(rows, place, **{f"columns[{number}]": name for number, name in enumerate(columns)}, group=group)
@@ -332,9 +338,13 @@ def _refuse_none(place: str) -> list[str]:
 
 
 def _is_numeric(rows: Sequence[TableRow], name: str) -> bool:
+    return all(_is_number(row.get(name)) for _, row in rows)
+
+
+def _is_number(value: object) -> bool:
+    """Whether a value of a table is a number, or missing."""
     try:
-        for where, row in rows:
-            number_in(row.get(name), name, where)
+        number_in(value, "", "")
     except ValueError:
         return False
     return True

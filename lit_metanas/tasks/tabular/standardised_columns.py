@@ -26,6 +26,9 @@ MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
 MOST_DEVIATIONS = 1000.0
 """How far a value is from the mean at most; one that is farther counts as this far."""
 
+MOST_ABSENT = 3
+"""Absent columns that a sentence names."""
+
 NORMAL_SCORES = np.linspace(-3.0, 3.0, 49)
 """Of the quantiles that are kept of a column."""
 
@@ -340,12 +343,12 @@ def row_array(rows: Rows, *, names: Sequence[str] = (), name: str = "The table")
         rows = rows.detach().cpu().numpy()
     if isinstance(rows, Sequence) and len(rows) and all(isinstance(row, Mapping) for row in rows):
         keys = names or list(rows[0])
-        rows = [_values(row, keys, f"row {number}") for number, row in enumerate(rows, 1)]
+        rows = [row_numbers(row, keys, f"row {number}") for number, row in enumerate(rows, 1)]
     table: Any = rows
     own = [*getattr(table, "columns", ())]
     if names and own and all(isinstance(each, str) for each in own) and own != list(names):
         if absent := [each for each in names if each not in own]:
-            raise ValueError(f"{name} has no column '{absent[0]}': it has {', '.join(own[:10])}.")
+            raise ValueError(f"{name} has no {_columns_named(absent)}: it has {', '.join(own[:10])}.")
         rows = table[list(names)]
     try:
         found = np.asarray(rows)
@@ -396,11 +399,28 @@ def number_in(value: Any, column: str, where: str, place: str = "the table") -> 
     return found
 
 
-def _values(row: Mapping[str, Any], names: Sequence[str], where: str) -> list[float]:
-    absent = next((name for name in names if name not in row), None)
-    if absent is not None:
+def row_numbers(row: Mapping[str, Any], names: Sequence[str], where: str) -> list[float]:
+    """The numbers of some columns of a row, NaN where one is missing.
+
+    Args:
+        row: its values by column.
+        names: of the columns.
+        where: the row stands, such as ``line 3``.
+
+    Raises:
+        ValueError: it lacks a column, or a value is no number or infinite.
+    """
+    if absent := [name for name in names if name not in row]:
+        learned, them = ("was", "it") if len(absent) == 1 else ("were", "them")
         raise ValueError(
-            f"There is no column '{printable(absent, 40)}' at {where}, and it was learned from: add it, empty where it "
-            "is missing."
+            f"{where[:1].upper()}{where[1:]} lacks {_columns_named(absent)}, which {learned} learned from: add {them}, "
+            "empty where a value is missing."
         )
     return [number_in(row[name], name, where) for name in names]
+
+
+def _columns_named(names: Sequence[str]) -> str:
+    """``column 'a'``, or ``columns 'a', 'b', 'c' and 9 more``."""
+    told = ", ".join(f"'{printable(name, 40)}'" for name in names[:MOST_ABSENT])
+    more = f" and {len(names) - MOST_ABSENT} more" if len(names) > MOST_ABSENT else ""
+    return f"column{'s' if len(names) > 1 else ''} {told}{more}"

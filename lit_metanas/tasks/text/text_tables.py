@@ -43,6 +43,23 @@ LABEL_COLUMNS = ("label", "intent", "class", "category", "target", "topic", "sen
 SUFFIXES_OF_TABLES = (".csv", ".tsv", ".jsonl")
 """How the names of tables end."""
 
+
+class NamelessColumnsError(ValueError):
+    """The first line of a table is no line of names.
+
+    Args:
+        place: the table's name.
+        label: what stands there in the column of labels.
+    """
+
+    def __init__(self, place: str, label: str) -> None:
+        super().__init__(
+            f"The first line of '{place}' must name the columns, but '{printable(label, 40)}' in it is a label of other"
+            " lines, too: put a line of names above it, with 'label' for the labels; if it has names, call that of the "
+            "labels so."
+        )
+
+
 TableRow = tuple[str, Mapping[str, Any]]
 """Where a row stands, and its values by column."""
 
@@ -173,7 +190,7 @@ def separated_rows(content: str, place: str, kind: str, *, blank: bool = False) 
     try:
         for values in lines:
             if names is None:
-                names = _column_names(values, place)
+                names = _column_names(values, place, kind)
             elif any(value.strip() for value in values) or (blank and len(values) == len(names) > 1):
                 if len(values) != len(names):
                     raise ValueError(
@@ -185,13 +202,18 @@ def separated_rows(content: str, place: str, kind: str, *, blank: bool = False) 
         raise ValueError(f"'{place}' is damaged at line {lines.line_num} ({error}): fix its quotes.") from None
 
 
-def _column_names(values: Sequence[str], place: str) -> list[str]:
+def _column_names(values: Sequence[str], place: str, kind: str) -> list[str]:
     names = [value.strip() for value in values]
     if len(names) > MOST_COLUMNS:
         raise ValueError(f"'{place}' has {len(names)} columns, more than {MOST_COLUMNS}: leave some out.")
+    if len(names) == 1 and ";" in names[0]:
+        wanted = "tabs" if kind == ".tsv" else "commas, and write numbers with points"
+        raise ValueError(f"'{place}' has one column, '{printable(names[0], 60)}': separate columns by {wanted}.")
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise ValueError(f"'{place}' has two columns '{printable(twice, 80)}': give each a name of its own.")
+        raise ValueError(
+            f"'{place}' has two columns '{printable(twice, 80)}': let its first line give each a name of its own."
+        )
     return names
 
 
@@ -221,6 +243,7 @@ def find_columns(
         others: columns that are neither, by the argument that names them.
 
     Raises:
+        NamelessColumnsError: the first line seems to hold a text and a label.
         ValueError: there are no rows, a named column does not exist, or one cannot be found.
     """
     free = free_columns(rows, place, text=text, label=label, **others)
@@ -229,12 +252,20 @@ def find_columns(
         first, second = (len({str(row.get(name)) for _, row in rows}) for name in free)
         if first != second:
             text, label = free if first > second else reversed(free)
+            if is_own_value(rows, label):
+                raise NamelessColumnsError(place, label)
     if text is None or label is None:
         raise ValueError(
-            f"'{place}' has the columns {listed(columns_of(rows))}: say by 'text' and 'label' which hold the texts "
-            "and labels, or name these columns so; those of pairs of texts are called source and target."
+            f"'{place}' has the columns {listed(columns_of(rows))}: call that of the texts 'text' and that of their "
+            "labels 'label' (of pairs of texts 'source' and 'target'), or name them by the arguments 'text' and "
+            "'label' of the task's class."
         )
     return text, label
+
+
+def is_own_value(rows: Sequence[TableRow], column: str) -> bool:
+    """Whether a column holds its own name, as where the first line is one of values."""
+    return any(str(row.get(column)).strip() == column for _, row in rows)
 
 
 def guess_two(
@@ -301,7 +332,7 @@ def check_columns(rows: Sequence[TableRow], place: str, **named: str | None) -> 
         The columns that no argument names.
     """
     if not rows:
-        raise ValueError(f"'{place}' has no rows: give a line with the names of the columns, and some with texts.")
+        raise ValueError(f"'{place}' has no rows: give a line with the names of the columns, and rows below it.")
     names = columns_of(rows)
     chosen = [name for name in named.values() if name is not None]
     for name in chosen:

@@ -107,8 +107,8 @@ def find_pair_columns(
     source, target = guess_two(free, (source, target), (SOURCE_TEXT_COLUMNS, TARGET_TEXT_COLUMNS))
     if source is None or target is None:
         raise ValueError(
-            f"'{place}' has the columns {listed(columns_of(rows))}: say by 'source' and 'target' which hold the texts "
-            "and their translations, or let the first line name these columns so."
+            f"'{place}' has the columns {listed(columns_of(rows))}: let its first line call that of the texts 'source' "
+            "and that of their translations 'target', or name them by these arguments of the task's class."
         )
     return source, target
 

@@ -219,8 +219,8 @@ def translation_task(
             raise ValueError(f"'{place}' has no {subset} pairs{others}")
     if left_out:
         warn_of_data(
-            f"{number_of(left_out, 'pair')} of '{place}' with more than {limits} left out: give a preprocessing "
-            "with more steps to keep them, such as Characters(steps=200)."
+            f"{number_of(left_out, 'pair')} of '{place}' with more than {limits} left out: to keep them, "
+            "shorten them, or give the task's class a preprocessing with more steps, such as Characters(steps=200)."
         )
     train, val, test = (_encoded(kept[subset], source, target) for subset in SUBSETS)
     return Task(

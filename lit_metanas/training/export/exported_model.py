@@ -21,6 +21,7 @@ from lit_metanas.tasks.objective import Classification
 from lit_metanas.tasks.questions.question_words import SEPARATOR_SHOWN, QuestionPreprocessing
 from lit_metanas.tasks.speech import LogMel
 from lit_metanas.tasks.speech.sound_files import read_sound
+from lit_metanas.tasks.tabular.standardised_columns import NumericColumns, row_numbers
 from lit_metanas.tasks.task import warn_of_data
 from lit_metanas.tasks.text.text_tables import TableRow
 from lit_metanas.tasks.text.words import TextPreprocessing
@@ -97,7 +98,8 @@ class ExportedModel(LightningModule):
         if kind != (self.exported.noun if self.exported.noun in ("texts", "rows") else "files"):
             wanted, *_ = GIVEN_BY.get(self.exported.noun, ("a data module of your own",))
             raise ValueError(f"The exported network is for {self.exported.noun}: give them by --data {wanted}.")
-        given, told = _parts(batch)
+        made = self.exported.preprocessing
+        given, told = _parts(batch, made.names if isinstance(made, NumericColumns) else ())
         self._tell_of_cut(given)
         examples = read_images([Path(file) for file in told], shape) if isinstance(shape, ImageShape) else given
         names = [{kind.removesuffix("s"): writable(each)} for each in told]
@@ -214,10 +216,26 @@ def _kind(example: Path | str | TableRow) -> str:
     return "files" if isinstance(example, Path) else "texts" if isinstance(example, str) else "rows"
 
 
-def _parts(batch: Sequence[Path | str | TableRow]) -> tuple[list[Any], list[str]]:
-    """The examples of a batch, and what they are called: rows by where they stand, others by themselves."""
-    pairs = [(each, str(each)) if isinstance(each, Path | str) else (each[1], each[0]) for each in batch]
-    return [example for example, _ in pairs], [name for _, name in pairs]
+def _parts(batch: Sequence[Path | str | TableRow], columns: Sequence[str]) -> tuple[list[Any], list[str]]:
+    """The examples of a batch, and what they are called: rows by where they stand, others by themselves.
+
+    Args:
+        batch: files, texts or rows.
+        columns: of rows, that the network looks at; empty where they have no names.
+
+    Raises:
+        ValueError: a row lacks a column, or a value is no number; the sentence tells where.
+    """
+    examples, names = list[Any](), list[str]()
+    for each in batch:
+        if isinstance(each, Path | str):
+            examples.append(each)
+            names.append(str(each))
+        else:
+            where, row = each
+            examples.append(row_numbers(row, columns, where) if columns else row)
+            names.append(where)
+    return examples, names
 
 
 def _checked_output(output: str) -> Path:
@@ -230,7 +248,7 @@ def _checked_output(output: str) -> Path:
     if file.suffix not in (".csv", ".json"):
         raise ValueError(f"The output '{output}' is neither CSV nor JSON: let its name end in .csv or .json.")
     if file.exists() and not _holds_predictions(file):
-        raise ValueError(f"'{output}' already exists and holds no predictions: give another 'output'.")
+        raise ValueError(f"'{output}' already exists and holds no predictions: give another by --model.output.")
     return file
 
 

@@ -98,9 +98,11 @@ def exported_file(directory: str | os.PathLike[str], name: str) -> Path:
     """
     file = Path(directory) / name
     if Path(directory).is_file():
+        own = Path(directory).parent
+        folder = f"its folder, '{own}'" if (own / DESCRIPTION).is_file() else "the folder of an exported network"
         raise FileNotFoundError(
-            f"'{directory}' is a file, and a checkpoint or weights alone do not tell the classes of new examples: give "
-            "the folder of a network that `search` has exported."
+            f"'{directory}' is a file, and a program, a checkpoint or weights alone do not tell the classes of new "
+            f"examples: give {folder}."
         )
     if not file.is_file():
         raise FileNotFoundError(f"There is no '{name}' in '{directory}': give the folder of an exported network.")
