@@ -240,7 +240,7 @@ class SourceSearch(LightningModule):
             method=self.method,
             space=self.space.name,
             architecture=found.architecture,
-            value=found.record.value_of(found.architecture, found.recipe),
+            value=found.value,
             seed=self.seed,
             cost=cost,
             recipe=found.recipe,

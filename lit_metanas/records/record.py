@@ -209,6 +209,11 @@ class SearchOutcome:
     front: tuple[SearchOutcome, ...] = ()
     ordinal: bool = False
 
+    @property
+    def value(self) -> float:
+        """The best score that the search told of what was chosen; NaN where it told none."""
+        return self.record.value_of(self.architecture, self.recipe)
+
 
 # Not frozen, for Lightning's precision plugins refuse frozen dataclasses in batches; treat it as immutable.
 @dataclass(eq=False)

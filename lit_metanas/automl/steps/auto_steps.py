@@ -205,7 +205,7 @@ class AutoSteps:
 
     def _choose(self, found: SearchOutcome, value: float | None = None) -> SearchOutcome:
         """Remember what is to be trained, with its validation score; None is that of the search."""
-        self._value = found.record.value_of(found.architecture, found.recipe) if value is None else value
+        self._value = found.value if value is None else value
         self._found = found
         return found
 
@@ -340,7 +340,7 @@ class AutoSteps:
         Returns:
             What was found, with what it has learned. Where a linear model is taken it is among the trained networks.
         """
-        view, value = self.views.of(found.recipe), found.record.value_of(found.architecture, found.recipe)
+        view, value = self.views.of(found.recipe), found.value
         if (mean := self._mean(best, found, value)) is not None:
             show("training the linear model")
             self.linear_model = compared = self._compared(best, value, mean)

@@ -137,7 +137,7 @@ class FrontSteps(AutoSteps):
         epochs = shared_epochs([self.planner.last_epoch(one) for one in front], left)
         for place, (one, number) in enumerate(zip(front, epochs, strict=False), start=1):
             show(f"training network {place} of {len(epochs)}")
-            self.training.train(one, number, budget, value=_value(one))
+            self.training.train(one, number, budget, value=one.value)
         if best is not None:
             self.linear_model = self._compared(best, self._value)
         others = ""
@@ -165,7 +165,7 @@ class FrontSteps(AutoSteps):
         if self.linear is None:
             return []
         linear = [one for one in self.linear.scored if one.view.limited.check(one.architecture) is None]
-        points = [self._point(self.views.of(one.recipe), one.architecture, _value(one)) for one in front]
+        points = [self._point(self.views.of(one.recipe), one.architecture, one.value) for one in front]
         points += [self._point(one.view, one.architecture, one.value) for one in linear]
         chosen: dict[Architecture, LinearModel] = {}
         for place in non_dominated(points):
@@ -192,17 +192,7 @@ class FrontSteps(AutoSteps):
 
         Of several of one size the front has the best by validation: a network and a linear model may be as large.
         """
-        sizes: dict[float, SearchResult] = {}
-        for one in told:
-            other = sizes.setdefault(getattr(one, self.measure), one)
-            if one.val_score > other.val_score:
-                sizes[getattr(one, self.measure)] = one
-        front = [sizes[size] for size in sorted(sizes)]
-        cost = super()._result(told).training_cost
-        best = max(told, key=lambda one: one.val_score)
-        return replace(best, training_cost=cost, front=tuple(front), traded=self.measure)
-
-
-def _value(found: SearchOutcome) -> float:
-    """The validation score that the search told of a network."""
-    return found.record.value_of(found.architecture, found.recipe)
+        ranked = sorted(told[::-1], key=lambda one: one.val_score)
+        best_of = {getattr(one, self.measure): one for one in ranked}  # the last, and best, of a size stays
+        front = tuple(best_of[size] for size in sorted(best_of))
+        return replace(ranked[-1], training_cost=super()._result(told).training_cost, front=front, traded=self.measure)
