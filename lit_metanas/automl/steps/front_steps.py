@@ -192,7 +192,7 @@ class FrontSteps(AutoSteps):
 
         Of several of one size the front has the best by validation: a network and a linear model may be as large.
         """
-        ranked = sorted(told[::-1], key=lambda one: one.val_score)
-        best_of = {getattr(one, self.measure): one for one in ranked}  # the last, and best, of a size stays
+        ranked = sorted(told, key=lambda one: one.val_score, reverse=True)
+        best_of = {getattr(one, self.measure): one for one in reversed(ranked)}  # the last, and best, of a size stays
         front = tuple(best_of[size] for size in sorted(best_of))
-        return replace(ranked[-1], training_cost=super()._result(told).training_cost, front=front, traded=self.measure)
+        return replace(ranked[0], training_cost=super()._result(told).training_cost, front=front, traded=self.measure)
