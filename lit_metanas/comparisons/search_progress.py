@@ -35,7 +35,7 @@ class ToldBudget(Budget):
         searcher: who spends it.
         queries: most architectures to evaluate.
         flops: most training cost.
-        beside: FLOPs that are spent after the search, of which the log is told, too.
+        beside: FLOPs that are spent after the search, of which the log is told, too, as far as they can be expected.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class ToldBudget(Budget):
         super().__init__(queries=queries, flops=flops)
         self.logs, self.part = False, ""
         self.beside, self._trained = beside, 0.0
+        self._searched = flops  # what the search spends: at most, and then in fact
         self._title = f"search of '{printable(task.id, 40)}' by {type(searcher).__name__}"
         self._begin = self._told = self._charged = perf_counter()
         self._before = 0.0
@@ -55,6 +56,10 @@ class ToldBudget(Budget):
         """Charge, and print a line where it is time to."""
         super().charge(cost)
         self._tell_tenths(cost.seconds)
+
+    def follow(self, flops: float) -> None:
+        """Take what the training after the search may spend, once that is known."""
+        self.beside, self._searched = flops, self.spent.flops
 
     def trained(self, flops: float, seconds: float = 0.0) -> None:
         """Count what was spent after the search, and print a line where it is time to."""
@@ -118,9 +123,9 @@ class ToldBudget(Budget):
         return max(shares, default=0.0)
 
     def _flops_share(self) -> float:
-        assert self.flops
-        most = self.flops if self.part == SEARCHING else self.spent.flops
-        self._reached = max(self._reached, min(1.0, (self.spent.flops + self._trained) / (most + self.beside)))
+        assert self._searched is not None
+        share = (self.spent.flops + self._trained) / (self._searched + self.beside)
+        self._reached = max(self._reached, min(1.0, share))
         return self._reached
 
     def _print(self) -> None:

@@ -420,12 +420,17 @@ def test_the_time_left_of_search_and_training_is_told(told, capsys):
     assert said.splitlines()[-1].endswith("FixedArchitecture: testing, 3.9 min")
 
 
-def test_the_share_does_not_fall_where_more_is_left_than_was_expected(told):
+def test_what_the_search_leaves_counts_once_it_is_known_and_the_share_does_not_fall(told):
     _, budget = told
-    budget.charge(Cost(flops=800, queries=1))
-    for part, beside, share in ((search_progress.SEARCHING, 1000, 40), ("training", 2400, 40), ("training", 800, 50)):
-        budget.part, budget.beside = part, beside
-        assert budget.describe() == f"{share}% of the budget, 1 architecture tried"
+    budget.charge(Cost(flops=400, queries=1))
+    budget.begin("training linear models")
+    assert budget.describe() == "20% of the budget, 1 architecture tried"
+    budget.follow(1600)
+    assert budget.describe() == "20% of the budget, 1 architecture tried"
+    budget.trained(800)
+    assert budget.describe() == "60% of the budget, 1 architecture tried"
+    budget.follow(2600)
+    assert budget.describe() == "60% of the budget, 1 architecture tried"
 
 
 def test_no_time_left_is_told_of_a_search_that_was_stopped(told):

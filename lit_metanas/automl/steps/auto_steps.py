@@ -258,7 +258,8 @@ class AutoSteps:
         """
         found = self._choose(self._within(outcome))
         best, left = self._linear_models(found, plan, budget, spent, show)
-        plan, budget.beside = self.planner.keep(replace(plan, training=left)), left
+        plan = self.planner.keep(replace(plan, training=left))
+        budget.follow(left)
         if best is not None:
             found = self._compare(best, found, left, budget, show)
         if not self.training.trained:
@@ -349,15 +350,11 @@ class AutoSteps:
             self.linear_model = f"{compared}: {taken} taken"
             return found
         slow = best.view.limited.check(best.architecture) if best.value > value else None
-        unpaid = ""
         for share in CHECK_SHARES if slow is None else ():
             left = whole - self._beside.flops
             spare = min(share * left, left - self.planner.last_epoch(found) - self._linear_cost(best).flops)
             epochs = int(spare / self.planner.epoch_of(found.architecture, view, view.task.train))
-            if best.value <= value:
-                break
-            if epochs < 1:
-                unpaid = ", as too little was left to train the network further"
+            if best.value <= value or epochs < 1:
                 break
             show("training the best network on, as a linear model is better so far")
             begin, estimator = perf_counter(), self._estimator().with_recipe({**found.recipe, "epochs": epochs})
@@ -376,7 +373,7 @@ class AutoSteps:
             show("training the linear model")
             failure = self._train_linear(best, found, budget)
             taken = f"its last training failed ({failure}), so the network was" if failure else "the linear model was"
-            compared += f": {taken} taken{'' if failure else unpaid}"
+            compared += f": {taken} taken"
         else:
             compared += ": the network was taken"
         self.linear_model = compared

@@ -127,7 +127,8 @@ class FrontSteps(AutoSteps):
         """
         found = self._choose(self._within(outcome))
         best, whole = self._linear_models(found, plan, budget, spent, show)
-        plan, budget.beside = self.planner.keep(replace(plan, training=whole)), whole
+        plan = self.planner.keep(replace(plan, training=whole))
+        budget.follow(whole)
         within = [one for one in outcome.front if self._excess(one.architecture, one.recipe) is None]
         front = [found, *(one for one in within if self._network(one) != self._network(found))]
         left = whole - self._beside.flops
@@ -155,8 +156,8 @@ class FrontSteps(AutoSteps):
     def _linear_front(self, front: Sequence[SearchOutcome], flops: float) -> list[LinearModel]:
         """The linear models that are on a front, but for those that a point of it equals in size and score.
 
-        They take no network off it that they are better than, as these were trained briefly so far; but where there are
-        more than ``POINTS`` in all, the last networks make room.
+        They take no network of another size off it that they are better than, as these were trained briefly so far; but
+        where there are more than ``POINTS`` in all, the last networks make room.
 
         Args:
             front: the networks.
