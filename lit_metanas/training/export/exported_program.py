@@ -52,6 +52,8 @@ PROGRAM, WEIGHTS, SCRIPT, CARD = "model.pt2", "weights.pt", "predict.py", "READM
 LIBRARY = "lit-metanas"
 CARD_BEGINS = f"---\nlibrary_name: {LIBRARY}\n"
 """How a card begins that an export has written."""
+_IMAGES_AND_ARRAYS = "standalone_predict.py"
+"""The script for all inputs and answers that have none of their own."""
 _SCRIPT_BEGINS = '"""Run the exported network beside this file: '
 
 _GREY = (0.299, 0.587, 0.114)
@@ -409,9 +411,6 @@ def _script_name(preprocessing: Preprocessing | None, objective: Objective) -> s
     if made == LogMel.kind and isinstance(objective, Classification | Transcription):
         return "standalone_sounds.py"
     return _IMAGES_AND_ARRAYS
-
-
-_IMAGES_AND_ARRAYS = "standalone_predict.py"
 
 
 def script_takes(shape: Shape, preprocessing: Preprocessing | None, objective: Objective) -> str:
