@@ -45,6 +45,7 @@ from lit_metanas.tasks.objective import Classification
 from lit_metanas.tasks.splits import warn_of_copies
 from lit_metanas.tasks.task import Task, check_task
 from lit_metanas.training.export.exported_model import predict_command
+from lit_metanas.training.export.exported_program import PROGRAM
 from lit_metanas.training.export.onnx_program import INT8, check_onnx_installed
 from lit_metanas.training.task_start import TaskStart, read_task_start
 
@@ -179,9 +180,9 @@ def auto(
     Raises:
         FileNotFoundError: there are no such data, or no such start.
         ValueError: it cannot be told what they are, or they are malformed; nothing is within the limits; the minutes
-            are too few; another process is at work in the output, or it holds something else; the start is damaged, or
-            of another space, shape or vocabulary; ONNX files are asked for without an output or their packages, or
-            none can be made of the network, whose search is then finished all the same.
+            are too few; another process is at work in the output, it holds something else, or it lies in the data; the
+            start is damaged, or of another space, shape or vocabulary; ONNX files are asked for without an output or
+            their packages, or none can be made of the network, whose search is then finished all the same.
         KeyboardInterrupt: Ctrl-C came before there was any network.
         RuntimeError: training fails.
 
@@ -280,6 +281,7 @@ class AutoSearch:
                 result = self._with_command(result)
             if folder is not None:
                 if known is None:
+                    self.wishes.say("writing the network and the report.")
                     folder.write(views.labelled(result.view).task, result, seed=self.wishes.seed)
                 added = (self.onnx or self.int8) and self._add_onnx(folder, result)
                 if known is not None:
@@ -288,14 +290,21 @@ class AutoSearch:
         return result
 
     def _look_at_paths(self) -> None:
-        """Refuse data that are not there, before an output is made, and tell of many files.
+        """Refuse data that are not there, and an output among them, before it is made, and tell of many files.
 
         Raises:
             FileNotFoundError: there are none.
+            ValueError: the output would be read as a part of them.
         """
         for key, given in (("data", self.data), ("test", self.test)):
             if isinstance(given, str | os.PathLike):
                 path = existing_path(given, key)
+                if self.output is not None and path.resolve() in self.output.resolve().parents:
+                    inner, outer = writable(str(self.output)), writable(str(given))
+                    raise ValueError(
+                        f"The output '{inner}' would lie in the data, '{outer}', and be read with them: give another "
+                        f"{'--output' if self.from_shell else 'output='}."
+                    )
                 if (files := sum(len(names) for _, _, names in os.walk(path))) >= MANY_FILES:
                     self.wishes.say(f"reading {files:,} files in '{writable(str(given))}'.")
 
@@ -343,10 +352,13 @@ class AutoSearch:
         if result.stopped:
             self.wishes.say("stopped: there are no ONNX files yet; the same call adds them once it has finished.")
             return False
-        written, loss = folder.add_onnx(result, int8=self.int8)
+        if not folder.without_onnx(result, int8=self.int8):
+            return False
+        self.wishes.say("translating the network to ONNX, which may take minutes.")
+        loss = folder.add_onnx(result, int8=self.int8)
         if loss is not None:
             self.wishes.say(f"with weights of 8 bits ({INT8}) the test {loss.metric} is {loss.told}.")
-        return written > 0
+        return True
 
     def _with_command(self, result: SearchResult) -> SearchResult:
         """The result, and each of its front, with what repeats it; as it is where it was stopped."""
@@ -467,5 +479,6 @@ def auto_verb(
     print(found)
     if found.stopped:
         raise KeyboardInterrupt(f"stopped; the best so far is in '{output}', and the same command goes on.")
-    print(f"The network, a report and what was tried are in '{output}'.")
+    size = (Path(output) / PROGRAM).stat().st_size
+    print(f"The network ({PROGRAM}, {size:,} bytes), a report and what was tried are in '{output}'.")
     print(f"Next: {shlex.join(['lit-metanas', *predict_command(output)])}", flush=True)

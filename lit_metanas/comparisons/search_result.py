@@ -41,6 +41,7 @@ from lit_metanas.training.export.exported_program import (
     network_inputs,
     one_or_more,
     script_packages,
+    script_takes,
     show_predictions,
 )
 from lit_metanas.training.export.hub_card import (
@@ -384,7 +385,8 @@ class SearchResult:
             },
             reproduce=command or ", ".join(filter(None, told)),
             recipe=self._told_recipe() if command else "",
-            packages=script_packages(self.shape, self.preprocessing),
+            packages=script_packages(self.shape, self.preprocessing, self.objective),
+            takes=script_takes(self.shape, self.preprocessing, self.objective),
             is_command=bool(command),
             latency=self._told_latency,
             seed=self.record.seed,

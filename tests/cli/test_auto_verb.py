@@ -43,7 +43,10 @@ def test_the_last_line_predicts(photos: Path, capsys: pytest.CaptureFixture[str]
     told, said = capsys.readouterr()
     assert "test accuracy" in told
     assert "auto: 'photos': 20 images of 2 classes" in said
-    last = told.splitlines()[-1]
+    assert "\nauto: writing the network and the report.\n" in said
+    *_, files, last = told.splitlines()
+    size = Path("model/model.pt2").stat().st_size
+    assert files == f"The network (model.pt2, {size:,} bytes), a report and what was tried are in 'model'."
     assert last == "Next: lit-metanas predict model NEW_IMAGES"
     command = shlex.split(last.removeprefix("Next: lit-metanas ").replace("NEW_IMAGES", "photos/cross"))
     assert main(command) == 0
@@ -91,6 +94,7 @@ def test_the_command_of_the_card_repeats_the_result(photos: Path, monkeypatch: p
         (["photos", "--flops", "1e10", "--max_parameters", "3"], "the nearest has"),
         (["photos", "--minutes", "0.001"], "0.001 min is too short"),
         (["photos", "--output", "photos"], "holds other files"),
+        (["."], "'model' would lie in the data, '.', and be read with them: give another --output."),
         (["photos", "--pareto", "size", "of", "shoe"], "pareto = 'size of shoe': give parameters, flops or latency"),
         (["--pareto=shoes", "photos"], "no front can be made for pareto = 'shoes'"),
         (["photos", "--flops", "1e10", "--max-size", "tiny"], "'tiny' is no size"),
@@ -113,13 +117,18 @@ def test_what_is_wrong_is_told_in_a_sentence(
 def test_onnx_files_are_added_to_a_finished_search(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--flops", "[6e8,6e8]", "--max-parameters=50000"]
     assert main(["auto", *words, "--onnx", "photos"]) == 0
+    translating = "auto: translating the network to ONNX, which may take minutes."
+    assert translating in capsys.readouterr().err
     assert Path("model/model.onnx").is_file()
     assert not Path("model/model_int8.onnx").exists()
     weights, state = torch.load("model/weights.pt", weights_only=True), Path("model/auto.json").read_bytes()
     assert main(["auto", "photos", *words, "--onnx"]) == 0
-    assert "already finished: nothing was done." in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "already finished: nothing was done." in said
+    assert translating not in said
     assert main(["auto", "photos", *words, "--int8"]) == 0
     said = capsys.readouterr().err
+    assert translating in said
     assert "already finished: missing ONNX files were added." in said
     (metric, eight) = read_card(Path("model/README.md"))["model-index"][0]["results"][0]["metrics"]
     lost = f"{100 * eight['value']:.1f} %, {100 * (eight['value'] - metric['value']):+.1f} points, of 4 examples"

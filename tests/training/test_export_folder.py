@@ -11,6 +11,7 @@ import wave
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,12 +25,13 @@ from lit_metanas.cli.command_line import main
 from lit_metanas.records.statistics import percent
 from lit_metanas.tasks.images.image_files import read_images
 from lit_metanas.tasks.text.joined_tokens import JoinedTokens
-from lit_metanas.training.export.exported_program import script_packages
-from lit_metanas.training.export.hub_card import hub_task
+from lit_metanas.training.export.exported_program import script_packages, script_takes
+from lit_metanas.training.export.hub_card import ModelCard, hub_task
 
 WORDS = lm.Words(steps=5, least=1).fitted(["it's one two, three नमस्ते"])
 TEXTS = ["IT'S one, two", "", "three नमस्ते six one two one"]
 CHARACTERS = lm.Characters(steps=12).fitted(TEXTS)
+MARKS = lm.Words(steps=5, least=1, words=("one", *".,;:!?%)]}’。，、([{¿¡-"))
 
 ALONE = """
 import runpy, sys
@@ -51,7 +53,7 @@ def drawn(space: lm.SearchSpace, shape: lm.Shape, way: int = 3) -> nn.Module:
     return network
 
 
-def predicted(folder: Path, *words: str, without: str = NOT_BY_TORCH) -> list[dict[str, float]]:
+def predicted(folder: Path, *words: str, without: str = NOT_BY_TORCH) -> list[Any]:
     command = [sys.executable, "-I", "-c", ALONE, without, str(folder / "predict.py"), *words]
     done = subprocess.run(command, cwd=folder.parent / "empty", capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
@@ -107,6 +109,7 @@ def test_the_script_classifies_texts_by_torch_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("made", [WORDS, CHARACTERS, lm.BytePairs(size=270, steps=20), JoinedTokens(CHARACTERS, WORDS)])
 def test_the_script_divides_texts_as_the_package_does(made: lm.Preprocessing) -> None:
+    from lit_metanas.training.export.standalone_pairs import source_tokens
     from lit_metanas.training.export.standalone_texts import read_texts
 
     if isinstance(made, lm.BytePairs):
@@ -117,6 +120,8 @@ def test_the_script_divides_texts_as_the_package_does(made: lm.Preprocessing) ->
     Path("new.txt").write_text("\r\n".join(lines), encoding="utf-8-sig", newline="")
     expected = made.encode(lm.NewTexts("new.txt").texts)
     assert torch.equal(torch.tensor(read_texts(Path("new.txt"), plain)), expected)
+    if not isinstance(made, JoinedTokens):
+        assert source_tokens(lm.NewTexts("new.txt").texts, plain) == expected.tolist()
 
 
 def test_the_script_composes_small_letters_as_the_package_does() -> None:
@@ -136,21 +141,41 @@ def test_the_script_names_texts_that_it_cannot_read() -> None:
             read_texts(Path(name), {"kind": "words", "words": ["one"], "steps": 3})
 
 
-def test_the_script_tells_the_tokens_of_what_is_written(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_script_writes_texts_by_torch_alone(tmp_path: Path) -> None:
     encoder = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,), readouts=("each",))
     space = lm.EncoderDecoderSpace(encoder, decoders=("gru",), decoder_depths=(1,), heads=2, target_steps=6)
-    goal = lm.Translation(CHARACTERS)
+    goal = lm.Translation(WORDS)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = space.child(space.sample(torch.Generator().manual_seed(0)), WORDS.shape, goal.outputs)
-    lm.export_child(network, "out", architecture={}, classes=(), shape=WORDS.shape, preprocessing=WORDS, objective=goal)
-    Path("new.txt").write_text("one two\n", encoding="utf-8")
-    monkeypatch.setattr(sys, "argv", ["predict.py", "new.txt"])
-    runpy.run_path("out/predict.py", run_name="__main__")
-    found = json.loads(capsys.readouterr().out)
-    assert found == network.eval()(WORDS.encode(["one two"]))[0].argmax(-1).tolist()
+        for parameter in network.parameters():
+            parameter.data += 0.5 * torch.randn(parameter.shape)
+    given = {"classes": (), "shape": WORDS.shape, "preprocessing": WORDS, "objective": goal}
+    lm.export_child(network, "out", architecture={}, onnx=True, **given)
+    texts = 30 * TEXTS
+    Path("new.txt").write_text("\n".join(texts) + "\n\n", encoding="utf-8")
+    Path("empty.txt").touch()
+    expected = lm.load_exported("out").show(texts)
+    assert len(set(expected)) > 1
+    words = [str(tmp_path / "empty.txt"), str(tmp_path / "new.txt")]
+    assert predicted(tmp_path / "out", *words) == expected
+    assert predicted(tmp_path / "out", *words, "--model", "model.onnx", without=NOT_BY_ONNXRUNTIME) == expected
+    assert len((tmp_path / "out" / "predict.py").read_text(encoding="utf-8").splitlines()) <= 60
+
+
+@pytest.mark.parametrize("target", [WORDS, MARKS, CHARACTERS, lm.BytePairs(size=270, steps=20)])
+def test_the_script_writes_tokens_as_the_package_does(target: lm.TextPreprocessing) -> None:
+    from lit_metanas.training.export.standalone_pairs import written_text
+
+    if isinstance(target, lm.BytePairs):
+        pytest.importorskip("tokenizers")
+        target = target.fitted(3 * TEXTS)
+    goal = lm.Translation(target)
+    rows = torch.randint(0, goal.outputs, (200, 9), generator=torch.Generator().manual_seed(0)).tolist()
+    rows += [[], [0], [0, 2], [1, 1]]
+    expected = goal.texts([row[: row.index(0)] if 0 in row else row for row in rows])
+    plain = {"kind": target.kind, **target.to_plain()}
+    assert [written_text(row, plain) for row in rows] == expected
 
 
 class OtherWords(lm.Words):
@@ -239,18 +264,25 @@ def test_the_script_names_sounds_that_it_cannot_read() -> None:
             log_mel(Path(name), lm.LogMel().to_plain(), torch)
 
 
-def test_the_script_transcribes_by_symbols(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("arrays", [False, True])
+def test_the_script_transcribes_as_the_package_does(arrays: bool, tmp_path: Path) -> None:
     made, goal = lm.LogMel(steps=30), lm.Transcription(2)
     space = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,), readouts=("each",))
-    network = drawn(space, made.shape)
-    lm.export_child(
-        network, "out", architecture={}, classes=("a", "b"), shape=made.shape, preprocessing=made, objective=goal
-    )
     write_wave("x.wav", 8000, 2, 1, 2000)
-    monkeypatch.setattr(sys, "argv", ["predict.py", "x.wav"])
-    runpy.run_path("out/predict.py", run_name="__main__")
-    scores = lm.load_exported("out").network(made.encode(["x.wav"]))[0]
-    assert json.loads(capsys.readouterr().out) == scores.argmax(-1).tolist()
+    inputs = made.encode(["x.wav"])
+    np.save("x.npy", inputs.numpy())
+    network = drawn(space, made.shape, goal.outputs).eval()
+    with torch.no_grad():
+        network.get_parameter("head.bias").sub_(network(inputs).mean((0, 1)))  # of all symbols about as many
+    given = {"classes": ("ä", "b"), "shape": made.shape, "objective": goal, "onnx": True}
+    lm.export_child(network, "out", architecture={}, preprocessing=None if arrays else made, **given)
+    exported = lm.load_exported("out")
+    expected = exported.show(inputs)
+    steps = exported.network(inputs)[0].argmax(-1).tolist()
+    assert 1 < len(expected[0].split()) < len([step for step in steps if step])  # some are repeated
+    file = str(tmp_path / ("x.npy" if arrays else "x.wav"))
+    assert predicted(tmp_path / "out", file) == expected
+    assert predicted(tmp_path / "out", file, "--model", "model.onnx", without=NOT_BY_ONNXRUNTIME) == expected
 
 
 ROWS = [[1.0, 20.0, 5.0], [3.0, 30.0, 5.0], [math.nan, 50.0, 5.0], [4.0, 20.0, 7.0], [1e308, -1e308, 5.0]]
@@ -445,6 +477,17 @@ def test_a_card_tells_the_command_and_no_interval_where_there_is_none(result: lm
     assert "nan" not in card.content.lower().replace("unnamed", "")
 
 
+def test_a_card_says_where_the_script_takes_arrays_alone() -> None:
+    card = ModelCard(
+        kind="question-answering", data="q", metric="span F1", value=0.5, ci95=math.nan, examples=(8, 2), classes=(),
+        space="SequenceSpace", architecture="", parameters=1, flops=1, costs={}, reproduce="", seed=0, takes="X.npy",
+    )  # fmt: skip
+    told = (
+        "`python predict.py X.npy ...` needs PyTorch; it reads arrays of inputs alone, so run `lit-metanas predict` on"
+    )
+    assert told in card.text()
+
+
 def test_a_card_tells_an_estimate_of_the_energy_where_the_threads_are_known(
     result: lm.SearchResult, tmp_path: Path
 ) -> None:
@@ -460,17 +503,22 @@ def test_a_card_tells_an_estimate_of_the_energy_where_the_threads_are_known(
 
 
 @pytest.mark.parametrize(
-    ("shape", "made", "packages"),
+    ("shape", "made", "goal", "packages", "takes"),
     [
-        ((1, 8, 8), None, ("PyTorch", "Pillow")),
-        (WORDS.shape, WORDS, ("PyTorch",)),
-        (WORDS.shape, JoinedTokens(WORDS, lm.BytePairs()), ("PyTorch", "tokenizers")),
+        ((1, 8, 8), None, lm.Classification(2), ("PyTorch", "Pillow"), "FILE"),
+        (WORDS.shape, None, lm.Classification(2), ("PyTorch",), "INPUTS.npy"),
+        (WORDS.shape, lm.QuestionWords(WORDS, newest_first=False), lm.Span(), ("PyTorch",), "INPUTS.npy"),
+        (WORDS.shape, WORDS, lm.Translation(WORDS), ("PyTorch",), "FILE"),
+        (WORDS.shape, WORDS, lm.Translation(lm.BytePairs()), ("PyTorch", "tokenizers"), "FILE"),
+        (WORDS.shape, JoinedTokens(WORDS, lm.BytePairs()), lm.Classification(2), ("PyTorch", "tokenizers"), "FILE"),
+        (lm.LogMel().shape, lm.LogMel(), lm.Transcription(2), ("PyTorch",), "FILE"),
     ],
 )
-def test_a_script_needs_what_its_own_inputs_need(
-    shape: lm.Shape, made: lm.Preprocessing | None, packages: tuple[str, ...]
+def test_a_script_needs_what_its_own_inputs_and_texts_need(
+    shape: lm.Shape, made: lm.Preprocessing | None, goal: lm.Objective, packages: tuple[str, ...], takes: str
 ) -> None:
-    assert script_packages(shape, made) == packages
+    assert script_packages(shape, made, goal) == packages
+    assert script_takes(shape, made, goal) == takes
 
 
 def test_tasks_have_the_hubs_names() -> None:

@@ -216,7 +216,21 @@ class OutputFolder:
             self._write_state()
             shutil.rmtree(self.trainings, ignore_errors=True)
 
-    def add_onnx(self, result: SearchResult, *, int8: bool) -> tuple[int, Int8Loss | None]:
+    def without_onnx(self, result: SearchResult, *, int8: bool) -> list[tuple[Path, SearchResult]]:
+        """The networks of a finished search, that of the result first, which lack an ONNX file, each with its folder.
+
+        Args:
+            result: of the search.
+            int8: whether each is to have ``model_int8.onnx``, too.
+
+        Raises:
+            ValueError: a card cannot be read.
+        """
+        folders = [self.path, *(self.path / FRONT / name for name in result.front_names)]
+        pairs = zip(folders, (result, *result.front), strict=True)
+        return [(folder, one) for folder, one in pairs if not _has_onnx(folder, int8=self._wants_int8(int8))]
+
+    def add_onnx(self, result: SearchResult, *, int8: bool) -> Int8Loss | None:
         """Write ``model.onnx`` of a finished search, and of each network of its front, where one is missing.
 
         A model card that is there stays, but for what weights of 8 bits cost.
@@ -226,22 +240,20 @@ class OutputFolder:
             int8: whether each gets ``model_int8.onnx``, too.
 
         Returns:
-            How many networks got files, and what the weights of 8 bits of the first cost; None where these are not
-            written now.
+            What the weights of 8 bits of the first cost; None where these are not written now.
 
         Raises:
             ValueError: no such file can be made of the network, or a card cannot be read.
         """
-        int8 = int8 or (self.path / INT8).is_file()
-        written, loss = 0, None
-        folders = [self.path, *(self.path / FRONT / name for name in result.front_names)]
-        for folder, one in zip(folders, (result, *result.front), strict=True):
-            if _has_onnx(folder, int8=int8):
-                continue
-            told = one.add_onnx(folder, int8=int8)
+        loss, wanted = None, self._wants_int8(int8)
+        for folder, one in self.without_onnx(result, int8=wanted):
+            told = one.add_onnx(folder, int8=wanted)
             loss = told if folder == self.path else loss
-            written += 1
-        return written, loss
+        return loss
+
+    def _wants_int8(self, int8: bool) -> bool:
+        """Whether there are to be weights of 8 bits: where they are asked for, or have been before."""
+        return int8 or (self.path / INT8).is_file()
 
     def finished(self, views: Views) -> SearchResult | None:
         """The result of a search that has ended, read from its files; None where it has not.

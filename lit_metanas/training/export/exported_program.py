@@ -27,13 +27,14 @@ from lit_metanas.io.text import number_of
 from lit_metanas.tasks.conversion import image_tensor
 from lit_metanas.tasks.images.image_files import read_images
 from lit_metanas.tasks.inputs import ImageShape, Preprocessing, RowShape, Shape, as_shape, blank_inputs, image_shape
-from lit_metanas.tasks.objective import Classification, Examples, Objective
+from lit_metanas.tasks.objective import Classification, Examples, Objective, Transcription
 from lit_metanas.tasks.questions import QuestionWords, Span
 from lit_metanas.tasks.speech import LogMel
 from lit_metanas.tasks.tabular import QuantileColumns, StandardisedColumns
 from lit_metanas.tasks.task import check_brightness
 from lit_metanas.tasks.text.byte_pairs import BytePairs
 from lit_metanas.tasks.text.joined_tokens import JOINABLE, JoinedTokens
+from lit_metanas.tasks.translation import Translation
 from lit_metanas.training.export.network_description import (
     DESCRIPTION,
     StoredNetwork,
@@ -51,6 +52,8 @@ PROGRAM, WEIGHTS, SCRIPT, CARD = "model.pt2", "weights.pt", "predict.py", "READM
 LIBRARY = "lit-metanas"
 CARD_BEGINS = f"---\nlibrary_name: {LIBRARY}\n"
 """How a card begins that an export has written."""
+_IMAGES_AND_ARRAYS = "standalone_predict.py"
+"""The script for all inputs and answers that have none of their own."""
 _SCRIPT_BEGINS = '"""Run the exported network beside this file: '
 
 _GREY = (0.299, 0.587, 0.114)
@@ -268,7 +271,6 @@ def export_child(
         ('cat', 'dog')
     """
     folder = Path(directory)
-    script = _script(preprocessing)
     check_own_file(folder / SCRIPT, _SCRIPT_BEGINS)
     network = copy.deepcopy(network).cpu().float().eval()
     for tensor in (*network.parameters(), *network.buffers()):
@@ -310,6 +312,7 @@ def export_child(
     stored = StoredNetwork(dict(architecture), tuple(classes), shape, preprocessing, goal, digest)
     # All is made before an earlier network's files are touched.
     description = json.dumps(describe_network(stored), indent=1, ensure_ascii=False)
+    script = Path(__file__).with_name(_script_name(preprocessing, goal)).read_text(encoding="utf-8")
     write_whole(folder / SCRIPT, script)
     # Of the network that is replaced.
     for name in (ONNX, INT8) if (folder / DESCRIPTION).is_file() else ():
@@ -390,18 +393,36 @@ def check_own_file(file: Path, begin: str) -> None:
         raise ValueError(f"'{file}' is there already, and no export has written it: give another folder.")
 
 
-def _script(preprocessing: Preprocessing | None) -> str:
-    """The script for such inputs. Each stands alone in its folder, so they repeat how a program is run."""
-    texts = dict.fromkeys((each.kind for each in (*JOINABLE, JoinedTokens)), "standalone_texts.py")
-    rows = dict.fromkeys((StandardisedColumns.kind, QuantileColumns.kind), "standalone_rows.py")
-    names = {**texts, **rows, LogMel.kind: "standalone_sounds.py"}
-    name = names.get("" if preprocessing is None else preprocessing.kind, "standalone_predict.py")
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+def _script_name(preprocessing: Preprocessing | None, objective: Objective) -> str:
+    """The script for such inputs and answers. Each stands alone in its folder, so they repeat how a program is run.
+
+    Args:
+        preprocessing: see ``export_child``.
+        objective: what it was trained for.
+    """
+    made = "" if preprocessing is None else preprocessing.kind
+    texts, classifies = {each.kind for each in JOINABLE}, isinstance(objective, Classification)
+    if classifies and made in {*texts, JoinedTokens.kind}:
+        return "standalone_texts.py"
+    if isinstance(objective, Translation) and {made, objective.target.kind} <= texts:
+        return "standalone_pairs.py"
+    if classifies and made in (StandardisedColumns.kind, QuantileColumns.kind):
+        return "standalone_rows.py"
+    if made == LogMel.kind and isinstance(objective, Classification | Transcription):
+        return "standalone_sounds.py"
+    return _IMAGES_AND_ARRAYS
 
 
-def script_packages(shape: Shape, preprocessing: Preprocessing | None) -> tuple[str, ...]:
-    """The packages that ``predict.py`` needs for such inputs, by the names that people call them."""
-    parts = [getattr(preprocessing, part, preprocessing) for part in ("first", "second")]  # of joined tokens
+def script_takes(shape: Shape, preprocessing: Preprocessing | None, objective: Objective) -> str:
+    """What ``predict.py`` is given for such inputs and answers, as a card's command has it; arrays where it must be."""
+    images = isinstance(as_shape(shape), ImageShape)
+    return "FILE" if images or _script_name(preprocessing, objective) != _IMAGES_AND_ARRAYS else "INPUTS.npy"
+
+
+def script_packages(shape: Shape, preprocessing: Preprocessing | None, objective: Objective) -> tuple[str, ...]:
+    """The packages that ``predict.py`` needs for such inputs and answers, by the names that people call them."""
+    made = [getattr(preprocessing, part, preprocessing) for part in ("first", "second")]  # of joined tokens
+    parts = [*made, getattr(objective, "target", None)]
     pictures = ["Pillow"] if isinstance(as_shape(shape), ImageShape) else []
     return ("PyTorch", *pictures, *(["tokenizers"] if any(isinstance(part, BytePairs) for part in parts) else []))
 

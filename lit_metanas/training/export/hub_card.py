@@ -69,6 +69,7 @@ class ModelCard:
         latency: that was measured, for how many inputs and with how many threads, in words; may be empty.
         recipe: of the network's last training, where ``reproduce`` does not tell; may be empty.
         packages: that ``predict.py`` needs.
+        takes: what it is given, such as ``FILE``.
         is_command: whether ``reproduce`` is a command, which the card then shows as it is typed.
 
     Example:
@@ -102,6 +103,7 @@ class ModelCard:
     preprocessing: str = ""
     recipe: str = ""
     packages: tuple[str, ...] = ("PyTorch",)
+    takes: str = "FILE"
     is_command: bool = False
     latency: str = ""
 
@@ -134,6 +136,13 @@ class ModelCard:
 
     def _command(self) -> str:
         return f"\n\n      {printable(self.reproduce)}"
+
+    @property
+    def _other_way(self) -> str:
+        """What this package does with the folder."""
+        if self.takes == "FILE":
+            return f"`{LIBRARY} predict` takes this folder, too"
+        return f"it reads arrays of inputs alone, so run `{LIBRARY} predict` on new examples"
 
     def text(self) -> str:
         """The whole file."""
@@ -177,8 +186,8 @@ class ModelCard:
             "",
             "## Use",
             "",
-            f"`python predict.py FILE ...` needs {' and '.join(self.packages)}; "
-            f"`{LIBRARY} predict` takes this folder, too. The input is described in `{DESCRIPTION}`.",
+            f"`python predict.py {self.takes} ...` needs {' and '.join(self.packages)}; {self._other_way}. "
+            f"The input is described in `{DESCRIPTION}`.",
             "",
             "## Intended use and limits",
             "",

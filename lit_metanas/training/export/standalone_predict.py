@@ -5,6 +5,7 @@ import ast
 import importlib
 import json
 import re
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,10 @@ if __name__ == "__main__":
     run: Any = (lambda inputs: session.run(None, {"inputs": inputs})[0]) if session else lib.export.load(path).module()
     for row in (row for file in words.files for row in run(read_inputs(file, about["input"], lib)).tolist()):
         scores = lib.asarray(row, dtype=lib.float64)
-        shares = lib.exp(scores - scores.max())
-        named = sorted(zip((shares / shares.sum()).tolist(), about["classes"], strict="objective" not in about))
-        told = scores.argmax(-1).tolist() if "objective" in about else {name: share for share, name in named[::-1]}
+        shares, best, names = lib.exp(scores - scores.max()), scores.argmax(-1).tolist(), about["classes"]
+        if "objective" not in about:
+            named = sorted(zip((shares / shares.sum()).tolist(), names, strict=True))
+            told: Any = {name: share for share, name in named[::-1]}
+        else:  # of each step; in transcripts repetitions are one, and 0 is no symbol
+            told = " ".join(names[symbol - 1] for symbol, _ in groupby(best) if symbol) if names else best
         print(json.dumps(told, ensure_ascii=False))

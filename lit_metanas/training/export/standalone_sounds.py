@@ -32,9 +32,8 @@ def log_mel(file: Path, made: dict[str, Any], lib: Any) -> Any:
     window, hop = max(2, round(made["window"] * rate)), max(1, round(made["hop"] * rate))
     sound = read_wave(file, rate, steps * hop // rate + 3, lib)[: (steps - 1) * hop + window]
     count, size = 1 + max(0, ceil((len(sound) - window) / hop)), 2 ** ceil(log2(2 * window))
-    padded = lib.concatenate([sound, lib.zeros(steps * hop + window)])
-    hann = lib.sin(lib.arange(window) * (pi / window)) ** 2
-    spectra = lib.fft.rfft(padded[lib.arange(steps)[:, None] * hop + lib.arange(window)] * hann, size)
+    hann, heard = lib.sin(lib.arange(window) * (pi / window)) ** 2, lib.hstack([sound, lib.zeros(steps * hop + window)])
+    spectra = lib.fft.rfft(heard[lib.arange(steps)[:, None] * hop + lib.arange(window)] * hann, size)
     edges = lib.logspace(log10(700 + made["lowest"]), log10(700 + highest), made["bins"] + 2, dtype=lib.float64) - 700
     slopes = (lib.arange(size // 2 + 1) * (rate / size) - edges[:-1, None]) / (edges[1:] - edges[:-1])[:, None]
     bands = lib.minimum(slopes[:-1], 1 - slopes[1:]).clip(0) * (2 / (size * (hann**2).sum()))
@@ -54,7 +53,8 @@ if __name__ == "__main__":
     run: Any = (lambda inputs: session.run(None, {"inputs": inputs})[0]) if session else lib.export.load(path).module()
     for inputs in (log_mel(file, about["input"]["preprocessing"], lib) for file in given.files):
         scores = lib.asarray(run(inputs[None]).tolist()[0], dtype=lib.float64)
-        shares = lib.exp(scores - scores.max())
+        shares, path = lib.exp(scores - scores.max()), scores.argmax(-1).reshape(-1).tolist()
         named = sorted(zip((shares / shares.sum()).tolist(), about["classes"], strict="objective" not in about))
-        told = scores.argmax(-1).tolist() if "objective" in about else {name: share for share, name in named[::-1]}
+        said = (about["classes"][now - 1] for last, now in zip([0, *path], path, strict=False) if now not in (0, last))
+        told = " ".join(said) if "objective" in about else {name: share for share, name in named[::-1]}
         print(json.dumps(told, ensure_ascii=False))

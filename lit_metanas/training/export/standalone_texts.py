@@ -55,6 +55,5 @@ if __name__ == "__main__":
     for row in (row for batch in batches for row in run(lib.asarray(batch, dtype=lib.int64)).tolist()):
         scores = lib.asarray(row, dtype=lib.float64)
         shares = lib.exp(scores - scores.max())
-        named = sorted(zip((shares / shares.sum()).tolist(), about["classes"], strict="objective" not in about))
-        told = scores.argmax(-1).tolist() if "objective" in about else {name: share for share, name in named[::-1]}
-        print(json.dumps(told, ensure_ascii=False))
+        named = sorted(zip((shares / shares.sum()).tolist(), about["classes"], strict=True))
+        print(json.dumps({name: share for share, name in named[::-1]}, ensure_ascii=False))

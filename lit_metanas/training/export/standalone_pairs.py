@@ -1,0 +1,60 @@
+"""Run the exported network beside this file: on .txt files, a text a line. What it writes of each is a line of JSON."""
+
+import argparse
+import importlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+from unicodedata import category, normalize
+
+
+def source_tokens(texts: list[str], part: dict[str, Any]) -> list[list[int]]:
+    """The words, characters or byte pairs of each text by number, padded and cut."""
+    kind, steps = part["kind"], part["steps"]
+    known = {piece: number for number, piece in enumerate(part["pieces" if kind == "byte pairs" else kind], 2)}
+    texts = [normalize("NFC", text.strip()[: 100 * steps]) for text in texts]
+    if kind == "byte pairs":
+        tokenizers = importlib.import_module("tokenizers")
+        merges = [tuple(pair) for pair in part["merges"]]
+        tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE(vocab=known, merges=merges))
+        tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+        found = [tokenizer.encode(normalize("NFC", text.lower())).ids for text in texts]
+    elif kind == "words":
+        signs = "".join(sign for sign in map(chr, range(0x300, 0x20D0)) if category(sign)[0] == "M")
+        words = re.compile(rf"[\w{signs}]+(?:['’][\w{signs}]+)*|\S")
+        found = [[known.get(word, 1) for word in words.findall(normalize("NFC", text.lower()))] for text in texts]
+    else:
+        found = [[known.get(character, 1) for character in text] for text in texts]
+    return [((row or [1]) + [0] * steps)[:steps] for row in found]
+
+
+def written_text(tokens: list[int], part: dict[str, Any]) -> str:
+    """What tokens say, up to the end, 0. Between words are spaces, but for marks that stand close to a neighbour."""
+    kind, end = part["kind"], [*tokens, 0].index(0)
+    if kind == "byte pairs":
+        pieces = [part["pieces"][token - 2] for token in tokens[:end] if token > 1]
+        return " ".join(importlib.import_module("tokenizers").decoders.ByteLevel().decode(pieces).split())
+    found = [part[kind][token - 2] if token > 1 else "\N{REPLACEMENT CHARACTER}" for token in tokens[:end]]
+    joined = re.sub(r" (?=[.,;:!?%)\]}’。，、])|(?<=[(\[{¿¡]) ", "", " ".join(found))
+    return joined if kind == "words" else "".join(found)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("files", nargs="+", type=Path)
+    parser.add_argument("--model", default="model.pt2", help="model.pt2 by torch, model.onnx by onnxruntime and numpy")
+    given, folder = parser.parse_args(), Path(__file__).resolve().parent
+    about, path = json.loads((folder / "model.json").read_text(encoding="utf-8")), str(folder / given.model)
+    session = None if path.endswith(".pt2") else importlib.import_module("onnxruntime").InferenceSession(path)
+    lib: Any = importlib.import_module("numpy" if session else "torch")
+    run: Any = (lambda inputs: session.run(None, {"inputs": inputs})[0]) if session else lib.export.load(path).module()
+    for file in given.files:
+        try:
+            content = file.read_text(encoding="utf-8-sig").rstrip()
+        except (OSError, ValueError) as error:
+            raise SystemExit(f"{file} cannot be read ({error}): give a file in UTF-8, a text a line.") from None
+        rows = source_tokens(content.split("\n") if content else [], about["input"]["preprocessing"])
+        for at in range(0, len(rows), 64):
+            for row in run(lib.asarray(rows[at : at + 64], dtype=lib.int64)).argmax(-1).tolist():
+                print(json.dumps(written_text(row, about["objective"]["target"]), ensure_ascii=False))
