@@ -36,6 +36,7 @@ from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.settings import settings_of
 from lit_metanas.io.text import writable
+from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.record_lines import SHIPPED, record_file
 from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.spaces.space import SearchSpace
@@ -183,7 +184,8 @@ def auto(
             of another space, shape or vocabulary; ONNX files are asked for without an output or their packages, or
             none can be made of the network, whose search is then finished all the same.
         KeyboardInterrupt: Ctrl-C came before there was any network.
-        RuntimeError: training fails.
+        RuntimeError: all trainings fail. Of a failure of the last one alone a warning tells, and the result is the best
+            so far.
 
     Example:
         >>> import numpy as np
@@ -441,6 +443,7 @@ def auto_verb(
         began: the clock when the command began.
 
     Raises:
+        FailedWorkError: the last training failed; the message says what there is.
         KeyboardInterrupt: Ctrl-C or SIGTERM came; the message says what there is.
     """
     search = AutoSearch(
@@ -465,7 +468,10 @@ def auto_verb(
     finally:
         signal.signal(signal.SIGTERM, before)
     print(found)
+    kept = f"the best so far is in '{output}', and the same command goes on."
+    if found.failure:
+        raise FailedWorkError(f"the last training failed; {kept}")
     if found.stopped:
-        raise KeyboardInterrupt(f"stopped; the best so far is in '{output}', and the same command goes on.")
+        raise KeyboardInterrupt(f"stopped; {kept}")
     print(f"The network, a report and what was tried are in '{output}'.")
     print(f"Next: {shlex.join(['lit-metanas', *predict_command(output)])}", flush=True)
