@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -166,7 +167,8 @@ def auto(
             its ``front``. A linear model that nothing as small is as good as is among them. None looks for the most
             accurate one alone.
         output: a folder for the exported network, a report and the records of the search; made if absent. The networks
-            of a front are in folders of ``front`` there.
+            of a front are in folders of ``front`` there. Where it cannot be written at the end, as on a full disk, a
+            warning says so.
         onnx: whether the output gets the network as ``model.onnx``, too, for onnxruntime. The time for that is not part
             of the minutes. A finished search gets it without another search.
         int8: the same, and ``model_int8.onnx`` with weights of 8 bits; what these cost is told, and is in the model
@@ -281,13 +283,29 @@ class AutoSearch:
                     result = self._steps(made, views, linear).result()
                 result = self._with_command(result)
             if folder is not None:
-                if known is None:
-                    folder.write(views.labelled(result.view).task, result, seed=self.wishes.seed)
+                if known is None and not self._write(folder, views.labelled(result.view).task, result):
+                    return result
                 added = (self.onnx or self.int8) and self._add_onnx(folder, result)
                 if known is not None:
                     what = "missing ONNX files were added" if added else "nothing was done"
                     self.wishes.say(f"the search in '{folder.path}' was already finished: {what}.")
         return result
+
+    def _write(self, folder: OutputFolder, task: Task, result: SearchResult) -> bool:
+        """Write what was found, and tell whether that went well: a call in Python does not lose it by a full disk.
+
+        Raises:
+            OSError: it cannot be written, and nobody else would have it.
+        """
+        try:
+            folder.write(task, result, seed=self.wishes.seed)
+        except OSError as error:
+            if self.from_shell:
+                raise
+            told = f"The output '{writable(str(folder.path))}' is incomplete ({error}): free some space or export"
+            warnings.warn(f"{told} the result elsewhere; the same call trains and writes it again.", stacklevel=4)
+            return False
+        return True
 
     def _look_at_paths(self) -> None:
         """Refuse data that are not there, before an output is made, and tell of many files.

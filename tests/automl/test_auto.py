@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 import pickle
 import re
 from dataclasses import replace
@@ -410,6 +412,24 @@ def test_where_the_last_training_fails_the_network_is_as_the_search_trained_it(
     monkeypatch.setattr(lm.LayeredSpace, "supernet_weights", lambda *args: {})
     with pytest.warns(UserWarning, match=told), pytest.raises(FailedWorkError, match="the search kept no weights"):
         call()
+
+
+@pytest.mark.parametrize("part", ["write_report", "write_results"])
+def test_a_full_disk_at_the_end_does_not_lose_the_result(
+    part: str, arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path, *args: Any, **more: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    call = partial(lm.auto, arrays, flops=FLOPS, space=space, output=tmp_path, progress=False)
+    with monkeypatch.context() as patched:
+        patched.setattr(output_folder, part, fail)
+        with pytest.warns(UserWarning, match=r"is incomplete \(.*No space left on device.*\): free some space"):
+            found = call()
+    inputs = torch.from_numpy(arrays[0][:, None])
+    assert torch.allclose(lm.load_exported(tmp_path).network(inputs), found.network(inputs), atol=1e-5)
+    assert same_weights(call().network, found.network)
+    assert (tmp_path / "report").is_dir()
 
 
 def test_an_interrupt_before_any_network_is_passed_on(
