@@ -34,9 +34,6 @@ from lit_metanas.training.child import (
 LAST_SECONDS = 3.0
 """How long the best network so far is trained once a search is interrupted, about."""
 
-LONGEST_REASON = 200
-"""Characters of why a last training failed."""
-
 SEEDS_APART = 1_000_003
 """Between the seeds of an ensemble's members, so that searches of neighbouring seeds share none."""
 
@@ -196,7 +193,7 @@ class LastTraining:
                 else:
                     diverged.append((one, told))
         except FAILURES as error:
-            failure, self._child = printable(reason_of(error), LONGEST_REASON), None
+            failure, self._child = printable(reason_of(error), 200), None
         finally:  # an interrupt leaves those that are finished
             if finished:
                 self._keep(ensemble_of(finished))
