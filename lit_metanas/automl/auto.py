@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -36,6 +37,7 @@ from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.settings import settings_of
 from lit_metanas.io.text import writable
+from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.record_lines import SHIPPED, record_file
 from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.spaces.space import SearchSpace
@@ -166,7 +168,8 @@ def auto(
             its ``front``. A linear model that nothing as small is as good as is among them. None looks for the most
             accurate one alone.
         output: a folder for the exported network, a report and the records of the search; made if absent. The networks
-            of a front are in folders of ``front`` there.
+            of a front are in folders of ``front`` there. Where it cannot be written at the end, as on a full disk, a
+            warning says so.
         onnx: whether the output gets the network as ``model.onnx``, too, for onnxruntime. The time for that is not part
             of the minutes. A finished search gets it without another search.
         int8: the same, and ``model_int8.onnx`` with weights of 8 bits; what these cost is told, and is in the model
@@ -184,7 +187,8 @@ def auto(
             start is damaged, or of another space, shape or vocabulary; ONNX files are asked for without an output or
             their packages, or none can be made of the network, whose search is then finished all the same.
         KeyboardInterrupt: Ctrl-C came before there was any network.
-        RuntimeError: training fails.
+        RuntimeError: all trainings fail. Of a failure of the last one alone a warning tells, and the result is the best
+            so far.
 
     Example:
         >>> import numpy as np
@@ -282,12 +286,29 @@ class AutoSearch:
             if folder is not None:
                 if known is None:
                     self.wishes.say("writing the network and the report.")
-                    folder.write(views.labelled(result.view).task, result, seed=self.wishes.seed)
+                    if not self._write(folder, views.labelled(result.view).task, result):
+                        return result
                 added = (self.onnx or self.int8) and self._add_onnx(folder, result)
                 if known is not None:
                     what = "missing ONNX files were added" if added else "nothing was done"
                     self.wishes.say(f"the search in '{folder.path}' was already finished: {what}.")
         return result
+
+    def _write(self, folder: OutputFolder, task: Task, result: SearchResult) -> bool:
+        """Write what was found, and tell whether that went well: a call in Python does not lose it by a full disk.
+
+        Raises:
+            OSError: it cannot be written, and nobody else would have it.
+        """
+        try:
+            folder.write(task, result, seed=self.wishes.seed)
+        except OSError as error:
+            if self.from_shell:
+                raise
+            told = f"The output '{writable(str(folder.path))}' is incomplete ({error}): free some space or export"
+            warnings.warn(f"{told} the result elsewhere; the same call trains and writes it again.", stacklevel=4)
+            return False
+        return True
 
     def _look_at_paths(self) -> None:
         """Refuse data that are not there, and an output among them, before it is made, and tell of many files.
@@ -453,6 +474,7 @@ def auto_verb(
         began: the clock when the command began.
 
     Raises:
+        FailedWorkError: the last training failed; the message says what there is.
         KeyboardInterrupt: Ctrl-C or SIGTERM came; the message says what there is.
     """
     search = AutoSearch(
@@ -477,8 +499,16 @@ def auto_verb(
     finally:
         signal.signal(signal.SIGTERM, before)
     print(found)
+    kept = f"the best so far is in '{output}', and the same command goes on."
+    if found.failure:
+        raise FailedWorkError(f"the last training failed; {kept}")
     if found.stopped:
+<<<<<<< HEAD
         raise KeyboardInterrupt(f"stopped; the best so far is in '{output}', and the same command goes on.")
     size = (Path(output) / PROGRAM).stat().st_size
     print(f"The network ({PROGRAM}, {size:,} bytes), a report and what was tried are in '{output}'.")
+=======
+        raise KeyboardInterrupt(f"stopped; {kept}")
+    print(f"The network, a report and what was tried are in '{output}'.")
+>>>>>>> mend-d
     print(f"Next: {shlex.join(['lit-metanas', *predict_command(output)])}", flush=True)

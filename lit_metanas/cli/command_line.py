@@ -18,7 +18,15 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from lit_metanas import __version__
-from lit_metanas.cli.errors import UsageError, chain_of, describe, find_own_line, is_from_checkpoint, near_miss
+from lit_metanas.cli.errors import (
+    UsageError,
+    chain_of,
+    describe,
+    find_own_line,
+    is_from_checkpoint,
+    is_out_of_memory,
+    near_miss,
+)
 from lit_metanas.cli.help import experiment_help, verb_help, whole_help
 from lit_metanas.cli.parser_messages import usage_error
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
@@ -53,9 +61,9 @@ _GOES_ON = (
     "last checkpoint in the run's directory, if it has written one."
 )
 
-STOPPED, AGREED, FAILED, OUT_OF_MEMORY = "SIGTERMException", "AgreedError", "FailedWorkError", "OutOfMemoryError"
-SELF_EXPLAINING = ("MisconfigurationException", FAILED, OUT_OF_MEMORY)
-"""Exceptions of Lightning, this package and torch by their names: to import them would take seconds for each error."""
+STOPPED, AGREED, FAILED = "SIGTERMException", "AgreedError", "FailedWorkError"
+SELF_EXPLAINING = ("MisconfigurationException", FAILED)
+"""Exceptions of Lightning and this package by their names: to import them would take seconds for each error."""
 
 
 def main(args: list[str] | None = None) -> int:
@@ -322,6 +330,9 @@ def _describe(error: Exception) -> str | None:
         )
     if type(error).__name__ in SELF_EXPLAINING:
         return text
+    if is_out_of_memory(error):
+        reason = describe(error).rstrip(": ")
+        return f"Out of memory ({reason}): give fewer or smaller examples, or smaller batches or networks."
     if is_from_checkpoint(error):
         return (
             f"The checkpoint cannot be resumed ({type(error).__name__}: {text[:200]}): it is damaged or of "
@@ -334,7 +345,9 @@ def _is_input(error: Exception) -> bool:
     """Whether what was given is wrong; else the work failed, as by a full disk or the loss of a process."""
     if isinstance(error, OSError):
         return isinstance(error, FileNotFoundError) or error.errno in _WRONG_PATHS or _is_unreadable(error)
-    return type(error).__name__ not in (FAILED, OUT_OF_MEMORY) and type(error).__module__.partition(".")[0] != "wandb"
+    if is_out_of_memory(error):
+        return False
+    return type(error).__name__ != FAILED and type(error).__module__.partition(".")[0] != "wandb"
 
 
 def _is_unreadable(error: OSError) -> bool:

@@ -28,6 +28,9 @@ LONGEST_REASON = 200
 _MOST_FILES, _MOST_CHARACTERS = 200, 1 << 20
 """How many files of the current folder are looked at, and how much of each."""
 
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "could not create a memory", "could not create a primitive")
+"""How torch and oneDNN say on a CPU that memory has run out."""
+
 
 class UsageError(Exception):
     """The command line or a configuration is wrong; the message is one sentence for the user."""
@@ -52,6 +55,13 @@ def is_from_checkpoint(error: BaseException) -> bool:
             return True
         trace = trace.tb_next
     return False
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory has run out, by a type that torch has for accelerators alone, or by what an error says."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
 
 
 def import_fault(name: str) -> Exception | None:

@@ -95,7 +95,8 @@ class SearchResult:
         latency: seconds that the network takes for ``latency_batch`` inputs at once, with ``threads`` of torch; NaN
             where it was not measured.
         threads: torch's threads in the search; None where that is not known.
-        stopped: whether it was interrupted, and this is the best so far.
+        stopped: whether it was interrupted, or its last training failed, and this is the best so far.
+        failure: of ``auto``, how its last training failed; empty where it did not.
         front: of ``auto`` with ``pareto``, networks that trade the score against a measure, the smallest first: this
             one and others, each trained and tested by itself. Else empty.
         traded: that measure: ``parameters``, ``flops`` or ``latency``; empty where there is no front.
@@ -164,6 +165,7 @@ class SearchResult:
     command: str = ""
     test: Split | None = None
     latency_batch: int = 1
+    failure: str = ""
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the test part, which may be far larger than the rest."""
@@ -432,8 +434,10 @@ class SearchResult:
         noun, one = ("images", "image") if isinstance(as_shape(self.shape), ImageShape) else ("examples", "input")
         few = f"of {number_of(tested, 'example')}, too few for an interval"
         interval = few if math.isnan(self.ci95) else "95 % interval"
+        failed = f"\n{_wrap(f'reason: {self.failure}')}" if self.failure else ""
         return (
-            f"{'Stopped early; best so far' if self.stopped else 'Found'} in {self.space} for task '{self.task_id}':\n"
+            f"{'Stopped early; best so far' if self.stopped else 'Found'} in {self.space} for task '{self.task_id}':"
+            f"{failed}\n"
             f"{_wrap(f'architecture: {self.architecture}')}\n"
             f"{f'  preprocessing: {self._views()}{chr(10)}' if self.view else ''}"
             f"  test {self.metric}: {found} % ({interval}){self._weakest_line()}\n"

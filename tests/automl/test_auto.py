@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 import pickle
 import re
 from dataclasses import replace
@@ -17,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from auto_toys import interrupt, same_weights
+from auto_toys import NO_MEMORY, interrupt, same_weights
 
 import lit_metanas as lm
 from lit_metanas.automl.auto import AutoSearch
@@ -42,6 +44,7 @@ from lit_metanas.estimators import estimator, training_estimator
 from lit_metanas.estimators.estimator import BestSoFar
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.records import record_lines
+from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.record_lines import SHIPPED, read_record_lines
 from lit_metanas.report.figures.fronts import draw_fronts, draw_tested
 from lit_metanas.searchers.halving.proposals import covering
@@ -386,6 +389,47 @@ def test_a_short_training_after_an_interrupt_that_makes_it_worse_is_undone(
         assert stopped.images == (len(task.train), len(task.test))
     else:
         assert same_weights(stopped.network, whole.network)
+
+
+def test_where_the_last_training_fails_the_network_is_as_the_search_trained_it(
+    arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = partial(lm.auto, read_given(arrays), flops=(4e6, 2e6), space=space, progress=False)
+    whole = call()
+    with monkeypatch.context() as patched:
+        interrupt(patched, last_training, at=1, by=NO_MEMORY)
+        told = r"the last training failed \(RuntimeError: .* can't allocate memory\): the best so far is taken\.$"
+        with pytest.warns(UserWarning, match=told):
+            found = call(output=tmp_path)
+    assert found.stopped
+    assert found.val_score == whole.val_score
+    assert found.images == (24, 8)  # not the validation part
+    assert "can't allocate memory" in repr(found)
+    inputs = torch.from_numpy(arrays[0][:, None])
+    assert torch.allclose(lm.load_exported(tmp_path).network(inputs), found.network(inputs), atol=1e-5)
+    assert same_weights(call(output=tmp_path).network, whole.network)
+    interrupt(monkeypatch, last_training, at=1, by=NO_MEMORY)
+    monkeypatch.setattr(lm.LayeredSpace, "supernet_weights", lambda *args: {})
+    with pytest.warns(UserWarning, match=told), pytest.raises(FailedWorkError, match="the search kept no weights"):
+        call()
+
+
+@pytest.mark.parametrize("part", ["write_report", "write_results"])
+def test_a_full_disk_at_the_end_does_not_lose_the_result(
+    part: str, arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path, *args: Any, **more: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    call = partial(lm.auto, arrays, flops=FLOPS, space=space, output=tmp_path, progress=False)
+    with monkeypatch.context() as patched:
+        patched.setattr(output_folder, part, fail)
+        with pytest.warns(UserWarning, match=r"is incomplete \(.*No space left on device.*\): free some space"):
+            found = call()
+    inputs = torch.from_numpy(arrays[0][:, None])
+    assert torch.allclose(lm.load_exported(tmp_path).network(inputs), found.network(inputs), atol=1e-5)
+    assert same_weights(call().network, found.network)
+    assert (tmp_path / "report").is_dir()
 
 
 def test_an_interrupt_before_any_network_is_passed_on(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from auto_toys import interrupt, same_tensors, same_weights
+from auto_toys import NO_MEMORY, interrupt, same_tensors, same_weights
 
 import lit_metanas as lm
 from lit_metanas.automl.data_kinds import DATA_KINDS
@@ -179,14 +179,18 @@ def test_it_is_exported_for_onnxruntime_too(call: Any, arrays: Arrays, tmp_path:
     assert np.allclose(scores, result.network(inputs).detach().numpy(), atol=1e-4)
 
 
-def test_an_interrupt_leaves_those_that_were_trained(
-    call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("by", [KeyboardInterrupt, NO_MEMORY], ids=["Ctrl-C", "memory"])
+@pytest.mark.filterwarnings("ignore:.* the last training failed .*can't allocate memory")
+def test_an_interrupt_or_a_failure_leaves_those_that_were_trained(
+    call: Any, by: Any, tmp_path: Path, epoch: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = call(12.1)
     with monkeypatch.context() as patched:
-        interrupt(patched, last_training, at=3)
+        interrupt(patched, last_training, at=3, by=by)
         stopped = call(12.1, output=tmp_path / "out")
     assert (stopped.stopped, stopped.ensemble) == (True, 2)
+    assert bool(stopped.failure) == (by is NO_MEMORY)
+    assert stopped.training_cost.flops == whole.training_cost.flops == 12 * epoch
     assert same_weights(stopped.network.networks[1], whole.network.networks[1])
     goes_on = call(12.1, output=tmp_path / "out")
     assert (goes_on.stopped, goes_on.ensemble) == (False, 3)

@@ -233,6 +233,28 @@ def test_an_interrupt_exports_the_best_and_says_how_to_go_on(
     assert "Found in " in capsys.readouterr().out
 
 
+def test_a_last_training_that_fails_exports_the_best_and_says_how_to_go_on(
+    photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object, **more: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        for module in (auto_steps, last_training):  # of a linear model, and of a network
+            patched.setattr(module, "fit_child", fail)
+        with pytest.warns(
+            UserWarning, match=r"the last training failed \(MemoryError: without a reason\): the best so"
+        ):
+            assert main(["auto", "photos", "--flops", FLOPS]) == 1
+    told, said = capsys.readouterr()
+    assert "Stopped early" in told
+    last = said.splitlines()[-1]
+    assert last == "lit-metanas: the last training failed; the best so far is in 'model', and the same command goes on."
+    assert main(["predict", "model", "photos/cross"]) == 0
+    assert main(["auto", "photos", "--flops", FLOPS]) == 0
+    assert "Found in " in capsys.readouterr().out
+
+
 def test_another_process_at_work_is_told(photos: Path) -> None:
     with directory_lock(photos / "model", "auto", "output"):
         command = [sys.executable, "-m", "lit_metanas", "auto", "photos", "--flops", FLOPS]

@@ -385,8 +385,28 @@ def test_what_all_processes_know_is_told_once_on_a_machine(
 def test_the_exceptions_that_are_known_by_name_are_there() -> None:
     assert SIGTERMException.__name__ == command_line.STOPPED
     assert AgreedError.__name__ == command_line.AGREED
-    known = (MisconfigurationException, FailedWorkError, torch.OutOfMemoryError)
+    known = (MisconfigurationException, FailedWorkError)
     assert tuple(kind.__name__ for kind in known) == command_line.SELF_EXPLAINING
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+        RuntimeError("could not create a primitive"),
+    ],
+)
+def test_memory_that_runs_out_gets_one_sentence(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command_line, "execute", partial(_raise, error))
+    assert main(["auto"]) == 1
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"lit-metanas: Out of memory ({type(error).__name__}")
+    assert str(error) in said
+    assert said.endswith("): give fewer or smaller examples, or smaller batches or networks.")
 
 
 def test_work_that_fails_is_told_from_a_wrong_command(

@@ -79,6 +79,7 @@ SAID: dict[str, Callable[[], object]] = {
     "an image is damaged": lambda: read_image(bad("cat.png"), (1, 8, 8)),
     "an `.npz` file": lambda: NASBench201Table("cifar10", bad("table.npz")),
     "the data base of studies": foreign_studies,
+    "memory runs out elsewhere": lambda: _sentence(MemoryError("no memory")),
     "the disk is full": system_says(errno.ENOSPC),
     "the disk cannot be written to": system_says(errno.EROFS),
     "a key or a value is wrong": lambda: explain(

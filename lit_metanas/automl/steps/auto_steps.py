@@ -14,7 +14,7 @@ import torch
 
 from lit_metanas.automl.data_kinds import DATA_KINDS
 from lit_metanas.automl.steps.budget_planner import BudgetPlanner, Trainings
-from lit_metanas.automl.steps.last_training import Average, LastTraining, Mean, Show, Trained
+from lit_metanas.automl.steps.last_training import Average, LastTraining, LastTrainingError, Mean, Show, Trained
 from lit_metanas.automl.steps.limits import Wishes
 from lit_metanas.automl.steps.linear_models import CHECK_SHARES, LinearModel, LinearModels
 from lit_metanas.automl.steps.output_folder import METHOD, OutputFolder, kept_in
@@ -139,9 +139,11 @@ class AutoSteps:
         return LastTraining(self.views, self.planner, self.wishes.seed)
 
     def result(self) -> SearchResult:
-        """Search, train, test.
+        """Search, train, test; after Ctrl-C, or where the last training fails, the best so far.
 
         Raises:
+            FailedWorkError: all trainings of the search fail, or the last one, of a network whose weights the search
+                did not keep.
             ValueError: the budget is too small.
             KeyboardInterrupt: it came before there was any network.
         """
@@ -149,7 +151,7 @@ class AutoSteps:
         searcher = self._searcher(plan)
         budget = ToldBudget(self.task, searcher, queries=None, flops=plan.search, beside=plan.training or plan.expected)
         best = BestSoFar(self._estimator().with_recipe({"epochs": self._most_epochs(plan)}), self.task.id)
-        stopped = False
+        stopped, failure = False, ""
         with show_progress(budget, self.wishes.progress) as show:
             try:
                 show(SEARCHING)
@@ -159,12 +161,17 @@ class AutoSteps:
                 plan = self._train_all(outcome, plan, budget, best.spent, show)
             except KeyboardInterrupt:
                 stopped = True
+            except LastTrainingError as error:
+                stopped, failure = True, str(error)
+                warnings.warn(f"{failure}: the best so far is taken.", stacklevel=2)
+            if stopped:
                 show(f"{TESTING} the best so far")
-                self._stop(best, plan, budget)
+                self._stop(best, plan, budget, failure)
             show(TESTING)
-            return self._result([self._told(one, budget.spent, plan, stopped) for one in self.training.trained])
+            told = [self._told(one, budget.spent, plan, stopped) for one in self.training.trained]
+            return replace(self._result(told), failure=failure)
 
-    def _stop(self, so_far: BestSoFar, plan: BudgetPlan, budget: ToldBudget) -> None:
+    def _stop(self, so_far: BestSoFar, plan: BudgetPlan, budget: ToldBudget, failure: str) -> None:
         """Take what is best once all is stopped; what has been trained in full is kept.
 
         A linear model has the weights that it was compared with, as its last training may take long. Of a front it is
@@ -174,8 +181,10 @@ class AutoSteps:
             so_far: what the search has scored.
             plan: how the budget is divided.
             budget: of the search.
+            failure: of the last training, after which no other is tried; empty after Ctrl-C.
 
         Raises:
+            FailedWorkError: it failed, and there is nothing else.
             KeyboardInterrupt: there is nothing yet.
         """
         found, linear, trained = self._found, self._best_linear(), self.training.trained
@@ -195,7 +204,10 @@ class AutoSteps:
                 trained.append(self._as_compared(linear, found))
                 self.linear_model = f"{self._compared(linear, self._value)}: the linear model was taken"
                 return
-        self.training.train_briefly(found, plan, budget, value=self._value)
+        if failure:
+            self.training.keep_as_searched(found, failure, value=self._value)
+        else:
+            self.training.train_briefly(found, plan, budget, value=self._value)
 
     def _best_linear(self) -> LinearModel | None:
         """The best linear model so far whose weights are known; None where there is none, or it is above a limit."""

@@ -16,8 +16,9 @@ from lit_metanas.automl.steps.linear_models import LinearModel
 from lit_metanas.automl.steps.time_plan import BudgetPlan, evenly_spread
 from lit_metanas.automl.steps.views import JoinedView, View, Views
 from lit_metanas.comparisons.search_progress import ToldBudget
-from lit_metanas.estimators.estimator import FAILURES
+from lit_metanas.estimators.estimator import FAILURES, reason_of
 from lit_metanas.estimators.training_estimator import check_finite, validation_part
+from lit_metanas.io.text import printable
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.training.child import (
@@ -61,6 +62,10 @@ class Trained:
     value: float
     held_out: bool = False
     average: Average | None = None
+
+
+class LastTrainingError(Exception):
+    """A last training failed, as without memory; the message is a sentence without its end."""
 
 
 class Mean(NamedTuple):
@@ -160,7 +165,8 @@ class LastTraining:
         """Train a network, or the members of an ensemble one after the other.
 
         The first one begins with what it has learned in the search, the others do not. Those that diverge are left
-        out, with a warning. Where all do, the network is as the search trained it.
+        out, with a warning. Where all do, the network is as the search trained it. Where one fails, those before it are
+        kept.
 
         Args:
             found: of the search.
@@ -172,9 +178,11 @@ class LastTraining:
 
         Raises:
             FailedWorkError: all diverge, and the search has no weights of them.
+            LastTrainingError: one fails, as without memory.
         """
         finished: list[Trained] = []
         diverged: list[tuple[Trained, str]] = []
+        failure = ""
         try:
             for member in range(members):
                 if members > 1:
@@ -184,12 +192,17 @@ class LastTraining:
                     finished.append(one)
                 else:
                     diverged.append((one, told))
+        except FAILURES as error:
+            failure, self._child = printable(reason_of(error), 200), None
         finally:  # an interrupt leaves those that are finished
             if finished:
                 self._keep(ensemble_of(finished))
-            for one, told in diverged[0 if finished else 1 :]:
+            for one, told in diverged[0 if finished or failure else 1 :]:
                 warnings.warn(f"{told}: this network is left out.", stacklevel=2)
                 self.lost += one.cost
+        if failure:  # raised here, as what an error is raised from holds the memory of the training
+            task = self.views.of(found.recipe).task
+            raise LastTrainingError(f"On task '{task.id}' the last training failed ({failure})")
         if not finished:
             self._as_searched(*diverged[0])
 
@@ -225,13 +238,28 @@ class LastTraining:
         if (told := _divergence(one)) is not None:
             return self._as_searched(one, told)
         others = [] if before is None else [replace(one, child=before)]
-        if self._has_weights(found, child):
-            searched = chosen_child(view.task, self.views.space, found, recipe, self.seed)
-            others.append(replace(one, child=searched, held_out=True))
+        if (searched := self._searched(found, recipe, value)) is not None:
+            others.append(replace(searched, cost=cost))
         self._keep(max([one, *(each for each in others if _divergence(each) is None)], key=_validation_score))
 
+    def keep_as_searched(self, found: SearchOutcome, failure: str, *, value: float) -> None:
+        """Keep a network whose last training failed as the search trained it.
+
+        Args:
+            found: of the search.
+            failure: what failed, as ``LastTrainingError`` tells it.
+            value: validation score of what was found.
+
+        Raises:
+            FailedWorkError: the search has no weights of it.
+        """
+        searched = self._searched(found, replace(self.planner.recipe_of(found), epochs=1), value)
+        if searched is None:
+            raise FailedWorkError(f"{failure}; the search kept no weights: fix the cause, and do the same again.")
+        self._keep(searched)
+
     def _train(self, found: SearchOutcome, epochs: int, budget: ToldBudget, value: float, member: int) -> Trained:
-        """Train a member; where that is interrupted, what was spent is lost."""
+        """Train a member; where that is interrupted or fails, what was spent is lost."""
         begin, epoch, view, ended = perf_counter(), self.planner.last_epoch(found), self.views.of(found.recipe), 0
         recipe, seed = replace(self.planner.recipe_of(found), epochs=epochs), self.seed + member * SEEDS_APART
         begun = replace(found, weights=self.views.weights) if member else found
@@ -244,7 +272,7 @@ class LastTraining:
 
         try:
             cost = fit_child(self._child, view.learned, seed=seed, epoch_ended=epoch_ended)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, *FAILURES):
             self.lost += Cost(flops=ended * epoch, seconds=perf_counter() - begin)
             raise
         return Trained(found, self._child, replace(cost, seconds=perf_counter() - begin), view, value)
@@ -259,9 +287,12 @@ class LastTraining:
             one = replace(one, view=view, cost=cost, value=value, held_out=held_out, average=average)
         self.trained.append(one)
 
-    def _has_weights(self, found: SearchOutcome, child: Child) -> bool:
-        """Whether the search kept the weights that it has trained."""
-        return found.weights is not self.views.weights and bool(self.views.space.supernet_weights(child.network))
+    def _searched(self, found: SearchOutcome, recipe: Recipe, value: float) -> Trained | None:
+        """A network as the search trained it, which cost nothing more; None where it kept no weights."""
+        view, space = self.views.of(found.recipe), self.views.space
+        child = chosen_child(view.task, space, found, recipe, self.seed)
+        kept = found.weights is not self.views.weights and bool(space.supernet_weights(child.network))
+        return Trained(found, child, Cost(), view, value, held_out=True) if kept else None
 
     def _as_searched(self, last: Trained, told: str) -> None:
         """Keep a network whose last training diverged as the search trained it, with a warning.
@@ -269,11 +300,10 @@ class LastTraining:
         Raises:
             FailedWorkError: the search has no weights of it, and there is no other network.
         """
-        found, space = last.found, self.views.space
-        if self._has_weights(found, last.child):
+        searched = self._searched(last.found, last.child.recipe, last.value)
+        if searched is not None:
             warnings.warn(f"{told}: the network is as the search trained it.", stacklevel=3)
-            child = chosen_child(last.view.task, space, found, last.child.recipe, self.seed)
-            self._keep(replace(last, child=child, held_out=True))
+            self._keep(replace(searched, cost=last.cost))
         elif self.trained:
             warnings.warn(f"{told}: this network is left out.", stacklevel=3)
             self.lost += last.cost

@@ -22,14 +22,20 @@ def same_weights(one: torch.nn.Module, other: torch.nn.Module) -> bool:
     return same_tensors(one.state_dict(), other.state_dict())
 
 
-def interrupt(monkeypatch: pytest.MonkeyPatch, module: Any, at: int) -> None:
-    """Let Ctrl-C come at the end of the training of this number."""
+NO_MEMORY = RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")
+"""As torch says it."""
+
+
+def interrupt(
+    monkeypatch: pytest.MonkeyPatch, module: Any, at: int, by: BaseException | type[BaseException] = KeyboardInterrupt
+) -> None:
+    """Let Ctrl-C come, or the memory run out, at the end of the training of this number."""
     plain, calls = module.fit_child, count(1)
 
     def fit(child: lm.Child, train: lm.Split, **more: Any) -> lm.Cost:
         done: lm.Cost = plain(child, train, **more)
         if next(calls) == at:
-            raise KeyboardInterrupt
+            raise by
         return done
 
     monkeypatch.setattr(module, "fit_child", fit)
