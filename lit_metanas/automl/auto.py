@@ -503,12 +503,7 @@ def auto_verb(
     if found.failure:
         raise FailedWorkError(f"the last training failed; {kept}")
     if found.stopped:
-<<<<<<< HEAD
-        raise KeyboardInterrupt(f"stopped; the best so far is in '{output}', and the same command goes on.")
+        raise KeyboardInterrupt(f"stopped; {kept}")
     size = (Path(output) / PROGRAM).stat().st_size
     print(f"The network ({PROGRAM}, {size:,} bytes), a report and what was tried are in '{output}'.")
-=======
-        raise KeyboardInterrupt(f"stopped; {kept}")
-    print(f"The network, a report and what was tried are in '{output}'.")
->>>>>>> mend-d
     print(f"Next: {shlex.join(['lit-metanas', *predict_command(output)])}", flush=True)
