@@ -44,10 +44,11 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
     Args:
         minutes: how long ``fit`` may take, by ``auto``, which divides them between search and training. None searches
             by what follows.
-        flops: training FLOPs that the search may spend; None is what ``search`` takes by default.
+        flops: training FLOPs that the search may spend; None is what ``search`` takes by default. Or two numbers, for
+            ``auto``: of its search, and of the training after it.
         space: what can be built; None takes ``default_space`` for the kind of examples, and within ``minutes`` looks at
             linear models, too.
-        start: of ``minutes``, a checkpoint that ``fit`` of ``TaskReptile`` wrote, for all networks to begin with: of
+        start: of ``auto``, a checkpoint that ``fit`` of ``TaskReptile`` wrote, for all networks to begin with: of
             images of the same shape, and of no other examples. None begins with fresh weights.
         recipe: how networks are trained; None takes ``Recipe()``.
         method: how it is searched; None is the default of ``search``.
@@ -70,10 +71,14 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         objective_: to tell the classes apart.
         val_score_: the share of the validation examples that it told rightly in the search; NaN where none was scored.
         cost_: of the search.
+        budget_: the two numbers of ``flops`` that repeat a fit of ``auto``: which minutes come to depends on how fast
+            this machine is. None where it was stopped, and of other searches.
 
     Raises:
         ValueError: scikit-learn is not installed; or, by ``fit``, there are fewer than two classes, or two examples of
             a class; examples or labels are malformed; or an argument is out of its range.
+        KeyboardInterrupt: Ctrl-C came in ``fit``; if ``auto`` had any network, the classifier is fitted with the best
+            so far.
 
     Example:
         >>> import numpy as np
@@ -89,7 +94,7 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         self,
         *,
         minutes: float | None = None,
-        flops: float | None = None,
+        flops: float | tuple[float, float] | None = None,
         space: SearchSpace | None = None,
         start: str | None = None,
         recipe: Recipe | None = None,
@@ -131,6 +136,7 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
 
         Raises:
             ValueError: see the class.
+            KeyboardInterrupt: see the class.
         """
         from sklearn.base import clone
 
@@ -148,13 +154,13 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         seed = self._drawn_seed()
         named = None if groups is None else group_names(groups, len(labels), kind, name="groups")
         columns = tuple(map(str, getattr(checking, "feature_names_in_", ())))
-        self._learn(self._task(X, labels, classes, kind, seed, named, columns), kind, seed)
+        found = self._learn(self._task(X, labels, classes, kind, seed, named, columns), kind, seed)
         self.classes_ = classes
         for name in ("n_features_in_", "feature_names_in_"):
             self.__dict__.pop(name, None)
             if hasattr(checking, name):
                 setattr(self, name, getattr(checking, name))
-        return self
+        return self._ended(found)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The most probable label of each example, shape ``(n,)``."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import asdict
 from io import BytesIO
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -54,6 +54,8 @@ class AutoEstimator(BaseEstimator):
         network_: the trained network; inputs in, scores out.
         val_score_: of the validation examples in the search; NaN where none were scored.
         cost_: of the search.
+        budget_: of ``auto``, the training FLOPs of its search and of the training after it: given as ``flops`` they
+            repeat the fit. None where it was stopped, and of other searches.
     """
 
     start: str | None = None
@@ -62,7 +64,7 @@ class AutoEstimator(BaseEstimator):
         self,
         *,
         minutes: float | None = None,
-        flops: float | None = None,
+        flops: float | tuple[float, float] | None = None,
         space: SearchSpace | None = None,
         recipe: Recipe | None = None,
         method: Searcher | None = None,
@@ -135,13 +137,14 @@ class AutoEstimator(BaseEstimator):
             raise ValueError(f"validation_fraction = {self.validation_fraction} must be above 0 and below 1.")
         return int(check_random_state(self.random_state).randint(2**31))
 
-    def _learn(self, task: Task, kind: str, seed: int) -> None:
+    def _learn(self, task: Task, kind: str, seed: int) -> SearchResult:
         """Search, and train what was found on all examples but the test part, which nobody looks at.
 
         Nothing is changed before the search is finished, so that one that fails leaves an earlier fit as it was.
 
         Raises:
             ValueError: see ``_search``.
+            KeyboardInterrupt: Ctrl-C came before there was any network; one that comes later is for ``_ended`` to tell.
         """
         found = self._search(task, kind, seed)
         self.kind_ = kind
@@ -151,27 +154,41 @@ class AutoEstimator(BaseEstimator):
         self.space_, self.architecture_, self.ensemble_ = found.space, found.architecture.to_json(), found.ensemble
         self.linear_ = None if found.linear is None else found.linear.to_json()
         self.network_ = self._scoring(found.network)
-        self.val_score_, self.cost_ = found.val_score, found.cost
+        self.val_score_, self.cost_, self.budget_ = found.val_score, found.cost, found.budget
+        return found
 
-    def _search(self, task: Task, kind: str, seed: int) -> SearchResult:
-        """What is found within the minutes, or by a search of so many FLOPs.
+    def _ended(self, found: SearchResult) -> Self:
+        """The estimator, at the end of its fit.
 
         Raises:
-            ValueError: there are minutes and what they decide, or the budget is too small.
+            KeyboardInterrupt: the search was stopped: a grid search would go on, and take this for a whole fit.
+        """
+        if found.stopped:
+            raise KeyboardInterrupt(f"stopped; the {type(self).__name__} is fitted with the best so far.")
+        return self
+
+    def _search(self, task: Task, kind: str, seed: int) -> SearchResult:
+        """What ``auto`` finds within minutes or two numbers of FLOPs, or ``search`` within one number of them.
+
+        Raises:
+            ValueError: there is a budget of ``auto`` and what this decides, or the budget is too small.
         """
         more: dict[str, Any] = {"seed": seed, "threads": self.threads, "progress": self.progress}
-        if self.minutes is None:
+        flops = self.flops
+        if self.minutes is None and not isinstance(flops, tuple | list):
             if self.start is not None:
                 raise ValueError(
-                    f"{type(self).__name__}: 'start' is for searches of minutes: give these, too, or a 'method' whose "
-                    "estimator has the start."
+                    f"{type(self).__name__}: 'start' is for searches of minutes or of two flops: give these, too, or a "
+                    "'method' whose estimator has the start."
                 )
             space, method = self._space(kind, task.shape, task.goal), deepcopy(self.method)
-            return search(task, space, method=method, flops=self.flops, recipe=self.recipe, **more)
-        given = {"flops": self.flops, "recipe": self.recipe, "method": self.method}
+            return search(task, space, method=method, flops=flops, recipe=self.recipe, **more)
+        budget, both = ("two flops", None) if self.minutes is None else ("minutes", flops)
+        given = {"flops": both, "recipe": self.recipe, "method": self.method}
         if wrong := [name for name, value in given.items() if value is not None]:
-            raise ValueError(f"{type(self).__name__}: minutes decide {wrong[0]}, too: give one of them.")
-        return auto(task, minutes=self.minutes, space=deepcopy(self.space), start=self.start, **more)
+            raise ValueError(f"{type(self).__name__}: {budget} decide {wrong[0]}, too: give one of them.")
+        more |= {"minutes": self.minutes, "flops": flops}
+        return auto(task, space=deepcopy(self.space), start=self.start, **more)
 
     def _space(self, kind: str, shape: KindShape, objective: Objective) -> SearchSpace:
         """A copy of the space, which keeps what it works out, so that the argument stays as it is given."""

@@ -77,14 +77,15 @@ class AutoWriter(AutoEstimator):
         Raises:
             FileNotFoundError: a file is not there.
             ValueError: examples or texts are malformed or too few, or an argument is out of its range.
+            KeyboardInterrupt: see ``AutoClassifier``.
         """
         examples, texts = self._pairs(X, y)
         named = None if groups is None else group_names(groups, len(texts), f"{self._noun}s", name="groups")
         seed = self._drawn_seed()
         task = self._task(examples, texts, seed, named)
-        self._learn(task, self._kind, seed)
+        found = self._learn(task, self._kind, seed)
         self.words_ = task.classes
-        return self
+        return self._ended(found)
 
     def predict(self, X: Any) -> list[str]:
         """What the network writes for each example.

@@ -18,6 +18,7 @@ from lit_metanas.io.files import write_whole
 from lit_metanas.io.text import at_once, number_of, printable
 from lit_metanas.records.budget import Cost, describe_energy
 from lit_metanas.records.record import PREPROCESSING, RecipeValue, SearchRecord
+from lit_metanas.records.rows import describe_chosen, describe_networks
 from lit_metanas.records.shown_prediction import ShownPrediction
 from lit_metanas.records.statistics import percent
 from lit_metanas.spaces.architecture import Architecture
@@ -366,7 +367,6 @@ class SearchResult:
             "stopped early" if self.stopped else "",
         )
         noun = "images" if isinstance(as_shape(self.shape), ImageShape) else getattr(self.preprocessing, "noun", "")
-        several = self.ensemble > 1 or self.linear is not None
         return ModelCard(
             kind=hub_task(noun, self.objective),
             data=self.task_id,
@@ -376,7 +376,7 @@ class SearchResult:
             examples=self.images,
             classes=self.classes,
             space=self.space,
-            architecture=f"{self.architecture}{f' ({self._network()})' if several else ''}",
+            architecture=describe_chosen(self.architecture, self.ensemble, self.linear),
             preprocessing=self._views(),
             parameters=self.parameters,
             flops=self.flops,
@@ -431,6 +431,7 @@ class SearchResult:
     def __repr__(self) -> str:
         trained, tested = self.images
         found = percent(self.test_score, self.ci95)
+        networks = describe_networks(self.ensemble, self.linear)
         noun, one = ("images", "image") if isinstance(as_shape(self.shape), ImageShape) else ("examples", "input")
         few = f"of {number_of(tested, 'example')}, too few for an interval"
         interval = few if math.isnan(self.ci95) else "95 % interval"
@@ -442,7 +443,7 @@ class SearchResult:
             f"{f'  preprocessing: {self._views()}{chr(10)}' if self.view else ''}"
             f"  test {self.metric}: {found} % ({interval}){self._weakest_line()}\n"
             f"  {noun}: trained on {trained}, tested on {tested}\n"
-            f"  {self._network()}: {self.parameters:,} parameters, {self.flops:,} multiply-adds an {one}\n"
+            f"  {networks}: {self.parameters:,} parameters, {self.flops:,} multiply-adds an {one}\n"
             f"{self._latency_line()}"
             f"{self._tried_line()}{self._linear_line()}"
             f"  cost of the search: {_cost_text(self.cost)}\n"
@@ -450,11 +451,6 @@ class SearchResult:
             f"{self._energy_line()}{self._before_line()}"
             f"{self._budget_line()}{self._front_lines()}"
         )
-
-    def _network(self) -> str:
-        """A network, or how many an ensemble has, and whether there is a linear model beside."""
-        networks = "network" if self.ensemble == 1 else f"ensemble of {self.ensemble} such networks"
-        return networks if self.linear is None else f"{networks} and a linear model"
 
     def _views(self) -> str:
         """The preprocessing, and that of the linear model, where it has another one."""

@@ -236,6 +236,7 @@ def comparison_row(
         front=() if found.ordinal else found.record.trade_offs,
         ensemble=found.ensemble,
         linear=found.linear,
+        stopped=found.stopped,
         hardware=hardware(),
         config=config,
     )

@@ -74,6 +74,7 @@ class ResultRow:
         ensemble: how many networks of the architecture were trained apart, whose mean scores were tested; parameters
             and multiply-adds are those of all.
         linear: the architecture of a linear model whose scores were averaged with theirs; None where there was none.
+        stopped: whether the search was interrupted, and this is the best so far.
 
     Example:
         >>> import lit_metanas as lm
@@ -119,6 +120,7 @@ class ResultRow:
     front: tuple[Trial, ...] = ()
     ensemble: int = 1
     linear: Architecture | None = None
+    stopped: bool = False
     schema: int = field(default=1)
 
     def __post_init__(self) -> None:
@@ -177,3 +179,15 @@ class ArchitectureRow:
     weights: str = ""
     ensemble: int = 1
     linear: Architecture | None = None
+
+
+def describe_networks(ensemble: int, linear: Architecture | None) -> str:
+    """A network, or how many an ensemble has, and whether there is a linear model beside; arguments as in the rows."""
+    networks = "network" if ensemble == 1 else f"ensemble of {ensemble} such networks"
+    return networks if linear is None else f"{networks} and a linear model"
+
+
+def describe_chosen(architecture: Architecture, ensemble: int, linear: Architecture | None) -> str:
+    """An architecture, and in brackets what is averaged, where that is more than one network of it."""
+    alone = ensemble == 1 and linear is None
+    return str(architecture) if alone else f"{architecture} ({describe_networks(ensemble, linear)})"

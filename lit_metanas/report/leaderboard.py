@@ -15,7 +15,7 @@ from typing import NamedTuple
 from lit_metanas.io.files import open_regular, write_whole
 from lit_metanas.io.text import duration, number_of, printable, with_prefix
 from lit_metanas.records.result_files import read_results
-from lit_metanas.records.rows import Protocol, ResultRow
+from lit_metanas.records.rows import Protocol, ResultRow, describe_chosen
 from lit_metanas.records.statistics import bounds
 
 PAGE = "leaderboard.html"
@@ -155,7 +155,7 @@ def _cells(file: str, row: ResultRow) -> list[_Cell]:
     low, high = bounds(row.value, row.ci95)
     return [
         _Cell(row.task_id),
-        _Cell(row.method),
+        _Cell(f"{row.method}, stopped early" if row.stopped else row.method),
         _Cell(file),
         _Cell(" ".join(_protocol(row.protocol))),
         _Cell(row.metric),
@@ -168,7 +168,7 @@ def _cells(file: str, row: ResultRow) -> list[_Cell]:
         _Cell(duration(row.cost.seconds), row.cost.seconds) if row.cost.seconds else _Cell(""),
         _number(row.meta_cost.flops),
         _Cell(row.space),
-        _Cell("" if row.architecture is None else str(row.architecture)),
+        _Cell("" if row.architecture is None else describe_chosen(row.architecture, row.ensemble, row.linear)),
         _Cell(row.hardware),
     ]
 

@@ -50,6 +50,7 @@ class MethodRow:
         flops: forward multiply-adds of the network for one input.
         hardware: the machines.
         configs: where the runs' configurations are.
+        stopped: whether one of the searches was interrupted, and its result is the best so far.
 
     Example:
         >>> from dataclasses import replace
@@ -79,6 +80,7 @@ class MethodRow:
     flops: float
     hardware: tuple[str, ...]
     configs: tuple[str, ...]
+    stopped: bool
 
 
 @dataclass(frozen=True)
@@ -261,6 +263,7 @@ def _row(
         flops=fmean(result.flops for result in results),
         hardware=tuple(sorted({result.hardware for result in results if result.hardware})),
         configs=tuple(sorted({result.config for result in results if result.config})),
+        stopped=any(result.stopped for result in results),
     )
 
 

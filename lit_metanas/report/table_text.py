@@ -182,6 +182,8 @@ def notes(table: ProtocolTable) -> str:
     if len(seeds := {row.seed_numbers for row in table.rows}) == 1:
         (numbers,) = seeds
         text += f" All rows: {'seeds' if len(numbers) > 1 else 'seed'} {', '.join(map(str, numbers))}."
+    if stopped := [f"'{row.method}'" for row in table.rows if row.stopped]:
+        text += f" Stopped early, with the best so far: {', '.join(stopped)}."
     if table.reference is not None:
         text += (
             f" Difference: to '{table.reference}', the mean of paired differences in percentage points with its 95 % "

@@ -324,6 +324,7 @@ def test_an_interrupted_search_leaves_the_best_so_far_and_goes_on(
     held_out = len(read_given(arrays).val or ()) if module is training_estimator else 0
     assert stopped.images == (learned - held_out, tested)
     assert repr(stopped).startswith("Stopped early; best so far in")
+    assert lm.read_results(tmp_path / "cut" / "results.json")[0].stopped
     assert lm.load_exported(tmp_path / "cut").classes == ("bright", "dark")
     kept = len(list((tmp_path / "cut" / "trainings").iterdir()))
     assert kept == (2 if module is training_estimator else len(whole.record.trials))
@@ -337,6 +338,7 @@ def test_an_interrupted_search_leaves_the_best_so_far_and_goes_on(
     goes_on = call("cut")
     assert len(trained) == len(whole.record.trials) - kept
     assert not goes_on.stopped
+    assert not lm.read_results(tmp_path / "cut" / "results.json")[0].stopped
     assert same_weights(whole.network, goes_on.network)
     assert not (tmp_path / "cut" / "trainings").exists()
 

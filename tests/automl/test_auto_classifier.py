@@ -9,10 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from auto_toys import interrupt
 
 import lit_metanas as lm
 from lit_metanas.automl.auto_estimator import AutoEstimator
-from lit_metanas.automl.steps import budget_planner
+from lit_metanas.automl.steps import budget_planner, last_training
 from lit_metanas.automl.steps.linear_models import LinearModels
 from lit_metanas.automl.steps.time_plan import Pace
 
@@ -45,7 +46,11 @@ WORDS = lm.SequenceSpace(operations=("identity", "conv_3"), depths=(1,), widths=
 
 
 def test_it_passes_the_checks_of_estimators():
-    """None is expected to fail. Those are skipped that need packages which are not installed."""
+    """None is expected to fail. Those are skipped that need packages which are not installed.
+
+    Within minutes ``check_fit_idempotent`` would fail: time decides how much two fits train. Their ``budget_`` repeats
+    them.
+    """
     results = check_estimator(quick(flops=2e6), on_skip=None, on_fail=None)
     failed = [(one["check_name"], one["exception"]) for one in results if one["status"] in ("failed", "xfail")]
     assert failed == []
@@ -208,6 +213,7 @@ def test_a_group_is_learned_from_or_chosen_by_and_never_both(monkeypatch):
     groups, y = np.arange(60) // 5, np.arange(60) % 2
     X, tasks = np.stack([groups, np.arange(60)], axis=1).astype(float), []
     monkeypatch.setattr(AutoEstimator, "_learn", lambda self, task, kind, seed: tasks.append(task))
+    monkeypatch.setattr(AutoEstimator, "_ended", lambda self, found: self)
     quick().fit(X, y, groups=groups)
     quick().fit(X, y, groups=[f"patient {group}" for group in groups])
     with config_context(enable_metadata_routing=True):
@@ -289,8 +295,35 @@ def test_minutes_are_spent_by_auto(monkeypatch):
     classifier = lm.AutoClassifier(minutes=0.1).fit(X, y)
     assert classifier.score(X, y) > 0.8
     assert 0 < classifier.cost_.flops < 3e6
-    with pytest.raises(ValueError, match="AutoClassifier: minutes decide recipe, too: give one of them"):
-        lm.AutoClassifier(minutes=0.2, recipe=lm.Recipe()).fit(X, y)
+    monkeypatch.setattr(budget_planner, "measure_pace", lambda *args, **more: pytest.fail("measured"))
+    again = clone(pickle.loads(pickle.dumps(classifier))).set_params(minutes=None, flops=classifier.budget_).fit(X, y)
+    np.testing.assert_array_equal(again.predict_proba(X), classifier.predict_proba(X))
+    assert again.budget_ == classifier.budget_
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"minutes": 0.2, "recipe": lm.Recipe()}, "minutes decide recipe"),
+        ({"minutes": 0.2, "flops": (1e6, 1e6)}, "minutes decide flops"),
+        ({"flops": (1e6, 1e6), "recipe": lm.Recipe()}, "two flops decide recipe"),
+    ],
+)
+def test_what_a_budget_of_auto_decides_is_not_given_too(options, message):
+    with pytest.raises(ValueError, match=f"AutoClassifier: {message}, too: give one of them"):
+        lm.AutoClassifier(**options).fit(WINE.data, WINE.target)
+
+
+def test_ctrl_c_ends_a_grid_search_and_leaves_the_best_so_far(monkeypatch):
+    classifier = lm.AutoClassifier(flops=(1e7, 5e6), space=SMALL)
+    interrupt(monkeypatch, last_training, at=1)
+    with pytest.raises(KeyboardInterrupt):
+        GridSearchCV(classifier, {"random_state": [0, 1]}, cv=2).fit(WINE.data, WINE.target)
+    interrupt(monkeypatch, last_training, at=1)
+    with pytest.raises(KeyboardInterrupt, match="stopped; the AutoClassifier is fitted with the best so far"):
+        classifier.fit(WINE.data, WINE.target)
+    assert classifier.budget_ is None
+    assert classifier.score(WINE.data, WINE.target) > 0.8
 
 
 def test_within_minutes_a_linear_model_is_taken_where_it_is_better(monkeypatch):

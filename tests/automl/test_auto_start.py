@@ -189,7 +189,7 @@ def test_a_classifier_begins_there_too(learned: tuple[lm.TaskReptile, Path], mon
     X, y = torch.cat([TASK.train.inputs, TASK.val.inputs]).numpy(), ["thin", "broad", "other"] * 7
     lm.AutoClassifier(minutes=0.2, space=IMAGES, start=str(learned[1])).fit(X, y)
     assert same_tensors(searched[0][1], child_of(searched[0][0].architecture, learned[0].weights()))
-    with pytest.raises(ValueError, match="AutoClassifier: 'start' is for searches of minutes: give these, too, or"):
+    with pytest.raises(ValueError, match="AutoClassifier: 'start' is for searches of minutes or of two flops"):
         lm.AutoClassifier(flops=1e6, space=IMAGES, start=str(learned[1])).fit(X, y)
 
 

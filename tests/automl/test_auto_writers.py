@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from auto_toys import interrupt
 
 import lit_metanas as lm
 from lit_metanas.automl.auto_estimator import AutoEstimator
-from lit_metanas.automl.steps import budget_planner
+from lit_metanas.automl.steps import budget_planner, last_training
 from lit_metanas.automl.steps.time_plan import Pace
 from lit_metanas.tasks.speech.recordings import RecordingReader
 
@@ -115,6 +116,7 @@ def test_groups_stay_together_and_questions_take_none(data: Data, monkeypatch: p
                 quick(kind).fit(X, y, groups=given)
         return
     monkeypatch.setattr(AutoEstimator, "_learn", lambda self, task, *_: tasks.append(task))
+    monkeypatch.setattr(AutoEstimator, "_ended", lambda self, found: self)
     with pytest.raises(ValueError, match=f"groups has 3 values for {len(X)}"):
         quick(kind).fit(X, y, groups=groups[:3])
     with pytest.raises(ValueError, match=r"^'groups' tells of 1 group, too few for a train and val part: add"):
@@ -159,6 +161,11 @@ def test_minutes_are_spent_by_auto_in_the_space_of_the_kind(monkeypatch: pytest.
     assert 0 < translator.cost_.flops < 120e6
     again = pickle.loads(pickle.dumps(translator))
     assert again.predict(NUMBERS[:3]) == translator.predict(NUMBERS[:3])
+    interrupt(monkeypatch, last_training, at=1)
+    stopped = clone(translator)
+    with pytest.raises(KeyboardInterrupt, match="stopped; the AutoTranslator is fitted with the best so far"):
+        stopped.fit(NUMBERS, REVERSED)
+    assert len(stopped.predict(NUMBERS[:3])) == 3
     with pytest.raises(ValueError, match="AutoTranslator: minutes decide recipe, too: give one of them"):
         quick(lm.AutoTranslator, minutes=0.3, method=None).fit(NUMBERS, REVERSED)
 

@@ -90,6 +90,12 @@ def test_results_come_back_equal_and_of_equal_types(tmp_path_factory, rows):
     assert [file.name for file in path.parent.iterdir()] == ["results.json"]
 
 
+def test_what_older_files_lack_is_as_usual(tmp_path):
+    path = tmp_path / "results.json"
+    broken(lambda d: [d["results"][0].pop(name) for name in ("ensemble", "linear", "stopped")])(path)
+    assert read_results(path) == [a_result()]
+
+
 def test_numbers_that_json_lacks_come_back(tmp_path):
     path = tmp_path / "results.json"
     write_results(path, [a_result(ci95=math.nan, value=-math.inf)])

@@ -27,10 +27,13 @@ ROW = lm.ResultRow(
 )  # fmt: skip
 ROWS = [
     ROW,
-    replace(ROW, method="DARTS", value=0.9, ci95=math.nan, parameters=900),
-    replace(ROW, method="10 tries", value=0.85, parameters=12_000, architecture=None),
+    replace(
+        ROW, method="DARTS", value=0.9, ci95=math.nan, parameters=900, ensemble=5, linear=lm.Architecture({"bins": "8"})
+    ),
+    replace(ROW, method="10 tries", value=0.85, parameters=12_000, architecture=None, stopped=True),
     replace(ROW, method="2 tries", value=0.1, parameters=0),
 ]
+STOPPED = "10 tries, stopped early"
 
 
 class Page(HTMLParser):
@@ -65,13 +68,13 @@ def test_every_result_stands_in_a_row_sorted_by_task_and_score() -> None:
     others = [replace(row, task_id="a task") for row in ROWS[:2]]
     page = Page(leaderboard_page([("results.json", row) for row in [*ROWS, *others]]))
     assert page.column("task") == ["a task"] * 2 + ["letters"] * 4
-    assert page.column("method") == ["DARTS", "random", "DARTS", "10 tries", "random", "2 tries"]
+    assert page.column("method") == ["DARTS", "random", "DARTS", STOPPED, "random", "2 tries"]
     assert page.column("score %")[2:] == ["90.0", "85.0", "80.0", "10.0"]
     assert page.column("95 % interval")[2:] == ["", "[80.0, 90.0]", "[75.0, 85.0]", "[5.0, 15.0]"]
     assert page.column("protocol")[0] == "target 3-way 20-shot"
     assert page.column("parameters")[2:] == ["900", "12.0 k", "1.00 k", ""]
     assert page.column("search FLOPs")[0] == "2.00 M"
-    assert page.column("architecture")[3] == ""
+    assert page.column("architecture")[2:4] == ["kernel=3 (ensemble of 5 such networks and a linear model)", ""]
     assert len({len(row) for row in page.rows}) == 1
 
 
@@ -133,9 +136,9 @@ def test_what_is_missing_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ("asked", "expected", "order"),
     [
-        ("", ["DARTS", "10 tries", "random", "2 tries"], None),
-        ("#parameters", ["10 tries", "random", "DARTS", "2 tries"], "descending"),
-        ("#method", ["2 tries", "10 tries", "DARTS", "random"], "ascending"),
+        ("", ["DARTS", STOPPED, "random", "2 tries"], None),
+        ("#parameters", [STOPPED, "random", "DARTS", "2 tries"], "descending"),
+        ("#method", ["2 tries", STOPPED, "DARTS", "random"], "ascending"),
     ],
 )
 def test_a_browser_sorts_by_what_is_asked_for(

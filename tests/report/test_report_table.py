@@ -258,6 +258,12 @@ def test_what_meta_training_stands_for_is_told(make):
     assert "or its architecture alone where the network starts from random weights." in text
 
 
+def test_searches_that_were_stopped_are_told(make):
+    cut = replace(make("b", values=[0.5, 0.6], seed=1), stopped=True)
+    (table,) = tables([make("a", values=[0.5, 0.6]), make("b", values=[0.5, 0.6]), cut])
+    assert " Stopped early, with the best so far: 'b'." in to_markdown(table)
+
+
 def test_a_series_of_episodes_is_a_table_of_its_own(make):
     within = "5-way 1-shot within alphabets"
     rows = [make("a", values=(0.5, 0.7)), make("a", values=(0.1, 0.3), task=within)]
