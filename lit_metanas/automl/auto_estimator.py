@@ -163,7 +163,7 @@ class AutoEstimator(BaseEstimator):
         Raises:
             KeyboardInterrupt: the search was stopped: a grid search would go on, and take this for a whole fit.
         """
-        if found.stopped:
+        if found.stopped and not found.failure:  # of which a warning has told
             raise KeyboardInterrupt(f"stopped; the {type(self).__name__} is fitted with the best so far.")
         return self
 
