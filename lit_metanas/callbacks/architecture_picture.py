@@ -49,6 +49,10 @@ NOTHING = {"dropout": {"0", "0.0"}, "norm": {"none"}, "pool": {"none"}, "activat
 """Labels that stand for no operation."""
 
 
+USUAL_ORDER = ("kernel", "operation", "width", "norm", "skip", "activation", "pool", "dropout")
+"""The questions of a layer whose space tells no order."""
+
+
 class _Block(NamedTuple):
     """A block of the picture.
 
@@ -88,7 +92,7 @@ def draw_architecture(
     Args:
         architecture: with one label for each choice.
         title: of the picture.
-        space: whose architecture it is, which tells what a layer does in which order.
+        space: whose architecture it is, which tells what a layer does in which order; else that is the usual one.
         linear: a linear model's architecture, whose scores are averaged with the network's.
         shape: of one input; None where it is not known.
         outputs: number of scores; 0 where it is not known.
@@ -151,7 +155,7 @@ def _blocks(architecture: Architecture, space: type[ChoiceSpace]) -> list[_Block
         if not placed:
             return [_Block("depth0", [("no layers: linear", INK)])]
     if not placed:
-        return [_layer("network" if space is ChoiceSpace else space.__name__, common, ())]
+        return [_layer("linear model" if issubclass(space, LinearSpace) else "network", common, ())]
     orders = [space.layer_questions(number) for number in range(1, len(placed) + 1)]
     known = {question for order in orders for question in order}
     within = {name: option for name, option in common.items() if name in known or not known}
@@ -164,7 +168,8 @@ def _blocks(architecture: Architecture, space: type[ChoiceSpace]) -> list[_Block
 
 
 def _layer(name: str, labels: Mapping[str, str], order: Sequence[str]) -> _Block:
-    """A block of the operations in an order; those that are not in it come behind them, and skips last."""
+    """A block of the operations in an order, else the usual one; others come behind them, and skips last."""
+    order = order or USUAL_ORDER
     rest = sorted((question for question in labels if question not in order), key=lambda each: each == "skip")
     bands: list[tuple[str, str]] = []
     skip, joins, last = "", 0, ""

@@ -17,7 +17,7 @@ from torch import Tensor
 from lit_metanas.callbacks import EpisodeProgressBar, Searched, Tested
 from lit_metanas.callbacks.progress_bar import trained_share
 from lit_metanas.io.text import duration, number_of, printable, rough, with_prefix
-from lit_metanas.records.result_files import EXPORT, best_network, kept_networks
+from lit_metanas.records.result_files import EXPORT, best_networks, kept_networks
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.records.statistics import percent, t_interval
 
@@ -168,8 +168,8 @@ def end_of_search(module: LightningModule) -> list[str]:
     if exports is not None:
         folders = [exports.folder(row.task_id, row.method) for row in rows]
         kept = [one for one in kept_networks(module.directory) if one.folder in folders and one.has(EXPORT)]
-        best = best_network(kept)
-        network = _short(folders[0] if best is None else best.folder)
+        best = [one.folder for one in best_networks(kept).values()]
+        network = _short((best or folders)[0])
         lines.append(_next(*predict_command(network)))
     else:
         lines.append(_next("report", "--results", f"{folder}/results.json"))

@@ -216,6 +216,7 @@ class RefusedPlace:
         outer: the class that the outermost key takes, by its name.
         verb: whose command line it is; empty if that is not known.
         trees: what the configurations say.
+        configured: whether a configuration was given.
         argument: a key below the outermost one and its value, where the command line gives just these.
     """
 
@@ -226,6 +227,7 @@ class RefusedPlace:
     outer: str = ""
     verb: str = ""
     trees: Sequence[object] = ()
+    configured: bool = False
     argument: tuple[str, str] | None = None
 
     @property

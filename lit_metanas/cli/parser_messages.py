@@ -43,7 +43,8 @@ def usage_error(error: Exception, args: Sequence[str], keys: Iterable[str] = (),
         return UsageError(sentence)
     if isinstance(error, ArgumentError):  # jsonargparse's is argparse's
         message, file = _with_reason(error)
-        told = explain(message, keys, verb, known_trees(args))
+        configured = any(whole for _, whole in yaml_files(args))
+        told = explain(message, keys, verb, known_trees(args), configured)
         return UsageError(shorten(f"In '{file}': {told}" if file and file not in told else told, 2 * LONGEST_REASON))
     files = " and ".join(f"'{path}'" for path, _ in yaml_files(args)) or "The command line"
     return UsageError(f"{files} cannot be understood ({errors.describe(error)}).")
@@ -131,10 +132,10 @@ def _stray(match: re.Match[str], place: RefusedPlace) -> str:
         meant = f"{verb} {begin} --{known} VALUE"
     elif other is not None:
         meant = f"{other} {OPERANDS.get(other, '-c FILE')} --KEY VALUE"
-    said = (
-        f"did you mean `lit-metanas {meant}`?" if meant else f"the usage is `lit-metanas {verb} {begin} --KEY VALUE`."
-    )
-    return f"'{shorten(word)}' stands without a key: {said}"
+    usage = f"the usage is `lit-metanas {verb} {begin} --KEY VALUE`."
+    if verb == "predict" and not meant:  # of which a word without a key is a path
+        return f"There is no folder or file '{shorten(word)}': {usage}"
+    return f"'{shorten(word)}' stands without a key: {f'did you mean `lit-metanas {meant}`?' if meant else usage}"
 
 
 _FILE_KEYS = {"predict": "data.images", "report": "results", "records": "read"}
@@ -145,7 +146,8 @@ def _required(match: re.Match[str], place: RefusedPlace) -> str:
     names = (name.strip() for name in match[1].split(","))
     bare = (name.partition(".")[2] if name.partition(".")[0] in TRAINER_VERBS else name for name in names)
     missing = ", ".join(f"'{_join(place.where, name)}'" for name in bare)
-    if place.verb not in _TAKEN and (place.where or not place.verb):
+    nested = place.where and place.verb != "predict"  # whose operands stand for keys of model and data
+    if not place.verb or place.configured or nested:
         return f"{missing} must be given, in a configuration file (-c) or on the command line."
     takes = f": `{place.verb}` takes {_TAKEN[place.verb]}" if place.verb in _TAKEN else ""
     return f"{missing} must be given{takes}, as in `{example(place.verb)}`."
@@ -300,7 +302,9 @@ _REASONS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], RefusedPlace], s
 """What jsonargparse 4.53 gives as reasons, and what to say instead. The first that matches a line counts."""
 
 
-def explain(message: str, keys: Iterable[str] = (), verb: str = "", trees: Sequence[object] = ()) -> str:
+def explain(
+    message: str, keys: Iterable[str] = (), verb: str = "", trees: Sequence[object] = (), configured: bool = False
+) -> str:
     """Condense a parser's message into a sentence with the key's path and the near miss.
 
     Args:
@@ -308,6 +312,7 @@ def explain(message: str, keys: Iterable[str] = (), verb: str = "", trees: Seque
         keys: the parser's known keys, dotted, to suggest from.
         verb: whose command line it is.
         trees: what its configurations say.
+        configured: whether it has a configuration.
 
     Returns:
         Why a module of the user's cannot be imported, if that is so; else the sentence of the innermost reason that is
@@ -316,7 +321,9 @@ def explain(message: str, keys: Iterable[str] = (), verb: str = "", trees: Seque
     given = _GIVEN.search(message)
     outer = _OUTER.search(message)
     whole = outer[1] if outer else "other class"
-    place = RefusedPlace(given[1] if given else "", list(keys), [], outer=whole, verb=verb, trees=trees)
+    place = RefusedPlace(
+        given[1] if given else "", list(keys), [], outer=whole, verb=verb, trees=trees, configured=configured
+    )
     nested = next((part for each in reversed(_GIVEN.findall(message)) if (part := _NESTED.match(each))), None)
     if nested:
         place.argument = nested[1], nested[2]

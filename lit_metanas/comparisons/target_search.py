@@ -25,7 +25,7 @@ from lit_metanas.tasks.inputs import Preprocessing, Shape, describe_shape, same_
 from lit_metanas.tasks.objective import Classification
 from lit_metanas.tasks.target_data import WholeTask
 from lit_metanas.tasks.task import Task
-from lit_metanas.training.child import Recipe
+from lit_metanas.training.child import Recipe, batch_norms
 from lit_metanas.training.export.onnx_program import check_onnx_installed
 
 
@@ -254,9 +254,8 @@ def comparison_row(
 
 def _protocol(task: Task, network: nn.Module) -> Protocol:
     """Of a task without classes both numbers are 0."""
-    normed = any(isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d) for layer in network.modules())
     way = task.way if isinstance(task.goal, Classification) else 0
-    return Protocol("target", way, len(task.train) // way if way else 0, "running" if normed else "")
+    return Protocol("target", way, len(task.train) // way if way else 0, "running" if batch_norms(network) else "")
 
 
 def task_settings(task: Task) -> dict[str, object]:

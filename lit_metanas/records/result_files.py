@@ -196,11 +196,20 @@ def kept_networks(directory: Path) -> list[KeptNetwork]:
     return [KeptNetwork(row, (directory / row.weights).parent) for row in rows if row.weights]
 
 
-def best_network(networks: Sequence[KeptNetwork]) -> KeptNetwork | None:
-    """The network of the highest validation score, of the method whose mean score is highest; the first of equals.
+def best_networks(networks: Sequence[KeptNetwork]) -> dict[str, KeptNetwork]:
+    """The best network of each task by validation score, in the order of the tasks; one without known scores has none.
 
-    A test score plays no part: who chooses by it has none left to report. None where no score is known.
+    Scores of different tasks are not compared. A test score plays no part: who chooses by it has none left to report.
     """
+    by_task: dict[str, list[KeptNetwork]] = {}
+    for network in networks:
+        by_task.setdefault(network.row.task_id, []).append(network)
+    found = {task: _best_network(own) for task, own in by_task.items()}
+    return {task: best for task, best in found.items() if best is not None}
+
+
+def _best_network(networks: Sequence[KeptNetwork]) -> KeptNetwork | None:
+    """The network of the highest validation score, of the method whose mean score is highest; the first of equals."""
     known: dict[str, list[KeptNetwork]] = {}
     for network in networks:
         if math.isfinite(network.row.value):
@@ -232,6 +241,8 @@ def _read(path: str | os.PathLike[str], key: str, kind: type[_T]) -> list[_T]:
     file = Path(path)
     if (file / f"{key}.json").is_file():
         raise FileNotFoundError(f"'{file}' is a folder: give the file in it, '{file / f'{key}.json'}'.")
+    if file.is_dir():
+        raise FileNotFoundError(f"'{file}' is a folder without {key}.json: give the path of such a file.")
     if not file.is_file():
         raise FileNotFoundError(
             f"There is no file '{file}': run `lit-metanas auto` or `search` first, or give the right path."

@@ -24,7 +24,7 @@ from lit_metanas.records.result_files import (
     EXPORT,
     PREDICTIONS,
     KeptNetwork,
-    best_network,
+    best_networks,
     kept_networks,
     read_architectures,
     read_predictions,
@@ -149,7 +149,7 @@ def report(
     width = max(len(what) for what in files.values())
     for path, what in files.items():
         console.print(f"{what:<{width}}  {path}", soft_wrap=True, highlight=False, markup=False)
-    if (best := best_network(networks)) is not None and next_step is None:
+    if next_step is None and (best := next(iter(best_networks(networks).values()), None)) is not None:
         next_step = shlex.join(["lit-metanas", *predict_command(str(best.folder))])
     if sentences := best_sentences(networks):
         told = "\n".join(sentences[:MOST_BEST])
@@ -240,8 +240,8 @@ def _show_predictions(folder: Path, networks: Sequence[KeptNetwork]) -> str:
     """A figure and a table of what a network says of some test examples, as Markdown; empty without a network."""
     if not networks:
         return ""
-    networks = [one for one in networks if one.row.task_id == networks[0].row.task_id]  # of others scores mean others
-    best = best_network(networks)
+    networks = [one for one in networks if one.row.task_id == networks[0].row.task_id]
+    best = next(iter(best_networks(networks).values()), None)
     network = networks[0] if best is None else best
     try:
         predictions = read_predictions(network.folder / PREDICTIONS)[:MOST_SHOWN]
@@ -348,16 +348,12 @@ MOST_BEST = 6
 
 def best_sentences(networks: Sequence[KeptNetwork]) -> list[str]:
     """Which network is the best of each task, and by what; scores of different tasks are not compared."""
-    by_task: dict[str, list[KeptNetwork]] = {}
-    for network in networks:
-        by_task.setdefault(network.row.task_id, []).append(network)
-    sentences = []
-    for task, own in by_task.items():
-        if (best := best_network(own)) is not None:
-            on = f" on {printable(task)}" if len(by_task) > 1 else ""
-            by = f"{printable(best.row.metric, 40)}, {percent(best.row.value)} %"
-            found = f"{printable(best.row.method)}, in {printable(str(best.folder), 400)}"
-            sentences.append(f"Best{on} by {by}: {found}")
+    several, sentences = len({network.row.task_id for network in networks}) > 1, []
+    for task, best in best_networks(networks).items():
+        on = f" on {printable(task)}" if several else ""
+        by = f"{printable(best.row.metric, 40)}, {percent(best.row.value)} %"
+        found = f"{printable(best.row.method)}, in {printable(str(best.folder), 400)}"
+        sentences.append(f"Best{on} by {by}: {found}")
     return sentences
 
 

@@ -165,13 +165,16 @@ class NewTexts(NewExamples):
 
 
 class NewRows(NewExamples):
-    r"""The rows of tables, in batches: where each stands in which file, and its values by column.
+    r"""The rows of tables, in batches: where each stands, of several files in which, and its values by column.
 
     Columns that a network does not look at may stand beside the others.
 
     Args:
         rows: a table with names of columns, CSV, TSV or JSON lines in UTF-8; or several of these.
         batch_size: rows a batch.
+
+    Attributes:
+        files: in the order in which their rows are predicted.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -182,12 +185,17 @@ class NewRows(NewExamples):
         >>> import lit_metanas as lm
         >>> _ = Path("new.csv").write_text("height,age\n1.8,20\n1.6,\n")
         >>> lm.NewRows("new.csv").examples
-        [("line 2 of 'new.csv'", {'height': '1.8', 'age': '20'}), ("line 3 of 'new.csv'", {'height': '1.6', 'age': ''})]
+        [('line 2', {'height': '1.8', 'age': '20'}), ('line 3', {'height': '1.6', 'age': ''})]
     """
 
     def __init__(self, rows: str | list[str], batch_size: int = 64) -> None:
         paths = [rows] if isinstance(rows, str) else list(rows)
-        found = [row for path in paths for row in _whole_rows(Path(path))]
+        self.files = [Path(path) for path in paths]
+        found = [
+            (where if len(paths) == 1 else f"{where} of '{writable(str(file))}'", row)
+            for file in self.files
+            for where, row in _whole_rows(file)
+        ]
         if not found:
             raise ValueError(
                 f"There is no row in {_named(paths)}: give a line with the names of the columns, and rows."
@@ -197,12 +205,10 @@ class NewRows(NewExamples):
 
 def _whole_rows(file: Path) -> list[TableRow]:
     """The rows of a table; what a line of JSON leaves out, and others of the file have, is missing there."""
-    rows, place = list(read_rows(file, blank=True)), writable(str(file))
+    rows = list(read_rows(file, blank=True))
     blank = dict.fromkeys(columns_of(rows))
     # Missing ones are not written into each, as there may be many different names.
-    return [
-        (f"{where} of '{place}'", row if len(row) == len(blank) else ChainMap(dict(row), blank)) for where, row in rows
-    ]
+    return [(where, row if len(row) == len(blank) else ChainMap(dict(row), blank)) for where, row in rows]
 
 
 def _column_of_texts(file: Path) -> list[str] | None:

@@ -116,6 +116,11 @@ class Recipe:
         return Recipe(**{**asdict(self), **changes})
 
 
+def batch_norms(network: nn.Module) -> list[nn.BatchNorm1d | nn.BatchNorm2d]:
+    """A network's batch-norm layers, in the order of its modules."""
+    return [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
+
+
 AUXILIARY_WEIGHT = 0.4
 """Of the loss of an auxiliary classifier (Liu et al. 2019)."""
 

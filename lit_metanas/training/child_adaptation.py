@@ -13,7 +13,7 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.inputs import channels_last, inputs_like
 from lit_metanas.tasks.task import Split, Task
-from lit_metanas.training.child import judge, training_cost, training_loss
+from lit_metanas.training.child import batch_norms, judge, training_cost, training_loss
 from lit_metanas.training.trainers import uncached_autocast
 
 FRUITLESS_SAMPLES = 1000
@@ -125,7 +125,7 @@ class InnerTraining:
         part = task.val if task.val is not None and len(task.val) else task.test
         learned, judged = (channels_last(inputs_like(each.inputs, like)) for each in (task.train, part))
         network.eval()
-        norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
+        norms = batch_norms(network)
         for layer in norms:
             layer.train()
             layer.reset_running_stats()

@@ -605,6 +605,10 @@ def test_names_of_files_are_no_texts(tmp_path: Path, suffix: str, noun: str) -> 
         ("a;b;label\n" + "1,5;2,5;0\n" * 9, r"has one column, 'a;b;label': separate columns by commas, and"),
         ("1.5,2,red\n" + "2,3,red\n4,5,blue\n" * 9, "must name the columns, but 'red' in it is a label of other lines"),
         (
+            "0.1,0.2,1\n" + "1,2,0\n3,4,1\n" * 9,
+            "must name the columns, but it holds numbers alone: put a line of names",
+        ),
+        (
             "how far,way\n" + "how near,way\nso,why\nmy,way\n" * 5,
             "must name the columns, but 'way' in it is a label of",
         ),
@@ -616,9 +620,18 @@ def test_what_is_wrong_with_a_table_is_told(tmp_path: Path, text: str, told: str
         read_given(str(tmp_path / "mine.csv"))
 
 
-def test_a_name_that_is_a_label_too_is_one_beside_other_names(tmp_path: Path) -> None:
-    (tmp_path / "mine.csv").write_text("length,spam\n" + "1,spam\n2,ham\n" * 9)
-    assert read_given(str(tmp_path / "mine.csv")).classes == ("ham", "spam")
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("mine.csv", "length,spam\n" + "1,spam\n2,ham\n" * 9),
+        ("mine.jsonl", "".join(f'{{"2": {n}, "spam": "{("spam", "ham")[n % 2]}"}}\n' for n in range(18))),
+        ("mine.jsonl", "".join(f'{{"note": "note {n}", "spam": "{("spam", "ham")[n % 2]}"}}\n' for n in range(18))),
+    ],
+    ids=["beside another name", "numbers of JSON lines", "texts of JSON lines"],
+)
+def test_a_name_that_is_a_label_too_is_one(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    assert read_given(str(tmp_path / name)).classes == ("ham", "spam")
 
 
 def test_what_is_absent_is_told_by_its_key(images: Path, tmp_path: Path) -> None:

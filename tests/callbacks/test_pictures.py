@@ -9,6 +9,7 @@ from lit_metanas.callbacks.probability_history import Moment
 from lit_metanas.spaces import (
     AnyInputSpace,
     Architecture,
+    ChoiceSpace,
     EncoderDecoderSpace,
     LayeredSpace,
     LinearSpace,
@@ -128,12 +129,23 @@ def test_operations_stand_in_the_order_in_which_a_layer_computes_them(space, lay
     assert texts(figure).count("residual") == skips
 
 
-def test_a_skip_joins_where_the_layer_adds_it():
-    space = SequenceSpace(shared=True, depths=(1,), pools=("max",), skips=("residual",))
-    figure = draw_architecture(space.canonical({c.name: c.labels[-1] for c in space.choices}), space=SequenceSpace)
+def test_a_layer_of_a_space_that_tells_no_order_has_the_usual_one():
+    layer = {"kernel": "3", "norm": "batch", "activation": "ReLU", "pool": "max", "dropout": "0.5", "width": "8"}
+    labels = {**layer, "skip": "residual", "gate": "open"}
+    shown = texts(draw_architecture(Architecture({f"layer1.{name}": option for name, option in labels.items()})))
+    bands = ["conv 3×3, 8", "batch norm", "ReLU", "max pool", "dropout 0.5", "gate: open", "layer 1"]
+    assert [text for text in shown if text not in ("input", "classifier", "residual")] == bands
+
+
+@pytest.mark.parametrize(
+    ("space", "before", "behind"), [(SequenceSpace, "dropout 0.5", "max pool"), (ChoiceSpace, "layer norm", "GELU")]
+)
+def test_a_skip_joins_where_the_layer_adds_it(space, before, behind):
+    drawn = SequenceSpace(shared=True, depths=(1,), pools=("max",), skips=("residual",))
+    figure = draw_architecture(drawn.canonical({c.name: c.labels[-1] for c in drawn.choices}), space=space)
     (joint,) = {line.get_ydata()[-1] for line in figure.axes[0].lines}
     heights = {text.get_text(): text.get_position()[1] for text in figure.axes[0].texts}
-    assert heights["dropout 0.5"] > joint > heights["max pool"]
+    assert heights[before] > joint > heights[behind]
 
 
 @pytest.mark.parametrize(
@@ -152,9 +164,11 @@ def test_a_network_without_layers_and_a_linear_model_are_told():
     shown = texts(draw_architecture(Architecture({"depth": "0"}), space=MLPSpace, shape=RowShape(13), outputs=3))
     assert shown == ["input", "rows of 13", "numbers", "no layers: linear", "depth 0", "classifier", "3 outputs"]
     linear = Architecture({"detail": "fine"})
-    assert texts(draw_architecture(linear, space=LinearSpace)) == ["input", "detail: fine", "LinearSpace", "classifier"]
+    assert texts(draw_architecture(linear, space=LinearSpace)) == [
+        "input", "detail: fine", "linear model", "classifier"
+    ]  # fmt: skip
     both = draw_architecture(Architecture({"depth": "1", "operation": "gru"}), space=SequenceSpace, linear=linear)
-    assert [texts(both).count(text) for text in ("gru", "LinearSpace", "classifier", "mean")] == [1, 1, 2, 1]
+    assert [texts(both).count(text) for text in ("gru", "linear model", "classifier", "mean")] == [1, 1, 2, 1]
     assert boxes_overlap(both) == []
 
 

@@ -206,6 +206,7 @@ def test_a_mistake_gets_one_sentence_with_the_keys_path(
         ("auto toy.json more", "'more' stands without a key: the usage is `lit-metanas auto DATA --KEY VALUE`."),
         ("auto toy.json minutes", "did you mean `lit-metanas auto DATA --minutes VALUE`?"),
         ("push toy more NAME", "'NAME' stands without a key: the usage is `lit-metanas push FOLDER NAME/MODEL --KEY"),
+        ("predict absent", "There is no folder or file 'absent': the usage is `lit-metanas predict EXPORTED PATH ..."),
         ("fit max_epochs 3", "did you mean `lit-metanas fit -c FILE --trainer.max_epochs VALUE`?"),
         ("fit model.rate=3", "did you mean `lit-metanas fit -c FILE --model.rate VALUE`?"),
         ("fit -c toy.yaml serach", "did you mean `lit-metanas search -c FILE --KEY VALUE`?"),
@@ -225,7 +226,13 @@ def test_a_word_without_a_key_gets_the_usage(
     assert told.count("\n") == 1
 
 
+IN_CONFIGURATION = ", in a configuration file (-c) or on the command line."
+
+
 def test_what_is_missing_is_named(toy_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("lacking.yaml").write_text("directory: x\nphases: [{}]\n")
+    Path("export.yaml").write_text("model: {output: all.csv}\n")
+    Path("empty.yaml").write_text("seed_everything: 1\n")
     for command, said in (
         ("fit", "'data', 'model' must be given, as in `lit-metanas fit -c "),
         ("auto", "'data' must be given: `auto` takes a folder or a table, as in `lit-metanas auto my_images"),
@@ -233,6 +240,10 @@ def test_what_is_missing_is_named(toy_folder: Path, capsys: pytest.CaptureFixtur
         ("predict", "'model.directory' must be given: `predict` takes an exported network's folder and new examples"),
         ("push out", "'repo' must be given: `push` takes an exported network's folder and a repository, as in"),
         ("run", "'phases', 'directory' must be given: `run` takes the configuration of an experiment, as in"),
+        ("run -c lacking.yaml", f"'phases.verb', 'phases.name' must be given{IN_CONFIGURATION}"),
+        ("run --directory=x --phases=[{}]", f"'phases.verb', 'phases.name' must be given{IN_CONFIGURATION}"),
+        ("predict -c export.yaml", f"'model.directory' must be given{IN_CONFIGURATION}"),
+        ("fit -c empty.yaml", f"'data', 'model' must be given{IN_CONFIGURATION}"),
     ):
         assert main(command.split()) == 2
         assert said in capsys.readouterr().err

@@ -226,7 +226,7 @@ def test_a_file_of_another_kind_is_not_replaced(
     monkeypatch.chdir(photographs.parent)
     Path(name).write_text("file,class,mine\n")
     assert main(["predict", "--data.images=new", f"--model.directory={folder}", f"--model.output={name}"]) == 2
-    said = f"'model': '{name}' already exists and holds no predictions: give another by --model.output."
+    said = f"'model': '{name}' already exists and holds no predictions: give another 'output' (--model.output)."
     assert capsys.readouterr().err == f"lit-metanas: {said}\n"
     assert Path(name).read_text() == "file,class,mine\n"
 

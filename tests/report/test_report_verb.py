@@ -104,6 +104,8 @@ def test_missing_results_file_is_named(tmp_path):
     write_results(tmp_path / "model" / "results.json", [])
     with pytest.raises(FileNotFoundError, match=r"model' is a folder: give the file in it, '.*model/results\.json'"):
         report([str(tmp_path / "model")], str(tmp_path / "out"))
+    with pytest.raises(FileNotFoundError, match=rf"'{tmp_path}' is a folder without results\.json: give the path of"):
+        report([str(tmp_path)], str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 
@@ -162,7 +164,9 @@ def test_the_best_network_is_told_of_each_task(searches, tmp_path, capsys):
         "Best on photos by validation accuracy, 70.0 %: meta, in search/children/photos/meta",
         "Best on texts by validation accuracy, 80.0 %: in colour, in more/children/photos/in colour",
     ]
-    assert "\n".join(best) in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "\n".join(best) in printed
+    assert "Next: lit-metanas predict search/children/photos/meta NEW_IMAGES\n" in printed  # the first task's
     assert "\n".join(f"- {one}." for one in best) in (tmp_path / "out" / "report.md").read_text()
 
 

@@ -282,6 +282,11 @@ def test_the_only_column_of_words_has_the_labels():
     ("content", "options", "message"),
     [
         ("a,b\n1,2\n3,4\n", {}, "has the columns a, b: call that of the labels 'label'"),
+        (
+            "0.1,0.2,1\n1,2,0\n3,4,1\n",
+            {},
+            "The first line of 't.csv' must name the columns, but it holds numbers alone",
+        ),
         ("a,b\n1,2\n3,4\n", {"label": "c"}, "has no column 'c'"),
         ("a,label\n1,x\n3,y\n", {"columns": ["z"]}, "has no column 'z'"),
         ("a,label\n1,x\n3,\n", {}, "There is no label at line 3"),
@@ -327,8 +332,9 @@ def test_raw_rows_are_predicted_by_result_export_and_command(capsys):
     torch.testing.assert_close(exported.predict(X), exported.network(inputs).softmax(1))
     torch.testing.assert_close(exported.network(inputs), result.network(inputs), atol=1e-5, rtol=1e-5)
     assert main(["predict", "out", "table.csv"]) == 0
-    assert "line 2 of 'table.csv': " in capsys.readouterr().out
+    assert "line 2: " in capsys.readouterr().out
     lines = Path("predictions.csv").read_text().splitlines()
+    assert lines[1].startswith("line 2,")
     assert lines[0] == "row,class,probability,p(high),p(low)"
     assert [line.split(",")[1] for line in lines[1:]] == [next(iter(each)) for each in found]
     assert main(["predict", "out", "table.csv"]) == 0  # earlier predictions are replaced
@@ -339,8 +345,14 @@ def test_raw_rows_are_predicted_by_result_export_and_command(capsys):
     # Beyond the first batch, and of the second file.
     long = ["a,b,c", *["1,2,3"] * 99, "1,2,blue"]
     Path("long.csv").write_text("\n".join(long))
-    assert main(["predict", "out", "table.csv", "long.csv"]) == 2
-    assert "Column 'c' of the table holds 'blue' at line 101 of 'long.csv'" in capsys.readouterr().err
+    for others in ([], ["table.csv"]):
+        assert main(["predict", "out", *others, "long.csv"]) == 2
+        said = capsys.readouterr().err
+        assert "Column 'c' of the table holds 'blue' at line 101 of 'long.csv'" in said
+        assert "fix it, or leave the value empty." in said
+    Path("long.csv").write_text("\n".join([*long[:-1], "1,2,"]))
+    assert main(["predict", "out", "table.csv", "long.csv"]) == 0
+    assert "\nline 101 of 'long.csv'," in Path("predictions.csv").read_text()
 
 
 class Frame:
@@ -443,9 +455,7 @@ def test_a_line_of_json_may_leave_columns_out(capsys):
 
 def test_a_new_row_of_missing_values_gets_an_answer_too():
     Path("new.csv").write_text("a,b\n1,2\n,\n\n,,\n3,4\n")
-    assert [where for where, _ in lm.NewRows("new.csv").examples] == [
-        f"line {number} of 'new.csv'" for number in (2, 3, 6)
-    ]
+    assert [where for where, _ in lm.NewRows("new.csv").examples] == ["line 2", "line 3", "line 6"]
 
 
 @pytest.mark.parametrize("options", [{}, {"label": "species"}])

@@ -35,6 +35,7 @@ from lit_metanas.tasks.text.text_tables import (
     column_groups,
     columns_of,
     free_columns,
+    has_line_of_names,
     is_own_value,
     listed,
     number_text,
@@ -261,20 +262,23 @@ def find_row_columns(
     """The column of labels, and those of numbers.
 
     Raises:
-        NamelessColumnsError: the first line seems to hold numbers and a label.
+        NamelessColumnsError: the first line seems to hold numbers, and perhaps a label.
         ValueError: there are no rows, a named column does not exist, or one cannot be found.
     """
     free = free_columns(rows, place, label=label, group=group)
     label = usual_column(free, LABEL_COLUMNS) if label is None else label
     if label is None:
         named = [name for name in free if name not in (columns or ()) and not _is_numeric(rows, name)]
+        nameless = has_line_of_names(place) and all(_is_number(name) for name in {*free} - {*named})
+        if free and not named and nameless:
+            raise NamelessColumnsError(place)
         if len(named) != 1:
             raise ValueError(
                 f"'{place}' has the columns {listed(free)}: call that of the labels 'label', or name it by the "
                 "argument 'label' of the task's class."
             )
         (label,) = named
-        if is_own_value(rows, label) and all(_is_number(name) for name in free if name != label):
+        if nameless and is_own_value(rows, label):
             raise NamelessColumnsError(place, label)
     if columns is None:
         return label, [name for name in free if name != label] or _refuse_none(place)

@@ -372,7 +372,9 @@ def row_array(rows: Rows, *, names: Sequence[str] = (), name: str = "The table")
     return array
 
 
-def number_in(value: Any, column: str, where: str, place: str = "the table") -> float:
+def number_in(
+    value: Any, column: str, where: str, place: str = "the table", fix: str = "leave the column out"
+) -> float:
     """A value of a table as a number; NaN where it is missing.
 
     Args:
@@ -380,6 +382,7 @@ def number_in(value: Any, column: str, where: str, place: str = "the table") -> 
         column: its name, for the message.
         where: it stands, such as ``line 3``.
         place: the table's name.
+        fix: what else helps than another value.
 
     Raises:
         ValueError: it is no number, or infinite.
@@ -394,7 +397,7 @@ def number_in(value: Any, column: str, where: str, place: str = "the table") -> 
     if math.isinf(found):
         raise ValueError(
             f"Column '{printable(column, 40)}' of {place} holds '{printable(str(value), 40)}' at {where}, which is no "
-            "finite number: fix it, or leave the column out."
+            f"finite number: fix it, or {fix}."
         )
     return found
 
@@ -416,7 +419,8 @@ def row_numbers(row: Mapping[str, Any], names: Sequence[str], where: str) -> lis
             f"{where[:1].upper()}{where[1:]} lacks {_columns_named(absent)}, which {learned} learned from: add {them}, "
             "empty where a value is missing."
         )
-    return [number_in(row[name], name, where) for name in names]
+    # A column that was learned from cannot be left out.
+    return [number_in(row[name], name, where, fix="leave the value empty") for name in names]
 
 
 def _columns_named(names: Sequence[str]) -> str:

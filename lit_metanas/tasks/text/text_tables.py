@@ -49,14 +49,16 @@ class NamelessColumnsError(ValueError):
 
     Args:
         place: the table's name.
-        label: what stands there in the column of labels.
+        label: what stands there in the column of labels; None where all are numbers.
     """
 
-    def __init__(self, place: str, label: str) -> None:
+    def __init__(self, place: str, label: str | None = None) -> None:
+        but = "it holds numbers alone"
+        if label is not None:
+            but = f"'{printable(label, 40)}' in it is a label of other lines, too"
         super().__init__(
-            f"The first line of '{place}' must name the columns, but '{printable(label, 40)}' in it is a label of other"
-            " lines, too: put a line of names above it, with 'label' for the labels; if it has names, call that of the "
-            "labels so."
+            f"The first line of '{place}' must name the columns, but {but}: put a line of names above it, with 'label' "
+            "for the labels; if it has names, call that of the labels so."
         )
 
 
@@ -252,7 +254,7 @@ def find_columns(
         first, second = (len({str(row.get(name)) for _, row in rows}) for name in free)
         if first != second:
             text, label = free if first > second else reversed(free)
-            if is_own_value(rows, label):
+            if has_line_of_names(place) and is_own_value(rows, label):
                 raise NamelessColumnsError(place, label)
     if text is None or label is None:
         raise ValueError(
@@ -266,6 +268,11 @@ def find_columns(
 def is_own_value(rows: Sequence[TableRow], column: str) -> bool:
     """Whether a column holds its own name, as where the first line is one of values."""
     return any(str(row.get(column)).strip() == column for _, row in rows)
+
+
+def has_line_of_names(place: str) -> bool:
+    """Whether a table of this name has one; a line of JSON names its own values."""
+    return not place.lower().endswith(".jsonl")
 
 
 def guess_two(

@@ -17,6 +17,7 @@ from lit_metanas.io.files import own_path, write_whole
 from lit_metanas.io.text import printable, writable
 from lit_metanas.tasks.images.image_files import read_images
 from lit_metanas.tasks.inputs import ImageShape, Preprocessing, as_shape
+from lit_metanas.tasks.new_examples import NewRows
 from lit_metanas.tasks.objective import Classification
 from lit_metanas.tasks.questions.question_words import SEPARATOR_SHOWN, QuestionPreprocessing
 from lit_metanas.tasks.speech import LogMel
@@ -99,7 +100,8 @@ class ExportedModel(LightningModule):
             wanted, *_ = GIVEN_BY.get(self.exported.noun, ("a data module of your own",))
             raise ValueError(f"The exported network is for {self.exported.noun}: give them by --data {wanted}.")
         made = self.exported.preprocessing
-        given, told = _parts(batch, made.names if isinstance(made, NumericColumns) else ())
+        columns = made.names if isinstance(made, NumericColumns) else ()
+        given, told = _parts(batch, columns, self._only_file)
         self._tell_of_cut(given)
         examples = read_images([Path(file) for file in told], shape) if isinstance(shape, ImageShape) else given
         names = [{kind.removesuffix("s"): writable(each)} for each in told]
@@ -110,6 +112,12 @@ class ExportedModel(LightningModule):
         # Batches go round the processes.
         self._batches.append((batch_idx * self.trainer.world_size + self.trainer.global_rank, rows))
         return found
+
+    @property
+    def _only_file(self) -> Path | None:
+        """The table that all new rows are of; None where they tell it themselves."""
+        data = getattr(self.trainer, "datamodule", None)
+        return data.files[0] if isinstance(data, NewRows) and len(data.files) == 1 else None
 
     def _tell_of_cut(self, examples: Sequence[Any]) -> None:
         """Say once that examples are cut of which texts are written."""
@@ -216,12 +224,15 @@ def _kind(example: Path | str | TableRow) -> str:
     return "files" if isinstance(example, Path) else "texts" if isinstance(example, str) else "rows"
 
 
-def _parts(batch: Sequence[Path | str | TableRow], columns: Sequence[str]) -> tuple[list[Any], list[str]]:
+def _parts(
+    batch: Sequence[Path | str | TableRow], columns: Sequence[str], file: Path | None
+) -> tuple[list[Any], list[str]]:
     """The examples of a batch, and what they are called: rows by where they stand, others by themselves.
 
     Args:
         batch: files, texts or rows.
         columns: of rows, that the network looks at; empty where they have no names.
+        file: that all rows are of; None where they tell it themselves.
 
     Raises:
         ValueError: a row lacks a column, or a value is no number; the sentence tells where.
@@ -233,7 +244,8 @@ def _parts(batch: Sequence[Path | str | TableRow], columns: Sequence[str]) -> tu
             names.append(str(each))
         else:
             where, row = each
-            examples.append(row_numbers(row, columns, where) if columns else row)
+            place = where if file is None else f"{where} of '{writable(str(file))}'"
+            examples.append(row_numbers(row, columns, place) if columns else row)
             names.append(where)
     return examples, names
 
@@ -248,7 +260,7 @@ def _checked_output(output: str) -> Path:
     if file.suffix not in (".csv", ".json"):
         raise ValueError(f"The output '{output}' is neither CSV nor JSON: let its name end in .csv or .json.")
     if file.exists() and not _holds_predictions(file):
-        raise ValueError(f"'{output}' already exists and holds no predictions: give another by --model.output.")
+        raise ValueError(f"'{output}' already exists and holds no predictions: give another 'output' (--model.output).")
     return file
 
 

@@ -16,7 +16,7 @@ import yaml
 from lit_metanas.io.files import read_regular, write_whole
 from lit_metanas.io.text import duration, number_of, printable, with_prefix
 from lit_metanas.records.budget import Cost, FailedWorkError
-from lit_metanas.records.statistics import bounds, percent
+from lit_metanas.records.statistics import percent
 from lit_metanas.tasks.objective import Classification, Objective, Transcription
 from lit_metanas.tasks.translation import Translation
 from lit_metanas.training.export.exported_program import (
@@ -109,8 +109,7 @@ class ModelCard:
 
     def metadata(self) -> dict[str, Any]:
         """The front matter: a ``model-index`` with a result for each file that was scored."""
-        ends = [round(end, 4) for end in bounds(self.value, self.ci95)]
-        interval = {} if math.isnan(self.ci95) else {"ci95": ends}
+        interval = {} if math.isnan(self.ci95) else {"ci95": round(self.ci95, 4)}
         args = {"seed": self.seed, "examples": self.examples[1], **interval, "reproduce": printable(self.reproduce)}
         metrics = [self._metric(self.value, f"test {self.metric}", args)]
         if self.int8 is not None:
