@@ -27,7 +27,7 @@ from lit_metanas.automl.given_data import (
 from lit_metanas.automl.steps.auto_steps import AutoSteps
 from lit_metanas.automl.steps.front_steps import FrontSteps, check_pareto
 from lit_metanas.automl.steps.limits import NetworkLimits, NoNetworkWithinError, Wishes, linear_within
-from lit_metanas.automl.steps.output_folder import OutputFolder
+from lit_metanas.automl.steps.output_folder import STATE, OutputFolder
 from lit_metanas.automl.steps.repeated_call import repeated_call
 from lit_metanas.automl.steps.views import Views
 from lit_metanas.comparisons.search_result import SearchResult
@@ -286,29 +286,33 @@ class AutoSearch:
             if folder is not None:
                 if known is None:
                     self.wishes.say("writing the network and the report.")
-                    if not self._write(folder, views.labelled(result.view).task, result):
+                    task = views.labelled(result.view).task
+                    if not self._written(folder, lambda: folder.write(task, result, seed=self.wishes.seed)):
                         return result
-                added = (self.onnx or self.int8) and self._add_onnx(folder, result)
+                added = (self.onnx or self.int8) and self._written(folder, lambda: self._add_onnx(folder, result))
                 if known is not None:
                     what = "missing ONNX files were added" if added else "nothing was done"
                     self.wishes.say(f"the search in '{folder.path}' was already finished: {what}.")
         return result
 
-    def _write(self, folder: OutputFolder, task: Task, result: SearchResult) -> bool:
-        """Write what was found, and tell whether that went well: a call in Python does not lose it by a full disk.
+    def _written(self, folder: OutputFolder, write: Callable[[], bool | None]) -> bool:
+        """Write something, and tell whether that was done: a call in Python loses no result by a full disk.
+
+        Args:
+            folder: for messages.
+            write: writes it; False where there was nothing to write.
 
         Raises:
             OSError: it cannot be written, and nobody else would have it.
         """
         try:
-            folder.write(task, result, seed=self.wishes.seed)
+            return write() is not False
         except OSError as error:
             if self.from_shell:
                 raise
             told = f"The output '{writable(str(folder.path))}' is incomplete ({error}): free some space or export"
-            warnings.warn(f"{told} the result elsewhere; the same call trains and writes it again.", stacklevel=4)
+            warnings.warn(f"{told} the result elsewhere; the same call writes what is missing.", stacklevel=4)
             return False
-        return True
 
     def _look_at_paths(self) -> None:
         """Refuse data that are not there, and an output among them, before it is made, and tell of many files.
@@ -320,11 +324,12 @@ class AutoSearch:
         for key, given in (("data", self.data), ("test", self.test)):
             if isinstance(given, str | os.PathLike):
                 path = existing_path(given, key)
-                if self.output is not None and path.resolve() in self.output.resolve().parents:
+                inside = self.output is not None and path.resolve() in self.output.resolve().parents
+                if self.output is not None and inside and not (self.output / STATE).exists():
                     inner, outer = writable(str(self.output)), writable(str(given))
                     raise ValueError(
-                        f"The output '{inner}' would lie in the data, '{outer}', and be read with them: give another "
-                        f"{'--output' if self.from_shell else 'output='}."
+                        f"The output '{inner}' would lie in the data, '{outer}', and may be read with them: give "
+                        f"another {'--output' if self.from_shell else 'output='}."
                     )
                 if (files := sum(len(names) for _, _, names in os.walk(path))) >= MANY_FILES:
                     self.wishes.say(f"reading {files:,} files in '{writable(str(given))}'.")
@@ -499,11 +504,12 @@ def auto_verb(
     finally:
         signal.signal(signal.SIGTERM, before)
     print(found)
-    kept = f"the best so far is in '{output}', and the same command goes on."
+    kept = f"the best so far is in '{output}', and"
     if found.failure:
-        raise FailedWorkError(f"the last training failed; {kept}")
+        raise FailedWorkError(f"the last training failed; {kept} once the cause is fixed the same command goes on.")
     if found.stopped:
-        raise KeyboardInterrupt(f"stopped; {kept}")
-    size = (Path(output) / PROGRAM).stat().st_size
-    print(f"The network ({PROGRAM}, {size:,} bytes), a report and what was tried are in '{output}'.")
+        raise KeyboardInterrupt(f"stopped; {kept} the same command goes on.")
+    program = Path(output) / PROGRAM
+    size = f" ({PROGRAM}, {program.stat().st_size:,} bytes)" if program.is_file() else ""
+    print(f"The network{size}, a report and what was tried are in '{output}'.")
     print(f"Next: {shlex.join(['lit-metanas', *predict_command(output)])}", flush=True)

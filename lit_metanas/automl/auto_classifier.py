@@ -71,8 +71,8 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         objective_: to tell the classes apart.
         val_score_: the share of the validation examples that it told rightly in the search; NaN where none was scored.
         cost_: of the search.
-        budget_: the two numbers of ``flops`` that repeat a fit of ``auto``: which minutes come to depends on how fast
-            this machine is. None where it was stopped, and of other searches.
+        budget_: the two numbers of ``flops`` that repeat a fit of ``auto`` by the same ``random_state``: which minutes
+            come to depends on how fast this machine is. None where it was stopped, and of other searches.
 
     Raises:
         ValueError: scikit-learn is not installed; or, by ``fit``, there are fewer than two classes, or two examples of

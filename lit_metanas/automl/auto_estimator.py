@@ -55,7 +55,7 @@ class AutoEstimator(BaseEstimator):
         val_score_: of the validation examples in the search; NaN where none were scored.
         cost_: of the search.
         budget_: of ``auto``, the training FLOPs of its search and of the training after it: given as ``flops`` they
-            repeat the fit. None where it was stopped, and of other searches.
+            repeat the fit, by the same ``random_state``. None where it was stopped, and of other searches.
     """
 
     start: str | None = None

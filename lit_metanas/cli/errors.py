@@ -28,8 +28,11 @@ LONGEST_REASON = 200
 _MOST_FILES, _MOST_CHARACTERS = 200, 1 << 20
 """How many files of the current folder are looked at, and how much of each."""
 
-_NO_MEMORY = ("can't allocate memory", "not enough memory", "could not create a memory", "could not create a primitive")
-"""How torch and oneDNN say on a CPU that memory has run out."""
+_NO_MEMORY = (
+    "can't allocate memory", "not enough memory", "could not create a memory", "could not create a primitive",
+    "out of memory", "ALLOC_FAILED",
+)  # fmt: skip
+"""How torch, oneDNN and CUDA's libraries say that memory has run out."""
 
 
 class UsageError(Exception):

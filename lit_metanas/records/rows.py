@@ -74,7 +74,7 @@ class ResultRow:
         ensemble: how many networks of the architecture were trained apart, whose mean scores were tested; parameters
             and multiply-adds are those of all.
         linear: the architecture of a linear model whose scores were averaged with theirs; None where there was none.
-        stopped: whether the search was interrupted, and this is the best so far.
+        stopped: whether the search was interrupted, or its last training failed, and this is the best so far.
 
     Example:
         >>> import lit_metanas as lm

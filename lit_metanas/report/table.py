@@ -50,7 +50,7 @@ class MethodRow:
         flops: forward multiply-adds of the network for one input.
         hardware: the machines.
         configs: where the runs' configurations are.
-        stopped: whether one of the searches was interrupted, and its result is the best so far.
+        stopped: whether one of the searches was stopped early, and its result is the best so far.
 
     Example:
         >>> from dataclasses import replace

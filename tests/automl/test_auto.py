@@ -416,6 +416,20 @@ def test_where_the_last_training_fails_the_network_is_as_the_search_trained_it(
         call()
 
 
+def test_where_memory_is_short_after_an_interrupt_the_network_is_as_the_search_trained_it(
+    arrays: Arrays, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults: list[BaseException] = [KeyboardInterrupt(), MemoryError("no memory")]
+
+    def fail(*args: Any, **more: Any) -> None:
+        raise faults.pop(0)
+
+    monkeypatch.setattr(last_training, "fit_child", fail)
+    found = lm.auto(read_given(arrays), flops=(4e6, 2e6), space=space, progress=False)
+    assert (found.stopped, found.failure, faults) == (True, "", [])
+    assert found.training_cost.flops == 0
+
+
 @pytest.mark.parametrize("part", ["write_report", "write_results"])
 def test_a_full_disk_at_the_end_does_not_lose_the_result(
     part: str, arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -869,6 +883,19 @@ def test_a_front_goes_from_small_networks_to_the_best(arrays: Arrays, space: lm.
     assert [(one.architecture, one.test_score, one.recipe) for one in repeated.front] == [
         (one.architecture, one.test_score, one.recipe) for one in found.front
     ]
+
+
+def test_a_network_of_a_front_whose_training_fails_is_left_out(
+    arrays: Arrays, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = front_of(arrays, space)
+    interrupt(monkeypatch, last_training, at=1, by=NO_MEMORY)
+    with pytest.warns(UserWarning, match="the last training failed .*: this network is left out"):
+        found = front_of(arrays, space)
+    assert not found.stopped
+    kept, before = [[one.architecture for one in each.front] for each in (found, whole)]
+    assert kept
+    assert set(kept) == {*before} - {whole.architecture}
 
 
 def test_a_front_that_goes_on_leaves_no_networks_of_the_one_that_was_stopped(

@@ -331,6 +331,27 @@ def fine_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TrainingEstimator, "__call__", score)
 
 
+def test_a_linear_model_is_taken_where_nothing_is_left_of_a_better_network(
+    sides: Arrays, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = TrainingEstimator.__call__
+
+    def score(self: TrainingEstimator, architecture: lm.Architecture, **more: Any) -> lm.Score:
+        found = plain(self, architecture, **more)
+        return lm.Score(0.9 if self.space.name == "LayeredSpace" else 0.8, found.cost, found.weights)
+
+    def fail(*args: Any, **more: Any) -> None:
+        raise MemoryError("no memory")
+
+    monkeypatch.setattr(TrainingEstimator, "__call__", score)
+    monkeypatch.setattr(lm.LayeredSpace, "supernet_weights", lambda *args: {})
+    monkeypatch.setattr(last_training, "fit_child", fail)
+    with pytest.warns(UserWarning, match="the last training failed"):
+        found = call(sides)
+    assert (found.space, found.stopped) == ("LinearSpace", True)
+    assert found.linear_model.endswith(": the linear model was taken, as the network's training failed")
+
+
 def test_an_interrupt_leaves_a_linear_model_that_is_better(
     sides: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

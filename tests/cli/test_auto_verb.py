@@ -94,7 +94,7 @@ def test_the_command_of_the_card_repeats_the_result(photos: Path, monkeypatch: p
         (["photos", "--flops", "1e10", "--max_parameters", "3"], "the nearest has"),
         (["photos", "--minutes", "0.001"], "0.001 min is too short"),
         (["photos", "--output", "photos"], "holds other files"),
-        (["."], "'model' would lie in the data, '.', and be read with them: give another --output."),
+        (["."], "'model' would lie in the data, '.', and may be read with them: give another --output."),
         (["photos", "--pareto", "size", "of", "shoe"], "pareto = 'size of shoe': give parameters, flops or latency"),
         (["--pareto=shoes", "photos"], "no front can be made for pareto = 'shoes'"),
         (["photos", "--flops", "1e10", "--max-size", "tiny"], "'tiny' is no size"),
@@ -248,8 +248,10 @@ def test_a_last_training_that_fails_exports_the_best_and_says_how_to_go_on(
             assert main(["auto", "photos", "--flops", FLOPS]) == 1
     told, said = capsys.readouterr()
     assert "Stopped early" in told
-    last = said.splitlines()[-1]
-    assert last == "lit-metanas: the last training failed; the best so far is in 'model', and the same command goes on."
+    assert said.splitlines()[-1] == (
+        "lit-metanas: the last training failed; the best so far is in 'model', and once the cause is fixed the same "
+        "command goes on."
+    )
     assert main(["predict", "model", "photos/cross"]) == 0
     assert main(["auto", "photos", "--flops", FLOPS]) == 0
     assert "Found in " in capsys.readouterr().out

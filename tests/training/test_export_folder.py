@@ -481,9 +481,7 @@ def test_a_card_says_where_the_script_takes_arrays_alone() -> None:
         kind="question-answering", data="q", metric="span F1", value=0.5, ci95=math.nan, examples=(8, 2), classes=(),
         space="SequenceSpace", architecture="", parameters=1, flops=1, costs={}, reproduce="", seed=0, takes="X.npy",
     )  # fmt: skip
-    told = (
-        "`python predict.py X.npy ...` needs PyTorch; it reads arrays of inputs alone, so run `lit-metanas predict` on"
-    )
+    told = "`python predict.py X.npy ...` needs PyTorch; it reads arrays of inputs alone, and `lit-metanas predict` new"
     assert told in card.text()
 
 

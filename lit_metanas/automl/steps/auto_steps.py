@@ -25,7 +25,8 @@ from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import result_of
 from lit_metanas.estimators.estimator import FAILURES, BestSoFar, Estimator, latency, reason_of
 from lit_metanas.estimators.training_estimator import check_finite, validation_part
-from lit_metanas.records.budget import Cost
+from lit_metanas.io.text import printable
+from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.records.record import PREPROCESSING, RecipeFields, SearchOutcome, SearchRecord, cost_of
 from lit_metanas.records.record_lines import read_record_lines
 from lit_metanas.records.statistics import clearly_above
@@ -204,10 +205,19 @@ class AutoSteps:
                 trained.append(self._as_compared(linear, found))
                 self.linear_model = f"{self._compared(linear, self._value)}: the linear model was taken"
                 return
-        if failure:
+        if not failure:
+            try:
+                return self.training.train_briefly(found, plan, budget, value=self._value)
+            except FAILURES as error:
+                failure = printable(reason_of(error), 200)
+        try:
             self.training.keep_as_searched(found, failure, value=self._value)
-        else:
-            self.training.train_briefly(found, plan, budget, value=self._value)
+        except FailedWorkError:
+            if linear is None:
+                raise
+            trained.append(self._as_compared(linear, found))
+            compared = self._compared(linear, self._value)
+            self.linear_model = f"{compared}: the linear model was taken, as the network's training failed"
 
     def _best_linear(self) -> LinearModel | None:
         """The best linear model so far whose weights are known; None where there is none, or it is above a limit."""

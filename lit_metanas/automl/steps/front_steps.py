@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -10,7 +11,7 @@ import torch
 
 from lit_metanas.automl.steps.auto_steps import AutoSteps
 from lit_metanas.automl.steps.budget_planner import BudgetPlanner, Trainings
-from lit_metanas.automl.steps.last_training import Show
+from lit_metanas.automl.steps.last_training import LastTrainingError, Show
 from lit_metanas.automl.steps.limits import Wishes
 from lit_metanas.automl.steps.linear_models import LinearModel
 from lit_metanas.automl.steps.output_folder import OutputFolder
@@ -135,10 +136,16 @@ class FrontSteps(AutoSteps):
         linear = self._linear_front(front, left - self.planner.last_epoch(found))
         left -= sum(self._linear_cost(one).flops for one in linear)
         front = front[: max(1, POINTS - len(linear))]
-        epochs = shared_epochs([self.planner.last_epoch(one) for one in front], left)
+        epochs, failed = shared_epochs([self.planner.last_epoch(one) for one in front], left), ""
         for place, (one, number) in enumerate(zip(front, epochs, strict=False), start=1):
             show(f"training network {place} of {len(epochs)}")
-            self.training.train(one, number, budget, value=one.value)
+            try:
+                self.training.train(one, number, budget, value=one.value)
+            except LastTrainingError as error:  # as without memory, which a smaller network may need less of
+                failed = str(error)
+                warnings.warn(f"{failed}: this network is left out.", stacklevel=2)
+        if failed and not self.training.trained:
+            raise LastTrainingError(failed)
         if best is not None:
             self.linear_model = self._compared(best, self._value)
         others = ""

@@ -141,7 +141,7 @@ class ModelCard:
         """What this package does with the folder."""
         if self.takes == "FILE":
             return f"`{LIBRARY} predict` takes this folder, too"
-        return f"it reads arrays of inputs alone, so run `{LIBRARY} predict` on new examples"
+        return f"it reads arrays of inputs alone, and `{LIBRARY} predict` new examples, where this folder says how"
 
     def text(self) -> str:
         """The whole file."""
