@@ -321,12 +321,12 @@ class AutoSearch:
             FileNotFoundError: there are none.
             ValueError: the output would be read as a part of them.
         """
+        output = self.output
         for key, given in (("data", self.data), ("test", self.test)):
             if isinstance(given, str | os.PathLike):
                 path = existing_path(given, key)
-                inside = self.output is not None and path.resolve() in self.output.resolve().parents
-                if self.output is not None and inside and not (self.output / STATE).exists():
-                    inner, outer = writable(str(self.output)), writable(str(given))
+                if output is not None and path.resolve() in output.resolve().parents and not (output / STATE).exists():
+                    inner, outer = writable(str(output)), writable(str(given))
                     raise ValueError(
                         f"The output '{inner}' would lie in the data, '{outer}', and may be read with them: give "
                         f"another {'--output' if self.from_shell else 'output='}."
@@ -378,10 +378,10 @@ class AutoSearch:
         if result.stopped:
             self.wishes.say("stopped: there are no ONNX files yet; the same call adds them once it has finished.")
             return False
-        if not folder.without_onnx(result, int8=self.int8):
+        if not (lacking := folder.without_onnx(result, int8=self.int8)):
             return False
         self.wishes.say("translating the network to ONNX, which may take minutes.")
-        loss = folder.add_onnx(result, int8=self.int8)
+        loss = folder.add_onnx(lacking, int8=self.int8)
         if loss is not None:
             self.wishes.say(f"with weights of 8 bits ({INT8}) the test {loss.metric} is {loss.told}.")
         return True

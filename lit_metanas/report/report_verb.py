@@ -241,8 +241,8 @@ def _show_predictions(folder: Path, networks: Sequence[KeptNetwork]) -> str:
     if not networks:
         return ""
     networks = [one for one in networks if one.row.task_id == networks[0].row.task_id]
-    best = next(iter(best_networks(networks).values()), None)
-    network = networks[0] if best is None else best
+    best = best_networks(networks).get(networks[0].row.task_id)
+    network = best or networks[0]
     try:
         predictions = read_predictions(network.folder / PREDICTIONS)[:MOST_SHOWN]
     except ValueError as error:
@@ -256,8 +256,7 @@ def _show_predictions(folder: Path, networks: Sequence[KeptNetwork]) -> str:
     if len(networks) > 1:
         why = "It is the first one: no network has a validation score, and"
         if best is not None:
-            by = f"{printable(row.metric, 40)}, {percent(row.value)} %"
-            why = f"It was chosen by {by}, among the networks for the task that have such a score;"
+            why = f"It was chosen by {_score(best)}, among the networks for the task that have such a score;"
         parts.append(f"{why} test scores play no part.")
     if (drawn := draw_predictions(predictions)) is not None:
         save(drawn, folder / PREDICTED)
@@ -351,10 +350,14 @@ def best_sentences(networks: Sequence[KeptNetwork]) -> list[str]:
     several, sentences = len({network.row.task_id for network in networks}) > 1, []
     for task, best in best_networks(networks).items():
         on = f" on {printable(task)}" if several else ""
-        by = f"{printable(best.row.metric, 40)}, {percent(best.row.value)} %"
         found = f"{printable(best.row.method)}, in {printable(str(best.folder), 400)}"
-        sentences.append(f"Best{on} by {by}: {found}")
+        sentences.append(f"Best{on} by {_score(best)}: {found}")
     return sentences
+
+
+def _score(network: KeptNetwork) -> str:
+    """By what a network was chosen, and how good it is."""
+    return f"{printable(network.row.metric, 40)}, {percent(network.row.value)} %"
 
 
 MOST_NETWORKS = 50

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import runpy
@@ -122,6 +123,14 @@ def test_the_script_divides_texts_as_the_package_does(made: lm.Preprocessing) ->
     assert torch.equal(torch.tensor(read_texts(Path("new.txt"), plain)), expected)
     if not isinstance(made, JoinedTokens):
         assert source_tokens(lm.NewTexts("new.txt").texts, plain) == expected.tolist()
+
+
+def test_the_scripts_of_texts_and_of_pairs_read_tokens_by_the_same_lines() -> None:
+    from lit_metanas.training.export import standalone_pairs, standalone_texts
+
+    both = (standalone_pairs.source_tokens, standalone_texts.read_tokens)
+    one, other = (inspect.getsource(each).partition("\n")[2] for each in both)
+    assert one == other
 
 
 def test_the_script_composes_small_letters_as_the_package_does() -> None:

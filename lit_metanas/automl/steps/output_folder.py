@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isnan, nan
 from pathlib import Path
@@ -227,16 +227,16 @@ class OutputFolder:
             ValueError: a card cannot be read.
         """
         folders = [self.path, *(self.path / FRONT / name for name in result.front_names)]
-        pairs = zip(folders, (result, *result.front), strict=True)
-        return [(folder, one) for folder, one in pairs if not _has_onnx(folder, int8=self._wants_int8(int8))]
+        pairs, wanted = zip(folders, (result, *result.front), strict=True), self._wants_int8(int8)
+        return [(folder, one) for folder, one in pairs if not _has_onnx(folder, int8=wanted)]
 
-    def add_onnx(self, result: SearchResult, *, int8: bool) -> Int8Loss | None:
-        """Write ``model.onnx`` of a finished search, and of each network of its front, where one is missing.
+    def add_onnx(self, lacking: Sequence[tuple[Path, SearchResult]], *, int8: bool) -> Int8Loss | None:
+        """Write ``model.onnx`` of networks of a finished search.
 
         A model card that is there stays, but for what weights of 8 bits cost.
 
         Args:
-            result: of the search.
+            lacking: see ``without_onnx``.
             int8: whether each gets ``model_int8.onnx``, too.
 
         Returns:
@@ -246,7 +246,7 @@ class OutputFolder:
             ValueError: no such file can be made of the network, or a card cannot be read.
         """
         loss, wanted = None, self._wants_int8(int8)
-        for folder, one in self.without_onnx(result, int8=wanted):
+        for folder, one in lacking:
             told = one.add_onnx(folder, int8=wanted)
             loss = told if folder == self.path else loss
         return loss

@@ -13,11 +13,11 @@ def source_tokens(texts: list[str], part: dict[str, Any]) -> list[list[int]]:
     """The words, characters or byte pairs of each text by number, padded and cut."""
     kind, steps = part["kind"], part["steps"]
     known = {piece: number for number, piece in enumerate(part["pieces" if kind == "byte pairs" else kind], 2)}
-    texts = [normalize("NFC", text.strip()[: 100 * steps]) for text in texts]
+    texts = [normalize("NFC", text[: 100 * steps]) for text in texts]
     if kind == "byte pairs":
         tokenizers = importlib.import_module("tokenizers")
-        merges = [tuple(pair) for pair in part["merges"]]
-        tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE(vocab=known, merges=merges))
+        pairs = tokenizers.models.BPE(vocab=known, merges=[tuple(pair) for pair in part["merges"]])
+        tokenizer = tokenizers.Tokenizer(pairs)
         tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
         found = [tokenizer.encode(normalize("NFC", text.lower())).ids for text in texts]
     elif kind == "words":
@@ -51,10 +51,10 @@ if __name__ == "__main__":
     run: Any = (lambda inputs: session.run(None, {"inputs": inputs})[0]) if session else lib.export.load(path).module()
     for file in given.files:
         try:
-            content = file.read_text(encoding="utf-8-sig").rstrip()
+            texts = [line.strip() for line in file.read_text(encoding="utf-8-sig").rstrip().split("\n")]
         except (OSError, ValueError) as error:
             raise SystemExit(f"{file} cannot be read ({error}): give a file in UTF-8, a text a line.") from None
-        rows = source_tokens(content.split("\n") if content else [], about["input"]["preprocessing"])
+        rows = source_tokens(texts if texts != [""] else [], about["input"]["preprocessing"])
         for at in range(0, len(rows), 64):
             for row in run(lib.asarray(rows[at : at + 64], dtype=lib.int64)).argmax(-1).tolist():
                 print(json.dumps(written_text(row, about["objective"]["target"]), ensure_ascii=False))
