@@ -39,6 +39,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from itertools import product
+from math import isnan, nan
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
@@ -63,6 +64,7 @@ from lit_metanas.automl.steps.time_plan import LONGEST_TRAINING, SEARCH_SHARE, m
 from lit_metanas.automl.steps.views import Views
 from lit_metanas.comparisons.single_task import all_but_test, result_of
 from lit_metanas.io.files import write_whole
+from lit_metanas.records.statistics import t_interval
 from lit_metanas.report.table_text import markdown_lines
 from lit_metanas.searchers.mutation import complete
 from lit_metanas.searchers.query.objectives import RecipeRange
@@ -427,14 +429,28 @@ def read(path: Path) -> list[Row]:
     return [Row(**json.loads(line)) for line in lines if line.endswith("\n")]
 
 
-def scores(rows: Sequence[Row], minutes: float, methods: Sequence[str]) -> tuple[list[str], dict[str, list[float]]]:
-    """The data sets on which all of the methods were run, and each method's accuracies on them, means over seeds."""
-    found: dict[str, dict[str, list[float]]] = {}
+def of_seeds(rows: Sequence[Row], minutes: float) -> dict[str, dict[str, dict[int, float]]]:
+    """Accuracies by data set, method and seed; methods without a budget are there for all minutes."""
+    found: dict[str, dict[str, dict[int, float]]] = {}
     for row in rows:
         if row.minutes in (0, minutes):
-            found.setdefault(row.data, {}).setdefault(row.method, []).append(row.test)
+            found.setdefault(row.data, {}).setdefault(row.method, {})[row.seed] = row.test
+    return found
+
+
+def scores(rows: Sequence[Row], minutes: float, methods: Sequence[str]) -> tuple[list[str], dict[str, list[float]]]:
+    """The data sets on which all of the methods were run, and each method's accuracies on them, means over seeds."""
+    found = of_seeds(rows, minutes)
     names = [name for name in DATA_SETS if all(method in found.get(name, {}) for method in methods)]
-    return names, {method: [fmean(found[name][method]) for name in names] for method in methods}
+    return names, {method: [fmean(found[name][method].values()) for name in names] for method in methods}
+
+
+def mean_over(runs: Sequence[Mapping[int, float]]) -> str:
+    """The mean of data sets, and its 95 % interval over the seeds that all of them were run with, if several."""
+    shared = set.intersection(*map(set, runs))
+    mean = fmean(fmean(own.values()) for own in runs)
+    half = t_interval([fmean(own[seed] for own in runs) for seed in shared]).half if shared else nan
+    return f"{mean:.1f}" if isnan(half) else f"{mean:.1f} ± {half:.1f}"
 
 
 def tables(rows: Sequence[Row], results: Path, methods: Sequence[str]) -> Iterator[str]:
@@ -445,14 +461,15 @@ def tables(rows: Sequence[Row], results: Path, methods: Sequence[str]) -> Iterat
         if len(names) < 2 or len(own) < 2:
             continue
         ranks = ranks_of(values)
-        seeds = sorted({row.seed for row in rows if row.minutes == minutes})
-        yield f"## {minutes:g} min, {len(names)} data sets, seeds {', '.join(map(str, seeds))}\n"
+        seeds = sorted({row.seed for row in rows if row.minutes == minutes and row.method in own})
+        yield f"## {minutes:g} min, {len(names)} data sets, means of seeds {', '.join(map(str, seeds))}\n"
+        runs = of_seeds(rows, minutes)
         body: list[Sequence[str]] = [("data set", *own), ("---",) + ("---:",) * len(own)]
         for place, name in enumerate(names):
-            best = max(values[method][place] for method in own)
-            told = (f"{values[method][place]:.1f}" for method in own)
-            body.append((name, *(f"**{one}**" if one == f"{best:.1f}" else one for one in told)))
-        body.append(("mean", *(f"{fmean(values[method]):.1f}" for method in own)))
+            best = f"{max(values[method][place] for method in own):.1f}"
+            told = (mean_over([runs[name][method]]) for method in own)
+            body.append((name, *(f"**{one}**" if one.split()[0] == best else one for one in told)))
+        body.append(("mean", *(mean_over([runs[name][method] for name in names]) for method in own)))
         body.append(("mean rank", *(f"{ranks.means[method]:.2f}" for method in own)))
         if own[0] == "auto":
             counts = ("–".join(map(str, wins_and_losses(values["auto"], values[other]))) for other in own[1:])

@@ -153,10 +153,24 @@ def test_the_table_is_of_data_sets_on_which_all_were_run(module, monkeypatch, tm
     rows = [module.Row(name, "auto", 1.0, 0, 90.0, 0, 0, 0, "") for name in "abc"]
     rows += [module.Row(name, "logistic regression", 0.0, 0, 80.0, 0, 0, 0, "") for name in "ab"]
     text = "\n".join(module.tables(rows, tmp_path, ["auto", "logistic regression", "FLAML"]))
-    assert "1 min, 2 data sets, seeds 0" in text
+    assert "1 min, 2 data sets, means of seeds 0\n" in text
     assert "| a | **90.0** | 80.0 |" in text
     assert "2–0–0" in text
     assert (tmp_path / "ranks_1.png").is_file()
+
+
+def test_several_seeds_are_told_by_their_mean_and_interval(module, monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "DATA_SETS", dict.fromkeys("ab"))
+    seeds = {"a": (90.0, 92.0, 94.0), "b": (80.0, 81.0)}
+    rows = [
+        module.Row(name, "auto", 1.0, seed, test, 0, 0, 0, "") for name in "ab" for seed, test in enumerate(seeds[name])
+    ]
+    rows += [module.Row(name, "logistic regression", 0.0, 0, 85.0, 0, 0, 0, "") for name in "ab"]
+    text = "\n".join(module.tables(rows, tmp_path, ["auto", "logistic regression"]))
+    assert "1 min, 2 data sets, means of seeds 0, 1, 2\n" in text
+    assert "| a | **92.0 ± 5.0** | 85.0 |" in text  # t(0.975, 2) = 4.303, times 2 / sqrt(3)
+    assert "| b | 80.5 ± 6.4 | **85.0** |" in text  # t(0.975, 1) = 12.706, times sqrt(1 / 2) / sqrt(2)
+    assert "| mean | 86.2 ± 9.5 | 85.0 |" in text  # seeds 0 and 1, which both have: 85.0 and 86.5
 
 
 def test_features_of_all_kinds_tell_classes_apart(load):
