@@ -6,6 +6,7 @@ import sys
 import pytest
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="it reads what Linux tells of cores and memory")
 def test_a_row_tells_of_a_process_of_its_own(load, tmp_path, capsys):
     pytest.importorskip("sklearn")

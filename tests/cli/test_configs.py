@@ -32,6 +32,9 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 COLLECTIONS = ("number_words", "phrase_pairs", "stories")
 """Sources of tasks, not of episodes."""
 
+TRAININGS = ("amortised/supernet", "amortised/layered_surrogate", "amortised/graph_surrogate")
+"""Configurations that `fit` takes, beside those of their folder."""
+
 META_SEARCH = f"--config={CONFIGS / 'fit' / 'meta_search.yaml'}"
 
 
@@ -120,6 +123,9 @@ def test_a_file_alone_is_a_whole_configuration(
     built = str(program.config)
     for class_path in re.findall(r"class_path: ([\w.]+)", (CONFIGS / f"{name}.yaml").read_text()):
         assert class_path.rpartition(".")[2] in built
+    if name.startswith("fit/") or name in TRAININGS:
+        program.trainer.check_end(program.model)
+        assert program.trainer.max_epochs != -1 or program.model.flops <= 1e13
 
 
 def test_a_shape_is_left_to_the_data_unless_there_is_a_reason() -> None:

@@ -220,6 +220,7 @@ def exported_bytes(space: SearchSpace, shape: Shape) -> bytes:
     return buffer.getvalue()
 
 
+@pytest.mark.slow
 def test_just_the_operations_of_all_spaces_are_allowed(emitted: dict[str, set[str]]) -> None:
     assert {operation: set(arguments) for operation, arguments in ATEN_OPERATIONS.items()} == emitted
 
