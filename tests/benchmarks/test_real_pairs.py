@@ -91,6 +91,7 @@ def test_a_budget_that_is_too_small_gets_a_sentence(module, folder, capsys):
     assert told.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_each_row_is_measured(module, folder, capsys, fixed_trainings):
     output = folder / "found.json"
     given = ["--data", str(folder), "--seeds", "1", "--held-out", "1", "--scale", "1e-2", "--output", str(output)]

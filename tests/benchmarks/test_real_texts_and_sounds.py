@@ -62,6 +62,7 @@ def write_clinc(folder):
     return [f"word{place}" for place in range(100)]
 
 
+@pytest.mark.slow
 def test_every_network_of_intents_spends_the_same_flops(texts, tmp_path, monkeypatch, few_shot_runs, fixed_trainings):
     corpora, tf_idf = [], texts.tf_idf
     monkeypatch.setattr(texts, "tf_idf", lambda corpus: tf_idf(corpora.append(corpus) or corpus))

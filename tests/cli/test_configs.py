@@ -159,7 +159,13 @@ def test_omniglot_lies_over_any_configuration_on_episodes(tmp_path: Path, monkey
         assert (type(data.source).__name__, data.way, data.eval_way) == ("Omniglot", 60, 20)
 
 
-@pytest.mark.parametrize("name", names("experiments"))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name.endswith("/smoke") else name  # it has the phases of quick
+        for name in names("experiments")
+    ],
+)
 def test_experiment(name: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The phases parse as phases, and each phase's command line as that of its verb.
 
