@@ -39,7 +39,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from itertools import product
-from math import isnan, nan
+from math import nan
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
@@ -64,7 +64,7 @@ from lit_metanas.automl.steps.time_plan import LONGEST_TRAINING, SEARCH_SHARE, m
 from lit_metanas.automl.steps.views import Views
 from lit_metanas.comparisons.single_task import all_but_test, result_of
 from lit_metanas.io.files import write_whole
-from lit_metanas.records.statistics import t_interval
+from lit_metanas.records.statistics import percent, t_interval
 from lit_metanas.report.table_text import markdown_lines
 from lit_metanas.searchers.mutation import complete
 from lit_metanas.searchers.query.objectives import RecipeRange
@@ -438,9 +438,15 @@ def of_seeds(rows: Sequence[Row], minutes: float) -> dict[str, dict[str, dict[in
     return found
 
 
-def scores(rows: Sequence[Row], minutes: float, methods: Sequence[str]) -> tuple[list[str], dict[str, list[float]]]:
-    """The data sets on which all of the methods were run, and each method's accuracies on them, means over seeds."""
-    found = of_seeds(rows, minutes)
+def scores(
+    found: Mapping[str, Mapping[str, Mapping[int, float]]], methods: Sequence[str]
+) -> tuple[list[str], dict[str, list[float]]]:
+    """The data sets on which all of the methods were run, and each method's accuracies on them, means over seeds.
+
+    Args:
+        found: see ``of_seeds``.
+        methods: the methods.
+    """
     names = [name for name in DATA_SETS if all(method in found.get(name, {}) for method in methods)]
     return names, {method: [fmean(found[name][method].values()) for name in names] for method in methods}
 
@@ -450,23 +456,23 @@ def mean_over(runs: Sequence[Mapping[int, float]]) -> str:
     shared = set.intersection(*map(set, runs))
     mean = fmean(fmean(own.values()) for own in runs)
     half = t_interval([fmean(own[seed] for own in runs) for seed in shared]).half if shared else nan
-    return f"{mean:.1f}" if isnan(half) else f"{mean:.1f} ± {half:.1f}"
+    return percent(mean / 100, half / 100)
 
 
 def tables(rows: Sequence[Row], results: Path, methods: Sequence[str]) -> Iterator[str]:
     """For each budget a table in Markdown, what the tests say, and the diagram, which is drawn beside it."""
     for minutes in sorted({row.minutes for row in rows if row.minutes}):
         own = [method for method in methods if any(r.method == method and r.minutes in (0, minutes) for r in rows)]
-        names, values = scores(rows, minutes, own)
+        runs = of_seeds(rows, minutes)
+        names, values = scores(runs, own)
         if len(names) < 2 or len(own) < 2:
             continue
         ranks = ranks_of(values)
         seeds = sorted({row.seed for row in rows if row.minutes == minutes and row.method in own})
         yield f"## {minutes:g} min, {len(names)} data sets, means of seeds {', '.join(map(str, seeds))}\n"
-        runs = of_seeds(rows, minutes)
         body: list[Sequence[str]] = [("data set", *own), ("---",) + ("---:",) * len(own)]
         for place, name in enumerate(names):
-            best = f"{max(values[method][place] for method in own):.1f}"
+            best = percent(max(values[method][place] for method in own) / 100)
             told = (mean_over([runs[name][method]]) for method in own)
             body.append((name, *(f"**{one}**" if one.split()[0] == best else one for one in told)))
         body.append(("mean", *(mean_over([runs[name][method] for name in names]) for method in own)))

@@ -143,7 +143,8 @@ def test_a_second_call_runs_what_is_missing(module, toy, tmp_path, monkeypatch, 
         module.run(None, tmp_path, methods=["auto", "FLAML", "logistic regression"], **asked)
     assert given == [(2e7, 0), (2e7, 1)]
     assert "toy, FLAML: left out, as no such package" in capsys.readouterr().out
-    names, values = module.scores(module.read(tmp_path / module.FILE), 1.0, ["auto", "logistic regression"])
+    runs = module.of_seeds(module.read(tmp_path / module.FILE), 1.0)
+    names, values = module.scores(runs, ["auto", "logistic regression"])
     assert names == ["toy"]
     assert values == {"auto": [50.5], "logistic regression": [row.test]}
 

@@ -98,7 +98,7 @@ def test_a_meta_training_starts(random: Case, meta_run: Path, canary: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["checkpoint", "start", "weights", "surrogate"])
-@cases(60, 4000)
+@cases(100, 4000)
 @given(random=CASES)
 def test_trees(name: str, random: Case, canary: Path) -> None:
     path = canary / "work" / KINDS[name].name
@@ -109,7 +109,7 @@ def test_trees(name: str, random: Case, canary: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["checkpoint", "start", "surrogate"])
-@cases(60, 4000)
+@cases(100, 4000)
 @given(random=CASES)
 def test_steps_of_the_pickle(name: str, random: Case, canary: Path) -> None:
     path = canary / "work" / KINDS[name].name

@@ -118,7 +118,7 @@ def graphs(random: Case, graph: bytes) -> bytes:
     return json.dumps(document).encode()
 
 
-@cases(60, 6000)
+@cases(120, 6000)
 @given(random=CASES)
 def test_graphs(random: Case, exported: Contents, canary: Path) -> None:
     attempt(exported | {GRAPH: graphs(random, exported[GRAPH])}, canary)

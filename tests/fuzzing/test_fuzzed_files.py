@@ -186,7 +186,7 @@ def tfrecords(random: Case, records: list[bytes]) -> bytes:
     return out
 
 
-@cases(25, 3000)
+@cases(60, 3000)
 @given(random=CASES)
 def test_tfrecords(random: Case, good: Callable[[str], bytes], canary: Path) -> None:
     path = canary / "work" / "good"
