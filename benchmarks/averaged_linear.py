@@ -37,7 +37,7 @@ import lit_metanas as lm
 from lit_metanas.automl.data_kinds import DATA_KINDS
 from lit_metanas.automl.given_data import other_ways, read_given
 from lit_metanas.automl.steps.limits import NetworkLimits
-from lit_metanas.automl.steps.views import Views, without_preprocessing
+from lit_metanas.automl.steps.views import Views
 from lit_metanas.report.table_text import markdown_lines
 from lit_metanas.spaces.any_input import LinearSpace, default_space
 
@@ -78,13 +78,11 @@ def measure(name: str, folders: Folders) -> dict[str, Any]:
     ways = other_ways(data.learned, task, kind=None, test=data.tested, group=None)
     views, kind = Views(task, ways, default_space(task.shape), NetworkLimits()), DATA_KINDS["texts"]
     begun = steps_of(task, source, views=views, linear=LinearSpace())
-    query = begun.portfolio[0]
-    recipe = begun.recipe.replace(without_preprocessing(dict(query.recipe)))
-    recipe = replace(recipe, epochs=kind.member_epochs)
+    architecture, recipe = begun.beginning.usual, replace(begun.beginning.recipe, epochs=kind.member_epochs)
     assert begun.linear is not None
     best = begun.linear.best(ALL_STEPS)
     assert best is not None
-    networks = [tested_logs(task, views.space, query.architecture, recipe, seed) for seed in SEEDS]
+    networks = [tested_logs(task, views.space, architecture, recipe, seed) for seed in SEEDS]
     linear = [tested_logs(best.view.task, LinearSpace(), best.architecture, best.recipe, seed) for seed in SEEDS]
     accuracy = partial(accuracy_of, task)
     whole = torch.stack(networks).mean(dim=0)

@@ -29,7 +29,6 @@ from mixed_tasks import PROBLEMS, Folders, Problem
 from torch import Tensor
 
 import lit_metanas as lm
-from lit_metanas.automl.steps.views import without_preprocessing
 from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.report.table_text import markdown_lines
@@ -73,12 +72,11 @@ def measure(problem: Problem, folders: Folders) -> dict[str, Any]:
     """Test accuracies in % of a task, by the epochs of each training."""
     task = problem.draw(folders)
     begun, accuracy = steps_of(task, problem.dataset), partial(accuracy_of, task)
-    query = begun.portfolio[0]
-    recipe = begun.recipe.replace(without_preprocessing(dict(query.recipe)))
+    architecture, recipe = begun.beginning.usual, begun.beginning.recipe
     row: dict[str, Any] = {"task": task.id, "learned": len(all_but_test(task)), "tested": len(task.test)}
     for epochs in EPOCHS:
         longer = replace(recipe, epochs=epochs)
-        found_scores = [tested_logs(task, begun.space, query.architecture, longer, seed) for seed in SEEDS]
+        found_scores = [tested_logs(task, begun.space, architecture, longer, seed) for seed in SEEDS]
         values = (
             fmean(map(accuracy, found_scores)),
             fmean(accuracy(*pair) for pair in combinations(found_scores, 2)),

@@ -36,7 +36,6 @@ from paired import bootstrap_means
 from torch import Tensor
 
 import lit_metanas as lm
-from lit_metanas.automl.steps.views import without_preprocessing
 from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.report.table_text import markdown_lines
 from lit_metanas.searchers.mutation import draw_new, mutate
@@ -80,7 +79,7 @@ def measure(problem: Problem, folders: Folders, seed: int) -> dict[str, Any]:
     """Test accuracies in % of a task, and the members of the greedy ensemble."""
     task = problem.draw(folders)
     begun, asked = steps_of(task, problem.dataset), validation_part(task)
-    known = [*dict.fromkeys(query.architecture for query in begun.portfolio)][:CANDIDATES]
+    known = [*dict.fromkeys(query.architecture for query in begun.beginning.portfolio)][:CANDIDATES]
     generator = torch.Generator().manual_seed(seed)
     networks = known + draw_new(
         lambda: mutate(begun.space, known[0], generator, whole_groups=0.5),
@@ -88,7 +87,7 @@ def measure(problem: Problem, folders: Folders, seed: int) -> dict[str, Any]:
         refusal=begun.space.violation,
         known={*known},
     )
-    recipe = replace(begun.recipe.replace(without_preprocessing(dict(begun.portfolio[0].recipe))), epochs=EPOCHS)
+    recipe = replace(begun.beginning.recipe, epochs=EPOCHS)
     logs = [logs_of(task, begun.space, one, recipe, seed, learned=task.train, asked=asked) for one in networks]
     (best,), greedy = (chosen_greedily(logs, asked.labels, number) for number in (1, MEMBERS))
     ranked = sorted(range(len(logs)), key=lambda place: agreement(logs[place], asked.labels), reverse=True)

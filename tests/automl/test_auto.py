@@ -25,7 +25,15 @@ import lit_metanas as lm
 from lit_metanas.automl.auto import AutoSearch
 from lit_metanas.automl.data_kinds import DATA_KINDS
 from lit_metanas.automl.given_data import read_given
-from lit_metanas.automl.steps import auto_steps, budget_planner, front_steps, last_training, output_folder, time_plan
+from lit_metanas.automl.steps import (
+    auto_steps,
+    beginning,
+    budget_planner,
+    front_steps,
+    last_training,
+    output_folder,
+    time_plan,
+)
 from lit_metanas.automl.steps.limits import LimitedSpace, NetworkLimits, Wishes
 from lit_metanas.automl.steps.linear_models import LinearModel, LinearModels
 from lit_metanas.automl.steps.time_plan import (
@@ -772,7 +780,7 @@ def test_a_linear_candidate_has_no_more_epochs_than_help_or_than_others_have(
     labels = (rows[:, 0] > 0).long().tolist()
     space = lm.MLPSpace(depths=(0, 2), widths=(64,))
     lm.auto((rows.numpy(), labels), flops=(steps * 5e6, 1e6), space=space, progress=False)
-    average = auto_steps.TIMED_NETWORKS * max(epochs["2"])  # at most, where all but one of these are linear
+    average = beginning.TIMED_NETWORKS * max(epochs["2"])  # at most, where all but one of these are linear
     assert LONGEST_TRAINING <= max(epochs["0"]) <= max(LONGEST_TRAINING, average)
     ((flops, epoch),) = limits
     assert max(epochs["0"]) == max(LONGEST_TRAINING, int(flops / epoch))

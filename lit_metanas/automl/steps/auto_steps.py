@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cached_property
 from math import nan
 from time import perf_counter
 
-import torch
-
 from lit_metanas.automl.data_kinds import DATA_KINDS
+from lit_metanas.automl.steps.beginning import begin_with
 from lit_metanas.automl.steps.budget_planner import BudgetPlanner, Trainings
 from lit_metanas.automl.steps.last_training import Average, LastTraining, LastTrainingError, Mean, Show, Trained
 from lit_metanas.automl.steps.limits import Wishes
 from lit_metanas.automl.steps.linear_models import CHECK_SHARES, LinearModel, LinearModels
 from lit_metanas.automl.steps.output_folder import METHOD, OutputFolder, kept_in
-from lit_metanas.automl.steps.time_plan import FIRST_RUNG, LONGEST_TRAINING, SEARCH_SHARE, BudgetPlan, rungs_of
+from lit_metanas.automl.steps.time_plan import LONGEST_TRAINING, BudgetPlan, rungs_of
 from lit_metanas.automl.steps.views import ViewEstimator, Views
 from lit_metanas.comparisons.search_progress import SEARCHING, TESTING, ToldBudget, show_progress
 from lit_metanas.comparisons.search_result import SearchResult
@@ -27,29 +26,13 @@ from lit_metanas.estimators.estimator import FAILURES, BestSoFar, Estimator, lat
 from lit_metanas.estimators.training_estimator import check_finite, validation_part
 from lit_metanas.io.text import printable
 from lit_metanas.records.budget import Cost, FailedWorkError
-from lit_metanas.records.record import PREPROCESSING, RecipeFields, SearchOutcome, SearchRecord, cost_of
-from lit_metanas.records.record_lines import read_record_lines
+from lit_metanas.records.record import PREPROCESSING, RecipeFields, SearchOutcome, cost_of
 from lit_metanas.records.statistics import clearly_above
 from lit_metanas.searchers.halving import EvolvingHalving, Halving
-from lit_metanas.searchers.halving.proposals import covering, fitting
-from lit_metanas.searchers.mutation import draw_new, mutate
-from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.training.child import Recipe, chosen_child, fit_child, members_of, recipe_cost
-
-MOST_EPOCHS = 100_000
-"""Of a candidate; the search divides them by its budget."""
-
-WORTH_A_TRIAL = 0.02
-"""What a network must add to the best of those before it on other tasks, of what lies between worst and best there."""
-
-PREPARING_SHARE = 0.2
-"""Of a budget, for the comparison of preprocessings where a single network is known to be good."""
-
-TIMED_NETWORKS = 4
-"""Networks that are trained for a moment, to measure the pace of this machine."""
+from lit_metanas.training.child import chosen_child, fit_child, members_of, recipe_cost
 
 
 class AutoSteps:
@@ -95,35 +78,7 @@ class AutoSteps:
         self.wishes = wishes
         self.folder = folder
         self.train = self.kind.train
-        # The mean of linear scores is linear, too: an ensemble of linear models would be about one of them.
-        self.member_epochs = 0 if isinstance(views.space, LinearSpace) else self.kind.member_epochs
-        others = [r for path in wishes.records for r in read_record_lines(path) if r.task_id != self.task.id]
-        self.known = [_whole(record, self.train) for record in fitting(others, self.space)]
-        covers = covering(self.known, self.space, FIRST_RUNG, WORTH_A_TRIAL)
-        self.portfolio = [Query.of(q.architecture, {n: v for n, v in q.recipe if n in self.train}) for q in covers]
-        self.recipe = Recipe(epochs=MOST_EPOCHS)
-        if self.portfolio:
-            self.usual = self.portfolio[0].architecture
-            self.recipe = self.recipe.replace(dict(self.portfolio[0].recipe))
-        else:
-            self.usual = self.limited.begin(self.kind.incumbent)
-        if views.limits.latency_batch > 1:  # one that does not fit into memory is told before anything is trained
-            self.limited.measures["latency"](self.usual)
-        named = views.changes(views.usual)
-        self.portfolio = [Query.of(query.architecture, {**dict(query.recipe), **named}) for query in self.portfolio]
-        known = [query.architecture for query in self.portfolio[:TIMED_NETWORKS]]
-        self.networks = known or [self.usual, *self._mutants(TIMED_NETWORKS - 1)]
-        # One network that is as good on all tasks known as any: what is left is how the data are prepared.
-        alone = len(self.portfolio) == 1
-        if self.portfolio and self.kind.always_compared:
-            first, *rest = self.portfolio
-            changed = [{**dict(first.recipe), PREPROCESSING: label} for label in views.labels[1:]]
-            if self.limited.limits.given:
-                refusal = ViewEstimator(views, wishes.seed, self.recipe).refusal
-                changed = [recipe for recipe in changed if refusal(first.architecture, recipe) is None]
-            self.portfolio = [first, *(Query.of(first.architecture, recipe) for recipe in changed), *rest]
-        self.prepares = alone and len(self.portfolio) > 1
-        self.share = PREPARING_SHARE if self.prepares else 0.0 if alone else SEARCH_SHARE
+        self.beginning = begin_with(views, self.kind, wishes)
         self.began = began
         self.reading = reading
         self._found: SearchOutcome | None = None
@@ -132,7 +87,9 @@ class AutoSteps:
     @cached_property
     def planner(self) -> BudgetPlanner:
         """What divides the budget."""
-        return self._planner(self.share, member_epochs=self.member_epochs)
+        # The mean of linear scores is linear, too: an ensemble of linear models would be about one of them.
+        member_epochs = 0 if isinstance(self.views.space, LinearSpace) else self.kind.member_epochs
+        return self._planner(self.beginning.share, member_epochs=member_epochs)
 
     @cached_property
     def training(self) -> LastTraining:
@@ -233,7 +190,9 @@ class AutoSteps:
 
     def rungs(self, flops: float, trial: float) -> tuple[int, ...]:
         """How many candidates each rung of the search has; a single network has one rung, with all preprocessings."""
-        return (max(1, min(len(self.portfolio), int(flops / trial))),) if self.prepares else rungs_of(flops, trial)
+        if not self.beginning.prepares:
+            return rungs_of(flops, trial)
+        return (max(1, min(len(self.beginning.portfolio), int(flops / trial))),)
 
     def _most_epochs(self, plan: BudgetPlan) -> int:
         """Epochs of a candidate at most: those beyond which it gains no more, or what a network has on average.
@@ -247,15 +206,15 @@ class AutoSteps:
         """Who searches."""
         rungs = self.rungs(plan.search, self.planner.trial)
         return EvolvingHalving(
-            incumbent=self.usual,
-            first=self.portfolio,
+            incumbent=self.beginning.usual,
+            first=self.beginning.portfolio,
             candidates=rungs,
             rungs=[number / sum(rungs) for number in rungs],
             finish=False,
             train={name: list(values) for name, values in self.train.items()},
             later={PREPROCESSING: list(self.views.labels)} if self.views.labels else {},
             # A network that no records speak for is given up for any that scores better.
-            examples=len(validation_part(self.task)) if self.portfolio else None,
+            examples=len(validation_part(self.task)) if self.beginning.portfolio else None,
         )
 
     def _train_all(
@@ -500,7 +459,7 @@ class AutoSteps:
             learned=sum(map(len, parts)),
             cost=cost,
             training_cost=trained.cost,
-            meta_cost=cost_of(self.known) + self.views.meta_cost,
+            meta_cost=cost_of(self.beginning.known) + self.views.meta_cost,
             validated=trained.value,
             size=size,
         )
@@ -546,8 +505,8 @@ class AutoSteps:
             self.views,
             self.wishes,
             self.folder,
-            networks=self.networks,
-            recipe=self.recipe,
+            networks=self.beginning.networks,
+            recipe=self.beginning.recipe,
             share=share,
             began=self.began,
             reading=self.reading,
@@ -557,18 +516,8 @@ class AutoSteps:
             member_epochs=member_epochs,
         )
 
-    def _mutants(self, number: int) -> list[Architecture]:
-        """Some neighbours of the usual network, as the search will train them."""
-        generator = torch.Generator().manual_seed(self.wishes.seed)
-        return draw_new(
-            lambda: mutate(self.space, self.usual, generator, whole_groups=0.5),
-            number,
-            refusal=self.space.violation,
-            known={self.usual},
-        )
-
     def _estimator(self) -> Estimator:
-        return kept_in(self.folder, ViewEstimator(self.views, self.wishes.seed, self.recipe))
+        return kept_in(self.folder, ViewEstimator(self.views, self.wishes.seed, self.beginning.recipe))
 
     def _within(self, found: SearchOutcome) -> SearchOutcome:
         """What was found; where it now takes longer than allowed, the best that does not.
@@ -588,12 +537,6 @@ class AutoSteps:
     def _excess(self, architecture: Architecture, recipe: RecipeFields) -> str | None:
         """Why an architecture is now above a limit under its preprocessing; None where it is not."""
         return self.views.of(recipe).limited.check(architecture)
-
-
-def _whole(record: SearchRecord, searched: Collection[str]) -> SearchRecord:
-    """A record whose trials tell all that is searched of a recipe: what they leave out was as it is by default."""
-    usual = {name: value for name, value in asdict(Recipe()).items() if name in searched}
-    return replace(record, trials=[replace(trial, recipe={**usual, **trial.recipe}) for trial in record.trials])
 
 
 def _of(best: BestSoFar) -> SearchOutcome:

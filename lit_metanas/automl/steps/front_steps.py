@@ -86,8 +86,9 @@ class FrontSteps(AutoSteps):
         super().__init__(views, kind, wishes, folder, began=began, reading=reading, linear=linear)
         self.measure = measure
         generator = torch.Generator().manual_seed(self.wishes.seed)
-        method = FrontHalving(measure=views.limits.measure(measure), train=self.train, first=self.portfolio[:1])
-        self.begun = method.first_rung(self.known, self.space, self.limited.measures, MOST_BEGUN, generator)
+        known, first = self.beginning.known, self.beginning.portfolio[:1]
+        method = FrontHalving(measure=views.limits.measure(measure), train=self.train, first=first)
+        self.begun = method.first_rung(known, self.space, self.limited.measures, MOST_BEGUN, generator)
 
     @cached_property
     def planner(self) -> BudgetPlanner:
@@ -111,7 +112,7 @@ class FrontSteps(AutoSteps):
             allowance=0.0 if self.task.val is None else len(self.task.val) ** -0.5,  # two standard errors, at most
             train=self.train,
             later={PREPROCESSING: self.views.labels} if self.views.labels else {},
-            first=self.begun[: rungs[0]] or [Query.of(self.usual, {})],
+            first=self.begun[: rungs[0]] or [Query.of(self.beginning.usual, {})],
         )
 
     def _train_all(

@@ -24,7 +24,7 @@ from lit_metanas.io.json_files import read_json
 from lit_metanas.io.text import writable
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.plain import from_plain, to_plain
-from lit_metanas.records.record import SearchOutcome
+from lit_metanas.records.record import SearchOutcome, SearchRecord
 from lit_metanas.records.record_lines import read_record_lines, write_record_lines
 from lit_metanas.records.result_files import (
     PREDICTIONS,
@@ -34,6 +34,7 @@ from lit_metanas.records.result_files import (
     write_predictions,
     write_results,
 )
+from lit_metanas.records.rows import ResultRow
 from lit_metanas.report.figures.fronts import MEASURED, draw_tested
 from lit_metanas.report.report_verb import write_report
 from lit_metanas.report.table_text import markdown_lines
@@ -261,11 +262,12 @@ class OutputFolder:
         Raises:
             ValueError: a file is missing or damaged.
         """
-        if self._done is None or self.plan is None or self.plan.training is None:
+        plan = self.plan
+        if self._done is None or plan is None or plan.training is None:
             return None
         shutil.rmtree(self.trainings, ignore_errors=True)  # a process may have been killed before it had done so
         try:
-            return self._read(self._done, views)
+            return self._read(self._done, views, (plan.search, plan.training), plan.pace or nan)
         except (FileNotFoundError, RuntimeError, TypeError, ValueError) as error:
             cause = str(error).rstrip(".")
             raise ValueError(
@@ -273,7 +275,7 @@ class OutputFolder:
                 "another 'output'."
             ) from error
 
-    def _read(self, done: FinishedAuto, views: Views) -> SearchResult:
+    def _read(self, done: FinishedAuto, views: Views, budget: tuple[float, float], pace: float) -> SearchResult:
         """What the files of a finished search tell.
 
         Raises:
@@ -285,77 +287,23 @@ class OutputFolder:
         rows, records = read_results(self.path / RESULTS), read_record_lines(self.path / RECORDS)
         if len(rows) != 1 or len(records) != 1 or (chosen := rows[0].architecture) is None:
             raise ValueError(f"'{RESULTS}' and '{RECORDS}' do not tell of one search")
-        row, record = rows[0], records[0]
+        row = rows[0]
         if not 1 <= row.ensemble <= MOST_MEMBERS:
             raise ValueError(f"'{RESULTS}' tells of an ensemble of {row.ensemble} networks")
-        recipe = Recipe(**without_preprocessing(row.recipe))  # type: ignore[arg-type]
-
-        def read(
-            folder: Path, point: FinishedPoint, ensemble: int = 1, linear: Architecture | None = None
-        ) -> SearchResult:
-            """A network or an ensemble, with a linear model or without, and its test."""
-            view, size = views.labelled(point.view), None
-            task = view.task
-            space = views.space if point.space == views.space.name else LinearSpace()
-            child = Child(
-                space=space,
-                architecture=point.architecture,
-                shape=task.shape,
-                way=task.way,
-                recipe=point.recipe,
-                objective=task.objective,
-            )
-            if ensemble > 1:
-                child.network = build_network(space, point.architecture, task.shape, task.way, ensemble=ensemble)
-            if linear is not None:
-                other = views.in_space(LinearSpace()).labelled(done.linear_view)
-                if (joined := views.joined(view, other)) is None:
-                    raise ValueError(f"'{RESULTS}' tells of a linear model that reads other examples")
-                model = build_network(LinearSpace(), linear, other.task.shape, task.way)
-                child.network = joined.network(child.network, model)
-                size, task = joined.size(point.architecture, linear, ensemble), joined.view.task
-            child.network.load_state_dict(read_weights(folder / WEIGHTS))
-            found = SearchOutcome(point.architecture, None, record, untried=done.untried)
-            child = child.to(task.train.inputs.device)
-            told = result_of(
-                task,
-                space,
-                found,
-                child,
-                learned=point.learned or row.images[0],
-                cost=row.cost,
-                training_cost=point.training_cost,
-                meta_cost=row.meta_cost,
-                validated=nan if point.validated is None else point.validated,
-                size=size,
-            )
-            assert self.plan is not None
-            assert self.plan.training is not None
-            return replace(
-                told,
-                view=point.view,
-                budget=(self.plan.search, self.plan.training),
-                pace=self.plan.pace or float("nan"),
-                latency=point.latency,
-                latency_batch=views.limits.latency_batch,
-                linear_model=done.linear_model,
-                linear=linear,
-                linear_view=done.linear_view,
-                threads=self.settings["threads"],
-            )
-
         own = FinishedPoint(
             folder="",
             architecture=chosen,
-            recipe=recipe,
+            recipe=Recipe(**without_preprocessing(row.recipe)),  # type: ignore[arg-type]
             training_cost=done.training_cost,
             latency=done.latency,
             view=done.view,
             space=row.space,
             validated=done.validated,
         )
-        front = tuple(read(self.path / FRONT / point.folder, point) for point in done.front)
-        return replace(read(self.path, own, row.ensemble, row.linear), front=front, traded=done.traded)
+        files = _FinishedFiles(done, row, records[0], views, budget, pace, self.settings["threads"])
+        front = tuple(files.result(self.path / FRONT / point.folder, point) for point in done.front)
+        best = files.result(self.path, own, row.ensemble, row.linear)
+        return replace(best, front=front, traded=done.traded)
 
     def _write_front(self, result: SearchResult) -> None:
         """The front as a table and a figure, beside the folders of its networks; not those of an earlier front."""
@@ -373,6 +321,91 @@ class OutputFolder:
     def _write_state(self) -> None:
         state = {"settings": self.settings, "plan": to_plain(self.plan), "done": to_plain(self._done)}
         write_whole(self.path / STATE, json.dumps(state, indent=1))
+
+
+@dataclass(frozen=True)
+class _FinishedFiles:
+    """What the files of a finished search tell of all its networks.
+
+    Attributes:
+        done: from the folder's state.
+        row: of the results.
+        record: of the search.
+        views: the preprocessings of the same data.
+        budget: see ``SearchResult``, as for the next two.
+        pace: training FLOPs a second; NaN where none were measured.
+        threads: of the search.
+    """
+
+    done: FinishedAuto
+    row: ResultRow
+    record: SearchRecord
+    views: Views
+    budget: tuple[float, float]
+    pace: float
+    threads: int | None
+
+    def result(
+        self, folder: Path, point: FinishedPoint, ensemble: int = 1, linear: Architecture | None = None
+    ) -> SearchResult:
+        """A network with the weights in its folder, and its test.
+
+        Args:
+            folder: with the weights.
+            point: what else is known of it.
+            ensemble: how many networks are averaged.
+            linear: the linear model that is averaged with them.
+
+        Raises:
+            FileNotFoundError: there are no weights.
+            RuntimeError: they are of another network.
+            ValueError: they are damaged, or the linear model reads other examples.
+        """
+        view, size = self.views.labelled(point.view), None
+        task = view.task
+        space = self.views.space if point.space == self.views.space.name else LinearSpace()
+        child = Child(
+            space=space,
+            architecture=point.architecture,
+            shape=task.shape,
+            way=task.way,
+            recipe=point.recipe,
+            objective=task.objective,
+        )
+        if ensemble > 1:
+            child.network = build_network(space, point.architecture, task.shape, task.way, ensemble=ensemble)
+        if linear is not None:
+            other = self.views.in_space(LinearSpace()).labelled(self.done.linear_view)
+            if (joined := self.views.joined(view, other)) is None:
+                raise ValueError(f"'{RESULTS}' tells of a linear model that reads other examples")
+            model = build_network(LinearSpace(), linear, other.task.shape, task.way)
+            child.network = joined.network(child.network, model)
+            size, task = joined.size(point.architecture, linear, ensemble), joined.view.task
+        child.network.load_state_dict(read_weights(folder / WEIGHTS))
+        told = result_of(
+            task,
+            space,
+            SearchOutcome(point.architecture, None, self.record, untried=self.done.untried),
+            child.to(task.train.inputs.device),
+            learned=point.learned or self.row.images[0],
+            cost=self.row.cost,
+            training_cost=point.training_cost,
+            meta_cost=self.row.meta_cost,
+            validated=nan if point.validated is None else point.validated,
+            size=size,
+        )
+        return replace(
+            told,
+            view=point.view,
+            budget=self.budget,
+            pace=self.pace,
+            latency=point.latency,
+            latency_batch=self.views.limits.latency_batch,
+            linear_model=self.done.linear_model,
+            linear=linear,
+            linear_view=self.done.linear_view,
+            threads=self.threads,
+        )
 
 
 def _has_onnx(folder: Path, *, int8: bool) -> bool:
