@@ -33,8 +33,7 @@ from lit_metanas.records.result_files import (
 from lit_metanas.records.rows import ArchitectureRow, ResultRow
 from lit_metanas.records.shown_prediction import UNKNOWN_MARK
 from lit_metanas.records.statistics import percent
-from lit_metanas.report.figures.costs import draw_costs
-from lit_metanas.report.figures.curves import draw_curves
+from lit_metanas.report.figures.costs import draw_costs, draw_curves
 from lit_metanas.report.figures.fronts import draw_fronts
 from lit_metanas.report.figures.predictions import MOST_SHOWN, draw_predictions, prediction_lines
 from lit_metanas.report.leaderboard import PAGE, read_folder, write_leaderboard

@@ -770,7 +770,7 @@ def test_a_linear_candidate_has_no_more_epochs_than_help_or_than_others_have(
 
     def noted(self: auto_steps.AutoSteps, plan: time_plan.BudgetPlan) -> int:
         each = plan.search / sum(rungs_of(plan.search, self.planner.trial))
-        costs = [self.planner.usual_epoch(architecture) for architecture in self.networks]
+        costs = [self.planner.usual_epoch(architecture) for architecture in self.beginning.networks]
         limits.append((each, fmean(costs)))
         return limit(self, plan)
 

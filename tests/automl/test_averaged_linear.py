@@ -14,7 +14,7 @@ import torch
 from auto_toys import interrupt, linear_trainings_fail, same_weights
 
 import lit_metanas as lm
-from lit_metanas.automl.steps import auto_steps, budget_planner, last_training, linear_models
+from lit_metanas.automl.steps import auto_steps, budget_planner, last_training, linear_comparison, linear_models
 from lit_metanas.automl.steps.last_training import LastTraining, Mean
 from lit_metanas.automl.steps.linear_models import LinearModel, LinearModels
 from lit_metanas.automl.steps.time_plan import Pace
@@ -260,7 +260,7 @@ def test_an_interrupt_of_its_own_training_leaves_it_as_it_was_compared(
 ) -> None:
     whole = call()
     with monkeypatch.context() as patched:
-        interrupt(patched, auto_steps, at=1)
+        interrupt(patched, linear_comparison, at=1)
         stopped = call(output=tmp_path)
     assert (stopped.stopped, stopped.linear, stopped.view) == (True, whole.linear, "words")
     assert (stopped.linear_model, stopped.val_score) == (whole.linear_model, 1.0)

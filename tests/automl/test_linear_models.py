@@ -13,7 +13,7 @@ from auto_toys import interrupt, linear_trainings_fail
 import lit_metanas as lm
 from lit_metanas.automl.data_kinds import DATA_KINDS
 from lit_metanas.automl.given_data import other_ways
-from lit_metanas.automl.steps import auto_steps, budget_planner, front_steps, last_training, linear_models
+from lit_metanas.automl.steps import budget_planner, front_steps, last_training, linear_comparison, linear_models
 from lit_metanas.automl.steps.limits import LimitedSpace, NetworkLimits
 from lit_metanas.automl.steps.linear_models import LINEAR_DECAYS, LinearModels
 from lit_metanas.automl.steps.time_plan import Pace
@@ -145,13 +145,13 @@ def test_a_front_goes_without_a_linear_model_whose_last_training_fails(
 def test_all_that_they_need_is_kept(sides: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = call(sides, output=tmp_path / "whole")
     again = call(sides, output=tmp_path / "whole")
-    plain = auto_steps.fit_child
+    plain = linear_comparison.fit_child
 
     def stop(*args: Any, **more: Any) -> lm.Cost:
-        monkeypatch.setattr(auto_steps, "fit_child", plain)
+        monkeypatch.setattr(linear_comparison, "fit_child", plain)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(auto_steps, "fit_child", stop)
+    monkeypatch.setattr(linear_comparison, "fit_child", stop)
     stopped = call(sides, output=tmp_path / "cut")
     assert stopped.stopped
     assert (stopped.space, stopped.val_score, stopped.linear_model) == (
@@ -382,7 +382,7 @@ def test_an_interrupt_leaves_a_linear_model_that_is_best_on_the_front(
     sides: Arrays, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fine_wins(monkeypatch)
-    interrupt(monkeypatch, auto_steps, at=1)  # in the last training of a linear model
+    interrupt(monkeypatch, linear_comparison, at=1)  # in the last training of a linear model
     stopped = call(sides, (1e8, 5e8), pareto="flops")
     assert (stopped.stopped, stopped.space, stopped.val_score) == (True, "LinearSpace", 1.0)
     assert sorted(one.space for one in stopped.front) == ["LayeredSpace", "LinearSpace"]
@@ -472,7 +472,7 @@ def test_a_training_on_that_diverges_leaves_the_network_as_it_was(
 def test_the_network_is_taken_where_the_last_training_of_the_linear_model_fails(
     sides: Arrays, monkeypatch: pytest.MonkeyPatch, failure: Exception | None
 ) -> None:
-    plain = auto_steps.fit_child
+    plain = linear_comparison.fit_child
 
     def fit(child: lm.Child, *args: Any, **more: Any) -> lm.Cost:
         cost = plain(child, *args, **more)
@@ -482,7 +482,7 @@ def test_the_network_is_taken_where_the_last_training_of_the_linear_model_fails(
             child.network.head.weight.data[0] = torch.inf  # type: ignore[union-attr, index]
         return cost
 
-    monkeypatch.setattr(auto_steps, "fit_child", fit)
+    monkeypatch.setattr(linear_comparison, "fit_child", fit)
     result = call(sides)
     assert result.space == "LayeredSpace"
     told = "MemoryError: no memory" if failure else "ArithmeticError: training diverged: the weights 'head.weight' are"

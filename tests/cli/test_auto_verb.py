@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 import lit_metanas as lm
-from lit_metanas.automl.steps import auto_steps, budget_planner, last_training
+from lit_metanas.automl.steps import budget_planner, last_training, linear_comparison
 from lit_metanas.automl.steps.time_plan import Pace
 from lit_metanas.cli.command_line import main
 from lit_metanas.estimators import training_estimator
@@ -217,7 +217,7 @@ def test_an_interrupt_exports_the_best_and_says_how_to_go_on(
             time.sleep(1)
         return plain(child, train, **more)  # type: ignore[arg-type]
 
-    for module in (auto_steps, last_training):  # of a linear model, and of a network
+    for module in (linear_comparison, last_training):  # of a linear model, and of a network
         monkeypatch.setattr(module, "fit_child", fit)
     before = signal.getsignal(signal.SIGTERM)
     assert main(["auto", "photos", "--flops", FLOPS, "--onnx"]) == 130
@@ -240,7 +240,7 @@ def test_a_last_training_that_fails_exports_the_best_and_says_how_to_go_on(
         raise MemoryError
 
     with monkeypatch.context() as patched:
-        for module in (auto_steps, last_training):  # of a linear model, and of a network
+        for module in (linear_comparison, last_training):  # of a linear model, and of a network
             patched.setattr(module, "fit_child", fail)
         with pytest.warns(
             UserWarning, match=r"the last training failed \(MemoryError: without a reason\): the best so"

@@ -7,8 +7,7 @@ from matplotlib.text import Text
 from lit_metanas.callbacks.figures import figure
 from lit_metanas.records import Cost, Protocol, Trial
 from lit_metanas.report import tables
-from lit_metanas.report.figures.costs import draw_costs
-from lit_metanas.report.figures.curves import draw_curves
+from lit_metanas.report.figures.costs import draw_costs, draw_curves
 from lit_metanas.report.figures.fronts import draw_fronts
 from lit_metanas.report.figures.panel import side_by_side, spread, ticks
 from lit_metanas.spaces import Architecture

@@ -13,8 +13,9 @@ from time import perf_counter
 from lit_metanas.automl.data_kinds import DATA_KINDS
 from lit_metanas.automl.steps.beginning import begin_with
 from lit_metanas.automl.steps.budget_planner import BudgetPlanner, Trainings
-from lit_metanas.automl.steps.last_training import Average, LastTraining, LastTrainingError, Mean, Show, Trained
+from lit_metanas.automl.steps.last_training import Average, LastTraining, LastTrainingError, Show, Trained
 from lit_metanas.automl.steps.limits import Wishes
+from lit_metanas.automl.steps.linear_comparison import LinearComparison
 from lit_metanas.automl.steps.linear_models import CHECK_SHARES, LinearModel, LinearModels
 from lit_metanas.automl.steps.output_folder import METHOD, OutputFolder, kept_in
 from lit_metanas.automl.steps.time_plan import LONGEST_TRAINING, BudgetPlan, rungs_of
@@ -23,16 +24,15 @@ from lit_metanas.comparisons.search_progress import SEARCHING, TESTING, ToldBudg
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import result_of
 from lit_metanas.estimators.estimator import FAILURES, BestSoFar, Estimator, latency, reason_of
-from lit_metanas.estimators.training_estimator import check_finite, validation_part
+from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.io.text import printable
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.records.record import PREPROCESSING, RecipeFields, SearchOutcome, cost_of
-from lit_metanas.records.statistics import clearly_above
 from lit_metanas.searchers.halving import EvolvingHalving, Halving
 from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.training.child import chosen_child, fit_child, members_of, recipe_cost
+from lit_metanas.training.child import members_of
 
 
 class AutoSteps:
@@ -66,11 +66,8 @@ class AutoSteps:
     ) -> None:
         self.views = views
         self.kind = DATA_KINDS[kind]
-        self.linear: LinearModels | None = None
-        if linear is not None:
-            self.linear = LinearModels(views.in_space(linear), self.kind, wishes.seed, folder)
-        self.linear_model = ""
-        self._beside = Cost()
+        within = None if linear is None else views.in_space(linear)
+        self.linear_models = None if within is None else LinearModels(within, self.kind, wishes.seed, folder)
         self.task = views.usual.task
         validation_part(self.task)  # else each training would fail by itself
         self.limited = views.usual.limited
@@ -95,6 +92,11 @@ class AutoSteps:
     def training(self) -> LastTraining:
         """What trains what was found."""
         return LastTraining(self.views, self.planner, self.wishes.seed)
+
+    @cached_property
+    def linear(self) -> LinearComparison:
+        """What compares linear models with it."""
+        return LinearComparison(self.linear_models, self.kind, self.training)
 
     def result(self) -> SearchResult:
         """Search, train, test; after Ctrl-C, or where the last training fails, the best so far.
@@ -145,22 +147,22 @@ class AutoSteps:
             FailedWorkError: it failed, and there is nothing else.
             KeyboardInterrupt: there is nothing yet.
         """
-        found, linear, trained = self._found, self._best_linear(), self.training.trained
+        found, linear, trained = self._found, self.linear.best_so_far(), self.training.trained
         if found is None:
             found = self._choose(self._within(_of(so_far)))
         if trained:
             if linear is not None and self.planner.points > 1 and linear.value > max(one.value for one in trained):
-                trained.append(self._as_compared(linear, found))
-                self.linear_model = f"{self._compared(linear, self._value)}: it is on the front"
+                trained.append(self.linear.as_compared(linear, found))
+                self.linear.told = f"{self.linear.compared(linear, self._value)}: it is on the front"
             return
         if linear is not None and self.training.average is None:
-            mean = self._mean(linear, found, self._value)
+            mean = self.linear.mean(linear, found, self._value)
             if mean is not None:
-                self.training.average = Average(self._as_compared(linear, found), mean)
-                self.linear_model = f"{self._compared(linear, self._value, mean)}: both were taken"
+                self.training.average = Average(self.linear.as_compared(linear, found), mean)
+                self.linear.told = f"{self.linear.compared(linear, self._value, mean)}: both were taken"
             elif linear.value > self._value:
-                trained.append(self._as_compared(linear, found))
-                self.linear_model = f"{self._compared(linear, self._value)}: the linear model was taken"
+                trained.append(self.linear.as_compared(linear, found))
+                self.linear.told = f"{self.linear.compared(linear, self._value)}: the linear model was taken"
                 return
         if not failure:
             try:
@@ -172,15 +174,9 @@ class AutoSteps:
         except FailedWorkError:
             if linear is None:
                 raise
-            trained.append(self._as_compared(linear, found))
-            compared = self._compared(linear, self._value)
-            self.linear_model = f"{compared}: the linear model was taken, as the network's training failed"
-
-    def _best_linear(self) -> LinearModel | None:
-        """The best linear model so far whose weights are known; None where there is none, or it is above a limit."""
-        scored = [] if self.linear is None else [one for one in self.linear.scored if one.weights is not None]
-        best = max(scored, key=lambda one: one.value, default=None)
-        return best if best is not None and best.view.limited.check(best.architecture) is None else None
+            trained.append(self.linear.as_compared(linear, found))
+            compared = self.linear.compared(linear, self._value)
+            self.linear.told = f"{compared}: the linear model was taken, as the network's training failed"
 
     def _choose(self, found: SearchOutcome, value: float | None = None) -> SearchOutcome:
         """Remember what is to be trained, with its validation score; None is that of the search."""
@@ -238,13 +234,13 @@ class AutoSteps:
             The plan with what the training could spend.
         """
         found = self._choose(self._within(outcome))
-        best, left = self._linear_models(found, plan, budget, spent, show)
+        best, left = self.linear.best(found, plan, budget, spent, show)
         plan = self.planner.keep(replace(plan, training=left))
         budget.follow(left)
         if best is not None:
             found = self._compare(best, found, left, budget, show)
         if not self.training.trained:
-            left -= (self._beside + self.training.linear_cost).flops
+            left -= (self.linear.spent + self.training.linear_cost).flops
             members = self.planner.members(found, left, linear=self.training.linear_measures)
             epoch = self.planner.last_epoch(found)
             if members == 1:
@@ -252,48 +248,6 @@ class AutoSteps:
             epochs = max(1, int(left / members / epoch + 1e-6))
             self.training.train(found, epochs, budget, value=self._value, members=members, show=show)
         return plan
-
-    def _linear_models(
-        self, found: SearchOutcome, plan: BudgetPlan, budget: ToldBudget, spent: Trainings, show: Show
-    ) -> tuple[LinearModel | None, float]:
-        """Train linear models, as many as can be paid for beside what must be left.
-
-        That is the last training of one of them, and an epoch of the chosen network. Of minutes, what is left is known
-        once their seconds are gone. What was expected decides how many there are, and what is left is then made to pay
-        for just as many, so that it repeats the result where it is told. The arguments are those of ``_train_all``, but
-        for what was found, which is the best within the limits.
-
-        Returns:
-            The best, if there is any, and what all trainings after the search may spend, these included.
-        """
-
-        def rest() -> float:
-            return self.planner.rest(
-                found,
-                plan,
-                flops=budget.spent.flops,
-                seconds=(budget.spent + self._beside).seconds,
-                trainings=spent,
-            )
-
-        if self.linear is None:
-            return None, self.planner.limited(rest(), found, plan)
-        told = self.wishes.minutes is None or plan.training is not None
-        left, epoch = rest() if told else plan.expected, self.planner.last_epoch(found)
-        number = self.linear.affordable(left, beside=epoch)
-        if number:
-            show("training linear models")
-        try:
-            best = self.linear.best(number)
-        finally:  # after an interrupt, too
-            self._charge(self.linear.spent, budget)
-        if told:
-            wanted = self.planner.limited(left, found, plan)
-        else:
-            added = best if self.kind.averages_linear else None
-            more = 0.0 if added is None else self.linear.last_time(added)  # than a network takes
-            wanted = self.linear.spent.flops + rest() - more
-        return best, left if wanted == left else self.linear.nearest(wanted, beside=epoch, number=number)
 
     def _compare(
         self,
@@ -323,17 +277,17 @@ class AutoSteps:
             What was found, with what it has learned. Where a linear model is taken it is among the trained networks.
         """
         view, value = self.views.of(found.recipe), found.value
-        if (mean := self._mean(best, found, value)) is not None:
+        if (mean := self.linear.mean(best, found, value)) is not None:
             show("training the linear model")
-            self.linear_model = compared = self._compared(best, value, mean)
-            failure = self._train_linear(best, found, budget, mean)
+            self.linear.told = compared = self.linear.compared(best, value, mean)
+            failure = self.linear.train(best, found, budget, mean)
             taken = f"its last training failed ({failure}), so the network was" if failure else "both were"
-            self.linear_model = f"{compared}: {taken} taken"
+            self.linear.told = f"{compared}: {taken} taken"
             return found
         slow = best.view.limited.check(best.architecture) if best.value > value else None
         for share in CHECK_SHARES if slow is None else ():
-            left = whole - self._beside.flops
-            spare = min(share * left, left - self.planner.last_epoch(found) - self._linear_cost(best).flops)
+            left = whole - self.linear.spent.flops
+            spare = min(share * left, left - self.planner.last_epoch(found) - self.linear.cost(best).flops)
             epochs = int(spare / self.planner.epoch_of(found.architecture, view, view.task.train))
             if best.value <= value or epochs < 1:
                 break
@@ -346,101 +300,19 @@ class AutoSteps:
                 if longer.value >= value:
                     value = longer.value
                     self._choose(found, value)  # an interrupt is to leave no worse weights
-            self._charge(replace(cost, seconds=perf_counter() - begin), budget)
-        compared = self._compared(best, value)
+            self.linear.charge(replace(cost, seconds=perf_counter() - begin), budget)
+        compared = self.linear.compared(best, value)
         if slow is not None:
             compared += f": the linear model is slower now ({slow}), so the network was taken"
         elif best.value > value:
             show("training the linear model")
-            failure = self._train_linear(best, found, budget)
+            failure = self.linear.train(best, found, budget)
             taken = f"its last training failed ({failure}), so the network was" if failure else "the linear model was"
             compared += f": {taken} taken"
         else:
             compared += ": the network was taken"
-        self.linear_model = compared
+        self.linear.told = compared
         return found
-
-    def _train_linear(
-        self,
-        best: LinearModel,
-        found: SearchOutcome,
-        budget: ToldBudget,
-        mean: Mean | None = None,
-    ) -> str | None:
-        """Train a linear model on all but the test part.
-
-        Args:
-            best: the linear model.
-            found: of the search.
-            budget: of the search.
-            mean: of its scores and those of networks, where it is to be averaged with them.
-
-        Returns:
-            Why that failed; None where it is now among the trained networks, or will be averaged with them.
-        """
-        begin, own, cost = perf_counter(), best.view, self._linear_cost(best)
-        chosen = replace(self._outcome_of(best, found), weights=None)
-        try:
-            child = chosen_child(own.task, own.limited.space, chosen, best.recipe, self.wishes.seed)
-            cost = fit_child(child, own.learned, seed=self.wishes.seed)
-            check_finite(child.network)
-        except FAILURES as error:
-            self._charge(replace(cost, seconds=perf_counter() - begin), budget)
-            return reason_of(error)
-        budget.trained(float(cost.flops))
-        trained = Trained(chosen, child, replace(cost, seconds=perf_counter() - begin), own, best.value)
-        if mean is None:
-            self.training.trained.append(trained)
-        else:
-            self.training.average = Average(trained, mean)
-        return None
-
-    def _outcome_of(self, linear: LinearModel, found: SearchOutcome) -> SearchOutcome:
-        """A linear model in the place of what was found, with the weights that it was compared with."""
-        changes = {name: getattr(linear.recipe, name) for name in ("learning_rate", "weight_decay")}
-        recipe = {**changes, **self.views.changes(linear.view)}
-        return replace(found, architecture=linear.architecture, weights=linear.weights, recipe=recipe)
-
-    def _as_compared(self, linear: LinearModel, found: SearchOutcome) -> Trained:
-        """A linear model as it was compared; what that cost is counted already."""
-        own, chosen = linear.view, self._outcome_of(linear, found)
-        recipe = replace(linear.recipe, inherit=True)
-        child = chosen_child(own.task, own.limited.space, chosen, recipe, self.wishes.seed)
-        child.recipe = linear.recipe
-        return Trained(chosen, child, Cost(), own, linear.value, held_out=True)
-
-    def _mean(self, linear: LinearModel, found: SearchOutcome, value: float) -> Mean | None:
-        """The mean of a linear model and what was found; None on a front, where there is none, or one clearly leads it.
-
-        Args:
-            linear: the model.
-            found: of the search.
-            value: its validation score.
-        """
-        averages = self.kind.averages_linear and self.planner.points == 1
-        mean = self.training.mean_with(linear, found) if averages else None
-        examples = len(validation_part(self.task))
-        return None if mean is None or clearly_above(max(linear.value, value), mean.value, examples) else mean
-
-    def _linear_cost(self, linear: LinearModel) -> Cost:
-        """Of the training of a linear model on all but the test part."""
-        view = linear.view
-        return recipe_cost(view.limited.space, linear.architecture, view.task, view.learned, linear.recipe)
-
-    def _compared(self, best: LinearModel, value: float, mean: Mean | None = None) -> str:
-        """How well the best linear model does, the best network, and the mean of both, if there is one."""
-        both = "" if mean is None else f", the mean of their scores {100 * mean.value:.1f} %"
-        return f"{self._scored(best)}, the best network {100 * value:.1f} %{both}"
-
-    def _scored(self, linear: LinearModel) -> str:
-        """How well a linear model does."""
-        own = f" ({linear.view.label})" if linear.view.label else ""
-        return f"of {linear.features}{own}, has validation accuracy {100 * linear.value:.1f} %"
-
-    def _charge(self, cost: Cost, budget: ToldBudget) -> None:
-        """Count what was trained beside the chosen network."""
-        self._beside += replace(cost, queries=0)
-        budget.trained(float(cost.flops), cost.seconds)
 
     def _told(self, trained: Trained, cost: Cost, plan: BudgetPlan, stopped: bool) -> SearchResult:
         """Test a trained network, and tell all that is known of it."""
@@ -470,7 +342,7 @@ class AutoSteps:
             pace=plan.pace or nan,
             latency=self._latency(trained),
             latency_batch=self.views.limits.latency_batch,
-            linear_model=self.linear_model,
+            linear_model=self.linear.told,
             linear=linear,
             linear_view="" if average is None else average.mean.joined.linear.label,
             threads=self.wishes.threads,
@@ -488,7 +360,7 @@ class AutoSteps:
 
     def _result(self, told: Sequence[SearchResult]) -> SearchResult:
         """Of all that was trained and tested, what is returned, with the cost of all trainings after the search."""
-        beside = self._beside + self.training.lost
+        beside = self.linear.spent + self.training.lost
         return replace(told[0], training_cost=sum((one.training_cost for one in told), beside))
 
     def _planner(

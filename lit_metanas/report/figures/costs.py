@@ -1,4 +1,4 @@
-"""Accuracy against search cost, one panel a protocol."""
+"""Accuracy against search cost, one panel a protocol: of whole searches, and while they go on."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, label
+from lit_metanas.io.text import with_prefix
+from lit_metanas.records.rows import ResultRow
 from lit_metanas.records.statistics import bounds
 from lit_metanas.report.figures.panel import (
     ACCOUNTS,
@@ -19,12 +21,16 @@ from lit_metanas.report.figures.panel import (
     stacked,
     ticks,
 )
-from lit_metanas.report.table import MethodRow, ProtocolTable
+from lit_metanas.report.paired_statistics import mean_curve, saturation
+from lit_metanas.report.table import ACCURACY, MethodRow, ProtocolTable, by_protocol, methods_of, title_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+
+Curve = list[tuple[float, float]]
+"""What was spent, and the best score so far."""
 
 MARKERS = "oDs^vX<>"
 """Shapes that tell methods apart without colour."""
@@ -43,7 +49,7 @@ def draw_costs(tables: Sequence[ProtocolTable]) -> Figure | None:
     colours = _colours(tables)
     drawn, places = stacked([_name(table, row) for table in tables for row in table.rows], len(tables))
     for axes, table in zip(places, tables, strict=True):
-        _panel(axes, table, colours)
+        _cost_panel(axes, table, colours)
     return drawn
 
 
@@ -59,7 +65,7 @@ def _name(table: ProtocolTable, row: MethodRow) -> str:
     return f"{row.method} ({row.batch_norm})" if several else row.method
 
 
-def _panel(axes: Axes, table: ProtocolTable, colours: Mapping[str, int]) -> None:
+def _cost_panel(axes: Axes, table: ProtocolTable, colours: Mapping[str, int]) -> None:
     """One protocol."""
     logs = [math.log10(row.search_cost) for row in table.rows if row.search_cost > 0]
     low, high = (math.floor(min(logs)), max(math.ceil(max(logs)), math.floor(min(logs)) + 1)) if logs else (0, 0)
@@ -92,3 +98,60 @@ def _panel(axes: Axes, table: ProtocolTable, colours: Mapping[str, int]) -> None
     if resting and logs:
         axes.axvspan(start - step, low - step * 1.5, color="#F1F1F1", linewidth=0, zorder=0)
     names(axes, ends, shares=all(0 <= row.score.mean <= 1 for row in table.rows))
+
+
+def draw_curves(results: Sequence[ResultRow]) -> Figure | None:
+    """Draw the best validation score so far over what was spent, averaged over tasks and seeds, a panel a protocol.
+
+    Each curve goes on, level, to the whole cost of its search. A ring marks the lowest cost that comes within half a
+    point of the end. None where no result has a curve; a point that stands alone, which would tell nothing, has no
+    panel.
+    """
+    methods = methods_of(results)[:MOST_METHODS]
+    panels: list[tuple[str, str, dict[str, Curve]]] = []
+    for own in by_protocol(results)[:MOST_PANELS]:
+        curves = {}
+        for method in methods:
+            mean = mean_curve(_whole_curve(result) for result in own if result.method == method)
+            if curve := [(cost, value) for cost, value in mean if cost > 0]:
+                curves[method] = curve
+        if sum(map(len, curves.values())) > 1:
+            metric = "" if own[0].metric == ACCURACY else f", {own[0].metric}"
+            panels.append((title_of(own) + metric, own[0].protocol.account, curves))
+    if not panels:
+        return None
+    drawn, places = stacked([_curve_name(m, c) for *_, curves in panels for m, c in curves.items()], len(panels))
+    for axes, (title, account, curves) in zip(places, panels, strict=True):
+        _curve_panel(axes, title, account, curves, methods)
+    return drawn
+
+
+def _whole_curve(result: ResultRow) -> Sequence[tuple[float, float]]:
+    """The anytime curve, to the end of what the search spent."""
+    spent = result.cost.counted_in(result.protocol.account)
+    if not result.curve or spent <= (last := max(result.curve))[0]:
+        return result.curve
+    return (*result.curve, (spent, last[1]))
+
+
+def _curve_panel(axes: Axes, title: str, account: str, curves: dict[str, Curve], methods: list[str]) -> None:
+    """One protocol."""
+    ends = []
+    for method, curve in curves.items():
+        colour = COLOURS[methods.index(method) % len(COLOURS)]
+        places, values = [math.log10(cost) for cost, _ in curve], [100 * value for _, value in curve]
+        axes.step(places, values, where="post", color=colour, linewidth=1.6)
+        ring = [cost for cost, _ in curve].index(saturation(curve) or 0.0)
+        axes.plot([places[ring]], [values[ring]], "o", color=colour, markersize=7, markerfacecolor="white",
+                  markeredgewidth=1.6)  # fmt: skip
+        ends.append((places[-1], values[-1], colour, _curve_name(method, curve)))
+    frame(axes, title, f"{ACCOUNTS[account]} spent on searching one task")
+    axes.set_ylabel("best validation score so far, %", fontsize=9, color=INK)
+    axes.text(1, 1.015, "ring: within half a point of the end", transform=axes.transAxes, fontsize=7.5, color=FAINT,
+              ha="right", va="bottom")  # fmt: skip
+    ticks(axes, *axes.get_xlim())
+    names(axes, ends, shares=all(0 <= value <= 1 for curve in curves.values() for _, value in curve))
+
+
+def _curve_name(method: str, curve: Curve) -> str:
+    return f"{method} (ring at {with_prefix(saturation(curve) or 0.0)})"

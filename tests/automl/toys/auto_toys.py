@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import lit_metanas as lm
-from lit_metanas.automl.steps import auto_steps
+from lit_metanas.automl.steps import linear_comparison
 
 
 def same_tensors(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
@@ -43,11 +43,11 @@ def interrupt(
 
 def linear_trainings_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the last training of a linear model run out of memory."""
-    plain = auto_steps.fit_child
+    plain = linear_comparison.fit_child
 
     def fit(child: lm.Child, *args: Any, **more: Any) -> lm.Cost:
         if child.space.name == "LinearSpace":
             raise MemoryError("no memory")
         return plain(child, *args, **more)
 
-    monkeypatch.setattr(auto_steps, "fit_child", fit)
+    monkeypatch.setattr(linear_comparison, "fit_child", fit)
