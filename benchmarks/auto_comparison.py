@@ -240,16 +240,16 @@ class Augmented(lm.TrainingEstimator):
 def by_sampler(sampler: Callable[[], BaseSampler], given: Given) -> Outcome:
     """A search from scratch over the networks and recipes of ``auto``, and the training of what was best."""
     task = given.task
-    begun = steps_of(task, given.source)
-    space, part = begun.space, all_but_test(task)
-    epoch = recipe_cost(space, begun.beginning.usual, task, part, begun.beginning.recipe, epochs=1).flops
+    steps = steps_of(task, given.source)
+    space, part = steps.space, all_but_test(task)
+    epoch = recipe_cost(space, steps.beginning.usual, task, part, steps.beginning.recipe, epochs=1).flops
     # On tables `auto` may begin with a network of next to no FLOPs: what 200 epochs of it take trains no other.
     search = SEARCH_SHARE * given.flops
     if given.kind != "rows":
-        search = searched_share(given.flops, epoch=epoch, trial=begun.planner.trial, share=SEARCH_SHARE)
-    candidate = search / sum(rungs_of(search, begun.planner.trial))
-    epochs = min(LONGEST_TRAINING, max(1, round(candidate / begun.planner.epoch)))
-    recipe = lm.Recipe(epochs=epochs, batch_size=begun.beginning.recipe.batch_size)
+        search = searched_share(given.flops, epoch=epoch, trial=steps.planner.trial, share=SEARCH_SHARE)
+    candidate = search / sum(rungs_of(search, steps.planner.trial))
+    epochs = min(LONGEST_TRAINING, max(1, round(candidate / steps.planner.epoch)))
+    recipe = lm.Recipe(epochs=epochs, batch_size=steps.beginning.recipe.batch_size)
     searcher = lm.QuerySearcher(
         sampler=sampler(),
         estimator=partial(Augmented, recipe=recipe),
@@ -373,9 +373,9 @@ def write_flops(folders: Folders, path: Path, names: Sequence[str]) -> None:
     for name in names:
         one = DATA_SETS[name]
         task = read_given(**one.read(folders).given)
-        begun = steps_of(task, one.source)
-        networks, recipe = begun.beginning.networks, begun.beginning.recipe
-        found = measure_pace(task, begun.space, networks, recipe, seconds=MEASURED_SECONDS)
+        steps = steps_of(task, one.source)
+        networks, recipe = steps.beginning.networks, steps.beginning.recipe
+        found = measure_pace(task, steps.space, networks, recipe, seconds=MEASURED_SECONDS)
         pace = found.flops * found.waiting  # as if no other work were done on the machine
         known[name] = {f"{minutes:g}": float(f"{60 * minutes * pace:.3g}") for minutes in MINUTES}
         print(f"{name}: {pace:.3g} FLOPs a second", flush=True)

@@ -77,10 +77,10 @@ def measure(name: str, folders: Folders) -> dict[str, Any]:
     task = read_given(**data.given)
     ways = other_ways(data.learned, task, kind=None, test=data.tested, group=None)
     views, kind = Views(task, ways, default_space(task.shape), NetworkLimits()), DATA_KINDS["texts"]
-    begun = steps_of(task, source, views=views, linear=LinearSpace())
-    architecture, recipe = begun.beginning.usual, replace(begun.beginning.recipe, epochs=kind.member_epochs)
-    assert begun.linear_models is not None
-    best = begun.linear_models.best(ALL_STEPS)
+    steps = steps_of(task, source, views=views, linear=LinearSpace())
+    architecture, recipe = steps.beginning.usual, replace(steps.beginning.recipe, epochs=kind.member_epochs)
+    assert steps.linear_models is not None
+    best = steps.linear_models.best(ALL_STEPS)
     assert best is not None
     networks = [tested_logs(task, views.space, architecture, recipe, seed) for seed in SEEDS]
     linear = [tested_logs(best.view.task, LinearSpace(), best.architecture, best.recipe, seed) for seed in SEEDS]

@@ -71,12 +71,12 @@ def accuracy_of(task: lm.Task, *parts: Tensor) -> float:
 def measure(problem: Problem, folders: Folders) -> dict[str, Any]:
     """Test accuracies in % of a task, by the epochs of each training."""
     task = problem.draw(folders)
-    begun, accuracy = steps_of(task, problem.dataset), partial(accuracy_of, task)
-    architecture, recipe = begun.beginning.usual, begun.beginning.recipe
+    steps, accuracy = steps_of(task, problem.dataset), partial(accuracy_of, task)
+    architecture, recipe = steps.beginning.usual, steps.beginning.recipe
     row: dict[str, Any] = {"task": task.id, "learned": len(all_but_test(task)), "tested": len(task.test)}
     for epochs in EPOCHS:
         longer = replace(recipe, epochs=epochs)
-        found_scores = [tested_logs(task, begun.space, architecture, longer, seed) for seed in SEEDS]
+        found_scores = [tested_logs(task, steps.space, architecture, longer, seed) for seed in SEEDS]
         values = (
             fmean(map(accuracy, found_scores)),
             fmean(accuracy(*pair) for pair in combinations(found_scores, 2)),

@@ -78,17 +78,17 @@ def chosen_greedily(logs: Sequence[Tensor], labels: Tensor, members: int) -> lis
 def measure(problem: Problem, folders: Folders, seed: int) -> dict[str, Any]:
     """Test accuracies in % of a task, and the members of the greedy ensemble."""
     task = problem.draw(folders)
-    begun, asked = steps_of(task, problem.dataset), validation_part(task)
-    known = [*dict.fromkeys(query.architecture for query in begun.beginning.portfolio)][:CANDIDATES]
+    steps, asked = steps_of(task, problem.dataset), validation_part(task)
+    known = [*dict.fromkeys(query.architecture for query in steps.beginning.portfolio)][:CANDIDATES]
     generator = torch.Generator().manual_seed(seed)
     networks = known + draw_new(
-        lambda: mutate(begun.space, known[0], generator, whole_groups=0.5),
+        lambda: mutate(steps.space, known[0], generator, whole_groups=0.5),
         CANDIDATES - len(known),
-        refusal=begun.space.violation,
+        refusal=steps.space.violation,
         known={*known},
     )
-    recipe = replace(begun.beginning.recipe, epochs=EPOCHS)
-    logs = [logs_of(task, begun.space, one, recipe, seed, learned=task.train, asked=asked) for one in networks]
+    recipe = replace(steps.beginning.recipe, epochs=EPOCHS)
+    logs = [logs_of(task, steps.space, one, recipe, seed, learned=task.train, asked=asked) for one in networks]
     (best,), greedy = (chosen_greedily(logs, asked.labels, number) for number in (1, MEMBERS))
     ranked = sorted(range(len(logs)), key=lambda place: agreement(logs[place], asked.labels), reverse=True)
     trained: dict[tuple[int, int], Tensor] = {}
@@ -100,7 +100,7 @@ def measure(problem: Problem, folders: Folders, seed: int) -> dict[str, Any]:
             key = (place, MEMBERS * seed + again[place])
             again[place] += 1
             if key not in trained:
-                trained[key] = tested_logs(task, begun.space, networks[place], recipe, key[1])
+                trained[key] = tested_logs(task, steps.space, networks[place], recipe, key[1])
             parts.append(trained[key])
         return round(accuracy_of(task, *parts), 2)
 

@@ -33,8 +33,8 @@ from pool_space import PoolSpace
 import lit_metanas as lm
 from lit_metanas.io.files import replacing, write_whole
 from lit_metanas.io.text import hardware
+from lit_metanas.searchers.query.trial_loop import reseed
 from lit_metanas.searchers.samplers.memory import EMBEDDING
-from lit_metanas.searchers.samplers.seeding import reseed
 from lit_metanas.surrogates.transfer import SourceGP, fit_source
 
 SHOWN = (1, 3, 5, 10)

@@ -11,7 +11,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 from pool_space import PoolSpace
 
-from lit_metanas.searchers.samplers.seeding import TrialGenerator
+from lit_metanas.searchers.samplers.history_sampler import TrialGenerator
 from lit_metanas.spaces import Architecture
 
 PREFIX = "arch."

@@ -149,7 +149,7 @@ def test_the_nearest_untried_member_is_proposed(benchmark):
 @pytest.mark.parametrize("inner", [None, TPESampler(seed=0, n_startup_trials=4)])
 def test_all_members_come_once_in_another_order_for_each_seed(benchmark, inner):
     module, pools = benchmark("pool_sampler"), benchmark("learned_pool")
-    reseed = importlib.import_module("lit_metanas.searchers.samplers.seeding").reseed
+    reseed = importlib.import_module("lit_metanas.searchers.query.trial_loop").reseed
     pool = pools.draw_pool(pools.SPACE, MEMBERS)
     orders = []
     for seed in range(2):

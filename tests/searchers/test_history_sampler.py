@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from lit_metanas.estimators import Estimator, Score
 from lit_metanas.records import Budget, Cost
 from lit_metanas.searchers import LocalSearch, QuerySearcher, RegularisedEvolution
-from lit_metanas.searchers.samplers.seeding import reseed
+from lit_metanas.searchers.query.trial_loop import reseed
 from lit_metanas.spaces import Choice, ChoiceSpace, NASBench201, NASBenchGraph
 
 pytestmark = pytest.mark.usefixtures("quiet_optuna")

@@ -2,8 +2,8 @@
 
 import torch
 
+from lit_metanas.searchers.samplers.history_sampler import TrialGenerator
 from lit_metanas.searchers.samplers.memory import Identities
-from lit_metanas.searchers.samplers.seeding import TrialGenerator
 from lit_metanas.spaces import Choice, ChoiceSpace, NASBench101
 
 

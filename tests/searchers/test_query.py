@@ -13,7 +13,7 @@ from lit_metanas.estimators import Estimator, Score
 from lit_metanas.records import Budget, Cost, SearchRecord
 from lit_metanas.searchers import QuerySearcher
 from lit_metanas.searchers.query.ledger import Ledger, Query, trial_attributes
-from lit_metanas.searchers.samplers.seeding import reseed
+from lit_metanas.searchers.query.trial_loop import reseed
 from lit_metanas.spaces import Choice, SearchSpace
 from lit_metanas.tasks import Split, Task
 

@@ -11,12 +11,12 @@ from math import nan
 from time import perf_counter
 
 from lit_metanas.automl.data_kinds import DATA_KINDS
-from lit_metanas.automl.steps.beginning import begin_with
+from lit_metanas.automl.steps.beginning import beginning_of
 from lit_metanas.automl.steps.budget_planner import BudgetPlanner, Trainings
 from lit_metanas.automl.steps.last_training import Average, LastTraining, LastTrainingError, Show, Trained
 from lit_metanas.automl.steps.limits import Wishes
 from lit_metanas.automl.steps.linear_comparison import LinearComparison
-from lit_metanas.automl.steps.linear_models import CHECK_SHARES, LinearModel, LinearModels
+from lit_metanas.automl.steps.linear_models import LinearModels
 from lit_metanas.automl.steps.output_folder import METHOD, OutputFolder, kept_in
 from lit_metanas.automl.steps.time_plan import LONGEST_TRAINING, BudgetPlan, rungs_of
 from lit_metanas.automl.steps.views import ViewEstimator, Views
@@ -66,8 +66,9 @@ class AutoSteps:
     ) -> None:
         self.views = views
         self.kind = DATA_KINDS[kind]
-        within = None if linear is None else views.in_space(linear)
-        self.linear_models = None if within is None else LinearModels(within, self.kind, wishes.seed, folder)
+        self.linear_models: LinearModels | None = None
+        if linear is not None:
+            self.linear_models = LinearModels(views.in_space(linear), self.kind, wishes.seed, folder)
         self.task = views.usual.task
         validation_part(self.task)  # else each training would fail by itself
         self.limited = views.usual.limited
@@ -75,7 +76,7 @@ class AutoSteps:
         self.wishes = wishes
         self.folder = folder
         self.train = self.kind.train
-        self.beginning = begin_with(views, self.kind, wishes)
+        self.beginning = beginning_of(views, self.kind, wishes)
         self.began = began
         self.reading = reading
         self._found: SearchOutcome | None = None
@@ -94,9 +95,9 @@ class AutoSteps:
         return LastTraining(self.views, self.planner, self.wishes.seed)
 
     @cached_property
-    def linear(self) -> LinearComparison:
-        """What compares linear models with it."""
-        return LinearComparison(self.linear_models, self.kind, self.training)
+    def comparison(self) -> LinearComparison:
+        """What compares linear models with what was found."""
+        return LinearComparison(self.linear_models, self.kind, self.training, self._train_on)
 
     def result(self) -> SearchResult:
         """Search, train, test; after Ctrl-C, or where the last training fails, the best so far.
@@ -147,22 +148,24 @@ class AutoSteps:
             FailedWorkError: it failed, and there is nothing else.
             KeyboardInterrupt: there is nothing yet.
         """
-        found, linear, trained = self._found, self.linear.best_so_far(), self.training.trained
+        comparison, found, trained = self.comparison, self._found, self.training.trained
+        linear = comparison.best_so_far()
         if found is None:
             found = self._choose(self._within(_of(so_far)))
         if trained:
             if linear is not None and self.planner.points > 1 and linear.value > max(one.value for one in trained):
-                trained.append(self.linear.as_compared(linear, found))
-                self.linear.told = f"{self.linear.compared(linear, self._value)}: it is on the front"
+                trained.append(comparison.as_compared(linear, found))
+                comparison.sentence = f"{comparison.describe_both(linear, self._value)}: it is on the front"
             return
         if linear is not None and self.training.average is None:
-            mean = self.linear.mean(linear, found, self._value)
+            mean = comparison.mean(linear, found, self._value)
+            compared = comparison.describe_both(linear, self._value, mean)
             if mean is not None:
-                self.training.average = Average(self.linear.as_compared(linear, found), mean)
-                self.linear.told = f"{self.linear.compared(linear, self._value, mean)}: both were taken"
+                self.training.average = Average(comparison.as_compared(linear, found), mean)
+                comparison.sentence = f"{compared}: both were taken"
             elif linear.value > self._value:
-                trained.append(self.linear.as_compared(linear, found))
-                self.linear.told = f"{self.linear.compared(linear, self._value)}: the linear model was taken"
+                trained.append(comparison.as_compared(linear, found))
+                comparison.sentence = f"{compared}: the linear model was taken"
                 return
         if not failure:
             try:
@@ -174,9 +177,9 @@ class AutoSteps:
         except FailedWorkError:
             if linear is None:
                 raise
-            trained.append(self.linear.as_compared(linear, found))
-            compared = self.linear.compared(linear, self._value)
-            self.linear.told = f"{compared}: the linear model was taken, as the network's training failed"
+            trained.append(comparison.as_compared(linear, found))
+            compared = comparison.describe_both(linear, self._value)
+            comparison.sentence = f"{compared}: the linear model was taken, as the network's training failed"
 
     def _choose(self, found: SearchOutcome, value: float | None = None) -> SearchOutcome:
         """Remember what is to be trained, with its validation score; None is that of the search."""
@@ -234,13 +237,13 @@ class AutoSteps:
             The plan with what the training could spend.
         """
         found = self._choose(self._within(outcome))
-        best, left = self.linear.best(found, plan, budget, spent, show)
+        best, left = self.comparison.train_several(found, plan, budget, spent, show)
         plan = self.planner.keep(replace(plan, training=left))
         budget.follow(left)
         if best is not None:
-            found = self._compare(best, found, left, budget, show)
+            found = self.comparison.compare(best, found, left, budget, show)
         if not self.training.trained:
-            left -= (self.linear.spent + self.training.linear_cost).flops
+            left -= (self.comparison.spent + self.training.linear_cost).flops
             members = self.planner.members(found, left, linear=self.training.linear_measures)
             epoch = self.planner.last_epoch(found)
             if members == 1:
@@ -249,70 +252,30 @@ class AutoSteps:
             self.training.train(found, epochs, budget, value=self._value, members=members, show=show)
         return plan
 
-    def _compare(
-        self,
-        best: LinearModel,
-        found: SearchOutcome,
-        whole: float,
-        budget: ToldBudget,
-        show: Show,
-    ) -> SearchOutcome:
-        """Take the best linear model where it is better than what was found, by the validation part.
-
-        Where the mean of both scores can be had, that is taken, unless one of the two leads it by a standard error.
-
-        The search may have trained a network too briefly to tell. So where a linear model is better, the network is
-        first trained on, on the same examples, for a part of what is left, and once more where that does not help;
-        where one fails, the network is as it was. The linear model's own last training is left, with an epoch of the
-        network, which is taken where that one fails, or where the linear model takes longer now than it may.
+    def _train_on(
+        self, found: SearchOutcome, value: float, epochs: int, budget: ToldBudget
+    ) -> tuple[SearchOutcome, float]:
+        """Train the best network on, on the examples that it has learned from; where that fails it is as it was.
 
         Args:
-            best: of the linear models that were compared.
             found: of the search.
-            whole: what all trainings after the search may spend.
+            value: its validation score.
+            epochs: how much longer.
             budget: of the search.
-            show: tells what begins.
 
         Returns:
-            What was found, with what it has learned. Where a linear model is taken it is among the trained networks.
+            What was found, with what it has learned, and its best validation score.
         """
-        view, value = self.views.of(found.recipe), found.value
-        if (mean := self.linear.mean(best, found, value)) is not None:
-            show("training the linear model")
-            self.linear.told = compared = self.linear.compared(best, value, mean)
-            failure = self.linear.train(best, found, budget, mean)
-            taken = f"its last training failed ({failure}), so the network was" if failure else "both were"
-            self.linear.told = f"{compared}: {taken} taken"
-            return found
-        slow = best.view.limited.check(best.architecture) if best.value > value else None
-        for share in CHECK_SHARES if slow is None else ():
-            left = whole - self.linear.spent.flops
-            spare = min(share * left, left - self.planner.last_epoch(found) - self.linear.cost(best).flops)
-            epochs = int(spare / self.planner.epoch_of(found.architecture, view, view.task.train))
-            if best.value <= value or epochs < 1:
-                break
-            show("training the best network on, as a linear model is better so far")
-            begin, estimator = perf_counter(), self._estimator().with_recipe({**found.recipe, "epochs": epochs})
-            cost = estimator.cost(found.architecture, 1.0)
-            with suppress(*FAILURES):
-                longer = estimator(found.architecture, fidelity=1.0, start=found.weights)
-                cost, found = longer.cost, replace(found, weights=longer.weights)
-                if longer.value >= value:
-                    value = longer.value
-                    self._choose(found, value)  # an interrupt is to leave no worse weights
-            self.linear.charge(replace(cost, seconds=perf_counter() - begin), budget)
-        compared = self.linear.compared(best, value)
-        if slow is not None:
-            compared += f": the linear model is slower now ({slow}), so the network was taken"
-        elif best.value > value:
-            show("training the linear model")
-            failure = self.linear.train(best, found, budget)
-            taken = f"its last training failed ({failure}), so the network was" if failure else "the linear model was"
-            compared += f": {taken} taken"
-        else:
-            compared += ": the network was taken"
-        self.linear.told = compared
-        return found
+        begin, estimator = perf_counter(), self._estimator().with_recipe({**found.recipe, "epochs": epochs})
+        cost = estimator.cost(found.architecture, 1.0)
+        with suppress(*FAILURES):
+            longer = estimator(found.architecture, fidelity=1.0, start=found.weights)
+            cost, found = longer.cost, replace(found, weights=longer.weights)
+            if longer.value >= value:
+                value = longer.value
+                self._choose(found, value)  # an interrupt is to leave no worse weights
+        self.comparison.charge(replace(cost, seconds=perf_counter() - begin), budget)
+        return found, value
 
     def _told(self, trained: Trained, cost: Cost, plan: BudgetPlan, stopped: bool) -> SearchResult:
         """Test a trained network, and tell all that is known of it."""
@@ -342,7 +305,7 @@ class AutoSteps:
             pace=plan.pace or nan,
             latency=self._latency(trained),
             latency_batch=self.views.limits.latency_batch,
-            linear_model=self.linear.told,
+            linear_model=self.comparison.sentence,
             linear=linear,
             linear_view="" if average is None else average.mean.joined.linear.label,
             threads=self.wishes.threads,
@@ -360,7 +323,7 @@ class AutoSteps:
 
     def _result(self, told: Sequence[SearchResult]) -> SearchResult:
         """Of all that was trained and tested, what is returned, with the cost of all trainings after the search."""
-        beside = self.linear.spent + self.training.lost
+        beside = self.comparison.spent + self.training.lost
         return replace(told[0], training_cost=sum((one.training_cost for one in told), beside))
 
     def _planner(

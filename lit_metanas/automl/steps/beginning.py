@@ -1,4 +1,4 @@
-"""What a search of ``auto`` begins with: the networks and recipes that records of other tasks speak for."""
+"""The beginning of a search of ``auto``: the networks and recipes that records of other tasks speak for."""
 
 from __future__ import annotations
 
@@ -35,16 +35,18 @@ TIMED_NETWORKS = 4
 
 @dataclass(frozen=True)
 class Beginning:
-    """What a search begins with.
+    """The beginning of a search.
 
     Attributes:
-        known: the records of other tasks that are of this space.
-        usual: the network that changes are made of where nothing better is known.
-        recipe: how candidates are trained, but for what each query says.
+        known: records of other tasks, with the trials that this space can build, each with all fields of the recipe
+            that are searched.
+        usual: the network that the search begins with: the first of the portfolio; where that is empty, the usual one
+            for the kind of data, or one near it that is within the limits.
+        recipe: how candidates are trained, but for what each query says; its epochs are the most there can be.
         portfolio: what is tried first, in this order; empty where nothing is known.
-        networks: those that measure the pace of this machine.
-        prepares: whether there is one network alone, and the search compares preprocessings with it.
-        share: of the budget, for the search.
+        networks: those that are trained for a moment, to measure the pace of this machine.
+        prepares: whether the search compares preprocessings of a single network.
+        share: of the budget, for the search; 0 where there is nothing to choose.
     """
 
     known: Sequence[SearchRecord]
@@ -56,8 +58,8 @@ class Beginning:
     share: float
 
 
-def begin_with(views: Views, kind: DataKind, wishes: Wishes) -> Beginning:
-    """What a search begins with: few networks that cover all tasks that are known, or a usual one.
+def beginning_of(views: Views, kind: DataKind, wishes: Wishes) -> Beginning:
+    """Begin a search with a few networks that cover all tasks that are known, or with a usual one.
 
     Args:
         views: the data, under all preprocessings to choose from.
@@ -65,7 +67,8 @@ def begin_with(views: Views, kind: DataKind, wishes: Wishes) -> Beginning:
         wishes: the records of other tasks, and the seed.
 
     Raises:
-        ValueError: no network is within the limits, or one cannot be timed with so many inputs at once.
+        NoNetworkWithinError: no network is within the limits.
+        ValueError: a file of records cannot be read, or a network cannot be timed with so many inputs at once.
     """
     limited, space = views.usual.limited, views.usual.limited.within
     others = [r for path in wishes.records for r in read_record_lines(path) if r.task_id != views.usual.task.id]

@@ -128,14 +128,14 @@ class FrontSteps(AutoSteps):
         What is now too slow is left out.
         """
         found = self._choose(self._within(outcome))
-        best, whole = self.linear.best(found, plan, budget, spent, show)
+        best, whole = self.comparison.train_several(found, plan, budget, spent, show)
         plan = self.planner.keep(replace(plan, training=whole))
         budget.follow(whole)
         within = [one for one in outcome.front if self._excess(one.architecture, one.recipe) is None]
         front = [found, *(one for one in within if self._network(one) != self._network(found))]
-        left = whole - self.linear.spent.flops
+        left = whole - self.comparison.spent.flops
         linear = self._linear_front(front, left - self.planner.last_epoch(found))
-        left -= sum(self.linear.cost(one).flops for one in linear)
+        left -= sum(self.comparison.cost(one).flops for one in linear)
         front = front[: max(1, POINTS - len(linear))]
         epochs, failed = shared_epochs([self.planner.last_epoch(one) for one in front], left), ""
         for place, (one, number) in enumerate(zip(front, epochs, strict=False), start=1):
@@ -148,17 +148,17 @@ class FrontSteps(AutoSteps):
         if failed and not self.training.trained:
             raise LastTrainingError(failed)
         if best is not None:
-            self.linear.told = self.linear.compared(best, self._value)
+            self.comparison.sentence = self.comparison.describe_both(best, self._value)
         others = ""
         for model in linear:
             show("training a linear model")
-            failure = self.linear.train(model, found, budget)
+            failure = self.comparison.train_fully(model, found, budget)
             how = f"its last training failed ({failure})" if failure else "it is on the front"
             if model is best:
-                self.linear.told += f": {how}"
+                self.comparison.sentence += f": {how}"
             else:
-                others += f"; {self.linear.scored(model)}: {how}"
-        self.linear.told += others
+                others += f"; {self.comparison.describe(model)}: {how}"
+        self.comparison.sentence += others
         return plan
 
     def _linear_front(self, front: Sequence[SearchOutcome], flops: float) -> list[LinearModel]:
@@ -171,7 +171,8 @@ class FrontSteps(AutoSteps):
             front: the networks.
             flops: what the last trainings of linear models may cost.
         """
-        linear = self.linear.within
+        if not (linear := self.comparison.within_limits()):
+            return []
         points = [self._point(self.views.of(one.recipe), one.architecture, one.value) for one in front]
         points += [self._point(one.view, one.architecture, one.value) for one in linear]
         chosen: dict[Architecture, LinearModel] = {}
@@ -181,7 +182,7 @@ class FrontSteps(AutoSteps):
             model = linear[place - len(front)]
             if model.architecture in chosen:
                 continue
-            flops -= self.linear.cost(model).flops
+            flops -= self.comparison.cost(model).flops
             if flops >= 0:
                 chosen[model.architecture] = model
         return [*chosen.values()]

@@ -40,6 +40,7 @@ from lit_metanas.report.report_verb import write_report
 from lit_metanas.report.table_text import markdown_lines
 from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import Child, Recipe, build_network
 from lit_metanas.training.export.exported_program import CARD, WEIGHTS
@@ -300,7 +301,15 @@ class OutputFolder:
             space=row.space,
             validated=done.validated,
         )
-        files = _FinishedFiles(done, row, records[0], views, budget, pace, self.settings["threads"])
+        files = _FinishedFiles(
+            done=done,
+            row=row,
+            record=records[0],
+            views=views,
+            budget=budget,
+            pace=pace,
+            threads=self.settings["threads"],
+        )
         front = tuple(files.result(self.path / FRONT / point.folder, point) for point in done.front)
         best = files.result(self.path, own, row.ensemble, row.linear)
         return replace(best, front=front, traded=done.traded)
@@ -332,9 +341,9 @@ class _FinishedFiles:
         row: of the results.
         record: of the search.
         views: the preprocessings of the same data.
-        budget: see ``SearchResult``, as for the next two.
-        pace: training FLOPs a second; NaN where none were measured.
-        threads: of the search.
+        budget: see ``SearchResult``.
+        pace: see ``SearchResult``.
+        threads: see ``SearchResult``.
     """
 
     done: FinishedAuto
@@ -348,7 +357,7 @@ class _FinishedFiles:
     def result(
         self, folder: Path, point: FinishedPoint, ensemble: int = 1, linear: Architecture | None = None
     ) -> SearchResult:
-        """A network with the weights in its folder, and its test.
+        """A network or an ensemble, alone or with a linear model, and its test.
 
         Args:
             folder: with the weights.
@@ -359,32 +368,14 @@ class _FinishedFiles:
         Raises:
             FileNotFoundError: there are no weights.
             RuntimeError: they are of another network.
-            ValueError: they are damaged, or the linear model reads other examples.
+            ValueError: they are damaged, a preprocessing is unknown or cannot be applied, or the linear model reads
+                other examples.
         """
-        view, size = self.views.labelled(point.view), None
-        task = view.task
-        space = self.views.space if point.space == self.views.space.name else LinearSpace()
-        child = Child(
-            space=space,
-            architecture=point.architecture,
-            shape=task.shape,
-            way=task.way,
-            recipe=point.recipe,
-            objective=task.objective,
-        )
-        if ensemble > 1:
-            child.network = build_network(space, point.architecture, task.shape, task.way, ensemble=ensemble)
-        if linear is not None:
-            other = self.views.in_space(LinearSpace()).labelled(self.done.linear_view)
-            if (joined := self.views.joined(view, other)) is None:
-                raise ValueError(f"'{RESULTS}' tells of a linear model that reads other examples")
-            model = build_network(LinearSpace(), linear, other.task.shape, task.way)
-            child.network = joined.network(child.network, model)
-            size, task = joined.size(point.architecture, linear, ensemble), joined.view.task
+        child, task, size = self._child(point, ensemble, linear)
         child.network.load_state_dict(read_weights(folder / WEIGHTS))
         told = result_of(
             task,
-            space,
+            child.space,
             SearchOutcome(point.architecture, None, self.record, untried=self.done.untried),
             child.to(task.train.inputs.device),
             learned=point.learned or self.row.images[0],
@@ -406,6 +397,36 @@ class _FinishedFiles:
             linear_view=self.done.linear_view,
             threads=self.threads,
         )
+
+    def _child(
+        self, point: FinishedPoint, ensemble: int, linear: Architecture | None
+    ) -> tuple[Child, Task, NetworkCost | None]:
+        """A network with fresh weights, the task that it is of, and its size where that is not one of its space.
+
+        Raises:
+            ValueError: a preprocessing is unknown or cannot be applied, or the linear model reads other examples.
+        """
+        view = self.views.labelled(point.view)
+        task = view.task
+        space = self.views.space if point.space == self.views.space.name else LinearSpace()
+        child = Child(
+            space=space,
+            architecture=point.architecture,
+            shape=task.shape,
+            way=task.way,
+            recipe=point.recipe,
+            objective=task.objective,
+        )
+        if ensemble > 1:
+            child.network = build_network(space, point.architecture, task.shape, task.way, ensemble=ensemble)
+        if linear is None:
+            return child, task, None
+        other = self.views.in_space(LinearSpace()).labelled(self.done.linear_view)
+        if (joined := self.views.joined(view, other)) is None:
+            raise ValueError(f"'{RESULTS}' tells of a linear model that reads other examples")
+        model = build_network(LinearSpace(), linear, other.task.shape, task.way)
+        child.network = joined.network(child.network, model)
+        return child, joined.view.task, joined.size(point.architecture, linear, ensemble)
 
 
 def _has_onnx(folder: Path, *, int8: bool) -> bool:

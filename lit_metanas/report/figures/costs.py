@@ -1,4 +1,4 @@
-"""Accuracy against search cost, one panel a protocol: of whole searches, and while they go on."""
+"""Accuracy against search cost, one panel a protocol: of whole searches, and anytime curves."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 Curve = list[tuple[float, float]]
-"""What was spent, and the best score so far."""
+"""Points of an anytime curve: what was spent, and the best score by then."""
 
 MARKERS = "oDs^vX<>"
 """Shapes that tell methods apart without colour."""
@@ -47,7 +47,7 @@ def draw_costs(tables: Sequence[ProtocolTable]) -> Figure | None:
     if not tables:
         return None
     colours = _colours(tables)
-    drawn, places = stacked([_name(table, row) for table in tables for row in table.rows], len(tables))
+    drawn, places = stacked([_method_name(table, row) for table in tables for row in table.rows], len(tables))
     for axes, table in zip(places, tables, strict=True):
         _cost_panel(axes, table, colours)
     return drawn
@@ -59,14 +59,14 @@ def _colours(tables: Sequence[ProtocolTable]) -> dict[str, int]:
     return {method: index for index, method in enumerate(methods)}
 
 
-def _name(table: ProtocolTable, row: MethodRow) -> str:
+def _method_name(table: ProtocolTable, row: MethodRow) -> str:
     """The method, with its batch-norm mode where there are several."""
     several = sum(other.method == row.method for other in table.rows) > 1
     return f"{row.method} ({row.batch_norm})" if several else row.method
 
 
 def _cost_panel(axes: Axes, table: ProtocolTable, colours: Mapping[str, int]) -> None:
-    """One protocol."""
+    """The costs of one protocol."""
     logs = [math.log10(row.search_cost) for row in table.rows if row.search_cost > 0]
     low, high = (math.floor(min(logs)), max(math.ceil(max(logs)), math.floor(min(logs)) + 1)) if logs else (0, 0)
     resting = len(table.rows) - len(logs)
@@ -85,7 +85,7 @@ def _cost_panel(axes: Axes, table: ProtocolTable, colours: Mapping[str, int]) ->
                           alpha=1.0 if thickness == 1 else 0.45, solid_capstyle="butt")  # fmt: skip
         axes.plot([place], [mean], MARKERS[index % len(MARKERS)], color=colour, markersize=7, markeredgecolor="white",
                   markeredgewidth=0.8, zorder=3)  # fmt: skip
-        ends.append((place, mean, colour, _name(table, row)))
+        ends.append((place, mean, colour, _method_name(table, row)))
     frame(axes, table.title, f"{ACCOUNTS[table.account]} to search one task")
     axes.set_ylabel(f"{label(table.metric)}, %", fontsize=9, color=INK)
     intervals = f"line: 95 % interval over {table.units}"
@@ -135,7 +135,7 @@ def _whole_curve(result: ResultRow) -> Sequence[tuple[float, float]]:
 
 
 def _curve_panel(axes: Axes, title: str, account: str, curves: dict[str, Curve], methods: list[str]) -> None:
-    """One protocol."""
+    """The anytime curves of one protocol."""
     ends = []
     for method, curve in curves.items():
         colour = COLOURS[methods.index(method) % len(COLOURS)]
@@ -154,4 +154,5 @@ def _curve_panel(axes: Axes, title: str, account: str, curves: dict[str, Curve],
 
 
 def _curve_name(method: str, curve: Curve) -> str:
+    """The method, and the cost of its ring."""
     return f"{method} (ring at {with_prefix(saturation(curve) or 0.0)})"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import nullcontext, suppress
 from copy import deepcopy
 
+import numpy as np
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.pruners import BasePruner, NopPruner
@@ -16,7 +18,6 @@ from lit_metanas.records.budget import Exhausted
 from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.searchers.query.scoring import Scoring
 from lit_metanas.searchers.samplers.memory import trial_id
-from lit_metanas.searchers.samplers.seeding import reseed
 
 
 class TrialLoop:
@@ -111,3 +112,32 @@ class TrialLoop:
     def _all(self) -> list[FrozenTrial]:
         trials: list[FrozenTrial] = self.study.get_trials(deepcopy=False)
         return trials
+
+
+def reseed(sampler: BaseSampler, *numbers: int) -> None:
+    """Set every random generator of a sampler, and of the samplers inside it, from numbers such as (seed, trial).
+
+    Optuna does not store a sampler's generator, and its own ``reseed_rng`` seeds from the operating system.
+    """
+    sequence = np.random.SeedSequence(numbers)
+    for child, generator in zip(sequence.spawn(len(found := list(_generators(sampler, set())))), found, strict=True):
+        if isinstance(generator, np.random.RandomState):
+            generator.seed(child.generate_state(4))
+        else:
+            generator.bit_generator.state = type(generator.bit_generator)(child).state
+
+
+def _generators(value: object, seen: set[int]) -> Iterator[np.random.RandomState | np.random.Generator]:
+    """Walk the attributes of a sampler, in their order, for numpy's generators."""
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    if isinstance(value, np.random.RandomState | np.random.Generator):
+        yield value
+    elif isinstance(value, BaseSampler):
+        for attribute in vars(value).values():
+            yield from _generators(attribute, seen)
+    else:  # Optuna wraps its generator into an object with a property that makes it at first use
+        inner = getattr(value, "rng", None)
+        if isinstance(inner, np.random.RandomState | np.random.Generator):
+            yield from _generators(inner, seen)

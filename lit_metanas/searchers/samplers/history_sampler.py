@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import numpy as np
 from optuna import Study
@@ -24,11 +25,33 @@ from lit_metanas.searchers.mutation import (
     values_by_label,
 )
 from lit_metanas.searchers.samplers.memory import CHANCES, Memory, Proposals
-from lit_metanas.searchers.samplers.seeding import TrialGenerator
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
 
 UNFAILED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+
+
+class TrialGenerator:
+    """Gives each trial a generator that is a function of the seed and the trial's number.
+
+    So a resumed study draws what an uninterrupted one would have drawn, and parallel workers, which have trials of
+    different numbers, never draw the same. Code that sets the state of ``rng`` for each trial gets these draws
+    instead.
+
+    Args:
+        seed: of all draws; None takes one from the operating system.
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        self.rng = np.random.default_rng(seed)
+        self._own = self.rng.bit_generator.state
+
+    def of(self, number: int, name: str = "") -> np.random.Generator:
+        """The generator of one trial, or of one parameter in it."""
+        state = self.rng.bit_generator.state
+        if state != self._own:
+            return self.rng
+        return np.random.default_rng([state["state"]["state"], number, crc32(name.encode())])
 
 
 class Neighbour(NamedTuple):

@@ -23,7 +23,8 @@ from lit_metanas.tasks.objective import Classification
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint, read_parameters
 from lit_metanas.training.trainers import quiet_trainer
-from lit_metanas.training.weight_sharing.supernet_training import Minibatches, SupernetTraining, copy_named
+from lit_metanas.training.weight_sharing.minibatches import Minibatches
+from lit_metanas.training.weight_sharing.supernet_training import SupernetTraining, copy_named
 
 Module = TypeVar("Module", bound=SupernetTraining)
 
