@@ -217,12 +217,7 @@ class AutoSteps:
         )
 
     def _train_all(
-        self,
-        outcome: SearchOutcome,
-        plan: BudgetPlan,
-        budget: ToldBudget,
-        spent: Trainings,
-        show: Show,
+        self, outcome: SearchOutcome, plan: BudgetPlan, budget: ToldBudget, spent: Trainings, show: Show
     ) -> BudgetPlan:
         """Train what was found.
 

@@ -15,13 +15,7 @@ from lit_metanas.automl.steps.last_training import LastTrainingError, Show
 from lit_metanas.automl.steps.limits import Wishes
 from lit_metanas.automl.steps.linear_models import LinearModel
 from lit_metanas.automl.steps.output_folder import OutputFolder
-from lit_metanas.automl.steps.time_plan import (
-    FRONT_TRIALS,
-    SEARCH_SHARE,
-    BudgetPlan,
-    front_rungs,
-    shared_epochs,
-)
+from lit_metanas.automl.steps.time_plan import FRONT_TRIALS, SEARCH_SHARE, BudgetPlan, front_rungs, shared_epochs
 from lit_metanas.automl.steps.views import View, Views
 from lit_metanas.comparisons.search_progress import ToldBudget
 from lit_metanas.comparisons.search_result import SearchResult
@@ -116,12 +110,7 @@ class FrontSteps(AutoSteps):
         )
 
     def _train_all(
-        self,
-        outcome: SearchOutcome,
-        plan: BudgetPlan,
-        budget: ToldBudget,
-        spent: Trainings,
-        show: Show,
+        self, outcome: SearchOutcome, plan: BudgetPlan, budget: ToldBudget, spent: Trainings, show: Show
     ) -> BudgetPlan:
         """Train each network of the front, the most accurate one first, and linear models that are on it, too.
 

@@ -9,7 +9,7 @@ from time import perf_counter
 from lit_metanas.automl.data_kinds import DataKind
 from lit_metanas.automl.steps.budget_planner import Trainings
 from lit_metanas.automl.steps.last_training import Average, LastTraining, Mean, Show, Trained
-from lit_metanas.automl.steps.linear_models import CHECK_SHARES, LinearModel, LinearModels
+from lit_metanas.automl.steps.linear_models import LinearModel, LinearModels
 from lit_metanas.automl.steps.time_plan import BudgetPlan
 from lit_metanas.comparisons.search_progress import ToldBudget
 from lit_metanas.estimators.estimator import FAILURES, reason_of
@@ -18,6 +18,10 @@ from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.records.statistics import clearly_above
 from lit_metanas.training.child import chosen_child, fit_child, recipe_cost
+
+CHECK_SHARES = (0.5, 0.8)
+"""Of what is left, to train a network for longer than a linear model was better than; then of the rest, where that is
+not enough."""
 
 TrainOn = Callable[[SearchOutcome, float, int, ToldBudget], tuple[SearchOutcome, float]]
 """Trains what was found, of a validation score, for some epochs more: both as they are then."""

@@ -40,10 +40,6 @@ FLOPS_OF_A_PARAMETER = 50
 """What a step of AdamW counts for a parameter of a linear model, by its time: the vectors of a large vocabulary take
 most of it, and counted FLOPs leave them out."""
 
-CHECK_SHARES = (0.5, 0.8)
-"""Of what is left, to train a network for longer than a linear model was better than; then of the rest, where that is
-not enough."""
-
 
 @dataclass(frozen=True)
 class LinearModel:
