@@ -330,7 +330,8 @@ def by_flaml(given: Given) -> Outcome:
 def by_autogluon(given: Given) -> Outcome:
     """AutoGluon (Erickson et al. 2020), for so many minutes, with the models that are installed.
 
-    It has its best settings: with the usual ones it ends after some seconds.
+    It has its best settings: with the usual ones it ends after some seconds. Its models have seeds of their own, so
+    other seeds would repeat it, but for what the clock decides.
     """
     from autogluon.tabular import TabularDataset, TabularPredictor
     from sklearn.decomposition import TruncatedSVD
