@@ -42,7 +42,7 @@ from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.tasks.task import Task
-from lit_metanas.training.child import Child, Recipe, build_network
+from lit_metanas.training.child import Child, Recipe, build_network, chosen_child
 from lit_metanas.training.export.exported_program import CARD, WEIGHTS
 from lit_metanas.training.export.hub_card import tells_int8
 from lit_metanas.training.export.onnx_program import INT8, ONNX, Int8Loss
@@ -371,12 +371,13 @@ class _FinishedFiles:
             ValueError: they are damaged, a preprocessing is unknown or cannot be applied, or the linear model reads
                 other examples.
         """
-        child, task, size = self._child(point, ensemble, linear)
+        found = SearchOutcome(point.architecture, None, self.record, untried=self.done.untried)
+        child, task, size = self._child(found, point, ensemble, linear)
         child.network.load_state_dict(read_weights(folder / WEIGHTS))
         told = result_of(
             task,
             child.space,
-            SearchOutcome(point.architecture, None, self.record, untried=self.done.untried),
+            found,
             child.to(task.train.inputs.device),
             learned=point.learned or self.row.images[0],
             cost=self.row.cost,
@@ -399,7 +400,7 @@ class _FinishedFiles:
         )
 
     def _child(
-        self, point: FinishedPoint, ensemble: int, linear: Architecture | None
+        self, found: SearchOutcome, point: FinishedPoint, ensemble: int, linear: Architecture | None
     ) -> tuple[Child, Task, NetworkCost | None]:
         """A network with fresh weights, the task that it is of, and its size where that is not one of its space.
 
@@ -409,14 +410,7 @@ class _FinishedFiles:
         view = self.views.labelled(point.view)
         task = view.task
         space = self.views.space if point.space == self.views.space.name else LinearSpace()
-        child = Child(
-            space=space,
-            architecture=point.architecture,
-            shape=task.shape,
-            way=task.way,
-            recipe=point.recipe,
-            objective=task.objective,
-        )
+        child = chosen_child(task, space, found, point.recipe, seed=0)  # whatever the seed, as its weights are read
         if ensemble > 1:
             child.network = build_network(space, point.architecture, task.shape, task.way, ensemble=ensemble)
         if linear is None:
