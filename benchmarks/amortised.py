@@ -6,6 +6,7 @@ Source records are searches from random initialisation on the other data sets, b
 
 from __future__ import annotations
 
+import argparse
 import json
 import random
 import tempfile
@@ -36,6 +37,7 @@ from lit_metanas.surrogates.transfer import SourceGP, fit_source
 POPULATION, SAMPLE = 20, 5
 SOURCES = ("separate", "one", "merged")
 """The records as one source for each other data set, those of one of them alone, or those of all as one source."""
+SEARCHERS = ("MetaSampler", "GP", "sources first", "random", "evolution", "TPE")
 RESAMPLES = 10_000
 
 
@@ -355,3 +357,45 @@ def summarised(rows: Sequence[Row], datasets: Sequence[str], baseline: str, own:
         "differences": differences,
         "regrets in points": {n: dict(zip(budgets, v, strict=True)) for n, v in regrets.items()},
     }
+
+
+def run(options: argparse.Namespace, problems: Sequence[Problem], seeds: Sequence[int], budgets: Sequence[int]) -> None:
+    """Search as the command line says, print the table, and write the rows."""
+    torch.set_num_threads(1)
+    records = Records(problems, random=2, evolutions=3, queries=options.queries, sources=options.sources)
+    given = {"limit": options.limit, "budgets": budgets}
+    make: Mapping[str, Callable[[Problem, int], Row]] = {
+        "MetaSampler": lambda problem, seed: meta_searched(records, problem, seed, **given),
+        "GP": lambda problem, seed: plain_searched(problem, seed, **given),
+        "sources first": lambda problem, seed: sources_first(records, problem, seed, **given),
+        "random": lambda problem, seed: recorded(records, problem, seed, **given)[0],
+        "evolution": lambda problem, seed: recorded(records, problem, seed, **given)[1],
+        "TPE": lambda problem, seed: tpe_searched(problem, seed, **given),
+    }
+    targets = [problem for problem in problems if problem.name in options.targets]
+    rows = run_all(options.output, seeds, targets, {name: make[name] for name in options.searchers}, records)
+    summary = summarised(rows, options.targets, "GP", "MetaSampler", options.limit)
+    goals = {problem.name: problem.goal for problem in problems}
+    if options.output:
+        write(options.output, rows, {"sources": options.sources, "goals": goals, **summary})
+
+
+def parser_of(
+    description: str | None, datasets: Sequence[str], *, seeds: int, first_seed: int
+) -> argparse.ArgumentParser:
+    """The options that the benchmarks share."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--targets", nargs="+", default=list(datasets), choices=datasets)
+    parser.add_argument("--searchers", nargs="+", default=list(SEARCHERS), choices=SEARCHERS)
+    parser.add_argument("--seeds", type=int, default=seeds, help="how many, from the first")
+    parser.add_argument("--first-seed", type=int, default=first_seed)
+    parser.add_argument("--limit", type=int, default=200, help="most queries of a search")
+    parser.add_argument("--queries", type=int, default=200, help="of each source search")
+    parser.add_argument(
+        "--sources",
+        default="separate",
+        choices=SOURCES,
+        help="the records as one source for each other data set, those of one alone, or those of all as one source",
+    )
+    parser.add_argument("--output", type=Path)
+    return parser

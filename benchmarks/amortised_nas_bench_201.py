@@ -14,24 +14,10 @@ merged`` from the records of both as those of one task. How a search with few so
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-from amortised import (
-    SOURCES,
-    Problem,
-    Records,
-    meta_searched,
-    plain_searched,
-    recorded,
-    run_all,
-    sources_first,
-    summarised,
-    tpe_searched,
-    write,
-)
+from amortised import Problem, parser_of, run
 
 from lit_metanas.estimators import NASBench201Table
 from lit_metanas.spaces import NASBench201Encoding
@@ -39,9 +25,7 @@ from lit_metanas.spaces import NASBench201Encoding
 DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
 SIGNAL = "val_200"
 BEST = 16
-LIMIT = 200
 BUDGETS = (5, 10, 25, 50)
-SEARCHERS = ("MetaSampler", "GP", "sources first", "random", "evolution", "TPE")
 
 
 def problems_of(file: Path) -> list[Problem]:
@@ -57,42 +41,11 @@ def problems_of(file: Path) -> list[Problem]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__, DATASETS, seeds=14, first_seed=0)
     parser.add_argument("--table", type=Path, required=True, help="NAS-Bench-201 as an .npz file")
-    parser.add_argument("--targets", nargs="+", default=list(DATASETS), choices=DATASETS)
-    parser.add_argument("--searchers", nargs="+", default=list(SEARCHERS), choices=SEARCHERS)
-    parser.add_argument("--seeds", type=int, default=14, help="how many, from the first")
-    parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--limit", type=int, default=LIMIT, help="most queries of a search")
-    parser.add_argument("--queries", type=int, default=200, help="of each source search")
-    parser.add_argument(
-        "--sources",
-        default="separate",
-        choices=SOURCES,
-        help="the records as one source for each other data set, those of one alone, or those of all as one source",
-    )
-    parser.add_argument("--output", type=Path)
     options = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    problems = problems_of(options.table)
-    records = Records(problems, random=2, evolutions=3, queries=options.queries, sources=options.sources)
-    limit = options.limit
-    make = {
-        "MetaSampler": lambda problem, seed: meta_searched(records, problem, seed, limit, BUDGETS),
-        "GP": lambda problem, seed: plain_searched(problem, seed, limit, BUDGETS),
-        "sources first": lambda problem, seed: sources_first(records, problem, seed, limit, BUDGETS),
-        "random": lambda problem, seed: recorded(records, problem, seed, limit, BUDGETS)[0],
-        "evolution": lambda problem, seed: recorded(records, problem, seed, limit, BUDGETS)[1],
-        "TPE": lambda problem, seed: tpe_searched(problem, seed, limit, BUDGETS),
-    }
-    targets = [problem for problem in problems if problem.name in options.targets]
-    seeds = list(range(options.first_seed, options.first_seed + options.seeds))
-    chosen = {name: make[name] for name in options.searchers}
-    rows = run_all(options.output, seeds, targets, chosen, records)
-    summary = summarised(rows, options.targets, "GP", "MetaSampler", limit)
-    goals = {problem.name: problem.goal for problem in problems}
-    if options.output:
-        write(options.output, rows, {"sources": options.sources, "goals": goals, **summary})
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
+    run(options, problems_of(options.table), seeds, BUDGETS)
 
 
 if __name__ == "__main__":

@@ -16,28 +16,27 @@ The second form makes the table of what was written. The folder is that of ``mix
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
+from statistics import fmean
 from typing import TypeAlias
 from unittest.mock import patch
 
-import numpy as np
 import torch
-from mixed_tasks import WORDS, Folders, divide, fsdd, sentences_of, snips_intents, task_of, text_task
-from paired import bootstrap_means
+from bootstrap import mean_and_interval
+from data_files import clinc150
+from kept_rows import kept_rows, read_rows
+from mixed_tasks import WORDS, Folders, divide, fsdd, small_photographs, snips_intents, task_of, text_task
 from shipped_pools import digits
-from text_data import clinc150
 
 import lit_metanas as lm
 from lit_metanas.automl.data_kinds import DATA_KINDS, kind_of
 from lit_metanas.automl.given_data import other_ways
 from lit_metanas.comparisons.single_task import all_but_test
-from lit_metanas.io.arrays import read_npz
 from lit_metanas.records.record import PREPROCESSING
 from lit_metanas.records.record_lines import SHIPPED
 from lit_metanas.searchers.halving.proposals import covering
@@ -48,7 +47,6 @@ from lit_metanas.tasks.text.words import TextPreprocessing
 from lit_metanas.training.child import recipe_cost
 
 RESULTS = Path(__file__).parent / "results" / "auto_choices.jsonl"
-DRAWS = 10_000
 USUAL_ROWS = {"depth": "2", "width": "64"}
 """That network for rows, of which there are no records."""
 
@@ -86,19 +84,13 @@ REFERENCE = "both"
 
 
 def photographs(folders: Folders) -> lm.Task:
-    """Twenty classes of Caltech-101 in colour, every fifth, of 16 times 16 pixels: 15, 8 and 20 of each."""
-    data = read_npz(folders.data / "caltech101_32.npz", "get the compact Caltech-101 again")
-    classes = list(range(0, 100, 5))
-    rows = np.flatnonzero(np.isin(data["label"], classes))
-    whole = torch.from_numpy(data["images"][rows]).permute(0, 3, 1, 2).float() / 255
-    images = torch.nn.functional.avg_pool2d(whole, 2)
-    labels = [classes.index(label) for label in data["label"][rows].tolist()]
-    return task_of("caltech/twenty", images, labels, divide(labels, (15, 8, 20)))
+    """Twenty classes of Caltech-101, every fifth."""
+    return small_photographs(folders, "twenty", range(0, 100, 5))
 
 
 def intents(folders: Folders, preprocessing: TextPreprocessing = WORDS) -> lm.Task:
     """Twenty intents of CLINC150, every seventh of all ten domains: 15, 8 and 30 of each."""
-    found = sentences_of(clinc150(folders.data, lm.Words(steps=24)))
+    found = clinc150(folders.data)
     names = sorted(found)[::7][:20]
     return text_task("clinc/twenty", {name: found[name] for name in names}, preprocessing, (15, 8, 30))
 
@@ -225,26 +217,19 @@ def search(name: str, task: lm.Task, method: str, seed: int, epochs: int, ways: 
 
 def measure(
     folders: Folders, path: Path, tasks: Sequence[str], methods: Sequence[str], seeds: Sequence[int], part: float
-) -> None:
-    """All searches that the file lacks, each for a part of the task's epochs."""
-    kept = read(path)
-    path.write_text("".join(json.dumps(asdict(row)) + "\n" for row in kept), encoding="utf-8")  # no half line
-    done = {(row.task, row.method, row.seed) for row in kept}
+) -> list[Row]:
+    """All searches, those among them that the file lacked, each for a part of the task's epochs."""
     drawn = {name: TASKS[name].draw(folders) for name in tasks}
-    for seed, name, method in product(seeds, tasks, methods):
-        if (name, method, seed) not in done:
-            task, setting = drawn[name], TASKS[name]
-            ways = ways_of(task, partial(setting.draw, folders))
-            row = search(name, task, method, seed, max(2, round(part * setting.epochs)), ways)
-            with path.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(asdict(row)) + "\n")
-            print(f"{name}, {method}, seed {seed}: {row.test} %, {row.tried} tried, {row.seconds} s", flush=True)
 
+    def measured(key: tuple[str, str, int]) -> Row:
+        name, method, seed = key
+        ways = ways_of(drawn[name], partial(TASKS[name].draw, folders))
+        row = search(name, drawn[name], method, seed, max(2, round(part * TASKS[name].epochs)), ways)
+        print(f"{name}, {method}, seed {seed}: {row.test} %, {row.tried} tried, {row.seconds} s", flush=True)
+        return row
 
-def read(path: Path) -> list[Row]:
-    """What was written; half a line of a stopped run is left out."""
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-    return [Row(**json.loads(line)) for line in lines if line.endswith("\n")]
+    wanted = [(name, method, seed) for seed, name, method in product(seeds, tasks, methods)]
+    return kept_rows(path, Row, wanted, measured, key=lambda row: (row.task, row.method, row.seed))
 
 
 def ahead(rows: Sequence[Row], method: str) -> tuple[int, float, float, float]:
@@ -257,12 +242,10 @@ def ahead(rows: Sequence[Row], method: str) -> tuple[int, float, float, float]:
     for (task, name, seed), score in scores.items():
         if name == method and (task, REFERENCE, seed) in scores:
             groups.setdefault(task, []).append(score - scores[task, REFERENCE, seed])
-    differences = [np.array(group) for group in groups.values()]
-    low, high = np.quantile(bootstrap_means(differences, seed=0, draws=DRAWS), [0.025, 0.975])
-    return sum(map(len, differences)), float(np.mean(np.concatenate(differences))), float(low), float(high)
+    return sum(map(len, groups.values())), *mean_and_interval(groups)
 
 
-def _told(rows: Sequence[Row], field: str) -> str:
+def _chosen(rows: Sequence[Row], field: str) -> str:
     """What each search chose."""
     return f"; {field} {' / '.join(str(row.recipe.get(field, 'usual')) for row in rows)}"
 
@@ -272,13 +255,12 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
     for task, method in product(dict.fromkeys(row.task for row in rows), METHODS):
         own = [row for row in rows if (row.task, row.method) == (task, method)]
         if own:
-            tests, tried = [row.test for row in own], np.mean([row.tried for row in own])
-            spent = np.mean([row.search + row.training for row in own])
-            told = "".join(
-                _told(own, field) for field in ("augmentation", "batch_size") if field in METHODS[method].recipe
-            )
-            told += _told(own, PREPROCESSING) if METHODS[method].preprocessing else ""
-            yield f"{task:13} {method:31} {np.mean(tests):.1f} %, {tried:.1f} tried, {spent:.3g} FLOPs{told}"
+            tests, tried = [row.test for row in own], fmean([row.tried for row in own])
+            spent = fmean([row.search + row.training for row in own])
+            fields = [field for field in ("augmentation", "batch_size") if field in METHODS[method].recipe]
+            fields += [PREPROCESSING] * METHODS[method].preprocessing
+            chosen = "".join(_chosen(own, field) for field in fields)
+            yield f"{task:13} {method:31} {fmean(tests):.1f} %, {tried:.1f} tried, {spent:.3g} FLOPs{chosen}"
     for method in METHODS:
         if method != REFERENCE and {method, REFERENCE} <= {row.method for row in rows}:
             pairs, mean, low, high = ahead(rows, method)
@@ -299,7 +281,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         lm.tune_allocator()
         folders = Folders(options.data, Path())
         measure(folders, options.results, options.tasks, options.methods, options.seeds, options.part)
-    print("\n".join(table(read(options.results))))
+    print("\n".join(table(read_rows(options.results, Row))))
 
 
 if __name__ == "__main__":

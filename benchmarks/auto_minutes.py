@@ -18,11 +18,10 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product
-from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from comparison_data import DATA_SETS
 from kept_rows import kept_rows
@@ -51,7 +50,32 @@ def search(data: str, name: str, minutes: str, folder: str) -> None:
     Path(folder, "times.json").write_text(json.dumps(times))
 
 
-def measure(data: Path, name: str, minutes: float) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Row:
+    """One call.
+
+    Attributes:
+        data: the data set's name.
+        minutes: that it was given.
+        seconds: that it took.
+        busy: cores of the machine that were at work on average.
+        memory: the most that its process had, in MB.
+        networks: in the ensemble.
+        linear: whether a linear model is averaged with them.
+        test: accuracy, in %.
+    """
+
+    data: str
+    minutes: float
+    seconds: float
+    busy: float
+    memory: int
+    networks: int
+    linear: bool
+    test: float
+
+
+def measure(data: Path, name: str, minutes: float) -> Row:
     """The seconds of one call, and the most memory that its process had, in MB.
 
     Raises:
@@ -66,30 +90,30 @@ def measure(data: Path, name: str, minutes: float) -> dict[str, Any]:
             raise RuntimeError(f"auto on {name} ended with exit code {os.waitstatus_to_exitcode(status)}.")
         (row,) = lm.read_results(Path(temporary) / "found" / "results.json")
         seconds, worked = json.loads(Path(temporary, "times.json").read_text())
-    return {
-        "data": name,
-        "minutes": minutes,
-        "seconds": round(seconds, 1),
-        "busy": round(worked / seconds, 2),
-        "memory": round(usage.ru_maxrss / 1024),
-        "networks": row.ensemble,
-        "linear": row.linear is not None,
-        "test": round(100 * row.value, 2),
-    }
+    return Row(
+        data=name,
+        minutes=minutes,
+        seconds=round(seconds, 1),
+        busy=round(worked / seconds, 2),
+        memory=round(usage.ru_maxrss / 1024),
+        networks=row.ensemble,
+        linear=row.linear is not None,
+        test=round(100 * row.value, 2),
+    )
 
 
-def table(rows: Sequence[dict[str, Any]]) -> str:
+def table(rows: Sequence[Row]) -> str:
     """What each run took, as Markdown."""
     heading = ["data", "minutes", "seconds", "of what was given", "cores at work", "memory, MB", "networks"]
     body = [
         [
-            row["data"],
-            f"{row['minutes']:g}",
-            f"{row['seconds']:.0f}",
-            f"{row['seconds'] / (60 * row['minutes']):.0%}",
-            f"{row['busy']:.1f}",
-            f"{row['memory']}",
-            f"{row['networks']}{' and linear' if row['linear'] else ''}",
+            row.data,
+            f"{row.minutes:g}",
+            f"{row.seconds:.0f}",
+            f"{row.seconds / (60 * row.minutes):.0%}",
+            f"{row.busy:.1f}",
+            f"{row.memory}",
+            f"{row.networks}" + " and linear" * row.linear,
         ]
         for row in rows
     ]
@@ -105,7 +129,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
     wanted = product(options.sets, options.minutes) if options.data is not None else ()
-    rows = kept_rows(options.output, wanted, lambda one: measure(options.data, *one), key=itemgetter("data", "minutes"))
+    rows = kept_rows(
+        options.output,
+        Row,
+        wanted,
+        lambda one: measure(options.data, *one),
+        key=lambda row: (row.data, row.minutes),
+    )
     print(table(rows))
 
 

@@ -13,18 +13,19 @@ The second form makes the table of what was written.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from functools import cache
 from itertools import product
 from pathlib import Path
+from statistics import fmean
 from tempfile import TemporaryDirectory
 
-import numpy as np
 import torch
+from bootstrap import mean_and_interval
+from kept_rows import kept_rows, read_rows
 from mixed_tasks import Folders, Problem
-from paired import bootstrap_means
 from shipped_pools import PROBLEMS, RESULTS
 
 import lit_metanas as lm
@@ -35,7 +36,6 @@ from lit_metanas.training.child import recipe_cost
 
 METHODS = ("shipped records", "no records", "one for all")
 FILE = "searches.jsonl"
-DRAWS = 10_000
 EPOCHS = 100
 """What each method may spend, in passes over the data by the network that is best for the records."""
 
@@ -105,27 +105,19 @@ def one_of_each(problems: Sequence[Problem]) -> list[Problem]:
     return list({problem.dataset: problem for problem in reversed(problems)}.values())[::-1]
 
 
-def measure(folders: Folders, path: Path, seeds: Sequence[int]) -> None:
-    """All searches that the file lacks."""
-    kept = read(path)
-    path.write_text("".join(json.dumps(asdict(row)) + "\n" for row in kept), encoding="utf-8")  # no half line
-    done = {(row.task, row.method, row.seed) for row in kept}
-    for seed, (kind, problems) in product(seeds, PROBLEMS.items()):
-        for problem in one_of_each(problems):
-            missing = [method for method in METHODS if (problem.id, method, seed) not in done]
-            task = problem.draw(folders) if missing else None
-            for method in missing:
-                assert task is not None
-                row = search(problem, kind, task, method, seed)
-                with path.open("a", encoding="utf-8") as stream:
-                    stream.write(json.dumps(asdict(row)) + "\n")
-                print(row, flush=True)
+def measure(folders: Folders, path: Path, seeds: Sequence[int]) -> list[Row]:
+    """All searches, those among them that the file lacked."""
+    problems = {p.id: (kind, p) for kind, own in PROBLEMS.items() for p in one_of_each(own)}
+    task_of = cache(lambda name: problems[name][1].draw(folders))
 
+    def measured(key: tuple[str, str, int]) -> Row:
+        name, method, seed = key
+        kind, problem = problems[name]
+        print(row := search(problem, kind, task_of(name), method, seed), flush=True)
+        return row
 
-def read(path: Path) -> list[Row]:
-    """What was written; half a line of a stopped run is left out."""
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-    return [Row(**json.loads(line)) for line in lines if line.endswith("\n")]
+    wanted = [(name, method, seed) for seed, name, method in product(seeds, problems, METHODS)]
+    return kept_rows(path, Row, wanted, measured, key=lambda row: (row.task, row.method, row.seed))
 
 
 def ahead(rows: Sequence[Row], method: str) -> tuple[int, float, float, float, float, float]:
@@ -142,11 +134,9 @@ def ahead(rows: Sequence[Row], method: str) -> tuple[int, float, float, float, f
     groups: dict[str, list[float]] = {}
     for task, mine, other in pairs:
         groups.setdefault(task.split("/")[0], []).append(mine - other)
-    low, high = np.quantile(
-        bootstrap_means([np.array(group) for group in groups.values()], seed=0, draws=DRAWS), [0.025, 0.975]
-    )
-    mine, other = (float(np.mean([pair[place] for pair in pairs])) for place in (1, 2))
-    return len(pairs), mine, other, mine - other, float(low), float(high)
+    mean, low, high = mean_and_interval(groups)
+    _, ours, theirs = zip(*pairs, strict=True)
+    return len(pairs), fmean(ours), fmean(theirs), mean, low, high
 
 
 def table(rows: Sequence[Row]) -> Iterator[str]:
@@ -172,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.data is not None and options.series is not None:
         lm.tune_allocator()
         measure(Folders(options.data, options.series), options.results / FILE, options.seeds)
-    print("\n".join(table(read(options.results / FILE))))
+    print("\n".join(table(read_rows(options.results / FILE, Row))))
 
 
 if __name__ == "__main__":

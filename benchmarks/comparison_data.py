@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from data_files import read_data, spoken_text, tatoeba
 from mixed_tasks import Folders, fsdd, wake_words
 from numpy.typing import NDArray
-from text_data import read_data, tatoeba
 from torch import Tensor
 
 import lit_metanas as lm
@@ -142,10 +142,10 @@ def requests(folders: Folders) -> Data:
     return Data(part("train", "val"), part("test"))
 
 
-def commands(folders: Folders, first: int = 0) -> Data:
-    """Every third intent of HWU64, from one on, as the data set is divided."""
+def commands(folders: Folders) -> Data:
+    """Every third intent of HWU64, as the data set is divided."""
     data = read_data(folders.data, "hwu64.json.gz")
-    names = sorted(data["train"])[first::3]
+    names = sorted(data["train"])[::3]
     return Data(labelled({name: data["train"][name][:60] for name in names}), labelled(data["test"], names))
 
 
@@ -153,7 +153,7 @@ def assistant(folders: Folders) -> Data:
     """The seven intents of SNIPS, as the data set is divided."""
     data = read_data(folders.data, "snips7.json.gz")
     spoken = {
-        part: {name: ["".join(text for text, _ in one) for one in own] for name, own in data[part].items()}
+        part: {name: [spoken_text(one) for one in own] for name, own in data[part].items()}
         for part in ("train", "validate")
     }
     return Data(labelled({name: own[:60] for name, own in spoken["train"].items()}), labelled(spoken["validate"]))
@@ -161,11 +161,9 @@ def assistant(folders: Folders) -> Data:
 
 def languages(folders: Folders) -> Data:
     """Twenty languages of Tatoeba."""
-    source = tatoeba(folders.data, lm.Characters(steps=40))
-    subsets: tuple[lm.Subset, ...] = ("train", "val", "test")
-    found = {name: texts for subset in subsets for name, texts in source.sentences(subset).items()}
+    found = tatoeba(folders.data)
     names = [name for name in sorted(found) if len(found[name]) >= 150][::3][:20]
-    own = {name: list(dict.fromkeys(found[name]))[:140] for name in names}
+    own = {name: found[name][:140] for name in names}
     return Data(
         labelled({name: texts[:80] for name, texts in own.items()}),
         labelled({name: texts[80:] for name, texts in own.items()}),

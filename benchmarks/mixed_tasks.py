@@ -16,9 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from speech import FSDD, WAKE_WORDS, read_digits
-from speech import wake_words as read_wake_words
-from text_data import clinc150, hwu64, read_data, snips, tatoeba
+from data_files import FSDD, WAKE_WORDS, clinc150, hwu64, read_data, snips, spoken_digits, tatoeba
+from data_files import wake_words as read_wake_words
 from torch import Tensor
 
 import lit_metanas as lm
@@ -54,13 +53,11 @@ class Problem:
     Attributes:
         dataset: what it is of; sources and targets never share one.
         name: its name in it.
-        family: ``images``, ``speech``, ``text`` or ``series``.
         draw: reads the files and makes the task.
     """
 
     dataset: str
     name: str
-    family: str
     draw: Callable[[Folders], lm.Task]
 
     @property
@@ -123,13 +120,6 @@ def _omniglot(file: Path) -> lm.Omniglot:
     return lm.Omniglot(str(file), rotations=False, validation_alphabets=())
 
 
-def glyphs(folders: Folders, subset: lm.Subset) -> lm.Task:
-    """Ten letters; the test part is of faces that no other part shows."""
-    del folders
-    task = lm.draw_task(lm.Glyphs(pool=1), subset, way=10, train=20, val=10, test=30)
-    return replace(task, id=f"glyphs/{subset}")
-
-
 def caltech(folders: Folders, first: int) -> lm.Task:
     """Twelve classes of coloured photographs, every eighth of the list."""
     data = read_npz(folders.data / "caltech101_32.npz", "get the compact Caltech-101 again")
@@ -138,6 +128,15 @@ def caltech(folders: Folders, first: int) -> lm.Task:
     images = torch.from_numpy(data["images"][rows]).permute(0, 3, 1, 2)
     labels = [classes.index(label) for label in data["label"][rows].tolist()]
     return task_of(f"caltech/{first}", images, labels, divide(labels, (15, 8, 20)))
+
+
+def small_photographs(folders: Folders, name: str, classes: Sequence[int]) -> lm.Task:
+    """Classes of coloured photographs of 16 times 16 pixels: 15, 8 and 20 of each."""
+    data = read_npz(folders.data / "caltech101_32.npz", "get the compact Caltech-101 again")
+    rows = np.flatnonzero(np.isin(data["label"], classes))
+    whole = torch.from_numpy(data["images"][rows]).permute(0, 3, 1, 2).float() / 255
+    labels = [classes.index(label) for label in data["label"][rows].tolist()]
+    return task_of(f"caltech/{name}", torch.nn.functional.avg_pool2d(whole, 2), labels, divide(labels, (15, 8, 20)))
 
 
 # Speech
@@ -159,23 +158,16 @@ def fsdd(folders: Folders, turn: int, sizes: Sizes = (20, 10, 30), preprocessing
     return task_of(f"fsdd/{turn}", series, labels, rows, preprocessing)
 
 
-@cache
-def _digits(file: Path, features: lm.LogMel) -> tuple[Tensor, list[int], list[str]]:
-    return read_digits(file, features)
+_digits, _wake_words = cache(spoken_digits), cache(read_wake_words)
 
 
 def wake_words(folders: Folders, group: str, sizes: Sizes = (30, 15, 60)) -> lm.Task:
     """The words of one of the two sources, which were recorded differently."""
-    source = _wake_words(folders.data / WAKE_WORDS)
-    classes = [place for place, own in enumerate(source.groups("test")) if own == group]
-    parts = [source.inputs("test", c, range(source.instances("test", c))) for c in classes]
-    labels = [label for label, part in enumerate(parts) for _ in range(len(part))]
-    return task_of(f"wake/{group}", torch.cat(parts), labels, divide(labels, sizes))
-
-
-@cache
-def _wake_words(file: Path) -> lm.TaskSource:
-    return read_wake_words(file, MEL)
+    series, words, origins = _wake_words(folders.data / WAKE_WORDS, MEL)
+    classes = [word for word, own in origins.items() if own == group]
+    rows = [row for word in classes for row, own in enumerate(words) if own == word]
+    labels = [classes.index(words[row]) for row in rows]
+    return task_of(f"wake/{group}", series[rows], labels, divide(labels, sizes))
 
 
 def spoken(folders: Folders, subset: lm.Subset) -> lm.Task:
@@ -199,29 +191,23 @@ def text_task(name: str, by_class: Mapping[str, Sequence[str]], words: TextPrepr
     return task_of(name, fitted.encode(texts), labels, rows, fitted)
 
 
-def sentences_of(source: lm.SentenceSource) -> dict[str, Sequence[str]]:
-    subsets: tuple[lm.Subset, ...] = ("train", "val", "test")
-    return {name: texts for subset in subsets for name, texts in source.sentences(subset).items()}
-
-
 def clinc(folders: Folders, domain: str) -> lm.Task:
     """The fifteen intents of a domain."""
     intents = read_data(folders.data, "clinc150.json")["domains"][domain]
-    found = sentences_of(clinc150(folders.data, lm.Words(steps=24)))
-    return text_task(f"clinc/{domain}", {name: found[name] for name in intents}, lm.Words(steps=24), (15, 8, 20))
+    found = clinc150(folders.data)
+    return text_task(f"clinc/{domain}", {name: found[name] for name in intents}, WORDS, (15, 8, 20))
 
 
 def hwu(folders: Folders, first: int) -> lm.Task:
     """Sixteen intents that stand side by side in the order of the alphabet, which keeps scenarios together."""
-    found = sentences_of(hwu64(folders.data, lm.Words(steps=24)))
+    found = hwu64(folders.data)
     names = sorted(found)[first : first + 16]
-    return text_task(f"hwu64/{first}", {name: found[name] for name in names}, lm.Words(steps=24), (15, 8, 20))
+    return text_task(f"hwu64/{first}", {name: found[name] for name in names}, WORDS, (15, 8, 20))
 
 
 def snips_intents(folders: Folders, preprocessing: TextPreprocessing = WORDS) -> lm.Task:
     """All seven intents."""
-    found = sentences_of(snips(folders.data, lm.Words(steps=24)))
-    return text_task("snips/intents", found, preprocessing, (30, 15, 50))
+    return text_task("snips/intents", snips(folders.data), preprocessing, (30, 15, 50))
 
 
 def xsid(folders: Folders, language: str) -> lm.Task:
@@ -232,12 +218,12 @@ def xsid(folders: Folders, language: str) -> lm.Task:
         for text, _, intent, _ in part:
             by_intent.setdefault(intent, []).append(text)
     large = {name: by_intent[name] for name in sorted(by_intent) if len(by_intent[name]) >= 20}
-    return text_task(f"xsid/{language}", large, lm.Words(steps=24), (20, 10, 25))
+    return text_task(f"xsid/{language}", large, WORDS, (20, 10, 25))
 
 
 def languages(folders: Folders, first: int) -> lm.Task:
     """Twelve languages, told by the characters of a sentence."""
-    found = sentences_of(tatoeba(folders.data, lm.Characters(steps=40)))
+    found = tatoeba(folders.data)
     names = [name for name in sorted(found) if len(found[name]) >= 100][first::8][:12]
     return text_task(f"tatoeba/{first}", {name: found[name] for name in names}, lm.Characters(steps=40), (20, 10, 25))
 
@@ -295,36 +281,10 @@ ARCHIVES: Mapping[str, tuple[int, Sizes]] = {
 """How many steps become one, and sizes."""
 
 
-def problems_of(family: str, dataset: str, draw: Callable[..., lm.Task], names: Sequence[str | int]) -> list[Problem]:
+def problems_of(dataset: str, draw: Callable[..., lm.Task], names: Sequence[str | int]) -> list[Problem]:
     """A problem of a data set for each name that ``draw`` takes."""
-    return [Problem(dataset, str(name), family, partial(_drawn, draw, name)) for name in names]
-
-
-def _problems() -> list[Problem]:
-    return [
-        *problems_of("images", "omniglot", omniglot, ("Greek", "Korean")),
-        *problems_of("images", "glyphs", glyphs, ("train", "test")),
-        *problems_of("images", "caltech", caltech, (0, 4)),
-        *problems_of("speech", "fsdd", fsdd, (0, 1)),
-        *problems_of("speech", "wake", wake_words, ("Picovoice", "OpenVoiceOS")),
-        *problems_of("speech", "spoken", spoken, ("train", "test")),
-        *problems_of("text", "clinc", clinc, ("banking",)),
-        *problems_of("text", "hwu64", hwu, (0,)),
-        *problems_of("text", "xsid", xsid, ("de",)),
-        *problems_of("text", "tatoeba", languages, (0,)),
-        Problem("snips", "intents", "text", snips_intents),
-        Problem("g2p", "spellings", "text", spellings),
-        *(
-            Problem(name, "all", "series", partial(archive, name=name, every=every, sizes=sizes))
-            for name, (every, sizes) in ARCHIVES.items()
-        ),
-    ]
+    return [Problem(dataset, str(name), partial(_drawn, draw, name)) for name in names]
 
 
 def _drawn(draw: Callable[..., lm.Task], name: str | int, folders: Folders) -> lm.Task:
     return draw(folders, name)
-
-
-PROBLEMS = tuple(_problems())
-FAMILIES = tuple(dict.fromkeys(problem.family for problem in PROBLEMS))
-DATASETS = tuple(dict.fromkeys(problem.dataset for problem in PROBLEMS))

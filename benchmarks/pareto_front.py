@@ -27,10 +27,9 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-from mixed_tasks import Folders, divide, fsdd, task_of
+from mixed_tasks import Folders, fsdd, small_photographs
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler
 from shipped_pools import digits
-from torch import Tensor
 
 import lit_metanas as lm
 from lit_metanas.automl.data_kinds import LEARNING_RATES, SMOOTHINGS, WEIGHT_DECAYS
@@ -38,7 +37,6 @@ from lit_metanas.automl.steps.front_steps import POINTS
 from lit_metanas.automl.steps.time_plan import shared_epochs
 from lit_metanas.callbacks.figures import COLOURS, figure, save
 from lit_metanas.comparisons.single_task import all_but_test, result_of
-from lit_metanas.io.arrays import read_npz
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.records.record_lines import SHIPPED
 from lit_metanas.records.statistics import hypervolume, t_interval, widest
@@ -54,14 +52,8 @@ POPULATION = 4
 
 
 def caltech_classes(first: int, folders: Folders) -> lm.Task:
-    """Ten classes of Caltech-101, every tenth, in photographs of 16 times 16 pixels: 15, 8 and 20 of each."""
-    data = read_npz(folders.data / "caltech101_32.npz", "get the compact Caltech-101 again")
-    classes = list(range(first, 101, 10))
-    rows = np.flatnonzero(np.isin(data["label"], classes))
-    images: Tensor = torch.from_numpy(data["images"][rows]).permute(0, 3, 1, 2).float() / 255
-    images = torch.nn.functional.avg_pool2d(images, 2)
-    labels = [classes.index(label) for label in data["label"][rows].tolist()]
-    return task_of(f"caltech/ten{first}", images, labels, divide(labels, (15, 8, 20)))
+    """Ten classes of Caltech-101, every tenth."""
+    return small_photographs(folders, f"ten{first}", range(first, 101, 10))
 
 
 @dataclass(frozen=True)

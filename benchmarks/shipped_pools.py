@@ -17,9 +17,27 @@ from functools import cache, partial
 from pathlib import Path
 
 import torch
-from mixed_pool import STEPS, PairPool
-from mixed_tasks import PROBLEMS as MIXED
-from mixed_tasks import Folders, Problem, caltech, clinc, divide, hwu, omniglot, problems_of, task_of, xsid
+from mixed_tasks import (
+    ARCHIVES,
+    Folders,
+    Problem,
+    archive,
+    caltech,
+    clinc,
+    divide,
+    fsdd,
+    hwu,
+    languages,
+    omniglot,
+    problems_of,
+    snips_intents,
+    spellings,
+    spoken,
+    task_of,
+    wake_words,
+    xsid,
+)
+from pair_pool import PairPool
 
 import lit_metanas as lm
 
@@ -51,22 +69,32 @@ def digits(folders: Folders) -> lm.Task:
 
 
 IMAGES = (
-    *problems_of("images", "omniglot", omniglot, ALPHABETS),
-    *(Problem("glyphs", f"train/{place}", "images", partial(letters, place)) for place in range(4)),
-    *problems_of("images", "caltech", caltech, range(0, 8, 2)),
-    Problem("digits", "all", "images", digits),
+    *problems_of("omniglot", omniglot, ALPHABETS),
+    *(Problem("glyphs", f"train/{place}", partial(letters, place)) for place in range(4)),
+    *problems_of("caltech", caltech, range(0, 8, 2)),
+    Problem("digits", "all", digits),
+)
+SERIES = (
+    *problems_of("fsdd", fsdd, (0, 1)),
+    *problems_of("wake", wake_words, ("Picovoice", "OpenVoiceOS")),
+    *problems_of("spoken", spoken, ("train", "test")),
+    *(
+        Problem(name, "all", partial(archive, name=name, every=every, sizes=sizes))
+        for name, (every, sizes) in ARCHIVES.items()
+    ),
 )
 TOKENS = (
-    *(problem for problem in MIXED if problem.family == "text"),
-    *problems_of("text", "clinc", clinc, ("travel", "work")),
-    *problems_of("text", "hwu64", hwu, (16,)),
-    *problems_of("text", "xsid", xsid, ("it",)),
+    *problems_of("clinc", clinc, ("banking",)),
+    *problems_of("hwu64", hwu, (0,)),
+    *problems_of("xsid", xsid, ("de",)),
+    *problems_of("tatoeba", languages, (0,)),
+    Problem("snips", "intents", snips_intents),
+    Problem("g2p", "spellings", spellings),
+    *problems_of("clinc", clinc, ("travel", "work")),
+    *problems_of("hwu64", hwu, (16,)),
+    *problems_of("xsid", xsid, ("it",)),
 )
-PROBLEMS: Mapping[str, Sequence[Problem]] = {
-    "images": IMAGES,
-    "series": tuple(problem for problem in MIXED if problem.family in ("speech", "series")),
-    "tokens": TOKENS,
-}
+PROBLEMS: Mapping[str, Sequence[Problem]] = {"images": IMAGES, "series": SERIES, "tokens": TOKENS}
 SHAPES: Mapping[str, lm.Shape] = {
     "images": lm.ImageShape(1, 28, 28), "series": lm.SeriesShape(6, 40), "tokens": lm.TokenShape(100, 20),
 }  # fmt: skip
@@ -74,7 +102,7 @@ SHAPES: Mapping[str, lm.Shape] = {
 
 def pool_of(kind: str, results: Path = RESULTS) -> PairPool:
     """The pool of a kind of input."""
-    return PairPool(results / f"{kind}.jsonl", NETWORKS[kind], STEPS, lm.default_space(SHAPES[kind]))
+    return PairPool(results / f"{kind}.jsonl", NETWORKS[kind], lm.default_space(SHAPES[kind]))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

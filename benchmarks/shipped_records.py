@@ -16,8 +16,8 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from mixed_pool import BATCH, PairPool, parts_of
 from mixed_tasks import Folders, Problem
+from pair_pool import BATCH, PairPool, parts_of
 from shipped_pools import PROBLEMS, RESULTS, pool_of
 
 import lit_metanas as lm

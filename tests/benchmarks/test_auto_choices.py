@@ -161,6 +161,6 @@ def test_a_stopped_run_goes_on(module, toy, monkeypatch, tmp_path):
     whole = file.read_text()
     file.write_text(whole[:-20])
     module.main([*given, "--seeds", "0", "1"])
-    rows = module.read(file)
+    rows = module.read_rows(file, module.Row)
     assert len(rows) == len(set(map(repr, rows))) == 2 * len(module.METHODS)
     assert {row.test for row in rows} == {10}

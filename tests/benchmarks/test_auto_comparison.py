@@ -101,39 +101,44 @@ def toy(load, module, monkeypatch, tmp_path):
     return found
 
 
+@pytest.fixture
+def rivals(load):
+    return load("auto_rivals")
+
+
 @pytest.mark.parametrize("method", ["auto", "random", pytest.param("TPE", marks=pytest.mark.slow), "fixed network"])
-def test_all_networks_spend_no_more_than_what_is_written_down(module, toy, method):
-    found = module.METHODS[method](module.Given("toy", "rows", "toy", toy, 1.0, 4.2e6, 0))
+def test_all_networks_spend_no_more_than_what_is_written_down(rivals, toy, method):
+    found = rivals.METHODS[method](rivals.Given("toy", "rows", "toy", toy, 1.0, 4.2e6, 0))
     assert found.test > 80
     assert 2e6 < found.flops <= 4.2e6
 
 
-def test_augmentations_are_drawn_for_candidates_and_kept_for_the_best(module, toy):
-    task = module.Given("toy", "rows", "toy", toy, 1.0, 4.2e6, 0).task
+def test_augmentations_are_drawn_for_candidates_and_kept_for_the_best(rivals, toy):
+    task = rivals.Given("toy", "rows", "toy", toy, 1.0, 4.2e6, 0).task
     space = lm.default_space(task.shape)
     one = next(space.architectures())
     recipe = lm.Recipe(epochs=5)  # Adam's first step has the same size whatever the gradient
-    drawn = [module.Augmented(task, space, seed, recipe).drawn(one) for seed in range(20)]
+    drawn = [rivals.Augmented(task, space, seed, recipe).drawn(one) for seed in range(20)]
     assert set(drawn) == {"none", "light", "strong"}
-    assert drawn[0] == module.Augmented(task, space, 0, recipe).drawn(one)
+    assert drawn[0] == rivals.Augmented(task, space, 0, recipe).drawn(one)
     seed = drawn.index("strong")
-    makes = ((module.Augmented, "none"), (lm.TrainingEstimator, "strong"), (lm.TrainingEstimator, "none"))
+    makes = ((rivals.Augmented, "none"), (lm.TrainingEstimator, "strong"), (lm.TrainingEstimator, "none"))
     made = [make(task, space, seed, replace(recipe, augmentation=label)) for make, label in makes]
     own, strong, none = (estimator(one, fidelity=1.0).weights["head.weight"] for estimator in made)
     assert torch.equal(own, strong)
     assert not torch.equal(own, none)
 
 
-def test_a_second_call_runs_what_is_missing(module, toy, tmp_path, monkeypatch, capsys):
+def test_a_second_call_runs_what_is_missing(module, rivals, toy, tmp_path, monkeypatch, capsys):
     asked = {"names": ["toy"], "minutes": [1.0], "seeds": [0, 1]}
     module.run(None, tmp_path, methods=["logistic regression"], **asked)
-    (row,) = module.read(tmp_path / module.FILE)
+    (row,) = module.read_rows(tmp_path / module.FILE, module.Row)
     assert (row.method, row.minutes, row.test) == ("logistic regression", 0.0, pytest.approx(100, abs=10))
     given = []
 
     def instead(one):
         given.append((one.flops, one.seed))
-        return module.Outcome(50.0 + one.seed)
+        return rivals.Outcome(50.0 + one.seed)
 
     def absent(one):
         raise ImportError("no such package")
@@ -143,7 +148,7 @@ def test_a_second_call_runs_what_is_missing(module, toy, tmp_path, monkeypatch, 
         module.run(None, tmp_path, methods=["auto", "FLAML", "logistic regression"], **asked)
     assert given == [(2e7, 0), (2e7, 1)]
     assert "toy, FLAML: left out, as no such package" in capsys.readouterr().out
-    runs = module.of_seeds(module.read(tmp_path / module.FILE), 1.0)
+    runs = module.of_seeds(module.read_rows(tmp_path / module.FILE, module.Row), 1.0)
     names, values = module.scores(runs, ["auto", "logistic regression"])
     assert names == ["toy"]
     assert values == {"auto": [50.5], "logistic regression": [row.test]}

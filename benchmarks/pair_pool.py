@@ -1,52 +1,67 @@
-"""A pool of networks with their recipes, each trained on small tasks of images, speech, text and series.
-
-Trainings are written as they finish, one a line, so that an interrupted run goes on:
-
-    python benchmarks/mixed_pool.py --data FOLDER --series FOLDER
-"""
+"""Pools of networks with their recipes, each trained on small tasks; a file keeps the trainings."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
-from itertools import product, zip_longest
+from dataclasses import asdict, dataclass
+from itertools import product
 from math import ceil
 from pathlib import Path
 
 import numpy as np
 import torch
-from learned_pool import Row, draw_pool
-from mixed_tasks import DATASETS, PROBLEMS, Folders, Problem
+from mixed_tasks import Folders, Problem
 
 import lit_metanas as lm
 from lit_metanas.training.child import fit_child, score
 
-RESULTS = Path(__file__).parent / "results" / "mixed_stream"
-SPACE = lm.AnyInputSpace(
-    operations=("conv_3", "conv_5", "sep_conv_3", "sep_conv_5", "gated_linear", "attention_4", "gru"),
-    depths=(1, 2, 3, 4),
-    widths=(8, 16, 32),
-    patch=4,
-)
 RECIPE = (
     lm.Choice("learning_rate", ("0.003", "0.01", "0.03")),
     lm.Choice("weight_decay", ("0.001", "0.1")),
     lm.Choice("label_smoothing", ("0", "0.1")),
 )
-POOL = 40
 STEPS = 100
-"""Of each training, whatever the task's size, unless others are asked for."""
+"""Of each training, whatever the task's size."""
 BATCH = 32
 BLOCK = 8
+
+
+@dataclass(frozen=True)
+class Row:
+    """One training.
+
+    Attributes:
+        task: its id.
+        member: the pair's place in the pool.
+        seed: of initial weights, batches and dropout.
+        val: validation accuracy.
+        test: test accuracy.
+        seconds: processor time.
+    """
+
+    task: str
+    member: int
+    seed: int
+    val: float
+    test: float
+    seconds: float
+
+
+def draw_pool(space: lm.ChoiceSpace, number: int) -> list[lm.Architecture]:
+    """Draw so many different architectures."""
+    generator = torch.Generator().manual_seed(0)
+    found: dict[lm.Architecture, None] = {}
+    while len(found) < number:
+        found[space.sample(generator)] = None
+    return list(found)
 
 
 class PairSpace(lm.ChoiceSpace):
     """The choices of a space and of the recipe: a member of the pool has both."""
 
-    def __init__(self, space: lm.SearchSpace = SPACE) -> None:
+    def __init__(self, space: lm.SearchSpace) -> None:
         self.choices = (*space.choices, *RECIPE)
 
 
@@ -58,34 +73,32 @@ def parts_of(pair: lm.Architecture, examples: int, steps: int = STEPS) -> tuple[
     return lm.Architecture({n: label for n, label in pair.items() if n not in names}), recipe.replace(numbers)
 
 
-def train(
-    task: lm.Task, member: int, pair: lm.Architecture, steps: int = STEPS, seed: int = 0, space: lm.SearchSpace = SPACE
-) -> Row:
+def train(task: lm.Task, member: int, pair: lm.Architecture, *, steps: int, space: lm.SearchSpace) -> Row:
     """Train one pair on one task; both accuracies are of the trained network, the test one is not chosen by."""
     start = time.process_time()
     assert task.val is not None
     architecture, recipe = parts_of(pair, len(task.train), steps)
-    torch.manual_seed(seed)
+    torch.manual_seed(0)
     child = lm.Child(space=space, architecture=architecture, shape=task.shape, way=task.way, recipe=recipe)
-    fit_child(child, task.train, seed=seed)
+    fit_child(child, task.train, seed=0)
     val, test = score(child, task.val), score(child, task.test)
-    return Row(task.id, member, seed, round(val, 4), round(test, 4), round(time.process_time() - start, 2))
+    return Row(task.id, member, 0, round(val, 4), round(test, 4), round(time.process_time() - start, 2))
 
 
 class PairPool:
     """Pairs with what was measured of them, in a file that grows by a line a training.
 
     Args:
-        path: the file; its first line tells the pairs.
+        path: the file; its first line has the pairs.
         number: of pairs.
-        steps: of each training.
         space: of the networks.
+        steps: of each training.
 
     Raises:
         ValueError: the file is of another pool.
     """
 
-    def __init__(self, path: Path, number: int = POOL, steps: int = STEPS, space: lm.SearchSpace = SPACE) -> None:
+    def __init__(self, path: Path, number: int, space: lm.SearchSpace, steps: int = STEPS) -> None:
         self.path, self.steps, self.space = path, steps, space
         self.pairs = draw_pool(PairSpace(space), number)
         self.rows: list[Row] = []
@@ -118,45 +131,14 @@ class PairPool:
                 tasks[problem.id] = problem.draw(folders)
                 assert tasks[problem.id].id == problem.id
             for member in missing:
-                self._add(train(tasks[problem.id], member, self.pairs[member], self.steps, space=self.space))
+                pair = self.pairs[member]
+                self._add(train(tasks[problem.id], member, pair, steps=self.steps, space=self.space))
             if missing:
                 tests = [100 * row.test for row in self.rows if row.task == problem.id]
-                told = f"{len(tests)} members, {np.mean(tests):.1f} in the mean, {max(tests):.1f} the best"
-                print(f"{problem.id}: {told}, {tasks[problem.id]}", flush=True)
-
-    def scores(self, problem: Problem, signal: str) -> np.ndarray:
-        """Accuracies on one task in the order of the pairs, shape ``(pairs,)``; NaN where it was not trained."""
-        found = np.full(len(self.pairs), np.nan)
-        for row in self.rows:
-            if row.task == problem.id:
-                found[row.member] = getattr(row, signal)
-        return found
+                summary = f"{len(tests)} members, {np.mean(tests):.1f} in the mean, {max(tests):.1f} the best"
+                print(f"{problem.id}: {summary}, {tasks[problem.id]}", flush=True)
 
     def _add(self, row: Row) -> None:
         with self.path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(list(asdict(row).values())) + "\n")
         self.rows.append(row)
-
-
-def in_turn(problems: Sequence[Problem]) -> list[Problem]:
-    """One of each data set, then another one of each: so a run that is stopped has some of all."""
-    by_dataset = [[p for p in problems if p.dataset == dataset] for dataset in DATASETS]
-    return [problem for turn in zip_longest(*by_dataset) for problem in turn if problem is not None]
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
-    parser.add_argument("--series", type=Path, required=True, help="folder of the archives of series")
-    parser.add_argument("--output", type=Path, default=RESULTS / "pool.jsonl")
-    parser.add_argument("--pairs", type=int, default=POOL, help="networks in the pool")
-    parser.add_argument("--steps", type=int, default=STEPS, help="of each training")
-    options = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    lm.tune_allocator()
-    pool = PairPool(options.output, options.pairs, options.steps)
-    pool.fill(in_turn(PROBLEMS), Folders(options.data, options.series))
-
-
-if __name__ == "__main__":
-    main()
