@@ -2,10 +2,10 @@
 
 Six data sets: photographs, digits, two of intents, spoken digits, and a table. All searches of one have the same
 training FLOPs, begin with the same network, which is the best on average for the shipped records of other data sets,
-and with the recipe that is the default, and know no records. They differ in what may change (``METHODS``). Beside them
-that network is trained for all of these FLOPs. The preprocessings are those that ``auto`` offers for such data; for the
-digits, which are small and grey, there is only one, so that the last method is the one before. Searches are written as
-they finish, one a line. Run:
+and with the recipe that is the default, and know no records. They differ in what may change (``METHODS``).
+*No search* trains that network for all of these FLOPs. The preprocessings are those that ``auto`` offers for such data;
+for the digits, which are small and grey, there is only one, so that the last method is the one before. Searches are
+written as they finish, one a line. Run:
 
     python benchmarks/auto_choices.py --data FOLDER
     python benchmarks/auto_choices.py

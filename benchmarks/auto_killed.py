@@ -145,16 +145,16 @@ def killed_and_continued(place: Path, data: Path | None, *, kills: int, seed: in
     command = ["auto", str(data), "--flops", flops, "--output"]
     whole = run([*command, str(place / "whole")], log)
     assert whole.code == 0, log.read_text()
-    expected, told, unequal, broken = outcome(place / "whole"), list[dict[str, Any]](), list[str](), list[str]()
+    expected, runs, unequal, broken = outcome(place / "whole"), list[dict[str, Any]](), list[str](), list[str]()
     (row,), finished = read_results(place / "whole" / "results.json"), 0
     print(f"{row.cost.queries} architectures, {whole.seconds:.1f} s", file=sys.stderr, flush=True)
-    while sum(one["signalled"] for one in told) < kills or told[-1]["signalled"]:
-        folder, number = place / f"killed_{finished}", sum(one["signalled"] for one in told)
+    while sum(one["signalled"] for one in runs) < kills or runs[-1]["signalled"]:
+        folder, number = place / f"killed_{finished}", sum(one["signalled"] for one in runs)
         sign = SIGNALS[number % len(SIGNALS)] if number < kills else None
         moment = draw.uniform(0, whole.seconds)
         ended = run([*command, str(folder)], log, sign, moment)
-        told.append({"signal": sign and sign.name, "moment": round(moment, 2), **vars(ended)})
-        print(told[-1], file=sys.stderr, flush=True)
+        runs.append({"signal": sign and sign.name, "moment": round(moment, 2), **vars(ended)})
+        print(runs[-1], file=sys.stderr, flush=True)
         broken += damaged(folder)
         if ended.code == 0:
             found = outcome(folder)
@@ -168,11 +168,11 @@ def killed_and_continued(place: Path, data: Path | None, *, kills: int, seed: in
         "flops": flops,
         "architectures tried": row.cost.queries,
         "undisturbed seconds": round(whole.seconds, 2),
-        "kills": sum(one["signalled"] for one in told),
+        "kills": sum(one["signalled"] for one in runs),
         "searches finished": finished,
         "unequal": unequal,
         "damaged": broken,
-        "runs": told,
+        "runs": runs,
         "hardware": hardware(),
     }
 

@@ -1,7 +1,7 @@
 """How long ``auto`` takes, against the minutes that it was given.
 
 The time is that of the whole call: the search, the last training, the test, the export and the report. Each call has a
-process of its own, of which Linux tells the most memory that it had.
+process of its own, of which Linux reports the most memory that it had.
 
     python benchmarks/auto_minutes.py --data FOLDER --sets CLINC150 "small digits" --minutes 1 3 10
     python benchmarks/auto_minutes.py          # the table alone

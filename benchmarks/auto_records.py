@@ -1,8 +1,8 @@
 """``auto`` with the shipped records, on data sets that none of these is of.
 
-On a task of each data set of ``shipped_pools.py`` ``auto`` is told the records of the others alone. Beside it, for the
-same training FLOPs in the same space: ``auto`` without any records, and the one network that is best on average for the
-other data sets, trained for all of the budget. Searches are written as they finish, one a line:
+On a task of each data set of ``shipped_pools.py`` ``auto`` knows the records of the others alone. For the same training
+FLOPs in the same space it is compared with ``auto`` without any records, and with the one network that is best on
+average for the other data sets, trained for all of the budget. Searches are written as they finish, one a line:
 
     python benchmarks/auto_records.py --data FOLDER --series FOLDER
     python benchmarks/auto_records.py

@@ -137,8 +137,8 @@ def of_network(found: lm.SearchResult) -> Outcome:
     """What is kept of a network."""
     spent = found.cost.flops + found.training_cost.flops
     labels = ", ".join(f"{choice} {label}" for choice, label in found.architecture.items())
-    beside = "" if found.linear is None else " and a linear model"
-    return Outcome(100 * found.test_accuracy, spent, f"{found.cost.queries} tried; {found.space}{beside}: {labels}")
+    linear = " and a linear model" * (found.linear is not None)
+    return Outcome(100 * found.test_accuracy, spent, f"{found.cost.queries} tried; {found.space}{linear}: {labels}")
 
 
 def steps_of(task: lm.Task, source: str) -> AutoSteps:

@@ -1,4 +1,4 @@
-"""What the training of a child costs beside its steps, against a plain PyTorch loop of the same steps.
+"""What the training of a child costs besides its steps, against a plain PyTorch loop of the same steps.
 
 Run: ``python benchmarks/child_throughput.py --output child_throughput.json``. One training on a task of texts, one of
 speech, one of pairs of texts, each with one thread: the same network, initial weights, batches, optimizer and schedule

@@ -57,7 +57,7 @@ class DataSet:
 
     Attributes:
         kind: of its examples, as ``auto`` names it.
-        source: its name among the package's records, which ``auto`` is not told of here.
+        source: its name among the package's records, which ``auto`` does not know here.
         read: divides it.
     """
 

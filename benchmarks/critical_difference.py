@@ -103,7 +103,7 @@ def not_told_apart(ranks: Ranks) -> list[tuple[str, ...]]:
 
 
 def draw(ranks: Ranks, path: Path, title: str) -> None:
-    """Methods on an axis of mean ranks, the best on the left; a bar joins those that the test does not tell apart."""
+    """Methods on an axis of mean ranks, the best on the left; a bar joins those that the test cannot distinguish."""
     ordered = sorted(ranks.means, key=ranks.means.__getitem__)
     groups, most = not_told_apart(ranks), len(ordered)
     half = (most + 1) // 2
@@ -130,6 +130,6 @@ def draw(ranks: Ranks, path: Path, title: str) -> None:
         height = -(below + 0.4 * row)
         edge = 1 - 0.08 * (most - 1) if left else most + 0.08 * (most - 1)
         axes.plot([mean, mean, edge], [0, height, height], color=INK, linewidth=0.8)
-        told = f"{name}  {mean:.2f} " if left else f" {mean:.2f}  {name}"
-        axes.text(edge, height, told, ha="right" if left else "left", va="center", fontsize=9, color=INK)
+        label = f"{name}  {mean:.2f} " if left else f" {mean:.2f}  {name}"
+        axes.text(edge, height, label, ha="right" if left else "left", va="center", fontsize=9, color=INK)
     save(drawn, path)

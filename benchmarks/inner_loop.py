@@ -204,7 +204,7 @@ def peaks(method: str, side: str) -> dict[str, float]:
 
 
 def print_peaks(method: str, side: str) -> None:
-    """Run steps and print, in MB, how far tensors (exactly) and the process (where Linux tells) grew at most."""
+    """Run steps and print, in MB, how far tensors (exactly) and the process (where Linux reports it) grew at most."""
     step = SIDES[side](method)
     found = {}
     if PEAK.exists():

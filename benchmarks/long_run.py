@@ -137,7 +137,7 @@ def slope(steps: Sequence[int], values: Sequence[float]) -> tuple[float, float]:
 
 
 def measured(folder: Path, steps: int) -> list[Figure]:
-    """Train, and tell what grew."""
+    """Train, and report what grew."""
     meter = Meter()
     train(folder, steps, meter)
     growth, half = slope(meter.steps, meter.memory)

@@ -3,7 +3,7 @@
 Run: ``python benchmarks/metanas_cell.py --output metanas_cell.json``. A support and a query set of 20 images of 28 x 28
 pixels, 20 classes, 5 inner steps that move logits and weights in turn, a supernet of four cells; one thread, the tuned
 allocator. The textbook network computes each operation of each edge by itself and then the weighted sum, as the paper
-tells it; it is timed in PyTorch's layout, and channels-last. All sides take the same inner loop, and what they have
+describes it; it is timed in PyTorch's layout, and channels-last. All sides take the same inner loop, and what they have
 adapted must agree in double precision before anything is timed.
 """
 
@@ -192,7 +192,7 @@ def print_peak(channels: int, side: str) -> None:
 
 
 def measure(channels: int, repeats: int) -> list[Figure]:
-    """CPU time of each side, and memory where Linux tells it."""
+    """CPU time of each side, and memory where Linux reports it."""
     made = {name: make() for name, make in sides(channels).items()}
     calls = {name: step for name, step in made.items() if name != TEXTBOOK}
     rows = compare((TEXTBOOK, made[TEXTBOOK]), calls, repeats, targets=TARGETS)

@@ -183,7 +183,7 @@ WORDS = lm.Words(steps=24)
 
 
 def text_task(name: str, by_class: Mapping[str, Sequence[str]], words: TextPreprocessing, sizes: Sizes) -> lm.Task:
-    """The task of telling classes of texts apart; the vocabulary is that of the texts to learn from."""
+    """The task of classifying texts; the vocabulary is that of the texts to learn from."""
     texts = [text for own in by_class.values() for text in own]
     labels = [label for label, own in enumerate(by_class.values()) for _ in own]
     rows = divide(labels, sizes)
@@ -222,7 +222,7 @@ def xsid(folders: Folders, language: str) -> lm.Task:
 
 
 def languages(folders: Folders, first: int) -> lm.Task:
-    """Twelve languages, told by the characters of a sentence."""
+    """Twelve languages, recognised by the characters of a sentence."""
     found = tatoeba(folders.data)
     names = [name for name in sorted(found) if len(found[name]) >= 100][first::8][:12]
     return text_task(f"tatoeba/{first}", {name: found[name] for name in names}, lm.Characters(steps=40), (20, 10, 25))
@@ -232,7 +232,7 @@ LATIN = ("dut", "fre", "hbs_latn", "hun", "ice", "ita", "lav", "mlt_latn", "rum"
 
 
 def spellings(folders: Folders) -> lm.Task:
-    """Eleven languages in Latin letters, told by the spelling of a single word."""
+    """Eleven languages in Latin letters, recognised by the spelling of a single word."""
     data = read_data(folders.data, "g2p20.json.gz")["languages"]
     words = {
         name: [word for part in PARTS for word, _ in data[name]["dev" if part == "val" else part]] for name in LATIN

@@ -1,4 +1,4 @@
-"""What a meta-training costs beside its steps: ``lit-metanas fit`` against a plain PyTorch loop of the same steps.
+"""What a meta-training costs besides its steps: ``lit-metanas fit`` against a plain PyTorch loop of the same steps.
 
 Run: ``python benchmarks/plain_loop.py --omniglot omniglot.npz --output plain_loop.json``. CPU seconds of whole
 processes with one thread, from start to end: prototypical networks on Omniglot with the pyramid, 60 classes a step, one
@@ -96,20 +96,20 @@ def plain_loop(flops: float, omniglot: str, validates: bool, seed: int) -> None:
 
 
 def run(command: list[str]) -> tuple[float, float]:
-    """CPU time of one command, of its children, too, and the accuracy in per cent that it tells last, if any."""
+    """CPU time of one command, of its children, too, and the accuracy in per cent that it prints last, if any."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with tempfile.TemporaryFile("w+") as told:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=told)
+    with tempfile.TemporaryFile("w+") as printed:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=printed)
         _, status, usage = os.wait4(process.pid, 0)
         if status:
             raise SystemExit(f"{' '.join(command)} ended with {os.waitstatus_to_exitcode(status)}.")
-        told.seek(0)
-        accuracies = re.findall(r"accuracy (\d+\.\d)", told.read())
+        printed.seek(0)
+        accuracies = re.findall(r"accuracy (\d+\.\d)", printed.read())
     return usage.ru_utime + usage.ru_stime, float(accuracies[-1]) if accuracies else math.nan
 
 
 def run_both(commands: Mapping[str, list[str]], *, together: bool) -> dict[str, tuple[float, float]]:
-    """What ``run`` tells of each command; together both meet the same speed of the machine."""
+    """What ``run`` returns for each command; together both meet the same speed of the machine."""
     with ThreadPoolExecutor(len(commands) if together else 1) as pool:
         return dict(zip(commands, pool.map(run, commands.values()), strict=True))
 

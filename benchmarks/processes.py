@@ -110,7 +110,7 @@ def speed(search: str, processes: int, steps: int, folder: Path) -> tuple[float,
 
 def side_by_side(search: str, steps: int, folder: Path) -> float:
     """Episodes a second of two fits of one process each, together."""
-    files = [folder / f"beside{place}.txt" for place in range(2)]
+    files = [folder / f"together{place}.txt" for place in range(2)]
     command = [sys.executable, __file__, "--steps", str(steps), "--worker", search, "1"]
     run_together([[*command, str(file)] for file in files])
     return sum(json.loads(file.read_text())[0] for file in files)
@@ -132,7 +132,7 @@ def run_together(commands: Sequence[Sequence[str]]) -> None:
         for code, file in zip(codes, files, strict=True):
             if code:
                 file.seek(0)
-                raise SystemExit(f"A fit beside another one ended with {code}:\n{file.read()[-2000:]}")
+                raise SystemExit(f"A fit next to another one ended with {code}:\n{file.read()[-2000:]}")
 
 
 def main() -> None:
@@ -153,17 +153,19 @@ def main() -> None:
     figures = []
     for search, target in TARGETS.items():
         with tempfile.TemporaryDirectory() as name:
-            runs, beside = [], []
+            runs, together = [], []
             for _ in range(options.repeats):
                 runs.append([speed(search, n, options.steps, Path(name)) for n in (1, 2)])
-                beside.append(side_by_side(search, options.steps, Path(name)))
+                together.append(side_by_side(search, options.steps, Path(name)))
         alone = [one for (one, _), _ in runs]
         figures += [
             Figure(f"{search}, one process", median(alone), "episodes/s"),
             Figure(f"{search}, two processes", median(two for _, (two, _) in runs), "episodes/s"),
             of_pairs(f"{search}, two, times as fast", [two / one for (one, _), (two, _) in runs], target),
             of_pairs(
-                f"{search}, two fits side by side", [both / one for both, one in zip(beside, alone, strict=True)], None
+                f"{search}, two fits side by side",
+                [both / one for both, one in zip(together, alone, strict=True)],
+                None,
             ),
             Figure(
                 f"{search}, two, comparisons",

@@ -41,7 +41,7 @@ def describe(folders: Folders, path: Path) -> None:
 def record_of(problem: Problem, pool: PairPool, described: Mapping[str, Any]) -> lm.SearchRecord:
     """All trainings on one task as a search of it, the recipe of each apart from the architecture.
 
-    They do not tell the FLOPs behind a score (``trained``): all have as many steps, and are compared with each other.
+    They do not have the FLOPs behind a score (``trained``): all have as many steps, and are compared with each other.
     """
     space, shape, examples = pool.space, read_shape(described["shape"]), described["examples"]
     spent, trials = lm.Cost(), []

@@ -1,4 +1,4 @@
-"""How long ``auto`` takes: what a row and the table tell."""
+"""How long ``auto`` takes: what a row and the table have."""
 
 import json
 import sys
@@ -7,7 +7,7 @@ import pytest
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="it reads what Linux tells of cores and memory")
+@pytest.mark.skipif(sys.platform != "linux", reason="it reads what Linux reports of cores and memory")
 def test_a_row_tells_of_a_process_of_its_own(load, tmp_path, capsys):
     pytest.importorskip("sklearn")
     module, file = load("auto_minutes"), tmp_path / "minutes.jsonl"

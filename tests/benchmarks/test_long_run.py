@@ -1,4 +1,4 @@
-"""The long training, shortened: what must not grow does not, and what grows is told."""
+"""The long training, shortened: what must not grow does not, and what grows is reported."""
 
 import importlib
 import random

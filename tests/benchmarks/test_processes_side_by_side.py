@@ -1,4 +1,4 @@
-"""Fits side by side: all are waited for, and a failure tells its errors."""
+"""Fits side by side: all are waited for, and a failure reports its errors."""
 
 import sys
 

@@ -76,3 +76,13 @@ def test_the_page_on_security_tells_the_limits_that_there_are() -> None:
     named = re.findall(r"`(tests/[\w/]+(?:\.py)?)`", page)
     assert len(named) > 6
     assert all((ROOT / name).exists() for name in named)
+
+
+@pytest.mark.parametrize(("name", "words"), [("docs/results.md", 3500), ("benchmarks/README.md", 2500)])
+def test_a_page_of_evidence_is_short_and_names_scripts_and_rows_that_exist(name: str, words: int) -> None:
+    page, benchmarks = (ROOT / name).read_text(encoding="utf-8"), ROOT / "benchmarks"
+    assert len(page.split()) <= words
+    scripts = [benchmarks / script for script in re.findall(r"python benchmarks/([a-z]\w+\.py)", page)]
+    rows = [benchmarks / "results" / row for row in re.findall(r"`(?:results/)?([\w/]+\.(?:jsonl?|md))`", page)]
+    assert min(len(scripts), len(rows)) > 9
+    assert [path.name for path in (*scripts, *rows) if not path.is_file()] == []
