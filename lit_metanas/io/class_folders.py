@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -92,6 +93,13 @@ def _is_named(name: str, suffixes: Collection[str]) -> bool:
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes
 
 
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder, or a link to one; a link that leads back to itself is none."""
+    with suppress(OSError):
+        return entry.is_dir()
+    return False
+
+
 def _deeper(folder: Path, suffixes: Collection[str], refuse: Callable[[OSError], None] | None = None) -> list[Path]:
     """The files in all folders within a folder, in order.
 
@@ -101,7 +109,7 @@ def _deeper(folder: Path, suffixes: Collection[str], refuse: Callable[[OSError],
         refuse: is told of a folder that cannot be read; None leaves it out.
     """
     with os.scandir(folder) as entries:  # which knows without a look at each file what a folder is
-        inner = [entry.name for entry in entries if entry.is_dir() and not _is_named(entry.name, suffixes)]
+        inner = [entry.name for entry in entries if not _is_named(entry.name, suffixes) and _is_folder(entry)]
     found = []
     for name in sorted(each for each in inner if not each.startswith(".")):
         for place, folders, files in os.walk(folder / name, onerror=refuse):

@@ -1,8 +1,7 @@
-"""Files written whole, and read and opened only where they are plain files."""
+"""Files written whole, and read only where they are plain files."""
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import stat
@@ -50,15 +49,6 @@ def write_whole(path: str | os.PathLike[str], content: str | bytes | memoryview)
     """Write a file by ``replacing``; text as UTF-8, with the ends of lines that it has."""
     with replacing(path) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-
-
-def remove_partial(folder: Path) -> None:
-    """Remove what ``replacing`` has left, in a folder and all below, of processes that were killed meanwhile.
-
-    Nobody else may write there.
-    """
-    for file in folder.rglob(".*.????????.part"):
-        file.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -124,37 +114,6 @@ def has_content(path: str | os.PathLike[str], content: bytes) -> bool:
         return False
 
 
-def open_own(path: str | os.PathLike[str], flags: int) -> int:
-    """Open a file of a run's folder to write in it, and make it where it is absent; it is not truncated.
-
-    The folder may come from others. What it calls by the name of our file may be a link to a file elsewhere, which
-    would then be written to.
-
-    Args:
-        path: the file.
-        flags: of ``os.open``, for instance ``os.O_RDWR``.
-
-    Returns:
-        The file's descriptor.
-
-    Raises:
-        ValueError: there is a link, a pipe or another thing that is not a plain file.
-        OSError: it cannot be opened.
-    """
-    refusal = ValueError(f"'{os.fspath(path)}' is a link or not a regular file, and was left as it is: remove it.")
-    try:
-        handle = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
-    except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENXIO):  # a symbolic link; a pipe that nobody reads
-            raise refusal from None
-        raise
-    status = os.fstat(handle)
-    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
-        os.close(handle)
-        raise refusal
-    return handle
-
-
 def _flush(path: Path) -> None:
     """Bring a file to the disk before it is moved, and its name afterwards.
 
@@ -172,14 +131,3 @@ def cache_folder() -> Path:
     if folder := os.environ.get("LIT_METANAS_CACHE"):
         return Path(folder)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lit_metanas"
-
-
-def set_aside(folder: Path) -> Path | None:
-    """Rename a folder that has something in it; returns its new name."""
-    if not folder.exists() or not any(folder.iterdir()):
-        return None
-    number = 1
-    while (aside := folder.with_name(f"{folder.name}.{number}")).exists():
-        number += 1
-    folder.rename(aside)
-    return aside

@@ -1,0 +1,165 @@
+"""Outputs that were received from others, or into which a user has put something: nothing of a user's is changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fuzz_tools import snapshot
+
+import lit_metanas as lm
+from lit_metanas.automl.auto import AutoSearch
+from lit_metanas.automl.steps import time_plan
+from lit_metanas.cli.command_line import main
+from lit_metanas.cli.experiment.plan import Phase
+from lit_metanas.cli.experiment.run import run
+from lit_metanas.comparisons.finished_pairs import FinishedPairs
+
+NETWORK = "front/1-8-parameters"
+FOLDERS = ("front", "trainings", "report", NETWORK)
+FILES = (
+    "auto.json", "README.md", "predict.py", "model.pt2", "weights.pt", "results.json", "predictions.json",
+    f"{NETWORK}/README.md", f"{NETWORK}/weights.pt",
+)  # fmt: skip
+INNER = ("trainings/" + "0" * 64 + ".pt", "report/report.md", "front/front.md")
+"""Files that a finished search does not reach."""
+
+CASES = [(name, True) for name in (*FOLDERS, *FILES, *INNER)] + [
+    (name, False) for name in (*FOLDERS, *FILES)
+]
+
+
+def auto(output: Path) -> lm.SearchResult:
+    """A search of a front of small networks."""
+    generator = np.random.default_rng(0)
+    X = generator.random((60, 2))
+    y = [str(one) for one in X.sum(axis=1) > 1]
+    return lm.auto((X, y), flops=(4e6, 4e6), pareto="parameters", output=output, progress=False)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output of a finished search."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time_plan, "STEPS_OF_A_TRIAL", 3)
+        output = tmp_path_factory.mktemp("front") / "model"
+        found = auto(output)
+    assert Path(NETWORK).name in found.front_names
+    return output
+
+
+@pytest.fixture
+def received(finished: Path, canary: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it that seems not to have ended, in the working folder; a search that begins is an error."""
+    output = canary / "work" / "received"
+    shutil.copytree(finished, output)
+    (output / "trainings").mkdir()
+    monkeypatch.setattr(time_plan, "STEPS_OF_A_TRIAL", 3)
+    monkeypatch.setattr(AutoSearch, "_steps", lambda *args: pytest.fail("the search has begun"))
+    return output
+
+
+def refused(call: Callable[[], object], home: Path) -> str:
+    """The sentence that a call ends in; nothing of the user's is changed outside of the working folder."""
+    before = snapshot(home)
+    with pytest.raises(ValueError) as caught:
+        call()
+    assert snapshot(home) == before
+    return str(caught.value)
+
+
+def unfinish(output: Path) -> None:
+    """Have it go on where it is called again."""
+    state = json.loads((output / "auto.json").read_text())
+    (output / "auto.json").write_text(json.dumps({**state, "done": None}))
+
+
+def replace_by_link(path: Path, home: Path) -> None:
+    """Put a link to a user's folder or file in the place of a folder or file."""
+    if path.suffix:
+        path.unlink(missing_ok=True)
+        path.symlink_to(home / "thesis" / "chapter.tex")
+    else:
+        shutil.rmtree(path)
+        path.symlink_to(home / "thesis")
+
+
+def replace_by_pipe(path: Path, home: Path) -> None:
+    """Put a pipe in its place."""
+    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize("replace", [replace_by_link, replace_by_pipe])
+@pytest.mark.parametrize(("name", "goes_on"), CASES)
+def test_no_part_of_an_output_is_reached_through_a_link(
+    name: str, replace: Callable[[Path, Path], None], goes_on: bool, received: Path, canary: Path
+) -> None:
+    if goes_on:
+        unfinish(received)
+    replace(received / name, canary)
+    before = snapshot(received, without=(".auto.lock",))
+    told = refused(lambda: auto(received), canary)
+    assert f"{name}' is a link or not a" in told or f"{name}' is not of this search" in told
+    assert snapshot(received, without=(".auto.lock",)) == before
+
+
+OWN = ("front/mine/notes.txt", f"{NETWORK}/notes.txt", f"{NETWORK}/mine/notes.txt", "trainings/mine/notes.txt")
+
+
+@pytest.mark.parametrize("name", [*OWN, "README.md", "predict.py", f"{NETWORK}/README.md"])
+def test_what_a_user_has_put_into_an_output_is_refused_before_a_search(
+    name: str, received: Path, canary: Path
+) -> None:
+    unfinish(received)
+    (received / name).parent.mkdir(exist_ok=True)
+    (received / name).write_text("mine")
+    told = refused(lambda: auto(received), canary)
+    assert any(f"{part}'" in told for part in (name, os.path.dirname(name)))
+    assert "elsewhere, or give another output folder" in told or "no export has written it" in told
+    assert (received / name).read_text() == "mine"
+
+
+def test_a_finished_search_leaves_what_a_user_has_put_into_its_output(received: Path) -> None:
+    for name in OWN:
+        (received / name).parent.mkdir(exist_ok=True)
+        (received / name).write_text("mine")
+    again = auto(received)
+    assert [(received / name).read_text() for name in OWN] == ["mine"] * len(OWN)
+    assert len(again.front) == len(list((received / "front").glob("*-parameters")))
+
+
+def test_a_name_in_a_state_leads_nowhere_else(received: Path, canary: Path) -> None:
+    state = json.loads((received / "auto.json").read_text())
+    state["done"]["front"][0]["folder"] = "../../../thesis"
+    (received / "auto.json").write_text(json.dumps(state))
+    assert "'../../../thesis' cannot be the name of a folder" in refused(lambda: auto(received), canary)
+
+
+@pytest.mark.parametrize("name", ["children", "children/letters", "children/letters/darts", "results.json"])
+def test_a_comparison_goes_through_no_link(name: str, canary: Path) -> None:
+    output = canary / "work" / "received"
+    (output / name).parent.mkdir(parents=True)
+    (output / name).symlink_to(canary / "thesis")
+    assert f"{name}' is a link" in refused(lambda: FinishedPairs(output, {"seed": 0}), canary)
+
+
+@pytest.mark.parametrize("name", ["seed0", "seed0/train", "seed0/train/phase.json", "seed0/train/log.txt"])
+def test_an_experiment_goes_through_no_link(name: str, canary: Path) -> None:
+    (canary / "work" / "received" / name).parent.mkdir(parents=True)
+    (canary / "work" / "received" / name).symlink_to(canary / "thesis")
+    phases = [Phase("fit", "train")]
+    assert f"{name}' is a link" in refused(lambda: run(phases, Path("received"), execute=pytest.fail), canary)
+
+
+def test_a_link_is_not_sent_to_the_hub(finished: Path, canary: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(finished, canary / "work" / "received")
+    (canary / "work" / "received" / "weights.pt").unlink()
+    (canary / "work" / "received" / "weights.pt").symlink_to(canary / "thesis" / "chapter.tex")
+    assert main(["push", "received", "me/model", "--dry-run"]) == 2
+    assert "'received/weights.pt' is a link or not a regular file" in capsys.readouterr().err
