@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -93,13 +92,6 @@ def _is_named(name: str, suffixes: Collection[str]) -> bool:
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry is a folder, or a link to one; a link that leads back to itself is none."""
-    with suppress(OSError):
-        return entry.is_dir()
-    return False
-
-
 def _deeper(folder: Path, suffixes: Collection[str], refuse: Callable[[OSError], None] | None = None) -> list[Path]:
     """The files in all folders within a folder, in order.
 
@@ -109,7 +101,11 @@ def _deeper(folder: Path, suffixes: Collection[str], refuse: Callable[[OSError],
         refuse: is told of a folder that cannot be read; None leaves it out.
     """
     with os.scandir(folder) as entries:  # which knows without a look at each file what a folder is
-        inner = [entry.name for entry in entries if not _is_named(entry.name, suffixes) and _is_folder(entry)]
+        others = [entry for entry in entries if not _is_named(entry.name, suffixes)]
+    # A link that leads back to itself is no folder to `isdir`, and an error to `is_dir`.
+    inner = [
+        one.name for one in others if one.is_dir(follow_symlinks=False) or (one.is_symlink() and os.path.isdir(one))
+    ]
     found = []
     for name in sorted(each for each in inner if not each.startswith(".")):
         for place, folders, files in os.walk(folder / name, onerror=refuse):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -59,7 +60,12 @@ def open_regular(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         ValueError: it is not a regular file; the message goes on after the file's name.
         OSError: it cannot be read.
     """
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # without waiting for a pipe's other end
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # without waiting for a pipe's other end
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a link that leads back to itself
+            raise ValueError("is not a regular file") from None
+        raise
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
         raise ValueError("is not a regular file")

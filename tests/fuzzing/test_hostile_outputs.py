@@ -19,6 +19,7 @@ from lit_metanas.cli.command_line import main
 from lit_metanas.cli.experiment.plan import Phase
 from lit_metanas.cli.experiment.run import run
 from lit_metanas.comparisons.finished_pairs import FinishedPairs
+from lit_metanas.training.export import ExportedModel
 
 NETWORK = "front/1-8-parameters"
 FOLDERS = ("front", "trainings", "report", NETWORK)
@@ -29,9 +30,8 @@ FILES = (
 INNER = ("trainings/" + "0" * 64 + ".pt", "report/report.md", "front/front.md")
 """Files that a finished search does not reach."""
 
-CASES = [(name, True) for name in (*FOLDERS, *FILES, *INNER)] + [
-    (name, False) for name in (*FOLDERS, *FILES)
-]
+SEARCHED = [(name, True) for name in (*FOLDERS, *FILES, *INNER)]
+READ = [(name, False) for name in ("front", "trainings", NETWORK, "auto.json", f"{NETWORK}/weights.pt")]
 
 
 def auto(output: Path) -> lm.SearchResult:
@@ -89,33 +89,33 @@ def replace_by_link(path: Path, home: Path) -> None:
         path.symlink_to(home / "thesis")
 
 
-def replace_by_pipe(path: Path, home: Path) -> None:
-    """Put a pipe in its place."""
-    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    os.mkfifo(path)
-
-
-@pytest.mark.parametrize("replace", [replace_by_link, replace_by_pipe])
-@pytest.mark.parametrize(("name", "goes_on"), CASES)
-def test_no_part_of_an_output_is_reached_through_a_link(
-    name: str, replace: Callable[[Path, Path], None], goes_on: bool, received: Path, canary: Path
-) -> None:
+@pytest.mark.parametrize(("name", "goes_on"), [*SEARCHED, *READ])
+def test_no_part_of_an_output_is_reached_through_a_link(name: str, goes_on: bool, received: Path, canary: Path) -> None:
     if goes_on:
         unfinish(received)
-    replace(received / name, canary)
+    replace_by_link(received / name, canary)
     before = snapshot(received, without=(".auto.lock",))
     told = refused(lambda: auto(received), canary)
     assert f"{name}' is a link or not a" in told or f"{name}' is not of this search" in told
     assert snapshot(received, without=(".auto.lock",)) == before
 
 
+@pytest.mark.parametrize("name", ["trainings", "README.md"])
+def test_a_pipe_is_no_part_of_an_output(name: str, received: Path, canary: Path) -> None:
+    unfinish(received)
+    if name == "trainings":
+        (received / name).rmdir()
+    else:
+        (received / name).unlink()
+    os.mkfifo(received / name)
+    assert f"{name}' is a link or not a" in refused(lambda: auto(received), canary)
+
+
 OWN = ("front/mine/notes.txt", f"{NETWORK}/notes.txt", f"{NETWORK}/mine/notes.txt", "trainings/mine/notes.txt")
 
 
 @pytest.mark.parametrize("name", [*OWN, "README.md", "predict.py", f"{NETWORK}/README.md"])
-def test_what_a_user_has_put_into_an_output_is_refused_before_a_search(
-    name: str, received: Path, canary: Path
-) -> None:
+def test_what_a_user_has_put_into_an_output_is_refused_before_a_search(name: str, received: Path, canary: Path) -> None:
     unfinish(received)
     (received / name).parent.mkdir(exist_ok=True)
     (received / name).write_text("mine")
@@ -153,8 +153,17 @@ def test_a_comparison_goes_through_no_link(name: str, canary: Path) -> None:
 def test_an_experiment_goes_through_no_link(name: str, canary: Path) -> None:
     (canary / "work" / "received" / name).parent.mkdir(parents=True)
     (canary / "work" / "received" / name).symlink_to(canary / "thesis")
-    phases = [Phase("fit", "train")]
-    assert f"{name}' is a link" in refused(lambda: run(phases, Path("received"), execute=pytest.fail), canary)
+
+    def call() -> None:
+        run([Phase("fit", "train")], Path("received"), execute=lambda args: pytest.fail(f"{args} has begun"))
+
+    assert f"{name}' is a link" in refused(call, canary)
+
+
+def test_a_link_to_nothing_is_not_replaced_by_predictions(finished: Path, canary: Path) -> None:
+    (canary / "work" / "predictions.csv").symlink_to("absent")
+    told = refused(lambda: ExportedModel(str(finished)), canary)
+    assert "'predictions.csv' already exists and holds no predictions" in told
 
 
 def test_a_link_is_not_sent_to_the_hub(finished: Path, canary: Path, capsys: pytest.CaptureFixture[str]) -> None:
