@@ -147,10 +147,10 @@ class SourceSearch(LightningModule):
         finished = self.directory / "finished.json"
         with directory_lock(self.directory, "search", "model.init_args.directory"):
             check_files(self.directory, (finished.name, *OUTPUTS))
-            check_only(self._trainings, KEPT_SCORE)
             if has_content(finished, text.encode()) and (known := self._read_outcome(data.source.name)) is not None:
                 print(f"The search in '{self.directory}' was already finished: nothing was done.")
                 return known
+            check_only(self._trainings, KEPT_SCORE)
             finished.unlink(missing_ok=True)
             found = self._search(data, settings)
             write_whole(finished, text)

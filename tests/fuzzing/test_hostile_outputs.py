@@ -141,6 +141,14 @@ def test_a_name_in_a_state_leads_nowhere_else(received: Path, canary: Path) -> N
     assert "'../../../thesis' cannot be the name of a folder" in refused(lambda: auto(received), canary)
 
 
+def test_an_export_of_a_front_goes_through_no_link(received: Path, canary: Path) -> None:
+    found, output = auto(received), canary / "work" / "other"
+    output.mkdir()
+    (output / "front").symlink_to(canary / "thesis")
+    assert "other/front' is a link or not a folder" in refused(lambda: found.export(output), canary)
+    assert [path.name for path in output.iterdir()] == ["front"]
+
+
 @pytest.mark.parametrize("name", ["children", "children/letters", "children/letters/darts", "results.json"])
 def test_a_comparison_goes_through_no_link(name: str, canary: Path) -> None:
     output = canary / "work" / "received"
