@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +16,9 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
 
-from lit_metanas.io.files import set_aside, write_whole
+from lit_metanas.io.files import write_whole
 from lit_metanas.io.locks import is_further_process
+from lit_metanas.io.own_folder import set_aside
 from lit_metanas.io.yaml_files import read_yaml
 
 
@@ -52,7 +54,7 @@ class SaveConfig(SaveConfigCallback):
 def csv_logger(root: Path, verb: str) -> CSVLogger:
     """Logs to ``logs/<verb>``, or to ``logs/<verb>.1`` and so on where a previous run has left that."""
     names = (verb if number == 0 else f"{verb}.{number}" for number in itertools.count())
-    free = next(name for name in names if not (root / "logs" / name).exists())
+    free = next(name for name in names if not os.path.lexists(root / "logs" / name))
     return CSVLogger(root, name="logs", version=free)
 
 

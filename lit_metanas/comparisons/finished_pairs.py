@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from lit_metanas.io.files import has_content, write_whole
+from lit_metanas.io.own_folder import check_files, check_tree, own_folder
 from lit_metanas.records.record import SearchRecord
 from lit_metanas.records.record_lines import merge_record_lines
 from lit_metanas.records.result_files import (
@@ -91,11 +92,13 @@ class FinishedPairs:
         settings: plain values that all pairs have in common.
 
     Raises:
-        ValueError: the directory holds a search with other settings.
+        ValueError: the directory holds a search with other settings, or a part of it is a link.
     """
 
     def __init__(self, directory: Path, settings: Mapping[str, Any]) -> None:
         self.directory = directory
+        check_files(directory, ("search.json", "results.json", "architectures.json", "records.jsonl"))
+        check_tree(own_folder(directory, "children"))
         text = _text(settings)
         file = directory / "search.json"
         if file.is_file() and not has_content(file, text.encode()):
@@ -108,7 +111,7 @@ class FinishedPairs:
 
     def folder(self, task_id: str, method: str) -> Path:
         """Where one pair is kept, and its child network."""
-        return self.directory / "children" / _name(task_id) / _name(method)
+        return own_folder(self.directory, "children", _name(task_id), _name(method))
 
     def read(self, task_id: str, method: str, settings: Mapping[str, Any]) -> ComparisonRow | None:
         """A pair that was finished under the same settings; or None, and what other settings left is no longer one."""

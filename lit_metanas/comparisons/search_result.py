@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import textwrap
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from lit_metanas.io.files import write_whole
+from lit_metanas.io.own_folder import check_files, own_folder
 from lit_metanas.io.text import at_once, number_of, printable
 from lit_metanas.records.budget import Cost, describe_energy
 from lit_metanas.records.record import PREPROCESSING, RecipeValue, SearchRecord
@@ -36,6 +38,7 @@ from lit_metanas.tasks.objective import Classification, Objective
 from lit_metanas.tasks.task import Split
 from lit_metanas.training.child import Recipe, examples_at_once
 from lit_metanas.training.export.exported_program import (
+    EXPORTED,
     GivenExamples,
     export_child,
     image_paths,
@@ -57,6 +60,12 @@ from lit_metanas.training.export.onnx_program import INT8, ONNX, Int8Loss, quant
 
 PREDICTED_AT_ONCE = 500
 """Inputs, which bounds the memory."""
+
+FRONT = "front"
+"""The folder of a front's networks in an export."""
+
+FRONT_NAME = re.compile(r"\d+-(\d+-(parameters|flops)|\d+us)")
+"""The names of ``SearchResult.front_names``."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -263,15 +272,17 @@ class SearchResult:
             What the weights of 8 bits cost; None unless they are asked for.
 
         Raises:
-            ValueError: no ONNX file can be made, the folder has files of these names that no export has written, the
-                examples for ``int8`` are no inputs of the network, or there is no test part.
+            ValueError: no ONNX file can be made, the folder has files of these names that no export has written, or a
+                link in their place, the examples for ``int8`` are no inputs of the network, or there is no test part.
         """
-        check_card_place(folder)
+        folders = [own_folder(folder, FRONT, name) for name in self.front_names]
+        for place in (folder, *folders):
+            check_card_place(place)
         command = command or self.command
         loss = self._write_network(folder, onnx=onnx, int8=int8)
         write_card(folder, self._card(license, command, loss))
-        for name, one in zip(self.front_names, self.front, strict=True):
-            one.export(Path(folder) / "front" / name, onnx=onnx, int8=int8, license=license, command=command)
+        for place, one in zip(folders, self.front, strict=True):
+            one.export(place, onnx=onnx, int8=int8, license=license, command=command)
         return loss
 
     def add_onnx(self, folder: str | os.PathLike[str], *, int8: Split | bool | None = None) -> Int8Loss | None:
@@ -287,6 +298,7 @@ class SearchResult:
         Raises:
             ValueError: see ``export``, or the card cannot be read.
         """
+        check_files(Path(folder), EXPORTED)
         with TemporaryDirectory() as made:  # an export replaces all files of a folder, its card included
             loss = self._write_network(made, onnx=True, int8=int8)
             for file in (Path(made, name) for name in (ONNX, INT8)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,10 @@ import yaml
 from lightning.pytorch import LightningModule
 
 from lit_metanas.estimators.episode_estimator import EpisodeEstimator
-from lit_metanas.estimators.meta_training import KeptScores, MetaTrainingEstimator
+from lit_metanas.estimators.meta_training import KEPT_SCORE, KeptScores, MetaTrainingEstimator
 from lit_metanas.io.files import has_content, own_path, write_whole
 from lit_metanas.io.locks import directory_lock
+from lit_metanas.io.own_folder import check_files, check_only, own_folder, remove_files
 from lit_metanas.io.settings import settings_of, tensor_digest
 from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Budget, Cost
@@ -139,24 +139,27 @@ class SourceSearch(LightningModule):
         """Search with all episodes of a data module, and write what was found, unless that was done before.
 
         Raises:
-            ValueError: another search is at work in the directory, or the source has another shape than was given.
+            ValueError: another search is at work in the directory, a part of it is a link, others have put something
+                among its trainings, or the source has another shape than was given.
         """
         settings = self._settings(data)
         text = json.dumps(settings, indent=1, sort_keys=True)
         finished = self.directory / "finished.json"
         with directory_lock(self.directory, "search", "model.init_args.directory"):
+            check_files(self.directory, (finished.name, *OUTPUTS))
             if has_content(finished, text.encode()) and (known := self._read_outcome(data.source.name)) is not None:
                 print(f"The search in '{self.directory}' was already finished: nothing was done.")
                 return known
+            check_only(self._trainings, KEPT_SCORE)
             finished.unlink(missing_ok=True)
             found = self._search(data, settings)
             write_whole(finished, text)
-            shutil.rmtree(self._trainings, ignore_errors=True)
+            remove_files(self._trainings, KEPT_SCORE)
         return found
 
     @property
     def _trainings(self) -> Path:
-        return self.directory / "trainings"
+        return own_folder(self.directory, "trainings")
 
     def _settings(self, data: EpisodeDataModule) -> dict[str, Any]:
         """What decides the result, as plain values; the first episodes stand for all images."""

@@ -26,6 +26,7 @@ from lit_metanas.tasks.objective import Classification
 from lit_metanas.tasks.target_data import WholeTask
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import Recipe, batch_norms
+from lit_metanas.training.export.hub_card import check_card_place
 from lit_metanas.training.export.onnx_program import check_onnx_installed
 
 
@@ -161,8 +162,15 @@ class TargetSearch(Comparison[Task, Searcher]):
         return super().predict_step(task, batch_idx)
 
     def run_method(self, problem: Task, method: str, searcher: Searcher) -> ComparisonRow:
-        """Search, train, score, and write the child."""
+        """Search, train, score, and write the child.
+
+        Raises:
+            ValueError: its folder has files of another's where its own go, or the searcher refuses the task.
+        """
         assert self.finished is not None
+        folder = self.finished.folder(problem.id, method)
+        if self.export:
+            check_card_place(folder)
         found = search(
             problem,
             self.space,
@@ -176,7 +184,6 @@ class TargetSearch(Comparison[Task, Searcher]):
             threads=None,  # as the Trainer has set them
             progress=self._logs(),
         )
-        folder = self.finished.folder(problem.id, method)
         if self.export:
             found.export(
                 folder,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from copy import copy
@@ -139,6 +140,10 @@ class MetaTrainingEstimator(Estimator):
                 seed=self.seed,
                 **self.recipe.parts(),
             )
+
+
+KEPT_SCORE = re.compile(r"[0-9a-f]{64}\.pt")
+"""The names of the files of ``KeptScores``."""
 
 
 class KeptScores(EstimatorAround):

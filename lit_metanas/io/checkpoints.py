@@ -18,6 +18,7 @@ from torch import Tensor
 
 from lit_metanas.io.arrays import DAMAGED, LARGEST_PICKLE, check_pickle
 from lit_metanas.io.files import open_regular, replacing, write_whole
+from lit_metanas.io.own_folder import remove_partial
 
 FIX = "give a checkpoint that `lit-metanas fit` wrote"
 
@@ -271,8 +272,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         content = io.BytesIO()
         torch.save(checkpoint, content)
         target = Path(path)
-        for part in target.parent.glob(f".{target.name}.*.part"):
-            part.unlink(missing_ok=True)  # of a run that was killed: one process alone writes this file
+        remove_partial(target.parent, target.name)  # of a run that was killed: one process alone writes this file
         write_whole(target, content.getbuffer())
 
     def load_checkpoint(

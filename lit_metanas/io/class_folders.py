@@ -101,7 +101,11 @@ def _deeper(folder: Path, suffixes: Collection[str], refuse: Callable[[OSError],
         refuse: is told of a folder that cannot be read; None leaves it out.
     """
     with os.scandir(folder) as entries:  # which knows without a look at each file what a folder is
-        inner = [entry.name for entry in entries if entry.is_dir() and not _is_named(entry.name, suffixes)]
+        others = [entry for entry in entries if not _is_named(entry.name, suffixes)]
+    # A link that leads back to itself is no folder to `isdir`, and an error to `is_dir`.
+    inner = [
+        one.name for one in others if one.is_dir(follow_symlinks=False) or (one.is_symlink() and os.path.isdir(one))
+    ]
     found = []
     for name in sorted(each for each in inner if not each.startswith(".")):
         for place, folders, files in os.walk(folder / name, onerror=refuse):

@@ -1,4 +1,4 @@
-"""Files written whole, and read and opened only where they are plain files."""
+"""Files written whole, and read only where they are plain files."""
 
 from __future__ import annotations
 
@@ -52,15 +52,6 @@ def write_whole(path: str | os.PathLike[str], content: str | bytes | memoryview)
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def remove_partial(folder: Path) -> None:
-    """Remove what ``replacing`` has left, in a folder and all below, of processes that were killed meanwhile.
-
-    Nobody else may write there.
-    """
-    for file in folder.rglob(".*.????????.part"):
-        file.unlink(missing_ok=True)
-
-
 @contextmanager
 def open_regular(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """Open a regular file to read it: not a pipe or a device, which may never end.
@@ -69,7 +60,12 @@ def open_regular(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         ValueError: it is not a regular file; the message goes on after the file's name.
         OSError: it cannot be read.
     """
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # without waiting for a pipe's other end
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # without waiting for a pipe's other end
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a link that leads back to itself
+            raise ValueError("is not a regular file") from None
+        raise
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
         raise ValueError("is not a regular file")
@@ -124,37 +120,6 @@ def has_content(path: str | os.PathLike[str], content: bytes) -> bool:
         return False
 
 
-def open_own(path: str | os.PathLike[str], flags: int) -> int:
-    """Open a file of a run's folder to write in it, and make it where it is absent; it is not truncated.
-
-    The folder may come from others. What it calls by the name of our file may be a link to a file elsewhere, which
-    would then be written to.
-
-    Args:
-        path: the file.
-        flags: of ``os.open``, for instance ``os.O_RDWR``.
-
-    Returns:
-        The file's descriptor.
-
-    Raises:
-        ValueError: there is a link, a pipe or another thing that is not a plain file.
-        OSError: it cannot be opened.
-    """
-    refusal = ValueError(f"'{os.fspath(path)}' is a link or not a regular file, and was left as it is: remove it.")
-    try:
-        handle = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
-    except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENXIO):  # a symbolic link; a pipe that nobody reads
-            raise refusal from None
-        raise
-    status = os.fstat(handle)
-    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
-        os.close(handle)
-        raise refusal
-    return handle
-
-
 def _flush(path: Path) -> None:
     """Bring a file to the disk before it is moved, and its name afterwards.
 
@@ -172,14 +137,3 @@ def cache_folder() -> Path:
     if folder := os.environ.get("LIT_METANAS_CACHE"):
         return Path(folder)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lit_metanas"
-
-
-def set_aside(folder: Path) -> Path | None:
-    """Rename a folder that has something in it; returns its new name."""
-    if not folder.exists() or not any(folder.iterdir()):
-        return None
-    number = 1
-    while (aside := folder.with_name(f"{folder.name}.{number}")).exists():
-        number += 1
-    folder.rename(aside)
-    return aside

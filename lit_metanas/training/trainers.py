@@ -19,6 +19,7 @@ from lightning.pytorch.plugins import LayerSync, Precision
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
 from lit_metanas.io.checkpoints import AtomicCheckpointIO
+from lit_metanas.io.own_folder import own_folder
 from lit_metanas.io.text import DEBUG, number_of, short_number
 from lit_metanas.training.preemption import Preemption
 from lit_metanas.training.resume_check import ResumeCheck
@@ -28,6 +29,9 @@ MOST_PROCESSES = 4096
 
 THREADS_KEY = "lit_metanas_threads"
 """Of a checkpoint: torch's threads in its training on a CPU."""
+
+OUTPUT_FOLDERS = ("checkpoints", "logs", "lightning_logs", "wandb")
+"""Into which a Trainer writes in its ``default_root_dir``."""
 
 Plugin = Precision | ClusterEnvironment | CheckpointIO | LayerSync
 
@@ -104,7 +108,8 @@ class Trainer(pytorch.Trainer):
 
     Raises:
         ValueError: ``threads`` or the epochs or steps between validations are less than 1, or there are
-            more threads, devices or machines than any cluster has.
+            more threads, devices or machines than any cluster has; or ``default_root_dir`` has a link in the place of a
+            folder for checkpoints or logs.
 
     Example:
         >>> import lit_metanas as lm
@@ -126,6 +131,9 @@ class Trainer(pytorch.Trainer):
         **settings: Any,
     ) -> None:
         check_threads("Trainer", threads)
+        if (root := settings.get("default_root_dir")) is not None:
+            for name in OUTPUT_FOLDERS:
+                own_folder(os.path.expanduser(root), name)
         for name in ("devices", "num_nodes"):
             if (number := _number(settings.get(name))) > MOST_PROCESSES:
                 raise ValueError(f"Trainer: {name} is {short_number(number)}; give at most {MOST_PROCESSES}.")

@@ -340,6 +340,14 @@ def test_auto_tells_that_it_reads_many_files(
     assert "reading" not in told(21)
 
 
+def test_a_link_that_leads_back_to_itself_is_left_out(images: Path) -> None:
+    for name in ("loop.png", "loop"):
+        (images / "dark" / name).symlink_to(name)
+    with pytest.warns(UserWarning, match=r"1 of 21 images cannot be read and is left out: '.*dark/loop.png'\."):
+        task = read_given(images)
+    assert sum(map(len, (task.train, task.val or (), task.test))) == 20
+
+
 def test_auto_tells_copies(tmp_path: Path, space: lm.LayeredSpace) -> None:
     given = copied_images(tmp_path / "given")
     with pytest.warns(UserWarning, match="'given' at 32x32 pixels has equal examples in several parts"):

@@ -283,6 +283,23 @@ def test_a_damaged_part_gets_one_sentence(
     assert LAST.read_bytes() == before
 
 
+@pytest.mark.parametrize("goes_on", [True, False])
+@pytest.mark.parametrize("name", ["checkpoints", "logs"])
+def test_a_training_writes_through_no_link(
+    name: str, goes_on: bool, trained: Path, toy: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(LAST, trained / "thesis")
+    shutil.rmtree(Path("run", name))
+    Path("run", name).symlink_to(trained / "thesis")
+    before = {path.name: path.read_bytes() for path in (trained / "thesis").iterdir()}
+    assert toy("fit", *KEEPS, *(GO_ON if goes_on else GO_ON[:1])) == 2
+    said = capsys.readouterr().err
+    assert f"'run/{name}' is a link or not a folder, and was left as it is: remove it, or give another" in said
+    assert said.count("\n") == 1
+    assert Path("run", name).is_symlink()
+    assert {path.name: path.read_bytes() for path in (trained / "thesis").iterdir()} == before
+
+
 def test_a_compressed_checkpoint_is_not_inflated(trained: Path) -> None:
     with zipfile.ZipFile(LAST) as old:
         entries = {name: old.read(name) for name in old.namelist()}

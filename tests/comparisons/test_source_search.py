@@ -277,6 +277,23 @@ def test_an_interrupted_search_goes_on_from_its_last_training(tmp_path, monkeypa
     assert len(again) == 2 + 3 + 3
 
 
+def test_its_trainings_are_in_a_folder_of_its_own(tmp_path, monkeypatch):
+    calls = counted(monkeypatch)
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "search").mkdir()
+    trainings = tmp_path / "search" / "trainings"
+    trainings.symlink_to(tmp_path / "thesis")
+    with pytest.raises(ValueError, match="search/trainings' is a link or not a folder, and was left as it is"):
+        search(tmp_path / "search").search(EpisodeDataModule(Grey(), **DATA))
+    trainings.unlink()
+    (trainings / "mine").mkdir(parents=True)
+    with pytest.raises(ValueError, match=r"trainings/mine' is not of this search, which clears .*: move it elsewhere"):
+        search(tmp_path / "search").search(EpisodeDataModule(Grey(), **DATA))
+    assert not calls
+    assert [*(tmp_path / "thesis").iterdir()] == []
+    assert (trainings / "mine").is_dir()
+
+
 TRAIN_VALUES = {
     "learning_rate": [1e-3, 1e-2],
     "distance": ["plain", "cosine"],

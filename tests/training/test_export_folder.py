@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import math
+import os
 import runpy
 import subprocess
 import sys
@@ -653,6 +654,9 @@ def test_push_refuses_a_folder_without_the_program_that_is_described(
     program.unlink()
     assert main(["push", "out", "me/noise", "--dry-run"]) == 2
     assert "There is no 'model.pt2' in 'out'" in capsys.readouterr().err
+    os.mkfifo(program)
+    with pytest.raises(ValueError, match=r"'out/model.pt2' is not a regular file: give the folder of an exported net"):
+        lm.load_exported("out")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isnan, nan
@@ -13,14 +13,15 @@ from typing import Any
 from lit_metanas.automl.steps.time_plan import MOST_MEMBERS, BudgetPlan
 from lit_metanas.automl.steps.views import Views, without_preprocessing
 from lit_metanas.callbacks.figures import save
-from lit_metanas.comparisons.search_result import SearchResult
+from lit_metanas.comparisons.search_result import FRONT, FRONT_NAME, SearchResult
 from lit_metanas.comparisons.single_task import result_of
 from lit_metanas.comparisons.target_search import comparison_row
 from lit_metanas.estimators.estimator import Estimator
-from lit_metanas.estimators.meta_training import KeptScores
+from lit_metanas.estimators.meta_training import KEPT_SCORE, KeptScores
 from lit_metanas.io.checkpoints import read_weights
-from lit_metanas.io.files import remove_partial, write_whole
+from lit_metanas.io.files import write_whole
 from lit_metanas.io.json_files import read_json
+from lit_metanas.io.own_folder import check_files, check_only, check_tree, own_folder, remove_files, remove_partial
 from lit_metanas.io.text import writable
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.plain import from_plain, to_plain
@@ -43,15 +44,15 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import Child, Recipe, build_network, chosen_child
-from lit_metanas.training.export.exported_program import CARD, WEIGHTS
-from lit_metanas.training.export.hub_card import tells_int8
+from lit_metanas.training.export.exported_program import CARD, EXPORTED, WEIGHTS
+from lit_metanas.training.export.hub_card import check_card_place, tells_int8
 from lit_metanas.training.export.onnx_program import INT8, ONNX, Int8Loss
 
 METHOD = "auto"
 """The row's name in tables."""
 
-FRONT = "front"
-"""The folder of a front's networks, as ``SearchResult.export`` names it."""
+FRONT_FILES = ("front.md", "front.png")
+"""Beside the networks of a front."""
 
 FRONT_CAPTION = (
     "Networks to which the search found none that is as {small} and does clearly better on the validation part. Each "
@@ -59,6 +60,9 @@ FRONT_CAPTION = (
 )
 
 STATE, RESULTS, ARCHITECTURES, RECORDS = "auto.json", "results.json", "architectures.json", "records.jsonl"
+
+EXPORTED_NAMES = re.compile("|".join(map(re.escape, EXPORTED)))
+"""The names of the files of a front's network."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,8 @@ class OutputFolder:
         plan: how the budget is divided; None where that is not known yet.
 
     Raises:
-        ValueError: the folder holds something else, or a search with other settings.
+        ValueError: the folder holds something else, or a search with other settings; a part of it is a link; or there
+            is something in it that the search would replace or remove, and has not written.
     """
 
     def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
@@ -135,6 +140,7 @@ class OutputFolder:
         self.plan: BudgetPlan | None = None
         self._done: FinishedAuto | None = None
         file, place = path / STATE, f"'{writable(str(path))}'"
+        check_files(path, (STATE, RESULTS, ARCHITECTURES, RECORDS, PREDICTIONS, *EXPORTED))
         if file.is_file():
             kept = read_json(file, "delete the folder, or give another 'output'")
             before = kept.get("settings") if isinstance(kept, dict) else None
@@ -151,12 +157,59 @@ class OutputFolder:
                 self._done = from_plain(FinishedAuto, kept["done"], f"'done' in '{file}'")
         elif any(not entry.name.startswith(".") for entry in path.iterdir()):
             raise ValueError(f"{place} holds other files: give an 'output' that is empty or new.")
-        remove_partial(path)
+        for folder in self._networks():
+            check_files(folder, EXPORTED)
+        for folder in (path, self.trainings, self.report, self.front, *self._networks()):
+            remove_partial(folder)
+        if self._done is None:
+            self._check_place()
 
     @property
     def trainings(self) -> Path:
         """Where trainings are kept until the search has ended."""
-        return self.path / "trainings"
+        return own_folder(self.path, "trainings")
+
+    @property
+    def report(self) -> Path:
+        """The folder of the report."""
+        return own_folder(self.path, "report")
+
+    @property
+    def front(self) -> Path:
+        """The folder of a front's table, figure and networks."""
+        return own_folder(self.path, FRONT)
+
+    def _networks(self) -> list[Path]:
+        """The folders of the front's networks that are there, by their names.
+
+        Raises:
+            ValueError: one is a link or not a folder.
+        """
+        names = sorted(entry.name for entry in self.front.iterdir()) if self.front.is_dir() else []
+        return [own_folder(self.front, name) for name in names if FRONT_NAME.fullmatch(name)]
+
+    def _check_place(self) -> None:
+        """Look, before a search, at what its end replaces and removes.
+
+        Raises:
+            ValueError: it is not all of a search.
+        """
+        check_card_place(self.path)
+        check_tree(self.report)
+        check_only(self.trainings, KEPT_SCORE)
+        if self.settings["pareto"] is None:
+            return
+        check_files(self.front, FRONT_FILES)
+        for folder in self._networks():
+            check_only(folder, EXPORTED_NAMES)
+            check_card_place(folder)
+        for entry in sorted(self.front.glob("[!.]*")):
+            if FRONT_NAME.fullmatch(entry.name) or not entry.is_dir():
+                continue
+            raise ValueError(
+                f"'{writable(str(entry))}' is no network of this search, which clears '{self.front}' of earlier ones: "
+                "move it elsewhere, or give another output folder."
+            )
 
     def keep(self, plan: BudgetPlan) -> None:
         """Write how the budget is divided, so that a search which goes on divides it in the same way."""
@@ -181,7 +234,7 @@ class OutputFolder:
         networks = kept_networks(self.path)
         architectures = [network.row for network in networks]
         write_report(
-            self.path / "report",
+            self.report,
             [rows.result],
             architectures=architectures,
             networks=networks,
@@ -216,7 +269,7 @@ class OutputFolder:
                 untried=result.untried,
             )
             self._write_state()
-            shutil.rmtree(self.trainings, ignore_errors=True)
+            remove_files(self.trainings, KEPT_SCORE)
 
     def without_onnx(self, result: SearchResult, *, int8: bool) -> list[tuple[Path, SearchResult]]:
         """The networks of a finished search, that of the result first, which lack an ONNX file, each with its folder.
@@ -228,7 +281,7 @@ class OutputFolder:
         Raises:
             ValueError: a card cannot be read.
         """
-        folders = [self.path, *(self.path / FRONT / name for name in result.front_names)]
+        folders = [self.path, *(own_folder(self.front, name) for name in result.front_names)]
         pairs, wanted = zip(folders, (result, *result.front), strict=True), self._wants_int8(int8)
         return [(folder, one) for folder, one in pairs if not _has_onnx(folder, int8=wanted)]
 
@@ -266,7 +319,7 @@ class OutputFolder:
         plan = self.plan
         if self._done is None or plan is None or plan.training is None:
             return None
-        shutil.rmtree(self.trainings, ignore_errors=True)  # a process may have been killed before it had done so
+        remove_files(self.trainings, KEPT_SCORE)  # a process may have been killed before it had done so
         try:
             return self._read(self._done, views, (plan.search, plan.training), plan.pace or nan)
         except (FileNotFoundError, RuntimeError, TypeError, ValueError) as error:
@@ -310,22 +363,23 @@ class OutputFolder:
             pace=pace,
             threads=self.settings["threads"],
         )
-        front = tuple(files.result(self.path / FRONT / point.folder, point) for point in done.front)
+        front = tuple(files.result(own_folder(self.front, point.folder), point) for point in done.front)
         best = files.result(self.path, own, row.ensemble, row.linear)
         return replace(best, front=front, traded=done.traded)
 
     def _write_front(self, result: SearchResult) -> None:
         """The front as a table and a figure, beside the folders of its networks; not those of an earlier front."""
-        for entry in (self.path / FRONT).iterdir():
-            if entry.is_dir() and entry.name not in result.front_names:
-                shutil.rmtree(entry)
+        for folder in self._networks():
+            if folder.name not in result.front_names:
+                remove_files(folder, EXPORTED_NAMES)
         heading, *rows = result.front_table()
         lines = markdown_lines([heading, ("---",) * len(heading), *rows])
-        save(draw_tested(result), self.path / FRONT / "front.png")
+        table, figure = FRONT_FILES
+        save(draw_tested(result), self.front / figure)
         title = f"# {result.metric.capitalize()} against {MEASURED.get(result.traded, result.traded)}"
         caption = FRONT_CAPTION.format(small="fast" if result.traded == "latency" else "small")
-        text = f"{title}\n\n{caption}\n\n{lines}\n\n![Front](front.png)\n"
-        write_whole(self.path / FRONT / "front.md", text)
+        text = f"{title}\n\n{caption}\n\n{lines}\n\n![Front]({figure})\n"
+        write_whole(self.front / table, text)
 
     def _write_state(self) -> None:
         state = {"settings": self.settings, "plan": to_plain(self.plan), "done": to_plain(self._done)}

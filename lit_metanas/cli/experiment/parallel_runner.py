@@ -15,7 +15,7 @@ from pathlib import Path
 from lit_metanas.cli.errors import UsageError
 from lit_metanas.cli.experiment.plan import Step
 from lit_metanas.cli.experiment.progress import Progress
-from lit_metanas.io.files import open_own
+from lit_metanas.io.own_folder import open_own
 from lit_metanas.io.text import without_passwords
 
 COMMAND = [sys.executable, "-u", "-m", "lit_metanas"]  # unbuffered: an error is the log's last line

@@ -7,8 +7,9 @@ import shlex
 from pathlib import Path
 
 from lit_metanas.cli.experiment.plan import Step
-from lit_metanas.io.files import set_aside, write_whole
+from lit_metanas.io.files import write_whole
 from lit_metanas.io.json_files import read_json
+from lit_metanas.io.own_folder import set_aside
 from lit_metanas.io.text import duration, rough
 
 

@@ -17,6 +17,7 @@ from lit_metanas.cli.experiment.plan import Phase, plan
 from lit_metanas.cli.experiment.progress import Progress
 from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
+from lit_metanas.io.own_folder import check_files, own_folder
 from lit_metanas.io.text import number_of, rough
 
 LISTED = (".md", ".png", ".svg", ".json", ".jsonl", ".pt2", ".pt", ".ckpt", ".csv")
@@ -78,6 +79,8 @@ def run(
     steps = [replace(step, minutes=pace * step.minutes) for step in steps]
     progress = Progress(steps)
     with directory_lock(directory, "run", "directory"):
+        for step in steps:
+            check_files(own_folder(directory, *step.folder.relative_to(directory).parts), ("phase.json", "log.txt"))
         print(_extent(progress, directory, jobs), flush=True)
         if jobs == 1:
             _in_order(progress, execute)

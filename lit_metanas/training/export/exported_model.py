@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -259,7 +260,7 @@ def _checked_output(output: str) -> Path:
     file = own_path(output, "output")
     if file.suffix not in (".csv", ".json"):
         raise ValueError(f"The output '{output}' is neither CSV nor JSON: let its name end in .csv or .json.")
-    if file.exists() and not _holds_predictions(file):
+    if os.path.lexists(file) and not _holds_predictions(file):
         raise ValueError(f"'{output}' already exists and holds no predictions: give another 'output' (--model.output).")
     return file
 

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from lit_metanas.io.checkpoints import write_weights
 from lit_metanas.io.files import open_regular, read_regular, write_whole
+from lit_metanas.io.own_folder import check_files
 from lit_metanas.io.text import number_of
 from lit_metanas.tasks.conversion import image_tensor
 from lit_metanas.tasks.images.image_files import read_images
@@ -49,6 +50,8 @@ from lit_metanas.training.export.program_archive import LARGEST_PROGRAM, MOST_NO
 from lit_metanas.training.stored_preprocessing import PREPROCESSINGS
 
 PROGRAM, WEIGHTS, SCRIPT, CARD = "model.pt2", "weights.pt", "predict.py", "README.md"
+EXPORTED = (CARD, DESCRIPTION, ONNX, INT8, PROGRAM, SCRIPT, WEIGHTS)
+"""The files of an export."""
 LIBRARY = "lit-metanas"
 CARD_BEGINS = f"---\nlibrary_name: {LIBRARY}\n"
 """How a card begins that an export has written."""
@@ -258,7 +261,7 @@ def export_child(
 
     Raises:
         ValueError: the number of class names is not the number of scores, or two are the same; the network has other
-            outputs than the objective, or no ONNX file can be made of it; or ``predict.py`` is a file of another's.
+            outputs than the objective, or no ONNX file can be made of it; or see ``check_export_place``.
 
     Example:
         >>> import torch
@@ -271,7 +274,7 @@ def export_child(
         ('cat', 'dog')
     """
     folder = Path(directory)
-    check_own_file(folder / SCRIPT, _SCRIPT_BEGINS)
+    check_export_place(folder)
     network = copy.deepcopy(network).cpu().float().eval()
     for tensor in (*network.parameters(), *network.buffers()):
         # An archive of tensors that are views, or laid out channels-last, would be loaded from guesses.
@@ -379,6 +382,17 @@ def read_described_program(directory: str | os.PathLike[str]) -> tuple[StoredNet
     return described, content
 
 
+def check_export_place(folder: Path) -> None:
+    """Look whether an export may write into a folder.
+
+    Raises:
+        ValueError: a file by the name of one of an export's is a link or not a regular file, or ``predict.py`` is a
+            file of another's.
+    """
+    check_files(folder, EXPORTED)
+    check_own_file(folder / SCRIPT, _SCRIPT_BEGINS)
+
+
 def check_own_file(file: Path, begin: str) -> None:
     """Refuse to replace a file that an export has not written.
 
@@ -387,8 +401,9 @@ def check_own_file(file: Path, begin: str) -> None:
         begin: the bytes, as text, with which an export's begins.
 
     Raises:
-        ValueError: it begins otherwise.
+        ValueError: it begins otherwise, or is a link or not a regular file.
     """
+    check_files(file.parent, [file.name])
     if os.path.lexists(file) and not _begins_with(file, begin):
         raise ValueError(f"'{file}' is there already, and no export has written it: give another folder.")
 

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from lit_metanas.io.files import read_regular, write_whole
+from lit_metanas.io.own_folder import check_files
 from lit_metanas.io.text import duration, number_of, printable, with_prefix
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.records.statistics import percent
@@ -22,15 +23,14 @@ from lit_metanas.tasks.translation import Translation
 from lit_metanas.training.export.exported_program import (
     CARD,
     CARD_BEGINS,
+    EXPORTED,
     LIBRARY,
-    PROGRAM,
-    SCRIPT,
-    WEIGHTS,
+    check_export_place,
     check_own_file,
     read_described_program,
 )
 from lit_metanas.training.export.network_description import DESCRIPTION
-from lit_metanas.training.export.onnx_program import INT8, ONNX, Int8Loss
+from lit_metanas.training.export.onnx_program import INT8, Int8Loss
 
 UNKNOWN_LICENSE = "unknown"
 LARGEST_CARD = 1 << 20
@@ -219,7 +219,7 @@ def write_card(folder: str | os.PathLike[str], card: ModelCard) -> None:
     Raises:
         ValueError: there is one that no export has written.
     """
-    check_card_place(folder)
+    check_own_file(Path(folder) / CARD, CARD_BEGINS)
     write_whole(Path(folder) / CARD, card.text())
 
 
@@ -271,11 +271,12 @@ def _dumped(front: dict[str, Any]) -> str:
 
 
 def check_card_place(folder: str | os.PathLike[str]) -> None:
-    """Look for a file of another's where the card goes.
+    """Look whether an export with a card may write into a folder.
 
     Raises:
-        ValueError: there is one.
+        ValueError: see ``check_export_place``, or there is a card of another's.
     """
+    check_export_place(Path(folder))
     check_own_file(Path(folder) / CARD, CARD_BEGINS)
 
 
@@ -361,8 +362,9 @@ def check_pushed(folder: Path) -> list[Path]:
 
     Raises:
         FileNotFoundError: there is no exported network, or no card.
-        ValueError: description, program or card are damaged, or the card tells no results.
+        ValueError: a file is a link, description, program or card are damaged, or the card tells no results.
     """
+    check_files(folder, EXPORTED)
     read_described_program(folder)
     if not (folder / CARD).is_file():
         raise FileNotFoundError(
@@ -370,11 +372,7 @@ def check_pushed(folder: Path) -> list[Path]:
             "SearchResult.export leaves, or write one as https://huggingface.co/docs/hub/model-cards has it."
         )
     read_card(folder / CARD)
-    return [file for name in PUSHED if (file := folder / name).is_file() and not file.is_symlink()]
-
-
-PUSHED = (CARD, DESCRIPTION, ONNX, INT8, PROGRAM, SCRIPT, WEIGHTS)
-"""The files of an export."""
+    return [file for name in EXPORTED if (file := folder / name).is_file()]
 
 
 def read_card(file: Path) -> dict[str, Any]:

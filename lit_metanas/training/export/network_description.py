@@ -95,6 +95,7 @@ def exported_file(directory: str | os.PathLike[str], name: str) -> Path:
 
     Raises:
         FileNotFoundError: the folder lacks it.
+        ValueError: it is not a regular file.
     """
     file = Path(directory) / name
     if Path(directory).is_file():
@@ -104,6 +105,8 @@ def exported_file(directory: str | os.PathLike[str], name: str) -> Path:
             f"'{directory}' is a file, and a program, a checkpoint or weights alone do not tell the classes of new "
             f"examples: give {folder}."
         )
+    if file.exists() and not file.is_file():
+        raise ValueError(f"'{file}' is not a regular file: give the folder of an exported network.")
     if not file.is_file():
         raise FileNotFoundError(f"There is no '{name}' in '{directory}': give the folder of an exported network.")
     return file

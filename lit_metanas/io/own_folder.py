@@ -1,0 +1,170 @@
+"""Output folders, which may come from others: nothing below one is written, moved or removed through a link.
+
+The user names an output, which may be a link or be reached through one. What lies below it may be anyone's: a link by
+the name of one of our folders would lead elsewhere, and a folder of the user's may stand among ours.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from lit_metanas.io.text import writable
+
+
+def own_folder(root: str | os.PathLike[str], *names: str) -> Path:
+    """The path of a folder below an output; it need not be there yet.
+
+    Args:
+        root: the output.
+        names: of the folders that lead there from the output.
+
+    Raises:
+        ValueError: one of them is a link or not a folder, or a name leads elsewhere.
+    """
+    path = Path(root)
+    for name in names:
+        if name in ("", "..") or Path(name).name != name:
+            raise ValueError(
+                f"'{writable(name)}' cannot be the name of a folder in '{writable(str(path))}': rename it."
+            )
+        path /= name
+        if _mode(path) not in (0, stat.S_IFDIR):
+            raise ValueError(
+                f"'{writable(str(path))}' is a link or not a folder, and was left as it is: remove it, or give another "
+                "output folder."
+            )
+    return path
+
+
+def check_files(folder: Path, names: Iterable[str]) -> None:
+    """Look at the files of a folder that may be replaced.
+
+    Args:
+        folder: see ``own_folder``.
+        names: of the files, which need not be there.
+
+    Raises:
+        ValueError: one is a link or not a regular file.
+    """
+    for path in (folder / name for name in names):
+        if _mode(path) not in (0, stat.S_IFREG):
+            raise _no_file(path)
+
+
+def check_tree(folder: Path) -> None:
+    """Look at all that is below a folder, which need not be there.
+
+    Raises:
+        ValueError: something is a link, or neither a folder nor a regular file.
+    """
+    for place, folders, files in os.walk(folder):
+        check_files(Path(place), sorted(files))
+        for name in sorted(folders):
+            own_folder(place, name)
+
+
+def check_only(folder: Path, own: re.Pattern[str]) -> None:
+    """Look for what others have put into a folder that is cleared in the end; it need not be there.
+
+    Args:
+        folder: see ``own_folder``.
+        own: matches the names of our files; hidden files stay, and do not matter.
+
+    Raises:
+        ValueError: there is something else.
+    """
+    for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if not (entry.name.startswith(".") or _is_own(entry, own)):
+            raise ValueError(
+                f"'{writable(str(entry))}' is not of this search, which clears '{writable(str(folder))}': move it "
+                "elsewhere, or give another output folder."
+            )
+
+
+def remove_files(folder: Path, own: re.Pattern[str]) -> None:
+    """Remove our files of a folder, and the folder where nothing is left in it; what cannot be removed stays.
+
+    Args:
+        folder: see ``own_folder``; it need not be there.
+        own: matches the names of our files.
+    """
+    with suppress(OSError):
+        remove_partial(folder)
+        for entry in folder.iterdir():
+            if _is_own(entry, own):
+                entry.unlink()
+        folder.rmdir()
+
+
+def remove_partial(folder: Path, name: str | None = None) -> None:
+    """Remove the files in a folder that ``replacing`` has left, of processes that were killed meanwhile.
+
+    Args:
+        folder: see ``own_folder``; it need not be there, and nobody else may write there.
+        name: of the file that was to be replaced; None takes all.
+    """
+    partial = re.compile(rf"\.{'.+' if name is None else re.escape(name)}\.[a-z0-9_]{{8}}\.part")
+    for entry in folder.iterdir() if folder.is_dir() else ():
+        if _is_own(entry, partial):
+            entry.unlink(missing_ok=True)
+
+
+def set_aside(folder: Path) -> Path | None:
+    """Rename a folder that has something in it; returns its new name."""
+    if not folder.exists() or not any(folder.iterdir()):
+        return None
+    number = 1
+    while os.path.lexists(aside := folder.with_name(f"{folder.name}.{number}")):
+        number += 1
+    folder.rename(aside)
+    return aside
+
+
+def open_own(path: str | os.PathLike[str], flags: int) -> int:
+    """Open a file of an output to write in it, and make it where it is absent; it is not truncated.
+
+    Args:
+        path: the file.
+        flags: of ``os.open``, for instance ``os.O_RDWR``.
+
+    Returns:
+        The file's descriptor.
+
+    Raises:
+        ValueError: there is a link, a pipe or another thing that is not a plain file.
+        OSError: it cannot be opened.
+    """
+    try:
+        handle = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # a symbolic link; a pipe that nobody reads
+            raise _no_file(path) from None
+        raise
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:  # a hard link would be written through, too
+        os.close(handle)
+        raise _no_file(path)
+    return handle
+
+
+def _mode(path: Path) -> int:
+    """What a path itself is, whatever it points to; 0 where nothing is there."""
+    try:
+        return stat.S_IFMT(path.lstat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+
+
+def _is_own(entry: Path, own: re.Pattern[str]) -> bool:
+    return own.fullmatch(entry.name) is not None and _mode(entry) == stat.S_IFREG
+
+
+def _no_file(path: str | os.PathLike[str]) -> ValueError:
+    place = writable(os.fspath(path))
+    return ValueError(f"'{place}' is a link or not a regular file, and was left as it is: remove it.")
