@@ -15,6 +15,7 @@ import yaml
 
 from lit_metanas.io.files import read_regular, write_whole
 from lit_metanas.io.text import duration, number_of, printable, with_prefix
+from lit_metanas.io.yaml_files import YAMLLimit, parse_yaml
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.records.statistics import percent
 from lit_metanas.tasks.objective import Classification, Objective, Transcription
@@ -386,8 +387,10 @@ def read_card(file: Path) -> dict[str, Any]:
     fix = "export again, or write it as https://huggingface.co/docs/hub/model-cards has it"
     try:
         found = _FRONT.match(read_regular(file, LARGEST_CARD).decode())
-        data = yaml.safe_load(found[1]) if found else None
-    except (ValueError, yaml.YAMLError) as error:
+        data = parse_yaml(found[1]) if found else None
+    except YAMLLimit as error:
+        raise ValueError(f"'{file}' has a front matter that {error}: {fix}.") from None
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise ValueError(f"'{file}' has no front matter that can be read ({type(error).__name__}): {fix}.") from None
     if not isinstance(data, dict):
         raise ValueError(f"'{file}' has no front matter: {fix}.")
