@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lit_metanas.io.text import number_of, writable
+from lit_metanas.io.text import printable, writable
 from lit_metanas.tasks.conversion import (
     ClassNames,
     Groups,
@@ -127,7 +127,8 @@ class TableTask(SingleTask):
                 tell_shared_groups(f"'{there}'", self._groups, column_groups(tested, there, group))
             known = set(self._labelled[1])
             if foreign := [label for label in self._tested[1] if label not in known]:
-                raise ValueError(f"'{there}' has the label '{foreign[0]}', which '{place}' lacks: leave its rows out.")
+                shown = printable(foreign[0], 80)
+                raise ValueError(f"'{there}' has the label '{shown}', which '{place}' lacks: leave its rows out.")
 
     @property
     def shape(self) -> RowShape:
