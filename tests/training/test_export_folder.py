@@ -663,6 +663,8 @@ def test_push_refuses_a_folder_without_the_program_that_is_described(
         ("# Mine\n", "has no front matter: export again"),
         ("---\n- a\n---\n", "has no front matter"),
         ("---\na: [\n---\n", "has no front matter that can be read (ParserError)"),
+        ("---\na: &a [x, x]\n" + "b: [" + "*a, " * 7000 + "]\n---\n", "stands for more than 20000 values: export"),
+        ("---\n" + "[" * 50_000 + "\n---\n", "has no front matter that can be read (RecursionError)"),
         ("---\nlibrary_name: lit-metanas\n---\n", "names no licence"),
         ("---\nlicense: mit\n---\n", "has no list 'model-index'"),
         ("---\nlicense: mit\nmodel-index: [{results: [{task: {}}]}]\n---\n", "tells no task with a type"),
