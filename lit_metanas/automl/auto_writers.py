@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,7 +15,7 @@ import torch
 from torch import Tensor
 
 from lit_metanas.automl.auto_estimator import AutoEstimator
-from lit_metanas.io.text import number_of, printable, writable
+from lit_metanas.io.text import composed, number_of, printable, writable
 from lit_metanas.tasks.conversion import Groups, group_names
 from lit_metanas.tasks.objective import NEVER
 from lit_metanas.tasks.questions import QuestionWords, Span
@@ -225,7 +224,7 @@ class AutoTranslator(AutoWriter):
         return self.objective_.texts(predictions)
 
     def _judged(self, predictions: list[Any], examples: list[str], texts: list[str]) -> float:
-        meant = [unicodedata.normalize("NFC", text) for text in texts]
+        meant = [composed(text) for text in texts]
         return float(np.mean(chrf_scores(self._texts(predictions, examples), meant)))
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -23,6 +25,7 @@ from lit_metanas.automl.data_kinds import (
     within_memory,
 )
 from lit_metanas.io.class_folders import FOLDER, class_folders, files_in
+from lit_metanas.io.files import open_regular
 from lit_metanas.io.text import nearest, number_of, printable, writable
 from lit_metanas.tasks.array_tasks import task_from_arrays
 from lit_metanas.tasks.conversion import Groups
@@ -73,6 +76,14 @@ _PARTS = _TO_LEARN_FROM | {"val", "valid", "validation", "dev", "test", "testing
 
 SOUND_TABLES = (".csv", ".tsv")
 """How the names of tables of sounds end."""
+
+_FILES_OF = {
+    "images": SUFFIXES,
+    "sounds": {*SOUND_SUFFIXES, *SOUND_TABLES},
+    "transcripts": {*SOUND_SUFFIXES, *SOUND_TABLES},
+    "texts": {".txt", ".arrow"},
+}
+"""How the names of files end that are read of a folder, by the kind of examples; those of a saved data set, too."""
 
 
 def read_given(
@@ -205,6 +216,50 @@ def describe_given(task: Task, kind: str, *, grouped: bool = False) -> str:
     heard = f", heard for {task.preprocessing.heard}" if isinstance(task.preprocessing, LogMel) else ""
     told = f"{sum(sizes.values()):,} {DATA_KINDS[kind].noun}{classes}{heard}: {shares}{whole}."
     return f"'{printable(task.id, 40)}': {told}"
+
+
+def raw_digest(data: Given, kind: str, test: Given | None, group: str | Groups | None) -> str | None:
+    """A digest of files or texts as they were read, of which a preprocessing may hide something, such as capitals.
+
+    Args:
+        data: see ``read_given``.
+        kind: of the examples.
+        test: see ``read_given``.
+        group: see ``read_given``.
+
+    Returns:
+        None of other data, of which the task tells all.
+    """
+    digest = hashlib.sha256()
+    for given in (data, *(() if test is None else (test,))):
+        if isinstance(given, str | os.PathLike):
+            for name, file in _files_read(Path(given), kind, deep=group is not None):
+                digest.update(json.dumps([name, _content(file)]).encode())
+        elif kind == "texts" and isinstance(given, tuple | list):
+            digest.update(json.dumps(list(map(str, given[0]))).encode())
+        else:
+            return None
+    return digest.hexdigest()
+
+
+def _content(file: Path) -> str | None:
+    """A digest of a file; None where it cannot be read, as one that was left out."""
+    try:
+        with open_regular(file) as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
+    except (OSError, ValueError):
+        return None
+
+
+def _files_read(path: Path, kind: str, *, deep: bool) -> Iterator[tuple[str, Path]]:
+    """The files that examples of a kind are read of, each with its name in the folder; of a file that itself."""
+    if not path.is_dir():
+        yield "", path
+        return
+    read = _FILES_OF[kind]
+    for part in _folders_of_parts(path) or (path,):
+        files = [*files_in(part, read), *(file for inner in _folders_in(part) for file in files_in(inner, read, deep))]
+        yield from ((file.relative_to(path).as_posix(), file) for file in sorted(files))
 
 
 def describe_columns(data: Given, kind: str, group: str | Groups | None) -> str:

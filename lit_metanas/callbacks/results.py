@@ -11,7 +11,7 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from lit_metanas.callbacks.architecture_file import keep_architectures
 from lit_metanas.callbacks.protocols import Searched, Tested, searches
-from lit_metanas.io.text import hardware
+from lit_metanas.io.text import hardware, markdown_lines
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.result_files import merge_results
 from lit_metanas.records.rows import ResultRow
@@ -175,9 +175,5 @@ def _log_table(logger: Logger, rows: list[list[str | int | float]]) -> None:
 
 
 def _markdown(rows: list[list[str | int | float]]) -> str:
-    lines = [list(TARGET_COLUMNS), ["---"] * len(TARGET_COLUMNS), *([_text(cell) for cell in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _text(cell: str | int | float) -> str:
-    return f"{cell:.4g}" if isinstance(cell, float) else str(cell).replace("|", "\\|")
+    texts = [[f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
+    return markdown_lines([TARGET_COLUMNS, ["---"] * len(TARGET_COLUMNS), *texts])

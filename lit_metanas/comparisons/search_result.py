@@ -448,9 +448,9 @@ class SearchResult:
         few = f"of {number_of(tested, 'example')}, too few for an interval"
         interval = few if math.isnan(self.ci95) else "95 % interval"
         failed = f"\n{_wrap(f'reason: {self.failure}')}" if self.failure else ""
+        begin = "Stopped early; best so far" if self.stopped else "Found"
         return (
-            f"{'Stopped early; best so far' if self.stopped else 'Found'} in {self.space} for task '{self.task_id}':"
-            f"{failed}\n"
+            f"{begin} in {self.space} for task '{printable(self.task_id)}':{failed}\n"
             f"{_wrap(f'architecture: {self.architecture}')}\n"
             f"{f'  preprocessing: {self._views()}{chr(10)}' if self.view else ''}"
             f"  test {self.metric}: {found} % ({interval}){self._weakest_line()}\n"
@@ -531,7 +531,7 @@ def _cost_text(cost: Cost) -> str:
 def _wrap(text: str) -> str:
     """Lines of 100 characters, as an architecture may have many labels; a number and its % are on the same one."""
     joined = textwrap.fill(
-        text.replace(" %", "\N{NO-BREAK SPACE}%"),
+        printable(text).replace(" %", "\N{NO-BREAK SPACE}%"),
         100,
         initial_indent="  ",
         subsequent_indent="    ",

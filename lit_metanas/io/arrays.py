@@ -19,6 +19,7 @@ from typing import Any, Literal
 import numpy as np
 
 from lit_metanas.io.files import open_regular
+from lit_metanas.io.text import printable
 
 DAMAGED = (
     zipfile.BadZipFile,
@@ -217,6 +218,6 @@ def restricted_load(content: bytes, source: str) -> Any:
     try:
         return RestrictedUnpickler(BytesIO(content)).load()
     except Refused as refused:
-        raise ValueError(f"'{source}' asks for {refused}, which is not plain data: {fix}.") from None
+        raise ValueError(f"'{source}' asks for {printable(str(refused))}, which is not plain data: {fix}.") from None
     except DAMAGED as error:
         raise ValueError(f"'{source}' is damaged ({type(error).__name__}): {fix} again.") from None

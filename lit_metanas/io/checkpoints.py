@@ -19,6 +19,7 @@ from torch import Tensor
 from lit_metanas.io.arrays import DAMAGED, LARGEST_PICKLE, check_pickle
 from lit_metanas.io.files import open_regular, replacing, write_whole
 from lit_metanas.io.own_folder import remove_partial
+from lit_metanas.io.text import printable
 
 FIX = "give a checkpoint that `lit-metanas fit` wrote"
 
@@ -172,7 +173,9 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise ValueError(f"The checkpoint '{path}' is damaged, its Lightning version is invalid: {FIX}.")
     for name, tensor in content["state_dict"].items():
         if isinstance(tensor, Tensor) and tensor.is_floating_point() and bool(tensor.isnan().any()):
-            raise ValueError(f"The checkpoint '{path}' holds weights that are not numbers ('{name}'): {FIX}.")
+            raise ValueError(
+                f"The checkpoint '{path}' holds weights that are not numbers ('{printable(name, 80)}'): {FIX}."
+            )
     return content
 
 

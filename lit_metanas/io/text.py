@@ -1,21 +1,26 @@
-"""Small texts: counted nouns, the nearest name, durations, large numbers, the name of the hardware."""
+"""Small texts: counted nouns, durations, large numbers, the hardware's name; what others wrote, as it may be shown."""
 
 from __future__ import annotations
 
+import html
 import os
 import platform
 import re
 import reprlib
-from collections.abc import Iterable
+import sys
+import unicodedata
+from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
-from functools import lru_cache
+from functools import cache, lru_cache
 from numbers import Number
 from pathlib import Path
 
 _PASSWORD = re.compile(r"(\b[\w+.-]+://[^\s:/@]*:)[^\s/]+@")
 
-_JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
-"""Parts of words in Persian, Malayalam and others, and of emoji, though Python calls them not printable."""
+_HARMLESS = (
+    "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{IDEOGRAPHIC SPACE}"
+)
+"""Parts of words in Persian, Malayalam and others, and of emoji, and spaces, though Python calls them not printable."""
 
 PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 
@@ -84,9 +89,51 @@ def is_text(text: str) -> bool:
     return text.isascii() or not any("\ud800" <= each <= "\udfff" for each in text)
 
 
-def writable(text: str) -> str:
+def utf8_text(text: str) -> str:
     """The text with escapes for what cannot be written in UTF-8."""
     return text if is_text(text) else text.encode("utf-8", "backslashreplace").decode()
+
+
+def writable(text: str) -> str:
+    """A name of a file for a sentence: see ``utf8_text`` and ``printable``."""
+    return printable(utf8_text(text))
+
+
+_SHORT_WORD = 64
+"""Characters of a word that ``unicodedata`` composes fast, whatever they are."""
+
+
+def composed(text: str) -> str:
+    """A text in Unicode's form NFC, in linear time.
+
+    ``unicodedata`` sorts the marks of a letter by insertion, which takes minutes where one has 100,000. In order they
+    cost nothing.
+    """
+    if text.isascii():
+        return text
+    # A word composes by itself, as a space never does with its neighbours.
+    words = (word if len(word) <= _SHORT_WORD else _mark_runs().sub(_sorted_marks, word) for word in text.split(" "))
+    return " ".join(unicodedata.normalize("NFC", word) for word in words)
+
+
+@cache
+def _mark_runs() -> re.Pattern[str]:
+    """Several marks behind each other: what belongs to the letter before it, or is made of such."""
+    marks = [
+        character
+        for character in map(chr, range(sys.maxunicode + 1))
+        if unicodedata.combining(character)
+        or (unicodedata.decomposition(character) and unicodedata.combining(_decomposed(character)[0]))
+    ]
+    return re.compile(f"[{''.join(marks)}]{{2,}}")
+
+
+def _sorted_marks(found: re.Match[str]) -> str:
+    return "".join(sorted(_decomposed(found[0]), key=unicodedata.combining))
+
+
+def _decomposed(marks: str) -> str:
+    return "".join(unicodedata.normalize("NFD", mark) for mark in marks)
 
 
 def without_passwords(text: str) -> str:
@@ -102,9 +149,53 @@ def printable(text: str, longest: int | None = None) -> str:
         longest: the number of characters beyond which it is cut off; None leaves its length.
     """
     shown = "".join(
-        each if each.isprintable() or each in _JOINERS else "\N{REPLACEMENT CHARACTER}" for each in text[:longest]
+        each if each.isprintable() or each in _HARMLESS else "\N{REPLACEMENT CHARACTER}" for each in text[:longest]
     )
     return f"{shown[:-1]}…" if longest is not None and len(text) > longest else shown
+
+
+_MARKDOWN = re.compile(r"[\\`*_{\[#~$]")
+_ADDRESS = re.compile(r"(?i)(?<=[a-z])(?=://)|(?<=www)(?=\.)")
+# Of texts in a file more is kept than ``printable`` shows: all but control characters, and marks that turn a line.
+_CODES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+# Wide signs, too, for which some spreadsheets take the narrow ones.
+_FORMULA = re.compile(r"\s*[=+\-@＝＋－＠]")
+_NUMBER = re.compile(r"[+-]?[0-9.,]+(?:[eE][+-]?[0-9]+)?%?")
+
+
+def markdown_text(text: str, longest: int | None = None) -> str:
+    r"""A text that Markdown shows as it is, whatever is in it: no element of HTML, picture, link or formula.
+
+    Args:
+        text: the text.
+        longest: the number of characters beyond which it is cut off; None leaves its length.
+
+    Example:
+        >>> markdown_text("<img src=x> *a* [b](http://c)")
+        '&lt;img src=x&gt; \\*a\\* \\[b](http\u200b://c)'
+    """
+    shown = html.escape(printable(text, longest), quote=False)
+    return _ADDRESS.sub("\N{ZERO WIDTH SPACE}", _MARKDOWN.sub(r"\\\g<0>", shown))
+
+
+def markdown_lines(lines: Sequence[Sequence[str]]) -> str:
+    """Rows of plain texts as rows of a Markdown table; the first one is the heading, the second one the ruler."""
+    heading, ruler, *rows = lines
+    shown = [[markdown_text(cell).replace("|", "\\|") for cell in line] for line in (heading, *rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (shown[0], ruler, *shown[1:]))
+
+
+def cell_text(text: str) -> str:
+    """A text in a cell of CSV, without codes that a terminal would obey, and of which a spreadsheet makes no formula.
+
+    An apostrophe stands before what begins like a formula and is no number.
+
+    Example:
+        >>> [cell_text(text) for text in ("=1+1", "@home", "-3.5", "fine")]
+        ["'=1+1", "'@home", '-3.5', 'fine']
+    """
+    shown = _CODES.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n"))
+    return f"'{shown}" if _FORMULA.match(shown) and not _NUMBER.fullmatch(shown) else shown
 
 
 def shorten(text: str, longest: int = 80) -> str:

@@ -51,16 +51,33 @@ def parse_yaml(text: str) -> Any:
     """
     if len(text) > LARGEST_YAML:
         raise YAMLLimit(f"is larger than {LARGEST_YAML >> 20} MB")
-    loader = yaml.SafeLoader(text)
+    loader = _Loader(text)
     try:
         node = loader.get_single_node()
         if node is None:
             return None
         if _count_nodes(node, {}) > MOST_PARTS:
-            raise YAMLLimit(f"stands for more than {MOST_PARTS} values")
+            raise YAMLLimit(_TOO_MANY)
         return loader.construct_document(node)
     finally:
         loader.dispose()
+
+
+_TOO_MANY = f"stands for more than {MOST_PARTS} values"
+
+
+class _Loader(yaml.SafeLoader):
+    """Stops at the first value too many: 1 MB of them would take ten seconds."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._parts = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self._parts += 1
+        if self._parts > MOST_PARTS:
+            raise YAMLLimit(_TOO_MANY)
+        return super().compose_node(parent, index)
 
 
 def _count_nodes(node: yaml.Node, known: dict[int, int]) -> int:

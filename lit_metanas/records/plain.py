@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from lit_metanas.io.text import writable
+from lit_metanas.io.text import utf8_text
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.tasks.inputs import KindShape, Shape, plain_shape, read_shape
 
@@ -32,11 +32,11 @@ def to_plain(value: object) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
-        return {writable(str(key)): to_plain(item) for key, item in value.items()}
+        return {utf8_text(str(key)): to_plain(item) for key, item in value.items()}
     if isinstance(value, KindShape):
         return plain_shape(value)
     if isinstance(value, str):
-        return writable(value)  # at the end of a search it is too late for a refusal
+        return utf8_text(value)  # at the end of a search it is too late for a refusal
     if isinstance(value, tuple | list):
         return [to_plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):

@@ -12,6 +12,7 @@ from pathlib import Path
 from lit_metanas.io.files import read_regular, write_whole
 from lit_metanas.io.json_files import parse_json
 from lit_metanas.io.locks import changing
+from lit_metanas.io.text import printable
 from lit_metanas.records.plain import from_plain, to_plain
 from lit_metanas.records.record import SearchRecord
 from lit_metanas.spaces.choice_space import ChoiceSpace
@@ -83,7 +84,7 @@ def read_record_lines(path: str | os.PathLike[str], space: ChoiceSpace | None = 
     records = [found for _, found in parsed if isinstance(found, SearchRecord)]
     refused = [found for _, found in parsed if isinstance(found, str)]
     if not records:
-        why = refused[0] if refused else "it is empty"
+        why = printable(refused[0]) if refused else "it is empty"
         fix = (
             "give a file that `lit-metanas search` wrote"
             if space is None
@@ -92,7 +93,7 @@ def read_record_lines(path: str | os.PathLike[str], space: ChoiceSpace | None = 
         )
         raise ValueError(f"'{os.fspath(path)}' has no usable record of a search ({why}): {fix}.")
     for reason in refused:
-        warnings.warn(f"'{os.fspath(path)}', left out: {reason}.", stacklevel=2)
+        warnings.warn(f"'{os.fspath(path)}', left out: {printable(reason)}.", stacklevel=2)
     return records
 
 

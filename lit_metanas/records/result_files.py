@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from lit_metanas.io.files import write_whole
 from lit_metanas.io.json_files import read_json
 from lit_metanas.io.locks import changing
+from lit_metanas.io.text import printable
 from lit_metanas.records.plain import from_plain, to_plain
 from lit_metanas.records.record import SearchRecord
 from lit_metanas.records.rows import ArchitectureRow, ResultRow
@@ -264,4 +265,4 @@ def _read(path: str | os.PathLike[str], key: str, kind: type[_T]) -> list[_T]:
     try:
         return [from_plain(kind, row, f"{key}[{index}]") for index, row in enumerate(rows)]
     except ValueError as error:
-        raise ValueError(f"'{file}' cannot be read: {error}: {fix}.") from None
+        raise ValueError(f"'{file}' cannot be read: {printable(str(error))}: {fix}.") from None

@@ -17,7 +17,7 @@ from lit_metanas.callbacks.architecture_picture import draw_architecture
 from lit_metanas.callbacks.figures import draw_probabilities, save
 from lit_metanas.callbacks.probability_history import ProbabilityHistory
 from lit_metanas.io.files import own_path, write_whole
-from lit_metanas.io.text import number_of, printable
+from lit_metanas.io.text import markdown_lines, markdown_text, number_of, printable, shorten
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import PREPROCESSING, Trial
 from lit_metanas.records.result_files import (
@@ -38,7 +38,7 @@ from lit_metanas.report.figures.fronts import draw_fronts
 from lit_metanas.report.figures.predictions import MOST_SHOWN, draw_predictions, prediction_lines
 from lit_metanas.report.leaderboard import PAGE, read_folder, write_leaderboard
 from lit_metanas.report.table import ProtocolTable, tables
-from lit_metanas.report.table_text import markdown_lines, to_markdown, to_rich, verdict
+from lit_metanas.report.table_text import to_markdown, to_rich, verdict
 from lit_metanas.spaces import ChoiceSpace
 from lit_metanas.tasks.inputs import plain_shape
 from lit_metanas.training.export.exported_model import predict_command
@@ -151,10 +151,10 @@ def report(
     if next_step is None and (best := next(iter(best_networks(networks).values()), None)) is not None:
         next_step = shlex.join(["lit-metanas", *predict_command(str(best.folder))])
     if sentences := best_sentences(networks):
-        told = "\n".join(sentences[:MOST_BEST])
+        told = "\n".join(map(printable, sentences[:MOST_BEST]))
         console.print(f"\n{told}", soft_wrap=True, highlight=False, markup=False)
     if made.verdict:
-        console.print(f"\n{made.verdict}", soft_wrap=True, highlight=False, markup=False)
+        console.print(f"\n{printable(made.verdict)}", soft_wrap=True, highlight=False, markup=False)
     if next_step is not None:
         console.print(f"\nNext: {next_step}", soft_wrap=True, highlight=False, markup=False)
 
@@ -249,13 +249,14 @@ def _show_predictions(folder: Path, networks: Sequence[KeptNetwork]) -> str:
         return ""
     row, right = network.row, sum(one.right for one in predictions)
     parts = [
-        f"What the network of {printable(row.method)} says on task {printable(row.task_id)}, of "
+        f"What the network of {markdown_text(row.method)} says on task {markdown_text(row.task_id)}, of "
         f"{number_of(len(predictions), 'test example')}, spread evenly over all: {right} right."
     ]
     if len(networks) > 1:
         why = "It is the first one: no network has a validation score, and"
         if best is not None:
-            why = f"It was chosen by {_score(best)}, among the networks for the task that have such a score;"
+            score = markdown_text(_score(best))
+            why = f"It was chosen by {score}, among the networks for the task that have such a score;"
         parts.append(f"{why} test scores play no part.")
     if (drawn := draw_predictions(predictions)) is not None:
         save(drawn, folder / PREDICTED)
@@ -292,9 +293,9 @@ def _draw_architectures(folder: Path, architectures: Sequence[ArchitectureRow]) 
             outputs=first.way if known else 0,
         )
         save(picture, folder / file)
-        told = f"`{first.architecture}`"
+        told = str(first.architecture)
         told += f", mean of {first.ensemble} such networks" if first.ensemble > 1 else ""
-        told += f", and a linear model, `{first.linear}`" if first.linear is not None else ""
+        told += f", and a linear model, {first.linear}" if first.linear is not None else ""
         pictures.append(Picture(file, "Chosen architecture", f"{told} ({caption})"))
     return pictures
 
@@ -308,7 +309,7 @@ def _space_of(name: str) -> type[ChoiceSpace]:
 def _view(row: ArchitectureRow) -> str:
     """By which of several preprocessings a network was chosen, behind a comma; empty where there was no choice."""
     label = row.recipe.get(PREPROCESSING, "")
-    return f", preprocessing: {printable(str(label), 60)}" if label else ""
+    return f", preprocessing: {shorten(str(label), 60)}" if label else ""
 
 
 @dataclass(frozen=True)
@@ -329,16 +330,24 @@ def write_markdown(
     said: str = "",
 ) -> None:
     """Write what is said first, tables, networks, predictions, figures, and where each row comes from, atomically."""
-    parts = ["# Report\n", *([f"{said}\n"] if said else []), "## Results\n", *(to_markdown(table) for table in tables)]
+    parts = [
+        "# Report\n",
+        *([f"{markdown_text(said)}\n"] if said else []),
+        "## Results\n",
+        *(to_markdown(table) for table in tables),
+    ]
     parts += ["## Predictions\n", examples] if examples else []
     parts += ["## Networks\n", _network_lines(networks)] if networks else []
     parts.append("## Figures\n")
     for picture in pictures:
-        text = f"\n{picture.caption}\n" if picture.caption else ""
+        text = f"\n{markdown_text(picture.caption, LONGEST_CAPTION)}\n" if picture.caption else ""
         parts.append(f"### {picture.title}\n\n![{picture.title}]({picture.file})\n{text}")
     parts += ["## Where each row comes from\n", *(_origins(table) for table in tables)]
     write_whole(path, "\n".join(parts))
 
+
+LONGEST_CAPTION = 4_000
+"""Characters below a figure."""
 
 MOST_BEST = 6
 """Most tasks whose best network is told on a terminal."""
@@ -348,15 +357,14 @@ def best_sentences(networks: Sequence[KeptNetwork]) -> list[str]:
     """Which network is the best of each task, and by what; scores of different tasks are not compared."""
     several, sentences = len({network.row.task_id for network in networks}) > 1, []
     for task, best in best_networks(networks).items():
-        on = f" on {printable(task)}" if several else ""
-        found = f"{printable(best.row.method)}, in {printable(str(best.folder), 400)}"
-        sentences.append(f"Best{on} by {_score(best)}: {found}")
+        on = f" on {task}" if several else ""
+        sentences.append(f"Best{on} by {_score(best)}: {best.row.method}, in {shorten(str(best.folder), 400)}")
     return sentences
 
 
 def _score(network: KeptNetwork) -> str:
     """By what a network was chosen, and how good it is."""
-    return f"{printable(network.row.metric, 40)}, {percent(network.row.value)} %"
+    return f"{shorten(network.row.metric, 40)}, {percent(network.row.value)} %"
 
 
 MOST_NETWORKS = 50
@@ -373,10 +381,8 @@ def _network_lines(networks: Sequence[KeptNetwork]) -> str:
     lines: list[tuple[str, ...]] = [("method", "task", "seed", "validation score %", "folder"), ("---",) * 5]
     for row, folder in networks[:MOST_NETWORKS]:
         value = percent(row.value) if math.isfinite(row.value) else "–"
-        lines.append(
-            (printable(row.method), printable(row.task_id), str(row.seed), value, f"`{printable(str(folder), 400)}`")
-        )
-    best = best_sentences(networks)[:MOST_NETWORKS]
+        lines.append((row.method, row.task_id, str(row.seed), value, shorten(str(folder), 400)))
+    best = [markdown_text(one) for one in best_sentences(networks)[:MOST_NETWORKS]]
     said = [f"{best[0]}. {VALIDATED}"] if len(best) == 1 else []
     if len(best) > 1:
         said = ["\n".join(f"- {one}." for one in best), VALIDATED]
@@ -392,15 +398,15 @@ def _origins(table: ProtocolTable) -> str:
         "seeds": [", ".join(map(str, row.seed_numbers)) for row in table.rows],
         "batch norm": [row.batch_norm for row in table.rows],
         "hardware": ["; ".join(row.hardware) for row in table.rows],
-        "configuration": [", ".join(f"`{config}`" for config in row.configs) for row in table.rows],
+        "configuration": [", ".join(row.configs) for row in table.rows],
     }
     told = {heading: [cell or "–" for cell in column] for heading, column in columns.items() if any(column)}
     lines = [tuple(told), ("---",) * len(told), *zip(*told.values(), strict=True)]
-    return f"### {table.title}\n\n{markdown_lines(lines)}\n"
+    return f"### {markdown_text(table.title)}\n\n{markdown_lines(lines)}\n"
 
 
 def drawable(results: Sequence[ResultRow]) -> list[ResultRow]:
-    """Leave out what is not a number, with a warning, and characters that are not to be shown.
+    """Leave out what is not a number, with a warning.
 
     Raises:
         ValueError: there are more rows than a report has room for.
@@ -416,13 +422,6 @@ def drawable(results: Sequence[ResultRow]) -> list[ResultRow]:
 def _drawable(row: ResultRow) -> ResultRow:
     return replace(
         row,
-        method=printable(row.method),
-        task_id=printable(row.task_id),
-        hardware=printable(row.hardware),
-        config=printable(row.config),
-        protocol=replace(
-            row.protocol, name=printable(row.protocol.name), batch_norm=printable(row.protocol.batch_norm)
-        ),
         ci95=row.ci95 if math.isfinite(row.ci95) else math.nan,
         cost=_with_finite_seconds(row.cost),
         meta_cost=_with_finite_seconds(row.meta_cost),

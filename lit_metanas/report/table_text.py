@@ -10,7 +10,7 @@ from typing import Literal
 from rich.markup import escape
 from rich.table import Table
 
-from lit_metanas.io.text import duration, printable, with_prefix
+from lit_metanas.io.text import duration, markdown_lines, markdown_text, printable, shorten, with_prefix
 from lit_metanas.records.statistics import percent
 from lit_metanas.report.paired_statistics import Difference
 from lit_metanas.report.table import ACCURACY, MethodRow, ProtocolTable
@@ -95,24 +95,30 @@ def to_rich(table: ProtocolTable, width: int = 200) -> list[Table]:
         parts = [part for part in cut if len(part) > 1]
     drawn = []
     for part in parts:
-        own = Table(
-            title=escape(table.title) if part is parts[0] else None, title_justify="left", caption_justify="left"
-        )
+        title = _shown(table.title) if part is parts[0] else None
+        own = Table(title=title, title_justify="left", caption_justify="left")
         for column in part:
             justify: Literal["left", "right"] = "left" if column in TEXTS else "right"
-            own.add_column(lines[0][column], justify=justify, no_wrap=0 < column < 10, min_width=0 if column else 16)
+            own.add_column(
+                _shown(lines[0][column]), justify=justify, no_wrap=0 < column < 10, min_width=0 if column else 16
+            )
         for line in lines[1:]:
-            own.add_row(*(escape(line[column]) for column in part))
+            own.add_row(*(_shown(line[column]) for column in part))
         drawn.append(own)
-    drawn[-1].caption = escape(notes(table))
+    drawn[-1].caption = _shown(notes(table))
     if table.class_values:
         own = Table(title="Accuracy by class, %", title_justify="left")
         for place, heading in enumerate(_class_heading(table)):
-            own.add_column(escape(heading), justify="right" if place else "left")
+            own.add_column(_shown(heading), justify="right" if place else "left")
         for line in _class_lines(table):
-            own.add_row(*map(escape, line))
+            own.add_row(*map(_shown, line))
         drawn.append(own)
     return drawn
+
+
+def _shown(text: str) -> str:
+    """A text for a terminal, whose square brackets are no markup of ``rich``."""
+    return escape(printable(text))
 
 
 def _used_columns(lines: Sequence[Sequence[str]]) -> list[int]:
@@ -130,7 +136,7 @@ def _class_lines(table: ProtocolTable) -> list[list[str]]:
     ordered = sorted(table.class_values.items(), key=lambda item: fmean(item[1].values()))
     methods = [row.method for row in table.rows]
     return [
-        [printable(name, 40), *(f"{100 * own[method]:.1f}" if method in own else "–" for method in methods)]
+        [shorten(name, 40), *(f"{100 * own[method]:.1f}" if method in own else "–" for method in methods)]
         for name, own in ordered[:MOST_CLASSES]
     ]
 
@@ -152,16 +158,12 @@ def to_markdown(table: ProtocolTable) -> str:
     kept = _used_columns(rows)
     ruler = ["---" if column in TEXTS else "---:" for column in kept]
     lines = [[row[column] for column in kept] for row in rows]
-    text = f"### {table.title}\n\n{markdown_lines([lines[0], ruler, *lines[1:]])}\n\n{notes(table)}\n"
+    title, told = markdown_text(table.title), markdown_text(notes(table))
+    text = f"### {title}\n\n{markdown_lines([lines[0], ruler, *lines[1:]])}\n\n{told}\n"
     if table.class_values:
         ruler = ["---", *("---:" for _ in table.rows)]
         text += f"\nAccuracy by class, %:\n\n{markdown_lines([_class_heading(table), ruler, *_class_lines(table)])}\n"
     return text
-
-
-def markdown_lines(lines: Sequence[Sequence[str]]) -> str:
-    """Rows of texts as rows of a Markdown table; the second one is the ruler."""
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
 def notes(table: ProtocolTable) -> str:

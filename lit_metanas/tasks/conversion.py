@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -11,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from lit_metanas.io.text import printable
-from lit_metanas.tasks.task import describe_unflattening
+from lit_metanas.io.text import number_of, printable
+from lit_metanas.tasks.task import describe_unflattening, warn_of_data
 
 Images: TypeAlias = Tensor | NDArray[Any] | Sequence[Any]
 """Shape ``(n, height, width)``, ``(n, channels, height, width)`` or ``(n, height, width, channels)``."""
@@ -162,6 +163,27 @@ def group_names(values: Groups, number: int, noun: str, *, name: str = "group") 
         if is_missing(value) or not str(value).strip():
             raise ValueError(f"There is no group at place {place} of {name}: fill it in, or leave the example out.")
     return [str(value).strip() for value in found]
+
+
+MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
+"""How files write that a value is missing, whatever the case."""
+
+
+def warn_of_missing(labels: Iterable[object], place: str, noun: str) -> None:
+    """Warn of labels of a table that may stand for none; ``none`` may be a class, too.
+
+    Args:
+        labels: one an example.
+        place: the table's name.
+        noun: what an example is.
+    """
+    written = (label.strip() for label in labels if isinstance(label, str))
+    known = MISSING - {"", "none"}
+    for absent, count in Counter(label for label in written if label.casefold() in known).items():
+        warn_of_data(
+            f"'{place}' has the label '{absent}' in {number_of(count, noun)}, and it becomes a class: leave such "
+            f"{noun}s out if their labels are missing."
+        )
 
 
 def is_missing(value: Any) -> bool:

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from lit_metanas.io.text import printable
 from lit_metanas.tasks.array_tasks import ArraySource, task_from_arrays
 from lit_metanas.tasks.conversion import Channels, ClassNames, Groups, over_white, plain_label
 from lit_metanas.tasks.tabular.standardised_columns import NumericColumns
@@ -168,7 +169,8 @@ def task_from_dataset(
     foreign = {*map(plain_label, given[1] or ())} - {*map(plain_label, labels)}
     named = [name for number, name in enumerate(class_list(dataset) or ()) if number in foreign]
     if named:
-        raise ValueError(f"The test data have the class '{named[0]}', which the others lack: leave it out.")
+        shown = printable(named[0], 80)
+        raise ValueError(f"The test data have the class '{shown}', which the others lack: leave it out.")
     return task_from_arrays(
         images,
         labels,

@@ -206,7 +206,9 @@ def part_sizes(culprit: str, examples: int, *, train: float | None, val: float, 
     if trained < 1:
         parts = ["train", *(name for name, share in (("val", val), ("test", test)) if share)]
         wanted = f"{', '.join(parts[:-1])} and {parts[-1]} part" if parts[1:] else "train part"
-        raise ValueError(f"{culprit} has {number_of(examples, 'example')}, too few for a {wanted}: add some.")
+        raise ValueError(
+            f"{printable(culprit)} has {number_of(examples, 'example')}, too few for a {wanted}: add some."
+        )
     return trained, validation, tested
 
 
@@ -356,8 +358,8 @@ def deal_groups(
     for label, own in groups.items():
         if test and len(set(own)) == 1:
             raise ValueError(
-                f"{culprit(label)} is of the group '{printable(own[0], 80)}' alone, so it cannot be both learned and "
-                "tested: add examples of other groups, or leave the class out."
+                f"{printable(culprit(label))} is of the group '{printable(own[0], 80)}' alone, so it cannot be both "
+                "learned and tested: add examples of other groups, or leave the class out."
             )
     places = {group: place for place, group in enumerate(order)}
     counts = np.zeros((len(order), len(groups) + 1), dtype=np.int64)
@@ -370,7 +372,7 @@ def deal_groups(
     for part, subset in enumerate(wanted):
         lacking = [label for label, number in zip(groups, dealing.filled[part], strict=False) if not number]
         if lacking and subset == "train":
-            raise ValueError(f"{culprit(lacking[0])} has too few groups to be learned and tested: add some.")
+            raise ValueError(f"{printable(culprit(lacking[0]))} has too few groups to be learned and tested: add some.")
         if len(lacking) == len(groups) and subset == "val" and validated:
             raise ValueError(
                 "Without any of the groups a class could not be learned, so none is left to choose by: give examples "
@@ -380,7 +382,7 @@ def deal_groups(
             warn_of_data(f"There are too few groups for a {subset} part, which is empty: add examples of other groups.")
         elif lacking:
             warn_of_data(
-                f"{culprit(lacking[0])} has too few groups for the {subset} part, which is without it"
+                f"{printable(culprit(lacking[0]))} has too few groups for the {subset} part, which is without it"
                 f"{f' and {len(lacking) - 1} more' if lacking[1:] else ''}: add examples of other groups."
             )
     subsets: list[Subset | None] = [*wanted, None]

@@ -7,6 +7,7 @@ from PIL import Image
 
 import lit_metanas as lm
 from lit_metanas.comparisons.shown_predictions import shown_predictions
+from lit_metanas.io.text import markdown_lines
 from lit_metanas.records.result_files import kept_networks
 from lit_metanas.report.figures.predictions import draw_predictions, prediction_lines
 from lit_metanas.report.report_verb import report
@@ -46,12 +47,11 @@ def test_a_damaged_file_is_told_in_a_sentence(tmp_path, changed, said):
 
 
 def test_texts_are_shown_as_they_are():
-    lines = prediction_lines(TEXTS)
-    assert lines[2] == ("✓", "book a flight", "flight", "flight")
-    assert lines[3][1] == "a | cab \\<script\\>\\!\\[x\\](http\u200b://y)\N{REPLACEMENT CHARACTER} now"
-    assert prediction_lines([lm.ShownPrediction("", "", True, example="see http://a.b or www.c.d")])[2][1] == (
-        "see http\u200b://a.b or www\u200b.c.d"
-    )
+    lines = markdown_lines(prediction_lines(TEXTS)).splitlines()
+    assert lines[2] == "| ✓ | book a flight | flight | flight |"
+    shown = "a \\| cab &lt;script&gt;!\\[x](http\u200b://y)\N{REPLACEMENT CHARACTER} now"
+    assert lines[3].startswith(f"| ✗ | {shown} | ")
+    assert prediction_lines([lm.ShownPrediction("", "", True, example="x" * 500)])[2][1] == "x" * 399 + "…"
     assert draw_predictions(TEXTS) is None
     assert prediction_lines(()) == []
 

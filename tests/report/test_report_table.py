@@ -221,7 +221,7 @@ def test_markdown_has_a_row_a_method(many):
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert len(lines) == 2 + 4
     assert len({line.count("|") for line in lines}) == 1
-    assert "meta-searched, adapted | 79.0 ± 4.1 | 79.0 ± 2.5 | +15.0 [+15.0, +15.0] | 10.0 GFLOPs, 10 s |" in text
+    assert "meta-searched, adapted | 79.0 ± 4.1 | 79.0 ± 2.5 | +15.0 \\[+15.0, +15.0] | 10.0 GFLOPs, 10 s |" in text
     assert "Difference: to 'Conv-4'" in text
     assert "by 'DARTS from scratch'" in text
 

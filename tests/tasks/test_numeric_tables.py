@@ -293,6 +293,8 @@ def test_the_only_column_of_words_has_the_labels():
         ("a,label\n1,x\n3,x\n", {}, "All rows have the label 'x'"),
         ("a,label\n1,x\nred,y\n", {}, "Column 'a' of 't.csv' holds 'red' at line 3, which is no finite number"),
         ("a,label\n1,x\ninf,y\n", {}, "holds 'inf' at line 3"),
+        ("a,label\n1,x\n1_000,y\n", {}, "holds '1_000' at line 3, which is no finite number"),
+        ("a,label\n1,x\n٣٤,y\n", {}, "holds '٣٤' at line 3, which is no finite number"),
         ("label\nx\ny\n", {}, "has no columns of numbers beside the labels"),
         ("a,label\n", {}, "has no rows"),
     ],

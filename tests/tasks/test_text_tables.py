@@ -108,6 +108,26 @@ def test_quoted_line_breaks_stay_within_a_text(write):
     assert read(write('text,label\n"first\nsecond",x\n"say ""no""",y\n')) == {"x": ["first\nsecond"], "y": ['say "no"']}
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("t.csv", "text,label\n{},x\nb,y\n"), ("t.tsv", "text\tlabel\n{}\tx\nb\ty\n"),
+     ("t.jsonl", '{{"text": "{}", "label": "x"}}\n{{"text": "b", "label": "y"}}')],
+)  # fmt: skip
+def test_a_text_may_be_as_long_as_a_book(write, name, content):
+    long = "word " * 199_999 + "end"
+    assert read(write(content.format(long), name)) == {"x": [long], "y": ["b"]}
+
+
+def test_labels_that_may_be_missing_are_told(write):
+    path = write("text,label\n" + "".join(f"text {i},{('nan', 'yes', 'NULL ', 'none')[i % 4]}\n" for i in range(12)))
+    with pytest.warns(UserWarning, match="becomes a class") as told:
+        assert set(read(path)) == {"nan", "yes", "NULL", "none"}
+    assert [str(one.message).partition(" has ")[2] for one in told] == [
+        f"the label '{label}' in 3 texts, and it becomes a class: leave such texts out if their labels are missing."
+        for label in ("nan", "NULL")
+    ]
+
+
 def test_quotes_in_tsv_are_letters(write):
     assert read(write('text\tlabel\n"open\tx\n5" screen\ty\n', "t.tsv")) == {"x": ['"open'], "y": ['5" screen']}
 
@@ -134,10 +154,10 @@ def test_numbers_are_labels(write):
         (b"text,text\na,x\n", r"has two columns 'text'"),
         (b"text;label\na;x\n", r"has one column, 'text;label': separate columns by commas"),
         (
-            b"text,label\n" + b"a" * 100_001 + b",x\nb,y\n",
-            r"The text at line 2 of '.*' has 100001 characters, more than",
+            b"text,label\n" + b"a" * 1_000_001 + b",x\nb,y\n",
+            r"The text at line 2 of '.*' has 1000001 characters, more than 1000000: shorten it",
         ),
-        (b"text,label\n" + b"a" * 200_000 + b",x\nb,y\n", r"is damaged at line 2 \(field larger"),
+        (b'text,label\n"' + b"a" * 200_000, r"is damaged at line 2 \(unexpected end of data\): fix its quotes"),
         (b",".join(b"%d" % i for i in range(1001)) + b"\n", r"has 1001 columns, more than 1000"),
     ],
 )

@@ -348,6 +348,8 @@ def test_the_script_scales_rows_as_the_package_does(made: lm.StandardisedColumns
         ('height,"the, age",w\n1,2,3\n1,2\n', r"it has 2 values for 3 columns; rows before: 1"),
         ('height,"the, age",w\n1,2,tall\n', r"could not convert string to float: 'tall'; rows before: 0"),
         ('height,"the, age",w\n1,2,-inf\n', r"it has an infinite number; rows before: 0"),
+        ('height,"the, age",w\n1,2,1_000\n', r"could not convert string to float: '1\?000'; rows before: 0"),
+        ('height,"the, age",w\n1,2,٣٤\n', r"could not convert string to float: '\?\?'; rows before: 0"),
         (None, r".*No such file.*; rows before: 0"),
     ],
 )
@@ -665,6 +667,8 @@ def test_push_refuses_a_folder_without_the_program_that_is_described(
         ("# Mine\n", "has no front matter: export again"),
         ("---\n- a\n---\n", "has no front matter"),
         ("---\na: [\n---\n", "has no front matter that can be read (ParserError)"),
+        ("---\na: &a [x, x]\n" + "b: [" + "*a, " * 7000 + "]\n---\n", "stands for more than 20000 values: export"),
+        ("---\n" + "[" * 50_000 + "\n---\n", "has no front matter that can be read (RecursionError)"),
         ("---\nlibrary_name: lit-metanas\n---\n", "names no licence"),
         ("---\nlicense: mit\n---\n", "has no list 'model-index'"),
         ("---\nlicense: mit\nmodel-index: [{results: [{task: {}}]}]\n---\n", "tells no task with a type"),

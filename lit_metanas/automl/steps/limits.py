@@ -222,7 +222,7 @@ class Wishes:
     def say(self, text: str) -> None:
         """Tell what goes on."""
         if self.progress:
-            print(f"auto: {text}", file=sys.stderr, flush=True)
+            print(f"auto: {printable(text)}", file=sys.stderr, flush=True)
 
 
 class NoNetworkWithinError(ValueError):

@@ -22,7 +22,7 @@ from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.io.files import write_whole
 from lit_metanas.io.json_files import read_json
 from lit_metanas.io.own_folder import check_files, check_only, check_tree, own_folder, remove_files, remove_partial
-from lit_metanas.io.text import writable
+from lit_metanas.io.text import markdown_lines, writable
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.plain import from_plain, to_plain
 from lit_metanas.records.record import SearchOutcome, SearchRecord
@@ -38,7 +38,6 @@ from lit_metanas.records.result_files import (
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.report.figures.fronts import MEASURED, draw_tested
 from lit_metanas.report.report_verb import write_report
-from lit_metanas.report.table_text import markdown_lines
 from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.supernet import NetworkCost
@@ -58,6 +57,9 @@ FRONT_CAPTION = (
     "Networks to which the search found none that is as {small} and does clearly better on the validation part. Each "
     "was trained by itself on all but the test part, and tested once. The bars are 95 % intervals."
 )
+
+DATA = "data"
+"""The setting that is a digest of the data as they were read; an output of an earlier version lacks it."""
 
 STATE, RESULTS, ARCHITECTURES, RECORDS = "auto.json", "results.json", "architectures.json", "records.jsonl"
 
@@ -146,6 +148,8 @@ class OutputFolder:
             before = kept.get("settings") if isinstance(kept, dict) else None
             if not isinstance(before, dict):
                 raise ValueError(f"'{file}' is damaged: delete the folder, or give another 'output'.")
+            if DATA not in before:
+                self.settings.pop(DATA, None)
             others = [name for name in {**before, **self.settings} if before.get(name) != self.settings.get(name)]
             if others:
                 raise ValueError(

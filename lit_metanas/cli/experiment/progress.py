@@ -10,7 +10,7 @@ from lit_metanas.cli.experiment.plan import Step
 from lit_metanas.io.files import write_whole
 from lit_metanas.io.json_files import read_json
 from lit_metanas.io.own_folder import set_aside
-from lit_metanas.io.text import duration, rough
+from lit_metanas.io.text import duration, printable, rough
 
 
 class Progress:
@@ -88,7 +88,7 @@ class Progress:
 
     def say(self, number: int, text: str) -> None:
         """Print a line about a step."""
-        print(f"[{number + 1}/{len(self.steps)}] {self.steps[number].label}{text}", flush=True)
+        print(f"[{number + 1}/{len(self.steps)}] {printable(self.steps[number].label)}{text}", flush=True)
 
 
 def state(step: Step, anew: set[int | None]) -> str:

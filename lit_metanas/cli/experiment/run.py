@@ -18,7 +18,7 @@ from lit_metanas.cli.experiment.progress import Progress
 from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.own_folder import check_files, own_folder
-from lit_metanas.io.text import number_of, rough
+from lit_metanas.io.text import number_of, printable, rough
 
 LISTED = (".md", ".png", ".svg", ".json", ".jsonl", ".pt2", ".pt", ".ckpt", ".csv")
 """Endings of the files that a user may want, the likeliest first."""
@@ -141,7 +141,7 @@ def _summary(progress: Progress, directory: Path) -> None:
     width = max(len(step.label) for step in progress.steps)
     print("\nStep" + " " * (width - 2) + "Time")
     for number, step in enumerate(progress.steps):
-        print(f"{step.label:<{width}}  {progress.done[number]}")
+        print(f"{printable(step.label):<{width}}  {progress.done[number]}")
     last, *earlier = [step.folder for step in reversed(progress.steps)]
     networks = {folder: sorted(file.parent for file in folder.rglob("model.json")) for folder in (last, *earlier)}
     files = [*networks[last], *_files(last, networks[last])]
@@ -149,7 +149,7 @@ def _summary(progress: Progress, directory: Path) -> None:
     files += [file for folder in earlier for file in _files(folder, networks[folder])]
     print("\nFiles")
     for file in files[: MOST_FILES if len(files) == MOST_FILES else MOST_FILES - 1]:
-        print(f"  {file}")
+        print(f"  {printable(str(file))}")
     if len(files) > MOST_FILES:
         print(f"  … and {len(files) - MOST_FILES + 1} more in {directory}")
 

@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure
+from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure, label
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.estimators.estimator import inputs_timed, latency_measure
-from lit_metanas.io.text import at_once, printable, with_prefix
+from lit_metanas.io.text import at_once, shorten, with_prefix
 from lit_metanas.records.record import Trial
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.records.statistics import bounds
@@ -58,7 +58,7 @@ def draw_tested(result: SearchResult) -> Figure:
         result: of ``auto`` with ``pareto``.
     """
     timed = result.traded == "latency"
-    label, scale = _unit(latency_measure(result.latency_batch) if timed else result.traded)
+    unit, scale = _unit(latency_measure(result.latency_batch) if timed else result.traded)
     width, height = LEFT + PANEL + 0.3, ABOVE + HEIGHT + BELOW
     drawn = figure(width, height)
     axes = drawn.add_axes((LEFT / width, BELOW / height, PANEL / width, HEIGHT / height))
@@ -73,15 +73,15 @@ def draw_tested(result: SearchResult) -> Figure:
     axes.plot([scale * getattr(result, result.traded)], [100 * result.test_score], "o", color=COLOURS[0], markersize=10,
               markerfacecolor="none", markeredgewidth=1.6)  # fmt: skip
     axes.set_xscale("log")
-    frame(axes, f"Task {printable(result.task_id, 40)}", label)
-    axes.set_ylabel(f"test {result.metric}, %", fontsize=9, color=INK)
+    frame(axes, f"Task {shorten(result.task_id, 40)}", unit)
+    axes.set_ylabel(f"test {label(result.metric)}, %", fontsize=9, color=INK)
     _ticks(axes, values)
     return drawn
 
 
 def _panel(axes: Axes, title: str, measure: str, results: Sequence[ResultRow], methods: Sequence[str]) -> None:
     """One measure on one task."""
-    label, scale = _unit(measure)
+    unit, scale = _unit(measure)
     ends, ringed = [], False
     for result in results:
         colour = COLOURS[methods.index(result.method) % len(COLOURS)]
@@ -95,7 +95,7 @@ def _panel(axes: Axes, title: str, measure: str, results: Sequence[ResultRow], m
                       markerfacecolor="none", markeredgewidth=1.6)  # fmt: skip
         ends.append((*line[-1], colour, _name(result)))
     axes.set_xscale("log")
-    frame(axes, title, label)
+    frame(axes, title, unit)
     axes.set_ylabel("validation score, %", fontsize=9, color=INK)
     ring = "ring: the chosen network" if ringed else "the chosen network is not on the front"
     axes.text(1, 1.015, ring, transform=axes.transAxes, fontsize=7.5, color=FAINT, ha="right",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure, label
-from lit_metanas.io.text import printable
+from lit_metanas.io.text import printable, shorten
 from lit_metanas.records.shown_prediction import ShownPrediction
 
 if TYPE_CHECKING:
@@ -72,12 +71,7 @@ def prediction_lines(predictions: Sequence[ShownPrediction]) -> list[tuple[str, 
     """The examples that are texts, as rows of a table under its headings; empty where there are none."""
     shown = [one for one in predictions if not one.picture][:MOST_SHOWN]
     rows = [
-        ("✓" if one.right else "✗", *(_plain(text) for text in (one.example, one.said, one.meant))) for one in shown
+        ("✓" if one.right else "✗", *(shorten(text, LONGEST_EXAMPLE) for text in (one.example, one.said, one.meant)))
+        for one in shown
     ]
     return [("", "example", "said", "right would be"), ("---",) * 4, *rows] if rows else []
-
-
-def _plain(text: str) -> str:
-    """A text that Markdown shows as it is, whatever is in it; addresses are no links."""
-    escaped = re.sub(r"[\\`*_{}\[\]<>#!&~]", r"\\\g<0>", printable(text, LONGEST_EXAMPLE))
-    return re.sub(r"(?i)(?<=[a-z])(?=://)|(?<=www)(?=\.)", "\N{ZERO WIDTH SPACE}", escaped)

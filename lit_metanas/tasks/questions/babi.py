@@ -11,11 +11,11 @@ from typing import Literal
 from lit_metanas.io.text import number_of, printable, writable
 from lit_metanas.tasks.inputs import Shape
 from lit_metanas.tasks.questions.answered_stories import story_task, vocabulary_texts
-from lit_metanas.tasks.questions.question_words import Asked, QuestionPreprocessing, QuestionWords
+from lit_metanas.tasks.questions.question_words import LONGEST_PASSAGE, Asked, QuestionPreprocessing, QuestionWords
 from lit_metanas.tasks.source import Subset
 from lit_metanas.tasks.splits import class_subsets
 from lit_metanas.tasks.task import SingleTask, Task, TaskCollection
-from lit_metanas.tasks.text.labelled_text import LONGEST_RAW_TEXT, MOST_SENTENCES, read_utf8, text_lines
+from lit_metanas.tasks.text.labelled_text import MOST_SENTENCES, read_utf8, text_lines
 
 LARGEST_STORIES = 1 << 26
 """Bytes of a file of stories."""
@@ -265,8 +265,8 @@ def _asked(lines: Sequence[str], place: str) -> Iterator[Asked]:
             story, before = [], 0
         if int(number) != before + 1:
             raise ValueError(f"{where} has the number {number} behind {before}: count on, or begin a story with 1.")
-        if len(text) > LONGEST_RAW_TEXT:
-            raise ValueError(f"{where} has {len(text)} characters, more than {LONGEST_RAW_TEXT}: shorten it.")
+        if len(text) > LONGEST_PASSAGE:
+            raise ValueError(f"{where} has {len(text)} characters, more than {LONGEST_PASSAGE}: shorten it.")
         before = int(number)
         question, *rest = (part.strip() for part in text.split("\t"))
         if not rest and not question.endswith("?"):

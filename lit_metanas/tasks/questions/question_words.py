@@ -14,11 +14,13 @@ from torch import Tensor
 
 from lit_metanas.io.text import printable
 from lit_metanas.tasks.inputs import PADDING, Preprocessing, TokenShape
-from lit_metanas.tasks.text.labelled_text import LONGEST_RAW_TEXT
 from lit_metanas.tasks.text.words import UNKNOWN, Words, word_places
 
 FEWEST_STEPS = 4
 """Of an example."""
+
+LONGEST_PASSAGE = 100_000
+"""Characters of a question and its passage, which is read anew for each question."""
 
 SEPARATOR_SHOWN = "|"
 """What stands between the question and the rest, as it is shown."""
@@ -231,9 +233,9 @@ def split_question(raw: object) -> tuple[str, str]:
     question, passage = parts[0], parts[1] if isinstance(parts[1], str) else "\n".join(map(str, parts[1]))
     if not isinstance(question, str) or not question.strip() or not passage.strip():
         raise ValueError(f"The question '{printable(str(question), 60)}' or its passage is empty: give both.")
-    if len(question) + len(passage) > LONGEST_RAW_TEXT:
+    if len(question) + len(passage) > LONGEST_PASSAGE:
         raise ValueError(
-            f"The question '{printable(question, 60)}' and its passage have more than {LONGEST_RAW_TEXT} characters: "
+            f"The question '{printable(question, 60)}' and its passage have more than {LONGEST_PASSAGE} characters: "
             "shorten them."
         )
     return question, passage

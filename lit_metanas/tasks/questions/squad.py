@@ -16,12 +16,11 @@ from lit_metanas.io.files import read_regular
 from lit_metanas.io.json_files import LARGEST_JSON, parse_json
 from lit_metanas.io.text import number_of, printable, writable
 from lit_metanas.tasks.inputs import Shape, vocabulary_of
-from lit_metanas.tasks.questions.question_words import Asked, QuestionWords
+from lit_metanas.tasks.questions.question_words import LONGEST_PASSAGE, Asked, QuestionWords
 from lit_metanas.tasks.questions.span import NOWHERE, Span
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.splits import tell_repeats
 from lit_metanas.tasks.task import SingleTask, Split, Task, warn_of_data
-from lit_metanas.tasks.text.labelled_text import LONGEST_RAW_TEXT
 from lit_metanas.tasks.text.words import Words, word_places
 
 PASSAGE_STEPS = 320
@@ -260,7 +259,7 @@ def read_questions(file: Path, *, answered: bool = True) -> Iterator[PassageQues
     """
     place = writable(str(file))
     try:
-        document = parse_json(read_regular(file, LARGEST_JSON), longest=LONGEST_RAW_TEXT)
+        document = parse_json(read_regular(file, LARGEST_JSON), longest=LONGEST_PASSAGE)
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no file '{place}': give one of questions in SQuAD's format.") from None
     except ValueError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -13,12 +12,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lit_metanas.io.text import number_of, writable
-from lit_metanas.tasks.conversion import ClassNames, Groups, Labels, class_indices, class_names, group_names, label_list
+from lit_metanas.io.text import printable, writable
+from lit_metanas.tasks.conversion import (
+    ClassNames,
+    Groups,
+    Labels,
+    class_indices,
+    class_names,
+    group_names,
+    label_list,
+    warn_of_missing,
+)
 from lit_metanas.tasks.inputs import RowShape
 from lit_metanas.tasks.splits import by_class, check_shares, split_examples, tell_shared_groups, warn_of_repeats
 from lit_metanas.tasks.tabular.standardised_columns import (
-    MISSING,
     NumericColumns,
     Rows,
     StandardisedColumns,
@@ -106,7 +113,7 @@ class TableTask(SingleTask):
         if preprocessing is not None and preprocessing.names:
             self.columns = _in_order(self.columns, preprocessing.names, place)
         self._labelled = _numbers(rows, place, self.label, self.columns)
-        _tell_missing(self._labelled[1], place)
+        warn_of_missing(self._labelled[1], place, "row")
         if columns is None and "" in {*columns_of(rows)} - {self.label, group, *self.columns}:
             warn_of_data(f"A column of '{place}' has no name and numbers the rows, as pandas does: it is left out.")
         self._groups = None if group is None else column_groups(rows, place, group)
@@ -120,7 +127,8 @@ class TableTask(SingleTask):
                 tell_shared_groups(f"'{there}'", self._groups, column_groups(tested, there, group))
             known = set(self._labelled[1])
             if foreign := [label for label in self._tested[1] if label not in known]:
-                raise ValueError(f"'{there}' has the label '{foreign[0]}', which '{place}' lacks: leave its rows out.")
+                shown = printable(foreign[0], 80)
+                raise ValueError(f"'{there}' has the label '{shown}', which '{place}' lacks: leave its rows out.")
 
     @property
     def shape(self) -> RowShape:
@@ -312,15 +320,6 @@ def _numbers(
     found = [[number_in(row.get(name), name, where, f"'{place}'") for name in columns] for where, row in rows]
     labels = [checked_text(number_text(row.get(label)), "label", where, place) for where, row in rows]
     return row_array(found), labels
-
-
-def _tell_missing(labels: Sequence[str], place: str) -> None:
-    """Warn of labels that may stand for none; ``none`` may be a class, too."""
-    for absent, count in Counter(label for label in labels if label.casefold() in MISSING - {"none"}).items():
-        warn_of_data(
-            f"'{place}' has the label '{absent}' in {number_of(count, 'row')}, and it becomes a class: leave such rows "
-            "out if their labels are missing."
-        )
 
 
 def _in_order(columns: Sequence[str], wanted: Sequence[str], place: str) -> list[str]:

@@ -14,14 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lit_metanas.io.text import number_of, printable
-from lit_metanas.tasks.conversion import is_missing
+from lit_metanas.tasks.conversion import MISSING, is_missing
 from lit_metanas.tasks.inputs import Preprocessing, RowShape
 
 Rows: TypeAlias = Tensor | NDArray[Any] | Sequence[Any]
 """Shape ``(n, columns)``, a table of pandas, or a list of rows; of a table with names also mappings from these."""
-
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
-"""How files write that a value is missing, whatever the case."""
 
 MOST_DEVIATIONS = 1000.0
 """How far a value is from the mean at most; one that is farther counts as this far."""
@@ -390,8 +387,10 @@ def number_in(
     text = value.strip() if isinstance(value, str) else value
     if text.lower() in MISSING if isinstance(text, str) else is_missing(text):
         return math.nan
+    # Python reads 1_000 and the digits of all scripts, too, which other programs take for texts.
+    foreign = isinstance(text, str) and ("_" in text or not text.isascii())
     try:
-        found = float(text)
+        found = math.inf if foreign else float(text)
     except (ValueError, TypeError, OverflowError):
         found = math.inf
     if math.isinf(found):

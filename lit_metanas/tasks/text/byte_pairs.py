@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -100,7 +101,7 @@ class BytePairs(TextPreprocessing):
             initial_alphabet=sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet()),
         )
         with _one_thread():
-            made.train_from_iterator((_plain_letters(text) for text in texts), trainer)
+            made.train_from_iterator((_plain_letters(_LONG_RUN.sub(_begin, text)) for text in texts), trainer)
         model = json.loads(made.to_str())["model"]
         pieces = tuple(sorted(model["vocab"], key=model["vocab"].__getitem__))
         return replace(self, pieces=pieces, merges=tuple((first, second) for first, second in model["merges"]))
@@ -138,6 +139,14 @@ class BytePairs(TextPreprocessing):
         made.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
         made.decoder = tokenizers.decoders.ByteLevel()
         return made
+
+
+_LONG_RUN = re.compile(r"(?<!\S)\S{1001,}|(?<!\s)\s{1001,}")
+"""A word, or white space, of which only the begin is learned from: to join 100,000 equal letters takes 20 seconds."""
+
+
+def _begin(found: re.Match[str]) -> str:
+    return found[0][:1000]
 
 
 def _plain_letters(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from typing import Any, ClassVar, Self
 
 from torch import Tensor
 
-from lit_metanas.io.text import is_text
+from lit_metanas.io.text import composed, is_text
 from lit_metanas.tasks.inputs import PADDING, TokenShape
 from lit_metanas.tasks.text.words import (
     MOST_TOKEN_STEPS,
@@ -86,7 +85,7 @@ class Characters(TextPreprocessing):
             return self
         counts: Counter[str] = Counter()
         for text in texts:
-            counts.update(_composed(text))
+            counts.update(composed(text))
         order = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
         kept = [character for character, count in order if count >= self.least and _is_character(character)]
         if not kept:
@@ -98,7 +97,7 @@ class Characters(TextPreprocessing):
 
     def token_lists(self, texts: Sequence[str]) -> list[list[int]]:
         """The characters of each text by number."""
-        return [[self._numbers.get(character, UNKNOWN) for character in _composed(text)] for text in texts]
+        return [[self._numbers.get(character, UNKNOWN) for character in composed(text)] for text in texts]
 
     def show(self, inputs: Tensor) -> list[str]:
         """Each text; unknown characters as question marks in a diamond."""
@@ -122,13 +121,9 @@ class Characters(TextPreprocessing):
         return {character: number for number, character in enumerate(self.characters, UNKNOWN + 1)}
 
 
-def _composed(text: str) -> str:
-    return unicodedata.normalize("NFC", text)
-
-
 def _is_character(character: str) -> bool:
     """Whether it stays as it is when composed, and can be written in UTF-8."""
-    return is_text(character) and _composed(character) == character
+    return is_text(character) and composed(character) == character
 
 
 MOST_PAIR_STEPS = Characters().steps

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Iterable
 from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
 from lit_metanas.io.files import read_regular
-from lit_metanas.io.text import is_text, number_of, printable, writable
+from lit_metanas.io.text import composed, is_text, number_of, printable, writable
 from lit_metanas.tasks.task import warn_of_data
 
-LONGEST_RAW_TEXT, MOST_SENTENCES = 100_000, 1_000_000
+LONGEST_RAW_TEXT, MOST_SENTENCES = 1_000_000, 1_000_000
 """Characters of a text, and texts of a collection."""
 
 
@@ -44,7 +43,7 @@ def text_key(text: str) -> str:
         >>> text_key(" Good  Day") == text_key("good day")
         True
     """
-    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+    return " ".join(composed(text).casefold().split())
 
 
 def grouped_by_label(

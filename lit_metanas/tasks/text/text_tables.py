@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from lit_metanas.io.json_files import parse_json
 from lit_metanas.io.text import nearest, printable, writable
+from lit_metanas.tasks.conversion import warn_of_missing
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.text.labelled_text import (
     LONGEST_RAW_TEXT,
@@ -126,7 +128,7 @@ class TextTable(TextSource):
                 raise ValueError(f"TextTable: give lists of classes or the column '{subset}', not both.")
             lists = _told_subsets(rows, place, columns[1], subset)
         self._sentences = split_sentences(
-            by_label(labelled_rows(rows, *columns), place),
+            by_label(labelled_rows(rows, place, *columns), place),
             lists,
             fractions=fractions,
             seed=seed,
@@ -159,11 +161,17 @@ def read_rows(path: Path, *, blank: bool = False) -> Iterator[TableRow]:
     if kind not in SUFFIXES_OF_TABLES:
         raise ValueError(f"'{place}' is no table: give a file whose name ends in {', '.join(SUFFIXES_OF_TABLES)}.")
     content = read_utf8(path, LARGEST_TABLE)
-    values = 0
+    names: set[str] = set()
     rows = _json_rows(content, place) if kind == ".jsonl" else separated_rows(content, place, kind, blank=blank)
     for number, (where, row) in enumerate(rows, 1):
-        values += len(row)
-        if number > MOST_SENTENCES or values > MOST_TABLE_VALUES:
+        if not row.keys() <= names:
+            names.update(row)
+            if len(names) > MOST_COLUMNS:
+                raise ValueError(
+                    f"'{place}' has more than {MOST_COLUMNS} columns by {where}: give all its lines the same names."
+                )
+        # What a line of JSON leaves out counts, too: readers go through all columns of each row.
+        if number > MOST_SENTENCES or number * len(names) > MOST_TABLE_VALUES:
             raise ValueError(
                 f"'{place}' has more than {MOST_SENTENCES} rows or {MOST_TABLE_VALUES} values: take fewer, and only "
                 "the columns of texts and labels."
@@ -189,6 +197,7 @@ def separated_rows(content: str, place: str, kind: str, *, blank: bool = False) 
     else:
         lines = csv.reader(StringIO(content, newline=""), delimiter="\t", quoting=csv.QUOTE_NONE)
     names: list[str] | None = None
+    csv.field_size_limit(max(csv.field_size_limit(), LARGEST_TABLE))  # else a text of 131,073 characters is damage
     try:
         for values in lines:
             if names is None:
@@ -311,17 +320,16 @@ def free_columns(rows: Sequence[TableRow], place: str, **named: str | None) -> l
     Raises:
         ValueError: see ``check_columns``.
     """
-    return [name for name in check_columns(rows, place, **named) if _may_be_guessed(rows, name)]
+    free = check_columns(rows, place, **named)
+    holding = Counter(name for _, row in rows for name in row)
+    held = [name for name in free if 2 * holding[name] >= len(rows)]
+    return [name for name in held if name or not _numbers_rows(rows)]
 
 
-def _may_be_guessed(rows: Sequence[TableRow], name: str) -> bool:
-    values = [row[name] for _, row in rows if name in row]
-    if 2 * len(values) < len(rows):
-        return False
-    if name:
-        return True
-    numbers = {str(value).strip() for value in values}
-    return len(numbers) < len(values) or not all(map(str.isdecimal, numbers))
+def _numbers_rows(rows: Sequence[TableRow]) -> bool:
+    """Whether the column without a name has a number of its own for each row."""
+    values = [str(row[""]).strip() for _, row in rows if "" in row]
+    return len(set(values)) == len(values) and all(map(str.isdecimal, values))
 
 
 def check_columns(rows: Sequence[TableRow], place: str, **named: str | None) -> list[str]:
@@ -376,11 +384,20 @@ def listed(names: Sequence[str]) -> str:
 
 
 def labelled_rows(
-    rows: Sequence[TableRow], text: str, label: str, groups: Sequence[str] | None = None
+    rows: Sequence[TableRow], place: str, text: str, label: str, groups: Sequence[str] | None = None
 ) -> Iterator[Labelled]:
-    """Texts and labels of rows, perhaps with their groups; numbers become labels, too."""
-    for place, (where, row) in enumerate(rows):
-        group = "" if groups is None else groups[place]
+    """Texts and labels of rows, perhaps with their groups; numbers become labels, too.
+
+    Args:
+        rows: of the table.
+        place: the table's name, for warnings.
+        text: the column of texts.
+        label: the column of labels.
+        groups: of each row; None leaves them empty.
+    """
+    warn_of_missing((row.get(label) for _, row in rows), place, "text")
+    for number, (where, row) in enumerate(rows):
+        group = "" if groups is None else groups[number]
         yield Labelled(where, row.get(text, ""), number_text(row.get(label, "")), group)
 
 
@@ -401,7 +418,7 @@ def labelled_table(
     """
     columns = find_columns(rows, place, text, label, group=group)
     groups = None if group is None else column_groups(rows, place, group)
-    return labelled_rows(rows, *columns, groups)
+    return labelled_rows(rows, place, *columns, groups)
 
 
 def column_groups(rows: Sequence[TableRow], place: str, group: str) -> list[str]:

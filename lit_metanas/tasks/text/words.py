@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from lit_metanas.io.text import short_value
+from lit_metanas.io.text import composed, short_value
 from lit_metanas.tasks.inputs import PADDING, Preprocessing, TokenShape
 
 UNKNOWN = 1
@@ -212,7 +212,7 @@ def split_words(text: str) -> list[str]:
 
 def lower_cased(text: str) -> str:
     """A text in small letters, each composed as far as it can be: some are in small alone, such as ǰ and ẖ."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())
+    return composed(composed(text).lower())
 
 
 def word_places(text: str) -> list[tuple[str, int, int]]:

@@ -241,9 +241,9 @@ def _tables_of(root: Path) -> dict[str, Path]:
         if not is_text(file.name):
             raise ValueError(f"The name of '{writable(file.name)}' in '{place}' is not UTF-8: rename it.")
         if file.stem in found:
-            raise ValueError(f"'{place}' has two tables '{file.stem}': give each a name of its own.")
+            raise ValueError(f"'{place}' has two tables '{printable(file.stem)}': give each a name of its own.")
         found[file.stem] = file
     if len(found) < 2:
-        only = f"one table only, '{next(iter(found))}'" if found else f"no tables ({wanted})"
+        only = f"one table only, '{printable(next(iter(found)))}'" if found else f"no tables ({wanted})"
         raise ValueError(f"'{place}' has {only}: give two or more, or take ParallelTask for one.")
     return found

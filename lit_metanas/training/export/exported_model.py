@@ -15,7 +15,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from lit_metanas.io.files import own_path, write_whole
-from lit_metanas.io.text import printable, writable
+from lit_metanas.io.text import cell_text, printable, utf8_text, writable
 from lit_metanas.tasks.images.image_files import read_images
 from lit_metanas.tasks.inputs import ImageShape, Preprocessing, as_shape
 from lit_metanas.tasks.new_examples import NewRows
@@ -105,7 +105,7 @@ class ExportedModel(LightningModule):
         given, told = _parts(batch, columns, self._only_file)
         self._tell_of_cut(given)
         examples = read_images([Path(file) for file in told], shape) if isinstance(shape, ImageShape) else given
-        names = [{kind.removesuffix("s"): writable(each)} for each in told]
+        names = [{kind.removesuffix("s"): utf8_text(each)} for each in told]
         found = self.exported.predict(examples) if self._classifies else self.exported.show(examples)
         rows: list[Row] = []
         for name, each in zip(names, found, strict=True):
@@ -267,9 +267,8 @@ def _checked_output(output: str) -> Path:
 
 def _csv(rows: list[Row]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    cells = ([cell_text(cell) if isinstance(cell, str) else cell for cell in row.values()] for row in rows)
+    csv.writer(text, lineterminator="\n").writerows([map(cell_text, rows[0]), *cells])
     return text.getvalue()
 
 

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from lit_metanas.io.checkpoints import write_weights
 from lit_metanas.io.files import open_regular, read_regular, write_whole
 from lit_metanas.io.own_folder import check_files
-from lit_metanas.io.text import number_of
+from lit_metanas.io.text import number_of, printable
 from lit_metanas.tasks.conversion import image_tensor
 from lit_metanas.tasks.images.image_files import read_images
 from lit_metanas.tasks.inputs import ImageShape, Preprocessing, RowShape, Shape, as_shape, blank_inputs, image_shape
@@ -353,7 +353,7 @@ def load_exported(directory: str | os.PathLike[str]) -> Exported:
         network.check(described.shape, described.objective.outputs, each_step=described.objective.scored != "input")
     except Exception as error:  # torch raises errors of many kinds for operations that do not fit each other
         told = str(error) if type(error) is ValueError else "is damaged or holds more than a program and tensors"
-        raise ValueError(f"'{Path(directory) / PROGRAM}' {told}: export again.") from None
+        raise ValueError(f"'{Path(directory) / PROGRAM}' {printable(told)}: export again.") from None
     return Exported(
         network=network,
         architecture=described.architecture,
@@ -471,4 +471,4 @@ def _check_outputs(network: nn.Module, example: Tensor, goal: Objective, classes
     if len(classes) != names:
         raise ValueError(f"{type(goal).__name__} has {names} names, but {len(classes)} were given: name each once.")
     if (twice := find_repeated(classes)) is not None:
-        raise ValueError(f"Two classes are called '{twice}': give each a name of its own.")
+        raise ValueError(f"Two classes are called '{printable(twice, 80)}': give each a name of its own.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 import os
 import re
@@ -15,7 +14,8 @@ import yaml
 
 from lit_metanas.io.files import read_regular, write_whole
 from lit_metanas.io.own_folder import check_files
-from lit_metanas.io.text import duration, number_of, printable, with_prefix
+from lit_metanas.io.text import duration, markdown_text, number_of, printable, with_prefix
+from lit_metanas.io.yaml_files import YAMLLimit, parse_yaml
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.records.statistics import percent
 from lit_metanas.tasks.objective import Classification, Objective, Transcription
@@ -149,7 +149,7 @@ class ModelCard:
         trained, tested = self.examples
         interval = "" if math.isnan(self.ci95) else " (95 % interval)"
         score = f"{percent(self.value, self.ci95)} %{interval}, of {number_of(tested, 'example')}"
-        rows = [f"| test {self.metric} | {score} |"]
+        rows = [f"| test {markdown_text(self.metric)} | {score} |"]
         if self.int8 is not None:
             rows.append(f"{_INT8_ROW} | {self.int8.told} |")
         rows += [
@@ -166,22 +166,22 @@ class ModelCard:
         return "\n".join([
             f"---\n{front}---",
             "",
-            f"# {_told(self.data, 200)}",
+            f"# {markdown_text(self.data, 200)}",
             "",
-            f"A network that an architecture search of {LIBRARY} found in {_told(self.space)}, and trained on "
-            f"{number_of(trained, 'example')} of *{_told(self.data, 200)}*. Seed {self.seed}.",
+            f"A network that an architecture search of {LIBRARY} found in {markdown_text(self.space, 200)}, and "
+            f"trained on {number_of(trained, 'example')} of *{markdown_text(self.data, 200)}*. Seed {self.seed}.",
             "",
             "| | |",
             "|---|---|",
             *rows,
             "",
-            f"- Architecture: {_told(self.architecture, 4000)}",
-            *([f"- Preprocessing: {_told(self.preprocessing)}"] if self.preprocessing else []),
-            *([f"- Recipe of the last training: {_told(self.recipe, 2000)}"] if self.recipe else []),
-            *([f"- Classes: {_told(', '.join(self.classes), 4000)}"] if self.classes else []),
-            *([f"- Front: {_told(self.front, 400)}."] if self.front else []),
+            f"- Architecture: {markdown_text(self.architecture, 4000)}",
+            *([f"- Preprocessing: {markdown_text(self.preprocessing, 200)}"] if self.preprocessing else []),
+            *([f"- Recipe of the last training: {markdown_text(self.recipe, 2000)}"] if self.recipe else []),
+            *([f"- Classes: {markdown_text(', '.join(self.classes), 4000)}"] if self.classes else []),
+            *([f"- Front: {markdown_text(self.front, 400)}."] if self.front else []),
             # In an indented block Markdown makes nothing of a command's characters, and escapes would be copied.
-            f"- To reproduce:{self._command() if self.is_command else f' {_told(self.reproduce, 2000)}'}",
+            f"- To reproduce:{self._command() if self.is_command else f' {markdown_text(self.reproduce, 2000)}'}",
             "",
             "## Use",
             "",
@@ -384,8 +384,10 @@ def read_card(file: Path) -> dict[str, Any]:
     fix = "export again, or write it as https://huggingface.co/docs/hub/model-cards has it"
     try:
         found = _FRONT.match(read_regular(file, LARGEST_CARD).decode())
-        data = yaml.safe_load(found[1]) if found else None
-    except (ValueError, yaml.YAMLError) as error:
+        data = parse_yaml(found[1]) if found else None
+    except YAMLLimit as error:
+        raise ValueError(f"'{file}' has a front matter that {error}: {fix}.") from None
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise ValueError(f"'{file}' has no front matter that can be read ({type(error).__name__}): {fix}.") from None
     if not isinstance(data, dict):
         raise ValueError(f"'{file}' has no front matter: {fix}.")
@@ -426,12 +428,6 @@ def _list(found: object, file: Path, key: str, fix: str) -> Sequence[dict[str, A
 def _slug(text: str, between: str = "-") -> str:
     """Small letters and digits, and something between."""
     return re.sub(r"[^a-z0-9]+", between, text.lower())[:80].strip(between) or "unnamed"
-
-
-def _told(text: str, longest: int = 200) -> str:
-    """A name that anyone may have given, in a line of Markdown, of which it makes nothing."""
-    shown = html.escape(printable(text, longest), quote=False)
-    return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", shown)
 
 
 def _bytes(number: int) -> str:

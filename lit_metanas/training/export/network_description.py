@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from lit_metanas.io.json_files import LONGEST_TEXT, read_json
-from lit_metanas.io.text import number_of
+from lit_metanas.io.text import number_of, printable
 from lit_metanas.records.plain import from_plain
 from lit_metanas.tasks.inputs import ImageShape, Preprocessing, Shape, as_shape, plain_shape
 from lit_metanas.tasks.objective import Classification, Objective, Transcription
@@ -152,7 +152,7 @@ def read_description(file: Path) -> StoredNetwork:
         objective = read_objective(goal, len(described.classes))
         preprocessing = None if stored is None else read_preprocessing(stored)
     except ValueError as error:
-        raise ValueError(f"'{file}' is damaged or another kind of file ({error}): {_FIX}.") from None
+        raise ValueError(f"'{file}' is damaged or another kind of file ({printable(str(error))}): {_FIX}.") from None
     return StoredNetwork(
         architecture=described.architecture,
         classes=described.classes,
@@ -216,7 +216,7 @@ def _read_parts(file: Path) -> tuple[_Description, Any, Any]:
     try:
         return from_plain(_Description, document, "it"), stored, goal
     except ValueError as error:
-        raise ValueError(f"'{file}' is damaged or another kind of file ({error}): {_FIX}.") from None
+        raise ValueError(f"'{file}' is damaged or another kind of file ({printable(str(error))}): {_FIX}.") from None
 
 
 def read_objective(stored: object, names: int) -> Objective:
