@@ -36,7 +36,7 @@ from lit_metanas.comparisons.target_search import task_settings
 from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.settings import settings_of
-from lit_metanas.io.text import writable
+from lit_metanas.io.text import with_prefix, writable
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.record_lines import SHIPPED, record_file
 from lit_metanas.spaces.any_input import LinearSpace
@@ -51,8 +51,8 @@ from lit_metanas.training.export.exported_program import PROGRAM
 from lit_metanas.training.export.onnx_program import INT8, check_onnx_installed
 from lit_metanas.training.task_start import TaskStart, read_task_start
 
-MANY_FILES = 5_000
-"""So many take a while to read, which is told."""
+MANY_FILES, MANY_BYTES = 5_000, 4_000_000
+"""So many files of a folder, or bytes of a table, take a while to read, which is told."""
 
 
 def auto(
@@ -88,8 +88,8 @@ def auto(
     It begins with the networks and recipes that cover the tasks of ``records``. Where these leave a choice, or nothing
     is known, about half of the budget is for a search by ``EvolvingHalving``, of an architecture and of learning rate,
     weight decay, label smoothing and augmentation (``Recipe``); of questions the last two are left out, of transcripts
-    the label smoothing. Where one network is nearly the best on all of them, the search gets what the training no
-    longer gains from. Where records name a network, a change of the best so far has to lead by a standard error.
+    the label smoothing. Where one network is nearly the best on all of them, that one is trained, and the search gets
+    what the training no longer gains from, if anything; a line says so. Where records name a network, a change of the best so far has to lead by a standard error.
 
     What was found is trained for the rest, on all but the test part, which is read once, in the end. Of images, sounds
     and texts in classes an ensemble is trained, where the rest pays for more epochs than one network gains from: up to
@@ -97,7 +97,7 @@ def auto(
     ``pareto``. The mean of their scores is the result (``ensemble``; Lakshminarayanan et al. 2017). Networks whose
     training diverges are left out; where all do, the network is as the search trained it. A warning says so.
 
-    The search chooses among preprocessings of the same examples, too: images at half and twice the size or grey; more
+    A search chooses among preprocessings of the same examples, too: images at half and twice the size or grey; more
     and fewer bands of sounds, and longer windows; characters, byte pairs, more words of long texts, or fewer different
     ones; columns of numbers by quantiles, or standardised together. The first six networks have the usual one, or half
     of all with ``pareto``. Where the budget pays for more, the best so far is tried with another one in each further
@@ -315,7 +315,7 @@ class AutoSearch:
             return False
 
     def _look_at_paths(self) -> None:
-        """Refuse data that are not there, and an output among them, before it is made, and tell of many files.
+        """Refuse data that are not there, and an output among them, before it is made, and tell of much to read.
 
         Raises:
             FileNotFoundError: there are none.
@@ -333,6 +333,8 @@ class AutoSearch:
                     )
                 if (files := sum(len(names) for _, _, names in os.walk(path))) >= MANY_FILES:
                     self.wishes.say(f"reading {files:,} files in '{writable(str(given))}'.")
+                if path.is_file() and (size := path.stat().st_size) >= MANY_BYTES:
+                    self.wishes.say(f"reading {with_prefix(size)}B of '{writable(str(given))}'.")
 
     def _describe(self, task: Task) -> str:
         """Check a task, tell what it is, and warn of copies.

@@ -109,6 +109,7 @@ class AutoSteps:
             KeyboardInterrupt: it came before there was any network.
         """
         plan = self.planner.plan(self.rungs)
+        self._tell_single(plan)
         searcher = self._searcher(plan)
         budget = ToldBudget(self.task, searcher, queries=None, flops=plan.search, beside=plan.training or plan.expected)
         best = BestSoFar(self._estimator().with_recipe({"epochs": self._most_epochs(plan)}), self.task.id)
@@ -131,6 +132,12 @@ class AutoSteps:
             show(TESTING)
             told = [self._told(one, budget.spent, plan, stopped) for one in self.training.trained]
             return replace(self._result(told), failure=failure)
+
+    def _tell_single(self, plan: BudgetPlan) -> None:
+        """Say that there is no search, and why, where a single network is trained."""
+        if sum(self.rungs(plan.search, self.planner.trial)) == 1:
+            why = self.beginning.reason or "the budget pays for no second one"
+            self.wishes.say(f"trains one network, without a search: {why}.")
 
     def _stop(self, so_far: BestSoFar, plan: BudgetPlan, budget: ToldBudget, failure: str) -> None:
         """Take what is best once all is stopped; what has been trained in full is kept.
