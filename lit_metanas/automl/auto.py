@@ -63,6 +63,7 @@ def auto(
     kind: str | None = None,
     test: Given | None = None,
     group: str | Groups | None = None,
+    min_per_class: int | None = None,
     space: SearchSpace | None = None,
     start: str | os.PathLike[str] | None = None,
     max_parameters: float | None = None,
@@ -89,7 +90,8 @@ def auto(
     is known, about half of the budget is for a search by ``EvolvingHalving``, of an architecture and of learning rate,
     weight decay, label smoothing and augmentation (``Recipe``); of questions the last two are left out, of transcripts
     the label smoothing. Where one network is nearly the best on all of them, that one is trained, and the search gets
-    what the training no longer gains from, if anything; a line says so. Where records name a network, a change of the best so far has to lead by a standard error.
+    what the training no longer gains from, if anything; a line says so. Where records name a network, a change of the
+    best so far has to lead by a standard error.
 
     What was found is trained for the rest, on all but the test part, which is read once, in the end. Of images, sounds
     and texts in classes an ensemble is trained, where the rest pays for more epochs than one network gains from: up to
@@ -150,6 +152,8 @@ def auto(
             examples in memory a sequence of one group for each. Each part gets its share of each class as well as whole
             groups allow. Groups that a ``test`` part has, too, are told where it is a path; those of one in memory are
             not known. None deals examples out one by one.
+        min_per_class: classes with fewer examples are left out, and named in a warning. None leaves out those that are
+            too small to be divided: of fewer than three examples, or two where the test part is given.
         space: what can be built; None takes one that suits the kind of data.
         start: a checkpoint that ``fit`` of ``TaskReptile`` wrote on other tasks of this space; all networks begin with
             its weights, but for a classifier of another number of classes. Inputs are made as those of the checkpoint
@@ -203,6 +207,7 @@ def auto(
         kind=kind,
         test=test,
         group=group,
+        min_per_class=min_per_class,
         space=space,
         wishes=Wishes(minutes, flops, seed=seed, threads=threads, progress=progress, records=records),
         limits=NetworkLimits.told(max_parameters, max_flops, max_latency, max_size, latency_batch),
@@ -229,6 +234,7 @@ class AutoSearch:
         output: the folder for what was found.
         began: the clock when the minutes began; None for when it is run.
         group: which examples belong together, if that was said.
+        min_per_class: the fewest examples of a class, if that was said.
         start: the checkpoint that all networks begin with; None for fresh weights.
         onnx: whether the output gets ``model.onnx``.
         int8: whether it gets ``model_int8.onnx``, too.
@@ -245,6 +251,7 @@ class AutoSearch:
     output: Path | None
     began: float | None = None
     group: str | Groups | None = None
+    min_per_class: int | None = None
     start: str | None = None
     onnx: bool = False
     int8: bool = False
@@ -264,7 +271,7 @@ class AutoSearch:
             if self.output is not None:
                 held.enter_context(directory_lock(self.output, "auto", "output"))
             begin = perf_counter()
-            task = read_given(self.data, kind=self.kind, test=self.test, group=self.group, start=start)
+            task = read_given(self.data, **self._read_as, start=start)
             reading = perf_counter() - begin
             kind = self._describe(task)
             space = self.space or DATA_KINDS[kind].space(task.shape, task.goal)
@@ -294,6 +301,11 @@ class AutoSearch:
                     what = "missing ONNX files were added" if added else "nothing was done"
                     self.wishes.say(f"the search in '{folder.path}' was already finished: {what}.")
         return result
+
+    @property
+    def _read_as(self) -> dict[str, Any]:
+        """What says how the data are read."""
+        return {"kind": self.kind, "test": self.test, "group": self.group, "min_per_class": self.min_per_class}
 
     def _written(self, folder: OutputFolder, write: Callable[[], bool | None]) -> bool:
         """Write something, and tell whether that was done: a call in Python loses no result by a full disk.
@@ -392,14 +404,7 @@ class AutoSearch:
         """The result, and each of its front, with what repeats it; as it is where it was stopped."""
         if result.budget is None:
             return result
-        given: dict[str, object] = {
-            "kind": self.kind,
-            "test": self.test,
-            "group": self.group,
-            "space": self.space,
-            "start": self.start,
-            "pareto": self.pareto,
-        }
+        given: dict[str, object] = {**self._read_as, "space": self.space, "start": self.start, "pareto": self.pareto}
         if self.from_shell and self.output is not None:
             # Another folder, since this one holds a result of other settings: of minutes, not of FLOPs.
             given["output"] = f"{self.output.resolve().name}_again"
@@ -410,7 +415,7 @@ class AutoSearch:
     def _views(self, task: Task, space: SearchSpace, start: TaskStart | None) -> Views:
         """The preprocessings to choose from: where there is a start that of its inputs alone."""
         if start is None:
-            ways = other_ways(self.data, task, kind=self.kind, test=self.test, group=self.group)
+            ways = other_ways(self.data, task, **self._read_as)
             return Views(task, ways, space, self.limits)
         views = Views(task, {}, space, self.limits, start)
         self.wishes.say(f"all networks begin with '{writable(str(self.start))}', on {describe_shape(task.shape)}.")
@@ -442,6 +447,7 @@ def auto_verb(
     kind: str | None = None,
     test: str | None = None,
     group: str | None = None,
+    min_per_class: int | None = None,
     start: str | None = None,
     max_parameters: float | None = None,
     max_flops: float | None = None,
@@ -466,6 +472,7 @@ def auto_verb(
         kind: what the examples are.
         test: the test part.
         group: which examples belong together.
+        min_per_class: the fewest examples of a class.
         start: a checkpoint that networks begin with.
         max_parameters: most trainable parameters.
         max_flops: most forward multiply-adds for one input.
@@ -489,6 +496,7 @@ def auto_verb(
         kind=kind,
         test=test,
         group=group,
+        min_per_class=min_per_class,
         space=None,
         wishes=Wishes(minutes, flops, seed=seed, threads=threads, progress=True),
         limits=NetworkLimits.told(max_parameters, max_flops, max_latency, max_size, latency_batch),
