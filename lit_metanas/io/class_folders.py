@@ -73,7 +73,7 @@ def class_folders(root: Path, suffixes: Collection[str], noun: str, deep: bool =
 def _warn(message: str) -> None:
     from lightning.pytorch.utilities import rank_zero_warn  # a second, which others do without
 
-    rank_zero_warn(message, stacklevel=3)  # here, so that it is told once
+    rank_zero_warn(message)  # from here, whoever asked, so that it is told once
 
 
 def files_in(folder: Path, suffixes: Collection[str], deep: bool = False) -> list[Path]:

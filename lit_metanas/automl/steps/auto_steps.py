@@ -136,7 +136,7 @@ class AutoSteps:
     def _tell_single(self, plan: BudgetPlan) -> None:
         """Say that there is no search, and why, where a single network is trained."""
         if sum(self.rungs(plan.search, self.planner.trial)) == 1:
-            why = self.beginning.reason or "the budget pays for no second one"
+            why = "the budget pays for no second one" if self.planner.share else self.beginning.reason
             self.wishes.say(f"trains one network, without a search: {why}.")
 
     def _stop(self, so_far: BestSoFar, plan: BudgetPlan, budget: ToldBudget, failure: str) -> None:
