@@ -277,6 +277,7 @@ class AutoSteps:
                 value = longer.value
                 self._choose(found, value)  # an interrupt is to leave no worse weights
         self.comparison.charge(replace(cost, seconds=perf_counter() - begin), budget)
+        self.comparison.trained_on += cost.flops
         return found, value
 
     def _told(self, trained: Trained, cost: Cost, plan: BudgetPlan, stopped: bool) -> SearchResult:
@@ -325,8 +326,11 @@ class AutoSteps:
 
     def _result(self, told: Sequence[SearchResult]) -> SearchResult:
         """Of all that was trained and tested, what is returned, with the cost of all trainings after the search."""
-        beside = self.comparison.spent + self.training.lost
-        return replace(told[0], training_cost=sum((one.training_cost for one in told), beside))
+        beside, first = self.comparison.spent + self.training.lost, told[0]
+        network = first.space == self.views.space.name  # which goes on from what it was compared with
+        unreturned = 0 if first.stopped else beside.flops - network * self.comparison.trained_on
+        cost = sum((one.training_cost for one in told), beside)
+        return replace(first, training_cost=cost, unreturned=unreturned)
 
     def _planner(
         self,

@@ -192,4 +192,12 @@ class FrontSteps(AutoSteps):
         ranked = sorted(told, key=lambda one: one.val_score, reverse=True)
         best_of = {getattr(one, self.measure): one for one in reversed(ranked)}  # the last, and best, of a size stays
         front = tuple(best_of[size] for size in sorted(best_of))
-        return replace(ranked[0], training_cost=super()._result(told).training_cost, front=front, traded=self.measure)
+        whole = super()._result(told)
+        left_out = sum(one.training_cost.flops for one in told if one not in front) if not whole.stopped else 0
+        return replace(
+            ranked[0],
+            training_cost=whole.training_cost,
+            unreturned=whole.unreturned + left_out,
+            front=front,
+            traded=self.measure,
+        )
