@@ -20,8 +20,8 @@ from lit_metanas.automl.data_kinds import (
     kind_of_examples,
     within_memory,
 )
-from lit_metanas.io.class_folders import FOLDER, files_in, first_few
-from lit_metanas.io.text import nearest, number_of, printable, writable
+from lit_metanas.io.class_folders import FOLDER, files_in
+from lit_metanas.io.text import first_few, nearest, number_of, printable, writable
 from lit_metanas.tasks.array_tasks import task_from_arrays
 from lit_metanas.tasks.conversion import Groups
 from lit_metanas.tasks.dataset_tasks import task_from_dataset

@@ -75,8 +75,9 @@ def main(args: list[str] | None = None) -> int:
         args: the arguments; those of the process if None.
 
     Returns:
-        The exit code: 0; 1 if the work failed, or without a word if nobody reads the output any longer; 2 if the
-        command, a configuration or a file that it reads is wrong; 130 if interrupted.
+        The exit code: 0; 1 if the work failed, if ``predict`` has left out files that it could not read, or without a
+        word if nobody reads the output any longer; 2 if the command, a configuration or a file that it reads is wrong;
+        130 if interrupted.
     """
     words = list(sys.argv[1:] if args is None else args)
     before = os.environ.get(DEBUG, "0")

@@ -10,10 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lit_metanas.io.text import is_text, number_of, printable, writable
-
-MOST_NAMED = 5
-"""Files, folders or classes that a sentence names."""
+from lit_metanas.io.text import first_few, is_text, number_of, printable, writable
 
 FOLDER = "folder"
 """The groups of files that are those of their sub-folders."""
@@ -197,9 +194,3 @@ def left_out(files: Sequence[Path], of: int, noun: str) -> str:
     """
     verb, named = "is" if len(files) == 1 else "are", first_few([f"'{writable(str(file))}'" for file in files])
     return f"{len(files)} of {of} {noun} cannot be read and {verb} left out: {named}."
-
-
-def first_few(names: Sequence[str]) -> str:
-    """The first names of several for a sentence, and how many more there are."""
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return f"{', '.join(names[:MOST_NAMED])}{more}"

@@ -6,7 +6,7 @@ import os
 import platform
 import re
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 from functools import lru_cache
 from numbers import Number
@@ -16,6 +16,9 @@ _PASSWORD = re.compile(r"(\b[\w+.-]+://[^\s:/@]*:)[^\s/]+@")
 
 _JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
 """Parts of words in Persian, Malayalam and others, and of emoji, though Python calls them not printable."""
+
+MOST_NAMED = 5
+"""Files, folders or classes that a sentence names."""
 
 PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 
@@ -36,6 +39,12 @@ def number_of(number: int, noun: str) -> str:
     if noun.endswith(("s", "x", "ch", "sh")):
         return f"{number} {noun}es"
     return f"{number} {noun[:-1]}ies" if noun.endswith("y") and noun[-2] not in "aeou" else f"{number} {noun}s"
+
+
+def first_few(names: Sequence[str]) -> str:
+    """The first of several names for a sentence, and how many more there are."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"{', '.join(names[:MOST_NAMED])}{more}"
 
 
 def nearest(word: str, names: Iterable[str]) -> str | None:

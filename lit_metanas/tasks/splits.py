@@ -11,8 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lit_metanas.io.class_folders import first_few
-from lit_metanas.io.text import nearest, number_of, printable, short_value
+from lit_metanas.io.text import first_few, nearest, number_of, printable, short_value
 from lit_metanas.tasks.inputs import ImageShape, RowShape, TokenShape, join_inputs
 from lit_metanas.tasks.objective import Classification
 from lit_metanas.tasks.source import SUBSETS, Subset

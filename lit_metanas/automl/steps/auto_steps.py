@@ -324,13 +324,19 @@ class AutoSteps:
             warnings.warn(f"The latency of the network is not known: {error}", stacklevel=2)
             return nan
 
-    def _result(self, told: Sequence[SearchResult]) -> SearchResult:
-        """Of all that was trained and tested, what is returned, with the cost of all trainings after the search."""
-        beside, first = self.comparison.spent + self.training.lost, told[0]
+    def _result(self, told: Sequence[SearchResult], returned: Sequence[SearchResult] = ()) -> SearchResult:
+        """The first of all that was trained and tested, with the cost of all trainings after the search.
+
+        Args:
+            told: all, the one that is returned first.
+            returned: those of its front, this one among them; empty where there is none.
+        """
+        first, beside = told[0], self.comparison.spent + self.training.lost
         network = first.space == self.views.space.name  # which goes on from what it was compared with
-        unreturned = 0 if first.stopped else beside.flops - network * self.comparison.trained_on
+        unreturned = sum(one.training_cost.flops for one in told if one is not first and one not in returned)
+        unreturned += beside.flops - network * self.comparison.trained_on
         cost = sum((one.training_cost for one in told), beside)
-        return replace(first, training_cost=cost, unreturned=unreturned)
+        return replace(first, training_cost=cost, unreturned=0 if first.stopped else unreturned)
 
     def _planner(
         self,

@@ -14,9 +14,8 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-from lit_metanas.io.class_folders import MOST_NAMED
 from lit_metanas.io.files import own_path, write_whole
-from lit_metanas.io.text import printable, writable
+from lit_metanas.io.text import MOST_NAMED, printable, writable
 from lit_metanas.tasks.inputs import Preprocessing, Shape, as_shape
 from lit_metanas.tasks.new_examples import NewRows
 from lit_metanas.tasks.objective import Classification
