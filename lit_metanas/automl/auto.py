@@ -37,7 +37,7 @@ from lit_metanas.comparisons.target_search import task_settings
 from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.settings import settings_of
-from lit_metanas.io.text import writable
+from lit_metanas.io.text import with_prefix, writable
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.record_lines import SHIPPED, record_file
 from lit_metanas.spaces.any_input import LinearSpace
@@ -52,8 +52,8 @@ from lit_metanas.training.export.exported_program import PROGRAM
 from lit_metanas.training.export.onnx_program import INT8, check_onnx_installed
 from lit_metanas.training.task_start import TaskStart, read_task_start
 
-MANY_FILES = 5_000
-"""So many take a while to read, which is told."""
+MANY_FILES, MANY_BYTES = 5_000, 4_000_000
+"""So many files of a folder, or bytes of a table, take a while to read, which is told."""
 
 
 def auto(
@@ -64,6 +64,7 @@ def auto(
     kind: str | None = None,
     test: Given | None = None,
     group: str | Groups | None = None,
+    min_per_class: int | None = None,
     space: SearchSpace | None = None,
     start: str | os.PathLike[str] | None = None,
     max_parameters: float | None = None,
@@ -89,8 +90,9 @@ def auto(
     It begins with the networks and recipes that cover the tasks of ``records``. Where these leave a choice, or nothing
     is known, about half of the budget is for a search by ``EvolvingHalving``, of an architecture and of learning rate,
     weight decay, label smoothing and augmentation (``Recipe``); of questions the last two are left out, of transcripts
-    the label smoothing. Where one network is nearly the best on all of them, the search gets what the training no
-    longer gains from. Where records name a network, a change of the best so far has to lead by a standard error.
+    the label smoothing. Where one network is nearly the best on all of them, that one is trained, and the search gets
+    what the training no longer gains from, if anything; a line says so. Where records name a network, a change of the
+    best so far has to lead by a standard error.
 
     What was found is trained for the rest, on all but the test part, which is read once, in the end. Of images, sounds
     and texts in classes an ensemble is trained, where the rest pays for more epochs than one network gains from: up to
@@ -98,7 +100,7 @@ def auto(
     ``pareto``. The mean of their scores is the result (``ensemble``; Lakshminarayanan et al. 2017). Networks whose
     training diverges are left out; where all do, the network is as the search trained it. A warning says so.
 
-    The search chooses among preprocessings of the same examples, too: images at half and twice the size or grey; more
+    A search chooses among preprocessings of the same examples, too: images at half and twice the size or grey; more
     and fewer bands of sounds, and longer windows; characters, byte pairs, more words of long texts, or fewer different
     ones; columns of numbers by quantiles, or standardised together. The first six networks have the usual one, or half
     of all with ``pareto``. Where the budget pays for more, the best so far is tried with another one in each further
@@ -151,6 +153,8 @@ def auto(
             examples in memory a sequence of one group for each. Each part gets its share of each class as well as whole
             groups allow. Groups that a ``test`` part has, too, are told where it is a path; those of one in memory are
             not known. None deals examples out one by one.
+        min_per_class: classes with fewer examples are left out, and named in a warning. None leaves out those that are
+            too small to be divided: of fewer than three examples, or two where the test part is given.
         space: what can be built; None takes one that suits the kind of data.
         start: a checkpoint that ``fit`` of ``TaskReptile`` wrote on other tasks of this space; all networks begin with
             its weights, but for a classifier of another number of classes. Inputs are made as those of the checkpoint
@@ -204,6 +208,7 @@ def auto(
         kind=kind,
         test=test,
         group=group,
+        min_per_class=min_per_class,
         space=space,
         wishes=Wishes(minutes, flops, seed=seed, threads=threads, progress=progress, records=records),
         limits=NetworkLimits.told(max_parameters, max_flops, max_latency, max_size, latency_batch),
@@ -230,6 +235,7 @@ class AutoSearch:
         output: the folder for what was found.
         began: the clock when the minutes began; None for when it is run.
         group: which examples belong together, if that was said.
+        min_per_class: the fewest examples of a class, if that was said.
         start: the checkpoint that all networks begin with; None for fresh weights.
         onnx: whether the output gets ``model.onnx``.
         int8: whether it gets ``model_int8.onnx``, too.
@@ -246,6 +252,7 @@ class AutoSearch:
     output: Path | None
     began: float | None = None
     group: str | Groups | None = None
+    min_per_class: int | None = None
     start: str | None = None
     onnx: bool = False
     int8: bool = False
@@ -265,7 +272,7 @@ class AutoSearch:
             if self.output is not None:
                 held.enter_context(directory_lock(self.output, "auto", "output"))
             begin = perf_counter()
-            task = read_given(self.data, kind=self.kind, test=self.test, group=self.group, start=start)
+            task = read_given(self.data, **self._read_as, start=start)
             reading = perf_counter() - begin
             kind = self._describe(task)
             space = self.space or DATA_KINDS[kind].space(task.shape, task.goal)
@@ -296,6 +303,11 @@ class AutoSearch:
                     self.wishes.say(f"the search in '{folder.path}' was already finished: {what}.")
         return result
 
+    @property
+    def _read_as(self) -> dict[str, Any]:
+        """What says how the data are read."""
+        return {"kind": self.kind, "test": self.test, "group": self.group, "min_per_class": self.min_per_class}
+
     def _written(self, folder: OutputFolder, write: Callable[[], bool | None]) -> bool:
         """Write something, and tell whether that was done: a call in Python loses no result by a full disk.
 
@@ -316,7 +328,7 @@ class AutoSearch:
             return False
 
     def _look_at_paths(self) -> None:
-        """Refuse data that are not there, and an output among them, before it is made, and tell of many files.
+        """Refuse data that are not there, and an output among them, before it is made, and tell of much to read.
 
         Raises:
             FileNotFoundError: there are none.
@@ -334,6 +346,8 @@ class AutoSearch:
                     )
                 if (files := sum(len(names) for _, _, names in os.walk(path))) >= MANY_FILES:
                     self.wishes.say(f"reading {files:,} files in '{writable(str(given))}'.")
+                if path.is_file() and (size := path.stat().st_size) >= MANY_BYTES:
+                    self.wishes.say(f"reading {with_prefix(size)}B of '{writable(str(given))}'.")
 
     def _describe(self, task: Task) -> str:
         """Check a task, tell what it is, and warn of copies.
@@ -391,14 +405,7 @@ class AutoSearch:
         """The result, and each of its front, with what repeats it; as it is where it was stopped."""
         if result.budget is None:
             return result
-        given: dict[str, object] = {
-            "kind": self.kind,
-            "test": self.test,
-            "group": self.group,
-            "space": self.space,
-            "start": self.start,
-            "pareto": self.pareto,
-        }
+        given: dict[str, object] = {**self._read_as, "space": self.space, "start": self.start, "pareto": self.pareto}
         if self.from_shell and self.output is not None:
             # Another folder, since this one holds a result of other settings: of minutes, not of FLOPs.
             given["output"] = f"{self.output.resolve().name}_again"
@@ -409,7 +416,7 @@ class AutoSearch:
     def _views(self, task: Task, space: SearchSpace, start: TaskStart | None) -> Views:
         """The preprocessings to choose from: where there is a start that of its inputs alone."""
         if start is None:
-            ways = other_ways(self.data, task, kind=self.kind, test=self.test, group=self.group)
+            ways = other_ways(self.data, task, **self._read_as)
             return Views(task, ways, space, self.limits)
         views = Views(task, {}, space, self.limits, start)
         self.wishes.say(f"all networks begin with '{writable(str(self.start))}', on {describe_shape(task.shape)}.")
@@ -442,6 +449,7 @@ def auto_verb(
     kind: str | None = None,
     test: str | None = None,
     group: str | None = None,
+    min_per_class: int | None = None,
     start: str | None = None,
     max_parameters: float | None = None,
     max_flops: float | None = None,
@@ -466,6 +474,7 @@ def auto_verb(
         kind: what the examples are.
         test: the test part.
         group: which examples belong together.
+        min_per_class: the fewest examples of a class.
         start: a checkpoint that networks begin with.
         max_parameters: most trainable parameters.
         max_flops: most forward multiply-adds for one input.
@@ -489,6 +498,7 @@ def auto_verb(
         kind=kind,
         test=test,
         group=group,
+        min_per_class=min_per_class,
         space=None,
         wishes=Wishes(minutes, flops, seed=seed, threads=threads, progress=True),
         limits=NetworkLimits.told(max_parameters, max_flops, max_latency, max_size, latency_batch),

@@ -24,9 +24,9 @@ from lit_metanas.automl.data_kinds import (
     kind_of_examples,
     within_memory,
 )
-from lit_metanas.io.class_folders import FOLDER, class_folders, files_in
+from lit_metanas.io.class_folders import FOLDER, files_in
 from lit_metanas.io.files import open_regular
-from lit_metanas.io.text import nearest, number_of, printable, writable
+from lit_metanas.io.text import first_few, nearest, number_of, printable, writable
 from lit_metanas.tasks.array_tasks import task_from_arrays
 from lit_metanas.tasks.conversion import Groups
 from lit_metanas.tasks.dataset_tasks import task_from_dataset
@@ -39,11 +39,11 @@ from lit_metanas.tasks.speech.audio_folders import AudioFolderTask
 from lit_metanas.tasks.speech.log_mel import LogMel
 from lit_metanas.tasks.speech.sound_files import SOUND_FORMATS, SOUND_SUFFIXES
 from lit_metanas.tasks.speech.transcripts import TranscriptTask
-from lit_metanas.tasks.splits import FEWEST_OF_A_LABEL, tell_shared_groups
+from lit_metanas.tasks.splits import FEWEST_OF_A_CLASS, FEWEST_OF_A_LABEL, tell_shared_groups
 from lit_metanas.tasks.tabular import TableTask
 from lit_metanas.tasks.tabular.row_tasks import all_numbers, find_row_columns, label_of_rows
 from lit_metanas.tasks.tabular.standardised_columns import NumericColumns
-from lit_metanas.tasks.task import Split, Task, TaskCollection
+from lit_metanas.tasks.task import Split, Task, TaskCollection, warn_of_data
 from lit_metanas.tasks.text.characters import characters_for
 from lit_metanas.tasks.text.labelled_text import Labelled, checked_text, grouped_by_label
 from lit_metanas.tasks.text.text_folders import is_dataset
@@ -74,6 +74,9 @@ _TO_LEARN_FROM = frozenset({"train", "training"})
 _PARTS = _TO_LEARN_FROM | {"val", "valid", "validation", "dev", "test", "testing", "eval"}
 """Names of folders that hold a part of the examples each, in small letters."""
 
+_WITHOUT_CLASSES = frozenset({"transcripts", "pairs", "questions"})
+"""Kinds of data whose examples have no labels."""
+
 SOUND_TABLES = (".csv", ".tsv")
 """How the names of tables of sounds end."""
 
@@ -92,6 +95,7 @@ def read_given(
     kind: str | None = None,
     test: Given | None = None,
     group: str | Groups | None = None,
+    min_per_class: int | None = None,
     prepared: Preprocessing | ImageShape | None = None,
     start: TaskStart | None = None,
 ) -> Task:
@@ -102,6 +106,7 @@ def read_given(
         kind: what the examples are, one of ``DATA_KINDS``; None finds out.
         test: the test part, given as ``data`` is; None takes some of ``data``.
         group: which examples belong together, and so into one part; see ``auto``.
+        min_per_class: see ``auto``.
         prepared: what makes inputs of the examples, or the shape of images of a path; None is the usual one.
         start: meta-trained weights, whose inputs are made of images, sounds, texts and pairs of texts. A task and other
             data are left as they are.
@@ -115,7 +120,8 @@ def read_given(
         hint = f"did you mean '{near}'?" if near else f"give one of {', '.join(DATA_KINDS)}."
         raise ValueError(f"There is no kind '{kind}': {hint}")
     if isinstance(data, Task | TaskCollection):
-        return _task_itself(data, test, group)
+        return _task_itself(data, test=test, group=group, min_per_class=min_per_class)
+    least = FEWEST_OF_A_CLASS - has_test_part(data, test) if min_per_class is None else min_per_class
     if isinstance(data, str | os.PathLike):
         path, test_path = existing_path(data), None if test is None else existing_path(test, "test")
         found = _folders_of_parts(path) if test_path is None else None
@@ -128,17 +134,20 @@ def read_given(
             )
         found_kind = kind or _kind_of_path(path, group)
         made = prepared if start is None else _made_as(start, found_kind, str(data))
-        task = _READERS[found_kind](path, test_path, group, *(() if made is None else (made,)))
+        if found_kind in _WITHOUT_CLASSES and min_per_class is not None:
+            raise ValueError(f"Data of the kind '{found_kind}' have no classes: leave 'min_per_class' out.")
+        more = () if found_kind in _WITHOUT_CLASSES else (least,)
+        task = _READERS[found_kind](path, test_path, group, *more, *(() if made is None else (made,)))
         return task if found is None else replace(task, id=Path(data).resolve().name)
-    if kind in ("transcripts", "pairs", "questions"):
+    if kind in _WITHOUT_CLASSES:
         raise ValueError(
             f"Examples in memory have labels, so these are no '{kind}': give a path, or use AutoTranscriber, "
             "AutoTranslator or AutoAnswerer."
         )
     if isinstance(data, Dataset):
-        task = _of_dataset(data, test, group, prepared)
+        task = _of_dataset(data, test, group, least, prepared)
     else:
-        task = _of_arrays(data, test, group, prepared, start)
+        task = _of_arrays(data, test, group, least, prepared, start)
     other = None if start is None else _made_as(start, kind_of(task), task.id)
     return _at_shape(task, other) if isinstance(other, ImageShape) and other != task.shape else task
 
@@ -169,7 +178,13 @@ def _made_as(start: TaskStart, kind: str, place: str) -> Any:
 
 
 def other_ways(
-    data: Given, task: Task, *, kind: str | None, test: Given | None, group: str | Groups | None
+    data: Given,
+    task: Task,
+    *,
+    kind: str | None,
+    test: Given | None,
+    group: str | Groups | None,
+    min_per_class: int | None = None,
 ) -> dict[str, Callable[[], Task]]:
     """What makes the same task under each preprocessing to choose from, by its label, the usual one first.
 
@@ -191,7 +206,7 @@ def other_ways(
         return {}
     if found == "images" and path is None:
         return {label: partial(_at_shape, task, shape) for label, shape in offered.items()}
-    again = partial(read_given, data, kind=kind, test=test, group=group)
+    again = partial(read_given, data, kind=kind, test=test, group=group, min_per_class=min_per_class)
     return {label: partial(again, prepared=one) for label, one in offered.items()}
 
 
@@ -202,7 +217,8 @@ def _at_shape(task: Task, shape: ImageShape) -> Task:
 
 def _image_side(root: Path, *, deep: bool) -> int:
     """Pixels of the shorter side of images in a folder: the median of the first one of each class."""
-    sides = sorted(shorter_side(files[0]) for files in class_folders(root, SUFFIXES, "images", deep).values())
+    firsts = (files_in(folder, SUFFIXES, deep)[:1] for folder in _folders_in(root))
+    sides = sorted(shorter_side(file) for files in firsts for file in files)
     return sides[len(sides) // 2]
 
 
@@ -276,7 +292,11 @@ def describe_columns(data: Given, kind: str, group: str | Groups | None) -> str:
     return f" Labels are in column '{printable(label, 40)}', texts in '{printable(text, 40)}'{others}."
 
 
-def _task_itself(data: Task | TaskCollection, test: Given | None, group: str | Groups | None) -> Task:
+def _task_itself(
+    data: Task | TaskCollection, *, test: Given | None, group: str | Groups | None, min_per_class: int | None
+) -> Task:
+    if min_per_class is not None:
+        raise ValueError("A task has its classes: leave 'min_per_class' out, or give it to what makes the task.")
     if test is not None:
         raise ValueError("A task has its own test part: leave 'test' out.")
     if group is not None:
@@ -289,7 +309,7 @@ def _task_itself(data: Task | TaskCollection, test: Given | None, group: str | G
 
 
 def _of_arrays(
-    data: Sequence[Any], test: Given | None, group: Groups | None, prepared: Any, start: TaskStart | None
+    data: Sequence[Any], test: Given | None, group: Groups | None, least: int, prepared: Any, start: TaskStart | None
 ) -> Task:
     """Of a pair of examples and labels.
 
@@ -308,11 +328,12 @@ def _of_arrays(
         check_no_files(examples)
         held_out = None if given[0] is None else list(given[0])
         prepared = prepared if start is None else _made_as(start, "texts", "data")
-        return task_from_texts(list(examples), labels, held_out, given[1], preprocessing=prepared, group=group)
-    return task_from_arrays(examples, labels, *given, preprocessing=prepared, group=group)
+        columns = list(examples), labels, held_out, given[1]
+        return task_from_texts(*columns, preprocessing=prepared, group=group, min_per_class=least)
+    return task_from_arrays(examples, labels, *given, preprocessing=prepared, group=group, min_per_class=least)
 
 
-def _of_dataset(data: Dataset[Any], test: Given | None, group: Groups | None, prepared: Any) -> Task:
+def _of_dataset(data: Dataset[Any], test: Given | None, group: Groups | None, least: int, prepared: Any) -> Task:
     """Of a data set of torch.
 
     Raises:
@@ -320,7 +341,7 @@ def _of_dataset(data: Dataset[Any], test: Given | None, group: Groups | None, pr
     """
     if test is not None and not isinstance(test, Dataset):
         raise ValueError(f"The test part of a data set must be one, too, not {type(test).__name__}.")
-    return task_from_dataset(data, test, preprocessing=prepared, group=group)
+    return task_from_dataset(data, test, preprocessing=prepared, group=group, min_per_class=least)
 
 
 def existing_path(given: Given, key: str = "data") -> Path:
@@ -414,25 +435,44 @@ def _kind_of_folder(root: Path, group: str | None) -> str:
     inner = _folders_in(root)
     suffixes = {"images": SUFFIXES, "sounds": SOUND_SUFFIXES, "texts": {".txt"}}
 
-    def numbers_of(deep: bool) -> dict[str, int]:
-        return {kind: sum(len(files_in(folder, of, deep)) for folder in inner) for kind, of in suffixes.items()}
+    def files_of(deep: bool) -> dict[str, list[list[Path]]]:
+        return {kind: [files_in(folder, of, deep) for folder in inner] for kind, of in suffixes.items()}
 
-    numbers = numbers_of(deep=group is not None)
-    found = [kind for kind, number in numbers.items() if number]
+    files = files_of(deep=group is not None)
+    found = [kind for kind, folders in files.items() if any(folders)]
+    place = f"'{writable(str(root))}'"
+    if len(found) > 1 and (main := _main_kind(files)) is not None:
+        strays = [f"'{writable(str(file))}'" for kind in found if kind != main for own in files[kind] for file in own]
+        warn_of_data(f"{place} holds {main}, and other files are left out: {first_few(strays)}.")
+        return main
     if len(found) == 1:
         return found[0]
-    place = f"'{writable(str(root))}'"
     if found:
-        *others, last = [number_of(numbers[kind], kind.removesuffix("s")) for kind in found]
+        *others, last = [number_of(sum(map(len, files[kind])), kind.removesuffix("s")) for kind in found]
         told = f"{', '.join(others)} and {last}"
         raise ValueError(f"{place} holds {told}: say by 'kind' which are meant, such as kind='{found[0]}'.")
     if files_in(root, SOUND_SUFFIXES) and (table := _sound_table(root)) is not None:
         return "transcripts" if "transcript" in next(read_rows(table), ("", {}))[1] else "sounds"
-    more = f"; if each has sub-folders of groups, say group='{FOLDER}'" if any(numbers_of(deep=True).values()) else ""
+    more = (
+        f"; if each has sub-folders of groups, say group='{FOLDER}'"
+        if any(map(any, files_of(deep=True).values()))
+        else ""
+    )
     raise ValueError(
         f"{place} has no sub-folders with images, sounds or text files: give a folder with one for each class, sounds "
         f"as {SOUND_FORMATS}{more}."
     )
+
+
+def _main_kind(files: Mapping[str, Sequence[Sequence[Path]]]) -> str | None:
+    """The kind of most files, if it alone has two classes that can be divided: few others are strays. Else None.
+
+    Args:
+        files: of each kind, those of each class's folder.
+    """
+    divided = {kind: sum(len(own) >= FEWEST_OF_A_CLASS for own in folders) for kind, folders in files.items()}
+    most = max(files, key=lambda kind: sum(map(len, files[kind])))
+    return most if [kind for kind, classes in divided.items() if classes > 1] == [most] else None
 
 
 def _sound_table(root: Path) -> Path | None:
@@ -510,9 +550,9 @@ def _repeats(rows: Sequence[TableRow], column: str) -> bool:
     return FEWEST_OF_A_LABEL * len({str(row.get(column)) for _, row in rows}) <= len(rows)
 
 
-def _images(path: Path, test: Path | None, group: str | None, shape: ImageShape | None = None) -> Task:
+def _images(path: Path, test: Path | None, group: str | None, least: int, shape: ImageShape | None = None) -> Task:
     test_root = None if test is None else str(test)
-    task = FolderTask(str(path), shape, test_root=test_root, skip_unreadable=True, group=group)[0]
+    task = FolderTask(str(path), shape, test_root=test_root, group=group, min_per_class=least)[0]
     return task if shape is not None or any(map(_has_colour, _parts(task))) else _mapped(task, lambda own: own[:, :1])
 
 
@@ -530,7 +570,7 @@ def _mapped(task: Task, change: Callable[[Tensor], Tensor]) -> Task:
     return replace(task, train=train, val=val[0] if val else None, test=test)
 
 
-def _sounds(path: Path, test: Path | None, group: str | None, features: LogMel | None = None) -> Task:
+def _sounds(path: Path, test: Path | None, group: str | None, least: int, features: LogMel | None = None) -> Task:
     table, test_table = (None if part is None else _label_table(part, group is not None) for part in (path, test))
     return AudioFolderTask(
         str(path),
@@ -540,6 +580,7 @@ def _sounds(path: Path, test: Path | None, group: str | None, features: LogMel |
         test_root=None if test is None else str(test),
         test_table=test_table,
         group=group,
+        min_per_class=least,
     )[0]
 
 
@@ -572,16 +613,20 @@ def _transcript_table(root: Path) -> str:
     return str(table)
 
 
-def _texts(path: Path, test: Path | None, group: str | None, tokens: TextPreprocessing | None = None) -> Task:
+def _texts(
+    path: Path, test: Path | None, group: str | None, least: int, tokens: TextPreprocessing | None = None
+) -> Task:
     if test is None:
-        return TextTask(str(path), preprocessing=tokens, group=group)[0]
+        return TextTask(str(path), preprocessing=tokens, group=group, min_per_class=least)[0]
     learned, tested = (_labelled(part, group) for part in (path, test))
     groups = None if group is None else [one.group for one in learned]
     if groups is not None:
         tell_shared_groups(f"'{writable(str(test))}'", groups, [one.group for one in tested])
     columns = ([one.text for one in learned], [one.label for one in learned])
     held_out = ([one.text for one in tested], [one.label for one in tested])
-    return task_from_texts(*columns, *held_out, preprocessing=tokens, group=groups, id=path.resolve().stem)
+    return task_from_texts(
+        *columns, *held_out, preprocessing=tokens, group=groups, min_per_class=least, id=path.resolve().stem
+    )
 
 
 def _labelled(path: Path, group: str | None) -> list[Labelled]:
@@ -599,9 +644,9 @@ def _labelled(path: Path, group: str | None) -> list[Labelled]:
     ]
 
 
-def _rows(path: Path, test: Path | None, group: str | None, columns: NumericColumns | None = None) -> Task:
+def _rows(path: Path, test: Path | None, group: str | None, least: int, columns: NumericColumns | None = None) -> Task:
     tested = None if test is None else str(test)
-    return TableTask(str(path), test_path=tested, group=group, preprocessing=columns)[0]
+    return TableTask(str(path), test_path=tested, group=group, preprocessing=columns, min_per_class=least)[0]
 
 
 def _pairs(

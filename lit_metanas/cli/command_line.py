@@ -10,8 +10,9 @@ import os
 import select
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import takewhile, zip_longest
 from pathlib import Path
 from time import perf_counter
@@ -26,6 +27,7 @@ from lit_metanas.cli.errors import (
     is_from_checkpoint,
     is_out_of_memory,
     near_miss,
+    with_shell_keys,
 )
 from lit_metanas.cli.help import experiment_help, verb_help, whole_help
 from lit_metanas.cli.parser_messages import usage_error
@@ -73,8 +75,9 @@ def main(args: list[str] | None = None) -> int:
         args: the arguments; those of the process if None.
 
     Returns:
-        The exit code: 0; 1 if the work failed, or without a word if nobody reads the output any longer; 2 if the
-        command, a configuration or a file that it reads is wrong; 130 if interrupted.
+        The exit code: 0; 1 if the work failed, if ``predict`` has left out files that it could not read, or without a
+        word if nobody reads the output any longer; 2 if the command, a configuration or a file that it reads is wrong;
+        130 if interrupted.
     """
     words = list(sys.argv[1:] if args is None else args)
     before = os.environ.get(DEBUG, "0")
@@ -220,26 +223,40 @@ def _leave_garbage() -> None:
 
 def _with_data(args: list[str]) -> list[str]:
     """``auto DATA --KEY VALUE``, wherever the data stand, with their key; ``--max-latency`` is ``--max_latency``."""
-    args = _with_measure([_with_underscores(word) if word.startswith("--") else word for word in args])
-    args = _with_flags(args, ("--onnx", "--int8"))
+    args = [_with_underscores(word) if word.startswith("--") else word for word in args]
+    args = _with_measure(_with_flags(args, ("--onnx", "--int8")))
+    place = _place_of_data(args)
+    return args if place is None else [*args[:place], f"--data={args[place]}", *args[place + 1 :]]
+
+
+def _place_of_data(args: list[str]) -> int | None:
+    """The place of the first word that is no key, and no value of one."""
     for place, word in enumerate(args):
         before = args[place - 1] if place else ""
         if not word.startswith("-") and (not before.startswith("-") or "=" in before):
-            return [*args[:place], f"--data={word}", *args[place + 1 :]]
-    return args
+            return place
+    return None
 
 
 def _with_measure(args: list[str]) -> list[str]:
-    """``--pareto`` alone is that of parameters; words after it that are no measure are its value, to be refused."""
+    """``--pareto`` alone is that of parameters; words after it that are no measure are its value, to be refused.
+
+    A single one is the data, if these stand nowhere else.
+    """
     from lit_metanas.automl.steps.front_steps import MEASURES
 
     if "--pareto" not in args:
         return args
     place = args.index("--pareto")
     words = list(takewhile(lambda word: not word.startswith("-"), args[place + 1 :]))
-    value = words[:1] if words[:1] in [[measure] for measure in MEASURES] else words
-    rest = args[place + 1 + len(value) :]
-    return [*args[:place], f"--pareto={' '.join(value) or MEASURES[0]}", *rest]
+    before, rest = args[:place], args[place + 1 + len(words) :]
+    if words and words[0] in MEASURES:
+        return [*before, f"--pareto={words[0]}", *words[1:], *rest]
+    others = [*before, *rest]
+    given = _place_of_data(others) is not None or any(word.partition("=")[0] == "--data" for word in others)
+    if len(words) == 1 and not given:
+        return [*before, f"--pareto={MEASURES[0]}", *words, *rest]
+    return [*before, f"--pareto={' '.join(words) or MEASURES[0]}", *rest]
 
 
 def _with_flags(args: list[str], flags: Sequence[str]) -> list[str]:
@@ -271,7 +288,6 @@ def _call(function: Callable[..., None], verb: str, args: list[str], **given: ob
 
     from lit_metanas.cli.configuration_files import BASE, with_bases, with_lists
 
-    warnings.formatwarning = _one_sentence
     parser = ArgumentParser(prog=f"lit-metanas {verb}", exit_on_error=False, allow_abbrev=False)
     parser.add_argument("-c", "--config", action="config", help="A configuration, in YAML.")
     parser.add_argument(f"--{BASE}", type=str, help=SUPPRESS)
@@ -281,7 +297,13 @@ def _call(function: Callable[..., None], verb: str, args: list[str], **given: ob
         settings: Any = parser.instantiate(_parse(parser, verb, args))
     except Exception as error:  # whatever a configuration makes a parser raise, it is wrong
         raise usage_error(error, args, keys, verb) from error
-    function(**{key: settings[key] for key in keys}, **given)
+    warnings.formatwarning = partial(_one_sentence, keys=keys)
+    try:
+        function(**{key: settings[key] for key in keys}, **given)
+    except ValueError as error:
+        if (told := with_shell_keys(str(error), keys)) == str(error):
+            raise
+        raise ValueError(told) from error
 
 
 def _parse(parser: ArgumentParser, verb: str, args: list[str]) -> Namespace:
@@ -405,9 +427,15 @@ def _quieten() -> None:
 
 
 def _one_sentence(
-    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,
+    *,
+    keys: Collection[str] = (),
 ) -> str:
     """A warning of ours without the line of code that it comes from; others as Python has them."""
     if Path(filename).is_relative_to(Path(__file__).parents[1]):
-        return f"lit-metanas: {printable(str(message), LONGEST_SENTENCE)}\n"
+        return f"lit-metanas: {printable(with_shell_keys(str(message), keys), LONGEST_SENTENCE)}\n"
     return f"{filename}:{lineno}: {category.__name__}: {message}\n"

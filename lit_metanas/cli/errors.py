@@ -7,10 +7,11 @@ import importlib.util
 import inspect
 import os
 import re
+import shlex
 import sys
 import sysconfig
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -35,6 +36,10 @@ _NO_MEMORY = (
 """How torch, oneDNN and CUDA's libraries say that memory has run out."""
 
 
+_ARGUMENT = re.compile(r"(?P<before>\b(?:by|leave) )'(?P<named>\w+)'|\b(?P<key>\w+)='(?P<value>[^']*)'")
+"""An argument that a sentence advises: by its name, or with a value."""
+
+
 class UsageError(Exception):
     """The command line or a configuration is wrong; the message is one sentence for the user."""
 
@@ -43,6 +48,23 @@ def near_miss(word: str, candidates: Iterable[str]) -> str:
     """``: did you mean 'x'?``, or a full stop where nothing is near."""
     near = nearest(word, candidates)
     return "." if near is None else f": did you mean '{near}'?"
+
+
+def with_shell_keys(sentence: str, keys: Collection[str]) -> str:
+    """A sentence with options of the command line where it names arguments as Python has them.
+
+    Args:
+        sentence: ``say kind='images'``, or ``say by 'kind'`` what it is.
+        keys: of the verb.
+    """
+
+    def option(match: re.Match[str]) -> str:
+        before, key, value = match["before"] or "", match["key"] or match["named"], match["value"]
+        if key not in keys:
+            return match[0]
+        return f"{before}--{key.replace('_', '-')}{'' if value is None else f' {shlex.quote(value)}'}"
+
+    return _ARGUMENT.sub(option, sentence)
 
 
 def is_from_checkpoint(error: BaseException) -> bool:

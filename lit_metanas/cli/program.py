@@ -29,7 +29,7 @@ from lit_metanas.cli.verbs import TRAINER_VERBS
 from lit_metanas.io.checkpoints import check_checkpoint
 from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
-from lit_metanas.training import Preemption, Trainer
+from lit_metanas.training import ExportedModel, Preemption, Trainer
 
 USUAL_DIRECTORY = "runs/latest"
 
@@ -215,6 +215,15 @@ class Program(LightningCLI):
     def after_search(self) -> None:
         """Tell the results."""
         self._say(end_of_search(self.model))
+
+    def after_predict(self) -> None:
+        """End with exit code 1 where files were left out, which a warning has named.
+
+        Raises:
+            SystemExit: there were such.
+        """
+        if isinstance(self.model, ExportedModel) and self.model.unreadable:
+            raise SystemExit(1)
 
     def _say(self, lines: Sequence[str]) -> None:
         """Print what there is to say at the end, on the first process."""

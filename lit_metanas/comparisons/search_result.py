@@ -89,6 +89,9 @@ class SearchResult:
         cost: of the search alone: training FLOPs, seconds, and queries, the number of architectures tried.
         training_cost: of all training after the search: of the chosen network, or of all that are averaged; of ``auto``
             also of what was trained to be compared and not taken.
+        unreturned: of ``auto``, of the FLOPs of ``training_cost`` those that went into models which are not returned:
+            linear models and networks that were trained to be compared, and networks whose training diverged. Of one
+            that was stopped it is 0.
         meta_cost: of the meta-training that the method starts from, paid once; zero where there is none.
         parameters: trainable parameters of the network, of all that are averaged.
         flops: forward multiply-adds of the network for one image, of all that are averaged.
@@ -176,6 +179,7 @@ class SearchResult:
     test: Split | None = None
     latency_batch: int = 1
     failure: str = ""
+    unreturned: int = 0
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the test part, which may be far larger than the rest."""
@@ -394,7 +398,7 @@ class SearchResult:
             flops=self.flops,
             costs={
                 "search": self.cost,
-                "all training after it": self.training_cost,
+                f"all training after it{self._unreturned}": self.training_cost,
                 "meta-training (once)": self.meta_cost,
             },
             reproduce=command or ", ".join(filter(None, told)),
@@ -459,7 +463,7 @@ class SearchResult:
             f"{self._latency_line()}"
             f"{self._tried_line()}{self._linear_line()}"
             f"  cost of the search: {_cost_text(self.cost)}\n"
-            f"  cost of all training after it: {_cost_text(self.training_cost)}"
+            f"  cost of all training after it{self._unreturned}: {_cost_text(self.training_cost)}"
             f"{self._energy_line()}{self._before_line()}"
             f"{self._budget_line()}{self._front_lines()}"
         )
@@ -517,6 +521,13 @@ class SearchResult:
     def _linear_line(self) -> str:
         """How well a linear model does; empty where none was looked at."""
         return f"{_wrap(f'linear model: {self.linear_model}')}\n" if self.linear_model else ""
+
+    @property
+    def _unreturned(self) -> str:
+        """How much of the training after the search went into models that are not returned; empty for none."""
+        if not self.unreturned:
+            return ""
+        return f" ({self.unreturned / self.training_cost.flops:.0%} for models that are not returned)"
 
     def _before_line(self) -> str:
         """What was paid once for all tasks; empty where the method knew nothing."""

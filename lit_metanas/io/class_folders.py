@@ -10,10 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lit_metanas.io.text import is_text, number_of, printable, writable
-
-MOST_NAMED = 5
-"""Unreadable files that a sentence names."""
+from lit_metanas.io.text import first_few, is_text, number_of, printable, writable
 
 FOLDER = "folder"
 """The groups of files that are those of their sub-folders."""
@@ -22,7 +19,7 @@ FOLDER = "folder"
 def class_folders(root: Path, suffixes: Collection[str], noun: str, deep: bool = False) -> dict[str, list[Path]]:
     """The files of each class: the sub-folders of a folder, by name.
 
-    A warning tells of files in deeper folders that are left out.
+    Warnings tell of sub-folders without such files, and of files in deeper folders, which are left out.
 
     Args:
         root: the folder.
@@ -32,8 +29,8 @@ def class_folders(root: Path, suffixes: Collection[str], noun: str, deep: bool =
 
     Raises:
         FileNotFoundError: the folder does not exist.
-        ValueError: it is a file; the folder has fewer than two sub-folders; or one of them has no such file, or a name
-            that cannot be written in UTF-8.
+        ValueError: it is a file; the folder has fewer than two sub-folders with such files, or with them in folders of
+            theirs alone; or one of them has a name that cannot be written in UTF-8.
     """
     place = f"'{writable(str(root))}'"
     if root.exists() and not root.is_dir():
@@ -51,22 +48,29 @@ def class_folders(root: Path, suffixes: Collection[str], noun: str, deep: bool =
             raise ValueError(f"The name of the folder '{writable(name)}' in {place} is not UTF-8: rename it.")
     classes = {folder.name: files_in(folder, suffixes, deep) for folder in folders}
     below = {} if deep else {name: len(_deeper(root / name, suffixes)) for name in classes}
-    for name, files in classes.items():
-        if not files:
-            fix = "add some or remove it"
-            if below.get(name):
-                fix += f"; or say by group='{FOLDER}' that its sub-folders hold the {noun} of a group each"
-            raise ValueError(f"'{writable(str(root / name))}' has no {noun} ({', '.join(sorted(suffixes))}): {fix}.")
-    if left_out := sum(below.values()):
-        from lightning.pytorch.utilities import rank_zero_warn  # a second, which others do without
-
-        rank_zero_warn(
+    empty = sorted((name for name, files in classes.items() if not files), key=lambda name: not below.get(name))
+    if empty and (below.get(empty[0]) or len(empty) > len(classes) - 2):
+        fix = "add some or remove it"
+        if below.get(empty[0]):
+            fix += f"; or say by group='{FOLDER}' that its sub-folders hold the {noun} of a group each"
+        raise ValueError(f"'{writable(str(root / empty[0]))}' has no {noun} ({', '.join(sorted(suffixes))}): {fix}.")
+    if empty:
+        without = "sub-folders" if empty[1:] else "a sub-folder"
+        named = first_few([f"'{writable(name)}'" for name in empty])
+        _warn(f"{place} has {without} without {noun}, left out: {named}.")
+    if deeper := sum(below.values()):
+        _warn(
             f"{place} has {noun} in sub-folders of its classes' folders, which are left out "
-            f"({left_out}): put them beside the others of their class; or put all into folders of groups, and say "
-            f"group='{FOLDER}'.",
-            stacklevel=3,  # here, so that it is told once
+            f"({deeper}): put them beside the others of their class; or put all into folders of groups, and say "
+            f"group='{FOLDER}'."
         )
-    return classes
+    return {name: files for name, files in classes.items() if files}
+
+
+def _warn(message: str) -> None:
+    from lightning.pytorch.utilities import rank_zero_warn  # a second, which others do without
+
+    rank_zero_warn(message)  # from here, whoever asked, so that it is told once
 
 
 def files_in(folder: Path, suffixes: Collection[str], deep: bool = False) -> list[Path]:
@@ -168,21 +172,20 @@ def read_classes(
         For each class a tensor of shape ``(n, ...)``, and the files that were left out.
 
     Raises:
-        ValueError: a file is refused and not to be left out, or none of a class can be read.
+        ValueError: a file is refused and not to be left out, or all are.
     """
-    found: dict[str, Tensor] = {}
+    found: dict[str, list[Tensor]] = {name: [] for name in classes}
     unreadable: list[Path] = []
     for name, files in classes.items():
-        parts = []
         for file in files:
             try:
-                parts.append(read(file))
+                found[name].append(read(file))
             except ValueError:
-                if not skip_unreadable or (file is files[-1] and not parts):  # none of the class: as it is told
-                    raise
                 unreadable.append(file)
-        found[name] = torch.stack(parts)
-    return found, unreadable
+                if not skip_unreadable or len(unreadable) == sum(map(len, classes.values())):
+                    raise
+    none = next(part for parts in found.values() for part in parts)[None][:0]
+    return {name: torch.stack(parts) if parts else none for name, parts in found.items()}, unreadable
 
 
 def left_out(files: Sequence[Path], of: int, noun: str) -> str:
@@ -193,8 +196,5 @@ def left_out(files: Sequence[Path], of: int, noun: str) -> str:
         of: how many there are in all.
         noun: what they are, in the plural.
     """
-    named = ", ".join(f"'{writable(str(file))}'" for file in files[:MOST_NAMED])
-    more = f" and {len(files) - MOST_NAMED} more" if len(files) > MOST_NAMED else ""
-    return (
-        f"{len(files)} of {of} {noun} cannot be read and {'is' if len(files) == 1 else 'are'} left out: {named}{more}."
-    )
+    verb, named = "is" if len(files) == 1 else "are", first_few([f"'{writable(str(file))}'" for file in files])
+    return f"{len(files)} of {of} {noun} cannot be read and {verb} left out: {named}."

@@ -22,6 +22,9 @@ _HARMLESS = (
 )
 """Parts of words in Persian, Malayalam and others, and of emoji, and spaces, though Python calls them not printable."""
 
+MOST_NAMED = 5
+"""Files, folders or classes that a sentence names."""
+
 PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 
 
@@ -41,6 +44,12 @@ def number_of(number: int, noun: str) -> str:
     if noun.endswith(("s", "x", "ch", "sh")):
         return f"{number} {noun}es"
     return f"{number} {noun[:-1]}ies" if noun.endswith("y") and noun[-2] not in "aeou" else f"{number} {noun}s"
+
+
+def first_few(names: Sequence[str]) -> str:
+    """The first of several names for a sentence, and how many more there are."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"{', '.join(names[:MOST_NAMED])}{more}"
 
 
 def nearest(word: str, names: Iterable[str]) -> str | None:

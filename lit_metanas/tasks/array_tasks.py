@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -26,6 +26,8 @@ from lit_metanas.tasks.splits import (
     check_held_out_shares,
     class_subsets,
     in_unit_range,
+    kept_labels,
+    large_classes,
     split_examples,
     warn_of_repeats,
 )
@@ -54,6 +56,7 @@ def task_from_arrays(
     classes: ClassNames | None = None,
     channels: Channels | None = None,
     group: Groups | None = None,
+    min_per_class: int | None = None,
     preprocessing: NumericColumns | None = None,
     id: str = "arrays",
 ) -> Task:
@@ -77,6 +80,7 @@ def task_from_arrays(
         channels: whether the channels come ``first`` or ``last``, where the shape does not tell.
         group: of each of ``X`` which others it belongs to, such as the patient of a photograph: those of a group go
             into one part. None deals them out one by one.
+        min_per_class: classes with fewer images or rows are left out, as those of ``FolderTask`` are.
         preprocessing: of a table, in place of ``StandardisedColumns``.
         id: the task's name in records and results.
 
@@ -102,14 +106,14 @@ def task_from_arrays(
             raise ValueError(f"channels = {channels!r} is for images, and X is a table of numbers: leave it out.")
         tested = None if X_test is None or y_test is None else (X_test, y_test)
         named = () if preprocessing is None else preprocessing.names
-        rows = LabelledRows(X, y, classes=classes, names=named, group=group)
+        rows = LabelledRows(X, y, classes=classes, names=named, group=group, min_per_class=min_per_class)
         return rows.task(id, val=val, test=share, seed=seed, tested=tested, preprocessing=preprocessing)
     if preprocessing is not None:
         raise ValueError("preprocessing is for a table of numbers, and X holds images: leave it out.")
     images = image_tensor(X, channels=channels)
     labels = label_list(y, len(images))
     names = class_names(labels, classes)
-    places = _places(labels, names)
+    places = large_classes(_places(labels, names), min_per_class, "X")
     groups = None if group is None else group_names(group, len(images), "images")
     train_part, val_part, test_part = split_examples(
         {name: images[own] for name, own in places.items()},
@@ -121,25 +125,28 @@ def task_from_arrays(
         groups=by_class(groups, places),
     )
     if X_test is not None and y_test is not None:
-        test_part = _test_part(X_test, y_test, list(names), channels)
+        test_part = _test_part(X_test, y_test, names, places, channels)
         warn_of_repeats("X_test", [train_part.inputs, val_part.inputs], test_part.inputs)
     task = Task(
         id=id,
-        way=len(names),
+        way=len(places),
         train=train_part,
         val=val_part if len(val_part) else None,
         test=test_part,
-        classes=tuple(names.values()),
+        classes=tuple(places),
     )
     check_task(task)
     return task
 
 
-def _test_part(X_test: Images, y_test: Labels, order: Sequence[Hashable], channels: Channels | None) -> Split:
-    """The test part in its own order."""
+def _test_part(
+    X_test: Images, y_test: Labels, names: Mapping[Hashable, str], kept: Collection[str], channels: Channels | None
+) -> Split:
+    """The test part in its own order, without the classes that were left out."""
     images = in_unit_range(image_tensor(X_test, channels=channels, name="X_test"))
     labels = label_list(y_test, len(images), name="y_test", images="X_test")
-    return Split(images, class_indices(labels, order).to(images.device))
+    places, order = kept_labels(labels, names, kept)
+    return Split(images[places], class_indices([labels[place] for place in places], order).to(images.device))
 
 
 class ArraySource(TaskSource):

@@ -131,6 +131,7 @@ def task_from_dataset(
     classes: ClassNames | None = None,
     channels: Channels | None = None,
     group: Groups | None = None,
+    min_per_class: int | None = None,
     preprocessing: NumericColumns | None = None,
     id: str | None = None,
 ) -> Task:
@@ -147,6 +148,7 @@ def task_from_dataset(
         classes: names of the classes, as in ``task_from_arrays``; None takes those of the data set if it has any.
         channels: whether the channels come ``first`` or ``last``, where the shape does not tell.
         group: of each item which others it belongs to, as in ``task_from_arrays``.
+        min_per_class: classes with fewer items are left out, as those of ``FolderTask`` are.
         preprocessing: of rows of numbers, as in ``task_from_arrays``.
         id: the task's name in records and results; the data set's class by default.
 
@@ -181,6 +183,7 @@ def task_from_dataset(
         classes=_names(dataset, labels, classes),
         channels=channels,
         group=group,
+        min_per_class=min_per_class,
         preprocessing=preprocessing,
         id=kind if id is None else id,
     )

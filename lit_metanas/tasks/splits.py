@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence, Sized
 from math import isfinite
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lit_metanas.io.text import nearest, number_of, printable
+from lit_metanas.io.text import first_few, nearest, number_of, printable, short_value
 from lit_metanas.tasks.inputs import ImageShape, RowShape, TokenShape, join_inputs
 from lit_metanas.tasks.objective import Classification
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.task import Split, Task, check_brightness, warn_of_data
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V", bound=Sized)
 
 MOST_SWAPPED = 200
 """Groups of which pairs are tried in each other's parts; of more, each is small enough to be moved alone."""
@@ -31,6 +34,9 @@ MISSING_PRICE = 10
 
 FEWEST_TARGETS = 10
 """Different numbers that are taken for targets of a regression; fewer may be names of classes, such as versions."""
+
+FEWEST_OF_A_CLASS = 3
+"""Examples of a class that is divided: one to learn from, one to choose by and one to test."""
 
 FEWEST_OF_A_LABEL = 3
 """Examples that a label has on average; what has fewer is no label, but a number to be predicted or a text."""
@@ -210,6 +216,50 @@ def part_sizes(culprit: str, examples: int, *, train: float | None, val: float, 
             f"{printable(culprit)} has {number_of(examples, 'example')}, too few for a {wanted}: add some."
         )
     return trained, validation, tested
+
+
+def large_classes(classes: Mapping[K, V], least: int | None, place: str) -> dict[K, V]:
+    """The classes that have enough examples; a warning names those that are left out.
+
+    Args:
+        classes: the examples of each class.
+        least: the fewest that a class may have; None keeps all classes.
+        place: what holds them, as messages begin.
+
+    Raises:
+        ValueError: it is below 1, or fewer than two classes are left, or fewer than half of the examples, where only
+            classes that cannot be divided are left out: these are hardly classes.
+    """
+    if least is None:
+        return dict(classes)
+    if isinstance(least, bool) or not isinstance(least, int) or least < 1:
+        raise ValueError(f"min_per_class = {short_value(least)} must be a whole number of at least 1.")
+    numbers = {str(name): len(own) for name, own in classes.items()}
+    lost = {name: number for name, number in numbers.items() if number < least}
+    named = first_few([f"'{printable(name, 40)}' ({number})" for name, number in lost.items()])
+    large, enough = len(numbers) - len(lost), number_of(least, "example")
+    rare = least <= FEWEST_OF_A_CLASS and 2 * sum(lost.values()) > sum(numbers.values())
+    if lost and (large < 2 or rare):
+        _check_no_targets(numbers)
+        has = number_of(large, "class")
+        raise ValueError(f"{place} has {has} of {enough} or more, too few to learn from: add some of {named}.")
+    if lost:
+        warn_of_data(f"{place} has {number_of(len(lost), 'class')} of fewer than {enough}, left out: {named}.")
+    return {name: own for name, own in classes.items() if len(own) >= least}
+
+
+def kept_labels(
+    labels: Sequence[Hashable], names: Mapping[Hashable, str], kept: Collection[str]
+) -> tuple[list[int], list[Hashable]]:
+    """The places of examples of a test part that are of no class that was left out, and the labels of the others.
+
+    Args:
+        labels: one a test example.
+        names: of all classes, by their labels.
+        kept: the names of those that were not left out.
+    """
+    places = [place for place, label in enumerate(labels) if label not in names or names[label] in kept]
+    return places, [label for label, name in names.items() if name in kept]
 
 
 def split_classes(classes: Sequence[Tensor], sizes: Sequence[tuple[int, int, int]], seed: int) -> list[Split]:

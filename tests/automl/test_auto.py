@@ -256,6 +256,9 @@ def test_wishes_are_checked() -> None:
             Wishes(1, None, seed=seed, threads=1, progress=False)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="minutes = '1' must be a number above 0"):
         Wishes("1", None, seed=0, threads=1, progress=False)  # type: ignore[arg-type]
+    for minutes, flops, most in ((1e300, None, r"1e\+06"), (None, 1e40, r"1e\+24"), (None, (1e9, 1e40), r"1e\+24")):
+        with pytest.raises(ValueError, match=rf"auto: \w+ = 1e\+\d+ must be at most {most}\."):
+            Wishes(minutes, flops, seed=0, threads=1, progress=False)
     told = Wishes(np.float32(2), None, seed=np.int64(3), threads=1, progress=False, records="own.jsonl")
     assert json.dumps([told.minutes, told.seed, told.records]) == '[2.0, 3, ["own.jsonl"]]'
     assert Wishes(None, None, seed=0, threads=1, progress=False).minutes == 10
@@ -595,13 +598,20 @@ def test_three_images_a_class_are_enough(arrays: Arrays, space: lm.LayeredSpace)
     X, y = arrays
     result = lm.auto((X[:6], y[:6]), flops=(2e5, 2e5), space=space, progress=False)
     assert result.images == (4, 2)
-    with pytest.raises(ValueError, match=r"Class '\w+' has 2 examples, too few for a train, val and test part"):
+    with pytest.raises(
+        ValueError, match=r"has 0 classes of 3 examples or more, too few to learn from: add some of 'bri"
+    ):
         lm.auto((X[:4], y[:4]), flops=FLOPS, space=space, progress=False)
 
 
 @pytest.mark.parametrize(("others", "tried"), [((0.9, 0.2), 1), ((0.1, 0.9), 2)])
 def test_records_of_other_tasks_decide_how_many_networks_are_tried(
-    arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, others: tuple[float, float], tried: int
+    arrays: Arrays,
+    space: lm.LayeredSpace,
+    tmp_path: Path,
+    others: tuple[float, float],
+    tried: int,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     generator = torch.Generator().manual_seed(0)
     two = [space.sample(generator) for _ in range(2)]
@@ -612,7 +622,9 @@ def test_records_of_other_tasks_decide_how_many_networks_are_tried(
     ]
     lm.write_record_lines(tmp_path / "others.jsonl", records)
     known = [str(tmp_path / "others.jsonl")]
-    result = lm.auto(arrays, flops=6e6, space=space, records=known, progress=False)
+    result = lm.auto(arrays, flops=6e6, space=space, records=known)
+    single = "auto: trains one network, without a search: it was the best on 2 of 2 tasks of images in the records.\n"
+    assert (single in capsys.readouterr().err) == (tried == 1)
     trials = result.record.trials
     assert [trial.architecture for trial in trials[:tried]] == two[:tried]
     assert [trial.recipe for trial in trials[:tried]] == [{**one, "augmentation": "none"} for one in recipes[:tried]]
@@ -620,6 +632,15 @@ def test_records_of_other_tasks_decide_how_many_networks_are_tried(
     assert result.meta_cost.flops == 14
     assert (result.cost.flops < result.training_cost.flops / 4) == (tried == 1)
     assert result.cost.flops + result.training_cost.flops == pytest.approx(6e6, rel=0.2)
+
+
+def test_the_page_tells_what_the_shipped_records_say_of_images(arrays: Arrays) -> None:
+    task = lm.task_from_arrays(np.random.default_rng(0).random((20, 3, 32, 32)), arrays[1][:20])
+    kind, wishes = DATA_KINDS["images"], Wishes(None, 1e12, seed=0, threads=1, progress=False)
+    begun = beginning.beginning_of(Views(task, {}, kind.space(task.shape, task.goal), NetworkLimits()), kind, wishes)
+    assert begun.share == 0
+    page = Path(__file__).parents[2] / "docs" / "tutorials" / "ten_minutes.md"
+    assert begun.reason.removesuffix(" in the records") in " ".join(page.read_text().split())
 
 
 def test_records_that_do_not_tell_of_augmentation_are_of_trainings_without(
@@ -726,6 +747,50 @@ def test_candidates_grow_with_the_budget() -> None:
     assert 30 < numbers[-2] < 60
     assert all(min(rungs_of(trials, 1.0)) >= 1 for trials in range(1, 200))
     assert trial_epochs(10, 50) == 3
+    assert sum(rungs_of(1e24, 1.0)) <= time_plan.MOST_TRIALS + time_plan.LATER_RUNGS
+
+
+def planner_of(minutes: float | None, flops: float | None, *, gone: float = 0.0) -> budget_planner.BudgetPlanner:
+    """Of a table, a small network first and one of a hundred times as many multiply-adds."""
+    rows = np.random.default_rng(0).random((1000, 10))
+    task, space = lm.task_from_arrays(rows, [0, 1] * 500), lm.MLPSpace(depths=(0, 2), widths=(64,))
+    views = Views(task, {}, space, NetworkLimits())
+    both = [next(one for one in space.architectures() if one["depth"] == depth) for depth in ("0", "2")]
+    return budget_planner.BudgetPlanner(
+        views,
+        Wishes(minutes, flops, seed=0, threads=1, progress=True),
+        None,
+        networks=both,
+        recipe=lm.Recipe(),
+        share=0.5,
+        began=perf_counter() - gone,
+        reading=0.0,
+    )
+
+
+def test_a_single_network_is_not_searched_for_as_long_as_a_larger_one_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    planner = planner_of(1.0, None)
+    small, large = (planner.usual_epoch(one) for one in planner.networks)
+    pace = Pace(flops=large / 100, building=0.0, scoring=0.0)  # an epoch of the large one takes 100 s of 60
+    monkeypatch.setattr(budget_planner, "measure_pace", lambda *args, **more: pace)
+    plan = planner.plan(rungs_of)  # which was refused: "1 min is too short: give 0.1 minutes or more"
+    assert small <= plan.search <= 1.01 * small + 1
+    assert plan.expected > 50 * pace.flops
+
+
+def test_reading_that_takes_most_of_the_minutes_is_told_before_the_search(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(budget_planner, "measure_pace", lambda *args, **more: Pace(1e9, 0.0, 0.0))
+    planner_of(0.5, None, gone=12).plan(rungs_of)
+    assert "starting and reading" not in capsys.readouterr().err
+    planner_of(0.5, None, gone=18).plan(rungs_of)
+    assert "auto: starting and reading the data took 18 s of 30 s, which leaves little" in capsys.readouterr().err
+
+
+def test_flops_that_hide_an_epoch_in_their_last_digit_are_no_small_budget() -> None:
+    plan = planner_of(None, 1e22).plan(rungs_of)
+    assert plan.search == pytest.approx(1e22)
 
 
 def test_a_search_takes_the_seconds_that_it_was_given() -> None:

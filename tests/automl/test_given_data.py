@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import warnings
 import wave
@@ -359,8 +360,10 @@ def test_a_damaged_file_is_named_counted_and_left_out(images: Path, tmp_path: Pa
     with pytest.warns(UserWarning, match=r"1 of 20 images cannot be read and is left out: '.*dark/3.png'\."):
         task = read_given(images)
     assert sum(map(len, (task.train, task.val or (), task.test))) == 19
+    with pytest.warns(UserWarning, match=r"1 of 20 images cannot be read and is left out: '.*dark/3.png'\."):
+        assert lm.FolderTask(str(images))[0].way == 2
     with pytest.raises(ValueError, match=r"dark/3.png is not a readable image: replace or remove it"):
-        _ = lm.FolderTask(str(images))[0]
+        _ = lm.FolderTask(str(images), skip_unreadable=False)[0]
     write_sounds(tmp_path / "sounds")
     (tmp_path / "sounds" / "word1" / "2.wav").write_bytes(b"")
     with pytest.warns(UserWarning, match=r"1 of 10 sounds cannot be read and is left out: '.*word1/2.wav'\."):
@@ -368,11 +371,111 @@ def test_a_damaged_file_is_named_counted_and_left_out(images: Path, tmp_path: Pa
     assert sum(map(len, (task.train, task.val or (), task.test))) == 9
 
 
-def test_a_class_without_a_readable_file_is_refused(images: Path) -> None:
+def test_a_class_without_a_readable_file_is_left_out_and_data_without_any_are_refused(images: Path) -> None:
+    shutil.copytree(images / "dark", images / "grey")
     for file in (images / "dark").iterdir():
+        file.write_bytes(b"no image")
+    with pytest.warns(UserWarning, match="left out") as told:
+        assert read_given(images).classes == ("bright", "grey")
+    few = "".join(rf"'{images}/dark/{number}\.png', " for number in range(4))
+    assert re.fullmatch(rf"10 of 30 images cannot .*: {few}'[^']*' and 5 more\.", str(told[0].message))
+    assert str(told[1].message) == f"'{images}' has 1 class of fewer than 3 examples, left out: 'dark' (0)."
+    shutil.rmtree(images / "grey")
+    with (
+        pytest.raises(ValueError, match=r"1 class of 3 examples or more, too few .*: add some of 'dark' \(0"),
+        pytest.warns(UserWarning, match="10 of 20 images cannot be read"),
+    ):
+        read_given(images)
+    for file in (images / "bright").iterdir():
         file.write_bytes(b"no image")
     with pytest.raises(ValueError, match="is not a readable image"):
         read_given(images)
+
+
+def test_a_stray_file_is_left_out_and_named(images: Path) -> None:
+    (images / "dark" / "notes.txt").write_text("taken in June")
+    (images / "about").mkdir()
+    (images / "about" / "readme.txt").write_text("photographs")
+    with pytest.warns(UserWarning, match="left out") as told:
+        task = read_given(images)
+    assert (kind_of(task), task.classes) == ("images", ("bright", "dark"))
+    strays = f"'{images}/about/readme.txt', '{images}/dark/notes.txt'"
+    assert str(told[0].message) == f"'{images}' holds images, and other files are left out: {strays}."
+    assert str(told[1].message) == f"'{images}' has a sub-folder without images, left out: 'about'."
+    for name in ("bright", "dark"):  # which may be what is to be learned from
+        for number in range(3):
+            (images / name / f"{number}.txt").write_text("a photograph")
+    with pytest.raises(ValueError, match=r"holds 20 images and 8 texts: say by 'kind' which are meant"):
+        read_given(images)
+
+
+@pytest.mark.parametrize("kind", ["images", "sounds", "texts", "rows", "files", "arrays"])
+def test_a_class_that_cannot_be_divided_is_left_out_and_named(kind: str, images: Path, tmp_path: Path) -> None:
+    draw, y = np.random.default_rng(0), ["bright"] * 10 + ["dark"] * 8 + ["rare"] * 2
+    given: Any = images
+    for number in range(2):
+        target = images / "rare" / f"{number}.png"
+        target.parent.mkdir(exist_ok=True)
+        shutil.copy(images / "dark" / f"{number}.png", target)
+    if kind == "sounds":
+        write_sounds(given := tmp_path / "said", words=3)
+        for number in (2, 3, 4):
+            (given / "word2" / f"{number}.wav").unlink()
+    elif kind == "texts":
+        given = [f"{label} text {number}" for number, label in enumerate(y)], y
+    elif kind == "rows":
+        given = tmp_path / "rows.csv"
+        given.write_text("\n".join(["a,b,label", *(f"{n},{n % 7},{label}" for n, label in enumerate(y))]))
+    elif kind == "files":
+        for number, label in enumerate(y):
+            (tmp_path / "texts" / label).mkdir(parents=True, exist_ok=True)
+            (tmp_path / "texts" / label / f"{number}.txt").write_text(f"the {label} text {number}")
+        given = tmp_path / "texts"
+    elif kind == "arrays":
+        given = draw.random((20, 8, 8)), y
+    with pytest.warns(UserWarning, match=r"has 1 class of fewer than 3 examples, left out: '(rare|word2)' \(2\)\."):
+        task = read_given(given)
+    assert task.way == len(task.classes) == 2
+    assert not {"rare", "word2"} & {*task.classes}
+
+
+def test_the_fewest_of_a_class_can_be_given(arrays: tuple[np.ndarray, list[str]]) -> None:
+    X, y = arrays[0], ["bright"] * 12 + ["grey"] * 10 + ["dark"] * 18
+    with pytest.warns(UserWarning, match=r"^X has 1 class of fewer than 11 examples, left out: 'grey' \(10\)\.$"):
+        assert read_given((X, y), min_per_class=11).classes == ("bright", "dark")
+    with pytest.raises(
+        ValueError, match=r"^X has 1 class of 13 examples or more, too few to learn from: add some of 'b"
+    ):
+        read_given((X, y), min_per_class=13)
+
+
+def test_a_class_that_is_left_out_is_not_tested() -> None:
+    draw, y = np.random.default_rng(0), ["bright"] * 5 + ["dark"] * 5 + ["rare"]
+    tested = ["rare", "dark", "bright"]
+    examples = {
+        "arrays": (draw.random((11, 8, 8)), draw.random((3, 8, 8))),
+        "rows": (draw.random((11, 3)), draw.random((3, 3))),
+        "texts": ([f"{label} text {n}" for n, label in enumerate(y)], ["rare", "some dark one", "some bright one"]),
+    }
+    for learned, own in examples.values():
+        with pytest.warns(UserWarning, match=r"has 1 class of fewer than 2 examples, left out: 'rare' \(1\)\."):
+            task = read_given((learned, y), test=(own, tested))
+        assert (task.classes, task.test.labels.tolist()) == (("bright", "dark"), [1, 0])
+
+
+def test_the_fewest_of_a_class_suits_what_is_given(tmp_path: Path, arrays: tuple[np.ndarray, list[str]]) -> None:
+    squad(tmp_path / "asked.json")
+    for given, least, sentence in (
+        (tmp_path / "asked.json", 3, "Data of the kind 'questions' have no classes: leave 'min_per_class' out"),
+        (
+            lm.task_from_arrays(*arrays),
+            3,
+            "A task has its classes: leave 'min_per_class' out",
+        ),
+        (arrays, 0, "min_per_class = 0 must be a whole number of at least 1"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            read_given(given, min_per_class=least)
 
 
 def test_bad_data_get_one_sentence(images: Path, texts: Path, tmp_path: Path) -> None:
@@ -671,12 +774,12 @@ def test_targets_of_a_regression_are_told(kind: str) -> None:
     told = r"The labels are numbers that hardly repeat \(0\.\d+, 0\.\d+, 0\.\d+ …\): .*; give labels that are classes\."
     with pytest.raises(ValueError, match=told):
         read_given((examples[kind], y))
-    with pytest.raises(ValueError, match=r"Class '\d.0' has \d examples?, too few for a train, val and test part"):
+    with pytest.raises(ValueError, match=r"has [23] classes of 3 examples or more, too few to learn from: add some of"):
         read_given((examples[kind], (10 * y).round()))  # classes, if few of each
     with pytest.raises(ValueError, match=told):
         read_given((examples[kind], y), group=[str(n % 10) for n in range(20)])
     few = np.array(["3.10", "3.11", "inf"])[np.arange(4) // 2]
-    with pytest.raises(ValueError, match=r"Class '3\.1\d' has \d examples?, too few for"):
+    with pytest.raises(ValueError, match=r"has 0 classes of 3 examples or more, .*: add some of '3\.1\d' \(2\)"):
         read_given((examples[kind][:4], few))  # names
 
 

@@ -51,6 +51,10 @@ def test_a_linear_model_is_taken_where_it_is_better(sides: Arrays) -> None:
     assert result.training_cost.seconds > 0
     assert "linear model: of average pixels and edges, has validation accuracy" in repr(result)
     assert result.linear_model.endswith("%: the linear model was taken")
+    returned = 3 * result.flops * result.images[0] * result.recipe.epochs  # the rest is for trials, and for the network
+    assert result.unreturned == result.training_cost.flops - returned > returned
+    share = f"{result.unreturned / result.training_cost.flops:.0%}"
+    assert f"cost of all training after it ({share} for models that are not returned): " in repr(result)
     assert result.predict(sides[0][:2, None])[0].keys() == {"left", "right"}
     again = call(sides, result.budget)
     assert (again.budget, again.linear_model) == (result.budget, result.linear_model)
@@ -73,12 +77,19 @@ def test_a_network_that_is_as_good_is_taken(
 
     monkeypatch.setattr(TrainingEstimator, "__call__", score)
     result = call(sides, output=tmp_path / "out")
+    epoch = 3 * result.flops  # an epoch is 36 of it before the last training, and 48 in that
+    before = result.training_cost.flops - result.unreturned - 48 * epoch * result.recipe.epochs
+    assert result.unreturned > 0
+    assert before % (36 * epoch) == 0
+    assert (before > 0) == trained_on  # that training is the returned network's, too
     assert trained[0] == "LayeredSpace"
     assert (trained[-1] == "LayeredSpace") == trained_on
     assert trained.count("LayeredSpace") == 1 + trained_on
     assert result.space == "LayeredSpace"
     assert result.linear_model.endswith("the best network 100.0 %: the network was taken")
-    assert result.val_score == call(sides, output=tmp_path / "out").val_score == 1  # also where a longer training told
+    again = call(sides, output=tmp_path / "out")
+    assert again.unreturned == result.unreturned
+    assert result.val_score == again.val_score == 1  # also where a longer training told
     (row,) = lm.read_architectures(tmp_path / "out" / "architectures.json")
     assert row.value == 1
     assert result.cost.flops + result.training_cost.flops == pytest.approx(sum(SHORT), rel=0.3)

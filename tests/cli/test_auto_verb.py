@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -102,16 +103,48 @@ def test_the_command_of_the_card_repeats_the_result(photos: Path, monkeypatch: p
         (["photos", "--start=photos/cross/0.png"], "0.png' is damaged or was not written by TaskReptile: give one"),
         (["photos", "--onnx", "--minutes", "0"], "minutes = 0.0 must be"),
         (["photos", "--onnx=perhaps"], "onnx"),
+        (["--pareto", "photos", "--minutes", "0"], "minutes = 0.0 must be"),
+        (["--onnx", "photos", "--pareto", "shoes"], "no front can be made for pareto = 'shoes'"),
+        (["mixed"], "holds 6 images and 6 texts: say by --kind which are meant, such as --kind images."),
+        (["grouped"], "if each has sub-folders of groups, say --group folder."),
+        (["photos", "--min-per-class", "11"], "has 0 classes of 11 examples or more, too few to learn from"),
         (["photos", "--group", "owner"], "group = 'owner' must be 'folder', or a regular expression"),
     ],
 )
 def test_what_is_wrong_is_told_in_a_sentence(
     words: list[str], sentence: str, photos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    for name in ("a", "b"):
+        for number in range(3):
+            image = photos / "photos" / "cross" / f"{number}.png"
+            for place in (photos / "mixed" / name, photos / "grouped" / name / "one"):
+                place.mkdir(parents=True, exist_ok=True)
+                shutil.copy(image, place)
+            (photos / "mixed" / name / f"{number}.txt").write_text("a cross")
     assert main(["auto", *words]) == 2
     told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("lit-metanas:")]
     assert len(told) == 1
     assert sentence in told[0]
+
+
+def test_what_is_left_out_is_named_in_the_words_of_a_shell(photos: Path) -> None:
+    (photos / "photos" / "circle" / "notes.txt").write_text("drawn by hand")
+    (photos / "photos" / "empty").mkdir()
+    (photos / "photos" / "cross" / "old").mkdir()
+    for name in ("cross/3.png", "cross/old/0.png"):
+        (photos / "photos" / name).write_bytes(b"no image")
+    words = ["auto", "photos", "--flops", "[1e3,1e3]"]  # too few, which is said last
+    ended = subprocess.run([sys.executable, "-m", "lit_metanas", *words], capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    *told, _, last = ended.stderr.splitlines()
+    assert last.startswith("lit-metanas: auto: the FLOPs pay for no epoch")
+    assert [line.removeprefix("lit-metanas: ") for line in told] == [
+        "'photos' holds images, and other files are left out: 'photos/circle/notes.txt'.",
+        "'photos' has a sub-folder without images, left out: 'empty'.",
+        "'photos' has images in sub-folders of its classes' folders, which are left out (1): put them beside the "
+        "others of their class; or put all into folders of groups, and say --group folder.",
+        "1 of 20 images cannot be read and is left out: 'photos/cross/3.png'.",
+    ]
 
 
 def test_onnx_files_are_added_to_a_finished_search(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ import json
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -210,6 +211,30 @@ def test_paths_are_taken_as_a_shell_gives_them(
     assert main(["predict", *words, f"--model.directory={folder}", "--trainer.devices=1"]) == 0
     rows = list(csv.DictReader(io.StringIO(Path("predictions.csv").read_text())))
     assert [Path(row["file"]).name for row in rows] == names
+
+
+def test_unreadable_images_are_named_and_the_others_are_predicted(
+    folder: Path, photographs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(photographs.parent)
+    for number in range(7):
+        (photographs / f"bad{number}.png").write_bytes(b"no image")
+    reasons = " ".join(f"new/bad{number}.png is not a readable image: replace or remove it." for number in range(5))
+    sentence = f"7 of 9 images cannot be read, and have no prediction. {reasons} And 2 more."
+    with warnings.catch_warnings(record=True) as told:  # others are not raised again, as by pytest.warns
+        warnings.simplefilter("always")
+        assert main(["predict", str(folder), "new", "--data.batch_size=2"]) == 1  # the first batch has none that is
+    assert sentence in [str(one.message) for one in told]
+    rows = list(csv.DictReader(io.StringIO(Path("predictions.csv").read_text())))
+    assert [Path(row["file"]).name for row in rows] == ["colour.png", "grey.png"]
+    for file in ("colour.png", "more/grey.png"):
+        (photographs / file).unlink()
+    before = Path("predictions.csv").read_text()
+    capsys.readouterr()
+    assert main(["predict", str(folder), "new"]) == 2
+    reason = "new/bad0.png is not a readable image: replace or remove it."
+    assert capsys.readouterr().err == f"lit-metanas: {reason} Nor can 6 other images be read.\n"
+    assert Path("predictions.csv").read_text() == before
 
 
 def test_hidden_folders_are_left_out(photographs: Path) -> None:

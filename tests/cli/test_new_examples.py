@@ -97,6 +97,11 @@ def test_sounds_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     rows = json.loads(Path("all.json").read_text())
     assert len(rows) == 24
     assert all(row["class"] in row["file"] for row in rows)
+    Path("sounds/low/3.wav").write_bytes(b"no sound")
+    sentence = "^1 of 24 sounds cannot be read, and have no prediction. 'sounds/low/3.wav' is not a readable sound"
+    with pytest.warns(UserWarning, match=sentence):
+        assert main(["predict", "out", "sounds", "--model.output", "all.json"]) == 1
+    assert json.loads(Path("all.json").read_text()) == [row for row in rows if row["file"] != "sounds/low/3.wav"]
 
 
 def test_a_line_ends_where_an_editor_ends_it(tmp_path: Path) -> None:

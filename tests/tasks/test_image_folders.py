@@ -101,8 +101,11 @@ def test_errors_of_folders_name_the_culprit(photographs, tmp_path, kind):
         kind(str(tmp_path / "one"))
     (photographs / "gnu").mkdir()
     (photographs / "gnu" / "notes.txt").write_text("no image")
-    with pytest.raises(ValueError, match=r"gnu' has no images"):
+    with pytest.warns(UserWarning, match=r"animals' has a sub-folder without images, left out: 'gnu'\."):
         kind(str(photographs))
+    (tmp_path / "one" / "other").mkdir()
+    with pytest.raises(ValueError, match=r"only' has no images"):
+        kind(str(tmp_path / "one"))
 
 
 def test_unreadable_image_is_named(photographs):
@@ -110,7 +113,7 @@ def test_unreadable_image_is_named(photographs):
     for damaged in (b"", b"<html>", whole[: len(whole) // 2]):
         (photographs / "bee" / "3.png").write_bytes(damaged)
         with pytest.raises(ValueError, match=r"bee/3.png is not a readable image"):
-            FolderTask(str(photographs))[0]
+            FolderTask(str(photographs), skip_unreadable=False)[0]
 
 
 def test_folder_task_splits_each_class(photographs: Path):
@@ -147,6 +150,8 @@ def test_errors_of_folder_task(photographs):
         (photographs / "eel" / f"{i}.png").unlink()
     with pytest.raises(ValueError, match=r"eel has 2 examples, too few"):
         FolderTask(str(photographs))[0]
+    with pytest.warns(UserWarning, match=r"animals' has 1 class of fewer than 3 examples, left out: 'eel' \(2\)\."):
+        assert "eel" not in FolderTask(str(photographs), min_per_class=3)[0].classes
 
 
 @pytest.mark.parametrize("size", [0, -1])
@@ -167,6 +172,14 @@ def test_a_shape_that_was_asked_for_stays(photographs: Path):
     tasks = FolderTask(str(photographs), shape=(3, 8, 8))
     tasks.bring_to((1, 4, 5))
     assert tasks.shape == (3, 8, 8)
+
+
+def test_colour_is_looked_for_in_readable_images(photographs: Path):
+    for name in ("ant", "bee", "cat", "dog", "eel", "fox"):
+        (photographs / name / "0.png").rename(photographs / name / "00.png")
+        (photographs / name / "0.png").write_bytes(b"no image")
+    with pytest.warns(UserWarning, match="are made grey"):
+        FolderTask(str(photographs)).bring_to((1, 4, 5))
 
 
 def test_grey_images_lose_no_colour(photographs: Path):

@@ -109,6 +109,7 @@ class AutoSteps:
             KeyboardInterrupt: it came before there was any network.
         """
         plan = self.planner.plan(self.rungs)
+        self._tell_single(plan)
         searcher = self._searcher(plan)
         budget = ToldBudget(self.task, searcher, queries=None, flops=plan.search, beside=plan.training or plan.expected)
         best = BestSoFar(self._estimator().with_recipe({"epochs": self._most_epochs(plan)}), self.task.id)
@@ -131,6 +132,12 @@ class AutoSteps:
             show(TESTING)
             told = [self._told(one, budget.spent, plan, stopped) for one in self.training.trained]
             return replace(self._result(told), failure=failure)
+
+    def _tell_single(self, plan: BudgetPlan) -> None:
+        """Say that there is no search, and why, where a single network is trained."""
+        if sum(self.rungs(plan.search, self.planner.trial)) == 1:
+            why = "the budget pays for no second one" if self.planner.share else self.beginning.reason
+            self.wishes.say(f"trains one network, without a search: {why}.")
 
     def _stop(self, so_far: BestSoFar, plan: BudgetPlan, budget: ToldBudget, failure: str) -> None:
         """Take what is best once all is stopped; what has been trained in full is kept.
@@ -270,6 +277,7 @@ class AutoSteps:
                 value = longer.value
                 self._choose(found, value)  # an interrupt is to leave no worse weights
         self.comparison.charge(replace(cost, seconds=perf_counter() - begin), budget)
+        self.comparison.trained_on += cost.flops
         return found, value
 
     def _told(self, trained: Trained, cost: Cost, plan: BudgetPlan, stopped: bool) -> SearchResult:
@@ -316,10 +324,19 @@ class AutoSteps:
             warnings.warn(f"The latency of the network is not known: {error}", stacklevel=2)
             return nan
 
-    def _result(self, told: Sequence[SearchResult]) -> SearchResult:
-        """Of all that was trained and tested, what is returned, with the cost of all trainings after the search."""
-        beside = self.comparison.spent + self.training.lost
-        return replace(told[0], training_cost=sum((one.training_cost for one in told), beside))
+    def _result(self, told: Sequence[SearchResult], returned: Sequence[SearchResult] = ()) -> SearchResult:
+        """The first of all that was trained and tested, with the cost of all trainings after the search.
+
+        Args:
+            told: all, the one that is returned first.
+            returned: those of its front, this one among them; empty where there is none.
+        """
+        first, beside = told[0], self.comparison.spent + self.training.lost
+        network = first.space == self.views.space.name  # which goes on from what it was compared with
+        unreturned = sum(one.training_cost.flops for one in told if one is not first and one not in returned)
+        unreturned += beside.flops - network * self.comparison.trained_on
+        cost = sum((one.training_cost for one in told), beside)
+        return replace(first, training_cost=cost, unreturned=0 if first.stopped else unreturned)
 
     def _planner(
         self,

@@ -16,6 +16,7 @@ from lit_metanas.records.record_lines import read_record_lines
 from lit_metanas.searchers.halving.proposals import covering, fitting
 from lit_metanas.searchers.mutation import draw_new, mutate
 from lit_metanas.searchers.query.ledger import Query
+from lit_metanas.searchers.samplers.portfolio_sampler import SourceScores
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.training.child import Recipe
@@ -47,6 +48,7 @@ class Beginning:
         networks: those that are trained for a moment, to measure the pace of this machine.
         prepares: whether the search compares preprocessings of a single network.
         share: of the budget, for the search; 0 where there is nothing to choose.
+        reason: why there is nothing to choose, as a sentence ends; empty where there is.
     """
 
     known: Sequence[SearchRecord]
@@ -56,6 +58,7 @@ class Beginning:
     networks: Sequence[Architecture]
     prepares: bool
     share: float
+    reason: str = ""
 
 
 def beginning_of(views: Views, kind: DataKind, wishes: Wishes) -> Beginning:
@@ -92,6 +95,7 @@ def beginning_of(views: Views, kind: DataKind, wishes: Wishes) -> Beginning:
             changed = [fields for fields in changed if refusal(first.architecture, fields) is None]
         portfolio = [first, *(Query.of(first.architecture, fields) for fields in changed), *rest]
     prepares = alone and len(portfolio) > 1
+    reason = _why_alone(known, space, covers[0], kind.noun) if alone and not prepares else ""
     return Beginning(
         known=known,
         usual=usual,
@@ -100,7 +104,15 @@ def beginning_of(views: Views, kind: DataKind, wishes: Wishes) -> Beginning:
         networks=timed or [usual, *_neighbours(usual, space, wishes.seed)],
         prepares=prepares,
         share=PREPARING_SHARE if prepares else 0.0 if alone else SEARCH_SHARE,
+        reason=reason,
     )
+
+
+def _why_alone(known: Sequence[SearchRecord], space: SearchSpace, query: Query, noun: str) -> str:
+    """On how many of the tasks that are known no other network with its recipe was better."""
+    source = SourceScores(known, space)
+    heights = source.scores[:, source.members.index(query)]
+    return f"it was the best on {int((heights == 1).sum())} of {len(heights)} tasks of {noun} in the records"
 
 
 def _neighbours(usual: Architecture, space: SearchSpace, seed: int) -> list[Architecture]:

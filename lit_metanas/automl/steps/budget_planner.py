@@ -22,6 +22,7 @@ from lit_metanas.automl.steps.time_plan import (
     writing_seconds,
 )
 from lit_metanas.automl.steps.views import View, Views, without_preprocessing
+from lit_metanas.io.text import duration
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import RecipeFields, SearchOutcome
 from lit_metanas.spaces.architecture import Architecture
@@ -30,6 +31,9 @@ from lit_metanas.training.child import Recipe, recipe_cost
 
 MOMENT_SHARE, SHORTEST_MOMENT, LONGEST_MOMENT = 0.03, 0.2, 6.0
 """How long networks are trained to measure a pace: a share of the minutes, and its bounds in seconds."""
+
+SLOW_START = 0.5
+"""Of the minutes: if more is gone before the search, a sentence says so."""
 
 LEAST_TRAINED = 0.25
 """What the training after a search gets at least, where that has taken longer than planned: a share of its seconds as
@@ -207,8 +211,8 @@ class BudgetPlanner:
         first, last = (self.usual_epoch(self.networks[0], learned=learned) for learned in (False, True))
         both = sum(self.wishes.flops)
         told = len(self.wishes.flops) == 2
-        search = self.wishes.flops[0] if told else self._searched(both, epoch=last, trial=self.trial)
-        if search < first or (not told and both - search < last):
+        search = self.wishes.flops[0] if told else self._searched(both, epoch=last, trial=self.trial, single=last)
+        if search < first or (not told and both < 2 * last):
             first, last = ceil(1.005 * first), ceil(1.005 * last)  # so that rounded ones are enough
             least = f"[{first:.3g},{last:.3g}]" if told else f"{2 * last:.3g}"
             raise ValueError(f"auto: the FLOPs pay for no epoch of a network on these data: give {least} or more.")
@@ -216,6 +220,7 @@ class BudgetPlanner:
 
     def _plan_of_minutes(self, minutes: float, rungs: Rungs) -> BudgetPlan:
         usual = self.networks[0]
+        self._tell_slow_start(minutes)
         pace = measure_pace(self.task, self.views.space, self.networks, self.recipe, seconds=self._moment)
         prepared, beside = perf_counter() - self.began, self._ending(usual, self.views.usual, pace)
         left = 60 * minutes - prepared - beside
@@ -223,7 +228,7 @@ class BudgetPlanner:
         epoch, trial = whole / pace.flops, self.trial / pace.flops
         first, last = (self.usual_epoch(usual, learned=learned) / pace.flops for learned in (False, True))
         least = first + pace.building + pace.scoring * self._scored
-        searching = max(self._searched(left, epoch=epoch, trial=trial), least)
+        searching = max(self._searched(left, epoch=epoch, trial=trial, single=least), least)
         search = search_flops(
             searching,
             pace,
@@ -242,16 +247,25 @@ class BudgetPlanner:
             )
         training = pace.flops * (left - searching)
         self.wishes.say(
-            f"this machine trains {pace.flops:.3g} FLOPs a second: {search:.3g} are for the search, about "
-            f"{training:.2g} for the training of what it finds."
+            f"this machine trains {pace.flops:.3g} FLOPs a second: {search:.3g} are to try networks, about "
+            f"{training:.2g} to train the best of them."
         )
         return BudgetPlan(search, None, pace.flops, prepared, expected=training)
 
-    def _searched(self, budget: float, *, epoch: float, trial: float) -> float:
+    def _tell_slow_start(self, minutes: float) -> None:
+        """Say so if little of the minutes is left once the data have been read."""
+        gone = perf_counter() - self.began
+        if gone > SLOW_START * 60 * minutes:
+            self.wishes.say(
+                f"starting and reading the data took {duration(gone)} of {duration(60 * minutes)}, which leaves little "
+                "for the network: more minutes would help."
+            )
+
+    def _searched(self, budget: float, *, epoch: float, trial: float, single: float) -> float:
         """What the search gets of a budget; see ``searched_share``. What it finds may be of another size."""
         members = self.views.usual.limited.members(self.networks[0], MOST_MEMBERS)
         longest = max(LONGEST_TRAINING, members * self.member_epochs)
-        return searched_share(budget, epoch=epoch, trial=trial, share=self.share, longest=longest)
+        return searched_share(budget, epoch=epoch, trial=trial, share=self.share, longest=longest, single=single)
 
     def _ending(self, architecture: Architecture, view: View, pace: Pace) -> float:
         """Seconds for all but search and training: building, testing and, where there is a folder, writing."""

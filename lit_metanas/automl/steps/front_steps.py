@@ -184,7 +184,7 @@ class FrontSteps(AutoSteps):
         """What tells a network of the front from others."""
         return found.architecture, self.views.label_of(found.recipe)
 
-    def _result(self, told: Sequence[SearchResult]) -> SearchResult:
+    def _result(self, told: Sequence[SearchResult], returned: Sequence[SearchResult] = ()) -> SearchResult:
         """The one that is most accurate by validation, with the whole front, the smallest first.
 
         Of several of one size the front has the best by validation: a network and a linear model may be as large.
@@ -192,4 +192,4 @@ class FrontSteps(AutoSteps):
         ranked = sorted(told, key=lambda one: one.val_score, reverse=True)
         best_of = {getattr(one, self.measure): one for one in reversed(ranked)}  # the last, and best, of a size stays
         front = tuple(best_of[size] for size in sorted(best_of))
-        return replace(ranked[0], training_cost=super()._result(told).training_cost, front=front, traded=self.measure)
+        return replace(super()._result(ranked, front), front=front, traded=self.measure)

@@ -303,7 +303,8 @@ class LastTraining:
         searched = self._searched(last.found, last.child.recipe, last.value)
         if searched is not None:
             warnings.warn(f"{told}: the network is as the search trained it.", stacklevel=3)
-            self._keep(replace(searched, cost=last.cost))
+            self.lost += last.cost
+            self._keep(searched)
         elif self.trained:
             warnings.warn(f"{told}: this network is left out.", stacklevel=3)
             self.lost += last.cost

@@ -46,6 +46,9 @@ FEWER = 0.7
 MINUTES = 10.0
 """Where neither these nor FLOPs are given."""
 
+MOST_MINUTES, MOST_FLOPS = 1e6, 1e24
+"""What is more is a slip of the pen: two years, and about what the largest networks of all were trained with."""
+
 _DURATION = re.compile(r"\s*([0-9.eE+-]+)\s*(s|ms|us|µs|)\s*")
 _SIZE = re.compile(r"\s*([0-9.eE+-]+)\s*([kKmMgG]?[bB]|)\s*")
 _BYTES = {"": 1.0, "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9}
@@ -90,11 +93,11 @@ def bytes_of(size: float | str) -> float:
     return number
 
 
-def _number(name: str, value: object) -> float:
+def _number(name: str, value: object, most: float = inf) -> float:
     """A number above 0, also one of numpy's.
 
     Raises:
-        ValueError: it is none; the message begins with the name.
+        ValueError: it is none, or above the most; the message begins with the name.
     """
     try:
         number = float(value) if isinstance(value, Real) else 0.0
@@ -102,6 +105,8 @@ def _number(name: str, value: object) -> float:
         number = inf
     if not 0 < number < inf:
         raise ValueError(f"{name} = {_shown(value)} must be a number above 0.")
+    if number > most:
+        raise ValueError(f"{name} = {_shown(value)} must be at most {most:g}.")
     return number
 
 
@@ -206,9 +211,9 @@ class Wishes:
         given = () if flops is None else flops if isinstance(flops, tuple | list) else (flops,)
         if len(given) > 2:
             raise ValueError("auto: flops are one number, or two: of the search, and of the training after it.")
-        self.flops = tuple(_number("auto: flops", number) for number in given)
+        self.flops = tuple(_number("auto: flops", number, MOST_FLOPS) for number in given)
         wanted = MINUTES if minutes is None and flops is None else minutes
-        self.minutes = None if wanted is None else _number("auto: minutes", wanted)
+        self.minutes = None if wanted is None else _number("auto: minutes", wanted, MOST_MINUTES)
         whole: object = seed  # one of numpy's, too
         if not isinstance(whole, Integral) or not 0 <= int(whole) < 2**63:
             raise ValueError(f"auto: seed = {_shown(seed)} must be a whole number from 0, below 2**63.")

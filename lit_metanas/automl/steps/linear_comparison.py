@@ -40,6 +40,7 @@ class LinearComparison:
         sentence: how the comparison ended; empty where there was none.
         spent: on linear models that were compared or failed, and on the network where it was trained on to be
             compared; last trainings that succeed have costs of their own.
+        trained_on: FLOPs of these, of the network.
     """
 
     def __init__(self, models: LinearModels | None, kind: DataKind, training: LastTraining, train_on: TrainOn) -> None:
@@ -51,6 +52,7 @@ class LinearComparison:
         self.train_on = train_on
         self.sentence = ""
         self.spent = Cost()
+        self.trained_on = 0
 
     def within_limits(self) -> list[LinearModel]:
         """The linear models scored so far that are within the limits now, as they are timed anew.

@@ -108,6 +108,7 @@ class FinishedAuto:
         validated: see ``SearchResult``; None where there is none.
         linear_view: the preprocessing of a linear model that is averaged with the networks.
         untried: see ``SearchResult``.
+        unreturned: see ``SearchResult``.
     """
 
     training_cost: Cost
@@ -119,6 +120,7 @@ class FinishedAuto:
     validated: float | None = None
     linear_view: str = ""
     untried: int = 0
+    unreturned: int = 0
 
 
 class OutputFolder:
@@ -269,6 +271,7 @@ class OutputFolder:
                 result.traded,
                 linear_model=result.linear_model,
                 validated=_known(result.validated),
+                unreturned=result.unreturned,
                 linear_view=result.linear_view,
                 untried=result.untried,
             )
@@ -369,7 +372,7 @@ class OutputFolder:
         )
         front = tuple(files.result(own_folder(self.front, point.folder), point) for point in done.front)
         best = files.result(self.path, own, row.ensemble, row.linear)
-        return replace(best, front=front, traded=done.traded)
+        return replace(best, front=front, traded=done.traded, unreturned=done.unreturned)
 
     def _write_front(self, result: SearchResult) -> None:
         """The front as a table and a figure, beside the folders of its networks; not those of an earlier front."""

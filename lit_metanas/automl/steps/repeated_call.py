@@ -34,13 +34,18 @@ def repeated_call(
     def quoted(text: str) -> str:
         return text if from_shell else repr(text)  # of a command all words are quoted in the end
 
-    paths = {name: _path(value) for name, value in given.items() if value is not None}
+    def shown(name: str, value: object) -> str:
+        if isinstance(value, int):
+            return str(value)
+        path = _path(value)
+        return name if path is None else quoted(path)
+
     most = dict(limits.given)
     latency = most.pop("latency", None)
     told: dict[str, str | None] = {
         "flops": f"[{','.join(map(plain_number, budget))}]",
         "seed": str(wishes.seed),
-        **{name: name if path is None else quoted(path) for name, path in paths.items()},
+        **{name: shown(name, value) for name, value in given.items() if value is not None},
         **{f"max_{name}": plain_number(limit) for name, limit in most.items()},
         "max_latency": None if latency is None else quoted(milliseconds(latency)),
         "latency_batch": None if limits.latency_batch == 1 else str(limits.latency_batch),

@@ -39,6 +39,9 @@ FIRST_RUNG, LATER_RUNGS = 6, 4
 FRONT_TRIALS = 4
 """Candidates of a search for a front for each of another search of the same FLOPs: the first trainings are shorter."""
 
+MOST_TRIALS = 10_000
+"""Candidates of a search at most, whatever its budget."""
+
 MOST_SCORED = 100
 """Examples whose scoring is timed."""
 
@@ -187,7 +190,13 @@ def trial_epochs(examples: int, batch_size: int) -> float:
 
 
 def searched_share(
-    budget: float, *, epoch: float, trial: float, share: float = SEARCH_SHARE, longest: float = LONGEST_TRAINING
+    budget: float,
+    *,
+    epoch: float,
+    trial: float,
+    share: float = SEARCH_SHARE,
+    longest: float = LONGEST_TRAINING,
+    single: float | None = None,
 ) -> float:
     """What the search gets of a budget, in the unit of all, seconds or FLOPs.
 
@@ -197,9 +206,12 @@ def searched_share(
         trial: what the training of a candidate costs.
         share: of the budget, as long as the training gains from more.
         longest: epochs of the training, of all members of an ensemble together, beyond which it gains no more.
+        single: what a single candidate gets, which is compared with no other; None is an epoch.
     """
     searched = max(share * budget, budget - longest * epoch)
-    return searched if searched >= 2 * trial else epoch  # a single candidate is not compared
+    if searched >= 2 * trial:
+        return searched
+    return epoch if single is None else single
 
 
 def search_flops(
@@ -285,7 +297,7 @@ def rungs_of(flops: float, trial: float) -> tuple[int, ...]:
     trials = flops / trial
     if trials > USUAL_TRIALS:
         trials = (trials * USUAL_TRIALS) ** 0.5
-    number = max(1, int(trials))
+    number = max(1, int(min(trials, MOST_TRIALS)))
     if number <= FIRST_RUNG:
         return (number,)
     later = ceil((number - FIRST_RUNG) / LATER_RUNGS)

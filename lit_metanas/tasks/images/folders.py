@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from lit_metanas.io.arrays import read_npz
 from lit_metanas.io.class_folders import class_folders, file_groups, left_out, read_classes
+from lit_metanas.io.text import writable
 from lit_metanas.tasks.array_tasks import ArraySource
 from lit_metanas.tasks.images.image_files import SUFFIXES, has_colour, read_image, read_images, require_shape
 from lit_metanas.tasks.images.torchvision_source import resizing
@@ -21,6 +23,7 @@ from lit_metanas.tasks.splits import (
     check_shares,
     class_subsets,
     join_classes,
+    large_classes,
     split_examples,
     tell_shared_groups,
     warn_of_repeats,
@@ -43,16 +46,18 @@ class FolderTask(SingleTask):
         seed: seed of the random split, at least 0.
         test_root: a folder of the images to report accuracy on, with a sub-folder for each class as in ``root``, all of
             whose images are then to learn from and to choose by. None takes some of ``root``.
-        skip_unreadable: whether files that are no readable images are left out, with a warning, instead of refused.
+        skip_unreadable: whether files that are no readable images are left out, with a warning, or refused.
         group: which images belong together, and so into one part: ``folder`` takes those in one sub-folder of a class's
             folder (``class/group/file``), and a regular expression with one bracket, such as ``(patient[0-9]+)_``,
             those in whose path within the class's folder the bracket finds the same.
+        min_per_class: classes with fewer images are left out, with a warning. None refuses those that are too small for
+            all parts.
 
     Raises:
         FileNotFoundError: there is no such folder.
-        ValueError: the folder has fewer than two classes, one has no image or too few, an image is unreadable or of no
-            group, a class is of one group alone, the folder of test images has a class of its own, or the fractions or
-            the seed are out of range.
+        ValueError: the folder has fewer than two classes, one has too few images, all images are unreadable, or one is
+            that is not to be left out, an image is of no group, a class is of one group alone, the folder of test
+            images has a class of its own, or the fractions or the seed are out of range.
 
     Example:
         >>> from pathlib import Path
@@ -78,8 +83,9 @@ class FolderTask(SingleTask):
         test: float = 0.2,
         seed: int = 0,
         test_root: str | None = None,
-        skip_unreadable: bool = False,
+        skip_unreadable: bool = True,
         group: str | None = None,
+        min_per_class: int | None = None,
     ) -> None:
         if shape is not None:
             require_shape("FolderTask", shape)
@@ -93,6 +99,7 @@ class FolderTask(SingleTask):
         self.test_root = None if test_root is None else Path(test_root)
         self.skip_unreadable = skip_unreadable
         self.group = group
+        self.min_per_class = min_per_class
         deep = group is not None
         self._files = class_folders(self.root, SUFFIXES, "images", deep)
         self._test_files = {} if self.test_root is None else class_folders(self.test_root, SUFFIXES, "images", deep)
@@ -117,7 +124,7 @@ class FolderTask(SingleTask):
         if self._shape is not None:
             return
         shape = self._shape = image_shape(shape)
-        if shape[0] == 1 and any(has_colour(files[0]) for files in self._files.values()):
+        if shape[0] == 1 and any(map(_begins_in_colour, self._files.values())):
             warn_of_data(
                 f"The colour images in '{self.root}' are made grey, {shape[1]}x{shape[2]}, as the meta-training's were."
             )
@@ -130,6 +137,7 @@ class FolderTask(SingleTask):
     def make(self) -> Task:
         """Read the images and split them."""
         images, files = self._read(self._files)
+        images = large_classes(images, self.min_per_class, f"'{writable(str(self.root))}'")
         train, val, test = split_examples(
             images,
             train=self.train if self.test_root is None else None,
@@ -137,7 +145,7 @@ class FolderTask(SingleTask):
             test=self.test if self.test_root is None else 0.0,
             seed=self.seed,
             culprit=lambda name: str(self.root / name),
-            groups=by_class(self._groups, files),
+            groups=by_class(self._groups, {name: files[name] for name in images}),
         )
         if self.test_root is not None:
             tested, _ = self._read(self._test_files)
@@ -146,11 +154,11 @@ class FolderTask(SingleTask):
             warn_of_repeats(f"'{self.test_root}'", [train.inputs, val.inputs], test.inputs)
         return Task(
             id=self.root.resolve().name,
-            way=len(self._files),
+            way=len(images),
             train=train,
             val=val if len(val) else None,
             test=test,
-            classes=self.classes,
+            classes=tuple(images),
         )
 
     def _read(self, classes: Mapping[str, Sequence[Path]]) -> tuple[dict[str, Tensor], dict[str, list[Path]]]:
@@ -160,6 +168,14 @@ class FolderTask(SingleTask):
         if unreadable:
             warn_of_data(left_out(unreadable, sum(map(len, classes.values())), "images"))
         return images, {name: [file for file in files if file not in unreadable] for name, files in classes.items()}
+
+
+def _begins_in_colour(files: Sequence[Path]) -> bool:
+    """Whether the first readable one of some images has colour."""
+    for file in files:
+        with suppress(ValueError):
+            return has_colour(file)
+    return False
 
 
 class ImageFolder(TaskSource):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lit_metanas.io.class_folders import left_out, read_classes
+from lit_metanas.io.text import writable
 from lit_metanas.tasks.inputs import Preprocessing, SeriesShape, Shape, as_shape, describe_shape
 from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.speech.log_mel import LogMel, features_for
@@ -25,6 +26,7 @@ from lit_metanas.tasks.splits import (
     check_shares,
     class_subsets,
     join_classes,
+    large_classes,
     split_examples,
     tell_shared_groups,
     warn_of_repeats,
@@ -59,6 +61,7 @@ class AudioFolderTask(SingleTask):
         group: which recordings belong together, such as those of a speaker, and so into one part, train, val or test:
             the column of the table, or without a table what ``FolderTask`` takes. Speakers are then not held out
             otherwise.
+        min_per_class: words with fewer recordings are left out, as classes of ``FolderTask`` are.
 
     Raises:
         FileNotFoundError: there is no such folder or table.
@@ -98,6 +101,7 @@ class AudioFolderTask(SingleTask):
         test_root: str | None = None,
         test_table: str | None = None,
         group: str | None = None,
+        min_per_class: int | None = None,
     ) -> None:
         check_shares("AudioFolderTask", train=train, val=val, test=test, seed=seed)
         if group is not None and held_out is not None:
@@ -115,7 +119,9 @@ class AudioFolderTask(SingleTask):
         self._features = features
         columns = columns or TableColumns()
         self.group = group
-        self._words = find_recordings(self.root, table, columns, group=group)
+        self.min_per_class = min_per_class
+        found = find_recordings(self.root, table, columns, group=group)
+        self._words = large_classes(found, min_per_class, f"'{writable(str(root))}'")
         self._test_words: dict[str, list[Spoken]] | None = None
         speakers: float | list[str] = 0.0 if group is not None else test if held_out is None else held_out
         if test_root is not None:
@@ -124,7 +130,7 @@ class AudioFolderTask(SingleTask):
                 words = self._words, self._test_words
                 first, second = ([spoken.group for own in part.values() for spoken in own] for part in words)
                 tell_shared_groups(f"'{test_root}'", first, second)
-            if foreign := [word for word in self._test_words if word not in self._words]:
+            if foreign := [word for word in self._test_words if word not in found]:
                 raise ValueError(f"'{test_root}' has a word '{foreign[0]}', which '{self.root}' lacks: leave it out.")
         self._held_out = drawn_speakers(self._words, speakers, seed=seed, owner="AudioFolderTask")
 
@@ -174,6 +180,7 @@ class AudioFolderTask(SingleTask):
         _require_both(others, tested, self._held_out, "AudioFolderTask")
         reader = RecordingReader(self.features)
         inputs, spoken = self._read(reader, others)
+        inputs = large_classes(inputs, self.min_per_class, f"'{writable(str(self.root))}'")
         learned, chosen, drawn = drawn_shares(
             train=self.train,
             val=self.val,
@@ -188,22 +195,23 @@ class AudioFolderTask(SingleTask):
             test=drawn,
             seed=self.seed,
             culprit=lambda word: f"Word '{word}' of '{self.root}'",
-            groups=None if self.group is None else {word: [s.group for s in own] for word, own in spoken.items()},
+            groups=None if self.group is None else {word: [s.group for s in spoken[word]] for word in inputs},
         )
         if self._held_out:
-            test = join_classes(list(self._read(reader, tested)[0].values()))
+            heard, _ = self._read(reader, tested)
+            test = join_classes([heard[word] for word in inputs])
         if self._test_words is not None:
             said, _ = self._read(reader, self._test_words)
-            test = join_classes([said.get(word, torch.zeros(0, *self.shape)) for word in self._words])
+            test = join_classes([said.get(word, torch.zeros(0, *self.shape)) for word in inputs])
             warn_of_repeats(f"'{self.test_root}'", [train.inputs, val.inputs], test.inputs)
         reader.tell()
         return Task(
             id=self.root.resolve().name,
-            way=len(self._words),
+            way=len(inputs),
             train=train,
             val=val if len(val) else None,
             test=test,
-            classes=self.classes,
+            classes=tuple(inputs),
             preprocessing=self.features,
         )
 

@@ -24,7 +24,15 @@ from lit_metanas.tasks.conversion import (
     warn_of_missing,
 )
 from lit_metanas.tasks.inputs import RowShape
-from lit_metanas.tasks.splits import by_class, check_shares, split_examples, tell_shared_groups, warn_of_repeats
+from lit_metanas.tasks.splits import (
+    by_class,
+    check_shares,
+    kept_labels,
+    large_classes,
+    split_examples,
+    tell_shared_groups,
+    warn_of_repeats,
+)
 from lit_metanas.tasks.tabular.standardised_columns import (
     NumericColumns,
     Rows,
@@ -72,6 +80,7 @@ class TableTask(SingleTask):
             of ``path`` are then to learn from and to choose by. None takes some of ``path``.
         group: the column that tells which rows belong together, and so into one part; it is not looked at otherwise.
         preprocessing: what makes inputs of rows, fitted on those to learn from; None takes ``StandardisedColumns``.
+        min_per_class: classes with fewer rows are left out, as those of ``FolderTask`` are.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -100,12 +109,14 @@ class TableTask(SingleTask):
         test_path: str | None = None,
         group: str | None = None,
         preprocessing: NumericColumns | None = None,
+        min_per_class: int | None = None,
     ) -> None:
         check_shares("TableTask", train=train, val=val, test=test, seed=seed)
         self.path = Path(path)
         self.shares = (train, val, test)
         self.seed = seed
         self.preprocessing = preprocessing
+        self.min_per_class = min_per_class
         self.test_path = None if test_path is None else Path(test_path)
         rows, place = list(read_rows(self.path)), writable(str(path))
         self.group = group
@@ -141,7 +152,10 @@ class TableTask(SingleTask):
 
     @cached_property
     def _task(self) -> Task:
-        table = LabelledRows(*self._labelled, names=self.columns, group=self._groups)
+        rows, place = self._labelled, f"'{writable(str(self.path))}'"
+        table = LabelledRows(
+            *rows, names=self.columns, group=self._groups, min_per_class=self.min_per_class, place=place
+        )
         id = self.path.resolve().stem
         train, val, test = self.shares
         if self.test_path is None:
@@ -161,6 +175,8 @@ class LabelledRows:
         classes: names of the classes, as in ``task_from_arrays``.
         names: of the columns, in the order in which a table of pandas is to have them; by default its own.
         group: of each row which others it belongs to; None deals rows out one by one.
+        min_per_class: classes with fewer rows are left out, as those of ``FolderTask`` are.
+        place: what holds the rows, as messages begin.
 
     Raises:
         ValueError: rows, labels or groups are malformed.
@@ -178,12 +194,18 @@ class LabelledRows:
         classes: ClassNames | None = None,
         names: Sequence[str] = (),
         group: Groups | None = None,
+        min_per_class: int | None = None,
+        place: str = "X",
     ) -> None:
         self.rows = row_array(X, names=names, name="X")
         self.labels = label_list(y, len(self.rows), noun="rows")
         self.classes = class_names(self.labels, classes, "rows")
         self.columns = tuple(names) or column_names(X)
         self.groups = None if group is None else group_names(group, len(self.rows), "rows")
+        members: dict[str, list[int]] = {name: [] for name in self.classes.values()}
+        for row, label in enumerate(self.labels):
+            members[self.classes[label]].append(row)
+        self.members = large_classes(members, min_per_class, place)
 
     def task(
         self,
@@ -212,17 +234,14 @@ class LabelledRows:
         Raises:
             ValueError: there are too few of a class, or the test part is malformed.
         """
-        members: dict[str, list[int]] = {name: [] for name in self.classes.values()}
-        for place, label in enumerate(self.labels):
-            members[self.classes[label]].append(place)
         parts = split_examples(
-            {name: torch.tensor(places)[:, None] for name, places in members.items()},
+            {name: torch.tensor(places)[:, None] for name, places in self.members.items()},
             train=train,
             val=val,
             test=test,
             seed=seed,
             culprit="Class {!r}".format,
-            groups=by_class(self.groups, members),
+            groups=by_class(self.groups, self.members),
         )
         made = preprocessing or StandardisedColumns()
         columns = replace(made, names=made.names or self.columns).fitted(self._of(parts[0].inputs))
@@ -230,15 +249,17 @@ class LabelledRows:
         if tested is not None:
             rows = row_array(tested[0], names=self.columns, name="X_test")
             labels = label_list(tested[1], len(rows), name="y_test", images="X_test", noun="rows")
-            test_part = Split(columns.encode(rows), class_indices(labels, list(self.classes), noun="rows"))
+            places, kept = kept_labels(labels, self.classes, self.members)
+            numbers = class_indices([labels[place] for place in places], kept, noun="rows")
+            test_part = Split(columns.encode(rows[places]), numbers)
             warn_of_repeats(tested_in, [train_part.inputs, val_part.inputs], test_part.inputs)
         task = Task(
             id=id,
-            way=len(self.classes),
+            way=len(self.members),
             train=train_part,
             val=val_part if len(val_part) else None,
             test=test_part,
-            classes=tuple(self.classes.values()),
+            classes=tuple(self.members),
             preprocessing=columns,
         )
         check_task(task)

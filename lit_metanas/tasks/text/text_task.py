@@ -13,7 +13,7 @@ from torch import Tensor
 from lit_metanas.io.text import number_of, writable
 from lit_metanas.tasks.conversion import ClassNames, Groups, Labels, class_indices, class_names, group_names, label_list
 from lit_metanas.tasks.inputs import Preprocessing, Shape, vocabulary_of
-from lit_metanas.tasks.splits import check_held_out_shares, check_shares, split_examples
+from lit_metanas.tasks.splits import check_held_out_shares, check_shares, kept_labels, large_classes, split_examples
 from lit_metanas.tasks.task import SingleTask, Split, Task, check_task, warn_of_data
 from lit_metanas.tasks.text.characters import Characters
 from lit_metanas.tasks.text.labelled_text import Labelled, checked_texts, grouped_by_label, text_key
@@ -40,6 +40,7 @@ class TextTask(SingleTask):
         seed: seed of the random split, at least 0.
         group: which texts belong together, such as those of an author, and so into one part: the column of a table, or
             for text files what ``FolderTask`` takes.
+        min_per_class: classes with fewer texts are left out, as those of ``FolderTask`` are.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
@@ -67,6 +68,7 @@ class TextTask(SingleTask):
         test: float = 0.2,
         seed: int = 0,
         group: str | None = None,
+        min_per_class: int | None = None,
     ) -> None:
         check_shares("TextTask", train=train, val=val, test=test, seed=seed)
         self.path = Path(path)
@@ -75,7 +77,9 @@ class TextTask(SingleTask):
         self.test = test
         self.seed = seed
         self.group = group
-        self._sentences = grouped_by_label(labelled_texts(self.path, text, label, group), writable(str(self.path)))
+        place = writable(str(self.path))
+        sentences = grouped_by_label(labelled_texts(self.path, text, label, group), place)
+        self._sentences = large_classes(sentences, min_per_class, f"'{place}'")
         self._open = preprocessing is None
         self._given = preprocessing
 
@@ -131,6 +135,7 @@ def task_from_texts(
     seed: int = 0,
     classes: ClassNames | None = None,
     group: Groups | None = None,
+    min_per_class: int | None = None,
     id: str = "texts",
 ) -> Task:
     """Make a target task of texts. Each class is split at random by the shares, unless the test part is given.
@@ -152,6 +157,7 @@ def task_from_texts(
         classes: names of the classes, as in ``task_from_arrays``; None takes the labels themselves.
         group: of each of ``texts`` which others it belongs to, such as its author: those of a group go into one part.
             None deals them out one by one.
+        min_per_class: classes with fewer texts are left out, as those of ``FolderTask`` are.
         id: the task's name in records and results.
 
     Raises:
@@ -182,11 +188,14 @@ def task_from_texts(
     repeated = len(whole) - sum(map(len, sentences.values()))
     if repeated:
         warn_of_data(f"texts repeats {number_of(repeated, 'text')} of the same class: each is taken once.")
+    sentences = large_classes(sentences, min_per_class, "texts")
     tested: tuple[list[str], Tensor] | None = None
     if texts_test is not None and labels_test is not None:
         held_out = checked_texts(texts_test, "texts_test")
         theirs = label_list(labels_test, len(held_out), name="labels_test", images="texts_test", noun="texts")
-        tested = held_out, class_indices(theirs, list(names), name="labels_test", learned="labels", noun="texts")
+        places, kept = kept_labels(theirs, names, sentences)
+        held_out, theirs = [held_out[place] for place in places], [theirs[place] for place in places]
+        tested = held_out, class_indices(theirs, kept, name="labels_test", learned="labels", noun="texts")
         learned = {text for distinct in members.values() for text in distinct}
         seen = sum(text_key(one) in learned for one in held_out)
         if seen:

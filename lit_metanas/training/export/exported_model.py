@@ -9,15 +9,15 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from lit_metanas.io.files import own_path, write_whole
-from lit_metanas.io.text import cell_text, printable, utf8_text, writable
-from lit_metanas.tasks.images.image_files import read_images
-from lit_metanas.tasks.inputs import ImageShape, Preprocessing, as_shape
+from lit_metanas.io.text import MOST_NAMED, cell_text, printable, utf8_text, writable
+from lit_metanas.tasks.inputs import Preprocessing, Shape, as_shape
 from lit_metanas.tasks.new_examples import NewRows
 from lit_metanas.tasks.objective import Classification
 from lit_metanas.tasks.questions.question_words import SEPARATOR_SHOWN, QuestionPreprocessing
@@ -28,7 +28,7 @@ from lit_metanas.tasks.task import warn_of_data
 from lit_metanas.tasks.text.text_tables import TableRow
 from lit_metanas.tasks.text.words import TextPreprocessing
 from lit_metanas.training.collectives import gather_lists
-from lit_metanas.training.export.exported_program import load_exported
+from lit_metanas.training.export.exported_program import load_exported, network_inputs
 from lit_metanas.training.export.network_description import DESCRIPTION, exported_noun, exported_texts
 
 SHOWN, LONGEST_PRINTED = 20, 200
@@ -47,6 +47,15 @@ STANDARD_OUTPUT = "-"
 
 Row = dict[str, str | float]
 
+
+class _Told(NamedTuple):
+    """What is said of the examples of a batch: its place, rows of the table, and why files were left out."""
+
+    place: int
+    rows: list[Row]
+    unreadable: list[str]
+
+
 WRITTEN = "written"
 """The column of what a network says that tells no classes apart."""
 
@@ -55,12 +64,16 @@ class ExportedModel(LightningModule):
     """Runs an exported network on new images, sounds, texts or rows; prints what it says of each and writes a file.
 
     Of a network that tells classes apart these are the class of each, and in the file all probabilities, too. Of others
-    they are what the objective is about: transcripts, texts such as translations, or answers.
+    they are what the objective is about: transcripts, texts such as translations, or answers. Files that cannot be read
+    are left out, and named in a warning.
 
     Args:
         directory: the folder of an exported network, or one in which it is the only one.
         output: the file to write, CSV, or JSON if it is so named; it replaces earlier predictions, and nothing else.
             With ``-`` the table is printed as CSV, and nothing else is.
+
+    Attributes:
+        unreadable: why each file of the last prediction was left out.
 
     Raises:
         ValueError: there is no exported network, or several; the output is of another kind, or a file is there already
@@ -83,7 +96,8 @@ class ExportedModel(LightningModule):
         # Not a submodule: an exported program has no training mode, and stays on the CPU.
         self.exported = load_exported(_only_export(Path(directory)))
         self.output = None if output == STANDARD_OUTPUT else _checked_output(output)
-        self._batches: list[tuple[int, list[Row]]] = []
+        self.unreadable: list[str] = []
+        self._batches: list[_Told] = []
         self._told_of_cut = False
 
     def on_predict_start(self) -> None:
@@ -94,7 +108,7 @@ class ExportedModel(LightningModule):
         """Probabilities, shape ``(n, classes)``, of a batch of files, texts or rows; or what is said.
 
         Raises:
-            ValueError: a file is unreadable, or the network is for another kind of example.
+            ValueError: a row is malformed, or the network is for another kind of example.
         """
         shape, kind = as_shape(self.exported.shape), _kind(batch[0])
         if kind != (self.exported.noun if self.exported.noun in ("texts", "rows") else "files"):
@@ -103,16 +117,27 @@ class ExportedModel(LightningModule):
         made = self.exported.preprocessing
         columns = made.names if isinstance(made, NumericColumns) else ()
         given, told = _parts(batch, columns, self._only_file)
+        examples: Any = given
+        unreadable: list[str] = []
+        if kind == "files":
+            examples, given, unreadable = _readable(given, shape, made)
+            told = [str(file) for file in given]
+        if not told:
+            self._keep(batch_idx, [], unreadable)
+            return torch.zeros(0, len(self.exported.classes)) if self._classifies else []
         self._tell_of_cut(given)
-        examples = read_images([Path(file) for file in told], shape) if isinstance(shape, ImageShape) else given
         names = [{kind.removesuffix("s"): utf8_text(each)} for each in told]
         found = self.exported.predict(examples) if self._classifies else self.exported.show(examples)
         rows: list[Row] = []
         for name, each in zip(names, found, strict=True):
             rows.append({**name, **(self._of_class(each) if isinstance(each, Tensor) else {WRITTEN: each})})
-        # Batches go round the processes.
-        self._batches.append((batch_idx * self.trainer.world_size + self.trainer.global_rank, rows))
+        self._keep(batch_idx, rows, unreadable)
         return found
+
+    def _keep(self, batch_idx: int, rows: list[Row], unreadable: list[str]) -> None:
+        """Remember what is said of a batch, as batches go round the processes."""
+        place = batch_idx * self.trainer.world_size + self.trainer.global_rank
+        self._batches.append(_Told(place, rows, unreadable))
 
     @property
     def _only_file(self) -> Path | None:
@@ -146,11 +171,18 @@ class ExportedModel(LightningModule):
         return {"class": best, "probability": by_class[best], **shares}
 
     def on_predict_end(self) -> None:
-        """Print what was found and write the file, of the examples of all processes, on the first one."""
-        batches = sorted(gather_lists(self._batches), key=lambda batch: batch[0])
+        """Print what was found and write the file, of the examples of all processes, on the first one.
+
+        Raises:
+            ValueError: none of the files can be read.
+        """
+        batches = sorted(gather_lists(self._batches), key=lambda batch: batch.place)
+        rows = [row for batch in batches for row in batch.rows]
+        self.unreadable = [reason for batch in batches for reason in batch.unreadable]
+        if self.unreadable:
+            self._tell_unreadable(len(rows))
         if not self.trainer.is_global_zero:
             return
-        rows = [row for _, batch in batches for row in batch]
         if self.output is None:
             print(_csv(rows), end="")
             return
@@ -166,6 +198,20 @@ class ExportedModel(LightningModule):
         write_whole(self.output, table)
         more = len(rows) - SHOWN
         print(f"{f'… and {more} more; all' if more > 0 else 'All'} {self._noun} are in {writable(str(self.output))}.")
+
+    def _tell_unreadable(self, read: int) -> None:
+        """Name the files that were left out, and why.
+
+        Raises:
+            ValueError: no file was read.
+        """
+        reasons, noun = self.unreadable, self.exported.noun
+        if not read:
+            more = f" Nor can {len(reasons) - 1} other {noun} be read." if reasons[1:] else ""
+            raise ValueError(f"{reasons[0]}{more}")
+        more = f" And {len(reasons) - MOST_NAMED} more." if len(reasons) > MOST_NAMED else ""
+        told = f"{len(reasons)} of {read + len(reasons)} {noun} cannot be read, and have no prediction"
+        warn_of_data(f"{told}. {' '.join(reasons[:MOST_NAMED])}{more}")
 
 
 def predict_command(folder: str) -> list[str]:
@@ -219,6 +265,20 @@ def _first_longer(examples: Sequence[Any], preprocessing: Preprocessing | None) 
     whole = zip(examples, preprocessing.whole(examples), strict=True)
     long = next((text for text, fits in whole if not fits), None)
     return None if long is None else f"'{printable(' '.join(long.split()), 40)}' has more than the {read} that are read"
+
+
+def _readable(
+    files: Sequence[Path], shape: Shape, preprocessing: Preprocessing | None
+) -> tuple[Tensor, list[Path], list[str]]:
+    """The inputs made of files, those that could be read, and why each of the others could not."""
+    inputs, read, reasons = list[Tensor](), list[Path](), list[str]()
+    for file in files:
+        try:
+            inputs.append(network_inputs([file], shape, preprocessing))
+            read.append(file)
+        except (ValueError, OSError) as error:
+            reasons.append(str(error))
+    return torch.cat(inputs) if inputs else torch.zeros(0), read, reasons
 
 
 def _kind(example: Path | str | TableRow) -> str:
