@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import unicodedata
 from abc import abstractmethod
@@ -32,7 +31,9 @@ from lit_metanas.tasks.questions.squad import (
 from lit_metanas.tasks.source import Subset
 from lit_metanas.tasks.speech import LogMel
 from lit_metanas.tasks.speech.recordings import RecordingReader
-from lit_metanas.tasks.speech.transcripts import long_enough, symbol_targets, symbols_of, transcript_task, words_said
+from lit_metanas.tasks.speech.sound_files import SOUND_FORMATS
+from lit_metanas.tasks.speech.transcripts import symbol_targets, symbols_of, transcript_task, words_said
+from lit_metanas.tasks.speech.usual_features import whole_features_for
 from lit_metanas.tasks.splits import deal_groups, part_sizes
 from lit_metanas.tasks.task import Task, warn_of_data
 from lit_metanas.tasks.text import Characters, Words
@@ -231,10 +232,10 @@ class AutoTranslator(AutoWriter):
 class AutoTranscriber(AutoWriter):
     r"""Writes what is said in sound files: a search behind scikit-learn's interface.
 
-    ``fit(files, transcripts)`` takes a list of WAV or FLAC files and one of texts, ``predict(files)`` returns a list;
-    ``score`` is word accuracy: 1 less the word error rate, so that it may be below 0. Words are those of the
-    transcripts (``words_``), in small letters and without punctuation; others are never written. A file that lasts
-    longer than the longest of ``fit`` by more than a quarter is cut, with a warning.
+    ``fit(files, transcripts)`` takes a list of sound files (WAV, FLAC, OGG, MP3 or AIFF) and one of texts,
+    ``predict(files)`` returns a list; ``score`` is word accuracy: 1 less the word error rate, so that it may be below
+    0. Words are those of the transcripts (``words_``), in small letters and without punctuation; others are never
+    written. A file that lasts longer than the longest of ``fit`` by more than a quarter is cut, with a warning.
 
     Its arguments and other attributes are those of ``AutoClassifier``, but for ``start`` and ``classes_``. It needs
     ``pip install 'lit-metanas[sklearn]'``.
@@ -264,15 +265,15 @@ class AutoTranscriber(AutoWriter):
         found = list(X)
         for place, file in enumerate(found):
             if not isinstance(file, str | os.PathLike):
-                raise ValueError(f"X has a {type(file).__name__} in place {place}: give paths of WAV or FLAC files.")
+                raise ValueError(f"X has a {type(file).__name__} in place {place}: give paths of sound files.")
             if not Path(file).is_file():
                 raise FileNotFoundError(
-                    f"There is no file '{writable(str(file))}': give the path of a WAV or FLAC file."
+                    f"There is no file '{writable(str(file))}': give the path of a sound file ({SOUND_FORMATS})."
                 )
         return [Path(file) for file in found]
 
     def _task(self, examples: list[Path], texts: list[str], seed: int, groups: list[str] | None) -> Task:
-        said, features = list(zip(examples, texts, strict=True)), long_enough(examples)
+        said, features = list(zip(examples, texts, strict=True)), whole_features_for(examples)
         if groups is None:
             train, val = self._drawn(len(said))
             said = [said[place] for place in np.random.default_rng(seed).permutation(train + val).tolist()]
@@ -292,7 +293,7 @@ class AutoTranscriber(AutoWriter):
 
     def _inputs(self, examples: list[Path]) -> Tensor:
         assert isinstance(self.preprocessing_, LogMel)
-        return RecordingReader(self.preprocessing_, longest=math.inf).inputs(examples)
+        return RecordingReader(self.preprocessing_).inputs(examples)
 
     def _texts(self, predictions: list[Any], examples: list[Path]) -> list[str]:
         return [" ".join(self.words_[symbol - 1] for symbol in row) for row in predictions]

@@ -315,11 +315,11 @@ def check_no_files(texts: Iterable[Any]) -> None:
         ValueError: the first texts are such names.
     """
     first = list(islice((text for text in texts if isinstance(text, str)), 3))
-    for noun, suffixes in (("images", SUFFIXES), ("sounds", SOUND_SUFFIXES)):
+    for fix, suffixes in (("give the images themselves, or `auto`", SUFFIXES), ("give `auto`", SOUND_SUFFIXES)):
         if first and all(_is_file(text, suffixes) for text in first):
             raise ValueError(
-                f"The texts are names of files, such as '{printable(first[0], 60)}': give the {noun} themselves, "
-                "or a folder with a sub-folder of files for each class."
+                f"The texts are names of files, such as '{printable(first[0], 60)}': {fix} a folder with a sub-folder "
+                "of files for each class."
             )
 
 

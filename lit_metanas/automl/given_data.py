@@ -32,7 +32,7 @@ from lit_metanas.tasks.objective import Classification
 from lit_metanas.tasks.questions.squad import SquadTask
 from lit_metanas.tasks.speech.audio_folders import AudioFolderTask
 from lit_metanas.tasks.speech.log_mel import LogMel
-from lit_metanas.tasks.speech.sound_files import SOUND_SUFFIXES
+from lit_metanas.tasks.speech.sound_files import SOUND_FORMATS, SOUND_SUFFIXES
 from lit_metanas.tasks.speech.transcripts import TranscriptTask
 from lit_metanas.tasks.splits import FEWEST_OF_A_LABEL, tell_shared_groups
 from lit_metanas.tasks.tabular import TableTask
@@ -205,7 +205,9 @@ def describe_given(task: Task, kind: str, *, grouped: bool = False) -> str:
     classes = f" of {number_of(task.way, 'class')}" if isinstance(task.goal, Classification) else ""
     shares = ", ".join(f"{size:,} {what}" for what, size in sizes.items())
     whole = ", in whole groups" if grouped else ""
-    return f"'{printable(task.id, 40)}': {sum(sizes.values()):,} {DATA_KINDS[kind].noun}{classes}: {shares}{whole}."
+    heard = f", heard for {task.preprocessing.heard}" if isinstance(task.preprocessing, LogMel) else ""
+    told = f"{sum(sizes.values()):,} {DATA_KINDS[kind].noun}{classes}{heard}: {shares}{whole}."
+    return f"'{printable(task.id, 40)}': {told}"
 
 
 def describe_columns(data: Given, kind: str, group: str | Groups | None) -> str:
@@ -377,7 +379,7 @@ def _kind_of_folder(root: Path, group: str | None) -> str:
     more = f"; if each has sub-folders of groups, say group='{FOLDER}'" if any(numbers_of(deep=True).values()) else ""
     raise ValueError(
         f"{place} has no sub-folders with images, sounds or text files: give a folder with one for each class, sounds "
-        f"as {' or '.join(sorted(SOUND_SUFFIXES))}{more}."
+        f"as {SOUND_FORMATS}{more}."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from lit_metanas.tasks import (
     draw_task,
 )
 from lit_metanas.tasks.inputs import step_mask
+from lit_metanas.tasks.speech.usual_features import features_for
 
 SMALL = LogMel(steps=20)
 WORDS = ("go", "no", "stop", "yes")
@@ -154,24 +156,82 @@ def test_other_rates_and_long_sounds_are_told_once(folder):
         soundfile.write(folder / "go" / f"new{take}.wav", np.stack([tone(0, 3, take, 44100)] * 2, 1), 44100)
         soundfile.write(folder / "no" / f"new{take}.wav", np.tile(tone(1, 3, take), 3), 8000)
     source = AudioFolder(str(folder), features=SMALL, test=["go", "no"])
-    with pytest.warns(UserWarning, match=r"^'.*new0.wav' has 44100 samples a second, and the features 8000: sounds of"):
+    heard = r"^Heard of {} sounds: up to 0.21 s at 8,000 samples a second; "
+    with pytest.warns(UserWarning, match=heard.format(15) + "of other rates and resampled: 3. Give the task's class"):
         found = source.inputs("test", 0, range(15))
     same = found[9] - found[12]  # 'dan0' and 'new0' are the same tone
     assert same[:-1, 2:-2].abs().median() < 0.1
-    with pytest.warns(UserWarning, match=r"^'.*new0.wav' lasts 0.60 s, and the features' 20 steps 0.21 s"):
-        source.inputs("test", 1, range(15))  # the second warning would be an error
-    with pytest.warns(UserWarning, match="new0.wav") as told:
+    source.inputs("test", 1, range(15))  # a second warning would be an error
+    cut = r"longer and cut: 3, up to 0.60 s \('.*new0.wav'\); of other rates and resampled: 3. Give the task's class"
+    with pytest.warns(UserWarning, match=heard.format(54) + cut) as told:
         AudioFolderTask(str(folder), features=SMALL)[0]
-    assert len(told) == 2
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize(
+    ("rate", "seconds", "made"),
+    [
+        (8000, 0.9, LogMel()),
+        (4000, 0.3, LogMel()),
+        (8000, 1.9, LogMel(steps=189)),
+        (11025, 1.0, LogMel(rate=11025)),
+        (44100, 5.0, LogMel(rate=16000, window=0.05, hop=0.02, steps=249)),
+        (16000, 9.0, LogMel(rate=16000, window=0.1, hop=0.04, steps=224)),
+        (16000, 70.0, LogMel(rate=16000, window=0.1, hop=0.04, steps=250)),
+    ],
+)
+def test_features_are_of_the_rate_and_length_of_most_recordings(tmp_path, rate, seconds, made):
+    for number in range(20):
+        last = 2 * seconds if number == 19 else seconds
+        own = rate if number % 4 else rate // 2
+        soundfile.write(tmp_path / f"{number}.wav", np.zeros(round(last * own), np.int16), own)
+    (tmp_path / "damaged.wav").write_text("no sound")
+    assert features_for([*tmp_path.iterdir()]) == made
+
+
+def test_many_long_recordings_get_fewer_steps(tmp_path, monkeypatch):
+    soundfile.write(tmp_path / "a.wav", np.zeros(8000 * 9, np.int16), 8000)
+    files = [tmp_path / "a.wav"] * 10
+    inputs = 4 * 41 * len(files)
+    found = []
+    for steps in (226, 150, 10):
+        monkeypatch.setattr("lit_metanas.tasks.speech.usual_features.MOST_USUAL_BYTES", inputs * steps)
+        found.append(features_for(files))
+    assert [(made.hop, made.steps) for made in found] == [(0.04, 224), (0.04, 150), (0.04, 100)]
+
+
+def test_sounds_that_begin_in_silence_are_read(folder):
+    late = np.concatenate([np.zeros(8000), tone(1, 3, 7)])
+    soundfile.write(folder / "no" / "late.wav", late, 8000)
+    task = AudioFolderTask(str(folder), features=LogMel(steps=120))[0]
+    assert len(task.train) + len(task.val) + len(task.test) == 49
+    with pytest.warns(
+        UserWarning, match=r"longer and cut: 1, up to 1.20 s \('.*late.wav'\); silent as far as heard: 1"
+    ):
+        assert len(AudioFolder(str(folder), features=SMALL, test=["no"]).inputs("test", 0, range(13))) == 13
+
+
+def test_a_recording_of_40_minutes_is_cut(folder):
+    soundfile.write(folder / "no" / "hall.flac", np.tile(tone(1, 3, 9), 12_000), 8000)
+    with pytest.warns(UserWarning, match=r"^Heard of 49 sounds: up to 1.01 s .* cut: 1, up to 2400.00 s") as told:
+        task = AudioFolderTask(str(folder), skip_unreadable=True)[0]
+    assert len(told) == 1
+    assert len(task.train) + len(task.val) + len(task.test) == 49
+
+
+def test_a_missing_package_is_no_damaged_file(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    told = r"^'.*/go/ann1.flac' needs the package soundfile .*pip install 'lit-metanas\[speech\]'\.$"
+    with pytest.raises(ValueError, match=told):
+        AudioFolderTask(str(folder), features=SMALL, skip_unreadable=True)[0]
 
 
 EMPTY, SILENT = (np.zeros(0), "is empty: record"), (np.zeros(900), "is silent: record")
-LONG = (0.1 * np.ones(8000 * 180), "lasts 3 minutes, and a recording of one word at most 60 s: cut it")
 
 
 @pytest.mark.parametrize(
     ("suffix", "samples", "message"),
-    [("wav", *EMPTY), ("wav", *SILENT), ("flac", *SILENT), ("wav", *LONG), ("flac", *LONG)],
+    [("wav", *EMPTY), ("wav", *SILENT), ("flac", *SILENT), ("wav", np.zeros(8000 * 90), SILENT[1])],
 )
 def test_useless_recordings_are_named(folder, samples, message, suffix):
     soundfile.write(folder / "no" / f"a.{suffix}", samples, 8000)
@@ -188,8 +248,8 @@ def test_errors_of_folders_name_the_culprit(folder, tmp_path, kind):
     with pytest.raises(FileNotFoundError, match=r"^There is no file '.*gone.csv'"):
         kind(str(folder), str(tmp_path / "gone.csv"))
     (folder / "maybe").mkdir()
-    (folder / "maybe" / "notes.mp3").write_text("no sound")
-    with pytest.raises(ValueError, match=r"maybe' has no sounds \(.flac, .wav\)"):
+    (folder / "maybe" / "notes.txt").write_text("no sound")
+    with pytest.raises(ValueError, match=r"maybe' has no sounds \(.aif, .aiff, .flac, .mp3,"):
         kind(str(folder))
 
 
@@ -227,7 +287,7 @@ TABLES = {
     "file,label\ngo/ann0.wav,go\ngo/ann0.wav,no": "Line 3 of .* names 'go/ann0.wav' again: leave",
     "file,label\n/etc/passwd,go": "Line 2 of .* names '/etc/passwd': give files by their path within",
     "file,label\n../x.wav,go": "Line 2 of .* names '../x.wav': give files",
-    "file,label\nx.mp3,go": "Line 2 of .* names 'x.mp3', which is not a sound",
+    "file,label\nx.txt,go": "Line 2 of .* names 'x.txt', which is not a sound",
     "file,label\nx.wav,go": "Line 2 of .* names 'x.wav', which '.*' lacks: add it",
     'file,label\n"x.wav,go': "is damaged at line 2 .*: fix its quotes",
     "file,label\nx\x1b[2J.wav,go": "Line 2 of .* names 'x\ufffd.2J.wav', which",

@@ -50,7 +50,16 @@ def test_floating_point_is_read_without_a_package(tmp_path, monkeypatch, code):
     assert torch.allclose(read_sound(tmp_path / "a.wav", everything).samples, MEAN, atol=1e-7)
 
 
-@pytest.mark.parametrize(("name", "code", "error"), [("a.flac", "PCM_16", 5e-5), ("a.wav", "ULAW", 2e-2)])
+@pytest.mark.parametrize(
+    ("name", "code", "error"),
+    [
+        ("a.flac", "PCM_16", 5e-5),
+        ("a.wav", "ULAW", 2e-2),
+        ("a.aiff", "PCM_16", 5e-5),
+        ("a.ogg", "VORBIS", 0.2),
+        ("a.mp3", "MPEG_LAYER_III", 0.2),
+    ],
+)
 def test_others_need_the_extra(tmp_path, monkeypatch, name, code, error):
     soundfile.write(tmp_path / name, WAVE, 22050, subtype=code)
     samples, rate, seconds = read_sound(tmp_path / name, everything)
@@ -105,8 +114,8 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], object]]] = {
     "a folder": ("is not a regular file|Is a directory", Path.mkdir),
     "a device": ("is not a regular file", lambda path: path.symlink_to("/dev/zero")),
     "nothing": ("it is empty", lambda path: path.write_bytes(b"")),
-    "a text": ("neither WAV nor FLAC", lambda path: path.write_text("<html>")),
-    "a large file": ("neither WAV nor FLAC", sparse),
+    "a text": ("it is not WAV, FLAC, OGG, MP3 or AIFF", lambda path: path.write_text("<html>")),
+    "a large file": ("it is not WAV, FLAC, OGG, MP3 or AIFF", sparse),
     "many chunks": ("no samples", many_chunks),
     "another RIFF": ("no WAVE", lambda path: path.write_bytes(b"RIFF\0\0\0\0AVI ")),
     "no header": ("no samples", lambda path: path.write_bytes(b"RIFF\0\0\0\0WAVE")),
@@ -119,6 +128,9 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], object]]] = {
     "a high rate": ("4000000000 samples a second", lambda path: path.write_bytes(wav(rate=4_000_000_000))),
     "no bits": ("not a readable sound", lambda path: path.write_bytes(wav(bits=0))),
     "odd bits": ("not a readable sound", lambda path: path.write_bytes(wav(bits=48))),
+    "half an OGG": ("not a readable sound", lambda path: path.write_bytes(b"OggS" + bytes(50))),
+    "half an MP3": ("not a readable sound", lambda path: path.write_bytes(b"\xff\xfb" + bytes(50))),
+    "another FORM": ("not a readable sound", lambda path: path.write_bytes(b"FORM\0\0\0\x40ILBM" + bytes(50))),
     "half a FLAC": ("not a readable sound", lambda path: path.write_bytes(b"fLaC" + bytes(50))),
     "not finite": ("not finite", lambda path: path.write_bytes(wav(b"\0\0\xc0\x7f" * 4, code=3, bits=32))),
     "loud": ("up to 1e", lambda path: path.write_bytes(wav(struct.pack("<f", 1e9), code=3, bits=32))),

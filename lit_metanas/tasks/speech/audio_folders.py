@@ -21,6 +21,7 @@ from lit_metanas.tasks.speech.recordings import (
     drawn_speakers,
     find_recordings,
 )
+from lit_metanas.tasks.speech.usual_features import features_for
 from lit_metanas.tasks.splits import (
     check_shares,
     class_subsets,
@@ -33,8 +34,9 @@ from lit_metanas.tasks.task import SingleTask, Task, warn_of_data
 
 
 class AudioFolderTask(SingleTask):
-    """One's own recordings of words as a collection of a single task: WAV and FLAC files, a sub-folder a word.
+    """One's own recordings as a collection of a single task: sound files, a sub-folder for each word or other class.
 
+    They are WAV files, or with the extra ``speech`` FLAC, OGG, MP3 or AIFF files, and those of more channels are mixed.
     A table may name files and words instead. Where it has a column of speakers, those of the test part are not heard
     in the other parts. The task is ``AudioFolderTask("recordings")[0]``.
 
@@ -42,15 +44,16 @@ class AudioFolderTask(SingleTask):
         root: the folder.
         table: CSV, or TSV where its name ends in ``.tsv``, with a line of column names; None takes sub-folders.
         columns: the table's columns; None takes ``file``, ``label`` and, if there is such, ``speaker``.
-        features: how sound becomes a series; None takes ``LogMel()``, or those of the meta-trained checkpoint which a
-            search starts from.
+        features: how sound becomes a series; None takes those of the meta-trained checkpoint which a search starts
+            from, or else the rate of most recordings (8 to 16 kHz) and the length of 95 % of them: ``LogMel()`` for up
+            to a second, 250 steps at most, and ten seconds. A warning says how much is cut.
         train: share of each word's recordings to learn from.
         val: share to choose architectures by; 0 leaves the task without a validation part.
         test: share to report accuracy on; where speakers are known, the share of these.
         held_out: the speakers of the test part; None draws them.
         seed: seed of the random split, at least 0.
-        skip_unreadable: whether files that are unreadable, silent, empty or too long are left out, with a warning,
-            instead of refused.
+        skip_unreadable: whether files that are unreadable, silent or empty are left out, with a warning, instead of
+            refused.
         test_root: a folder of the recordings to report accuracy on, arranged as ``root`` is, all of whose recordings
             are then to learn from and to choose by. None takes some of ``root``.
         test_table: the table of ``test_root``; None takes sub-folders.
@@ -61,8 +64,8 @@ class AudioFolderTask(SingleTask):
     Raises:
         FileNotFoundError: there is no such folder or table.
         ValueError: there are fewer than two words, one has too few recordings or groups, a file is unreadable, silent,
-            empty, too long or of no group, the table is malformed, the folder of test recordings has a word of its own,
-            or an argument is out of its range.
+            empty or of no group, the table is malformed, the folder of test recordings has a word of its own, or an
+            argument is out of its range.
 
     Example:
         >>> import wave
@@ -109,8 +112,8 @@ class AudioFolderTask(SingleTask):
         self.seed = seed
         self.skip_unreadable = skip_unreadable
         self.test_root = test_root
-        self.features = features or LogMel()
         self._open = features is None
+        self._features = features
         columns = columns or TableColumns()
         self.group = group
         self._words = find_recordings(self.root, table, columns, group=group)
@@ -125,6 +128,13 @@ class AudioFolderTask(SingleTask):
             if foreign := [word for word in self._test_words if word not in self._words]:
                 raise ValueError(f"'{test_root}' has a word '{foreign[0]}', which '{self.root}' lacks: leave it out.")
         self._held_out = drawn_speakers(self._words, speakers, seed=seed, owner="AudioFolderTask")
+
+    @property
+    def features(self) -> LogMel:
+        """How sound becomes a series."""
+        if self._features is None:
+            self._features = features_for([spoken.file for files in self._words.values() for spoken in files])
+        return self._features
 
     @property
     def shape(self) -> SeriesShape:
@@ -142,7 +152,7 @@ class AudioFolderTask(SingleTask):
         found = as_shape(shape)
         if not isinstance(found, SeriesShape):
             raise ValueError(f"'{self.root}' holds sound, and the search is for {describe_shape(found)}: give such.")
-        self.features = replace(self.features, bins=found.features - 1, steps=found.steps)
+        self._features = replace(self._features or LogMel(), bins=found.features - 1, steps=found.steps)
 
     def take_preprocessing(self, preprocessing: Preprocessing) -> None:
         """Take the features of a meta-training, unless features were asked for.
@@ -151,7 +161,7 @@ class AudioFolderTask(SingleTask):
             ValueError: it is for other examples than sounds.
         """
         if self._open:
-            self.features = LogMel.checked(preprocessing, str(self.root))
+            self._features = LogMel.checked(preprocessing, str(self.root))
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -187,6 +197,7 @@ class AudioFolderTask(SingleTask):
             said, _ = self._read(reader, self._test_words)
             test = join_classes([said.get(word, torch.zeros(0, *self.shape)) for word in self._words])
             warn_of_repeats(f"'{self.test_root}'", [train.inputs, val.inputs], test.inputs)
+        reader.tell()
         return Task(
             id=self.root.resolve().name,
             way=len(self._words),
@@ -202,18 +213,14 @@ class AudioFolderTask(SingleTask):
     ) -> tuple[dict[str, Tensor], dict[str, list[Spoken]]]:
         """The inputs of each word and their files, and a warning of those that are left out."""
         files = {word: [spoken.file for spoken in own] for word, own in words.items()}
-
-        def read(file: Path) -> Tensor:
-            return reader.inputs([file])[0]
-
-        inputs, unreadable = read_classes(files, read, skip_unreadable=self.skip_unreadable)
+        inputs, unreadable = read_classes(files, reader.input, skip_unreadable=self.skip_unreadable)
         if unreadable:
             warn_of_data(left_out(unreadable, sum(map(len, files.values())), "sounds"))
         return inputs, {word: [one for one in own if one.file not in unreadable] for word, own in words.items()}
 
 
 class AudioFolder(TaskSource):
-    """Recordings of words as a source: WAV and FLAC files, a sub-folder a word, or named by a table.
+    """Recordings of words as a source: sound files, a sub-folder a word, or named by a table.
 
     The words are split as given, or at random by a seed. Where a table has a column of speakers, some of them are held
     out: they speak in test parts of target tasks only, and all others nowhere in these.
@@ -222,7 +229,7 @@ class AudioFolder(TaskSource):
         root: the folder.
         table: CSV, or TSV where its name ends in ``.tsv``, with a line of column names; None takes sub-folders.
         columns: the table's columns; None takes ``file``, ``label`` and, if there is such, ``speaker``.
-        features: how sound becomes a series; None takes ``LogMel()``.
+        features: how sound becomes a series; None takes what ``AudioFolderTask`` does.
         held_out: share of the speakers that are held out, or their names.
         train: the meta-training words; if any of the three lists is given, no word is drawn at random.
         val: the meta-validation words.
@@ -233,8 +240,7 @@ class AudioFolder(TaskSource):
     Raises:
         FileNotFoundError: there is no such folder or table.
         ValueError: there are fewer than two words, the table is malformed, a word is not spoken by both held-out and
-            other speakers, or an argument is out of its range; later, that a file is unreadable, silent, empty or too
-            long.
+            other speakers, or an argument is out of its range; later, that a file is unreadable, silent or empty.
 
     Example:
         >>> import wave
@@ -267,8 +273,8 @@ class AudioFolder(TaskSource):
         seed: int = 0,
     ) -> None:
         self.root = Path(root)
-        self.features = features or LogMel()
         self._open = features is None
+        self._features = features
         words = find_recordings(self.root, table, columns or TableColumns())
         self._classes = class_subsets(
             list(words),
@@ -285,13 +291,21 @@ class AudioFolder(TaskSource):
             for part in (False, True)
         }
         _require_both(self._words[False], self._words[True], speakers, "AudioFolder")
-        self._reader = RecordingReader(self.features)
+        self._reader: RecordingReader | None = None
         self._inputs: dict[tuple[str, bool], Tensor] = {}
 
     @property
     def name(self) -> str:
         """The name of the folder."""
         return self.root.resolve().name
+
+    @property
+    def features(self) -> LogMel:
+        """How sound becomes a series."""
+        if self._features is None:
+            parts = self._words.values()
+            self._features = features_for([one.file for part in parts for own in part.values() for one in own])
+        return self._features
 
     @property
     def shape(self) -> SeriesShape:
@@ -310,8 +324,8 @@ class AudioFolder(TaskSource):
             ValueError: it is for other examples than sounds.
         """
         if self._open:
-            self.features = LogMel.checked(preprocessing, str(self.root))
-            self._reader = RecordingReader(self.features)
+            self._features = LogMel.checked(preprocessing, str(self.root))
+            self._reader = None
             self._inputs.clear()
 
     def classes(self, subset: Subset) -> tuple[str, ...]:
@@ -326,6 +340,7 @@ class AudioFolder(TaskSource):
         """Return recordings of one word; all of it are read at its first use and kept in memory."""
         key = self._classes[subset][class_index], held_out
         if key not in self._inputs:
+            self._reader = self._reader or RecordingReader(self.features)
             self._inputs[key] = self._reader.inputs([spoken.file for spoken in self._words[held_out][key[0]]])
         return self._inputs[key][list(instances)]
 

@@ -133,16 +133,25 @@ class LogMel(Preprocessing):
         """Samples that all steps describe; those behind them are cut."""
         return (self.steps - 1) * self._hop + self._window
 
+    @property
+    def heard(self) -> str:
+        """How much of a sound they describe, such as ``up to 1.01 s at 8,000 samples a second``."""
+        return f"up to {self.longest / self.rate:.2f} s at {self.rate:,} samples a second"
+
     def cuts(self, seconds: float) -> bool:
         """Whether the end of a sound of so many seconds is cut."""
         return seconds > self.longest / self.rate + 1e-6
+
+    def steps_of(self, samples: int) -> int:
+        """Steps that describe so many samples at ``rate``, at least one."""
+        return 1 + max(0, -(-(samples - self._window) // self._hop))
 
     def encode(self, raw: Sequence[RawSound]) -> Tensor:
         """The series of some sounds, shape ``(n, bins + 1, steps)``.
 
         Args:
             raw: each is samples, ``(samples,)`` or ``(channels, samples)``, floating point in [-1, 1], int16 or int32;
-                or these and their rate; or the path of a WAV or FLAC file.
+                or these and their rate; or the path of a sound file.
 
         Raises:
             ValueError: one of them is no sound, or an unreadable file.
@@ -180,7 +189,7 @@ class LogMel(Preprocessing):
         return resample(sound, own, self.rate)[: self.longest]
 
     def read(self, path: str | Path) -> Recording:
-        """As much of a WAV or FLAC file as the features describe.
+        """As much of a sound file as the features describe.
 
         Raises:
             ValueError: it is no readable sound.
@@ -194,7 +203,7 @@ class LogMel(Preprocessing):
             sound: shape ``(samples,)``, floating point.
         """
         sound = sound[: self.longest]
-        steps = 1 + max(0, -(-(len(sound) - self._window) // self._hop))
+        steps = self.steps_of(len(sound))
         before = (self._transform - self._window) // 2  # where torch puts the window within the transform
         behind = (steps - 1) * self._hop + self._transform - before - len(sound)
         padded = torch.nn.functional.pad(sound, (before, max(0, behind)))

@@ -13,15 +13,13 @@ import torch
 from torch import Tensor
 
 from lit_metanas.io.class_folders import class_folders, file_groups
-from lit_metanas.io.text import nearest, printable, writable
+from lit_metanas.io.text import nearest, number_of, printable, writable
 from lit_metanas.tasks.speech.log_mel import LogMel
-from lit_metanas.tasks.speech.sound_files import SOUND_SUFFIXES
+from lit_metanas.tasks.speech.sound_files import SOUND_SUFFIXES, Recording, check_readable, read_sound
+from lit_metanas.tasks.speech.usual_features import LONGEST_RECORDING
 from lit_metanas.tasks.task import warn_of_data
 from lit_metanas.tasks.text.labelled_text import read_utf8
 from lit_metanas.tasks.text.text_tables import check_columns, listed, separated_rows
-
-LONGEST_RECORDING = 60.0
-"""Seconds of a file that holds one word; the label of a longer one says little of its beginning."""
 
 LARGEST_SOUND_TABLE, MOST_RECORDINGS = 1 << 28, 1_000_000
 """Bytes of a table of sound files, and its rows."""
@@ -76,10 +74,12 @@ def find_recordings(
 
     Raises:
         FileNotFoundError: there is no such folder or table.
-        ValueError: there are fewer than two words, a word has no files, a file no group, or the table is malformed.
+        ValueError: there are fewer than two words, a word has no files, a file no group, the table is malformed, or a
+            package is absent that reads the files.
     """
     if table is None:
         folders = class_folders(root, SOUND_SUFFIXES, "sounds", deep=group is not None)
+        check_readable(file for files in folders.values() for file in files)
         groups = {} if group is None else file_groups(root, folders, group)
         return {label: [Spoken(file, "", groups.get(file, "")) for file in files] for label, files in folders.items()}
     if not root.is_dir():
@@ -94,6 +94,7 @@ def find_recordings(
         found.setdefault(label, []).append(Spoken(file, speaker, own))
     if len(found) < 2:
         raise ValueError(f"'{table}' has {len(found)} different labels: give files of two or more {noun}.")
+    check_readable(labels)
     return {label: found[label] for label in sorted(found)}
 
 
@@ -205,61 +206,92 @@ def drawn_shares(
 
 
 class RecordingReader:
-    """Reads sound files as inputs, and says once each that sounds are resampled or cut.
+    """Reads sound files as inputs, and counts those of which not all is heard.
 
     Args:
         features: what makes inputs of sound.
         cuts: whether sounds that last longer than the features may be cut.
-        longest: seconds of a file beyond which it is refused.
     """
 
-    def __init__(self, features: LogMel, cuts: bool = True, longest: float = LONGEST_RECORDING) -> None:
+    def __init__(self, features: LogMel, cuts: bool = True) -> None:
         self.features = features
         self.cuts = cuts
-        self.longest = longest
-        self._told: set[str] = set()
+        self._read = 0
+        self._cut: dict[Path, float] = {}
+        self._resampled = 0
+        self._silent = 0
+        self._told = False
 
     def inputs(self, files: Collection[Path]) -> Tensor:
-        """The inputs of some files, shape ``(n, *shape)``.
+        """The inputs of some files, shape ``(n, *shape)``, and a warning if not all of them is heard.
 
         Raises:
             ValueError: a file is unreadable, silent or empty, or lasts longer than it may.
         """
-        parts = [self.features.encode([self._sound(file)]) for file in files]
-        return torch.cat(parts) if parts else torch.zeros(0, *self.features.shape)
+        parts = [self.input(file) for file in files]
+        self.tell()
+        return torch.stack(parts) if parts else torch.zeros(0, *self.features.shape)
 
-    def _sound(self, file: Path) -> tuple[Tensor, int]:
-        samples, rate, seconds = self.features.read(file)
+    def input(self, file: Path) -> Tensor:
+        """The input of a file.
+
+        Raises:
+            ValueError: the file is unreadable, silent or empty, or lasts longer than it may.
+        """
+        recording = self.features.read(file)
         shown = f"'{writable(os.fspath(file))}'"
-        if seconds > self.longest:
-            what = "a recording of one word" if self.cuts else "a recording with a transcript"
-            raise ValueError(
-                f"{shown} lasts {seconds / 60:.0f} minutes, and {what} at most {self.longest:.0f} s: cut it."
-            )
-        if not len(samples):
+        if not self.cuts:
+            self._check_length(shown, recording.seconds)
+        if not len(recording.samples):
             raise ValueError(f"{shown} is empty: record it again or remove it.")
-        if not bool(samples.any()):
+        begins_silent = not bool(recording.samples.any())
+        if begins_silent and not self._sounds_later(file, recording):
             raise ValueError(f"{shown} is silent: record it again or remove it.")
-        rated, longest = self.features.rate, self.features.longest / self.features.rate
-        if rate != rated:
-            self._tell(
-                "rate",
-                f"{shown} has {rate} samples a second, and the features {rated}: sounds of other rates are resampled.",
+        self._read += 1
+        self._silent += begins_silent
+        self._resampled += recording.rate != self.features.rate
+        if self.features.cuts(recording.seconds):
+            self._cut[file] = recording.seconds
+        return self.features.encode([recording[:2]])[0]
+
+    def tell(self) -> None:
+        """Warn, once, that not all of the sounds that were read is heard."""
+        lost = []
+        if self._cut:
+            longest = max(self._cut, key=self._cut.__getitem__)
+            most = f"{self._cut[longest]:.2f} s ('{writable(os.fspath(longest))}')"
+            lost.append(f"longer and cut: {len(self._cut)}, up to {most}")
+        if self._resampled:
+            lost.append(f"of other rates and resampled: {self._resampled}")
+        if self._silent:
+            lost.append(f"silent as far as heard: {self._silent}")
+        if lost and not self._told:
+            self._told = True
+            warn_of_data(
+                f"Heard of {number_of(self._read, 'sound')}: {self.features.heard}; {'; '.join(lost)}. Give the task's "
+                "class other 'features' to change that."
             )
-        if self.features.cuts(seconds) and not self.cuts:
+
+    def _check_length(self, shown: str, seconds: float) -> None:
+        """Refuse a recording of which not all would be heard.
+
+        Raises:
+            ValueError: it lasts too long.
+        """
+        if seconds > LONGEST_RECORDING:
+            raise ValueError(
+                f"{shown} lasts {seconds / 60:.0f} minutes, and a recording with a transcript at most "
+                f"{LONGEST_RECORDING:.0f} s: cut it."
+            )
+        if self.features.cuts(seconds):
+            longest = self.features.longest / self.features.rate
             raise ValueError(
                 f"{shown} lasts {seconds:.2f} s, longer than the features' {self.features.steps} steps with "
                 f"{longest:.2f} s, and its transcript is of the whole: give features of more 'steps', or leave it out."
             )
-        if self.features.cuts(seconds):
-            self._tell(
-                "cut",
-                f"{shown} lasts {seconds:.2f} s, and the features' {self.features.steps} steps {longest:.2f} s: longer "
-                "sounds are cut there; to keep them whole, give the task's class features of more 'steps'.",
-            )
-        return samples, rate
 
-    def _tell(self, what: str, sentence: str) -> None:
-        if what not in self._told:
-            self._told.add(what)
-            warn_of_data(sentence)
+    def _sounds_later(self, file: Path, recording: Recording) -> bool:
+        """Whether there is sound behind a silent beginning; hours are not searched."""
+        if not self.features.cuts(recording.seconds):
+            return False
+        return bool(read_sound(file, lambda rate: round(LONGEST_RECORDING * rate)).samples.any())

@@ -1,13 +1,13 @@
-"""Sound files: WAV by this module, FLAC by the package soundfile."""
+"""Sound files: WAV by this module, the others by the package soundfile."""
 
 from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,8 +19,17 @@ from lit_metanas.io.packages import import_extra
 from lit_metanas.io.text import writable
 from lit_metanas.tasks.speech.waveforms import HIGHEST_RATE, LOWEST_RATE, MOST_CHANNELS, mono
 
-SOUND_SUFFIXES = {".flac", ".wav"}
+SOUND_SUFFIXES = {".aif", ".aiff", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav"}
 """How the names of sound files end, in small letters."""
+
+SOUND_FORMATS = "WAV, FLAC, OGG, MP3 or AIFF"
+"""What sound files are, for messages."""
+
+_MAGIC = (b"fLaC", b"OggS", b"FORM", b"ID3")
+"""The first bytes of files that soundfile reads."""
+
+_MP3_SYNC = 0xFFE0
+"""A frame of MP3 begins with eleven set bits, and so does a file without a title."""
 
 _MOST_CHUNKS = 1000  # of a WAV file
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE  # formats of WAV
@@ -42,10 +51,10 @@ class Recording(NamedTuple):
 
 
 def read_sound(path: str | Path, most: Callable[[int], int]) -> Recording:
-    """Read the beginning of a WAV or FLAC file; the other part is not brought into memory.
+    """Read the beginning of a sound file; the other part is not brought into memory.
 
-    WAV with integers of 8 to 32 bits or floating point is read without another package. FLAC, and WAV with other codes,
-    need the extra ``speech``.
+    WAV with integers of 8 to 32 bits or floating point is read without another package. FLAC, OGG (Vorbis and Opus),
+    MP3 and AIFF, and WAV with other codes, need the extra ``speech``.
 
     Args:
         path: the file.
@@ -59,14 +68,30 @@ def read_sound(path: str | Path, most: Callable[[int], int]) -> Recording:
         if begin == b"RIFF":
             if (found := _read_wav(stream, most)) is not None:
                 return found
-        elif begin != b"fLaC":
-            raise ValueError("neither WAV nor FLAC" if begin else "it is empty")
-    soundfile = import_extra("soundfile", "speech", f"'{writable(os.fspath(path))}'")
+        elif not begin:
+            raise ValueError("it is empty")
+        elif not begin.startswith(_MAGIC) and int.from_bytes(begin[:2]) < _MP3_SYNC:
+            raise ValueError(f"it is not {SOUND_FORMATS}")
+    soundfile = _soundfile(path)
     with _named(path), open_regular(path) as stream, soundfile.SoundFile(stream) as sound:
         rate = _rate(sound.samplerate)
         _check_channels(sound.channels)
         samples = sound.read(frames=most(rate), dtype="float32", always_2d=True)
         return Recording(mono(torch.from_numpy(samples.T)), rate, sound.frames / rate)
+
+
+def check_readable(files: Iterable[Path]) -> None:
+    """Refuse sound files that need a package which is absent: each of them would be taken for a damaged one.
+
+    Raises:
+        ValueError: the package is absent; the message names the first such file.
+    """
+    if (other := next((file for file in files if file.suffix.lower() != ".wav"), None)) is not None:
+        _soundfile(other)
+
+
+def _soundfile(path: str | Path) -> Any:
+    return import_extra("soundfile", "speech", f"'{writable(os.fspath(path))}'")
 
 
 @contextmanager

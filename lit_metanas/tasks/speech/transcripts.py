@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -18,7 +16,6 @@ from lit_metanas.tasks.objective import Transcription
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.speech.log_mel import LogMel
 from lit_metanas.tasks.speech.recordings import (
-    LONGEST_RECORDING,
     RecordingReader,
     Spoken,
     TableColumns,
@@ -26,6 +23,7 @@ from lit_metanas.tasks.speech.recordings import (
     drawn_speakers,
     find_recordings,
 )
+from lit_metanas.tasks.speech.usual_features import whole_features_for
 from lit_metanas.tasks.splits import check_shares, deal_groups, part_sizes, tell_shared_groups, warn_of_repeats
 from lit_metanas.tasks.task import SingleTask, Split, Task, check_task
 from lit_metanas.tasks.text.words import split_words
@@ -40,11 +38,12 @@ class TranscriptTask(SingleTask):
     ``TranscriptTask("recordings", "transcripts.csv")[0]``.
 
     Args:
-        root: the folder of WAV and FLAC files.
+        root: the folder of sound files: WAV, FLAC, OGG, MP3 or AIFF.
         table: CSV, or TSV where its name ends in ``.tsv``, with a line of column names.
         columns: the table's columns; None takes ``file``, ``transcript`` and, if there is such, ``speaker``, of whom
             those of the test part are not heard in the other parts.
-        features: how sound becomes a series; None takes ``LogMel()`` with the steps of the longest recording.
+        features: how sound becomes a series; None takes ``LogMel()`` with the steps of the longest recording, at the
+            rate of most of them (8 to 16 kHz).
         beam: prefixes that decoding keeps; see ``Transcription``.
         train: share of the recordings to learn from.
         val: share to choose architectures by; 0 leaves the task without a validation part.
@@ -134,7 +133,7 @@ class TranscriptTask(SingleTask):
     def features(self) -> LogMel:
         """How sound becomes a series."""
         files = [spoken.file for spoken, _ in (*self._spoken, *(self._tested or ()))]
-        return self._given or long_enough(files)
+        return self._given or whole_features_for(files)
 
     @property
     def shape(self) -> SeriesShape:
@@ -276,10 +275,3 @@ def symbol_targets(said: Sequence[Sequence[str]], symbols: Sequence[str], longes
     for row, words in zip(targets, said, strict=True):
         row[: len(words)] = torch.tensor([numbers.get(word, len(symbols) + 1) for word in words])
     return targets
-
-
-def long_enough(files: Iterable[Path]) -> LogMel:
-    """The usual features, of as many steps as the longest of some recordings needs."""
-    short = LogMel(steps=1)
-    seconds = max(short.read(file).seconds for file in files)
-    return replace(short, steps=max(1, math.ceil(min(seconds, LONGEST_RECORDING) / short.hop)))

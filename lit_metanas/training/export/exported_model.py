@@ -120,8 +120,8 @@ class ExportedModel(LightningModule):
         return data.files[0] if isinstance(data, NewRows) and len(data.files) == 1 else None
 
     def _tell_of_cut(self, examples: Sequence[Any]) -> None:
-        """Say once that examples are cut of which texts are written."""
-        if self._told_of_cut or self._classifies:
+        """Say once that sounds are cut, or examples of which texts are written; texts to be classified mostly are."""
+        if self._told_of_cut or (self._classifies and not isinstance(self.exported.preprocessing, LogMel)):
             return
         if (told := _first_longer(examples, self.exported.preprocessing)) is not None:
             self._told_of_cut = True

@@ -1,4 +1,4 @@
-"""Run the exported network beside this file: on WAV files of sounds. Each one's answer is a line of JSON."""
+"""Run the exported network beside this file: on WAV files, others by soundfile. Each answer is a line of JSON."""
 
 import argparse
 import importlib
@@ -9,14 +9,20 @@ from pathlib import Path
 from typing import Any
 
 
-def read_wave(file: Path, to: int, seconds: int, lib: Any) -> Any:
+def read_sound(file: Path, to: int, seconds: int, lib: Any) -> Any:
     """The first seconds of a file, one channel in [-1, 1], resampled to a rate by a windowed sinc function."""
     try:
-        with wave.open(str(file)) as wav:
-            (channels, width, rate, *_), data = wav.getparams(), wav.readframes(wav.getframerate() * seconds)
-        ints = [int.from_bytes(data[at : at + width], "little", signed=width > 1) for at in range(0, len(data), width)]
-        sound = (lib.asarray(ints) / 2 ** (8 * width - 1)).reshape(-1, channels).mean(1) - int(width == 1)
-    except (EOFError, OSError, ValueError, RuntimeError, wave.Error) as error:
+        if file.suffix.lower() == ".wav":
+            with wave.open(str(file)) as wav:
+                (channels, width, rate, *_), data = wav.getparams(), wav.readframes(wav.getframerate() * seconds)
+            places = range(0, len(data), width)
+            ints = [int.from_bytes(data[at : at + width], "little", signed=width > 1) for at in places]
+            sound = (lib.asarray(ints) / 2 ** (8 * width - 1)).reshape(-1, channels).mean(1) - int(width == 1)
+        else:
+            with importlib.import_module("soundfile").SoundFile(str(file)) as other:
+                rate, heard = other.samplerate, other.read(other.samplerate * seconds, always_2d=True)
+            sound = lib.asarray(heard).mean(1)
+    except (EOFError, ImportError, OSError, ValueError, RuntimeError, wave.Error) as error:
         raise SystemExit(f"{file} cannot be read ({error}): save it as a plain WAV file of whole numbers.") from None
     cut, reach = 1.0 if rate == to else 0.95 * min(1.0, to / rate), ceil(8 * max(1.0, rate / to) / 0.95)
     padded = lib.concatenate([lib.zeros(reach), sound, lib.zeros(reach + rate // to + 2)])
@@ -30,7 +36,7 @@ def log_mel(file: Path, made: dict[str, Any], lib: Any) -> Any:
     """The logarithm of a sound's energy in bands, step by step, and the mask: shape ``(bins + 1, steps)``."""
     rate, steps, highest = made["rate"], made["steps"], made["highest"] or made["rate"] / 2
     window, hop = max(2, round(made["window"] * rate)), max(1, round(made["hop"] * rate))
-    sound = read_wave(file, rate, steps * hop // rate + 3, lib)[: (steps - 1) * hop + window]
+    sound = read_sound(file, rate, steps * hop // rate + 3, lib)[: (steps - 1) * hop + window]
     count, size = 1 + max(0, ceil((len(sound) - window) / hop)), 2 ** ceil(log2(2 * window))
     hann, heard = lib.sin(lib.arange(window) * (pi / window)) ** 2, lib.hstack([sound, lib.zeros(steps * hop + window)])
     spectra = lib.fft.rfft(heard[lib.arange(steps)[:, None] * hop + lib.arange(window)] * hann, size)
