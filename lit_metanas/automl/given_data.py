@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from lit_metanas.automl.data_kinds import (
@@ -184,12 +186,7 @@ def other_ways(
 
 def _at_shape(task: Task, shape: ImageShape) -> Task:
     """The same images, as prediction brings them to a shape."""
-
-    def part(own: Split) -> Split:
-        return Split(fit_images(own.inputs, shape).to(own.inputs.dtype), own.labels)
-
-    val = None if task.val is None else part(task.val)
-    return replace(task, train=part(task.train), val=val, test=part(task.test))
+    return _mapped(task, lambda own: fit_images(own, shape).to(own.dtype))
 
 
 def _image_side(root: Path, *, deep: bool) -> int:
@@ -460,7 +457,22 @@ def _repeats(rows: Sequence[TableRow], column: str) -> bool:
 
 def _images(path: Path, test: Path | None, group: str | None, shape: ImageShape | None = None) -> Task:
     test_root = None if test is None else str(test)
-    return FolderTask(str(path), shape, test_root=test_root, skip_unreadable=True, group=group)[0]
+    task = FolderTask(str(path), shape, test_root=test_root, skip_unreadable=True, group=group)[0]
+    return task if shape is not None or any(map(_has_colour, _parts(task))) else _mapped(task, lambda own: own[:, :1])
+
+
+def _has_colour(part: Split) -> bool:
+    return not torch.equal(part.inputs[:, :-1], part.inputs[:, 1:])
+
+
+def _parts(task: Task) -> list[Split]:
+    return [part for part in (task.train, task.val, task.test) if part is not None]
+
+
+def _mapped(task: Task, change: Callable[[Tensor], Tensor]) -> Task:
+    """A task with changed inputs."""
+    train, *val, test = (Split(change(part.inputs), part.labels) for part in _parts(task))
+    return replace(task, train=train, val=val[0] if val else None, test=test)
 
 
 def _sounds(path: Path, test: Path | None, group: str | None, features: LogMel | None = None) -> Task:

@@ -206,10 +206,10 @@ ODD: list[tuple[type[Any], Any, Any, dict[str, Any], str]] = [
         ["nowhere.wav"],
         ["go"],
         {},
-        "There is no file 'nowhere.wav': give the path of a WAV or FLAC file",
+        "There is no file 'nowhere.wav': give the path of a sound file .WAV",
     ),
     (lm.AutoTranscriber, "nowhere.wav", ["go"], {}, "X is a single file: give a list of files"),
-    (lm.AutoTranscriber, [3], ["go"], {}, "X has a int in place 0: give paths of WAV or FLAC files"),
+    (lm.AutoTranscriber, [3], ["go"], {}, "X has a int in place 0: give paths of sound files"),
     (lm.AutoAnswerer, PASSAGES, [*HOMES.values()][::-1], {}, "'Bari' at place 0 of 'y' does not stand in its passage"),
     (lm.AutoAnswerer, ["a\tb"], ["a"], {}, r"X has 'a.*b' in place 0: give pairs \(passage, question\)"),
     (lm.AutoAnswerer, [("a b", "c?"), ("a", "")], ["a", "a"], {}, "There is no question at place 1 of 'X'"),
@@ -256,7 +256,7 @@ def test_a_sound_of_minutes_is_cut_as_others_are(sounds: tuple[list[str], list[s
     with wave.open(str(tmp_path / "long.wav"), "wb") as stream:
         stream.setparams((1, 2, 8000, 0, "NONE", ""))
         stream.writeframes(bytes(range(1, 201)) * 6400)  # 80 seconds
-    with pytest.warns(UserWarning, match=r"long.wav' lasts 80\.00 s, .* longer sounds are cut"):
+    with pytest.warns(UserWarning, match=r"longer and cut: 1, up to 80\.00 s .*long.wav"):
         assert len(transcriber.predict([tmp_path / "long.wav"])) == 1
 
 

@@ -26,7 +26,7 @@ from lit_metanas.automl.steps.views import ViewEstimator, Views
 from lit_metanas.estimators import training_estimator
 from lit_metanas.records.record import PREPROCESSING
 
-COLOUR, GREY, HALF, SHARP = "colour 16x16", "grey 16x16", "colour 8x8", "colour 64x64"
+COLOUR, GREY, HALF, SHARP = "colour 16x16", "grey 16x16", "colour 8x8", "grey 64x64"
 SEARCHED: dict[str, Any] = {"flops": (7e8, 2e8), "seed": 0, "records": (), "progress": False}
 """Of boards: some networks at 32x32, then others at 64x64."""
 
@@ -135,6 +135,17 @@ def test_views_of_paths_are_read_again(tmp_path: Path, space: lm.LayeredSpace) -
     assert torch.equal(sharp.test.inputs, direct.test.inputs)
     small = views_of(photos(tmp_path / "small", side=20), space)
     assert "colour 64x64" not in small.labels  # of which no more would be seen
+
+
+def test_grey_files_are_read_as_such_where_all_are(tmp_path: Path, space: lm.LayeredSpace) -> None:
+    root = photos(tmp_path / "photos", side=20)
+    for file in root.glob("*/*.png"):
+        Image.open(file).convert("L").convert("RGB" if file.stem == "1" else "L").save(file)
+    views = views_of(root, space)
+    assert views.labels == ("grey 32x32", "grey 16x16")
+    assert torch.equal(views.usual.task.test.inputs, lm.FolderTask(str(root), (1, 32, 32))[0].test.inputs)
+    Image.new("RGB", (20, 20), "red").save(root / "two" / "0.png")
+    assert views_of(root, space).labels == ("colour 32x32", "colour 16x16", "grey 32x32")
 
 
 def test_what_is_offered_depends_on_the_kind_of_data(tmp_path: Path) -> None:
@@ -268,15 +279,15 @@ def test_detail_that_the_usual_size_loses_is_found_told_and_exported(
 ) -> None:
     found, folder = whole
     tried = labels_of(found)
-    assert set(tried[:6]) == {"colour 32x32"}
+    assert set(tried[:6]) == {"grey 32x32"}  # as the files are
     assert SHARP in tried
-    assert (found.view, tuple(found.shape), found.test_accuracy) == (SHARP, (3, 64, 64), 1)
-    assert found.flops == shallow.cost(found.architecture, (3, 64, 64), 2).flops
+    assert (found.view, tuple(found.shape), found.test_accuracy) == (SHARP, (1, 64, 64), 1)
+    assert found.flops == shallow.cost(found.architecture, (1, 64, 64), 2).flops
     assert found.val_score == max(t.value for t in found.record.trials if t.recipe[PREPROCESSING] == SHARP) == 1
     assert found.training_cost.flops == found.recipe.epochs * 3 * 24 * found.flops <= 2e8
     files = sorted((boards / "board").glob("*.png"))[:3]
-    by_hand = torch.stack([torch.from_numpy(np.array(Image.open(file).convert("RGB"))) for file in files])
-    scores = found.network(by_hand.permute(0, 3, 1, 2).float() / 255).softmax(1).detach()
+    by_hand = torch.stack([torch.from_numpy(np.array(Image.open(file))) for file in files])
+    scores = found.network(by_hand[:, None].float() / 255).softmax(1).detach()
     told = found.predict([str(file) for file in files])
     for row, one in zip(scores, told, strict=True):
         assert one["board"] == pytest.approx(float(row[0]), abs=1e-6)
@@ -306,7 +317,7 @@ def test_an_interrupted_search_goes_on_with_its_views(
         patched.setattr(OutputFolder, "write", lambda *args, **more: None)
         interrupt(patched, module, at)
         stopped = lm.auto(boards, space=shallow, output=tmp_path / "out", **SEARCHED)
-        assert (stopped.stopped, stopped.view, tuple(stopped.shape)) == (True, SHARP, (3, 64, 64))
+        assert (stopped.stopped, stopped.view, tuple(stopped.shape)) == (True, SHARP, (1, 64, 64))
         goes_on = lm.auto(boards, space=shallow, output=tmp_path / "out", **SEARCHED)
     assert labels_of(goes_on) == labels_of(whole[0])
     assert same_weights(goes_on.network, whole[0].network)
@@ -326,13 +337,13 @@ def test_colour_that_alone_tells_is_kept(coloured: Any, space: lm.LayeredSpace) 
 
 
 def test_limits_hold_for_the_view_that_is_used(boards: Path, shallow: lm.LayeredSpace) -> None:
-    usual = max(shallow.cost(one, (3, 32, 32), 2).flops for one in shallow.architectures())
+    usual = max(shallow.cost(one, (1, 32, 32), 2).flops for one in shallow.architectures())
     found = lm.auto(boards, space=shallow, max_flops=usual, **SEARCHED)
-    shapes = {"colour 32x32": (3, 32, 32), SHARP: (3, 64, 64), "colour 16x16": (3, 16, 16), "grey 32x32": (1, 32, 32)}
+    shapes = {f"grey {side}x{side}": (1, side, side) for side in (16, 32, 64)}
     tried = [(trial.architecture, shapes[str(trial.recipe[PREPROCESSING])]) for trial in found.record.trials]
     assert len({shape for _, shape in tried}) > 1
     assert all(shallow.cost(one, shape, 2).flops <= usual for one, shape in tried)
-    assert any(shallow.cost(one, (3, 64, 64), 2).flops > usual for one, _ in tried)
+    assert any(shallow.cost(one, (1, 64, 64), 2).flops > usual for one, _ in tried)
 
 
 def test_the_networks_of_a_front_have_their_own_views(

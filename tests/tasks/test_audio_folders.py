@@ -156,13 +156,13 @@ def test_other_rates_and_long_sounds_are_told_once(folder):
         soundfile.write(folder / "go" / f"new{take}.wav", np.stack([tone(0, 3, take, 44100)] * 2, 1), 44100)
         soundfile.write(folder / "no" / f"new{take}.wav", np.tile(tone(1, 3, take), 3), 8000)
     source = AudioFolder(str(folder), features=SMALL, test=["go", "no"])
-    heard = r"^Heard of {} sounds: up to 0.21 s at 8,000 samples a second; "
-    with pytest.warns(UserWarning, match=heard.format(15) + "of other rates and resampled: 3. Give the task's class"):
+    heard = r"^Heard of {} sounds, by the task's 'features': up to 0.21 s at 8,000 samples a second; "
+    with pytest.warns(UserWarning, match=heard.format(15) + "of other rates and resampled: 3.$"):
         found = source.inputs("test", 0, range(15))
     same = found[9] - found[12]  # 'dan0' and 'new0' are the same tone
     assert same[:-1, 2:-2].abs().median() < 0.1
     source.inputs("test", 1, range(15))  # a second warning would be an error
-    cut = r"longer and cut: 3, up to 0.60 s \('.*new0.wav'\); of other rates and resampled: 3. Give the task's class"
+    cut = r"longer and cut: 3, up to 0.60 s \('.*new0.wav'\); of other rates and resampled: 3.$"
     with pytest.warns(UserWarning, match=heard.format(54) + cut) as told:
         AudioFolderTask(str(folder), features=SMALL)[0]
     assert len(told) == 1
@@ -213,7 +213,7 @@ def test_sounds_that_begin_in_silence_are_read(folder):
 
 def test_a_recording_of_40_minutes_is_cut(folder):
     soundfile.write(folder / "no" / "hall.flac", np.tile(tone(1, 3, 9), 12_000), 8000)
-    with pytest.warns(UserWarning, match=r"^Heard of 49 sounds: up to 1.01 s .* cut: 1, up to 2400.00 s") as told:
+    with pytest.warns(UserWarning, match=r"^Heard of 49 sounds, .*: up to 1.01 s .* cut: 1, up to 2400.00 s") as told:
         task = AudioFolderTask(str(folder), skip_unreadable=True)[0]
     assert len(told) == 1
     assert len(task.train) + len(task.val) + len(task.test) == 49

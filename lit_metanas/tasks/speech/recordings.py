@@ -268,8 +268,8 @@ class RecordingReader:
         if lost and not self._told:
             self._told = True
             warn_of_data(
-                f"Heard of {number_of(self._read, 'sound')}: {self.features.heard}; {'; '.join(lost)}. Give the task's "
-                "class other 'features' to change that."
+                f"Heard of {number_of(self._read, 'sound')}, by the task's 'features': {self.features.heard}; "
+                f"{'; '.join(lost)}."
             )
 
     def _check_length(self, shown: str, seconds: float) -> None:
