@@ -239,7 +239,7 @@ def test_the_script_classifies_sounds_by_torch_alone(tmp_path: Path) -> None:
     agree(predicted(tmp_path / "out", *words), expected, within=1e-5)
     named = predicted(tmp_path / "out", *words, "--model", "model.onnx", without=NOT_BY_ONNXRUNTIME)
     agree(named, expected, within=1e-5)
-    assert len((tmp_path / "out" / "predict.py").read_text(encoding="utf-8").splitlines()) <= 60
+    assert len((tmp_path / "out" / "predict.py").read_text(encoding="utf-8").splitlines()) <= 70
 
 
 @pytest.mark.parametrize(

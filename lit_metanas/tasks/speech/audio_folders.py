@@ -36,9 +36,9 @@ from lit_metanas.tasks.task import SingleTask, Task, warn_of_data
 class AudioFolderTask(SingleTask):
     """One's own recordings as a collection of a single task: sound files, a sub-folder for each word or other class.
 
-    They are WAV files, or with the extra ``speech`` FLAC, OGG, MP3 or AIFF files, and those of more channels are mixed.
-    A table may name files and words instead. Where it has a column of speakers, those of the test part are not heard
-    in the other parts. The task is ``AudioFolderTask("recordings")[0]``.
+    They are WAV files, or with the extra ``speech`` FLAC, OGG, MP3 or AIFF files. A table may name files and words
+    instead. Where it has a column of speakers, those of the test part are not heard in the other parts. The task is
+    ``AudioFolderTask("recordings")[0]``.
 
     Args:
         root: the folder.

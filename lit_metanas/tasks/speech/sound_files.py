@@ -105,7 +105,8 @@ def _named(path: str | Path) -> Iterator[None]:
 
 def _cause(error: Exception) -> str:
     """Why a file cannot be read, in a few words."""
-    text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+    told = getattr(error, "strerror", None) or getattr(error, "error_string", None)  # of the system, and of soundfile
+    text = told or str(error) or type(error).__name__
     return writable(text.splitlines()[0].rstrip("."))[:200]
 
 
