@@ -30,10 +30,10 @@ from lit_metanas.tasks.questions.squad import (
 )
 from lit_metanas.tasks.source import Subset
 from lit_metanas.tasks.speech import LogMel
+from lit_metanas.tasks.speech.log_mel import whole_features_for
 from lit_metanas.tasks.speech.recordings import RecordingReader
 from lit_metanas.tasks.speech.sound_files import SOUND_FORMATS
 from lit_metanas.tasks.speech.transcripts import symbol_targets, symbols_of, transcript_task, words_said
-from lit_metanas.tasks.speech.usual_features import whole_features_for
 from lit_metanas.tasks.splits import deal_groups, part_sizes
 from lit_metanas.tasks.task import Task, warn_of_data
 from lit_metanas.tasks.text import Characters, Words

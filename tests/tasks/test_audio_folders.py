@@ -21,7 +21,7 @@ from lit_metanas.tasks import (
     draw_task,
 )
 from lit_metanas.tasks.inputs import step_mask
-from lit_metanas.tasks.speech.usual_features import features_for
+from lit_metanas.tasks.speech.log_mel import features_for, whole_features_for
 
 SMALL = LogMel(steps=20)
 WORDS = ("go", "no", "stop", "yes")
@@ -185,6 +185,8 @@ def test_features_are_of_the_rate_and_length_of_most_recordings(tmp_path, rate, 
         last = 2 * seconds if number == 19 else seconds
         own = rate if number % 4 else rate // 2
         soundfile.write(tmp_path / f"{number}.wav", np.zeros(round(last * own), np.int16), own)
+    whole = whole_features_for([*tmp_path.iterdir()])  # of which nothing may be cut
+    assert (whole.rate, whole.steps) == (made.rate, min(6000, round(200 * seconds)))
     (tmp_path / "damaged.wav").write_text("no sound")
     assert features_for([*tmp_path.iterdir()]) == made
 
@@ -195,7 +197,7 @@ def test_many_long_recordings_get_fewer_steps(tmp_path, monkeypatch):
     inputs = 4 * 41 * len(files)
     found = []
     for steps in (226, 150, 10):
-        monkeypatch.setattr("lit_metanas.tasks.speech.usual_features.MOST_USUAL_BYTES", inputs * steps)
+        monkeypatch.setattr("lit_metanas.tasks.speech.log_mel.MOST_USUAL_BYTES", inputs * steps)
         found.append(features_for(files))
     assert [(made.hop, made.steps) for made in found] == [(0.04, 224), (0.04, 150), (0.04, 100)]
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from lit_metanas.io.class_folders import left_out, read_classes
 from lit_metanas.tasks.inputs import Preprocessing, SeriesShape, Shape, as_shape, describe_shape
 from lit_metanas.tasks.source import Subset, TaskSource
-from lit_metanas.tasks.speech.log_mel import LogMel
+from lit_metanas.tasks.speech.log_mel import LogMel, features_for
 from lit_metanas.tasks.speech.recordings import (
     RecordingReader,
     Spoken,
@@ -21,7 +21,6 @@ from lit_metanas.tasks.speech.recordings import (
     drawn_speakers,
     find_recordings,
 )
-from lit_metanas.tasks.speech.usual_features import features_for
 from lit_metanas.tasks.splits import (
     check_shares,
     class_subsets,

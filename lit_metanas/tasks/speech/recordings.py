@@ -14,9 +14,8 @@ from torch import Tensor
 
 from lit_metanas.io.class_folders import class_folders, file_groups
 from lit_metanas.io.text import nearest, number_of, printable, writable
-from lit_metanas.tasks.speech.log_mel import LogMel
+from lit_metanas.tasks.speech.log_mel import LONGEST_RECORDING, LogMel
 from lit_metanas.tasks.speech.sound_files import SOUND_SUFFIXES, Recording, check_readable, read_sound
-from lit_metanas.tasks.speech.usual_features import LONGEST_RECORDING
 from lit_metanas.tasks.task import warn_of_data
 from lit_metanas.tasks.text.labelled_text import read_utf8
 from lit_metanas.tasks.text.text_tables import check_columns, listed, separated_rows

@@ -14,7 +14,7 @@ from lit_metanas.io.text import writable
 from lit_metanas.tasks.inputs import SeriesShape
 from lit_metanas.tasks.objective import Transcription
 from lit_metanas.tasks.source import SUBSETS, Subset
-from lit_metanas.tasks.speech.log_mel import LogMel
+from lit_metanas.tasks.speech.log_mel import LogMel, whole_features_for
 from lit_metanas.tasks.speech.recordings import (
     RecordingReader,
     Spoken,
@@ -23,7 +23,6 @@ from lit_metanas.tasks.speech.recordings import (
     drawn_speakers,
     find_recordings,
 )
-from lit_metanas.tasks.speech.usual_features import whole_features_for
 from lit_metanas.tasks.splits import check_shares, deal_groups, part_sizes, tell_shared_groups, warn_of_repeats
 from lit_metanas.tasks.task import SingleTask, Split, Task, check_task
 from lit_metanas.tasks.text.words import split_words

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 
-def read_sound(file: Path, to: int, seconds: int, lib: Any) -> Any:
+def heard_sound(file: Path, to: int, seconds: int, lib: Any) -> Any:
     """The first seconds of a file, one channel in [-1, 1], resampled to a rate by a windowed sinc function."""
     try:
         if file.suffix.lower() == ".wav":
@@ -20,8 +20,8 @@ def read_sound(file: Path, to: int, seconds: int, lib: Any) -> Any:
             sound = (lib.asarray(ints) / 2 ** (8 * width - 1)).reshape(-1, channels).mean(1) - int(width == 1)
         else:
             with importlib.import_module("soundfile").SoundFile(str(file)) as other:
-                rate, heard = other.samplerate, other.read(other.samplerate * seconds, always_2d=True)
-            sound = lib.asarray(heard).mean(1)
+                rate, found = other.samplerate, other.read(other.samplerate * seconds, always_2d=True)
+            sound = lib.asarray(found).mean(1)
     except (EOFError, ImportError, OSError, ValueError, RuntimeError, wave.Error) as error:
         raise SystemExit(f"{file} cannot be read ({error}): save it as a plain WAV file of whole numbers.") from None
     cut, reach = 1.0 if rate == to else 0.95 * min(1.0, to / rate), ceil(8 * max(1.0, rate / to) / 0.95)
@@ -36,7 +36,7 @@ def log_mel(file: Path, made: dict[str, Any], lib: Any) -> Any:
     """The logarithm of a sound's energy in bands, step by step, and the mask: shape ``(bins + 1, steps)``."""
     rate, steps, highest = made["rate"], made["steps"], made["highest"] or made["rate"] / 2
     window, hop = max(2, round(made["window"] * rate)), max(1, round(made["hop"] * rate))
-    sound = read_sound(file, rate, steps * hop // rate + 3, lib)[: (steps - 1) * hop + window]
+    sound = heard_sound(file, rate, steps * hop // rate + 3, lib)[: (steps - 1) * hop + window]
     count, size = 1 + max(0, ceil((len(sound) - window) / hop)), 2 ** ceil(log2(2 * window))
     hann, heard = lib.sin(lib.arange(window) * (pi / window)) ** 2, lib.hstack([sound, lib.zeros(steps * hop + window)])
     spectra = lib.fft.rfft(heard[lib.arange(steps)[:, None] * hop + lib.arange(window)] * hann, size)
