@@ -118,7 +118,7 @@ def test_an_own_vocabulary_is_refused_in_a_sentence(of_texts: str, table: str, t
         searched(lm.TextTask(table, preprocessing=given), of_texts, tmp_path / "out")
 
 
-@pytest.mark.filterwarnings("ignore:Heard of 10 sounds, .*resampled: 10")
+@pytest.mark.filterwarnings("ignore:Heard of 10 sounds")
 def test_own_sounds_have_the_features_of_the_checkpoint(of_sounds: str, tmp_path: Path) -> None:
     root = recordings(tmp_path / "own", 2, 16000)
     tasks = lm.AudioFolderTask(root)
