@@ -28,7 +28,7 @@ from lit_metanas.automl.given_data import (
 from lit_metanas.automl.steps.auto_steps import AutoSteps
 from lit_metanas.automl.steps.front_steps import FrontSteps, check_pareto
 from lit_metanas.automl.steps.limits import NetworkLimits, NoNetworkWithinError, Wishes, linear_within
-from lit_metanas.automl.steps.output_folder import DATA, STATE, OutputFolder
+from lit_metanas.automl.steps.output_folder import READ_DATA, STATE, OutputFolder
 from lit_metanas.automl.steps.repeated_call import repeated_call
 from lit_metanas.automl.steps.views import Views
 from lit_metanas.comparisons.search_result import SearchResult
@@ -427,7 +427,7 @@ class AutoSearch:
         wishes, space = self.wishes, views.space
         return {
             "task": task_settings(views.usual.task),
-            DATA: raw_digest(self.data, kind_of(views.usual.task), self.test, self.group),
+            READ_DATA: raw_digest(self.data, kind_of(views.usual.task), self.test, self.group),
             "preprocessings": list(views.labels),
             "space": settings_of(space),
             "start": None if self.start is None else settings_of(self.start),

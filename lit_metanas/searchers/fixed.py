@@ -73,8 +73,7 @@ class RandomArchitecture(Searcher):
         """
         digest = blake2b(f"{seed} {task.id}".encode(), digest_size=8).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
-        drawn = draw_new(lambda: space.sample(generator), 1, refusal=space.violation)
-        if not drawn:
+        if not (drawn := draw_new(lambda: space.sample(generator), 1, refusal=space.violation)):
             raise ValueError(f"No architecture drawn from {space.name} can be built: widen the space.")
         return _outcome_without_score(drawn[0], task, space, budget)
 
@@ -116,13 +115,12 @@ class BorrowedArchitecture(Searcher):
                 f"'{self.path}' holds no architecture of {space.name} that was scored on another task than "
                 f"'{task.id}': {advice}."
             )
-        best = max(rows, key=lambda row: row.value)
-        return _outcome_without_score(space.canonical(best.architecture), task, space, budget)
+        best = max(rows, key=lambda row: row.value).architecture
+        return _outcome_without_score(space.canonical(best), task, space, budget)
 
 
 def _outcome_without_score(architecture: Architecture, task: Task, space: SearchSpace, budget: Budget) -> SearchOutcome:
-    reason = space.violation(architecture)
-    if reason is not None:
+    if (reason := space.violation(architecture)) is not None:
         raise ValueError(f"The architecture cannot be built ({reason}): choose other labels.")
     return SearchOutcome(architecture, None, SearchRecord(task.id, [Trial(architecture, math.nan, budget.spent)]))
 
@@ -190,11 +188,10 @@ class MetaSearchedArchitecture(Searcher):
         require_classes(task, type(self).__name__)
         checkpoint.check_task(task)
         restricted = space.restricted(architecture)
-        device = task.train.inputs.device
         with torch.random.fork_rng(devices=[]):
             parameters = checkpoint.parameters(restricted, task.shape)
-            supernet = restricted.supernet(task.shape).to(device)
-        weights = {name: tensor.to(device) for name, tensor in parameters.weights.items()}
+            supernet = restricted.supernet(task.shape).to(task.train.inputs.device)
+        weights = {name: tensor.to(task.train.inputs.device) for name, tensor in parameters.weights.items()}
         mixture = one_hot(restricted.choices, architecture)
         features, statistics = embed_and_record(supernet, weights, mixture, task.train.inputs)
         head = self.head.start(parameters.head, features, task.train.labels, task.way)

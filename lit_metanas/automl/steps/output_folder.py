@@ -58,7 +58,7 @@ FRONT_CAPTION = (
     "was trained by itself on all but the test part, and tested once. The bars are 95 % intervals."
 )
 
-DATA = "data"
+READ_DATA = "data"
 """The setting that is a digest of the data as they were read; an output of an earlier version lacks it."""
 
 STATE, RESULTS, ARCHITECTURES, RECORDS = "auto.json", "results.json", "architectures.json", "records.jsonl"
@@ -150,8 +150,8 @@ class OutputFolder:
             before = kept.get("settings") if isinstance(kept, dict) else None
             if not isinstance(before, dict):
                 raise ValueError(f"'{file}' is damaged: delete the folder, or give another 'output'.")
-            if DATA not in before:
-                self.settings.pop(DATA, None)
+            if READ_DATA not in before:
+                self.settings.pop(READ_DATA, None)
             others = [name for name in {**before, **self.settings} if before.get(name) != self.settings.get(name)]
             if others:
                 raise ValueError(
