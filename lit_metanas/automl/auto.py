@@ -37,7 +37,7 @@ from lit_metanas.comparisons.target_search import task_settings
 from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.settings import settings_of
-from lit_metanas.io.text import with_prefix, writable
+from lit_metanas.io.text import writable
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.record_lines import SHIPPED, record_file
 from lit_metanas.spaces.any_input import LinearSpace
@@ -347,7 +347,7 @@ class AutoSearch:
                 if (files := sum(len(names) for _, _, names in os.walk(path))) >= MANY_FILES:
                     self.wishes.say(f"reading {files:,} files in '{writable(str(given))}'.")
                 if path.is_file() and (size := path.stat().st_size) >= MANY_BYTES:
-                    self.wishes.say(f"reading {with_prefix(size)}B of '{writable(str(given))}'.")
+                    self.wishes.say(f"reading {size / 1e6:.1f} MB of '{writable(str(given))}'.")
 
     def _describe(self, task: Task) -> str:
         """Check a task, tell what it is, and warn of copies.

@@ -453,11 +453,8 @@ def _kind_of_folder(root: Path, group: str | None) -> str:
         raise ValueError(f"{place} holds {told}: say by 'kind' which are meant, such as kind='{found[0]}'.")
     if files_in(root, SOUND_SUFFIXES) and (table := _sound_table(root)) is not None:
         return "transcripts" if "transcript" in next(read_rows(table), ("", {}))[1] else "sounds"
-    more = (
-        f"; if each has sub-folders of groups, say group='{FOLDER}'"
-        if any(map(any, files_of(deep=True).values()))
-        else ""
-    )
+    deeper = any(map(any, files_of(deep=True).values()))
+    more = f"; if each has sub-folders of groups, say group='{FOLDER}'" if deeper else ""
     raise ValueError(
         f"{place} has no sub-folders with images, sounds or text files: give a folder with one for each class, sounds "
         f"as {SOUND_FORMATS}{more}."

@@ -292,12 +292,12 @@ def _call(function: Callable[..., None], verb: str, args: list[str], **given: ob
     parser.add_argument("-c", "--config", action="config", help="A configuration, in YAML.")
     parser.add_argument(f"--{BASE}", type=str, help=SUPPRESS)
     keys = parser.add_function_arguments(function, skip=set(given), sub_configs=True)
+    warnings.formatwarning = partial(_one_sentence, keys=keys)
     args = with_bases(with_lists(args, verb))
     try:
         settings: Any = parser.instantiate(_parse(parser, verb, args))
     except Exception as error:  # whatever a configuration makes a parser raise, it is wrong
         raise usage_error(error, args, keys, verb) from error
-    warnings.formatwarning = partial(_one_sentence, keys=keys)
     try:
         function(**{key: settings[key] for key in keys}, **given)
     except ValueError as error:

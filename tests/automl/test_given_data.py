@@ -349,6 +349,17 @@ def test_a_link_that_leads_back_to_itself_is_left_out(images: Path) -> None:
     assert sum(map(len, (task.train, task.val or (), task.test))) == 20
 
 
+def test_auto_tells_that_it_reads_a_large_table(
+    texts: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    size, told = texts.stat().st_size, f"auto: reading 0.0 MB of '{texts}'.\nauto: 'texts': 20 texts"
+    for most, begin in ((size, told), (size + 1, "auto: 'texts': 20 texts")):
+        monkeypatch.setattr(import_module("lit_metanas.automl.auto"), "MANY_BYTES", most)
+        with pytest.raises(ValueError, match="pay for no epoch"):
+            lm.auto(texts, flops=1.0)
+        assert capsys.readouterr().err.startswith(begin)
+
+
 def test_auto_tells_copies(tmp_path: Path, space: lm.LayeredSpace) -> None:
     given = copied_images(tmp_path / "given")
     with pytest.warns(UserWarning, match="'given' at 32x32 pixels has equal examples in several parts"):
