@@ -37,13 +37,13 @@ import lit_metanas as lm
 from lit_metanas.automl.data_kinds import DATA_KINDS, kind_of
 from lit_metanas.automl.given_data import other_ways
 from lit_metanas.comparisons.single_task import all_but_test
+from lit_metanas.inputs.tokens import TextPreprocessing
+from lit_metanas.kinds.rows.standardised_columns import NumericColumns
 from lit_metanas.records.record import PREPROCESSING
 from lit_metanas.records.record_lines import SHIPPED
 from lit_metanas.searchers.halving.proposals import covering
 from lit_metanas.searchers.mutation import complete
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.tasks.tabular.standardised_columns import NumericColumns
-from lit_metanas.tasks.text.words import TextPreprocessing
 from lit_metanas.training.child import recipe_cost
 
 RESULTS = Path(__file__).parent / "results" / "auto_choices.jsonl"

@@ -20,8 +20,9 @@ from torch import nn
 
 from lit_metanas.io import tune_allocator
 from lit_metanas.io.text import hardware
+from lit_metanas.kinds import Characters, Docstrings, ParallelTask, SpokenWords
 from lit_metanas.spaces import Architecture, EncoderDecoderSpace, SearchSpace, SequenceSpace
-from lit_metanas.tasks import Characters, Docstrings, ParallelTask, SpokenWords, Task, draw_task
+from lit_metanas.tasks import Task, draw_task
 from lit_metanas.training import Child, Recipe
 from lit_metanas.training.child import fit_child
 

@@ -9,10 +9,11 @@ from typing import Any
 
 from lightning.pytorch import Callback, seed_everything
 
+from lit_metanas.kinds import Glyphs
 from lit_metanas.meta import PrototypeLoss
 from lit_metanas.relaxations import Softmax
 from lit_metanas.spaces import LayeredSpace, SequenceSpace
-from lit_metanas.tasks import EpisodeDataModule, Glyphs, TaskSource
+from lit_metanas.tasks import EpisodeDataModule, TaskSource
 from lit_metanas.training import MetaSearch, Trainer
 
 

@@ -21,10 +21,11 @@ from data_files import wake_words as read_wake_words
 from torch import Tensor
 
 import lit_metanas as lm
+from lit_metanas.inputs.input_checks import in_unit_range
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import vocabulary_of
+from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.arrays import read_npz
-from lit_metanas.tasks.inputs import Preprocessing, vocabulary_of
-from lit_metanas.tasks.splits import in_unit_range
-from lit_metanas.tasks.text.words import TextPreprocessing
 
 Sizes = tuple[int, int, int]
 """Most examples of a class to learn from, to choose by and to test."""

@@ -16,7 +16,8 @@ from lightning.pytorch.profilers import SimpleProfiler
 
 from lit_metanas.io import tune_allocator
 from lit_metanas.io.text import hardware
-from lit_metanas.tasks import Docstrings, Glyphs, SpokenWords, TaskSource
+from lit_metanas.kinds import Docstrings, Glyphs, SpokenWords
+from lit_metanas.tasks import TaskSource
 
 TARGET = 5.0
 SOURCES: dict[str, type[TaskSource]] = {"glyphs": Glyphs, "docstrings": Docstrings, "words": SpokenWords}

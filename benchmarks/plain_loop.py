@@ -29,9 +29,9 @@ from figure import Figure, show, write
 
 from lit_metanas.io import tune_allocator
 from lit_metanas.io.text import hardware
+from lit_metanas.kinds import Omniglot
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.spaces.layered.layered_child import LayeredChild
-from lit_metanas.tasks import Omniglot
 
 ROOT = Path(__file__).parents[1]
 WAY, SHAPE = 60, (1, 28, 28)

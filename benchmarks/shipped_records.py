@@ -21,9 +21,9 @@ from pair_pool import BATCH, PairPool, parts_of
 from shipped_pools import PROBLEMS, RESULTS, pool_of
 
 import lit_metanas as lm
+from lit_metanas.inputs.shapes import plain_shape, read_shape
 from lit_metanas.io.files import write_whole
 from lit_metanas.records.record_lines import SHIPPED_FILE
-from lit_metanas.tasks.inputs import plain_shape, read_shape
 from lit_metanas.training.child import images_an_epoch, training_cost
 
 SHAPES = "shapes.json"

@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from lit_metanas.callbacks import *  # noqa: F403
     from lit_metanas.comparisons import *  # noqa: F403
     from lit_metanas.estimators import *  # noqa: F403
+    from lit_metanas.inputs import *  # noqa: F403
     from lit_metanas.io import *  # noqa: F403
+    from lit_metanas.kinds import *  # noqa: F403
     from lit_metanas.meta import *  # noqa: F403
+    from lit_metanas.objectives import *  # noqa: F403
     from lit_metanas.records import *  # noqa: F403
     from lit_metanas.relaxations import *  # noqa: F403
     from lit_metanas.report import *  # noqa: F403
@@ -27,18 +30,20 @@ __version__ = "0.1.0"
 
 _NAMES = {
     "io": ("tune_allocator"),
+    "inputs": ("ImageShape Preprocessing RowShape SeriesShape Shape TextPreprocessing TokenShape shape_of"),
+    "objectives": ("Classification Objective Span Transcription Translation"),
     "tasks": (
-        "ArraySource AudioFolder AudioFolderTask BabiFolder BabiTask BytePairs Characters ClassDistances "
-        "Classification DataStatistics DatasetSource Distortion Docstrings DrawnTasks Episode EpisodeDataModule "
-        "EpisodeLoader EpisodeSampler EpisodeStream FolderTask Glyphs ImageAugmentation ImageFolder ImageShape "
-        "JoinedEmbedding LogMel NewImages NewRows NewSounds NewTexts NumberWords Objective Omniglot "
-        "ParallelFolder ParallelTable ParallelTask PhrasePairs Phrases Preprocessing QuantileColumns "
-        "QuestionSentences QuestionWords RandomFeatures RowShape SentenceSource SeriesShape Shape Span Split "
-        "SpokenWords SquadTask StandardisedColumns StaticVectors Stories Subset TableColumns TableTask "
-        "TargetTaskDataModule Task TaskCollection TaskEmbedding TaskSource TextDataset TextFolder TextPreprocessing "
-        "TextSource TextTable TextTask TokenShape TorchvisionSource TrainingTaskDataModule TranscriptTask "
-        "Transcription Translation Words check_task draw_episode draw_task mu_law_sound shape_of "
-        "task_from_arrays task_from_dataset task_from_texts"
+        "ClassDistances DataStatistics DrawnTasks Episode EpisodeAugmentation EpisodeDataModule EpisodeLoader "
+        "EpisodeSampler EpisodeStream JoinedEmbedding RandomFeatures Split Subset TargetTaskDataModule Task "
+        "TaskCollection TaskEmbedding TaskSource TrainingTaskDataModule check_task draw_episode draw_task"
+    ),
+    "kinds": (
+        "ArraySource AudioFolder AudioFolderTask BabiFolder BabiTask BytePairs Characters DatasetSource Distortion "
+        "Docstrings FolderTask Glyphs ImageAugmentation ImageFolder LogMel NewImages NewRows NewSounds NewTexts "
+        "NumberWords Omniglot ParallelFolder ParallelTable ParallelTask PhrasePairs Phrases QuantileColumns "
+        "QuestionSentences QuestionWords SentenceSource SpokenWords SquadTask StandardisedColumns StaticVectors "
+        "Stories TableColumns TableTask TextDataset TextFolder TextSource TextTable TextTask TorchvisionSource "
+        "TranscriptTask Words mu_law_sound task_from_arrays task_from_dataset task_from_texts"
     ),
     "spaces": (
         "AnyInputSpace Architecture Builder Candidates Choice ChoiceSpace DARTSCell ENASMacro Encoding "

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from lit_metanas.tasks import Glyphs, draw_episode
+from lit_metanas.kinds import Glyphs
+from lit_metanas.tasks import draw_episode
 
 BLUE, GREY, INK = "#0072B2", "#8a8a8a", "#222222"
 SHADES = {"3": "#0072B2", "5": "#56B4E9", "7": "#c9dff0"}

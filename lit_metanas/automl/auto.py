@@ -34,17 +34,17 @@ from lit_metanas.automl.steps.views import Views
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import undisturbed
 from lit_metanas.comparisons.target_search import task_settings
+from lit_metanas.inputs.shapes import describe_shape
 from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.settings import settings_of
 from lit_metanas.io.text import writable
+from lit_metanas.objectives.classification import Classification
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.record_lines import SHIPPED, record_file
 from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.conversion import Groups
-from lit_metanas.tasks.inputs import describe_shape
-from lit_metanas.tasks.objective import Classification
+from lit_metanas.tasks.labels import Groups
 from lit_metanas.tasks.splits import warn_of_copies
 from lit_metanas.tasks.task import Task, check_task
 from lit_metanas.training.export.exported_model import predict_command

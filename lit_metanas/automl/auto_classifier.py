@@ -12,16 +12,19 @@ from torch import Tensor
 
 from lit_metanas.automl.auto_estimator import AutoEstimator
 from lit_metanas.automl.data_kinds import ExampleKind, check_no_files, kind_of_examples
+from lit_metanas.inputs.input_checks import in_unit_range
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import vocabulary_of
 from lit_metanas.io.text import printable
+from lit_metanas.kinds.images.image_arrays import image_tensor
+from lit_metanas.kinds.rows import StandardisedColumns
+from lit_metanas.kinds.texts.labelled_text import checked_texts
+from lit_metanas.kinds.texts.text_task import usual_tokens
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.conversion import Groups, group_names, image_tensor, label_list
-from lit_metanas.tasks.inputs import Preprocessing, vocabulary_of
-from lit_metanas.tasks.splits import by_class, in_unit_range, split_examples
-from lit_metanas.tasks.tabular import StandardisedColumns
+from lit_metanas.tasks.labels import Groups, group_names, label_list
+from lit_metanas.tasks.splits import by_class, split_examples
 from lit_metanas.tasks.task import Split, Task
-from lit_metanas.tasks.text.labelled_text import checked_texts
-from lit_metanas.tasks.text.text_task import usual_tokens
 from lit_metanas.training.child import Recipe
 from lit_metanas.training.export.exported_program import network_inputs
 

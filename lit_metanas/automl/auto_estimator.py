@@ -17,18 +17,19 @@ from lit_metanas.automl.auto import auto
 from lit_metanas.automl.data_kinds import DATA_KINDS
 from lit_metanas.comparisons.search_result import PREDICTED_AT_ONCE, SearchResult
 from lit_metanas.comparisons.single_task import search
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import KindShape, plain_shape, read_shape
 from lit_metanas.io.packages import import_extra
+from lit_metanas.objectives.objective import Objective
+from lit_metanas.objectives.stored_objectives import describe_objective, read_objective
 from lit_metanas.records.budget import Cost
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.inputs import KindShape, Preprocessing, plain_shape, read_shape
-from lit_metanas.tasks.objective import Classification, Objective
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import Recipe, WithLinear, build_network, examples_at_once
 from lit_metanas.training.export.exported_program import export_child
-from lit_metanas.training.export.network_description import describe_objective, read_objective
 from lit_metanas.training.stored_preprocessing import describe_preprocessing, read_preprocessing
 from lit_metanas.training.trainers import torch_threads
 
@@ -216,8 +217,7 @@ class AutoEstimator(BaseEstimator):
             state["weights_"] = archive.getvalue()
             state["shape_"] = plain_shape(self.shape_)
             state["preprocessing_"] = self.preprocessing_ and describe_preprocessing(self.preprocessing_)
-            classifies = isinstance(self.objective_, Classification)
-            state["objective_"] = None if classifies else describe_objective(self.objective_)
+            state["objective_"] = describe_objective(self.objective_)
             state["cost_"] = asdict(self.cost_)
         return state
 
@@ -230,7 +230,7 @@ class AutoEstimator(BaseEstimator):
             return
         self.shape_ = read_shape(state["shape_"])
         self.preprocessing_ = state["preprocessing_"] and read_preprocessing(state["preprocessing_"])
-        self.objective_ = read_objective(state["objective_"], len(self._names))
+        self.objective_ = read_objective(state["objective_"], len(self._names), read_preprocessing)
         self.cost_ = Cost(**state["cost_"])
         with torch.random.fork_rng(devices=[]):
             architecture = Architecture(self.architecture_)

@@ -15,32 +15,33 @@ import torch
 from torch import Tensor
 
 from lit_metanas.automl.auto_estimator import AutoEstimator
+from lit_metanas.inputs.tokens import split_words, word_places
 from lit_metanas.io.text import composed, number_of, printable, writable
-from lit_metanas.tasks.conversion import Groups, group_names
-from lit_metanas.tasks.objective import NEVER
-from lit_metanas.tasks.questions import QuestionWords, Span
-from lit_metanas.tasks.questions.question_words import FEWEST_STEPS, Asked
-from lit_metanas.tasks.questions.squad import (
+from lit_metanas.kinds.pairs.text_pairs import TextPair, deal_sources, distinct_pairs, translation_task
+from lit_metanas.kinds.questions import QuestionWords
+from lit_metanas.kinds.questions.question_words import FEWEST_STEPS, Asked
+from lit_metanas.kinds.questions.squad import (
     PASSAGE_STEPS,
     PassageQuestion,
     answer_spans,
     deal_passages,
     passage_task,
 )
+from lit_metanas.kinds.sounds import LogMel
+from lit_metanas.kinds.sounds.log_mel import whole_features_for
+from lit_metanas.kinds.sounds.recordings import RecordingReader
+from lit_metanas.kinds.sounds.sound_files import SOUND_FORMATS
+from lit_metanas.kinds.sounds.transcripts import symbol_targets, symbols_of, transcript_task, words_said
+from lit_metanas.kinds.texts import Characters, Words
+from lit_metanas.kinds.texts.characters import characters_for
+from lit_metanas.kinds.texts.labelled_text import checked_text, checked_texts
+from lit_metanas.objectives import Span
+from lit_metanas.objectives.objective import NEVER
+from lit_metanas.objectives.translation import Translation, chrf_scores
+from lit_metanas.tasks.labels import Groups, group_names
 from lit_metanas.tasks.source import Subset
-from lit_metanas.tasks.speech import LogMel
-from lit_metanas.tasks.speech.log_mel import whole_features_for
-from lit_metanas.tasks.speech.recordings import RecordingReader
-from lit_metanas.tasks.speech.sound_files import SOUND_FORMATS
-from lit_metanas.tasks.speech.transcripts import symbol_targets, symbols_of, transcript_task, words_said
 from lit_metanas.tasks.splits import deal_groups, part_sizes
 from lit_metanas.tasks.task import Task, warn_of_data
-from lit_metanas.tasks.text import Characters, Words
-from lit_metanas.tasks.text.characters import characters_for
-from lit_metanas.tasks.text.labelled_text import checked_text, checked_texts
-from lit_metanas.tasks.text.words import split_words, word_places
-from lit_metanas.tasks.translation.text_pairs import TextPair, deal_sources, distinct_pairs, translation_task
-from lit_metanas.tasks.translation.translation_objective import Translation, chrf_scores
 
 
 class AutoWriter(AutoEstimator):

@@ -10,28 +10,21 @@ from math import prod
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import PADDING, ImageShape, RowShape, SeriesShape, Shape, TokenShape, as_shape
 from lit_metanas.io.text import printable
+from lit_metanas.kinds.images.image_files import SUFFIXES
+from lit_metanas.kinds.rows import QuantileColumns, StandardisedColumns
+from lit_metanas.kinds.sounds import LogMel
+from lit_metanas.kinds.sounds.sound_files import SOUND_SUFFIXES
+from lit_metanas.kinds.texts import BytePairs, Characters, Words
+from lit_metanas.objectives import Span, Translation
+from lit_metanas.objectives.classification import Classification
+from lit_metanas.objectives.objective import Objective
+from lit_metanas.objectives.transcription import Transcription
 from lit_metanas.records.record import RecipeValue
 from lit_metanas.spaces import EncoderDecoderSpace, SearchSpace, SequenceSpace, default_space
-from lit_metanas.tasks.images.image_files import SUFFIXES
-from lit_metanas.tasks.inputs import (
-    PADDING,
-    ImageShape,
-    Preprocessing,
-    RowShape,
-    SeriesShape,
-    Shape,
-    TokenShape,
-    as_shape,
-)
-from lit_metanas.tasks.objective import Classification, Objective, Transcription
-from lit_metanas.tasks.questions import Span
-from lit_metanas.tasks.speech import LogMel
-from lit_metanas.tasks.speech.sound_files import SOUND_SUFFIXES
-from lit_metanas.tasks.tabular import QuantileColumns, StandardisedColumns
 from lit_metanas.tasks.task import Task
-from lit_metanas.tasks.text import BytePairs, Characters, Words
-from lit_metanas.tasks.translation import Translation
 from lit_metanas.training.augmentation import AUGMENTATIONS
 
 ExampleKind: TypeAlias = Literal["rows", "images", "texts"]

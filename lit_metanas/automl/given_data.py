@@ -24,30 +24,30 @@ from lit_metanas.automl.data_kinds import (
     kind_of_examples,
     within_memory,
 )
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import ImageShape
+from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.class_folders import FOLDER, files_in
 from lit_metanas.io.files import open_regular
 from lit_metanas.io.text import first_few, nearest, number_of, printable, writable
-from lit_metanas.tasks.array_tasks import task_from_arrays
-from lit_metanas.tasks.conversion import Groups
-from lit_metanas.tasks.dataset_tasks import task_from_dataset
-from lit_metanas.tasks.images.folders import FolderTask
-from lit_metanas.tasks.images.image_files import SUFFIXES, shorter_side
-from lit_metanas.tasks.inputs import ImageShape, Preprocessing
-from lit_metanas.tasks.objective import Classification
-from lit_metanas.tasks.questions.squad import SquadTask
-from lit_metanas.tasks.speech.audio_folders import AudioFolderTask
-from lit_metanas.tasks.speech.log_mel import LogMel
-from lit_metanas.tasks.speech.sound_files import SOUND_FORMATS, SOUND_SUFFIXES
-from lit_metanas.tasks.speech.transcripts import TranscriptTask
-from lit_metanas.tasks.splits import FEWEST_OF_A_CLASS, FEWEST_OF_A_LABEL, tell_shared_groups
-from lit_metanas.tasks.tabular import TableTask
-from lit_metanas.tasks.tabular.row_tasks import all_numbers, find_row_columns, label_of_rows
-from lit_metanas.tasks.tabular.standardised_columns import NumericColumns
-from lit_metanas.tasks.task import Split, Task, TaskCollection, warn_of_data
-from lit_metanas.tasks.text.characters import characters_for
-from lit_metanas.tasks.text.labelled_text import Labelled, checked_text, grouped_by_label
-from lit_metanas.tasks.text.text_folders import is_dataset
-from lit_metanas.tasks.text.text_tables import (
+from lit_metanas.kinds.images.array_tasks import task_from_arrays
+from lit_metanas.kinds.images.dataset_tasks import task_from_dataset
+from lit_metanas.kinds.images.folders import FolderTask
+from lit_metanas.kinds.images.image_files import SUFFIXES, shorter_side
+from lit_metanas.kinds.pairs.pair_files import TARGET_TEXT_COLUMNS, find_pair_columns, read_pairs
+from lit_metanas.kinds.pairs.parallel_task import ParallelTask
+from lit_metanas.kinds.questions.squad import SquadTask
+from lit_metanas.kinds.rows import TableTask
+from lit_metanas.kinds.rows.row_tasks import all_numbers, find_row_columns, label_of_rows
+from lit_metanas.kinds.rows.standardised_columns import NumericColumns
+from lit_metanas.kinds.sounds.audio_folders import AudioFolderTask
+from lit_metanas.kinds.sounds.log_mel import LogMel
+from lit_metanas.kinds.sounds.sound_files import SOUND_FORMATS, SOUND_SUFFIXES
+from lit_metanas.kinds.sounds.transcripts import TranscriptTask
+from lit_metanas.kinds.texts.characters import characters_for
+from lit_metanas.kinds.texts.labelled_text import Labelled, checked_text, grouped_by_label
+from lit_metanas.kinds.texts.text_folders import is_dataset
+from lit_metanas.kinds.texts.text_tables import (
     LABEL_COLUMNS,
     SUFFIXES_OF_TABLES,
     TEXT_COLUMNS,
@@ -60,10 +60,11 @@ from lit_metanas.tasks.text.text_tables import (
     read_rows,
     usual_column,
 )
-from lit_metanas.tasks.text.text_task import TextTask, labelled_texts, task_from_texts
-from lit_metanas.tasks.text.words import TextPreprocessing
-from lit_metanas.tasks.translation.pair_files import TARGET_TEXT_COLUMNS, find_pair_columns, read_pairs
-from lit_metanas.tasks.translation.parallel_task import ParallelTask
+from lit_metanas.kinds.texts.text_task import TextTask, labelled_texts, task_from_texts
+from lit_metanas.objectives.classification import Classification
+from lit_metanas.tasks.labels import Groups
+from lit_metanas.tasks.splits import FEWEST_OF_A_CLASS, FEWEST_OF_A_LABEL, tell_shared_groups
+from lit_metanas.tasks.task import Split, Task, TaskCollection, warn_of_data
 from lit_metanas.training.export.exported_program import fit_images
 from lit_metanas.training.task_start import TaskStart
 

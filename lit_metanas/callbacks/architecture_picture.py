@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure, label, natural
 from lit_metanas.callbacks.search_measures import skips
+from lit_metanas.inputs.shapes import Shape, describe_shape
 from lit_metanas.io.text import number_of
 from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.choice_space import ChoiceSpace
-from lit_metanas.tasks.inputs import Shape, describe_shape
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

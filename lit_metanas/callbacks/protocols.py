@@ -10,12 +10,12 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import SearchRecord
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.inputs import Shape
 
 
 class Searching(Protocol):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.files import has_content, write_whole
 from lit_metanas.io.own_folder import check_files, check_tree, own_folder
 from lit_metanas.records.record import SearchRecord
@@ -25,7 +26,6 @@ from lit_metanas.records.result_files import (
     write_results,
 )
 from lit_metanas.records.rows import ArchitectureRow, ResultRow
-from lit_metanas.tasks.inputs import Shape
 
 
 class ComparisonRow(NamedTuple):

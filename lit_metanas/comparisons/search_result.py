@@ -15,26 +15,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lit_metanas.inputs.batches import blank_inputs, inputs_like
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import ImageShape, Shape, TokenShape, as_shape, describe_shape
 from lit_metanas.io.files import write_whole
 from lit_metanas.io.own_folder import check_files, own_folder
 from lit_metanas.io.text import at_once, number_of, printable
+from lit_metanas.objectives.classification import Classification
+from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.budget import Cost, describe_energy
 from lit_metanas.records.record import PREPROCESSING, RecipeValue, SearchRecord
 from lit_metanas.records.rows import describe_chosen, describe_networks
 from lit_metanas.records.shown_prediction import ShownPrediction
 from lit_metanas.records.statistics import percent
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.tasks.inputs import (
-    ImageShape,
-    Preprocessing,
-    Shape,
-    TokenShape,
-    as_shape,
-    blank_inputs,
-    describe_shape,
-    inputs_like,
-)
-from lit_metanas.tasks.objective import Classification, Objective
 from lit_metanas.tasks.task import Split
 from lit_metanas.training.child import Recipe, examples_at_once
 from lit_metanas.training.export.exported_program import (
@@ -52,7 +46,6 @@ from lit_metanas.training.export.hub_card import (
     UNKNOWN_LICENSE,
     ModelCard,
     check_card_place,
-    hub_task,
     update_card,
     write_card,
 )
@@ -384,7 +377,7 @@ class SearchResult:
         )
         noun = "images" if isinstance(as_shape(self.shape), ImageShape) else getattr(self.preprocessing, "noun", "")
         return ModelCard(
-            kind=hub_task(noun, self.objective),
+            kind=self.objective.hub_task(noun),
             data=self.task_id,
             metric=self.metric,
             value=self.test_score,

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lit_metanas.inputs.batches import step_mask, trim_steps
+from lit_metanas.inputs.tokens import UNKNOWN_SHOWN
 from lit_metanas.io.text import shorten
 from lit_metanas.records.shown_prediction import UNKNOWN_MARK, ShownPrediction
-from lit_metanas.tasks.inputs import step_mask, trim_steps
 from lit_metanas.tasks.task import Task
-from lit_metanas.tasks.text.words import UNKNOWN_SHOWN
 
 EXAMPLES_SHOWN = 10
 """Examples of one network."""

@@ -16,6 +16,9 @@ from lit_metanas.comparisons.search_progress import SEARCHING, ToldBudget, show_
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.shown_predictions import shown_predictions
 from lit_metanas.estimators.training_estimator import TrainingEstimator, check_finite
+from lit_metanas.inputs.batches import float_type
+from lit_metanas.objectives.classification import Classification
+from lit_metanas.objectives.objective import Judged
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.records.record_lines import SHIPPED, read_record_lines
@@ -28,8 +31,6 @@ from lit_metanas.spaces.any_input import default_space
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
-from lit_metanas.tasks.inputs import float_type
-from lit_metanas.tasks.objective import Classification, Judged
 from lit_metanas.tasks.task import Split, Task, TaskCollection, check_task, join_parts
 from lit_metanas.training.child import (
     Child,

@@ -13,6 +13,7 @@ from lightning.pytorch import LightningModule
 
 from lit_metanas.estimators.episode_estimator import EpisodeEstimator
 from lit_metanas.estimators.meta_training import KEPT_SCORE, KeptScores, MetaTrainingEstimator
+from lit_metanas.inputs.shapes import Shape, describe_shape, plain_shape, same_shape
 from lit_metanas.io.files import has_content, own_path, write_whole
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.own_folder import check_files, check_only, own_folder, remove_files
@@ -28,7 +29,6 @@ from lit_metanas.searchers.halving.rungs import Halving
 from lit_metanas.searchers.query.query_searcher import QuerySearcher
 from lit_metanas.spaces import SearchSpace
 from lit_metanas.tasks.episode_data import EpisodeDataModule
-from lit_metanas.tasks.inputs import Shape, describe_shape, plain_shape, same_shape
 from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, weights_within, write_meta_checkpoint
 from lit_metanas.training.meta_search.meta_recipe import MetaRecipe
 from lit_metanas.training.meta_search.meta_search import MetaSearch

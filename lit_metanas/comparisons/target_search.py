@@ -14,15 +14,16 @@ from lit_metanas.comparisons.comparison import Comparison
 from lit_metanas.comparisons.finished_pairs import ComparisonRow
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import search
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import Shape, describe_shape, same_shape
 from lit_metanas.io.checkpoints import write_weights
 from lit_metanas.io.settings import settings_of, tensor_digest
 from lit_metanas.io.text import hardware
+from lit_metanas.objectives.classification import Classification
 from lit_metanas.records.result_files import PREDICTIONS, write_predictions
 from lit_metanas.records.rows import Protocol, ResultRow
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.inputs import Preprocessing, Shape, describe_shape, same_shape
-from lit_metanas.tasks.objective import Classification
 from lit_metanas.tasks.target_data import WholeTask
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import Recipe, batch_norms

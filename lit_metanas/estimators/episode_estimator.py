@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lit_metanas.estimators.estimator import Estimator, Measure, Score, network_measures
+from lit_metanas.inputs.batches import inputs_like, join_inputs
 from lit_metanas.io.settings import tensor_digest
 from lit_metanas.meta import Parameters, evaluate, task_generator
 from lit_metanas.meta.learner import EVALUATION
@@ -19,7 +20,6 @@ from lit_metanas.relaxations import Argmax
 from lit_metanas.spaces import Architecture, one_hot
 from lit_metanas.spaces.supernet import embed_and_record
 from lit_metanas.tasks.episode_data import EpisodeDataModule
-from lit_metanas.tasks.inputs import inputs_like, join_inputs
 from lit_metanas.tasks.task import Episode
 from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint
 from lit_metanas.training.meta_search.meta_learned import MetaLearned

@@ -14,12 +14,13 @@ from time import perf_counter
 import torch
 from torch import Tensor, nn
 
+from lit_metanas.inputs.batches import blank_inputs
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.text import printable
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import RecipeFields, RecipeValue, SearchOutcome, SearchRecord, Trial
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.inputs import Shape, blank_inputs
 from lit_metanas.tasks.task import Task
 
 FAILURES = (ArithmeticError, MemoryError, RuntimeError, ValueError)

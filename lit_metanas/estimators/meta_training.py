@@ -20,6 +20,7 @@ from torch import Tensor
 
 from lit_metanas.estimators.estimator import Estimator, EstimatorAround, Score
 from lit_metanas.estimators.training_estimator import fresh_weights, overlay
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.checkpoints import finite_tensor, load_plain
 from lit_metanas.io.files import write_whole
@@ -30,7 +31,6 @@ from lit_metanas.records.plain import from_plain
 from lit_metanas.records.record import RecipeFields
 from lit_metanas.spaces import Architecture, SearchSpace, inherit
 from lit_metanas.tasks.episode_data import EpisodeDataModule
-from lit_metanas.tasks.inputs import Shape
 from lit_metanas.training.meta_search.meta_checkpoint import weights_within
 from lit_metanas.training.meta_search.meta_recipe import MetaRecipe
 from lit_metanas.training.meta_search.meta_search import MetaSearch

@@ -14,13 +14,13 @@ from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.io.settings import tensor_digest
 from lit_metanas.meta.heads import PrototypeHead
+from lit_metanas.objectives.classification import Classification
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import RecipeFields
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.mixture import one_hot
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import embed_and_record, score_with
-from lit_metanas.tasks.objective import Classification
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import judge
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from lit_metanas.estimators.estimator import Estimator, Measure, Score, network_measures
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.settings import tensor_digest
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import RecipeFields
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.inputs import Shape
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import Child, Recipe, fit_child, recipe_cost, score
 from lit_metanas.training.task_start import read_task_start

@@ -13,11 +13,11 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
+from lit_metanas.inputs.batches import join_inputs
 from lit_metanas.meta.heads import Head
 from lit_metanas.relaxations.relaxation import Relaxation
 from lit_metanas.spaces.mixture import Mixture
 from lit_metanas.spaces.supernet import Supernet
-from lit_metanas.tasks.inputs import join_inputs
 from lit_metanas.tasks.task import Episode, Split
 
 Tensors = dict[str, Tensor]

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from lit_metanas.inputs.shapes import KindShape, Shape, plain_shape, read_shape
 from lit_metanas.io.text import utf8_text
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.tasks.inputs import KindShape, Shape, plain_shape, read_shape
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

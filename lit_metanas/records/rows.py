@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import RecipeValue, Trial
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.tasks.inputs import Shape
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from lit_metanas import spaces
 from lit_metanas.callbacks.architecture_picture import draw_architecture
 from lit_metanas.callbacks.figures import draw_probabilities, save
 from lit_metanas.callbacks.probability_history import ProbabilityHistory
+from lit_metanas.inputs.shapes import plain_shape
 from lit_metanas.io.files import own_path, write_whole
 from lit_metanas.io.text import markdown_lines, markdown_text, number_of, printable, shorten
 from lit_metanas.records.budget import Cost
@@ -40,7 +41,6 @@ from lit_metanas.report.leaderboard import PAGE, read_folder, write_leaderboard
 from lit_metanas.report.table import ProtocolTable, tables
 from lit_metanas.report.table_text import to_markdown, to_rich, verdict
 from lit_metanas.spaces import ChoiceSpace
-from lit_metanas.tasks.inputs import plain_shape
 from lit_metanas.training.export.exported_model import predict_command
 
 MOST_RESULTS = 20_000

@@ -9,13 +9,14 @@ from dataclasses import replace
 from torch import Tensor
 
 from lit_metanas.estimators.training_estimator import check_finite, validation_part
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import Shape
+from lit_metanas.objectives.objective import Judged
 from lit_metanas.records.budget import Budget, Cost, Exhausted, FailedWorkError, TooSmallBudgetError
 from lit_metanas.records.record import SearchOutcome, SearchRecord, Trial
 from lit_metanas.records.statistics import leads
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.inputs import Preprocessing, Shape
-from lit_metanas.tasks.objective import Judged
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import Recipe, chosen_child, fit_child, judge, recipe_cost
 

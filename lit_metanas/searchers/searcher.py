@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.inputs import Preprocessing, Shape
 from lit_metanas.tasks.task import Task
 
 

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.spaces.architecture import Choice
 from lit_metanas.spaces.builder import UnsharedScale
 from lit_metanas.spaces.child_network import ChildNetwork
@@ -19,7 +20,6 @@ from lit_metanas.spaces.mixed_layers import MixedDropout, MixedLayer, MixedNorm,
 from lit_metanas.spaces.mixture import Gate, Mixture
 from lit_metanas.spaces.operations import as_channels_last
 from lit_metanas.spaces.supernet import Record, Statistics, Supernet
-from lit_metanas.tasks.inputs import Shape
 
 
 class BodySupernet(Supernet):

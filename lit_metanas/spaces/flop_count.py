@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 
+from lit_metanas.inputs.batches import blank_inputs
+from lit_metanas.inputs.shapes import Shape, describe_shape
 from lit_metanas.spaces.forward_pass import OpenNumber, largest
 from lit_metanas.spaces.mixed_layers import MixedChoice, MixedDepth, MixedLayer, SlicedConv2d, Sum
-from lit_metanas.tasks.inputs import Shape, blank_inputs, describe_shape
 
 _LONGEST_REASON = 160
 """Characters of PyTorch's words that are passed on."""

@@ -10,13 +10,7 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from lit_metanas.spaces.architecture import Architecture, Choice, restrict
-from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
-from lit_metanas.spaces.builder import Builder
-from lit_metanas.spaces.child_network import ChildNetwork
-from lit_metanas.spaces.choice_space import ChoiceSpace
-from lit_metanas.spaces.supernet import NetworkCost, Supernet
-from lit_metanas.tasks.inputs import (
+from lit_metanas.inputs.shapes import (
     ImageShape,
     RowShape,
     SeriesShape,
@@ -26,7 +20,13 @@ from lit_metanas.tasks.inputs import (
     describe_shape,
     plain_shape,
 )
-from lit_metanas.tasks.objective import Objective, Scored
+from lit_metanas.objectives.objective import Objective, Scored
+from lit_metanas.spaces.architecture import Architecture, Choice, restrict
+from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
+from lit_metanas.spaces.builder import Builder
+from lit_metanas.spaces.child_network import ChildNetwork
+from lit_metanas.spaces.choice_space import ChoiceSpace
+from lit_metanas.spaces.supernet import NetworkCost, Supernet
 
 Kind = type[ImageShape] | type[SeriesShape] | type[TokenShape] | type[RowShape]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from lit_metanas.inputs.shapes import shape_of, vocabulary_of
 from lit_metanas.spaces.mixture import one_hot
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import embed_and_record
 from lit_metanas.tasks.embeddings import TaskEmbedding, over_classes
-from lit_metanas.tasks.inputs import shape_of, vocabulary_of
 from lit_metanas.tasks.task import Split
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lit_metanas.io.settings import keeps_arguments
-from lit_metanas.tasks.objective import Classification
+from lit_metanas.objectives.classification import Classification
 from lit_metanas.tasks.task import Split, Task
 
 

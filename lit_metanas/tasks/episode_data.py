@@ -10,12 +10,12 @@ from lightning.pytorch import LightningDataModule
 from lightning.pytorch.trainer.states import TrainerFn
 from torch.utils.data import DataLoader, Dataset
 
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.checkpoints import FIX
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.io.text import number_of, short_number
-from lit_metanas.tasks.episode_loader import EpisodeLoader, EpisodeSampler, EpisodeStream
-from lit_metanas.tasks.images.image_files import ImageAugmentation
-from lit_metanas.tasks.inputs import Preprocessing, Shape
+from lit_metanas.tasks.episode_loader import EpisodeAugmentation, EpisodeLoader, EpisodeSampler, EpisodeStream
 from lit_metanas.tasks.source import Subset, TaskSource, check_source
 from lit_metanas.tasks.task import Episode
 
@@ -145,7 +145,7 @@ class EpisodeDataModule(StepTasks):
         eval_seed: int = 0,
         within_group: bool = False,
         num_workers: int = 0,
-        augmentation: ImageAugmentation | None = None,
+        augmentation: EpisodeAugmentation | None = None,
     ) -> None:
         super().__init__()
         check_source(source)
@@ -180,7 +180,7 @@ class EpisodeDataModule(StepTasks):
         return self.source.preprocessing
 
     def with_training_episodes(
-        self, way: int | None = None, query: int | None = None, augmentation: ImageAugmentation | None = None
+        self, way: int | None = None, query: int | None = None, augmentation: EpisodeAugmentation | None = None
     ) -> EpisodeDataModule:
         """The same episodes but for the size and the changes of those to train on.
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
+import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from lit_metanas.tasks.images.image_files import ImageAugmentation
 from lit_metanas.tasks.sampling import changes_generator, draw_episode
 from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.task import Episode
@@ -19,6 +20,31 @@ Key = tuple[int, int]
 Loaded = TypeVar("Loaded")
 
 
+class EpisodeAugmentation(ABC):
+    """Changes the inputs of training episodes at random, such as ``ImageAugmentation`` for images.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> class Mirrored(lm.EpisodeAugmentation):
+        ...     def of_episode(self, episode, generator):
+        ...         query = lm.Split(episode.query.inputs.flip(-1), episode.query.labels)
+        ...         return lm.Episode(episode.id, episode.way, episode.support, None, query)
+    """
+
+    @abstractmethod
+    def of_episode(self, episode: Episode, generator: torch.Generator) -> Episode:
+        """Change the inputs of an episode.
+
+        Args:
+            episode: that was drawn.
+            generator: of what is drawn, on the CPU.
+
+        Raises:
+            ValueError: the inputs are of another kind.
+        """
+
+
 @dataclass(frozen=True)
 class EpisodeStream(Dataset[Episode]):
     """All episodes of one seed: maps (epoch, index) to an episode.
@@ -26,7 +52,7 @@ class EpisodeStream(Dataset[Episode]):
     Attributes are the arguments of :func:`lit_metanas.tasks.draw_episode`, and:
 
     Attributes:
-        augmentation: changes each image by draws of (seed, epoch, index); None leaves images as they are.
+        augmentation: changes each input by draws of (seed, epoch, index); None leaves inputs as they are.
 
     Example:
         >>> import torch
@@ -45,7 +71,7 @@ class EpisodeStream(Dataset[Episode]):
     shot: int
     query: int
     within_group: bool = False
-    augmentation: ImageAugmentation | None = None
+    augmentation: EpisodeAugmentation | None = None
 
     def __getitem__(self, key: Key) -> Episode:
         """Draw one episode, without what made its inputs.

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import Shape, vocabulary_of
 from lit_metanas.io.text import number_of, short_number
-from lit_metanas.tasks.inputs import Preprocessing, Shape, vocabulary_of
 from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource, check_source
 from lit_metanas.tasks.splits import join_classes
 from lit_metanas.tasks.task import Episode, Split, Task, TaskCollection

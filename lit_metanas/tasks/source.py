@@ -9,8 +9,9 @@ from typing import Literal
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.settings import keeps_arguments
-from lit_metanas.tasks.inputs import Preprocessing, Shape
 
 Subset = Literal["train", "val", "test"]
 SUBSETS: tuple[Subset, ...] = ("train", "val", "test")

@@ -11,11 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lit_metanas.inputs.batches import join_inputs
+from lit_metanas.inputs.input_checks import in_unit_range
+from lit_metanas.inputs.shapes import ImageShape, RowShape, TokenShape
 from lit_metanas.io.text import first_few, nearest, number_of, printable, short_value
-from lit_metanas.tasks.inputs import ImageShape, RowShape, TokenShape, join_inputs
-from lit_metanas.tasks.objective import Classification
+from lit_metanas.objectives.classification import Classification
 from lit_metanas.tasks.source import SUBSETS, Subset
-from lit_metanas.tasks.task import Split, Task, check_brightness, warn_of_data
+from lit_metanas.tasks.task import Split, Task, warn_of_data
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V", bound=Sized)
@@ -40,18 +42,6 @@ FEWEST_OF_A_CLASS = 3
 
 FEWEST_OF_A_LABEL = 3
 """Examples that a label has on average; what has fewer is no label, but a number to be predicted or a text."""
-
-
-def in_unit_range(images: Tensor) -> Tensor:
-    """Floating point in [0, 1]: uint8 is divided by 255, floating point stays.
-
-    Raises:
-        ValueError: floating point runs from 0 to 255.
-    """
-    if images.dtype == torch.uint8:
-        return images.float().div_(255)
-    check_brightness("A source", images)
-    return images
 
 
 def join_classes(classes: Sequence[Tensor]) -> Split:

@@ -10,10 +10,10 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
+from lit_metanas.inputs.shapes import Shape, describe_shape, same_shape
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.tasks.episode_data import MOST_EPISODES, StepTasks, trained_batches
 from lit_metanas.tasks.episode_loader import EpisodeLoader, EpisodeSampler, Key
-from lit_metanas.tasks.inputs import Shape, describe_shape, same_shape
 from lit_metanas.tasks.task import Task, TaskCollection
 
 

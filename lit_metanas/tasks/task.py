@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,22 +11,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from lit_metanas.inputs.batches import has_steps, join_inputs
+from lit_metanas.inputs.input_checks import check_brightness, check_padding, check_tokens
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import ImageShape, KindShape, Shape, TokenShape, shape_of
 from lit_metanas.io.text import is_text, number_of, writable
-from lit_metanas.tasks.inputs import (
-    ImageShape,
-    KindShape,
-    Preprocessing,
-    Shape,
-    TokenShape,
-    has_steps,
-    join_inputs,
-    shape_of,
-    step_mask,
-)
-from lit_metanas.tasks.objective import Classification, Objective
-
-BRIGHTEST = 10.0
-"""No image scaled to [0, 1] has a larger value; one from 0 to 255 nearly always has."""
+from lit_metanas.objectives.classification import Classification
+from lit_metanas.objectives.objective import Objective
 
 
 # Not frozen, for Lightning's precision plugins refuse frozen dataclasses in batches; treat all three as immutable.
@@ -212,39 +202,6 @@ def warn_of_data(message: str) -> None:
     rank_zero_warn(message)
 
 
-def check_brightness(name: str, images: Tensor) -> None:
-    """Find images whose values run from 0 to 255. Standardised ones leave [0, 1], too, but are not all positive.
-
-    Args:
-        name: of the images, as the message begins.
-        images: floating point.
-
-    Raises:
-        ValueError: all values lie between 0 and 255, and one is beyond ``BRIGHTEST``.
-    """
-    if images.numel() and BRIGHTEST < float(images.max()) <= 255 and float(images.min()) >= 0:
-        raise ValueError(f"{name} has images with values up to {float(images.max()):g}: divide them by 255.")
-
-
-def describe_unflattening(shape: tuple[int, ...]) -> str | None:
-    """What to do with images that are flat rows of pixels; None where the shape is not that of square images' rows.
-
-    Args:
-        shape: ``(n, pixels)``, else None is returned.
-    """
-    if len(shape) != 2:
-        return None
-    number, pixels = shape
-    side = math.isqrt(pixels)
-    if side > 1 and side**2 == pixels:
-        return f"reshape the rows to ({number}, 1, {side}, {side})"
-    side = math.isqrt(pixels // 3)
-    if side > 1 and 3 * side**2 == pixels:
-        last = f"({number}, {side}, {side}, 3)"
-        return f"reshape the rows to ({number}, 3, {side}, {side}), or to {last} if they were flattened so"
-    return None
-
-
 def check_task(task: Task) -> None:
     """Check that the parts of a task fit together: shapes, types, labels, finite values.
 
@@ -304,34 +261,6 @@ def _check_split(name: str, part: Split, task: Task, check: Callable[[str, Tenso
         check_tokens(name, inputs, shape.vocabulary)
     if has_steps(inputs):
         check_padding(name, inputs)
-
-
-def check_tokens(name: str, tokens: Tensor, vocabulary: int) -> None:
-    """Find tokens that are not of the vocabulary.
-
-    Raises:
-        ValueError: there is one.
-    """
-    if tokens.numel() and not 0 <= int(tokens.min()) <= int(tokens.max()) < vocabulary:
-        raise ValueError(
-            f"{name} has tokens from {int(tokens.min())} to {int(tokens.max())}, but vocabulary = {vocabulary}: give "
-            "tokens from 0 to vocabulary - 1."
-        )
-
-
-def check_padding(name: str, inputs: Tensor) -> None:
-    """Find examples with a step behind their end, or a series without a mask.
-
-    Raises:
-        ValueError: there is one.
-    """
-    if inputs.dim() == 3 and not bool(((inputs[:, -1] == 0) | (inputs[:, -1] == 1)).all()):
-        raise ValueError(
-            f"{name} has series whose last feature is no mask: let it be 1 up to the end of each, and 0 behind it."
-        )
-    mask = step_mask(inputs)
-    if bool((mask[:, 1:] & ~mask[:, :-1]).any()):
-        raise ValueError(f"{name} has padding within an example: let it stand behind the end alone.")
 
 
 class TaskCollection(Dataset[Task]):

@@ -10,15 +10,16 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 
+from lit_metanas.inputs.batches import blank_inputs, inputs_like, random_inputs
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.relaxations.relaxation import Softmax
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.body_networks import BodySupernet
 from lit_metanas.spaces.mixture import Gate, Mixture, one_hot
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Supernet, inherit
-from lit_metanas.tasks.inputs import Shape, blank_inputs, inputs_like
 from lit_metanas.testing.choice_check import require, sample_architectures
-from lit_metanas.testing.network_count import check_cost, check_same, count_network, random_inputs
+from lit_metanas.testing.network_count import check_cost, check_same, count_network
 
 LEAST_GRADIENT = 1e-9
 """Of a logit, as a share of the largest one."""

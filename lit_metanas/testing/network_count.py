@@ -10,7 +10,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.supernet import NetworkCost
-from lit_metanas.tasks.inputs import ImageShape, RowShape, Shape, TokenShape, as_shape
 from lit_metanas.testing.choice_check import require
 
 TOLERANCE = 1e-5
@@ -18,21 +17,6 @@ TOLERANCE = 1e-5
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 FREE = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.LayerNorm, nn.InstanceNorm2d, nn.Embedding)
 """Layers whose parameters cost no multiply-adds in the project's account."""
-
-
-def random_inputs(examples: int, shape: Shape) -> Tensor:
-    """Normal numbers, or tokens, of PyTorch's global generator; of the lengths of series and tokens one is the most."""
-    found = as_shape(shape)
-    if isinstance(found, ImageShape | RowShape):
-        return torch.randn(examples, *found)
-    lengths = torch.randint(1, found.steps + 1, (examples,))
-    lengths[0] = found.steps
-    within = torch.arange(found.steps) < lengths[:, None]
-    if isinstance(found, TokenShape):
-        return torch.randint(1, max(2, found.vocabulary), (examples, found.steps)) * within
-    series = torch.randn(examples, *found)
-    series[:, -1] = 1.0
-    return series * within[:, None]
 
 
 def count_network(network: nn.Module, *example: Tensor) -> NetworkCost:

@@ -7,10 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from lit_metanas.spaces.choice_space import ChoiceSpace
-from lit_metanas.spaces.flop_count import telling_layers
-from lit_metanas.spaces.space import Kind, SearchSpace
-from lit_metanas.tasks.inputs import (
+from lit_metanas.inputs.shapes import (
     ImageShape,
     KindShape,
     RowShape,
@@ -20,6 +17,9 @@ from lit_metanas.tasks.inputs import (
     as_shape,
     describe_shape,
 )
+from lit_metanas.spaces.choice_space import ChoiceSpace
+from lit_metanas.spaces.flop_count import telling_layers
+from lit_metanas.spaces.space import Kind, SearchSpace
 from lit_metanas.testing.choice_check import check_choices, sample_architectures
 from lit_metanas.testing.network_check import NetworkCheck
 from lit_metanas.testing.step_score_check import StepScoreCheck

@@ -8,12 +8,13 @@ from random import Random
 import torch
 from torch import Tensor, nn
 
+from lit_metanas.inputs.batches import step_mask
+from lit_metanas.inputs.shapes import Shape
+from lit_metanas.objectives.objective import BLANK
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.mixture import Mixture, one_hot
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import score_with
-from lit_metanas.tasks.inputs import Shape, step_mask
-from lit_metanas.tasks.objective import BLANK
 from lit_metanas.testing.choice_check import require
 from lit_metanas.testing.network_check import NetworkCheck, restrict_weights
 from lit_metanas.testing.network_count import check_same

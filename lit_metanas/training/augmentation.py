@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lit_metanas.tasks.images.image_files import ImageAugmentation
-from lit_metanas.tasks.inputs import PADDING, step_mask
-from lit_metanas.tasks.objective import Objective
-from lit_metanas.tasks.questions import Span
-from lit_metanas.tasks.text.words import UNKNOWN
+from lit_metanas.inputs.batches import step_mask
+from lit_metanas.inputs.shapes import PADDING
+from lit_metanas.inputs.tokens import UNKNOWN
+from lit_metanas.kinds.images.image_files import ImageAugmentation
+from lit_metanas.objectives.objective import Objective
 
 NO_AUGMENTATION = "none"
 
@@ -57,7 +57,7 @@ def check_augmentation(augmentation: str, objective: Objective) -> None:
     Raises:
         ValueError: the targets are places in a text, whose words are the answer.
     """
-    if augmentation != NO_AUGMENTATION and isinstance(objective, Span):
+    if augmentation != NO_AUGMENTATION and not objective.augmentable:
         raise ValueError(
             f"Recipe: augmentation is '{augmentation}', and it would hide words of the answers of questions: set it to "
             f"'{NO_AUGMENTATION}'."

@@ -15,12 +15,14 @@ from torch import Tensor, nn
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler, TensorDataset
 from torchmetrics import MeanMetric
 
+from lit_metanas.inputs.batches import channels_last
+from lit_metanas.inputs.shapes import Shape
+from lit_metanas.objectives.classification import Classification
+from lit_metanas.objectives.objective import Judged, Objective
 from lit_metanas.records.budget import TRAINING_PASSES, Cost
 from lit_metanas.records.record import RecipeFields, SearchOutcome
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.inputs import Shape, channels_last
-from lit_metanas.tasks.objective import Classification, Judged, Objective
 from lit_metanas.tasks.sampling import changes_generator
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.augmentation import (

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from lit_metanas.inputs.batches import channels_last, inputs_like
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.inputs import channels_last, inputs_like
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import batch_norms, judge, training_cost, training_loss
 from lit_metanas.training.trainers import uncached_autocast

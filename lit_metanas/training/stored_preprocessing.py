@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from lit_metanas.tasks.inputs import Preprocessing
-from lit_metanas.tasks.questions import QuestionSentences, QuestionWords
-from lit_metanas.tasks.speech import LogMel
-from lit_metanas.tasks.tabular import QuantileColumns, StandardisedColumns
-from lit_metanas.tasks.text import BytePairs, Characters, StaticVectors, Words
-from lit_metanas.tasks.text.joined_tokens import JoinedTokens
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.kinds.questions import QuestionSentences, QuestionWords
+from lit_metanas.kinds.rows import QuantileColumns, StandardisedColumns
+from lit_metanas.kinds.sounds import LogMel
+from lit_metanas.kinds.texts import BytePairs, Characters, StaticVectors, Words
+from lit_metanas.kinds.texts.joined_tokens import JoinedTokens
 
 PREPROCESSINGS: tuple[type[Preprocessing], ...] = (
     Words,
@@ -65,7 +65,7 @@ class InputMeaning:
         preprocessing: that itself; None where a file does not hold it, as of one that depends on other files.
 
     Example:
-        >>> from lit_metanas.tasks import Words
+        >>> from lit_metanas.kinds import Words
         >>> words = InputMeaning.of(Words(words=("yes", "no")))
         >>> InputMeaning.from_plain(words.to_plain()) == words, words.differs(None), words.differs(Words(words=("no",)))
         (True, False, True)

@@ -10,6 +10,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from lit_metanas.inputs.shapes import Shape, describe_shape, same_shape
 from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.text import short_number
 from lit_metanas.meta import Parameters, task_generator
@@ -17,7 +18,6 @@ from lit_metanas.meta.learner import EVALUATION
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.inputs import Shape, describe_shape, same_shape
 from lit_metanas.tasks.target_data import WholeTask
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child_adaptation import AdaptedChild, InnerTraining

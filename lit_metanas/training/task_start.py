@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
+from lit_metanas.inputs.shapes import Shape, TokenShape, describe_shape, plain_shape, same_shape
 from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.checkpoints import load_plain
 from lit_metanas.io.text import printable
@@ -18,9 +19,7 @@ from lit_metanas.records.budget import Cost
 from lit_metanas.records.plain import from_plain
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import inherit
-from lit_metanas.tasks.inputs import Shape, TokenShape, describe_shape, plain_shape, same_shape
 from lit_metanas.tasks.task import Task
-from lit_metanas.tasks.translation import Translation
 from lit_metanas.training.meta_search.meta_checkpoint import check_candidates, check_input_shape, weights_within
 from lit_metanas.training.stored_preprocessing import UNKNOWN_INPUTS, InputMeaning
 
@@ -50,8 +49,7 @@ class Vocabularies:
     @classmethod
     def of(cls, task: Task) -> Vocabularies:
         """Those of a task."""
-        written = task.goal.target if isinstance(task.goal, Translation) else None
-        return cls(InputMeaning.of(task.preprocessing), InputMeaning.of(written))
+        return cls(InputMeaning.of(task.preprocessing), InputMeaning.of(task.goal.written_by))
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Vocabularies:

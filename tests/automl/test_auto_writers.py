@@ -16,7 +16,7 @@ import lit_metanas as lm
 from lit_metanas.automl.auto_estimator import AutoEstimator
 from lit_metanas.automl.steps import budget_planner, last_training
 from lit_metanas.automl.steps.time_plan import Pace
-from lit_metanas.tasks.speech.recordings import RecordingReader
+from lit_metanas.kinds.sounds.recordings import RecordingReader
 
 pytest.importorskip("sklearn", reason="needs the extra sklearn")
 

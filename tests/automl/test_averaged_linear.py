@@ -21,9 +21,9 @@ from lit_metanas.automl.steps.time_plan import Pace
 from lit_metanas.automl.steps.views import JoinedView, Views
 from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.estimators.training_estimator import validation_part
+from lit_metanas.kinds.texts.joined_tokens import JoinedTokens
 from lit_metanas.records.statistics import wilson
 from lit_metanas.spaces.any_input import linear_space
-from lit_metanas.tasks.text.joined_tokens import JoinedTokens
 from lit_metanas.training.child import WithLinear, build_network, chosen_child, fit_child, members_of
 
 Texts = tuple[list[str], list[str]]

@@ -6,6 +6,7 @@ from lit_metanas.callbacks import ProbabilityHistory
 from lit_metanas.callbacks.architecture_picture import draw_architecture
 from lit_metanas.callbacks.figures import draw_probabilities, natural, pixels, save
 from lit_metanas.callbacks.probability_history import Moment
+from lit_metanas.inputs import RowShape
 from lit_metanas.spaces import (
     AnyInputSpace,
     Architecture,
@@ -16,7 +17,6 @@ from lit_metanas.spaces import (
     MLPSpace,
     SequenceSpace,
 )
-from lit_metanas.tasks import RowShape
 
 
 def texts(figure) -> list[str]:

@@ -20,8 +20,8 @@ from PIL import Image
 from torch import nn
 
 from lit_metanas.cli.command_line import main
+from lit_metanas.kinds import NewImages
 from lit_metanas.spaces import LayeredSpace
-from lit_metanas.tasks import NewImages
 from lit_metanas.training import Exported, ExportedModel, export_child, load_exported
 from lit_metanas.training.export.exported_program import fit_images
 

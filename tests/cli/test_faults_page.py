@@ -20,9 +20,9 @@ from lit_metanas.comparisons.finished_pairs import FinishedPairs
 from lit_metanas.estimators import NASBench201Table
 from lit_metanas.io.checkpoints import check_checkpoint
 from lit_metanas.io.locks import _in_use
+from lit_metanas.kinds.images.image_files import read_image
 from lit_metanas.records import read_results
 from lit_metanas.searchers.query.study import open_storage, open_study
-from lit_metanas.tasks.images.image_files import read_image
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
 
 ROOT = Path(__file__).parents[2]

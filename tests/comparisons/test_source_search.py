@@ -22,13 +22,14 @@ from lit_metanas.comparisons import SourceSearch
 from lit_metanas.estimators import fresh_weights
 from lit_metanas.estimators.meta_training import MetaTrainingEstimator
 from lit_metanas.io.settings import settings_of
+from lit_metanas.kinds import ImageAugmentation
 from lit_metanas.meta import PrototypeHead, PrototypeLoss, Sandwich
 from lit_metanas.records import Budget, SearchRecord, read_architectures, read_record_lines
 from lit_metanas.relaxations import Uniform
 from lit_metanas.searchers import QuerySearcher, SuccessiveHalving
 from lit_metanas.searchers.halving.rungs import Contender, train_rung
 from lit_metanas.spaces import LayeredSpace, inherit, one_hot
-from lit_metanas.tasks import EpisodeDataModule, ImageAugmentation, TaskSource
+from lit_metanas.tasks import EpisodeDataModule, TaskSource
 from lit_metanas.tasks.source import SUBSETS
 from lit_metanas.training import MetaRecipe, MetaSearch
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint

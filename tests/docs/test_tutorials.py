@@ -15,7 +15,7 @@ from fenced import Reader, blocks
 from PIL import Image
 
 import lit_metanas as lm
-from lit_metanas.tasks.images.image_files import read_images
+from lit_metanas.kinds.images.image_files import read_images
 
 ROOT = Path(__file__).parents[2]
 PAGES = [

@@ -27,10 +27,10 @@ from lit_metanas.cli.run_directory import _leaves, _read_saved
 from lit_metanas.comparisons.finished_pairs import ComparisonRow, FinishedPairs
 from lit_metanas.io.locks import _in_use
 from lit_metanas.io.yaml_files import read_yaml
+from lit_metanas.kinds import FolderTask
+from lit_metanas.kinds.images.glyphs import _read
+from lit_metanas.kinds.images.image_files import read_image
 from lit_metanas.records import ArchitectureRow
-from lit_metanas.tasks import FolderTask
-from lit_metanas.tasks.images.glyphs import _read
-from lit_metanas.tasks.images.image_files import read_image
 from lit_metanas.training.export.exported_model import _holds_predictions
 
 CONFIG = {

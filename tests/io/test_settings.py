@@ -22,6 +22,7 @@ from jsonargparse import ArgumentParser
 
 from lit_metanas.estimators import TrainingEstimator
 from lit_metanas.io.settings import settings_of, tensor_digest
+from lit_metanas.kinds import ArraySource
 from lit_metanas.relaxations import Softmax
 from lit_metanas.searchers import (
     BorrowedArchitecture,
@@ -35,7 +36,6 @@ from lit_metanas.spaces import DARTSCell, LayeredSpace, OneHotEncoding
 from lit_metanas.surrogates import MetaSurrogate, TransferSurrogate
 from lit_metanas.surrogates.gaussian_process import GroupedKernel
 from lit_metanas.surrogates.surrogate_checkpoint import write_surrogate
-from lit_metanas.tasks import ArraySource
 from lit_metanas.training import Recipe
 from lit_metanas.training.weight_sharing.darts_training import DARTSRates
 

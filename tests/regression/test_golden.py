@@ -1,29 +1,28 @@
-"""The numbers of today, pinned: a change of the code's form must leave all of them as they are.
-
-``golden.json`` holds them. ``GOLDEN=write pytest tests/regression`` writes it again.
-
-All is computed in float64 and compared to a relative 1e-9: the order in which a sum is taken may differ between CPUs,
-and twenty steps make the difference a little larger. Names, labels and counts must be equal.
-"""
+"""Meta-training, searches and spaces: a change of the code's form leaves all of their numbers as they are."""
 
 import hashlib
 import json
 import math
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
 import torch
+from golden import GOLDEN, WRITES, check, named_hash, size_of
+from kind_data import KINDS
 from lightning.pytorch import Callback, LightningModule, Trainer
 from optuna.pruners import SuccessiveHalvingPruner
-from optuna.samplers import RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from lit_metanas.comparisons import TargetSearch
-from lit_metanas.estimators import TrainingEstimator
+from lit_metanas.estimators import Table, TabularEstimator, TrainingEstimator
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.meta import (
     ANIL,
@@ -40,8 +39,19 @@ from lit_metanas.meta import (
     PrototypeLinearHead,
     PrototypeLoss,
     Reptile,
+    Sandwich,
 )
-from lit_metanas.records import ArchitectureRow, read_architectures, read_records, read_results, write_architectures
+from lit_metanas.records import (
+    ArchitectureRow,
+    Budget,
+    Cost,
+    SearchRecord,
+    Trial,
+    read_architectures,
+    read_records,
+    read_results,
+    write_architectures,
+)
 from lit_metanas.relaxations import (
     AnnealedSoftmax,
     AuxiliarySkip,
@@ -58,10 +68,13 @@ from lit_metanas.searchers import (
     ENASSearcher,
     EvolvingHalving,
     FixedArchitecture,
+    FrontHalving,
+    GuardedSearcher,
     LocalSearch,
     MetaSampler,
     MetaSearchedArchitecture,
     OneShotSearcher,
+    PortfolioSampler,
     QuerySearcher,
     RandomArchitecture,
     RegularisedEvolution,
@@ -79,18 +92,15 @@ from lit_metanas.spaces import (
     MobileStage,
     NASBench101,
     NASBench201,
+    NASBenchGraph,
     SearchSpace,
     one_hot,
 )
 from lit_metanas.tasks import EpisodeDataModule, Split, Subset, Task, TaskSource
-from lit_metanas.tasks.inputs import Shape
 from lit_metanas.tasks.source import SUBSETS
 from lit_metanas.training import AdaptedLogits, ArchitectureSchedule, MetaSearch, Recipe, SecondOrder
 from lit_metanas.training.weight_sharing.darts_training import DARTSRates
 
-GOLDEN = Path(__file__).with_name("golden.json")
-WRITES = os.environ.get("GOLDEN") == "write"
-TOLERANCE = 1e-9
 SHAPE: Shape = (1, 8, 8)
 LAYERED = LayeredSpace(kernels=(1, 3), depths=(1, 2), widths=(4, 6), activations=("ReLU", "Tanh"), dropouts=(0.0, 0.2))
 PLAIN: dict[str, Any] = {
@@ -108,42 +118,6 @@ def _float64() -> Iterator[None]:
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(before)
-
-
-def differences(found: object, kept: object, place: str = "") -> list[str]:
-    """Where two JSON values differ, each in a line."""
-    if isinstance(found, dict) and isinstance(kept, dict) and list(found) == list(kept):
-        return [line for name in found for line in differences(found[name], kept[name], f"{place}.{name}")]
-    if isinstance(found, list) and isinstance(kept, list) and len(found) == len(kept):
-        pairs = enumerate(zip(found, kept, strict=True))
-        return [line for number, pair in pairs for line in differences(*pair, f"{place}[{number}]")]
-    if isinstance(found, float) and isinstance(kept, float):
-        same = math.isclose(found, kept, rel_tol=TOLERANCE, abs_tol=1e-12)
-    else:
-        same = type(found) is type(kept) and found == kept
-    return [] if same else [f"{place}: {found!r}, was {kept!r}"]
-
-
-def check(kind: str, name: str, found: Mapping[str, object]) -> None:
-    """Compare with what is kept under a name, or keep it."""
-    plain = json.loads(json.dumps(found, allow_nan=False))
-    kept = json.loads(GOLDEN.read_text(encoding="utf-8")) if GOLDEN.is_file() else {}
-    if WRITES:
-        kept[kind] = {**kept.get(kind, {}), name: plain}
-        GOLDEN.write_text(json.dumps(kept, indent=1, sort_keys=False) + "\n", encoding="utf-8")
-    assert name in kept.get(kind, {}), f"golden.json lacks '{name}': write it with GOLDEN=write"
-    assert not differences(plain, kept[kind][name])
-
-
-def named_hash(state: Mapping[str, Tensor]) -> str:
-    """Of names and shapes in their order, by which checkpoints are read."""
-    lines = [f"{name} {list(tensor.shape)}" for name, tensor in state.items()]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def size_of(state: Mapping[str, Tensor]) -> float:
-    """The sum of all absolute values: one number that all weights go into."""
-    return sum(float(tensor.detach().double().abs().sum()) for tensor in state.values())
 
 
 class Patterns(TaskSource):
@@ -286,6 +260,7 @@ META: dict[str, Callable[[], dict[str, Any]]] = {
     "PrototypeLoss, straight-through": lambda: {"relaxation": StraightThrough(), "batch_norm": "transductive"},
     "PrototypeLoss, sampled child": lambda: {"meta_gradient": PrototypeLoss(), "relaxation": SampledChild(end=0.1)},
     "PrototypeLoss, uniform": lambda: {"relaxation": Uniform()},
+    "Sandwich": lambda: {"meta_gradient": Sandwich(sampled=1, begin=0.3), "relaxation": Uniform()},
     "PairedReinforce": lambda: {"meta_gradient": PairedReinforce(normalise=True), "relaxation": Categorical()},
 }
 EVERY_BLOCK = LayeredSpace(
@@ -297,8 +272,8 @@ META["PrototypeLoss, all skips and norms"] = lambda: {"space": EVERY_BLOCK}
 
 @pytest.mark.parametrize("method", META)
 def test_meta_training(method: str) -> None:
-    model, _, losses = meta_train(20, **META[method]())
-    assert len(losses) == 20
+    model, _, losses = meta_train(30, **META[method]())
+    assert len(losses) == 30
     found = {
         "losses": losses,
         "test accuracies": list(model.test_values),
@@ -366,6 +341,9 @@ SEARCHERS: dict[str, Callable[[Path], Searcher]] = {
     "queries, evolution": lambda _: queries(sampler=RegularisedEvolution(population=3, sample=2, space=SEARCHED)),
     "queries, local search": lambda _: queries(sampler=LocalSearch(initial=2, space=SEARCHED)),
     "queries, MetaSampler": lambda _: queries(sampler=MetaSampler(space=SEARCHED, first=3)),
+    "queries, portfolio": lambda _: queries(
+        sampler=PortfolioSampler(space=SEARCHED, records=[earlier_search()], then=MetaSampler(space=SEARCHED, first=2))
+    ),
     "queries, pruner": lambda _: queries(pruner=SuccessiveHalvingPruner(reduction_factor=2), fidelities=(0.5,)),
     "queries, recipe and front": lambda _: queries(
         train={"learning_rate": RecipeRange(0.005, 0.05, log=True)},
@@ -376,7 +354,19 @@ SEARCHERS: dict[str, Callable[[Path], Searcher]] = {
     "evolving halving": lambda _: EvolvingHalving(
         estimator=brief_training, candidates=(3, 2), rungs=(0.4, 0.3), incumbent={"depth": "2"}
     ),
+    "front halving": lambda _: FrontHalving(
+        estimator=brief_training, candidates=(4, 2), rungs=(0.6, 0.4), train={"learning_rate": [0.01, 0.03]}
+    ),
+    "guarded": lambda _: GuardedSearcher(
+        FixedArchitecture(GIVEN), RandomArchitecture(), recipe=Recipe(epochs=2, batch_size=8), margin=0.5
+    ),
 }
+
+
+def earlier_search() -> SearchRecord:
+    """What a search on another task tried: five architectures, each with its score."""
+    drawn = sampled(SEARCHED, 5)
+    return SearchRecord("other/0", [Trial(one, 0.5 + place / 10, Cost(queries=1)) for place, one in enumerate(drawn)])
 
 
 def written_architectures(folder: Path) -> Path:
@@ -434,6 +424,50 @@ def test_search(method: str, tmp_path: Path) -> None:
         "state": named_hash(weights),
     }
     check("search", method, found)
+
+
+class Formula(Table):
+    """A table whose scores are worked out: a sum over the labels, of which pairs count, too."""
+
+    signals = ("val", "test")
+
+    def __init__(self, space: SearchSpace, dataset: str) -> None:
+        self.space, self.dataset = space, dataset
+
+    def score(self, architecture: Architecture, signal: str) -> float:
+        """From 0 to 1; the sibling data sets share most of it."""
+        labels = [f"{name}={label}" for name, label in sorted(architecture.items())]
+        terms = [*labels, *map("&".join, pairwise(labels)), *(f"{self.dataset}{signal}{label}" for label in labels)]
+        return fmean(int(hashlib.sha256(term.encode()).hexdigest()[:6], 16) / 0x1000000 for term in terms)
+
+
+TABLE_SPACES: dict[str, Callable[[], SearchSpace]] = {
+    "NAS-Bench-101": NASBench101,
+    "NAS-Bench-201": NASBench201,
+    "NAS-Bench-Graph": NASBenchGraph,
+}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "NAS-Bench-101")) for name in TABLE_SPACES]
+)
+def test_query_search_on_a_table(name: str) -> None:
+    space = TABLE_SPACES[name]()
+    source, target = Formula(space, "source"), Formula(space, "target")
+    first = QuerySearcher(sampler=RandomSampler(), trials=30).run(
+        TabularEstimator(source, "val"), space, Budget(queries=30), 0, problem="source"
+    )
+    record = replace(first.record, task_id="source", space=space.name)
+    samplers: dict[str, BaseSampler] = {
+        "from scratch": MetaSampler(space=space, first=4),
+        "from a record": PortfolioSampler(space=space, records=[record], size=3, then=MetaSampler(space=space)),
+    }
+    found: dict[str, object] = {}
+    for method, sampler in samplers.items():
+        searcher = QuerySearcher(sampler=sampler)
+        outcome = searcher.run(TabularEstimator(target, "val"), space, Budget(queries=16), 1, problem="target")
+        found[method] = [[str(trial.architecture), trial.value] for trial in outcome.record.trials]
+    check("table", name, found)
 
 
 def _number(value: float) -> float | str:
@@ -541,5 +575,7 @@ def test_nothing_else_is_kept() -> None:
         "search": SEARCHERS,
         "space": SPACES,
         "published size": TABLES,
+        "table": TABLE_SPACES,
+        "auto": KINDS,
     }
     assert {kind: set(found) for kind, found in kept.items()} == {kind: set(names) for kind, names in cases.items()}

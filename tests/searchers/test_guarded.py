@@ -7,13 +7,14 @@ import pytest
 import torch
 
 from lit_metanas.comparisons import search
+from lit_metanas.inputs import ImageShape
+from lit_metanas.objectives.objective import Judged
 from lit_metanas.records import Budget, Cost, Exhausted, SearchOutcome, SearchRecord
 from lit_metanas.records.budget import FailedWorkError, TooSmallBudgetError
 from lit_metanas.searchers import FixedArchitecture, GuardedSearcher, QuerySearcher, Searcher, SuccessiveHalving
 from lit_metanas.searchers.guarded import example_values
 from lit_metanas.spaces import LayeredSpace
-from lit_metanas.tasks import ImageShape, Split, Task
-from lit_metanas.tasks.objective import Judged
+from lit_metanas.tasks import Split, Task
 from lit_metanas.training import Child, Recipe
 from lit_metanas.training.child import fit_child, score
 

@@ -4,11 +4,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from lit_metanas.inputs import ImageShape, SeriesShape, TokenShape
 from lit_metanas.spaces import Architecture, SequenceSpace
 from lit_metanas.spaces.any_input import AnyInputSpace
 from lit_metanas.spaces.any_input.any_input_space import IMAGE_OPERATIONS
 from lit_metanas.spaces.sequence.step_operations import OPERATIONS
-from lit_metanas.tasks import ImageShape, SeriesShape, TokenShape
 from lit_metanas.testing import check_space
 
 SHAPES = (ImageShape(1, 8, 8), SeriesShape(3, 11), TokenShape(13, 11))

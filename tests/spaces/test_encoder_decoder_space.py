@@ -9,12 +9,11 @@ from jsonargparse import ArgumentParser
 from torch import Tensor, nn
 
 import lit_metanas as lm
+from lit_metanas.inputs.batches import blank_inputs, random_inputs
+from lit_metanas.objectives.objective import NEVER
 from lit_metanas.spaces.encoder_decoder.decoder import CAUSAL
 from lit_metanas.spaces.encoder_decoder.encoder_decoder_network import EncoderDecoderChild, LayerMix
-from lit_metanas.tasks.inputs import blank_inputs
-from lit_metanas.tasks.objective import NEVER
 from lit_metanas.testing import check_space
-from lit_metanas.testing.network_count import random_inputs
 
 TOKENS, SERIES = lm.TokenShape(13, 11), lm.SeriesShape(3, 11)
 SHAPES = pytest.mark.parametrize("shape", [TOKENS, SERIES], ids=["tokens", "series"])

@@ -10,12 +10,11 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import lit_metanas as lm
+from lit_metanas.inputs.batches import blank_inputs, random_inputs
 from lit_metanas.spaces.encoder_decoder.decoder import CAUSAL
 from lit_metanas.spaces.encoder_decoder.encoder_decoder_network import EncoderDecoderSupernet
 from lit_metanas.spaces.supernet import score_with
-from lit_metanas.tasks.inputs import blank_inputs
 from lit_metanas.testing import check_space
-from lit_metanas.testing.network_count import random_inputs
 
 TOKENS, SERIES = lm.TokenShape(13, 11), lm.SeriesShape(3, 11)
 SHAPES = pytest.mark.parametrize("shape", [TOKENS, SERIES], ids=["tokens", "series"])

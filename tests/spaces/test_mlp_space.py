@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import lit_metanas as lm
-from lit_metanas.tasks.inputs import RowShape
+from lit_metanas.inputs.shapes import RowShape
 from lit_metanas.testing import check_space
 
 ROWS = RowShape(5)

@@ -13,12 +13,12 @@ from torch.func import functional_call, grad, vmap
 from torch.utils.flop_counter import FlopCounterMode
 
 import lit_metanas as lm
+from lit_metanas.inputs.batches import blank_inputs, random_inputs
+from lit_metanas.inputs.shapes import ImageShape, SeriesShape, TokenShape
 from lit_metanas.spaces import Gate, LayeredSpace, SearchSpace, SequenceSpace, one_hot
 from lit_metanas.spaces.sequence.readouts import READOUTS
 from lit_metanas.spaces.sequence.step_operations import OPERATIONS
-from lit_metanas.tasks.inputs import ImageShape, SeriesShape, TokenShape, blank_inputs
 from lit_metanas.testing import check_space
-from lit_metanas.testing.network_count import random_inputs
 
 TOKENS, SERIES = TokenShape(13, 11), SeriesShape(3, 11)
 SHAPES = pytest.mark.parametrize("shape", [TOKENS, SERIES], ids=["tokens", "series"])

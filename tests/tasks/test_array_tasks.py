@@ -8,8 +8,9 @@ import torch
 from lightning.pytorch import Trainer
 from PIL import Image
 
+from lit_metanas.kinds import ArraySource, FolderTask, task_from_arrays
 from lit_metanas.spaces import LayeredSpace
-from lit_metanas.tasks import ArraySource, EpisodeDataModule, FolderTask, draw_episode, draw_task, task_from_arrays
+from lit_metanas.tasks import EpisodeDataModule, draw_episode, draw_task
 from lit_metanas.training import MetaSearch
 
 GREY = np.random.default_rng(0).integers(0, 256, (30, 6, 5), dtype=np.uint8)

@@ -10,18 +10,11 @@ import pytest
 import soundfile
 import torch
 
-from lit_metanas.tasks import (
-    AudioFolder,
-    AudioFolderTask,
-    LogMel,
-    SeriesShape,
-    TableColumns,
-    TokenShape,
-    check_task,
-    draw_task,
-)
-from lit_metanas.tasks.inputs import step_mask
-from lit_metanas.tasks.speech.log_mel import features_for, whole_features_for
+from lit_metanas.inputs import SeriesShape, TokenShape
+from lit_metanas.inputs.batches import step_mask
+from lit_metanas.kinds import AudioFolder, AudioFolderTask, LogMel, TableColumns
+from lit_metanas.kinds.sounds.log_mel import features_for, whole_features_for
+from lit_metanas.tasks import check_task, draw_task
 
 SMALL = LogMel(steps=20)
 WORDS = ("go", "no", "stop", "yes")
@@ -197,7 +190,7 @@ def test_many_long_recordings_get_fewer_steps(tmp_path, monkeypatch):
     inputs = 4 * 41 * len(files)
     found = []
     for steps in (226, 150, 10):
-        monkeypatch.setattr("lit_metanas.tasks.speech.log_mel.MOST_USUAL_BYTES", inputs * steps)
+        monkeypatch.setattr("lit_metanas.kinds.sounds.log_mel.MOST_USUAL_BYTES", inputs * steps)
         found.append(features_for(files))
     assert [(made.hop, made.steps) for made in found] == [(0.04, 224), (0.04, 150), (0.04, 100)]
 

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from lit_metanas.tasks import ArraySource, EpisodeDataModule, ImageAugmentation, SentenceSource
+from lit_metanas.kinds import ArraySource, ImageAugmentation, SentenceSource
+from lit_metanas.tasks import EpisodeDataModule
 
 NOTHING = {"flip": 0.0, "zoom": 1.0, "colour": 0.0}
 

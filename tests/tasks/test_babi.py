@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import lit_metanas as lm
-from lit_metanas.tasks.questions.babi import read_stories
+from lit_metanas.kinds.questions.babi import read_stories
 
 PLACES = ("mill", "park", "pier")
 

@@ -7,11 +7,12 @@ import pickle
 import pytest
 import torch
 
+from lit_metanas.inputs import TokenShape
+from lit_metanas.inputs.shapes import PADDING
+from lit_metanas.inputs.tokens import UNKNOWN
 from lit_metanas.io import packages
-from lit_metanas.tasks import BytePairs, TokenShape
-from lit_metanas.tasks.inputs import PADDING
-from lit_metanas.tasks.text.byte_pairs import SINGLE_BYTES
-from lit_metanas.tasks.text.words import UNKNOWN
+from lit_metanas.kinds import BytePairs
+from lit_metanas.kinds.texts.byte_pairs import SINGLE_BYTES
 
 TEXTS = ["low lower lowest", "new newer newest", "slow slower", "Straße", "большой больше"]
 

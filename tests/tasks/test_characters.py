@@ -11,10 +11,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lit_metanas.inputs import TokenShape
+from lit_metanas.inputs.batches import step_mask
+from lit_metanas.inputs.shapes import PADDING
+from lit_metanas.inputs.tokens import UNKNOWN
+from lit_metanas.kinds import Characters
+from lit_metanas.objectives import Translation
 from lit_metanas.spaces import EncoderDecoderSpace, SequenceSpace
-from lit_metanas.tasks import Characters, TokenShape, Translation
-from lit_metanas.tasks.inputs import PADDING, step_mask
-from lit_metanas.tasks.text.words import UNKNOWN
 from lit_metanas.training import export_child, load_exported
 
 TEXTS = ["Straße", "a  big\tBanana", "большой", "日本語", "हिन्दी", "\U0001f600"]

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset
 
-from lit_metanas.tasks import ArraySource, DatasetSource, task_from_arrays, task_from_dataset
+from lit_metanas.kinds import ArraySource, DatasetSource, task_from_arrays, task_from_dataset
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (24, 7, 6, 3), dtype=np.uint8)
 LABELS = np.arange(24) % 4

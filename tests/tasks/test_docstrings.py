@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from lit_metanas.io import packages
-from lit_metanas.tasks import Docstrings, check_task, draw_episode, draw_task
-from lit_metanas.tasks.text import docstring_sentences, docstrings
-from lit_metanas.tasks.text.docstring_sentences import NAME_MASK, PROJECTS, sentences_of
+from lit_metanas.kinds import Docstrings
+from lit_metanas.kinds.texts import docstring_sentences, docstrings
+from lit_metanas.kinds.texts.docstring_sentences import NAME_MASK, PROJECTS, sentences_of
+from lit_metanas.tasks import check_task, draw_episode, draw_task
 
 SUBSETS = ("train", "val", "test")
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from lit_metanas.tasks import Distortion, Glyphs, draw_episode, draw_task
-from lit_metanas.tasks.images import glyphs as glyphs_module
-from lit_metanas.tasks.images.glyph_faces import letters, master
-from lit_metanas.tasks.images.glyphs import SCRIPTS
+from lit_metanas.kinds import Distortion, Glyphs
+from lit_metanas.kinds.images import glyphs as glyphs_module
+from lit_metanas.kinds.images.glyph_faces import letters, master
+from lit_metanas.kinds.images.glyphs import SCRIPTS
+from lit_metanas.tasks import draw_episode, draw_task
 
 
 @contextmanager

@@ -20,10 +20,11 @@ import torch
 from PIL import Image
 
 from lit_metanas.cli.command_line import main
+from lit_metanas.kinds import FolderTask, ImageFolder
+from lit_metanas.kinds.images.image_files import MOST_IMAGE_PIXELS, read_image
 from lit_metanas.records import ArchitectureRow, read_architectures, write_architectures
 from lit_metanas.spaces import Architecture, LayeredSpace
-from lit_metanas.tasks import FolderTask, ImageFolder, Split, Task
-from lit_metanas.tasks.images.image_files import MOST_IMAGE_PIXELS, read_image
+from lit_metanas.tasks import Split, Task
 from lit_metanas.training import export_child
 
 
@@ -73,7 +74,7 @@ def test_a_hostile_image_gets_one_sentence(name: str, tmp_path: Path) -> None:
 MEMORY = """
 import sys
 from pathlib import Path
-from lit_metanas.tasks.images.image_files import MOST_IMAGE_PIXELS, read_image
+from lit_metanas.kinds.images.image_files import MOST_IMAGE_PIXELS, read_image
 read_image(Path(sys.argv[1]), (3, 8, 8))
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM:")))
 """

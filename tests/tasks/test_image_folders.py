@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from lit_metanas.tasks import FolderTask, ImageFolder, NewImages
-from lit_metanas.tasks.images.image_files import read_image
+from lit_metanas.kinds import FolderTask, ImageFolder, NewImages
+from lit_metanas.kinds.images.image_files import read_image
 
 SUBSETS = ("train", "val", "test")
 

@@ -7,23 +7,20 @@ import json
 import pytest
 import torch
 
-from lit_metanas.tasks.inputs import (
+from lit_metanas.inputs.batches import blank_inputs, join_inputs, step_mask, trim_steps
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import (
     ImageShape,
-    Preprocessing,
     RowShape,
     SeriesShape,
     TokenShape,
     as_shape,
-    blank_inputs,
     describe_shape,
     image_shape,
-    join_inputs,
     plain_shape,
     read_shape,
     same_shape,
     shape_of,
-    step_mask,
-    trim_steps,
     vocabulary_of,
 )
 

@@ -7,10 +7,12 @@ import time
 import pytest
 import torch
 
+from lit_metanas.inputs import TokenShape
 from lit_metanas.io import packages
 from lit_metanas.io.settings import tensor_digest
-from lit_metanas.tasks import Characters, NumberWords, TargetTaskDataModule, TokenShape, check_task
-from lit_metanas.tasks.translation.number_words import LARGEST_SPELLED, spell, spelled_languages
+from lit_metanas.kinds import Characters, NumberWords
+from lit_metanas.kinds.pairs.number_words import LARGEST_SPELLED, spell, spelled_languages
+from lit_metanas.tasks import TargetTaskDataModule, check_task
 
 pytest.importorskip("unicode_rbnf", reason="needs the extra translation")
 

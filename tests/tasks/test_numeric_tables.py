@@ -13,8 +13,8 @@ import torch
 
 import lit_metanas as lm
 from lit_metanas.cli.command_line import main
-from lit_metanas.tasks.inputs import RowShape
-from lit_metanas.tasks.tabular.standardised_columns import row_array
+from lit_metanas.inputs.shapes import RowShape
+from lit_metanas.kinds.rows.standardised_columns import row_array
 from lit_metanas.training.stored_preprocessing import describe_preprocessing, read_preprocessing
 
 NAN = math.nan

@@ -8,9 +8,11 @@ import math
 import pytest
 import torch
 
+from lit_metanas.objectives.classification import Classification
+from lit_metanas.objectives.objective import NEVER, Judged
+from lit_metanas.objectives.transcription import Transcription, beam_search
 from lit_metanas.records.statistics import wilson
 from lit_metanas.spaces.sequence.sequence_network import silenced
-from lit_metanas.tasks.objective import NEVER, Classification, Judged, Transcription, beam_search
 
 
 def collapse(path):

@@ -8,7 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from lit_metanas.tasks import Omniglot, TaskSource, draw_episode
+from lit_metanas.kinds import Omniglot
+from lit_metanas.tasks import TaskSource, draw_episode
 
 ALPHABETS = {"Greek": (0, 3), "Korean": (0, 2), "Ulog": (1, 2), "Angelic": (1, 2)}
 DRAWERS = 4

@@ -6,24 +6,14 @@ import os
 import pytest
 import torch
 
-from lit_metanas.tasks import (
-    BytePairs,
-    Characters,
-    ParallelFolder,
-    ParallelTable,
-    ParallelTask,
-    SeriesShape,
-    TargetTaskDataModule,
-    TextPreprocessing,
-    TokenShape,
-    Translation,
-    Words,
-    check_task,
-)
-from lit_metanas.tasks.text import text_tables
-from lit_metanas.tasks.text.words import UNKNOWN
-from lit_metanas.tasks.translation import text_pairs
-from lit_metanas.tasks.translation.text_pairs import TextPair, TextShares, text_key
+from lit_metanas.inputs import SeriesShape, TextPreprocessing, TokenShape
+from lit_metanas.inputs.tokens import UNKNOWN
+from lit_metanas.kinds import BytePairs, Characters, ParallelFolder, ParallelTable, ParallelTask, Words
+from lit_metanas.kinds.pairs import text_pairs
+from lit_metanas.kinds.pairs.text_pairs import TextPair, TextShares, text_key
+from lit_metanas.kinds.texts import text_tables
+from lit_metanas.objectives import Translation
+from lit_metanas.tasks import TargetTaskDataModule, check_task
 
 LETTERS = "abcdefghij"
 ASCII = Characters(characters="".join(map(chr, range(32, 127))))

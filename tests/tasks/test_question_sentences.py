@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import lit_metanas as lm
-from lit_metanas.tasks.questions.question_words import Asked
+from lit_metanas.kinds.questions.question_words import Asked
 
 STORY = ["Ada runs home.", "Tom sits down.", "Ada eats."]
 

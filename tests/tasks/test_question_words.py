@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lit_metanas as lm
-from lit_metanas.tasks.questions.question_words import Asked
-from lit_metanas.tasks.text.words import split_words, word_places
+from lit_metanas.inputs.tokens import split_words, word_places
+from lit_metanas.kinds.questions.question_words import Asked
 
 STORY = ["Ada runs home.", "Tom sits down.", "Ada eats."]
 TEXTS = ["Who sits?", *STORY]

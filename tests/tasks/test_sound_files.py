@@ -13,8 +13,8 @@ import pytest
 import soundfile
 import torch
 
-from lit_metanas.tasks import LogMel
-from lit_metanas.tasks.speech.sound_files import read_sound
+from lit_metanas.kinds import LogMel
+from lit_metanas.kinds.sounds.sound_files import read_sound
 
 WAVE = 0.4 * np.sin(np.arange(500) / 7)[:, None] * [1.0, 0.5]
 MEAN = torch.from_numpy(WAVE.mean(1)).float()

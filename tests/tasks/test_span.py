@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import lit_metanas as lm
-from lit_metanas.tasks.objective import NEVER
+from lit_metanas.objectives.objective import NEVER
 
 SPACE = lm.SequenceSpace(
     operations=("conv_3",), activations=("ReLU",), dropouts=(0.0,), skips=("residual",), depths=(2,), widths=(16,),
@@ -85,7 +85,7 @@ def test_steps_are_shown_as_words():
 def test_wrong_numbers_get_a_sentence():
     with pytest.raises(ValueError, match="Span: longest = 0 must be at least 1"):
         lm.Span(0)
-    with pytest.raises(ValueError, match=r"Span knows no label smoothing: set label_smoothing = 0\.1 to 0"):
+    with pytest.raises(ValueError, match=r"Span takes no label smoothing: set label_smoothing = 0\.1 to 0"):
         lm.Span().loss(torch.zeros(1, 3, 3), torch.tensor([[0, 1]]), 0.1)
     with pytest.raises(ValueError, match="ends at step 4, and there are scores of 3 steps: take SequenceSpace with"):
         lm.Span().loss(torch.zeros(1, 3, 3), torch.tensor([[0, 4]]))

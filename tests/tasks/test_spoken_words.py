@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from lit_metanas.tasks import LogMel, SpokenWords, draw_episode, draw_task
-from lit_metanas.tasks.inputs import step_mask
+from lit_metanas.inputs.batches import step_mask
+from lit_metanas.kinds import LogMel, SpokenWords
+from lit_metanas.kinds.sounds import spoken_words as module
+from lit_metanas.kinds.sounds import synthesis
+from lit_metanas.kinds.sounds.phones import PHONES, make_words
+from lit_metanas.kinds.sounds.spoken_words import HELD_OUT_SPEAKERS, SPEAKERS
+from lit_metanas.kinds.sounds.synthesis import Utterance, draw_voice, synthesise
+from lit_metanas.tasks import draw_episode, draw_task
 from lit_metanas.tasks.source import SUBSETS
-from lit_metanas.tasks.speech import spoken_words as module
-from lit_metanas.tasks.speech import synthesis
-from lit_metanas.tasks.speech.phones import PHONES, make_words
-from lit_metanas.tasks.speech.spoken_words import HELD_OUT_SPEAKERS, SPEAKERS
-from lit_metanas.tasks.speech.synthesis import Utterance, draw_voice, synthesise
 
 
 @pytest.fixture(scope="module")

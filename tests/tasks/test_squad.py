@@ -10,7 +10,7 @@ import pytest
 from torchmetrics.functional.text import squad
 
 import lit_metanas as lm
-from lit_metanas.tasks.text.words import word_places
+from lit_metanas.inputs.tokens import word_places
 
 CITIES = ("Rome", "New York", "Oslo (Norway)", "Bonn", "Wien", "Lyon", "Kyiv", "Bern", "Riga", "Graz")
 NAMES = ("Ada", "Tom", "Eve", "Max", "Lea", "Jon", "Kim", "Ben", "Zoe", "Ida")
@@ -87,9 +87,9 @@ def test_too_few_passages_for_a_part_are_told(tmp_path):
 def test_a_passage_is_split_once_for_all_its_questions(tmp_path, monkeypatch):
     split, asked = [], {"id": "a", "question": "When was it?", "answers": paragraph(1)["qas"][1]["answers"]}
     for module in ("squad", "question_words"):
-        name = f"lit_metanas.tasks.questions.{module}.word_places"
+        name = f"lit_metanas.kinds.questions.{module}.word_places"
         monkeypatch.setattr(name, lambda text: split.append(text) or word_places(text))
-    monkeypatch.setattr("lit_metanas.tasks.text.words.split_words", lambda text: split.append(text) or text.split())
+    monkeypatch.setattr("lit_metanas.inputs.tokens.split_words", lambda text: split.append(text) or text.split())
     rows = [paragraph(1) | {"qas": [asked] * 50}, paragraph(2), paragraph(3)]
     collection = lm.SquadTask(write(tmp_path / "a.json", rows), val=0, test=0.34, seed=1)
     assert len(collection[0].train) == 52

@@ -9,8 +9,10 @@ import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from lit_metanas.tasks import SentenceSource, SeriesShape, StaticVectors, check_task, draw_task
-from lit_metanas.tasks.text import static_vectors
+from lit_metanas.inputs import SeriesShape
+from lit_metanas.kinds import SentenceSource, StaticVectors
+from lit_metanas.kinds.texts import static_vectors
+from lit_metanas.tasks import check_task, draw_task
 
 WORDS = ("?", "good", "day", "night")
 

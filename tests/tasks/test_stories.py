@@ -9,8 +9,8 @@ import torch
 from story_solver import SOLVERS, solve
 
 import lit_metanas as lm
-from lit_metanas.tasks.questions.stories import QUESTION_TYPES
-from lit_metanas.tasks.text.words import UNKNOWN
+from lit_metanas.inputs.tokens import UNKNOWN
+from lit_metanas.kinds.questions.stories import QUESTION_TYPES
 
 KINDS = list(QUESTION_TYPES)
 

@@ -8,8 +8,8 @@ from typing import ClassVar
 import pytest
 
 from lit_metanas.io import packages
-from lit_metanas.tasks import SentenceSource, TextDataset, TextFolder, TextTask
-from lit_metanas.tasks.text import text_folders
+from lit_metanas.kinds import SentenceSource, TextDataset, TextFolder, TextTask
+from lit_metanas.kinds.texts import text_folders
 
 SUBSETS = ("train", "val", "test")
 

@@ -9,8 +9,10 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lit_metanas.tasks import TextTable, TextTask, TokenShape, Words, check_task, draw_episode
-from lit_metanas.tasks.text import labelled_text, text_tables
+from lit_metanas.inputs import TokenShape
+from lit_metanas.kinds import TextTable, TextTask, Words
+from lit_metanas.kinds.texts import labelled_text, text_tables
+from lit_metanas.tasks import check_task, draw_episode
 
 SUBSETS = ("train", "val", "test")
 INTENTS = ("book", "cancel", "pay", "play", "search", "weather")

@@ -12,7 +12,7 @@ from torchvision import datasets
 from torchvision.transforms import v2
 
 import lit_metanas as lm
-from lit_metanas.tasks.images.torchvision_source import resizing
+from lit_metanas.kinds.images.torchvision_source import resizing
 
 FAKE = [{"size": 30, "num_classes": 5, "image_size": (3, 20, 24)}]
 

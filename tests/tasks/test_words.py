@@ -6,10 +6,13 @@ import pytest
 import torch
 from jsonargparse import ArgumentParser
 
+from lit_metanas.inputs import TextPreprocessing, TokenShape
+from lit_metanas.inputs.batches import step_mask
+from lit_metanas.inputs.shapes import PADDING
+from lit_metanas.inputs.tokens import UNKNOWN, split_words
 from lit_metanas.io.settings import settings_of
-from lit_metanas.tasks import Docstrings, SentenceSource, TextPreprocessing, TokenShape, Words, check_task, draw_task
-from lit_metanas.tasks.inputs import PADDING, step_mask
-from lit_metanas.tasks.text.words import UNKNOWN, split_words
+from lit_metanas.kinds import Docstrings, SentenceSource, Words
+from lit_metanas.tasks import check_task, draw_task
 
 TEXTS = ["Book a table, please!", "book a flight", "Please book the flight to Rome."]
 

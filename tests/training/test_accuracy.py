@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from lit_metanas.objectives.classification import Classification
 from lit_metanas.tasks import Split
-from lit_metanas.tasks.objective import Classification
 from lit_metanas.training.child import judge
 
 

@@ -12,8 +12,8 @@ from lightning.pytorch import Trainer
 from torch import Tensor
 
 import lit_metanas as lm
-from lit_metanas.tasks.inputs import PADDING
-from lit_metanas.tasks.text.words import UNKNOWN
+from lit_metanas.inputs.shapes import PADDING
+from lit_metanas.inputs.tokens import UNKNOWN
 from lit_metanas.training import child as child_module
 from lit_metanas.training.augmentation import (
     MASKS,

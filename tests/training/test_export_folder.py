@@ -24,11 +24,11 @@ from torch import nn
 
 import lit_metanas as lm
 from lit_metanas.cli.command_line import main
+from lit_metanas.kinds.images.image_files import read_images
+from lit_metanas.kinds.texts.joined_tokens import JoinedTokens
 from lit_metanas.records.statistics import percent
-from lit_metanas.tasks.images.image_files import read_images
-from lit_metanas.tasks.text.joined_tokens import JoinedTokens
 from lit_metanas.training.export.exported_program import script_packages, script_takes
-from lit_metanas.training.export.hub_card import ModelCard, hub_task
+from lit_metanas.training.export.hub_card import ModelCard
 
 WORDS = lm.Words(steps=5, least=1).fitted(["it's one two, three नमस्ते"])
 TEXTS = ["IT'S one, two", "", "three नमस्ते six one two one"]
@@ -533,13 +533,13 @@ def test_a_script_needs_what_its_own_inputs_and_texts_need(
 def test_tasks_have_the_hubs_names() -> None:
     sounds = lm.Transcription(3)
     written = lm.Translation(WORDS)
-    assert [hub_task(noun, lm.Classification(2)) for noun in ("sounds", "texts", "examples")] == [
+    assert [lm.Classification(2).hub_task(noun) for noun in ("sounds", "texts", "examples")] == [
         "audio-classification", "text-classification", "tabular-classification",
     ]  # fmt: skip
-    assert [hub_task("sounds", sounds), hub_task("texts", sounds), hub_task("texts", written)] == [
+    assert [sounds.hub_task("sounds"), sounds.hub_task("texts"), written.hub_task("texts")] == [
         "automatic-speech-recognition", "other", "translation",
     ]  # fmt: skip
-    assert hub_task("texts", lm.Span(3)) == "question-answering"
+    assert lm.Span(3).hub_task("texts") == "question-answering"
 
 
 @pytest.mark.parametrize("name", ["README.md", "predict.py"])

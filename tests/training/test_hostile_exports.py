@@ -18,6 +18,8 @@ import pytest
 import torch
 from torch import nn
 
+from lit_metanas.inputs.batches import blank_inputs, random_inputs
+from lit_metanas.inputs.shapes import RowShape, SeriesShape, Shape, TokenShape
 from lit_metanas.spaces import (
     DARTSCell,
     ENASMacro,
@@ -35,8 +37,6 @@ from lit_metanas.spaces import (
 )
 from lit_metanas.spaces.operations import ACTIVATIONS, NORMS, POOLS, SKIPS
 from lit_metanas.spaces.sequence.step_operations import OPERATIONS
-from lit_metanas.tasks.inputs import RowShape, SeriesShape, Shape, TokenShape, blank_inputs
-from lit_metanas.testing.network_count import random_inputs
 from lit_metanas.training import export_child, load_exported
 from lit_metanas.training.export import plain_program
 from lit_metanas.training.export.plain_program import ATEN_OPERATIONS, PlainProgram

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import lit_metanas as lm
-from lit_metanas.testing.network_count import random_inputs
+from lit_metanas.inputs.batches import random_inputs
 from lit_metanas.training.export.onnx_program import PARITY, quantise_onnx
 
 IMAGES, SERIES, TOKENS = (1, 12, 12), lm.SeriesShape(5, 9), lm.TokenShape(vocabulary=20, steps=7)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import lit_metanas as lm
-from lit_metanas.tasks.inputs import SeriesShape, TokenShape
+from lit_metanas.inputs.shapes import SeriesShape, TokenShape
 
 
 class LengthSource(lm.TaskSource):

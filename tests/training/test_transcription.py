@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import lit_metanas as lm
-from lit_metanas.tasks.objective import BLANK
+from lit_metanas.objectives.objective import BLANK
 from lit_metanas.training.child import score
 
 SPACE = lm.SequenceSpace(

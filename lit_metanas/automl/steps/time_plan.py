@@ -11,10 +11,10 @@ from time import perf_counter, process_time
 import torch
 
 from lit_metanas.estimators.training_estimator import fresh_weights, validation_part
+from lit_metanas.inputs.shapes import SeriesShape, TokenShape
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.inputs import SeriesShape, TokenShape
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import Child, Recipe, fit_child, score
 

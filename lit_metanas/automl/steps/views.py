@@ -15,14 +15,14 @@ from lit_metanas.automl.steps.limits import LimitedSpace, NetworkLimits
 from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.estimators.estimator import FAILURES, Estimator, Measure, Score, reason_of
 from lit_metanas.estimators.training_estimator import TrainingEstimator
+from lit_metanas.inputs.shapes import TokenShape
+from lit_metanas.kinds.texts.joined_tokens import joined_task
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import PREPROCESSING, RecipeFields, RecipeValue
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
-from lit_metanas.tasks.inputs import TokenShape
 from lit_metanas.tasks.task import Split, Task, check_task
-from lit_metanas.tasks.text.joined_tokens import joined_task
 from lit_metanas.training.child import Recipe, WithLinear
 from lit_metanas.training.task_start import TaskStart
 

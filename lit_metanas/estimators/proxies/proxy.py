@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from lit_metanas.estimators.estimator import Estimator, Measure, Score, network_measures
+from lit_metanas.inputs.batches import blank_inputs, channels_last, inputs_like
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import RecipeFields
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.inputs import blank_inputs, channels_last, inputs_like
 from lit_metanas.tasks.task import Split, Task, require_classes
 
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from lit_metanas.estimators.proxies.proxy import Proxy, gradients, layer_weights
-from lit_metanas.tasks.inputs import inputs_like
+from lit_metanas.inputs.batches import inputs_like
 
 
 class Snip(Proxy):

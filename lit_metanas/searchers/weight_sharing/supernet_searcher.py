@@ -11,15 +11,16 @@ from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import ProgressBar, ThroughputMonitor, Timer
 
 from lit_metanas.estimators.training_estimator import validation_part
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.meta.heads import Head
 from lit_metanas.meta.learner import Parameters
+from lit_metanas.objectives.classification import Classification
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import embed_and_record
-from lit_metanas.tasks.inputs import Preprocessing, Shape
-from lit_metanas.tasks.objective import Classification
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint, read_parameters
 from lit_metanas.training.trainers import quiet_trainer

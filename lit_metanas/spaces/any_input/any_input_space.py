@@ -9,6 +9,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from lit_metanas.inputs.shapes import ImageShape, RowShape, SeriesShape, Shape, TokenShape, as_shape
 from lit_metanas.spaces.architecture import Architecture, check_known, check_positive
 from lit_metanas.spaces.body_networks import BodySupernet
 from lit_metanas.spaces.builder import Builder, Make
@@ -25,7 +26,6 @@ from lit_metanas.spaces.sequence.step_context import Steps, telling_steps
 from lit_metanas.spaces.sequence.step_operations import OPERATIONS
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Supernet
-from lit_metanas.tasks.inputs import ImageShape, RowShape, SeriesShape, Shape, TokenShape, as_shape
 
 ANY_READOUTS = ("mean", "max", "attention")
 """That mean the same for the pixels of an image as for the steps of a sequence."""

@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lit_metanas.inputs.shapes import ImageShape, RowShape, SeriesShape, Shape, TokenShape, as_shape
 from lit_metanas.spaces.architecture import check_known
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.mixed_layers import CountedFlops
 from lit_metanas.spaces.operations import combine
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.inputs import ImageShape, RowShape, SeriesShape, Shape, TokenShape, as_shape
 
 DETAILS = ("coarse", "fine")
 

@@ -11,11 +11,11 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.spaces.architecture import Choice, edge_name
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.cells.cell_operations import CELL_OPERATIONS, Norms, Operation, convolve, factorized_reduction
 from lit_metanas.spaces.supernet import NetworkCost
-from lit_metanas.tasks.inputs import Shape, image_shape
 
 KINDS = ("normal", "reduce")
 """Cells that keep the size of the image, and cells that halve it."""

@@ -8,6 +8,7 @@ from functools import partial, reduce
 import torch
 from torch import Tensor, nn
 
+from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.spaces.architecture import Choice, edge_name
 from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
 from lit_metanas.spaces.builder import Builder
@@ -15,7 +16,6 @@ from lit_metanas.spaces.cells.cell_layout import CellLayout, Site, cell_costs, i
 from lit_metanas.spaces.cells.cell_operations import CellState, Norms, convolve, even_pixels, factorized_reduction
 from lit_metanas.spaces.mixture import Mixture
 from lit_metanas.spaces.operations import with_dense_gradient
-from lit_metanas.tasks.inputs import Shape, image_shape
 
 
 class Cell(nn.Module):

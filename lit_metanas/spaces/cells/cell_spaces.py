@@ -9,13 +9,13 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.spaces.architecture import Architecture, Choice, check_positive, edge_name, restrict
 from lit_metanas.spaces.cells.cell_layout import KINDS, CellLayout, inputs_name, is_edge, sources
 from lit_metanas.spaces.cells.cell_networks import CellChild, CellSupernet
 from lit_metanas.spaces.cells.genotype import COMPUTED_NODES, format_genotype, parse_genotype
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
-from lit_metanas.tasks.inputs import Shape
 
 DARTS_OPERATIONS = (
     "none",

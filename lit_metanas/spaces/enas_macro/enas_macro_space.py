@@ -7,12 +7,12 @@ from functools import partial
 
 from torch import Tensor, nn
 
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.spaces.architecture import Choice, check_positive, restrict
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.cells.cell_operations import CELL_OPERATIONS, Norms
 from lit_metanas.spaces.operations import halve_by_mean, total
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.inputs import Shape
 
 LAYER_OPERATIONS = ("conv_3x3", "conv_5x5", "sep_conv_3x3", "sep_conv_5x5", "avg_pool_3x3", "max_pool_3x3")
 CONNECTIONS = ("none", "skip_connect")

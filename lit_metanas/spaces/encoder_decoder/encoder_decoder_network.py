@@ -11,6 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lit_metanas.inputs.batches import trim_steps
+from lit_metanas.inputs.shapes import SeriesShape, Shape, TokenShape
+from lit_metanas.objectives.objective import BLANK
 from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.encoder_decoder.decoder import CrossMemory, DecoderLayer, KeptState
@@ -20,8 +23,6 @@ from lit_metanas.spaces.mixture import Mixture
 from lit_metanas.spaces.operations import combine, leading_part
 from lit_metanas.spaces.sequence.sequence_network import SequenceLayers, SequenceLayout, silenced
 from lit_metanas.spaces.supernet import Statistics
-from lit_metanas.tasks.inputs import SeriesShape, Shape, TokenShape, trim_steps
-from lit_metanas.tasks.objective import BLANK
 
 BEGIN = BLANK
 """The token before the first one; as an output it is the end."""

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
+from lit_metanas.inputs.shapes import SeriesShape, Shape, TokenShape
+from lit_metanas.objectives.objective import Objective, Scored
 from lit_metanas.spaces.architecture import Architecture, check_dropouts, check_known, check_positive, restrict
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.encoder_decoder.decoder import CAUSAL
@@ -18,8 +20,6 @@ from lit_metanas.spaces.encoder_decoder.encoder_decoder_network import (
 from lit_metanas.spaces.sequence.sequence_space import SequenceSpace, refuse_widths
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Supernet
-from lit_metanas.tasks.inputs import SeriesShape, Shape, TokenShape
-from lit_metanas.tasks.objective import Objective, Scored
 
 TIED = ("yes", "no")
 

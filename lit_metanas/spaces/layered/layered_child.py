@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.spaces.child_network import ChildNetwork, copy_leading
 from lit_metanas.spaces.operations import ACTIVATIONS, POOLS
-from lit_metanas.tasks.inputs import Shape, image_shape
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import get_args
 
 import torch
 
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.text import nearest
 from lit_metanas.spaces.architecture import Architecture, Choice, restrict
 from lit_metanas.spaces.layered.layered_child import Block, LayeredChild
@@ -14,7 +15,6 @@ from lit_metanas.spaces.layered.layered_supernet import LayeredSupernet, Mix
 from lit_metanas.spaces.operations import ACTIVATIONS, MAP_READOUTS, NORMS, POOLS, ROUNDINGS, SKIPS
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
-from lit_metanas.tasks.inputs import Shape
 
 
 class LayeredSpace(SearchSpace):

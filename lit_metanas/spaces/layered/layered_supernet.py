@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.spaces.architecture import Choice
 from lit_metanas.spaces.layered.layered_child import pool_of, sizes
 from lit_metanas.spaces.mixture import Gate, Mixture
@@ -30,7 +31,6 @@ from lit_metanas.spaces.operations import (
     through,
 )
 from lit_metanas.spaces.supernet import Record, Statistics, Supernet
-from lit_metanas.tasks.inputs import Shape, image_shape
 
 Mix = Literal["merged", "normalised"]
 

@@ -9,11 +9,11 @@ from functools import partial
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lit_metanas.inputs.shapes import RowShape
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.forward_pass import Number, OpenNumber, computed_value, largest
 from lit_metanas.spaces.mixed_layers import CountedFlops
 from lit_metanas.spaces.operations import ACTIVATIONS, combine, layer_normalise, leading_part, total
-from lit_metanas.tasks.inputs import RowShape
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from lit_metanas.inputs.shapes import RowShape, Shape
 from lit_metanas.spaces.architecture import check_dropouts, check_known, check_positive, restrict
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.mlp.mlp_network import MLPLayout, MLPNetwork
 from lit_metanas.spaces.operations import ACTIVATIONS, SKIPS
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.inputs import RowShape, Shape
 
 UNIT_NORMS = ("layer", "none")
 

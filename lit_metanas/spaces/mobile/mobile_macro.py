@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.spaces.architecture import Architecture, check_positive, restrict
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.mobile.mobile_layout import (
@@ -17,7 +18,6 @@ from lit_metanas.spaces.mobile.mobile_layout import (
 from lit_metanas.spaces.mobile.mobile_network import MobileChild, MobileNetwork
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Supernet
-from lit_metanas.tasks.inputs import Shape
 
 DEFAULT_STAGES = (MobileStage(24, stride=2), MobileStage(40, stride=2), MobileStage(64, stride=2))
 

@@ -9,6 +9,7 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.spaces.architecture import Architecture, Choice, edge_name, restrict
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import (
     MAX_EDGES,
@@ -29,7 +30,6 @@ from lit_metanas.spaces.nas_bench_101.nas_bench_101_child import NASBench101Chil
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_supernet import NASBench101Supernet
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
-from lit_metanas.tasks.inputs import Shape
 
 MAX_DRAWS = 10_000
 """Draws after which a space counts as without any cell that can be built."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.spaces.architecture import Choice, edge_name
 from lit_metanas.spaces.mixture import Mixture
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import VERTEX_OPERATIONS, CellGraph, edge_bit, prune
@@ -23,7 +24,6 @@ from lit_metanas.spaces.nas_bench_101.nas_bench_101_supercell import (
 )
 from lit_metanas.spaces.operations import as_channels_last
 from lit_metanas.spaces.supernet import Record, Statistics, Supernet
-from lit_metanas.tasks.inputs import Shape
 
 
 class NASBench101Supernet(Supernet):

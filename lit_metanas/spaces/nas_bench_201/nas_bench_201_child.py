@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.spaces.architecture import edge_name
 from lit_metanas.spaces.child_network import ChildNetwork, NormalisedConvolution, norm_tensors
 from lit_metanas.spaces.nas_bench_201.nas_bench_201_cells import CELL_NODES, EDGES
 from lit_metanas.spaces.operations import average, halve_by_mean
 from lit_metanas.spaces.supernet import NetworkCost
-from lit_metanas.tasks.inputs import Shape, image_shape
 
 EDGE_KERNELS: Mapping[str, int] = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}
 """Sizes of the operations that are convolutions."""

@@ -8,6 +8,7 @@ from itertools import product
 
 from torch import Tensor
 
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.spaces.architecture import Architecture, Choice, check_positive, edge_name, restrict
 from lit_metanas.spaces.encodings import Encoding, count_features
 from lit_metanas.spaces.nas_bench_201.nas_bench_201_cells import (
@@ -25,7 +26,6 @@ from lit_metanas.spaces.nas_bench_201.nas_bench_201_child import EDGE_KERNELS, N
 from lit_metanas.spaces.nas_bench_201.nas_bench_201_supernet import NASBench201Supernet
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
-from lit_metanas.tasks.inputs import Shape
 
 NAMES = tuple(edge_name(*edge) for edge in EDGES)
 COMPUTING = tuple(operation for operation in EDGE_OPERATIONS if operation not in ("none", "skip_connect"))

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.spaces.architecture import Choice, edge_name
 from lit_metanas.spaces.mixture import Gate, Mixture
 from lit_metanas.spaces.nas_bench_201.nas_bench_201_cells import CELL_NODES, EDGES
@@ -21,7 +22,6 @@ from lit_metanas.spaces.operations import (
     total,
 )
 from lit_metanas.spaces.supernet import Record, Statistics, Supernet
-from lit_metanas.tasks.inputs import Shape
 
 
 class Affine(nn.Module):

@@ -12,6 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lit_metanas.inputs.batches import step_mask, trim_steps
+from lit_metanas.inputs.shapes import SeriesShape, Shape, TokenShape
+from lit_metanas.objectives.objective import NEVER
 from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
 from lit_metanas.spaces.builder import Builder, Make
 from lit_metanas.spaces.forward_pass import largest
@@ -23,8 +26,6 @@ from lit_metanas.spaces.sequence.readouts import READOUTS
 from lit_metanas.spaces.sequence.step_context import Steps, current_steps, telling_steps
 from lit_metanas.spaces.sequence.step_operations import OPERATIONS, StepPool
 from lit_metanas.spaces.supernet import Statistics
-from lit_metanas.tasks.inputs import SeriesShape, Shape, TokenShape, step_mask, trim_steps
-from lit_metanas.tasks.objective import NEVER
 
 
 @dataclass(frozen=True)

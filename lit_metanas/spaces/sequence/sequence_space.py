@@ -6,6 +6,9 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import get_args
 
+from lit_metanas.inputs.shapes import SeriesShape, Shape, TokenShape
+from lit_metanas.objectives.objective import Objective, Scored
+from lit_metanas.objectives.span import Span
 from lit_metanas.spaces.architecture import check_dropouts, check_known, check_positive, restrict
 from lit_metanas.spaces.body_networks import BodySupernet
 from lit_metanas.spaces.builder import Builder
@@ -16,9 +19,6 @@ from lit_metanas.spaces.sequence.sequence_network import SequenceChild, Sequence
 from lit_metanas.spaces.sequence.step_operations import OPERATIONS
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Supernet
-from lit_metanas.tasks.inputs import SeriesShape, Shape, TokenShape
-from lit_metanas.tasks.objective import Objective, Scored
-from lit_metanas.tasks.questions import Span
 
 STEP_NORMS = ("layer", "none")
 STEP_POOLS = ("none", *POOLS)

@@ -15,18 +15,19 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import Shape, as_shape
+from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.files import own_path, write_whole
 from lit_metanas.io.text import MOST_NAMED, cell_text, printable, utf8_text, writable
-from lit_metanas.tasks.inputs import Preprocessing, Shape, as_shape
-from lit_metanas.tasks.new_examples import NewRows
-from lit_metanas.tasks.objective import Classification
-from lit_metanas.tasks.questions.question_words import SEPARATOR_SHOWN, QuestionPreprocessing
-from lit_metanas.tasks.speech import LogMel
-from lit_metanas.tasks.speech.sound_files import read_sound
-from lit_metanas.tasks.tabular.standardised_columns import NumericColumns, row_numbers
+from lit_metanas.kinds.new_examples import NewRows
+from lit_metanas.kinds.questions.question_words import SEPARATOR_SHOWN, QuestionPreprocessing
+from lit_metanas.kinds.rows.standardised_columns import NumericColumns, row_numbers
+from lit_metanas.kinds.sounds import LogMel
+from lit_metanas.kinds.sounds.sound_files import read_sound
+from lit_metanas.kinds.texts.text_tables import TableRow
+from lit_metanas.objectives.classification import Classification
 from lit_metanas.tasks.task import warn_of_data
-from lit_metanas.tasks.text.text_tables import TableRow
-from lit_metanas.tasks.text.words import TextPreprocessing
 from lit_metanas.training.collectives import gather_lists
 from lit_metanas.training.export.exported_program import load_exported, network_inputs
 from lit_metanas.training.export.network_description import DESCRIPTION, exported_noun, exported_texts

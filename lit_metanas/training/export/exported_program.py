@@ -21,21 +21,25 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from lit_metanas.inputs.batches import blank_inputs
+from lit_metanas.inputs.input_checks import check_brightness
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import ImageShape, RowShape, Shape, as_shape, image_shape
 from lit_metanas.io.checkpoints import write_weights
 from lit_metanas.io.files import open_regular, read_regular, write_whole
 from lit_metanas.io.own_folder import check_files
 from lit_metanas.io.text import number_of, printable
-from lit_metanas.tasks.conversion import image_tensor
-from lit_metanas.tasks.images.image_files import read_images
-from lit_metanas.tasks.inputs import ImageShape, Preprocessing, RowShape, Shape, as_shape, blank_inputs, image_shape
-from lit_metanas.tasks.objective import Classification, Examples, Objective, Transcription
-from lit_metanas.tasks.questions import QuestionWords, Span
-from lit_metanas.tasks.speech import LogMel
-from lit_metanas.tasks.tabular import QuantileColumns, StandardisedColumns
-from lit_metanas.tasks.task import check_brightness
-from lit_metanas.tasks.text.byte_pairs import BytePairs
-from lit_metanas.tasks.text.joined_tokens import JOINABLE, JoinedTokens
-from lit_metanas.tasks.translation import Translation
+from lit_metanas.kinds.images.image_arrays import image_tensor
+from lit_metanas.kinds.images.image_files import read_images
+from lit_metanas.kinds.questions import QuestionWords
+from lit_metanas.kinds.rows import QuantileColumns, StandardisedColumns
+from lit_metanas.kinds.sounds import LogMel
+from lit_metanas.kinds.texts.byte_pairs import BytePairs
+from lit_metanas.kinds.texts.joined_tokens import JOINABLE, JoinedTokens
+from lit_metanas.objectives import Span, Translation
+from lit_metanas.objectives.classification import Classification
+from lit_metanas.objectives.objective import Examples, Objective
+from lit_metanas.objectives.transcription import Transcription
 from lit_metanas.training.export.network_description import (
     DESCRIPTION,
     StoredNetwork,

@@ -18,8 +18,6 @@ from lit_metanas.io.text import duration, markdown_text, number_of, printable, w
 from lit_metanas.io.yaml_files import YAMLLimit, parse_yaml
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.records.statistics import percent
-from lit_metanas.tasks.objective import Classification, Objective, Transcription
-from lit_metanas.tasks.translation import Translation
 from lit_metanas.training.export.exported_program import (
     CARD,
     CARD_BEGINS,
@@ -196,21 +194,6 @@ class ModelCard:
             "the training data hold and may be used for.",
             "",
         ])  # fmt: skip
-
-
-def hub_task(noun: str, objective: Objective) -> str:
-    """What a network does, by the Hub's names of tasks.
-
-    Args:
-        noun: what it takes, such as images, sounds or texts.
-        objective: what it was trained for.
-    """
-    if isinstance(objective, Classification):
-        kinds = {"images": "image", "sounds": "audio", "texts": "text"}
-        return f"{kinds.get(noun, 'tabular')}-classification"
-    if isinstance(objective, Transcription):
-        return "automatic-speech-recognition" if noun == "sounds" else "other"
-    return "translation" if isinstance(objective, Translation) else "question-answering"
 
 
 def write_card(folder: str | os.PathLike[str], card: ModelCard) -> None:

@@ -4,32 +4,34 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import ImageShape, Shape, as_shape, plain_shape
 from lit_metanas.io.json_files import LONGEST_TEXT, read_json
 from lit_metanas.io.text import number_of, printable
+from lit_metanas.kinds.questions.question_words import QuestionPreprocessing
+from lit_metanas.objectives.objective import Objective, Scored
+from lit_metanas.objectives.stored_objectives import describe_objective, read_objective
 from lit_metanas.records.plain import from_plain
-from lit_metanas.tasks.inputs import ImageShape, Preprocessing, Shape, as_shape, plain_shape
-from lit_metanas.tasks.objective import Classification, Objective, Transcription
-from lit_metanas.tasks.questions import Span
-from lit_metanas.tasks.questions.question_words import QuestionPreprocessing
-from lit_metanas.tasks.translation import Translation
-from lit_metanas.tasks.translation.translation_objective import TextMetric
 from lit_metanas.training.stored_preprocessing import describe_preprocessing, read_preprocessing, stored_kind
 
 if TYPE_CHECKING:  # it imports Lightning
-    from lit_metanas.tasks.new_examples import KindOfTexts
+    from lit_metanas.kinds.new_examples import KindOfTexts
 
 DESCRIPTION_SCHEMA = 1
 DESCRIPTION = "model.json"
 MOST_OF_A_SHAPE = 1 << 20
 """Tokens of a vocabulary, steps of an input, or classes."""
 
-WIDEST_BEAM = 100
-"""Of transcription."""
+OUTPUTS: dict[Scored, str] = {
+    "input": "scores; softmax gives probabilities",
+    "step": "scores of each step",
+    "target": "scores of each step",
+}
 
 _FIX = "export again"
 
@@ -56,14 +58,14 @@ class StoredNetwork(NamedTuple):
 
 def describe_network(network: StoredNetwork) -> dict[str, Any]:
     """What ``model.json`` holds of a network, as JSON."""
-    goal, classifies = network.objective, isinstance(network.objective, Classification)
+    goal = describe_objective(network.objective)
     return {
         "schema": DESCRIPTION_SCHEMA,
         "architecture": network.architecture,
         "classes": list(network.classes),
         "input": _describe_input(as_shape(network.shape), network.preprocessing),
-        "output": "scores; softmax gives probabilities" if classifies else "scores of each step",
-        **({} if classifies else {"objective": describe_objective(goal)}),
+        "output": OUTPUTS[network.objective.scored],
+        **({} if goal is None else {"objective": goal}),
         "program_sha256": network.digest,
     }
 
@@ -72,22 +74,6 @@ def _describe_input(shape: Shape, preprocessing: Preprocessing | None) -> dict[s
     if isinstance(shape, ImageShape):
         return {**shape._asdict(), "range": [0, 1]}
     return {"shape": plain_shape(shape), "preprocessing": preprocessing and describe_preprocessing(preprocessing)}
-
-
-def describe_objective(objective: Objective) -> dict[str, Any]:
-    """An objective other than classification, as JSON holds it.
-
-    Raises:
-        ValueError: it is none of this package's.
-    """
-    if isinstance(objective, Transcription):
-        return {"kind": "transcription", "beam": objective.beam}
-    if isinstance(objective, Span):
-        return {"kind": "span", "longest": objective.longest}
-    if isinstance(objective, Translation):
-        target = describe_preprocessing(objective.target)
-        return {"kind": "translation", "metric": objective.metric, "target": target}
-    raise ValueError(f"An exported network has no description of {type(objective).__name__}: export its weights alone.")
 
 
 def exported_file(directory: str | os.PathLike[str], name: str) -> Path:
@@ -149,7 +135,7 @@ def read_description(file: Path) -> StoredNetwork:
     described, stored, goal = _read_parts(file)
     own = described.input
     try:
-        objective = read_objective(goal, len(described.classes))
+        objective = read_objective(goal, len(described.classes), read_preprocessing)
         preprocessing = None if stored is None else read_preprocessing(stored)
     except ValueError as error:
         raise ValueError(f"'{file}' is damaged or another kind of file ({printable(str(error))}): {_FIX}.") from None
@@ -217,39 +203,6 @@ def _read_parts(file: Path) -> tuple[_Description, Any, Any]:
         return from_plain(_Description, document, "it"), stored, goal
     except ValueError as error:
         raise ValueError(f"'{file}' is damaged or another kind of file ({printable(str(error))}): {_FIX}.") from None
-
-
-def read_objective(stored: object, names: int) -> Objective:
-    """What was stored, or classification.
-
-    Args:
-        stored: None for classification.
-        names: number of classes, or of symbols.
-
-    Raises:
-        ValueError: it is no objective, or it and the names do not fit.
-    """
-    kind = "classification" if stored is None else stored.get("kind") if isinstance(stored, dict) else None
-    if kind not in ("classification", "transcription", "translation", "span"):
-        raise ValueError("its objective is none of transcription, translation and span")
-    if (kind in ("translation", "span")) != (names == 0):
-        raise ValueError(f"it is a {kind} with {number_of(names, 'class')}")
-    own: Mapping[str, Any] = stored if isinstance(stored, dict) else {}
-    if kind == "classification":
-        return Classification(names)
-    if kind == "transcription":
-        beam = own.get("beam")
-        if type(beam) is not int or not 1 <= beam <= WIDEST_BEAM:
-            raise ValueError(f"its beam is not from 1 to {WIDEST_BEAM}")
-        return Transcription(names, beam)
-    if kind == "span":
-        longest = own.get("longest")
-        if type(longest) is not int or not 1 <= longest <= MOST_OF_A_SHAPE:
-            raise ValueError(f"its longest answer is not from 1 to {MOST_OF_A_SHAPE}")
-        return Span(longest)
-    if own.get("metric") not in get_args(TextMetric):
-        raise ValueError(f"its metric is none of {', '.join(get_args(TextMetric))}")
-    return Translation(read_preprocessing(own.get("target")), own["metric"])
 
 
 def find_repeated(names: Sequence[str]) -> str | None:

@@ -15,12 +15,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from lit_metanas.inputs.batches import random_inputs
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.files import replacing
 from lit_metanas.io.text import number_of
-from lit_metanas.tasks.inputs import Shape
-from lit_metanas.tasks.objective import Objective
+from lit_metanas.objectives.objective import Objective
 from lit_metanas.tasks.task import Split
-from lit_metanas.testing.network_count import random_inputs
 from lit_metanas.training.child import judge
 
 ONNX, INT8 = "model.onnx", "model_int8.onnx"

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lit_metanas.tasks.inputs import Shape, TokenShape, as_shape, blank_inputs, describe_shape
+from lit_metanas.inputs.batches import blank_inputs
+from lit_metanas.inputs.shapes import Shape, TokenShape, as_shape, describe_shape
 from lit_metanas.training.export.operation_limits import (
     Check,
     StepCost,

@@ -13,6 +13,8 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.meta import InnerLoop, Learner, Parameters, evaluate, task_generator
 from lit_metanas.meta.learner import EVALUATION
 from lit_metanas.records.budget import Cost
@@ -20,7 +22,6 @@ from lit_metanas.records.rows import Protocol
 from lit_metanas.records.statistics import t_interval
 from lit_metanas.relaxations import Derived, Relaxation
 from lit_metanas.spaces import Architecture, SearchSpace
-from lit_metanas.tasks.inputs import Preprocessing, Shape
 from lit_metanas.tasks.task import Episode
 from lit_metanas.training.architecture_logits import ArchitectureLogits
 from lit_metanas.training.collectives import gather_lists

@@ -11,6 +11,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import Shape, describe_shape, plain_shape, same_shape
 from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.checkpoints import finite_tensor, load_plain
 from lit_metanas.io.files import replacing
@@ -22,7 +24,6 @@ from lit_metanas.relaxations.relaxation import PRUNED
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import inherit
-from lit_metanas.tasks.inputs import Preprocessing, Shape, describe_shape, plain_shape, same_shape
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.stored_preprocessing import UNKNOWN_INPUTS, InputMeaning
 

@@ -10,14 +10,15 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import Shape, describe_shape, same_shape
 from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.meta import Head, InnerLoop, Learner, Parameters
 from lit_metanas.meta.learner import BatchNorm
+from lit_metanas.objectives.classification import Classification
 from lit_metanas.records.budget import Cost
 from lit_metanas.relaxations import Relaxation
 from lit_metanas.spaces import SearchSpace, Supernet, inherit
-from lit_metanas.tasks.inputs import Preprocessing, Shape, describe_shape, same_shape
-from lit_metanas.tasks.objective import Classification
 from lit_metanas.training.architecture_logits import ArchitectureLogits
 from lit_metanas.training.meta_search.episode_evaluation import EpisodeEvaluation
 from lit_metanas.training.meta_search.meta_checkpoint import (

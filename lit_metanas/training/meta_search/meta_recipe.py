@@ -11,9 +11,9 @@ from typing import Any, Literal, TypedDict, get_args
 from lightning.pytorch.cli import OptimizerCallable
 from torch.optim import AdamW
 
+from lit_metanas.kinds.images.image_files import ImageAugmentation
 from lit_metanas.meta import Head, MetaGradient, PrototypeHead, PrototypeLoss
 from lit_metanas.records.record import RecipeFields, RecipeValue
-from lit_metanas.tasks.images.image_files import ImageAugmentation
 
 Distance = Literal["plain", "scaled", "cosine"]
 """How queries are compared with the class means."""

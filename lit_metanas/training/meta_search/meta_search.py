@@ -12,6 +12,7 @@ from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.text import short_number
 from lit_metanas.meta import (
     Adaptation,
@@ -29,7 +30,6 @@ from lit_metanas.meta.learner import BatchNorm
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.relaxations import Relaxation, Softmax
 from lit_metanas.spaces import SearchSpace
-from lit_metanas.tasks.inputs import Shape
 from lit_metanas.tasks.task import Episode
 from lit_metanas.training.architecture_logits import ArchitectureSchedule, fixed_labels
 from lit_metanas.training.collectives import outer_mean

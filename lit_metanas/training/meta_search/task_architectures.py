@@ -10,6 +10,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from lit_metanas.inputs.batches import channels_last
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.meta import Adaptation, InnerLoop, Learner, Parameters, left_out_losses, task_generator
 from lit_metanas.meta.learner import ADAPTED_LOGITS, LEFT_OUT
 from lit_metanas.records.budget import Cost
@@ -17,7 +20,6 @@ from lit_metanas.records.statistics import leads
 from lit_metanas.relaxations import Derived, Relaxation, probabilities
 from lit_metanas.spaces import Architecture, Choice, Gate, Mixture, SearchSpace, Supernet, one_hot
 from lit_metanas.spaces.supernet import embed_and_record
-from lit_metanas.tasks.inputs import Preprocessing, Shape, channels_last
 from lit_metanas.tasks.task import Episode
 from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, check_data, read_meta_checkpoint
 

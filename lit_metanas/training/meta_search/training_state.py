@@ -12,13 +12,14 @@ import torch
 from lightning.pytorch import Trainer
 from torch import Tensor
 
+from lit_metanas.inputs.batches import blank_inputs, channels_last, inputs_like
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.meta.learner import Parameters
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.plain import from_plain
 from lit_metanas.relaxations.discrete import Derived
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Supernet, embed_and_record
-from lit_metanas.tasks.inputs import Shape, blank_inputs, channels_last, inputs_like
 from lit_metanas.tasks.task import Episode
 from lit_metanas.training.collectives import gather_rows
 

@@ -20,7 +20,7 @@ SPACE = {
     "init_args": {"shared": True, "kernels": [3, 5], "activations": ["ReLU"], "widths": [4], "depths": [2]},
 }
 SOURCE = {
-    "class_path": "lit_metanas.tasks.ImageFolder",
+    "class_path": "lit_metanas.kinds.ImageFolder",
     "init_args": {"root": "images", "shape": [1, 8, 8], "fractions": [0.4, 0.3, 0.3]},
 }
 ON = {"accelerator": "cpu", "devices": 1, "enable_progress_bar": False}

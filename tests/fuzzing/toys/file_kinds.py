@@ -19,6 +19,8 @@ from lit_metanas.callbacks import ProbabilityHistory
 from lit_metanas.callbacks.probability_history import Moment
 from lit_metanas.estimators import NASBench101Table, NASBench201Table, NASBenchGraphTable, NATSFiles
 from lit_metanas.io.checkpoints import check_checkpoint, load_plain, read_weights, write_weights
+from lit_metanas.kinds import Omniglot
+from lit_metanas.kinds.images.image_files import read_image
 from lit_metanas.records import (
     ArchitectureRow,
     Cost,
@@ -41,8 +43,6 @@ from lit_metanas.spaces import Architecture, Choice, ChoiceSpace, OneHotEncoding
 from lit_metanas.surrogates.gaussian_process import GroupedKernel, mean_distances
 from lit_metanas.surrogates.surrogate_checkpoint import read_surrogate, write_surrogate
 from lit_metanas.surrogates.transfer import TransferSurrogate, fit_source
-from lit_metanas.tasks import Omniglot
-from lit_metanas.tasks.images.image_files import read_image
 from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, read_meta_checkpoint, write_meta_checkpoint
 
 LABELS = Architecture({"a": "1"})

@@ -7,10 +7,11 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from lit_metanas.kinds import TextSource, Words
 from lit_metanas.meta import PairedReinforce
 from lit_metanas.relaxations import Categorical
 from lit_metanas.spaces import LayeredSpace
-from lit_metanas.tasks import EpisodeDataModule, Subset, TaskSource, TextSource, Words
+from lit_metanas.tasks import EpisodeDataModule, Subset, TaskSource
 from lit_metanas.tasks.source import SUBSETS
 from lit_metanas.training import MetaSearch
 

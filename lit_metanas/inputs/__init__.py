@@ -1,0 +1,16 @@
+"""What networks get: the shapes of inputs, their padding, and what makes them of raw examples."""
+
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import ImageShape, RowShape, SeriesShape, Shape, TokenShape, shape_of
+from lit_metanas.inputs.tokens import TextPreprocessing
+
+__all__ = [
+    "ImageShape",
+    "Preprocessing",
+    "RowShape",
+    "SeriesShape",
+    "Shape",
+    "TextPreprocessing",
+    "TokenShape",
+    "shape_of",
+]

@@ -1,0 +1,92 @@
+"""Batches of inputs: their masks, padding and layout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lit_metanas.inputs.shapes import PADDING, ImageShape, RowShape, SeriesShape, Shape, TokenShape, as_shape
+
+
+def blank_inputs(examples: int, shape: Shape) -> Tensor:
+    """Inputs of zeros, or of the first token, without padding: what the cost of a network is counted on."""
+    found = as_shape(shape)
+    if isinstance(found, TokenShape):
+        return torch.ones(examples, found.steps, dtype=torch.int64)
+    inputs = torch.zeros(examples, *found)
+    if isinstance(found, SeriesShape):
+        inputs[:, -1] = 1
+    return inputs
+
+
+def float_type(inputs: Tensor) -> torch.dtype:
+    """The precision of a network for some inputs: theirs, and the default one for tokens."""
+    return inputs.dtype if inputs.is_floating_point() else torch.get_default_dtype()
+
+
+def inputs_like(inputs: Tensor, like: Tensor) -> Tensor:
+    """Inputs on another tensor's device and of its precision; tokens stay whole numbers."""
+    return inputs.to(like) if inputs.is_floating_point() else inputs.to(like.device)
+
+
+def channels_last(inputs: Tensor) -> Tensor:
+    """Images laid out with their channels last, which convolutions are fastest on; other kinds stay as they are."""
+    return inputs.contiguous(memory_format=torch.channels_last) if inputs.dim() == 4 else inputs
+
+
+def step_mask(inputs: Tensor) -> Tensor:
+    """Which steps lie within an example, shape ``(n, steps)``, bool.
+
+    Args:
+        inputs: series ``(n, features, steps)`` or tokens ``(n, steps)``.
+    """
+    return inputs[:, -1] > 0 if inputs.dim() == 3 else inputs != PADDING
+
+
+def has_steps(inputs: Tensor) -> bool:
+    """Whether inputs are series or tokens, which may end before the others of a batch do."""
+    return inputs.dim() == 3 or (inputs.dim() == 2 and not inputs.is_floating_point())
+
+
+def trim_steps(inputs: Tensor) -> Tensor:
+    """Leave out the steps behind the end of all examples; one stays. Other kinds of input stay as they are.
+
+    Example:
+        >>> trim_steps(torch.tensor([[4, 2, 0, 0], [3, 0, 0, 0]]))
+        tensor([[4, 2],
+                [3, 0]])
+    """
+    if not has_steps(inputs) or not inputs.shape[-1]:
+        return inputs
+    within = step_mask(inputs).any(0).nonzero()
+    return inputs[..., : int(within.max()) + 1 if len(within) else 1]
+
+
+def join_inputs(parts: Sequence[Tensor]) -> Tensor:
+    """The inputs of several parts as one, padded to the longest.
+
+    Example:
+        >>> join_inputs([torch.tensor([[4, 2]]), torch.tensor([[3, 3, 3]])])
+        tensor([[4, 2, 0],
+                [3, 3, 3]])
+    """
+    steps = max((part.shape[-1] for part in parts if has_steps(part)), default=0)
+    return torch.cat([F.pad(part, (0, steps - part.shape[-1])) if has_steps(part) else part for part in parts])
+
+
+def random_inputs(examples: int, shape: Shape) -> Tensor:
+    """Normal numbers, or tokens, of PyTorch's global generator; of the lengths of series and tokens one is the most."""
+    found = as_shape(shape)
+    if isinstance(found, ImageShape | RowShape):
+        return torch.randn(examples, *found)
+    lengths = torch.randint(1, found.steps + 1, (examples,))
+    lengths[0] = found.steps
+    within = torch.arange(found.steps) < lengths[:, None]
+    if isinstance(found, TokenShape):
+        return torch.randint(1, max(2, found.vocabulary), (examples, found.steps)) * within
+    series = torch.randn(examples, *found)
+    series[:, -1] = 1.0
+    return series * within[:, None]

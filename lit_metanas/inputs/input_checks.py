@@ -1,0 +1,65 @@
+"""Checks of inputs: values, tokens, padding."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lit_metanas.inputs.batches import step_mask
+
+BRIGHTEST = 10.0
+"""No image scaled to [0, 1] has a larger value; one from 0 to 255 nearly always has."""
+
+
+def check_brightness(name: str, images: Tensor) -> None:
+    """Find images whose values run from 0 to 255. Standardised ones leave [0, 1], too, but are not all positive.
+
+    Args:
+        name: of the images, as the message begins.
+        images: floating point.
+
+    Raises:
+        ValueError: all values lie between 0 and 255, and one is beyond ``BRIGHTEST``.
+    """
+    if images.numel() and BRIGHTEST < float(images.max()) <= 255 and float(images.min()) >= 0:
+        raise ValueError(f"{name} has images with values up to {float(images.max()):g}: divide them by 255.")
+
+
+def check_tokens(name: str, tokens: Tensor, vocabulary: int) -> None:
+    """Find tokens that are not of the vocabulary.
+
+    Raises:
+        ValueError: there is one.
+    """
+    if tokens.numel() and not 0 <= int(tokens.min()) <= int(tokens.max()) < vocabulary:
+        raise ValueError(
+            f"{name} has tokens from {int(tokens.min())} to {int(tokens.max())}, but vocabulary = {vocabulary}: give "
+            "tokens from 0 to vocabulary - 1."
+        )
+
+
+def check_padding(name: str, inputs: Tensor) -> None:
+    """Find examples with a step behind their end, or a series without a mask.
+
+    Raises:
+        ValueError: there is one.
+    """
+    if inputs.dim() == 3 and not bool(((inputs[:, -1] == 0) | (inputs[:, -1] == 1)).all()):
+        raise ValueError(
+            f"{name} has series whose last feature is no mask: let it be 1 up to the end of each, and 0 behind it."
+        )
+    mask = step_mask(inputs)
+    if bool((mask[:, 1:] & ~mask[:, :-1]).any()):
+        raise ValueError(f"{name} has padding within an example: let it stand behind the end alone.")
+
+
+def in_unit_range(images: Tensor) -> Tensor:
+    """Floating point in [0, 1]: uint8 is divided by 255, floating point stays.
+
+    Raises:
+        ValueError: floating point runs from 0 to 255.
+    """
+    if images.dtype == torch.uint8:
+        return images.float().div_(255)
+    check_brightness("A source", images)
+    return images

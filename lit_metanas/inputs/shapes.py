@@ -1,0 +1,214 @@
+"""Kinds of input: images, series of feature vectors, tokens, rows of numbers; their padding, and how they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from torch import Tensor
+
+from lit_metanas.io.text import number_of
+
+PADDING = 0
+"""The token behind the end of a sequence; none within it is this one."""
+
+
+class ImageShape(NamedTuple):
+    """The shape of an image: a tensor of shape ``(channels, height, width)``, float32 in [0, 1].
+
+    Attributes:
+        channels: 1 where images are grey, 3 where they are coloured.
+        height: in pixels.
+        width: in pixels.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> lm.ImageShape(3, 32, 32) == (3, 32, 32)
+        True
+    """
+
+    channels: int
+    height: int
+    width: int
+
+
+class SeriesShape(NamedTuple):
+    """The shape of a series of feature vectors, such as sound: a tensor of shape ``(features, steps)``, float32.
+
+    Attributes:
+        features: numbers of each step. The last of them is the mask: 1 up to the end of an example, and 0, as all other
+            features, behind it.
+        steps: the most that an example has.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> series = torch.rand(2, 4, 10)
+        >>> series[:, -1] = 1.0
+        >>> lm.shape_of(series)
+        SeriesShape(features=4, steps=10)
+    """
+
+    features: int
+    steps: int
+
+
+class TokenShape(NamedTuple):
+    """The shape of a sequence of tokens, such as text: a tensor of shape ``(steps,)``, int64.
+
+    Attributes:
+        vocabulary: number of tokens, from ``PADDING``, which stands behind the end of an example, to
+            ``vocabulary - 1``.
+        steps: the most that an example has.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> lm.shape_of(torch.tensor([[4, 2, 0], [3, 3, 3]]), vocabulary=5)
+        TokenShape(vocabulary=5, steps=3)
+    """
+
+    vocabulary: int
+    steps: int
+
+
+class RowShape(NamedTuple):
+    """The shape of a row of a numeric table: a tensor of shape ``(numbers,)``, float32.
+
+    Attributes:
+        numbers: of each row, as a network gets them. A preprocessing may make more of a row than it has columns.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> lm.shape_of(torch.rand(5, 3))
+        RowShape(numbers=3)
+    """
+
+    numbers: int
+
+
+KindShape = ImageShape | SeriesShape | TokenShape | RowShape
+"""A shape that tells its kind."""
+
+Shape = KindShape | tuple[int, int, int]
+"""Of one input; three plain numbers are those of an image."""
+
+_KINDS: dict[str, type[SeriesShape | TokenShape | RowShape]] = {
+    "series": SeriesShape,
+    "tokens": TokenShape,
+    "row": RowShape,
+}
+
+
+def shape_of(inputs: Tensor, vocabulary: int | None = None) -> KindShape:
+    """The shape of one of some inputs.
+
+    Args:
+        inputs: shape ``(n, channels, height, width)``, ``(n, features, steps)``, or ``(n, steps)`` of whole numbers, or
+            ``(n, numbers)`` in floating point.
+        vocabulary: number of tokens, where inputs are such.
+
+    Raises:
+        ValueError: they are no inputs, or tokens whose number is not told.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> lm.shape_of(torch.rand(5, 1, 28, 28))
+        ImageShape(channels=1, height=28, width=28)
+    """
+    size = tuple(inputs.shape[1:])
+    if len(size) == 3:
+        return ImageShape(*size)
+    if len(size) == 2:
+        return SeriesShape(*size)
+    if len(size) == 1 and inputs.is_floating_point():
+        return RowShape(*size)
+    if len(size) == 1 and vocabulary is not None:
+        return TokenShape(vocabulary, *size)
+    raise ValueError(
+        f"Inputs have the shape {tuple(inputs.shape)} and type {inputs.dtype}: give images (n, channels, height, "
+        "width), series (n, features, steps), rows of numbers (n, numbers), or tokens (n, steps) as whole numbers with "
+        "their 'vocabulary'."
+    )
+
+
+def as_shape(shape: Sequence[int]) -> KindShape:
+    """A shape that tells its kind.
+
+    Raises:
+        ValueError: it has neither a kind nor three numbers.
+    """
+    if isinstance(shape, KindShape):
+        return shape
+    if len(shape) != 3:
+        raise ValueError(f"The shape {tuple(shape)} is none of an image: give channels, height and width.")
+    return ImageShape(*shape)
+
+
+def image_shape(shape: Shape) -> ImageShape:
+    """The shape of an image.
+
+    Raises:
+        ValueError: it is that of another kind of input.
+    """
+    found = as_shape(shape)
+    if not isinstance(found, ImageShape):
+        raise ValueError(
+            f"These networks are for images, and the inputs are {describe_shape(found)}: take another space, such as "
+            f"{'MLPSpace, or give images by height and width' if isinstance(found, RowShape) else 'SequenceSpace'}."
+        )
+    return found
+
+
+def describe_shape(shape: Shape) -> str:
+    """A shape in words, for messages.
+
+    Example:
+        >>> describe_shape((1, 28, 28))
+        'images of shape (1, 28, 28)'
+    """
+    found = as_shape(shape)
+    if isinstance(found, ImageShape):
+        return f"images of shape {tuple(found)}"
+    if isinstance(found, SeriesShape):
+        return f"series of {found.features} features and up to {found.steps} steps"
+    if isinstance(found, RowShape):
+        return f"rows of {number_of(found.numbers, 'number')}"
+    return f"sequences of up to {found.steps} of {found.vocabulary} tokens"
+
+
+def same_shape(one: Shape, other: Shape) -> bool:
+    """Whether two shapes are of one kind and size: as tuples, those of two kinds may be equal.
+
+    Example:
+        >>> same_shape(SeriesShape(7, 11), TokenShape(7, 11)), same_shape(ImageShape(1, 28, 28), (1, 28, 28))
+        (False, True)
+    """
+    return plain_shape(one) == plain_shape(other)
+
+
+def vocabulary_of(shape: Shape) -> int | None:
+    """The number of tokens; None for other kinds of input."""
+    return shape.vocabulary if isinstance(shape, TokenShape) else None
+
+
+def plain_shape(shape: Shape) -> list[int | str]:
+    """A shape for JSON and checkpoints: its kind, unless it is an image's, and its numbers."""
+    found = as_shape(shape)
+    return [*(name for name, kind in _KINDS.items() if isinstance(found, kind)), *found]
+
+
+def read_shape(plain: Sequence[int | str]) -> KindShape:
+    """The inverse of ``plain_shape``.
+
+    Raises:
+        ValueError: it is no shape.
+    """
+    kind, numbers = (plain[0], plain[1:]) if plain and isinstance(plain[0], str) else ("", plain)
+    made = ImageShape if not kind else _KINDS.get(str(kind))
+    whole = [number for number in numbers if isinstance(number, int) and not isinstance(number, bool) and number >= 0]
+    if made is None or len(whole) != len(numbers) or len(whole) != len(made._fields):
+        raise ValueError(f"{list(plain)} is not the shape of an input")
+    return made(*whole)

@@ -1,0 +1,246 @@
+"""Torch's data sets of images, or of rows of numbers, and labels as a target task or a task source."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from lit_metanas.io.text import printable
+from lit_metanas.kinds.images.array_tasks import ArraySource, task_from_arrays
+from lit_metanas.kinds.images.image_arrays import Channels, over_white
+from lit_metanas.kinds.rows.standardised_columns import NumericColumns
+from lit_metanas.tasks.labels import ClassNames, Groups, plain_label
+from lit_metanas.tasks.task import Task
+
+
+def read_dataset(dataset: Dataset[Any]) -> tuple[Tensor, list[Any]]:
+    """Read all images and labels of a map-style data set into memory, each once.
+
+    Args:
+        dataset: of pairs (image, label); an image is a tensor, an array, or one of Pillow's.
+
+    Returns:
+        Images, all of one shape, and their labels.
+
+    Raises:
+        ValueError: the data set has no length or no items, an item is not a pair of an image and a label, or two images
+            differ in shape or type.
+    """
+    kind = type(dataset).__name__
+    try:
+        number = len(dataset)  # type: ignore[arg-type]
+    except (TypeError, NotImplementedError):
+        raise ValueError(f"{kind} has no length: give a map-style data set, with __len__ and __getitem__.") from None
+    if not number:
+        raise ValueError(f"{kind} holds no images: give it some.")
+    images: list[Tensor] = []
+    labels: list[Any] = []
+    for place in range(number):
+        item = dataset[place]
+        if not isinstance(item, tuple | list) or len(item) != 2:
+            raise ValueError(f"Item {place} of {kind} is not a pair of an image and a label: give such a data set.")
+        image = _pixels(item[0], f"Item {place} of {kind}")
+        if images and (image.shape != images[0].shape or image.dtype != images[0].dtype):
+            first, other = (f"{tuple(one.shape)} of {str(one.dtype)[6:]}" for one in (images[0], image))
+            raise ValueError(
+                f"Images 0 and {place} of {kind} are {first} and {other}: bring all to one shape in its transform."
+            )
+        images.append(image)
+        labels.append(item[1])
+    return torch.stack(images), labels
+
+
+def _pixels(image: Any, place: str) -> Tensor:
+    if isinstance(image, Image.Image):
+        if image.mode[0] in "IF":
+            raise ValueError(f"{place} has pixels of mode {image.mode}: bring them to 8 bits in its transform.")
+        grey = image.mode in ("1", "L", "LA")
+        image = np.asarray(over_white(image, "L" if grey else "RGB"))
+    if isinstance(image, np.ndarray) and image.dtype.kind in "biuf":
+        return torch.from_numpy(image.copy())
+    if isinstance(image, Tensor):
+        return image.detach()
+    kind = type(image).__name__
+    raise ValueError(f"{place} begins with a {kind}, not with an image: give tensors, arrays or Pillow's images.")
+
+
+class Renumbered(Dataset[Any]):
+    """A data set whose numbers stand for other names.
+
+    Args:
+        dataset: of pairs (image, label).
+        own: the names that its numbers stand for.
+        classes: those that they will stand for, the same ones among them.
+    """
+
+    def __init__(self, dataset: Dataset[Any], own: Sequence[str], classes: Sequence[str]) -> None:
+        self.dataset = dataset
+        self.classes = list(classes)
+        self._numbers = dict(enumerate(map(self.classes.index, own)))
+
+    def __len__(self) -> int:
+        """As many items as the data set."""
+        return len(self.dataset)  # type: ignore[arg-type]
+
+    def __getitem__(self, place: int) -> tuple[Any, Any]:
+        """The image with its other number; a label that stands for no name stays."""
+        image, label = self.dataset[place]
+        return image, self._numbers.get(plain_label(label), label)
+
+
+def numbered_alike(parts: Sequence[Dataset[Any]]) -> list[Dataset[Any]]:
+    """Parts of one data set with one numbering of their classes.
+
+    Torchvision's ``ImageFolder`` numbers what it finds: where a part lacks a class, its number is that of another one.
+    Parts that do not all name their classes stay as they are.
+    """
+    own = [names for part in parts if (names := class_list(part)) is not None]
+    if len(own) < len(parts) or all(names == own[0] for names in own):
+        return list(parts)
+    classes = dict.fromkeys(name for names in own for name in names)
+    return [Renumbered(part, names, [*classes]) for part, names in zip(parts, own, strict=True)]
+
+
+def class_list(dataset: Dataset[Any]) -> list[str] | None:
+    """The names that a data set has for its classes, as torchvision's have; None where it has none."""
+    own = getattr(dataset, "classes", None)
+    return [str(name) for name in own] if isinstance(own, list | tuple) else None
+
+
+def _names(dataset: Dataset[Any], labels: Sequence[Any], classes: ClassNames | None) -> ClassNames | None:
+    """The names given, else those that the data set has for its numbers, as torchvision's have."""
+    own = class_list(dataset)
+    if classes is not None or own is None:
+        return classes
+    numbers = {number for label in labels if isinstance(number := plain_label(label), int)}
+    return {number: own[number] for number in numbers} if numbers and max(numbers) < len(own) else None
+
+
+def task_from_dataset(
+    dataset: Dataset[Any],
+    test_dataset: Dataset[Any] | None = None,
+    *,
+    val: float = 0.2,
+    test: float = 0.2,
+    seed: int = 0,
+    classes: ClassNames | None = None,
+    channels: Channels | None = None,
+    group: Groups | None = None,
+    min_per_class: int | None = None,
+    preprocessing: NumericColumns | None = None,
+    id: str | None = None,
+) -> Task:
+    """Make a target task of a map-style data set of pairs (image, label), such as torchvision's.
+
+    It is read into memory. Leave transforms that normalise out: images are uint8 or in [0, 1].
+
+    Args:
+        dataset: images are tensors, arrays or Pillow's, all of one shape; or rows of numbers, shape ``(columns,)``.
+        test_dataset: the test part, in the order in which it stays.
+        val: share of each class to choose architectures by; 0 leaves the task without a validation part.
+        test: share of each class to report accuracy on, where ``test_dataset`` is not given.
+        seed: of the split, at least 0.
+        classes: names of the classes, as in ``task_from_arrays``; None takes those of the data set if it has any.
+        channels: whether the channels come ``first`` or ``last``, where the shape does not tell.
+        group: of each item which others it belongs to, as in ``task_from_arrays``.
+        min_per_class: classes with fewer items are left out, as those of ``FolderTask`` are.
+        preprocessing: of rows of numbers, as in ``task_from_arrays``.
+        id: the task's name in records and results; the data set's class by default.
+
+    Raises:
+        ValueError: the data set is malformed, has too few examples of a class, or an argument is out of its range.
+
+    Example:
+        >>> import torch
+        >>> from torch.utils.data import TensorDataset
+        >>> import lit_metanas as lm
+        >>> data = TensorDataset(torch.rand(20, 3, 8, 8), torch.arange(20) % 2)
+        >>> lm.task_from_dataset(data, classes=["cat", "dog"]).shape
+        ImageShape(channels=3, height=8, width=8)
+    """
+    kind = type(dataset).__name__.lower()
+    if test_dataset is not None:
+        dataset, test_dataset = numbered_alike([dataset, test_dataset])
+    images, labels = read_dataset(dataset)
+    given = (None, None) if test_dataset is None else read_dataset(test_dataset)
+    foreign = {*map(plain_label, given[1] or ())} - {*map(plain_label, labels)}
+    named = [name for number, name in enumerate(class_list(dataset) or ()) if number in foreign]
+    if named:
+        shown = printable(named[0], 80)
+        raise ValueError(f"The test data have the class '{shown}', which the others lack: leave it out.")
+    return task_from_arrays(
+        images,
+        labels,
+        *given,
+        val=val,
+        test=test,
+        seed=seed,
+        classes=_names(dataset, labels, classes),
+        channels=channels,
+        group=group,
+        min_per_class=min_per_class,
+        preprocessing=preprocessing,
+        id=kind if id is None else id,
+    )
+
+
+class DatasetSource(ArraySource):
+    """A map-style data set of pairs (image, label), from which episodes and tasks are drawn. It is read into memory.
+
+    Args:
+        dataset: images are tensors, arrays or Pillow's, all of one shape, uint8 or in [0, 1].
+        train: names of the meta-training classes; if any of the three lists is given, no class is drawn at random.
+        val: names of the meta-validation classes.
+        test: names of the meta-test classes.
+        fractions: shares of the classes in the three subsets, if no list is given.
+        seed: seed of the random split, at least 0.
+        classes: names of the classes, as in ``task_from_arrays``; None takes those of the data set if it has any.
+        channels: whether the channels come ``first`` or ``last``, where the shape does not tell.
+        name: the first part of the ids of this source's tasks; the data set's class by default.
+
+    Raises:
+        ValueError: the data set is malformed, a named class does not exist or is named twice, or the fractions are
+            negative or do not sum to 1.
+
+    Example:
+        >>> import torch
+        >>> from torch.utils.data import TensorDataset
+        >>> import lit_metanas as lm
+        >>> data = TensorDataset(torch.rand(60, 3, 8, 8), torch.arange(60) % 6)
+        >>> source = lm.DatasetSource(data, train=[0, 1, 2, 3], test=[4, 5])
+        >>> lm.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3).query.inputs.shape
+        torch.Size([6, 3, 8, 8])
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset[Any],
+        *,
+        train: Sequence[Hashable] | None = None,
+        val: Sequence[Hashable] | None = None,
+        test: Sequence[Hashable] | None = None,
+        fractions: tuple[float, float, float] = (0.64, 0.16, 0.2),
+        seed: int = 0,
+        classes: ClassNames | None = None,
+        channels: Channels | None = None,
+        name: str | None = None,
+    ) -> None:
+        images, labels = read_dataset(dataset)
+        super().__init__(
+            images,
+            labels,
+            train=train,
+            val=val,
+            test=test,
+            fractions=fractions,
+            seed=seed,
+            classes=_names(dataset, labels, classes),
+            channels=channels,
+            name=type(dataset).__name__.lower() if name is None else name,
+        )

@@ -1,0 +1,180 @@
+"""The embedded task source: distorted letters of 15 scripts, drawn offline with the fonts that matplotlib ships."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import torch
+from torch import Tensor
+
+from lit_metanas.io.arrays import read_npz
+from lit_metanas.io.files import cache_folder, replacing
+from lit_metanas.kinds.images.glyph_faces import CANVAS, FACES, Distortion, Letter, font_file, letters, master
+from lit_metanas.tasks.source import Subset, TaskSource
+
+SCRIPTS: dict[Subset, tuple[str, ...]] = {
+    "train": ("Canadian Aboriginal", "Latin", "Cyrillic", "Arabic", "Tifinagh"),
+    "val": ("Armenian", "Lao", "N'Ko", "Ogham"),
+    "test": ("Georgian", "Greek", "Hebrew", "Old Italic", "Lisu", "Coptic"),
+}
+"""The scripts of each subset."""
+
+_VERSION = 1  # raise whenever the same arguments give other images
+_BLOCK = 20  # instances that are rendered together
+
+
+class Glyphs(TaskSource):
+    """Letters of 15 scripts, about 1,400 classes, 28x28, ink 1 on 0; a script belongs to one subset only.
+
+    An instance is a face x a random affine map x an elastic warp x dilation or erosion: a function of the letter's code
+    point, the instance's number and the seed. Test parts of target tasks show faces that no other image of the letter
+    shows. The instances that episodes use are rendered once and cached in a file; more of them, which only target
+    tasks need, are rendered when asked for and kept in memory.
+
+    Args:
+        seed: seed of the distortions, at least 0.
+        cache: folder of the cached images; by default ``$LIT_METANAS_CACHE``, else ``lit_metanas`` in
+            ``$XDG_CACHE_HOME`` or ``~/.cache``.
+        pool: images a class from which episodes are drawn, at least 1.
+        ordinary: images a class for the train and validation parts of target tasks, at least ``pool``.
+        held_out: images a class, of held-out faces, for the test part of target tasks.
+        distortion: how hard the images are distorted.
+
+    Raises:
+        ValueError: ``pool`` is below 1 or above ``ordinary``, or another number is negative.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> glyphs = lm.Glyphs()
+        >>> glyphs.shape, glyphs.groups("test")[0], glyphs.instances("test", 0, held_out=True)
+        ((1, 28, 28), 'Georgian', 100)
+    """
+
+    def __init__(
+        self,
+        seed: int = 0,
+        cache: str | None = None,
+        pool: int = 20,
+        ordinary: int = 200,
+        held_out: int = 100,
+        distortion: Distortion | None = None,
+    ) -> None:
+        if not 1 <= pool <= ordinary:
+            raise ValueError(f"Glyphs: pool = {pool} must lie between 1 and ordinary = {ordinary}.")
+        for name, value in (("seed", seed), ("held_out", held_out)):
+            if value < 0:
+                raise ValueError(f"Glyphs: {name} = {value} must be at least 0.")
+        self.seed = seed
+        self.cache = Path(cache) if cache else cache_folder()
+        self.pool = pool
+        self.ordinary = ordinary
+        self.held_out = held_out
+        self.distortion = distortion or Distortion()
+        self._pools: dict[int, Tensor] | None = None
+        self._blocks: dict[tuple[int, bool, int], Tensor] = {}
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """``(1, 28, 28)``."""
+        return 1, CANVAS // 2, CANVAS // 2
+
+    @property
+    def cache_file(self) -> Path:
+        """The file of the cached images; its name tells all that they depend on."""
+        digest = hashlib.sha256(repr((matplotlib.__version__, self.seed, self.pool, self.distortion)).encode())
+        for face in FACES:
+            digest.update(font_file(face).read_bytes())
+        return self.cache / f"glyphs-v{_VERSION}-{digest.hexdigest()[:16]}.npz"
+
+    def prepare(self) -> None:
+        """Render the instances that episodes use, unless the cache file has them."""
+        file = self.cache_file
+        if _read(file, self._pool_shape) is not None:
+            return
+        images = torch.stack([self._render_pool(letter) for letter in letters()])
+        with replacing(file) as temporary, temporary.open("wb") as stream:
+            np.savez(stream, images=images.numpy())
+
+    def classes(self, subset: Subset) -> tuple[str, ...]:
+        """Return the letters of the subset's scripts."""
+        return _names(subset)
+
+    def groups(self, subset: Subset) -> tuple[str, ...]:
+        """Return the script of each class."""
+        return tuple(letter.script for letter in _letters_of(subset))
+
+    def instances(self, subset: Subset, class_index: int, held_out: bool = False) -> int:
+        """Return the number of ordinary or held-out images of a class: the same for all."""
+        return self.held_out if held_out else self.ordinary
+
+    def episode_instances(self, subset: Subset, class_index: int) -> int:
+        """Return the number of cached images of a class: the same for all."""
+        return self.pool
+
+    def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
+        """Return images of one class, from the cache or rendered, uint8, shape ``(n, 1, 28, 28)``."""
+        letter = _letters_of(subset)[class_index]
+        if not held_out and max(instances, default=0) < self.pool:
+            return self._cached_pools()[letter.code_point][list(instances), None]
+        blocks = {b: self._block(letter, held_out, b) for b in {i // _BLOCK for i in instances}}
+        picked = [blocks[i // _BLOCK][i % _BLOCK] for i in instances]
+        return torch.stack(picked)[:, None] if picked else torch.empty((0, *self.shape), dtype=torch.uint8)
+
+    @property
+    def _pool_shape(self) -> tuple[int, ...]:
+        return len(letters()), self.pool, *self.shape[1:]
+
+    def _cached_pools(self) -> dict[int, Tensor]:
+        """Load the cache file once; render it first where it is missing or damaged."""
+        if self._pools is None:
+            images = _read(self.cache_file, self._pool_shape)
+            if images is None:
+                self.prepare()
+                images = _read(self.cache_file, self._pool_shape)
+            assert images is not None
+            self._pools = {letter.code_point: images[i] for i, letter in enumerate(letters())}
+        return self._pools
+
+    def _render_pool(self, letter: Letter) -> Tensor:
+        """Return the first ``pool`` instances of a letter."""
+        blocks = [self._render(letter, False, b) for b in range(-(-self.pool // _BLOCK))]
+        return torch.cat(blocks)[: self.pool]
+
+    def _block(self, letter: Letter, held_out: bool, block: int) -> Tensor:
+        """Return a block of instances, rendered at most once."""
+        key = letter.code_point, held_out, block
+        if key not in self._blocks:
+            self._blocks[key] = self._render(letter, held_out, block)
+        return self._blocks[key]
+
+    def _render(self, letter: Letter, held_out: bool, block: int) -> Tensor:
+        """Render a whole block: so no image depends on which others are asked for with it."""
+        generator = np.random.default_rng((self.seed, letter.code_point, int(held_out), block))
+        faces = letter.held_out_faces if held_out else letter.faces
+        masters = torch.stack([master(letter.code_point, face) for face in faces])
+        return self.distortion(masters[generator.integers(len(faces), size=_BLOCK)], generator)
+
+
+@cache
+def _letters_of(subset: Subset) -> tuple[Letter, ...]:
+    return tuple(letter for letter in letters() if letter.script in SCRIPTS[subset])
+
+
+@cache
+def _names(subset: Subset) -> tuple[str, ...]:
+    return tuple(letter.name for letter in _letters_of(subset))
+
+
+def _read(file: Path, shape: tuple[int, ...]) -> Tensor | None:
+    """Read cached images; None if the file is absent, damaged or of another form."""
+    try:
+        images = read_npz(file, "it is rendered again", largest=math.prod(shape) + (1 << 20))["images"]
+    except (ValueError, KeyError):
+        return None
+    return torch.from_numpy(images) if images.shape == shape and images.dtype == np.uint8 else None

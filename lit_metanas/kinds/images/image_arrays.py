@@ -1,0 +1,112 @@
+"""Images in memory, as users have them, brought to one form."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+Images: TypeAlias = Tensor | NDArray[Any] | Sequence[Any]
+"""Shape ``(n, height, width)``, ``(n, channels, height, width)`` or ``(n, height, width, channels)``."""
+
+
+Channels: TypeAlias = Literal["first", "last"]
+
+
+def image_tensor(images: Images, *, channels: Channels | None = None, name: str = "X") -> Tensor:
+    """A copy of images as a tensor, shape ``(n, channels, height, width)``, uint8 or float32 in [0, 1].
+
+    Args:
+        images: uint8 from 0 to 255, booleans, or floating point in [0, 1].
+        channels: whether the channels come before height and width or behind; None finds out by their number, 1 or 3,
+            or by its being the smallest.
+        name: of the argument, for messages.
+
+    Raises:
+        ValueError: the images have another type, other values, or a shape that tells no single layout.
+    """
+    if not isinstance(images, Tensor):
+        try:
+            array = np.asarray(images)
+        except ValueError:
+            raise ValueError(f"{name} holds images of different shapes: resize them to one.") from None
+        if array.dtype.kind not in "biuf":
+            raise ValueError(f"{name} holds {array.dtype}, not numbers: give uint8 or floats in [0, 1].")
+        # A copy in the machine's byte order, as negative strides and read-only memory are not for torch.
+        kept = array.dtype if array.dtype.kind != "f" else np.dtype(np.float32)
+        images = torch.from_numpy(np.array(array, dtype=kept.newbyteorder("="), order="C"))
+    images = images.detach().clone()
+    if images.dtype != torch.uint8:
+        if images.dtype != torch.bool and not images.is_floating_point():
+            kind = str(images.dtype).removeprefix("torch.")
+            raise ValueError(f"{name} holds {kind}: give uint8 from 0 to 255 or floats in [0, 1].")
+        images = images.float()
+        _check_range(images, name)
+    return _channels_first(images, channels, name).contiguous()
+
+
+def over_white(image: Image.Image, mode: str) -> Image.Image:
+    """Convert an image to ``L`` or ``RGB``; one with transparent pixels, whose colours nobody sees, lies over white."""
+    if not image.has_transparency_data:
+        return image.convert(mode)
+    layer = image if image.mode in ("LA", "RGBA") else image.convert("RGBA")
+    white = Image.new("RGB", image.size, "white")
+    white.paste(layer, mask=layer)
+    return white if mode == "RGB" else white.convert(mode)
+
+
+def _check_range(images: Tensor, name: str) -> None:
+    if not bool(torch.isfinite(images).all()):
+        bad = int((~torch.isfinite(images)).nonzero()[0, 0])
+        raise ValueError(f"{name} has values that are not finite, the first in image {bad}: leave it out or fix it.")
+    if images.numel() and (float(images.min()) < 0 or float(images.max()) > 1):
+        low, high = float(images.min()), float(images.max())
+        fix = "divide them by 255" if low >= 0 and high <= 255 else "scale them to [0, 1]"
+        raise ValueError(f"{name} has floats from {low:g} to {high:g}: {fix}.")
+
+
+def _channels_first(images: Tensor, channels: Channels | None, name: str) -> Tensor:
+    shape = tuple(images.shape)
+    if channels not in (None, "first", "last"):
+        raise ValueError(f"channels = {channels!r} must be 'first', 'last' or None.")
+    if len(shape) == 3 and min(shape[1:]) > 0:
+        return images[:, None]
+    if len(shape) != 4 or min(shape[1:]) < 1:
+        usual_shapes = "give (n, height, width), (n, channels, height, width) or (n, height, width, channels)"
+        raise ValueError(f"{name} has shape {shape}: {describe_unflattening(shape) or usual_shapes}.")
+    if channels is None:
+        usual = [place for place in (1, 3) if shape[place] in (1, 3)]
+        smallest = [place for place in (1, 3) if shape[place] < min(shape[2], shape[4 - place])]
+        places = usual or smallest
+        if len(places) != 1:
+            raise ValueError(
+                f"{name} has shape {shape}, in which the channels may come first or last: say channels='first' or "
+                "channels='last'."
+            )
+        channels = "first" if places == [1] else "last"
+    return images if channels == "first" else images.permute(0, 3, 1, 2)
+
+
+def describe_unflattening(shape: tuple[int, ...]) -> str | None:
+    """What to do with images that are flat rows of pixels; None where the shape is not that of square images' rows.
+
+    Args:
+        shape: ``(n, pixels)``, else None is returned.
+    """
+    if len(shape) != 2:
+        return None
+    number, pixels = shape
+    side = math.isqrt(pixels)
+    if side > 1 and side**2 == pixels:
+        return f"reshape the rows to ({number}, 1, {side}, {side})"
+    side = math.isqrt(pixels // 3)
+    if side > 1 and 3 * side**2 == pixels:
+        last = f"({number}, {side}, {side}, 3)"
+        return f"reshape the rows to ({number}, 3, {side}, {side}), or to {last} if they were flattened so"
+    return None

@@ -1,0 +1,250 @@
+"""Pairs of a text and what it becomes: their division into parts, and the task that these make."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+
+from lit_metanas.inputs.batches import step_mask
+from lit_metanas.inputs.shapes import vocabulary_of
+from lit_metanas.inputs.tokens import TextPreprocessing
+from lit_metanas.io.text import number_of
+from lit_metanas.kinds.texts.labelled_text import MOST_SENTENCES, checked_text, text_key
+from lit_metanas.objectives.translation import TextMetric, Translation
+from lit_metanas.tasks.source import SUBSETS, Subset
+from lit_metanas.tasks.splits import check_shares, deal_groups, part_sizes
+from lit_metanas.tasks.task import Split, Task, warn_of_data
+
+
+class TextPair(NamedTuple):
+    """A text and what it becomes.
+
+    Attributes:
+        source: the text, such as a sentence or a word.
+        target: its translation, its pronunciation, …
+    """
+
+    source: str
+    target: str
+
+
+Parts = dict[Subset, list[TextPair]]
+"""The pairs of the train, val and test part of a task."""
+
+Side = Literal["source", "target"]
+
+
+def distinct_pairs(rows: Iterable[tuple[str, TextPair]], place: str) -> list[TextPair]:
+    """Pairs without white space around their texts, each once, in their order.
+
+    Args:
+        rows: where each pair stands, and the pair.
+        place: where they are from, as messages begin.
+
+    Raises:
+        ValueError: a text is empty, too long or none, or there is no pair, or too many.
+    """
+    found: dict[TextPair, None] = {}
+    number = 0
+    for where, pair in rows:
+        number += 1
+        if number > MOST_SENTENCES:
+            raise ValueError(f"'{place}' has more than {MOST_SENTENCES} pairs: take fewer.")
+        source = checked_text(pair.source, "source", where, place)
+        found[TextPair(source, checked_text(pair.target, "target", where, place))] = None
+    if not number:
+        raise ValueError(f"'{place}' holds no pairs: give some, each a source and a target.")
+    if number > len(found):
+        warn_of_data(f"'{place}' repeats {number_of(number - len(found), 'pair')}: each is taken once.")
+    return list(found)
+
+
+def deal_sources(
+    pairs: Sequence[TextPair],
+    place: str,
+    *,
+    train: float,
+    val: float,
+    test: float,
+    seed: int,
+    groups: Mapping[TextPair, str] | None = None,
+    name: str = "group",
+) -> Parts:
+    """Divide pairs by shares of their sources, or of groups: those of the same source, or group, stay together.
+
+    Args:
+        pairs: all of them.
+        place: where they are from, as a message begins.
+        train: share of the train part.
+        val: share of the val part.
+        test: share of the test part.
+        seed: of the order in which sources are dealt out.
+        groups: of pairs; those with a common source count as one. None has none.
+        name: of the argument that tells groups, as messages begin.
+
+    Raises:
+        ValueError: there are too few sources or groups.
+    """
+    if groups is not None:
+        joined = _joined_groups(pairs, groups)
+        dealt = deal_groups(
+            {place: joined},
+            train=train,
+            val=val,
+            test=test,
+            seed=seed,
+            culprit=lambda label: f"'{label}'",
+            name=name,
+        )
+        return {
+            subset: [pair for pair, own in zip(pairs, joined, strict=True) if dealt[own] == subset]
+            for subset in SUBSETS
+        }
+    sources: dict[str, list[TextPair]] = {}
+    for pair in pairs:
+        sources.setdefault(text_key(pair.source), []).append(pair)
+    sizes = part_sizes(f"'{place}'", len(sources), train=train, val=val, test=test)
+    keys = list(sources)
+    order = iter([keys[int(at)] for at in np.random.default_rng(seed).permutation(len(keys))])
+    return {
+        subset: [pair for _ in range(size) for pair in sources[next(order)]]
+        for subset, size in zip(SUBSETS, sizes, strict=True)
+    }
+
+
+def _joined_groups(pairs: Sequence[TextPair], groups: Mapping[TextPair, str]) -> list[str]:
+    """The group of each pair, where groups that have a source in common are one, called as the first of them."""
+    same = {group: group for group in groups.values()}
+
+    def first(group: str) -> str:
+        while same[group] != group:
+            same[group] = same[same[group]]
+            group = same[group]
+        return group
+
+    having: dict[str, str] = {}
+    for pair in pairs:
+        other = having.setdefault(text_key(pair.source), groups[pair])
+        one, another = sorted((first(groups[pair]), first(other)))
+        same[another] = one
+    return [first(groups[pair]) for pair in pairs]
+
+
+@dataclass(frozen=True)
+class TextShares:
+    """Division by digests of texts: a text is in the same part of all tasks that have it.
+
+    Attributes:
+        owner: whose arguments these are, as messages begin.
+        train: share of the train part.
+        val: share of the val part; it may be 0.
+        test: share of the test part.
+        seed: of the division, at least 0.
+        split_by: which text of a pair decides.
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+
+    owner: str
+    train: float
+    val: float
+    test: float
+    seed: int
+    split_by: Side = "source"
+
+    def __post_init__(self) -> None:
+        check_shares(self.owner, train=self.train, val=self.val, test=self.test, seed=self.seed)
+        if self.split_by not in get_args(Side):
+            raise ValueError(f"{self.owner}: split_by = '{self.split_by}' must be source or target.")
+
+    def part_of(self, text: str) -> Subset | None:
+        """The part that a text belongs to; None where the shares leave some out."""
+        digest = hashlib.sha256(f"{self.seed} {text_key(text)}".encode()).digest()
+        place = int.from_bytes(digest[:7]) / 2**56
+        ends = accumulate((self.train, self.val, self.test))
+        return next((subset for subset, end in zip(SUBSETS, ends, strict=True) if place < end), None)
+
+    def deal(self, pairs: Iterable[TextPair]) -> Parts:
+        """Divide pairs; those of val and test are left out whose source an earlier part has, with another target."""
+        parts: Parts = {subset: [] for subset in SUBSETS}
+        for pair in pairs:
+            subset = self.part_of(getattr(pair, self.split_by))
+            if subset is not None:
+                parts[subset].append(pair)
+        known: set[str] = set()
+        for subset in SUBSETS:
+            parts[subset] = [pair for pair in parts[subset] if text_key(pair.source) not in known]
+            known |= {text_key(pair.source) for pair in parts[subset]}
+        return parts
+
+
+def translation_task(
+    id: str,
+    parts: Parts,
+    source: TextPreprocessing,
+    target: TextPreprocessing,
+    *,
+    metric: TextMetric,
+    place: str,
+    validated: bool,
+) -> Task:
+    """The task of translating the sources of pairs into their targets.
+
+    A pair of which a text has more tokens than its preprocessing takes is left out, with a warning.
+
+    Args:
+        id: the task's name.
+        parts: the pairs of each part.
+        source: makes the inputs; with its vocabulary.
+        target: makes the targets; with its vocabulary.
+        metric: see ``Translation``.
+        place: where the pairs are from, as messages begin.
+        validated: whether there is a val part.
+
+    Raises:
+        ValueError: a part has no pair that is short enough, or ``target`` makes no tokens.
+    """
+    objective = Translation(target, metric)
+    kept = {subset: _whole_pairs(pairs, source, target) for subset, pairs in parts.items()}
+    left_out = sum(map(len, parts.values())) - sum(map(len, kept.values()))
+    limits = f"{source.steps} tokens of a source or {target.steps} of a target"
+    for subset in SUBSETS if validated else ("train", "test"):
+        if not kept[subset]:
+            others = f" of at most {limits}: add some, or raise steps." if parts[subset] else ": add some."
+            raise ValueError(f"'{place}' has no {subset} pairs{others}")
+    if left_out:
+        warn_of_data(
+            f"{number_of(left_out, 'pair')} of '{place}' with more than {limits} left out: to keep them, "
+            "shorten them, or give the task's class a preprocessing with more steps, such as Characters(steps=200)."
+        )
+    train, val, test = (_encoded(kept[subset], source, target) for subset in SUBSETS)
+    return Task(
+        id=id,
+        way=objective.outputs,
+        train=train,
+        val=val if validated else None,
+        test=test,
+        vocabulary=vocabulary_of(source.shape),
+        preprocessing=source,
+        objective=objective,
+    )
+
+
+def _whole_pairs(pairs: Sequence[TextPair], source: TextPreprocessing, target: TextPreprocessing) -> list[TextPair]:
+    """The pairs of which nothing is cut off."""
+    both = zip(
+        source.whole([pair.source for pair in pairs]), target.whole([pair.target for pair in pairs]), strict=True
+    )
+    return [pair for pair, fits in zip(pairs, both, strict=True) if all(fits)]
+
+
+def _encoded(pairs: Sequence[TextPair], source: TextPreprocessing, target: TextPreprocessing) -> Split:
+    targets = target.encode([pair.target for pair in pairs])
+    longest = int(step_mask(targets).sum(1).max()) if len(targets) else 1
+    return Split(source.encode([pair.source for pair in pairs]), targets[:, :longest])

@@ -1,0 +1,286 @@
+"""Questions about stories in the format of the bAbI tasks (Weston et al. 2015)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from typing import Literal
+
+from lit_metanas.inputs.shapes import Shape
+from lit_metanas.io.text import number_of, printable, writable
+from lit_metanas.kinds.questions.answered_stories import story_task, vocabulary_texts
+from lit_metanas.kinds.questions.question_words import LONGEST_PASSAGE, Asked, QuestionPreprocessing, QuestionWords
+from lit_metanas.kinds.texts.labelled_text import MOST_SENTENCES, read_utf8, text_lines
+from lit_metanas.tasks.source import Subset
+from lit_metanas.tasks.splits import class_subsets
+from lit_metanas.tasks.task import SingleTask, Task, TaskCollection
+
+LARGEST_STORIES = 1 << 26
+"""Bytes of a file of stories."""
+
+TRAIN_END, TEST_END = "_train.txt", "_test.txt"
+"""How the names of the files of a question type end."""
+
+
+class BabiTask(SingleTask):
+    r"""Questions of one type about stories, such as one of the bAbI tasks, as a collection of a single task.
+
+    Each line of a file has a number and a sentence of a story, or a question, a tab, the answer, and possibly a tab and
+    the numbers of the sentences that tell it. A story begins at number 1. Several answers are one with commas between,
+    and a class of its own. A question is asked of the sentences before it.
+
+    Args:
+        path: the file of questions to learn from, in UTF-8.
+        test_path: the file of questions to report accuracy on; None takes the one of the same name with ``_test.txt``
+            at its end instead of ``_train.txt``.
+        preprocessing: what makes inputs of questions; None takes ``QuestionWords()``, sequences of words;
+            ``QuestionSentences()`` makes series of sentences. One without a vocabulary gets
+            that of the training questions.
+        val: share of the training questions to choose architectures by: those of the last stories. 0 leaves the task
+            without a validation part.
+
+    Raises:
+        FileNotFoundError: one of the files is not there.
+        ValueError: a file is empty, malformed or not UTF-8, all answers are one, there are too few stories, or ``val``
+            is out of its range.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import lit_metanas as lm
+        >>> told = "1 Ada runs to the {0}.\n2 Tom walks to the {1}.\n3 Where is Ada?\t{0}\t1\n4 Where is Tom?\t{1}\t2\n"
+        >>> for part in ("train", "test"):
+        ...     stories = [told.format(*places) for places in (("park", "mill"), ("mill", "pier"), ("pier", "park"))]
+        ...     size = Path(f"whereabouts_{part}.txt").write_text("".join(stories))
+        >>> task = lm.BabiTask("whereabouts_train.txt", val=0.3)[0]
+        >>> task.classes, len(task.train), len(task.val), len(task.test)
+        (('mill', 'park', 'pier'), 4, 2, 6)
+        >>> task.preprocessing.show(task.train.inputs[1:2])
+        ['where is tom? | tom walks to the mill. ada runs to the park.']
+    """
+
+    def __init__(
+        self,
+        path: str,
+        test_path: str | None = None,
+        preprocessing: QuestionPreprocessing | None = None,
+        val: float = 0.1,
+    ) -> None:
+        self.path = Path(path)
+        self.test_path = _test_file(self.path) if test_path is None else Path(test_path)
+        self.val = val
+        self._parts = _read_parts(self.path, self.test_path, val, "BabiTask")
+        self.preprocessing = (preprocessing or QuestionWords()).fitted(vocabulary_texts(self._parts[0]))
+
+    @property
+    def shape(self) -> Shape:
+        """Of one input."""
+        return self.preprocessing.shape
+
+    def make(self) -> Task:
+        """Make inputs of the questions."""
+        return self._task
+
+    @cached_property
+    def _task(self) -> Task:
+        return story_task(_name(self.path), self._parts, self.preprocessing, f"'{writable(str(self.path))}'")
+
+
+class BabiFolder(TaskCollection):
+    r"""A folder of question types, such as the 20 bAbI tasks: each is a target task; some are held out.
+
+    All tasks share one vocabulary, that of all training questions, so that one network's words are another's, too.
+
+    Args:
+        root: the folder. Each question type has a file whose name ends in ``_train.txt``, and one that ends in
+            ``_test.txt``, as ``BabiTask`` reads them.
+        subset: which question types the tasks are of; ``all`` takes all.
+        train: names of the question types for meta-training; if any of the three lists is given, none is drawn.
+        val: names of those to choose by.
+        test: names of those to report on.
+        fractions: shares of the question types in the three subsets, if no list is given.
+        seed: seed of the random split, at least 0.
+        preprocessing: what makes inputs of questions; None takes ``QuestionWords()``, sequences of words;
+            ``QuestionSentences()`` makes series of sentences.
+        val_share: share of each type's training questions in its val part, as ``val`` of ``BabiTask``.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or a file is not there.
+        ValueError: the folder has no such files, one is malformed, a named type does not exist or is named twice, the
+            subset has no type, or an argument is out of its range.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import lit_metanas as lm
+        >>> told = "1 Ada {1} the {0}.\n2 Where is Ada?\t{0}\t1\n"
+        >>> for verb in ("leaves", "enters", "likes"):
+        ...     for part in ("train", "test"):
+        ...         stories = [told.format(place, verb) for place in ("park", "mill", "pier")]
+        ...         size = Path(f"{verb}_{part}.txt").write_text("".join(stories))
+        >>> tasks = lm.BabiFolder(".", subset="test", train=["enters", "likes"], test=["leaves"])
+        >>> len(tasks), tasks[0].id, tasks[0].shape
+        (1, 'leaves', TokenShape(vocabulary=14, steps=128))
+    """
+
+    def __init__(
+        self,
+        root: str,
+        subset: Subset | Literal["all"] = "all",
+        train: list[str] | None = None,
+        val: list[str] | None = None,
+        test: list[str] | None = None,
+        fractions: tuple[float, float, float] = (0.64, 0.16, 0.2),
+        seed: int = 0,
+        preprocessing: QuestionPreprocessing | None = None,
+        val_share: float = 0.1,
+    ) -> None:
+        self.root = Path(root)
+        place = writable(root)
+        if not self.root.is_dir():
+            raise FileNotFoundError(f"There is no folder '{place}': give one with files of stories.")
+        files = {_name(file): file for file in sorted(self.root.glob(f"*{TRAIN_END}"), key=_in_order)}
+        if not files:
+            raise ValueError(f"'{place}' has no file whose name ends in {TRAIN_END}: give a folder with some.")
+        lists: dict[Subset, list[str] | None] = {"train": train, "val": val, "test": test}
+        subsets = class_subsets(
+            list(files),
+            lists,
+            fractions=fractions,
+            seed=seed,
+            owner="BabiFolder",
+            place=f"'{place}'",
+            noun="question type",
+        )
+        self.types = tuple(files) if subset == "all" else subsets[subset]
+        if not self.types:
+            raise ValueError(f"BabiFolder: there is no question type in the subset '{subset}': name some for it.")
+        # Of held-out types, too: the words of a task's own training questions are there to learn from.
+        parts = {name: _read_parts(file, _test_file(file), val_share, "BabiFolder") for name, file in files.items()}
+        texts = chain.from_iterable(vocabulary_texts(part[0]) for part in parts.values())
+        self.preprocessing = (preprocessing or QuestionWords()).fitted(texts)
+        self._parts = {name: parts[name] for name in self.types}
+        self._tasks: dict[str, Task] = {}
+
+    @property
+    def shape(self) -> Shape:
+        """Of one input."""
+        return self.preprocessing.shape
+
+    def __len__(self) -> int:
+        """Return the number of question types."""
+        return len(self.types)
+
+    def __getitem__(self, index: int) -> Task:
+        """Return the task of one question type."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"task {index} of {len(self)}")
+        name = self.types[index]
+        if name not in self._tasks:
+            place = f"'{name}' of '{writable(str(self.root))}'"
+            self._tasks[name] = story_task(name, self._parts[name], self.preprocessing, place)
+        return self._tasks[name]
+
+
+StoryParts = tuple[list[Asked], list[Asked], list[Asked]]
+
+
+def _name(file: Path) -> str:
+    """A question type's name: that of its file, without the end."""
+    return file.name.removesuffix(TRAIN_END) if file.name.endswith(TRAIN_END) else file.stem
+
+
+def _in_order(file: Path) -> tuple[int, str]:
+    """``qa2`` before ``qa10``."""
+    digits = "".join(each if each.isdecimal() else " " for each in _name(file)).split()
+    return int(digits[0][:9]) if digits else 0, file.name
+
+
+def _test_file(file: Path) -> Path:
+    """The test file that belongs to a training file.
+
+    Raises:
+        ValueError: the name does not tell.
+    """
+    if not file.name.endswith(TRAIN_END):
+        raise ValueError(
+            f"The name of '{writable(str(file))}' does not end in {TRAIN_END}: give 'test_path', the questions to test "
+            "with."
+        )
+    return file.with_name(file.name.removesuffix(TRAIN_END) + TEST_END)
+
+
+def _read_parts(train: Path, test: Path, val: float, owner: str) -> StoryParts:
+    """The questions of train, val and test parts; no story of one is in another.
+
+    Raises:
+        FileNotFoundError: a file is not there.
+        ValueError: a file is malformed, there are too few stories, or ``val`` is out of its range.
+    """
+    if not 0 <= val < 1:
+        raise ValueError(f"{owner}: the share of the validation part = {val} must be at least 0 and below 1.")
+    learned, tested = read_stories(train), read_stories(test)
+    if not val:
+        return learned, [], tested
+    # The questions of a story stand together, and share it.
+    begins = [i for i, asked in enumerate(learned) if not i or asked.story is not learned[i - 1].story]
+    wanted = len(learned) - val * len(learned)
+    begin = min(begins[1:], key=lambda at: abs(at - wanted), default=None)
+    if begin is None:
+        raise ValueError(
+            f"'{writable(str(train))}' has questions about one story, too few for a train and a validation part: add "
+            "stories, or set the share of the validation part to 0."
+        )
+    return learned[:begin], learned[begin:], tested
+
+
+def read_stories(file: Path) -> list[Asked]:
+    """The questions of a file in bAbI's format, with their stories.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is empty, malformed, too large, or not UTF-8.
+    """
+    found = list(_asked(text_lines(read_utf8(file, LARGEST_STORIES)), f"'{writable(str(file))}'"))
+    if not found:
+        raise ValueError(f"'{writable(str(file))}' has no questions: give a file with stories and questions.")
+    return found
+
+
+def _asked(lines: Sequence[str], place: str) -> Iterator[Asked]:
+    story: list[str] = []
+    before = 0
+    if len(lines) > MOST_SENTENCES:
+        raise ValueError(f"{place} has {number_of(len(lines), 'line')}, more than {MOST_SENTENCES}: take fewer.")
+    for at, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        where = f"Line {at} of {place}"
+        number, _, text = line.strip().partition(" ")
+        if not (number.isascii() and number.isdecimal() and len(number) < 10) or not text.strip():
+            raise ValueError(
+                f"{where} is '{printable(line, 60)}', not a number and a sentence or question: write it so."
+            )
+        if int(number) == 1:
+            story, before = [], 0
+        if int(number) != before + 1:
+            raise ValueError(f"{where} has the number {number} behind {before}: count on, or begin a story with 1.")
+        if len(text) > LONGEST_PASSAGE:
+            raise ValueError(f"{where} has {len(text)} characters, more than {LONGEST_PASSAGE}: shorten it.")
+        before = int(number)
+        question, *rest = (part.strip() for part in text.split("\t"))
+        if not rest and not question.endswith("?"):
+            story.append(question)
+            continue
+        if not rest or not rest[0]:
+            raise ValueError(
+                f"{where} has no answer to '{printable(question, 60)}': put a tab and the answer behind the question."
+            )
+        if not question or not story:
+            missing = "no question before its answer" if story else "a question before any sentence of its story"
+            raise ValueError(f"{where} has {missing}: write it, or leave the line out.")
+        if len(rest) > 2 or not all(fact.isdecimal() for fact in " ".join(rest[1:]).split()):
+            raise ValueError(
+                f"{where} has more than a question, an answer and numbers of sentences between its tabs: leave it out."
+            )
+        yield Asked(question, story, len(story), ",".join(part.strip() for part in rest[0].split(",")))

@@ -1,0 +1,253 @@
+"""What turns a question, and what it is asked of, into one sequence of words."""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any, ClassVar, NamedTuple, Self
+
+import torch
+from torch import Tensor
+
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import PADDING, TokenShape
+from lit_metanas.inputs.tokens import UNKNOWN, word_places
+from lit_metanas.io.text import printable
+from lit_metanas.kinds.texts.words import Words
+
+FEWEST_STEPS = 4
+"""Of an example."""
+
+LONGEST_PASSAGE = 100_000
+"""Characters of a question and its passage, which is read anew for each question."""
+
+SEPARATOR_SHOWN = "|"
+"""What stands between the question and the rest, as it is shown."""
+
+_SENTENCE_END = re.compile(r"\n+|(?<=[.!?])\s+")
+
+
+class Asked(NamedTuple):
+    """A question about the first sentences of a story.
+
+    Attributes:
+        question: its words.
+        story: sentences, the oldest first; questions about one story share them.
+        seen: how many of them have been told when it is asked.
+        answer: what is right.
+    """
+
+    question: str
+    story: Sequence[str]
+    seen: int
+    answer: str
+
+
+@dataclass(frozen=True)
+class QuestionPreprocessing(Preprocessing):
+    """Makes inputs of questions with what they are asked of.
+
+    Attributes:
+        words: the words that are told apart.
+    """
+
+    noun: ClassVar[str] = "texts"
+
+    words: Words
+
+    @property
+    @abstractmethod
+    def room(self) -> str:
+        """How much of a question and its story an example holds."""
+
+    @abstractmethod
+    def encode_stories(self, asked: Sequence[Asked]) -> tuple[Tensor, int]:
+        """The inputs of questions about stories, shape ``(n, *shape)``, and how many of them lack a part of theirs."""
+
+    def fitted(self, texts: Iterable[str]) -> Self:
+        """The same with the vocabulary of some texts, unless it has one."""
+        return replace(self, words=self.words.fitted(texts))
+
+    def encode(self, raw: Sequence[Any]) -> Tensor:
+        """The inputs of questions with what they are asked of, shape ``(n, *shape)``.
+
+        Raises:
+            ValueError: one has no tab between question and passage, or one of these is empty.
+        """
+        return self.encode_stories(_asked(raw))[0]
+
+    def whole(self, raw: Sequence[Any]) -> list[bool]:
+        """Whether nothing of what each question is asked of is cut off."""
+        return [self.encode_stories([one])[1] == 0 for one in _asked(raw)]
+
+
+@dataclass(frozen=True)
+class QuestionWords(QuestionPreprocessing):
+    r"""Question and passage as one sequence of words: the question, a separator, and the passage.
+
+    A sequence is padded behind its end, so the question stands at its begin, where it has the same places whatever the
+    passage's length. Of a story the newest sentence comes next, and then older ones: the place of a sentence tells its
+    age (as the temporal encoding of Sukhbaatar et al. 2015), and the oldest sentences are those that are left out where
+    there are too many words. A passage is one text with the question, a tab and the passage, or a pair of these.
+
+    Attributes:
+        words: the words that are told apart, and ``steps``, the words of an example at most. The question gets half of
+            them at most.
+        newest_first: whether the sentences stand in reverse order. Without, they are read as they are written, and what
+            is behind ``steps`` is cut off, as of passages in which the answer is to be found.
+
+    Raises:
+        ValueError: there are too few steps.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> story = ["Ada runs home.", "Tom sits down.", "Ada sits down."]
+        >>> questions = lm.QuestionWords(lm.Words(least=1, steps=11)).fitted(["who sits?", *story])
+        >>> inputs = questions.encode([("Who sits?", story), "Who runs?\tAda runs home."])
+        >>> questions.show(inputs)
+        ['who sits? | ada sits down.', 'who runs? | ada runs home.']
+        >>> inputs.shape, questions.shape
+        (torch.Size([2, 11]), TokenShape(vocabulary=12, steps=11))
+    """
+
+    kind: ClassVar[str] = "question words"
+
+    words: Words = field(default_factory=lambda: Words(least=1, steps=128))
+    newest_first: bool = True
+
+    def __post_init__(self) -> None:
+        if self.words.steps < FEWEST_STEPS:
+            raise ValueError(
+                f"QuestionWords: steps = {self.words.steps} of its words must be at least {FEWEST_STEPS}: for "
+                "question, separator and passage."
+            )
+
+    @property
+    def shape(self) -> TokenShape:
+        """Of one input."""
+        return TokenShape(self.separator + 1, self.words.steps)
+
+    @property
+    def separator(self) -> int:
+        """The token between question and passage: the last one."""
+        return self.words.shape.vocabulary
+
+    @property
+    def room(self) -> str:
+        """How much of a story an example holds, in words."""
+        return f"{self.words.steps} words"
+
+    def encode_stories(self, asked: Sequence[Asked]) -> tuple[Tensor, int]:
+        """The inputs of questions about stories, shape ``(n, steps)``, and how many of them lack a part of theirs."""
+        known: dict[str, list[int]] = {}
+        found = torch.full((len(asked), self.words.steps), PADDING, dtype=torch.int64)
+        cut = 0
+        for row, (question, story, seen, _) in enumerate(asked):
+            kept = self.begin(question)
+            first = len(kept)
+            for at in reversed(range(seen)) if self.newest_first else range(seen):
+                if story[at] not in known:
+                    known[story[at]] = self.tokens(story[at])
+                sentence, room = known[story[at]], self.words.steps - len(kept)
+                fits = len(sentence) <= room
+                if fits or not self.newest_first or len(kept) == first:
+                    kept += sentence[:room]
+                if not fits:  # and nothing behind it is looked at, so that no long story takes long
+                    cut += 1
+                    break
+            found[row, : len(kept)] = torch.tensor(kept)
+        return found, cut
+
+    def tokens(self, text: str) -> list[int]:
+        """The tokens of a text, one for each of its ``word_places``."""
+        return self.words.token_lists([" ".join(word for word, *_ in word_places(text))])[0]
+
+    def begin(self, question: str) -> list[int]:
+        """What stands before the passage: the tokens of the question, or their first ones, and the separator."""
+        return [*(self.tokens(question)[: self.words.steps // 2] or [UNKNOWN]), self.separator]
+
+    def answers(self, raw: Sequence[Any], spans: Sequence[tuple[int, int]]) -> list[str]:
+        """The parts of passages that predicted steps stand for, as they are written there.
+
+        Args:
+            raw: the questions with their passages, as ``encode`` takes them.
+            spans: the first and the last step of each, as ``Span`` predicts them. A part within the question is none.
+
+        Raises:
+            ValueError: the sentences do not stand in their order.
+        """
+        if self.newest_first:
+            raise ValueError("QuestionWords: answers are parts of passages in their order: set newest_first to False.")
+        texts = []
+        for one, (start, end) in zip(raw, spans, strict=True):
+            question, passage = split_question(one)
+            places = word_places(passage)
+            begin = len(self.begin(question))
+            first, last = max(start - begin, 0), min(end - begin, len(places) - 1)
+            texts.append(passage[places[first][1] : places[last][2]] if first <= last else "")
+        return texts
+
+    def show(self, inputs: Tensor) -> list[str]:
+        """Question and passage, or a part of them, in small letters."""
+        texts = []
+        for row in inputs:
+            at = [0, *((row == self.separator).nonzero().flatten() + 1).tolist(), len(row) + 1]
+            parts = [row[begin : end - 1] for begin, end in pairwise(at)]
+            shown = self.words.show(torch.nn.utils.rnn.pad_sequence(parts, batch_first=True))
+            texts.append(f" {SEPARATOR_SHOWN} ".join(shown))
+        return texts
+
+    def to_plain(self) -> dict[str, Any]:
+        """The numbers and the vocabulary."""
+        return {"words": self.words.to_plain(), "newest_first": self.newest_first}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """The inverse of ``to_plain``."""
+        words, order = plain.get("words"), plain.get("newest_first")
+        if not isinstance(words, Mapping) or not isinstance(order, bool):
+            raise ValueError("QuestionWords: the stored preprocessing lacks 'words' or 'newest_first'.")
+        return cls(Words.from_plain(words), order)
+
+
+def _asked(raw: Sequence[Any]) -> list[Asked]:
+    pairs = [split_question(one) for one in raw]
+    return [Asked(question, told := passage_sentences(passage), len(told), "") for question, passage in pairs]
+
+
+def split_question(raw: object) -> tuple[str, str]:
+    r"""The question and the passage of a raw example; a passage of several sentences has one a line.
+
+    Raises:
+        ValueError: it is no such example.
+
+    Example:
+        >>> split_question("Who runs?\tAda runs home.")
+        ('Who runs?', 'Ada runs home.')
+    """
+    parts = raw.split("\t", 1) if isinstance(raw, str) else raw
+    if not isinstance(parts, Sequence) or len(parts) != 2:
+        shown = printable(raw if isinstance(raw, str) else type(raw).__name__, 60)
+        raise ValueError(f"'{shown}' is no question with a passage: give the question, a tab, and the passage.")
+    question, passage = parts[0], parts[1] if isinstance(parts[1], str) else "\n".join(map(str, parts[1]))
+    if not isinstance(question, str) or not question.strip() or not passage.strip():
+        raise ValueError(f"The question '{printable(str(question), 60)}' or its passage is empty: give both.")
+    if len(question) + len(passage) > LONGEST_PASSAGE:
+        raise ValueError(
+            f"The question '{printable(question, 60)}' and its passage have more than {LONGEST_PASSAGE} characters: "
+            "shorten them."
+        )
+    return question, passage
+
+
+def passage_sentences(passage: str) -> list[str]:
+    """The sentences of a passage: its lines, and what ends in a full stop, question or exclamation mark.
+
+    Example:
+        >>> passage_sentences("Ada runs. Who knows?")
+        ['Ada runs.', 'Who knows?']
+    """
+    return [sentence for sentence in _SENTENCE_END.split(passage.strip()) if sentence]

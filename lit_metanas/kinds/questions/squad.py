@@ -1,0 +1,313 @@
+"""Questions whose answers are parts of passages, in the format of SQuAD (Rajpurkar et al. 2016)."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import chain, groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from lit_metanas.inputs.shapes import Shape, vocabulary_of
+from lit_metanas.inputs.tokens import word_places
+from lit_metanas.io.files import read_regular
+from lit_metanas.io.json_files import LARGEST_JSON, parse_json
+from lit_metanas.io.text import number_of, printable, writable
+from lit_metanas.kinds.questions.question_words import LONGEST_PASSAGE, Asked, QuestionWords
+from lit_metanas.kinds.texts.words import Words
+from lit_metanas.objectives.span import NOWHERE, Span
+from lit_metanas.tasks.source import SUBSETS, Subset
+from lit_metanas.tasks.splits import tell_repeats
+from lit_metanas.tasks.task import SingleTask, Split, Task, warn_of_data
+
+PASSAGE_STEPS = 320
+"""Words of a question and its passage, unless told otherwise; few passages of SQuAD have more."""
+
+
+class PassageQuestion(NamedTuple):
+    """A question about a passage.
+
+    Attributes:
+        id: of the question.
+        question: its text.
+        passage: the text that holds the answer.
+        answers: what is right, by one person or by several.
+        starts: the character of the passage where each answer begins.
+    """
+
+    id: str
+    question: str
+    passage: str
+    answers: tuple[str, ...]
+    starts: tuple[int, ...]
+
+
+class SquadTask(SingleTask):
+    """Questions whose answers are parts of passages, as a collection of a single task: JSON in SQuAD's format.
+
+    An input is the question, a separator and the passage; targets are the first and the last word of the answer, of
+    several answers the first one. Passages are cut off behind the steps of the preprocessing. Where this cuts the
+    answer off, a question of the train or val part is left out, and one of the test part counts as a miss. A question
+    without an answer, or whose answers do not stand where they are said to, is left out of all parts. Warnings tell how
+    many these are, and how many passages of ``test_path`` are learned from, too.
+
+    Args:
+        path: the file of questions to learn from.
+        test_path: the file of questions to report on; None takes some passages of the first file.
+        preprocessing: what makes inputs of questions and passages, in the order of their words; None takes 320 words,
+            and tells those apart that stand twice in the training questions and passages.
+        longest: words of an answer at most, among predictions.
+        val: share of the passages to choose architectures by; 0 leaves the task without a validation part.
+        test: share of the passages to report on; unused where there is a ``test_path``. All others are to learn from.
+        seed: seed of the random split of the passages, at least 0.
+
+    Raises:
+        FileNotFoundError: a file is not there.
+        ValueError: a file is empty or malformed, no question is left in a part, the preprocessing reverses sentences,
+            or an argument is out of its range.
+
+    Example:
+        >>> import json
+        >>> from pathlib import Path
+        >>> import lit_metanas as lm
+        >>> def paragraph(name, place):
+        ...     answer = {"text": place, "answer_start": len(name) + 10}
+        ...     asked = {"id": name, "question": f"Where does {name} live?", "answers": [answer]}
+        ...     return {"context": f"{name} lives in {place}, they say.", "qas": [asked]}
+        >>> told = [paragraph(*pair) for pair in zip("Ada Tom Eve Max Lea".split(), "Rome Oslo Bonn Bern Wien".split())]
+        >>> size = Path("lives.json").write_text(json.dumps({"data": [{"title": "lives", "paragraphs": told}]}))
+        >>> lives = lm.SquadTask("lives.json")
+        >>> task = lives[0]
+        >>> task.train.labels.tolist()
+        [[9, 9], [9, 9], [9, 9]]
+        >>> (asked,) = lives.questions("test")
+        >>> task.preprocessing.answers([(asked.question, asked.passage)], [(9, 9)]), asked.answers
+        (['Oslo'], ('Oslo',))
+    """
+
+    def __init__(
+        self,
+        path: str,
+        test_path: str | None = None,
+        preprocessing: QuestionWords | None = None,
+        longest: int = 30,
+        val: float = 0.2,
+        test: float = 0.2,
+        seed: int = 0,
+    ) -> None:
+        if test_path is not None and not 0 <= val < 1:
+            raise ValueError(f"SquadTask: val = {val} must be a share, at least 0 and below 1.")
+        if test_path is None and (val < 0 or test <= 0 or val + test >= 1):
+            raise ValueError(
+                f"SquadTask: val = {val}, test = {test} must be shares above 0 (val: at least 0) with a sum below 1."
+            )
+        if seed < 0:
+            raise ValueError(f"SquadTask: seed = {seed} must be at least 0.")
+        given = preprocessing or QuestionWords(Words(steps=PASSAGE_STEPS), newest_first=False)
+        if given.newest_first:
+            raise ValueError("SquadTask: answers are parts of passages: give QuestionWords with newest_first=False.")
+        self.path = Path(path)
+        self.objective = Span(longest)
+        shares = (1 - val - test, val, test) if test_path is None else (1 - val, val)
+        parts = deal_passages(read_passages(self.path), shares, seed)
+        if test_path is not None:
+            tested = read_passages(Path(test_path))
+            learned = {one.passage for part in parts for one in part}
+            repeated = len(learned & {one.passage for one in tested})
+            tell_repeats(f"'{writable(test_path)}'", repeated, "passage")
+            parts.append(tested)
+        self._parts: dict[Subset, list[PassageQuestion]] = dict(zip(SUBSETS, parts, strict=True))
+        for subset in SUBSETS if val else ("train", "test"):
+            if not self._parts[subset]:
+                others = ", or set val to 0" if subset == "val" else ""
+                raise ValueError(f"'{writable(path)}' has too few passages for a {subset} part: add some{others}.")
+        # A passage counts once for each of its questions. It is split once, as these stand together.
+        self.preprocessing = given.fitted(chain((one.passage for one in parts[0]), (one.question for one in parts[0])))
+
+    @property
+    def shape(self) -> Shape:
+        """Of one input."""
+        return self.preprocessing.shape
+
+    def make(self) -> Task:
+        """Make inputs of the questions."""
+        return self._made[0]
+
+    def questions(self, subset: Subset) -> list[PassageQuestion]:
+        """The questions of one part of the task, in the order of its examples, with all their answers."""
+        return self._made[1][subset]
+
+    @cached_property
+    def _made(self) -> tuple[Task, dict[Subset, list[PassageQuestion]]]:
+        place = f"'{writable(str(self.path))}'"
+        return passage_task(self.path.resolve().stem, self._parts, self.preprocessing, self.objective, place=place)
+
+
+def passage_task(
+    id: str,
+    parts: Mapping[Subset, Sequence[PassageQuestion]],
+    preprocessing: QuestionWords,
+    objective: Span,
+    *,
+    place: str,
+) -> tuple[Task, dict[Subset, list[PassageQuestion]]]:
+    """The task of finding the answers of questions in their passages, and the questions of each part that are kept.
+
+    Args:
+        id: the task's name.
+        parts: the questions of each part; none of the val part leaves it out.
+        preprocessing: makes the inputs; with its vocabulary.
+        objective: of the answers.
+        place: where the questions are from, as messages begin.
+
+    Raises:
+        ValueError: a part has no question whose answer is not cut off.
+    """
+    splits: dict[Subset, Split] = {}
+    kept: dict[Subset, list[PassageQuestion]] = {}
+    cut, steps = 0, preprocessing.words.steps
+    for subset, asked in parts.items():
+        spans = answer_spans(asked, preprocessing)
+        missed = [span == (NOWHERE, NOWHERE) for span in spans]
+        cut += sum(missed)
+        rows = [row for row in range(len(asked)) if subset == "test" or not missed[row]]
+        kept[subset] = [asked[row] for row in rows]
+        told = [Asked(one.question, [one.passage], 1, "") for one in kept[subset]]
+        targets = torch.tensor([spans[row] for row in rows], dtype=torch.int64).reshape(-1, 2)
+        splits[subset] = Split(preprocessing.encode_stories(told)[0], targets)
+        if asked and not kept[subset]:
+            raise ValueError(
+                f"The {subset} part of {place} has no question whose answer stands within the first {steps} words: add "
+                "passages, or give a preprocessing with more steps."
+            )
+    if cut:
+        warn_of_data(
+            f"{number_of(cut, 'question')} of {place} have their answers behind the first {steps} words: those of the "
+            "train and val parts are left out, those of the test part count as misses. Give a preprocessing with more "
+            "steps."
+        )
+    task = Task(
+        id=id,
+        way=objective.outputs,
+        train=splits["train"],
+        val=splits["val"] if len(splits["val"]) else None,
+        test=splits["test"],
+        vocabulary=vocabulary_of(preprocessing.shape),
+        preprocessing=preprocessing,
+        objective=objective,
+    )
+    return task, kept
+
+
+def answer_spans(asked: Sequence[PassageQuestion], preprocessing: QuestionWords) -> list[tuple[int, int]]:
+    """The first and last step of each first answer, as the preprocessing counts them; nowhere if it is cut off."""
+    spans = []
+    # Questions of one passage stand together. Its words are found once, so that many questions do not take long.
+    for passage, group in groupby(asked, key=lambda one: one.passage):
+        places = word_places(passage)
+        begins, ends = [begin for _, begin, _ in places], [end for *_, end in places]
+        for one in group:
+            before = len(preprocessing.begin(one.question))
+            first = before + bisect_right(ends, one.starts[0])
+            last = before + bisect_left(begins, one.starts[0] + len(one.answers[0])) - 1
+            spans.append((first, last) if last < preprocessing.words.steps else (NOWHERE, NOWHERE))
+    return spans
+
+
+def read_passages(file: Path) -> list[PassageQuestion]:
+    """The questions of a file in SQuAD's format that have an answer in their passage.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is empty, malformed or too large, or no question has an answer.
+    """
+    place = writable(str(file))
+    found, absent = [], 0
+    for one in read_questions(file):
+        right = [
+            (text, start)
+            for text, start in zip(one.answers, one.starts, strict=True)
+            if text.strip() and start >= 0 and one.passage[start : start + len(text)] == text
+        ]
+        absent += not right
+        if right:
+            found.append(one._replace(answers=tuple(text for text, _ in right), starts=tuple(at for _, at in right)))
+    if not found:
+        raise ValueError(
+            f"'{place}' has no question whose answer stands in its passage at 'answer_start': give some with such."
+        )
+    if absent:
+        warn_of_data(
+            f"{number_of(absent, 'question')} of '{place}' have no answer that stands in the passage: left out."
+        )
+    return found
+
+
+def read_questions(file: Path, *, answered: bool = True) -> Iterator[PassageQuestion]:
+    """All questions of a file in SQuAD's format.
+
+    Args:
+        file: of them.
+        answered: whether each has a list of answers, which may be empty; without, none is read.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is empty, malformed or too large, or something is missing.
+    """
+    place = writable(str(file))
+    try:
+        document = parse_json(read_regular(file, LARGEST_JSON), longest=LONGEST_PASSAGE)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"There is no file '{place}': give one of questions in SQuAD's format.") from None
+    except ValueError as error:
+        raise ValueError(f"'{place}' {error}: give a file of questions in SQuAD's format.") from None
+    for article in _part(document, "data", list, f"'{place}'"):
+        for number, paragraph in enumerate(_part(article, "paragraphs", list, f"An article of '{place}'"), 1):
+            passage = _part(paragraph, "context", str, f"Paragraph {number} of an article of '{place}'")
+            for asked in _part(paragraph, "qas", list, f"Paragraph {number} of an article of '{place}'"):
+                question = _part(asked, "question", str, f"A question of '{place}'")
+                where = f"The question '{printable(question, 60)}' of '{place}'"
+                if not question.strip():
+                    raise ValueError(f"A question of '{place}' is empty: write it, or leave it out.")
+                answers = _part(asked, "answers", list, where) if answered else []
+                yield PassageQuestion(
+                    id=str(asked.get("id", "")),
+                    question=question,
+                    passage=passage,
+                    answers=tuple(_part(answer, "text", str, where) for answer in answers),
+                    starts=tuple(_part(answer, "answer_start", int, where) for answer in answers),
+                )
+
+
+def _part(value: object, name: str, kind: type, where: str) -> Any:
+    """An entry of an object of JSON.
+
+    Raises:
+        ValueError: it is not there, or of another kind.
+    """
+    found = value.get(name) if isinstance(value, Mapping) else None
+    if not isinstance(found, kind) or isinstance(found, bool):
+        nouns = {list: "list", str: "text", int: "whole number"}
+        raise ValueError(f"{where} has no {nouns[kind]} '{name}': give a file of questions in SQuAD's format.")
+    return found
+
+
+def deal_passages(asked: Sequence[PassageQuestion], shares: Sequence[float], seed: int) -> list[list[PassageQuestion]]:
+    """The questions of each part; no passage of one is in another.
+
+    Args:
+        asked: all of them.
+        shares: of the passages that each part gets, with a sum of 1.
+        seed: of the order in which passages are dealt out.
+    """
+    passages = list(dict.fromkeys(one.passage for one in asked))
+    order = np.random.default_rng(seed).permutation(len(passages))
+    ends = np.cumsum([0.0, *shares]) * len(passages)
+    part_of = {
+        passages[place]: int(np.searchsorted(ends[1:-1], rank + 0.5, side="right")) for rank, place in enumerate(order)
+    }
+    return [[one for one in asked if part_of[one.passage] == part] for part in range(len(shares))]

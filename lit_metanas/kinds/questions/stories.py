@@ -1,0 +1,196 @@
+"""The embedded tasks of questions: made-up stories of many kinds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import Literal
+
+from lit_metanas.inputs.shapes import Shape
+from lit_metanas.io.text import nearest, short_number
+from lit_metanas.kinds.questions import relations, whereabouts
+from lit_metanas.kinds.questions.answered_stories import story_task
+from lit_metanas.kinds.questions.question_words import Asked, QuestionPreprocessing, QuestionWords
+from lit_metanas.kinds.questions.story_cast import Cast, draw_cast, story_vocabulary
+from lit_metanas.kinds.questions.whereabouts import Told
+from lit_metanas.tasks.source import Subset
+from lit_metanas.tasks.splits import class_subsets
+from lit_metanas.tasks.task import Task, TaskCollection
+
+QUESTION_TYPES: Mapping[str, Callable[[Cast, Random], Told | None]] = {
+    "one-fact": whereabouts.one_fact,
+    "two-facts": whereabouts.two_facts,
+    "three-facts": whereabouts.three_facts,
+    "counting": whereabouts.carried_count,
+    "lists": whereabouts.carried_things,
+    "yes-or-no": whereabouts.yes_or_no,
+    "negation": whereabouts.negation,
+    "uncertainty": whereabouts.uncertainty,
+    "coreference": whereabouts.coreference,
+    "groups": whereabouts.group,
+    "time-order": whereabouts.time_order,
+    "gifts": whereabouts.gift,
+    "motives": whereabouts.motive,
+    "deduction": relations.deduction,
+    "induction": relations.induction,
+    "map": relations.neighbour,
+    "path": relations.way_to,
+    "positions": relations.side_of,
+    "sizes": relations.bigger_one,
+    "order": relations.place_in_row,
+}
+"""What tells a story with a question of each type, by its name; None is none that can be asked."""
+
+MOST_STORY_TASKS, MOST_STORIES = 1_000_000, 100_000
+"""Tasks of a collection, and stories of a task."""
+
+_CHOSEN_AMONG, _TRIES = 3, 500
+
+
+class Stories(TaskCollection):
+    """Made-up stories, each with a question of one type: where a thing is, how many are carried, which way to go.
+
+    A task has one question type, and people, places, things, verbs and lengths of stories of its own; it is a function
+    of the arguments and its number. Answers are words of the story, or such as ``yes`` and ``two``, and are nearly
+    equally frequent. No story stands twice in a task. Nothing is read from files. The types are those that Weston et
+    al. (2015) propose, in other words and with other worlds.
+
+    All tasks share one vocabulary, that of the whole generator, so that a network of one question type can start with
+    the weights of another one.
+
+    Args:
+        subset: which question types the tasks are of, in turn: of those that are split by ``seed``, or ``all``.
+        types: the names of the question types instead.
+        tasks: number of tasks, at least 1.
+        train: questions to learn from, at least 2.
+        val: questions to choose architectures by; 0 leaves the tasks without a validation part.
+        test: questions to report accuracy on, at least 1.
+        fractions: shares of the question types in the three subsets.
+        seed: of the tasks, and of the split, at least 0.
+        preprocessing: what makes inputs of questions; None takes ``QuestionWords()``, which has room for all stories.
+
+    Raises:
+        ValueError: a question type does not exist or stands twice, the subset has none, both ``subset`` and ``types``
+            are given, or a number is out of its range.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> stories = lm.Stories(types=["path", "counting"], tasks=4, train=20, val=5, test=10)
+        >>> task = stories[1]
+        >>> task.id, task.classes, len(task.train), stories[0].shape == task.shape
+        ('stories/counting/1', ('four', 'none', 'one', 'three', 'two'), 20, True)
+        >>> asked = stories.questions(0)[0][0]
+        >>> asked.story[:2], asked.question, asked.answer
+        (['the mill is east of the quarry.', 'the quarry is east of the tower.'],
+        'how do you go from the valley to the quarry?', 'south,west')
+    """
+
+    def __init__(
+        self,
+        subset: Subset | Literal["all"] = "all",
+        types: list[str] | None = None,
+        tasks: int = 20,
+        train: int = 200,
+        val: int = 50,
+        test: int = 100,
+        fractions: tuple[float, float, float] = (0.6, 0.15, 0.25),
+        seed: int = 0,
+        preprocessing: QuestionPreprocessing | None = None,
+    ) -> None:
+        bounds = {"tasks": (tasks, 1, MOST_STORY_TASKS), "seed": (seed, 0, 2**63)}
+        bounds |= {name: (n, least, MOST_STORIES) for name, n, least in (("train", train, 2), ("val", val, 0))}
+        for name, (value, least, most) in {**bounds, "test": (test, 1, MOST_STORIES)}.items():
+            if not least <= value <= most:
+                raise ValueError(f"Stories: {name} = {short_number(value)} must be from {least} to {most}.")
+        self.types = _types(subset, types, fractions, seed)
+        self.tasks = tasks
+        self.train = train
+        self.val = val
+        self.test = test
+        self.seed = seed
+        self.preprocessing = (preprocessing or QuestionWords()).fitted(story_vocabulary())
+
+    @property
+    def shape(self) -> Shape:
+        """Of one input: the same for all tasks."""
+        return self.preprocessing.shape
+
+    def __len__(self) -> int:
+        """Return the number of tasks."""
+        return self.tasks
+
+    def __getitem__(self, index: int) -> Task:
+        """Tell the stories of one task."""
+        if not 0 <= index < self.tasks:
+            raise IndexError(f"task {index} of {self.tasks}")
+        id = f"stories/{self.types[index % len(self.types)]}/{index}"
+        return story_task(id, self.questions(index), self.preprocessing, f"task '{id}'")
+
+    def questions(self, index: int) -> tuple[list[Asked], list[Asked], list[Asked]]:
+        """The questions of the train, val and test parts of one task, with their stories.
+
+        Raises:
+            ValueError: there are not as many different ones.
+        """
+        name = self.types[index % len(self.types)]
+        draw = Random(f"{self.seed} {index} {name}")  # noqa: S311 (stories are no secrets)
+        cast, told = draw_cast(draw), set[str]()
+        train, val, test = (_ask(name, cast, number, draw, told) for number in (self.train, self.val, self.test))
+        return train, val, test
+
+
+def _types(
+    subset: Subset | Literal["all"], types: list[str] | None, fractions: tuple[float, float, float], seed: int
+) -> tuple[str, ...]:
+    """The question types of the tasks.
+
+    Raises:
+        ValueError: there are none, or one does not exist.
+    """
+    if types is None:
+        lists: dict[Subset, None] = {"train": None, "val": None, "test": None}
+        drawn = class_subsets(
+            list(QUESTION_TYPES), lists, fractions=fractions, seed=seed, owner="Stories", place="Stories"
+        )
+        found = tuple(QUESTION_TYPES) if subset == "all" else drawn[subset]
+    elif subset != "all":
+        raise ValueError(f"Stories: give 'types' or the subset '{subset}', not both.")
+    else:
+        found = tuple(types)
+    for name in found:
+        if name not in QUESTION_TYPES:
+            near = nearest(name, QUESTION_TYPES)
+            hint = f"did you mean '{near}'?" if near else f"use {', '.join(QUESTION_TYPES)}."
+            raise ValueError(f"Stories has no question type '{name}': {hint}")
+    if not found or len(set(found)) < len(found):
+        raise ValueError("Stories: there is no question type, or one stands twice: name one or more, each once.")
+    return found
+
+
+def _ask(name: str, cast: Cast, number: int, draw: Random, told: set[str]) -> list[Asked]:
+    """Questions that were not asked before; of a few that could come next, the one whose answer was given least often.
+
+    Raises:
+        ValueError: no other question is found.
+    """
+    counts: Counter[str] = Counter()
+    found: list[Asked] = []
+    for _ in range(number):
+        new: list[Told] = []
+        for _ in range(_TRIES):
+            one = QUESTION_TYPES[name](cast, draw)
+            if one is not None and " ".join([*one.sentences, one.question]) not in told:
+                new.append(one)
+                if len(new) == _CHOSEN_AMONG:
+                    break
+        if not new:
+            raise ValueError(
+                f"Stories: there are only about {len(told)} different questions of the type '{name}': lower train, val "
+                "or test."
+            )
+        chosen = min(new, key=lambda one: counts[one.answer])
+        counts[chosen.answer] += 1
+        told.add(" ".join([*chosen.sentences, chosen.question]))
+        found.append(Asked(chosen.question, chosen.sentences, len(chosen.sentences), chosen.answer))
+    return found

@@ -1,0 +1,255 @@
+"""Made-up stories of people who go to places, carry things and give them to each other."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from random import Random
+from typing import NamedTuple
+
+from lit_metanas.kinds.questions.story_cast import COUNTS, MOTIVES, NO_THING, TIMES, Cast
+
+
+class Told(NamedTuple):
+    """A story with a question.
+
+    Attributes:
+        sentences: the oldest first.
+        question: about them.
+        answer: one word, or several with commas between.
+    """
+
+    sentences: list[str]
+    question: str
+    answer: str
+
+
+class _World:
+    """Where people and things are while a story is told."""
+
+    def __init__(self, cast: Cast, draw: Random) -> None:
+        self.cast, self.draw = cast, draw
+        self.sentences: list[str] = []
+        self.at: dict[str, str] = {}
+        self.holder: dict[str, str] = {}
+        self.ways: dict[str, list[str]] = {}
+        """The places of each thing that was ever taken, in order."""
+
+    def move(self, person: str) -> None:
+        """One goes to another place, with all that they carry."""
+        place = self.draw.choice([place for place in self.cast.places if place != self.at.get(person)])
+        self.sentences.append(f"{person} {self.draw.choice(self.cast.moves)} to the {place}.")
+        self.at[person] = place
+        for thing in self.carried(person):
+            self.ways[thing].append(place)
+
+    def take_or_drop(self, person: str) -> None:
+        """One takes what nobody holds and may be where they are, or drops something; or goes on."""
+        here = self.at.get(person)
+        free = [t for t in self.cast.things if t not in self.holder and self.ways.get(t, [here])[-1:] == [here]]
+        carried = self.carried(person)
+        if here is not None and free and (not carried or self.draw.random() < 0.7):
+            thing = self.draw.choice(free)
+            self.sentences.append(f"{person} {self.draw.choice(self.cast.takes)} the {thing}.")
+            self.holder[thing] = person
+            self.ways.setdefault(thing, [here])
+        elif carried:
+            thing = self.draw.choice(carried)
+            self.sentences.append(f"{person} {self.draw.choice(self.cast.drops)} the {thing}.")
+            del self.holder[thing]
+        else:
+            self.move(person)
+
+    def carried(self, person: str) -> list[str]:
+        """The things that one holds, in alphabetical order."""
+        return sorted(thing for thing, holder in self.holder.items() if holder == person)
+
+    def tell(self, sentences: int, moves: float) -> _World:
+        """Go on for so many sentences, of which about so large a share are moves."""
+        people = self.draw.sample(self.cast.people, 3)
+        for _ in range(sentences):
+            person = self.draw.choice(people)
+            self.move(person) if self.draw.random() < moves else self.take_or_drop(person)
+        return self
+
+
+def _length(cast: Cast, draw: Random) -> int:
+    return draw.randint(*cast.sentences)
+
+
+def one_fact(cast: Cast, draw: Random) -> Told:
+    """Where somebody is."""
+    world = _World(cast, draw).tell(_length(cast, draw), moves=1.0)
+    person = draw.choice(sorted(world.at))
+    return Told(world.sentences, f"where is {person}?", world.at[person])
+
+
+def two_facts(cast: Cast, draw: Random) -> Told | None:
+    """Where a thing is: who has it, or where they dropped it."""
+    world = _World(cast, draw).tell(2 + _length(cast, draw), moves=0.6)
+    if not world.ways:
+        return None
+    thing = draw.choice(sorted(world.ways))
+    return Told(world.sentences, f"where is the {thing}?", world.ways[thing][-1])
+
+
+def three_facts(cast: Cast, draw: Random) -> Told | None:
+    """Where a thing was before it was somewhere else."""
+    world = _World(cast, draw).tell(5 + _length(cast, draw), moves=0.6)
+    pairs = [
+        (thing, before, place)
+        for thing, way in sorted(world.ways.items())
+        for before, place in pairwise(way)
+        if way.count(place) == 1
+    ]
+    if not pairs:
+        return None
+    thing, before, place = draw.choice(pairs)
+    return Told(world.sentences, f"where was the {thing} before the {place}?", before)
+
+
+def carried_count(cast: Cast, draw: Random) -> Told | None:
+    """How many things somebody carries."""
+    world = _World(cast, draw).tell(3 + _length(cast, draw), moves=0.25)
+    person = draw.choice(sorted(world.at))
+    carried = world.carried(person)
+    if len(carried) >= len(COUNTS):
+        return None
+    return Told(world.sentences, f"how many things does {person} carry?", COUNTS[len(carried)])
+
+
+def carried_things(cast: Cast, draw: Random) -> Told | None:
+    """What somebody carries: up to two things."""
+    world = _World(cast, draw).tell(2 + _length(cast, draw), moves=0.3)
+    person = draw.choice(sorted(world.at))
+    carried = world.carried(person)
+    if len(carried) > 2:
+        return None
+    return Told(world.sentences, f"what does {person} carry?", ",".join(carried) or NO_THING)
+
+
+def yes_or_no(cast: Cast, draw: Random) -> Told:
+    """Whether somebody is at a place."""
+    world = _World(cast, draw).tell(_length(cast, draw), moves=1.0)
+    person = draw.choice(sorted(world.at))
+    place = draw.choice([world.at[person], draw.choice(cast.places)])
+    return Told(world.sentences, f"is {person} in the {place}?", "yes" if world.at[person] == place else "no")
+
+
+def negation(cast: Cast, draw: Random) -> Told:
+    """Whether somebody is at a place, where some sentences say that they are not."""
+    people = draw.sample(cast.people, 3)
+    sentences, known = [], {}
+    for _ in range(_length(cast, draw)):
+        person, place = draw.choice(people), draw.choice(cast.places)
+        denied = draw.random() < 0.4
+        sentences.append(f"{person} is {draw.choice(('not', 'no longer')) + ' ' if denied else ''}in the {place}.")
+        known[person] = place, denied
+    person = draw.choice(sorted(known))
+    place, denied = known[person]
+    if not denied and draw.random() < 0.5:
+        place = draw.choice([other for other in cast.places if other != place])
+        denied = True
+    return Told(sentences, f"is {person} in the {place}?", "no" if denied else "yes")
+
+
+def uncertainty(cast: Cast, draw: Random) -> Told:
+    """Whether somebody is at a place, where some sentences leave it open."""
+    people = draw.sample(cast.people, 3)
+    sentences, known = [], {}
+    for _ in range(_length(cast, draw)):
+        person, places = draw.choice(people), draw.sample(cast.places, draw.choice((1, 2)))
+        sentences.append(f"{person} is {'either ' if places[1:] else ''}in the {' or the '.join(places)}.")
+        known[person] = places
+    person = draw.choice(sorted(known))
+    place = draw.choice([*known[person], draw.choice(cast.places)])
+    told = ("yes" if known[person] == [place] else "maybe") if place in known[person] else "no"
+    return Told(sentences, f"is {person} in the {place}?", told)
+
+
+def coreference(cast: Cast, draw: Random) -> Told:
+    """Where somebody is, whom some sentences call she or he: the woman or man who was named last."""
+    world, named = _World(cast, draw), dict[str, str]()
+    people = [*draw.sample(cast.women, 2), *draw.sample(cast.men, 2)]
+    for _ in range(_length(cast, draw)):
+        meant = draw.choice([pronoun for pronoun in ("she", "he") if pronoun in named] or ["she"])
+        again = meant in named and draw.random() < 0.5
+        person = named[meant] if again else draw.choice(people)
+        world.move(person)
+        if again:
+            world.sentences[-1] = world.sentences[-1].replace(person, f"then {meant}", 1)
+        named["she" if person in cast.women else "he"] = person
+    person = draw.choice(sorted(world.at))
+    return Told(world.sentences, f"where is {person}?", world.at[person])
+
+
+def group(cast: Cast, draw: Random) -> Told:
+    """Where somebody is, of several who go together."""
+    at: dict[str, str] = {}
+    sentences: list[str] = []
+    people = draw.sample(cast.people, 4)
+    pair: list[str] = []
+    for _ in range(_length(cast, draw)):
+        place = draw.choice(cast.places)
+        if pair and draw.random() < 0.35:
+            sentences.append(f"then they both go to the {place}.")
+        else:
+            pair = draw.sample(people, 2)
+            sentences.append(f"{pair[0]} and {pair[1]} go to the {place}.")
+        at |= dict.fromkeys(pair, place)
+    person = draw.choice(sorted(at))
+    return Told(sentences, f"where is {person}?", at[person])
+
+
+def time_order(cast: Cast, draw: Random) -> Told:
+    """Where somebody was before another place, where sentences do not stand in the order of time."""
+    people = draw.sample(cast.people, 2)
+    ways = {person: draw.sample(cast.places, draw.randint(2, 4)) for person in people}
+    told = []
+    for person, places in ways.items():
+        times = sorted(draw.sample(range(len(TIMES)), len(places)))
+        told += [f"{TIMES[time]} {person} is in the {place}." for time, place in zip(times, places, strict=True)]
+    draw.shuffle(told)
+    person = draw.choice(people)
+    later = draw.randrange(1, len(ways[person]))
+    return Told(told, f"where was {person} before the {ways[person][later]}?", ways[person][later - 1])
+
+
+def gift(cast: Cast, draw: Random) -> Told | None:
+    """Who gave what to whom."""
+    people = draw.sample(cast.people, 4)
+    holder = dict(zip(draw.sample(cast.things, 3), draw.choices(people, k=3), strict=True))
+    sentences = [f"{person} {draw.choice(cast.takes)} the {thing}." for thing, person in holder.items()]
+    given: list[tuple[str, str, str]] = []
+    for _ in range(_length(cast, draw) - 1):
+        thing, giver = draw.choice(list(holder.items()))
+        getter = draw.choice([person for person in people if person != giver])
+        sentences.append(f"{giver} {draw.choice(cast.gives)} the {thing} to {getter}.")
+        holder[thing] = getter
+        given.append((giver, thing, getter))
+    one = draw.choice(given)
+    asked = draw.randrange(3)
+    if sum(other[:asked] + other[asked + 1 :] == one[:asked] + one[asked + 1 :] for other in given) > 1:
+        return None
+    giver, thing, getter = one
+    question = (
+        f"who gave the {thing} to {getter}?",
+        f"what did {giver} give to {getter}?",
+        f"who got the {thing} from {giver}?",
+    )[asked]
+    return Told(sentences, question, one[asked])
+
+
+def motive(cast: Cast, draw: Random) -> Told:
+    """Where somebody will go, or why they went there, which only the other stories tell."""
+    people = draw.sample(cast.people, min(len(cast.people), max(3, _length(cast, draw) - 1)))
+    moods = [draw.choice(cast.moods) for _ in people]
+    sentences, gone = [], []
+    for person, mood in zip(people, moods, strict=True):
+        sentences.append(f"{person} feels {mood}.")
+        gone.append(draw.random() < 0.5)
+        if gone[-1]:
+            sentences.append(f"{person} {draw.choice(cast.moves)} to the {MOTIVES[mood]}.")
+    asked = draw.randrange(len(people))
+    if gone[asked]:
+        return Told(sentences, f"why did {people[asked]} go to the {MOTIVES[moods[asked]]}?", moods[asked])
+    return Told(sentences, f"where will {people[asked]} go?", MOTIVES[moods[asked]])

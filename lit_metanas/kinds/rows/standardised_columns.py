@@ -1,0 +1,430 @@
+"""Numeric columns as inputs: standardised or as normal scores, missing values filled."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, ClassVar, Self, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import RowShape
+from lit_metanas.io.text import number_of, printable
+from lit_metanas.tasks.labels import MISSING, is_missing
+
+Rows: TypeAlias = Tensor | NDArray[Any] | Sequence[Any]
+"""Shape ``(n, columns)``, a table of pandas, or a list of rows; of a table with names also mappings from these."""
+
+MOST_DEVIATIONS = 1000.0
+"""How far a value is from the mean at most; one that is farther counts as this far."""
+
+MOST_ABSENT = 3
+"""Absent columns that a sentence names."""
+
+NORMAL_SCORES = np.linspace(-3.0, 3.0, 49)
+"""Of the quantiles that are kept of a column."""
+
+
+@dataclass(frozen=True)
+class StandardisedColumns(Preprocessing):
+    """Each column less its mean, divided by its standard deviation, both of the rows to learn from.
+
+    A missing value (NaN or None) takes the mean of its column. The last number of an input is the share of its row that
+    was missing, so that an input has one number more than there are columns. A column that is constant has only zeros,
+    until it differs.
+
+    Attributes:
+        names: of the columns; empty where they have none.
+        means: of the columns; empty before ``fitted``.
+        deviations: of the columns, above 0.
+        together: whether ``fitted`` takes one mean and one deviation for all columns, as suits those of one unit, such
+            as pixels.
+
+    Raises:
+        ValueError: there are not as many of each, or a number is not finite.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> columns = lm.StandardisedColumns(("height", "age")).fitted([[1.0, 20], [3.0, 20], [None, 20]])
+        >>> columns.encode([[3.0, 20], [None, 21]])
+        tensor([[1.0000, 0.0000, 0.0000],
+                [0.0000, 1.0000, 0.5000]])
+        >>> columns.show(columns.encode([{"height": 3, "age": 20}]))
+        ['height 3, age 20']
+    """
+
+    names: tuple[str, ...] = ()
+    means: tuple[float, ...] = ()
+    deviations: tuple[float, ...] = ()
+    together: bool = False
+
+    kind: ClassVar[str] = "standardised-columns"
+    noun: ClassVar[str] = "rows"
+
+    def __post_init__(self) -> None:
+        """Look at all numbers."""
+        if len(self.means) != len(self.deviations) or (self.means and self.names and len(self.names) != self.columns):
+            raise ValueError(
+                f"StandardisedColumns has {number_of(len(self.names), 'name')}, {number_of(len(self.means), 'mean')} "
+                f"and {number_of(len(self.deviations), 'deviation')}: give one a column."
+            )
+        _check_names("StandardisedColumns", self.names)
+        for mean, deviation in zip(self.means, self.deviations, strict=True):
+            if type(mean) not in (int, float) or type(deviation) not in (int, float):
+                raise ValueError("StandardisedColumns: a mean or deviation is not a number.")
+            if not math.isfinite(mean) or not 0 < deviation < math.inf:
+                raise ValueError("StandardisedColumns: a mean is not finite, or a deviation is not above 0.")
+
+    @property
+    def columns(self) -> int:
+        """How many there are."""
+        return len(self.means)
+
+    @property
+    def shape(self) -> RowShape:
+        """A number for each column, and the share that is missing."""
+        return RowShape(self.columns + 1)
+
+    def fitted(self, rows: Rows) -> Self:
+        """The same with the means and deviations of some rows, unless it has them.
+
+        Raises:
+            ValueError: they are no rows of numbers, or there is none.
+        """
+        if self.means:
+            return self
+        table = _learned_rows(rows, self.names)
+        # Divided before they are squared and added, since that of large numbers is infinite.
+        scale = np.fmax.reduce(np.abs(table), axis=0, initial=0.0)
+        scale[scale == 0] = 1.0
+        if self.together:
+            scale[:] = scale.max()
+        known = ~np.isnan(table)
+        number = np.maximum(known.sum(0), 1)
+        shares = np.where(known, table / scale, 0.0)
+        means = shares.sum(0) / number
+        if self.together:
+            means[:] = shares.sum() / max(known.sum(), 1)
+        squares = np.where(known, shares - means, 0.0) ** 2
+        deviations = np.sqrt(squares.sum(0) / number)
+        if self.together:
+            deviations[:] = np.sqrt(squares.sum() / max(known.sum(), 1))
+        # A constant that is no sum of powers of two has a deviation by rounding.
+        constant = deviations <= 1e-12
+        deviations = np.where(constant, 1.0, np.maximum(deviations * scale, np.finfo(np.float64).tiny))
+        return replace(self, means=tuple((means * scale).tolist()), deviations=tuple(deviations.tolist()))
+
+    def encode(self, raw: Rows) -> Tensor:
+        """The inputs of rows, shape ``(n, columns + 1)``, float32.
+
+        Raises:
+            ValueError: they are no rows of so many numbers.
+        """
+        table = _rows_of(raw, self.names, self.columns)
+        missing = np.isnan(table)
+        with np.errstate(over="ignore"):
+            found = (np.where(missing, self.means, table) - np.array(self.means)) / np.array(self.deviations)
+        share = missing.mean(1, keepdims=True) if self.columns else np.zeros((len(table), 1))
+        inputs = np.concatenate([found.clip(-MOST_DEVIATIONS, MOST_DEVIATIONS), share], axis=1)
+        return torch.from_numpy(inputs.astype(np.float32))
+
+    def show(self, inputs: Tensor) -> list[str]:
+        """The values of each row, with the names of the columns; one that was missing as the mean."""
+        values = inputs[:, :-1].cpu().double() * torch.tensor(self.deviations) + torch.tensor(self.means)
+        return _shown_rows(values.tolist(), self.names)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Names, means and deviations, and ``together`` where it is true, so that the digest of all others stays."""
+        plain = {"names": list(self.names), "means": list(self.means), "deviations": list(self.deviations)}
+        return plain | ({"together": True} if self.together else {})
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """The inverse of ``to_plain``.
+
+        Raises:
+            ValueError: a list is missing, or something else is in its place.
+        """
+        parts = {name: plain.get(name) for name in ("names", "means", "deviations")}
+        lists = {name: tuple(part) for name, part in parts.items() if isinstance(part, list)}
+        if len(lists) < len(parts) or not lists["means"]:
+            raise ValueError("StandardisedColumns: the stored preprocessing has no names, means and deviations.")
+        together = plain.get("together", False)
+        if not isinstance(together, bool):
+            raise ValueError("StandardisedColumns: the stored 'together' is neither true nor false.")
+        return cls(lists["names"], lists["means"], lists["deviations"], together)
+
+
+@dataclass(frozen=True)
+class QuantileColumns(Preprocessing):
+    """Each column as normal scores: whatever the distribution of its values, that of its inputs is about normal.
+
+    A score is read off the line through some quantiles of the rows to learn from, so that the order of values is kept,
+    and no value is far from all others. A missing value (NaN or None) takes the score of the median, 0. The last number
+    of an input is the share of its row that was missing.
+
+    Attributes:
+        names: of the columns; empty where they have none.
+        knots: of each column its quantiles at ``NORMAL_SCORES``; empty before ``fitted``.
+
+    Raises:
+        ValueError: there are not as many of each, or a column's numbers are not finite or do not rise.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> columns = lm.QuantileColumns(("price",)).fitted([[1.0], [2.0], [4.0], [8.0], [1000.0]])
+        >>> columns.encode([[4.0], [None]]).tolist()
+        [[0.0, 0.0], [0.0, 1.0]]
+        >>> columns.show(columns.encode([[4.0]]))
+        ['price 4']
+    """
+
+    names: tuple[str, ...] = ()
+    knots: tuple[tuple[float, ...], ...] = ()
+
+    kind: ClassVar[str] = "quantile-columns"
+    noun: ClassVar[str] = "rows"
+
+    def __post_init__(self) -> None:
+        """Look at all numbers."""
+        if self.knots and self.names and len(self.names) != self.columns:
+            raise ValueError(
+                f"QuantileColumns has {number_of(len(self.names), 'name')} and the quantiles of "
+                f"{number_of(self.columns, 'column')}: give one a column."
+            )
+        _check_names("QuantileColumns", self.names)
+        for knots in self.knots:
+            if len(knots) != len(NORMAL_SCORES) or not all(type(one) in (int, float) for one in knots):
+                raise ValueError(f"QuantileColumns: a column has not {len(NORMAL_SCORES)} quantiles that are numbers.")
+            if not all(map(math.isfinite, knots)) or any(one > other for one, other in pairwise(knots)):
+                raise ValueError("QuantileColumns: the quantiles of a column are not finite, or do not rise.")
+
+    @property
+    def columns(self) -> int:
+        """How many there are."""
+        return len(self.knots)
+
+    @property
+    def shape(self) -> RowShape:
+        """A number for each column, and the share that is missing."""
+        return RowShape(self.columns + 1)
+
+    def fitted(self, rows: Rows) -> Self:
+        """The same with the quantiles of some rows, unless it has them.
+
+        Raises:
+            ValueError: they are no rows of numbers, or there is none.
+        """
+        if self.knots:
+            return self
+        table = _learned_rows(rows, self.names)
+        shares = torch.special.ndtr(torch.from_numpy(NORMAL_SCORES)).numpy()
+        known = [column[~np.isnan(column)] for column in table.T]
+        # Halved, since the difference of two large numbers is infinite.
+        found = [2 * np.quantile(column / 2, shares) if len(column) else np.zeros(len(shares)) for column in known]
+        # A quantile between two neighbours may be rounded below the one before.
+        return replace(self, knots=tuple(tuple(np.maximum.accumulate(knots).tolist()) for knots in found))
+
+    def encode(self, raw: Rows) -> Tensor:
+        """The inputs of rows, shape ``(n, columns + 1)``, float32.
+
+        Raises:
+            ValueError: they are no rows of so many numbers.
+        """
+        table = _rows_of(raw, self.names, self.columns)
+        missing = np.isnan(table)
+        found = np.zeros((len(table), self.columns + 1))
+        for place, knots in enumerate(self.knots):
+            column, own = np.nan_to_num(table[:, place]) / 4, np.array(knots) / 4
+            # The mean of the first and the last score of equal quantiles.
+            last = np.interp(column, own, NORMAL_SCORES)
+            first = -np.interp(-column, -own[::-1], NORMAL_SCORES)
+            found[:, place] = np.where(missing[:, place], 0.0, (first + last) / 2)
+        found[:, -1] = missing.mean(1) if self.columns else 0.0
+        return torch.from_numpy(found.astype(np.float32))
+
+    def show(self, inputs: Tensor) -> list[str]:
+        """The values of each row, with the names of the columns; one that was missing as the median."""
+        scores = inputs[:, :-1].cpu().double().numpy()
+        values = np.array(
+            [np.interp(own, NORMAL_SCORES, knots) for own, knots in zip(scores.T, self.knots, strict=True)]
+        )
+        return _shown_rows(values.T.tolist(), self.names)
+
+    def to_plain(self) -> dict[str, Any]:
+        """All attributes."""
+        return {"names": list(self.names), "knots": [list(knots) for knots in self.knots]}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """The inverse of ``to_plain``.
+
+        Raises:
+            ValueError: a list is missing, or holds something else.
+        """
+        names, knots = plain.get("names"), plain.get("knots")
+        if not isinstance(names, list) or not isinstance(knots, list) or not knots:
+            raise ValueError("QuantileColumns: the stored preprocessing has no names and quantiles.")
+        if not all(isinstance(one, list) for one in knots):
+            raise ValueError("QuantileColumns: the quantiles of a column are no list.")
+        return cls(tuple(names), tuple(map(tuple, knots)))
+
+
+NumericColumns: TypeAlias = StandardisedColumns | QuantileColumns
+"""What makes inputs of rows of numbers."""
+
+
+def _check_names(owner: str, names: Sequence[str]) -> None:
+    """Look at the names of columns.
+
+    Raises:
+        ValueError: one is no text, or stands twice.
+    """
+    if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        raise ValueError(f"{owner}: a column's name is no text, or stands twice: give each its own.")
+
+
+def _learned_rows(rows: Rows, names: Sequence[str]) -> NDArray[np.float64]:
+    """Rows to learn from, as an array.
+
+    Raises:
+        ValueError: they are no rows of numbers, or there is none.
+    """
+    table = row_array(rows, names=names)
+    if not table.size:
+        raise ValueError(f"There are no numbers in rows of shape {table.shape}: give some rows and columns.")
+    return table
+
+
+def _rows_of(raw: Rows, names: Sequence[str], columns: int) -> NDArray[np.float64]:
+    """Rows as an array of so many columns.
+
+    Raises:
+        ValueError: they have more or fewer.
+    """
+    table = row_array(raw, names=names)
+    if table.shape[1] != columns:
+        raise ValueError(
+            f"The rows have {number_of(table.shape[1], 'column')}, and {columns} were learned from: give the same, in "
+            "the same order."
+        )
+    return table
+
+
+def _shown_rows(rows: Sequence[Sequence[float]], names: Sequence[str]) -> list[str]:
+    """Each row in a line, with the names of the columns, if there are any."""
+    told = [f"{name} " for name in names]
+    return [
+        ", ".join(f"{name}{value:.6g}" for name, value in zip(told or [""] * len(row), row, strict=True))
+        for row in rows
+    ]
+
+
+def row_array(rows: Rows, *, names: Sequence[str] = (), name: str = "The table") -> NDArray[np.float64]:
+    """Rows of numbers as an array, shape ``(n, columns)``; missing values are NaN.
+
+    Args:
+        rows: the rows; mappings have the columns' names for keys, tables of pandas have them beside, in any order.
+        names: of the columns.
+        name: of the argument, as messages begin.
+
+    Raises:
+        ValueError: something is no number, or infinite, or a row has more or fewer values than others.
+    """
+    if isinstance(rows, Tensor):
+        rows = rows.detach().cpu().numpy()
+    if isinstance(rows, Sequence) and len(rows) and all(isinstance(row, Mapping) for row in rows):
+        keys = names or list(rows[0])
+        rows = [row_numbers(row, keys, f"row {number}") for number, row in enumerate(rows, 1)]
+    table: Any = rows
+    own = [*getattr(table, "columns", ())]
+    if names and own and all(isinstance(each, str) for each in own) and own != list(names):
+        if absent := [each for each in names if each not in own]:
+            raise ValueError(f"{name} has no {_columns_named(absent)}: it has {', '.join(own[:10])}.")
+        rows = table[list(names)]
+    try:
+        found = np.asarray(rows)
+        if found.dtype.kind == "O":
+            known = [math.nan if is_missing(one) else one for one in found.flat]
+            found = np.array(known, dtype=object).reshape(found.shape)
+        array = found.astype(np.float64) if found.dtype.kind in "biufO" else None
+    except (ValueError, TypeError):
+        array = None
+    if array is None:
+        raise ValueError(f"{name} holds something that is not a number: give rows of numbers, all of one length.")
+    if array.ndim != 2:
+        raise ValueError(f"{name} has shape {array.shape}: give rows of numbers, (n, columns).")
+    infinite = np.argwhere(np.isinf(array))
+    if len(infinite):
+        row, column = (int(place) for place in infinite[0])
+        raise ValueError(
+            f"{name} has an infinite value in row {row}, column {column}: fix it, or make it NaN, which counts as "
+            "missing."
+        )
+    return array
+
+
+def number_in(
+    value: Any, column: str, where: str, place: str = "the table", fix: str = "leave the column out"
+) -> float:
+    """A value of a table as a number; NaN where it is missing.
+
+    Args:
+        value: a number, or a text as files have it.
+        column: its name, for the message.
+        where: it stands, such as ``line 3``.
+        place: the table's name.
+        fix: what else helps than another value.
+
+    Raises:
+        ValueError: it is no number, or infinite.
+    """
+    text = value.strip() if isinstance(value, str) else value
+    if text.lower() in MISSING if isinstance(text, str) else is_missing(text):
+        return math.nan
+    # Python reads 1_000 and the digits of all scripts, too, which other programs take for texts.
+    foreign = isinstance(text, str) and ("_" in text or not text.isascii())
+    try:
+        found = math.inf if foreign else float(text)
+    except (ValueError, TypeError, OverflowError):
+        found = math.inf
+    if math.isinf(found):
+        raise ValueError(
+            f"Column '{printable(column, 40)}' of {place} holds '{printable(str(value), 40)}' at {where}, which is no "
+            f"finite number: fix it, or {fix}."
+        )
+    return found
+
+
+def row_numbers(row: Mapping[str, Any], names: Sequence[str], where: str) -> list[float]:
+    """The numbers of some columns of a row, NaN where one is missing.
+
+    Args:
+        row: its values by column.
+        names: of the columns.
+        where: the row stands, such as ``line 3``.
+
+    Raises:
+        ValueError: it lacks a column, or a value is no number or infinite.
+    """
+    if absent := [name for name in names if name not in row]:
+        learned, them = ("was", "it") if len(absent) == 1 else ("were", "them")
+        raise ValueError(
+            f"{where[:1].upper()}{where[1:]} lacks {_columns_named(absent)}, which {learned} learned from: add {them}, "
+            "empty where a value is missing."
+        )
+    # A column that was learned from cannot be left out.
+    return [number_in(row[name], name, where, fix="leave the value empty") for name in names]
+
+
+def _columns_named(names: Sequence[str]) -> str:
+    """``column 'a'``, or ``columns 'a', 'b', 'c' and 9 more``."""
+    told = ", ".join(f"'{printable(name, 40)}'" for name in names[:MOST_ABSENT])
+    more = f" and {len(names) - MOST_ABSENT} more" if len(names) > MOST_ABSENT else ""
+    return f"column{'s' if len(names) > 1 else ''} {told}{more}"

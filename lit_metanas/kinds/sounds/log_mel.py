@@ -1,0 +1,345 @@
+"""Sound as a series of log-mel spectra, and the spectra that suit some recordings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lit_metanas.inputs.batches import step_mask
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import SeriesShape
+from lit_metanas.io.text import short_value
+from lit_metanas.kinds.sounds.sound_files import Recording, read_sound
+from lit_metanas.kinds.sounds.waveforms import (
+    Samples,
+    check_rate,
+    mono,
+    resample,
+    samples_before,
+)
+
+RawSound = Samples | tuple[Samples, int] | str | Path
+"""Samples at the rate of the features, samples with a rate of their own, or a sound file."""
+
+MOST_FILTER_VALUES = 1 << 22
+"""Bands times frequencies: 33 MB while they are worked out."""
+
+LONGEST_RECORDING = 60.0
+"""Seconds of a recording of which every word is to be written down."""
+
+LOWEST_USUAL_RATE, HIGHEST_USUAL_RATE = 8_000, 16_000
+"""Samples a second: a higher rate costs no steps, but what is above 8 kHz is little of most sounds."""
+
+WHOLE_SHARE = 0.95
+"""Share of the recordings that are not cut."""
+
+MOST_USUAL_STEPS, MOST_USUAL_BYTES = 250, 1 << 30
+"""Of an input, whose cost grows with its steps, and of all inputs together."""
+
+COARSENINGS = (1, 2, 4)
+"""Times the usual window and hop. Of sounds of five seconds Piczak (2015) takes twice the usual ones, too."""
+
+
+@dataclass(frozen=True)
+class LogMel(Preprocessing):
+    """Sound as the logarithm of its energy in bands that are equally wide to the ear, every few milliseconds.
+
+    Each step has ``bins`` values and the mask. Windows (Hann) begin at the first sample and the last one is filled up
+    with silence, so that each sample is within one; no sound at all gives one step of silence. The bands are triangles
+    with a peak of 1 that overlap by half, on the mel scale of O'Shaughnessy (1987) that HTK uses: 2595 log10(1 + f /
+    700). Energy is scaled so that the bands of a step sum up to the mean square of its sound. Sound of another rate is
+    resampled, of several channels is averaged; what lies behind ``steps`` steps is cut before anything is computed.
+
+    Attributes:
+        rate: samples a second that sound is brought to.
+        bins: number of bands.
+        window: seconds of sound that a step describes.
+        hop: seconds from one step to the next.
+        lowest: Hz, where the first band begins.
+        highest: Hz, where the last band ends; None takes half the rate.
+        floor: energy below which all is silence.
+        mean: what is subtracted from the logarithm.
+        deviation: what it is divided by then.
+        centre: whether the mean of each band over the recording is subtracted, too. This takes out loudness and the
+            microphone's colour, but of a short word also much of its vowels.
+        steps: the most of an input.
+
+    Raises:
+        ValueError: a number is out of its range.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> features = lm.LogMel()
+        >>> series = features.encode([torch.rand(4000), (torch.rand(2, 16000), 16000)])
+        >>> series.shape, features.show(series)
+        (torch.Size([2, 41, 100]), ['0.50 s of sound', '1.00 s of sound'])
+    """
+
+    rate: int = 8000
+    bins: int = 40
+    window: float = 0.025
+    hop: float = 0.01
+    lowest: float = 60.0
+    highest: float | None = None
+    floor: float = 1e-8
+    mean: float = -13.0
+    deviation: float = 3.25
+    centre: bool = False
+    steps: int = 100
+
+    kind: ClassVar[str] = "log-mel"
+    noun: ClassVar[str] = "sounds"
+
+    def __post_init__(self) -> None:
+        """Check all numbers."""
+        try:
+            check_rate(self.rate)
+        except ValueError as error:
+            raise ValueError(f"LogMel {error}.") from None
+        for name, least, most in (("bins", 1, 512), ("steps", 1, 1 << 20)):
+            value = getattr(self, name)
+            if type(value) is not int or not least <= value <= most:
+                raise ValueError(
+                    f"LogMel: {name} = {short_value(value)} must be a whole number from {least} to {most}."
+                )
+        top = self.rate / 2
+        bounds = {
+            "window": (2 / self.rate, 1.0),
+            "hop": (1 / self.rate, 1.0),
+            "lowest": (0.0, top),
+            "highest": (0.0, top),
+            "floor": (1e-30, 1.0),
+            "mean": (-1e6, 1e6),
+            "deviation": (1e-6, 1e6),
+        }
+        for name, (low, high) in bounds.items():
+            value = getattr(self, name)
+            if name == "highest" and value is None:
+                continue
+            if type(value) not in (int, float) or not low <= value <= high:
+                raise ValueError(f"LogMel: {name} = {short_value(value)} must be a number from {low:g} to {high:g}.")
+        if type(self.centre) is not bool:
+            raise ValueError(f"LogMel: centre = {short_value(self.centre)} must be true or false.")
+        if self.lowest >= self._highest:
+            raise ValueError(f"LogMel: lowest = {self.lowest:g} must be below highest = {self._highest:g}.")
+        if self.bins * (self._transform // 2 + 1) > MOST_FILTER_VALUES:
+            raise ValueError(
+                f"LogMel: bins = {self.bins} are too many for windows of {self.window:g} s at {self.rate} samples a "
+                "second: take fewer, or shorter ones."
+            )
+        if bool((self.filters().amax(1) == 0).any()):
+            raise ValueError(
+                f"LogMel: bins = {self.bins} are too many for windows of {self.window:g} s: take fewer, or longer ones."
+            )
+
+    @property
+    def shape(self) -> SeriesShape:
+        """``(bins + 1, steps)``: the last feature is the mask."""
+        return SeriesShape(self.bins + 1, self.steps)
+
+    @property
+    def longest(self) -> int:
+        """Samples that all steps describe; those behind them are cut."""
+        return (self.steps - 1) * self._hop + self._window
+
+    @property
+    def heard(self) -> str:
+        """How much of a sound they describe, such as ``up to 1.01 s at 8,000 samples a second``."""
+        return f"up to {self.longest / self.rate:.2f} s at {self.rate:,} samples a second"
+
+    def cuts(self, seconds: float) -> bool:
+        """Whether the end of a sound of so many seconds is cut."""
+        return seconds > self.longest / self.rate + 1e-6
+
+    def steps_of(self, samples: int) -> int:
+        """Steps that describe so many samples at ``rate``, at least one."""
+        return 1 + max(0, -(-(samples - self._window) // self._hop))
+
+    def encode(self, raw: Sequence[RawSound]) -> Tensor:
+        """The series of some sounds, shape ``(n, bins + 1, steps)``.
+
+        Args:
+            raw: each is samples, ``(samples,)`` or ``(channels, samples)``, floating point in [-1, 1], int16 or int32;
+                or these and their rate; or the path of a sound file.
+
+        Raises:
+            ValueError: one of them is no sound, or an unreadable file.
+        """
+        inputs = torch.zeros(len(raw), *self.shape)
+        for place, (row, sound) in enumerate(zip(inputs, raw, strict=True)):
+            series = self.series(self.waveform(sound, f"Sound {place + 1} of {len(raw)}"))
+            row[: self.bins, : series.shape[1]] = series
+            row[self.bins, : series.shape[1]] = 1
+        return inputs
+
+    def waveform(self, raw: RawSound, name: str = "The sound") -> Tensor:
+        """A sound as one channel at ``rate``, of at most ``longest`` samples, float32.
+
+        Args:
+            raw: as ``encode`` takes it.
+            name: of the sound, as messages begin.
+
+        Raises:
+            ValueError: it is no sound, or an unreadable file.
+        """
+        rate: object = self.rate
+        if isinstance(raw, str | Path):
+            recording = self.read(raw)
+            raw = (recording.samples, recording.rate)
+        if isinstance(raw, tuple):
+            if len(raw) != 2:
+                raise ValueError(f"{name} is {len(raw)} things: give samples and their rate.")
+            raw, rate = raw
+        try:
+            own = check_rate(rate)
+            sound = mono(raw, samples_before(self.longest, own, self.rate))
+        except ValueError as error:
+            raise ValueError(f"{name} {error}.") from None
+        return resample(sound, own, self.rate)[: self.longest]
+
+    def read(self, path: str | Path) -> Recording:
+        """As much of a sound file as the features describe.
+
+        Raises:
+            ValueError: it is no readable sound.
+        """
+        return read_sound(path, lambda rate: samples_before(self.longest, rate, self.rate))
+
+    def series(self, sound: Tensor) -> Tensor:
+        """The spectra of one sound at ``rate``, shape ``(bins, steps)`` with as many steps as it needs, without mask.
+
+        Args:
+            sound: shape ``(samples,)``, floating point.
+        """
+        sound = sound[: self.longest]
+        steps = self.steps_of(len(sound))
+        before = (self._transform - self._window) // 2  # where torch puts the window within the transform
+        behind = (steps - 1) * self._hop + self._transform - before - len(sound)
+        padded = torch.nn.functional.pad(sound, (before, max(0, behind)))
+        window = torch.hann_window(self._window, dtype=sound.dtype, device=sound.device)
+        spectra = torch.stft(
+            padded, self._transform, self._hop, self._window, window, center=False, return_complex=True
+        )[:, :steps]
+        energy = spectra.real.square() + spectra.imag.square()
+        bands = self.filters().to(sound) @ (energy * (2 / (self._transform * window.square().sum())))
+        values = (bands.clamp(min=self.floor).log() - self.mean) / self.deviation
+        return values - values.mean(1, keepdim=True) if self.centre else values
+
+    def filters(self) -> Tensor:
+        """The bands, shape ``(bins, frequencies)``, float32."""
+        return _mel_filters(self.bins, self._transform, self.rate, self.lowest, self._highest)
+
+    def seconds(self, inputs: Tensor) -> list[float]:
+        """How long each sound is, to half the length of a hop."""
+        steps = step_mask(inputs).sum(1).tolist()
+        return [((count - 1.5) * self._hop + self._window) / self.rate if count else 0.0 for count in steps]
+
+    def show(self, inputs: Tensor) -> list[str]:
+        """Each input in a line such as ``0.62 s of sound``."""
+        return [f"{seconds:.2f} s of sound" for seconds in self.seconds(inputs)]
+
+    def to_plain(self) -> dict[str, Any]:
+        """All attributes."""
+        return asdict(self)
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """The inverse of ``to_plain``.
+
+        Raises:
+            ValueError: an attribute is missing, unknown or out of its range.
+        """
+        names = {field.name for field in fields(cls)}
+        if not isinstance(plain, Mapping) or set(plain) != names:
+            raise ValueError(f"Log-mel features are described by {', '.join(sorted(names))}, and by nothing else.")
+        return cls(**plain)
+
+    @property
+    def _window(self) -> int:
+        return max(2, round(self.window * self.rate))
+
+    @property
+    def _hop(self) -> int:
+        return max(1, round(self.hop * self.rate))
+
+    @property
+    def _transform(self) -> int:
+        """Twice the window or more: the narrow bands of low frequencies each have values of the spectrum."""
+        return 2 ** math.ceil(math.log2(2 * self._window))
+
+    @property
+    def _highest(self) -> float:
+        return self.rate / 2 if self.highest is None else self.highest
+
+
+@lru_cache(maxsize=16)
+def _mel_filters(bins: int, transform: int, rate: int, lowest: float, highest: float) -> Tensor:
+    """Triangles between neighbours of ``bins + 2`` frequencies that are equally far apart on the mel scale."""
+    first, last = (2595 * math.log10(1 + hertz / 700) for hertz in (lowest, highest))
+    edges = 700 * (10 ** (torch.linspace(first, last, bins + 2, dtype=torch.float64) / 2595) - 1)
+    frequencies = torch.arange(transform // 2 + 1, dtype=torch.float64) * rate / transform
+    begin, peak, end = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    rising, falling = (frequencies - begin) / (peak - begin), (end - frequencies) / (end - peak)
+    return torch.minimum(rising, falling).clamp(min=0).float()
+
+
+def features_for(files: Collection[Path]) -> LogMel:
+    """Features that describe nearly all recordings from beginning to end, where that is not too much.
+
+    ``LogMel()`` hears one second, every 10 ms. Longer recordings get up to 250 steps, then steps that are twice and
+    four times as far apart; what lies behind ten seconds is cut, and of many files even earlier. Unreadable files are
+    left out.
+
+    Args:
+        files: the recordings.
+    """
+    usual, found = LogMel(), [measured for file in files for measured in _measured_if_readable(file)]
+    if not found:
+        return usual
+    seconds = float(np.quantile([length for length, _ in found], WHOLE_SHARE, method="inverted_cdf"))
+    in_memory = MOST_USUAL_BYTES // (4 * (usual.bins + 1) * len(files))
+    most = max(usual.steps, min(MOST_USUAL_STEPS, in_memory))
+    for times in COARSENINGS:
+        features = replace(usual, rate=_usual_rate(found), window=times * usual.window, hop=times * usual.hop)
+        steps = features.steps_of(math.ceil(min(seconds, LONGEST_RECORDING) * features.rate))
+        if steps <= most:
+            break
+    return replace(features, steps=min(most, max(usual.steps, steps)))
+
+
+def whole_features_for(files: Iterable[Path]) -> LogMel:
+    """The usual features, of as many steps as the longest of some recordings needs.
+
+    Raises:
+        ValueError: a file is unreadable.
+    """
+    found, usual = [_measured(file) for file in files], LogMel()
+    seconds = min(max(length for length, _ in found), LONGEST_RECORDING)
+    return replace(usual, rate=_usual_rate(found), steps=max(1, math.ceil(seconds / usual.hop)))
+
+
+def _measured(file: Path) -> tuple[float, int]:
+    """Seconds of a recording, and samples of each."""
+    recording = read_sound(file, lambda rate: 1)
+    return recording.seconds, recording.rate
+
+
+def _measured_if_readable(file: Path) -> Iterator[tuple[float, int]]:
+    with suppress(ValueError):
+        yield _measured(file)
+
+
+def _usual_rate(measured: Collection[tuple[float, int]]) -> int:
+    """The median of their rates, within bounds."""
+    rates = sorted(rate for _, rate in measured)
+    return min(max(rates[len(rates) // 2], LOWEST_USUAL_RATE), HIGHEST_USUAL_RATE)

@@ -1,0 +1,115 @@
+"""Texts by two preprocessings, the tokens of one behind those of the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor
+
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import TokenShape
+from lit_metanas.kinds.texts.byte_pairs import BytePairs
+from lit_metanas.kinds.texts.characters import Characters
+from lit_metanas.kinds.texts.words import Words
+from lit_metanas.tasks.task import Split, Task
+
+Part = Words | Characters | BytePairs
+"""Those that may be joined."""
+
+JOINABLE: tuple[type[Part], ...] = (Words, Characters, BytePairs)
+
+
+@dataclass(frozen=True)
+class JoinedTokens(Preprocessing):
+    """The tokens of each text by two preprocessings, one behind the other, for two networks that read them apart.
+
+    Both number their tokens from 1: a number means one thing among the first tokens, and another behind them.
+
+    Attributes:
+        first: of the first tokens.
+        second: of those behind them.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> from lit_metanas.kinds.texts.joined_tokens import JoinedTokens
+        >>> texts = ["no", "oh no"]
+        >>> joined = JoinedTokens(lm.Words(steps=2).fitted(texts), lm.Characters(steps=4).fitted(texts))
+        >>> joined.encode(["no", "oh"])
+        tensor([[2, 0, 3, 2, 0, 0],
+                [3, 0, 2, 5, 0, 0]])
+    """
+
+    kind: ClassVar[str] = "joined tokens"
+    noun: ClassVar[str] = "texts"
+
+    first: Part
+    second: Part
+
+    @property
+    def shape(self) -> TokenShape:
+        """Of one input: the steps of both, and the larger vocabulary."""
+        one, other = self.first.shape, self.second.shape
+        return TokenShape(max(one.vocabulary, other.vocabulary), one.steps + other.steps)
+
+    def encode(self, raw: Sequence[str]) -> Tensor:
+        """The inputs of texts, shape ``(n, steps)``, int64.
+
+        Raises:
+            ValueError: one is no text.
+        """
+        return torch.cat([self.first.encode(raw), self.second.encode(raw)], 1)
+
+    def show(self, inputs: Tensor) -> list[str]:
+        """Each text as the first one shows it."""
+        return self.first.show(inputs[:, : self.first.steps])
+
+    def to_plain(self) -> dict[str, Any]:
+        """Kind and values of both."""
+        return {"parts": [{"kind": part.kind, **part.to_plain()} for part in (self.first, self.second)]}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """The inverse of ``to_plain``.
+
+        Raises:
+            ValueError: it does not hold two of these preprocessings.
+        """
+        parts = plain.get("parts")
+        if not isinstance(parts, list) or len(parts) != 2:
+            raise ValueError("JoinedTokens: the stored preprocessing has no two 'parts'.")
+        return cls(*map(_read_part, parts))
+
+
+def joined_task(task: Task, other: Task) -> Task | None:
+    """A task with the tokens of both; None where that is not what the preprocessings would make of new texts.
+
+    Args:
+        task: the data by the first preprocessing.
+        other: the same examples in the same order, by another one.
+    """
+    first, second = task.preprocessing, other.preprocessing
+    if not isinstance(first, Part) or not isinstance(second, Part):
+        return None
+    if (task.shape, other.shape) != (first.shape, second.shape):
+        return None
+    joined = JoinedTokens(first, second)
+    train, test = _concatenated(task.train, other.train), _concatenated(task.test, other.test)
+    val = None if task.val is None or other.val is None else _concatenated(task.val, other.val)
+    return replace(task, train=train, val=val, test=test, vocabulary=joined.shape.vocabulary, preprocessing=joined)
+
+
+def _concatenated(part: Split, other: Split) -> Split:
+    return Split(torch.cat([part.inputs, other.inputs], 1), part.labels)
+
+
+def _read_part(plain: object) -> Part:
+    """One of two preprocessings from its kind and values."""
+    told = dict(plain) if isinstance(plain, Mapping) else {}
+    name = told.pop("kind", None)
+    for kind in JOINABLE:
+        if kind.kind == name:
+            return kind.from_plain(told)
+    raise ValueError(f"JoinedTokens: a part is none of {', '.join(kind.kind for kind in JOINABLE)}.")

@@ -1,0 +1,230 @@
+"""Folders of texts: with a sub-folder of text files for each class, or saved by the package ``datasets``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lit_metanas.inputs.tokens import TextPreprocessing
+from lit_metanas.io.class_folders import class_folders, file_groups
+from lit_metanas.io.packages import import_extra
+from lit_metanas.io.text import number_of
+from lit_metanas.kinds.texts.labelled_text import MOST_SENTENCES, Labelled, by_label, read_utf8
+from lit_metanas.kinds.texts.text_source import Sentences, TextSource, split_sentences
+from lit_metanas.kinds.texts.text_tables import labelled_table
+from lit_metanas.tasks.source import Subset
+from lit_metanas.tasks.task import warn_of_data
+
+LARGEST_TEXT_FILE = 1 << 20
+"""Bytes of a text file."""
+
+MARKS = ("dataset_info.json", "dataset_dict.json")
+"""Files by which a saved data set is told from other folders."""
+
+
+class TextFolder(TextSource):
+    """Text files in UTF-8, a sub-folder for each class; its classes are split as given, or at random by a seed.
+
+    Args:
+        root: the folder; each sub-folder is a class, and each ``.txt`` file directly in it an example.
+        train: names of the meta-training classes; if any of the three lists is given, no class is drawn at random.
+        val: names of the meta-validation classes.
+        test: names of the meta-test classes.
+        fractions: shares of the classes in the three subsets, if no list is given.
+        seed: seed of the random split, at least 0.
+        preprocessing: what makes inputs of texts; None takes ``Words()``. One without a vocabulary gets that of the
+            meta-train classes.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: the folder has fewer than two classes, one has no text file, a file is empty, too long or not UTF-8,
+            a named class does not exist or is named twice, or an argument is out of its range.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import lit_metanas as lm
+        >>> for name in ("letter", "poem", "recipe", "song"):
+        ...     Path("texts", name).mkdir(parents=True)
+        ...     for number in range(5):
+        ...         size = Path("texts", name, f"{number}.txt").write_text(f"This {name} is the text {number}.")
+        >>> source = lm.TextFolder("texts", train=["letter", "poem"], test=["recipe", "song"])
+        >>> source.classes("test"), source.instances("test", 0)
+        (('recipe', 'song'), 5)
+    """
+
+    def __init__(
+        self,
+        root: str,
+        train: list[str] | None = None,
+        val: list[str] | None = None,
+        test: list[str] | None = None,
+        fractions: tuple[float, float, float] = (0.64, 0.16, 0.2),
+        seed: int = 0,
+        preprocessing: TextPreprocessing | None = None,
+    ) -> None:
+        super().__init__(preprocessing)
+        self.root = Path(root)
+        self._sentences = split_sentences(
+            by_label(text_files(self.root), str(self.root)),
+            {"train": train, "val": val, "test": test},
+            fractions=fractions,
+            seed=seed,
+            owner="TextFolder",
+            place=str(self.root),
+        )
+
+    @property
+    def name(self) -> str:
+        """The name of the folder."""
+        return self.root.resolve().name
+
+    def sentences(self, subset: Subset) -> Sentences:
+        """The texts of each class of a subset."""
+        return self._sentences[subset]
+
+
+def text_files(root: Path, group: str | None = None) -> Iterator[Labelled]:
+    """The text files of each class folder.
+
+    Args:
+        root: the folder of these.
+        group: how their groups are told, as ``file_groups`` takes it; None leaves them empty.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: it has fewer than two classes, or a file is malformed or of no group.
+    """
+    classes = class_folders(root, {".txt"}, "text files", deep=group is not None)
+    groups = {} if group is None else file_groups(root, classes, group)
+    for name, files in classes.items():
+        for file in files:
+            where = file.relative_to(root).as_posix()
+            yield Labelled(where, read_utf8(file, LARGEST_TEXT_FILE), name, groups.get(file, ""))
+
+
+class TextDataset(TextSource):
+    """A data set that ``datasets`` (Hugging Face) has saved on disk; its classes are split as given, or by a seed.
+
+    The rows of all its splits are taken, as a split for learning one task shares its classes between its parts.
+    Nothing is downloaded, and no code of a data set runs. It needs ``pip install 'lit-metanas[datasets]'``.
+
+    Args:
+        path: the folder that ``save_to_disk`` wrote.
+        text: the column of texts; None finds it as ``TextTable`` does.
+        label: the column of labels; None finds it as ``TextTable`` does.
+        train: names of the meta-training classes; if any of the three lists is given, no class is drawn at random.
+        val: names of the meta-validation classes.
+        test: names of the meta-test classes.
+        fractions: shares of the classes in the three subsets, if no list is given.
+        seed: seed of the random split, at least 0.
+        preprocessing: what makes inputs of texts; None takes ``Words()``. One without a vocabulary gets that of the
+            meta-train classes.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: it is no saved data set, or one that is too large, lacks a column, or has malformed texts; a named
+            class does not exist or is named twice, an argument is out of its range, or the package is not installed.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> source = lm.TextDataset("banking77", seed=1)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        path: str,
+        text: str | None = None,
+        label: str | None = None,
+        train: list[str] | None = None,
+        val: list[str] | None = None,
+        test: list[str] | None = None,
+        fractions: tuple[float, float, float] = (0.64, 0.16, 0.2),
+        seed: int = 0,
+        preprocessing: TextPreprocessing | None = None,
+    ) -> None:
+        super().__init__(preprocessing)
+        self.path = Path(path)
+        self._sentences = split_sentences(
+            by_label(read_text_dataset(self.path, text, label), str(path)),
+            {"train": train, "val": val, "test": test},
+            fractions=fractions,
+            seed=seed,
+            owner="TextDataset",
+            place=str(path),
+        )
+
+    @property
+    def name(self) -> str:
+        """The name of the folder."""
+        return self.path.resolve().name
+
+    def sentences(self, subset: Subset) -> Sentences:
+        """The texts of each class of a subset."""
+        return self._sentences[subset]
+
+
+def is_dataset(path: Path) -> bool:
+    """Whether a folder is one that ``datasets`` has saved."""
+    return any((path / name).is_file() for name in MARKS)
+
+
+_NOT_TOLD = "\0"
+"""Stands for a class that is not told, as in test parts of which the answers are kept back."""
+
+
+def read_text_dataset(
+    path: Path, text: str | None = None, label: str | None = None, group: str | None = None
+) -> Iterator[Labelled]:
+    """The texts of all splits.
+
+    Args:
+        path: the folder.
+        text: the column of texts, if it is named.
+        label: the column of labels, if it is named.
+        group: the column of groups; None leaves them empty.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: it is no saved data set, is damaged or too large, or has malformed texts, or the package is absent.
+    """
+    if not path.is_dir():
+        raise FileNotFoundError(
+            f"There is no folder '{path}': give one that save_to_disk of the package datasets wrote."
+        )
+    if not is_dataset(path):
+        raise ValueError(f"'{path}' is no saved data set ({' or '.join(MARKS)}): write it by save_to_disk.")
+    datasets = import_extra("datasets", "datasets", "TextDataset")
+    try:
+        loaded = datasets.load_from_disk(str(path))
+        parts = list(loaded.values()) if isinstance(loaded, datasets.DatasetDict) else [loaded]
+        rows = [row for part in parts for row in _rows_of(part, path)]
+    except (ValueError, OSError, KeyError, TypeError, AttributeError) as error:  # pyarrow's are among these
+        raise ValueError(f"'{path}' cannot be read by the package datasets ({error}): save it anew.") from None
+    numbered = [(f"row {number}", row) for number, row in enumerate(rows)]
+    told = list(labelled_table(numbered, str(path), text, label, group))
+    known = [one for one in told if one.label != _NOT_TOLD]
+    if hidden := len(told) - len(known):
+        warn_of_data(f"'{path}' has a number below 0 in place of a class in {number_of(hidden, 'row')}: left out.")
+    return iter(known)
+
+
+def _rows_of(part: Any, path: Path) -> list[Mapping[str, Any]]:
+    """The texts and numbers of each row; numbers that stand for names as these."""
+    if len(part) > MOST_SENTENCES:
+        raise ValueError(f"it has {len(part)} rows, more than {MOST_SENTENCES}")
+    columns = {}
+    for name, feature in part.features.items():
+        kind = getattr(feature, "dtype", None)
+        if kind in ("string", "large_string") or str(kind).startswith(("int", "uint")):
+            names = getattr(feature, "names", None)
+            values = part.with_format(None)[name]
+            columns[name] = [_named(value, names) for value in values]
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def _named(value: Any, names: list[str] | None) -> Any:
+    """The name of a class that a number stands for; a number below 0 is a class that is not told."""
+    if not names or value is None:
+        return value
+    return names[value] if value >= 0 else _NOT_TOLD

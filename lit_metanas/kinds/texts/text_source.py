@@ -1,0 +1,223 @@
+"""Sentences of many classes, from which episodes and tasks are drawn."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import Shape
+from lit_metanas.inputs.tokens import TextPreprocessing
+from lit_metanas.io.files import write_whole
+from lit_metanas.io.json_files import read_json
+from lit_metanas.kinds.texts.labelled_text import Labelled, by_label
+from lit_metanas.kinds.texts.words import Words
+from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource
+from lit_metanas.tasks.splits import class_subsets
+
+Sentences = Mapping[str, Sequence[str]]
+"""The sentences of each class, by its name."""
+
+Subsets = dict[Subset, dict[str, list[str]]]
+"""The sentences of each class of each subset."""
+
+
+class TextSource(TaskSource):
+    """Sentences by class. The tokens of a class are kept in memory from its first use on.
+
+    Args:
+        preprocessing: what makes inputs of sentences; None takes ``Words()``. One without a vocabulary gets that of the
+            meta-train classes.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> class Greetings(lm.TextSource):
+        ...     def sentences(self, subset):
+        ...         return {"hello": ["good day", "good morning"], "farewell": ["good night", "see you"]}
+        >>> source = Greetings(lm.Words(least=1, steps=3))
+        >>> source.inputs("train", 0, [0, 1])
+        tensor([[2, 3, 0],
+                [2, 4, 0]])
+    """
+
+    def __init__(self, preprocessing: TextPreprocessing | None = None) -> None:
+        self._open = preprocessing is None
+        self._given = Words() if preprocessing is None else preprocessing
+        self._fitted: TextPreprocessing | None = None
+        self._tokens: dict[tuple[Subset, int], Tensor] = {}
+
+    @abstractmethod
+    def sentences(self, subset: Subset) -> Sentences:
+        """The sentences of each class of a subset."""
+
+    def take_preprocessing(self, preprocessing: Preprocessing) -> None:
+        """Take the vocabulary of a meta-training, unless a preprocessing was given.
+
+        Raises:
+            ValueError: it is for other examples than texts.
+        """
+        if self._open:
+            self._fitted = TextPreprocessing.checked(preprocessing, self.name)
+            self._tokens.clear()
+
+    @property
+    def preprocessing(self) -> TextPreprocessing:
+        """What makes inputs of sentences, with its vocabulary."""
+        if self._fitted is None:
+            self._fitted = self._given.fitted(chain.from_iterable(self.sentences("train").values()))
+        return self._fitted
+
+    @property
+    def shape(self) -> Shape:
+        """Of one input."""
+        return self.preprocessing.shape
+
+    def classes(self, subset: Subset) -> tuple[str, ...]:
+        """Return the names of a subset's classes."""
+        return tuple(self.sentences(subset))
+
+    def instances(self, subset: Subset, class_index: int, held_out: bool = False) -> int:
+        """Return how many sentences a class has; none is held out."""
+        return 0 if held_out else len(self.sentences(subset)[self.classes(subset)[class_index]])
+
+    def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
+        """Return the inputs of sentences of one class."""
+        place = subset, class_index
+        if place not in self._tokens:
+            texts = self.sentences(subset)[self.classes(subset)[class_index]]
+            self._tokens[place] = self.preprocessing.tokens(texts).to(torch.int32)
+        return self.preprocessing.look_up(self._tokens[place][list(instances)].long())
+
+
+class SentenceSource(TextSource):
+    """Sentences in memory; the classes are split as given, or at random by a seed.
+
+    Args:
+        sentences: those of each class. One that stands twice in a class is taken once.
+        train: names of the meta-training classes; if any of the three lists is given, no class is drawn at random.
+        val: names of the meta-validation classes.
+        test: names of the meta-test classes.
+        fractions: shares of the classes in the three subsets, if no list is given.
+        seed: seed of the random split, at least 0.
+        preprocessing: as in ``TextSource``.
+        name: the first part of the ids of this source's tasks.
+
+    Raises:
+        ValueError: there are fewer than two classes, a sentence is empty, too long or no text, a named class does not
+            exist or is named twice, or the fractions are negative or do not sum to 1.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> sentences = {f"class {c}": [f"word {c} and {i}" for i in range(9)] for c in range(6)}
+        >>> source = lm.SentenceSource(sentences, fractions=(0.5, 0.0, 0.5), preprocessing=lm.Words(steps=4))
+        >>> task = lm.draw_task(source, way=2, train=4, val=2, test=3)
+        >>> task.shape, task.classes
+        (TokenShape(vocabulary=13, steps=4), ('class 0', 'class 1'))
+    """
+
+    def __init__(
+        self,
+        sentences: Sentences,
+        *,
+        train: Sequence[str] | None = None,
+        val: Sequence[str] | None = None,
+        test: Sequence[str] | None = None,
+        fractions: tuple[float, float, float] = (0.64, 0.16, 0.2),
+        seed: int = 0,
+        preprocessing: TextPreprocessing | None = None,
+        name: str = "sentences",
+    ) -> None:
+        super().__init__(preprocessing)
+        self._name = name
+        rows = (
+            Labelled(f"sentence {number} of class {label!r}", text, str(label))
+            for label, texts in sentences.items()
+            for number, text in enumerate(texts)
+        )
+        self._sentences = split_sentences(
+            by_label(rows, name),
+            {"train": train, "val": val, "test": test},
+            fractions=fractions,
+            seed=seed,
+            owner=type(self).__name__,
+            place=name,
+        )
+
+    @property
+    def name(self) -> str:
+        """The name that was given."""
+        return self._name
+
+    def sentences(self, subset: Subset) -> Sentences:
+        """The sentences of each class of a subset."""
+        return self._sentences[subset]
+
+
+def split_sentences(
+    sentences: Sentences,
+    lists: Mapping[Subset, Sequence[str] | None],
+    *,
+    fractions: tuple[float, float, float],
+    seed: int,
+    owner: str,
+    place: str,
+) -> dict[Subset, Sentences]:
+    """The sentences of each subset's classes; see ``class_subsets``."""
+    names = class_subsets(list(sentences), lists, fractions=fractions, seed=seed, owner=owner, place=place)
+    return {subset: {name: sentences[name] for name in names[subset]} for subset in SUBSETS}
+
+
+def cached_sentences(file: Path, make: Callable[[], Subsets]) -> Subsets:
+    """The sentences in a file; they are made and written first where it is absent or damaged.
+
+    Args:
+        file: of JSON; its name tells all that the sentences depend on.
+        make: what makes them.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    found = _read(file)
+    if found is None:
+        found = make()
+        write_whole(file, json.dumps(found))
+    return found
+
+
+def _read(file: Path) -> Subsets | None:
+    """Cached sentences; None if the file is absent, damaged or of another form."""
+    try:
+        document = read_json(file, "it is made again")
+    except (OSError, ValueError):
+        return None
+    if not isinstance(document, dict) or set(document) != set(SUBSETS):
+        return None
+    for classes in document.values():
+        if not isinstance(classes, dict) or not all(isinstance(texts, list) and texts for texts in classes.values()):
+            return None
+        if not all(isinstance(text, str) for texts in classes.values() for text in texts):
+            return None
+    return {subset: document[subset] for subset in SUBSETS}
+
+
+def without_shared(classes: Mapping[str, Sequence[str]], least: int) -> dict[str, list[str]]:
+    """The sentences that stand in one class only, whatever their case; classes that keep too few are left out.
+
+    Args:
+        classes: sentences by class, each once.
+        least: sentences of a class.
+
+    Example:
+        >>> without_shared({"a": ["one", "two"], "b": ["Two", "four"], "c": ["five"]}, least=1)
+        {'a': ['one'], 'b': ['four'], 'c': ['five']}
+    """
+    counts = Counter(text for texts in classes.values() for text in {text.casefold() for text in texts})
+    kept = {name: [text for text in texts if counts[text.casefold()] == 1] for name, texts in classes.items()}
+    return {name: texts for name, texts in kept.items() if len(texts) >= least}

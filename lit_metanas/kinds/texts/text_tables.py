@@ -1,0 +1,464 @@
+"""Tables with a column of texts and one of labels."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from lit_metanas.inputs.tokens import TextPreprocessing
+from lit_metanas.io.json_files import parse_json
+from lit_metanas.io.text import nearest, printable, writable
+from lit_metanas.kinds.texts.labelled_text import (
+    LONGEST_RAW_TEXT,
+    MOST_SENTENCES,
+    Labelled,
+    by_label,
+    checked_text,
+    read_utf8,
+)
+from lit_metanas.kinds.texts.text_source import Sentences, TextSource, split_sentences
+from lit_metanas.tasks.labels import warn_of_missing
+from lit_metanas.tasks.source import SUBSETS, Subset
+
+LARGEST_TABLE, MOST_COLUMNS, MOST_TABLE_VALUES = 1 << 26, 1_000, 10_000_000
+"""Bytes of a file, columns of a table, and values in it."""
+
+TEXT_COLUMNS = (
+    "text",
+    "sentence",
+    "utterance",
+    "question",
+    "query",
+    "review",
+    "comment",
+    "message",
+    "content",
+    "title",
+)
+LABEL_COLUMNS = ("label", "intent", "class", "category", "target", "topic", "sentiment", "language", "lang", "tag")
+"""Names by which columns are found, whatever their case."""
+
+SUFFIXES_OF_TABLES = (".csv", ".tsv", ".jsonl")
+"""How the names of tables end."""
+
+
+class NamelessColumnsError(ValueError):
+    """The first line of a table is no line of names.
+
+    Args:
+        place: the table's name.
+        label: what stands there in the column of labels; None where all are numbers.
+    """
+
+    def __init__(self, place: str, label: str | None = None) -> None:
+        but = "it holds numbers alone"
+        if label is not None:
+            but = f"'{printable(label, 40)}' in it is a label of other lines, too"
+        super().__init__(
+            f"The first line of '{place}' must name the columns, but {but}: put a line of names above it, with 'label' "
+            "for the labels; if it has names, call that of the labels so."
+        )
+
+
+TableRow = tuple[str, Mapping[str, Any]]
+"""Where a row stands, and its values by column."""
+
+
+class TextTable(TextSource):
+    r"""A table of texts and labels: CSV, TSV or JSON lines, in UTF-8; its classes are split as given, or by a seed.
+
+    The first line of CSV and TSV names the columns; in TSV quotes are letters like others. A row that repeats another
+    is left out, with a warning.
+
+    Args:
+        path: the file; its name ends in ``.csv``, ``.tsv`` or ``.jsonl``.
+        text: the column of texts; None finds it by a usual name, such as ``text`` or ``sentence``, or takes the other
+            one of two.
+        label: the column of labels; None finds it by a usual name, such as ``label`` or ``intent``, or takes the other
+            one of two. Of two columns with unusual names, labels are in the one with fewer different values.
+        subset: a column that says of each class whether it is in ``train``, ``val`` or ``test``; then no list is given.
+        train: names of the meta-training classes; if any of the three lists is given, no class is drawn at random.
+        val: names of the meta-validation classes.
+        test: names of the meta-test classes.
+        fractions: shares of the classes in the three subsets, if no list and no column is given.
+        seed: seed of the random split, at least 0.
+        preprocessing: what makes inputs of texts; None takes ``Words()``. One without a vocabulary gets that of the
+            meta-train classes.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no such table, is too large, has a text that is empty or too long, lacks a column or has
+            fewer than two classes; a class stands in two subsets, a named one does not exist, or an argument is out of
+            its range.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import lit_metanas as lm
+        >>> rows = [f"how do I {verb} it {n} times,{verb}" for verb in ("fold", "cut", "glue", "sew") for n in range(9)]
+        >>> size = Path("help.csv").write_text("sentence,intent\n" + "\n".join(rows))
+        >>> source = lm.TextTable("help.csv", train=["cut", "fold"], test=["glue", "sew"])
+        >>> source.classes("test"), lm.draw_task(source, way=2, train=4, val=2, test=3).shape
+        (('glue', 'sew'), TokenShape(vocabulary=18, steps=32))
+    """
+
+    def __init__(
+        self,
+        path: str,
+        text: str | None = None,
+        label: str | None = None,
+        subset: str | None = None,
+        train: list[str] | None = None,
+        val: list[str] | None = None,
+        test: list[str] | None = None,
+        fractions: tuple[float, float, float] = (0.64, 0.16, 0.2),
+        seed: int = 0,
+        preprocessing: TextPreprocessing | None = None,
+    ) -> None:
+        super().__init__(preprocessing)
+        self.path = Path(path)
+        rows, place = list(read_rows(self.path)), writable(path)
+        columns = find_columns(rows, place, text, label, subset=subset)
+        lists: dict[Subset, list[str] | None] = {"train": train, "val": val, "test": test}
+        if subset is not None:
+            if any(listed is not None for listed in lists.values()):
+                raise ValueError(f"TextTable: give lists of classes or the column '{subset}', not both.")
+            lists = _told_subsets(rows, place, columns[1], subset)
+        self._sentences = split_sentences(
+            by_label(labelled_rows(rows, place, *columns), place),
+            lists,
+            fractions=fractions,
+            seed=seed,
+            owner="TextTable",
+            place=place,
+        )
+
+    @property
+    def name(self) -> str:
+        """The name of the file, without its ending."""
+        return self.path.stem
+
+    def sentences(self, subset: Subset) -> Sentences:
+        """The texts of each class of a subset."""
+        return self._sentences[subset]
+
+
+def read_rows(path: Path, *, blank: bool = False) -> Iterator[TableRow]:
+    """The rows of a table.
+
+    Args:
+        path: the file.
+        blank: whether rows are kept of which all values are missing.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no table of a known kind, or damaged.
+    """
+    kind, place = path.suffix.lower(), writable(str(path))
+    if kind not in SUFFIXES_OF_TABLES:
+        raise ValueError(f"'{place}' is no table: give a file whose name ends in {', '.join(SUFFIXES_OF_TABLES)}.")
+    content = read_utf8(path, LARGEST_TABLE)
+    names: set[str] = set()
+    rows = _json_rows(content, place) if kind == ".jsonl" else separated_rows(content, place, kind, blank=blank)
+    for number, (where, row) in enumerate(rows, 1):
+        if not row.keys() <= names:
+            names.update(row)
+            if len(names) > MOST_COLUMNS:
+                raise ValueError(
+                    f"'{place}' has more than {MOST_COLUMNS} columns by {where}: give all its lines the same names."
+                )
+        # What a line of JSON leaves out counts, too: readers go through all columns of each row.
+        if number > MOST_SENTENCES or number * len(names) > MOST_TABLE_VALUES:
+            raise ValueError(
+                f"'{place}' has more than {MOST_SENTENCES} rows or {MOST_TABLE_VALUES} values: take fewer, and only "
+                "the columns of texts and labels."
+            )
+        yield where, row
+
+
+def separated_rows(content: str, place: str, kind: str, *, blank: bool = False) -> Iterator[TableRow]:
+    """The rows below a line of column names; those without values are left out.
+
+    Args:
+        content: of the table.
+        place: the table's name, for messages.
+        kind: ``.csv``, or ``.tsv``, where quotes are letters like others.
+        blank: whether rows without values are kept that have as many separators as others.
+
+    Raises:
+        ValueError: a row has more or fewer values than there are columns, two of these have one name, or quotes are
+            left open.
+    """
+    if kind == ".csv":
+        lines = csv.reader(StringIO(content, newline=""), strict=True)
+    else:
+        lines = csv.reader(StringIO(content, newline=""), delimiter="\t", quoting=csv.QUOTE_NONE)
+    names: list[str] | None = None
+    csv.field_size_limit(max(csv.field_size_limit(), LARGEST_TABLE))  # else a text of 131,073 characters is damage
+    try:
+        for values in lines:
+            if names is None:
+                names = _column_names(values, place, kind)
+            elif any(value.strip() for value in values) or (blank and len(values) == len(names) > 1):
+                if len(values) != len(names):
+                    raise ValueError(
+                        f"Line {lines.line_num} of '{place}' has {len(values)} values for {len(names)} columns: fix "
+                        "it, or put quotes around values with a separator."
+                    )
+                yield f"line {lines.line_num}", dict(zip(names, values, strict=True))
+    except csv.Error as error:
+        raise ValueError(f"'{place}' is damaged at line {lines.line_num} ({error}): fix its quotes.") from None
+
+
+def _column_names(values: Sequence[str], place: str, kind: str) -> list[str]:
+    names = [value.strip() for value in values]
+    if len(names) > MOST_COLUMNS:
+        raise ValueError(f"'{place}' has {len(names)} columns, more than {MOST_COLUMNS}: leave some out.")
+    if len(names) == 1 and ";" in names[0]:
+        wanted = "tabs" if kind == ".tsv" else "commas, and write numbers with points"
+        raise ValueError(f"'{place}' has one column, '{printable(names[0], 60)}': separate columns by {wanted}.")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(
+            f"'{place}' has two columns '{printable(twice, 80)}': let its first line give each a name of its own."
+        )
+    return names
+
+
+def _json_rows(content: str, place: str) -> Iterator[TableRow]:
+    for number, line in enumerate(StringIO(content), 1):
+        if not line.strip():
+            continue
+        try:
+            row = parse_json(line.encode(), longest=LONGEST_RAW_TEXT)
+        except ValueError as error:
+            raise ValueError(f"Line {number} of '{place}' {error}: fix it, or leave it out.") from None
+        if not isinstance(row, dict):
+            raise ValueError(f"Line {number} of '{place}' is no object of names and values: fix it, or leave it out.")
+        yield f"line {number}", row
+
+
+def find_columns(
+    rows: Sequence[TableRow], place: str, text: str | None, label: str | None, **others: str | None
+) -> tuple[str, str]:
+    """The columns of texts and of labels.
+
+    Args:
+        rows: of the table.
+        place: the table's name, for messages.
+        text: the column of texts, if it is named.
+        label: the column of labels, if it is named.
+        others: columns that are neither, by the argument that names them.
+
+    Raises:
+        NamelessColumnsError: the first line seems to hold a text and a label.
+        ValueError: there are no rows, a named column does not exist, or one cannot be found.
+    """
+    free = free_columns(rows, place, text=text, label=label, **others)
+    text, label = guess_two(free, (text, label), (TEXT_COLUMNS, LABEL_COLUMNS))
+    if text is None and label is None and len(free) == 2:
+        first, second = (len({str(row.get(name)) for _, row in rows}) for name in free)
+        if first != second:
+            text, label = free if first > second else reversed(free)
+            if has_line_of_names(place) and is_own_value(rows, label):
+                raise NamelessColumnsError(place, label)
+    if text is None or label is None:
+        raise ValueError(
+            f"'{place}' has the columns {listed(columns_of(rows))}: call that of the texts 'text' and that of their "
+            "labels 'label' (of pairs of texts 'source' and 'target'), or name them by the arguments 'text' and "
+            "'label' of the task's class."
+        )
+    return text, label
+
+
+def is_own_value(rows: Sequence[TableRow], column: str) -> bool:
+    """Whether a column holds its own name, as where the first line is one of values."""
+    return any(str(row.get(column)).strip() == column for _, row in rows)
+
+
+def has_line_of_names(place: str) -> bool:
+    """Whether a table of this name has one; a line of JSON names its own values."""
+    return not place.lower().endswith(".jsonl")
+
+
+def guess_two(
+    free: Sequence[str], named: tuple[str | None, str | None], known: tuple[Sequence[str], Sequence[str]]
+) -> tuple[str | None, str | None]:
+    """Two columns: as they are named, else of a usual name, else the only one that is left beside the other.
+
+    Args:
+        free: columns that may be guessed.
+        named: the two, None where one is not named.
+        known: usual names of each.
+
+    Returns:
+        Both; None for one that cannot be told.
+    """
+    found: list[str | None] = []
+    for name, usual in zip(named, known, strict=True):
+        found.append(usual_column(free, usual) if name is None else name)
+        free = [each for each in free if each != found[-1]]
+    if len(free) == 1 and found.count(None) == 1:
+        found[found.index(None)] = free[0]
+    return found[0], found[1]
+
+
+def free_columns(rows: Sequence[TableRow], place: str, **named: str | None) -> list[str]:
+    """The columns that no argument names and that may be guessed to be one.
+
+    Left out are those that fewer than half of the rows hold, as a line of JSON may have a key of its own, and the
+    numbers of rows that pandas writes, without a name.
+
+    Args:
+        rows: of the table.
+        place: the table's name, for messages.
+        named: the column that each argument names, or None.
+
+    Raises:
+        ValueError: see ``check_columns``.
+    """
+    free = check_columns(rows, place, **named)
+    holding = Counter(name for _, row in rows for name in row)
+    held = [name for name in free if 2 * holding[name] >= len(rows)]
+    return [name for name in held if name or not _numbers_rows(rows)]
+
+
+def _numbers_rows(rows: Sequence[TableRow]) -> bool:
+    """Whether the column without a name has a number of its own for each row."""
+    values = [str(row[""]).strip() for _, row in rows if "" in row]
+    return len(set(values)) == len(values) and all(map(str.isdecimal, values))
+
+
+def check_columns(rows: Sequence[TableRow], place: str, **named: str | None) -> list[str]:
+    """Look whether a table has the columns that arguments name.
+
+    Args:
+        rows: of the table.
+        place: the table's name, for messages.
+        named: the column that each argument names, or None.
+
+    Raises:
+        ValueError: there are no rows, a named column does not exist, or two arguments name the same.
+
+    Returns:
+        The columns that no argument names.
+    """
+    if not rows:
+        raise ValueError(f"'{place}' has no rows: give a line with the names of the columns, and rows below it.")
+    names = columns_of(rows)
+    chosen = [name for name in named.values() if name is not None]
+    for name in chosen:
+        if name not in names:
+            near = nearest(name, names)
+            hint = f"did you mean '{near}'?" if near else f"it has {listed(names)}."
+            raise ValueError(f"'{place}' has no column '{name}': {hint}")
+    if len(set(chosen)) < len(chosen):
+        *others, last = [argument for argument, name in named.items() if name is not None]
+        wanted = f"{', '.join(others)} and {last}"
+        raise ValueError(f"'{place}': {wanted} must be columns of their own, not {listed(chosen)}.")
+    return [name for name in names if name not in chosen]
+
+
+def columns_of(rows: Sequence[TableRow]) -> list[str]:
+    """The columns of a table: those of its first row, then others, as a line of JSON may leave some out."""
+    names: dict[str, None] = {}
+    for _, row in rows:
+        if not row.keys() <= names.keys():
+            names.update(dict.fromkeys(row))
+    return list(names)
+
+
+def usual_column(names: Sequence[str], known: Sequence[str]) -> str | None:
+    """The only name that is known, or of several the first one of ``known``, such as ``label``; None elsewhere."""
+    found = [name for name in names if name.lower() in known]
+    plain = [name for name in found if name.lower() == known[0]]
+    return next((own[0] for own in (found, plain) if len(own) == 1), None)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names for a sentence, the first ten at most."""
+    return ", ".join(printable(name, 40) for name in names[:10]) + (", …" if len(names) > 10 else "")
+
+
+def labelled_rows(
+    rows: Sequence[TableRow], place: str, text: str, label: str, groups: Sequence[str] | None = None
+) -> Iterator[Labelled]:
+    """Texts and labels of rows, perhaps with their groups; numbers become labels, too.
+
+    Args:
+        rows: of the table.
+        place: the table's name, for warnings.
+        text: the column of texts.
+        label: the column of labels.
+        groups: of each row; None leaves them empty.
+    """
+    warn_of_missing((row.get(label) for _, row in rows), place, "text")
+    for number, (where, row) in enumerate(rows):
+        group = "" if groups is None else groups[number]
+        yield Labelled(where, row.get(text, ""), number_text(row.get(label, "")), group)
+
+
+def labelled_table(
+    rows: Sequence[TableRow], place: str, text: str | None, label: str | None, group: str | None
+) -> Iterator[Labelled]:
+    """Texts, labels and groups of the rows of a table, by columns that are named or found.
+
+    Args:
+        rows: of the table.
+        place: the table's name, for messages.
+        text: as in ``find_columns``.
+        label: as in ``find_columns``.
+        group: the column of groups; None leaves them empty.
+
+    Raises:
+        ValueError: see ``find_columns``; or a group is missing.
+    """
+    columns = find_columns(rows, place, text, label, group=group)
+    groups = None if group is None else column_groups(rows, place, group)
+    return labelled_rows(rows, place, *columns, groups)
+
+
+def column_groups(rows: Sequence[TableRow], place: str, group: str) -> list[str]:
+    """The group of each row.
+
+    Args:
+        rows: of the table.
+        place: the table's name, for messages.
+        group: the column.
+
+    Raises:
+        ValueError: there is no such column, or one is missing.
+    """
+    check_columns(rows, place, group=group)
+    return [checked_text(number_text(row.get(group, "")), "group", where, place) for where, row in rows]
+
+
+def number_text(value: Any) -> Any:
+    """A whole number as a text; anything else stays."""
+    return str(value) if isinstance(value, int) else value
+
+
+def _told_subsets(rows: Sequence[TableRow], place: str, label: str, column: str) -> dict[Subset, list[str] | None]:
+    """The classes of each subset as a column says.
+
+    Raises:
+        ValueError: it says something else, or two things of a class.
+    """
+    told: dict[str, Subset] = {}
+    for where, row in rows:
+        found = row.get(column)
+        name = str(row.get(label)).strip()
+        if found not in SUBSETS:
+            raise ValueError(
+                f"Column '{column}' of '{place}' holds '{printable(str(found), 40)}' at {where}: write train, val or "
+                "test."
+            )
+        if told.setdefault(name, found) != found:
+            raise ValueError(
+                f"Class '{printable(name, 80)}' of '{place}' stands in {told[name]} and, at {where}, in {found}: put "
+                "each class into one subset."
+            )
+    return {subset: sorted(name for name in told if told[name] == subset) for subset in SUBSETS}

@@ -1,0 +1,313 @@
+"""One's own texts as one target task: of a file, or in memory."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import Shape, vocabulary_of
+from lit_metanas.inputs.tokens import TextPreprocessing, split_words
+from lit_metanas.io.text import number_of, writable
+from lit_metanas.kinds.texts.characters import Characters
+from lit_metanas.kinds.texts.labelled_text import Labelled, checked_texts, grouped_by_label, text_key
+from lit_metanas.kinds.texts.text_folders import is_dataset, read_text_dataset, text_files
+from lit_metanas.kinds.texts.text_tables import labelled_table, read_rows
+from lit_metanas.kinds.texts.words import Words
+from lit_metanas.tasks.labels import ClassNames, Groups, Labels, class_indices, class_names, group_names, label_list
+from lit_metanas.tasks.splits import check_held_out_shares, check_shares, kept_labels, large_classes, split_examples
+from lit_metanas.tasks.task import SingleTask, Split, Task, check_task, warn_of_data
+
+
+class TextTask(SingleTask):
+    r"""One's own texts as a collection of a single task. Each class is split by the fractions.
+
+    The task is ``TextTask("help.csv")[0]``.
+
+    Args:
+        path: a table, as ``TextTable`` reads it; a folder with a sub-folder of text files for each class; or a folder
+            that the package ``datasets`` has saved.
+        text: the column of texts; None finds it as ``TextTable`` does.
+        label: the column of labels; None finds it as ``TextTable`` does.
+        preprocessing: what makes inputs of texts; None takes that of the meta-trained checkpoint which a search starts
+            from, else as ``task_from_texts`` does. One without a vocabulary gets that of the texts to learn from.
+        train: share of each class's texts to learn from.
+        val: share to choose architectures by; 0 leaves the task without a validation part.
+        test: share to report accuracy on.
+        seed: seed of the random split, at least 0.
+        group: which texts belong together, such as those of an author, and so into one part: the column of a table, or
+            for text files what ``FolderTask`` takes.
+        min_per_class: classes with fewer texts are left out, as those of ``FolderTask`` are.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder.
+        ValueError: it is none of these, a text is malformed or of no group, a class has too few texts or groups, or an
+            argument is out of its range.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import lit_metanas as lm
+        >>> rows = [f"how do I {verb} it {n} times,{verb}" for verb in ("fold", "cut") for n in range(5)]
+        >>> size = Path("help.csv").write_text("sentence,intent\n" + "\n".join(rows))
+        >>> task = lm.TextTask("help.csv")[0]
+        >>> task.classes, task.shape, len(task.train), len(task.val), len(task.test)
+        (('cut', 'fold'), TokenShape(vocabulary=11, steps=32), 6, 2, 2)
+    """
+
+    def __init__(
+        self,
+        path: str,
+        text: str | None = None,
+        label: str | None = None,
+        preprocessing: TextPreprocessing | None = None,
+        train: float = 0.6,
+        val: float = 0.2,
+        test: float = 0.2,
+        seed: int = 0,
+        group: str | None = None,
+        min_per_class: int | None = None,
+    ) -> None:
+        check_shares("TextTask", train=train, val=val, test=test, seed=seed)
+        self.path = Path(path)
+        self.train = train
+        self.val = val
+        self.test = test
+        self.seed = seed
+        self.group = group
+        place = writable(str(self.path))
+        sentences = grouped_by_label(labelled_texts(self.path, text, label, group), place)
+        self._sentences = large_classes(sentences, min_per_class, f"'{place}'")
+        self._open = preprocessing is None
+        self._given = preprocessing
+
+    def take_preprocessing(self, preprocessing: Preprocessing) -> None:
+        """Take the vocabulary of a meta-training, unless a preprocessing was given.
+
+        Raises:
+            ValueError: it is for other examples than texts.
+        """
+        if self._open:
+            self._given = TextPreprocessing.checked(preprocessing, writable(str(self.path)))
+            self.__dict__.pop("_task", None)
+
+    @property
+    def shape(self) -> Shape:
+        """Of one input."""
+        return self[0].shape
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels, in the order of their numbers."""
+        return tuple(self._sentences)
+
+    def make(self) -> Task:
+        """Split the texts and make inputs of them."""
+        return self._task
+
+    @cached_property
+    def _task(self) -> Task:
+        place = writable(str(self.path))
+        return _made(
+            self.path.resolve().stem,
+            self._sentences,
+            self._given,
+            grouped=self.group is not None,
+            train=self.train,
+            val=self.val,
+            test=self.test,
+            seed=self.seed,
+            culprit=lambda name: f"Class '{name}' of '{place}'",
+        )
+
+
+def task_from_texts(
+    texts: Sequence[str],
+    labels: Labels,
+    texts_test: Sequence[str] | None = None,
+    labels_test: Labels | None = None,
+    *,
+    preprocessing: TextPreprocessing | None = None,
+    val: float = 0.2,
+    test: float = 0.2,
+    seed: int = 0,
+    classes: ClassNames | None = None,
+    group: Groups | None = None,
+    min_per_class: int | None = None,
+    id: str = "texts",
+) -> Task:
+    """Make a target task of texts. Each class is split at random by the shares, unless the test part is given.
+
+    A text that repeats another of its class, but for capitals and white space, is taken once, so that none is both
+    learned from and tested. A given test part is taken as it is, and what it repeats is told.
+
+    Args:
+        texts: the texts.
+        labels: one label a text: numbers, names, or whatever else is hashable.
+        texts_test: the texts of the test part, in the order in which they stay.
+        labels_test: their labels.
+        preprocessing: what makes inputs of texts; None takes ``Words()``, or ``Characters()`` where most texts share no
+            word with others, such as names. One without a vocabulary gets that of the texts to learn from.
+        val: share of each class to choose architectures by; 0 leaves the task without a validation part.
+        test: share of each class to report accuracy on, where ``texts_test`` is not given. What is left is for
+            training.
+        seed: of the split, at least 0.
+        classes: names of the classes, as in ``task_from_arrays``; None takes the labels themselves.
+        group: of each of ``texts`` which others it belongs to, such as its author: those of a group go into one part.
+            None deals them out one by one.
+        min_per_class: classes with fewer texts are left out, as those of ``FolderTask`` are.
+        id: the task's name in records and results.
+
+    Raises:
+        ValueError: there are more or fewer labels or groups than texts, a text is none, empty or too long, all labels
+            are the same, there are too few texts or groups of a class, or an argument is out of its range.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> texts = [f"how do I {verb} it {n} times" for n in range(5) for verb in ("fold", "cut")]
+        >>> task = lm.task_from_texts(texts, ["folding", "cutting"] * 5)
+        >>> task.classes, task.shape, len(task.train), len(task.val), len(task.test)
+        (('cutting', 'folding'), TokenShape(vocabulary=11, steps=32), 6, 2, 2)
+        >>> task.preprocessing.show(task.test.inputs)[0].startswith("how do i cut it")
+        True
+    """
+    if (texts_test is None) != (labels_test is None):
+        raise ValueError("texts_test and labels_test belong together: give both or neither.")
+    share = test if texts_test is None else 0.0
+    check_held_out_shares(val=val, test=share, drawn=texts_test is None, seed=seed)
+    whole = checked_texts(texts, "texts")
+    given = label_list(labels, len(whole), name="labels", images="texts", noun="texts")
+    names = class_names(given, classes, "texts")
+    groups = [""] * len(whole) if group is None else group_names(group, len(whole), "texts")
+    members: dict[Hashable, dict[str, tuple[str, str]]] = {label: {} for label in names}
+    for one, label, own in zip(whole, given, groups, strict=True):
+        members[label].setdefault(text_key(one), (one, own))
+    sentences = {names[label]: dict(distinct.values()) for label, distinct in members.items()}
+    repeated = len(whole) - sum(map(len, sentences.values()))
+    if repeated:
+        warn_of_data(f"texts repeats {number_of(repeated, 'text')} of the same class: each is taken once.")
+    sentences = large_classes(sentences, min_per_class, "texts")
+    tested: tuple[list[str], Tensor] | None = None
+    if texts_test is not None and labels_test is not None:
+        held_out = checked_texts(texts_test, "texts_test")
+        theirs = label_list(labels_test, len(held_out), name="labels_test", images="texts_test", noun="texts")
+        places, kept = kept_labels(theirs, names, sentences)
+        held_out, theirs = [held_out[place] for place in places], [theirs[place] for place in places]
+        tested = held_out, class_indices(theirs, kept, name="labels_test", learned="labels", noun="texts")
+        learned = {text for distinct in members.values() for text in distinct}
+        seen = sum(text_key(one) in learned for one in held_out)
+        if seen:
+            warn_of_data(
+                f"texts_test repeats {number_of(seen, 'text')} of texts, which are learned from: the test accuracy "
+                "will be too good. Leave them out of one of the two."
+            )
+    task = _made(
+        id,
+        sentences,
+        preprocessing,
+        grouped=group is not None,
+        train=None,
+        val=val,
+        test=share,
+        seed=seed,
+        culprit="Class {!r}".format,
+        tested=tested,
+    )
+    check_task(task)
+    return task
+
+
+def _made(
+    name: str,
+    sentences: Mapping[str, Mapping[str, str]],
+    preprocessing: TextPreprocessing | None,
+    *,
+    grouped: bool,
+    train: float | None,
+    val: float,
+    test: float,
+    seed: int,
+    culprit: Callable[[str], str],
+    tested: tuple[list[str], Tensor] | None = None,
+) -> Task:
+    """A task of the texts of each class.
+
+    Args:
+        name: the task's.
+        sentences: the texts of each class, with their groups.
+        preprocessing: what makes inputs of texts; it is fitted on the train part. None takes ``usual_tokens`` of it.
+        grouped: whether texts of one group stay together.
+        train: see ``split_examples``, as all others.
+        val: 0 leaves the part out.
+        test: share.
+        seed: of the split.
+        culprit: how messages begin.
+        tested: texts and labels of the test part, where it is not drawn.
+    """
+    texts = [text for members in sentences.values() for text in members]
+    # The places of texts are dealt out, so that the vocabulary can be counted on those to learn from.
+    places = torch.arange(len(texts))[:, None].split([len(members) for members in sentences.values()])
+    parts = split_examples(
+        dict(zip(sentences, places, strict=True)),
+        train=train,
+        val=val,
+        test=test,
+        seed=seed,
+        culprit=culprit,
+        groups={label: list(members.values()) for label, members in sentences.items()} if grouped else None,
+    )
+    known = [texts[place] for place in parts[0].inputs[:, 0].tolist()]
+    made = usual_tokens(known) if preprocessing is None else preprocessing.fitted(known)
+    learned, chosen, judged = (
+        Split(made.encode([texts[place] for place in part.inputs[:, 0].tolist()]), part.labels) for part in parts
+    )
+    if tested is not None:
+        judged = Split(made.encode(tested[0]), tested[1])
+    return Task(
+        id=name,
+        way=len(sentences),
+        train=learned,
+        val=chosen if len(chosen) else None,
+        test=judged,
+        classes=tuple(sentences),
+        vocabulary=vocabulary_of(made.shape),
+        preprocessing=made,
+    )
+
+
+def usual_tokens(texts: Sequence[str]) -> TextPreprocessing:
+    """The words of texts to learn from; their characters, where most texts share no word with others, such as names.
+
+    Punctuation marks are no words here.
+
+    Example:
+        >>> type(usual_tokens(["fold it", "cut it"])).__name__, type(usual_tokens(["Li, An", "Xu, Bo"])).__name__
+        ('Words', 'Characters')
+    """
+    counts = Counter(word for text in texts for word in set(split_words(text)) if any(map(str.isalnum, word)))
+    shared = sum(any(counts[word] > 1 for word in split_words(text)) for text in texts)
+    return (Words() if 2 * shared >= len(texts) else Characters()).fitted(texts)
+
+
+def labelled_texts(
+    path: Path, text: str | None = None, label: str | None = None, group: str | None = None
+) -> Iterator[Labelled]:
+    """The texts of a table, a saved data set or a folder of text files, in their order.
+
+    Args:
+        path: the file or folder.
+        text: the column of texts, if it is named.
+        label: the column of labels, if it is named.
+        group: how groups are told, see ``TextTask``; None leaves them empty.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder.
+        ValueError: it is none of these, lacks a column, or a group is missing.
+    """
+    if path.is_dir():
+        return read_text_dataset(path, text, label, group) if is_dataset(path) else text_files(path, group)
+    return labelled_table(list(read_rows(path)), writable(str(path)), text, label, group)

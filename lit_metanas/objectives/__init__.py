@@ -1,0 +1,9 @@
+"""What networks are trained for, and judged by."""
+
+from lit_metanas.objectives.classification import Classification
+from lit_metanas.objectives.objective import Objective
+from lit_metanas.objectives.span import Span
+from lit_metanas.objectives.transcription import Transcription
+from lit_metanas.objectives.translation import Translation
+
+__all__ = ["Classification", "Objective", "Span", "Transcription", "Translation"]

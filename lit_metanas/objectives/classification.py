@@ -1,0 +1,95 @@
+"""Classification: one class for each example."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.objectives.objective import Examples, Judged, Objective
+
+HUB_NOUNS = {"images": "image", "sounds": "audio", "texts": "text"}
+"""What the Hub calls inputs."""
+
+
+@dataclass(frozen=True)
+class Classification(Objective):
+    """Tell classes apart: cross-entropy, accuracy.
+
+    Attributes:
+        way: number of classes.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> float(lm.Classification(2).loss(torch.zeros(4, 2), torch.tensor([0, 1, 0, 1])))  # the logarithm of 2
+        0.6931471824645996
+    """
+
+    kind: ClassVar[str] = "classification"
+    metric: ClassVar[str] = "accuracy"
+    noun: ClassVar[str] = "classes"
+    smooths: ClassVar[bool] = True
+
+    way: int
+
+    @property
+    def outputs(self) -> int:
+        """One for each class."""
+        return self.way
+
+    def hub_task(self, noun: str) -> str:
+        """Classification of what inputs are."""
+        return f"{HUB_NOUNS.get(noun, 'tabular')}-classification"
+
+    def to_plain(self) -> dict[str, Any]:
+        """Nothing but the number of classes."""
+        return {}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any], names: int, read: Callable[[object], Preprocessing]) -> Self:
+        """Of so many classes."""
+        if not names:
+            raise ValueError(f"it is a {cls.kind} without classes")
+        return cls(names)
+
+    def names(self, given: Sequence[str]) -> tuple[str, ...]:
+        """Of the classes."""
+        return tuple(given) or tuple(str(label) for label in range(self.way))
+
+    def loss(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
+        """Cross-entropy of scores ``(n, way)`` and class indices ``(n,)``."""
+        return F.cross_entropy(scores, targets, label_smoothing=label_smoothing)
+
+    def predictions(self, scores: Tensor) -> list[int]:
+        """The class of the largest score."""
+        return scores.argmax(1).tolist()
+
+    def answers(self, targets: Tensor) -> list[int]:
+        """The classes."""
+        return targets.tolist()
+
+    def show(self, predictions: Sequence[int], inputs: Tensor, examples: Examples) -> list[str]:
+        """The names of the classes, or their numbers where they have none."""
+        names = self.names(examples.classes)
+        return [names[label] for label in predictions]
+
+    def check_targets(self, name: str, targets: Tensor) -> None:
+        """Find labels that are not class indices, or not one for each example."""
+        if targets.dim() != 1:
+            raise ValueError(f"{name} has labels of shape {tuple(targets.shape)}: give one for each example.")
+        if len(targets) and not 0 <= int(targets.min()) <= int(targets.max()) < self.way:
+            raise ValueError(
+                f"{name} has labels from {int(targets.min())} to {int(targets.max())}, but way = {self.way}: give "
+                "labels from 0 to way - 1."
+            )
+
+    def judge(self, predictions: Sequence[int], targets: Tensor) -> Judged:
+        """One for each example that is told rightly."""
+        right = torch.tensor(list(predictions), dtype=torch.int64) == targets.cpu()
+        return Judged(right.double(), torch.ones(len(targets), dtype=torch.float64))

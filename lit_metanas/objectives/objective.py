@@ -1,0 +1,203 @@
+"""Objectives: what a network is trained for, how it is judged, and what its scores say."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
+
+from torch import Tensor
+
+from lit_metanas.inputs.preprocessing import Preprocessing
+
+
+class Examples(Protocol):
+    """What a task knows of its examples: see ``Task``."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of classes or symbols."""
+
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        """What makes inputs of raw examples."""
+
+
+Scored = Literal["input", "step", "target"]
+"""What networks give scores for: an input, ``(n, outputs)``; each step of it; or each step of what they write, both
+``(n, steps, outputs)``."""
+
+
+class Judged(NamedTuple):
+    """How good predictions are: the metric is ``sum(right) / sum(whole)``.
+
+    Attributes:
+        right: of each example, shape ``(n,)``, float64.
+        whole: what there is to get right of each, shape ``(n,)``, float64.
+    """
+
+    right: Tensor
+    whole: Tensor
+
+    @property
+    def value(self) -> float:
+        """The metric."""
+        return float(self.right.sum() / self.whole.sum())
+
+    @property
+    def half(self) -> float:
+        """Half width of its 95 % confidence interval, by the linearised variance of a ratio (Cochran 1977, 6.3)."""
+        number = len(self.right)
+        if number < 2:
+            return math.nan
+        residuals = self.right - self.value * self.whole
+        variance = float((residuals**2).sum()) * number / (number - 1) / float(self.whole.sum()) ** 2
+        return 1.959964 * math.sqrt(variance)
+
+
+class Objective(ABC):
+    """What a network is trained for, and judged by.
+
+    Attributes:
+        kind: what it is called in files; no two have the same name.
+        scored: what a network gives scores for.
+        noun: what predictions are, in the plural.
+        smooths: whether ``loss`` takes label smoothing.
+        augmentable: whether targets stay right when an input is changed at random.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> objective: lm.Objective = lm.Classification(3)
+        >>> scores, targets = torch.eye(3), torch.tensor([0, 1, 1])
+        >>> objective.predictions(scores), round(objective.judge(objective.predictions(scores), targets).value, 2)
+        ([0, 1, 2], 0.67)
+    """
+
+    kind: ClassVar[str]
+    scored: ClassVar[Scored] = "input"
+    noun: ClassVar[str] = "predictions"
+    smooths: ClassVar[bool] = False
+    augmentable: ClassVar[bool] = True
+
+    @property
+    @abstractmethod
+    def metric(self) -> str:
+        """What ``judge`` measures; the higher, the better, at most 1."""
+
+    @property
+    @abstractmethod
+    def outputs(self) -> int:
+        """Scores that a network gives, for an input or for each step."""
+
+    @property
+    def steps(self) -> int | None:
+        """How many steps are written at most; None where nothing is."""
+        return None
+
+    @property
+    def written_by(self) -> Preprocessing | None:
+        """What makes texts of the tokens that a network writes; None where it writes none."""
+        return None
+
+    def hub_task(self, noun: str) -> str:
+        """What a network does, by the Hugging Face Hub's names of tasks.
+
+        Args:
+            noun: what inputs are, such as images, sounds or texts.
+        """
+        return "other"
+
+    def to_plain(self) -> dict[str, Any]:
+        """What it depends on besides the number of classes or symbols, as JSON holds it.
+
+        Raises:
+            ValueError: it cannot be stored; by default it cannot.
+        """
+        raise ValueError(
+            f"An exported network has no description of {type(self).__name__}: export its weights alone, or write "
+            "'to_plain' and 'from_plain'."
+        )
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any], names: int, read: Callable[[object], Preprocessing]) -> Self:
+        """The inverse of ``to_plain``.
+
+        Args:
+            plain: what was stored, perhaps by a stranger.
+            names: number of classes or symbols.
+            read: makes a preprocessing of its plain form.
+
+        Raises:
+            ValueError: something is missing, or out of its range.
+        """
+        raise ValueError(f"{cls.__name__} cannot be read from a file")
+
+    def names(self, given: Sequence[str]) -> tuple[str, ...]:
+        """The names of classes or symbols, numbers where none are given; empty where predictions are no such."""
+        return tuple(given)
+
+    @abstractmethod
+    def loss(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
+        """The mean loss of a batch.
+
+        Args:
+            scores: what a network gives.
+            targets: int64, of the first dimension ``n``.
+            label_smoothing: share of the target distribution that all classes have alike.
+
+        Raises:
+            ValueError: it does not take label smoothing.
+        """
+
+    @abstractmethod
+    def predictions(self, scores: Tensor) -> list[Any]:
+        """What the scores of each example say."""
+
+    @abstractmethod
+    def judge(self, predictions: Sequence[Any], targets: Tensor) -> Judged:
+        """Compare predictions with targets."""
+
+    @abstractmethod
+    def answers(self, targets: Tensor) -> list[Any]:
+        """The predictions that would be right."""
+
+    @abstractmethod
+    def show(self, predictions: Sequence[Any], inputs: Tensor, examples: Examples) -> list[str]:
+        """Each prediction in words.
+
+        Args:
+            predictions: what the scores say.
+            inputs: of which they say it, shape ``(n, *shape)``.
+            examples: what the task knows of its examples.
+        """
+
+    @abstractmethod
+    def check_targets(self, name: str, targets: Tensor) -> None:
+        """Find targets that are none.
+
+        Args:
+            name: of the examples, as the message begins.
+            targets: int64, of the first dimension ``n``.
+
+        Raises:
+            ValueError: there is one.
+        """
+
+    def check_tested(self, name: str, targets: Tensor) -> None:
+        """The same for a test part, in which some may stand that cannot be learned from; by default none.
+
+        Raises:
+            ValueError: there is one that is none.
+        """
+        self.check_targets(name, targets)
+
+
+BLANK = 0
+"""The output for nothing, of networks with outputs for each step: behind an example's end it has the score 0, and all
+others have ``NEVER``."""
+
+
+NEVER = -1e9
+"""The score of what cannot be; infinite ones have no gradients."""

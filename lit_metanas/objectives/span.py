@@ -1,0 +1,156 @@
+"""The objective of answers that are a part of a text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.objectives.objective import Examples, Judged, Objective, Scored
+
+STARTS, ENDS = 1, 2
+"""The outputs that say of a step whether an answer begins there, and whether it ends there; output 0 is for nothing."""
+
+NOWHERE = -1
+"""Both targets of an example whose answer lies outside of its steps."""
+
+
+MOST_STEPS = 1 << 20
+"""Of an answer, by what a file says."""
+
+
+@dataclass(frozen=True)
+class Span(Objective):
+    """Find the steps that are the answer: its first and its last one, as Wang and Jiang (2017) do for SQuAD.
+
+    Targets are ``(n, 2)``: the first and the last step of the answer, counted from 0; or -1 and -1 where the answer
+    lies outside of the steps, which adds nothing to the loss, and counts as a miss.
+
+    Attributes:
+        longest: steps of an answer at most, among predictions.
+
+    Raises:
+        ValueError: ``longest`` is below 1.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> objective = lm.Span()
+        >>> scores = torch.zeros(1, 5, 3)
+        >>> scores[0, 1, 1], scores[0, 3, 2] = 4.0, 4.0
+        >>> objective.predictions(scores)
+        [(1, 3)]
+        >>> objective.judge([(1, 3)], torch.tensor([[2, 3]])).value  # two steps of three, and of two
+        0.8
+    """
+
+    kind: ClassVar[str] = "span"
+    scored: ClassVar[Scored] = "step"
+    noun: ClassVar[str] = "answers"
+    augmentable: ClassVar[bool] = False  # a hidden word may be the answer
+
+    longest: int = 30
+
+    def __post_init__(self) -> None:
+        if self.longest < 1:
+            raise ValueError(f"Span: longest = {self.longest} must be at least 1.")
+
+    def hub_task(self, noun: str) -> str:
+        """Question answering."""
+        return "question-answering"
+
+    def to_plain(self) -> dict[str, Any]:
+        """The longest answer."""
+        return {"longest": self.longest}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any], names: int, read: Callable[[object], Preprocessing]) -> Self:
+        """With the stored longest answer."""
+        longest = plain.get("longest")
+        if names:
+            raise ValueError(f"it is a {cls.kind} with classes")
+        if type(longest) is not int or not 1 <= longest <= MOST_STEPS:
+            raise ValueError(f"its longest answer is not from 1 to {MOST_STEPS}")
+        return cls(longest)
+
+    @property
+    def metric(self) -> str:
+        """F1 of steps."""
+        return "span F1"
+
+    @property
+    def outputs(self) -> int:
+        """Nothing, start and end."""
+        return 3
+
+    def loss(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
+        """Mean of the cross-entropies of start and end over the steps, shape ``(n, steps, 3)``.
+
+        Raises:
+            ValueError: there is label smoothing, or an answer ends behind the scores.
+        """
+        if label_smoothing:
+            raise ValueError(f"Span takes no label smoothing: set label_smoothing = {label_smoothing} to 0.")
+        if targets.numel() and int(targets.max()) >= scores.shape[1]:
+            raise ValueError(
+                f"An answer ends at step {int(targets.max())}, and there are scores of {scores.shape[1]} steps: take "
+                "SequenceSpace with stride=1 and pools=['none']."
+            )
+        found = targets[:, 0] != NOWHERE
+        if not bool(found.any()):
+            return scores.sum() * 0.0
+        scores, targets = scores[found], targets[found]
+        begins = F.cross_entropy(scores[:, :, STARTS], targets[:, 0])
+        return (begins + F.cross_entropy(scores[:, :, ENDS], targets[:, 1])) / 2
+
+    def predictions(self, scores: Tensor) -> list[tuple[int, int]]:
+        """The first and last step of each example whose scores have the largest sum, among those that may be."""
+        begins, ends = scores[:, :, STARTS], scores[:, :, ENDS]
+        steps = scores.shape[1]
+        best = torch.full((len(scores), steps), -torch.inf, dtype=scores.dtype, device=scores.device)
+        last = torch.zeros((len(scores), steps), dtype=torch.int64, device=scores.device)
+        for more in range(min(self.longest, steps)):  # so many steps behind the first
+            sums = begins[:, : steps - more] + ends[:, more:]
+            better = sums > best[:, : steps - more]
+            best[:, : steps - more] = torch.where(better, sums, best[:, : steps - more])
+            last[:, : steps - more] = torch.where(better, more, last[:, : steps - more])
+        first = best.argmax(1)
+        found = torch.stack([first, first + last.gather(1, first[:, None])[:, 0]], dim=1)
+        return [(start, end) for start, end in found.tolist()]
+
+    def answers(self, targets: Tensor) -> list[tuple[int, int]]:
+        """The first and last steps."""
+        return [(start, end) for start, end in targets.tolist()]
+
+    def show(self, predictions: Sequence[tuple[int, int]], inputs: Tensor, examples: Examples) -> list[str]:
+        """The words of the steps, or their numbers where nothing makes words of them; see ``QuestionWords.answers``."""
+        if examples.preprocessing is None:
+            return [f"{start} to {end}" for start, end in predictions]
+        parts = [row[max(start, 0) : end + 1] for row, (start, end) in zip(inputs, predictions, strict=True)]
+        return [examples.preprocessing.show(part[None])[0] if len(part) else "" for part in parts]
+
+    def check_targets(self, name: str, targets: Tensor) -> None:
+        """Find what is no first and last step."""
+        if targets.dim() != 2 or targets.shape[1] != 2:
+            raise ValueError(f"{name} has targets of shape {tuple(targets.shape)}: give (n, 2), start and end.")
+        start, end = targets[:, 0], targets[:, 1]
+        if bool(((start > end) | (start < NOWHERE) | ((start == NOWHERE) & (end != NOWHERE))).any()):
+            raise ValueError(
+                f"{name} has an answer that ends before it starts, or starts before step 0: give its first and last "
+                "step, or -1 and -1 where it is not there."
+            )
+
+    def judge(self, predictions: Sequence[tuple[int, int]], targets: Tensor) -> Judged:
+        """F1 of the predicted and the true steps of each example, the harmonic mean of precision and recall."""
+        said = torch.tensor(list(predictions), dtype=torch.int64).reshape(-1, 2)
+        meant = targets.cpu()
+        both = torch.minimum(said[:, 1], meant[:, 1]) - torch.maximum(said[:, 0], meant[:, 0]) + 1
+        lengths = (said[:, 1] - said[:, 0] + 1) + (meant[:, 1] - meant[:, 0] + 1)
+        overlap = 2 * both.clamp(min=0).double() / lengths
+        right = torch.where(meant[:, 0] == NOWHERE, torch.zeros_like(overlap), overlap)
+        return Judged(right, torch.ones(len(meant), dtype=torch.float64))

@@ -1,0 +1,193 @@
+"""Images and labels, as users have them, brought to one form."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lit_metanas.io.text import number_of, printable
+from lit_metanas.tasks.task import warn_of_data
+
+Labels: TypeAlias = Tensor | NDArray[Any] | Sequence[Hashable]
+"""One label an image, of any hashable kind."""
+ClassNames: TypeAlias = Sequence[str] | Mapping[Any, str]
+"""Names by label; or in the order of the sorted labels; or, where labels are 0, 1, …, by index."""
+Groups: TypeAlias = Labels
+"""The group of each example, of any hashable kind."""
+
+
+def label_list(
+    labels: Labels, number: int, *, name: str = "y", images: str = "X", noun: str = "images"
+) -> list[Hashable]:
+    """The labels of so many examples as plain values.
+
+    Args:
+        labels: one an example.
+        number: how many examples there are.
+        name: of the argument, for messages.
+        images: of the argument that holds the examples.
+        noun: what the examples are, in the plural.
+
+    Raises:
+        ValueError: there are more or fewer labels than examples, or one cannot be a label.
+    """
+    one = f"{'an' if noun[0] in 'aeiou' else 'a'} {noun[:-1]}"
+    if getattr(labels, "ndim", 1) != 1:  # also of a table of pandas with a single column
+        shape = tuple(getattr(labels, "shape", ()))
+        raise ValueError(f"{name} has shape {shape}: give one label {one}, shape ({number},).")
+    if isinstance(labels, Tensor | np.ndarray):
+        labels = labels.tolist()
+    found = [plain_label(label) for label in labels]
+    if len(found) != number:
+        raise ValueError(f"{images} has {number} {noun}, but {name} has {len(found)} labels: give one {one}.")
+    for place, label in enumerate(found):
+        if isinstance(label, Tensor) or not isinstance(label, Hashable):
+            raise ValueError(f"Label {place} in {name} is a {type(label).__name__}: give a number or a name.")
+        if is_missing(label):
+            raise ValueError(f"Label {place} in {name} is {label}: leave out {noun} without a label.")
+    return found
+
+
+def group_names(values: Groups, number: int, noun: str, *, name: str = "group") -> list[str]:
+    """The groups of examples in memory, as texts.
+
+    Args:
+        values: one an example: numbers, names, or whatever else is hashable.
+        number: how many examples there are.
+        noun: what the examples are, in the plural.
+        name: of the argument, as messages begin.
+
+    Raises:
+        ValueError: it is no sequence, there are more or fewer than examples, or one is missing or no single value.
+    """
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise ValueError(
+            f"{name} = {printable(repr(values), 80)} must be the group of each of the {number} {noun}, such as a list "
+            "of names: examples in memory have no columns or folders."
+        )
+    shape = tuple(getattr(values, "shape", (number,)))  # of an array, or a table of pandas
+    if len(shape) != 1:
+        raise ValueError(f"{name} has shape {shape}: give one value for each of the {number} {noun}.")
+    found = values.tolist() if isinstance(values, Tensor | np.ndarray) else [plain_label(value) for value in values]
+    if len(found) != number:
+        raise ValueError(f"{name} has {len(found)} values for {number} {noun}: give one for each.")
+    for place, value in enumerate(found):
+        if isinstance(value, Tensor) or not isinstance(value, Hashable):
+            raise ValueError(
+                f"The group at place {place} of {name} is a {type(value).__name__}: give a number or name."
+            )
+        if is_missing(value) or not str(value).strip():
+            raise ValueError(f"There is no group at place {place} of {name}: fill it in, or leave the example out.")
+    return [str(value).strip() for value in found]
+
+
+MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
+"""How files write that a value is missing, whatever the case."""
+
+
+def warn_of_missing(labels: Iterable[object], place: str, noun: str) -> None:
+    """Warn of labels of a table that may stand for none; ``none`` may be a class, too.
+
+    Args:
+        labels: one an example.
+        place: the table's name.
+        noun: what an example is.
+    """
+    written = (label.strip() for label in labels if isinstance(label, str))
+    known = MISSING - {"", "none"}
+    for absent, count in Counter(label for label in written if label.casefold() in known).items():
+        warn_of_data(
+            f"'{place}' has the label '{absent}' in {number_of(count, noun)}, and it becomes a class: leave such "
+            f"{noun}s out if their labels are missing."
+        )
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value stands for none: None, NaN, or pandas's NA, which is neither like nor unlike itself."""
+    try:
+        return value is None or bool(value != value)
+    except TypeError:
+        return True
+    except (ValueError, RuntimeError):  # an array or a tensor
+        return False
+
+
+def plain_label(label: Any) -> Any:
+    """A number for one of torch's or numpy's."""
+    single = isinstance(label, Tensor) and label.numel() == 1
+    return label.item() if single or (isinstance(label, np.ndarray | np.generic) and label.size == 1) else label
+
+
+def class_indices(
+    labels: Sequence[Hashable],
+    order: Sequence[Hashable],
+    *,
+    name: str = "y_test",
+    learned: str = "y",
+    noun: str = "images",
+) -> Tensor:
+    """The places of labels among the distinct ones, shape ``(n,)``, int64.
+
+    Args:
+        labels: of the examples of a test part.
+        order: the distinct labels to learn.
+        name: of the argument that holds ``labels``, for messages.
+        learned: of the argument that holds the labels to learn.
+        noun: what the examples are, in the plural.
+
+    Raises:
+        ValueError: a label is none to learn.
+    """
+    index = {label: place for place, label in enumerate(order)}
+    foreign = next((label for label in labels if label not in index), None)
+    if foreign is not None:
+        raise ValueError(f"{name} has the label {foreign!r}, which {learned} lacks: leave its {noun} out.")
+    return torch.tensor([index[label] for label in labels], dtype=torch.int64)
+
+
+def class_names(labels: Sequence[Hashable], classes: ClassNames | None, noun: str = "images") -> dict[Hashable, str]:
+    """The distinct labels in their order, with the names of their classes.
+
+    Args:
+        labels: of all examples.
+        classes: the names; None takes the labels themselves.
+        noun: what the examples are, in the plural.
+
+    Raises:
+        ValueError: there is but one class, a label has no name, or two have the same.
+    """
+    distinct = set(labels)
+    try:
+        order = sorted(distinct)  # type: ignore[type-var]
+    except TypeError:  # labels of different kinds
+        order = sorted(distinct, key=lambda label: (type(label).__name__, str(label)))
+    if not order:
+        raise ValueError(f"There are no {noun}: give some of two or more classes.")
+    if len(order) < 2:
+        raise ValueError(f"All {noun} have the label {order[0]!r}: give two or more classes.")
+    names = _class_names(order, classes)
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"Two classes are named {twice!r}: give each a name of its own.")
+    return dict(zip(order, names, strict=True))
+
+
+def _class_names(order: Sequence[Hashable], classes: ClassNames | None) -> list[str]:
+    if classes is None:
+        return [str(label) for label in order]
+    if isinstance(classes, Mapping):
+        absent = next((label for label in order if label not in classes), None)
+        if absent is not None:
+            raise ValueError(f"classes has no name for the label {absent!r}: give one.")
+        return [str(classes[label]) for label in order]
+    if len(classes) == len(order):
+        return [str(name) for name in classes]
+    if all(isinstance(label, int) and 0 <= label < len(classes) for label in order):
+        return [str(classes[label]) for label in order]  # type: ignore[call-overload]
+    raise ValueError(f"classes has {len(classes)} names for {len(order)} classes: name each once.")
