@@ -39,7 +39,8 @@ def settings_of(configuration: str) -> Any:
 
 def search(source: lm.TaskSource, folder: str) -> lm.SearchRecord:
     """Everything that one search tried."""
-    data = lm.EpisodeDataModule(source, **EPISODES[source.name], steps_per_epoch=1000, val_episodes=200)
+    sizes = {**EPISODES[source.name], "tasks_per_step": 4, "steps_per_epoch": 1000, "val_episodes": 200}
+    data = lm.EpisodeDataModule(source, **sizes)
     given = settings_of("search/few_shot.yaml")["searcher"]["init_args"]
     searcher = lm.EvolvingHalving(
         incumbent=given["incumbent"],

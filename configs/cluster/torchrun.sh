@@ -13,7 +13,22 @@ last=$run/checkpoints/last.ckpt
 resume=()
 [ ! -e "$last" ] || resume=(--ckpt_path "$last")
 
-exec torchrun --nnodes "${NODES:=2}" --nproc-per-node "${PROCESSES:=1}" --node-rank "$NODE" \
+# The command torchrun itself would end in a traceback, and with 1 whatever the exit code of its processes is.
+torchrun='
+import sys
+from torch.distributed.elastic.multiprocessing import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.run import main
+try:
+    main()
+except SignalException:
+    sys.exit(130)
+except ChildFailedError as error:
+    sys.exit(max(1, error.get_first_failure()[1].exitcode))
+'
+export TORCH_ELASTIC_SHUTDOWN_TIMEOUT=${TORCH_ELASTIC_SHUTDOWN_TIMEOUT:-600} # seconds for the last step, else 30
+
+exec python3 -c "$torchrun" --nnodes "${NODES:=2}" --nproc-per-node "${PROCESSES:=1}" --node-rank "$NODE" \
   --master-addr "$HEAD" --master-port "${PORT:-29500}" \
   -m lit_metanas fit "$@" --trainer.default_root_dir "$run" \
   --trainer.accelerator "${ACCELERATOR:-gpu}" --trainer.strategy ddp \

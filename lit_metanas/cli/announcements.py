@@ -20,6 +20,7 @@ from lit_metanas.io.text import duration, number_of, printable, rough, with_pref
 from lit_metanas.records.result_files import EXPORT, best_networks, kept_networks
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.records.statistics import percent, t_interval
+from lit_metanas.tasks.episode_data import StepTasks
 
 MOST_TOLD = 6
 """Methods whose scores are told at the end of a search."""
@@ -48,7 +49,7 @@ class CostAnnouncement(Callback):
         self._told = isinstance(trainer.progress_bar_callback, EpisodeProgressBar) or not trainer.is_global_zero
         if trainer.is_global_zero and self._share < 1:
             done = f", {100 * self._share:.0f} % of it done before" if self._share else ""
-            print(f"fit: {extent(trainer, pl_module)} into {self.root}{done}.", flush=True)
+            print(f"fit: {extent(trainer, pl_module)} into {self.root}{done}.{_shares(trainer)}", flush=True)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -81,6 +82,14 @@ def extent(trainer: Trainer, module: LightningModule) -> str:
     if trainer.max_steps >= 0:
         limits.append(number_of(trainer.max_steps, "step"))
     return ", at most ".join(limits) or "a training that a callback ends"
+
+
+def _shares(trainer: Trainer) -> str:
+    """A line on how many tasks a step takes, where their number is that of several processes."""
+    data = getattr(trainer, "datamodule", None)
+    if trainer.world_size == 1 or not isinstance(data, StepTasks) or data.tasks_per_step is not None:
+        return ""
+    return f"\nfit: each step takes {data.tasks_in_step} tasks, one a process (data.tasks_per_step)."
 
 
 def end_of_fit(trainer: Trainer, module: LightningModule, *, config: Path, seconds: float) -> list[str]:

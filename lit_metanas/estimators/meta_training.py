@@ -101,7 +101,7 @@ class MetaTrainingEstimator(Estimator):
             noise = model.learner.draw_noise(parameters.logits, episode, generator, steps=steps, draws=draws)
             adaptation = Adaptation(model.learner, episode, noise, 0.0)
             one = model.meta_gradient.flops(model.inner_loop, parameters, adaptation)
-            self._step_flops[architecture] = self.data.tasks_per_step * one
+            self._step_flops[architecture] = self.data.tasks_in_step * one
         return self._step_flops[architecture]
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:

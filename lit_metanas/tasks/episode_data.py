@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
+from typing import Any
 
 from lightning.pytorch import LightningDataModule
+from lightning.pytorch.trainer.states import TrainerFn
 from torch.utils.data import DataLoader, Dataset
 
+from lit_metanas.io.checkpoints import FIX
 from lit_metanas.io.settings import keeps_arguments
-from lit_metanas.io.text import short_number
+from lit_metanas.io.text import number_of, short_number
 from lit_metanas.tasks.episode_loader import EpisodeLoader, EpisodeSampler, EpisodeStream
 from lit_metanas.tasks.images.image_files import ImageAugmentation
 from lit_metanas.tasks.inputs import Preprocessing, Shape
@@ -20,8 +23,71 @@ MOST_EPISODES = 10_000_000
 """Of each number: the places of a step's tasks are listed, and lengths beyond 2**63 are none."""
 
 
+class StepTasks(LightningDataModule):
+    """A data module whose training batches are the tasks of an outer step; all processes share them evenly.
+
+    Attributes:
+        tasks_per_step: tasks an outer step, over all processes; None takes one a process.
+    """
+
+    tasks_per_step: int | None
+
+    @property
+    def world_size(self) -> int:
+        """Number of processes."""
+        return 1 if self.trainer is None else self.trainer.world_size
+
+    @property
+    def rank(self) -> int:
+        """Number of this process."""
+        return 0 if self.trainer is None else self.trainer.global_rank
+
+    @property
+    def tasks_in_step(self) -> int:
+        """How many tasks a step takes, over all processes."""
+        return self.world_size if self.tasks_per_step is None else self.tasks_per_step
+
+    def check_shares(self) -> None:
+        """Refuse a number of tasks that the processes cannot share evenly.
+
+        Raises:
+            ValueError: it is not a multiple of the number of processes.
+        """
+        if self.tasks_in_step % self.world_size:
+            raise ValueError(
+                f"data.tasks_per_step is {self.tasks_per_step}, which {self.world_size} processes cannot share evenly: "
+                f"give a multiple of {self.world_size}, or leave it out for one task a process."
+            )
+
+    def state_dict(self) -> dict[str, int]:
+        """What a checkpoint keeps: how many tasks a step took."""
+        return {"tasks_in_step": self.tasks_in_step}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Refuse to go on with steps of another size where nobody asked for it.
+
+        Raises:
+            ValueError: the number of processes would change the steps, or the state is damaged.
+        """
+        before = state_dict.get("tasks_in_step") if isinstance(state_dict, dict) else None
+        if type(before) is not int or before < 1:
+            raise ValueError(
+                f"The checkpoint is damaged, its state of {type(self).__name__} is of another kind: {FIX}."
+            )
+        assert self.trainer is not None
+        if self.trainer.state.fn != TrainerFn.FITTING or self.tasks_per_step is not None:
+            return
+        if before != self.tasks_in_step:
+            processes = " and a number of processes that divides it" if before % self.world_size else ""
+            raise ValueError(
+                f"The checkpoint was trained with {number_of(before, 'task')} a step, and "
+                f"{number_of(self.world_size, 'process')} would take {self.tasks_in_step}: give "
+                f"--data.tasks_per_step {before}{processes}."
+            )
+
+
 @keeps_arguments()
-class EpisodeDataModule(LightningDataModule):
+class EpisodeDataModule(StepTasks):
     """Batches are lists of episodes, ``tasks_per_step`` over all processes.
 
     A training episode is a function of (seed, epoch, index), whatever the number of processes and workers. Validation
@@ -35,8 +101,10 @@ class EpisodeDataModule(LightningDataModule):
         eval_way: classes a validation or test episode; by default as in training.
         eval_shot: support images a class of these; by default as in training.
         eval_query: query images a class of these; by default as in training.
-        tasks_per_step: training episodes an outer step, over all processes.
-        eval_tasks_per_step: validation or test episodes a batch, over all processes.
+        tasks_per_step: training episodes an outer step, over all processes: a multiple of their number. None takes one
+            a process.
+        eval_tasks_per_step: validation or test episodes a batch, over all processes, rounded up to a multiple of their
+            number.
         steps_per_epoch: outer steps an epoch.
         val_episodes: validation episodes, over all processes.
         test_episodes: test episodes, over all processes.
@@ -68,7 +136,7 @@ class EpisodeDataModule(LightningDataModule):
         eval_way: int | None = None,
         eval_shot: int | None = None,
         eval_query: int | None = None,
-        tasks_per_step: int = 4,
+        tasks_per_step: int | None = None,
         eval_tasks_per_step: int = 4,
         steps_per_epoch: int = 100,
         val_episodes: int = 100,
@@ -148,29 +216,19 @@ class EpisodeDataModule(LightningDataModule):
         """Take the model's preprocessing, check the division over processes, draw an episode of each subset needed.
 
         Raises:
-            ValueError: a number of episodes is not a multiple of the number of processes, or the source is too small.
+            ValueError: the processes cannot share the episodes of a step evenly, or the source is too small.
         """
         made = getattr(getattr(self.trainer, "lightning_module", None), "preprocessing", None)
         if made is not None:
             self.take_preprocessing(made)
-        counts = ("tasks_per_step", "eval_tasks_per_step", "val_episodes", "test_episodes")
-        for name in counts:
-            if getattr(self, name) % self.world_size:
-                raise ValueError(
-                    f"EpisodeDataModule: {name} = {getattr(self, name)} must be a multiple of the number of processes, "
-                    f"{self.world_size}."
-                )
+        if stage == "fit":
+            self.check_shares()
         validated = getattr(self.trainer, "limit_val_batches", 1)
         fit: tuple[Subset, ...] = ("train", "val") if validated else ("train",)
         stages: dict[str, tuple[Subset, ...]] = {"fit": fit, "validate": ("val",), "test": ("test",)}
         for subset in stages.get(stage, ()):
             # in the main process: so its errors come early and its images are in memory before workers fork
             self.stream(subset)[0, 0]
-
-    @property
-    def world_size(self) -> int:
-        """Number of processes."""
-        return 1 if self.trainer is None else self.trainer.world_size
 
     def stream(self, subset: Subset) -> EpisodeStream:
         """Return all episodes of a subset, by (epoch, index)."""
@@ -188,8 +246,8 @@ class EpisodeDataModule(LightningDataModule):
 
     def train_dataloader(self) -> EpisodeLoader[Episode]:
         """Return a loader of ``steps_per_epoch`` batches an epoch."""
-        episodes = self.steps_per_epoch * self.tasks_per_step
-        sampler = EpisodeSampler(episodes, self.tasks_per_step, self._rank, self.world_size)
+        episodes = self.steps_per_epoch * self.tasks_in_step
+        sampler = EpisodeSampler(episodes, self.tasks_in_step, self.rank, self.world_size)
         return self._loader("train", sampler, done=self._trained_batches)
 
     def val_dataloader(self) -> EpisodeLoader[Episode]:
@@ -205,7 +263,8 @@ class EpisodeDataModule(LightningDataModule):
         return self._eval_loader("test", self.test_episodes)
 
     def _eval_loader(self, subset: Subset, episodes: int) -> EpisodeLoader[Episode]:
-        sampler = EpisodeSampler(episodes, self.eval_tasks_per_step, self._rank, self.world_size, renewed=False)
+        per_batch = -(-self.eval_tasks_per_step // self.world_size) * self.world_size
+        sampler = EpisodeSampler(episodes, per_batch, self.rank, self.world_size, renewed=False)
         return self._loader(subset, sampler)
 
     def _loader(
@@ -223,10 +282,6 @@ class EpisodeDataModule(LightningDataModule):
         """Let the processes end that draw episodes ahead."""
         self.teardown("fit")
 
-    @property
-    def _rank(self) -> int:
-        return 0 if self.trainer is None else self.trainer.global_rank
-
     def _trained_batches(self) -> int | None:
         """Return how many batches of this epoch the trainer has trained on."""
         return trained_batches(self)
@@ -237,7 +292,9 @@ class EpisodeDataModule(LightningDataModule):
         least |= {"tasks_per_step": 1, "eval_tasks_per_step": 1, "steps_per_epoch": 1, "val_episodes": 1}
         least |= {"test_episodes": 1, "seed": 0, "eval_seed": 0, "num_workers": 0}
         for name, bound in least.items():
-            if (value := getattr(self, name)) < bound:
+            if (value := getattr(self, name)) is None:
+                continue
+            if value < bound:
                 raise ValueError(f"EpisodeDataModule: {name} = {value} must be at least {bound}.")
             if value > MOST_EPISODES and "seed" not in name:
                 raise ValueError(f"EpisodeDataModule: {name} = {short_number(value)} must be at most {MOST_EPISODES}.")

@@ -74,10 +74,11 @@ class EpisodeSampler(Sampler[list[Key]]):
     """Yields the keys of this process's episodes, a list a batch.
 
     Batch ``b`` of the epoch consists, over all processes, of the indices ``b * per_batch`` to
-    ``(b + 1) * per_batch - 1``; process ``rank`` of ``world`` takes those that equal ``rank`` modulo ``world``.
+    ``(b + 1) * per_batch - 1``; process ``rank`` of ``world`` takes those that equal ``rank`` modulo ``world``. Of the
+    last batch some processes may have one episode fewer than others, or none: an empty list.
 
     Args:
-        episodes: episodes an epoch, over all processes; divisible by ``world``.
+        episodes: episodes an epoch, over all processes.
         per_batch: episodes a batch, over all processes; divisible by ``world``.
         rank: number of this process.
         world: number of processes.
@@ -90,7 +91,6 @@ class EpisodeSampler(Sampler[list[Key]]):
     """
 
     def __init__(self, episodes: int, per_batch: int, rank: int = 0, world: int = 1, renewed: bool = True) -> None:
-        assert episodes % world == 0
         assert per_batch % world == 0
         self.episodes = episodes
         self.per_batch = per_batch

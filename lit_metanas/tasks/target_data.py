@@ -11,7 +11,7 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from lit_metanas.io.settings import keeps_arguments
-from lit_metanas.tasks.episode_data import MOST_EPISODES, trained_batches
+from lit_metanas.tasks.episode_data import MOST_EPISODES, StepTasks, trained_batches
 from lit_metanas.tasks.episode_loader import EpisodeLoader, EpisodeSampler, Key
 from lit_metanas.tasks.inputs import Shape, describe_shape, same_shape
 from lit_metanas.tasks.task import Task, TaskCollection
@@ -184,7 +184,7 @@ class ShuffledTasks(Dataset[WholeTask]):
 
 
 @keeps_arguments()
-class TrainingTaskDataModule(LightningDataModule):
+class TrainingTaskDataModule(StepTasks):
     """Tasks to meta-train on: batches are lists of them, ``tasks_per_step`` over all processes.
 
     A training task is a function of (seed, epoch, index), whatever the number of processes; each is taken once before
@@ -193,7 +193,7 @@ class TrainingTaskDataModule(LightningDataModule):
     Args:
         train: the tasks to meta-train on.
         val: the tasks of validation, others than those of ``train``; None leaves it out.
-        tasks_per_step: tasks an outer step, over all processes.
+        tasks_per_step: tasks an outer step, over all processes: a multiple of their number. None takes one a process.
         steps_per_epoch: outer steps an epoch.
         val_tasks: tasks of a validation, over all processes; fewer where there are no more.
         seed: of the order of the training tasks, at least 0.
@@ -215,7 +215,7 @@ class TrainingTaskDataModule(LightningDataModule):
         self,
         train: TaskCollection,
         val: TaskCollection | None = None,
-        tasks_per_step: int = 1,
+        tasks_per_step: int | None = None,
         steps_per_epoch: int = 100,
         val_tasks: int = 4,
         seed: int = 0,
@@ -223,7 +223,7 @@ class TrainingTaskDataModule(LightningDataModule):
         super().__init__()
         given = {"tasks_per_step": tasks_per_step, "steps_per_epoch": steps_per_epoch, "val_tasks": val_tasks}
         for name, value in given.items():
-            if not 1 <= value <= MOST_EPISODES:
+            if value is not None and not 1 <= value <= MOST_EPISODES:
                 raise ValueError(f"TrainingTaskDataModule: {name} = {value} must be from 1 to {MOST_EPISODES}.")
         if seed < 0:
             raise ValueError(f"TrainingTaskDataModule: seed = {seed} must be at least 0.")
@@ -233,7 +233,7 @@ class TrainingTaskDataModule(LightningDataModule):
         self.steps_per_epoch = steps_per_epoch
         self.val_tasks = val_tasks
         self.seed = seed
-        self._streams: dict[bool, ShuffledTasks] = {}
+        self._streams: dict[tuple[bool, int], ShuffledTasks] = {}
 
     @property
     def shape(self) -> Shape:
@@ -255,19 +255,14 @@ class TrainingTaskDataModule(LightningDataModule):
         """Check the division over processes, and the tasks of validation.
 
         Raises:
-            ValueError: a number of tasks is not a multiple of the number of processes, there is no task, or the two
-                collections have inputs of different shapes.
+            ValueError: the processes cannot share the tasks of a step evenly, there is no task, or the two collections
+                have inputs of different shapes.
         """
         for name, tasks in (("train", self.train), ("val", self.val)):
             if tasks is not None and not len(tasks):
                 raise ValueError(f"TrainingTaskDataModule: '{name}' has no task: give other tasks.")
-        counts = {"tasks_per_step": self.tasks_per_step, "the number of validation tasks": self._val_tasks}
-        for name, value in counts.items():
-            if value % self._world:
-                raise ValueError(
-                    f"TrainingTaskDataModule: {name} = {value} must be a multiple of the number of processes, "
-                    f"{self._world}."
-                )
+        if stage == "fit":
+            self.check_shares()
         if self.val is not None and not same_shape(self.val.shape, self.train.shape):
             raise ValueError(
                 f"TrainingTaskDataModule: the tasks of validation have {describe_shape(self.val.shape)}, those of "
@@ -276,33 +271,22 @@ class TrainingTaskDataModule(LightningDataModule):
 
     def train_dataloader(self) -> EpisodeLoader[WholeTask]:
         """Return a loader of ``steps_per_epoch`` batches an epoch."""
-        number = self.steps_per_epoch * self.tasks_per_step
-        sampler = EpisodeSampler(number, self.tasks_per_step, self._rank, self._world)
+        number = self.steps_per_epoch * self.tasks_in_step
+        sampler = EpisodeSampler(number, self.tasks_in_step, self.rank, self.world_size)
         return EpisodeLoader(self._stream(True), sampler, done=lambda: trained_batches(self))
 
     def val_dataloader(self) -> EpisodeLoader[WholeTask] | list[WholeTask]:
         """Return a loader of the validation tasks, one a batch and process."""
         if self.val is None:
             return []
-        sampler = EpisodeSampler(self._val_tasks, self._world, self._rank, self._world, renewed=False)
+        number = min(self.val_tasks, len(self.val))
+        sampler = EpisodeSampler(number, self.world_size, self.rank, self.world_size, renewed=False)
         return EpisodeLoader(self._stream(False), sampler)
 
     def _stream(self, train: bool) -> ShuffledTasks:
-        if train not in self._streams:
+        key = train, self.steps_per_epoch * self.tasks_in_step
+        if key not in self._streams:
             tasks = self.train if train else self.val
             assert tasks is not None
-            per_epoch = self.steps_per_epoch * self.tasks_per_step
-            self._streams[train] = ShuffledTasks(tasks, self.seed if train else None, per_epoch)
-        return self._streams[train]
-
-    @property
-    def _val_tasks(self) -> int:
-        return 0 if self.val is None else min(self.val_tasks, len(self.val))
-
-    @property
-    def _world(self) -> int:
-        return 1 if self.trainer is None else self.trainer.world_size
-
-    @property
-    def _rank(self) -> int:
-        return 0 if self.trainer is None else self.trainer.global_rank
+            self._streams[key] = ShuffledTasks(tasks, self.seed if train else None, key[1])
+        return self._streams[key]

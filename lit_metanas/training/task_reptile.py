@@ -261,8 +261,7 @@ class TaskReptile(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean score over the tasks of all processes."""
-        if self._scores.mine:
-            values = self._scores.gather(self.trainer)
+        if values := self._scores.gather(self.trainer):
             self.log("val/score", sum(values) / len(values), prog_bar=True, sync_dist=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

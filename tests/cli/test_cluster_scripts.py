@@ -54,8 +54,10 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "bin"
     folder.mkdir()
     program(folder / "lit-metanas", f'exec "{sys.executable}" -m lit_metanas "$@"')
-    program(folder / "torchrun", f'exec "{sys.executable}" -m torch.distributed.run "$@"')
+    program(folder / "python3", f'exec "{sys.executable}" "$@"')
     program(folder / "srun", f'exec "{sys.executable}" "{TOYS / "srun.py"}" "$@"')
+    program(folder / "sbatch", 'exec "$@"')
+    program(folder / "docker", """until [ "$1" = fit ]; do shift; done; exec lit-metanas "${@/#gpu/cpu}\"""")
     program(folder / "scontrol", 'echo "$@" >>requeued')
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     paths = [ROOT, TOYS, ROOT / "tests" / "training" / "toys", *(path for path in sys.path if path)]
@@ -114,13 +116,61 @@ def test_script(script: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
+def job(nodes: int) -> dict[str, str]:
+    """What SLURM says of a job with one process a node."""
+    said = {"JOB_ID": "4242", "JOB_NAME": "lit-metanas", "NODELIST": "127.0.0.1", "NTASKS_PER_NODE": "1"}
+    return {f"SLURM_{name}": value for name, value in (said | {"NTASKS": str(nodes), "NNODES": str(nodes)}).items()}
+
+
 def slurm(nodes: int, *args: str, run: str) -> tuple[int, str]:
-    job = {"JOB_ID": "4242", "JOB_NAME": "lit-metanas", "NODELIST": "127.0.0.1", "NTASKS_PER_NODE": "1"}
-    job |= {"NTASKS": str(nodes), "NNODES": str(nodes)}
-    variables = {f"SLURM_{name}": value for name, value in job.items()}
-    process = bash(CLUSTER / "slurm.sh", "-c", "toy.yaml", *args, **variables, MASTER_PORT=port(), RUN=run)
+    process = bash(CLUSTER / "slurm.sh", "-c", "toy.yaml", *args, **job(nodes), MASTER_PORT=port(), RUN=run)
     output, _ = process.communicate(timeout=950)
     return process.returncode, output
+
+
+def documented(page: str, begin: str) -> list[str]:
+    """The commands on a page that begin so, with the first node's address in place of its name."""
+    lines = (ROOT / page).read_text().replace("\\\n", " ").splitlines()
+    return [line.replace("node0", "127.0.0.1") for line in lines if line.startswith(begin)]
+
+
+COMMANDS = {
+    "one machine": ("docs/tutorials/cluster.md", "lit-metanas fit", "runs/latest"),
+    "SLURM": ("docs/tutorials/cluster.md", "sbatch configs/cluster/slurm.sh", "runs/slurm-4242"),
+    "torchrun": ("docs/tutorials/cluster.md", "HEAD=node0", "runs/torchrun"),
+    "Docker": ("docker/README.md", "docker run --rm --init --gpus all", "runs/latest"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2000)
+@pytest.mark.parametrize(("page", "begin", "run"), COMMANDS.values(), ids=COMMANDS)
+@pytest.mark.usefixtures("programs")
+def test_a_documented_command_trains_on_two_processes_until_it_is_stopped(page: str, begin: str, run: str) -> None:
+    Path("configs").symlink_to(ROOT / "configs")
+    environment = {**os.environ, "MASTER_PORT": (free := port()), "PORT": free}
+    environment |= job(2) if "slurm" in begin else {}  # else Lightning takes the others for SLURM's
+    started = []
+    for place, command in enumerate(documented(page, begin)):
+        with Path(f"output{place}").open("w") as output:
+            process = subprocess.Popen(["bash", "-c", command], env=environment, stdout=output, stderr=output)
+        started.append((process, Path(output.name)))
+    first, said = started[0]
+    try:
+        deadline = time.monotonic() + 900
+        while "loss" not in said.read_text() and first.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+        first.terminate()
+        codes = [process.wait(timeout=600) for process, _ in started]
+    finally:
+        for process, _ in started:
+            process.kill()
+    whole = "".join(path.read_text() for _, path in started)
+    assert codes == [130] * len(codes), whole
+    assert "each step takes 2 tasks, one a process" in whole
+    assert f"resume the training with --ckpt_path '{run}/checkpoints/last.ckpt'" in whole
+    assert "Traceback" not in whole
+    assert int(checkpoint(run)["state_dict"]["outer_steps"]) > 0
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
 
 from lit_metanas.tasks import DrawnTasks, EpisodeDataModule, TargetTaskDataModule
 from lit_metanas.tasks.target_data import RankSampler
@@ -93,11 +94,60 @@ def test_ranks_share_each_step_and_agree_with_one_process(coded):
                 assert torch.equal(a.query.inputs, b.query.inputs)
 
 
-@pytest.mark.parametrize("name", ["tasks_per_step", "eval_tasks_per_step", "val_episodes", "test_episodes"])
-def test_counts_that_do_not_divide(coded, name):
-    module = on_rank(data(coded, **{name: 3}), 0, 2)
-    with pytest.raises(ValueError, match=rf"{name} = 3 must be a multiple of the number of processes, 2\.$"):
+def test_a_number_of_tasks_that_processes_cannot_share_is_refused_by_its_key(coded):
+    module = on_rank(data(coded, tasks_per_step=3), 0, 2)
+    with pytest.raises(
+        ValueError, match=r"^data\.tasks_per_step is 3, which 2 processes cannot share evenly: give a mul"
+    ):
         module.setup("fit")
+    module.setup("test")  # which takes no such step
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_by_default_each_process_takes_one_task_a_step(coded, world):
+    modules = [on_rank(data(coded, tasks_per_step=None), rank, world) for rank in range(world)]
+    for module in modules:
+        module.setup("fit")
+    steps = list(zip(*(module.train_dataloader() for module in modules), strict=True))
+    ids = [[episode.id for (episode,) in step] for step in steps]
+    assert ids == [[f"coded/train/0/{world * step + rank}" for rank in range(world)] for step in range(3)]
+
+
+@pytest.mark.parametrize("world", [2, 3, 8])
+def test_evaluation_has_the_same_episodes_on_any_number_of_processes(coded, world):
+    def batches(rank: int, world: int) -> list[list[str]]:
+        module = on_rank(data(coded, val_episodes=7), rank, world)
+        return [[episode.id for episode in batch] for batch in module.val_dataloader()]
+
+    ranks = [batches(rank, world) for rank in range(world)]
+    assert len({len(each) for each in ranks}) == 1  # or a process would wait for another's collective
+    places = [[f"coded/val/0/{place}" for place in range(rank, 7, world)] for rank in range(world)]
+    assert [[name for batch in each for name in batch] for each in ranks] == places
+
+
+def test_a_resume_whose_steps_would_take_other_numbers_of_tasks_is_refused(coded, tmp_path):
+    trainer(tmp_path, max_epochs=1, callbacks=[Saver()]).fit(Reader(), data(coded))
+    path = tmp_path / "step=2.ckpt"
+    with pytest.raises(
+        ValueError, match=r"with 4 tasks a step, and 1 process would take 1: give --data\.tasks_per_step 4\.$"
+    ):
+        trainer(tmp_path, max_epochs=1).fit(Reader(), data(coded, tasks_per_step=None), ckpt_path=path)
+    trainer(tmp_path).test(Reader(), data(coded, tasks_per_step=None), ckpt_path=path, verbose=False)
+    reader = Reader()
+    trainer(tmp_path, max_epochs=1).fit(reader, data(coded, tasks_per_step=2), ckpt_path=path)  # as was asked for
+    assert reader.seen == [["coded/train/0/4", "coded/train/0/5"]]
+
+
+def test_a_resume_names_the_processes_that_can_share_the_steps(coded):
+    module = on_rank(data(coded, tasks_per_step=None), 0, 4)
+    module.trainer.state = SimpleNamespace(fn=TrainerFn.FITTING)
+    with pytest.raises(
+        ValueError, match=r"4: give --data\.tasks_per_step 2 and a number of processes that divides it\.$"
+    ):
+        module.load_state_dict({"tasks_in_step": 2})
+    for state in ({}, [2], {"tasks_in_step": "2"}, {"tasks_in_step": 0}):
+        with pytest.raises(ValueError, match=r"^The checkpoint is damaged, its state of the data is"):
+            module.load_state_dict(state)
 
 
 def test_numbers_out_of_range(coded):

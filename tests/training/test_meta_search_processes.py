@@ -49,7 +49,7 @@ def compare(one, *ranks, within, steps):
     assert first["metrics"] == pytest.approx(one["metrics"], abs=within)
     assert "val/accuracy" in one["metrics"]
     assert first["images"] == one["images"]
-    assert len(first["test"]) == len(one["test"]) == 12
+    assert len(first["test"]) == len(one["test"]) == 13
     # One message in each step, all guards on, beside Lightning's own about SIGTERM; and one for each comparison, after
     # the steps 1, 6, 11, ...
     messages = {"allreduce": steps - 1, "broadcast": steps - 2, "allgather": (steps - 1) // 5}

@@ -23,7 +23,7 @@ from lit_metanas.spaces import Architecture, SearchSpace
 from lit_metanas.tasks.inputs import Preprocessing, Shape
 from lit_metanas.tasks.task import Episode
 from lit_metanas.training.architecture_logits import ArchitectureLogits
-from lit_metanas.training.collectives import gather_rows
+from lit_metanas.training.collectives import gather_lists
 from lit_metanas.training.meta_search.task_architectures import MetaTrained, TaskArchitectures
 from lit_metanas.training.meta_search.training_state import RunningStatistics
 
@@ -67,12 +67,10 @@ class EpisodeScores:
             self.mine.append(right / len(episode.query))
 
     def gather(self, trainer: Trainer) -> list[float]:
-        """The scores of all processes, which have judged as many episodes each, in the episodes' order."""
-        if trainer.world_size == 1:
-            return list(self.mine)  # double precision, which not every accelerator has
-        mine = torch.tensor(self.mine, dtype=torch.float64, device=trainer.strategy.root_device)
-        values: list[float] = gather_rows(mine, trainer).tolist()
-        return values
+        """The scores of all processes, of which some may have judged an episode fewer, in the episodes' order."""
+        world, rank = trainer.world_size, trainer.global_rank
+        numbered = [(place * world + rank, score) for place, score in enumerate(self.mine)]
+        return [score for _, score in sorted(gather_lists(numbered))]
 
 
 class EpisodeEvaluation(LightningModule):
@@ -168,8 +166,7 @@ class EpisodeEvaluation(LightningModule):
         logged = {"": self._derived, "_relaxed": self._relaxed, "_one_hot": self._one_hot}
         for suffix, scores in logged.items():
             key = f"val/accuracy{suffix}"
-            if scores.mine:
-                values = scores.gather(self.trainer)
+            if values := scores.gather(self.trainer):
                 self.log(key, sum(values) / len(values), prog_bar=key == "val/accuracy", sync_dist=True)
                 if not suffix:
                     self.log("val/ci95", t_interval(values).half, sync_dist=True)
@@ -180,8 +177,8 @@ class EpisodeEvaluation(LightningModule):
 
     def test_step(self, batch: list[Episode], batch_idx: int) -> None:
         """Judge the derived architecture."""
-        first = batch[0]
-        self._protocol = Protocol("episodes", first.way, first.shot, self.learner.batch_norm)
+        if batch:  # of the last one a process may have no episode
+            self._protocol = Protocol("episodes", batch[0].way, batch[0].shot, self.learner.batch_norm)
         self._evaluate_derived(batch)
 
     def on_test_epoch_end(self) -> None:

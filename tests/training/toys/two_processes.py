@@ -99,7 +99,8 @@ def train(folder: Path, **options: Any) -> dict[str, Any]:
     steps, resume = options.pop("steps"), options.pop("resume", None)
     texts = options.pop("texts", False)
     source = {"source": Sentences()} if texts else {}
-    data = make_data(steps_per_epoch=steps, tasks_per_step=4, val_episodes=4, test_episodes=12, **source)
+    # Of the last batches of validation and test one process has an episode, and the others have none.
+    data = make_data(steps_per_epoch=steps, tasks_per_step=4, val_episodes=5, test_episodes=13, **source)
     saves = Saves(folder, options.pop("saves", []))
     inputs = {"space": SEQUENCES, "shape": None} if texts else {}
     model = make_model(weights_seed=0 if resume is None else 99, **{**METHODS[method](), **inputs})
