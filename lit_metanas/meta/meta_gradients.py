@@ -82,6 +82,7 @@ class MetaGradient(ABC):
         Returns:
             The gradient, of the structure of ``parameters`` (zeros where unused), a mean over tasks; and metrics of
             the query sets: ``loss`` and ``accuracy``, means over tasks, and ``losses`` and ``accuracies``, one a task.
+            A loss has the label smoothing that it is trained with.
 
         Raises:
             ValueError: learner, inner loop and task map do not go together.
@@ -176,8 +177,7 @@ def query_gradient(
         adaptation: the task; its ``differentiate`` takes the inner gradients.
         outer: takes this gradient.
         at: what to differentiate with respect to, under the names of ``Parameters.flat``.
-        label_smoothing: share of each label that is spread evenly over all classes, in the loss that is differentiated;
-            the metrics are of the labels as they are.
+        label_smoothing: share of each label that is spread evenly over all classes.
 
     Returns:
         The tree with the gradients in place of these tensors.
@@ -189,14 +189,14 @@ def query_gradient(
         return cross_entropy(scores, labels, label_smoothing=label_smoothing), scores.detach()
 
     gradients, scores = outer(query_loss, at)
-    return parameters.with_tensors(gradients), task_metrics(scores, labels)
+    return parameters.with_tensors(gradients), task_metrics(scores, labels, label_smoothing)
 
 
-def task_metrics(scores: Tensor, labels: Tensor) -> Metrics:
-    """Loss and accuracy of one query set: scores ``(n, way)``, labels ``(n,)``."""
+def task_metrics(scores: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Metrics:
+    """Loss as it is trained on, and accuracy, of one query set: scores ``(n, way)``, labels ``(n,)``."""
     scores = scores.detach()
     accuracy = (scores.argmax(-1) == labels).to(scores.dtype).mean()
-    return {"losses": cross_entropy(scores, labels), "accuracies": accuracy}
+    return {"losses": cross_entropy(scores, labels, label_smoothing=label_smoothing), "accuracies": accuracy}
 
 
 class MAML(MetaGradient):

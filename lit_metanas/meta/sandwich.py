@@ -115,7 +115,7 @@ class Sandwich(MetaGradient):
             _, gradients = _child_gradient(inner_loop, _alone(parameters, child), task, loss)
             total = {name: value + gradients[name] for name, value in total.items()}
         mean = {name: value / len(children) for name, value in total.items()}
-        return parameters.map(torch.zeros_like).with_tensors(mean), task_metrics(largest, labels)
+        return parameters.map(torch.zeros_like).with_tensors(mean), task_metrics(largest, labels, self.label_smoothing)
 
     def children(self, inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation) -> list[Places]:
         """The children that a task trains, the largest first unless one is trained alone."""

@@ -263,11 +263,13 @@ def test_label_smoothing_mixes_in_the_loss_of_every_class(tiny):
         gradient = PrototypeLoss(label_smoothing=smoothing, task_map="loop")
         rows.append(tiny.call(gradient, relaxation=Softmax(), head=PrototypeHead(), tasks=1))
     plain, smooth = rows
-    close(plain.metrics["losses"], smooth.metrics["losses"])  # told of the labels as they are
     reference = Reference(smooth, 0, second_order=False)
     scores = reference.query_scores(reference.start())
     every = -torch.log_softmax(scores, 1)
     loss = 0.7 * negative_log_likelihood(scores, reference.episode.query.labels) + 0.3 * every.mean()
+    close(smooth.metrics["losses"], loss.detach()[None])  # what is printed is what is trained on
+    assert not torch.allclose(smooth.metrics["losses"], plain.metrics["losses"])
+    assert torch.equal(smooth.metrics["accuracies"], plain.metrics["accuracies"])
     for place, group in enumerate(reference.gradients(loss)):
         for got, expected in zip(smooth.gradients[place].values(), group, strict=True):
             close(got, expected)

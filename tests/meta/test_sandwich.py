@@ -98,7 +98,7 @@ def reference(method, parameters, tasks, noises):
         smooth = (1 - method.label_smoothing) * truth + method.label_smoothing / WAY
         scores = child_scores(leaves, leaves, task, largest)
         taught = torch.softmax(scores, 1).detach()
-        losses.append(likelihood(scores, truth).item())
+        losses.append(likelihood(scores, smooth).item())
         children = [smallest, *(drawn(noise, row) for row in range(method.sampled))]
         share = method.distillation
         whole = likelihood(scores, smooth)

@@ -146,7 +146,7 @@ def test_a_resume_names_the_processes_that_can_share_the_steps(coded):
     ):
         module.load_state_dict({"tasks_in_step": 2})
     for state in ({}, [2], {"tasks_in_step": "2"}, {"tasks_in_step": 0}):
-        with pytest.raises(ValueError, match=r"^The checkpoint is damaged, its state of the data is"):
+        with pytest.raises(ValueError, match=r"^The checkpoint is damaged, its state of EpisodeDataModule is"):
             module.load_state_dict(state)
 
 
