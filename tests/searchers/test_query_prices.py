@@ -11,6 +11,7 @@ import query_toys
 from query_toys import SPACE, Priced, price, search, told
 
 from lit_metanas.records import Budget
+from lit_metanas.records.budget import TooSmallBudgetError
 from lit_metanas.searchers import RegularisedEvolution
 
 LIMIT = 2000
@@ -72,6 +73,18 @@ def test_a_larger_budget_goes_on_from_what_was_paid():
     more = search(Priced(), budget=budget, storage=storage)
     assert told(more.record)[: len(first.record.trials)] == told(first.record)
     assert LIMIT < budget.spent.flops <= 2 * LIMIT
+
+
+def test_a_budget_that_pays_for_nothing_leaves_no_study():
+    storage = optuna.storages.InMemoryStorage()
+    with pytest.raises(TooSmallBudgetError, match="paid for no architecture"):
+        search(Priced(), budget=Budget(flops=5), storage=storage)
+    assert not storage.get_all_studies()
+    found = search(Priced(), budget=Budget(flops=LIMIT), storage=storage)
+    assert told(found.record) == told(search(Priced(), budget=Budget(flops=LIMIT)).record)
+    with pytest.raises(TooSmallBudgetError):  # now the study has trials that were paid for
+        search(Priced(), budget=Budget(flops=5), storage=storage)
+    assert [bool(cost) for cost in trials_cost(trials(storage))].count(True) == len(found.record.trials)
 
 
 def test_the_number_of_refusals_in_a_row_can_be_set():

@@ -19,7 +19,7 @@ from lit_metanas.records.record import SearchOutcome, SearchRecord
 from lit_metanas.searchers.query.ledger import Ledger, Query
 from lit_metanas.searchers.query.objectives import SCORE, FidelityLadder, Objectives, RecipeRange, check_ranges
 from lit_metanas.searchers.query.scoring import Scoring
-from lit_metanas.searchers.query.study import open_storage, open_study, quiet_optuna
+from lit_metanas.searchers.query.study import delete_unpaid, open_storage, open_study, quiet_optuna
 from lit_metanas.searchers.query.study_record import describe_study
 from lit_metanas.searchers.query.trial_loop import TrialLoop
 from lit_metanas.searchers.query.worker_group import WorkerGroup, shared_storage
@@ -37,7 +37,7 @@ class QuerySearcher(Searcher):
     A known architecture costs nothing and is recorded as a duplicate. One that cannot be built, breaks a constraint, or
     is too dear for what is left of the budget, is a pruned trial at no cost; one whose training fails is a failed
     trial, charged in full up to the fidelity that failed. The search ends when nothing is left of the budget, or too
-    little for several architectures in a row. Random search is this with a ``RandomSampler``, Bayesian search with a
+    little for several architectures in a row. If it paid for none at all, no study is left. Random search is this with a ``RandomSampler``, Bayesian search with a
     ``TPESampler`` or ``GPSampler``, Hyperband with a ``HyperbandPruner`` and fidelities.
 
     Args:
@@ -216,6 +216,8 @@ class QuerySearcher(Searcher):
                 worker=self.worker,
             )
             loop.run()
+            if group is None and storage is not None:  # else others may still be at work in it
+                delete_unpaid(study, storage)
         return replace(_outcome(ledger, loop), meta_cost=estimator.meta_cost, ordinal=estimator.ordinal)
 
     def _settings(self, space: ChoiceSpace, estimator: Estimator) -> dict[str, Any]:
