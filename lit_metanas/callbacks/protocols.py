@@ -11,6 +11,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from lit_metanas.records.budget import Cost
+from lit_metanas.records.record import SearchRecord
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
@@ -102,10 +103,11 @@ class Tested(Protocol):
 
 @runtime_checkable
 class Searched(Protocol):
-    """A module that searched target tasks.
+    """A module that searched.
 
     Attributes:
-        results: a row for each task and method, of all processes, on the first one; sorted by task.
+        results: a row for each target task and method, of all processes, on the first one; sorted by task.
+        records: what each search tried, likewise.
         directory: where ``architectures.json`` lies.
 
     Example:
@@ -116,6 +118,7 @@ class Searched(Protocol):
     """
 
     results: Sequence[ResultRow]
+    records: Sequence[SearchRecord]
     directory: Path
 
 

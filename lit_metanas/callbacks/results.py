@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Iterator, Sequence
+from math import isfinite, nan
+from typing import Any, Protocol, runtime_checkable
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
@@ -13,6 +14,7 @@ from lit_metanas.callbacks.architecture_file import keep_architectures
 from lit_metanas.callbacks.protocols import Searched, Tested, searches
 from lit_metanas.io.text import hardware
 from lit_metanas.records.budget import Cost
+from lit_metanas.records.record import SearchRecord, Trial
 from lit_metanas.records.result_files import merge_results
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.records.statistics import t_interval
@@ -62,54 +64,52 @@ class ResultsFile(Callback):
             )
         values = tuple(float(value) for value in module.test_values)
         interval = t_interval(values)
-        fields = dict(module.result_fields())
+        known: dict[str, Any] = {"space": "", "architecture": None, "recipe": {}, "cost": Cost(), "meta_cost": Cost()}
+        told = module.result_fields()
         if searches(module):
-            fields = {"space": module.space.name, "architecture": module.architecture(), **fields}
+            known |= {"space": module.space.name, "architecture": module.architecture()}
         return ResultRow(
             method=self.method,
             task_id=self.task_id,
-            space=fields.get("space", ""),
-            architecture=fields.get("architecture"),
-            recipe=fields.get("recipe", {}),
-            seed=fields["seed"],
-            protocol=fields["protocol"],
             value=interval.mean,
             ci95=interval.half,
-            cost=fields.get("cost", Cost()),
-            meta_cost=fields.get("meta_cost", Cost()),
-            parameters=fields["parameters"],
-            flops=fields["flops"],
             values=values,
             hardware=hardware(),
             config=self.config,
+            **{**known, **told},
         )
 
+
+TARGET_TABLE, TRIAL_TABLE = "target/results", "search/trials"
+"""Under which the tables are logged."""
 
 TARGET_COLUMNS = (
     "task", "method", "metric", "score", "± 95 %", "way", "shot", "seed", "parameters", "multiply-adds", "search FLOPs",
     "search seconds", "architecture",
 )  # fmt: skip
-"""Of the table, in order."""
-
-TARGET_TABLE = "target/results"
-"""Under which the table is logged."""
+TRIAL_COLUMNS = (
+    "task", "method", "trial", "score", "state", "fidelity", "search queries", "search FLOPs", "search seconds",
+    "recipe", "architecture",
+)  # fmt: skip
+Cells = list[str | int | float]
 
 
 @runtime_checkable
 class TakesTables(Protocol):
     """A logger of tables, such as W&B's."""
 
-    def log_table(self, key: str, columns: list[str], data: list[list[str | int | float]]) -> None:
+    def log_table(self, key: str, columns: list[str], data: list[Cells]) -> None:
         """Log a table."""
 
 
 class ResultsTable(Callback):
-    """Logs the results on target tasks at the end of ``search``, to whatever logger is on.
+    """Logs the results of ``search`` at its end, to whatever logger is on.
 
-    Scalars, one step a task: ``target/<method>/<metric>``, of classification ``accuracy``, and
+    Scalars, one step a target task: ``target/<method>/<metric>``, of classification ``accuracy``, and
     ``target/<method>/ci95``, the half width of its 95 % interval. Loggers that take tables (W&B) also get
-    ``target/results``, a row for each task and method; TensorBoard gets it as text. W&B keeps the architectures as an
-    artifact.
+    ``target/results``, a row for each task and method, and ``search/trials``, a row for each architecture that was
+    tried: its score, and what the search had cost by then. TensorBoard gets both as text. W&B keeps the architectures
+    as an artifact.
 
     Example:
         >>> import lit_metanas as lm
@@ -123,28 +123,27 @@ class ResultsTable(Callback):
         """Look whether there will be results.
 
         Raises:
-            ValueError: the module does not search target tasks.
+            ValueError: the module does not search.
         """
         _require_searched(pl_module)
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log, on the first process."""
         module = _require_searched(pl_module)
-        if not trainer.is_global_zero or not module.results:
+        if not trainer.is_global_zero:
             return
-        results = module.results
         for logger in trainer.loggers:
-            for step, task in enumerate(dict.fromkeys(row.task_id for row in results), start=1):
-                logger.log_metrics(_scalars([row for row in results if row.task_id == task]), step)
-            _log_table(logger, [_cells(row) for row in results])
+            for step, task in enumerate(dict.fromkeys(row.task_id for row in module.results), start=1):
+                logger.log_metrics(_scalars([row for row in module.results if row.task_id == task]), step)
+            _log_table(logger, TARGET_TABLE, TARGET_COLUMNS, [_cells(row) for row in module.results])
+            _log_table(logger, TRIAL_TABLE, TRIAL_COLUMNS, list(_trials(module.records)))
         keep_architectures(trainer.loggers, module.directory / "architectures.json")
 
 
 def _require_searched(module: LightningModule) -> Searched:
     if not isinstance(module, Searched):
         raise ValueError(
-            f"ResultsTable logs results on target tasks, but {type(module).__name__} has none: remove the callback, "
-            "or search with TargetSearch."
+            f"ResultsTable logs what a search found, but {type(module).__name__} does not search: remove the callback."
         )
     return module
 
@@ -158,24 +157,42 @@ def _scalars(rows: Sequence[ResultRow]) -> dict[str, float]:
     return scalars
 
 
-def _cells(row: ResultRow) -> list[str | int | float]:
+def _cells(row: ResultRow) -> Cells:
     return [
         row.task_id, row.method, row.metric, row.value, row.ci95, row.protocol.way, row.protocol.shot, row.seed,
-        row.parameters, row.flops, row.cost.flops, row.cost.seconds,
-        "" if row.architecture is None else str(row.architecture),
+        row.parameters, row.flops, row.cost.flops, row.cost.seconds, str(row.architecture or ""),
     ]  # fmt: skip
 
 
-def _log_table(logger: Logger, rows: list[list[str | int | float]]) -> None:
-    """Hand the table to a logger that takes one."""
-    if isinstance(logger, TakesTables):
-        logger.log_table(TARGET_TABLE, list(TARGET_COLUMNS), rows)
-    elif isinstance(logger, TensorBoardLogger):
-        logger.experiment.add_text(TARGET_TABLE, _markdown(rows), 0)
+def _trials(records: Sequence[SearchRecord]) -> Iterator[Cells]:
+    """What each search tried, in its order; a cell without a number is NaN, as tables take one type a column."""
+    for record in records:
+        for place, trial in enumerate(record.trials):
+            recipe = ", ".join(f"{name}={value}" for name, value in trial.recipe.items())
+            yield [
+                record.task_id, record.method, place, trial.value if isfinite(trial.value) else nan, _state(trial),
+                nan if trial.fidelity is None else trial.fidelity, trial.cost.queries, trial.cost.flops,
+                trial.cost.seconds, recipe, str(trial.architecture),
+            ]  # fmt: skip
 
 
-def _markdown(rows: list[list[str | int | float]]) -> str:
-    lines = [list(TARGET_COLUMNS), ["---"] * len(TARGET_COLUMNS), *([_text(cell) for cell in row] for row in rows)]
+def _state(trial: Trial) -> str:
+    if trial.failure:
+        return f"failed: {' '.join(trial.failure.split())}"
+    states = {"given up": trial.pruned, "known": trial.duplicate, "without a score": not isfinite(trial.value)}
+    return next((name for name, so in states.items() if so), "scored")
+
+
+def _log_table(logger: Logger, key: str, columns: Sequence[str], rows: list[Cells]) -> None:
+    """Hand a table with rows to a logger that takes one."""
+    if rows and isinstance(logger, TakesTables):
+        logger.log_table(key, list(columns), rows)
+    elif rows and isinstance(logger, TensorBoardLogger):
+        logger.experiment.add_text(key, _markdown(columns, rows), 0)
+
+
+def _markdown(columns: Sequence[str], rows: list[Cells]) -> str:
+    lines = [[*columns], ["---"] * len(columns), *([_text(cell) for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

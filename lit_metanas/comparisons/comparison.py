@@ -18,6 +18,7 @@ from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.settings import settings_of
 from lit_metanas.io.text import short_number
 from lit_metanas.records.budget import Budget
+from lit_metanas.records.record import SearchRecord
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.searchers.query.query_searcher import QuerySearcher
 from lit_metanas.searchers.searcher import Searcher
@@ -46,6 +47,7 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
 
     Attributes:
         results: a row for each problem and method, of all processes, on the first one, once the search has ended.
+        records: what each of these searches tried, in the same order.
 
     Raises:
         ValueError: there are no methods, two would find each other's trials in a storage, the seed is negative, or
@@ -75,6 +77,7 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
         self.config = config
         self.pairs: list[ComparisonRow] = []
         self.results: tuple[ResultRow, ...] = ()
+        self.records: tuple[SearchRecord, ...] = ()
         self.finished: FinishedPairs | None = None
         self._anew = 0
         self._group: Any = None
@@ -105,7 +108,7 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
         """
         end_at_sigterm(self.trainer)
         budget = {"flops": self.flops, "queries": self.queries}
-        self.pairs, self.results, self._anew = [], (), 0
+        self.pairs, self.results, self.records, self._anew = [], (), (), 0
         self._lock.close()
         self._lock.enter_context(directory_lock(self.directory, "search", "model.init_args.directory"))
         if self.trainer.world_size > 1:
@@ -154,6 +157,7 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
         assert self.finished is not None
         self.finished.conclude(pairs)
         self.results = tuple(pair.result for pair in pairs)
+        self.records = tuple(pair.whole_record for pair in pairs)
         if not anew:
             what = f"All {len(pairs)} searches" if len(pairs) > 1 else "The search"
             were = "were" if len(pairs) > 1 else "was"

@@ -34,6 +34,12 @@ class ComparisonRow(NamedTuple):
     chosen: ArchitectureRow
     record: SearchRecord
 
+    @property
+    def whole_record(self) -> SearchRecord:
+        """The record with what the searcher did not know of itself."""
+        row = self.chosen
+        return replace(self.record, method=row.method, seed=row.seed, space=self.record.space or row.space)
+
     @classmethod
     def of(
         cls,
@@ -144,14 +150,8 @@ class FinishedPairs:
         """
         merge_results(self.directory / "results.json", [pair.result for pair in pairs])
         merge_architectures(self.directory / "architectures.json", [pair.chosen for pair in pairs])
-        if records := [_complete_record(pair) for pair in pairs if _has_score(pair.record)]:
+        if records := [pair.whole_record for pair in pairs if _has_score(pair.record)]:
             merge_record_lines(self.directory / "records.jsonl", records)
-
-
-def _complete_record(pair: ComparisonRow) -> SearchRecord:
-    """The record with what the searcher did not know of itself."""
-    row = pair.chosen
-    return replace(pair.record, method=row.method, seed=row.seed, space=pair.record.space or row.space)
 
 
 def _has_score(record: SearchRecord) -> bool:

@@ -19,10 +19,10 @@ from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.settings import settings_of, tensor_digest
 from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Budget, Cost
-from lit_metanas.records.record import SearchOutcome
+from lit_metanas.records.record import SearchOutcome, SearchRecord
 from lit_metanas.records.record_lines import merge_record_lines, read_record_lines
 from lit_metanas.records.result_files import read_architectures, write_architectures
-from lit_metanas.records.rows import ArchitectureRow
+from lit_metanas.records.rows import ArchitectureRow, ResultRow
 from lit_metanas.relaxations import Uniform
 from lit_metanas.searchers.halving.rungs import Halving
 from lit_metanas.searchers.query.query_searcher import QuerySearcher
@@ -63,6 +63,10 @@ class SourceSearch(LightningModule):
         seed: of candidates, initial weights and training.
         directory: where the files are written.
         supernet: checkpoint of a meta-training in this or a larger space, by the recipe that is given here.
+
+    Attributes:
+        results: none, as no target task is looked at.
+        records: what the search tried, once it has ended.
 
     Raises:
         ValueError: a supernet is given to a searcher that trains, or none to one that does not.
@@ -116,6 +120,8 @@ class SourceSearch(LightningModule):
         self.seed = seed
         self.directory = own_path(directory, "directory")
         self.supernet = supernet
+        self.results: tuple[ResultRow, ...] = ()
+        self.records: tuple[SearchRecord, ...] = ()
 
     def on_predict_start(self) -> None:
         """Refuse several processes; from here on SIGTERM ends the search, whatever the Trainer.
@@ -133,7 +139,9 @@ class SourceSearch(LightningModule):
 
     def predict_step(self, batch: EpisodeDataModule, batch_idx: int) -> dict[str, str]:
         """Search with all episodes of a data module; the labels of what was found. See ``search``."""
-        return self.search(batch).architecture.to_json()
+        found = self.search(batch)
+        self.records = (replace(found.record, method=self.method),)
+        return found.architecture.to_json()
 
     def search(self, data: EpisodeDataModule) -> SearchOutcome:
         """Search with all episodes of a data module, and write what was found, unless that was done before.

@@ -105,6 +105,7 @@ def workspace(entity: str, project: str, name: str) -> Workspace:
         section(
             "Target tasks",
             WeavePanelSummaryTable(table_name="target/results"),
+            WeavePanelSummaryTable(table_name="search/trials"),
             line("Accuracy of each method, task by task", regex="^target/.+/accuracy$"),
             line("Half width of its 95 % interval", regex="^target/.+/ci95$"),
         ),

@@ -162,7 +162,7 @@ def test_other_ranks_are_silent(module, batches, tmp_path, capfd):
 
 
 class Searching(LightningModule):
-    results = ()
+    results = records = ()
     directory = Path()
 
     def predict_step(self, batch, batch_idx):

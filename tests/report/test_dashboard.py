@@ -21,11 +21,12 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from lit_metanas.callbacks import ArchitectureFile, ArchitectureLogger, ResultsTable
+from lit_metanas.callbacks.results import _trials
 from lit_metanas.cli.command_line import main
 from lit_metanas.comparisons import TargetSearch
-from lit_metanas.records import read_results
-from lit_metanas.searchers import RandomArchitecture
-from lit_metanas.spaces import LayeredSpace
+from lit_metanas.records import Cost, SearchRecord, Trial, read_record_lines, read_results
+from lit_metanas.searchers import QuerySearcher, RandomArchitecture
+from lit_metanas.spaces import Architecture, LayeredSpace
 from lit_metanas.tasks import EpisodeDataModule, Split, TargetTaskDataModule, Task, TaskCollection, TaskSource
 from lit_metanas.tasks.source import SUBSETS
 from lit_metanas.training import MetaSearch, Recipe
@@ -39,7 +40,11 @@ SHAPE = (1, 8, 8)
 SPACE = LayeredSpace(
     kernels=(1, 3), pools=("max",), dropouts=(0.0,), depths=(2,), widths=(4,), skips=("none", "residual")
 )
-METHODS = {"random, first": RandomArchitecture(), "random | second": RandomArchitecture()}
+METHODS = {
+    "random, first": RandomArchitecture(),
+    "random | second": RandomArchitecture(),
+    "queries": QuerySearcher(trials=3, constraints={"parameters": 1000}),
+}
 OWN = {"step", "epoch", "trainer/global_step", "_step", "_runtime", "_timestamp"}
 """Columns with which loggers count."""
 
@@ -209,7 +214,7 @@ def test_wandb_has_the_last_pictures(run, history):
 
 def test_table_of_target_tasks(run, history):
     results = read_results(run.folder / "search" / "results.json")
-    ((key, columns, rows),) = run.recorder.tables
+    (key, columns, rows), _ = run.recorder.tables
     assert key == "target/results"
     assert [(row[0], row[1]) for row in rows] == [(f"task {i}", method) for i in range(2) for method in METHODS]
     for row, result in zip(rows, results, strict=True):
@@ -217,14 +222,46 @@ def test_table_of_target_tasks(run, history):
             result.metric, result.value, result.ci95, 3, 4, 0, result.parameters, result.flops, result.cost.flops
         ]  # fmt: skip
         assert row[-1] == str(result.architecture)
-    (file,) = run.folder.rglob("*.table.json")
+    (file,) = run.folder.rglob("results*.table.json")
     assert json.loads(file.read_text()) == {"columns": columns, "data": rows}
-    assert history[key]["nrows"] == 4
+    assert history[key]["nrows"] == 6
     (text,) = run.events.Tensors("target/results/text_summary")
     lines = text.tensor_proto.string_val[0].decode().splitlines()
-    assert len(lines) == 6
+    assert len(lines) == 8
     assert lines[2].startswith(f"| task 0 | random, first | accuracy | {results[0].value:.4g} | ")
     assert "random \\| second" in lines[3]
+
+
+def test_table_of_trials(run, history):
+    _, (key, columns, rows) = run.recorder.tables
+    assert key == "search/trials"
+    records = read_record_lines(run.folder / "search" / "records.jsonl")
+    trials = [(record, place, trial) for record in records for place, trial in enumerate(record.trials)]
+    scored = [row for row in rows if row[4] == "scored"]
+    assert len(scored) == len(trials) == 6
+    assert {row[1] for row in rows if row[4] == "without a score"} == {"random, first", "random | second"}
+    for row, (record, place, trial) in zip(scored, trials, strict=True):
+        assert row[:4] == [record.task_id, "queries", place, trial.value]
+        assert row[6:9] == [trial.cost.queries, trial.cost.flops, trial.cost.seconds]
+        assert row[-1] == str(trial.architecture)
+    (file,) = run.folder.rglob("trials*.table.json")
+    assert json.loads(file.read_text())["columns"] == columns
+    assert history[key]["nrows"] == len(rows)
+    (text,) = run.events.Tensors("search/trials/text_summary")
+    assert text.tensor_proto.string_val[0].decode().count("\n") == 1 + len(rows)
+
+
+def test_a_trial_says_what_became_of_it():
+    kernel, cost = Architecture({"kernel": "3"}), Cost(queries=1)
+    trials = [
+        Trial(kernel, 0.5, cost, fidelity=0.1, pruned=True),
+        Trial(kernel, -math.inf, cost, failure="out of\nmemory", recipe={"learning_rate": 0.1}),
+        Trial(kernel, 0.5, cost, duplicate=True),
+    ]
+    found = list(_trials([SearchRecord("letters", trials, method="random")]))
+    assert [row[4] for row in found] == ["given up", "failed: out of memory", "known"]
+    assert math.isnan(found[1][3])
+    assert found[1][9:] == ["learning_rate=0.1", "kernel=3"]
 
 
 def test_scalars_of_target_tasks_are_by_task(run):
@@ -270,7 +307,7 @@ def test_each_panel_shows_what_is_logged(run, history, tmp_path, capsys):
             assert set(shown) <= set(history), key
     shown = {key for _, keys in panels for key in keys}
     assert {"train/loss", "val/accuracy", "val/ci95", "arch/probabilities", "arch/architecture"} < shown
-    assert {"target/results", "test/accuracy", "test/ci95", "^arch/.+/entropy$"} < shown
+    assert {"target/results", "search/trials", "test/accuracy", "test/ci95", "^arch/.+/entropy$"} < shown
 
 
 def test_dashboard_is_saved_where_it_is_wanted(monkeypatch, capsys):
@@ -314,5 +351,5 @@ def test_without_the_package_there_is_a_sentence(monkeypatch, capsys):
 
 
 def test_a_module_without_results_is_named(run):
-    with pytest.raises(ValueError, match="MetaSearch has none: remove the callback"):
+    with pytest.raises(ValueError, match="MetaSearch does not search: remove the callback"):
         ResultsTable().on_predict_start(Trainer(logger=False, accelerator="cpu"), run.model)

@@ -6,9 +6,10 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
+import optuna
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler, RandomSampler
-from optuna.storages import RDBStorage
+from optuna.storages import BaseStorage, RDBStorage
 
 from lit_metanas.estimators.estimator import Estimator, EstimatorCallable
 from lit_metanas.estimators.training_estimator import TrainingEstimator
@@ -19,7 +20,7 @@ from lit_metanas.records.record import SearchOutcome, SearchRecord
 from lit_metanas.searchers.query.ledger import Ledger, Query
 from lit_metanas.searchers.query.objectives import SCORE, FidelityLadder, Objectives, RecipeRange, check_ranges
 from lit_metanas.searchers.query.scoring import Scoring
-from lit_metanas.searchers.query.study import delete_unpaid, open_storage, open_study, quiet_optuna
+from lit_metanas.searchers.query.study import open_storage, open_study, quiet_optuna
 from lit_metanas.searchers.query.study_record import describe_study
 from lit_metanas.searchers.query.trial_loop import TrialLoop
 from lit_metanas.searchers.query.worker_group import WorkerGroup, shared_storage
@@ -37,8 +38,9 @@ class QuerySearcher(Searcher):
     A known architecture costs nothing and is recorded as a duplicate. One that cannot be built, breaks a constraint, or
     is too dear for what is left of the budget, is a pruned trial at no cost; one whose training fails is a failed
     trial, charged in full up to the fidelity that failed. The search ends when nothing is left of the budget, or too
-    little for several architectures in a row. If it paid for none at all, no study is left. Random search is this with a ``RandomSampler``, Bayesian search with a
-    ``TPESampler`` or ``GPSampler``, Hyperband with a ``HyperbandPruner`` and fidelities.
+    little for several architectures in a row; no study is left if it paid for none at all. Random search is this with a
+    ``RandomSampler``, Bayesian search with a ``TPESampler`` or ``GPSampler``, Hyperband with a ``HyperbandPruner`` and
+    fidelities.
 
     Args:
         sampler: any of Optuna's samplers; it is seeded again from (seed, trial number) before each trial, so that a
@@ -217,7 +219,7 @@ class QuerySearcher(Searcher):
             )
             loop.run()
             if group is None and storage is not None:  # else others may still be at work in it
-                delete_unpaid(study, storage)
+                _delete_unpaid(study, storage)
         return replace(_outcome(ledger, loop), meta_cost=estimator.meta_cost, ordinal=estimator.ordinal)
 
     def _settings(self, space: ChoiceSpace, estimator: Estimator) -> dict[str, Any]:
@@ -243,6 +245,13 @@ def _examples(task: Task) -> str:
     """A digest of what a search sees of a task."""
     splits = [split for split in (task.train, task.val) if split is not None]
     return tensor_digest(*(tensor for split in splits for tensor in (split.inputs, split.labels)))
+
+
+def _delete_unpaid(study: optuna.Study, storage: BaseStorage) -> None:
+    """Delete a study of nothing but trials that were too dear: a search with a larger budget begins as a new one."""
+    trials = study.get_trials(deepcopy=False)
+    if trials and all("refusal" in trial.user_attrs for trial in trials):
+        optuna.delete_study(study_name=study.study_name, storage=storage)
 
 
 def _outcome(ledger: Ledger, loop: TrialLoop) -> SearchOutcome:

@@ -182,13 +182,6 @@ def open_study(
     return study
 
 
-def delete_unpaid(study: optuna.Study, storage: BaseStorage) -> None:
-    """Delete a study of nothing but trials that were too dear: a search with a larger budget begins as a new one."""
-    trials = study.get_trials(deepcopy=False)
-    if trials and all("refusal" in trial.user_attrs for trial in trials):
-        optuna.delete_study(study_name=study.study_name, storage=storage)
-
-
 @contextmanager
 def quiet_optuna() -> Iterator[None]:
     """Keep Optuna from reporting each trial, and from warning of what is done with care."""
