@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import tiny
@@ -20,6 +21,7 @@ from lit_metanas.cli.announcements import CostAnnouncement
 from lit_metanas.cli.command_line import main
 from lit_metanas.cli.program import Program
 from lit_metanas.records import Cost, Protocol, ResultRow
+from lit_metanas.tasks.episode_data import StepTasks
 
 LAST = "out/checkpoints/last.ckpt"
 Toy = Callable[..., int]
@@ -48,6 +50,17 @@ def test_fit_tells_its_cost_and_what_came_out(home: Path, capsys: pytest.Capture
     captured = capsys.readouterr()
     assert captured.out.splitlines()[-1].startswith("validate: accuracy ")
     assert "Validate metric" in captured.out  # Lightning's table, where it is asked for
+
+
+@pytest.mark.parametrize(
+    ("processes", "given", "line"),
+    [(1, None, ""), (4, None, "\nfit: each step takes 4 tasks, one a process (data.tasks_per_step)."), (4, 8, "")],
+)
+def test_fit_tells_how_many_tasks_several_processes_take(processes: int, given: int | None, line: str) -> None:
+    data: Any = StepTasks()
+    data.tasks_per_step = given
+    data.trainer = SimpleNamespace(world_size=processes, datamodule=data)
+    assert announcements._shares(data.trainer) == line
 
 
 def test_fit_tells_how_the_checkpoint_finds_networks_for_own_images(
@@ -118,10 +131,10 @@ def test_the_time_is_told_after_the_first_steps(
 def test_a_search_is_told_by_the_metric_of_its_tasks() -> None:
     protocol, spent = Protocol("target", 0, 0, "running"), Cost()
     row = ResultRow("GRU", "Danish", "", None, {}, 0, protocol, 0.829, 0.01, spent, spent, 0, 0, metric="chrF")
-    said, _ = announcements.end_of_search(SimpleNamespace(results=(row,), directory=Path("out")))  # type: ignore[arg-type]
+    said, _ = announcements.end_of_search(SimpleNamespace(results=(row,), records=(), directory=Path("out")))  # type: ignore[arg-type]
     assert said == "search: chrF on 1 task: GRU 82.9 ± 1.0 %. Results are in out."
     few = replace(row, ci95=math.nan, images=(8, 2))
-    said, _ = announcements.end_of_search(SimpleNamespace(results=(few,), directory=Path("out")))  # type: ignore[arg-type]
+    said, _ = announcements.end_of_search(SimpleNamespace(results=(few,), records=(), directory=Path("out")))  # type: ignore[arg-type]
     assert said == "search: chrF on 1 task: GRU 82.9 % of 2 test examples. Results are in out."
 
 

@@ -13,9 +13,11 @@ import pytest
 import torch
 import yaml
 from lightning.pytorch import Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader
 
+from lit_metanas.callbacks import ResultsTable
 from lit_metanas.comparisons import SourceSearch
 from lit_metanas.estimators import fresh_weights
 from lit_metanas.estimators.meta_training import MetaTrainingEstimator
@@ -148,6 +150,19 @@ def test_sigterm_ends_a_search_under_any_trainer(tmp_path, monkeypatch):
     with pytest.raises(SIGTERMException, match=r"^Stopped by a signal"):
         trainer.predict(search(tmp_path), loader)
     assert len(calls) == 1
+
+
+def test_loggers_get_its_trials(tmp_path):
+    loader = DataLoader([EpisodeDataModule(Grey(), **DATA)], batch_size=None, collate_fn=lambda one: one)
+    logger = TensorBoardLogger(tmp_path / "log")
+    trainer = Trainer(
+        accelerator="cpu", devices=1, logger=logger, enable_progress_bar=False, callbacks=[ResultsTable()]
+    )
+    trainer.predict(module := search(tmp_path), loader)
+    (record,) = module.records
+    assert (record.method, module.results) == ("halving", ())
+    (file,) = (tmp_path / "log").rglob("events.*")
+    assert str(record.trials[-1].architecture).encode() in file.read_bytes()
 
 
 def test_both_files_tell_what_was_spent(tmp_path):
