@@ -231,8 +231,8 @@ def describe_given(task: Task, kind: str, *, grouped: bool = False) -> str:
     shares = ", ".join(f"{size:,} {what}" for what, size in sizes.items())
     whole = ", in whole groups" if grouped else ""
     heard = f", heard for {task.preprocessing.heard}" if isinstance(task.preprocessing, LogMel) else ""
-    told = f"{sum(sizes.values()):,} {DATA_KINDS[kind].noun}{classes}{heard}: {shares}{whole}."
-    return f"'{printable(task.id, 40)}': {told}"
+    examples = f"{sum(sizes.values()):,} {DATA_KINDS[kind].noun}{classes}{heard}"
+    return f"'{printable(task.id, 40)}': {examples}: {shares}{whole}."
 
 
 def raw_digest(data: Given, kind: str, test: Given | None, group: str | Groups | None) -> str | None:

@@ -789,8 +789,8 @@ def test_reading_that_takes_most_of_the_minutes_is_told_before_the_search(
 
 
 def test_flops_that_hide_an_epoch_in_their_last_digit_are_no_small_budget() -> None:
-    plan = planner_of(None, 1e22).plan(rungs_of)
-    assert plan.search == pytest.approx(1e22)
+    plan = planner_of(None, 1e24).plan(rungs_of)
+    assert plan.search == 1e24
 
 
 def test_a_search_takes_the_seconds_that_it_was_given() -> None:

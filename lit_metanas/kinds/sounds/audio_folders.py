@@ -205,7 +205,7 @@ class AudioFolderTask(SingleTask):
             said, _ = self._read(reader, self._test_words)
             test = join_classes([said.get(word, torch.zeros(0, *self.shape)) for word in inputs])
             warn_of_repeats(f"'{self.test_root}'", [train.inputs, val.inputs], test.inputs)
-        reader.tell()
+        reader.warn()
         return Task(
             id=self.root.resolve().name,
             way=len(inputs),

@@ -219,7 +219,7 @@ class RecordingReader:
         self._cut: dict[Path, float] = {}
         self._resampled = 0
         self._silent = 0
-        self._told = False
+        self._warned = False
 
     def inputs(self, files: Collection[Path]) -> Tensor:
         """The inputs of some files, shape ``(n, *shape)``, and a warning if not all of them is heard.
@@ -228,7 +228,7 @@ class RecordingReader:
             ValueError: a file is unreadable, silent or empty, or lasts longer than it may.
         """
         parts = [self.input(file) for file in files]
-        self.tell()
+        self.warn()
         return torch.stack(parts) if parts else torch.zeros(0, *self.features.shape)
 
     def input(self, file: Path) -> Tensor:
@@ -253,7 +253,7 @@ class RecordingReader:
             self._cut[file] = recording.seconds
         return self.features.encode([recording[:2]])[0]
 
-    def tell(self) -> None:
+    def warn(self) -> None:
         """Warn, once, that not all of the sounds that were read is heard."""
         lost = []
         if self._cut:
@@ -264,8 +264,8 @@ class RecordingReader:
             lost.append(f"of other rates and resampled: {self._resampled}")
         if self._silent:
             lost.append(f"silent as far as heard: {self._silent}")
-        if lost and not self._told:
-            self._told = True
+        if lost and not self._warned:
+            self._warned = True
             warn_of_data(
                 f"Heard of {number_of(self._read, 'sound')}, by the task's 'features': {self.features.heard}; "
                 f"{'; '.join(lost)}."

@@ -105,8 +105,8 @@ def _named(path: str | Path) -> Iterator[None]:
 
 def _cause(error: Exception) -> str:
     """Why a file cannot be read, in a few words."""
-    told = getattr(error, "strerror", None) or getattr(error, "error_string", None)  # of the system, and of soundfile
-    text = told or str(error) or type(error).__name__
+    cause = getattr(error, "strerror", None) or getattr(error, "error_string", None)  # of the system, and of soundfile
+    text = cause or str(error) or type(error).__name__
     return writable(text.splitlines()[0].rstrip("."))[:200]
 
 
