@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -34,10 +34,10 @@ from mixed_tasks import WORDS, Folders, divide, fsdd, small_photographs, snips_i
 from shipped_pools import digits
 
 import lit_metanas as lm
-from lit_metanas.automl.data_kinds import DATA_KINDS, kind_of
-from lit_metanas.automl.given_data import other_ways
 from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.inputs.tokens import TextPreprocessing
+from lit_metanas.kinds.given_data import other_ways
+from lit_metanas.kinds.kind import kind_of
 from lit_metanas.kinds.rows.standardised_columns import NumericColumns
 from lit_metanas.records.record import PREPROCESSING
 from lit_metanas.records.record_lines import SHIPPED
@@ -178,9 +178,9 @@ def ways_of(task: lm.Task, draw: Callable[..., lm.Task]) -> Ways:
         draw: makes it again under a ``preprocessing``, but for images.
     """
     kind = kind_of(task)
-    if kind == "images":
+    if kind.name == "images":
         return other_ways((task.train.inputs, task.train.labels), task, kind=None, test=None, group=None)
-    offered = DATA_KINDS[kind].preprocessings(task)
+    offered = kind.preprocessings(task, None)
     return {label: partial(draw, preprocessing=one) for label, one in offered.items()} if len(offered) > 1 else {}
 
 
@@ -191,11 +191,11 @@ def search(name: str, task: lm.Task, method: str, seed: int, epochs: int, ways: 
     flops = recipe_cost(space, usual, task, all_but_test(task), recipe).flops
     if not choices.architecture:
         space = space.limited(lambda one: None if one == usual else "it is not the usual one")
-    own = DATA_KINDS[kind]
-    values = {**own.train, "batch_size": BATCH_SIZES}
-    changed = replace(own, incumbent=usual, train={field: values[field] for field in choices.recipe})
+    values = {**kind.recipes(task.goal), "batch_size": BATCH_SIZES}
+    only = {field: values[field] for field in choices.recipe}
+    changed = patch.multiple(type(kind), incumbent=usual, recipes=lambda self, objective: only)
     offered = patch("lit_metanas.automl.auto.other_ways", return_value=ways if choices.preprocessing else {})
-    with patch.dict(DATA_KINDS, {kind: changed}), offered:
+    with changed, offered:
         if choices == METHODS["no search"]:
             alone = lm.FixedArchitecture(usual)
             found = lm.search(task, space, method=alone, recipe=recipe, seed=seed, progress=False)

@@ -37,8 +37,8 @@ from kept_rows import kept_rows, read_rows
 from mixed_tasks import Folders
 
 import lit_metanas as lm
-from lit_metanas.automl.given_data import read_given
 from lit_metanas.automl.steps.time_plan import measure_pace
+from lit_metanas.kinds.given_data import read_given
 from lit_metanas.records.statistics import percent, t_interval
 from lit_metanas.report.table_text import markdown_lines
 

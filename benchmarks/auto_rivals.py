@@ -36,14 +36,14 @@ from comparison_data import Data, features
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
 import lit_metanas as lm
-from lit_metanas.automl.data_kinds import DATA_KINDS, LEARNING_RATES, SMOOTHINGS, WEIGHT_DECAYS, kind_of
-from lit_metanas.automl.given_data import read_given
 from lit_metanas.automl.steps.auto_steps import AutoSteps
 from lit_metanas.automl.steps.budget_planner import MOST_TRAINED
 from lit_metanas.automl.steps.limits import NetworkLimits, Wishes
 from lit_metanas.automl.steps.time_plan import LONGEST_TRAINING, SEARCH_SHARE, rungs_of, searched_share
 from lit_metanas.automl.steps.views import Views
 from lit_metanas.comparisons.single_task import all_but_test, result_of
+from lit_metanas.kinds.given_data import read_given
+from lit_metanas.kinds.kind import LEARNING_RATES, SMOOTHINGS, WEIGHT_DECAYS, kind_of
 from lit_metanas.searchers.mutation import complete
 from lit_metanas.searchers.query.objectives import RecipeRange
 from lit_metanas.training.child import chosen_child, fit_child, recipe_cost
@@ -157,7 +157,7 @@ class Augmented(lm.TrainingEstimator):
     @property
     def augmentations(self) -> list[Any]:
         """Those of ``auto``."""
-        return list(DATA_KINDS[kind_of(self.task)].train["augmentation"])
+        return list(kind_of(self.task).recipes(self.task.goal)["augmentation"])
 
     def drawn(self, architecture: lm.Architecture) -> str:
         """The same for the same architecture, recipe and seed."""

@@ -32,11 +32,11 @@ from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler
 from shipped_pools import digits
 
 import lit_metanas as lm
-from lit_metanas.automl.data_kinds import LEARNING_RATES, SMOOTHINGS, WEIGHT_DECAYS
 from lit_metanas.automl.steps.front_steps import POINTS
 from lit_metanas.automl.steps.time_plan import shared_epochs
 from lit_metanas.callbacks.figures import COLOURS, figure, save
 from lit_metanas.comparisons.single_task import all_but_test, result_of
+from lit_metanas.kinds.kind import LEARNING_RATES, SMOOTHINGS, WEIGHT_DECAYS
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.records.record_lines import SHIPPED
 from lit_metanas.records.statistics import hypervolume, t_interval, widest

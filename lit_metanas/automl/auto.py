@@ -14,17 +14,6 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from lit_metanas.automl.data_kinds import DATA_KINDS, kind_of
-from lit_metanas.automl.given_data import (
-    Given,
-    describe_columns,
-    describe_given,
-    existing_path,
-    has_test_part,
-    other_ways,
-    raw_digest,
-    read_given,
-)
 from lit_metanas.automl.steps.auto_steps import AutoSteps
 from lit_metanas.automl.steps.front_steps import FrontSteps, check_pareto
 from lit_metanas.automl.steps.limits import NetworkLimits, NoNetworkWithinError, Wishes, linear_within
@@ -39,6 +28,17 @@ from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.settings import settings_of
 from lit_metanas.io.text import writable
+from lit_metanas.kinds.given_data import (
+    Given,
+    describe_columns,
+    describe_given,
+    existing_path,
+    has_test_part,
+    other_ways,
+    raw_digest,
+    read_given,
+)
+from lit_metanas.kinds.kind import Kind, MadeBefore, kind_named, kind_of
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.record_lines import SHIPPED, record_file
@@ -272,10 +272,10 @@ class AutoSearch:
             if self.output is not None:
                 held.enter_context(directory_lock(self.output, "auto", "output"))
             begin = perf_counter()
-            task = read_given(self.data, **self._read_as, start=start)
+            task = read_given(self.data, **self._read_as, start=None if start is None else _made_before(start))
             reading = perf_counter() - begin
             kind = self._describe(task)
-            space = self.space or DATA_KINDS[kind].space(task.shape, task.goal)
+            space = self.space or kind.space(task.shape, task.goal)
             space.check_shape(task.shape)
             space.check_objective(task.goal)
             with undisturbed(task, self.wishes.threads):
@@ -349,7 +349,7 @@ class AutoSearch:
                 if path.is_file() and (size := path.stat().st_size) >= MANY_BYTES:
                     self.wishes.say(f"reading {size / 1e6:.1f} MB of '{writable(str(given))}'.")
 
-    def _describe(self, task: Task) -> str:
+    def _describe(self, task: Task) -> Kind:
         """Check a task, tell what it is, and warn of copies.
 
         Returns:
@@ -359,9 +359,9 @@ class AutoSearch:
             ValueError: it is malformed, or of another kind than was said.
         """
         check_task(task)
-        kind = kind_of(task)
-        if self.kind not in (None, kind):
-            raise ValueError(f"The data are of the kind '{kind}', not '{self.kind}': leave 'kind' out.")
+        kind = kind_of(task) if self.kind is None else kind_named(self.kind)
+        if not kind.holds(task):
+            raise ValueError(f"The data are of the kind '{kind_of(task).name}', not '{self.kind}': leave 'kind' out.")
         told = describe_given(task, kind, grouped=self.group is not None)
         self.wishes.say(told + describe_columns(self.data, kind, self.group))
         warn_of_copies(task, drawn=not has_test_part(self.data, self.test))
@@ -440,6 +440,12 @@ class AutoSearch:
             "seed": wishes.seed,
             "threads": wishes.threads,
         }
+
+
+def _made_before(start: TaskStart) -> MadeBefore:
+    """What made the inputs of a checkpoint's weights."""
+    made = start.vocabularies
+    return MadeBefore(start.shape, made.inputs.preprocessing, made.outputs.preprocessing)
 
 
 def auto_verb(

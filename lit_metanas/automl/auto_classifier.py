@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lit_metanas.automl.auto_estimator import AutoEstimator
-from lit_metanas.automl.data_kinds import ExampleKind, check_no_files, kind_of_examples
 from lit_metanas.inputs.input_checks import in_unit_range
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import vocabulary_of
 from lit_metanas.io.text import printable
+from lit_metanas.kinds.given_data import ExampleKind, check_no_files, kind_of_examples
 from lit_metanas.kinds.images.image_arrays import image_tensor
 from lit_metanas.kinds.rows import StandardisedColumns
 from lit_metanas.kinds.texts.labelled_text import checked_texts

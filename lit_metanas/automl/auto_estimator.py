@@ -14,12 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from lit_metanas.automl.auto import auto
-from lit_metanas.automl.data_kinds import DATA_KINDS
 from lit_metanas.comparisons.search_result import PREDICTED_AT_ONCE, SearchResult
 from lit_metanas.comparisons.single_task import search
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import KindShape, plain_shape, read_shape
 from lit_metanas.io.packages import import_extra
+from lit_metanas.kinds.kind import kind_named
+from lit_metanas.kinds.stored_preprocessing import describe_preprocessing, read_preprocessing
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.stored_objectives import describe_objective, read_objective
 from lit_metanas.records.budget import Cost
@@ -30,7 +31,6 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import Recipe, WithLinear, build_network, examples_at_once
 from lit_metanas.training.export.exported_program import export_child
-from lit_metanas.training.stored_preprocessing import describe_preprocessing, read_preprocessing
 from lit_metanas.training.trainers import torch_threads
 
 try:
@@ -193,7 +193,7 @@ class AutoEstimator(BaseEstimator):
 
     def _space(self, kind: str, shape: KindShape, objective: Objective) -> SearchSpace:
         """A copy of the space, which keeps what it works out, so that the argument stays as it is given."""
-        return DATA_KINDS[kind].space(shape, objective) if self.space is None else deepcopy(self.space)
+        return kind_named(kind).space(shape, objective) if self.space is None else deepcopy(self.space)
 
     def _scoring(self, network: nn.Module) -> nn.Module:
         """Of rows in double precision, so that what is said of one does not depend on the others."""

@@ -19,6 +19,7 @@ from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.own_folder import check_files, check_only, own_folder, remove_files
 from lit_metanas.io.settings import settings_of, tensor_digest
 from lit_metanas.io.text import number_of
+from lit_metanas.kinds.stored_preprocessing import InputMeaning
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import SearchOutcome, SearchRecord
 from lit_metanas.records.record_lines import merge_record_lines, read_record_lines
@@ -33,7 +34,6 @@ from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, wei
 from lit_metanas.training.meta_search.meta_recipe import MetaRecipe
 from lit_metanas.training.meta_search.meta_search import MetaSearch
 from lit_metanas.training.preemption import end_at_sigterm
-from lit_metanas.training.stored_preprocessing import InputMeaning
 
 OUTPUTS = ("start.ckpt", "architectures.json", "records.jsonl", "recipe.yaml")
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from lit_metanas.estimators.estimator import Estimator, Measure, Score, network_measures
 from lit_metanas.inputs.batches import inputs_like, join_inputs
 from lit_metanas.io.settings import tensor_digest
+from lit_metanas.kinds.stored_preprocessing import InputMeaning
 from lit_metanas.meta import Parameters, evaluate, task_generator
 from lit_metanas.meta.learner import EVALUATION
 from lit_metanas.records.budget import TRAINING_PASSES, Cost
@@ -23,7 +24,6 @@ from lit_metanas.tasks.episode_data import EpisodeDataModule
 from lit_metanas.tasks.task import Episode
 from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint
 from lit_metanas.training.meta_search.meta_learned import MetaLearned
-from lit_metanas.training.stored_preprocessing import InputMeaning
 
 
 class EpisodeEstimator(Estimator):

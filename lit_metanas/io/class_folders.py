@@ -73,6 +73,11 @@ def _warn(message: str) -> None:
     rank_zero_warn(message)  # from here, whoever asked, so that it is told once
 
 
+def folders_in(path: Path) -> list[Path]:
+    """The folders of a folder that are not hidden."""
+    return [entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
+
+
 def files_in(folder: Path, suffixes: Collection[str], deep: bool = False) -> list[Path]:
     """The files of a folder whose names end so, in order; hidden ones are left out.
 

@@ -17,6 +17,13 @@ from torchmetrics import MeanMetric
 
 from lit_metanas.inputs.batches import channels_last
 from lit_metanas.inputs.shapes import Shape
+from lit_metanas.kinds.augmentation import (
+    AUGMENTATIONS,
+    NO_AUGMENTATION,
+    augment,
+    check_augmentation,
+    colours_can_change,
+)
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Judged, Objective
 from lit_metanas.records.budget import TRAINING_PASSES, Cost
@@ -25,13 +32,6 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.sampling import changes_generator
 from lit_metanas.tasks.task import Split, Task
-from lit_metanas.training.augmentation import (
-    AUGMENTATIONS,
-    NO_AUGMENTATION,
-    augment,
-    check_augmentation,
-    colours_can_change,
-)
 from lit_metanas.training.trainers import uncached_autocast
 
 MOST_SCORES = 1 << 26

@@ -15,13 +15,13 @@ from lit_metanas.inputs.shapes import Shape, TokenShape, describe_shape, plain_s
 from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.checkpoints import load_plain
 from lit_metanas.io.text import printable
+from lit_metanas.kinds.stored_preprocessing import UNKNOWN_INPUTS, InputMeaning
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.plain import from_plain
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import inherit
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.meta_search.meta_checkpoint import check_candidates, check_input_shape, weights_within
-from lit_metanas.training.stored_preprocessing import UNKNOWN_INPUTS, InputMeaning
 
 TASKS_KEY = "lit_metanas_tasks"
 TASKS_SCHEMA = 2

@@ -23,8 +23,6 @@ from auto_toys import NO_MEMORY, interrupt, same_weights
 
 import lit_metanas as lm
 from lit_metanas.automl.auto import AutoSearch
-from lit_metanas.automl.data_kinds import DATA_KINDS
-from lit_metanas.automl.given_data import read_given
 from lit_metanas.automl.steps import (
     auto_steps,
     beginning,
@@ -51,6 +49,9 @@ from lit_metanas.automl.steps.views import Views
 from lit_metanas.estimators import estimator, training_estimator
 from lit_metanas.estimators.estimator import BestSoFar
 from lit_metanas.estimators.training_estimator import TrainingEstimator
+from lit_metanas.kinds.given_data import read_given
+from lit_metanas.kinds.images.image_kind import ImageKind
+from lit_metanas.kinds.kind import kind_named
 from lit_metanas.records import record_lines
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.record_lines import SHIPPED, read_record_lines
@@ -636,7 +637,7 @@ def test_records_of_other_tasks_decide_how_many_networks_are_tried(
 
 def test_the_page_tells_what_the_shipped_records_say_of_images(arrays: Arrays) -> None:
     task = lm.task_from_arrays(np.random.default_rng(0).random((20, 3, 32, 32)), arrays[1][:20])
-    kind, wishes = DATA_KINDS["images"], Wishes(None, 1e12, seed=0, threads=1, progress=False)
+    kind, wishes = kind_named("images"), Wishes(None, 1e12, seed=0, threads=1, progress=False)
     begun = beginning.beginning_of(Views(task, {}, kind.space(task.shape, task.goal), NetworkLimits()), kind, wishes)
     assert begun.share == 0
     page = Path(__file__).parents[2] / "docs" / "tutorials" / "ten_minutes.md"
@@ -670,9 +671,9 @@ def test_records_that_do_not_tell_of_augmentation_are_of_trainings_without(
 def test_the_chosen_augmentation_is_told_wherever_the_recipe_is(
     arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain, folder = DATA_KINDS["images"], tmp_path / "out"
+    folder = tmp_path / "out"
     only = {"augmentation": ["strong"], "learning_rate": [1e-2]}
-    monkeypatch.setattr(auto_steps, "DATA_KINDS", {"images": replace(plain, train=only)})
+    monkeypatch.setattr(ImageKind, "recipes", lambda self, objective: only)
 
     def call() -> lm.SearchResult:
         given = {"space": space, "records": (), "output": folder, "progress": False}

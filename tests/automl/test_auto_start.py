@@ -16,13 +16,13 @@ from cipher_tasks import IMAGES, LETTERS, Ciphers, Stripes, quiet_trainer, strip
 from torch import Tensor
 
 import lit_metanas as lm
-from lit_metanas.automl.data_kinds import DATA_KINDS
-from lit_metanas.automl.given_data import read_given
 from lit_metanas.automl.steps import budget_planner, last_training, linear_models, time_plan
 from lit_metanas.automl.steps.limits import LimitedSpace
 from lit_metanas.automl.steps.time_plan import Pace
 from lit_metanas.estimators import training_estimator
-from lit_metanas.training.stored_preprocessing import InputMeaning
+from lit_metanas.kinds.given_data import read_given
+from lit_metanas.kinds.kind import kind_named
+from lit_metanas.kinds.stored_preprocessing import InputMeaning
 from lit_metanas.training.task_start import Vocabularies, read_task_start
 
 TASK = Stripes(1, first=70)[0]
@@ -169,7 +169,7 @@ def test_data_are_read_as_those_of_a_start(usual: Path, images: Path, texts: Pat
 
 
 def test_pairs_are_written_in_the_vocabulary_of_the_start(tmp_path: Path) -> None:
-    space = DATA_KINDS["pairs"].space(LETTERS.shape, lm.Translation(LETTERS))
+    space = kind_named("pairs").space(LETTERS.shape, lm.Translation(LETTERS))
     model, trainer = lm.TaskReptile(space=space, inner_steps=1, batch_size=4), quiet_trainer()
     trainer.fit(model, lm.TrainingTaskDataModule(Ciphers(range(2), train=8), steps_per_epoch=1))
     trainer.save_checkpoint(path := tmp_path / "ciphers.ckpt")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from time import perf_counter
@@ -17,8 +16,6 @@ import torch
 from auto_toys import NO_MEMORY, interrupt, same_tensors, same_weights
 
 import lit_metanas as lm
-from lit_metanas.automl.data_kinds import DATA_KINDS
-from lit_metanas.automl.given_data import read_given
 from lit_metanas.automl.steps import auto_steps, budget_planner, last_training
 from lit_metanas.automl.steps.last_training import SEEDS_APART
 from lit_metanas.automl.steps.limits import LimitedSpace, NetworkLimits, Wishes
@@ -26,6 +23,9 @@ from lit_metanas.automl.steps.time_plan import Pace
 from lit_metanas.automl.steps.views import Views
 from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.io.checkpoints import read_weights
+from lit_metanas.kinds.given_data import read_given
+from lit_metanas.kinds.images.image_kind import ImageKind
+from lit_metanas.kinds.kind import built_in_kinds
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.training.child import Ensemble, build_network, chosen_child, fit_child, members_of, training_cost
@@ -36,14 +36,14 @@ Arrays = tuple[np.ndarray, list[str]]
 @pytest.fixture(autouse=True)
 def short_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Four epochs are enough for a member."""
-    monkeypatch.setattr(auto_steps, "DATA_KINDS", {"images": replace(DATA_KINDS["images"], member_epochs=4)})
+    monkeypatch.setattr(ImageKind, "member_epochs", 4)
 
 
 @pytest.fixture
 def epoch(arrays: Arrays, space: lm.LayeredSpace) -> float:
     """Training FLOPs of an epoch of the network that the search begins with, on all but the test part."""
     task = read_given(arrays)
-    usual = LimitedSpace(space, NetworkLimits(), task).begin(DATA_KINDS["images"].incumbent)
+    usual = LimitedSpace(space, NetworkLimits(), task).begin(ImageKind.incumbent)
     return training_cost(space, usual, task.shape, task.way, images=len(all_but_test(task))).flops
 
 
@@ -126,7 +126,7 @@ def test_all_together_are_within_the_limits(call: Any, tmp_path: Path) -> None:
 def test_what_further_networks_may_not_take_is_for_the_search(
     arrays: Arrays, epoch: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(auto_steps, "DATA_KINDS", {"images": replace(DATA_KINDS["images"], member_epochs=50)})
+    monkeypatch.setattr(ImageKind, "member_epochs", 50)
     space, task = lm.LayeredSpace(kernels=(1,), depths=(1,), widths=(4,), dropouts=(0,)), read_given(arrays)
     (one, *_) = space.architectures()
     epoch = training_cost(space, one, task.shape, task.way, images=len(all_but_test(task))).flops
@@ -307,7 +307,7 @@ def test_what_each_takes_besides_its_training_comes_off_the_minutes(
 
 
 def test_networks_that_write_and_those_for_tables_are_single() -> None:
-    assert {name for name, kind in DATA_KINDS.items() if kind.member_epochs} == {"images", "sounds", "texts"}
+    assert {kind.name for kind in built_in_kinds() if kind.member_epochs} == {"images", "sounds", "texts"}
 
 
 def test_an_estimator_is_pickled_with_all_members(

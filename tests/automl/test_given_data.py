@@ -19,11 +19,11 @@ from PIL import Image
 from torch.utils.data import TensorDataset
 
 import lit_metanas as lm
-from lit_metanas.automl.data_kinds import DATA_KINDS, kind_of, kind_of_examples
-from lit_metanas.automl.given_data import describe_columns, describe_given, has_test_part, read_given
 from lit_metanas.cli.parser import Parser
+from lit_metanas.kinds.augmentation import check_augmentation
+from lit_metanas.kinds.given_data import describe_columns, describe_given, has_test_part, kind_of_examples, read_given
+from lit_metanas.kinds.kind import BUILT_IN, kind_named, kind_of
 from lit_metanas.tasks.splits import warn_of_copies
-from lit_metanas.training.augmentation import check_augmentation
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "spaces"
 
@@ -53,21 +53,21 @@ def squad(file: Path) -> None:
     file.write_text(json.dumps({"data": [{"title": "lives", "paragraphs": told}]}))
 
 
-@pytest.mark.parametrize("kind", DATA_KINDS)
+@pytest.mark.parametrize("kind", BUILT_IN)
 def test_the_space_of_a_kind_is_that_of_its_configuration(kind: str) -> None:
     parser = Parser()
     parser.add_subclass_arguments(lm.SearchSpace, "space")
-    file = CONFIGS / DATA_KINDS[kind].configuration
+    file = CONFIGS / kind_named(kind).configuration
     shipped = parser.instantiate(parser.parse_object({"space": str(file)})).space
     inputs = {"sounds": torch.ones(4, 5, 10), "texts": torch.ones(4, 8, dtype=torch.int64), "rows": torch.ones(4, 3)}
     part = lm.Split(inputs.get(kind, torch.rand(4, 1, 8, 8)), torch.tensor([0, 1, 0, 1]))
     task = lm.Task("toy", 2, part, part, part, vocabulary=9)
-    own = DATA_KINDS[kind].space(task.shape, task.goal)
+    own = kind_named(kind).space(task.shape, task.goal)
     assert {c.name: c.labels for c in own.choices} == {c.name: c.labels for c in shipped.choices}
     assert all(choice.labels for choice in own.choices)
 
 
-@pytest.mark.parametrize("kind", DATA_KINDS)
+@pytest.mark.parametrize("kind", BUILT_IN)
 def test_whatever_is_searched_of_a_recipe_its_objective_can_be_trained_with(kind: str) -> None:
     steps, classes = torch.randn(2, 5, 4), torch.tensor([[1, 2], [2, 3]])
     objectives: dict[str, tuple[lm.Objective, torch.Tensor, torch.Tensor]] = {
@@ -75,7 +75,7 @@ def test_whatever_is_searched_of_a_recipe_its_objective_can_be_trained_with(kind
         "questions": (lm.Span(), steps[..., :3], classes),
     }
     objective, scores, targets = objectives.get(kind, (lm.Classification(4), steps[:, 0], classes[:, 0]))
-    for name, values in DATA_KINDS[kind].train.items():
+    for name, values in kind_named(kind).recipes(objective).items():
         for value in values:
             recipe = lm.Recipe().replace({name: value})
             check_augmentation(recipe.augmentation, objective)
@@ -91,7 +91,7 @@ def test_images_sounds_and_texts_are_told_by_the_files_of_their_folders(images: 
     lines = [f"{n},{n % 3},{'small' if n < 5 else 'large'}" for n in range(10)]
     (tmp_path / "sizes.csv").write_text("\n".join(["height,rest,size", *lines]))
     given = (images, str(tmp_path / "sounds"), tmp_path / "written", tmp_path / "sizes.csv")
-    assert [kind_of(read_given(path)) for path in given] == ["images", "sounds", "texts", "rows"]
+    assert [kind_of(read_given(path)).name for path in given] == ["images", "sounds", "texts", "rows"]
 
 
 def test_sounds_with_a_table_are_transcripts_or_labelled(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_sounds_with_a_table_are_transcripts_or_labelled(tmp_path: Path) -> None
     for column, kind in (("transcript", "transcripts"), ("label", "sounds")):
         table.write_text("\n".join([f"file,{column}", *(f"{name},say {n % 2}" for n, name in enumerate(files))]))
         task = read_given(tmp_path / "said")
-        assert kind_of(task) == kind
+        assert kind_of(task).name == kind
         assert isinstance(task.goal, lm.Transcription if kind == "transcripts" else lm.Classification)
 
 
@@ -119,7 +119,7 @@ def test_sounds_with_an_empty_table_get_one_sentence(content: str, tmp_path: Pat
 def test_a_table_of_numbers_is_warned_of_once(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("\n".join([",a,label", *(f"{n},{n % 7},{n % 2}" for n in range(30))]))
     with pytest.warns(UserWarning, match="has no name and numbers the rows") as told:
-        assert kind_of(read_given(tmp_path / "t.csv")) == "rows"
+        assert kind_of(read_given(tmp_path / "t.csv")).name == "rows"
     assert len(told) == 1
 
 
@@ -129,7 +129,7 @@ def test_tables_hold_labels_where_these_repeat_and_pairs_where_not(texts: Path, 
     labels = tmp_path / "labels.tsv"
     labels.write_text("\n".join(["text\ttarget", *(f"text {n}\t{n % 2}" for n in range(30))]))
     squad(tmp_path / "asked.json")
-    found = [kind_of(read_given(path)) for path in (texts, pairs, labels, tmp_path / "asked.json")]
+    found = [kind_of(read_given(path)).name for path in (texts, pairs, labels, tmp_path / "asked.json")]
     assert found == ["texts", "pairs", "texts", "questions"]
     assert isinstance(read_given(labels, kind="pairs").goal, lm.Translation)
 
@@ -139,8 +139,8 @@ def test_arrays_texts_data_sets_and_tasks(arrays: tuple[np.ndarray, list[str]]) 
     task = read_given((X, y))
     assert task.classes == ("bright", "dark")
     assert read_given(task) is task
-    assert kind_of(read_given(([f"text {n}" for n in range(20)], [n % 2 for n in range(20)]))) == "texts"
-    assert kind_of(read_given((np.array([f"text {n}" for n in range(20)]), np.arange(20) % 2))) == "texts"
+    assert kind_of(read_given(([f"text {n}" for n in range(20)], [n % 2 for n in range(20)]))).name == "texts"
+    assert kind_of(read_given((np.array([f"text {n}" for n in range(20)]), np.arange(20) % 2))).name == "texts"
     data = TensorDataset(torch.rand(20, 1, 8, 8), torch.arange(20) % 2)
     assert len(read_given(data, test=data_of(6)).test) == 6
 
@@ -283,7 +283,7 @@ def test_copies_are_told_where_a_test_part_is_drawn(made: Callable[[Path], Any],
         warn_of_copies(task, drawn=True)
     known = {row.numpy().tobytes() for part in (task.train, task.val) if part is not None for row in part.inputs}
     copies = sum(row.numpy().tobytes() in known for row in task.test.inputs)
-    advice = "remove copies, unless rows are rightly equal" if kind_of(task) == "rows" else r"remove copies\.$"
+    advice = "remove copies, unless rows are rightly equal" if kind_of(task).name == "rows" else r"remove copies\.$"
     with pytest.warns(
         UserWarning, match=f" {copies} of the {len(task.test)} to test are also learned from, .*{advice}"
     ):
@@ -409,7 +409,7 @@ def test_a_stray_file_is_left_out_and_named(images: Path) -> None:
     (images / "about" / "readme.txt").write_text("photographs")
     with pytest.warns(UserWarning, match="left out") as told:
         task = read_given(images)
-    assert (kind_of(task), task.classes) == ("images", ("bright", "dark"))
+    assert (kind_of(task).name, task.classes) == ("images", ("bright", "dark"))
     strays = f"'{images}/about/readme.txt', '{images}/dark/notes.txt'"
     assert str(told[0].message) == f"'{images}' holds images, and other files are left out: {strays}."
     assert str(told[1].message) == f"'{images}' has a sub-folder without images, left out: 'about'."
@@ -527,7 +527,7 @@ def test_bad_data_get_one_sentence(images: Path, texts: Path, tmp_path: Path) ->
         with pytest.raises((ValueError, FileNotFoundError), match=sentence):
             read_given(data)
     (tmp_path / "stars.csv").write_text("stars,review\n" + "".join(f"{n % 2},text {n}\n" for n in range(20)))
-    assert kind_of(read_given(tmp_path / "stars.csv")) == "texts"
+    assert kind_of(read_given(tmp_path / "stars.csv")).name == "texts"
     with pytest.raises(ValueError, match="There is no kind 'image': did you mean 'images'"):
         read_given(images, kind="image")
     with pytest.raises(ValueError, match="these are no 'pairs': give a path, or use AutoTranscriber, AutoTranslator"):
@@ -561,7 +561,7 @@ def test_a_folder_of_test_sounds_stays_as_it_is(tmp_path: Path) -> None:
     write_sounds(tmp_path / "parts" / "test", each=2)
     with pytest.warns(UserWarning, match="repeats 4 examples that are learned from"):
         task = read_given(tmp_path / "parts")
-    assert kind_of(task) == "sounds"
+    assert kind_of(task).name == "sounds"
     assert (len(task.train), len(task.val or ()), len(task.test)) == (10, 2, 4)
     assert task.test.labels.tolist() == [0, 0, 1, 1]
     with pytest.warns(UserWarning, match="repeats"):
@@ -587,7 +587,7 @@ def test_transcripts_take_a_test_part(tmp_path: Path) -> None:
         (root / "table.csv").write_text("\n".join(["file,transcript", *lines]))
     with pytest.warns(UserWarning, match="test' repeats 4 examples that are learned from"):
         task = read_given(tmp_path / "said")
-    assert kind_of(task) == "transcripts"
+    assert kind_of(task).name == "transcripts"
     assert task.classes == ("say", "train", "word0", "word1")
     assert (len(task.train), len(task.val or ()), len(task.test)) == (8, 2, 4)
     said = task.goal.show(task.goal.answers(task.test.labels), task.test.inputs, task)
@@ -642,7 +642,7 @@ def test_a_column_of_groups_is_neither_text_nor_label_nor_number(tmp_path: Path)
         lines = [f"{first},{second},{{g}}".format(n=n, l=n % 2, g=n // 4) for n in range(40)]
         table.write_text("\n".join([head, *lines]))
         task = read_given(table, group="group")
-        assert kind_of(task) == kind
+        assert kind_of(task).name == kind
         assert [len(part) for part in (task.train, task.val or (), task.test)] == [24, 8, 8]
         if kind == "rows":
             assert task.shape == lm.inputs.RowShape(2)
@@ -771,7 +771,7 @@ def test_columns_are_told_and_the_best_known_name_is_taken(tmp_path: Path) -> No
     (tmp_path / "who.csv").write_text("Survived,Sex,Age\n" + "0,male,22\n1,female,38\n" * 8)
     assert describe_columns(str(tmp_path / "who.csv"), "rows", None) == " Labels are in column 'Sex'."
     (tmp_path / "news.csv").write_text("title,text,label\n" + "".join(f"t{i},words {i},{i % 2}\n" for i in range(20)))
-    assert kind_of(read_given(str(tmp_path / "news.csv"))) == "texts"
+    assert kind_of(read_given(str(tmp_path / "news.csv"))).name == "texts"
     told = describe_columns(str(tmp_path / "news.csv"), "texts", None)
     assert told == " Labels are in column 'label', texts in 'text'; other columns are ignored: title."
     assert describe_columns(([1], [2]), "rows", None) == ""
@@ -802,7 +802,7 @@ def test_a_table_of_texts_and_numbers_that_hardly_repeat_is_refused(tmp_path: Pa
     (tmp_path / "houses.csv").write_text("\n".join(["text,price", *rows]))
     with pytest.raises(ValueError, match=told):
         read_given(tmp_path / "houses.csv")
-    assert kind_of(read_given(tmp_path / "houses.csv", kind="pairs")) == "pairs"
+    assert kind_of(read_given(tmp_path / "houses.csv", kind="pairs")).name == "pairs"
     (tmp_path / "houses.csv").write_text("\n".join(["text,label", *rows]))
     with pytest.raises(ValueError, match="The labels are numbers that hardly repeat"):
         read_given(tmp_path / "houses.csv")

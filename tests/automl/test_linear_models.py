@@ -11,14 +11,14 @@ import torch
 from auto_toys import interrupt, linear_trainings_fail
 
 import lit_metanas as lm
-from lit_metanas.automl.data_kinds import DATA_KINDS
-from lit_metanas.automl.given_data import other_ways
 from lit_metanas.automl.steps import budget_planner, front_steps, last_training, linear_comparison, linear_models
 from lit_metanas.automl.steps.limits import LimitedSpace, NetworkLimits
 from lit_metanas.automl.steps.linear_models import LINEAR_DECAYS, LinearModels
 from lit_metanas.automl.steps.time_plan import Pace
 from lit_metanas.automl.steps.views import Views
 from lit_metanas.estimators.training_estimator import TrainingEstimator
+from lit_metanas.kinds.given_data import other_ways
+from lit_metanas.kinds.kind import kind_named
 from lit_metanas.training.child import training_cost
 
 Arrays = tuple[np.ndarray, list[str]]
@@ -222,7 +222,7 @@ def test_they_are_exported_for_all_kinds_of_data(kind: str, shape: lm.Shape, tmp
 
 def models(sides: Arrays, limits: NetworkLimits | None = None) -> LinearModels:
     task = lm.task_from_arrays(*sides)
-    return LinearModels(Views(task, {}, lm.LinearSpace(), limits or NetworkLimits()), DATA_KINDS["images"], 0, None)
+    return LinearModels(Views(task, {}, lm.LinearSpace(), limits or NetworkLimits()), kind_named("images"), 0, None)
 
 
 def test_features_are_compared_first_and_then_weight_decays_within_limits(sides: Arrays) -> None:
@@ -265,7 +265,7 @@ def test_vectors_of_many_words_count_and_steps_are_bounded() -> None:
         )
         task = lm.Task("toy", 2, part, few, few, vocabulary=words)
         limits = NetworkLimits(parameters=200_000)  # no groups of neighbours
-        return LinearModels(Views(task, {}, lm.LinearSpace(), limits), DATA_KINDS["texts"], 0, None)
+        return LinearModels(Views(task, {}, lm.LinearSpace(), limits), kind_named("texts"), 0, None)
 
     assert counted(100, 200).affordable(4e9, beside=0) == len(LINEAR_DECAYS)
     assert counted(20_000, 200).affordable(4e9, beside=0) == 0
@@ -287,7 +287,7 @@ def models_of_texts(letters: tuple[list[str], list[str]], **limits: float) -> Li
     task = lm.task_from_texts(*letters)
     ways = other_ways(letters, task, kind=None, test=None, group=None)
     views = Views(task, ways, lm.LinearSpace(), NetworkLimits(**limits)).in_space(lm.LinearSpace())
-    return LinearModels(views, DATA_KINDS["texts"], 0, None)
+    return LinearModels(views, kind_named("texts"), 0, None)
 
 
 def test_neighbouring_characters_decide_where_words_are_all_new(letters: tuple[list[str], list[str]]) -> None:

@@ -16,14 +16,14 @@ from PIL import Image
 from torch.utils.data import TensorDataset
 
 import lit_metanas as lm
-from lit_metanas.automl import data_kinds
-from lit_metanas.automl.given_data import other_ways, read_given
 from lit_metanas.automl.steps import auto_steps, budget_planner, front_steps, last_training, time_plan
 from lit_metanas.automl.steps.limits import NetworkLimits, Wishes
 from lit_metanas.automl.steps.output_folder import OutputFolder
 from lit_metanas.automl.steps.time_plan import Pace, search_flops
 from lit_metanas.automl.steps.views import ViewEstimator, Views
 from lit_metanas.estimators import training_estimator
+from lit_metanas.kinds import kind as data_kinds
+from lit_metanas.kinds.given_data import other_ways, read_given
 from lit_metanas.records.record import PREPROCESSING
 
 COLOUR, GREY, HALF, SHARP = "colour 16x16", "grey 16x16", "colour 8x8", "grey 64x64"
@@ -393,7 +393,7 @@ def test_texts_are_read_in_several_ways_even_where_one_network_is_known(tmp_path
 def test_of_texts_without_words_more_characters_are_tried_where_there_are_more(length: int, longer: bool) -> None:
     generator = np.random.default_rng(0)
     genes = ["".join(generator.choice(list("acgt"), length)) for _ in range(20)]
-    offered = data_kinds.DATA_KINDS["texts"].preprocessings(lm.task_from_texts(genes, [0, 1] * 10))
+    offered = data_kinds.kind_named("texts").preprocessings(lm.task_from_texts(genes, [0, 1] * 10), None)
     assert next(iter(offered)) == "characters"
     assert not any("words" in label for label in offered)
     assert ("characters, first 128 of a text" in offered) == longer

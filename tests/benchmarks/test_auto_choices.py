@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import lit_metanas as lm
-from lit_metanas.automl.data_kinds import DATA_KINDS
 from lit_metanas.automl.steps import budget_planner, time_plan
+from lit_metanas.kinds.images.image_kind import ImageKind
 from lit_metanas.records.record import PREPROCESSING
 
 
@@ -69,7 +69,7 @@ def row(module, method, seed, test, task="digits", **chosen):
 
 def test_a_method_changes_what_it_may_and_nothing_else(module, rows, toy, monkeypatch):
     monkeypatch.setattr(time_plan, "STEPS_OF_A_TRIAL", 3)  # else so few FLOPs pay for one candidate alone
-    found, auto, fixed = [], lm.auto, dict(DATA_KINDS)
+    found, auto, fixed = [], lm.auto, dict(vars(ImageKind))
     monkeypatch.setattr(lm, "auto", lambda *args, **more: found.append(auto(*args, **more)) or found[-1])
     usual, ways = module.usual_network(toy), module.ways_of(toy, rows)
     assert {name: usual[name] for name in module.USUAL_ROWS} == module.USUAL_ROWS
@@ -95,7 +95,7 @@ def test_a_method_changes_what_it_may_and_nothing_else(module, rows, toy, monkey
         assert len(views) > 1 if choices.preprocessing else views == {None}
         assert made.recipe.get(PREPROCESSING, "") == found[-1].view
         assert made.recipe.get(PREPROCESSING) in views
-    assert fixed == DATA_KINDS
+    assert fixed == dict(vars(ImageKind))
 
 
 def test_where_nothing_is_offered_all_is_the_method_before(module, toy, monkeypatch):

@@ -21,9 +21,9 @@ from torch import nn
 
 from lit_metanas.cli.command_line import main
 from lit_metanas.kinds import NewImages
+from lit_metanas.kinds.images.image_arrays import fit_images
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.training import Exported, ExportedModel, export_child, load_exported
-from lit_metanas.training.export.exported_program import fit_images
 
 SHAPE = (1, 28, 28)
 CLASSES = ('cat, "tabby"', "dog", "bird")

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 import lit_metanas as lm
-from lit_metanas.training import stored_preprocessing
+from lit_metanas.kinds import stored_preprocessing
+from lit_metanas.kinds.stored_preprocessing import InputMeaning
 from lit_metanas.training.meta_search.meta_checkpoint import META_KEY, read_meta_checkpoint
-from lit_metanas.training.stored_preprocessing import InputMeaning
 
 SPACE = lm.SequenceSpace(operations=("conv_3",), widths=(8,), depths=(1,), dropouts=(0.0,), readouts=("max",))
 FEATURES = lm.LogMel(rate=4000, bins=8, window=0.05, hop=0.025, steps=20)

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import lit_metanas as lm
+from lit_metanas.kinds.stored_preprocessing import describe_preprocessing, read_preprocessing
 from lit_metanas.kinds.texts.joined_tokens import JoinedTokens, joined_task
-from lit_metanas.training.stored_preprocessing import describe_preprocessing, read_preprocessing
 
 TEXTS = [f"{text} {number}" for number in range(5) for text in ("book a table", "play songs", "book a seat", "stop it")]
 LABELS = ["eat", "listen"] * 10

@@ -15,7 +15,7 @@ import lit_metanas as lm
 from lit_metanas.cli.command_line import main
 from lit_metanas.inputs.shapes import RowShape
 from lit_metanas.kinds.rows.standardised_columns import row_array
-from lit_metanas.training.stored_preprocessing import describe_preprocessing, read_preprocessing
+from lit_metanas.kinds.stored_preprocessing import describe_preprocessing, read_preprocessing
 
 NAN = math.nan
 X = np.random.default_rng(0).normal([5.0, -300.0, 1e9], [2.0, 40.0, 3e7], (60, 3))

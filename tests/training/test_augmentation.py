@@ -14,8 +14,7 @@ from torch import Tensor
 import lit_metanas as lm
 from lit_metanas.inputs.shapes import PADDING
 from lit_metanas.inputs.tokens import UNKNOWN
-from lit_metanas.training import child as child_module
-from lit_metanas.training.augmentation import (
+from lit_metanas.kinds.augmentation import (
     MASKS,
     add_noise,
     augment,
@@ -23,6 +22,7 @@ from lit_metanas.training.augmentation import (
     hide_tokens,
     mask_series,
 )
+from lit_metanas.training import child as child_module
 from lit_metanas.training.child import batches, fit_child, score
 
 

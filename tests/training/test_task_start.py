@@ -18,9 +18,9 @@ from cipher_tasks import (
 from lightning.pytorch import Callback
 
 import lit_metanas as lm
+from lit_metanas.kinds.stored_preprocessing import InputMeaning
 from lit_metanas.records.record import SearchRecord
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
-from lit_metanas.training.stored_preprocessing import InputMeaning
 from lit_metanas.training.task_start import TASKS_KEY, TASKS_SCHEMA, Vocabularies, read_task_start
 
 RECIPE = lm.Recipe(epochs=2, batch_size=20)

@@ -10,7 +10,6 @@ from functools import cached_property
 from math import nan
 from time import perf_counter
 
-from lit_metanas.automl.data_kinds import DATA_KINDS
 from lit_metanas.automl.steps.beginning import beginning_of
 from lit_metanas.automl.steps.budget_planner import BudgetPlanner, Trainings
 from lit_metanas.automl.steps.last_training import Average, LastTraining, LastTrainingError, Show, Trained
@@ -26,6 +25,7 @@ from lit_metanas.comparisons.single_task import result_of
 from lit_metanas.estimators.estimator import FAILURES, BestSoFar, Estimator, latency, reason_of
 from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.io.text import printable
+from lit_metanas.kinds.kind import Kind
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.records.record import PREPROCESSING, RecipeFields, SearchOutcome, cost_of
 from lit_metanas.searchers.halving import EvolvingHalving, Halving
@@ -56,7 +56,7 @@ class AutoSteps:
     def __init__(
         self,
         views: Views,
-        kind: str,
+        kind: Kind,
         wishes: Wishes,
         folder: OutputFolder | None,
         *,
@@ -65,7 +65,7 @@ class AutoSteps:
         linear: SearchSpace | None = None,
     ) -> None:
         self.views = views
-        self.kind = DATA_KINDS[kind]
+        self.kind = kind
         self.linear_models: LinearModels | None = None
         if linear is not None:
             self.linear_models = LinearModels(views.in_space(linear), self.kind, wishes.seed, folder)
@@ -75,7 +75,7 @@ class AutoSteps:
         self.space = self.limited.within
         self.wishes = wishes
         self.folder = folder
-        self.train = self.kind.train
+        self.train = kind.recipes(self.task.goal)
         self.beginning = beginning_of(views, self.kind, wishes)
         self.began = began
         self.reading = reading

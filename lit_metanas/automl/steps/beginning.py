@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass, replace
 
 import torch
 
-from lit_metanas.automl.data_kinds import DataKind
 from lit_metanas.automl.steps.limits import Wishes
 from lit_metanas.automl.steps.time_plan import FIRST_RUNG, SEARCH_SHARE
 from lit_metanas.automl.steps.views import ViewEstimator, Views
+from lit_metanas.kinds.kind import Kind
 from lit_metanas.records.record import PREPROCESSING, SearchRecord
 from lit_metanas.records.record_lines import read_record_lines
 from lit_metanas.searchers.halving.proposals import covering, fitting
@@ -61,7 +61,7 @@ class Beginning:
     reason: str = ""
 
 
-def beginning_of(views: Views, kind: DataKind, wishes: Wishes) -> Beginning:
+def beginning_of(views: Views, kind: Kind, wishes: Wishes) -> Beginning:
     """Begin a search with a few networks that cover all tasks that are known, or with a usual one.
 
     Args:
@@ -75,10 +75,11 @@ def beginning_of(views: Views, kind: DataKind, wishes: Wishes) -> Beginning:
     """
     limited, space = views.usual.limited, views.usual.limited.within
     others = [r for path in wishes.records for r in read_record_lines(path) if r.task_id != views.usual.task.id]
-    known = [_whole(record, kind.train) for record in fitting(others, space)]
+    recipes = kind.recipes(views.usual.task.goal)
+    known = [_whole(record, recipes) for record in fitting(others, space)]
     covers = covering(known, space, FIRST_RUNG, WORTH_A_TRIAL)
     named = views.changes(views.usual)
-    searched = [{name: value for name, value in query.recipe if name in kind.train} for query in covers]
+    searched = [{name: value for name, value in query.recipe if name in recipes} for query in covers]
     recipe = Recipe(epochs=MOST_EPOCHS).replace(searched[0] if searched else {})
     usual = covers[0].architecture if covers else limited.begin(kind.incumbent)
     if views.limits.latency_batch > 1:  # one that does not fit into memory is told before anything is trained

@@ -20,6 +20,7 @@ from lit_metanas.automl.steps.views import View, Views
 from lit_metanas.comparisons.search_progress import ToldBudget
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.io.text import printable
+from lit_metanas.kinds.kind import Kind
 from lit_metanas.records.record import PREPROCESSING, SearchOutcome
 from lit_metanas.records.statistics import non_dominated
 from lit_metanas.searchers.halving import FrontHalving
@@ -68,7 +69,7 @@ class FrontSteps(AutoSteps):
     def __init__(
         self,
         views: Views,
-        kind: str,
+        kind: Kind,
         wishes: Wishes,
         folder: OutputFolder | None,
         *,

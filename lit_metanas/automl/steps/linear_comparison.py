@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from time import perf_counter
 
-from lit_metanas.automl.data_kinds import DataKind
 from lit_metanas.automl.steps.budget_planner import Trainings
 from lit_metanas.automl.steps.last_training import Average, LastTraining, Mean, Show, Trained
 from lit_metanas.automl.steps.linear_models import LinearModel, LinearModels
@@ -14,6 +13,7 @@ from lit_metanas.automl.steps.time_plan import BudgetPlan
 from lit_metanas.comparisons.search_progress import ToldBudget
 from lit_metanas.estimators.estimator import FAILURES, reason_of
 from lit_metanas.estimators.training_estimator import check_finite, validation_part
+from lit_metanas.kinds.kind import Kind
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.records.statistics import clearly_above
@@ -43,7 +43,7 @@ class LinearComparison:
         trained_on: FLOPs of these, of the network.
     """
 
-    def __init__(self, models: LinearModels | None, kind: DataKind, training: LastTraining, train_on: TrainOn) -> None:
+    def __init__(self, models: LinearModels | None, kind: Kind, training: LastTraining, train_on: TrainOn) -> None:
         self.models = models
         self.kind = kind
         self.training = training

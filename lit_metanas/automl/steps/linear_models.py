@@ -13,11 +13,11 @@ from time import perf_counter
 
 from torch import Tensor
 
-from lit_metanas.automl.data_kinds import DataKind
 from lit_metanas.automl.steps.output_folder import OutputFolder, kept_in
 from lit_metanas.automl.steps.time_plan import EPOCHS_OF_A_TRIAL, rounded
 from lit_metanas.automl.steps.views import View, ViewEstimator, Views
 from lit_metanas.estimators.estimator import FAILURES
+from lit_metanas.kinds.kind import Kind
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import PREPROCESSING, RecipeFields
 from lit_metanas.spaces.architecture import Architecture
@@ -95,7 +95,7 @@ class LinearModels:
         scored: those that were trained so far.
     """
 
-    def __init__(self, views: Views, kind: DataKind, seed: int, folder: OutputFolder | None) -> None:
+    def __init__(self, views: Views, kind: Kind, seed: int, folder: OutputFolder | None) -> None:
         self.views = views
         self.kind = kind
         self.spent = Cost()

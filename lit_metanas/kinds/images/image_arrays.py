@@ -8,9 +8,12 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
+
+from lit_metanas.inputs.shapes import Shape, image_shape
 
 Images: TypeAlias = Tensor | NDArray[Any] | Sequence[Any]
 """Shape ``(n, height, width)``, ``(n, channels, height, width)`` or ``(n, height, width, channels)``."""
@@ -110,3 +113,28 @@ def describe_unflattening(shape: tuple[int, ...]) -> str | None:
         last = f"({number}, {side}, {side}, 3)"
         return f"reshape the rows to ({number}, 3, {side}, {side}), or to {last} if they were flattened so"
     return None
+
+
+GREY = (0.299, 0.587, 0.114)
+
+
+def fit_images(images: Tensor, shape: Shape) -> Tensor:
+    """Bring images ``(n, channels, height, width)`` to a shape, float32 in [0, 1]: grey or colour, resized.
+
+    Raises:
+        ValueError: they have another number of dimensions, or of channels than 1 and 3.
+    """
+    channels, height, width = image_shape(shape)
+    if images.ndim != 4 or (images.shape[1] != channels and {images.shape[1], channels} != {1, 3}):
+        raise ValueError(
+            f"Images of shape {tuple(images.shape)} do not fit a network for {(channels, height, width)}: give (n, "
+            "channels, height, width) with 1 or 3 channels."
+        )
+    floats = images.float() / 255 if images.dtype == torch.uint8 else images.float()
+    if images.shape[1] < channels:
+        floats = floats.expand(-1, channels, -1, -1)
+    elif images.shape[1] > channels:
+        floats = torch.einsum("nchw,c->nhw", floats, floats.new_tensor(GREY)).unsqueeze(1)
+    if floats.shape[2:] == (height, width):
+        return floats
+    return F.interpolate(floats, (height, width), mode="bilinear", antialias=True).clamp(0, 1)

@@ -19,7 +19,7 @@ from lit_metanas.io.class_folders import files_in
 from lit_metanas.io.files import read_regular
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.io.text import writable
-from lit_metanas.kinds.images.image_arrays import over_white
+from lit_metanas.kinds.images.image_arrays import GREY, over_white
 from lit_metanas.tasks.episode_loader import EpisodeAugmentation
 from lit_metanas.tasks.task import Episode, Split
 
@@ -117,10 +117,6 @@ def require_shape(owner: str, shape: tuple[int, int, int]) -> None:
     """Raise ``ValueError`` unless a shape is one or three channels and a positive height and width."""
     if len(shape) != 3 or shape[0] not in (1, 3) or min(shape) < 1:
         raise ValueError(f"{owner}: shape = {tuple(shape)} must be (channels, height, width) with 1 or 3 channels.")
-
-
-_GREY = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in the brightness of a pixel (ITU-R BT.601)."""
 
 
 @keeps_arguments()
@@ -222,5 +218,5 @@ def _brightness(images: Tensor) -> Tensor:
     """How bright each pixel is: shape ``(n, channels, height, width)`` to ``(n, 1, height, width)``."""
     if images.shape[1] != 3:
         return images.mean(1, keepdim=True)
-    weights = torch.tensor(_GREY).to(images)[:, None, None]
+    weights = torch.tensor(GREY).to(images)[:, None, None]
     return (images * weights).sum(1, keepdim=True)

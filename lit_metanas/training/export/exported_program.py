@@ -17,23 +17,23 @@ from typing import Any, TypeGuard
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lit_metanas.inputs.batches import blank_inputs
 from lit_metanas.inputs.input_checks import check_brightness
 from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.inputs.shapes import ImageShape, RowShape, Shape, as_shape, image_shape
+from lit_metanas.inputs.shapes import ImageShape, RowShape, Shape, as_shape
 from lit_metanas.io.checkpoints import write_weights
 from lit_metanas.io.files import open_regular, read_regular, write_whole
 from lit_metanas.io.own_folder import check_files
 from lit_metanas.io.text import number_of, printable
-from lit_metanas.kinds.images.image_arrays import image_tensor
+from lit_metanas.kinds.images.image_arrays import fit_images, image_tensor
 from lit_metanas.kinds.images.image_files import read_images
 from lit_metanas.kinds.questions import QuestionWords
 from lit_metanas.kinds.rows import QuantileColumns, StandardisedColumns
 from lit_metanas.kinds.sounds import LogMel
+from lit_metanas.kinds.stored_preprocessing import PREPROCESSINGS
 from lit_metanas.kinds.texts.byte_pairs import BytePairs
 from lit_metanas.kinds.texts.joined_tokens import JOINABLE, JoinedTokens
 from lit_metanas.objectives import Span, Translation
@@ -51,7 +51,6 @@ from lit_metanas.training.export.network_description import (
 from lit_metanas.training.export.onnx_program import INT8, ONNX, onnx_program
 from lit_metanas.training.export.plain_program import ATEN_OPERATIONS
 from lit_metanas.training.export.program_archive import LARGEST_PROGRAM, MOST_NODES, read_program
-from lit_metanas.training.stored_preprocessing import PREPROCESSINGS
 
 PROGRAM, WEIGHTS, SCRIPT, CARD = "model.pt2", "weights.pt", "predict.py", "README.md"
 EXPORTED = (CARD, DESCRIPTION, ONNX, INT8, PROGRAM, SCRIPT, WEIGHTS)
@@ -62,8 +61,6 @@ CARD_BEGINS = f"---\nlibrary_name: {LIBRARY}\n"
 _IMAGES_AND_ARRAYS = "standalone_predict.py"
 """The script for all inputs and answers that have none of their own."""
 _SCRIPT_BEGINS = '"""Run the exported network beside this file: '
-
-_GREY = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True)
@@ -210,28 +207,6 @@ def show_predictions(
     if raw and isinstance(objective, Span) and isinstance(preprocessing, QuestionWords):
         return preprocessing.answers(examples, found)
     return objective.show(found, inputs, network)
-
-
-def fit_images(images: Tensor, shape: Shape) -> Tensor:
-    """Bring images ``(n, channels, height, width)`` to a shape, float32 in [0, 1]: grey or colour, resized.
-
-    Raises:
-        ValueError: they have another number of dimensions, or of channels than 1 and 3.
-    """
-    channels, height, width = image_shape(shape)
-    if images.ndim != 4 or (images.shape[1] != channels and {images.shape[1], channels} != {1, 3}):
-        raise ValueError(
-            f"Images of shape {tuple(images.shape)} do not fit a network for {(channels, height, width)}: give (n, "
-            "channels, height, width) with 1 or 3 channels."
-        )
-    floats = images.float() / 255 if images.dtype == torch.uint8 else images.float()
-    if images.shape[1] < channels:
-        floats = floats.expand(-1, channels, -1, -1)
-    elif images.shape[1] > channels:
-        floats = torch.einsum("nchw,c->nhw", floats, floats.new_tensor(_GREY)).unsqueeze(1)
-    if floats.shape[2:] == (height, width):
-        return floats
-    return F.interpolate(floats, (height, width), mode="bilinear", antialias=True).clamp(0, 1)
 
 
 def export_child(

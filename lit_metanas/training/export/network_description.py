@@ -14,10 +14,10 @@ from lit_metanas.inputs.shapes import ImageShape, Shape, as_shape, plain_shape
 from lit_metanas.io.json_files import LONGEST_TEXT, read_json
 from lit_metanas.io.text import number_of, printable
 from lit_metanas.kinds.questions.question_words import QuestionPreprocessing
+from lit_metanas.kinds.stored_preprocessing import describe_preprocessing, read_preprocessing, stored_kind
 from lit_metanas.objectives.objective import Objective, Scored
 from lit_metanas.objectives.stored_objectives import describe_objective, read_objective
 from lit_metanas.records.plain import from_plain
-from lit_metanas.training.stored_preprocessing import describe_preprocessing, read_preprocessing, stored_kind
 
 if TYPE_CHECKING:  # it imports Lightning
     from lit_metanas.kinds.new_examples import KindOfTexts

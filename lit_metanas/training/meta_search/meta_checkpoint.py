@@ -17,6 +17,7 @@ from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.checkpoints import finite_tensor, load_plain
 from lit_metanas.io.files import replacing
 from lit_metanas.io.text import printable
+from lit_metanas.kinds.stored_preprocessing import UNKNOWN_INPUTS, InputMeaning
 from lit_metanas.meta.learner import Parameters
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.plain import from_plain
@@ -25,7 +26,6 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import inherit
 from lit_metanas.tasks.task import Task
-from lit_metanas.training.stored_preprocessing import UNKNOWN_INPUTS, InputMeaning
 
 META_KEY = "lit_metanas"
 META_SCHEMA = 1

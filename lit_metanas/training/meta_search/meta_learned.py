@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import Shape, describe_shape, same_shape
 from lit_metanas.io.arrays import DAMAGED
+from lit_metanas.kinds.stored_preprocessing import UNKNOWN_INPUTS, InputMeaning
 from lit_metanas.meta import Head, InnerLoop, Learner, Parameters
 from lit_metanas.meta.learner import BatchNorm
 from lit_metanas.objectives.classification import Classification
@@ -32,7 +33,6 @@ from lit_metanas.training.meta_search.meta_checkpoint import (
 )
 from lit_metanas.training.meta_search.task_architectures import TaskArchitectures
 from lit_metanas.training.meta_search.training_state import Account, RunningStatistics
-from lit_metanas.training.stored_preprocessing import UNKNOWN_INPUTS, InputMeaning
 from lit_metanas.training.trainers import refuse_averaging, validate_anew
 
 

@@ -92,7 +92,7 @@ def augment(inputs: Tensor, augmentation: str, generator: torch.Generator, *, co
 
     Example:
         >>> import torch
-        >>> from lit_metanas.training.augmentation import augment
+        >>> from lit_metanas.kinds.augmentation import augment
         >>> augment(torch.tensor([[5, 6, 7, 0]]), "strong", torch.Generator().manual_seed(4))
         tensor([[5, 1, 7, 0]])
     """

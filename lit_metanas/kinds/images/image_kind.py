@@ -1,0 +1,102 @@
+"""Images as a kind of data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from lit_metanas.inputs.shapes import ImageShape
+from lit_metanas.io.class_folders import files_in, folders_in
+from lit_metanas.kinds.images.folders import FolderTask
+from lit_metanas.kinds.images.image_arrays import fit_images
+from lit_metanas.kinds.images.image_files import SUFFIXES, shorter_side
+from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared, Source
+from lit_metanas.tasks.task import Split, Task
+
+SMALLEST_HALVED = 16
+"""Pixels of the shorter side of images that are also tried at half the size."""
+
+
+class ImageKind(Kind):
+    """Images in a folder for each class, or in memory."""
+
+    name = "images"
+    noun = "images"
+    configuration = "default_images.yaml"
+    class_files = SUFFIXES
+    read_files = SUFFIXES
+    features: ClassVar = {"coarse": "average pixels", "fine": "average pixels and edges"}
+    member_epochs = 150
+
+    def claims(self, path: Path, group: str | None) -> bool:
+        """Never: images lie in class folders."""
+        return False
+
+    def holds(self, task: Task) -> bool:
+        """By the shape of its inputs."""
+        return isinstance(task.shape, ImageShape)
+
+    def read(self, source: Source) -> Task:
+        """Of class folders; grey images are read with one channel."""
+        task = FolderTask(
+            str(source.path),
+            source.prepared,
+            test_root=source.test_path,
+            group=source.group,
+            min_per_class=source.least,
+        )[0]
+        if source.prepared is not None or any(map(_has_colour, _parts(task))):
+            return task
+        return _mapped(task, lambda own: own[:, :1])
+
+    def preprocessings(self, task: Task, source: Source | None) -> Prepared:
+        """Shapes: the usual one, twice and half the size, and grey."""
+        usual = task.shape
+        assert isinstance(usual, ImageShape)
+        channels, height, width = usual
+        side = min(height, width) if source is None else _side(source)
+        found = [usual]
+        if side >= 1.5 * min(height, width):
+            found.append(ImageShape(channels, 2 * height, 2 * width))
+        if min(height, width) >= SMALLEST_HALVED:
+            found.append(ImageShape(channels, -(-height // 2), -(-width // 2)))
+        if channels == 3:
+            found.append(ImageShape(1, height, width))
+        colours = {1: "grey", 3: "colour"}
+        return {
+            f"{colours.get(one.channels, f'{one.channels} channels')} {one.height}x{one.width}": one for one in found
+        }
+
+    def prepare(self, task: Task, prepared: ImageShape) -> Task:
+        """The same images, as prediction brings them to a shape."""
+        return _mapped(task, lambda own: fit_images(own, prepared).to(own.dtype))
+
+    def as_before(self, made: MadeBefore, place: str) -> ImageShape | None:
+        """The shape of the images."""
+        return made.shape if isinstance(made.shape, ImageShape) else None
+
+
+def _side(source: Source) -> int:
+    """Pixels of the shorter side of images in a folder: the median of the first one of each class."""
+    firsts = (files_in(folder, SUFFIXES, source.group is not None)[:1] for folder in folders_in(source.path))
+    sides = sorted(shorter_side(file) for files in firsts for file in files)
+    return sides[len(sides) // 2]
+
+
+def _has_colour(part: Split) -> bool:
+    return not torch.equal(part.inputs[:, :-1], part.inputs[:, 1:])
+
+
+def _parts(task: Task) -> list[Split]:
+    return [part for part in (task.train, task.val, task.test) if part is not None]
+
+
+def _mapped(task: Task, change: Callable[[Tensor], Tensor]) -> Task:
+    """A task with changed inputs."""
+    train, *val, test = (Split(change(part.inputs), part.labels) for part in _parts(task))
+    return replace(task, train=train, val=val[0] if val else None, test=test)

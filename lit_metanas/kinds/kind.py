@@ -1,0 +1,282 @@
+"""A kind of data: what claims and reads it, what is searched for it, and which preprocessings there are to choose."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import entry_points
+from inspect import isabstract
+from math import prod
+from pathlib import Path
+from typing import Any, ClassVar, TypeAlias
+
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import Shape, TokenShape
+from lit_metanas.io.text import nearest
+from lit_metanas.kinds.augmentation import AUGMENTATIONS
+from lit_metanas.objectives.objective import Objective
+from lit_metanas.records.record import RecipeValue
+from lit_metanas.spaces import SearchSpace, default_space
+from lit_metanas.tasks.task import Task
+
+LEARNING_RATES, WEIGHT_DECAYS, SMOOTHINGS = [3e-3, 1e-2, 3e-2], [1e-3, 1e-2, 1e-1], [0.0, 0.1]
+"""What is searched of a recipe."""
+
+GROUP = "lit_metanas.kinds"
+"""The entry points by which other packages offer kinds."""
+
+BUILT_IN = {
+    "images": "images.image_kind.ImageKind",
+    "sounds": "sounds.sound_kinds.SoundKind",
+    "transcripts": "sounds.sound_kinds.TranscriptKind",
+    "texts": "texts.text_kind.TextKind",
+    "rows": "rows.row_kind.RowKind",
+    "pairs": "pairs.pair_kind.PairKind",
+    "questions": "questions.question_kind.QuestionKind",
+}
+"""The kinds of this package, in the order in which they are asked for a claim; each is imported when it is needed."""
+
+MOST_BYTES = 1 << 30
+"""Memory that the examples may take under a preprocessing, where they do not usually take more."""
+
+Prepared: TypeAlias = Mapping[str, Any]
+"""Preprocessings to choose from by their labels, that of a task first; of images their shapes."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the examples of a path are read by.
+
+    Attributes:
+        path: a file or a folder.
+        test: the path of the test part; None takes some of the examples.
+        group: which examples belong together, see ``auto``.
+        least: examples of the smallest class that is kept.
+        prepared: what makes inputs of the examples; None is the usual one.
+    """
+
+    path: Path
+    test: Path | None = None
+    group: str | None = None
+    least: int = 1
+    prepared: Any = None
+
+    @property
+    def test_path(self) -> str | None:
+        """The path of the test part as a text."""
+        return None if self.test is None else str(self.test)
+
+
+@dataclass(frozen=True)
+class MadeBefore:
+    """What made the inputs of meta-trained weights.
+
+    Attributes:
+        shape: of one input.
+        inputs: the preprocessing of inputs, if there is one.
+        outputs: what made the tokens of written texts, if there is such.
+    """
+
+    shape: Shape
+    inputs: Preprocessing | None
+    outputs: Preprocessing | None
+
+
+class Kind(ABC):
+    """A kind of data, with all that is asked of it.
+
+    An outside package subclasses it. Users name the class by its path (``kind="package.Graphs"``), or the package
+    offers it as an entry point of the group ``lit_metanas.kinds``.
+
+    Attributes:
+        name: what users call it.
+        noun: what its examples are, in the plural.
+        configuration: the name of the shipped configuration in ``configs/spaces`` with the choices of ``space``; empty
+            where there is none.
+        labelled: whether examples have labels, so that there are classes.
+        class_files: how the names of files end that lie in a folder for each class; none where data lie otherwise.
+        read_files: how the names of files end that are read of a folder.
+        incumbent: labels of the network that a search begins with if no records favour one; open ones take the first.
+        always_compared: whether preprocessings are compared even if one network is nearly the best on all other tasks.
+        features: what linear models are linear in, by the detail of ``LinearSpace``; none has no linear models.
+        linear_views: by that detail, the preprocessing that features are of, if it is not the usual one.
+        linear_rate: learning rate of linear models.
+        averages_linear: whether a linear model is averaged with networks, as measured on a few tasks of texts.
+        member_epochs: epochs that are enough for each network of an ensemble, as measured on a few tasks of images,
+            sounds and texts; 0 trains single networks.
+    """
+
+    name: ClassVar[str]
+    noun: ClassVar[str] = "examples"
+    configuration: ClassVar[str] = ""
+    labelled: ClassVar[bool] = True
+    class_files: ClassVar[Collection[str]] = ()
+    read_files: ClassVar[Collection[str]] = ()
+    incumbent: ClassVar[Mapping[str, str]] = {}
+    always_compared: ClassVar[bool] = False
+    features: ClassVar[Mapping[str, str]] = {}
+    linear_views: ClassVar[Mapping[str, str]] = {}
+    linear_rate: ClassVar[float] = 1e-2
+    averages_linear: ClassVar[bool] = False
+    member_epochs: ClassVar[int] = 0
+
+    @abstractmethod
+    def claims(self, path: Path, group: str | None) -> bool:
+        """Whether a file, or a folder without class folders, holds such data.
+
+        Args:
+            path: the file or folder.
+            group: see ``auto``.
+
+        Raises:
+            ValueError: it is nearly such data, and lacks something.
+        """
+
+    @abstractmethod
+    def holds(self, task: Task) -> bool:
+        """Whether a task's examples are of this kind."""
+
+    @abstractmethod
+    def read(self, source: Source) -> Task:
+        """The task of a path.
+
+        Raises:
+            ValueError: the data are malformed.
+        """
+
+    def space(self, shape: Shape, objective: Objective) -> SearchSpace:
+        """What can be built for a shape of inputs and an objective; by default the space for any input."""
+        return default_space(shape)
+
+    def recipes(self, objective: Objective) -> dict[str, Sequence[RecipeValue]]:
+        """The fields of the recipe that are searched, with the values to choose from."""
+        found: dict[str, Sequence[RecipeValue]] = {"learning_rate": LEARNING_RATES, "weight_decay": WEIGHT_DECAYS}
+        if objective.smooths:
+            found["label_smoothing"] = SMOOTHINGS
+        if objective.augmentable:
+            found["augmentation"] = list(AUGMENTATIONS)
+        return found
+
+    def preprocessings(self, task: Task, source: Source | None) -> Prepared:
+        """The preprocessings to choose from; by default there is no choice.
+
+        Args:
+            task: as it is usually made.
+            source: what it was read of; None where its examples were given in memory.
+        """
+        return {}
+
+    def prepare(self, task: Task, prepared: Any) -> Task | None:
+        """The same examples under another preprocessing; None if they have to be read again, as by default."""
+        return None
+
+    def as_before(self, made: MadeBefore, place: str) -> Any:
+        """What makes inputs as those of meta-trained weights were made; None leaves it open, as by default.
+
+        Args:
+            made: what made these.
+            place: where the examples are from, for messages.
+
+        Raises:
+            ValueError: the weights are for other examples.
+        """
+        return None
+
+    def describe(self, task: Task) -> str:
+        """What else the announcement of a task says of its examples, such as ``, heard for 5 s``."""
+        return ""
+
+    def describe_columns(self, source: Source) -> str:
+        """In which columns of a table labels and examples were found, as a sentence; empty where there are none."""
+        return ""
+
+
+def built_in_kinds() -> list[Kind]:
+    """The kinds of this package, and those that other packages offer as entry points."""
+    named = [f"{__package__}.{path}" for path in BUILT_IN.values()]
+    return [_made(path) for path in (*named, *(each.value.replace(":", ".") for each in entry_points(group=GROUP)))]
+
+
+def kind_named(name: str) -> Kind:
+    """The kind that a user names: by its name, or by the path of its class.
+
+    Raises:
+        ValueError: there is no such kind.
+    """
+    if name in BUILT_IN:
+        return _made(f"{__package__}.{BUILT_IN[name]}")
+    known = {kind.name: kind for kind in _loaded()}
+    if name in known:
+        return known[name]
+    if "." in name:
+        return _made(name)
+    known |= {kind.name: kind for kind in built_in_kinds()}
+    if name in known:
+        return known[name]
+    near = nearest(name, known)
+    hint = f"did you mean '{near}'?" if near else f"give one of {', '.join(known)}, or the path of a class."
+    raise ValueError(f"There is no kind '{name}': {hint}")
+
+
+def kind_of(task: Task) -> Kind:
+    """The kind of a task's examples.
+
+    Raises:
+        ValueError: no kind holds them.
+    """
+    for kind in (*_loaded(), *built_in_kinds()):
+        if kind.holds(task):
+            return kind
+    raise ValueError(f"Task '{task.id}' is of no kind that is known: name it by 'kind'.")
+
+
+def within_memory(task: Task, prepared: Prepared) -> Prepared:
+    """Without those preprocessings under which the examples would take too much memory.
+
+    Args:
+        task: as it is usually made.
+        prepared: to choose from.
+    """
+    examples = sum(len(part) for part in (task.train, task.val, task.test) if part is not None)
+    each = task.train.inputs.element_size() * examples
+    most = max(MOST_BYTES, each * _numbers(task.shape))
+    shapes: dict[str, Any] = {label: getattr(one, "shape", one) for label, one in prepared.items()}
+    return {label: one for label, one in prepared.items() if each * _numbers(shapes[label]) <= most}
+
+
+def _numbers(shape: Shape) -> int:
+    """Of an input."""
+    return shape.steps if isinstance(shape, TokenShape) else prod(shape)
+
+
+def _made(path: str) -> Kind:
+    """A kind by the path of its class.
+
+    Raises:
+        ValueError: there is no such class, or it is no kind.
+    """
+    module, _, name = path.rpartition(".")
+    try:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(
+            f"There is no kind '{path}' ({error}): give the path of a class, such as graphs.Graphs."
+        ) from None
+    if not isinstance(found, type) or not issubclass(found, Kind):
+        raise ValueError(f"'{path}' is no kind: give the path of a subclass of lit_metanas.kinds.Kind.")
+    return found()
+
+
+def _loaded() -> Iterator[Kind]:
+    """Kinds of other packages that have been imported."""
+    for one in _subclasses(Kind):  # type: ignore[type-abstract]
+        if not one.__module__.startswith(f"{__package__}.") and not isabstract(one):
+            yield one()
+
+
+def _subclasses(base: type[Kind]) -> Iterator[type[Kind]]:
+    for one in base.__subclasses__():
+        yield one
+        yield from _subclasses(one)

@@ -1,0 +1,109 @@
+"""Which kind of data a table holds: rows of numbers, labelled texts, or pairs of texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from lit_metanas.io.text import printable, writable
+from lit_metanas.kinds.pairs.pair_files import TARGET_TEXT_COLUMNS, find_pair_columns
+from lit_metanas.kinds.rows.row_tasks import all_numbers, label_of_rows
+from lit_metanas.kinds.texts.text_tables import (
+    LABEL_COLUMNS,
+    SUFFIXES_OF_TABLES,
+    TEXT_COLUMNS,
+    NamelessColumnsError,
+    TableRow,
+    check_columns,
+    columns_of,
+    find_columns,
+    read_rows,
+    usual_column,
+)
+from lit_metanas.tasks.splits import FEWEST_OF_A_LABEL
+
+TableKind: TypeAlias = Literal["rows", "texts", "pairs"]
+
+
+def kind_of_table(path: Path, group: str | None) -> TableKind | None:
+    """Rows of numbers or texts with labels, or pairs of texts.
+
+    Where columns of texts may be either, labels are what stands several times. None where the path is no table.
+
+    Raises:
+        ValueError: it has no labels.
+    """
+    if path.suffix.lower() not in SUFFIXES_OF_TABLES or not path.is_file():
+        return None
+    state = path.stat()
+    return _kind_of_table(path, group, (state.st_mtime_ns, state.st_size))
+
+
+@lru_cache(maxsize=1)  # three kinds ask for it, one after another
+def _kind_of_table(path: Path, group: str | None, version: tuple[int, int]) -> TableKind:
+    """The kind of a table, as it is now."""
+    rows, place = list(read_rows(path)), writable(str(path))
+    label = target = numbered = None
+    names, reason = columns_of(rows), ""
+    if group is not None:
+        check_columns(rows, place, group=group)
+    try:
+        numbered = label_of_rows(rows, place, group)
+    except NamelessColumnsError:
+        raise
+    except ValueError as error:
+        reason = str(error)
+    if numbered is not None and _repeats(rows, numbered):
+        return "rows"
+    with suppress(ValueError):
+        _, label = find_columns(rows, place, None, None, group=group)
+    with suppress(ValueError):
+        _, target = find_pair_columns(rows, place, None, None, group=group)
+    usual = usual_column(names, LABEL_COLUMNS)
+    labelled = usual is not None and usual_column(names, TEXT_COLUMNS) is None
+    if labelled and reason and target is None and (label is None or all_numbers(rows)):
+        beside = [(where, {name: value for name, value in row.items() if name != usual}) for where, row in rows]
+        if all_numbers(beside):
+            raise ValueError(reason)
+        raise ValueError(f"{reason.rstrip('.')}; where texts are to be learned from, call their column 'text'.")
+    if target is None and label in (None, numbered) and (numbered is not None or all_numbers(rows)):
+        raise ValueError(_no_labels(place, numbered))
+    if target is not None and label in (None, target) and target.lower() not in {*TARGET_TEXT_COLUMNS, *LABEL_COLUMNS}:
+        values = [(where, {target: row.get(target)}) for where, row in rows]
+        if all_numbers(values) and not _repeats(values, target):
+            raise ValueError(_no_labels(place, target, ("texts", "classes"), ("pairs", "texts to be written")))
+    if label is None and target is None:
+        find_columns(rows, place, None, None, group=group)  # which says what it lacks
+    if target is None or (
+        label is not None and label.lower() not in TARGET_TEXT_COLUMNS and label.lower() in LABEL_COLUMNS
+    ):
+        return "texts"
+    return "texts" if label is not None and _repeats(rows, target) else "pairs"
+
+
+def _no_labels(place: str, column: str | None, *kinds: tuple[str, str]) -> str:
+    """What a table lacks, whose labels are numbers in a column, or in none that is called so, and what else it may be.
+
+    Args:
+        place: of the table.
+        column: of the numbers.
+        kinds: each with what the numbers are if the table is of it; if none, it is of rows.
+    """
+    if column is None:
+        return (
+            f"'{place}' holds numbers alone: call the column of labels 'label', so that they can be told apart; they "
+            "are classes, as numbers are not predicted."
+        )
+    others = ", or ".join(f"kind='{kind}' where these are {noun}" for kind, noun in kinds or [("rows", "classes")])
+    return (
+        f"The values of column '{printable(column, 40)}' of '{place}' hardly repeat, as those of classes do: give "
+        f"labels that repeat (numbers are not predicted), or {others}."
+    )
+
+
+def _repeats(rows: Sequence[TableRow], column: str) -> bool:
+    """Whether what a column holds stands several times, as labels do."""
+    return FEWEST_OF_A_LABEL * len({str(row.get(column)) for _, row in rows}) <= len(rows)

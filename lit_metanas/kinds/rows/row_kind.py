@@ -1,0 +1,60 @@
+"""Rows of numbers as a kind of data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from lit_metanas.inputs.shapes import RowShape
+from lit_metanas.io.text import printable, writable
+from lit_metanas.kinds.kind import Kind, Prepared, Source
+from lit_metanas.kinds.pairs.table_kinds import kind_of_table
+from lit_metanas.kinds.rows.row_tasks import TableTask, find_row_columns
+from lit_metanas.kinds.rows.standardised_columns import QuantileColumns, StandardisedColumns
+from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, read_rows
+from lit_metanas.tasks.task import Task
+
+
+class RowKind(Kind):
+    """Rows of a table of numbers, each with a label."""
+
+    name = "rows"
+    noun = "rows of numbers"
+    configuration = "default_rows.yaml"
+    features: ClassVar = {"coarse": "the columns", "fine": "the columns and their squares"}
+
+    def claims(self, path: Path, group: str | None) -> bool:
+        """A table whose columns hold numbers, but for labels that repeat."""
+        return kind_of_table(path, group) == self.name
+
+    def holds(self, task: Task) -> bool:
+        """By the shape of its inputs."""
+        return isinstance(task.shape, RowShape)
+
+    def read(self, source: Source) -> Task:
+        """Of a table."""
+        return TableTask(
+            str(source.path),
+            test_path=source.test_path,
+            group=source.group,
+            preprocessing=source.prepared,
+            min_per_class=source.least,
+        )[0]
+
+    def preprocessings(self, task: Task, source: Source | None) -> Prepared:
+        """Columns each by itself, as normal scores, or all by one mean and deviation."""
+        usual = task.preprocessing
+        assert isinstance(usual, StandardisedColumns)
+        return {
+            "standardised columns": usual,
+            "quantiles of columns": QuantileColumns(usual.names),
+            "standardised together": StandardisedColumns(usual.names, together=True),
+        }
+
+    def describe_columns(self, source: Source) -> str:
+        """The column of labels."""
+        if source.path.suffix.lower() not in SUFFIXES_OF_TABLES or not source.path.is_file():
+            return ""
+        rows = list(read_rows(source.path))
+        label, *_ = find_row_columns(rows, writable(str(source.path)), None, None, source.group)
+        return f" Labels are in column '{printable(label, 40)}'."

@@ -1,0 +1,165 @@
+"""Sounds as kinds of data: with a label each, or with what is said."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+from lit_metanas.inputs.shapes import SeriesShape, Shape
+from lit_metanas.io.class_folders import files_in
+from lit_metanas.io.text import writable
+from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared, Source
+from lit_metanas.kinds.sounds.audio_folders import AudioFolderTask
+from lit_metanas.kinds.sounds.log_mel import LogMel
+from lit_metanas.kinds.sounds.sound_files import SOUND_SUFFIXES
+from lit_metanas.kinds.sounds.transcripts import TranscriptTask
+from lit_metanas.kinds.texts.text_tables import read_rows
+from lit_metanas.objectives.objective import Objective
+from lit_metanas.objectives.transcription import Transcription
+from lit_metanas.spaces import SearchSpace, SequenceSpace
+from lit_metanas.tasks.task import Task
+
+SOUND_TABLES = (".csv", ".tsv")
+"""How the names of tables of sounds end."""
+
+
+class SoundKind(Kind):
+    """Sounds in a folder for each class, or beside a table of labels."""
+
+    name = "sounds"
+    noun = "sounds"
+    configuration = "default_series.yaml"
+    class_files: ClassVar[Collection[str]] = SOUND_SUFFIXES
+    read_files = frozenset({*SOUND_SUFFIXES, *SOUND_TABLES})
+    features: ClassVar = {"coarse": "mean spectra", "fine": "mean spectra from beginning to end"}
+    member_epochs = 60
+
+    def claims(self, path: Path, group: str | None) -> bool:
+        """Sounds beside one table, which has no transcripts."""
+        table = sound_table(path)
+        return table is not None and bool(files_in(path, SOUND_SUFFIXES)) and not _has_transcripts(table)
+
+    def holds(self, task: Task) -> bool:
+        """By the shape of its inputs."""
+        return isinstance(task.shape, SeriesShape)
+
+    def read(self, source: Source) -> Task:
+        """Of class folders, or of a table."""
+        deep = source.group is not None
+        return AudioFolderTask(
+            str(source.path),
+            _label_table(source.path, deep),
+            features=source.prepared,
+            skip_unreadable=True,
+            test_root=source.test_path,
+            test_table=None if source.test is None else _label_table(source.test, deep),
+            group=source.group,
+            min_per_class=source.least,
+        )[0]
+
+    def preprocessings(self, task: Task, source: Source | None) -> Prepared:
+        """Twice and half as many bands, and windows of twice the length."""
+        usual = task.preprocessing
+        assert isinstance(usual, LogMel)
+        longer = replace(usual, window=2 * usual.window, hop=2 * usual.hop, steps=-(-usual.steps // 2))
+        return {**_bands(usual), **_by_bands(longer)}
+
+    def as_before(self, made: MadeBefore, place: str) -> LogMel | None:
+        """The same features."""
+        return None if made.inputs is None else LogMel.checked(made.inputs, writable(place))
+
+    def describe(self, task: Task) -> str:
+        """How much of each is heard."""
+        return f", heard for {task.preprocessing.heard}" if isinstance(task.preprocessing, LogMel) else ""
+
+
+class TranscriptKind(SoundKind):
+    """Sounds beside a table of what is said in each."""
+
+    name = "transcripts"
+    configuration = "sequence_transcripts.yaml"
+    labelled = False
+    class_files = ()
+    incumbent: ClassVar = {"operation": "conv_5", "depth": "2"}
+    features: ClassVar = {}
+    member_epochs = 0
+
+    def claims(self, path: Path, group: str | None) -> bool:
+        """Sounds beside one table, which has transcripts."""
+        table = sound_table(path)
+        return table is not None and bool(files_in(path, SOUND_SUFFIXES)) and _has_transcripts(table)
+
+    def holds(self, task: Task) -> bool:
+        """By its objective."""
+        return isinstance(task.goal, Transcription)
+
+    def read(self, source: Source) -> Task:
+        """Of a table of files and transcripts."""
+        return TranscriptTask(
+            str(source.path),
+            _transcript_table(source.path),
+            features=source.prepared,
+            test_root=source.test_path,
+            test_table=None if source.test is None else _transcript_table(source.test),
+            group=source.group,
+        )[0]
+
+    def space(self, shape: Shape, objective: Objective) -> SearchSpace:
+        """Networks with scores for each second step."""
+        return SequenceSpace(
+            operations=("conv_3", "conv_5", "sep_conv_7", "gru"),
+            activations=("ReLU",),
+            dropouts=(0.0, 0.2),
+            skips=("residual",),
+            readouts=("each",),
+            stride=2,
+        )
+
+    def preprocessings(self, task: Task, source: Source | None) -> Prepared:
+        """Twice and half as many bands; longer windows would leave too few steps."""
+        usual = task.preprocessing
+        assert isinstance(usual, LogMel)
+        return _bands(usual)
+
+
+def sound_table(root: Path) -> Path | None:
+    """The only table beside the sounds of a folder; None where there are several or none, or no folder."""
+    tables = files_in(root, SOUND_TABLES) if root.is_dir() else []
+    return tables[0] if len(tables) == 1 else None
+
+
+def _has_transcripts(table: Path) -> bool:
+    return "transcript" in next(read_rows(table), ("", {}))[1]
+
+
+def _bands(usual: LogMel) -> dict[str, LogMel]:
+    """Twice and half as many bands."""
+    return _by_bands(usual, replace(usual, bins=2 * usual.bins), replace(usual, bins=max(1, usual.bins // 2)))
+
+
+def _by_bands(*all_features: LogMel) -> dict[str, LogMel]:
+    return {f"{one.bins} bands, {1000 * one.window:g} ms": one for one in all_features}
+
+
+def _label_table(root: Path, deep: bool) -> str | None:
+    """The table of the sounds of a folder; None where they lie in sub-folders."""
+    table = sound_table(root)
+    if table is None or any(files_in(folder, SOUND_SUFFIXES, deep) for folder in root.iterdir() if folder.is_dir()):
+        return None
+    return str(table)
+
+
+def _transcript_table(root: Path) -> str:
+    """The only table beside the sounds of a folder.
+
+    Raises:
+        ValueError: there is not one.
+    """
+    table = sound_table(root)
+    if table is None:
+        raise ValueError(
+            f"'{writable(str(root))}' has not one table (.csv, .tsv) of files and transcripts: put one beside them."
+        )
+    return str(table)

@@ -1,0 +1,114 @@
+"""Texts with labels as a kind of data."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import ClassVar
+
+from lit_metanas.inputs.shapes import PADDING, TokenShape
+from lit_metanas.inputs.tokens import TextPreprocessing
+from lit_metanas.io.text import printable, writable
+from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared, Source
+from lit_metanas.kinds.pairs.table_kinds import kind_of_table
+from lit_metanas.kinds.texts.byte_pairs import BytePairs
+from lit_metanas.kinds.texts.characters import Characters
+from lit_metanas.kinds.texts.labelled_text import Labelled, checked_text, grouped_by_label
+from lit_metanas.kinds.texts.text_folders import is_dataset
+from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, columns_of, find_columns, listed, read_rows
+from lit_metanas.kinds.texts.text_task import TextTask, labelled_texts, task_from_texts
+from lit_metanas.kinds.texts.words import Words
+from lit_metanas.tasks.splits import tell_shared_groups
+from lit_metanas.tasks.task import Task
+
+FEWER_WORDS, LONG_TEXT, LONG_SHARE = 1_000, 96, 0.1
+"""The words of a smaller vocabulary; those of an example where the usual number cuts off more than a share of all."""
+
+CHARACTERS, LONG_SPELLING = "characters", 128
+"""The label of texts by their characters, and how many there are of an example."""
+
+
+class TextKind(Kind):
+    """Texts with labels: a table, a folder of text files for each class, a saved data set, or lists."""
+
+    name = "texts"
+    noun = "texts"
+    configuration = "default_tokens.yaml"
+    class_files = frozenset({".txt"})
+    read_files = frozenset({".txt", ".arrow"})
+    always_compared = True
+    features: ClassVar = {"coarse": "counts of tokens", "fine": "counts of up to four neighbouring tokens"}
+    linear_views: ClassVar = {"fine": CHARACTERS}
+    linear_rate = 0.03
+    averages_linear = True
+    member_epochs = 60
+
+    def claims(self, path: Path, group: str | None) -> bool:
+        """A data set that Hugging Face's package has saved, or a table of texts and labels."""
+        return (path.is_dir() and is_dataset(path)) or kind_of_table(path, group) == self.name
+
+    def holds(self, task: Task) -> bool:
+        """By the shape of its inputs."""
+        return isinstance(task.shape, TokenShape)
+
+    def read(self, source: Source) -> Task:
+        """Of a table, class folders or a saved data set."""
+        tokens, group = source.prepared, source.group
+        if source.test is None:
+            return TextTask(str(source.path), preprocessing=tokens, group=group, min_per_class=source.least)[0]
+        learned, tested = (_labelled(part, group) for part in (source.path, source.test))
+        groups = None if group is None else [one.group for one in learned]
+        if groups is not None:
+            tell_shared_groups(f"'{writable(str(source.test))}'", groups, [one.group for one in tested])
+        return task_from_texts(
+            [one.text for one in learned],
+            [one.label for one in learned],
+            [one.text for one in tested],
+            [one.label for one in tested],
+            preprocessing=tokens,
+            group=groups,
+            min_per_class=source.least,
+            id=source.path.resolve().stem,
+        )
+
+    def preprocessings(self, task: Task, source: Source | None) -> Prepared:
+        """Words, more of a long text, characters, pieces of words, and fewer different words; or all but words."""
+        usual = task.preprocessing
+        long = float((task.train.inputs[:, -1] != PADDING).float().mean()) > LONG_SHARE
+        pieces = {} if find_spec("tokenizers") is None else {"byte pairs": BytePairs()}
+        if isinstance(usual, Characters):
+            more = {f"{CHARACTERS}, first {LONG_SPELLING} of a text": Characters(steps=LONG_SPELLING)} if long else {}
+            return {CHARACTERS: usual, **more, **pieces}
+        assert isinstance(usual, Words)
+        more_words = {f"words, first {LONG_TEXT} of a text": Words(steps=LONG_TEXT)} if long else {}
+        fewer = {f"{FEWER_WORDS} words": Words(size=FEWER_WORDS)} if len(usual.words) > 2 * FEWER_WORDS else {}
+        return {"words": usual, **more_words, CHARACTERS: Characters(steps=LONG_SPELLING), **pieces, **fewer}
+
+    def as_before(self, made: MadeBefore, place: str) -> TextPreprocessing | None:
+        """The same tokens."""
+        return None if made.inputs is None else TextPreprocessing.checked(made.inputs, writable(place))
+
+    def describe_columns(self, source: Source) -> str:
+        """The columns of labels and texts, and those that are not looked at."""
+        if source.path.suffix.lower() not in SUFFIXES_OF_TABLES or not source.path.is_file():
+            return ""
+        rows = list(read_rows(source.path))
+        text, label = find_columns(rows, writable(str(source.path)), None, None, group=source.group)
+        left = [name for name in columns_of(rows) if name not in (text, label, source.group)]
+        others = f"; other columns are ignored: {listed(left)}" if left else ""
+        return f" Labels are in column '{printable(label, 40)}', texts in '{printable(text, 40)}'{others}."
+
+
+def _labelled(path: Path, group: str | None) -> list[Labelled]:
+    """The texts of a table, in its order, or of a folder with a sub-folder of text files for each class."""
+    rows, place = labelled_texts(path, group=group), writable(str(path))
+    if path.is_dir():
+        found = grouped_by_label(rows, place)
+        return [Labelled("", text, label, own) for label, texts in found.items() for text, own in texts.items()]
+    return [
+        one._replace(
+            text=checked_text(one.text, "text", one.where, place),
+            label=checked_text(one.label, "label", one.where, place),
+        )
+        for one in rows
+    ]
