@@ -20,7 +20,7 @@ NOWHERE = -1
 """Both targets of an example whose answer lies outside of its steps."""
 
 
-MOST_STEPS = 1 << 20
+LONGEST_ANSWER = 1 << 20
 """Of an answer, by what a file says."""
 
 
@@ -74,8 +74,8 @@ class Span(Objective):
         longest = plain.get("longest")
         if names:
             raise ValueError(f"it is a {cls.kind} with classes")
-        if type(longest) is not int or not 1 <= longest <= MOST_STEPS:
-            raise ValueError(f"its longest answer is not from 1 to {MOST_STEPS}")
+        if type(longest) is not int or not 1 <= longest <= LONGEST_ANSWER:
+            raise ValueError(f"its longest answer is not from 1 to {LONGEST_ANSWER}")
         return cls(longest)
 
     @property

@@ -28,9 +28,9 @@ from lit_metanas.spaces.child_network import ChildNetwork
 from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.supernet import NetworkCost, Supernet
 
-Kind = type[ImageShape] | type[SeriesShape] | type[TokenShape] | type[RowShape]
+ShapeType = type[ImageShape] | type[SeriesShape] | type[TokenShape] | type[RowShape]
 
-BODY_SHAPES: Mapping[Kind, Shape] = {
+BODY_SHAPES: Mapping[ShapeType, Shape] = {
     ImageShape: ImageShape(3, 32, 32),
     SeriesShape: SeriesShape(4, 32),
     TokenShape: TokenShape(32, 32),
@@ -38,14 +38,14 @@ BODY_SHAPES: Mapping[Kind, Shape] = {
 }
 """A shape of each kind, for which a body is built to find its choices."""
 
-KIND_NAMES: Mapping[Kind, str] = {
+KIND_NAMES: Mapping[ShapeType, str] = {
     ImageShape: "images",
     SeriesShape: "series",
     TokenShape: "sequences of tokens",
     RowShape: "rows of numbers",
 }
 
-USUAL_SPACES: Mapping[Kind, str] = {
+USUAL_SPACES: Mapping[ShapeType, str] = {
     ImageShape: "LayeredSpace",
     SeriesShape: "SequenceSpace",
     TokenShape: "SequenceSpace",
@@ -89,7 +89,7 @@ class SearchSpace(ChoiceSpace):
         16
     """
 
-    shapes: ClassVar[tuple[Kind, ...]] = (ImageShape,)
+    shapes: ClassVar[tuple[ShapeType, ...]] = (ImageShape,)
     child_class: type[BodyChild] = BodyChild
 
     @cached_property

@@ -19,12 +19,12 @@ from lit_metanas.inputs.shapes import (
 )
 from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.flop_count import telling_layers
-from lit_metanas.spaces.space import Kind, SearchSpace
+from lit_metanas.spaces.space import SearchSpace, ShapeType
 from lit_metanas.testing.choice_check import check_choices, sample_architectures
 from lit_metanas.testing.network_check import NetworkCheck
 from lit_metanas.testing.step_score_check import StepScoreCheck
 
-EXAMPLE_SHAPES: Mapping[Kind, Shape] = {
+EXAMPLE_SHAPES: Mapping[ShapeType, Shape] = {
     ImageShape: ImageShape(1, 28, 28),
     SeriesShape: SeriesShape(3, 11),
     TokenShape: TokenShape(13, 11),

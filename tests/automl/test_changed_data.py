@@ -17,6 +17,7 @@ from lit_metanas.automl.auto import AutoSearch
 from lit_metanas.automl.steps.output_folder import STATE
 from lit_metanas.estimators import training_estimator
 from lit_metanas.kinds.given_data import raw_digest
+from lit_metanas.kinds.kind import kind_named
 
 ROWS = [f"please {verb} the paper {number} times,{verb}ing" for verb in ("fold", "cut") for number in range(20)]
 SPACE = lm.SequenceSpace(operations=("conv_3",), depths=(1, 2), widths=(4, 8), dropouts=(0.0,), readouts=("max",))
@@ -78,18 +79,18 @@ def test_what_is_read_counts_and_nothing_else(tmp_path: Path) -> None:
         for part in ("train", "test"):
             Image.fromarray(np.full((4, 4), 7, np.uint8)).save(tmp_path / part / name / "1.png")
     (tmp_path / "elsewhere").mkdir()
-    one = raw_digest(tmp_path / "train", "images", None, None)
+    one = raw_digest(tmp_path / "train", kind_named("images"), None, None)
     (tmp_path / "train" / "notes.txt").write_text("mine")
     (tmp_path / "train" / "a" / ".hidden.png").write_bytes(b"x")
     (tmp_path / "elsewhere").rename(tmp_path / "train" / ".thumbnails")
-    assert raw_digest(tmp_path / "train", "images", None, None) == one
-    both = raw_digest(tmp_path, "images", None, None)
+    assert raw_digest(tmp_path / "train", kind_named("images"), None, None) == one
+    both = raw_digest(tmp_path, kind_named("images"), None, None)
     assert both not in (one, None)
     Image.fromarray(np.full((4, 4), 8, np.uint8)).save(tmp_path / "test" / "b" / "1.png")
-    assert raw_digest(tmp_path, "images", None, None) != both
+    assert raw_digest(tmp_path, kind_named("images"), None, None) != both
     (tmp_path / "train" / "b" / "1.png").rename(tmp_path / "train" / "a" / "2.png")
-    assert raw_digest(tmp_path / "train", "images", None, None) != one
-    assert raw_digest((np.zeros((4, 2)), [0, 1, 0, 1]), "rows", None, None) is None
-    texts = raw_digest((["Good", "day"], [0, 1]), "texts", None, None)
-    assert raw_digest((("Good", "day"), [0, 1]), "texts", None, None) == texts
-    assert raw_digest((["good", "day"], [0, 1]), "texts", None, None) != texts
+    assert raw_digest(tmp_path / "train", kind_named("images"), None, None) != one
+    assert raw_digest((np.zeros((4, 2)), [0, 1, 0, 1]), kind_named("rows"), None, None) is None
+    texts = raw_digest((["Good", "day"], [0, 1]), kind_named("texts"), None, None)
+    assert raw_digest((("Good", "day"), [0, 1]), kind_named("texts"), None, None) == texts
+    assert raw_digest((["good", "day"], [0, 1]), kind_named("texts"), None, None) != texts

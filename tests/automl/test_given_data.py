@@ -656,7 +656,7 @@ def test_groups_of_class_folders(images: Path, tmp_path: Path) -> None:
         folder.mkdir(exist_ok=True)
         file.rename(folder / file.name)
     task = read_given(images, group="folder")
-    assert describe_given(task, "images", grouped=True).endswith(
+    assert describe_given(task, kind_named("images"), grouped=True).endswith(
         "12 to learn from, 4 to choose by, 4 to test, in whole groups."
     )
     assert all(len(part.labels.bincount()) == 2 for part in (task.train, task.val or task.test, task.test))
@@ -769,12 +769,12 @@ def test_what_is_absent_is_told_by_its_key(images: Path, tmp_path: Path) -> None
 
 def test_columns_are_told_and_the_best_known_name_is_taken(tmp_path: Path) -> None:
     (tmp_path / "who.csv").write_text("Survived,Sex,Age\n" + "0,male,22\n1,female,38\n" * 8)
-    assert describe_columns(str(tmp_path / "who.csv"), "rows", None) == " Labels are in column 'Sex'."
+    assert describe_columns(str(tmp_path / "who.csv"), kind_named("rows"), None) == " Labels are in column 'Sex'."
     (tmp_path / "news.csv").write_text("title,text,label\n" + "".join(f"t{i},words {i},{i % 2}\n" for i in range(20)))
     assert kind_of(read_given(str(tmp_path / "news.csv"))).name == "texts"
-    told = describe_columns(str(tmp_path / "news.csv"), "texts", None)
+    told = describe_columns(str(tmp_path / "news.csv"), kind_named("texts"), None)
     assert told == " Labels are in column 'label', texts in 'text'; other columns are ignored: title."
-    assert describe_columns(([1], [2]), "rows", None) == ""
+    assert describe_columns(([1], [2]), kind_named("rows"), None) == ""
 
 
 @pytest.mark.parametrize("kind", ["images", "rows", "texts"])

@@ -448,7 +448,7 @@ def test_minutes_leave_time_for_reading_again(
 
     def searched(reading: float, views: Views) -> float:
         began = perf_counter()
-        steps = auto_steps.AutoSteps(views, "images", wishes, None, began=began, reading=reading)
+        steps = auto_steps.AutoSteps(views, data_kinds.kind_named("images"), wishes, None, began=began, reading=reading)
         return steps.planner.plan(steps.rungs).search
 
     views = views_of(coloured, space)

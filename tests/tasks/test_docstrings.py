@@ -12,8 +12,8 @@ import torch
 
 from lit_metanas.io import packages
 from lit_metanas.kinds import Docstrings
-from lit_metanas.kinds.texts import docstring_sentences, docstrings
-from lit_metanas.kinds.texts.docstring_sentences import NAME_MASK, PROJECTS, sentences_of
+from lit_metanas.kinds.texts import docstrings
+from lit_metanas.kinds.texts.docstrings import NAME_MASK, PROJECTS, sentences_of
 from lit_metanas.tasks import check_task, draw_episode, draw_task
 
 SUBSETS = ("train", "val", "test")
@@ -72,11 +72,11 @@ def test_no_sentence_tells_its_module(source):
     ],
 )
 def test_names_of_code_are_masked(text, masked):
-    assert docstring_sentences._masker(("email", "utils"))(text) == masked
+    assert docstrings._masker(("email", "utils"))(text) == masked
 
 
 def test_parts_and_plurals_of_the_own_name_are_masked():
-    masked = docstring_sentences._masker(("matplotlib", "backends", "ftplib", "mpl_toolkits"))
+    masked = docstrings._masker(("matplotlib", "backends", "ftplib", "mpl_toolkits"))
     assert masked("The backend and all toolkits of FTP know it") == f"The {NAME_MASK} and all {NAME_MASK} of _ know it"
 
 
@@ -96,7 +96,7 @@ def test_only_the_first_sentence_of_prose_is_taken(tmp_path, monkeypatch):
     (tmp_path / "shop" / "latin.py").write_bytes(b'"""Not \xff in any encoding that is known."""')
     (tmp_path / "shop" / "tests" / "test_goods.py").write_text('"""Nobody wants to read what a test says."""')
     os.mkfifo(tmp_path / "shop" / "pipe.py")
-    monkeypatch.setattr(docstring_sentences.sysconfig, "get_paths", lambda: {"stdlib": str(tmp_path)})
+    monkeypatch.setattr(docstrings.sysconfig, "get_paths", lambda: {"stdlib": str(tmp_path)})
     assert sentences_of("shop", frozenset(), 9) == [
         "Everything that we sell to people.",
         "One thing that can be bought by many people today.",
@@ -141,8 +141,8 @@ def test_the_cache_is_named_by_what_it_depends_on(source, monkeypatch):
 
 
 def test_missing_sources_are_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(docstring_sentences.sysconfig, "get_paths", lambda: {"stdlib": str(tmp_path)})
-    monkeypatch.setattr(docstring_sentences, "installed_sources", lambda project, package: None)
+    monkeypatch.setattr(docstrings.sysconfig, "get_paths", lambda: {"stdlib": str(tmp_path)})
+    monkeypatch.setattr(docstrings, "installed_sources", lambda project, package: None)
     with pytest.raises(ValueError, match=r"Docstrings found no sources of Python's own library .* such as TextTable"):
         Docstrings(cache=str(tmp_path / "cache")).prepare()
 

@@ -116,6 +116,7 @@ def describe_unflattening(shape: tuple[int, ...]) -> str | None:
 
 
 GREY = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in the brightness of a pixel (ITU-R BT.601)."""
 
 
 def fit_images(images: Tensor, shape: Shape) -> Tensor:

@@ -42,8 +42,8 @@ class SoundKind(Kind):
         return table is not None and bool(files_in(path, SOUND_SUFFIXES)) and not _has_transcripts(table)
 
     def holds(self, task: Task) -> bool:
-        """By the shape of its inputs."""
-        return isinstance(task.shape, SeriesShape)
+        """By the shape of its inputs, where each gets one answer."""
+        return isinstance(task.shape, SeriesShape) and task.goal.scored == "input"
 
     def read(self, source: Source) -> Task:
         """Of class folders, or of a table."""

@@ -48,8 +48,8 @@ class TextKind(Kind):
         return (path.is_dir() and is_dataset(path)) or kind_of_table(path, group) == self.name
 
     def holds(self, task: Task) -> bool:
-        """By the shape of its inputs."""
-        return isinstance(task.shape, TokenShape)
+        """By the shape of its inputs, where each gets one answer."""
+        return isinstance(task.shape, TokenShape) and task.goal.scored == "input"
 
     def read(self, source: Source) -> Task:
         """Of a table, class folders or a saved data set."""

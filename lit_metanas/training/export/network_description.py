@@ -27,7 +27,7 @@ DESCRIPTION = "model.json"
 MOST_OF_A_SHAPE = 1 << 20
 """Tokens of a vocabulary, steps of an input, or classes."""
 
-OUTPUTS: dict[Scored, str] = {
+SCORES_IN_WORDS: dict[Scored, str] = {
     "input": "scores; softmax gives probabilities",
     "step": "scores of each step",
     "target": "scores of each step",
@@ -64,7 +64,7 @@ def describe_network(network: StoredNetwork) -> dict[str, Any]:
         "architecture": network.architecture,
         "classes": list(network.classes),
         "input": _describe_input(as_shape(network.shape), network.preprocessing),
-        "output": OUTPUTS[network.objective.scored],
+        "output": SCORES_IN_WORDS[network.objective.scored],
         **({} if goal is None else {"objective": goal}),
         "program_sha256": network.digest,
     }
