@@ -286,7 +286,7 @@ def test_all_begin_with_a_start(
     views = Views(task, {}, space, NetworkLimits())
     views.weights = weights
     wishes = Wishes(None, (1e6, 2e6), seed=0, threads=1, progress=False)
-    result = auto_steps.AutoSteps(views, "images", wishes, None, began=0.0).result()
+    result = auto_steps.AutoSteps(views, kind_named("images"), wishes, None, began=0.0).result()
     assert result.ensemble == len(begun) > 2
     expected = space.child(result.architecture, (1, 8, 8), 2, weights).state_dict()
     for member in begun[1:]:
