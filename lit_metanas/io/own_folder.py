@@ -109,7 +109,8 @@ def remove_partial(folder: Path, name: str | None = None) -> None:
         folder: see ``own_folder``; it need not be there, and nobody else may write there.
         name: of the file that was to be replaced; None takes all.
     """
-    partial = re.compile(rf"\.{'.+' if name is None else re.escape(name)}\.[a-z0-9_]{{8}}\.part")
+    whole = ".+" if name is None else re.escape(name)
+    partial = re.compile(rf"\.{whole}\.[a-z0-9_]{{8}}\.part")
     for entry in folder.iterdir() if folder.is_dir() else ():
         if _is_own(entry, partial):
             entry.unlink(missing_ok=True)

@@ -115,8 +115,8 @@ _SHORT_WORD = 64
 def composed(text: str) -> str:
     """A text in Unicode's form NFC, in linear time.
 
-    ``unicodedata`` sorts the marks of a letter by insertion, which takes minutes where one has 100,000. In order they
-    cost nothing.
+    ``unicodedata`` sorts the marks of a letter by insertion, which takes minutes where a letter has 100,000 of them.
+    Long runs of marks are therefore sorted before it sees them.
     """
     if text.isascii():
         return text

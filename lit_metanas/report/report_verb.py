@@ -156,7 +156,7 @@ def report(
     if made.verdict:
         console.print(f"\n{printable(made.verdict)}", soft_wrap=True, highlight=False, markup=False)
     if next_step is not None:
-        console.print(f"\nNext: {next_step}", soft_wrap=True, highlight=False, markup=False)
+        console.print(f"\nNext: {printable(next_step)}", soft_wrap=True, highlight=False, markup=False)
 
 
 def write_report(

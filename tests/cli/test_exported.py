@@ -208,8 +208,10 @@ def test_paths_are_taken_as_a_shell_gives_them(
     monkeypatch.chdir(photographs.parent)
     for name in ("-x.png", "a: b.png", "[1].png"):
         shutil.copy(photographs / "colour.png", name)
-    assert main(["predict", *words, f"--model.directory={folder}", "--trainer.devices=1"]) == 0
-    rows = list(csv.DictReader(io.StringIO(Path("predictions.csv").read_text())))
+    assert (
+        main(["predict", *words, f"--model.directory={folder}", "--model.output=all.json", "--trainer.devices=1"]) == 0
+    )
+    rows = json.loads(Path("all.json").read_text())
     assert [Path(row["file"]).name for row in rows] == names
 
 

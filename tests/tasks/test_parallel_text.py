@@ -198,7 +198,7 @@ def test_targets_must_be_tokens(write):
         (b"source\ttarget\na\t\xe4\n", "is not UTF-8 in line 2: save it in that encoding"),
         ("source\ttarget\na\tb\nc\td\n", "has 2 examples, too few for a train, val and test part"),
         ("source\n" + "\n".join("abcdef"), "has the columns source: let its first line"),
-        ("source\ttarget\na\t" + "b" * 100_001, "target at line 2 .* has 100001 characters"),
+        ("source\ttarget\na\t" + "b" * 1_000_001, "target at line 2 .* has 1000001 characters"),
     ],
 )
 def test_a_malformed_table_is_told(write, content, told):

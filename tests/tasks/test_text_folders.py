@@ -73,8 +73,8 @@ def test_malformed_folders_are_told(folder, tmp_path):
     (folder / "song" / "5.txt").write_text("  \n")
     with pytest.raises(ValueError, match=r"There is no text at song/5.txt of"):
         TextFolder(str(folder))
-    (folder / "song" / "5.txt").write_text("a" * 100_001)
-    with pytest.raises(ValueError, match=r"The text at song/5.txt of .* has 100001 characters"):
+    (folder / "song" / "5.txt").write_text("a" * 1_000_001)
+    with pytest.raises(ValueError, match=r"The text at song/5.txt of .* has 1000001 characters"):
         TextFolder(str(folder))
     (folder / "song" / "5.txt").unlink()
     (folder / "novel").mkdir()
