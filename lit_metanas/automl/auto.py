@@ -282,7 +282,7 @@ class AutoSearch:
                 task = task.trainable()
                 views = self._views(task, space, start)
                 own = self.space is None and isinstance(task.goal, Classification)
-                linear = LinearSpace() if own else None
+                linear = LinearSpace() if own and kind.features else None
                 folder = None if self.output is None else OutputFolder(self.output, self._settings(views, linear))
                 known = None if folder is None else folder.finished(views)
                 result = known

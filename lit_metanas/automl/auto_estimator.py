@@ -20,7 +20,7 @@ from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import KindShape, plain_shape, read_shape
 from lit_metanas.io.packages import import_extra
 from lit_metanas.kinds.kind import kind_named
-from lit_metanas.kinds.stored_preprocessing import describe_preprocessing, read_preprocessing
+from lit_metanas.kinds.stored_preprocessing import read_preprocessing
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.stored_objectives import describe_objective, read_objective
 from lit_metanas.records.budget import Cost
@@ -216,7 +216,7 @@ class AutoEstimator(BaseEstimator):
             torch.save(state.pop("network_").state_dict(), archive)
             state["weights_"] = archive.getvalue()
             state["shape_"] = plain_shape(self.shape_)
-            state["preprocessing_"] = self.preprocessing_ and describe_preprocessing(self.preprocessing_)
+            state["preprocessing_"] = self.preprocessing_ and self.preprocessing_.described()
             state["objective_"] = describe_objective(self.objective_)
             state["cost_"] = asdict(self.cost_)
         return state

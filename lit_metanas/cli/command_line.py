@@ -155,9 +155,11 @@ def execute(args: list[str], *, debug: bool = False, suggests: bool = True) -> N
     elif verb == "auto":
         with _collecting_nothing(before="lit_metanas.automl.auto"):
             from lit_metanas.automl.auto import auto_verb
+            from lit_metanas.cli.parser import find_own_modules
             from lit_metanas.io import tune_allocator
 
         tune_allocator()
+        find_own_modules()  # for a kind of one's own
         _call(auto_verb, verb, _with_data(rest), began=began)
     elif verb == "report":
         from lit_metanas.report.report_verb import report

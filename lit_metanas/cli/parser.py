@@ -104,6 +104,7 @@ def _with_examples(args: list[str]) -> list[str]:
     # At the top each verb would pay for it.
     from lit_metanas.training.export.exported_model import GIVEN_BY, STANDARD_OUTPUT, example_words
 
+    kind, args = _own_kind(args)
     printed = [f"--model.output={STANDARD_OUTPUT}"] if "--csv" in args else []
     if printed and any(word.partition("=")[0] == "--model.output" for word in args):
         raise UsageError("--csv prints what --model.output writes: give one of the two.")
@@ -114,10 +115,40 @@ def _with_examples(args: list[str]) -> list[str]:
     if len(bare) > 1 or (bare and Path(bare[0]).is_dir()):
         folder, *paths = bare
         by_key = not paths and any(key.startswith(("--data", "-c", "--config")) for key in keys)
-        bare = ["--model.directory", folder] if by_key else example_words(folder, paths)
+        bare = ["--model.directory", folder] if by_key else example_words(folder, paths, kind)
     if not keys & {"--data", "-c", "--config"}:
         bare += [f"--data={data}" for data, key, _ in GIVEN_BY.values() if key in keys]
     return ["predict", *bare, *rest, *printed]
+
+
+def _own_kind(words: list[str]) -> tuple[str | None, list[str]]:
+    """The kind of data of another package that ``predict`` is to import, and the other words.
+
+    Raises:
+        ValueError: there is no such kind.
+        UsageError: the key has no value.
+    """
+    for place, word in enumerate(words):
+        key, _, value = word.partition("=")
+        if key != "--kind":
+            continue
+        rest = [*words[:place], *words[place + 1 :]]
+        if not value and place < len(rest):
+            value = rest.pop(place)
+        if not value:
+            raise UsageError("--kind has no value: give the path of a class, such as graphs.Graphs.")
+        from lit_metanas.kinds.kind import kind_named  # other verbs do without
+
+        find_own_modules()
+        kind_named(value)
+        return value, rest
+    return None, words
+
+
+def find_own_modules() -> None:
+    """Let the working folder be a place for modules: the last one, so that its files hide none that are installed."""
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
 
 
 def of_verb(config: Namespace) -> Namespace:
@@ -132,8 +163,7 @@ def parse_with_classes(parser: ArgumentParser, args: ArgsType) -> Namespace:
     """Parse arguments in which a public class of this package may stand by its name alone.
 
     jsonargparse knows the names of imported classes. The package is imported where the arguments are not understood
-    without: else each verb would pay for all rooms. The working folder is then a place for modules, too: the last one,
-    so that its files hide none that are installed.
+    without: else each verb would pay for all rooms.
     """
 
     def parse() -> Namespace:
@@ -145,6 +175,5 @@ def parse_with_classes(parser: ArgumentParser, args: ArgsType) -> Namespace:
         pass  # to be said, if at all, of the second attempt alone
     for name in lit_metanas.__all__:
         getattr(lit_metanas, name)
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
+    find_own_modules()
     return parse()

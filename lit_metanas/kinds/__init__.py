@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     )
     from lit_metanas.kinds.images.array_tasks import ArraySource, task_from_arrays
     from lit_metanas.kinds.images.dataset_tasks import DatasetSource, task_from_dataset
-    from lit_metanas.kinds.new_examples import NewImages, NewRows, NewSounds, NewTexts
+    from lit_metanas.kinds.kind import Kind, Source
+    from lit_metanas.kinds.new_examples import NewImages, NewOfKind, NewRows, NewSounds, NewTexts
     from lit_metanas.kinds.pairs import NumberWords, ParallelFolder, ParallelTable, ParallelTask, PhrasePairs
     from lit_metanas.kinds.questions import BabiFolder, BabiTask, QuestionSentences, QuestionWords, SquadTask, Stories
     from lit_metanas.kinds.rows import QuantileColumns, StandardisedColumns, TableTask
@@ -49,7 +50,8 @@ _NAMES = {
         "ArraySource DatasetSource Distortion FolderTask Glyphs ImageAugmentation ImageFolder Omniglot "
         "TorchvisionSource task_from_arrays task_from_dataset"
     ),
-    "new_examples": "NewImages NewRows NewSounds NewTexts",
+    "kind": "Kind Source",
+    "new_examples": "NewImages NewOfKind NewRows NewSounds NewTexts",
     "pairs": "NumberWords ParallelFolder ParallelTable ParallelTask PhrasePairs",
     "questions": "BabiFolder BabiTask QuestionSentences QuestionWords SquadTask Stories",
     "rows": "QuantileColumns StandardisedColumns TableTask",
@@ -76,8 +78,10 @@ __all__ = [
     "Glyphs",
     "ImageAugmentation",
     "ImageFolder",
+    "Kind",
     "LogMel",
     "NewImages",
+    "NewOfKind",
     "NewRows",
     "NewSounds",
     "NewTexts",
@@ -92,6 +96,7 @@ __all__ = [
     "QuestionSentences",
     "QuestionWords",
     "SentenceSource",
+    "Source",
     "SpokenWords",
     "SquadTask",
     "StandardisedColumns",

@@ -184,6 +184,18 @@ class Kind(ABC):
         """
         return None
 
+    def new_examples(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
+        """New examples to predict, as the preprocessing takes them, each with its name in tables.
+
+        Args:
+            paths: of files or folders, as a user gives them.
+
+        Raises:
+            FileNotFoundError: there is no such path.
+            ValueError: it holds none; by default no kind reads new examples so.
+        """
+        raise ValueError(f"The kind '{self.name}' reads no new examples: give them by a data module (--data).")
+
     def describe(self, task: Task) -> str:
         """What else the announcement of a task says of its examples, such as ``, heard for 5 s``."""
         return ""

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from lit_metanas.io.class_folders import files_in
 from lit_metanas.io.text import number_of, writable
 from lit_metanas.kinds.images.image_files import image_files
+from lit_metanas.kinds.kind import kind_named
 from lit_metanas.kinds.pairs.pair_files import SOURCE_TEXT_COLUMNS, TARGET_TEXT_COLUMNS
 from lit_metanas.kinds.questions.squad import read_questions
 from lit_metanas.kinds.sounds.sound_files import SOUND_SUFFIXES
@@ -200,6 +201,27 @@ class NewRows(NewExamples):
             raise ValueError(
                 f"There is no row in {_named(paths)}: give a line with the names of the columns, and rows."
             )
+        super().__init__(found, batch_size)
+
+
+class NewOfKind(NewExamples):
+    """New examples of a kind of data of another package, in batches of names and examples.
+
+    Args:
+        kind: the kind, by the path of its class, such as ``graphs.Graphs``.
+        examples: a file or a folder, or several of these.
+        batch_size: examples a batch.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder.
+        ValueError: there is no such kind, it reads no new examples, there are none, or ``batch_size`` is below 1.
+    """
+
+    def __init__(self, kind: str, examples: str | list[str], batch_size: int = 64) -> None:
+        paths = [examples] if isinstance(examples, str) else list(examples)
+        found = kind_named(kind).new_examples(paths)
+        if not found:
+            raise ValueError(f"There are no new examples in {_named(paths)}: give files or folders that have some.")
         super().__init__(found, batch_size)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from inspect import isabstract
 from typing import Any, Self
 
 from lit_metanas.inputs.preprocessing import Preprocessing
@@ -25,23 +26,31 @@ PREPROCESSINGS: tuple[type[Preprocessing], ...] = (
     StandardisedColumns,
     QuantileColumns,
 )
-"""Those that a file may name."""
+"""Those of this package."""
 
 
-def describe_preprocessing(preprocessing: Preprocessing) -> dict[str, Any]:
-    """Its kind and all that it depends on, as JSON holds it."""
-    return {"kind": preprocessing.kind, **preprocessing.to_plain()}
+def known_preprocessings() -> dict[str, type[Preprocessing]]:
+    """Those that a file may name: of this package, and of packages that the user has imported."""
+    others = {one.kind: one for one in _subclasses(Preprocessing) if isinstance(getattr(one, "kind", None), str)}
+    return {**others, **{each.kind: each for each in PREPROCESSINGS}}
+
+
+def _subclasses(base: type[Preprocessing]) -> Iterator[type[Preprocessing]]:
+    for one in base.__subclasses__():
+        yield from _subclasses(one)
+        if not isabstract(one):
+            yield one
 
 
 def _in_checkpoints(kind: type[Preprocessing]) -> bool:
     """Whether a checkpoint holds preprocessings of a kind: a stranger's is not to name files that are opened."""
-    return kind in PREPROCESSINGS and not kind.reads_files
+    return known_preprocessings().get(kind.kind) is kind and not kind.reads_files
 
 
 def stored_kind(stored: object) -> type[Preprocessing] | None:
     """The kind of a stored preprocessing; None where there is no such kind."""
     name = stored.get("kind") if isinstance(stored, Mapping) else None
-    return next((each for each in PREPROCESSINGS if each.kind == name), None)
+    return known_preprocessings().get(name) if isinstance(name, str) else None
 
 
 def read_preprocessing(stored: object) -> Preprocessing:
@@ -52,7 +61,7 @@ def read_preprocessing(stored: object) -> Preprocessing:
     """
     kind = stored_kind(stored)
     if kind is None or not isinstance(stored, Mapping):
-        raise ValueError(f"its preprocessing is none of {', '.join(each.kind for each in PREPROCESSINGS)}")
+        raise ValueError(f"its preprocessing is none of {', '.join(sorted(known_preprocessings()))}")
     return kind.from_plain({name: value for name, value in stored.items() if name != "kind"})
 
 
@@ -87,7 +96,7 @@ class InputMeaning:
         """For checkpoints; without the preprocessing where that is of a kind that no file names, or reads files."""
         made = self.preprocessing
         keeps = made is not None and _in_checkpoints(type(made))
-        return {"digest": self.digest, "preprocessing": describe_preprocessing(made) if made and keeps else None}
+        return {"digest": self.digest, "preprocessing": made.described() if made and keeps else None}
 
     @classmethod
     def from_plain(cls, plain: object) -> Self:

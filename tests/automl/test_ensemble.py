@@ -25,7 +25,7 @@ from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.images.image_kind import ImageKind
-from lit_metanas.kinds.kind import built_in_kinds
+from lit_metanas.kinds.kind import built_in_kinds, kind_named
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.training.child import Ensemble, build_network, chosen_child, fit_child, members_of, training_cost

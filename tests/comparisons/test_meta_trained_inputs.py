@@ -219,7 +219,7 @@ def test_no_checkpoint_holds_a_preprocessing_that_reads_files(monkeypatch: pytes
     monkeypatch.setattr(stored_preprocessing, "PREPROCESSINGS", (*stored_preprocessing.PREPROCESSINGS, WordFile))
     made = WordFile(words=("a",))
     assert InputMeaning.of(made).to_plain() == {"digest": made.digest, "preprocessing": None}
-    stored = stored_preprocessing.describe_preprocessing(made)
+    stored = made.described()
     with pytest.raises(ValueError, match="of no kind that a checkpoint holds"):
         InputMeaning.from_plain({"digest": made.digest, "preprocessing": stored})
 
@@ -238,7 +238,7 @@ def test_a_deep_nest_in_a_stored_preprocessing_is_told_in_a_short_sentence(made:
     nest: list[object] = []
     for _ in range(5000):
         nest = [nest]
-    stored = stored_preprocessing.describe_preprocessing(made)
+    stored = made.described()
     for name in stored.keys() - {"kind"}:
         with pytest.raises(ValueError, match=r"^[^\n]{10,250}$"):
             stored_preprocessing.read_preprocessing({**stored, name: nest})

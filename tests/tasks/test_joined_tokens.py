@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import lit_metanas as lm
-from lit_metanas.kinds.stored_preprocessing import describe_preprocessing, read_preprocessing
+from lit_metanas.kinds.stored_preprocessing import read_preprocessing
 from lit_metanas.kinds.texts.joined_tokens import JoinedTokens, joined_task
 
 TEXTS = [f"{text} {number}" for number in range(5) for text in ("book a table", "play songs", "book a seat", "stop it")]
@@ -31,7 +31,7 @@ def test_the_tokens_of_the_second_stand_behind_those_of_the_first(joined):
 
 
 def test_it_is_stored_as_plain_values(joined):
-    plain = json.loads(json.dumps(describe_preprocessing(joined)))
+    plain = json.loads(json.dumps(joined.described()))
     again = read_preprocessing(plain)
     assert again == joined
     assert again.digest == joined.digest
@@ -51,7 +51,7 @@ def test_it_is_stored_as_plain_values(joined):
 )
 def test_what_is_damaged_is_refused(joined, change, message):
     with pytest.raises(ValueError, match=message):
-        read_preprocessing({**describe_preprocessing(joined), **change})
+        read_preprocessing({**joined.described(), **change})
 
 
 def test_a_task_has_the_tokens_of_both_in_the_same_order(joined):

@@ -15,7 +15,7 @@ import lit_metanas as lm
 from lit_metanas.cli.command_line import main
 from lit_metanas.inputs.shapes import RowShape
 from lit_metanas.kinds.rows.standardised_columns import row_array
-from lit_metanas.kinds.stored_preprocessing import describe_preprocessing, read_preprocessing
+from lit_metanas.kinds.stored_preprocessing import read_preprocessing
 
 NAN = math.nan
 X = np.random.default_rng(0).normal([5.0, -300.0, 1e9], [2.0, 40.0, 3e7], (60, 3))
@@ -72,7 +72,7 @@ def test_all_columns_can_share_one_mean_and_deviation():
     known = rows[~np.isnan(rows)]
     assert columns.means == pytest.approx((known.mean(),) * 2)
     assert columns.deviations == pytest.approx((known.std(),) * 2)
-    again = read_preprocessing(describe_preprocessing(columns))
+    again = read_preprocessing(columns.described())
     assert again == columns
     assert again.together
     assert lm.StandardisedColumns(("a", "b"), together=True) != lm.StandardisedColumns(("a", "b"))
@@ -111,7 +111,7 @@ def test_quantiles_of_ties_missing_and_constant_values():
     assert columns.encode([{"c": 5, "b": "", "a": 1}])[0, 1] == 0
     assert lm.QuantileColumns().fitted([[1.7e308], [-1.7e308]]).encode([[0.0]]).abs().max() < 1e-6
     assert columns.fitted([[1, 2, 3]]) is columns
-    again = read_preprocessing(json.loads(json.dumps(describe_preprocessing(columns))))
+    again = read_preprocessing(json.loads(json.dumps(columns.described())))
     assert again == columns
     assert again.digest == columns.digest != lm.QuantileColumns().fitted(X).digest
 
@@ -151,7 +151,7 @@ def test_a_table_takes_another_preprocessing(tmp_path):
 
 def test_columns_come_back_from_json():
     columns = lm.StandardisedColumns(("a", "b", "c")).fitted(X)
-    again = read_preprocessing(json.loads(json.dumps(describe_preprocessing(columns))))
+    again = read_preprocessing(json.loads(json.dumps(columns.described())))
     assert again == columns
     assert again.digest == columns.digest != lm.StandardisedColumns().fitted(X + 1).digest
 

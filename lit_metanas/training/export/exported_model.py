@@ -43,6 +43,9 @@ GIVEN_BY = {
 }
 """How the verb ``predict`` is given new examples, by what they are: data module, key and value."""
 
+GIVEN_AS = {"images": "files", "sounds": "files", "texts": "texts", "examples": "files"}
+"""What batches of new examples hold, by what they are; of other kinds they hold rows: each a name and an example."""
+
 STANDARD_OUTPUT = "-"
 """Named as the file to write, it gets the table alone, so that other programs can read it."""
 
@@ -112,7 +115,7 @@ class ExportedModel(LightningModule):
             ValueError: a row is malformed, or the network is for another kind of example.
         """
         shape, kind = as_shape(self.exported.shape), _kind(batch[0])
-        if kind != (self.exported.noun if self.exported.noun in ("texts", "rows") else "files"):
+        if kind != GIVEN_AS.get(self.exported.noun, "rows"):
             wanted, *_ = GIVEN_BY.get(self.exported.noun, ("a data module of your own",))
             raise ValueError(f"The exported network is for {self.exported.noun}: give them by --data {wanted}.")
         made = self.exported.preprocessing
@@ -226,18 +229,22 @@ def predict_command(folder: str) -> list[str]:
     return ["predict", folder, GIVEN_BY[noun][2]]
 
 
-def example_words(folder: str, paths: Sequence[str]) -> list[str]:
+def example_words(folder: str, paths: Sequence[str], kind: str | None = None) -> list[str]:
     """The keys by which ``predict`` takes an exported network and new examples of the kind that it is for.
 
     Args:
         folder: the network's, or one in which it is the only one.
         paths: of the examples.
+        kind: of the examples, where it is one of another package.
 
     Raises:
         FileNotFoundError: there is no exported network.
         ValueError: there are several, no examples, or nothing that makes inputs of them.
     """
     own = _only_export(Path(folder))
+    if kind is not None:
+        examples = f"--data.examples={json.dumps(list(paths))}"
+        return ["--model.directory", folder, "--data", "NewOfKind", f"--data.kind={kind}", examples]
     noun = exported_noun(own)
     if noun not in GIVEN_BY:
         raise ValueError(

@@ -33,7 +33,7 @@ from lit_metanas.kinds.images.image_files import read_images
 from lit_metanas.kinds.questions import QuestionWords
 from lit_metanas.kinds.rows import QuantileColumns, StandardisedColumns
 from lit_metanas.kinds.sounds import LogMel
-from lit_metanas.kinds.stored_preprocessing import PREPROCESSINGS
+from lit_metanas.kinds.stored_preprocessing import known_preprocessings
 from lit_metanas.kinds.texts.byte_pairs import BytePairs
 from lit_metanas.kinds.texts.joined_tokens import JOINABLE, JoinedTokens
 from lit_metanas.objectives import Span, Translation
@@ -281,7 +281,7 @@ def export_child(
             "steps (target_steps), or take fewer layers; torch.export.load takes it.",
             stacklevel=2,
         )
-    if preprocessing is not None and preprocessing.kind not in {known.kind for known in PREPROCESSINGS}:
+    if preprocessing is not None and preprocessing.kind not in known_preprocessings():
         warnings.warn(
             f"Inputs are made by {type(preprocessing).__name__}, which is none of this package's preprocessings: "
             "`predict` refuses the exported network, but torch.export.load takes it.",

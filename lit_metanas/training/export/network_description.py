@@ -14,7 +14,7 @@ from lit_metanas.inputs.shapes import ImageShape, Shape, as_shape, plain_shape
 from lit_metanas.io.json_files import LONGEST_TEXT, read_json
 from lit_metanas.io.text import number_of, printable
 from lit_metanas.kinds.questions.question_words import QuestionPreprocessing
-from lit_metanas.kinds.stored_preprocessing import describe_preprocessing, read_preprocessing, stored_kind
+from lit_metanas.kinds.stored_preprocessing import read_preprocessing, stored_kind
 from lit_metanas.objectives.objective import Objective, Scored
 from lit_metanas.objectives.stored_objectives import describe_objective, read_objective
 from lit_metanas.records.plain import from_plain
@@ -73,7 +73,7 @@ def describe_network(network: StoredNetwork) -> dict[str, Any]:
 def _describe_input(shape: Shape, preprocessing: Preprocessing | None) -> dict[str, Any]:
     if isinstance(shape, ImageShape):
         return {**shape._asdict(), "range": [0, 1]}
-    return {"shape": plain_shape(shape), "preprocessing": preprocessing and describe_preprocessing(preprocessing)}
+    return {"shape": plain_shape(shape), "preprocessing": preprocessing and preprocessing.described()}
 
 
 def exported_file(directory: str | os.PathLike[str], name: str) -> Path:
