@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torchvision.models import MobileNetV2, ResNet, VisionTransformer
 from torchvision.models.resnet import BasicBlock
 
+import lit_metanas as lm
 from lit_metanas.cli.command_line import main
 from lit_metanas.training import export_child, load_exported
 from lit_metanas.training.export.program.core_operations import ARITHMETIC, CORE_OPERATIONS
@@ -128,6 +130,46 @@ def test_the_verb_predict_runs_it(tmp_path: Path, capsys: pytest.CaptureFixture[
     output = str(tmp_path / "told.json")
     assert not main(["predict", str(tmp_path / "out"), str(tmp_path / "red.png"), "--model.output", output])
     assert "red.png: " in capsys.readouterr().out
+
+
+class Trunk(nn.Module):
+    """Layers that are not trained; the same each time that they are built."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(3)
+            self.layers = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()).requires_grad_(False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        with torch.no_grad():
+            return self.layers(images)
+
+    def train(self, mode: bool = True) -> Trunk:
+        return super().train(False)
+
+
+class Behind(lm.SearchSpace):
+    """Attention and a choice behind a trunk."""
+
+    def body(self, shape: lm.Shape, build: lm.Builder) -> nn.Module:
+        kernels = {str(size): partial(build.conv, 4, 4, size) for size in (1, 3)}
+        return nn.Sequential(Trunk(), nn.BatchNorm2d(4), build.choice("kernel", kernels, norm=4))
+
+
+def test_a_space_with_a_trunk_that_is_not_trained_is_searched_and_predicts(tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(0)
+    parts = [lm.Split(torch.rand(9, *SHAPE, generator=generator), torch.arange(9) % 3) for _ in range(3)]
+    task = lm.Task("own", 3, *parts)
+    result = lm.search(task, Behind(), method=lm.DARTSSearcher(epochs=2, batch_size=3), seed=0)
+    found = result.network.body[0].layers
+    expected = Trunk().layers
+    for name, tensor in expected.state_dict().items():
+        assert torch.equal(found.state_dict()[name], tensor), name
+    result.export(tmp_path)
+    scores = load_exported(tmp_path).network(parts[2].inputs)
+    with torch.no_grad():
+        torch.testing.assert_close(scores, result.network.eval()(parts[2].inputs), rtol=1e-5, atol=1e-5)
 
 
 class Random(nn.Module):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from io import BytesIO
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
+from lit_metanas.spaces.operations import without_fast_paths
 from lit_metanas.tasks.inputs import Shape
 from lit_metanas.training.export.program.program_archive import LARGEST_PROGRAM, MOST_NODES, read_program
 
@@ -46,7 +47,7 @@ def trace_program(network: nn.Module, example: Tensor, shape: Shape, outputs: in
     Raises:
         ValueError: PyTorch cannot trace it.
     """
-    with torch.enable_grad(), _without_fast_paths(), warnings.catch_warnings():
+    with torch.enable_grad(), without_fast_paths(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's own parts about each other
         try:
             program = torch.export.export(network, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},))
@@ -97,14 +98,3 @@ def _untraceable(error: Exception) -> str:
         f"torch.export cannot trace the network ({type(error).__name__}: {reason[:_LONGEST_REASON]}): let its code not "
         "branch on numbers in a tensor."
     )
-
-
-@contextmanager
-def _without_fast_paths() -> Iterator[None]:
-    """Trace attention by its single operations: PyTorch's fast path is one that nothing takes apart."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(before)
