@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from lit_metanas.io.arrays import DAMAGED
-from lit_metanas.io.checkpoints import load_plain
+from lit_metanas.io.checkpoints import load_plain, tell_foreign
 from lit_metanas.io.text import printable
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.plain import from_plain
@@ -202,7 +202,8 @@ def read_task_start(path: str | os.PathLike[str]) -> TaskStart:
     try:
         found = _content(load_plain(file))
     except DAMAGED:
-        raise ValueError(f"'{file}' is damaged or was not written by TaskReptile: {_FIX}.") from None
+        told = tell_foreign(file, otherwise="is damaged or was not written by TaskReptile")
+        raise ValueError(f"'{file}' {told}: {_FIX}.") from None
     if found is None:
         raise ValueError(f"'{file}' was written by a newer version of lit_metanas: upgrade.")
     return found

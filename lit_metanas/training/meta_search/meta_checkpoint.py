@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from lit_metanas.io.arrays import DAMAGED
-from lit_metanas.io.checkpoints import finite_tensor, load_plain
+from lit_metanas.io.checkpoints import finite_tensor, load_plain, tell_foreign
 from lit_metanas.io.files import replacing
 from lit_metanas.io.text import printable
 from lit_metanas.meta.learner import Parameters
@@ -308,9 +308,8 @@ def read_meta_checkpoint(path: str | os.PathLike[str]) -> MetaCheckpoint:
     try:
         checkpoint = _content(load_plain(file))
     except DAMAGED:
-        raise ValueError(
-            f"'{file}' is damaged or was not written by meta-training: give a checkpoint that `fit` wrote."
-        ) from None
+        told = tell_foreign(file, otherwise="is damaged or was not written by meta-training")
+        raise ValueError(f"'{file}' {told}: give a checkpoint that `fit` wrote.") from None
     if checkpoint is None:
         raise ValueError(f"'{file}' was written by a newer version of lit_metanas: upgrade.")
     return checkpoint
