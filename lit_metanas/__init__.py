@@ -112,4 +112,4 @@ if not TYPE_CHECKING:  # else a type checker would take any name for a public on
 
 def __dir__() -> list[str]:
     """All public names, imported or not."""
-    return sorted([*globals(), *__all__])
+    return sorted({*globals(), *__all__})

@@ -58,8 +58,10 @@ def test_a_configuration_can_state_the_defaults_of_every_class():
     assert "cells: 8" in stated["DARTSCell"]
 
 
-def test_all_names_are_listed():
+def test_all_names_are_listed_once():
+    assert lm.Task in vars(lm).values()
     assert set(lm.__all__) <= set(dir(lm))
+    assert len(dir(lm)) == len(set(dir(lm)))
     assert "__version__" in dir(lm)
 
 

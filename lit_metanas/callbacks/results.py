@@ -65,7 +65,7 @@ class ResultsFile(Callback):
         values = tuple(float(value) for value in module.test_values)
         interval = t_interval(values)
         known: dict[str, Any] = {"space": "", "architecture": None, "recipe": {}, "cost": Cost(), "meta_cost": Cost()}
-        told = module.result_fields()
+        measured = module.result_fields()
         if searches(module):
             known |= {"space": module.space.name, "architecture": module.architecture()}
         return ResultRow(
@@ -76,7 +76,7 @@ class ResultsFile(Callback):
             values=values,
             hardware=hardware(),
             config=self.config,
-            **{**known, **told},
+            **{**known, **measured},
         )
 
 

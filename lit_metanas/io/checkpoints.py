@@ -19,7 +19,7 @@ from torch import Tensor
 from lit_metanas.io.arrays import DAMAGED, LARGEST_PICKLE, check_pickle
 from lit_metanas.io.files import open_regular, replacing, write_whole
 from lit_metanas.io.own_folder import remove_partial
-from lit_metanas.io.text import printable
+from lit_metanas.io.text import number_of, printable
 
 FIX = "give a checkpoint that `lit-metanas fit` wrote"
 
@@ -224,6 +224,48 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     ):
         raise refusal
     return weights
+
+
+_OLD_FORMAT = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+"""How a file of ``torch.save`` before version 1.6 begins."""
+
+
+def tell_foreign(path: str | os.PathLike[str], otherwise: str) -> str:
+    """What a file is that was given for a checkpoint, in words that go on after its name.
+
+    Args:
+        path: the file; no code in it is executed.
+        otherwise: the words for a file that is damaged, or whose program is not known.
+    """
+    found = _foreign(path)
+    return f"holds {found}, not a checkpoint of lit-metanas" if found else otherwise
+
+
+def _foreign(path: str | os.PathLike[str]) -> str:
+    """What a file of another program holds; empty where that is not known."""
+    try:
+        with open_regular(path) as stream:
+            if stream.read(len(_OLD_FORMAT)) == _OLD_FORMAT:
+                return "weights in the format that PyTorch wrote before version 1.6"
+            with zipfile.ZipFile(stream) as archive:
+                folders = {folder for name in archive.namelist() for folder in name.split("/")[1:-1]}
+        if "code" in folders:
+            return "a network as TorchScript"
+        if "models" in folders:
+            return "a program of torch.export"
+        content = load_plain(path)
+    except pickle.UnpicklingError:
+        return "Python objects, such as torch.save(network) writes, which could execute code"
+    except DAMAGED:
+        return ""
+    if not isinstance(content, dict) or "pytorch-lightning_version" in content:
+        return ""
+    within = ((f" under '{printable(str(name), 40)}'", part) for name, part in content.items())
+    for place, weights in (("", content), *within):
+        if isinstance(weights, dict) and weights and all(isinstance(own, Tensor) for own in weights.values()):
+            first = printable(str(next(iter(weights))), 60)
+            return f"weights of a network{place} ({number_of(len(weights), 'tensor')} such as '{first}')"
+    return ""
 
 
 KEYWORDS = ("last", "best", "hpc")

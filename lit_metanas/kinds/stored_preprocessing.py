@@ -31,7 +31,8 @@ PREPROCESSINGS: tuple[type[Preprocessing], ...] = (
 
 def known_preprocessings() -> dict[str, type[Preprocessing]]:
     """Those that a file may name: of this package, and of packages that the user has imported."""
-    others = {one.kind: one for one in _subclasses(Preprocessing) if isinstance(getattr(one, "kind", None), str)}
+    loaded = _subclasses(Preprocessing)  # type: ignore[type-abstract]
+    others = {one.kind: one for one in loaded if isinstance(getattr(one, "kind", None), str)}
     return {**others, **{each.kind: each for each in PREPROCESSINGS}}
 
 

@@ -52,8 +52,7 @@ class BodySupernet(Supernet):
         refusal: str = "",
     ) -> None:
         super().__init__()
-        _refuse(body)
-        self.body = body
+        self.body = body = _checked(body)
         self.shape = shape
         self.refusal = refusal
         self.labels = {choice.name: choice.labels for choice in choices}
@@ -151,6 +150,8 @@ class BodyChild(ChildNetwork):
         super().__init__()
         self.sliced = sliced
         self.body = body
+        fixed = _fixed_norms(body)
+        self._fixed = frozenset(name for name, layer in body.named_modules(prefix="body") if layer in fixed)
         if features is None or flops is None:
             count = LayerFlops(body, shape)
             features = count.features
@@ -192,7 +193,7 @@ class BodyChild(ChildNetwork):
         kinds = {"scale": "weight", "shift": "bias", "mean": "running_mean", "var": "running_var"}
         tensors: dict[str, Tensor] = {}
         for name, layer in self.body.named_modules(prefix="body"):
-            if isinstance(layer, nn.BatchNorm2d):
+            if isinstance(layer, nn.BatchNorm2d) and name not in self._fixed:
                 entries = {kind: getattr(layer, own) for kind, own in kinds.items()}
                 tensors |= {f"{name}.{kind}": tensor for kind, tensor in entries.items() if tensor is not None}
             else:
@@ -200,11 +201,34 @@ class BodyChild(ChildNetwork):
         return tensors
 
 
-def _refuse(body: nn.Module) -> None:
-    """Refuse layers that depend on more than their inputs and parameters, and open ones that stand at two places.
+def _fixed_norms(body: nn.Module) -> set[nn.Module]:
+    """The batch-norms that stay in evaluation mode, as in a trunk that is not trained."""
+    body.train()
+    return {layer for layer in body.modules() if isinstance(layer, nn.BatchNorm2d) and not layer.training}
+
+
+def _mix_norms(body: nn.Module, fixed: set[nn.Module]) -> nn.Module:
+    """A supernet's body, with a norm that keeps no statistics in the place of each batch-norm that is not fixed."""
+    mixed: dict[nn.Module, MixedNorm] = {}
+    for name, layer in list(body.named_modules(remove_duplicate=False)):
+        if not isinstance(layer, nn.BatchNorm2d) or not layer.track_running_stats or layer in fixed:
+            continue
+        if layer not in mixed:
+            mixed[layer] = MixedNorm(layer.num_features, affine=layer.affine, epsilon=layer.eps)
+            if layer.affine:
+                mixed[layer].scale, mixed[layer].shift = layer.weight, layer.bias
+        if layer is body:
+            return mixed[layer]
+        holder, _, own = name.rpartition(".")
+        setattr(body.get_submodule(holder), own, mixed[layer])
+    return body
+
+
+def _checked(body: nn.Module) -> nn.Module:
+    """A supernet's body, in which no layer depends on more than its inputs and parameters.
 
     Raises:
-        ValueError: there is one.
+        ValueError: one does, or an open one stands at two places.
     """
     dropouts = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
     seen: set[nn.Module] = set()
@@ -212,13 +236,19 @@ def _refuse(body: nn.Module) -> None:
         raise ValueError(
             f"The body is {type(body).__name__}, not a module: let `body` return one, such as nn.Sequential(*layers)."
         )
+    fixed = _fixed_norms(body)
+    body = _mix_norms(body, fixed)
     for name, layer in body.named_modules(remove_duplicate=False):
         title = partial(layer_title, name, layer)
         norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-        if isinstance(layer, norms) or getattr(layer, "track_running_stats", False):
-            raise ValueError(f"{title()} has batch-norm statistics, which tasks may not share: use build.norm.")
+        if layer not in fixed and (isinstance(layer, norms) or getattr(layer, "track_running_stats", False)):
+            raise ValueError(
+                f"{title()} has batch-norm statistics, which tasks may not share: use build.norm for images, and "
+                "nn.LayerNorm for others."
+            )
         if isinstance(layer, dropouts) and layer.p:
             raise ValueError(f"{title()} draws noise of its own: use build.dropout.")
         if layer in seen and isinstance(layer, MixedLayer | MixedNorm | MixedDropout):
             raise ValueError(f"{title()} depends on choices or tasks, and stands at two places: build it twice.")
         seen.add(layer)
+    return body

@@ -16,7 +16,14 @@ from torch import Tensor, nn
 
 from lit_metanas.spaces.forward_pass import ONLY, Number, OpenNumber, computed_value, current, largest
 from lit_metanas.spaces.mixture import Gate
-from lit_metanas.spaces.operations import batch_normalise, combine, dropout_scale, leading_part, merged_kernel
+from lit_metanas.spaces.operations import (
+    EPSILON,
+    batch_normalise,
+    combine,
+    dropout_scale,
+    leading_part,
+    merged_kernel,
+)
 
 
 class CountedFlops(Protocol):
@@ -45,15 +52,16 @@ class MixedNorm(nn.Module):
     Args:
         width: number of channels.
         affine: whether there is a scale and a shift.
+        epsilon: added to variances.
 
     Attributes:
         key: names the statistics; see ``name_layers``.
     """
 
-    def __init__(self, width: Number, *, affine: bool) -> None:
+    def __init__(self, width: Number, *, affine: bool, epsilon: float = EPSILON) -> None:
         super().__init__()
         self.key = ""
-        self.width = width
+        self.width, self.epsilon = width, epsilon
         self.scale = nn.Parameter(torch.ones(largest(width))) if affine else None
         self.shift = nn.Parameter(torch.zeros(largest(width))) if affine else None
 
@@ -68,7 +76,7 @@ class MixedNorm(nn.Module):
             scale = weight.expand(inputs.shape[1]).contiguous() if scale is None else weight * scale
             shift = None if shift is None else weight * shift
         key = f"{self.key}.{label}" if label else self.key
-        outputs = batch_normalise(inputs, scale, shift, key=key, statistics=given, record=record)
+        outputs = batch_normalise(inputs, scale, shift, key=key, statistics=given, record=record, epsilon=self.epsilon)
         return weigh(outputs, self.width)
 
 

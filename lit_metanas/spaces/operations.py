@@ -153,6 +153,7 @@ def batch_normalise(
     key: str,
     statistics: Statistics,
     record: Record,
+    epsilon: float = EPSILON,
 ) -> Tensor:
     """Normalise each channel by given statistics, or by those of this batch; then scale and shift it.
 
@@ -163,10 +164,11 @@ def batch_normalise(
         key: the layer's name; its entries are ``<key>.mean`` and ``<key>.var``, each of shape ``(channels,)``.
         statistics: means and (biased) variances to use; None takes this batch's.
         record: filled with this batch's means and variances when given.
+        epsilon: added to variances.
     """
     if record is None and statistics is None:
-        if inputs.stride(1) != 1 or not _TWICE.get():
-            return F.batch_norm(inputs, None, None, scale, shift, training=True, eps=EPSILON)
+        if inputs.stride(1) != 1 or not _TWICE.get() or epsilon != EPSILON:
+            return F.batch_norm(inputs, None, None, scale, shift, training=True, eps=epsilon)
         # Channels last: as a table the second derivative takes half the time.
         examples, channels, height, width = inputs.shape
         rows = inputs.permute(0, 2, 3, 1).reshape(-1, channels)
@@ -182,7 +184,7 @@ def batch_normalise(
     assert given is not None
     mean, var = given[f"{key}.mean"][:channels], given[f"{key}.var"][:channels]
     # Not ``F.batch_norm``, which is not differentiable in given statistics.
-    factor = (var + EPSILON).rsqrt()
+    factor = (var + epsilon).rsqrt()
     factor = factor if scale is None else scale * factor
     return affine(inputs, factor, -mean * factor if shift is None else shift - mean * factor)
 
@@ -316,3 +318,14 @@ def dropout_scale(gate: Gate, rates: Sequence[float], uniform: Tensor, dtype: to
         return (uniform >= rate).to(dtype) / (1.0 - rate)
 
     return combine(gate, [partial(scale, rate) for rate in rates])
+
+
+@contextmanager
+def without_fast_paths() -> Iterator[None]:
+    """Attention is computed by single operations, as nothing takes PyTorch's fast path apart, or counts its cost."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)

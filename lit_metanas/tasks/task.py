@@ -116,7 +116,10 @@ class Task:
     def __repr__(self) -> str:
         sizes = [f"{name} {len(part)}" for name, part in self._named_parts() if part is not None]
         shape = f"shape {tuple(self.train.inputs.shape[1:])}"
-        return f"{type(self).__name__}({', '.join([repr(self.id), number_of(self.way, 'class'), *sizes, shape])})"
+        goal = number_of(self.way, "class")
+        if not isinstance(self.goal, Classification):
+            goal = f"{type(self.goal).__name__}, {number_of(self.way, 'output')}"
+        return f"{type(self).__name__}({', '.join([repr(self.id), goal, *sizes, shape])})"
 
     def _named_parts(self) -> tuple[tuple[str, Split | None], ...]:
         return ("train", self.train), ("val", self.val), ("test", self.test)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import torch
 
@@ -41,8 +41,8 @@ def check_space(space: ChoiceSpace, shape: Shape | None = None, way: int = 5, se
     one-hot gates, in training and in evaluation, to 1e-5; ``cost`` and ``flops`` are what is counted by hooks; a
     restricted space has some of the labels and of the parameters, and the same function; a sampled child computes its
     own candidates alone; under the softmax relaxation the gradient reaches every logit whose gate the supernet looks
-    at; noise is a function of the generator. A network can be built for inputs of twice the size and of another
-    number of channels, too. A space without networks has its choices checked.
+    at; noise is a function of the generator. A network can be built for inputs of twice the size, too, and for colour
+    images if it can be for grey ones. A space without networks has its choices checked.
 
     Where networks give scores of each step, an example's scores depend neither on its batch nor on padding. Those that
     write depend on the tokens before a step alone, and write what they score highest; they are compared with the
@@ -52,7 +52,7 @@ def check_space(space: ChoiceSpace, shape: Shape | None = None, way: int = 5, se
     Args:
         space: the space.
         shape: of the inputs that networks are built for: give that of your own. None takes small ones of the first
-            kind in ``space.shapes``.
+            kind in ``space.shapes``; images are grey, or have three channels where the body takes no others.
         way: number of classes.
         seed: of the sampled architectures, weights and inputs.
 
@@ -67,11 +67,9 @@ def check_space(space: ChoiceSpace, shape: Shape | None = None, way: int = 5, se
     check_choices(space, seed)
     if not isinstance(space, SearchSpace):
         return
-    if shape is None:
-        shape = EXAMPLE_SHAPES[space.shapes[0]]
     with _double_precision(seed):
-        check = _check_of(space, shape, way, seed)
-        with telling_layers(getattr(check.supernet, "body", check.supernet), shape):
+        check = _first_check(space, way, seed) if shape is None else _check_of(space, shape, way, seed)
+        with telling_layers(getattr(check.supernet, "body", check.supernet), check.shape):
             for architecture in sample_architectures(space, seed):
                 check.child(architecture)
                 check.cost(architecture)
@@ -79,7 +77,20 @@ def check_space(space: ChoiceSpace, shape: Shape | None = None, way: int = 5, se
             if not check.supernet.refusal:
                 check.gradients()
                 check.noise()
-        _check_other_shape(space, shape, way, seed)
+        _check_other_shape(space, check.shape, way, seed)
+
+
+def _first_check(space: SearchSpace, way: int, seed: int) -> NetworkCheck:
+    """Of small inputs of the space's kind; in colour where its body is for such alone, as pretrained ones are."""
+    shape = EXAMPLE_SHAPES[space.shapes[0]]
+    try:
+        return _check_of(space, shape, way, seed)
+    except ValueError:
+        if not isinstance(shape, ImageShape):
+            raise
+        with suppress(ValueError):
+            return _check_of(space, shape._replace(channels=3), way, seed)
+        raise
 
 
 def _check_other_shape(space: SearchSpace, shape: Shape, way: int, seed: int) -> None:
@@ -101,9 +112,12 @@ def _check_of(space: SearchSpace, shape: Shape, way: int, seed: int) -> NetworkC
 
 
 def _other_shape(shape: KindShape) -> Shape:
-    """Twice as large, and another number of channels, features or tokens."""
+    """Twice as large, and of another number of features or tokens; grey images in colour.
+
+    A body may be for one number of channels, as pretrained networks are for three.
+    """
     if isinstance(shape, ImageShape):
-        return ImageShape(3 if shape.channels == 1 else 1, 2 * shape.height, 2 * shape.width)
+        return ImageShape(3 if shape.channels == 1 else shape.channels, 2 * shape.height, 2 * shape.width)
     if isinstance(shape, SeriesShape):
         return SeriesShape(shape.features + 2, 2 * shape.steps)
     if isinstance(shape, RowShape):

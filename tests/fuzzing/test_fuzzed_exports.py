@@ -13,16 +13,19 @@ import pytest
 import torch
 from fuzz_tools import CASES, Case, Contents, cases, edited, edited_bytes, ending
 from hypothesis import given
+from torch import nn
 
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.training import export_child, load_exported
-from lit_metanas.training.export.plain_program import ATEN_OPERATIONS
+from lit_metanas.training.export.program.core_operations import CORE_OPERATIONS
+from lit_metanas.training.export.program.space_operations import ATEN_OPERATIONS
 
 SHAPE = (1, 12, 12)
 GRAPH, CONFIG = "archive/models/model.json", "archive/data/weights/model_weights_config.json"
 
 CALLS = [
-    *(f"torch.ops.aten.{operation}" for operation in ATEN_OPERATIONS),
+    *(f"torch.ops.aten.{operation}" for operation in {**ATEN_OPERATIONS, **CORE_OPERATIONS}),
+    *("_operator.mul", "_operator.floordiv", "_operator.pow", "_operator.getitem", "math.trunc"),
     "torch.ops.aten.save.default",
     "torch.ops.aten.to_dense.default",
     "torch.ops.aten.as_strided.default",
@@ -42,6 +45,15 @@ ARGUMENTS: list[dict[str, Any]] = [
     {"as_tensor": {"name": "absent"}},
     {"as_tensors": []},
     {"as_sym_int": {"as_name": "s0"}},
+    {"as_sym_int": {"as_name": "sym_size_int_5"}},
+    {"as_sym_ints": [{"as_name": "sym_size_int_5"}, {"as_int": 2**31}]},
+    {"as_sym_ints": [{"as_name": "sym_size_int_5"}, {"as_int": -1}]},
+    {"as_float": "-Infinity"},
+    {"as_scalar_type": 5},
+    {"as_scalar_type": 12},
+    {"as_optional_tensors": [{"as_none": True}, {"as_tensor": {"name": "inputs"}}]},
+    {"as_device": {"type": "cuda", "index": 99}},
+    {"as_string": "trunc"},
     {"as_custom_obj": {"name": "x", "class_fqn": "os.system"}},
     {},
     {"as_int": 1, "as_float": 2.0},
@@ -53,8 +65,35 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Contents:
     """The files of an exported network, by name; those in the program's archive, too."""
     space = LayeredSpace(depths=(2,), widths=(4,), kernels=(3,), pools=("max",), norms=("batch",), skips=("residual",))
     folder = tmp_path_factory.mktemp("exported")
-    child = space.child(space.sample(torch.Generator().manual_seed(3)), SHAPE, way=3)
-    export_child(child, folder, architecture={"kernel": "3"}, classes="abc", shape=SHAPE)
+    return files_of(space.child(space.sample(torch.Generator().manual_seed(3)), SHAPE, way=3), folder)
+
+
+@pytest.fixture(scope="module")
+def taken_apart(tmp_path_factory: pytest.TempPathFactory) -> Contents:
+    """The same of a network that is taken apart into core operations, with sizes, constants and a mask."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return files_of(Attention(), tmp_path_factory.mktemp("apart"))
+
+
+class Attention(nn.Module):
+    """Attention between the rows of an image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(12, 2, batch_first=True)
+        self.register_buffer("mask", torch.ones(12, 12, dtype=torch.bool).triu(1))
+        self.head = nn.Linear(12, 3)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        rows = (inputs[:, 0] - torch.tensor([0.5])) / inputs.var((1, 2, 3))[:, None, None].add(1).sqrt()
+        rows = self.attention(rows, rows, rows, attn_mask=self.mask)[0]
+        return self.head(rows[:, [0, 5, 7]].sort(1)[0].amax(1))
+
+
+def files_of(network: nn.Module, folder: Path) -> Contents:
+    """Those of an export of it."""
+    export_child(network, folder, architecture={"kernel": "3"}, classes="abc", shape=SHAPE)
     with zipfile.ZipFile(folder / "model.pt2") as archive:
         inner = {name: archive.read(name) for name in archive.namelist()}
     return Contents({file.name: file.read_bytes() for file in folder.iterdir()} | inner)
@@ -103,7 +142,8 @@ def graphs(random: Case, graph: bytes) -> bytes:
             name = random.choice(["self", "out", "dtype", "device", "names", "weight", "__class__"])
             node["inputs"] = [*node["inputs"], {"name": name, "arg": random.choice(ARGUMENTS), "kind": 1}]
         elif kind == "name" and node.get("outputs"):
-            names = [each["outputs"][0]["as_tensor"]["name"] for each in nodes if each["outputs"]] + ["inputs", ""]
+            own = (each["outputs"][0].get("as_tensor", {}) for each in nodes if each["outputs"])
+            names = [each["name"] for each in own if each] + ["inputs", ""]
             node["outputs"] = [{"as_tensor": {"name": random.choice(names)}}]
         elif kind == "order":
             nodes.insert(random.randint(0, len(nodes)), nodes.pop(random.randint(0, len(nodes) - 1)))
@@ -122,6 +162,12 @@ def graphs(random: Case, graph: bytes) -> bytes:
 @given(random=CASES)
 def test_graphs(random: Case, exported: Contents, canary: Path) -> None:
     attempt(exported | {GRAPH: graphs(random, exported[GRAPH])}, canary)
+
+
+@cases(80, 6000)
+@given(random=CASES)
+def test_graphs_of_core_operations(random: Case, taken_apart: Contents, canary: Path) -> None:
+    attempt(taken_apart | {GRAPH: graphs(random, taken_apart[GRAPH])}, canary)
 
 
 @cases(100, 4000)

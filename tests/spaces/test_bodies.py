@@ -2,9 +2,11 @@
 
 import copy
 import pickle
+import re
 from functools import partial
 from itertools import product
 from math import prod
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ from torch import nn
 from torch.func import functional_call, grad, vmap
 
 from lit_metanas.spaces import Architecture, Builder, Gate, SearchSpace, one_hot
+from lit_metanas.spaces.choice_space import reserved_names
 from lit_metanas.spaces.forward_pass import OpenNumber, largest
 from lit_metanas.testing import check_space
 
@@ -245,8 +248,8 @@ def test_a_wrong_body_is_told_in_a_sentence(make, text):
     ("make", "text"),
     [
         (
-            lambda shape, build: nn.BatchNorm2d(2),
-            "The body (BatchNorm2d) has batch-norm statistics, which tasks may not share: use build",
+            lambda shape, build: nn.Sequential(nn.Flatten(), nn.BatchNorm1d(60)),
+            "Layer '1' (BatchNorm1d) has batch-norm statistics, which tasks may not share: use build.norm for images, ",
         ),
         (
             lambda shape, build: nn.Sequential(*[build.norm(2)] * 2),
@@ -307,6 +310,47 @@ def test_a_body_that_no_supernet_can_have_is_refused(make, text):
     with pytest.raises(ValueError) as caught:
         Body(make).supernet(SHAPE)
     assert text in str(caught.value)
+
+
+def test_a_plain_batch_norm_is_one_of_the_builder():
+    """Its weights and their names are the same, in whatever module it stands, and children keep it as it is."""
+
+    def plain(shape, build):
+        norm = nn.BatchNorm2d(4)
+        nn.init.uniform_(norm.weight)
+        return nn.Sequential(build.conv(shape[0], 4, 3), nn.Sequential(norm, nn.ReLU()))
+
+    def built(shape, build):
+        return nn.Sequential(build.conv(shape[0], 4, 3), nn.Sequential(build.norm(4), nn.ReLU()))
+
+    net, twin = Body(plain).supernet(SHAPE), Body(built).supernet(SHAPE)
+    weights = dict(net.named_parameters())
+    assert (weights["body.1.0.scale"] != 1).all()
+    twin.load_state_dict(net.state_dict())
+    assert torch.equal(twin(images(3, SHAPE, dtype=torch.float32), {}), net(images(3, SHAPE, dtype=torch.float32), {}))
+    child = Body(plain).child(Architecture({}), SHAPE, 5, weights)
+    assert type(child.body[1][0]) is nn.BatchNorm2d
+    assert torch.equal(child.body[1][0].weight, weights["body.1.0.scale"])
+
+
+class Sized(SearchSpace):
+    def __init__(self, size=3):
+        self.size = size
+
+
+def test_names_that_a_space_uses_itself_are_told_in_a_sentence_and_on_the_page():
+    with pytest.raises(ValueError) as caught:
+        Sized()
+    told = str(caught.value)
+    assert told.startswith(
+        "Sized cannot keep an attribute 'size', since search spaces use that name: take one other than"
+    )
+    page = (Path(__file__).parents[2] / "docs/tutorials/own_space.md").read_text()
+    (listed,) = re.findall(r"those of its methods: ([^.]+)\.", page)
+    names = tuple(re.findall(r"`(\w+)`", listed))
+    assert names == reserved_names(SearchSpace)
+    assert told.endswith(f"{', '.join(names[:-1])} and {names[-1]}.")
+    assert {"body", "cost", "name", "size"} <= set(names)
 
 
 def test_a_space_without_a_body_says_so():

@@ -94,6 +94,61 @@ def test_a_space_of_one_body_passes():
     check_space(Blocks())
 
 
+class Attention(nn.Module):
+    """Attention between the pixels of an image."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.first = nn.Conv2d(channels, 4, 4, 4)
+        self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
+        self.block = nn.TransformerEncoderLayer(4, 2, 8, 0.0, batch_first=True)
+
+    def forward(self, images):
+        steps = self.first(images).flatten(2).transpose(1, 2)
+        return self.block(self.attention(steps, steps, steps)[0]).transpose(1, 2)
+
+
+class Trunk(nn.Module):
+    """Layers with statistics that stay as they are."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, eps=1e-2)).requires_grad_(False)
+        self.layers[1].running_mean += 0.5
+
+    def forward(self, images):
+        with torch.no_grad():
+            return self.layers(images)
+
+    def train(self, mode=True):
+        return super().train(False)
+
+
+class Own(SearchSpace):
+    """A body of layers that are no choice, and one choice behind them."""
+
+    def __init__(self, layers):
+        self.layers = layers
+
+    def body(self, shape, build):
+        return nn.Sequential(*self.layers(shape[0]), build.choice("last", {"relu": nn.ReLU, "tanh": nn.Tanh}))
+
+
+OWN = {
+    "attention": lambda channels: [Attention(channels)],
+    "batch-norm": lambda channels: [nn.Conv2d(channels, 4, 3), nn.BatchNorm2d(4), nn.BatchNorm2d(4, affine=False)],
+    "batch-norm of another epsilon": lambda channels: [nn.Conv2d(channels, 4, 3), nn.BatchNorm2d(4, eps=1e-2)],
+    "three channels": lambda channels: [nn.Conv2d(3, 4, 3)],
+    "a trunk that is not trained": lambda channels: [Trunk(), nn.Conv2d(4, 4, 1)],
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_body_of_torchs_own_layers_passes(name):
+    check_space(Own(OWN[name]))
+    check_space(Own(OWN[name]), shape=(3, 9, 8), seed=1)
+
+
 class Faulty(LayeredSpace):
     """A sound space, of which each subclass breaks one thing."""
 

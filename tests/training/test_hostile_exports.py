@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
 
 from lit_metanas.inputs.batches import blank_inputs, random_inputs
 from lit_metanas.inputs.shapes import RowShape, SeriesShape, Shape, TokenShape
@@ -38,9 +37,10 @@ from lit_metanas.spaces import (
 from lit_metanas.spaces.operations import ACTIVATIONS, NORMS, POOLS, SKIPS
 from lit_metanas.spaces.sequence.step_operations import OPERATIONS
 from lit_metanas.training import export_child, load_exported
-from lit_metanas.training.export import plain_program
-from lit_metanas.training.export.plain_program import ATEN_OPERATIONS, PlainProgram
-from lit_metanas.training.export.program_archive import read_program
+from lit_metanas.training.export.program import plain_program
+from lit_metanas.training.export.program.plain_program import PlainProgram
+from lit_metanas.training.export.program.program_archive import read_program
+from lit_metanas.training.export.program.space_operations import ATEN_OPERATIONS
 
 SHAPE = (1, 28, 28)
 GRAPH, CONFIG = "archive/models/model.json", "archive/data/weights/model_weights_config.json"
@@ -444,23 +444,6 @@ def test_a_description_of_another_network_is_refused(wrong: Document, copied: Pa
     refused(copied)
 
 
-class Foreign(nn.Module):
-    """A network of a space that this package does not have."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.head = nn.Linear(1, 3)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.head(images.mean((2, 3)).cos())
-
-
-def test_an_own_spaces_operations_are_named_at_once(tmp_path: Path) -> None:
-    with pytest.warns(UserWarning, match=r"calls cos.default, .*: `predict` refuses it, but torch.export.load takes"):
-        export_child(Foreign(), tmp_path, architecture={}, classes="abc", shape=SHAPE)
-    assert "asks for the operation 'cos.default'" in refused(tmp_path)
-
-
 def unsafe_sparse(document: Document) -> None:
     """A sparse tensor whose one index lies far outside it, and its dense form: a write wherever the index says."""
     graph = document["graph_module"]["graph"]
@@ -590,7 +573,6 @@ def test_tokens_that_a_network_does_not_know_are_told(sequence_program: bytes) -
         argument("gru.input", "params", {"as_tensors": [{"name": "p_head_weight"}] * 4}),
         argument("gru.input", "hx", {"as_tensor": {"name": "p_head_weight"}}),
         argument("embedding.default", "indices", {"as_tensor": {"name": "p_head_weight"}}),
-        argument("embedding.default", "padding_idx", {"as_int": 10**6}),
         argument("gather.default", "dim", {"as_int": 0}),
         argument("gather.default", "index", {"as_tensor": {"name": "p_head_weight"}}),
         argument("expand.default", "size", {"as_ints": [-1, -1, 10**9]}),

@@ -115,7 +115,7 @@ class Eigenvalues(nn.Module):
 
 def test_what_cannot_be_translated_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     with (
-        pytest.warns(UserWarning, match="which no space of this package does"),
+        pytest.warns(UserWarning, match="`predict` refuses the exported network"),
         pytest.raises(ValueError, match=r"cannot translate aten\._linalg_eigh: leave ONNX out"),
     ):
         export(Eigenvalues(), tmp_path, IMAGES)

@@ -7,6 +7,7 @@ from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
 from lit_metanas.meta import FOMAML, JointInnerLoop, PrototypeLinearHead
+from lit_metanas.records import Cost
 from lit_metanas.relaxations import Softmax
 from lit_metanas.spaces import Architecture, Gate, LayeredSpace
 from lit_metanas.training import AdaptedLogits
@@ -48,6 +49,13 @@ def adapted(model, episode):
         logits = dict(zip(logits, moved[: len(logits)], strict=True))
         head = dict(zip(head, moved[len(logits) :], strict=True))
     return logits
+
+
+def test_a_mean_cost_is_rounded_to_the_nearest_throughout():
+    ways = AdaptedLogits()
+    ways.found = [Architecture({"kernel": "3"})] * 3
+    ways.cost = Cost(queries=5, steps=5, images=5, flops=5, seconds=6.0)
+    assert ways.mean_cost == Cost(queries=2, steps=2, images=2, flops=2, seconds=2.0)
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,8 @@ from cipher_tasks import (
     stripe_data,
 )
 from lightning.pytorch import Callback
+from torchvision.models import ResNet
+from torchvision.models.resnet import BasicBlock
 
 import lit_metanas as lm
 from lit_metanas.kinds.stored_preprocessing import InputMeaning
@@ -254,6 +256,38 @@ def test_missing_newer_and_foreign_files_are_named(images, tmp_path):
     torch.save(content, tmp_path / "foreign.ckpt")
     with pytest.raises(ValueError, match="The checkpoint was not written by TaskReptile: give one that `fit`"):
         run(IMAGES, stripe_data(), Keeps(), str(tmp_path / "foreign.ckpt"))
+
+
+@pytest.mark.parametrize(
+    ("write", "told"),
+    [
+        (
+            lambda own, path: torch.save(own.state_dict(), path),
+            "weights of a network (74 tensors such as 'conv1.weight')",
+        ),
+        (
+            lambda own, path: torch.save({"epoch": 3, "model": own.state_dict()}, path),
+            "weights of a network under 'model' (74 tensors such as 'conv1.weight')",
+        ),
+        (
+            lambda own, path: torch.save(own.state_dict(), path, _use_new_zipfile_serialization=False),
+            "weights in the format that PyTorch wrote before version 1.6",
+        ),
+        (torch.save, "Python objects, such as torch.save(network) writes, which could execute code"),
+        (lambda own, path: torch.jit.trace(own.eval(), torch.zeros(1, 3, 8, 8)).save(path), "a network as TorchScript"),
+        (
+            lambda own, path: torch.export.save(torch.export.export(own.eval(), (torch.zeros(1, 3, 8, 8),)), path),
+            "a program of torch.export",
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_files_of_torchvision_are_called_what_they_are(write, told, tmp_path):
+    write(ResNet(BasicBlock, [1, 1, 1, 1], num_classes=3), file := tmp_path / "resnet.pt2")
+    for read in (read_task_start, read_meta_checkpoint):
+        with pytest.raises(ValueError) as caught:
+            read(file)
+        assert f"resnet.pt2' holds {told}, not a checkpoint of lit-metanas: give " in str(caught.value)
 
 
 def test_files_of_the_first_schema_are_read(texts, tmp_path):

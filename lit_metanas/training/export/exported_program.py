@@ -5,13 +5,11 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import operator
 import os
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -49,8 +47,7 @@ from lit_metanas.training.export.network_description import (
     read_description,
 )
 from lit_metanas.training.export.onnx_program import INT8, ONNX, onnx_program
-from lit_metanas.training.export.plain_program import ATEN_OPERATIONS
-from lit_metanas.training.export.program_archive import LARGEST_PROGRAM, MOST_NODES, read_program
+from lit_metanas.training.export.program import LARGEST_PROGRAM, read_program, trace_program
 
 PROGRAM, WEIGHTS, SCRIPT, CARD = "model.pt2", "weights.pt", "predict.py", "README.md"
 EXPORTED = (CARD, DESCRIPTION, ONNX, INT8, PROGRAM, SCRIPT, WEIGHTS)
@@ -262,23 +259,11 @@ def export_child(
     example = blank.float() if blank.is_floating_point() else blank
     goal = objective or Classification(len(classes))
     _check_outputs(network, example, goal, classes)
-    program = torch.export.export(network, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},))
-    # Taking one of several outputs is no operation of its own in the file.
-    called = [
-        str(node.target).removeprefix("aten.")
-        for node in program.graph.nodes
-        if node.op == "call_function" and node.target is not operator.getitem
-    ]
-    if foreign := sorted(set(called) - ATEN_OPERATIONS.keys()):
+    traced = trace_program(network, example, shape, goal.outputs, each_step=goal.scored != "input")
+    if traced.refusal:
         warnings.warn(
-            f"The exported network calls {', '.join(foreign)}, which no space of this package does: `predict` refuses "
-            "it, but torch.export.load takes it.",
-            stacklevel=2,
-        )
-    if len(called) > MOST_NODES:
-        warnings.warn(
-            f"The exported network has {len(called)} operations, and `predict` reads up to {MOST_NODES}: write fewer "
-            "steps (target_steps), or take fewer layers; torch.export.load takes it.",
+            f"`predict` refuses the exported network, since its program {traced.refusal}: export again once that is "
+            "changed. torch.export.load takes it as it is.",
             stacklevel=2,
         )
     if preprocessing is not None and preprocessing.kind not in known_preprocessings():
@@ -287,10 +272,8 @@ def export_child(
             "`predict` refuses the exported network, but torch.export.load takes it.",
             stacklevel=2,
         )
-    translated = onnx_program(program, network, shape) if onnx else None
-    buffer = BytesIO()
-    torch.export.save(program, buffer)
-    digest = hashlib.sha256(buffer.getvalue()).hexdigest()
+    translated = onnx_program(traced.program, network, shape) if onnx else None
+    digest = hashlib.sha256(traced.content).hexdigest()
     stored = StoredNetwork(dict(architecture), tuple(classes), shape, preprocessing, goal, digest)
     # All is made before an earlier network's files are touched.
     description = json.dumps(describe_network(stored), indent=1, ensure_ascii=False)
@@ -303,7 +286,7 @@ def export_child(
         (folder / CARD).unlink()
     if translated is not None:
         write_whole(folder / ONNX, translated)
-    write_whole(folder / PROGRAM, buffer.getvalue())
+    write_whole(folder / PROGRAM, traced.content)
     write_weights(folder / WEIGHTS, network.state_dict())
     write_whole(folder / DESCRIPTION, description)
 

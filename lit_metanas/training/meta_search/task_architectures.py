@@ -113,13 +113,8 @@ class TaskArchitectures(ABC):
     def mean_cost(self) -> Cost:
         """Of finding one architecture."""
         total, episodes = self.cost, len(self.found)
-        return Cost(
-            queries=round(total.queries / episodes),
-            steps=total.steps // episodes,
-            images=total.images // episodes,
-            flops=round(total.flops / episodes),
-            seconds=total.seconds / episodes,
-        )
+        whole = {name: round(getattr(total, name) / episodes) for name in ("queries", "steps", "images", "flops")}
+        return Cost(**whole, seconds=total.seconds / episodes)
 
     def check(self, inner_loop: InnerLoop) -> None:
         """Raise ValueError where the inner loop does not suit."""

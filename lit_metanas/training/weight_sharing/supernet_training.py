@@ -235,8 +235,11 @@ class SupernetTraining(LightningModule):
         return self.task.goal.loss(self.scores(weights, mixture, batch.inputs, dropout, batch.labels), batch.labels)
 
     def train_weights(self, loss: Tensor, progress: float) -> None:
-        """One step of the weights along the gradient of a loss; those that it does not depend on only decay."""
-        weights = list(self.weights.values())
+        """One step of the weights along the gradient of a loss; those that it does not depend on only decay.
+
+        Those of a body that ask for no gradient, as in a trunk that is not trained, stay as they are.
+        """
+        weights = [weight for weight in self.weights.values() if weight.requires_grad]
         for weight, slope in zip(weights, torch.autograd.grad(loss, weights, allow_unused=True), strict=True):
             weight.grad = torch.zeros_like(weight) if slope is None else slope
         nn.utils.clip_grad_norm_(weights, self.weight_rates.clip)

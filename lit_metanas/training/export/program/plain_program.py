@@ -1,0 +1,294 @@
+"""An exported network, run operation by operation from a short list, so that its file can do nothing else."""
+
+from __future__ import annotations
+
+import math
+import operator
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lit_metanas.inputs.batches import blank_inputs
+from lit_metanas.inputs.shapes import Shape, TokenShape, as_shape, describe_shape
+from lit_metanas.training.export.program.argument_checks import Check
+from lit_metanas.training.export.program.core_operations import ARITHMETIC, CORE_OPERATIONS
+from lit_metanas.training.export.program.operation_limits import (
+    StepCost,
+    check_numbers,
+    core_cost,
+    operation_cost,
+    size_of,
+)
+from lit_metanas.training.export.program.space_operations import ATEN_OPERATIONS
+
+LARGEST_MEMORY = 1 << 26
+"""Numbers that are held at once for one input."""
+
+LARGEST_WORK = 1 << 36
+"""Multiply-adds for one input; a number that is not multiplied counts as 16, as it takes as long."""
+
+LONGEST_TRIAL = 10.0
+"""Seconds of the processor to find out what a number of inputs takes."""
+
+_TRIALS = (2, 1021)
+"""Numbers of inputs: a prime beyond all sizes of a kernel, so that none depends on it."""
+
+FIRST_ALONE: Mapping[str, int] = {
+    "gru.input": 2,
+    "_native_batch_norm_legit.no_stats": 3,
+    "_native_batch_norm_legit_no_training.default": 3,
+    "native_group_norm.default": 3,
+    "native_layer_norm.default": 3,
+}
+"""Operations of so many outputs, of which networks use the first."""
+
+_LIKE_INPUT = frozenset(
+    {
+        "batch_norm.default", "group_norm.default", "layer_norm.default", *FIRST_ALONE.keys() - {"gru.input"},
+        "_softmax.default", "elu.default", "gelu.default", "hardtanh.default", "leaky_relu.default", "relu.default",
+        "relu6.default", "sigmoid.default", "silu.default", "tanh.default",
+    }
+)  # fmt: skip
+"""Operations with outputs of their input's shape, which PyTorch takes a millisecond to find out without numbers."""
+
+_BROADCAST = frozenset({"add.Tensor", "div.Tensor", "mul.Tensor", "sub.Tensor"})
+"""Operations of two inputs, of which the same is true of the shape that both fit."""
+
+_MAKERS = frozenset({"arange.start_step", "empty.memory_format", "full.default", "scalar_tensor.default"})
+"""Operations without inputs, which are told the device."""
+
+_LAYOUT = frozenset({"device", "layout", "memory_format", "non_blocking", "pin_memory"})
+"""Arguments of core operations on where and how numbers are kept, which are left out."""
+
+_LARGEST_SIZE = 1 << 40
+"""Of a number that is made of sizes."""
+
+Node = tuple[str, dict[str, Any], tuple[str, ...]]
+"""An operation, its arguments (tensors and sizes as ``Reference``), and the names of its outputs."""
+
+
+class Reference(str):
+    """The name of a tensor."""
+
+
+class PlainProgram(nn.Module):
+    """A network as a list of operations, without a line of code from its file.
+
+    ``torch.export.load`` is no reader for files of others: it unpickles what an archive declares as pickled, evaluates
+    texts, and calls whatever operation a graph names, some of which read and write files or memory of their choice.
+    Here only ``ATEN_OPERATIONS`` and ``CORE_OPERATIONS`` are called, with checked arguments, after a trial without
+    numbers (on torch's device ``meta``) has shown that they fit each other and how much memory and work an input takes.
+    The latter may mix inputs, so that each number of inputs has a trial of its own. What is looked up in a table is
+    looked at before, each time.
+
+    Args:
+        nodes: the operations in order; each uses the inputs, the tensors and outputs of those before it.
+        tensors: weights and statistics by name.
+        inputs: the name of the inputs.
+        output: the name of what is returned.
+
+    Attributes:
+        memory: numbers that are held at once for one input, once ``check`` has run.
+
+    Raises:
+        ValueError: two tensors have one name, so that the memory of one would not be counted.
+
+    Example:
+        >>> nodes = [("relu.default", {"self": Reference("inputs")}, ("relu",))]
+        >>> PlainProgram(nodes, tensors={}, inputs="inputs", output="relu")(torch.tensor([-1.0, 2.0]))
+        tensor([0., 2.])
+    """
+
+    def __init__(self, nodes: Sequence[Node], *, tensors: Mapping[str, Tensor], inputs: str, output: str) -> None:
+        super().__init__()
+        made = [name for *_, names in nodes for name in names]
+        if len({*tensors, inputs, *made}) < len(tensors) + 1 + len(made):
+            raise ValueError("gives two tensors the same name")
+        self.nodes, self.inputs, self.output = list(nodes), inputs, output
+        self.memory = 0
+        self.shape: Shape | None = None
+        self._scores: tuple[int, int] = (0, 0)
+        self._mixes, self._tried = False, set[int]()
+        self._names = list(tensors)
+        for name, tensor in tensors.items():
+            self.register_buffer(name, tensor)
+        last = {name: place for place, (*_, names) in enumerate(nodes) for name in names}
+        last |= {name: place for place, (_, arguments, _) in enumerate(nodes) for name in _references(arguments)}
+        self._unused_after: list[list[str]] = [[] for _ in nodes]
+        for name, place in last.items():
+            if name != output:
+                self._unused_after[place].append(name)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Scores of inputs, shape ``(n, *shape)``; of some after the others where memory is short.
+
+        Raises:
+            ValueError: the inputs are of another shape than the program was checked for, or there are other tokens.
+        """
+        if self.shape is not None:
+            _check_inputs(inputs, self.shape)
+        tensors = {name: self.get_buffer(name) for name in self._names}
+        scores: list[Tensor] = []
+        # No more than were tried.
+        most = min(_TRIALS[-1], max(1, LARGEST_MEMORY // self.memory)) if self.memory else len(inputs)
+        for part in inputs.split(most):
+            if self._mixes and self.shape is not None and len(part) not in self._tried:
+                self._try(len(part), LARGEST_MEMORY)
+            *_, (found, _) = self._steps(part, tensors)
+            scores.append(found[self.output])
+        return torch.cat(scores) if len(scores) > 1 else scores[0]
+
+    @torch.no_grad()
+    def check(self, shape: Shape, outputs: int, *, each_step: bool = False) -> None:
+        """Try the operations without numbers, then once with them.
+
+        Args:
+            shape: of one input.
+            outputs: how many scores there are to be.
+            each_step: whether there are so many of each step, ``(n, steps, outputs)``.
+
+        Raises:
+            ValueError: it takes too much memory or work, or has another output than ``(n, outputs)``.
+            Exception: of any kind, by torch, for operations that do not fit each other.
+        """
+        self.shape, self._scores = shape, (outputs, 3 if each_step else 2)
+        for examples in _TRIALS:
+            memory = self._try(examples, LARGEST_MEMORY * examples)
+            self.memory = max(self.memory, math.ceil(memory / examples))
+        if not self(blank_inputs(1, shape)).isfinite().all():
+            raise ValueError("gives scores that are not numbers")
+
+    def _try(self, examples: int, largest: int) -> int:
+        """How many numbers are held at once for some inputs, without computing them.
+
+        Args:
+            examples: how many inputs.
+            largest: numbers that may be held.
+
+        Raises:
+            ValueError: it takes more memory, or too much work or time; or it has another output.
+        """
+        assert self.shape is not None
+        tensors = {name: self.get_buffer(name).to("meta") for name in self._names}
+        begun, memory, work = time.thread_time(), 0, 0
+        found: dict[str, Any] = {}
+        for found, cost in self._steps(_without_numbers(examples, self.shape), tensors):
+            held = (own for name, own in found.items() if name not in tensors and isinstance(own, Tensor))
+            memory, work = max(memory, sum(map(size_of, held)) + cost.memory), work + cost.work
+            if memory > largest or work > LARGEST_WORK * max(1, examples):
+                raise ValueError("takes too much memory or time for one input")
+            if time.thread_time() - begun > LONGEST_TRIAL:
+                raise ValueError("takes too long to look through")
+        size, (outputs, dimensions) = found[self.output].shape, self._scores
+        if (size[0], size[-1], len(size)) != (examples, outputs, dimensions):
+            raise ValueError(f"gives {tuple(size)} scores for {examples} inputs")
+        self._tried.add(examples)
+        return memory
+
+    def _steps(self, inputs: Tensor, tensors: Mapping[str, Tensor]) -> Iterator[tuple[dict[str, Any], StepCost]]:
+        """All tensors and sizes that are held after each operation, and what it took; the last are the output's."""
+        found: dict[str, Any] = {**tensors, self.inputs: inputs}
+        for (operation, arguments, names), unused in zip(self.nodes, self._unused_after, strict=True):
+            given: dict[str, Any] = {key: _resolve(argument, found) for key, argument in arguments.items()}
+            apart = _fit(ATEN_OPERATIONS.get(operation), given)
+            self._mixes |= not apart
+            if not apart:
+                given = {key: argument for key, argument in given.items() if key not in _LAYOUT}
+            if not apart and not _fit(CORE_OPERATIONS.get(operation), given):
+                raise ValueError(f"calls {operation} with other arguments than an exported network does")
+            check_numbers(operation, given)
+            made = _outputs(operation, given, inputs.device)
+            if len(made) != len(names):
+                raise ValueError(f"has an operation of {len(names)} outputs")
+            found.update(zip(names, made, strict=True))
+            outputs = [own for own in made if isinstance(own, Tensor)]
+            yield found, (operation_cost if apart else core_cost)(operation, given, outputs)
+            for other in unused:
+                found.pop(other, None)
+
+
+def _fit(checks: Mapping[str, Check] | None, given: Mapping[str, Any]) -> bool:
+    """Whether an operation is known, and each of its arguments passes its check."""
+    return checks is not None and all(key in checks and checks[key](argument) for key, argument in given.items())
+
+
+def _outputs(operation: str, given: Mapping[str, Any], device: torch.device) -> Sequence[Tensor | int]:
+    """What an operation gives.
+
+    Raises:
+        ValueError: a size is too large.
+    """
+    if operation in ARITHMETIC:
+        number = getattr(operator, operation.removeprefix("_operator."))(given["a"], given["b"])
+        if abs(number) > _LARGEST_SIZE:
+            raise ValueError("computes a size that is too large")
+        return [number]
+    if (known := _known_shape(operation, given)) is not None:
+        return [known]
+    if operation == "view.default":  # whose strides need not be those of the trace
+        return [torch.ops.aten.reshape.default(given["self"], given["size"])]
+    more = {"device": device} if operation in _MAKERS else {}
+    if operation == "empty.memory_format":  # memory is never given as it is found
+        return [torch.ops.aten.zeros.default(**given, **more)]
+    overload, _, kind = operation.partition(".")
+    made = getattr(getattr(torch.ops.aten, overload), kind)(**given, **more)
+    if operation in FIRST_ALONE:
+        return [made[0]]
+    return made if isinstance(made, tuple | list) else [made]
+
+
+def _known_shape(operation: str, given: Mapping[str, Any]) -> Tensor | None:
+    """What an operation gives without numbers, where that is plain; None elsewhere."""
+    first, other = given.get("input", given.get("self")), given.get("other")
+    if not isinstance(first, Tensor) or not first.is_meta or not first.is_floating_point():
+        return None
+    if operation in _LIKE_INPUT or (operation in _BROADCAST and not isinstance(other, Tensor)):
+        return torch.empty_like(first)
+    if operation in _BROADCAST and isinstance(other, Tensor) and other.dtype == first.dtype:
+        return torch.empty(torch.broadcast_shapes(first.shape, other.shape), dtype=first.dtype, device="meta")
+    return None
+
+
+def _without_numbers(examples: int, shape: Shape) -> Tensor:
+    if isinstance(shape, TokenShape):
+        return torch.empty(examples, shape.steps, dtype=torch.int64, device="meta")
+    return torch.empty(examples, *shape, device="meta")
+
+
+def _check_inputs(inputs: Tensor, shape: Shape) -> None:
+    """Refuse inputs of another shape, and tokens that a network does not know.
+
+    Raises:
+        ValueError: they are such.
+    """
+    known = as_shape(shape)
+    size = (known.steps,) if isinstance(known, TokenShape) else tuple(known)
+    if tuple(inputs.shape[1:]) != size or inputs.is_floating_point() == isinstance(known, TokenShape):
+        raise ValueError(
+            f"Inputs of shape {tuple(inputs.shape)} do not fit a network for {describe_shape(shape)}: give the shape "
+            f"(n, {', '.join(map(str, size))})."
+        )
+    if isinstance(known, TokenShape) and inputs.numel():
+        low, high = (int(number) for number in inputs.aminmax())
+        if low < 0 or high >= known.vocabulary:
+            raise ValueError(
+                f"There is a token {low if low < 0 else high}, and the network knows 0 to {known.vocabulary - 1}: use "
+                "the preprocessing that it was trained with."
+            )
+
+
+def _references(argument: object) -> Iterator[str]:
+    if isinstance(argument, Reference):
+        yield argument
+    elif isinstance(argument, dict | list):
+        for inner in argument.values() if isinstance(argument, dict) else argument:
+            yield from _references(inner)
+
+
+def _resolve(argument: object, found: Mapping[str, Any]) -> object:
+    if isinstance(argument, list):
+        return [_resolve(entry, found) for entry in argument]
+    return found[argument] if isinstance(argument, Reference) else argument
