@@ -530,4 +530,4 @@ def auto_verb(
     program = Path(output) / PROGRAM
     size = f" ({PROGRAM}, {program.stat().st_size:,} bytes)" if program.is_file() else ""
     print(f"The network{size}, a report and what was tried are in '{output}'.")
-    print(f"Next: {shlex.join(['lit-metanas', *predict_command(output)])}", flush=True)
+    print(f"Next: {shlex.join(['lit-metanas', *predict_command(output, kind)])}", flush=True)

@@ -218,8 +218,15 @@ class ExportedModel(LightningModule):
         warn_of_data(f"{told}. {' '.join(reasons[:MOST_NAMED])}{more}")
 
 
-def predict_command(folder: str) -> list[str]:
-    """The words of the command that runs the exported network in a folder on new examples."""
+def predict_command(folder: str, kind: str | None = None) -> list[str]:
+    """The words of the command that runs the exported network in a folder on new examples.
+
+    Args:
+        folder: of the network.
+        kind: of the examples, as a user has named it.
+    """
+    if kind is not None and "." in kind:
+        return ["predict", folder, "FILE", "--kind", kind]
     try:
         noun = exported_noun(folder)
     except (OSError, ValueError):  # which the command would tell
