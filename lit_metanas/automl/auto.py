@@ -65,6 +65,7 @@ def auto(
     test: Given | None = None,
     group: str | Groups | None = None,
     min_per_class: int | None = None,
+    objective: str | None = None,
     space: SearchSpace | None = None,
     start: str | os.PathLike[str] | None = None,
     max_parameters: float | None = None,
@@ -153,6 +154,8 @@ def auto(
             examples in memory a sequence of one group for each. Each part gets its share of each class as well as whole
             groups allow. Groups that a ``test`` part has, too, are told where it is a path; those of one in memory are
             not known. None deals examples out one by one.
+        objective: what a network is wanted for of examples with labels, by the path of an ``Objective``'s class, such
+            as ``grades.Ordinal``; None tells classes apart.
         min_per_class: classes with fewer examples are left out, and named in a warning. None leaves out those that are
             too small to be divided: of fewer than three examples, or two where the test part is given.
         space: what can be built; None takes one that suits the kind of data.
@@ -209,6 +212,7 @@ def auto(
         test=test,
         group=group,
         min_per_class=min_per_class,
+        objective=objective,
         space=space,
         wishes=Wishes(minutes, flops, seed=seed, threads=threads, progress=progress, records=records),
         limits=NetworkLimits.told(max_parameters, max_flops, max_latency, max_size, latency_batch),
@@ -236,6 +240,7 @@ class AutoSearch:
         began: the clock when the minutes began; None for when it is run.
         group: which examples belong together, if that was said.
         min_per_class: the fewest examples of a class, if that was said.
+        objective: the path of its class, if that was said.
         start: the checkpoint that all networks begin with; None for fresh weights.
         onnx: whether the output gets ``model.onnx``.
         int8: whether it gets ``model_int8.onnx``, too.
@@ -253,6 +258,7 @@ class AutoSearch:
     began: float | None = None
     group: str | Groups | None = None
     min_per_class: int | None = None
+    objective: str | None = None
     start: str | None = None
     onnx: bool = False
     int8: bool = False
@@ -306,7 +312,8 @@ class AutoSearch:
     @property
     def _read_as(self) -> dict[str, Any]:
         """What says how the data are read."""
-        return {"kind": self.kind, "test": self.test, "group": self.group, "min_per_class": self.min_per_class}
+        names = ("kind", "test", "group", "min_per_class", "objective")
+        return {name: getattr(self, name) for name in names}
 
     def _written(self, folder: OutputFolder, write: Callable[[], bool | None]) -> bool:
         """Write something, and tell whether that was done: a call in Python loses no result by a full disk.
@@ -456,6 +463,7 @@ def auto_verb(
     test: str | None = None,
     group: str | None = None,
     min_per_class: int | None = None,
+    objective: str | None = None,
     start: str | None = None,
     max_parameters: float | None = None,
     max_flops: float | None = None,
@@ -481,6 +489,7 @@ def auto_verb(
         test: the test part.
         group: which examples belong together.
         min_per_class: the fewest examples of a class.
+        objective: the path of an objective's class.
         start: a checkpoint that networks begin with.
         max_parameters: most trainable parameters.
         max_flops: most forward multiply-adds for one input.
@@ -505,6 +514,7 @@ def auto_verb(
         test=test,
         group=group,
         min_per_class=min_per_class,
+        objective=objective,
         space=None,
         wishes=Wishes(minutes, flops, seed=seed, threads=threads, progress=True),
         limits=NetworkLimits.told(max_parameters, max_flops, max_latency, max_size, latency_batch),

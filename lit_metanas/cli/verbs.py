@@ -57,6 +57,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "kind": "images, sounds, transcripts, texts, rows, pairs or questions, if it cannot be found out",
         "test": "the test part, given as the data are (default: some of them)",
         "group": "whole groups in each part: a column, folder (class/group/file), or (p[0-9]+)_ in files' names",
+        "objective": "the path of an objective's class, such as grades.Ordinal (default: to tell classes apart)",
         "min_per_class": "classes with fewer examples are left out (default: those that cannot be divided)",
         "start": "a checkpoint that `fit` of TaskReptile wrote, for all networks to begin with",
         "max_parameters": "most trainable parameters",

@@ -25,6 +25,7 @@ from lit_metanas.kinds.sounds.sound_files import SOUND_FORMATS, SOUND_SUFFIXES
 from lit_metanas.kinds.sounds.sound_kinds import sound_table
 from lit_metanas.kinds.texts.text_task import task_from_texts
 from lit_metanas.objectives.classification import Classification
+from lit_metanas.objectives.stored_objectives import objective_named
 from lit_metanas.tasks.labels import Groups
 from lit_metanas.tasks.splits import FEWEST_OF_A_CLASS
 from lit_metanas.tasks.task import Task, TaskCollection, warn_of_data
@@ -47,6 +48,7 @@ def read_given(
     test: Given | None = None,
     group: str | Groups | None = None,
     min_per_class: int | None = None,
+    objective: str | None = None,
     prepared: Any = None,
     start: MadeBefore | None = None,
 ) -> Task:
@@ -58,6 +60,7 @@ def read_given(
         test: the test part, given as ``data`` is; None takes some of ``data``.
         group: which examples belong together, and so into one part; see ``auto``.
         min_per_class: see ``auto``.
+        objective: what a network is wanted for, by the path of its class; None is that of the kind of data.
         prepared: what makes inputs of the examples, or the shape of images of a path; None is the usual one.
         start: what made the inputs of meta-trained weights. A task and other data are left as they are.
 
@@ -65,6 +68,14 @@ def read_given(
         FileNotFoundError: there is no such file or folder.
         ValueError: the kind of the data is not clear, or they are malformed; or 'group' does not suit them.
     """
+    if objective is not None:
+        wanted = objective_named(objective)
+        task = read_given(
+            data, kind=kind, test=test, group=group, min_per_class=min_per_class, prepared=prepared, start=start
+        )
+        if not isinstance(task.goal, Classification):
+            raise ValueError(f"Task '{task.id}' has {task.goal.noun} and no labels: leave 'objective' out.")
+        return replace(task, objective=wanted.for_classes(task.way))
     named = None if kind is None else kind_named(kind)
     if isinstance(data, Task | TaskCollection):
         return _task_itself(data, test=test, group=group, min_per_class=min_per_class)
@@ -117,6 +128,7 @@ def other_ways(
     test: Given | None,
     group: str | Groups | None,
     min_per_class: int | None = None,
+    objective: str | None = None,
 ) -> dict[str, Callable[[], Task]]:
     """What makes the same task under each preprocessing to choose from, by its label, the usual one first.
 
@@ -130,7 +142,9 @@ def other_ways(
     offered = within_memory(task, own.preprocessings(task, source))
     if len(offered) < 2:
         return {}
-    again = partial(read_given, data, kind=kind, test=test, group=group, min_per_class=min_per_class)
+    again = partial(
+        read_given, data, kind=kind, test=test, group=group, min_per_class=min_per_class, objective=objective
+    )
 
     def way(one: Any) -> Callable[[], Task]:
         if source is None and own.prepare(task, one) is not None:

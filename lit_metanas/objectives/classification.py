@@ -43,6 +43,11 @@ class Classification(Objective):
         """One for each class."""
         return self.way
 
+    @classmethod
+    def for_classes(cls, way: int) -> Self:
+        """Of so many classes."""
+        return cls(way)
+
     def hub_task(self, noun: str) -> str:
         """Classification of what inputs are."""
         return f"{HUB_NOUNS.get(noun, 'tabular')}-classification"

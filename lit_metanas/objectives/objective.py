@@ -96,6 +96,15 @@ class Objective(ABC):
         """How many steps are written at most; None where nothing is."""
         return None
 
+    @classmethod
+    def for_classes(cls, way: int) -> Self:
+        """The objective for examples with one of ``way`` labels each, in the order of their names.
+
+        Raises:
+            ValueError: it is for other targets, as by default.
+        """
+        raise ValueError(f"{cls.__name__} is not for examples with labels: leave 'objective' out.")
+
     @property
     def written_by(self) -> Preprocessing | None:
         """What makes texts of the tokens that a network writes; None where it writes none."""

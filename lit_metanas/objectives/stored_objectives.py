@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from typing import Any
 
 from lit_metanas.inputs.preprocessing import Preprocessing
@@ -41,6 +42,24 @@ def read_objective(stored: object, names: int, read: Callable[[object], Preproce
     if kind is None or not isinstance(stored, Mapping):
         raise ValueError(f"its objective is none of {', '.join(sorted(known))}; import the package that has others")
     return kind.from_plain({name: value for name, value in stored.items() if name != "kind"}, names, read)
+
+
+def objective_named(path: str) -> type[Objective]:
+    """The class of an objective that a user names by its path, such as ``grades.Ordinal``.
+
+    Raises:
+        ValueError: there is no such class, or it is no objective.
+    """
+    module, _, name = path.rpartition(".")
+    try:
+        found = getattr(import_module(module), name)
+    except (AttributeError, ImportError, ValueError) as error:
+        raise ValueError(
+            f"There is no objective '{path}' ({error}): give the path of a class, such as grades.Ordinal."
+        ) from None
+    if not isinstance(found, type) or not issubclass(found, Objective):
+        raise ValueError(f"'{path}' is no objective: give the path of a subclass of lit_metanas.Objective.")
+    return found
 
 
 def _subclasses(base: type[Objective]) -> Iterator[type[Objective]]:
