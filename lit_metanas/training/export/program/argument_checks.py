@@ -64,6 +64,11 @@ def is_scalar(argument: object) -> bool:
     return type(argument) in (int, float, bool)
 
 
+def is_moderate(argument: object) -> bool:
+    """Whether it is a number small enough that lengths are reckoned exactly with it."""
+    return is_number(argument) and abs(argument) <= 1 << 40  # type: ignore[arg-type]
+
+
 def is_scalars(argument: object) -> bool:
     """Whether it is a list of one to three positive numbers."""
     return isinstance(argument, list) and 0 < len(argument) <= 3 and all(is_number(own) and own > 0 for own in argument)

@@ -20,6 +20,7 @@ from lit_metanas.training.export.program.argument_checks import (
     is_flag,
     is_kind,
     is_maybe_tensor,
+    is_moderate,
     is_places,
     is_scalar,
     is_scalars,
@@ -92,7 +93,7 @@ _FAMILIES: Mapping[str, Mapping[str, Check]] = {
     "full_like": {**_SELF, "fill_value": is_scalar, **_KIND},
     "empty.memory_format": {"size": _COUNTS, **_KIND},
     "scalar_tensor": {"s": is_scalar, **_KIND},
-    "arange.start_step": {"start": is_scalar, "end": is_scalar, "step": is_scalar, **_KIND},
+    "arange.start_step": {"start": is_moderate, "end": is_moderate, "step": is_moderate, **_KIND},
     # Reductions.
     "amax amin any.dims": _OVER,
     "any.dim max.dim min.dim": _ALONG_KEPT,
