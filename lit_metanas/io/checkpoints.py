@@ -230,7 +230,7 @@ _OLD_FORMAT = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """How a file of ``torch.save`` before version 1.6 begins."""
 
 
-def tell_foreign(path: str | os.PathLike[str], otherwise: str) -> str:
+def describe_foreign(path: str | os.PathLike[str], otherwise: str) -> str:
     """What a file is that was given for a checkpoint, in words that go on after its name.
 
     Args:

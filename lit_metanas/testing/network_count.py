@@ -35,7 +35,7 @@ class _UsedParameters(TorchFunctionMode):
     ) -> Any:
         given = kwargs or {}
         made = func(*args, **given)
-        if isinstance(made, Tensor) or type(made) in (tuple, list):  # a shape is computed of nothing
+        if isinstance(made, Tensor) or type(made) in (tuple, list):  # to look at a shape is no computation
             self._note([*args, *given.values()])
         return made
 

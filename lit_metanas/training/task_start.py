@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lit_metanas.inputs.shapes import Shape, TokenShape, describe_shape, plain_shape, same_shape
 from lit_metanas.io.arrays import DAMAGED
-from lit_metanas.io.checkpoints import load_plain, tell_foreign
+from lit_metanas.io.checkpoints import describe_foreign, load_plain
 from lit_metanas.io.text import printable
 from lit_metanas.kinds.stored_preprocessing import UNKNOWN_INPUTS, InputMeaning
 from lit_metanas.records.budget import Cost
@@ -200,8 +200,8 @@ def read_task_start(path: str | os.PathLike[str]) -> TaskStart:
     try:
         found = _content(load_plain(file))
     except DAMAGED:
-        told = tell_foreign(file, otherwise="is damaged or was not written by TaskReptile")
-        raise ValueError(f"'{file}' {told}: {_FIX}.") from None
+        words = describe_foreign(file, otherwise="is damaged or was not written by TaskReptile")
+        raise ValueError(f"'{file}' {words}: {_FIX}.") from None
     if found is None:
         raise ValueError(f"'{file}' was written by a newer version of lit_metanas: upgrade.")
     return found

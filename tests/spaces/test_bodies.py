@@ -338,18 +338,18 @@ class Sized(SearchSpace):
         self.size = size
 
 
-def test_names_that_a_space_uses_itself_are_told_in_a_sentence_and_on_the_page():
+def test_names_that_a_space_uses_itself_are_listed_in_a_sentence_and_on_the_page():
     with pytest.raises(ValueError) as caught:
         Sized()
-    told = str(caught.value)
-    assert told.startswith(
+    message = str(caught.value)
+    assert message.startswith(
         "Sized cannot keep an attribute 'size', since search spaces use that name: take one other than"
     )
     page = (Path(__file__).parents[2] / "docs/tutorials/own_space.md").read_text()
     (listed,) = re.findall(r"those of its methods: ([^.]+)\.", page)
     names = tuple(re.findall(r"`(\w+)`", listed))
     assert names == reserved_names(SearchSpace)
-    assert told.endswith(f"{', '.join(names[:-1])} and {names[-1]}.")
+    assert message.endswith(f"{', '.join(names[:-1])} and {names[-1]}.")
     assert {"body", "cost", "name", "size"} <= set(names)
 
 

@@ -68,6 +68,14 @@ LARGE: dict[str, list[Node]] = {
         step("full.default", "zeros", size=[1 << 24], fill_value=0, dtype=torch.int64),
         step("index_select.default", "a", self=INPUTS, dim=1, index=Reference("zeros")),
     ],
+    "places of a mask": [
+        step("full.default", "a", size=[1 << 12, 1 << 12], fill_value=1.0),
+        step("full.default", "b", size=[1 << 12, 1 << 12], fill_value=True, dtype=torch.bool),
+        step(
+            "index_put.default", "c", self=Reference("a"), indices=[Reference("b")], values=Reference("weight"),
+            accumulate=False,
+        ),
+    ],
     "outer product": [
         step("view.default", "rows", self=INPUTS, size=[-1, 1]),
         step("permute.default", "columns", self=Reference("rows"), dims=[1, 0]),
@@ -164,15 +172,15 @@ PLACES: dict[str, list[Node]] = {
 
 
 @pytest.mark.parametrize("lookup", PLACES)
-@pytest.mark.parametrize(("place", "told"), [(6, "looks up entry 6 of 6"), (-7, "looks up entry -7 of 6")])
-def test_nothing_is_looked_up_or_put_outside(lookup: str, place: int, told: str) -> None:
+@pytest.mark.parametrize(("place", "message"), [(6, "looks up entry 6 of 6"), (-7, "looks up entry -7 of 6")])
+def test_nothing_is_looked_up_or_put_outside(lookup: str, place: int, message: str) -> None:
     def scores(place: int) -> Tensor:
         tensors = {"places": torch.tensor([0, 1, 2, 3, 4, place]), "value": torch.ones(()), "table": torch.ones(6, 6)}
         program = PlainProgram([*PLACES[lookup], SUM], tensors=tensors, inputs="inputs", output="scores")
         return program(torch.ones(1, *SHAPE))
 
     assert scores(5).shape == (1, 2)
-    with pytest.raises(ValueError, match=f"^{told}$"):
+    with pytest.raises(ValueError, match=f"^{message}$"):
         scores(place)
 
 

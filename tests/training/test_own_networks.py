@@ -1,4 +1,4 @@
-"""Exports of networks of one's own: torch's layers and torchvision's networks predict, and what cannot is told."""
+"""Exports of networks of one's own: torch's layers and torchvision's networks predict, and what cannot is named."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_the_verb_predict_runs_it(tmp_path: Path, capsys: pytest.CaptureFixture[
 
     export_child(Attention(), tmp_path / "out", architecture={}, classes=("cat", "dog", "bird"), shape=SHAPE)
     Image.new("RGB", (20, 30), "red").save(tmp_path / "red.png")
-    output = str(tmp_path / "told.json")
+    output = str(tmp_path / "predictions.json")
     assert not main(["predict", str(tmp_path / "out"), str(tmp_path / "red.png"), "--model.output", output])
     assert "red.png: " in capsys.readouterr().out
 
@@ -193,7 +193,7 @@ class Counting(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("network", "told"),
+    ("network", "message"),
     [
         (
             Random(),
@@ -202,18 +202,18 @@ class Counting(nn.Module):
         (Counting(), "gives more than scores, or changes its own buffers"),
     ],
 )
-def test_what_cannot_predict_is_told_at_once_and_when_it_is_read(network: nn.Module, told: str, tmp_path: Path) -> None:
+def test_what_cannot_predict_is_named_at_once(network: nn.Module, message: str, tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="`predict` refuses") as warned:
         export_child(network, tmp_path, architecture={}, classes="abc", shape=SHAPE)
     (sentence,) = {str(one.message) for one in warned if one.category is UserWarning}
-    assert sentence.startswith(f"`predict` refuses the exported network, since its program {told}")
+    assert sentence.startswith(f"`predict` refuses the exported network, since its program {message}")
     with pytest.raises(ValueError) as caught:
         load_exported(tmp_path)
-    assert f"model.pt2' {told}" in str(caught.value)
+    assert f"model.pt2' {message}" in str(caught.value)
     assert str(caught.value).endswith(": export again.")
 
 
-def test_a_network_that_takes_one_number_of_inputs_is_told(tmp_path: Path) -> None:
+def test_a_network_that_takes_one_number_of_inputs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^The network takes one number of inputs alone, as `len\(inputs\)` does"):
         export_child(OneNumber(), tmp_path, architecture={}, classes="abc", shape=SHAPE)
     assert not any(tmp_path.iterdir())

@@ -219,7 +219,9 @@ def export_child(
 ) -> None:
     """Write ``model.pt2``, ``weights.pt`` and ``model.json`` into a folder, each atomically, in single precision.
 
-    Beside them stands ``predict.py``, which runs the network without this package; and on wish ``model.onnx``.
+    Beside them stands ``predict.py``, which runs the network without this package; and on wish ``model.onnx``. A
+    network of other operations than those of this package's spaces is taken apart into torch's core operations. What
+    ``predict`` refuses all the same is named in a warning.
 
     Args:
         network: inputs ``(n, *shape)`` in, such as images in [0, 1], scores ``(n, classes)`` out, or of each step
@@ -237,7 +239,8 @@ def export_child(
 
     Raises:
         ValueError: the number of class names is not the number of scores, or two are the same; the network has other
-            outputs than the objective, or no ONNX file can be made of it; or see ``check_export_place``.
+            outputs than the objective, torch.export cannot trace it for any number of inputs, or no ONNX file can be
+            made of it; or see ``check_export_place``.
 
     Example:
         >>> import torch

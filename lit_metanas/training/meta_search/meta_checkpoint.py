@@ -14,7 +14,7 @@ from torch import Tensor
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import Shape, describe_shape, plain_shape, same_shape
 from lit_metanas.io.arrays import DAMAGED
-from lit_metanas.io.checkpoints import finite_tensor, load_plain, tell_foreign
+from lit_metanas.io.checkpoints import describe_foreign, finite_tensor, load_plain
 from lit_metanas.io.files import replacing
 from lit_metanas.io.text import printable
 from lit_metanas.kinds.stored_preprocessing import UNKNOWN_INPUTS, InputMeaning
@@ -309,8 +309,8 @@ def read_meta_checkpoint(path: str | os.PathLike[str]) -> MetaCheckpoint:
     try:
         checkpoint = _content(load_plain(file))
     except DAMAGED:
-        told = tell_foreign(file, otherwise="is damaged or was not written by meta-training")
-        raise ValueError(f"'{file}' {told}: give a checkpoint that `fit` wrote.") from None
+        words = describe_foreign(file, otherwise="is damaged or was not written by meta-training")
+        raise ValueError(f"'{file}' {words}: give a checkpoint that `fit` wrote.") from None
     if checkpoint is None:
         raise ValueError(f"'{file}' was written by a newer version of lit_metanas: upgrade.")
     return checkpoint

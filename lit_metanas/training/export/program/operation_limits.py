@@ -1,4 +1,4 @@
-"""What an operation of an exported network takes, and which numbers it is refused."""
+"""What an operation of an exported network takes, and which numbers are refused."""
 
 from __future__ import annotations
 
@@ -54,6 +54,9 @@ def core_cost(operation: str, given: Mapping[str, Any], outputs: Sequence[Tensor
     # The slowest take some 9 ns a number, and sorting 26.
     work = 64 * (inputs + sum(map(size_of, outputs))) * math.prod(given.get("kernel_size", ()))
     match operation:
+        case "index_put.default":  # which looks for the places of a mask
+            masks = [own for own in _tensors(given["indices"]) if own.dtype == torch.bool]
+            return StepCost(inputs + sum(2 * mask.dim() * size_of(mask) for mask in masks), work)
         case "sort.default" | "topk.default":
             return StepCost(inputs, 4 * work)
         case "mm.default" | "bmm.default" | "addmm.default":
@@ -114,7 +117,7 @@ def _looked_up(operation: str, given: Mapping[str, Any]) -> Iterator[tuple[Tenso
     elif operation.startswith(("index.", "index_put.")):
         at = 0
         for indices in given["indices"]:
-            # A mask says where numbers are put, but of how many are taken it is not known before.
+            # How many numbers a mask takes is not known before; where it puts some, nothing changes its size.
             if indices is not None and indices.dtype == torch.bool and operation == "index_put.default":
                 at += indices.dim()
                 continue

@@ -28,7 +28,7 @@ LARGEST_MEMORY = 1 << 26
 """Numbers that are held at once for one input."""
 
 LARGEST_WORK = 1 << 36
-"""Multiply-adds for one input; a number that is not multiplied counts as 16, as it takes as long."""
+"""Multiply-adds for one input; a number that is not multiplied counts as 16, or as 64 in a core operation."""
 
 LONGEST_TRIAL = 10.0
 """Seconds of the processor to find out what a number of inputs takes."""
@@ -43,7 +43,7 @@ FIRST_ALONE: Mapping[str, int] = {
     "native_group_norm.default": 3,
     "native_layer_norm.default": 3,
 }
-"""Operations of so many outputs, of which networks use the first."""
+"""Operations with several outputs, of which networks use the first, and how many there are."""
 
 _LIKE_INPUT = frozenset(
     {
@@ -55,10 +55,10 @@ _LIKE_INPUT = frozenset(
 """Operations with outputs of their input's shape, which PyTorch takes a millisecond to find out without numbers."""
 
 _BROADCAST = frozenset({"add.Tensor", "div.Tensor", "mul.Tensor", "sub.Tensor"})
-"""Operations of two inputs, of which the same is true of the shape that both fit."""
+"""Operations of two inputs, whose outputs have the shape that both are expanded to."""
 
 _MAKERS = frozenset({"arange.start_step", "empty.memory_format", "full.default", "scalar_tensor.default"})
-"""Operations without inputs, which are told the device."""
+"""Operations without inputs, which are given the device."""
 
 _LAYOUT = frozenset({"device", "layout", "memory_format", "non_blocking", "pin_memory"})
 """Arguments of core operations on where and how numbers are kept, which are left out."""
@@ -71,7 +71,7 @@ Node = tuple[str, dict[str, Any], tuple[str, ...]]
 
 
 class Reference(str):
-    """The name of a tensor."""
+    """The name of a tensor, or of a size."""
 
 
 class PlainProgram(nn.Module):
@@ -179,7 +179,7 @@ class PlainProgram(nn.Module):
             held = (own for name, own in found.items() if name not in tensors and isinstance(own, Tensor))
             memory, work = max(memory, sum(map(size_of, held)) + cost.memory), work + cost.work
             if memory > largest or work > LARGEST_WORK * max(1, examples):
-                raise ValueError("takes too much memory or time for one input")
+                raise ValueError("takes too much memory or time (take smaller inputs, or fewer layers)")
             if time.thread_time() - begun > LONGEST_TRIAL:
                 raise ValueError("takes too long to look through")
         size, (outputs, dimensions) = found[self.output].shape, self._scores

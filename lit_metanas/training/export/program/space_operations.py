@@ -1,6 +1,6 @@
 """The operations of the children of this package's spaces, and what each argument may be.
 
-None of them mixes examples, so that memory and work grow with the number of inputs.
+What programs of these operations alone take grows with the number of inputs, so that a few numbers of them are tried.
 """
 
 from __future__ import annotations
