@@ -178,8 +178,9 @@ def execute(args: list[str], *, debug: bool = False, suggests: bool = True) -> N
         _call(run, verb, rest, execute=lambda phase: execute(phase, debug=debug, suggests=False))
     else:
         with _collecting_nothing(before="lit_metanas.cli.program"):
-            from lit_metanas.cli.environment import leave_process_group, own_run
+            from lit_metanas.cli.experiment.run import leave_process_group
             from lit_metanas.cli.program import Program
+            from lit_metanas.cli.run_directory import own_run
             from lit_metanas.io import tune_allocator
 
         tune_allocator()

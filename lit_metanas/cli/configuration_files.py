@@ -25,6 +25,9 @@ TRAINER_KEYS = ("model", "data", "trainer", "ckpt_path", "seed_everything")
 BASE = "base"
 
 _CLASSES = ("--model", "--data")
+_DESCRIBING = {"class_path", "init_args", "dict_kwargs"}
+"""Keys of what describes an object."""
+
 """Options that name a class, which a configuration may give arguments to without naming it."""
 
 
@@ -238,8 +241,8 @@ def _find_fault(path: Path, whole: bool, seen: set[Path]) -> str | None:
         return f"'{path}' holds a value that cannot be read: {shorten(str(error))}."
     if whole and not isinstance(tree, dict):
         return f"'{path}' holds {'nothing' if tree is None else 'no keys'}: it takes a mapping of keys and values."
-    if (within := _nameless_in(tree)) is not None:
-        return f"'{path}' has a key without a name{f' in {within!r}' if within else ''}: give it one, or remove it."
+    if (beside := _beside_class(tree)) is not None:
+        return f"In '{path}' the key '{beside}' stands beside class_path: put it into init_args."
     return next((found for file in _files_in(path) if (found := _find_fault(file, False, seen))), None)
 
 
@@ -249,12 +252,9 @@ def _files_in(path: Path) -> list[Path]:
     return [path.parent / name for name in names if (path.parent / name).is_file()]
 
 
-def _nameless_in(tree: object, place: str = "") -> str | None:
-    """Where in a tree a mapping has an empty key; None if none has."""
-    pairs = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
-    for name, value in pairs:
-        if name is None or name == "":
-            return place
-        if (found := _nameless_in(value, f"{place}.{name}" if place else str(name))) is not None:
-            return found
-    return None
+def _beside_class(tree: object) -> str | None:
+    """The first key of a tree that is no part of an object's description, though there is one; None if none is."""
+    if isinstance(tree, dict) and "class_path" in tree and (others := tree.keys() - _DESCRIBING):
+        return str(min(others, key=str))
+    values = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
+    return next((found for value in values if (found := _beside_class(value)) is not None), None)

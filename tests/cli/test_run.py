@@ -371,11 +371,14 @@ def test_the_verb_drives_the_others(toy_folder: Path, capsys: pytest.CaptureFixt
     ("text", "words"),
     [
         ("phases: [{verb: fit, name: a, confg: []}]\ndirectory: out\n", ["'phases", "confg", "did you mean 'config'"]),
-        ("phase: []\n", ["'phase'", "did you mean 'phases'"]),
+        ("phase: []\n", ["'phase'", "did you mean '--phases'"]),
         ("phases: [{verb: fit}]\ndirectory: out\n", ["'phases", "name"]),
         ("phases: [{verb: fit, name: a, config: [no.yaml]}]\ndirectory: out\n", ["no.yaml"]),
         ("phases: [{verb: fti, name: a}]\ndirectory: out\n", ["'fti'", "did you mean 'fit'"]),
-        ("phases: [{verb: fit, name: a}]\ndirectory: out\nseeds: 3,4\n", ["'seeds' cannot be '3,4'", "such as [3,4]."]),
+        (
+            "phases: [{verb: fit, name: a}]\ndirectory: out\nseeds: 3,4\n",
+            ["'seeds' cannot be '3,4': it takes "],
+        ),
     ],
 )
 def test_mistakes_in_an_experiment(
