@@ -107,7 +107,7 @@ def test_version_and_no_arguments(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("verb", ["search", "run", "report"])
 def test_help_of_a_verb(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([verb, "--help"]) == 0
-    assert f"{verb} [-" in capsys.readouterr().out.splitlines()[0]
+    assert f" {verb} [" in capsys.readouterr().out.splitlines()[0]
 
 
 def test_each_verb_works_in_the_run_directory(toy: Toy, toy_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
