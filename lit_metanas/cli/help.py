@@ -216,7 +216,7 @@ def experiment_help(args: Sequence[str]) -> str:
             lines += [f"{shown_path(path)}:", *(f"  {comment.lstrip('# ')}" for comment in comments), ""]
             given = tree.get("inputs") if isinstance(tree, dict) else None
             needs = tree.get("needs") if isinstance(tree, dict) else None
-            inputs |= {f"--inputs.{name}": str(value) for name, value in dict(given or {}).items()}
+            inputs |= {f"--inputs.{name}": str(value) or "none" for name, value in dict(given or {}).items()}
             must |= {f"--inputs.{name}": str(value) for name, value in dict(needs or {}).items()}
     if not lines:
         return ""

@@ -24,7 +24,7 @@ SHIPPED = [described(name) for name in shipped_names()]
 def test_the_index_is_current() -> None:
     page = runpy.run_path(str(ROOT / "docs" / "configs_readme.py"))["readme"]()
     assert (ROOT / "configs" / "README.md").read_text() == page, "run: python docs/configs_readme.py"
-    assert len(page.split()) < 4000
+    assert len(page.replace("|", " ").split()) < 3300
 
 
 @pytest.mark.parametrize("shipped", SHIPPED, ids=lambda shipped: shipped.name)
@@ -65,10 +65,10 @@ def test_command(shipped: Shipped, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("lit_metanas.cli.program.check_checkpoint", lambda path, goes_on: None)
     words = [word for word in shlex.split(shipped.command) if not re.fullmatch(r"[A-Z]+=\S+", word)]  # of a shell
-    assert {shipped.name, shipped.name.rpartition("/")[2]} & {word.removeprefix("./") for word in words}
+    assert {shipped.name, shipped.name.rpartition("/")[2]} & set(words)
     if words[0] != "lit-metanas":  # a script that starts a verb with the keys that it is given
         (start,) = re.findall(r"lit[-_]metanas (\w+ (?:-c \S+ )?)\"\$@\"", path_of_name(shipped.name).read_text())
-        words = ["lit-metanas", *start.split(), *words[1 + (words[0] == "sbatch") :]]
+        words = ["lit-metanas", *start.split(), *words[2:]]
     if words[1] in TRAINER_VERBS:
         assert Parsed(words[1:]).config.subcommand == words[1]
     else:

@@ -435,6 +435,13 @@ def test_a_phase_can_depend_on_an_input(recorder: Recorder, tmp_path: Path, monk
         run(phases(), Path("other"), execute=recorder)
 
 
+def test_an_argument_with_an_empty_input_is_left_out(recorder: Recorder) -> None:
+    report = Phase("report", "report", args=["--results+={run}/{more}/results.json", "--output={folder}"])
+    for more, given in (("", []), ("controls", ["--results+=out/seed0/controls/results.json"])):
+        run([report], Path("out"), inputs={"more": more}, execute=recorder)
+        assert recorder.calls[-1][1:] == [*given, "--output=out/seed0/report"]
+
+
 def test_seeds_that_no_phase_has_are_refused(phases: list[Phase], recorder: Recorder) -> None:
     once = Phase("report", "report", args=["--output={folder}"], per_seed=False)
     with pytest.raises(UsageError, match=r"'seeds' is \[0, 1\], but each phase is done once, for all seeds: give one"):

@@ -34,11 +34,11 @@ an input's name         what ``inputs`` says, or ``--inputs.NAME`` on the comman
 ======================  ==============================================================================
 
 In a phase of all seeds (``per_seed: false``) an argument with ``{seed}`` or ``{run}`` is repeated for each seed. An
-argument with a word that ``methods`` says is null is left out. ``args`` of the experiment are those of all phases of
-a verb. ``needs`` names inputs that must be files or folders, and says where one gets them; nothing begins without, but
-where an empty one leaves out phases. A phase ``only_with`` an input is left out where that is empty, and a phase
-``only_without`` it where it is not: so one's own data can take the place of what an experiment begins with.
-Paths are relative to the file that they stand in.
+argument with a word that ``methods`` says is null, or with an input that is empty, is left out. ``args`` of the
+experiment are those of all phases of a verb. ``needs`` names inputs that must be files or folders, and says where one
+gets them; nothing begins without, but where an empty one leaves out phases. A phase ``only_with`` an input is left
+out where that is empty, and a phase ``only_without`` it where it is not: so one's own data can take the place of what
+an experiment begins with. Paths are relative to the file that they stand in.
 """
 
 from __future__ import annotations
@@ -279,6 +279,8 @@ def _step(phase: Phase, seed: int | None, seeds: list[int], words: dict[str, str
         given.append(f"--trainer.default_root_dir={folder}")
         given += [] if seed is None else [f"--seed_everything={seed}"]
     for argument in phase.args:
+        if any(words.get(name) == "" for name in WORD.findall(argument)):
+            continue
         for each in seeds if seed is None and _of_seed([argument]) else [seed]:
             known = {**words, "seed": str(each), "run": f"{words['directory']}/seed{each}"}
             given.append(_substitute(argument, known, phase.name))
