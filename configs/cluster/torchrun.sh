@@ -4,7 +4,7 @@
 # Keys of `lit-metanas fit` follow the script. The run's directory, RUN, is one that both nodes see; in it an interrupted
 # training goes on when both commands are given again. NODES, PROCESSES (of a node), PORT and
 # ACCELERATOR have defaults.
-# Command: HEAD=node0 NODE=0 ./torchrun.sh -c meta_search
+# Command: HEAD=node0 NODE=0 bash torchrun.sh -c meta_search
 set -euo pipefail
 
 : "${HEAD:?is the address of the first node}" "${NODE:?is the number of this node, from 0}"

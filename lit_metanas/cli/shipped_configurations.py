@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from itertools import takewhile
-from os.path import exists, isfile
+from os.path import exists, isdir, isfile
 from pathlib import Path
 
 import lit_metanas
@@ -103,7 +103,7 @@ def configuration_path(word: str, verb: str = "") -> str:
         UsageError: see ``with_paths``.
     """
     own = next((path for path in (word, f"{word}{_ENDINGS[0]}") if isfile(path)), None)
-    if own is not None or exists(word) or _INLINE.search(word):
+    if own is not None or _INLINE.search(word) or (exists(word) and not isdir(word)):
         return own or word
     found = _matching(word)
     if len(found) > 1:

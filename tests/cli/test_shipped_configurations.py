@@ -34,6 +34,8 @@ def test_a_name_is_found_from_anywhere(word: str) -> None:
 
 
 def test_a_file_of_the_working_folder_comes_first() -> None:
+    Path("conv4").mkdir()
+    assert Path(configuration_path("conv4")) == CONV4
     Path("conv4.yaml").touch()
     assert configuration_path("conv4") == configuration_path("conv4.yaml") == "conv4.yaml"
     assert Path(configuration_path("fit/conv4")) == CONV4
