@@ -6,9 +6,8 @@ from lit_metanas.cli.shipped_configurations import (
     CONFIGS,
     USES,
     Shipped,
-    described,
+    described_in,
     path_of_name,
-    shipped_names,
 )
 
 INTRODUCTION = """\
@@ -59,7 +58,7 @@ def readme() -> str:
     """The whole page."""
     parts = [INTRODUCTION]
     for folder, (title, note) in SECTIONS.items():
-        rows = [row(described(name)) for name in shipped_names() if name.startswith(f"{folder}/")]
+        rows = [row(shipped) for shipped in described_in(folder)]
         use = f"`lit-metanas {USES[folder].format('NAME')}`"
         table = ["| name | purpose | result | takes |", "|---|---|---|---|", *rows]
         parts.append("\n".join([f"## {title}", "", f"{use}. {note}", "", *table, ""]))
@@ -69,8 +68,7 @@ def readme() -> str:
 def row(shipped: Shipped) -> str:
     """A line of a table."""
     link = path_of_name(shipped.name).relative_to(CONFIGS)
-    takes = ", ".join(filter(None, (shipped.time, shipped.memory)))
-    return f"| [{shipped.name.partition('/')[2]}]({link}) | {shipped.purpose} | {shipped.result} | {takes} |"
+    return f"| [{shipped.name.partition('/')[2]}]({link}) | {shipped.purpose} | {shipped.result} | {shipped.takes} |"
 
 
 if __name__ == "__main__":

@@ -156,16 +156,19 @@ class Shipped:
         purpose: a sentence.
         command: one that uses it.
         result: what it came to where it was measured, or empty.
-        time: how long it took there, or empty.
-        memory: the most that it took there, or empty.
+        takes: the time and the memory that it took there, or empty.
     """
 
     name: str
     purpose: str
     command: str
-    result: str = ""
-    time: str = ""
-    memory: str = ""
+    result: str
+    takes: str
+
+
+def described_in(folder: str) -> list[Shipped]:
+    """What all configurations of a folder say of themselves."""
+    return [described(name) for name in shipped_names() if name.startswith(f"{folder}/")]
 
 
 def described(name: str) -> Shipped:
@@ -176,15 +179,13 @@ def described(name: str) -> Shipped:
     comments = [line.removeprefix("#").strip() for line in takewhile(lambda line: line.startswith("# "), lines)]
     fields = {key: value for key, _, value in (line.partition(": ") for line in comments) if key in _FIELDS}
     text = " ".join(line for line in comments if line.partition(": ")[0] not in _FIELDS)
-    time, _, memory = fields.get("Takes", "").partition(", ")
     usual = f"lit-metanas {USES[name.partition('/')[0]].format(_short(name))}"
     return Shipped(
         name=name,
         purpose=re.split(r"(?<=\.) ", text, maxsplit=1)[0],
         command=fields.get("Command", usual),
         result=fields.get("Result", ""),
-        time=time,
-        memory=memory,
+        takes=fields.get("Takes", ""),
     )
 
 
@@ -203,11 +204,10 @@ def configs(name: str = "") -> None:
     if name:
         print(Path(configuration_path(name)).read_text(encoding="utf-8"), end="")
         return
-    width = shutil.get_terminal_size().columns
-    folder = ""
-    for shipped in map(described, shipped_names()):
-        if not shipped.name.startswith(f"{folder}/"):
-            folder = shipped.name.partition("/")[0]
-            print(f"{folder}: lit-metanas {USES[folder].format('NAME')}")
-        begin = f"  {shipped.name.partition('/')[2]:<24} {shipped.time or '–':>7} {shipped.memory or '–':>7}  "
-        print(textwrap.fill(shipped.purpose, width, initial_indent=begin, subsequent_indent=" " * len(begin)))
+    for folder, use in USES.items():
+        print(f"{folder}: lit-metanas {use.format('NAME')}")
+        for shipped in described_in(folder):
+            begin = f"  {shipped.name.partition('/')[2]:<24} "
+            text = " ".join([shipped.purpose, *([f"({shipped.takes})"] if shipped.takes else [])])
+            width = shutil.get_terminal_size().columns
+            print(textwrap.fill(text, width, initial_indent=begin, subsequent_indent=" " * len(begin)))

@@ -14,11 +14,14 @@ from lit_metanas.cli.command_line import main
 from lit_metanas.cli.configuration_files import with_bases
 from lit_metanas.cli.experiment.run import run
 from lit_metanas.cli.program import Program
-from lit_metanas.cli.shipped_configurations import Shipped, described, path_of_name, shipped_names
+from lit_metanas.cli.shipped_configurations import USES, Shipped, described, path_of_name, shipped_names
 from lit_metanas.cli.verbs import TRAINER_VERBS
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = [described(name) for name in shipped_names()]
+FIRSTS = [next(shipped for shipped in SHIPPED if shipped.name.startswith(f"{folder}/")) for folder in USES]
+COMMANDS = [each for each in SHIPPED if each in FIRSTS or "# Command: " in path_of_name(each.name).read_text()]
+"""Those with a command of their own, and one of each usual command."""
 
 
 def test_the_index_is_current() -> None:
@@ -31,8 +34,7 @@ def test_the_index_is_current() -> None:
 def test_each_says_what_it_is_for(shipped: Shipped) -> None:
     assert shipped.purpose.endswith(".")
     assert 1 < len(shipped.purpose.split()) <= 25
-    assert re.fullmatch(r"|[\d.–]+ (s|min)", shipped.time)
-    assert re.fullmatch(r"|\d+ MB", shipped.memory)
+    assert re.fullmatch(r"|[\d.–]+ (s|min)(, \d+ MB)?", shipped.takes)
 
 
 def test_the_list_has_them_all(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,9 +42,8 @@ def test_the_list_has_them_all(capsys: pytest.CaptureFixture[str], monkeypatch: 
     assert main(["configs"]) == 0
     lines = capsys.readouterr().out.splitlines()
     for shipped in SHIPPED:
-        name = shipped.name.partition("/")[2]
-        (line,) = (line for line in lines if line.startswith(f"  {name} ") and line.endswith(f"  {shipped.purpose}"))
-        assert line.split()[1:] == f"{shipped.time or '–'} {shipped.memory or '–'} {shipped.purpose}".split()
+        name, takes = shipped.name.partition("/")[2], f" ({shipped.takes})" if shipped.takes else ""
+        assert f"  {name:<24} {shipped.purpose}{takes}" in lines
     assert main(["configs", "meta_search"]) == 0
     assert capsys.readouterr().out == path_of_name("fit/meta_search").read_text()
 
@@ -60,7 +61,7 @@ class Parsed(Program):
         raise StopIteration
 
 
-@pytest.mark.parametrize("shipped", SHIPPED, ids=lambda shipped: shipped.name)
+@pytest.mark.parametrize("shipped", COMMANDS, ids=lambda shipped: shipped.name)
 def test_command(shipped: Shipped, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("lit_metanas.cli.program.check_checkpoint", lambda path, goes_on: None)
