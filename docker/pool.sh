@@ -17,7 +17,7 @@ worker)
   # A container's name is twelve hexadecimal digits that no other has, the same after a restart.
   number=${WORKER:-$((16#$HOSTNAME))}
   run=${RUNS:-runs/pool}/worker-$number
-  exec lit-metanas search -c configs/search/query/pool.yaml --trainer.default_root_dir "$run" \
+  exec lit-metanas search -c pool --trainer.default_root_dir "$run" \
     --model.init_args.directory "$run" \
     --model.init_args.methods.pool.init_args.worker "$number" "${@:2}"
   ;;

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Meta-training on several nodes under SLURM: sbatch configs/cluster/slurm.sh -c configs/fit/meta_search.yaml
+# Meta-training on several nodes under SLURM, queued again where it is pre-empted.
 # Options of sbatch before the script override those here, keys of `lit-metanas fit` follow it. 90 seconds before its
 # time is up, or when the cluster sends SIGUSR1 before it takes the nodes away, the training writes a checkpoint and has
 # the job queued again; the job, whose number stays, goes on from the checkpoint. RUN, the run's directory, and
 # ACCELERATOR have defaults.
+# Command: sbatch slurm.sh -c meta_search
 #SBATCH --job-name=lit-metanas
 #SBATCH --nodes=2
 #SBATCH --ntasks-per-node=4

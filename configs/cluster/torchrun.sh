@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Meta-training on two nodes without a scheduler. On the first, whose address is HEAD, and then on the second:
-#   HEAD=node0 NODE=0 configs/cluster/torchrun.sh -c configs/fit/meta_search.yaml
-#   HEAD=node0 NODE=1 configs/cluster/torchrun.sh -c configs/fit/meta_search.yaml
+# Meta-training on several nodes without a scheduler. On the first, whose address is HEAD, NODE is 0; then on the second
+# it is 1.
 # Keys of `lit-metanas fit` follow the script. The run's directory, RUN, is one that both nodes see; in it an interrupted
 # training goes on when both commands are given again. NODES, PROCESSES (of a node), PORT and
 # ACCELERATOR have defaults.
+# Command: HEAD=node0 NODE=0 bash torchrun.sh -c meta_search
 set -euo pipefail
 
 : "${HEAD:?is the address of the first node}" "${NODE:?is the number of this node, from 0}"

@@ -105,11 +105,11 @@ def end_of_fit(trainer: Trainer, module: LightningModule, *, config: Path, secon
         lines.append(_next("test", "-c", _short(config), "--ckpt_path", checkpoint))
     if checkpoint and _suits_images(module):
         inputs = ["--inputs.images", "FOLDER", "--inputs.checkpoint", checkpoint]
-        words = ["lit-metanas", "run", "-c", "configs/experiments/my_images.yaml", *inputs]
+        words = ["lit-metanas", "run", "my_images", *inputs]
         lines.append(f"For your own images: {shlex.join(words)}")
     if checkpoint and _starts_searches(module):
         start = ["--model.methods.meta-trained.estimator.start", checkpoint]
-        lines.append(_next("search", "-c", "configs/search/reptile_targets.yaml", *start))
+        lines.append(_next("search", "-c", "reptile_targets", *start))
     return lines
 
 
@@ -120,7 +120,7 @@ def _fit_of(space: object) -> str:
     if not isinstance(space, LayeredSpace):
         return "CONFIG"
     layers = any(choice.name == "readout" for choice in space.choices)
-    return f"configs/fit/{'few_shot' if layers else 'chosen'}.yaml"
+    return "fit/few_shot" if layers else "chosen"
 
 
 def _starts_searches(module: LightningModule) -> bool:
@@ -159,7 +159,7 @@ def end_of_search(module: LightningModule) -> list[str]:
         folder = _short(module.directory)
         start = ["--model.architecture", f"{folder}/architectures.json", "--model.start", f"{folder}/start.ckpt"]
         said = f"search: the architecture, its weights and its recipe are in {folder}."
-        network = _fit_of(module.space) if module.supernet is None else "configs/fit/sandwich.yaml"
+        network = _fit_of(module.space) if module.supernet is None else "sandwich"
         return [said, _next("fit", "-c", network, "-c", f"{folder}/recipe.yaml", *start)]
     exports = module.finished if isinstance(module, TargetSearch) and module.export else None
     if not isinstance(module, Searched) or not module.results:

@@ -148,7 +148,7 @@ def execute(args: list[str], *, debug: bool = False, suggests: bool = True) -> N
     elif verb not in VERBS:
         what = "option" if verb.startswith("-") else "verb"
         raise UsageError(f"There is no {what} '{verb}'{near_miss(verb, VERBS)} See `lit-metanas --help`.")
-    elif verb == "run" and helps - {"--help-all"} and (text := experiment_help(rest)):
+    elif verb == "run" and helps - {"--help-all"} and (text := experiment_help(_with_operands(rest, "config"))):
         print(text, end="")
     elif helps and not (verb in TRAINER_VERBS and helps == {"--help-all"}):
         print(verb_help(verb), end="")
@@ -169,6 +169,10 @@ def execute(args: list[str], *, debug: bool = False, suggests: bool = True) -> N
         from lit_metanas.training.export.hub_card import push
 
         _call(push, verb, _with_repository(rest))
+    elif verb == "configs":
+        from lit_metanas.cli.shipped_configurations import configs
+
+        _call(configs, verb, _with_operands(rest, "name"))
     elif verb == "records":
         from lit_metanas.cli.record_exchange import records
 
@@ -180,11 +184,14 @@ def execute(args: list[str], *, debug: bool = False, suggests: bool = True) -> N
     elif verb == "run":
         from lit_metanas.cli.experiment.run import run
 
-        _call(run, verb, rest, execute=lambda phase: execute(phase, debug=debug, suggests=False))
+        _call(
+            run, verb, _with_operands(rest, "config"), execute=lambda phase: execute(phase, debug=debug, suggests=False)
+        )
     else:
         with _collecting_nothing(before="lit_metanas.cli.program"):
-            from lit_metanas.cli.environment import leave_process_group, own_run
+            from lit_metanas.cli.experiment.run import leave_process_group
             from lit_metanas.cli.program import Program
+            from lit_metanas.cli.run_directory import own_run
             from lit_metanas.io import tune_allocator
 
         tune_allocator()
@@ -276,10 +283,15 @@ def _with_underscores(word: str) -> str:
 
 def _with_repository(args: list[str]) -> list[str]:
     """``push FOLDER NAME/MODEL --dry-run`` with their keys."""
-    bare = list(takewhile(lambda word: not word.startswith("-"), args))
-    named = [f"--{key}={word}" for key, word in zip(("folder", "repo"), bare, strict=False)]
-    rest = ["--dry_run=true" if word in ("--dry-run", "--dry_run") else word for word in args[len(named) :]]
-    return [*named, *rest]
+    words = _with_operands(args, "folder", "repo")
+    return ["--dry_run=true" if word in ("--dry-run", "--dry_run") else word for word in words]
+
+
+def _with_operands(args: list[str], *keys: str) -> list[str]:
+    """The words right after a verb, with their keys."""
+    bare = takewhile(lambda word: not word.startswith("-"), args)
+    named = [f"--{key}={word}" for key, word in zip(keys, bare, strict=False)]
+    return [*named, *args[len(named) :]]
 
 
 def _call(function: Callable[..., None], verb: str, args: list[str], **given: object) -> None:
@@ -295,7 +307,7 @@ def _call(function: Callable[..., None], verb: str, args: list[str], **given: ob
     parser.add_argument(f"--{BASE}", type=str, help=SUPPRESS)
     keys = parser.add_function_arguments(function, skip=set(given), sub_configs=True)
     warnings.formatwarning = partial(_one_sentence, keys=keys)
-    args = with_bases(with_lists(args, verb))
+    args = with_bases(with_lists(args, verb), verb)
     try:
         settings: Any = parser.instantiate(_parse(parser, verb, args))
     except Exception as error:  # whatever a configuration makes a parser raise, it is wrong

@@ -15,6 +15,7 @@ from pathlib import Path
 import yaml
 
 from lit_metanas.cli.errors import UsageError
+from lit_metanas.cli.shipped_configurations import configuration_path, with_paths
 from lit_metanas.cli.verbs import KEYS, LISTS, MODELS, TRAINER_VERBS
 from lit_metanas.io.text import shorten
 from lit_metanas.io.yaml_files import YAMLLimit, parse_yaml, read_yaml
@@ -24,11 +25,14 @@ TRAINER_KEYS = ("model", "data", "trainer", "ckpt_path", "seed_everything")
 
 BASE = "base"
 
+_DESCRIBING = {"class_path", "init_args", "dict_kwargs"}
+"""Keys of what describes an object."""
+
 _CLASSES = ("--model", "--data")
 """Options that name a class, which a configuration may give arguments to without naming it."""
 
 
-def with_bases(args: Sequence[str]) -> list[str]:
+def with_bases(args: Sequence[str], verb: str = "") -> list[str]:
     """Put the configurations of a command line before its keys, and each behind the one that it lies over.
 
     A base that an earlier configuration has brought, or that the user has given before, is not applied again: it would
@@ -36,14 +40,16 @@ def with_bases(args: Sequence[str]) -> list[str]:
 
     Args:
         args: the command line.
+        verb: whose command line it is.
 
     Returns:
         The verb, if one stands first, each ``-c FILE`` as ``--config=BASE --config=FILE``, and all other words. Those
         that name a class stand before the configurations, too.
 
     Raises:
-        UsageError: a file is too large, a base is missing, is a base of itself, or stands on the command line.
+        UsageError: a file is too large or missing, a base is a base of itself, or stands on the command line.
     """
+    args = list(with_paths(args, verb))
     refuse_large_yaml(args)
     layered: list[str] = []
     others: list[str] = []
@@ -61,8 +67,8 @@ def with_bases(args: Sequence[str]) -> list[str]:
             if layer == path or Path(layer).resolve() not in applied:
                 layered.append(f"--config={layer}")
             applied.add(Path(layer).resolve())
-    verb = 0 if others and others[0].startswith("-") else 1
-    return [*others[:verb], *(_class_words(others) if layered else ()), *layered, *others[verb:]]
+    first = 0 if others and others[0].startswith("-") else 1
+    return [*others[:first], *(_class_words(others) if layered else ()), *layered, *others[first:]]
 
 
 def with_lists(args: Sequence[str], verb: str = "") -> list[str]:
@@ -105,6 +111,8 @@ def _layers(path: str) -> list[str]:
     layers = [path]
     while (base := _base(layers[0])) is not None:
         following = str(Path(layers[0]).parent / base)
+        if not isfile(following) and not Path(base).suffix:
+            following = configuration_path(base)
         if not isfile(following):
             what = f"There is no file '{base[:80]}', the '{BASE}' of '{normpath(layers[0])}'"
             raise UsageError(f"{what}: paths are relative to the file they are in.")
@@ -238,8 +246,8 @@ def _find_fault(path: Path, whole: bool, seen: set[Path]) -> str | None:
         return f"'{path}' holds a value that cannot be read: {shorten(str(error))}."
     if whole and not isinstance(tree, dict):
         return f"'{path}' holds {'nothing' if tree is None else 'no keys'}: it takes a mapping of keys and values."
-    if (within := _nameless_in(tree)) is not None:
-        return f"'{path}' has a key without a name{f' in {within!r}' if within else ''}: give it one, or remove it."
+    if (beside := _beside_class(tree)) is not None:
+        return f"In '{path}' the key '{beside}' stands beside class_path: put it into init_args."
     return next((found for file in _files_in(path) if (found := _find_fault(file, False, seen))), None)
 
 
@@ -249,12 +257,9 @@ def _files_in(path: Path) -> list[Path]:
     return [path.parent / name for name in names if (path.parent / name).is_file()]
 
 
-def _nameless_in(tree: object, place: str = "") -> str | None:
-    """Where in a tree a mapping has an empty key; None if none has."""
-    pairs = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
-    for name, value in pairs:
-        if name is None or name == "":
-            return place
-        if (found := _nameless_in(value, f"{place}.{name}" if place else str(name))) is not None:
-            return found
-    return None
+def _beside_class(tree: object) -> str | None:
+    """The first key of a tree that is no part of an object's description, though there is one; None if none is."""
+    if isinstance(tree, dict) and "class_path" in tree and (others := tree.keys() - _DESCRIBING):
+        return str(min(others, key=str))
+    values = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
+    return next((found for value in values if (found := _beside_class(value)) is not None), None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import inspect
 import os
 import re
@@ -11,17 +10,12 @@ import shlex
 import sys
 import sysconfig
 import traceback
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 
-import yaml
-
 import lit_metanas
 from lit_metanas.io.text import nearest, shorten
-from lit_metanas.io.yaml_files import parse_yaml, places_of
 
 LONGEST_REASON = 200
 """Characters of a reason that is passed on as it is."""
@@ -156,41 +150,38 @@ def last_name(class_path: str) -> str:
     return class_path.rpartition(".")[2]
 
 
-def arguments_of(class_path: str) -> Mapping[str, inspect.Parameter]:
-    """A class's arguments; none where there is no such class, or none that is written in Python."""
+def find_class(class_path: str) -> object | None:
+    """What has this path, or this public name; None if nothing has, or its module cannot be imported."""
     module, _, name = class_path.rpartition(".")
     try:
-        found = getattr(importlib.import_module(module), name, None)
-        return inspect.signature(found).parameters if callable(found) else {}
+        return getattr(importlib.import_module(module or lit_metanas.__name__), name, None)
     except (ImportError, ValueError):
+        return None
+
+
+def arguments_of(class_path: str) -> Mapping[str, inspect.Parameter]:
+    """A class's arguments; none where there is no such class, or none that is written in Python."""
+    found = find_class(class_path)
+    try:
+        return inspect.signature(found).parameters if callable(found) else {}
+    except ValueError:
         return {}
 
 
-def is_abstract(class_path: str) -> bool:
-    """Whether there is a class of this path, and nothing can be built of it."""
-    module, _, name = class_path.rpartition(".")
-    try:
-        found = getattr(importlib.import_module(module), name, None)
-    except (ImportError, ValueError):
-        return False
-    return inspect.isabstract(found) or name == "Callback"
-
-
 def known_classes(name: str) -> list[str]:
-    """Names to suggest for a class: those of its module, if there is one, and this package's public ones."""
-    names = [public for public in lit_metanas.__all__ if public[:1].isupper()]
-    for module in (name.rpartition(".")[0], "lightning.pytorch.callbacks"):
-        try:
-            content = vars(importlib.import_module(module))
-        except (ImportError, ValueError):
-            continue
-        package = module.partition(".")[0]
-        names += [
-            public
-            for public, value in content.items()
-            if isinstance(value, type) and value.__module__.partition(".")[0] == package and public[:1].isupper()
-        ]
-    return names
+    """Names to suggest for a class: those of its module, or this package's public ones and callbacks."""
+    module = name.rpartition(".")[0] or "lightning.pytorch.callbacks"
+    names = [] if "." in name else [public for public in lit_metanas.__all__ if public[:1].isupper()]
+    try:
+        content = vars(importlib.import_module(module))
+    except (ImportError, ValueError):
+        return names
+    package = module.partition(".")[0]
+    return names + [
+        public
+        for public, value in content.items()
+        if isinstance(value, type) and value.__module__.partition(".")[0] == package and public[:1].isupper()
+    ]
 
 
 def classes_in(file: Path) -> list[str]:
@@ -209,134 +200,3 @@ def in_current_folder(name: str) -> str | None:
     """The path of a class of this name in a Python file of the current folder; None if no file has one."""
     files = islice((file for file in sorted(Path().glob("*.py")) if file.is_file()), _MOST_FILES)
     return next((path for file in files for path in classes_in(file) if last_name(path) == name), None)
-
-
-def describe_module(class_path: str) -> str | None:
-    """Why a path is none of a class, as a sentence ends: it is a module, or there is no such module; else None."""
-    if not re.fullmatch(r"\w+(\.\w+)*", class_path):
-        return None
-    if own := classes_in(Path(class_path.replace(".", "/") + ".py")):
-        return f": it is a module; give a class of it, such as {own[0]}."
-    module = class_path.rpartition(".")[0]
-    root = module.partition(".")[0]
-    if not module or root in sys.modules or importlib.util.find_spec(root) is not None:
-        return None
-    files = islice((file.stem for file in sorted(Path().glob("*.py"))), _MOST_FILES)
-    return f": there is no module '{module}' in the current folder or on Python's path{near_miss(module, list(files))}"
-
-
-_DESCRIBING = ("class_path", "init_args", "dict_kwargs")
-"""Keys of what describes an object."""
-
-
-@dataclass
-class RefusedPlace:
-    """What the lines of a message above a reason say of it.
-
-    Attributes:
-        given: the value that the innermost lines are about; empty where they do not say.
-        keys: the parser's known keys, dotted.
-        path: depth and name of each key, from the root.
-        class_path: of the innermost class.
-        outer: the class that the outermost key takes, by its name.
-        verb: whose command line it is; empty if that is not known.
-        trees: what the configurations say.
-        configured: whether a configuration was given.
-        argument: a key below the outermost one and its value, where the command line gives just these.
-    """
-
-    given: str
-    keys: Sequence[str]
-    path: list[tuple[int, str]]
-    class_path: str = ""
-    outer: str = ""
-    verb: str = ""
-    trees: Sequence[object] = ()
-    configured: bool = False
-    argument: tuple[str, str] | None = None
-
-    @property
-    def where(self) -> str:
-        """The path as the parser has it."""
-        return ".".join(name for _, name in self.path)
-
-    def found(self, key: str, holds: Callable[[object], bool], *, below: bool = False) -> tuple[str, object]:
-        """The whole path of a key, with names in mappings, and its value.
-
-        Args:
-            key: below this place, or empty for the place itself.
-            holds: whether a value is the one that is meant.
-            below: whether only what has a name in a mapping here is meant.
-
-        Returns:
-            The parser's own path, and None, where not just one value is meant.
-        """
-        path = self.where.split(".") + ([key] if key else [])
-        places = {
-            ".".join(names): value
-            for tree in self._trees()
-            for names, value in places_of(tree, path)
-            if holds(value) and not (below and names == path)
-        }
-        if ".".join(path) in places:
-            return ".".join(path), places[".".join(path)]
-        return next(iter(places.items())) if len(places) == 1 else (".".join(path), None)
-
-    def of(self, value: str) -> str:
-        """The whole path of what has this value, or names this class."""
-        return self.found("", lambda each: value in (str(each), _class_of(each)))[0]
-
-    def without_class(self, wanted: str, *, absent: bool = True) -> str | None:
-        """A sentence where a mapping that is to describe an object has no class, or arguments beside it; else None.
-
-        Args:
-            wanted: the class that is taken there; one that is not abstract may have been meant.
-            absent: whether to complain of a mapping with no word that resembles ``class_path``.
-        """
-        names, kind = self._names(), last_name(wanted)
-        where, value = self.found(
-            "", lambda each: isinstance(each, dict) and not _is_described(each), below=bool(names)
-        )
-        if not isinstance(value, dict):
-            return None
-        if "class_path" in value:
-            beside = next(str(name) for name in value if name not in _DESCRIBING)
-            near = near_miss(beside, ["init_args"])
-            return f"'{where}.{beside}' stands beside class_path{': put it into init_args.' if near == '.' else near}"
-        for name in value:
-            if name != "init_args" and (near := near_miss(str(name), ["class_path"])) != ".":
-                return f"'{where}.{name}' is not a key of a {kind}'s description{near}"
-        beneath = [found for tree in self.trees for found in places_of(tree, self.where.split("."))]
-        described = any(_class_of(each) is not None for names, each in beneath if ".".join(names) == where)
-        lacks = "init_args" in value and not described and self.argument is None
-        if not absent or not (lacks or is_abstract(wanted)):
-            return None
-        name = where.rpartition(".")[2]
-        near = near_miss(name, names) if where != self.where and name not in names else "."
-        return f"'{where}' has no class_path: give that of a {kind}, with its init_args{near}"
-
-    def _trees(self) -> Sequence[object]:
-        """What is to be searched for the place: the command line's own part, if it is about that."""
-        if self.argument is None:
-            return self.trees
-        value: object = self.argument[1]
-        with suppress(ValueError, RecursionError, yaml.YAMLError):
-            value = parse_yaml(self.argument[1])
-        for name in reversed(f"{self.path[0][1]}.{self.argument[0]}".split(".")):
-            value = {name: value}
-        return [value]
-
-    def _names(self) -> list[str]:
-        """The names of objects, where the configurations have a mapping of such here."""
-        path = self.where.split(".")
-        found = [value for tree in self.trees for _, value in places_of(tree, path, named=False)]
-        mappings = [value for value in found if isinstance(value, dict) and not set(value) & set(_DESCRIBING)]
-        return [str(name) for each in mappings if any(map(_class_of, each.values())) for name in each]
-
-
-def _class_of(value: object) -> str | None:
-    return str(value["class_path"]) if isinstance(value, dict) and "class_path" in value else None
-
-
-def _is_described(value: Mapping[object, object]) -> bool:
-    return "class_path" in value and all(name in _DESCRIBING for name in value)

@@ -31,10 +31,10 @@ DATA: Mapping[str, Mapping[str, str]] = {
 """This package's data modules for each verb, by the names that ``--data`` takes."""
 
 EXAMPLES = {
-    "fit": "-c configs/fit/meta_search.yaml --data.way 20 --trainer.max_epochs 3",
+    "fit": "-c meta_search --data.way 20 --trainer.max_epochs 3",
     "validate": "-c runs/latest/config.fit.yaml --ckpt_path runs/latest/checkpoints/last.ckpt",
     "test": "-c runs/latest/config.fit.yaml --ckpt_path runs/latest/checkpoints/last.ckpt",
-    "search": "-c configs/search/from_scratch.yaml --model.directory runs/mine",
+    "search": "-c from_scratch --model.directory runs/mine",
     "predict": "model photo.jpg",
 }
 
@@ -78,16 +78,23 @@ PHASE = {
 }
 """All keys of an experiment's phase."""
 
-OPERANDS = {"auto": "DATA", "predict": "EXPORTED PATH ...", "push": "FOLDER NAME/MODEL"}
+OPERANDS = {
+    "auto": "DATA",
+    "run": "[EXPERIMENT]",
+    "predict": "EXPORTED PATH ...",
+    "push": "FOLDER NAME/MODEL",
+    "configs": "[NAME]",
+}
 """What stands right after a verb, without keys."""
 
 CALLS = {
     "auto": "my_images --minutes 10 --max_latency 5ms --output model",
-    "run": "-c configs/experiments/quick.yaml",
+    "run": "quick",
     "report": "--results runs/scratch/results.json",
     "push": "out NAME/MODEL --dry-run",
     "records": "--storage sqlite:///studies.db --write studies.jsonl",
     "dashboard": "--output dashboard.json",
+    "configs": "meta_search",
 }
 """An example of each."""
 
@@ -103,13 +110,14 @@ in a few steps.
 verbs:
 {verbs}
 
-Configurations are YAML files. Later ones override earlier ones, key by key, and the command line overrides them all.
+Configurations are YAML files of your own, or shipped ones, which go by their names. Later ones override earlier ones,
+key by key, and the command line overrides them all.
 
 examples:
   lit-metanas auto my_images --minutes 10
   lit-metanas predict model new_images
-  lit-metanas run -c configs/experiments/quick.yaml
-  lit-metanas run -c configs/experiments/my_images.yaml --help
+  lit-metanas run quick
+  lit-metanas run my_images --help
 
 options:
   --help      this text; after a verb, its common keys
@@ -174,7 +182,7 @@ def _all_keys(verb: str) -> str:
         **{f"--{key} VALUE": text for key, text in KEYS[verb].items()},
         "--print_config": "print the whole configuration, and stop",
     }
-    more = {"lit-metanas run -c FILE --help": "what an experiment is for, and its inputs"}
+    more = {"lit-metanas run EXPERIMENT --help": "what an experiment is for, and its inputs"}
     return "\n".join([
         f"usage: {_command(verb)} [-c CONFIG ...] [--KEY VALUE ...]",
         "",
@@ -188,26 +196,27 @@ def _all_keys(verb: str) -> str:
 
 
 def experiment_help(args: Sequence[str]) -> str:
-    """What ``lit-metanas run -c FILE --help`` prints: the first words of the files, and their inputs' values.
+    """What ``lit-metanas run EXPERIMENT --help`` prints: the first words of the files, and their inputs' values.
 
-    It is empty where there is no file, or none that can be read: the experiment's keys are all that there is to say.
+    It is empty where no file is given, or none that can be read: the experiment's keys are all that there is to say.
     """
     import yaml  # only where a file is given
 
     from lit_metanas.cli.configuration_files import with_bases
+    from lit_metanas.cli.shipped_configurations import shown_path
     from lit_metanas.io.yaml_files import read_yaml
 
     lines: list[str] = []
     inputs: dict[str, str] = {}
     must: dict[str, str] = {}
-    for path in (word.removeprefix("--config=") for word in with_bases(args) if word.startswith("--config=")):
+    for path in (word.removeprefix("--config=") for word in with_bases(args, "run") if word.startswith("--config=")):
         with suppress(OSError, ValueError, yaml.YAMLError):  # run without --help says what is wrong
             tree, text = read_yaml(path), Path(path).read_text(encoding="utf-8")
             comments = takewhile(lambda line: line.startswith("#"), text.splitlines())
-            lines += [f"{path}:", *(f"  {comment.lstrip('# ')}" for comment in comments), ""]
+            lines += [f"{shown_path(path)}:", *(f"  {comment.lstrip('# ')}" for comment in comments), ""]
             given = tree.get("inputs") if isinstance(tree, dict) else None
             needs = tree.get("needs") if isinstance(tree, dict) else None
-            inputs |= {f"--inputs.{name}": str(value) for name, value in dict(given or {}).items()}
+            inputs |= {f"--inputs.{name}": str(value) or "none" for name, value in dict(given or {}).items()}
             must |= {f"--inputs.{name}": str(value) for name, value in dict(needs or {}).items()}
     if not lines:
         return ""

@@ -65,7 +65,7 @@ def configuration(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
     """
     args = sys.argv[1:] if args is None else args
     if isinstance(args, list):
-        args = with_bases(with_lists(_with_examples(args), *args[:1]))
+        args = with_bases(with_lists(_with_examples(args), *args[:1]), *args[:1])
     known = ["config", "seed_everything", "trainer", "model", "data", "ckpt_path", "trainer.threads"]
     known += [f"trainer.{name}" for name in inspect.signature(pytorch.Trainer).parameters]
     words = args if isinstance(args, list) else []

@@ -21,10 +21,16 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lit_metanas.callbacks import RankMonitor, ReplicaCheck, ResultsFile
 from lit_metanas.cli.announcements import CostAnnouncement, end_of_evaluation, end_of_fit, end_of_search
 from lit_metanas.cli.configuration_files import BASE
-from lit_metanas.cli.environment import in_run_directory, name_run
 from lit_metanas.cli.errors import UsageError, describe
 from lit_metanas.cli.parser import Parser, configuration, of_verb
-from lit_metanas.cli.run_directory import SaveConfig, csv_logger, last_epoch, set_checkpoints_aside
+from lit_metanas.cli.run_directory import (
+    SaveConfig,
+    csv_logger,
+    in_run_directory,
+    last_epoch,
+    name_run,
+    set_checkpoints_aside,
+)
 from lit_metanas.cli.verbs import TRAINER_VERBS
 from lit_metanas.io.checkpoints import check_checkpoint
 from lit_metanas.io.files import own_path

@@ -19,6 +19,7 @@ VERBS = {
     "push": "send an exported network with its model card to the Hugging Face Hub",
     "records": "move searches between an Optuna storage and files of records",
     "dashboard": "make a Weights & Biases workspace of what was logged",
+    "configs": "list the shipped configurations, or print one",
 }
 """All verbs, in the order in which the help lists them."""
 
@@ -115,5 +116,6 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "name": "the workspace's name (default: lit-metanas)",
         "output": "a file for the specification; then nothing is sent, and no login is needed",
     },
+    "configs": {"name": "the configuration to print; may be the first word (default: a list of all)"},
 }
 """All keys of the verbs that are functions."""

@@ -71,7 +71,7 @@ def test_fit_tells_how_the_checkpoint_finds_networks_for_own_images(
     said, _, command = last.partition(": ")
     assert said == "For your own images"
     words = ["--inputs.images", "FOLDER", "--inputs.checkpoint", LAST]
-    assert shlex.split(command) == ["lit-metanas", "run", "-c", "configs/experiments/my_images.yaml", *words]
+    assert shlex.split(command) == ["lit-metanas", "run", "my_images", *words]
 
 
 @pytest.mark.parametrize(

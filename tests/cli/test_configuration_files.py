@@ -55,7 +55,7 @@ def test_a_base_is_not_applied_over_what_lies_over_it() -> None:
 def test_what_else_is_wrong_is_left_to_the_parser(text: str) -> None:
     Path("odd.yaml").write_text(text)
     assert with_bases(["-c", "odd.yaml"]) == ["--config=odd.yaml"]
-    assert with_bases(["-c", "absent.yaml", "-c"]) == ["--config=absent.yaml", "-c"]
+    assert with_bases(["-c", "odd.yaml", "-c"]) == ["--config=odd.yaml", "-c"]
 
 
 @pytest.mark.usefixtures("files")

@@ -28,9 +28,8 @@ def test_fit_and_test_take_what_was_searched(
     assert yaml.safe_load(Path("found/recipe.yaml").read_text()) == recipe.configuration()
     said = capsys.readouterr().out.splitlines()[-1]
     architecture = ["--model.architecture", "found/architectures.json"]
-    given = ["-c", "configs/fit/few_shot.yaml", "-c", "found/recipe.yaml"]
+    given = ["-c", "fit/few_shot", "-c", "found/recipe.yaml"]
     assert said == " ".join(["Next: lit-metanas fit", *given, *architecture, "--model.start found/start.ckpt"])
-    Path("configs").symlink_to(CONFIGS)
     fit = ["--model.start=found/start.ckpt", "--model.flops=1e10", "--trainer.default_root_dir=fitted"]
     assert main(["fit", *given, *architecture, *fit, *SMALL]) == 0
     written = yaml.safe_load(Path("fitted/config.fit.yaml").read_text())
@@ -38,7 +37,7 @@ def test_fit_and_test_take_what_was_searched(
         "learned": recipe.distance != "plain", "unit": recipe.distance == "cosine"
     }.items()  # fmt: skip
     tested = ["--ckpt_path=fitted/checkpoints/last.ckpt", "--data.test_episodes=4", "--trainer.default_root_dir=tested"]
-    assert main(["test", *given, "-c", "configs/protocols/5way1shot.yaml", *architecture, *tested]) == 0
+    assert main(["test", *given, "-c", "5way1shot", *architecture, *tested]) == 0
     (row,) = read_results("episodes.json")
     assert row.architecture == chosen.architecture
     assert 0 < row.value < 1

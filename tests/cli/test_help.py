@@ -18,6 +18,7 @@ from lit_metanas.cli.experiment.plan import Phase
 from lit_metanas.cli.experiment.run import run
 from lit_metanas.cli.help import CALLS, DATA, EXAMPLES, PHASE, TRAINER, verb_help, whole_help
 from lit_metanas.cli.record_exchange import records
+from lit_metanas.cli.shipped_configurations import configs
 from lit_metanas.cli.verbs import KEYS, MODELS, TRAINER_VERBS, VERBS
 from lit_metanas.report.dashboard import dashboard
 from lit_metanas.report.report_verb import report
@@ -118,6 +119,7 @@ def test_the_example_of_predict_names_what_auto_exports():
 
 FUNCTIONS = {
     "auto": auto_verb, "run": run, "report": report, "push": push, "records": records, "dashboard": dashboard,
+    "configs": configs,
 }  # fmt: skip
 
 
@@ -140,7 +142,7 @@ def test_the_help_of_an_experiment_names_its_inputs(file, capsys, monkeypatch):
     assert main(["run", "-c", str(file), "--help"]) == 0
     printed = capsys.readouterr().out
     comment = file.read_text().partition("\n")[0].removeprefix("# ")
-    assert f"{file}:\n  {comment}" in printed
+    assert f"experiments/{file.stem}:\n  {comment}" in printed
     inputs = yaml.safe_load(file.read_text()).get("inputs", {})
     assert inputs
     assert all(f"  --inputs.{name} " in printed and value in printed for name, value in inputs.items())
@@ -148,13 +150,14 @@ def test_the_help_of_an_experiment_names_its_inputs(file, capsys, monkeypatch):
     assert sum(1 + len(line) // COLUMNS for line in printed.splitlines()) <= ROWS
 
 
-def test_help_of_a_broken_experiment_is_help(tmp_path, capsys):
+def test_help_of_a_broken_experiment_is_help_and_an_absent_one_is_named(tmp_path, capsys):
     assert main(["run", "-c", str(EXPERIMENTS[0]), "--help-all"]) == 0
     assert "--directory VALUE" in capsys.readouterr().out
     (tmp_path / "broken.yaml").write_text("inputs: [")
-    for name in ("broken.yaml", "absent.yaml"):
-        assert main(["run", "--help", "-c", str(tmp_path / name)]) == 0
-        assert "--directory VALUE" in capsys.readouterr().out
+    assert main(["run", "--help", "-c", str(tmp_path / "broken.yaml")]) == 0
+    assert "--directory VALUE" in capsys.readouterr().out
+    assert main(["run", "--help", "-c", "absent.yaml"]) == 2
+    assert "There is no file or configuration 'absent.yaml'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("verb", ["fit", "search"])  # the others need what `fit` or `auto` leaves

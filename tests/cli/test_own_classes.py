@@ -211,38 +211,26 @@ def test_what_does_not_exist_is_still_told_so(
 ) -> None:
     own(tmp_path, "own_two", SPACE.format(also="os"))
     (tmp_path / "own_four.py").write_text("class Rarely(object): pass")
-    assert main([*FIT, "--model.space=Rarely"]) == 2
-    assert "'Rarely', which does not exist: did you mean 'own_four.Rarely'?" in capsys.readouterr().err
-    assert main([*FIT, "--model.space=Zzz"]) == 2
-    assert "'Zzz', which does not exist: a class of your own is given as MODULE.CLASS." in capsys.readouterr().err
-    assert main([*FIT, "--model.space=own_two.Smal"]) == 2
-    assert "'own_two.Smal', which does not exist: did you mean 'Small'?" in capsys.readouterr().err
     monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)  # as of an installed command
-    assert main([*FIT, "--model.space=__main__.Small"]) == 2
-    assert "'__main__.Small', which does not exist" in capsys.readouterr().err
-    assert main([*FIT, "--model.space=own_three.Small"]) == 2
-    missing = "'own_three.Small', which does not exist: there is no module 'own_three' in the current folder"
-    assert missing in (told := capsys.readouterr().err)
-    assert "or on Python's path: did you mean 'own_two'?" in told
-    assert main([*FIT, "--model.space=own_two"]) == 2
-    assert "'own_two', which does not exist: it is a module; give a class of it, such as own_two.Small." in (
-        capsys.readouterr().err
-    )
+    for name, told in {
+        "Rarely": "'model.space': Expected a dot import path string: Rarely: did you mean 'own_four.Rarely'?",
+        "Zzz": "'model.space': Expected a dot import path string: Zzz.",
+        "own_two.Smal": "'model.space' of Smal: module 'own_two' has no attribute 'Smal': did you mean 'Small'?",
+        "__main__.Small": "'model.space' of Small: module '__main__' has no attribute 'Small'.",
+        "own_three.Small": "'model.space' of Small: No module named 'own_three'.",
+        "own_two": "'model.space': Expected a dot import path string: own_two.",
+    }.items():
+        assert main([*FIT, f"--model.space={name}"]) == 2
+        assert capsys.readouterr().err == f"lit-metanas: {told}\n"
 
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("{class_path: own_file.Small, init_args: {dpeth: 2}}", "'model.space.dpeth' is not a key of Small: did you m"),
-        (
-            "{class_path: own_file.Small, init_args: {depth: deep}}",
-            "'model.space.depth' cannot be 'deep': it takes a",
-        ),
-        ("{class_path: own_file.Smal}", "'model.space' names 'own_file.Smal', which does not exist: did you mean 'Sma"),
-        ("{class_path: Softmax}", "'model.space' names Softmax, which is not a subclass of SearchSpace."),
-        ("LayeredSpace: {sharedd: true}", "'model.space.sharedd' is not a key of LayeredSpace: did you mean 'shared'?"),
-        ("only prose", "'model.space' names 'only prose', which does not exist: a class of your own is given as"),
-        ("[1, 2]", "'model.space' cannot be '[1, 2]': it takes a mapping that describes a SearchSpace."),
+        ("{class_path: own_file.Small, init_args: {dpeth: 2}}", "'model.space.dpeth' of Small: "),
+        ("{class_path: own_file.Smal}", "'model.space' of Smal: "),
+        ("LayeredSpace: {sharedd: true}", "'model.space.sharedd' of LayeredSpace: "),
+        ("[1, 2]", "'model.space': Not a valid subclass of SearchSpace. Got value: [1, 2]."),
     ],
 )
 def test_a_mistake_in_a_file_is_told_as_on_the_command_line(
@@ -264,21 +252,10 @@ def test_a_file_within_a_file_is_named(tmp_path: Path, capsys: pytest.CaptureFix
     (tmp_path / "encoding.yaml").write_text("{class_path: OneHotEncoding, init_args: {space: layered.yaml}}")
     assert main(["fit", "--model", "searcher.yaml", "--data", "RecordDataModule"]) == 2
     said = capsys.readouterr().err
-    assert said.startswith("lit-metanas: In 'layered.yaml': 'model.encoding.space.sharedd' is not a key of LayeredSpa")
+    assert said.startswith("lit-metanas: In 'layered.yaml': 'model.encoding.space.sharedd' of LayeredSpace: ")
     (tmp_path / "encoding.yaml").write_text("{class_path: OneHotEncoding, init_args: {space: encoding.yaml}}")
     assert main(["fit", "--model", "searcher.yaml", "--data", "RecordDataModule"]) == 2
-    assert "'model.encoding.space' names 'encoding.yaml', the file that it is in: " in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("text", [SPACE.format(also="os"), "class Small: pass"])
-def test_a_python_file_is_no_value(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    own(tmp_path, "own_value", text)
-    (tmp_path / "names.yaml").write_text(f"base: {FIT[2]}\nmodel: {{init_args: {{space: own_value.py}}}}\n")
-    for command in ([*FIT, "--model.space", "own_value.py"], ["fit", "-c", "names.yaml"]):
-        assert main(command) == 2
-        said = capsys.readouterr().err
-        assert "' cannot be 'own_value.py': give a class in it as MODULE.CLASS, such as own_value.Small.\n" in said
-        assert "'model" in said
+    assert "'model.encoding.space': Config file loop detected: encoding.yaml" in capsys.readouterr().err
 
 
 def test_keys_may_stand_before_the_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -309,12 +286,7 @@ def test_keys_may_stand_before_the_configuration(tmp_path: Path, capsys: pytest.
         assert "class_path: own_order.Small" in printed
     assert main(["fit", "--model.space", space]) == 2
     said = capsys.readouterr().err
-    assert "'model' has no class_path: give its class (--model CLASS), or the configuration that this file" in said
-
-
-def test_a_configuration_of_the_clone_is_looked_for_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["fit", "-c", "configs/fit/meta_search.yaml"]) == 2
-    assert "given to 'config'; the shipped configurations are in the clone of lit_metanas.\n" in capsys.readouterr().err
+    assert "'model.space' of LightningModule: Option 'space' is not accepted: give its class, by --model CLASS." in said
 
 
 @pytest.mark.parametrize(
@@ -349,12 +321,9 @@ def test_a_part_is_no_configuration(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("args", "sentence"),
     [
-        ([*FIT, "--trainer.precision=8"], "'trainer.precision' cannot be '8': it takes one of 64, 32, 16, "),
         ([*FIT, "--trainer.accelerator=tpu"], "'trainer': there is no tpu that torch can use here: give --trainer.acc"),
         ([*FIT, "--trainer.accelerator=fpga"], "'trainer': You selected an invalid accelerator name: `accelerator="),
-        (["run", "-c", str(ROOT / "configs" / "experiments" / "quick.yaml"), "--seeds=a"],
-         "'seeds' cannot be 'a': it takes a list of whole numbers, such as [0, 1]."),
-        (["report", "--model.help=MetaSearch"], "`report` takes no 'model': see `lit-metanas report --help`."),
+        (["report", "--model.help=MetaSearch"], "unrecognized arguments: --model.help=MetaSearch: see `lit-"),
     ],
 )  # fmt: skip
 def test_other_wrong_values(args: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:

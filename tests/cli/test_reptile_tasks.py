@@ -51,8 +51,8 @@ def test_a_fit_tells_its_cost_and_leads_to_a_search(home: Path, capsys: pytest.C
     first, score, following = capsys.readouterr().out.splitlines()
     assert first == "fit: 2 epochs of 2 steps into out."
     assert re.fullmatch(rf"fit: validation score [\d.e-]+, after [\d.]+ s; the checkpoint is {LAST}\.", score)
-    assert following == f"Next: lit-metanas search -c configs/search/reptile_targets.yaml {START} {LAST}"
-    words = shlex.split(following.replace("configs/search/reptile_targets.yaml", "targets.yaml"))[2:]
+    assert following == f"Next: lit-metanas search -c reptile_targets {START} {LAST}"
+    words = shlex.split(following.replace("reptile_targets", "targets.yaml"))[2:]
     assert main([*words, "--model.directory", "found"]) == 0
     (row, *_) = lm.read_results("found/results.json")
     assert (row.method, row.meta_cost.steps) == ("meta-trained", 4)

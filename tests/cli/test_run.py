@@ -371,11 +371,14 @@ def test_the_verb_drives_the_others(toy_folder: Path, capsys: pytest.CaptureFixt
     ("text", "words"),
     [
         ("phases: [{verb: fit, name: a, confg: []}]\ndirectory: out\n", ["'phases", "confg", "did you mean 'config'"]),
-        ("phase: []\n", ["'phase'", "did you mean 'phases'"]),
+        ("phase: []\n", ["'phase'", "did you mean '--phases'"]),
         ("phases: [{verb: fit}]\ndirectory: out\n", ["'phases", "name"]),
         ("phases: [{verb: fit, name: a, config: [no.yaml]}]\ndirectory: out\n", ["no.yaml"]),
         ("phases: [{verb: fti, name: a}]\ndirectory: out\n", ["'fti'", "did you mean 'fit'"]),
-        ("phases: [{verb: fit, name: a}]\ndirectory: out\nseeds: 3,4\n", ["'seeds' cannot be '3,4'", "such as [3,4]."]),
+        (
+            "phases: [{verb: fit, name: a}]\ndirectory: out\nseeds: 3,4\n",
+            ["'seeds' cannot be '3,4': it takes "],
+        ),
     ],
 )
 def test_mistakes_in_an_experiment(
@@ -430,6 +433,13 @@ def test_a_phase_can_depend_on_an_input(recorder: Recorder, tmp_path: Path, monk
         run(phases(), Path("lost"), inputs={"data": "lost.csv"}, needs=needs, execute=recorder)
     with pytest.raises(UsageError, match=r"Phase 'fit' asks for the input 'data', which 'inputs' does not have\."):
         run(phases(), Path("other"), execute=recorder)
+
+
+def test_an_argument_with_an_empty_input_is_left_out(recorder: Recorder) -> None:
+    report = Phase("report", "report", args=["--results+={run}/{more}/results.json", "--output={folder}"])
+    for more, given in (("", []), ("controls", ["--results+=out/seed0/controls/results.json"])):
+        run([report], Path("out"), inputs={"more": more}, execute=recorder)
+        assert recorder.calls[-1][1:] == [*given, "--output=out/seed0/report"]
 
 
 def test_seeds_that_no_phase_has_are_refused(phases: list[Phase], recorder: Recorder) -> None:

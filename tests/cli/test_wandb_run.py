@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from lightning.pytorch.loggers import CSVLogger, WandbLogger
 
-from lit_metanas.cli.environment import ID, NAME, name_run, own_run
+from lit_metanas.cli.run_directory import ID, NAME, name_run, own_run
 
 WANDB = ["--trainer.logger=lightning.pytorch.loggers.WandbLogger", "--trainer.logger.offline=true"]
 

@@ -23,11 +23,9 @@ CASES = [
     ([*FIT, "--trainer.default_root_dir="], "'trainer.default_root_dir' cannot be ''" + PATH),
     ([*FIT, "--trainer.default_root_dir=s3://runs/1"], "'trainer.default_root_dir' cannot be 's3://runs/1'" + PATH),
     ([*FIT, "--trainer.devices=null"], "'trainer': `devices` selected with `CPUAccelerator` should be an int > 0."),
-    ([*FIT, "--trainer.devices=x"], "'trainer': `devices` selected with `CPUAccelerator` should be an int > 0."),
     ([*FIT, f"--trainer.devices={HUGE}"], "'trainer': Trainer: devices is 1e+30; give at most 4096."),
     ([*FIT, "--trainer.val_check_interval=0"], "'trainer': Trainer: val_check_interval is 0; give a number of steps"),
     ([*FIT, "--trainer.check_val_every_n_epoch=0"], "'trainer': Trainer: check_val_every_n_epoch is 0; give 1 or"),
-    ([*FIT, "--trainer.precision=x"], "'trainer.precision' cannot be 'x': it takes one of transformer-engine, "),
     ([*FIT, "--trainer.strategy=ddp_spawn"], "'trainer.strategy' cannot be 'ddp_spawn': give ddp, "),
     ([*FIT, "--seed_everything=-1"], "'seed_everything' cannot be -1: give a number from 0 to 4294967295."),
     ([*FIT, f"--model.seed={HUGE}"], "'model': MetaSearch: seed is 1e+30; give a number from 0, below 2**63."),
@@ -36,25 +34,18 @@ CASES = [
         [*FIT, f"--data.tasks_per_step={HUGE}"],
         "'data': EpisodeDataModule: tasks_per_step = 1e+30 must be at most 10000",
     ),
-    ([*FIT, "--data.val_tasks=3"], "'data.val_tasks' is not a key of EpisodeDataModule: did you mean 'val_episodes'?"),
-    ([*FIT, "--model.space.kernels=3"], "'model.space.kernels' cannot be '3': it takes a list, such as [3]."),
     ([*SEARCH, "--model.directory=null"], "'model': 'directory' cannot be 'null'" + PATH),
     ([*SEARCH, f"--data.tasks.tasks={HUGE}"], "'data': DrawnTasks: tasks = 1e+30 must be at most 1000000."),
     ([*SEARCH, f"--model.seed={HUGE}"], "'model': TargetSearch: seed = 1e+30 must be at least 0, and below 2**63."),
-    ([*SEARCH, "--model.methods.DARTS.epochs=3"], "'model.methods.DARTS' has no class_path: give that of a Searcher"),
+    ([*SEARCH, "--model.methods.DARTS.epochs=3"], "'model.methods.DARTS.epochs': Expected an instantiatable"),
     (
         [*SEARCH, "--model.methods.DARTS from scratch.epochs=x"],
         "'model.methods.DARTS from scratch.epochs' cannot be 'x'",
     ),
     ([*FOLDER, "--data.tasks.shape=[1, 0, 28]"], "'data': FolderTask: shape = (1, 0, 28) must be (channels, height"),
-    (
-        [*FOLDER, "--data.tasks.shape=(1,28,28)"],
-        "'data.tasks.shape' cannot be '(1,28,28)': it takes a list, such as [1,28,28].",
-    ),
-    ([*FOLDER, "--data.tasks.shape=[1, 28]"], "'data.tasks.shape' cannot be '[1, 28]': it takes a list of 3 values."),
     ([*RUN, "--directory=null"], "'directory' cannot be 'null'" + PATH),
     ([*RUN, "--directory=[]"], "'directory' cannot be '[]'" + PATH),
-    ([*RUN, "--methods={a: 3}"], "'methods.a' cannot be '3': it takes a mapping of keys and values."),
+    ([*RUN, "--methods={a: 3}"], "'methods.a' cannot be '3': it takes dict[str, dict"),
     ([*REPORT, "--output=null"], "'output' cannot be 'null'" + PATH),
     (["records", "--storage=sqlite:///studies.db", "--write=[]"], "'write' cannot be '[]'" + PATH),
 ]
@@ -83,7 +74,7 @@ FILES = [
     (
         "directory: []\nphases: [{verb: fit, name: a}]",
         "run",
-        "'directory' cannot be of type list: it takes a path.",
+        "'directory': Not of type Path: ",
     ),
     (
         "directory: x\nphases: [{verb: fit, name: a, minutes: -.inf}]",
@@ -91,14 +82,16 @@ FILES = [
         "Phase 'a' cannot take -inf minutes: give a",
     ),
     (f"directory: x\nphases: [{{verb: fit, name: a, minutes: 1{400 * '0'}}}]", "run", "'wrong.yaml' holds a number of"),
-    ("directory: x\nphases: [{verb: fit, name: a, each: [x]}]", "run", "'phases.each' cannot be 'x': it takes one of"),
-    ("directory: x\nphases: [a]", "run", "'phases' cannot be 'a': it takes mappings of keys and values."),
     (
         "model: {init_args: {space: LayeredSpace}}\ndata: EpisodeDataModule",
         "fit",
-        "'model' has no class_path: give its",
+        "'model.space' of LightningModule: Option 'space' is not accepted: give its class, by --model",
     ),
-    ("model: {class_path: MetaSearch, initargs: {}}", "fit", "'model.initargs' stands beside class_path: did you mean"),
+    (
+        "model: {class_path: MetaSearch, initargs: {}}",
+        "fit",
+        "In 'wrong.yaml' the key 'initargs' stands beside class",
+    ),
 ]
 
 

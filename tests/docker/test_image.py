@@ -203,7 +203,7 @@ def test_the_images_steps_install_the_program_into_a_clean_environment(tmp_path:
     for name, text in instructions():
         if name == "COPY":
             *paths, target = text.split()
-            for path in paths if target != "/workspace/configs" else ():
+            for path in paths:
                 place = sources / target / ("" if (ROOT / path).is_dir() else Path(path).name)
                 copy = shutil.copytree if (ROOT / path).is_dir() else shutil.copy
                 place.parent.mkdir(parents=True, exist_ok=True)

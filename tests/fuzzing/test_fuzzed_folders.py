@@ -20,10 +20,9 @@ from fuzz_tools import CASES, Case, cases, edited, edited_bytes, emptied, ending
 from hypothesis import given
 from PIL import Image
 
-from lit_metanas.cli.environment import ID, name_run
 from lit_metanas.cli.experiment.plan import Step
 from lit_metanas.cli.experiment.progress import mark, state
-from lit_metanas.cli.run_directory import _leaves, _read_saved
+from lit_metanas.cli.run_directory import ID, _leaves, _read_saved, name_run
 from lit_metanas.comparisons.finished_pairs import ComparisonRow, FinishedPairs
 from lit_metanas.io.locks import _in_use
 from lit_metanas.io.yaml_files import read_yaml

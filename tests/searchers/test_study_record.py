@@ -257,7 +257,7 @@ def refusal(capsys, *args):
 def test_the_verb_refuses_in_one_sentence(tmp_path, capsys):
     storage, lines = f"--storage={storage_of(tmp_path)}", tmp_path / "lines.jsonl"
     assert "Give either --write" in refusal(capsys, storage)
-    assert "'storage' must be given" in refusal(capsys, f"--write={lines}")
+    assert "arguments are required: storage" in refusal(capsys, f"--write={lines}")
     assert "There is no file '" in refusal(capsys, storage, f"--write={lines}")
     assert "There is no file '" in refusal(capsys, storage, f"--read=[{lines}]")
     write_record_lines(lines, [SearchRecord("t", [Trial(Architecture({"x": "1"}), 0.5, Cost(queries=1))])])

@@ -34,11 +34,11 @@ an input's name         what ``inputs`` says, or ``--inputs.NAME`` on the comman
 ======================  ==============================================================================
 
 In a phase of all seeds (``per_seed: false``) an argument with ``{seed}`` or ``{run}`` is repeated for each seed. An
-argument with a word that ``methods`` says is null is left out. ``args`` of the experiment are those of all phases of
-a verb. ``needs`` names inputs that must be files or folders, and says where one gets them; nothing begins without, but
-where an empty one leaves out phases. A phase ``only_with`` an input is left out where that is empty, and a phase
-``only_without`` it where it is not: so one's own data can take the place of what an experiment begins with.
-Paths are relative to the file that they stand in.
+argument with a word that ``methods`` says is null, or with an input that is empty, is left out. ``args`` of the
+experiment are those of all phases of a verb. ``needs`` names inputs that must be files or folders, and says where one
+gets them; nothing begins without, but where an empty one leaves out phases. A phase ``only_with`` an input is left
+out where that is empty, and a phase ``only_without`` it where it is not: so one's own data can take the place of what
+an experiment begins with. Paths are relative to the file that they stand in.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ from jsonargparse.typing import register_type
 
 from lit_metanas import __version__
 from lit_metanas.cli.errors import UsageError, near_miss
+from lit_metanas.cli.shipped_configurations import configuration_path, shipped_names, shown_path
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
 from lit_metanas.io.text import shorten
 
@@ -70,17 +71,22 @@ Wording = Mapping[str, str | None]
 
 
 class ConfigPath(str):
-    """The path of a configuration, in which there may be words, relative to the file that it stands in."""
+    """A configuration, in which there may be words: a path relative to the file that it stands in, or a shipped name.
+
+    A path has an ending, a name has none.
+    """
 
     __slots__ = ()
 
     def __new__(cls, path: str | os.PathLike[str]) -> Self:
-        """Make it absolute: the parser works in the folder of the file that it reads."""
-        return super().__new__(cls, os.path.join(os.getcwd(), path))
+        """Make a path absolute: the parser works in the folder of the file that it reads."""
+        return super().__new__(cls, os.path.join(os.getcwd(), path) if os.path.splitext(path)[1] else path)
 
     @property
     def short(self) -> str:
         """How a user writes it in the working folder."""
+        if (shown := shown_path(os.path.realpath(self))) in shipped_names():
+            return shown
         relative = os.path.relpath(self)
         path = os.path.normpath(self) if relative.startswith("..") else relative
         beyond_link = os.path.exists(self) and not os.path.exists(path)  # `..` there is not the folder before it
@@ -261,7 +267,7 @@ def _expand(phase: Phase, protocols: Sequence[str], methods: Mapping[str, Wordin
 def _step(phase: Phase, seed: int | None, seeds: list[int], words: dict[str, str], earlier: list[Step]) -> Step:
     folder = Path(words["directory"], "" if seed is None else f"seed{seed}", phase.name)
     words = {**words, "folder": str(folder)}
-    configs = [ConfigPath(_substitute(path, words, phase.name)) for path in phase.config]
+    configs = [_found(_substitute(path, words, phase.name), phase.verb) for path in phase.config]
     for path in configs:
         if not os.path.isfile(path):
             raise UsageError(
@@ -273,6 +279,8 @@ def _step(phase: Phase, seed: int | None, seeds: list[int], words: dict[str, str
         given.append(f"--trainer.default_root_dir={folder}")
         given += [] if seed is None else [f"--seed_everything={seed}"]
     for argument in phase.args:
+        if any(words.get(name) == "" for name in WORD.findall(argument)):
+            continue
         for each in seeds if seed is None and _of_seed([argument]) else [seed]:
             known = {**words, "seed": str(each), "run": f"{words['directory']}/seed{each}"}
             given.append(_substitute(argument, known, phase.name))
@@ -292,6 +300,11 @@ def _step(phase: Phase, seed: int | None, seeds: list[int], words: dict[str, str
         minutes=phase.minutes,
         fingerprint=hashlib.sha256(content.encode()).hexdigest(),
     )
+
+
+def _found(config: str, verb: str) -> ConfigPath:
+    """A configuration whose words are in their places."""
+    return ConfigPath(config if os.path.splitext(config)[1] else configuration_path(config, verb))
 
 
 def _is_own_yaml(path: Path, words: Mapping[str, str]) -> bool:

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from lit_metanas.cli.environment import leave_process_group
 from lit_metanas.cli.errors import UsageError
 from lit_metanas.cli.experiment.parallel_runner import ParallelRunner, Schedule
 from lit_metanas.cli.experiment.plan import Phase, plan
@@ -134,6 +133,16 @@ def _alone(args: list[str]) -> Iterator[None]:
         os.environ.clear()
         os.environ.update(environment)
         leave_process_group()
+
+
+def leave_process_group() -> None:
+    """End the process group of a finished job: threads of it that outlive the interpreter abort the process."""
+    if "torch" not in sys.modules:
+        return
+    from torch import distributed
+
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def _summary(progress: Progress, directory: Path) -> None:

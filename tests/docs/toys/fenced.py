@@ -79,14 +79,13 @@ class Reader:
     """Does what a page says, in a folder of its own.
 
     Args:
-        folder: the current one, in which `configs` is that of the repository.
+        folder: the current one.
         root: the repository.
     """
 
     def __init__(self, folder: Path, root: Path) -> None:
         self.folder, self.root = folder, root
         self.names: dict[str, Any] = {"__name__": "__main__"}
-        (folder / "configs").symlink_to(root / "configs")
 
     def read(self, block: Block) -> None:
         """Do what a block says."""

@@ -1,0 +1,121 @@
+"""Configurations by their names, from any folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from lit_metanas.cli.command_line import main
+from lit_metanas.cli.errors import UsageError
+from lit_metanas.cli.experiment.plan import ConfigPath, Phase, plan
+from lit_metanas.cli.program import Program
+from lit_metanas.cli.shipped_configurations import configuration_path, path_of_name, with_paths
+
+ROOT = Path(__file__).parents[2]
+CONV4 = path_of_name("fit/conv4")
+
+
+@pytest.fixture(autouse=True)
+def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("word", ["conv4", "fit/conv4", "conv4.yaml", "configs/fit/conv4.yaml"])
+def test_a_name_is_found_from_anywhere(word: str) -> None:
+    assert Path(configuration_path(word)) == CONV4
+    for form in (["-c", word], [f"-c{word}"], [f"--config={word}"]):
+        assert str(CONV4) in " ".join(with_paths(["fit", *form]))
+
+
+def test_a_file_of_the_working_folder_comes_first() -> None:
+    Path("conv4").mkdir()
+    assert Path(configuration_path("conv4")) == CONV4
+    Path("conv4.yaml").touch()
+    assert configuration_path("conv4") == configuration_path("conv4.yaml") == "conv4.yaml"
+    assert Path(configuration_path("fit/conv4")) == CONV4
+    assert configuration_path('{"trainer": {"max_epochs": 1}}') == '{"trainer": {"max_epochs": 1}}'
+
+
+def test_a_name_that_several_share_takes_a_folder_or_the_verb_that_takes_only_one() -> None:
+    assert Path(configuration_path("few_shot", "run")) == path_of_name("experiments/few_shot")
+    assert Path(configuration_path("few_shot", "search")) == path_of_name("search/few_shot")
+    for verb, first in (("fit", "fit"), ("", "experiments")):
+        with pytest.raises(
+            UsageError, match=rf"^Several .* name 'few_shot': give one of {first}/few_shot, .*recipes/few"
+        ):
+            configuration_path("few_shot", verb)
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("meta_serch", "'meta_serch': did you mean 'meta_search'? See `lit-metanas configs`."),
+        ("search/darts", "'search/darts': did you mean 'search/darts_cell' or 'search/darts_minus' or 'search/darts_s"),
+        ("absent/x.yaml", "'absent/x.yaml'. See `lit-metanas configs`."),
+        ("", "''. See `lit-metanas configs`."),
+    ],
+)
+def test_an_unknown_name_gets_one_sentence(word: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (["fit", "-c", word], ["run", f"--config={word}"] if word else ["run", "-c", word]):
+        assert main(command) == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"lit-metanas: There is no file or configuration {told}")
+        assert said.count("\n") == 1
+
+
+def test_spaces_and_sources_go_by_their_names_too() -> None:
+    args = ["-c", "fit/few_shot", "--model.space", "few_shot", "--data.source=glyphs"]
+    program = Program([*args, "--trainer.logger=false"], run=False)
+    assert "readout" in [choice.name for choice in program.model.space.choices]
+    assert type(program.datamodule.source).__name__ == "Glyphs"
+    assert list(with_paths(["--model.space=LayeredSpace", "--output", "few_shot"])) == [
+        "--model.space=LayeredSpace", "--output", "few_shot"
+    ]  # fmt: skip
+
+
+def test_an_own_file_builds_on_a_name_and_an_own_experiment_takes_names() -> None:
+    Path("mine.yaml").write_text("base: fit/conv4\nmodel: {init_args: {flops: 7}}\n")
+    assert Program(["-c", "mine", "--trainer.logger=false"], run=False).model.flops == 7
+    phase = Phase("fit", "{method}", each=["method"], config=[ConfigPath("fit/{method}"), ConfigPath("5way1shot")])
+    (step,) = plan([phase], Path("out"), [0], methods={"conv4": {}})
+    assert step.args[:5] == ["fit", "-c", "fit/conv4", "-c", "protocols/5way1shot"]
+    Path("fit").mkdir()
+    Path("fit/conv4.yaml").touch()  # the command that a step prints is the one that it executes
+    (step,) = plan([Phase("fit", "a", config=[ConfigPath(path_of_name("fit/conv4"))])], Path("out"), [0])
+    assert step.args[2] == str(CONV4)
+
+
+def test_run_takes_an_experiments_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "quick", "--help"]) == 0
+    assert capsys.readouterr().out.startswith("experiments/quick:\n  The main experiment")
+    assert main(["run", "quick", "--seeds=a"]) == 2
+    assert "'seeds'" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_an_installed_wheel_has_them(tmp_path: Path) -> None:
+    clone = tmp_path / "clone"  # a build leaves files in its folder
+    clone.mkdir()
+    for name in ("configs", "lit_metanas"):
+        shutil.copytree(ROOT / name, clone / name, symlinks=True)
+    for name in ("LICENSE", "README.md", "pyproject.toml", "setup.cfg"):
+        shutil.copy(ROOT / name, clone)
+    build = "from setuptools import build_meta; print(build_meta.build_wheel('.'))"
+    subprocess.run([sys.executable, "-c", build], cwd=clone, check=True, capture_output=True, timeout=600)
+    (wheel,) = clone.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
+    shutil.rmtree(clone)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for words in (["configs", "slurm.sh"], ["fit", "-c", "meta_search", "--print_config"], ["run", "quick", "--help"]):
+        command = [sys.executable, "-m", "lit_metanas", *words]
+        done = subprocess.run(command, cwd=empty, env=environment, capture_output=True, text=True, timeout=600)
+        assert done.returncode == 0, done.stderr
+        assert len(done.stdout.splitlines()) > 10
