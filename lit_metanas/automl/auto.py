@@ -38,7 +38,7 @@ from lit_metanas.kinds.given_data import (
     raw_digest,
     read_given,
 )
-from lit_metanas.kinds.kind import Kind, MadeBefore, kind_named, kind_of
+from lit_metanas.kinds.kind import Kind, kind_named, kind_of
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.record_lines import SHIPPED, record_file
@@ -278,7 +278,7 @@ class AutoSearch:
             if self.output is not None:
                 held.enter_context(directory_lock(self.output, "auto", "output"))
             begin = perf_counter()
-            task = read_given(self.data, **self._read_as, start=None if start is None else _made_before(start))
+            task = read_given(self.data, **self._read_as, start=None if start is None else start.made_before)
             reading = perf_counter() - begin
             kind = self._describe(task)
             space = self.space or kind.space(task.shape, task.goal)
@@ -447,12 +447,6 @@ class AutoSearch:
             "seed": wishes.seed,
             "threads": wishes.threads,
         }
-
-
-def _made_before(start: TaskStart) -> MadeBefore:
-    """What made the inputs of a checkpoint's weights."""
-    made = start.vocabularies
-    return MadeBefore(start.shape, made.inputs.preprocessing, made.outputs.preprocessing)
 
 
 def auto_verb(

@@ -15,6 +15,7 @@ from lit_metanas.inputs.shapes import Shape, TokenShape, describe_shape, plain_s
 from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.checkpoints import describe_foreign, load_plain
 from lit_metanas.io.text import printable
+from lit_metanas.kinds.kind import MadeBefore
 from lit_metanas.kinds.stored_preprocessing import UNKNOWN_INPUTS, InputMeaning
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.plain import from_plain
@@ -96,6 +97,12 @@ class TaskStart:
     vocabularies: Vocabularies
     cost: Cost
     space: str
+
+    @property
+    def made_before(self) -> MadeBefore:
+        """What made the inputs that the weights were trained on."""
+        made = self.vocabularies
+        return MadeBefore(self.shape, made.inputs.preprocessing, made.outputs.preprocessing)
 
     def check(self, space: SearchSpace, shape: Shape) -> None:
         """Compare with what the weights are for.

@@ -152,20 +152,20 @@ def test_images_are_brought_to_the_shape_of_the_start(
 
 def test_data_are_read_as_those_of_a_start(usual: Path, images: Path, texts: Path) -> None:
     start = read_task_start(usual)
-    assert read_given(images, start=start).shape == (1, 8, 8)
+    assert read_given(images, start=start.made_before).shape == (1, 8, 8)
     rows = (np.random.default_rng(0).random((20, 3)), [0, 1] * 10)
     for data in (texts, rows, TASK):
-        assert read_given(data, start=start).shape == read_given(data).shape
+        assert read_given(data, start=start.made_before).shape == read_given(data).shape
     with pytest.raises(ValueError, match=r"Images of shape .* do not fit a network for \(1, 8, 8\)"):
-        read_given((np.zeros((8, 2, 8, 8)), [0, 1] * 4), start=start)
+        read_given((np.zeros((8, 2, 8, 8)), [0, 1] * 4), start=start.made_before)
     words = lm.Words(steps=5, least=1).fitted(["how do I"])
     start = replace(start, vocabularies=Vocabularies(InputMeaning.of(words)))
-    assert read_given(texts, start=start).preprocessing == words
+    assert read_given(texts, start=start.made_before).preprocessing == words
     told = [f"how do {number}" for number in range(20)]
-    assert read_given((told, [0, 1] * 10), start=start).preprocessing == words
+    assert read_given((told, [0, 1] * 10), start=start.made_before).preprocessing == words
     start = replace(start, vocabularies=Vocabularies(InputMeaning.of(lm.LogMel())))
     with pytest.raises(ValueError, match=r"texts.csv' holds texts, and the checkpoint was meta-trained on sounds"):
-        read_given(texts, start=start)
+        read_given(texts, start=start.made_before)
 
 
 def test_pairs_are_written_in_the_vocabulary_of_the_start(tmp_path: Path) -> None:
