@@ -38,9 +38,9 @@ from mixed_tasks import Folders
 
 import lit_metanas as lm
 from lit_metanas.automl.steps.time_plan import measure_pace
+from lit_metanas.io.text import table_lines
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.records.statistics import percent, t_interval
-from lit_metanas.report.table_text import markdown_lines
 
 RESULTS = Path(__file__).parent / "results" / "auto_comparison"
 FILE, FLOPS, TABLE = "runs.jsonl", "flops.json", "table.md"
@@ -181,7 +181,7 @@ def tables(rows: Sequence[Row], results: Path, methods: Sequence[str]) -> Iterat
             body.append(("auto wins, ties and losses", "", *counts))
             chances = against(values, "auto")
             body.append(("Wilcoxon, Holm: p", "", *(f"{chances[other]:.3f}" for other in own[1:])))
-        yield markdown_lines(body)
+        yield table_lines(body)
         yield (
             f"\nFriedman {ranks.statistic:.1f}, p = {ranks.chance:.2g}; Iman and Davenport "
             f"{ranks.less_conservative[0]:.1f}, p = {ranks.less_conservative[1]:.2g}; Nemenyi's critical difference at "

@@ -28,7 +28,7 @@ from kept_rows import kept_rows
 from mixed_tasks import Folders
 
 import lit_metanas as lm
-from lit_metanas.report.table_text import markdown_lines
+from lit_metanas.io.text import table_lines
 
 RESULTS = Path(__file__).parent / "results" / "auto_minutes.jsonl"
 MEASURED = ["small digits", "CLINC150", "breast cancer"]
@@ -117,7 +117,7 @@ def table(rows: Sequence[Row]) -> str:
         ]
         for row in rows
     ]
-    return markdown_lines([heading, ["---"] + ["---:"] * (len(heading) - 1), *body])
+    return table_lines([heading, ["---"] + ["---:"] * (len(heading) - 1), *body])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

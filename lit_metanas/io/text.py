@@ -191,7 +191,12 @@ def markdown_lines(lines: Sequence[Sequence[str]]) -> str:
     """Rows of plain texts as rows of a Markdown table; the first one is the heading, the second one the ruler."""
     heading, ruler, *rows = lines
     shown = [[markdown_text(cell).replace("|", "\\|") for cell in line] for line in (heading, *rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in (shown[0], ruler, *shown[1:]))
+    return table_lines([shown[0], ruler, *shown[1:]])
+
+
+def table_lines(lines: Sequence[Sequence[str]]) -> str:
+    """Rows of Markdown, such as bold numbers, as rows of a table."""
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def cell_text(text: str) -> str:
