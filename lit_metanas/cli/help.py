@@ -26,6 +26,7 @@ DATA: Mapping[str, Mapping[str, str]] = {
         "NewTexts": "the lines of text files",
         "NewSounds": "sound files, or those of folders",
         "NewRows": "the rows of tables of numbers",
+        "NewOfKind": "examples of another package's kind of data (--kind)",
     },
 }
 """This package's data modules for each verb, by the names that ``--data`` takes."""

@@ -244,6 +244,11 @@ def kind_of(task: Task) -> Kind:
     raise ValueError(f"Task '{task.id}' is of no kind that is known: name it by 'kind'.")
 
 
+def has_kind(preprocessing: Preprocessing) -> bool:
+    """Whether a loaded kind of another package stands in the module of a preprocessing, so that it can be named."""
+    return type(preprocessing).__module__ in {type(kind).__module__ for kind in _loaded()}
+
+
 def within_memory(task: Task, prepared: Prepared) -> Prepared:
     """Without those preprocessings under which the examples would take too much memory.
 

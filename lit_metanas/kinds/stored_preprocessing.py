@@ -45,7 +45,7 @@ def _subclasses(base: type[Preprocessing]) -> Iterator[type[Preprocessing]]:
 
 def _in_checkpoints(kind: type[Preprocessing]) -> bool:
     """Whether a checkpoint holds preprocessings of a kind: a stranger's is not to name files that are opened."""
-    return known_preprocessings().get(kind.kind) is kind and not kind.reads_files
+    return kind in PREPROCESSINGS and not kind.reads_files
 
 
 def stored_kind(stored: object) -> type[Preprocessing] | None:
@@ -62,7 +62,7 @@ def read_preprocessing(stored: object) -> Preprocessing:
     """
     kind = stored_kind(stored)
     if kind is None or not isinstance(stored, Mapping):
-        raise ValueError(f"its preprocessing is none of {', '.join(sorted(known_preprocessings()))}")
+        raise ValueError(f"its preprocessing is none of {', '.join(each.kind for each in PREPROCESSINGS)}")
     return kind.from_plain({name: value for name, value in stored.items() if name != "kind"})
 
 

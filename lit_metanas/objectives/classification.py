@@ -60,7 +60,7 @@ class Classification(Objective):
     def from_plain(cls, plain: Mapping[str, Any], names: int, read: Callable[[object], Preprocessing]) -> Self:
         """Of so many classes."""
         if not names:
-            raise ValueError(f"it is a {cls.kind} without classes")
+            raise ValueError(f"it is a {cls.kind} with 0 classes")
         return cls(names)
 
     def names(self, given: Sequence[str]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.io.text import number_of
 from lit_metanas.objectives.objective import Examples, Judged, Objective, Scored
 
 STARTS, ENDS = 1, 2
@@ -73,7 +74,7 @@ class Span(Objective):
         """With the stored longest answer."""
         longest = plain.get("longest")
         if names:
-            raise ValueError(f"it is a {cls.kind} with classes")
+            raise ValueError(f"it is a {cls.kind} with {number_of(names, 'class')}")
         if type(longest) is not int or not 1 <= longest <= LONGEST_ANSWER:
             raise ValueError(f"its longest answer is not from 1 to {LONGEST_ANSWER}")
         return cls(longest)

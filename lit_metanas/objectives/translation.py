@@ -15,6 +15,7 @@ from torch import Tensor
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import PADDING, TokenShape, describe_shape
 from lit_metanas.inputs.tokens import UNKNOWN, UNKNOWN_SHOWN, TextPreprocessing, split_words
+from lit_metanas.io.text import number_of
 from lit_metanas.objectives.objective import Examples, Judged, Objective, Scored
 
 END = PADDING
@@ -107,7 +108,7 @@ class Translation(Objective):
     def from_plain(cls, plain: Mapping[str, Any], names: int, read: Callable[[object], Preprocessing]) -> Self:
         """With the stored metric and target."""
         if names:
-            raise ValueError(f"it is a {cls.kind} with classes")
+            raise ValueError(f"it is a {cls.kind} with {number_of(names, 'class')}")
         if plain.get("metric") not in get_args(TextMetric):
             raise ValueError(f"its metric is none of {', '.join(get_args(TextMetric))}")
         return cls(read(plain.get("target")), plain["metric"])

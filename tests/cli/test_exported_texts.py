@@ -243,8 +243,14 @@ def stored(change: Callable[[dict[str, Any]], object]) -> str:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda own: own["objective"].update(kind="poetry"), "none of transcription, translation and span"),
-        (lambda own: own.update(objective=[]), "none of transcription, translation and span"),
+        (
+            lambda own: own["objective"].update(kind="poetry"),
+            "its objective is none of classification, ",
+        ),
+        (
+            lambda own: own.update(objective=[]),
+            "its objective is none of classification, ",
+        ),
         (lambda own: own.pop("objective"), "it is a classification with 0 classes"),
         (lambda own: own.update(classes=["a"]), "it is a translation with 1 class"),
         (lambda own: own["objective"].update(metric="beauty"), "its metric is none of chrF, BLEU, exact match"),

@@ -75,7 +75,7 @@ def test_searches_are_looked_up_and_reported(
     assert main(["report", "--results", json.dumps(["search/results.json"])]) == 0
     text = Path("report/report.md").read_text()
     for dataset in DATASETS:
-        assert f"### NASBench201 on {dataset}: test_200 by val_200" in text
+        assert f"### NASBench201 on {dataset}: test\\_200 by val\\_200" in text
     assert text.count("| 12 queries, ") == 12
     assert Path("report/anytime.png").is_file()
     capsys.readouterr()
