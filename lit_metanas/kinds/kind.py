@@ -55,6 +55,12 @@ class Source:
         group: which examples belong together, see ``auto``.
         least: examples of the smallest class that is kept.
         prepared: what makes inputs of the examples; None is the usual one.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import lit_metanas as lm
+        >>> lm.Source(Path("graphs.jsonl")).test_path is None
+        True
     """
 
     path: Path
@@ -106,6 +112,25 @@ class Kind(ABC):
         averages_linear: whether a linear model is averaged with networks, as measured on a few tasks of texts.
         member_epochs: epochs that are enough for each network of an ensemble, as measured on a few tasks of images,
             sounds and texts; 0 trains single networks.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> class Lengths(lm.Kind):
+        ...     name = "lengths"
+        ...     def claims(self, path, group):
+        ...         return path.suffix == ".lengths"
+        ...     def holds(self, task):
+        ...         return task.id == "lengths"
+        ...     def read(self, source):
+        ...         lines = source.path.read_text().splitlines()
+        ...         rows = torch.tensor([[len(line) / 10] for line in lines])
+        ...         part = lm.Split(rows, (rows[:, 0] > 1).long())
+        ...         return lm.Task("lengths", 2, part, part, part, classes=("short", "long"))
+        >>> _ = Path("words.lengths").write_text("a word, a much longer line".replace(", ", chr(10)))
+        >>> Lengths().read(lm.Source(Path("words.lengths"))).shape
+        RowShape(numbers=1)
     """
 
     name: ClassVar[str]

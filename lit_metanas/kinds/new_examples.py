@@ -215,6 +215,14 @@ class NewOfKind(NewExamples):
     Raises:
         FileNotFoundError: there is no such file or folder.
         ValueError: there is no such kind, it reads no new examples, there are none, or ``batch_size`` is below 1.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> try:
+        ...     lm.NewOfKind("images", "photos")
+        ... except ValueError as error:
+        ...     print(error)
+        The kind 'images' reads no new examples: give them by a data module (--data).
     """
 
     def __init__(self, kind: str, examples: str | list[str], batch_size: int = 64) -> None:
