@@ -518,7 +518,7 @@ class SearchResult:
     @property
     def _unreturned(self) -> str:
         """How much of the training after the search went into models that are not returned; empty for none."""
-        if not self.unreturned:
+        if not 0 < self.unreturned <= self.training_cost.flops:
             return ""
         return f" ({self.unreturned / self.training_cost.flops:.0%} for models that are not returned)"
 

@@ -212,7 +212,11 @@ def _files_read(path: Path, kind: Kind, *, deep: bool) -> Iterator[tuple[str, Pa
         return
     read = kind.read_files
     for part in _folders_of_parts(path) or (path,):
-        files = [*files_in(part, read), *(file for inner in folders_in(part) for file in files_in(inner, read, deep))]
+        if sound_table(part) is not None:  # it may name files in any folder
+            files = files_in(part, read, deep=True)
+        else:  # what lies beside the folders of classes is not read
+            inner = [file for folder in folders_in(part) for file in files_in(folder, read, deep)]
+            files = inner or files_in(part, read)
         yield from ((file.relative_to(path).as_posix(), file) for file in sorted(files))
 
 

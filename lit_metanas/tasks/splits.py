@@ -232,7 +232,12 @@ def large_classes(classes: Mapping[K, V], least: int | None, place: str) -> dict
     if lost and (large < 2 or rare):
         _check_no_targets(numbers)
         has = number_of(large, "class")
-        raise ValueError(f"{place} has {has} of {enough} or more, too few to learn from: add some of {named}.")
+        if large < 2:
+            raise ValueError(f"{place} has {has} of {enough} or more, too few to learn from: add some of {named}.")
+        raise ValueError(
+            f"Most examples of {place} are of classes with fewer than {enough}, such as {named}: are these classes? "
+            "Add some of each, or leave them out yourself."
+        )
     if lost:
         warn_of_data(f"{place} has {number_of(len(lost), 'class')} of fewer than {enough}, left out: {named}.")
     return {name: own for name, own in classes.items() if len(own) >= least}

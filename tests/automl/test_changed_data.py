@@ -81,6 +81,7 @@ def test_what_is_read_counts_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     one = raw_digest(tmp_path / "train", kind_named("images"), None, None)
     (tmp_path / "train" / "notes.txt").write_text("mine")
+    (tmp_path / "train" / "cover.png").write_bytes(b"x")
     (tmp_path / "train" / "a" / ".hidden.png").write_bytes(b"x")
     (tmp_path / "elsewhere").rename(tmp_path / "train" / ".thumbnails")
     assert raw_digest(tmp_path / "train", kind_named("images"), None, None) == one

@@ -450,6 +450,26 @@ def test_a_class_that_cannot_be_divided_is_left_out_and_named(kind: str, images:
     assert not {"rare", "word2"} & {*task.classes}
 
 
+def test_words_with_one_recording_by_each_speaker_are_kept(tmp_path: Path) -> None:
+    rows = ["file,label,speaker"]
+    for name in write_sounds(tmp_path / "said", words=4, each=3):
+        word, number = Path(name).parent.name, Path(name).stem
+        (tmp_path / "said" / name).rename(tmp_path / "said" / f"{word}{number}.wav")
+        rows.append(f"{word}{number}.wav,{word},speaker{number}")
+    for word in range(4):
+        (tmp_path / "said" / f"word{word}").rmdir()
+    (tmp_path / "said" / "labels.csv").write_text("\n".join(rows))
+    task = read_given(tmp_path / "said")
+    assert [len(part) for part in (task.train, task.val or (), task.test)] == [4, 4, 4]
+
+
+def test_examples_that_are_mostly_of_rare_classes_hardly_have_classes() -> None:
+    X = np.random.default_rng(0).random((140, 4))
+    y = [f"class{number // 3}" for number in range(60)] + [f"name{number}" for number in range(80)]
+    with pytest.raises(ValueError, match=r"Most examples of .* are of classes with fewer than 3 examples, such as"):
+        read_given((X, y))
+
+
 def test_the_fewest_of_a_class_can_be_given(arrays: tuple[np.ndarray, list[str]]) -> None:
     X, y = arrays[0], ["bright"] * 12 + ["grey"] * 10 + ["dark"] * 18
     with pytest.warns(UserWarning, match=r"^X has 1 class of fewer than 11 examples, left out: 'grey' \(10\)\.$"):

@@ -24,7 +24,7 @@ from lit_metanas.report.dashboard import dashboard
 from lit_metanas.report.report_verb import report
 from lit_metanas.training.export.hub_card import push
 
-COLUMNS, ROWS = 100, 45
+COLUMNS, ROWS = 100, 46
 EXPERIMENTS = sorted((Path(__file__).parents[2] / "configs" / "experiments").glob("*.yaml"))
 INNER = {"DARTSTraining", "ENASTraining", "SinglePathTraining"}
 """Models that searchers train, and a base."""

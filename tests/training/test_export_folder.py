@@ -348,8 +348,10 @@ def test_the_script_scales_rows_as_the_package_does(made: lm.StandardisedColumns
         ('height,"the, age",w\n1,2,3\n1,2\n', r"it has 2 values for 3 columns; rows before: 1"),
         ('height,"the, age",w\n1,2,tall\n', r"could not convert string to float: 'tall'; rows before: 0"),
         ('height,"the, age",w\n1,2,-inf\n', r"it has an infinite number; rows before: 0"),
-        ('height,"the, age",w\n1,2,1_000\n', r"could not convert string to float: '1\?000'; rows before: 0"),
-        ('height,"the, age",w\n1,2,٣٤\n', r"could not convert string to float: '\?\?'; rows before: 0"),
+        ('height,"the, age",w\n1,2,1_000\n', r"could not convert string to float: '1x000'; rows before: 0"),
+        ('height,"the, age",w\n1,2,_\n', r"could not convert string to float: 'x'; rows before: 0"),
+        ('height,"the, age",w\n1,2,٣٤\n', r"could not convert string to float: '\\\\u0663\\\\u0664'; rows before: 0"),
+        ('height,"the, age",w\n1,2,٣\n', r"could not convert string to float: '\\\\u0663'; rows before: 0"),
         (None, r".*No such file.*; rows before: 0"),
     ],
 )

@@ -41,7 +41,8 @@ def core_operations() -> dict[str, torch._ops.OpOverload]:
 
 def test_torchs_core_operations_are_allowed_but_for_those_that_the_page_names() -> None:
     core = core_operations()
-    assert core.keys() - CORE_OPERATIONS.keys() == LEFT_OUT
+    late = {"resize_.default", "sym_is_contiguous.default"}  # torch registers them once something has used them
+    assert core.keys() - CORE_OPERATIONS.keys() - late == LEFT_OUT - late
     more = CORE_OPERATIONS.keys() - core.keys() - set(ARITHMETIC)
     assert more == {"adaptive_avg_pool2d.default", "adaptive_max_pool2d.default", "linalg_vector_norm.default"}
     kept = {"device", "layout", "memory_format", "non_blocking", "pin_memory", "implicit", "compute_mode"}

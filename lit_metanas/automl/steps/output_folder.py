@@ -150,9 +150,15 @@ class OutputFolder:
             before = kept.get("settings") if isinstance(kept, dict) else None
             if not isinstance(before, dict):
                 raise ValueError(f"'{file}' is damaged: delete the folder, or give another 'output'.")
-            if READ_DATA not in before:
+            earlier = READ_DATA not in before  # which an earlier version has written
+            if earlier:
                 self.settings.pop(READ_DATA, None)
             others = [name for name in {**before, **self.settings} if before.get(name) != self.settings.get(name)]
+            if earlier and others == ["task"]:
+                raise ValueError(
+                    f"{place} holds the result of other data, or of an earlier version that read sounds or grey images "
+                    "otherwise: give another 'output', or delete this one."
+                )
             if others:
                 raise ValueError(
                     f"{place} holds the result of other data or settings ({', '.join(others)}): give another 'output', "

@@ -24,6 +24,7 @@ from lit_metanas.kinds.sounds.recordings import (
 )
 from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.splits import (
+    FEWEST_OF_A_CLASS,
     check_shares,
     class_subsets,
     join_classes,
@@ -181,7 +182,10 @@ class AudioFolderTask(SingleTask):
         _require_both(others, tested, self._held_out, "AudioFolderTask")
         reader = RecordingReader(self.features)
         inputs, spoken = self._read(reader, others)
-        inputs = large_classes(inputs, self.min_per_class, f"'{writable(str(self.root))}'")
+        least = self.min_per_class
+        if least is not None and self._held_out:  # of each word the test part has some recordings already
+            least = min(least, FEWEST_OF_A_CLASS - 1)
+        inputs = large_classes(inputs, least, f"'{writable(str(self.root))}'")
         learned, chosen, drawn = drawn_shares(
             train=self.train,
             val=self.val,

@@ -147,7 +147,8 @@ class ModelCard:
         trained, tested = self.examples
         interval = "" if math.isnan(self.ci95) else " (95 % interval)"
         score = f"{percent(self.value, self.ci95)} %{interval}, of {number_of(tested, 'example')}"
-        rows = [f"| test {markdown_text(self.metric)} | {score} |"]
+        metric = markdown_text(self.metric).replace("|", "\\|")
+        rows = [f"| test {metric} | {score} |"]
         if self.int8 is not None:
             rows.append(f"{_INT8_ROW} | {self.int8.told} |")
         rows += [
