@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 
 from lit_metanas.cli.errors import UsageError
-from lit_metanas.cli.shipped_configurations import configuration_path, with_paths
+from lit_metanas.cli.shipped_configurations import configuration_path, shown_path, with_paths
 from lit_metanas.cli.verbs import KEYS, LISTS, MODELS, TRAINER_VERBS
 from lit_metanas.io.text import shorten
 from lit_metanas.io.yaml_files import YAMLLimit, parse_yaml, read_yaml
@@ -201,13 +201,15 @@ def find_misplaced_yaml(args: Sequence[str], verb: str) -> str | None:
             continue
         if "class_path" in tree:
             name = shorten(str(tree["class_path"]).rpartition(".")[2])
-            return f"'{path}' describes only a {name}: give it to the key that takes one, not to -c."
+            return f"'{shown_path(str(path))}' describes only a {name}: give it to the key that takes one, not to -c."
         verbs = _verbs_of(tree)
         if misplaced is not None and path.parent / str(tree.get("base")) == misplaced:
             misplaced = path  # the user has given the one that lies over it
         elif verbs and verb and verb not in verbs:
             misplaced, others = path, verbs
-    return None if misplaced is None else f"'{misplaced}' is for `lit-metanas {others[0]}`, not for `{verb}`."
+    if misplaced is None:
+        return None
+    return f"'{shown_path(str(misplaced))}' is for `lit-metanas {others[0]}`, not for `{verb}`."
 
 
 def _verbs_of(tree: Mapping[str, object]) -> Sequence[str]:

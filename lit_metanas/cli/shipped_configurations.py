@@ -208,6 +208,6 @@ def configs(name: str = "") -> None:
         print(f"{folder}: lit-metanas {use.format('NAME')}")
         for shipped in described_in(folder):
             begin = f"  {shipped.name.partition('/')[2]:<24} "
-            text = " ".join([shipped.purpose, *([f"({shipped.takes})"] if shipped.takes else [])])
+            text = f"{shipped.purpose} ({shipped.takes})" if shipped.takes else shipped.purpose
             width = shutil.get_terminal_size().columns
             print(textwrap.fill(text, width, initial_indent=begin, subsequent_indent=" " * len(begin)))

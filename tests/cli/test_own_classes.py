@@ -304,18 +304,14 @@ def test_keys_may_stand_before_the_configuration(tmp_path: Path, capsys: pytest.
     ],
 )
 def test_a_configuration_for_another_verb(verb: str, file: str, right: str, capsys: pytest.CaptureFixture[str]) -> None:
-    path = ROOT / "configs" / f"{file}.yaml"
-    assert main([verb, "-c", str(path)]) == 2
-    assert capsys.readouterr().err == f"lit-metanas: '{path}' is for `lit-metanas {right}`, not for `{verb}`.\n"
+    assert main([verb, "-c", file]) == 2
+    assert capsys.readouterr().err == f"lit-metanas: '{file}' is for `lit-metanas {right}`, not for `{verb}`.\n"
 
 
 def test_a_part_is_no_configuration(capsys: pytest.CaptureFixture[str]) -> None:
-    path = ROOT / "configs" / "spaces" / "layered.yaml"
-    assert main(["fit", "-c", str(path)]) == 2
-    said = capsys.readouterr().err
-    assert (
-        said == f"lit-metanas: '{path}' describes only a LayeredSpace: give it to the key that takes one, not to -c.\n"
-    )
+    assert main(["fit", "-c", "layered"]) == 2
+    told = "'spaces/layered' describes only a LayeredSpace: give it to the key that takes one, not to -c."
+    assert capsys.readouterr().err == f"lit-metanas: {told}\n"
 
 
 @pytest.mark.parametrize(
