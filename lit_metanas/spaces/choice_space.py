@@ -216,3 +216,16 @@ class ChoiceSpace(ABC):
             if matters:
                 active[choice.name] = label
         return self.canonical(labels)
+
+
+FRUITLESS = 1000
+"""Draws without an architecture that can be built, after which a space or a policy counts as having none."""
+
+
+def first_buildable(space: ChoiceSpace, draw: Callable[[], Architecture]) -> Architecture:
+    """The first architecture that can be built among those that are drawn."""
+    for _ in range(FRUITLESS):
+        architecture = draw()
+        if space.violation(architecture) is None:
+            return architecture
+    raise ValueError(f"None of {FRUITLESS} architectures drawn from {space.name} can be built: widen the space.")

@@ -35,11 +35,11 @@ from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.trainers import uncached_autocast
 
 MOST_SCORES = 1 << 26
-"""That are held at once."""
+"""The most scores kept in memory at a time."""
 
 
 def examples_at_once(objective: Objective, most: int) -> int:
-    """How many examples are scored at once, so that scores of each step of long texts do not fill the memory."""
+    """Examples to score at once, so that scores of each step of long texts do not fill the memory."""
     return max(1, min(most, MOST_SCORES // (objective.outputs * (objective.steps or 1))))
 
 
@@ -47,14 +47,7 @@ def examples_at_once(objective: Objective, most: int) -> int:
 def judge(
     scores: Callable[[Tensor], Tensor], split: Split, objective: Objective, *, batch_size: int = 500
 ) -> tuple[list[Any], Judged]:
-    """What scores predict for a split's examples, and how good that is.
-
-    Args:
-        scores: inputs, shape ``(n, *shape)``, to what the objective expects of a network.
-        split: the examples.
-        objective: what is wanted.
-        batch_size: inputs scored at once, fewer where that would be too many scores.
-    """
+    """The predictions for a split's examples, and how good they are; ``scores`` maps inputs to a network's scores."""
     parts = split.inputs.split(examples_at_once(objective, batch_size))
     predictions = [each for part in parts for each in objective.predictions(scores(part))]
     return predictions, objective.judge(predictions, split.labels)
@@ -62,7 +55,7 @@ def judge(
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a child network is trained on one task; not a part of its architecture.
+    """How a child network is trained on one task; it is no part of the architecture.
 
     Attributes:
         epochs: passes over the train part.
@@ -70,12 +63,12 @@ class Recipe:
         learning_rate: of AdamW at the start; it falls to zero as a half cosine.
         weight_decay: of AdamW.
         label_smoothing: of the cross-entropy.
-        inherit: start from the weights that a search hands over, where there are any.
+        inherit: start from the weights of the search, if it has any.
         augmentation: how the examples of each step are changed at random: ``none``, ``light`` or ``strong``. Images are
-            cut and zoomed, and strongly also change their colours, where all of the train part lie in [0, 1], but are
-            not mirrored; blocks of bands and of steps of sounds and other series are hidden; words of texts are
-            replaced by the unknown one, which must be token 1; to numbers of rows noise is added. What is scored is
-            never changed.
+            cut and zoomed, but not mirrored; ``strong`` also changes their colours, if the whole train part lies in
+            [0, 1]. In sounds and other series, blocks of bands and of steps are hidden. In texts, words are replaced by
+            the unknown one, which must be token 1. Rows of numbers get noise. Validation and test examples are never
+            changed.
 
     Raises:
         ValueError: a number is out of its range, or the augmentation is unknown.
@@ -109,7 +102,7 @@ class Recipe:
         """The recipe with new values of fields that can be searched.
 
         Raises:
-            ValueError: a name is not one of these, or a value is out of its range.
+            ValueError: a field cannot be searched, or a value is out of its range.
         """
         names = [field.name for field in fields(self) if field.name != "inherit"]
         for name in changes:
@@ -136,10 +129,12 @@ def training_loss(
     *,
     label_smoothing: float = 0.0,
 ) -> Tensor:
-    """The loss that a child of a space is trained by: the objective's, and those of auxiliary classifiers."""
+    """The loss that trains a child of a space: the objective's, and those of auxiliary classifiers."""
     scores = space.training_scores(network, inputs, labels)
     loss, *auxiliary = (objective.loss(each, labels, label_smoothing=label_smoothing) for each in scores)
-    return loss + AUXILIARY_WEIGHT * sum(auxiliary) if auxiliary else loss
+    if auxiliary:
+        loss = loss + AUXILIARY_WEIGHT * sum(auxiliary)
+    return loss
 
 
 class Child(LightningModule):
@@ -191,15 +186,15 @@ class Child(LightningModule):
         self._colours = False
 
     def look_at_inputs(self, inputs: Tensor) -> None:
-        """Find out what augmentation may change, before a training: colours only where all images lie in [0, 1].
+        """Decide before a training whether augmentation may change colours: only if all images lie in [0, 1].
 
         Args:
-            inputs: all that will be trained on, shape ``(n, *shape)``.
+            inputs: of the whole training, shape ``(n, *shape)``.
         """
         self._colours = self.recipe.augmentation != NO_AUGMENTATION and colours_can_change(inputs)
 
     def on_train_start(self) -> None:
-        """Look at all examples of a data set of tensors, as ``batches`` has; of another one colours stay."""
+        """Look at all examples of a data set of tensors, as ``batches`` makes it; in another one colours stay."""
         data = getattr(self.trainer.train_dataloader, "dataset", None)
         if isinstance(data, TensorDataset):
             self.look_at_inputs(data.tensors[0])
@@ -211,32 +206,27 @@ class Child(LightningModule):
         return scores
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """The objective's loss of a batch of inputs and labels."""
-        inputs, labels = batch
-        # torch's seed, which is set for a whole run, so that a resumed one changes each batch in the same way
-        changed = self.augmented(inputs, seed=torch.initial_seed(), epoch=self.current_epoch, step=batch_idx)
-        loss = self.loss(changed, labels)
+        """The loss of a batch of inputs and labels: see ``step_loss``."""
+        # The seed of torch is set once for a whole run, so that a resumed one changes each batch in the same way.
+        loss = self.step_loss(*batch, seed=torch.initial_seed(), epoch=self.current_epoch, step=batch_idx)
         self.log("train/loss", loss, prog_bar=True)
         return loss
 
-    def augmented(self, inputs: Tensor, *, seed: int, epoch: int, step: int) -> Tensor:
-        """The inputs of a step of training as the recipe's augmentation changes them.
+    def step_loss(self, inputs: Tensor, labels: Tensor, *, seed: int, epoch: int, step: int) -> Tensor:
+        """The loss of one step of training, after the recipe's augmentation: the same in every loop.
 
         Args:
             inputs: shape ``(n, *shape)``.
+            labels: of the inputs.
             seed: of the training.
             epoch: from 0.
             step: within the epoch, from 0.
         """
-        if self.recipe.augmentation == NO_AUGMENTATION:
-            return inputs
-        generator = changes_generator("train", seed, epoch, step)
-        changed = augment(inputs, self.recipe.augmentation, generator, colours=self._colours)
-        return channels_last(changed)
-
-    def loss(self, inputs: Tensor, labels: Tensor) -> Tensor:
-        """What a step of the training lowers: see ``training_loss``."""
-        smoothing = self.recipe.label_smoothing
+        recipe = self.recipe
+        if recipe.augmentation != NO_AUGMENTATION:
+            generator = changes_generator("train", seed, epoch, step)
+            inputs = channels_last(augment(inputs, recipe.augmentation, generator, colours=self._colours))
+        smoothing = recipe.label_smoothing
         return training_loss(self.space, self.network, self.objective, inputs, labels, label_smoothing=smoothing)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
@@ -253,12 +243,13 @@ class Child(LightningModule):
         Raises:
             ValueError: the trainer does not know their number.
         """
-        if math.isinf(self.trainer.estimated_stepping_batches):
+        steps = self.trainer.estimated_stepping_batches
+        if math.isinf(steps):
             raise ValueError(
                 "The learning rate falls until the end of the training, which is not set: set the trainer's "
                 "max_epochs or max_steps."
             )
-        optimizer, schedule = self.optimizer_for(max(1, int(self.trainer.estimated_stepping_batches)))
+        optimizer, schedule = self.optimizer_for(max(1, int(steps)))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def optimizer_for(self, steps: int) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.CosineAnnealingLR]:
@@ -272,19 +263,16 @@ class Child(LightningModule):
     def _evaluate(self, prefix: str, metric: MeanMetric, batch: tuple[Tensor, Tensor]) -> None:
         inputs, labels = batch
         judged = self.objective.judge(self.objective.predictions(self(inputs)), labels)
-        whole = judged.whole.sum()  # of all, as an example may have wrong symbols and none that are meant
+        # Summed over the batch: an example may have wrong symbols although none were expected of it.
+        whole = judged.whole.sum()
         metric.update(judged.right.sum() / whole.clamp(min=1e-12), whole)
         self.log(f"{prefix}/{self.objective.metric.replace(' ', '_')}", metric, on_epoch=True, prog_bar=True)
 
 
 class Ensemble(nn.Module):
-    """Networks that were trained apart to tell classes, with the mean of their scores (Lakshminarayanan et al. 2017).
+    """Separately trained networks of classes, with the mean of their scores (Lakshminarayanan et al. 2017)."""
 
-    The paper takes the arithmetic mean of probabilities. The mean of scores is their geometric mean, normalised.
-
-    Args:
-        networks: inputs ``(n, *shape)`` in, scores ``(n, way)`` out; all of one architecture.
-    """
+    # The paper takes the arithmetic mean of probabilities. The mean of scores is their geometric mean, normalised.
 
     def __init__(self, networks: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -300,27 +288,17 @@ class Ensemble(nn.Module):
 
 
 class WithLinear(nn.Module):
-    """A network, or an ensemble, and a linear model of plain features, with the mean of their scores.
+    """A network or an ensemble, and a linear model of plain features, with the mean of their scores."""
 
-    Args:
-        network: inputs in, scores ``(n, way)`` out.
-        linear: the same.
-        steps: how many tokens of an input, from the first one on, are the network's, and how many behind these are the
-            linear model's; None where both take the same inputs.
-    """
+    # `steps` is None if both take the same inputs. Otherwise an input has first so many tokens for the network, and
+    # then so many for the linear model.
 
     def __init__(self, network: nn.Module, linear: nn.Module, steps: tuple[int, int] | None = None) -> None:
         super().__init__()
-        self.network = network
-        self.linear = linear
-        self.steps = steps
+        self.network, self.linear, self.steps = network, linear, steps
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Shape ``(n, *shape)`` to the mean scores, shape ``(n, way)``.
-
-        Raises:
-            ValueError: inputs have not the tokens of both.
-        """
+        """Shape ``(n, *shape)`` to the mean scores, shape ``(n, way)``."""
         own, others = inputs, inputs
         if self.steps is not None:
             first, second = self.steps
@@ -340,18 +318,22 @@ def build_network(
     """A network with new weights, or an ensemble of so many."""
     one = space.canonical(architecture)
     networks = [space.child(one, shape, way) for _ in range(ensemble)]
-    return Ensemble(networks) if ensemble > 1 else networks[0]
+    if ensemble > 1:
+        return Ensemble(networks)
+    return networks[0]
 
 
 def members_of(network: nn.Module) -> int:
-    """How many networks there are in an ensemble, without a linear model; 1 of a single network."""
+    """The number of networks in an ensemble, not counting a linear model; 1 for a single network."""
     if isinstance(network, WithLinear):
         return members_of(network.network)
-    return len(network.networks) if isinstance(network, Ensemble) else 1
+    if isinstance(network, Ensemble):
+        return len(network.networks)
+    return 1
 
 
 def chosen_child(task: Task, space: SearchSpace, found: SearchOutcome, recipe: Recipe, seed: int) -> Child:
-    """The chosen network before its training; what it does not inherit is a function of the seed."""
+    """The chosen network before its training; weights that it does not inherit are a function of the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Child(
@@ -366,10 +348,7 @@ def chosen_child(task: Task, space: SearchSpace, found: SearchOutcome, recipe: R
 
 
 def batches(split: Split, batch_size: int, seed: int | None = None) -> DataLoader[tuple[Tensor, ...]]:
-    """Batches of inputs and labels; shuffled again in each epoch, from ``seed``, unless it is None.
-
-    A last batch of a single image is left out of training: batch-norm needs two.
-    """
+    """Batches of inputs and labels; with a seed, shuffled in each epoch and without a last batch of one example."""
     data = TensorDataset(split.inputs, split.labels)
     if seed is None:
         return DataLoader(data, batch_size=None, sampler=BatchSampler(SequentialSampler(data), batch_size, False))
@@ -379,7 +358,7 @@ def batches(split: Split, batch_size: int, seed: int | None = None) -> DataLoade
 
 
 def images_an_epoch(images: int, batch_size: int) -> int:
-    """How many of so many images an epoch of training sees: a last batch of a single one is left out."""
+    """The images that an epoch of training sees: batch-norm needs two, so a last batch of a single one is left out."""
     return images - int(images > 1 and images % min(batch_size, images) == 1)
 
 
@@ -399,41 +378,34 @@ def recipe_cost(
     epochs: int | None = None,
 ) -> Cost:
     """Cost of training a child on a part of a task by a recipe, for its epochs or another number of them."""
-    images = images_an_epoch(len(part), recipe.batch_size) * (recipe.epochs if epochs is None else epochs)
+    if epochs is None:
+        epochs = recipe.epochs
+    images = images_an_epoch(len(part), recipe.batch_size) * epochs
     return training_cost(space, architecture, task.shape, task.way, images=images)
 
 
 def fit_child(child: Child, train: Split, *, seed: int, epoch_ended: Callable[[], None] | None = None) -> Cost:
-    """Train a child on one split, on the device that the split lies on, and return what it cost.
-
-    The seed orders the batches and drives augmentation and dropout; the caller's random state is left as it was.
-
-    Args:
-        child: what is trained.
-        train: the examples.
-        seed: of the batches, of augmentation and of dropout.
-        epoch_ended: called after each epoch, to tell of it.
-    """
+    """Train a child on one split, on the device that the split lies on; returns what it cost."""
+    # The seed orders the batches and drives augmentation and dropout. The caller's random state stays as it was.
     epochs, device = child.recipe.epochs, train.inputs.device
-    devices = [device] if device.type == "cuda" else []
     with (
         torch.inference_mode(False),
         torch.enable_grad(),
-        torch.random.fork_rng(devices=devices),
+        torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
         uncached_autocast(),
     ):
         child.to(device, memory_format=torch.channels_last)
-        plain = train.trainable()  # what a prediction step is given are inference tensors
+        plain = train.trainable()  # A prediction step gets inference tensors, which cannot be trained on.
         data = replace(plain, inputs=channels_last(plain.inputs))
         child.look_at_inputs(data.inputs)
         loader = batches(data, child.recipe.batch_size, seed)
         torch.manual_seed(seed)
-        # Not by a Trainer, what it does beside takes up to an eighth of the time of a small network's step.
+        # A Trainer does the same steps, but for a small network its own work takes up to an eighth of their time.
         optimizer, schedule = child.optimizer_for(epochs * len(loader))
         for epoch in range(epochs):
-            # An exhausted sampler has drawn another order, that of the next epoch; Lightning's loops do not exhaust it.
+            # An exhausted sampler has drawn the order of the next epoch. Lightning's loops do not exhaust it.
             for step, (inputs, labels) in enumerate(islice(loader, len(loader))):
-                loss = child.loss(child.augmented(inputs, seed=seed, epoch=epoch, step=step), labels)
+                loss = child.step_loss(inputs, labels, seed=seed, epoch=epoch, step=step)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
@@ -446,5 +418,5 @@ def fit_child(child: Child, train: Split, *, seed: int, epoch_ended: Callable[[]
 
 
 def score(child: Child, split: Split, *, batch_size: int = 500) -> float:
-    """The child's metric on a split, in evaluation mode: of classification, the share that is told rightly."""
+    """The child's metric on a split, in evaluation mode, such as the accuracy."""
     return judge(child.eval(), split, child.objective, batch_size=batch_size)[1].value

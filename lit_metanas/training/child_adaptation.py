@@ -11,26 +11,19 @@ from torch import Tensor, nn
 from lit_metanas.inputs.batches import channels_last, inputs_like
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.choice_space import first_buildable
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import batch_norms, judge, training_cost, training_loss
 from lit_metanas.training.trainers import uncached_autocast
 
-FRUITLESS_SAMPLES = 1000
-"""Architectures in a row that cannot be built, after which a space counts as empty."""
-
 
 @dataclass(frozen=True)
 class AdaptedChild:
-    """A child after its inner steps on a task.
+    """A child after its inner steps on a task: the mean of their losses, a scalar, and their cost."""
 
-    Attributes:
-        network: the child.
-        change: of those of its weights that it began with, by their names; each the leading part of the given one.
-        loss: mean over the inner steps, a scalar.
-        cost: of the inner steps.
-    """
-
+    # `change` is that of the weights that the child began with, by their names. Each is the leading part of the given
+    # one, since a child may be narrower.
     network: nn.Module
     change: dict[str, Tensor]
     loss: Tensor
@@ -38,20 +31,13 @@ class AdaptedChild:
 
     @property
     def finite(self) -> bool:
-        """Whether loss and weights are."""
+        """Whether the loss and all changes are finite."""
         return all(bool(value.isfinite().all()) for value in (self.loss, *self.change.values()))
 
 
 @dataclass(frozen=True)
 class InnerTraining:
-    """Steps of Adam on a task's train part, each on a batch drawn anew.
-
-    Attributes:
-        space: the search space.
-        steps: their number.
-        rate: their learning rate.
-        batch_size: examples a step, at least 2; all of a smaller train part.
-    """
+    """Steps of Adam on a task's train part, each on a new batch of at least 2 examples; a smaller part is one batch."""
 
     space: SearchSpace
     steps: int
@@ -59,31 +45,14 @@ class InnerTraining:
     batch_size: int
 
     def sample(self, generator: torch.Generator) -> Architecture:
-        """An architecture that can be built, drawn uniformly.
-
-        Raises:
-            ValueError: none was found.
-        """
-        for _ in range(FRUITLESS_SAMPLES):
-            architecture = self.space.sample(generator)
-            if self.space.violation(architecture) is None:
-                return architecture
-        raise ValueError(f"No architecture drawn from {self.space.name} can be built: widen the space.")
+        """Draw an architecture that can be built."""
+        return first_buildable(self.space, lambda: self.space.sample(generator))
 
     def adapt(
         self, weights: Mapping[str, Tensor], task: Task, architecture: Architecture, generator: torch.Generator
     ) -> AdaptedChild:
-        """Train a child on a task.
-
-        Args:
-            weights: what it begins with, by the names that children inherit; they stay as they are.
-            task: the task.
-            architecture: of the child.
-            generator: draws the batches, and the seed of dropout and of what is not inherited.
-
-        Raises:
-            ValueError: the space is not for such tasks, or its children do not tell their weights.
-        """
+        """Train a child, which begins with the given weights by name; these stay as they are."""
+        # The generator draws the batches, and the seed of dropout and of weights that are not inherited.
         space, goal, like = self.space, task.goal, next(iter(weights.values()))
         space.check_objective(goal)
         inputs, labels = channels_last(inputs_like(task.train.inputs, like)), task.train.labels
@@ -107,22 +76,21 @@ class InnerTraining:
         begun = [name for name, value in before.items() if name in weights and _is_leading(value, weights[name])]
         if not begun:
             raise ValueError(
-                f"{space.name} does not tell which weights a child has learned, so none can be meta-trained: define "
+                f"{space.name} does not name the weights that a child has learned, so none can be meta-trained: define "
                 "supernet_weights."
             )
+        change = {name: after[name] - before[name] for name in begun}
         cost = training_cost(space, architecture, task.shape, task.way, images=self.steps * size)
-        return AdaptedChild(
-            network, {name: after[name] - before[name] for name in begun}, torch.stack(losses).mean(), cost
-        )
+        return AdaptedChild(network, change, torch.stack(losses).mean(), cost)
 
     def score(self, network: nn.Module, task: Task) -> float:
-        """The metric of an adapted child on a task's val part, or its test part where it has none.
-
-        Batch-norm takes means and variances over the train part (precise batch-norm, Wu and Johnson 2021), without
-        dropout. As examples are ordered by class, each batch has some from everywhere.
-        """
+        """The metric of an adapted child on a task's val part, or on its test part if it has none."""
+        # Batch-norm takes means and variances over the train part, without dropout (precise batch-norm, Wu and Johnson
+        # 2021). The examples are ordered by class, so each batch has some from everywhere.
         like = next(network.parameters())
-        part = task.val if task.val is not None and len(task.val) else task.test
+        part = task.test
+        if task.val is not None and len(task.val):
+            part = task.val
         learned, judged = (channels_last(inputs_like(each.inputs, like)) for each in (task.train, part))
         network.eval()
         norms = batch_norms(network)
@@ -130,10 +98,11 @@ class InnerTraining:
             layer.train()
             layer.reset_running_stats()
             layer.momentum = None  # the mean over all batches
-        with torch.no_grad():
+        if norms:
             batches = max(1, len(learned) // self.batch_size)
-            for first in range(batches) if norms else ():
-                network(learned[first::batches])
+            with torch.no_grad():
+                for first in range(batches):
+                    network(learned[first::batches])
         return judge(network.eval(), Split(judged, part.labels), task.goal)[1].value
 
 

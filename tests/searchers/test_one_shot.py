@@ -77,7 +77,7 @@ def test_the_training_equals_plain_loops_over_the_children_in_float64():
 
 def test_only_what_can_be_built_is_trained(monkeypatch):
     trained = []
-    monkeypatch.setattr(SinglePathTraining, "train_path", lambda _, one, train: trained.append(one) or True)
+    monkeypatch.setattr(SinglePathTraining, "step_weights", lambda _, mixture, *rest: trained.append(mixture) or True)
 
     def module(refusal):
         space = SPACE.limited(refusal)
@@ -86,7 +86,7 @@ def test_only_what_can_be_built_is_trained(monkeypatch):
     limited = module(lambda one: "too deep" if one["depth"] == "2" else None)
     (pair,) = Minibatches(TASK.train, TASK.val, batch_size=10, steps=1, seed=5)
     assert all(limited.take_step(pair) for _ in range(12))
-    assert {one["depth"] for one in trained} == {"1"}
+    assert {int(mixture["depth"].weights.argmax()) for mixture in trained} == {0}  # a depth of 1
     with pytest.raises(ValueError, match="None of 1000 architectures drawn from LayeredSpace can be built"):
         module(lambda one: "no").take_step(pair)
 

@@ -256,7 +256,7 @@ class Silent(lm.LayeredSpace):
 
 
 def test_a_space_whose_children_tell_nothing_is_refused():
-    with pytest.raises(ValueError, match="Silent does not tell which weights a child has learned"):
+    with pytest.raises(ValueError, match="Silent does not name the weights that a child has learned"):
         quiet_trainer().fit(stripe_model(space=Silent()), stripe_data())
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TypeVar
+from dataclasses import replace
+from typing import Generic, TypeVar
 
 import torch
 from lightning.pytorch import Callback
@@ -30,20 +31,8 @@ from lit_metanas.training.weight_sharing.supernet_training import SupernetTraini
 Module = TypeVar("Module", bound=SupernetTraining)
 
 
-class SupernetSearcher(Searcher):
-    """Trains one supernet on the task, from scratch or from meta-trained parameters, and chooses with its weights.
-
-    Args:
-        epochs: passes over the train part; the training ends sooner where the budget does.
-        batch_size: images of a minibatch.
-        start: meta-trained parameters, or the checkpoint that holds them; None starts from scratch.
-        head: with ``start``, how the classifier starts from the train part: a head with a weight and a bias. None
-            starts from scratch.
-        callbacks: Lightning's, of the Trainer that trains the supernet. It never validates: searches do so themselves.
-
-    Raises:
-        ValueError: a number is out of its range, or a callback waits for a Trainer's validation.
-    """
+class SupernetSearcher(Searcher, Generic[Module]):
+    """Trains one supernet on the task, from scratch or from meta-trained parameters, and chooses with its weights."""
 
     def __init__(
         self,
@@ -63,26 +52,30 @@ class SupernetSearcher(Searcher):
                     f"{type(self).__name__}: {type(callback).__name__} waits for a Trainer's validations, and this "
                     "search validates within its steps: leave it out of 'callbacks'."
                 )
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.start = start
-        self.head = head
+        self.epochs, self.batch_size = epochs, batch_size
+        self.start, self.head = start, head
         self.callbacks = tuple(callbacks)
 
     @property
     def meta_cost(self) -> Cost:
-        """Of the meta-training, where the search starts from its checkpoint."""
-        return read_meta_checkpoint(self.start).cost if isinstance(self.start, str) else Cost()
+        """The cost of the meta-training, if the search starts from its checkpoint."""
+        if isinstance(self.start, str):
+            return read_meta_checkpoint(self.start).cost
+        return super().meta_cost
 
     @property
     def input_shape(self) -> Shape | None:
-        """Of the images of the meta-training, where the search starts from its checkpoint."""
-        return read_meta_checkpoint(self.start).shape if isinstance(self.start, str) else None
+        """The shape of the meta-training's inputs, if the search starts from its checkpoint."""
+        if isinstance(self.start, str):
+            return read_meta_checkpoint(self.start).shape
+        return super().input_shape
 
     @property
     def preprocessing(self) -> Preprocessing | None:
-        """Of the inputs of the meta-training, where the search starts from its checkpoint."""
-        return read_meta_checkpoint(self.start).inputs.preprocessing if isinstance(self.start, str) else None
+        """The preprocessing of the meta-training's inputs, if the search starts from its checkpoint."""
+        if isinstance(self.start, str):
+            return read_meta_checkpoint(self.start).inputs.preprocessing
+        return super().preprocessing
 
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
         """Search one task on the device that it lies on.
@@ -97,15 +90,21 @@ class SupernetSearcher(Searcher):
                 f"{type(self.head).__name__} starts from the classes of the train part, and task '{task.id}' is judged "
                 f"by {task.goal.metric}: leave 'head' out."
             )
-        # Also where it is called from a prediction, which has gradients switched off.
+        # A prediction, which may call this, switches gradients off.
         with torch.inference_mode(False), torch.enable_grad():
-            return self._search(task, space, budget, seed)
+            trained = self._fit(self._training(task, space, budget, seed), seed)
+            found = self._choose(trained, seed)
+            return replace(found, weights=trained.inheritance(found.architecture))
 
     @abstractmethod
-    def _search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
-        """Search a task that has a validation part."""
+    def _training(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Module:
+        """The training of the supernet, before its first step."""
 
-    def _an_epoch(self, task: Task) -> int:
+    @abstractmethod
+    def _choose(self, trained: Module, seed: int) -> SearchOutcome:
+        """Choose an architecture with the trained weights, which the child will inherit."""
+
+    def _steps_an_epoch(self, task: Task) -> int:
         """Steps of one pass over the train part."""
         return max(1, len(task.train) // self.batch_size)
 
@@ -114,18 +113,16 @@ class SupernetSearcher(Searcher):
         device = module.task.train.inputs.device
         module = module.to(device)
         if self.start is not None:
-            self._start_from(module)
+            self._start_from(self.start, module)
         pairs = Minibatches(module.task.train, module.val, batch_size=self.batch_size, steps=module.steps, seed=seed)
         with quiet_trainer(device, callbacks=self.callbacks) as trainer:
             trainer.fit(module.train(), train_dataloaders=pairs)
         return module.to(device)
 
     @torch.no_grad()
-    def _start_from(self, module: SupernetTraining) -> None:
+    def _start_from(self, start: Parameters | str, module: SupernetTraining) -> None:
         """Begin from meta-trained parameters, and make the classifier."""
         task, space = module.task, module.space
-        start = self.start
-        assert start is not None
         parameters = start if isinstance(start, Parameters) else read_parameters(start, space, task)
         mixture = module.begin(parameters)
         if self.head is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from lightning.pytorch import Callback
 from optuna.samplers import BaseSampler, RandomSampler
@@ -25,24 +24,24 @@ from lit_metanas.training.weight_sharing.hypergradient import FirstOrder, Hyperg
 from lit_metanas.training.weight_sharing.supernet_training import SinglePathTraining, WeightRates
 
 
-class DARTSSearcher(SupernetSearcher):
+class DARTSSearcher(SupernetSearcher[DARTSTraining]):
     """Trains one supernet on the task, weights and logits in turn, and derives the architecture of the largest logits.
 
-    With the defaults it is first-order DARTS from scratch (Liu et al. 2019). Started from meta-trained parameters it
-    is the meta-searched search. What it finds carries the supernet's weights, its classifier, and the
-    batch-norm statistics of the chosen architecture. One trial is recorded an epoch.
+    With the defaults it is first-order DARTS from scratch (Liu et al. 2019). With ``start`` it is the meta-searched
+    search. The outcome carries the supernet's weights, its classifier, and the batch-norm statistics of the chosen
+    architecture. Each epoch records one trial.
 
     Args:
         relaxation: logits to mixture.
         gradient: how the logits' gradient is derived: ``FirstOrder`` or ``SecondOrder``.
         rates: learning rates and their like.
-        epochs: passes over the train part; the search ends sooner where the budget does.
+        epochs: passes over the train part; the search ends sooner if the budget does.
         batch_size: images of a minibatch.
         start: meta-trained parameters, or the checkpoint that holds them; None starts from scratch.
         head: with ``start``, how the classifier starts from the train part: a head with a weight and a bias. None
             starts from scratch.
-        callbacks: Lightning's, of the Trainer that runs the search: they see its logits and its record as it goes on,
-            and may stop it. One callback serves all tasks, one after the other.
+        callbacks: Lightning's, of the Trainer that runs the search. They see its logits and its record during the
+            search, and may stop it. One callback serves all tasks, one after the other.
 
     Example:
         >>> import torch
@@ -71,41 +70,43 @@ class DARTSSearcher(SupernetSearcher):
         self.gradient = gradient or FirstOrder()
         self.rates = rates or DARTSRates()
 
-    def _search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
-        an_epoch = self._an_epoch(task)
-        module = DARTSTraining(
+    def _training(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> DARTSTraining:
+        epoch = self._steps_an_epoch(task)
+        return DARTSTraining(
             space=space,
             task=task,
             relaxation=self.relaxation,
             gradient=self.gradient,
             rates=self.rates,
             budget=budget,
-            steps=self.epochs * an_epoch,
-            validate_every=an_epoch,
+            steps=self.epochs * epoch,
+            validate_every=epoch,
             seed=seed,
         )
-        module = self._fit(module, seed)
-        architecture = module.architecture()
-        if (reason := space.violation(architecture)) is not None:
+
+    def _choose(self, trained: DARTSTraining, seed: int) -> SearchOutcome:
+        """The architecture of the largest logits."""
+        architecture = trained.architecture()
+        if (reason := trained.space.violation(architecture)) is not None:
             raise ValueError(
                 f"The architecture that the search found cannot be built ({reason}): take another seed, or "
                 "OneShotSearcher, which tries only what can be built."
             )
-        return SearchOutcome(architecture, module.inheritance(architecture), module.record)
+        return SearchOutcome(architecture, None, trained.record)
 
 
-class ENASSearcher(SupernetSearcher):
+class ENASSearcher(SupernetSearcher[ENASTraining]):
     """Trains shared weights and a controller in turn, draws children from it, and keeps the best (Pham et al. 2018).
 
-    What it finds carries the supernet's weights, its classifier, and batch-norm statistics. One trial is recorded an
-    epoch, of the controller's likeliest architecture, and one for each child of the end, which costs a query unless it
-    was drawn there before. Where the budget pays for none of these, the likeliest architecture is found.
+    The outcome carries the supernet's weights, its classifier, and batch-norm statistics. Each epoch records one trial,
+    of the controller's likeliest architecture. In the end each drawn child records one, and costs a query unless it was
+    drawn before. If the budget pays for none of these, the likeliest architecture is chosen.
 
     Args:
         controller: how the controller is made and trained.
         rates: how the weights are trained.
-        candidates: children that are drawn in the end, of which the best by validation is found.
-        epochs: passes over the train part; the training ends sooner where the budget does.
+        candidates: children that are drawn in the end; the best by validation is chosen.
+        epochs: passes over the train part; the training ends sooner if the budget does.
         batch_size: images of a minibatch.
         start: meta-trained parameters, or the checkpoint that holds them, whose weights the search starts from; the
             controller starts from scratch. None starts all from scratch.
@@ -140,56 +141,54 @@ class ENASSearcher(SupernetSearcher):
         self.rates = rates or WeightRates()
         self.candidates = candidates
 
-    def _search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
-        an_epoch = self._an_epoch(task)
-        module = ENASTraining(
+    def _training(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> ENASTraining:
+        epoch = self._steps_an_epoch(task)
+        return ENASTraining(
             space=space,
             task=task,
             rates=self.rates,
             controller=self.controller,
             budget=budget,
-            steps=self.epochs * an_epoch,
-            validate_every=an_epoch,
+            steps=self.epochs * epoch,
+            validate_every=epoch,
             seed=seed,
         )
-        module = self._fit(module, seed)
-        architecture = self._best(module, seed)
-        return SearchOutcome(architecture, module.inheritance(architecture), module.record)
 
-    def _best(self, module: ENASTraining, seed: int) -> Architecture:
+    def _choose(self, trained: ENASTraining, seed: int) -> SearchOutcome:
         """The best of the last draws by validation, the earliest of equals."""
-        estimator = SupernetEstimator(module.task, module.space, seed, module.weights)
+        estimator = SupernetEstimator(trained.task, trained.space, seed, trained.weights)
+        budget, trials = trained.budget, trained.record.trials
         scores: dict[Architecture, float] = {}
         for _ in range(self.candidates):
-            architecture = module.draw()
+            architecture = trained.draw()
             known = architecture in scores
             if not known:
                 cost = estimator.cost(architecture, 1.0)
-                if not module.budget.affords(cost):
+                if not budget.affords(cost):
                     break
-                module.budget.charge(cost)
+                budget.charge(cost)
                 scores[architecture] = estimator(architecture, fidelity=1.0).value
-            module.record.trials.append(Trial(architecture, scores[architecture], module.budget.spent, duplicate=known))
+            trials.append(Trial(architecture, scores[architecture], budget.spent, duplicate=known))
         if scores:
-            return max(scores, key=lambda one: scores[one])
-        if not module.record.trials:
-            module.validate()
-        return module.derive() or module.draw()
+            return SearchOutcome(max(scores, key=lambda one: scores[one]), None, trained.record)
+        if not trials:
+            trained.validate()
+        return SearchOutcome(trained.derive() or trained.draw(), None, trained.record)
 
 
-class OneShotSearcher(SupernetSearcher):
+class OneShotSearcher(SupernetSearcher[SinglePathTraining]):
     """Trains a supernet by uniformly drawn architectures, then ranks candidates by their accuracy with its weights.
 
     With a random sampler it is random search with weight sharing (Li and Talwalkar 2019), with an evolutionary one
-    single-path one-shot (Guo et al. 2020). The budget's FLOPs go into the training; a candidate costs a query. What it
-    finds carries the supernet's weights, its classifier, and batch-norm statistics. One trial is recorded a candidate.
+    single-path one-shot (Guo et al. 2020). The budget's FLOPs go into the training; a candidate costs a query. The
+    outcome carries the supernet's weights, its classifier, and batch-norm statistics. Each candidate records one trial.
 
     Args:
         sampler: any of Optuna's samplers, seeded again for each candidate; None draws at random.
-        candidates: trials of the ranking, those at no cost counted; the ranking ends sooner where the budget does.
+        candidates: trials of the ranking, also those at no cost; the ranking ends sooner if the budget does.
         constraints: largest values of ``parameters``, ``flops`` or ``latency`` of a candidate.
         rates: how the weights are trained.
-        epochs: passes over the train part; the training ends sooner where the budget does.
+        epochs: passes over the train part; the training ends sooner if the budget does.
         batch_size: images of a minibatch.
         start: meta-trained parameters, or the checkpoint that holds them, whose weights the training starts from; None
             starts from scratch.
@@ -232,11 +231,12 @@ class OneShotSearcher(SupernetSearcher):
         """Of the meta-training that the weights start from, and of the searches that the sampler learned from."""
         return super().meta_cost + self._ranking.meta_cost
 
-    def _search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
-        steps = self.epochs * self._an_epoch(task)
-        module = SinglePathTraining(space=space, task=task, rates=self.rates, budget=budget, steps=steps, seed=seed)
-        trained = self._fit(module, seed)
-        weights = {name: tensor.detach() for name, tensor in trained.weights.items()}
-        estimator = SupernetEstimator(task, space, seed, weights)
-        found = self._ranking.run(estimator, space, budget, seed, problem=task.id)
-        return replace(found, weights=trained.inheritance(found.architecture))
+    def _training(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SinglePathTraining:
+        steps = self.epochs * self._steps_an_epoch(task)
+        return SinglePathTraining(space=space, task=task, rates=self.rates, budget=budget, steps=steps, seed=seed)
+
+    def _choose(self, trained: SinglePathTraining, seed: int) -> SearchOutcome:
+        """The best candidate of the ranking."""
+        task, space = trained.task, trained.space
+        estimator = SupernetEstimator(task, space, seed, trained.weights)
+        return self._ranking.run(estimator, space, trained.budget, seed, problem=task.id)

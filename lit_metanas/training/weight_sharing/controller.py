@@ -12,41 +12,25 @@ from lit_metanas.spaces.architecture import Choice
 from lit_metanas.spaces.choice_space import ChoiceSpace
 
 Decide = Callable[[Choice, Sequence[str], Tensor], int]
-"""Takes a choice, its candidates, and their log-probabilities ``(labels,)``; gives the place of one."""
+"""Takes a choice, its candidates and their log-probabilities ``(labels,)``; returns the place of one."""
 
 
 class Draw(NamedTuple):
-    """The decisions of one pass.
+    """The labels of the active choices of one pass, their log-probability, and the entropy of the decisions."""
 
-    Attributes:
-        labels: of the active choices.
-        log_probability: of these decisions, a scalar with a gradient to the policy.
-        entropy: sum over the decisions of the entropy (nats) of each one's distribution, given those before it: a
-            scalar with a gradient to the policy, whose mean over draws is the policy's entropy.
-    """
-
+    # Both scalars have a gradient to the policy. The entropy (nats) is the sum over the decisions of the entropy of
+    # each one's distribution, given those before it; its mean over draws is the policy's entropy.
     labels: dict[str, str]
     log_probability: Tensor
     entropy: Tensor
 
 
 class Controller(nn.Module):
-    """Decides each active choice of a space in order, given the decisions before it (Pham et al. 2018, Section 3.2).
+    """Decides each active choice of a space in order, given the decisions before it (Pham et al. 2018, Section 3.2)."""
 
-    Each step feeds the embedded last decision to the LSTM; a bias-free linear map of its state gives the logits, which
-    are divided by ``temperature`` and bounded by ``bound * tanh``. A choice that earlier decisions make inactive is
-    skipped, as is one of a single candidate; candidates are the labels that the space proposes. Unlike in the paper
-    each choice has an embedding and a linear map of its own, so that choices may differ in their labels.
-
-    Args:
-        space: whose choices are made.
-        hidden: size of the LSTM's state and of the embeddings.
-        temperature: larger is nearer to uniform at the start.
-        bound: largest size of a logit.
-
-    Raises:
-        ValueError: a number is not positive.
-    """
+    # Each step feeds the embedded last decision to the LSTM. A bias-free linear map of its state gives the logits,
+    # which are divided by the temperature and bounded by `bound * tanh`. Unlike in the paper each choice has an
+    # embedding and a linear map of its own, so that choices may differ in their labels.
 
     def __init__(self, space: ChoiceSpace, *, hidden: int = 100, temperature: float = 5.0, bound: float = 2.5) -> None:
         super().__init__()
@@ -73,24 +57,19 @@ class Controller(nn.Module):
         return self.decide(lambda choice, labels, logs: int(logs.argmax()))
 
     def judge(self, labels: Mapping[str, str]) -> Draw:
-        """Follow given decisions; labels of inactive choices are not looked at.
-
-        Raises:
-            ValueError: an active choice's label is missing or not among its candidates.
-        """
+        """Follow given decisions; labels of inactive choices do not matter."""
 
         def find_label(choice: Choice, candidates: Sequence[str], logs: Tensor) -> int:
-            if labels.get(choice.name) not in candidates:
-                raise ValueError(
-                    f"The controller has no label '{labels.get(choice.name)}' of '{choice.name}': use "
-                    f"{', '.join(candidates)}."
-                )
-            return candidates.index(labels[choice.name])
+            label = labels.get(choice.name)
+            if label not in candidates:
+                names = ", ".join(candidates)
+                raise ValueError(f"The controller has no label '{label}' of '{choice.name}': use {names}.")
+            return candidates.index(label)
 
         return self.decide(find_label)
 
     def decide(self, decide: Decide) -> Draw:
-        """Go through the choices; ``decide`` is asked where there is something to decide."""
+        """Go through the active choices; ``decide`` is asked for each that has several candidates."""
         made: dict[str, str] = {}
         log_probability = entropy = self.first.new_zeros(())
         entered = self.first[None]
@@ -115,20 +94,9 @@ class Controller(nn.Module):
 
 
 def policy_loss(draws: Sequence[Draw], rewards: Sequence[float], *, baseline: float, entropy: float) -> Tensor:
-    """A loss whose gradient's mean over draws is that of minus (expected reward + ``entropy`` x the policy's entropy).
-
-    REINFORCE (Williams 1992): the log-probability times how much better than a baseline the draw is. The entropy
-    counts to the reward, as in ENAS, and has its own gradient as well: without that the bonus's gradient is biased.
-
-    Args:
-        draws: from the policy.
-        rewards: of each draw.
-        baseline: does not depend on these draws.
-        entropy: weight of the entropy.
-
-    Returns:
-        A scalar: the mean over draws.
-    """
+    """A loss whose mean gradient over draws is that of minus (expected reward + ``entropy`` x the policy's entropy)."""
+    # REINFORCE (Williams 1992). As in ENAS the entropy is a part of the reward. It also has its own gradient: without
+    # that the bonus's gradient would be biased. The baseline must not depend on these draws.
     terms = [
         draw.log_probability * (reward + entropy * draw.entropy.item() - baseline) + entropy * draw.entropy
         for draw, reward in zip(draws, rewards, strict=True)

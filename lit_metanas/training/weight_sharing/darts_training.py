@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from lit_metanas.meta.learner import Parameters
-from lit_metanas.records.budget import Budget, Cost
+from lit_metanas.records.budget import Budget
 from lit_metanas.relaxations.relaxation import Relaxation
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.mixture import Mixture
@@ -29,7 +30,7 @@ class DARTSRates(WeightRates):
 
     Attributes:
         weights: learning rate of the weights' SGD at the start.
-        least_weights: and at the end of the half cosine by which it falls.
+        least_weights: learning rate at the end; it falls as a half cosine.
         momentum: of the weights.
         weight_decay: of the weights.
         clip: largest norm of the weights' gradient; ``inf`` does not clip.
@@ -119,13 +120,8 @@ class DARTSTraining(SupernetTraining):
         return self.logits.probabilities()
 
     def architecture(self) -> Architecture:
-        """The architecture of the largest logits, which need not be one that can be built."""
+        """The architecture of the largest logits, even if it cannot be built."""
         return self.space.derive(self.logits.tree())
-
-    def derive(self) -> Architecture | None:
-        """The architecture of the largest logits, where it can be built."""
-        likeliest = self.architecture()
-        return likeliest if self.space.violation(likeliest) is None else None
 
     @torch.no_grad()
     def begin(self, parameters: Parameters) -> Mixture:
@@ -139,67 +135,60 @@ class DARTSTraining(SupernetTraining):
         """
         super().begin(parameters)
         self.logits.inherit({choice.name: choice.labels for choice in self.space.choices}, parameters.logits)
-        return self.relaxation(self.logits.tree(), self.draw_noise(1).relaxation, 0.0)
+        return self.mixture(self.logits.tree(), self.draw_noise(1), 0.0)
 
-    def configure_optimizers(self) -> Sequence[Optimizer]:
-        """SGD for the weights, Adam for the logits."""
-        weights = super().configure_optimizers()
-        assert isinstance(weights, Sequence)
+    def choice_optimizers(self) -> Sequence[Optimizer]:
+        """Adam for the logits."""
         rate, decay = self.rates.logits, self.rates.logits_decay
-        return [*weights, Adam([self.logits.values], lr=rate, betas=(0.5, 0.999), weight_decay=decay)]
+        return [Adam([self.logits.values], lr=rate, betas=(0.5, 0.999), weight_decay=decay)]
 
     def take_step(self, batch: Minibatch) -> bool:
         """One step of the logits on the validation minibatch, then one of the weights on the train minibatch."""
         progress = self.progress
-        paid = progress < self.rates.warm_up or self._step_logits(batch, progress)
-        return paid and self._step_weights(batch.train, progress)
+        if progress >= self.rates.warm_up and not self._step_logits(batch, progress):
+            return False
+        mixture = self.relaxation(self.logits.tree(), self._draw_relaxation(), progress)
+        return self.step_weights(mixture, batch.train, progress)
 
     def _step_logits(self, batch: Minibatch, progress: float) -> bool:
         """One step of the logits, if the budget can pay it."""
         train, val = batch
+        logits, gradient = self.logits.tree(), self.hypergradient
         train_noise, val_noise = self.draw_noise(len(train)), self.draw_noise(len(val))
-        passes = self.hypergradient.train_passes, self.hypergradient.val_passes
-        cost = self.cost(passes[0] * len(train), train_noise, progress)
-        cost += self.cost(passes[1] * len(val), val_noise, progress)
+        cost = self.price(gradient.train_passes * len(train), self.mixture(logits, train_noise, progress))
+        cost += self.price(gradient.val_passes * len(val), self.mixture(logits, val_noise, progress))
         if not self.pays(cost):
             return False
-        gradient = self.hypergradient(
-            train_loss=lambda weights, logits: self.loss(weights, logits, train, train_noise, progress),
-            val_loss=lambda weights, logits: self.loss(weights, logits, val, val_noise, progress),
+        slopes = gradient(
+            train_loss=partial(self._loss, train, train_noise, progress),
+            val_loss=partial(self._loss, val, val_noise, progress),
             weights=self.weights,
-            logits={name: value.requires_grad_() for name, value in self.logits.tree().items()},
+            logits={name: value.requires_grad_() for name, value in logits.items()},
             rate=self.weight_rate(progress),
         )
-        self.logits.values.grad = self.logits.flat(gradient)
+        self.logits.values.grad = self.logits.flat(slopes)
         self.optimizer(1).step()
-        return True
-
-    def _step_weights(self, train: Split, progress: float) -> bool:
-        """One step of the weights under the current logits, if the budget can pay it."""
-        noise = self.draw_noise(len(train))
-        if not self.pays(self.cost(len(train), noise, progress)):
-            return False
-        self.train_weights(self.loss(self.weights, self.logits.tree(), train, noise, progress), progress)
         return True
 
     def draw_noise(self, examples: int) -> MinibatchNoise:
         """Draw the relaxation's and the dropout's uniform numbers for one minibatch."""
-        relaxation = self.relaxation.draw_noise(self.logits.tree(), self.generator)
-        return MinibatchNoise({n: v.to(self.head.weight) for n, v in relaxation.items()}, self.draw_dropout(examples))
+        return MinibatchNoise(self._draw_relaxation(), self.draw_dropout(examples))
 
-    def loss(
+    def _draw_relaxation(self) -> dict[str, Tensor]:
+        noise = self.relaxation.draw_noise(self.logits.tree(), self.generator)
+        return {name: value.to(self.head.weight) for name, value in noise.items()}
+
+    def mixture(self, logits: Mapping[str, Tensor], noise: MinibatchNoise, progress: float) -> Mixture:
+        """The relaxed architecture of one minibatch."""
+        return self.relaxation(logits, noise.relaxation, progress)
+
+    def _loss(
         self,
-        weights: Mapping[str, Tensor],
-        logits: Mapping[str, Tensor],
         split: Split,
         noise: MinibatchNoise,
         progress: float,
+        weights: Mapping[str, Tensor],
+        logits: Mapping[str, Tensor],
     ) -> Tensor:
         """The objective's mean loss of one minibatch under the relaxed architecture."""
-        mixture = self.relaxation(logits, noise.relaxation, progress)
-        return self.batch_loss(weights, mixture, split, noise.dropout)
-
-    @torch.no_grad()
-    def cost(self, images: int, noise: MinibatchNoise, progress: float) -> Cost:
-        """What forward-backward passes over so many images cost: 3 x forward multiply-adds each."""
-        return self.price(images, self.relaxation(self.logits.tree(), noise.relaxation, progress))
+        return self.batch_loss(weights, self.mixture(logits, noise, progress), split, noise.dropout)

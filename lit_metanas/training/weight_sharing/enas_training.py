@@ -10,18 +10,14 @@ from torch.optim import Adam, Optimizer
 
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.choice_space import first_buildable
 from lit_metanas.spaces.mixture import one_hot
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import judge
 from lit_metanas.training.weight_sharing.controller import Controller, policy_loss
 from lit_metanas.training.weight_sharing.minibatches import Minibatch
-from lit_metanas.training.weight_sharing.supernet_training import (
-    MOST_DRAWS,
-    SupernetTraining,
-    WeightRates,
-    check_warm_up,
-)
+from lit_metanas.training.weight_sharing.supernet_training import SupernetTraining, WeightRates, check_warm_up
 
 
 @dataclass(frozen=True)
@@ -31,7 +27,7 @@ class ControllerRates:
     Attributes:
         learning_rate: of Adam; 0.0035 in the published code.
         children: architectures that are drawn and rewarded in each of its steps.
-        entropy: weight of the policy's entropy (nats) beside the reward; 1e-4 in the paper.
+        entropy: weight of the policy's entropy (nats), which is added to the reward; 1e-4 in the paper.
         baseline: share of the baseline that is kept at each step; the rest is the mean of the step's rewards.
         warm_up: share of the search in which only the weights are trained.
         hidden: size of the LSTM.
@@ -64,15 +60,16 @@ class ENASTraining(SupernetTraining):
     """Trains a supernet on train minibatches and a controller on validation minibatches, in turn.
 
     ENAS (Pham et al. 2018, Section 2.2): the weights are trained under one architecture drawn from the controller, the
-    controller by the rewards of several, each the objective's metric on the validation minibatch, such as accuracy. One
-    that cannot be built has the reward 0. The two take turns step by step, as in DARTS, not a pass over the data each,
-    so that a budget that ends early is shared alike. A reward's images are charged as those of training are.
+    controller by the rewards of several. A reward is the objective's metric on the validation minibatch, such as
+    accuracy; an architecture that cannot be built has the reward 0. Unlike in the paper the two take turns at each
+    step, as in DARTS, so that a budget that ends early is shared equally. The images of a reward are charged as those
+    of training are.
 
     Args:
         space: what is searched.
         task: its train part trains the weights, its val part the controller.
         rates: how the weights are trained.
-        controller: how the controller is.
+        controller: how the controller is trained.
         budget: what the steps are charged to.
         steps: steps of the whole schedule.
         validate_every: steps between validations of the controller's likeliest architecture.
@@ -117,49 +114,40 @@ class ENASTraining(SupernetTraining):
             self.controller = Controller(
                 space, hidden=controller.hidden, temperature=controller.temperature, bound=controller.bound
             )
-        # What guessing is rewarded with.
-        self.baseline = 1 / task.way if space.scored == "input" else 0.0
+        self.baseline = 0.0
+        if space.scored == "input":
+            self.baseline = 1 / task.way  # the accuracy of a guess
 
-    def configure_optimizers(self) -> Sequence[Optimizer]:
-        """SGD for the weights, Adam for the controller."""
-        weights = super().configure_optimizers()
-        assert isinstance(weights, Sequence)
-        return [*weights, Adam(self.controller.parameters(), lr=self.rates.learning_rate)]
+    def choice_optimizers(self) -> Sequence[Optimizer]:
+        """Adam for the controller."""
+        return [Adam(self.controller.parameters(), lr=self.rates.learning_rate)]
 
     def take_step(self, batch: Minibatch) -> bool:
         """One step of the weights on the train minibatch, then one of the controller on the validation minibatch."""
-        warming = self.progress < self.rates.warm_up
-        return self.train_path(self.draw(), batch.train) and (warming or self._train_controller(batch.val))
+        progress, mixture = self.progress, one_hot(self.space.choices, self.draw())
+        if not self.step_weights(mixture, batch.train, progress):
+            return False
+        return progress < self.rates.warm_up or self._step_controller(batch.val)
 
+    @torch.no_grad()
     def draw(self) -> Architecture:
         """Draw an architecture that can be built.
 
         Raises:
             ValueError: the controller draws none.
         """
-        with torch.no_grad():
-            found = self.first_built(lambda: self.space.canonical(self.controller.draw(self.generator).labels))
-        if found is None:
-            raise ValueError(
-                f"None of {MOST_DRAWS} architectures that the controller drew in {self.space.name} can be built."
-            )
-        return found
+        return first_buildable(self.space, lambda: self.space.canonical(self.controller.draw(self.generator).labels))
 
+    @torch.no_grad()
     def architecture(self) -> Architecture:
-        """The controller's likeliest decisions, which need not be an architecture that can be built."""
-        with torch.no_grad():
-            return self.space.canonical(self.controller.likeliest().labels)
+        """The controller's likeliest decisions, even if that architecture cannot be built."""
+        return self.space.canonical(self.controller.likeliest().labels)
 
-    def derive(self) -> Architecture | None:
-        """The likeliest architecture, where it can be built."""
-        likeliest = self.architecture()
-        return likeliest if self.space.violation(likeliest) is None else None
-
-    def _train_controller(self, val: Split) -> bool:
-        """One step of the controller, if the budget can pay it; none, at no cost, where it has nothing to decide."""
+    def _step_controller(self, val: Split) -> bool:
+        """One step of the controller, if the budget can pay it."""
         draws = [self.controller.draw(self.generator) for _ in range(self.rates.children)]
         if not draws[0].log_probability.requires_grad:
-            return True  # nothing was left to decide
+            return True  # Every choice has a single candidate: there is nothing to learn, and nothing to pay.
         drawn = [self.space.canonical(draw.labels) for draw in draws]
         built = {one for one in drawn if self.space.violation(one) is None}
         prices = [self.price(len(val), one_hot(self.space.choices, one)) for one in drawn if one in built]

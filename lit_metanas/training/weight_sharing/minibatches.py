@@ -12,32 +12,21 @@ from lit_metanas.tasks.task import Split
 
 
 class Minibatch(NamedTuple):
-    """A train minibatch for the weights and a validation minibatch for the logits."""
+    """A train minibatch for the weights and a validation minibatch for the architecture."""
 
     train: Split
     val: Split
 
 
 class Minibatches:
-    """The minibatches of all steps of a search: a function of the seed.
+    """Pairs of minibatches for all steps of a search: a function of the seed."""
 
-    Each part is shuffled again for each pass over it; the smaller part is passed over more often. What is left at
-    the end of a pass is dropped.
-
-    Args:
-        train: examples for the weights.
-        val: examples for the logits.
-        batch_size: examples a minibatch; a smaller part is one minibatch.
-        steps: number of pairs.
-        seed: of both orders.
-    """
+    # Each part is shuffled again for each pass over it, and the smaller part is passed over more often. A rest that is
+    # smaller than a minibatch is dropped. A part that is smaller than one is a single minibatch.
 
     def __init__(self, train: Split, val: Split, *, batch_size: int, steps: int, seed: int) -> None:
-        self.train = train
-        self.val = val
-        self.batch_size = batch_size
-        self.steps = steps
-        self.seed = seed
+        self.train, self.val = train, val
+        self.batch_size, self.steps, self.seed = batch_size, steps, seed
 
     def __len__(self) -> int:
         return self.steps

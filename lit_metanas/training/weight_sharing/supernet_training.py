@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import cos, pi
 
@@ -17,15 +17,13 @@ from lit_metanas.meta.learner import Parameters
 from lit_metanas.records.budget import TRAINING_PASSES, Budget, Cost
 from lit_metanas.records.record import SearchRecord, Trial
 from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.choice_space import first_buildable
 from lit_metanas.spaces.mixture import Mixture, one_hot
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import embed_and_record, score_with
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import judge
 from lit_metanas.training.weight_sharing.minibatches import Minibatch
-
-MOST_DRAWS = 1000
-"""Draws after which a space, or a policy, counts as without any architecture that can be built."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class WeightRates:
 
     Attributes:
         weights: learning rate of the weights' SGD at the start.
-        least_weights: and at the end of the half cosine by which it falls.
+        least_weights: learning rate at the end; it falls as a half cosine.
         momentum: of the weights.
         weight_decay: of the weights.
         clip: largest norm of the weights' gradient; ``inf`` does not clip.
@@ -56,37 +54,17 @@ class WeightRates:
 
 
 def check_warm_up(rates: object, share: float) -> None:
-    """Refuse a share of a search that is none, such as a number of epochs: the architecture would never be trained.
-
-    Raises:
-        ValueError: it is not from 0 to 1.
-    """
+    """Refuse a number of epochs that is given for a share: the architecture would never be trained."""
     if not 0 <= share <= 1:
         raise ValueError(f"{type(rates).__name__}: warm_up is {share}; give a share of the search, from 0 to 1.")
 
 
 class SupernetTraining(LightningModule):
-    """A supernet and its classifier, trained by steps that are charged to a budget beforehand.
+    """A supernet and its classifier, trained by steps that are charged to a budget beforehand."""
 
-    The loss, and what validation measures, are those of the task's objective. Networks that write a text are trained on
-    each token given those before it, and validated by what they write. Batches are normalised by their own statistics.
-    Forward passes without training (validation) are not charged. A subclass says what a step does, and which
-    architecture it would derive.
-
-    Args:
-        space: what is searched.
-        task: its train part trains the weights.
-        rates: how they are trained.
-        budget: what the steps are charged to.
-        steps: steps of the whole schedule.
-        seed: of weights and noise.
-        validate_every: steps between validations of the derived architecture; None never validates.
-
-    Attributes:
-        generator: draws everything that is random in the search.
-        record: of the architectures that were validated.
-        done: steps so far.
-    """
+    # The loss and the metric are those of the task's objective. Networks that write a text are trained on each token
+    # given the ones before it, and validated by what they write. A batch is normalised by its own statistics.
+    # Validation is not charged. A subclass defines a step and the architecture that the training prefers.
 
     def __init__(
         self,
@@ -104,7 +82,7 @@ class SupernetTraining(LightningModule):
         assert task.val is not None
         space.check_objective(task.goal)
         self.space, self.task, self.val = space, task, task.val
-        self.weight_rates, self.budget, self.steps = rates, budget, steps
+        self.weight_rates, self.budget, self.steps, self.validate_every = rates, budget, steps, validate_every
         self.generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -118,28 +96,31 @@ class SupernetTraining(LightningModule):
         self.to(memory_format=torch.channels_last)
         self.record = SearchRecord(task.id)
         self.done = 0
-        self.validate_every = validate_every
         self.spent_before = budget.spent.flops
 
     @property
     def weights(self) -> dict[str, Tensor]:
-        """The supernet's parameters by name, and those that depend on the outputs: see ``outputs``."""
+        """All trained weights by name: the supernet's and those of ``outputs``."""
         return {**dict(self.supernet.named_parameters()), **self.outputs}
 
     @property
     def outputs(self) -> dict[str, Tensor]:
-        """The classifier's ``head.weight`` and ``head.bias``, and ``embedding.weight`` where texts are written."""
+        """The classifier's weight and bias, and the embedding of the tokens if texts are written."""
         found: dict[str, Tensor] = {f"head.{name}": parameter for name, parameter in self.head.named_parameters()}
-        return found if self.embedding is None else {**found, "embedding.weight": self.embedding.weight}
+        if self.embedding is not None:
+            found["embedding.weight"] = self.embedding.weight
+        return found
 
     @property
     def progress(self) -> float:
-        """Share of the schedule, or of the budget where that ends sooner, in [0, 1]."""
+        """Share of the schedule, or of the budget if that ends sooner, in [0, 1]."""
         share = self.done / self.steps
-        if self.budget.flops is not None:
-            rest = self.budget.flops - self.spent_before
-            share = max(share, (self.budget.spent.flops - self.spent_before) / rest if rest > 0 else 1.0)
-        return min(1.0, share)
+        if self.budget.flops is None:
+            return min(1.0, share)
+        rest = self.budget.flops - self.spent_before
+        if rest <= 0:
+            return 1.0
+        return min(1.0, max(share, (self.budget.spent.flops - self.spent_before) / rest))
 
     @property
     def recorded(self) -> bool:
@@ -148,25 +129,23 @@ class SupernetTraining(LightningModule):
 
     @torch.no_grad()
     def begin(self, parameters: Parameters) -> Mixture:
-        """Start from meta-trained weights.
-
-        Returns:
-            The mixture that they are to be used under: here the architecture of the largest meta-trained logits.
-
-        Raises:
-            ValueError: they are of another space or input shape.
-        """
+        """Start from meta-trained weights; returns the mixture of the largest meta-trained logits."""
         copy_named(dict(self.supernet.named_parameters()), parameters.weights, self.space)
         logits = {choice.name: torch.zeros(len(choice.labels)) for choice in self.space.choices}
         copy_named(logits, parameters.logits, self.space)
         return one_hot(self.space.choices, self.space.derive(logits))
 
-    def configure_optimizers(self) -> Optimizer | Sequence[Optimizer]:
-        """SGD for the weights."""
+    def configure_optimizers(self) -> Sequence[Optimizer]:
+        """SGD for the weights, first, and the optimizer of what chooses architectures."""
         rates = self.weight_rates
-        return [
-            SGD(list(self.weights.values()), lr=rates.weights, momentum=rates.momentum, weight_decay=rates.weight_decay)
-        ]
+        weights = SGD(
+            list(self.weights.values()), lr=rates.weights, momentum=rates.momentum, weight_decay=rates.weight_decay
+        )
+        return [weights, *self.choice_optimizers()]
+
+    def choice_optimizers(self) -> Sequence[Optimizer]:
+        """The optimizer of what chooses architectures; none if nothing is learned about them."""
+        return ()
 
     def training_step(self, batch: Minibatch, batch_idx: int) -> None:
         """One step; the training ends before the first one that the budget cannot pay."""
@@ -179,16 +158,23 @@ class SupernetTraining(LightningModule):
 
     @abstractmethod
     def take_step(self, batch: Minibatch) -> bool:
-        """Train on a pair of minibatches, if the budget can pay it; whether it could."""
+        """Train on a pair of minibatches if the budget can pay it; returns whether it could."""
 
     def on_train_end(self) -> None:
         """Validate what was trained since the last validation."""
         if self.validate_every is not None and not self.recorded:
             self.validate()
 
-    def derive(self) -> Architecture | None:
-        """The architecture to validate now; None where there is none that can be built."""
+    def architecture(self) -> Architecture | None:
+        """The architecture that the training prefers, even if it cannot be built; None if it prefers none."""
         return None
+
+    def derive(self) -> Architecture | None:
+        """The architecture that the training prefers, if it can be built."""
+        preferred = self.architecture()
+        if preferred is None or self.space.violation(preferred) is not None:
+            return None
+        return preferred
 
     @torch.no_grad()
     def validate(self) -> None:
@@ -197,8 +183,7 @@ class SupernetTraining(LightningModule):
         if architecture is None:
             return
         mixture = one_hot(self.space.choices, architecture)
-        statistics = self.statistics(architecture)
-        outputs = self.outputs
+        statistics, outputs = self.statistics(architecture), self.outputs
         _, judged = judge(
             lambda inputs: self.supernet.scores(outputs, inputs, mixture, None, statistics), self.val, self.task.goal
         )
@@ -234,11 +219,12 @@ class SupernetTraining(LightningModule):
         """The objective's mean loss of one batch."""
         return self.task.goal.loss(self.scores(weights, mixture, batch.inputs, dropout, batch.labels), batch.labels)
 
-    def train_weights(self, loss: Tensor, progress: float) -> None:
-        """One step of the weights along the gradient of a loss; those that it does not depend on only decay.
-
-        Those of a body that ask for no gradient, as in a trunk that is not trained, stay as they are.
-        """
+    def step_weights(self, mixture: Mixture, train: Split, progress: float) -> bool:
+        """One step of the weights under a mixture, if the budget can pay it."""
+        if not self.pays(self.price(len(train), mixture)):
+            return False
+        loss = self.batch_loss(self.weights, mixture, train, self.draw_dropout(len(train)))
+        # A trunk that is not trained asks for no gradient. Weights that the loss does not depend on only decay.
         weights = [weight for weight in self.weights.values() if weight.requires_grad]
         for weight, slope in zip(weights, torch.autograd.grad(loss, weights, allow_unused=True), strict=True):
             weight.grad = torch.zeros_like(weight) if slope is None else slope
@@ -247,23 +233,10 @@ class SupernetTraining(LightningModule):
         for group in optimizer.param_groups:
             group["lr"] = self.weight_rate(progress)
         optimizer.step()
-
-    def train_path(self, architecture: Architecture, train: Split) -> bool:
-        """One step of the weights under one architecture, if the budget can pay it."""
-        mixture, progress = one_hot(self.space.choices, architecture), self.progress
-        if not self.pays(self.price(len(train), mixture)):
-            return False
-        loss = self.batch_loss(self.weights, mixture, train, self.draw_dropout(len(train)))
-        self.train_weights(loss, progress)
         return True
 
-    def first_built(self, draw: Callable[[], Architecture]) -> Architecture | None:
-        """The first architecture that can be built, of those that are drawn; None where none of ``MOST_DRAWS`` can."""
-        drawn = (draw() for _ in range(MOST_DRAWS))
-        return next((one for one in drawn if self.space.violation(one) is None), None)
-
     def price(self, images: int, mixture: Mixture) -> Cost:
-        """What forward-backward passes over so many images cost: 3 x forward multiply-adds each."""
+        """The cost of forward-backward passes over so many images: 3 x forward multiply-adds each."""
         forward = self.supernet.flops(mixture) + self.supernet.output_flops(self.task.way)
         return Cost(images=images, flops=TRAINING_PASSES * forward * images)
 
@@ -295,11 +268,7 @@ class SupernetTraining(LightningModule):
 
 
 def copy_named(own: Mapping[str, Tensor], given: Mapping[str, Tensor], space: SearchSpace) -> None:
-    """Copy tensors by name.
-
-    Raises:
-        ValueError: one is missing or has another shape.
-    """
+    """Copy given tensors to a module's own by name; all must be there, in the same shapes."""
     for name, tensor in own.items():
         if name not in given or given[name].shape != tensor.shape:
             raise ValueError(
@@ -313,8 +282,20 @@ class SinglePathTraining(SupernetTraining):
     """Trains shared weights alone: each train minibatch under an architecture that is drawn from the space.
 
     Single-path one-shot (Guo et al. 2020, Section 3.1), and the first phase of random search with weight sharing (Li
-    and Talwalkar 2019). Whole architectures are drawn, such as can be built, so that choices of a cell's inputs count,
-    too.
+    and Talwalkar 2019). Whole architectures are drawn, and those that cannot be built are left out, so that choices of
+    a cell's inputs count, too.
+
+    Args:
+        space: what is searched.
+        task: its train part trains the weights.
+        rates: how they are trained.
+        budget: what the steps are charged to.
+        steps: steps of the whole schedule.
+        seed: of weights and draws.
+        validate_every: unused, since this training prefers no architecture.
+
+    Raises:
+        ValueError: the supernet cannot be computed, or is not for such tasks.
 
     Example:
         >>> import torch
@@ -334,15 +315,12 @@ class SinglePathTraining(SupernetTraining):
 
     def take_step(self, batch: Minibatch) -> bool:
         """One step of the weights."""
-        return self.train_path(self.draw(), batch.train)
+        return self.step_weights(one_hot(self.space.choices, self.draw()), batch.train, self.progress)
 
     def draw(self) -> Architecture:
         """Draw an architecture that can be built.
 
         Raises:
-            ValueError: nothing that was drawn can be built.
+            ValueError: none is found.
         """
-        found = self.first_built(lambda: self.space.sample(self.generator))
-        if found is None:
-            raise ValueError(f"None of {MOST_DRAWS} architectures drawn from {self.space.name} can be built: widen it.")
-        return found
+        return first_buildable(self.space, lambda: self.space.sample(self.generator))
