@@ -29,16 +29,15 @@ from lit_metanas.training.meta_search.meta_learned import MetaLearned
 class EpisodeEstimator(Estimator):
     """Accuracy of a child of a meta-trained supernet on meta-validation episodes.
 
-    Where batch-norm uses running statistics, each child gets its own, over images of meta-training episodes: those of
-    another child do not fit (Yu and Huang 2019, Universally slimmable networks, Section 3.4). Nothing is trained; an
-    estimate is charged one query and the forward multiply-adds of all images that it looks at, those of inner steps
-    three times.
+    If batch-norm uses running statistics, each child gets its own, over images of meta-training episodes, because those
+    of another child do not fit (Yu and Huang 2019, Universally slimmable networks, Section 3.4). Nothing is trained. An
+    estimate costs one query and the forward multiply-adds of all its images; images of inner steps count three times.
 
     Args:
         model: the supernet with its head and inner loop: trained, or started from a checkpoint.
-        data: gives meta-training episodes for the statistics, and the episodes to score on.
-        episodes: meta-validation episodes that each child is scored on; None takes all of ``data``.
-        statistics: meta-training episodes whose images the statistics are made of.
+        data: gives meta-training episodes for the statistics, and meta-validation episodes for the score.
+        episodes: number of meta-validation episodes that score a child; None takes all of ``data``.
+        statistics: number of meta-training episodes that give the statistics.
 
     Raises:
         ValueError: a number of episodes is below 1, or the model is not built.
@@ -60,8 +59,10 @@ class EpisodeEstimator(Estimator):
     def __init__(
         self, model: MetaLearned, data: EpisodeDataModule, *, episodes: int | None = None, statistics: int = 16
     ) -> None:
-        self.episodes = data.val_episodes if episodes is None else episodes
-        for name, number in (("episodes", self.episodes), ("statistics", statistics)):
+        if episodes is None:
+            episodes = data.val_episodes
+        self.episodes = episodes
+        for name, number in (("episodes", episodes), ("statistics", statistics)):
             if number < 1:
                 raise ValueError(f"EpisodeEstimator: {name} is {number}; give at least 1.")
         if not model.built:
@@ -85,7 +86,7 @@ class EpisodeEstimator(Estimator):
 
     @property
     def settings(self) -> RecipeFields:
-        """Weights and examples by their digests, and the numbers of episodes."""
+        """Digests of weights and examples, and the numbers of episodes."""
         weights = self.model.meta_parameters().flat(("weights", "head"))
         return {
             "weights": tensor_digest(*(weights[name] for name in sorted(weights))),
@@ -102,11 +103,11 @@ class EpisodeEstimator(Estimator):
 
     @property
     def meta_cost(self) -> Cost:
-        """Of the supernet's meta-training."""
+        """Cost of the supernet's meta-training."""
         return self.model.cost()
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
-        """Score; ``start`` is laid over the supernet's weights where given."""
+        """Score a child; ``start`` replaces weights of the supernet."""
         model = self.model
         parameters = self._parameters(architecture)
         parameters = parameters._replace(
@@ -122,7 +123,7 @@ class EpisodeEstimator(Estimator):
         return Score(sum(shares) / len(shares), self.cost(architecture, fidelity))
 
     def start(self, architecture: Architecture) -> MetaCheckpoint:
-        """A child with its own statistics: what ``MetaSearch`` of this architecture starts from, to test or train on.
+        """A child with its own statistics, from which ``MetaSearch`` tests or trains this architecture.
 
         ``write_meta_checkpoint`` writes it.
         """
@@ -143,7 +144,7 @@ class EpisodeEstimator(Estimator):
         return self.model.learner.batch_norm == "running"
 
     def _parameters(self, architecture: Architecture) -> Parameters:
-        """The supernet's, under logits whose largest are the child's."""
+        """The supernet's parameters, under logits whose largest are the child's."""
         parameters = self.model.meta_parameters()
         gates = one_hot(self.model.space.choices, architecture)
         return parameters._replace(
@@ -151,7 +152,7 @@ class EpisodeEstimator(Estimator):
         )
 
     def _statistics(self, architecture: Architecture, parameters: Parameters) -> dict[str, Tensor]:
-        """Batch-norm means and variances of a child; empty where none are kept."""
+        """Batch-norm means and variances of a child; empty if batch-norm keeps none."""
         if not self._recalibrates:
             return {}
         mixture = one_hot(self.model.space.choices, architecture)
@@ -165,14 +166,16 @@ class EpisodeEstimator(Estimator):
 
     @cached_property
     def _examples(self) -> str:
-        """The digest of all that is looked at, made once."""
+        """The digest of all examples, made once."""
         parts = [part for episode in self._episodes for part in (episode.support, episode.query)]
         examples = [tensor for part in parts for tensor in (part.inputs, part.labels)]
-        return tensor_digest(*examples, *([self._images] if self._recalibrates else []))
+        if self._recalibrates:
+            examples.append(self._images)
+        return tensor_digest(*examples)
 
     @cached_property
     def _images(self) -> Tensor:
-        """Of the first meta-training episodes."""
+        """The images of the first meta-training episodes."""
         stream = self.data.stream("train")
         drawn = [stream[0, index] for index in range(self.statistics)]
         images = join_inputs([part.inputs for episode in drawn for part in (episode.support, episode.query)])

@@ -1,4 +1,4 @@
-"""The base of estimators, one that remembers what was best, failures, and measures of a network."""
+"""The base of estimators, an estimator that keeps the best so far, and measures of a network."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
 
 FAILURES = (ArithmeticError, MemoryError, RuntimeError, ValueError)
-"""What a child raises that cannot be built, does not fit into memory, or whose training diverges."""
+"""Errors of a child that cannot be built, does not fit into memory, or diverges in training."""
 
 
 def reason_of(error: Exception) -> str:
@@ -38,8 +38,8 @@ class Score:
 
     Attributes:
         value: validation score, higher is better.
-        cost: what the estimate cost.
-        weights: what was trained, by name, to go on from; None where nothing was.
+        cost: cost of the estimate.
+        weights: trained weights by name, to go on from; None if nothing was trained.
 
     Example:
         >>> import lit_metanas as lm
@@ -72,50 +72,50 @@ class Estimator(ABC):
         """Estimate.
 
         Args:
-            architecture: what to score.
+            architecture: the architecture to score.
             fidelity: share of the full training to spend on it, in (0, 1].
             start: weights to inherit instead of a fresh start.
         """
 
     @abstractmethod
     def cost(self, architecture: Architecture, fidelity: float) -> Cost:
-        """What the call would cost, known beforehand."""
+        """The cost of a call, known beforehand."""
 
     @property
     def settings(self) -> RecipeFields:
-        """What else decides a score, such as the recipe: a stored search is resumed under equal settings only."""
+        """Further settings that decide a score, such as the recipe; a stored search resumes only if they are equal."""
         return {}
 
     @property
     def measures(self) -> Mapping[str, Measure]:
-        """What else it knows of an architecture, without training, by name: further objectives and constraints."""
+        """Measures of an architecture that need no training, by name: further objectives and constraints."""
         return {}
 
     @property
     def meta_cost(self) -> Cost:
-        """What was paid once, before any task, for what it knows."""
+        """Cost that was paid once, before any task."""
         return Cost()
 
     @property
     def ordinal(self) -> bool:
-        """Whether only the order of its scores means something: they are none of the metric on validation examples."""
+        """Whether only the order of its scores counts, because they are not the metric on validation examples."""
         return False
 
     def refusal(self, architecture: Architecture, recipe: RecipeFields) -> str | None:
-        """Why it scores an architecture by no such recipe, beside what its space says; None where it does.
+        """The reason why it cannot score an architecture by a recipe; None if it can. The space has reasons of its own.
 
         Args:
-            architecture: what would be scored.
-            recipe: the fields of its recipe that would be changed.
+            architecture: the architecture to score.
+            recipe: the fields of its recipe that are changed.
         """
         return None
 
     def inherits(self, recipe: RecipeFields, parent: RecipeFields) -> bool:
-        """Whether a network may begin with the weights of a parent that was trained by another recipe.
+        """Whether a network may start from the weights of a parent that was trained by another recipe.
 
         Args:
-            recipe: the fields of its recipe that would be changed for the network.
-            parent: those that were changed for the one that has weights.
+            recipe: the fields of the recipe that are changed for the network.
+            parent: the fields that were changed for the parent.
         """
         return True
 
@@ -135,69 +135,57 @@ class Estimator(ABC):
 
 
 class EstimatorAround(Estimator):
-    """Does more with each score of another estimator, and is like it in all else.
-
-    Args:
-        estimator: scores the architectures.
-    """
+    """Wraps another estimator to do more with each score; the rest is forwarded."""
 
     def __init__(self, estimator: Estimator) -> None:
         self.estimator = estimator
 
     @property
     def settings(self) -> RecipeFields:
-        """Those of the estimator."""
+        """The estimator's."""
         return self.estimator.settings
 
     @property
     def measures(self) -> Mapping[str, Measure]:
-        """Those of the estimator."""
+        """The estimator's."""
         return self.estimator.measures
 
     @property
     def meta_cost(self) -> Cost:
-        """That of the estimator."""
+        """The estimator's."""
         return self.estimator.meta_cost
 
     @property
     def ordinal(self) -> bool:
-        """What the estimator says."""
+        """The estimator's."""
         return self.estimator.ordinal
 
     def refusal(self, architecture: Architecture, recipe: RecipeFields) -> str | None:
-        """What the estimator says."""
+        """The estimator's."""
         return self.estimator.refusal(architecture, recipe)
 
     def inherits(self, recipe: RecipeFields, parent: RecipeFields) -> bool:
-        """What the estimator says."""
+        """The estimator's."""
         return self.estimator.inherits(recipe, parent)
 
     def cost(self, architecture: Architecture, fidelity: float) -> Cost:
-        """What the estimator says."""
+        """The estimator's."""
         return self.estimator.cost(architecture, fidelity)
 
 
 class BestSoFar(EstimatorAround):
-    """Remembers what an estimator has scored, so that a search which is interrupted has an outcome.
-
-    Args:
-        estimator: scores the architectures.
-        task_id: the problem's name in the record.
-
-    Attributes:
-        spent: of each training in turn the architecture, the changes of the recipe, and the cost, seconds included.
-    """
+    """Keeps the best score and the cost of each training (``spent``), so that an interrupted search has an outcome."""
 
     def __init__(self, estimator: Estimator, task_id: str) -> None:
         super().__init__(estimator)
         self._recipe: dict[str, RecipeValue] = {}
         self._record = SearchRecord(task_id)
-        self._best: list[SearchOutcome] = []  # of all copies under other recipes, and so a list
+        self._best: list[SearchOutcome] = []  # a list, because copies under other recipes share it
         self.spent: list[tuple[Architecture, dict[str, RecipeValue], Cost]] = []
 
     @property
     def outcome(self) -> SearchOutcome | None:
-        """What was best, with its weights; None before anything had a score that is a number."""
+        """The best so far, with its weights; None before the first score that is a number."""
         return self._best[0] if self._best else None
 
     def with_recipe(self, changes: RecipeFields) -> BestSoFar:
@@ -207,13 +195,15 @@ class BestSoFar(EstimatorAround):
         return other
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
-        """Estimate, and remember."""
+        """Estimate, and keep the trial."""
         begin = perf_counter()
         score = self.estimator(architecture, fidelity=fidelity, start=start)
-        seconds = score.cost.seconds + perf_counter() - begin  # those of a kept score, too
+        seconds = score.cost.seconds + perf_counter() - begin  # a kept score has seconds of its own
         self.spent.append((architecture, {**self._recipe}, replace(score.cost, seconds=seconds)))
         trials = self._record.trials
-        spent = trials[-1].cost + score.cost if trials else score.cost
+        spent = score.cost
+        if trials:
+            spent = trials[-1].cost + spent
         failure = "its score is not a number" if isnan(score.value) else ""
         trials.append(Trial(architecture, score.value, spent, failure=failure, recipe={**self._recipe}))
         if failure:
@@ -225,50 +215,30 @@ class BestSoFar(EstimatorAround):
 
 
 EstimatorCallable = Callable[[Task, SearchSpace, int], Estimator]
-"""Makes the estimator of a task, a space and a seed: a class, its further arguments given or left at their defaults."""
+"""Makes the estimator of a task, a space and a seed: a class, with or without further arguments."""
 
 
 Measure = Callable[[Architecture], float]
-"""Something about an architecture that is better the smaller it is."""
+"""A number of an architecture; smaller is better."""
 
 
 def latency_measure(batch: int) -> str:
-    """The name of the latency of so many inputs at once in records: that of several is a measure of its own.
-
-    Example:
-        >>> latency_measure(1), latency_measure(32)
-        ('latency', 'latency_32')
-    """
+    """The name that the latency of a batch has in records: ``latency``, ``latency_32``."""
     return "latency" if batch == 1 else f"latency_{batch}"
 
 
 def inputs_timed(measure: str) -> int:
-    """How many inputs at once a measure is the latency of; 0 for one that is no latency.
-
-    Example:
-        >>> inputs_timed("latency"), inputs_timed("latency_32"), inputs_timed("flops")
-        (1, 32, 0)
-    """
+    """The batch size of a latency by its name; 0 for another measure."""
     found = re.fullmatch(r"latency(?:_(\d+))?", measure)
-    return int(found[1] or 1) if found else 0
+    if found is None:
+        return 0
+    return int(found[1] or 1)
 
 
 def network_measures(
     space: SearchSpace, shape: Shape, way: int, device: torch.device, *, batch: int = 1
 ) -> Mapping[str, Measure]:
-    """The measures of child networks.
-
-    Args:
-        space: where architectures come from.
-        shape: channels, height and width of an input.
-        way: number of classes.
-        device: where latency is measured.
-        batch: inputs at once that it is measured with.
-
-    Returns:
-        ``parameters``; ``flops``, forward multiply-adds for one input; and ``latency``, seconds for a batch, which is
-        measured again at each call and so differs a little between calls.
-    """
+    """``parameters``, ``flops`` (multiply-adds for one input) and ``latency`` (seconds for a batch) of children."""
 
     def parameters(architecture: Architecture) -> float:
         return float(space.cost(architecture, shape, way).parameters)
@@ -276,6 +246,7 @@ def network_measures(
     def flops(architecture: Architecture) -> float:
         return float(space.cost(architecture, shape, way).flops)
 
+    # Measured again in each call, so it differs a little between calls.
     def seconds(architecture: Architecture) -> float:
         with torch.random.fork_rng(devices=[]):
             network = space.child(architecture, shape, way)
@@ -286,11 +257,7 @@ def network_measures(
 
 @torch.no_grad()
 def latency(network: nn.Module, shape: Shape, *, batch: int = 1, repeats: int = 21, warmup: int = 3) -> float:
-    """Median seconds of a forward pass of so many inputs at once, in evaluation mode, on the network's device.
-
-    Raises:
-        ValueError: that of several inputs fails, as where they do not fit into memory.
-    """
+    """Median seconds of a forward pass of a batch, in evaluation mode, on the network's device."""
     try:
         return _median_time(network, shape, batch, repeats=repeats, warmup=warmup)
     except FAILURES as error:

@@ -38,21 +38,7 @@ from lit_metanas.training.trainers import quiet_trainer
 
 
 class MetaTrainingEstimator(Estimator):
-    """Accuracy on meta-validation episodes after meta-training with the prototype loss.
-
-    All architectures see the same episodes. A training takes as many whole steps as its FLOPs pay for, but at least
-    one. It anneals its learning rate to zero, so that short ones are comparable; one that goes on from weights starts
-    with a new optimizer.
-
-    Args:
-        data: the episodes.
-        space: where architectures come from.
-        shape: channels, height and width of an input.
-        flops: most training FLOPs of fidelity 1, whatever the architecture.
-        seed: of initial weights and training.
-        recipe: how it is trained.
-        device: where to train; the CPU by default.
-    """
+    """Accuracy on meta-validation episodes after meta-training with the prototype loss, for ``flops`` at fidelity 1."""
 
     def __init__(
         self,
@@ -76,11 +62,11 @@ class MetaTrainingEstimator(Estimator):
 
     @property
     def settings(self) -> RecipeFields:
-        """The budget of fidelity 1, and the recipe, with what the data decide of it."""
+        """The budget of fidelity 1, the recipe, and the sizes of the episodes."""
         return {"flops": self.flops, **self.recipe.given, "way": self.data.way, "query": self.data.query}
 
     def with_recipe(self, changes: RecipeFields) -> MetaTrainingEstimator:
-        """The same meta-trainings by a changed recipe."""
+        """The same estimator with a changed recipe."""
         other = copy(self)
         other.recipe = self.recipe.replace(changes)
         other.data = self.data.with_training_episodes(**other.recipe.episodes)
@@ -89,7 +75,7 @@ class MetaTrainingEstimator(Estimator):
         return other
 
     def cost(self, architecture: Architecture, fidelity: float) -> Cost:
-        """One query, and the most FLOPs that the call takes: those of the fidelity, or of one step if that is more."""
+        """One query, and the most FLOPs of a call: those of the fidelity, but at least one step."""
         return Cost(queries=1, flops=max(self.step_flops(architecture), int(fidelity * self.flops)))
 
     def step_flops(self, architecture: Architecture) -> int:
@@ -106,10 +92,9 @@ class MetaTrainingEstimator(Estimator):
         return self._step_flops[architecture]
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
-        """Meta-train and validate.
-
-        The weights returned lie on the CPU and have the supernet's names, those of the head with ``head.`` before them.
-        """
+        """Meta-train and validate; the weights are on the CPU, by the supernet's names and those of ``head.``."""
+        # All architectures see the same episodes. A training anneals its learning rate to zero over its whole steps, so
+        # that short ones are comparable, and starts with a new optimizer even if it goes on from weights.
         weights = overlay(fresh_weights(self.space, self.shape, self.seed), start or {})
         step = self.step_flops(architecture)
         model = self._model(architecture, step * max(1, int(fidelity * self.flops) // step))
@@ -125,7 +110,7 @@ class MetaTrainingEstimator(Estimator):
         modules = {"": model.supernet, "head.": model.head}
         named = {prefix + name: p for prefix, module in modules.items() for name, p in module.named_parameters()}
         trained = {name: parameter.detach().cpu() for name, parameter in named.items()}
-        # Another recipe's head is nothing to go on from.
+        # The head of another recipe does not fit this one.
         others = {name for name in weights if name.startswith("head.") and name not in trained}
         kept = {name: weight for name, weight in weights.items() if name not in others}
         return Score(metrics["val/accuracy"], spent, overlay(kept, trained))
@@ -147,28 +132,19 @@ KEPT_SCORE = re.compile(r"[0-9a-f]{64}\.pt")
 
 
 class KeptScores(EstimatorAround):
-    """Keeps what an estimator gives in a folder, where the same call finds it later.
-
-    A search that was killed and draws the same architectures again goes on from there. A kept score says how many
-    seconds it took. A file that is damaged counts as absent; failures are not kept.
-
-    Args:
-        estimator: its scores must depend on nothing but its settings, the architecture, fidelity and start.
-        folder: where they are kept.
-        settings: plain values that decide the estimator's scores.
-    """
+    """Keeps an estimator's scores, but no failures, in a folder, for searches that repeat the same calls."""
 
     def __init__(self, estimator: Estimator, folder: Path, settings: Mapping[str, Any]) -> None:
-        super().__init__(estimator)
+        super().__init__(estimator)  # its scores must depend on settings, architecture, fidelity and start alone
         self.folder = folder
         self._settings = settings
 
     def with_recipe(self, changes: RecipeFields) -> KeptScores:
-        """The same folder for the same estimator under a changed recipe, which must be among its settings."""
+        """The same folder for the estimator with a changed recipe, which must be among its settings."""
         return KeptScores(self.estimator.with_recipe(changes), self.folder, self._settings)
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
-        """Look it up, or estimate and keep it."""
+        """Read the score, or estimate and keep it; a damaged file counts as absent."""
         file = self.folder / f"{self._digest(architecture, fidelity, start)}.pt"
         with suppress(*DAMAGED):
             return _score(load_plain(file))
@@ -176,22 +152,24 @@ class KeptScores(EstimatorAround):
         score = self.estimator(architecture, fidelity=fidelity, start=start)
         weights = score.weights and {name: tensor.detach().cpu().clone() for name, tensor in score.weights.items()}
         cost = replace(score.cost, seconds=perf_counter() - begin)
-        content = io.BytesIO()  # a full disk is then an OSError, which no search takes for a failed training
+        content = io.BytesIO()  # a full disk is then an OSError, which a search does not count as a failed training
         torch.save({"value": score.value, "cost": asdict(cost), "weights": weights}, content)
         write_whole(file, content.getbuffer())
         return score
 
     def _digest(self, architecture: Architecture, fidelity: float, start: dict[str, Tensor] | None) -> str:
-        """A file's name for a call: the same for equal ones alone."""
-        names = None if start is None else list(start)
-        tensors = () if start is None else start.values()
+        """The file name of a call; equal calls have equal names."""
+        names: list[str] | None = None
+        tensors: list[Tensor] = []
+        if start is not None:
+            names, tensors = list(start), list(start.values())
         settings = [{**self._settings}, {**self.settings}]
         call = [settings, architecture.to_json(), fidelity, names, tensor_digest(*tensors)]
         return hashlib.sha256(json.dumps(call, sort_keys=True).encode()).hexdigest()
 
 
 def _score(kept: Mapping[str, Any]) -> Score:
-    """A kept score; one of ``DAMAGED`` where it is none."""
+    """A kept score; one of ``DAMAGED`` if the file holds none."""
     weights = kept["weights"]
     if weights is not None:
         weights = {str(name): finite_tensor(tensor, *tensor.shape) for name, tensor in weights.items()}

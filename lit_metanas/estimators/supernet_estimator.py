@@ -29,12 +29,12 @@ from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoin
 class SupernetEstimator(Estimator):
     """Validation score of the one-hot child of a trained supernet (Bender et al. 2018).
 
-    Batch-norm statistics are those of the task's train part. The classifier is the supernet's own where it has one
-    for as many classes, else the nearest class mean of the train features; for other objectives than to tell classes
-    apart it has to have one. An estimate costs one query and no training, at any fidelity.
+    Batch-norm statistics are those of the task's train part. If the supernet has a classifier for the task's number of
+    classes, that classifier is used, otherwise the nearest class mean of the train features. Objectives other than
+    classification need the supernet's own. An estimate costs one query and no training, at any fidelity.
 
     Args:
-        task: what to validate on.
+        task: gives the train and validation parts.
         space: the space that the supernet was built from.
         seed: unused: nothing is random.
         weights: the supernet's parameters by name, or a file of them.
@@ -42,8 +42,8 @@ class SupernetEstimator(Estimator):
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the task has no validation part, the supernet cannot be computed, the weights are not this space's,
-            or lack a classifier that the task needs, or both or neither are given.
+        ValueError: the task has no validation part, the supernet cannot be computed, the weights are not this space's
+            or lack a classifier that the task needs, or both or neither of ``weights`` and ``start`` are given.
 
     Example:
         >>> import torch
@@ -100,18 +100,18 @@ class SupernetEstimator(Estimator):
         self.parameters = {name: self.weights[name] for name in own}
 
     def cost(self, architecture: Architecture, fidelity: float) -> Cost:
-        """One query; the account is of training, and nothing is trained."""
+        """One query; there is no training to charge."""
         del architecture, fidelity
         return Cost(queries=1)
 
     @property
     def meta_cost(self) -> Cost:
-        """Of the meta-training, where the weights are those of its checkpoint."""
+        """Cost of the meta-training, if the weights come from its checkpoint."""
         return self._meta_cost
 
     @property
     def settings(self) -> RecipeFields:
-        """The weights, classifier and all, by their digest."""
+        """A digest of the weights, the classifier included."""
         return {"weights": tensor_digest(*(self.weights[name] for name in sorted(self.weights)))}
 
     @property
@@ -121,7 +121,7 @@ class SupernetEstimator(Estimator):
 
     @torch.no_grad()
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
-        """Validate; ``start`` is laid over the supernet's weights where given."""
+        """Validate a child; ``start`` replaces weights of the supernet."""
         parameters = {**self.parameters, **{k: v for k, v in (start or {}).items() if k in self.parameters}}
         mixture = one_hot(self.space.choices, architecture)
         train = self.task.train
@@ -141,12 +141,7 @@ class SupernetEstimator(Estimator):
 def _find_parameters(
     weights: Mapping[str, Tensor] | str | os.PathLike[str] | None, start: str | None, space: SearchSpace, task: Task
 ) -> tuple[Mapping[str, Tensor], Cost]:
-    """The supernet's parameters, from wherever they are, and what meta-training them has cost, where that is known.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: both or neither are given, or the checkpoint is of another space, shape or preprocessing.
-    """
+    """The supernet's parameters from either argument, and the cost of their meta-training, if known."""
     if start is not None and weights is None:
         checkpoint = read_meta_checkpoint(start)
         checkpoint.check_task(task)
@@ -156,4 +151,6 @@ def _find_parameters(
             "SupernetEstimator takes either the supernet's weights or, as its start, a checkpoint of meta-training: "
             "give one of the two."
         )
-    return (weights if isinstance(weights, Mapping) else read_weights(weights)), Cost()
+    if not isinstance(weights, Mapping):
+        weights = read_weights(weights)
+    return weights, Cost()

@@ -25,19 +25,19 @@ from lit_metanas.training.task_start import read_task_start
 class TrainingEstimator(Estimator):
     """Validation score of a child network that is trained on the task's train part.
 
-    The fidelity is the share of the recipe's epochs, rounded down to whole ones but at least one. All
-    architectures see the same batches and, where they share layers, start from the same weights.
+    The fidelity is the share of the recipe's epochs, rounded down to whole ones but at least one. All architectures see
+    the same batches. Architectures that share layers start from the same weights.
 
     Args:
-        task: what to train on and validate with.
-        space: where architectures come from.
+        task: gives the train and validation parts.
+        space: the space of the architectures.
         seed: of initial weights, batches and dropout.
-        recipe: training hyper-parameters; the epochs are those of fidelity 1.
-        start: checkpoint of ``TaskReptile`` whose weights all architectures begin with; None begins with fresh ones.
+        recipe: training hyper-parameters; its epochs are those of fidelity 1.
+        start: checkpoint of ``TaskReptile`` whose weights all architectures start from; None starts from fresh ones.
 
     Raises:
         FileNotFoundError: there is no such checkpoint.
-        ValueError: the task has no validation part, or the checkpoint is damaged, or of another space, shape or
+        ValueError: the task has no validation part; or the checkpoint is damaged, or of another space, shape or
             vocabulary.
 
     Example:
@@ -62,18 +62,22 @@ class TrainingEstimator(Estimator):
         self.val = validation_part(task)
         self._start = None if start is None else read_task_start(start)
         if self._start is not None:
-            self._initial  # noqa: B018 (what does not fit is refused before a search begins)
+            self._initial  # noqa: B018 (weights that do not fit are refused before a search begins)
 
     @property
     def settings(self) -> RecipeFields:
-        """The recipe, and a digest of the weights to start with, where these are not fresh."""
-        started = {} if self._start is None else {"start": tensor_digest(*self._initial.values())}
-        return {**asdict(self.recipe), **started}
+        """The recipe, and a digest of the checkpoint's weights."""
+        settings = asdict(self.recipe)
+        if self._start is not None:
+            settings["start"] = tensor_digest(*self._initial.values())
+        return settings
 
     @property
     def meta_cost(self) -> Cost:
-        """Of the meta-training that the weights come from."""
-        return Cost() if self._start is None else self._start.cost
+        """Cost of the meta-training that gave the weights."""
+        if self._start is None:
+            return Cost()
+        return self._start.cost
 
     @property
     def measures(self) -> Mapping[str, Measure]:
@@ -81,7 +85,7 @@ class TrainingEstimator(Estimator):
         return network_measures(self.space, self.task.shape, self.task.way, self.val.inputs.device)
 
     def with_recipe(self, changes: RecipeFields) -> TrainingEstimator:
-        """The same trainings by a changed recipe."""
+        """The same estimator with a changed recipe."""
         other = copy(self)
         other.recipe = self.recipe.replace(changes)
         return other
@@ -118,7 +122,7 @@ class TrainingEstimator(Estimator):
 
     @cached_property
     def _initial(self) -> dict[str, Tensor]:
-        """Those of the checkpoint, or fresh ones, on the task's device."""
+        """The weights of the checkpoint, or fresh ones, on the task's device."""
         if self._start is None:
             weights = fresh_weights(self.space, self.task.shape, self.seed)
         else:
@@ -132,22 +136,15 @@ class TrainingEstimator(Estimator):
 
 
 def check_finite(network: nn.Module) -> None:
-    """Refuse a network that training broke: its accuracy would be that of guessing one class, and look like a score.
-
-    Raises:
-        ArithmeticError: a parameter is not finite.
-    """
+    """Raise ArithmeticError if a weight is not finite."""
+    # Such a network guesses one class, and its accuracy would look like a score.
     for name, parameter in network.named_parameters():
         if not bool(torch.isfinite(parameter).all()):
             raise ArithmeticError(f"training diverged: the weights '{name}' are not finite")
 
 
 def validation_part(task: Task) -> Split:
-    """The task's validation examples.
-
-    Raises:
-        ValueError: it has none.
-    """
+    """The task's validation examples; ValueError if it has none."""
     if task.val is None or not len(task.val):
         raise ValueError(f"Task '{task.id}' has no validation examples to choose an architecture by: give it some.")
     return task.val
@@ -173,8 +170,8 @@ def fresh_weights(space: SearchSpace, shape: Shape, seed: int) -> dict[str, Tens
 def overlay(base: Mapping[str, Tensor], top: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Lay ``top`` over ``base``: a tensor of the same name covers the leading part that both have.
 
-    So a narrow layer is written into the leading channels of the wide one, and a wide one lends its leading
-    channels. Names that ``base`` lacks are added, and so are tensors with another number of dimensions.
+    A narrow layer is written into the leading channels of the wide one, and a wide layer lends its leading channels.
+    Names that ``base`` lacks are added, and so are tensors with another number of dimensions.
 
     Example:
         >>> import torch

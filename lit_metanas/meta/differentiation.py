@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from typing import Literal
 
 import torch
@@ -18,37 +18,27 @@ from lit_metanas.tasks.task import Episode, Split
 
 
 class Differentiation(ABC):
-    """Takes gradients, of first order (constants for all that follows) or of second order (differentiable).
-
-    Args:
-        second_order: whether the gradients can be differentiated again.
-    """
+    """Takes gradients, which can themselves be differentiated if ``second_order``, and are constants otherwise."""
 
     def __init__(self, *, second_order: bool = False) -> None:
         self.second_order = second_order
 
     @abstractmethod
     def __call__(self, function: Callable[[Tensors], tuple[Tensor, Tensor]], at: Tensors) -> tuple[Tensors, Tensor]:
-        """Differentiate.
-
-        Args:
-            function: named tensors to a scalar loss and a further tensor.
-            at: where; may be empty.
-
-        Returns:
-            The loss's gradients by name (zeros where it does not depend on a tensor), and the further tensor.
-        """
+        """Give the gradients of a function's first value by name (zeros if unused), and the function's second value."""
 
 
 class Autograd(Differentiation):
-    """``torch.autograd.grad``: for one task after another; the least memory at first order."""
+    """``torch.autograd.grad``, for one task after another: the least memory at first order."""
 
     def __call__(self, function: Callable[[Tensors], tuple[Tensor, Tensor]], at: Tensors) -> tuple[Tensors, Tensor]:
         """Differentiate."""
         keep = self.second_order
-        # Views, lest a head made from class means pass its gradient on to the weights as if it were no parameter.
-        leaves = {k: v.view_as(v) if keep and v.requires_grad else v.detach().requires_grad_() for k, v in at.items()}
-        with torch.enable_grad(), differentiated_twice() if keep else nullcontext():
+        leaves = {name: _leaf(value, keep) for name, value in at.items()}
+        with ExitStack() as modes:
+            modes.enter_context(torch.enable_grad())
+            if keep:
+                modes.enter_context(differentiated_twice())
             loss, further = function(leaves)
         if not leaves or not loss.requires_grad:
             return {name: torch.zeros_like(value) for name, value in leaves.items()}, further
@@ -58,14 +48,20 @@ class Autograd(Differentiation):
         return dict(zip(leaves, gradients, strict=True)), further
 
 
-class Functional(Differentiation):
-    """``torch.func.grad``: the only right one under ``vmap``.
+def _leaf(value: Tensor, keep_graph: bool) -> Tensor:
+    """The tensor that a gradient is taken for."""
+    if keep_graph and value.requires_grad:
+        # A view: a head made from class means would otherwise pass its gradient on to the weights.
+        return value.view_as(value)
+    return value.detach().requires_grad_()
 
-    ``torch.autograd.grad`` around a ``vmap`` gives silently wrong second-order gradients through batch-norm.
-    """
+
+class Functional(Differentiation):
+    """``torch.func.grad``, the only correct way under ``vmap``."""
 
     def __call__(self, function: Callable[[Tensors], tuple[Tensor, Tensor]], at: Tensors) -> tuple[Tensors, Tensor]:
         """Differentiate."""
+        # torch.autograd.grad around a vmap gives silently wrong second-order gradients through batch-norm.
         if not self.second_order:
             at = {name: value.detach() for name, value in at.items()}
         gradients, further = torch.func.grad(function, has_aux=True)(at)
@@ -97,7 +93,7 @@ class UpdateRule(ABC):
         Args:
             values: tensors by name.
             gradients: their gradients.
-            state: what ``start`` or the last step gave.
+            state: from ``start`` or the last step.
             rates: a learning rate for each.
             step: number of the step, from 0.
 
@@ -107,8 +103,10 @@ class UpdateRule(ABC):
 
 
 def _lowered(value: Tensor, gradient: Tensor, rate: Tensor | float) -> Tensor:
-    """``value - rate * gradient``, in one operation where the rate is a number."""
-    return value - rate * gradient if isinstance(rate, Tensor) else torch.sub(value, gradient, alpha=rate)
+    """``value - rate * gradient``, in one operation if the rate is a number."""
+    if isinstance(rate, Tensor):
+        return value - rate * gradient
+    return torch.sub(value, gradient, alpha=rate)
 
 
 class SGD(UpdateRule):
@@ -128,8 +126,10 @@ class SGD(UpdateRule):
         self.momentum = momentum
 
     def start(self, values: Tensors) -> Tensors:
-        """Velocities of zero where there is momentum."""
-        return {name: torch.zeros_like(value) for name, value in values.items()} if self.momentum else {}
+        """Velocities of zero, or nothing without momentum."""
+        if not self.momentum:
+            return {}
+        return {name: torch.zeros_like(value) for name, value in values.items()}
 
     def __call__(
         self, values: Tensors, gradients: Tensors, state: Tensors, rates: Mapping[str, Tensor | float], step: int
@@ -181,18 +181,14 @@ class Adam(UpdateRule):
 
 
 TaskMap = Literal["auto", "loop", "vmap"]
-"""``loop`` needs the least memory and is the faster one on a CPU, ``vmap`` pays on a GPU; ``auto`` goes by device."""
+"""``loop`` needs the least memory and is faster on a CPU, ``vmap`` is faster on a GPU; ``auto`` goes by device."""
 
 Metrics = dict[str, Tensor]
 TaskFunction = Callable[[Episode, TaskNoise], tuple[Parameters, Metrics]]
 
 
 def uses_vmap(task_map: TaskMap, relaxation: Relaxation, device: torch.device) -> bool:
-    """Whether tasks are mapped by ``vmap``.
-
-    Raises:
-        ValueError: ``vmap`` is asked for with a relaxation that computes one candidate a choice.
-    """
+    """Whether tasks are mapped by ``vmap``; ValueError if a discrete relaxation makes that impossible."""
     if task_map == "vmap" and relaxation.discrete:
         raise ValueError(
             f"{type(relaxation).__name__} computes a different child for each task, which task_map 'vmap' cannot: use "
@@ -204,12 +200,7 @@ def uses_vmap(task_map: TaskMap, relaxation: Relaxation, device: torch.device) -
 def mean_loop(
     function: TaskFunction, episodes: Sequence[Episode], noises: Sequence[TaskNoise]
 ) -> tuple[Parameters, Metrics]:
-    """Mean of the gradients over tasks, one task after another; one without a finite loss and gradient adds nothing.
-
-    Returns:
-        The sum over the finite tasks, divided by the number of all; the metrics of all tasks, stacked, each of shape
-        ``(tasks, ...)``; among them ``finite``, 1 for a task with a finite loss and gradient and 0 for another.
-    """
+    """Mean of the gradients over tasks in turn, and their stacked metrics; a task that is not ``finite`` adds zeros."""
     total: Parameters | None = None
     rows: list[Metrics] = []
     for episode, noise in zip(episodes, noises, strict=True):
@@ -217,20 +208,19 @@ def mean_loop(
         rows.append({**metrics, "finite": _finite(gradients, metrics["losses"])})
         if not rows[-1]["finite"]:
             gradients = gradients.map(torch.zeros_like)
-        total = gradients if total is None else total.map(torch.add, gradients)
+        if total is not None:
+            gradients = total.map(torch.add, gradients)
+        total = gradients
     assert total is not None, "no episodes"
-    mean = total if len(rows) == 1 else total.map(lambda value: value / len(rows))
-    return mean, {k: torch.stack([row[k] for row in rows]) for k in rows[0]}
+    if len(rows) > 1:
+        total = total.map(lambda value: value / len(rows))
+    return total, {k: torch.stack([row[k] for row in rows]) for k in rows[0]}
 
 
 def mean_vmap(
     function: TaskFunction, episodes: Sequence[Episode], noises: Sequence[TaskNoise]
 ) -> tuple[Parameters, Metrics]:
-    """The same under ``vmap``; ``function`` must differentiate with ``torch.func``.
-
-    Raises:
-        ValueError: the episodes differ in shape.
-    """
+    """As ``mean_loop``, under ``vmap``; ``function`` must differentiate with ``torch.func``."""
     first = episodes[0]
     if any(_shape(episode) != _shape(first) for episode in episodes):
         raise ValueError(
@@ -260,9 +250,9 @@ def mean_vmap(
 
 
 def _finite(gradients: Parameters, loss: Tensor) -> Tensor:
-    """1 where a task's loss and gradient are finite, else 0; a scalar of the loss's type."""
+    """1 if a task's loss and gradient are finite, else 0, as a scalar of the loss's type."""
     values = torch.cat([value.reshape(-1) for value in (*gradients.flat().values(), loss)])
-    return (values.abs().amax() < math.inf).to(loss.dtype)  # not a number is the largest of all
+    return (values.abs().amax() < math.inf).to(loss.dtype)  # amax gives NaN if there is one, and NaN < inf is false
 
 
 def _shape(episode: Episode) -> tuple[int, torch.Size, torch.Size]:

@@ -26,10 +26,10 @@ def evaluate(
 ) -> tuple[Tensor, Adapted]:
     """Adapt to one episode and score its query set without dropout.
 
-    Learners without an inner loop go the same way, with ``NoInnerLoop``.
+    A learner without an inner loop takes ``NoInnerLoop``.
 
     Args:
-        learner: supernet, relaxation and head; ``Derived`` judges what would be derived.
+        learner: supernet, relaxation and head; the relaxation ``Derived`` scores the derived architecture.
         inner_loop: adaptation.
         parameters: the meta-parameters.
         episode: the task.
@@ -77,10 +77,10 @@ def left_out_losses(
     episode: Episode,
     generator: torch.Generator,
 ) -> tuple[Tensor, Cost]:
-    """The cross-entropy of each support example under what the others make of a learner.
+    """The cross-entropy of each support example, predicted from the others.
 
-    One example of each class is left out at a time, so that the classes stay of equal size: an episode of so many shots
-    is adapted to as many times, with one shot less each. The query set is not read.
+    One example of each class is left out at a time, so that the classes keep equal sizes. An episode of ``shot`` shots
+    therefore needs ``shot`` adaptations, with one shot less each. The query set is not read.
 
     Args:
         learner: supernet, relaxation and head.
@@ -90,7 +90,7 @@ def left_out_losses(
         generator: for stochastic relaxations and dropout.
 
     Returns:
-        The losses, shape ``(way * shot,)``, in the order of the support set; and what the inner steps cost.
+        The losses, shape ``(way * shot,)``, in the order of the support set; and the cost of the inner steps.
 
     Raises:
         ValueError: the episode has one shot.
@@ -112,7 +112,7 @@ def left_out_losses(
     if episode.shot < 2:
         raise ValueError(f"Episode '{episode.id}' has one shot, of which none can be left out: give it two or more.")
     support, steps = episode.support, inner_loop.steps
-    places = torch.arange(len(support), device=support.labels.device) % episode.shot  # it is ordered by class
+    places = torch.arange(len(support), device=support.labels.device) % episode.shot  # the support is sorted by class
     features = None
     if not steps and learner.batch_norm == "running" and learner.statistics is not None:
         features = _features_once(learner, parameters, episode, generator)
@@ -138,7 +138,7 @@ def left_out_losses(
 
 
 def _features_once(learner: Learner, parameters: Parameters, episode: Episode, generator: torch.Generator) -> Tensor:
-    """The support set's features, shape ``(n, features)``, where they do not depend on what is left out of it."""
+    """The support set's features, shape ``(n, features)``, if they do not depend on the example that is left out."""
     noise = learner.draw_noise(parameters.logits, episode, generator, steps=0)
     mixture = learner.mixture(parameters.logits, noise, 0, 1.0)
     return learner.features(parameters.weights, episode.support.inputs, mixture)

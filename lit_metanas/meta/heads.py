@@ -12,7 +12,7 @@ from torch.nn.functional import normalize
 from lit_metanas.io.settings import keeps_arguments
 
 _LOG_SCALE = "log_scale"
-"""The parameter of ``PrototypeHead`` that ``PrototypeLinearHead`` goes on with."""
+"""The parameter of ``PrototypeHead`` that ``PrototypeLinearHead`` starts from."""
 
 
 @keeps_arguments()
@@ -37,12 +37,12 @@ class Head(ABC):
     compares: bool = False
 
     def initial(self, features: int, generator: torch.Generator, way: int | None = None) -> dict[str, Tensor]:
-        """The head's meta-parameters (``Parameters.head``) before training; none unless a head says so.
+        """The head's meta-parameters (``Parameters.head``) before training; by default none.
 
         Args:
-            features: their number.
-            generator: of what is drawn.
-            way: number of classes, where the data tell it.
+            features: number of features.
+            generator: draws random values.
+            way: number of classes, if the data give it.
         """
         del features, generator, way
         return {}
@@ -54,16 +54,16 @@ class Head(ABC):
         Args:
             meta: ``Parameters.head``.
             support: features of the support set, shape ``(n, features)``; empty unless ``starts_from_support``.
-            labels: its classes, shape ``(n,)``.
+            labels: classes of the support set, shape ``(n,)``.
             way: number of classes.
         """
 
     @abstractmethod
     def scores(self, head: dict[str, Tensor], features: Tensor, support: Tensor, labels: Tensor, way: int) -> Tensor:
-        """Score.
+        """Score features.
 
         Args:
-            head: what ``start`` gave, or what adaptation made of it.
+            head: the head from ``start``, or after adaptation.
             features: shape ``(m, features)``.
             support: features of the support set, shape ``(n, features)``; empty unless ``compares``.
             labels: classes of the support set, shape ``(n,)``.
@@ -81,10 +81,10 @@ def prototypes(features: Tensor, labels: Tensor, way: int) -> Tensor:
 
 
 def squared_distances(points: Tensor, centres: Tensor) -> Tensor:
-    """From each of the points, shape ``(n, features)``, to each of the centres, ``(way, features)``: ``(n, way)``."""
-    if torch.is_autocast_enabled(points.device.type) or points.dtype.itemsize < 4:  # too few digits for what follows
+    """Squared distances of points ``(n, features)`` to centres ``(way, features)``, shape ``(n, way)``."""
+    if torch.is_autocast_enabled(points.device.type) or points.dtype.itemsize < 4:  # too few digits for a product
         return (points.unsqueeze(1) - centres.unsqueeze(0)).square().sum(-1)
-    # By a matrix product, without a difference for each pair. Next to the centres' own mean its terms are small.
+    # A matrix product, without a difference for each pair. Around the centres' mean its terms are small.
     origin = centres.detach().mean(0)
     points, centres = points - origin, centres - origin
     lengths = points.square().sum(-1, keepdim=True) + centres.square().sum(-1)
@@ -116,7 +116,9 @@ class LinearHead(Head):
         Raises:
             ValueError: the number of classes is unknown.
         """
-        rows = way if self.way is None else self.way
+        rows = self.way
+        if rows is None:
+            rows = way
         if rows is None:
             raise ValueError("LinearHead does not know the number of classes: give it as 'way'.")
         weight = (2 * torch.rand(rows, features, generator=generator) - 1) / features**0.5
@@ -142,15 +144,15 @@ class LinearHead(Head):
 class PrototypeHead(Head):
     """Negative scaled squared distances to the class means of the support set (Snell et al. 2017, Eq. 2).
 
-    In an inner loop its loss compares support examples with means that contain them: at one shot each distance to the
+    In an inner loop its loss compares support examples with means that contain them. At one shot each distance to the
     own class is zero, and adaptation only drives classes apart.
 
     Args:
         scale: multiplies the distances.
-        learned: whether the scale is meta-trained, too, by its logarithm (Oreshkin et al. 2018, Section 3.1), from
-            ``scale`` on; else it stays, and the head has no parameters. An inner loop that moves the head adapts it.
-        unit: whether features and class means are brought to length 1, so that angles alone are compared (Gidaris and
-            Komodakis 2018, Section 3.2); ``scale`` is then some 5 to 20.
+        learned: whether the scale is also meta-trained, by its logarithm (Oreshkin et al. 2018, Section 3.1), starting
+            from ``scale``. An inner loop that moves the head adapts it. If False, the head has no parameters.
+        unit: whether features and class means are scaled to length 1, so that only angles count (Gidaris and Komodakis
+            2018, Section 3.2); ``scale`` is then about 5 to 20.
 
     Example:
         >>> import torch
@@ -171,18 +173,24 @@ class PrototypeHead(Head):
         self.unit = unit
 
     def initial(self, features: int, generator: torch.Generator, way: int | None = None) -> dict[str, Tensor]:
-        """The logarithm of the scale, shape ``()``, where it is learned."""
+        """The logarithm of the scale, shape ``()``, if it is learned."""
         del features, generator, way
-        return {self._name: torch.tensor(math.log(self.scale))} if self.learned else {}
+        if not self.learned:
+            return {}
+        return {self._name: torch.tensor(math.log(self.scale))}
 
     def start(self, meta: dict[str, Tensor], support: Tensor, labels: Tensor, way: int) -> dict[str, Tensor]:
-        """The scale, where it is learned."""
+        """The scale, if it is learned."""
         del support, labels, way
-        return meta if self.learned else {}
+        if not self.learned:
+            return {}
+        return meta
 
     def scores(self, head: dict[str, Tensor], features: Tensor, support: Tensor, labels: Tensor, way: int) -> Tensor:
         """Compare with the class means."""
-        scale = head[self._name].exp() if self._name in head else self.scale
+        scale: float | Tensor = self.scale
+        if self._name in head:
+            scale = head[self._name].exp()
         if not self.unit:
             return -scale * squared_distances(features, prototypes(support, labels, way))
         means = normalize(prototypes(normalize(support, dim=-1), labels, way), dim=-1)
@@ -190,18 +198,20 @@ class PrototypeHead(Head):
 
     @property
     def _name(self) -> str:
-        return "log_unit_scale" if self.unit else _LOG_SCALE
+        if self.unit:
+            return "log_unit_scale"
+        return _LOG_SCALE
 
 
 class PrototypeLinearHead(Head):
     """Linear, initialised from class means, then adapted (Triantafillou et al. 2020, Proto-MAML, Section 3).
 
-    ``-scale * |x - c|^2`` is, up to what all classes share, linear in ``x`` with weight ``2 * scale * c`` and bias
-    ``-scale * |c|^2``. One meta-training serves every way and shot.
+    ``-scale * |x - c|^2`` is linear in ``x``, with weight ``2 * scale * c`` and bias ``-scale * |c|^2``, up to a term
+    that all classes share. One meta-training serves every way and shot.
 
     Args:
-        scale: multiplies the squared distances (1 in the paper). A search of a task that starts from a checkpoint takes
-            the scale of distances that ``PrototypeHead`` has learned there; one of angles (``unit``) does not fit.
+        scale: multiplies the squared distances (1 in the paper). A search that starts from a checkpoint takes the scale
+            that ``PrototypeHead`` learned for distances. A scale learned for angles (``unit``) does not fit.
 
     Example:
         >>> import torch
@@ -219,7 +229,9 @@ class PrototypeLinearHead(Head):
 
     def start(self, meta: dict[str, Tensor], support: Tensor, labels: Tensor, way: int) -> dict[str, Tensor]:
         """Weight ``(way, features)`` and bias ``(way,)`` from the class means."""
-        scale = meta[_LOG_SCALE].exp() if _LOG_SCALE in meta else self.scale
+        scale: float | Tensor = self.scale
+        if _LOG_SCALE in meta:
+            scale = meta[_LOG_SCALE].exp()
         means = prototypes(support, labels, way)
         return {"weight": 2 * scale * means, "bias": -scale * means.square().sum(-1)}
 

@@ -18,12 +18,12 @@ from lit_metanas.tasks.task import Episode
 
 @dataclass(frozen=True)
 class Adaptation:
-    """One task, and how it is adapted to.
+    """One task, with all that an inner loop needs to adapt to it.
 
     Attributes:
         learner: supernet, relaxation and head.
         episode: the task.
-        noise: what is random in it, drawn for at least as many steps as the inner loop takes.
+        noise: the task's random numbers, drawn for at least as many steps as the inner loop takes.
         progress: place in the outer schedule, from 0 to 1.
         differentiate: takes the inner gradients.
 
@@ -51,16 +51,17 @@ class Adaptation:
     differentiate: Differentiation = field(default_factory=Autograd)
 
     def flops(self, parameters: Parameters, images: list[int]) -> int:
-        """Training cost of so many images: 3 x forward multiply-adds x images.
+        """Training cost of some images: 3 x forward multiply-adds x images.
 
         Args:
-            parameters: of these only the logits are read.
-            images: for each of successive steps, under its mixture; the support set that the head's start is made
-                from comes on top of the first.
+            parameters: only the logits are read.
+            images: for each of successive steps, under its mixture. The support set that makes the head's start is
+                added to the first.
         """
         learner = self.learner
-        start = len(self.episode.support) if learner.head.starts_from_support else 0
-        counts = [images[0] + start, *images[1:]]
+        counts = list(images)
+        if learner.head.starts_from_support:
+            counts[0] += len(self.episode.support)
         mixtures = (learner.mixture(parameters.logits, self.noise, step, self.progress) for step in range(len(counts)))
         return TRAINING_PASSES * sum(
             learner.supernet.flops(mixture) * count for mixture, count in zip(mixtures, counts, strict=True)
@@ -74,8 +75,8 @@ class InnerLoop(ABC):
         steps: number of steps.
         learning_rate: of weights.
         logit_learning_rate: of logits.
-        head_learning_rate: of the head; that of weights where None.
-        rule: what a step does with a gradient; ``SGD()`` where None.
+        head_learning_rate: of the head; None takes that of weights.
+        rule: makes a step from a gradient; None is ``SGD()``.
         restart: whether the relaxation's progress runs from 0 to 1 inside every task (MetaNAS's soft pruning) instead
             of following the outer schedule.
 
@@ -110,7 +111,9 @@ class InnerLoop(ABC):
         self.steps = steps
         self.learning_rate = learning_rate
         self.logit_learning_rate = logit_learning_rate
-        self.head_learning_rate = learning_rate if head_learning_rate is None else head_learning_rate
+        if head_learning_rate is None:
+            head_learning_rate = learning_rate
+        self.head_learning_rate = head_learning_rate
         self.rule = rule or SGD()
         self.restart = restart
 
@@ -124,7 +127,7 @@ class InnerLoop(ABC):
         """Move a task's own tree (``Learner.start``) for ``steps`` steps."""
 
     def adapt(self, parameters: Parameters, adaptation: Adaptation) -> Parameters:
-        """Adapt meta-parameters to one task, of which only the support set is read.
+        """Adapt meta-parameters to one task by its support set.
 
         Returns:
             The adapted tree; ``head`` is the task's own.
@@ -137,14 +140,14 @@ class InnerLoop(ABC):
         return self.judge(self.adapt(parameters, adaptation), adaptation)[1]
 
     def judge(self, parameters: Parameters, adaptation: Adaptation) -> tuple[Adapted, Tensor]:
-        """The state that an adapted tree leads to, and its query scores, shape ``(queries, way)``."""
+        """The state of an adapted tree, and its query scores, shape ``(queries, way)``."""
         learner, episode, noise = adaptation.learner, adaptation.episode, adaptation.noise
         end = self.progress(self.steps, adaptation.progress)
         mixture = learner.mixture(parameters.logits, noise, self.steps, end)
         return learner.judge(parameters, episode, noise, mixture)
 
     def support_images(self, episode: Episode, step: int) -> int:
-        """How many support images ``step`` embeds, with repetition: for the account."""
+        """The number of support images that ``step`` embeds, with repetition, for the account."""
         del step
         return len(episode.support)
 
@@ -154,14 +157,16 @@ class InnerLoop(ABC):
         return adaptation.flops(parameters, images or [0])
 
     def progress(self, step: int, outer: float) -> float:
-        """The relaxation's progress before ``step``; that of the query comes after the last one."""
-        return step / self.steps if self.restart and self.steps else outer
+        """The relaxation's progress before ``step``; the query set comes after the last step."""
+        if self.restart and self.steps:
+            return step / self.steps
+        return outer
 
     def initial_rates(self, parameters: Parameters) -> dict[str, Tensor]:
         """``Parameters.rates`` to learn a rate for each layer and step (Antoniou et al. 2019, MAML++, LSLR).
 
         Args:
-            parameters: a task's own tree (``Learner.start``), whose head has the tensors that move.
+            parameters: a task's own tree (``Learner.start``); its head has the tensors that move.
         """
         moving = parameters.flat(self.groups)
         return {f"{step}.{name}": torch.tensor(self._rate(name)) for step in range(self.steps) for name in moving}
@@ -194,7 +199,7 @@ class InnerLoop(ABC):
 
 
 class NoInnerLoop(InnerLoop):
-    """Leave the parameters as they are: the head's start, or its comparison with the support set, is all.
+    """Leave the parameters as they are: the head starts from the support set, or compares with it, and nothing moves.
 
     Example:
         >>> import lit_metanas as lm
@@ -217,15 +222,15 @@ class NoInnerLoop(InnerLoop):
 
 
 class JointInnerLoop(InnerLoop):
-    """One gradient step on [weights; logits] and head together (Lian et al. 2020, T-NAS, Eq. 5).
+    """Moves weights, logits and head together by gradient steps (Lian et al. 2020, T-NAS, Eq. 5).
 
     Args:
         steps: number of steps.
         learning_rate: of weights.
         logit_learning_rate: of logits.
-        head_learning_rate: of the head; that of weights where None.
-        groups: what moves: some of ``weights``, ``logits`` and ``head``.
-        rule: what a step does with a gradient; ``SGD()`` where None.
+        head_learning_rate: of the head; None takes that of weights.
+        groups: the parts that move: some of ``weights``, ``logits`` and ``head``.
+        rule: makes a step from a gradient; None is ``SGD()``.
         restart: whether the relaxation's progress runs from 0 to 1 inside every task.
 
     Example:
@@ -261,7 +266,7 @@ class JointInnerLoop(InnerLoop):
 
     @property
     def groups(self) -> tuple[Group, ...]:
-        """What moves."""
+        """The parts that move."""
         return self._groups
 
     def run(self, parameters: Parameters, adaptation: Adaptation) -> Parameters:
@@ -273,11 +278,7 @@ class JointInnerLoop(InnerLoop):
 
 
 def _check_groups(groups: tuple[Group, ...]) -> tuple[Group, ...]:
-    """Groups that an inner loop can move, in the tree's order.
-
-    Raises:
-        ValueError: one is unknown, or there is none.
-    """
+    """The groups in the tree's order; ValueError for an unknown one, or none."""
     known = [group for group in get_args(Group) if group != "rates"]
     if not groups or not set(groups) <= set(known):
         raise ValueError(f"Inner loop groups {list(groups)}: give at least one of {', '.join(known)}.")

@@ -1,4 +1,4 @@
-"""The learner: the tree of meta-parameters, one task's noise, and a network with its head as pure functions of them."""
+"""The learner: the tree of meta-parameters, one task's noise, and a network with its head as pure functions of both."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Parameters(NamedTuple):
     Attributes:
         weights: the supernet's parameters by name.
         logits: architecture logits by choice, each of shape ``(labels,)``.
-        head: the head's parameters; empty for a head that is made again from each support set.
-        rates: learned inner learning rates (scalars) as ``InnerLoop.initial_rates`` names them; empty where the inner
-            loop's own constants are used.
+        head: the head's parameters; empty for a head that each support set makes anew.
+        rates: learned inner learning rates (scalars) as ``InnerLoop.initial_rates`` names them; empty if the inner
+            loop uses its own constants.
 
     Example:
         >>> import torch
@@ -67,7 +67,7 @@ class Parameters(NamedTuple):
         )
 
     def map(self, function: Callable[..., Tensor], *others: Parameters) -> Parameters:
-        """Apply ``function`` to each tensor and its namesakes in trees of the same structure."""
+        """Apply ``function`` to each tensor and the tensors of the same name in the other trees."""
         flats = [other.flat() for other in others]
         return self.with_tensors({key: function(value, *(f[key] for f in flats)) for key, value in self.flat().items()})
 
@@ -100,7 +100,7 @@ class TaskNoise(NamedTuple):
 
 
 EVALUATION, ADAPTED_LOGITS, LEFT_OUT = -1, -2, -3
-"""Steps of ``task_generator`` outside of meta-training, whose own count from 0: episodes that are looked at, logits
+"""Steps of ``task_generator`` outside of meta-training, whose steps count from 0: episodes that are evaluated, logits
 that adapt to one, and support examples that are left out."""
 
 
@@ -124,11 +124,11 @@ def noise_row(noise: dict[str, Tensor], step: int) -> dict[str, Tensor]:
 
 
 BatchNorm = Literal["transductive", "support", "running"]
-"""Where the query set's batch-norm statistics come from."""
+"""The source of the query set's batch-norm statistics."""
 
 
 class Adapted(NamedTuple):
-    """The state of an adapted learner that the query set is judged by.
+    """An adapted learner, ready to score the query set.
 
     Attributes:
         parameters: the adapted tree; ``head`` is the task's own.
@@ -204,7 +204,7 @@ class Learner:
             episode: gives the numbers of examples, and the device.
             generator: the source of randomness.
             steps: inner steps.
-            draws: mixtures that the query set is judged under.
+            draws: number of mixtures that score the query set.
             support_dropout: whether dropout is on while adapting.
             query_dropout: whether dropout is on for the query set.
         """
@@ -212,11 +212,13 @@ class Learner:
         rows = [self.relaxation.draw_noise(logits, generator) for _ in range(steps + draws)]
         support = [self.supernet.draw_noise(len(episode.support), generator) for _ in range(steps + 1)]
         query = self.supernet.draw_noise(len(episode.query), generator)
-        return TaskNoise(
-            _stack(rows, device),
-            _stack(support, device) if support_dropout else {},
-            {name: value.to(device) for name, value in query.items()} if query_dropout else {},
-        )
+        # All numbers are drawn in any case, so that a switch does not change the others.
+        noise = TaskNoise(_stack(rows, device), {}, {})
+        if support_dropout:
+            noise = noise._replace(support=_stack(support, device))
+        if query_dropout:
+            noise = noise._replace(query={name: value.to(device) for name, value in query.items()})
+        return noise
 
     def mixture(self, logits: dict[str, Tensor], noise: TaskNoise, step: int, progress: float) -> Mixture:
         """The mixture at a step of the inner loop; the query's step comes after the last one."""
@@ -245,12 +247,12 @@ class Learner:
 
     @property
     def looks_again(self) -> bool:
-        """Whether ``conclude`` looks at the support set: where the head compares with it, or batch-norm reads it."""
+        """Whether ``conclude`` embeds the support set: the head compares with it, or batch-norm reads it."""
         return self.head.compares or self.batch_norm == "support"
 
     @cached_property
     def _ties_weights(self) -> bool:
-        """Whether a parameter stands at two places: ``functional_call`` would find that out anew in each call."""
+        """Whether two names share a parameter; cached because ``functional_call`` would check it in each call."""
         names = [name for name, _ in self.supernet.named_parameters(remove_duplicate=False)]
         return len(names) > len(list(self.supernet.parameters()))
 
@@ -272,25 +274,29 @@ class Learner:
         return cross_entropy(self.head.scores(parameters.head, features, features, support.labels, way), support.labels)
 
     def conclude(self, parameters: Parameters, episode: Episode, noise: TaskNoise, mixture: Mixture) -> Adapted:
-        """Look at the support set once more under the adapted tree, where head or batch-norm ask for it.
+        """Embed the support set once more under the adapted tree, if head or batch-norm need it.
 
-        Dropout is on where it is on for the query set.
+        Dropout is on if it is on for the query set.
         """
-        # Recorded only where it is read: batch-norm that also gives its statistics costs twice the time.
-        record: dict[str, Tensor] | None = {} if self.batch_norm == "support" else None
+        # Recorded only if it is read: batch-norm that also gives its statistics takes twice the time.
+        record: dict[str, Tensor] | None = None
+        if self.batch_norm == "support":
+            record = {}
         inputs = episode.support.inputs
         features = torch.empty(0, device=inputs.device)
         if self.looks_again:
-            dropout = noise_row(noise.support, -1) if noise.query else None
+            dropout: dict[str, Tensor] = {}
+            if noise.query:
+                dropout = noise_row(noise.support, -1)
             features = self.features(parameters.weights, inputs, mixture, noise=dropout, record=record)
         return Adapted(parameters, features, record or {})
 
     def judge(
         self, parameters: Parameters, episode: Episode, noise: TaskNoise, mixture: Mixture
     ) -> tuple[Adapted, Tensor]:
-        """The state that an adapted tree leads to, and its scores of the query set, shape ``(queries, way)``.
+        """The state of an adapted tree, and its scores of the query set, shape ``(queries, way)``.
 
-        Support and query set are embedded together, which is faster, where neither is normalised by itself.
+        Support and query set are embedded together, which is faster, if neither is normalised by itself.
         """
         if self.batch_norm != "running" or not self.head.compares or (noise.query and not noise.support):
             state = self.conclude(parameters, episode, noise, mixture)

@@ -1,4 +1,4 @@
-"""Meta-gradients: their base, and those of the query loss after adaptation (MAML and its kin)."""
+"""Meta-gradients: their base, and those of the query loss after adaptation (MAML and its relatives)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class MetaGradient(ABC):
 
     Attributes:
         draws: rows of relaxation noise that are drawn for each task's query set.
-        second_order: whether inner gradients are differentiated, too.
+        second_order: whether inner gradients are themselves differentiated.
 
     Example:
         >>> import torch
@@ -76,16 +76,16 @@ class MetaGradient(ABC):
             inner_loop: adaptation to a task.
             parameters: the meta-parameters.
             episodes: the meta-batch, at least one.
-            noises: what ``Learner.draw_noise`` gave, one for each episode.
+            noises: the noise of each episode, from ``Learner.draw_noise``.
             progress: place in the outer schedule, from 0 to 1.
 
         Returns:
-            The gradient, of the structure of ``parameters`` (zeros where unused), a mean over tasks; and metrics of
-            the query sets: ``loss`` and ``accuracy``, means over tasks, and ``losses`` and ``accuracies``, one a task.
-            A loss has the label smoothing that it is trained with.
+            The gradient, a mean over tasks with the structure of ``parameters`` (zeros if unused); and metrics of the
+            query sets: ``loss`` and ``accuracy``, means over tasks, and ``losses`` and ``accuracies``, one a task. A
+            loss has the label smoothing of the training.
 
         Raises:
-            ValueError: learner, inner loop and task map do not go together.
+            ValueError: learner, inner loop and task map do not fit together.
         """
         gradients, metrics = self.mean(learner, inner_loop, parameters, episodes, noises, progress)
         return self.finish(gradients, metrics), metrics
@@ -99,7 +99,7 @@ class MetaGradient(ABC):
         noises: Sequence[TaskNoise],
         progress: float,
     ) -> tuple[Parameters, Metrics]:
-        """As a call, without ``finish``, which takes the metrics of all tasks where several processes share them."""
+        """Compute the gradient without ``finish``, which needs the metrics of all processes."""
         self.check(learner.head, learner.relaxation, inner_loop)
         functional = uses_vmap(self.task_map, learner.relaxation, episodes[0].support.inputs.device)
 
@@ -107,12 +107,15 @@ class MetaGradient(ABC):
             adaptation = Adaptation(learner, episode, noise, progress)
             return self.task_gradient(inner_loop, parameters, adaptation, functional)
 
-        gradients, metrics = (mean_vmap if functional else mean_loop)(one, episodes, noises)
+        mean = mean_loop
+        if functional:
+            mean = mean_vmap
+        gradients, metrics = mean(one, episodes, noises)
         metrics |= {"loss": metrics["losses"].mean(), "accuracy": metrics["accuracies"].mean()}
         return gradients, metrics
 
     def check(self, head: Head, relaxation: Relaxation, inner_loop: InnerLoop) -> None:
-        """Raise ValueError where head, relaxation and inner loop do not suit this meta-gradient."""
+        """Raise ValueError if head, relaxation and inner loop do not suit this meta-gradient."""
         del head, relaxation, inner_loop
 
     @abstractmethod
@@ -122,43 +125,47 @@ class MetaGradient(ABC):
         """The gradient and query metrics (``task_metrics``) of one task.
 
         Args:
-            inner_loop: how parameters move.
+            inner_loop: moves the parameters.
             parameters: the meta-parameters.
             adaptation: the task, with its learner and noise.
             functional: whether it runs under ``vmap``.
         """
 
     def finish(self, gradients: Parameters, metrics: Metrics) -> Parameters:
-        """The mean over tasks as it is returned; a method may rescale it by the whole batch's metrics."""
+        """The mean over tasks as it is returned; a subclass may rescale it by the whole batch's metrics."""
         del metrics
         return gradients
 
     def mixture_noises(
         self, learner: Learner, parameters: Parameters, noise: TaskNoise, steps: int, progress: float
     ) -> list[TaskNoise]:
-        """The noise of each mixture that the query set is judged under: rows of the inner steps, then the query's."""
+        """The noise of each mixture that scores the query set: rows of the inner steps, then the query's."""
         del learner, parameters, steps, progress
         return [noise]
 
     def flops(self, inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation) -> int:
         """Training cost of one task's outer gradient: 3 x forward multiply-adds x images, summed over all passes.
 
-        The support set is looked at in the inner steps as the inner loop says, and once more each for the head's
-        start, and for its comparison or batch-norm statistics; each mixture repeats the whole. Inner steps on weights
-        or logits that are differentiated themselves count twice. Of the parameters only the logits are read.
+        The inner loop counts the support images of its steps. The support set counts once more for the head's start,
+        and once more for the head's comparison or the batch-norm statistics. Each mixture repeats all of this. Inner
+        steps on weights or logits count twice if they are differentiated. Only the logits of ``parameters`` are read.
         """
         learner, episode, noise = adaptation.learner, adaptation.episode, adaptation.noise
-        again = len(episode.support) if learner.looks_again else 0
-        times = 2 if self.second_order and {"weights", "logits"} & set(inner_loop.groups) else 1
-        images = [times * inner_loop.support_images(episode, step) for step in range(inner_loop.steps)]
+        images = [inner_loop.support_images(episode, step) for step in range(inner_loop.steps)]
+        if self.second_order and {"weights", "logits"} & set(inner_loop.groups):
+            images = [2 * count for count in images]
         noises = self.mixture_noises(learner, parameters, noise, inner_loop.steps, adaptation.progress)
-        images.append(again + len(episode.query))
+        images.append(len(episode.query))
+        if learner.looks_again:
+            images[-1] += len(episode.support)
         return sum(replace(adaptation, noise=one).flops(parameters, images) for one in noises)
 
 
 def differentiation(functional: bool, *, second_order: bool = False) -> Differentiation:
     """The way to differentiate under ``vmap`` (``functional``) or outside of it."""
-    return Functional(second_order=second_order) if functional else Autograd(second_order=second_order)
+    if functional:
+        return Functional(second_order=second_order)
+    return Autograd(second_order=second_order)
 
 
 def query_gradient(
@@ -169,19 +176,7 @@ def query_gradient(
     at: Tensors,
     label_smoothing: float = 0.0,
 ) -> tuple[Parameters, Metrics]:
-    """The query loss's gradient with respect to some tensors of the tree, and the query metrics.
-
-    Args:
-        inner_loop: how parameters move.
-        parameters: the meta-parameters.
-        adaptation: the task; its ``differentiate`` takes the inner gradients.
-        outer: takes this gradient.
-        at: what to differentiate with respect to, under the names of ``Parameters.flat``.
-        label_smoothing: share of each label that is spread evenly over all classes.
-
-    Returns:
-        The tree with the gradients in place of these tensors.
-    """
+    """The tree with the query loss's gradients for the tensors ``at`` (named as in ``flat``), and the query metrics."""
     labels = adaptation.episode.query.labels
 
     def query_loss(values: Tensors) -> tuple[Tensor, Tensor]:
@@ -206,8 +201,8 @@ class MAML(MetaGradient):
         task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
 
     Attributes:
-        second_order: whether inner gradients are differentiated, too.
-        label_smoothing: of the query loss; none but in ``PrototypeLoss``.
+        second_order: whether inner gradients are themselves differentiated.
+        label_smoothing: of the query loss; only ``PrototypeLoss`` sets it.
 
     Example:
         >>> import lit_metanas as lm
@@ -232,10 +227,10 @@ class MAML(MetaGradient):
 
 
 class FOMAML(MAML):
-    """MAML with inner gradients taken for constants (Finn et al. 2017, Section 5.2).
+    """MAML with inner gradients as constants (Finn et al. 2017, Section 5.2).
 
-    What else depends on the meta-parameters is differentiated: a head made from class means passes its gradient on to
-    the weights (Triantafillou et al. 2020, first-order Proto-MAML).
+    Other paths to the meta-parameters are differentiated. A head made from class means, for example, passes its
+    gradient on to the weights (Triantafillou et al. 2020, first-order Proto-MAML).
 
     Args:
         task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
@@ -281,11 +276,11 @@ class ANIL(MAML):
 class PrototypeLoss(MAML):
     """Gradient of the prototypical loss with respect to weights and logits (Snell et al. 2017, Algorithm 1).
 
-    It is MAML without a step, which has one order; the logits' gradient comes through the relaxation.
+    It is MAML without inner steps, so there is no second order. The logits' gradient comes through the relaxation.
 
     Args:
-        label_smoothing: share of each label that is spread evenly over all classes (Szegedy et al. 2016, Section 7),
-            from 0, below 1: the scores of a task's own classes stay finite.
+        label_smoothing: share of each label that is spread evenly over all classes (Szegedy et al. 2016, Section 7), at
+            least 0 and below 1. It keeps the scores of a task's own classes finite.
         task_map: ``loop`` (one task after another), ``vmap`` (all at once) or ``auto`` (``vmap`` on a GPU).
 
     Example:

@@ -34,7 +34,7 @@ class TNAS(MAML):
     second_order = False
 
     def check(self, head: Head, relaxation: Relaxation, inner_loop: InnerLoop) -> None:
-        """Ask for ``JointInnerLoop`` that moves weights and logits."""
+        """Ask for a ``JointInnerLoop`` that moves weights and logits."""
         if not isinstance(inner_loop, JointInnerLoop) or not {"weights", "logits"} <= set(inner_loop.groups):
             raise ValueError(
                 f"TNAS steps on weights and logits together, which {type(inner_loop).__name__} over "
@@ -45,7 +45,7 @@ class TNAS(MAML):
 class Reptile(MetaGradient):
     """The difference ``rate * (phi - phi_adapted)`` as a gradient (Nichol et al. 2018, Algorithm 2).
 
-    Plain gradient descent with rate 1 then makes the paper's step. The query set is only measured. A head that each
+    Plain gradient descent with rate 1 then makes the paper's step. The query set is measured only. A head that each
     task makes anew has no meta-parameters to move.
 
     Args:
@@ -88,8 +88,8 @@ class Reptile(MetaGradient):
 class MetaNAS(Reptile):
     """Reptile on weights and logits with an alternating inner loop (Elsken et al. 2020, Eq. 5 and 6).
 
-    With ``AnnealedSoftmax`` and an inner loop that restarts progress this is the paper's method; its rates are the
-    defaults here, for an outer gradient descent of rate 1.
+    With ``AnnealedSoftmax`` and an inner loop that restarts progress this is the paper's method. The default rates are
+    the paper's, for an outer gradient descent of rate 1.
 
     Args:
         weight_rate: multiplies the gradient of weights and head.

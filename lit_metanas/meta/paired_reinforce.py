@@ -18,20 +18,20 @@ from lit_metanas.relaxations.relaxation import Relaxation
 class PairedReinforce(MetaGradient):
     """Score-function gradient of the logits with a paired baseline.
 
-    Two children a1 and a2 are drawn from ``p = softmax(logits)`` and judged by the query losses L1 and L2 on the same
+    Two children a1 and a2 are drawn from ``p = softmax(logits)``. Their query losses L1 and L2 are measured on the same
     episode under the same dropout noise. ``(L1 - L2) / 2 * grad(log p(a1) - log p(a2))`` is then an unbiased gradient
-    of the expected loss (Williams 1992, with the other child as leave-one-out baseline: Kool et al. 2019). The losses'
-    values are all that is used: a gate need not pass a gradient, and batch-norm cannot cancel it. Weights and head get
-    the mean of both children's gradients (first order, where there is an inner loop).
+    of the expected loss (Williams 1992, with the other child as leave-one-out baseline: Kool et al. 2019). It uses only
+    the losses' values: a gate need not pass a gradient, and batch-norm cannot cancel it. Weights and head get the mean
+    of both children's gradients, of first order if there is an inner loop.
 
     Args:
-        isolate: let the second child differ from the first in a single question only, drawn evenly from those on which
-            the two draws disagree, and weight the gradient by their number. It stays unbiased, and the other questions'
-            influence on the loss, most of the variance, cancels. Choices that are drawn with the same noise, such as
-            tied ones, are one question.
+        isolate: let the second child differ from the first in a single question, drawn evenly from those that the two
+            draws answer differently, and multiply the gradient by their number. It stays unbiased. The influence of the
+            other questions on the loss, most of the variance, cancels. Choices drawn with the same noise, such as tied
+            ones, are one question.
         normalise: divide the logits' gradient by the root mean square of ``L1 - L2`` over the meta-batch, so that its
-            size does not depend on the loss's scale; biased in scale, not in direction, for large batches.
-        task_map: ``loop`` or ``auto``: children differ from task to task.
+            size does not depend on the loss's scale. This biases its scale, but not its direction in a large batch.
+        task_map: ``loop`` or ``auto``, as children differ from task to task.
 
     Example:
         >>> import lit_metanas as lm
@@ -44,7 +44,7 @@ class PairedReinforce(MetaGradient):
 
     def __init__(self, *, isolate: bool = False, normalise: bool = False, task_map: TaskMap = "auto") -> None:
         super().__init__(task_map=task_map)
-        self.draws = 3 if isolate else 2  # the third picks the question
+        self.draws = 2 + int(isolate)  # the third picks the question
         self.isolate = isolate
         self.normalise = normalise
 
@@ -80,15 +80,16 @@ class PairedReinforce(MetaGradient):
     ) -> list[TaskNoise]:
         """The noise of each child, the same in all inner steps and for the query."""
         one, two = (_child_noise(noise, steps, child) for child in (0, 1))
-        questions = _questions(learner, parameters, noise, steps, progress) if self.isolate else {}
+        if not self.isolate:
+            return [one, two]
+        questions = _questions(learner, parameters, noise, steps, progress)
         if questions:
-            chosen = questions[max(questions)]
-            rows = {name: (two if name in chosen else one).relaxation[name] for name in one.relaxation}
-            two = two._replace(relaxation=rows)
+            chosen = {name: two.relaxation[name] for name in questions[max(questions)]}
+            two = two._replace(relaxation={**one.relaxation, **chosen})
         return [one, two]
 
     def finish(self, gradients: Parameters, metrics: Metrics) -> Parameters:
-        """Normalise, if asked to, by the tasks of finite losses; where there is none, nothing is changed."""
+        """Normalise by the tasks with finite losses, if the option is on and there is such a task."""
         differences = metrics["differences"]
         finite = differences[differences.isfinite()]
         if not self.normalise or not len(finite):
@@ -116,7 +117,7 @@ def _child_noise(noise: TaskNoise, steps: int, child: int) -> TaskNoise:
 def _questions(
     learner: Learner, parameters: Parameters, noise: TaskNoise, steps: int, progress: float
 ) -> dict[float, list[str]]:
-    """The choices on which two independent draws disagree, by the number in the third row; tied ones share it."""
+    """The choices on which two draws disagree, by their number in the third row of noise, which tied choices share."""
     one, two = (learner.mixture(parameters.logits, _child_noise(noise, steps, child), 0, progress) for child in (0, 1))
     questions: dict[float, list[str]] = {}
     for name in parameters.logits:

@@ -22,7 +22,7 @@ class HeadInnerLoop(InnerLoop):
     Args:
         steps: number of steps.
         learning_rate: of the head.
-        rule: what a step does with a gradient; ``SGD()`` where None.
+        rule: makes a step from a gradient; None is ``SGD()``.
         restart: whether the relaxation's progress runs from 0 to 1 inside every task.
 
     Example:
@@ -69,8 +69,10 @@ class HeadInnerLoop(InnerLoop):
         return parameters
 
     def support_images(self, episode: Episode, step: int) -> int:
-        """The support set is embedded before the first step only."""
-        return 0 if step else len(episode.support)
+        """The support set before the first step, and nothing later."""
+        if step:
+            return 0
+        return len(episode.support)
 
 
 class AlternatingInnerLoop(InnerLoop):
@@ -80,10 +82,10 @@ class AlternatingInnerLoop(InnerLoop):
         steps: number of steps.
         learning_rate: of weights.
         logit_learning_rate: of logits.
-        head_learning_rate: of the head; that of weights where None.
-        logit_split: share of each class's support examples on which logits move, weights on the others; 0 moves both
-            on the whole support set.
-        rule: what a step does with a gradient; ``SGD()`` where None.
+        head_learning_rate: of the head; None takes that of weights.
+        logit_split: share of each class's support examples that logits move on, while weights move on the others; 0
+            moves both on the whole support set.
+        rule: makes a step from a gradient; None is ``SGD()``.
         restart: whether the relaxation's progress runs from 0 to 1 inside every task, as in the paper.
 
     Example:
@@ -126,7 +128,7 @@ class AlternatingInnerLoop(InnerLoop):
         return ("weights", "logits", "head")
 
     def run(self, parameters: Parameters, adaptation: Adaptation) -> Parameters:
-        """Alternate."""
+        """Move the logits, then weights and head, in each step."""
         moving: tuple[tuple[Group, ...], ...] = (("logits",), ("weights", "head"))
         parts = (adaptation, adaptation)
         if self.logit_split:
@@ -141,7 +143,9 @@ class AlternatingInnerLoop(InnerLoop):
     def support_images(self, episode: Episode, step: int) -> int:
         """The whole support set once for logits and once for weights, or each half of it."""
         del step
-        return len(episode.support) * (1 if self.logit_split else 2)
+        if self.logit_split:
+            return len(episode.support)
+        return len(episode.support) * 2
 
     def _split(self, episode: Episode) -> tuple[Tensor, Tensor]:
         """Positions of the logits' and of the weights' examples, the same share of every class."""

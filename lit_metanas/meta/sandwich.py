@@ -1,4 +1,4 @@
-"""The sandwich rule: the largest, the smallest and some sampled children trained together, taught by the largest."""
+"""The sandwich rule: the largest, the smallest and some sampled children, trained together, the largest as teacher."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from lit_metanas.spaces.mixture import Gate, Mixture
 from lit_metanas.spaces.supernet import Supernet
 
 Places = Mapping[str, int]
-"""A child: for each choice the place of its label."""
+"""A child: the place of its label, for each choice."""
 
 Alone = Literal["largest", "smallest", "likeliest"]
 """A child by its number of multiply-adds, or by the logits."""
@@ -31,24 +31,23 @@ Alone = Literal["largest", "smallest", "likeliest"]
 class Sandwich(MetaGradient):
     """Trains children of all sizes on each task: the largest, the smallest, and some that the relaxation samples.
 
-    The rule is that of Yu and Huang (2019, Universally slimmable networks, Section 3.2), taken up by Cai et al. (2020,
-    Once-for-all). The largest child learns the labels. The others learn what it says of the query set, without gradient
-    to it (in-place distillation, Section 3.3). Each child is computed by itself, as narrow and as shallow as it is, and
-    charged so. Weights and head get the mean of the children's gradients (first order, where there is an inner loop);
-    the paper takes the sum, which an adaptive optimizer does not tell from it. The logits get none.
+    The rule is that of Yu and Huang (2019, Universally slimmable networks, Section 3.2), which Cai et al. (2020,
+    Once-for-all) took up. The largest child learns the labels. The others learn its scores of the query set, without
+    gradient to it (in-place distillation, Section 3.3). Each child is computed, and charged, at its own width and
+    depth. Weights and head get the mean of the children's gradients, of first order if there is an inner loop. The
+    paper takes the sum, which is the same for an adaptive optimizer. The logits get no gradient.
 
-    Size is the number of multiply-adds. Between labels that cost the same, such as those of a pooling, the extremes
-    take the one of the larger logit.
+    Size is the number of multiply-adds. If labels cost the same, such as those of a pooling, the larger logit decides.
 
     Args:
-        sampled: children beside the largest and the smallest.
-        distillation: share of the largest child's word in the others' targets, the rest being the labels, from 0 to 1.
+        sampled: number of children between the largest and the smallest.
+        distillation: weight of the largest child's scores in the others' targets, from 0 to 1; labels get the rest.
         begin: share of the training in which one child is trained alone, from 0 to 1.
-        alone: which: the ``largest``, so that there is a teacher (Once-for-all, Section 3.3); the ``smallest``, whose
-            steps are the cheapest, and whose weights are the leading part of all others'; or the ``likeliest`` by the
-            logits, that of the schedule's prior; without one it has the first label of each choice.
-        label_smoothing: share of each label that is spread evenly over all classes, from 0, below 1.
-        task_map: ``loop`` or ``auto``: children differ from task to task.
+        alone: that child. The ``largest`` becomes a teacher (Once-for-all, Section 3.3). The ``smallest`` has the
+            cheapest steps, and its weights are the leading part of all others'. The ``likeliest`` has the largest
+            logits, which are those of the schedule's prior; without a prior it has the first label of each choice.
+        label_smoothing: share of each label that is spread evenly over all classes, at least 0 and below 1.
+        task_map: ``loop`` or ``auto``, as children differ from task to task.
 
     Example:
         >>> import lit_metanas as lm
@@ -85,10 +84,10 @@ class Sandwich(MetaGradient):
         self.begin = begin
         self.alone: Alone = alone
         self.label_smoothing = label_smoothing
-        self._extremes: tuple[Supernet, bytes, list[Places]] | None = None  # found once for the same logits
+        self._extremes: tuple[Supernet, bytes, list[Places]] | None = None  # of the last logits
 
     def check(self, head: Head, relaxation: Relaxation, inner_loop: InnerLoop) -> None:
-        """Ask for a relaxation that samples children, and an inner loop that leaves logits alone."""
+        """Ask for a relaxation that samples children, and an inner loop that does not move logits."""
         del head
         if not relaxation.discrete:
             raise ValueError(
@@ -118,25 +117,27 @@ class Sandwich(MetaGradient):
         return parameters.map(torch.zeros_like).with_tensors(mean), task_metrics(largest, labels, self.label_smoothing)
 
     def children(self, inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation) -> list[Places]:
-        """The children that a task trains, the largest first unless one is trained alone."""
+        """The children that a task trains: the largest first, or the one that is trained alone."""
         learner, logits, noise = adaptation.learner, parameters.logits, adaptation.noise
         beginning = adaptation.progress < self.begin
         if beginning and self.alone == "likeliest":
             return [{name: int(row.argmax()) for name, row in logits.items()}]
         extremes = self._find_extremes(learner.supernet, logits)
+        if beginning and self.alone == "largest":
+            return extremes[:1]
         if beginning:
-            return extremes[:1] if self.alone == "largest" else extremes[-1:]
+            return extremes[-1:]
         rows = range(inner_loop.steps, inner_loop.steps + self.sampled)
         return extremes + [_labels(learner.mixture(logits, noise, row, adaptation.progress)) for row in rows]
 
     def flops(self, inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation) -> int:
-        """The sum over the children of what each costs by itself."""
+        """The sum of the children's own costs."""
         children = self.children(inner_loop, parameters, adaptation)
         task = replace(adaptation, learner=replace(adaptation.learner, relaxation=Argmax()))
         return sum(MetaGradient.flops(self, inner_loop, _alone(parameters, child), task) for child in children)
 
     def _loss(self, labels: Tensor, teacher: Tensor | None) -> Callable[[Tensor], Tensor]:
-        """The loss of scores ``(queries, way)`` under labels, and the scores of a teacher where there is one."""
+        """The loss of scores ``(queries, way)`` under labels and, if there is one, a teacher's scores."""
 
         def of_labels(scores: Tensor) -> Tensor:
             return cross_entropy(scores, labels, label_smoothing=self.label_smoothing)
@@ -150,19 +151,15 @@ class Sandwich(MetaGradient):
         key = torch.cat(list(logits.values())).detach().float().cpu().numpy().tobytes()
         if self._extremes is None or self._extremes[:2] != (supernet, key):
             largest, smallest = (extreme_child(supernet, logits, sign=sign) for sign in (1, -1))
-            self._extremes = supernet, key, [largest] if largest == smallest else [largest, smallest]
+            children = [largest, smallest]
+            if largest == smallest:
+                children = [largest]
+            self._extremes = supernet, key, children
         return self._extremes[2]
 
 
 def extreme_child(supernet: Supernet, logits: Mapping[str, Tensor], *, sign: int) -> Places:
-    """The child of the most (``sign`` 1) or fewest (-1) multiply-adds, by one choice at a time until none changes.
-
-    Args:
-        supernet: counts them.
-        logits: for each choice, shape ``(labels,)``: pruned labels are left out, and between labels that cost the same
-            the largest decides.
-        sign: which extreme.
-    """
+    """The child of the most (``sign`` 1) or fewest (-1) multiply-adds, by one choice at a time until none changes."""
     left = {name: (row > PRUNED / 2).nonzero().flatten().tolist() for name, row in logits.items()}
     child = {name: max(places, key=logits[name].tolist().__getitem__) for name, places in left.items()}
 

@@ -1,4 +1,4 @@
-"""DARTS-: a fading auxiliary skip connection beside the mixture, against the collapse to skips."""
+"""DARTS-: a fading auxiliary skip connection, against the collapse to skips."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from lit_metanas.spaces.space import SearchSpace
 
 
 class AuxiliarySkip(Relaxation):
-    """Adds to each edge that could be a skip one more skip, outside the competition (Chu et al. 2021, DARTS-).
+    """Adds a further skip to each edge that could be a skip, outside the competition (Chu et al. 2021, DARTS-).
 
-    In a supernet skips do two things: they are a candidate, and they lead signal and gradient through a deep network.
-    For the second's sake DARTS prefers them. Here an auxiliary skip does that, of a weight that falls linearly from
-    ``start`` to ``end`` with progress, and the candidate is left to compete. As both compute the same, the weight is
-    added to that of the candidate, outside the softmax. The derived architecture has no such skip.
+    In a supernet a skip has two roles. It is a candidate, and it carries signal and gradient through a deep network,
+    which is why DARTS prefers it. Here an auxiliary skip takes the second role. Its weight falls linearly from
+    ``start`` to ``end`` with progress. Both skips compute the same, so the weight is added to that of the candidate,
+    outside the softmax. The derived architecture has no auxiliary skip.
 
-    It is for spaces whose edges sum their candidates, such as cells; a soft relaxation is needed.
+    The edges of the space must sum their candidates, as cells do, and the relaxation must be soft.
 
     Args:
-        space: the space that is searched: it tells which candidate of which choice is a skip.
+        space: the space that is searched, which gives the skip of each choice.
         relaxation: makes the mixture; None is DARTS's softmax.
         labels: the labels of skips.
         start: weight of the auxiliary skip at progress 0; 1 in the paper.
@@ -79,7 +79,7 @@ class AuxiliarySkip(Relaxation):
         return mixture
 
     def draw_noise(self, logits: Mapping[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-        """What the relaxation draws."""
+        """Draw the noise of the inner relaxation."""
         return self.relaxation.draw_noise(logits, generator)
 
     def _add(self, gate: Gate, place: int, weight: float) -> Gate:

@@ -20,7 +20,7 @@ from lit_metanas.spaces.space import SearchSpace
 
 
 class Argmax(ChoicewiseRelaxation):
-    """Compute the candidate of the largest logit, without gradient: what a search would derive now.
+    """Compute the candidate with the largest logit, without gradient.
 
     Example:
         >>> import torch
@@ -39,10 +39,12 @@ class Argmax(ChoicewiseRelaxation):
 
 
 class Derived(Relaxation):
-    """Compute what the space derives from all logits together, which need not be the largest of each choice.
+    """Compute the architecture that the space derives from all logits together.
+
+    It need not have the largest logit of each choice.
 
     Args:
-        space: whose architecture is derived.
+        space: derives the architecture.
 
     Example:
         >>> import torch
@@ -90,7 +92,7 @@ class Categorical(ChoicewiseRelaxation):
 class Uniform(ChoicewiseRelaxation):
     """Sample uniformly among the candidates that are not pruned (Guo et al. 2020, single path one-shot, Section 3.1).
 
-    The logits only say which candidates are pruned, and get no gradient.
+    The logits serve only to mark pruned candidates, and get no gradient.
 
     Example:
         >>> import torch
@@ -114,18 +116,17 @@ class Uniform(ChoicewiseRelaxation):
 class SampledChild(ChoicewiseRelaxation):
     """Sample a candidate by Gumbel-max and compute only that one (Dong and Yang 2019, GDAS, Eq. 6 and 7).
 
-    The chosen weight is exactly one; its gradient is that of ``softmax((logits + Gumbel noise) / temperature)`` at the
+    The chosen weight is exactly one. Its gradient is that of ``softmax((logits + Gumbel noise) / temperature)`` at the
     chosen place. In the paper the temperature falls linearly from 10 to 0.1.
 
-    The gate scales an output. Where all that uses it is normalised next, at once or behind maps that keep a scale
-    (convolution, pooling, ReLU), the scale is cancelled, and with it this gradient: the choice is then a random walk
-    until it is decided. So it is with most choices of single blocks of the layered space, whose next block begins with
-    convolution and normalisation; not where blocks share their choices, nor where several gated outputs are summed, as
-    in the nodes of a cell.
+    The gate scales an output. A later normalisation cancels this scale, and its gradient, if only scale-preserving maps
+    (convolution, pooling, ReLU) lie between. The logits then make a random walk. This happens to most choices of a
+    single block in the layered space. It does not happen to choices that blocks share, nor to the nodes of a cell,
+    which sum several gated outputs.
 
     Args:
-        temperature: of the soft weights whose gradient is taken; at progress 0 where it changes.
-        end: temperature at progress 1; None keeps it.
+        temperature: of the soft weights that give the gradient, at progress 0.
+        end: temperature at progress 1; None keeps ``temperature``.
 
     Example:
         >>> import torch

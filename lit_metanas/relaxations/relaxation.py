@@ -18,11 +18,11 @@ PRUNED = -1e4
 
 @keeps_arguments()
 class Relaxation(ABC):
-    """Turns architecture logits into a mixture; a pure function of its arguments.
+    """Turns architecture logits into a mixture. It is a pure function of its arguments.
 
     Attributes:
-        discrete: whether one candidate a choice is computed, so that ``Gate.index`` is set. As the index is read from
-            the logits' values, such a relaxation runs task by task, never under ``vmap``.
+        discrete: whether only one candidate of each choice is computed. ``Gate.index`` is then set. The index is read
+            from the logits' values, so such a relaxation runs task by task, never under ``vmap``.
 
     Example:
         >>> import torch
@@ -38,11 +38,12 @@ class Relaxation(ABC):
 
     @abstractmethod
     def __call__(self, logits: Mapping[str, Tensor], noise: Mapping[str, Tensor], progress: float) -> Mixture:
-        """Relax.
+        """Make the mixture of some logits.
 
         Args:
             logits: for each choice, shape ``(labels,)``.
-            noise: for each choice, uniform numbers in (0, 1), shape ``(labels,)``; unused by deterministic ones.
+            noise: for each choice, uniform numbers in (0, 1), shape ``(labels,)``; deterministic relaxations ignore
+                them.
             progress: place in the (inner or outer) schedule, from 0 to 1.
         """
 
@@ -50,13 +51,13 @@ class Relaxation(ABC):
         """Draw the uniform numbers that ``__call__`` takes."""
         sizes = [len(value) for value in logits.values()]
         device = next((value.device for value in logits.values()), None)
-        # At once the same numbers as for one choice after another.
+        # One draw gives the same numbers as a draw for each choice in turn.
         drawn = torch.rand(sum(sizes), generator=generator).clamp_(min=torch.finfo(torch.float32).tiny).to(device)
         return dict(zip(logits, drawn.split(sizes), strict=True))
 
 
 class ChoicewiseRelaxation(Relaxation):
-    """Makes one gate after another; a choice of a single label costs nothing.
+    """Relaxes one choice after another. A choice with a single label gets one shared gate.
 
     Example:
         >>> import torch
@@ -71,13 +72,15 @@ class ChoicewiseRelaxation(Relaxation):
     def __call__(self, logits: Mapping[str, Tensor], noise: Mapping[str, Tensor], progress: float) -> Mixture:
         """Relax every choice."""
         missing = torch.empty(0)
-        certain = next((Gate(torch.ones_like(value), 0) for value in logits.values() if len(value) == 1), None)
-        return {
-            name: certain
-            if certain is not None and len(value) == 1
-            else self.gate(value, noise.get(name, missing), progress)
-            for name, value in logits.items()
-        }
+        certain: Gate | None = None
+        mixture: dict[str, Gate] = {}
+        for name, value in logits.items():
+            if len(value) > 1:
+                mixture[name] = self.gate(value, noise.get(name, missing), progress)
+                continue
+            certain = certain or Gate(torch.ones_like(value), 0)
+            mixture[name] = certain
+        return mixture
 
     @abstractmethod
     def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
@@ -115,16 +118,8 @@ def probabilities(logits: Tensor, temperature: float = 1.0) -> Tensor:
 
 
 def perturb(logits: Tensor, noise: Tensor) -> Tensor:
-    """Logits plus standard Gumbel noise; their argmax is a draw from ``softmax(logits)``.
-
-    Args:
-        logits: shape ``(labels,)``.
-        noise: uniform numbers in (0, 1), shape ``(labels,)``.
-
-    Returns:
-        Shape ``(labels,)``; minus infinity for pruned candidates.
-    """
-    # In half precision a number near one would be one, and its Gumbel noise infinite.
+    """Logits ``(labels,)`` plus standard Gumbel noise, whose argmax is a draw from ``softmax(logits)``."""
+    # In half precision a number near one would round to one, and its Gumbel noise would be infinite.
     noise = noise.to(torch.promote_types(noise.dtype, logits.dtype))
     return without_pruned(logits) - torch.log(-torch.log(noise)).to(logits.dtype)
 
@@ -163,12 +158,7 @@ def log_probability(logits: Mapping[str, Tensor], mixture: Mixture) -> Tensor:
 
 @dataclass(frozen=True)
 class LinearTemperature:
-    """A temperature that goes linearly from ``start`` to ``end`` while progress goes from 0 to 1.
-
-    Args:
-        start: temperature at progress 0, above 0.
-        end: temperature at progress 1, above 0.
-    """
+    """A temperature that goes linearly from ``start`` at progress 0 to ``end`` at progress 1."""
 
     start: float
     end: float
@@ -178,7 +168,7 @@ class LinearTemperature:
             raise ValueError(f"Temperature from {self.start} to {self.end} is not positive: give numbers above 0.")
 
     def __call__(self, progress: float) -> float:
-        """The temperature at ``progress``; values outside [0, 1] count as the nearer end."""
+        """The temperature at ``progress``, which is clamped to [0, 1]."""
         return self.start + (self.end - self.start) * min(max(progress, 0.0), 1.0)
 
 
@@ -209,8 +199,8 @@ class Softmax(ChoicewiseRelaxation):
 class AnnealedSoftmax(ChoicewiseRelaxation):
     """Mix all candidates by a softmax whose temperature falls linearly (Elsken et al. 2020, MetaNAS, Section 3.3).
 
-    An inner loop that restarts progress for every task gives MetaNAS's soft pruning: nearly one candidate is left
-    when the task is learned.
+    An inner loop that restarts progress for every task gives MetaNAS's soft pruning: the mixture is nearly one
+    candidate by the end of the task.
 
     Args:
         start: temperature at progress 0.
@@ -264,11 +254,11 @@ class GumbelSoftmax(ChoicewiseRelaxation):
 class StraightThrough(ChoicewiseRelaxation):
     """Straight-through Gumbel-softmax (Jang et al. 2017, Section 2.2).
 
-    The weights are exactly one-hot; their gradient is that of ``softmax((logits + Gumbel noise) / temperature)``. All
-    candidates are computed, so that each one's weight gets its gradient: this costs as much as a soft mixture.
+    The weights are exactly one-hot. Their gradient is that of ``softmax((logits + Gumbel noise) / temperature)``. Every
+    candidate is computed, because its weight needs a gradient, so this costs as much as a soft mixture.
 
     Args:
-        temperature: of the soft weights whose gradient is taken.
+        temperature: of the soft weights that give the gradient.
 
     Example:
         >>> import torch
@@ -283,7 +273,7 @@ class StraightThrough(ChoicewiseRelaxation):
         self._schedule = LinearTemperature(temperature, temperature)
 
     def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
-        """Choose one candidate, and compute all."""
+        """Choose one candidate, and compute all of them."""
         scores = perturb(logits, noise)
         soft = torch.softmax(scores / self._schedule(progress), dim=-1)
         return Gate(hard(scores) + (soft - soft.detach()))

@@ -29,7 +29,7 @@ class FixedArchitecture(Searcher):
     """The same architecture for every task, at no cost.
 
     Args:
-        labels: one label a choice; open ones take the label of the same choice one layer below, or the first.
+        labels: one label a choice; a missing one is that of the same choice one layer below, or the first.
 
     Example:
         >>> import torch
@@ -70,7 +70,7 @@ class RandomArchitecture(Searcher):
         """Draw the architecture.
 
         Raises:
-            ValueError: nothing that was drawn can be built.
+            ValueError: no drawn architecture can be built.
         """
         digest = blake2b(f"{seed} {task.id}".encode(), digest_size=8).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
@@ -84,7 +84,7 @@ class BorrowedArchitecture(Searcher):
 
     Args:
         path: the ``architectures.json`` of an earlier search.
-        method: borrow only what this method found; None takes any.
+        method: borrow only from this method; None takes any.
 
     Example:
         >>> import lit_metanas as lm
@@ -98,7 +98,7 @@ class BorrowedArchitecture(Searcher):
         self.method = method
 
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
-        """Choose among the other tasks' architectures; the earliest of equal ones in the file.
+        """Choose among the other tasks' architectures; of equal scores the first in the file.
 
         Raises:
             FileNotFoundError: there is no such file.
@@ -129,14 +129,13 @@ def _outcome_without_score(architecture: Architecture, task: Task, space: Search
 class MetaSearchedArchitecture(Searcher):
     """Takes the architecture that meta-training chose or was given, the same for every task, at no cost on the task.
 
-    The child inherits the meta-trained weights, a classifier made from the task's train part, and the batch-norm
-    statistics of that part.
+    The child inherits the meta-trained weights. The task's train part gives its classifier and batch-norm statistics.
 
     Args:
         start: the checkpoint that holds the meta-trained parameters.
-        head: how the classifier starts: a head with a weight and a bias, such as ``PrototypeLinearHead``, the default.
-        inherit: whether the child starts from the meta-trained weights. Without, the same network starts from random
-            ones, which shows what the weights are worth.
+        head: makes the classifier: a head with a weight and a bias, by default ``PrototypeLinearHead``.
+        inherit: whether the child starts from the meta-trained weights. If False, the same network starts from random
+            ones, which shows the value of the weights.
 
     Example:
         >>> import lit_metanas as lm
@@ -152,18 +151,22 @@ class MetaSearchedArchitecture(Searcher):
 
     @property
     def meta_cost(self) -> Cost:
-        """Of the meta-training."""
+        """Cost of the meta-training."""
         return read_meta_checkpoint(self.start).cost
 
     @property
     def input_shape(self) -> Shape | None:
-        """Of the inputs of the meta-training, whose weights take no other; None where the weights are not used."""
-        return read_meta_checkpoint(self.start).shape if self.inherit else None
+        """Shape of the meta-training's inputs; None if the weights are not used."""
+        if not self.inherit:
+            return None
+        return read_meta_checkpoint(self.start).shape
 
     @property
     def preprocessing(self) -> Preprocessing | None:
-        """Of the inputs of the meta-training, whose weights suit no other; None where the weights are not used."""
-        return read_meta_checkpoint(self.start).inputs.preprocessing if self.inherit else None
+        """Preprocessing of the meta-training's inputs; None if the weights are not used."""
+        if not self.inherit:
+            return None
+        return read_meta_checkpoint(self.start).inputs.preprocessing
 
     @torch.no_grad()
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:

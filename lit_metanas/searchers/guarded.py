@@ -1,4 +1,4 @@
-"""A search that gives up an incumbent only for what is better by a margin."""
+"""A search that keeps an incumbent unless another architecture is better by a margin."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from lit_metanas.training.child import Recipe, chosen_child, fit_child, judge, r
 
 
 class GuardedSearcher(Searcher):
-    """Keeps what one searcher finds, unless what another one finds is better on validation examples, by a margin.
+    """Keeps the incumbent's architecture unless the challenger's is better on validation examples, by a margin.
 
-    Each finding is trained on the train part by the same recipe, from the weights that its searcher hands over, and
-    judged on the val part. Where the challenger's leads there, example by example (``leads``), it is found, else the
-    incumbent's, with exactly the outcome of its own searcher. The challenger may spend what the budget leaves after two
-    trainings of the incumbent, and is left out where its own training cannot be paid, or where it fails or what is left
-    pays for none of its architectures: then what it spent is charged, a warning tells why, and the incumbent's is kept.
-    An incumbent may itself be a guarded one, where several are to be compared.
+    Each architecture is trained on the train part by the same recipe, from the weights of its searcher, and scored on
+    the val part. If the challenger leads there, example by example (``leads``), its outcome is returned, otherwise the
+    incumbent's. The challenger may spend what the budget leaves after two trainings of the incumbent. If it fails, or
+    the rest pays for none of its architectures, a warning gives the reason, its cost is charged, and the incumbent is
+    kept. The same holds if its own training cannot be paid. An incumbent may itself be guarded, to compare more than
+    two.
 
-    The outcome's record tells of the comparison alone. What both searchers tried before is charged, but not listed, for
-    its scores may be of other trainings, or of a supernet. What both knew before it is in the outcome's ``meta_cost``,
-    whichever is found, unless the challenger found nothing. Where nothing was compared, for the budget does not even
-    pay for the incumbent's training, the record is that of the incumbent's searcher.
+    The outcome's record lists only the comparison. Earlier trials of both searchers are charged but not listed, because
+    their scores may be of other trainings, or of a supernet. The outcome's ``meta_cost`` is that of both searchers,
+    unless the challenger found nothing. If the budget does not even pay for the incumbent's training, nothing is
+    compared, and the record is that of the incumbent's searcher.
 
     Args:
-        incumbent: finds what is kept, such as ``MetaSearchedArchitecture``.
-        challenger: finds what it is compared with.
-        recipe: how each finding is trained for the comparison; give that of the final training.
-        margin: standard errors by which the challenger must lead.
+        incumbent: finds the architecture to keep, such as ``MetaSearchedArchitecture``.
+        challenger: finds the architecture to compare with it.
+        recipe: trains both for the comparison; give that of the final training.
+        margin: number of standard errors by which the challenger must lead.
 
     Raises:
         ValueError: the margin is negative.
@@ -69,26 +69,28 @@ class GuardedSearcher(Searcher):
 
     @property
     def meta_cost(self) -> Cost:
-        """Of the meta-trainings of both; what they share is counted twice."""
+        """Cost of the meta-trainings of both; a shared one counts twice."""
         return self.incumbent.meta_cost + self.challenger.meta_cost
 
     @property
     def input_shape(self) -> Shape | None:
-        """Of the meta-training's inputs: of the incumbent's, if it has any, else of the challenger's."""
-        own = self.incumbent.input_shape
-        return self.challenger.input_shape if own is None else own
+        """The incumbent's, or else the challenger's."""
+        if (shape := self.incumbent.input_shape) is not None:
+            return shape
+        return self.challenger.input_shape
 
     @property
     def preprocessing(self) -> Preprocessing | None:
-        """Of the meta-training's inputs: of the incumbent's, if it has any, else of the challenger's."""
-        own = self.incumbent.preprocessing
-        return self.challenger.preprocessing if own is None else own
+        """The incumbent's, or else the challenger's."""
+        if (preprocessing := self.incumbent.preprocessing) is not None:
+            return preprocessing
+        return self.challenger.preprocessing
 
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
         """Search by both, and compare.
 
         Raises:
-            ValueError: the task has no validation part, or one of them refuses it.
+            ValueError: the task has no validation part, or a searcher refuses the task.
             TooSmallBudgetError: the budget pays for no architecture of the incumbent's searcher.
             FailedWorkError: the incumbent's searcher failed.
             ArithmeticError: the incumbent's training ended in weights that are not finite.
@@ -103,7 +105,7 @@ class GuardedSearcher(Searcher):
         found = self._challenge(task, space, budget, seed, price)
         if found is None:
             return replace(chosen, untried=chosen.untried + 1)
-        # What either knew before has decided which of them is found.
+        # The meta-training of either has decided which of them is returned.
         known = chosen.meta_cost + found.meta_cost
         chosen = replace(chosen, meta_cost=known)
         if not budget.affords(self._price(task, space, found)):
@@ -120,31 +122,35 @@ class GuardedSearcher(Searcher):
     def _challenge(
         self, task: Task, space: SearchSpace, budget: Budget, seed: int, price: Cost
     ) -> SearchOutcome | None:
-        """What the challenger finds, if it can search on what the budget leaves after a training of the given price."""
-        left = Budget(
-            queries=None if budget.queries is None else budget.queries - budget.spent.queries - price.queries,
-            flops=None if budget.flops is None else budget.flops - budget.spent.flops - price.flops,
-        )
+        """The challenger's outcome with the rest of the budget after one training; None if it finds nothing."""
+        queries, flops = budget.queries, budget.flops
+        if queries is not None:
+            queries = queries - budget.spent.queries - price.queries
+        if flops is not None:
+            flops = flops - budget.spent.flops - price.flops
+        left = Budget(queries=queries, flops=flops)
         if not left.affords(Cost()) or left.used_up:
             return None
         found = None
         try:
             found = self.challenger.search(task, space, left, seed)
         except (TooSmallBudgetError, Exhausted, FailedWorkError, ArithmeticError) as error:
-            told = f"GuardedSearcher keeps its incumbent on task '{task.id}', for the challenger found nothing: {error}"
-            warnings.warn(told, stacklevel=3)
+            warnings.warn(
+                f"GuardedSearcher keeps its incumbent on task '{task.id}', as the challenger found nothing: {error}",
+                stacklevel=3,
+            )
         budget.charge(left.spent)
         return found
 
     def _price(self, task: Task, space: SearchSpace, found: SearchOutcome) -> Cost:
-        """Of training a finding."""
+        """Cost of training an architecture."""
         recipe = self.recipe.replace(found.recipe)
         return replace(recipe_cost(space, found.architecture, task, task.train, recipe), queries=1)
 
     def _validate(
         self, task: Task, space: SearchSpace, found: SearchOutcome, budget: Budget, seed: int, record: SearchRecord
     ) -> Tensor:
-        """Train a finding, and judge it on the val part: see ``example_values``."""
+        """Train an architecture, and give its ``example_values`` on the val part."""
         budget.charge(self._price(task, space, found))
         child = chosen_child(task, space, found, self.recipe.replace(found.recipe), seed)
         spent = fit_child(child, task.train, seed=seed)
@@ -157,11 +163,8 @@ class GuardedSearcher(Searcher):
 
 
 def example_values(judged: Judged) -> Tensor:
-    """Each example's part in a metric, whose mean is the metric: shape ``(n,)``, float64.
-
-    Of a ratio of sums it is the linearised one (Cochran 1977, 6.3); of an accuracy 1 where an example is told rightly,
-    else 0.
-    """
+    """Each example's part in a metric, whose mean is the metric: shape ``(n,)``, float64."""
+    # The linearised ratio of sums (Cochran 1977, 6.3); for an accuracy 1 for a right prediction and 0 for another.
     right, whole = judged.right.double(), judged.whole.double()
     value = right.sum() / whole.sum()
     return value + (right - value * whole) / whole.mean()

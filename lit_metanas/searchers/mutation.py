@@ -15,17 +15,17 @@ from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.choice_space import ChoiceSpace
 
 RANGE_STEPS = 10
-"""Steps into which a range without steps of its own is cut, on a logarithmic scale where it has one."""
+"""Number of steps of a range that has none of its own, on its logarithmic scale if it has one."""
 
 
 def any_value(distribution: BaseDistribution, generator: np.random.Generator) -> Any:
-    """Draw uniformly, on a logarithmic scale where the distribution has one."""
+    """Draw uniformly, on a logarithmic scale if the distribution has one."""
     if isinstance(distribution, CategoricalDistribution):
         return distribution.choices[int(generator.integers(len(distribution.choices)))]
     assert isinstance(distribution, IntDistribution | FloatDistribution)
     if (number := _positions(distribution)) is not None:
         return _at(distribution, int(generator.integers(number)))
-    half = 0.5 if isinstance(distribution, IntDistribution) else 0.0  # as much room for the ends as for the others
+    half = 0.5 if isinstance(distribution, IntDistribution) else 0.0  # the ends are as likely as the others
     if distribution.log:
         return _clip(distribution, exp(generator.uniform(log(distribution.low - half), log(distribution.high + half))))
     return _clip(distribution, generator.uniform(distribution.low, distribution.high))
@@ -53,7 +53,7 @@ def other_value(distribution: BaseDistribution, value: Any, generator: np.random
 
 
 def next_values(distribution: BaseDistribution, value: Any) -> list[Any]:
-    """All other labels of a categorical parameter; one step down and one up of a number, within its range."""
+    """All other labels of a categorical parameter; a number's neighbours, one step down and one up."""
     if isinstance(distribution, CategoricalDistribution):
         own = distribution.to_internal_repr(value)
         return [choice for place, choice in enumerate(distribution.choices) if place != own]
@@ -74,17 +74,16 @@ def next_values(distribution: BaseDistribution, value: Any) -> list[Any]:
 
 
 def values_by_label(distribution: BaseDistribution, choice: Choice) -> dict[str, Any]:
-    """The values of a parameter that stand for the labels of a choice, by label."""
+    """The values of a parameter by the labels of a choice that they stand for."""
     if isinstance(distribution, CategoricalDistribution):
         found = {choice.label_of(value): value for value in reversed(distribution.choices)}
         return {label: value for label, value in found.items() if label is not None}
     assert isinstance(distribution, IntDistribution | FloatDistribution)
-    numbers = {label: number for label in choice.labels if (number := _number(distribution, label)) is not None}
-    return numbers
+    return {label: number for label in choice.labels if (number := _number(distribution, label)) is not None}
 
 
 def _number(distribution: IntDistribution | FloatDistribution, label: str) -> int | float | None:
-    """The number that a label spells, if it is one of a range."""
+    """The number that a label spells; None if it is not one of the range."""
     try:
         return _of_range(distribution, float(label))
     except ValueError:
@@ -92,7 +91,7 @@ def _number(distribution: IntDistribution | FloatDistribution, label: str) -> in
 
 
 def _of_range(distribution: IntDistribution | FloatDistribution, value: float) -> int | float | None:
-    """A number as the range has it; None where it lies outside or between its steps."""
+    """A number as the range has it; None outside the range or between its steps."""
     if not distribution.low <= value <= distribution.high:
         return None
     if (number := _positions(distribution)) is not None:
@@ -100,7 +99,9 @@ def _of_range(distribution: IntDistribution | FloatDistribution, value: float) -
         near = _at(distribution, min(round((value - distribution.low) / distribution.step), number - 1))
     else:
         near = _clip(distribution, value)
-    return near if isclose(near, value, rel_tol=1e-9) else None
+    if not isclose(near, value, rel_tol=1e-9):
+        return None
+    return near
 
 
 def _positions(distribution: IntDistribution | FloatDistribution) -> int | None:
@@ -117,11 +118,13 @@ def _at(distribution: IntDistribution | FloatDistribution, place: int) -> int | 
 
 def _clip(distribution: IntDistribution | FloatDistribution, value: float) -> int | float:
     value = min(max(value, distribution.low), distribution.high)
-    return round(value) if isinstance(distribution, IntDistribution) else float(value)
+    if isinstance(distribution, IntDistribution):
+        return round(value)
+    return float(value)
 
 
 FRUITLESS_DRAWS = 200
-"""Draws in a row without anything new after which a space, or a neighbourhood, counts as exhausted."""
+"""A space, or a neighbourhood, counts as exhausted after so many draws in a row without anything new."""
 
 
 Drawn = TypeVar("Drawn", bound=Hashable)
@@ -130,14 +133,7 @@ Drawn = TypeVar("Drawn", bound=Hashable)
 def draw_new(
     draw: Callable[[], Drawn], number: int, *, refusal: Callable[[Drawn], str | None], known: Collection[Drawn] = ()
 ) -> list[Drawn]:
-    """Draw up to ``number`` different things that are not refused and not among ``known``.
-
-    Args:
-        draw: makes one, such as an architecture.
-        number: how many are wanted; a space, or a neighbourhood, may hold fewer.
-        refusal: why one cannot be taken; None where it can, as ``ChoiceSpace.violation``.
-        known: what is not new.
-    """
+    """Draw up to ``number`` different items that ``refusal`` gives no reason against and that are not ``known``."""
     found: dict[Drawn, None] = {}
     misses = 0
     while len(found) < number and misses < FRUITLESS_DRAWS:
@@ -151,16 +147,13 @@ def draw_new(
 
 
 def complete(space: ChoiceSpace, labels: Mapping[str, str]) -> Architecture:
-    """Answer the choices that ``labels``, given by choice or by group, leaves open.
-
-    An open choice takes the label of the choice before it in its group, so that a further layer is like the one
-    below; the first of a group takes its first label.
-    """
+    """Complete labels, given by choice or by group, with that of the same choice one layer below, or the first."""
     full = space.by_choice(labels)
     last: dict[str, str] = {}
     for choice in space.choices:
-        before = last.get(choice.group) if choice.group else None
-        default = before if before in choice.labels else choice.labels[0]
+        default = choice.labels[0]
+        if choice.group and last.get(choice.group) in choice.labels:
+            default = last[choice.group]
         full.setdefault(choice.name, default)
         last[choice.group] = full[choice.name]
     return space.canonical(full)
@@ -169,11 +162,8 @@ def complete(space: ChoiceSpace, labels: Mapping[str, str]) -> Architecture:
 def mutate(
     space: ChoiceSpace, architecture: Architecture, generator: torch.Generator, *, whole_groups: float = 0.0
 ) -> Architecture:
-    """Give one active choice another label, or with probability ``whole_groups`` all choices of its group.
-
-    Where several labels stand for one architecture, those of one of them are changed: see ``ChoiceSpace.equivalent``.
-    An architecture whose active choices have one candidate each is returned unchanged.
-    """
+    """Give one active choice another label, or with probability ``whole_groups`` all choices of its group."""
+    # If several labels stand for one architecture, one of them is drawn.
     labels = space.equivalent(architecture, partial(below, generator=generator))
     open_choices = [c for c in space.choices if c.name in labels and len(space.proposed_labels(c)) > 1]
     if not open_choices:
@@ -191,5 +181,5 @@ def _is_tied(choice: Choice, other: Choice, label: str) -> bool:
 
 
 def below(number: int, generator: torch.Generator) -> int:
-    """Draw a whole number from 0 on, below ``number``."""
+    """Draw a whole number from 0 to ``number - 1``."""
     return int(torch.randint(number, (), generator=generator))

@@ -36,22 +36,22 @@ class Searcher(ABC):
 
         Args:
             task: only its train and val parts are read.
-            space: what can be built.
-            budget: charged with every step; never overdrawn.
+            space: the architectures that can be built.
+            budget: charged with every step, and never exceeded.
             seed: the only source of randomness.
         """
 
     @property
     def meta_cost(self) -> Cost:
-        """What was paid once, before any task: the meta-training that the search starts from."""
+        """Cost that was paid once, before any task: the meta-training that the search starts from."""
         return Cost()
 
     @property
     def input_shape(self) -> Shape | None:
-        """Shape of the inputs that the search was meta-trained on; None takes any."""
+        """Shape of the meta-training's inputs; None if the search takes any."""
         return None
 
     @property
     def preprocessing(self) -> Preprocessing | None:
-        """What made the inputs that the search was meta-trained on; None for images, and where any will do."""
+        """Preprocessing of the meta-training's inputs; None for images, or if the search takes any."""
         return None

@@ -11,19 +11,14 @@ from torch import Tensor
 from lit_metanas.surrogates.gaussian_process import GroupedKernel
 
 POOL_CHUNK = 2048
-"""Candidates whose rows are solved for at once, so that no second copy of all rows is made."""
+"""Number of candidates that are solved at once, so that no second copy of all rows is made."""
 
 SPARE_ROWS = 16
-"""Rows that are laid out ahead."""
+"""Number of rows that are allocated ahead."""
 
 
 class CandidateFeatures:
-    """The features of all candidates, laid out for one row of their covariance at a time.
-
-    Args:
-        kernel: of these features.
-        features: shape ``(n, d)``.
-    """
+    """The features ``(n, d)`` of all candidates, laid out for one row of their covariance at a time."""
 
     def __init__(self, kernel: GroupedKernel, features: Tensor) -> None:
         self.kernel = kernel
@@ -55,16 +50,10 @@ class CandidateFeatures:
 
 
 class CandidatePosterior:
-    """The posterior of all candidates given the scores of some, for fixed parameters of the kernel.
+    """The posterior of all candidates given the scores of some, for fixed parameters of the kernel."""
 
-    The rows of ``L⁻¹ k(scored, all)``, with ``L`` the Cholesky factor of the covariance of the scores, are kept: one
-    more score adds one row, in a time that grows with the number of rows, and nothing is inverted again.
-
-    Args:
-        pool: the candidates.
-        parameters: of the kernel.
-        places: the candidates that have been scored.
-    """
+    # It keeps the rows of L⁻¹ k(scored, all), with L the Cholesky factor of the covariance of the scores. A further
+    # score adds one row, in a time that grows with the number of rows, and nothing is inverted again.
 
     def __init__(self, pool: CandidateFeatures, parameters: Tensor, places: Sequence[int]) -> None:
         self.pool, self.parameters = pool, parameters
@@ -88,17 +77,17 @@ class CandidatePosterior:
 
     @property
     def deviation(self) -> Tensor:
-        """Of the scores without noise, shape ``(n,)``."""
+        """Deviation of the scores without noise, shape ``(n,)``."""
         return self._variance.clamp(min=1e-12).sqrt()
 
     def mean(self, values: Tensor) -> Tensor:
-        """What is expected of all candidates, shape ``(n,)``, where those added have these scores, in their order."""
+        """The expected scores of all candidates, shape ``(n,)``, given those of the added ones, in their order."""
         count = len(self.places)
         solved = torch.linalg.solve_triangular(self._factor[:count, :count], values.double()[:, None], upper=False)
         return solved[:, 0] @ self._rows[:count]
 
     def add(self, place: int) -> None:
-        """Take one candidate as scored, or scored once more."""
+        """Count one candidate as scored, or scored once more."""
         count = len(self.places)
         if count == len(self._rows):
             self._rows = torch.cat([self._rows, self._rows.new_empty(SPARE_ROWS, len(self.pool))])
@@ -113,11 +102,8 @@ class CandidatePosterior:
         self.places.append(place)
 
     def deviation_beside(self, pending: Sequence[int]) -> Tensor:
-        """The deviation once these candidates, too, have been scored: it does not depend on what they score.
-
-        That is the deviation beside scores that are as expected, which leave the mean as it is ("kriging believer",
-        Ginsbourger et al. 2010).
-        """
+        """The deviation after these candidates, too, have been scored, which does not depend on their scores."""
+        # "Kriging believer" (Ginsbourger et al. 2010): the pending scores are taken as expected, and keep the mean.
         if not pending:
             return self.deviation
         kept, variance = len(self.places), self._variance.clone()
@@ -130,41 +116,21 @@ class CandidatePosterior:
 
 
 SHORTLIST = 1024
-"""Architectures that are looked at first."""
+"""Number of architectures that are compared first."""
 
 
 def log_expected_improvement(mean: Tensor, deviation: Tensor, best: float) -> Tensor:
-    """``ln E[max(f - best, 0)]`` for ``f ~ N(mean, deviation²)``, right where the expectation itself underflows.
-
-    Ament et al. (2023), "Unexpected improvements to expected improvement", Equation 9: with ``z = (mean - best) /
-    deviation`` it is ``ln deviation + ln(φ(z) + z Φ(z))``, the last for ``z <= -1`` by the scaled complementary error
-    function.
-
-    Args:
-        mean: any shape.
-        deviation: of the same shape, positive.
-        best: the score to improve on.
-
-    Returns:
-        Of the same shape.
-    """
+    """``ln E[max(f - best, 0)]`` for ``f ~ N(mean, deviation²)``, exact even if the expectation underflows."""
+    # Ament et al. (2023), "Unexpected improvements to expected improvement", Equation 9.
     z = (mean - best) / deviation
     return deviation.log() + _log_h(z)
 
 
 def by_improvement(mean: Tensor, deviation: Tensor, best: float) -> Iterator[int]:
-    """Places in the order of their expected improvement, the largest first; the earlier of equals.
-
-    Of many it looks first at those of the largest ``z``: what is left cannot be better than the largest deviation and
-    the next ``z`` make it.
-
-    Args:
-        mean: shape ``(n,)``.
-        deviation: of the same shape, positive.
-        best: the score to improve on.
-    """
+    """Places in the order of their expected improvement, the largest first; the earlier of equals."""
     short: list[int] = []
     if len(mean) > 2 * SHORTLIST:
+        # First those of the largest z. The largest deviation and the next z bound the improvement of all others.
         z = (mean - best) / deviation
         top, places = z.topk(SHORTLIST)
         places = places.sort().values
@@ -184,7 +150,8 @@ def _log_h(z: Tensor) -> Tensor:
     high = z.clamp(min=-1)
     direct = (torch.exp(-(high**2) / 2) / sqrt(2 * pi) + high * torch.special.ndtr(high)).log()
     low = z.clamp(min=-1e4, max=-1)
-    ratio = sqrt(pi / 2) * torch.special.erfcx(-low / sqrt(2)) * low.abs()  # |z| Φ(z) / φ(z), which grows to 1
+    # |z| Φ(z) / φ(z), which grows to 1, by the scaled complementary error function
+    ratio = sqrt(pi / 2) * torch.special.erfcx(-low / sqrt(2)) * low.abs()
     scaled = -(low**2) / 2 - log(2 * pi) / 2 + torch.log1p(-ratio)
     # 1 - ratio -> 1 / z²: beyond this the difference has no digits left.
     far = z.clamp(max=-1)

@@ -8,33 +8,28 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+# The measured need for a process of our own: it reaches one of the best 0.1 % of NAS-Bench-Graph in 55 queries (median)
+# and, with records of other data sets, in 32; Optuna's TPE takes 146.5 (benchmarks/amortised_nas_bench_graph.py).
+# Without records, on six small tasks, it has no clear lead: 69.0 %, TPE 67.3 (benchmarks/from_scratch.py). It was not
+# measured against scikit-learn's process (an extra) or Optuna's (private); neither takes a learned prior of the kernel.
+
 LIKELIHOOD_STEPS = 60
-"""Most steps of L-BFGS; it settles after about 25."""
+"""Most steps of L-BFGS; it converges after about 25."""
 
 
 class Gaussians(NamedTuple):
-    """Independent normal distributions of the parameters of a kernel.
-
-    Attributes:
-        mean: shape ``(groups + 2,)``.
-        deviation: of the same shape.
-    """
+    """Independent normal distributions of a kernel's parameters; both tensors have shape ``(groups + 2,)``."""
 
     mean: Tensor
     deviation: Tensor
 
 
 class GroupedKernel:
-    """``k(x, y) = s² exp(-Σ_g θ_g d_g²(x, y)) + 1``, a squared exponential that weighs groups of features together.
+    """``k(x, y) = s² exp(-Σ_g θ_g d_g²(x, y)) + 1``, a squared exponential with one weight a group of features."""
 
-    ``d_g²`` is the squared distance in group ``g``, divided by its mean over pairs of architectures, so that one prior
-    of ``θ`` fits all groups. The 1 is the prior variance of a constant mean. Parameters are logarithms, in one tensor:
-    ``ln θ_g`` of each group, ``ln s²``, and the ``ln`` of the noise's variance, which is no part of ``k``.
-
-    Args:
-        widths: of the groups, as of an ``Encoding``.
-        scales: mean squared distances by group, shape ``(groups,)``, as from ``mean_distances``.
-    """
+    # d_g² is the squared distance in group g, divided by its mean over pairs of architectures (``scales``), so that one
+    # prior of θ fits all groups. The 1 is the prior variance of a constant mean. Parameters are logarithms, in one
+    # tensor: ln θ_g of each group, ln s², and the ln of the noise's variance, which k does not contain.
 
     def __init__(self, widths: Sequence[int], scales: Tensor) -> None:
         self.widths = tuple(widths)
@@ -43,21 +38,13 @@ class GroupedKernel:
 
     @property
     def prior(self) -> Gaussians:
-        """``ln θ ~ N(ln 0.3, 1)``, ``ln s² ~ N(0, 0.7)``, ``ln noise ~ N(ln 0.1, 1)``; the second are deviations."""
+        """``ln θ ~ N(ln 0.3, 1)``, ``ln s² ~ N(0, 0.7)``, ``ln noise ~ N(ln 0.1, 1)``, each with its deviation."""
         groups = len(self.widths)
         mean = torch.tensor([0.3] * groups + [1.0, 0.1], dtype=torch.float64).log()
         return Gaussians(mean, torch.tensor([1.0] * groups + [0.7, 1.0], dtype=torch.float64))
 
     def distances(self, left: Tensor, right: Tensor) -> Tensor:
-        """Squared distances by group, in units of their mean.
-
-        Args:
-            left: shape ``(n, d)``.
-            right: shape ``(m, d)``.
-
-        Returns:
-            Shape ``(groups, n, m)``.
-        """
+        """Squared distances by group, over their mean, of features ``(n, d)``, ``(m, d)``: shape ``(groups, n, m)``."""
         parts = zip(left.split(self.widths, dim=1), right.split(self.widths, dim=1), self.scales, strict=True)
         return torch.stack([_squared_distances(own, other) / scale for own, other, scale in parts])
 
@@ -81,23 +68,17 @@ class GroupedKernel:
 
 
 def mean_distances(features: Tensor, widths: Sequence[int]) -> Tensor:
-    """Mean squared distance of two rows in each group, shape ``(groups,)``; 1 where all rows are equal.
-
-    It is twice the sum of the features' variances.
-    """
-    variances = features.double().var(dim=0, correction=0) if len(features) else torch.zeros(features.shape[1])
+    """Mean squared distance of two rows in each group, shape ``(groups,)``; 1 if all rows are equal."""
+    variances = torch.zeros(features.shape[1])
+    if len(features):
+        variances = features.double().var(dim=0, correction=0)
+    # The mean squared distance of two rows is twice the sum of the features' variances.
     means = torch.stack([2 * part.sum() for part in variances.split(tuple(widths))])
     return torch.where(means > 1e-12, means, 1.0).double()
 
 
 class Prediction(NamedTuple):
-    """The predicted scores of architectures.
-
-    Attributes:
-        mean: of the score without noise, shape ``(n,)``.
-        deviation: of the same.
-        noise: deviation of a score around it.
-    """
+    """Means and deviations of scores without noise, shape ``(n,)``, and the deviation of the noise around them."""
 
     mean: Tensor
     deviation: Tensor
@@ -110,7 +91,7 @@ class GaussianProcess:
     Args:
         kernel: the covariance.
         parameters: its parameters, shape ``(groups + 2,)``.
-        features: of the architectures that were scored, shape ``(n, d)``.
+        features: of the scored architectures, shape ``(n, d)``.
         values: their scores, shape ``(n,)``.
 
     Example:
@@ -131,7 +112,7 @@ class GaussianProcess:
         self.weights = torch.cholesky_solve(values.double()[:, None], self.factor)[:, 0]
 
     def __call__(self, features: Tensor) -> Prediction:
-        """Predict the scores of architectures, ``(m, d)``; they do not depend on the order of what was scored."""
+        """Predict the scores of architectures ``(m, d)``, whatever the order of the scored ones."""
         covariance = self.kernel(self.parameters, self.features, features)
         explained = torch.linalg.solve_triangular(self.factor, covariance, upper=False)
         variance = self.kernel.variance(self.parameters) - (explained**2).sum(0)
@@ -142,18 +123,9 @@ class GaussianProcess:
 def negative_log_posterior(
     parameters: Tensor, distances: Tensor, values: Tensor, prior: Gaussians, kernel: GroupedKernel
 ) -> tuple[Tensor, Tensor]:
-    """Minus the logarithm of the parameters' posterior density, up to a constant, and its gradient.
-
-    ``½ yᵀK⁻¹y + ½ ln|K| + ½ Σ ((p - m) / d)²`` with ``K`` the covariance of the scores, noise included (Rasmussen and
-    Williams 2006, Equations 5.8 and 5.9).
-
-    Args:
-        parameters: shape ``(groups + 2,)``.
-        distances: as of the kernel, ``(groups, n, n)``.
-        values: shape ``(n,)``.
-        prior: of the parameters.
-        kernel: the covariance.
-    """
+    """Minus the logarithm of the parameters' posterior density, up to a constant, and its gradient."""
+    # ½ yᵀK⁻¹y + ½ ln|K| + ½ Σ ((p - m) / d)² with K the covariance of the scores, noise included (Rasmussen and
+    # Williams 2006, Equations 5.8 and 5.9).
     scales = parameters[:-2].exp()
     similar = kernel.of_distance(parameters, torch.tensordot(scales, distances, dims=1)) - 1
     factor = torch.linalg.cholesky(_noisy(similar + 1, parameters))
@@ -169,11 +141,8 @@ def negative_log_posterior(
 
 
 def fit_parameters(kernel: GroupedKernel, features: Tensor, values: Tensor, prior: Gaussians) -> Tensor:
-    """The parameters of the largest posterior density, by L-BFGS from the prior's mean, shape ``(groups + 2,)``.
-
-    Equal scores say nothing about them except that there is no noise, and without noise no covariance could be
-    inverted: the prior's mean is kept.
-    """
+    """The parameters of the largest posterior density, by L-BFGS from the prior's mean, shape ``(groups + 2,)``."""
+    # Equal scores would fit a noise of zero, and no covariance could be inverted: the prior's mean is kept.
     if len(values.unique()) < 2:
         return prior.mean.clone()
     distances = kernel.distances(features, features)

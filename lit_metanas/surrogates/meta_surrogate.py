@@ -25,18 +25,17 @@ from lit_metanas.training.collectives import gather_lists
 class MetaSurrogate(LightningModule):
     """A two-stage transfer surrogate, meta-trained on ``RecordDataModule`` in one epoch.
 
-    A training step takes one task in each process and fits its Gaussian process (``SourceGP``), then moves the
-    prior of a new task's kernel to the mean over the tasks so far. Validation takes tasks that were not trained on:
-    from a few of their scores all others are predicted, by the surrogate and, to compare, without the sources. Logged
-    are Spearman's rank correlation and the mean log-likelihood (nats) of the rank-Gaussian scores, by the number of
-    scores given.
+    A training step takes one task in each process and fits its Gaussian process (``SourceGP``). It then moves the prior
+    of a new task's kernel to the mean over the tasks so far. Validation takes held-out tasks. From a few of their
+    scores it predicts all others, with the surrogate and, for comparison, without the sources. It logs Spearman's rank
+    correlation and the mean log-likelihood (nats) of the rank-Gaussian scores, by the number of given scores.
 
     ``MetaSampler`` searches with its checkpoint, which holds tensors and plain values.
 
     Args:
         encoding: of the space that was searched.
         given: numbers of scores from which validation predicts the others.
-        seed: of the draws of those.
+        seed: of the draws of the given scores.
 
     Example:
         >>> import lit_metanas as lm
@@ -60,7 +59,7 @@ class MetaSurrogate(LightningModule):
 
     @property
     def surrogate(self) -> TransferSurrogate:
-        """What was learned so far; without any task a plain Gaussian process."""
+        """The surrogate so far; without any task a plain Gaussian process."""
         return TransferSurrogate(self.kernel, list(self.sources.values()), self.mean.detach().cpu())
 
     def forward(self, features: Tensor, scores: Tensor, candidates: Tensor) -> Prediction:
@@ -68,14 +67,14 @@ class MetaSurrogate(LightningModule):
         return self.surrogate(features, scores, candidates)
 
     def configure_optimizers(self) -> Optimizer:
-        """The step that moves the prior's mean to that of the tasks, whatever its scale."""
+        """SGD of rate 1, whose step moves the prior's mean to that of the tasks."""
         return SGD(self.parameters(), lr=1.0)
 
     def training_step(self, batch: TaskScores, batch_idx: int) -> None:
         """Learn from one task.
 
         Raises:
-            ValueError: it has fewer than two scores.
+            ValueError: the task has fewer than two scores.
         """
         scores = batch.to("cpu")
         if len(scores) < 2:
@@ -91,7 +90,7 @@ class MetaSurrogate(LightningModule):
         self.log("train/tasks", float(len(self.sources)), batch_size=1, prog_bar=True)
 
     def on_validation_epoch_start(self) -> None:
-        """Forget earlier tasks."""
+        """Forget the results of earlier epochs."""
         self._validated = []
 
     def validation_step(self, batch: TaskScores, batch_idx: int) -> None:
@@ -110,20 +109,20 @@ class MetaSurrogate(LightningModule):
         self._validated.append(found)
 
     def on_validation_epoch_end(self) -> None:
-        """Log means over the tasks of all processes, each over those that have so many scores."""
+        """Log means over the tasks of all processes; a task counts if it has enough scores."""
         tasks = gather_lists(self._validated)
         for name in sorted({name for task in tasks for name in task}):
             self.log(name, fmean(task[name] for task in tasks if name in task), sync_dist=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what the sampler reads."""
+        """Add the entry that the sampler reads."""
         checkpoint[SURROGATE_KEY] = surrogate_entry(self.encoding, self.surrogate)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take back the sources.
+        """Restore the sources.
 
         Raises:
-            ValueError: the checkpoint is of another space or encoding, or of something else.
+            ValueError: the checkpoint is of another space or encoding, or not of a meta-surrogate.
         """
         surrogate = restore_surrogate(checkpoint, self.encoding, "The checkpoint")
         self.sources = {source.task_id: source for source in surrogate.sources}
@@ -141,5 +140,5 @@ def _quality(model: TransferSurrogate, scores: TaskScores, known: Tensor, others
 
 
 def _ranks(scores: Tensor) -> Tensor:
-    """Ranks, the mean of those that tie."""
+    """Ranks, with their mean for ties."""
     return (scores[:, None] > scores[None, :]).sum(1) + (scores[:, None] == scores[None, :]).sum(1) / 2.0

@@ -15,11 +15,11 @@ from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoin
 
 
 class MetaTrainedEmbedding(TaskEmbedding):
-    """Mean and spread over the classes of a meta-trained network's features, twice as many as it has.
+    """Mean and spread over the classes of a meta-trained network's features: two numbers for each feature.
 
     The network is the architecture that meta-training chose, with the meta-trained weights and the batch-norm
-    statistics of the task's train part. As it was trained to tell classes of new tasks apart, tasks are near that its
-    features do not distinguish.
+    statistics of the task's train part. It was trained to distinguish classes of new tasks, so tasks that its features
+    do not distinguish are near each other.
 
     Args:
         space: the space of the meta-training.

@@ -20,24 +20,24 @@ from lit_metanas.tasks.target_data import RankSampler
 
 
 class RecordDataModule(LightningDataModule):
-    """What searches of many tasks have found, for models that learn from it where to look on a new task.
+    """The results of searches on many tasks, for models that learn from them where to search on a new task.
 
-    All searches of one task are one batch, a ``TaskScores``. An architecture is in it once, however often it was tried:
-    with the score of the highest fidelity, of equals that of the longest training where that was kept, and of these the
-    first. What failed, was given up or has no score is left out, and so are tasks with fewer than two scores.
-    Whole tasks are held out for validation, never single trials, so that it tells how well a new task is met.
+    All searches of one task are one batch, a ``TaskScores``. It has each architecture once. If an architecture was
+    tried more often, the highest fidelity counts, then the longest recorded training, then the first. Trials that
+    failed, were given up or have no score are left out, and so are tasks with fewer than two scores. Validation holds
+    out whole tasks, never single trials, so that it measures the quality on a new task.
 
     Args:
         paths: files of records, such as the ``records.jsonl`` of several searches.
         encoding: of the space that was searched.
-        records: others in memory, such as ``record_of`` an Optuna study.
-        space: of the records; by default the encoding's. Records of a smaller space are taken, too.
+        records: further records in memory, such as ``record_of`` an Optuna study.
+        space: of the records; by default the encoding's. Records of a smaller space are accepted.
         val_tasks: the ids of the tasks to validate on, or their share; 0 for none.
         seed: of the drawn share and of the order of the tasks in each epoch.
 
     Attributes:
-        train: the tasks to learn from, once set up.
-        val: the held-out tasks, once set up.
+        train: the tasks to learn from, after ``setup``.
+        val: the held-out tasks, after ``setup``.
 
     Example:
         >>> import lit_metanas as lm
@@ -78,8 +78,8 @@ class RecordDataModule(LightningDataModule):
 
         Raises:
             FileNotFoundError: a file is missing.
-            ValueError: a file has no usable record of this space, or one in memory is of another; there are too few
-                tasks, or none of a given id; or tasks have embeddings of several lengths.
+            ValueError: a file has no usable record of this space, or a record in memory is of another; there are too
+                few tasks, or none of a given id; or tasks have embeddings of several lengths.
         """
         del stage
         if self.train:
@@ -128,7 +128,7 @@ class RecordDataModule(LightningDataModule):
         return DataLoader(data, batch_size=1, sampler=sampler, collate_fn=_only)
 
     def val_dataloader(self) -> list[DataLoader[TaskScores]]:
-        """Return a loader of this process's held-out tasks; none where none are held out."""
+        """Return a loader of this process's held-out tasks; an empty list if none are held out."""
         if not self.val:
             return []
         sampler = RankSampler(len(self.val), self._rank, self._world)
@@ -166,14 +166,13 @@ class RecordDataModule(LightningDataModule):
     def _choose_validation_tasks(self, names: list[str]) -> set[str]:
         """The tasks to validate on."""
         if isinstance(self.val_tasks, list):
-            for name in self.val_tasks:
-                if name not in names:
-                    raise ValueError(
-                        f"The records have no task '{name}' to validate on: they have {', '.join(names[:20])}"
-                        f"{', …' if len(names) > 20 else ''}."
-                    )
+            if missing := [name for name in self.val_tasks if name not in names]:
+                known = ", ".join([*names[:20], "…"][: len(names)])
+                raise ValueError(f"The records have no task '{missing[0]}' to validate on: they have {known}.")
             return set(self.val_tasks)
-        number = max(1, round(self.val_tasks * len(names))) if self.val_tasks else 0
+        if not self.val_tasks:
+            return set()
+        number = max(1, round(self.val_tasks * len(names)))
         order = torch.randperm(len(names), generator=torch.Generator().manual_seed(self.seed))
         return {names[place] for place in order[:number].tolist()}
 
@@ -197,11 +196,7 @@ def _only(tasks: list[TaskScores]) -> TaskScores:
 
 
 def _check_embeddings(tasks: dict[str, TaskScores]) -> None:
-    """Refuse tasks that cannot be compared by their embeddings.
-
-    Raises:
-        ValueError: two have embeddings of different lengths.
-    """
+    """Refuse tasks whose embeddings differ in length, which cannot be compared."""
     by_length = {len(scores.embedding): name for name, scores in tasks.items()}
     if len(by_length) > 1:
         (one, first), (other, second) = sorted(by_length.items())[:2]

@@ -40,18 +40,13 @@ def surrogate_entry(encoding: Encoding, surrogate: TransferSurrogate) -> dict[st
 
 
 def write_surrogate(path: str | os.PathLike[str], encoding: Encoding, surrogate: TransferSurrogate) -> None:
-    """Write, atomically, what ``read_surrogate`` reads, not a run to resume."""
+    """Write atomically for ``read_surrogate``; no run can be resumed from it."""
     with replacing(path) as temporary:
         torch.save({SURROGATE_KEY: surrogate_entry(encoding, surrogate)}, temporary)
 
 
 def read_surrogate(path: str | os.PathLike[str], encoding: Encoding) -> TransferSurrogate:
-    """Read what ``fit`` of ``MetaSurrogate`` wrote, onto the CPU; no code in it is executed.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is damaged, of a newer version or of something else, or of another space or encoding.
-    """
+    """Read a checkpoint that ``fit`` of ``MetaSurrogate`` wrote, onto the CPU, without executing code."""
     file = Path(path)
     if not file.is_file():
         raise FileNotFoundError(f"There is no checkpoint '{file}': give the path of one that `fit` wrote.")
@@ -63,19 +58,17 @@ def read_surrogate(path: str | os.PathLike[str], encoding: Encoding) -> Transfer
 
 
 def restore_surrogate(content: Any, encoding: Encoding, name: str) -> TransferSurrogate:
-    """The surrogate of a loaded checkpoint.
-
-    Raises:
-        ValueError: as of ``read_surrogate``.
-    """
-    entry = content.get(SURROGATE_KEY) if isinstance(content, Mapping) else None
-    if entry is None:
+    """The surrogate of a loaded checkpoint; ValueError if it is damaged, newer, or of another space or encoding."""
+    if not isinstance(content, Mapping) or content.get(SURROGATE_KEY) is None:
         raise ValueError(f"'{name}' is not a meta-surrogate: give a checkpoint that `fit` of MetaSurrogate wrote.")
-    schema = entry.get("schema") if isinstance(entry, Mapping) else None
+    entry = content[SURROGATE_KEY]
+    damaged = ValueError(f"'{name}' is damaged: give a checkpoint that `fit` of MetaSurrogate wrote.")
+    if not isinstance(entry, Mapping):
+        raise damaged
+    schema = entry.get("schema")
     if isinstance(schema, int) and schema > SURROGATE_SCHEMA:
         raise ValueError(f"'{name}' was written by a newer version of lit_metanas: upgrade.")
-    damaged = ValueError(f"'{name}' is damaged: give a checkpoint that `fit` of MetaSurrogate wrote.")
-    if not isinstance(entry, Mapping) or not {"schema", *_frame(encoding)} <= entry.keys():
+    if not {"schema", *_frame(encoding)} <= entry.keys():
         raise damaged
     for key, ours in _frame(encoding).items():
         try:
@@ -101,7 +94,7 @@ def restore_surrogate(content: Any, encoding: Encoding, name: str) -> TransferSu
 
 
 def _frame(encoding: Encoding) -> dict[str, Any]:
-    """What checkpoint and search must have in common."""
+    """The values that checkpoint and search must share."""
     return {
         "encoding": type(encoding).__name__,
         "space": encoding.space.name,
@@ -111,11 +104,7 @@ def _frame(encoding: Encoding) -> dict[str, Any]:
 
 
 def _source(row: Mapping[str, Any], encoding: Encoding) -> SourceGP:
-    """Read one source.
-
-    Raises:
-        ValueError: its parts do not fit each other; or another of ``DAMAGED``, if one is missing or of another kind.
-    """
+    """Read one source; one of ``DAMAGED`` if a part is missing or does not fit."""
     features = finite_tensor(row["features"], -1, sum(encoding.groups))
     source = SourceGP(
         task_id=row["task_id"],

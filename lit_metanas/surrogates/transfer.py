@@ -25,22 +25,12 @@ from lit_metanas.surrogates.gaussian_process import (
 OWN_WEIGHT = 0.75
 """Weight of the new task's own process, and the largest of each source's."""
 BANDWIDTH = 0.2
-"""Share of discordant pairs from which on a source counts nothing; 0.5 is chance."""
+"""A source with at least this share of discordant pairs has no weight; 0.5 is chance."""
 
 
 def discordance(values: Tensor, predictions: Tensor) -> Tensor:
-    """The share of pairs of architectures that each source orders otherwise than their scores do.
-
-    Pairs of equal scores do not count; where there are no others it is 0.
-
-    Args:
-        values: scores on the task, shape ``(n,)``.
-        predictions: of each source for the same architectures, ``(sources, n)``.
-
-    Returns:
-        Shape ``(sources,)``.
-    """
-    better = values[:, None] > values[None, :]
+    """The share of pairs that each source orders unlike the scores: ``(n,)``, ``(sources, n)`` to ``(sources,)``."""
+    better = values[:, None] > values[None, :]  # pairs of equal scores do not count
     wrong = predictions[:, :, None] < predictions[:, None, :]
     even = predictions[:, :, None] == predictions[:, None, :]
     missed = ((wrong.double() + 0.5 * even.double()) * better).sum((1, 2))
@@ -48,37 +38,21 @@ def discordance(values: Tensor, predictions: Tensor) -> Tensor:
 
 
 def evidence_weights(values: Tensor, predictions: Tensor) -> Tensor:
-    """The weight of each source: ``OWN_WEIGHT · max(0, 1 - (d / BANDWIDTH)²)`` with ``d`` its discordance.
-
-    Wistuba, Schilling and Schmidt-Thieme (2016), "Two-stage transfer surrogate model", Section 5: the Epanechnikov
-    kernel. A source that misleads loses its weight, and without any the plain process is left.
-    """
+    """The weight of each source: ``OWN_WEIGHT · max(0, 1 - (d / BANDWIDTH)²)`` with ``d`` its discordance."""
+    # The Epanechnikov kernel of Wistuba, Schilling and Schmidt-Thieme (2016), "Two-stage transfer surrogate model",
+    # Section 5. If no source has a weight, the plain process is left.
     return OWN_WEIGHT * (1 - (discordance(values, predictions) / BANDWIDTH) ** 2).clamp(min=0)
 
 
 def combine_predictions(own: Tensor, weights: Tensor, predictions: Tensor) -> Tensor:
-    """The weighted mean of the task's own prediction and those of the sources.
-
-    Args:
-        own: shape ``(n,)``.
-        weights: shape ``(sources,)``.
-        predictions: shape ``(sources, n)``.
-    """
+    """The weighted mean of the task's own prediction ``(n,)`` and those of the sources ``(sources, n)``."""
     return (OWN_WEIGHT * own + weights @ predictions) / (OWN_WEIGHT + weights.sum())
 
 
 def portfolio(predictions: Tensor, weights: Tensor, size: int) -> list[int]:
-    """Candidates of which at least one is good on every source, the most useful first.
-
-    Greedily each raises most the weighted mean over sources of the best ``-ln(predicted rank / n)`` so far; the
-    earliest of equals. Choosing so is within ``1 - 1/e`` of the best set, for that mean is submodular. Once each source
-    has its best, nothing raises the mean, and there are no more: one source has one.
-
-    Args:
-        predictions: of each source for all candidates, shape ``(sources, n)``, the higher the better.
-        weights: of the sources, shape ``(sources,)``.
-        size: most candidates to choose.
-    """
+    """At most ``size`` candidates that together are good on all sources, by predictions ``(sources, n)``."""
+    # Each in turn raises most the weighted mean over sources of the best -ln(predicted rank / n) so far. The mean is
+    # submodular, so this greedy choice is within 1 - 1/e of the best set. It ends when every source has its best.
     number = predictions.shape[1]
     # argsort twice gives ranks from 0, the best first
     ranks = (-predictions).argsort(dim=1, stable=True).argsort(dim=1).double() + 1
@@ -95,15 +69,8 @@ def portfolio(predictions: Tensor, weights: Tensor, size: int) -> list[int]:
 
 
 def closeness(embedding: Tensor, others: Tensor) -> Tensor:
-    """Weights of sources by how near their tasks are, ``exp(-d² / mean d²)``; they sum to 1.
-
-    ``d²`` is the squared distance of embeddings whose features are standardised over the sources and the task.
-
-    Args:
-        embedding: of the task, shape ``(e,)``.
-        others: of the sources, shape ``(sources, e)``.
-    """
-    everything = torch.cat([embedding[None], others]).double()
+    """Weights of sources, in proportion to ``exp(-d² / mean d²)``, by the embeddings ``(e,)`` and ``(sources, e)``."""
+    everything = torch.cat([embedding[None], others]).double()  # standardised over the sources and the task
     spread = everything.std(dim=0, correction=0)
     standard = (everything - everything.mean(0)) / torch.where(spread > 1e-12, spread, 1.0)
     squares = ((standard[1:] - standard[0]) ** 2).sum(1)
@@ -112,63 +79,45 @@ def closeness(embedding: Tensor, others: Tensor) -> Tensor:
 
 
 FITTED = 400
-"""Scores by which the kernel's parameters are fitted, evenly over their ranks; the process then takes all."""
+"""Number of scores, evenly over their ranks, that fit the kernel's parameters; the process then takes all."""
 ELITE = 32
-"""Best architectures of the searches that are kept by name."""
+"""Number of best architectures that a source keeps by name."""
 PREDICTION_CHUNK = 4096
 
 
 @dataclass(frozen=True, eq=False)
 class SourceGP:
-    """The posterior mean of a Gaussian process on the rank-Gaussian scores of one task.
-
-    Attributes:
-        task_id: the task.
-        parameters: of the kernel, shape ``(groups + 2,)``.
-        features: of the scored architectures, shape ``(n, d)``.
-        weights: of their covariances in the posterior mean, shape ``(n,)``.
-        location: mean of the posterior mean over the candidates.
-        spread: its deviation over the candidates.
-        candidates: the posterior mean of the encoding's candidates, in standard units, shape ``(m,)``.
-        embedding: of the task, shape ``(e,)``, or of length 0.
-        elite: the best architectures, the best first.
-        cost: of the searches that scored them.
-    """
+    """The posterior mean of a Gaussian process on the rank-Gaussian scores of one task."""
 
     task_id: str
-    parameters: Tensor
-    features: Tensor
-    weights: Tensor
-    location: float
-    spread: float
-    candidates: Tensor
-    embedding: Tensor
-    elite: tuple[Architecture, ...] = ()
-    cost: Cost = field(default_factory=Cost)
+    parameters: Tensor  # of the kernel, (groups + 2,)
+    features: Tensor  # of the scored architectures, (n, d)
+    weights: Tensor  # of their covariances in the posterior mean, (n,)
+    location: float  # mean of the posterior mean over the candidates
+    spread: float  # its deviation over the candidates
+    candidates: Tensor  # the posterior mean of the encoding's candidates, in standard units, (m,)
+    embedding: Tensor  # of the task, (e,), or empty
+    elite: tuple[Architecture, ...] = ()  # best first
+    cost: Cost = field(default_factory=Cost)  # of the searches
 
     def mean(self, kernel: GroupedKernel, features: Tensor) -> Tensor:
         """The posterior mean in standard units over the candidates, shape ``(m,)``, for features ``(m, d)``."""
-        parts = [
-            self.weights @ kernel(self.parameters, self.features, part) for part in features.split(PREDICTION_CHUNK)
-        ]
-        return (torch.cat(parts) - self.location) / self.spread if parts else self.weights.new_empty(0)
+        parts = features.split(PREDICTION_CHUNK)
+        means = [self.weights @ kernel(self.parameters, self.features, part) for part in parts]
+        return (torch.cat(means) - self.location) / self.spread
 
 
 def fit_source(scores: TaskScores, kernel: GroupedKernel, candidates: Tensor) -> SourceGP:
-    """Learn from the scores of one task.
-
-    Args:
-        scores: of at least two architectures.
-        kernel: of their features.
-        candidates: features of the encoding's candidates, over which the posterior mean is standardised, ``(m, d)``.
-    """
+    """Learn from two or more scores of one task; candidates ``(m, d)`` standardise the posterior mean."""
     values = rank_gaussian(scores.scores)
     features = scores.features.double()
     order = values.argsort(descending=True, stable=True)
     even = order[torch.linspace(0, len(order) - 1, min(FITTED, len(order))).round().long()]
     parameters = fit_parameters(kernel, features[even], values[even], kernel.prior)
     process = GaussianProcess(kernel, parameters, features, values)
-    best = order[:ELITE].tolist() if scores.architectures else []
+    elite: tuple[Architecture, ...] = ()
+    if scores.architectures:
+        elite = tuple(scores.architectures[place] for place in order[:ELITE].tolist())
     raw = SourceGP(
         task_id=scores.task_id,
         parameters=parameters,
@@ -178,7 +127,7 @@ def fit_source(scores: TaskScores, kernel: GroupedKernel, candidates: Tensor) ->
         spread=1.0,
         candidates=features.new_empty(0),
         embedding=scores.embedding.double(),
-        elite=tuple(scores.architectures[place] for place in best),
+        elite=elite,
         cost=scores.cost,
     )
     means = raw.mean(kernel, candidates)
@@ -187,22 +136,21 @@ def fit_source(scores: TaskScores, kernel: GroupedKernel, candidates: Tensor) ->
 
 
 DEVIATION = 1.0
-"""Of the logarithms of a kernel's parameters on a new task, around their mean over the sources."""
+"""Prior deviation of the logarithms of a kernel's parameters on a new task, around their mean over the sources."""
 
 
 class TransferSurrogate:
     """A Gaussian process on the new task's scores, averaged with those of earlier tasks.
 
-    It takes two things from the sources. The prior of its kernel's parameters is centred on their mean over the
-    sources, for what matters in an architecture, how smoothly and how noisily, is much the same on related tasks. And
-    its mean is averaged with the means of those sources that order the task's scores nearly rightly
-    (``combine_predictions``); the deviation is that of the process. With no sources it is a plain Gaussian process.
+    The sources help in two ways. First, the prior of the kernel's parameters is centred on their mean over the sources,
+    because related tasks agree on the important choices, on smoothness and on noise. Second, the mean is averaged with
+    those of the sources that order the task's scores almost rightly (``combine_predictions``). The deviation is that of
+    the new process. Without sources it is a plain Gaussian process.
 
     Args:
         kernel: of the sources' processes and of the new task's.
         sources: the earlier tasks' processes.
-        mean: the mean over the sources of the parameters of their kernel, shape ``(groups + 2,)``; without sources it
-            is not used.
+        mean: the mean over the sources of their kernels' parameters, shape ``(groups + 2,)``; unused without sources.
 
     Attributes:
         prior: of the parameters of the new task's kernel.
@@ -219,20 +167,23 @@ class TransferSurrogate:
         self.kernel = kernel
         self.sources = tuple(sources)
         self.mean = mean.double()
-        self.prior = Gaussians(self.mean, torch.full_like(self.mean, DEVIATION)) if self.sources else kernel.prior
+        self.prior = kernel.prior
+        if self.sources:
+            self.prior = Gaussians(self.mean, torch.full_like(self.mean, DEVIATION))
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
-        return self  # nothing changes it, and a sampler that holds it is copied for each trial
+        return self  # it never changes, and each trial copies the sampler that holds it
 
     @property
     def cost(self) -> Cost:
-        """Of all searches of the earlier tasks."""
+        """Cost of all searches of the earlier tasks."""
         return sum((source.cost for source in self.sources), Cost())
 
     def source_means(self, features: Tensor) -> Tensor:
-        """What each source expects, in standard units, shape ``(sources, n)``, for features ``(n, d)``."""
-        means = [source.mean(self.kernel, features) for source in self.sources]
-        return torch.stack(means) if means else features.new_empty(0, len(features), dtype=torch.float64)
+        """The prediction of each source, in standard units, shape ``(sources, n)``, for features ``(n, d)``."""
+        if not self.sources:
+            return features.new_empty(0, len(features), dtype=torch.float64)
+        return torch.stack([source.mean(self.kernel, features) for source in self.sources])
 
     def fit(self, features: Tensor, values: Tensor) -> Tensor:
         """The parameters of the task's own process, for features ``(n, d)`` and rank-Gaussian scores ``(n,)``."""
@@ -242,8 +193,8 @@ class TransferSurrogate:
         """Predict the rank-Gaussian scores of candidates.
 
         Args:
-            features: of the architectures that were scored, shape ``(n, d)``, in any order.
-            scores: the higher the better, on any scale, shape ``(n,)``.
+            features: of the scored architectures, shape ``(n, d)``, in any order.
+            scores: higher is better, on any scale, shape ``(n,)``.
             candidates: shape ``(m, d)``.
         """
         values = rank_gaussian(scores)

@@ -144,7 +144,7 @@ class Failing(Searcher):
 def test_a_challenger_that_fails_is_charged_and_the_incumbent_stays(error):
     plain = labels(GOOD).search(TASK, SPACE, Budget(), 0)
     searcher, budget = guarded(labels(GOOD), Failing(error)), Budget()
-    with pytest.warns(UserWarning, match="its incumbent on task 'textures', for the challenger found nothing: no"):
+    with pytest.warns(UserWarning, match="its incumbent on task 'textures', as the challenger found nothing: no"):
         found = searcher.search(TASK, SPACE, budget, 0)
     assert (found.architecture, found.untried) == (plain.architecture, plain.untried + 1)
     assert [trial.architecture for trial in found.record.trials] == [plain.architecture]

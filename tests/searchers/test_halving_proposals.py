@@ -166,7 +166,7 @@ def test_the_first_rung_has_what_others_promise_beside_the_incumbent(tmp_path):
     covers = [(query.architecture, dict(query.recipe)) for query in covering([known], SPACE, 3)]
     assert first_rung([bare]) == [*covers, incumbent]  # without FLOPs
     write_record_lines(bare, [SearchRecord("glyphs", known.trials, space="MobileMacro")])
-    with pytest.warns(UserWarning, match="tell nothing of LayeredSpace: take those of searches in it"):
+    with pytest.warns(UserWarning, match="have no trial in LayeredSpace: give records of searches in it"):
         assert first_rung([bare])[0] == incumbent
     assert first_rung([file], problem="glyphs")[0] == incumbent  # nothing is learned from the problem itself
     assert all(recipe["rate"] < 2 for _, recipe in first_rung([file], rates=(0, 1)))

@@ -126,7 +126,7 @@ def test_other_records_of_the_package_are_other_settings(kind, name, monkeypatch
 def test_records_of_another_space_are_told(tmp_path, task):
     method = lm.SuccessiveHalving(records=[SHIPPED], candidates=2)
     with pytest.warns(
-        UserWarning, match="records in shipped tell nothing of LayeredSpace: take those of searches in it"
+        UserWarning, match="records in shipped have no trial in LayeredSpace: give records of searches in it"
     ):
         lm.search(task, OTHER, method=method, recipe=lm.Recipe(epochs=1), flops=1e9, progress=False)
 

@@ -1,4 +1,4 @@
-"""Zero-cost proxies: what a freshly initialised network tells about the accuracy that it would reach."""
+"""Zero-cost proxies: numbers of a freshly initialised network that predict the accuracy it would reach."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Split, Task, require_classes
 
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
-"""All of torch's; their common base is not public."""
+"""All of torch's dropouts; their common base is not public."""
 
 
 class UndefinedProxyError(ValueError):
@@ -30,12 +31,12 @@ class UndefinedProxyError(ValueError):
 
 @keeps_arguments()
 class Proxy(ABC):
-    """A number that is to rank untrained networks as training would; higher is better.
+    """A number that should rank untrained networks as training would; higher is better.
 
     Attributes:
-        passes: what it computes for each image, in units of the forward multiply-adds: 1 forward, and 1 each for the
-            gradients of weights and of activations. What it does with the results is left out.
-        needs_data: whether it looks at images; one that does not looks at the shape of ``inputs`` only.
+        passes: cost for each image, in units of the forward multiply-adds: 1 forward, and 1 each for the gradients of
+            weights and of activations. Work on the results is not counted.
+        needs_data: whether it reads images. A proxy that does not needs only the shape of ``inputs``.
 
     Example:
         >>> import torch
@@ -55,11 +56,11 @@ class Proxy(ABC):
     needs_data: bool
 
     def __call__(self, network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
-        """Score a network, which is left as it was.
+        """Score a network without changing it.
 
         Args:
-            network: images in, class scores out. Its batch-norm uses the batch's statistics where the proxy needs
-                data. Its dropout is switched off: it would add nothing but noise.
+            network: images in, class scores out. Its batch-norm uses the batch's statistics if the proxy needs data.
+                Its dropout is off, as it would only add noise.
             inputs: shape ``(n, channels, height, width)``, on the network's device.
             labels: class indices, shape ``(n,)``.
 
@@ -85,31 +86,30 @@ class Proxy(ABC):
 
 
 def layer_weights(network: nn.Module) -> list[Tensor]:
-    """Weights of all convolutions and linear layers, without biases: what the literature's proxies sum over."""
+    """Weights of all convolutions and linear layers, without biases, as the literature's proxies sum over them."""
     return [module.weight for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
 
 
 def gradients(value: Tensor, weights: list[Tensor]) -> list[Tensor]:
-    """Of each weight; zero where ``value`` does not depend on it."""
+    """The gradient by each weight; zero if ``value`` does not depend on it."""
     if not value.requires_grad:
         return [torch.zeros_like(weight) for weight in weights]
-    found = torch.autograd.grad(value, weights, allow_unused=True)
-    return [torch.zeros_like(w) if g is None else g for w, g in zip(weights, found, strict=True)]
+    return [*torch.autograd.grad(value, weights, allow_unused=True, materialize_grads=True)]
 
 
 class ProxyEstimator(Estimator):
     """A zero-cost proxy of the child, newly initialised from the seed, on one minibatch of the task's train part.
 
-    The score is the proxy's value: only its order means something, and no validation part is needed. It is the same
-    at any fidelity, and nothing is inherited. A canonical architecture is scored once; asked again, the value is
-    looked up, while the account does not depend on what was asked before.
+    The score is the proxy's value. Only its order has a meaning, and it needs no validation part. It is the same at any
+    fidelity, and no weights are inherited. A canonical architecture is scored once. Later calls look the value up, and
+    are charged in full.
 
     Args:
-        task: whose train part the minibatch is drawn from.
-        space: where architectures come from.
+        task: gives the train part that the minibatch is drawn from.
+        space: the space of the architectures.
         seed: of initial weights and minibatch: all architectures see the same images.
         proxy: scores a network.
-        images: in the minibatch; the whole train part where it has fewer. A proxy without data takes none.
+        images: size of the minibatch, or of the train part if that is smaller. A proxy without data takes none.
 
     Raises:
         ValueError: ``images`` is below 1, or the proxy needs data and the train part is empty.
@@ -133,7 +133,7 @@ class ProxyEstimator(Estimator):
         self.seed = seed
         self.proxy = proxy
         self.images = images
-        self.batch = self._draw_minibatch() if proxy.needs_data else self._blank()
+        self.batch = self._minibatch()
         self._values: dict[Architecture, float] = {}
 
     @property
@@ -148,20 +148,21 @@ class ProxyEstimator(Estimator):
 
     @property
     def ordinal(self) -> bool:
-        """A proxy's values rank networks, and no more."""
+        """True: a proxy's values only rank networks."""
         return True
 
     def cost(self, architecture: Architecture, fidelity: float) -> Cost:
-        """One query, and the proxy's passes x forward multiply-adds x images (of one blank image without data)."""
+        """One query, and the proxy's passes x forward multiply-adds x images (one blank image without data)."""
         assert 0 < fidelity <= 1, fidelity
         images = len(self.batch)
         forward = self.space.cost(self.space.canonical(architecture), self.task.shape, self.task.way).flops
-        return Cost(
-            queries=1, images=images if self.proxy.needs_data else 0, flops=self.proxy.passes * forward * images
-        )
+        cost = Cost(queries=1, images=images, flops=self.proxy.passes * forward * images)
+        if not self.proxy.needs_data:
+            return replace(cost, images=0)
+        return cost
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
-        """Score; ``start`` is unused, for proxies look at fresh networks.
+        """Score; ``start`` is unused, as proxies measure fresh networks.
 
         Raises:
             UndefinedProxyError: the proxy's value is not a finite number.
@@ -174,16 +175,19 @@ class ProxyEstimator(Estimator):
         return Score(self._values[canonical], cost)
 
     def _network(self, architecture: Architecture) -> nn.Module:
-        """The child with weights that are a function of the seed; the caller's random state is left as it was."""
+        """The child with weights from the seed; the caller's random state is kept."""
         with torch.inference_mode(False), torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             network = self.space.child(architecture, self.task.shape, self.task.way)
         network = network.to(self.batch.inputs.device)
         return convert_conv2d_weight_memory_format(network, torch.channels_last)  # faster on a CPU
 
-    def _draw_minibatch(self) -> Split:
-        """Random examples of the train part, each at most once."""
+    def _minibatch(self) -> Split:
+        """Random examples of the train part, each at most once; one blank image for a proxy without data."""
         train = self.task.train
+        if not self.proxy.needs_data:
+            inputs = inputs_like(torch.ones_like(blank_inputs(1, self.task.shape)), train.inputs)
+            return Split(inputs, train.labels.new_zeros(1))
         if not len(train):
             raise ValueError(
                 f"Task '{self.task.id}' has no training examples for {type(self.proxy).__name__} to look at: give it "
@@ -192,7 +196,3 @@ class ProxyEstimator(Estimator):
         order = torch.randperm(len(train), generator=torch.Generator().manual_seed(self.seed))
         chosen = order[: self.images].to(train.inputs.device)
         return Split(channels_last(train.inputs[chosen]), train.labels[chosen])
-
-    def _blank(self) -> Split:
-        inputs = inputs_like(torch.ones_like(blank_inputs(1, self.task.shape)), self.task.train.inputs)
-        return Split(inputs, self.task.train.labels.new_zeros(1))

@@ -19,15 +19,15 @@ from lit_metanas.tasks.task import Split, Task
 class ProxyEmbedding(TaskEmbedding):
     """Zero-cost proxies (Abdelfattah et al. 2021) of a few fixed architectures on one minibatch of the task.
 
-    How the untrained networks of a space respond to the images of a task, which differs between tasks while the
-    networks are the same. Signed logarithms, ``sign(v) * ln(1 + |v|)``; a proxy that is not a number for a network
-    becomes 0. One feature for each proxy and architecture; a forward and backward pass each.
+    The networks are the same for all tasks, and their responses to the images differ. Each proxy and architecture gives
+    one feature, the signed logarithm ``sign(v) * ln(1 + |v|)``, at the cost of a forward and backward pass. A proxy
+    that is undefined for a network gives 0.
 
     Args:
-        space: where the architectures are drawn from.
-        proxies: by default jacov and the gradient's norm; only those that look at images tell tasks apart.
-        architectures: how many are drawn.
-        images: in the minibatch.
+        space: the architectures are drawn from it.
+        proxies: by default jacov and the gradient's norm; a proxy must read images to distinguish tasks.
+        architectures: number of architectures.
+        images: size of the minibatch.
         seed: of architectures, initial weights and minibatch.
 
     Example:
@@ -70,7 +70,7 @@ class ProxyEmbedding(TaskEmbedding):
         return torch.tensor([math.copysign(math.log1p(abs(value)), value) for value in values], dtype=torch.float64)
 
     def _probes(self) -> list[Architecture]:
-        """Architectures that can be built, no two the same where the space has so many."""
+        """Architectures that can be built, all different if the space has so many."""
         generator = torch.Generator().manual_seed(self.seed)
         drawn: dict[Architecture, None] = {}
         for _ in range(100 * self.architectures):

@@ -17,7 +17,7 @@ from lit_metanas.inputs.batches import inputs_like
 
 
 class Snip(Proxy):
-    """Sensitivity of the loss to leaving single weights out (Lee et al. 2019, Eq. 6; Abdelfattah et al. 2021).
+    """Sensitivity of the loss to removing single weights (Lee et al. 2019, Eq. 6; Abdelfattah et al. 2021).
 
     Sum over the weights of convolutions and linear layers of ``|w dL/dw|``, which is the size of the gradient of a
     mask of ones; ``L`` is the mean cross-entropy.
@@ -80,9 +80,9 @@ OFFSET = 1e-5
 class Jacov(Proxy):
     """How differently the network responds to different images (Mellor et al. 2020, first version; Abdelfattah 2021).
 
-    A row for each image: the gradient of its summed class scores with respect to its pixels. Of the rows' correlation
-    matrix with eigenvalues ``v`` the score is ``-sum(log(v + k) + 1 / (v + k))``, ``k = 1e-5``. No number where the
-    scores do not depend on an image, such as in a cell without a path from input to output.
+    Each image gives a row: the gradient of its summed class scores with respect to its pixels. If the rows' correlation
+    matrix has eigenvalues ``v``, the score is ``-sum(log(v + k) + 1 / (v + k))``, ``k = 1e-5``. There is no score if
+    the outputs do not depend on an image, as in a cell without a path from input to output.
 
     Example:
         >>> import torch
@@ -100,10 +100,10 @@ class Jacov(Proxy):
     needs_data = True
 
     def value(self, network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
-        """The score; labels do not matter.
+        """The score; labels are not used.
 
         Raises:
-            ValueError: there are less than two examples, or they are tokens.
+            ValueError: there are fewer than two examples, or they are tokens.
         """
         del labels
         if len(inputs) < 2:
@@ -131,15 +131,15 @@ RELU = frozenset(
 """Operations with a kink at zero, whether a module or a function calls them."""
 
 CLAMPS = frozenset({torch.ops.aten.hardtanh.default, torch.ops.aten.hardtanh_.default})
-"""Operations with a kink at a lower bound, which is zero for ReLU6; the upper one is left out."""
+"""Operations with a kink at a lower bound, which is zero for ReLU6; the kink at the upper bound is ignored."""
 
 
 class Nwot(Proxy):
-    """How well the signs before the ReLUs tell images apart (Mellor et al. 2021, Eq. 2).
+    """How well the signs before the ReLUs distinguish images (Mellor et al. 2021, Eq. 2).
 
-    Entry ``(i, j)`` of the kernel is the number of ReLU inputs, over all layers and pixels, that are positive for both
-    of two images or for neither; the score is the logarithm of the kernel's determinant. No number where two images
-    have the same signs, or where there is no ReLU.
+    Entry ``(i, j)`` of the kernel counts the ReLU inputs, over all layers and pixels, that have the same sign for both
+    images. The score is the logarithm of the kernel's determinant. There is no score if two images have the same signs,
+    or if there is no ReLU.
 
     Example:
         >>> import torch
@@ -158,7 +158,7 @@ class Nwot(Proxy):
 
     @torch.no_grad()
     def value(self, network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
-        """The score; labels do not matter."""
+        """The score; labels are not used."""
         del labels
         with _SignCounter(len(inputs)) as counter:
             network(inputs)
@@ -167,11 +167,7 @@ class Nwot(Proxy):
 
 
 class _SignCounter(TorchDispatchMode):
-    """Sums the kernel over the ReLUs that are called.
-
-    Attributes:
-        kernel: equal signs of each pair of images, shape ``(images, images)``.
-    """
+    """Counts the equal signs of each pair of images over the ReLUs that are called, shape ``(images, images)``."""
 
     def __init__(self, images: int) -> None:
         super().__init__()
@@ -211,7 +207,7 @@ class L2Norm(Proxy):
     needs_data = False
 
     def value(self, network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
-        """The score; images and labels do not matter."""
+        """The score; images and labels are not used."""
         del inputs, labels
         return sum(float(weight.detach().norm()) for weight in layer_weights(network))
 
@@ -234,7 +230,7 @@ class ParameterCount(Proxy):
     needs_data = False
 
     def value(self, network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
-        """The score; images and labels do not matter."""
+        """The score; images and labels are not used."""
         del inputs, labels
         return float(sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad))
 
@@ -257,7 +253,7 @@ class FlopCount(Proxy):
     needs_data = False
 
     def value(self, network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
-        """The score; images and labels do not matter."""
+        """The score; images and labels are not used."""
         del labels
         with FlopCounterMode(display=False) as counter:
             network.to("meta")(inputs[:1].to("meta"))
@@ -267,9 +263,9 @@ class FlopCount(Proxy):
 class Synflow(Proxy):
     """How much flows through all paths (Tanaka et al. 2020, Eq. 2; summed as by Abdelfattah et al. 2021).
 
-    Sum over the weights of convolutions and linear layers of ``|w dR/dw|``, where ``R`` is the sum of class scores for
-    an image of ones in the network of absolute parameters. Batch-norm uses its running statistics: in a fresh network
-    it is then the identity, as in the published version, which leaves it out. In double precision, for the product
+    Sum over the weights of convolutions and linear layers of ``|w dR/dw|``. ``R`` is the sum of class scores for an
+    image of ones in the network of absolute parameters. Batch-norm uses its running statistics. In a fresh network it
+    is then the identity, as in the published version, which leaves it out. The precision is double, because the product
     of a deep network's layers leaves the range of single precision.
 
     Example:
@@ -288,7 +284,7 @@ class Synflow(Proxy):
     needs_data = False
 
     def value(self, network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
-        """The score; images and labels do not matter."""
+        """The score; images and labels are not used."""
         del labels
         network.cpu().double()  # not every accelerator has double precision
         with torch.no_grad():

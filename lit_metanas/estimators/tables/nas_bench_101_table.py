@@ -22,27 +22,30 @@ from lit_metanas.spaces.nas_bench_101.nas_bench_101_space import NASBench101
 TABLE_101_ADDRESS = "https://storage.googleapis.com/nasbench/nasbench_only108.tfrecord"
 
 DATASET = "cifar10"
-"""What all were trained on."""
+"""The data set of all trainings."""
 
 CIFAR_10_TRAINING_IMAGES = 40_000
-"""Of CIFAR-10 an epoch; the other 10,000 of its training images give the validation scores."""
+"""Training images an epoch; CIFAR-10's other 10,000 training images give the validation scores."""
 
 EVALUATION_DATA, TRAINABLE_PARAMETERS = 1, 2
 """Fields of the published message ``ModelMetrics``."""
 TRAINING_TIME, VALIDATION_ACCURACY, TEST_ACCURACY = 2, 4, 5
-"""Fields of its ``EvaluationData``: seconds, and shares of right answers."""
+"""Fields of its ``EvaluationData``: seconds, and accuracies."""
 
 PUBLISHED_EPOCHS = (4, 12, 36, 108)
-"""Of the trainings. For each a file's cells have sums."""
+"""Lengths of the trainings."""
 
 EVALUATIONS = 3
-"""Before, in the middle and at the end of a training."""
+"""Each training has an evaluation before it, in its middle and at its end."""
 
 SUMS = 4
-"""Of the sums over a cell's trainings."""
+"""Sums over a cell's trainings of the same length: their number, and three columns."""
+
+COLUMNS = {"val": 0, "test": 1, "seconds": 2}
+"""Columns of the means."""
 
 CHECKED = 100
-"""Cells whose hash is compared with that of their matrix and operations; all would take as long as the reading."""
+"""Number of cells whose hash is checked; to check all would take as long as the reading."""
 
 
 class Training(NamedTuple):
@@ -59,9 +62,9 @@ class Training(NamedTuple):
 class NASBench101Table(Table):
     """NAS-Bench-101 (Ying et al. 2019): every cell trained three times for 108 epochs on CIFAR-10.
 
-    The file ``nasbench_only108.tfrecord`` has these; ``nasbench_full.tfrecord`` has trainings for 4, 12 and 36 epochs,
-    too, each with a learning-rate schedule of its own. Signals are ``val_108``, ``test_108`` and so on, as far as the
-    file has them: the means over the trainings. Reading takes a minute or several.
+    The file ``nasbench_only108.tfrecord`` holds these trainings. ``nasbench_full.tfrecord`` also has trainings for 4,
+    12 and 36 epochs, each with its own learning-rate schedule. Signals are ``val_108``, ``test_108`` and so on, for the
+    epochs of the file: the means over the trainings. Reading takes a minute or several.
 
     Args:
         dataset: ``cifar10``, the only one.
@@ -69,7 +72,7 @@ class NASBench101Table(Table):
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the data set is another one, or the file is damaged or no table of NAS-Bench-101.
+        ValueError: the data set is another one, or the file is damaged or not a table of NAS-Bench-101.
 
     Example:
         >>> import lit_metanas as lm
@@ -111,7 +114,7 @@ class NASBench101Table(Table):
         """Mean accuracy over the published trainings, in [0, 1]."""
         self.check_signal(signal)
         part, _, epochs = signal.partition("_")
-        return self._value(architecture, int(epochs), 0 if part == "val" else 1)
+        return self._value(architecture, int(epochs), COLUMNS[part])
 
     def early(self, signal: str) -> str | None:
         """The signal of the same kind after the next shorter training that the file has."""
@@ -124,16 +127,16 @@ class NASBench101Table(Table):
         return 3 * self.flops(architecture) * CIFAR_10_TRAINING_IMAGES * int(signal.partition("_")[2])
 
     def training_seconds(self, architecture: Architecture, signal: str) -> float:
-        """Mean seconds that a training took on the authors' device, evaluation left out."""
+        """Mean seconds of a training on the authors' device, without evaluation."""
         self.check_signal(signal)
-        return self._value(architecture, int(signal.partition("_")[2]), 2)
+        return self._value(architecture, int(signal.partition("_")[2]), COLUMNS["seconds"])
 
     def parameters(self, architecture: Architecture) -> int:
         """Trainable parameters of the whole network."""
         return int(self._parameters[self._row(architecture)])
 
     def flops(self, architecture: Architecture) -> int:
-        """Forward multiply-adds for one image: counted, as the file has none."""
+        """Forward multiply-adds for one image, counted, because the file has none."""
         return self.space.cost(architecture, (3, 32, 32), 10).flops
 
     def measures(self, device: str | None = None) -> Mapping[str, Measure]:
@@ -144,8 +147,10 @@ class NASBench101Table(Table):
     def _row(self, architecture: Architecture) -> int:
         row = self._rows.get(self.space.hash(architecture))
         if row is None:
-            reason = self.space.violation(architecture)
-            raise ValueError(f"'{self.file}' does not list the cell {architecture}{f': {reason}' if reason else ''}.")
+            missing = f"'{self.file}' does not list the cell {architecture}"
+            if reason := self.space.violation(architecture):
+                missing = f"{missing}: {reason}"
+            raise ValueError(f"{missing}.")
         return row
 
     def _value(self, architecture: Architecture, epochs: int, column: int) -> float:
@@ -155,11 +160,7 @@ class NASBench101Table(Table):
         return float(means[row, column])
 
     def _training(self, record: bytes) -> Training:
-        """What a record tells: a JSON list of hash, epochs, matrix, operations, and metrics in base 64.
-
-        Raises:
-            ValueError: it tells something else.
-        """
+        """A record, which is a JSON list of hash, epochs, matrix, operations, and metrics in base 64."""
         try:
             module_hash, epochs, matrix, operations, metrics = parse_json(record)
             if module_hash not in self._rows and len(self._rows) < CHECKED:
@@ -183,7 +184,7 @@ class NASBench101Table(Table):
         return Training(module_hash, epochs, parameters, val, test, seconds)
 
     def _check(self, module_hash: str, matrix: str, operations: list[str]) -> None:
-        """Compare a hash with that of a matrix, row after row of digits, and its operations."""
+        """Compare a hash with that of its matrix, written row by row in digits, and operations."""
         size = len(operations)
         rows = [[int(digit) for digit in matrix[begin : begin + size]] for begin in range(0, len(matrix), size)]
         if self.space.hash(self.space.from_matrix(rows, operations)) != module_hash:
@@ -191,6 +192,6 @@ class NASBench101Table(Table):
 
 
 def _means(sums: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Validation and test accuracy and seconds of each row; NaN where there was no training."""
+    """Validation and test accuracy and seconds of each row; NaN if there was no training."""
     trainings = np.where(sums[:, :1] == 0, np.nan, sums[:, :1])
     return sums[:, 1:] / trainings

@@ -29,8 +29,8 @@ TRAINING_IMAGES = {
     ("ImageNet16-120", "val"): 151_700,
     ("ImageNet16-120", "test"): 151_700,
 }
-"""Images an epoch. CIFAR-10's validation scores come from trainings on half of its training images, its test scores
-from trainings on all of them; elsewhere one training gave both."""
+"""Images an epoch. CIFAR-10's validation scores come from trainings on half of its training images, and its test scores
+from trainings on all of them. On the other data sets one training gave both."""
 
 
 class NASBench201Table(Table):
@@ -91,7 +91,7 @@ class NASBench201Table(Table):
         return float(self._scores[signal][self.space.to_index(architecture)])
 
     def early(self, signal: str) -> str | None:
-        """The 12-epoch signal; None for that itself."""
+        """The 12-epoch signal; None for a 12-epoch signal."""
         return early_signal(signal)
 
     def training_flops(self, architecture: Architecture, signal: str) -> int:
@@ -114,39 +114,34 @@ class NASBench201Table(Table):
         """Parameters and flops; the latency on a device, if one is given."""
         self.check_device(device)
         known: dict[str, Measure] = {"parameters": self.parameters, "flops": self.flops}
-        return known if device is None else {**known, "latency": partial(self.latency, device=device)}
+        if device is not None:
+            known["latency"] = partial(self.latency, device=device)
+        return known
 
 
 def check_dataset(dataset: str) -> int:
-    """The column of a data set.
-
-    Raises:
-        ValueError: it is not among NAS-Bench-201's.
-    """
+    """The column of a data set; ValueError if NAS-Bench-201 does not have it."""
     if dataset not in IMAGE_DATASETS:
         raise ValueError(f"NAS-Bench-201 has no data set '{dataset}': use {', '.join(IMAGE_DATASETS)}.")
     return IMAGE_DATASETS.index(dataset)
 
 
 def early_signal(signal: str) -> str | None:
-    """The signal of the same kind after 12 epochs: a training of its own, with its own learning-rate schedule."""
+    """The signal of the same kind after 12 epochs, from trainings with a learning-rate schedule of their own."""
     part, _, epochs = signal.partition("_")
-    return f"{part}_12" if epochs != "12" else None
+    if epochs == "12":
+        return None
+    return f"{part}_12"
 
 
 def training_images(dataset: str, signal: str) -> int:
-    """Images that one training for a signal, such as ``val_200``, saw."""
+    """Images that a training for a signal, such as ``val_200``, saw."""
     part, _, epochs = signal.partition("_")
     return TRAINING_IMAGES[dataset, part] * int(epochs)
 
 
 def read_arrays(path: str | os.PathLike[str], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray[Any, Any]]:
-    """Read arrays of known shapes from an ``.npz``, without executing code: numbers, or names, of any number (-1).
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is damaged, or an array is missing or of another shape or kind.
-    """
+    """Read arrays of known shapes (-1 is any length) from an ``.npz``, without executing code: numbers, or texts."""
     file = Path(path)
     if not file.is_file():
         raise FileNotFoundError(
@@ -159,16 +154,15 @@ def read_arrays(path: str | os.PathLike[str], shapes: Mapping[str, tuple[int, ..
             raise ValueError(f"'{file}' lacks the array '{name}': give a NAS-Bench-201 table.")
         found = arrays[name].shape
         if len(found) != len(shape) or any(want not in (-1, have) for want, have in zip(shape, found, strict=True)):
-            wanted = " x ".join("any" if length == -1 else str(length) for length in shape)
+            wanted = " x ".join(map(str, shape)).replace("-1", "any")
             raise ValueError(f"'{file}' holds '{name}' of shape {found} instead of {wanted}: get the table again.")
-        text = shape == (-1,)
-        if arrays[name].dtype.kind not in ("U" if text else "biuf") or not (text or np.isfinite(arrays[name]).all()):
-            raise ValueError(f"'{file}' holds '{name}' of another kind than {_kind(text)}: get the table again.")
+        if shape == (-1,):
+            right, kind = arrays[name].dtype.kind == "U", "texts"
+        else:
+            right, kind = arrays[name].dtype.kind in "biuf" and np.isfinite(arrays[name]).all(), "finite numbers"
+        if not right:
+            raise ValueError(f"'{file}' holds '{name}' of another kind than {kind}: get the table again.")
     return {name: arrays[name] for name in shapes}
-
-
-def _kind(text: bool) -> str:
-    return "texts" if text else "finite numbers"
 
 
 def _array_name(signal: str) -> str:

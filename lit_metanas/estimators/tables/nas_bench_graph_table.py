@@ -26,17 +26,17 @@ FIELDS = {"val": "valid_perf", "test": "perf"}
 class NASBenchGraphTable(Table):
     """NAS-Bench-Graph (Qin et al. 2022): every network of its space, trained on nine graphs.
 
-    Signals are ``val`` and ``test``: accuracy, on ``proteins`` the area under the ROC curve. The tables come with the
-    package ``nas-bench-graph``, whose own reader would run whatever is in them; here they are plain data.
+    Signals are ``val`` and ``test``: accuracy, or the area under the ROC curve on ``proteins``. The tables come with
+    the package ``nas-bench-graph``. Its own reader would run any code in them; here they are read as plain data.
 
     Args:
         dataset: ``cora``, ``citeseer``, ``pubmed``, ``cs``, ``physics``, ``photo``, ``computers``, ``arxiv``, or
             ``proteins``, whose space has five operations.
-        folder: where ``cora.bench`` and its like lie; None takes the installed package's.
+        folder: the folder of ``cora.bench`` and the others; None takes the installed package's.
 
     Raises:
         FileNotFoundError: the table, or the package, is absent.
-        ValueError: the data set is unknown, or the table is damaged or no table of this space.
+        ValueError: the data set is unknown, or the table is damaged or not of this space.
 
     Example:
         >>> import lit_metanas as lm
@@ -51,8 +51,11 @@ class NASBenchGraphTable(Table):
         if dataset not in GRAPH_DATASETS:
             raise ValueError(f"NAS-Bench-Graph has no data set '{dataset}': use {', '.join(GRAPH_DATASETS)}.")
         self.dataset = dataset
-        self.space = NASBenchGraph(PROTEINS_OPERATIONS if dataset == "proteins" else GRAPH_OPERATIONS)
-        self.file = (_installed_folder() if folder is None else Path(folder)) / f"{dataset}.bench"
+        operations = {"proteins": PROTEINS_OPERATIONS}.get(dataset, GRAPH_OPERATIONS)
+        self.space = NASBenchGraph(operations)
+        if folder is None:
+            folder = _installed_folder()
+        self.file = Path(folder) / f"{dataset}.bench"
         if not self.file.is_file():
             raise FileNotFoundError(f"There is no table '{self.file}': {INSTALL}")
         try:
@@ -93,7 +96,7 @@ INSTALL = "install the package nas-bench-graph, which holds it (pip install 'lit
 
 
 def _installed_folder() -> Path:
-    """The folder of tables in the installed package, which is not imported."""
+    """The folder of tables in the installed package, without importing it."""
     found = find_spec("nas_bench_graph")
     if found is None or not found.submodule_search_locations:
         raise FileNotFoundError(f"NAS-Bench-Graph's tables are not installed: {INSTALL}")
@@ -101,11 +104,7 @@ def _installed_folder() -> Path:
 
 
 def _check_rows(content: Any, file: Path) -> dict[int, Mapping[str, float]]:
-    """The rows by the published hash of their architecture.
-
-    Raises:
-        ValueError: the file holds something else.
-    """
+    """The rows by the published hash of their architecture; ValueError if the file holds something else."""
     fields = {*FIELDS.values(), "para", "latency"}
     if not isinstance(content, dict) or not content:
         raise ValueError(f"'{file}' is not a table of NAS-Bench-Graph: {INSTALL}")

@@ -28,13 +28,7 @@ RUNS = {
 
 @dataclass(frozen=True)
 class NATSMeasures:
-    """What one record says about one data set.
-
-    Attributes:
-        scores: accuracy in [0, 1] by signal, the mean over seeds.
-        parameters: of the network.
-        flops: forward multiply-adds for one input.
-    """
+    """One record on one data set: mean accuracies in [0, 1] by signal, parameters, and multiply-adds for one input."""
 
     scores: dict[str, float]
     parameters: int
@@ -44,12 +38,12 @@ class NATSMeasures:
 class NATSFiles(Table):
     """NATS-Bench's topology records (Dong et al. 2021), ``tss_000000.pickle.pbz2`` and so on, as published.
 
-    A record is read when its architecture is first asked for, without running what is in it. Signals are those of
-    ``NASBench201Table``, and the two agree.
+    A record is read when its architecture is first needed, and no code in it is run. The signals and their values are
+    those of ``NASBench201Table``.
 
     Args:
         dataset: ``cifar10``, ``cifar100`` or ``ImageNet16-120``.
-        folder: where the records lie: the unpacked ``NATS-tss-v1_0-3ffb9-simple``.
+        folder: the folder of the records: the unpacked ``NATS-tss-v1_0-3ffb9-simple``.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -81,7 +75,7 @@ class NATSFiles(Table):
 
         Raises:
             FileNotFoundError: the folder lacks it.
-            ValueError: it is damaged, or asks for more than plain data.
+            ValueError: it is damaged, or holds more than plain data.
         """
         index = self.space.to_index(architecture)
         if index not in self._read:
@@ -103,7 +97,7 @@ class NATSFiles(Table):
         return self.read_measures(architecture).scores[signal]
 
     def early(self, signal: str) -> str | None:
-        """The 12-epoch signal; None for that itself."""
+        """The 12-epoch signal; None for a 12-epoch signal."""
         return early_signal(signal)
 
     def training_flops(self, architecture: Architecture, signal: str) -> int:
@@ -125,7 +119,7 @@ class NATSFiles(Table):
 
 
 def _decompress(file: Path) -> bytes:
-    """The whole content, its checksum compared; no more of it than a pickle may have."""
+    """The content of a file with a right checksum, at most as long as a pickle may be."""
     try:
         packed = bz2.BZ2Decompressor()
         content = packed.decompress(read_regular(file, LARGEST_PICKLE), LARGEST_PICKLE + 1)

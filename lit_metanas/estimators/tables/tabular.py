@@ -24,10 +24,10 @@ class Table(ABC):
     """Measured scores of the architectures of a space on one data set.
 
     Attributes:
-        space: whose architectures the table lists.
+        space: the space of the architectures.
         dataset: the data set's name.
         signals: names of the scores that the table holds.
-        devices: whose latency it knows.
+        devices: the devices with a measured latency.
 
     Example:
         >>> import lit_metanas as lm
@@ -59,15 +59,15 @@ class Table(ABC):
         return None
 
     def training_flops(self, architecture: Architecture, signal: str) -> int:
-        """What training for this signal cost: 3 x forward multiply-adds x images; 0 where that is unknown."""
+        """Cost of the training for this signal: 3 x forward multiply-adds x images; 0 if unknown."""
         del architecture, signal
         return 0
 
     def measures(self, device: str | None = None) -> Mapping[str, Measure]:
-        """What the table knows beside scores: among ``parameters``, ``flops`` and, in seconds, ``latency``.
+        """The table's measures: some of ``parameters``, ``flops`` and, in seconds, ``latency``.
 
         Args:
-            device: one of ``devices``; None where there is but one, or where latency does not matter.
+            device: one of ``devices``; None if there is only one, or latency is not needed.
 
         Raises:
             ValueError: the device is unknown.
@@ -76,10 +76,10 @@ class Table(ABC):
         return {}
 
     def check_device(self, device: str | None) -> None:
-        """Refuse a device whose latency the table does not know.
+        """Refuse a device without a measured latency.
 
         Raises:
-            ValueError: it does not know it.
+            ValueError: the table has no latency on it.
         """
         if device is not None and device not in self.devices:
             known = ", ".join(self.devices) or "none"
@@ -89,14 +89,14 @@ class Table(ABC):
         """Refuse a signal that the table does not hold.
 
         Raises:
-            ValueError: it does not hold it.
+            ValueError: the table does not hold it.
         """
         if signal not in self.signals:
             raise ValueError(f"{type(self).__name__} has no signal '{signal}': use {', '.join(self.signals)}.")
 
 
 TableCallable = Callable[[str], Table]
-"""Makes the table of a data set: a class, its further arguments given."""
+"""Makes the table of a data set: a class, with its further arguments."""
 
 
 class TableDataModule(LightningDataModule):
@@ -125,11 +125,11 @@ class TableDataModule(LightningDataModule):
         self.tables: list[Table] = []
 
     def setup(self, stage: str) -> None:
-        """Read the tables, all of them before the first is searched.
+        """Read all tables, before the first is searched.
 
         Raises:
             FileNotFoundError: a table is absent.
-            ValueError: a table is damaged or unknown, or there are fewer of them than processes.
+            ValueError: a table is damaged or unknown, or there are fewer tables than processes.
         """
         world = 1 if self.trainer is None else self.trainer.world_size
         if len(self.datasets) < world:
@@ -141,7 +141,9 @@ class TableDataModule(LightningDataModule):
 
     def predict_dataloader(self) -> DataLoader[Any]:
         """Return a loader of this process's tables."""
-        rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+        rank, world = 0, 1
+        if self.trainer is not None:
+            rank, world = self.trainer.global_rank, self.trainer.world_size
         tables: Any = self.tables  # a list serves as a data set
         return DataLoader(tables, batch_size=None, sampler=RankSampler(len(self.tables), rank, world))
 
@@ -149,17 +151,17 @@ class TableDataModule(LightningDataModule):
 class TabularEstimator(Estimator):
     """Looks a score up: one query, and no time.
 
-    The account is of the training that the table's authors paid, where the table knows it. At a fidelity below 1 the
-    score is that of the table's shortened training, whatever the share: NAS-Bench-201 has trainings of 200 and, with
-    a learning-rate schedule of their own, of 12 epochs, and nothing between.
+    The cost is that of the training by the table's authors, if the table has it. At any fidelity below 1 the score is
+    that of the table's shortened training. NAS-Bench-201, for example, has trainings of 200 and of 12 epochs, each with
+    its own learning-rate schedule, and nothing between.
 
     Args:
         table: measured scores on one data set.
-        signal: which of them, such as ``val_200``.
-        device: whose latency is a measure; None where the table knows but one device, or latency does not matter.
+        signal: the score to take, such as ``val_200``.
+        device: its latency is a measure; None if the table has only one device, or latency is not needed.
 
     Raises:
-        ValueError: the table has no such signal, or does not know the device.
+        ValueError: the table has no such signal, or no latency on the device.
 
     Example:
         >>> import lit_metanas as lm
@@ -189,7 +191,7 @@ class TabularEstimator(Estimator):
 
     @property
     def measures(self) -> Mapping[str, Measure]:
-        """What the table knows beside scores."""
+        """The table's measures."""
         return self.table.measures(self.device)
 
     def cost(self, architecture: Architecture, fidelity: float) -> Cost:
@@ -197,17 +199,19 @@ class TabularEstimator(Estimator):
         return Cost(queries=1, flops=self.table.training_flops(architecture, self._signal(fidelity)))
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
-        """Look up; there are no weights to start from, so ``start`` is unused.
+        """Look a score up; ``start`` is unused, as there are no weights.
 
         Raises:
-            ValueError: the fidelity is below 1, and the table knows one training only.
+            ValueError: the fidelity is below 1, and the table has only one training.
         """
         del start
         return Score(self.table.score(architecture, self._signal(fidelity)), self.cost(architecture, fidelity))
 
     def _signal(self, fidelity: float) -> str:
         assert 0 < fidelity <= 1, fidelity
-        signal = self.signal if fidelity == 1 else self.table.early(self.signal)
+        if fidelity == 1:
+            return self.signal
+        signal = self.table.early(self.signal)
         if signal is None:
             raise ValueError(
                 f"{type(self.table).__name__} has no shorter training than that of '{self.signal}': search at "

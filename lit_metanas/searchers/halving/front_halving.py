@@ -1,4 +1,4 @@
-"""Halving for a whole front: networks that trade their score against a measure such as the number of parameters."""
+"""Halving for a front: networks that trade their score against a measure such as the number of parameters."""
 
 from __future__ import annotations
 
@@ -29,44 +29,44 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 
 LOOKED_AT = 150
-"""Architectures that are drawn to find those to begin with; nothing is trained for it."""
+"""Number of architectures that are drawn to choose the first rung; none of them is trained for that."""
 
 GUESSING_GAP = 3.0
-"""How far guessing is below the worst network with its best recipe, in times of what lies between worst and best."""
+"""Distance of a random guess below the worst network, relative to the range of scores."""
 
 POWER = 0.5
-"""Of the cost of a training, to which what a network gets is in proportion: between equal FLOPs (0) and epochs (1)."""
+"""A network's FLOPs grow with this power of the cost of its training: 0 is equal FLOPs, 1 equal epochs."""
 
 
 Size = Callable[[Contender | Trial], float]
-"""What is to be small."""
+"""The measure that should be small."""
 
 
 class FrontHalving(Halving):
-    """Looks for a front: for each size the most accurate network, in rungs of training.
+    """Searches a front, the most accurate network of each size, in rungs of training.
 
-    The first rung is the front that records of other tasks let expect (``expected_heights``), among their networks and
-    others of all sizes. After each rung the networks are sorted by non-domination, then by their distance from each
-    other (Deb et al. 2002); the first ones are trained on, beside mutants of those on the front, which inherit weights.
-    Without records the first rung is drawn at random, and spread evenly over the sizes.
+    The first rung is the front that records of other tasks predict (``expected_heights``), among their networks and
+    others of all sizes. Without records it is drawn at random and spread evenly over the sizes. After each rung the
+    networks are sorted by non-domination, then by their distance from each other (Deb et al. 2002). The first ones are
+    trained further, together with mutants of those on the front, which inherit weights.
 
     Args:
         estimator: makes the estimator of a task.
-        measure: what is to be small: ``parameters``, ``flops``, ``latency``, or with an estimator that has it a latency
-            of several inputs at once, such as ``latency_32``.
+        measure: the measure that should be small: ``parameters``, ``flops``, ``latency``, or, if the estimator has it,
+            the latency of a batch, such as ``latency_32``.
         candidates: architectures in each rung.
         rungs: share of the budget's FLOPs for each rung.
-        survivors: the part of a rung that goes on into the next.
-        points: most networks of the front that is found.
-        allowance: by how much the largest network may score worse than the smallest and still be on the front, others
-            by less, in proportion to the logarithm of their sizes: about the error of a score, since large networks
-            gain most from the trainings that are still to come.
-        train: fields of the estimator's recipe that mutate, too, and the values to choose from.
-        later: further such fields, of which the measure may depend; see ``EvolvingHalving``.
-        recipe_mutations: probability that a mutation changes the recipe, not the architecture, where ``train`` has any
-            field.
+        survivors: the part of a rung that goes on to the next.
+        points: most networks of the front.
+        allowance: by how much the largest network may score below the smallest and still be on the front. Others may by
+            less, in proportion to the logarithm of their sizes. About the error of a score is right, because large
+            networks gain most from the trainings to come.
+        train: fields of the estimator's recipe that also mutate, and the values to choose from.
+        later: further such fields; the measure may depend on them. See ``EvolvingHalving``.
+        recipe_mutations: probability that a mutation changes the recipe, if ``train`` has any field, and not the
+            architecture.
         records: files of searches of other tasks; ``shipped`` is the package's.
-        first: architectures with recipes that the first rung has at least.
+        first: architectures with recipes that the first rung always has.
 
     Raises:
         ValueError: a number is out of its range, or the measure is unknown.
@@ -123,7 +123,7 @@ class FrontHalving(Halving):
     def run(
         self, estimator: Estimator, space: SearchSpace, budget: Budget, seed: int, *, problem: str
     ) -> SearchOutcome:
-        """Look for a front; see the base class."""
+        """Search a front; see the base class."""
         self._goal.check(estimator)
         self._check_recipes(estimator)
         generator = torch.Generator().manual_seed(seed)
@@ -144,7 +144,8 @@ class FrontHalving(Halving):
                 if self.later and number > parents:
                     top = max(scored.values(), key=lambda contender: contender.value)
                     untried = self._untried(top, entered, space, estimator)
-                    mutation = mutation if untried else replace(mutation, train={**self.train, **self.later})
+                    if not untried:
+                        mutation = replace(mutation, train={**self.train, **self.later})
                     survivors += untried
                 rung = fill_up(
                     survivors,
@@ -161,10 +162,9 @@ class FrontHalving(Halving):
                 rung, estimator=estimator, budget=budget, flops=share * total, record=record, power=POWER
             )
             scored |= {contender.query: contender for contender in ranked}
-            record.trials[:] = [
-                replace(trial, measures={self.measure: size(trial)}) if trial.scored else trial
-                for trial in record.trials
-            ]
+            for place, trial in enumerate(record.trials):
+                if trial.scored:
+                    record.trials[place] = replace(trial, measures={self.measure: size(trial)})
             if not ranked:
                 break
         best = sorted(scored.values(), key=lambda contender: -contender.value)
@@ -179,17 +179,18 @@ class FrontHalving(Halving):
         number: int,
         generator: torch.Generator,
     ) -> list[Query]:
-        """What enters the first rung: the front that the records let expect, or networks of all sizes.
+        """The queries of the first rung: the front that the records predict, or networks of all sizes.
 
         Args:
             known: searches of other tasks.
-            space: what can be built.
-            measures: by their names.
-            number: how many are wanted; fewer are the first ones of more.
-            generator: of what is drawn.
+            space: the architectures that can be built.
+            measures: the estimator's, by name.
+            number: number of queries; a smaller number gives the first ones of a larger.
+            generator: of all draws.
         """
-        # To time all that are looked at would take long.
-        of = "flops" if inputs_timed(self.measure) and "flops" in measures else self.measure
+        of = self.measure
+        if inputs_timed(of) and "flops" in measures:
+            of = "flops"  # to time all drawn architectures would take long
         looked_at = [*dict.fromkeys(trial.architecture for record in known for trial in record.trials)]
         looked_at += draw_new(
             lambda: space.sample(generator), LOOKED_AT, refusal=lambda _: None, known=dict.fromkeys(looked_at)
@@ -210,9 +211,9 @@ class FrontHalving(Halving):
         while left and len(found) < number:
             own = [sizes[place] for place in left]
             more = number - len(found)
-            chosen = _fronts(own, [heights[place] for place in left], more) if heights else _even(own, more)
+            chosen = _fronts(own, [heights[place] for place in left if heights], more)
             taken = {left[place] for place in chosen}
-            # What a space refuses may have to be built and timed, and so only what is chosen is asked for.
+            # Only the chosen ones are checked: a space may have to build and time an architecture to refuse it.
             new = [queries[left[place]] for place in chosen]
             new = [query for query in new if space.violation(query.architecture) is None]
             found = list(dict.fromkeys([*found, *new]))
@@ -220,7 +221,7 @@ class FrontHalving(Halving):
         return found[:number]
 
     def _sizes(self, estimator: Estimator) -> Size:
-        """The measure of what is trained under its recipe, each taken once."""
+        """The measure of a contender or trial under its recipe, each taken once."""
         measures: dict[tuple[Architecture, tuple[RecipeValue | None, ...]], float] = {}
 
         def size(one: Contender | Trial) -> float:
@@ -233,17 +234,16 @@ class FrontHalving(Halving):
         return size
 
     def ordered(self, contenders: Sequence[Contender], size: Size) -> list[Contender]:
-        """Sorted by non-domination; those of one front by the gap around them on a logarithmic axis, widest first."""
+        """Sorted by non-domination; within a front by the gap around each on a logarithmic axis, widest first."""
         left, found = list(contenders), list[Contender]()
         points = dict(zip((contender.query for contender in left), self._points(left, size), strict=True))
         while left:
             front = [left[place] for place in non_dominated([points[contender.query] for contender in left])]
             front.sort(key=size)
             logs = [-points[contender.query][0] for contender in front]
-            gaps = [
-                inf if place in (0, len(front) - 1) else logs[place + 1] - logs[place - 1]
-                for place in range(len(front))
-            ]
+            gaps = [inf] * len(front)  # the ends have the widest
+            for place in range(1, len(front) - 1):
+                gaps[place] = logs[place + 1] - logs[place - 1]
             order = sorted(range(len(front)), key=lambda place: -gaps[place])
             found += [front[place] for place in order]
             taken = {contender.query for contender in front}
@@ -251,21 +251,15 @@ class FrontHalving(Halving):
         return found
 
     def _points(self, contenders: Sequence[Contender], size: Size) -> list[tuple[float, float]]:
-        """Minus the logarithm of the size, and the score with what is allowed to large networks."""
+        """Minus the logarithm of the size, and the score with the allowance for large networks."""
         logs = [log(max(size(contender), 1e-9)) for contender in contenders]
         low, high = min(logs, default=0.0), max(logs, default=0.0)
-        shares = [(value - low) / (high - low) if high > low else 0.0 for value in logs]
+        shares = [(value - low) / ((high - low) or 1.0) for value in logs]
         found = zip(contenders, logs, shares, strict=True)
         return [(-value, contender.value + self.allowance * share) for contender, value, share in found]
 
     def _front(self, contenders: Sequence[Contender], size: Size, found: SearchOutcome) -> tuple[SearchOutcome, ...]:
-        """The most accurate network, then the others of the front that add most to its hyper-volume.
-
-        Args:
-            contenders: that were scored, best first.
-            size: of each.
-            found: what the search returns without a front.
-        """
+        """The most accurate network, then the others of the front that add most to its hyper-volume."""
         every = self._points(contenders, size)
         places = list(dict.fromkeys([0, *non_dominated(every)]))  # the most accurate one is in any case
         front, points = [contenders[place] for place in places], [every[place] for place in places]
@@ -281,7 +275,7 @@ def _parts(query: Query) -> tuple[Architecture, dict[str, RecipeValue]]:
 
 
 def _log_size(measure: Measure, architecture: Architecture) -> float | None:
-    """The logarithm of a measure; None of what cannot be built."""
+    """The logarithm of a measure; None for an architecture that cannot be built."""
     try:
         return log(max(measure(architecture), 1))
     except FAILURES:
@@ -289,13 +283,9 @@ def _log_size(measure: Measure, architecture: Architecture) -> float | None:
 
 
 def _fronts(logs: Sequence[float], heights: Sequence[float], number: int) -> list[int]:
-    """Places of the front of heights against sizes, then of those behind it, until there are enough.
-
-    Args:
-        logs: logarithms of the sizes.
-        heights: the higher the better.
-        number: how many are wanted.
-    """
+    """Places of the front of heights against logarithms of sizes, then of those behind it; without heights evenly."""
+    if not heights:
+        return _even(logs, number)
     chosen: list[int] = []
     left = list(range(len(logs)))
     chance = min(heights) - GUESSING_GAP * (max(heights) - min(heights)) - 0.1
@@ -319,5 +309,5 @@ def _even(logs: Sequence[float], number: int) -> list[int]:
 
 
 def _below(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """A reference that all points are above."""
+    """A reference point below all points."""
     return min(x for x, _ in points) - 0.1, min(y for _, y in points) - 0.1

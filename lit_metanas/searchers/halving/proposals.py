@@ -1,4 +1,4 @@
-"""What the records of other searches tell a new one to try: pairs of an architecture and a recipe."""
+"""First queries of a search from the records of others: pairs of an architecture and a recipe."""
 
 from __future__ import annotations
 
@@ -19,31 +19,14 @@ from lit_metanas.spaces.encodings import OneHotEncoding
 from lit_metanas.surrogates.gaussian_process import GaussianProcess, GroupedKernel, fit_parameters, mean_distances
 
 NEAR = 0.3
-"""Of the logarithm to base 10: trainings whose FLOPs differ by less, a factor of two, are compared with each other."""
+"""Trainings are compared if their FLOPs differ by at most this much in the logarithm to base 10, a factor of two."""
 
 
 def promising(records: Sequence[SearchRecord], space: ChoiceSpace, flops: float) -> list[Query]:
-    """The recorded pairs of architecture and recipe that are expected to be best after a training of so many FLOPs.
-
-    A Gaussian process learns from all scored trials: of one-hot labels and values, and of the logarithm of the FLOPs,
-    so that short and long trainings tell of each other as far as they agree (a freeze-thaw model with one curve a pair,
-    Swersky et al. 2014, has the same idea). Scores are replaced by normal quantiles of their ranks among the trainings
-    of one record that took about as long, since sources differ in how high their scores are.
-
-    Args:
-        records: searches of other sources.
-        space: architectures of others, and of smaller or larger spaces that this one cannot build, are left out.
-        flops: of the training that they are wanted for.
-
-    Returns:
-        Best first; none where no trial tells its FLOPs.
-
-    Example:
-        >>> import lit_metanas as lm
-        >>> from lit_metanas.searchers.halving.proposals import promising
-        >>> promising([lm.SearchRecord("letters")], lm.LayeredSpace(), flops=1e9)
-        []
-    """
+    """The recorded pairs with the best expected score after a training of ``flops``, best first."""
+    # A Gaussian process learns from one-hot labels and values and from the logarithm of the FLOPs, so that short and
+    # long trainings inform each other (as in freeze-thaw, Swersky et al. 2014). Scores become normal quantiles of their
+    # ranks among similar trainings of one record, because sources differ in the level of their scores.
     trials, values = _ranked(records, space)
     if not trials:
         return []
@@ -63,39 +46,12 @@ def promising(records: Sequence[SearchRecord], space: ChoiceSpace, flops: float)
 
 
 def covering(records: Sequence[SearchRecord], space: ChoiceSpace, number: int, least: float = 0.0) -> list[Query]:
-    """The recorded pairs of architecture and recipe that cover the tasks of the records: a portfolio.
-
-    The first is the best on average, and each next one adds most to the mean of the best so far (see
-    ``PortfolioSampler``, where the sources are).
-
-    Args:
-        records: searches of other tasks; what does not fit the space is left out (``fitting``).
-        space: what can be built.
-        number: at most so many.
-        least: what each but the first must add to the mean, over the tasks, of the best so far: a share of what lies
-            between a task's worst and best score.
-
-    Example:
-        >>> import torch
-        >>> import lit_metanas as lm
-        >>> from lit_metanas.searchers.halving.proposals import covering
-        >>> space = lm.LayeredSpace(shared=True)
-        >>> trials = [lm.Trial(space.sample(torch.Generator()), value, lm.Cost()) for value in (0.5, 0.7)]
-        >>> [query.architecture for query in covering([lm.SearchRecord("letters", trials)], space, 1)]
-        [Architecture(...)]
-    """
+    """At most ``number`` recorded pairs that cover the tasks of the records: see ``SourceScores.cover``."""
     return SourceScores(fitting(records, space), space).cover(number, least)
 
 
 def fitting(records: Sequence[SearchRecord], space: ChoiceSpace) -> list[SearchRecord]:
-    """Records without the trials of other spaces, and of architectures that this one cannot build; none that is empty.
-
-    By which preprocessing of its own data a trial was scored is left out: it means nothing for others.
-
-    Args:
-        records: of searches in any space.
-        space: what can be built.
-    """
+    """The records' trials that a space can build, without their preprocessing, which fits only their own data."""
     own = [record for record in records if record.space in ("", space.name)]
     known = [
         replace(record, trials=[_of_any_data(trial) for trial in record.trials if _fits(trial, space)])
@@ -107,25 +63,8 @@ def fitting(records: Sequence[SearchRecord], space: ChoiceSpace) -> list[SearchR
 def expected_heights(
     records: Sequence[SearchRecord], space: ChoiceSpace, architectures: Sequence[Architecture]
 ) -> list[tuple[Query, float]]:
-    """What architectures are expected to score on a new task, each with the recorded recipe that suits it best.
-
-    A Gaussian process learns the mean heights of the recorded pairs over the tasks (``SourceScores``), of one-hot
-    labels and values.
-
-    Args:
-        records: searches of other tasks, which fit the space (``fitting``).
-        space: what can be built.
-        architectures: of the space, recorded or not.
-
-    Returns:
-        For each architecture its query, and a number, the higher the better; empty where the records tell nothing.
-
-    Example:
-        >>> import lit_metanas as lm
-        >>> from lit_metanas.searchers.halving.proposals import expected_heights
-        >>> expected_heights([lm.SearchRecord("letters")], lm.LayeredSpace(), [])
-        []
-    """
+    """The expected score of each architecture on a new task, with its best recorded recipe; empty if unknown."""
+    # A Gaussian process learns the mean heights of the recorded pairs over the tasks from one-hot labels and values.
     source = SourceScores(records, space)
     means = source.scores.nanmean(0)
     if len(means.unique()) < 2 or not architectures:
@@ -144,11 +83,11 @@ def expected_heights(
 
 
 def _ranked(records: Sequence[SearchRecord], space: ChoiceSpace) -> tuple[list[Trial], Tensor]:
-    """The trials that tell something, and the quantiles of their ranks, shape ``(n,)``, float64."""
+    """The usable trials, and the normal quantiles of their ranks, shape ``(n,)``, float64."""
     trials: list[Trial] = []
-    values = []
+    values = [torch.zeros(0, dtype=torch.float64)]
     for record in records:
-        own = [trial for trial in record.trials if _tells(trial, space)]
+        own = [trial for trial in record.trials if _is_usable(trial, space)]
         own.sort(key=lambda trial: trial.trained)
         while own:
             near = [trial for trial in own if log10(trial.trained) <= log10(own[0].trained) + NEAR]
@@ -156,10 +95,10 @@ def _ranked(records: Sequence[SearchRecord], space: ChoiceSpace) -> tuple[list[T
             if len(near) > 1:
                 trials += near
                 values.append(rank_gaussian(torch.tensor([trial.value for trial in near], dtype=torch.float64)))
-    return trials, torch.cat(values) if values else torch.zeros(0, dtype=torch.float64)
+    return trials, torch.cat(values)
 
 
-def _tells(trial: Trial, space: ChoiceSpace) -> bool:
+def _is_usable(trial: Trial, space: ChoiceSpace) -> bool:
     return trial.scored and isfinite(trial.value) and 0 < trial.trained < inf and _fits(trial, space)
 
 

@@ -1,4 +1,4 @@
-"""Rungs of halving searches: many architectures trained a little, few of them on."""
+"""Rungs of halving searches: many architectures are trained a little, and the best of them longer."""
 
 from __future__ import annotations
 
@@ -32,34 +32,26 @@ from lit_metanas.tasks.task import Task
 
 @dataclass(frozen=True)
 class Contender:
-    """An architecture in the running, with the recipe that it is trained by.
-
-    Attributes:
-        architecture: what is trained.
-        recipe: the fields of the estimator's recipe that are changed for it.
-        value: its last validation score.
-        weights: what to go on from, or None for a fresh start.
-        trained: training FLOPs behind the weights.
-    """
+    """An architecture in the search, with the changed fields of its recipe, its last score and its weights."""
 
     architecture: Architecture
     recipe: RecipeFields = field(default_factory=dict)
     value: float = float("-inf")
     weights: dict[str, Tensor] | None = None
-    trained: float = 0.0
+    trained: float = 0.0  # training FLOPs behind the weights
 
     @property
     def query(self) -> Query:
-        """What is asked of an estimator."""
+        """The query that an estimator gets."""
         return Query.of(self.architecture, self.recipe)
 
     @staticmethod
     def of(query: Query) -> Contender:
-        """A new one."""
+        """A new contender."""
         return Contender(query.architecture, dict(query.recipe))
 
     def changed(self, query: Query, estimator: Estimator) -> Contender:
-        """Another one, which begins with the weights of this one where the estimator lets it."""
+        """A contender for another query, with the weights of this one if the estimator allows that."""
         other = Contender.of(query)
         if not estimator.inherits(other.recipe, self.recipe):
             return other
@@ -75,25 +67,10 @@ def train_rung(
     record: SearchRecord,
     power: float = 0.0,
 ) -> list[Contender]:
-    """Train each contender on for a part of ``flops``, an equal one by default, and order them by score, best first.
-
-    The fidelity follows from the known cost of a full training, so every contender gets the same FLOPs whatever its
-    size, as nearly as the estimator can divide its training: ``TrainingEstimator`` trains whole epochs, rounded down
-    but at least one, so that a small part can be exceeded. One that the budget can no longer pay for is left out, and
-    so is one whose training fails, which is charged in full. A contender that was scored before costs no query.
-
-    Args:
-        contenders: what is trained.
-        estimator: scores architectures.
-        budget: of the search.
-        flops: of all these trainings.
-        record: gets a trial for each.
-        power: a contender's part is in proportion to the cost of its full training to this power: at 1 all get the
-            same number of epochs.
-
-    Raises:
-        ValueError: the estimator trains nothing that could be divided.
-    """
+    """Train each contender for a part of ``flops``, in proportion to its full cost to a power; best score first."""
+    # At power 0 all get the same FLOPs, at 1 the same number of epochs, as far as the estimator can divide a training.
+    # TrainingEstimator trains at least one epoch, so that a small part can be exceeded. Contenders that the budget
+    # cannot pay for, or whose training fails, are left out. One that was scored before costs no query.
     known = {Query.of(trial.architecture, trial.recipe) for trial in record.trials}
     done: list[Contender] = []
     costs = [_full_cost(contender, estimator) for contender in contenders]
@@ -111,8 +88,10 @@ def train_rung(
             )
         fidelity = min(1.0, flops * part / sum(parts) / full)
         seen = contender.query in known
-        price = _once(under.cost(architecture, fidelity), seen) if fidelity > 0 else None
-        if price is None or not budget.affords(price):
+        if fidelity <= 0:
+            continue
+        price = _once(under.cost(architecture, fidelity), seen)
+        if not budget.affords(price):
             continue
         begin = perf_counter()
         try:
@@ -120,11 +99,11 @@ def train_rung(
             if isnan(score.value):
                 raise ArithmeticError("its score is not a number")
         except FAILURES as error:
-            budget.charge(replace(price, seconds=perf_counter() - begin))
+            budget.charge(replace(price, seconds=perf_counter() - begin))  # in full: how far it came is unknown
             record.trials.append(Trial(architecture, -inf, budget.spent, failure=reason_of(error), recipe=recipe))
             continue
         cost = _once(score.cost, seen)
-        budget.charge(replace(cost, seconds=cost.seconds + perf_counter() - begin))  # those of a kept score, too
+        budget.charge(replace(cost, seconds=cost.seconds + perf_counter() - begin))  # a kept score has seconds, too
         trained = contender.trained + score.cost.flops
         record.trials.append(Trial(architecture, score.value, budget.spent, recipe=recipe, trained=trained))
         done.append(replace(contender, value=score.value, weights=score.weights, trained=trained))
@@ -132,7 +111,7 @@ def train_rung(
 
 
 def _full_cost(contender: Contender, estimator: Estimator) -> int | str:
-    """Training FLOPs at fidelity 1; or why there is none, such as too few classes for the episodes of a recipe."""
+    """Training FLOPs at fidelity 1; or the reason why there are none, such as a recipe with too many classes."""
     try:
         return contender.query.under(estimator).cost(contender.architecture, 1.0).flops
     except FAILURES as error:
@@ -140,62 +119,53 @@ def _full_cost(contender: Contender, estimator: Estimator) -> int | str:
 
 
 def refusal_by(space: SearchSpace, estimator: Estimator) -> Callable[[Query], str | None]:
-    """Why a space cannot build the architecture of a query, or an estimator does not score it; None where both do."""
+    """Gives the reason why a space cannot build a query's architecture or an estimator cannot score it, or None."""
 
     def refusal(query: Query) -> str | None:
-        reason = space.violation(query.architecture)
-        return estimator.refusal(query.architecture, dict(query.recipe)) if reason is None else reason
+        if (reason := space.violation(query.architecture)) is not None:
+            return reason
+        return estimator.refusal(query.architecture, dict(query.recipe))
 
     return refusal
 
 
 def remaining_flops(budget: Budget, who: str) -> float:
-    """FLOPs that a budget still holds.
-
-    Raises:
-        ValueError: the budget has no limit on FLOPs.
-    """
+    """FLOPs that a budget still holds; ValueError if it has no limit on FLOPs."""
     if budget.flops is None:
         raise ValueError(f"{who} divides a budget of training FLOPs: give the search one.")
     return budget.flops - budget.spent.flops
 
 
 def check_rungs(rungs: Sequence[float], who: str) -> tuple[float, ...]:
-    """The shares of the budget, checked.
-
-    Raises:
-        ValueError: there are none, or they are not positive, or they sum to more than one.
-    """
+    """The shares of the budget; ValueError unless they are positive and sum to at most 1."""
     if not rungs or min(rungs) <= 0 or sum(rungs) > 1 + 1e-9:
         raise ValueError(f"{who}: the rungs {list(rungs)} are not positive shares of a budget that sum to at most 1.")
     return tuple(rungs)
 
 
 def _once(cost: Cost, known: bool) -> Cost:
-    return replace(cost, queries=0) if known else cost
+    if known:
+        return replace(cost, queries=0)
+    return cost
 
 
 @dataclass(frozen=True)
 class Mutation:
-    """Another value of one field of a recipe, or another label of an architecture.
-
-    Attributes:
-        train: the fields that may change, with the values to choose from.
-        recipe_mutations: probability that the recipe changes, not the architecture, where there is any field.
-        whole_groups: probability that a changed label changes all layers' choices of its kind.
-    """
+    """Another value of one field of a recipe (``train``), or another label of an architecture."""
 
     train: Mapping[str, Sequence[RecipeValue]]
-    recipe_mutations: float
-    whole_groups: float
+    recipe_mutations: float  # probability that the recipe changes, if it has any field, and not the architecture
+    whole_groups: float  # probability that a changed label changes the choices of its kind in all layers
 
     def __call__(self, parent: Contender, space: SearchSpace, generator: torch.Generator) -> Query:
         """Change a contender."""
         if self.train and bool(torch.rand((), generator=generator) < self.recipe_mutations):
             name = list(self.train)[below(len(self.train), generator)]
             others = [value for value in self.train[name] if value != parent.recipe.get(name)]
-            changed = {name: others[below(len(others), generator)]} if others else {}
-            return Query.of(parent.architecture, {**parent.recipe, **changed})
+            recipe = {**parent.recipe}
+            if others:
+                recipe[name] = others[below(len(others), generator)]
+            return Query.of(parent.architecture, recipe)
         return Query.of(mutate(space, parent.architecture, generator, whole_groups=self.whole_groups), parent.recipe)
 
 
@@ -210,18 +180,7 @@ def fill_up(
     generator: torch.Generator,
     parents: int | None = None,
 ) -> list[Contender]:
-    """The contenders and new mutants of them in turn, which begin with their weights where they may, ``number`` in all.
-
-    Args:
-        contenders: what the next rung begins with.
-        number: of the next rung.
-        space: what can be built.
-        estimator: tells what it does not score.
-        record: tells what is not new.
-        mutation: changes a parent.
-        generator: of what is drawn.
-        parents: how many of the contenders have mutants, the first ones; None is all.
-    """
+    """Fill a rung up to ``number`` contenders with new mutants of the first ``parents`` (None is all) in turn."""
     turns = cycle(contenders[:parents])
     origins: dict[Query, Contender] = {}
 
@@ -238,22 +197,24 @@ def fill_up(
 
 
 def _package_records(made: Halving) -> dict[str, Any]:
-    """The files of records that are named as the package's, which its next version may have others of."""
+    """The package's own files of records, by name, because its next version may have other files."""
     own = [file for path in made.records if (file := record_file(path)) != Path(path)]
-    return {"records": settings_of(own)} if own else {}
+    if not own:
+        return {}
+    return {"records": settings_of(own)}
 
 
 @keeps_arguments(_package_records)
 class Halving(Searcher):
-    """Climbs rungs of training, each for a share of the budget; only the best of a rung go on into the next.
+    """Searches in rungs of training, each with a share of the budget; only the best of a rung go on to the next.
 
     Attributes:
         estimator: makes the estimator of a task.
         rungs: share of the budget's FLOPs for each rung.
-        finish: whether the winner is trained on with what is left of the budget.
-        train: fields of the estimator's recipe that are searched, too, each with the values to choose from.
+        finish: whether the winner is trained further with the rest of the budget.
+        train: further searched fields of the estimator's recipe, each with the values to choose from.
         records: files of searches of other problems, from which the first candidates are taken.
-        later: fields of the recipe that come in behind the first rung; see ``EvolvingHalving``.
+        later: fields of the recipe that are searched after the first rung; see ``EvolvingHalving``.
 
     Example:
         >>> import lit_metanas as lm
@@ -294,41 +255,34 @@ class Halving(Searcher):
     def run(
         self, estimator: Estimator, space: SearchSpace, budget: Budget, seed: int, *, problem: str
     ) -> SearchOutcome:
-        """Search on whatever problem the estimator holds.
+        """Search with an estimator, whatever its problem.
 
         Args:
             estimator: scores architectures on the problem.
-            space: what can be built.
-            budget: in FLOPs; never overdrawn.
-            seed: of what is drawn.
+            space: the architectures that can be built.
+            budget: in FLOPs; never exceeded.
+            seed: of all draws.
             problem: the problem's name in the record.
 
         Raises:
-            ValueError: the budget has no limit on FLOPs, or the space cannot build what the search starts from.
+            ValueError: the budget has no limit on FLOPs, or the space cannot build the first architecture.
             TooSmallBudgetError: the budget pays for no architecture.
-            FailedWorkError: all that was tried failed.
+            FailedWorkError: everything that was tried failed.
         """
 
     def _known(self, problem: str, space: SearchSpace) -> list[SearchRecord]:
-        """What the files of records tell of other problems in a space; a warning where that is nothing.
-
-        Raises:
-            FileNotFoundError: a file is missing.
-            ValueError: a file has no usable record.
-        """
+        """The records of other problems in a space; warns if the files have none of this space."""
         read = [record for path in self.records for record in read_record_lines(path)]
         known = fitting(read, space)
         if read and not known:
-            told = f"The records in {', '.join(self.records)} tell nothing of {space.name}"
-            warnings.warn(f"{told}: take those of searches in it.", stacklevel=2)
+            files = ", ".join(self.records)
+            warnings.warn(
+                f"The records in {files} have no trial in {space.name}: give records of searches in it.", stacklevel=2
+            )
         return [record for record in known if record.task_id != problem]
 
     def _check_recipes(self, estimator: Estimator) -> None:
-        """Refuse values that no recipe can have, before anything is paid for.
-
-        Raises:
-            ValueError: the estimator has no such recipe.
-        """
+        """Refuse values that no recipe can have, before anything is paid for."""
         for name, values in {**self.train, **self.later}.items():
             for value in values:
                 estimator.with_recipe({name: value})
@@ -336,14 +290,7 @@ class Halving(Searcher):
     def _untried(
         self, best: Contender, entered: Collection[Query], space: SearchSpace, estimator: Estimator
     ) -> list[Contender]:
-        """The best so far with the next value of a later field that nothing has had; none where there is no such.
-
-        Args:
-            best: of the last rung.
-            entered: what was to be trained in any rung.
-            space: what can be built.
-            estimator: tells what it does not score.
-        """
+        """The best so far with the next value of a later field that no query in ``entered`` has, if there is one."""
         refusal = refusal_by(space, estimator)
         for name, values in self.later.items():
             tried = {dict(query.recipe).get(name) for query in entered}
@@ -363,20 +310,7 @@ class Halving(Searcher):
         record: SearchRecord,
         known: Sequence[SearchRecord] = (),
     ) -> SearchOutcome:
-        """The first contender, trained on with what is left of the budget if wished.
-
-        Args:
-            contenders: those left of the last rung, best first.
-            entered: the architectures that were to be trained in any rung, with their recipes.
-            estimator: scores architectures.
-            budget: of the search.
-            record: what was tried.
-            known: the searches that were learned from.
-
-        Raises:
-            TooSmallBudgetError: nothing could be tried.
-            FailedWorkError: everything that was tried failed.
-        """
+        """The first contender, trained further if ``finish`` is set; ``entered`` is all that should be trained."""
         if not record.trials:
             queries = "any number of queries" if budget.queries is None else number_of(budget.queries, "query")
             raise TooSmallBudgetError(

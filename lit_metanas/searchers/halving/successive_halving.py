@@ -31,22 +31,22 @@ from lit_metanas.spaces.space import SearchSpace
 class SuccessiveHalving(Halving):
     """Random architectures, of which each rung of training keeps the best (Jamieson and Talwalkar 2016).
 
-    Differs from the paper in that a rung's part of the budget is given in FLOPs, not in iterations: large and small
-    networks get the same. Each is trained for at least one epoch, or whatever is the estimator's least: where the
-    budget does not pay that for all, those drawn last are left out, and the outcome counts them (``untried``).
+    Unlike in the paper, a rung's part of the budget is in FLOPs, not in iterations: large and small networks get the
+    same. Each is trained for at least one epoch, or the estimator's smallest unit. If the budget does not pay that for
+    all, the architectures drawn last are left out, and the outcome counts them (``untried``).
 
     Args:
         estimator: makes the estimator of a task.
         candidates: architectures in the first rung.
-        eta: each rung keeps this fraction, one in ``eta``, rounded up.
-        rungs: share of the budget's FLOPs for each rung; None gives equal shares to as many as are needed to be
-            left with one.
-        finish: whether the winner is trained on with what is left of the budget.
+        eta: each rung keeps one in ``eta``, rounded up.
+        rungs: share of the budget's FLOPs for each rung; None gives equal shares to as many rungs as leave one
+            architecture.
+        finish: whether the winner is trained further with the rest of the budget.
         train: fields of the estimator's recipe that are drawn with each architecture, and the values to choose from.
-        records: files of searches of other tasks in this space; ``shipped`` is the package's. The candidates are then
-            the portfolio of networks, each with the recipe that it had there, that covers these tasks best
-            (``PortfolioSampler`` has the source), as far as it goes; others are drawn at random.
-        keep: fields of the estimator's recipe that stay as they are, whatever they were in the records.
+        records: files of searches of other tasks in this space; ``shipped`` is the package's. The first candidates are
+            then the networks, each with its recorded recipe, that cover these tasks best (``PortfolioSampler`` gives
+            the method). The others are drawn at random.
+        keep: fields of the estimator's recipe that keep their value, whatever it was in the records.
 
     Example:
         >>> import torch
@@ -100,12 +100,12 @@ class SuccessiveHalving(Halving):
         return self._finish(contenders, entered=entered, estimator=estimator, budget=budget, record=record, known=known)
 
     def first_rung(self, space: SearchSpace, seed: int, *, problem: str) -> list[Query]:
-        """What enters the first rung of a search.
+        """The queries of the first rung.
 
         Args:
-            space: what can be built.
+            space: the architectures that can be built.
             seed: of the search.
-            problem: its name; what the records tell of it is not used.
+            problem: its name; records of this problem are not used.
         """
         return self._first_rung(space, self._known(problem, space), seed)
 
@@ -128,37 +128,37 @@ class SuccessiveHalving(Halving):
 
 
 class EvolvingHalving(Halving):
-    """Starts around an incumbent; each rung trains the best so far and new mutants of these.
+    """Starts around an incumbent; each rung trains the best so far and new mutants of them.
 
-    A mutant starts from the weights of its parent where the two share layers and the estimator lets it (``inherits``),
-    so that later rungs go on from what earlier ones paid for. The incumbent is in the first rung, and the best of a
-    rung is in the next: it is given up only for what beat it under the same training. Beside the incumbent the first
-    rung may have what searches of other sources promise most for. All that a rung begins with are parents in turn,
-    unless ``parents`` says otherwise.
+    A mutant starts from the weights of its parent if they share layers and the estimator allows it (``inherits``), so
+    that later rungs continue the trainings of earlier ones. The incumbent is in the first rung, and the best of a rung
+    is in the next, so that it is replaced only by an architecture that beat it after the same training. The first rung
+    may also have candidates from searches of other sources. All contenders at the start of a rung are parents in turn,
+    unless ``parents`` limits them.
 
     Args:
         estimator: makes the estimator of a task.
-        incumbent: labels to start around; open ones take the label of the same choice one layer below, or the first.
-            Without any, a search that has records starts around what they promise.
+        incumbent: labels to start from; a missing one is that of the same choice one layer below, or the first. Without
+            any, a search with records starts from their best candidates.
         candidates: architectures in each rung.
         rungs: share of the budget's FLOPs for each rung.
-        survivors: how many of a rung go on into the next.
-        parents: how many of those that a rung begins with have mutants, the first ones; None is all.
-        whole_groups: probability that a mutation changes all layers' choices of one kind together.
-        finish: whether the winner is trained on with what is left of the budget.
-        train: fields of the estimator's recipe that mutate, too, and the values to choose from; the incumbent has
-            the estimator's own.
-        later: further such fields. From the second rung on the best so far is tried with another value of theirs, one a
-            rung, until all values were tried; then they mutate as those of ``train``.
-        recipe_mutations: probability that a mutation changes the recipe, not the architecture, where there is any field
-            to change.
+        survivors: number of contenders that go on to the next rung.
+        parents: number of contenders, the first ones, that have mutants; None is all.
+        whole_groups: probability that a mutation changes the choices of one kind in all layers together.
+        finish: whether the winner is trained further with the rest of the budget.
+        train: fields of the estimator's recipe that also mutate, and the values to choose from; the incumbent has the
+            estimator's own.
+        later: further such fields. From the second rung on the best so far is tried with one new value of these fields
+            a rung, until all values were tried. Then they mutate as those of ``train``.
+        recipe_mutations: probability that a mutation changes the recipe, if it has any field, and not the architecture.
         records: files of searches of other sources, such as the ``records.jsonl`` of ``SourceSearch``;
-            ``shipped-episodes`` is the package's, ``shipped`` that of tasks. Those of the problem itself are left out.
-        proposals: how many of the first rung come from these, at most.
-        first: architectures with recipes that the first rung has in place of the incumbent and what records promise.
-        examples: that a score from 0 to 1 is the mean of. The best so far is then given up only for a mutant that leads
-            by a standard error (Breiman et al. 1984), so that luck does not replace it time and again; so is the best
-            of ``first`` in the first rung, where others compete alike. With None any lead is enough.
+            ``shipped-episodes`` is the package's, ``shipped`` that of tasks. Records of the problem itself are not
+            used.
+        proposals: most candidates of the first rung that come from the records.
+        first: architectures with recipes that fill the first rung instead of the incumbent and the records' candidates.
+        examples: number of examples whose mean is a score from 0 to 1. The best so far is then replaced only by a
+            mutant that leads by a standard error (Breiman et al. 1984), so that luck does not replace it again and
+            again. The same holds for the best of ``first`` in the first rung. With None any lead is enough.
 
     Example:
         >>> import torch
@@ -229,10 +229,13 @@ class EvolvingHalving(Halving):
         entered: set[Query] = set()
         mutation, parents = self.mutation, self.parents
         for number, share in zip(self.candidates, self.rungs, strict=True):
-            begun = {contender.query for contender in contenders} if entered or self.first else set()
+            begun: set[Query] = set()
+            if entered or self.first:
+                begun = {contender.query for contender in contenders}
             if self.later and entered and number > len(contenders):
                 untried = self._untried(contenders[0], entered, space, estimator)
-                mutation = self.mutation if untried else replace(self.mutation, train=fields)
+                if not untried:
+                    mutation = replace(self.mutation, train=fields)
                 parents = self.parents or len(contenders)
                 contenders = [*contenders, *untried]
             rung = fill_up(
@@ -253,14 +256,14 @@ class EvolvingHalving(Halving):
         return self._finish(contenders, entered=entered, estimator=estimator, budget=budget, record=record, known=known)
 
     def _led(self, ranked: list[Contender], begun: Collection[Query]) -> list[Contender]:
-        """A rung, best first, or what it began with before mutants where none of these leads by a standard error."""
+        """A rung, best first; the best of ``begun`` comes first unless a mutant leads it by a standard error."""
         best = next((each for each in ranked if each.query in begun), ranked[0])
         if self.examples is None or clearly_above(ranked[0].value, best.value, self.examples):
             return ranked
         return [best, *(each for each in ranked if each is not best)]
 
     def _first_parents(self, space: SearchSpace, promised: Sequence[Query], recipe: RecipeFields) -> list[Contender]:
-        """What the first rung begins with: the parents of its mutants."""
+        """The contenders of the first rung before its mutants."""
         if self.first:
             return [Contender.of(query) for query in self.first[: self.candidates[0]]]
         if self.proposals and promised and not self.incumbent:
@@ -272,19 +275,12 @@ class EvolvingHalving(Halving):
     def _promised(
         self, known: Sequence[SearchRecord], space: SearchSpace, flops: float, recipe: RecipeFields
     ) -> list[Query]:
-        """What the records promise most for, but for recipes that are not to be searched.
-
-        Where some do not tell the FLOPs of trainings, what covers their tasks best.
-
-        Args:
-            known: the records.
-            space: what can be built.
-            flops: of the whole search.
-            recipe: the estimator's, for what a record does not tell.
-        """
+        """The best queries of the records whose recipes the search allows; ``recipe`` gives missing fields."""
         fields = {name: set(values) for name, values in self.train.items()}
-        told = all(trial.trained for record in known for trial in record.trials)
-        queries = (promising(known, space, flops) if told else []) or covering(known, space, self.proposals)
+        queries: list[Query] = []
+        if all(trial.trained for record in known for trial in record.trials):
+            queries = promising(known, space, flops)
+        queries = queries or covering(known, space, self.proposals)
         fitting = [each for each in queries if all(value in fields.get(name, ()) for name, value in each.recipe)]
         return list(dict.fromkeys(Query.of(q.architecture, {**recipe, **dict(q.recipe)}) for q in fitting))
 
