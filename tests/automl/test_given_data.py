@@ -805,7 +805,7 @@ def test_targets_of_a_regression_are_told(kind: str) -> None:
     told = r"The labels are numbers that hardly repeat \(0\.\d+, 0\.\d+, 0\.\d+ …\): .*; give labels that are classes\."
     with pytest.raises(ValueError, match=told):
         read_given((examples[kind], y))
-    with pytest.raises(ValueError, match=r"has [23] classes of 3 examples or more, too few to learn from: add some of"):
+    with pytest.raises(ValueError, match=r"too few to learn from: add some of|are these classes"):
         read_given((examples[kind], (10 * y).round()))  # classes, if few of each
     with pytest.raises(ValueError, match=told):
         read_given((examples[kind], y), group=[str(n % 10) for n in range(20)])

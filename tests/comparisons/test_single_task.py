@@ -552,14 +552,14 @@ def test_the_precision_is_the_tasks(found):
 def test_ctrl_c_reaches_the_caller(options, monkeypatch):
     before = signal.getsignal(signal.SIGINT)
     calls = []
-    owner, name = (Child, "loss") if options["method"] == "fixed" else (DARTSTraining, "training_step")
+    owner, name = (Child, "step_loss") if options["method"] == "fixed" else (DARTSTraining, "training_step")
     given = getattr(owner, name)
 
-    def step(self, *args):
+    def step(self, *args, **more):
         calls.append(1)
         if len(calls) == 2:
             signal.raise_signal(signal.SIGINT)
-        return given(self, *args)
+        return given(self, *args, **more)
 
     monkeypatch.setattr(owner, name, step)
     with pytest.raises(KeyboardInterrupt):

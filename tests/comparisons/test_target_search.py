@@ -376,15 +376,15 @@ def fixed_search(directory, trainer):
 
 @pytest.mark.parametrize("trainer", [training.Trainer, pytorch.Trainer], ids=["ours", "Lightning's"])
 def test_sigterm_ends_a_training_under_any_trainer(trainer, tmp_path, monkeypatch):
-    before, calls, loss = signal.getsignal(signal.SIGTERM), [], Child.loss
+    before, calls, loss = signal.getsignal(signal.SIGTERM), [], Child.step_loss
 
-    def step(self, *args):
+    def step(self, *args, **more):
         calls.append(1)
         if len(calls) == 2:
             signal.raise_signal(signal.SIGTERM)
-        return loss(self, *args)
+        return loss(self, *args, **more)
 
-    monkeypatch.setattr(Child, "loss", step)
+    monkeypatch.setattr(Child, "step_loss", step)
     with pytest.raises(
         SIGTERMException, match=r"^Stopped by a signal; the same command goes on after what is finished"
     ):

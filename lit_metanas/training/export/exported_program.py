@@ -270,7 +270,8 @@ def export_child(
             "changed. torch.export.load takes it as it is.",
             stacklevel=2,
         )
-    if preprocessing is not None and type(preprocessing) not in PREPROCESSINGS and not has_kind(preprocessing):
+    known = {each.kind for each in PREPROCESSINGS}
+    if preprocessing is not None and preprocessing.kind not in known and not has_kind(preprocessing):
         warnings.warn(
             f"Inputs are made by {type(preprocessing).__name__}, which is none of this package's preprocessings: "
             "`predict` refuses the exported network, but torch.export.load takes it.",

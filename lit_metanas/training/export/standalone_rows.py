@@ -34,9 +34,7 @@ def scaled_rows(file: Path, made: dict[str, Any]) -> list[list[float]]:
         for row in (row for row in lines if len(row) > 1 or "".join(row).strip()):
             if len(row) != (width := len(head) if made["names"] else len(scales)):
                 raise ValueError(f"it has {len(row)} values for {width} columns")
-            texts = [
-                row[at].strip().lower().replace("_", "x").encode("ascii", "backslashreplace").decode() for at in places
-            ]
+            texts = [ascii(row[at].strip().lower().replace("_", "x"))[1:-1] for at in places]  # other digits fail
             if any(map(isinf, numbers := [nan if text in missing else float(text) for text in texts])):
                 raise ValueError("it has an infinite number")
             inputs.append([*map(scale_number, numbers, scales), sum(map(isnan, numbers)) / len(numbers)])
