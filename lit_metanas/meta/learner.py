@@ -165,8 +165,8 @@ class Learner:
         head: features to scores.
         batch_norm: ``transductive`` normalises queries by their own batch, ``support`` by the support set under the
             adapted parameters, ``running`` normalises everything by ``statistics``.
-        statistics: for ``running``; None (in training) normalises a task by itself: support and query set together
-            where a head compares them, as Snell et al.'s code does, else each of them.
+        statistics: for ``running``; None (in training) normalises a task by itself: support and query set together if
+            the head compares them, as in Snell et al.'s code, otherwise each alone.
 
     Example:
         >>> import torch

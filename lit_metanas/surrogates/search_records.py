@@ -5,10 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from math import isfinite
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule
-from torch.utils.data import DataLoader, Dataset, DistributedSampler
+from torch.utils.data import DataLoader, DistributedSampler
 
 from lit_metanas.io.text import number_of
 from lit_metanas.records.record import SearchRecord, TaskScores, Trial, cost_of
@@ -121,18 +122,19 @@ class RecordDataModule(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[TaskScores]:
         """Return a loader of this process's tasks, in another order each epoch."""
-        data = _Tasks(self.train)
+        tasks: Any = self.train  # a tuple serves as a data set
         sampler: DistributedSampler[TaskScores] = DistributedSampler(
-            data, num_replicas=self._world, rank=self._rank, seed=self.seed
+            tasks, num_replicas=self._world, rank=self._rank, seed=self.seed
         )
-        return DataLoader(data, batch_size=1, sampler=sampler, collate_fn=_only)
+        return DataLoader(tasks, batch_size=None, sampler=sampler)
 
     def val_dataloader(self) -> list[DataLoader[TaskScores]]:
         """Return a loader of this process's held-out tasks; an empty list if none are held out."""
         if not self.val:
             return []
-        sampler = RankSampler(len(self.val), self._rank, self._world)
-        return [DataLoader(_Tasks(self.val), batch_size=1, sampler=sampler, collate_fn=_only)]
+        tasks: Any = self.val
+        sampler = RankSampler(len(tasks), self._rank, self._world)
+        return [DataLoader(tasks, batch_size=None, sampler=sampler)]
 
     @property
     def _world(self) -> int:
@@ -175,24 +177,6 @@ class RecordDataModule(LightningDataModule):
         number = max(1, round(self.val_tasks * len(names)))
         order = torch.randperm(len(names), generator=torch.Generator().manual_seed(self.seed))
         return {names[place] for place in order[:number].tolist()}
-
-
-class _Tasks(Dataset[TaskScores]):
-    """A list of tasks."""
-
-    def __init__(self, tasks: Sequence[TaskScores]) -> None:
-        self.tasks = tasks
-
-    def __len__(self) -> int:
-        return len(self.tasks)
-
-    def __getitem__(self, index: int) -> TaskScores:
-        return self.tasks[index]
-
-
-def _only(tasks: list[TaskScores]) -> TaskScores:
-    (task,) = tasks
-    return task
 
 
 def _check_embeddings(tasks: dict[str, TaskScores]) -> None:

@@ -41,7 +41,7 @@ EVALUATIONS = 3
 SUMS = 4
 """Sums over a cell's trainings of the same length: their number, and three columns."""
 
-PLACES_OF_PARTS = {"val": 0, "test": 1, "seconds": 2}
+MEAN_COLUMNS = {"val": 0, "test": 1, "seconds": 2}
 """Columns of the means."""
 
 CHECKED = 100
@@ -114,7 +114,7 @@ class NASBench101Table(Table):
         """Mean accuracy over the published trainings, in [0, 1]."""
         self.check_signal(signal)
         part, _, epochs = signal.partition("_")
-        return self._value(architecture, int(epochs), PLACES_OF_PARTS[part])
+        return self._value(architecture, int(epochs), MEAN_COLUMNS[part])
 
     def early(self, signal: str) -> str | None:
         """The signal of the same kind after the next shorter training that the file has."""
@@ -129,7 +129,7 @@ class NASBench101Table(Table):
     def training_seconds(self, architecture: Architecture, signal: str) -> float:
         """Mean seconds of a training on the authors' device, without evaluation."""
         self.check_signal(signal)
-        return self._value(architecture, int(signal.partition("_")[2]), PLACES_OF_PARTS["seconds"])
+        return self._value(architecture, int(signal.partition("_")[2]), MEAN_COLUMNS["seconds"])
 
     def parameters(self, architecture: Architecture) -> int:
         """Trainable parameters of the whole network."""

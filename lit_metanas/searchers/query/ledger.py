@@ -17,30 +17,28 @@ from lit_metanas.spaces.architecture import Architecture
 
 
 class Query(NamedTuple):
-    """What is asked of an estimator: an architecture under a recipe, given by what the search chose of it."""
+    """A question to an estimator: an architecture, and the fields of the recipe that the search chose."""
 
     architecture: Architecture
     recipe: tuple[tuple[str, RecipeValue], ...] = ()
 
     @staticmethod
     def of(architecture: Mapping[str, str], recipe: RecipeFields) -> Query:
-        """The same for equal values, in whatever order they are given."""
+        """A query that is equal for equal values, in any order."""
         return Query(Architecture(architecture), tuple(sorted(recipe.items())))
 
     def under(self, estimator: Estimator) -> Estimator:
-        """The estimator with its recipe changed.
-
-        Raises:
-            ValueError: it has no such recipe.
-        """
-        return estimator.with_recipe(dict(self.recipe)) if self.recipe else estimator
+        """The estimator with the query's recipe."""
+        if not self.recipe:
+            return estimator
+        return estimator.with_recipe(dict(self.recipe))
 
 
 def trial_attributes(
     query: Query, cost: Cost, *, measures: Mapping[str, float], fidelity: float | None, training_flops: float = 0.0
 ) -> dict[str, Any]:
-    """What a trial's user attributes say of it, to be read by a ledger; what is empty is left out."""
-    said = {
+    """A trial's user attributes, for a ledger to read; empty ones are left out."""
+    values = {
         "architecture": query.architecture.to_json(),
         "recipe": dict(query.recipe),
         "measures": dict(measures),
@@ -48,22 +46,14 @@ def trial_attributes(
         "training_flops": training_flops,
         "cost": asdict(cost),
     }
-    return {name: value for name, value in said.items() if value}
+    return {name: value for name, value in values.items() if value}
 
 
 @dataclass(frozen=True)
 class Reservation:
-    """What a trial in hand is about to score, and the most that this costs.
+    """The query of a running trial, and the most that it costs."""
 
-    Attributes:
-        turn: its place among those that have begun; 0 until it has one.
-        queries: of the budget.
-        flops: of the budget.
-        architecture: what is scored.
-        recipe: what the search chose of it.
-    """
-
-    turn: int
+    turn: int  # its place among the running trials; 0 until it has one
     queries: int
     flops: int
     architecture: Architecture
@@ -71,24 +61,19 @@ class Reservation:
 
     @property
     def query(self) -> Query:
-        """What is scored."""
+        """The query that is scored."""
         return Query.of(self.architecture, self.recipe)
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """What a trial needed that the budget could not pay, and what had been spent by then.
-
-    Attributes:
-        needed: queries and FLOPs of the trial.
-        spent: queries and FLOPs before it.
-    """
+    """Queries and FLOPs that a trial needed and the budget could not pay, and those spent before it."""
 
     needed: tuple[int, int]
     spent: tuple[int, int]
 
     def stands(self, budget: Budget) -> bool:
-        """Whether this budget, which may be larger than that of then, could not have paid it either."""
+        """Whether this budget, which may be larger by now, cannot pay it either."""
         limits = (budget.queries, budget.flops)
         totals = map(sum, zip(self.needed, self.spent, strict=True))
         return any(limit is not None and total > limit for total, limit in zip(totals, limits, strict=True))
@@ -96,7 +81,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Kept:
-    """What a trial's user attributes say, read from a data base that anyone may have changed."""
+    """A trial's user attributes, read from a data base that anyone may have changed."""
 
     architecture: Architecture = field(default_factory=lambda: Architecture({}))
     recipe: dict[str, RecipeValue] = field(default_factory=dict)
@@ -116,26 +101,18 @@ class Kept:
 
     @staticmethod
     def of(attributes: Mapping[str, Any]) -> Kept:
-        """Read attributes, of which some are others' or a sampler's.
-
-        Raises:
-            ValueError: one is of another kind.
-        """
+        """Read attributes, of which some may be another program's."""
         known = {each.name for each in fields(Kept)}
         kept = from_plain(Kept, {name: value for name, value in attributes.items() if name in known}, "its note")
         if kept.cost is not None and min(asdict(kept.cost).values()) < 0:
             raise ValueError("its cost is negative")
         if kept.reserved is not None and min(kept.reserved.turn, kept.reserved.queries, kept.reserved.flops) < 0:
-            raise ValueError("what it has set aside is negative")
+            raise ValueError("its reservation is negative")
         return kept
 
     @staticmethod
     def of_trial(trial: FrozenTrial) -> Kept:
-        """What a trial says of itself.
-
-        Raises:
-            ValueError: it cannot be read; the sentence names the trial.
-        """
+        """A trial's attributes; ValueError names a trial that cannot be read."""
         try:
             kept = Kept.of(trial.user_attrs)
             scored = trial.state == TrialState.COMPLETE
@@ -152,42 +129,23 @@ class Kept:
 
 
 class Ledger:
-    """Reads the finished trials of a study, each once, in their order.
-
-    A search and the replay of an interrupted one go through the same account: only what the study keeps counts.
-
-    Attributes:
-        budget: charged with each trial's cost.
-        record: gets each trial that was scored, given up or failed.
-        known: the first trial of each query.
-        trained: the queries whose scoring gave weights.
-        finished: how many trials were finished, those at no cost too.
-        free: how many of the last ones in a row were at no cost.
-        refused: how many of them were too dear, with none paid in between.
-        untried: the queries that were too dear.
-        over: whether the study has come to a trial for which nothing was left of the budget.
-        reason: why the last trial without a score has none.
-    """
+    """Reads the finished trials of a study, each once, in their order; a resumed search thus has the same account."""
 
     def __init__(self, budget: Budget, record: SearchRecord) -> None:
         self.budget = budget
         self.record = record
-        self.known: dict[Query, Trial] = {}
-        self.trained: set[Query] = set()
-        self.finished = 0
-        self.free = 0
-        self.refused = 0
-        self.untried: set[Query] = set()
-        self.over = False
-        self.reason = ""
+        self.known: dict[Query, Trial] = {}  # the first trial of each query
+        self.trained: set[Query] = set()  # queries whose scoring gave weights
+        self.finished = 0  # trials, those at no cost included
+        self.free = 0  # trials at no cost since the last one that was paid
+        self.refused = 0  # trials that cost too much since then
+        self.untried: set[Query] = set()  # queries that cost too much
+        self.over = False  # whether a trial found nothing left of the budget
+        self.reason = ""  # why the last trial without a score has none
         self._read: set[int] = set()
 
     def read(self, trials: Sequence[FrozenTrial]) -> None:
-        """Enter the trials that finished since the last time.
-
-        Raises:
-            Exhausted: the budget does not pay for one; it and those after it are left out.
-        """
+        """Enter the trials that finished since the last call; Exhausted if the budget does not pay for one."""
         if len(self._read) == len(trials):
             return
         for trial in trials:
@@ -196,9 +154,9 @@ class Ledger:
                 self._read.add(trial.number)
 
     def is_best(self, query: Query) -> bool:
-        """Whether this is what the search would choose now."""
+        """Whether the search would choose this query now."""
         if query not in self.known:
-            return False  # others had given this trial up
+            return False  # other processes had given this trial up
         best = self.record.best
         return Query.of(best.architecture, best.recipe) == query
 
@@ -207,9 +165,9 @@ class Ledger:
         stands = kept.refusal is not None and kept.refusal.stands(self.budget)
         if trial.state == TrialState.FAIL and "failure" not in trial.user_attrs:
             self.over |= stands
-            return  # nobody finished it, or nothing was left to pay for it
+            return  # no process finished it, or nothing was left to pay for it
         if kept.refusal is not None:
-            if stands:  # else it counts as never asked for
+            if stands:  # a larger budget can pay for it now, as if it had never been drawn
                 self.reason = kept.unpaid
                 self.finished, self.refused = self.finished + 1, self.refused + 1
                 self.untried.add(Query.of(kept.architecture, kept.recipe))
@@ -220,15 +178,19 @@ class Ledger:
             return
         self.budget.charge(kept.cost)
         query = Query.of(kept.architecture, kept.recipe)
-        self.refused = 0 if kept.cost.queries or kept.cost.flops else self.refused
+        if kept.cost.queries or kept.cost.flops:
+            self.refused = 0
         if kept.trained:
             self.trained.add(query)
-        repeated = query in self.known and kept.cost.queries == 0
+        value = trial.values[0] if trial.values else -inf
+        duplicate = kept.duplicate
+        if duplicate is None:
+            duplicate = query in self.known and kept.cost.queries == 0
         entry = Trial(
             query.architecture,
-            trial.values[0] if trial.values else -inf,
+            value,
             self.budget.spent,
-            duplicate=repeated if kept.duplicate is None else kept.duplicate,
+            duplicate=duplicate,
             fidelity=kept.fidelity,
             pruned=trial.state == TrialState.PRUNED,
             failure=kept.failure,
@@ -242,4 +204,6 @@ class Ledger:
 
     def _count(self, *, free: bool) -> None:
         self.finished += 1
-        self.free = self.free + 1 if free else 0
+        self.free += 1
+        if not free:
+            self.free = 0

@@ -16,7 +16,7 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.training.child import Recipe
 
 RECIPE_PREFIX = "train."
-"""Of the parameters of a study that are numbers of a recipe."""
+"""Prefix of a study's parameters that are numbers of a recipe."""
 
 SCORE = "accuracy"
 """The estimator's score among the objectives."""
@@ -24,18 +24,10 @@ SCORE = "accuracy"
 
 @dataclass(frozen=True)
 class Objectives:
-    """Objectives and constraints.
+    """Objectives and constraints of a study."""
 
-    Attributes:
-        objectives: ``accuracy``, and measures to keep small beside it.
-        constraints: the largest value that each named measure may have.
-
-    Raises:
-        ValueError: ``accuracy`` is not the first objective, or a name is repeated, or a limit is not positive.
-    """
-
-    objectives: tuple[str, ...]
-    constraints: Mapping[str, float]
+    objectives: tuple[str, ...]  # ``accuracy``, then measures that should be small
+    constraints: Mapping[str, float]  # the largest value of each named measure
 
     def __post_init__(self) -> None:
         if self.objectives[:1] != (SCORE,) or len(set(self.objectives)) < len(self.objectives):
@@ -49,7 +41,7 @@ class Objectives:
 
     @property
     def required_measures(self) -> tuple[str, ...]:
-        """The measures that must be known of each architecture."""
+        """The measures that each architecture needs."""
         return tuple(dict.fromkeys((*self.objectives[1:], *self.constraints)))
 
     @property
@@ -58,11 +50,7 @@ class Objectives:
         return [StudyDirection.MAXIMIZE, *(StudyDirection.MINIMIZE for _ in self.objectives[1:])]
 
     def check(self, estimator: Estimator) -> None:
-        """Refuse measures that the estimator does not know.
-
-        Raises:
-            ValueError: it does not know one.
-        """
+        """Refuse measures that the estimator does not know."""
         known = estimator.measures
         for name in self.required_measures:
             if name not in known:
@@ -76,11 +64,11 @@ class Objectives:
         return {name: float(estimator.measures[name](architecture)) for name in self.required_measures}
 
     def excess(self, measures: Mapping[str, float]) -> dict[str, float]:
-        """By which part of its limit each constrained measure exceeds it; a constraint is met by 0 or less."""
+        """Each constrained measure's excess as a share of its limit; 0 or less meets the constraint."""
         return {name: measures[name] / limit - 1 for name, limit in self.constraints.items()}
 
     def violation(self, measures: Mapping[str, float]) -> str:
-        """The constraints that are not met, in words; empty where all are."""
+        """The constraints that are not met, in words; empty if all are met."""
         return ", ".join(
             f"{name} is {measures[name]:g}, above {limit:g}"
             for name, limit in self.constraints.items()
@@ -89,18 +77,7 @@ class Objectives:
 
 
 class FidelityLadder:
-    """The fidelities of one scoring, each with the step under which a pruner is told of it.
-
-    Steps count in units of the smallest fidelity, rounded: 1/9, 1/3 and 1 are the steps 1, 3 and 9. So a pruner's
-    resources and reduction factor mean shares of the training.
-
-    Args:
-        early: fidelities at which an architecture may be given up.
-        full: the fidelity of a full score.
-
-    Raises:
-        ValueError: the fidelities are not growing shares, or so close that two have one step.
-    """
+    """The fidelities of one scoring, each with its step for a pruner, in units of the smallest fidelity."""
 
     def __init__(self, early: Sequence[float], full: float) -> None:
         fidelities = (*early, full)
@@ -110,6 +87,7 @@ class FidelityLadder:
         if not fidelities[0] > 0 or not growing:
             raise ValueError(f"The fidelities {list(early)} must be above 0, grow, and stay below {full}.")
         self.fidelities = fidelities
+        # 1/9, 1/3 and 1 are the steps 1, 3 and 9: a pruner's resources and reduction factor are shares of the training.
         self.steps = tuple(round(fidelity / fidelities[0]) for fidelity in fidelities)
         if len(set(self.steps)) < len(self.steps):
             raise ValueError(f"The fidelities {list(fidelities)} are too close: let the second be twice the first.")
@@ -119,41 +97,29 @@ class FidelityLadder:
         return iter(zip(self.fidelities, self.steps, strict=True))
 
     def __len__(self) -> int:
-        """How many there are."""
+        """The number of fidelities."""
         return len(self.fidelities)
 
 
 @dataclass(frozen=True)
 class RecipeRange:
-    """The values that one number of a recipe may take.
-
-    Attributes:
-        low: the smallest.
-        high: the largest.
-        log: whether they are drawn evenly over orders of magnitude.
-
-    Raises:
-        ValueError: the range is empty or has no end, or is logarithmic and reaches 0.
-    """
+    """The values that one number of a recipe may take, both ends included."""
 
     low: float
     high: float
-    log: bool = False
+    log: bool = False  # whether values are drawn evenly over orders of magnitude
 
     def __post_init__(self) -> None:
         if not -inf < self.low <= self.high < inf or (self.log and self.low <= 0):
+            scale = " (log)" if self.log else ""
             raise ValueError(
-                f"The range from {self.low} to {self.high}{' (log)' if self.log else ''} is empty or reaches 0: give "
-                "low <= high, both finite, and for a logarithmic one low > 0."
+                f"The range from {self.low} to {self.high}{scale} is empty or reaches 0: give low <= high, both "
+                "finite, and for a logarithmic one low > 0."
             )
 
 
 def check_ranges(ranges: Mapping[str, RecipeRange]) -> None:
-    """Refuse ranges that no recipe can have.
-
-    Raises:
-        ValueError: a name is not a number of a recipe, or a bound is refused by it.
-    """
+    """Refuse ranges that no recipe can have."""
     for name, given in ranges.items():
         for bound in (given.low, given.high):
             Recipe().replace({name: bound})
@@ -162,7 +128,7 @@ def check_ranges(ranges: Mapping[str, RecipeRange]) -> None:
 
 
 def suggest_recipe(trial: optuna.Trial, ranges: Mapping[str, RecipeRange]) -> dict[str, RecipeValue]:
-    """Ask a trial for a value of each range, under the prefix ``train.``; whole numbers where a recipe has them."""
+    """Ask a trial for a value of each range, under the prefix ``train.``; whole numbers if the recipe has them."""
     defaults = asdict(Recipe())
     values: dict[str, RecipeValue] = {}
     for name, given in ranges.items():

@@ -35,38 +35,38 @@ from lit_metanas.tasks.task import Task
 class QuerySearcher(Searcher):
     """Asks a sampler for architectures and an estimator for their scores, until the budget is spent.
 
-    A known architecture costs nothing and is recorded as a duplicate. One that cannot be built, breaks a constraint, or
-    is too dear for what is left of the budget, is a pruned trial at no cost; one whose training fails is a failed
-    trial, charged in full up to the fidelity that failed. The search ends when nothing is left of the budget, or too
-    little for several architectures in a row; no study is left if it paid for none at all. Random search is this with a
-    ``RandomSampler``, Bayesian search with a ``TPESampler`` or ``GPSampler``, Hyperband with a ``HyperbandPruner`` and
-    fidelities.
+    A known architecture costs nothing and is recorded as a duplicate. An architecture that cannot be built, breaks a
+    constraint, or costs more than the rest of the budget, is a pruned trial at no cost. If its training fails, it is a
+    failed trial, charged in full up to the fidelity that failed. The search ends when the budget is spent, or is too
+    small for several architectures in a row. A search that could pay for none leaves no study. Random search is this
+    with a ``RandomSampler``, Bayesian search with a ``TPESampler`` or ``GPSampler``, Hyperband with a
+    ``HyperbandPruner`` and fidelities.
 
     Args:
-        sampler: any of Optuna's samplers; it is seeded again from (seed, trial number) before each trial, so that a
-            resumed search goes on as an uninterrupted one. None draws at random.
+        sampler: any of Optuna's samplers. It is seeded again from (seed, trial number) before each trial, so that a
+            resumed search continues as an uninterrupted one. None draws at random.
         estimator: makes the estimator of a task; None trains each architecture by the default recipe.
         fidelity: share of the full training that each architecture gets.
-        fidelities: growing shares below ``fidelity`` at which it is scored before, and given up where the pruner says
-            so. Each goes on from the weights of the last, where the estimator gives weights, else it is paid in full.
+        fidelities: growing shares below ``fidelity``. An architecture is scored at each, and given up if the pruner
+            decides so. It continues from the last weights if the estimator gives weights, and is paid in full if not.
         pruner: any of Optuna's pruners, for one objective; its steps are fidelities in units of the smallest.
-        objectives: ``accuracy`` (the score) and measures that the estimator knows and that are to be small, such as
-            ``parameters``, ``flops`` or ``latency``. Of the Pareto front the most accurate is chosen.
+        objectives: ``accuracy`` (the score) and measures of the estimator that should be small, such as ``parameters``,
+            ``flops`` or ``latency``. The most accurate architecture of the Pareto front is chosen.
         constraints: largest values of such measures.
         train: ranges of training hyper-parameters that are searched with the architecture, by field of the recipe.
-        failures: architectures in a row that may fail before the search is stopped.
+        failures: number of architectures that may fail in a row before the search is stopped.
         trials: most trials, free ones counted; None leaves the end to the budget.
-        patience: trials at no cost in a row after which the space counts as exhausted.
-        refusals: architectures in a row that are too dear, after which the search ends; its outcome counts all of them
-            (``untried``).
-        storage: address of Optuna's storage, such as ``sqlite:///studies.db``, in which an interrupted search is
-            found and resumed; None keeps the study in memory.
-        study: a name that tells this searcher's studies from others in one storage.
-        worker: this process's number where several work on one study at once, each with another number and the same
-            budget, which is then the study's; None where one process does. What is drawn then depends on timing.
-        heartbeat: seconds between the heartbeats of a worker's trial; after two without, others start it again.
-        embedding: tells what the task is like; it goes into the record, and into the study's user attribute
-            ``embedding``, where samplers may look at it. Its computation is not charged.
+        patience: the space counts as exhausted after so many trials in a row at no cost.
+        refusals: the search ends after so many architectures in a row that cost too much; its outcome counts all of
+            them (``untried``).
+        storage: address of Optuna's storage, such as ``sqlite:///studies.db``, where an interrupted search is found and
+            resumed; None keeps the study in memory.
+        study: a name that separates this searcher's studies from others in one storage.
+        worker: this process's number if several work on one study at once; None for a single process. Each has another
+            number and the same budget, which is the study's. The draws then depend on timing.
+        heartbeat: seconds between the heartbeats of a worker's trial. After two missing ones others start it again.
+        embedding: describes the task. The description goes into the record, and into the study's user attribute
+            ``embedding``, where samplers can read it. It is not charged.
 
     Example:
         >>> import torch
@@ -99,12 +99,8 @@ class QuerySearcher(Searcher):
         heartbeat: int = 30,
         embedding: TaskEmbedding | None = None,
     ) -> None:
-        for name, value in {
-            "patience": patience,
-            "refusals": refusals,
-            "failures": failures,
-            "heartbeat": heartbeat,
-        }.items():
+        least_one = {"patience": patience, "refusals": refusals, "failures": failures, "heartbeat": heartbeat}
+        for name, value in least_one.items():
             if value < 1:
                 raise ValueError(f"The {name} {value} is below 1: give at least one.")
         if worker is not None and worker < 0:
@@ -138,12 +134,16 @@ class QuerySearcher(Searcher):
 
     @property
     def meta_cost(self) -> Cost:
-        """Of the searches that the sampler learned from."""
-        return self.sampler.meta_cost if isinstance(self.sampler, HistorySampler) else Cost()
+        """Cost of the searches that the sampler learned from."""
+        if isinstance(self.sampler, HistorySampler):
+            return self.sampler.meta_cost
+        return Cost()
 
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
         """Run, or resume, the study of this task."""
-        embedding = () if self.embedding is None else self.embedding(task)
+        embedding: tuple[float, ...] = ()
+        if self.embedding is not None:
+            embedding = self.embedding(task)
         estimator = (self.estimator or TrainingEstimator)(task, space, seed)
         examples = _examples(task) if self.storage else ""
         return self.run(estimator, space, budget, seed, problem=task.id, embedding=embedding, examples=examples)
@@ -159,22 +159,22 @@ class QuerySearcher(Searcher):
         embedding: tuple[float, ...] = (),
         examples: str = "",
     ) -> SearchOutcome:
-        """Run, or resume, the study of whatever problem the estimator holds.
+        """Run, or resume, a study with an estimator, whatever its problem.
 
         Args:
             estimator: scores architectures on the problem.
-            space: what can be chosen.
-            budget: never overdrawn.
+            space: its choices are searched.
+            budget: never exceeded.
             seed: of all draws.
             problem: the problem's name in the record and in the storage.
-            embedding: features of the problem, where there are any.
-            examples: a digest of the problem's examples, by which a stored study knows them again.
+            embedding: features of the problem, if there are any.
+            examples: a digest of the problem's examples, which must be that of a stored study.
 
         Raises:
-            ValueError: the stored study was made under other settings or of other examples; the budget pays for no
-                architecture, or none meets the constraints; the estimator does not know a measure, or has no recipe
-                to search; or the sampler was made for another space.
-            FailedWorkError: too many failed in a row, or all that were tried.
+            ValueError: the stored study has other settings or other examples; the budget pays for no architecture, or
+                none meets the constraints; the estimator lacks a measure, or a recipe to search; or the sampler was
+                made for another space.
+            FailedWorkError: too many failed in a row, or everything that was tried.
         """
         self._goal.check(estimator)
         if self.train:
@@ -218,12 +218,12 @@ class QuerySearcher(Searcher):
                 worker=self.worker,
             )
             loop.run()
-            if group is None and storage is not None:  # else others may still be at work in it
+            if group is None and storage is not None:  # other processes may still work in a shared study
                 _delete_unpaid(study, storage)
         return replace(_outcome(ledger, loop), meta_cost=estimator.meta_cost, ordinal=estimator.ordinal)
 
     def _settings(self, space: ChoiceSpace, estimator: Estimator) -> dict[str, Any]:
-        """What a stored study must have in common with this search; what is off is left out."""
+        """The settings that a stored study must share with this search; options that are off are left out."""
         extras = {
             "fidelities": list(self.fidelities),
             "pruner": self.pruner and type(self.pruner).__name__,
@@ -242,20 +242,20 @@ class QuerySearcher(Searcher):
 
 
 def _examples(task: Task) -> str:
-    """A digest of what a search sees of a task."""
+    """A digest of the examples that a search reads."""
     splits = [split for split in (task.train, task.val) if split is not None]
     return tensor_digest(*(tensor for split in splits for tensor in (split.inputs, split.labels)))
 
 
 def _delete_unpaid(study: optuna.Study, storage: BaseStorage) -> None:
-    """Delete a study of nothing but trials that were too dear: a search with a larger budget begins as a new one."""
+    """Delete a study whose trials all cost too much, so that a search with a larger budget starts anew."""
     trials = study.get_trials(deepcopy=False)
     if trials and all("refusal" in trial.user_attrs for trial in trials):
         optuna.delete_study(study_name=study.study_name, storage=storage)
 
 
 def _outcome(ledger: Ledger, loop: TrialLoop) -> SearchOutcome:
-    """What the search chose, with what was trained for it, where the estimator trains."""
+    """The best architecture, with its trained weights if the estimator trains."""
     record = ledger.record
     if ledger.reason and not any(trial.scored for trial in record.trials):
         if ledger.refused:
@@ -273,5 +273,7 @@ def _outcome(ledger: Ledger, loop: TrialLoop) -> SearchOutcome:
     chosen = Query.of(best.architecture, best.recipe)
     query, weights = loop.trained or (None, None)
     if query != chosen:  # another process trained it, perhaps this one before it was killed
-        weights = loop.scoring.again(chosen) if chosen in ledger.trained else None
+        weights = None
+        if chosen in ledger.trained:
+            weights = loop.scoring.again(chosen)
     return SearchOutcome(best.architecture, weights, record, best.recipe, untried=len(ledger.untried))

@@ -25,43 +25,19 @@ from lit_metanas.spaces.choice_space import ChoiceSpace
 
 @dataclass
 class Outcome:
-    """What the rungs of one architecture came to.
+    """The result of training one architecture at growing fidelities."""
 
-    Attributes:
-        fidelity: the last one reached.
-        value: its score.
-        cost: of all rungs, among them the one that failed, if one did.
-        weights: what was trained, to go on from.
-        pruned: whether it was given up there.
-        failure: why the next rung failed; empty where none did.
-    """
-
-    fidelity: float = 0.0
+    fidelity: float = 0.0  # the last one that was reached, with its score
     value: float = float("-inf")
-    cost: Cost = field(default_factory=Cost)
+    cost: Cost = field(default_factory=Cost)  # of all fidelities, the failed one included
     weights: dict[str, Tensor] | None = None
     pruned: bool = False
-    failure: str = ""
+    failure: str = ""  # why the next fidelity failed, if it did
 
 
 @dataclass
 class Scoring:
-    """Scores the trials of one study.
-
-    Everything that is to be known of a trial is written to the study before the trial is told, and read from there.
-
-    Attributes:
-        study: the study.
-        space: what can be chosen.
-        estimator: scores architectures.
-        ledger: what is known and spent.
-        goal: objectives and constraints.
-        ladder: fidelities.
-        ranges: training hyper-parameters to search.
-        failures: how many architectures in a row may fail.
-        group: the other processes that work on the study; None where there are none.
-        streak: how many failed in a row.
-    """
+    """Scores the trials of one study, and writes all facts of a trial into the study before the trial is finished."""
 
     study: optuna.Study
     space: ChoiceSpace
@@ -70,24 +46,12 @@ class Scoring:
     goal: Objectives
     ladder: FidelityLadder
     ranges: Mapping[str, RecipeRange]
-    failures: int
-    group: WorkerGroup | None
-    streak: int = 0
+    failures: int  # in a row, which stop the search
+    group: WorkerGroup | None  # the other processes, if there are any
+    streak: int = 0  # failures in a row so far
 
     def tell(self, trial: optuna.Trial, reported: Sequence[int] = ()) -> tuple[Query, dict[str, Tensor] | None] | None:
-        """Score one trial.
-
-        Args:
-            trial: newly asked, or taken over from an interrupted search.
-            reported: steps that the pruner was told of by then.
-
-        Returns:
-            A query that was fully scored just now, with what was trained; else None.
-
-        Raises:
-            Exhausted: nothing is left of the budget, or not enough beside what other processes have in hand.
-            FailedWorkError: too many failed in a row.
-        """
+        """Score one trial, of which a pruner has seen some steps; give its query and weights if it was fully scored."""
         architecture = self.space.suggest(trial)
         recipe = suggest_recipe(trial, self.ranges)
         trial.set_user_attr("drawn", True)
@@ -116,7 +80,7 @@ class Scoring:
             planned = self._full_cost(estimator, query.architecture)
             if not self._reserve(trial, query, planned):
                 return None
-            if (known := self.ledger.known.get(query)) is not None:  # others had it in hand
+            if (known := self.ledger.known.get(query)) is not None:  # another process has scored it
                 self._repeat(trial, query, known)
                 return None
             outcome = self._train_by_fidelities(trial, estimator, query.architecture, reported)
@@ -138,20 +102,15 @@ class Scoring:
         return query, outcome.weights
 
     def _full_cost(self, estimator: Estimator, architecture: Architecture) -> Cost:
-        """The most that a full score costs; one query, whatever the number of rungs."""
+        """The cost of a full score: all fidelities, and one query."""
         rungs = [estimator.cost(architecture, fidelity) for fidelity in self.ladder.fidelities]
         return replace(sum(rungs, Cost()), queries=rungs[-1].queries)
 
     def _reserve(self, trial: optuna.Trial, query: Query, planned: Cost) -> bool:
-        """Begin only what the budget can pay to its end, and what nobody else has in hand.
-
-        Returns:
-            Whether to go on; not where the trial is too dear, which is told as one that is given up.
-
-        Raises:
-            Exhausted: see ``tell``.
-        """
-        others = self.group.reserve(trial, query, planned, self.ledger) if self.group else Cost()
+        """Whether to start a trial: not if it costs too much, which prunes it; Exhausted if nothing is left."""
+        others = Cost()
+        if self.group is not None:
+            others = self.group.reserve(trial, query, planned, self.ledger)
         budget = self.ledger.budget
         if query in self.ledger.known or budget.affords(others + planned):
             return True
@@ -168,17 +127,19 @@ class Scoring:
             trial.set_user_attr("recipe", dict(query.recipe))
             self._refuse(trial, "unpaid", reason)
             return False
-        trial.set_user_attr("unpaid", reason)  # explains the failed trial to those who look at the study
+        trial.set_user_attr("unpaid", reason)  # explains the failed trial to a reader of the study
         self._finish(trial, state=TrialState.FAIL)
         raise Exhausted
 
     def _train_by_fidelities(
         self, trial: optuna.Trial, estimator: Estimator, architecture: Architecture, reported: Sequence[int]
     ) -> Outcome:
-        """Train from rung to rung, each going on from the weights of the last where there are any."""
+        """Train at growing fidelities, each from the weights of the last if there are any."""
         outcome = Outcome()
         for fidelity, step in self.ladder:
-            share = fidelity - outcome.fidelity if outcome.weights is not None else fidelity
+            share = fidelity
+            if outcome.weights is not None:
+                share = fidelity - outcome.fidelity
             try:
                 score = estimator(architecture, fidelity=share, start=outcome.weights)
                 if isnan(score.value):
@@ -195,27 +156,28 @@ class Scoring:
         return outcome
 
     def again(self, query: Query) -> dict[str, Tensor] | None:
-        """What training a query to the end gives once more: a process that was killed took it along.
-
-        It was charged when it was told of, and is not again.
-        """
+        """Train a query again, without charge, whose weights were lost with a killed process."""
         weights, reached = None, 0.0
         try:
             estimator = query.under(self.estimator)
             for fidelity, _ in self.ladder:
-                share = fidelity - reached if weights is not None else fidelity
+                share = fidelity
+                if weights is not None:
+                    share = fidelity - reached
                 weights, reached = estimator(query.architecture, fidelity=share, start=weights).weights, fidelity
         except FAILURES:
             return None
         return weights
 
     def _constrain(self, trial: optuna.Trial, measures: Mapping[str, float]) -> None:
-        for name, excess in self.goal.excess(measures).items() if measures else ():
-            if name not in trial.constraints:  # a trial that was taken over may have it
+        if not measures:
+            return
+        for name, excess in self.goal.excess(measures).items():
+            if name not in trial.constraints:  # a resumed trial may have it
                 trial.set_constraint(name, excess)
 
     def _repeat(self, trial: optuna.Trial, query: Query, known: Trial) -> None:
-        """Tell again what is known, at no cost."""
+        """Finish a trial with the known result, at no cost."""
         self._constrain(trial, known.measures)
         self._note(trial, query, Cost(), measures=known.measures, fidelity=known.fidelity)
         if known.failure:
@@ -233,16 +195,12 @@ class Scoring:
             self._finish(trial, values=[known.value, *(known.measures[name] for name in self.goal.objectives[1:])])
 
     def _refuse(self, trial: optuna.Trial, what: str, reason: str) -> None:
-        """Give up before anything was paid."""
+        """Give a trial up before anything was paid."""
         trial.set_user_attr(what, reason)
         self._finish(trial, state=TrialState.PRUNED)
 
     def _fail(self, trial: optuna.Trial, query: Query, cost: Cost, reason: str, measures: Mapping[str, float]) -> None:
-        """Keep the reason; the rung that failed is charged in full, as how far it came is unknown.
-
-        Raises:
-            FailedWorkError: too many failed in a row.
-        """
+        """Keep the reason, and charge the failed fidelity in full; FailedWorkError after too many in a row."""
         trial.set_user_attr("failure", reason)
         self._note(trial, query, cost, measures=measures)
         self._finish(trial, state=TrialState.FAIL)
@@ -262,17 +220,19 @@ class Scoring:
         measures: Mapping[str, float],
         fidelity: float | None = None,
     ) -> None:
-        """Write what a trial was into the study."""
+        """Write the facts of a trial into the study."""
         for name, value in trial_attributes(query, cost, measures=measures, fidelity=fidelity).items():
             trial.set_user_attr(name, value)
 
     def _finish(
         self, trial: optuna.Trial, *, values: Sequence[float] | None = None, state: TrialState | None = None
     ) -> None:
-        # With other processes, a trial that was slow to show life may have been given up by them.
+        # Other processes may have given up a trial whose heartbeat was late.
         self.study.tell(trial, values, state=state, skip_if_finished=self.group is not None)
 
 
 def _further(cost: Cost, before: Outcome) -> Cost:
-    """What a rung adds to those before it, which have paid the query."""
-    return replace(cost, queries=0) if before.fidelity else cost
+    """The cost of a fidelity without its query, if an earlier fidelity has paid that."""
+    if before.fidelity:
+        return replace(cost, queries=0)
+    return cost

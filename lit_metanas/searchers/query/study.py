@@ -22,25 +22,14 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from lit_metanas.records.budget import FailedWorkError
 
 LOCK_TIMEOUT = 60.0
-"""Seconds to wait for others who hold a file's lock."""
+"""Seconds to wait for other processes that hold a file's lock."""
 
 
 @contextmanager
 def open_storage(
     storage: str | BaseStorage | None, connect: Callable[[str], RDBStorage] = RDBStorage
 ) -> Iterator[BaseStorage | None]:
-    """Open an address for the block, and close it in the end; other storages are given on as they are.
-
-    That it is damaged, full, locked or out of reach is said in one sentence.
-
-    Args:
-        storage: an address, a storage of Optuna's, or None for memory.
-        connect: opens an address.
-
-    Raises:
-        ValueError: it cannot be used; the sentence names it without its password.
-        FailedWorkError: its disk is full.
-    """
+    """Open an address for the block, and close it in the end; a storage of Optuna's, or None, is passed through."""
     if not isinstance(storage, str):
         yield storage
         return
@@ -53,7 +42,7 @@ def open_storage(
         if not (isinstance(error, _OF_STORAGES) or _within_storage(error)):
             raise
         reason = _reason(error)
-        kind = FailedWorkError if "disk is full" in reason else ValueError  # as SQLite says it
+        kind = FailedWorkError if "disk is full" in reason else ValueError  # SQLite's words
         raise kind(
             f"The studies in '{_hide_password(storage)}' cannot be used ({reason}): fix that, or give another storage."
         ) from error
@@ -67,7 +56,7 @@ _OF_STORAGES = (SQLAlchemyError, StorageInternalError, sqlite3.Error, json.JSOND
 
 
 def _within_storage(error: BaseException) -> bool:
-    """Whether an error came up while Optuna made something of what is in the data base, which its type does not say."""
+    """Whether an error, whatever its type, arose while Optuna read the data base."""
     trace = error.__traceback__
     while trace is not None:
         name = str(trace.tb_frame.f_globals.get("__name__"))
@@ -78,25 +67,20 @@ def _within_storage(error: BaseException) -> bool:
 
 
 _NAMES_ANOTHER = bytes.fromhex("d9d505f920a163d7")
-"""The end of a journal that names a second one of several data bases, a file that SQLite deletes in the end."""
+"""The end of a journal that names another file, which SQLite deletes in the end."""
 
 
 def _check(storage: str) -> None:
-    """Look at a file of SQLite, and at those beside it that SQLite uses, before Optuna lays out tables in it.
-
-    Raises:
-        sqlite3.Error: it is damaged, another kind of file, or a link to one elsewhere, which would be written to; or
-            it would do more than hold tables.
-    """
+    """Refuse a file of SQLite that is damaged, foreign, a link, or more than tables, before Optuna writes to it."""
     url = make_url(storage)
     if url.get_backend_name() != "sqlite" or not url.database:
         return
     file = Path(url.database.removeprefix("file:").partition("?")[0])
     if file.is_symlink():
         raise sqlite3.DatabaseError("it is a link to another file")
-    for beside in (Path(f"{file}{suffix}") for suffix in ("-journal", "-wal", "-shm")):
-        if beside.is_symlink() or (beside.exists() and (not beside.is_file() or beside.stat().st_nlink > 1)):
-            raise sqlite3.DatabaseError(f"'{beside}' is a link or not a regular file")
+    for helper in (Path(f"{file}{suffix}") for suffix in ("-journal", "-wal", "-shm")):
+        if helper.is_symlink() or (helper.exists() and (not helper.is_file() or helper.stat().st_nlink > 1)):
+            raise sqlite3.DatabaseError(f"'{helper}' is a link or not a regular file")
     journal = Path(f"{file}-journal")
     if journal.is_file() and journal.stat().st_size >= len(_NAMES_ANOTHER):
         with journal.open("rb") as stream:
@@ -105,11 +89,11 @@ def _check(storage: str) -> None:
                 raise sqlite3.DatabaseError(f"'{journal}' names another file, which would be deleted")
     if not file.exists():
         return
-    # Not read-only: what a killed process left half written has to be rolled back.
+    # Not read-only: the half-written changes of a killed process have to be rolled back.
     with closing(sqlite3.connect(file, timeout=LOCK_TIMEOUT)) as connection:
         try:
             parts = list(connection.execute("select type, name, coalesce(sql, '') from sqlite_master"))
-        except (UnicodeDecodeError, sqlite3.OperationalError) as error:  # of the message, or of what is in the table
+        except (UnicodeDecodeError, sqlite3.OperationalError) as error:  # of the message, or of the table's content
             if isinstance(error, UnicodeDecodeError) or "decode" in str(error):
                 raise sqlite3.DatabaseError("damaged") from None
             raise
@@ -131,7 +115,7 @@ def _hide_password(storage: str) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """What the driver said, without the statement."""
+    """The driver's message, without the statement."""
     if not isinstance(error, _OF_STORAGES) or isinstance(error, json.JSONDecodeError):
         return "damaged"
     if isinstance(error, NoSuchModuleError):
@@ -152,18 +136,7 @@ def open_study(
     settings: Mapping[str, Any],
     examples: str = "",
 ) -> optuna.Study:
-    """Make a study, or find it in the storage and check that it is the same search.
-
-    Args:
-        name: of the study.
-        storage: where it is kept; None is memory.
-        directions: of the objectives.
-        settings: what it must have in common with a study that was found.
-        examples: a digest of the task's examples, which must be the same, too, where both are known.
-
-    Raises:
-        ValueError: it was made under other settings, or of other examples.
-    """
+    """Make a study, or find it in the storage; ValueError if it has other settings or another digest of examples."""
     study = optuna.create_study(study_name=name, storage=storage, directions=list(directions), load_if_exists=True)
     text = json.dumps(settings, sort_keys=True)
     if len(study.directions) != len(directions) or study.user_attrs.get("settings", text) != text:
@@ -184,7 +157,7 @@ def open_study(
 
 @contextmanager
 def quiet_optuna() -> Iterator[None]:
-    """Keep Optuna from reporting each trial, and from warning of what is done with care."""
+    """Keep Optuna from reporting each trial, and from warnings that do not apply here."""
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(logging.WARNING)
     try:

@@ -26,15 +26,15 @@ from lit_metanas.searchers.samplers.memory import EMBEDDING, embedding_of
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
 
 IDENTITY = "search"
-"""The study's user attribute that says what it searched: the fields of a record but for trials and embedding."""
+"""The study's user attribute with the fields of its record, without trials and embedding."""
 TASK = "task"
-"""The user attribute of anyone's study that names its task."""
+"""The user attribute of another program's study that names its task."""
 LONGEST_RANGE = 1000
-"""Of the integers of a range that are listed as a choice's labels."""
+"""Longest range of integers that are listed as a choice's labels."""
 
 
 def describe_study(study: optuna.Study, record: SearchRecord) -> None:
-    """Write into a study what it searches, for who reads it later and for samplers that look at the task."""
+    """Write the fields of a record into its study, for later readers and for samplers that use the embedding."""
     fields = to_plain(replace(record, trials=[], embedding=()))
     del fields["trials"], fields["embedding"]
     study.set_user_attr(IDENTITY, fields)
@@ -47,21 +47,21 @@ def describe_study(study: optuna.Study, record: SearchRecord) -> None:
 def record_of(
     study: optuna.Study, space: ChoiceSpace | None = None, *, task: str = "", prefix: str = PREFIX
 ) -> SearchRecord:
-    """The record of a study: what this project's searches tried exactly, anyone's trials as far as they tell.
+    """The record of a study, exact for this project's searches, and as complete as possible for other studies.
 
-    In anyone's trials the parameters that are named so are the architecture, the first objective is the score (with
-    the opposite sign where it is minimised), and each completed or pruned trial cost one query. Failed ones, and
-    trials without an architecture, are left out; a warning tells of those with a label that the space lacks.
+    In other studies the architecture is the parameters whose names begin with the prefix. The first objective is the
+    score, with the opposite sign if it is minimised. Each completed or pruned trial cost one query. Failed trials, and
+    trials without an architecture, are left out; a warning counts those with a label that the space lacks.
 
     Args:
-        study: of one task. Several studies of one task are one source for those who learn from their records.
-        space: whose choices the parameters are; None takes all whose names begin with ``prefix``, but for floats
-            without steps, of which a warning tells.
-        task: the task's id; where it is empty the study's user attribute ``task`` tells it, or the study's name.
-        prefix: of the parameters of anyone's trials that are choices.
+        study: of one task. Several studies of one task are one source for methods that learn from their records.
+        space: the space of the parameters. None takes all parameters whose names begin with ``prefix``, except floats
+            without steps, which a warning names.
+        task: the task's id; by default the study's user attribute ``task``, or else the study's name.
+        prefix: of the parameters of another program's trials that are choices.
 
     Raises:
-        ValueError: no trial has an architecture, or what the study says of itself cannot be read.
+        ValueError: no trial has an architecture, or the study's attributes cannot be read.
 
     Example:
         >>> import optuna
@@ -83,10 +83,10 @@ def record_of(
             record = from_plain(SearchRecord, study.user_attrs[IDENTITY], f"study '{study.study_name}'")
             record.task_id = task or record.task_id
         else:
-            told = str(task or study.user_attrs.get(TASK) or study.study_name)
-            # Searches of one task, space and method under one seed count as one where files of records are merged.
-            method = "" if told == study.study_name else study.study_name
-            record = SearchRecord(told, method=method, choices=_choices(trials, prefix))
+            record = SearchRecord(str(task or study.user_attrs.get(TASK) or study.study_name))
+            record.choices = _choices(trials, prefix)
+            if record.task_id != study.study_name:
+                record.method = study.study_name  # merged files keep one search of a task, space, method and seed
             if space is not None:
                 record.space = space.name
                 record.choices = {choice.name: space.proposed_labels(choice) for choice in space.choices}
@@ -101,43 +101,47 @@ def record_of(
 
 
 def _describe_absence(trials: Sequence[FrozenTrial], space: ChoiceSpace | None, prefix: str) -> str:
-    """Why no trial of a study has an architecture, and with which prefix one has, as a sentence goes on."""
-    wanted = f"whose names begin with '{prefix}'" if space is None else f"'{prefix}' and a choice of {space.name}"
+    """The end of a sentence: why no trial has an architecture, and which prefix would give one."""
+    wanted, choices = f"whose names begin with '{prefix}'", [""]
+    if space is not None:
+        wanted, choices = f"'{prefix}' and a choice of {space.name}", [choice.name for choice in space.choices]
     absence = f"no finished trial with an architecture, that is with parameters {wanted}"
     scored = [trial for trial in trials if _is_scored(trial)]
     names = list(dict.fromkeys(name for trial in scored for name in trial.params))
     if not names:
         return absence
-    choices = [""] if space is None else [choice.name for choice in space.choices]
     others = {name.removesuffix(choice) for name in names for choice in choices if choice and name.endswith(choice)}
     fixes = sorted(other for other in {"", *others} - {prefix} if any(_labels(one, space, other) for one in scored))
+    fix = ""
     if fixes:
         fix = f": give prefix='{fixes[0]}', on the command line --prefix '{fixes[0]}'"
     elif space is not None and (lost := _find_lost(scored, space, prefix)):
         fix = f", and {lost[0].rstrip('.')}"
-    else:
-        fix = ", and a float is no choice" if any(_floats(one, prefix) for one in scored) else ""
-    shown = ", ".join(f"'{printable(name, 60)}'" for name in names[:10])
-    return f"{absence}; it has {shown}{', …' if names[10:] else ''}{fix}"
+    elif any(_floats(one, prefix) for one in scored):
+        fix = ", and a float is no choice"
+    shown = [f"'{printable(name, 60)}'" for name in names[:10]]
+    if len(names) > len(shown):
+        shown.append("…")
+    return f"{absence}; it has {', '.join(shown)}{fix}"
 
 
 def _warn_of_losses(study: str, trials: Sequence[FrozenTrial], space: ChoiceSpace | None, prefix: str) -> None:
-    """Tell what of anyone's trials does not get into the record, though it looks as if it should."""
+    """Warn of trials and parameters that look like architectures and are not in the record."""
     scored = [trial for trial in trials if _is_scored(trial)]
     if space is None:
         if floats := list(dict.fromkeys(name for trial in scored for name in _floats(trial, prefix))):
             named = ", ".join(f"'{printable(name, 60)}'" for name in floats[:10])
             warnings.warn(f"Left out of the record, as a float is no choice: {named}.", stacklevel=3)
     elif lost := _find_lost(scored, space, prefix):
-        told, number = lost
+        reason, number = lost
         warnings.warn(
-            f"The record leaves out {number} of {number_of(len(scored), 'trial')} of the study '{study}' for {told}",
+            f"The record leaves out {number} of {number_of(len(scored), 'trial')} of the study '{study}' for {reason}",
             stacklevel=3,
         )
 
 
 def _find_lost(trials: Sequence[FrozenTrial], space: ChoiceSpace, prefix: str) -> tuple[str, int] | None:
-    """The label that a space lacks and most trials have, as a sentence ends with it, and how many trials have any."""
+    """The most common label that a space lacks, as the end of a sentence, and the number of trials that lost one."""
     lacking: Counter[str] = Counter()
     lost = set()
     for trial in trials:
@@ -147,20 +151,15 @@ def _find_lost(trials: Sequence[FrozenTrial], space: ChoiceSpace, prefix: str) -
                 lost.add(trial.number)
     if not lacking:
         return None
-    told, _ = lacking.most_common(1)[0]
-    others = f" {space.name} lacks {number_of(len(lacking) - 1, 'other label')}, too." if len(lacking) > 1 else ""
-    return told + others, len(lost)
+    reason, _ = lacking.most_common(1)[0]
+    if len(lacking) > 1:
+        reason += f" {space.name} lacks {number_of(len(lacking) - 1, 'other label')}, too."
+    return reason, len(lost)
 
 
 def add_study(record: SearchRecord, name: str, storage: str | BaseStorage | None, prefix: str = PREFIX) -> optuna.Study:
-    """Make a study whose finished trials are those of a record, in its order, for any sampler and Optuna's dashboard.
-
-    The parameters are the choices, named with the prefix, inactive ones with their first label. A trial whose score is
-    not a number is a failed one.
-
-    Raises:
-        optuna.exceptions.DuplicatedStudyError: there is a study of that name.
-    """
+    """Make a study with the trials of a record, in their order, for any sampler and Optuna's dashboard."""
+    # The parameters are the choices with the prefix; inactive choices have their first label.
     directions = [StudyDirection.MAXIMIZE, *(StudyDirection.MINIMIZE for _ in record.objectives[1:])]
     study = optuna.create_study(study_name=name, storage=storage, directions=directions)
     describe_study(study, record)
@@ -181,7 +180,7 @@ def _frozen_trial(
     parameters: dict[str, Any],
     distributions: dict[str, CategoricalDistribution],
 ) -> FrozenTrial:
-    """Optuna's form of a trial, after a search that had cost so much."""
+    """A trial in Optuna's form; ``before`` is the cost of the search until then."""
     cost = Cost(
         queries=trial.cost.queries - before.queries,
         steps=trial.cost.steps - before.steps,
@@ -200,19 +199,21 @@ def _frozen_trial(
     else:
         state = TrialState.PRUNED if trial.pruned else TrialState.COMPLETE
         values = [trial.value, *(trial.measures[name] for name in objectives[1:])]
+    intermediate: dict[int, float] | None = None
+    if trial.pruned:
+        intermediate = {max(1, round(100 * (trial.fidelity or 1))): trial.value}  # a pruner compares per cents
     return create_trial(
         state=state,
         values=values or None,
         params=parameters,
         distributions=dict(distributions),
         user_attrs=attributes,
-        # What a pruner compares: percent of the training.
-        intermediate_values={max(1, round(100 * (trial.fidelity or 1))): trial.value} if trial.pruned else None,
+        intermediate_values=intermediate,
     )
 
 
 def _distributions(record: SearchRecord, prefix: str) -> dict[str, CategoricalDistribution]:
-    """What could be chosen, and labels beyond it that were."""
+    """The proposed labels of each choice, and further labels of the trials."""
     labels = {name: list(given) for name, given in record.choices.items()}
     for trial in record.trials:
         for name, label in trial.architecture.items():
@@ -222,7 +223,7 @@ def _distributions(record: SearchRecord, prefix: str) -> dict[str, CategoricalDi
 
 
 def _explain(trial: FrozenTrial, sign: float, labels_of: Callable[[FrozenTrial], Mapping[str, str]]) -> FrozenTrial:
-    """A trial that says what a ledger reads: itself, if it is of this project, else what anyone's trial tells."""
+    """A trial with the attributes that a ledger reads: its own, or those that its parameters give."""
     if _is_ours(trial):
         return trial
     explained = copy(trial)
@@ -247,7 +248,7 @@ def _is_scored(trial: FrozenTrial) -> bool:
 
 
 def _labels(trial: FrozenTrial, space: ChoiceSpace | None, prefix: str) -> Mapping[str, str]:
-    """An architecture, by choice; nothing where the parameters tell of none."""
+    """An architecture, by choice; empty if the parameters give none."""
     if space is None:
         floats = _floats(trial, prefix)
         named = {name: value for name, value in trial.params.items() if name.startswith(prefix) and name not in floats}
@@ -259,23 +260,24 @@ def _labels(trial: FrozenTrial, space: ChoiceSpace | None, prefix: str) -> Mappi
 
 
 def _floats(trial: FrozenTrial, prefix: str) -> list[str]:
-    """The parameters that would be choices by their names, but can have any value of a range."""
+    """The parameters that are choices by their names, and can have any value of a range."""
     kinds = {name: kind for name, kind in trial.distributions.items() if name.startswith(prefix)}
     return [name for name, kind in kinds.items() if isinstance(kind, FloatDistribution) and kind.step is None]
 
 
 def _choices(trials: Sequence[FrozenTrial], prefix: str) -> dict[str, tuple[str, ...]]:
-    """What could be chosen, as the trials' parameters tell."""
+    """The choices of the trials, with the values that their parameters could have."""
     kinds = {name: kind for trial in trials for name, kind in trial.distributions.items() if name.startswith(prefix)}
     found = {name.removeprefix(prefix): _values(kind) for name, kind in kinds.items()}
     return {name: tuple(map(str, values)) for name, values in found.items() if values}
 
 
 def _values(kind: BaseDistribution) -> Sequence[Any]:
-    """All that a parameter can be, where they are few."""
+    """All values of a parameter; none if they are many."""
     if isinstance(kind, CategoricalDistribution):
         return kind.choices
     if isinstance(kind, IntDistribution):
         values = range(kind.low, kind.high + 1, kind.step)
-        return values if len(values) <= LONGEST_RANGE else ()
+        if len(values) <= LONGEST_RANGE:
+            return values
     return ()

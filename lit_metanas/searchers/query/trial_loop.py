@@ -1,9 +1,9 @@
-"""Asking trial after trial of a study, and going on where an interrupted search stopped."""
+"""Runs trial after trial of a study, and continues an interrupted search."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, suppress
 from copy import deepcopy
 
 import numpy as np
@@ -21,25 +21,7 @@ from lit_metanas.searchers.samplers.memory import trial_id
 
 
 class TrialLoop:
-    """Asks a study for trials and has them scored, until the budget, a limit or the space ends it.
-
-    Samplers and pruners remember what they saw: each trial gets new copies of both, which see the stored trials alone.
-    A trial that an interrupted search left unfinished is taken over, under its number and with what it had drawn; one
-    that was not drawn to its end is drawn again.
-
-    Args:
-        scoring: scores the study's trials.
-        sampler: draws.
-        pruner: gives up; None never does.
-        seed: of all draws.
-        trials: most trials; None is no limit.
-        patience: trials at no cost in a row that end it.
-        refusals: trials in a row, but for known ones, that are too dear and end it.
-        worker: this process's number among several; None where it is the only one.
-
-    Attributes:
-        trained: the query that would be chosen, with what was trained for it, if it was scored by this process.
-    """
+    """Asks a study for trials and scores them, until the budget, a limit or the space ends the search."""
 
     def __init__(
         self,
@@ -56,13 +38,15 @@ class TrialLoop:
         self.scoring = scoring
         self.study, self.ledger, self.group = scoring.study, scoring.ledger, scoring.group
         self.sampler, self.pruner = sampler, pruner
-        self.seeds = (seed,) if worker is None else (seed, worker)
+        self.seeds = [seed]
+        if worker is not None:
+            self.seeds.append(worker)
         self.trials, self.patience, self.refusals = trials, patience, refusals
-        self.trained: tuple[Query, dict[str, Tensor] | None] | None = None
+        self.trained: tuple[Query, dict[str, Tensor] | None] | None = None  # the best query, if scored by this process
         self._left: list[FrozenTrial] = []
 
     def run(self) -> None:
-        """Go on until the end; with others at work, until they have finished, too."""
+        """Run until the end; with other processes, until all have finished."""
         with suppress(Exhausted):
             self.ledger.read(self._all())
             if self.group is None:
@@ -82,26 +66,29 @@ class TrialLoop:
         return within and ledger.free < self.patience and ledger.refused < self.refusals and not ledger.over
 
     def _one(self) -> None:
-        """Ask one trial, score it, and enter what it came to."""
+        """Ask one trial, score it, and enter its result."""
+        # New copies for each trial: samplers and pruners have a memory, and should see only the stored trials.
         self.study.sampler, self.study.pruner = deepcopy(self.sampler), deepcopy(self.pruner) or NopPruner()
         reseed(self.study.sampler, self.seeds[0], self.ledger.finished, *self.seeds[1:])
         trial, reported = self._next()
         scored = None
-        # Others give up a trial that has no heartbeat, and start it again: what comes of it here is lost.
-        alive, lost = (self.group.beating(trial), (UpdateFinishedTrialError,)) if self.group else (nullcontext(), ())
-        with suppress(*lost), alive:
+        with ExitStack() as shared:
+            if self.group is not None:
+                # Other processes give up a trial without heartbeat, and start it again: its result here is lost.
+                shared.enter_context(suppress(UpdateFinishedTrialError))
+                shared.enter_context(self.group.beating(trial))
             scored = self.scoring.tell(trial, reported)
         self.ledger.read(self._all())
         if scored is not None and self.ledger.is_best(scored[0]):
             self.trained = scored
 
     def _next(self) -> tuple[optuna.Trial, list[int]]:
-        """A trial, and the steps of it that its pruner was told of."""
+        """A trial, and the steps of it that its pruner has seen; trials of an interrupted search are first."""
         while self._left:
             left = self._left.pop(0)
             if "drawn" in left.user_attrs:
                 return optuna.Trial(self.study, trial_id(left)), list(left.intermediate_values)
-            # It was broken off between two draws, of which the second would now be another: both are drawn again.
+            # It was interrupted between two draws. The second would now differ, so both are drawn again.
             self.study.tell(left.number, state=TrialState.FAIL)
             if "fixed_params" in left.system_attrs:
                 self.study.enqueue_trial(left.system_attrs["fixed_params"])
@@ -115,10 +102,8 @@ class TrialLoop:
 
 
 def reseed(sampler: BaseSampler, *numbers: int) -> None:
-    """Set every random generator of a sampler, and of the samplers inside it, from numbers such as (seed, trial).
-
-    Optuna does not store a sampler's generator, and its own ``reseed_rng`` seeds from the operating system.
-    """
+    """Set every random generator of a sampler, and of the samplers inside it, from numbers such as (seed, trial)."""
+    # Optuna does not store a sampler's generator, and its own reseed_rng seeds from the operating system.
     sequence = np.random.SeedSequence(numbers)
     for child, generator in zip(sequence.spawn(len(found := list(_generators(sampler, set())))), found, strict=True):
         if isinstance(generator, np.random.RandomState):

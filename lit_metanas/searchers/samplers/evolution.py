@@ -15,23 +15,23 @@ from lit_metanas.searchers.samplers.memory import note_on_trial
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
 
 AGE = "regularised_evolution:age"
-"""System attribute of a trial: how many were finished when it was. Clocks of several machines differ."""
+"""System attribute of a trial: the number of finished trials when it finished. Clocks of several machines differ."""
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
 class RegularisedEvolution(HistorySampler):
     """Mutates the best of a random sample of the youngest trials (Real et al. 2019, Algorithm 1).
 
-    The population are the trials completed last, whoever proposed them. A parent is the best of ``sample`` members,
-    drawn with replacement; a child has one parameter changed. Trials that violate constraints rank behind those that
-    do not. Unlike in the paper a child that was tried already is not evaluated again: sample and mutation are drawn
+    The population is the trials completed last, whoever proposed them. A parent is the best of ``sample`` members,
+    drawn with replacement. A child has one changed parameter. Trials that violate constraints rank behind those that do
+    not. Unlike in the paper, a child that was already tried is not evaluated again. Sample and mutation are drawn
     again, and after many fruitless draws the whole parameter set.
 
     Args:
         population: number of members; as many trials at the start are drawn at random.
-        sample: number of members among which the parent is the best.
+        sample: number of members from which the parent is the best.
         seed: of all draws, together with the trial's number; None takes one from the operating system.
-        space: tells which architectures are the same, cannot be built, or have inactive choices; the study's
+        space: identifies architectures that are the same, cannot be built, or have inactive choices. The study's
             parameters are its choices, and any others.
         prefix: of the parameters that are the space's choices.
 
@@ -66,10 +66,10 @@ class RegularisedEvolution(HistorySampler):
     def propose(
         self, study: Study, trial: FrozenTrial, history: History, generator: np.random.Generator
     ) -> Mapping[str, Any]:
-        """A child of the population, or at the start anything."""
+        """A child of the population, or at the start a random draw."""
         if len(history.completed) < self.population:
             return history.draw(generator)
-        # Sorting keeps the order of the numbers where workers finished at one time.
+        # The sort is stable: trials that finished at the same time keep the order of their numbers.
         members = sorted(history.completed, key=_age)[-self.population :]
         ranks = [history.rank(member) for member in members]
         for _ in range(FRUITLESS_DRAWS):
@@ -88,30 +88,32 @@ class RegularisedEvolution(HistorySampler):
 
 
 def _age(trial: FrozenTrial) -> int:
-    """Place in the order of completion; that of trials from elsewhere is taken to be their number."""
+    """Place in the order of completion; trials of other programs take their number."""
     age = trial.system_attrs.get(AGE)
-    return age if type(age) is int else trial.number
+    if type(age) is not int:
+        return trial.number
+    return age
 
 
 MARK = "local_search"
-"""System attribute of a trial: the number of its climb, whether it is a start of it, and the oldest open climb."""
+"""System attribute of a trial: the number of its climb, whether it starts the climb, and the oldest open climb."""
 
 
 class LocalSearch(HistorySampler):
     """Tries all neighbours of the best so far, moves, and starts again at a local optimum (White et al. 2021).
 
     A climb starts from the best of ``initial`` random trials. Neighbours differ in one parameter: in the label of a
-    categorical one, by one step of a number, which is a tenth of the range where that has no steps. What was tried in
-    whatever climb is not tried again, but its value counts. Trials that violate constraints rank behind those that do
-    not. Trials that came from elsewhere are further starts of the climb in which they came.
+    categorical one, or by one step of a number, which is a tenth of a range without steps. A parameter set is tried
+    once, and its value counts in all climbs. Trials that violate constraints rank behind those that do not. Trials of
+    other programs are further starts of the current climb.
 
-    Several workers share a climb; while its last neighbours are being evaluated, the others begin the next one.
+    Several workers share a climb. While its last neighbours are evaluated, the others start the next one.
 
     Args:
         initial: number of random trials at the start of each climb; the paper has one, its authors' code ten.
-        first_improvement: move as soon as a neighbour is better, and not to the best of all neighbours.
+        first_improvement: move to the first better neighbour, and not to the best of all.
         seed: of all draws, together with the trial's number; None takes one from the operating system.
-        space: tells which architectures are the same, cannot be built, or have inactive choices; the study's
+        space: identifies architectures that are the same, cannot be built, or have inactive choices. The study's
             parameters are its choices, and any others.
         prefix: of the parameters that are the space's choices.
 
@@ -144,7 +146,7 @@ class LocalSearch(HistorySampler):
     def propose(
         self, study: Study, trial: FrozenTrial, history: History, generator: np.random.Generator
     ) -> Mapping[str, Any]:
-        """A neighbour in the oldest climb that is not at its end, or a random start."""
+        """A neighbour in the oldest open climb, or a random start."""
         starts, oldest = _climbs(history)
         start = True
         for climb in range(oldest, len(starts) + 1):
@@ -163,11 +165,7 @@ class LocalSearch(HistorySampler):
         return proposal
 
     def _climb(self, history: History, starts: list[FrozenTrial]) -> tuple[list[dict[str, Any]], bool]:
-        """Climb on what is known.
-
-        Returns:
-            The untried neighbours of the place where knowledge ends, and whether the climb is at its end without any.
-        """
+        """Climb over the known values; give the untried neighbours at the end, and whether the climb is over."""
         running = [start for start in starts if start.state == TrialState.RUNNING]
         if len(running) == len(starts):
             return [], False
@@ -188,7 +186,7 @@ class LocalSearch(HistorySampler):
 
 
 def _climbs(history: History) -> tuple[list[list[FrozenTrial]], int]:
-    """The starts of each climb that have a value or will, and the oldest climb that may go on."""
+    """The starts of each climb that have a value or are running, and the oldest climb that is not over."""
     starts: list[list[FrozenTrial]] = [[]]
     oldest = 0
     for trial in history.trials:
@@ -204,9 +202,11 @@ def _climbs(history: History) -> tuple[list[list[FrozenTrial]], int]:
 
 
 def _mark(trial: FrozenTrial, most: int) -> Mapping[str, int] | None:
-    """What a trial says of its climb; None if that is absent or not possible."""
+    """A trial's note on its climb; None if it is absent or not possible."""
     mark = trial.system_attrs.get(MARK)
     if not isinstance(mark, Mapping) or not {"climb", "start", "oldest"} <= mark.keys():
         return None
     numbers = (mark["climb"], mark["oldest"])
-    return mark if all(type(number) is int and 0 <= number <= most for number in numbers) else None
+    if not all(type(number) is int and 0 <= number <= most for number in numbers):
+        return None
+    return mark

@@ -1,4 +1,4 @@
-"""The history of a study, and samplers whose whole state it is."""
+"""The history of a study, and samplers that keep no other state."""
 
 from __future__ import annotations
 
@@ -32,16 +32,10 @@ UNFAILED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 
 
 class TrialGenerator:
-    """Gives each trial a generator that is a function of the seed and the trial's number.
+    """Gives each trial a generator that is a function of the seed and the trial's number."""
 
-    So a resumed study draws what an uninterrupted one would have drawn, and parallel workers, which have trials of
-    different numbers, never draw the same. Code that sets the state of ``rng`` for each trial gets these draws
-    instead.
-
-    Args:
-        seed: of all draws; None takes one from the operating system.
-    """
-
+    # A resumed study thus draws as an uninterrupted one, and parallel workers never draw the same. Code that sets the
+    # state of ``rng`` for each trial gets draws from that state.
     def __init__(self, seed: int | None = None) -> None:
         self.rng = np.random.default_rng(seed)
         self._own = self.rng.bit_generator.state
@@ -55,28 +49,14 @@ class TrialGenerator:
 
 
 class Neighbour(NamedTuple):
-    """Parameters near to others, and the trials that tell of them: none where they were not tried."""
+    """Parameters near to others, and the trials that have their value, if any."""
 
     parameters: dict[str, Any]
     trials: list[FrozenTrial]
 
 
 class History:
-    """The other trials of a study, and parameter sets near to theirs or far from them.
-
-    Args:
-        trials: of a study of one objective, all.
-        direction: of the study.
-        trial: the one that asks.
-        distributions: of the parameters that are to be proposed.
-        memory: tells which parameter sets are the same, and of what was read before.
-
-    Attributes:
-        trials: completed, pruned and running ones in the order of their numbers, with labels where a study has numbers
-            or booleans for the choices of a space.
-        completed: those that have a value.
-        distributions: as given, in the order of their names.
-    """
+    """The other trials of a study of one objective, with labels for choices, and the parameter sets near to theirs."""
 
     def __init__(
         self,
@@ -93,17 +73,17 @@ class History:
         self._digest = memory.read(trials)
         self.completed = list(self._digest.completed)
         self._asked = {self._identities(t.params).number: t for t in self._running}
-        # Storages differ in the order in which they give parameters, and draws are to be the same.
+        # Storages differ in the order of parameters, and draws should not.
         self.distributions = dict(sorted(distributions.items()))
         self._sign = -1.0 if direction == StudyDirection.MAXIMIZE else 1.0
 
     def rank(self, trial: FrozenTrial) -> tuple[float, float]:
-        """What orders completed trials, the best first: the sum of their constraints' violations, then the value."""
+        """The order of completed trials, best first: the sum of their constraints' violations, then the value."""
         assert trial.value is not None
         return sum(value for value in trial.constraints.values() if value > 0), self._sign * trial.value
 
     def is_new(self, parameters: Mapping[str, Any]) -> bool:
-        """Whether parameters are worth a trial: they can be built, are among the study's, and were not tried."""
+        """Whether parameters can be built, are among the study's, and were not tried."""
         for name in self._identities.choices:
             kind = self.distributions.get(name)
             if isinstance(kind, CategoricalDistribution) and parameters.get(name, kind.choices[0]) not in kind.choices:
@@ -120,10 +100,7 @@ class History:
         return parameters
 
     def mutant(self, parameters: Mapping[str, Any], generator: np.random.Generator) -> dict[str, Any]:
-        """Give one parameter that matters another value.
-
-        Where several parameter sets stand for one architecture, that of one of them: see ``ChoiceSpace.equivalent``.
-        """
+        """Give one active parameter another value, in one of the sets that stand for the same architecture."""
         parameters = self._identities.equivalent(parameters, lambda number: int(generator.integers(number)))
         if not (names := self._open(parameters)):
             return parameters
@@ -131,7 +108,7 @@ class History:
         return {**parameters, name: other_value(self.distributions[name], parameters[name], generator)}
 
     def neighbours(self, place: FrozenTrial) -> list[Neighbour]:
-        """All that can be built and differ in one parameter, no two the same."""
+        """All different parameter sets that can be built and differ in one parameter."""
         found = []
         seen = {self._identities(place.params).number}
         for name in self._open(place.params):
@@ -140,15 +117,20 @@ class History:
                 identity = self._identities(parameters)
                 if identity.allowed and identity.number not in seen:
                     seen.add(identity.number)
-                    trial = self._find_trial(identity.number)
-                    found.append(Neighbour(parameters, [trial] if trial else self._stand_ins(parameters, name)))
+                    found.append(Neighbour(parameters, self._trials_of(identity.number, parameters, name)))
         return found
+
+    def _trials_of(self, number: int, parameters: Mapping[str, Any], changed: str) -> list[FrozenTrial]:
+        """The trial of a parameter set by its identity's number, or its stand-ins."""
+        if (trial := self._find_trial(number)) is not None:
+            return [trial]
+        return self._stand_ins(parameters, changed)
 
     def _find_trial(self, number: int) -> FrozenTrial | None:
         return self._digest.tried.get(number) or self._asked.get(number)
 
     def _stand_ins(self, parameters: Mapping[str, Any], changed: str) -> list[FrozenTrial]:
-        """What stands for a neighbour in which other parameters are asked for: its other parameters are drawn again."""
+        """The trials for a neighbour that asks for other parameters: those parameters are drawn again."""
         found = [
             trial
             for names, group in [*self._digest.by_names.items(), *((tuple(t.params), [t]) for t in self._running)]
@@ -157,7 +139,9 @@ class History:
             if all(trial.params[name] == parameters[name] for name in names if name in parameters)
         ]
         failed = sum(trial.state == TrialState.FAIL for trial in found)
-        return [] if failed == len(found) < CHANCES else found
+        if failed == len(found) < CHANCES:
+            return []
+        return found
 
     def _open(self, parameters: Mapping[str, Any]) -> list[str]:
         inactive = self._identities(parameters).inactive
@@ -170,20 +154,11 @@ class History:
 
 @keeps_arguments()
 class HistorySampler(BaseSampler, ABC):
-    """Proposes parameters from the stored trials, for any Optuna study of one objective.
+    """Proposes parameters from the stored trials, for any Optuna study of one objective."""
 
-    With a seed and one worker a study is the same each time, stopped and resumed or not. Threads propose one after the
-    other and know what was proposed to each other's trials; other workers share nothing but the storage. A parameter
-    that no trial has had yet, or that the proposal leaves open, is drawn at random.
-
-    Args:
-        seed: of all draws, together with the trial's number; None takes one from the operating system.
-        space: the space whose choices are among the parameters, whatever they are suggested as: a label, or the number
-            or boolean that it spells. Then the first trials, too, are proposed as a whole; architectures that are
-            isomorphic to a tried one or cannot be built are not proposed; and inactive choices are not searched.
-        prefix: of the parameters that are the space's choices.
-    """
-
+    # With a seed and one worker a study is the same each time, resumed or not. Threads propose one after the other and
+    # know each other's proposals; other workers share only the storage. Parameters that are new, or that a proposal
+    # lacks, are drawn at random. With a space, isomorphic or impossible architectures are never proposed.
     def __init__(self, *, seed: int | None = None, space: ChoiceSpace | None = None, prefix: str = PREFIX) -> None:
         self._generator = TrialGenerator(seed)
         self._memory = Memory(space, prefix)
@@ -191,20 +166,16 @@ class HistorySampler(BaseSampler, ABC):
 
     @property
     def space(self) -> ChoiceSpace | None:
-        """The space that was given."""
+        """The space whose choices are among the parameters."""
         return self._memory.identities.space
 
     @property
     def prefix(self) -> str:
-        """Of the parameters that are the space's choices."""
+        """The prefix of the parameters that are the space's choices."""
         return self._memory.identities.prefix
 
     def check(self, space: ChoiceSpace) -> None:
-        """Refuse to search another space than the one that was given, whose choices would not be used.
-
-        Raises:
-            ValueError: the two differ in a choice or a label, or the study's parameters would have another prefix.
-        """
+        """Refuse to search a space with other choices, or under another prefix, than the sampler's."""
         if self.prefix != PREFIX:
             raise ValueError(
                 f"{type(self).__name__} has the prefix '{self.prefix}', which is for studies of your own: leave it out."
@@ -217,7 +188,7 @@ class HistorySampler(BaseSampler, ABC):
 
     @property
     def meta_cost(self) -> Cost:
-        """What was paid once, before any study, for what the sampler knows."""
+        """Cost that was paid once, before any study."""
         return Cost()
 
     def labelled(self, architecture: Architecture, space: ChoiceSpace) -> dict[str, str]:
@@ -231,14 +202,10 @@ class HistorySampler(BaseSampler, ABC):
     def propose(
         self, study: Study, trial: FrozenTrial, history: History, generator: np.random.Generator
     ) -> Mapping[str, Any]:
-        """Parameters for ``trial``; those that it does not ask for do not matter."""
+        """Parameters for ``trial``; it ignores those that it does not ask for."""
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """All parameters that a trial has had: where some depend on others, these are inherited, too.
-
-        Raises:
-            ValueError: the study has several objectives.
-        """
+        """All parameters that any trial has had, because some may depend on others."""
         if len(study.directions) > 1:
             raise ValueError(
                 f"{type(self).__name__} searches for one objective, and the study has {len(study.directions)}: "
@@ -252,10 +219,8 @@ class HistorySampler(BaseSampler, ABC):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Propose the parameters in ``search_space``; choices, and what no trial had yet, are kept until asked for.
-
-        For only then it is known whether a study takes labels or what these stand for.
-        """
+        """Propose the parameters in ``search_space``, without the space's choices."""
+        # Choices and new parameters wait until the trial asks for them, which shows whether it takes labels or values.
         with self._proposals.lock:
             trials = self._proposals.with_proposals(study.study_name, study.get_trials(deepcopy=False))
             history = History(trials, study.direction, trial, search_space, self._memory)
@@ -268,7 +233,7 @@ class HistorySampler(BaseSampler, ABC):
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """The proposed value, or else any that the parameter can have here."""
+        """The proposed value, or else any value that the parameter can have."""
         generator = self._generator.of(trial.number, param_name)
         proposed = self._proposals.of(study.study_name, trial.number).get(param_name)
         if (choice := self._memory.identities.choices.get(param_name)) is not None:
@@ -282,4 +247,4 @@ class HistorySampler(BaseSampler, ABC):
         return any_value(param_distribution, generator)
 
     def reseed_rng(self) -> None:
-        """Do nothing: no two trials draw the same, in whatever worker."""
+        """Do nothing: trials never share their draws, whatever their worker."""

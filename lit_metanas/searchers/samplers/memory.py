@@ -17,54 +17,43 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from lit_metanas.searchers.mutation import values_by_label
-from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
 
 CHANCES = 2
-"""How often parameters may fail before they count as tried: once may be the machine's fault."""
+"""Parameters count as tried after so many failures: a single one may be the machine's fault."""
 
 
 def trial_id(trial: Trial | FrozenTrial) -> int:
-    """A trial's key in its storage. Optuna tells it to its own samplers only; this is the one place that looks."""
+    """A trial's key in its storage, which Optuna keeps private; only this function reads it."""
     number: int = trial._trial_id
     return number
 
 
 def note_on_trial(study: Study, trial: FrozenTrial, name: str, value: Any) -> None:
-    """Keep a sampler's own note with a running trial, for whoever reads the study later.
-
-    A user attribute would show up in tables and in Optuna's dashboard, and a sampler is given no ``Trial``: like
-    Optuna's own samplers this writes into the storage, which a study does not hand out.
-    """
+    """Keep a sampler's own note with a running trial, as Optuna's samplers do."""
+    # A user attribute would be shown in tables and in Optuna's dashboard, and a sampler has no ``Trial`` to write it.
     study._storage.set_trial_system_attr(trial_id(trial), name, value)
 
 
 class Digest:
-    """Finished trials, sorted; all but ``trials`` have labels where these have values of a space's choices.
-
-    Attributes:
-        trials: all, in the order of their numbers.
-        completed: those that have a value.
-        tried: for each parameter set, by its identity's number, a trial; one with a value if there is.
-        by_names: the trials that asked for the same parameters.
-        distributions: of all parameters that trials without a failure asked for, the last ones.
-    """
+    """Finished trials, sorted; all but ``trials`` have the labels of a space's choices."""
 
     def __init__(self, identities: Identities) -> None:
-        self.trials: list[FrozenTrial] = []
+        self.trials: list[FrozenTrial] = []  # as they are, in the order of their numbers
         self.completed: list[FrozenTrial] = []
-        self.tried: dict[int, FrozenTrial] = {}
-        self.by_names: dict[tuple[str, ...], list[FrozenTrial]] = {}
-        self.distributions: dict[str, BaseDistribution] = {}
+        self.tried: dict[int, FrozenTrial] = {}  # by the identity's number, with a value if any has one
+        self.by_names: dict[tuple[str, ...], list[FrozenTrial]] = {}  # by the parameters that they asked for
+        self.distributions: dict[str, BaseDistribution] = {}  # the last ones of trials that did not fail
         self._identities = identities
         self._failures: Counter[int] = Counter()
 
     def begins(self, trials: Sequence[FrozenTrial]) -> bool:
-        """Whether what was read is the beginning of ``trials``: these very objects, not equal ones."""
+        """Whether ``trials`` start with the very objects that were read."""
         return len(self.trials) <= len(trials) and all(map(is_, self.trials, trials))
 
     def add(self, trial: FrozenTrial) -> None:
-        """Read one more."""
+        """Read one more trial."""
         self.trials.append(trial)
         trial = self._identities.with_labels(trial)
         self.by_names.setdefault(tuple(trial.params), []).append(trial)
@@ -84,16 +73,9 @@ class Digest:
 
 
 class Memory:
-    """Remembers what is known of parameter sets, and of the study that was read last.
+    """Remembers the identities of parameter sets, and the finished trials of the last study."""
 
-    It saves time and changes nothing: finished trials do not change, and others are read again. So copies share it,
-    which a copy of a sampler for each trial would lose otherwise; a pickled one begins without.
-
-    Args:
-        space: tells which architectures are the same network; None tells parameter sets apart by their values.
-        prefix: of the parameters that are its choices.
-    """
-
+    # It only saves time, as finished trials never change. The copies of a sampler share it; a pickled one starts anew.
     def __init__(self, space: ChoiceSpace | None = None, prefix: str = PREFIX) -> None:
         self.identities = Identities(space, prefix)
         self._digest = Digest(self.identities)
@@ -106,7 +88,7 @@ class Memory:
         return type(self), (self.identities.space, self.identities.prefix)
 
     def read(self, trials: Sequence[FrozenTrial]) -> Digest:
-        """The digest of the finished ones among ``trials``. Another thread may go on reading the same study in it."""
+        """The digest of the finished ones among ``trials``; another thread may add later trials to it."""
         finished = [trial for trial in trials if trial.state.is_finished()]
         with self._lock:
             if not self._digest.begins(finished):
@@ -121,11 +103,7 @@ EMBEDDING = "embedding"
 
 
 def embedding_of(study: Study) -> tuple[float, ...]:
-    """The embedding of a study's task; empty where it has none.
-
-    Raises:
-        ValueError: the attribute holds something else than numbers.
-    """
+    """The embedding of a study's task; empty if it has none."""
     kept = study.user_attrs.get(EMBEDDING, [])
     if not isinstance(kept, list | tuple) or not all(isinstance(each, float | int) and isfinite(each) for each in kept):
         raise ValueError(
@@ -136,35 +114,22 @@ def embedding_of(study: Study) -> tuple[float, ...]:
 
 
 class Identity(NamedTuple):
-    """What a parameter set is.
+    """The properties of a parameter set."""
 
-    Attributes:
-        number: equal for equal parameter sets, and for those that stand for one canonical architecture.
-        allowed: whether the architecture can be built.
-        inactive: parameters that do not matter beside the others.
-        architecture: of the space; None where the parameters tell of none.
-    """
-
-    number: int
-    allowed: bool
-    inactive: frozenset[str]
-    architecture: Architecture | None
+    number: int  # equal for sets that stand for the same canonical architecture
+    allowed: bool  # whether the architecture can be built
+    inactive: frozenset[str]  # parameters without effect
+    architecture: Architecture | None  # None if the parameters give none of the space
 
 
 class Identities:
-    """Numbers parameter sets, and remembers the numbers.
-
-    Args:
-        space: tells which architectures are the same network; None tells parameter sets apart by their values.
-        prefix: of the parameters that are its choices.
-
-    Attributes:
-        choices: by the names of their parameters.
-    """
+    """Numbers parameter sets: equal numbers for the same network of a space, or without one for equal values."""
 
     def __init__(self, space: ChoiceSpace | None = None, prefix: str = PREFIX) -> None:
         self.space, self.prefix = space, prefix
-        self.choices = {} if space is None else {prefix + choice.name: choice for choice in space.choices}
+        self.choices: dict[str, Choice] = {}
+        if space is not None:
+            self.choices = {prefix + choice.name: choice for choice in space.choices}
         self._seen: dict[Hashable, Identity] = {}
         self._numbers: dict[Hashable, int] = {}
         self._count = count()
@@ -182,17 +147,14 @@ class Identities:
         return found
 
     def equivalent(self, parameters: Mapping[str, Any], below: Callable[[int], int]) -> dict[str, Any]:
-        """Parameters of the same identity, drawn where the space has several: see ``ChoiceSpace.equivalent``."""
+        """Parameters of the same identity, drawn if the space has several: see ``ChoiceSpace.equivalent``."""
         if self.space is None or not all(name in parameters for name in self.choices):
             return dict(parameters)
         drawn = self.space.equivalent({choice.name: parameters[name] for name, choice in self.choices.items()}, below)
         return {**parameters, **{name: drawn[choice.name] for name, choice in self.choices.items()}}
 
     def with_labels(self, trial: FrozenTrial) -> FrozenTrial:
-        """A trial with labels in place of the numbers and booleans that stand for them in anyone's study.
-
-        Inactive choices that it was not asked for have their first label.
-        """
+        """A trial with labels instead of numbers and booleans; missing inactive choices get their first label."""
         others = [name for name in self.choices if not isinstance(trial.params.get(name), str)]
         if not others:
             return trial
@@ -208,11 +170,13 @@ class Identities:
         return labelled
 
     def distributions(self, asked: Mapping[str, BaseDistribution]) -> dict[str, BaseDistribution]:
-        """Of the choices: the labels that a study can have, as far as its trials have ``asked`` for them."""
+        """The labels of each choice; only those that a study can have, if its trials have ``asked`` for it."""
         assert self.space is not None
         found = self.space.distributions(self.prefix)
         for name, choice in self.choices.items():
-            values = values_by_label(asked[name], choice) if name in asked else {}
+            if name not in asked:
+                continue
+            values = values_by_label(asked[name], choice)
             if kept := [label for label in self.space.proposed_labels(choice) if label in values]:
                 found[name] = CategoricalDistribution(kept)
         return found
@@ -220,35 +184,30 @@ class Identities:
     def _identify(self, parameters: dict[str, Any]) -> Identity:
         architecture, allowed, inactive = None, True, frozenset[str]()
         if self.space is not None:
-            with suppress(ValueError):  # a part of an architecture is told apart by its values
+            with suppress(ValueError):  # an incomplete architecture is identified by its values
                 architecture = self.space.from_parameters(parameters, self.prefix)
                 allowed = self.space.violation(architecture) is None
                 inactive = frozenset(name for name, choice in self.choices.items() if choice.name not in architecture)
                 parameters = {name: value for name, value in parameters.items() if name not in self.choices}
         others = tuple((name, _round(parameters[name])) for name in sorted(parameters))
-        # Two threads may get here at once: what both count is kept once.
+        # Two threads may get here at once; setdefault keeps one number.
         number = self._numbers.setdefault((architecture, others), next(self._count))
         return Identity(number, allowed, inactive, architecture)
 
 
 def _round(value: Any) -> Any:
-    """A step up and a step down lead back, but for the last digits."""
-    return float(f"{value:.12g}") if isinstance(value, float) else value
+    """A value without its last digits, which a step up and a step down can change."""
+    if isinstance(value, float):
+        return float(f"{value:.12g}")
+    return value
 
 
 class Proposals:
-    """Remembers what trials of this process will ask for, until their own parameters tell it.
+    """Remembers the proposals to trials of this process, whose parameters appear in the study only one by one."""
 
-    A trial's parameters appear in the study one by one after they were proposed. Whoever proposes for the next trial
-    while holding ``lock`` misses none, so that threads never propose the same twice. Copies share what is remembered; a
-    pickled one begins without.
-
-    Attributes:
-        lock: to be held from before the trials are read until what is made of them is kept.
-    """
-
+    # Copies share it; a pickled one starts without.
     def __init__(self) -> None:
-        self.lock = RLock()
+        self.lock = RLock()  # held from the reading of the trials to ``keep``, so that threads never propose the same
         self._kept: dict[tuple[str, int], Mapping[str, Any]] = {}
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
@@ -262,11 +221,11 @@ class Proposals:
         self._kept[study, number] = proposal
 
     def of(self, study: str, number: int) -> Mapping[str, Any]:
-        """What was proposed to the trial with this number; nothing where it has ended."""
+        """The proposal to the trial with this number; nothing after its end."""
         return self._kept.get((study, number), {})
 
     def with_proposals(self, study: str, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-        """The trials of a study; running ones with what was proposed to them."""
+        """The trials of a study; running ones with their proposals."""
         running = {trial.number for trial in trials if trial.state == TrialState.RUNNING}
         for key in [key for key in self._kept if key[0] == study and key[1] not in running]:
             del self._kept[key]

@@ -1,4 +1,4 @@
-"""The sampler that learned from earlier searches where to look."""
+"""The sampler that learned from earlier searches."""
 
 from __future__ import annotations
 
@@ -24,39 +24,37 @@ from lit_metanas.surrogates.transfer import TransferSurrogate
 
 
 class MetaSampler(HistorySampler):
-    """Searches a new task with what a ``MetaSurrogate`` learned from searches of other tasks.
+    """Searches a new task with a ``MetaSurrogate`` that learned from searches of other tasks.
 
-    First comes a portfolio: architectures of which at least one is expected to be good on each source task, where
-    sources count the more the nearer the embedding of their task, if the study and the checkpoint have embeddings.
-    If few sources make it short, architectures of other parts of the space follow that they expect to be good, too.
-    Then each trial has the largest expected improvement over the best score so far under a ``TransferSurrogate``: a
-    Gaussian process with what the sources tell of its kernel, whose mean is averaged with those of the sources that
-    order the architectures that were scored nearly as their scores do. Sources that mislead so drop out; without any
-    this is a plain Gaussian process.
+    It starts with a portfolio: architectures of which at least one should be good on each source task. Sources count
+    more if their embedding is nearer to the task's, if the study and the checkpoint have embeddings. If few sources
+    make the portfolio short, promising architectures from other parts of the space follow. Then each trial has the
+    largest expected improvement over the best score so far under a ``TransferSurrogate``. This is a Gaussian process
+    whose kernel is learned from the sources. Its mean is averaged with those of the sources that order the scored
+    architectures almost rightly. Misleading sources thus drop out, and without any this is a plain Gaussian process.
 
-    In a space of up to 100,000 combinations all architectures are weighed, in a larger one 500 drawn ones, as many
-    mutants of the best, and the best of the sources. Trials that other workers run count as if they scored what is
-    expected. Parameters that are not the space's choices are drawn at random. Where a trial has none of the choices,
-    or a study has a label that the space lacks, a warning says so, once.
+    In a space of up to 100,000 combinations all architectures are compared. In a larger space these are 500 drawn ones,
+    as many mutants of the best, and the best of the sources. Trials that other workers run count with their expected
+    score. Parameters that are not the space's choices are drawn at random. A warning says, once, if a trial has none of
+    the choices, or if a study has a label that the space lacks.
 
     Args:
-        space: its choices are parameters of the study, suggested as labels or as the numbers or booleans that these
+        space: its choices are parameters of the study, suggested as labels, or as the numbers or booleans that labels
             spell.
-        encoding: of the architectures, the one with which the checkpoint was fitted; None is one-hot, or that of
-            ``surrogate``.
+        encoding: of the architectures, the same as the checkpoint's; None is one-hot, or that of ``surrogate``.
         checkpoint: of a ``MetaSurrogate``.
-        surrogate: a fitted one in memory, in place of a checkpoint; without either it searches without sources.
+        surrogate: a fitted one in memory, instead of a checkpoint. Without either there are no sources.
         prefix: of the parameters that are the space's choices.
-        first: how many to begin with, the portfolio among them; without sources as many trials are drawn at random.
-        refit: scores after which the kernel's parameters are fitted again.
-        context: most scores that the process takes, the best half of them and the latest, so that time and memory of a
-            proposal are bounded.
+        first: number of architectures at the start, the portfolio included; without sources they are drawn at random.
+        refit: the kernel's parameters are fitted again after so many scores.
+        context: most scores that the process takes, the best half and the latest, which bounds the time and memory of a
+            proposal.
         seed: of all draws, together with the trial's number; None takes one from the operating system.
 
     Raises:
         FileNotFoundError: there is no such checkpoint.
         ValueError: a number is too small; the encoding, checkpoint or surrogate is of another space; the checkpoint
-            cannot be read; or a surrogate is given beside a checkpoint or an encoding.
+            cannot be read; or a surrogate is given together with a checkpoint or an encoding.
 
     Example:
         >>> import lit_metanas as lm
@@ -87,29 +85,33 @@ class MetaSampler(HistorySampler):
         for name, other in (("checkpoint", checkpoint), ("encoding", encoding)):
             if surrogate is not None and other is not None:
                 raise ValueError(f"MetaSampler: a fitted surrogate has all that it needs; leave out the {name}.")
-        used = encoding or (surrogate.encoding if surrogate is not None else OneHotEncoding(space))
+        used = encoding
+        if surrogate is not None:
+            used = surrogate.encoding
+        if used is None:
+            used = OneHotEncoding(space)
         if used.space.distributions() != space.distributions():
             given = "surrogate" if encoding is None else "encoding"
             raise ValueError(f"The {given} is of another space than {space.name}: give both the same.")
         super().__init__(seed=seed, space=space, prefix=prefix)
         self.first = first
         self.encoding, self.checkpoint, self.refit, self.context = encoding, checkpoint, refit, context
-        if surrogate is not None:  # else a search that was finished without this argument would count as another one
+        if surrogate is not None:  # a new attribute would change the settings of searches without this argument
             self.surrogate = surrogate.surrogate
         self._choice = SurrogateChoice(used, self.surrogate or checkpoint, refit=refit, context=context)
         if checkpoint is not None:
-            _ = self._choice.surrogate  # what cannot be read is to be told now
+            _ = self._choice.surrogate  # refuses an unreadable checkpoint now
         self._warned = False
 
     @property
     def meta_cost(self) -> Cost:
-        """That of the searches from which the checkpoint learned."""
+        """Cost of the searches from which the checkpoint learned."""
         return self._choice.surrogate.cost
 
     def propose(
         self, study: Study, trial: FrozenTrial, history: History, generator: np.random.Generator
     ) -> Mapping[str, Any]:
-        """The next of the portfolio, or what promises most."""
+        """The next of the portfolio, or the most promising architecture."""
         tried = self._collect_tried(history)
         asked = len(history.trials)
         wanted: Iterable[Architecture] = ()
@@ -128,39 +130,41 @@ class MetaSampler(HistorySampler):
         return history.draw(generator)
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
-        """Warn, once, of a trial that tells of no architecture, and of labels that are never proposed."""
+        """Warn, once, of a trial without an architecture, and of labels that are never proposed."""
         if self._warned or state != TrialState.COMPLETE or self.space is None:
             return
-        told = self._unknown_label(trial)
-        if told is None:
+        problem = self._unknown_label(trial)
+        if problem is None:
             try:
                 self.space.from_parameters(trial.params, self.prefix)
             except ValueError as error:
-                told = (
+                problem = (
                     f"MetaSampler learns nothing from trial {trial.number} of the study '{study.study_name}', and "
                     f"draws its parameters at random. {error} Name the parameters as '{self.prefix}"
                     f"{self.space.choices[0].name}', or give the sampler another prefix."
                 )
-        if told is not None:
+        if problem is not None:
             self._warned = True
-            warnings.warn(told, stacklevel=2)
+            warnings.warn(problem, stacklevel=2)
 
     def _unknown_label(self, trial: FrozenTrial) -> str | None:
-        """Of a trial's parameters one that can have a label that its choice lacks, as a sentence."""
+        """A sentence about a parameter of a trial that can have a label that its choice lacks."""
         for name, choice in self._memory.identities.choices.items():
             kind = trial.distributions.get(name)
-            for value in kind.choices if isinstance(kind, CategoricalDistribution) else ():
+            if not isinstance(kind, CategoricalDistribution):
+                continue
+            for value in kind.choices:
                 if choice.label_of(value) is None:
                     return f"MetaSampler never proposes {choice.lacks(value)}"
         return None
 
     def _deciding(self, trial: FrozenTrial, history: History) -> int:
-        """How many earlier trials of other workers are about to take what promises most."""
+        """The number of earlier trials of other workers that are about to take the most promising architectures."""
         running = [one for one in history.trials if one.state == TrialState.RUNNING and one.number < trial.number]
         return sum(self._memory.identities.choices.keys().isdisjoint(one.params) for one in running)
 
     def _collect_tried(self, history: History) -> Tried:
-        """What the study tells. Constraints come before scores, and only the order of these counts."""
+        """The study's scores; only their order counts, and constraints come before scores."""
         completed = [(trial, found) for trial in history.completed if (found := self._architecture(trial)) is not None]
         keys = [history.rank(trial) for trial, _ in completed]
         places = {key: place for place, key in enumerate(sorted(set(keys), reverse=True))}
@@ -170,5 +174,5 @@ class MetaSampler(HistorySampler):
         return Tried([architecture for _, architecture in completed], scores, pending)
 
     def _architecture(self, trial: FrozenTrial) -> Architecture | None:
-        """What a trial tried; None where it is not known yet, or not of the space."""
+        """The architecture of a trial; None if it is not known yet, or not of the space."""
         return self._memory.identities(trial.params).architecture

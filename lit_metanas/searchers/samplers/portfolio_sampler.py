@@ -26,35 +26,17 @@ from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
 from lit_metanas.surrogates.transfer import closeness
 
 CHANCE = 0.5
-"""Share of discordant pairs from which on a source counts nothing."""
+"""A source with at least this share of discordant pairs has no weight."""
 ASSUMED = 2.0
-"""Pairs that count as seen before any is, ``ASSUMED_WRONG`` of them discordant: the first trials decide little."""
+"""Number of pairs that count as seen at the start, ``ASSUMED_WRONG`` of them discordant, to damp the first trials."""
 ASSUMED_WRONG = 0.4
 
 
 class SourceScores:
-    """What networks scored on earlier tasks.
+    """Scores of networks on earlier tasks, from 0 (a task's lowest) to 1 (its highest; Feurer et al. 2022)."""
 
-    A score is the height between the task's lowest and highest (Feurer et al. 2022): 0 to 1. What failed or was given
-    up has none, and of several scores of a network on one task that of the largest fidelity counts, of equals that
-    of the longest training where that was kept, and of these the first. Tasks on which all scored the same tell nothing
-    and are left out.
-
-    Args:
-        records: of searches, those of one task in any number.
-        space: theirs.
-
-    Attributes:
-        members: each network with its recipe once.
-        scores: shape ``(tasks, members)``, float64; NaN where a task has not tried a network.
-        places: of the members of each architecture.
-        embeddings: of the tasks, shape ``(tasks, e)``; None where one has none, or of another length.
-        cost: of all searches.
-
-    Raises:
-        ValueError: a record is of another space.
-    """
-
+    # A network's score on a task is that of the highest fidelity, then of the longest recorded training, then the
+    # first. Tasks on which all scores are equal are left out.
     def __init__(self, records: Sequence[SearchRecord], space: ChoiceSpace) -> None:
         by_task: dict[str, dict[Query, Trial]] = {}
         embeddings: dict[str, tuple[float, ...]] = {}
@@ -74,29 +56,24 @@ class SourceScores:
             if record.embedding:
                 embeddings[record.task_id] = record.embedding
         values = {name: {m: t.value for m, t in own.items()} for name, own in by_task.items()}
-        told = {name: own for name, own in sorted(values.items()) if own and min(own.values()) < max(own.values())}
-        self.members = tuple(dict.fromkeys(member for own in told.values() for member in own))
-        self.places: dict[Architecture, list[int]] = {}
+        tasks = {name: own for name, own in sorted(values.items()) if own and min(own.values()) < max(own.values())}
+        self.members = tuple(dict.fromkeys(member for own in tasks.values() for member in own))
+        self.places: dict[Architecture, list[int]] = {}  # the members of each architecture
         for place, member in enumerate(self.members):
             self.places.setdefault(member.architecture, []).append(place)
-        self.scores = torch.full((len(told), len(self.members)), nan, dtype=torch.float64)
+        self.scores = torch.full((len(tasks), len(self.members)), nan, dtype=torch.float64)  # NaN if not tried
         places = {member: place for place, member in enumerate(self.members)}
-        for row, scores in enumerate(told.values()):
+        for row, scores in enumerate(tasks.values()):
             low, high = min(scores.values()), max(scores.values())
             for member, value in scores.items():
                 self.scores[row, places[member]] = (value - low) / (high - low)
-        found = [embeddings.get(name, ()) for name in told]
+        found = [embeddings.get(name, ()) for name in tasks]
         same = bool(found) and all(found) and len({len(each) for each in found}) == 1
         self.embeddings = torch.tensor(found, dtype=torch.float64) if same else None
         self.cost = cost_of(records)
 
     def cover(self, number: int, least: float = 0.0) -> list[Query]:
-        """The first members of the portfolio on a task of which nothing is known.
-
-        Args:
-            number: at most so many.
-            least: what each but the first must add to the mean of the best so far over the tasks, of heights 0 to 1.
-        """
+        """The first ``number`` members on a new task; each adds ``least`` or more to the mean of the best so far."""
         weights = torch.full((len(self.scores),), 1 / max(len(self.scores), 1), dtype=torch.float64)
         known, tried, covered = self.scores.nan_to_num(nan=0.0), list[int](), 0.0
         for _ in range(min(number, len(self.members))):
@@ -109,76 +86,56 @@ class SourceScores:
         return [self.members[place] for place in tried]
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
-        return self  # nothing changes it, and a sampler is copied for each trial
+        return self  # it never changes, and a sampler is copied for each trial
 
 
 def agreement(scores: Tensor, tried: Tensor, values: Tensor) -> Tensor:
-    """How far each source orders what a new task has tried as the new task does: its weight, from 0 to 1.
-
-    ``max(0, 1 - (d / CHANCE)²)`` (Wistuba, Schilling and Schmidt-Thieme 2016, Section 5), where ``d`` is the share of
-    discordant pairs; pairs that a source has not tried, or that are equal, do not count.
-
-    Args:
-        scores: of the sources, shape ``(tasks, members)``; NaN where unknown.
-        tried: places of members, shape ``(n,)``.
-        values: their scores on the new task, the higher the better, shape ``(n,)``.
-
-    Returns:
-        Shape ``(tasks,)``.
-    """
+    """The weight of each source ``(tasks,)``, from 0 to 1, by its order of ``tried`` members and their ``values``."""
+    # max(0, 1 - (d / CHANCE)²) (Wistuba, Schilling and Schmidt-Thieme 2016, Section 5), with d the share of discordant
+    # pairs. Pairs that a source has not tried, or that are equal, do not count.
     known = scores[:, tried]
     theirs = known[:, :, None] - known[:, None, :]  # (tasks, n, n)
     better = values[:, None] > values[None, :]
-    told = better & theirs.isfinite() & (theirs != 0)
-    wrong = (told & (theirs < 0)).sum((1, 2)).double()
-    share = (wrong + ASSUMED_WRONG) / (told.sum((1, 2)) + ASSUMED)
+    counted = better & theirs.isfinite() & (theirs != 0)
+    wrong = (counted & (theirs < 0)).sum((1, 2)).double()
+    share = (wrong + ASSUMED_WRONG) / (counted.sum((1, 2)) + ASSUMED)
     return (1 - (share / CHANCE) ** 2).clamp(min=0)
 
 
 def order_members(scores: Tensor, weights: Tensor, tried: Tensor) -> list[int]:
-    """Members in the order in which they would be tried next: each adds to the weighted mean of the best so far.
-
-    A member that a source has not tried adds nothing there. Of equal ones, as where each source has its best, those
-    come first whose own weighted mean is highest.
-
-    Args:
-        scores: of the sources, shape ``(tasks, members)``, 0 to 1; NaN where unknown.
-        weights: of the sources, shape ``(tasks,)``.
-        tried: places of the members that were tried, shape ``(n,)``.
-
-    Returns:
-        Places of all members, those that were tried among them.
-    """
-    known = scores.nan_to_num(nan=0.0)
-    best = known[:, tried].amax(1) if len(tried) else known.new_zeros(len(known))
+    """Places of all members, first those that add most to the weighted mean over sources of the best so far."""
+    known = scores.nan_to_num(nan=0.0)  # an unknown member counts as a source's worst
+    best = known.new_zeros(len(known))
+    if len(tried):
+        best = known[:, tried].amax(1)
     gains = weights @ (known - best[:, None]).clamp(min=0)
     means = weights @ known
     return sorted(range(len(gains)), key=lambda place: (-float(gains[place]), -float(means[place]), place))
 
 
 class PortfolioSampler(HistorySampler):
-    """Tries networks first that cover the tasks of earlier searches, then what another sampler proposes.
+    """Tries first the networks that cover the tasks of earlier searches, then the proposals of another sampler.
 
-    The first is the one of the best mean score over the earlier tasks, and each next one adds most to the mean, over
-    these, of the best so far (Wistuba, Schilling and Schmidt-Thieme 2015; Feurer et al. 2022, Section 4): as what is
-    added is submodular, the portfolio is within ``1 - 1/e`` of the best of its size. Scores count as their height
-    between the lowest and highest of their task. A network that a task has not tried counts as its worst there, so
-    searches that share few networks can be learned from, too: the portfolio is then the best of each.
+    The first network has the best mean score over the earlier tasks. Each next one adds most to the mean, over these
+    tasks, of the best so far (Wistuba, Schilling and Schmidt-Thieme 2015; Feurer et al. 2022, Section 4). This gain is
+    submodular, so the portfolio is within ``1 - 1/e`` of the best of its size. A score counts as its height between the
+    lowest and highest of its task. A network that a task has not tried counts as its worst there. Searches that share
+    few networks are thus useful, too: the portfolio is then the best network of each.
 
-    Two departures from the papers: what is best so far is asked of the networks that the study has tried, whoever
-    proposed them; and each earlier task counts the less the more it disagrees with the study about the order of what
-    was tried, and the less the farther its embedding is, where study and records have embeddings. Tasks that mislead
-    so drop out. Once all have, or ``size`` networks were tried, the portfolio is at its end.
+    Two departures from the papers. The best so far is that of all networks that the study has tried, whoever proposed
+    them. And an earlier task counts less if it disagrees with the study about the order of the tried networks, or if
+    its embedding is farther away (if study and records have embeddings). Misleading tasks thus drop out. The portfolio
+    ends when all have, or after ``size`` networks.
 
-    Networks come with the training hyper-parameters that searches chose with them, where the study has such, too.
+    A network comes with its recorded training hyper-parameters, if the study searches these.
 
     Args:
         space: its choices are parameters of the study.
         paths: files of records, such as the ``records.jsonl`` of several searches.
-        records: others in memory, such as ``record_of`` an Optuna study.
+        records: further records in memory, such as ``record_of`` an Optuna study.
         size: most networks of the portfolio, counted over all trials of the study.
-        then: proposes after it; None draws at random.
-        weigh: whether tasks count the less the more they disagree with the study.
+        then: proposes after the portfolio; None draws at random.
+        weigh: whether tasks count less if they disagree with the study.
         prefix: of the parameters that are the space's choices.
         seed: of all draws, together with the trial's number; None takes one from the operating system.
 
@@ -224,40 +181,40 @@ class PortfolioSampler(HistorySampler):
 
     @property
     def meta_cost(self) -> Cost:
-        """That of the searches from which the portfolio is made, and of what the other sampler knows.
-
-        Searches that both learn from are counted twice.
-        """
-        return self.sources.cost if self.then is None else self.sources.cost + self.then.meta_cost
+        """Cost of the portfolio's searches and of the other sampler's; searches that both use count twice."""
+        if self.then is None:
+            return self.sources.cost
+        return self.sources.cost + self.then.meta_cost
 
     def portfolio(self, number: int) -> list[Architecture]:
-        """The first networks on a task of which nothing is known."""
+        """The first networks on a new task."""
         return [member.architecture for member in self.sources.cover(number)]
 
     def propose(
         self, study: Study, trial: FrozenTrial, history: History, generator: np.random.Generator
     ) -> Mapping[str, Any]:
-        """The next of the portfolio that is new, or what the other sampler proposes."""
-        for parameters in self._wanted(study, history) if len(history.trials) < self.size else ():
-            if history.is_new(parameters):
-                return parameters
+        """The next new network of the portfolio, or the other sampler's proposal."""
+        if len(history.trials) < self.size:
+            for parameters in self._wanted(study, history):
+                if history.is_new(parameters):
+                    return parameters
         if self.then is None:
             return history.draw(generator)
         return self.then.propose(study, trial, history, generator)
 
     def check(self, space: ChoiceSpace) -> None:
-        """Refuse to search another space than the one that was given, or that the other sampler was given."""
+        """Refuse to search another space than this sampler's and the other's."""
         super().check(space)
         if self.then is not None:
             self.then.check(space)
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
-        """Tell the other sampler."""
+        """Pass the trial on to the other sampler."""
         if self.then is not None:
             self.then.after_trial(study, trial, state, values)
 
     def _wanted(self, study: Study, history: History) -> Iterable[dict[str, Any]]:
-        """Parameters of all members, the next of the portfolio first; none where no source is worth anything."""
+        """Parameters of all members, the next of the portfolio first; none if no source has any weight."""
         weights = self._prior(embedding_of(study))
         places = [(trial, place) for trial in history.trials for place in self._places(trial)]
         tried = torch.tensor([place for _, place in places], dtype=torch.int64)
@@ -275,34 +232,32 @@ class PortfolioSampler(HistorySampler):
         return (parameters for parameters in wanted if parameters)
 
     def _prior(self, embedding: Sequence[float]) -> Tensor:
-        """Weights of the sources before anything is tried, shape ``(tasks,)``."""
+        """Weights of the sources before the first trial, shape ``(tasks,)``."""
         number, others = len(self.sources.scores), self.sources.embeddings
         if not embedding or others is None or others.shape[1] != len(embedding):
             return torch.full((number,), 1 / max(number, 1), dtype=torch.float64)
         return closeness(torch.tensor(embedding, dtype=torch.float64), others)
 
     def _places(self, trial: FrozenTrial) -> list[int]:
-        """The members that a trial tried: those of its architecture that differ in no number of a recipe it has."""
+        """The members that a trial tried: those with its architecture and its numbers of a recipe."""
         architecture = self._memory.identities(trial.params).architecture
-        found = [] if architecture is None else self.sources.places.get(architecture, [])
+        if architecture is None:
+            return []
 
         def same(place: int) -> bool:
             recipe = self.sources.members[place].recipe
             return all(trial.params.get(RECIPE_PREFIX + name, value) == value for name, value in recipe)
 
-        return [place for place in found if same(place)]
+        return [place for place in self.sources.places.get(architecture, []) if same(place)]
 
     def _parameters(self, member: Query, known: Mapping[str, BaseDistribution] | None) -> dict[str, Any]:
-        """A member as parameters; none where the study cannot have its recipe.
-
-        Args:
-            member: the network and its recipe.
-            known: what the study asks for, so that other numbers of a recipe are left out; None before that is known.
-        """
+        """A member as parameters that the study asks for (``known``), or none if it cannot have the recipe."""
         assert self.space is not None
         found: dict[str, Any] = dict(self.labelled(member.architecture, self.space))
         recipe = {RECIPE_PREFIX + name: value for name, value in member.recipe}
         if known is None:
             return found | recipe
         asked = {name: value for name, value in recipe.items() if name in known}
-        return found | asked if all(can_have(known[name], value) for name, value in asked.items()) else {}
+        if not all(can_have(known[name], value) for name, value in asked.items()):
+            return {}
+        return found | asked

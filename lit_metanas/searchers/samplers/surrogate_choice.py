@@ -1,4 +1,4 @@
-"""Which architectures a surrogate would try next, and what of its work is kept from trial to trial."""
+"""The next architectures by a surrogate, with caches that are kept from trial to trial."""
 
 from __future__ import annotations
 
@@ -33,36 +33,23 @@ from lit_metanas.surrogates.transfer import (
 )
 
 UNEXPLAINED = 0.6
-"""Share of a process's deviation that is left once sources tell its mean; the best of 0.3, 0.6 and 1 in development."""
+"""Share of a process's deviation that remains when sources give its mean; the best of 0.3, 0.6 and 1 in development."""
 FAR_APART = 32
-"""First architectures that are chosen apart from one another."""
+"""Number of first architectures that are chosen far from one another."""
 
 
 class Tried(NamedTuple):
-    """What is known of a task.
-
-    Attributes:
-        architectures: those that have a score, in the order of their trials.
-        scores: the higher the better, on any scale, shape ``(n,)``.
-        pending: those that are being scored.
-    """
+    """The architectures of a study, in the order of their trials."""
 
     architectures: Sequence[Architecture]
-    scores: Tensor
-    pending: Sequence[Architecture]
+    scores: Tensor  # (n,), higher is better, on any scale
+    pending: Sequence[Architecture]  # without a score yet
 
 
 class SurrogateChoice:
-    """Orders architectures by what the scores of others promise.
+    """Orders architectures by their expected improvement; ``source`` is a checkpoint, a surrogate or None."""
 
-    What it keeps saves time and changes nothing, so that copies share it. A pickled one begins without.
-
-    Args:
-        encoding: of the space.
-        source: the path of a checkpoint of a ``MetaSurrogate``, or what it learned; None has no sources.
-        refit: scores after which the kernel's parameters are fitted again.
-        context: most scores that the posterior takes: the best half of them and the latest.
-    """
+    # Its caches only save time, so copies share them, and a pickled one starts without.
 
     def __init__(self, encoding: Encoding, source: str | TransferSurrogate | None, *, refit: int, context: int) -> None:
         self.encoding, self.source = encoding, source
@@ -79,12 +66,7 @@ class SurrogateChoice:
 
     @cached_property
     def surrogate(self) -> TransferSurrogate:
-        """The one that was given, or one without sources.
-
-        Raises:
-            FileNotFoundError: there is no such checkpoint.
-            ValueError: it is of something else.
-        """
+        """The surrogate of the source, or one without sources."""
         if isinstance(self.source, TransferSurrogate):
             return self.source
         if self.source is not None:
@@ -100,17 +82,7 @@ class SurrogateChoice:
         return DrawnCandidateProvider(self.surrogate, self.encoding)
 
     def first(self, embedding: Sequence[float], number: int) -> list[Architecture]:
-        """What to try on a task of which nothing is known but, maybe, its embedding.
-
-        First a portfolio, which is short where there are few sources, then what the mean of these promises most.
-
-        Args:
-            embedding: of the task; empty where there is none.
-            number: of architectures; all, where there are fewer.
-
-        Raises:
-            ValueError: the sources have embeddings of another length.
-        """
+        """The first architectures of a task: a portfolio, then the best by the mean of the sources."""
         with self._lock:
             pool, sources = self._candidates.first, self.surrogate.sources
             weights = torch.full((len(sources),), 1 / max(len(sources), 1), dtype=torch.float64)
@@ -127,16 +99,9 @@ class SurrogateChoice:
             return [pool.architectures[place] for place in places]
 
     def _more_to_begin_with(self, chosen: Sequence[int], expected: Tensor, number: int) -> list[int]:
-        """The chosen and more: each next has the largest expected improvement on the best score that is expected.
-
-        The deviation is that of the process before it has scores, as if those chosen so far had scored what is
-        expected of them, so that the next lies elsewhere ("kriging believer", Ginsbourger et al. 2010).
-
-        Args:
-            chosen: places of candidates.
-            expected: of all candidates, shape ``(n,)``.
-            number: of places wanted.
-        """
+        """The chosen places, and further ones up to ``number`` with the largest expected improvement."""
+        # The deviation is that of the process before it has scores, as if the chosen ones had their expected scores, so
+        # that the next lies elsewhere ("kriging believer", Ginsbourger et al. 2010).
         found, wanted, best = dict.fromkeys(chosen), min(number, len(expected)), float(expected.max())
         posterior = CandidatePosterior(self._candidates.first.pool, self.surrogate.prior.mean, list(found))
         while len(found) < wanted:
@@ -151,15 +116,12 @@ class SurrogateChoice:
 
     @property
     def _name(self) -> str:
-        return f"'{self.source}'" if isinstance(self.source, str) else "the surrogate"
+        if isinstance(self.source, str):
+            return f"'{self.source}'"
+        return "the surrogate"
 
     def next(self, tried: Tried, draw: np.random.Generator) -> Iterator[Architecture]:
-        """All candidates, the most promising first, those that were tried among them.
-
-        Args:
-            tried: of at least two architectures.
-            draw: of candidates in a large space.
-        """
+        """All candidates, the most promising first, after at least two scores; tried ones are among them."""
         with self._lock:
             order = tried.scores.argsort(descending=True, stable=True).tolist()
             known = [*tried.architectures, *tried.pending]
@@ -178,9 +140,10 @@ class SurrogateChoice:
         return mean, posterior.deviation_beside([pool.places[one] for one in tried.pending])
 
     def _split_places(self, scores: Tensor) -> tuple[list[int], list[int]]:
-        """Places of the scores by which the parameters are fitted, and of the later ones."""
-        number = len(scores)
-        fitted = number - number % self.refit if number >= self.refit else number
+        """Places of the scores that fit the parameters, and of the later ones."""
+        number = fitted = len(scores)
+        if number >= self.refit:
+            fitted -= number % self.refit
         base = set(range(fitted))
         if fitted > self.context:
             half = self.context // 2
@@ -192,7 +155,7 @@ class SurrogateChoice:
     def _update_posterior(
         self, tried: Tried, pool: CandidatePool, base: list[int], later: list[int]
     ) -> CandidatePosterior:
-        """The posterior, made again at each fit of the parameters and else extended by what came since."""
+        """The posterior, made anew after each fit of the parameters, and extended by later scores."""
         places = [pool.places[one] for one in tried.architectures]
         order = rank_gaussian(tried.scores[base])
         key = (tuple(tried.architectures[place] for place in base), tuple(order.tolist()))
@@ -200,7 +163,7 @@ class SurrogateChoice:
             features = pool.pool.columns[:, [places[place] for place in base]].T.contiguous()
             self._parameters = key, self.surrogate.fit(features, order)
         wanted = [places[place] for place in [*base, *later]]
-        kept, self._posterior = self._posterior, None  # what an interruption leaves half extended is not kept
+        kept, self._posterior = self._posterior, None  # an interruption could leave it half extended
         if kept is None or kept[0] != key or kept[1].pool is not pool.pool or not _begins(kept[1].places, wanted):
             kept = key, CandidatePosterior(pool.pool, self._parameters[1], wanted[: len(base)])
         for place in wanted[len(kept[1].places) :]:
@@ -210,7 +173,7 @@ class SurrogateChoice:
 
 
 def _within(tried: Tried, pool: CandidatePool) -> Tried:
-    """What is known of the candidates; others may have scored what this space cannot build."""
+    """The tried candidates; a study may also have architectures that this space cannot build."""
     found = [place for place, one in enumerate(tried.architectures) if one in pool.places]
     return Tried(
         [tried.architectures[place] for place in found],
