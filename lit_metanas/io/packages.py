@@ -1,4 +1,4 @@
-"""Optional packages, and the sources and versions of installed ones."""
+"""Other packages: those of extras, and where the sources of installed ones lie."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ from typing import Any
 
 
 def import_extra(module: str, extra: str, owner: str) -> Any:
-    """Import a module of an optional package, or raise a ValueError that names the extra to install."""
+    """Import a module of an optional package.
+
+    Args:
+        module: its name.
+        extra: the one of this project that installs it.
+        owner: what needs it, as a message begins.
+
+    Raises:
+        ValueError: it is not installed.
+    """
     try:
         return import_module(module)
     except ImportError as error:
@@ -18,7 +27,12 @@ def import_extra(module: str, extra: str, owner: str) -> Any:
 
 
 def installed_sources(project: str, package: str) -> Path | None:
-    """The folder or file of an installed package, found without importing it; None if it is absent."""
+    """The folder or module file of an installed package, found without importing it; None where it is absent.
+
+    Args:
+        project: the name that it is installed by, such as ``pillow``.
+        package: the name that it is imported by, such as ``PIL``.
+    """
     try:
         found = distribution(project)
     except PackageNotFoundError:
@@ -28,7 +42,7 @@ def installed_sources(project: str, package: str) -> Path | None:
 
 
 def installed_version(project: str) -> str:
-    """The version of an installed package; empty if it is absent."""
+    """The version of an installed package; empty where it is absent."""
     try:
         return distribution(project).version
     except PackageNotFoundError:
