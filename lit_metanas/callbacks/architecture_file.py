@@ -1,4 +1,4 @@
-"""Writes the chosen architecture to a file, and offers it to W&B as an artifact."""
+"""The chosen architecture as a file, and as an artifact of W&B."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from lit_metanas.records.rows import ArchitectureRow
 class ArchitectureFile(Callback):
     """Writes ``architectures.json`` at each improvement of a validation metric; a killed run leaves a whole file.
 
-    At the end of training Weights & Biases, where it is the logger, keeps the file as an artifact of its run.
+    At the end of training a Weights & Biases logger keeps the file as an artifact of its run.
 
     Args:
         path: the file; ``architectures.json`` in the trainer's root folder if not given.
         monitor: the metric.
-        mode: whether the metric is to be large (``max``) or small (``min``).
+        mode: whether the metric should be large (``max``) or small (``min``).
         method: the method's name in the file.
         task_id: the name of the tasks that the architecture is for.
 
@@ -54,11 +54,7 @@ class ArchitectureFile(Callback):
         self.best: float | None = None
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the file if the metric improved.
-
-        Raises:
-            ValueError: the metric was not logged, or the module does not search.
-        """
+        """Write the file if the metric improved; an unlogged metric raises ValueError."""
         if not validates_fit(trainer):
             return
         if self.monitor not in trainer.callback_metrics:
@@ -72,7 +68,7 @@ class ArchitectureFile(Callback):
             write_architectures(self._file(trainer), [self._row(pl_module, value)])
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Let W&B keep the file as an artifact."""
+        """Add the file to W&B as an artifact."""
         if trainer.is_global_zero and self.best is not None:
             keep_architectures(trainer.loggers, self._file(trainer))
 
@@ -81,14 +77,18 @@ class ArchitectureFile(Callback):
         return {"best": self.best}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the checkpoint's best value."""
+        """Restore the checkpoint's best value."""
         self.best = state_dict["best"]
 
     def _file(self, trainer: Trainer) -> Path:
-        return Path(trainer.default_root_dir) / "architectures.json" if self.path is None else Path(self.path)
+        if self.path is None:
+            return Path(trainer.default_root_dir) / "architectures.json"
+        return Path(self.path)
 
     def _better(self, value: float, best: float) -> bool:
-        return value > best if self.mode == "max" else value < best
+        if self.mode == "max":
+            return value > best
+        return value < best
 
     def _row(self, pl_module: LightningModule, value: float) -> ArchitectureRow:
         """The architecture with what the module knows about its training."""
@@ -107,14 +107,8 @@ class ArchitectureFile(Callback):
 
 
 def keep_architectures(loggers: Iterable[Logger], path: Path) -> None:
-    """Attach an ``architectures.json`` to the runs of those loggers that are W&B's; without the file do nothing.
-
-    An offline run keeps its artifact beside itself until ``wandb sync`` uploads both.
-
-    Args:
-        loggers: the trainer's.
-        path: the file.
-    """
+    """Add an ``architectures.json``, if there is one, to the runs of those loggers that are W&B's."""
+    # An offline run keeps its artifact in its own folder until `wandb sync` uploads both.
     takers = [logger for logger in loggers if isinstance(logger, WandbLogger)]
     if not takers or not path.is_file():
         return

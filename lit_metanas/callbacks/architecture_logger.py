@@ -1,4 +1,4 @@
-"""Logs probabilities and entropies of the choices, and what shows a collapse."""
+"""Logs of the choices' probabilities and entropies, and of signs of a collapse."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class ArchitectureLogger(Callback):
-    """Logs the architecture's distribution at each validation, to whatever logger is on, and keeps its history.
+    """Logs the architecture's distribution at each validation, to any logger, and keeps its history.
 
     Scalars: ``arch/<choice>/<label>`` (probability), ``arch/<choice>/entropy`` (nats), ``arch/<choice>/argmax``
     (index of the most probable label), ``arch/gap`` (accuracy under the relaxation minus that of the derived
@@ -28,8 +28,8 @@ class ArchitectureLogger(Callback):
     a heat map, and ``arch/architecture``, a drawing. Choices with one label are left out.
 
     Args:
-        path: where the history goes, as JSON; ``probabilities.json`` in the trainer's root folder if not given.
-        picture_every: draw pictures at each so many validations; 0 draws them at the end of training only.
+        path: the history's file, as JSON; ``probabilities.json`` in the trainer's root folder if not given.
+        picture_every: number of validations from one picture to the next; 0 draws pictures only at the end of training.
 
     Example:
         >>> import lit_metanas as lm
@@ -47,7 +47,7 @@ class ArchitectureLogger(Callback):
         self.history: ProbabilityHistory | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start a history, or go on with that of the checkpoint."""
+        """Start a history, or continue that of the checkpoint."""
         choices = searching(pl_module, self).space.choices
         labels = {choice.name: list(choice.labels) for choice in choices if len(choice.labels) > 1}
         if self.history is None or self.history.labels != labels:
@@ -58,7 +58,7 @@ class ArchitectureLogger(Callback):
                     _leave_out_of_summary(logger, labels)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log and append to the history."""
+        """Log the distribution, and append it to the history."""
         if self.history is None or not validates_fit(trainer) or not trainer.is_global_zero:
             return
         module = searching(pl_module, self)
@@ -92,16 +92,20 @@ class ArchitectureLogger(Callback):
             self._log_pictures(trainer, pl_module, trainer.fit_loop.total_batch_idx + 1)
 
     def state_dict(self) -> dict[str, Any]:
-        """The history, so that a resumed training goes on with it."""
-        return {} if self.history is None else self.history.to_json()
+        """The history, so that a resumed training continues it."""
+        if self.history is None:
+            return {}
+        return self.history.to_json()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the checkpoint's history."""
+        """Restore the checkpoint's history."""
         if state_dict:
             self.history = ProbabilityHistory.from_json(state_dict, "The checkpoint's history of probabilities")
 
     def _file(self, trainer: Trainer) -> Path:
-        return Path(trainer.default_root_dir) / "probabilities.json" if self.path is None else Path(self.path)
+        if self.path is None:
+            return Path(trainer.default_root_dir) / "probabilities.json"
+        return Path(self.path)
 
     def _log_pictures(self, trainer: Trainer, pl_module: LightningModule, step: int) -> None:
         """Draw once, and only if a logger takes pictures."""
@@ -121,10 +125,8 @@ class ArchitectureLogger(Callback):
 
 
 def _leave_out_of_summary(logger: WandbLogger, labels: Mapping[str, Sequence[str]]) -> None:
-    """Keep W&B's summary of a run for scores: curves and ``probabilities.json`` have the probabilities.
-
-    Each is named, since a pattern with a star does not always go before the logger's own one for all.
-    """
+    """Keep W&B's summary of a run for scores; curves and ``probabilities.json`` have the probabilities."""
+    # Each metric is named: a pattern with a star does not always precede the logger's own pattern for all.
     for name, own in labels.items():
         for label in (*own, "entropy", "argmax"):
             key = f"arch/{name}/{label}".replace(".", r"\.")  # a bare dot would name a part of a metric
@@ -132,7 +134,7 @@ def _leave_out_of_summary(logger: WandbLogger, labels: Mapping[str, Sequence[str
 
 
 def _log_picture(logger: Logger, key: str, picture: NDArray[uint8], step: int) -> None:
-    """Hand one picture, shape ``(height, width, 3)``, to a logger that takes it."""
+    """Log one picture, shape ``(height, width, 3)``, if the logger takes pictures."""
     if isinstance(logger, WandbLogger):
         logger.log_image(key, [picture], step)
     elif isinstance(logger, TensorBoardLogger):

@@ -1,4 +1,4 @@
-"""A picture of an architecture: one block a layer, from left to right."""
+"""A picture of an architecture: one block for each layer, from left to right."""
 
 from __future__ import annotations
 
@@ -43,25 +43,17 @@ WORDS: dict[str, Callable[[str], str]] = {
     "pool": lambda kind: {"avg": "average", "max": "max"}.get(kind, kind) + " pool",
     "dropout": lambda rate: f"dropout {rate}",
 }
-"""How an operation is called in the picture; other choices appear as ``question: label``."""
+"""Names of operations in the picture; other choices appear as ``question: label``."""
 
 NOTHING = {"dropout": {"0", "0.0"}, "norm": {"none"}, "pool": {"none"}, "activation": {"none", "identity"}}
-"""Labels that stand for no operation."""
-
+"""Labels that mean no operation."""
 
 USUAL_ORDER = ("kernel", "operation", "width", "norm", "skip", "activation", "pool", "dropout")
-"""The questions of a layer whose space tells no order."""
+"""The questions of a layer whose space sets no order."""
 
 
 class _Block(NamedTuple):
-    """A block of the picture.
-
-    Attributes:
-        name: below it.
-        bands: text and colour of its operations, in the order in which data pass them.
-        skip: the label of the skip over it; empty without one.
-        joins: the number of bands before the place where the skip is added.
-    """
+    """A block: its name, operations as text and colour, the label of its skip, and the bands before the skip's end."""
 
     name: str
     bands: list[tuple[str, str]]
@@ -70,7 +62,7 @@ class _Block(NamedTuple):
 
     @property
     def height(self) -> float:
-        """In inches."""
+        """The height in inches."""
         return max(len(self.bands), 1) * BAND
 
 
@@ -83,28 +75,22 @@ def draw_architecture(
     shape: Shape | None = None,
     outputs: int = 0,
 ) -> Figure:
-    """Draw an architecture, inputs on the left.
-
-    Choices named ``place.question`` belong to the block of that place; those without a place hold for all layers, and
-    ``depth`` among them tells how many there are. A skip is an arrow over its block. What is no part of a layer stands
-    behind them, as far as the space tells.
-
-    Args:
-        architecture: with one label for each choice.
-        title: of the picture.
-        space: whose architecture it is, which tells what a layer does in which order; else that is the usual one.
-        linear: a linear model's architecture, whose scores are averaged with the network's.
-        shape: of one input; None where it is not known.
-        outputs: number of scores; 0 where it is not known.
-    """
-    lanes = [_blocks(architecture, space), *([_blocks(linear, LinearSpace)] if linear is not None else [])]
-    given = textwrap.wrap(describe_shape(shape), 14) if shape else []
+    """Draw an architecture, inputs on the left; ``linear`` is a model whose scores are averaged with its own."""
+    # Choices named `place.question` belong to the block of that place. The others hold for all layers; `depth` is their
+    # number. `shape` None and `outputs` 0 are unknown.
+    lanes, last = [_blocks(architecture, space)], 0.0
+    if linear is not None:
+        lanes, last = [*lanes, _blocks(linear, LinearSpace)], 1.1
+    given: list[str] = []
+    if shape:
+        given = textwrap.wrap(describe_shape(shape), 14)
     tall = [max(block.height for block in lane) for lane in lanes]
-    above = [SKIP_ROOM + 0.1 if any(block.skip for block in lane) else 0.1 for lane in lanes]
+    above = [0.1 + SKIP_ROOM * any(block.skip for block in lane) for lane in lanes]
     below = [max(NAME_ROOM, 0.3 + NOTE_ROOM * len(given) - own / 2) for own in tall]
     right = 1.0 + GAP + max(map(len, lanes)) * (BLOCK + GAP)
-    width = right + 0.75 + GAP + (1.1 if linear is not None else 0)
-    height = (0.5 if title else 0.2) + sum(map(sum, zip(tall, above, below, strict=True)))
+    width = right + 0.75 + GAP + last
+    head = 0.5 if title else 0.2
+    height = head + sum(map(sum, zip(tall, above, below, strict=True)))
     drawn = figure(width, height)
     axes = drawn.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
@@ -112,14 +98,15 @@ def draw_architecture(
     axes.set_ylim(0, height)
     if title:
         axes.text(0.2, height - 0.32, label(title), fontsize=11, fontweight="bold", color=INK)
-    top, middles = height - (0.5 if title else 0.2), []
+    top, middles = height - head, []
+    scores = [number_of(outputs, "output")] if outputs else ()
     for lane, own, over, under in zip(lanes, tall, above, below, strict=True):
         middles.append(top - over - own / 2)
-        _stop(axes, 0.6, middles[-1], "input", given if lane is lanes[0] else ())
+        _stop(axes, 0.6, middles[-1], "input", given)
         _lane(axes, lane, right, middles[-1], top - over)
-        scores = [number_of(outputs, "output")] if outputs else ()
         _stop(axes, right + 0.45, middles[-1], "classifier", scores)
         top -= own + over + under
+        given = []  # only the first lane shows the input's shape
     if linear is not None:
         centre = sum(middles) / len(middles)
         for middle in middles:
@@ -130,20 +117,22 @@ def draw_architecture(
 
 def _lane(axes: Axes, blocks: Sequence[_Block], right: float, middle: float, top: float) -> None:
     """Blocks from the input to the classifier at ``right``, with arrows between; ``top`` is that of the tallest."""
-    left = 1.0 + GAP
+    left, before = 1.0 + GAP, 0.87
     for block in blocks:
-        _arrow(axes, (left - GAP if left > 1.0 + GAP else 0.87, middle), (left, middle))
+        _arrow(axes, (before, middle), (left, middle))
         if block.skip:
             joint = middle + block.height / 2 - block.joins * BAND
-            joint = joint if abs(joint - middle) > BAND / 3 else middle + BAND / 3  # not onto the arrow that leaves
+            if abs(joint - middle) <= BAND / 3:
+                joint = middle + BAND / 3  # not onto the arrow that leaves
             _skip(axes, left, middle, top, joint, block.skip)
         _block(axes, left, middle, block)
         left += BLOCK + GAP
+        before = left - GAP
     _arrow(axes, (left - GAP, middle), (right + 0.03, middle))
 
 
 def _blocks(architecture: Architecture, space: type[ChoiceSpace]) -> list[_Block]:
-    """The layers or places in natural order, and what stands behind them."""
+    """The layers or places in natural order, and the choices that belong to no layer."""
     common = {name: option for name, option in architecture.items() if "." not in name}
     depth = common.pop("depth", None)
     placed: dict[str, dict[str, str]] = {}
@@ -155,7 +144,8 @@ def _blocks(architecture: Architecture, space: type[ChoiceSpace]) -> list[_Block
         if not placed:
             return [_Block("depth0", [("no layers: linear", INK)])]
     if not placed:
-        return [_layer("linear model" if issubclass(space, LinearSpace) else "network", common, ())]
+        name = "linear model" if issubclass(space, LinearSpace) else "network"
+        return [_layer(name, common, ())]
     orders = [space.layer_questions(number) for number in range(1, len(placed) + 1)]
     known = {question for order in orders for question in order}
     within = {name: option for name, option in common.items() if name in known or not known}
@@ -163,12 +153,13 @@ def _blocks(architecture: Architecture, space: type[ChoiceSpace]) -> list[_Block
     for (place, own), order in list(zip(placed.items(), orders, strict=True))[:MOST_BLOCKS]:
         shared = {name: option for name, option in within.items() if name in order or not known}
         found.append(_layer(place, {**shared, **own}, order))
-    behind = {name: option for name, option in common.items() if name not in within}
-    return [*found, *([_layer("behind the layers", behind, ())] if behind else [])]
+    if behind := {name: option for name, option in common.items() if name not in within}:
+        found.append(_layer("behind the layers", behind, ()))
+    return found
 
 
 def _layer(name: str, labels: Mapping[str, str], order: Sequence[str]) -> _Block:
-    """A block of the operations in an order, else the usual one; others come behind them, and skips last."""
+    """A block of the operations in the given or usual order, then the others, and skips last."""
     order = order or USUAL_ORDER
     rest = sorted((question for question in labels if question not in order), key=lambda each: each == "skip")
     bands: list[tuple[str, str]] = []
@@ -176,14 +167,21 @@ def _layer(name: str, labels: Mapping[str, str], order: Sequence[str]) -> _Block
     for question in (*(each for each in order if each in labels), *rest):
         option = labels[question]
         if question == "skip":
-            skip, joins = option if _taken(option) else "", len(bands)
+            skip, joins = "", len(bands)
+            if _taken(option):
+                skip = option
         elif question == "width" and last in ("kernel", "operation"):
             bands[-1] = (f"{bands[-1][0]}, {option}", bands[-1][1])
         elif option not in NOTHING.get(question, ()):
-            text = WORDS[question](option) if question in WORDS else f"{question}: {option}"
-            bands.append((text, SHADES.get(question, INK)))
+            bands.append((_operation(question, option), SHADES.get(question, INK)))
         last = question
     return _Block(name, bands[:MOST_BANDS], skip, min(joins, MOST_BANDS))
+
+
+def _operation(question: str, option: str) -> str:
+    if question in WORDS:
+        return WORDS[question](option)
+    return f"{question}: {option}"
 
 
 def _taken(skip: str) -> bool:
@@ -232,7 +230,7 @@ def _skip(axes: Axes, left: float, middle: float, top: float, joint: float, text
 
 
 def _stop(axes: Axes, centre: float, middle: float, text: str, notes: Sequence[str] = ()) -> None:
-    """Where data comes from or goes to, and lines of small text below."""
+    """The start or end of the data's path, with lines of small text below."""
     box = {"boxstyle": "round,pad=0.35", "facecolor": "#F2F2F2", "edgecolor": FAINT, "linewidth": 0.8}
     axes.text(centre, middle, text, fontsize=9, ha="center", va="center", color=INK, bbox=box)
     for row, note in enumerate(notes):

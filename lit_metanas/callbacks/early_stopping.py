@@ -1,4 +1,4 @@
-"""Ends a search early: too many skips, or an architecture that no longer changes."""
+"""Early ends of a search: too many skips, or an architecture that no longer changes."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from lit_metanas.training.weight_sharing.darts_training import DARTSTraining
 
 
 class SkipStop(Callback):
-    """Stops a search whose derived architecture has too many skips, and goes back to its logits before that.
+    """Stops a search whose derived architecture has too many skips, and restores its earlier logits.
 
-    Early stopping by the number of skips in the normal cell (Liang et al. 2019, DARTS+). There two skips of eight edges
-    end a search, which begins with none. Here a share does, but only after the cell has had no more than it: where
-    there are few other operations, a random cell may begin with more. The search is looked at where it validates
-    and at its end, and keeps the weights that it has in the end.
+    Early stopping by the number of skips in the normal cell (Liang et al. 2019, DARTS+). In the paper a search begins
+    without skips, and two skips of eight edges end it. Here a share of skips ends it, but only after the cell has once
+    had no more than this share: in a space with few other operations, a random cell may begin with more. The callback
+    checks the search at its validations and at its end. The weights stay as they are at the end.
 
     Args:
         most: the largest share of skips among the edges that could be one.
-        cell: with what the names of the choices begin that are counted; empty counts all.
+        cell: the beginning of the names of the choices that count; empty counts all.
 
     Raises:
         ValueError: the share is not below 1.
@@ -44,11 +44,7 @@ class SkipStop(Callback):
         self._before: Tensor | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Forget the search before.
-
-        Raises:
-            ValueError: there are no logits, or no skips among what they weigh.
-        """
+        """Forget the last search; a search without logits or possible skips raises ValueError."""
         if not isinstance(pl_module, DARTSTraining):
             raise ValueError("SkipStop stops searches that train logits: give it to a DARTSSearcher.")
         if self._share(pl_module) is None:
@@ -62,7 +58,7 @@ class SkipStop(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Look at what was just validated."""
+        """Check the architecture that was just validated."""
         assert isinstance(pl_module, DARTSTraining)
         share = self._share(pl_module)
         if not pl_module.recorded or share is None:
@@ -74,14 +70,14 @@ class SkipStop(Callback):
 
     @torch.no_grad()
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look at what is going to be validated, where the search ends between two validations."""
+        """Check the last architecture, if the search ends between two validations."""
         assert isinstance(pl_module, DARTSTraining)
         share = self._share(pl_module)
         if share is not None and share > self.most:
             self._took_back(pl_module)
 
     def _took_back(self, module: DARTSTraining) -> bool:
-        """Bring back the last logits with few skips, if there were any: a random cell may begin with more."""
+        """Restore the last logits with few skips, if there were any: a random cell may begin with more."""
         if self._before is None:
             return False
         module.logits.values.copy_(self._before)
@@ -97,7 +93,7 @@ class StableArchitecture(Callback):
 
     Args:
         patience: validations in a row that confirm the architecture before training stops.
-        entropy: the mean entropy of the open choices, in nats, must also be below this; None asks for no bound.
+        entropy: upper limit, in nats, for the mean entropy of the open choices; None is no limit.
         start: share of the training before which nothing counts; give at least the architecture's warm-up, in
             which its logits rest.
 
@@ -121,7 +117,7 @@ class StableArchitecture(Callback):
         self.confirmed = 0
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Count, and stop all ranks together."""
+        """Count equal architectures, and stop all processes together."""
         if not validates_fit(trainer):
             return
         module = searching(pl_module, self)
@@ -136,12 +132,14 @@ class StableArchitecture(Callback):
             trainer.print(f"The architecture was the same in {self.confirmed + 1} validations: {now}. Training stops.")
 
     def state_dict(self) -> dict[str, Any]:
-        """The count, so that a resumed training goes on with it."""
-        labels = None if self.architecture is None else self.architecture.to_json()
+        """The count, so that a resumed training continues it."""
+        labels = None
+        if self.architecture is not None:
+            labels = self.architecture.to_json()
         return {"architecture": labels, "confirmed": self.confirmed}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the checkpoint's count."""
+        """Restore the checkpoint's count."""
         labels = state_dict["architecture"]
         self.architecture = None if labels is None else Architecture(labels)
         self.confirmed = state_dict["confirmed"]

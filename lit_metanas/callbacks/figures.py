@@ -1,4 +1,4 @@
-"""Figures that callbacks draw."""
+"""Common parts of figures, and the figure of probabilities."""
 
 from __future__ import annotations
 
@@ -23,18 +23,17 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B8860B", "#3A9AD9", "#0
 """Okabe and Ito's palette, its yellow and sky blue darkened to be legible on white, and one more."""
 
 INK = "#222222"
-"""Text."""
+"""The colour of text."""
 
 FAINT = "#8A8A8A"
-"""What helps to read but says nothing itself."""
-
+"""The colour of frames, ticks and notes."""
 
 MOST_DRAWN_PIXELS = 50_000_000
-"""Of a figure; a larger one is drawn less finely."""
+"""Most pixels of a figure; a larger one is drawn less finely."""
 
 
 def figure(width: float, height: float) -> Figure:
-    """An empty figure, in inches, that belongs to no window system and no global state."""
+    """An empty figure, in inches, independent of window systems and global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -45,12 +44,12 @@ def figure(width: float, height: float) -> Figure:
 
 
 def label(text: str, longest: int = 60) -> str:
-    """A name of a file for a figure: short, and without formulas, as which matplotlib reads what is between dollars."""
+    """A foreign name for a figure: short, and without dollars, between which matplotlib reads formulas."""
     return printable(text, longest).replace("$", r"\$")
 
 
 def plain_frame(axes: Axes) -> None:
-    """Leave only the left and lower frame, thin ticks, dark grey text."""
+    """Keep only the left and lower frame, with thin ticks and dark grey text."""
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
@@ -77,22 +76,16 @@ def save(drawn: Figure, path: str | os.PathLike[str]) -> None:
 
 
 COLOUR_MAP = "cividis"
-"""Rises in lightness for readers with and without colour vision alike."""
-
+"""A map whose lightness rises for readers with and without colour vision alike."""
 
 ROW, TITLE, ABOVE_STRIPS, BELOW_STRIPS, STRIP = 0.19, 0.3, 0.65, 1.0, 1.7
 """Inches: a label's row, a choice's title, the margins above and below all strips, a strip's width."""
 
 
 def draw_probabilities(history: ProbabilityHistory) -> Figure:
-    """Draw one strip a choice: labels downwards, meta-training from left to right, probability as colour.
-
-    Choices named ``place.question`` stand in a column a place, the others in the first column. The label that is
-    most probable at the end is printed bold, with its probability.
-
-    Raises:
-        ValueError: the history is empty.
-    """
+    """Draw one strip for each choice: labels downwards, training to the right, probability as colour."""
+    # Each place of choices named `place.question` has a column; the other choices have the first one. The label that is
+    # most probable at the end is bold, with its probability.
     if not history.moments or not history.labels:
         raise ValueError("There is no history of probabilities to draw: validate at least once, with open choices.")
     columns: dict[str, list[str]] = {}
@@ -122,18 +115,23 @@ def draw_probabilities(history: ProbabilityHistory) -> Figure:
 
 
 def natural(text: str) -> list[tuple[int, str]]:
-    """Sort key by which ``layer2`` comes before ``layer10``."""
-    parts = [part for part in re.split(r"(\d+)", text) if part]
-    # Of numbers without zeros before them the longer one is the larger one, however long they are.
-    return [(len(part.lstrip("0")), part.lstrip("0")) if part.isdecimal() else (-1, part) for part in parts]
+    """Sort key that puts ``layer2`` before ``layer10``."""
+    return [_natural_part(part) for part in re.split(r"(\d+)", text) if part]
+
+
+def _natural_part(part: str) -> tuple[int, str]:
+    if not part.isdecimal():
+        return -1, part
+    digits = part.lstrip("0")  # without leading zeros the longer number is the larger one, however long they are
+    return len(digits), digits
 
 
 def _strip(axes: Axes, history: ProbabilityHistory, name: str) -> None:
-    """One choice: rows are labels, columns reach from the validation before to this one."""
+    """One choice: rows are labels, columns reach from one validation to the next."""
     labels = history.labels[name]
     values = [[moment.probabilities[name][row] for moment in history.moments] for row in range(len(labels))]
     steps = [moment.step for moment in history.moments]
-    edges = [0, *steps] if steps[0] > 0 else [steps[0] - 1, *steps]
+    edges = [min(0, steps[0] - 1), *steps]
     rows = [row - 0.5 for row in range(len(labels) + 1)]
     axes.pcolormesh(edges, rows, values, vmin=0, vmax=1, cmap=COLOUR_MAP, rasterized=True)
     for row in rows[1:-1]:

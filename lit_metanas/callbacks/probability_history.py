@@ -20,18 +20,12 @@ MOST_MOMENTS = 1000
 """Most moments that a history keeps."""
 
 MOST_LABELS = 5000
-"""Of all choices of a history that is read: each is a row of a figure."""
+"""Most labels of all choices in a file: each is a row of a figure."""
 
 
 @dataclass(frozen=True)
 class Moment:
-    """The probabilities at one validation.
-
-    Attributes:
-        step: batches trained so far.
-        progress: spent share of the training, in [0, 1].
-        probabilities: for each choice, one number a label.
-    """
+    """The probabilities at one validation: batches trained, share of the training, and one number a label."""
 
     step: int
     progress: float
@@ -40,11 +34,11 @@ class Moment:
 
 @dataclass
 class ProbabilityHistory:
-    """How the probabilities of each choice moved.
+    """The course of the probabilities of each choice.
 
     Attributes:
         labels: for each choice the labels of its candidates.
-        moments: one entry a validation, in order.
+        moments: one entry for each validation, in order.
 
     Example:
         >>> from lit_metanas.callbacks.probability_history import Moment
@@ -59,7 +53,7 @@ class ProbabilityHistory:
     moments: list[Moment] = field(default_factory=list)
 
     def add(self, moment: Moment) -> None:
-        """Append a moment. Above ``MOST_MOMENTS`` every second one goes, so that the file stays short."""
+        """Append a moment. Above ``MOST_MOMENTS`` every second one is removed, so that the file stays short."""
         self.moments.append(moment)
         if len(self.moments) > MOST_MOMENTS:
             del self.moments[1:-1:2]
@@ -71,11 +65,7 @@ class ProbabilityHistory:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any], source: str = "The history") -> ProbabilityHistory:
-        """Read what ``to_json`` made.
-
-        Raises:
-            ValueError: the document is foreign, of a newer schema, or its numbers do not fit its labels.
-        """
+        """Read a document of ``to_json``; a foreign, newer or damaged one raises ValueError."""
         known = isinstance(document, Mapping) and {"schema", "labels", "moments"} <= document.keys()
         if not known or type(document["schema"]) is not int:
             raise ValueError(f"{source} is not a history of probabilities: give the file that `fit` wrote.")
@@ -91,11 +81,7 @@ class ProbabilityHistory:
         return history
 
     def _check(self) -> None:
-        """Compare the moments with the labels.
-
-        Raises:
-            ValueError: they do not fit, or are not in order.
-        """
+        """Refuse moments that do not fit the labels, or are not in order."""
         last = 0
         for moment in self.moments:
             if moment.step < last or not 0 <= moment.progress <= 1:
@@ -117,11 +103,11 @@ class ProbabilityHistory:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> ProbabilityHistory:
-        """Read a file that ``write`` made.
+        """Read a file of ``write``.
 
         Raises:
             FileNotFoundError: there is no such file.
-            ValueError: it is no such file.
+            ValueError: the file is foreign, damaged or too large.
         """
         file = Path(path)
         if not file.is_file():

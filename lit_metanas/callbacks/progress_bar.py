@@ -20,23 +20,17 @@ from lit_metanas.callbacks.protocols import Searched, searches
 from lit_metanas.tasks.task import Task
 
 ROUNDING = 1e-6
-"""Of a step: as much as shares of whole steps may be off."""
+"""The rounding error of shares of whole steps, in steps."""
 
 REDRAWN = 0.25
-"""Seconds between two lines on a terminal: to make a line takes as long as a step of a small network takes."""
+"""Seconds between two lines on a terminal; a line takes as long as a step of a small network."""
 
 
 class EpisodeMeter:
-    """Episodes done, their rate, and the time left, from the share of the work that is done.
+    """Episodes done, their rate, and the time left, by the share of the work that is done, in [0, 1]."""
 
-    The share is what decides, since a training may end by its account of FLOPs and not by a number of steps. Where it
-    began above zero (a resumed training), only what was done since counts for the rate.
-
-    Args:
-        done: episodes done before.
-        share: share of the work done before, in [0, 1].
-        clock: tells seconds.
-    """
+    # A training may end by its account of FLOPs and not by a number of steps, so the share decides. In a resumed
+    # training only episodes since the start count for the rate.
 
     def __init__(self, done: int = 0, share: float = 0.0, clock: Callable[[], float] = time.monotonic) -> None:
         self.done = done
@@ -58,25 +52,28 @@ class EpisodeMeter:
 
     @property
     def total(self) -> int | None:
-        """Episodes that there will have been in the end; None before the first share is known.
-
-        A budget of FLOPs ends a training with the step that exceeds it: the last step counts as a whole.
-        """
+        """The expected number of episodes in all; None before the first share is known."""
         if self.share <= 0:
             return None
+        # A budget of FLOPs ends a training with the step that exceeds it: the last step counts as a whole.
         steps_left = self.done * (1 / self.share - 1) / self._step
         return self.done + self._step * math.ceil(steps_left - ROUNDING)
 
     @property
     def rate(self) -> float:
         """Episodes a second since the start."""
-        return (self.done - self._start[1]) / self.elapsed if self.elapsed > 0 else 0.0
+        elapsed = self.elapsed
+        if elapsed <= 0:
+            return 0.0
+        return (self.done - self._start[1]) / elapsed
 
     @property
     def remaining(self) -> float | None:
-        """Seconds left at the speed so far; None before there is one."""
+        """Seconds left at the speed so far; None while the speed is unknown."""
         gained = self.share - self._start[2]
-        return self.elapsed * (1 - self.share) / gained if gained > 0 else None
+        if gained <= 0:
+            return None
+        return self.elapsed * (1 - self.share) / gained
 
 
 def clock_time(seconds: float | None) -> str:
@@ -85,22 +82,27 @@ def clock_time(seconds: float | None) -> str:
         return "-:--"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    if hours:
+        return f"{hours}:{minutes:02}:{rest:02}"
+    return f"{minutes}:{rest:02}"
 
 
 COUNTED = {"search": "tasks", "predict": "batches"}
-"""What is counted in these phases; in the others it is episodes."""
+"""The unit of the count in these phases; the others count episodes."""
+
+METRIC_PREFIXES = {"meta-train": "train", "validate": "val", "meta-test": "test"}
+"""The first part of a phase's metrics."""
 
 
 class EpisodeProgressBar(ProgressBar):
     """One line: phase, episodes done and in all, episodes a second, time elapsed and left, loss, accuracy.
 
-    Time left follows the module's ``progress`` where it has one, for it may stop by FLOPs, and the trainer's limits
-    otherwise; pauses for validation are in it. On a terminal the line is redrawn in place; in a log file or a pipe
-    a plain line is printed at the start, every ``interval`` seconds and at the end of a phase.
+    The time left follows the module's ``progress`` if it has one, since it may stop by FLOPs, and otherwise the
+    trainer's limits. It includes pauses for validation. A terminal's line is redrawn in place. A log file or pipe gets
+    a plain line at the start, every ``interval`` seconds, and at the end of a phase.
 
     Args:
-        interval: seconds between two lines where there is no terminal.
+        interval: seconds between two lines without a terminal.
         loss: the metric that is shown as the loss in training.
         accuracy: the last part of the metric that is shown as the accuracy, after the phase's own prefix.
 
@@ -141,11 +143,11 @@ class EpisodeProgressBar(ProgressBar):
             print(*args, **kwargs)
 
     def state_dict(self) -> dict[str, Any]:
-        """Episodes trained, so that a resumed training goes on counting."""
+        """The number of episodes trained, so that a resumed training continues the count."""
         return {"trained": self._trained}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the checkpoint's count."""
+        """Restore the checkpoint's count."""
         self._trained = state_dict["trained"]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -164,7 +166,7 @@ class EpisodeProgressBar(ProgressBar):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:  # fmt: skip
-        """Note the validation inside a training, or count a validation of its own."""
+        """Note a validation within a training, or count one of its own."""
         if trainer.sanity_checking:
             return
         if self._phase == "meta-train":
@@ -179,7 +181,7 @@ class EpisodeProgressBar(ProgressBar):
             self._open("validate", EpisodeMeter())
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Go back to the training, or close the line."""
+        """Return to the training, or close the line."""
         self._note = ""
         if self._phase == "validate":
             self._close(trainer)
@@ -205,7 +207,8 @@ class EpisodeProgressBar(ProgressBar):
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the line."""
-        self._open("search" if isinstance(pl_module, Searched) else "predict", EpisodeMeter())
+        phase = "search" if isinstance(pl_module, Searched) else "predict"
+        self._open(phase, EpisodeMeter())
 
     def on_predict_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
@@ -219,7 +222,7 @@ class EpisodeProgressBar(ProgressBar):
         self._close(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Give the terminal back."""
+        """Release the terminal."""
         self._close(trainer)
 
     def _count(self, trainer: Trainer, batch: Any, share: float) -> None:
@@ -237,7 +240,7 @@ class EpisodeProgressBar(ProgressBar):
             self._live.start()
 
     def _show(self, trainer: Trainer, last: bool = False) -> None:
-        """Redraw the line, or print it, if it is time to."""
+        """Redraw or print the line when it is due."""
         pause = self.interval if self._live is None else REDRAWN
         if not self._enabled or not (last or self._meter.elapsed - self._printed >= pause):
             return
@@ -259,42 +262,50 @@ class EpisodeProgressBar(ProgressBar):
 
     def _numbers(self, metrics: Mapping[str, Tensor]) -> dict[str, float]:
         """The numbers at the end of the line."""
-        prefix = {"meta-train": "train", "validate": "val", "meta-test": "test"}.get(self._phase, self._phase)
-        names = {"loss": self.loss if prefix == "train" else f"{prefix}/loss", "accuracy": f"{prefix}/{self.accuracy}"}
+        prefix = METRIC_PREFIXES.get(self._phase, self._phase)
+        names = {"loss": f"{prefix}/loss", "accuracy": f"{prefix}/{self.accuracy}"}
         if prefix == "train":
-            names["val"] = f"val/{self.accuracy}"
+            names |= {"loss": self.loss, "val": f"val/{self.accuracy}"}
         return {word: float(metrics[name]) for word, name in names.items() if name in metrics}
 
 
 def line_parts(phase: str, meter: EpisodeMeter, note: str, numbers: Mapping[str, float]) -> list[str]:
     """The texts of one line."""
     total = "?" if meter.total is None else f"{meter.total:,}"
-    shown = [
-        f"{word} {value:.3f}" if word == "loss" else f"{word} {100 * value:.1f} %" for word, value in numbers.items()
-    ]
+    rate = f"{meter.rate:.1f}/s"
+    if meter.rate < 0.05 and meter.done:
+        rate = f"{60 * meter.rate:.1f}/min"
     return [
         phase,
         f"{meter.done:,}/{total} {COUNTED.get(phase, 'episodes')}".replace(",", " "),
-        f"{meter.rate:.1f}/s" if meter.rate >= 0.05 or not meter.done else f"{60 * meter.rate:.1f}/min",
+        rate,
         f"elapsed {clock_time(meter.elapsed)}",
         f"left {clock_time(meter.remaining)}",
-        *shown,
+        *(_number_text(word, value) for word, value in numbers.items()),
         note,
     ]
 
 
+def _number_text(word: str, value: float) -> str:
+    if word == "loss":
+        return f"loss {value:.3f}"
+    return f"{word} {100 * value:.1f} %"
+
+
 def episodes_in(batch: Any) -> int:
-    """Episodes of a batch: a task is one, a list of tasks as many, anything else one."""
+    """The number of episodes in a batch: one for each task in a list, otherwise one."""
     if isinstance(batch, list | tuple) and batch and all(isinstance(item, Task) for item in batch):
         return len(batch)
     return 1
 
 
 def trained_share(trainer: Trainer, module: LightningModule) -> float:
-    """Share of the training that is done: the largest of the module's own and those of the trainer's limits."""
-    # Not the loop's index, which counts a batch that an interruption has kept from beginning.
+    """The share of the training that is done: the largest of the module's own and those of the trainer's limits."""
+    # Not the loop's index: it also counts a batch that an interruption stopped before its start.
     batches = trainer.fit_loop.epoch_loop.batch_progress.total.processed  # type: ignore[attr-defined]
-    shares = [float(module.progress)] if searches(module) else []
+    shares = []
+    if searches(module):
+        shares.append(float(module.progress))
     if trainer.max_epochs is not None and trainer.max_epochs > 0:
         shares.append(batches / max(trainer.max_epochs * float(trainer.num_training_batches), 1.0))
     if trainer.max_steps > 0:
@@ -303,12 +314,14 @@ def trained_share(trainer: Trainer, module: LightningModule) -> float:
 
 
 def _whole(batches: list[int | float] | int | float, index: int) -> int | float:
-    """Number of batches of one loader."""
-    return max(batches[index] if isinstance(batches, list) else batches, 1)
+    """The number of batches of one loader."""
+    if isinstance(batches, list):
+        batches = batches[index]
+    return max(batches, 1)
 
 
 def _rich_line(parts: list[str], share: float, width: int) -> Table:
-    """The line on a terminal of ``width`` characters, with a bar after the phase; a narrow one gets less of it."""
+    """The line on a terminal of ``width`` characters, with a bar after the phase; a narrow one shows less."""
     shown = [part for part in parts if part]
     for spared in (parts[3], parts[2], *parts[5:]):  # elapsed and rate first, then numbers
         if sum(len(part) + 2 for part in shown) - 2 <= width:
@@ -316,11 +329,9 @@ def _rich_line(parts: list[str], share: float, width: int) -> Table:
         shown = [part for part in shown if part is not spared]
     bar = min(20, width - sum(len(part) + 2 for part in shown) - 2)
     line = Table.grid(padding=(0, 2))
-    cells: list[RichBar | str] = [
-        f"[bold]{shown[0]}[/bold]",
-        *([RichBar(total=1.0, completed=share, width=bar)] if bar >= 5 else []),
-        *shown[1:],
-    ]
+    cells: list[RichBar | str] = [f"[bold]{shown[0]}[/bold]", *shown[1:]]
+    if bar >= 5:
+        cells.insert(1, RichBar(total=1.0, completed=share, width=bar))
     for _ in cells:
         line.add_column(no_wrap=True)
     line.add_row(*cells)

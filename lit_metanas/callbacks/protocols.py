@@ -50,31 +50,26 @@ class Searching(Protocol):
         """For each choice the candidates' probabilities, shape ``(labels,)``, detached."""
 
     def architecture(self) -> Architecture:
-        """The architecture that would be derived now."""
+        """The architecture that the current probabilities give."""
 
 
 @runtime_checkable
 class Sampling(Protocol):
-    """A module whose training draws children."""
+    """A module whose training samples children."""
 
     def sampled_child(self) -> Mapping[str, Tensor]:
-        """For each choice the candidates' weights for the first task of the coming step, shape ``(labels,)``."""
+        """For each choice the candidates' weights for the next step's first task, shape ``(labels,)``."""
 
 
 @runtime_checkable
 class Accounted(Protocol):
-    """A module that knows how its training began and what it cost.
-
-    Attributes:
-        seed: the source of its randomness.
-        shape: channels, height and width of an input.
-    """
+    """A module that knows its seed, its input's shape (channels, height, width), and the cost of its training."""
 
     seed: int
     shape: Shape
 
     def cost(self) -> Cost:
-        """What the training has cost so far."""
+        """The cost of the training so far."""
 
 
 @runtime_checkable
@@ -107,8 +102,8 @@ class Searched(Protocol):
 
     Attributes:
         results: a row for each target task and method, of all processes, on the first one; sorted by task.
-        records: what each search tried, likewise.
-        directory: where ``architectures.json`` lies.
+        records: the record of each search, in the same order.
+        directory: the folder of ``architectures.json``.
 
     Example:
         >>> import lit_metanas as lm
@@ -123,17 +118,13 @@ class Searched(Protocol):
 
 
 def searches(module: LightningModule) -> TypeGuard[Searching]:
-    """Whether the module's class searches. Looks at the class, since ``progress`` may need a running training."""
+    """Whether the module's class searches; the object's ``progress`` may need a running training."""
     own = (hasattr(type(module), name) for name in ("progress", "probabilities", "architecture"))
     return all(own) and hasattr(module, "space")
 
 
 def searching(module: LightningModule, callback: object) -> Searching:
-    """Return ``module`` as one that searches.
-
-    Raises:
-        ValueError: it does not search, so ``callback`` has nothing to observe.
-    """
+    """Return ``module`` as one that searches; otherwise raise a ValueError that names ``callback``."""
     if not searches(module):
         raise ValueError(
             f"{type(callback).__name__} observes a search, but {type(module).__name__} has no space, probabilities, "
@@ -143,5 +134,5 @@ def searching(module: LightningModule, callback: object) -> Searching:
 
 
 def validates_fit(trainer: Trainer) -> bool:
-    """Whether the validation that just ran belongs to a training, and not to its sanity check."""
+    """Whether the last validation belongs to a training, and not to its sanity check."""
     return trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking

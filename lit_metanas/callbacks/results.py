@@ -21,7 +21,7 @@ from lit_metanas.records.statistics import t_interval
 
 
 class ResultsFile(Callback):
-    """Writes the test's scores as one row of ``results.json``, beside the rows of other methods, tasks and seeds.
+    """Writes the test's scores as one row of ``results.json``, and keeps the other rows in the file.
 
     A row of the same method, task, protocol and seed is replaced.
 
@@ -29,7 +29,7 @@ class ResultsFile(Callback):
         path: the file; it may exist.
         method: the row's name in tables.
         task_id: the target task, or the name of the series of episodes.
-        config: where the run's configuration is kept.
+        config: path of the run's saved configuration.
 
     Example:
         >>> import lit_metanas as lm
@@ -46,17 +46,13 @@ class ResultsFile(Callback):
         self.config = config
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Merge the row into the file.
-
-        Raises:
-            ValueError: the module keeps no test scores, or the file is not one of results.
-        """
+        """Merge the row into the file; a module without test scores raises ValueError."""
         if not trainer.is_global_zero:
             return
         merge_results(self.path, [self._result(pl_module)])
 
     def _result(self, module: LightningModule) -> ResultRow:
-        """The row: what was measured, and what the module knows."""
+        """The row, with all that the module knows."""
         if not isinstance(module, Tested) or not len(module.test_values):
             raise ValueError(
                 f"ResultsFile needs test scores, but {type(module).__name__} kept none in test_values: "
@@ -81,7 +77,7 @@ class ResultsFile(Callback):
 
 
 TARGET_TABLE, TRIAL_TABLE = "target/results", "search/trials"
-"""Under which the tables are logged."""
+"""The tables' names in logs."""
 
 TARGET_COLUMNS = (
     "task", "method", "metric", "score", "± 95 %", "way", "shot", "seed", "parameters", "multiply-adds", "search FLOPs",
@@ -103,13 +99,13 @@ class TakesTables(Protocol):
 
 
 class ResultsTable(Callback):
-    """Logs the results of ``search`` at its end, to whatever logger is on.
+    """Logs the results of ``search`` at its end, to any logger.
 
-    Scalars, one step a target task: ``target/<method>/<metric>``, of classification ``accuracy``, and
+    Scalars, one step for each target task: ``target/<method>/<metric>``, for classification ``accuracy``, and
     ``target/<method>/ci95``, the half width of its 95 % interval. Loggers that take tables (W&B) also get
     ``target/results``, a row for each task and method, and ``search/trials``, a row for each architecture that was
-    tried: its score, and what the search had cost by then. TensorBoard gets both as text. W&B keeps the architectures
-    as an artifact.
+    tried, with its score and the search's cost so far. TensorBoard gets both as text. W&B keeps the architectures as an
+    artifact.
 
     Example:
         >>> import lit_metanas as lm
@@ -120,15 +116,11 @@ class ResultsTable(Callback):
     """
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look whether there will be results.
-
-        Raises:
-            ValueError: the module does not search.
-        """
+        """Refuse a module that does not search."""
         _require_searched(pl_module)
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log, on the first process."""
+        """Log on the first process."""
         module = _require_searched(pl_module)
         if not trainer.is_global_zero:
             return
@@ -143,13 +135,14 @@ class ResultsTable(Callback):
 def _require_searched(module: LightningModule) -> Searched:
     if not isinstance(module, Searched):
         raise ValueError(
-            f"ResultsTable logs what a search found, but {type(module).__name__} does not search: remove the callback."
+            f"ResultsTable logs the results of a search, but {type(module).__name__} does not search: remove the "
+            "callback."
         )
     return module
 
 
 def _scalars(rows: Sequence[ResultRow]) -> dict[str, float]:
-    """The numbers of one task. Signs that TensorBoard would replace are replaced for all loggers alike."""
+    """The numbers of one task; signs that TensorBoard would replace are replaced for all loggers."""
     scalars: dict[str, float] = {}
     for row in rows:
         method, metric = (re.sub(r"[^\w.-]+", "_", name) for name in (row.method, row.metric))
@@ -165,14 +158,15 @@ def _cells(row: ResultRow) -> Cells:
 
 
 def _trials(records: Sequence[SearchRecord]) -> Iterator[Cells]:
-    """What each search tried, in its order; a cell without a number is NaN, as tables take one type a column."""
+    """The trials of each search, in order; a missing number is NaN, as tables take one type a column."""
     for record in records:
         for place, trial in enumerate(record.trials):
             recipe = ", ".join(f"{name}={value}" for name, value in trial.recipe.items())
+            value = trial.value if isfinite(trial.value) else nan
+            fidelity = nan if trial.fidelity is None else trial.fidelity
             yield [
-                record.task_id, record.method, place, trial.value if isfinite(trial.value) else nan, _state(trial),
-                nan if trial.fidelity is None else trial.fidelity, trial.cost.queries, trial.cost.flops,
-                trial.cost.seconds, recipe, str(trial.architecture),
+                record.task_id, record.method, place, value, _state(trial), fidelity, trial.cost.queries,
+                trial.cost.flops, trial.cost.seconds, recipe, str(trial.architecture),
             ]  # fmt: skip
 
 
@@ -184,7 +178,7 @@ def _state(trial: Trial) -> str:
 
 
 def _log_table(logger: Logger, key: str, columns: Sequence[str], rows: list[Cells]) -> None:
-    """Hand a table with rows to a logger that takes one."""
+    """Log a table with rows, if the logger takes tables."""
     if rows and isinstance(logger, TakesTables):
         logger.log_table(key, list(columns), rows)
     elif rows and isinstance(logger, TensorBoardLogger):
@@ -196,4 +190,6 @@ def _markdown(columns: Sequence[str], rows: list[Cells]) -> str:
 
 
 def _text(cell: str | int | float) -> str:
-    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+    if isinstance(cell, float):
+        return f"{cell:.4g}"
+    return str(cell)

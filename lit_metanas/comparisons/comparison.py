@@ -1,4 +1,4 @@
-"""Methods compared on problems under one budget: each pair once, and kept at once."""
+"""Methods compared on problems under one budget: each pair runs once, and its result is kept at once."""
 
 from __future__ import annotations
 
@@ -28,31 +28,11 @@ Problem = TypeVar("Problem")
 Method = TypeVar("Method", bound=Searcher)
 
 PATIENCE = timedelta(days=100)
-"""How long a process that is done waits for the others."""
+"""The longest time that a finished process waits for the others."""
 
 
 class Comparison(LightningModule, ABC, Generic[Problem, Method]):
-    """Runs each method on each problem under the same budget.
-
-    Each finished pair is kept at once: a comparison that was interrupted skips those when it is started again in its
-    directory, except where a method's arguments, a file that it starts from, or the problem have changed since.
-
-    Args:
-        methods: the searchers, by their name in tables.
-        flops: training FLOPs (3 x forward multiply-adds x images) of each search; None is no limit.
-        queries: architectures that each search may evaluate; None is no limit.
-        seed: of all searches.
-        directory: where results and architectures are written.
-        config: where the run's configuration is kept.
-
-    Attributes:
-        results: a row for each problem and method, of all processes, on the first one, once the search has ended.
-        records: what each of these searches tried, in the same order.
-
-    Raises:
-        ValueError: there are no methods, two would find each other's trials in a storage, the seed is negative, or
-            the directory is not a path.
-    """
+    """Runs each method on each problem under the same budget; a restarted comparison skips finished pairs."""
 
     def __init__(
         self,
@@ -85,7 +65,7 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
 
     @abstractmethod
     def settings(self) -> Mapping[str, Any]:
-        """What all pairs have in common beside budget and seed, as plain values."""
+        """Settings that all pairs share, apart from budget and seed, as plain values."""
 
     @abstractmethod
     def name(self, problem: Problem) -> str:
@@ -93,19 +73,14 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
 
     @abstractmethod
     def problem_settings(self, problem: Problem) -> Mapping[str, Any]:
-        """What tells a problem from another of the same name, as plain values."""
+        """Plain values that distinguish a problem from another of the same name."""
 
     @abstractmethod
     def run_method(self, problem: Problem, method: str, searcher: Method) -> ComparisonRow:
-        """What one method comes to on one problem."""
+        """The result of one method on one problem."""
 
     def on_predict_start(self) -> None:
-        """Look what an interrupted search has finished; from here on SIGTERM ends the search, whatever the Trainer.
-
-        Raises:
-            SIGTERMException: it has come just before.
-            ValueError: the directory holds a search with other settings, or one is at work in it.
-        """
+        """Lock the directory and read its finished pairs; from now on SIGTERM ends the search."""
         end_at_sigterm(self.trainer)
         budget = {"flops": self.flops, "queries": self.queries}
         self.pairs, self.results, self.records, self._anew = [], (), (), 0
@@ -117,18 +92,14 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
         self.finished = FinishedPairs(self.directory, {**self.settings(), "budget": budget, "seed": self.seed})
 
     def predict_step(self, batch: Problem, batch_idx: int) -> dict[str, float]:
-        """Run every method on one problem; the scores by method, as Lightning does not hand on whole rows.
-
-        Raises:
-            ValueError: a searcher refuses it.
-        """
+        """Run every method on one problem; returns the scores by method, as Lightning loses whole rows."""
         assert self.finished is not None
         done: list[ComparisonRow] = []
         # Prediction runs without gradients, which a search needs.
         with torch.inference_mode(False), torch.enable_grad():
-            name, told = self.name(batch), self.problem_settings(batch)
+            name, shared = self.name(batch), self.problem_settings(batch)
             for method, searcher in self.methods.items():
-                settings = {"method": settings_of(searcher), **told}
+                settings = {"method": settings_of(searcher), **shared}
                 pair = self.finished.read(name, method, settings)
                 if pair is None:
                     self._anew += 1
@@ -148,7 +119,7 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
         self._lock.close()
 
     def budget(self) -> Budget:
-        """A new one, for one search."""
+        """A new budget for one search."""
         return Budget(queries=self.queries, flops=self.flops)
 
     def _conclude(self, pairs: list[ComparisonRow], anew: int) -> None:
@@ -158,14 +129,16 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
         self.finished.conclude(pairs)
         self.results = tuple(pair.result for pair in pairs)
         self.records = tuple(pair.whole_record for pair in pairs)
-        if not anew:
-            what = f"All {len(pairs)} searches" if len(pairs) > 1 else "The search"
-            were = "were" if len(pairs) > 1 else "was"
-            print(f"{what} in '{self.directory}' {were} already finished: nothing was done.")
+        if anew:
+            return
+        what, were = "The search", "was"
+        if len(pairs) > 1:
+            what, were = f"All {len(pairs)} searches", "were"
+        print(f"{what} in '{self.directory}' {were} already finished: nothing was done.")
 
 
 def _check_studies(methods: Mapping[str, Searcher]) -> None:
-    """Refuse two methods with one study, of which the second would take the first one's trials for its own."""
+    """Refuse two methods with the same study: the second would take the first one's trials for its own."""
     owners: dict[tuple[str, str], str] = {}
     for name, searcher in methods.items():
         if not isinstance(searcher, QuerySearcher) or searcher.storage is None:

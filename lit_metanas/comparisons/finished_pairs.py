@@ -1,4 +1,4 @@
-"""What a search of many tasks has finished already, kept so that an interrupted one goes on."""
+"""Finished pairs of method and task, kept so that an interrupted comparison continues."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from lit_metanas.records.rows import ArchitectureRow, ResultRow
 
 
 class ComparisonRow(NamedTuple):
-    """What came of one method on one task."""
+    """The result of one method on one task, the chosen architecture, and the record of the search."""
 
     result: ResultRow
     chosen: ArchitectureRow
@@ -37,7 +37,7 @@ class ComparisonRow(NamedTuple):
 
     @property
     def whole_record(self) -> SearchRecord:
-        """The record with what the searcher did not know of itself."""
+        """The record with the method, seed and space that the searcher did not know."""
         row = self.chosen
         return replace(self.record, method=row.method, seed=row.seed, space=self.record.space or row.space)
 
@@ -54,25 +54,16 @@ class ComparisonRow(NamedTuple):
         classes: tuple[str, ...] = (),
         weights: str = "",
     ) -> ComparisonRow:
-        """The row of the chosen architecture beside a result's.
-
-        Args:
-            result: of the chosen architecture.
-            record: what the search tried.
-            value: the architecture's validation score, if it is not the best one in the search.
-            metric: what that is.
-            shape: of an input; zeros where none was seen.
-            way: number of classes.
-            classes: their names.
-            weights: file of the trained network's weights, relative to the run's directory.
-        """
+        """Make the row of the chosen architecture from that of the result; zeros in ``shape`` mean no input."""
         assert result.architecture is not None
+        if value is None:
+            value = record.value_of(result.architecture, result.recipe)
         chosen = ArchitectureRow(
             task_id=result.task_id,
             method=result.method,
             space=result.space,
             architecture=result.architecture,
-            value=record.value_of(result.architecture, result.recipe) if value is None else value,
+            value=value,
             seed=result.seed,
             metric=metric,
             cost=result.cost,
@@ -88,18 +79,7 @@ class ComparisonRow(NamedTuple):
 
 
 class FinishedPairs:
-    """A folder for each task and method, complete once its ``result.json`` is there.
-
-    Beside it lie ``architecture.json``, ``record.json`` (everything the search tried), and ``settings.json``, what of
-    method and task decides the result.
-
-    Args:
-        directory: the run's directory.
-        settings: plain values that all pairs have in common.
-
-    Raises:
-        ValueError: the directory holds a search with other settings, or a part of it is a link.
-    """
+    """A folder for each task and method, complete once it has its ``result.json``."""
 
     def __init__(self, directory: Path, settings: Mapping[str, Any]) -> None:
         self.directory = directory
@@ -109,18 +89,18 @@ class FinishedPairs:
         file = directory / "search.json"
         if file.is_file() and not has_content(file, text.encode()):
             raise ValueError(
-                f"'{directory}' holds a search with another space, recipe, budget or seed ('{file.name}' tells which): "
-                "give another directory, or delete this one."
+                f"'{directory}' holds a search with another space, recipe, budget or seed (see '{file.name}'): give "
+                "another directory, or delete this one."
             )
         if not file.is_file():
             write_whole(file, text)
 
     def folder(self, task_id: str, method: str) -> Path:
-        """Where one pair is kept, and its child network."""
+        """The folder of one pair, and of its child network."""
         return own_folder(self.directory, "children", _name(task_id), _name(method))
 
     def read(self, task_id: str, method: str, settings: Mapping[str, Any]) -> ComparisonRow | None:
-        """A pair that was finished under the same settings; or None, and what other settings left is no longer one."""
+        """A pair that was finished under the same settings, or None; under others it is unmarked."""
         folder = self.folder(task_id, method)
         result, file = folder / "result.json", folder / "settings.json"
         if not result.is_file():
@@ -133,13 +113,13 @@ class FinishedPairs:
             (row,), (chosen,) = read_results(result), read_architectures(folder / "architecture.json")
         except (ValueError, FileNotFoundError) as error:
             raise ValueError(
-                f"What was kept of '{method}' on task '{task_id}' is damaged: delete '{folder}', and the same command "
-                f"does it again ({error})."
+                f"The kept files of '{method}' on task '{task_id}' are damaged: delete '{folder}', and run the same "
+                f"command again ({error})."
             ) from None
         return ComparisonRow(row, chosen, record)
 
     def write(self, pair: ComparisonRow, settings: Mapping[str, Any]) -> None:
-        """Keep a pair; its result last, as that marks it as finished."""
+        """Keep a pair; the result comes last, as it marks the pair as finished."""
         folder = self.folder(pair.result.task_id, pair.result.method)
         write_architectures(folder / "architecture.json", [pair.chosen])
         write_records(folder / "record.json", [pair.record])
@@ -147,10 +127,8 @@ class FinishedPairs:
         write_results(folder / "result.json", [pair.result])
 
     def conclude(self, pairs: list[ComparisonRow]) -> None:
-        """Write ``results.json``, ``architectures.json`` and ``records.jsonl``, what the searches tried.
-
-        All go beside rows of other methods, tasks and seeds in them. A search that scored nothing leaves no record.
-        """
+        """Merge all pairs into ``results.json``, ``architectures.json`` and ``records.jsonl``."""
+        # A search without any score leaves no record.
         merge_results(self.directory / "results.json", [pair.result for pair in pairs])
         merge_architectures(self.directory / "architectures.json", [pair.chosen for pair in pairs])
         if records := [pair.whole_record for pair in pairs if _has_score(pair.record)]:
@@ -168,4 +146,6 @@ def _text(settings: Mapping[str, Any]) -> str:
 def _name(text: str) -> str:
     """A file name for any text, one to one."""
     quoted = quote(text, safe=" ")
-    return quoted.replace(".", "%2E") if not quoted.strip(".") else quoted
+    if quoted.strip("."):
+        return quoted
+    return quoted.replace(".", "%2E")

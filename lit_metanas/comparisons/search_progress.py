@@ -1,4 +1,4 @@
-"""How far a search of one task is: a line on a terminal, or lines in a log."""
+"""Progress of the search of one task: a line on a terminal, or lines in a log."""
 
 from __future__ import annotations
 
@@ -17,26 +17,18 @@ from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.tasks.task import Task
 
 LEAST_BETWEEN_LINES, MOST_BETWEEN_LINES = 2.0, 30.0
-"""Seconds between two lines of a log, of which each further tenth of the budget is worth one."""
+"""Seconds between two lines of a log; each further tenth of the budget gets one."""
 
 LEAST_SHARE, LEAST_ELAPSED = 0.1, 3.0
-"""The share of the budget, and the seconds, after the first training, from which on the time left is told. The first
-one is slower than all others, as it warms up."""
+"""The share of the budget, and the seconds, that pass after the first training before the time left is shown. The
+first training is slower than all others, as it warms up."""
 
 SEARCHING, TESTING = "searching", "testing"
-"""The part of a search in which the budget is spent, and how the name of the last part begins."""
+"""The part of a search in which the budget is spent, and the beginning of the last part's name."""
 
 
 class ToldBudget(Budget):
-    """A budget that can tell a log how much of it is spent.
-
-    Args:
-        task: what is searched for.
-        searcher: who spends it.
-        queries: most architectures to evaluate.
-        flops: most training cost.
-        beside: FLOPs that are spent after the search, of which the log is told, too, as far as they can be expected.
-    """
+    """A budget that reports its progress; ``beside`` are FLOPs that are spent after the search."""
 
     def __init__(
         self, task: Task, searcher: Searcher, *, queries: int | None, flops: float | None, beside: float = 0.0
@@ -46,57 +38,56 @@ class ToldBudget(Budget):
         self.beside, self._trained = beside, 0.0
         self._searched = flops  # what the search spends: at most, and then in fact
         self._title = f"search of '{printable(task.id, 40)}' by {type(searcher).__name__}"
-        self._begin = self._told = self._charged = perf_counter()
+        self._begin = self._printed = self._charged = perf_counter()
         self._before = 0.0
         self._reached = 0.0  # the highest share of FLOPs so far: it does not fall where more are left than was expected
         self._first: tuple[float, float] | None = None  # share and seconds once something was trained
         self._tenth, self._line = 0, ""
 
     def charge(self, cost: Cost) -> None:
-        """Charge, and print a line where it is time to."""
+        """Charge a cost, and print a line when it is due."""
         super().charge(cost)
-        self._tell_tenths(cost.seconds)
+        self._report_tenths(cost.seconds)
 
     def follow(self, flops: float) -> None:
-        """Take what the training after the search may spend, once that is known."""
+        """Set the FLOPs that the training after the search may spend, once they are known."""
         self.beside, self._searched = flops, self.spent.flops
 
     def trained(self, flops: float, seconds: float = 0.0) -> None:
-        """Count what was spent after the search, and print a line where it is time to."""
+        """Count FLOPs that were spent after the search, and print a line when it is due."""
         self._trained += flops
-        self._tell_tenths(seconds)
+        self._report_tenths(seconds)
 
-    def _tell_tenths(self, seconds: float) -> None:
+    def _report_tenths(self, seconds: float) -> None:
         now = perf_counter()
         self._before += max(0.0, seconds - (now - self._charged))  # of a training that was kept by an earlier call
         self._charged = now
         share = self._share()
         self._first = self._first or (share, self._elapsed)
-        waited, tenth = now - self._told, int(10 * share)
+        waited, tenth = now - self._printed, int(10 * share)
         if waited >= MOST_BETWEEN_LINES or (waited >= LEAST_BETWEEN_LINES and tenth > self._tenth):
             self._tenth = tenth
             self._print()
 
     def begin(self, part: str) -> None:
-        """Name what begins; a log is told of it unless all goes fast."""
+        """Set the name of the next part; a log gets it in a line unless the search is fast."""
         self.part = part
         if perf_counter() - self._begin >= LEAST_BETWEEN_LINES:
             self._print()
 
     def describe(self) -> str:
-        """How much is spent; empty once nothing more is."""
+        """The amount that is spent, in words; empty once nothing more is spent."""
         if not self._spends:
             return ""
-        parts = [f"{self._flops_share():.0%} of the budget"] if self.flops else []
+        parts = []
+        if self.flops:
+            parts.append(f"{self._flops_share():.0%} of the budget")
         if self.spent.queries:
             parts.append(f"{number_of(self.spent.queries, 'architecture')} tried")
         return ", ".join(parts)
 
     def describe_left(self) -> str:
-        """About how long it still takes, at the speed since the first training; empty before this is known, and later.
-
-        Where no FLOPs are known that follow the search, it is the time left of the search.
-        """
+        """The estimated time left, at the speed since the first training; empty while it is unknown."""
         if not self._spends or self._first is None:
             return ""
         share = self._share()
@@ -104,7 +95,11 @@ class ToldBudget(Budget):
         if spent < LEAST_SHARE or seconds < LEAST_ELAPSED:
             return ""
         left = seconds * (1 - share) / spent - (perf_counter() - self._charged)
-        return f"about {rough(left)} left{'' if self.beside else ' of the search'}" if left > 0 else ""
+        if left <= 0:
+            return ""
+        if not self.beside:  # the FLOPs that follow the search are unknown
+            return f"about {rough(left)} left of the search"
+        return f"about {rough(left)} left"
 
     @property
     def _spends(self) -> bool:
@@ -113,14 +108,17 @@ class ToldBudget(Budget):
 
     @property
     def _elapsed(self) -> float:
-        """Seconds up to the last training, those of an earlier call included."""
+        """Seconds up to the last training, including those of an earlier call."""
         return self._charged - self._begin + self._before
 
     def _share(self) -> float:
-        """The share of the budget that is spent, at most 1; 0 where there is no limit."""
-        shares = [self._flops_share()] if self.flops else []
-        shares += [min(1.0, self.spent.queries / self.queries)] if self.queries else []
-        return max(shares, default=0.0)
+        """The share of the budget that is spent, at most 1; 0 without a limit."""
+        share = 0.0
+        if self.flops:
+            share = self._flops_share()
+        if self.queries:
+            share = max(share, min(1.0, self.spent.queries / self.queries))
+        return share
 
     def _flops_share(self) -> float:
         assert self._searched is not None
@@ -129,37 +127,37 @@ class ToldBudget(Budget):
         return self._reached
 
     def _print(self) -> None:
-        self._told = perf_counter()
-        parts = (self.part, self.describe(), duration(self._told - self._begin), self.describe_left())
+        self._printed = perf_counter()
+        parts = (self.part, self.describe(), duration(self._printed - self._begin), self.describe_left())
         line = f"{self._title}: {', '.join(part for part in parts if part)}"
         if self.logs and line != self._line:
             print(line, file=sys.stderr, flush=True)
             self._line = line
 
 
-class _Told(ProgressColumn):
-    """What a budget tells of itself."""
+class _Described(ProgressColumn):
+    """A column that shows a text of a budget."""
 
-    def __init__(self, told: Callable[[], str]) -> None:
+    def __init__(self, describe: Callable[[], str]) -> None:
         super().__init__()
-        self.told = told
+        self.describe = describe
 
     def render(self, task: object) -> Text:
-        return Text(self.told(), no_wrap=True)
+        return Text(self.describe(), no_wrap=True)
 
 
 @contextmanager
 def show_progress(budget: ToldBudget, wanted: bool) -> Iterator[Callable[[str], None]]:
-    """A line on a terminal while a search runs, or lines in a log; what is given says which part of it does."""
+    """Show a line on a terminal, or print lines to a log; yields the function that names the current part."""
     console = Console(stderr=True)
     if not (console.is_terminal or console.is_jupyter):
         budget.logs = wanted
         yield budget.begin
         return
     line = Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), _Told(budget.describe), TimeElapsedColumn(),
-        _Told(budget.describe_left), console=console, transient=True, redirect_stdout=False, redirect_stderr=False,
-        refresh_per_second=4, disable=not wanted,
+        SpinnerColumn(), TextColumn("{task.description}"), _Described(budget.describe), TimeElapsedColumn(),
+        _Described(budget.describe_left), console=console, transient=True, redirect_stdout=False,
+        redirect_stderr=False, refresh_per_second=4, disable=not wanted,
     )  # fmt: skip
     with line:
         part = line.add_task("", total=None)

@@ -1,4 +1,4 @@
-"""Some test examples with what a network says of them, for a person to look at."""
+"""Test examples with a network's predictions, for a person to look at."""
 
 from __future__ import annotations
 
@@ -19,19 +19,13 @@ EXAMPLES_SHOWN = 10
 """Examples of one network."""
 
 MOST_SHOWN_PIXELS, LONGEST_SHOWN = 512, 2_000
-"""Most rows and columns of a picture, of which some are left out beyond; and characters of a text, which is cut."""
+"""Most rows and columns of a picture, and most characters of a text; the rest is left out."""
 
 
 def shown_predictions(
     task: Task, predictions: Sequence[Any], number: int = EXAMPLES_SHOWN
 ) -> tuple[ShownPrediction, ...]:
-    """Some examples of the task's test part, evenly spread over it, with what was said of them.
-
-    Args:
-        task: that the network was trained on.
-        predictions: of all test examples, in their order.
-        number: of the examples to show; all where there are fewer.
-    """
+    """At most ``number`` test examples, evenly spread, with their predictions out of those of all of them."""
     places = torch.linspace(0, len(task.test) - 1, min(number, len(task.test))).round().long()
     chosen = task.test.labels[places.to(task.test.labels.device)].cpu()
     said = [predictions[place] for place in places.tolist()]
@@ -52,8 +46,7 @@ def shown_predictions(
 def _example(task: Task, row: Tensor) -> dict[str, Any]:
     """One input, as a text or as a picture."""
     if row.dim() == 1:
-        text = " ".join(map(_short, row.tolist())) if task.preprocessing is None else _text(task, row)
-        return {"example": shorten(text, LONGEST_SHOWN)}
+        return {"example": shorten(_text(task, row), LONGEST_SHOWN)}
     if row.dim() == 2:
         return {"picture": _rows(_heat(row).unsqueeze(2)), "series": True}
     pixels = row.float().mul(255).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0)
@@ -63,18 +56,23 @@ def _example(task: Task, row: Tensor) -> dict[str, Any]:
 
 
 def _short(value: int | float) -> str:
-    return str(value) if isinstance(value, int) else f"{value:.6g}"
+    if isinstance(value, int):
+        return str(value)
+    return f"{value:.6g}"
 
 
 def _text(task: Task, row: Tensor) -> str:
-    assert task.preprocessing is not None
+    if task.preprocessing is None:
+        return " ".join(map(_short, row.tolist()))
     (shown,) = task.preprocessing.show(row[None])
     return re.sub(f"{UNKNOWN_SHOWN}+", UNKNOWN_MARK, shown)
 
 
 def _heat(row: Tensor) -> Tensor:
-    """A series as grey levels, step by step from the left, its first feature at the bottom."""
-    series = trim_steps(row[None])[0, :-1] if bool(step_mask(row[None]).any()) else row[:-1, :1]
+    """A series as grey levels: steps from the left, the first feature at the bottom."""
+    series = row[:-1, :1]
+    if bool(step_mask(row[None]).any()):
+        series = trim_steps(row[None])[0, :-1]
     if not series.numel():
         return torch.zeros(1, 1, dtype=torch.uint8)
     low, high = series.min(), series.max()
@@ -82,7 +80,7 @@ def _heat(row: Tensor) -> Tensor:
 
 
 def _rows(pixels: Tensor) -> tuple[str, ...]:
-    """The levels of each row; of a large picture those of some rows and columns, evenly spread."""
+    """The levels of each row; a large picture keeps evenly spread rows and columns."""
     for dimension in (0, 1):
         size = pixels.shape[dimension]
         if size > MOST_SHOWN_PIXELS:

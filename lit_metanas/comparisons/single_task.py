@@ -1,4 +1,4 @@
-"""One task searched by one method: the choice, its trained network, and what it cost."""
+"""The search of one task by one method: the chosen network, trained and tested, and its cost."""
 
 from __future__ import annotations
 
@@ -32,22 +32,14 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.tasks.task import Split, Task, TaskCollection, check_task, join_parts
-from lit_metanas.training.child import (
-    Child,
-    Recipe,
-    chosen_child,
-    fit_child,
-    judge,
-    members_of,
-    recipe_cost,
-    score,
-)
+from lit_metanas.training.child import Child, Recipe, chosen_child, fit_child, judge, members_of, recipe_cost, score
 from lit_metanas.training.trainers import check_threads, torch_threads
 
 HALVING_CANDIDATES = 8
 """Architectures that the default method begins with."""
+
 TRAININGS = 4
-"""Full trainings that its budget pays for, where no other is given."""
+"""Full trainings that the default budget pays for."""
 
 
 def search(
@@ -66,36 +58,36 @@ def search(
 ) -> SearchResult:
     """Search the architecture for one task, train the chosen network, and score it on the task's test part.
 
-    The search reads the train and val parts, and so does the training; the test part is read once, in the end. All
-    runs on the device that the task lies on (``task.to("cuda")``). Nothing global is changed: neither random states,
-    gradient mode, default dtype, threads nor warnings.
+    Search and training read the train and val parts; the test part is read once, at the end. All computation runs on
+    the task's device (``task.to("cuda")``). Global state stays as it is: random states, gradient mode, default dtype,
+    threads and warnings.
 
     Args:
-        task: what the network is for; input shape and number of classes are taken from it.
-        space: what can be built; None takes ``default_space``, of which the package knows what did well on other tasks.
-        method: how it is searched. By default successive halving of eight architectures. In a default space they are
-            the portfolio of the records that the package ships (``benchmarks/shipped_records.py``); in other spaces
-            they are drawn at random: of the methods that start from scratch none was clearly better for the same
-            training FLOPs, and half of them were enough (``benchmarks/from_scratch.py``).
-        flops: training FLOPs (3 x forward multiply-adds x images) that the search may spend. None leaves the end to the
-            method; the default method then gets as much as four trainings by the recipe cost.
+        task: the task; it sets the input shape and the number of classes.
+        space: the search space; None takes ``default_space``, for which the package has records of other tasks.
+        method: the searcher. The default is successive halving of eight architectures. In a default space these are the
+            portfolio of the records that the package ships (``benchmarks/shipped_records.py``). In other spaces they
+            are drawn at random: no method that starts from scratch was clearly better for the same training FLOPs, and
+            half of them were enough (``benchmarks/from_scratch.py``).
+        flops: training FLOPs (3 x forward multiply-adds x images) that the search may spend. None lets the method
+            decide when it ends; the default method then gets the cost of four trainings by the recipe.
         queries: architectures that the search may evaluate; None is no limit.
-        recipe: how the chosen network is trained; hyper-parameters that the method searched replace its own. Those of
-            the shipped records do so, too, but only where this has the default value.
-        refit: whether the chosen network is trained on the train and val parts together. Without, on the train part
-            alone, as the search trained it.
-        validate: whether the chosen network is scored on the val part, too, after a training on the train part alone:
-            a score to choose a method by, as that of the test part is not.
-        seed: of search and training; the same seed gives the same result.
-        threads: torch's threads meanwhile, where the task lies on a CPU: small images are fastest with one, by up to 20
-            times. None leaves them as they are.
-        progress: whether a terminal or notebook shows meanwhile how much of the budget is spent; a log, on stderr, gets
-            a line at each tenth.
+        recipe: training hyper-parameters of the chosen network; those that the method searched replace them. Those of
+            the shipped records replace only default values.
+        refit: whether the chosen network is trained on the train and val parts together; otherwise on the train part
+            alone, as in the search.
+        validate: whether the chosen network is also scored on the val part, after a training on the train part alone.
+            Choose methods by this score, not by the test score.
+        seed: seed of search and training; the same seed gives the same result.
+        threads: torch's threads during the call, if the task lies on a CPU; None leaves them as they are. One thread is
+            up to 20 times faster for small images.
+        progress: whether a terminal or notebook shows the share of the budget that is spent; a log, on stderr, gets a
+            line at each tenth.
 
     Raises:
         ValueError: the task is malformed, a number is out of its range, the method refuses the task, or the budget pays
             for no architecture.
-        RuntimeError: training fails, several times in a row or whenever it is tried, or the chosen network's does.
+        RuntimeError: several trainings in a row fail, or all of them, or the chosen network's.
 
     Example:
         >>> import numpy as np
@@ -156,20 +148,24 @@ def search(
 
 @contextmanager
 def undisturbed(task: Task, threads: int | None) -> Iterator[None]:
-    """Have gradients, the task's precision and so many threads of torch, whatever the caller has switched on or off."""
+    """Enable gradients, and set the task's precision and the threads of torch, whatever the caller's settings."""
+    if task.train.inputs.device.type != "cpu":
+        threads = None
     with (
         torch.inference_mode(False),
         torch.enable_grad(),
         _default_dtype(float_type(task.train.inputs)),
-        torch_threads(threads if task.train.inputs.device.type == "cpu" else None),
+        torch_threads(threads),
         _interruptible(),
     ):
         yield
 
 
 def all_but_test(task: Task) -> Split:
-    """The train and val parts as one; the train part, where there is no other."""
-    return task.train if task.val is None else join_parts(task.train, task.val)
+    """The train and val parts as one; the train part if there is no val part."""
+    if task.val is None:
+        return task.train
+    return join_parts(task.train, task.val)
 
 
 def result_of(
@@ -185,20 +181,7 @@ def result_of(
     validated: float = math.nan,
     size: NetworkCost | None = None,
 ) -> SearchResult:
-    """Test a trained network once, and tell all that is known of it.
-
-    Args:
-        task: whose test part is read.
-        space: that was searched.
-        found: what the search chose.
-        child: the chosen network, trained.
-        learned: how many examples it was trained on.
-        cost: of the search.
-        training_cost: of the training.
-        meta_cost: of what the search started from.
-        validated: see ``SearchResult``.
-        size: of all networks; None is that of the architecture, as often as the child has such networks.
-    """
+    """Test a trained network once, and collect its result; ``size`` None is that of the architecture."""
     predictions, judged = judge(child.eval(), task.test, task.goal)
     classes, ensemble = task.goal.names(task.classes), members_of(child.network)
     if size is None:
@@ -234,10 +217,7 @@ def result_of(
 
 
 def _reach(judged: Judged, task: Task) -> float:
-    """How far the 95 % interval of the test score reaches: Wilson's for a share, and where a ratio is 0 or 1.
-
-    NaN where there are too few test examples for one.
-    """
+    """Distance from the test score to the end of its 95 % interval; NaN for too few test examples."""
     if len(task.test) < FEWEST_OF_INTERVAL:
         return math.nan
     if isinstance(task.goal, Classification) or judged.half == 0:
@@ -246,7 +226,7 @@ def _reach(judged: Judged, task: Task) -> float:
 
 
 def _by_class(judged: Judged, task: Task, classes: tuple[str, ...]) -> dict[str, float]:
-    """The accuracy on the examples of each class, where there are classes and examples."""
+    """The accuracy on the examples of each class that has any; empty without classes."""
     if not isinstance(task.goal, Classification):
         return {}
     parts = {name: judged.right[(task.test.labels == label).cpu()] for label, name in enumerate(classes)}
@@ -254,7 +234,7 @@ def _by_class(judged: Judged, task: Task, classes: tuple[str, ...]) -> dict[str,
 
 
 def default_method(space: SearchSpace, recipe: Recipe) -> SuccessiveHalving:
-    """Successive halving of a few architectures, which are trained by the recipe; see ``search``."""
+    """Successive halving of a few architectures, trained by the recipe; see ``search``."""
     records = (SHIPPED,) if fitting(read_record_lines(SHIPPED), space) else ()
     usual = asdict(Recipe())
     return SuccessiveHalving(
@@ -266,7 +246,7 @@ def default_method(space: SearchSpace, recipe: Recipe) -> SuccessiveHalving:
 
 
 def default_flops(task: Task, space: SearchSpace, recipe: Recipe, architectures: Sequence[Architecture]) -> float:
-    """A budget of some trainings by the recipe, of the mean cost of the architectures that halving begins with."""
+    """The cost of some trainings by the recipe, at the mean cost of the first architectures."""
     if not architectures:
         raise ValueError(f"No architecture drawn from {space.name} can be built: widen the space.")
     costs = [recipe_cost(space, one, task, task.train, recipe).flops for one in architectures]
@@ -289,7 +269,8 @@ def _check_arguments(
             given, advice = type(value).__name__, f"give one, such as {example}"
             if isinstance(value, type):
                 given = value.__name__
-                advice = f"make one, {given}(...)" if issubclass(value, kind) else advice
+                if issubclass(value, kind):
+                    advice = f"make one, {given}(...)"
             elif kind is Task and isinstance(value, TaskCollection):
                 advice = "take one of its tasks, such as [0]"
             raise ValueError(f"search: {name} must be a {wanted}, not {given}: {advice}.")
@@ -303,11 +284,7 @@ def _check_arguments(
 def _train(
     task: Task, part: Split, *, space: SearchSpace, found: SearchOutcome, recipe: Recipe, seed: int
 ) -> tuple[Child, Cost]:
-    """The chosen network, trained by the recipe on a part of the task, and what that cost.
-
-    Raises:
-        FailedWorkError: the training diverged.
-    """
+    """Train the chosen network by the recipe on a part of the task; returns the cost, too."""
     begin = perf_counter()
     child = chosen_child(task, space, found, recipe.replace(found.recipe), seed)
     cost = fit_child(child, part, seed=seed)
@@ -328,14 +305,14 @@ def _train(
 def _training_share(
     task: Task, part: Split, *, space: SearchSpace, found: SearchOutcome, recipe: Recipe, spent: Cost
 ) -> str:
-    """What begins after the search, and how much of the whole it is."""
+    """The name of the part after the search, with its share of all FLOPs."""
     coming = recipe_cost(space, found.architecture, task, part, recipe.replace(found.recipe)).flops
     return f"training the chosen network, {coming / max(coming + spent.flops, 1):.0%} of all FLOPs"
 
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Pass Ctrl-C on to the caller, where Lightning would end the program."""
+    """Pass Ctrl-C to the caller; Lightning would end the program."""
     try:
         yield
     except SystemExit as stop:

@@ -1,4 +1,4 @@
-"""One architecture for a whole task source, found by meta-training candidates or among a supernet's children."""
+"""One architecture for a whole task source, by meta-training candidates or among a supernet's children."""
 
 from __future__ import annotations
 
@@ -39,37 +39,37 @@ OUTPUTS = ("start.ckpt", "architectures.json", "records.jsonl", "recipe.yaml")
 
 
 class SourceSearch(LightningModule):
-    """Searches one architecture for all tasks of a source, among meta-trainings or among the children of a supernet.
+    """Searches one architecture for all tasks of a source, among meta-trainings or among a supernet's children.
 
-    Candidates are judged by meta-validation episodes only. The children of a supernet, such as one that ``Sandwich``
-    trained, are not trained (``EpisodeEstimator``): a ``QuerySearcher`` finds the best below limits of multiply-adds or
+    Only meta-validation episodes score candidates. The children of a supernet, such as one that ``Sandwich`` trained,
+    are not trained (``EpisodeEstimator``): a ``QuerySearcher`` finds the best one within limits of multiply-adds or
     parameters, its ``constraints``.
 
-    It writes ``architectures.json`` and ``start.ckpt``, from both of which ``fit`` of ``MetaSearch`` goes on with the
-    rest of the budget; ``recipe.yaml``, a configuration of the recipe that was chosen with the architecture, for
-    ``fit`` and ``test``; and ``records.jsonl``, what it tried.
+    The search writes ``architectures.json`` and ``start.ckpt``, from which ``fit`` of ``MetaSearch`` continues with the
+    rest of the budget; ``recipe.yaml``, the recipe that was chosen with the architecture, as a configuration for
+    ``fit`` and ``test``; and ``records.jsonl``, all that it tried.
 
-    Each training is kept until the search has ended: one that was interrupted goes on when it is started again in its
-    directory, and one that has ended is not done again under the same settings.
+    Each training is kept until the search has ended. A search that was interrupted continues when it is started again
+    in its directory. A finished search is not repeated under the same settings.
 
     Args:
-        space: what is searched.
+        space: the search space.
         shape: channels, height and width of an input; None takes those of the source.
-        searcher: which candidates are trained, and for how long; with a supernet, which of its children are scored.
-        flops: the whole training budget, of which the searcher's rungs are shares; with a supernet the forward
-            multiply-adds of all images that are looked at.
+        searcher: chooses the candidates and the length of their training; with a supernet, the children to score.
+        flops: the whole training budget, which the searcher's rungs share; with a supernet the forward multiply-adds of
+            all images that it sees.
         method: the row's name in tables.
-        recipe: how candidates are trained, as far as the searcher does not choose it with them.
-        seed: of candidates, initial weights and training.
-        directory: where the files are written.
+        recipe: training hyper-parameters of candidates, unless the searcher chooses them.
+        seed: seed of candidates, initial weights and training.
+        directory: folder of the files.
         supernet: checkpoint of a meta-training in this or a larger space, by the recipe that is given here.
 
     Attributes:
-        results: none, as no target task is looked at.
-        records: what the search tried, once it has ended.
+        results: empty, as the search sees no target task.
+        records: the search's record, once the search has ended.
 
     Raises:
-        ValueError: a supernet is given to a searcher that trains, or none to one that does not.
+        ValueError: a searcher that trains has a supernet, or one that does not train lacks it.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -124,31 +124,26 @@ class SourceSearch(LightningModule):
         self.records: tuple[SearchRecord, ...] = ()
 
     def on_predict_start(self) -> None:
-        """Refuse several processes; from here on SIGTERM ends the search, whatever the Trainer.
-
-        Raises:
-            SIGTERMException: it has come just before.
-            ValueError: there are several.
-        """
+        """Refuse several processes; from now on SIGTERM ends the search."""
         if self.trainer.world_size > 1:
             raise ValueError(
-                f"SourceSearch runs in one process, not in {self.trainer.world_size}, each of which would do the whole "
-                "search: set trainer.devices and trainer.num_nodes to 1."
+                f"SourceSearch runs in one process, not in {self.trainer.world_size}: each of them would do the whole "
+                "search. Set trainer.devices and trainer.num_nodes to 1."
             )
         end_at_sigterm(self.trainer)
 
     def predict_step(self, batch: EpisodeDataModule, batch_idx: int) -> dict[str, str]:
-        """Search with all episodes of a data module; the labels of what was found. See ``search``."""
+        """Search with all episodes of a data module; returns the chosen labels. See ``search``."""
         found = self.search(batch)
         self.records = (replace(found.record, method=self.method),)
         return found.architecture.to_json()
 
     def search(self, data: EpisodeDataModule) -> SearchOutcome:
-        """Search with all episodes of a data module, and write what was found, unless that was done before.
+        """Search with all episodes of a data module and write the outcome, unless that was done before.
 
         Raises:
-            ValueError: another search is at work in the directory, a part of it is a link, others have put something
-                among its trainings, or the source has another shape than was given.
+            ValueError: another search runs in the directory, a part of it is a link, a foreign file lies among its
+                trainings, or the source has another shape than the given one.
         """
         settings = self._settings(data)
         text = json.dumps(settings, indent=1, sort_keys=True)
@@ -170,7 +165,7 @@ class SourceSearch(LightningModule):
         return own_folder(self.directory, "trainings")
 
     def _settings(self, data: EpisodeDataModule) -> dict[str, Any]:
-        """What decides the result, as plain values; the first episodes stand for all images."""
+        """The settings that decide the result, as plain values; the first episodes stand for all images."""
         parts = ("space", "searcher", "flops", "method", "recipe", "seed")
         described = settings_of(data)
         described["arguments"].pop("num_workers", None)
@@ -191,7 +186,7 @@ class SourceSearch(LightningModule):
         return shape
 
     def _read_outcome(self, problem: str) -> SearchOutcome | None:
-        """What an earlier search has written, but for weights; None where a file is absent."""
+        """The outcome that an earlier search wrote, without weights; None if a file is absent."""
         if not all((self.directory / name).is_file() for name in OUTPUTS):
             return None
         _, architectures, records, _ = (self.directory / name for name in OUTPUTS)
@@ -237,7 +232,7 @@ class SourceSearch(LightningModule):
         return model.to(self.device)
 
     def _trained(self, found: SearchOutcome, cost: Cost, batch: EpisodeDataModule) -> MetaCheckpoint:
-        """What was trained of the architecture that was found."""
+        """The trained weights of the chosen architecture."""
         assert found.weights is not None
         shape, head = self._shape_of(batch), weights_within(found.weights, "head.")
         return MetaCheckpoint.of_architecture(found.architecture, self.space, found.weights, shape, cost, head)
@@ -261,7 +256,8 @@ class SourceSearch(LightningModule):
         write_whole(recipe, self._recipe_text(found))
         record = replace(found.record, method=self.method, seed=self.seed, space=self.space.name)
         merge_record_lines(records, [record])
-        trainings = number_of(len(record.trials), "training" if self.supernet is None else "trial")
+        noun = "training" if self.supernet is None else "trial"
+        trainings = number_of(len(record.trials), noun)
         chosen_recipe = "".join(f" {name}={value}" for name, value in found.recipe.items())
         print(f"{self.method}: {found.architecture}{chosen_recipe}, {trainings} in {cost.seconds:.0f} s.")
 

@@ -18,28 +18,27 @@ from lit_metanas.searchers.query.query_searcher import QuerySearcher
 
 
 class TableSearch(Comparison[Table, QuerySearcher]):
-    """Searches each table with each method, by scores that are looked up: no images, and nothing is trained.
+    """Searches each table with each method by scores that are looked up: no images, and no training.
 
-    A result's value is what the table tells of the chosen architecture under ``test``, which no search sees; the
-    anytime curve counts queries. A search that was interrupted goes on when it is started again in its directory
-    (see ``Comparison``).
+    A result's value is the table's ``test`` score of the chosen architecture, which no search sees. The anytime curve
+    counts queries. A search that was interrupted continues when it is started again in its directory.
 
     Args:
         methods: the searchers, by their name in tables; the table is their estimator.
         signal: the score that a search sees, such as ``val_200``.
-        test: the score that it is judged by, such as ``test_200``.
-        device: whose latency is a measure; None where the table knows but one, or latency does not matter.
-        queries: architectures that each search may look up, a known one again at no cost; None is no limit.
-        flops: training FLOPs that the table's authors paid for them; None is no limit.
-        seed: of all searches.
-        directory: where results and architectures are written.
-        config: where the run's configuration is kept.
+        test: the score that judges its choice, such as ``test_200``.
+        device: the device whose latency is a measure; None if the table knows only one, or latency does not matter.
+        queries: architectures that each search may look up; a known one costs nothing. None is no limit.
+        flops: training FLOPs that the table's authors paid for the architectures; None is no limit.
+        seed: seed of all searches.
+        directory: folder of results and architectures.
+        config: path of the run's saved configuration.
 
     Attributes:
         results: a row for each table and method, of all processes, on the first one, once the search has ended.
 
     Raises:
-        ValueError: there are no methods, or one brings an estimator of its own, or an embedding of images.
+        ValueError: there are no methods, or one has an estimator of its own, or an embedding of images.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -73,14 +72,7 @@ class TableSearch(Comparison[Table, QuerySearcher]):
         directory: str = "search",
         config: str = "",
     ) -> None:
-        super().__init__(
-            methods=methods,
-            flops=flops,
-            queries=queries,
-            seed=seed,
-            directory=directory,
-            config=config,
-        )
+        super().__init__(methods=methods, flops=flops, queries=queries, seed=seed, directory=directory, config=config)
         own = [name for name, searcher in methods.items() if searcher.estimator is not None]
         if own:
             raise ValueError(f"Method '{own[0]}' has an estimator, but the table gives the scores: leave it out.")
@@ -92,7 +84,7 @@ class TableSearch(Comparison[Table, QuerySearcher]):
         self.latency_device = device
 
     def settings(self) -> Mapping[str, Any]:
-        """Which scores are looked up."""
+        """The signals and the device of the scores."""
         return {"signal": self.signal, "test": self.test, "device": self.latency_device}
 
     def name(self, problem: Table) -> str:
@@ -100,15 +92,11 @@ class TableSearch(Comparison[Table, QuerySearcher]):
         return problem.dataset
 
     def problem_settings(self, problem: Table) -> Mapping[str, Any]:
-        """What the table was made of, and its space."""
+        """The table's source and space."""
         return {"table": settings_of(problem), "space": settings_of(problem.space)}
 
     def run_method(self, problem: Table, method: str, searcher: QuerySearcher) -> ComparisonRow:
-        """Search, and look up how good the choice is.
-
-        Raises:
-            ValueError: the table has no such signal or device, or the searcher was made for another space.
-        """
+        """Search, and look up the score of the choice."""
         problem.check_signal(self.test)
         estimator = TabularEstimator(problem, self.signal, self.latency_device)
         budget = self.budget()

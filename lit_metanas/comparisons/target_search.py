@@ -32,28 +32,28 @@ from lit_metanas.training.export.onnx_program import check_onnx_installed
 
 
 class TargetSearch(Comparison[Task, Searcher]):
-    """Searches each target task with each method under the same budget, trains what was found, and scores it.
+    """Searches each target task with each method under the same budget, trains the chosen network, and scores it.
 
-    All methods see identical tasks, and all children are trained by one recipe, but for hyper-parameters that a method
-    searched. The search reads a task's train and val parts; the test part is read once, by the trained child. A search
-    that was interrupted goes on when it is started again in its directory (see ``Comparison``).
+    All methods see identical tasks, and all children are trained by one recipe, except for hyper-parameters that a
+    method searched. The search reads a task's train and val parts; the trained child reads the test part once. A search
+    that was interrupted continues when it is started again in its directory.
 
     Args:
-        space: what is searched.
+        space: the search space.
         methods: the searchers, by their name in tables.
         recipe: training hyper-parameters of every child.
         flops: training FLOPs (3 x forward multiply-adds x examples) of each search; None is no limit.
         queries: architectures that each search may evaluate; None is no limit.
-        seed: of all searches and children.
-        directory: where results, architectures and children are written.
-        shape: of an input, if tasks are to be checked against it.
-        export: whether each child is written as a program that runs with torch alone, too, with a card; ``onnx``: and
-            as an ONNX file; ``int8``: and as one with weights of 8 bits, whose loss on the test part the card tells.
-        refit: whether children are trained on the train and val parts together. Without, on the train part alone, as
-            the searches trained them.
-        validate: whether each chosen network is scored on the val part, too, after a training on the train part alone:
-            by that score methods may be compared and one chosen, by that of the test part not.
-        config: where the run's configuration is kept.
+        seed: seed of all searches and children.
+        directory: folder of results, architectures and children.
+        shape: shape of an input, if tasks are to be checked against it.
+        export: whether each child is also written as a program that runs with torch alone, with a card; ``onnx`` adds
+            an ONNX file, and ``int8`` one with weights of 8 bits, whose loss on the test part is in the card.
+        refit: whether children are trained on the train and val parts together; otherwise on the train part alone, as
+            in the searches.
+        validate: whether each chosen network is also scored on the val part, after a training on the train part alone.
+            Choose methods by this score, not by the test score.
+        config: path of the run's saved configuration.
 
     Attributes:
         results: a row for each task and method, of all processes, on the first one, once the search has ended.
@@ -91,14 +91,7 @@ class TargetSearch(Comparison[Task, Searcher]):
         validate: bool = False,
         config: str = "",
     ) -> None:
-        super().__init__(
-            methods=methods,
-            flops=flops,
-            queries=queries,
-            seed=seed,
-            directory=directory,
-            config=config,
-        )
+        super().__init__(methods=methods, flops=flops, queries=queries, seed=seed, directory=directory, config=config)
         if isinstance(export, str):
             check_onnx_installed()
         self.space = space
@@ -110,29 +103,29 @@ class TargetSearch(Comparison[Task, Searcher]):
 
     @property
     def input_shape(self) -> Shape | None:
-        """What tasks whose shape is open are brought to: the shape that all meta-trained methods share."""
+        """The shape that all meta-trained methods share, for tasks that leave theirs open."""
         shapes = set(self._asked("input_shape")) - {None}
-        return self.shape or (shapes.pop() if len(shapes) == 1 else None)
+        if self.shape is not None or len(shapes) != 1:
+            return self.shape
+        return shapes.pop()
 
     @property
     def preprocessing(self) -> Preprocessing | None:
-        """What tasks take that leave open how inputs are made of raw examples: that of all meta-trained methods."""
+        """The preprocessing that all meta-trained methods share, for tasks that leave theirs open."""
         found = [made for made in self._asked("preprocessing") if made is not None]
-        return found[0] if len({made.digest for made in found}) == 1 else None
+        if len({made.digest for made in found}) != 1:
+            return None
+        return found[0]
 
     def _asked(self, name: str) -> list[Any]:
-        """An attribute of each method.
-
-        Raises:
-            FileNotFoundError: a method lacks the checkpoint that it starts from.
-        """
+        """An attribute of each method; a missing checkpoint raises FileNotFoundError with its key."""
         found = []
         for method, searcher in self.methods.items():
             try:
                 found.append(getattr(searcher, name))
             except FileNotFoundError as error:
-                key, told = f"model.methods.{method}.start", str(error).rstrip(".")
-                raise FileNotFoundError(f"'{key}': {told}, by {shlex.quote(f'--{key}')} FILE.") from None
+                key, reason = f"model.methods.{method}.start", str(error).rstrip(".")
+                raise FileNotFoundError(f"'{key}': {reason}, by {shlex.quote(f'--{key}')} FILE.") from None
         return found
 
     def settings(self) -> Mapping[str, Any]:
@@ -144,16 +137,14 @@ class TargetSearch(Comparison[Task, Searcher]):
         return problem.id
 
     def problem_settings(self, problem: Task) -> Mapping[str, Any]:
-        """Classes and examples, the objective, whether programs are written, and whether the choice is validated."""
-        more = {"validate": True} if self.validate else {}
-        return {"task": task_settings(problem), "export": self.export, **more}
+        """The task, the kind of export, and whether the choice is validated."""
+        settings = {"task": task_settings(problem), "export": self.export}
+        if self.validate:
+            settings["validate"] = True
+        return settings
 
     def predict_step(self, batch: Task | WholeTask, batch_idx: int) -> dict[str, float]:
-        """Run every method on one task; the test scores by method.
-
-        Raises:
-            ValueError: the task has another shape than the search was set up for, or a searcher refuses it.
-        """
+        """Run every method on one task; returns the test scores by method."""
         task = batch.task if isinstance(batch, WholeTask) else batch  # of a loader without its data module
         if self.shape is not None and not same_shape(self.shape, task.shape):
             raise ValueError(
@@ -163,11 +154,7 @@ class TargetSearch(Comparison[Task, Searcher]):
         return super().predict_step(task, batch_idx)
 
     def run_method(self, problem: Task, method: str, searcher: Searcher) -> ComparisonRow:
-        """Search, train, score, and write the child.
-
-        Raises:
-            ValueError: its folder has files of another's where its own go, or the searcher refuses the task.
-        """
+        """Search, train, score, and write the child."""
         assert self.finished is not None
         folder = self.finished.folder(problem.id, method)
         if self.export:
@@ -185,12 +172,15 @@ class TargetSearch(Comparison[Task, Searcher]):
             threads=None,  # as the Trainer has set them
             progress=self._logs(),
         )
+        command = ""
+        if self.config:
+            command = f"lit-metanas search -c {shlex.quote(self.config)}"
         if self.export:
             found.export(
                 folder,
                 onnx=self.export == "onnx",
                 int8=problem.test if self.export == "int8" else None,
-                command=f"lit-metanas search -c {shlex.quote(self.config)}" if self.config else "",
+                command=command,
             )
         else:
             write_weights(folder / "weights.pt", found.network.state_dict())
@@ -205,7 +195,7 @@ class TargetSearch(Comparison[Task, Searcher]):
         )
 
     def _logs(self) -> bool:
-        """Whether the search of a task writes to a log: on a terminal the Trainer's bar counts tasks."""
+        """Whether the search of a task writes to a log; on a terminal the Trainer's bar counts tasks."""
         bar = self.trainer.progress_bar_callback
         return bar is not None and self.trainer.is_global_zero and not Console(stderr=True).is_terminal
 
@@ -213,16 +203,10 @@ class TargetSearch(Comparison[Task, Searcher]):
 def comparison_row(
     task: Task, found: SearchResult, *, method: str, seed: int, config: str = "", weights: str = ""
 ) -> ComparisonRow:
-    """The rows of tables and files of what was found for a task.
-
-    Args:
-        task: that was searched.
-        found: with which result.
-        method: the row's name in tables.
-        seed: of the search.
-        config: where the run's configuration is kept.
-        weights: file of the network's weights, relative to that of the rows.
-    """
+    """The rows of a task's result for tables and files; ``weights`` is relative to their folder."""
+    curve, front = found.record.curve, found.record.trade_offs
+    if found.ordinal:
+        curve, front = (), ()
     result = ResultRow(
         method=method,
         task_id=task.id,
@@ -240,8 +224,8 @@ def comparison_row(
         meta_cost=found.meta_cost,
         parameters=found.parameters,
         flops=found.flops,
-        curve=() if found.ordinal else found.record.curve,
-        front=() if found.ordinal else found.record.trade_offs,
+        curve=curve,
+        front=front,
         ensemble=found.ensemble,
         linear=found.linear,
         stopped=found.stopped,
@@ -261,14 +245,18 @@ def comparison_row(
 
 
 def _protocol(task: Task, network: nn.Module) -> Protocol:
-    """Of a task without classes both numbers are 0."""
-    way = task.way if isinstance(task.goal, Classification) else 0
-    return Protocol("target", way, len(task.train) // way if way else 0, "running" if batch_norms(network) else "")
+    """The protocol of a target task; without classes both numbers are 0."""
+    statistics = "running" if batch_norms(network) else ""
+    if not isinstance(task.goal, Classification):
+        return Protocol("target", 0, 0, statistics)
+    return Protocol("target", task.way, len(task.train) // task.way, statistics)
 
 
 def task_settings(task: Task) -> dict[str, object]:
-    """What tells a task from another of the same id."""
+    """Plain values that distinguish a task from another of the same id."""
     splits = {"train": task.train, "val": task.val, "test": task.test}
     digests = {name: split and tensor_digest(split.inputs, split.labels) for name, split in splits.items()}
-    goal = {} if task.objective is None else {"objective": settings_of(task.objective)}
-    return {"id": task.id, "way": task.way, "classes": list(task.classes), **digests, **goal}
+    settings: dict[str, object] = {"id": task.id, "way": task.way, "classes": list(task.classes), **digests}
+    if task.objective is not None:
+        settings["objective"] = settings_of(task.objective)
+    return settings

@@ -1,4 +1,4 @@
-"""Arrays from files: NumPy archives, and pickles of plain data, read within limits and without executing anything."""
+"""Arrays from files: NumPy archives and pickles of plain data, read within limits and without executing code."""
 
 from __future__ import annotations
 
@@ -38,23 +38,14 @@ DAMAGED = (
     OverflowError,
     MemoryError,
 )
-"""What a reader raises for a damaged, hostile or foreign file, and for content of another form than it expects."""
+"""Errors that readers raise for damaged, hostile or foreign files, and for content of an unexpected form."""
 
 LARGEST_ARRAYS = 1 << 28
 """Bytes of a file, and of all its arrays in memory."""
 
 
 def read_npz(path: str | os.PathLike[str], fix: str, largest: int = LARGEST_ARRAYS) -> dict[str, np.ndarray[Any, Any]]:
-    """All arrays of an ``.npz`` file, by name; their checksums are compared.
-
-    Args:
-        path: the file.
-        fix: what to do about a damaged one, for the message.
-        largest: bytes of its arrays, beyond which none is read.
-
-    Raises:
-        ValueError: the file is damaged, another kind of file, larger, or holds more than numbers and texts.
-    """
+    """All arrays of an ``.npz`` file, by name, with their checksums compared."""
     file = Path(path)
     try:
         with open_regular(file) as stream:
@@ -70,16 +61,11 @@ def read_npz(path: str | os.PathLike[str], fix: str, largest: int = LARGEST_ARRA
 
 
 class _TooLarge(Exception):  # noqa: N818 (what is beyond a limit is no error of the file's format)
-    """A file is beyond a limit; the message goes on after its name."""
+    """A file is beyond a limit; the message continues a sentence that begins with the file's name."""
 
 
 def _check_arrays(archive: zipfile.ZipFile, largest: int) -> None:
-    """Compare what arrays say of their size with the bytes they have, before memory is taken for them.
-
-    Raises:
-        _TooLarge: they are larger than the limit.
-        ValueError: one says something else, or holds neither numbers nor texts.
-    """
+    """Compare the declared size of each array with its bytes, before memory is reserved for it."""
     if sum(entry.file_size for entry in archive.infolist()) > largest:
         raise _TooLarge(f"holds more than {largest >> 20} MB")
     for entry in archive.infolist():
@@ -97,14 +83,9 @@ _PLACES = {"PUT", "BINPUT", "LONG_BINPUT"}
 
 
 def check_pickle(content: bytes) -> None:
-    """Go through the steps of a pickle without doing them.
-
-    Few bytes can ask for memory without end, or for hours: an object kept at place 4,000,000,000, for which Python
-    makes room up to there, or numbers of a dictionary that all have the same hash.
-
-    Raises:
-        ValueError: it is larger than this module's limits, or does what no writer does.
-    """
+    """Go through the steps of a pickle without executing them; refuse those that no writer makes."""
+    # Few bytes can ask for endless memory or for hours: an object kept at place 4,000,000,000, for which Python makes
+    # room up to there, or numbers of a dictionary that all have the same hash.
     if len(content) > LARGEST_PICKLE:
         raise ValueError(f"holds more than {LARGEST_PICKLE >> 20} MB of values")
     kept = 0
@@ -122,22 +103,14 @@ def check_pickle(content: bytes) -> None:
 
 
 class Refused(Exception):  # noqa: N818 (what was done to it, as in the message)
-    """A pickle asks for something that plain data do not need."""
+    """A pickle asks for something that plain data does not need."""
 
 
 class RestrictedUnpickler(pickle.Unpickler):
-    """Unpickles containers, numbers and texts, among them numpy's single numbers; what else a file names is refused.
-
-    A pickle is a program that may call any function of any installed package. Here a few names are understood, each
-    of which stands for a method that makes one small plain value.
-    """
+    """Unpickles containers, numbers and texts, NumPy's single numbers included, and refuses all else."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Resolve a name of the file.
-
-        Raises:
-            Refused: it stands for more than plain data.
-        """
+        """Resolve a name in the file to a method that makes one small plain value."""
         known: dict[tuple[str, str], Callable[..., Any]] = {
             ("collections", "OrderedDict"): self._ordered_items,
             ("__builtin__", "bytes"): self._no_bytes,
@@ -151,21 +124,21 @@ class RestrictedUnpickler(pickle.Unpickler):
         return known[module, name]
 
     def persistent_load(self, pid: Any) -> Any:
-        """Refuse what lies outside the file."""
+        """Refuse an object that lies outside the file."""
         raise Refused("an object outside the file")
 
-    # Not static: a file may set attributes of what it has got by name, and of a bound method there are none to set.
+    # Not static: a file may set attributes of an object that it named, and a bound method has none to set.
 
     def _ordered_items(self) -> dict[Any, Any]:
-        """What is filled afterwards, as it is since the second protocol."""
+        """An empty dictionary, which the pickle fills afterwards."""
         return {}
 
     def _no_bytes(self) -> bytes:
-        """Empty bytes, in the first pickle protocols."""
+        """Empty bytes, as the first pickle protocols write them."""
         return b""
 
     def _encode(self, text: str, encoding: str) -> bytes:
-        """Other bytes, in the first pickle protocols: those of a number."""
+        """Other bytes, as the first pickle protocols write them: those of a number."""
         if encoding != "latin1" or len(text) > 64:
             raise Refused(f"the encoding '{encoding[:20]}' of {len(text)} characters")
         return text.encode("latin1")
@@ -179,7 +152,7 @@ class RestrictedUnpickler(pickle.Unpickler):
 
 
 class _Kind:
-    """Stands for ``numpy.dtype``, of numbers only; a pickle sets its byte order afterwards."""
+    """Replaces ``numpy.dtype`` for numbers; a pickle sets its byte order afterwards."""
 
     __slots__ = ("code", "order")
 
@@ -200,16 +173,7 @@ class _Kind:
 
 
 def restricted_load(content: bytes, source: str) -> Any:
-    """Read one pickled object.
-
-    Args:
-        content: the pickle.
-        source: its file's name in messages.
-
-    Raises:
-        ValueError: it is damaged, beyond the limits of ``check_pickle``, or asks for anything but plain data, which the
-            message names.
-    """
+    """Read one pickled object of plain data; ``source`` is the file's name in messages."""
     fix = "get the published file"
     try:
         check_pickle(content)

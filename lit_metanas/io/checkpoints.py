@@ -25,15 +25,7 @@ FIX = "give a checkpoint that `lit-metanas fit` wrote"
 
 
 def load_plain(path: str | os.PathLike[str]) -> Any:
-    """Tensors and plain values of a file that ``torch.save`` wrote, onto the CPU; no code in it is executed.
-
-    Checksums are compared, which torch leaves out: it would take a flipped bit for a weight. Only archives are
-    unpickled. Tensors are dense, and take no more memory than the file has bytes; what lies around them
-    is bounded in number, depth and size.
-
-    Raises:
-        Exception: one of ``DAMAGED``; ``UnpicklingError`` for an archive of objects that would execute code.
-    """
+    """Tensors and plain values of a file of ``torch.save``, on the CPU; may raise any error in ``DAMAGED``."""
     with open_regular(path) as stream, zipfile.ZipFile(stream) as archive:
         size = os.fstat(stream.fileno()).st_size
         check_stored(archive, size)
@@ -57,15 +49,7 @@ def load_plain(path: str | os.PathLike[str]) -> Any:
 
 
 def check_stored(archive: zipfile.ZipFile, size: int) -> None:
-    """Compare an archive with what torch writes: nothing in it is compressed, and so nothing larger than the file.
-
-    Args:
-        archive: the archive.
-        size: of its file in bytes.
-
-    Raises:
-        ValueError: it is compressed or has entries that overlap; the message goes on after the file's name.
-    """
+    """Refuse an archive that torch would not write: nothing in one is compressed or larger than the file."""
     entries = archive.infolist()
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         raise ValueError("is compressed")
@@ -74,21 +58,15 @@ def check_stored(archive: zipfile.ZipFile, size: int) -> None:
 
 
 MOST_VALUES, DEEPEST = 2_000_000, 50
-"""Values of a checkpoint, those that stand in several places counted each time, and containers within each other."""
+"""Values of a checkpoint, counted in each place where they stand, and levels of containers within each other."""
 
 _PLAIN = str | bytes | int | float | complex | bool | torch.dtype | torch.device | torch.memory_format | None
 
 
 def check_plain(content: object, size: int) -> None:
-    """Compare nested containers with what a checkpoint of so many bytes may hold.
-
-    A pickle of plain tensors may also hold sparse ones with indices outside of their memory, views that repeat a few
-    numbers a billion times, lists of lists that stand for billions of values, and one that holds itself.
-
-    Raises:
-        ValueError: a tensor is not dense, or all of them are far larger than the file; containers are too deep, hold
-            themselves, or more values than there is room for; a value is not plain.
-    """
+    """Refuse tensors and containers that a checkpoint of ``size`` bytes cannot hold."""
+    # A pickle may hold sparse tensors with indices outside of their memory, views that repeat a few numbers a billion
+    # times, lists of lists that stand for billions of values, and a list that holds itself.
     known: dict[int, tuple[int, int, int]] = {}  # values, bytes of tensors, and depth, of a container
     under_way = (0, 0, 0)
 
@@ -101,19 +79,22 @@ def check_plain(content: object, size: int) -> None:
             if not isinstance(value, _PLAIN):
                 raise ValueError("holds more than plain values")
             return 1, 0, 0
-        if id(value) in known:
-            if known[id(value)] is under_way:
+        key = id(value)
+        if key in known:
+            if known[key] is under_way:
                 raise ValueError("holds a container that holds itself")
-            number, total, height = known[id(value)]
+            number, total, height = known[key]
         else:
-            known[id(value)] = under_way
+            known[key] = under_way
             number, total, height = 1, 0, 0
-            for inner in (*value.keys(), *value.values()) if isinstance(value, Mapping) else value:
+            if isinstance(value, Mapping):
+                value = (*value.keys(), *value.values())
+            for inner in value:
                 if depth >= DEEPEST:
                     raise ValueError(f"is nested deeper than {DEEPEST} levels")
                 found = measure(inner, depth + 1)
                 number, total, height = number + found[0], total + found[1], max(height, 1 + found[2])
-            known[id(value)] = number, total, height
+            known[key] = number, total, height
         if number > MOST_VALUES or total > 4 * size:  # torch writes what several tensors share only once
             raise ValueError("holds more values than there is room for")
         if depth + height > DEEPEST:
@@ -133,18 +114,13 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "optimizer_states": list,
     "lr_schedulers": list,
 }
-"""What Lightning keeps in a checkpoint."""
+"""The parts of Lightning's checkpoints."""
 
 _VERSION = re.compile(r"\d{1,4}(\.\d{1,8}){1,3}(\.?(a|b|rc|post|dev)\d{0,8}){0,2}(\+[\w.]{1,30})?")
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a checkpoint of Lightning's Trainer; no code in it is executed.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is damaged, foreign, or would execute code.
-    """
+    """Read a checkpoint of Lightning's Trainer; no code in it is executed."""
     file = Path(path)
     if "://" in str(path):
         raise ValueError(f"The checkpoint '{path}' is not on this machine: download it and give its path.")
@@ -180,11 +156,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def finite_tensor(value: object, *shape: int) -> Tensor:
-    """A tensor of finite floating-point numbers, of a shape in which -1 stands for any length.
-
-    Raises:
-        ValueError: it is something else.
-    """
+    """Check that a value is a tensor of finite numbers; -1 in ``shape`` stands for any length."""
     if not isinstance(value, Tensor) or not value.is_floating_point() or value.ndim != len(shape):
         raise ValueError("a tensor is missing, or of another kind or shape")
     if any(want not in (-1, have) for want, have in zip(shape, value.shape, strict=True)):
@@ -195,19 +167,14 @@ def finite_tensor(value: object, *shape: int) -> Tensor:
 
 
 def write_weights(path: str | os.PathLike[str], weights: Mapping[str, Tensor]) -> None:
-    """Write tensors by name, on the CPU and without the storages they are views of, atomically."""
+    """Write tensors by name as copies on the CPU, without the storages that they are views of."""
     plain = {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
     with replacing(path) as temporary:
         torch.save(plain, temporary)
 
 
 def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """Read what ``write_weights`` wrote, onto the CPU; no code in the file is executed.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is damaged, or holds anything but tensors by name.
-    """
+    """Read the file of ``write_weights``, onto the CPU; no code in it is executed."""
     file = Path(path)
     if not file.is_file():
         raise FileNotFoundError(f"There is no weights file '{file}': give the path of a file that a search wrote.")
@@ -227,22 +194,19 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
 
 
 _OLD_FORMAT = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-"""How a file of ``torch.save`` before version 1.6 begins."""
+"""The first bytes of a file of ``torch.save`` before version 1.6."""
 
 
 def describe_foreign(path: str | os.PathLike[str], otherwise: str) -> str:
-    """What a file is that was given for a checkpoint, in words that go on after its name.
-
-    Args:
-        path: the file; no code in it is executed.
-        otherwise: the words for a file that is damaged, or whose program is not known.
-    """
+    """The content of a file that is no checkpoint, for the end of a sentence; ``otherwise`` if it is unknown."""
     found = _foreign(path)
-    return f"holds {found}, not a checkpoint of lit-metanas" if found else otherwise
+    if not found:
+        return otherwise
+    return f"holds {found}, not a checkpoint of lit-metanas"
 
 
 def _foreign(path: str | os.PathLike[str]) -> str:
-    """What a file of another program holds; empty where that is not known."""
+    """The content of a file from another program; empty if it is unknown."""
     try:
         with open_regular(path) as stream:
             if stream.read(len(_OLD_FORMAT)) == _OLD_FORMAT:
@@ -269,23 +233,11 @@ def _foreign(path: str | os.PathLike[str]) -> str:
 
 
 KEYWORDS = ("last", "best", "hpc")
-"""What the Trainer resolves to a checkpoint by itself; it is read like any other."""
+"""Words that the Trainer resolves to a checkpoint, which is then read like any other."""
 
 
 def check_checkpoint(path: str | os.PathLike[str], goes_on: bool = False) -> int | None:
-    """Refuse a checkpoint that is missing, damaged, foreign, or would execute code.
-
-    Args:
-        path: the file, or a keyword.
-        goes_on: whether a training is to go on from it.
-
-    Returns:
-        How many steps its training has done; None where that is not known.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it cannot be used; the sentence says why.
-    """
+    """Refuse an unusable checkpoint; returns its number of training steps, None if that is unknown."""
     if str(path) in KEYWORDS:
         return None
     content = read_checkpoint(path)
@@ -297,19 +249,17 @@ def check_checkpoint(path: str | os.PathLike[str], goes_on: bool = False) -> int
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes checkpoints whole, reads them without executing code, and removes only what it may have written.
+    """Writes checkpoints whole, reads them without executing code, and removes only those in its own folders."""
 
-    A checkpoint is written beside the one that it replaces, and only then moved there. Lightning writes it into the
-    system's temporary folder first. Where a run's directory is on another disk, moving it means copying it, and a
-    process that is killed meanwhile leaves a part of the only checkpoint.
-    """
+    # Lightning writes a checkpoint into the system's temporary folder and then moves it. To another disk it is copied:
+    # a process that is killed meanwhile leaves a part of the only checkpoint.
 
     def __init__(self) -> None:
         super().__init__()
         self._folders: set[str] = set()
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
-        """Write a checkpoint; an address on the network is left to Lightning."""
+        """Write a checkpoint; Lightning writes to addresses on the network."""
         self._folders.add(_folder(path))
         if "://" in str(path):
             super().save_checkpoint(checkpoint, path, storage_options)
@@ -323,22 +273,14 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def load_checkpoint(
         self, path: str | Path, map_location: Any = lambda storage, location: storage, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        """Read a checkpoint, whatever led to it; see ``read_checkpoint``.
-
-        Args:
-            path: the file; an address on the network is left to Lightning, but no code in it is executed either.
-            map_location: where tensors of an address go.
-            weights_only: has no effect: code is never executed.
-        """
+        """Read a checkpoint by ``read_checkpoint``; ``weights_only`` has no effect."""
         if "://" in str(path):
             return super().load_checkpoint(path, map_location, weights_only=True)
         return read_checkpoint(path)
 
     def remove_checkpoint(self, path: str | Path) -> None:
-        """Remove a checkpoint's file, if it lies in a folder into which this object has written one.
-
-        Lightning removes what an earlier checkpoint has told it to be the one before, whole folders included.
-        """
+        """Remove a checkpoint's file, if it lies in a folder to which this object has written one."""
+        # Lightning removes whatever path an earlier checkpoint names as its predecessor, even whole folders.
         if _folder(path) not in self._folders:
             warnings.warn(f"'{path}' was not removed: this run has written no checkpoint there.", stacklevel=2)
         elif "://" in str(path):
@@ -348,6 +290,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def _folder(path: str | Path) -> str:
-    """Where a file lies, behind all links; of an address the part before its last slash."""
+    """The folder of a file, behind all links; of an address the part before its last slash."""
     text = str(path)
-    return text.rpartition("/")[0] if "://" in text else str(Path(text).parent.resolve())
+    if "://" in text:
+        return text.rpartition("/")[0]
+    return str(Path(text).parent.resolve())

@@ -1,4 +1,4 @@
-"""Files written whole, and read only where they are plain files."""
+"""Files that are written whole, and read only if they are regular files."""
 
 from __future__ import annotations
 
@@ -10,18 +10,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary path in the same folder, and move it onto ``path`` once the block has succeeded.
-
-    A reader, or a run that was killed, sees the old file or the new one, never a part. The folder is created.
-
-    Raises:
-        OSError: it cannot be written; the error names ``path``.
-    """
+    """Yield a temporary path in the same folder; move it to ``path`` if the block succeeds."""
     target = Path(path)
     temporary: Path | None = None
     try:
@@ -47,19 +41,16 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_whole(path: str | os.PathLike[str], content: str | bytes | memoryview) -> None:
-    """Write a file by ``replacing``; text as UTF-8, with the ends of lines that it has."""
+    """Write a file by ``replacing``; text as UTF-8, with its own line ends."""
+    if isinstance(content, str):
+        content = content.encode()
     with replacing(path) as temporary:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        temporary.write_bytes(content)
 
 
 @contextmanager
 def open_regular(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """Open a regular file to read it: not a pipe or a device, which may never end.
-
-    Raises:
-        ValueError: it is not a regular file; the message goes on after the file's name.
-        OSError: it cannot be read.
-    """
+    """Open a regular file for reading; a pipe or device, which may never end, raises ValueError."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # without waiting for a pipe's other end
     except OSError as error:
@@ -74,16 +65,7 @@ def open_regular(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
 
 
 def read_regular(path: str | os.PathLike[str], largest: int) -> bytes:
-    """Read a regular file.
-
-    Args:
-        path: the file.
-        largest: number of bytes beyond which it is not read.
-
-    Raises:
-        ValueError: it is not a regular file, or larger; the message goes on after the file's name.
-        OSError: it cannot be read.
-    """
+    """Read a regular file of at most ``largest`` bytes; ValueErrors continue the file's name."""
     with open_regular(path) as stream:
         size = os.fstat(stream.fileno()).st_size
         if size > largest:
@@ -92,20 +74,14 @@ def read_regular(path: str | os.PathLike[str], largest: int) -> bytes:
 
 
 def own_path(path: object, name: str) -> Path:
-    """A path to write at, as a user gives it; a word that YAML reads as nothing would become a file's name.
-
-    Args:
-        path: the path.
-        name: whose it is, for the sentence.
-
-    Raises:
-        ValueError: it is null, empty, no text, or an address on another machine.
-    """
-    text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
-    if not isinstance(text, str) or text.strip() in _NO_PATHS or "\0" in text or _ADDRESS.match(text):
-        given = "null" if path is None else text if text is not None else path
+    """A path to write to, as a user gives it; ``name`` is the option's name in the message."""
+    given: Any = "null" if path is None else path
+    if isinstance(given, os.PathLike):
+        given = os.fspath(given)
+    # YAML reads some words as nothing, which would become a file's name.
+    if not isinstance(given, str) or given.strip() in _NO_PATHS or "\0" in given or _ADDRESS.match(given):
         raise ValueError(f"'{name}' cannot be '{given}': give a path on this machine.")
-    return Path(text)
+    return Path(given)
 
 
 _NO_PATHS = ("", "null", "~", "None", "[]", "{}")
@@ -113,7 +89,7 @@ _ADDRESS = re.compile(r"[a-zA-Z][\w+.-]+:/")  # `pathlib` has made one slash of 
 
 
 def has_content(path: str | os.PathLike[str], content: bytes) -> bool:
-    """Whether a regular file holds just these bytes; one of another size is not read."""
+    """Whether a regular file holds exactly these bytes; a larger file is not read."""
     try:
         return read_regular(path, len(content)) == content
     except (OSError, ValueError):
@@ -121,10 +97,7 @@ def has_content(path: str | os.PathLike[str], content: bytes) -> bool:
 
 
 def _flush(path: Path) -> None:
-    """Bring a file to the disk before it is moved, and its name afterwards.
-
-    Else, after a loss of power, an empty file may have the name, or none may.
-    """
+    """Bring a file or the names in a folder to the disk; otherwise a loss of power can leave an empty file."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -133,7 +106,7 @@ def _flush(path: Path) -> None:
 
 
 def cache_folder() -> Path:
-    """The folder for cached files that the environment asks for."""
+    """The folder for cached files, as the environment sets it."""
     if folder := os.environ.get("LIT_METANAS_CACHE"):
         return Path(folder)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lit_metanas"

@@ -1,4 +1,4 @@
-"""JSON from files that anyone may have written: bounded in size, depth, numbers and texts."""
+"""JSON from files that anyone may have written: size, depth, numbers and texts are bounded."""
 
 from __future__ import annotations
 
@@ -17,27 +17,17 @@ MOST_JSON_VALUES = 4_000_000
 """Numbers, texts, lists and objects in a file: each takes up to 70 bytes of memory, whatever it takes in the file."""
 
 DEEPEST_JSON = 40
-"""Lists and objects within each other."""
+"""Levels of lists and objects within each other."""
 
 LONGEST_TEXT = 10_000
 """Characters of a text or a name."""
 
 LARGEST_NUMBER = 3.5e38
-"""What single precision holds: beyond it is nothing that was measured, and sums of squares overflow."""
+"""The limit of single precision: no measurement exceeds it, and sums of larger squares overflow."""
 
 
 def read_json(path: str | os.PathLike[str], fix: str, longest: int = LONGEST_TEXT) -> Any:
-    """Read a file of JSON.
-
-    Args:
-        path: the file.
-        fix: what to do about a damaged one, for the message.
-        longest: characters of a text or a name.
-
-    Raises:
-        ValueError: it is not a regular file or not JSON, or is beyond a limit of this module.
-        OSError: it cannot be read.
-    """
+    """Read a file of JSON; a ValueError names the file and ends in ``fix``."""
     try:
         return parse_json(read_regular(path, LARGEST_JSON), longest)
     except ValueError as error:
@@ -45,15 +35,7 @@ def read_json(path: str | os.PathLike[str], fix: str, longest: int = LONGEST_TEX
 
 
 def parse_json(content: bytes, longest: int = LONGEST_TEXT) -> Any:
-    """Parse JSON.
-
-    Args:
-        content: in UTF-8.
-        longest: characters of a text or a name.
-
-    Raises:
-        ValueError: it is not JSON, or beyond a limit; the message goes on after a file's name.
-    """
+    """Parse JSON in UTF-8; the message of a ValueError continues a sentence that begins with the file's name."""
     if len(content) > LARGEST_JSON:
         raise ValueError(f"is larger than {LARGEST_JSON >> 20} MB")
     if sum(map(content.count, (b",", b"[", b"{"))) > MOST_JSON_VALUES:
@@ -90,11 +72,7 @@ def _constant(name: str) -> NoReturn:
 
 
 def _check(document: object, longest: int) -> None:
-    """Compare depth and texts with the limits.
-
-    Raises:
-        ValueError: one is beyond them.
-    """
+    """Compare depth and texts with the limits."""
     level, depth = [document], 0
     while level:
         depth += 1

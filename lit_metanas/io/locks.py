@@ -1,4 +1,4 @@
-"""Folders held by one process at a time: for a whole run, or while a file in them is changed."""
+"""Locks on folders: for a whole run, or while one of their files is changed."""
 
 from __future__ import annotations
 
@@ -18,26 +18,14 @@ from lit_metanas.io.own_folder import open_own
 from lit_metanas.io.text import writable
 
 MOST_WAIT = 60.0
-"""Seconds that one process waits for another to have changed a file."""
+"""Seconds that one process waits until another has changed a file."""
 
 
 @contextmanager
 def directory_lock(directory: str | os.PathLike[str], name: str, key: str) -> Iterator[None]:
-    """Hold a lock in a directory; the kernel gives it back when this process ends, however it does.
-
-    The file ``.<name>.lock`` says who holds it, and stays. Where the block fails, the file is removed if this call made
-    it, and so are the folders that it made, if nothing else is in them. Further processes of one run go on without, and
-    so do all on file systems without locks. A lock is of a process: worker processes that outlive it do not keep it.
-
-    Args:
-        directory: is created.
-        name: of what runs there; others may run beside it.
-        key: by which the user may give another directory.
-
-    Raises:
-        ValueError: another process holds it, a file is where the directory is to be, none can be made there, or the
-            lock's file is not a plain one.
-    """
+    """Hold a folder for the program ``name``; the option ``key`` lets the user give another folder."""
+    # The kernel releases the lock when this process ends. The file `.<name>.lock` names the owner; it is removed if
+    # this call made it and the block fails. Further processes of a run, and file systems without locks, go on unlocked.
     if is_further_process():
         yield
         return
@@ -54,13 +42,7 @@ def directory_lock(directory: str | os.PathLike[str], name: str, key: str) -> It
 
 @contextmanager
 def changing(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Hold a file's folder while the file is read, changed and replaced, so that no other's change is lost.
-
-    Waits for the process that holds it. The file ``.change.lock`` stays; on file systems without locks there is none.
-
-    Raises:
-        ValueError: another process holds it for longer than ``MOST_WAIT``, or the lock's file is not a plain one.
-    """
+    """Hold a file's folder while the file is read, changed and replaced; waits for another process."""
     lock = Path(path).parent / ".change.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + MOST_WAIT
@@ -88,14 +70,7 @@ def is_further_process() -> bool:
 
 
 def _hold(path: Path, name: str, key: str) -> tuple[IO[str], list[Path]]:
-    """Open a lock's file, and lock it where the file system has locks.
-
-    Returns:
-        The file, and which of it and its folders this call made, the innermost first.
-
-    Raises:
-        ValueError: see ``directory_lock``.
-    """
+    """Lock a file; returns it, and which of the file and its folders this call made, the innermost first."""
     while True:
         made = [each for each in (path, *path.parents) if not os.path.lexists(each)]
         try:
@@ -129,7 +104,7 @@ def _hold(path: Path, name: str, key: str) -> tuple[IO[str], list[Path]]:
 
 
 def _is_at(file: IO[str], path: Path) -> bool:
-    """Whether an open file is the one at a path; a process that failed may have removed it since."""
+    """Whether an open file is still the one at a path; a process that failed may have removed it."""
     with suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(file.fileno()), path.stat(follow_symlinks=False))
     return False
@@ -140,7 +115,7 @@ def _open_lock(path: Path) -> IO[str]:
 
 
 def _remove(file: Path, *folders: Path) -> None:
-    """Remove a file, and the folders around it, the innermost first, up to one that is not empty."""
+    """Remove a file and the folders around it, the innermost first, up to one that is not empty."""
     with suppress(OSError):
         file.unlink()
         for folder in folders:

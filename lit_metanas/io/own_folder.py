@@ -18,15 +18,7 @@ from lit_metanas.io.text import writable
 
 
 def own_folder(root: str | os.PathLike[str], *names: str) -> Path:
-    """The path of a folder below an output; it need not be there yet.
-
-    Args:
-        root: the output.
-        names: of the folders that lead there from the output.
-
-    Raises:
-        ValueError: one of them is a link or not a folder, or a name leads elsewhere.
-    """
+    """The path of a folder below an output; a link or a file on the way raises ValueError."""
     path = Path(root)
     for name in names:
         if name in ("", "..") or Path(name).name != name:
@@ -43,26 +35,14 @@ def own_folder(root: str | os.PathLike[str], *names: str) -> Path:
 
 
 def check_files(folder: Path, names: Iterable[str]) -> None:
-    """Look at the files of a folder that may be replaced.
-
-    Args:
-        folder: see ``own_folder``.
-        names: of the files, which need not be there.
-
-    Raises:
-        ValueError: one is a link or not a regular file.
-    """
+    """Refuse links and everything else but regular files among files that may be replaced."""
     for path in (folder / name for name in names):
         if _mode(path) not in (0, stat.S_IFREG):
             raise _no_file(path)
 
 
 def check_tree(folder: Path) -> None:
-    """Look at all that is below a folder, which need not be there.
-
-    Raises:
-        ValueError: something is a link, or neither a folder nor a regular file.
-    """
+    """Refuse links and special files anywhere below a folder."""
     for place, folders, files in os.walk(folder):
         check_files(Path(place), sorted(files))
         for name in sorted(folders):
@@ -70,15 +50,7 @@ def check_tree(folder: Path) -> None:
 
 
 def check_only(folder: Path, own: re.Pattern[str]) -> None:
-    """Look for what others have put into a folder that is cleared in the end; it need not be there.
-
-    Args:
-        folder: see ``own_folder``.
-        own: matches the names of our files; hidden files stay, and do not matter.
-
-    Raises:
-        ValueError: there is something else.
-    """
+    """Refuse a folder that will be cleared if it holds other files than those that match ``own`` or hidden ones."""
     for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
         if not (entry.name.startswith(".") or _is_own(entry, own)):
             raise ValueError(
@@ -88,12 +60,7 @@ def check_only(folder: Path, own: re.Pattern[str]) -> None:
 
 
 def remove_files(folder: Path, own: re.Pattern[str]) -> None:
-    """Remove our files of a folder, and the folder where nothing is left in it; what cannot be removed stays.
-
-    Args:
-        folder: see ``own_folder``; it need not be there.
-        own: matches the names of our files.
-    """
+    """Remove the files that match ``own``, and the folder if it is then empty; other files stay."""
     with suppress(OSError):
         remove_partial(folder)
         for entry in folder.iterdir():
@@ -103,12 +70,7 @@ def remove_files(folder: Path, own: re.Pattern[str]) -> None:
 
 
 def remove_partial(folder: Path, name: str | None = None) -> None:
-    """Remove the files in a folder that ``replacing`` has left, of processes that were killed meanwhile.
-
-    Args:
-        folder: see ``own_folder``; it need not be there, and nobody else may write there.
-        name: of the file that was to be replaced; None takes all.
-    """
+    """Remove the temporary files that killed processes left; of one file, or of all if ``name`` is None."""
     whole = ".+" if name is None else re.escape(name)
     partial = re.compile(rf"\.{whole}\.[a-z0-9_]{{8}}\.part")
     for entry in folder.iterdir() if folder.is_dir() else ():
@@ -117,7 +79,7 @@ def remove_partial(folder: Path, name: str | None = None) -> None:
 
 
 def set_aside(folder: Path) -> Path | None:
-    """Rename a folder that has something in it; returns its new name."""
+    """Rename a folder that is not empty; returns its new path."""
     if not folder.exists() or not any(folder.iterdir()):
         return None
     number = 1
@@ -128,19 +90,7 @@ def set_aside(folder: Path) -> Path | None:
 
 
 def open_own(path: str | os.PathLike[str], flags: int) -> int:
-    """Open a file of an output to write in it, and make it where it is absent; it is not truncated.
-
-    Args:
-        path: the file.
-        flags: of ``os.open``, for instance ``os.O_RDWR``.
-
-    Returns:
-        The file's descriptor.
-
-    Raises:
-        ValueError: there is a link, a pipe or another thing that is not a plain file.
-        OSError: it cannot be opened.
-    """
+    """Open a file of an output to write to it; returns the descriptor. A link or special file raises ValueError."""
     try:
         handle = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
     except OSError as error:
@@ -155,7 +105,7 @@ def open_own(path: str | os.PathLike[str], flags: int) -> int:
 
 
 def _mode(path: Path) -> int:
-    """What a path itself is, whatever it points to; 0 where nothing is there."""
+    """The file type of a path itself, without following a link; 0 if nothing is there."""
     try:
         return stat.S_IFMT(path.lstat().st_mode)
     except (FileNotFoundError, NotADirectoryError):

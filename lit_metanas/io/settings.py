@@ -1,4 +1,4 @@
-"""What objects were made with, as plain values: by these a search tells whether it was finished under the same ones."""
+"""Settings of objects as plain values, which decide whether a search was finished under the same ones."""
 
 from __future__ import annotations
 
@@ -23,25 +23,21 @@ from torch import Tensor
 
 from lit_metanas.io.text import without_passwords
 
-_KEPT, _BESIDE = "_settings_kept", "_settings_beside"
+_KEPT, _FURTHER = "_settings_kept", "_settings_further"
 _LONGEST, _MANY = 4000, 1000
-"""Characters of a foreign object's state, and parts of a container, beyond which a digest is told instead."""
+"""Characters of a foreign object's state, and parts of a container, beyond which a digest replaces them."""
 
-_being_told: ContextVar[tuple[int, ...]] = ContextVar("_being_told", default=())
-"""Objects that are being told, the outermost first."""
+_under_way: ContextVar[tuple[int, ...]] = ContextVar("_under_way", default=())
+"""Objects that are being described, the outermost first."""
 
 Class = TypeVar("Class", bound=type)
 
 
-def keeps_arguments(beside: Callable[[Any], Mapping[str, Any]] | None = None) -> Callable[[Class], Class]:
-    """Decorate a base: objects of it and of all subclasses keep what their constructor is given, for ``settings_of``.
-
-    Nothing is asked of the constructor: it may store an argument under any name, in another form, or not at all.
-    Arrays are kept as digests; containers and the state of foreign objects as they are before the constructor runs.
-
-    Args:
-        beside: what else tells an object from others, as plain values, by name.
-    """
+def keeps_arguments(further: Callable[[Any], Mapping[str, Any]] | None = None) -> Callable[[Class], Class]:
+    """Decorate a base class: its objects keep their constructor's arguments for ``settings_of``."""
+    # The constructor may store an argument under any name, in another form, or not at all. `further` gives more plain
+    # values by name that distinguish an object. Arrays are kept as digests; containers and foreign objects as they are
+    # before the constructor runs.
 
     def decorate(base: Class) -> Class:
         assert "__init_subclass__" not in vars(base)
@@ -51,7 +47,7 @@ def keeps_arguments(beside: Callable[[Any], Mapping[str, Any]] | None = None) ->
             _wrap(cls)
 
         base.__init_subclass__ = classmethod(init_subclass)  # type: ignore[assignment, method-assign]
-        setattr(base, _BESIDE, staticmethod(beside or (lambda made: {})))
+        setattr(base, _FURTHER, staticmethod(further or (lambda made: {})))
         _wrap(base)
         return base
 
@@ -69,7 +65,7 @@ def _wrap(cls: type) -> None:
         if type(self).__init__ is keep:  # the constructor that was called, not one that it calls
             try:
                 bound = signature.bind(self, *args, **kwargs)
-            except TypeError:  # told better by the constructor itself
+            except TypeError:  # the constructor's own error is clearer
                 pass
             else:
                 bound.apply_defaults()
@@ -82,13 +78,8 @@ def _wrap(cls: type) -> None:
 
 
 def settings_of(value: object) -> Any:
-    """Describe an object by plain values: those made alike are described equally, and others differently.
-
-    Objects of decorated classes are told by their class and arguments, dataclasses by their fields, any other object
-    by its whole state. Arrays are told by their values, files by their name and content, named functions and classes
-    by their name, lambdas and inner functions by their code and what it refers to. What cannot be read at all is
-    told differently each time, with a warning. The code of classes is not looked at.
-    """
+    """Describe an object by plain values: equal for objects that were made alike, different for others."""
+    # What cannot be read at all is described differently each time, with a warning. The code of classes is not read.
     return _to_plain(_keep(value))
 
 
@@ -104,21 +95,21 @@ def tensor_digest(*tensors: Tensor) -> str:
 
 @dataclass(frozen=True)
 class _Text:
-    """A text that may name a file, which is read only when it is told."""
+    """A text that may name a file, which is read only when the settings are written."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class _Unknown:
-    """What cannot be told from others of its class."""
+    """An object that cannot be distinguished from others of its class."""
 
     name: str
     token: str
 
 
 def _keep(value: Any) -> Any:
-    """Plain values, texts, and objects that keep their arguments; whatever else, told now, as it may change."""
+    """Plain values, texts, and objects that keep their arguments; any other object is described now: it may change."""
     try:
         return _plain(value, _Text, ())
     except Exception:  # of foreign code, and of objects that are deeper than the stack
@@ -139,7 +130,7 @@ def _plain(value: Any, text: Callable[[str], Any], above: tuple[int, ...]) -> An
     if type(value) in (np.ndarray, np.memmap) and not value.dtype.hasobject:
         described = f"{value.shape} {value.dtype.str}".encode()
         return {"array": hashlib.sha256(described + np.ascontiguousarray(value).tobytes()).hexdigest()}
-    if hasattr(type(value), _BESIDE):
+    if hasattr(type(value), _FURTHER):
         return value
     if isinstance(value, type):
         return _name(value)
@@ -153,13 +144,16 @@ def _plain(value: Any, text: Callable[[str], Any], above: tuple[int, ...]) -> An
     def inner(part: Any) -> Any:
         return _plain(part, text, (*above, id(value)))
 
-    if (told := _contents(value, inner)) is not None:
-        return {"digest": _digest(_text(_to_plain(told)))} if long else told
-    return _state(value, (*above, id(value)))
+    plain = _contents(value, inner)
+    if plain is None:
+        return _state(value, (*above, id(value)))
+    if long:
+        return {"digest": _digest(_text(_to_plain(plain)))}
+    return plain
 
 
 def _contents(value: Any, inner: Callable[[Any], Any]) -> Any:
-    """The parts of a container, a call that is put off, a function or a dataclass; None for any other object."""
+    """The parts of a container, partial call, function or dataclass; None for any other object."""
     if type(value) in (list, tuple, np.ndarray):
         return [inner(part) for part in value]
     if isinstance(value, Mapping):
@@ -172,7 +166,10 @@ def _contents(value: Any, inner: Callable[[Any], Any]) -> Any:
         args, how = list(value.args), value.func
         if _name(how).startswith("jsonargparse."):  # where an argument takes a class: partial(its functions, the class)
             how, args = args[-1], []
-        return {"class": inner(how), "arguments": {**({"*": inner(args)} if args else {}), **inner(value.keywords)}}
+        arguments = inner(value.keywords)
+        if args:
+            arguments = {"*": inner(args), **arguments}
+        return {"class": inner(how), "arguments": arguments}
     if isinstance(value, MethodType):
         return {"method": _name(value), "of": inner(value.__self__)}
     if isinstance(value, FunctionType):
@@ -184,7 +181,7 @@ def _contents(value: Any, inner: Callable[[Any], Any]) -> Any:
 
 
 def _state(value: Any, above: tuple[int, ...]) -> dict[str, Any]:
-    """What an object would be copied by: whatever it was made with is in there, however it is stored."""
+    """The values that pickle copies an object by, which include all that it was made with."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         reduced = value.__reduce_ex__(2)
@@ -194,13 +191,15 @@ def _state(value: Any, above: tuple[int, ...]) -> dict[str, Any]:
     parts = {"state": state, **{f"items {n}": list(each) for n, each in enumerate(items) if each is not None}}
     if how is not copyreg.__newobj__ or len(args) > 1:  # type: ignore[attr-defined]
         parts["made by"] = [how, args]
-    told = {name: _to_plain(_plain(part, without_passwords, above)) for name, part in parts.items()}
-    text = _text(told)
-    return {"class": _name(type(value)), **(told if len(text) <= _LONGEST else {"digest": _digest(text)})}
+    plain = {name: _to_plain(_plain(part, without_passwords, above)) for name, part in parts.items()}
+    text = _text(plain)
+    if len(text) > _LONGEST:
+        plain = {"digest": _digest(text)}
+    return {"class": _name(type(value)), **plain}
 
 
 def _function(value: FunctionType, inner: Callable[[Any], Any]) -> Any:
-    """A function by its name; one that has none of its own, or that a notebook changes, by what it does, too."""
+    """A function by its name; a lambda, an inner function or one of a notebook also by its code."""
     if "<" not in value.__qualname__ and value.__module__ != "__main__":
         return _name(value)
     code = value.__code__
@@ -223,13 +222,13 @@ def _names_in(code: CodeType) -> set[str]:
 
 
 def _to_plain(kept: Any) -> Any:
-    """Values that JSON takes, of what was kept."""
+    """Values that JSON takes, from values that ``_keep`` returned."""
     if isinstance(kept, _Text):
         return _text_to_plain(kept.text)
     if isinstance(kept, _Unknown):
         warnings.warn(
-            f"An object of {kept.name} cannot be told from others of its class, so a search that is started again does "
-            "what it finished with it once more: give one that can be pickled.",
+            f"An object of {kept.name} cannot be distinguished from others of its class, so a search that is started "
+            "again repeats all that it finished with this object: give one that can be pickled.",
             stacklevel=2,
         )
         return {"class": kept.name, "unknown": kept.token}
@@ -238,7 +237,7 @@ def _to_plain(kept: Any) -> Any:
     if isinstance(kept, dict):
         return {name: _to_plain(part) for name, part in kept.items()}
     cls = type(kept)
-    if not hasattr(cls, _BESIDE):
+    if not hasattr(cls, _FURTHER):
         return kept
     arguments = vars(kept).get(_KEPT)
     if arguments is None and cls.__init__ is object.__init__:
@@ -247,13 +246,13 @@ def _to_plain(kept: Any) -> Any:
         arguments = {field.name: _keep(getattr(kept, field.name)) for field in fields(kept)}
     if arguments is None:
         return _to_plain(_Unknown(_name(cls), uuid4().hex))
-    if id(kept) in _being_told.get():  # what tells it beside its arguments may refer to itself
+    if id(kept) in _under_way.get():  # its further values may refer to the object itself
         return {"again": _name(cls)}
-    token = _being_told.set((*_being_told.get(), id(kept)))
+    token = _under_way.set((*_under_way.get(), id(kept)))
     try:
-        return {"class": _name(cls), "arguments": _to_plain(arguments), **getattr(cls, _BESIDE)(kept)}
+        return {"class": _name(cls), "arguments": _to_plain(arguments), **getattr(cls, _FURTHER)(kept)}
     finally:
-        _being_told.reset(token)
+        _under_way.reset(token)
 
 
 def _text_to_plain(text: str) -> Any:
@@ -268,7 +267,7 @@ def _text_to_plain(text: str) -> Any:
 
 
 def _fully(value: Any) -> bool:
-    """Whether a dataclass keeps all that it is made with, which it does not of an ``InitVar``."""
+    """Whether a dataclass keeps all its arguments; it does not keep an ``InitVar``."""
     return set(inspect.signature(type(value)).parameters) <= {field.name for field in fields(value)}
 
 
@@ -276,8 +275,8 @@ def _name(value: Any) -> str:
     return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', type(value).__qualname__)}"
 
 
-def _text(told: Any) -> str:
-    return json.dumps(told, sort_keys=True, default=repr)
+def _text(plain: Any) -> str:
+    return json.dumps(plain, sort_keys=True, default=repr)
 
 
 def _digest(text: str) -> str:

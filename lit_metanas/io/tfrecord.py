@@ -1,4 +1,4 @@
-"""Records of TensorFlow's TFRecord format, read without TensorFlow."""
+"""TensorFlow's TFRecord format, read without TensorFlow."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ import numpy as np
 VARINT, DOUBLE, BYTES, FLOAT = 0, 1, 2, 5
 """Wire types: a number of seven bits a byte, 8 bytes, a length and so many bytes, 4 bytes."""
 
+_NUMBERS = {DOUBLE: ("<d", 8), FLOAT: ("<f", 4)}
+"""Format and bytes of the floating-point numbers."""
+
 
 def fields(message: bytes) -> Iterator[tuple[int, int | float | bytes]]:
-    """Number and value of each field in its order; 8 and 4 bytes are taken for floating-point numbers.
-
-    Raises:
-        ValueError: the message is truncated, or has a field of an unknown kind.
-    """
+    """Number and value of each field of a message, in order; 8 and 4 bytes are read as floating-point numbers."""
     place, end = 0, len(message)
     while place < end:
         tag, place = _varint(message, place)
@@ -30,10 +29,10 @@ def fields(message: bytes) -> Iterator[tuple[int, int | float | bytes]]:
         if kind == VARINT:
             value, place = _varint(message, place)
         elif kind in (DOUBLE, FLOAT):
-            size = 8 if kind == DOUBLE else 4
+            form, size = _NUMBERS[kind]
             if place + size > end:
                 raise ValueError("a message ends within a number")
-            value = struct.unpack_from("<d" if kind == DOUBLE else "<f", message, place)[0]
+            value = struct.unpack_from(form, message, place)[0]
             place += size
         elif kind == BYTES:
             length, place = _varint(message, place)
@@ -46,7 +45,7 @@ def fields(message: bytes) -> Iterator[tuple[int, int | float | bytes]]:
 
 
 def _varint(message: bytes, place: int) -> tuple[int, int]:
-    """A number, lowest seven bits first, and the place behind it."""
+    """A number, lowest seven bits first, and the place after it."""
     value = shift = 0
     while place < len(message) and shift < 64:
         byte = message[place]
@@ -59,7 +58,7 @@ def _varint(message: bytes, place: int) -> tuple[int, int]:
 
 
 POLYNOMIAL = 0x82F63B78
-"""Of CRC-32C (Castagnoli), bits reversed."""
+"""The polynomial of CRC-32C (Castagnoli), bits reversed."""
 
 MASK = 0xA282EAD8
 """Added to a rotated checksum, so that checksums of data that hold checksums stay good."""
@@ -72,26 +71,16 @@ LARGEST_RECORD = 1 << 14
 
 
 class Framed(NamedTuple):
-    """A record and the checksum that the file has for it."""
+    """A record, and its checksum in the file."""
 
     data: bytes
     checksum: int
 
 
 def read_tfrecords(path: str | os.PathLike[str], source: str) -> Iterator[bytes]:
-    """The records of a file, each checked.
-
-    A record is its length (8 bytes, the lowest first), the length's masked checksum (4 bytes), the data, and their
-    masked checksum (4 bytes).
-
-    Args:
-        path: the file.
-        source: where to get it, for messages.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is truncated or damaged.
-    """
+    """The records of a file, each compared with its checksum; messages say to get it from ``source``."""
+    # A record is its length (8 bytes, the lowest first), the length's masked checksum (4 bytes), the data, and their
+    # masked checksum (4 bytes).
     file = Path(path)
     if not file.is_file():
         raise FileNotFoundError(f"There is no table '{file}': get it from {source} and give its path.")
@@ -100,17 +89,18 @@ def read_tfrecords(path: str | os.PathLike[str], source: str) -> Iterator[bytes]
         frames = _frames(stream, file, source)
         while batch := list(islice(frames, BATCH)):
             wrong = np.flatnonzero(masked_checksums([one.data for one in batch]) != [one.checksum for one in batch])
-            for one in batch[: wrong[0]] if len(wrong) else batch:
-                yield one.data
+            good = len(batch)
             if len(wrong):
-                raise ValueError(
-                    f"'{file}' is damaged in record {place + int(wrong[0]) + 1}: get it again from {source}."
-                )
-            place += len(batch)
+                good = int(wrong[0])
+            for one in batch[:good]:
+                yield one.data
+            place += good
+            if good < len(batch):
+                raise ValueError(f"'{file}' is damaged in record {place + 1}: get it again from {source}.")
 
 
 def masked_checksums(texts: Sequence[bytes]) -> np.ndarray[Any, Any]:
-    """The masked CRC-32C of each text, as the framing has it."""
+    """The masked CRC-32C of each text, as the file format has it."""
     order = sorted(range(len(texts)), key=lambda place: -len(texts[place]))
     lengths = np.array([len(texts[place]) for place in order])
     width = int(lengths.max(initial=0))
@@ -131,7 +121,7 @@ def masked_checksums(texts: Sequence[bytes]) -> np.ndarray[Any, Any]:
 
 
 def _frames(stream: IO[bytes], file: Path, source: str) -> Iterator[Framed]:
-    """The records of a stream, their lengths checked."""
+    """The records of a stream, with checked lengths."""
     left = file.stat().st_size
     while left:
         head = stream.read(12)
@@ -152,7 +142,7 @@ def _frames(stream: IO[bytes], file: Path, source: str) -> Iterator[Framed]:
 
 @cache
 def _steps() -> np.ndarray[Any, Any]:
-    """What a byte does to a checksum, for each of the 256 bytes."""
+    """The change of a checksum by a byte, for each of the 256 bytes."""
     states = np.arange(256, dtype=np.uint32)
     for _ in range(8):
         states = np.where(states & 1, np.uint32(POLYNOMIAL) ^ (states >> np.uint32(1)), states >> np.uint32(1))

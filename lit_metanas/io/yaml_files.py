@@ -1,4 +1,4 @@
-"""YAML from files: bounded in size, and in what its aliases stand for; where in it a key is."""
+"""YAML from files: size and expanded aliases are bounded; and the place of a key in a file."""
 
 from __future__ import annotations
 
@@ -14,43 +14,28 @@ LARGEST_YAML = 1 << 20
 """Bytes of a file."""
 
 MOST_PARTS = 20_000
-"""Keys and values, those that aliases stand for counted each time."""
-
+"""Keys and values; each use of an alias counts."""
 
 MOST_DIGITS = 300
-"""Of a whole number: one with more is not a float."""
+"""Digits of a whole number that a float can still hold."""
 
 _INTEGER = "tag:yaml.org,2002:int"
 
 
 class YAMLLimit(ValueError):  # noqa: N818 (what is beyond it is valid YAML)
-    """A file is beyond a limit; the message goes on after the file's name."""
+    """A file is beyond a limit; the message continues a sentence that begins with the file's name."""
 
 
 def read_yaml(path: str | os.PathLike[str]) -> Any:
-    """Read a file of YAML.
-
-    Raises:
-        YAMLLimit: it is beyond a limit of this module.
-        ValueError: it is not a regular file, no text, or holds a value that cannot be read.
-        yaml.YAMLError: it is no YAML.
-        RecursionError: it is nested too deeply.
-        OSError: it cannot be read.
-    """
+    """Read a file of YAML; raises ValueError, ``yaml.YAMLError``, RecursionError or OSError."""
     return parse_yaml(read_regular(path, LARGEST_YAML).decode())
 
 
 def parse_yaml(text: str) -> Any:
-    """Parse one document of YAML, whose aliases are counted before anything is built of them.
-
-    Nine lines of nine aliases each stand for 387 million values. They share their memory until someone copies them or
-    goes through them.
-
-    Raises:
-        Exception: see ``read_yaml``.
-    """
+    """Parse one document of YAML; its aliases are counted before any value is built."""
     if len(text) > LARGEST_YAML:
         raise YAMLLimit(f"is larger than {LARGEST_YAML >> 20} MB")
+    # Nine lines of nine aliases each stand for 387 million values, which share their memory until they are copied.
     loader = _Loader(text)
     try:
         node = loader.get_single_node()
@@ -81,11 +66,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _count_nodes(node: yaml.Node, known: dict[int, int]) -> int:
-    """How many nodes a node stands for.
-
-    Raises:
-        YAMLLimit: it stands for itself.
-    """
+    """The number of nodes that a node stands for; a node that contains itself raises YAMLLimit."""
     if id(node) in known:
         if known[id(node)] == 0:
             raise YAMLLimit("contains itself")
@@ -103,15 +84,8 @@ def _count_nodes(node: yaml.Node, known: dict[int, int]) -> int:
 
 
 def places_of(tree: object, path: Sequence[str], *, named: bool = True) -> Iterator[tuple[list[str], object]]:
-    """Where a configuration has a parser's key, and what is there.
-
-    A parser's key leaves out ``init_args`` and, in a mapping of objects by name, the name: here it is put in.
-
-    Args:
-        tree: the configuration.
-        path: the key's parts.
-        named: whether there may be such a name in it, or behind it.
-    """
+    """The paths in a configuration that match a parser's key, and the values there."""
+    # A parser's key leaves out `init_args` and, in a mapping of objects by name, the name; `named` allows one.
     if not path:
         yield [], tree
     elif isinstance(tree, dict) and path[0] not in tree and "init_args" in tree:

@@ -1,4 +1,4 @@
-"""The deterministic account of a search, and how it ends: spent, or failed."""
+"""Costs of a search, its budget, and the errors that end it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ TRAINING_PASSES = 3
 """A pass with its gradient costs about three forward passes."""
 
 WATTS_A_CORE = 12.0
-"""What a busy core takes of a processor that is not known, in Green Algorithms (Lannelongue et al. 2021, Advanced
-Science): https://doi.org/10.1002/advs.202100707. Memory, cooling and the rest of the machine come on top."""
+"""Power of a busy core of an unknown processor in Green Algorithms (Lannelongue et al. 2021, Advanced Science):
+https://doi.org/10.1002/advs.202100707. Memory, cooling and the rest of the machine are not included."""
 
 
 class Exhausted(Exception):  # noqa: N818 (the end of a search, not a fault)
@@ -30,19 +30,19 @@ class Exhausted(Exception):  # noqa: N818 (the end of a search, not a fault)
 
 
 class TooSmallBudgetError(ValueError):
-    """A budget pays for no architecture; the message is one sentence for the user."""
+    """The budget pays for no architecture; the message is one sentence for the user."""
 
 
 class FailedWorkError(RuntimeError):
-    """The work failed, though nothing that was given is known to be wrong; the message is one sentence for the user."""
+    """The work failed, though no input is known to be wrong; the message is one sentence for the user."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What was spent.
+    """The cost of a search or training.
 
     Attributes:
-        queries: architectures evaluated (a known one again costs nothing).
+        queries: architectures evaluated; a known one costs nothing.
         steps: optimizer steps.
         images: training images seen, with repetition.
         flops: training cost: 3 x forward multiply-adds x images.
@@ -66,31 +66,27 @@ class Cost:
         )
 
     def counted_in(self, account: str) -> float:
-        """What of it an account counts, such as ``flops``."""
+        """The amount in one account, such as ``flops``."""
         return float(getattr(self, account))
 
 
 def describe_energy(seconds: float, threads: int) -> str:
-    """An estimate of the energy that so many busy threads took, in plain words, with what it rests on.
-
-    Args:
-        seconds: wall time.
-        threads: of torch, each on a core of a processor.
-
-    Example:
-        >>> describe_energy(600, 2)
-        'about 4 Wh (an estimate: 10.0 min x 2 threads x 12 W a core; memory and cooling not counted)'
-    """
+    """An estimate of the energy that busy threads of torch used, with its basis, in words."""
     hours = seconds * threads / 3600
-    found = WATTS_A_CORE * hours
-    number, unit = (found / 1000, "kWh") if found >= 1000 else (found, "Wh")
-    told = f"about {number:.0f}" if number >= 99.5 else f"about {number:.2g}" if number >= 0.001 else "below 0.001"
+    number, unit = WATTS_A_CORE * hours, "Wh"
+    if number >= 1000:
+        number, unit = number / 1000, "kWh"
+    amount = "below 0.001"
+    if number >= 99.5:
+        amount = f"about {number:.0f}"
+    elif number >= 0.001:
+        amount = f"about {number:.2g}"
     basis = f"{duration(seconds)} x {number_of(threads, 'thread')} x {WATTS_A_CORE:g} W a core"
-    return f"{told} {unit} (an estimate: {basis}; memory and cooling not counted)"
+    return f"{amount} {unit} (an estimate: {basis}; memory and cooling not counted)"
 
 
 class Budget:
-    """A limit and what was spent of it; a limit of None is none.
+    """A limit, and the cost so far; a limit of None is no limit.
 
     Args:
         queries: most architectures to evaluate.
@@ -125,10 +121,10 @@ class Budget:
         )
 
     def charge(self, cost: Cost) -> None:
-        """Add ``cost`` to what was spent.
+        """Add a cost to the amount spent.
 
         Raises:
-            Exhausted: it does not fit; nothing is charged then.
+            Exhausted: the cost does not fit; nothing is charged then.
         """
         if not self.affords(cost):
             raise Exhausted(f"The search budget is spent: queries {self.queries}, FLOPs {self.flops}.")

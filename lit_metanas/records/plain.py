@@ -1,4 +1,4 @@
-"""Records as plain JSON values, and back, driven by the dataclasses' own types."""
+"""Records as plain JSON values, and back, by the types of the dataclasses' fields."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T", bound="DataclassInstance")
 
 NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-"""How numbers that JSON does not have are written."""
-
+"""Texts for the numbers that JSON does not have."""
 
 _SHAPES = set(get_args(Shape))
 
@@ -39,22 +38,15 @@ def to_plain(value: object) -> Any:
         return utf8_text(value)  # at the end of a search it is too late for a refusal
     if isinstance(value, tuple | list):
         return [to_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
-    return value
+    if not isinstance(value, float) or math.isfinite(value):
+        return value
+    if math.isnan(value):
+        return "NaN"
+    return "Infinity" if value > 0 else "-Infinity"
 
 
 def from_plain(kind: type[_T], value: object, place: str) -> _T:
-    """Read one dataclass back.
-
-    Args:
-        kind: the dataclass.
-        value: what ``to_plain`` made of it.
-        place: where the value stands in its file, for messages.
-
-    Raises:
-        ValueError: a field is missing, unknown or of the wrong kind.
-    """
+    """Read a dataclass from the values of ``to_plain``; ``place`` is its position in the file, for messages."""
     if not isinstance(value, Mapping):
         raise ValueError(f"{place} must be an object, not {_quote(value)}")
     hints = get_type_hints(kind)
@@ -104,7 +96,7 @@ def _read_union(options: tuple[Any, ...], value: object, place: str) -> Any:
             return _read(option, value, place)
         except ValueError:
             continue
-    names = " or ".join("null" if option is type(None) else str(option.__name__) for option in options)
+    names = " or ".join(str(option.__name__) for option in options).replace("NoneType", "null")
     raise ValueError(f"{place} must be {names}, not {_quote(value)}")
 
 
@@ -146,4 +138,6 @@ def _quote(value: object) -> str:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= 40 else f"{text[:37]}..."
+    if len(text) <= 40:
+        return text
+    return f"{text[:37]}..."

@@ -15,10 +15,10 @@ from lit_metanas.records.statistics import non_dominated
 from lit_metanas.spaces.architecture import Architecture
 
 PREPROCESSING = "preprocessing"
-"""The field of a trial's recipe that tells by which of several preprocessings of the same data it was scored."""
+"""The field of a trial's recipe that names the preprocessing of the data, if there are several."""
 
 RecipeValue = bool | int | float | str
-"""Of a field of a recipe. A parser of YAML takes the first that fits, so that 20 is not 20.0."""
+"""The value of a field of a recipe. A parser of YAML takes the first type that fits, so that 20 is not 20.0."""
 
 RecipeFields = Mapping[str, RecipeValue]
 """Some fields of a recipe, by name."""
@@ -31,14 +31,14 @@ class Trial:
     Attributes:
         architecture: the canonical architecture.
         value: its validation score, higher is better.
-        cost: the search's whole cost up to here.
+        cost: the search's whole cost up to this trial.
         duplicate: whether it was known already, and so cost nothing.
-        fidelity: share of the full training that gave the value; None where it was not kept.
-        pruned: whether it was given up at that fidelity; its value is then not one to choose by.
-        failure: why it has no score; empty where it has one.
-        measures: what else was known of it, by name, such as ``parameters``: the smaller the better.
+        fidelity: share of the full training that gave the value; None if unknown.
+        pruned: whether the search gave it up at that fidelity; its value is then no basis for a choice.
+        failure: the reason why it has no score; empty if it has one.
+        measures: further measures by name, such as ``parameters``; smaller is better.
         recipe: the training hyper-parameters that the search chose with it.
-        trained: training FLOPs behind the value, those of inherited weights among them; 0 where that was not kept.
+        trained: training FLOPs behind the value, including those of inherited weights; 0 if unknown.
 
     Example:
         >>> import lit_metanas as lm
@@ -64,12 +64,11 @@ class Trial:
         return not self.pruned and not self.failure
 
     def outweighs(self, other: Trial) -> bool:
-        """Whether this score of a network counts rather than an earlier one of the same.
-
-        That of the larger share of a full training does; of equals that of the longest training, where both tell it.
-        """
+        """Whether this score replaces an earlier one of the same network: larger fidelity, then longer training."""
         mine, known = (1.0 if trial.fidelity is None else trial.fidelity for trial in (self, other))
-        return mine > known if mine != known else self.trained > other.trained > 0
+        if mine != known:
+            return mine > known
+        return self.trained > other.trained > 0
 
 
 @dataclass
@@ -78,13 +77,13 @@ class SearchRecord:
 
     Attributes:
         task_id: the task.
-        trials: what was tried.
-        objectives: the score, called ``accuracy``, and the measures to keep small besides.
+        trials: the architectures that were tried.
+        objectives: the score, called ``accuracy``, and the names of measures to keep small.
         space: the search space's name.
         choices: the labels that could be chosen, by choice.
-        seed: of the search.
+        seed: the search's seed.
         method: the searcher's row in tables.
-        embedding: features of the task itself; empty where none were made.
+        embedding: features of the task itself; empty if none were computed.
 
     Example:
         >>> import lit_metanas as lm
@@ -106,51 +105,42 @@ class SearchRecord:
     embedding: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        """Compare trials with objectives.
-
-        Raises:
-            ValueError: a scored trial lacks the measure of an objective.
-        """
+        """Refuse a scored trial that lacks the measure of an objective."""
         for trial in self.trials:
             if trial.scored and (lacking := [name for name in self.objectives[1:] if name not in trial.measures]):
                 raise ValueError(f"a trial lacks the measure '{lacking[0][:40]}', which is an objective")
 
     @property
     def best(self) -> Trial:
-        """The trial of the highest score on the front, the earliest of equals.
+        """The trial with the highest score on the front; the earliest one of equals.
 
         Raises:
-            TooSmallBudgetError: nothing was scored.
+            TooSmallBudgetError: no trial has a score.
         """
         scored = [trial for trial in self.trials if trial.scored]
         if not scored:
-            in_full = " in full" if self.trials else ""
-            raise TooSmallBudgetError(
-                f"The search on task '{self.task_id}' tried no architecture{in_full}: give it a larger budget."
-            )
+            tried = "no architecture"
+            if self.trials:
+                tried += " in full"
+            raise TooSmallBudgetError(f"The search on task '{self.task_id}' tried {tried}: give it a larger budget.")
         best = max(scored, key=lambda trial: trial.value)
         if len(self.objectives) == 1:
             return best
         return self._pareto_front([trial for trial in scored if trial.value == best.value])[0]
 
     def value_of(self, architecture: Architecture, recipe: RecipeFields | None = None) -> float:
-        """The best score of an architecture; NaN where it has none.
-
-        Args:
-            architecture: the canonical one.
-            recipe: with which it was chosen; None takes scores under any.
-        """
+        """The best score of a canonical architecture, with any recipe or a given one; NaN without a score."""
         own = [trial for trial in self.trials if trial.scored and trial.architecture == architecture]
         return max((t.value for t in own if recipe is None or t.recipe.items() <= recipe.items()), default=nan)
 
     @property
     def front(self) -> tuple[Trial, ...]:
-        """The scored trials that no other beats in all objectives, in the order of the search."""
+        """The scored trials that no other trial beats in all objectives, in the order of the search."""
         return tuple(self._pareto_front([trial for trial in self.trials if trial.scored and not trial.duplicate]))
 
     @property
     def trade_offs(self) -> tuple[Trial, ...]:
-        """The front of a search with several objectives; empty where there is but one."""
+        """The front of a search with several objectives; empty for a single objective."""
         return self.front if len(self.objectives) > 1 else ()
 
     @property
@@ -159,11 +149,13 @@ class SearchRecord:
         return self.curve_over("flops")
 
     def curve_over(self, account: Literal["flops", "queries"]) -> tuple[tuple[float, float], ...]:
-        """The anytime curve: (spent so far, best score so far) at each improvement, by full scores alone."""
+        """The anytime curve: (spent so far, best score so far) at each improvement, by full scores only."""
         points: list[tuple[float, float]] = []
+        best = -inf
         for trial in self.trials:
-            if trial.scored and trial.value > (points[-1][1] if points else -inf):
-                points.append((trial.cost.counted_in(account), trial.value))
+            if trial.scored and trial.value > best:
+                best = trial.value
+                points.append((trial.cost.counted_in(account), best))
         return tuple(points)
 
     def _pareto_front(self, trials: list[Trial]) -> list[Trial]:
@@ -172,24 +164,24 @@ class SearchRecord:
 
 
 def cost_of(records: Iterable[SearchRecord]) -> Cost:
-    """What some searches cost together."""
+    """The total cost of several searches."""
     return sum((record.trials[-1].cost for record in records if record.trials), Cost())
 
 
 @dataclass(frozen=True)
 class SearchOutcome:
-    """What a search returns.
+    """The result of a search.
 
     Attributes:
         architecture: the chosen architecture.
         weights: supernet parameters that the child may inherit, by name, or None.
-        record: what was tried, and at what cost.
+        record: the trials and their cost.
         recipe: the training hyper-parameters that were chosen with the architecture, by field of the recipe.
-        untried: architectures that were to be tried, but that the budget did not pay for.
-        meta_cost: of what was known before the search, but for what the searcher's own ``meta_cost`` tells.
-        front: of a search for a whole front, what it consists of, from the most accurate on; else empty.
-        ordinal: whether the record's values only rank what was tried, as a zero-cost proxy does, and are no scores on
-            validation examples.
+        untried: number of planned architectures that the budget did not pay for.
+        meta_cost: cost of the knowledge from before the search, without the searcher's own ``meta_cost``.
+        front: the outcomes of a search for a whole front, the most accurate first; otherwise empty.
+        ordinal: whether the record's values only rank the trials, as a zero-cost proxy does, and are no validation
+            scores.
 
     Example:
         >>> import torch
@@ -211,7 +203,7 @@ class SearchOutcome:
 
     @property
     def value(self) -> float:
-        """The best score that the search told of what was chosen; NaN where it told none."""
+        """The best score of the chosen architecture in the search; NaN without a score."""
         return self.record.value_of(self.architecture, self.recipe)
 
 
@@ -223,11 +215,11 @@ class TaskScores:
     Attributes:
         task_id: the task.
         features: the encoded architectures, shape ``(n, d)``, float64.
-        scores: their validation scores as the searches gave them, the higher the better, shape ``(n,)``, float64.
-        order: how many architectures the search that scored each had scored before it, shape ``(n,)``, int64.
-        embedding: features of the task itself, shape ``(e,)``, float64; of length 0 where the records have none.
-        architectures: what was scored, in the same order; may be left empty.
-        cost: of all these searches.
+        scores: their validation scores from the searches, higher is better, shape ``(n,)``, float64.
+        order: number of architectures that the same search had scored before each one, shape ``(n,)``, int64.
+        embedding: features of the task itself, shape ``(e,)``, float64; of length 0 if the records have none.
+        architectures: the scored architectures in the same order; may be left empty.
+        cost: total cost of the searches.
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""Records of many searches in one file, a line of JSON for each: what later searches learn from."""
+"""Records of many searches in one file, one line of JSON each, from which later searches learn."""
 
 from __future__ import annotations
 
@@ -33,15 +33,16 @@ SHIPPED_EPISODES = "shipped-episodes"
 SHIPPED_EPISODES_FILE = Path(__file__).with_name("shipped_episodes.jsonl")
 
 LINE_SCHEMA = 1
-"""Version of a line. A line of a newer version is left out."""
+"""Version of a line. Readers leave out lines of a newer version."""
 
 _SHIPPED_FILES = {SHIPPED: SHIPPED_FILE, SHIPPED_EPISODES: SHIPPED_EPISODES_FILE}
 
 
 def record_file(path: str | os.PathLike[str]) -> Path:
-    """The file of records that a path names, which may be ``shipped`` or ``shipped-episodes``, see above."""
-    shipped = _SHIPPED_FILES.get(path) if isinstance(path, str) else None
-    return shipped or Path(path)
+    """The file of records that a path names, which may be ``shipped`` or ``shipped-episodes``."""
+    if isinstance(path, str) and path in _SHIPPED_FILES:
+        return _SHIPPED_FILES[path]
+    return Path(path)
 
 
 def write_record_lines(path: str | os.PathLike[str], records: Iterable[SearchRecord]) -> None:
@@ -57,18 +58,18 @@ def write_record_lines(path: str | os.PathLike[str], records: Iterable[SearchRec
 
 
 def read_record_lines(path: str | os.PathLike[str], space: ChoiceSpace | None = None) -> list[SearchRecord]:
-    """Read what ``write_record_lines`` wrote, or several such files one after the other.
+    """Read a file of ``write_record_lines``, or several such files joined together.
 
-    A line that is damaged, foreign, of a newer version, or of another space than ``space``, is left out, with a
-    warning that says why. The searches of a smaller space are also of the larger one.
+    A line that is damaged, foreign, of a newer version or of another space is left out, and a warning gives the reason.
+    The searches of a smaller space belong to the larger one, too.
 
     Args:
-        path: the file; ``shipped`` is the package's own of tasks, ``shipped-episodes`` that of sources of episodes.
-        space: what every architecture must be one of; None takes all lines.
+        path: the file; ``shipped`` is the package's own file of tasks, ``shipped-episodes`` that of episodes' sources.
+        space: the space that every architecture must belong to; None takes all lines.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: no line is left.
+        ValueError: no line is usable.
 
     Example:
         >>> import lit_metanas as lm
@@ -85,12 +86,12 @@ def read_record_lines(path: str | os.PathLike[str], space: ChoiceSpace | None = 
     refused = [found for _, found in parsed if isinstance(found, str)]
     if not records:
         why = printable(refused[0]) if refused else "it is empty"
-        fix = (
-            "give a file that `lit-metanas search` wrote"
-            if space is None
-            else f"give a file of searches in {space.name}, or the space that was searched, for a fit by "
-            "--model.encoding.space and --data.encoding.space"
-        )
+        fix = "give a file that `lit-metanas search` wrote"
+        if space is not None:
+            fix = (
+                f"give a file of searches in {space.name}, or the space that was searched, for a fit by "
+                "--model.encoding.space and --data.encoding.space"
+            )
         raise ValueError(f"'{os.fspath(path)}' has no usable record of a search ({why}): {fix}.")
     for reason in refused:
         warnings.warn(f"'{os.fspath(path)}', left out: {printable(reason)}.", stacklevel=2)
@@ -99,14 +100,14 @@ def read_record_lines(path: str | os.PathLike[str], space: ChoiceSpace | None = 
 
 @cache
 def _shipped_records(path: Path) -> tuple[SearchRecord, ...]:
-    """Records of the package, read once, which takes longer than to choose from them."""
+    """Records of the package, read only once, since reading takes longer than a choice from them."""
     return tuple(read_record_lines(path))
 
 
 def merge_record_lines(path: str | os.PathLike[str], records: Iterable[SearchRecord]) -> None:
     """Add searches to a file, which may be absent, atomically.
 
-    A search of the same task, space, method and seed is replaced; lines that cannot be read are left as they are.
+    A search with the same task, space, method and seed is replaced. Lines that cannot be read stay as they are.
 
     Example:
         >>> import lit_metanas as lm
@@ -118,12 +119,11 @@ def merge_record_lines(path: str | os.PathLike[str], records: Iterable[SearchRec
     added = list(records)
     replaced = {_search(record) for record in added}
     with changing(path):
-        kept = [
-            line
-            for line, found in (_parse(path, None) if Path(path).is_file() else ())
-            if isinstance(found, str) or _search(found) not in replaced
-        ]
-        _write(path, [*kept, *(_line(record) for record in added)])
+        lines = []
+        if Path(path).is_file():
+            known = _parse(path, None)
+            lines = [line for line, own in known if isinstance(own, str) or _search(own) not in replaced]
+        _write(path, [*lines, *map(_line, added)])
 
 
 def _search(record: SearchRecord) -> tuple[str, str, str, int]:
@@ -140,7 +140,7 @@ def _write(path: str | os.PathLike[str], lines: Iterable[bytes]) -> None:
 
 
 def _parse(path: str | os.PathLike[str], space: ChoiceSpace | None) -> Iterator[tuple[bytes, SearchRecord | str]]:
-    """Each line with its record, or with why it is none."""
+    """Each line with its record, or with the reason why it has none."""
     file = Path(path)
     if not file.is_file():
         raise FileNotFoundError(f"There is no file '{file}': run `lit-metanas search` first, or give the right path.")
@@ -162,11 +162,7 @@ def _parse(path: str | os.PathLike[str], space: ChoiceSpace | None) -> Iterator[
 
 
 def _record(line: bytes) -> SearchRecord:
-    """Read one line.
-
-    Raises:
-        ValueError: it is not a record, in words that go on after ``line 7``.
-    """
+    """Read one line; the message of a ValueError continues ``line 7``."""
     document = parse_json(line)
     if not isinstance(document, dict) or type(document.get("schema")) is not int:
         raise ValueError("has no schema number and so is not a record of a search")
@@ -180,11 +176,7 @@ def _record(line: bytes) -> SearchRecord:
 
 
 def check_record(record: SearchRecord, space: ChoiceSpace) -> None:
-    """Compare a record with the space that it is to be of.
-
-    Raises:
-        ValueError: it has another name, or an architecture is not of the space, in words that go on after ``line 7``.
-    """
+    """Refuse a record of another space; the message of the ValueError continues ``line 7``."""
     if record.space and record.space != space.name:
         raise ValueError(f"is of task '{record.task_id}' in the space {record.space}, not {space.name}")
     try:

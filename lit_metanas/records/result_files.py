@@ -1,4 +1,4 @@
-"""Files of results, of architectures and of search records, by which one phase hands its work to the next."""
+"""Files of results, architectures, predictions and search records, which pass them from one phase to the next."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def write_results(path: str | os.PathLike[str], results: Iterable[ResultRow]) ->
 
 
 def read_results(path: str | os.PathLike[str]) -> list[ResultRow]:
-    """Read what ``write_results`` wrote.
+    """Read a file of ``write_results``.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -71,7 +71,7 @@ def write_architectures(path: str | os.PathLike[str], rows: Iterable[Architectur
 
 
 def read_architectures(path: str | os.PathLike[str]) -> list[ArchitectureRow]:
-    """Read what ``write_architectures`` wrote.
+    """Read a file of ``write_architectures``.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -100,7 +100,7 @@ def write_records(path: str | os.PathLike[str], records: Iterable[SearchRecord])
 
 
 def read_records(path: str | os.PathLike[str]) -> list[SearchRecord]:
-    """Read what ``write_records`` wrote.
+    """Read a file of ``write_records``.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -126,7 +126,7 @@ def write_predictions(path: str | os.PathLike[str], predictions: Iterable[ShownP
 
 
 def read_predictions(path: str | os.PathLike[str]) -> list[ShownPrediction]:
-    """Read what ``write_predictions`` wrote.
+    """Read a file of ``write_predictions``.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -142,11 +142,13 @@ def read_predictions(path: str | os.PathLike[str]) -> list[ShownPrediction]:
 
 
 def merge_results(path: str | os.PathLike[str], rows: Iterable[ResultRow]) -> None:
-    """Add rows to a file, which may be absent, atomically; the same rows in it are replaced (see ``same_row``).
+    """Add rows to a file, which may be absent, atomically.
+
+    A new row replaces that of the same method, task, seed and protocol.
 
     Example:
         >>> import lit_metanas as lm
-        >>> lm.merge_results("results.json", [])  # beside what is in the file, or into a new one
+        >>> lm.merge_results("results.json", [])  # keeps the rows in the file, or makes a new one
         >>> lm.read_results("results.json")
         []
     """
@@ -156,7 +158,9 @@ def merge_results(path: str | os.PathLike[str], rows: Iterable[ResultRow]) -> No
 
 
 def merge_architectures(path: str | os.PathLike[str], rows: Iterable[ArchitectureRow]) -> None:
-    """Add rows to a file, which may be absent, atomically; the same rows in it are replaced (see ``same_row``).
+    """Add rows to a file, which may be absent, atomically.
+
+    A new row replaces that of the same method, task and seed.
 
     Example:
         >>> import lit_metanas as lm
@@ -172,36 +176,30 @@ def merge_architectures(path: str | os.PathLike[str], rows: Iterable[Architectur
 
 
 EXPORT, PREDICTIONS = "model.json", "predictions.json"
-"""Files of a kept network: of its export, and what it says of some test examples."""
+"""Files of a kept network: its export, and its predictions for some test examples."""
 
 
 class KeptNetwork(NamedTuple):
-    """A chosen network whose files are kept: its row, and their folder, which ``predict`` takes if it was exported."""
+    """A chosen network with kept weights: its row, and the folder that ``predict`` takes if it was exported."""
 
     row: ArchitectureRow
     folder: Path
 
     def has(self, file: str) -> bool:
-        """Whether a file of this name is in its folder."""
+        """Whether the folder has a file of this name."""
         return (self.folder / file).is_file()
 
 
 def kept_networks(directory: Path) -> list[KeptNetwork]:
-    """The networks of a search's ``architectures.json``, which may be absent, whose weights were kept, in its order.
-
-    Raises:
-        ValueError: ``architectures.json`` is damaged.
-    """
+    """The networks with kept weights in a search's ``architectures.json``, which may be absent, in its order."""
     chosen = directory / "architectures.json"
     rows = read_architectures(chosen) if chosen.is_file() else []
     return [KeptNetwork(row, (directory / row.weights).parent) for row in rows if row.weights]
 
 
 def best_networks(networks: Sequence[KeptNetwork]) -> dict[str, KeptNetwork]:
-    """The best network of each task by validation score, in the order of the tasks; one without known scores has none.
-
-    Scores of different tasks are not compared. A test score plays no part: who chooses by it has none left to report.
-    """
+    """The best network of each task by validation score, in the order of the tasks; without scores none."""
+    # Test scores play no part: a network that was chosen by its test score has no fair one left to report.
     by_task: dict[str, list[KeptNetwork]] = {}
     for network in networks:
         by_task.setdefault(network.row.task_id, []).append(network)
@@ -210,7 +208,7 @@ def best_networks(networks: Sequence[KeptNetwork]) -> dict[str, KeptNetwork]:
 
 
 def _best_network(networks: Sequence[KeptNetwork]) -> KeptNetwork | None:
-    """The network of the highest validation score, of the method whose mean score is highest; the first of equals."""
+    """The best network of the method with the highest mean score; the first one of equals."""
     known: dict[str, list[KeptNetwork]] = {}
     for network in networks:
         if math.isfinite(network.row.value):
@@ -220,7 +218,7 @@ def _best_network(networks: Sequence[KeptNetwork]) -> KeptNetwork | None:
 
 
 def same_row(row: ResultRow | ArchitectureRow) -> tuple[object, ...]:
-    """What two rows have in common if the later one replaces the earlier: method, task, seed, and protocol."""
+    """The values that two rows share if the later one replaces the earlier: method, task, seed, and protocol."""
     protocol = row.protocol if isinstance(row, ResultRow) else None
     if protocol is not None and protocol.name == "target":
         protocol = replace(protocol, batch_norm="")  # a search may find a network with batch norm, or one without
@@ -253,8 +251,10 @@ def _read(path: str | os.PathLike[str], key: str, kind: type[_T]) -> list[_T]:
     if not isinstance(document, dict) or type(document.get("schema")) is not int:
         raise ValueError(f"'{file}' has no schema number and so is not a file of {key}: {fix}.")
     rows = document.get(key)
-    inner = [row.get("schema", 1) for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-    newest = max([document["schema"], *(number for number in inner if type(number) is int)])
+    schemas = [document["schema"]]
+    if isinstance(rows, list):
+        schemas += [row.get("schema", 1) for row in rows if isinstance(row, dict)]
+    newest = max(number for number in schemas if type(number) is int)
     if newest > RESULT_SCHEMA:
         raise ValueError(
             f"'{file}' has schema {newest}, which a newer version of the program wrote (this one reads up to "

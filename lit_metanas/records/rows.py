@@ -12,15 +12,14 @@ from lit_metanas.spaces.architecture import Architecture
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a result was measured.
+    """The way in which a result was measured.
 
     Attributes:
-        name: ``episodes`` (few-shot), ``target`` (many examples a class), or in words what was looked up.
-        way: classes a task; 0 where there are none, or no images were seen.
+        name: ``episodes`` (few-shot), ``target`` (many examples a class), or the name of a table in words.
+        way: classes a task; 0 without classes, or if no images were seen.
         shot: training examples a class.
-        batch_norm: where statistics come from: ``transductive``, ``support`` or ``running``; empty where there are
-            none.
-        account: what a search's cost and its anytime curve are counted in: ``flops`` or ``queries``.
+        batch_norm: source of its statistics: ``transductive``, ``support`` or ``running``; empty without batch norm.
+        account: unit of a search's cost and anytime curve: ``flops`` or ``queries``.
 
     Example:
         >>> import lit_metanas as lm
@@ -35,11 +34,7 @@ class Protocol:
     account: str = "flops"
 
     def __post_init__(self) -> None:
-        """Refuse another account.
-
-        Raises:
-            ValueError: it is neither ``flops`` nor ``queries``.
-        """
+        """Refuse an unknown account."""
         if self.account not in ("flops", "queries"):
             raise ValueError(f"costs are counted in flops or queries, not in '{self.account[:40]}'")
 
@@ -52,28 +47,28 @@ class ResultRow:
         method: the row's name in tables.
         task_id: the target task, or the name of the series of episodes.
         space: the search space's name.
-        architecture: the evaluated architecture; None where each episode had its own.
+        architecture: the evaluated architecture; None if each episode had its own.
         recipe: the child's training hyper-parameters.
         seed: seed of meta-training and search.
-        protocol: how it was measured.
+        protocol: the way in which it was measured.
         value: mean score.
-        ci95: how far the 95 % confidence interval of ``value`` over examples or episodes reaches.
-        cost: of the search on this task.
-        meta_cost: of meta-training, paid once.
-        parameters: trainable parameters of the network; 0 where that is unknown.
-        flops: forward multiply-adds of the network for one input; 0 where that is unknown.
+        ci95: distance from ``value`` to the end of its 95 % confidence interval over examples or episodes.
+        cost: cost of the search on this task.
+        meta_cost: cost of meta-training, paid once.
+        parameters: trainable parameters of the network; 0 if unknown.
+        flops: forward multiply-adds of the network for one input; 0 if unknown.
         values: one score an episode, in the episodes' order, for paired comparisons; empty for one task.
         class_values: on one target task, the score of each class by its name; may be empty.
-        images: on one target task, how many images the network was trained on, and how many it was tested on.
-        curve: anytime curve of the search: (spent in the protocol's account, best validation score so far); empty where
-            that had no such scores.
-        metric: what ``value`` is.
+        images: on one target task, the numbers of images that the network was trained and tested on.
+        curve: anytime curve of the search: (spent in the protocol's account, best validation score so far); empty
+            without validation scores.
+        metric: name of the score.
         hardware: the machine.
-        config: where the run's configuration was saved.
-        front: of a search with several objectives, what nothing else beat in all of them; else empty.
-        ensemble: how many networks of the architecture were trained apart, whose mean scores were tested; parameters
-            and multiply-adds are those of all.
-        linear: the architecture of a linear model whose scores were averaged with theirs; None where there was none.
+        config: path of the run's saved configuration.
+        front: the trials of a search with several objectives that no other beats in all of them; otherwise empty.
+        ensemble: number of separately trained networks of the architecture, whose mean scores were tested;
+            ``parameters`` and ``flops`` are those of all together.
+        linear: the architecture of a linear model whose scores are averaged with the networks'; None without one.
         stopped: whether the search was interrupted, or its last training failed, and this is the best so far.
 
     Example:
@@ -124,38 +119,33 @@ class ResultRow:
     schema: int = field(default=1)
 
     def __post_init__(self) -> None:
-        """Compare the trials of the front.
-
-        Raises:
-            ValueError: they do not have the same measures.
-        """
+        """Refuse a front whose trials have different measures."""
         if any(trial.measures.keys() != self.front[0].measures.keys() for trial in self.front):
             raise ValueError("the trials of its front have different measures")
 
 
 @dataclass(frozen=True)
 class ArchitectureRow:
-    """The architecture that one method chose for one task, and how good it looked on validation examples.
+    """The architecture that one method chose for one task, and its score on validation examples.
 
     Attributes:
         task_id: the task that was searched.
         method: the searcher's row in tables.
         space: the search space's name.
         architecture: the chosen architecture.
-        value: its best validation score in the search; NaN where the method scored nothing.
+        value: its best validation score in the search; NaN without a score.
         seed: seed of the search.
-        metric: what ``value`` is.
-        cost: of the search.
+        metric: name of the score.
+        cost: cost of the search.
         recipe: the child's training hyper-parameters.
-        shape: of an input; zeros where none was seen.
+        shape: shape of the networks' input; zeros if no input was seen. ``model.json`` also has a linear model's shape.
         way: number of classes.
         classes: the classes' names, in the order of their labels.
-        weights: file of the trained child's weights, relative to this file; empty where none was kept.
-        ensemble: how many networks of the architecture these are of, as ``networks.0``, ``networks.1`` and so on where
-            there are several.
-        linear: the architecture of a linear model whose scores are averaged with theirs, with weights that are called
-            ``linear``, and theirs ``network``; None where there is none. ``shape`` is of an input of the networks
-            alone, and ``model.json`` tells what both take.
+        weights: file of the trained child's weights, relative to this file; empty if none was kept.
+        ensemble: number of networks of the architecture; the weights of several are called ``networks.0``,
+            ``networks.1`` and so on.
+        linear: the architecture of a linear model whose scores are averaged with the networks'; None without one. Its
+            weights are called ``linear``, and the networks' ``network``.
 
     Example:
         >>> import lit_metanas as lm
@@ -182,12 +172,17 @@ class ArchitectureRow:
 
 
 def describe_networks(ensemble: int, linear: Architecture | None) -> str:
-    """A network, or how many an ensemble has, and whether there is a linear model beside; arguments as in the rows."""
-    networks = "network" if ensemble == 1 else f"ensemble of {ensemble} such networks"
-    return networks if linear is None else f"{networks} and a linear model"
+    """The kind of model in words: a network or an ensemble, with a linear model or without."""
+    networks = "network"
+    if ensemble != 1:
+        networks = f"ensemble of {ensemble} such networks"
+    if linear is not None:
+        networks += " and a linear model"
+    return networks
 
 
 def describe_chosen(architecture: Architecture, ensemble: int, linear: Architecture | None) -> str:
-    """An architecture, and in brackets what is averaged, where that is more than one network of it."""
-    alone = ensemble == 1 and linear is None
-    return str(architecture) if alone else f"{architecture} ({describe_networks(ensemble, linear)})"
+    """An architecture; if more than one network of it is averaged, the models in brackets."""
+    if ensemble == 1 and linear is None:
+        return str(architecture)
+    return f"{architecture} ({describe_networks(ensemble, linear)})"

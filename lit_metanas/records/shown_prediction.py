@@ -1,4 +1,4 @@
-"""What a trained network said of some test examples, as a person looks at them."""
+"""Predictions of a trained network on test examples, in a form that a person can read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 UNKNOWN_MARK = "[…]"
-"""In a text, what stands for what the network's vocabulary lacks."""
+"""Replaces words in a text that the network's vocabulary lacks."""
 
 LONGEST_ROW, MOST_ROWS = 4_096, 4_096
 """Most numbers in a row of a picture, and most rows."""
@@ -14,20 +14,20 @@ LONGEST_ROW, MOST_ROWS = 4_096, 4_096
 
 @dataclass(frozen=True)
 class ShownPrediction:
-    """What a network said of one test example.
+    """The prediction of a network for one test example.
 
     Attributes:
-        said: its prediction, in words.
-        meant: what would have been right.
+        said: the prediction, in words.
+        meant: the right answer.
         right: whether the two are the same.
-        example: the example as a text; empty where a picture shows it.
-        picture: the example as a picture, from the uppermost row of pixels on: each level from 0 to 255 as two
-            hexadecimal digits, three levels a pixel where it is coloured; empty where a text shows it.
-        coloured: whether the picture is.
-        series: whether it shows a series, its steps from left to right and its first feature at the bottom.
+        example: the example as a text; empty if a picture shows it.
+        picture: the example as rows of pixels, the uppermost first: each level from 0 to 255 as two hexadecimal
+            digits, three levels a pixel for a coloured picture; empty if a text shows it.
+        coloured: whether the picture is coloured.
+        series: whether the picture shows a series, its steps from left to right and its first feature at the bottom.
 
     Raises:
-        ValueError: the picture is none.
+        ValueError: the picture is malformed or too large.
 
     Example:
         >>> import lit_metanas as lm
@@ -54,6 +54,8 @@ class ShownPrediction:
             raise ValueError("its picture is not one of hexadecimal digits")
 
     def levels(self) -> list[list[int]] | list[list[list[int]]]:
-        """The picture's levels, by row and pixel; of a coloured one by channel, too."""
+        """The picture's levels by row and pixel, and by channel for a coloured picture."""
         rows = [list(bytes.fromhex(row)) for row in self.picture]
-        return [[row[at : at + 3] for at in range(0, len(row), 3)] for row in rows] if self.coloured else rows
+        if not self.coloured:
+            return rows
+        return [[row[at : at + 3] for at in range(0, len(row), 3)] for row in rows]

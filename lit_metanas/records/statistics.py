@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 FEWEST_OF_INTERVAL = 3
-"""Test examples: the interval of one or two spans most of all scores, or none of them, and says nothing."""
+"""Fewest test examples that give an interval: that of one or two spans nearly all scores or none, and says nothing."""
 
 Z95 = 1.959964
 """Standard errors to either side of a mean within which a normal variable lies in 95 of 100 cases."""
@@ -20,82 +20,63 @@ Z95 = 1.959964
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with the half width of its 95 % confidence interval.
-
-    Attributes:
-        mean: the mean.
-        half: half width; NaN where a single value gives none.
-    """
+    """A mean with the half width of its 95 % confidence interval; NaN for a single value."""
 
     mean: float
     half: float
 
 
 def t_interval(values: Sequence[float]) -> Interval:
-    """Student's 95 % interval of the mean: ``t(0.975, n - 1) * s / sqrt(n)``.
-
-    Raises:
-        ValueError: there are no values.
-    """
+    """Student's 95 % interval of the mean: ``t(0.975, n - 1) * s / sqrt(n)``."""
     if not values:
         raise ValueError("A mean needs at least one value: the list of scores is empty.")
     count = len(values)
-    half = t_quantile(0.975, count - 1) * stdev(values) / math.sqrt(count) if count > 1 else math.nan
+    half = math.nan
+    if count > 1:
+        half = t_quantile(0.975, count - 1) * stdev(values) / math.sqrt(count)
     return Interval(fmean(values), half)
 
 
 def wilson(share: float, number: int, z: float = Z95) -> float:
-    """Half width of the 95 % confidence interval of a share of ``number`` examples (Wilson 1927).
-
-    Unlike the normal approximation it is not zero where all or none are right. Scores that are no share, such as a word
-    accuracy below 0, count as the nearest one.
-    """
+    """Half width of the 95 % confidence interval of a share of ``number`` examples (Wilson 1927)."""
+    # Unlike the normal approximation it is not zero if all or none are right. A word accuracy can be below 0: as 0.
     share = min(max(share, 0.0), 1.0)
     return z * math.sqrt(share * (1 - share) / number + z**2 / (4 * number**2)) / (1 + z**2 / number)
 
 
 def wilson_reach(share: float, number: int) -> float:
-    """How far from a share the farther end of its 95 % interval is (Wilson 1927): ``share ± reach`` holds all of it.
-
-    The interval's middle is not the share, but nearer to a half: of 20 that are all right it is [83.9, 100] %, where
-    ``wilson`` alone would give [91.9, 100].
-    """
+    """Distance from a share to the farther end of its 95 % interval (Wilson 1927)."""
+    # The interval's middle is nearer to a half than the share is: for 20 of 20 right it is [83.9, 100] %, and `wilson`
+    # alone would give [91.9, 100].
     share = min(max(share, 0.0), 1.0)
     middle = (share + Z95**2 / (2 * number)) / (1 + Z95**2 / number)
     return abs(middle - share) + wilson(share, number)
 
 
 def clearly_above(score: float, other: float, number: int) -> bool:
-    """Whether a score on ``number`` examples is above another one by a standard error of that one.
-
-    It is the standard error of a share, by ``wilson``, so that it is not zero where all are right.
-    """
+    """Whether a score on ``number`` examples exceeds another one by that one's standard error, by ``wilson``."""
     return score - other >= wilson(other, number, z=1)
 
 
 def leads(differences: Tensor, margin: float, *, among: int = 1) -> bool:
-    """Whether paired differences are above zero by a margin: ``sum(d) > z * sqrt(sum(d ** 2))``.
-
-    The right side is ``z`` standard errors of the sum, were its mean zero. Of examples that two networks tell rightly
-    or wrongly it is McNemar's test (1947), ``(b - c) / sqrt(b + c) > z``; of losses a self-normalised sum (Efron 1969),
-    which one large difference cannot decide: ``z ** 2`` differences or fewer never lead.
-
-    Args:
-        differences: shape ``(n,)``.
-        margin: ``z`` where one candidate is compared; 0 asks for no more than a sum above zero, of however many.
-        among: candidates that are compared: ``z`` grows so that one of them leads by chance no more often than a single
-            one would (Bonferroni).
-    """
+    """Whether paired differences, shape ``(n,)``, exceed zero by a margin: ``sum(d) > z * sqrt(sum(d ** 2))``."""
+    # For answers that are right or wrong this is McNemar's test (1947), `(b - c) / sqrt(b + c) > z`; for losses a
+    # self-normalised sum (Efron 1969), which one large difference cannot decide: `z ** 2` or fewer never lead. Among
+    # several candidates `z` grows, so that one leads by chance no more often than a single one would (Bonferroni).
     chance = NormalDist().cdf(-margin) / among
-    z = -NormalDist().inv_cdf(chance) if among > 1 and margin and chance else margin
+    z = margin
+    if among > 1 and margin and chance:
+        z = -NormalDist().inv_cdf(chance)
     total, size = float(differences.sum()), float(differences.square().sum())
     return total > 0 and total > z * math.sqrt(size)
 
 
 def bounds(mean: float, half: float) -> tuple[float, float]:
-    """Both ends of an interval, that of a share cut at 0 and at 1; NaN without an interval."""
+    """Both ends of an interval; those of a share are cut at 0 and at 1; NaN without an interval."""
     low, high = mean - half, mean + half
-    return (max(low, 0.0), min(high, 1.0)) if 0 <= mean <= 1 else (low, high)
+    if 0 <= mean <= 1:
+        return max(low, 0.0), min(high, 1.0)
+    return low, high
 
 
 def percent(mean: float, half: float = math.nan) -> str:
@@ -110,11 +91,9 @@ def percent(mean: float, half: float = math.nan) -> str:
 
 @lru_cache(maxsize=256)
 def t_quantile(probability: float, freedom: int) -> float:
-    """Quantile of Student's t distribution for ``probability`` in [0.5, 1) and at least one degree of freedom.
-
-    Up to 500 degrees by bisection of the closed form of its distribution function (Abramowitz and Stegun, 26.7.3
-    and 26.7.4), beyond by the expansion 26.7.5, which is then exact to 1e-9.
-    """
+    """Quantile of Student's t distribution for ``probability`` in [0.5, 1) and at least one degree of freedom."""
+    # Up to 500 degrees by bisection of the distribution's closed form (Abramowitz and Stegun, 26.7.3 and 26.7.4); above
+    # that by the expansion 26.7.5, which is then exact to 1e-9.
     if not 0.5 <= probability < 1 or freedom < 1:
         raise ValueError(f"No t quantile for probability {probability} and {freedom} degrees of freedom.")
     if freedom > 500:
@@ -128,7 +107,10 @@ def t_quantile(probability: float, freedom: int) -> float:
         high *= 2
     for _ in range(80):
         middle = (low + high) / 2
-        low, high = (middle, high) if _central(middle, freedom) < 2 * probability - 1 else (low, middle)
+        if _central(middle, freedom) < 2 * probability - 1:
+            low = middle
+        else:
+            high = middle
     return (low + high) / 2
 
 
@@ -141,17 +123,16 @@ def _central(t: float, freedom: int) -> float:
     for k in range(2 + odd, freedom - 1, 2):
         term *= cosine * (k - 1) / k
         total += term
+    if freedom == 1:
+        return 2 / math.pi * theta
     if odd:
-        return 2 / math.pi * (theta + (math.sin(theta) * total if freedom > 1 else 0.0))
+        return 2 / math.pi * (theta + math.sin(theta) * total)
     return math.sin(theta) * total
 
 
 def non_dominated(points: Sequence[Sequence[float]]) -> list[int]:
-    """Indices, in ascending order, of the points that no other point dominates.
-
-    A point dominates another if it is at least as large in every coordinate and larger in one. In descending
-    lexicographic order a point can be dominated by earlier ones only, and then by one of the front so far.
-    """
+    """Indices, in ascending order, of the points that no other point dominates."""
+    # In descending lexicographic order a point can be dominated by earlier ones only, and then by one of the front.
     front: list[int] = []
     for index in sorted(range(len(points)), key=lambda index: tuple(points[index]), reverse=True):
         if not any(_dominates(points[other], points[index]) for other in front):
@@ -166,18 +147,18 @@ def _dominates(one: Sequence[float], other: Sequence[float]) -> bool:
 def rank_gaussian(scores: Tensor) -> Tensor:
     """Replace scores by the normal quantiles of their ranks, ``Φ⁻¹((rank - 1/2) / n)``; equal scores stay equal.
 
-    Tasks differ in how high their scores are and how far they lie apart, and only the order of the architectures is
-    theirs to share. Ties get the mean of their ranks (Conover and Iman, 1981, rank transformations; the quantiles are
-    Hazen's). It is made again whenever a score is added.
+    The level and spread of scores differ between tasks, and tasks share only the order of architectures. Ties get the
+    mean of their ranks (Conover and Iman, 1981, rank transformations; the quantiles are Hazen's). The ranks change
+    whenever a score is added, so they are computed again.
 
     Args:
-        scores: of one task's architectures, the higher the better, shape ``(n,)``; infinite ones count as extremes.
+        scores: scores of one task's architectures, higher is better, shape ``(n,)``; infinite ones count as extremes.
 
     Returns:
         Shape ``(n,)``, float64, in the order of the scores.
 
     Raises:
-        ValueError: a score is not a number, or they are not a vector.
+        ValueError: a score is not a number, or the scores are not a vector.
 
     Example:
         >>> import torch
@@ -196,10 +177,7 @@ def rank_gaussian(scores: Tensor) -> Tensor:
 
 
 def hypervolume(points: Sequence[tuple[float, float]], reference: tuple[float, float]) -> float:
-    """The area that points dominate above a reference: of two coordinates, both the larger the better.
-
-    Zitzler and Thiele 1999. Points that are below the reference in one coordinate add nothing.
-    """
+    """The area that two-coordinate points dominate above a reference, larger is better (Zitzler and Thiele 1999)."""
     area, height = 0.0, reference[1]
     for x, y in sorted(points, reverse=True):
         if x > reference[0] and y > height:
@@ -209,10 +187,7 @@ def hypervolume(points: Sequence[tuple[float, float]], reference: tuple[float, f
 
 
 def widest(points: Sequence[tuple[float, float]], number: int, reference: tuple[float, float]) -> list[int]:
-    """Places of at most so many points, each of which adds most to the hyper-volume of those before it.
-
-    Points that add nothing are left out.
-    """
+    """Indices of at most ``number`` points, each of which adds the most hyper-volume to those before it."""
     chosen: list[int] = []
     while len(chosen) < number:
         taken = [points[place] for place in chosen]

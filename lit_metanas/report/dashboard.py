@@ -1,4 +1,4 @@
-"""The verb ``dashboard``: a Weights & Biases workspace for what the callbacks log."""
+"""The verb ``dashboard``: a Weights & Biases workspace for the callbacks' logs."""
 
 from __future__ import annotations
 
@@ -26,14 +26,10 @@ def dashboard(
     """Make a Weights & Biases workspace: losses, accuracies, probabilities, entropies, architectures, target tasks.
 
     Args:
-        entity: the user or team that the project belongs to; by default the one that is logged in.
+        entity: the user or team that owns the project; by default the one that is logged in.
         project: the project of the runs.
         name: the workspace's name.
-        output: a file that gets the workspace's specification as JSON; then nothing is sent, and no login is needed.
-
-    Raises:
-        ValueError: the package is not installed, or whose project it is is not known.
-        FailedWorkError: W&B refuses: there is no login, project, right or network.
+        output: a file for the workspace's specification as JSON; then nothing is sent, and no login is needed.
     """
     try:
         import wandb_workspaces  # noqa: F401
@@ -61,13 +57,7 @@ def dashboard(
 
 
 def workspace(entity: str, project: str, name: str) -> Workspace:
-    """Build the workspace, without asking the server anything.
-
-    Args:
-        entity: the user or team.
-        project: the project.
-        name: the workspace's name.
-    """
+    """Build the workspace of a user's or team's project, without any request to the server."""
     from wandb_workspaces.reports.v2.interface import LinePlot, MediaBrowser, ScalarChart, WeavePanelSummaryTable
     from wandb_workspaces.workspaces import Section, Workspace
 

@@ -21,7 +21,7 @@ from lit_metanas.records.statistics import bounds
 PAGE = "leaderboard.html"
 
 _RESULTS = re.compile(rb'\s*\{\s*"schema"\s*:\s*\d+\s*,\s*"results"\s*:')
-"""How a file of results begins."""
+"""The beginning of a file of results."""
 
 _STYLE = """
 :root { color-scheme: light dark; font: 15px/1.4 system-ui, sans-serif }
@@ -59,12 +59,7 @@ if (asked >= 0) sort(asked, head[asked].className === "number");
 
 
 class _Cell(NamedTuple):
-    """A cell of the page.
-
-    Attributes:
-        text: what it shows.
-        value: what it is sorted by, of a number; NaN where there is none.
-    """
+    """A cell of the page: its text, and the number that it is sorted by, or NaN."""
 
     text: str
     value: float = math.nan
@@ -76,17 +71,12 @@ _COLUMNS = {
     "search FLOPs": "number", "search time": "number", "meta-training FLOPs": "number", "space": "",
     "architecture": "long", "hardware": "long",
 }  # fmt: skip
-"""The headings, each with the class of its cells; long texts are cut, and shown in full when pointed at."""
+"""The headings, each with the class of its cells; long texts are cut, and shown in full under the pointer."""
 
 
 def read_folder(folder: Path) -> dict[str, list[ResultRow]]:
-    """The rows of all files of results below a folder, by their path in it; a damaged one is left out, with a warning.
-
-    What a search keeps of each pair to go on from is left out where its ``results.json`` has it, too.
-
-    Raises:
-        ValueError: there is no such folder, or no such file in it.
-    """
+    """The rows of all files of results below a folder, by their path in it; damaged ones cause a warning."""
+    # The `result.json` that a search keeps of each pair is left out if its `results.json` has the same row.
     found: dict[str, list[ResultRow]] = {}
     for file in sorted(folder.rglob("*.json")):
         if file.name == "result.json" and any((one / "results.json").is_file() for one in file.parents[3:4]):
@@ -104,23 +94,13 @@ def read_folder(folder: Path) -> dict[str, list[ResultRow]]:
 
 
 def write_leaderboard(path: Path, results: Sequence[tuple[str, ResultRow]]) -> None:
-    """Write the page, atomically.
-
-    Args:
-        path: the file.
-        results: each with the file that it is of.
-    """
+    """Write the page of results, each with its file's name, atomically."""
     write_whole(path, leaderboard_page(results))
 
 
 def leaderboard_page(results: Sequence[tuple[str, ResultRow]]) -> str:
-    """The page: sorted by tasks, and within each by scores, until a heading is clicked on, or named after ``#``.
-
-    Names may be anyone's: they are escaped, and the page forbids the browser every other script, style and address.
-
-    Args:
-        results: each with the file that it is of.
-    """
+    """The page, sorted by tasks and scores until a heading is clicked on, or named after ``#``."""
+    # Names may be anyone's: they are escaped, and the page forbids the browser every other script, style and address.
     ordered = sorted(results, key=lambda one: (one[1].task_id, *_protocol(one[1].protocol), -one[1].value))
     heads = "".join(
         f'<th scope="col" id="{_fragment(name)}" class="{kind}"><button>{name}</button></th>'
@@ -151,50 +131,65 @@ that is chosen by them looks better than it is. FLOPs of a search are its traini
 
 
 def _cells(file: str, row: ResultRow) -> list[_Cell]:
-    """In the order of ``_COLUMNS``."""
-    low, high = bounds(row.value, row.ci95)
+    """The row's cells in the order of ``_COLUMNS``."""
+    (low, high), interval = bounds(row.value, row.ci95), ""
+    if not math.isnan(low):
+        interval = f"[{100 * low:.1f}, {100 * high:.1f}]"
+    method, time = row.method, _Cell("")
+    if row.stopped:
+        method += ", stopped early"
+    if row.cost.seconds:
+        time = _Cell(duration(row.cost.seconds), row.cost.seconds)
+    chosen = ""
+    if row.architecture is not None:
+        chosen = describe_chosen(row.architecture, row.ensemble, row.linear)
     return [
         _Cell(row.task_id),
-        _Cell(f"{row.method}, stopped early" if row.stopped else row.method),
+        _Cell(method),
         _Cell(file),
         _Cell(" ".join(_protocol(row.protocol))),
         _Cell(row.metric),
         _Cell(f"{100 * row.value:.1f}", row.value),
-        _Cell("" if math.isnan(low) else f"[{100 * low:.1f}, {100 * high:.1f}]", low),
+        _Cell(interval, low),
         _Cell(str(row.seed), row.seed),
         _number(row.parameters),
         _number(row.flops),
         _number(row.cost.flops),
-        _Cell(duration(row.cost.seconds), row.cost.seconds) if row.cost.seconds else _Cell(""),
+        time,
         _number(row.meta_cost.flops),
         _Cell(row.space),
-        _Cell("" if row.architecture is None else describe_chosen(row.architecture, row.ensemble, row.linear)),
+        _Cell(chosen),
         _Cell(row.hardware),
     ]
 
 
 def _number(value: int) -> _Cell:
-    return _Cell(with_prefix(value), value) if value else _Cell("")
+    if not value:
+        return _Cell("")
+    return _Cell(with_prefix(value), value)
 
 
 def _protocol(protocol: Protocol) -> tuple[str, str]:
-    return protocol.name, f"{protocol.way}-way {protocol.shot}-shot" if protocol.way and protocol.shot else ""
+    if not protocol.way or not protocol.shot:
+        return protocol.name, ""
+    return protocol.name, f"{protocol.way}-way {protocol.shot}-shot"
 
 
 def _cell(cell: _Cell, kind: str) -> str:
-    text, more = escape(printable(cell.text, 2000)), ""
-    if kind == "number":
-        more = f' data-value="{cell.value!r}"' if math.isfinite(cell.value) else ' data-value=""'
-    elif kind == "long":
-        more = f' title="{text}"'
-    return f'<td class="{kind}"{more}>{text}</td>'
+    text = escape(printable(cell.text, 2000))
+    if kind == "long":
+        return f'<td class="long" title="{text}">{text}</td>'
+    if kind != "number":
+        return f'<td class="{kind}">{text}</td>'
+    value = repr(cell.value) if math.isfinite(cell.value) else ""
+    return f'<td class="number" data-value="{value}">{text}</td>'
 
 
 def _fragment(name: str) -> str:
-    """The heading as it stands behind ``#``: its words with hyphens between."""
+    """The heading's name after ``#``: its words joined by hyphens."""
     return "-".join(re.findall(r"\w+", name))
 
 
 def _digest(text: str) -> str:
-    """A script or a style, as the browser's policy names it."""
+    """The name of a script or a style in the browser's policy."""
     return f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -18,15 +18,14 @@ class Difference:
 
     Attributes:
         mean: mean of the differences.
-        low: lower bound; NaN for a single pair, which tells nothing of how differences vary.
-        high: upper bound; likewise.
+        low: lower bound; NaN for a single pair, which has no spread.
+        high: upper bound; NaN for a single pair.
         pairs: number of pairs.
 
     Example:
         >>> from dataclasses import replace
         >>> import lit_metanas as lm
-        >>> protocol = lm.Protocol("episodes", way=5, shot=1, batch_norm="support")
-        >>> spent = lm.Cost()
+        >>> protocol, spent = lm.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
         >>> first = lm.ResultRow("MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9))
         >>> second = replace(first, method="ANIL", values=(0.8, 1.0))
         >>> difference = lm.paired_difference([second], [first])
@@ -41,11 +40,9 @@ class Difference:
 
 
 def over_units(results: Sequence[ResultRow]) -> Interval:
-    """Mean and interval over episodes, or over target tasks, of one method's results.
-
-    What was measured with several seeds is first averaged over them, for these values are not independent. A single
-    task without episodes keeps the interval over its examples that it came with.
-    """
+    """Mean and interval over the episodes or target tasks of one method's results."""
+    # Scores with several seeds are first averaged over them, as they are not independent. A single task without
+    # episodes keeps its own interval over examples.
     units = _units(results)
     if len(units) == 1 and len(results) == 1:
         return Interval(results[0].value, results[0].ci95)
@@ -63,19 +60,19 @@ def over_seeds(results: Sequence[ResultRow]) -> Interval:
 
 
 def paired_difference(results: Sequence[ResultRow], reference: Sequence[ResultRow]) -> Difference | None:
-    """The difference to a reference method on identical episodes, or identical tasks, and equal seeds.
+    """The difference to a reference method on identical episodes or tasks and equal seeds.
 
-    Pairs are (task, seed, episode). Those of one seed share its meta-training, and those of one episode, or task, what
-    is hard in it. So the half width of the interval is the root of the sum of squares of two: Student's over the means
-    of seeds, and over those of episodes or tasks. A bootstrap would be too narrow: that of three seeds is their range,
-    which misses the truth in one of four cases.
+    Pairs are (task, seed, episode). Pairs of one seed share its meta-training, and pairs of one episode or task share
+    its difficulty. So the half width of the interval combines two Student intervals, over the means of seeds and over
+    those of episodes or tasks: it is the root of their sum of squares. A bootstrap would be too narrow: for three seeds
+    it gives their range, which misses the truth in one of four cases.
 
     Args:
-        results: of one method under one protocol.
-        reference: of the other method under the same protocol.
+        results: rows of one method under one protocol.
+        reference: rows of the other method under the same protocol.
 
     Returns:
-        The difference with its bounds; None where no pair exists.
+        The difference with its bounds; None without a pair.
 
     Example:
         >>> import lit_metanas as lm
@@ -104,7 +101,7 @@ def paired_difference(results: Sequence[ResultRow], reference: Sequence[ResultRo
 
 
 def saturation(curve: Sequence[tuple[float, float]], within: float = 0.005) -> float | None:
-    """The cheapest cost at which an anytime curve is within half a point of its last value; None for no curve."""
+    """The lowest cost at which an anytime curve is within ``within`` of its last value; None without a curve."""
     if not curve:
         return None
     return min(cost for cost, value in curve if value >= curve[-1][1] - within)
@@ -123,13 +120,12 @@ def mean_curve(curves: Iterable[Sequence[tuple[float, float]]]) -> list[tuple[fl
 
 
 def tasks_until_it_pays(meta: float, search: float, scratch: float) -> float:
-    """Number of tasks after which meta-training has paid: ``meta / (scratch - search)``, all in one account.
-
-    Infinite where a search is not cheaper than from scratch; 0 where there was no meta-training.
-    """
+    """Tasks after which meta-training has paid: ``meta / (scratch - search)``, all in one account."""
     if meta == 0:
         return 0.0
-    return math.ceil(meta / (scratch - search)) if search < scratch else math.inf
+    if search >= scratch:
+        return math.inf
+    return math.ceil(meta / (scratch - search))
 
 
 def _units(results: Iterable[ResultRow]) -> Mapping[tuple[str, int], list[float]]:

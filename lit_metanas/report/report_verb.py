@@ -16,7 +16,7 @@ from lit_metanas import spaces
 from lit_metanas.callbacks.architecture_picture import draw_architecture
 from lit_metanas.callbacks.figures import draw_probabilities, save
 from lit_metanas.callbacks.probability_history import ProbabilityHistory
-from lit_metanas.inputs.shapes import plain_shape
+from lit_metanas.inputs.shapes import Shape, plain_shape
 from lit_metanas.io.files import own_path, write_whole
 from lit_metanas.io.text import markdown_lines, markdown_text, number_of, printable, shorten
 from lit_metanas.records.budget import Cost
@@ -50,11 +50,11 @@ COSTS_CAPTION = "Further up and to the left is better. Methods in the grey field
 CURVES_CAPTION = (
     "The best validation score that a search has reached after spending so much, averaged over tasks and seeds, "
     "up to the search's whole cost. "
-    "From the ring on it gains less than half a point; the number beside a method's name is the cost at its ring."
+    "From the ring on it gains less than half a point; the number after a method's name is the cost at its ring."
 )
 FRONTS_CAPTION = (
-    "Each point is a network to which the search found none that is better in one objective and no worse in the "
-    "others. A ring marks the chosen one, where it is among them."
+    "Each point is a network; the search found no other that is better in one objective and no worse in the others. A "
+    "ring marks the chosen network, if it is one of them."
 )
 PROBABILITIES_CAPTION = (
     "A row for each candidate; its colour is its probability. The chosen one is bold, with its final probability."
@@ -63,19 +63,17 @@ PROBABILITIES_CAPTION = (
 
 @dataclass(frozen=True)
 class Report:
-    """What a report consists of.
+    """The parts of a report.
 
     Attributes:
-        tables: one a protocol.
-        files: the written files, each with what it is.
-        verdict: what the subject won, and what it cost, in one sentence; empty without one.
+        tables: one table for each protocol.
+        files: the written files, each with its title.
+        verdict: the gain of the subject and its cost, in one sentence; empty without a subject.
 
     Example:
         >>> from tempfile import TemporaryDirectory
-        >>> from dataclasses import replace
         >>> import lit_metanas as lm
-        >>> protocol = lm.Protocol("episodes", way=5, shot=1, batch_norm="support")
-        >>> spent = lm.Cost()
+        >>> protocol, spent = lm.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
         >>> first = lm.ResultRow("MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9))
         >>> with TemporaryDirectory() as folder:
         ...     report = lm.write_report(folder, [first])
@@ -99,22 +97,19 @@ def report(
     leaderboard: str | None = None,
     subject: str | None = None,
 ) -> None:
-    """Make tables, figures and a Markdown report of result files, and tell where they lie.
+    """Make tables, figures and a Markdown report of result files, and print their paths.
 
     Args:
-        results: one or several results.json; None where only a leaderboard is wanted.
+        results: one or several results.json; None makes only a leaderboard.
         output: folder for the report; it is created.
         reference: method that all others are compared with, pair by pair.
-        scratch: from-scratch search that the pay-off of meta-training is counted against; if not given, the most
-            accurate method without meta-training that searches.
+        scratch: from-scratch search for the pay-off of meta-training; by default the most accurate method that searches
+            without meta-training.
         probabilities: probabilities.json of a fit, for the heat map.
-        architectures: architectures.json, whose architectures are drawn; if not given, those of the exported networks.
-        next_step: command to suggest at the end; if not given, one that uses the best of the exported networks.
-        leaderboard: a folder, of whose results, and of those of the folders in it, a sortable page is made.
-        subject: method of which one sentence says what it won over the reference, and what it cost.
-
-    Raises:
-        ValueError: neither results nor a folder is given, or there are none in it.
+        architectures: architectures.json with the architectures to draw; by default those of the exported networks.
+        next_step: command to suggest at the end; by default one that uses the best of the exported networks.
+        leaderboard: a folder; its results, and those of its sub-folders, go into a sortable page.
+        subject: method whose gain over the reference, and whose cost, one sentence reports.
     """
     folder = own_path(output, "output")
     if leaderboard is not None:
@@ -127,16 +122,20 @@ def report(
         return
     kept = [one for parent in dict.fromkeys(Path(path).parent for path in results) for one in kept_networks(parent)]
     networks = [one for one in kept if one.has(EXPORT)]
-    shown = [one for one in kept if one.has(PREDICTIONS)]
+    drawn, history = [one.row for one in networks], None
+    if architectures is not None:
+        drawn = read_architectures(architectures)
+    if probabilities is not None:
+        history = ProbabilityHistory.read(probabilities)
     made = write_report(
         folder,
         [row for path in results for row in read_results(path)],
         reference=reference,
         scratch=scratch,
-        history=None if probabilities is None else ProbabilityHistory.read(probabilities),
-        architectures=[one.row for one in networks] if architectures is None else read_architectures(architectures),
+        history=history,
+        architectures=drawn,
         networks=networks,
-        looked_at=shown,
+        looked_at=[one for one in kept if one.has(PREDICTIONS)],
         subject=subject,
     )
     console = Console()
@@ -144,15 +143,17 @@ def report(
         for part in to_rich(table, console.width):
             console.print(part)
         console.print()
-    files = {**made.files, **({} if leaderboard is None else {folder / PAGE: "Leaderboard"})}
+    files = dict(made.files)
+    if leaderboard is not None:
+        files[folder / PAGE] = "Leaderboard"
     width = max(len(what) for what in files.values())
     for path, what in files.items():
         console.print(f"{what:<{width}}  {path}", soft_wrap=True, highlight=False, markup=False)
     if next_step is None and (best := next(iter(best_networks(networks).values()), None)) is not None:
         next_step = shlex.join(["lit-metanas", *predict_command(str(best.folder))])
     if sentences := best_sentences(networks):
-        told = "\n".join(map(printable, sentences[:MOST_BEST]))
-        console.print(f"\n{told}", soft_wrap=True, highlight=False, markup=False)
+        best_lines = "\n".join(map(printable, sentences[:MOST_BEST]))
+        console.print(f"\n{best_lines}", soft_wrap=True, highlight=False, markup=False)
     if made.verdict:
         console.print(f"\n{printable(made.verdict)}", soft_wrap=True, highlight=False, markup=False)
     if next_step is not None:
@@ -176,33 +177,31 @@ def write_report(
     Args:
         directory: the folder; it is created.
         results: rows of one or several files.
-        reference: method that differences are taken to.
-        scratch: from-scratch search that pay-off is counted against.
+        reference: the method that all others are compared with.
+        scratch: the from-scratch search for the pay-off of meta-training.
         history: probabilities over meta-training.
-        architectures: what was chosen; each different architecture is drawn once, at most ``MOST_DRAWN``.
-        networks: what was exported; its folders are listed, the best one of each task by validation score named.
-        looked_at: networks, of which the first task's best by validation score shows predictions of test examples.
-        subject: method of which the report's first sentence tells.
+        architectures: rows of chosen architectures; each different one is drawn once, at most six.
+        networks: exported networks; their folders are listed, and the best one of each task by validation score is
+            named.
+        looked_at: networks with predictions; those of the first task's best network are shown.
+        subject: the method that the report's first sentence is about.
 
     Raises:
         ValueError: there are no results, too many, or a named method has none.
 
     Example:
         >>> import lit_metanas as lm
-        >>> protocol = lm.Protocol("episodes", way=5, shot=1, batch_norm="support")
-        >>> known = {"task_id": "letters", "protocol": protocol, "space": "", "architecture": None, "recipe": {}}
-        >>> known |= {"ci95": 0.01, "cost": lm.Cost(), "meta_cost": lm.Cost(), "parameters": 1000, "flops": 2000}
-        >>> accuracies = {"ours": 0.9, "random": 0.8}
-        >>> rows = [lm.ResultRow(method=name, seed=0, value=value, **known) for name, value in accuracies.items()]
-        >>> report = lm.write_report("report", rows)
+        >>> protocol, spent = lm.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
+        >>> row = lm.ResultRow("MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9))
+        >>> report = lm.write_report("report", [row])
         >>> sorted(path.name for path in report.files)
-        ['accuracy_against_cost.png', 'report.md']
+        ['report.md']
     """
     folder = Path(directory)
     results = drawable(results)
     made = tables(results, reference=reference, scratch=scratch)
-    said = "" if subject is None else verdict(made, subject)
-    if subject is not None and not said:
+    said = ""
+    if subject is not None and not (said := verdict(made, subject)):
         raise ValueError(
             f"No table compares '{printable(subject)}' with a reference: name a method that has results, and another "
             "one as the reference."
@@ -232,11 +231,11 @@ def write_report(
 
 
 PREDICTED = "predictions.png"
-"""The figure of what a network says of some test examples."""
+"""The figure of a network's predictions for test examples."""
 
 
 def _show_predictions(folder: Path, networks: Sequence[KeptNetwork]) -> str:
-    """A figure and a table of what a network says of some test examples, as Markdown; empty without a network."""
+    """A figure and a table of a network's predictions for test examples, as Markdown; empty without a network."""
     if not networks:
         return ""
     networks = [one for one in networks if one.row.task_id == networks[0].row.task_id]
@@ -273,7 +272,7 @@ MOST_DRAWN = 6
 
 
 def _draw_architectures(folder: Path, architectures: Sequence[ArchitectureRow]) -> list[Picture]:
-    """Draw each different architecture once, with those that chose it in its caption."""
+    """Draw each different architecture once; the caption names the methods that chose it."""
     users: dict[object, list[ArchitectureRow]] = {}
     for row in architectures:
         users.setdefault((row.space, row.architecture, row.ensemble, row.linear), []).append(row)
@@ -282,39 +281,49 @@ def _draw_architectures(folder: Path, architectures: Sequence[ArchitectureRow]) 
         file = "architecture.png" if len(users) == 1 else f"architecture-{number}.png"
         caption = "; ".join(dict.fromkeys(f"{row.method}, {row.task_id}, seed {row.seed}{_view(row)}" for row in rows))
         methods = " and ".join(dict.fromkeys(row.method for row in rows))
-        first, known = rows[0], len({(*plain_shape(row.shape), row.way) for row in rows}) == 1
-        shape = first.shape if known and all(first.shape) else None
+        first, outputs = rows[0], 0
+        shape: Shape | None = None
+        if len({(*plain_shape(row.shape), row.way) for row in rows}) == 1:
+            outputs = first.way
+            if all(first.shape):
+                shape = first.shape
         picture = draw_architecture(
             first.architecture,
             f"Chosen: {methods}",
             space=_space_of(first.space),
             linear=first.linear,
             shape=shape,
-            outputs=first.way if known else 0,
+            outputs=outputs,
         )
         save(picture, folder / file)
-        told = str(first.architecture)
-        told += f", mean of {first.ensemble} such networks" if first.ensemble > 1 else ""
-        told += f", and a linear model, {first.linear}" if first.linear is not None else ""
-        pictures.append(Picture(file, "Chosen architecture", f"{told} ({caption})"))
+        chosen = str(first.architecture)
+        if first.ensemble > 1:
+            chosen += f", mean of {first.ensemble} such networks"
+        if first.linear is not None:
+            chosen += f", and a linear model, {first.linear}"
+        pictures.append(Picture(file, "Chosen architecture", f"{chosen} ({caption})"))
     return pictures
 
 
 def _space_of(name: str) -> type[ChoiceSpace]:
-    """The package's own space of a name; ``ChoiceSpace`` where it has none."""
+    """The package's own space of a name; ``ChoiceSpace`` if there is none."""
     found = getattr(spaces, name, None)
-    return found if isinstance(found, type) and issubclass(found, ChoiceSpace) else ChoiceSpace
+    if isinstance(found, type) and issubclass(found, ChoiceSpace):
+        return found
+    return ChoiceSpace
 
 
 def _view(row: ArchitectureRow) -> str:
-    """By which of several preprocessings a network was chosen, behind a comma; empty where there was no choice."""
+    """The preprocessing that a network was chosen with, after a comma; empty without a choice."""
     label = row.recipe.get(PREPROCESSING, "")
-    return f", preprocessing: {shorten(str(label), 60)}" if label else ""
+    if not label:
+        return ""
+    return f", preprocessing: {shorten(str(label), 60)}"
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure of the report: its ``file`` beside the report, a ``title`` and a ``caption`` (may be empty)."""
+    """A figure of the report: its ``file`` in the report's folder, a ``title`` and a ``caption`` (may be empty)."""
 
     file: str
     title: str
@@ -329,19 +338,21 @@ def write_markdown(
     examples: str = "",
     said: str = "",
 ) -> None:
-    """Write what is said first, tables, networks, predictions, figures, and where each row comes from, atomically."""
-    parts = [
-        "# Report\n",
-        *([f"{markdown_text(said)}\n"] if said else []),
-        "## Results\n",
-        *(to_markdown(table) for table in tables),
-    ]
-    parts += ["## Predictions\n", examples] if examples else []
-    parts += ["## Networks\n", _network_lines(networks)] if networks else []
+    """Write the verdict, tables, predictions, networks, figures, and the origin of each row, atomically."""
+    parts = ["# Report\n"]
+    if said:
+        parts.append(f"{markdown_text(said)}\n")
+    parts += ["## Results\n", *(to_markdown(table) for table in tables)]
+    if examples:
+        parts += ["## Predictions\n", examples]
+    if networks:
+        parts += ["## Networks\n", _network_lines(networks)]
     parts.append("## Figures\n")
     for picture in pictures:
-        text = f"\n{markdown_text(picture.caption, LONGEST_CAPTION)}\n" if picture.caption else ""
-        parts.append(f"### {picture.title}\n\n![{picture.title}]({picture.file})\n{text}")
+        text = f"### {picture.title}\n\n![{picture.title}]({picture.file})\n"
+        if picture.caption:
+            text += f"\n{markdown_text(picture.caption, LONGEST_CAPTION)}\n"
+        parts.append(text)
     parts += ["## Where each row comes from\n", *(_origins(table) for table in tables)]
     write_whole(path, "\n".join(parts))
 
@@ -350,20 +361,20 @@ LONGEST_CAPTION = 4_000
 """Characters below a figure."""
 
 MOST_BEST = 6
-"""Most tasks whose best network is told on a terminal."""
+"""Most tasks whose best network is printed on a terminal."""
 
 
 def best_sentences(networks: Sequence[KeptNetwork]) -> list[str]:
-    """Which network is the best of each task, and by what; scores of different tasks are not compared."""
+    """The best network of each task, and its score; scores of different tasks are not compared."""
     several, sentences = len({network.row.task_id for network in networks}) > 1, []
     for task, best in best_networks(networks).items():
-        on = f" on {task}" if several else ""
-        sentences.append(f"Best{on} by {_score(best)}: {best.row.method}, in {shorten(str(best.folder), 400)}")
+        name = f"Best on {task}" if several else "Best"
+        sentences.append(f"{name} by {_score(best)}: {best.row.method}, in {shorten(str(best.folder), 400)}")
     return sentences
 
 
 def _score(network: KeptNetwork) -> str:
-    """By what a network was chosen, and how good it is."""
+    """The metric that a network was chosen by, and its value."""
     return f"{shorten(network.row.metric, 40)}, {percent(network.row.value)} %"
 
 
@@ -377,22 +388,24 @@ VALIDATED = (
 
 
 def _network_lines(networks: Sequence[KeptNetwork]) -> str:
-    """Where each exported network lies, and which is the best of each task."""
+    """The folder of each exported network, and the best network of each task."""
     lines: list[tuple[str, ...]] = [("method", "task", "seed", "validation score %", "folder"), ("---",) * 5]
     for row, folder in networks[:MOST_NETWORKS]:
         value = percent(row.value) if math.isfinite(row.value) else "–"
         lines.append((row.method, row.task_id, str(row.seed), value, shorten(str(folder), 400)))
+    parts = [markdown_lines(lines)]
+    if (left := len(networks) - MOST_NETWORKS) > 0:
+        parts.append(f"{left} more are in the searches' directories.")
     best = [markdown_text(one) for one in best_sentences(networks)[:MOST_NETWORKS]]
-    said = [f"{best[0]}. {VALIDATED}"] if len(best) == 1 else []
-    if len(best) > 1:
-        said = ["\n".join(f"- {one}." for one in best), VALIDATED]
-    left = len(networks) - MOST_NETWORKS
-    more = [f"{left} more are in the searches' directories."] if left > 0 else []
-    return "\n\n".join([markdown_lines(lines), *more, *said]) + "\n"
+    if len(best) == 1:
+        parts.append(f"{best[0]}. {VALIDATED}")
+    elif best:
+        parts += ["\n".join(f"- {one}." for one in best), VALIDATED]
+    return "\n\n".join(parts) + "\n"
 
 
 def _origins(table: ProtocolTable) -> str:
-    """Seeds, batch-norm mode, machine and configuration of each row; without what no row's files tell."""
+    """Seeds, batch-norm mode, machine and configuration of each row, without columns that are empty."""
     columns = {
         "method": [row.method for row in table.rows],
         "seeds": [", ".join(map(str, row.seed_numbers)) for row in table.rows],
@@ -400,17 +413,13 @@ def _origins(table: ProtocolTable) -> str:
         "hardware": ["; ".join(row.hardware) for row in table.rows],
         "configuration": [", ".join(row.configs) for row in table.rows],
     }
-    told = {heading: [cell or "–" for cell in column] for heading, column in columns.items() if any(column)}
-    lines = [tuple(told), ("---",) * len(told), *zip(*told.values(), strict=True)]
+    used = {heading: [cell or "–" for cell in column] for heading, column in columns.items() if any(column)}
+    lines = [tuple(used), ("---",) * len(used), *zip(*used.values(), strict=True)]
     return f"### {markdown_text(table.title)}\n\n{markdown_lines(lines)}\n"
 
 
 def drawable(results: Sequence[ResultRow]) -> list[ResultRow]:
-    """Leave out what is not a number, with a warning.
-
-    Raises:
-        ValueError: there are more rows than a report has room for.
-    """
+    """Leave out rows without a finite score, with a warning; too many rows raise ValueError."""
     if len(results) > MOST_RESULTS:
         raise ValueError(f"There are {len(results)} results, more than {MOST_RESULTS}: give fewer files at once.")
     kept = [_drawable(row) for row in results if all(map(math.isfinite, (row.value, *row.values)))]
@@ -420,9 +429,10 @@ def drawable(results: Sequence[ResultRow]) -> list[ResultRow]:
 
 
 def _drawable(row: ResultRow) -> ResultRow:
+    ci95 = row.ci95 if math.isfinite(row.ci95) else math.nan
     return replace(
         row,
-        ci95=row.ci95 if math.isfinite(row.ci95) else math.nan,
+        ci95=ci95,
         cost=_with_finite_seconds(row.cost),
         meta_cost=_with_finite_seconds(row.meta_cost),
         curve=tuple(point for point in row.curve if all(map(math.isfinite, point))),
@@ -431,9 +441,11 @@ def _drawable(row: ResultRow) -> ResultRow:
 
 
 def _with_finite_seconds(cost: Cost) -> Cost:
-    return cost if math.isfinite(cost.seconds) else replace(cost, seconds=0.0)
+    if math.isfinite(cost.seconds):
+        return cost
+    return replace(cost, seconds=0.0)
 
 
 def _on_axes(trial: Trial) -> bool:
-    """Whether a front's point has a place: the axes of measures are logarithmic."""
+    """Whether a front's point can be drawn: the axes of measures are logarithmic."""
     return math.isfinite(trial.value) and all(0 < value < math.inf for value in trial.measures.values())

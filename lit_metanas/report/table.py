@@ -1,4 +1,4 @@
-"""Results as rows: one a method under a protocol."""
+"""Results as rows: one for each method under a protocol."""
 
 from __future__ import annotations
 
@@ -35,28 +35,26 @@ class MethodRow:
 
     Attributes:
         method: the row's name.
-        batch_norm: where batch-norm statistics come from; empty where no network has any.
+        batch_norm: source of batch-norm statistics; empty if no network has any.
         score: mean and interval over episodes or target tasks.
         seeds: mean and interval over seeds.
         seed_numbers: the seeds.
-        difference: paired difference to the reference method; None for itself and where no pair exists.
-        account: what a search's cost is counted in: ``flops`` or ``queries``.
+        difference: paired difference to the reference method; None for the reference itself and without a pair.
+        account: unit of a search's cost: ``flops`` or ``queries``.
         search_cost: cost of the search on one task.
-        search_seconds: its time.
-        meta_cost: cost of meta-training, paid once; in queries where those are the account.
-        meta_seconds: its time.
-        pays_after: tasks until meta-training has paid; None where there was none, or nothing to compare with.
+        search_seconds: time of the search on one task.
+        meta_cost: cost of meta-training, paid once, in the same account.
+        meta_seconds: time of meta-training.
+        pays_after: tasks until meta-training has paid; None without meta-training, or without a method to compare with.
         parameters: trainable parameters of the network.
         flops: forward multiply-adds of the network for one input.
         hardware: the machines.
-        configs: where the runs' configurations are.
+        configs: paths of the runs' configurations.
         stopped: whether one of the searches was stopped early, and its result is the best so far.
 
     Example:
-        >>> from dataclasses import replace
         >>> import lit_metanas as lm
-        >>> protocol = lm.Protocol("episodes", way=5, shot=1, batch_norm="support")
-        >>> spent = lm.Cost()
+        >>> protocol, spent = lm.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
         >>> first = lm.ResultRow("MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9))
         >>> (table,) = lm.tables([first])
         >>> (row,) = table.rows
@@ -85,24 +83,22 @@ class MethodRow:
 
 @dataclass(frozen=True)
 class ProtocolTable:
-    """All methods under one protocol, in the order in which they first appear.
+    """All methods under one protocol, in the order of their first results.
 
     Attributes:
         title: the protocol in words.
-        units: what intervals are over: ``episodes``, ``target tasks``, the ``test examples`` of a single task that was
-            searched with one seed, or its ``seeds``.
-        reference: the method that differences are taken to; None without.
-        scratch: the from-scratch search that pay-off is counted against; None without.
-        account: what a search's cost is counted in: ``flops`` or ``queries``.
-        rows: one a method and batch-norm mode.
-        class_values: of a single task, each class's accuracy by method; empty where there are more, or none is known.
-        metric: what scores measure.
+        units: the units that intervals are over: ``episodes``, ``target tasks``, the ``test examples`` of a single task
+            that was searched with one seed, or its ``seeds``.
+        reference: the method that differences are taken to, or None.
+        scratch: the from-scratch search for the pay-off of meta-training, or None.
+        account: unit of a search's cost: ``flops`` or ``queries``.
+        rows: one row for each method and batch-norm mode.
+        class_values: for a single task, each class's accuracy by method; empty for several tasks, or if none is known.
+        metric: name of the score.
 
     Example:
-        >>> from dataclasses import replace
         >>> import lit_metanas as lm
-        >>> protocol = lm.Protocol("episodes", way=5, shot=1, batch_norm="support")
-        >>> spent = lm.Cost()
+        >>> protocol, spent = lm.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
         >>> first = lm.ResultRow("MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9))
         >>> (table,) = lm.tables([first])
         >>> table.title
@@ -125,27 +121,23 @@ ProtocolKey = tuple[str, int, int, str, str, str]
 def tables(
     results: Sequence[ResultRow], reference: str | None = None, scratch: str | None = None
 ) -> list[ProtocolTable]:
-    """Make one table a protocol and metric.
+    """Make one table for each protocol and metric.
 
     Args:
         results: rows of one or several files.
-        reference: the method that all are compared with, pair by pair.
-        scratch: the from-scratch search that pay-off is counted against; if not given, in each table the most
-            accurate method that searches and needed no meta-training.
+        reference: the method that all others are compared with, pair by pair.
+        scratch: the from-scratch search for the pay-off of meta-training; by default in each table the most accurate
+            method that searches without meta-training.
 
     Raises:
         ValueError: there are no results, or a named method has none.
 
     Example:
         >>> import lit_metanas as lm
-        >>> protocol = lm.Protocol("episodes", way=5, shot=1, batch_norm="support")
-        >>> known = {"task_id": "letters", "protocol": protocol, "space": "", "architecture": None, "recipe": {}}
-        >>> known |= {"ci95": 0.01, "cost": lm.Cost(), "meta_cost": lm.Cost(), "parameters": 1000, "flops": 2000}
-        >>> accuracies = {"ours": 0.9, "random": 0.8}
-        >>> rows = [lm.ResultRow(method=name, seed=0, value=value, **known) for name, value in accuracies.items()]
-        >>> (table,) = lm.tables(rows)
-        >>> [row.method for row in table.rows]
-        ['ours', 'random']
+        >>> protocol, spent = lm.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
+        >>> row = lm.ResultRow("MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9))
+        >>> [row.method for row in lm.tables([row])[0].rows]
+        ['MAML']
     """
     if not results:
         raise ValueError("There are no results to report: test or search first, and give the results file.")
@@ -158,12 +150,12 @@ def tables(
 
 
 def methods_of(results: Sequence[ResultRow]) -> list[str]:
-    """All methods, in the order in which the tables show them: by it each has one colour in all figures."""
+    """All methods in the order of the tables, which gives each one colour in all figures."""
     return list(dict.fromkeys(result.method for own in by_protocol(results) for result in own))
 
 
 def by_protocol(results: Sequence[ResultRow]) -> list[list[ResultRow]]:
-    """The results of each protocol and metric, whatever the batch-norm mode."""
+    """The results of each protocol and metric, with any batch-norm mode."""
     groups: dict[ProtocolKey, list[ResultRow]] = {}
     for result in results:
         groups.setdefault(_key(result), []).append(result)
@@ -173,7 +165,7 @@ def by_protocol(results: Sequence[ResultRow]) -> list[list[ResultRow]]:
 def _table(results: list[ResultRow], reference: str | None, scratch: str | None) -> ProtocolTable:
     groups: dict[tuple[str, str], list[ResultRow]] = {}
     modes = {result.method: result.protocol.batch_norm for result in results if result.protocol.batch_norm}
-    for result in results:  # networks without batch norm stand beside those that have it
+    for result in results:  # a method's networks without batch norm share the row of those that have it
         mode = result.protocol.batch_norm or modes.get(result.method, "")
         groups.setdefault((result.method, mode), []).append(result)
     protocol = results[0].protocol
@@ -183,43 +175,48 @@ def _table(results: list[ResultRow], reference: str | None, scratch: str | None)
     units = _units(results, groups.values())
     single = single_task(results)
     # One task alone pays for no meta-training.
-    if any(result.meta_cost.counted_in(protocol.account) for result in results) and not single:
-        scratch = _scratch(by_method, protocol.account) if scratch is None else scratch
-    else:
+    if single or not any(result.meta_cost.counted_in(protocol.account) for result in results):
         scratch = None  # nothing has to pay for itself
-    named = reference if reference in by_method else None
-    rows = [
-        _row(own, mode, by_method.get(reference or ""), by_method.get(scratch or ""))
-        for (_, mode), own in groups.items()
-    ]  # a method without results under this protocol is not a reference in its table
+    elif scratch is None:
+        scratch = _scratch(by_method, protocol.account)
+    # A method without results under this protocol is not a reference in its table.
+    reference = reference if reference in by_method else None
+    scratch = scratch if scratch in by_method else None
+    compared, paying = by_method.get(reference or ""), by_method.get(scratch or "")
+    class_values = {}
+    if single and units == "test examples":
+        class_values = _by_class(results)
     return ProtocolTable(
         title=title_of(results),
         units=units,
-        reference=named,
-        scratch=scratch if scratch in by_method else None,
+        reference=reference,
+        scratch=scratch,
         account=protocol.account,
-        rows=tuple(rows),
-        class_values=_by_class(results) if single and units == "test examples" else {},
+        rows=tuple(_row(own, mode, compared, paying) for (_, mode), own in groups.items()),
+        class_values=class_values,
         metric=printable(results[0].metric, LONGEST_METRIC),
     )
 
 
 def single_task(results: Sequence[ResultRow]) -> bool:
-    """Whether all results of one protocol are of one target task with examples."""
+    """Whether all results of one protocol belong to one target task with examples."""
     return results[0].protocol.name == "target" and len({result.task_id for result in results}) == 1
 
 
 def title_of(results: Sequence[ResultRow]) -> str:
-    """The protocol in words; one task, with its examples where all methods had as many."""
+    """The protocol in words; for one task also its examples, if all methods had as many."""
     first, counts = results[0], {result.images for result in results}
     if first.protocol.name == _EPISODES:
         return series_title(first)
     if not single_task(results):
         return protocol_title(first.protocol)
     trained, tested = first.images
-    examples = f"trained on {trained} examples, tested on {tested}" if len(counts) == 1 and tested else ""
-    told = [f"{first.protocol.way} classes"] if first.metric == ACCURACY else []
-    return f"Task {first.task_id}: {', '.join([*told, *filter(None, [examples])])}".rstrip(": ")
+    parts = []
+    if first.metric == ACCURACY:
+        parts.append(f"{first.protocol.way} classes")
+    if len(counts) == 1 and tested:
+        parts.append(f"trained on {trained} examples, tested on {tested}")
+    return f"Task {first.task_id}: {', '.join(parts)}".rstrip(": ")
 
 
 def _by_class(results: Sequence[ResultRow]) -> dict[str, dict[str, float]]:
@@ -228,19 +225,22 @@ def _by_class(results: Sequence[ResultRow]) -> dict[str, dict[str, float]]:
 
 
 def _units(results: list[ResultRow], rows: Collection[list[ResultRow]]) -> str:
-    """What the intervals of all rows are over."""
+    """The units that the intervals of all rows are over."""
     if any(result.values for result in results):
         return "episodes"
     if len({result.task_id for result in results}) == 1 and any(len(row) > 1 for row in rows):
         return "seeds"
-    return "test examples" if all(len(row) == 1 for row in rows) else "target tasks"
+    if all(len(row) == 1 for row in rows):
+        return "test examples"
+    return "target tasks"
 
 
 def _row(
     results: list[ResultRow], mode: str, reference: list[ResultRow] | None, scratch: list[ResultRow] | None
 ) -> MethodRow:
-    first = results[0]
-    compared = reference is not None and reference[0].method != first.method
+    first, difference = results[0], None
+    if reference is not None and reference[0].method != first.method:
+        difference = paired_difference(results, reference)
     account = first.protocol.account
     meta = fmean(result.meta_cost.counted_in(account) for result in results)
     search = fmean(result.cost.counted_in(account) for result in results)
@@ -253,7 +253,7 @@ def _row(
         score=over_units(results),
         seeds=over_seeds(results),
         seed_numbers=tuple(sorted({result.seed for result in results})),
-        difference=paired_difference(results, reference) if compared and reference is not None else None,
+        difference=difference,
         account=account,
         search_cost=search,
         search_seconds=fmean(result.cost.seconds for result in results),
@@ -269,13 +269,13 @@ def _row(
 
 
 def _cheapest(scratch: list[ResultRow], account: str) -> float:
-    """The cheapest cost of a search that is within half a point of its end; its whole cost where no curve was kept."""
+    """The lowest cost of a search within half a point of its end; its whole cost without a curve."""
     whole = fmean(result.cost.counted_in(account) for result in scratch)
     return saturation(mean_curve(result.curve for result in scratch)) or whole
 
 
 def _scratch(by_method: dict[str, list[ResultRow]], account: str) -> str | None:
-    """The most accurate method that searches each task and was never meta-trained."""
+    """The most accurate method that searches each task without meta-training."""
     candidates = [
         method
         for method, own in by_method.items()
@@ -286,20 +286,24 @@ def _scratch(by_method: dict[str, list[ResultRow]], account: str) -> str | None:
 
 
 def _key(result: ResultRow) -> ProtocolKey:
-    """Series of episodes are apart, as those within one alphabet from others; target tasks are averaged."""
+    """The table that a result belongs to: each series of episodes has its own, and target tasks share one."""
     protocol = result.protocol
     series = result.task_id if protocol.name == _EPISODES else ""
     return protocol.name, protocol.way, protocol.shot, protocol.account, result.metric, series
 
 
 def series_title(result: ResultRow) -> str:
-    """A series of episodes in words: its protocol, and what its own name tells beside."""
+    """A series of episodes in words: its protocol, and the rest of its own name."""
     series, plain = result.task_id.removesuffix("episodes").rstrip(), protocol_title(result.protocol)
-    told = series.removeprefix(f"{result.protocol.way}-way {result.protocol.shot}-shot").strip()
-    return f"{plain}, {told}" if told not in ("", "test") else plain
+    rest = series.removeprefix(f"{result.protocol.way}-way {result.protocol.shot}-shot").strip()
+    if rest in ("", "test"):
+        return plain
+    return f"{plain}, {rest}"
 
 
 def protocol_title(protocol: Protocol) -> str:
     """The protocol in words."""
     kind = {"episodes": "Few-shot episodes", "target": "Target tasks"}.get(protocol.name, protocol.name)
-    return f"{kind}: {protocol.way}-way {protocol.shot}-shot" if protocol.way else kind
+    if not protocol.way:
+        return kind
+    return f"{kind}: {protocol.way}-way {protocol.shot}-shot"

@@ -1,4 +1,4 @@
-"""A table as text: for a terminal and in Markdown."""
+"""A table as text, for a terminal and in Markdown."""
 
 from __future__ import annotations
 
@@ -28,24 +28,37 @@ COLUMNS = (
     "batch norm",
     "seeds",
 )
-"""Headings of the cells that ``cells`` makes; the second one after the table's metric."""
+"""Headings of the cells that ``cells`` makes; the second one has the table's metric."""
 
 
 def cells(row: MethodRow) -> list[str]:
     """The row's texts in the order of ``COLUMNS``."""
+    seeds = difference = pays = "–"
+    if len(row.seed_numbers) > 1:
+        seeds = percent(row.seeds.mean, row.seeds.half)
+    if row.difference:
+        difference = points(row.difference)
+    if row.meta_cost:
+        pays = tasks(row.pays_after)
     return [
         row.method,
         percent(row.score.mean, row.score.half),
-        percent(row.seeds.mean, row.seeds.half) if len(row.seed_numbers) > 1 else "–",
-        points(row.difference) if row.difference else "–",
+        seeds,
+        difference,
         _cost_text(row.search_cost, row.search_seconds, row.account),
         _cost_text(row.meta_cost, row.meta_seconds, row.account),
-        tasks(row.pays_after) if row.meta_cost else "–",
-        with_prefix(row.parameters) if row.parameters else "–",
-        with_prefix(row.flops) if row.flops else "–",
+        pays,
+        _size_text(row.parameters),
+        _size_text(row.flops),
         row.batch_norm or "–",
         ", ".join(map(str, row.seed_numbers)),
     ]
+
+
+def _size_text(number: float) -> str:
+    if not number:
+        return "–"
+    return with_prefix(number)
 
 
 def headings(table: ProtocolTable) -> list[str]:
@@ -54,7 +67,7 @@ def headings(table: ProtocolTable) -> list[str]:
 
 
 TEXTS = (0, 9, 10)
-"""Columns that are set flush left."""
+"""Columns that are aligned left."""
 
 SEEDS_COLUMN = 10
 """The column of the seeds."""
@@ -64,26 +77,29 @@ STATISTICS = {
     "support": "of the task's training examples",
     "transductive": "of the test examples",
 }
-"""Where batch-norm statistics come from, by the word in the column."""
+"""Sources of batch-norm statistics, by the word in the column."""
+
+COST_NOTES = {
+    "flops": "Costs: training FLOPs (3 × forward multiply-adds × examples) and time.",
+    "queries": "Costs: queries, each an architecture whose score was looked up, and time.",
+}
+"""The note on costs for each account."""
 
 MOST_CLASSES = 30
-"""Classes that are shown, the weakest ones."""
+"""Most classes that are shown, the weakest ones first."""
 
 PARTS = ((0, 1, 2, 3, 10), (0, 4, 5, 6), (0, 7, 8, 9))
-"""Columns that stand together where the whole table is too wide: scores, costs, network."""
+"""Columns of each part of a table that is too wide: scores, costs, network."""
 
 
 def to_rich(table: ProtocolTable, width: int = 200) -> list[Table]:
-    """The table for a terminal of ``width`` characters: in ``PARTS`` where it is narrow.
+    """The table for a terminal of ``width`` characters; a narrow one gets it in ``PARTS``.
 
     Example:
         >>> import lit_metanas as lm
-        >>> protocol = lm.Protocol("episodes", way=5, shot=1, batch_norm="support")
-        >>> known = {"task_id": "letters", "protocol": protocol, "space": "", "architecture": None, "recipe": {}}
-        >>> known |= {"ci95": 0.01, "cost": lm.Cost(), "meta_cost": lm.Cost(), "parameters": 1000, "flops": 2000}
-        >>> accuracies = {"ours": 0.9, "random": 0.8}
-        >>> rows = [lm.ResultRow(method=name, seed=0, value=value, **known) for name, value in accuracies.items()]
-        >>> [type(table).__name__ for table in lm.to_rich(lm.tables(rows)[0])]
+        >>> protocol, spent = lm.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
+        >>> row = lm.ResultRow("MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9))
+        >>> [type(table).__name__ for table in lm.to_rich(lm.tables([row])[0])]
         ['Table']
     """
     lines = [headings(table), *(cells(row) for row in table.rows)]
@@ -93,36 +109,40 @@ def to_rich(table: ProtocolTable, width: int = 200) -> list[Table]:
     if needed > width:
         cut = [[column for column in part if column in kept] for part in PARTS]
         parts = [part for part in cut if len(part) > 1]
-    drawn = []
-    for part in parts:
-        title = _shown(table.title) if part is parts[0] else None
-        own = Table(title=title, title_justify="left", caption_justify="left")
-        for column in part:
-            justify: Literal["left", "right"] = "left" if column in TEXTS else "right"
-            own.add_column(
-                _shown(lines[0][column]), justify=justify, no_wrap=0 < column < 10, min_width=0 if column else 16
-            )
-        for line in lines[1:]:
-            own.add_row(*(_shown(line[column]) for column in part))
-        drawn.append(own)
+    drawn = [_part(lines, part) for part in parts]
+    drawn[0].title = _shown(table.title)
     drawn[-1].caption = _shown(notes(table))
     if table.class_values:
         own = Table(title="Accuracy by class, %", title_justify="left")
-        for place, heading in enumerate(_class_heading(table)):
-            own.add_column(_shown(heading), justify="right" if place else "left")
+        heading, *others = _class_heading(table)
+        own.add_column(_shown(heading))
+        for heading in others:
+            own.add_column(_shown(heading), justify="right")
         for line in _class_lines(table):
             own.add_row(*map(_shown, line))
         drawn.append(own)
     return drawn
 
 
+def _part(lines: Sequence[Sequence[str]], part: Sequence[int]) -> Table:
+    """Some columns of a table for a terminal."""
+    own = Table(title_justify="left", caption_justify="left")
+    for column in part:
+        justify: Literal["left", "right"] = "left" if column in TEXTS else "right"
+        least = 0 if column else 16
+        own.add_column(_shown(lines[0][column]), justify=justify, no_wrap=0 < column < 10, min_width=least)
+    for line in lines[1:]:
+        own.add_row(*(_shown(line[column]) for column in part))
+    return own
+
+
 def _shown(text: str) -> str:
-    """A text for a terminal, whose square brackets are no markup of ``rich``."""
+    """A text for a terminal; ``rich`` takes no square brackets in it for markup."""
     return escape(printable(text))
 
 
 def _used_columns(lines: Sequence[Sequence[str]]) -> list[int]:
-    """Columns in which any row has something; the seeds only where rows differ in them, else the notes say them."""
+    """Columns that are not empty; that of seeds only if rows differ in it, as the notes name equal seeds."""
     used = [column for column in range(len(COLUMNS)) if any(line[column] != "–" for line in lines[1:])]
     return [column for column in used if column != SEEDS_COLUMN or len({line[column] for line in lines[1:]}) > 1]
 
@@ -134,11 +154,11 @@ def _class_heading(table: ProtocolTable) -> list[str]:
 def _class_lines(table: ProtocolTable) -> list[list[str]]:
     """A line for each class, the weakest first, with the accuracy of each method."""
     ordered = sorted(table.class_values.items(), key=lambda item: fmean(item[1].values()))
-    methods = [row.method for row in table.rows]
-    return [
-        [shorten(name, 40), *(f"{100 * own[method]:.1f}" if method in own else "–" for method in methods)]
-        for name, own in ordered[:MOST_CLASSES]
-    ]
+    lines = []
+    for name, own in ordered[:MOST_CLASSES]:
+        shown = {method: f"{100 * value:.1f}" for method, value in own.items()}
+        lines.append([shorten(name, 40), *(shown.get(row.method, "–") for row in table.rows)])
+    return lines
 
 
 def to_markdown(table: ProtocolTable) -> str:
@@ -146,20 +166,17 @@ def to_markdown(table: ProtocolTable) -> str:
 
     Example:
         >>> import lit_metanas as lm
-        >>> protocol = lm.Protocol("episodes", way=5, shot=1, batch_norm="support")
-        >>> known = {"task_id": "letters", "protocol": protocol, "space": "", "architecture": None, "recipe": {}}
-        >>> known |= {"ci95": 0.01, "cost": lm.Cost(), "meta_cost": lm.Cost(), "parameters": 1000, "flops": 2000}
-        >>> accuracies = {"ours": 0.9, "random": 0.8}
-        >>> rows = [lm.ResultRow(method=name, seed=0, value=value, **known) for name, value in accuracies.items()]
-        >>> lm.to_markdown(lm.tables(rows)[0]).splitlines()[0]
+        >>> protocol, spent = lm.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
+        >>> row = lm.ResultRow("MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9))
+        >>> lm.to_markdown(lm.tables([row])[0]).splitlines()[0]
         '### Few-shot episodes: 5-way 1-shot, letters'
     """
     rows = [headings(table), *(cells(row) for row in table.rows)]
     kept = _used_columns(rows)
     ruler = ["---" if column in TEXTS else "---:" for column in kept]
     lines = [[row[column] for column in kept] for row in rows]
-    title, told = markdown_text(table.title), markdown_text(notes(table))
-    text = f"### {title}\n\n{markdown_lines([lines[0], ruler, *lines[1:]])}\n\n{told}\n"
+    title, below = markdown_text(table.title), markdown_text(notes(table))
+    text = f"### {title}\n\n{markdown_lines([lines[0], ruler, *lines[1:]])}\n\n{below}\n"
     if table.class_values:
         ruler = ["---", *("---:" for _ in table.rows)]
         text += f"\nAccuracy by class, %:\n\n{markdown_lines([_class_heading(table), ruler, *_class_lines(table)])}\n"
@@ -167,23 +184,15 @@ def to_markdown(table: ProtocolTable) -> str:
 
 
 def notes(table: ProtocolTable) -> str:
-    """What the columns mean."""
-    several = any(len(row.seed_numbers) > 1 for row in table.rows)
-    metric = table.metric.capitalize() if table.metric.islower() else table.metric  # chrF is called so
-    text = f"{metric}: mean over {table.units}{' and seeds' if several else ''} with its 95 % interval (Student's t"
-    text += f" over {table.units})." if several else ")."
-    if several:
-        text += " Over seeds: the same mean with its 95 % interval over seeds."
-    if table.units == "seeds":
-        text = f"{metric}: mean over seeds. Over seeds: the same mean with its 95 % interval (Student's t)."
-    if table.units == "test examples":
-        share = table.metric == ACCURACY
-        what = "share of the test examples that are classified correctly" if share else "over the test examples"
-        interval = ", and the reach of its 95 % interval (Wilson)" if share else ", with its 95 % interval"
-        text = f"{metric}: {what}{'' if all(math.isnan(row.score.half) for row in table.rows) else interval}."
+    """The meaning of the columns."""
+    metric = table.metric
+    if metric.islower():
+        metric = metric.capitalize()  # chrF keeps its letters
+    text = f"{metric}: {_score_note(table)}"
     if len(seeds := {row.seed_numbers for row in table.rows}) == 1:
         (numbers,) = seeds
-        text += f" All rows: {'seeds' if len(numbers) > 1 else 'seed'} {', '.join(map(str, numbers))}."
+        noun = "seeds" if len(numbers) > 1 else "seed"
+        text += f" All rows: {noun} {', '.join(map(str, numbers))}."
     if stopped := [f"'{row.method}'" for row in table.rows if row.stopped]:
         text += f" Stopped early, with the best so far: {', '.join(stopped)}."
     if table.reference is not None:
@@ -191,11 +200,7 @@ def notes(table: ProtocolTable) -> str:
             f" Difference: to '{table.reference}', the mean of paired differences in percentage points with its 95 % "
             "interval (Student's t, over seeds and over what else varies, both added)."
         )
-    text += (
-        " Costs: training FLOPs (3 × forward multiply-adds × examples) and time."
-        if table.account == "flops"
-        else " Costs: queries, each an architecture whose score was looked up, and time."
-    )
+    text += f" {COST_NOTES[table.account]}"
     if any(row.flops for row in table.rows):
         text += " FLOPs of a network: forward multiply-adds for one input."
     if any(row.meta_cost for row in table.rows):
@@ -213,11 +218,28 @@ def notes(table: ProtocolTable) -> str:
     return text
 
 
-def verdict(tables: Sequence[ProtocolTable], method: str) -> str:
-    """What a method reached, won or lost against the reference, and cost, by the first table that compares the two.
+def _score_note(table: ProtocolTable) -> str:
+    """The meaning of the score, its interval, and the column over seeds."""
+    if table.units == "test examples":
+        what, interval = "over the test examples", ", with its 95 % interval"
+        if table.metric == ACCURACY:
+            what = "share of the test examples that are classified correctly"
+            interval = ", and the reach of its 95 % interval (Wilson)"
+        if all(math.isnan(row.score.half) for row in table.rows):
+            interval = ""
+        return f"{what}{interval}."
+    if table.units == "seeds":
+        return "mean over seeds. Over seeds: the same mean with its 95 % interval (Student's t)."
+    if all(len(row.seed_numbers) == 1 for row in table.rows):
+        return f"mean over {table.units} with its 95 % interval (Student's t)."
+    return (
+        f"mean over {table.units} and seeds with its 95 % interval (Student's t over {table.units}). Over seeds: the "
+        "same mean with its 95 % interval over seeds."
+    )
 
-    Empty where none does.
-    """
+
+def verdict(tables: Sequence[ProtocolTable], method: str) -> str:
+    """The method's score, its difference to the reference and both costs, by the first table that compares the two."""
     for table in tables:
         own = next((row for row in table.rows if row.method == method and row.difference), None)
         other = next((row for row in table.rows if row.method == table.reference), None)
@@ -239,22 +261,27 @@ def _listed(modes: Sequence[str]) -> str:
 def _cost_text(cost: float, seconds: float, account: str) -> str:
     if not cost and not seconds:
         return "–"
-    unit = account if account != "flops" else "FLOPs"
-    number = with_prefix(cost)
-    return f"{number}{'' if account == 'flops' and number[-1].isalpha() else ' '}{unit}, {duration(seconds)}"
+    number, unit = with_prefix(cost), f" {account}"
+    if account == "flops":
+        unit = "FLOPs" if number[-1].isalpha() else " FLOPs"
+    return f"{number}{unit}, {duration(seconds)}"
 
 
 def points(difference: Difference) -> str:
-    """``+1.2 [+0.4, +2.1]``, in percentage points; without the bounds where there are none."""
+    """``+1.2 [+0.4, +2.1]``, in percentage points; the bounds are left out if they are unknown."""
     mean, low, high = (100 * value for value in (difference.mean, difference.low, difference.high))
-    bounds = "" if math.isnan(low) else f" [{low:+.1f}, {high:+.1f}]"
-    return f"{mean:+.1f}{bounds}".replace("-", "−")
+    text = f"{mean:+.1f}"
+    if not math.isnan(low):
+        text += f" [{low:+.1f}, {high:+.1f}]"
+    return text.replace("-", "−")
 
 
 def tasks(number: float | None) -> str:
-    """Number of tasks until meta-training has paid: ``never``, ``at once``, ``12``, or a dash if it has no answer."""
+    """Tasks until meta-training has paid: ``never``, ``at once``, ``12``, or a dash if it is unknown."""
     if number is None:
         return "–"
     if number == 0:
         return "at once"
-    return "never" if math.isinf(number) else with_prefix(number)
+    if math.isinf(number):
+        return "never"
+    return with_prefix(number)

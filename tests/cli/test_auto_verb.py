@@ -141,8 +141,8 @@ def test_what_is_left_out_is_named_in_the_words_of_a_shell(photos: Path) -> None
     assert [line.removeprefix("lit-metanas: ") for line in told] == [
         "'photos' holds images, and other files are left out: 'photos/circle/notes.txt'.",
         "'photos' has a sub-folder without images, left out: 'empty'.",
-        "'photos' has images in sub-folders of its classes' folders, which are left out (1): put them beside the "
-        "others of their class; or put all into folders of groups, and say --group folder.",
+        "'photos' has images in sub-folders of its classes' folders, which are left out (1): move them to the "
+        "other images of their class; or put all into folders of groups, and set --group folder.",
         "1 of 20 images cannot be read and is left out: 'photos/cross/3.png'.",
     ]
 

@@ -313,7 +313,7 @@ def test_a_terminal_shows_how_far_it_is(monkeypatch, capsys):
                 clock.now += seconds
                 budget.charge(Cost(queries=1, flops=flops))
             for told in (budget.describe, budget.describe_left):
-                shown.append(search_progress._Told(told).render(None).plain)
+                shown.append(search_progress._Described(told).render(None).plain)
             return super().search(task, space, budget, seed)
 
     monkeypatch.setattr(search_progress, "Console", lambda **options: Console(force_terminal=True, width=80, **options))

@@ -239,7 +239,7 @@ def test_large_arrays_are_not_kept_twice():
 
 
 def test_one_that_cannot_be_read_is_told_so_and_never_the_same():
-    with pytest.warns(UserWarning, match=r"An object of _thread\.lock cannot be told from others"):
+    with pytest.warns(UserWarning, match=r"An object of _thread\.lock cannot be distinguished from others"):
         assert settings_of(Renaming(threading.Lock())) != settings_of(Renaming(threading.Lock()))
 
 

@@ -219,7 +219,7 @@ def test_files_without_a_group_are_told(group: str, sentence: str, tmp_path: Pat
 
 def test_files_one_folder_deeper_are_hinted_at(tmp_path: Path) -> None:
     images(tmp_path, "p{group}/{number}.png")
-    with pytest.raises(ValueError, match=r"left' has no images .* or say by group='folder' that its sub-folders hold"):
+    with pytest.raises(ValueError, match=r"left' has no images .* or set group='folder' if each of its sub-folders"):
         lm.FolderTask(str(tmp_path))
 
 
@@ -228,7 +228,7 @@ def test_files_in_sub_folders_that_are_left_out_are_told(tmp_path: Path) -> None
     images(tmp_path, "more/{group}_{number}.png", groups=2)
     expected = len(list(tmp_path.glob("*/*.png")))
     with pytest.warns(
-        UserWarning, match=r"sub-folders of its classes' folders, which are left out \(\d+\): put"
+        UserWarning, match=r"sub-folders of its classes' folders, which are left out \(\d+\): move"
     ) as told:
         task = lm.FolderTask(str(tmp_path), train=0.6, val=0.2, test=0.2)[0]
     assert len(task.train) + len(task.val) + len(task.test) == expected

@@ -1,4 +1,4 @@
-"""Heartbeats between processes, sent by a thread of each while its main thread computes or waits."""
+"""Heartbeats between processes; a thread of each sends them while the main thread computes or waits."""
 
 from __future__ import annotations
 
@@ -24,23 +24,17 @@ INTERVAL = 1.0
 """Seconds between two heartbeats."""
 
 EXIT_GRACE = 3.0
-"""Seconds that the main thread has to end the process by itself, before the heartbeat thread does."""
+"""Seconds that the main thread has to end the process before the heartbeat thread does."""
 
 EXITED = "has exited"
-"""Of a process whose connection is closed."""
+"""The words for a process whose connection is closed."""
 
 _WAITING_MODULES = (distributed.__name__, collectives.__name__, replica_check.__name__)
 """Modules in which a main thread waits for other processes; the last two copy received tensors from a GPU."""
 
 
 class Rendezvous(NamedTuple):
-    """Where the first process listens, and what lets others in.
-
-    Attributes:
-        host: its name or address.
-        port: a free one.
-        key: lets only processes of this run in.
-    """
+    """Host and port where the first process listens, and the key of this run's processes."""
 
     host: str
     port: int
@@ -48,19 +42,7 @@ class Rendezvous(NamedTuple):
 
 
 class Heartbeat(threading.Thread):
-    """Sends heartbeats to the first process, and learns from it of lost ones: a star of TCP connections.
-
-    A process that dies closes its connection; one that is stopped, or whose machine fails, sends no more heartbeats;
-    one whose main thread hangs makes no progress. The first process then tells all others which it was.
-
-    Args:
-        rank: number of this process.
-        timeout: seconds without a heartbeat after which a process counts as lost.
-        hang_timeout: seconds without progress, while others wait for it, after which a process counts as hanging; None
-            sets no limit.
-        children: processes that this one has started, by rank.
-        end: is called with the reason where the main thread does not end this process by itself.
-    """
+    """Sends heartbeats to the first process, which reports lost ones: a star of TCP connections."""
 
     def __init__(
         self,
@@ -71,14 +53,16 @@ class Heartbeat(threading.Thread):
         children: Mapping[int, subprocess.Popen[bytes]],
         end: Callable[[str], None],
     ) -> None:
+        # A process that dies closes its connection; one that is stopped, or whose machine fails, sends no heartbeat for
+        # `timeout` seconds; one whose main thread hangs makes no progress for `hang_timeout` while others wait. The
+        # first process then sends all others its name. `children` are the processes that this one has started, by rank.
+        # `end` gets the reason if the main thread does not end this process.
         super().__init__(name="heartbeat", daemon=True)
-        self.rank, self.timeout, self.hang_timeout, self.children, self._end = (
-            rank,
-            timeout,
-            hang_timeout,
-            children,
-            end,
-        )
+        self.rank = rank
+        self.timeout = timeout
+        self.hang_timeout = hang_timeout
+        self.children = children
+        self._end = end
         self.progress = 0
         self._main = threading.main_thread().ident
         self._peers: dict[int, Connection] = {}
@@ -91,16 +75,11 @@ class Heartbeat(threading.Thread):
         self._send_lock, self._closing = threading.Lock(), False
 
     def listen(self, host: str, everywhere: bool, others: int) -> Rendezvous:
-        """Listen, as the first process, and accept the others.
-
-        Args:
-            host: the name or address under which they find this machine.
-            everywhere: whether some are on other machines.
-            others: their number.
-        """
+        """Listen, as the first process, and accept the others; ``host`` is the name by which they find it."""
         key = secrets.token_bytes(16)
-        # A machine may know itself by a name that leads to itself alone; who lacks the key is not let in.
-        listener = Listener(("0.0.0.0" if everywhere else host, 0), backlog=others, authkey=key)  # noqa: S104
+        # A machine may know itself by a name that leads to itself alone. Without the key no process is accepted.
+        address = "0.0.0.0" if everywhere else host  # noqa: S104
+        listener = Listener((address, 0), backlog=others, authkey=key)
 
         def accept() -> None:
             while len(self._peers) < others:
@@ -114,7 +93,7 @@ class Heartbeat(threading.Thread):
         return Rendezvous(host, listener.address[1], key)
 
     def connect(self, rendezvous: Rendezvous) -> None:
-        """Connect, as another process."""
+        """Connect to the first process."""
         peer = Client((rendezvous.host, rendezvous.port), authkey=rendezvous.key)
         peer.send_bytes(str(self.rank).encode())
         self._add(0, peer)
@@ -141,20 +120,20 @@ class Heartbeat(threading.Thread):
             self._end(self._reason)
 
     def wait_for_reason(self) -> str:
-        """Wait until it is known which process was lost; empty where none was within the timeout."""
+        """Wait for the message that names the lost process; empty if none comes within the timeout."""
         self._reason_known.wait(self.timeout + EXIT_GRACE)
         return self._reason
 
     def close(self, reason: str = "") -> None:
-        """Tell the others why all are to stop; or, without a reason, disconnect once they have said that they are done.
-
-        Closing a connection with something unread in it would discard what was sent last.
-        """
+        """Send the reason why all stop; or, without a reason, disconnect once the others are done."""
+        message = "."
         if reason:
+            message = f"!{reason}"
             self._ended.set()  # the others send it back
         with self._send_lock:
-            self._send_all(f"!{reason}" if reason else ".")
+            self._send_all(message)
             self._closing = True
+        # Closing a connection that has something unread would discard the last message.
         if not (reason or self._reason):
             self._disconnected.wait(EXIT_GRACE)
         self._ended.set()
@@ -179,11 +158,7 @@ class Heartbeat(threading.Thread):
             self._record(rank, text)
 
     def _send_beat(self, *, suspended: bool) -> None:
-        """Send a heartbeat, and count those that others have missed.
-
-        Args:
-            suspended: whether this process was itself stopped, and so could receive none.
-        """
+        """Send a heartbeat and count missed ones; a process that was itself suspended received none."""
         own = f"{self.progress} {int(_is_waiting(self._main))}"
         with self._send_lock:
             if self._closing:
@@ -196,7 +171,7 @@ class Heartbeat(threading.Thread):
                 self._report_loss(rank, f"has sent no heartbeat for {self.timeout:g} s")
                 return
         if suspended:
-            return  # what the others have sent meanwhile is still to be read
+            return  # messages that the others have sent meanwhile are still to be read
         for rank, child in self.children.items():
             if child.poll() and rank in self._peers:
                 self._report_loss(rank, EXITED)
@@ -206,7 +181,8 @@ class Heartbeat(threading.Thread):
 
     def _record(self, rank: int, text: str) -> None:
         before, beats = self._states.get(rank, ("", 0))
-        self._states[rank] = (text, beats + 1 if text == before else 0)
+        beats = beats + 1 if text == before else 0
+        self._states[rank] = (text, beats)
 
     def _find_hang(self, beats: int) -> None:
         still = {rank: text.endswith("1") for rank, (text, count) in self._states.items() if count >= beats}
@@ -224,7 +200,9 @@ class Heartbeat(threading.Thread):
         if child is not None and how == EXITED:
             with suppress(subprocess.TimeoutExpired):
                 code = child.wait(INTERVAL)
-                how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
+                how = f"exited with code {code}"
+                if code < 0:
+                    how = f"was killed by {signal.Signals(-code).name}"
         if child is not None:
             child.kill()  # a stopped one would stay for ever
         self._stop_all(f"Process {rank} {how}")
@@ -252,7 +230,7 @@ def end_process(message: str) -> None:
 
 def _is_waiting(thread: int | None) -> bool:
     """Whether a thread is in one of the modules in which it waits for other processes."""
-    frame = None if thread is None else sys._current_frames().get(thread)
+    frame = sys._current_frames().get(thread or 0)
     while frame is not None:
         if str(frame.f_globals.get("__name__")).startswith(_WAITING_MODULES):
             return True

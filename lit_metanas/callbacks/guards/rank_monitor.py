@@ -21,12 +21,13 @@ _EXIT_TIMEOUT = 30.0
 class RankMonitor(Callback):
     """Stops all processes when one of them died, was stopped, hangs or failed, with a message that names it.
 
-    Without it the others wait in their next collective for half an hour, or for ever. A thread exchanges heartbeats;
-    the training itself sends nothing. What was written stays as it was: a checkpoint is complete or absent. With one
-    process the callback does nothing.
+    Without it the others wait in their next collective for half an hour, or for ever. A thread exchanges heartbeats,
+    and the training itself sends nothing. Files stay as they are: a checkpoint is complete or absent. With one process
+    the callback does nothing.
 
     Args:
-        timeout: seconds without a heartbeat after which a process counts as lost; one that dies is noticed at once.
+        timeout: seconds without a heartbeat after which a process counts as lost; a process that dies is noticed at
+            once.
         hang_timeout: seconds without progress in training, while others wait for it, after which a process counts as
             hanging. A search has no such limit: its tasks may take very different times.
 
@@ -56,16 +57,26 @@ class RankMonitor(Callback):
         if trainer.world_size == 1 or self._heartbeat is not None:
             return
         self._reports = trainer.local_rank == 0
+
+        def end(reason: str) -> None:
+            message = ""
+            if self._should_report(reason):
+                message = _sentence(reason, trainer)
+            end_process(message)
+
+        hang_timeout = self.hang_timeout if trainer.state.fn == TrainerFn.FITTING else None
         heartbeat = Heartbeat(
             rank=trainer.global_rank,
             timeout=self.timeout,
-            hang_timeout=self.hang_timeout if trainer.state.fn == TrainerFn.FITTING else None,
+            hang_timeout=hang_timeout,
             children=_children(trainer),
-            end=lambda reason: end_process(_sentence(reason, trainer) if self._should_report(reason) else ""),
+            end=end,
         )
         environment = getattr(trainer.strategy, "cluster_environment", None)
         if trainer.is_global_zero:
-            host = environment.main_address if environment is not None else "127.0.0.1"
+            host = "127.0.0.1"
+            if environment is not None:
+                host = environment.main_address
             trainer.strategy.broadcast(heartbeat.listen(host, trainer.num_nodes > 1, trainer.world_size - 1))
         else:
             rendezvous: Any = trainer.strategy.broadcast(None)
@@ -95,12 +106,7 @@ class RankMonitor(Callback):
         self._record_progress()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Tell the others why this process stops; or find out which of them was lost.
-
-        Raises:
-            ChildProcessError: another process was lost.
-            SystemExit: it was, and another process reports it.
-        """
+        """Send the others the reason why this process stops, or raise the reason why another did."""
         heartbeat, self._heartbeat = self._heartbeat, None
         if heartbeat is None:
             return
@@ -125,7 +131,7 @@ class RankMonitor(Callback):
         raise ChildProcessError(_sentence(reason, trainer)) from None
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Disconnect, once all are done."""
+        """Disconnect once all processes are done."""
         heartbeat, self._heartbeat = self._heartbeat, None
         if heartbeat is not None:
             trainer.strategy.barrier()
@@ -136,7 +142,7 @@ class RankMonitor(Callback):
             self._heartbeat.progress += 1
 
     def _should_report(self, reason: str) -> bool:
-        """Whether this process prints it: the first one on each machine does, or all if the first of all is lost."""
+        """Whether this process prints the reason: the first on each machine, or all if process 0 is lost."""
         return self._reports or reason.startswith("Process 0 ")
 
 
@@ -145,12 +151,10 @@ def _sentence(reason: str, trainer: Trainer) -> str:
 
 
 def _children(trainer: Trainer) -> dict[int, subprocess.Popen[bytes]]:
-    """The processes that this one has started by its own command line, by rank, taken from Lightning's observer.
-
-    The observer would kill this process, without a word, up to five seconds after one of them has ended. It cannot be
-    switched off, but it watches the launcher's own list: that is emptied, and the launcher gets a copy, by which it
-    passes signals on.
-    """
+    """The processes that this one has started, by rank, taken away from Lightning's observer."""
+    # The observer would kill this process, without a word, up to five seconds after one of them has ended. It cannot be
+    # switched off, but it watches the launcher's own list: that is emptied, and the launcher gets a copy, by which it
+    # passes signals on.
     launcher: Any = trainer.strategy.launcher
     observed = getattr(launcher, "procs", [])
     if not all(isinstance(process, subprocess.Popen) for process in observed):
@@ -163,7 +167,7 @@ def _children(trainer: Trainer) -> dict[int, subprocess.Popen[bytes]]:
 
 
 def _is_connection_error(exception: BaseException) -> bool:
-    """Whether an error says that a message between processes could not be sent or received."""
+    """Whether an error means that a message between processes could not be sent or received."""
     text = str(exception)
     return isinstance(exception, distributed.DistError) or (
         isinstance(exception, RuntimeError) and any(word in text for word in ("gloo", "NCCL", "Connection "))

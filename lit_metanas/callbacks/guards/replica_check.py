@@ -1,4 +1,4 @@
-"""Compares what all processes hold."""
+"""Comparison of the training state of all processes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,10 @@ _INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 def rank_state(trainer: Trainer, module: LightningModule) -> dict[str, Tensor]:
-    """All that a training goes on from, by names that a reader understands; in an order that all processes share.
-
-    Parameters, among them architecture logits; buffers, but for a batch-norm layer's own statistics, which under DDP
-    are those of each process's batches; the optimizers' state and learning rates; of a search the architecture that it
-    would choose, and what its relaxation makes of the logits.
-    """
+    """The whole state of a training, by readable names, in an order that all processes share."""
+    # Parameters, including architecture logits; buffers, except batch norms' own statistics, which under DDP are those
+    # of each process's batches; optimizers' states and learning rates; of a search the architecture that it would
+    # choose, and the relaxation of its logits.
     state = {name: parameter.detach() for name, parameter in module.named_parameters()}
     state |= dict(_buffers(module))
     names = {id(parameter): name for name, parameter in module.named_parameters()}
@@ -46,11 +44,9 @@ def rank_state(trainer: Trainer, module: LightningModule) -> dict[str, Tensor]:
 
 
 def checksum(value: Tensor) -> Tensor:
-    """One number of all bits of a tensor and their places, int64 on the tensor's device.
-
-    Each element's bits, as an integer, times an odd number of its own, summed modulo 2^64: no single element can change
-    without the sum; several that change, or change places, go unnoticed by a rare chance only.
-    """
+    """One number of all bits of a tensor and their places, int64 on the tensor's device."""
+    # Each element's bits, as an integer, times an odd number of its own, summed modulo 2^64: a single element never
+    # changes without the sum; several that change, or change places, rarely do.
     bits = value.detach().reshape(-1)
     bits = bits.view(_INTEGERS[bits.element_size()])
     if bits.element_size() == 8:  # two odd factors have an even sum, in which the sign's own bit, the highest, is lost
@@ -73,7 +69,7 @@ def checksums(state: Mapping[str, Tensor], device: torch.device) -> Tensor:
 
 def _buffers(module: LightningModule) -> Iterator[tuple[str, Tensor]]:
     local = {
-        f"{name}.{buffer}" if name else buffer
+        f"{name}.{buffer}".removeprefix(".")
         for name, layer in module.named_modules()
         if isinstance(layer, _BATCH_NORMS)
         for buffer, _ in layer.named_buffers(recurse=False)
@@ -82,15 +78,16 @@ def _buffers(module: LightningModule) -> Iterator[tuple[str, Tensor]]:
 
 
 class AgreedError(ChildProcessError):
-    """All processes raise it, with the same sentence, which the first one on each machine tells."""
+    """An error that all processes raise with the same sentence, which the first one on each machine prints."""
 
 
 class ReplicaCheck(Callback):
-    """Compares over all processes what a training goes on from, bit for bit, and stops all where it differs.
+    """Compares the state of a training over all processes, bit for bit, and stops all if it differs.
 
-    Each process sends two numbers, a checksum of ``rank_state`` and one of its names: after the first step, then every
-    so many, and before an epoch's checkpoint. Only where they differ do all tensors' checksums follow, so that the
-    tensor and the process can be named. On one process, and under strategies that split a model, it does nothing.
+    Each process sends two numbers, a checksum of its state and one of the state's names: after the first step, then
+    every ``every_n_steps``, and before an epoch's checkpoint. Only if they differ do all tensors' checksums follow, so
+    that the message can name the tensor and the process. With one process, or under strategies that split a model, the
+    callback does nothing.
 
     Args:
         every_n_steps: training steps from one comparison to the next.
@@ -114,28 +111,24 @@ class ReplicaCheck(Callback):
         self._checked = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Count from here."""
+        """Reset the count."""
         self._steps = self._checked = 0
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Compare when it is time to."""
+        """Compare when it is due."""
         self._steps += 1
         if self._steps == 1 or self._steps - self._checked >= self.every_n_steps:
             self.compare(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Compare what goes into the checkpoint."""
+        """Compare before the checkpoint is written."""
         if self._steps > self._checked:
             self.compare(trainer, pl_module)
 
     def compare(self, trainer: Trainer, module: LightningModule) -> None:
-        """Compare now, on all processes.
-
-        Raises:
-            AgreedError: processes differ; on all of them, with the same sentence.
-        """
+        """Compare now; processes that differ all raise the same AgreedError."""
         self._checked = self._steps
         if trainer.world_size == 1 or not isinstance(trainer.strategy, DDPStrategy):
             return
@@ -153,23 +146,23 @@ class ReplicaCheck(Callback):
 
 
 def difference(gathered: Sequence[dict[str, int]]) -> str:
-    """Say which process has a different tensor from the others.
-
-    Args:
-        gathered: for each process the checksums by name; not all are the same.
-    """
+    """The sentence that names the process with a different tensor, by the checksums of each process."""
     names = list(dict.fromkeys(name for row in gathered for name in row))
     odd: dict[str, list[int]] = {}
     for name in names:
         values = [row.get(name) for row in gathered]
-        # Where two differ, nobody knows which is right: the first process's counts.
+        # If two processes differ, neither is known to be right: the first one's value counts.
         usual = Counter(values).most_common(1)[0][0]
         if ranks := [rank for rank, value in enumerate(values) if value != usual]:
             odd[name] = ranks
     name, ranks = next(iter(odd.items()))
-    others = f", and {number_of(len(odd) - 1, 'other difference')}" if len(odd) > 1 else ""
-    who = f"process {ranks[0]} has" if len(ranks) == 1 else f"processes {', '.join(map(str, ranks))} have"
+    who = f"process {ranks[0]} has"
+    if len(ranks) > 1:
+        who = f"processes {', '.join(map(str, ranks))} have"
+    others = "other" if len(gathered) == 2 else "others"
+    if len(odd) > 1:
+        others += f", and {number_of(len(odd) - 1, 'other difference')}"
     return (
-        f"{who} a different '{name}' from the {'other' if len(gathered) == 2 else 'others'}{others}: the training "
-        "stops before this gets into a checkpoint; resume from the last one."
+        f"{who} a different '{name}' from the {others}: the training stops before this gets into a checkpoint; resume "
+        "from the last one."
     )

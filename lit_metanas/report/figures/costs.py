@@ -1,4 +1,4 @@
-"""Accuracy against search cost, one panel a protocol: of whole searches, and anytime curves."""
+"""Accuracy against search cost, one panel for each protocol: whole searches, and anytime curves."""
 
 from __future__ import annotations
 
@@ -30,19 +30,17 @@ if TYPE_CHECKING:
 
 
 Curve = list[tuple[float, float]]
-"""Points of an anytime curve: what was spent, and the best score by then."""
+"""Points of an anytime curve: the cost so far, and the best score so far."""
 
 MARKERS = "oDs^vX<>"
-"""Shapes that tell methods apart without colour."""
+"""Shapes that distinguish methods without colour."""
 
 
 def draw_costs(tables: Sequence[ProtocolTable]) -> Figure | None:
-    """Draw for each protocol every method's accuracy over the cost of one search, in FLOPs or queries.
-
-    Thin bars are 95 % intervals over episodes or tasks, thick ones over seeds. Methods that do not search stand in a
-    grey field left of the logarithmic axis; points of equal cost stand side by side. Names stand on the right at their
-    methods' height, moved apart where they would touch. None where no protocol has two methods to compare.
-    """
+    """Draw every method's accuracy over the cost of one search; None if no protocol has two methods."""
+    # Thin bars are 95 % intervals over episodes or tasks, thick ones over seeds. Methods that do not search are in a
+    # grey field left of the logarithmic axis, and points of equal cost are next to each other. Names are on the right
+    # at their methods' height, moved apart if they would touch.
     tables = [replace(table, rows=table.rows[:MOST_METHODS]) for table in tables[:MOST_PANELS] if len(table.rows) > 1]
     if not tables:
         return None
@@ -54,35 +52,40 @@ def draw_costs(tables: Sequence[ProtocolTable]) -> Figure | None:
 
 
 def _colours(tables: Sequence[ProtocolTable]) -> dict[str, int]:
-    """One number a method, equal in all panels."""
+    """One number for each method, equal in all panels."""
     methods = dict.fromkeys(row.method for table in tables for row in table.rows)
     return {method: index for index, method in enumerate(methods)}
 
 
 def _method_name(table: ProtocolTable, row: MethodRow) -> str:
-    """The method, with its batch-norm mode where there are several."""
-    several = sum(other.method == row.method for other in table.rows) > 1
-    return f"{row.method} ({row.batch_norm})" if several else row.method
+    """The method, with its batch-norm mode if there are several."""
+    if sum(other.method == row.method for other in table.rows) == 1:
+        return row.method
+    return f"{row.method} ({row.batch_norm})"
 
 
 def _cost_panel(axes: Axes, table: ProtocolTable, colours: Mapping[str, int]) -> None:
     """The costs of one protocol."""
     logs = [math.log10(row.search_cost) for row in table.rows if row.search_cost > 0]
-    low, high = (math.floor(min(logs)), max(math.ceil(max(logs)), math.floor(min(logs)) + 1)) if logs else (0, 0)
-    resting = len(table.rows) - len(logs)
-    step = 0.045 * (high - low) if logs else 1.0
+    low, high, step = 0, 0, 1.0
+    if logs:
+        low = math.floor(min(logs))
+        high = max(math.ceil(max(logs)), low + 1)
+        step = 0.045 * (high - low)
+    resting, rest = len(table.rows) - len(logs), None
     start = low - step * (resting + 2)
+    if resting:
+        rest = start + step * (resting - 1) / 2
     wanted = [math.log10(row.search_cost) if row.search_cost > 0 else start for row in table.rows]
     places = side_by_side(wanted, step)
     ends = []
     for row, place in zip(table.rows, places, strict=True):
         index, mean = colours[row.method], 100 * row.score.mean
         colour = COLOURS[index % len(COLOURS)]
-        for half, thickness in ((row.score.half, 1.0), (row.seeds.half, 3.0)):
+        for half, thickness, alpha in ((row.score.half, 1.0, 1.0), (row.seeds.half, 3.0, 0.45)):
             if not math.isnan(half):
                 line = [100 * end for end in bounds(row.score.mean, half)]
-                axes.plot([place] * 2, line, color=colour, linewidth=thickness,
-                          alpha=1.0 if thickness == 1 else 0.45, solid_capstyle="butt")  # fmt: skip
+                axes.plot([place] * 2, line, color=colour, linewidth=thickness, alpha=alpha, solid_capstyle="butt")
         axes.plot([place], [mean], MARKERS[index % len(MARKERS)], color=colour, markersize=7, markeredgecolor="white",
                   markeredgewidth=0.8, zorder=3)  # fmt: skip
         ends.append((place, mean, colour, _method_name(table, row)))
@@ -94,19 +97,16 @@ def _cost_panel(axes: Axes, table: ProtocolTable, colours: Mapping[str, int]) ->
     axes.text(1, 1.015, intervals, transform=axes.transAxes, fontsize=7.5,
               color=FAINT, ha="right", va="bottom")  # fmt: skip
     axes.set_xlim(start - step, max(high, max(places)) + step)
-    ticks(axes, low, high, rest=start + step * (resting - 1) / 2 if resting else None, searched=bool(logs))
+    ticks(axes, low, high, rest=rest, searched=bool(logs))
     if resting and logs:
         axes.axvspan(start - step, low - step * 1.5, color="#F1F1F1", linewidth=0, zorder=0)
     names(axes, ends, shares=all(0 <= row.score.mean <= 1 for row in table.rows))
 
 
 def draw_curves(results: Sequence[ResultRow]) -> Figure | None:
-    """Draw the best validation score so far over what was spent, averaged over tasks and seeds, a panel a protocol.
-
-    Each curve goes on, level, to the whole cost of its search. A ring marks the lowest cost that comes within half a
-    point of the end. None where no result has a curve; a point that stands alone, which would tell nothing, has no
-    panel.
-    """
+    """Draw the best score so far over the cost, averaged over tasks and seeds; None without curves."""
+    # Each curve continues, level, to the whole cost of its search. A ring marks the lowest cost that comes within half
+    # a point of the end. A single point has no panel.
     methods = methods_of(results)[:MOST_METHODS]
     panels: list[tuple[str, str, dict[str, Curve]]] = []
     for own in by_protocol(results)[:MOST_PANELS]:
@@ -116,8 +116,10 @@ def draw_curves(results: Sequence[ResultRow]) -> Figure | None:
             if curve := [(cost, value) for cost, value in mean if cost > 0]:
                 curves[method] = curve
         if sum(map(len, curves.values())) > 1:
-            metric = "" if own[0].metric == ACCURACY else f", {own[0].metric}"
-            panels.append((title_of(own) + metric, own[0].protocol.account, curves))
+            title = title_of(own)
+            if own[0].metric != ACCURACY:
+                title += f", {own[0].metric}"
+            panels.append((title, own[0].protocol.account, curves))
     if not panels:
         return None
     drawn, places = stacked([_curve_name(m, c) for *_, curves in panels for m, c in curves.items()], len(panels))
@@ -127,7 +129,7 @@ def draw_curves(results: Sequence[ResultRow]) -> Figure | None:
 
 
 def _whole_curve(result: ResultRow) -> Sequence[tuple[float, float]]:
-    """The anytime curve, to the end of what the search spent."""
+    """The anytime curve, extended to the whole cost of the search."""
     spent = result.cost.counted_in(result.protocol.account)
     if not result.curve or spent <= (last := max(result.curve))[0]:
         return result.curve
@@ -154,5 +156,5 @@ def _curve_panel(axes: Axes, title: str, account: str, curves: dict[str, Curve],
 
 
 def _curve_name(method: str, curve: Curve) -> str:
-    """The method, and the cost of its ring."""
+    """The method, and the cost at its ring."""
     return f"{method} (ring at {with_prefix(saturation(curve) or 0.0)})"

@@ -28,19 +28,18 @@ MEASURED = {"flops": "multiply-adds"}
 """Words for measures that have none in their name."""
 
 MEASURE_UNITS = {"flops": ("forward multiply-adds for one input", 1.0)}
-"""Words for measures whose name does not say their unit, and what they are multiplied by."""
+"""Words and factors of measures whose name does not contain their unit."""
 
 
 def draw_fronts(results: Sequence[ResultRow]) -> Figure | None:
-    """Draw each search's front, a panel for each task and measure; a ring marks what was chosen.
-
-    Between two points the line shows what one gets for at most so much of the measure. With more than two objectives
-    a panel shows all of the front, of which some points may lie below the line. None where no result has a front.
-    """
+    """Draw each search's front, one panel for each task and measure; None without a front."""
+    # The line between two points shows the best score for at most so much of the measure. With more than two objectives
+    # some points of the front may lie below the line. A ring marks the chosen network.
     panels: dict[tuple[str, str], list[ResultRow]] = {}
     for result in results:
-        for measure in result.front[0].measures if result.front else ():
-            panels.setdefault((result.task_id, measure), []).append(result)
+        if result.front:
+            for measure in result.front[0].measures:
+                panels.setdefault((result.task_id, measure), []).append(result)
     if not panels:
         return None
     shown = [(panel, own[:MOST_METHODS]) for panel, own in list(panels.items())[:PANELS]]
@@ -52,19 +51,18 @@ def draw_fronts(results: Sequence[ResultRow]) -> Figure | None:
 
 
 def draw_tested(result: SearchResult) -> Figure:
-    """Draw the test scores of a front's networks against the measure, with their 95 % intervals; a ring is the result.
-
-    Args:
-        result: of ``auto`` with ``pareto``.
-    """
-    timed = result.traded == "latency"
-    unit, scale = _unit(latency_measure(result.latency_batch) if timed else result.traded)
+    """Draw the test scores of a front's networks, with intervals, over the measure; a ring marks the result."""
+    measure = result.traded
+    if measure == "latency":
+        measure = latency_measure(result.latency_batch)
+    unit, scale = _unit(measure)
     width, height = LEFT + PANEL + 0.3, ABOVE + HEIGHT + BELOW
     drawn = figure(width, height)
     axes = drawn.add_axes((LEFT / width, BELOW / height, PANEL / width, HEIGHT / height))
     values = [scale * getattr(one, result.traded) for one in result.front]
     scores = [100 * one.test_score for one in result.front]
-    ends = [bounds(one.test_score, 0.0 if math.isnan(one.ci95) else one.ci95) for one in result.front]
+    halves = [0.0 if math.isnan(one.ci95) else one.ci95 for one in result.front]
+    ends = [bounds(one.test_score, half) for one, half in zip(result.front, halves, strict=True)]
     below = [score - 100 * low for score, (low, _) in zip(scores, ends, strict=True)]
     above = [100 * high - score for score, (_, high) in zip(scores, ends, strict=True)]
     line = _best_so_far(sorted(zip(values, scores, strict=True)))
@@ -105,14 +103,14 @@ def _panel(axes: Axes, title: str, measure: str, results: Sequence[ResultRow], m
 
 
 def _unit(measure: str) -> tuple[str, float]:
-    """Words for a measure and its unit, and what it is multiplied by."""
+    """Words for a measure and its unit, and the factor that converts it."""
     if batch := inputs_timed(measure):
         return f"milliseconds for {at_once(batch)}", 1e3
     return MEASURE_UNITS.get(measure, (measure, 1.0))
 
 
 def _best_so_far(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """The best second coordinate so far at each rise; ``points`` ascend."""
+    """The best second coordinate so far, at each rise; ``points`` ascend."""
     line: list[tuple[float, float]] = []
     for x, y in points:
         if not line or y > line[-1][1]:
@@ -121,13 +119,13 @@ def _best_so_far(points: Sequence[tuple[float, float]]) -> list[tuple[float, flo
 
 
 def _chosen_point(result: ResultRow) -> Trial | None:
-    """The front's point that was chosen: the best of its architecture; None where that is not on the front."""
+    """The best point of the front with the chosen architecture; None if the front has none."""
     own = [trial for trial in result.front if trial.architecture == result.architecture]
     return max(own, key=lambda trial: trial.value, default=None)
 
 
 def _ticks(axes: Axes, values: Sequence[float]) -> None:
-    """Ticks at 1, 2 and 5 times powers of ten, thinned where they are many; two at least."""
+    """At least two ticks at 1, 2 and 5 times powers of ten, or at fewer of them if they are many."""
     for steps in ((1, 2, 5), (1, 3), (1,)):
         known = [step * 10.0**power for power in range(-9, 16) for step in steps]
         below = max((mark for mark in known if mark <= min(values)), default=known[0])
@@ -138,7 +136,13 @@ def _ticks(axes: Axes, values: Sequence[float]) -> None:
     low, high = min(min(values), below) / 1.15, max(max(values), above) * 1.15
     axes.minorticks_off()
     axes.set_xlim(low, high)
-    axes.set_xticks(marks, [with_prefix(mark, exact=True) if mark >= 1 else f"{mark:g}" for mark in marks])
+    axes.set_xticks(marks, [_tick_text(mark) for mark in marks])
+
+
+def _tick_text(mark: float) -> str:
+    if mark < 1:
+        return f"{mark:g}"
+    return with_prefix(mark, exact=True)
 
 
 def _name(result: ResultRow) -> str:

@@ -1,4 +1,4 @@
-"""Parts of the report's panels: margins, ticks of costs, names beside points."""
+"""Parts of the report's panels: margins, ticks of costs, names next to points."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 
 PANEL, HEIGHT, LEFT, ABOVE, BELOW = 4.6, 3.1, 0.75, 0.7, 0.75
-"""Inches: a panel's width and height, and the margins around it, above for a title of two lines."""
+"""Inches: a panel's width and height, and the margins left, above (for a title of two lines) and below."""
 
 TITLE_WIDTH = 54
-"""Characters of a title's line."""
+"""Characters of a line of a title."""
 
 MOST_PANELS, MOST_METHODS = 20, 100
 """Most panels of a figure, and most methods in one."""
 
 ACCOUNTS = {"flops": "training FLOPs", "queries": "queries"}
-"""Words for what a search's cost is counted in."""
+"""Words for the units of a search's cost."""
 
 
 def stacked(names: Sequence[str], number: int) -> tuple[Figure, list[Axes]]:
-    """A figure of so many panels below each other, with room for the names at the right, and the panels' axes."""
+    """A figure of ``number`` panels below each other, with room for the names at the right, and its axes."""
     width, tall = LEFT + PANEL + name_room(names), ABOVE + HEIGHT + BELOW
     height = number * tall + 0.1
     drawn = figure(width, height)
@@ -39,7 +39,7 @@ def stacked(names: Sequence[str], number: int) -> tuple[Figure, list[Axes]]:
 
 
 def name_room(names: Sequence[str]) -> float:
-    """Inches that the names need."""
+    """The width of the names, in inches."""
     return 0.45 + 0.083 * max(len(label(name)) for name in names)
 
 
@@ -64,40 +64,36 @@ def frame(axes: Axes, title: str, below: str) -> None:
 
 
 def ticks(axes: Axes, low: float, high: float, rest: float | None = None, searched: bool = True) -> None:
-    """Ticks at powers of ten of the cost, the axis being in decimal logarithms; ``rest`` is where no search stands.
-
-    Between powers, too, where else there were fewer than three.
-    """
+    """Ticks at powers of ten, on an axis of decimal logarithms; methods that search nothing are at ``rest``."""
     stride = max(1, math.ceil((high - low) / 5))
     powers = range(math.floor(low), math.floor(high) + 1, stride)
-    steps: Sequence[int] = (1,) if len([power for power in powers if power >= low]) > 2 else (1, 2, 5)
+    steps: Sequence[int] = (1,)
+    if len([power for power in powers if power >= low]) < 3:
+        steps = (1, 2, 5)
     costs = [step * 10.0**power for power in powers for step in steps if low <= math.log10(step) + power <= high]
-    marks = [(rest, "no search")] if rest is not None else []
-    marks += [(math.log10(cost), with_prefix(cost, exact=True)) for cost in costs] if searched else []
+    marks = []
+    if rest is not None:
+        marks.append((rest, "no search"))
+    if searched:
+        marks += [(math.log10(cost), with_prefix(cost, exact=True)) for cost in costs]
     axes.set_xticks([place for place, _ in marks], [text for _, text in marks])
 
 
 def names(axes: Axes, ends: Sequence[tuple[float, float, str, str]], *, shares: bool = True) -> None:
-    """Write names right of the axes, each with a thin line to its point ``(x, y, colour, name)``.
-
-    The lines run level to the axes' edge, and bend behind it, so that no two of them cross.
-
-    Args:
-        axes: what the names stand beside.
-        ends: the points.
-        shares: whether all heights are shares in per cent; the axes then end where these do.
-    """
+    """Write names right of the axes, each with a thin line to its point ``(x, y, colour, name)``."""
+    # The lines run level to the axes' edge and bend behind it, so that no two of them cross. `shares`: all heights are
+    # shares in per cent, and the axes end where these do.
     low, high = axes.get_ylim()
     if shares:
-        low, high = max(low, 0.0), min(high, 102.0)  # an interval over few tasks may leave what is possible
+        low, high = max(low, 0.0), min(high, 102.0)  # an interval over few tasks may exceed the possible range
     axes.set_ylim(low, high)
     room = high - low
     placed = spread([y for _, y, _, _ in ends], room * 0.062, low + 0.02 * room, high - 0.02 * room)
     left, right = axes.get_xlim()
     axes.set_xlim(left, right)
     for (x, y, colour, text), height in zip(ends, placed, strict=True):
-        beside = right + 0.03 * (right - left)
-        axes.plot([x, right, beside], [y, y, height], color=colour, linewidth=0.6, alpha=0.5, clip_on=False, zorder=1)
+        end = right + 0.03 * (right - left)
+        axes.plot([x, right, end], [y, y, height], color=colour, linewidth=0.6, alpha=0.5, clip_on=False, zorder=1)
         axes.text(1.04, (height - low) / room, label(text), transform=axes.transAxes, fontsize=8.5, color=colour,
                   va="center", fontweight="bold")  # fmt: skip
 
@@ -119,7 +115,7 @@ def spread(heights: Sequence[float], room: float, low: float, high: float) -> li
 
 
 def _lowest(heights: Sequence[float], members: Sequence[int], room: float, low: float, high: float) -> float:
-    """Where a cluster's lowest label stands: its labels' mean is kept, then it is pushed into the range."""
+    """The place of a cluster's lowest label: the labels keep their mean if it fits into the range."""
     centre = sum(heights[index] for index in members) / len(members)
     bottom = centre - room * (len(members) - 1) / 2
     return max(min(bottom, high - room * (len(members) - 1)), low)

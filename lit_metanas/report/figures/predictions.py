@@ -1,10 +1,10 @@
-"""Test examples with what a network said of them: pictures in a figure, texts in a table."""
+"""Test examples with a network's predictions: pictures in a figure, texts in a table."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure, label
 from lit_metanas.io.text import printable, shorten
@@ -18,20 +18,17 @@ MOST_SHOWN, TILES_A_ROW = 20, 5
 """Most examples of a figure or a table, and pictures in a row."""
 
 TILE, TITLE_LINE, MARGIN = 2.1, 0.15, 0.25
-"""Inches: a picture's width and height, a line of what was said above it, and the gap between two."""
+"""Inches: a picture's width and height, a line of text above it, and the gap between two pictures."""
 
 TILE_LETTERS, LONGEST_NAME = 27, 54
-"""Characters of such a line, and of a name in one."""
+"""Characters of a line above a picture, and of a name in it."""
 
 LONGEST_EXAMPLE = 400
 """Characters of an example in a table."""
 
 
 def draw_predictions(predictions: Sequence[ShownPrediction]) -> Figure | None:
-    """The examples that are pictures; above each what was said, and what is right where that is something else.
-
-    None where there are no pictures.
-    """
+    """Draw the examples that are pictures, each with its prediction and the right answer; None without any."""
     shown = [one for one in predictions if one.picture][:MOST_SHOWN]
     if not shown:
         return None
@@ -50,28 +47,34 @@ def draw_predictions(predictions: Sequence[ShownPrediction]) -> Figure | None:
 
 def _tile(axes: Axes, one: ShownPrediction) -> None:
     """One picture; a series fills its tile, whatever its length."""
-    axes.imshow(one.levels(), cmap="gray", vmin=0, vmax=255, aspect="auto" if one.series else "equal")
+    aspect: Literal["auto", "equal"] = "auto" if one.series else "equal"
+    axes.imshow(one.levels(), cmap="gray", vmin=0, vmax=255, aspect=aspect)
     axes.set_anchor("NW")
     axes.set_xticks([])
     axes.set_yticks([])
     if one.series:
         axes.set_xlabel("steps →", fontsize=7, color=FAINT, labelpad=1)
         axes.set_ylabel("features →", fontsize=7, color=FAINT, labelpad=1)
-    axes.set_title("\n".join(_title(one)), fontsize=8.5, color=INK if one.right else COLOURS[1], loc="left", pad=4)
+    colour = INK if one.right else COLOURS[1]
+    axes.set_title("\n".join(_title(one)), fontsize=8.5, color=colour, loc="left", pad=4)
 
 
 def _title(one: ShownPrediction) -> list[str]:
-    """What was said, and what is right where that is something else, in lines."""
-    told = [f"✓ {one.said}"] if one.right else [f"✗ {one.said}", f"is: {one.meant}"]
-    lines = [line for text in told for line in textwrap.wrap(printable(text, LONGEST_NAME), TILE_LETTERS)]
+    """The prediction, and the right answer if it differs, in lines."""
+    texts = [f"✗ {one.said}", f"is: {one.meant}"]
+    if one.right:
+        texts = [f"✓ {one.said}"]
+    lines = [line for text in texts for line in textwrap.wrap(printable(text, LONGEST_NAME), TILE_LETTERS)]
     return [label(line) for line in lines]
 
 
 def prediction_lines(predictions: Sequence[ShownPrediction]) -> list[tuple[str, ...]]:
-    """The examples that are texts, as rows of a table under its headings; empty where there are none."""
+    """The examples that are texts, as rows of a table with headings; empty without any."""
     shown = [one for one in predictions if not one.picture][:MOST_SHOWN]
-    rows = [
-        ("✓" if one.right else "✗", *(shorten(text, LONGEST_EXAMPLE) for text in (one.example, one.said, one.meant)))
-        for one in shown
-    ]
-    return [("", "example", "said", "right would be"), ("---",) * 4, *rows] if rows else []
+    if not shown:
+        return []
+    rows: list[tuple[str, ...]] = [("", "example", "said", "right would be"), ("---",) * 4]
+    for one in shown:
+        mark = "✓" if one.right else "✗"
+        rows.append((mark, *(shorten(text, LONGEST_EXAMPLE) for text in (one.example, one.said, one.meant))))
+    return rows
