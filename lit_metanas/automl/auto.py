@@ -38,7 +38,7 @@ from lit_metanas.kinds.given_data import (
     raw_digest,
     read_given,
 )
-from lit_metanas.kinds.kind import Kind, kind_named, kind_of
+from lit_metanas.kinds.kind import Kind, kind_of
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.record_lines import SHIPPED, record_file
@@ -366,7 +366,7 @@ class AutoSearch:
             ValueError: it is malformed, or of another kind than was said.
         """
         check_task(task)
-        kind = kind_of(task) if self.kind is None else kind_named(self.kind)
+        kind = kind_of(task, self.kind)
         if not kind.holds(task):
             raise ValueError(f"The data are of the kind '{kind_of(task).name}', not '{self.kind}': leave 'kind' out.")
         told = describe_given(task, kind, grouped=self.group is not None)
@@ -434,7 +434,7 @@ class AutoSearch:
         wishes, space = self.wishes, views.space
         return {
             "task": task_settings(views.usual.task),
-            READ_DATA: raw_digest(self.data, kind_of(views.usual.task), self.test, self.group),
+            READ_DATA: raw_digest(self.data, kind_of(views.usual.task, self.kind), self.test, self.group),
             "preprocessings": list(views.labels),
             "space": settings_of(space),
             "start": None if self.start is None else settings_of(self.start),

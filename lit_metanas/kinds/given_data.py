@@ -20,7 +20,7 @@ from lit_metanas.io.text import first_few, number_of, printable, writable
 from lit_metanas.kinds.images.array_tasks import task_from_arrays
 from lit_metanas.kinds.images.dataset_tasks import task_from_dataset
 from lit_metanas.kinds.images.image_files import SUFFIXES
-from lit_metanas.kinds.kind import Kind, MadeBefore, Source, built_in_kinds, kind_named, kind_of, within_memory
+from lit_metanas.kinds.kind import Kind, MadeBefore, Source, kind_named, kind_of, known_kinds, within_memory
 from lit_metanas.kinds.sounds.sound_files import SOUND_FORMATS, SOUND_SUFFIXES
 from lit_metanas.kinds.sounds.sound_kinds import sound_table
 from lit_metanas.kinds.texts.text_task import task_from_texts
@@ -98,9 +98,10 @@ def read_given(
     else:
         task = _of_arrays(data, test, group, least, prepared, start)
     own = kind_of(task)
-    before = None if start is None else own.as_before(start, task.id)
-    changed = None if before is None or before == task.shape else own.prepare(task, before)
-    return changed or task
+    if start is None or not own.converts:
+        return task
+    before = own.as_before(start, task.id)
+    return task if before in (None, task.shape) else own.convert(task, before)
 
 
 def _source(data: str | os.PathLike[str], test: Given | None, group: Any, least: int) -> tuple[Source, bool]:
@@ -136,7 +137,7 @@ def other_ways(
     """
     if isinstance(data, Task | TaskCollection):
         return {}
-    own = kind_of(task)
+    own = kind_of(task, kind)
     path = isinstance(data, str | os.PathLike)
     source = _source(data, test, group, 1)[0] if path else None  # type: ignore[arg-type]
     offered = within_memory(task, own.preprocessings(task, source))
@@ -146,12 +147,9 @@ def other_ways(
         read_given, data, kind=kind, test=test, group=group, min_per_class=min_per_class, objective=objective
     )
 
-    def way(one: Any) -> Callable[[], Task]:
-        if source is None and own.prepare(task, one) is not None:
-            return lambda: own.prepare(task, one) or task
-        return partial(again, prepared=one)
-
-    return {label: way(one) for label, one in offered.items()}
+    if source is None and own.converts:
+        return {label: partial(own.convert, task, one) for label, one in offered.items()}
+    return {label: partial(again, prepared=one) for label, one in offered.items()}
 
 
 def describe_given(task: Task, kind: Kind, *, grouped: bool = False) -> str:
@@ -340,11 +338,13 @@ def kind_of_path(path: Path, group: str | None) -> Kind:
     Raises:
         ValueError: it is not clear.
     """
-    kinds, place = built_in_kinds(), f"'{writable(str(path))}'"
+    kinds, place = known_kinds(), f"'{writable(str(path))}'"
     inner = _kind_of_class_folders(path, group, [kind for kind in kinds if kind.class_files]) if path.is_dir() else None
-    claims = [kind for kind in kinds if kind.claims(path, group)] if inner is None else [inner]
+    claims, reason = _claims(kinds, path, group) if inner is None else ([inner], None)
     if len(claims) == 1:
         return claims[0]
+    if reason is not None and not claims:
+        raise reason
     if claims:
         names = " and ".join(kind.name for kind in claims)
         raise ValueError(f"{place} may hold {names}: say by 'kind' which are meant.")
@@ -359,6 +359,18 @@ def kind_of_path(path: Path, group: str | None) -> Kind:
         f"{place} has no sub-folders with images, sounds or text files: give a folder with one for each class, sounds "
         f"as {SOUND_FORMATS}{more}."
     )
+
+
+def _claims(kinds: Sequence[Kind], path: Path, group: str | None) -> tuple[list[Kind], ValueError | None]:
+    """The kinds that claim a path, and why another one, which nearly does, cannot read it."""
+    claims, reason = list[Kind](), None
+    for kind in kinds:
+        try:
+            if kind.claims(path, group):
+                claims.append(kind)
+        except ValueError as error:
+            reason = reason or error
+    return claims, reason
 
 
 def _kind_of_class_folders(root: Path, group: str | None, kinds: Sequence[Kind]) -> Kind | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from inspect import isabstract
@@ -110,6 +111,7 @@ class Kind(ABC):
         linear_views: by that detail, the preprocessing that features are of, if it is not the usual one.
         linear_rate: learning rate of linear models.
         averages_linear: whether a linear model is averaged with networks, as measured on a few tasks of texts.
+        converts: whether ``convert`` makes another preprocessing of what is in memory.
         member_epochs: epochs that are enough for each network of an ensemble, as measured on a few tasks of images,
             sounds and texts; 0 trains single networks.
 
@@ -145,6 +147,7 @@ class Kind(ABC):
     linear_views: ClassVar[Mapping[str, str]] = {}
     linear_rate: ClassVar[float] = 1e-2
     averages_linear: ClassVar[bool] = False
+    converts: ClassVar[bool] = False
     member_epochs: ClassVar[int] = 0
 
     @abstractmethod
@@ -193,9 +196,9 @@ class Kind(ABC):
         """
         return {}
 
-    def prepare(self, task: Task, prepared: Any) -> Task | None:
-        """The same examples under another preprocessing; None if they have to be read again, as by default."""
-        return None
+    def convert(self, task: Task, prepared: Any) -> Task:
+        """The same examples under another preprocessing, where ``converts``; others have to be read again."""
+        raise ValueError(f"The kind '{self.name}' makes inputs of raw examples alone: read them again.")
 
     def as_before(self, made: MadeBefore, place: str) -> Any:
         """What makes inputs as those of meta-trained weights were made; None leaves it open, as by default.
@@ -230,10 +233,12 @@ class Kind(ABC):
         return ""
 
 
-def built_in_kinds() -> list[Kind]:
+@cache  # what is installed is looked up once
+def known_kinds() -> tuple[Kind, ...]:
     """The kinds of this package, and those that other packages offer as entry points."""
-    named = [f"{__package__}.{path}" for path in BUILT_IN.values()]
-    return [_made(path) for path in (*named, *(each.value.replace(":", ".") for each in entry_points(group=GROUP)))]
+    own = [f"{__package__}.{path}" for path in BUILT_IN.values()]
+    offered = [each.value.replace(":", ".") for each in entry_points(group=GROUP)]
+    return tuple(map(_made, (*own, *offered)))
 
 
 def kind_named(name: str) -> Kind:
@@ -249,7 +254,7 @@ def kind_named(name: str) -> Kind:
         return known[name]
     if "." in name:
         return _made(name)
-    known |= {kind.name: kind for kind in built_in_kinds()}
+    known |= {kind.name: kind for kind in known_kinds()}
     if name in known:
         return known[name]
     near = nearest(name, known)
@@ -257,13 +262,19 @@ def kind_named(name: str) -> Kind:
     raise ValueError(f"There is no kind '{name}': {hint}")
 
 
-def kind_of(task: Task) -> Kind:
+def kind_of(task: Task, named: str | None = None) -> Kind:
     """The kind of a task's examples.
 
+    Args:
+        task: of such examples.
+        named: how a user names the kind; None finds it out.
+
     Raises:
-        ValueError: no kind holds them.
+        ValueError: no kind holds them, or there is no kind of that name.
     """
-    for kind in (*_loaded(), *built_in_kinds()):
+    if named is not None:
+        return kind_named(named)
+    for kind in (*_loaded(), *known_kinds()):
         if kind.holds(task):
             return kind
     raise ValueError(f"Task '{task.id}' is of no kind that is known: name it by 'kind'.")

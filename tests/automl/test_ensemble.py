@@ -25,7 +25,7 @@ from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.images.image_kind import ImageKind
-from lit_metanas.kinds.kind import built_in_kinds, kind_named
+from lit_metanas.kinds.kind import kind_named, known_kinds
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.training.child import Ensemble, build_network, chosen_child, fit_child, members_of, training_cost
@@ -307,7 +307,7 @@ def test_what_each_takes_besides_its_training_comes_off_the_minutes(
 
 
 def test_networks_that_write_and_those_for_tables_are_single() -> None:
-    assert {kind.name for kind in built_in_kinds() if kind.member_epochs} == {"images", "sounds", "texts"}
+    assert {kind.name for kind in known_kinds() if kind.member_epochs} == {"images", "sounds", "texts"}
 
 
 def test_an_estimator_is_pickled_with_all_members(

@@ -24,6 +24,7 @@ from lit_metanas.automl.steps.views import ViewEstimator, Views
 from lit_metanas.estimators import training_estimator
 from lit_metanas.kinds import kind as data_kinds
 from lit_metanas.kinds.given_data import other_ways, read_given
+from lit_metanas.kinds.images import image_kind
 from lit_metanas.records.record import PREPROCESSING
 
 COLOUR, GREY, HALF, SHARP = "colour 16x16", "grey 16x16", "colour 8x8", "grey 64x64"
@@ -455,3 +456,18 @@ def test_minutes_leave_time_for_reading_again(
     one = Views(views.usual.task, {}, space, NetworkLimits())
     assert searched(0.0, views) - searched(5.0, views) == pytest.approx(1e7, rel=0.1)  # of two others
     assert searched(5.0, one) == pytest.approx(searched(0.0, one), rel=0.05)
+
+
+def test_images_in_memory_are_resized_only_once_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    resized, fit = list[tuple[int, ...]](), image_kind.fit_images
+
+    def noted(images: torch.Tensor, shape: lm.ImageShape) -> torch.Tensor:
+        resized.append(tuple(shape))
+        return fit(images, shape)
+
+    monkeypatch.setattr(image_kind, "fit_images", noted)
+    data = (np.random.default_rng(0).random((20, 3, 32, 32)), [0, 1] * 10)
+    ways = other_ways(data, read_given(data), kind=None, test=None, group=None)
+    assert not resized
+    ways["colour 16x16"]()
+    assert set(resized) == {(3, 16, 16)}

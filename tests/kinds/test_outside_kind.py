@@ -5,14 +5,18 @@ import json
 import random
 import subprocess
 import sys
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import graphs
+import numpy as np
 import pytest
 from graphs import Graphs, NodeNetworks
 
 import lit_metanas as lm
-from lit_metanas.kinds.given_data import read_given
+from lit_metanas.kinds import kind as kind_module
+from lit_metanas.kinds.given_data import kind_of_path, other_ways, read_given
 from lit_metanas.kinds.kind import kind_named
 from lit_metanas.testing import check_space
 
@@ -48,6 +52,34 @@ def test_its_space_passes_the_check() -> None:
 @pytest.mark.parametrize("name", ["graphs.Graphs", "graphs"])
 def test_a_kind_is_named_by_its_path_or_once_imported_by_its_name(name: str) -> None:
     assert isinstance(kind_named(name), Graphs)
+
+
+@pytest.fixture
+def offered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The package of graphs is installed, and offers its kind."""
+    entry = EntryPoint("graphs", "graphs:Graphs", "lit_metanas.kinds")
+    monkeypatch.setattr(kind_module, "entry_points", lambda group: [entry] if group == entry.group else [])
+    kind_module.known_kinds.cache_clear()
+    yield
+    kind_module.known_kinds.cache_clear()
+
+
+@pytest.mark.usefixtures("offered")
+def test_a_kind_that_a_package_offers_claims_its_files_though_no_table_is_in_them(file: Path, tmp_path: Path) -> None:
+    own = tmp_path / "shapes.graphs.jsonl"
+    own.write_bytes(file.read_bytes())
+    assert isinstance(kind_of_path(own, None), Graphs)
+    assert read_given(own).classes == ("ring", "star")
+
+
+def test_the_kind_that_a_user_names_is_the_one_that_is_asked(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+    rows = lm.task_from_arrays(np.random.default_rng(0).random((20, 3)), [0, 1] * 10)
+    monkeypatch.setattr(Graphs, "holds", lambda self, task: True)
+    monkeypatch.setattr(Graphs, "preprocessings", lambda self, task, source: dict.fromkeys("ab", rows.shape))
+    data = (rows.train.inputs, rows.train.labels)
+    given = {"test": None, "group": None}
+    assert [*other_ways(data, rows, kind="graphs", **given)] == ["a", "b"]
+    assert "quantiles of columns" in other_ways(data, rows, kind="rows", **given)
 
 
 def test_what_is_no_kind_is_refused() -> None:

@@ -31,6 +31,7 @@ class ImageKind(Kind):
     class_files = SUFFIXES
     read_files = SUFFIXES
     features: ClassVar = {"coarse": "average pixels", "fine": "average pixels and edges"}
+    converts = True
     member_epochs = 150
 
     def claims(self, path: Path, group: str | None) -> bool:
@@ -72,7 +73,7 @@ class ImageKind(Kind):
             f"{colours.get(one.channels, f'{one.channels} channels')} {one.height}x{one.width}": one for one in found
         }
 
-    def prepare(self, task: Task, prepared: ImageShape) -> Task:
+    def convert(self, task: Task, prepared: ImageShape) -> Task:
         """The same images, as prediction brings them to a shape."""
         return _mapped(task, lambda own: fit_images(own, prepared).to(own.dtype))
 
