@@ -1,11 +1,15 @@
-"""Other packages: those of extras, and where the sources of installed ones lie."""
+"""Other packages: those of extras, their classes, and where the sources of installed ones lie."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution
+from inspect import isabstract
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+Named = TypeVar("Named")
 
 
 def import_extra(module: str, extra: str, owner: str) -> Any:
@@ -24,6 +28,38 @@ def import_extra(module: str, extra: str, owner: str) -> Any:
     except ImportError as error:
         name = module.partition(".")[0]
         raise ValueError(f"{owner} needs the package {name} ({error}): pip install 'lit-metanas[{extra}]'.") from None
+
+
+def class_named(path: str, base: type[Named], noun: str, example: str) -> type[Named]:
+    """The class that a user names by its path, such as ``graphs.Graphs``; its module is imported.
+
+    Args:
+        path: of the class.
+        base: what it has to be a subclass of.
+        noun: what it is, for messages.
+        example: of such a path.
+
+    Raises:
+        ValueError: there is no such class, or it is another one.
+    """
+    module, _, name = path.rpartition(".")
+    try:
+        found = getattr(import_module(module), name)
+    except (AttributeError, ImportError, ValueError) as error:
+        raise ValueError(
+            f"There is no {noun} '{path}' ({error}): give the path of a class, such as {example}."
+        ) from None
+    if not isinstance(found, type) or not issubclass(found, base):
+        raise ValueError(f"'{path}' is no {noun}: give the path of a subclass of lit_metanas.{base.__name__}.")
+    return found
+
+
+def loaded_subclasses(base: type[Named]) -> Iterator[type[Named]]:
+    """All subclasses that are loaded and can be made, those of a subclass before itself."""
+    for one in base.__subclasses__():
+        yield from loaded_subclasses(one)
+        if not isabstract(one):
+            yield one
 
 
 def installed_sources(project: str, package: str) -> Path | None:

@@ -6,15 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 from importlib.metadata import entry_points
-from inspect import isabstract
 from math import prod
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import Shape, TokenShape
+from lit_metanas.io.packages import class_named, loaded_subclasses
 from lit_metanas.io.text import nearest
 from lit_metanas.kinds.augmentation import AUGMENTATIONS
 from lit_metanas.objectives.objective import Objective
@@ -310,26 +309,11 @@ def _made(path: str) -> Kind:
     Raises:
         ValueError: there is no such class, or it is no kind.
     """
-    module, _, name = path.rpartition(".")
-    try:
-        found = getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(
-            f"There is no kind '{path}' ({error}): give the path of a class, such as graphs.Graphs."
-        ) from None
-    if not isinstance(found, type) or not issubclass(found, Kind):
-        raise ValueError(f"'{path}' is no kind: give the path of a subclass of lit_metanas.kinds.Kind.")
-    return found()
+    return class_named(path, Kind, "kind", "graphs.Graphs")()  # type: ignore[type-abstract]
 
 
 def _loaded() -> Iterator[Kind]:
     """Kinds of other packages that have been imported."""
-    for one in _subclasses(Kind):  # type: ignore[type-abstract]
-        if not one.__module__.startswith(f"{__package__}.") and not isabstract(one):
+    for one in loaded_subclasses(Kind):  # type: ignore[type-abstract]
+        if not one.__module__.startswith(f"{__package__}."):
             yield one()
-
-
-def _subclasses(base: type[Kind]) -> Iterator[type[Kind]]:
-    for one in base.__subclasses__():
-        yield one
-        yield from _subclasses(one)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from inspect import isabstract
 from typing import Any, Self
 
 from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.io.packages import loaded_subclasses
 from lit_metanas.kinds.questions import QuestionSentences, QuestionWords
 from lit_metanas.kinds.rows import QuantileColumns, StandardisedColumns
 from lit_metanas.kinds.sounds import LogMel
@@ -31,16 +31,9 @@ PREPROCESSINGS: tuple[type[Preprocessing], ...] = (
 
 def known_preprocessings() -> dict[str, type[Preprocessing]]:
     """Those that a file may name: of this package, and of packages that the user has imported."""
-    loaded = _subclasses(Preprocessing)  # type: ignore[type-abstract]
-    others = {one.kind: one for one in loaded if isinstance(getattr(one, "kind", None), str)}
-    return {**others, **{each.kind: each for each in PREPROCESSINGS}}
-
-
-def _subclasses(base: type[Preprocessing]) -> Iterator[type[Preprocessing]]:
-    for one in base.__subclasses__():
-        yield from _subclasses(one)
-        if not isabstract(one):
-            yield one
+    loaded = loaded_subclasses(Preprocessing)  # type: ignore[type-abstract]
+    # No other takes the name of one of ours.
+    return {one.kind: one for one in (*loaded, *PREPROCESSINGS) if isinstance(getattr(one, "kind", None), str)}
 
 
 def _in_checkpoints(kind: type[Preprocessing]) -> bool:

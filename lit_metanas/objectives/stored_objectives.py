@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from importlib import import_module
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.objectives import Classification, Objective
+from lit_metanas.io.packages import class_named, loaded_subclasses
+from lit_metanas.objectives import Classification, Objective, Span, Transcription, Translation
+
+OBJECTIVES: tuple[type[Objective], ...] = (Classification, Span, Transcription, Translation)
+"""Those of this package."""
 
 
 def describe_objective(objective: Objective) -> dict[str, Any] | None:
@@ -37,7 +40,9 @@ def read_objective(stored: object, names: int, read: Callable[[object], Preproce
     """
     if stored is None:
         return Classification.from_plain({}, names, read)
-    known = {one.kind: one for one in _subclasses(Objective)}  # type: ignore[type-abstract]
+    loaded = loaded_subclasses(Objective)  # type: ignore[type-abstract]
+    # No other takes the name of one of ours.
+    known = {one.kind: one for one in (*loaded, *OBJECTIVES)}
     kind = known.get(str(stored.get("kind"))) if isinstance(stored, Mapping) else None
     if kind is None or not isinstance(stored, Mapping):
         raise ValueError(f"its objective is none of {', '.join(sorted(known))}; import the package that has others")
@@ -50,21 +55,4 @@ def objective_named(path: str) -> type[Objective]:
     Raises:
         ValueError: there is no such class, or it is no objective.
     """
-    module, _, name = path.rpartition(".")
-    try:
-        found = getattr(import_module(module), name)
-    except (AttributeError, ImportError, ValueError) as error:
-        raise ValueError(
-            f"There is no objective '{path}' ({error}): give the path of a class, such as grades.Ordinal."
-        ) from None
-    if not isinstance(found, type) or not issubclass(found, Objective):
-        raise ValueError(f"'{path}' is no objective: give the path of a subclass of lit_metanas.Objective.")
-    return found
-
-
-def _subclasses(base: type[Objective]) -> Iterator[type[Objective]]:
-    """All objectives that are loaded and have a name; this package's last, so that no other takes their place."""
-    for one in reversed(base.__subclasses__()):
-        yield from _subclasses(one)
-        if "kind" in vars(one):
-            yield one
+    return class_named(path, Objective, "objective", "grades.Ordinal")  # type: ignore[type-abstract]
