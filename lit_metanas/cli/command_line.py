@@ -153,8 +153,8 @@ def execute(args: list[str], *, debug: bool = False, suggests: bool = True) -> N
     elif helps and not (verb in TRAINER_VERBS and helps == {"--help-all"}):
         print(verb_help(verb), end="")
     elif verb == "auto":
-        with _collecting_nothing(before="lit_metanas.automl.auto"):
-            from lit_metanas.automl.auto import auto_verb
+        with _collecting_nothing(before="lit_metanas.automl.calls"):
+            from lit_metanas.automl.calls import auto_verb
             from lit_metanas.cli.parser import find_own_modules
             from lit_metanas.io import tune_allocator
 
@@ -252,7 +252,7 @@ def _with_measure(args: list[str]) -> list[str]:
 
     A single one is the data, if these stand nowhere else.
     """
-    from lit_metanas.automl.steps.front_steps import MEASURES
+    from lit_metanas.automl.options import MEASURES
 
     if "--pareto" not in args:
         return args

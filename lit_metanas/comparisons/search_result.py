@@ -6,10 +6,11 @@ import math
 import os
 import re
 import textwrap
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Self, get_type_hints
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from lit_metanas.io.text import at_once, number_of, printable
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.budget import Cost, describe_energy
+from lit_metanas.records.plain import read_field, to_plain
 from lit_metanas.records.record import PREPROCESSING, RecipeValue, SearchRecord
 from lit_metanas.records.rows import describe_chosen, describe_networks
 from lit_metanas.records.shown_prediction import ShownPrediction
@@ -168,6 +170,26 @@ class SearchResult:
     latency_batch: int = 1
     failure: str = ""
     unreturned: int = 0
+
+    def to_plain(self) -> dict[str, Any]:
+        """The fields as JSON has them, without what the task has, the network, and the record."""
+        fields = {name: to_plain(getattr(self, name)) for name in _PLAIN}
+        return {**fields, "front": [one.to_plain() for one in self.front]}
+
+    @classmethod
+    def from_plain(cls, values: Mapping[str, Any], record: SearchRecord) -> Self:
+        """Read the fields of ``to_plain``; the caller puts a network, the objective and other parts of the task in.
+
+        Raises:
+            ValueError: a field is missing, unknown or malformed.
+        """
+        if not isinstance(values, Mapping) or values.keys() != {*_PLAIN, "front"}:
+            raise ValueError("it is damaged, or of an earlier version")
+        hints = get_type_hints(cls)
+        fields = {name: read_field(hints[name], values[name], f"'{name}'") for name in _PLAIN}
+        front = tuple(cls.from_plain(one, record) for one in values["front"])
+        placeholder = Classification(len(fields["classes"]))
+        return cls(**fields, record=record, front=front, network=nn.Identity(), objective=placeholder)
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the test part, which may be far larger than the rest."""
@@ -519,6 +541,14 @@ class SearchResult:
         if not 0 < self.unreturned <= self.training_cost.flops:
             return ""
         return f" ({self.unreturned / self.training_cost.flops:.0%} for models that are not returned)"
+
+
+_PLAIN = tuple(
+    each.name
+    for each in fields(SearchResult)
+    if each.name not in ("network", "objective", "preprocessing", "record", "front", "test")
+)
+"""The fields of a result that JSON can have."""
 
 
 def _cost_text(cost: Cost) -> str:

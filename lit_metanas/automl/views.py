@@ -1,4 +1,4 @@
-"""Several preprocessings of the same data, and an estimator that scores an architecture under each of them."""
+"""The same data under several preprocessings, and the estimator of a network under each of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from functools import cached_property, partial
 import torch
 from torch import Tensor, nn
 
-from lit_metanas.automl.steps.limits import LimitedSpace, NetworkLimits
+from lit_metanas.automl.limits import LimitedSpace
+from lit_metanas.automl.options import NetworkLimits
 from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.estimators.estimator import FAILURES, Estimator, Measure, Score, reason_of
 from lit_metanas.estimators.training_estimator import TrainingEstimator
@@ -27,22 +28,16 @@ from lit_metanas.training.child import Recipe, WithLinear
 from lit_metanas.training.task_start import TaskStart
 
 VIEWS_KEPT = 2
-"""Beside the usual one, in memory."""
+"""Views in memory at a time, apart from the usual one."""
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """The data under one preprocessing.
+    """The data under one preprocessing: labels, and the order of examples, are those of all views."""
 
-    Attributes:
-        label: of the preprocessing.
-        task: its inputs; labels and order of the examples are those of all views.
-        limited: the space, within the limits of networks for such inputs.
-    """
-
-    label: str
+    label: str  # of the preprocessing
     task: Task
-    limited: LimitedSpace
+    limited: LimitedSpace  # networks for such inputs
 
     @cached_property
     def learned(self) -> Split:
@@ -50,57 +45,33 @@ class View:
         return all_but_test(self.task)
 
     def size(self, architecture: Architecture, networks: int = 1) -> NetworkCost:
-        """Of so many networks of an architecture for such inputs."""
+        """The cost of so many networks of an architecture for such inputs."""
         one = self.limited.space.cost(architecture, self.task.shape, self.task.way)
         return NetworkCost(networks * one.parameters, networks * one.flops)
 
 
 @dataclass(frozen=True, eq=False)
 class JoinedView:
-    """The data for networks that are averaged with a linear model.
+    """The data for networks that are averaged with a linear model."""
 
-    Attributes:
-        view: of both.
-        networks: that of the networks alone.
-        linear: that of the linear model alone.
-        steps: how many tokens of an input each of them takes; None where both take the same ones.
-    """
-
-    view: View
+    view: View  # of both
     networks: View
     linear: View
-    steps: tuple[int, int] | None
+    steps: tuple[int, int] | None  # tokens of an input that each takes; None if both take the same
 
     def network(self, networks: nn.Module, linear: nn.Module) -> WithLinear:
         """Networks and a linear model as one."""
         return WithLinear(networks, linear, self.steps)
 
     def size(self, architecture: Architecture, linear: Architecture, number: int) -> NetworkCost:
-        """Of so many networks of an architecture, and a linear model."""
+        """The cost of so many networks of an architecture, and of a linear model."""
         return self.networks.size(architecture, number) + self.linear.size(linear)
 
 
 class Views:
-    """The same data under several preprocessings: the same examples in each part, in the same order.
+    """The same data under several preprocessings; each is made when asked for, and the last ones stay in memory.
 
-    Each but the usual one is made when it is asked for, and the last ones are kept.
-
-    Args:
-        task: the data as usual.
-        ways: what makes the task of each preprocessing, by its label, the usual one first; none where there is only
-            that.
-        space: what can be built.
-        limits: of networks, whatever their inputs.
-        start: meta-trained weights that all networks begin with; None is fresh ones.
-
-    Attributes:
-        labels: of the preprocessings, the usual one first; none where there is only that.
-        usual: the first one.
-        weights: those of the start for networks of the space; None where there is no start.
-        meta_cost: of the start.
-
-    Raises:
-        ValueError: the start is of another space, shape or vocabulary.
+    ``ways`` makes the task of each preprocessing by its label, the usual one first, and is empty without a choice.
     """
 
     def __init__(
@@ -113,9 +84,10 @@ class Views:
     ) -> None:
         self.space = space
         self.limits = limits
-        self.meta_cost = Cost() if start is None else start.cost
-        self.weights: dict[str, Tensor] | None = None
+        self.meta_cost = Cost()
+        self.weights: dict[str, Tensor] | None = None  # of meta-trained weights, for networks of the space
         if start is not None:
+            self.meta_cost = start.cost
             with torch.random.fork_rng(devices=[]):
                 weights = start.for_task(space, task)
             self.weights = {name: tensor.to(task.train.inputs.device) for name, tensor in weights.items()}
@@ -131,10 +103,10 @@ class Views:
         return Views(self.usual.task, ways, space, self.limits)
 
     def of(self, recipe: RecipeFields) -> View:
-        """The view that a recipe names; the usual one where it names none.
+        """The view that a recipe names, or the usual one.
 
         Raises:
-            ValueError: there is no such preprocessing, or it cannot be applied, as where the data have changed.
+            ValueError: there is no such preprocessing, or it cannot be applied, as after a change of the data.
         """
         label = self.label_of(recipe)
         if label == self.usual.label:
@@ -150,16 +122,11 @@ class Views:
         return view
 
     def label_of(self, recipe: RecipeFields) -> str:
-        """The label of the view that a recipe names, which need not be made to know it."""
+        """The label of the view that a recipe names; the view is not made for that."""
         return str(recipe.get(PREPROCESSING, self.usual.label))
 
     def joined(self, view: View, linear: View) -> JoinedView | None:
-        """The data for networks and a linear model; None where no single input holds what both take.
-
-        Args:
-            view: of the networks.
-            linear: of the linear model. Where it has other tokens, they stand behind those of the networks.
-        """
+        """The data for networks and a linear model, whose own tokens follow theirs; None if no input holds both."""
         if view.label == linear.label:
             return JoinedView(view, view, linear, None)
         task = joined_task(view.task, linear.task)
@@ -168,11 +135,11 @@ class Views:
         return JoinedView(replace(view, task=task), view, linear, (view.task.shape[-1], linear.task.shape[-1]))
 
     def labelled(self, label: str) -> View:
-        """The view of a label; the usual one where there is no choice, and so no label."""
+        """The view of a label; the usual one without a choice."""
         return self.of({PREPROCESSING: label})
 
     def changes(self, view: View) -> dict[str, str]:
-        """What a recipe says of a view; nothing where there is no choice."""
+        """The field of a recipe that names a view; none without a choice."""
         return {PREPROCESSING: view.label} if self.labels else {}
 
     def _task(self, label: str) -> Task:
@@ -188,7 +155,7 @@ class Views:
 
     def _read(self, label: str) -> Task:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of files that are left out: the usual view has told them
+            warnings.simplefilter("ignore")  # the usual view has warned of files that are left out
             task = self._ways[label]().trainable()
         check_task(task)
         usual = self.usual.task
@@ -210,13 +177,7 @@ def _same_labels(one: Split | None, other: Split | None) -> bool:
 
 
 class ViewEstimator(Estimator):
-    """Validation score of a child network that is trained under the preprocessing which a recipe names.
-
-    Args:
-        views: of the data.
-        seed: see ``TrainingEstimator``.
-        recipe: of the trainings.
-    """
+    """Validation score of a child network that is trained under the preprocessing which a recipe names."""
 
     def __init__(self, views: Views, seed: int, recipe: Recipe) -> None:
         self.views = views
@@ -226,26 +187,26 @@ class ViewEstimator(Estimator):
 
     @property
     def settings(self) -> RecipeFields:
-        """The recipe, and the preprocessing where there are several."""
-        return {**asdict(self.recipe), **({PREPROCESSING: self.label} if self.views.labels else {})}
+        """The recipe, with the preprocessing if there is a choice."""
+        settings: dict[str, RecipeValue] = asdict(self.recipe)
+        if self.views.labels:
+            settings[PREPROCESSING] = self.label
+        return settings
 
     @property
     def measures(self) -> Mapping[str, Measure]:
-        """Of networks for inputs of this preprocessing."""
+        """Those of networks for inputs of this preprocessing."""
         return self._view.limited.measures
 
     def refusal(self, architecture: Architecture, recipe: RecipeFields) -> str | None:
-        """Why a network is above a limit under a preprocessing, or that one cannot be made; None else."""
+        """Why a network is above a limit under a preprocessing, or that cannot be applied; otherwise None."""
         try:
             return self.views.of(recipe).limited.within.violation(architecture)
         except FAILURES as error:
             return reason_of(error)
 
     def inherits(self, recipe: RecipeFields, parent: RecipeFields) -> bool:
-        """Not from a network that reads other tokens: all that it learned is about what its own tokens mean.
-
-        Without the vectors of tokens the other weights are worth no more than new ones.
-        """
+        """Not from a network that reads other tokens: without their vectors its weights are worth no more than new."""
         same = self.views.label_of(recipe) == self.views.label_of(parent)
         return same or not isinstance(self.views.usual.task.shape, TokenShape)
 
@@ -263,11 +224,11 @@ class ViewEstimator(Estimator):
         return other
 
     def cost(self, architecture: Architecture, fidelity: float) -> Cost:
-        """What a training on inputs of this preprocessing costs."""
+        """The cost of a training on inputs of this preprocessing."""
         return self._estimator.cost(architecture, fidelity)
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
-        """Train and validate, from the weights of the views' start where no others are given."""
+        """Train and validate, by default from the meta-trained weights, if there are any."""
         return self._estimator(architecture, fidelity=fidelity, start=self.views.weights if start is None else start)
 
     @property
@@ -280,5 +241,5 @@ class ViewEstimator(Estimator):
 
 
 def without_preprocessing(recipe: RecipeFields) -> dict[str, RecipeValue]:
-    """The changes of a recipe in the narrower sense: of the training."""
+    """The fields of a recipe that say how a network is trained."""
     return {name: value for name, value in recipe.items() if name != PREPROCESSING}
