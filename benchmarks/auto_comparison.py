@@ -34,10 +34,10 @@ from auto_rivals import METHODS, NO_BUDGET, Given, steps_of
 from comparison_data import DATA_SETS
 from critical_difference import LEVEL, against, draw, ranks_of, wins_and_losses
 from kept_rows import kept_rows, read_rows
+from lit_metanas.automl.steps.time_plan import measure_pace
 from mixed_tasks import Folders
 
 import lit_metanas as lm
-from lit_metanas.automl.steps.time_plan import measure_pace
 from lit_metanas.io.text import table_lines
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.records.statistics import percent, t_interval

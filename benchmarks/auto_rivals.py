@@ -33,14 +33,14 @@ import numpy as np
 import torch
 from auto_records import records_without
 from comparison_data import Data, features
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-
-import lit_metanas as lm
 from lit_metanas.automl.steps.auto_steps import AutoSteps
 from lit_metanas.automl.steps.budget_planner import MOST_TRAINED
 from lit_metanas.automl.steps.limits import NetworkLimits, Wishes
 from lit_metanas.automl.steps.time_plan import LONGEST_TRAINING, SEARCH_SHARE, rungs_of, searched_share
 from lit_metanas.automl.steps.views import Views
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+
+import lit_metanas as lm
 from lit_metanas.comparisons.single_task import all_but_test, result_of
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.kind import LEARNING_RATES, SMOOTHINGS, WEIGHT_DECAYS, kind_of

@@ -27,13 +27,13 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
+from lit_metanas.automl.steps.front_steps import POINTS
+from lit_metanas.automl.steps.time_plan import shared_epochs
 from mixed_tasks import Folders, fsdd, small_photographs
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler
 from shipped_pools import digits
 
 import lit_metanas as lm
-from lit_metanas.automl.steps.front_steps import POINTS
-from lit_metanas.automl.steps.time_plan import shared_epochs
 from lit_metanas.callbacks.figures import COLOURS, figure, save
 from lit_metanas.comparisons.single_task import all_but_test, result_of
 from lit_metanas.kinds.kind import LEARNING_RATES, SMOOTHINGS, WEIGHT_DECAYS

@@ -56,14 +56,17 @@ MANY_FILES, MANY_BYTES = 5_000, 4_000_000
 
 AUTO = """Search and train a network for data of any kind, within minutes and hard limits of its size and speed.
 
-    The data are divided into a part to learn from, one to choose by and one to test. The search begins with networks
-    and recipes that did well on recorded tasks. If the records favour no single network, half of the budget goes to the
-    search, of architecture, recipe and preprocessing (``EvolvingHalving``); otherwise most of it goes to the training,
-    and a line says so. Linear models of plain features are candidates, too. The best candidate by validation, alone or
-    as an ensemble, is trained on all but the test part, and tested once.
+    ``data`` is a folder with a sub-folder of images, sounds or text files for each class; sounds with a table of
+    transcripts; a table (CSV, TSV, JSON lines) of texts or numbers and labels, or of pairs of texts; or questions in
+    SQuAD's format. A part of them is learned from, one chooses, and one tests.
 
-    The budget decides everything: its FLOPs, in ``budget`` of the result, repeat the run. After Ctrl-C, SIGTERM or a
-    failed last training, the best network so far is tested and returned; with an ``output`` the same call goes on.
+    The search begins with networks and recipes that did well on recorded tasks. Unless the records favour a single
+    network, half of the budget goes to the search of architecture, recipe and preprocessing. Linear models of plain
+    features are candidates, too. The best candidate by validation, alone or as an ensemble, is trained on all but the
+    test part, and tested once.
+
+    The FLOPs in the result's ``budget`` repeat a run. After Ctrl-C, SIGTERM or a failed last training, the best so far
+    is tested and returned; with an ``output`` the same call goes on.
 
     Args:
         {options}

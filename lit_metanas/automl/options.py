@@ -7,7 +7,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, MISSING, Field, asdict, dataclass, field, fields
+from dataclasses import KW_ONLY, MISSING, asdict, dataclass, field, fields
 from functools import partial
 from inspect import Parameter
 from math import inf
@@ -94,58 +94,54 @@ class AutoOptions:
     """
 
     data: Given = option(
-        "a folder with a sub-folder of images, sounds or text files for each class (or such folders in `train` and "
-        "`test`), sounds with a table of transcripts, a table of texts or numbers, questions in SQuAD's JSON; in "
-        "Python also a pair (X, y), a data set of torch, or a task",
+        "a folder or file, without --data if it stands first; in Python also (X, y), a data set of torch, or a task",
         MISSING,
         shell=str,
     )
     _: KW_ONLY
-    minutes: float | None = option("how long everything may take; 10 without flops", shell=float | None)
+    minutes: float | None = option(
+        "how long everything may take; one is enough for small data, pairs need two; 10 without flops",
+        shell=float | None,
+    )
     output: str | os.PathLike[str] | None = option("folder for the network, a report and the records", shell=str)
     kind: str | None = option(
-        "images, sounds, transcripts, texts, rows, pairs, questions, or the path of a Kind's class, if it is not clear",
+        "images, sounds, transcripts, texts, rows, pairs, questions or a class path, if it is not clear",
         shell=str | None,
     )
     test: Given | None = option("the test part, in the form of the data; by default some of them", shell=str | None)
     group: str | Groups | None = option(
-        "keeps groups of examples in one part: the name of a column; `folder` for class/group/file; a regular "
-        "expression with one bracket, such as (p[0-9]+)_, for the paths of files; in Python also a group per example",
+        "keeps groups in one part: a column, folder (class/group/file), or (p[0-9]+)_ in files' names",
         shell=str | None,
     )
     min_per_class: int | None = option(
         "classes with fewer examples are left out; by default those that cannot be divided", shell=int | None
     )
     objective: str | None = option(
-        "the path of an Objective's class, such as grades.Ordinal; by default classes are told apart",
+        "the path of an objective's class, such as grades.Ordinal; by default classes are told apart",
         shell=str | None,
     )
     space: SearchSpace | None = option("what can be built; by default the space of the kind")
     start: str | os.PathLike[str] | None = option(
-        "a checkpoint that `fit` of TaskReptile wrote; all networks begin with its weights and read inputs as it did",
-        shell=str | None,
+        "a checkpoint that `fit` of TaskReptile wrote, for all networks to begin with", shell=str | None
     )
     max_parameters: float | None = option("most trainable parameters", shell=float | None)
     max_flops: float | None = option("most multiply-adds for one input", shell=float | None)
     max_latency: float | str | None = option(
-        "most time for one input, in seconds or as 5ms: the median of several passes on this machine",
-        shell=str | None,
+        "most time for one input, as in 5ms, measured on this machine", shell=str | None
     )
-    latency_batch: int = option("inputs at once that the latency is for", 1, shell=int)
-    max_size: float | str | None = option("most bytes of model.pt2, also as 500kB", shell=str | None)
+    latency_batch: int = option("inputs at once that max_latency is for", 1, shell=int)
+    max_size: float | str | None = option("most bytes of the exported program, as in 500kB", shell=str | None)
     pareto: str | None = option(
-        "finds a whole front of networks that trade accuracy against parameters, flops or latency",
-        shell=str | None,
+        "a whole front: networks that trade accuracy against parameters, flops or latency", shell=str | None
     )
-    onnx: bool = option("also writes the network as model.onnx", False, shell=bool)
-    int8: bool = option("also writes model_int8.onnx, and reports what weights of 8 bits cost", False, shell=bool)
+    onnx: bool = option("also writes the network as model.onnx, for onnxruntime", False, shell=bool)
+    int8: bool = option("also writes it with weights of 8 bits, and reports what these cost", False, shell=bool)
     flops: float | tuple[float, float] | None = option(
-        "training FLOPs (3 x multiply-adds x examples) instead of minutes: of search and training, as [1e11,2e11], or "
-        "of both together; those of an earlier result repeat it",
+        "training FLOPs instead of minutes, as an earlier result reports them: [1e11,2e11]",
         shell=float | tuple[float, float] | None,
     )
     records: Sequence[str] = option("files of searches of other tasks that networks are taken from", ("shipped",))
-    seed: int = option("of search and training; how data are divided does not depend on it", 0, shell=int)
+    seed: int = option("of search and training", 0, shell=int)
     threads: int | None = option("torch's threads on a CPU, in training and for the latency", 1, shell=int)
     progress: bool = option("whether progress is shown on stderr", True)
 
@@ -204,15 +200,17 @@ def shell_options(**defaults: object) -> dict[str, tuple[Any, object]]:
     return found | {name: (found[name][0], value) for name, value in defaults.items()}
 
 
-def help_of(one: Field[Any]) -> str:
-    """The line of help of an option."""
-    return str(one.metadata["help"])
+def shell_help(**defaults: object) -> dict[str, str]:
+    """A line of help for each key of the shell; see ``shell_options``."""
+    lines = {one.name: one.metadata["help"] for one in fields(AutoOptions)}
+    ends = {name: _default(default) for name, (_, default) in shell_options(**defaults).items()}
+    return {name: f"{lines[name]}{end}" for name, end in ends.items()}
 
 
 def described(text: str, *names: str) -> str:
     """A docstring with an entry for each option, or for some of them, where it says ``{options}``."""
     chosen = [one for one in fields(AutoOptions) if not names or one.name in names]
-    return text.format(options="\n        ".join(f"{one.name}: {help_of(one)}." for one in chosen))
+    return text.format(options="\n        ".join(f"{one.name}: {one.metadata['help']}." for one in chosen))
 
 
 def seconds_of(duration: float | str) -> float:
@@ -280,6 +278,13 @@ def _measured(given: object, pattern: re.Pattern[str], units: dict[str, float]) 
 def _shown(value: object) -> str:
     """A value for a sentence; a text, which may look like a number, in quotes."""
     return f"'{printable(value, 40)}'" if isinstance(value, str) else short_value(value)
+
+
+def _default(default: object) -> str:
+    """The end of a line of help."""
+    if default is Parameter.empty:
+        return " (must be given)"
+    return "" if default is None else f" (default: {str(default).lower()})"
 
 
 def _word(name: str, value: object, from_shell: bool) -> str:

@@ -20,8 +20,6 @@ import numpy as np
 import pytest
 import torch
 from auto_toys import NO_MEMORY, interrupt, same_weights
-
-import lit_metanas as lm
 from lit_metanas.automl.auto import AutoSearch
 from lit_metanas.automl.steps import (
     auto_steps,
@@ -46,6 +44,8 @@ from lit_metanas.automl.steps.time_plan import (
     writing_seconds,
 )
 from lit_metanas.automl.steps.views import Views
+
+import lit_metanas as lm
 from lit_metanas.estimators import estimator, training_estimator
 from lit_metanas.estimators.estimator import BestSoFar
 from lit_metanas.estimators.training_estimator import TrainingEstimator

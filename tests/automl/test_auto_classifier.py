@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 from auto_toys import interrupt
-
-import lit_metanas as lm
 from lit_metanas.automl.auto_estimator import AutoEstimator
 from lit_metanas.automl.steps import budget_planner, last_training
 from lit_metanas.automl.steps.linear_models import LinearModels
 from lit_metanas.automl.steps.time_plan import Pace
+
+import lit_metanas as lm
 
 pytest.importorskip("sklearn", reason="needs the extra sklearn")
 

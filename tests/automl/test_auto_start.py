@@ -13,12 +13,12 @@ import pytest
 import torch
 from auto_toys import interrupt, same_tensors, same_weights
 from cipher_tasks import IMAGES, LETTERS, Ciphers, Stripes, quiet_trainer, stripe_data, stripe_model
-from torch import Tensor
-
-import lit_metanas as lm
 from lit_metanas.automl.steps import budget_planner, last_training, linear_models, time_plan
 from lit_metanas.automl.steps.limits import LimitedSpace
 from lit_metanas.automl.steps.time_plan import Pace
+from torch import Tensor
+
+import lit_metanas as lm
 from lit_metanas.estimators import training_estimator
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.kind import kind_named

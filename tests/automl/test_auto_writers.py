@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 from auto_toys import interrupt
-
-import lit_metanas as lm
 from lit_metanas.automl.auto_estimator import AutoEstimator
 from lit_metanas.automl.steps import budget_planner, last_training
 from lit_metanas.automl.steps.time_plan import Pace
+
+import lit_metanas as lm
 from lit_metanas.kinds.sounds.recordings import RecordingReader
 
 pytest.importorskip("sklearn", reason="needs the extra sklearn")

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import torch
 from auto_toys import interrupt, linear_trainings_fail, same_weights
-
-import lit_metanas as lm
 from lit_metanas.automl.steps import auto_steps, budget_planner, last_training, linear_comparison, linear_models
 from lit_metanas.automl.steps.last_training import LastTraining, Mean
 from lit_metanas.automl.steps.linear_models import LinearModel, LinearModels
 from lit_metanas.automl.steps.time_plan import Pace
 from lit_metanas.automl.steps.views import JoinedView, Views
+
+import lit_metanas as lm
 from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.kinds.texts.joined_tokens import JoinedTokens

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 from auto_toys import interrupt
+from lit_metanas.automl.auto import AutoSearch
+from lit_metanas.automl.steps.output_folder import STATE
 from PIL import Image
 
 import lit_metanas as lm
-from lit_metanas.automl.auto import AutoSearch
-from lit_metanas.automl.steps.output_folder import STATE
 from lit_metanas.estimators import training_estimator
 from lit_metanas.kinds.given_data import raw_digest
 from lit_metanas.kinds.kind import kind_named

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 import torch
 from auto_toys import NO_MEMORY, interrupt, same_tensors, same_weights
-
-import lit_metanas as lm
 from lit_metanas.automl.steps import auto_steps, budget_planner, last_training
 from lit_metanas.automl.steps.last_training import SEEDS_APART
 from lit_metanas.automl.steps.limits import LimitedSpace, NetworkLimits, Wishes
 from lit_metanas.automl.steps.time_plan import Pace
 from lit_metanas.automl.steps.views import Views
+
+import lit_metanas as lm
 from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.kinds.given_data import read_given

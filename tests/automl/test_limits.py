@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
-import lit_metanas as lm
 from lit_metanas.automl.steps.limits import (
     LimitedSpace,
     NetworkLimits,
@@ -19,6 +17,8 @@ from lit_metanas.automl.steps.limits import (
     milliseconds,
     seconds_of,
 )
+
+import lit_metanas as lm
 from lit_metanas.estimators.estimator import inputs_timed
 from lit_metanas.searchers.mutation import draw_new, mutate
 

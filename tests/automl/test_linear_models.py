@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 from auto_toys import interrupt, linear_trainings_fail
-
-import lit_metanas as lm
 from lit_metanas.automl.steps import budget_planner, front_steps, last_training, linear_comparison, linear_models
 from lit_metanas.automl.steps.limits import LimitedSpace, NetworkLimits
 from lit_metanas.automl.steps.linear_models import LINEAR_DECAYS, LinearModels
 from lit_metanas.automl.steps.time_plan import Pace
 from lit_metanas.automl.steps.views import Views
+
+import lit_metanas as lm
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.kinds.given_data import other_ways
 from lit_metanas.kinds.kind import kind_named

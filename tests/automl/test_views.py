@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 import torch
 from auto_toys import interrupt, same_weights
-from PIL import Image
-from torch.utils.data import TensorDataset
-
-import lit_metanas as lm
 from lit_metanas.automl.steps import auto_steps, budget_planner, front_steps, last_training, time_plan
 from lit_metanas.automl.steps.limits import NetworkLimits, Wishes
 from lit_metanas.automl.steps.output_folder import OutputFolder
 from lit_metanas.automl.steps.time_plan import Pace, search_flops
 from lit_metanas.automl.steps.views import ViewEstimator, Views
+from PIL import Image
+from torch.utils.data import TensorDataset
+
+import lit_metanas as lm
 from lit_metanas.estimators import training_estimator
 from lit_metanas.kinds import kind as data_kinds
 from lit_metanas.kinds.given_data import other_ways, read_given

@@ -5,9 +5,9 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from lit_metanas.automl.steps import budget_planner, time_plan
 
 import lit_metanas as lm
-from lit_metanas.automl.steps import budget_planner, time_plan
 from lit_metanas.kinds.images.image_kind import ImageKind
 from lit_metanas.records.record import PREPROCESSING
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from lit_metanas.automl.steps import budget_planner, last_training, linear_comparison
+from lit_metanas.automl.steps.time_plan import Pace
 from PIL import Image
 
 import lit_metanas as lm
-from lit_metanas.automl.steps import budget_planner, last_training, linear_comparison
-from lit_metanas.automl.steps.time_plan import Pace
 from lit_metanas.cli.command_line import main
 from lit_metanas.estimators import training_estimator
 from lit_metanas.io.locks import directory_lock

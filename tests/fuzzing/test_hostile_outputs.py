@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fuzz_tools import snapshot
-
-import lit_metanas as lm
 from lit_metanas.automl.auto import AutoSearch
 from lit_metanas.automl.steps import time_plan
+
+import lit_metanas as lm
 from lit_metanas.cli.command_line import main
 from lit_metanas.cli.experiment.plan import Phase
 from lit_metanas.cli.experiment.run import run

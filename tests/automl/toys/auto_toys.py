@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+from lit_metanas.automl.steps import linear_comparison
 from torch import Tensor
 
 import lit_metanas as lm
-from lit_metanas.automl.steps import linear_comparison
 
 
 def same_tensors(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
