@@ -15,8 +15,8 @@ from auto_toys import interrupt, linear_trainings_fail, same_weights
 from lit_metanas.automl.steps import auto_steps, budget_planner, last_training, linear_comparison, linear_models
 from lit_metanas.automl.steps.last_training import LastTraining, Mean
 from lit_metanas.automl.steps.linear_models import LinearModel, LinearModels
-from lit_metanas.automl.steps.time_plan import Pace
-from lit_metanas.automl.steps.views import JoinedView, Views
+from lit_metanas.automl.pace import Pace
+from lit_metanas.automl.views import JoinedView, Views
 
 import lit_metanas as lm
 from lit_metanas.comparisons.single_task import all_but_test
@@ -33,7 +33,7 @@ BOTH = ": both were taken"
 @pytest.fixture(autouse=True)
 def few_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     """Linear models that are trained in a moment."""
-    monkeypatch.setattr(linear_models, "LINEAR_STEPS", 20)
+    monkeypatch.setattr(candidates, "LINEAR_STEPS", 20)
     monkeypatch.setattr(linear_space, "GROUPS", 256)
 
 
@@ -302,7 +302,7 @@ def test_where_the_memory_is_too_small_for_both_they_are_compared(call: Any, mon
 def test_the_time_of_its_last_training_comes_off_the_minutes(texts: Texts, monkeypatch: pytest.MonkeyPatch) -> None:
     pace = 1e9
     monkeypatch.setattr(Pace, "averaged", lambda self, trainings, scored: self)
-    monkeypatch.setattr(budget_planner, "measure_pace", lambda *args, **more: Pace(pace, 0.0, 0.0))
+    monkeypatch.setattr(plan, "measure_pace", lambda *args, **more: Pace(pace, 0.0, 0.0))
     taken, plain = list[float](), LinearModels.last_time
 
     def last_time(self: LinearModels, model: LinearModel) -> float:
@@ -326,7 +326,7 @@ def test_a_classifier_is_pickled_with_it(texts: Texts, monkeypatch: pytest.Monke
     def short(task: lm.Task, **more: Any) -> lm.SearchResult:
         return lm.auto(task, flops=(2e8, 4e9), records=[], progress=False)
 
-    monkeypatch.setattr("lit_metanas.automl.auto_estimator.auto", short)
+    monkeypatch.setattr("lit_metanas.automl.estimator.auto", short)
     X, y = texts
     model = lm.AutoClassifier(minutes=1).fit(X, y)
     assert isinstance(model.network_, WithLinear)

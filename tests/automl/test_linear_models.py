@@ -12,8 +12,8 @@ from auto_toys import interrupt, linear_trainings_fail
 from lit_metanas.automl.steps import budget_planner, front_steps, last_training, linear_comparison, linear_models
 from lit_metanas.automl.steps.limits import LimitedSpace, NetworkLimits
 from lit_metanas.automl.steps.linear_models import LINEAR_DECAYS, LinearModels
-from lit_metanas.automl.steps.time_plan import Pace
-from lit_metanas.automl.steps.views import Views
+from lit_metanas.automl.pace import Pace
+from lit_metanas.automl.views import Views
 
 import lit_metanas as lm
 from lit_metanas.estimators.training_estimator import TrainingEstimator
@@ -508,10 +508,10 @@ def test_the_network_is_taken_where_the_last_training_of_the_linear_model_fails(
 
 
 def test_seconds_of_linear_models_come_off_the_minutes(sides: Arrays, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budget_planner, "measure_pace", lambda *args, **more: Pace(1e8, 0.0, 0.0))
+    monkeypatch.setattr(plan, "measure_pace", lambda *args, **more: Pace(1e8, 0.0, 0.0))
     monkeypatch.setattr(Pace, "averaged", lambda self, trainings, scored: self)
     late, clock = 0.0, budget_planner.perf_counter
-    monkeypatch.setattr(budget_planner, "perf_counter", lambda: clock() + late)
+    monkeypatch.setattr(plan, "perf_counter", lambda: clock() + late)
     plain = LinearModels.best
 
     def slow(self: LinearModels, number: int) -> Any:

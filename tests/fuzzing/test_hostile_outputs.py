@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fuzz_tools import snapshot
-from lit_metanas.automl.auto import AutoSearch
-from lit_metanas.automl.steps import time_plan
 
 import lit_metanas as lm
+from lit_metanas.automl import calls, plan
 from lit_metanas.cli.command_line import main
 from lit_metanas.cli.experiment.plan import Phase
 from lit_metanas.cli.experiment.run import run
@@ -46,7 +45,7 @@ def auto(output: Path) -> lm.SearchResult:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The output of a finished search."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(time_plan, "STEPS_OF_A_TRIAL", 3)
+        patch.setattr(plan, "STEPS_OF_A_TRIAL", 3)
         output = tmp_path_factory.mktemp("front") / "model"
         found = auto(output)
     assert Path(NETWORK).name in found.front_names
@@ -59,8 +58,8 @@ def received(finished: Path, canary: Path, monkeypatch: pytest.MonkeyPatch) -> P
     output = canary / "work" / "received"
     shutil.copytree(finished, output)
     (output / "trainings").mkdir()
-    monkeypatch.setattr(time_plan, "STEPS_OF_A_TRIAL", 3)
-    monkeypatch.setattr(AutoSearch, "_steps", lambda *args: pytest.fail("the search has begun"))
+    monkeypatch.setattr(plan, "STEPS_OF_A_TRIAL", 3)
+    monkeypatch.setattr(calls, "run", lambda *args: pytest.fail("the search has begun"))
     return output
 
 

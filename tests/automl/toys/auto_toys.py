@@ -6,10 +6,14 @@ from typing import Any
 
 import pytest
 import torch
-from lit_metanas.automl.steps import linear_comparison
 from torch import Tensor
 
 import lit_metanas as lm
+from lit_metanas.automl import last_training, plan
+from lit_metanas.automl.pace import Pace
+
+NO_MEMORY = RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")
+"""As torch says it."""
 
 
 def same_tensors(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
@@ -20,10 +24,6 @@ def same_tensors(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool
 def same_weights(one: torch.nn.Module, other: torch.nn.Module) -> bool:
     """Whether two networks are equal to the last bit."""
     return same_tensors(one.state_dict(), other.state_dict())
-
-
-NO_MEMORY = RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")
-"""As torch says it."""
 
 
 def interrupt(
@@ -41,13 +41,39 @@ def interrupt(
     monkeypatch.setattr(module, "fit_child", fit)
 
 
+def diverge(monkeypatch: pytest.MonkeyPatch, *broken: int) -> list[lm.Child]:
+    """Let the last trainings of these numbers diverge, counted from 0; the list gets all that are trained."""
+    plain, trained = last_training.fit_child, list[lm.Child]()
+
+    def fit(child: lm.Child, *args: Any, **more: Any) -> lm.Cost:
+        cost = plain(child, *args, **more)
+        if len(trained) in broken:
+            next(child.network.parameters()).data.fill_(torch.nan)
+        trained.append(child)
+        return cost
+
+    monkeypatch.setattr(last_training, "fit_child", fit)
+    return trained
+
+
 def linear_trainings_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the last training of a linear model run out of memory."""
-    plain = linear_comparison.fit_child
+    plain = last_training.fit_child
 
     def fit(child: lm.Child, *args: Any, **more: Any) -> lm.Cost:
         if child.space.name == "LinearSpace":
             raise MemoryError("no memory")
         return plain(child, *args, **more)
 
-    monkeypatch.setattr(linear_comparison, "fit_child", fit)
+    monkeypatch.setattr(last_training, "fit_child", fit)
+
+
+def paced(monkeypatch: pytest.MonkeyPatch, flops: float, building: float = 0.0) -> None:
+    """Let the machine train so many FLOPs a second, and take so many seconds to build a network."""
+    monkeypatch.setattr(plan, "measure_pace", lambda *args, **more: Pace(flops, building, 0.0))
+    monkeypatch.setattr(Pace, "averaged", lambda self, trainings, scored: self)
+
+
+def no_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search that begins is an error."""
+    monkeypatch.setattr("lit_metanas.automl.calls.run", lambda *args: pytest.fail("searched again"))
