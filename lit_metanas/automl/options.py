@@ -179,7 +179,8 @@ class AutoOptions:
         limits = {f"max_{name}": limit for name, limit in self.limits.given.items()}
         for one in fields(self)[1:]:
             value = limits.get(one.name, getattr(self, one.name))
-            if one.name in given or one.name in _NOT_REPEATED or (value is one.default or value == one.default):
+            usual = value is one.default or (one.default is not None and value == one.default)  # groups are no truth
+            if usual or one.name in given or one.name in _NOT_REPEATED:
                 continue
             given[one.name] = _word(one.name, value, from_shell)
         path = os.fspath(self.data) if isinstance(self.data, str | os.PathLike) else None

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from lit_metanas.automl.options import MEASURES
 from lit_metanas.automl.plan import SHARES, Plan
 from lit_metanas.automl.views import ViewEstimator, Views
 from lit_metanas.callbacks.figures import save
@@ -141,6 +142,8 @@ class OutputFolder:
         try:
             (record,) = read_record_lines(self.path / RECORDS)
             result = SearchResult.from_plain(self._done, record)
+            if result.front and result.traded not in MEASURES:
+                raise ValueError("'traded' is no measure")
             front = [
                 self._with_network(one, own_folder(self.front, name), views)
                 for name, one in zip(result.front_names, result.front, strict=True)
