@@ -135,9 +135,19 @@ def test_a_finished_search_leaves_what_a_user_has_put_into_its_output(received: 
 
 def test_a_name_in_a_state_leads_nowhere_else(received: Path, canary: Path) -> None:
     state = json.loads((received / "auto.json").read_text())
-    state["done"]["front"][0]["folder"] = "../../../thesis"
-    (received / "auto.json").write_text(json.dumps(state))
-    assert "'../../../thesis' cannot be the name of a folder" in refused(lambda: auto(received), canary)
+    for traded in ("task_id", "../../../thesis"):
+        state["done"]["traded"] = traded
+        state["done"]["front"][0]["task_id"] = "../../../thesis"
+        (received / "auto.json").write_text(json.dumps(state))
+        assert "that cannot be read ('traded' is no measure)" in refused(lambda: auto(received), canary)
+
+
+@pytest.mark.parametrize("name", ["architecture", "ensemble", "view", "parameters", "front", "recipe"])
+def test_a_damaged_field_of_a_state_gets_one_sentence(name: str, received: Path, canary: Path) -> None:
+    plain = json.loads((received / "auto.json").read_text())
+    for wrong in ("../../../thesis", 10**30, {"a": 1}, [None], None):
+        (received / "auto.json").write_text(json.dumps({**plain, "done": {**plain["done"], name: wrong}}))
+        assert "has a finished search that cannot be read (" in refused(lambda: auto(received), canary)
 
 
 def test_an_export_of_a_front_goes_through_no_link(received: Path, canary: Path) -> None:
