@@ -11,14 +11,9 @@ import torch
 from lit_metanas.automl.candidates import Beginning, Candidate, Job, begin, last_cost
 from lit_metanas.automl.last_training import Known, LastTrainingError, Show, train_fully, train_linear_fully
 from lit_metanas.automl.limits import measure_name
+from lit_metanas.automl.linear_comparison import describe_both, train_linear
 from lit_metanas.automl.plan import FRONT_TRIALS, Plan, front_rungs, shared_epochs
-from lit_metanas.automl.stages import (
-    Goal,
-    collect_one,
-    describe_both,
-    network_of,
-    train_linear,
-)
+from lit_metanas.automl.stages import Goal, collect_one, network_of
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.records.record import PREPROCESSING, SearchOutcome
 from lit_metanas.records.statistics import non_dominated

@@ -193,6 +193,12 @@ class AutoOptions:
         return shlex.join(["lit-metanas", "auto", first, *words])
 
 
+def shared(name: str) -> Any:
+    """The same option as the field of another dataclass, as of scikit-learn's estimators."""
+    one = AutoOptions.__dataclass_fields__[name]
+    return field(default=one.default, metadata=one.metadata)
+
+
 def shell_options(**defaults: object) -> dict[str, tuple[Any, object]]:
     """Type and default of each key of the shell; what is given replaces a default, an empty one must be given."""
     found = {one.name: (one.metadata["shell"], one.default) for one in fields(AutoOptions) if one.metadata["shell"]}
