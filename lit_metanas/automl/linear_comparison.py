@@ -6,9 +6,9 @@ from contextlib import suppress
 from dataclasses import replace
 from time import perf_counter
 
+from lit_metanas.automl.budget_plan import limited, rest
 from lit_metanas.automl.candidates import Beginning, Candidate, Job, LinearTrainings, best_of, last_cost
 from lit_metanas.automl.last_training import Known, Show, train_linear_fully
-from lit_metanas.automl.plan import limited, rest
 from lit_metanas.estimators.estimator import FAILURES
 from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.training.child import Child, Recipe, chosen_child, judge

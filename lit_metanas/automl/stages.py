@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import nan
 
+from lit_metanas.automl.budget_plan import BudgetPlan, divide
 from lit_metanas.automl.candidates import Beginning, Candidate, Job, begin, best_of
 from lit_metanas.automl.last_training import (
     Known,
@@ -21,7 +22,6 @@ from lit_metanas.automl.last_training import (
 )
 from lit_metanas.automl.linear_comparison import compare, describe_both, ending, mean_of, train_linear
 from lit_metanas.automl.output import METHOD
-from lit_metanas.automl.plan import Plan, divide
 from lit_metanas.comparisons.search_progress import SEARCHING, TESTING, ToldBudget, show_progress
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import result_of
@@ -40,13 +40,13 @@ class Goal:
     """What is searched, as the functions that differ: one network, or a front."""
 
     begin: Callable[[Job], Beginning]
-    searcher: Callable[[Job, Beginning, Plan], Halving]
+    searcher: Callable[[Job, Beginning, BudgetPlan], Halving]
     train: Callable[[Job, Beginning, Known, SearchOutcome, Show], None]
     collect: Callable[[Known, Sequence[SearchResult], Job], SearchResult]
 
 
-def run(job: Job, goal: Goal) -> SearchResult:
-    """Plan, search, compare, train and test.
+def run_stages(job: Job, goal: Goal) -> SearchResult:
+    """BudgetPlan, search, compare, train and test.
 
     After Ctrl-C, SIGTERM or a failed last training, the best so far is tested instead.
 
@@ -91,7 +91,7 @@ def run(job: Job, goal: Goal) -> SearchResult:
         return replace(goal.collect(known, results, job), failure=failure)
 
 
-def find_one(job: Job, begun: Beginning, plan: Plan) -> Halving:
+def find_one(job: Job, begun: Beginning, plan: BudgetPlan) -> Halving:
     """The searcher of a single network."""
     rungs = begun.rungs(plan.search, begun.work.trial)
     return EvolvingHalving(
@@ -277,5 +277,5 @@ def _latency(job: Job, one: Trained) -> float:
         return nan
 
 
-BEST = Goal(begin, find_one, train_one, collect_one)
+ONE_NETWORK = Goal(begin, find_one, train_one, collect_one)
 """The search of a single network."""

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lit_metanas.automl.estimator import AutoEstimator
 from lit_metanas.automl.options import shared
+from lit_metanas.automl.scikit.auto_estimator import AutoEstimator
 from lit_metanas.inputs.input_checks import in_unit_range
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import vocabulary_of
