@@ -46,7 +46,7 @@ class Goal:
 
 
 def run_stages(job: Job, goal: Goal) -> SearchResult:
-    """BudgetPlan, search, compare, train and test.
+    """Plan, search, compare, train and test.
 
     After Ctrl-C, SIGTERM or a failed last training, the best so far is tested instead.
 
