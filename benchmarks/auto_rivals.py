@@ -36,9 +36,9 @@ from comparison_data import Data, features
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
 import lit_metanas as lm
+from lit_metanas.automl.budget_plan import SHARES, rungs_of, searched_share
 from lit_metanas.automl.candidates import Beginning, Job, begin
 from lit_metanas.automl.options import AutoOptions
-from lit_metanas.automl.plan import SHARES, rungs_of, searched_share
 from lit_metanas.automl.views import Views
 from lit_metanas.comparisons.single_task import all_but_test, result_of
 from lit_metanas.kinds.given_data import read_given

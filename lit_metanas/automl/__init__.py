@@ -5,18 +5,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lit_metanas.automl.calls import auto as auto
-    from lit_metanas.automl.classifier import AutoClassifier as AutoClassifier
     from lit_metanas.automl.options import AutoOptions as AutoOptions
-    from lit_metanas.automl.writers import AutoAnswerer as AutoAnswerer
-    from lit_metanas.automl.writers import AutoTranscriber as AutoTranscriber
-    from lit_metanas.automl.writers import AutoTranslator as AutoTranslator
+    from lit_metanas.automl.scikit.auto_classifier import AutoClassifier as AutoClassifier
+    from lit_metanas.automl.scikit.auto_writers import AutoAnswerer as AutoAnswerer
+    from lit_metanas.automl.scikit.auto_writers import AutoTranscriber as AutoTranscriber
+    from lit_metanas.automl.scikit.auto_writers import AutoTranslator as AutoTranslator
 
 _MODULES = {
-    "AutoAnswerer": "writers",
-    "AutoClassifier": "classifier",
+    "AutoAnswerer": "scikit.auto_writers",
+    "AutoClassifier": "scikit.auto_classifier",
     "AutoOptions": "options",
-    "AutoTranscriber": "writers",
-    "AutoTranslator": "writers",
+    "AutoTranscriber": "scikit.auto_writers",
+    "AutoTranslator": "scikit.auto_writers",
     "auto": "calls",
 }
 

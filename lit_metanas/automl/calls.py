@@ -15,11 +15,11 @@ from time import perf_counter
 from typing import Any, ParamSpec
 
 from lit_metanas.automl.candidates import Job
-from lit_metanas.automl.front import FRONT
+from lit_metanas.automl.front import WHOLE_FRONT
 from lit_metanas.automl.limits import NoNetworkWithinError
-from lit_metanas.automl.options import AutoOptions, described, shell_options
+from lit_metanas.automl.options import AutoOptions, shell_options, with_options
 from lit_metanas.automl.output import READ_DATA, STATE, OutputFolder
-from lit_metanas.automl.stages import BEST, run
+from lit_metanas.automl.stages import ONE_NETWORK, run_stages
 from lit_metanas.automl.views import Views
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import undisturbed
@@ -97,7 +97,7 @@ def _taking(options: Callable[P, AutoOptions]) -> Callable[P, SearchResult]:
         return find(options(*args, **given))
 
     auto.__signature__ = signature(options).replace(return_annotation="SearchResult")  # type: ignore[attr-defined]
-    auto.__doc__, auto.__qualname__ = described(AUTO), "auto"
+    auto.__doc__, auto.__qualname__ = with_options(AUTO), "auto"
     return auto
 
 
@@ -154,9 +154,9 @@ def _read(options: AutoOptions, output: Path | None, start: TaskStart | None, be
 
 def _searched(job: Job) -> SearchResult:
     """The result of a search; of linear models alone if these alone are within the limits."""
-    goal = FRONT if job.options.pareto else BEST
+    goal = WHOLE_FRONT if job.options.pareto else ONE_NETWORK
     try:
-        return run(job, goal)
+        return run_stages(job, goal)
     except NoNetworkWithinError as error:
         if job.linear is None or job.options.start is not None:
             raise
@@ -168,7 +168,7 @@ def _searched(job: Job) -> SearchResult:
                 f"{other.limit} at least to that of the linear model."
             ) from None
         job.options.say(f"{error.reason} Linear models are, so they alone are trained.")
-    return run(job.alone, goal)
+    return run_stages(job.alone, goal)
 
 
 def _check_paths(options: AutoOptions, output: Path | None, key: str) -> None:
@@ -266,6 +266,15 @@ def _add_onnx(folder: OutputFolder, options: AutoOptions, result: SearchResult) 
     return True
 
 
+def _with_keys(verb: Callable[..., None]) -> Callable[..., None]:
+    """A verb with the options as its keys."""
+    keys = shell_options(output="model").items()
+    own = [Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind, default=default) for name, (kind, default) in keys]
+    vars(verb)["__signature__"] = Signature(own)
+    return verb
+
+
+@_with_keys
 def auto_verb(*, began: float, **given: Any) -> None:
     """The verb ``auto``: its keys are the options, ``began`` is the clock when the command began.
 
@@ -290,11 +299,3 @@ def auto_verb(*, began: float, **given: Any) -> None:
     size = f" ({PROGRAM}, {program.stat().st_size:,} bytes)" if program.is_file() else ""
     print(f"The network{size}, a report and what was tried are in '{output}'.")
     print(f"Next: {shlex.join(['lit-metanas', *predict_command(output, options.kind)])}", flush=True)
-
-
-vars(auto_verb)["__signature__"] = Signature(
-    [
-        Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind, default=default)
-        for name, (kind, default) in shell_options(output="model").items()
-    ]
-)

@@ -13,9 +13,18 @@ from time import perf_counter
 
 import torch
 
+from lit_metanas.automl.budget_plan import (
+    EPOCHS_OF_A_TRIAL,
+    FIRST_RUNG,
+    SHARES,
+    BudgetPlan,
+    Rungs,
+    Workload,
+    rounded,
+    rungs_of,
+)
 from lit_metanas.automl.options import AutoOptions
 from lit_metanas.automl.output import OutputFolder
-from lit_metanas.automl.plan import EPOCHS_OF_A_TRIAL, FIRST_RUNG, SHARES, Plan, Rungs, Workload, rounded, rungs_of
 from lit_metanas.automl.views import JoinedView, View, ViewEstimator, Views
 from lit_metanas.estimators.estimator import FAILURES, Estimator
 from lit_metanas.estimators.training_estimator import validation_part
@@ -87,7 +96,7 @@ class Job:
         """An estimator whose scores the output keeps, if there is one."""
         return estimator if self.folder is None else self.folder.kept(estimator)
 
-    def keep(self, plan: Plan) -> Plan:
+    def keep(self, plan: BudgetPlan) -> BudgetPlan:
         """A plan, which the output keeps, if there is one."""
         if self.folder is not None:
             self.folder.keep(plan)
@@ -241,7 +250,7 @@ class LinearTrainings:
     FLOPs alone decide how many there are, not a clock, so that the same FLOPs repeat them.
     """
 
-    def __init__(self, job: Job, plan: Plan) -> None:
+    def __init__(self, job: Job, plan: BudgetPlan) -> None:
         assert job.linear is not None
         self.views = job.linear
         self.kind = job.kind

@@ -8,17 +8,12 @@ from dataclasses import replace
 
 import torch
 
+from lit_metanas.automl.budget_plan import FRONT_TRIALS, BudgetPlan, front_rungs, shared_epochs
 from lit_metanas.automl.candidates import Beginning, Candidate, Job, begin, last_cost
 from lit_metanas.automl.last_training import Known, LastTrainingError, Show, train_fully, train_linear_fully
 from lit_metanas.automl.limits import measure_name
-from lit_metanas.automl.plan import FRONT_TRIALS, Plan, front_rungs, shared_epochs
-from lit_metanas.automl.stages import (
-    Goal,
-    collect_one,
-    describe_both,
-    network_of,
-    train_linear,
-)
+from lit_metanas.automl.linear_comparison import describe_both, train_linear
+from lit_metanas.automl.stages import Goal, collect_one, network_of
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.records.record import PREPROCESSING, SearchOutcome
 from lit_metanas.records.statistics import non_dominated
@@ -52,7 +47,7 @@ def begin_front(job: Job) -> Beginning:
     return replace(begun, portfolio=first, work=work, rungs=front_rungs)
 
 
-def find_front(job: Job, begun: Beginning, plan: Plan) -> FrontHalving:
+def find_front(job: Job, begun: Beginning, plan: BudgetPlan) -> FrontHalving:
     """The searcher of a front."""
     rungs, val = begun.rungs(plan.search, begun.work.trial), job.task.val
     return FrontHalving(
@@ -149,5 +144,5 @@ def _name(job: Job, one: Candidate) -> tuple[Architecture, str]:
     return one.found.architecture, job.views.label_of(one.found.recipe)
 
 
-FRONT = Goal(begin_front, find_front, train_front, collect_front)
+WHOLE_FRONT = Goal(begin_front, find_front, train_front, collect_front)
 """The search of a front."""

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 
+from lit_metanas.automl.budget_plan import BudgetPlan
 from lit_metanas.automl.candidates import Beginning, Candidate, Job, last_cost
 from lit_metanas.automl.pace import evenly_spread
-from lit_metanas.automl.plan import Plan
 from lit_metanas.comparisons.search_progress import ToldBudget
 from lit_metanas.estimators.estimator import FAILURES, BestSoFar, reason_of
 from lit_metanas.estimators.training_estimator import check_finite
@@ -45,7 +45,7 @@ class Trained:
 class Known:
     """Everything that is known so far: each stage adds its part, and after a stop the best of it is taken."""
 
-    plan: Plan
+    plan: BudgetPlan
     budget: ToldBudget
     scored: BestSoFar  # networks of the search
     network: Candidate | None = None  # the one that the search found

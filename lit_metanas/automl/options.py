@@ -62,7 +62,7 @@ class NetworkLimits:
             "size": (options.max_size, bytes_of),
         }
         limits = {name: read(value) for name, (value, read) in given.items() if value is not None}
-        return cls(**limits, latency_batch=whole("latency_batch", options.latency_batch, 1, MOST_AT_ONCE))
+        return cls(**limits, latency_batch=whole_number("latency_batch", options.latency_batch, 1, MOST_AT_ONCE))
 
     @property
     def given(self) -> dict[str, float]:
@@ -153,7 +153,7 @@ class AutoOptions:
             self.minutes = positive("auto: minutes", wanted, MOST_MINUTES)
         self.parts = _parts(self.flops)
         self.limits = NetworkLimits.of(self)
-        self.seed = whole("auto: seed", self.seed, 0, 2**63 - 1)
+        self.seed = whole_number("auto: seed", self.seed, 0, 2**63 - 1)
         several = (self.records,) if isinstance(self.records, str | os.PathLike) else self.records
         self.records = tuple(map(os.fspath, several))
         if self.pareto is not None and self.pareto not in MEASURES:
@@ -194,6 +194,12 @@ class AutoOptions:
         return shlex.join(["lit-metanas", "auto", first, *words])
 
 
+def shared(name: str) -> Any:
+    """The same option as the field of another dataclass, as of scikit-learn's estimators."""
+    one = AutoOptions.__dataclass_fields__[name]
+    return field(default=one.default, metadata=one.metadata)
+
+
 def shell_options(**defaults: object) -> dict[str, tuple[Any, object]]:
     """Type and default of each key of the shell; what is given replaces a default, an empty one must be given."""
     found = {one.name: (one.metadata["shell"], one.default) for one in fields(AutoOptions) if one.metadata["shell"]}
@@ -208,7 +214,7 @@ def shell_help(**defaults: object) -> dict[str, str]:
     return {name: f"{lines[name]}{end}" for name, end in ends.items()}
 
 
-def described(text: str, *names: str) -> str:
+def with_options(text: str, *names: str) -> str:
     """A docstring with an entry for each option, or for some of them, where it says ``{options}``."""
     chosen = [one for one in fields(AutoOptions) if not names or one.name in names]
     return text.format(options="\n        ".join(f"{one.name}: {one.metadata['help']}." for one in chosen))
@@ -247,7 +253,7 @@ def positive(name: str, value: object, most: float = inf) -> float:
     return number
 
 
-def whole(name: str, value: object, least: int, most: int) -> int:
+def whole_number(name: str, value: object, least: int, most: int) -> int:
     """A whole number in a range, also one of numpy's."""
     if isinstance(value, bool) or not isinstance(value, Integral) or not least <= int(value) <= most:
         raise ValueError(f"{name} = {_shown(value)} must be a whole number from {least} to {most:,}.")

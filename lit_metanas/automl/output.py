@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from lit_metanas.automl.budget_plan import SHARES, BudgetPlan
 from lit_metanas.automl.options import MEASURES
-from lit_metanas.automl.plan import SHARES, Plan
 from lit_metanas.automl.views import ViewEstimator, Views
 from lit_metanas.callbacks.figures import save
 from lit_metanas.comparisons.search_result import FRONT, FRONT_NAME, SearchResult
@@ -73,7 +73,7 @@ class OutputFolder:
     def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
         self.path = path
         self.settings = json.loads(json.dumps(settings))
-        self.plan: Plan | None = None
+        self.plan: BudgetPlan | None = None
         self._done: dict[str, Any] | None = None
         check_files(path, (STATE, RESULTS, ARCHITECTURES, RECORDS, PREDICTIONS, *EXPORTED))
         if (path / STATE).is_file():
@@ -106,7 +106,7 @@ class OutputFolder:
         """An estimator whose trainings are kept."""
         return KeptScores(estimator, self.trainings, self.settings)
 
-    def keep(self, plan: Plan) -> None:
+    def keep(self, plan: BudgetPlan) -> None:
         """Write the plan, so that a search which goes on has the same."""
         self.plan = plan
         self._write_state()
@@ -202,7 +202,7 @@ class OutputFolder:
                 "delete this one."
             )
         if kept.get("plan"):
-            self.plan = from_plain(Plan, kept["plan"], f"'plan' in '{file}'")
+            self.plan = from_plain(BudgetPlan, kept["plan"], f"'plan' in '{file}'")
         self._done = kept.get("done")
 
     def _networks(self) -> list[Path]:

@@ -66,7 +66,7 @@ FLOPS, FLOPS_OF_IMAGES = (3e6, 4e6), (1.5e8, 1.5e8)
 @pytest.fixture(autouse=True)
 def short_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     """Candidates are trained for three epochs, so that a small budget pays for several."""
-    monkeypatch.setattr(plan, "STEPS_OF_A_TRIAL", 3)
+    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", 3)
 
 
 @pytest.mark.parametrize("stopped", [False, True])
@@ -199,7 +199,7 @@ def test_a_result_knows_its_test_part_until_it_is_copied(arrays: Arrays, tmp_pat
 def test_minutes_become_flops_by_a_measured_pace(
     arrays: Arrays, space: lm.LayeredSpace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plan, "measure_pace", lambda *args, **more: Pace(2e6, 0.0, 0.0))
+    monkeypatch.setattr(budget_plan, "measure_pace", lambda *args, **more: Pace(2e6, 0.0, 0.0))
     monkeypatch.setattr(Pace, "averaged", lambda self, trainings, scored: self)
     result = lm.auto(arrays, minutes=0.1, space=space)
     assert result.pace == 2e6
@@ -225,8 +225,8 @@ def test_a_machine_that_gets_slower_leaves_the_training_a_share(
         measured.append(next(paces))
         return measured[-1]
 
-    monkeypatch.setattr(plan, "measure_pace", paced)
-    monkeypatch.setattr(plan, "perf_counter", lambda: perf_counter() + 60 * (len(measured) > 1))
+    monkeypatch.setattr(budget_plan, "measure_pace", paced)
+    monkeypatch.setattr(budget_plan, "perf_counter", lambda: perf_counter() + 60 * (len(measured) > 1))
     monkeypatch.setattr(Pace, "averaged", lambda self, trainings, scored: self)
     result = lm.auto(arrays, minutes=0.2, space=space, progress=False)
     assert result.budget is not None
@@ -471,12 +471,12 @@ def test_an_interrupt_before_any_network_is_passed_on(
 def test_minutes_are_divided_once_for_all_continuations(
     arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plan, "measure_pace", lambda *args, **more: Pace(1e6, 0.0, 0.0))
+    monkeypatch.setattr(budget_plan, "measure_pace", lambda *args, **more: Pace(1e6, 0.0, 0.0))
     with monkeypatch.context() as patched:
         interrupt(patched, last_training, at=1)
         lm.auto(arrays, minutes=0.2, space=space, output=tmp_path / "out", progress=False)
     plan = json.loads((tmp_path / "out" / "auto.json").read_text())["plan"]
-    monkeypatch.setattr(plan, "measure_pace", lambda *args, **more: pytest.fail("measured again"))
+    monkeypatch.setattr(budget_plan, "measure_pace", lambda *args, **more: pytest.fail("measured again"))
     result = lm.auto(arrays, minutes=0.2, space=space, output=tmp_path / "out", progress=False)
     assert result.budget == (plan["search"], plan["training"])
 
@@ -780,7 +780,7 @@ def test_a_single_network_is_not_searched_for_as_long_as_a_larger_one_takes(monk
     planner = planner_of(1.0, None)
     small, large = (planner.usual_epoch(one) for one in planner.networks)
     pace = Pace(flops=large / 100, building=0.0, scoring=0.0)  # an epoch of the large one takes 100 s of 60
-    monkeypatch.setattr(plan, "measure_pace", lambda *args, **more: pace)
+    monkeypatch.setattr(budget_plan, "measure_pace", lambda *args, **more: pace)
     plan = planner.plan(rungs_of)  # which was refused: "1 min is too short: give 0.1 minutes or more"
     assert small <= plan.search <= 1.01 * small + 1
     assert plan.expected > 50 * pace.flops
@@ -789,7 +789,7 @@ def test_a_single_network_is_not_searched_for_as_long_as_a_larger_one_takes(monk
 def test_reading_that_takes_most_of_the_minutes_is_told_before_the_search(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(plan, "measure_pace", lambda *args, **more: Pace(1e9, 0.0, 0.0))
+    monkeypatch.setattr(budget_plan, "measure_pace", lambda *args, **more: Pace(1e9, 0.0, 0.0))
     planner_of(0.5, None, gone=12).plan(rungs_of)
     assert "starting and reading" not in capsys.readouterr().err
     planner_of(0.5, None, gone=18).plan(rungs_of)
@@ -849,7 +849,7 @@ def test_a_linear_candidate_has_no_more_epochs_than_help_or_than_others_have(
         limits.append((each, fmean(costs)))
         return limit(self, plan)
 
-    monkeypatch.setattr(plan, "STEPS_OF_A_TRIAL", steps)
+    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", steps)
     monkeypatch.setattr(TrainingEstimator, "__call__", counted)
     monkeypatch.setattr(auto_steps.AutoSteps, "_most_epochs", noted)
     labels = (rows[:, 0] > 0).long().tolist()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from auto_toys import interrupt
-from lit_metanas.automl.estimator import AutoEstimator
+from lit_metanas.automl.scikit.auto_estimator import AutoEstimator
 from lit_metanas.automl.steps import budget_planner, last_training
 from lit_metanas.automl.steps.linear_models import LinearModels
 from lit_metanas.automl.pace import Pace
@@ -160,7 +160,7 @@ def test_a_pickle_holds_no_code():
     named = {argument for opcode, argument, _ in pickletools.genops(content) if opcode.name == "GLOBAL"}
     own = {name for name in named if not name.startswith("numpy")}
     # ``_codecs`` makes bytes of text in pickles of this protocol, in which every name stands in one place.
-    assert own <= {"lit_metanas.automl.classifier AutoClassifier", "_codecs encode"}
+    assert own <= {"lit_metanas.automl.scikit.auto_classifier AutoClassifier", "_codecs encode"}
     again = pickle.loads(content)
     np.testing.assert_array_equal(again.predict_proba(WINE.data), classifier.predict_proba(WINE.data))
     assert (again.cost_, again.shape_, again.preprocessing_) == (
@@ -291,11 +291,11 @@ def test_new_examples_have_to_fit():
 def test_minutes_are_spent_by_auto(monkeypatch):
     X = np.random.default_rng(0).normal(size=(60, 3))
     y = np.where(X[:, 0] > 0, "right", "left")
-    monkeypatch.setattr(plan, "measure_pace", lambda *args, **more: Pace(5e5, 0.0, 0.0))
+    monkeypatch.setattr(budget_plan, "measure_pace", lambda *args, **more: Pace(5e5, 0.0, 0.0))
     classifier = lm.AutoClassifier(minutes=0.1).fit(X, y)
     assert classifier.score(X, y) > 0.8
     assert 0 < classifier.cost_.flops < 3e6
-    monkeypatch.setattr(plan, "measure_pace", lambda *args, **more: pytest.fail("measured"))
+    monkeypatch.setattr(budget_plan, "measure_pace", lambda *args, **more: pytest.fail("measured"))
     again = clone(pickle.loads(pickle.dumps(classifier))).set_params(minutes=None, flops=classifier.budget_).fit(X, y)
     np.testing.assert_array_equal(again.predict_proba(X), classifier.predict_proba(X))
     assert again.budget_ == classifier.budget_
@@ -331,7 +331,7 @@ def test_within_minutes_a_linear_model_is_taken_where_it_is_better(monkeypatch):
     words = [f"word{place}" for place in range(40)]
     X = [" ".join(rng.choice(words[20 * label : 20 * label + 20], 6)) for label in (0, 1) for _ in range(60)]
     y = np.repeat(["first", "second"], 60)
-    monkeypatch.setattr(plan, "measure_pace", lambda *args, **more: Pace(1e7, 0.0, 0.0))
+    monkeypatch.setattr(budget_plan, "measure_pace", lambda *args, **more: Pace(1e7, 0.0, 0.0))
     monkeypatch.setattr(LinearModels, "best", better_than_all(LinearModels.best))
     classifier = lm.AutoClassifier(minutes=1).fit(X, y)
     assert classifier.space_ == lm.spaces.LinearSpace().name

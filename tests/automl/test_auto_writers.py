@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from auto_toys import interrupt
-from lit_metanas.automl.estimator import AutoEstimator
+from lit_metanas.automl.scikit.auto_estimator import AutoEstimator
 from lit_metanas.automl.steps import budget_planner, last_training
 from lit_metanas.automl.pace import Pace
 
@@ -85,7 +85,7 @@ def test_what_is_written_is_of_the_right_kind_and_survives_a_pickle(data: Data, 
     assert score <= 1
     content = pickle.dumps(estimator.set_params(space=None, method=None, recipe=None), protocol=2)
     named = {argument for opcode, argument, _ in pickletools.genops(content) if opcode.name == "GLOBAL"}
-    assert named <= {f"lit_metanas.automl.writers {kind.__name__}", "_codecs encode"}
+    assert named <= {f"lit_metanas.automl.scikit.auto_writers {kind.__name__}", "_codecs encode"}
     again = pickle.loads(pickle.dumps(estimator.set_params(space=quick(kind).space)))
     assert again.predict(X) == estimator.predict(X)
     assert again.score(X, y) == score
@@ -156,7 +156,7 @@ def test_a_grid_of_two_values_is_searched(data: Data) -> None:
 
 
 def test_minutes_are_spent_by_auto_in_the_space_of_the_kind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "measure_pace", lambda *args, **more: Pace(2e6, 0.0, 0.0))
+    monkeypatch.setattr(budget_plan, "measure_pace", lambda *args, **more: Pace(2e6, 0.0, 0.0))
     translator = lm.AutoTranslator(minutes=1).fit(NUMBERS, REVERSED)
     assert 0 < translator.cost_.flops < 120e6
     again = pickle.loads(pickle.dumps(translator))

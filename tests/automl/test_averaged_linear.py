@@ -302,7 +302,7 @@ def test_where_the_memory_is_too_small_for_both_they_are_compared(call: Any, mon
 def test_the_time_of_its_last_training_comes_off_the_minutes(texts: Texts, monkeypatch: pytest.MonkeyPatch) -> None:
     pace = 1e9
     monkeypatch.setattr(Pace, "averaged", lambda self, trainings, scored: self)
-    monkeypatch.setattr(plan, "measure_pace", lambda *args, **more: Pace(pace, 0.0, 0.0))
+    monkeypatch.setattr(budget_plan, "measure_pace", lambda *args, **more: Pace(pace, 0.0, 0.0))
     taken, plain = list[float](), LinearModels.last_time
 
     def last_time(self: LinearModels, model: LinearModel) -> float:
@@ -326,7 +326,7 @@ def test_a_classifier_is_pickled_with_it(texts: Texts, monkeypatch: pytest.Monke
     def short(task: lm.Task, **more: Any) -> lm.SearchResult:
         return lm.auto(task, flops=(2e8, 4e9), records=[], progress=False)
 
-    monkeypatch.setattr("lit_metanas.automl.estimator.auto", short)
+    monkeypatch.setattr("lit_metanas.automl.scikit.auto_estimator.auto", short)
     X, y = texts
     model = lm.AutoClassifier(minutes=1).fit(X, y)
     assert isinstance(model.network_, WithLinear)

@@ -298,7 +298,7 @@ def test_what_each_takes_besides_its_training_comes_off_the_minutes(
 ) -> None:
     pace, building, begin = 1e6, 2.0, perf_counter()
     monkeypatch.setattr(Pace, "averaged", lambda self, trainings, scored: self)
-    monkeypatch.setattr(plan, "measure_pace", lambda *args, **more: Pace(pace, building, 0.0))
+    monkeypatch.setattr(budget_plan, "measure_pace", lambda *args, **more: Pace(pace, building, 0.0))
     result = lm.auto(arrays, minutes=1.0, space=space, progress=False)
     assert result.ensemble > 1
     assert result.budget is not None
@@ -319,7 +319,7 @@ def test_an_estimator_is_pickled_with_all_members(
     def short(task: lm.Task, **more: Any) -> lm.SearchResult:
         return lm.auto(task, flops=(epoch, epochs.pop(0) * epoch), space=space, progress=False)
 
-    monkeypatch.setattr("lit_metanas.automl.estimator.auto", short)
+    monkeypatch.setattr("lit_metanas.automl.scikit.auto_estimator.auto", short)
     X, y = arrays
     model = lm.AutoClassifier(minutes=1, space=space).fit(X, y)
     assert model.ensemble_ == members_of(model.network_) > 2

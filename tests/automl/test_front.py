@@ -12,7 +12,7 @@ import torch
 from auto_toys import NO_MEMORY, diverge, interrupt, same_weights
 
 import lit_metanas as lm
-from lit_metanas.automl import front, last_training, output, plan
+from lit_metanas.automl import budget_plan, front, last_training, output
 from lit_metanas.records.record_lines import read_record_lines
 from lit_metanas.report.figures.fronts import draw_fronts, draw_tested
 
@@ -23,7 +23,7 @@ Call = Callable[..., lm.SearchResult]
 @pytest.fixture(autouse=True)
 def short_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     """Candidates are trained for three epochs, so that a small budget pays for several."""
-    monkeypatch.setattr(plan, "STEPS_OF_A_TRIAL", 3)
+    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", 3)
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def test_a_latency_has_its_batch_and_threads(call: Call, tmp_path: Path, monkeyp
 
 def test_the_networks_of_a_front_have_their_own_views(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(front, "POINTS", 3)
-    monkeypatch.setattr(plan, "STEPS_OF_A_TRIAL", 6)
+    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", 6)
     rows, labels = np.random.default_rng(0).lognormal(size=(60, 4)), [n % 2 for n in range(60)]
     rows[::2] *= 1.5
     space = lm.MLPSpace(depths=(0, 1), widths=(4, 8), shared=True)

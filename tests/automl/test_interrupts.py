@@ -15,7 +15,7 @@ import torch
 from auto_toys import NO_MEMORY, diverge, interrupt, paced, same_weights
 
 import lit_metanas as lm
-from lit_metanas.automl import last_training, output, plan
+from lit_metanas.automl import budget_plan, last_training, output
 from lit_metanas.estimators import training_estimator
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.records.budget import FailedWorkError
@@ -27,7 +27,7 @@ Call = Callable[..., lm.SearchResult]
 @pytest.fixture(autouse=True)
 def short_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     """Candidates are trained for three epochs, so that a small budget pays for several."""
-    monkeypatch.setattr(plan, "STEPS_OF_A_TRIAL", 3)
+    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", 3)
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ def test_minutes_are_divided_once_for_all_continuations(
         interrupt(patched, last_training, at=1)
         call(tmp_path / "out", **minutes)
     kept = json.loads((tmp_path / "out" / "auto.json").read_text())["plan"]
-    monkeypatch.setattr(plan, "measure_pace", lambda *args, **more: pytest.fail("measured again"))
+    monkeypatch.setattr(budget_plan, "measure_pace", lambda *args, **more: pytest.fail("measured again"))
     assert call(tmp_path / "out", **minutes).budget == (kept["search"], kept["training"])
 
 

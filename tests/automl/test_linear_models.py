@@ -508,10 +508,10 @@ def test_the_network_is_taken_where_the_last_training_of_the_linear_model_fails(
 
 
 def test_seconds_of_linear_models_come_off_the_minutes(sides: Arrays, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "measure_pace", lambda *args, **more: Pace(1e8, 0.0, 0.0))
+    monkeypatch.setattr(budget_plan, "measure_pace", lambda *args, **more: Pace(1e8, 0.0, 0.0))
     monkeypatch.setattr(Pace, "averaged", lambda self, trainings, scored: self)
     late, clock = 0.0, budget_planner.perf_counter
-    monkeypatch.setattr(plan, "perf_counter", lambda: clock() + late)
+    monkeypatch.setattr(budget_plan, "perf_counter", lambda: clock() + late)
     plain = LinearModels.best
 
     def slow(self: LinearModels, number: int) -> Any:

@@ -11,10 +11,8 @@ import torch
 from auto_toys import paced, same_weights
 
 import lit_metanas as lm
-from lit_metanas.automl import plan
-from lit_metanas.automl.options import AutoOptions, NetworkLimits
-from lit_metanas.automl.pace import Pace
-from lit_metanas.automl.plan import (
+from lit_metanas.automl import budget_plan
+from lit_metanas.automl.budget_plan import (
     SHARES,
     Workload,
     divide,
@@ -24,6 +22,8 @@ from lit_metanas.automl.plan import (
     searched_share,
     shared_epochs,
 )
+from lit_metanas.automl.options import AutoOptions, NetworkLimits
+from lit_metanas.automl.pace import Pace
 from lit_metanas.automl.views import Views
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 
@@ -33,7 +33,7 @@ Arrays = tuple[np.ndarray, list[str]]
 @pytest.fixture(autouse=True)
 def short_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     """Candidates are trained for three epochs, so that a small budget pays for several."""
-    monkeypatch.setattr(plan, "STEPS_OF_A_TRIAL", 3)
+    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", 3)
 
 
 def workload(gone: float = 0.0) -> Workload:
@@ -74,8 +74,8 @@ def test_a_machine_that_gets_slower_leaves_the_training_a_share(
         return measured[-1]
 
     paced(monkeypatch, 2e6)
-    monkeypatch.setattr(plan, "measure_pace", slower)
-    monkeypatch.setattr(plan, "perf_counter", lambda: perf_counter() + 60 * (len(measured) > 1))
+    monkeypatch.setattr(budget_plan, "measure_pace", slower)
+    monkeypatch.setattr(budget_plan, "perf_counter", lambda: perf_counter() + 60 * (len(measured) > 1))
     result = lm.auto(arrays, minutes=0.2, space=space, progress=False)
     assert result.budget is not None
     seconds = SHARES.least_trained * result.budget[0] / 2e6
@@ -133,7 +133,7 @@ def test_candidates_grow_with_the_budget() -> None:
     assert rungs_of(2, 1.0) == (2,)
     assert 30 < numbers[-2] < 60
     assert all(min(rungs_of(trials, 1.0)) >= 1 for trials in range(1, 200))
-    assert sum(rungs_of(1e24, 1.0)) <= plan.MOST_TRIALS + plan.LATER_RUNGS
+    assert sum(rungs_of(1e24, 1.0)) <= budget_plan.MOST_TRIALS + budget_plan.LATER_RUNGS
 
 
 def test_a_search_for_a_front_begins_with_half_of_its_candidates() -> None:
@@ -206,7 +206,7 @@ def test_a_linear_candidate_has_no_more_epochs_than_help_or_than_others_have(
         epochs[architecture["depth"]].append(round(fidelity * self.recipe.epochs))
         return train(self, architecture, fidelity=1 / self.recipe.epochs, **others)
 
-    monkeypatch.setattr(plan, "STEPS_OF_A_TRIAL", steps)
+    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", steps)
     monkeypatch.setattr(TrainingEstimator, "__call__", counted)
     space = lm.MLPSpace(depths=(0, 2), widths=(64,))
     lm.auto((rows.numpy(), (rows[:, 0] > 0).long().tolist()), flops=(steps * 5e6, 1e6), space=space, progress=False)

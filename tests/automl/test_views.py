@@ -42,7 +42,7 @@ Found = tuple[lm.SearchResult, Path]
 @pytest.fixture(autouse=True)
 def short_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     """Candidates are trained for few steps, so that a small budget pays for several."""
-    monkeypatch.setattr(plan, "STEPS_OF_A_TRIAL", STEPS)
+    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", STEPS)
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def boards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def whole(boards: Path, shallow: lm.LayeredSpace, tmp_path_factory: pytest.TempPathFactory) -> Found:
     """A search of boards, and its folder."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(plan, "STEPS_OF_A_TRIAL", STEPS)
+        patched.setattr(budget_plan, "STEPS_OF_A_TRIAL", STEPS)
         folder = tmp_path_factory.mktemp("found") / "out"
         return lm.auto(boards, space=shallow, output=folder, **SEARCHED), folder
 
@@ -451,7 +451,7 @@ def test_reading_again_takes_time_of_the_search() -> None:
 def test_minutes_leave_time_for_reading_again(
     coloured: Any, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plan, "measure_pace", lambda *args, **more: Pace(1e6, 0.0, 0.0))
+    monkeypatch.setattr(budget_plan, "measure_pace", lambda *args, **more: Pace(1e6, 0.0, 0.0))
     wishes = Wishes(2, None, seed=0, threads=1, progress=False, records=())
 
     def searched(reading: float, views: Views) -> float:

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 import lit_metanas as lm
-from lit_metanas.automl import last_training, plan
+from lit_metanas.automl import budget_plan, last_training
 from lit_metanas.automl.pace import Pace
 from lit_metanas.cli.command_line import main
 from lit_metanas.estimators import training_estimator
@@ -59,7 +59,7 @@ def test_the_last_line_predicts(photos: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_the_command_of_the_card_repeats_the_result(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "measure_pace", lambda *args, **more: Pace(2e7, 0.0, 0.0))
+    monkeypatch.setattr(budget_plan, "measure_pace", lambda *args, **more: Pace(2e7, 0.0, 0.0))
     monkeypatch.setattr(Pace, "averaged", lambda self, trainings, scored: self)
     for file in photos.glob("photos/*/*.png"):
         file.rename(file.with_name(f"day{int(file.stem) // 2}_{file.name}"))
@@ -75,7 +75,7 @@ def test_the_command_of_the_card_repeats_the_result(photos: Path, monkeypatch: p
     assert first == "lit-metanas"
     assert rest[1] == "two letters"
     assert {"--flops", "--group", "--max_parameters", "--max_latency"} <= {*rest}
-    monkeypatch.setattr(plan, "measure_pace", lambda *args, **more: pytest.fail("FLOPs need no pace"))
+    monkeypatch.setattr(budget_plan, "measure_pace", lambda *args, **more: pytest.fail("FLOPs need no pace"))
     assert main(rest) == 0  # in the same folder, where `model` holds the result of the minutes
     (one,), (other,) = (lm.records.read_results(f"{folder}/results.json") for folder in ("model", "model_again"))
     assert (other.value, other.architecture, other.recipe) == (one.value, one.architecture, one.recipe)

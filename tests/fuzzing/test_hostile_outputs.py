@@ -13,7 +13,7 @@ import pytest
 from fuzz_tools import snapshot
 
 import lit_metanas as lm
-from lit_metanas.automl import calls, plan
+from lit_metanas.automl import budget_plan, calls
 from lit_metanas.cli.command_line import main
 from lit_metanas.cli.experiment.plan import Phase
 from lit_metanas.cli.experiment.run import run
@@ -45,7 +45,7 @@ def auto(output: Path) -> lm.SearchResult:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The output of a finished search."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan, "STEPS_OF_A_TRIAL", 3)
+        patch.setattr(budget_plan, "STEPS_OF_A_TRIAL", 3)
         output = tmp_path_factory.mktemp("front") / "model"
         found = auto(output)
     assert Path(NETWORK).name in found.front_names
@@ -58,8 +58,8 @@ def received(finished: Path, canary: Path, monkeypatch: pytest.MonkeyPatch) -> P
     output = canary / "work" / "received"
     shutil.copytree(finished, output)
     (output / "trainings").mkdir()
-    monkeypatch.setattr(plan, "STEPS_OF_A_TRIAL", 3)
-    monkeypatch.setattr(calls, "run", lambda *args: pytest.fail("the search has begun"))
+    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", 3)
+    monkeypatch.setattr(calls, "run_stages", lambda *args: pytest.fail("the search has begun"))
     return output
 
 

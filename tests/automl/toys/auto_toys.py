@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import lit_metanas as lm
-from lit_metanas.automl import last_training, plan
+from lit_metanas.automl import budget_plan, last_training
 from lit_metanas.automl.pace import Pace
 
 NO_MEMORY = RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")
@@ -70,10 +70,10 @@ def linear_trainings_fail(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def paced(monkeypatch: pytest.MonkeyPatch, flops: float, building: float = 0.0) -> None:
     """Let the machine train so many FLOPs a second, and take so many seconds to build a network."""
-    monkeypatch.setattr(plan, "measure_pace", lambda *args, **more: Pace(flops, building, 0.0))
+    monkeypatch.setattr(budget_plan, "measure_pace", lambda *args, **more: Pace(flops, building, 0.0))
     monkeypatch.setattr(Pace, "averaged", lambda self, trainings, scored: self)
 
 
 def no_search(monkeypatch: pytest.MonkeyPatch) -> None:
     """A search that begins is an error."""
-    monkeypatch.setattr("lit_metanas.automl.calls.run", lambda *args: pytest.fail("searched again"))
+    monkeypatch.setattr("lit_metanas.automl.calls.run_stages", lambda *args: pytest.fail("searched again"))

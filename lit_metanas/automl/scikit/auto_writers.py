@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lit_metanas.automl.estimator import AutoEstimator
+from lit_metanas.automl.scikit.auto_estimator import AutoEstimator
 from lit_metanas.inputs.tokens import split_words, word_places
 from lit_metanas.io.text import composed, number_of, printable, writable
 from lit_metanas.kinds.pairs.text_pairs import TextPair, deal_sources, distinct_pairs, translation_task

@@ -60,7 +60,7 @@ Trainings = Sequence[tuple[Architecture, RecipeFields, Cost]]
 
 
 @dataclass(frozen=True)
-class Plan:
+class BudgetPlan:
     """How one budget is divided; it is written, so that a search that goes on keeps it."""
 
     search: float  # training FLOPs of the search
@@ -157,7 +157,7 @@ class Workload:
         return sum(self.epoch_of(one, usual, usual.task.train) for one in architectures) / len(architectures)
 
 
-def divide(work: Workload, options: AutoOptions, rungs: Rungs) -> Plan:
+def divide(work: Workload, options: AutoOptions, rungs: Rungs) -> BudgetPlan:
     """Divide the minutes or FLOPs between the search, whose candidates ``rungs`` counts, and the training.
 
     Raises:
@@ -171,7 +171,7 @@ def divide(work: Workload, options: AutoOptions, rungs: Rungs) -> Plan:
 def rest(
     work: Workload,
     options: AutoOptions,
-    plan: Plan,
+    plan: BudgetPlan,
     found: SearchOutcome,
     *,
     flops: float,
@@ -206,7 +206,7 @@ def rest(
     return rounded(max(left, plan.shares.least_trained * plan.search * pace.flops / plan.pace))
 
 
-def limited(work: Workload, options: AutoOptions, plan: Plan, found: SearchOutcome, flops: float) -> float:
+def limited(work: Workload, options: AutoOptions, plan: BudgetPlan, found: SearchOutcome, flops: float) -> float:
     """The most that the last training may spend of the FLOPs left, if one number was given for search and training.
 
     A network far smaller than the planned ones would otherwise train for hours.
@@ -217,7 +217,7 @@ def limited(work: Workload, options: AutoOptions, plan: Plan, found: SearchOutco
     return min(flops, plan.shares.most_trained * planned * work.last_epoch(found))
 
 
-def _divided_flops(work: Workload, given: tuple[float, ...]) -> Plan:
+def _divided_flops(work: Workload, given: tuple[float, ...]) -> BudgetPlan:
     usual, network = work.views.usual, work.networks[0]
     first, last = (work.epoch_of(network, usual, part) for part in (usual.task.train, usual.learned))
     both, two = sum(given), len(given) == 2
@@ -227,10 +227,10 @@ def _divided_flops(work: Workload, given: tuple[float, ...]) -> Plan:
         least = f"[{first:.3g},{last:.3g}]" if two else f"{2 * last:.3g}"
         raise ValueError(f"auto: the FLOPs pay for no epoch of a network on these data: give {least} or more.")
     training = given[1] if two else None
-    return Plan(search, training, expected=both - search, shares=work.shares)
+    return BudgetPlan(search, training, expected=both - search, shares=work.shares)
 
 
-def _divided_minutes(work: Workload, options: AutoOptions, minutes: float, rungs: Rungs) -> Plan:
+def _divided_minutes(work: Workload, options: AutoOptions, minutes: float, rungs: Rungs) -> BudgetPlan:
     usual, network, task = work.views.usual, work.networks[0], work.views.usual.task
     gone = perf_counter() - work.began
     if gone > work.shares.slow_start * 60 * minutes:
@@ -261,7 +261,7 @@ def _divided_minutes(work: Workload, options: AutoOptions, minutes: float, rungs
         f"this machine trains {pace.flops:.3g} FLOPs a second: {search:.3g} are to try networks, about {training:.2g} "
         "to train the best of them."
     )
-    return Plan(search, None, pace.flops, prepared, expected=training, shares=work.shares)
+    return BudgetPlan(search, None, pace.flops, prepared, expected=training, shares=work.shares)
 
 
 def rounded(flops: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -10,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lit_metanas.automl.estimator import AutoEstimator
+from lit_metanas.automl.options import shared
+from lit_metanas.automl.scikit.auto_estimator import AutoEstimator
 from lit_metanas.inputs.input_checks import in_unit_range
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import vocabulary_of
@@ -20,68 +22,56 @@ from lit_metanas.kinds.images.image_arrays import image_tensor
 from lit_metanas.kinds.rows import StandardisedColumns
 from lit_metanas.kinds.texts.labelled_text import checked_texts
 from lit_metanas.kinds.texts.text_task import usual_tokens
-from lit_metanas.searchers.searcher import Searcher
-from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.labels import Groups, group_names, label_list
 from lit_metanas.tasks.splits import by_class, split_examples
 from lit_metanas.tasks.task import Split, Task
-from lit_metanas.training.child import Recipe
 from lit_metanas.training.export.exported_program import network_inputs
 
 try:
     from sklearn.base import ClassifierMixin
-except ImportError:  # which `AutoClassifier` tells when one is made
+except ImportError:  # `AutoClassifier` says so when one is made
     ClassifierMixin = type("ClassifierMixin", (), {})
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class AutoClassifier(ClassifierMixin, AutoEstimator):
     """A classifier of scikit-learn: it searches an architecture for one's own examples, and trains it.
 
     It takes a numeric table (two dimensions), images (three or four) or a list of texts. A part of each class chooses
-    among architectures; then the chosen network is trained on all examples. What it is worth is for new examples to
-    say, for instance by ``cross_val_score``. Missing values of a table (NaN) take the mean of their column.
-
-    Pickles hold the weights as ``torch.load(weights_only=True)`` reads them, and plain values beside. It needs
-    ``pip install 'lit-metanas[sklearn]'``.
+    among architectures; then the chosen network is trained on all examples, so that only new ones, as by
+    ``cross_val_score``, show what it is worth. Missing values of a table (NaN) take the mean of their column. Pickles
+    hold weights and plain values. It needs ``pip install 'lit-metanas[sklearn]'``.
 
     Args:
-        minutes: how long ``fit`` may take, by ``auto``, which divides them between search and training. None searches
-            by what follows.
-        flops: training FLOPs that the search may spend; None is what ``search`` takes by default. Or two numbers, for
-            ``auto``: of its search, and of the training after it.
-        space: what can be built; None takes ``default_space`` for the kind of examples, and within ``minutes`` looks at
-            linear models, too.
-        start: of ``auto``, a checkpoint that ``fit`` of ``TaskReptile`` wrote, for all networks to begin with: of
-            images of the same shape, and of no other examples. None begins with fresh weights.
+        minutes: how long ``fit`` may take, by ``auto``. None searches by ``recipe`` and ``method``.
+        flops: training FLOPs of the search; or two numbers, for ``auto``: of its search, and of the training after it.
+        space: what can be built; None takes that of the kind of examples.
+        start: see ``auto``; of images alone.
         recipe: how networks are trained; None takes ``Recipe()``.
-        method: how it is searched; None is the default of ``search``.
-        validation_fraction: share of each class by which architectures are chosen, one example at least; with groups,
-            as near to it as whole ones allow.
+        method: the searcher; None is the default of ``search``.
+        validation_fraction: share of each class by which architectures are chosen, one example at least.
         random_state: seed of split, search and training: a number, or numpy's ``RandomState``; None draws one.
         threads: torch's threads meanwhile; None leaves them as they are.
-        progress: whether it is shown how much of the budget is spent.
+        progress: whether progress is shown on stderr.
 
     Attributes:
         classes_: the labels, sorted.
-        n_features_in_: number of columns, of a table.
-        feature_names_in_: their names, where a table of pandas has some.
+        n_features_in_, feature_names_in_: number and names of the columns of a table.
         kind_: ``rows``, ``images`` or ``texts``.
-        shape_: of one input.
-        preprocessing_: what makes inputs of rows or texts: of texts the words, or the characters of names and the like.
-        space_: the name of the space of the network: ``LinearSpace`` where ``auto`` took a linear model alone.
-        architecture_: that was chosen, a label for each choice.
+        shape_, preprocessing_, objective_: of inputs, and what the network was trained for.
+        space_: the space's name; ``LinearSpace`` if ``auto`` took a linear model alone.
+        architecture_: a label for each choice.
+        ensemble_, linear_: number of networks, and the linear model, whose scores are averaged.
         network_: the trained network; inputs in, scores out.
-        objective_: to tell the classes apart.
-        val_score_: the share of the validation examples that it told rightly in the search; NaN where none was scored.
+        val_score_: the accuracy on the validation examples in the search; NaN if none was scored.
         cost_: of the search.
-        budget_: the two numbers of ``flops`` that repeat a fit of ``auto`` by the same ``random_state``: which minutes
-            come to depends on how fast this machine is. None where it was stopped, and of other searches.
+        budget_: two numbers of ``flops`` that repeat a fit of ``auto``; None if it was stopped, and of other searches.
 
     Raises:
         ValueError: scikit-learn is not installed; or, by ``fit``, there are fewer than two classes, or two examples of
-            a class; examples or labels are malformed; or an argument is out of its range.
-        KeyboardInterrupt: Ctrl-C came in ``fit``; if ``auto`` had any network, the classifier is fitted with the best
-            so far.
+            a class; examples or labels are malformed; or a parameter is out of its range.
+        KeyboardInterrupt: Ctrl-C came in ``fit``; if there was any network, the classifier is fitted with the best so
+            far.
 
     Example:
         >>> import numpy as np
@@ -93,32 +83,7 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         (['left', 'right'], (5, 2), True)
     """
 
-    def __init__(
-        self,
-        *,
-        minutes: float | None = None,
-        flops: float | tuple[float, float] | None = None,
-        space: SearchSpace | None = None,
-        start: str | None = None,
-        recipe: Recipe | None = None,
-        method: Searcher | None = None,
-        validation_fraction: float = 0.2,
-        random_state: Any = 0,
-        threads: int | None = 1,
-        progress: bool = False,
-    ) -> None:
-        super().__init__(
-            minutes=minutes,
-            flops=flops,
-            space=space,
-            recipe=recipe,
-            method=method,
-            validation_fraction=validation_fraction,
-            random_state=random_state,
-            threads=threads,
-            progress=progress,
-        )
-        self.start = start
+    start: str | None = shared("start")
 
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn is told of the examples: also images, and tables with missing values."""

@@ -6,7 +6,7 @@ import os
 from abc import abstractmethod
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from io import BytesIO
 from typing import Any, Self
 
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lit_metanas.automl.calls import auto
+from lit_metanas.automl.options import shared
 from lit_metanas.comparisons.search_result import PREDICTED_AT_ONCE, SearchResult
 from lit_metanas.comparisons.single_task import search
 from lit_metanas.inputs.preprocessing import Preprocessing
@@ -35,55 +36,26 @@ from lit_metanas.training.trainers import torch_threads
 
 try:
     from sklearn.base import BaseEstimator
-except ImportError:  # which an estimator tells when one is made
+except ImportError:  # an estimator says so when one is made
     BaseEstimator = type("BaseEstimator", (), {})
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class AutoEstimator(BaseEstimator):
-    """A search as one of scikit-learn's estimators: the arguments are those of ``AutoClassifier``, without its start.
+    """A search as one of scikit-learn's estimators; see ``AutoClassifier`` for parameters and attributes."""
 
-    Attributes:
-        kind_: of the examples, by the names of ``auto``.
-        shape_: of one input.
-        objective_: what the network is trained for.
-        preprocessing_: what makes inputs of examples; None of images.
-        space_: the name of the space of the network: ``LinearSpace`` where within ``minutes`` a linear model was taken
-            alone.
-        architecture_: that was chosen, a label for each choice.
-        ensemble_: how many networks of it there are, whose scores are averaged.
-        linear_: the architecture of a linear model that is averaged with them; None where there is none.
-        network_: the trained network; inputs in, scores out.
-        val_score_: of the validation examples in the search; NaN where none were scored.
-        cost_: of the search.
-        budget_: of ``auto``, the training FLOPs of its search and of the training after it: given as ``flops`` they
-            repeat the fit, by the same ``random_state``. None where it was stopped, and of other searches.
-    """
+    minutes: float | None = shared("minutes")
+    flops: float | tuple[float, float] | None = shared("flops")
+    space: SearchSpace | None = shared("space")
+    recipe: Recipe | None = None
+    method: Searcher | None = None
+    validation_fraction: float = 0.2
+    random_state: Any = 0
+    threads: int | None = shared("threads")
+    progress: bool = False
 
-    start: str | None = None
-
-    def __init__(
-        self,
-        *,
-        minutes: float | None = None,
-        flops: float | tuple[float, float] | None = None,
-        space: SearchSpace | None = None,
-        recipe: Recipe | None = None,
-        method: Searcher | None = None,
-        validation_fraction: float = 0.2,
-        random_state: Any = 0,
-        threads: int | None = 1,
-        progress: bool = False,
-    ) -> None:
+    def __post_init__(self) -> None:
         import_extra("sklearn", "sklearn", type(self).__name__)
-        self.minutes = minutes
-        self.flops = flops
-        self.space = space
-        self.recipe = recipe
-        self.method = method
-        self.validation_fraction = validation_fraction
-        self.random_state = random_state
-        self.threads = threads
-        self.progress = progress
 
     def export(self, folder: str | os.PathLike[str]) -> None:
         """Write the network as a program that runs with torch alone, its weights, and a description in JSON.
@@ -113,11 +85,7 @@ class AutoEstimator(BaseEstimator):
         """Of classes or symbols."""
 
     def _check_fitted(self) -> None:
-        """Refuse to go on before ``fit``.
-
-        Raises:
-            NotFittedError: it was not called.
-        """
+        """Raise NotFittedError before ``fit``."""
         from sklearn.utils.validation import check_is_fitted
 
         check_is_fitted(self)
@@ -127,11 +95,7 @@ class AutoEstimator(BaseEstimator):
         return "network_" in vars(self)
 
     def _drawn_seed(self) -> int:
-        """The seed of a fit.
-
-        Raises:
-            ValueError: ``validation_fraction`` or ``random_state`` is out of its range.
-        """
+        """The seed of a fit; a ValueError names a parameter that is out of its range."""
         from sklearn.utils import check_random_state
 
         if not 0 < self.validation_fraction < 1:
@@ -139,57 +103,43 @@ class AutoEstimator(BaseEstimator):
         return int(check_random_state(self.random_state).randint(2**31))
 
     def _learn(self, task: Task, kind: str, seed: int) -> SearchResult:
-        """Search, and train what was found on all examples but the test part, which nobody looks at.
-
-        Nothing is changed before the search is finished, so that one that fails leaves an earlier fit as it was.
-
-        Raises:
-            ValueError: see ``_search``.
-            KeyboardInterrupt: Ctrl-C came before there was any network; one that comes later is for ``_ended`` to tell.
-        """
+        """Search, and train what was found on all examples; one that fails leaves an earlier fit as it was."""
         found = self._search(task, kind, seed)
         self.kind_ = kind
         self.objective_: Objective = task.goal
         self.shape_: KindShape = task.shape
         self.preprocessing_: Preprocessing | None = task.preprocessing
         self.space_, self.architecture_, self.ensemble_ = found.space, found.architecture.to_json(), found.ensemble
-        self.linear_ = None if found.linear is None else found.linear.to_json()
+        self.linear_ = found.linear and found.linear.to_json()
         self.network_ = self._scoring(found.network)
         self.val_score_, self.cost_, self.budget_ = found.val_score, found.cost, found.budget
         return found
 
     def _ended(self, found: SearchResult) -> Self:
-        """The estimator, at the end of its fit.
-
-        Raises:
-            KeyboardInterrupt: the search was stopped: a grid search would go on, and take this for a whole fit.
-        """
-        if found.stopped and not found.failure:  # of which a warning has told
+        """The fitted estimator; KeyboardInterrupt if it was stopped, as a grid search would take it for a whole fit."""
+        if found.stopped and not found.failure:  # a failure has had its warning
             raise KeyboardInterrupt(f"stopped; the {type(self).__name__} is fitted with the best so far.")
         return self
 
     def _search(self, task: Task, kind: str, seed: int) -> SearchResult:
-        """What ``auto`` finds within minutes or two numbers of FLOPs, or ``search`` within one number of them.
-
-        Raises:
-            ValueError: there is a budget of ``auto`` and what this decides, or the budget is too small.
-        """
+        """The result of ``auto`` within minutes or two numbers of FLOPs, or of ``search`` within one number of them."""
         more: dict[str, Any] = {"seed": seed, "threads": self.threads, "progress": self.progress}
-        flops = self.flops
+        flops, start = self.flops, getattr(self, "start", None)
         if self.minutes is None and not isinstance(flops, tuple | list):
-            if self.start is not None:
+            if start is not None:
                 raise ValueError(
                     f"{type(self).__name__}: 'start' is for searches of minutes or of two flops: give these, too, or a "
                     "'method' whose estimator has the start."
                 )
             space, method = self._space(kind, task.shape, task.goal), deepcopy(self.method)
             return search(task, space, method=method, flops=flops, recipe=self.recipe, **more)
-        budget, both = ("two flops", None) if self.minutes is None else ("minutes", flops)
-        given = {"flops": both, "recipe": self.recipe, "method": self.method}
+        given: dict[str, Any] = {"recipe": self.recipe, "method": self.method}
+        budget = "two flops"
+        if self.minutes is not None:
+            given, budget = {"flops": flops, **given}, "minutes"
         if wrong := [name for name, value in given.items() if value is not None]:
             raise ValueError(f"{type(self).__name__}: {budget} decide {wrong[0]}, too: give one of them.")
-        more |= {"minutes": self.minutes, "flops": flops}
-        return auto(task, space=deepcopy(self.space), start=self.start, **more)
+        return auto(task, minutes=self.minutes, flops=flops, space=deepcopy(self.space), start=start, **more)
 
     def _space(self, kind: str, shape: KindShape, objective: Objective) -> SearchSpace:
         """A copy of the space, which keeps what it works out, so that the argument stays as it is given."""
