@@ -12,7 +12,7 @@ import torch
 from auto_toys import NO_MEMORY, diverge, interrupt, same_weights
 
 import lit_metanas as lm
-from lit_metanas.automl import budget_plan, front, last_training, output
+from lit_metanas.automl import budget_plan, last_training, output
 from lit_metanas.records.record_lines import read_record_lines
 from lit_metanas.report.figures.fronts import draw_fronts, draw_tested
 
@@ -144,22 +144,3 @@ def test_a_latency_has_its_batch_and_threads(call: Call, tmp_path: Path, monkeyp
         assert figure.axes[0].get_xlabel() == "milliseconds for 4 inputs at once"
     with pytest.raises(ValueError, match=r"holds the result of other data or settings \(limits\)"):
         call(**given)
-
-
-def test_the_networks_of_a_front_have_their_own_views(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(front, "POINTS", 3)
-    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", 6)
-    rows, labels = np.random.default_rng(0).lognormal(size=(60, 4)), [n % 2 for n in range(60)]
-    rows[::2] *= 1.5
-    space = lm.MLPSpace(depths=(0, 1), widths=(4, 8), shared=True)
-    given: dict[str, Any] = {"space": space, "records": (), "pareto": "flops", "progress": False}
-    found = lm.auto((rows, labels), flops=(2e6, 2e5), output=tmp_path / "out", **given)
-    assert len({trial.recipe["preprocessing"] for trial in found.record.trials}) > 1
-    assert [one.flops for one in found.front] == sorted(one.flops for one in found.front)
-    for one in found.front:
-        assert one.flops == space.cost(one.architecture, one.shape, 2).flops
-        assert f"preprocessing {one.view}" in (tmp_path / "out" / "front" / "front.md").read_text()
-    for trial in found.record.trials:
-        assert trial.measures == {"flops": space.cost(trial.architecture, found.shape, 2).flops}
-    again = lm.auto((rows, labels), flops=(2e6, 2e5), output=tmp_path / "out", **given)
-    assert [(one.view, one.test_score) for one in again.front] == [(one.view, one.test_score) for one in found.front]

@@ -27,14 +27,19 @@ def same_weights(one: torch.nn.Module, other: torch.nn.Module) -> bool:
 
 
 def interrupt(
-    monkeypatch: pytest.MonkeyPatch, module: Any, at: int, by: BaseException | type[BaseException] = KeyboardInterrupt
+    monkeypatch: pytest.MonkeyPatch,
+    module: Any,
+    at: int,
+    by: BaseException | type[BaseException] = KeyboardInterrupt,
+    *,
+    linear: bool = False,
 ) -> None:
-    """Let Ctrl-C come, or the memory run out, at the end of the training of this number."""
+    """Let Ctrl-C come, or the memory run out, at the end of a training: of a network, or of a linear model."""
     plain, calls = module.fit_child, count(1)
 
     def fit(child: lm.Child, train: lm.Split, **more: Any) -> lm.Cost:
         done: lm.Cost = plain(child, train, **more)
-        if next(calls) == at:
+        if (child.space.name == "LinearSpace") == linear and next(calls) == at:
             raise by
         return done
 
