@@ -111,3 +111,26 @@ def test_other_details_are_refused():
         lm.spaces.LinearSpace(details=("rough",))
     with pytest.raises(ValueError, match="'details' is empty"):
         lm.spaces.LinearSpace(details=())
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), *SHAPES[1:]], ids=["images", "series", "tokens", "rows"])
+def test_it_is_exported_for_onnxruntime(shape, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    generator = torch.Generator().manual_seed(0)
+    if isinstance(shape, lm.TokenShape):
+        inputs = torch.randint(1, 13, (24, 11), generator=generator)
+        inputs[::3, 6:] = 0
+    else:
+        inputs = torch.rand((24, *shape), generator=generator)
+    if isinstance(shape, lm.SeriesShape):
+        inputs[:, -1] = 1.0
+        inputs[::3, :, 8:] = 0.0
+    part = lm.Split(inputs, torch.arange(24) % 2)
+    task = lm.Task("toy", 2, part, part, part, vocabulary=13 if isinstance(shape, lm.TokenShape) else None)
+    space, method = lm.spaces.LinearSpace(details=("fine",)), lm.searchers.FixedArchitecture({"detail": "fine"})
+    found = lm.search(task, space, method=method, progress=False)
+    found.export(tmp_path, int8=part)
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    (scores,) = session.run(None, {session.get_inputs()[0].name: inputs[:5].numpy()})
+    with torch.no_grad():
+        torch.testing.assert_close(torch.from_numpy(scores), found.network(inputs[:5]), atol=1e-4, rtol=1e-4)
