@@ -23,7 +23,6 @@ from lit_metanas.automl.options import AutoOptions, NetworkLimits
 from lit_metanas.automl.views import Views
 from lit_metanas.estimators import estimator, training_estimator
 from lit_metanas.kinds.given_data import read_given
-from lit_metanas.kinds.images.image_kind import ImageKind
 from lit_metanas.kinds.kind import kind_named
 from lit_metanas.records import record_lines
 from lit_metanas.records.record_lines import SHIPPED, read_record_lines
@@ -344,26 +343,6 @@ def test_records_without_augmentation_are_of_trainings_without(
     queries = [Query.of(trial.architecture, trial.recipe) for trial in old]
     assert queries == [Query.of(trial.architecture, trial.recipe) for trial in new]
     assert len(set(queries)) == len(queries)
-
-
-def test_the_chosen_augmentation_stands_wherever_the_recipe_does(
-    arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    only = {"augmentation": ["strong"], "learning_rate": [1e-2]}
-    monkeypatch.setattr(ImageKind, "recipes", lambda self, objective: only)
-    monkeypatch.setattr(training_estimator, "score", lambda child, *args: float(child.recipe.augmentation == "strong"))
-    found = lm.auto(arrays, flops=FLOPS, space=space, records=(), output=tmp_path, progress=False)
-    assert {trial.recipe["augmentation"] for trial in found.record.trials} == {"none", "strong"}
-    assert found.recipe.augmentation == "strong"
-    (row,), (record,) = (
-        lm.records.read_results(tmp_path / "results.json"),
-        read_record_lines(tmp_path / "records.jsonl"),
-    )
-    assert row.recipe["augmentation"] == record.best.recipe["augmentation"] == "strong"
-    card = (tmp_path / "README.md").read_text()
-    assert f"Recipe of the last training: epochs={found.recipe.epochs}, " in card
-    assert "augmentation=strong; it began with the weights that the search had trained" in card
-    assert "inherit" not in card
 
 
 def test_other_records_of_the_package_are_another_search(

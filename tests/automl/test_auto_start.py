@@ -17,7 +17,6 @@ from torch import Tensor
 
 import lit_metanas as lm
 from lit_metanas.automl import budget_plan, candidates, last_training
-from lit_metanas.automl.limits import LimitedSpace
 from lit_metanas.estimators import training_estimator
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.kind import kind_named
@@ -95,19 +94,6 @@ def test_a_start_makes_a_difference_and_repeats_it(learned: tuple[lm.training.Ta
     assert same_weights(first.network, again.network)
     assert (fresh.architecture, fresh.meta_cost) != (first.architecture, first.meta_cost)
     assert not same_weights(first.network, fresh.network)
-
-
-def test_a_network_that_is_taken_instead_begins_there_too(
-    learned: tuple[lm.training.TaskReptile, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plain = lm.auto(TASK, start=learned[1], **ONCE)
-    trained = begun_with(monkeypatch, last_training)
-    slow = plain.architecture
-    monkeypatch.setattr(LimitedSpace, "check", lambda self, one: "it takes 9 ms" if one == slow else None)
-    other = lm.auto(TASK, start=learned[1], **ONCE)
-    assert other.architecture != plain.architecture
-    ((chosen, weights),) = trained
-    assert same_tensors(weights, child_of(chosen.architecture, learned[0].weights()))
 
 
 def test_an_interrupted_search_goes_on_and_another_start_is_another_search(

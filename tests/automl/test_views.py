@@ -15,7 +15,7 @@ from auto_toys import interrupt, paced, same_weights
 from PIL import Image
 
 import lit_metanas as lm
-from lit_metanas.automl import budget_plan, front, last_training
+from lit_metanas.automl import budget_plan, front
 from lit_metanas.automl.budget_plan import divide
 from lit_metanas.automl.candidates import Job, begin
 from lit_metanas.automl.options import AutoOptions, NetworkLimits
@@ -209,34 +209,17 @@ def test_detail_that_the_usual_size_loses_is_found_told_and_exported(
         assert same_weights(found.network, other.network)
 
 
-@pytest.mark.parametrize(("module", "at"), [(training_estimator, 9), (last_training, 1)], ids=["search", "training"])
 def test_an_interrupted_search_goes_on_with_its_views(
-    module: Any,
-    at: int,
-    boards: Path,
-    shallow: lm.LayeredSpace,
-    whole: Found,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    boards: Path, shallow: lm.LayeredSpace, whole: Found, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(OutputFolder, "write", lambda *args, **more: None)
-        interrupt(patched, module, at)
+        interrupt(patched, training_estimator, at=9)
         stopped = lm.auto(boards, space=shallow, output=tmp_path / "out", **SEARCHED)
         assert (stopped.stopped, stopped.view, tuple(stopped.shape)) == (True, SHARP, (1, 64, 64))
         goes_on = lm.auto(boards, space=shallow, output=tmp_path / "out", **SEARCHED)
     assert labels_of(goes_on) == labels_of(whole[0])
     assert same_weights(goes_on.network, whole[0].network)
-
-
-def test_limits_hold_for_the_view_that_is_used(boards: Path, shallow: lm.LayeredSpace) -> None:
-    usual = max(shallow.cost(one, (1, 32, 32), 2).flops for one in shallow.architectures())
-    found = lm.auto(boards, space=shallow, max_flops=usual, **SEARCHED)
-    shapes = {f"grey {side}x{side}": (1, side, side) for side in (16, 32, 64)}
-    tried = [(trial.architecture, shapes[str(trial.recipe[PREPROCESSING])]) for trial in found.record.trials]
-    assert len({shape for _, shape in tried}) > 1
-    assert all(shallow.cost(one, shape, 2).flops <= usual for one, shape in tried)
-    assert any(shallow.cost(one, (1, 64, 64), 2).flops > usual for one, _ in tried)
 
 
 def test_the_networks_of_a_front_have_their_own_views(
@@ -302,17 +285,6 @@ def test_no_network_begins_with_the_vectors_of_other_tokens(monkeypatch: pytest.
     assert len({*labels_of(found)}) > 2
     assert len(inherited) > 2
     assert [pair for pair in inherited if pair[0] != pair[1]] == []
-
-
-def test_small_budgets_and_tasks_keep_to_one_view(coloured: Any, space: lm.LayeredSpace) -> None:
-    few = lm.auto(coloured, flops=(8e6, 1e6), space=space, records=(), progress=False)
-    assert 1 <= len(few.record.trials) <= 6
-    assert set(labels_of(few)) == {COLOUR}
-    task = lm.auto(lm.task_from_arrays(*coloured), flops=(3e7, 1e6), space=space, records=(), progress=False)
-    assert task.view == ""
-    assert len(task.record.trials) > 6
-    assert not any(PREPROCESSING in trial.recipe for trial in task.record.trials)
-    assert "preprocessing:" not in repr(task)
 
 
 def test_minutes_leave_time_for_reading_again(
