@@ -116,22 +116,14 @@ def edge_name(source: int, target: int, cell: str = "") -> str:
 
 
 def check_positive(space: str, numbers: Mapping[str, int]) -> None:
-    """Refuse numbers of a space, by name, that are less than one.
-
-    Raises:
-        ValueError: one is.
-    """
+    """Refuse numbers of a space, by name, that are less than one."""
     for what, number in numbers.items():
         if number < 1:
             raise ValueError(f"{space}: {what} is {number}; give at least 1.")
 
 
 def check_known(space: str, argument: str, labels: Iterable[str], known: Collection[str]) -> None:
-    """Refuse labels of an argument that a space does not know.
-
-    Raises:
-        ValueError: there is one.
-    """
+    """Refuse labels of an argument that a space does not know."""
     for label in labels:
         if label not in known:
             near = nearest(str(label), known)
@@ -140,11 +132,7 @@ def check_known(space: str, argument: str, labels: Iterable[str], known: Collect
 
 
 def check_dropouts(space: str, rates: Iterable[float]) -> None:
-    """Refuse rates of dropout that are none.
-
-    Raises:
-        ValueError: there is one.
-    """
+    """Refuse rates of dropout that are none."""
     for rate in rates:
         if not 0 <= rate < 1:
             raise ValueError(f"{space}: dropout {rate} is not a probability below 1: use for instance 0.2.")
@@ -153,17 +141,7 @@ def check_dropouts(space: str, rates: Iterable[float]) -> None:
 def check_labels(
     labels: Mapping[str, Sequence[str]], left: Mapping[str, Sequence[str]], space: str, *, briefly: bool = False
 ) -> None:
-    """Compare labels with the candidates that are left.
-
-    Args:
-        labels: of some choices, by name.
-        left: the candidates of all choices, by name.
-        space: its name in messages.
-        briefly: whether an unknown choice is answered with the one of the nearest name, not with all.
-
-    Raises:
-        ValueError: a choice is unknown, or a label is not among its candidates.
-    """
+    """Compare labels with the candidates that are left."""
     for name, wanted in labels.items():
         if name not in left:
             known = f"'{nearest(name, left) or next(iter(left))}'" if briefly else ", ".join(left)
@@ -174,11 +152,7 @@ def check_labels(
 
 
 def restrict(choices: Sequence[Choice], fixed: Mapping[str, Sequence[str]], space: str) -> tuple[Choice, ...]:
-    """The choices with the labels that are left, in the usual order.
-
-    Raises:
-        ValueError: a choice is unknown, or a label is not among its candidates.
-    """
+    """The choices with the labels that are left, in the usual order."""
     check_labels(fixed, {choice.name: choice.labels for choice in choices}, space, briefly=True)
     kept = []
     for choice in choices:

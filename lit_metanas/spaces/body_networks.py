@@ -23,22 +23,7 @@ from lit_metanas.spaces.supernet import Record, Statistics, Supernet
 
 
 class BodySupernet(Supernet):
-    """A body of all candidates, and the average of what it returns over the pixels.
-
-    Args:
-        body: made with a ``Builder``; inputs to outputs of shape ``(n, features, ...)``.
-        shape: channels, height and width of an input.
-        choices: that the body looks at.
-        features: length of the feature vector; None finds it out.
-        refusal: see ``Supernet``.
-
-    Attributes:
-        averaged: whether outputs are averaged; else features are those of each step.
-
-    Raises:
-        ValueError: a layer keeps statistics, draws its own noise, is open and stands at two places, or cannot take what
-            reaches it; or candidates cannot be mixed.
-    """
+    """A body of all candidates, and the average of what it returns over the pixels."""
 
     averaged: ClassVar[bool] = True
 
@@ -80,11 +65,7 @@ class BodySupernet(Supernet):
         statistics: Statistics = None,
         record: Record = None,
     ) -> Tensor:
-        """Embed inputs: see ``Supernet.forward``.
-
-        Raises:
-            ValueError: the network cannot be computed.
-        """
+        """Embed inputs: see ``Supernet.forward``."""
         self._refuse_to_compute()
         if inputs.dim() == 4 and inputs.shape[1] == 1 and self._channels_last():
             inputs = as_channels_last(inputs)
@@ -126,16 +107,7 @@ class BodySupernet(Supernet):
 
 
 class BodyChild(ChildNetwork):
-    """A body of one candidate a choice, the average over the pixels and a linear classifier.
-
-    Args:
-        body: made with a ``Builder``; inputs to outputs of shape ``(n, features, ...)``.
-        shape: channels, height and width of an input.
-        way: number of classes.
-        sliced: whether parameters may be leading parts of the supernet's.
-        features: length of the feature vector; None finds it out.
-        flops: forward multiply-adds for one input; None counts them.
-    """
+    """A body of one candidate a choice, the average over the pixels and a linear classifier."""
 
     def __init__(
         self,
@@ -165,13 +137,7 @@ class BodyChild(ChildNetwork):
 
     @torch.no_grad()
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
-        """Copy a supernet's parameters, batch-norm statistics where present, and the classifier where it fits.
-
-        Where a supernet's batch-norm has no scale and shift, these are one and zero.
-
-        Raises:
-            ValueError: a parameter that this network needs is not among ``weights``, or has another size.
-        """
+        """Copy a supernet's parameters, batch-norm statistics where present, and the classifier where it fits."""
         own = self._own()
         unshared = [name for name, layer in self.named_modules() if isinstance(layer, UnsharedScale)]
         plain = {f"{name}.scale": torch.ones_like(own[f"{name}.scale"]) for name in unshared}
@@ -225,11 +191,7 @@ def _mix_norms(body: nn.Module, fixed: set[nn.Module]) -> nn.Module:
 
 
 def _checked(body: nn.Module) -> nn.Module:
-    """A supernet's body, in which no layer depends on more than its inputs and parameters.
-
-    Raises:
-        ValueError: one does, or an open one stands at two places.
-    """
+    """A supernet's body, in which no layer depends on more than its inputs and parameters."""
     dropouts = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
     seen: set[nn.Module] = set()
     if not isinstance(body, nn.Module):

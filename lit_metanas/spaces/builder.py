@@ -223,12 +223,7 @@ class Builder:
         return Sum(layers)
 
     def _ask(self, name: str, labels: tuple[str, ...], group: str | None) -> tuple[str, ...]:
-        """The labels that are left of a choice.
-
-        Raises:
-            ValueError: it was asked for before with other labels, or under conditions that cannot be told together; or
-                it is not among the space's choices.
-        """
+        """The labels that are left of a choice."""
         choice = Choice(name, labels, name.rpartition(".")[2] if group is None else group)
         before = self.choices.get(name)
         conditions = _open_conditions(self._conditions, self.choices)
@@ -275,12 +270,7 @@ class ChannelDropout(nn.Dropout2d):
 
 
 class ChosenLayer(nn.Module):
-    """The one candidate of a choice in a child, and the batch-norm behind it.
-
-    Args:
-        candidates: the layer by its label; None makes nothing.
-        norm: behind the layer.
-    """
+    """The one candidate of a choice in a child, and the batch-norm behind it."""
 
     def __init__(self, candidates: Mapping[str, nn.Module | None], norm: nn.Module | None) -> None:
         super().__init__()

@@ -50,13 +50,7 @@ def norm_tensors(key: str, norm: nn.BatchNorm2d) -> dict[str, Tensor]:
 
 
 class ChildNetwork(nn.Module, ABC):
-    """A network of one architecture, which inherits from its space's supernet and tells what it has learned.
-
-    Attributes:
-        features: length of the feature vector.
-        flops: forward multiply-adds for one input.
-        head: the linear classifier.
-    """
+    """A network of one architecture, which inherits from its space's supernet and tells what it has learned."""
 
     features: int
     flops: int
@@ -87,11 +81,7 @@ class ChildNetwork(nn.Module, ABC):
 
     @torch.no_grad()
     def _copy(self, weights: Mapping[str, Tensor], whole: Iterable[str]) -> None:
-        """Copy leading slices for all of ``_tensors``, and the classifier where it fits.
-
-        Raises:
-            ValueError: a parameter is missing or too small, or one of ``whole`` has another size.
-        """
+        """Copy leading slices for all of ``_tensors``, and the classifier where it fits."""
         own = self._tensors()
         self._refuse_other_sizes(weights, {name: own[name] for name in whole})
         for name, value in self._leading(weights).items():
@@ -99,11 +89,7 @@ class ChildNetwork(nn.Module, ABC):
         self._inherit_head(weights)
 
     def _refuse_other_sizes(self, weights: Mapping[str, Tensor], whole: Mapping[str, Tensor]) -> None:
-        """Refuse weights of which a slice would fit, but that are another network's.
-
-        Raises:
-            ValueError: there are some.
-        """
+        """Refuse weights of which a slice would fit, but that are another network's."""
         for name, tensor in whole.items():
             if name in weights and weights[name].shape != tensor.shape:
                 raise ValueError(
@@ -113,13 +99,7 @@ class ChildNetwork(nn.Module, ABC):
 
     @torch.no_grad()
     def _leading(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What a supernet of the space holds for each of ``_tensors``: leading slices of larger parameters.
-
-        Batch-norm statistics may be missing, or be those of a narrower child: further channels keep their own.
-
-        Raises:
-            ValueError: a parameter is missing or too small.
-        """
+        """What a supernet of the space holds for each of ``_tensors``: leading slices of larger parameters."""
         own = self._tensors()
         statistics = {name for name in own if name.endswith((".mean", ".var"))}
         found = inherit(weights, {name: tensor for name, tensor in own.items() if name not in statistics})

@@ -143,15 +143,7 @@ def draw_buildable(space: ChoiceSpace, number: int, generator: torch.Generator) 
 
 
 def count_features(rows: Sequence[Mapping[str, Iterable[int]]], widths: Mapping[str, int]) -> Tensor:
-    """Count features.
-
-    Args:
-        rows: for each architecture and group the places of what it has, repeated as often as it has it.
-        widths: features of each group.
-
-    Returns:
-        Shape ``(n, d)``, float64.
-    """
+    """Count features."""
     starts: dict[str, int] = {}
     total = 0
     for name, width in widths.items():

@@ -21,21 +21,7 @@ _LONGEST_REASON = 160
 
 
 class LayerFlops:
-    """Multiply-adds of each layer of a body for one input.
-
-    They are counted once, with all candidates computed; what a mixture costs follows from the layers' own shares. So it
-    is exact because candidates that are summed have outputs of one size.
-
-    Args:
-        body: inputs to outputs of shape ``(n, features, ...)``; a supernet's in a forward pass of all candidates.
-        shape: of one input.
-
-    Attributes:
-        features: length of the feature vector.
-
-    Raises:
-        ValueError: a layer cannot take what reaches it.
-    """
+    """Multiply-adds of each layer of a body for one input."""
 
     def __init__(self, body: nn.Module, shape: Shape) -> None:
         counts: Counter[nn.Module] = Counter()
@@ -91,15 +77,7 @@ Inner = tuple[int, ...]
 
 @contextmanager
 def telling_layers(body: nn.Module, shape: Shape) -> Iterator[None]:
-    """Where PyTorch fails in a forward pass of a body within, name the layer, or the choice.
-
-    Args:
-        body: the network, or a part of it.
-        shape: of one input.
-
-    Raises:
-        ValueError: a layer cannot take what reaches it, or candidates cannot be mixed.
-    """
+    """Where PyTorch fails in a forward pass of a body within, name the layer, or the choice."""
     entered: list[tuple[nn.Module, Inner]] = []
     made: dict[nn.Module, Inner] = {}
 

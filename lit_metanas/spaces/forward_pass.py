@@ -43,11 +43,7 @@ def running(forward_pass: ForwardPass) -> Iterator[None]:
 
 
 def current() -> ForwardPass:
-    """The forward pass that a layer is called in.
-
-    Raises:
-        RuntimeError: there is none.
-    """
+    """The forward pass that a layer is called in."""
     found = _PASS.get()
     if found is None:
         raise RuntimeError("This layer mixes candidates, and only its supernet knows how: call the supernet.")
@@ -165,11 +161,7 @@ def _factors(number: Number, operation: str) -> Sequence[Factor]:
 
 
 def _divide(factors: Sequence[Factor], divisor: Factor) -> list[Factor]:
-    """The product of factors over a constant, rounded down, as such a product.
-
-    Raises:
-        TypeError: it is none.
-    """
+    """The product of factors over a constant, rounded down, as such a product."""
     name, (by, *_) = divisor
     opened = [factor for factor in factors if factor[0]]
     if not name and len(opened) < 2:

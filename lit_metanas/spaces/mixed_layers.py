@@ -45,18 +45,7 @@ class MixedLayer(Protocol):
 
 
 class MixedNorm(nn.Module):
-    """Batch-norm of a supernet: it keeps no statistics. Fewer channels than ``width`` are the leading ones.
-
-    An open width has its channels weighed behind the norm, which would cancel the weights otherwise.
-
-    Args:
-        width: number of channels.
-        affine: whether there is a scale and a shift.
-        epsilon: added to variances.
-
-    Attributes:
-        key: names the statistics; see ``name_layers``.
-    """
+    """Batch-norm of a supernet: it keeps no statistics. Fewer channels than ``width`` are the leading ones."""
 
     def __init__(self, width: Number, *, affine: bool, epsilon: float = EPSILON) -> None:
         super().__init__()
@@ -66,10 +55,7 @@ class MixedNorm(nn.Module):
         self.shift = nn.Parameter(torch.zeros(largest(width))) if affine else None
 
     def forward(self, inputs: Tensor, label: str = "", weight: Tensor | None = None) -> Tensor:
-        """Normalise each channel of ``(n, channels, ...)``; candidates told by a label have statistics of their own.
-
-        A weight multiplies the outputs. In the scale it costs no pass over them, neither here nor in the gradient.
-        """
+        """Normalise each channel of ``(n, channels, ...)``; candidates told by a label have statistics of their own."""
         _, _, given, record = current()
         scale, shift = (None if own is None else leading_part(own, inputs.shape[1]) for own in (self.scale, self.shift))
         if weight is not None:
@@ -81,11 +67,7 @@ class MixedNorm(nn.Module):
 
 
 class MixedChannels(nn.Module):
-    """Weighs the channels of an open width; for where a norm's channels are to be weighed further on.
-
-    Args:
-        width: number of channels.
-    """
+    """Weighs the channels of an open width; for where a norm's channels are to be weighed further on."""
 
     def __init__(self, width: Number) -> None:
         super().__init__()
@@ -97,16 +79,7 @@ class MixedChannels(nn.Module):
 
 
 class SlicedConv2d(nn.Conv2d):
-    """A convolution whose numbers of channels may be open: the leading ones of the largest are computed.
-
-    Args:
-        channels: of the input; those that come are taken.
-        width: channels of the output.
-        size: of the kernel, odd.
-        stride: of the kernel.
-        depthwise: whether each channel is convolved by itself.
-        bias: whether a constant is added to each channel.
-    """
+    """A convolution whose numbers of channels may be open: the leading ones of the largest are computed."""
 
     def __init__(
         self,
@@ -159,17 +132,7 @@ class WeighedLayers(nn.Sequential):
 
 
 class MixedChoice(nn.Module):
-    """A choice among layers: the weighted sum of all, or the one that is sampled.
-
-    The gate stands behind the norm, which would cancel it otherwise. Convolutions that differ in nothing but the size
-    of their kernel are summed as one convolution, before the norm: their weights add up to one there.
-
-    Args:
-        name: of the choice.
-        candidates: the layers by label; None adds nothing.
-        norm: normalises each candidate.
-        merge: whether convolutions may be summed before the norm.
-    """
+    """A choice among layers: the weighted sum of all, or the one that is sampled."""
 
     def __init__(
         self, name: str, candidates: Mapping[str, nn.Module | None], norm: MixedNorm | None, merge: bool = True
@@ -242,16 +205,7 @@ _TAKEN = frozenset({"", "name", "labels", "keys", "merged", "norm", "key", *dir(
 
 
 class MixedDropout(nn.Module):
-    """Drops whole channels (Tompson et al. 2015); the rates share one draw of noise.
-
-    Args:
-        name: of the choice; empty for a single rate.
-        rates: the candidates' probabilities that a channel is dropped.
-        width: number of channels.
-
-    Attributes:
-        key: names the noise; see ``name_layers``.
-    """
+    """Drops whole channels (Tompson et al. 2015); the rates share one draw of noise."""
 
     def __init__(self, name: str, rates: Sequence[float], width: Number) -> None:
         super().__init__()
@@ -275,14 +229,7 @@ class MixedDropout(nn.Module):
 
 
 class MixedDepth(nn.ModuleList):
-    """Layers one after the other, of which the first few are computed.
-
-    Args:
-        name: of the choice.
-        layers: from input to output.
-        depths: the candidates' numbers of layers.
-        averaged: whether outputs are averaged over their pixels before they are mixed.
-    """
+    """Layers one after the other, of which the first few are computed."""
 
     def __init__(self, name: str, layers: Sequence[nn.Module], depths: Sequence[int], averaged: bool) -> None:
         super().__init__(layers)
@@ -323,14 +270,7 @@ class Sum(nn.ModuleList):
 
 
 def weighed_outputs(layer: nn.Module | None, inputs: Tensor, weight: Tensor | None, label: str = "") -> Tensor:
-    """A layer's outputs times a scalar, if any; the layer does it where it can without a pass over them.
-
-    Args:
-        layer: None for the inputs themselves.
-        inputs: shape ``(n, channels, ...)``.
-        weight: None for one.
-        label: tells the statistics of a norm's candidates.
-    """
+    """A layer's outputs times a scalar, if any; the layer does it where it can without a pass over them."""
     # By keywords: PyTorch's counter of FLOPs takes tensors by position for inputs, and fails for some scalars.
     outputs: Tensor
     if isinstance(layer, MixedNorm):
@@ -376,11 +316,7 @@ def add_candidates(choice: nn.Module, candidates: Mapping[str, nn.Module | None]
 
 
 def key_of(label: str) -> str:
-    """The label as the name of a layer, a different one for each label.
-
-    A name has no dots, and is none of the attributes of the modules that hold choices. A label without dots and ``%``
-    is its own name, unless it is such an attribute.
-    """
+    """The label as the name of a layer, a different one for each label."""
     key = label.replace("%", "%25").replace(".", "%2E")
     return f"%{key}" if key in _TAKEN else key
 

@@ -52,10 +52,7 @@ def random_kernel(out: int, into: int, size: int) -> Tensor:
 
 
 def as_channels_last(images: Tensor) -> Tensor:
-    """Images of one channel, shape ``(n, 1, height, width)``, with strides that say channels-last.
-
-    One channel is both layouts at once; PyTorch takes it for the other one, whose pooling is far slower.
-    """
+    """Images of one channel, shape ``(n, 1, height, width)``, with strides that say channels-last."""
     return images.reshape(-1, *images.shape[2:], 1).permute(0, 3, 1, 2)
 
 
@@ -68,13 +65,7 @@ def combine(gate: Gate, candidates: Sequence[Callable[[], Tensor]]) -> Tensor:
 
 
 def total(gate: Gate, labels: Sequence[str], compute: Callable[[str], Tensor]) -> Tensor | None:
-    """Like ``combine`` for labelled candidates, of which ``none`` is nothing; None where nothing is left.
-
-    Args:
-        gate: how the candidates are combined.
-        labels: of the candidates, in the gate's order.
-        compute: a label's output; not asked for ``none``.
-    """
+    """Like ``combine`` for labelled candidates, of which ``none`` is nothing; None where nothing is left."""
     if gate.index is not None:
         label = labels[gate.index]
         return None if label == "none" else through(gate, compute(label))
@@ -97,18 +88,7 @@ def through(gate: Gate, value: Tensor) -> Tensor:
 
 
 def merged_kernel(gate: Gate, kernels: Sequence[Tensor]) -> Tensor:
-    """Mix square kernels of odd sizes into one of the largest size.
-
-    Convolutions that are summed before a non-linearity are one convolution: each kernel is embedded in the centre
-    of the largest one.
-
-    Args:
-        gate: weights of the mixture.
-        kernels: each of shape ``(out, in, k, k)``.
-
-    Returns:
-        Shape ``(out, in, K, K)`` with the largest ``K``.
-    """
+    """Mix square kernels of odd sizes into one of the largest size."""
     size = max(kernel.shape[-1] for kernel in kernels)
     total = torch.zeros(())
     for weight, kernel in zip(gate.weights, kernels, strict=True):
@@ -118,11 +98,7 @@ def merged_kernel(gate: Gate, kernels: Sequence[Tensor]) -> Tensor:
 
 
 def with_dense_gradient(outputs: Tensor) -> Tensor:
-    """Channels-last outputs ``(n, channels, height, width)``, whose gradient is made channels-last and without gaps.
-
-    That of a part of a concatenation has gaps, and that of an average is one number for all pixels: each norm before it
-    would copy it anew.
-    """
+    """Channels-last outputs ``(n, channels, height, width)``, whose gradient is made channels-last and without gaps."""
     examples, channels, height, width = outputs.shape
     if outputs.stride(1) != 1:
         return outputs
@@ -155,17 +131,7 @@ def batch_normalise(
     record: Record,
     epsilon: float = EPSILON,
 ) -> Tensor:
-    """Normalise each channel by given statistics, or by those of this batch; then scale and shift it.
-
-    Args:
-        inputs: shape ``(n, channels, height, width)``.
-        scale: shape ``(channels,)``; None for ones.
-        shift: shape ``(channels,)``; None for zeros.
-        key: the layer's name; its entries are ``<key>.mean`` and ``<key>.var``, each of shape ``(channels,)``.
-        statistics: means and (biased) variances to use; None takes this batch's.
-        record: filled with this batch's means and variances when given.
-        epsilon: added to variances.
-    """
+    """Normalise each channel by given statistics, or by those of this batch; then scale and shift it."""
     if record is None and statistics is None:
         if inputs.stride(1) != 1 or not _TWICE.get() or epsilon != EPSILON:
             return F.batch_norm(inputs, None, None, scale, shift, training=True, eps=epsilon)
@@ -219,11 +185,7 @@ class _BatchNormRows(torch.autograd.Function):
 
 
 class _BatchNormRowsGradient(torch.autograd.Function):
-    """The gradients of rows, scale and shift, each a function of the outer gradient, rows and scale.
-
-    With xhat the normalised rows, r = 1 / sigma and P(z) = z - mean(z) - xhat mean(z xhat) they are, for each channel,
-    scale r P(g), sum(g xhat) and sum(g). P is symmetric, and the gradient of sum(z xhat) is r P(z).
-    """
+    """The gradients of rows, scale and shift, each a function of the outer gradient, rows and scale."""
 
     @staticmethod
     def forward(
@@ -284,15 +246,7 @@ def channel_moments(inputs: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def layer_normalise(inputs: Tensor, scale: Tensor, shift: Tensor, weights: Tensor | None) -> Tensor:
-    """Normalise each example over its channels and pixels; then scale and shift each channel.
-
-    Args:
-        inputs: shape ``(n, channels, height, width)``.
-        scale: shape ``(channels,)``.
-        shift: shape ``(channels,)``.
-        weights: weight of each channel in mean and variance, shape ``(channels,)``, so that a masked channel does
-            not count; None weights all alike.
-    """
+    """Normalise each example over its channels and pixels; then scale and shift each channel."""
     if weights is None:
         return F.group_norm(inputs, 1, scale, shift, eps=EPSILON)
     weights = weights.to(inputs.dtype)
@@ -302,17 +256,7 @@ def layer_normalise(inputs: Tensor, scale: Tensor, shift: Tensor, weights: Tenso
 
 
 def dropout_scale(gate: Gate, rates: Sequence[float], uniform: Tensor, dtype: torch.dtype) -> Tensor:
-    """Factor on each channel under a mixture of dropout rates that share one draw.
-
-    Args:
-        gate: weights of the rates.
-        rates: probability that a channel is dropped, for each candidate.
-        uniform: numbers in [0, 1), shape ``(n, channels)``.
-        dtype: of the factors: that of what they multiply.
-
-    Returns:
-        Shape ``(n, channels)``: mean one over the draws.
-    """
+    """Factor on each channel under a mixture of dropout rates that share one draw."""
 
     def scale(rate: float) -> Tensor:
         return (uniform >= rate).to(dtype) / (1.0 - rate)

@@ -144,18 +144,7 @@ def score_with(
     statistics: Statistics = None,
     targets: Tensor | None = None,
 ) -> Tensor:
-    """``Supernet.scores`` with other weights than its own: a function of them, with gradients.
-
-    Args:
-        supernet: the network that ``weights`` belong to.
-        weights: its parameters.
-        outputs: see ``Supernet.scores``, as what follows.
-        inputs: shape ``(n, *shape)``.
-        mixture: a gate for every choice.
-        noise: of dropout.
-        statistics: of batch-norm.
-        targets: what is wanted.
-    """
+    """``Supernet.scores`` with other weights than its own: a function of them, with gradients."""
     own = {f"supernet.{name}": weight for name, weight in weights.items()}
     scores: Tensor = functional_call(_Scores(supernet), own, (outputs, inputs, mixture, noise, statistics, targets))
     return scores
@@ -165,19 +154,7 @@ def score_with(
 def embed_and_record(
     supernet: Supernet, weights: Mapping[str, Tensor], mixture: Mixture, inputs: Tensor, batch_size: int = 500
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Embed inputs in batches, each normalised by itself, and pool their means and variances.
-
-    Args:
-        supernet: the network that ``weights`` belong to.
-        weights: its parameters.
-        mixture: which candidates are computed.
-        inputs: shape ``(n, channels, height, width)``.
-        batch_size: inputs embedded at once.
-
-    Returns:
-        Features of shape ``(n, features)``, empty where they are of each step; and the statistics ``<layer>.mean`` and
-        ``<layer>.var``.
-    """
+    """Embed inputs in batches, each normalised by itself, and pool their means and variances."""
     parts = -(-len(inputs) // batch_size)
     features = torch.empty(0)
     sums: dict[str, Tensor] = {}

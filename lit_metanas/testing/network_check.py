@@ -28,18 +28,7 @@ LEAST_GRADIENT = 1e-9
 def restrict_weights(
     space: SearchSpace, architecture: Architecture, kept: Sequence[str], shape: Shape, weights: dict[str, Tensor]
 ) -> tuple[SearchSpace, Supernet, dict[str, Tensor]]:
-    """The space that is restricted to some labels of an architecture, its supernet, and the weights that it inherits.
-
-    Args:
-        space: the whole one.
-        architecture: whose labels are kept.
-        kept: names of the choices that are restricted.
-        shape: of one input.
-        weights: of the whole space's supernet.
-
-    Raises:
-        AssertionError: it has other choices, labels or parameters.
-    """
+    """The space that is restricted to some labels of an architecture, its supernet, and the weights that it inherits."""
     small = space.restricted({name: architecture[name] for name in kept})
     before = {choice.name: choice.labels for choice in space.choices}
     after = {choice.name: choice.labels for choice in small.choices}
@@ -56,14 +45,7 @@ def restrict_weights(
 
 
 class NetworkCheck:
-    """The checks of one supernet, whose weights are drawn at random, and its children.
-
-    Args:
-        space: the space.
-        shape: of one input.
-        way: number of outputs.
-        seed: of the choices that are restricted, and of noise.
-    """
+    """The checks of one supernet, whose weights are drawn at random, and its children."""
 
     def __init__(self, space: SearchSpace, shape: Shape, way: int, seed: int) -> None:
         self.space, self.shape, self.way, self.seed = space, shape, way, seed

@@ -112,10 +112,7 @@ def _check_of(space: SearchSpace, shape: Shape, way: int, seed: int) -> NetworkC
 
 
 def _other_shape(shape: KindShape) -> Shape:
-    """Twice as large, and of another number of features or tokens; grey images in colour.
-
-    A body may be for one number of channels, as pretrained networks are for three.
-    """
+    """Twice as large, and of another number of features or tokens; grey images in colour."""
     if isinstance(shape, ImageShape):
         return ImageShape(3 if shape.channels == 1 else shape.channels, 2 * shape.height, 2 * shape.width)
     if isinstance(shape, SeriesShape):

@@ -32,13 +32,7 @@ ANY_READOUTS = ("mean", "max", "attention")
 
 
 class OnGrid(nn.Module):
-    """A layer for images, on steps that are the pixels of one, row by row.
-
-    Args:
-        layer: shape ``(n, channels, height, width)`` to an image again.
-        height: of the images that come.
-        width: of the images that come.
-    """
+    """A layer for images, on steps that are the pixels of one, row by row."""
 
     def __init__(self, layer: nn.Module, height: int, width: int) -> None:
         super().__init__()
@@ -79,14 +73,7 @@ IMAGE_OPERATIONS: Mapping[str, Callable[[int], nn.Module]] = {
 
 
 class GridNetwork(nn.Module):
-    """The sequence space's layers on images: stem, layers on pixels, and a readout behind each number of layers.
-
-    Args:
-        build: makes the open layers.
-        layout: what is open, as in a network for sequences.
-        shape: of one image.
-        patch: pixels a side that the stem joins into one.
-    """
+    """The sequence space's layers on images: stem, layers on pixels, and a readout behind each number of layers."""
 
     def __init__(self, build: Builder, layout: SequenceLayout, shape: ImageShape, patch: int) -> None:
         super().__init__()

@@ -79,13 +79,7 @@ class LinearSpace(SearchSpace):
 
 
 class PlainFeatures(nn.Module):
-    """Features of one detail, or those of all, weighed; what the shorter ones lack are zeros.
-
-    Args:
-        build: makes what is open.
-        details: labels of the choice.
-        shape: of one input.
-    """
+    """Features of one detail, or those of all, weighed; what the shorter ones lack are zeros."""
 
     def __init__(self, build: Builder, details: Sequence[str], shape: Shape) -> None:
         super().__init__()
@@ -121,20 +115,7 @@ class PlainFeatures(nn.Module):
 
 
 class ImageFeatures(nn.Module):
-    """Averages of patches, and of larger ones how strong edges of each direction are.
-
-    What counts is the part of a gradient that points into a direction, if it does. Strengths are divided by the mean of
-    all directions in a patch and those around it, so that contrast does not matter. Images of one or two pixels along a
-    side have no edges.
-
-    Args:
-        shape: of an image.
-        detail: ``coarse`` has no edges.
-
-    Attributes:
-        length: number of features.
-        standardised: whether they are to be.
-    """
+    """Averages of patches, and of larger ones how strong edges of each direction are."""
 
     standardised = True
 
@@ -167,18 +148,7 @@ class ImageFeatures(nn.Module):
 
 
 class SeriesFeatures(nn.Module):
-    """The mean of each feature, its mean deviation from that, and its means around places from beginning to end.
-
-    A step counts by how near it is to a place, in the time of its example, as in linear interpolation.
-
-    Args:
-        shape: of a series.
-        detail: ``coarse`` has no places.
-
-    Attributes:
-        length: number of features.
-        standardised: whether they are to be.
-    """
+    """The mean of each feature, its mean deviation from that, and its means around places from beginning to end."""
 
     places: Tensor
     standardised = True
@@ -209,16 +179,7 @@ class SeriesFeatures(nn.Module):
 
 
 class TokenFeatures(nn.Module):
-    """The mean of learned vectors of the tokens of an example, or of all groups of neighbours; zeros where it has none.
-
-    Args:
-        shape: of a sequence of tokens.
-        detail: ``coarse`` has no groups.
-
-    Attributes:
-        length: of a vector.
-        standardised: whether features are to be.
-    """
+    """The mean of learned vectors of the tokens of an example, or of all groups of neighbours; zeros where it has none."""
 
     length = VECTOR_SIZE
     standardised = False
@@ -236,14 +197,7 @@ class TokenFeatures(nn.Module):
 
 
 def neighbouring(tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """Numbers below ``GROUPS`` of single tokens, pairs, and so on, up to groups of ``NEIGHBOURS``.
-
-    Args:
-        tokens: shape ``(n, steps)``, int64, 0 behind the end.
-
-    Returns:
-        The numbers, and which groups are within an example, both of shape ``(n, NEIGHBOURS x steps)``.
-    """
+    """Numbers below ``GROUPS`` of single tokens, pairs, and so on, up to groups of ``NEIGHBOURS``."""
     numbers, within = [tokens], [tokens != 0]
     for further in range(1, NEIGHBOURS):
         last = F.pad(tokens, (0, further))[:, further:]
@@ -253,16 +207,7 @@ def neighbouring(tokens: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class RowFeatures(nn.Module):
-    """Rows as they are, or with the squares of their numbers.
-
-    Args:
-        shape: of a row.
-        detail: ``fine`` ones have squares.
-
-    Attributes:
-        length: number of features.
-        standardised: whether they are to be.
-    """
+    """Rows as they are, or with the squares of their numbers."""
 
     def __init__(self, shape: RowShape, detail: str) -> None:
         super().__init__()

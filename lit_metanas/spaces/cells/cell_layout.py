@@ -46,16 +46,7 @@ def sources(pair: str) -> tuple[int, int]:
 
 
 class Site(NamedTuple):
-    """One cell of a network.
-
-    Attributes:
-        kind: ``normal`` or ``reduce``.
-        width: channels of each node.
-        before: channels of the output of the last cell but one.
-        last: channels of the output of the last cell.
-        shrunk: whether the last cell has halved the image, so that the two inputs differ in size.
-        size: height and width of the output.
-    """
+    """One cell of a network."""
 
     kind: str
     width: int
@@ -67,17 +58,7 @@ class Site(NamedTuple):
 
 @dataclass(frozen=True)
 class CellLayout:
-    """How cells are stacked (Liu et al. 2019): at one and two thirds of the depth stands a reduction cell.
-
-    Attributes:
-        nodes: that a cell computes; its output is all of them, side by side.
-        cells: of the network.
-        channels: of each node before the first reduction; each reduction doubles them.
-        operations: the candidates of each edge; ``none`` comes first where it is one.
-        normalised_pools: whether a pooling is followed by a batch-norm without scale and shift.
-        reuse: whether a supernet computes once for each state what its edges begin with.
-        full_convolutions: whether ``conv_3x3`` is a full convolution, not a depthwise and a pointwise one.
-    """
+    """How cells are stacked (Liu et al. 2019): at one and two thirds of the depth stands a reduction cell."""
 
     nodes: int
     cells: int
@@ -98,11 +79,7 @@ class CellLayout:
         return 2 * self.cells // 3
 
     def choices(self) -> list[Choice]:
-        """Those of NAS-Bench-301 (Zela et al. 2022): each node of a cell has two inputs, with an operation on each.
-
-        So for each node there is the pair of its inputs, for instance ``normal.inputs4: 0+2``, and for each edge an
-        operation, for instance ``normal.edge0-4: sep_conv_3x3``, active where the pair holds the edge.
-        """
+        """Those of NAS-Bench-301 (Zela et al. 2022): each node of a cell has two inputs, with an operation on each."""
         return [choice for kind in KINDS for node in self.targets() for choice in self._node(kind, node)]
 
     def edges(self) -> list[tuple[int, int]]:
@@ -145,13 +122,7 @@ class CellLayout:
 
 
 class CellCosts(NamedTuple):
-    """Of a network of a cell space.
-
-    Attributes:
-        base: stem, and the convolutions at the inputs of all cells.
-        edges: each operation on each edge, in all cells together, by the names of choice and label.
-        features: length of the feature vector.
-    """
+    """Of a network of a cell space."""
 
     base: NetworkCost
     edges: dict[tuple[str, str], NetworkCost]

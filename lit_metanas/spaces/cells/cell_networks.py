@@ -19,14 +19,7 @@ from lit_metanas.spaces.operations import with_dense_gradient
 
 
 class Cell(nn.Module):
-    """One cell: each node is the sum of its edges, or a weighted sum over pairs of edges.
-
-    Args:
-        site: where the cell stands.
-        layout: of the network.
-        labels: the candidates of each edge that is there, and of each node's inputs where pairs are weighed.
-        norms: makes the batch-norm layers.
-    """
+    """One cell: each node is the sum of its edges, or a weighted sum over pairs of edges."""
 
     def __init__(self, site: Site, layout: CellLayout, labels: Mapping[str, Sequence[str]], norms: Norms) -> None:
         super().__init__()
@@ -104,14 +97,7 @@ class Cell(nn.Module):
 
 
 class CellNetwork(nn.Module):
-    """Stem and cells.
-
-    Args:
-        layout: how cells are stacked.
-        shape: channels, height and width of an input.
-        labels: the candidates of each edge that is there, and of each node's inputs where pairs are weighed.
-        norms: makes the batch-norm layers.
-    """
+    """Stem and cells."""
 
     def __init__(self, layout: CellLayout, shape: Shape, labels: Mapping[str, Sequence[str]], norms: Norms) -> None:
         super().__init__()
@@ -136,19 +122,7 @@ class CellNetwork(nn.Module):
 
 
 class CellChild(BodyChild):
-    """Stem, cells, global average and a linear classifier; in training also an auxiliary classifier where wanted.
-
-    Args:
-        architecture: canonical.
-        layout: how cells are stacked.
-        shape: channels, height and width of an input.
-        way: number of classes.
-        auxiliary: whether there is an auxiliary classifier.
-
-    Attributes:
-        features: length of the feature vector.
-        flops: forward multiply-adds for one input, without the auxiliary classifier.
-    """
+    """Stem, cells, global average and a linear classifier; in training also an auxiliary classifier where wanted."""
 
     def __init__(
         self, architecture: Mapping[str, str], layout: CellLayout, shape: Shape, way: int, *, auxiliary: bool = False
@@ -190,18 +164,7 @@ class CellChild(BodyChild):
 
 
 class AuxiliaryHead(nn.Module):
-    """A small classifier in mid-network, whose loss helps training (Liu et al. 2019; Szegedy et al. 2015).
-
-    As in DARTS for images of 8x8 pixels; for others the windows of its pooling are 5/8 of the image.
-
-    Args:
-        channels: of the inputs.
-        size: height and width of the inputs.
-        way: number of classes.
-
-    Raises:
-        ValueError: the inputs have a single row or column.
-    """
+    """A small classifier in mid-network, whose loss helps training (Liu et al. 2019; Szegedy et al. 2015)."""
 
     def __init__(self, channels: int, size: tuple[int, int], way: int) -> None:
         super().__init__()
@@ -230,13 +193,7 @@ class AuxiliaryHead(nn.Module):
 
 
 class CellSupernet(BodySupernet):
-    """All cells of one kind have the same architecture, and each its own weights for every candidate.
-
-    Args:
-        choices: of the space; those of inputs only where pairs of inputs are weighed.
-        layout: how cells are stacked.
-        shape: channels, height and width of an input.
-    """
+    """All cells of one kind have the same architecture, and each its own weights for every candidate."""
 
     def __init__(self, choices: Sequence[Choice], layout: CellLayout, shape: Shape) -> None:
         labels = {choice.name: choice.labels for choice in choices}

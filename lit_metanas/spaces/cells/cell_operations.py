@@ -21,14 +21,7 @@ Place = Literal["stem", "operation", "pool"]
 
 @dataclass(frozen=True)
 class Norms:
-    """Makes the batch-norm layers of a network.
-
-    A supernet's have no scale and shift in operations, where these would rescale the architecture's weights.
-
-    Attributes:
-        build: says whether the network is a supernet.
-        pools: whether there is one after a pooling, without scale and shift.
-    """
+    """Makes the batch-norm layers of a network."""
 
     build: Builder
     pools: bool
@@ -41,11 +34,7 @@ class Norms:
 
 
 class CellState:
-    """A state of a cell, and what operations on it begin with: all that have it in hand compute it once.
-
-    Args:
-        value: shape ``(n, channels, height, width)``.
-    """
+    """A state of a cell, and what operations on it begin with: all that have it in hand compute it once."""
 
     def __init__(self, value: Tensor) -> None:
         self.value = value
@@ -131,13 +120,7 @@ Operation = Callable[[int, int, Norms], WeighedLayers]
 
 
 class FactorizedReduction(nn.Module):
-    """Two 1x1 convolutions of stride 2, the second one pixel off, as in DARTS.
-
-    DARTS takes even sizes only; beyond an odd one's last row and column there are zeros.
-
-    Every second pixel is taken before the convolutions: with a stride, on channels-last images, oneDNN 3.12 can
-    write beyond its memory on processors with AVX2 and without AVX-512.
-    """
+    """Two 1x1 convolutions of stride 2, the second one pixel off, as in DARTS."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
@@ -154,28 +137,14 @@ class FactorizedReduction(nn.Module):
 
 
 class DilatedConv2d(nn.Conv2d):
-    """A depthwise convolution of dilation 2 that keeps the image's size, or halves it.
-
-    Where it halves it, it looks at every second pixel only, on which it is a convolution without stride and dilation.
-    oneDNN has no kernel for both together and takes ten times as long.
-
-    Args:
-        channels: in and out.
-        kernel: odd.
-        stride: 1 or 2.
-    """
+    """A depthwise convolution of dilation 2 that keeps the image's size, or halves it."""
 
     def __init__(self, channels: int, kernel: int, stride: int) -> None:
         super().__init__(channels, channels, kernel, stride, kernel - 1, 2, groups=channels, bias=False)
         self.halves = stride == 2
 
     def forward(self, inputs: Tensor, halved: bool = False) -> Tensor:
-        """Shape ``(n, channels, height, width)`` to ``(n, channels, height / stride, width / stride)``.
-
-        Args:
-            inputs: images, or every second pixel of them.
-            halved: which of these; only where it halves them.
-        """
+        """Shape ``(n, channels, height, width)`` to ``(n, channels, height / stride, width / stride)``."""
         if not self.halves:
             return super().forward(inputs)
         pixels = inputs if halved else even_pixels(inputs)

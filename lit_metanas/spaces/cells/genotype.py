@@ -29,13 +29,7 @@ def format_genotype(labels: Mapping[str, str]) -> str:
 
 
 def parse_genotype(text: str) -> dict[str, str]:
-    """The inverse of ``format_genotype``: labels by choice, in whatever order a node's two inputs are given.
-
-    Nothing is executed. Lists may be written as tuples, and ``range(2, 6)`` as a list.
-
-    Raises:
-        ValueError: the text is not a genotype, or not of a cell in which each of four nodes has two different inputs.
-    """
+    """The inverse of ``format_genotype``: labels by choice, in whatever order a node's two inputs are given."""
     fields = _fields(text)
     labels: dict[str, str] = {}
     for kind in KINDS:

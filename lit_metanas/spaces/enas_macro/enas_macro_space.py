@@ -62,14 +62,7 @@ class ENASMacro(SearchSpace):
 
 
 class MacroNetwork(nn.Module):
-    """Stem and layers: each is the normalised sum of its operation on the layer before, and of earlier layers.
-
-    Args:
-        layers: how many.
-        channels: of each.
-        shape: channels, height and width of an input.
-        build: makes the open layers.
-    """
+    """Stem and layers: each is the normalised sum of its operation on the layer before, and of earlier layers."""
 
     def __init__(self, layers: int, channels: int, shape: Shape, build: Builder) -> None:
         super().__init__()

@@ -33,13 +33,7 @@ KeptState = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class CrossMemory:
-    """What a layer looks up in the sequence that is read.
-
-    Attributes:
-        key: shape ``(n, heads, steps, size)``.
-        value: the same shape.
-        outside: which steps lie behind an example's end, shape ``(n, 1, 1, steps)``, bool.
-    """
+    """What a layer looks up in the sequence that is read."""
 
     key: Tensor
     value: Tensor
@@ -47,13 +41,7 @@ class CrossMemory:
 
 
 class CausalRecurrence(nn.Module):
-    """Gated recurrent units (Cho et al. 2014). It keeps its last output, ``(n, width)``.
-
-    Args:
-        width: number of channels.
-        heads: not used.
-        steps: not used.
-    """
+    """Gated recurrent units (Cho et al. 2014). It keeps its last output, ``(n, width)``."""
 
     def __init__(self, width: int, heads: int, steps: int) -> None:
         super().__init__()
@@ -66,15 +54,7 @@ class CausalRecurrence(nn.Module):
 
 
 class CausalConvolution(nn.Module):
-    """A convolution over a step and those before it, with gated linear units (Gehring et al. 2017).
-
-    It keeps the last inputs, ``(n, width, KERNEL - 1)``.
-
-    Args:
-        width: number of channels.
-        heads: not used.
-        steps: not used.
-    """
+    """A convolution over a step and those before it, with gated linear units (Gehring et al. 2017)."""
 
     def __init__(self, width: int, heads: int, steps: int) -> None:
         super().__init__()
@@ -89,15 +69,7 @@ class CausalConvolution(nn.Module):
 
 
 class CausalAttention(nn.Module):
-    """Multi-head attention to a step and those before it (Vaswani et al. 2017), told of their places by sinusoids.
-
-    It keeps keys and values, ``(n, 2, heads, steps, size)``.
-
-    Args:
-        width: number of channels.
-        heads: divides the width.
-        steps: the most that are written.
-    """
+    """Multi-head attention to a step and those before it (Vaswani et al. 2017), told of their places by sinusoids."""
 
     positions: Tensor
 
@@ -134,14 +106,7 @@ CAUSAL: Mapping[str, Callable[[int, int, int], nn.Module]] = {
 
 
 class CrossAttention(nn.Module):
-    """Multi-head attention to the sequence that is read (Vaswani et al. 2017); sinusoids tell the places in both.
-
-    Args:
-        width: number of channels.
-        heads: divides the width.
-        steps: the most that are written.
-        read: the most steps that are read.
-    """
+    """Multi-head attention to the sequence that is read (Vaswani et al. 2017); sinusoids tell the places in both."""
 
     positions: Tensor
 
@@ -155,12 +120,7 @@ class CrossAttention(nn.Module):
         self.register_buffer("positions", sinusoids(max(steps, read), width))
 
     def recall(self, read: Tensor, outside: Tensor) -> CrossMemory:
-        """What is looked up in a sequence.
-
-        Args:
-            read: shape ``(n, steps, width)``.
-            outside: which steps lie behind its end, shape ``(n, 1, steps)``, bool.
-        """
+        """What is looked up in a sequence."""
         key = self.key(read + part_of(self.positions, 0, read.shape[1]))
         return CrossMemory(self._split(key), self._split(self.value(read)), outside.unsqueeze(2))
 
@@ -177,19 +137,7 @@ class CrossAttention(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """A causal operation, attention to what is read, and two maps with a ReLU between them.
-
-    Each has its input normalised, loses whole channels to dropout, and is added to its input.
-
-    Args:
-        build: makes the dropout.
-        operation: the choice of the causal operation; in a child it has one label.
-        rates: of dropout.
-        width: number of channels.
-        heads: of attention.
-        steps: the most that are written.
-        read: the most steps that are read.
-    """
+    """A causal operation, attention to what is read, and two maps with a ReLU between them."""
 
     def __init__(
         self,
@@ -211,14 +159,7 @@ class DecoderLayer(nn.Module):
         self.dropouts = nn.ModuleList(build.dropout("decoder_dropout", rates, width) for _ in range(3))
 
     def forward(self, rows: Tensor, before: int, memory: CrossMemory, kept: KeptState) -> tuple[Tensor, KeptState]:
-        """Some further steps.
-
-        Args:
-            rows: shape ``(n, steps, width)``.
-            before: how many steps stand before them.
-            memory: of ``cross``.
-            kept: of the causal operation.
-        """
+        """Some further steps."""
         first, second, third = self.norms
         normalised, now = first(rows), dict[str, Tensor]()
 

@@ -30,17 +30,7 @@ BEGIN = BLANK
 
 @dataclass(frozen=True)
 class DecoderLayout:
-    """What is open in a decoder, and what is not.
-
-    Attributes:
-        operations: labels of the causal operation.
-        depths: numbers of layers.
-        crosses: how many of the encoder's last layers are attended to.
-        tied: whether tokens have the same vectors as input and as output: ``yes``, ``no``.
-        dropouts: rates.
-        heads: of attention.
-        steps: the most that are written.
-    """
+    """What is open in a decoder, and what is not."""
 
     operations: tuple[str, ...]
     depths: tuple[int, ...]
@@ -52,11 +42,7 @@ class DecoderLayout:
 
 
 class LayerMix(nn.Module):
-    """A learned average of several layers' outputs (Peters et al. 2018), whose weights begin alike.
-
-    Args:
-        number: of layers.
-    """
+    """A learned average of several layers' outputs (Peters et al. 2018), whose weights begin alike."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -70,28 +56,14 @@ class LayerMix(nn.Module):
 
 @dataclass(frozen=True)
 class TokenMaps:
-    """From tokens to vectors, and from features to scores of tokens.
-
-    Attributes:
-        vectors: tokens ``(n, steps)`` to ``(n, steps, width)``.
-        scores: features ``(n, steps, width)`` to ``(n, steps, way)``.
-    """
+    """From tokens to vectors, and from features to scores of tokens."""
 
     vectors: Callable[[Tensor], Tensor]
     scores: Callable[[Tensor], Tensor]
 
 
 class EncoderDecoder(nn.Module):
-    """An encoder and a decoder, of all candidates or of one.
-
-    The vectors of tokens lie outside, as their number is that of the outputs.
-
-    Args:
-        build: makes the open layers.
-        encoder: what is open in the encoder.
-        decoder: and in the decoder.
-        shape: of one input.
-    """
+    """An encoder and a decoder, of all candidates or of one."""
 
     def __init__(
         self, build: Builder, encoder: SequenceLayout, decoder: DecoderLayout, shape: SeriesShape | TokenShape
@@ -137,14 +109,7 @@ class EncoderDecoder(nn.Module):
     def write(
         self, rows: Tensor, before: int, memories: Sequence[CrossMemory], kept: Sequence[KeptState] = ()
     ) -> tuple[Tensor, list[KeptState]]:
-        """Features of some further steps, ``(n, steps, width)``, and what is kept of them.
-
-        Args:
-            rows: the vectors of the tokens before each step, shape ``(n, steps, width)``.
-            before: how many steps stand before them.
-            memories: of ``read``.
-            kept: what each layer kept of the steps before; empty at the beginning.
-        """
+        """Features of some further steps, ``(n, steps, width)``, and what is kept of them."""
         now: list[KeptState] = []
         outputs: dict[int, Tensor] = {}
         for place, layer in enumerate(self._computed_layers()):
@@ -156,16 +121,7 @@ class EncoderDecoder(nn.Module):
         return combine(self.depth.gate(), candidates), now
 
     def score(self, inputs: Tensor, targets: Tensor | None, maps: TokenMaps) -> Tensor:
-        """Scores ``(n, steps, way)`` of targets, each token given those before it, or of what is written.
-
-        Args:
-            inputs: series ``(n, features, steps)`` or tokens ``(n, steps)``.
-            targets: see ``EncoderDecoderChild.forward``.
-            maps: of the tokens that are written.
-
-        Raises:
-            ValueError: an input or a target has more steps than the network is for.
-        """
+        """Scores ``(n, steps, way)`` of targets, each token given those before it, or of what is written."""
         if targets is None:
             return self._written(inputs, maps)
         targets = trim_steps(targets)
@@ -243,20 +199,7 @@ def tied_vectors(tokens: Tensor, weight: Tensor) -> Tensor:
 
 
 class EncoderDecoderChild(BodyChild):
-    """An encoder-decoder of one candidate a choice.
-
-    Given targets it scores each of their tokens, and the end, after all that stand before it (teacher forcing). Without
-    it writes by itself: the token of the largest score, step by step. Scores behind the end say for certain that there
-    is nothing.
-
-    Multiply-adds are those of a text of as many steps as can be, with what is kept of each step.
-
-    Args:
-        body: an ``EncoderDecoder``.
-        shape: of one input.
-        way: number of outputs, the first of which is the end.
-        sliced: whether parameters may be leading parts of the supernet's.
-    """
+    """An encoder-decoder of one candidate a choice."""
 
     def __init__(self, body: nn.Module, shape: Shape, way: int, *, sliced: bool = False) -> None:
         super().__init__(body, shape, way, sliced=sliced)
@@ -266,15 +209,7 @@ class EncoderDecoderChild(BodyChild):
         self.embedding = None if body.tied.labels == ("yes",) else nn.Embedding(way, self.features)
 
     def forward(self, inputs: Tensor, targets: Tensor | None = None) -> Tensor:
-        """Scores ``(n, steps, way)``.
-
-        Args:
-            inputs: series ``(n, features, steps)`` or tokens ``(n, steps)``.
-            targets: tokens ``(n, longest)`` whose steps are scored, and one step more where there is room; None writes.
-
-        Raises:
-            ValueError: an input or a target has more steps than the network is for.
-        """
+        """Scores ``(n, steps, way)``."""
         assert isinstance(self.body, EncoderDecoder)
         return self.body.score(inputs, targets, TokenMaps(self._vectors, self.head))
 
@@ -303,11 +238,7 @@ class EncoderDecoderChild(BodyChild):
 
 
 class EncoderDecoderSupernet(BodySupernet):
-    """An encoder-decoder of all candidates; see ``EncoderDecoderChild``.
-
-    Features are those of a text of as many steps as can be, whose tokens are blank. Scores are of targets, or of what
-    it writes by itself.
-    """
+    """An encoder-decoder of all candidates; see ``EncoderDecoderChild``."""
 
     averaged: ClassVar[bool] = False
 

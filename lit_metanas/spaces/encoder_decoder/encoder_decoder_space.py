@@ -164,11 +164,7 @@ class EncoderDecoderSpace(SearchSpace):
         )
 
     def _check(self) -> None:
-        """Refuse what cannot be built.
-
-        Raises:
-            ValueError: it cannot.
-        """
+        """Refuse what cannot be built."""
         layout = self.layout
         for argument, given, known in (
             ("decoders", layout.operations, tuple(CAUSAL)),

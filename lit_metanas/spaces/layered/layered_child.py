@@ -27,14 +27,7 @@ class Block:
 
 
 def sizes(height: int, width: int, blocks: int, *, up: bool = False) -> list[tuple[int, int]]:
-    """Height and width at the input of each block, and after the last: halved while larger than one pixel.
-
-    Args:
-        height: of the image.
-        width: of the image.
-        blocks: how many.
-        up: whether the half of an odd number is rounded up.
-    """
+    """Height and width at the input of each block, and after the last: halved while larger than one pixel."""
     result = [(height, width)]
     for _ in range(blocks):
         height, width = result[-1]
@@ -73,19 +66,7 @@ class ChildBlock(nn.Module):
 
 
 class LayeredChild(ChildNetwork):
-    """Blocks, a readout and a linear classifier.
-
-    Args:
-        blocks: from input to output.
-        shape: channels, height and width of an input.
-        way: number of classes.
-        flat: whether the features are all values of the last map instead of the average of each channel.
-        up: whether half of an odd height or width is rounded up.
-
-    Attributes:
-        features: length of the feature vector.
-        flops: forward multiply-adds for one input.
-    """
+    """Blocks, a readout and a linear classifier."""
 
     def __init__(
         self, blocks: Sequence[Block], *, shape: Shape, way: int, flat: bool = False, up: bool = False
@@ -115,11 +96,7 @@ class LayeredChild(ChildNetwork):
 
     @torch.no_grad()
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
-        """Copy the parameters, and where present the statistics, of a supernet of the layered space.
-
-        Raises:
-            ValueError: a parameter that this network needs is not among ``weights``, or is too small.
-        """
+        """Copy the parameters, and where present the statistics, of a supernet of the layered space."""
         for place, (module, block) in enumerate(zip(self.blocks, self._plan, strict=True)):
             assert isinstance(module, ChildBlock)
             prefix = f"layers.{place}"

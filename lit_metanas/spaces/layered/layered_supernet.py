@@ -39,11 +39,7 @@ _ALONE = Gate(torch.ones(1), 0)
 
 
 class SuperBlock(nn.Module):
-    """All candidates of one block.
-
-    Each kernel size has weights of its own; the affine part of the normalisation is shared by all candidates. A
-    narrow block is the leading channels of the widest.
-    """
+    """All candidates of one block."""
 
     def __init__(self, choices: Mapping[str, Choice], *, key: str, channels: int, mix: Mix) -> None:
         super().__init__()
@@ -202,16 +198,7 @@ class SuperBlock(nn.Module):
 
 
 class LayeredSupernet(Supernet):
-    """All blocks; the features are what is read after the chosen depth, padded to the largest number.
-
-    Args:
-        shape: channels, height and width of an input.
-        depth: the choice of the number of blocks.
-        blocks: the choices of each block by group.
-        mix: how a soft mixture of kernels is computed.
-        readout: the choice of what is read; None averages each channel.
-        rounding: the choice of how an odd number is halved; None rounds down.
-    """
+    """All blocks; the features are what is read after the chosen depth, padded to the largest number."""
 
     def __init__(
         self,

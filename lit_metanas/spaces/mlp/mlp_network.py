@@ -18,14 +18,7 @@ from lit_metanas.spaces.operations import ACTIVATIONS, combine, layer_normalise,
 
 @dataclass(frozen=True)
 class MLPLayout:
-    """What is open in a multilayer perceptron, and what is not.
-
-    Attributes:
-        questions: labels of what each layer asks for.
-        depths: numbers of hidden layers.
-        widths: numbers of units of each.
-        shared: whether all layers have the same labels.
-    """
+    """What is open in a multilayer perceptron, and what is not."""
 
     questions: Mapping[str, tuple[str, ...]]
     depths: tuple[int, ...]
@@ -34,12 +27,7 @@ class MLPLayout:
 
 
 class SlicedLinear(nn.Linear):
-    """A linear map whose sizes may be open: the leading units of the largest are computed.
-
-    Args:
-        numbers: of an input; those that come are taken.
-        width: numbers of an output.
-    """
+    """A linear map whose sizes may be open: the leading units of the largest are computed."""
 
     def __init__(self, numbers: Number, width: Number) -> None:
         super().__init__(largest(numbers), largest(width))
@@ -56,11 +44,7 @@ class SlicedLinear(nn.Linear):
 
 
 class SlicedLayerNorm(nn.LayerNorm):
-    """Layer normalisation of as many units as are computed, each counted as much as it is weighed.
-
-    Args:
-        width: number of units.
-    """
+    """Layer normalisation of as many units as are computed, each counted as much as it is weighed."""
 
     def __init__(self, width: Number) -> None:
         super().__init__(largest(width))
@@ -77,16 +61,7 @@ class SlicedLayerNorm(nn.LayerNorm):
 
 
 class MLPLayer(nn.Module):
-    """Linear map, norm, activation, dropout, and what a skip adds.
-
-    Args:
-        build: makes the open layers.
-        layout: what is open.
-        prefix: of the names of the choices.
-        numbers: of an input.
-        width: number of units.
-        first: whether the inputs are those of the network, which no skip adds: they are not as many as the units.
-    """
+    """Linear map, norm, activation, dropout, and what a skip adds."""
 
     def __init__(
         self, build: Builder, layout: MLPLayout, prefix: str, numbers: Number, width: Number, *, first: bool
@@ -119,13 +94,7 @@ class MLPLayer(nn.Module):
 
 
 class MLPNetwork(nn.Module):
-    """Hidden layers, of which the first few are computed; without any, the features are the inputs.
-
-    Args:
-        build: makes the open layers.
-        layout: what is open.
-        shape: of one input.
-    """
+    """Hidden layers, of which the first few are computed; without any, the features are the inputs."""
 
     def __init__(self, build: Builder, layout: MLPLayout, shape: RowShape) -> None:
         super().__init__()

@@ -60,10 +60,7 @@ class MobileStage:
 
 
 def round_channels(channels: float, divisor: int) -> int:
-    """The nearest multiple of ``divisor``, or the next one where that is less than 0.9 of ``channels``.
-
-    This is the rounding of MobileNetV2's published networks.
-    """
+    """The nearest multiple of ``divisor``, or the next one where that is less than 0.9 of ``channels``."""
     nearest = max(divisor, int(channels + divisor / 2) // divisor * divisor)
     return nearest if nearest >= 0.9 * channels else nearest + divisor
 

@@ -21,14 +21,7 @@ from lit_metanas.spaces.operations import total
 
 
 def as_taps(kernel: Tensor) -> Tensor:
-    """Order a kernel's weights from the centre outwards, so that a smaller kernel's are the first ones.
-
-    Args:
-        kernel: shape ``(channels, 1, size, size)``.
-
-    Returns:
-        Shape ``(channels, size * size)``.
-    """
+    """Order a kernel's weights from the centre outwards, so that a smaller kernel's are the first ones."""
     return kernel.flatten(1)[:, _order(kernel.shape[-1])]
 
 
@@ -39,16 +32,7 @@ def as_kernel(taps: Tensor) -> Tensor:
 
 
 class Taps(nn.Module):
-    """A depthwise convolution of an open size: small kernels are the centres of the large one.
-
-    Args:
-        channels: number of channels, which may be open.
-        kernel: the choice of the size, odd.
-        stride: of the kernel.
-
-    Attributes:
-        weight: of the largest kernel, from the centre outwards, shape ``(channels, size * size)``.
-    """
+    """A depthwise convolution of an open size: small kernels are the centres of the large one."""
 
     def __init__(self, channels: Number, kernel: OpenChoice, stride: int) -> None:
         super().__init__()
@@ -59,10 +43,7 @@ class Taps(nn.Module):
             self.register_buffer(f"places{size}", _order(size).argsort(), persistent=False)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Shape ``(n, channels, height, width)`` to ``(n, channels, height / stride, width / stride)``.
-
-        Convolutions that are summed are one convolution, of the sum of their kernels.
-        """
+        """Shape ``(n, channels, height, width)`` to ``(n, channels, height / stride, width / stride)``."""
         gate, channels = self.kernel.gate(), inputs.shape[1]
         size = computed_size(gate, self.sizes)
         taps = self.weight[:channels, : size**2]
@@ -79,16 +60,7 @@ class Taps(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """One block: 1x1 expansion, depthwise convolution, 1x1 projection without an activation.
-
-    Args:
-        build: makes the open layers.
-        names: of the block's choices by question.
-        stage: what is open.
-        channels: of the input.
-        width: of the output.
-        stride: of the depthwise convolution.
-    """
+    """One block: 1x1 expansion, depthwise convolution, 1x1 projection without an activation."""
 
     def __init__(
         self,
@@ -124,17 +96,7 @@ class InvertedResidual(nn.Module):
 
 
 class Stage(nn.ModuleDict):
-    """The blocks of a stage by their places, from 1; each but the first is added to its input.
-
-    A block that is always skipped is missing.
-
-    Args:
-        build: makes the open layers.
-        number: of the stage, from 1.
-        stage: what is open.
-        channels: of the input.
-        width: of the output.
-    """
+    """The blocks of a stage by their places, from 1; each but the first is added to its input."""
 
     def __init__(self, build: Builder, number: int, stage: MobileStage, *, channels: Number, width: Number) -> None:
         super().__init__()
@@ -189,17 +151,7 @@ class Stage(nn.ModuleDict):
 
 
 class MobileNetwork(nn.Module):
-    """Stem, stages and last convolution.
-
-    Args:
-        build: makes the open layers.
-        stages: what is open, from input to output.
-        widths: the candidates' numbers of channels of each stage, by label.
-        channels: of the input.
-        stem: channels of the 3x3 convolution before the stages.
-        stem_stride: of that convolution.
-        last: channels of the 1x1 convolution after the stages; None for none.
-    """
+    """Stem, stages and last convolution."""
 
     def __init__(
         self,
@@ -234,14 +186,7 @@ class MobileChild(BodyChild):
     """The child of a mobile network, whose depthwise kernels the supernet holds as taps."""
 
     def load_torchvision(self, state_dict: Mapping[str, Tensor]) -> None:
-        """Take over the weights of torchvision's ``mobilenet_v2``, by their names there.
-
-        Args:
-            state_dict: of a network of the same stages and number of classes.
-
-        Raises:
-            ValueError: it is that of another network; the child's weights stay as they are.
-        """
+        """Take over the weights of torchvision's ``mobilenet_v2``, by their names there."""
         own = {
             f"{name}.{key}": tensor
             for name, module in self._torchvision_modules().items()

@@ -21,12 +21,7 @@ MAX_EDGES = 9
 
 
 class CellGraph(NamedTuple):
-    """A labelled acyclic graph. Vertex 0 is the input, the last one the output, and edges lead to later vertices.
-
-    Attributes:
-        edges: the set of edges as bits, in the published order: 0-1, 0-2, 1-2, 0-3, 1-3, 2-3, and so on.
-        operations: of each middle vertex, a place in ``VERTEX_OPERATIONS``.
-    """
+    """A labelled acyclic graph. Vertex 0 is the input, the last one the output, and edges lead to later vertices."""
 
     edges: int
     operations: tuple[int, ...]
@@ -56,11 +51,7 @@ def all_edges(vertices: int) -> tuple[tuple[int, int], ...]:
 
 
 def prune(cell: CellGraph) -> tuple[CellGraph, tuple[int, ...]] | None:
-    """Keep what lies on a path from input to output.
-
-    Returns:
-        The smaller cell, and for each of its vertices the number that it had; None where there is no path.
-    """
+    """Keep what lies on a path from input to output."""
     last = cell.vertices - 1
     reached, needed = 1, 1 << last
     for vertex in range(1, cell.vertices):
@@ -92,11 +83,7 @@ def isomorphs(cell: CellGraph) -> list[CellGraph]:
 
 
 def module_hash(cell: CellGraph) -> str:
-    """The published hash of a pruned cell, by which tables list it: equal for isomorphic cells.
-
-    Each vertex has a hash of its degrees and operation, into which those of its neighbours are mixed as many times as
-    there are vertices (Ying et al. 2019, Section 2.2). No two cells of the benchmark that differ share one.
-    """
+    """The published hash of a pruned cell, by which tables list it: equal for isomorphic cells."""
     vertices = range(cell.vertices)
     into = [[source for source in range(vertex) if cell.joins(source, vertex)] for vertex in vertices]
     out = [[target for target in range(vertex + 1, cell.vertices) if cell.joins(vertex, target)] for vertex in vertices]
@@ -112,11 +99,7 @@ def module_hash(cell: CellGraph) -> str:
 
 
 def split_channels(cell: CellGraph, channels: int) -> tuple[int, ...]:
-    """The channels of each middle vertex of a pruned cell (Ying et al. 2019, Appendix S1).
-
-    Those that lead to the output share its channels, as it concatenates them; the first ones get one more where the
-    division leaves a rest. Any other vertex has as many as the largest that it leads to.
-    """
+    """The channels of each middle vertex of a pruned cell (Ying et al. 2019, Appendix S1)."""
     last = cell.vertices - 1
     joined = [vertex for vertex in range(1, last) if cell.joins(vertex, last)]
     widths = [0] * cell.vertices
@@ -193,14 +176,7 @@ def _md5(text: str) -> str:
 
 
 def draw_unpruned(cell: CellGraph, places: Sequence[int], vertices: int, below: Callable[[int], int]) -> CellGraph:
-    """Draw a cell that is pruned to a given one; each has a chance.
-
-    Args:
-        cell: a pruned one.
-        places: the number of each of its vertices in the larger cell.
-        vertices: of the larger cell.
-        below: draws a number of 0, 1, … that is less than the given one.
-    """
+    """Draw a cell that is pruned to a given one; each has a chance."""
     old = {place: vertex for vertex, place in enumerate(places)}
     # A vertex that falls to pruning is not led to from the input, or else it does not lead to the output.
     dead_end = {vertex: bool(below(2)) for vertex in range(1, vertices - 1) if vertex not in old}
@@ -223,16 +199,7 @@ Edge = tuple[int, int]
 
 
 def likeliest_edges(choices: Sequence[Choice], logits: Mapping[str, Tensor], vertices: int) -> dict[str, str] | None:
-    """Labels of all edges, at most nine and a path from input to output among them, whose logits have the largest sum.
-
-    Args:
-        choices: one for each edge, among others.
-        logits: for each choice, shape ``(labels,)``.
-        vertices: of the cell.
-
-    Returns:
-        A label for each edge's choice; None where no such set of edges is left.
-    """
+    """Labels of all edges, at most nine and a path from input to output among them, whose logits have the largest sum."""
     by_name = {choice.name: choice for choice in choices}
     forced: set[Edge] = set()
     gains: dict[Edge, float] = {}

@@ -28,15 +28,7 @@ def halve_by_maximum(inputs: Tensor) -> Tensor:
 
 
 class NASBench101Cell(nn.Module):
-    """One cell: what enters a vertex is summed, what enters the output concatenated, and the input is projected.
-
-    Args:
-        key: the cell's name in the supernet.
-        cell: pruned.
-        names: the number of each of its vertices in the supernet.
-        before: channels of its input.
-        width: channels of its output.
-    """
+    """One cell: what enters a vertex is summed, what enters the output concatenated, and the input is projected."""
 
     def __init__(self, key: str, cell: CellGraph, names: Sequence[int], *, before: int, width: int) -> None:
         super().__init__()
@@ -80,21 +72,7 @@ class NASBench101Cell(nn.Module):
 
 
 class NASBench101Child(ChildNetwork):
-    """Stem, stacks of equal cells with a max-pooling between stacks, global average and a linear classifier.
-
-    Args:
-        cell: pruned.
-        names: the number of each of its vertices in the supernet.
-        shape: channels, height and width of an input.
-        way: number of classes.
-        channels: of the stem and the first stack; each further one has twice as many.
-        stacks: number of them.
-        cells: in each stack.
-
-    Attributes:
-        features: length of the feature vector.
-        flops: forward multiply-adds for one input.
-    """
+    """Stem, stacks of equal cells with a max-pooling between stacks, global average and a linear classifier."""
 
     def __init__(
         self, cell: CellGraph, names: Sequence[int], *, shape: Shape, way: int, channels: int, stacks: int, cells: int
@@ -123,12 +101,7 @@ class NASBench101Child(ChildNetwork):
         return outputs.mean((2, 3))
 
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
-        """Copy the leading slices of the parameters, and where present the statistics, of a supernet of the space.
-
-        Raises:
-            ValueError: a parameter that this network needs is not among ``weights``, or is too small; or the stem's has
-                another size, as those of another space have.
-        """
+        """Copy the leading slices of the parameters, and where present the statistics, of a supernet of the space."""
         self._copy(weights, whole=["stem.kernel"])
 
     def _tensors(self) -> dict[str, Tensor]:
@@ -171,16 +144,7 @@ def stacks_cost(
     cells: int,
     way: int,
 ) -> NetworkCost:
-    """Parameters and multiply-adds (of convolutions and classifier) of a network.
-
-    Args:
-        convolved: the convolutions of a cell, given its channels before and after it.
-        shape: channels, height and width of an input.
-        channels: of the stem and the first stack; each further stack has twice as many at half the height and width.
-        stacks: number of them.
-        cells: in each stack.
-        way: number of classes; 0 leaves the classifier out.
-    """
+    """Parameters and multiply-adds (of convolutions and classifier) of a network."""
     _, height, width = image_shape(shape)
     parameters, flops = (9 * shape[0] + 2) * channels, 9 * shape[0] * channels * height * width
     before = channels

@@ -21,26 +21,14 @@ from lit_metanas.spaces.supernet import Record, Statistics
 
 @dataclass(frozen=True)
 class Wiring:
-    """Edges of a cell as probabilities.
-
-    Attributes:
-        edges: the weight of each edge that may be there; one out of a vertex that nothing reaches counts for nothing.
-        subsets: the probability of each set of middle vertices that the output concatenates, shape ``(sets,)``.
-    """
+    """Edges of a cell as probabilities."""
 
     edges: Mapping[tuple[int, int], Tensor]
     subsets: Tensor
 
 
 def wire(edges: Mapping[tuple[int, int], Tensor], members: Tensor) -> Wiring:
-    """Weigh edges by whether their source is reached, each as if independent of the others.
-
-    On weights of zero and one this is the pruning of what the input does not reach.
-
-    Args:
-        edges: the weight of each edge that may be there, scalars.
-        members: of each set of middle vertices, 1 for those in it, shape ``(sets, middle vertices)``.
-    """
+    """Weigh edges by whether their source is reached, each as if independent of the others."""
     middle = members.shape[1]
     one = members.new_ones(())
     reached = {0: one}
@@ -62,18 +50,7 @@ def wire(edges: Mapping[tuple[int, int], Tensor], members: Tensor) -> Wiring:
 
 
 class ChannelSplit(nn.Module):
-    """Splits the channels of a cell under a wiring in probability, and does on one without doubt what the child does.
-
-    In the child a vertex has as many channels as its share in the concatenation (``split_channels``), while in the
-    supernet each has the output's ``width``. So what enters a vertex is masked from the first channel that the child
-    lacks, by the probability that it does: its leading channels are then the child's. And what the output gets from a
-    vertex is multiplied by a matrix: the mean, over all sets of vertices that may be concatenated, of the one that
-    moves the vertex's leading channels to its share.
-
-    Args:
-        middle: number of middle vertices.
-        width: channels of the output, at least ``middle``.
-    """
+    """Splits the channels of a cell under a wiring in probability, and does on one without doubt what the child does."""
 
     members: Tensor
     extra: Tensor

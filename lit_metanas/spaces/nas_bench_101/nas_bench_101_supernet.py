@@ -27,22 +27,7 @@ from lit_metanas.spaces.supernet import Record, Statistics, Supernet
 
 
 class NASBench101Supernet(Supernet):
-    """Stem, stacks of cells with a max-pooling between stacks, and the global average.
-
-    All cells have the same architecture, and each its own weights for every candidate. Candidates are sliced from full
-    widths, as in the one-shot networks of Yu et al. (2020) on this space; the soft mixture of the cells' wiring is
-    like that of NAS-Bench-1Shot1 (Zela et al. 2020), but with one weight an edge, not one an input of each vertex.
-
-    Gates follow normalisation. Yet the batch-norm behind them cancels a gate that scales all that a convolution reads.
-
-    Args:
-        choices: one for each edge and one for each middle vertex.
-        vertices: of a cell.
-        shape: channels, height and width of an input.
-        channels: of the stem and the first stack; each further one has twice as many.
-        stacks: number of them.
-        cells: in each stack.
-    """
+    """Stem, stacks of cells with a max-pooling between stacks, and the global average."""
 
     def __init__(
         self, choices: Sequence[Choice], *, vertices: int, shape: Shape, channels: int, stacks: int, cells: int

@@ -27,11 +27,7 @@ def format_cell(cell: Sequence[str]) -> str:
 
 
 def parse_cell(text: str) -> CellLabels:
-    """The inverse of ``format_cell``.
-
-    Raises:
-        ValueError: the text is not that of a cell.
-    """
+    """The inverse of ``format_cell``."""
     by_edge: dict[tuple[str, int], str] = {}
     for node, inputs in enumerate(text.strip().split("+"), start=1):
         for item in inputs.strip("|").split("|"):
@@ -48,11 +44,7 @@ def parse_cell(text: str) -> CellLabels:
 
 @cache
 def official_cells() -> tuple[CellLabels, ...]:
-    """All 15,625 cells; a cell's place is its index in NAS-Bench-201 and NATS-Bench.
-
-    The benchmark shuffled the product of all operations (the last edge varies fastest) with Python's generator,
-    seed 88, so that the order can be computed.
-    """
+    """All 15,625 cells; a cell's place is its index in NAS-Bench-201 and NATS-Bench."""
     cells = list(product(EDGE_OPERATIONS, repeat=len(EDGES)))
     random.Random(88).shuffle(cells)  # noqa: S311 (the published order)
     return tuple(cells)
@@ -71,13 +63,7 @@ def expressions() -> tuple[str, ...]:
 
 
 def expression(cell: Sequence[str]) -> str:
-    """The benchmark's formula of what a cell computes: cells of one formula are isomorphic, and 6,466 formulas exist.
-
-    A skip is its input, and an operation on nothing (``#``) is nothing. The formula is that of the benchmark's authors
-    (Dong and Yang 2020), symbol for symbol, since its order of terms decides what is merged: a skip's sum keeps its
-    place among the sorted terms and ``#`` stays a term. So some equal graphs are apart; with sums sorted anew and
-    without ``#`` there would be 4,930.
-    """
+    """The benchmark's formula of what a cell computes: cells of one formula are isomorphic, and 6,466 formulas exist."""
     nothing = "#"
     nodes = ["0"]
     for target in range(1, CELL_NODES):

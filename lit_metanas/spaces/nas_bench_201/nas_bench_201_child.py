@@ -75,19 +75,7 @@ class Reduction(nn.Module):
 
 
 class NASBench201Child(ChildNetwork):
-    """Stem, three stages of equal cells with reductions between them, global average and a linear classifier.
-
-    Args:
-        operations: of each edge.
-        shape: channels, height and width of an input.
-        way: number of classes.
-        channels: of the first stage; each further one has twice as many.
-        cells: in each stage.
-
-    Attributes:
-        features: length of the feature vector.
-        flops: forward multiply-adds for one input.
-    """
+    """Stem, three stages of equal cells with reductions between them, global average and a linear classifier."""
 
     def __init__(self, operations: Sequence[str], *, shape: Shape, way: int, channels: int, cells: int) -> None:
         super().__init__()
@@ -112,11 +100,7 @@ class NASBench201Child(ChildNetwork):
         return outputs
 
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
-        """Copy the parameters, and where present the statistics, of a supernet of the space.
-
-        Raises:
-            ValueError: a parameter that this network needs is not among ``weights``, or has another shape.
-        """
+        """Copy the parameters, and where present the statistics, of a supernet of the space."""
         self._copy(weights, whole=self._tensors())
 
     def _tensors(self) -> dict[str, Tensor]:
@@ -144,15 +128,7 @@ def stages(shape: Shape, channels: int) -> list[tuple[int, int]]:
 
 
 def stages_cost(*, kernels: Sequence[int], shape: Shape, channels: int, cells: int, way: int) -> NetworkCost:
-    """Parameters and multiply-adds (of convolutions and classifier) of a network.
-
-    Args:
-        kernels: sizes of the convolutions of one cell.
-        shape: channels, height and width of an input.
-        channels: of the first stage.
-        cells: in each stage.
-        way: number of classes; 0 leaves the classifier out.
-    """
+    """Parameters and multiply-adds (of convolutions and classifier) of a network."""
     taps = sum(kernel**2 for kernel in kernels)
     parameters, flops = 9 * shape[0] * channels + 2 * channels, 0
     before = 0

@@ -25,10 +25,7 @@ from lit_metanas.spaces.supernet import Record, Statistics, Supernet
 
 
 class Affine(nn.Module):
-    """Batch-norm with scale and shift; ``key`` names its statistics.
-
-    The benchmark's own searches leave scale and shift out of the candidates; here a child inherits them.
-    """
+    """Batch-norm with scale and shift; ``key`` names its statistics."""
 
     def __init__(self, key: str, width: int) -> None:
         super().__init__()
@@ -56,11 +53,7 @@ class SuperConvolution(Affine):
 
 
 class SuperEdge(nn.ModuleDict):
-    """All candidates of one edge: the convolutions, by label, have weights.
-
-    The gate follows the normalisation. Yet the batch-norm of the next edges cancels a gate that scales all of a node
-    and whose node feeds convolutions only.
-    """
+    """All candidates of one edge: the convolutions, by label, have weights."""
 
     def __init__(self, choice: Choice, *, key: str, width: int) -> None:
         super().__init__(
@@ -126,16 +119,7 @@ class SuperReduction(nn.Module):
 
 
 class NASBench201Supernet(Supernet):
-    """Stem, three stages of cells with reductions between them, and the global average.
-
-    All cells have the same architecture, and each its own weights for every candidate.
-
-    Args:
-        choices: one for each edge, in the order of ``EDGES``.
-        shape: channels, height and width of an input.
-        channels: of the first stage; each further one has twice as many.
-        cells: in each stage.
-    """
+    """Stem, three stages of cells with reductions between them, and the global average."""
 
     def __init__(self, choices: Sequence[Choice], *, shape: Shape, channels: int, cells: int) -> None:
         super().__init__()

@@ -15,17 +15,7 @@ Positions = Literal["sinusoidal", "learned", "none"]
 
 
 class SelfAttention(nn.Module):
-    """Multi-head self-attention (Vaswani et al. 2017) among the steps of an example.
-
-    Places are told where steps are compared: they are added to the inputs of this operation alone, so that the other
-    candidates do not depend on them.
-
-    Args:
-        width: number of channels.
-        steps: the most that there are.
-        heads: divides the width.
-        positions: ``sinusoidal`` as in the paper, ``learned``, or ``none``.
-    """
+    """Multi-head self-attention (Vaswani et al. 2017) among the steps of an example."""
 
     positions: Tensor | None
 
@@ -53,27 +43,14 @@ class SelfAttention(nn.Module):
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, hidden: Tensor | None) -> Tensor:
-    """Scaled dot-product attention of several heads (Vaswani et al. 2017), shape ``(n, steps, heads * size)``.
-
-    Args:
-        query: shape ``(n, heads, steps, size)``.
-        key: shape ``(n, heads, others, size)``.
-        value: shape ``(n, heads, others, size)``.
-        hidden: what is not attended to, bool, broadcast to ``(n, heads, steps, others)``; None for nothing.
-    """
+    """Scaled dot-product attention of several heads (Vaswani et al. 2017), shape ``(n, steps, heads * size)``."""
     alike = query @ key.transpose(2, 3) * query.shape[3] ** -0.5
     weights = (alike if hidden is None else alike.masked_fill(hidden, lowest(alike))).softmax(3)
     return (weights @ value).transpose(1, 2).flatten(2)
 
 
 def part_of(positions: Tensor, before: int, steps: int) -> Tensor:
-    """The positions of some steps, shape ``(steps, width)``; all are themselves, without a slice in a program.
-
-    Args:
-        positions: of all places, shape ``(places, width)``.
-        before: how many stand before them.
-        steps: how many there are.
-    """
+    """The positions of some steps, shape ``(steps, width)``; all are themselves, without a slice in a program."""
     return positions if steps == len(positions) else positions[before : before + steps]
 
 

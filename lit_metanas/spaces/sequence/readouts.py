@@ -32,11 +32,7 @@ class MaxReadout(nn.Module):
 
 
 class AttentionReadout(nn.Module):
-    """The mean over the steps of an example, weighed by the softmax of a linear score of each, all equal at first.
-
-    Args:
-        width: number of channels.
-    """
+    """The mean over the steps of an example, weighed by the softmax of a linear score of each, all equal at first."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -61,21 +57,7 @@ class LastReadout(nn.Module):
 
 
 class HopsReadout(nn.Module):
-    """The first step, a question, looks up what the others say, several times (Sukhbaatar et al. 2015).
-
-    In each hop the question is compared with all other steps, and the mean of their values, weighed by the softmax of
-    the products, is added to it: the next hop asks with what this one found. Steps are told their places. An example of
-    one step is that step; one without steps is zeros.
-
-    Departures from the paper: what is looked up are the outputs of layers, through a linear map for keys and one for
-    values in each hop; products are divided by the root of the width.
-
-    Args:
-        width: number of channels.
-        steps: the most that there are.
-        positions: ``sinusoidal``, ``learned``, or ``none``; learned ones are added to values, too.
-        hops: how many times.
-    """
+    """The first step, a question, looks up what the others say, several times (Sukhbaatar et al. 2015)."""
 
     key_places: Tensor | None
     value_places: Tensor | None

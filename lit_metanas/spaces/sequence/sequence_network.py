@@ -30,18 +30,7 @@ from lit_metanas.spaces.supernet import Statistics
 
 @dataclass(frozen=True)
 class SequenceLayout:
-    """What is open in a network for sequences, and what is not.
-
-    Attributes:
-        questions: labels of what each layer asks for.
-        depths: numbers of layers.
-        readouts: labels.
-        widths: numbers of channels; one alone in a supernet that computes.
-        positions: of self-attention.
-        stride: of the stem.
-        token_scale: standard deviation of the vectors that tokens begin with.
-        shared: whether all layers have the same labels.
-    """
+    """What is open in a network for sequences, and what is not."""
 
     questions: Mapping[str, tuple[str, ...]]
     depths: tuple[int, ...]
@@ -54,18 +43,7 @@ class SequenceLayout:
 
 
 class Stem(nn.Module):
-    """From features or tokens to channels: a linear map, or a vector for each token; and a stride.
-
-    The mask, which is one of the features, is the constant of the linear map. A stride joins so many steps by a linear
-    map, the last ones of an example with zeros. The map begins orthogonal: it keeps the distances between steps of no
-    more features than channels.
-
-    Args:
-        shape: of one input.
-        width: number of channels.
-        stride: steps that become one.
-        token_scale: standard deviation of the vectors that tokens begin with.
-    """
+    """From features or tokens to channels: a linear map, or a vector for each token; and a stride."""
 
     def __init__(self, shape: SeriesShape | TokenShape, width: int, stride: int, token_scale: float) -> None:
         super().__init__()
@@ -92,17 +70,7 @@ class Stem(nn.Module):
 
 
 class NormalisedOperation(nn.Module):
-    """An operation, and layer normalisation of each step over its channels, or none.
-
-    The norm stands before the gate of a sampled candidate, which it would cancel otherwise.
-
-    Args:
-        build: asks for the norm.
-        name: of the choice of the norm.
-        norms: its labels, ``layer`` and ``none``.
-        make: makes the operation.
-        width: number of channels.
-    """
+    """An operation, and layer normalisation of each step over its channels, or none."""
 
     def __init__(self, build: Builder, name: str, norms: tuple[str, ...], make: Make, *, width: int) -> None:
         super().__init__()
@@ -124,19 +92,7 @@ class NormalisedOperation(nn.Module):
 
 
 class SequenceLayer(nn.Module):
-    """Operation, norm, activation, dropout, what a skip adds, and pooling.
-
-    Args:
-        build: makes the open layers.
-        layout: what is open.
-        prefix: of the names of the choices.
-        operations: what makes each operation, by label.
-        pools: what makes each pooling, by label.
-        width: number of channels.
-
-    Attributes:
-        stride: 2 where a pooling halves the number of steps.
-    """
+    """Operation, norm, activation, dropout, what a skip adds, and pooling."""
 
     def __init__(
         self,
@@ -180,22 +136,7 @@ STEP_POOLINGS: Mapping[str, Make] = {kind: partial(StepPool, kind, 2, 2) for kin
 
 
 class SequenceLayers(nn.Module):
-    """Stem, and layers of which the first few are computed.
-
-    Steps behind the end of all examples of a batch are left out, but for exported programs and under ``vmap``, where
-    sizes cannot depend on values.
-
-    Args:
-        build: makes the open layers.
-        layout: what is open.
-        shape: of one input.
-
-    Attributes:
-        depths: numbers of layers that are left.
-        width: number of channels, the largest one.
-        stride: steps of an input that become one of the outputs, where there are pools in as many layers as can be.
-        steps: the most behind each layer, by its place from 1 on.
-    """
+    """Stem, and layers of which the first few are computed."""
 
     def __init__(self, build: Builder, layout: SequenceLayout, shape: SeriesShape | TokenShape) -> None:
         super().__init__()
@@ -222,18 +163,7 @@ class SequenceLayers(nn.Module):
             self.steps[place] = steps
 
     def layer_outputs(self, inputs: Tensor, wanted: Collection[int]) -> dict[int, tuple[Tensor, Steps]]:
-        """The outputs of some layers, and their steps.
-
-        Args:
-            inputs: series ``(n, features, steps)`` or tokens ``(n, steps)``.
-            wanted: places of layers, from 1 on.
-
-        Returns:
-            For each place outputs ``(n, width, steps)``.
-
-        Raises:
-            ValueError: there are more steps than the network is for.
-        """
+        """The outputs of some layers, and their steps."""
         if not torch.compiler.is_compiling():
             with suppress(RuntimeError):  # under vmap no value can be looked at
                 inputs = trim_steps(inputs)
@@ -267,16 +197,7 @@ class SequenceLayers(nn.Module):
 
 
 class SequenceNetwork(SequenceLayers):
-    """Stem, layers, and a readout behind each number of layers.
-
-    Args:
-        build: makes the open layers.
-        layout: what is open.
-        shape: of one input.
-
-    Attributes:
-        per_step: whether the features are those of each step, shape ``(n, width, steps / stride)``.
-    """
+    """Stem, layers, and a readout behind each number of layers."""
 
     def __init__(self, build: Builder, layout: SequenceLayout, shape: SeriesShape | TokenShape) -> None:
         super().__init__(build, layout, shape)
@@ -288,11 +209,7 @@ class SequenceNetwork(SequenceLayers):
             self.readouts[str(depth)] = build.choice("readout", readouts)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Series ``(n, features, steps)`` or tokens ``(n, steps)`` to features ``(n, width)``, or of each step.
-
-        Raises:
-            ValueError: there are more steps than the network is for.
-        """
+        """Series ``(n, features, steps)`` or tokens ``(n, steps)`` to features ``(n, width)``, or of each step."""
         features: dict[int, Tensor] = {}
         for place, (outputs, steps) in self.layer_outputs(inputs, self.computed_depths()).items():
             with telling_steps(steps):
@@ -306,11 +223,7 @@ class SequenceNetwork(SequenceLayers):
 
 
 class SequenceChild(BodyChild):
-    """A sequence network of one candidate a choice, with scores for a whole input or for each of its steps.
-
-    Scores of steps are ``(n, steps / stride, way)``. Behind an example's end they say for certain that there is nothing
-    (output ``BLANK``), so that objectives need not know where that is.
-    """
+    """A sequence network of one candidate a choice, with scores for a whole input or for each of its steps."""
 
     def __init__(self, body: nn.Module, shape: Shape, way: int, *, sliced: bool = False) -> None:
         super().__init__(body, shape, way, sliced=sliced)
@@ -328,10 +241,7 @@ class SequenceChild(BodyChild):
 
 
 class StepSupernet(BodySupernet):
-    """A sequence network of all candidates, with features and scores of each step.
-
-    Features are ``(n, features, steps / stride)``, scores ``(n, steps / stride, way)``; see ``SequenceChild``.
-    """
+    """A sequence network of all candidates, with features and scores of each step."""
 
     averaged: ClassVar[bool] = False
 
@@ -361,11 +271,6 @@ class StepSupernet(BodySupernet):
 
 
 def silenced(scores: Tensor, outside: Tensor) -> Tensor:
-    """Scores ``(n, steps, outputs)`` that say for certain that there is nothing where ``outside`` holds.
-
-    Args:
-        scores: output ``BLANK`` is that for nothing.
-        outside: shape ``(n, steps, 1)``, bool.
-    """
+    """Scores ``(n, steps, outputs)`` that say for certain that there is nothing where ``outside`` holds."""
     nothing, others = scores[:, :, :1], scores[:, :, 1:]
     return torch.cat([nothing.masked_fill(outside, 0.0), others.masked_fill(outside, NEVER)], dim=2)

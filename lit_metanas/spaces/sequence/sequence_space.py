@@ -175,11 +175,7 @@ class SequenceSpace(SearchSpace):
         return tuple(labels)
 
     def _check_numbers(self, dropouts: Sequence[float]) -> None:
-        """Refuse numbers that no network has.
-
-        Raises:
-            ValueError: there is one.
-        """
+        """Refuse numbers that no network has."""
         layout = self.layout
         for what, numbers in (("depths", layout.depths), ("widths", layout.widths), ("dropouts", dropouts)):
             if not numbers:
@@ -208,12 +204,7 @@ class SequenceSpace(SearchSpace):
 
 
 def refuse_widths(space: str, widths: Sequence[str]) -> str:
-    """Why a supernet cannot be computed where several widths are left; empty where one is.
-
-    Args:
-        space: its name, as the sentence begins.
-        widths: the labels that are left.
-    """
+    """Why a supernet cannot be computed where several widths are left; empty where one is."""
     if len(widths) == 1:
         return ""
     return f"{space}: a supernet is of one width, and {', '.join(widths)} are left: give 'widths' one, or {ONE_BY_ONE}."

@@ -65,11 +65,7 @@ def telling_steps(steps: Steps) -> Iterator[None]:
 
 
 def current_steps() -> Steps:
-    """The steps of what a layer is given.
-
-    Raises:
-        RuntimeError: the layer is not called by a network that tells them.
-    """
+    """The steps of what a layer is given."""
     found = _STEPS.get()
     if found is None:
         raise RuntimeError("This layer depends on where examples end, and only its network knows: call the network.")

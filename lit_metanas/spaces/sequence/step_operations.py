@@ -19,12 +19,7 @@ from lit_metanas.spaces.sequence.step_context import current_steps, lowest
 
 
 class SeparableConvolution(nn.Sequential):
-    """A convolution of each channel by itself, and a linear map at each step.
-
-    Args:
-        width: number of channels.
-        size: of the kernel, odd.
-    """
+    """A convolution of each channel by itself, and a linear map at each step."""
 
     def __init__(self, width: int, size: int) -> None:
         depthwise = nn.Conv1d(width, width, size, padding=size // 2, groups=width, bias=False)
@@ -32,11 +27,7 @@ class SeparableConvolution(nn.Sequential):
 
 
 class GatedLinear(nn.Module):
-    """Gated linear units at each step (Dauphin et al. 2017): a linear map times the sigmoid of another.
-
-    Args:
-        width: number of channels.
-    """
+    """Gated linear units at each step (Dauphin et al. 2017): a linear map times the sigmoid of another."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -48,13 +39,7 @@ class GatedLinear(nn.Module):
 
 
 class StepPool(nn.Module):
-    """The maximum or the mean of neighbouring steps, of those within the example.
-
-    Args:
-        kind: ``max`` or ``avg``.
-        size: number of neighbours, the step itself included.
-        stride: 1 keeps the number of steps; 2 halves it, rounded up.
-    """
+    """The maximum or the mean of neighbouring steps, of those within the example."""
 
     def __init__(self, kind: str, size: int, stride: int = 1) -> None:
         super().__init__()
@@ -80,12 +65,7 @@ class StepPool(nn.Module):
 
 
 class Recurrence(nn.Module):
-    """Gated recurrent units (Cho et al. 2014) in the form of ``torch.nn.GRU``, from the first step to the last.
-
-    Args:
-        channels: of the input.
-        width: of the output.
-    """
+    """Gated recurrent units (Cho et al. 2014) in the form of ``torch.nn.GRU``, from the first step to the last."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
@@ -98,12 +78,7 @@ class Recurrence(nn.Module):
         self.hidden_weight, self.hidden_bias = uniform(3 * width, width), uniform(3 * width)
 
     def forward(self, rows: Tensor, before: Tensor | None = None) -> Tensor:
-        """Shape ``(n, steps, channels)`` to ``(n, steps, width)``.
-
-        Args:
-            rows: the steps.
-            before: the output of the step before them, shape ``(n, width)``; None where there is none.
-        """
+        """Shape ``(n, steps, channels)`` to ``(n, steps, width)``."""
         # Not nn.GRU: it keeps its weights a second time, where torch.func's calls with other weights miss them.
         weights = (self.input_weight, self.hidden_weight, self.input_bias, self.hidden_bias)
         start = (torch.zeros_like(rows[:, 0, : self.width]) if before is None else before).unsqueeze(0)
@@ -115,11 +90,7 @@ class Recurrence(nn.Module):
 
 
 class BidirectionalGRU(nn.Module):
-    """Gated recurrent units from the first step on, and from the example's last step back, half of the width each.
-
-    Args:
-        width: number of channels, even.
-    """
+    """Gated recurrent units from the first step on, and from the example's last step back, half of the width each."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
