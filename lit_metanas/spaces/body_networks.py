@@ -1,31 +1,29 @@
-"""The supernet and the children that are built around one body, so that their weights have the same names."""
+"""The supernet and the children of one body, whose weights have the same names."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import Shape
-from lit_metanas.spaces.architecture import Choice
+from lit_metanas.spaces.architecture import Choice, labels_of
 from lit_metanas.spaces.builder import UnsharedScale
-from lit_metanas.spaces.child_network import ChildNetwork
+from lit_metanas.spaces.child_network import ChildNetwork, norm_tensors
 from lit_metanas.spaces.flop_count import LayerFlops, layer_title
 from lit_metanas.spaces.forward_pass import ForwardPass, running
 from lit_metanas.spaces.mixed_layers import MixedDropout, MixedLayer, MixedNorm, averages, name_layers
 from lit_metanas.spaces.mixture import Gate, Mixture
-from lit_metanas.spaces.operations import as_channels_last
-from lit_metanas.spaces.supernet import Record, Statistics, Supernet
+from lit_metanas.spaces.operations import as_channels_last, padded
+from lit_metanas.spaces.supernet import Supernet
 
 
 class BodySupernet(Supernet):
-    """A body of all candidates, and the average of what it returns over the pixels."""
+    """A body of all candidates, and the average of its outputs ``(n, features, ...)`` over pixels or steps."""
 
-    averaged: ClassVar[bool] = True
+    averaged: ClassVar[bool] = True  # else features are those of each step
 
     def __init__(
         self,
@@ -40,13 +38,12 @@ class BodySupernet(Supernet):
         self.body = body = _checked(body)
         self.shape = shape
         self.refusal = refusal
-        self.labels = {choice.name: choice.labels for choice in choices}
+        self.labels = labels_of(choices)
         name_layers(self)
         # Of one channel or one pixel, a kernel's strides do not tell whether it is channels-last.
-        told = [
-            n for n, own in body.named_parameters() if own.dim() == 4 and own.shape[1] > 1 and own[0, 0].numel() > 1
-        ]
-        self._last_kernel = told[-1] if told else ""
+        parameters = body.named_parameters()
+        told = [name for name, own in parameters if own.dim() == 4 and own.shape[1] > 1 and own[0, 0].numel() > 1]
+        self._last_kernel = next(reversed(told), "")
         self._count: LayerFlops | None = None
         self._features = features
         if features is None and not any(own.is_meta for own in body.parameters()):
@@ -55,27 +52,17 @@ class BodySupernet(Supernet):
     @property
     def features(self) -> int:  # type: ignore[override]
         """Length of the feature vector; on the meta device it is found out only when it is asked for."""
-        return self._count_flops().features if self._features is None else self._features
+        if self._features is None:
+            return self._count_flops().features
+        return self._features
 
-    def forward(
-        self,
-        inputs: Tensor,
-        mixture: Mixture,
-        noise: Mapping[str, Tensor] | None = None,
-        statistics: Statistics = None,
-        record: Record = None,
-    ) -> Tensor:
-        """Embed inputs: see ``Supernet.forward``."""
-        self._refuse_to_compute()
+    def _embed(self, inputs: Tensor) -> Tensor:
         if inputs.dim() == 4 and inputs.shape[1] == 1 and self._channels_last():
             inputs = as_channels_last(inputs)
-        with running(ForwardPass(mixture, noise, statistics, record)):
-            features = self.body(inputs)
+        features: Tensor = self.body(inputs)
         if not self.averaged:
             return features
-        features = averages(features)
-        missing = self.features - features.shape[1]
-        return F.pad(features, (0, missing)) if missing else features
+        return padded(averages(features), self.features)
 
     def draw_noise(self, examples: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Uniform numbers of shape ``(examples, width)`` for each layer that may drop channels."""
@@ -90,10 +77,6 @@ class BodySupernet(Supernet):
         with running(ForwardPass(mixture)):
             return count.computed(self.body)
 
-    def _refuse_to_compute(self) -> None:
-        if self.refusal:
-            raise ValueError(self.refusal)
-
     def _count_flops(self) -> LayerFlops:
         if self._count is None:
             gates = {name: Gate(torch.ones(len(labels), device="cpu")) for name, labels in self.labels.items()}
@@ -107,7 +90,7 @@ class BodySupernet(Supernet):
 
 
 class BodyChild(ChildNetwork):
-    """A body of one candidate a choice, the average over the pixels and a linear classifier."""
+    """A body of one candidate a choice, the average of its outputs over pixels or steps, and a linear classifier."""
 
     def __init__(
         self,
@@ -115,7 +98,7 @@ class BodyChild(ChildNetwork):
         shape: Shape,
         way: int,
         *,
-        sliced: bool = False,
+        sliced: bool = False,  # whether parameters may be leading parts of the supernet's
         features: int | None = None,
         flops: int | None = None,
     ) -> None:
@@ -139,10 +122,12 @@ class BodyChild(ChildNetwork):
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
         """Copy a supernet's parameters, batch-norm statistics where present, and the classifier where it fits."""
         own = self._own()
-        unshared = [name for name, layer in self.named_modules() if isinstance(layer, UnsharedScale)]
-        plain = {f"{name}.scale": torch.ones_like(own[f"{name}.scale"]) for name in unshared}
-        plain |= {f"{name}.shift": torch.zeros_like(own[f"{name}.shift"]) for name in unshared}
-        self._refuse_other_sizes(weights, {} if self.sliced else self._tensors())
+        plain: dict[str, Tensor] = {}  # scale and shift of norms that have none in a supernet
+        for name, layer in self.named_modules():
+            if isinstance(layer, UnsharedScale):
+                plain |= {f"{name}.scale": torch.ones_like(layer.weight), f"{name}.shift": torch.zeros_like(layer.bias)}
+        if not self.sliced:
+            self._refuse_other_sizes(weights, self._tensors())
         for name, value in self._leading({**plain, **weights}).items():
             own[name].copy_(self._as_own(value))
         self._inherit_head(weights)
@@ -156,12 +141,10 @@ class BodyChild(ChildNetwork):
 
     def _own(self) -> dict[str, Tensor]:
         """Parameters and statistics of the body under the supernet's names, layer by layer."""
-        kinds = {"scale": "weight", "shift": "bias", "mean": "running_mean", "var": "running_var"}
         tensors: dict[str, Tensor] = {}
         for name, layer in self.body.named_modules(prefix="body"):
             if isinstance(layer, nn.BatchNorm2d) and name not in self._fixed:
-                entries = {kind: getattr(layer, own) for kind, own in kinds.items()}
-                tensors |= {f"{name}.{kind}": tensor for kind, tensor in entries.items() if tensor is not None}
+                tensors |= norm_tensors(name, layer)
             else:
                 tensors |= {f"{name}.{kind}": tensor for kind, tensor in layer.named_parameters(recurse=False)}
         return tensors
@@ -193,6 +176,7 @@ def _mix_norms(body: nn.Module, fixed: set[nn.Module]) -> nn.Module:
 def _checked(body: nn.Module) -> nn.Module:
     """A supernet's body, in which no layer depends on more than its inputs and parameters."""
     dropouts = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
+    norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
     seen: set[nn.Module] = set()
     if not isinstance(body, nn.Module):
         raise ValueError(
@@ -201,16 +185,15 @@ def _checked(body: nn.Module) -> nn.Module:
     fixed = _fixed_norms(body)
     body = _mix_norms(body, fixed)
     for name, layer in body.named_modules(remove_duplicate=False):
-        title = partial(layer_title, name, layer)
-        norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+        title = layer_title(name, layer)
         if layer not in fixed and (isinstance(layer, norms) or getattr(layer, "track_running_stats", False)):
             raise ValueError(
-                f"{title()} has batch-norm statistics, which tasks may not share: use build.norm for images, and "
+                f"{title} has batch-norm statistics, which tasks may not share: use build.norm for images, and "
                 "nn.LayerNorm for others."
             )
         if isinstance(layer, dropouts) and layer.p:
-            raise ValueError(f"{title()} draws noise of its own: use build.dropout.")
+            raise ValueError(f"{title} draws noise of its own: use build.dropout.")
         if layer in seen and isinstance(layer, MixedLayer | MixedNorm | MixedDropout):
-            raise ValueError(f"{title()} depends on choices or tasks, and stands at two places: build it twice.")
+            raise ValueError(f"{title} depends on choices or tasks, and stands at two places: build it twice.")
         seen.add(layer)
     return body

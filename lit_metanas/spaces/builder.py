@@ -1,4 +1,4 @@
-"""What the body of a search space is built with: layers, some of which are choices."""
+"""The builder of a search space's body: it makes layers, some of which are choices."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from lit_metanas.spaces.mixed_layers import (
     SlicedConv2d,
     Sum,
     add_candidates,
-    key_of,
 )
 
 Make = Callable[[], nn.Module]
@@ -104,11 +103,10 @@ class Builder:
             if not isinstance(made, nn.Module | None):
                 raise ValueError(f"Candidate '{label}' of '{name}' makes {type(made).__name__}, which is not a layer.")
             layers[label] = made
-        if not self.mixed:
-            if all(layer is None for layer in layers.values()):
-                norm = None  # of what adds nothing there is nothing to normalise
-            return ChosenLayer(layers, None if norm is None else nn.BatchNorm2d(largest(norm)))
-        return MixedChoice(name, layers, None if norm is None else MixedNorm(norm, affine=True), merge)
+        if self.mixed:
+            return MixedChoice(name, layers, None if norm is None else MixedNorm(norm, affine=True), merge)
+        adds = any(layer is not None for layer in layers.values())
+        return ChosenLayer(layers, nn.BatchNorm2d(largest(norm)) if adds and norm is not None else None)
 
     def number(
         self, name: str, numbers: Sequence[int] | Mapping[str, int] | Mapping[int, int], *, group: str | None = None
@@ -123,10 +121,10 @@ class Builder:
             numbers: the candidates, by label where these are not the numbers themselves.
             group: see ``Choice``.
         """
-        labelled = numbers.items() if isinstance(numbers, Mapping) else ((number, number) for number in numbers)
-        pairs = [(str(label), number) for label, number in labelled]
-        by_label = dict(pairs)
-        left = tuple(by_label[label] for label in self._ask(name, tuple(label for label, _ in pairs), group))
+        labels = tuple(map(str, numbers))
+        values = numbers.values() if isinstance(numbers, Mapping) else numbers
+        by_label = dict(zip(labels, values, strict=True))
+        left = tuple(by_label[label] for label in self._ask(name, labels, group))
         self.sliced = self.sliced or len(by_label) > 1
         return OpenNumber([(name, left)]) if self.mixed else left[0]
 
@@ -168,8 +166,9 @@ class Builder:
         """
         if self.mixed:
             return MixedNorm(width if weighed else largest(width), affine=affine and shared)
-        number = largest(width)
-        return nn.BatchNorm2d(number, affine=affine) if shared or not affine else UnsharedScale(number)
+        if affine and not shared:
+            return UnsharedScale(largest(width))
+        return nn.BatchNorm2d(largest(width), affine=affine)
 
     def channels(self, width: Number) -> nn.Module:
         """Weighs the channels of an open width, behind the norm that would cancel the weights."""
@@ -224,17 +223,14 @@ class Builder:
 
     def _ask(self, name: str, labels: tuple[str, ...], group: str | None) -> tuple[str, ...]:
         """The labels that are left of a choice."""
-        choice = Choice(name, labels, name.rpartition(".")[2] if group is None else group)
-        before = self.choices.get(name)
+        if group is None:
+            group = name.rpartition(".")[2]
         conditions = _open_conditions(self._conditions, self.choices)
-        if before is not None:
+        if (before := self.choices.get(name)) is not None:
             if before.labels != labels:
                 raise ValueError(f"Choice '{name}' is asked for twice, with {before.labels} and with {labels}.")
-            joined = _either(dict(before.active_if), conditions)
-            if joined is None:
-                raise ValueError(f"Choice '{name}' is asked for in two places that depend on different choices.")
-            conditions = joined
-        self.choices[name] = Choice(name, labels, choice.group, tuple(conditions.items()))
+            conditions = _either(dict(before.active_if), conditions, name)
+        self.choices[name] = Choice(name, labels, group, tuple(conditions.items()))
         if self._labels is None:
             return labels
         if name not in self._labels:
@@ -274,10 +270,8 @@ class ChosenLayer(nn.Module):
 
     def __init__(self, candidates: Mapping[str, nn.Module | None], norm: nn.Module | None) -> None:
         super().__init__()
-        ((label, layer),) = candidates.items()
-        add_candidates(self, candidates)
+        self.key = next(iter(add_candidates(self, candidates).values()), None)
         self.norm = norm
-        self.key = None if layer is None else key_of(label)
 
     def forward(self, inputs: Tensor) -> Tensor | None:
         """The layer's output for inputs of shape ``(n, channels, ...)``; None for nothing."""
@@ -295,12 +289,12 @@ def _open_conditions(conditions: Sequence[tuple[str, frozenset[str]]], choices: 
     return {name: labels for name, labels in spelled.items() if labels != frozenset(choices[name].labels)}
 
 
-def _either(one: Conditions, other: Conditions) -> Conditions | None:
-    """The conditions under which one or the other are fulfilled; None where they are no product."""
+def _either(one: Conditions, other: Conditions, name: str) -> Conditions:
+    """The conditions under which one or the other are fulfilled, for a choice that both places ask for."""
     for weak, strong in ((one, other), (other, one)):
         if all(name in strong and strong[name] <= labels for name, labels in weak.items()):
             return weak
     differing = [name for name in one if one[name] != other.get(name)]
     if one.keys() == other.keys() and len(differing) == 1:
         return {**one, differing[0]: one[differing[0]] | other[differing[0]]}
-    return None
+    raise ValueError(f"Choice '{name}' is asked for in two places that depend on different choices.")

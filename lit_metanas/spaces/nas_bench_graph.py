@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import permutations, product
 
@@ -150,7 +150,11 @@ def _orders(link: tuple[int, ...]) -> list[tuple[tuple[int, ...], tuple[int, ...
 
 
 def _skips_in_front(link: tuple[int, ...], ops: tuple[str, ...]) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """Move skip connections that do nothing to the input, one after the other."""
+    """Move skip connections that do nothing to the input, one after the other.
+
+    A skip does something only if nobody reads it, so that it adds what it reads to the output; some other node reads
+    the same, else that would be in the output anyway; and what it reads is not the input, which has another width.
+    """
     fathers = dict(enumerate(link, start=1))
     for node, operation in enumerate(ops, start=1):
         readers = [other for other, father in fathers.items() if father == node]
@@ -189,40 +193,32 @@ class NASBenchGraphEncoding(Encoding):
     def __init__(self, space: NASBenchGraph) -> None:
         self.space: NASBenchGraph = space
         operations = len(GRAPH_OPERATIONS)
-        self._widths = {
-            "link": len(LINKS),
-            "position": GRAPH_NODES * operations,
-            "operations": operations,
-            "relations": operations * (operations + 2),
-            "paths": BUCKETS,
-        }
-        self.groups = (*self._widths.values(), 4)
+        relations = operations * (operations + 2)
+        self.groups = (len(LINKS), GRAPH_NODES * operations, operations, relations, BUCKETS, 4)
 
     def __call__(self, architectures: Sequence[Architecture]) -> Tensor:
         """The vectors, shape ``(n, d)``, float64: counts."""
         read = [self.space.link_and_ops(architecture) for architecture in architectures]
-        counts = count_features([_places(link, ops) for link, ops in read], self._widths)
+        counts = count_features([_places(link, ops) for link, ops in read], self.groups[:-1])
         shapes = torch.tensor([_shape(link, ops) for link, ops in read], dtype=torch.float64).reshape(len(read), 4)
         return torch.cat([counts, shapes], dim=1)
 
 
-def _places(link: Sequence[int], ops: Sequence[str]) -> dict[str, Iterable[int]]:
+def _places(link: Sequence[int], ops: Sequence[str]) -> tuple[list[int], ...]:
     numbers = [GRAPH_OPERATIONS.index(operation) for operation in ops]
     size = len(GRAPH_OPERATIONS)
-    roots = [number for number, father in zip(numbers, link, strict=True) if father == 0]
-    leaves = [node for node in range(1, GRAPH_NODES + 1) if node not in link]
-    pairs = [(numbers[father - 1], number) for number, father in zip(numbers, link, strict=True) if father]
-    return {
-        "link": [LINKS.index(tuple(link))],
-        "position": [place * size + number for place, number in enumerate(numbers)],
-        "operations": numbers,
-        "relations": [
-            *roots,
-            *(size + numbers[leaf - 1] for leaf in leaves),
-            *(2 * size + father * size + number for father, number in pairs),
-        ],
-        "paths": [bucket(_path(leaf, link, ops), BUCKETS) for leaf in leaves],
-    }
+    leaves = _leaves(link)
+    relations = [size + numbers[leaf - 1] for leaf in leaves]
+    for number, father in zip(numbers, link, strict=True):
+        relations.append(number if father == 0 else (2 + numbers[father - 1]) * size + number)
+    positions = [place * size + number for place, number in enumerate(numbers)]
+    paths = [bucket(_path(leaf, link, ops), BUCKETS) for leaf in leaves]
+    return [LINKS.index(tuple(link))], positions, numbers, relations, paths
+
+
+def _leaves(link: Sequence[int]) -> list[int]:
+    """The nodes that no other reads."""
+    return [node for node in range(1, GRAPH_NODES + 1) if node not in link]
 
 
 def _path(node: int, link: Sequence[int], ops: Sequence[str]) -> list[str]:
@@ -235,7 +231,7 @@ def _path(node: int, link: Sequence[int], ops: Sequence[str]) -> list[str]:
 
 
 def _shape(link: Sequence[int], ops: Sequence[str]) -> tuple[int, ...]:
-    leaves = [node for node in range(1, GRAPH_NODES + 1) if node not in link]
+    leaves = _leaves(link)
     depth = max(len(_path(leaf, link, ops)) for leaf in leaves)
     readers = max(list(link).count(node) for node in range(1, GRAPH_NODES + 1))
     return depth, readers, len(leaves), sum(operation != "skip" for operation in ops)

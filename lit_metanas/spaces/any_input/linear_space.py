@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from math import cos, pi, prod, sin
 
@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_metanas.inputs.shapes import ImageShape, RowShape, SeriesShape, Shape, TokenShape, as_shape
+from lit_metanas.inputs.shapes import ImageShape, KindShape, RowShape, SeriesShape, Shape, TokenShape, as_shape
 from lit_metanas.spaces.architecture import check_known
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.mixed_layers import CountedFlops
-from lit_metanas.spaces.operations import combine
+from lit_metanas.spaces.operations import padded
 from lit_metanas.spaces.space import SearchSpace
 
 DETAILS = ("coarse", "fine")
@@ -23,7 +23,7 @@ PATCH_SIDES: Mapping[str, int] = {"coarse": 8, "fine": 12}
 """Most patches along a side of an image."""
 
 EDGE_SIDES, EDGE_DIRECTIONS, FAINTEST = 6, 8, 1e-3
-"""Most patches along a side in which edges are told apart, by how many directions, and the strength of the faintest."""
+"""Most patches along a side in which edges are counted, by how many directions, and the strength of the faintest."""
 
 SERIES_PLACES: Mapping[str, int] = {"coarse": 1, "fine": 5}
 """Places in a series around which its mean is a feature; a single one is the whole."""
@@ -32,7 +32,7 @@ VECTOR_SIZE = 32
 """Numbers that each token has, or each group of neighbouring ones."""
 
 NEIGHBOURS, GROUPS = 4, 1 << 15
-"""The most tokens of a group, and how many groups are told apart."""
+"""The most tokens of a group, and how many groups there are."""
 
 FACTOR, PRIME = 1_000_003, (1 << 31) - 1
 """They make the number of a group from the numbers of its tokens; no product of theirs is beyond 63 bits."""
@@ -68,10 +68,7 @@ class LinearSpace(SearchSpace):
     shapes = (ImageShape, SeriesShape, TokenShape, RowShape)
 
     def __init__(self, *, details: Sequence[str] = DETAILS) -> None:
-        if not details:
-            raise ValueError(f"{self.name}: 'details' is empty: give one at least.")
-        check_known(self.name, "details", details, DETAILS)
-        self.details = tuple(details)
+        self.details = check_known(self.name, "details", details, DETAILS)
 
     def body(self, shape: Shape, build: Builder) -> nn.Module:
         """The features."""
@@ -85,13 +82,7 @@ class PlainFeatures(nn.Module):
         super().__init__()
         self.detail = build.question("detail", details)
         found = as_shape(shape)
-        kinds = {
-            ImageShape: ImageFeatures,
-            SeriesShape: SeriesFeatures,
-            TokenShape: TokenFeatures,
-            RowShape: RowFeatures,
-        }
-        made = {label: kinds[type(found)](found, label) for label in self.detail.labels}
+        made = {label: FEATURES[type(found)](found, label) for label in self.detail.labels}
         self.features = nn.ModuleDict(made)
         self.norms = nn.ModuleDict(
             {label: build.norm(one.length, affine=False) for label, one in made.items() if one.standardised}
@@ -100,7 +91,7 @@ class PlainFeatures(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, *shape)`` to ``(n, features)``."""
-        return combine(self.detail.gate(), [partial(self._features, inputs, label) for label in self.detail.labels])
+        return self.detail.combine(partial(self._features, inputs))
 
     def computed_flops(self, count: CountedFlops) -> int:
         """See ``MixedLayer``: features are sums, which are not counted."""
@@ -110,12 +101,23 @@ class PlainFeatures(nn.Module):
         found: Tensor = self.features[label](inputs)
         if label in self.norms:
             found = self.norms[label](found.unsqueeze(2).unsqueeze(2)).flatten(1)
-        missing = self.longest - found.shape[1]
-        return F.pad(found, (0, missing)) if missing else found
+        return padded(found, self.longest)
 
 
-class ImageFeatures(nn.Module):
-    """Averages of patches, and of larger ones how strong edges of each direction are."""
+class Features(nn.Module):
+    """Plain features of inputs of one kind."""
+
+    length: int  # number of features
+    standardised: bool  # whether they are to be
+
+
+class ImageFeatures(Features):
+    """Averages of patches, and, if ``fine``, of larger ones how strong edges of each direction are.
+
+    What counts is the part of a gradient that points into a direction, if it does. Strengths are divided by the mean of
+    all directions in a patch and those around it, so that contrast does not matter. Images of one or two pixels along a
+    side have no edges.
+    """
 
     standardised = True
 
@@ -147,8 +149,11 @@ class ImageFeatures(nn.Module):
         return torch.cat([found, (cells / around.clamp(min=FAINTEST)).flatten(1)], 1)
 
 
-class SeriesFeatures(nn.Module):
-    """The mean of each feature, its mean deviation from that, and its means around places from beginning to end."""
+class SeriesFeatures(Features):
+    """The mean of each feature, its mean deviation from that, and, if ``fine``, its means around places.
+
+    A step counts by how near it is to a place, in the time of its example, as in linear interpolation.
+    """
 
     places: Tensor
     standardised = True
@@ -158,7 +163,7 @@ class SeriesFeatures(nn.Module):
         number = SERIES_PLACES[detail]
         self.last = number - 1
         self.measured = shape.features - 1
-        self.length = (shape.features - 1) * (2 + (number if self.last else 0))
+        self.length = self.measured * (2 + number * (number > 1))
         self.register_buffer("places", torch.arange(float(number))[:, None])
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -178,8 +183,8 @@ class SeriesFeatures(nn.Module):
         return torch.cat(found, 2).flatten(1)
 
 
-class TokenFeatures(nn.Module):
-    """The mean of learned vectors of the tokens of an example, or of all groups of neighbours; zeros where it has none."""
+class TokenFeatures(Features):
+    """The mean of learned vectors of an example's tokens, or, if ``fine``, of all groups of neighbours."""
 
     length = VECTOR_SIZE
     standardised = False
@@ -197,7 +202,10 @@ class TokenFeatures(nn.Module):
 
 
 def neighbouring(tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """Numbers below ``GROUPS`` of single tokens, pairs, and so on, up to groups of ``NEIGHBOURS``."""
+    """Numbers below ``GROUPS`` of single tokens, pairs, and so on, up to groups of ``NEIGHBOURS``.
+
+    Both the numbers and which groups are within an example, ``(n, NEIGHBOURS x steps)``, of tokens ``(n, steps)``.
+    """
     numbers, within = [tokens], [tokens != 0]
     for further in range(1, NEIGHBOURS):
         last = F.pad(tokens, (0, further))[:, further:]
@@ -206,17 +214,27 @@ def neighbouring(tokens: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat(numbers, 1) % GROUPS, torch.cat(within, 1)
 
 
-class RowFeatures(nn.Module):
-    """Rows as they are, or with the squares of their numbers."""
+class RowFeatures(Features):
+    """Rows as they are, or, if ``fine``, with the squares of their numbers."""
 
     def __init__(self, shape: RowShape, detail: str) -> None:
         super().__init__()
         self.standardised = detail == "fine"
-        self.length = shape.numbers * (2 if self.standardised else 1)
+        self.length = shape.numbers * (1 + self.standardised)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, numbers)`` to ``(n, features)``."""
-        return torch.cat([inputs, inputs * inputs], 1) if self.standardised else inputs
+        if not self.standardised:
+            return inputs
+        return torch.cat([inputs, inputs * inputs], 1)
+
+
+FEATURES: Mapping[type[KindShape], Callable[..., Features]] = {
+    ImageShape: ImageFeatures,
+    SeriesShape: SeriesFeatures,
+    TokenShape: TokenFeatures,
+    RowShape: RowFeatures,
+}
 
 
 def _kernel(size: Sequence[int], most: int) -> list[int]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import product
+from operator import itemgetter
 from typing import Self
 
 import torch
 from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import Shape
-from lit_metanas.spaces.architecture import Architecture, Choice, check_positive, edge_name, restrict
+from lit_metanas.spaces.architecture import Architecture, Choice, check_positive, edge_name, labels_of, restrict
 from lit_metanas.spaces.cells.cell_layout import KINDS, CellLayout, inputs_name, is_edge, sources
 from lit_metanas.spaces.cells.cell_networks import CellChild, CellSupernet
 from lit_metanas.spaces.cells.genotype import COMPUTED_NODES, format_genotype, parse_genotype
@@ -108,16 +110,16 @@ class DARTSCell(SearchSpace):
         An edge is as strong as the probability of that operation among all, ``none`` too.
         """
         labels: dict[str, str] = {}
-        by_name = {choice.name: choice for choice in self.choices}
-        for kind in KINDS:
-            for node in self.layout.targets():
-                strengths: list[float] = []
-                for source in range(node):
-                    choice = by_name[edge_name(source, node, kind)]
-                    strength, labels[choice.name] = _best(choice, logits[choice.name])
-                    strengths.append(strength)
-                name = inputs_name(kind, node)
-                labels[name] = _strongest(by_name[name].labels, strengths)
+        left = labels_of(self.choices)
+        for kind, node in product(KINDS, self.layout.targets()):
+            strengths: list[float] = []
+            for source in range(node):
+                name = edge_name(source, node, kind)
+                strength, labels[name] = _best(left[name], logits[name])
+                strengths.append(strength)
+            name = inputs_name(kind, node)
+            # The pair of the largest sum: of all pairs it is that of the two strongest edges.
+            labels[name] = max(left[name], key=lambda pair: sum(strengths[source] for source in sources(pair)))
         return self.canonical(labels)
 
     def proposed_labels(self, choice: Choice) -> tuple[str, ...]:
@@ -158,7 +160,7 @@ class DARTSCell(SearchSpace):
 
     def _with_edges_kept(self, choices: Sequence[Choice]) -> tuple[Choice, ...]:
         """Drop the pairs that leave out an edge without ``none``: a supernet would compute it."""
-        labels = {choice.name: choice.labels for choice in choices}
+        labels = labels_of(choices)
         kept = []
         for choice in choices:
             if not is_edge(choice.name):
@@ -176,16 +178,11 @@ class DARTSCell(SearchSpace):
         return tuple(kept)
 
 
-def _best(choice: Choice, logits: Tensor) -> tuple[float, str]:
+def _best(labels: Sequence[str], logits: Tensor) -> tuple[float, str]:
     """The largest probability of an operation but ``none``, and that operation."""
     shares = torch.softmax(logits.detach(), 0).tolist()
-    found = [(share, label) for share, label in zip(shares, choice.labels, strict=True) if label != "none"]
-    return max(found, key=lambda item: item[0]) if found else (-1.0, "none")
-
-
-def _strongest(pairs: Sequence[str], strengths: Sequence[float]) -> str:
-    """The pair of the largest sum: of all pairs it is that of the two strongest edges."""
-    return max(pairs, key=lambda pair: sum(strengths[source] for source in sources(pair)))
+    found = [(share, label) for share, label in zip(shares, labels, strict=True) if label != "none"]
+    return max(found, key=itemgetter(0), default=(-1.0, "none"))
 
 
 class MetaNASCell(SearchSpace):

@@ -7,8 +7,7 @@ steps are known, and writing, step by step, are one function.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +16,6 @@ from torch import Tensor, nn
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.forward_pass import OpenChoice
 from lit_metanas.spaces.mixed_layers import CountedFlops
-from lit_metanas.spaces.operations import combine
 from lit_metanas.spaces.sequence.attention import attend, part_of, sinusoids
 from lit_metanas.spaces.sequence.step_operations import Recurrence
 
@@ -31,13 +29,12 @@ KeptState = Mapping[str, Tensor]
 """What each operation of a layer keeps for further steps, by its label; empty at the beginning."""
 
 
-@dataclass(frozen=True)
-class CrossMemory:
+class CrossMemory(NamedTuple):
     """What a layer looks up in the sequence that is read."""
 
-    key: Tensor
+    key: Tensor  # (n, heads, steps, size)
     value: Tensor
-    outside: Tensor
+    outside: Tensor  # whether a step lies behind its example's end, (n, 1, 1, steps), bool
 
 
 class CausalRecurrence(nn.Module):
@@ -54,7 +51,7 @@ class CausalRecurrence(nn.Module):
 
 
 class CausalConvolution(nn.Module):
-    """A convolution over a step and those before it, with gated linear units (Gehring et al. 2017)."""
+    """A convolution over steps with gated linear units (Gehring et al. 2017). It keeps ``(n, width, KERNEL - 1)``."""
 
     def __init__(self, width: int, heads: int, steps: int) -> None:
         super().__init__()
@@ -69,7 +66,10 @@ class CausalConvolution(nn.Module):
 
 
 class CausalAttention(nn.Module):
-    """Multi-head attention to a step and those before it (Vaswani et al. 2017), told of their places by sinusoids."""
+    """Multi-head attention to a step and those before it (Vaswani et al. 2017), with sinusoids for their places.
+
+    It keeps keys and values, ``(n, 2, heads, steps, size)``.
+    """
 
     positions: Tensor
 
@@ -106,7 +106,7 @@ CAUSAL: Mapping[str, Callable[[int, int, int], nn.Module]] = {
 
 
 class CrossAttention(nn.Module):
-    """Multi-head attention to the sequence that is read (Vaswani et al. 2017); sinusoids tell the places in both."""
+    """Multi-head attention to the sequence that is read (Vaswani et al. 2017), with sinusoids for places in both."""
 
     positions: Tensor
 
@@ -120,7 +120,7 @@ class CrossAttention(nn.Module):
         self.register_buffer("positions", sinusoids(max(steps, read), width))
 
     def recall(self, read: Tensor, outside: Tensor) -> CrossMemory:
-        """What is looked up in a sequence."""
+        """What is looked up in ``(n, steps, width)``; ``outside``, ``(n, 1, steps)``, are the steps behind its end."""
         key = self.key(read + part_of(self.positions, 0, read.shape[1]))
         return CrossMemory(self._split(key), self._split(self.value(read)), outside.unsqueeze(2))
 
@@ -128,7 +128,7 @@ class CrossAttention(nn.Module):
         """Steps that are written, ``(n, steps, width)``, of which so many stand before them."""
         rows = rows + part_of(self.positions, before, rows.shape[1])
         query = self._split(F.linear(rows, self.weight, self.bias))
-        mixed: Tensor = self.output(attend(query, memory.key, memory.value, memory.outside))
+        mixed: Tensor = self.output(attend(query, *memory))
         return mixed
 
     def _split(self, rows: Tensor) -> Tensor:
@@ -137,7 +137,10 @@ class CrossAttention(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """A causal operation, attention to what is read, and two maps with a ReLU between them."""
+    """A causal operation, attention to what is read, and two maps with a ReLU between them.
+
+    Each has its input normalised, loses whole channels to dropout, and is added to its input.
+    """
 
     def __init__(
         self,
@@ -159,7 +162,7 @@ class DecoderLayer(nn.Module):
         self.dropouts = nn.ModuleList(build.dropout("decoder_dropout", rates, width) for _ in range(3))
 
     def forward(self, rows: Tensor, before: int, memory: CrossMemory, kept: KeptState) -> tuple[Tensor, KeptState]:
-        """Some further steps."""
+        """Some further steps ``(n, steps, width)``, with so many before them, and what is kept of these."""
         first, second, third = self.norms
         normalised, now = first(rows), dict[str, Tensor]()
 
@@ -168,8 +171,7 @@ class DecoderLayer(nn.Module):
             outputs, now[label] = self.operations[label](normalised, kept.get(label))
             return outputs
 
-        outputs = combine(self.operation.gate(), [partial(computed, label) for label in self.operation.labels])
-        rows = rows + self._dropped(0, outputs)
+        rows = rows + self._dropped(0, self.operation.combine(computed))
         rows = rows + self._dropped(1, self.cross(second(rows), before, memory))
         return rows + self._dropped(2, self.narrow(F.relu(self.widen(third(rows))))), now
 
@@ -177,7 +179,7 @@ class DecoderLayer(nn.Module):
         """See ``MixedLayer``; with what ``cross`` looks up."""
         operations = (self.operations[label] for label in self.operation.computed_labels())
         others = (self.cross, self.cross.key, self.cross.value, self.widen, self.narrow)
-        return sum(count.whole(layer) for layer in (*operations, *others))
+        return sum(map(count.whole, (*operations, *others)))
 
     def _dropped(self, place: int, rows: Tensor) -> Tensor:
         if not self.training and not self.mixed:  # a supernet drops channels where it is given noise

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import partial
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import RowShape
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.forward_pass import Number, OpenNumber, computed_value, largest
+from lit_metanas.spaces.layer_stack import LayerStack, StackLayout
 from lit_metanas.spaces.mixed_layers import CountedFlops
-from lit_metanas.spaces.operations import ACTIVATIONS, combine, layer_normalise, leading_part, total
-
-
-@dataclass(frozen=True)
-class MLPLayout:
-    """What is open in a multilayer perceptron, and what is not."""
-
-    questions: Mapping[str, tuple[str, ...]]
-    depths: tuple[int, ...]
-    widths: tuple[int, ...]
-    shared: bool
+from lit_metanas.spaces.operations import ACTIVATIONS, layer_normalise, leading_part, padded
 
 
 class SlicedLinear(nn.Linear):
@@ -54,17 +41,16 @@ class SlicedLayerNorm(nn.LayerNorm):
         """Shape ``(n, width)``, unchanged."""
         units = inputs.shape[1]
         scale, shift = leading_part(self.weight, units), leading_part(self.bias, units)
-        weights = self.width.weights() if isinstance(self.width, OpenNumber) else None
-        if weights is None:
+        if not isinstance(self.width, OpenNumber) or (weights := self.width.weights()) is None:
             return F.layer_norm(inputs, (units,), scale, shift, self.eps)
         return layer_normalise(inputs[:, :, None, None], scale, shift, weights).flatten(1)
 
 
 class MLPLayer(nn.Module):
-    """Linear map, norm, activation, dropout, and what a skip adds."""
+    """Linear map, norm, activation, dropout, and what a skip adds: nothing in the first layer."""
 
     def __init__(
-        self, build: Builder, layout: MLPLayout, prefix: str, numbers: Number, width: Number, *, first: bool
+        self, build: Builder, layout: StackLayout, prefix: str, numbers: Number, width: Number, *, first: bool
     ) -> None:
         super().__init__()
         questions = layout.questions
@@ -79,54 +65,38 @@ class MLPLayer(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, numbers)`` to ``(n, width)``."""
-        outputs: Tensor = self.linear(inputs)
-        outputs = combine(self.normed.gate(), [partial(self._normalised, outputs, one) for one in self.normed.labels])
-        # Units are weighed behind the activation, which need not keep a zero.
-        outputs = self.dropout(self.units(self.activation(outputs)))
-        added = None if self.skip is None else total(self.skip.gate(), self.skip.labels, lambda label: inputs)
-        return outputs if added is None else outputs + added
+        linear: Tensor = self.linear(inputs)
 
-    def _normalised(self, outputs: Tensor, label: str) -> Tensor:
-        if label == "none" or self.norm is None:
+        def normalised(label: str) -> Tensor:
+            if label == "none" or self.norm is None:
+                return linear
+            outputs: Tensor = self.norm(linear)
             return outputs
-        found: Tensor = self.norm(outputs)
-        return found
+
+        # Units are weighed behind the activation, which need not keep a zero.
+        outputs: Tensor = self.dropout(self.units(self.activation(self.normed.combine(normalised))))
+        if self.skip is None or (added := self.skip.total(lambda label: inputs)) is None:
+            return outputs
+        return outputs + added
 
 
-class MLPNetwork(nn.Module):
+class MLPNetwork(LayerStack):
     """Hidden layers, of which the first few are computed; without any, the features are the inputs."""
 
-    def __init__(self, build: Builder, layout: MLPLayout, shape: RowShape) -> None:
-        super().__init__()
-        self.depth = build.question("depth", layout.depths)
-        self.depths = [int(label) for label in self.depth.labels]
+    def __init__(self, build: Builder, layout: StackLayout, shape: RowShape) -> None:
+        super().__init__(build, layout)
         self.layers = nn.ModuleDict()
         numbers: Number = shape.numbers
         for place in range(1, max(self.depths) + 1):
-            with build.where("depth", [str(depth) for depth in layout.depths if depth >= place]):
+            with self.asking(build, layout, place) as prefix:
                 width = build.number("width", layout.widths)
-                prefix = "" if layout.shared else f"layer{place}."
-                layer = MLPLayer(build, layout, prefix, numbers, width, first=place == 1)
-            self.layers[str(place)] = layer
+                self.layers[str(place)] = MLPLayer(build, layout, prefix, numbers, width, first=place == 1)
             numbers = width
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, numbers)`` to features ``(n, features)``: as many as the widest depth that is computed has."""
-        wanted = self._computed_depths()
-        outputs = {0: inputs}
-        for place in range(1, max(wanted) + 1):
-            outputs[place] = self.layers[str(place)](outputs[place - 1])
-        longest = max(outputs[depth].shape[1] for depth in wanted)
-
-        def features(depth: int) -> Tensor:
-            missing = longest - outputs[depth].shape[1]
-            return F.pad(outputs[depth], (0, missing)) if missing else outputs[depth]
-
-        return combine(self.depth.gate(), [partial(features, depth) for depth in self.depths])
-
-    def computed_flops(self, count: CountedFlops) -> int:
-        """See ``MixedLayer``."""
-        return sum(count.computed(self.layers[str(place)]) for place in range(1, max(self._computed_depths()) + 1))
-
-    def _computed_depths(self) -> list[int]:
-        return [int(label) for label in self.depth.computed_labels()]
+        outputs = [inputs]
+        for layer in self.computed_layers():
+            outputs.append(layer(outputs[-1]))
+        longest = max(outputs[depth].shape[1] for depth in self.computed_depths())
+        return self.depth.combine(lambda label: padded(outputs[int(label)], longest))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from lit_metanas.inputs.shapes import RowShape, Shape
-from lit_metanas.spaces.architecture import check_dropouts, check_known, check_positive, restrict
+from lit_metanas.spaces.architecture import check_dropouts, check_given, check_known, check_positive, restrict
 from lit_metanas.spaces.builder import Builder
-from lit_metanas.spaces.mlp.mlp_network import MLPLayout, MLPNetwork
+from lit_metanas.spaces.layer_stack import StackLayout
+from lit_metanas.spaces.mlp.mlp_network import MLPNetwork
 from lit_metanas.spaces.operations import ACTIVATIONS, SKIPS
 from lit_metanas.spaces.space import SearchSpace
 
@@ -61,30 +62,19 @@ class MLPSpace(SearchSpace):
         shared: bool = False,
         fixed: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        for argument, labels, known in (
-            ("activations", activations, ACTIVATIONS),
-            ("norms", norms, UNIT_NORMS),
-            ("skips", skips, SKIPS),
-        ):
-            check_known(self.name, argument, labels, known)
-        arguments = {"activations": activations, "dropouts": dropouts, "norms": norms, "skips": skips}
-        for argument, given in {**arguments, "depths": depths, "widths": widths}.items():
-            if not given:
-                raise ValueError(f"{self.name}: '{argument}' is empty: give one at least.")
+        questions = {
+            "norm": check_known(self.name, "norms", norms, UNIT_NORMS),
+            "activation": check_known(self.name, "activations", activations, ACTIVATIONS),
+            "dropout": tuple(f"{rate:g}" for rate in dropouts),
+            "skip": check_known(self.name, "skips", skips, SKIPS),
+        }
+        check_given(self.name, {"dropouts": dropouts, "depths": depths, "widths": widths})
         check_dropouts(self.name, dropouts)
         check_positive(self.name, {"the least width": min(widths)})
         if min(depths) < 0:
             raise ValueError(f"{self.name}: the least depth is {min(depths)}; give at least 0, a linear classifier.")
-        self.layout = MLPLayout(
-            questions={
-                "norm": tuple(norms),
-                "activation": tuple(activations),
-                "dropout": tuple(f"{rate:g}" for rate in dropouts),
-                "skip": tuple(skips),
-            },
-            depths=tuple(sorted(depths)),
-            widths=tuple(widths),
-            shared=shared,
+        self.layout = StackLayout(
+            questions=questions, depths=tuple(sorted(depths)), widths=tuple(widths), shared=shared
         )
         if fixed:
             self.choices = restrict(self.choices, fixed, self.name)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
 from lit_metanas.inputs.shapes import Shape
-from lit_metanas.spaces.architecture import Architecture, check_positive, restrict
+from lit_metanas.spaces.architecture import Architecture, Choice, check_positive, restrict
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.mobile.mobile_layout import (
     MobileStage,
@@ -73,9 +73,10 @@ class MobileMacro(SearchSpace):
         self.stem, self.stem_stride, self.last = stem, stem_stride, last
         self.divisor = divisor
         self.merge_isomorphs = merge_isomorphs
+        choices: list[Choice] = []
         for number, stage in enumerate(self.stages, start=1):
             self._check(number, stage)
-        choices = [c for number, stage in enumerate(self.stages, start=1) for c in stage_choices(number, stage)]
+            choices += stage_choices(number, stage)
         self.choices = restrict(choices, fixed or {}, self.name)
 
     def canonical(self, labels: Mapping[str, str]) -> Architecture:
@@ -105,29 +106,22 @@ class MobileMacro(SearchSpace):
     def body(self, shape: Shape, build: Builder) -> MobileNetwork:
         """Stem, stages and last convolution."""
         return MobileNetwork(
-            build,
-            self.stages,
-            [self._widths(stage) for stage in self.stages],
-            channels=shape[0],
-            stem=self.stem,
-            stem_stride=self.stem_stride,
-            last=self.last,
-        )
+            build, self.stages, list(map(self._widths, self.stages)),
+            channels=shape[0], stem=self.stem, stem_stride=self.stem_stride, last=self.last,
+        )  # fmt: skip
 
     def _check(self, number: int, stage: MobileStage) -> None:
         if mistake := stage.mistake():
             raise ValueError(f"MobileMacro: stage {number}: {mistake}")
-        widths = [round_channels(stage.channels * multiplier, self.divisor) for multiplier in stage.widths]
-        if len(set(widths)) < len(widths):
+        widths = self._widths(stage).values()
+        if len(set(widths)) < len(stage.widths):
             raise ValueError(
                 f"MobileMacro: stage {number}: two widths are the same number of channels "
                 f"({', '.join(map(str, widths))}); use others or a smaller divisor."
             )
 
     def _widths(self, stage: MobileStage) -> dict[str, int]:
-        return {
-            f"{multiplier:g}": round_channels(stage.channels * multiplier, self.divisor) for multiplier in stage.widths
-        }
+        return {f"{factor:g}": round_channels(stage.channels * factor, self.divisor) for factor in stage.widths}
 
     def _equal(self, number: int, own: Mapping[str, str]) -> Iterator[dict[str, str]]:
         """Labels of a stage that computes the same blocks, shallow ones first; they may be unknown."""

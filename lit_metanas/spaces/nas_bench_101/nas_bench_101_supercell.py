@@ -2,44 +2,52 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial, reduce
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.spaces.architecture import Choice, edge_name
-from lit_metanas.spaces.mixture import Mixture
-from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import VERTEX_OPERATIONS, CellGraph, split_channels
-from lit_metanas.spaces.nas_bench_101.nas_bench_101_child import VERTEX_KERNELS, Convolved, convolutions, strongest
-from lit_metanas.spaces.operations import batch_normalise, combine, random_kernel, through
-from lit_metanas.spaces.supernet import Record, Statistics
+from lit_metanas.spaces.forward_pass import current
+from lit_metanas.spaces.mixture import Mixture, combine, sum_of, through
+from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import VERTEX_OPERATIONS, CellGraph
+from lit_metanas.spaces.nas_bench_101.nas_bench_101_child import (
+    VERTEX_KERNELS,
+    Convolved,
+    compute_cell_graph,
+    convolutions,
+    strongest,
+)
+from lit_metanas.spaces.operations import batch_normalise, random_kernel
 
 
-@dataclass(frozen=True)
-class Wiring:
+class Wiring(NamedTuple):
     """Edges of a cell as probabilities."""
 
-    edges: Mapping[tuple[int, int], Tensor]
-    subsets: Tensor
+    edges: Mapping[tuple[int, int], Tensor]  # the weight of each; out of a vertex that nothing reaches it is zero
+    subsets: Tensor  # the probability of each set of middle vertices that the output concatenates, shape (sets,)
 
 
 def wire(edges: Mapping[tuple[int, int], Tensor], members: Tensor) -> Wiring:
-    """Weigh edges by whether their source is reached, each as if independent of the others."""
+    """Weigh edges by whether their source is reached, each as if independent of the others.
+
+    On weights of zero and one this is the pruning of what the input does not reach. ``members``, shape
+    ``(sets, middle vertices)``, is 1 for the vertices in a set.
+    """
     middle = members.shape[1]
     one = members.new_ones(())
     reached = {0: one}
     weighed: dict[tuple[int, int], Tensor] = {}
     for target in range(1, middle + 2):
         missed = one
-        for source in range(target):
-            if (source, target) in edges and source in reached:
-                weighed[source, target] = edges[source, target] * reached[source]
-                missed = missed * (1 - weighed[source, target])
-        if any((source, target) in weighed for source in range(target)):
+        sources = [source for source in range(target) if (source, target) in edges and source in reached]
+        for source in sources:
+            weighed[source, target] = edges[source, target] * reached[source]
+            missed = missed * (1 - weighed[source, target])
+        if sources:
             reached[target] = 1 - missed
     subsets = members.new_ones(len(members))
     for vertex in range(1, middle + 1):
@@ -50,14 +58,21 @@ def wire(edges: Mapping[tuple[int, int], Tensor], members: Tensor) -> Wiring:
 
 
 class ChannelSplit(nn.Module):
-    """Splits the channels of a cell under a wiring in probability, and does on one without doubt what the child does."""
+    """Splits the channels of a cell under a wiring in probability; a wiring without doubt is split as in the child.
 
-    members: Tensor
-    extra: Tensor
-    below: Tensor
-    at: Tensor
-    shares: Tensor
-    moves: Tensor
+    In the child a vertex has as many channels as its share in the concatenation (``split_channels``), while in the
+    supernet each has the output's ``width``. So what enters a vertex is masked from the first channel that the child
+    lacks, by the probability that it does: its leading channels are then the child's. And what the output gets from a
+    vertex is multiplied by a matrix: the mean, over all sets of vertices that may be concatenated, of the one that
+    moves the vertex's leading channels to its share.
+    """
+
+    members: Tensor  # (sets, middle): 1 for the vertices in a set
+    extra: Tensor  # (sets, middle): 1 where a vertex has a channel more than the least
+    below: Tensor  # (sets, width): 1 for the channels that each vertex in a set has
+    at: Tensor  # (sets, width): 1 for the channel that some have
+    shares: Tensor  # (sets, middle, places): which place a vertex has among how many
+    moves: Tensor  # (places, width, width): the matrix of each place
 
     def __init__(self, middle: int, width: int) -> None:
         super().__init__()
@@ -66,10 +81,8 @@ class ChannelSplit(nn.Module):
         members, extra = torch.zeros(sets, middle), torch.zeros(sets, middle)
         below, at = torch.zeros(sets, width), torch.zeros(sets, width + 1)
         shares = torch.zeros(sets, middle, len(places))
-        for number in range(sets):
+        for number in range(1, sets):
             inside = [vertex for vertex in range(middle) if number >> vertex & 1]
-            if not inside:
-                continue
             share, rest = divmod(width, len(inside))
             below[number, :share] = 1
             at[number, share] = 1
@@ -80,9 +93,8 @@ class ChannelSplit(nn.Module):
         moves = torch.zeros(len(places), width, width)
         for number, (place, size) in enumerate(places):
             share, rest = divmod(width, size)
-            begin = place * share + min(place, rest)
-            for channel in range(share + (place < rest)):
-                moves[number, begin + channel, channel] = 1
+            begin, own = place * share + min(place, rest), share + (place < rest)
+            moves[number, begin : begin + own, :own] = torch.eye(own)
         tables = {"members": members, "extra": extra, "below": below, "at": at[:, :width]}
         for name, table in {**tables, "shares": shares, "moves": moves}.items():
             self.register_buffer(name, table, persistent=False)
@@ -95,8 +107,8 @@ class ChannelSplit(nn.Module):
         for vertex in range(middle, 0, -1):
             none = torch.ones_like(wiring.subsets)
             for target in range(vertex + 1, middle + 1):
-                edge = wiring.edges.get((vertex, target))
-                none = none if edge is None else none * (1 - edge * larger[target])
+                if (vertex, target) in wiring.edges:
+                    none = none * (1 - wiring.edges[vertex, target] * larger[target])
             inside = self.members[:, vertex - 1]
             larger[vertex] = inside * self.extra[:, vertex - 1] + (1 - inside) * (1 - none)
             result.append(wiring.subsets @ self.below + (wiring.subsets * larger[vertex]) @ self.at)
@@ -108,85 +120,55 @@ class ChannelSplit(nn.Module):
         return torch.einsum("vp,poc->voc", shares, self.moves)
 
 
-class Plan(ABC):
-    """What a mixture computes in every cell."""
-
-    @abstractmethod
-    def compute(self, weights: CellWeights, inputs: Tensor, statistics: Statistics, record: Record) -> Tensor | None:
-        """The cell's output, ``weights.width`` channels; None for nothing."""
-
-    @abstractmethod
-    def convolutions(self, before: int, width: int) -> list[Convolved]:
-        """What is convolved in a cell with so many channels before and after it."""
-
-
-class SampledPlan(Plan):
+@dataclass(frozen=True)
+class SampledPlan:
     """One candidate of each choice: what the child computes, on leading slices of the weights."""
 
-    def __init__(self, cell: CellGraph, names: Sequence[int], mixture: Mixture) -> None:
-        self.cell, self.names, self.mixture = cell, names, mixture
+    cell: CellGraph
+    names: Sequence[int]  # the number of each vertex in the supernet
+    mixture: Mixture
 
-    def compute(self, weights: CellWeights, inputs: Tensor, statistics: Statistics, record: Record) -> Tensor | None:
-        """Slices are summed at each vertex and concatenated at the output."""
-        cell, names = self.cell, self.names
-        widths = (inputs.shape[1], *split_channels(cell, weights.width), weights.width)
-        values = [inputs]
-        for vertex, width in enumerate(widths[1:], start=1):
-            name, last = names[vertex], vertex == cell.vertices - 1
-            terms = []
-            for source in range(vertex):
-                if not cell.joins(source, vertex):
-                    continue
-                gate = self.mixture[edge_name(names[source], name)]
-                if source:
-                    terms.append(through(gate, values[source] if last else values[source][:, :width]))
-                else:
-                    projected = through(gate, weights.project(name, inputs, width, statistics, record))
-            joined = [torch.cat(terms, 1)] if last and terms else terms
-            total = reduce(torch.add, joined + ([projected] if cell.joins(0, vertex) else []))
-            if not last:
-                gate = self.mixture[f"op{name}"]
-                label = VERTEX_OPERATIONS[cell.operations[vertex - 1]]
-                total = through(gate, weights.operate(name, label, total, statistics, record))
-            values.append(total)
-        return values[-1]
+    def compute(self, weights: CellWeights, inputs: Tensor) -> Tensor:
+        """The cell's output, ``weights.width`` channels."""
+        names, mixture = self.names, self.mixture
+
+        def operate(vertex: int, total: Tensor) -> Tensor:
+            label = VERTEX_OPERATIONS[self.cell.operations[vertex - 1]]
+            return through(mixture[f"op{names[vertex]}"], weights.operate(names[vertex], label, total))
+
+        return compute_cell_graph(
+            self.cell,
+            inputs,
+            weights.width,
+            project=lambda vertex, width: weights.project(names[vertex], inputs, width),
+            operate=operate,
+            along=lambda source, target, value: through(mixture[edge_name(names[source], names[target])], value),
+        )
 
     def convolutions(self, before: int, width: int) -> list[Convolved]:
-        """The child's."""
+        """What is convolved in a cell with so many channels before and after it: as in the child."""
         return convolutions(self.cell, before, width)
 
 
-class EmptyPlan(Plan):
-    """A sampled cell in which no path leads from input to output."""
-
-    def compute(self, weights: CellWeights, inputs: Tensor, statistics: Statistics, record: Record) -> Tensor | None:
-        """Nothing."""
-        return None
-
-    def convolutions(self, before: int, width: int) -> list[Convolved]:
-        """None."""
-        return []
-
-
-class MixedPlan(Plan):
+class MixedPlan:
     """All candidates of all choices, weighed; channels are split in probability (``ChannelSplit``)."""
 
     def __init__(
         self, choices: Mapping[str, Choice], mixture: Mixture, wiring: Wiring, splits: Mapping[int, ChannelSplit]
     ) -> None:
-        self.choices, self.mixture, self.wiring = choices, mixture, wiring
+        self.choices, self.mixture, self.edges = choices, mixture, wiring.edges
         self.masks = {width: split.masks(wiring) for width, split in splits.items()}
         self.shifts = {width: split.shifts(wiring) for width, split in splits.items()}
         self.output = next(iter(splits.values())).members.shape[1] + 1
 
-    def compute(self, weights: CellWeights, inputs: Tensor, statistics: Statistics, record: Record) -> Tensor | None:
-        """Full widths at each vertex, masked where they enter and shifted where they leave for the output."""
-        edges, width = self.wiring.edges, weights.width
+    def compute(self, weights: CellWeights, inputs: Tensor) -> Tensor | None:
+        """Full widths at each vertex, masked where they enter and shifted where they leave for the output, if any."""
+        edges, width = self.edges, weights.width
         values: dict[int, Tensor] = {}
         for vertex in range(1, self.output + 1):
             terms = []
             if (0, vertex) in edges:
-                terms.append(edges[0, vertex] * weights.project(vertex, inputs, width, statistics, record))
+                terms.append(edges[0, vertex] * weights.project(vertex, inputs, width))
             for source in range(1, vertex):
                 if (source, vertex) not in edges:
                     continue
@@ -194,33 +176,34 @@ class MixedPlan(Plan):
                     terms.append(F.conv2d(values[source], self.shifts[width][source - 1][:, :, None, None]))
                 else:
                     terms.append(edges[source, vertex] * values[source])
-            if not terms:
+            total = sum_of(terms)
+            if total is None:
                 continue
-            total = reduce(torch.add, terms)
-            if vertex < self.output:
-                total = total * self.masks[width][vertex - 1][:, None, None]
-                candidates = [
-                    partial(weights.operate, vertex, label, total, statistics, record)
-                    for label in self.choices[f"op{vertex}"].labels
-                ]
-                total = combine(self.mixture[f"op{vertex}"], candidates)
             values[vertex] = total
+            if vertex < self.output:
+                masked = total * self.masks[width][vertex - 1][:, None, None]
+                values[vertex] = self._operate(weights, vertex, masked)
         return values.get(self.output)
+
+    def _operate(self, weights: CellWeights, vertex: int, inputs: Tensor) -> Tensor:
+        labels = self.choices[f"op{vertex}"].labels
+        return combine(self.mixture[f"op{vertex}"], labels, lambda label: weights.operate(vertex, label, inputs))
 
     def convolutions(self, before: int, width: int) -> list[Convolved]:
         """All candidates' at full width, and the shifts."""
-        edges = self.wiring.edges
-        result = [Convolved(before, width, 1) for source, _ in edges if source == 0]
+        result = [Convolved(before, width, 1) for source, _ in self.edges if source == 0]
         for vertex in range(1, self.output):
-            gate, labels = self.mixture[f"op{vertex}"], self.choices[f"op{vertex}"].labels
-            computed = labels if gate.index is None else labels[gate.index : gate.index + 1]
-            if any(target == vertex for _, target in edges):
-                result += [
-                    Convolved(width, width, VERTEX_KERNELS[label]) for label in computed if label in VERTEX_KERNELS
-                ]
-            if (vertex, self.output) in edges:
+            if any(target == vertex for _, target in self.edges):
+                labels = self.mixture[f"op{vertex}"].computed(self.choices[f"op{vertex}"].labels)
+                kernels = [VERTEX_KERNELS[label] for label in labels if label in VERTEX_KERNELS]
+                result += [Convolved(width, width, kernel) for kernel in kernels]
+            if (vertex, self.output) in self.edges:
                 result.append(Convolved(width, width, 1))
         return result
+
+
+Plan = SampledPlan | MixedPlan
+"""What a mixture computes in every cell."""
 
 
 class SlicedConvolution(nn.Module):
@@ -233,11 +216,12 @@ class SlicedConvolution(nn.Module):
         self.scale = nn.Parameter(torch.ones(after))
         self.shift = nn.Parameter(torch.zeros(after))
 
-    def forward(self, inputs: Tensor, width: int, statistics: Statistics, record: Record) -> Tensor:
+    def forward(self, inputs: Tensor, width: int) -> Tensor:
         """Shape ``(n, up to before, height, width)`` to ``(n, width, height, width)``."""
         kernel = self.kernel[:width, : inputs.shape[1]]
         outputs = F.conv2d(inputs, kernel, padding=kernel.shape[-1] // 2)
         scale, shift = self.scale[:width], self.shift[:width]
+        _, _, statistics, record = current()
         return batch_normalise(outputs, scale, shift, key=self.key, statistics=statistics, record=record).relu()
 
 
@@ -255,32 +239,34 @@ class CellWeights(nn.Module):
                 self.projections[name] = SlicedConvolution(f"{key}.projections.{name}", before, width, 1)
         for vertex in range(1, vertices - 1):
             name = f"op{vertex}"
+            kernels = {label: VERTEX_KERNELS[label] for label in choices[name].labels if label in VERTEX_KERNELS}
             self.operations[name] = nn.ModuleDict(
                 {
-                    label: SlicedConvolution(f"{key}.operations.{name}.{label}", width, width, VERTEX_KERNELS[label])
-                    for label in choices[name].labels
-                    if label in VERTEX_KERNELS
+                    label: SlicedConvolution(f"{key}.operations.{name}.{label}", width, width, kernel)
+                    for label, kernel in kernels.items()
                 }
             )
 
-    def forward(self, inputs: Tensor, plan: Plan, statistics: Statistics, record: Record) -> Tensor:
+    def forward(self, inputs: Tensor, plan: Plan | None) -> Tensor:
         """Shape ``(n, before, height, width)`` to ``(n, width, height, width)``."""
-        outputs = plan.compute(self, inputs, statistics, record)
+        outputs = None
+        if plan is not None:
+            outputs = plan.compute(self, inputs)
+        if outputs is not None:
+            return outputs
         # Nothing leads to the output: zeros, which depend on the input so that there is a gradient.
-        return (0 * inputs[:, :1]).expand(-1, self.width, -1, -1) if outputs is None else outputs
+        return (0 * inputs[:, :1]).expand(-1, self.width, -1, -1)
 
-    def project(self, vertex: int, inputs: Tensor, width: int, statistics: Statistics, record: Record) -> Tensor:
+    def project(self, vertex: int, inputs: Tensor, width: int) -> Tensor:
         """The input as it enters a vertex."""
-        outputs = self.projections[edge_name(0, vertex)](inputs, width, statistics, record)
-        assert isinstance(outputs, Tensor)
+        outputs: Tensor = self.projections[edge_name(0, vertex)](inputs, width)
         return outputs
 
-    def operate(self, vertex: int, label: str, inputs: Tensor, statistics: Statistics, record: Record) -> Tensor:
+    def operate(self, vertex: int, label: str, inputs: Tensor) -> Tensor:
         """A vertex's operation, as many channels as it is given."""
         if label not in VERTEX_KERNELS:
             return strongest(inputs)
         candidates = self.operations[f"op{vertex}"]
         assert isinstance(candidates, nn.ModuleDict)
-        outputs = candidates[label](inputs, inputs.shape[1], statistics, record)
-        assert isinstance(outputs, Tensor)
+        outputs: Tensor = candidates[label](inputs, inputs.shape[1])
         return outputs

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.spaces.architecture import edge_name
 from lit_metanas.spaces.child_network import ChildNetwork, NormalisedConvolution, norm_tensors
-from lit_metanas.spaces.nas_bench_201.nas_bench_201_cells import CELL_NODES, EDGES
-from lit_metanas.spaces.operations import average, halve_by_mean
+from lit_metanas.spaces.nas_bench_201.nas_bench_201_cells import EDGES, compute_cell, compute_edge
+from lit_metanas.spaces.operations import halve_by_mean
 from lit_metanas.spaces.supernet import NetworkCost
 
 EDGE_KERNELS: Mapping[str, int] = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}
 """Sizes of the operations that are convolutions."""
+
+STAGES = 3
 
 
 class NASBench201Cell(nn.Module):
@@ -23,38 +24,24 @@ class NASBench201Cell(nn.Module):
 
     def __init__(self, key: str, operations: Sequence[str], width: int) -> None:
         super().__init__()
-        self.operations = dict(zip(EDGES, operations, strict=True))
+        self.operations = {edge_name(*edge): label for edge, label in zip(EDGES, operations, strict=True)}
         self.convolutions = nn.ModuleDict(
             {
-                edge_name(*edge): NormalisedConvolution(
-                    f"{key}.{edge_name(*edge)}.{label}", width, width, EDGE_KERNELS[label]
-                )
-                for edge, label in self.operations.items()
+                name: NormalisedConvolution(f"{key}.{name}.{label}", width, width, EDGE_KERNELS[label])
+                for name, label in self.operations.items()
                 if label in EDGE_KERNELS
             }
         )
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The last node, of the inputs' shape."""
-        nodes = [inputs]
-        for node in range(1, CELL_NODES):
-            terms = [
-                self._along(edge, nodes[edge[0]])
-                for edge, operation in self.operations.items()
-                if edge[1] == node and operation != "none"
-            ]
-            nodes.append(sum(terms[1:], terms[0]) if terms else torch.zeros_like(inputs))
-        return nodes[-1]
+        return compute_cell(inputs, self._along)
 
-    def _along(self, edge: tuple[int, int], inputs: Tensor) -> Tensor:
-        operation = self.operations[edge]
-        if operation == "skip_connect":
-            return inputs
-        if operation == "avg_pool_3x3":
-            return average(inputs)
-        outputs = self.convolutions[edge_name(*edge)](inputs.relu())
-        assert isinstance(outputs, Tensor)
-        return outputs
+    def _along(self, name: str, inputs: Tensor) -> Tensor | None:
+        operation = self.operations[name]
+        if operation == "none":
+            return None
+        return compute_edge(operation, inputs, lambda activated: self.convolutions[name](activated))
 
 
 class Reduction(nn.Module):
@@ -69,8 +56,7 @@ class Reduction(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, width, height / 2, width / 2)``."""
-        outputs = self.projection(halve_by_mean(inputs)) + self.second(self.first(inputs.relu()).relu())
-        assert isinstance(outputs, Tensor)
+        outputs: Tensor = self.projection(halve_by_mean(inputs)) + self.second(self.first(inputs.relu()).relu())
         return outputs
 
 
@@ -90,21 +76,19 @@ class NASBench201Child(ChildNetwork):
         self.features = channels * 2 ** (STAGES - 1)
         self.last = nn.BatchNorm2d(self.features)
         self.head = nn.Linear(self.features, way)
-        kernels = [EDGE_KERNELS[label] for label in operations if label in EDGE_KERNELS]
-        self.flops = stages_cost(kernels=kernels, shape=shape, channels=channels, cells=cells, way=way).flops
+        self.flops = stages_cost(operations, shape=shape, channels=channels, cells=cells, way=way).flops
 
     def embed(self, inputs: Tensor) -> Tensor:
         """Features, shape ``(n, features)``."""
-        outputs = self.last(self.blocks(self.stem(inputs))).relu().mean((2, 3))
-        assert isinstance(outputs, Tensor)
+        outputs: Tensor = self.last(self.blocks(self.stem(inputs))).relu().mean((2, 3))
         return outputs
 
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
-        """Copy the parameters, and where present the statistics, of a supernet of the space."""
-        self._copy(weights, whole=self._tensors())
+        """See ``ChildNetwork``."""
+        self._refuse_other_sizes(weights, self._tensors())
+        self._copy(weights)
 
     def _tensors(self) -> dict[str, Tensor]:
-        """Parameters and statistics but the classifier's, under the supernet's names."""
         tensors = norm_tensors("last", self.last)
         for module in self.modules():
             if isinstance(module, NormalisedConvolution):
@@ -114,33 +98,19 @@ class NASBench201Child(ChildNetwork):
         return tensors
 
 
-STAGES = 3
-
-
-def stages(shape: Shape, channels: int) -> list[tuple[int, int]]:
-    """Channels and pixels of each stage: twice the channels at half the height and width, rounded up."""
-    _, height, width = image_shape(shape)
-    result = []
-    for stage in range(STAGES):
-        result.append((channels * 2**stage, height * width))
-        height, width = (height + 1) // 2, (width + 1) // 2
-    return result
-
-
-def stages_cost(*, kernels: Sequence[int], shape: Shape, channels: int, cells: int, way: int) -> NetworkCost:
-    """Parameters and multiply-adds (of convolutions and classifier) of a network."""
+def stages_cost(labels: Sequence[str], *, shape: Shape, channels: int, cells: int, way: int) -> NetworkCost:
+    """Parameters and multiply-adds of a network with these operations in each cell; ``way`` 0 is no classifier."""
+    kernels = [EDGE_KERNELS[label] for label in labels if label in EDGE_KERNELS]
     taps = sum(kernel**2 for kernel in kernels)
-    parameters, flops = 9 * shape[0] * channels + 2 * channels, 0
-    before = 0
-    for width, pixels in stages(shape, channels):
-        if before:
-            reduction = 9 * before * width + 9 * width**2 + before * width
-            parameters += reduction + 4 * width
-            flops += reduction * pixels
-        else:
-            flops += 9 * shape[0] * width * pixels
-        parameters += cells * (taps * width**2 + 2 * width * len(kernels))
-        flops += cells * taps * width**2 * pixels
-        before = width
-    head = (before + 1) * way
-    return NetworkCost(parameters + 2 * before + head, flops + before * way)
+    _, height, width = image_shape(shape)
+    stem = 9 * shape[0] * channels
+    cost = NetworkCost(stem + 2 * channels, stem * height * width)
+    for stage in range(STAGES):
+        out = channels * 2**stage
+        if stage:  # twice the channels at half the height and width
+            height, width = (height + 1) // 2, (width + 1) // 2
+            reduction = out // 2 * out * 10 + 9 * out**2
+            cost += NetworkCost(reduction + 4 * out, reduction * height * width)
+        weights = cells * taps * out**2
+        cost += NetworkCost(weights + cells * 2 * out * len(kernels), weights * height * width)
+    return cost + NetworkCost(2 * out + (out + 1) * way, out * way)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import product
 
@@ -22,7 +22,7 @@ from lit_metanas.spaces.nas_bench_201.nas_bench_201_cells import (
     official_indices,
     parse_cell,
 )
-from lit_metanas.spaces.nas_bench_201.nas_bench_201_child import EDGE_KERNELS, NASBench201Child, stages_cost
+from lit_metanas.spaces.nas_bench_201.nas_bench_201_child import NASBench201Child, stages_cost
 from lit_metanas.spaces.nas_bench_201.nas_bench_201_supernet import NASBench201Supernet
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
@@ -107,8 +107,8 @@ class NASBench201(SearchSpace):
         Raises:
             ValueError: a choice is missing or unknown, or a label is not among its candidates.
         """
-        architecture = super().canonical(labels)
-        return _architecture(self._representatives[_cell(architecture)]) if self.merge_isomorphs else architecture
+        cell = self._cell(labels)
+        return _architecture(self._representatives[cell] if self.merge_isomorphs else cell)
 
     def supernet(self, shape: Shape) -> NASBench201Supernet:
         """Build the network that holds all candidates.
@@ -135,12 +135,13 @@ class NASBench201(SearchSpace):
 
         The benchmark's own FLOPs count the classifier's bias, too: ``way`` more.
         """
-        kernels = [EDGE_KERNELS[label] for label in self._cell(architecture) if label in EDGE_KERNELS]
-        return stages_cost(kernels=kernels, shape=shape, channels=self.channels, cells=self.cells, way=way)
+        cell = self._cell(architecture)
+        return stages_cost(cell, shape=shape, channels=self.channels, cells=self.cells, way=way)
 
-    def _cell(self, architecture: Mapping[str, str]) -> CellLabels:
+    def _cell(self, labels: Mapping[str, str]) -> CellLabels:
         """The operations by edge, checked but not merged."""
-        return _cell(super().canonical(architecture))
+        architecture = super().canonical(labels)
+        return tuple(architecture[name] for name in NAMES)
 
     @property
     def _representatives(self) -> Mapping[CellLabels, CellLabels]:
@@ -162,10 +163,6 @@ def _architecture(cell: CellLabels) -> Architecture:
     return Architecture(dict(zip(NAMES, cell, strict=True)))
 
 
-def _cell(architecture: Mapping[str, str]) -> CellLabels:
-    return tuple(architecture[name] for name in NAMES)
-
-
 class NASBench201Encoding(Encoding):
     """Operations by edge, operations counted, and the paths from input to output, in three groups.
 
@@ -183,35 +180,24 @@ class NASBench201Encoding(Encoding):
 
     def __init__(self, space: NASBench201) -> None:
         self.space: NASBench201 = space
-        self._widths = {
-            "edges": len(EDGES) * len(EDGE_OPERATIONS),
-            "operations": len(EDGE_OPERATIONS),
-            "paths": len(PATHS),
-        }
-        self.groups = tuple(self._widths.values())
+        self.groups = (len(EDGES) * len(EDGE_OPERATIONS), len(EDGE_OPERATIONS), len(PATHS))
 
     def __call__(self, architectures: Sequence[Architecture]) -> Tensor:
         """The vectors, shape ``(n, d)``, float64: counts."""
-        return count_features(
-            [_places([cell[edge_name(*edge)] for edge in EDGES]) for cell in architectures], self._widths
-        )
+        return count_features([_places([cell[name] for name in NAMES]) for cell in architectures], self.groups)
 
 
-def _places(cell: Sequence[str]) -> dict[str, Iterable[int]]:
+def _places(cell: Sequence[str]) -> tuple[list[int], list[int], list[int]]:
     numbers = [EDGE_OPERATIONS.index(operation) for operation in cell]
-    return {
-        "edges": [place * len(EDGE_OPERATIONS) + number for place, number in enumerate(numbers)],
-        "operations": numbers,
-        "paths": [PATHS[path] for path in _paths(cell)],
-    }
+    edges = [place * len(EDGE_OPERATIONS) + number for place, number in enumerate(numbers)]
+    return edges, numbers, [PATHS[path] for path in _paths(cell)]
 
 
 def _paths(cell: Sequence[str]) -> list[tuple[str, ...]]:
     """What each path from input to output computes."""
     reaching: list[list[tuple[str, ...]]] = [[()], *([] for _ in range(CELL_NODES - 1))]
-    for target in range(1, CELL_NODES):
-        for operation, (source, end) in zip(cell, EDGES, strict=True):
-            if end == target and operation != "none":
-                step = () if operation == "skip_connect" else (operation,)
-                reaching[target] += [(*path, *step) for path in reaching[source]]
+    for operation, (source, target) in zip(cell, EDGES, strict=True):
+        if operation != "none":
+            step = () if operation == "skip_connect" else (operation,)
+            reaching[target] += [(*path, *step) for path in reaching[source]]
     return reaching[-1]

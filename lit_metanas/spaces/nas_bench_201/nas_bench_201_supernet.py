@@ -2,58 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import Shape
-from lit_metanas.spaces.architecture import Choice, edge_name
-from lit_metanas.spaces.mixture import Gate, Mixture
-from lit_metanas.spaces.nas_bench_201.nas_bench_201_cells import CELL_NODES, EDGES
+from lit_metanas.spaces.architecture import Choice
+from lit_metanas.spaces.forward_pass import OpenChoice
+from lit_metanas.spaces.mixed_layers import MixedNorm
+from lit_metanas.spaces.mixture import Mixture
+from lit_metanas.spaces.nas_bench_201.nas_bench_201_cells import compute_cell, compute_edge
 from lit_metanas.spaces.nas_bench_201.nas_bench_201_child import EDGE_KERNELS, STAGES, stages_cost
-from lit_metanas.spaces.operations import (
-    as_channels_last,
-    average,
-    batch_normalise,
-    halve_by_mean,
-    random_kernel,
-    total,
-)
-from lit_metanas.spaces.supernet import Record, Statistics, Supernet
+from lit_metanas.spaces.operations import as_channels_last, halve_by_mean, random_kernel
+from lit_metanas.spaces.supernet import Supernet
 
 
-class Affine(nn.Module):
-    """Batch-norm with scale and shift; ``key`` names its statistics."""
+class SuperConvolution(MixedNorm):
+    """Convolution and batch-norm.
 
-    def __init__(self, key: str, width: int) -> None:
-        super().__init__()
-        self.key = key
-        self.scale = nn.Parameter(torch.ones(width))
-        self.shift = nn.Parameter(torch.zeros(width))
-
-    def normalise(self, inputs: Tensor, statistics: Statistics, record: Record) -> Tensor:
-        """Normalise, scale and shift each channel of ``(n, channels, height, width)``."""
-        return batch_normalise(inputs, self.scale, self.shift, key=self.key, statistics=statistics, record=record)
-
-
-class SuperConvolution(Affine):
-    """Convolution and batch-norm."""
+    The benchmark's own searches leave scale and shift out of the candidates; here a child inherits them.
+    """
 
     def __init__(self, key: str, channels: int, width: int, kernel: int, *, stride: int = 1) -> None:
-        super().__init__(key, width)
+        super().__init__(width, affine=True, key=key)
         self.stride = stride
         self.kernel = nn.Parameter(random_kernel(width, channels, kernel))
 
-    def forward(self, inputs: Tensor, statistics: Statistics, record: Record) -> Tensor:
+    def forward(self, inputs: Tensor, label: str = "", weight: Tensor | None = None) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, width, height / stride, width / stride)``."""
         outputs = F.conv2d(inputs, self.kernel, stride=self.stride, padding=self.kernel.shape[-1] // 2)
-        return self.normalise(outputs, statistics, record)
+        return super().forward(outputs, label, weight)
 
 
 class SuperEdge(nn.ModuleDict):
-    """All candidates of one edge: the convolutions, by label, have weights."""
+    """All candidates of one edge: the convolutions, by label, have weights.
+
+    The gate follows the normalisation. Yet the batch-norm of the next edges cancels a gate that scales all of a node
+    and whose node feeds convolutions only.
+    """
 
     def __init__(self, choice: Choice, *, key: str, width: int) -> None:
         super().__init__(
@@ -63,20 +50,11 @@ class SuperEdge(nn.ModuleDict):
                 if label in EDGE_KERNELS
             }
         )
-        self.labels = choice.labels
+        self.choice = OpenChoice(choice.labels, choice.name)
 
-    def forward(self, inputs: Tensor, gate: Gate, statistics: Statistics, record: Record) -> Tensor | None:
+    def forward(self, inputs: Tensor) -> Tensor | None:
         """The gate's one candidate, or all weighted and summed, of the inputs' shape; None for nothing."""
-        return total(gate, self.labels, lambda label: self._compute(label, inputs, statistics, record))
-
-    def _compute(self, label: str, inputs: Tensor, statistics: Statistics, record: Record) -> Tensor:
-        if label == "skip_connect":
-            return inputs
-        if label == "avg_pool_3x3":
-            return average(inputs)
-        outputs = self[label](inputs.relu(), statistics, record)
-        assert isinstance(outputs, Tensor)
-        return outputs
+        return self.choice.total(lambda label: compute_edge(label, inputs, lambda activated: self[label](activated)))
 
 
 class SuperCell(nn.ModuleDict):
@@ -87,19 +65,9 @@ class SuperCell(nn.ModuleDict):
             {choice.name: SuperEdge(choice, key=f"{key}.{choice.name}", width=width) for choice in choices}
         )
 
-    def forward(self, inputs: Tensor, mixture: Mixture, statistics: Statistics, record: Record) -> Tensor:
+    def forward(self, inputs: Tensor) -> Tensor:
         """The last node, of the inputs' shape."""
-        nodes = [inputs]
-        for node in range(1, CELL_NODES):
-            joined: Tensor | None = None
-            for source, target in EDGES:
-                if target != node:
-                    continue
-                name = edge_name(source, target)
-                term = self[name](nodes[source], mixture[name], statistics, record)
-                joined = term if joined is None else joined if term is None else joined + term
-            nodes.append(torch.zeros_like(inputs) if joined is None else joined)
-        return nodes[-1]
+        return compute_cell(inputs, lambda name, values: self[name](values))
 
 
 class SuperReduction(nn.Module):
@@ -111,15 +79,17 @@ class SuperReduction(nn.Module):
         self.second = SuperConvolution(f"{key}.second", width, width, 3)
         self.projection = nn.Parameter(random_kernel(width, channels, 1))
 
-    def forward(self, inputs: Tensor, statistics: Statistics, record: Record) -> Tensor:
+    def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, width, height / 2, width / 2)``."""
-        outputs = self.first(inputs.relu(), statistics, record)
-        outputs = self.second(outputs.relu(), statistics, record)
+        outputs: Tensor = self.second(self.first(inputs.relu()).relu())
         return F.conv2d(halve_by_mean(inputs), self.projection) + outputs
 
 
 class NASBench201Supernet(Supernet):
-    """Stem, three stages of cells with reductions between them, and the global average."""
+    """Stem, three stages of cells with reductions between them, and the global average.
+
+    All cells have the same architecture, and each its own weights for every candidate.
+    """
 
     def __init__(self, choices: Sequence[Choice], *, shape: Shape, channels: int, cells: int) -> None:
         super().__init__()
@@ -136,42 +106,21 @@ class NASBench201Supernet(Supernet):
             SuperReduction(f"reductions.{place}", width, 2 * width) for place, width in enumerate(widths[:-1])
         )
         self.features = widths[-1]
-        self.last = Affine("last", self.features)
+        self.last = MixedNorm(self.features, affine=True, key="last")
 
-    def forward(
-        self,
-        inputs: Tensor,
-        mixture: Mixture,
-        noise: Mapping[str, Tensor] | None = None,
-        statistics: Statistics = None,
-        record: Record = None,
-    ) -> Tensor:
-        """Embed inputs: see ``Supernet.forward``. There is no dropout, so that ``noise`` does nothing."""
-        del noise
-        if inputs.shape[1] == 1 and self._channels_last():
+    def _embed(self, inputs: Tensor) -> Tensor:
+        reductions = [layer for layer in self.reductions if isinstance(layer, SuperReduction)]
+        if inputs.shape[1] == 1 and reductions[0].first.kernel.stride(1) == 1:
             inputs = as_channels_last(inputs)
-        inputs = self.stem(inputs, statistics, record)
+        inputs = self.stem(inputs)
         for place, cell in enumerate(self.cells):
             if place and place % self.size == 0:
-                inputs = self.reductions[place // self.size - 1](inputs, statistics, record)
-            inputs = cell(inputs, mixture, statistics, record)
-        return self.last.normalise(inputs, statistics, record).relu().mean((2, 3))
-
-    def draw_noise(self, examples: int, generator: torch.Generator) -> dict[str, Tensor]:
-        """Nothing: the space has no dropout."""
-        del examples, generator
-        return {}
+                inputs = reductions[place // self.size - 1](inputs)
+            inputs = cell(inputs)
+        features: Tensor = self.last(inputs).relu().mean((2, 3))
+        return features
 
     def flops(self, mixture: Mixture) -> int:
         """Forward multiply-adds that one input costs under ``mixture``."""
-        computed: list[str] = []
-        for choice in self.choices:
-            index = mixture[choice.name].index
-            computed += choice.labels if index is None else (choice.labels[index],)
-        kernels = [EDGE_KERNELS[label] for label in computed if label in EDGE_KERNELS]
-        return stages_cost(kernels=kernels, shape=self.shape, channels=self.channels, cells=self.size, way=0).flops
-
-    def _channels_last(self) -> bool:
-        reduction = self.reductions[0]
-        assert isinstance(reduction, SuperReduction)
-        return reduction.first.kernel.stride(1) == 1
+        computed = [label for choice in self.choices for label in mixture[choice.name].computed(choice.labels)]
+        return stages_cost(computed, shape=self.shape, channels=self.channels, cells=self.size, way=0).flops

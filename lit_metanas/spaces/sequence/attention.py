@@ -11,11 +11,14 @@ from torch import Tensor, nn
 from lit_metanas.spaces.sequence.step_context import current_steps, lowest
 
 Positions = Literal["sinusoidal", "learned", "none"]
-"""What self-attention is told of the places of steps."""
+"""How self-attention finds out the places of steps."""
 
 
 class SelfAttention(nn.Module):
-    """Multi-head self-attention (Vaswani et al. 2017) among the steps of an example."""
+    """Multi-head self-attention (Vaswani et al. 2017) among the steps of an example.
+
+    Positions are added to the inputs of this operation alone, so that the other candidates do not depend on them.
+    """
 
     positions: Tensor | None
 
@@ -25,10 +28,11 @@ class SelfAttention(nn.Module):
         self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(3 * width, width)))
         self.bias = nn.Parameter(torch.zeros(3 * width))
         self.output = nn.Linear(width, width)
+        self.positions = None
         if positions == "learned":
             self.positions = nn.Parameter(0.02 * torch.randn(steps, width))
-        else:
-            self.register_buffer("positions", sinusoids(steps, width) if positions == "sinusoidal" else None)
+        elif positions == "sinusoidal":
+            self.positions = nn.Buffer(sinusoids(steps, width))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, width, steps)``, unchanged."""
@@ -43,15 +47,22 @@ class SelfAttention(nn.Module):
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, hidden: Tensor | None) -> Tensor:
-    """Scaled dot-product attention of several heads (Vaswani et al. 2017), shape ``(n, steps, heads * size)``."""
+    """Scaled dot-product attention of several heads (Vaswani et al. 2017), shape ``(n, steps, heads * size)``.
+
+    ``query`` is ``(n, heads, steps, size)``, ``key`` and ``value`` ``(n, heads, others, size)``; what is ``hidden``,
+    bool, broadcast to ``(n, heads, steps, others)``, is not attended to.
+    """
     alike = query @ key.transpose(2, 3) * query.shape[3] ** -0.5
-    weights = (alike if hidden is None else alike.masked_fill(hidden, lowest(alike))).softmax(3)
-    return (weights @ value).transpose(1, 2).flatten(2)
+    if hidden is not None:
+        alike = alike.masked_fill(hidden, lowest(alike))
+    return (alike.softmax(3) @ value).transpose(1, 2).flatten(2)
 
 
 def part_of(positions: Tensor, before: int, steps: int) -> Tensor:
-    """The positions of some steps, shape ``(steps, width)``; all are themselves, without a slice in a program."""
-    return positions if steps == len(positions) else positions[before : before + steps]
+    """The positions of so many steps, with so many before them, shape ``(steps, width)``."""
+    if steps == len(positions):
+        return positions  # no slice in an exported program
+    return positions[before : before + steps]
 
 
 def sinusoids(steps: int, width: int) -> Tensor:

@@ -1,13 +1,13 @@
 """Candidate operations on sequences ``(n, channels, steps)``, which keep their size.
 
 An example's outputs do not depend on what stands behind its end: the network sets that to zero before each operation.
-What comes out there is finite, and means nothing.
+Outputs there are finite, and mean nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack
 from functools import partial
 
 import torch
@@ -39,7 +39,7 @@ class GatedLinear(nn.Module):
 
 
 class StepPool(nn.Module):
-    """The maximum or the mean of neighbouring steps, of those within the example."""
+    """The maximum or the mean of neighbouring steps, of those within the example; stride 2 halves their number."""
 
     def __init__(self, kind: str, size: int, stride: int = 1) -> None:
         super().__init__()
@@ -78,14 +78,15 @@ class Recurrence(nn.Module):
         self.hidden_weight, self.hidden_bias = uniform(3 * width, width), uniform(3 * width)
 
     def forward(self, rows: Tensor, before: Tensor | None = None) -> Tensor:
-        """Shape ``(n, steps, channels)`` to ``(n, steps, width)``."""
+        """Shape ``(n, steps, channels)`` to ``(n, steps, width)``, after an output ``(n, width)`` if there is one."""
         # Not nn.GRU: it keeps its weights a second time, where torch.func's calls with other weights miss them.
         weights = (self.input_weight, self.hidden_weight, self.input_bias, self.hidden_bias)
-        start = (torch.zeros_like(rows[:, 0, : self.width]) if before is None else before).unsqueeze(0)
-        # cuDNN's recurrence cannot be differentiated twice.
-        plain = torch.backends.cudnn.flags(enabled=False) if rows.is_cuda else nullcontext()
-        with plain:
-            outputs: Tensor = torch.gru(rows, start, weights, True, 1, 0.0, False, False, True)[0]
+        if before is None:
+            before = torch.zeros_like(rows[:, 0, : self.width])
+        with ExitStack() as stack:
+            if rows.is_cuda:  # cuDNN's recurrence cannot be differentiated twice
+                stack.enter_context(torch.backends.cudnn.flags(enabled=False))
+            outputs: Tensor = torch.gru(rows, before.unsqueeze(0), weights, True, 1, 0.0, False, False, True)[0]
         return outputs
 
 
