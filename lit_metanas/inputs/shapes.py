@@ -89,7 +89,7 @@ class RowShape(NamedTuple):
 
 
 KindShape = ImageShape | SeriesShape | TokenShape | RowShape
-"""A shape that tells its kind."""
+"""A shape that has its kind."""
 
 Shape = KindShape | tuple[int, int, int]
 """Of one input; three plain numbers are those of an image."""
@@ -110,7 +110,7 @@ def shape_of(inputs: Tensor, vocabulary: int | None = None) -> KindShape:
         vocabulary: number of tokens, where inputs are such.
 
     Raises:
-        ValueError: they are no inputs, or tokens whose number is not told.
+        ValueError: they are no inputs, or tokens without their number.
 
     Example:
         >>> import torch
@@ -135,7 +135,7 @@ def shape_of(inputs: Tensor, vocabulary: int | None = None) -> KindShape:
 
 
 def as_shape(shape: Sequence[int]) -> KindShape:
-    """A shape that tells its kind."""
+    """A shape that has its kind."""
     if isinstance(shape, KindShape):
         return shape
     if len(shape) != 3:

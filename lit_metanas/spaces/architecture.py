@@ -43,7 +43,7 @@ class Choice:
             raise ValueError(f"Choice '{self.name}' repeats a label: {', '.join(self.labels)}.")
 
     def active(self, labels: Mapping[str, str]) -> bool:
-        """Whether the choice matters beside these labels of other choices."""
+        """Whether the choice matters, given these labels of other choices."""
         return all(labels.get(name) in allowed for name, allowed in self.active_if)
 
     def label_of(self, value: object) -> str | None:
@@ -108,6 +108,17 @@ class Architecture(Mapping[str, str]):
     def to_json(self) -> dict[str, str]:
         """The architecture as a plain dictionary that ``Architecture(...)`` reads back."""
         return dict(self._labels)
+
+
+def active_at(place: int, name: str, depths: Sequence[str]) -> tuple[tuple[str, frozenset[str]], ...]:
+    """The condition on a choice of depth, ``active_if`` of a choice, that a layer is computed; none if it always is."""
+    deep = frozenset(depth for depth in depths if int(depth) >= place)
+    return ((name, deep),) * (len(deep) < len(depths))
+
+
+def layer_prefix(place: int, shared: bool) -> str:
+    """The beginning of the names of a layer's choices, which all layers may share."""
+    return "" if shared else f"layer{place}."
 
 
 def labels_of(choices: Iterable[Choice]) -> dict[str, tuple[str, ...]]:

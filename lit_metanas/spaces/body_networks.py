@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import Shape
@@ -13,7 +14,7 @@ from lit_metanas.spaces.architecture import Choice, labels_of
 from lit_metanas.spaces.builder import UnsharedScale
 from lit_metanas.spaces.child_network import ChildNetwork, norm_tensors
 from lit_metanas.spaces.flop_count import LayerFlops, layer_title
-from lit_metanas.spaces.forward_pass import ForwardPass, running
+from lit_metanas.spaces.forward_pass import ForwardPass, Statistics, running
 from lit_metanas.spaces.mixed_layers import MixedDropout, MixedLayer, MixedNorm, averages, name_layers
 from lit_metanas.spaces.mixture import Gate, Mixture
 from lit_metanas.spaces.operations import as_channels_last, padded
@@ -40,10 +41,10 @@ class BodySupernet(Supernet):
         self.refusal = refusal
         self.labels = labels_of(choices)
         name_layers(self)
-        # Of one channel or one pixel, a kernel's strides do not tell whether it is channels-last.
+        # Of one channel or one pixel, a kernel's strides do not say whether it is channels-last.
         parameters = body.named_parameters()
-        told = [name for name, own in parameters if own.dim() == 4 and own.shape[1] > 1 and own[0, 0].numel() > 1]
-        self._last_kernel = next(reversed(told), "")
+        clear = [name for name, own in parameters if own.dim() == 4 and own.shape[1] > 1 and own[0, 0].numel() > 1]
+        self._last_kernel = next(reversed(clear), "")
         self._count: LayerFlops | None = None
         self._features = features
         if features is None and not any(own.is_meta for own in body.parameters()):
@@ -63,6 +64,24 @@ class BodySupernet(Supernet):
         if not self.averaged:
             return features
         return padded(averages(features), self.features)
+
+    def scores(
+        self,
+        outputs: Mapping[str, Tensor],
+        inputs: Tensor,
+        mixture: Mixture,
+        noise: Mapping[str, Tensor] | None = None,
+        statistics: Statistics = None,
+        targets: Tensor | None = None,
+    ) -> Tensor:
+        """See ``Supernet.scores``."""
+        self._refuse_to_compute()
+        with running(ForwardPass(mixture, noise, statistics)):
+            return self._score(outputs, inputs, targets)
+
+    def _score(self, outputs: Mapping[str, Tensor], inputs: Tensor, targets: Tensor | None) -> Tensor:
+        """The scores within the current forward pass."""
+        return F.linear(self._embed(inputs), outputs["head.weight"], outputs["head.bias"])
 
     def draw_noise(self, examples: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Uniform numbers of shape ``(examples, width)`` for each layer that may drop channels."""

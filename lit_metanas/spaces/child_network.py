@@ -22,8 +22,7 @@ class NormalisedConvolution(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, width, height / stride, width / stride)``."""
-        outputs: Tensor = self.norm(self.convolution(inputs))
-        return outputs
+        return self.norm(self.convolution(inputs))
 
     def tensors(self) -> dict[str, Tensor]:
         """Parameters and statistics under the supernet's names."""
@@ -58,8 +57,7 @@ class ChildNetwork(nn.Module, ABC):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Scores, shape ``(n, way)``, for inputs of shape ``(n, channels, height, width)``."""
-        scores: Tensor = self.head(self.embed(inputs))
-        return scores
+        return self.head(self.embed(inputs))
 
     def supernet_weights(self) -> dict[str, Tensor]:
         """The inverse of ``inherit``: copies of all tensors under the supernet's names, or of leading slices there."""

@@ -52,7 +52,7 @@ class Encoding(ABC):
 
 
 class OneHotEncoding(Encoding):
-    """One-hot labels of each choice. A choice that can be inactive has one bit more, which tells whether it is active.
+    """One-hot labels of each choice. A choice that can be inactive has one bit more: whether it is active.
 
     The labels of an inactive choice are zeros, so that networks of different depth differ in what they have and in
     nothing else. Choices of one group are one group of features.

@@ -43,7 +43,7 @@ class LayerFlops:
             counts[layer] += counter.get_total_flops() - entered.pop()
 
         with (
-            telling_layers(body, shape),
+            naming_layers(body, shape),
             torch.no_grad(),
             torch.device("cpu"),
             counter,
@@ -89,7 +89,7 @@ Inner = tuple[int, ...]
 
 
 @contextmanager
-def telling_layers(body: nn.Module, shape: Shape) -> Iterator[None]:
+def naming_layers(body: nn.Module, shape: Shape) -> Iterator[None]:
     """Where PyTorch fails in a forward pass of a body within, raise a ValueError that names the layer or the choice."""
     entered: list[tuple[nn.Module, Inner]] = []
     made: dict[nn.Module, Inner] = {}

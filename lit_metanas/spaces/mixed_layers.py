@@ -45,8 +45,11 @@ class MixedNorm(nn.Module):
         super().__init__()
         self.key = key  # names the statistics; see ``name_layers``
         self.width, self.epsilon = width, epsilon
-        self.scale = nn.Parameter(torch.ones(largest(width))) if affine else None
-        self.shift = nn.Parameter(torch.zeros(largest(width))) if affine else None
+        self.scale: nn.Parameter | None = None
+        self.shift: nn.Parameter | None = None
+        if affine:
+            self.scale = nn.Parameter(torch.ones(largest(width)))
+            self.shift = nn.Parameter(torch.zeros(largest(width)))
 
     def forward(self, inputs: Tensor, label: str = "", weight: Tensor | None = None) -> Tensor:
         """Normalise each channel of ``(n, channels, ...)``, times a weight; each label has statistics of its own."""
@@ -101,16 +104,15 @@ class SlicedConv2d(nn.Conv2d):
 
     def kernel(self, channels: int) -> tuple[Tensor, Tensor | None]:
         """The leading weights and constants for inputs of so many channels."""
-        out = computed_value(self.width)
-        sizes = (out,) if self.groups > 1 else (out, channels)
+        out, into = computed_value(self.width), min(channels, self.weight.shape[1])
         bias = self.bias
         if bias is not None:
             bias = leading_part(bias, out)
-        return leading_part(self.weight, *sizes), bias
+        return leading_part(self.weight, out, into), bias
 
     def convolve(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """Convolve with other weights of any odd size."""
-        groups = inputs.shape[1] if self.groups > 1 else 1
+        groups = inputs.shape[1] // weight.shape[1]
         return F.conv2d(inputs, weight, bias, self.stride, weight.shape[-1] // 2, groups=groups)
 
     def computed_flops(self, count: CountedFlops) -> int:

@@ -112,10 +112,7 @@ def computed_size(gate: Gate, numbers: Sequence[int]) -> int:
 
 
 def leading(*factors: tuple[Gate, Sequence[int]]) -> Tensor | None:
-    """Weight of each computed part: the sum over the candidates that have it; None where all are one.
-
-    ``factors`` are gates and the numbers of parts of their candidates; the parts together are the product.
-    """
+    """Weight of each part that is computed of a product: the sum over the candidates that have it; None for ones."""
     # Under a gate of one candidate the weights are ones, whose gradient is that of the parts that are computed. One
     # factor on all of the candidate would be cancelled by the next batch-norm, and its gradient with it.
     constant = [gate.index is not None and not gate.weights.requires_grad for gate, _ in factors]

@@ -105,7 +105,9 @@ class NASBenchGraph(ChoiceSpace):
     def violation(self, architecture: Architecture) -> str | None:
         """A network without any weights is in no table."""
         _, ops = self.link_and_ops(architecture)
-        return "all four operations are skip" if set(ops) == {"skip"} else None
+        if set(ops) == {"skip"}:
+            return "all four operations are skip"
+        return None
 
     def key(self, architecture: Mapping[str, str]) -> int:
         """The published hash of an architecture: decimal digits of its link and operations, the same in both spaces."""
@@ -117,12 +119,8 @@ class NASBenchGraph(ChoiceSpace):
 
     def architectures(self) -> Iterator[Architecture]:
         """All different networks with weights, 26,206 of them in the space of nine operations."""
-        seen: set[Architecture] = set()
-        for link, ops in product(LINKS, product(self.operations, repeat=GRAPH_NODES)):
-            architecture = self.architecture(link, ops)
-            if architecture not in seen and self.violation(architecture) is None:
-                seen.add(architecture)
-                yield architecture
+        combinations = product(LINKS, product(self.operations, repeat=GRAPH_NODES))
+        yield from self._buildable(self.architecture(link, ops) for link, ops in combinations)
 
 
 def _link_text(link: Sequence[int]) -> str:
@@ -210,7 +208,7 @@ def _places(link: Sequence[int], ops: Sequence[str]) -> tuple[list[int], ...]:
     leaves = _leaves(link)
     relations = [size + numbers[leaf - 1] for leaf in leaves]
     for number, father in zip(numbers, link, strict=True):
-        relations.append(number if father == 0 else (2 + numbers[father - 1]) * size + number)
+        relations.append((father and (2 + numbers[father - 1]) * size) + number)
     positions = [place * size + number for place, number in enumerate(numbers)]
     paths = [bucket(_path(leaf, link, ops), BUCKETS) for leaf in leaves]
     return [LINKS.index(tuple(link))], positions, numbers, relations, paths

@@ -68,15 +68,11 @@ def activate_in_place(layer: nn.Module, values: Tensor) -> Tensor:
     # Of gradients that are differentiated themselves the values are a view, in which that would cost more.
     if isinstance(layer, nn.ReLU) and not _TWICE.get():
         return torch.relu_(values)
-    outputs: Tensor = layer(values)
-    return outputs
+    return layer(values)
 
 
 def merged_kernel(gate: Gate, kernels: Sequence[Tensor]) -> Tensor:
-    """Mix square kernels of odd sizes, each ``(out, in, k, k)``, into one of the largest size.
-
-    Convolutions that are summed before a non-linearity are one convolution, in whose centre the small kernels lie.
-    """
+    """Mix square kernels of odd sizes, each ``(out, in, k, k)``, into one of the largest size, about its centre."""
     size = max(kernel.shape[-1] for kernel in kernels)
     total = torch.zeros(())
     for weight, kernel in zip(gate.weights, kernels, strict=True):
@@ -248,10 +244,7 @@ def channel_moments(inputs: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def layer_normalise(inputs: Tensor, scale: Tensor, shift: Tensor, weights: Tensor | None) -> Tensor:
-    """Normalise each example of ``(n, channels, height, width)`` as a whole; then scale and shift each channel.
-
-    ``weights``, shape ``(channels,)``, say how much a channel counts; None weights all alike.
-    """
+    """Normalise each example as a whole, with a weight for each channel, ``(channels,)``; then scale and shift it."""
     if weights is None:
         return F.group_norm(inputs, 1, scale, shift, eps=EPSILON)
     weights = weights.to(inputs.dtype)

@@ -126,7 +126,6 @@ class Supernet(nn.Module, ABC):
 
     def draw_noise(self, examples: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Draw the uniform numbers in [0, 1) from which dropout masks are made, for ``examples`` inputs."""
-        del examples, generator
         return {}
 
     @abstractmethod
@@ -158,8 +157,7 @@ def score_with(
 ) -> Tensor:
     """``Supernet.scores`` with other weights than its own: a function of them, with gradients."""
     own = {f"supernet.{name}": weight for name, weight in weights.items()}
-    scores: Tensor = functional_call(_Scores(supernet), own, (outputs, inputs, mixture, noise, statistics, targets))
-    return scores
+    return functional_call(_Scores(supernet), own, (outputs, inputs, mixture, noise, statistics, targets))
 
 
 @torch.no_grad()

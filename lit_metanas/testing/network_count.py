@@ -93,12 +93,12 @@ def _has_parameters(layer: nn.Module) -> bool:
 
 
 def check_cost(cost: NetworkCost, counted: NetworkCost, architecture: Architecture) -> None:
-    """Check what a space tells of a network's cost."""
-    for what, told, found in (
+    """Check the cost of a network that a space reports."""
+    for what, reported, found in (
         ("parameters", cost.parameters, counted.parameters),
         ("multiply-adds", cost.flops, counted.flops),
     ):
-        require(told == found, f"{architecture} costs {told} {what}, but its child has {found}")
+        require(reported == found, f"{architecture} costs {reported} {what}, but its child has {found}")
 
 
 def check_same(found: Tensor, expected: Tensor, of: str, one: str, other: str) -> None:

@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from lit_metanas.inputs.shapes import ImageShape, RowShape, SeriesShape, Shape, TokenShape, as_shape
 from lit_metanas.spaces.architecture import Architecture, check_known, check_positive, labels_of
 from lit_metanas.spaces.body_networks import BodySupernet
-from lit_metanas.spaces.builder import Builder, Make
+from lit_metanas.spaces.builder import Builder, LayerStack, Make
 from lit_metanas.spaces.child_network import ChildNetwork
 from lit_metanas.spaces.forward_pass import largest
-from lit_metanas.spaces.layer_stack import LayerStack
 from lit_metanas.spaces.layered import LayeredSpace
 from lit_metanas.spaces.mixed_layers import CountedFlops
 from lit_metanas.spaces.mlp import MLPSpace
@@ -118,7 +117,7 @@ def _all_steps(outputs: Tensor) -> Steps:
 
 
 class AnyInputSpace(SearchSpace):
-    """One set of choices for images, series and tokens, so that what is learned on one kind is told for another.
+    """One set of choices for images, series and tokens, so that what is learned on one kind serves another.
 
     An architecture is one of ``SequenceSpace``. For series and tokens it is the network there. For images a convolution
     of ``patch`` times ``patch`` pixels makes the first channels; convolutions and pools look at neighbours in both

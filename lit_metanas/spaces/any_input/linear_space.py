@@ -41,13 +41,13 @@ FACTOR, PRIME = 1_000_003, (1 << 31) - 1
 class LinearSpace(SearchSpace):
     """Linear classifiers of plain features of images, series, tokens and rows of numbers.
 
-    Images have averages of patches; ``fine`` ones tell how strong edges of eight directions are in each of some larger
+    Images have averages of patches; ``fine`` ones have the strength of edges of eight directions in each of some larger
     patches, too (after Dalal and Triggs 2005). Series have the mean of each feature over the steps and its mean
     deviation from that; ``fine`` ones have its means around five places from beginning to end, too. Rows are taken as
     they are, ``fine`` ones with the squares of their numbers. All these are computed, not learned, and standardised by
     a batch-norm, but for rows as they are. Tokens have a vector each, of which the mean is taken, so that scores are
     linear in how often there is each token (fastText, Joulin et al. 2017). ``fine`` ones have a vector for each group
-    of up to four neighbouring tokens, told apart by a hash, so that tokens may be characters.
+    of up to four neighbouring tokens, by a hash, so that tokens may be characters.
 
     Args:
         details: ``coarse`` for few features, ``fine`` for many.
@@ -112,12 +112,10 @@ class Features(nn.Module):
 
 
 class ImageFeatures(Features):
-    """Averages of patches, and, if ``fine``, of larger ones how strong edges of each direction are.
+    """Averages of patches, and, if ``fine``, of larger ones how strong edges of each direction are."""
 
-    What counts is the part of a gradient that points into a direction, if it does. Strengths are divided by the mean of
-    all directions in a patch and those around it, so that contrast does not matter. Images of one or two pixels along a
-    side have no edges.
-    """
+    # What counts is the part of a gradient that points into a direction, if it does. Strengths are divided by the mean
+    # of all directions in a patch and those around it, so that contrast does not matter.
 
     standardised = True
 
@@ -139,9 +137,9 @@ class ImageFeatures(Features):
         if not self.edges:
             return found
         grey, (height, width) = inputs.sum(1, keepdim=True), self.inner
-        middle, beside = grey[:, :, 1 : 1 + height], grey[:, :, :, 1 : 1 + width]
+        middle, centre = grey[:, :, 1 : 1 + height], grey[:, :, :, 1 : 1 + width]
         right = middle[:, :, :, 2 : 2 + width] - middle[:, :, :, :width]
-        down = beside[:, :, 2 : 2 + height] - beside[:, :, :height]
+        down = centre[:, :, 2 : 2 + height] - centre[:, :, :height]
         angles = [2 * pi * place / EDGE_DIRECTIONS for place in range(EDGE_DIRECTIONS)]
         strong = torch.cat([(right * cos(angle) + down * sin(angle)).relu() for angle in angles], 1)
         cells = pool(strong, self.cells)
@@ -150,10 +148,7 @@ class ImageFeatures(Features):
 
 
 class SeriesFeatures(Features):
-    """The mean of each feature, its mean deviation from that, and, if ``fine``, its means around places.
-
-    A step counts by how near it is to a place, in the time of its example, as in linear interpolation.
-    """
+    """The mean of each feature, its mean deviation from that, and, if ``fine``, its means around places."""
 
     places: Tensor
     standardised = True
@@ -174,7 +169,7 @@ class SeriesFeatures(Features):
         away = (values - mean) * mask
         deviation = (away.relu() + (away * -1).relu()).sum(2, keepdim=True) / steps
         found = [mean, deviation]
-        if self.last:
+        if self.last:  # a step counts by how near it is to a place, in the time of its example
             apart = mask.cumsum(2) * self.last / steps - self.places
             near = (torch.ones_like(apart) - (apart.relu() + (apart * -1).relu())).relu() * mask
             for place in range(self.last + 1):
@@ -202,10 +197,7 @@ class TokenFeatures(Features):
 
 
 def neighbouring(tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """Numbers below ``GROUPS`` of single tokens, pairs, and so on, up to groups of ``NEIGHBOURS``.
-
-    Both the numbers and which groups are within an example, ``(n, NEIGHBOURS x steps)``, of tokens ``(n, steps)``.
-    """
+    """Numbers of all groups of up to ``NEIGHBOURS`` tokens, and which are within an example, ``(n, groups)``."""
     numbers, within = [tokens], [tokens != 0]
     for further in range(1, NEIGHBOURS):
         last = F.pad(tokens, (0, further))[:, further:]

@@ -17,8 +17,10 @@ from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.cells.cell_operations import CELL_OPERATIONS, Norms, Operation, entry
 from lit_metanas.spaces.supernet import NetworkCost
 
-KINDS = ("normal", "reduce")
+STRIDES = {"normal": 1, "reduce": 2}
 """Cells that keep the size of the image, and cells that halve it."""
+
+KINDS = tuple(STRIDES)
 
 INPUTS = 2
 """Nodes 0 and 1 of a cell are the outputs of the two cells before it."""
@@ -79,11 +81,7 @@ class CellLayout:
         return 2 * self.cells // 3
 
     def choices(self) -> list[Choice]:
-        """Those of NAS-Bench-301 (Zela et al. 2022): each node of a cell has two inputs, with an operation on each.
-
-        For each node there is the pair of its inputs, for instance ``normal.inputs4: 0+2``, and for each edge an
-        operation, for instance ``normal.edge0-4: sep_conv_3x3``, active where the pair holds the edge.
-        """
+        """Those of NAS-Bench-301 (Zela et al. 2022): a pair of inputs for each node, and an operation for each edge."""
         return [choice for kind in KINDS for node in self.targets() for choice in self._node(kind, node)]
 
     def edges(self) -> list[tuple[int, int]]:
@@ -95,6 +93,10 @@ class CellLayout:
         if label == "conv_3x3" and not self.full_convolutions:
             label = "separable_conv_3x3"
         return CELL_OPERATIONS[label]
+
+    def stride(self, kind: str, source: int) -> int:
+        """That of the edges from a source: inputs of a cell are as large as its last one was."""
+        return STRIDES[kind] if source < INPUTS else 1
 
     def targets(self) -> range:
         """The nodes that a cell computes."""
@@ -154,7 +156,7 @@ def cell_costs(layout: CellLayout, shape: Shape) -> CellCosts:
         base += _cost(entered, entry, site.last, site.width, False)
         entered = site.size[0] * site.size[1]
         for source, node in layout.edges():
-            stride = 2 if site.kind == KINDS[1] and source < INPUTS else 1
+            stride = layout.stride(site.kind, source)
             for label in layout.operations:
                 if label != "none":
                     cost = _cost(entered, layout.operation(label), site.width, stride)

@@ -12,8 +12,8 @@ from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.spaces.architecture import Choice, edge_name, labels_of
 from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
 from lit_metanas.spaces.builder import Builder, Make
-from lit_metanas.spaces.cells.cell_layout import CellLayout, Site, cell_costs, inputs_name, is_edge, sources
-from lit_metanas.spaces.cells.cell_operations import CellState, Norms, entry, even_pixels
+from lit_metanas.spaces.cells.cell_layout import STRIDES, CellLayout, Site, cell_costs, inputs_name, is_edge, sources
+from lit_metanas.spaces.cells.cell_operations import CellState, Norms, entry
 from lit_metanas.spaces.mixture import Mixture, sum_of
 from lit_metanas.spaces.operations import with_dense_gradient
 
@@ -28,7 +28,7 @@ class Cell(nn.Module):
         self.reuse = layout.reuse and build.mixed
         self.before = entry(site.before, width, site.shrunk, norms)
         self.last = entry(site.last, width, False, norms)
-        self.stride = 2 if kind == "reduce" else 1
+        self.stride = STRIDES[kind]
         self.edges = nn.ModuleDict()
         names = {node: inputs_name(kind, node) for node in self.nodes}
         self.inputs = {node: build.question(name, labels[name]) for node, name in names.items() if name in labels}
@@ -36,7 +36,7 @@ class Cell(nn.Module):
             name = edge_name(source, node, kind)
             if name not in labels:
                 continue
-            size = (width, self.stride if source < self.nodes[0] else 1, norms)
+            size = (width, layout.stride(kind, source), norms)
             candidates: dict[str, Make | None] = dict.fromkeys(labels[name])
             candidates |= {label: partial(layout.operation(label), *size) for label in labels[name] if label != "none"}
             self.edges[f"{source}-{node}"] = build.choice(name, candidates)
@@ -48,7 +48,7 @@ class Cell(nn.Module):
         for node in self.nodes:
             joined = self._join(node, states)
             if joined is None:
-                joined = torch.zeros_like(even_pixels(values[0]) if self.stride == 2 else values[0])
+                joined = torch.zeros_like(values[0][:, :, :: self.stride, :: self.stride])
             values.append(with_dense_gradient(joined))
             states.append(self._state(values[-1]))
         return torch.cat(values[self.nodes[0] :], 1)
@@ -160,15 +160,13 @@ class CellChild(BodyChild):
 
 
 class AuxiliaryHead(nn.Module):
-    """A small classifier in mid-network, whose loss helps training (Liu et al. 2019; Szegedy et al. 2015).
-
-    As in DARTS for images of 8x8 pixels; for others the windows of its pooling are 5/8 of the image.
-    """
+    """A small classifier in mid-network, whose loss helps training (Liu et al. 2019; Szegedy et al. 2015)."""
 
     def __init__(self, channels: int, size: tuple[int, int], way: int) -> None:
         super().__init__()
         if min(size) < 2:
             raise ValueError("The auxiliary classifier needs two pixels after two thirds of the cells: switch it off.")
+        # As in DARTS for images of 8x8 pixels; for others the windows are 5/8 of the image, too.
         windows = [min(side - 1, -(-5 * side // 8)) for side in size]
         steps = [side - window for side, window in zip(size, windows, strict=True)]
         self.layers = nn.Sequential(
@@ -186,8 +184,7 @@ class AuxiliaryHead(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Scores, shape ``(n, way)``."""
-        scores: Tensor = self.classifier(self.layers(inputs))
-        return scores
+        return self.classifier(self.layers(inputs))
 
 
 class CellSupernet(BodySupernet):

@@ -21,10 +21,7 @@ Place = Literal["stem", "operation", "pool"]
 
 @dataclass(frozen=True)
 class Norms:
-    """Makes the batch-norm layers of a network.
-
-    A supernet's have no scale and shift in operations, where these would rescale the architecture's weights.
-    """
+    """Makes batch-norms; a scale in a supernet's operations would rescale the weights of the architecture."""
 
     build: Builder
     pools: bool  # whether there is one after a pooling, without scale and shift
@@ -75,8 +72,7 @@ class CellState:
             self._pooled[key] = pool(self.value)
         # Given statistics may differ between the edges that a state has.
         if not isinstance(norm, MixedNorm) or current().statistics is not None:
-            own: Tensor = norm(self._pooled[key])
-            return own
+            return norm(self._pooled[key])
         if key not in self._normalised:
             self._normalised[key] = norm.key, norm(self._pooled[key])
         first, outputs = self._normalised[key]

@@ -11,6 +11,7 @@ from lit_metanas.inputs.shapes import Shape
 from lit_metanas.spaces.architecture import Choice, check_positive, restrict
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.cells.cell_operations import CELL_OPERATIONS, Norms
+from lit_metanas.spaces.forward_pass import OpenChoice
 from lit_metanas.spaces.mixture import sum_of
 from lit_metanas.spaces.operations import halve_by_mean
 from lit_metanas.spaces.space import SearchSpace
@@ -82,7 +83,7 @@ class MacroNetwork(nn.Module):
         """The last layer, for ``(n, channels, height, width)``."""
         outputs = [self.stem(inputs)]
         for layer, (operation, norm, skips) in enumerate(zip(self.layers, self.norms, self.skips, strict=True), 1):
-            added = (skip.total(partial(_same, source)) for skip, source in zip(skips, outputs, strict=False))
+            added = (_skipped(*pair) for pair in zip(skips, outputs, strict=False))
             outputs.append(norm(sum_of([operation(outputs[-1]), *added])))
             if layer in self.halved_after:
                 outputs = [halve_by_mean(output) for output in outputs]
@@ -99,6 +100,5 @@ def skip_name(layer: int, source: int) -> str:
     return f"layer{layer}.skip{source}"
 
 
-def _same(value: Tensor, label: str) -> Tensor:
-    del label
-    return value
+def _skipped(skip: OpenChoice, source: Tensor) -> Tensor | None:
+    return skip.total(lambda label: source)

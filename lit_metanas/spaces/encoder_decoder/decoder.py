@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.forward_pass import OpenChoice
 from lit_metanas.spaces.mixed_layers import CountedFlops
-from lit_metanas.spaces.sequence.attention import attend, part_of, sinusoids
-from lit_metanas.spaces.sequence.step_operations import Recurrence
+from lit_metanas.spaces.sequence.step_operations import Recurrence, attend, part_of, sinusoids
 
 KERNEL = 3
 """Steps that a causal convolution sees: its own, and those before it."""
@@ -66,10 +65,7 @@ class CausalConvolution(nn.Module):
 
 
 class CausalAttention(nn.Module):
-    """Multi-head attention to a step and those before it (Vaswani et al. 2017), with sinusoids for their places.
-
-    It keeps keys and values, ``(n, 2, heads, steps, size)``.
-    """
+    """Attention to a step and those before it (Vaswani et al. 2017). It keeps ``(n, 2, heads, steps, size)``."""
 
     positions: Tensor
 
@@ -128,8 +124,7 @@ class CrossAttention(nn.Module):
         """Steps that are written, ``(n, steps, width)``, of which so many stand before them."""
         rows = rows + part_of(self.positions, before, rows.shape[1])
         query = self._split(F.linear(rows, self.weight, self.bias))
-        mixed: Tensor = self.output(attend(query, *memory))
-        return mixed
+        return self.output(attend(query, *memory))
 
     def _split(self, rows: Tensor) -> Tensor:
         """Shape ``(n, steps, width)`` to ``(n, heads, steps, size)``."""
@@ -137,10 +132,7 @@ class CrossAttention(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """A causal operation, attention to what is read, and two maps with a ReLU between them.
-
-    Each has its input normalised, loses whole channels to dropout, and is added to its input.
-    """
+    """A causal operation, attention to what is read, and two maps: each normalised before, dropped out, a residual."""
 
     def __init__(
         self,
@@ -184,5 +176,4 @@ class DecoderLayer(nn.Module):
     def _dropped(self, place: int, rows: Tensor) -> Tensor:
         if not self.training and not self.mixed:  # a supernet drops channels where it is given noise
             return rows
-        dropped: Tensor = self.dropouts[place](rows.transpose(1, 2)).transpose(1, 2)
-        return dropped
+        return self.dropouts[place](rows.transpose(1, 2)).transpose(1, 2)

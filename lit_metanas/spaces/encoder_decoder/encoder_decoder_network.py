@@ -17,9 +17,9 @@ from lit_metanas.objectives.objective import BLANK
 from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.encoder_decoder.decoder import CrossMemory, DecoderLayer, KeptState
-from lit_metanas.spaces.forward_pass import ForwardPass, Statistics, largest, running
+from lit_metanas.spaces.forward_pass import largest
 from lit_metanas.spaces.mixed_layers import CountedFlops
-from lit_metanas.spaces.mixture import Mixture, combine, sum_of
+from lit_metanas.spaces.mixture import combine, sum_of
 from lit_metanas.spaces.operations import leading_part
 from lit_metanas.spaces.sequence.sequence_network import SequenceLayers, SequenceLayout, silenced
 
@@ -63,10 +63,7 @@ class TokenMaps(NamedTuple):
 
 
 class EncoderDecoder(nn.Module):
-    """An encoder and a decoder, of all candidates or of one.
-
-    The vectors of tokens lie outside, as their number is that of the outputs.
-    """
+    """An encoder and a decoder; the vectors of tokens lie outside, as their number is that of the outputs."""
 
     def __init__(
         self, build: Builder, encoder: SequenceLayout, decoder: DecoderLayout, shape: SeriesShape | TokenShape
@@ -106,10 +103,7 @@ class EncoderDecoder(nn.Module):
     def write(
         self, rows: Tensor, before: int, memories: Sequence[CrossMemory], kept: Sequence[KeptState] = ()
     ) -> tuple[Tensor, list[KeptState]]:
-        """Features ``(n, steps, width)`` of some further steps, given the vectors of the tokens before each of them.
-
-        So many steps stand before them, of which each layer ``kept`` something; returns what is kept of these, too.
-        """
+        """Features ``(n, steps, width)`` of further steps, given the vectors of tokens before each; what is kept."""
         now: list[KeptState] = []
         outputs: dict[str, Tensor] = {}
         for place, layer in enumerate(self._computed_layers()):
@@ -118,8 +112,7 @@ class EncoderDecoder(nn.Module):
             outputs[str(place + 1)] = rows
 
         def normalised(depth: str) -> Tensor:
-            found: Tensor = self.norm(outputs[depth])
-            return found
+            return self.norm(outputs[depth])
 
         # The norm stands before the gate, which it would cancel otherwise.
         return self.depth.combine(normalised), now
@@ -188,8 +181,7 @@ class EncoderDecoder(nn.Module):
             layers = [outputs[place] for place in range(depth, depth - number, -1)]
             if self.mix is None or number == 1:
                 return layers[0]
-            mixed: Tensor = self.mix(layers)
-            return mixed
+            return self.mix(layers)
 
         if len(set(numbers)) == 1:  # of an encoder with too few layers all labels are the same
             return average(numbers[0])
@@ -202,11 +194,7 @@ def tied_vectors(tokens: Tensor, weight: Tensor) -> Tensor:
 
 
 class EncoderDecoderChild(BodyChild):
-    """An encoder-decoder of one candidate a choice.
-
-    Given targets it scores each of their tokens, and the end, after all that stand before it (teacher forcing). Without
-    it writes by itself: the token of the largest score, step by step. Multiply-adds are those of the longest text.
-    """
+    """An encoder-decoder that scores targets, each token after those before it, or writes that of the largest score."""
 
     body: EncoderDecoder
 
@@ -223,8 +211,7 @@ class EncoderDecoderChild(BodyChild):
     def _vectors(self, tokens: Tensor) -> Tensor:
         if self.embedding is None:
             return tied_vectors(tokens, self.head.weight)
-        vectors: Tensor = self.embedding(tokens)
-        return vectors
+        return self.embedding(tokens)
 
     def supernet_weights(self) -> dict[str, Tensor]:
         """See ``ChildNetwork``; the vectors of tokens, too, unless they are the classifier's."""
@@ -249,17 +236,7 @@ class EncoderDecoderSupernet(BodySupernet):
     averaged: ClassVar[bool] = False
     body: EncoderDecoder
 
-    def scores(
-        self,
-        outputs: Mapping[str, Tensor],
-        inputs: Tensor,
-        mixture: Mixture,
-        noise: Mapping[str, Tensor] | None = None,
-        statistics: Statistics = None,
-        targets: Tensor | None = None,
-    ) -> Tensor:
-        """See ``Supernet.scores``."""
-        self._refuse_to_compute()
+    def _score(self, outputs: Mapping[str, Tensor], inputs: Tensor, targets: Tensor | None) -> Tensor:
         weight = outputs["head.weight"]
 
         def vectors(tokens: Tensor) -> Tensor:
@@ -271,8 +248,7 @@ class EncoderDecoderSupernet(BodySupernet):
             return self.body.tied.combine(made)
 
         maps = TokenMaps(vectors, lambda features: F.linear(features, weight, outputs["head.bias"]))
-        with running(ForwardPass(mixture, noise, statistics)):
-            return self.body.score(inputs, targets, maps)
+        return self.body.score(inputs, targets, maps)
 
     def output_flops(self, way: int) -> int:
         """Of each step of the longest text."""

@@ -135,9 +135,6 @@ class EncoderDecoderSpace(SearchSpace):
 
         Where several widths are left, it holds the weights that children begin with, those of narrow ones being leading
         parts, and refuses to compute.
-
-        Raises:
-            ValueError: the inputs are images.
         """
         self.check_shape(shape)
         left = labels_of(self.choices)

@@ -60,9 +60,7 @@ class ChildBlock(nn.Module):
         outputs = self.norm(self.convolution(inputs))
         if self.projection is not None:
             outputs = outputs + self.projection(inputs)
-        outputs = self.dropout(self.pool(self.activation(outputs)))
-        assert isinstance(outputs, Tensor)
-        return outputs
+        return self.dropout(self.pool(self.activation(outputs)))
 
 
 class Normed(NamedTuple):

@@ -8,7 +8,16 @@ from typing import get_args
 import torch
 
 from lit_metanas.inputs.shapes import Shape
-from lit_metanas.spaces.architecture import Architecture, Choice, check_dropouts, check_known, check_positive, restrict
+from lit_metanas.spaces.architecture import (
+    Architecture,
+    Choice,
+    active_at,
+    check_dropouts,
+    check_known,
+    check_positive,
+    layer_prefix,
+    restrict,
+)
 from lit_metanas.spaces.layered.layered_child import Block, LayeredChild
 from lit_metanas.spaces.layered.layered_supernet import LayeredSupernet, Mix
 from lit_metanas.spaces.operations import ACTIVATIONS, MAP_READOUTS, NORMS, POOLS, ROUNDINGS, SKIPS
@@ -99,14 +108,13 @@ class LayeredSpace(SearchSpace):
     @classmethod
     def layer_questions(cls, place: int) -> tuple[str, ...]:
         """See ``ChoiceSpace.layer_questions``."""
-        del place
         return "kernel", "width", "norm", "skip", "activation", "pool", "rounding", "dropout"
 
     def supernet(self, shape: Shape) -> LayeredSupernet:
         """Build the network that holds all candidates; its soft mixtures follow ``mix``."""
         by_name = {choice.name: choice for choice in self.choices}
         depth = by_name["depth"]
-        prefixes = map(self._prefix, range(1, max(map(int, depth.labels)) + 1))
+        prefixes = [layer_prefix(place, self.shared) for place in range(1, max(map(int, depth.labels)) + 1)]
         blocks = [{group: by_name[prefix + group] for group in self.questions} for prefix in prefixes]
         whole = {group: by_name.get(group) for group in ("readout", "rounding")}
         return LayeredSupernet(shape=shape, depth=depth, blocks=blocks, mix=self.mix, **whole)
@@ -116,8 +124,8 @@ class LayeredSpace(SearchSpace):
         full = self.canonical(architecture)
         flat, up = full.get("readout") == "flat", full.get("rounding") == "up"
         blocks = []
-        for prefix in map(self._prefix, range(1, int(full["depth"]) + 1)):
-            own = {group: full[prefix + group] for group in self.questions}
+        for place in range(1, int(full["depth"]) + 1):
+            own = {group: full[layer_prefix(place, self.shared) + group] for group in self.questions}
             kernel, width, dropout = int(own.pop("kernel")), int(own.pop("width")), float(own.pop("dropout"))
             blocks.append(Block(kernel, width, dropout, **own))
         return LayeredChild(blocks, shape=shape, way=way, flat=flat, up=up)
@@ -137,12 +145,6 @@ class LayeredSpace(SearchSpace):
         if self.shared:
             return choices + [Choice(group, labels, group) for group, labels in self.questions.items()]
         for place in range(1, int(self.depths[-1]) + 1):
-            deep = frozenset(depth for depth in self.depths if int(depth) >= place)
-            active = (("depth", deep),) if len(deep) < len(self.depths) else ()
-            prefix = self._prefix(place)
+            prefix, active = layer_prefix(place, self.shared), active_at(place, "depth", self.depths)
             choices += [Choice(prefix + group, labels, group, active) for group, labels in self.questions.items()]
         return choices
-
-    def _prefix(self, place: int) -> str:
-        """The beginning of the names of a block's choices."""
-        return "" if self.shared else f"layer{place}."

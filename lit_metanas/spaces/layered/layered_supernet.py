@@ -40,11 +40,7 @@ Gates = Mapping[str, Gate]
 
 
 class SuperBlock(nn.Module):
-    """All candidates of one block.
-
-    Each kernel size has weights of its own; the affine part of the normalisation is shared by all candidates. A
-    narrow block is the leading channels of the widest.
-    """
+    """All candidates of one block: kernels of each size, one scale and shift; narrow ones are the leading channels."""
 
     def __init__(self, choices: Mapping[str, Choice], *, key: str, channels: int, mix: Mix) -> None:
         super().__init__()
@@ -98,7 +94,9 @@ class SuperBlock(nn.Module):
                 # The maximum of the values is the value of the maximum: a quarter of the activations.
                 return through(pool, through(activation, layer(pools[pool.index](inputs))))
             outputs = through(activation, activate_in_place(layer, inputs))
-        return combine(pool, pools, lambda layer: layer(outputs)) if pools else outputs
+        if not pools:
+            return outputs
+        return combine(pool, pools, lambda layer: layer(outputs))
 
     def flops(self, mixture: Mixture, *, channels: int, pixels: int) -> tuple[int, int]:
         """Multiply-adds of the block for one input, and its number of computed output channels."""
@@ -154,7 +152,7 @@ class SuperBlock(nn.Module):
             return None
         if gate.index is not None:
             factor = gate.factor()
-            return factor if factor is None else factor.expand(self.widths[gate.index])
+            return None if factor is None else factor.expand(self.widths[gate.index])
         channel = torch.arange(self.width, device=gate.weights.device)
         masks = torch.stack([(channel < width).to(gate.weights.dtype) for width in self.widths])
         return gate.weights @ masks
@@ -235,8 +233,9 @@ class LayeredSupernet(Supernet):
 
     def _read(self, inputs: Tensor, label: str) -> Tensor:
         """The features of a last map, shape ``(n, features)``."""
-        features = inputs.mean((2, 3)) if label == "average" else inputs.flatten(1)
-        return padded(features, self.features)
+        if label == "flat":
+            return padded(inputs.flatten(1), self.features)
+        return padded(inputs.mean((2, 3)), self.features)
 
     def draw_noise(self, examples: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Uniform numbers of shape ``(examples, width)`` for each block that may drop channels."""

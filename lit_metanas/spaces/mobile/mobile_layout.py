@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from lit_metanas.spaces.architecture import Choice
+from lit_metanas.spaces.architecture import Choice, active_at
 
 BLOCK_SKIPS = ("none", "identity")
 QUESTIONS = ("kernel", "expansion", "skip")
@@ -68,13 +68,12 @@ def round_channels(channels: float, divisor: int) -> int:
 def stage_choices(number: int, stage: MobileStage) -> Iterator[Choice]:
     """All choices of a stage; the number counts from 1."""
     depth_name = f"stage{number}.depth"
-    depths = sorted(stage.depths)
-    yield Choice(depth_name, tuple(map(str, depths)), "depth")
+    depths = tuple(map(str, sorted(stage.depths)))
+    yield Choice(depth_name, depths, "depth")
     yield Choice(f"stage{number}.width", tuple(f"{multiplier:g}" for multiplier in stage.widths), "width")
-    for place in range(1, depths[-1] + 1):
+    for place in range(1, max(stage.depths) + 1):
         names = block_names(number, place)
-        deep = frozenset(str(depth) for depth in depths if depth >= place)
-        active = ((depth_name, deep),) if len(deep) < len(depths) else ()
+        active = active_at(place, depth_name, depths)
         if place > 1:
             yield Choice(names["skip"], tuple(stage.skips), "skip", active)
             if "identity" in stage.skips:

@@ -31,10 +31,7 @@ def as_kernel(taps: Tensor) -> Tensor:
 
 
 class Taps(nn.Module):
-    """A depthwise convolution of an open size: small kernels are the centres of the large one.
-
-    Convolutions that are summed are one convolution, of the sum of their kernels.
-    """
+    """A depthwise convolution of an open size: small kernels are the centres of the large one, and summed with it."""
 
     def __init__(self, channels: Number, kernel: OpenChoice, stride: int) -> None:
         super().__init__()
@@ -95,8 +92,7 @@ class InvertedResidual(nn.Module):
         """Shape ``(n, channels, height, width)`` to ``(n, width, height / stride, width / stride)``."""
         if self.expand is not None:
             inputs = F.relu6(self.expand(inputs))
-        outputs: Tensor = self.weigh(self.project(self.weigh_hidden(F.relu6(self.depthwise(inputs)))))
-        return outputs
+        return self.weigh(self.project(self.weigh_hidden(F.relu6(self.depthwise(inputs)))))
 
 
 class Stage(nn.ModuleDict):
@@ -139,16 +135,10 @@ class Stage(nn.ModuleDict):
 
     def _branch(self, place: int, inputs: Tensor) -> Tensor | None:
         """What a block adds to its input; None where it is skipped."""
-
-        def compute(label: str) -> Tensor:
-            del label
-            outputs: Tensor = self[str(place)](inputs)
-            return outputs
-
-        # An identity adds nothing, and ``none`` is a block that is not skipped.
         skip = self.skips[place]
-        labels = ["none" if label == "identity" else "block" for label in skip.labels]
-        return total(skip.gate(), labels, compute)
+        # An identity adds nothing, and ``none`` is a block that is not skipped.
+        labels = [{"identity": "none"}.get(label, "block") for label in skip.labels]
+        return total(skip.gate(), labels, lambda label: self[str(place)](inputs))
 
 
 class MobileNetwork(nn.Module):

@@ -84,11 +84,7 @@ def isomorphs(cell: CellGraph) -> list[CellGraph]:
 
 
 def module_hash(cell: CellGraph) -> str:
-    """The published hash of a pruned cell, by which tables list it: equal for isomorphic cells.
-
-    Each vertex has a hash of its degrees and operation, into which those of its neighbours are mixed as many times as
-    there are vertices (Ying et al. 2019, Section 2.2). No two cells of the benchmark that differ share one.
-    """
+    """The published hash of a pruned cell (Ying et al. 2019, Section 2.2), which isomorphic cells share alone."""
     vertices = range(cell.vertices)
     into = [[source for source in range(vertex) if cell.joins(source, vertex)] for vertex in vertices]
     out = [[target for target in range(vertex + 1, cell.vertices) if cell.joins(vertex, target)] for vertex in vertices]
@@ -104,11 +100,9 @@ def module_hash(cell: CellGraph) -> str:
 
 
 def split_channels(cell: CellGraph, channels: int) -> tuple[int, ...]:
-    """The channels of each middle vertex of a pruned cell (Ying et al. 2019, Appendix S1).
-
-    Those that lead to the output share its channels, as it concatenates them; the first ones get one more where the
-    division leaves a rest. Any other vertex has as many as the largest that it leads to.
-    """
+    """The channels of each middle vertex of a pruned cell (Ying et al. 2019, Appendix S1)."""
+    # Those that lead to the output share its channels, as it concatenates them; the first ones get one more where the
+    # division leaves a rest. Any other vertex has as many as the largest that it leads to.
     last = cell.vertices - 1
     joined = [vertex for vertex in range(1, last) if cell.joins(vertex, last)]
     widths = [0] * cell.vertices
@@ -185,10 +179,7 @@ def _md5(text: str) -> str:
 
 
 def draw_unpruned(cell: CellGraph, places: Sequence[int], vertices: int, below: Callable[[int], int]) -> CellGraph:
-    """Draw a cell of so many vertices that is pruned to a given one, at places in it; each has a chance.
-
-    ``below`` draws a number of 0, 1, … that is less than the given one.
-    """
+    """Draw a cell of so many vertices that is pruned to a given one, at places in it; each has a chance."""
     old = {place: vertex for vertex, place in enumerate(places)}
     # A vertex that falls to pruning is not led to from the input, or else it does not lead to the output.
     dead_end = {vertex: bool(below(2)) for vertex in range(1, vertices - 1) if vertex not in old}

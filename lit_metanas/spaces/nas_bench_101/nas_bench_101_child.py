@@ -39,11 +39,7 @@ def compute_cell_graph(
     operate: Callable[[int, Tensor], Tensor],
     along: Callable[[int, int, Tensor], Tensor] = lambda source, target, value: value,
 ) -> Tensor:
-    """The output of a pruned cell, ``width`` channels.
-
-    Takes the projection of the input to so many channels as it enters a vertex, the operation of a vertex, and what
-    becomes of a value ``along`` an edge.
-    """
+    """The output of a pruned cell, given projections of its input, operations, and what happens ``along`` an edge."""
     values = [inputs]
     last = cell.vertices - 1
     for vertex, own in enumerate((*split_channels(cell, width), width), start=1):
@@ -63,10 +59,7 @@ def compute_cell_graph(
 
 
 class NASBench101Cell(nn.Module):
-    """One cell: what enters a vertex is summed, what enters the output concatenated, and the input is projected.
-
-    ``key`` is its name in the supernet, and ``names`` are the numbers of its vertices there.
-    """
+    """One cell; ``key`` is its name in the supernet, and ``names`` are the numbers of its vertices there."""
 
     def __init__(self, key: str, cell: CellGraph, names: Sequence[int], *, before: int, width: int) -> None:
         super().__init__()

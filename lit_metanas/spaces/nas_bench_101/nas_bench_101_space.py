@@ -44,7 +44,7 @@ class NASBench101(SearchSpace):
     ``no`` and its operations the first. The output concatenates what enters it, each vertex a share of its channels;
     other vertices add.
 
-    ``from_matrix``, ``to_matrix`` and ``hash`` tell the benchmark's notation.
+    ``from_matrix``, ``to_matrix`` and ``hash`` read and write the benchmark's notation.
 
     Args:
         vertices: of a cell, input and output among them; 2 to 7.
@@ -138,9 +138,6 @@ class NASBench101(SearchSpace):
         """The pruned architecture; of isomorphic ones the one that the benchmark trained, unless they are apart.
 
         In a restricted space, where that may not be among the architectures, it is the first that is.
-
-        Raises:
-            ValueError: a choice is missing or unknown, or a label is not among its candidates.
         """
         found = prune(self._cell(super().canonical(labels)))
         if found is None:
@@ -194,11 +191,7 @@ class NASBench101(SearchSpace):
         return self.canonical({**labels, **edges})
 
     def sample(self, generator: torch.Generator) -> Architecture:
-        """Draw every choice uniformly until the cell can be built, as in the paper's random search.
-
-        Raises:
-            ValueError: the space has hardly any such cell.
-        """
+        """Draw every choice uniformly until the cell can be built, as in the paper's random search."""
         for _ in range(MAX_DRAWS):
             architecture = super().sample(generator)
             if self.violation(architecture) is None:
@@ -219,12 +212,7 @@ class NASBench101(SearchSpace):
                 yield found
 
     def supernet(self, shape: Shape) -> NASBench101Supernet:
-        """Build the network that holds all candidates.
-
-        Raises:
-            ValueError: isomorphs are merged, so that the derived architecture would have other weights; or the inputs
-                are no images.
-        """
+        """Build the network that holds all candidates."""
         self.check_shape(shape)
         if self.merge_isomorphs and self.size > 1:
             raise ValueError(
@@ -234,11 +222,7 @@ class NASBench101(SearchSpace):
         return NASBench101Supernet(self.choices, vertices=self.vertices, shape=shape, **self._sizes)
 
     def build(self, architecture: Architecture, shape: Shape, way: int) -> NASBench101Child:
-        """The benchmark's network of exactly this architecture, not of an isomorphic one, with new weights.
-
-        Raises:
-            ValueError: the output is not connected.
-        """
+        """The benchmark's network of exactly this architecture, not of an isomorphic one, with new weights."""
         cell, names = self._prune(architecture)
         return NASBench101Child(cell, names, shape=shape, way=way, **self._sizes)
 

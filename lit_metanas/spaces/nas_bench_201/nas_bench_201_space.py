@@ -22,8 +22,7 @@ from lit_metanas.spaces.nas_bench_201.nas_bench_201_cells import (
     official_indices,
     parse_cell,
 )
-from lit_metanas.spaces.nas_bench_201.nas_bench_201_child import NASBench201Child, stages_cost
-from lit_metanas.spaces.nas_bench_201.nas_bench_201_supernet import NASBench201Supernet
+from lit_metanas.spaces.nas_bench_201.nas_bench_201_networks import NASBench201Child, NASBench201Supernet, stages_cost
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
 
@@ -36,9 +35,9 @@ PATHS = {path: place for place, path in enumerate(p for n in range(CELL_NODES) f
 class NASBench201(SearchSpace):
     """Six edges of a cell, each with one of five operations (Dong and Yang 2020): 15,625 architectures.
 
-    ``from_index``, ``to_index``, ``from_string`` and ``to_string`` tell the benchmark's index and notation; they take
-    isomorphic cells apart. The 341 cells without a path from input to output are architectures like the others: they
-    can be built, and the benchmark has trained them.
+    ``from_index``, ``to_index``, ``from_string`` and ``to_string`` read and write the benchmark's index and notation;
+    they keep isomorphic cells apart. The 341 cells without a path from input to output are architectures like the
+    others: they can be built, and the benchmark has trained them.
 
     Args:
         channels: of the first of three stages; each further one has twice as many.
@@ -102,21 +101,12 @@ class NASBench201(SearchSpace):
         return format_cell(self._cell(architecture))
 
     def canonical(self, labels: Mapping[str, str]) -> Architecture:
-        """The architecture of the lowest index that is isomorphic; the same one unless isomorphs are merged.
-
-        Raises:
-            ValueError: a choice is missing or unknown, or a label is not among its candidates.
-        """
+        """The architecture of the lowest index that is isomorphic; the same one unless isomorphs are merged."""
         cell = self._cell(labels)
         return _architecture(self._representatives[cell] if self.merge_isomorphs else cell)
 
     def supernet(self, shape: Shape) -> NASBench201Supernet:
-        """Build the network that holds all candidates.
-
-        Raises:
-            ValueError: isomorphs are merged, so that the derived architecture would have other weights; or the inputs
-                are no images.
-        """
+        """Build the network that holds all candidates."""
         self.check_shape(shape)
         if self.merge_isomorphs and any(cell != first for cell, first in self._representatives.items()):
             raise ValueError(

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_metanas.spaces.sequence.attention import Positions, attend, part_of, sinusoids
 from lit_metanas.spaces.sequence.step_context import current_steps, lowest
+from lit_metanas.spaces.sequence.step_operations import Positions, attend, part_of, sinusoids
 
 
 class MeanReadout(nn.Module):
@@ -59,11 +59,8 @@ class LastReadout(nn.Module):
 class HopsReadout(nn.Module):
     """The first step, a question, looks up what the others say, several times (Sukhbaatar et al. 2015).
 
-    In each hop the question is compared with all other steps, and the mean of their values, weighed by the softmax of
-    the products, is added to it. An example of one step is that step; one without steps is zeros.
-
     Departures from the paper: the outputs of layers are looked up, through a linear map for keys and one for values in
-    each hop; products are divided by the root of the width. Learned positions are added to values, too.
+    each hop; products are divided by the root of the width.
     """
 
     key_places: Tensor | None
@@ -74,12 +71,13 @@ class HopsReadout(nn.Module):
         bound = width**-0.5
         self.keys = nn.Parameter(nn.init.uniform_(torch.empty(hops, width, width), -bound, bound))
         self.values = nn.Parameter(nn.init.uniform_(torch.empty(hops, width, width), -bound, bound))
-        self.key_places = self.value_places = None
+        self.register_buffer("key_places", None)
+        self.value_places = None
         if positions == "learned":
             self.key_places = nn.Parameter(0.1 * torch.randn(steps, width))
             self.value_places = nn.Parameter(0.1 * torch.randn(steps, width))
         elif positions == "sinusoidal":
-            self.key_places = nn.Buffer(sinusoids(steps, width))
+            self.key_places = sinusoids(steps, width)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, steps)`` to ``(n, channels)``."""

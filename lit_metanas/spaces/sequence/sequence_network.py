@@ -16,16 +16,13 @@ from lit_metanas.inputs.batches import step_mask, trim_steps
 from lit_metanas.inputs.shapes import SeriesShape, Shape, TokenShape
 from lit_metanas.objectives.objective import NEVER
 from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
-from lit_metanas.spaces.builder import Builder, Make
-from lit_metanas.spaces.forward_pass import Statistics, largest
-from lit_metanas.spaces.layer_stack import LayerStack, StackLayout
+from lit_metanas.spaces.builder import Builder, LayerStack, Make, StackLayout
+from lit_metanas.spaces.forward_pass import largest
 from lit_metanas.spaces.mixed_layers import CountedFlops
-from lit_metanas.spaces.mixture import Mixture
 from lit_metanas.spaces.operations import ACTIVATIONS, POOLS
-from lit_metanas.spaces.sequence.attention import Positions
 from lit_metanas.spaces.sequence.readouts import READOUTS
 from lit_metanas.spaces.sequence.step_context import Steps, current_steps, telling_steps
-from lit_metanas.spaces.sequence.step_operations import OPERATIONS, StepPool
+from lit_metanas.spaces.sequence.step_operations import OPERATIONS, Positions, StepPool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +36,7 @@ class SequenceLayout(StackLayout):
 
 
 class Stem(nn.Module):
-    """From features or tokens to channels: a linear map, or a vector for each token; and a stride.
-
-    The mask, which is one of the features, is the constant of the linear map. A stride joins so many steps by a linear
-    map, the last ones of an example with zeros.
-    """
+    """From features or tokens to channels: a linear map or a vector for each token, and a map that joins some steps."""
 
     def __init__(self, shape: SeriesShape | TokenShape, width: int, stride: int, token_scale: float) -> None:
         super().__init__()
@@ -67,15 +60,11 @@ class Stem(nn.Module):
             return inputs
         missing = -inputs.shape[2] % self.stride
         inputs = current_steps().blank(inputs)
-        outputs: Tensor = self.linear(F.pad(inputs, (0, missing)) if missing else inputs)
-        return outputs
+        return self.linear(F.pad(inputs, (0, missing)) if missing else inputs)
 
 
 class NormalisedOperation(nn.Module):
-    """An operation, and layer normalisation of each step over its channels, or none.
-
-    The norm stands before the gate of a sampled candidate, which it would cancel otherwise.
-    """
+    """An operation, and layer normalisation of each step: before the gate of a candidate, which it would cancel."""
 
     def __init__(self, build: Builder, name: str, norms: tuple[str, ...], make: Make, *, width: int) -> None:
         super().__init__()
@@ -90,8 +79,7 @@ class NormalisedOperation(nn.Module):
         def normalised(label: str) -> Tensor:
             if label == "none" or self.norm is None:
                 return outputs
-            found: Tensor = self.norm(outputs.transpose(1, 2)).transpose(1, 2)
-            return found
+            return self.norm(outputs.transpose(1, 2)).transpose(1, 2)
 
         return self.question.combine(normalised)
 
@@ -246,17 +234,8 @@ class StepSupernet(BodySupernet):
     averaged: ClassVar[bool] = False
     body: SequenceNetwork
 
-    def scores(
-        self,
-        outputs: Mapping[str, Tensor],
-        inputs: Tensor,
-        mixture: Mixture,
-        noise: Mapping[str, Tensor] | None = None,
-        statistics: Statistics = None,
-        targets: Tensor | None = None,
-    ) -> Tensor:
-        """See ``Supernet.scores``."""
-        features = self(inputs, mixture, noise, statistics).transpose(1, 2)
+    def _score(self, outputs: Mapping[str, Tensor], inputs: Tensor, targets: Tensor | None) -> Tensor:
+        features = self._embed(inputs).transpose(1, 2)
         scores = F.linear(features, outputs["head.weight"], outputs["head.bias"])
         return silenced_behind(inputs, self.body.stride, scores)
 

@@ -20,10 +20,9 @@ from lit_metanas.spaces.architecture import (
 from lit_metanas.spaces.body_networks import BodySupernet
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.operations import ACTIVATIONS, POOLS, SKIPS
-from lit_metanas.spaces.sequence.attention import Positions
 from lit_metanas.spaces.sequence.readouts import READOUTS
 from lit_metanas.spaces.sequence.sequence_network import SequenceChild, SequenceLayout, SequenceNetwork, StepSupernet
-from lit_metanas.spaces.sequence.step_operations import OPERATIONS
+from lit_metanas.spaces.sequence.step_operations import OPERATIONS, Positions
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Supernet
 
@@ -58,10 +57,10 @@ class SequenceSpace(SearchSpace):
             step asks the others so many times (Sukhbaatar et al. 2015), as a question asks the sentences of a story
             (``QuestionSentences``), for which each should be a step of its own: ``stride=1``, no ``pools``; or
             ``each`` alone, for objectives that want an output of each step, such as ``Transcription``.
-        positions: what attention is told of the places of steps: ``sinusoidal``, ``learned``, ``none``.
+        positions: how attention finds out the places of steps: ``sinusoidal``, ``learned``, ``none``.
         stride: steps that the stem makes one of, for long series such as speech.
         token_scale: standard deviation of the vectors that tokens begin with, of every channel. Training moves those of
-            rare words little: below 1, such as 0.1, they count for less beside what was learned.
+            rare words little: below 1, such as 0.1, they count for less than what was learned.
         shared: one choice for all layers instead of one a layer.
         fixed: labels that single choices are restricted to, for instance ``{layer1.operation: [conv_3, gru]}``.
 
@@ -128,7 +127,6 @@ class SequenceSpace(SearchSpace):
     @classmethod
     def layer_questions(cls, place: int) -> tuple[str, ...]:
         """See ``ChoiceSpace.layer_questions``."""
-        del place
         return "operation", "width", "norm", "activation", "dropout", "skip", "pool"
 
     @property
@@ -149,9 +147,6 @@ class SequenceSpace(SearchSpace):
 
         Where several widths are left, or numbers of layers of which each halves the steps that are scored, it holds the
         weights that children begin with, those of narrow ones being leading parts, and refuses to compute.
-
-        Raises:
-            ValueError: the inputs are images.
         """
         self.check_shape(shape)
         left = labels_of(self.choices)
