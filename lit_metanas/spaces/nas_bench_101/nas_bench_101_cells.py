@@ -99,6 +99,7 @@ def module_hash(cell: CellGraph) -> str:
     return _md5(str(sorted(hashes)))
 
 
+@lru_cache(maxsize=1 << 16)
 def split_channels(cell: CellGraph, channels: int) -> tuple[int, ...]:
     """The channels of each middle vertex of a pruned cell (Ying et al. 2019, Appendix S1)."""
     # Those that lead to the output share its channels, as it concatenates them; the first ones get one more where the
