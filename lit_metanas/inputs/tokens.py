@@ -142,15 +142,7 @@ def _pattern() -> re.Pattern[str]:
 
 
 def check_range(owner: str, **numbers: tuple[Any, int, int]) -> None:
-    """Find a number that is out of its range.
-
-    Args:
-        owner: what it is of, as a message begins.
-        numbers: each with its least and its largest value.
-
-    Raises:
-        ValueError: there is one, or one is not whole.
-    """
+    """Find a number that is out of its range."""
     for name, (value, least, most) in numbers.items():
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
             bounds = f"at least {least}" if most == sys.maxsize else f"from {least} to {most}"
@@ -158,11 +150,7 @@ def check_range(owner: str, **numbers: tuple[Any, int, int]) -> None:
 
 
 def plain_numbers(owner: str, plain: Mapping[str, Any], *names: str) -> dict[str, int]:
-    """Whole numbers of a stored preprocessing by their names; their range is the constructor's matter.
-
-    Raises:
-        ValueError: one is missing.
-    """
+    """Whole numbers of a stored preprocessing by their names; their range is the constructor's matter."""
     missing = next((name for name in names if name not in plain), None)
     if missing is not None:
         raise ValueError(f"{owner}: the stored preprocessing has no '{missing}'.")
@@ -170,11 +158,7 @@ def plain_numbers(owner: str, plain: Mapping[str, Any], *names: str) -> dict[str
 
 
 def plain_list(owner: str, plain: Mapping[str, Any], name: str) -> list[Any]:
-    """A list of a stored preprocessing.
-
-    Raises:
-        ValueError: it is missing, or no list.
-    """
+    """A list of a stored preprocessing."""
     if not isinstance(plain.get(name), list):
         raise ValueError(f"{owner}: the stored preprocessing has no list '{name}'.")
     return list(plain[name])
