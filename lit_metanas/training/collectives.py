@@ -16,15 +16,7 @@ _SHIFTS = (0, 16, 32, 48)
 
 
 class OuterMean(NamedTuple):
-    """One outer step's gradient and metrics, the same on all processes.
-
-    Attributes:
-        gradients: mean over the finite tasks; zeros where there is none.
-        metrics: of the finite tasks in their order, as ``MetaGradient`` gives them.
-        finite: which of all tasks have a finite loss and gradient, shape ``(tasks,)``.
-        flops: sum over all tasks.
-        signalled: whether any process had a signal.
-    """
+    """One outer step's gradient and metrics, the same on all processes."""
 
     gradients: Parameters
     metrics: Metrics
@@ -36,15 +28,7 @@ class OuterMean(NamedTuple):
 def outer_mean(
     gradients: Parameters, metrics: Metrics, flops: int, trainer: Trainer, *, signalled: bool = False
 ) -> OuterMean:
-    """The mean over the finite tasks of all processes, which have as many tasks each.
-
-    Args:
-        gradients: sum over this process's finite tasks, divided by the number of all of them.
-        metrics: of this process's tasks; those of shape ``(tasks,)`` are joined.
-        flops: sum over this process's tasks.
-        trainer: knows the processes.
-        signalled: whether this process had a signal.
-    """
+    """The mean over the finite tasks of all processes, which have as many tasks each."""
     world, rank = trainer.world_size, trainer.global_rank
     if world == 1:
         return _mean_of_one(gradients, metrics, flops, signalled)
@@ -105,15 +89,7 @@ def gather_lists(mine: list[T]) -> list[T]:
 
 
 def gather_rows(mine: Tensor, trainer: Trainer) -> Tensor:
-    """Gather the rows of all processes.
-
-    Args:
-        mine: rows of this process, shape ``(n, ...)``, as many on each.
-        trainer: row ``i`` of process ``rank`` belongs to the place ``i * world_size + rank``.
-
-    Returns:
-        All rows by place, shape ``(n * world_size, ...)``.
-    """
+    """Gather the rows of all processes."""
     if trainer.world_size == 1:
         return mine
     return trainer.strategy.all_gather(mine).transpose(0, 1).flatten(0, 1)

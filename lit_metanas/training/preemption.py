@@ -21,12 +21,7 @@ _COUNTERS = ("epoch_loop.batch_progress", "epoch_loop.val_loop.batch_progress", 
 
 @runtime_checkable
 class Agreeing(Protocol):
-    """A module whose training steps tell all processes of a signal, in the one message that they send anyway.
-
-    Attributes:
-        signalled: whether this process has had a signal; callbacks set it.
-        any_signalled: whether any process had, by the time of the last step's message; the same on all.
-    """
+    """A module whose training steps tell all processes of a signal, in the one message that they send anyway."""
 
     signalled: bool
     any_signalled: bool
@@ -207,14 +202,9 @@ def how_to_go_on(trainer: Trainer) -> str:
 
 
 def end_at_sigterm(trainer: Trainer) -> None:
-    """Have SIGTERM end this process at once, wherever it is, until the trainer's run is over.
-
-    Lightning's own handler only notes the signal. Its validation and test look at that after a batch, which may be a
-    whole task, and its prediction never does.
-
-    Raises:
-        SIGTERMException: it has come just before.
-    """
+    """Have SIGTERM end this process at once, wherever it is, until the trainer's run is over."""
+    # Lightning's own handler only notes the signal. Its validation and test look at that after a batch, which may be a
+    # whole task, and its prediction never does.
     if _gets_signals():
         _handle(_end, trainer, signal.SIGTERM)
 

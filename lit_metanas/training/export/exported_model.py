@@ -204,11 +204,7 @@ class ExportedModel(LightningModule):
         print(f"{f'… and {more} more; all' if more > 0 else 'All'} {self._noun} are in {writable(str(self.output))}.")
 
     def _tell_unreadable(self, read: int) -> None:
-        """Name the files that were left out, and why.
-
-        Raises:
-            ValueError: no file was read.
-        """
+        """Name the files that were left out, and why."""
         reasons, noun = self.unreadable, self.exported.noun
         if not read:
             more = f" Nor can {len(reasons) - 1} other {noun} be read." if reasons[1:] else ""
@@ -219,12 +215,7 @@ class ExportedModel(LightningModule):
 
 
 def predict_command(folder: str, kind: str | None = None) -> list[str]:
-    """The words of the command that runs the exported network in a folder on new examples.
-
-    Args:
-        folder: of the network.
-        kind: of the examples, as a user has named it.
-    """
+    """The words of the command that runs the exported network in a folder on new examples."""
     if kind is not None and "." in kind:
         return ["predict", folder, "FILE", "--kind", kind]
     try:
@@ -237,17 +228,7 @@ def predict_command(folder: str, kind: str | None = None) -> list[str]:
 
 
 def example_words(folder: str, paths: Sequence[str], kind: str | None = None) -> list[str]:
-    """The keys by which ``predict`` takes an exported network and new examples of the kind that it is for.
-
-    Args:
-        folder: the network's, or one in which it is the only one.
-        paths: of the examples.
-        kind: of the examples, where it is one of another package.
-
-    Raises:
-        FileNotFoundError: there is no exported network.
-        ValueError: there are several, no examples, or nothing that makes inputs of them.
-    """
+    """The keys by which ``predict`` takes an exported network and new examples of the kind that it is for."""
     own = _only_export(Path(folder))
     if kind is not None:
         examples = f"--data.examples={json.dumps(list(paths))}"
@@ -303,16 +284,7 @@ def _kind(example: Path | str | TableRow) -> str:
 def _parts(
     batch: Sequence[Path | str | TableRow], columns: Sequence[str], file: Path | None
 ) -> tuple[list[Any], list[str]]:
-    """The examples of a batch, and what they are called: rows by where they stand, others by themselves.
-
-    Args:
-        batch: files, texts or rows.
-        columns: of rows, that the network looks at; empty where they have no names.
-        file: that all rows are of; None where they tell it themselves.
-
-    Raises:
-        ValueError: a row lacks a column, or a value is no number; the sentence tells where.
-    """
+    """The examples of a batch, and what they are called: rows by where they stand, others by themselves."""
     examples, names = list[Any](), list[str]()
     for each in batch:
         if isinstance(each, Path | str):
@@ -327,11 +299,7 @@ def _parts(
 
 
 def _checked_output(output: str) -> Path:
-    """The file to write.
-
-    Raises:
-        ValueError: it would be of another kind, or is there already and holds no predictions.
-    """
+    """The file to write."""
     file = own_path(output, "output")
     if file.suffix not in (".csv", ".json"):
         raise ValueError(f"The output '{output}' is neither CSV nor JSON: let its name end in .csv or .json.")
@@ -361,11 +329,7 @@ def _holds_predictions(file: Path) -> bool:
 
 
 def _only_export(directory: Path) -> Path:
-    """The folder itself, or the one below it that holds an exported network.
-
-    Raises:
-        ValueError: several do.
-    """
+    """The folder itself, or the one below it that holds an exported network."""
     if (directory / DESCRIPTION).is_file():
         return directory
     found = sorted(path.parent for path in directory.rglob(DESCRIPTION))

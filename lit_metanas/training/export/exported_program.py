@@ -131,12 +131,7 @@ GivenExamples = Tensor | NDArray[Any] | Sequence[Any]
 
 
 def one_or_more(examples: GivenExamples | str | os.PathLike[str], shape: Shape) -> GivenExamples:
-    """Examples of which a single text or file is one; arrays of texts or files as lists.
-
-    Args:
-        examples: as ``network_inputs`` takes them, or one.
-        shape: of one input.
-    """
+    """Examples of which a single text or file is one; arrays of texts or files as lists."""
     numbers = isinstance(as_shape(shape), ImageShape | RowShape)
     if not numbers and isinstance(examples, np.ndarray) and examples.dtype.kind in "OU":
         examples = examples.tolist()
@@ -150,17 +145,7 @@ def image_paths(examples: GivenExamples) -> list[Path]:
 
 
 def network_inputs(examples: GivenExamples, shape: Shape, preprocessing: Preprocessing | None) -> Tensor:
-    """Bring examples to the form that a network takes, shape ``(n, *shape)``.
-
-    Args:
-        examples: images of any size, see ``fit_images``, as arrays with the channels first or last, or image files;
-            other inputs as they are; or what the preprocessing takes, such as rows of a table.
-        shape: of one input.
-        preprocessing: makes inputs of raw examples; None where there is none.
-
-    Raises:
-        ValueError: they cannot be brought to it.
-    """
+    """Bring examples to the form that a network takes, shape ``(n, *shape)``."""
     kind = as_shape(shape)
     if isinstance(kind, ImageShape):
         if not isinstance(examples, Tensor):
@@ -191,15 +176,7 @@ def _are_inputs(examples: GivenExamples, shape: RowShape) -> TypeGuard[Tensor]:
 def show_predictions(
     found: Sequence[Any], examples: Any, inputs: Tensor, objective: Objective, network: Examples
 ) -> list[str]:
-    """Each prediction as a person reads it: parts of raw passages as these have them, others as the objective shows.
-
-    Args:
-        found: the objective's predictions.
-        examples: what they are of, raw or as inputs.
-        inputs: made of the examples.
-        objective: what the network was trained for.
-        network: has the names of its classes, and what makes inputs.
-    """
+    """Each prediction as a person reads it: parts of raw passages as these have them, others as the objective shows."""
     preprocessing = network.preprocessing
     raw = not isinstance(examples, Tensor | np.ndarray)
     if raw and isinstance(objective, Span) and isinstance(preprocessing, QuestionWords):
@@ -332,12 +309,7 @@ def load_exported(directory: str | os.PathLike[str]) -> Exported:
 
 
 def read_described_program(directory: str | os.PathLike[str]) -> tuple[StoredNetwork, bytes]:
-    """The description of an exported network and its program, which is the one that it describes.
-
-    Raises:
-        FileNotFoundError: the folder lacks one of the files.
-        ValueError: one is damaged, or they are not of one network.
-    """
+    """The description of an exported network and its program, which is the one that it describes."""
     described = read_description(exported_file(directory, DESCRIPTION))
     file = exported_file(directory, PROGRAM)
     try:
@@ -350,38 +322,20 @@ def read_described_program(directory: str | os.PathLike[str]) -> tuple[StoredNet
 
 
 def check_export_place(folder: Path) -> None:
-    """Look whether an export may write into a folder.
-
-    Raises:
-        ValueError: a file by the name of one of an export's is a link or not a regular file, or ``predict.py`` is a
-            file of another's.
-    """
+    """Look whether an export may write into a folder."""
     check_files(folder, EXPORTED)
     check_own_file(folder / SCRIPT, _SCRIPT_BEGINS)
 
 
 def check_own_file(file: Path, begin: str) -> None:
-    """Refuse to replace a file that an export has not written.
-
-    Args:
-        file: it may be absent.
-        begin: the bytes, as text, with which an export's begins.
-
-    Raises:
-        ValueError: it begins otherwise, or is a link or not a regular file.
-    """
+    """Refuse to replace a file that an export has not written."""
     check_files(file.parent, [file.name])
     if os.path.lexists(file) and not _begins_with(file, begin):
         raise ValueError(f"'{file}' is there already, and no export has written it: give another folder.")
 
 
 def _script_name(preprocessing: Preprocessing | None, objective: Objective) -> str:
-    """The script for such inputs and answers. Each stands alone in its folder, so they repeat how a program is run.
-
-    Args:
-        preprocessing: see ``export_child``.
-        objective: what it was trained for.
-    """
+    """The script for such inputs and answers. Each stands alone in its folder, so they repeat how a program is run."""
     made = "" if preprocessing is None else preprocessing.kind
     texts, classifies = {each.kind for each in JOINABLE}, isinstance(objective, Classification)
     if classifies and made in {*texts, JoinedTokens.kind}:
@@ -417,11 +371,7 @@ def _begins_with(file: Path, begin: str) -> bool:
 
 
 def _check_outputs(network: nn.Module, example: Tensor, goal: Objective, classes: Sequence[str]) -> None:
-    """Refuse a network that has not one output for each name, or for each of the objective's outputs.
-
-    Raises:
-        ValueError: it has not; or two names are the same.
-    """
+    """Refuse a network that has not one output for each name, or for each of the objective's outputs."""
     with torch.no_grad():
         size = tuple(network(example).shape)
     if isinstance(goal, Classification) and size[1:] != (len(classes),):

@@ -37,16 +37,7 @@ _FIX = "export again"
 
 
 class StoredNetwork(NamedTuple):
-    """What a description tells.
-
-    Attributes:
-        architecture: the labels of its architecture.
-        classes: the names of classes or symbols.
-        shape: of one input.
-        preprocessing: makes inputs of raw examples; None where there is none.
-        objective: what the network was trained for.
-        digest: of the program, SHA-256.
-    """
+    """What a description tells."""
 
     architecture: dict[str, str]
     classes: tuple[str, ...]
@@ -77,12 +68,7 @@ def _describe_input(shape: Shape, preprocessing: Preprocessing | None) -> dict[s
 
 
 def exported_file(directory: str | os.PathLike[str], name: str) -> Path:
-    """A file of an exported network.
-
-    Raises:
-        FileNotFoundError: the folder lacks it.
-        ValueError: it is not a regular file.
-    """
+    """A file of an exported network."""
     file = Path(directory) / name
     if Path(directory).is_file():
         own = Path(directory).parent
@@ -99,12 +85,7 @@ def exported_file(directory: str | os.PathLike[str], name: str) -> Path:
 
 
 def exported_noun(directory: str | os.PathLike[str]) -> str:
-    """What an exported network takes, in the plural, such as images, sounds or texts.
-
-    Raises:
-        FileNotFoundError: there is no description.
-        ValueError: it is damaged.
-    """
+    """What an exported network takes, in the plural, such as images, sounds or texts."""
     described, stored, _ = _read_parts(exported_file(directory, DESCRIPTION))
     if described.input.shape is None:
         return "images"
@@ -113,12 +94,7 @@ def exported_noun(directory: str | os.PathLike[str]) -> str:
 
 
 def exported_texts(directory: str | os.PathLike[str]) -> KindOfTexts:
-    """What the texts are that an exported network takes.
-
-    Raises:
-        FileNotFoundError: there is no description.
-        ValueError: it is damaged.
-    """
+    """What the texts are that an exported network takes."""
     _, stored, goal = _read_parts(exported_file(directory, DESCRIPTION))
     kind = stored_kind(stored)
     if kind is not None and issubclass(kind, QuestionPreprocessing):
@@ -127,11 +103,7 @@ def exported_texts(directory: str | os.PathLike[str]) -> KindOfTexts:
 
 
 def read_description(file: Path) -> StoredNetwork:
-    """Read what ``describe_network`` made.
-
-    Raises:
-        ValueError: it is damaged, newer, or out of its range; one sentence tells in what.
-    """
+    """Read what ``describe_network`` made."""
     described, stored, goal = _read_parts(file)
     own = described.input
     try:

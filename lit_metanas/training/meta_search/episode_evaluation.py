@@ -30,14 +30,7 @@ from lit_metanas.training.meta_search.training_state import RunningStatistics
 
 
 class EpisodeScores:
-    """One score an episode, brought into the episodes' order over all processes.
-
-    Args:
-        seed: of what is drawn in evaluation.
-
-    Attributes:
-        mine: this process's scores; episode ``i`` of process ``rank`` is number ``i * world_size + rank``.
-    """
+    """One score an episode, brought into the episodes' order over all processes."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -75,22 +68,9 @@ class EpisodeScores:
 
 
 class EpisodeEvaluation(LightningModule):
-    """Validates and tests a learner on episodes; a subclass says with which parameters.
+    """Validates and tests a learner on episodes; a subclass says with which parameters."""
 
-    Both judge the architecture that would be derived; a search's validation judges the relaxed one beside it.
-
-    Args:
-        space: the search space.
-        inner_loop: adaptation to an episode.
-        task_architectures: takes an architecture for each evaluated episode; None judges the derived one in all.
-        seed: of what is drawn.
-
-    Attributes:
-        learner: supernet, relaxation and head, made by the subclass.
-        logits: the architecture logits, made by the subclass.
-        statistics: batch-norm statistics of the derived architecture, made by the subclass.
-        test_values: one accuracy a test episode, of all processes, in the episodes' order.
-    """
+    # Both judge the architecture that would be derived; a search's validation judges the relaxed one beside it.
 
     learner: Learner
     logits: ArchitectureLogits
@@ -133,10 +113,8 @@ class EpisodeEvaluation(LightningModule):
         return self.space.derive(self.logits.tree())
 
     def result_fields(self) -> dict[str, Any]:
-        """The fields of a result that are known here, after a test.
-
-        What the meta-training of the model and that of other architectures share is counted twice.
-        """
+        """The fields of a result that are known here, after a test."""
+        # What the meta-training of the model and that of other architectures share is counted twice.
         assert self._protocol is not None
         own = self.task_architectures
         meta_cost = self.cost() + own.meta_cost if own else self.cost()

@@ -17,7 +17,6 @@ from lit_metanas.kinds.stored_preprocessing import UNKNOWN_INPUTS, InputMeaning
 from lit_metanas.meta import Head, InnerLoop, Learner, Parameters
 from lit_metanas.meta.learner import BatchNorm
 from lit_metanas.objectives.classification import Classification
-from lit_metanas.records.budget import Cost
 from lit_metanas.relaxations import Relaxation
 from lit_metanas.spaces import SearchSpace, Supernet, inherit
 from lit_metanas.training.architecture_logits import ArchitectureLogits
@@ -26,36 +25,17 @@ from lit_metanas.training.meta_search.meta_checkpoint import (
     META_KEY,
     MetaCheckpoint,
     check_data,
-    check_resumable,
     meta_entry,
     read_meta_checkpoint,
     resumable,
 )
 from lit_metanas.training.meta_search.task_architectures import TaskArchitectures
-from lit_metanas.training.meta_search.training_state import Account, RunningStatistics
-from lit_metanas.training.trainers import refuse_averaging, validate_anew
+from lit_metanas.training.meta_search.training_state import RunningStatistics
+from lit_metanas.training.outer_training import OuterTraining, validate_anew
 
 
-class MetaLearned(EpisodeEvaluation):
-    """A supernet, its architecture logits and a head, whatever trains them.
-
-    Args:
-        space: the search space.
-        shape: of one input; None takes those of the Trainer's data module.
-        relaxation: logits to mixture in training.
-        inner_loop: adaptation to an episode.
-        head: features to scores.
-        batch_norm: where an evaluated query set's batch-norm statistics come from.
-        prior: labels that the logits start from, by group or choice.
-        prior_strength: how much larger their logits are.
-        start: checkpoint to take weights, head and logits from; None starts from scratch.
-        task_architectures: takes an architecture for each evaluated episode; None judges the derived one in all.
-        seed: of everything that is drawn, except initial weights and episodes.
-
-    Raises:
-        FileNotFoundError: there is no such checkpoint.
-        ValueError: the checkpoint is damaged, foreign, or of another space or shape; or the prior does not fit.
-    """
+class MetaLearned(OuterTraining, EpisodeEvaluation):
+    """A supernet, its architecture logits and a head, whatever trains them."""
 
     def __init__(
         self,
@@ -77,11 +57,7 @@ class MetaLearned(EpisodeEvaluation):
         self.register_module("supernet", None)
         self.logits = ArchitectureLogits(space.choices, prior=prior, strength=prior_strength)
         self.register_module("head", None)
-        self.register_buffer("outer_steps", torch.zeros((), dtype=torch.int64))
-        self.register_buffer("spent", torch.zeros((), dtype=torch.int64))
-        self.outer_steps: Tensor
-        self.spent: Tensor
-        self.account = Account()
+        self.count_from_zero()
         self._parts = relaxation, head, batch_norm
         self._start = None if start is None else read_meta_checkpoint(start)
         self._inputs = UNKNOWN_INPUTS if self._start is None else self._start.inputs
@@ -89,18 +65,8 @@ class MetaLearned(EpisodeEvaluation):
         if shape is not None:
             self._build(shape)
 
-    @property
-    def built(self) -> bool:
-        """Whether supernet and head are there."""
-        return self.supernet is not None
-
     def _build(self, shape: Shape, way: int | None = None) -> None:
-        """Make supernet and head, with the weights that they get when the module is made.
-
-        Raises:
-            ValueError: the head has to know the number of classes, the checkpoint to start from does not fit, or the
-                space's networks do not tell classes apart.
-        """
+        """Make supernet and head, with the weights that they get when the module is made."""
         relaxation, head, batch_norm = self._parts
         self.space.check_objective(Classification(way or 1))
         self.shape: Shape = shape
@@ -118,13 +84,8 @@ class MetaLearned(EpisodeEvaluation):
             self._start = None
 
     def setup(self, stage: str) -> None:
-        """Learn from the data module what was not given.
-
-        Raises:
-            ValueError: neither was a shape given nor does a data module tell one, or they differ; or the trainer
-                averages weights.
-        """
-        refuse_averaging(self.trainer, self, stage)
+        """Learn from the data module what was not given."""
+        super().setup(stage)
         data = getattr(self.trainer, "datamodule", None)
         shape = getattr(data, "shape", None)
         self._take_inputs_of(data)
@@ -147,11 +108,7 @@ class MetaLearned(EpisodeEvaluation):
         return self._inputs.preprocessing
 
     def _take_inputs_of(self, data: object) -> None:
-        """Remember what makes the inputs of a data module.
-
-        Raises:
-            ValueError: those of the weights so far were made by another preprocessing.
-        """
+        """Remember what makes the inputs of a data module."""
         made = getattr(data, "preprocessing", None)
         check_data(self._inputs, made)
         if made is not None:
@@ -170,10 +127,6 @@ class MetaLearned(EpisodeEvaluation):
         """Bring the batch-norm statistics of the derived architecture up to the last step."""
         self.statistics.refresh(self.meta_parameters(), int(self.outer_steps), self.trainer)
 
-    def cost(self) -> Cost:
-        """What meta-training has cost so far, with the runs that it started from."""
-        return self.account.total(steps=int(self.outer_steps), flops=int(self.spent))
-
     def inheritance(self) -> dict[str, Tensor]:
         """Weights and batch-norm statistics that a child of the derived architecture inherits."""
         return {**self.meta_parameters().weights, **self.statistics.values}
@@ -186,17 +139,13 @@ class MetaLearned(EpisodeEvaluation):
         checkpoint[META_KEY]["own"] = {**self.account.state(), **self.statistics.state(self.trainer)}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse foreign checkpoints, and restore statistics and account.
-
-        Raises:
-            ValueError: the checkpoint is not of this model.
-        """
+        """Refuse foreign checkpoints, and restore statistics and account."""
         found = resumable(checkpoint)
         self._take_inputs_from(found)
         if not self.built:
             # A head's parameters that depend on the number of classes have a row for each.
             self._build(found.shape, next((len(value) for value in found.head.values() if value.ndim), None))
-        check_resumable(found, self.space, self.shape, dict(self.head))
+        found.check_resumable(self.space, self.shape, dict(self.head))
         validate_anew(checkpoint)
         trainer = self._trainer_or_none()
         world = 1 if trainer is None else trainer.world_size
@@ -209,14 +158,9 @@ class MetaLearned(EpisodeEvaluation):
             raise ValueError("The checkpoint is damaged: give one that `fit` of MetaSearch wrote.") from None
 
     def _take_inputs_from(self, found: MetaCheckpoint) -> None:
-        """Remember what made the inputs of a checkpoint's weights, and give it to a data module that leaves it open.
-
-        Lightning sets data module and model up before it reads the checkpoint. By then the data may have a vocabulary
-        of their own, and the model, built for it, another number of tokens: it is built again.
-
-        Raises:
-            ValueError: the data module's inputs are made by another preprocessing, which it was given.
-        """
+        """Remember what made the inputs of a checkpoint's weights, and give it to a data module that leaves it open."""
+        # Lightning sets data module and model up before it reads the checkpoint. By then the data may have a vocabulary
+        # of their own, and the model, built for it, another number of tokens: it is built again.
         data: Any = getattr(self._trainer_or_none(), "datamodule", None)
         kept = found.inputs.preprocessing
         if kept is not None and found.inputs.differs(self.preprocessing) and hasattr(data, "take_preprocessing"):
@@ -254,5 +198,4 @@ class MetaLearned(EpisodeEvaluation):
         """Whether a checkpoint's statistics are those of this model's architecture."""
         if found.derived is not None:
             return found.derived == self.architecture()
-        same = found.labels == {choice.name: list(choice.labels) for choice in self.space.choices}
-        return same and found.derive(self.space) == self.architecture()
+        return found.fits_exactly(self.space) and found.derive(self.space) == self.architecture()

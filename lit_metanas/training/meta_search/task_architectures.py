@@ -26,13 +26,7 @@ from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, che
 
 @dataclass(frozen=True)
 class EpisodeNetwork:
-    """What an episode is judged by.
-
-    Attributes:
-        architecture: of the network.
-        learner: the supernet that has its weights, under a relaxation that computes it alone.
-        parameters: weights, logits and head.
-    """
+    """What an episode is judged by."""
 
     architecture: Architecture
     learner: Learner
@@ -41,19 +35,7 @@ class EpisodeNetwork:
 
 @dataclass(frozen=True)
 class MetaTrained:
-    """What meta-training left.
-
-    Attributes:
-        space: of the architectures.
-        shape: of one input.
-        learner: supernet, relaxation of the training, and head.
-        inner_loop: adaptation to an episode.
-        parameters: weights, logits and head.
-        statistics: batch-norm statistics of the derived architecture.
-        images: of the last training tasks; none where nothing was trained.
-        seed: of what is drawn.
-        preprocessing: what made the inputs.
-    """
+    """What meta-training left."""
 
     space: SearchSpace
     shape: Shape
@@ -313,18 +295,10 @@ class GuardedArchitectures(TaskArchitectures):
 
 
 def likeliest_architectures(logits: Mapping[str, Tensor], space: SearchSpace, number: int) -> list[Architecture]:
-    """So many different architectures of the largest probability, under independent ``softmax(logits)``.
-
-    Pruned candidates and what cannot be built are left out. A choice that is inactive beside the labels before it has
-    none, and takes no part in the probability. A prefix of labels is worth what its likeliest completion is, as far as
-    it decides which choices are active, so the best prefixes lead to the best architectures; where a space knows
-    several assignments as one architecture there may be fewer.
-
-    Args:
-        logits: by choice, each of shape ``(labels,)``.
-        space: of the architectures.
-        number: how many at most.
-    """
+    """So many different architectures of the largest probability, under independent ``softmax(logits)``."""
+    # Pruned candidates and what cannot be built are left out. An inactive choice takes no part in the probability. A
+    # beam of prefixes is extended by one choice at a time; a prefix is worth its likeliest completion, as far as it
+    # decides which choices are active. There may be fewer, since a space may know several assignments as one.
     kept = 16 * number
     shares = {choice.name: probabilities(logits[choice.name].double()).log().tolist() for choice in space.choices}
     prefixes: list[tuple[float, dict[str, str]]] = [(0.0, {})]

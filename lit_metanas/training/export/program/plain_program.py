@@ -75,32 +75,13 @@ class Reference(str):
 
 
 class PlainProgram(nn.Module):
-    """A network as a list of operations, without a line of code from its file.
+    """A network as a list of operations, without a line of code from its file."""
 
-    ``torch.export.load`` is no reader for files of others: it unpickles what an archive declares as pickled, evaluates
-    texts, and calls whatever operation a graph names, some of which read and write files or memory of their choice.
-    Here only ``ATEN_OPERATIONS`` and ``CORE_OPERATIONS`` are called, with checked arguments, after a trial without
-    numbers (on torch's device ``meta``) has shown that they fit each other and how much memory and work an input takes.
-    The latter may mix inputs, so that each number of inputs has a trial of its own. What is looked up in a table is
-    looked at before, each time.
-
-    Args:
-        nodes: the operations in order; each uses the inputs, the tensors and outputs of those before it.
-        tensors: weights and statistics by name.
-        inputs: the name of the inputs.
-        output: the name of what is returned.
-
-    Attributes:
-        memory: numbers that are held at once for one input, once ``check`` has run.
-
-    Raises:
-        ValueError: two tensors have one name, so that the memory of one would not be counted.
-
-    Example:
-        >>> nodes = [("relu.default", {"self": Reference("inputs")}, ("relu",))]
-        >>> PlainProgram(nodes, tensors={}, inputs="inputs", output="relu")(torch.tensor([-1.0, 2.0]))
-        tensor([0., 2.])
-    """
+    # `torch.export.load` is no reader for files of others: it unpickles what an archive declares as pickled, evaluates
+    # texts, and calls whatever operation a graph names, some of which read and write files or memory of their choice.
+    # Here only listed operations are called, with checked arguments, after a trial without numbers (on torch's device
+    # `meta`) has shown that they fit each other and how much memory and work an input takes. Core operations may mix
+    # inputs, so that each number of inputs has a trial of its own.
 
     def __init__(self, nodes: Sequence[Node], *, tensors: Mapping[str, Tensor], inputs: str, output: str) -> None:
         super().__init__()
@@ -123,11 +104,7 @@ class PlainProgram(nn.Module):
                 self._unused_after[place].append(name)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Scores of inputs, shape ``(n, *shape)``; of some after the others where memory is short.
-
-        Raises:
-            ValueError: the inputs are of another shape than the program was checked for, or there are other tokens.
-        """
+        """Scores of inputs, shape ``(n, *shape)``; of some after the others where memory is short."""
         if self.shape is not None:
             _check_inputs(inputs, self.shape)
         tensors = {name: self.get_buffer(name) for name in self._names}
@@ -143,17 +120,7 @@ class PlainProgram(nn.Module):
 
     @torch.no_grad()
     def check(self, shape: Shape, outputs: int, *, each_step: bool = False) -> None:
-        """Try the operations without numbers, then once with them.
-
-        Args:
-            shape: of one input.
-            outputs: how many scores there are to be.
-            each_step: whether there are so many of each step, ``(n, steps, outputs)``.
-
-        Raises:
-            ValueError: it takes too much memory or work, or has another output than ``(n, outputs)``.
-            Exception: of any kind, by torch, for operations that do not fit each other.
-        """
+        """Try the operations without numbers, then once with them."""
         self.shape, self._scores = shape, (outputs, 3 if each_step else 2)
         for examples in _TRIALS:
             memory = self._try(examples, LARGEST_MEMORY * examples)
@@ -162,15 +129,7 @@ class PlainProgram(nn.Module):
             raise ValueError("gives scores that are not numbers")
 
     def _try(self, examples: int, largest: int) -> int:
-        """How many numbers are held at once for some inputs, without computing them.
-
-        Args:
-            examples: how many inputs.
-            largest: numbers that may be held.
-
-        Raises:
-            ValueError: it takes more memory, or too much work or time; or it has another output.
-        """
+        """How many numbers are held at once for some inputs, without computing them."""
         assert self.shape is not None
         tensors = {name: self.get_buffer(name).to("meta") for name in self._names}
         begun, memory, work = time.thread_time(), 0, 0
@@ -216,11 +175,7 @@ def _fit(checks: Mapping[str, Check] | None, given: Mapping[str, Any]) -> bool:
 
 
 def _outputs(operation: str, given: Mapping[str, Any], device: torch.device) -> Sequence[Tensor | int]:
-    """What an operation gives.
-
-    Raises:
-        ValueError: a size is too large.
-    """
+    """What an operation gives."""
     if operation in ARITHMETIC:
         number = getattr(operator, operation.removeprefix("_operator."))(given["a"], given["b"])
         if abs(number) > _LARGEST_SIZE:
@@ -259,11 +214,7 @@ def _without_numbers(examples: int, shape: Shape) -> Tensor:
 
 
 def _check_inputs(inputs: Tensor, shape: Shape) -> None:
-    """Refuse inputs of another shape, and tokens that a network does not know.
-
-    Raises:
-        ValueError: they are such.
-    """
+    """Refuse inputs of another shape, and tokens that a network does not know."""
     known = as_shape(shape)
     size = (known.steps,) if isinstance(known, TokenShape) else tuple(known)
     if tuple(inputs.shape[1:]) != size or inputs.is_floating_point() == isinstance(known, TokenShape):

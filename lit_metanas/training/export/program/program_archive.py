@@ -41,13 +41,7 @@ _ASSERTIONS = ("torch.ops.aten._assert_async.msg", "torch.ops.aten._assert_tenso
 
 
 def read_program(content: bytes) -> PlainProgram:
-    """Read what ``torch.export.save`` wrote of a child: its graph and its weights, and nothing else of it.
-
-    Raises:
-        ValueError: it asks for operations that are not known, is compressed (it could be far larger than it seems) or
-            is of another version of the format; the message goes on after the file's name.
-        Exception: of any kind, for an archive that is damaged.
-    """
+    """Read what ``torch.export.save`` wrote of a child: its graph and its weights, and nothing else of it."""
     with zipfile.ZipFile(BytesIO(content)) as archive:
         check_stored(archive, len(content))
         document = parse_json(archive.read(f"{_PREFIX}models/model.json"), longest=100_000)

@@ -21,13 +21,7 @@ _LONGEST_REASON = 160
 
 
 class TracedProgram(NamedTuple):
-    """A traced network.
-
-    Attributes:
-        program: as it was traced.
-        content: the file that is written.
-        refusal: why ``read_program`` or a check of what it reads refuses the file; empty where it is read.
-    """
+    """A traced network."""
 
     program: ExportedProgram
     content: bytes
@@ -35,18 +29,7 @@ class TracedProgram(NamedTuple):
 
 
 def trace_program(network: nn.Module, example: Tensor, shape: Shape, outputs: int, *, each_step: bool) -> TracedProgram:
-    """Trace a network for any number of inputs, and write it as ``read_program`` reads it, where it can.
-
-    Args:
-        network: on the CPU, in evaluation mode.
-        example: two inputs, shape ``(2, *shape)``.
-        shape: of one input.
-        outputs: number of scores.
-        each_step: whether there are so many of each step.
-
-    Raises:
-        ValueError: PyTorch cannot trace it.
-    """
+    """Trace a network for any number of inputs, and write it as ``read_program`` reads it, where it can."""
     with torch.enable_grad(), without_fast_paths(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's own parts about each other
         try:
