@@ -258,15 +258,16 @@ class TaskReptile(OuterTraining):
     def _adapt(self, task: Task, generator: torch.Generator, architecture: Architecture | None = None) -> AdaptedChild:
         """Train a child on a task from the current weights; the architecture is drawn where none is given."""
         self._check(task)
-        drawn = self.inner.sample(generator) if architecture is None else architecture
-        return self.inner.adapt(self.weights(), task, drawn, generator)
+        if architecture is None:
+            architecture = self.inner.sample(generator)
+        return self.inner.adapt(self.weights(), task, architecture, generator)
 
     def _mean_change(self, adapted: list[AdaptedChild]) -> tuple[dict[str, Tensor], Tensor, int]:
         """Over the tasks of all processes."""
         changes = {name: torch.zeros_like(value) for name, value in self.weights().items()}
         held = {name: torch.zeros_like(value) for name, value in changes.items()}
-        for each in adapted:
-            for name, change in each.change.items() if each.finite else ():
+        for each in (one for one in adapted if one.finite):
+            for name, change in each.change.items():
                 part = tuple(slice(size) for size in change.shape)
                 changes[name][part] += change
                 held[name][part] += 1

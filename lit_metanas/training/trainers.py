@@ -21,6 +21,7 @@ from lightning.pytorch.strategies import SingleDeviceStrategy
 from lit_metanas.io.checkpoints import AtomicCheckpointIO
 from lit_metanas.io.own_folder import own_folder
 from lit_metanas.io.text import DEBUG, number_of, short_number
+from lit_metanas.training.outer_training import check_end
 from lit_metanas.training.preemption import Preemption
 from lit_metanas.training.resume_check import ResumeCheck
 
@@ -180,16 +181,7 @@ class Trainer(pytorch.Trainer):
         Raises:
             ValueError: nothing does.
         """
-        itself = getattr(model, "ends_by_itself", None)
-        if itself or self.max_epochs != -1 or self.max_steps != -1:
-            return
-        what = f"Nothing ends the training of {type(model).__name__}"
-        if itself is False:
-            raise ValueError(f"{what}: set the model's flops, or the Trainer's max_epochs or max_steps.")
-        if not self._ends_otherwise:
-            raise ValueError(
-                f"{what}: set the Trainer's max_epochs, max_steps or max_time, or max_epochs -1 if a callback ends it."
-            )
+        check_end(self, model, ends_otherwise=self._ends_otherwise)
 
     def search(
         self,

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 import numpy as np
 import torch
@@ -94,7 +94,9 @@ class Exported:
         """What the network takes, in the plural, such as images or texts."""
         if isinstance(as_shape(self.shape), ImageShape):
             return "images"
-        return "examples" if self.preprocessing is None else self.preprocessing.noun
+        if self.preprocessing is None:
+            return "examples"
+        return self.preprocessing.noun
 
     @torch.no_grad()
     def predict(self, examples: GivenExamples | str | os.PathLike[str]) -> Tensor:
@@ -135,28 +137,29 @@ def one_or_more(examples: GivenExamples | str | os.PathLike[str], shape: Shape) 
     numbers = isinstance(as_shape(shape), ImageShape | RowShape)
     if not numbers and isinstance(examples, np.ndarray) and examples.dtype.kind in "OU":
         examples = examples.tolist()
-    return [examples] if isinstance(examples, str | os.PathLike) else examples
+    if isinstance(examples, str | os.PathLike):
+        return [examples]
+    return examples
 
 
 def image_paths(examples: GivenExamples) -> list[Path]:
     """The paths of image files; none where any example is something else."""
-    paths = [Path(each) for each in examples if isinstance(each, str | os.PathLike)]
-    return paths if len(paths) == len(examples) else []
+    if all(isinstance(each, str | os.PathLike) for each in examples):
+        return list(map(Path, examples))
+    return []
 
 
 def network_inputs(examples: GivenExamples, shape: Shape, preprocessing: Preprocessing | None) -> Tensor:
     """Bring examples to the form that a network takes, shape ``(n, *shape)``."""
     kind = as_shape(shape)
     if isinstance(kind, ImageShape):
-        if not isinstance(examples, Tensor):
-            files = image_paths(examples)
-            examples = read_images(files, kind) if files else image_tensor(examples, name="examples")
-        inputs = fit_images(examples, shape)
+        inputs = fit_images(_images(examples, kind), shape)
         check_brightness("The input of predict", inputs)
         return inputs
     if isinstance(kind, RowShape) and preprocessing is not None:
-        raw: Any = examples
-        return examples if _are_inputs(examples, kind) else preprocessing.encode(raw)
+        if _are_inputs(examples, kind):
+            return examples
+        return preprocessing.encode(cast(Any, examples))
     if hasattr(examples, "columns"):  # a table of pandas, whose items are the names of its columns
         raise ValueError("The examples are a table: give one of its columns, or a list.")
     if isinstance(examples, Tensor | np.ndarray):
@@ -164,6 +167,15 @@ def network_inputs(examples: GivenExamples, shape: Shape, preprocessing: Preproc
     if preprocessing is None:
         raise ValueError("There is no preprocessing that makes inputs of such examples: give the inputs as a tensor.")
     return preprocessing.encode(examples)
+
+
+def _images(examples: GivenExamples, shape: ImageShape) -> Tensor:
+    """Images of any size, from their files or with the channels first or last."""
+    if isinstance(examples, Tensor):
+        return examples
+    if files := image_paths(examples):
+        return read_images(files, shape)
+    return image_tensor(examples, name="examples")
 
 
 def _are_inputs(examples: GivenExamples, shape: RowShape) -> TypeGuard[Tensor]:
@@ -236,8 +248,9 @@ def export_child(
     for tensor in (*network.parameters(), *network.buffers()):
         # An archive of tensors that are views, or laid out channels-last, would be loaded from guesses.
         tensor.data = tensor.detach().clone(memory_format=torch.contiguous_format)
-    blank = blank_inputs(2, shape)
-    example = blank.float() if blank.is_floating_point() else blank
+    example = blank_inputs(2, shape)
+    if example.is_floating_point():
+        example = example.float()
     goal = objective or Classification(len(classes))
     _check_outputs(network, example, goal, classes)
     traced = trace_program(network, example, shape, goal.outputs, each_step=goal.scored != "input")
@@ -254,7 +267,9 @@ def export_child(
             "`predict` refuses the exported network, but torch.export.load takes it.",
             stacklevel=2,
         )
-    translated = onnx_program(traced.program, network, shape) if onnx else None
+    translated = b""
+    if onnx:
+        translated = onnx_program(traced.program, network, shape)
     digest = hashlib.sha256(traced.content).hexdigest()
     stored = StoredNetwork(dict(architecture), tuple(classes), shape, preprocessing, goal, digest)
     # All is made before an earlier network's files are touched.
@@ -262,11 +277,12 @@ def export_child(
     script = Path(__file__).with_name(_script_name(preprocessing, goal)).read_text(encoding="utf-8")
     write_whole(folder / SCRIPT, script)
     # Of the network that is replaced.
-    for name in (ONNX, INT8) if (folder / DESCRIPTION).is_file() else ():
-        (folder / name).unlink(missing_ok=True)
+    if (folder / DESCRIPTION).is_file():
+        (folder / ONNX).unlink(missing_ok=True)
+        (folder / INT8).unlink(missing_ok=True)
     if _begins_with(folder / CARD, CARD_BEGINS):
         (folder / CARD).unlink()
-    if translated is not None:
+    if translated:
         write_whole(folder / ONNX, translated)
     write_whole(folder / PROGRAM, traced.content)
     write_weights(folder / WEIGHTS, network.state_dict())
@@ -296,16 +312,13 @@ def load_exported(directory: str | os.PathLike[str]) -> Exported:
         network = read_program(content)
         network.check(described.shape, described.objective.outputs, each_step=described.objective.scored != "input")
     except Exception as error:  # torch raises errors of many kinds for operations that do not fit each other
-        told = str(error) if type(error) is ValueError else "is damaged or holds more than a program and tensors"
-        raise ValueError(f"'{Path(directory) / PROGRAM}' {printable(told)}: export again.") from None
-    return Exported(
-        network=network,
-        architecture=described.architecture,
-        classes=described.classes,
-        shape=described.shape,
-        preprocessing=described.preprocessing,
-        objective=described.objective,
-    )
+        reason = "is damaged or holds more than a program and tensors"
+        if type(error) is ValueError:
+            reason = printable(str(error))
+        raise ValueError(f"'{Path(directory) / PROGRAM}' {reason}: export again.") from None
+    parts = described._asdict()
+    del parts["digest"]
+    return Exported(network, **parts)
 
 
 def read_described_program(directory: str | os.PathLike[str]) -> tuple[StoredNetwork, bytes]:
@@ -336,7 +349,7 @@ def check_own_file(file: Path, begin: str) -> None:
 
 def _script_name(preprocessing: Preprocessing | None, objective: Objective) -> str:
     """The script for such inputs and answers. Each stands alone in its folder, so they repeat how a program is run."""
-    made = "" if preprocessing is None else preprocessing.kind
+    made = getattr(preprocessing, "kind", "")
     texts, classifies = {each.kind for each in JOINABLE}, isinstance(objective, Classification)
     if classifies and made in {*texts, JoinedTokens.kind}:
         return "standalone_texts.py"
@@ -351,16 +364,21 @@ def _script_name(preprocessing: Preprocessing | None, objective: Objective) -> s
 
 def script_takes(shape: Shape, preprocessing: Preprocessing | None, objective: Objective) -> str:
     """What ``predict.py`` is given for such inputs and answers, as a card's command has it; arrays where it must be."""
-    images = isinstance(as_shape(shape), ImageShape)
-    return "FILE" if images or _script_name(preprocessing, objective) != _IMAGES_AND_ARRAYS else "INPUTS.npy"
+    if isinstance(as_shape(shape), ImageShape) or _script_name(preprocessing, objective) != _IMAGES_AND_ARRAYS:
+        return "FILE"
+    return "INPUTS.npy"
 
 
 def script_packages(shape: Shape, preprocessing: Preprocessing | None, objective: Objective) -> tuple[str, ...]:
     """The packages that ``predict.py`` needs for such inputs and answers, by the names that people call them."""
     made = [getattr(preprocessing, part, preprocessing) for part in ("first", "second")]  # of joined tokens
     parts = [*made, getattr(objective, "target", None)]
-    pictures = ["Pillow"] if isinstance(as_shape(shape), ImageShape) else []
-    return ("PyTorch", *pictures, *(["tokenizers"] if any(isinstance(part, BytePairs) for part in parts) else []))
+    packages = ["PyTorch"]
+    if isinstance(as_shape(shape), ImageShape):
+        packages.append("Pillow")
+    if any(isinstance(part, BytePairs) for part in parts):
+        packages.append("tokenizers")
+    return tuple(packages)
 
 
 def _begins_with(file: Path, begin: str) -> bool:

@@ -116,17 +116,20 @@ class EpisodeEvaluation(LightningModule):
         """The fields of a result that are known here, after a test."""
         # What the meta-training of the model and that of other architectures share is counted twice.
         assert self._protocol is not None
-        own = self.task_architectures
-        meta_cost = self.cost() + own.meta_cost if own else self.cost()
-        fields = {"seed": self.seed, "protocol": self._protocol, "meta_cost": meta_cost}
-        used = own.found if own else [self.architecture()]
-        space = (own.space if own else None) or self.space
+        own, fields = self.task_architectures, dict[str, Any]()
+        used, space, meta_cost = [self.architecture()], self.space, self.cost()
+        if own is not None:
+            used, space, meta_cost = own.found, own.space or self.space, meta_cost + own.meta_cost
+            fields = {"architecture": None, "cost": own.mean_cost}
         costs = [space.cost(architecture, self.shape, self._protocol.way) for architecture in used]
-        size = {
+        return {
+            "seed": self.seed,
+            "protocol": self._protocol,
+            "meta_cost": meta_cost,
             "parameters": round(fmean(cost.parameters for cost in costs)),
             "flops": round(fmean(cost.flops for cost in costs)),
+            **fields,
         }
-        return {**fields, **size, **({"architecture": None, "cost": own.mean_cost} if own else {})}
 
     def on_validation_epoch_start(self) -> None:
         """Take the batch-norm statistics of the derived architecture from the last training tasks."""
@@ -209,8 +212,9 @@ class EpisodeEvaluation(LightningModule):
 
     def _reached(self) -> float:
         """Where in its schedule a relaxation is that is being trained; elsewhere at its end."""
-        fitting = self.trainer.state.fn == TrainerFn.FITTING
-        return float(getattr(self, "progress", 1.0)) if fitting else 1.0
+        if self.trainer.state.fn != TrainerFn.FITTING:
+            return 1.0
+        return float(getattr(self, "progress", 1.0))
 
     def _evaluate_derived(self, batch: list[Episode]) -> None:
         architectures = self.task_architectures

@@ -59,10 +59,15 @@ class MetaLearned(OuterTraining, EpisodeEvaluation):
         self.register_module("head", None)
         self.count_from_zero()
         self._parts = relaxation, head, batch_norm
-        self._start = None if start is None else read_meta_checkpoint(start)
-        self._inputs = UNKNOWN_INPUTS if self._start is None else self._start.inputs
-        self._random_state = torch.get_rng_state() if shape is None else None
-        if shape is not None:
+        self._start: MetaCheckpoint | None = None
+        self._inputs = UNKNOWN_INPUTS
+        if start is not None:
+            self._start = read_meta_checkpoint(start)
+            self._inputs = self._start.inputs
+        self._random_state: Tensor | None = None
+        if shape is None:
+            self._random_state = torch.get_rng_state()
+        else:
             self._build(shape)
 
     def _build(self, shape: Shape, way: int | None = None) -> None:
@@ -148,7 +153,7 @@ class MetaLearned(OuterTraining, EpisodeEvaluation):
         found.check_resumable(self.space, self.shape, dict(self.head))
         validate_anew(checkpoint)
         trainer = self._trainer_or_none()
-        world = 1 if trainer is None else trainer.world_size
+        world = getattr(trainer, "world_size", 1)
         entry = checkpoint[META_KEY]
         try:
             self.account.restore(entry["own"])
@@ -170,7 +175,8 @@ class MetaLearned(OuterTraining, EpisodeEvaluation):
                 if self._random_state is not None:
                     self.register_module("supernet", None)
         check_data(found.inputs, self.preprocessing)
-        self._inputs = found.inputs if found.inputs.digest else self._inputs
+        if found.inputs.digest:
+            self._inputs = found.inputs
 
     def _trainer_or_none(self) -> Trainer | None:
         """The Trainer; None within ``load_from_checkpoint``."""

@@ -119,10 +119,11 @@ class MetaSearch(MetaLearned):
         seed: int = 0,
     ) -> None:
         schedule = schedule or ArchitectureSchedule()
-        fixed = fixed_labels(architecture, space)
+        if fixed := fixed_labels(architecture, space):
+            space = space.restricted(fixed)
         relaxation, head = relaxation or Softmax(), head or PrototypeHead()
         super().__init__(
-            space=space.restricted(fixed) if fixed else space,
+            space=space,
             shape=shape,
             relaxation=relaxation,
             inner_loop=inner_loop or NoInnerLoop(),
@@ -229,7 +230,9 @@ class MetaSearch(MetaLearned):
             draws=self.meta_gradient.draws,
             query_dropout=self.query_dropout,
         )
-        return noise._replace(relaxation=self.logits.tie_noise(noise.relaxation)) if tied else noise
+        if tied:
+            return noise._replace(relaxation=self.logits.tie_noise(noise.relaxation))
+        return noise
 
     def _flops(self, parameters: Parameters, adaptation: Adaptation) -> int:
         """Training cost of a task; with one architecture left, tasks of a size cost the same and are counted once."""
@@ -267,7 +270,9 @@ class MetaSearch(MetaLearned):
         optimizers = self.optimizers()
         assert isinstance(optimizers, list)
         weights, logits = optimizers
-        rate = 0.5 * (1 + math.cos(math.pi * progress)) if self.anneal else 1.0
+        rate = 1.0
+        if self.anneal:
+            rate = 0.5 * (1 + math.cos(math.pi * progress))
         for name, parameter in self.supernet.named_parameters():
             parameter.grad = _laid_out_as(parameter, gradients.weights[name])
         for name, parameter in self.head.items():
@@ -284,7 +289,9 @@ class MetaSearch(MetaLearned):
 
 def _laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
     """The gradient in the parameter's order in memory: fused optimizers read both by their place in memory."""
-    return gradient if gradient.stride() == parameter.stride() else torch.empty_like(parameter).copy_(gradient)
+    if gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)
 
 
 def _step_optimizer(optimizer: Any, rate: float) -> None:

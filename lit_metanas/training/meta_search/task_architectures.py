@@ -232,14 +232,18 @@ class GuardedArchitectures(TaskArchitectures):
         self.space = space
         self.children = children
         self.margin = margin
-        self._checkpoint: MetaCheckpoint | None = None if start is None else read_meta_checkpoint(start)
+        self._checkpoint: MetaCheckpoint | None = None
+        if start is not None:
+            self._checkpoint = read_meta_checkpoint(start)
         self._incumbent: EpisodeNetwork | None = None
         self._others: list[EpisodeNetwork] = []
 
     @property
     def meta_cost(self) -> Cost:
         """Of the other children's weights; a search that the model went on from, too, is counted with both."""
-        return Cost() if self._checkpoint is None else self._checkpoint.cost
+        if self._checkpoint is None:
+            return Cost()
+        return self._checkpoint.cost
 
     @torch.no_grad()
     def begin(self, trained: MetaTrained) -> None:

@@ -56,8 +56,8 @@ class RunningStatistics:
     def images(self, trainer: Trainer, like: Tensor) -> Tensor:
         """The images of the last training tasks of all processes."""
         # Those of a checkpoint may lie on another device than later ones.
-        tasks = [inputs_like(task, like) for task in self._all(trainer)]
-        return torch.cat(tasks) if tasks else inputs_like(blank_inputs(0, self.shape), like)
+        none = blank_inputs(0, self.shape)
+        return torch.cat([inputs_like(task, like) for task in self._all(trainer) or [none]])
 
     def lacking(self, parameters: Parameters) -> bool:
         """Whether the derived architecture has a batch-norm layer without statistics."""
@@ -98,8 +98,12 @@ def _pack(images: Tensor) -> Tensor:
     """Images as bytes if these hold them exactly, else as they are; on the CPU."""
     images = images.cpu()
     coarse = (images * 255).round().clamp(0, 255).to(torch.uint8)
-    return coarse if torch.equal(_unpack(coarse).to(images), images) else images.clone()
+    if torch.equal(_unpack(coarse).to(images), images):
+        return coarse
+    return images.clone()
 
 
 def _unpack(images: Tensor) -> Tensor:
-    return images.float().div(255) if images.dtype == torch.uint8 else images
+    if images.dtype == torch.uint8:
+        return images.float().div(255)
+    return images

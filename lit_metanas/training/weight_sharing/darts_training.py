@@ -142,23 +142,22 @@ class DARTSTraining(SupernetTraining):
         rate, decay = self.rates.logits, self.rates.logits_decay
         return [Adam([self.logits.values], lr=rate, betas=(0.5, 0.999), weight_decay=decay)]
 
-    def take_step(self, batch: Minibatch) -> bool:
+    def take_step(self, batch: Minibatch) -> None:
         """One step of the logits on the validation minibatch, then one of the weights on the train minibatch."""
         progress = self.progress
-        if progress >= self.rates.warm_up and not self._step_logits(batch, progress):
-            return False
+        if progress >= self.rates.warm_up:
+            self._step_logits(batch, progress)
         mixture = self.relaxation(self.logits.tree(), self._draw_relaxation(), progress)
-        return self.step_weights(mixture, batch.train, progress)
+        self.step_weights(mixture, batch.train, progress)
 
-    def _step_logits(self, batch: Minibatch, progress: float) -> bool:
-        """One step of the logits, if the budget can pay it."""
+    def _step_logits(self, batch: Minibatch, progress: float) -> None:
+        """One step of the logits."""
         train, val = batch
         logits, gradient = self.logits.tree(), self.hypergradient
         train_noise, val_noise = self.draw_noise(len(train)), self.draw_noise(len(val))
         cost = self.price(gradient.train_passes * len(train), self.mixture(logits, train_noise, progress))
         cost += self.price(gradient.val_passes * len(val), self.mixture(logits, val_noise, progress))
-        if not self.pays(cost):
-            return False
+        self.pay(cost)
         slopes = gradient(
             train_loss=partial(self._loss, train, train_noise, progress),
             val_loss=partial(self._loss, val, val_noise, progress),
@@ -167,8 +166,7 @@ class DARTSTraining(SupernetTraining):
             rate=self.weight_rate(progress),
         )
         self.logits.values.grad = self.logits.flat(slopes)
-        self.optimizer(1).step()
-        return True
+        self.trainer.optimizers[1].step()
 
     def draw_noise(self, examples: int) -> MinibatchNoise:
         """Draw the relaxation's and the dropout's uniform numbers for one minibatch."""
