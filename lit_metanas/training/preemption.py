@@ -24,10 +24,11 @@ _COUNTERS = ("epoch_loop.batch_progress", "epoch_loop.val_loop.batch_progress", 
 class Preemption(Callback):
     """On SIGTERM and Ctrl-C writes a checkpoint and stops; on SIGUSR1 from SLURM has the job queued again, too.
 
-    Lightning's own handler writes the checkpoint wherever the signal finds the process: in the middle of a step, or
-    while other processes wait for this one's gradient, for ever. Here all processes agree, between two steps, that one
-    of them has had a signal, so that the resumed training is the uninterrupted one, bit for bit. Meta-trainings send a
-    message in each step anyway, which carries the signal along; processes of others send one more.
+    Lightning's own handler (2.6) writes the checkpoint wherever the signal finds the process. While other processes
+    wait for this one's gradient, it never ends. Between the updates of two optimizers, the resumed training repeats the
+    first: of two weights that gain 1 in each of 8 steps, one ended at 9. Here all processes agree, between two steps,
+    that one of them has had a signal, so that the resumed training is the uninterrupted one, bit for bit. A
+    meta-training's message in each step carries the signal along; processes of others send one more.
 
     Where the loader cannot be resumed within an epoch, the checkpoint of the last epoch's end stands; within the first
     one there is none, and the training starts from the beginning. Other verbs keep what is finished as they go: SIGTERM

@@ -288,14 +288,15 @@ class _Threads(Callback):
 
 
 @contextmanager
-def uncached_autocast() -> Iterator[None]:
-    """Have the caller's autocast, if there is one, cast weights anew at each use."""
-    # It keeps what it has cast until its outermost context ends. A training within it would take all steps with the
-    # weights of the first one. Lightning's own mixed precision keeps nothing.
+def apart_from_caller(device: torch.device) -> Iterator[None]:
+    """Train on a device without a trace in the caller's random state, and rightly within the caller's autocast."""
+    # Autocast keeps what it has cast until its outermost context ends. A training within it would take all steps with
+    # the weights of the first one. Lightning's own mixed precision keeps nothing.
     before = torch.is_autocast_cache_enabled()
     torch.set_autocast_cache_enabled(False)
     try:
-        yield
+        with torch.random.fork_rng(devices=[each for each in (device,) if each.type == "cuda"]):
+            yield
     finally:
         torch.set_autocast_cache_enabled(before)
         torch.clear_autocast_cache()  # of what was cast before the training
@@ -303,10 +304,8 @@ def uncached_autocast() -> Iterator[None]:
 
 @contextmanager
 def quiet_trainer(device: torch.device, *, epochs: int = 1, callbacks: Sequence[Callback] = ()) -> Iterator[Trainer]:
-    """Give a silent Trainer that stays on ``device``, and trains rightly where the caller has autocast switched on."""
-    # The caller's random state is left as it was.
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices), warnings.catch_warnings(), uncached_autocast():
+    """Give a silent Trainer that stays on ``device``."""
+    with apart_from_caller(device), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")
         yield Trainer(
             accelerator=device.type,  # else a GPU's where the machine has one, which refuses a CPU

@@ -34,7 +34,7 @@ class EpisodeScores:
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
-        self.mine: list[float] = []
+        self.mine: list[float] = []  # episode `i` of process `rank` is number `i * world_size + rank`
 
     def number(self, trainer: Trainer) -> int:
         """The number of this process's next episode."""
@@ -87,7 +87,7 @@ class EpisodeEvaluation(LightningModule):
         self.task_architectures = task_architectures
         if task_architectures is not None:
             task_architectures.check(inner_loop)
-        self.test_values: list[float] = []
+        self.test_values: list[float] = []  # one accuracy a test episode, of all processes, in the episodes' order
         self._derived, self._one_hot, self._relaxed = (EpisodeScores(seed) for _ in range(3))
         self._protocol: Protocol | None = None
 

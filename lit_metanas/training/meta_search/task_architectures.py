@@ -29,7 +29,7 @@ class EpisodeNetwork:
     """What an episode is judged by."""
 
     architecture: Architecture
-    learner: Learner
+    learner: Learner  # the supernet that has its weights, under a relaxation that computes it alone
     parameters: Parameters
 
 
@@ -42,8 +42,8 @@ class MetaTrained:
     learner: Learner
     inner_loop: InnerLoop
     parameters: Parameters
-    statistics: Mapping[str, Tensor]
-    images: Tensor
+    statistics: Mapping[str, Tensor]  # of batch-norm, for the derived architecture
+    images: Tensor  # of the last training tasks; none where nothing was trained
     seed: int
     preprocessing: Preprocessing | None = None
 

@@ -30,9 +30,9 @@ class RunningStatistics:
         self.supernet = supernet
         self.shape = shape
         self.derived = Derived(space)
-        self.tasks = tasks
-        self.values: dict[str, Tensor] = {}
-        self.step = 0
+        self.tasks = tasks  # kept over all processes
+        self.values: dict[str, Tensor] = {}  # <layer>.mean and <layer>.var; empty before training
+        self.step = 0  # the outer step that they belong to
         self._mine: deque[tuple[Tensor, ...]] = deque()
         self._restored: list[Tensor] = []  # the tasks of all processes, until there are further ones
 

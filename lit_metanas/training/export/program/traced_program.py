@@ -23,9 +23,9 @@ _LONGEST_REASON = 160
 class TracedProgram(NamedTuple):
     """A traced network."""
 
-    program: ExportedProgram
-    content: bytes
-    refusal: str
+    program: ExportedProgram  # as it was traced
+    content: bytes  # of the file
+    refusal: str  # why it is not read; empty where it is
 
 
 def trace_program(network: nn.Module, example: Tensor, shape: Shape, outputs: int, *, each_step: bool) -> TracedProgram:
