@@ -222,11 +222,7 @@ class Child(LightningModule):
         self._evaluate("test", self.test_metric, batch)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """AdamW with a half cosine over all steps.
-
-        Raises:
-            ValueError: the trainer does not know their number.
-        """
+        """AdamW with a half cosine over all steps."""
         steps = self.trainer.estimated_stepping_batches
         if math.isinf(steps):
             raise ValueError(

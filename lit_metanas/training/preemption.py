@@ -109,12 +109,7 @@ class Preemption(Callback):
         self._give_back()
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Look whether any process has had a signal.
-
-        Raises:
-            ChildProcessError: SLURM does not queue the job again.
-            SIGTERMException: the training is stopped.
-        """
+        """Look whether any process has had a signal."""
         self._restore_counters(trainer)
         if not self._should_stop(trainer, pl_module):
             return

@@ -135,12 +135,7 @@ class TaskReptile(OuterTraining):
         self.outputs: nn.Module = nn.ModuleDict(modules)
 
     def setup(self, stage: str) -> None:
-        """Make the weights for the tasks of the data module.
-
-        Raises:
-            ValueError: the data module has none, the networks of the space are not for such tasks, or the trainer
-                averages weights.
-        """
+        """Make the weights for the tasks of the data module."""
         super().setup(stage)
         data = getattr(self.trainer, "datamodule", None)
         example = getattr(data, "example", None)
@@ -161,11 +156,7 @@ class TaskReptile(OuterTraining):
         return torch.optim.SGD(self.parameters(), lr=self.epsilon)
 
     def training_step(self, batch: list[WholeTask], batch_idx: int) -> None:
-        """One outer step: adapt a child to each task, and go towards the mean of all processes.
-
-        Raises:
-            FailedWorkError: more tasks than ``skipped`` have had no finite loss.
-        """
+        """One outer step: adapt a child to each task, and go towards the mean of all processes."""
         trainer, step, progress = self.trainer, int(self.outer_steps), self.progress
         tasks = [each.task for each in batch]
         places = [place * trainer.world_size + trainer.global_rank for place in range(len(tasks))]
@@ -218,11 +209,7 @@ class TaskReptile(OuterTraining):
         checkpoint[TASKS_KEY] = {**entry, "own": self.account.state()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse foreign checkpoints, and restore the account.
-
-        Raises:
-            ValueError: the checkpoint is not of this model or of these tasks.
-        """
+        """Refuse foreign checkpoints, and restore the account."""
         found = TASKS_ENTRY.of(checkpoint)
         found.check_space(self.space)
         if self.built:

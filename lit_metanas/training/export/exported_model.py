@@ -109,11 +109,7 @@ class ExportedModel(LightningModule):
         self._batches, self._told_of_cut = [], False
 
     def predict_step(self, batch: list[Path] | list[str] | list[TableRow], batch_idx: int) -> Tensor | list[str]:
-        """Probabilities, shape ``(n, classes)``, of a batch of files, texts or rows; or what is said.
-
-        Raises:
-            ValueError: a row is malformed, or the network is for another kind of example.
-        """
+        """Probabilities, shape ``(n, classes)``, of a batch of files, texts or rows; or what is said."""
         exported, kind = self.exported, _kind(batch[0])
         if kind != GIVEN_AS.get(exported.noun, "rows"):
             wanted, *_ = GIVEN_BY.get(exported.noun, ("a data module of your own",))
@@ -191,11 +187,7 @@ class ExportedModel(LightningModule):
         return {"class": best, "probability": by_class[best], **shares}
 
     def on_predict_end(self) -> None:
-        """Print what was found and write the file, of the examples of all processes, on the first one.
-
-        Raises:
-            ValueError: none of the files can be read.
-        """
+        """Print what was found and write the file, of the examples of all processes, on the first one."""
         batches = sorted(gather_lists(self._batches), key=lambda batch: batch.place)
         rows = [row for batch in batches for row in batch.rows]
         self.unreadable = [reason for batch in batches for reason in batch.unreadable]

@@ -173,12 +173,7 @@ class MetaSearch(MetaLearned):
         ]
 
     def training_step(self, batch: list[Episode], batch_idx: int) -> None:
-        """One outer step: adapt to each task, average the meta-gradients of all processes, update, count the cost.
-
-        Raises:
-            FailedWorkError: more tasks than ``skipped`` have had no finite loss or gradient.
-            ValueError: the network spends nothing of the budget.
-        """
+        """One outer step: adapt to each task, average the meta-gradients of all processes, update, count the cost."""
         progress = self.progress
         parameters = self.meta_parameters()
         tied = progress < self.schedule.tied_until

@@ -247,11 +247,7 @@ class GuardedArchitectures(TaskArchitectures):
 
     @torch.no_grad()
     def begin(self, trained: MetaTrained) -> None:
-        """Take the other children, and their batch-norm statistics.
-
-        Raises:
-            ValueError: there are none, or the checkpoint is of another space, shape or preprocessing.
-        """
+        """Take the other children, and their batch-norm statistics."""
         super().begin(trained)
         incumbent, space = trained.derived, self.space or trained.space
         learner, parameters = trained.learner, trained.parameters

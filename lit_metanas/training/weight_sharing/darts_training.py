@@ -125,14 +125,7 @@ class DARTSTraining(SupernetTraining):
 
     @torch.no_grad()
     def begin(self, parameters: Parameters) -> Mixture:
-        """Start from meta-trained weights and logits.
-
-        Returns:
-            The relaxation of these logits.
-
-        Raises:
-            ValueError: they are of another space or input shape.
-        """
+        """Start from meta-trained weights and logits; returns the relaxation of these logits."""
         super().begin(parameters)
         self.logits.inherit({choice.name: choice.labels for choice in self.space.choices}, parameters.logits)
         return self.mixture(self.logits.tree(), self.draw_noise(1), 0.0)

@@ -131,11 +131,7 @@ class ENASTraining(SupernetTraining):
 
     @torch.no_grad()
     def draw(self) -> Architecture:
-        """Draw an architecture that can be built.
-
-        Raises:
-            ValueError: the controller draws none.
-        """
+        """Draw an architecture that can be built."""
         return first_buildable(self.space, lambda: self.space.canonical(self.controller.draw(self.generator).labels))
 
     @torch.no_grad()

@@ -309,9 +309,5 @@ class SinglePathTraining(SupernetTraining):
         self.step_weights(one_hot(self.space.choices, self.draw()), batch.train, self.progress)
 
     def draw(self) -> Architecture:
-        """Draw an architecture that can be built.
-
-        Raises:
-            ValueError: none is found.
-        """
+        """Draw an architecture that can be built."""
         return first_buildable(self.space, lambda: self.space.sample(self.generator))
