@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 import json
 import math
 import os
@@ -11,10 +12,12 @@ import subprocess
 import sys
 import wave
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -64,11 +67,14 @@ def predicted(folder: Path, *words: str, without: str = NOT_BY_TORCH) -> list[An
 
 
 def answers(*files: str, lines: int = 60) -> Iterator[list[Any]]:
-    """What the exported script says of files, by torch alone and by onnxruntime alone."""
-    folder, words = Path("out").absolute(), [str(Path(file).absolute()) for file in files]
-    assert len((folder / "predict.py").read_text(encoding="utf-8").splitlines()) <= lines
-    yield predicted(folder, *words)
-    yield predicted(folder, *words, "--model", "model.onnx", without=NOT_BY_ONNXRUNTIME)
+    """What the exported script says of files, by torch and by onnxruntime."""
+    script = Path("out/predict.py").read_text(encoding="utf-8")
+    assert len(script.splitlines()) <= lines
+    assert "lit_metanas" not in script
+    for model in ("model.pt2", "model.onnx"):
+        with redirect_stdout(io.StringIO()) as said, patch.object(sys, "argv", ["", *files, "--model", model]):
+            runpy.run_path("out/predict.py", run_name="__main__")
+        yield [json.loads(line) for line in said.getvalue().splitlines()]
 
 
 def agree(found: list[dict[str, float]], expected: torch.Tensor, within: float = 1e-4) -> None:
@@ -83,7 +89,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_the_script_classifies_images_and_arrays_by_torch_alone(tmp_path: Path) -> None:
+def test_the_script_classifies_images_and_arrays_by_torch_or_onnxruntime_alone(tmp_path: Path) -> None:
     shape = (3, 12, 10)
     network = drawn(lm.LayeredSpace(depths=(1,), widths=(4,)), shape)
     lm.export_child(network, "out", architecture={}, classes=("a", "b", "c"), shape=shape, onnx=True)
@@ -96,11 +102,13 @@ def test_the_script_classifies_images_and_arrays_by_torch_alone(tmp_path: Path) 
     files = [Path("colour.png"), Path("grey.png")]
     exported = lm.load_exported("out")
     expected = torch.cat([exported.predict(read_images(files, shape)), *2 * [exported.predict(torch.tensor(arrays))]])
-    for found in answers("colour.png", "grey.png", "bytes.npy", "floats.npy"):
-        agree(found, expected)
+    words = [str(tmp_path / name) for name in ("colour.png", "grey.png", "bytes.npy", "floats.npy")]
+    agree(predicted(tmp_path / "out", *words), expected)
+    agree(predicted(tmp_path / "out", *words, "--model", "model.onnx", without=NOT_BY_ONNXRUNTIME), expected)
+    assert len((tmp_path / "out" / "predict.py").read_text(encoding="utf-8").splitlines()) <= 60
 
 
-def test_the_script_classifies_texts_by_torch_alone(tmp_path: Path) -> None:
+def test_the_script_classifies_texts_as_the_package_does(tmp_path: Path) -> None:
     made = JoinedTokens(WORDS, CHARACTERS)
     network = drawn(lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,)), made.shape)
     classes = ("a", "b", "c")
@@ -157,7 +165,7 @@ def test_the_script_names_texts_that_it_cannot_read() -> None:
             read_texts(Path(name), {"kind": "words", "words": ["one"], "steps": 3})
 
 
-def test_the_script_writes_texts_by_torch_alone(tmp_path: Path) -> None:
+def test_the_script_writes_texts_as_the_package_does(tmp_path: Path) -> None:
     encoder = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,), readouts=("each",))
     space = lm.EncoderDecoderSpace(encoder, decoders=("gru",), decoder_depths=(1,), heads=2, target_steps=6)
     goal = lm.Translation(WORDS)
@@ -227,7 +235,7 @@ def write_wave(file: str, rate: int, width: int, channels: int, samples: int) ->
         opened.writeframes(parts.astype(np.uint8).tobytes())
 
 
-def test_the_script_classifies_sounds_by_torch_alone(tmp_path: Path) -> None:
+def test_the_script_classifies_sounds_as_the_package_does(tmp_path: Path) -> None:
     made = lm.kinds.LogMel(steps=60)
     network = drawn(lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,)), made.shape)
     classes = ("a", "b", "c")
@@ -308,7 +316,7 @@ y,6,-1e300,9e300
 """Its columns stand in another order, beside one of no number."""
 
 
-def test_the_script_classifies_rows_by_torch_alone(tmp_path: Path) -> None:
+def test_the_script_classifies_rows_as_the_package_does(tmp_path: Path) -> None:
     network = drawn(lm.default_space(COLUMNS.shape), COLUMNS.shape)
     given = {"classes": ("a", "b", "c"), "shape": COLUMNS.shape, "preprocessing": COLUMNS}
     lm.export_child(network, "out", architecture={}, onnx=True, **given)

@@ -55,7 +55,7 @@ def test_a_task_has_its_kind_of_input(source: FirstWords) -> None:
     task = lm.draw_task(source, "test", way=3, train=6, val=3, test=4)
     assert task.shape == source.shape
     lm.tasks.check_task(task)
-    episode = lm.draw_episode(source, "train", seed=0, epoch=0, index=0, way=3, shot=2, query=2)
+    episode = lm.tasks.draw_episode(source, "train", seed=0, epoch=0, index=0, way=3, shot=2, query=2)
     assert episode.shape == source.shape
 
 
