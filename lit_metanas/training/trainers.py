@@ -6,7 +6,7 @@ import logging
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -247,16 +247,13 @@ class _Threads(Callback):
 
     def __init__(self, number: int | None) -> None:
         self.number = number
-        self.before: int | None = None
         self.used: int | None = None
+        self._run = ExitStack()
 
     def setup(self, trainer: pytorch.Trainer, pl_module: LightningModule, stage: str) -> None:
-        if trainer.strategy.root_device.type != "cpu":
-            return
-        if self.number is not None:
-            self.before = torch.get_num_threads()
-            torch.set_num_threads(self.number)
-        self.used = torch.get_num_threads()
+        if trainer.strategy.root_device.type == "cpu":
+            self._run.enter_context(torch_threads(self.number))
+            self.used = torch.get_num_threads()
 
     def on_save_checkpoint(
         self, trainer: pytorch.Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
@@ -276,15 +273,10 @@ class _Threads(Callback):
             )
 
     def teardown(self, trainer: pytorch.Trainer, pl_module: LightningModule, stage: str) -> None:
-        self._restore()
+        self._run.close()
 
     def on_exception(self, trainer: pytorch.Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        self._restore()
-
-    def _restore(self) -> None:
-        if self.before is not None:
-            torch.set_num_threads(self.before)
-            self.before = None
+        self._run.close()
 
 
 @contextmanager

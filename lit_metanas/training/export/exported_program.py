@@ -30,15 +30,10 @@ from lit_metanas.kinds.images.image_arrays import fit_images, image_tensor
 from lit_metanas.kinds.images.image_files import read_images
 from lit_metanas.kinds.kind import has_kind
 from lit_metanas.kinds.questions import QuestionWords
-from lit_metanas.kinds.rows import QuantileColumns, StandardisedColumns
-from lit_metanas.kinds.sounds import LogMel
 from lit_metanas.kinds.stored_preprocessing import PREPROCESSINGS
-from lit_metanas.kinds.texts.byte_pairs import BytePairs
-from lit_metanas.kinds.texts.joined_tokens import JOINABLE, JoinedTokens
-from lit_metanas.objectives import Span, Translation
+from lit_metanas.objectives import Span
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Examples, Objective
-from lit_metanas.objectives.transcription import Transcription
 from lit_metanas.training.export.network_description import (
     DESCRIPTION,
     StoredNetwork,
@@ -48,6 +43,7 @@ from lit_metanas.training.export.network_description import (
     read_description,
 )
 from lit_metanas.training.export.onnx_program import INT8, ONNX, onnx_program
+from lit_metanas.training.export.predict_script import script_name
 from lit_metanas.training.export.program import LARGEST_PROGRAM, read_program, trace_program
 
 PROGRAM, WEIGHTS, SCRIPT, CARD = "model.pt2", "weights.pt", "predict.py", "README.md"
@@ -56,8 +52,6 @@ EXPORTED = (CARD, DESCRIPTION, ONNX, INT8, PROGRAM, SCRIPT, WEIGHTS)
 LIBRARY = "lit-metanas"
 CARD_BEGINS = f"---\nlibrary_name: {LIBRARY}\n"
 """How a card begins that an export has written."""
-_IMAGES_AND_ARRAYS = "standalone_predict.py"
-"""The script for all inputs and answers that have none of their own."""
 _SCRIPT_BEGINS = '"""Run the exported network beside this file: '
 
 
@@ -274,7 +268,7 @@ def export_child(
     stored = StoredNetwork(dict(architecture), tuple(classes), shape, preprocessing, goal, digest)
     # All is made before an earlier network's files are touched.
     description = json.dumps(describe_network(stored), indent=1, ensure_ascii=False)
-    script = Path(__file__).with_name(_script_name(preprocessing, goal)).read_text(encoding="utf-8")
+    script = Path(__file__).with_name(script_name(preprocessing, goal)).read_text(encoding="utf-8")
     write_whole(folder / SCRIPT, script)
     # Of the network that is replaced.
     if (folder / DESCRIPTION).is_file():
@@ -345,40 +339,6 @@ def check_own_file(file: Path, begin: str) -> None:
     check_files(file.parent, [file.name])
     if os.path.lexists(file) and not _begins_with(file, begin):
         raise ValueError(f"'{file}' is there already, and no export has written it: give another folder.")
-
-
-def _script_name(preprocessing: Preprocessing | None, objective: Objective) -> str:
-    """The script for such inputs and answers. Each stands alone in its folder, so they repeat how a program is run."""
-    made = getattr(preprocessing, "kind", "")
-    texts, classifies = {each.kind for each in JOINABLE}, isinstance(objective, Classification)
-    if classifies and made in {*texts, JoinedTokens.kind}:
-        return "standalone_texts.py"
-    if isinstance(objective, Translation) and {made, objective.target.kind} <= texts:
-        return "standalone_pairs.py"
-    if classifies and made in (StandardisedColumns.kind, QuantileColumns.kind):
-        return "standalone_rows.py"
-    if made == LogMel.kind and isinstance(objective, Classification | Transcription):
-        return "standalone_sounds.py"
-    return _IMAGES_AND_ARRAYS
-
-
-def script_takes(shape: Shape, preprocessing: Preprocessing | None, objective: Objective) -> str:
-    """What ``predict.py`` is given for such inputs and answers, as a card's command has it; arrays where it must be."""
-    if isinstance(as_shape(shape), ImageShape) or _script_name(preprocessing, objective) != _IMAGES_AND_ARRAYS:
-        return "FILE"
-    return "INPUTS.npy"
-
-
-def script_packages(shape: Shape, preprocessing: Preprocessing | None, objective: Objective) -> tuple[str, ...]:
-    """The packages that ``predict.py`` needs for such inputs and answers, by the names that people call them."""
-    made = [getattr(preprocessing, part, preprocessing) for part in ("first", "second")]  # of joined tokens
-    parts = [*made, getattr(objective, "target", None)]
-    packages = ["PyTorch"]
-    if isinstance(as_shape(shape), ImageShape):
-        packages.append("Pillow")
-    if any(isinstance(part, BytePairs) for part in parts):
-        packages.append("tokenizers")
-    return tuple(packages)
 
 
 def _begins_with(file: Path, begin: str) -> bool:

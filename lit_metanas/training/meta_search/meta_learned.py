@@ -1,12 +1,15 @@
-"""Meta-learned weights, head and architecture logits: made, saved and restored."""
+"""Meta-learned weights, head and architecture logits: made, evaluated, saved and restored."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from statistics import fmean
 from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 
@@ -17,10 +20,13 @@ from lit_metanas.kinds.stored_preprocessing import UNKNOWN_INPUTS, InputMeaning
 from lit_metanas.meta import Head, InnerLoop, Learner, Parameters
 from lit_metanas.meta.learner import BatchNorm
 from lit_metanas.objectives.classification import Classification
-from lit_metanas.relaxations import Relaxation
-from lit_metanas.spaces import SearchSpace, Supernet, inherit
+from lit_metanas.records.rows import Protocol
+from lit_metanas.records.statistics import t_interval
+from lit_metanas.relaxations import Derived, Relaxation
+from lit_metanas.spaces import Architecture, SearchSpace, Supernet, inherit
+from lit_metanas.tasks.task import Episode
 from lit_metanas.training.architecture_logits import ArchitectureLogits
-from lit_metanas.training.meta_search.episode_evaluation import EpisodeEvaluation
+from lit_metanas.training.meta_search.episode_scores import EpisodeScores
 from lit_metanas.training.meta_search.meta_checkpoint import (
     META_KEY,
     MetaCheckpoint,
@@ -29,13 +35,16 @@ from lit_metanas.training.meta_search.meta_checkpoint import (
     read_meta_checkpoint,
     resumable,
 )
-from lit_metanas.training.meta_search.task_architectures import TaskArchitectures
+from lit_metanas.training.meta_search.task_architectures import MetaTrained, TaskArchitectures
 from lit_metanas.training.meta_search.training_state import RunningStatistics
 from lit_metanas.training.outer_training import OuterTraining, validate_anew
 
 
-class MetaLearned(OuterTraining, EpisodeEvaluation):
-    """A supernet, its architecture logits and a head, whatever trains them."""
+class MetaLearned(OuterTraining):
+    """A supernet, its architecture logits and a head, whatever trains them; validated and tested on episodes."""
+
+    learner: Learner
+    statistics: RunningStatistics
 
     def __init__(
         self,
@@ -52,7 +61,13 @@ class MetaLearned(OuterTraining, EpisodeEvaluation):
         task_architectures: TaskArchitectures | None,
         seed: int,
     ) -> None:
-        super().__init__(space=space, inner_loop=inner_loop, task_architectures=task_architectures, seed=seed)
+        super().__init__()
+        self.space, self.inner_loop, self.seed, self.task_architectures = space, inner_loop, seed, task_architectures
+        if task_architectures is not None:
+            task_architectures.check(inner_loop)
+        self.test_values: list[float] = []  # one accuracy a test episode, of all processes, in the episodes' order
+        self._derived, self._one_hot, self._relaxed = (EpisodeScores(seed) for _ in range(3))
+        self._protocol: Protocol | None = None
         # The order of a checkpoint's tensors is this one, whenever the modules are built.
         self.register_module("supernet", None)
         self.logits = ArchitectureLogits(space.choices, prior=prior, strength=prior_strength)
@@ -205,3 +220,121 @@ class MetaLearned(OuterTraining, EpisodeEvaluation):
         if found.derived is not None:
             return found.derived == self.architecture()
         return found.fits_exactly(self.space) and found.derive(self.space) == self.architecture()
+
+    def architecture(self) -> Architecture:
+        """The architecture of the largest logits."""
+        return self.space.derive(self.logits.tree())
+
+    def result_fields(self) -> dict[str, Any]:
+        """The fields of a result that are known here, after a test."""
+        # What the meta-training of the model and that of other architectures share is counted twice.
+        assert self._protocol is not None
+        own, fields = self.task_architectures, dict[str, Any]()
+        used, space, meta_cost = [self.architecture()], self.space, self.cost()
+        if own is not None:
+            used, space, meta_cost = own.found, own.space or self.space, meta_cost + own.meta_cost
+            fields = {"architecture": None, "cost": own.mean_cost}
+        costs = [space.cost(architecture, self.shape, self._protocol.way) for architecture in used]
+        return {
+            "seed": self.seed,
+            "protocol": self._protocol,
+            "meta_cost": meta_cost,
+            "parameters": round(fmean(cost.parameters for cost in costs)),
+            "flops": round(fmean(cost.flops for cost in costs)),
+            **fields,
+        }
+
+    def on_validation_epoch_start(self) -> None:
+        """Take the batch-norm statistics of the derived architecture from the last training tasks."""
+        self._start_evaluation()
+
+    def validation_step(self, batch: list[Episode], batch_idx: int) -> None:
+        """Judge the derived architecture; in a search also the relaxed and the one-hot supernet, to see their gap."""
+        self._evaluate_derived(batch)
+        if self.logits.open:
+            # There are running statistics of the derived architecture only: for the gap each takes its batches' own.
+            self._evaluate(batch, self.learner.relaxation, self._relaxed, None)
+            self._evaluate(batch, Derived(self.space), self._one_hot, None)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log mean accuracies over all episodes of all processes, and the 95 % interval of the derived network's."""
+        logged = {"": self._derived, "_relaxed": self._relaxed, "_one_hot": self._one_hot}
+        for suffix, scores in logged.items():
+            key = f"val/accuracy{suffix}"
+            if values := scores.gather(self.trainer):
+                self.log(key, sum(values) / len(values), prog_bar=key == "val/accuracy", sync_dist=True)
+                if not suffix:
+                    self.log("val/ci95", t_interval(values).half, sync_dist=True)
+
+    def on_test_epoch_start(self) -> None:
+        """Forget earlier scores."""
+        self._start_evaluation()
+
+    def test_step(self, batch: list[Episode], batch_idx: int) -> None:
+        """Judge the derived architecture."""
+        if batch:  # of the last one a process may have no episode
+            self._protocol = Protocol("episodes", batch[0].way, batch[0].shot, self.learner.batch_norm)
+        self._evaluate_derived(batch)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the mean accuracy and the half width of its 95 % confidence interval over episodes."""
+        self.test_values = self._derived.gather(self.trainer)
+        interval = t_interval(self.test_values)
+        self.log("test/accuracy", interval.mean, sync_dist=True)
+        self.log("test/ci95", interval.half, sync_dist=True)
+
+    def _start_evaluation(self) -> None:
+        for scores in (self._derived, self._relaxed, self._one_hot):
+            scores.mine.clear()
+        self.refresh_statistics()
+        own, images = self.task_architectures, torch.empty(0)
+        if own is not None:
+            images = self.statistics.images(self.trainer, next(self.learner.supernet.parameters()))
+        needed = self.learner.batch_norm == "running" and not self.trainer.sanity_checking
+        blank = own is not None and not len(images)
+        if needed and (blank or self.statistics.lacking(self.meta_parameters())):
+            raise ValueError("batch_norm 'running' needs statistics from training: give --ckpt_path, or train first.")
+        if own is not None:
+            with torch.inference_mode(False):
+                own.begin(self._meta_trained(images))
+
+    def _meta_trained(self, images: Tensor) -> MetaTrained:
+        return MetaTrained(
+            space=self.space,
+            shape=self.shape,
+            learner=self.learner,
+            inner_loop=self.inner_loop,
+            parameters=self.meta_parameters(),
+            statistics=self.statistics.values,
+            images=images,
+            seed=self.seed,
+            preprocessing=self.preprocessing,
+        )
+
+    def _evaluate(
+        self,
+        batch: list[Episode],
+        relaxation: Relaxation,
+        scores: EpisodeScores,
+        statistics: dict[str, Tensor] | None,
+    ) -> None:
+        learner = replace(self.learner, relaxation=relaxation, statistics=statistics)
+        # Trainers evaluate in inference mode by default, under which nothing can adapt.
+        with torch.inference_mode(False), torch.enable_grad():
+            scores.judge(learner, self.inner_loop, self.meta_parameters(), batch, self.trainer, self._reached())
+
+    def _reached(self) -> float:
+        """Where in its schedule a relaxation is that is being trained; elsewhere at its end."""
+        if self.trainer.state.fn != TrainerFn.FITTING:
+            return 1.0
+        return float(getattr(self, "progress", 1.0))
+
+    def _evaluate_derived(self, batch: list[Episode]) -> None:
+        architectures = self.task_architectures
+        if architectures is None:
+            self._evaluate(batch, Derived(self.space), self._derived, self.statistics.values)
+            return
+        with torch.inference_mode(False), torch.enable_grad():
+            for episode in map(Episode.trainable, batch):
+                chosen = architectures.take(episode, self._derived.number(self.trainer))
+                self._derived.judge(chosen.learner, self.inner_loop, chosen.parameters, [episode], self.trainer)
