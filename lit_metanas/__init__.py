@@ -39,8 +39,8 @@ _NAMES = {
     ),
     "kinds": (
         "ArraySource AudioFolder AudioFolderTask BabiFolder BabiTask BytePairs Characters DatasetSource Distortion "
-        "Docstrings FolderTask Glyphs ImageAugmentation ImageFolder Kind LogMel NewImages NewOfKind NewRows NewSounds "
-        "NewTexts NumberWords Omniglot ParallelFolder ParallelTable ParallelTask PhrasePairs Phrases QuantileColumns "
+        "Docstrings FolderTask Glyphs ImageAugmentation ImageFolder Kind LogMel NewExamples "
+        "NumberWords Omniglot ParallelFolder ParallelTable ParallelTask PhrasePairs Phrases QuantileColumns "
         "QuestionSentences QuestionWords SentenceSource Source SpokenWords SquadTask StandardisedColumns "
         "StaticVectors Stories TableColumns TableTask TextDataset TextFolder TextSource TextTable TextTask "
         "TorchvisionSource TranscriptTask Words mu_law_sound task_from_arrays task_from_dataset task_from_texts"

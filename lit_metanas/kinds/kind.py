@@ -13,8 +13,9 @@ from typing import Any, ClassVar, TypeAlias
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import Shape, TokenShape
+from lit_metanas.io.class_folders import files_in
 from lit_metanas.io.packages import class_named, loaded_subclasses
-from lit_metanas.io.text import nearest
+from lit_metanas.io.text import nearest, writable
 from lit_metanas.kinds.augmentation import AUGMENTATIONS
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.record import RecipeValue
@@ -214,14 +215,28 @@ class Kind(ABC):
     def new_examples(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
         """New examples to predict, as the preprocessing takes them, each with its name in tables.
 
+        By default they are the files themselves, where a class has a folder of files.
+
         Args:
             paths: of files or folders, as a user gives them.
 
         Raises:
             FileNotFoundError: there is no such path.
-            ValueError: it holds none; by default no kind reads new examples so.
+            ValueError: a file is malformed; by default, where examples are no files.
         """
-        raise ValueError(f"The kind '{self.name}' reads no new examples: give them by a data module (--data).")
+        if not self.class_files:
+            raise ValueError(f"The kind '{self.name}' reads no new examples: give them by a data module (--data).")
+        return [(str(file), file) for path in paths for file in self._files(Path(path))]
+
+    def _files(self, path: Path) -> list[Path]:
+        """A file itself, or all of a folder and its sub-folders but hidden ones."""
+        if path.is_dir():
+            return files_in(path, self.class_files, deep=True)
+        if not path.exists():
+            raise FileNotFoundError(
+                f"There is no file or folder '{writable(str(path))}': give {self.name}, or a folder with some."
+            )
+        return [path]
 
     def describe(self, task: Task) -> str:
         """What else the announcement of a task says of its examples, such as ``, heard for 5 s``."""

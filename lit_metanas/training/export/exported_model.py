@@ -20,31 +20,25 @@ from lit_metanas.inputs.shapes import Shape, as_shape
 from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.files import own_path, write_whole
 from lit_metanas.io.text import MOST_NAMED, cell_text, printable, utf8_text, writable
-from lit_metanas.kinds.new_examples import NewRows
+from lit_metanas.kinds.kind import kind_named
 from lit_metanas.kinds.questions.question_words import SEPARATOR_SHOWN, QuestionPreprocessing
 from lit_metanas.kinds.rows.standardised_columns import NumericColumns, row_numbers
 from lit_metanas.kinds.sounds import LogMel
 from lit_metanas.kinds.sounds.sound_files import read_sound
-from lit_metanas.kinds.texts.text_tables import TableRow
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.tasks.task import warn_of_data
 from lit_metanas.training.collectives import gather_lists
 from lit_metanas.training.export.exported_program import load_exported, network_inputs
-from lit_metanas.training.export.network_description import DESCRIPTION, exported_noun, exported_texts
+from lit_metanas.training.export.network_description import DESCRIPTION, exported_kind
 
 SHOWN, LONGEST_PRINTED = 20, 200
 """Examples that are printed, and characters of each."""
 
-GIVEN_BY = {
-    "images": ("NewImages", "--data.images", "NEW_IMAGES"),
-    "sounds": ("NewSounds", "--data.sounds", "NEW_SOUNDS"),
-    "texts": ("NewTexts", "--data.texts", "FILE"),
-    "rows": ("NewRows", "--data.rows", "FILE"),
-}
-"""How the verb ``predict`` is given new examples, by what they are: data module, key and value."""
+NEW_FILES = {"images": "NEW_IMAGES", "sounds": "NEW_SOUNDS"}
+"""What a command calls new examples, by what they are; others stand in a ``FILE``."""
 
-GIVEN_AS = {"images": "files", "sounds": "files", "texts": "texts", "examples": "files"}
-"""What batches of new examples hold, by what they are; of other kinds they hold rows: each a name and an example."""
+COLUMNS = {"images": "file", "sounds": "file", "examples": "file", "texts": "text", "questions": "text"}
+"""What the first column of a table of predictions is called, by what they are of; else ``row``."""
 
 STANDARD_OUTPUT = "-"
 """Named as the file to write, it gets the table alone, so that other programs can read it."""
@@ -108,33 +102,31 @@ class ExportedModel(LightningModule):
         """Forget earlier examples."""
         self._batches, self._told_of_cut = [], False
 
-    def predict_step(self, batch: list[Path] | list[str] | list[TableRow], batch_idx: int) -> Tensor | list[str]:
-        """Probabilities, shape ``(n, classes)``, of a batch of files, texts or rows; or what is said.
+    def predict_step(self, batch: list[tuple[str, Any]], batch_idx: int) -> Tensor | list[str]:
+        """Probabilities, shape ``(n, classes)``, of a batch of names and examples; or what is said.
 
         Raises:
             ValueError: a row is malformed, or the network is for another kind of example.
         """
-        shape, kind = as_shape(self.exported.shape), _kind(batch[0])
-        if kind != GIVEN_AS.get(self.exported.noun, "rows"):
-            wanted, *_ = GIVEN_BY.get(self.exported.noun, ("a data module of your own",))
-            raise ValueError(f"The exported network is for {self.exported.noun}: give them by --data {wanted}.")
-        made = self.exported.preprocessing
-        columns = made.names if isinstance(made, NumericColumns) else ()
-        given, told = _parts(batch, columns, self._only_file)
+        noun, column = self.exported.noun, _column(batch[0][1])
+        if column != COLUMNS.get(noun, "row"):
+            raise ValueError(f"The exported network is for {noun}: say so by --data.kind={noun}.")
+        names, given, unreadable = [name for name, _ in batch], [example for _, example in batch], list[str]()
         examples: Any = given
-        unreadable: list[str] = []
-        if kind == "files":
-            examples, given, unreadable = _readable(given, shape, made)
-            told = [str(file) for file in given]
-        if not told:
+        if column == "file":
+            examples, given, unreadable = _readable(given, as_shape(self.exported.shape), self.exported.preprocessing)
+            names = list(map(str, given))
+        elif isinstance(self.exported.preprocessing, NumericColumns) and self.exported.preprocessing.names:
+            examples = [row_numbers(row, self.exported.preprocessing.names, where) for where, row in batch]
+        if not names:
             self._keep(batch_idx, [], unreadable)
             return torch.zeros(0, len(self.exported.classes)) if self._classifies else []
         self._tell_of_cut(given)
-        names = [{kind.removesuffix("s"): utf8_text(each)} for each in told]
         found = self.exported.predict(examples) if self._classifies else self.exported.show(examples)
         rows: list[Row] = []
         for name, each in zip(names, found, strict=True):
-            rows.append({**name, **(self._of_class(each) if isinstance(each, Tensor) else {WRITTEN: each})})
+            said = self._of_class(each) if isinstance(each, Tensor) else {WRITTEN: each}
+            rows.append({column: utf8_text(name), **said})
         self._keep(batch_idx, rows, unreadable)
         return found
 
@@ -142,12 +134,6 @@ class ExportedModel(LightningModule):
         """Remember what is said of a batch, as batches go round the processes."""
         place = batch_idx * self.trainer.world_size + self.trainer.global_rank
         self._batches.append(_Told(place, rows, unreadable))
-
-    @property
-    def _only_file(self) -> Path | None:
-        """The table that all new rows are of; None where they tell it themselves."""
-        data = getattr(self.trainer, "datamodule", None)
-        return data.files[0] if isinstance(data, NewRows) and len(data.files) == 1 else None
 
     def _tell_of_cut(self, examples: Sequence[Any]) -> None:
         """Say once that sounds are cut, or examples of which texts are written; texts to be classified mostly are."""
@@ -228,12 +214,12 @@ def predict_command(folder: str, kind: str | None = None) -> list[str]:
     if kind is not None and "." in kind:
         return ["predict", folder, "FILE", "--kind", kind]
     try:
-        noun = exported_noun(folder)
+        noun = exported_kind(folder)
     except (OSError, ValueError):  # which the command would tell
         noun = "images"
-    if noun not in GIVEN_BY:
+    if not _reads(noun):
         return ["predict", "--model.directory", folder, "--data", "YOUR_DATA_MODULE"]
-    return ["predict", folder, GIVEN_BY[noun][2]]
+    return ["predict", folder, NEW_FILES.get(noun, "FILE")]
 
 
 def example_words(folder: str, paths: Sequence[str], kind: str | None = None) -> list[str]:
@@ -249,22 +235,25 @@ def example_words(folder: str, paths: Sequence[str], kind: str | None = None) ->
         ValueError: there are several, no examples, or nothing that makes inputs of them.
     """
     own = _only_export(Path(folder))
-    if kind is not None:
-        examples = f"--data.examples={json.dumps(list(paths))}"
-        return ["--model.directory", folder, "--data", "NewOfKind", f"--data.kind={kind}", examples]
-    noun = exported_noun(own)
-    if noun not in GIVEN_BY:
+    kind = kind or exported_kind(own)
+    if not _reads(kind):
         raise ValueError(
             f"'{folder}' does not tell how inputs are made of files, since its task had no preprocessing: give "
             "--model.directory, and inputs by a data module of your own (--data)."
         )
-    data, key, placeholder = GIVEN_BY[noun]
     if not paths:
-        command = f"lit-metanas predict {folder} {placeholder}"
-        raise ValueError(f"There are no new {noun}: give them right after the folder, as in `{command}`.")
-    kind = exported_texts(own) if noun == "texts" else "texts"
-    told = [] if kind == "texts" else [f"--data.kind={kind}"]
-    return ["--model.directory", folder, "--data", data, f"{key}={json.dumps(list(paths))}", *told]
+        command = f"lit-metanas predict {folder} {NEW_FILES.get(kind, 'FILE')}"
+        raise ValueError(f"There are no new {kind}: give them right after the folder, as in `{command}`.")
+    examples = f"--data.examples={json.dumps(list(paths))}"
+    return ["--model.directory", folder, "--data", "NewExamples", f"--data.kind={kind}", examples]
+
+
+def _reads(kind: str) -> bool:
+    """Whether new examples of a kind can be read of files."""
+    with suppress(ValueError):
+        kind_named(kind)
+        return True
+    return False
 
 
 def _first_longer(examples: Sequence[Any], preprocessing: Preprocessing | None) -> str | None:
@@ -296,34 +285,14 @@ def _readable(
     return torch.cat(inputs) if inputs else torch.zeros(0), read, reasons
 
 
-def _kind(example: Path | str | TableRow) -> str:
-    return "files" if isinstance(example, Path) else "texts" if isinstance(example, str) else "rows"
-
-
-def _parts(
-    batch: Sequence[Path | str | TableRow], columns: Sequence[str], file: Path | None
-) -> tuple[list[Any], list[str]]:
-    """The examples of a batch, and what they are called: rows by where they stand, others by themselves.
-
-    Args:
-        batch: files, texts or rows.
-        columns: of rows, that the network looks at; empty where they have no names.
-        file: that all rows are of; None where they tell it themselves.
-
-    Raises:
-        ValueError: a row lacks a column, or a value is no number; the sentence tells where.
-    """
-    examples, names = list[Any](), list[str]()
-    for each in batch:
-        if isinstance(each, Path | str):
-            examples.append(each)
-            names.append(str(each))
-        else:
-            where, row = each
-            place = where if file is None else f"{where} of '{writable(str(file))}'"
-            examples.append(row_numbers(row, columns, place) if columns else row)
-            names.append(where)
-    return examples, names
+def _column(example: Any) -> str:
+    """What the first column of the table is called for such an example."""
+    match example:
+        case Path():
+            return "file"
+        case str():
+            return "text"
+    return "row"
 
 
 def _checked_output(output: str) -> Path:
