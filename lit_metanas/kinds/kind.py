@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import Shape, TokenShape
-from lit_metanas.io.class_folders import files_in
+from lit_metanas.io.class_folders import files_in, folders_in
 from lit_metanas.io.packages import class_named, loaded_subclasses
 from lit_metanas.io.text import nearest, writable
 from lit_metanas.kinds.augmentation import AUGMENTATIONS
@@ -237,6 +237,20 @@ class Kind(ABC):
                 f"There is no file or folder '{writable(str(path))}': give {self.name}, or a folder with some."
             )
         return [path]
+
+    def lists(self, folder: Path) -> bool:
+        """Whether a table in a folder says of files in it, and in its sub-folders, what they are; by default never."""
+        return False
+
+    def files_of(self, folder: Path, deep: bool) -> list[Path]:
+        """The files that examples of a folder are read of: those of its class folders, or else its own.
+
+        Args:
+            folder: of the examples.
+            deep: whether class folders have sub-folders of groups.
+        """
+        inner = [file for each in folders_in(folder) for file in files_in(each, self.read_files, deep)]
+        return inner or files_in(folder, self.read_files)
 
     def describe(self, task: Task) -> str:
         """What else the announcement of a task says of its examples, such as ``, heard for 5 s``."""

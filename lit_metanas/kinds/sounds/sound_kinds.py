@@ -70,6 +70,16 @@ class SoundKind(Kind):
         """The same features."""
         return None if made.inputs is None else LogMel.checked(made.inputs, writable(place))
 
+    def lists(self, folder: Path) -> bool:
+        """Whether there is one table."""
+        return sound_table(folder) is not None
+
+    def files_of(self, folder: Path, deep: bool) -> list[Path]:
+        """Of any sub-folder, where a table may name them."""
+        if self.lists(folder):
+            return files_in(folder, self.read_files, deep=True)
+        return super().files_of(folder, deep)
+
     def describe(self, task: Task) -> str:
         """How much of each is heard."""
         return f", heard for {task.preprocessing.heard}" if isinstance(task.preprocessing, LogMel) else ""

@@ -25,6 +25,7 @@ from lit_metanas.inputs.shapes import ImageShape, RowShape, Shape, as_shape
 from lit_metanas.io.checkpoints import write_weights
 from lit_metanas.io.files import open_regular, read_regular, write_whole
 from lit_metanas.io.own_folder import check_files
+from lit_metanas.io.packages import is_own
 from lit_metanas.io.text import number_of, printable
 from lit_metanas.kinds.images.image_arrays import fit_images, image_tensor
 from lit_metanas.kinds.images.image_files import read_images
@@ -32,7 +33,6 @@ from lit_metanas.kinds.kind import has_kind
 from lit_metanas.kinds.questions import QuestionWords
 from lit_metanas.kinds.rows import QuantileColumns, StandardisedColumns
 from lit_metanas.kinds.sounds import LogMel
-from lit_metanas.kinds.stored_preprocessing import PREPROCESSINGS
 from lit_metanas.kinds.texts.byte_pairs import BytePairs
 from lit_metanas.kinds.texts.joined_tokens import JOINABLE, JoinedTokens
 from lit_metanas.objectives import Span, Translation
@@ -270,8 +270,7 @@ def export_child(
             "changed. torch.export.load takes it as it is.",
             stacklevel=2,
         )
-    known = {each.kind for each in PREPROCESSINGS}
-    if preprocessing is not None and preprocessing.kind not in known and not has_kind(preprocessing):
+    if preprocessing is not None and not is_own(type(preprocessing)) and not has_kind(preprocessing):
         warnings.warn(
             f"Inputs are made by {type(preprocessing).__name__}, which is none of this package's preprocessings: "
             "`predict` refuses the exported network, but torch.export.load takes it.",
