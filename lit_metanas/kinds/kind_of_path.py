@@ -31,9 +31,9 @@ def folders_of_parts(path: Path) -> tuple[Path, Path] | None:
 
 def _is_part(path: Path) -> bool:
     """Whether a folder has class folders, or files with a table of their classes."""
-    return bool(folders_in(path)) or any(
-        kind.lists(path) and files_in(path, kind.class_files) for kind in known_kinds()
-    )
+    if folders_in(path):
+        return True
+    return any(kind.lists(path) and files_in(path, kind.class_files) for kind in known_kinds())
 
 
 def check_no_parts(path: Path) -> None:

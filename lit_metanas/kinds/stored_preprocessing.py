@@ -29,9 +29,8 @@ def read_preprocessing(stored: object) -> Preprocessing:
     kind = stored_kind(stored)
     if kind is None or not isinstance(stored, Mapping):
         known = stored_classes(Preprocessing)  # type: ignore[type-abstract]
-        raise ValueError(
-            f"its preprocessing is none of {', '.join(sorted(filter(lambda name: is_own(known[name]), known)))}"
-        )
+        own = sorted(name for name, each in known.items() if is_own(each))
+        raise ValueError(f"its preprocessing is none of {', '.join(own)}")
     return kind.from_plain({name: value for name, value in stored.items() if name != "kind"})
 
 
