@@ -123,6 +123,8 @@ class AudioFolderTask(RecordingsTask):
         )
         self.skip_unreadable = skip_unreadable
         self.min_per_class = min_per_class
+        if foreign := [word for word in self._tested or () if word not in self._labels]:
+            raise ValueError(f"'{test_root}' has a word '{foreign[0]}', which '{self.root}' lacks: leave it out.")
 
     def bring_to(self, shape: Shape) -> None:
         """Take another number of bands and steps unless features were asked for.

@@ -237,6 +237,7 @@ class RecordingsTask(HasFeatures, SingleTask):
         self._features = features
         found = find_recordings(self.root, table, columns, noun, group)
         self._words = large_classes(found, min_per_class, f"'{writable(root)}'")
+        self._labels = frozenset(found)
         self._tested: Words | None = None
         speakers: float | list[str] = test if held_out is None else held_out
         if test_root is not None:

@@ -38,8 +38,7 @@ class SoundKind(Kind):
 
     def claims(self, path: Path, group: str | None) -> bool:
         """Sounds beside one table, which has no transcripts."""
-        table = sound_table(path)
-        return table is not None and bool(files_in(path, SOUND_SUFFIXES)) and not _has_transcripts(table)
+        return _has_transcripts(path) is False
 
     def holds(self, task: Task) -> bool:
         """By the shape of its inputs, where each gets one answer."""
@@ -98,8 +97,7 @@ class TranscriptKind(SoundKind):
 
     def claims(self, path: Path, group: str | None) -> bool:
         """Sounds beside one table, which has transcripts."""
-        table = sound_table(path)
-        return table is not None and bool(files_in(path, SOUND_SUFFIXES)) and _has_transcripts(table)
+        return _has_transcripts(path) is True
 
     def holds(self, task: Task) -> bool:
         """By its objective."""
@@ -140,7 +138,11 @@ def sound_table(root: Path) -> Path | None:
     return tables[0] if len(tables) == 1 else None
 
 
-def _has_transcripts(table: Path) -> bool:
+def _has_transcripts(root: Path) -> bool | None:
+    """Whether the only table beside the sounds of a folder has transcripts; None where there is no such table."""
+    table = sound_table(root)
+    if table is None or not files_in(root, SOUND_SUFFIXES):
+        return None
     return "transcript" in next(read_rows(table), ("", {}))[1]
 
 
@@ -162,11 +164,7 @@ def _label_table(root: Path, deep: bool) -> str | None:
 
 
 def _transcript_table(root: Path) -> str:
-    """The only table beside the sounds of a folder.
-
-    Raises:
-        ValueError: there is not one.
-    """
+    """The only table beside the sounds of a folder."""
     table = sound_table(root)
     if table is None:
         raise ValueError(
