@@ -172,11 +172,7 @@ def _opaque(image: Any, mode: str) -> Any:
 
 
 def _dataset_class(name: str) -> type[Dataset[Any]]:
-    """A data set's class by its name in torchvision, or by its class path.
-
-    Raises:
-        ValueError: there is none.
-    """
+    """A data set's class by its name in torchvision, or by its class path."""
     from torchvision import datasets
 
     found: object = getattr(datasets, name, None)

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import SeriesShape, Shape, as_shape, describe_shape
 from lit_metanas.io.class_folders import left_out, read_classes
 from lit_metanas.io.text import writable
+from lit_metanas.kinds.labelled_examples import task_of_classes
 from lit_metanas.kinds.sounds.log_mel import LogMel
 from lit_metanas.kinds.sounds.recordings import (
     HasFeatures,
@@ -25,14 +25,7 @@ from lit_metanas.kinds.sounds.recordings import (
     find_recordings,
 )
 from lit_metanas.tasks.source import Subset, TaskSource
-from lit_metanas.tasks.splits import (
-    FEWEST_OF_A_CLASS,
-    class_subsets,
-    join_classes,
-    large_classes,
-    split_examples,
-    warn_of_repeats,
-)
+from lit_metanas.tasks.splits import FEWEST_OF_A_CLASS, class_subsets, large_classes
 from lit_metanas.tasks.task import Task, warn_of_data
 
 
@@ -154,33 +147,20 @@ class AudioFolderTask(RecordingsTask):
             least = min(least, FEWEST_OF_A_CLASS - 1)
         inputs = large_classes(inputs, least, place)
         groups = {word: [one.group for one in spoken[word]] for word in inputs}
-        learned, chosen, drawn = self._shares
-        train, val, test = split_examples(
+        given = tested if self._held_out else self._tested
+        task = task_of_classes(
+            self.root.resolve().name,
             inputs,
-            train=learned,
-            val=chosen,
-            test=drawn,
+            shares=self._shares,
             seed=self.seed,
             culprit=lambda word: f"Word '{word}' of '{self.root}'",
             groups=None if self.group is None else groups,
-        )
-        if self._held_out:
-            heard, _ = self._read(reader, tested)
-            test = join_classes([heard[word] for word in inputs])
-        if self._tested is not None:
-            said, _ = self._read(reader, self._tested)
-            test = join_classes([said.get(word, torch.zeros(0, *self.shape)) for word in inputs])
-            warn_of_repeats(f"'{self.test_root}'", [train.inputs, val.inputs], test.inputs)
-        reader.warn()
-        return Task(
-            id=self.root.resolve().name,
-            way=len(inputs),
-            train=train,
-            val=val if len(val) else None,
-            test=test,
-            classes=tuple(inputs),
+            tested=None if given is None else self._read(reader, given)[0],
+            tested_in="" if self._tested is None else f"'{self.test_root}'",
             preprocessing=self.features,
         )
+        reader.warn()
+        return task
 
     def _read(self, reader: RecordingReader, words: Words) -> tuple[dict[str, Tensor], Words]:
         """The inputs of each word and their files, and a warning of those that are left out."""
