@@ -78,17 +78,11 @@ class Source:
 
 @dataclass(frozen=True)
 class MadeBefore:
-    """What made the inputs of meta-trained weights.
+    """What made the inputs of meta-trained weights."""
 
-    Attributes:
-        shape: of one input.
-        inputs: the preprocessing of inputs, if there is one.
-        outputs: what made the tokens of written texts, if there is such.
-    """
-
-    shape: Shape
+    shape: Shape  # of one input
     inputs: Preprocessing | None
-    outputs: Preprocessing | None
+    outputs: Preprocessing | None  # what made the tokens of written texts, if there are such
 
 
 class Kind(ABC):
@@ -270,19 +264,12 @@ def known_kinds() -> tuple[Kind, ...]:
 
 
 def kind_named(name: str) -> Kind:
-    """The kind that a user names: by its name, or by the path of its class.
-
-    Raises:
-        ValueError: there is no such kind.
-    """
+    """The kind that a user names: by its name, or by the path of its class."""
     if name in BUILT_IN:
         return _made(f"{__package__}.{BUILT_IN[name]}")
-    known = {kind.name: kind for kind in _loaded()}
-    if name in known:
-        return known[name]
     if "." in name:
         return _made(name)
-    known |= {kind.name: kind for kind in known_kinds()}
+    known = {kind.name: kind for kind in (*known_kinds(), *_loaded())}
     if name in known:
         return known[name]
     near = nearest(name, known)
@@ -291,15 +278,7 @@ def kind_named(name: str) -> Kind:
 
 
 def kind_of(task: Task, named: str | None = None) -> Kind:
-    """The kind of a task's examples.
-
-    Args:
-        task: of such examples.
-        named: how a user names the kind; None finds it out.
-
-    Raises:
-        ValueError: no kind holds them, or there is no kind of that name.
-    """
+    """The kind of a task's examples, as a user names it, or the first that holds them."""
     if named is not None:
         return kind_named(named)
     for kind in (*_loaded(), *known_kinds()):
@@ -314,17 +293,11 @@ def has_kind(preprocessing: Preprocessing) -> bool:
 
 
 def within_memory(task: Task, prepared: Prepared) -> Prepared:
-    """Without those preprocessings under which the examples would take too much memory.
-
-    Args:
-        task: as it is usually made.
-        prepared: to choose from.
-    """
+    """The preprocessings under which the examples of a task take no more memory than usual, or than is allowed."""
     examples = sum(len(part) for part in (task.train, task.val, task.test) if part is not None)
     each = task.train.inputs.element_size() * examples
     most = max(MOST_BYTES, each * _numbers(task.shape))
-    shapes: dict[str, Any] = {label: getattr(one, "shape", one) for label, one in prepared.items()}
-    return {label: one for label, one in prepared.items() if each * _numbers(shapes[label]) <= most}
+    return {label: one for label, one in prepared.items() if each * _numbers(getattr(one, "shape", one)) <= most}
 
 
 def _numbers(shape: Shape) -> int:
@@ -333,11 +306,7 @@ def _numbers(shape: Shape) -> int:
 
 
 def _made(path: str) -> Kind:
-    """A kind by the path of its class.
-
-    Raises:
-        ValueError: there is no such class, or it is no kind.
-    """
+    """A kind by the path of its class."""
     return class_named(path, Kind, "kind", "graphs.Graphs")()  # type: ignore[type-abstract]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -79,8 +78,10 @@ def _channels_first(images: Tensor, channels: Channels | None, name: str) -> Ten
     if len(shape) == 3 and min(shape[1:]) > 0:
         return images[:, None]
     if len(shape) != 4 or min(shape[1:]) < 1:
-        usual_shapes = "give (n, height, width), (n, channels, height, width) or (n, height, width, channels)"
-        raise ValueError(f"{name} has shape {shape}: {describe_unflattening(shape) or usual_shapes}.")
+        raise ValueError(
+            f"{name} has shape {shape}: give (n, height, width), (n, channels, height, width) or (n, height, width, "
+            "channels), or reshape rows of pixels to one of these."
+        )
     if channels is None:
         usual = [place for place in (1, 3) if shape[place] in (1, 3)]
         smallest = [place for place in (1, 3) if shape[place] < min(shape[2], shape[4 - place])]
@@ -92,21 +93,6 @@ def _channels_first(images: Tensor, channels: Channels | None, name: str) -> Ten
             )
         channels = "first" if places == [1] else "last"
     return images if channels == "first" else images.permute(0, 3, 1, 2)
-
-
-def describe_unflattening(shape: tuple[int, ...]) -> str | None:
-    """What to do with images of a shape ``(n, pixels)``; None of another one, or where images are not square."""
-    if len(shape) != 2:
-        return None
-    number, pixels = shape
-    side = math.isqrt(pixels)
-    if side > 1 and side**2 == pixels:
-        return f"reshape the rows to ({number}, 1, {side}, {side})"
-    side = math.isqrt(pixels // 3)
-    if side > 1 and 3 * side**2 == pixels:
-        last = f"({number}, {side}, {side}, 3)"
-        return f"reshape the rows to ({number}, 3, {side}, {side}), or to {last} if they were flattened so"
-    return None
 
 
 GREY = (0.299, 0.587, 0.114)
