@@ -206,15 +206,9 @@ def nan():
         ({"X": np.array([[["a"]]])}, "X holds <U1, not numbers: give uint8 or floats in [0, 1]."),
         ({"X": [GREY[0], GREY[1][:3]]}, "X holds images of different shapes: resize them to one."),
         (
-            {"X": GREY.reshape(30, 30)},
-            "X has shape (30, 30): give (n, height, width), (n, channels, height, width) or (n, height, width, "
-            "channels).",
-        ),
-        ({"X": np.zeros((30, 784), np.uint8)}, "X has shape (30, 784): reshape the rows to (30, 1, 28, 28)."),
-        (
-            {"X": np.zeros((30, 3072), np.uint8)},
-            "X has shape (30, 3072): reshape the rows to (30, 3, 32, 32), or to (30, 32, 32, 3) if they were flattened "
-            "so.",
+            {"X": np.zeros((30, 784), np.uint8)},
+            "X has shape (30, 784): give (n, height, width), (n, channels, height, width) or (n, height, width, "
+            "channels), or reshape rows of pixels to one of these.",
         ),
         ({"channels": "middle"}, "channels = 'middle' must be 'first', 'last' or None."),
         ({"classes": ["a", "b"]}, "classes has 2 names for 3 classes: name each once."),

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lit_metanas.kinds import FolderTask, ImageFolder, NewImages
+from lit_metanas.kinds import FolderTask, ImageFolder, NewExamples
 from lit_metanas.kinds.images.image_files import read_image
 
 SUBSETS = ("train", "val", "test")
@@ -156,8 +156,8 @@ def test_errors_of_folder_task(photographs):
 
 @pytest.mark.parametrize("size", [0, -1])
 def test_batches_of_new_images_hold_some(photographs, size):
-    with pytest.raises(ValueError, match=rf"^NewImages: batch_size = {size} must be at least 1"):
-        NewImages(str(photographs), batch_size=size)
+    with pytest.raises(ValueError, match=rf"^NewExamples: batch_size = {size} must be at least 1"):
+        NewExamples(str(photographs), batch_size=size)
 
 
 def test_a_shape_that_is_left_open_is_the_searchs(photographs: Path):

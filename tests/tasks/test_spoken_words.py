@@ -207,26 +207,6 @@ def test_episodes_and_tasks(words):
     assert task.preprocessing == words.preprocessing
 
 
-def test_connected_words_come_with_their_transcripts(words):
-    strings = words.strings("test", range(6), length=(2, 4))
-    for sound, transcript in strings:
-        assert 2 <= len(transcript) <= 4
-        assert set(transcript) <= {0, 1, 2}
-        assert 0.3 * len(transcript) <= len(sound) / 8000 <= 0.8 * len(transcript) + 0.1
-    ((sound, transcript),) = words.strings("test", [4], length=(2, 4))
-    assert transcript == strings[4][1]
-    assert torch.equal(sound, strings[4][0])
-    assert len({transcript for _, transcript in strings}) > 1
-    assert not torch.equal(words.strings("test", [4], held_out=True)[0][0], sound)
-    assert {word for _, transcript in words.strings("test", range(5), classes=[2, 0]) for word in transcript} == {0, 2}
-    for classes in ([], [3], [-1]):
-        with pytest.raises(ValueError, match=r"^SpokenWords: classes = .* must be some of the 3 words of test, from 0"):
-            words.strings("test", [0], classes=classes)
-    for length in ((0, 2), (3, 2), (1, 1000)):
-        with pytest.raises(ValueError, match=r"^SpokenWords: length = .* must be two numbers from 1 to 50 in order"):
-            words.strings("test", [0], length=length)
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -115,7 +115,10 @@ def test_what_is_missing_is_downloaded_where_asked_for(tmp_path):
         ({"dataset": "CIFAR1000"}, "There is no data set 'CIFAR1000': did you mean 'CIFAR100'?"),
         ({"dataset": "no.such.Data"}, "The data set 'no.such.Data' cannot be imported"),
         ({"dataset": "json.dumps"}, "There is no data set 'json.dumps'"),
-        ({"dataset": "FakeData", "parts": [{"siz": 3}]}, "FakeData has no argument 'siz': did you mean 'size'?"),
+        (
+            {"dataset": "FakeData", "parts": [{"siz": 3}]},
+            "FakeData cannot be read from 'data' (FakeData.__init__() got an unexpected keyword argument 'siz'): correct",
+        ),
         ({"dataset": "FakeData", "shape": (2, 8, 8)}, "TorchvisionSource: shape = (2, 8, 8) must be"),
         ({"dataset": "SVHN", "parts": [{"split": "trian"}]}, "SVHN cannot be read from 'data' (Unknown value 'trian'"),
         ({"dataset": "CIFAR10", "root": "none"}, "CIFAR10 cannot be read from 'none' (Dataset not found or corrupted"),
