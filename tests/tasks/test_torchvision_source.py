@@ -117,7 +117,7 @@ def test_what_is_missing_is_downloaded_where_asked_for(tmp_path):
         ({"dataset": "json.dumps"}, "There is no data set 'json.dumps'"),
         (
             {"dataset": "FakeData", "parts": [{"siz": 3}]},
-            "FakeData cannot be read from 'data' (FakeData.__init__() got an unexpected keyword argument 'siz'): correct",
+            "FakeData cannot be read from 'data' (FakeData.__init__() got an unexp",
         ),
         ({"dataset": "FakeData", "shape": (2, 8, 8)}, "TorchvisionSource: shape = (2, 8, 8) must be"),
         ({"dataset": "SVHN", "parts": [{"split": "trian"}]}, "SVHN cannot be read from 'data' (Unknown value 'trian'"),

@@ -122,11 +122,12 @@ def test_the_script_divides_texts_as_the_package_does(made: lm.Preprocessing) ->
     plain = {"kind": made.kind, **made.to_plain()}
     lines = ["One\u2028two\x0cthree", "two\x85one ", "cafe\u0301 it’s It'S", " " * 5000 + "one", "\tनमस्ते _x\t१\xa0"]
     Path("new.txt").write_text("\r\n".join(lines), encoding="utf-8-sig", newline="")
-    expected = made.encode([text for _, text in lm.kinds.NewExamples("new.txt", "texts").examples])
+    texts = [text for _, text in lm.kinds.NewExamples("new.txt", "texts").examples]
+    expected = made.encode(texts)
     assert torch.equal(torch.tensor(read_texts(Path("new.txt"), plain)), expected)
     if not isinstance(made, JoinedTokens):
         assert (
-            source_tokens([text for _, text in lm.kinds.NewExamples("new.txt", "texts").examples], plain)
+            source_tokens(texts, plain)
             == expected.tolist()
         )
 
