@@ -126,10 +126,7 @@ def test_the_script_divides_texts_as_the_package_does(made: lm.Preprocessing) ->
     expected = made.encode(texts)
     assert torch.equal(torch.tensor(read_texts(Path("new.txt"), plain)), expected)
     if not isinstance(made, JoinedTokens):
-        assert (
-            source_tokens(texts, plain)
-            == expected.tolist()
-        )
+        assert source_tokens(texts, plain) == expected.tolist()
 
 
 def test_the_scripts_of_texts_and_of_pairs_read_tokens_by_the_same_lines() -> None:
