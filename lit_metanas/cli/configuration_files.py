@@ -72,7 +72,7 @@ def with_bases(args: Sequence[str], verb: str = "") -> list[str]:
 
 
 def with_lists(args: Sequence[str], verb: str = "") -> list[str]:
-    """``--data.images A B``, as a shell makes it of ``*.png``, as the one list that the parser takes.
+    """``--data.examples A B``, as a shell makes it of ``*.png``, as the one list that the parser takes.
 
     As JSON, since a name may be YAML for something else (``a: b.png``).
 

@@ -91,7 +91,7 @@ def configuration(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
 
 
 def _with_examples(args: list[str]) -> list[str]:
-    """``predict EXPORTED PATH ... [--csv]`` with their keys; and a key of new examples with the data module for it.
+    """``predict EXPORTED PATH ... [--csv]`` with their keys.
 
     Raises:
         FileNotFoundError: there is no exported network.
@@ -101,7 +101,7 @@ def _with_examples(args: list[str]) -> list[str]:
     if args[:1] != ["predict"]:
         return args
     # At the top each verb would pay for it.
-    from lit_metanas.training.export.exported_model import GIVEN_BY, STANDARD_OUTPUT, example_words
+    from lit_metanas.training.export.exported_model import STANDARD_OUTPUT, example_words
 
     kind, args = _own_kind(args)
     printed = [f"--model.output={STANDARD_OUTPUT}"] if "--csv" in args else []
@@ -115,8 +115,6 @@ def _with_examples(args: list[str]) -> list[str]:
         folder, *paths = bare
         by_key = not paths and any(key.startswith(("--data", "-c", "--config")) for key in keys)
         bare = ["--model.directory", folder] if by_key else example_words(folder, paths, kind)
-    if not keys & {"--data", "-c", "--config"}:
-        bare += [f"--data={data}" for data, key, _ in GIVEN_BY.values() if key in keys]
     return ["predict", *bare, *rest, *printed]
 
 

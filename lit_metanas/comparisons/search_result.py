@@ -36,7 +36,6 @@ from lit_metanas.training.export.exported_program import (
 )
 from lit_metanas.training.export.hub_card import UNKNOWN_LICENSE, check_card_place, update_card, write_card
 from lit_metanas.training.export.onnx_program import INT8, ONNX, Int8Loss, quantise_onnx
-from lit_metanas.training.export.predict_script import script_packages, script_takes
 
 PREDICTED_AT_ONCE = 500
 """Inputs in a batch, which bounds the memory."""

@@ -102,10 +102,10 @@ def test_the_help_of_a_class_is_what_it_says_it_is(capsys):
     assert main(shlex.split(command)[1:]) == 0
     printed = capsys.readouterr().out
     assert printed.startswith("usage: lit-metanas predict --model.directory ")
-    assert main(["predict", "--data.help", "NewImages"]) == 0
+    assert main(["predict", "--data.help", "NewExamples"]) == 0
     printed += capsys.readouterr().out
-    assert "usage: lit-metanas predict --data.images " in printed
-    assert told == {"--model.directory", "--model.output", "--data.images"}
+    assert "usage: lit-metanas predict --data.examples " in printed
+    assert told == {"--model.directory", "--model.output", "--data.examples", "--data.kind"}
     assert all(re.search(rf"^  {re.escape(key)}[ ,]", printed, re.MULTILINE) for key in told)
 
 

@@ -54,7 +54,7 @@ class QuestionPreprocessing(Preprocessing):
         words: the words that are told apart.
     """
 
-    noun: ClassVar[str] = "texts"
+    noun: ClassVar[str] = "questions"
 
     words: Words
 
