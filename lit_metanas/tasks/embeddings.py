@@ -61,10 +61,7 @@ class TaskEmbedding(ABC):
 
 
 def over_classes(features: Tensor, labels: Tensor, way: int) -> Tensor:
-    """Pool features of examples, shape ``(n, d)``: mean and standard deviation of the class means, shape ``(2 * d,)``.
-
-    Classes without examples are left out.
-    """
+    """Pool features of examples, shape ``(n, d)``: mean and standard deviation of the class means, shape ``(2 * d,)``."""
     # On the CPU: not every accelerator has double precision.
     members = F.one_hot(labels.cpu(), way).double()
     members = members[:, members.sum(dim=0) > 0]

@@ -48,11 +48,7 @@ class StepTasks(LightningDataModule):
         return self.world_size if self.tasks_per_step is None else self.tasks_per_step
 
     def check_shares(self) -> None:
-        """Refuse a number of tasks that the processes cannot share evenly.
-
-        Raises:
-            ValueError: it is not a multiple of the number of processes.
-        """
+        """Refuse a number of tasks that the processes cannot share evenly."""
         if self.tasks_in_step % self.world_size:
             raise ValueError(
                 f"data.tasks_per_step is {self.tasks_per_step}, which {self.world_size} processes cannot share evenly: "
@@ -64,11 +60,7 @@ class StepTasks(LightningDataModule):
         return {"tasks_in_step": self.tasks_in_step}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Refuse to go on with steps of another size where nobody asked for it.
-
-        Raises:
-            ValueError: the number of processes would change the steps, or the state is damaged.
-        """
+        """Refuse to go on with steps of another size where nobody asked for it."""
         before = state_dict.get("tasks_in_step") if isinstance(state_dict, dict) else None
         if type(before) is not int or before < 1:
             raise ValueError(

@@ -25,18 +25,7 @@ Groups: TypeAlias = Labels
 def label_list(
     labels: Labels, number: int, *, name: str = "y", images: str = "X", noun: str = "images"
 ) -> list[Hashable]:
-    """The labels of so many examples as plain values.
-
-    Args:
-        labels: one an example.
-        number: how many examples there are.
-        name: of the argument, for messages.
-        images: of the argument that holds the examples.
-        noun: what the examples are, in the plural.
-
-    Raises:
-        ValueError: there are more or fewer labels than examples, or one cannot be a label.
-    """
+    """The labels of so many examples as plain values."""
     one = f"{'an' if noun[0] in 'aeiou' else 'a'} {noun[:-1]}"
     if getattr(labels, "ndim", 1) != 1:  # also of a table of pandas with a single column
         shape = tuple(getattr(labels, "shape", ()))
@@ -55,17 +44,7 @@ def label_list(
 
 
 def group_names(values: Groups, number: int, noun: str, *, name: str = "group") -> list[str]:
-    """The groups of examples in memory, as texts.
-
-    Args:
-        values: one an example: numbers, names, or whatever else is hashable.
-        number: how many examples there are.
-        noun: what the examples are, in the plural.
-        name: of the argument, as messages begin.
-
-    Raises:
-        ValueError: it is no sequence, there are more or fewer than examples, or one is missing or no single value.
-    """
+    """The groups of examples in memory, as texts."""
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise ValueError(
             f"{name} = {printable(repr(values), 80)} must be the group of each of the {number} {noun}, such as a list "
@@ -92,13 +71,7 @@ MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
 
 
 def warn_of_missing(labels: Iterable[object], place: str, noun: str) -> None:
-    """Warn of labels of a table that may stand for none; ``none`` may be a class, too.
-
-    Args:
-        labels: one an example.
-        place: the table's name.
-        noun: what an example is.
-    """
+    """Warn of labels of a table that may stand for none; ``none`` may be a class, too."""
     written = (label.strip() for label in labels if isinstance(label, str))
     known = MISSING - {"", "none"}
     for absent, count in Counter(label for label in written if label.casefold() in known).items():
@@ -132,18 +105,7 @@ def class_indices(
     learned: str = "y",
     noun: str = "images",
 ) -> Tensor:
-    """The places of labels among the distinct ones, shape ``(n,)``, int64.
-
-    Args:
-        labels: of the examples of a test part.
-        order: the distinct labels to learn.
-        name: of the argument that holds ``labels``, for messages.
-        learned: of the argument that holds the labels to learn.
-        noun: what the examples are, in the plural.
-
-    Raises:
-        ValueError: a label is none to learn.
-    """
+    """The places of labels among the distinct ones, shape ``(n,)``, int64."""
     index = {label: place for place, label in enumerate(order)}
     foreign = next((label for label in labels if label not in index), None)
     if foreign is not None:
@@ -152,16 +114,7 @@ def class_indices(
 
 
 def class_names(labels: Sequence[Hashable], classes: ClassNames | None, noun: str = "images") -> dict[Hashable, str]:
-    """The distinct labels in their order, with the names of their classes.
-
-    Args:
-        labels: of all examples.
-        classes: the names; None takes the labels themselves.
-        noun: what the examples are, in the plural.
-
-    Raises:
-        ValueError: there is but one class, a label has no name, or two have the same.
-    """
+    """The distinct labels in their order, with the names of their classes."""
     distinct = set(labels)
     try:
         order = sorted(distinct)  # type: ignore[type-var]

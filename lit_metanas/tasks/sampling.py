@@ -82,14 +82,7 @@ def draw_episode(
 
 
 def changes_generator(subset: Subset, seed: int, epoch: int, index: int) -> torch.Generator:
-    """A generator for random changes of one episode, or of one batch, a function of what it is one of.
-
-    Args:
-        subset: the episode's.
-        seed: seed of the stream of episodes, or of batches.
-        epoch: epoch in the stream.
-        index: position in the epoch.
-    """
+    """A generator for random changes of one episode, or of one batch, a function of what it is one of."""
     key = np.random.SeedSequence((_CHANGES, SUBSETS.index(subset), seed, epoch, index))
     return torch.Generator().manual_seed(int(key.generate_state(1, np.uint64)[0]))
 

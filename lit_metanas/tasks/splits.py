@@ -45,11 +45,7 @@ FEWEST_OF_A_LABEL = 3
 
 
 def join_classes(classes: Sequence[Tensor]) -> Split:
-    """One split of the examples of all classes, ordered by class; images become floating point in [0, 1].
-
-    Args:
-        classes: the examples of each class, in the order of the labels.
-    """
+    """One split of the examples of all classes, ordered by class; images become floating point in [0, 1]."""
     inputs = join_inputs(classes)
     numbers = [label for label, part in enumerate(classes) for _ in range(part.shape[0])]
     labels = torch.tensor(numbers, dtype=torch.int64, device=inputs.device)
@@ -57,13 +53,7 @@ def join_classes(classes: Sequence[Tensor]) -> Split:
 
 
 def warn_of_repeats(tested_in: str, learned: Sequence[Tensor], tested: Tensor) -> None:
-    """Tell of test examples that are learned from, too, to the last bit.
-
-    Args:
-        tested_in: what holds the test examples, as the message begins.
-        learned: examples of several parts, each of shape ``(n, ...)``.
-        tested: those of the test part.
-    """
+    """Tell of test examples that are learned from, too, to the last bit."""
     known = {digest for part in learned for digest in _digests(part)}
     repeated = sum(digest in known for digest in _digests(tested))
     tell_repeats(tested_in, repeated)
@@ -75,15 +65,7 @@ def _digests(inputs: Tensor) -> list[int]:
 
 
 def warn_of_copies(task: Task, *, drawn: bool) -> None:
-    """Tell of examples that are learned from in one part and judged by in another, and of equal ones of two classes.
-
-    Texts are left out: what makes their tasks takes each text once, and different ones may have equal tokens.
-
-    Args:
-        task: the task.
-        drawn: whether its test part was drawn from the same examples. What a given one repeats is told where it is
-            read.
-    """
+    """Tell of examples that are learned from in one part and judged by in another, and of equal ones of two classes."""
     if isinstance(task.shape, TokenShape):
         return
     rows = isinstance(task.shape, RowShape)
@@ -123,13 +105,7 @@ def warn_of_copies(task: Task, *, drawn: bool) -> None:
 
 
 def tell_repeats(tested_in: str, repeated: int, noun: str = "example") -> None:
-    """Tell how many of the test examples are learned from, too, if any.
-
-    Args:
-        tested_in: what holds the test examples, as the message begins.
-        repeated: how many.
-        noun: what one of them is.
-    """
+    """Tell how many of the test examples are learned from, too, if any."""
     if repeated:
         warn_of_data(
             f"{tested_in} repeats {number_of(repeated, noun)} that {'is' if repeated == 1 else 'are'} learned "
@@ -138,18 +114,7 @@ def tell_repeats(tested_in: str, repeated: int, noun: str = "example") -> None:
 
 
 def check_shares(owner: str, *, train: float, val: float, test: float, seed: int) -> None:
-    """Look at the shares of each class's examples that the parts of a task get.
-
-    Args:
-        owner: whose arguments they are, for messages.
-        train: share of the train part.
-        val: share of the val part; it may be 0.
-        test: share of the test part.
-        seed: of the split.
-
-    Raises:
-        ValueError: one is out of its range, or they sum to more than 1.
-    """
+    """Look at the shares of each class's examples that the parts of a task get."""
     if min(train, test) <= 0 or val < 0 or train + val + test > 1 + 1e-6:
         raise ValueError(
             f"{owner}: train = {train}, val = {val}, test = {test} must be shares above 0 (val: at least 0) "
@@ -160,17 +125,7 @@ def check_shares(owner: str, *, train: float, val: float, test: float, seed: int
 
 
 def check_held_out_shares(*, val: float, test: float, drawn: bool, seed: int) -> None:
-    """Look at the shares of each class's examples that are kept from training; all that is left is for it.
-
-    Args:
-        val: share of the val part; it may be 0.
-        test: share of the test part.
-        drawn: whether the test part is drawn, so that its share must not be 0.
-        seed: of the split.
-
-    Raises:
-        ValueError: one is out of its range, or nothing is left.
-    """
+    """Look at the shares of each class's examples that are kept from training; all that is left is for it."""
     if not 0 <= val < 1 or not 0 <= test < 1 or val + test >= 1 or (drawn and test == 0):
         raise ValueError(
             f"val = {val}, test = {test} must be shares of each class (test: above 0) with a sum below 1; the rest is "
@@ -181,20 +136,7 @@ def check_held_out_shares(*, val: float, test: float, drawn: bool, seed: int) ->
 
 
 def part_sizes(culprit: str, examples: int, *, train: float | None, val: float, test: float) -> tuple[int, int, int]:
-    """How many of a class's examples go to train, val and test: at least one where the share is not 0.
-
-    Shares that sum to 1 leave no example out: what rounding leaves is for training.
-
-    Args:
-        culprit: the class, as a message begins with it.
-        examples: how many it has.
-        train: share of the train part; None is all that is left.
-        val: share of the val part.
-        test: share of the test part.
-
-    Raises:
-        ValueError: there are too few.
-    """
+    """How many of a class's examples go to train, val and test: at least one where the share is not 0."""
     validation = max(1, round(val * examples)) if val else 0
     tested = max(1, round(test * examples)) if test else 0
     rest = examples - validation - tested
@@ -209,17 +151,7 @@ def part_sizes(culprit: str, examples: int, *, train: float | None, val: float, 
 
 
 def large_classes(classes: Mapping[K, V], least: int | None, place: str) -> dict[K, V]:
-    """The classes that have enough examples; a warning names those that are left out.
-
-    Args:
-        classes: the examples of each class.
-        least: the fewest that a class may have; None keeps all classes.
-        place: what holds them, as messages begin.
-
-    Raises:
-        ValueError: it is below 1, or fewer than two classes are left, or fewer than half of the examples, where only
-            classes that cannot be divided are left out: these are hardly classes.
-    """
+    """The classes that have enough examples; a warning names those that are left out."""
     if least is None:
         return dict(classes)
     if isinstance(least, bool) or not isinstance(least, int) or least < 1:
@@ -246,25 +178,13 @@ def large_classes(classes: Mapping[K, V], least: int | None, place: str) -> dict
 def kept_labels(
     labels: Sequence[Hashable], names: Mapping[Hashable, str], kept: Collection[str]
 ) -> tuple[list[int], list[Hashable]]:
-    """The places of examples of a test part that are of no class that was left out, and the labels of the others.
-
-    Args:
-        labels: one a test example.
-        names: of all classes, by their labels.
-        kept: the names of those that were not left out.
-    """
+    """The places of examples of a test part that are of no class that was left out, and the labels of the others."""
     places = [place for place, label in enumerate(labels) if label not in names or names[label] in kept]
     return places, [label for label, name in names.items() if name in kept]
 
 
 def split_classes(classes: Sequence[Tensor], sizes: Sequence[tuple[int, int, int]], seed: int) -> list[Split]:
-    """Deal the examples of each class out to train, val and test, in an order drawn from the seed and the label.
-
-    Args:
-        classes: the examples of each class, in the order of the labels.
-        sizes: how many of each class go into each part.
-        seed: of the order.
-    """
+    """Deal the examples of each class out to train, val and test, in an order drawn from the seed and the label."""
     parts: list[list[Tensor]] = [[], [], []]
     for label, (inputs, counts) in enumerate(zip(classes, sizes, strict=True)):
         order = torch.from_numpy(np.random.default_rng((seed, label)).permutation(len(inputs))).to(inputs.device)
@@ -287,23 +207,7 @@ def split_examples(
     name: str = "group",
     validated: bool = False,
 ) -> list[Split]:
-    """The train, val and test part of the examples of classes.
-
-    Args:
-        classes: the examples of each class, in the order of the labels.
-        train: share of each class for the train part; None is all that is left.
-        val: share of the val part.
-        test: share of the test part.
-        seed: of the split.
-        culprit: a class's name to how a message begins that is about it.
-        groups: the group of each example of each class; those of a group go into one part. None deals them out one by
-            one.
-        name: of the argument that tells groups, as messages begin.
-        validated: whether groups that leave the val part empty are refused, and not only told of.
-
-    Raises:
-        ValueError: there are too few examples or groups.
-    """
+    """The train, val and test part of the examples of classes."""
     try:
         if groups is None:
             sizes = [part_sizes(culprit(of), len(own), train=train, val=val, test=test) for of, own in classes.items()]
@@ -321,14 +225,7 @@ def split_examples(
 
 
 def _check_no_targets(numbers: Mapping[str, int]) -> None:
-    """Look whether the names of classes are numbers with fractions that hardly repeat, as targets of a regression do.
-
-    Args:
-        numbers: how many examples each class has.
-
-    Raises:
-        ValueError: they are.
-    """
+    """Look whether the names of classes are numbers with fractions that hardly repeat, as targets of a regression do."""
     if len(numbers) < FEWEST_TARGETS or FEWEST_OF_A_LABEL * len(numbers) <= sum(numbers.values()):
         return
     try:
@@ -346,12 +243,7 @@ def _check_no_targets(numbers: Mapping[str, int]) -> None:
 def by_class(
     groups: Mapping[Any, str] | Sequence[str] | None, places: Mapping[str, Sequence[Any]]
 ) -> dict[str, list[str]] | None:
-    """The groups of the examples of each class, from those of all; None where these are not known.
-
-    Args:
-        groups: by what stands in ``places``.
-        places: the examples of each class.
-    """
+    """The groups of the examples of each class, from those of all; None where these are not known."""
     return None if groups is None else {name: [groups[place] for place in own] for name, own in places.items()}
 
 
@@ -475,12 +367,7 @@ class _Dealing:
         self.filled = np.zeros((len(shares), rows), dtype=np.int64)
 
     def deal(self, order: NDArray[np.int64], largest_first: bool = True) -> None:
-        """Put each group where most of its classes is still wanted, and move some while that is better.
-
-        Args:
-            order: of the groups.
-            largest_first: whether those that hold most of a class come before others, whatever the order is.
-        """
+        """Put each group where most of its classes is still wanted, and move some while that is better."""
         held = self.counts / self.totals
         if largest_first:
             order = order[np.argsort(-held[order].max(axis=1), kind="stable")]
@@ -540,13 +427,7 @@ class _Dealing:
 def tell_shared_groups(
     tested_in: str, learned: Mapping[Any, str] | Sequence[str] | None, tested: Mapping[Any, str] | Sequence[str]
 ) -> None:
-    """Tell of groups that are learned from and tested, where the test part is given.
-
-    Args:
-        tested_in: what holds the test examples, as the message begins.
-        learned: the groups of the examples to learn from, in a row or by example; None if they are not known.
-        tested: those of the test examples.
-    """
+    """Tell of groups that are learned from and tested, where the test part is given."""
     if learned is not None:
         first, second = ({*(one.values() if isinstance(one, Mapping) else one)} for one in (learned, tested))
         tell_repeats(tested_in, len(first & second), "group")
@@ -562,21 +443,7 @@ def class_subsets(
     place: str,
     noun: str = "class",
 ) -> dict[Subset, tuple[str, ...]]:
-    """The classes of each subset: as listed, or drawn by the seed where there is no list at all.
-
-    Args:
-        names: of all classes.
-        lists: the classes of each subset; if any is given, no class is drawn.
-        fractions: shares of the classes in the three subsets.
-        seed: of the draw, at least 0.
-        owner: the source's class, for messages about its arguments.
-        place: where the classes are, for messages about their names.
-        noun: what a class is there.
-
-    Raises:
-        ValueError: a listed class does not exist or is listed twice, the fractions are negative or do not sum to 1, or
-            the seed is negative.
-    """
+    """The classes of each subset: as listed, or drawn by the seed where there is no list at all."""
     if seed < 0:
         raise ValueError(f"{owner}: seed = {seed} must be at least 0.")
     if all(one is None for one in lists.values()):

@@ -182,15 +182,7 @@ class Episode(Task):
 
 
 def require_classes(task: Task, user: str) -> None:
-    """Refuse a task of another objective than to tell classes apart.
-
-    Args:
-        task: the task.
-        user: what can do no other, as the message begins.
-
-    Raises:
-        ValueError: it is such a task.
-    """
+    """Refuse a task of another objective than to tell classes apart."""
     if not isinstance(task.goal, Classification):
         raise ValueError(
             f"{user} tells classes apart, and task '{task.id}' is judged by {task.goal.metric}: take a searcher that "

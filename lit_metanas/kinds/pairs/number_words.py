@@ -149,14 +149,7 @@ class NumberWords(PairTasks):
 
 
 def spelled_languages(script: str | None) -> list[str]:
-    """The codes of the languages that numbers are spelled in.
-
-    Args:
-        script: that they are mostly written in; None for all.
-
-    Raises:
-        ValueError: there is none, or the packages are not installed.
-    """
+    """The codes of the languages that numbers are spelled in."""
     engine = import_extra("unicode_rbnf", "translation", "NumberWords").RbnfEngine
     import_extra("babel", "translation", "NumberWords")
     every = [code for code in engine.get_supported_languages() if "_" not in code and code not in _AMBIGUOUS]
@@ -169,16 +162,7 @@ def spelled_languages(script: str | None) -> list[str]:
 
 
 def spell(numbers: Sequence[int], language: str) -> list[str]:
-    """Spell numbers out, as they are counted.
-
-    Args:
-        numbers: from 0 to ``LARGEST_SPELLED``.
-        language: its code.
-
-    Example:
-        >>> spell([0, 42, 345], "en")
-        ['zero', 'forty-two', 'three hundred forty-five']
-    """
+    """Spell numbers out, as they are counted."""
     engine = _engine(language)
     found = (engine.format_number(number, ruleset_names=["spellout-numbering"]).text for number in numbers)
     return [text.translate(_INVISIBLE) for text in found]

@@ -49,19 +49,7 @@ LANGUAGE_COLUMNS = ("pair", "language", "languages", "lang", "direction", "task"
 def read_pairs(
     path: Path, translations: Path | None, source: str | None, target: str | None, group: str | None = None
 ) -> Iterator[tuple[str, TextPair]]:
-    """The pairs of a table or of two files, and where each stands.
-
-    Args:
-        path: the table, or the file of sources.
-        translations: the file of targets; None where ``path`` is a table.
-        source: the column of sources, if it is named.
-        target: the column of targets, if it is named.
-        group: a column that is neither.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the table is malformed or lacks a column, or two files have unequal numbers of lines.
-    """
+    """The pairs of a table or of two files, and where each stands."""
     if translations is not None:
         if any(column is not None for column in (source, target, group)):
             raise ValueError(
@@ -90,19 +78,7 @@ def _read_lines(path: Path, translations: Path) -> Iterator[tuple[str, TextPair]
 def find_pair_columns(
     rows: Sequence[TableRow], place: str, source: str | None, target: str | None, **others: str | None
 ) -> tuple[str, str]:
-    """The columns of sources and of targets.
-
-    Args:
-        rows: of the table.
-        place: the table's name, for messages.
-        source: the column of sources; None finds it by a usual name, or takes the other one of two.
-        target: the column of targets; as ``source``.
-        others: columns that are neither, by the argument that names them.
-
-    Raises:
-        ValueError: there are no rows, a named column does not exist, or one cannot be found. Two columns with unusual
-            names are not guessed, for the first line of many such files is a pair already.
-    """
+    """The columns of sources and of targets."""
     free = free_columns(rows, place, source=source, target=target, **others)
     source, target = guess_two(free, (source, target), (SOURCE_TEXT_COLUMNS, TARGET_TEXT_COLUMNS))
     if source is None or target is None:

@@ -91,12 +91,7 @@ class PairTasks(TaskCollection):
 
     @abstractmethod
     def parts(self, name: str, draw: int) -> Parts:
-        """The pairs of a task.
-
-        Args:
-            name: of the task, of whatever subset.
-            draw: 0, or a higher number where tasks are more than names.
-        """
+        """The pairs of a task."""
 
     def learned(self, name: str) -> Sequence[TextPair]:
         """The pairs of a task that vocabularies are counted on: by default those that it learns from."""
@@ -112,15 +107,7 @@ class PairTasks(TaskCollection):
         )
 
     def _counted(self, side: Side, letters: bool) -> Iterator[str]:
-        """The texts of the meta-train tasks, and the letters of the others, which could not be written otherwise.
-
-        Args:
-            side: which text of a pair.
-            letters: whether the letters of the others count; among words they are none.
-
-        Raises:
-            ValueError: there is no meta-train task.
-        """
+        """The texts of the meta-train tasks, and the letters of the others, which could not be written otherwise."""
         if not self._names["train"]:
             raise ValueError(
                 f"{type(self).__name__}: no {self._noun} is left for meta-training, whose texts a vocabulary is "
@@ -186,21 +173,7 @@ def meta_subsets(
     place: str,
     noun: str,
 ) -> dict[Subset, tuple[str, ...]]:
-    """The names of each subset: those that are listed, all others for meta-training; or drawn where there is no list.
-
-    Args:
-        names: all of them.
-        meta_val: those of the meta-validation subset.
-        meta_test: those of the meta-test subset.
-        fractions: shares of the three subsets, if there is no list.
-        seed: of the draw.
-        owner: the collection's class, for messages.
-        place: where the names are from, for messages.
-        noun: what a name names.
-
-    Raises:
-        ValueError: a listed name does not exist or is listed twice, or an argument is out of its range.
-    """
+    """The names of each subset: those that are listed, all others for meta-training; or drawn where there is no list."""
     lists: dict[Subset, Sequence[str] | None] = {"train": None, "val": meta_val, "test": meta_test}
     if meta_val is not None or meta_test is not None:
         listed = {*(meta_val or ()), *(meta_test or ())}
@@ -209,11 +182,7 @@ def meta_subsets(
 
 
 def check_source_language(owner: str, source: str, known: Sequence[str], fix: str) -> None:
-    """Refuse a source that is not known.
-
-    Raises:
-        ValueError: it is not.
-    """
+    """Refuse a source that is not known."""
     if source not in known:
         near = nearest(source, known)
         hint = f"did you mean '{near}'?" if near else fix

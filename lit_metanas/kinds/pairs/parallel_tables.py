@@ -123,11 +123,7 @@ class ParallelTable(PairTasks):
 
 
 def _pair_column(rows: list[TableRow], place: str, pair: str | None) -> str:
-    """The column that names pairs of languages.
-
-    Raises:
-        ValueError: there is none.
-    """
+    """The column that names pairs of languages."""
     free = free_columns(rows, place, pair=pair)
     found = pair or usual_column(free, LANGUAGE_COLUMNS)
     if found is None:
@@ -227,12 +223,7 @@ class ParallelFolder(PairTasks):
 
 
 def _tables_of(root: Path) -> dict[str, Path]:
-    """The tables in a folder by their names without ending.
-
-    Raises:
-        FileNotFoundError: there is no such folder.
-        ValueError: there are fewer than two, two of one name, or a name that is not UTF-8.
-    """
+    """The tables in a folder by their names without ending."""
     place, wanted = writable(str(root)), ", ".join(SUFFIXES_OF_TABLES)
     if not root.is_dir():
         raise FileNotFoundError(f"There is no folder '{place}': give one with a table ({wanted}) for each pair.")

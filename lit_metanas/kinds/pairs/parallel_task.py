@@ -147,16 +147,7 @@ class ParallelTask(SingleTask):
 
 
 def _groups(path: Path, group: str, rows: Sequence[tuple[str, TextPair]]) -> dict[TextPair, str]:
-    """The groups of the pairs of a table; of a pair that stands twice the first.
-
-    Args:
-        path: the table.
-        group: the column.
-        rows: its pairs.
-
-    Raises:
-        ValueError: a group is missing.
-    """
+    """The groups of the pairs of a table; of a pair that stands twice the first."""
     found: dict[TextPair, str] = {}
     for (_, pair), own in zip(rows, column_groups(list(read_rows(path)), writable(str(path)), group), strict=True):
         found.setdefault(TextPair(pair.source.strip(), pair.target.strip()), own)

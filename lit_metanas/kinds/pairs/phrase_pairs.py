@@ -147,11 +147,7 @@ class PhrasePairs(PairTasks):
         return [*self._drawn(name, 0, some)["train"], letters]
 
     def _drawn(self, name: str, draw: int, sizes: dict[Subset, int]) -> Parts:
-        """Draw phrases until each part is full; a source belongs to one part only, by its digest.
-
-        Raises:
-            ValueError: there are too few phrases of these kinds.
-        """
+        """Draw phrases until each part is full; a source belongs to one part only, by its digest."""
         ours, theirs = PhraseWriter(self.source), PhraseWriter(name)
         drawer = PhraseDraw(np.random.default_rng((self._seed, draw)), ours.names.shared(theirs.names))
         parts: Parts = {subset: [] for subset in SUBSETS}

@@ -29,13 +29,7 @@ TableKind: TypeAlias = Literal["rows", "texts", "pairs"]
 
 
 def kind_of_table(path: Path, group: str | None) -> TableKind | None:
-    """Rows of numbers or texts with labels, or pairs of texts.
-
-    Where columns of texts may be either, labels are what stands several times. None where the path is no table.
-
-    Raises:
-        ValueError: it has no labels.
-    """
+    """Rows of numbers or texts with labels, or pairs of texts."""
     if path.suffix.lower() not in SUFFIXES_OF_TABLES or not path.is_file():
         return None
     state = path.stat()
@@ -96,13 +90,7 @@ def _kind_of_table(path: Path, group: str | None) -> TableKind:
 
 
 def _no_labels(place: str, column: str | None, *kinds: tuple[str, str]) -> str:
-    """What a table lacks, whose labels are numbers in a column, or in none that is called so, and what else it may be.
-
-    Args:
-        place: of the table.
-        column: of the numbers.
-        kinds: each with what the numbers are if the table is of it; if none, it is of rows.
-    """
+    """What a table lacks, whose labels are numbers in a column, or in none that is called so, and what else it may be."""
     if column is None:
         return (
             f"'{place}' holds numbers alone: call the column of labels 'label', so that they can be told apart; they "

@@ -22,12 +22,7 @@ from lit_metanas.tasks.task import Split, Task, warn_of_data
 
 
 class TextPair(NamedTuple):
-    """A text and what it becomes.
-
-    Attributes:
-        source: the text, such as a sentence or a word.
-        target: its translation, its pronunciation, …
-    """
+    """A text and what it becomes."""
 
     source: str
     target: str
@@ -40,15 +35,7 @@ Side = Literal["source", "target"]
 
 
 def distinct_pairs(rows: Iterable[tuple[str, TextPair]], place: str) -> list[TextPair]:
-    """Pairs without white space around their texts, each once, in their order.
-
-    Args:
-        rows: where each pair stands, and the pair.
-        place: where they are from, as messages begin.
-
-    Raises:
-        ValueError: a text is empty, too long or none, or there is no pair, or too many.
-    """
+    """Pairs without white space around their texts, each once, in their order."""
     found: dict[TextPair, None] = {}
     number = 0
     for where, pair in rows:
@@ -75,21 +62,7 @@ def deal_sources(
     groups: Mapping[TextPair, str] | None = None,
     name: str = "group",
 ) -> Parts:
-    """Divide pairs by shares of their sources, or of groups: those of the same source, or group, stay together.
-
-    Args:
-        pairs: all of them.
-        place: where they are from, as a message begins.
-        train: share of the train part.
-        val: share of the val part.
-        test: share of the test part.
-        seed: of the order in which sources are dealt out.
-        groups: of pairs; those with a common source count as one. None has none.
-        name: of the argument that tells groups, as messages begin.
-
-    Raises:
-        ValueError: there are too few sources or groups.
-    """
+    """Divide pairs by shares of their sources, or of groups: those of the same source, or group, stay together."""
     if groups is not None:
         joined = _joined_groups(pairs, groups)
         dealt = deal_groups(
@@ -137,19 +110,7 @@ def _joined_groups(pairs: Sequence[TextPair], groups: Mapping[TextPair, str]) ->
 
 @dataclass(frozen=True)
 class TextShares:
-    """Division by digests of texts: a text is in the same part of all tasks that have it.
-
-    Attributes:
-        owner: whose arguments these are, as messages begin.
-        train: share of the train part.
-        val: share of the val part; it may be 0.
-        test: share of the test part.
-        seed: of the division, at least 0.
-        split_by: which text of a pair decides.
-
-    Raises:
-        ValueError: an argument is out of its range.
-    """
+    """Division by digests of texts: a text is in the same part of all tasks that have it."""
 
     owner: str
     train: float
@@ -194,22 +155,7 @@ def translation_task(
     place: str,
     validated: bool,
 ) -> Task:
-    """The task of translating the sources of pairs into their targets.
-
-    A pair of which a text has more tokens than its preprocessing takes is left out, with a warning.
-
-    Args:
-        id: the task's name.
-        parts: the pairs of each part.
-        source: makes the inputs; with its vocabulary.
-        target: makes the targets; with its vocabulary.
-        metric: see ``Translation``.
-        place: where the pairs are from, as messages begin.
-        validated: whether there is a val part.
-
-    Raises:
-        ValueError: a part has no pair that is short enough, or ``target`` makes no tokens.
-    """
+    """The task of translating the sources of pairs into their targets."""
     objective = Translation(target, metric)
     kept = {subset: _whole_pairs(pairs, source, target) for subset, pairs in parts.items()}
     left_out = sum(map(len, parts.values())) - sum(map(len, kept.values()))

@@ -18,19 +18,7 @@ def story_task(
     preprocessing: QuestionPreprocessing,
     place: str,
 ) -> Task:
-    """Questions about stories as a task; its classes are all answers, in alphabetical order.
-
-    An answer that is given in the test part alone is a class, too, which is never told rightly.
-
-    Args:
-        id: of the task.
-        parts: the questions of train, val (which may be none) and test.
-        preprocessing: with a vocabulary.
-        place: where the questions are from, for messages.
-
-    Raises:
-        ValueError: all answers are one.
-    """
+    """Questions about stories as a task; its classes are all answers, in alphabetical order."""
     answers = sorted({asked.answer for part in parts for asked in part})
     if len(answers) < 2:
         raise ValueError(

@@ -197,11 +197,7 @@ def _in_order(file: Path) -> tuple[int, str]:
 
 
 def _test_file(file: Path) -> Path:
-    """The test file that belongs to a training file.
-
-    Raises:
-        ValueError: the name does not tell.
-    """
+    """The test file that belongs to a training file."""
     if not file.name.endswith(TRAIN_END):
         raise ValueError(
             f"The name of '{writable(str(file))}' does not end in {TRAIN_END}: give 'test_path', the questions to test "
@@ -211,12 +207,7 @@ def _test_file(file: Path) -> Path:
 
 
 def _read_parts(train: Path, test: Path, val: float, owner: str) -> StoryParts:
-    """The questions of train, val and test parts; no story of one is in another.
-
-    Raises:
-        FileNotFoundError: a file is not there.
-        ValueError: a file is malformed, there are too few stories, or ``val`` is out of its range.
-    """
+    """The questions of train, val and test parts; no story of one is in another."""
     if not 0 <= val < 1:
         raise ValueError(f"{owner}: the share of the validation part = {val} must be at least 0 and below 1.")
     learned, tested = read_stories(train), read_stories(test)
@@ -235,12 +226,7 @@ def _read_parts(train: Path, test: Path, val: float, owner: str) -> StoryParts:
 
 
 def read_stories(file: Path) -> list[Asked]:
-    """The questions of a file in bAbI's format, with their stories.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is empty, malformed, too large, or not UTF-8.
-    """
+    """The questions of a file in bAbI's format, with their stories."""
     found = list(_asked(text_lines(read_utf8(file, LARGEST_STORIES)), f"'{writable(str(file))}'"))
     if not found:
         raise ValueError(f"'{writable(str(file))}' has no questions: give a file with stories and questions.")

@@ -31,14 +31,7 @@ _SENTENCE_END = re.compile(r"\n+|(?<=[.!?])\s+")
 
 
 class Asked(NamedTuple):
-    """A question about the first sentences of a story.
-
-    Attributes:
-        question: its words.
-        story: sentences, the oldest first; questions about one story share them.
-        seen: how many of them have been told when it is asked.
-        answer: what is right.
-    """
+    """A question about the first sentences of a story."""
 
     question: str
     story: Sequence[str]
@@ -72,11 +65,7 @@ class QuestionPreprocessing(Preprocessing):
         return replace(self, words=self.words.fitted(texts))
 
     def encode(self, raw: Sequence[Any]) -> Tensor:
-        """The inputs of questions with what they are asked of, shape ``(n, *shape)``.
-
-        Raises:
-            ValueError: one has no tab between question and passage, or one of these is empty.
-        """
+        """The inputs of questions with what they are asked of, shape ``(n, *shape)``."""
         return self.encode_stories(_asked(raw))[0]
 
     def whole(self, raw: Sequence[Any]) -> list[bool]:
@@ -219,15 +208,7 @@ def _asked(raw: Sequence[Any]) -> list[Asked]:
 
 
 def split_question(raw: object) -> tuple[str, str]:
-    r"""The question and the passage of a raw example; a passage of several sentences has one a line.
-
-    Raises:
-        ValueError: it is no such example.
-
-    Example:
-        >>> split_question("Who runs?\tAda runs home.")
-        ('Who runs?', 'Ada runs home.')
-    """
+    r"""The question and the passage of a raw example; a passage of several sentences has one a line."""
     parts = raw.split("\t", 1) if isinstance(raw, str) else raw
     if not isinstance(parts, Sequence) or len(parts) != 2:
         shown = printable(raw if isinstance(raw, str) else type(raw).__name__, 60)
@@ -244,10 +225,5 @@ def split_question(raw: object) -> tuple[str, str]:
 
 
 def passage_sentences(passage: str) -> list[str]:
-    """The sentences of a passage: its lines, and what ends in a full stop, question or exclamation mark.
-
-    Example:
-        >>> passage_sentences("Ada runs. Who knows?")
-        ['Ada runs.', 'Who knows?']
-    """
+    """The sentences of a passage: its lines, and what ends in a full stop, question or exclamation mark."""
     return [sentence for sentence in _SENTENCE_END.split(passage.strip()) if sentence]

@@ -29,15 +29,7 @@ PASSAGE_STEPS = 320
 
 
 class PassageQuestion(NamedTuple):
-    """A question about a passage.
-
-    Attributes:
-        id: of the question.
-        question: its text.
-        passage: the text that holds the answer.
-        answers: what is right, by one person or by several.
-        starts: the character of the passage where each answer begins.
-    """
+    """A question about a passage."""
 
     id: str
     question: str
@@ -155,18 +147,7 @@ def passage_task(
     *,
     place: str,
 ) -> tuple[Task, dict[Subset, list[PassageQuestion]]]:
-    """The task of finding the answers of questions in their passages, and the questions of each part that are kept.
-
-    Args:
-        id: the task's name.
-        parts: the questions of each part; none of the val part leaves it out.
-        preprocessing: makes the inputs; with its vocabulary.
-        objective: of the answers.
-        place: where the questions are from, as messages begin.
-
-    Raises:
-        ValueError: a part has no question whose answer is not cut off.
-    """
+    """The task of finding the answers of questions in their passages, and the questions of each part that are kept."""
     splits: dict[Subset, Split] = {}
     kept: dict[Subset, list[PassageQuestion]] = {}
     cut, steps = 0, preprocessing.words.steps
@@ -219,12 +200,7 @@ def answer_spans(asked: Sequence[PassageQuestion], preprocessing: QuestionWords)
 
 
 def read_passages(file: Path) -> list[PassageQuestion]:
-    """The questions of a file in SQuAD's format that have an answer in their passage.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is empty, malformed or too large, or no question has an answer.
-    """
+    """The questions of a file in SQuAD's format that have an answer in their passage."""
     place = writable(str(file))
     found, absent = [], 0
     for one in read_questions(file):
@@ -248,16 +224,7 @@ def read_passages(file: Path) -> list[PassageQuestion]:
 
 
 def read_questions(file: Path, *, answered: bool = True) -> Iterator[PassageQuestion]:
-    """All questions of a file in SQuAD's format.
-
-    Args:
-        file: of them.
-        answered: whether each has a list of answers, which may be empty; without, none is read.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is empty, malformed or too large, or something is missing.
-    """
+    """All questions of a file in SQuAD's format."""
     place = writable(str(file))
     try:
         document = parse_json(read_regular(file, LARGEST_JSON), longest=LONGEST_PASSAGE)
@@ -284,11 +251,7 @@ def read_questions(file: Path, *, answered: bool = True) -> Iterator[PassageQues
 
 
 def _part(value: object, name: str, kind: type, where: str) -> Any:
-    """An entry of an object of JSON.
-
-    Raises:
-        ValueError: it is not there, or of another kind.
-    """
+    """An entry of an object of JSON."""
     found = value.get(name) if isinstance(value, Mapping) else None
     if not isinstance(found, kind) or isinstance(found, bool):
         nouns = {list: "list", str: "text", int: "whole number"}
@@ -297,13 +260,7 @@ def _part(value: object, name: str, kind: type, where: str) -> Any:
 
 
 def deal_passages(asked: Sequence[PassageQuestion], shares: Sequence[float], seed: int) -> list[list[PassageQuestion]]:
-    """The questions of each part; no passage of one is in another.
-
-    Args:
-        asked: all of them.
-        shares: of the passages that each part gets, with a sum of 1.
-        seed: of the order in which passages are dealt out.
-    """
+    """The questions of each part; no passage of one is in another."""
     passages = list(dict.fromkeys(one.passage for one in asked))
     order = np.random.default_rng(seed).permutation(len(passages))
     ends = np.cumsum([0.0, *shares]) * len(passages)

@@ -143,11 +143,7 @@ class Stories(TaskCollection):
 def _types(
     subset: Subset | Literal["all"], types: list[str] | None, fractions: tuple[float, float, float], seed: int
 ) -> tuple[str, ...]:
-    """The question types of the tasks.
-
-    Raises:
-        ValueError: there are none, or one does not exist.
-    """
+    """The question types of the tasks."""
     if types is None:
         lists: dict[Subset, None] = {"train": None, "val": None, "test": None}
         drawn = class_subsets(
@@ -169,11 +165,7 @@ def _types(
 
 
 def _ask(name: str, cast: Cast, number: int, draw: Random, told: set[str]) -> list[Asked]:
-    """Questions that were not asked before; of a few that could come next, the one whose answer was given least often.
-
-    Raises:
-        ValueError: no other question is found.
-    """
+    """Questions that were not asked before; of a few that could come next, the one whose answer was given least often."""
     counts: Counter[str] = Counter()
     found: list[Asked] = []
     for _ in range(number):

@@ -54,22 +54,7 @@ FUNCTION_WORDS = _pool(
 
 @dataclass(frozen=True)
 class Cast:
-    """What the stories of one task are made of.
-
-    Attributes:
-        women: names.
-        men: names.
-        places: where people go.
-        things: what they carry.
-        animals: their singulars.
-        colours: of animals and things.
-        moods: of people; each has its place.
-        moves: verbs.
-        takes: verbs.
-        drops: verbs.
-        gives: verbs.
-        sentences: the least and the largest number that a story has to tell, roughly.
-    """
+    """What the stories of one task are made of."""
 
     women: tuple[str, ...]
     men: tuple[str, ...]

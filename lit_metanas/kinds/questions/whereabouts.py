@@ -10,13 +10,7 @@ from lit_metanas.kinds.questions.story_cast import COUNTS, MOTIVES, NO_THING, TI
 
 
 class Told(NamedTuple):
-    """A story with a question.
-
-    Attributes:
-        sentences: the oldest first.
-        question: about them.
-        answer: one word, or several with commas between.
-    """
+    """A story with a question."""
 
     sentences: list[str]
     question: str

@@ -52,15 +52,7 @@ _SKIPPED = frozenset(("test", "tests", "testing", "_vendor", "vendor", "vendored
 
 
 def sentences_of(module: str, others: frozenset[str], most: int) -> list[str]:
-    """The first sentences of the docstrings of a module or package, each once, without names of code.
-
-    Files are taken in the order of digests of their names, until there are enough sentences.
-
-    Args:
-        module: its name, for instance ``torch.nn``.
-        others: names of modules within it whose files are left out.
-        most: number of sentences.
-    """
+    """The first sentences of the docstrings of a module or package, each once, without names of code."""
     files = _files(module, others)
     found: dict[str, None] = {}
     for file in files:
@@ -249,11 +241,7 @@ class Docstrings(TextSource):
 
 
 def _make() -> Subsets:
-    """Read the sentences of all classes.
-
-    Raises:
-        ValueError: a subset has fewer than two.
-    """
+    """Read the sentences of all classes."""
     others = frozenset(name for names in MODULES.values() for name in names)
     with _without_collection():
         found = {name: sentences_of(name, others - {name}, MOST) for names in MODULES.values() for name in names}

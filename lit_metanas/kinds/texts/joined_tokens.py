@@ -55,11 +55,7 @@ class JoinedTokens(Preprocessing):
         return TokenShape(max(one.vocabulary, other.vocabulary), one.steps + other.steps)
 
     def encode(self, raw: Sequence[str]) -> Tensor:
-        """The inputs of texts, shape ``(n, steps)``, int64.
-
-        Raises:
-            ValueError: one is no text.
-        """
+        """The inputs of texts, shape ``(n, steps)``, int64."""
         return torch.cat([self.first.encode(raw), self.second.encode(raw)], 1)
 
     def show(self, inputs: Tensor) -> list[str]:
@@ -72,11 +68,7 @@ class JoinedTokens(Preprocessing):
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
-        """The inverse of ``to_plain``.
-
-        Raises:
-            ValueError: it does not hold two of these preprocessings.
-        """
+        """The inverse of ``to_plain``."""
         parts = plain.get("parts")
         if not isinstance(parts, list) or len(parts) != 2:
             raise ValueError("JoinedTokens: the stored preprocessing has no two 'parts'.")
@@ -84,12 +76,7 @@ class JoinedTokens(Preprocessing):
 
 
 def joined_task(task: Task, other: Task) -> Task | None:
-    """A task with the tokens of both; None where that is not what the preprocessings would make of new texts.
-
-    Args:
-        task: the data by the first preprocessing.
-        other: the same examples in the same order, by another one.
-    """
+    """A task with the tokens of both; None where that is not what the preprocessings would make of new texts."""
     first, second = task.preprocessing, other.preprocessing
     if not isinstance(first, Part) or not isinstance(second, Part):
         return None

@@ -23,11 +23,7 @@ Code = TypeVar("Code", str, int)
 
 
 def languages(script: str | None = None) -> list[str]:
-    """The codes of the languages whose names of countries and languages, dates and units are known.
-
-    Args:
-        script: the one that they are written in; None for all.
-    """
+    """The codes of the languages whose names of countries and languages, dates and units are known."""
     babel, data = (import_extra(name, "text", "Phrases") for name in ("babel", "babel.localedata"))
     nobody = _samples(babel.Locale("root"))
     found: dict[tuple[str, ...], str] = {}
@@ -51,12 +47,7 @@ def script_of(language: str) -> str:
 
 
 def phrases_of(language: str, number: int) -> list[str]:
-    """Phrases of a language, each once: the same arguments always give the same.
-
-    Args:
-        language: its code.
-        number: how many are made.
-    """
+    """Phrases of a language, each once: the same arguments always give the same."""
     seed = int.from_bytes(hashlib.sha256(language.encode()).digest()[:8])
     writer = PhraseWriter(language)
     draw = PhraseDraw(np.random.default_rng(seed), writer.names)
@@ -87,11 +78,7 @@ def _shared(own: list[Code], other: list[Code]) -> list[Code]:
 
 
 class PhraseWriter:
-    """Writes phrases in a language.
-
-    Args:
-        language: its code.
-    """
+    """Writes phrases in a language."""
 
     def __init__(self, language: str) -> None:
         self._babel = {name: import_extra(f"babel.{name}", "text", "Phrases") for name in ("dates", "lists", "units")}
@@ -156,12 +143,7 @@ PHRASE_KINDS: tuple[PhraseKind, ...] = get_args(PhraseKind)
 
 
 class PhraseDraw:
-    """Draws what phrases say.
-
-    Args:
-        generator: what decides.
-        names: codes of what may be named.
-    """
+    """Draws what phrases say."""
 
     def __init__(self, generator: np.random.Generator, names: Names) -> None:
         self._generator = generator

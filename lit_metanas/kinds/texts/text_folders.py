@@ -85,16 +85,7 @@ class TextFolder(TextSource):
 
 
 def text_files(root: Path, group: str | None = None) -> Iterator[Labelled]:
-    """The text files of each class folder.
-
-    Args:
-        root: the folder of these.
-        group: how their groups are told, as ``file_groups`` takes it; None leaves them empty.
-
-    Raises:
-        FileNotFoundError: there is no such folder.
-        ValueError: it has fewer than two classes, or a file is malformed or of no group.
-    """
+    """The text files of each class folder."""
     classes = class_folders(root, {".txt"}, "text files", deep=group is not None)
     groups = {} if group is None else file_groups(root, classes, group)
     for name, files in classes.items():
@@ -176,18 +167,7 @@ _NOT_TOLD = "\0"
 def read_text_dataset(
     path: Path, text: str | None = None, label: str | None = None, group: str | None = None
 ) -> Iterator[Labelled]:
-    """The texts of all splits.
-
-    Args:
-        path: the folder.
-        text: the column of texts, if it is named.
-        label: the column of labels, if it is named.
-        group: the column of groups; None leaves them empty.
-
-    Raises:
-        FileNotFoundError: there is no such folder.
-        ValueError: it is no saved data set, is damaged or too large, or has malformed texts, or the package is absent.
-    """
+    """The texts of all splits."""
     if not path.is_dir():
         raise FileNotFoundError(
             f"There is no folder '{path}': give one that save_to_disk of the package datasets wrote."

@@ -175,15 +175,7 @@ def split_sentences(
 
 
 def cached_sentences(file: Path, make: Callable[[], Subsets]) -> Subsets:
-    """The sentences in a file; they are made and written first where it is absent or damaged.
-
-    Args:
-        file: of JSON; its name tells all that the sentences depend on.
-        make: what makes them.
-
-    Raises:
-        OSError: they cannot be written.
-    """
+    """The sentences in a file; they are made and written first where it is absent or damaged."""
     found = _read(file)
     if found is None:
         found = make()
@@ -208,16 +200,7 @@ def _read(file: Path) -> Subsets | None:
 
 
 def without_shared(classes: Mapping[str, Sequence[str]], least: int) -> dict[str, list[str]]:
-    """The sentences that stand in one class only, whatever their case; classes that keep too few are left out.
-
-    Args:
-        classes: sentences by class, each once.
-        least: sentences of a class.
-
-    Example:
-        >>> without_shared({"a": ["one", "two"], "b": ["Two", "four"], "c": ["five"]}, least=1)
-        {'a': ['one'], 'b': ['four'], 'c': ['five']}
-    """
+    """The sentences that stand in one class only, whatever their case; classes that keep too few are left out."""
     counts = Counter(text for texts in classes.values() for text in {text.casefold() for text in texts})
     kept = {name: [text for text in texts if counts[text.casefold()] == 1] for name, texts in classes.items()}
     return {name: texts for name, texts in kept.items() if len(texts) >= least}

@@ -47,12 +47,7 @@ SUFFIXES_OF_TABLES = (".csv", ".tsv", ".jsonl")
 
 
 class NamelessColumnsError(ValueError):
-    """The first line of a table is no line of names.
-
-    Args:
-        place: the table's name.
-        label: what stands there in the column of labels; None where all are numbers.
-    """
+    """The first line of a table is no line of names."""
 
     def __init__(self, place: str, label: str | None = None) -> None:
         but = "it holds numbers alone"
@@ -147,16 +142,7 @@ class TextTable(TextSource):
 
 
 def read_rows(path: Path, *, blank: bool = False) -> Iterator[TableRow]:
-    """The rows of a table.
-
-    Args:
-        path: the file.
-        blank: whether rows are kept of which all values are missing.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is no table of a known kind, or damaged.
-    """
+    """The rows of a table."""
     kind, place = path.suffix.lower(), writable(str(path))
     if kind not in SUFFIXES_OF_TABLES:
         raise ValueError(f"'{place}' is no table: give a file whose name ends in {', '.join(SUFFIXES_OF_TABLES)}.")
@@ -180,18 +166,7 @@ def read_rows(path: Path, *, blank: bool = False) -> Iterator[TableRow]:
 
 
 def separated_rows(content: str, place: str, kind: str, *, blank: bool = False) -> Iterator[TableRow]:
-    """The rows below a line of column names; those without values are left out.
-
-    Args:
-        content: of the table.
-        place: the table's name, for messages.
-        kind: ``.csv``, or ``.tsv``, where quotes are letters like others.
-        blank: whether rows without values are kept that have as many separators as others.
-
-    Raises:
-        ValueError: a row has more or fewer values than there are columns, two of these have one name, or quotes are
-            left open.
-    """
+    """The rows below a line of column names; those without values are left out."""
     if kind == ".csv":
         lines = csv.reader(StringIO(content, newline=""), strict=True)
     else:
@@ -244,19 +219,7 @@ def _json_rows(content: str, place: str) -> Iterator[TableRow]:
 def find_columns(
     rows: Sequence[TableRow], place: str, text: str | None, label: str | None, **others: str | None
 ) -> tuple[str, str]:
-    """The columns of texts and of labels.
-
-    Args:
-        rows: of the table.
-        place: the table's name, for messages.
-        text: the column of texts, if it is named.
-        label: the column of labels, if it is named.
-        others: columns that are neither, by the argument that names them.
-
-    Raises:
-        NamelessColumnsError: the first line seems to hold a text and a label.
-        ValueError: there are no rows, a named column does not exist, or one cannot be found.
-    """
+    """The columns of texts and of labels."""
     free = free_columns(rows, place, text=text, label=label, **others)
     text, label = guess_two(free, (text, label), (TEXT_COLUMNS, LABEL_COLUMNS))
     if text is None and label is None and len(free) == 2:
@@ -287,16 +250,7 @@ def has_line_of_names(place: str) -> bool:
 def guess_two(
     free: Sequence[str], named: tuple[str | None, str | None], known: tuple[Sequence[str], Sequence[str]]
 ) -> tuple[str | None, str | None]:
-    """Two columns: as they are named, else of a usual name, else the only one that is left beside the other.
-
-    Args:
-        free: columns that may be guessed.
-        named: the two, None where one is not named.
-        known: usual names of each.
-
-    Returns:
-        Both; None for one that cannot be told.
-    """
+    """Two columns: as they are named, else of a usual name, else the only one that is left beside the other."""
     found: list[str | None] = []
     for name, usual in zip(named, known, strict=True):
         found.append(usual_column(free, usual) if name is None else name)
@@ -307,19 +261,7 @@ def guess_two(
 
 
 def free_columns(rows: Sequence[TableRow], place: str, **named: str | None) -> list[str]:
-    """The columns that no argument names and that may be guessed to be one.
-
-    Left out are those that fewer than half of the rows hold, as a line of JSON may have a key of its own, and the
-    numbers of rows that pandas writes, without a name.
-
-    Args:
-        rows: of the table.
-        place: the table's name, for messages.
-        named: the column that each argument names, or None.
-
-    Raises:
-        ValueError: see ``check_columns``.
-    """
+    """The columns that no argument names and that may be guessed to be one."""
     free = check_columns(rows, place, **named)
     holding = Counter(name for _, row in rows for name in row)
     held = [name for name in free if 2 * holding[name] >= len(rows)]
@@ -333,19 +275,7 @@ def _numbers_rows(rows: Sequence[TableRow]) -> bool:
 
 
 def check_columns(rows: Sequence[TableRow], place: str, **named: str | None) -> list[str]:
-    """Look whether a table has the columns that arguments name.
-
-    Args:
-        rows: of the table.
-        place: the table's name, for messages.
-        named: the column that each argument names, or None.
-
-    Raises:
-        ValueError: there are no rows, a named column does not exist, or two arguments name the same.
-
-    Returns:
-        The columns that no argument names.
-    """
+    """Look whether a table has the columns that arguments name."""
     if not rows:
         raise ValueError(f"'{place}' has no rows: give a line with the names of the columns, and rows below it.")
     names = columns_of(rows)
@@ -386,15 +316,7 @@ def listed(names: Sequence[str]) -> str:
 def labelled_rows(
     rows: Sequence[TableRow], place: str, text: str, label: str, groups: Sequence[str] | None = None
 ) -> Iterator[Labelled]:
-    """Texts and labels of rows, perhaps with their groups; numbers become labels, too.
-
-    Args:
-        rows: of the table.
-        place: the table's name, for warnings.
-        text: the column of texts.
-        label: the column of labels.
-        groups: of each row; None leaves them empty.
-    """
+    """Texts and labels of rows, perhaps with their groups; numbers become labels, too."""
     warn_of_missing((row.get(label) for _, row in rows), place, "text")
     for number, (where, row) in enumerate(rows):
         group = "" if groups is None else groups[number]
@@ -404,34 +326,14 @@ def labelled_rows(
 def labelled_table(
     rows: Sequence[TableRow], place: str, text: str | None, label: str | None, group: str | None
 ) -> Iterator[Labelled]:
-    """Texts, labels and groups of the rows of a table, by columns that are named or found.
-
-    Args:
-        rows: of the table.
-        place: the table's name, for messages.
-        text: as in ``find_columns``.
-        label: as in ``find_columns``.
-        group: the column of groups; None leaves them empty.
-
-    Raises:
-        ValueError: see ``find_columns``; or a group is missing.
-    """
+    """Texts, labels and groups of the rows of a table, by columns that are named or found."""
     columns = find_columns(rows, place, text, label, group=group)
     groups = None if group is None else column_groups(rows, place, group)
     return labelled_rows(rows, place, *columns, groups)
 
 
 def column_groups(rows: Sequence[TableRow], place: str, group: str) -> list[str]:
-    """The group of each row.
-
-    Args:
-        rows: of the table.
-        place: the table's name, for messages.
-        group: the column.
-
-    Raises:
-        ValueError: there is no such column, or one is missing.
-    """
+    """The group of each row."""
     check_columns(rows, place, group=group)
     return [checked_text(number_text(row.get(group, "")), "group", where, place) for where, row in rows]
 
@@ -442,11 +344,7 @@ def number_text(value: Any) -> Any:
 
 
 def _told_subsets(rows: Sequence[TableRow], place: str, label: str, column: str) -> dict[Subset, list[str] | None]:
-    """The classes of each subset as a column says.
-
-    Raises:
-        ValueError: it says something else, or two things of a class.
-    """
+    """The classes of each subset as a column says."""
     told: dict[str, Subset] = {}
     for where, row in rows:
         found = row.get(column)

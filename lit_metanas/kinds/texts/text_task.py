@@ -234,20 +234,7 @@ def _made(
     culprit: Callable[[str], str],
     tested: tuple[list[str], Tensor] | None = None,
 ) -> Task:
-    """A task of the texts of each class.
-
-    Args:
-        name: the task's.
-        sentences: the texts of each class, with their groups.
-        preprocessing: what makes inputs of texts; it is fitted on the train part. None takes ``usual_tokens`` of it.
-        grouped: whether texts of one group stay together.
-        train: see ``split_examples``, as all others.
-        val: 0 leaves the part out.
-        test: share.
-        seed: of the split.
-        culprit: how messages begin.
-        tested: texts and labels of the test part, where it is not drawn.
-    """
+    """A task of the texts of each class."""
     texts = [text for members in sentences.values() for text in members]
     # The places of texts are dealt out, so that the vocabulary can be counted on those to learn from.
     places = torch.arange(len(texts))[:, None].split([len(members) for members in sentences.values()])
@@ -280,14 +267,7 @@ def _made(
 
 
 def usual_tokens(texts: Sequence[str]) -> TextPreprocessing:
-    """The words of texts to learn from; their characters, where most texts share no word with others, such as names.
-
-    Punctuation marks are no words here.
-
-    Example:
-        >>> type(usual_tokens(["fold it", "cut it"])).__name__, type(usual_tokens(["Li, An", "Xu, Bo"])).__name__
-        ('Words', 'Characters')
-    """
+    """The words of texts to learn from; their characters, where most texts share no word with others, such as names."""
     counts = Counter(word for text in texts for word in set(split_words(text)) if any(map(str.isalnum, word)))
     shared = sum(any(counts[word] > 1 for word in split_words(text)) for text in texts)
     return (Words() if 2 * shared >= len(texts) else Characters()).fitted(texts)
@@ -296,18 +276,7 @@ def usual_tokens(texts: Sequence[str]) -> TextPreprocessing:
 def labelled_texts(
     path: Path, text: str | None = None, label: str | None = None, group: str | None = None
 ) -> Iterator[Labelled]:
-    """The texts of a table, a saved data set or a folder of text files, in their order.
-
-    Args:
-        path: the file or folder.
-        text: the column of texts, if it is named.
-        label: the column of labels, if it is named.
-        group: how groups are told, see ``TextTask``; None leaves them empty.
-
-    Raises:
-        FileNotFoundError: there is no such file or folder.
-        ValueError: it is none of these, lacks a column, or a group is missing.
-    """
+    """The texts of a table, a saved data set or a folder of text files, in their order."""
     if path.is_dir():
         return read_text_dataset(path, text, label, group) if is_dataset(path) else text_files(path, group)
     return labelled_table(list(read_rows(path)), writable(str(path)), text, label, group)
