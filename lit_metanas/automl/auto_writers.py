@@ -38,9 +38,10 @@ from lit_metanas.kinds.texts.labelled_text import checked_text, checked_texts
 from lit_metanas.objectives import Span
 from lit_metanas.objectives.objective import NEVER
 from lit_metanas.objectives.translation import Translation, chrf_scores
+from lit_metanas.tasks.group_dealing import deal_groups
 from lit_metanas.tasks.labels import Groups, group_names
 from lit_metanas.tasks.source import Subset
-from lit_metanas.tasks.splits import deal_groups, part_sizes
+from lit_metanas.tasks.splits import part_sizes
 from lit_metanas.tasks.task import Task, warn_of_data
 
 

@@ -93,7 +93,7 @@ class EpisodeStream(Dataset[Episode]):
         )
         if self.augmentation is not None:
             episode = self.augmentation.of_episode(episode, changes_generator(self.subset, self.seed, epoch, index))
-        return episode if episode.preprocessing is None else replace(episode, preprocessing=None)
+        return replace(episode, preprocessing=None)
 
 
 class EpisodeSampler(Sampler[list[Key]]):
@@ -174,7 +174,7 @@ class EpisodeLoader(Generic[Loaded]):
         self.stream = stream
         self.sampler = sampler
         self.batch_sampler: None = None  # where Lightning finds a sampler, it looks for this, too
-        self._done = done
+        self._done = done or (lambda: None)
         self._handed_out = 0
         self._resume: Key | None = None
         self._num_workers = num_workers
@@ -196,7 +196,7 @@ class EpisodeLoader(Generic[Loaded]):
 
     def state_dict(self) -> dict[str, int]:
         """Return the epoch and the number of its batches that are done."""
-        done = self._done() if self._done is not None else None
+        done = self._done()
         return {"epoch": self.sampler.epoch, "batch": self._handed_out if done is None else done}
 
     def end_workers(self) -> None:

@@ -182,7 +182,7 @@ class Episode(Task):
 
 
 def require_classes(task: Task, user: str) -> None:
-    """Refuse a task of another objective than to tell classes apart."""
+    """Refuse a task without classes, for a user that can only tell classes apart."""
     if not isinstance(task.goal, Classification):
         raise ValueError(
             f"{user} tells classes apart, and task '{task.id}' is judged by {task.goal.metric}: take a searcher that "
@@ -312,6 +312,11 @@ class SingleTask(TaskCollection):
     @abstractmethod
     def make(self) -> Task:
         """Make the task; the same one each time."""
+
+    @property
+    def shape(self) -> Shape:
+        """Shape of one input."""
+        return self[0].shape
 
     def __len__(self) -> int:
         """Return 1."""

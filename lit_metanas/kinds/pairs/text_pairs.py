@@ -16,8 +16,9 @@ from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.text import number_of
 from lit_metanas.kinds.texts.labelled_text import MOST_SENTENCES, checked_text, text_key
 from lit_metanas.objectives.translation import TextMetric, Translation
+from lit_metanas.tasks.group_dealing import deal_groups
 from lit_metanas.tasks.source import SUBSETS, Subset
-from lit_metanas.tasks.splits import check_shares, deal_groups, part_sizes
+from lit_metanas.tasks.splits import check_shares, part_sizes
 from lit_metanas.tasks.task import Split, Task, warn_of_data
 
 

@@ -23,8 +23,9 @@ from lit_metanas.kinds.sounds.recordings import (
     find_recordings,
 )
 from lit_metanas.objectives.transcription import Transcription
+from lit_metanas.tasks.group_dealing import deal_groups
 from lit_metanas.tasks.source import SUBSETS, Subset
-from lit_metanas.tasks.splits import check_shares, deal_groups, part_sizes, tell_shared_groups, warn_of_repeats
+from lit_metanas.tasks.splits import check_shares, part_sizes, tell_shared_groups, warn_of_repeats
 from lit_metanas.tasks.task import SingleTask, Split, Task, check_task
 
 

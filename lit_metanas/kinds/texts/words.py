@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import reprlib
-import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -58,7 +57,7 @@ class Words(TextPreprocessing):
     words: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        check_range("Words", size=(self.size, 1, MOST_VOCABULARY), least=(self.least, 1, sys.maxsize))
+        check_range("Words", size=(self.size, 1, MOST_VOCABULARY), least=(self.least, 1))
         check_range("Words", steps=(self.steps, 1, MOST_TOKEN_STEPS))
         wrong = [word for word in self.words if not isinstance(word, str) or split_words(word) != [word]]
         if wrong:
