@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, ClassVar, Self
 
 from torch import Tensor
 
-from lit_metanas.inputs.shapes import PADDING, TokenShape
-from lit_metanas.inputs.tokens import (
-    MOST_TOKEN_STEPS,
-    MOST_VOCABULARY,
-    UNKNOWN,
-    UNKNOWN_SHOWN,
-    TextPreprocessing,
-    check_range,
-    plain_numbers,
-)
+from lit_metanas.inputs.tokens import plain_numbers
 from lit_metanas.io.text import composed, is_text
+from lit_metanas.kinds.texts.vocabularies import CountedTokens
 
 
 @dataclass(frozen=True)
-class Characters(TextPreprocessing):
+class Characters(CountedTokens):
     """Characters by number, most frequent first, above padding and the unknown character.
 
     Capitals and spaces are characters like others, so that a text of known ones is shown as it was, in composed letters
@@ -53,6 +43,8 @@ class Characters(TextPreprocessing):
     """
 
     kind: ClassVar[str] = "characters"
+    field: ClassVar[str] = "characters"
+    wanted: ClassVar[str] = "a character in composed form"
 
     size: int = 5_000
     least: int = 1
@@ -60,53 +52,29 @@ class Characters(TextPreprocessing):
     characters: str = ""
 
     def __post_init__(self) -> None:
-        check_range("Characters", size=(self.size, 1, MOST_VOCABULARY), least=(self.least, 1, MOST_VOCABULARY))
-        check_range("Characters", steps=(self.steps, 1, MOST_TOKEN_STEPS))
         if not isinstance(self.characters, str):
             raise ValueError("Characters: the vocabulary is no text: give its characters one behind the other.")
-        wrong = next((one for one in self.characters if not _is_character(one)), None)
-        if wrong is not None:
-            raise ValueError(f"Characters: {wrong!r} is not a character in composed form: leave it out.")
-        if len(self.characters) > self.size or len(set(self.characters)) < len(self.characters):
-            raise ValueError(f"Characters: the vocabulary has more than {self.size} characters, or one twice.")
+        super().__post_init__()
 
-    @property
-    def shape(self) -> TokenShape:
-        """Of one input."""
-        return TokenShape(UNKNOWN + 1 + len(self.characters), self.steps)
+    def split(self, text: str) -> str:
+        """The composed characters of a text."""
+        return composed(text)
 
-    def fitted(self, texts: Iterable[str]) -> Self:
-        """The same with the vocabulary of some texts, unless it has one; equally frequent ones go by their code.
+    def is_token(self, text: str) -> bool:
+        """Whether a character stays as it is when composed, and can be written in UTF-8."""
+        return is_text(text) and composed(text) == text
 
-        Raises:
-            ValueError: no character is as frequent as ``least``.
-        """
-        if self.characters:
-            return self
-        counts: Counter[str] = Counter()
-        for text in texts:
-            counts.update(composed(text))
-        order = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-        kept = [character for character, count in order if count >= self.least and _is_character(character)]
-        if not kept:
-            raise ValueError(
-                f"Characters: none stands least = {self.least} times in the text that the vocabulary is counted on: "
-                "give meta-train classes, or lower it."
-            )
-        return replace(self, characters="".join(kept[: self.size]))
-
-    def token_lists(self, texts: Sequence[str]) -> list[list[int]]:
-        """The characters of each text by number."""
-        return [[self._numbers.get(character, UNKNOWN) for character in composed(text)] for text in texts]
+    def with_vocabulary(self, tokens: Sequence[str]) -> Self:
+        """The same with a vocabulary."""
+        return replace(self, characters="".join(tokens))
 
     def show(self, inputs: Tensor) -> list[str]:
         """Each text; unknown characters as question marks in a diamond."""
-        names = ("", UNKNOWN_SHOWN, *self.characters)
-        return ["".join(names[token] for token in row if token != PADDING) for row in inputs.tolist()]
+        return ["".join(characters) for characters in self.shown_tokens(inputs)]
 
     def to_plain(self) -> dict[str, Any]:
         """The numbers and the vocabulary."""
-        return {"size": self.size, "least": self.least, "steps": self.steps, "characters": self.characters}
+        return {**super().to_plain(), "characters": self.characters}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
@@ -115,15 +83,6 @@ class Characters(TextPreprocessing):
             raise ValueError("Characters: the stored preprocessing has no text 'characters'.")
         numbers = plain_numbers("Characters", plain, "size", "least", "steps")
         return cls(**numbers, characters=plain["characters"])
-
-    @cached_property
-    def _numbers(self) -> dict[str, int]:
-        return {character: number for number, character in enumerate(self.characters, UNKNOWN + 1)}
-
-
-def _is_character(character: str) -> bool:
-    """Whether it stays as it is when composed, and can be written in UTF-8."""
-    return is_text(character) and composed(character) == character
 
 
 MOST_PAIR_STEPS = Characters().steps

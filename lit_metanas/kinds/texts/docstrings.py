@@ -11,13 +11,13 @@ import sysconfig
 import warnings
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from lit_metanas.inputs.tokens import TextPreprocessing
-from lit_metanas.io.files import cache_folder, read_regular
+from lit_metanas.io.files import read_regular
 from lit_metanas.io.packages import installed_sources, installed_version
-from lit_metanas.kinds.texts.text_source import Sentences, Subsets, TextSource, cached_sentences, without_shared
+from lit_metanas.kinds.texts.text_source import CachedTexts, Subsets, without_shared
 from lit_metanas.tasks.source import SUBSETS, Subset
 
 NAME_MASK = "_"
@@ -182,10 +182,8 @@ MODULES: dict[Subset, tuple[str, ...]] = {
 MOST, LEAST = 100, 25
 """Sentences of a class."""
 
-_VERSION = 1  # raise whenever the same packages give other sentences
 
-
-class Docstrings(TextSource):
+class Docstrings(CachedTexts):
     """First sentences of docstrings: about 5,000 in some 70 classes, each a module of Python or of a dependency.
 
     Names of code are masked: dotted ones, those with underscores, digits or inner capitals, what is quoted, and those
@@ -211,28 +209,19 @@ class Docstrings(TextSource):
         (32, True)
     """
 
+    version = 1
+
     def __init__(self, cache: str | None = None, preprocessing: TextPreprocessing | None = None) -> None:
-        super().__init__(preprocessing)
-        self.cache = Path(cache) if cache else cache_folder()
+        super().__init__(cache, preprocessing)
 
-    @property
-    def cache_file(self) -> Path:
-        """The file of the cached sentences; its name tells all that they depend on."""
+    def made_of(self) -> tuple[Any, ...]:
+        """Versions of Python and of the packages, and the classes."""
         versions = [(name, installed_version(name)) for name in sorted(set(PROJECTS.values()))]
-        digest = hashlib.sha256(repr((platform.python_version(), versions, MODULES, MOST, LEAST)).encode())
-        return self.cache / f"docstrings-v{_VERSION}-{digest.hexdigest()[:16]}.json"
+        return platform.python_version(), versions, MODULES, MOST, LEAST
 
-    def prepare(self) -> None:
-        """Read the sources, unless the cache file has the sentences."""
-        _ = self._sentences
-
-    def sentences(self, subset: Subset) -> Sentences:
-        """The sentences of each class of a subset."""
-        return self._sentences[subset]
-
-    @cached_property
-    def _sentences(self) -> Subsets:
-        return cached_sentences(self.cache_file, _make)
+    def make(self) -> Subsets:
+        """Read the sources."""
+        return _make()
 
     def groups(self, subset: Subset) -> tuple[str, ...]:
         """Return the package of each class; all modules of Python's own library are one group."""
@@ -258,10 +247,10 @@ def _make() -> Subsets:
 @contextmanager
 def _without_collection() -> Iterator[None]:
     """Pause the search for cycles of garbage, of which syntax trees have none; it would take as long as the rest."""
-    was_enabled = gc.isenabled()
+    enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if was_enabled:
+        if enabled:
             gc.enable()

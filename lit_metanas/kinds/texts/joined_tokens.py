@@ -17,7 +17,6 @@ from lit_metanas.kinds.texts.words import Words
 from lit_metanas.tasks.task import Split, Task
 
 Part = Words | Characters | BytePairs
-"""Those that may be joined."""
 
 JOINABLE: tuple[type[Part], ...] = (Words, Characters, BytePairs)
 
@@ -27,19 +26,6 @@ class JoinedTokens(Preprocessing):
     """The tokens of each text by two preprocessings, one behind the other, for two networks that read them apart.
 
     Both number their tokens from 1: a number means one thing among the first tokens, and another behind them.
-
-    Attributes:
-        first: of the first tokens.
-        second: of those behind them.
-
-    Example:
-        >>> import lit_metanas as lm
-        >>> from lit_metanas.kinds.texts.joined_tokens import JoinedTokens
-        >>> texts = ["no", "oh no"]
-        >>> joined = JoinedTokens(lm.Words(steps=2).fitted(texts), lm.Characters(steps=4).fitted(texts))
-        >>> joined.encode(["no", "oh"])
-        tensor([[2, 0, 3, 2, 0, 0],
-                [3, 0, 2, 5, 0, 0]])
     """
 
     kind: ClassVar[str] = "joined tokens"
@@ -82,9 +68,10 @@ def joined_task(task: Task, other: Task) -> Task | None:
         return None
     if (task.shape, other.shape) != (first.shape, second.shape):
         return None
-    joined = JoinedTokens(first, second)
+    joined, val = JoinedTokens(first, second), None
     train, test = _concatenated(task.train, other.train), _concatenated(task.test, other.test)
-    val = None if task.val is None or other.val is None else _concatenated(task.val, other.val)
+    if task.val is not None and other.val is not None:
+        val = _concatenated(task.val, other.val)
     return replace(task, train=train, val=val, test=test, vocabulary=joined.shape.vocabulary, preprocessing=joined)
 
 
@@ -94,9 +81,9 @@ def _concatenated(part: Split, other: Split) -> Split:
 
 def _read_part(plain: object) -> Part:
     """One of two preprocessings from its kind and values."""
-    told = dict(plain) if isinstance(plain, Mapping) else {}
-    name = told.pop("kind", None)
+    values = dict(plain) if isinstance(plain, Mapping) else {}
+    name = values.pop("kind", None)
     for kind in JOINABLE:
         if kind.kind == name:
-            return kind.from_plain(told)
+            return kind.from_plain(values)
     raise ValueError(f"JoinedTokens: a part is none of {', '.join(kind.kind for kind in JOINABLE)}.")

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cached_property
-from pathlib import Path
+from typing import Any
 
 from lit_metanas.inputs.tokens import TextPreprocessing
-from lit_metanas.io.files import cache_folder
 from lit_metanas.io.packages import import_extra
 from lit_metanas.kinds.texts.byte_pairs import BytePairs
 from lit_metanas.kinds.texts.phrase_languages import languages, phrases_of, script_of
-from lit_metanas.kinds.texts.text_source import Sentences, Subsets, TextSource, cached_sentences, without_shared
-from lit_metanas.tasks.source import Subset
+from lit_metanas.kinds.texts.text_source import CachedTexts, Subsets, without_shared
+from lit_metanas.tasks.source import SUBSETS, Subset
 
-MADE, KEPT = 96, 60
-"""Phrases that are made for each language, and those at least that no other language has."""
-
-_VERSION = 1  # raise whenever the same release of Babel gives other phrases
+MADE, KEPT = 96, 60  # phrases that are made for each language, and those at least that no other language has
 
 
-class Phrases(TextSource):
+class Phrases(CachedTexts):
     """Dates, durations, measures, and lists of countries and languages, as more than 100 languages write them.
 
     The phrases are made from Unicode's Common Locale Data Repository, which the package ``babel`` holds; a class is a
@@ -44,43 +39,30 @@ class Phrases(TextSource):
         (64, True)
     """
 
+    version = 1
+
     def __init__(self, cache: str | None = None, preprocessing: TextPreprocessing | None = None) -> None:
-        super().__init__(BytePairs(steps=64) if preprocessing is None else preprocessing)
+        super().__init__(cache, preprocessing or BytePairs(steps=64))
         self._babel = import_extra("babel", "text", "Phrases").__version__
-        self.cache = Path(cache) if cache else cache_folder()
 
-    @property
-    def cache_file(self) -> Path:
-        """The file of the cached phrases; its name tells all that they depend on."""
-        digest = hashlib.sha256(repr((self._babel, MADE, KEPT)).encode())
-        return self.cache / f"phrases-v{_VERSION}-{digest.hexdigest()[:16]}.json"
+    def made_of(self) -> tuple[Any, ...]:
+        """The version of the package, and the numbers of phrases."""
+        return self._babel, MADE, KEPT
 
-    def prepare(self) -> None:
-        """Make the phrases, unless the cache file has them."""
-        _ = self._sentences
-
-    def sentences(self, subset: Subset) -> Sentences:
-        """The phrases of each language of a subset."""
-        return self._sentences[subset]
-
-    @cached_property
-    def _sentences(self) -> Subsets:
-        return cached_sentences(self.cache_file, _make)
+    def make(self) -> Subsets:
+        """The phrases that no other language has, of languages that keep enough of them."""
+        made = {language: phrases_of(language, MADE) for language in languages()}
+        subsets: Subsets = {"train": {}, "val": {}, "test": {}}
+        for language, phrases in without_shared(made, KEPT).items():
+            subsets[_subset_of(language)][language] = phrases
+        return subsets
 
     def groups(self, subset: Subset) -> tuple[str, ...]:
         """Return the script of each language, such as ``Latn``."""
         return tuple(script_of(language) for language in self.classes(subset))
 
 
-def _make() -> Subsets:
-    kept = without_shared({language: phrases_of(language, MADE) for language in languages()}, KEPT)
-    subsets: Subsets = {"train": {}, "val": {}, "test": {}}
-    for language, phrases in kept.items():
-        subsets[_subset_of(language)][language] = phrases
-    return subsets
-
-
 def _subset_of(language: str) -> Subset:
     """Of a hundred languages about 64, 16 and 20; what one has does not depend on which others there are."""
     share = int(hashlib.sha256(language.encode()).hexdigest(), 16) % 100
-    return "train" if share < 64 else "val" if share < 80 else "test"
+    return SUBSETS[(share >= 64) + (share >= 80)]

@@ -10,20 +10,17 @@ from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.class_folders import class_folders, file_groups
 from lit_metanas.io.packages import import_extra
 from lit_metanas.io.text import number_of
-from lit_metanas.kinds.texts.labelled_text import MOST_SENTENCES, Labelled, by_label, read_utf8
-from lit_metanas.kinds.texts.text_source import Sentences, TextSource, split_sentences
-from lit_metanas.kinds.texts.text_tables import labelled_table
-from lit_metanas.tasks.source import Subset
+from lit_metanas.kinds.texts.labelled_text import MOST_SENTENCES, Labelled, read_utf8
+from lit_metanas.kinds.texts.text_source import Lists, SplitTexts
+from lit_metanas.kinds.texts.text_tables import labelled_rows
 from lit_metanas.tasks.task import warn_of_data
 
-LARGEST_TEXT_FILE = 1 << 20
-"""Bytes of a text file."""
-
-MARKS = ("dataset_info.json", "dataset_dict.json")
-"""Files by which a saved data set is told from other folders."""
+LARGEST_TEXT_FILE = 1 << 20  # bytes
+MARKS = ("dataset_info.json", "dataset_dict.json")  # files that a saved data set has
+_NO_CLASS = "\0"  # stands for a number below 0, as in test parts whose answers are kept back
 
 
-class TextFolder(TextSource):
+class TextFolder(SplitTexts):
     """Text files in UTF-8, a sub-folder for each class; its classes are split as given, or at random by a seed.
 
     Args:
@@ -63,25 +60,15 @@ class TextFolder(TextSource):
         seed: int = 0,
         preprocessing: TextPreprocessing | None = None,
     ) -> None:
-        super().__init__(preprocessing)
         self.root = Path(root)
-        self._sentences = split_sentences(
-            by_label(text_files(self.root), str(self.root)),
-            {"train": train, "val": val, "test": test},
-            fractions=fractions,
-            seed=seed,
-            owner="TextFolder",
-            place=str(self.root),
-        )
+        lists: Lists = {"train": train, "val": val, "test": test}
+        rows = text_files(self.root)
+        super().__init__(rows, str(self.root), lists, fractions=fractions, seed=seed, preprocessing=preprocessing)
 
     @property
     def name(self) -> str:
         """The name of the folder."""
         return self.root.resolve().name
-
-    def sentences(self, subset: Subset) -> Sentences:
-        """The texts of each class of a subset."""
-        return self._sentences[subset]
 
 
 def text_files(root: Path, group: str | None = None) -> Iterator[Labelled]:
@@ -94,7 +81,7 @@ def text_files(root: Path, group: str | None = None) -> Iterator[Labelled]:
             yield Labelled(where, read_utf8(file, LARGEST_TEXT_FILE), name, groups.get(file, ""))
 
 
-class TextDataset(TextSource):
+class TextDataset(SplitTexts):
     """A data set that ``datasets`` (Hugging Face) has saved on disk; its classes are split as given, or by a seed.
 
     The rows of all its splits are taken, as a split for learning one task shares its classes between its parts.
@@ -134,25 +121,15 @@ class TextDataset(TextSource):
         seed: int = 0,
         preprocessing: TextPreprocessing | None = None,
     ) -> None:
-        super().__init__(preprocessing)
         self.path = Path(path)
-        self._sentences = split_sentences(
-            by_label(read_text_dataset(self.path, text, label), str(path)),
-            {"train": train, "val": val, "test": test},
-            fractions=fractions,
-            seed=seed,
-            owner="TextDataset",
-            place=str(path),
-        )
+        lists: Lists = {"train": train, "val": val, "test": test}
+        rows = read_text_dataset(self.path, text, label)
+        super().__init__(rows, str(path), lists, fractions=fractions, seed=seed, preprocessing=preprocessing)
 
     @property
     def name(self) -> str:
         """The name of the folder."""
         return self.path.resolve().name
-
-    def sentences(self, subset: Subset) -> Sentences:
-        """The texts of each class of a subset."""
-        return self._sentences[subset]
 
 
 def is_dataset(path: Path) -> bool:
@@ -160,13 +137,9 @@ def is_dataset(path: Path) -> bool:
     return any((path / name).is_file() for name in MARKS)
 
 
-_NOT_TOLD = "\0"
-"""Stands for a class that is not told, as in test parts of which the answers are kept back."""
-
-
 def read_text_dataset(
     path: Path, text: str | None = None, label: str | None = None, group: str | None = None
-) -> Iterator[Labelled]:
+) -> list[Labelled]:
     """The texts of all splits."""
     if not path.is_dir():
         raise FileNotFoundError(
@@ -182,11 +155,11 @@ def read_text_dataset(
     except (ValueError, OSError, KeyError, TypeError, AttributeError) as error:  # pyarrow's are among these
         raise ValueError(f"'{path}' cannot be read by the package datasets ({error}): save it anew.") from None
     numbered = [(f"row {number}", row) for number, row in enumerate(rows)]
-    told = list(labelled_table(numbered, str(path), text, label, group))
-    known = [one for one in told if one.label != _NOT_TOLD]
-    if hidden := len(told) - len(known):
+    labelled = labelled_rows(numbered, str(path), text, label, group)
+    known = [one for one in labelled if one.label != _NO_CLASS]
+    if hidden := len(labelled) - len(known):
         warn_of_data(f"'{path}' has a number below 0 in place of a class in {number_of(hidden, 'row')}: left out.")
-    return iter(known)
+    return known
 
 
 def _rows_of(part: Any, path: Path) -> list[Mapping[str, Any]]:
@@ -195,16 +168,14 @@ def _rows_of(part: Any, path: Path) -> list[Mapping[str, Any]]:
         raise ValueError(f"it has {len(part)} rows, more than {MOST_SENTENCES}")
     columns = {}
     for name, feature in part.features.items():
-        kind = getattr(feature, "dtype", None)
-        if kind in ("string", "large_string") or str(kind).startswith(("int", "uint")):
-            names = getattr(feature, "names", None)
-            values = part.with_format(None)[name]
-            columns[name] = [_named(value, names) for value in values]
+        if str(getattr(feature, "dtype", None)).startswith(("string", "large_string", "int", "uint")):
+            names = getattr(feature, "names", None) or []
+            columns[name] = [_named(value, names) for value in part.with_format(None)[name]]
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
-def _named(value: Any, names: list[str] | None) -> Any:
-    """The name of a class that a number stands for; a number below 0 is a class that is not told."""
+def _named(value: Any, names: list[str]) -> Any:
+    """The name of the class that a number stands for, if it stands for one."""
     if not names or value is None:
         return value
-    return names[value] if value >= 0 else _NOT_TOLD
+    return names[value] if value >= 0 else _NO_CLASS

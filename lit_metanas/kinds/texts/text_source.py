@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -15,9 +18,9 @@ from torch import Tensor
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.inputs.tokens import TextPreprocessing
-from lit_metanas.io.files import write_whole
+from lit_metanas.io.files import cache_folder, write_whole
 from lit_metanas.io.json_files import read_json
-from lit_metanas.kinds.texts.labelled_text import Labelled, by_label
+from lit_metanas.kinds.texts.labelled_text import Labelled, grouped_by_label
 from lit_metanas.kinds.texts.words import Words
 from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource
 from lit_metanas.tasks.splits import class_subsets
@@ -96,7 +99,35 @@ class TextSource(TaskSource):
         return self.preprocessing.look_up(self._tokens[place][list(instances)].long())
 
 
-class SentenceSource(TextSource):
+Lists = Mapping[Subset, Sequence[str] | None]
+"""The names of the classes of each subset, as a user lists them."""
+
+
+class SplitTexts(TextSource):
+    """Texts whose classes are split as listed, or at random by a seed."""
+
+    def __init__(
+        self,
+        rows: Iterable[Labelled],
+        place: str,
+        lists: Lists,
+        *,
+        fractions: tuple[float, float, float],
+        seed: int,
+        preprocessing: TextPreprocessing | None,
+    ) -> None:
+        super().__init__(preprocessing)
+        texts = {label: list(own) for label, own in grouped_by_label(rows, place, key=str).items()}
+        owner = type(self).__name__
+        names = class_subsets(list(texts), lists, fractions=fractions, seed=seed, owner=owner, place=place)
+        self._sentences = {subset: {name: texts[name] for name in names[subset]} for subset in SUBSETS}
+
+    def sentences(self, subset: Subset) -> Sentences:
+        """The texts of each class of a subset."""
+        return self._sentences[subset]
+
+
+class SentenceSource(SplitTexts):
     """Sentences in memory; the classes are split as given, or at random by a seed.
 
     Args:
@@ -134,57 +165,63 @@ class SentenceSource(TextSource):
         preprocessing: TextPreprocessing | None = None,
         name: str = "sentences",
     ) -> None:
-        super().__init__(preprocessing)
-        self._name = name
         rows = (
             Labelled(f"sentence {number} of class {label!r}", text, str(label))
             for label, texts in sentences.items()
             for number, text in enumerate(texts)
         )
-        self._sentences = split_sentences(
-            by_label(rows, name),
-            {"train": train, "val": val, "test": test},
-            fractions=fractions,
-            seed=seed,
-            owner=type(self).__name__,
-            place=name,
-        )
+        lists: Lists = {"train": train, "val": val, "test": test}
+        super().__init__(rows, name, lists, fractions=fractions, seed=seed, preprocessing=preprocessing)
+        self._name = name
 
     @property
     def name(self) -> str:
         """The name that was given."""
         return self._name
 
+
+class CachedTexts(TextSource):
+    """Texts that are made once and then read from a cached file."""
+
+    version: ClassVar[int]  # to be raised whenever the same packages give other texts
+
+    def __init__(self, cache: str | None, preprocessing: TextPreprocessing | None) -> None:
+        super().__init__(preprocessing)
+        self.cache = Path(cache) if cache else cache_folder()
+
+    @abstractmethod
+    def made_of(self) -> tuple[Any, ...]:
+        """What the texts depend on."""
+
+    @abstractmethod
+    def make(self) -> Subsets:
+        """Make the texts of all classes."""
+
+    @property
+    def cache_file(self) -> Path:
+        """The file of the cached texts; its name changes with all that they depend on."""
+        digest = hashlib.sha256(repr(self.made_of()).encode()).hexdigest()
+        return self.cache / f"{self.name}-v{self.version}-{digest[:16]}.json"
+
+    def prepare(self) -> None:
+        """Make the texts, unless the cache file has them."""
+        _ = self._sentences
+
     def sentences(self, subset: Subset) -> Sentences:
-        """The sentences of each class of a subset."""
+        """The texts of each class of a subset."""
         return self._sentences[subset]
 
-
-def split_sentences(
-    sentences: Sentences,
-    lists: Mapping[Subset, Sequence[str] | None],
-    *,
-    fractions: tuple[float, float, float],
-    seed: int,
-    owner: str,
-    place: str,
-) -> dict[Subset, Sentences]:
-    """The sentences of each subset's classes; see ``class_subsets``."""
-    names = class_subsets(list(sentences), lists, fractions=fractions, seed=seed, owner=owner, place=place)
-    return {subset: {name: sentences[name] for name in names[subset]} for subset in SUBSETS}
-
-
-def cached_sentences(file: Path, make: Callable[[], Subsets]) -> Subsets:
-    """The sentences in a file; they are made and written first where it is absent or damaged."""
-    found = _read(file)
-    if found is None:
-        found = make()
-        write_whole(file, json.dumps(found))
-    return found
+    @cached_property
+    def _sentences(self) -> Subsets:
+        found = _read(self.cache_file)
+        if found is None:
+            found = self.make()
+            write_whole(self.cache_file, json.dumps(found))
+        return found
 
 
 def _read(file: Path) -> Subsets | None:
-    """Cached sentences; None if the file is absent, damaged or of another form."""
+    """Cached texts; None if the file is absent, damaged or of another form."""
     try:
         document = read_json(file, "it is made again")
     except (OSError, ValueError):

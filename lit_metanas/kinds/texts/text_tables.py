@@ -16,11 +16,10 @@ from lit_metanas.kinds.texts.labelled_text import (
     LONGEST_RAW_TEXT,
     MOST_SENTENCES,
     Labelled,
-    by_label,
     checked_text,
     read_utf8,
 )
-from lit_metanas.kinds.texts.text_source import Sentences, TextSource, split_sentences
+from lit_metanas.kinds.texts.text_source import Lists, SplitTexts
 from lit_metanas.tasks.labels import warn_of_missing
 from lit_metanas.tasks.source import SUBSETS, Subset
 
@@ -63,7 +62,7 @@ TableRow = tuple[str, Mapping[str, Any]]
 """Where a row stands, and its values by column."""
 
 
-class TextTable(TextSource):
+class TextTable(SplitTexts):
     r"""A table of texts and labels: CSV, TSV or JSON lines, in UTF-8; its classes are split as given, or by a seed.
 
     The first line of CSV and TSV names the columns; in TSV quotes are letters like others. A row that repeats another
@@ -113,32 +112,21 @@ class TextTable(TextSource):
         seed: int = 0,
         preprocessing: TextPreprocessing | None = None,
     ) -> None:
-        super().__init__(preprocessing)
         self.path = Path(path)
         rows, place = list(read_rows(self.path)), writable(path)
-        columns = find_columns(rows, place, text, label, subset=subset)
-        lists: dict[Subset, list[str] | None] = {"train": train, "val": val, "test": test}
+        text, label = find_columns(rows, place, text, label, subset=subset)
+        lists: Lists = {"train": train, "val": val, "test": test}
         if subset is not None:
-            if any(listed is not None for listed in lists.values()):
+            if any(names is not None for names in lists.values()):
                 raise ValueError(f"TextTable: give lists of classes or the column '{subset}', not both.")
-            lists = _told_subsets(rows, place, columns[1], subset)
-        self._sentences = split_sentences(
-            by_label(labelled_rows(rows, place, *columns), place),
-            lists,
-            fractions=fractions,
-            seed=seed,
-            owner="TextTable",
-            place=place,
-        )
+            lists = _listed_subsets(rows, place, label, subset)
+        texts = labelled_rows(rows, place, text, label)
+        super().__init__(texts, place, lists, fractions=fractions, seed=seed, preprocessing=preprocessing)
 
     @property
     def name(self) -> str:
         """The name of the file, without its ending."""
         return self.path.stem
-
-    def sentences(self, subset: Subset) -> Sentences:
-        """The texts of each class of a subset."""
-        return self._sentences[subset]
 
 
 def read_rows(path: Path, *, blank: bool = False) -> Iterator[TableRow]:
@@ -314,22 +302,16 @@ def listed(names: Sequence[str]) -> str:
 
 
 def labelled_rows(
-    rows: Sequence[TableRow], place: str, text: str, label: str, groups: Sequence[str] | None = None
-) -> Iterator[Labelled]:
-    """Texts and labels of rows, perhaps with their groups; numbers become labels, too."""
+    rows: Sequence[TableRow], place: str, text: str | None = None, label: str | None = None, group: str | None = None
+) -> list[Labelled]:
+    """Texts, labels and perhaps groups of rows, by columns that are named or found; numbers may be labels."""
+    text, label = find_columns(rows, place, text, label, group=group)
+    groups = [""] * len(rows) if group is None else column_groups(rows, place, group)
     warn_of_missing((row.get(label) for _, row in rows), place, "text")
-    for number, (where, row) in enumerate(rows):
-        group = "" if groups is None else groups[number]
-        yield Labelled(where, row.get(text, ""), number_text(row.get(label, "")), group)
-
-
-def labelled_table(
-    rows: Sequence[TableRow], place: str, text: str | None, label: str | None, group: str | None
-) -> Iterator[Labelled]:
-    """Texts, labels and groups of the rows of a table, by columns that are named or found."""
-    columns = find_columns(rows, place, text, label, group=group)
-    groups = None if group is None else column_groups(rows, place, group)
-    return labelled_rows(rows, place, *columns, groups)
+    return [
+        Labelled(where, row.get(text, ""), number_text(row.get(label, "")), own)
+        for (where, row), own in zip(rows, groups, strict=True)
+    ]
 
 
 def column_groups(rows: Sequence[TableRow], place: str, group: str) -> list[str]:
@@ -343,20 +325,19 @@ def number_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) else value
 
 
-def _told_subsets(rows: Sequence[TableRow], place: str, label: str, column: str) -> dict[Subset, list[str] | None]:
+def _listed_subsets(rows: Sequence[TableRow], place: str, label: str, column: str) -> Lists:
     """The classes of each subset as a column says."""
-    told: dict[str, Subset] = {}
+    found: dict[str, Subset] = {}
     for where, row in rows:
-        found = row.get(column)
-        name = str(row.get(label)).strip()
-        if found not in SUBSETS:
+        subset, name = row.get(column), str(row.get(label)).strip()
+        if subset not in SUBSETS:
             raise ValueError(
-                f"Column '{column}' of '{place}' holds '{printable(str(found), 40)}' at {where}: write train, val or "
+                f"Column '{column}' of '{place}' holds '{printable(str(subset), 40)}' at {where}: write train, val or "
                 "test."
             )
-        if told.setdefault(name, found) != found:
+        if found.setdefault(name, subset) != subset:
             raise ValueError(
-                f"Class '{printable(name, 80)}' of '{place}' stands in {told[name]} and, at {where}, in {found}: put "
+                f"Class '{printable(name, 80)}' of '{place}' stands in {found[name]} and, at {where}, in {subset}: put "
                 "each class into one subset."
             )
-    return {subset: sorted(name for name in told if told[name] == subset) for subset in SUBSETS}
+    return {subset: sorted(name for name in found if found[name] == subset) for subset in SUBSETS}
