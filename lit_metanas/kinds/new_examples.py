@@ -15,7 +15,7 @@ from lit_metanas.io.class_folders import files_in
 from lit_metanas.io.text import number_of, writable
 from lit_metanas.kinds.images.image_files import image_files
 from lit_metanas.kinds.kind import kind_named
-from lit_metanas.kinds.pairs.pair_files import SOURCE_TEXT_COLUMNS, TARGET_TEXT_COLUMNS
+from lit_metanas.kinds.pairs.text_pairs import SOURCE_TEXT_COLUMNS, TARGET_TEXT_COLUMNS
 from lit_metanas.kinds.questions.squad import read_questions
 from lit_metanas.kinds.sounds.sound_files import SOUND_SUFFIXES
 from lit_metanas.kinds.texts.labelled_text import read_utf8, text_lines

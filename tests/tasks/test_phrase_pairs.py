@@ -11,7 +11,7 @@ from lit_metanas.io import packages
 from lit_metanas.io.settings import tensor_digest
 from lit_metanas.kinds import PhrasePairs
 from lit_metanas.kinds.pairs.phrase_pairs import LONGEST_PHRASE
-from lit_metanas.kinds.texts.phrase_languages import languages
+from lit_metanas.kinds.texts.phrases import languages
 from lit_metanas.tasks import check_task
 
 babel = pytest.importorskip("babel", reason="needs the extra translation")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from lit_metanas.io.text import printable, writable
-from lit_metanas.kinds.pairs.pair_files import TARGET_TEXT_COLUMNS, find_pair_columns
+from lit_metanas.kinds.pairs.text_pairs import TARGET_TEXT_COLUMNS, find_pair_columns
 from lit_metanas.kinds.rows.row_tasks import all_numbers, label_of_rows
 from lit_metanas.kinds.texts.text_tables import (
     LABEL_COLUMNS,
@@ -90,7 +90,7 @@ def _kind_of_table(path: Path, group: str | None) -> TableKind:
 
 
 def _no_labels(place: str, column: str | None, *kinds: tuple[str, str]) -> str:
-    """What a table lacks, whose labels are numbers in a column, or in none that is called so, and what else it may be."""
+    """What a table of numbers lacks; ``kinds`` it may be of, each with what the numbers in ``column`` are then."""
     if column is None:
         return (
             f"'{place}' holds numbers alone: call the column of labels 'label', so that they can be told apart; they "

@@ -1,11 +1,12 @@
-"""Pairs of a text and what it becomes: their division into parts, and the task that these make."""
+"""Pairs of a text and what it becomes: how they are read and divided, and the task that they make."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, islice
+from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -13,8 +14,17 @@ import numpy as np
 from lit_metanas.inputs.batches import step_mask
 from lit_metanas.inputs.shapes import vocabulary_of
 from lit_metanas.inputs.tokens import TextPreprocessing
-from lit_metanas.io.text import number_of
-from lit_metanas.kinds.texts.labelled_text import MOST_SENTENCES, checked_text, text_key
+from lit_metanas.io.text import number_of, writable
+from lit_metanas.kinds.texts.labelled_text import MOST_SENTENCES, checked_text, read_utf8, text_key
+from lit_metanas.kinds.texts.text_tables import (
+    LARGEST_TABLE,
+    TableRow,
+    columns_of,
+    free_columns,
+    guess_two,
+    listed,
+    read_rows,
+)
 from lit_metanas.objectives.translation import TextMetric, Translation
 from lit_metanas.tasks.group_dealing import deal_groups
 from lit_metanas.tasks.source import SUBSETS, Subset
@@ -23,7 +33,7 @@ from lit_metanas.tasks.task import Split, Task, warn_of_data
 
 
 class TextPair(NamedTuple):
-    """A text and what it becomes."""
+    """A text, such as a sentence or a word, and what it becomes: such as its translation."""
 
     source: str
     target: str
@@ -67,26 +77,18 @@ def deal_sources(
     if groups is not None:
         joined = _joined_groups(pairs, groups)
         dealt = deal_groups(
-            {place: joined},
-            train=train,
-            val=val,
-            test=test,
-            seed=seed,
-            culprit=lambda label: f"'{label}'",
-            name=name,
+            {place: joined}, train=train, val=val, test=test, seed=seed, culprit=lambda label: f"'{label}'", name=name
         )
-        return {
-            subset: [pair for pair, own in zip(pairs, joined, strict=True) if dealt[own] == subset]
-            for subset in SUBSETS
-        }
+        both = list(zip(pairs, joined, strict=True))
+        return {subset: [pair for pair, own in both if dealt[own] == subset] for subset in SUBSETS}
     sources: dict[str, list[TextPair]] = {}
     for pair in pairs:
         sources.setdefault(text_key(pair.source), []).append(pair)
     sizes = part_sizes(f"'{place}'", len(sources), train=train, val=val, test=test)
-    keys = list(sources)
-    order = iter([keys[int(at)] for at in np.random.default_rng(seed).permutation(len(keys))])
+    members = list(sources.values())
+    order = iter(np.random.default_rng(seed).permutation(len(members)))
     return {
-        subset: [pair for _ in range(size) for pair in sources[next(order)]]
+        subset: [pair for at in islice(order, size) for pair in members[at]]
         for subset, size in zip(SUBSETS, sizes, strict=True)
     }
 
@@ -113,12 +115,12 @@ def _joined_groups(pairs: Sequence[TextPair], groups: Mapping[TextPair, str]) ->
 class TextShares:
     """Division by digests of texts: a text is in the same part of all tasks that have it."""
 
-    owner: str
+    owner: str  # as messages begin
     train: float
     val: float
     test: float
     seed: int
-    split_by: Side = "source"
+    split_by: Side = "source"  # the text of a pair that decides
 
     def __post_init__(self) -> None:
         check_shares(self.owner, train=self.train, val=self.val, test=self.test, seed=self.seed)
@@ -162,9 +164,10 @@ def translation_task(
     left_out = sum(map(len, parts.values())) - sum(map(len, kept.values()))
     limits = f"{source.steps} tokens of a source or {target.steps} of a target"
     for subset in SUBSETS if validated else ("train", "test"):
+        if parts[subset] and not kept[subset]:
+            raise ValueError(f"'{place}' has no {subset} pairs of at most {limits}: add some, or raise steps.")
         if not kept[subset]:
-            others = f" of at most {limits}: add some, or raise steps." if parts[subset] else ": add some."
-            raise ValueError(f"'{place}' has no {subset} pairs{others}")
+            raise ValueError(f"'{place}' has no {subset} pairs: add some.")
     if left_out:
         warn_of_data(
             f"{number_of(left_out, 'pair')} of '{place}' with more than {limits} left out: to keep them, "
@@ -185,13 +188,83 @@ def translation_task(
 
 def _whole_pairs(pairs: Sequence[TextPair], source: TextPreprocessing, target: TextPreprocessing) -> list[TextPair]:
     """The pairs of which nothing is cut off."""
-    both = zip(
-        source.whole([pair.source for pair in pairs]), target.whole([pair.target for pair in pairs]), strict=True
-    )
-    return [pair for pair, fits in zip(pairs, both, strict=True) if all(fits)]
+    whole = zip(pairs, *(made.whole(texts) for made, texts in _sides(pairs, source, target)), strict=True)
+    return [pair for pair, *fits in whole if all(fits)]
 
 
 def _encoded(pairs: Sequence[TextPair], source: TextPreprocessing, target: TextPreprocessing) -> Split:
-    targets = target.encode([pair.target for pair in pairs])
-    longest = int(step_mask(targets).sum(1).max()) if len(targets) else 1
-    return Split(source.encode([pair.source for pair in pairs]), targets[:, :longest])
+    inputs, targets = (made.encode(texts) for made, texts in _sides(pairs, source, target))
+    longest = 1
+    if len(targets):
+        longest = int(step_mask(targets).sum(1).max())
+    return Split(inputs, targets[:, :longest])
+
+
+def _sides(
+    pairs: Sequence[TextPair], source: TextPreprocessing, target: TextPreprocessing
+) -> tuple[tuple[TextPreprocessing, list[str]], ...]:
+    """Both preprocessings, each with its texts."""
+    return (source, [pair.source for pair in pairs]), (target, [pair.target for pair in pairs])
+
+
+SOURCE_TEXT_COLUMNS = (
+    "source", "src", "input", "from", "word", "grapheme", "graphemes", "original", "sentence", "text",
+)  # fmt: skip
+TARGET_TEXT_COLUMNS = (
+    "target", "tgt", "output", "to", "translation", "pronunciation", "phoneme", "phonemes", "phones", "reference",
+)  # fmt: skip
+LANGUAGE_COLUMNS = ("pair", "language", "languages", "lang", "direction", "task")
+"""Names by which columns are found, whatever their case."""
+
+
+def read_pairs(
+    path: Path,
+    translations: str | None = None,
+    source: str | None = None,
+    target: str | None = None,
+    group: str | None = None,
+) -> Iterator[tuple[str, TextPair]]:
+    """The pairs of a table or of two files, and where each stands."""
+    if translations is not None:
+        if any(column is not None for column in (source, target, group)):
+            raise ValueError(
+                f"'{writable(str(path))}': two files have no columns: leave out 'source', 'target' and 'group'."
+            )
+        yield from _read_lines(path, Path(translations))
+        return
+    rows = list(read_rows(path))
+    columns = find_pair_columns(rows, writable(str(path)), source, target, group=group)
+    yield from pair_rows(rows, *columns)
+
+
+def _read_lines(path: Path, translations: Path) -> Iterator[tuple[str, TextPair]]:
+    """The lines of two files with each other; where both have an empty one it is left out."""
+    sources, targets = (read_utf8(file, LARGEST_TABLE).removesuffix("\n").split("\n") for file in (path, translations))
+    if len(sources) != len(targets):
+        raise ValueError(
+            f"'{writable(str(path))}' has {number_of(len(sources), 'line')} and '{writable(str(translations))}' "
+            f"{number_of(len(targets), 'line')}: give each text its translation on the same line."
+        )
+    for number, pair in enumerate(zip(sources, targets, strict=True), 1):
+        if any(text.strip() for text in pair):
+            yield f"line {number}", TextPair(*pair)
+
+
+def find_pair_columns(
+    rows: Sequence[TableRow], place: str, source: str | None, target: str | None, **others: str | None
+) -> tuple[str, str]:
+    """The columns of sources and of targets."""
+    free = free_columns(rows, place, source=source, target=target, **others)
+    source, target = guess_two(free, (source, target), (SOURCE_TEXT_COLUMNS, TARGET_TEXT_COLUMNS))
+    if source is None or target is None:
+        raise ValueError(
+            f"'{place}' has the columns {listed(columns_of(rows))}: let its first line call that of the texts 'source' "
+            "and that of their translations 'target', or name them by these arguments of the task's class."
+        )
+    return source, target
+
+
+def pair_rows(rows: Sequence[TableRow], source: str, target: str) -> Iterator[tuple[str, TextPair]]:
+    """The pair of each row, and where it stands."""
+    for where, row in rows:
+        yield where, TextPair(row.get(source, ""), row.get(target, ""))

@@ -10,8 +10,14 @@ from typing import Literal
 
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.text import number_of, printable, writable
-from lit_metanas.kinds.questions.answered_stories import story_task, vocabulary_texts
-from lit_metanas.kinds.questions.question_words import LONGEST_PASSAGE, Asked, QuestionPreprocessing, QuestionWords
+from lit_metanas.kinds.questions.question_words import (
+    LONGEST_PASSAGE,
+    Asked,
+    QuestionPreprocessing,
+    QuestionWords,
+    story_task,
+    vocabulary_texts,
+)
 from lit_metanas.kinds.texts.labelled_text import MOST_SENTENCES, read_utf8, text_lines
 from lit_metanas.tasks.source import Subset
 from lit_metanas.tasks.splits import class_subsets

@@ -14,7 +14,7 @@ from lit_metanas.inputs.shapes import PADDING, SeriesShape
 from lit_metanas.inputs.tokens import UNKNOWN, check_range, split_words
 from lit_metanas.io.text import number_of
 from lit_metanas.kinds.questions.question_words import SEPARATOR_SHOWN, Asked, QuestionPreprocessing
-from lit_metanas.kinds.texts.words import Words
+from lit_metanas.kinds.texts.vocabularies import Words
 
 MOST_SENTENCES_READ = 10_000
 """Of an example."""

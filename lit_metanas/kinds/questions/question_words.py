@@ -1,4 +1,4 @@
-"""What turns a question, and what it is asked of, into one sequence of words."""
+"""Questions about stories: what makes a sequence of words of each, and a task of all."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.inputs.shapes import PADDING, TokenShape
+from lit_metanas.inputs.shapes import PADDING, TokenShape, vocabulary_of
 from lit_metanas.inputs.tokens import UNKNOWN, word_places
-from lit_metanas.io.text import printable
-from lit_metanas.kinds.texts.words import Words
+from lit_metanas.io.text import number_of, printable
+from lit_metanas.kinds.texts.vocabularies import Words
+from lit_metanas.tasks.task import Split, Task, warn_of_data
 
 FEWEST_STEPS = 4
 """Of an example."""
@@ -227,3 +228,49 @@ def split_question(raw: object) -> tuple[str, str]:
 def passage_sentences(passage: str) -> list[str]:
     """The sentences of a passage: its lines, and what ends in a full stop, question or exclamation mark."""
     return [sentence for sentence in _SENTENCE_END.split(passage.strip()) if sentence]
+
+
+def story_task(
+    id: str,
+    parts: tuple[Sequence[Asked], Sequence[Asked], Sequence[Asked]],
+    preprocessing: QuestionPreprocessing,
+    place: str,
+) -> Task:
+    """Questions about stories as a task; its classes are all answers, in alphabetical order."""
+    answers = sorted({asked.answer for part in parts for asked in part})
+    if len(answers) < 2:
+        raise ValueError(
+            f"All questions of {place} have the answer '{printable(answers[0], 80)}': give such with two or more."
+        )
+    labels = {answer: label for label, answer in enumerate(answers)}
+    splits, cut = [], 0
+    for part in parts:
+        inputs, incomplete = preprocessing.encode_stories(part)
+        splits.append(Split(inputs, torch.tensor([labels[asked.answer] for asked in part], dtype=torch.int64)))
+        cut += incomplete
+    if cut:
+        warn_of_data(
+            f"{number_of(cut, 'question')} of {place} and their stories do not fit into {preprocessing.room}: what is "
+            "too long is cut. Give a preprocessing with room for more."
+        )
+    train, val, test = splits
+    return Task(
+        id=id,
+        way=len(answers),
+        train=train,
+        val=val if len(val) else None,
+        test=test,
+        classes=tuple(answers),
+        vocabulary=vocabulary_of(preprocessing.shape),
+        preprocessing=preprocessing,
+    )
+
+
+def vocabulary_texts(asked: Sequence[Asked]) -> list[str]:
+    """Each question, and each sentence of a story as often as the story is told, to count a vocabulary on."""
+    stories: dict[int, Asked] = {}
+    for one in asked:
+        if one.seen >= (stories[id(one.story)].seen if id(one.story) in stories else 0):
+            stories[id(one.story)] = one
+    told = [text for one in stories.values() for text in one.story[: one.seen]]
+    return [*told, *(one.question for one in asked)]

@@ -18,7 +18,7 @@ from lit_metanas.io.files import read_regular
 from lit_metanas.io.json_files import LARGEST_JSON, parse_json
 from lit_metanas.io.text import number_of, printable, writable
 from lit_metanas.kinds.questions.question_words import LONGEST_PASSAGE, Asked, QuestionWords
-from lit_metanas.kinds.texts.words import Words
+from lit_metanas.kinds.texts.vocabularies import Words
 from lit_metanas.objectives.span import NOWHERE, Span
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.splits import tell_repeats

@@ -10,8 +10,7 @@ from typing import Literal
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.text import nearest, short_number
 from lit_metanas.kinds.questions import relations, whereabouts
-from lit_metanas.kinds.questions.answered_stories import story_task
-from lit_metanas.kinds.questions.question_words import Asked, QuestionPreprocessing, QuestionWords
+from lit_metanas.kinds.questions.question_words import Asked, QuestionPreprocessing, QuestionWords, story_task
 from lit_metanas.kinds.questions.story_cast import Cast, draw_cast, story_vocabulary
 from lit_metanas.kinds.questions.whereabouts import Told
 from lit_metanas.tasks.source import Subset
@@ -165,7 +164,7 @@ def _types(
 
 
 def _ask(name: str, cast: Cast, number: int, draw: Random, told: set[str]) -> list[Asked]:
-    """Questions that were not asked before; of a few that could come next, the one whose answer was given least often."""
+    """New questions: of a few that could come next, each time the one whose answer was given least often."""
     counts: Counter[str] = Counter()
     found: list[Asked] = []
     for _ in range(number):

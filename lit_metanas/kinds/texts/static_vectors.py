@@ -132,7 +132,7 @@ class StaticVectors(TextPreprocessing):
                     f"{stored['sha256']} there."
                 )
         tensor = plain.get("tensor")
-        return cls(**paths, **numbers, tensor=tensor if isinstance(tensor, str) else None)
+        return cls(**paths, steps=numbers["steps"], tensor=tensor if isinstance(tensor, str) else None)
 
     @cached_property
     def _tokenizer(self) -> Any:

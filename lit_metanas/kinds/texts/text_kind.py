@@ -12,12 +12,11 @@ from lit_metanas.io.text import printable, writable
 from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared, Source
 from lit_metanas.kinds.pairs.table_kinds import kind_of_table
 from lit_metanas.kinds.texts.byte_pairs import BytePairs
-from lit_metanas.kinds.texts.characters import Characters
 from lit_metanas.kinds.texts.labelled_text import Labelled, checked_text, grouped_by_label
 from lit_metanas.kinds.texts.text_folders import is_dataset
 from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, columns_of, find_columns, listed, read_rows
 from lit_metanas.kinds.texts.text_task import TextTask, labelled_texts, task_from_texts
-from lit_metanas.kinds.texts.words import Words
+from lit_metanas.kinds.texts.vocabularies import Characters, Words
 from lit_metanas.tasks.splits import tell_shared_groups
 from lit_metanas.tasks.task import Task
 

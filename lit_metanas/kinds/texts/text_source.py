@@ -21,7 +21,7 @@ from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.files import cache_folder, write_whole
 from lit_metanas.io.json_files import read_json
 from lit_metanas.kinds.texts.labelled_text import Labelled, grouped_by_label
-from lit_metanas.kinds.texts.words import Words
+from lit_metanas.kinds.texts.vocabularies import Words
 from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource
 from lit_metanas.tasks.splits import class_subsets
 

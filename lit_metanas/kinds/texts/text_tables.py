@@ -23,26 +23,14 @@ from lit_metanas.kinds.texts.text_source import Lists, SplitTexts
 from lit_metanas.tasks.labels import warn_of_missing
 from lit_metanas.tasks.source import SUBSETS, Subset
 
-LARGEST_TABLE, MOST_COLUMNS, MOST_TABLE_VALUES = 1 << 26, 1_000, 10_000_000
-"""Bytes of a file, columns of a table, and values in it."""
+LARGEST_TABLE, MOST_COLUMNS, MOST_TABLE_VALUES = 1 << 26, 1_000, 10_000_000  # bytes, columns, and values of a table
+SUFFIXES_OF_TABLES = (".csv", ".tsv", ".jsonl")
 
 TEXT_COLUMNS = (
-    "text",
-    "sentence",
-    "utterance",
-    "question",
-    "query",
-    "review",
-    "comment",
-    "message",
-    "content",
-    "title",
-)
+    "text", "sentence", "utterance", "question", "query", "review", "comment", "message", "content", "title",
+)  # fmt: skip
 LABEL_COLUMNS = ("label", "intent", "class", "category", "target", "topic", "sentiment", "language", "lang", "tag")
 """Names by which columns are found, whatever their case."""
-
-SUFFIXES_OF_TABLES = (".csv", ".tsv", ".jsonl")
-"""How the names of tables end."""
 
 
 class NamelessColumnsError(ValueError):
@@ -136,7 +124,9 @@ def read_rows(path: Path, *, blank: bool = False) -> Iterator[TableRow]:
         raise ValueError(f"'{place}' is no table: give a file whose name ends in {', '.join(SUFFIXES_OF_TABLES)}.")
     content = read_utf8(path, LARGEST_TABLE)
     names: set[str] = set()
-    rows = _json_rows(content, place) if kind == ".jsonl" else separated_rows(content, place, kind, blank=blank)
+    rows = separated_rows(content, place, kind, blank=blank)
+    if kind == ".jsonl":
+        rows = _json_rows(content, place)
     for number, (where, row) in enumerate(rows, 1):
         if not row.keys() <= names:
             names.update(row)
@@ -155,10 +145,10 @@ def read_rows(path: Path, *, blank: bool = False) -> Iterator[TableRow]:
 
 def separated_rows(content: str, place: str, kind: str, *, blank: bool = False) -> Iterator[TableRow]:
     """The rows below a line of column names; those without values are left out."""
-    if kind == ".csv":
-        lines = csv.reader(StringIO(content, newline=""), strict=True)
-    else:
-        lines = csv.reader(StringIO(content, newline=""), delimiter="\t", quoting=csv.QUOTE_NONE)
+    form: dict[str, Any] = {"strict": True}
+    if kind == ".tsv":  # where quotes are letters like others
+        form = {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
+    lines = csv.reader(StringIO(content, newline=""), **form)
     names: list[str] | None = None
     csv.field_size_limit(max(csv.field_size_limit(), LARGEST_TABLE))  # else a text of 131,073 characters is damage
     try:

@@ -14,11 +14,10 @@ from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import vocabulary_of
 from lit_metanas.inputs.tokens import TextPreprocessing, split_words
 from lit_metanas.io.text import number_of, writable
-from lit_metanas.kinds.texts.characters import Characters
 from lit_metanas.kinds.texts.labelled_text import Labelled, checked_texts, grouped_by_label, text_key
 from lit_metanas.kinds.texts.text_folders import is_dataset, read_text_dataset, text_files
 from lit_metanas.kinds.texts.text_tables import labelled_rows, read_rows
-from lit_metanas.kinds.texts.words import Words
+from lit_metanas.kinds.texts.vocabularies import Characters, Words
 from lit_metanas.tasks.labels import ClassNames, Groups, Labels, class_indices, class_names, group_names, label_list
 from lit_metanas.tasks.splits import (
     check_held_out_shares,

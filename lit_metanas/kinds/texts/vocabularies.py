@@ -1,11 +1,11 @@
-"""Tokens by number: what words, characters and byte pairs have in common."""
+"""Words and characters by number, and the base of tokens that a vocabulary numbers."""
 
 from __future__ import annotations
 
 import reprlib
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
@@ -21,7 +21,11 @@ from lit_metanas.inputs.tokens import (
     UNKNOWN_SHOWN,
     TextPreprocessing,
     check_range,
+    plain_list,
+    plain_numbers,
+    split_words,
 )
+from lit_metanas.io.text import composed, is_text
 
 
 @dataclass(frozen=True)
@@ -112,3 +116,146 @@ class CountedTokens(VocabularyTokens):
     @cached_property
     def _numbers(self) -> dict[str, int]:
         return {token: number for number, token in enumerate(self.vocabulary, UNKNOWN + 1)}
+
+
+_CLOSE, _OPEN = frozenset(".,;:!?%)]}’。，、"), frozenset("([{¿¡")
+
+
+@dataclass(frozen=True)
+class Words(CountedTokens):
+    """Lower-cased words and punctuation marks by number, most frequent first, above padding and the unknown word.
+
+    Attributes:
+        size: words of the vocabulary at most.
+        least: how often a word stands in the text that the vocabulary is counted on, at least.
+        steps: words of an example at most; what is behind them is cut off.
+        words: the vocabulary; empty before it is counted. A source counts it on the text of its meta-train classes.
+
+    Raises:
+        ValueError: a number is out of its range, or a word stands twice or is none.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> words = lm.Words(steps=6, least=1).fitted(["Book a table!", "Book a flight."])
+        >>> words.encode(["book a train", ""])
+        tensor([[3, 2, 1, 0, 0, 0],
+                [1, 0, 0, 0, 0, 0]])
+        >>> words.show(words.encode(["A table, please!"]))
+        ['a table � �!']
+    """
+
+    kind: ClassVar[str] = "words"
+    field: ClassVar[str] = "words"
+    wanted: ClassVar[str] = "a lower-cased word or a punctuation mark"
+
+    size: int = 20_000
+    least: int = 2
+    steps: int = 32
+    words: tuple[str, ...] = ()
+
+    def split(self, text: str) -> list[str]:
+        """The words and punctuation marks of a text."""
+        return split_words(text)
+
+    def is_token(self, text: str) -> bool:
+        """Whether it is one word in small letters, or a mark."""
+        return split_words(text) == [text]
+
+    def show(self, inputs: Tensor) -> list[str]:
+        """Each sentence, in small letters; unknown words as question marks in a diamond."""
+        return [_sentence(words) for words in self.shown_tokens(inputs)]
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """The inverse of ``to_plain``."""
+        words = plain_list("Words", plain, "words")
+        return cls(**plain_numbers("Words", plain, "size", "least", "steps"), words=tuple(words))
+
+
+def _sentence(words: Sequence[str]) -> str:
+    """Words with spaces between, but for punctuation marks that stand close to a neighbour."""
+    text = ""
+    for word in words:
+        text += word if not text or word in _CLOSE or text[-1] in _OPEN else f" {word}"
+    return text
+
+
+@dataclass(frozen=True)
+class Characters(CountedTokens):
+    """Characters by number, most frequent first, above padding and the unknown character.
+
+    Capitals and spaces are characters like others, so that a text of known ones is shown as it was, in composed letters
+    (Unicode's form NFC). It suits short texts whose spelling matters, such as words and their pronunciations.
+
+    Attributes:
+        size: characters of the vocabulary at most.
+        least: how often a character stands in the text that the vocabulary is counted on, at least.
+        steps: characters of an example at most; what is behind them is cut off.
+        characters: the vocabulary, in the order of its numbers; empty before it is counted. A source counts it on the
+            text of its meta-train classes.
+
+    Raises:
+        ValueError: a number is out of its range, or a character stands twice or is none.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> characters = lm.Characters(steps=6).fitted(["banana", "Nab"])
+        >>> characters.characters
+        'abnN'
+        >>> characters.encode(["ban", "Bann"])
+        tensor([[3, 2, 4, 0, 0, 0],
+                [1, 2, 4, 4, 0, 0]])
+        >>> characters.show(characters.encode(["Nab", "cab"]))
+        ['Nab', '�ab']
+    """
+
+    kind: ClassVar[str] = "characters"
+    field: ClassVar[str] = "characters"
+    wanted: ClassVar[str] = "a character in composed form"
+
+    size: int = 5_000
+    least: int = 1
+    steps: int = 64
+    characters: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.characters, str):
+            raise ValueError("Characters: the vocabulary is no text: give its characters one behind the other.")
+        super().__post_init__()
+
+    def split(self, text: str) -> str:
+        """The composed characters of a text."""
+        return composed(text)
+
+    def is_token(self, text: str) -> bool:
+        """Whether a character stays as it is when composed, and can be written in UTF-8."""
+        return is_text(text) and composed(text) == text
+
+    def with_vocabulary(self, tokens: Sequence[str]) -> Self:
+        """The same with a vocabulary."""
+        return replace(self, characters="".join(tokens))
+
+    def show(self, inputs: Tensor) -> list[str]:
+        """Each text; unknown characters as question marks in a diamond."""
+        return ["".join(characters) for characters in self.shown_tokens(inputs)]
+
+    def to_plain(self) -> dict[str, Any]:
+        """The numbers and the vocabulary."""
+        return {**super().to_plain(), "characters": self.characters}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """The inverse of ``to_plain``."""
+        if not isinstance(plain.get("characters"), str):
+            raise ValueError("Characters: the stored preprocessing has no text 'characters'.")
+        numbers = plain_numbers("Characters", plain, "size", "least", "steps")
+        return cls(**numbers, characters=plain["characters"])
+
+
+MOST_PAIR_STEPS = Characters().steps
+"""Characters of a text that is to be written or read for it, at most."""
+
+
+def characters_for(texts: Iterable[str]) -> Characters:
+    """What makes inputs or targets of some texts: of the steps that the longest needs, and some for longer ones."""
+    return Characters(steps=min(MOST_PAIR_STEPS, 2 + 5 * max(map(len, texts)) // 4))
