@@ -19,15 +19,9 @@ from lit_metanas.io.text import number_of, printable
 from lit_metanas.kinds.texts.vocabularies import Words
 from lit_metanas.tasks.task import Split, Task, warn_of_data
 
-FEWEST_STEPS = 4
-"""Of an example."""
-
-LONGEST_PASSAGE = 100_000
-"""Characters of a question and its passage, which is read anew for each question."""
-
-SEPARATOR_SHOWN = "|"
-"""What stands between the question and the rest, as it is shown."""
-
+FEWEST_STEPS = 4  # of an example
+LONGEST_PASSAGE = 100_000  # characters of a question and its passage, which is read anew for each question
+SEPARATOR_SHOWN = "|"  # between the question and the rest, as it is shown
 _SENTENCE_END = re.compile(r"\n+|(?<=[.!?])\s+")
 
 
@@ -35,8 +29,8 @@ class Asked(NamedTuple):
     """A question about the first sentences of a story."""
 
     question: str
-    story: Sequence[str]
-    seen: int
+    story: Sequence[str]  # the oldest sentence first; questions about one story share them
+    seen: int  # sentences that come before the question
     answer: str
 
 
@@ -214,7 +208,9 @@ def split_question(raw: object) -> tuple[str, str]:
     if not isinstance(parts, Sequence) or len(parts) != 2:
         shown = printable(raw if isinstance(raw, str) else type(raw).__name__, 60)
         raise ValueError(f"'{shown}' is no question with a passage: give the question, a tab, and the passage.")
-    question, passage = parts[0], parts[1] if isinstance(parts[1], str) else "\n".join(map(str, parts[1]))
+    question, passage = parts
+    if not isinstance(passage, str):
+        passage = "\n".join(map(str, passage))
     if not isinstance(question, str) or not question.strip() or not passage.strip():
         raise ValueError(f"The question '{printable(str(question), 60)}' or its passage is empty: give both.")
     if len(question) + len(passage) > LONGEST_PASSAGE:
@@ -267,10 +263,7 @@ def story_task(
 
 
 def vocabulary_texts(asked: Sequence[Asked]) -> list[str]:
-    """Each question, and each sentence of a story as often as the story is told, to count a vocabulary on."""
-    stories: dict[int, Asked] = {}
-    for one in asked:
-        if one.seen >= (stories[id(one.story)].seen if id(one.story) in stories else 0):
-            stories[id(one.story)] = one
-    told = [text for one in stories.values() for text in one.story[: one.seen]]
-    return [*told, *(one.question for one in asked)]
+    """Each question, and each sentence of a story once, to count a vocabulary on."""
+    latest = {id(one.story): one for one in sorted(asked, key=lambda one: one.seen)}
+    stories = {id(one.story): latest[id(one.story)] for one in asked}.values()
+    return [*(text for one in stories for text in one.story[: one.seen]), *(one.question for one in asked)]

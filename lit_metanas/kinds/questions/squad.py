@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from lit_metanas.inputs.shapes import Shape, vocabulary_of
+from lit_metanas.inputs.shapes import vocabulary_of
 from lit_metanas.inputs.tokens import word_places
 from lit_metanas.io.files import read_regular
 from lit_metanas.io.json_files import LARGEST_JSON, parse_json
@@ -24,8 +24,7 @@ from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.splits import tell_repeats
 from lit_metanas.tasks.task import SingleTask, Split, Task, warn_of_data
 
-PASSAGE_STEPS = 320
-"""Words of a question and its passage, unless told otherwise; few passages of SQuAD have more."""
+PASSAGE_STEPS = 320  # words of a question and its passage; few passages of SQuAD have more
 
 
 class PassageQuestion(NamedTuple):
@@ -34,8 +33,8 @@ class PassageQuestion(NamedTuple):
     id: str
     question: str
     passage: str
-    answers: tuple[str, ...]
-    starts: tuple[int, ...]
+    answers: tuple[str, ...]  # by one person or by several
+    starts: tuple[int, ...]  # the character of the passage where each answer begins
 
 
 class SquadTask(SingleTask):
@@ -120,11 +119,6 @@ class SquadTask(SingleTask):
         # A passage counts once for each of its questions. It is split once, as these stand together.
         self.preprocessing = given.fitted(chain((one.passage for one in parts[0]), (one.question for one in parts[0])))
 
-    @property
-    def shape(self) -> Shape:
-        """Of one input."""
-        return self.preprocessing.shape
-
     def make(self) -> Task:
         """Make inputs of the questions."""
         return self._made[0]
@@ -152,14 +146,15 @@ def passage_task(
     kept: dict[Subset, list[PassageQuestion]] = {}
     cut, steps = 0, preprocessing.words.steps
     for subset, asked in parts.items():
-        spans = answer_spans(asked, preprocessing)
-        missed = [span == (NOWHERE, NOWHERE) for span in spans]
-        cut += sum(missed)
-        rows = [row for row in range(len(asked)) if subset == "test" or not missed[row]]
-        kept[subset] = [asked[row] for row in rows]
-        told = [Asked(one.question, [one.passage], 1, "") for one in kept[subset]]
-        targets = torch.tensor([spans[row] for row in rows], dtype=torch.int64).reshape(-1, 2)
-        splits[subset] = Split(preprocessing.encode_stories(told)[0], targets)
+        found = list(zip(asked, answer_spans(asked, preprocessing), strict=True))
+        reached = [(one, span) for one, span in found if span != (NOWHERE, NOWHERE)]
+        cut += len(found) - len(reached)
+        if subset != "test":
+            found = reached
+        kept[subset] = [one for one, _ in found]
+        stories = [Asked(one.question, [one.passage], 1, "") for one in kept[subset]]
+        targets = torch.tensor([span for _, span in found], dtype=torch.int64).reshape(-1, 2)
+        splits[subset] = Split(preprocessing.encode_stories(stories)[0], targets)
         if asked and not kept[subset]:
             raise ValueError(
                 f"The {subset} part of {place} has no question whose answer stands within the first {steps} words: add "
@@ -207,11 +202,12 @@ def read_passages(file: Path) -> list[PassageQuestion]:
         right = [
             (text, start)
             for text, start in zip(one.answers, one.starts, strict=True)
-            if text.strip() and start >= 0 and one.passage[start : start + len(text)] == text
+            if text.strip() and start >= 0 and one.passage.startswith(text, start)
         ]
         absent += not right
         if right:
-            found.append(one._replace(answers=tuple(text for text, _ in right), starts=tuple(at for _, at in right)))
+            answers, starts = zip(*right, strict=True)
+            found.append(one._replace(answers=answers, starts=starts))
     if not found:
         raise ValueError(
             f"'{place}' has no question whose answer stands in its passage at 'answer_start': give some with such."
@@ -260,11 +256,10 @@ def _part(value: object, name: str, kind: type, where: str) -> Any:
 
 
 def deal_passages(asked: Sequence[PassageQuestion], shares: Sequence[float], seed: int) -> list[list[PassageQuestion]]:
-    """The questions of each part; no passage of one is in another."""
+    """The questions of each part, whose share is one of all passages; no passage of one part is in another."""
     passages = list(dict.fromkeys(one.passage for one in asked))
     order = np.random.default_rng(seed).permutation(len(passages))
-    ends = np.cumsum([0.0, *shares]) * len(passages)
-    part_of = {
-        passages[place]: int(np.searchsorted(ends[1:-1], rank + 0.5, side="right")) for rank, place in enumerate(order)
-    }
+    ends = np.cumsum(shares[:-1]) * len(passages)
+    parts = np.searchsorted(ends, np.arange(len(passages)) + 0.5, side="right")
+    part_of = {passages[place]: part for place, part in zip(order, parts, strict=True)}
     return [[one for one in asked if part_of[one.passage] == part] for part in range(len(shares))]

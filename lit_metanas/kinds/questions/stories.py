@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from itertools import islice
 from random import Random
 from typing import Literal
 
 from lit_metanas.inputs.shapes import Shape
-from lit_metanas.io.text import nearest, short_number
+from lit_metanas.inputs.tokens import check_range
+from lit_metanas.io.text import nearest
 from lit_metanas.kinds.questions import relations, whereabouts
 from lit_metanas.kinds.questions.question_words import Asked, QuestionPreprocessing, QuestionWords, story_task
 from lit_metanas.kinds.questions.story_cast import Cast, draw_cast, story_vocabulary
@@ -39,11 +41,9 @@ QUESTION_TYPES: Mapping[str, Callable[[Cast, Random], Told | None]] = {
     "sizes": relations.bigger_one,
     "order": relations.place_in_row,
 }
-"""What tells a story with a question of each type, by its name; None is none that can be asked."""
+"""What makes a story with a question of each type, or None if nothing can be asked."""
 
-MOST_STORY_TASKS, MOST_STORIES = 1_000_000, 100_000
-"""Tasks of a collection, and stories of a task."""
-
+MOST_STORY_TASKS, MOST_STORIES = 1_000_000, 100_000  # tasks of a collection, and stories of a task
 _CHOSEN_AMONG, _TRIES = 3, 500
 
 
@@ -97,11 +97,8 @@ class Stories(TaskCollection):
         seed: int = 0,
         preprocessing: QuestionPreprocessing | None = None,
     ) -> None:
-        bounds = {"tasks": (tasks, 1, MOST_STORY_TASKS), "seed": (seed, 0, 2**63)}
-        bounds |= {name: (n, least, MOST_STORIES) for name, n, least in (("train", train, 2), ("val", val, 0))}
-        for name, (value, least, most) in {**bounds, "test": (test, 1, MOST_STORIES)}.items():
-            if not least <= value <= most:
-                raise ValueError(f"Stories: {name} = {short_number(value)} must be from {least} to {most}.")
+        sizes = {"train": (train, 2, MOST_STORIES), "val": (val, 0, MOST_STORIES), "test": (test, 1, MOST_STORIES)}
+        check_range("Stories", tasks=(tasks, 1, MOST_STORY_TASKS), seed=(seed, 0, 2**63), **sizes)
         self.types = _types(subset, types, fractions, seed)
         self.tasks = tasks
         self.train = train
@@ -168,13 +165,9 @@ def _ask(name: str, cast: Cast, number: int, draw: Random, told: set[str]) -> li
     counts: Counter[str] = Counter()
     found: list[Asked] = []
     for _ in range(number):
-        new: list[Told] = []
-        for _ in range(_TRIES):
-            one = QUESTION_TYPES[name](cast, draw)
-            if one is not None and " ".join([*one.sentences, one.question]) not in told:
-                new.append(one)
-                if len(new) == _CHOSEN_AMONG:
-                    break
+        tries = (QUESTION_TYPES[name](cast, draw) for _ in range(_TRIES))
+        fresh = (one for one in tries if one is not None and " ".join([*one.sentences, one.question]) not in told)
+        new = list(islice(fresh, _CHOSEN_AMONG))
         if not new:
             raise ValueError(
                 f"Stories: there are only about {len(told)} different questions of the type '{name}': lower train, val "
