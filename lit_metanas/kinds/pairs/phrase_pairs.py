@@ -61,7 +61,7 @@ class PhrasePairs(PairTasks):
 
     Example:
         >>> import lit_metanas as lm
-        >>> task = lm.PhrasePairs(kinds=["date"], meta_test=["de"], train=20, val=10, test=10)[0]
+        >>> task = lm.kinds.PhrasePairs(kinds=["date"], meta_test=["de"], train=20, val=10, test=10)[0]
         >>> task.id, len(task.train), len(task.val), len(task.test), task.shape.steps
         ('phrasepairs/test/de', 20, 10, 10, 80)
         >>> task.preprocessing.show(task.test.inputs[:1]), task.objective.target.show(task.test.labels[:1])
@@ -135,7 +135,7 @@ class PhrasePairs(PairTasks):
     def _drawn(self, name: str, draw: int, sizes: dict[Subset, int]) -> Parts:
         """Draw phrases until each part is full; a source belongs to one part only, by its digest."""
         ours, theirs = PhraseWriter(self.source), PhraseWriter(name)
-        drawer = PhraseDraw(np.random.default_rng((self._seed, draw)), ours.names.shared(theirs.names))
+        drawer = PhraseDraw(np.random.default_rng((self._seed, draw)), ours.shared_codes(theirs))
         parts: Parts = {subset: [] for subset in SUBSETS}
         seen: set[str] = set()
         wanted, number, latest = sum(sizes.values()), 0, 0

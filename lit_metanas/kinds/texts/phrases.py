@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple, TypeVar, get_args
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -22,8 +22,6 @@ _UNITS = (
     "duration-year", "length-centimeter", "length-kilometer", "length-meter", "length-millimeter", "mass-gram",
     "mass-kilogram", "temperature-celsius", "volume-liter",
 )  # fmt: skip
-
-Code = TypeVar("Code", str, int)
 
 
 def languages(script: str | None = None) -> list[str]:
@@ -46,8 +44,7 @@ def languages(script: str | None = None) -> list[str]:
 def script_of(language: str) -> str:
     """The script that a language is mostly written in, for instance ``Latn``."""
     likely = import_extra("babel.core", "text", "Phrases").get_global("likely_subtags")
-    parts = str(likely.get(language, "")).split("_")
-    return parts[1] if len(parts) > 1 else "Zyyy"
+    return str(likely.get(language, "_Zyyy")).split("_")[1]
 
 
 def phrases_of(language: str, number: int) -> list[str]:
@@ -58,43 +55,24 @@ def phrases_of(language: str, number: int) -> list[str]:
     return list(dict.fromkeys(writer.write(draw.phrase(PHRASE_KINDS[i % len(PHRASE_KINDS)])) for i in range(number)))
 
 
-class Names(NamedTuple):
-    """Codes of what a language has names for."""
-
-    countries: list[str]
-    tongues: list[str]
-    days: list[int]
-    months: list[int]
-
-    def shared(self, other: Names) -> Names:
-        """What another language has names for, too, in this one's order."""
-        return Names(
-            _shared(self.countries, other.countries),
-            _shared(self.tongues, other.tongues),
-            _shared(self.days, other.days),
-            _shared(self.months, other.months),
-        )
-
-
-def _shared(own: list[Code], other: list[Code]) -> list[Code]:
-    known = frozenset(other)
-    return [code for code in own if code in known]
-
-
 class PhraseWriter:
     """Writes phrases in a language."""
 
     def __init__(self, language: str) -> None:
         self._babel = {name: import_extra(f"babel.{name}", "text", "Phrases") for name in ("dates", "lists", "units")}
-        self._locale = import_extra("babel", "text", "Phrases").Locale.parse(language)
-        self._countries, self._tongues = _countries(self._locale), _tongues(self._locale)
-        self._days = self._locale.days["stand-alone"]["wide"]
-        self._months = self._locale.months["stand-alone"]["wide"]
+        self._locale = locale = import_extra("babel", "text", "Phrases").Locale.parse(language)
+        calendar = {"days": locale.days, "months": locale.months}
+        self.names: dict[str, dict[Any, str]] = {
+            "countries": _countries(locale),
+            "languages": _tongues(locale),
+            **{
+                kind: {code: str(n) for code, n in own["stand-alone"]["wide"].items()} for kind, own in calendar.items()
+            },
+        }  # by kind and code
 
-    @property
-    def names(self) -> Names:
-        """What the language has names for."""
-        return Names(*map(list, (self._countries, self._tongues, self._days, self._months)))
+    def shared_codes(self, other: PhraseWriter) -> dict[str, list[Any]]:
+        """The codes of names that another language has, too, by kind, in this one's order."""
+        return {kind: [code for code in own if code in other.names[kind]] for kind, own in self.names.items()}
 
     def write(self, phrase: Phrase) -> str:
         """A phrase in this language, in one line."""
@@ -103,8 +81,7 @@ class PhraseWriter:
     def letters(self) -> str:
         """All that names and measures are written with, each once, with spaces between."""
         measures = self.measures([number for number in (1, 2, 5) for _ in _UNITS], 3 * _UNITS)
-        names = (self._countries, self._tongues, self._days, self._months)
-        texts = [measures, *(str(name) for named in names for name in named.values())]
+        texts = [measures, *(name for named in self.names.values() for name in named.values())]
         texts += [self.date(_FIRST_DAY.replace(month=month), "full") for month in range(1, 13)]
         return " ".join(sorted(set("".join(texts)) - {" "}))
 
@@ -113,21 +90,9 @@ class PhraseWriter:
         return str(self._babel["dates"].format_date(day, length, locale=self._locale))
 
     def duration(self, span: datetime.timedelta, directed: bool) -> str:
-        """A time span, rounded to one unit; ``directed`` tells whether it has passed or is to come."""
+        """A time span, rounded to one unit; ``directed`` says that it has passed or is to come."""
         way = {"threshold": 1.5, "add_direction": directed, "locale": self._locale}
         return str(self._babel["dates"].format_timedelta(span, **way))
-
-    def countries(self, codes: Sequence[str]) -> str:
-        """A list of countries."""
-        return self._list([self._countries[code] for code in codes])
-
-    def tongues(self, codes: Sequence[str]) -> str:
-        """A list of languages."""
-        return self._list([self._tongues[code] for code in codes])
-
-    def calendar(self, days: Sequence[int], months: Sequence[int]) -> str:
-        """A list of days of the week and months."""
-        return self._list([*(str(self._days[day]) for day in days), *(str(self._months[month]) for month in months)])
 
     def measures(self, numbers: Sequence[int], units: Sequence[str]) -> str:
         """A list of measures."""
@@ -135,66 +100,50 @@ class PhraseWriter:
         pairs = zip(numbers, units, strict=True)
         return self._list([write(number, unit, "long", locale=self._locale) for number, unit in pairs])
 
+    def named(self, codes: Mapping[str, Sequence[Any]]) -> str:
+        """A list of names, of some codes of each kind."""
+        return self._list([self.names[kind][code] for kind, own in codes.items() for code in own])
+
     def _list(self, parts: list[str]) -> str:
         return str(self._babel["lists"].format_list(parts, locale=self._locale))
 
 
-Phrase = Callable[[PhraseWriter], str]
-"""What is said, in whatever language."""
-
+Phrase = Callable[[PhraseWriter], str]  # what is said, in whatever language
 PhraseKind = Literal["date", "duration", "countries", "measures", "languages", "calendar"]
 PHRASE_KINDS: tuple[PhraseKind, ...] = get_args(PhraseKind)
 
 
 class PhraseDraw:
-    """Draws what phrases say."""
+    """Draws what phrases say, of some codes of names by kind."""
 
-    def __init__(self, generator: np.random.Generator, names: Names) -> None:
-        self._generator = generator
-        self._names = names
+    def __init__(self, generator: np.random.Generator, codes: Mapping[str, Iterable[Any]]) -> None:
+        self._draw = generator
+        self._codes = {kind: list(own) for kind, own in codes.items()}
 
     def phrase(self, kind: PhraseKind) -> Phrase:
         """Draw a phrase of a kind."""
-        makers: dict[PhraseKind, Callable[[], Phrase]] = {
-            "date": self._date,
-            "duration": self._duration,
-            "countries": self._countries,
-            "measures": self._measures,
-            "languages": self._tongues,
-            "calendar": self._calendar,
-        }
-        return makers[kind]()
+        match kind:
+            case "date":
+                day = _FIRST_DAY + datetime.timedelta(days=int(self._draw.integers(_DAYS)))
+                length = ("full", "long")[int(self._draw.integers(2))]
+                return lambda writer: writer.date(day, length)
+            case "duration":
+                span = datetime.timedelta(seconds=int(np.exp(self._draw.uniform(1, np.log(_MOST_SECONDS)))))
+                directed, future = (bool(self._draw.integers(2)) for _ in range(2))
+                return lambda writer: writer.duration(span if future else -span, directed)
+            case "measures":
+                units = self._some(_UNITS, 1, 3)
+                numbers = [int(self._draw.integers(2, 100)) for _ in units]
+                return lambda writer: writer.measures(numbers, units)
+            case "calendar":
+                codes = {each: self._some(self._codes[each], 1, 3) for each in ("days", "months")}
+            case _:
+                codes = {kind: self._some(self._codes[kind], 2, 5)}
+        return lambda writer: writer.named(codes)
 
-    def _date(self) -> Phrase:
-        day = _FIRST_DAY + datetime.timedelta(days=int(self._generator.integers(_DAYS)))
-        length = ("full", "long")[int(self._generator.integers(2))]
-        return lambda writer: writer.date(day, length)
-
-    def _duration(self) -> Phrase:
-        span = datetime.timedelta(seconds=int(np.exp(self._generator.uniform(1, np.log(_MOST_SECONDS)))))
-        directed, future = (bool(self._generator.integers(2)) for _ in range(2))
-        return lambda writer: writer.duration(span if future else -span, directed)
-
-    def _countries(self) -> Phrase:
-        codes = self._some(self._names.countries, 2, 5)
-        return lambda writer: writer.countries(codes)
-
-    def _tongues(self) -> Phrase:
-        codes = self._some(self._names.tongues, 2, 5)
-        return lambda writer: writer.tongues(codes)
-
-    def _calendar(self) -> Phrase:
-        days, months = self._some(self._names.days, 1, 3), self._some(self._names.months, 1, 3)
-        return lambda writer: writer.calendar(days, months)
-
-    def _measures(self) -> Phrase:
-        units = self._some(_UNITS, 1, 3)
-        numbers = [int(self._generator.integers(2, 100)) for _ in units]
-        return lambda writer: writer.measures(numbers, units)
-
-    def _some(self, values: Sequence[Code], least: int, most: int) -> list[Code]:
-        number = int(self._generator.integers(least, most))
-        return [values[int(place)] for place in self._generator.permutation(len(values))[:number]]
+    def _some(self, values: Sequence[Any], least: int, most: int) -> list[Any]:
+        number = int(self._draw.integers(least, most))
+        return [values[int(place)] for place in self._draw.permutation(len(values))[:number]]
 
 
 def _samples(locale: Any) -> list[str]:
@@ -235,8 +184,8 @@ class Phrases(CachedTexts):
 
     Example:
         >>> import lit_metanas as lm
-        >>> phrases = lm.Phrases()
-        >>> episode = lm.draw_episode(phrases, "test", seed=0, epoch=0, index=0, way=5, shot=1, query=3)
+        >>> phrases = lm.kinds.Phrases()
+        >>> episode = lm.tasks.draw_episode(phrases, "test", seed=0, epoch=0, index=0, way=5, shot=1, query=3)
         >>> episode.shape.steps, len(phrases.classes("train")) >= 50
         (64, True)
     """

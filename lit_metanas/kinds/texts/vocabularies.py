@@ -136,7 +136,7 @@ class Words(CountedTokens):
 
     Example:
         >>> import lit_metanas as lm
-        >>> words = lm.Words(steps=6, least=1).fitted(["Book a table!", "Book a flight."])
+        >>> words = lm.kinds.Words(steps=6, least=1).fitted(["Book a table!", "Book a flight."])
         >>> words.encode(["book a train", ""])
         tensor([[3, 2, 1, 0, 0, 0],
                 [1, 0, 0, 0, 0, 0]])
@@ -199,7 +199,7 @@ class Characters(CountedTokens):
 
     Example:
         >>> import lit_metanas as lm
-        >>> characters = lm.Characters(steps=6).fitted(["banana", "Nab"])
+        >>> characters = lm.kinds.Characters(steps=6).fitted(["banana", "Nab"])
         >>> characters.characters
         'abnN'
         >>> characters.encode(["ban", "Bann"])
