@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 from torch import Tensor
 
 from lit_metanas.inputs.shapes import PADDING
-from lit_metanas.inputs.tokens import UNKNOWN, lower_cased, plain_list, plain_numbers
+from lit_metanas.inputs.tokens import UNKNOWN, TextPreprocessing, lower_cased, plain_list, plain_numbers
 from lit_metanas.io.packages import import_extra
 from lit_metanas.kinds.texts.vocabularies import VocabularyTokens
 
@@ -24,7 +24,7 @@ SINGLE_BYTES = 256
 
 
 @dataclass(frozen=True)
-class BytePairs(VocabularyTokens):
+class BytePairs(VocabularyTokens, TextPreprocessing):
     """Pieces of words by number: bytes, and the pairs of pieces that stood together most often (Sennrich et al. 2016).
 
     No character is unknown, as all are made of bytes; so it suits many languages, and those that put no spaces between

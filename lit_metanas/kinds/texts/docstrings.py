@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from lit_metanas.inputs.tokens import TextPreprocessing
-from lit_metanas.io.files import read_regular
+from lit_metanas.io.files import cache_folder, read_regular
 from lit_metanas.io.packages import installed_sources, installed_version
-from lit_metanas.kinds.texts.text_source import CachedTexts, Subsets, without_shared
+from lit_metanas.kinds.texts.text_source import CachedTexts, Subsets, TextSource, without_shared
 from lit_metanas.tasks.source import SUBSETS, Subset
 
 NAME_MASK = "_"
@@ -183,7 +183,7 @@ MOST, LEAST = 100, 25
 """Sentences of a class."""
 
 
-class Docstrings(CachedTexts):
+class Docstrings(CachedTexts, TextSource):
     """First sentences of docstrings: about 5,000 in some 70 classes, each a module of Python or of a dependency.
 
     Names of code are masked: dotted ones, those with underscores, digits or inner capitals, what is quoted, and those
@@ -212,7 +212,8 @@ class Docstrings(CachedTexts):
     version = 1
 
     def __init__(self, cache: str | None = None, preprocessing: TextPreprocessing | None = None) -> None:
-        super().__init__(cache, preprocessing)
+        super().__init__(preprocessing)
+        self.cache = Path(cache) if cache else cache_folder()
 
     def made_of(self) -> tuple[Any, ...]:
         """Versions of Python and of the packages, and the classes."""

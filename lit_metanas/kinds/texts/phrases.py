@@ -5,14 +5,16 @@ from __future__ import annotations
 import datetime
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 
 from lit_metanas.inputs.tokens import TextPreprocessing
+from lit_metanas.io.files import cache_folder
 from lit_metanas.io.packages import import_extra
 from lit_metanas.kinds.texts.byte_pairs import BytePairs
-from lit_metanas.kinds.texts.text_source import CachedTexts, Subsets, without_shared
+from lit_metanas.kinds.texts.text_source import CachedTexts, Subsets, TextSource, without_shared
 from lit_metanas.tasks.source import SUBSETS, Subset
 
 _FIRST_DAY, _DAYS = datetime.date(1990, 1, 1), 15_000
@@ -166,7 +168,7 @@ def _tongues(locale: Any) -> dict[str, str]:
 MADE, KEPT = 96, 60  # phrases that are made for each language, and those at least that no other language has
 
 
-class Phrases(CachedTexts):
+class Phrases(CachedTexts, TextSource):
     """Dates, durations, measures, and lists of countries and languages, as more than 100 languages write them.
 
     The phrases are made from Unicode's Common Locale Data Repository, which the package ``babel`` holds; a class is a
@@ -193,7 +195,8 @@ class Phrases(CachedTexts):
     version = 1
 
     def __init__(self, cache: str | None = None, preprocessing: TextPreprocessing | None = None) -> None:
-        super().__init__(cache, preprocessing or BytePairs(steps=64))
+        super().__init__(preprocessing or BytePairs(steps=64))
+        self.cache = Path(cache) if cache else cache_folder()
         self._babel = import_extra("babel", "text", "Phrases").__version__
 
     def made_of(self) -> tuple[Any, ...]:

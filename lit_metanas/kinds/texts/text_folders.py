@@ -11,7 +11,7 @@ from lit_metanas.io.class_folders import class_folders, file_groups
 from lit_metanas.io.packages import import_extra
 from lit_metanas.io.text import number_of
 from lit_metanas.kinds.texts.labelled_text import MOST_SENTENCES, Labelled, read_utf8
-from lit_metanas.kinds.texts.text_source import Lists, SplitTexts
+from lit_metanas.kinds.texts.text_source import Lists, TextSource, split_sentences
 from lit_metanas.kinds.texts.text_tables import labelled_rows
 from lit_metanas.tasks.task import warn_of_data
 
@@ -20,7 +20,7 @@ MARKS = ("dataset_info.json", "dataset_dict.json")  # files that a saved data se
 _NO_CLASS = "\0"  # stands for a number below 0, as in test parts whose answers are kept back
 
 
-class TextFolder(SplitTexts):
+class TextFolder(TextSource):
     """Text files in UTF-8, a sub-folder for each class; its classes are split as given, or at random by a seed.
 
     Args:
@@ -60,10 +60,12 @@ class TextFolder(SplitTexts):
         seed: int = 0,
         preprocessing: TextPreprocessing | None = None,
     ) -> None:
+        super().__init__(preprocessing)
         self.root = Path(root)
         lists: Lists = {"train": train, "val": val, "test": test}
-        rows = text_files(self.root)
-        super().__init__(rows, str(self.root), lists, fractions=fractions, seed=seed, preprocessing=preprocessing)
+        self._sentences = split_sentences(
+            text_files(self.root), lists, fractions=fractions, seed=seed, owner="TextFolder", place=str(self.root)
+        )
 
     @property
     def name(self) -> str:
@@ -81,7 +83,7 @@ def text_files(root: Path, group: str | None = None) -> Iterator[Labelled]:
             yield Labelled(where, read_utf8(file, LARGEST_TEXT_FILE), name, groups.get(file, ""))
 
 
-class TextDataset(SplitTexts):
+class TextDataset(TextSource):
     """A data set that ``datasets`` (Hugging Face) has saved on disk; its classes are split as given, or by a seed.
 
     The rows of all its splits are taken, as a split for learning one task shares its classes between its parts.
@@ -121,10 +123,13 @@ class TextDataset(SplitTexts):
         seed: int = 0,
         preprocessing: TextPreprocessing | None = None,
     ) -> None:
+        super().__init__(preprocessing)
         self.path = Path(path)
         lists: Lists = {"train": train, "val": val, "test": test}
         rows = read_text_dataset(self.path, text, label)
-        super().__init__(rows, str(path), lists, fractions=fractions, seed=seed, preprocessing=preprocessing)
+        self._sentences = split_sentences(
+            rows, lists, fractions=fractions, seed=seed, owner="TextDataset", place=str(path)
+        )
 
     @property
     def name(self) -> str:

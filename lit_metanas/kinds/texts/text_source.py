@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
@@ -18,7 +18,7 @@ from torch import Tensor
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.inputs.tokens import TextPreprocessing
-from lit_metanas.io.files import cache_folder, write_whole
+from lit_metanas.io.files import write_whole
 from lit_metanas.io.json_files import read_json
 from lit_metanas.kinds.texts.labelled_text import Labelled, grouped_by_label
 from lit_metanas.kinds.texts.vocabularies import Words
@@ -50,15 +50,17 @@ class TextSource(TaskSource):
                 [2, 4, 0]])
     """
 
+    _sentences: Mapping[Subset, Sentences]
+
     def __init__(self, preprocessing: TextPreprocessing | None = None) -> None:
         self._open = preprocessing is None
         self._given = Words() if preprocessing is None else preprocessing
         self._fitted: TextPreprocessing | None = None
         self._tokens: dict[tuple[Subset, int], Tensor] = {}
 
-    @abstractmethod
     def sentences(self, subset: Subset) -> Sentences:
         """The sentences of each class of a subset."""
+        return self._sentences[subset]
 
     def take_preprocessing(self, preprocessing: Preprocessing) -> None:
         """Take the vocabulary of a meta-training, unless a preprocessing was given.
@@ -103,31 +105,22 @@ Lists = Mapping[Subset, Sequence[str] | None]
 """The names of the classes of each subset, as a user lists them."""
 
 
-class SplitTexts(TextSource):
-    """Texts whose classes are split as listed, or at random by a seed."""
-
-    def __init__(
-        self,
-        rows: Iterable[Labelled],
-        place: str,
-        lists: Lists,
-        *,
-        fractions: tuple[float, float, float],
-        seed: int,
-        preprocessing: TextPreprocessing | None,
-    ) -> None:
-        super().__init__(preprocessing)
-        texts = {label: list(own) for label, own in grouped_by_label(rows, place, key=str).items()}
-        owner = type(self).__name__
-        names = class_subsets(list(texts), lists, fractions=fractions, seed=seed, owner=owner, place=place)
-        self._sentences = {subset: {name: texts[name] for name in names[subset]} for subset in SUBSETS}
-
-    def sentences(self, subset: Subset) -> Sentences:
-        """The texts of each class of a subset."""
-        return self._sentences[subset]
+def split_sentences(
+    rows: Iterable[Labelled],
+    lists: Lists,
+    *,
+    fractions: tuple[float, float, float],
+    seed: int,
+    owner: str,
+    place: str,
+) -> dict[Subset, Sentences]:
+    """The texts of the classes of each subset, as listed or drawn by the seed."""
+    texts = {label: list(own) for label, own in grouped_by_label(rows, place, key=str).items()}
+    names = class_subsets(list(texts), lists, fractions=fractions, seed=seed, owner=owner, place=place)
+    return {subset: {name: texts[name] for name in names[subset]} for subset in SUBSETS}
 
 
-class SentenceSource(SplitTexts):
+class SentenceSource(TextSource):
     """Sentences in memory; the classes are split as given, or at random by a seed.
 
     Args:
@@ -173,7 +166,10 @@ class SentenceSource(SplitTexts):
             for number, text in enumerate(texts)
         )
         lists: Lists = {"train": train, "val": val, "test": test}
-        super().__init__(rows, name, lists, fractions=fractions, seed=seed, preprocessing=preprocessing)
+        super().__init__(preprocessing)
+        self._sentences = split_sentences(
+            rows, lists, fractions=fractions, seed=seed, owner=type(self).__name__, place=name
+        )
         self._name = name
 
     @property
@@ -182,14 +178,12 @@ class SentenceSource(SplitTexts):
         return self._name
 
 
-class CachedTexts(TextSource):
-    """Texts that are made once and then read from a cached file."""
+class CachedTexts(ABC):
+    """What sources have in common whose texts are made once and then read from a cached file."""
 
+    name: str
+    cache: Path
     version: ClassVar[int]  # to be raised whenever the same packages give other texts
-
-    def __init__(self, cache: str | None, preprocessing: TextPreprocessing | None) -> None:
-        super().__init__(preprocessing)
-        self.cache = Path(cache) if cache else cache_folder()
 
     @abstractmethod
     def made_of(self) -> tuple[Any, ...]:
@@ -207,14 +201,14 @@ class CachedTexts(TextSource):
 
     def prepare(self) -> None:
         """Make the texts, unless the cache file has them."""
-        _ = self._sentences
+        _ = self._cached
 
     def sentences(self, subset: Subset) -> Sentences:
         """The texts of each class of a subset."""
-        return self._sentences[subset]
+        return self._cached[subset]
 
     @cached_property
-    def _sentences(self) -> Subsets:
+    def _cached(self) -> Subsets:
         found = _read(self.cache_file)
         if found is None:
             found = self.make()

@@ -19,7 +19,7 @@ from lit_metanas.kinds.texts.labelled_text import (
     checked_text,
     read_utf8,
 )
-from lit_metanas.kinds.texts.text_source import Lists, SplitTexts
+from lit_metanas.kinds.texts.text_source import Lists, TextSource, split_sentences
 from lit_metanas.tasks.labels import warn_of_missing
 from lit_metanas.tasks.source import SUBSETS, Subset
 
@@ -50,7 +50,7 @@ TableRow = tuple[str, Mapping[str, Any]]
 """Where a row stands, and its values by column."""
 
 
-class TextTable(SplitTexts):
+class TextTable(TextSource):
     r"""A table of texts and labels: CSV, TSV or JSON lines, in UTF-8; its classes are split as given, or by a seed.
 
     The first line of CSV and TSV names the columns; in TSV quotes are letters like others. A row that repeats another
@@ -100,6 +100,7 @@ class TextTable(SplitTexts):
         seed: int = 0,
         preprocessing: TextPreprocessing | None = None,
     ) -> None:
+        super().__init__(preprocessing)
         self.path = Path(path)
         rows, place = list(read_rows(self.path)), writable(path)
         text, label = find_columns(rows, place, text, label, subset=subset)
@@ -108,8 +109,10 @@ class TextTable(SplitTexts):
             if any(names is not None for names in lists.values()):
                 raise ValueError(f"TextTable: give lists of classes or the column '{subset}', not both.")
             lists = _listed_subsets(rows, place, label, subset)
-        texts = labelled_rows(rows, place, text, label)
-        super().__init__(texts, place, lists, fractions=fractions, seed=seed, preprocessing=preprocessing)
+        labelled = labelled_rows(rows, place, text, label)
+        self._sentences = split_sentences(
+            labelled, lists, fractions=fractions, seed=seed, owner="TextTable", place=place
+        )
 
     @property
     def name(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import reprlib
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,8 +29,8 @@ from lit_metanas.io.text import composed, is_text
 
 
 @dataclass(frozen=True)
-class VocabularyTokens(TextPreprocessing):
-    """Tokens of a vocabulary by number, above padding and the unknown one."""
+class VocabularyTokens(ABC):
+    """What preprocessings have in common whose tokens a vocabulary numbers, above padding and the unknown one."""
 
     field: ClassVar[str]  # that holds the vocabulary
     wanted: ClassVar[str]
@@ -71,7 +71,7 @@ class VocabularyTokens(TextPreprocessing):
 
 
 class CountedTokens(VocabularyTokens):
-    """Tokens whose vocabulary is counted on text: the most frequent first, equally frequent ones by the alphabet."""
+    """Those whose vocabulary is counted on text: the most frequent first, equally frequent ones by the alphabet."""
 
     @abstractmethod
     def split(self, text: str) -> Sequence[str]:
@@ -122,7 +122,7 @@ _CLOSE, _OPEN = frozenset(".,;:!?%)]}’。，、"), frozenset("([{¿¡")
 
 
 @dataclass(frozen=True)
-class Words(CountedTokens):
+class Words(CountedTokens, TextPreprocessing):
     """Lower-cased words and punctuation marks by number, most frequent first, above padding and the unknown word.
 
     Attributes:
@@ -181,7 +181,7 @@ def _sentence(words: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True)
-class Characters(CountedTokens):
+class Characters(CountedTokens, TextPreprocessing):
     """Characters by number, most frequent first, above padding and the unknown character.
 
     Capitals and spaces are characters like others, so that a text of known ones is shown as it was, in composed letters
