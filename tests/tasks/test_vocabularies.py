@@ -338,6 +338,6 @@ def test_the_missing_package_is_told(monkeypatch):
 
     monkeypatch.setattr(packages, "import_module", absent)
     with pytest.raises(
-        ValueError, match=r"BytePairs needs the package tokenizers .* pip install 'lit-metanas\[text\]'"
+        ValueError, match=r"BytePairs needs the package tokenizers .* 'lit-metanas\[text\]'"
     ):
         BytePairs().fitted(STEMS)
