@@ -23,10 +23,8 @@ from lit_metanas.tasks.task import Episode
 MOST_EPISODES = 10_000_000  # the places of a step's tasks are listed, and lengths beyond 2**63 are none
 
 
-class StepTasks(LightningDataModule):
-    """A data module whose training batches are the tasks of an outer step; all processes share them evenly."""
-
-    tasks_per_step: int | None  # over all processes; None takes one a process
+class RankedData(LightningDataModule):
+    """A data module that several processes share."""
 
     @property
     def world_size(self) -> int:
@@ -37,6 +35,12 @@ class StepTasks(LightningDataModule):
     def rank(self) -> int:
         """Number of this process."""
         return 0 if self.trainer is None else self.trainer.global_rank
+
+
+class StepTasks(RankedData):
+    """A data module whose training batches are the tasks of an outer step; all processes share them evenly."""
+
+    tasks_per_step: int | None  # over all processes; None takes one a process
 
     @property
     def tasks_in_step(self) -> int:
@@ -65,7 +69,7 @@ class StepTasks(LightningDataModule):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Refuse to go on with steps of another size where nobody asked for it."""
-        before = state_dict.get("tasks_in_step") if isinstance(state_dict, dict) else None
+        before = isinstance(state_dict, dict) and state_dict.get("tasks_in_step")
         if type(before) is not int or before < 1:
             raise ValueError(
                 f"The checkpoint is damaged, its state of {type(self).__name__} is of another kind: {FIX}."
@@ -218,26 +222,19 @@ class EpisodeDataModule(StepTasks):
             self.take_preprocessing(made)
         if stage == "fit":
             self.check_shares()
-        validated = getattr(self.trainer, "limit_val_batches", 1)
-        fit: tuple[Subset, ...] = ("train", "val") if validated else ("train",)
-        stages: dict[str, tuple[Subset, ...]] = {"fit": fit, "validate": ("val",), "test": ("test",)}
+        stages: dict[str, list[Subset]] = {"fit": ["train", "val"], "validate": ["val"], "test": ["test"]}
+        if not getattr(self.trainer, "limit_val_batches", 1):
+            stages["fit"].remove("val")
         for subset in stages.get(stage, ()):
             # in the main process: so its errors come early and its images are in memory before workers fork
             self.stream(subset)[0, 0]
 
     def stream(self, subset: Subset) -> EpisodeStream:
         """Return all episodes of a subset, by (epoch, index)."""
-        train = subset == "train"
-        return EpisodeStream(
-            source=self.source,
-            subset=subset,
-            seed=self.seed if train else self.eval_seed,
-            way=self.way if train else self.eval_way,
-            shot=self.shot if train else self.eval_shot,
-            query=self.query if train else self.eval_query,
-            within_group=self.within_group,
-            augmentation=self.augmentation if train else None,
-        )
+        sizes, augmentation = (self.eval_seed, self.eval_way, self.eval_shot, self.eval_query), None
+        if subset == "train":
+            sizes, augmentation = (self.seed, self.way, self.shot, self.query), self.augmentation
+        return EpisodeStream(self.source, subset, *sizes, self.within_group, augmentation)
 
     def train_dataloader(self) -> EpisodeLoader[Episode]:
         """Return a loader of ``steps_per_epoch`` batches an epoch."""

@@ -40,7 +40,7 @@ def deal_groups(
     generator = np.random.default_rng(seed)
     order = [names[place] for place in generator.permutation(len(names))]
     most = 1 - val - test
-    shares = {"train": most if train is None else min(train, most), "val": val, "test": test}
+    shares = {"train": min(most if train is None else train, most), "val": val, "test": test}
     wanted = [subset for subset in SUBSETS if shares[subset]]
     if len(order) < len(wanted):
         raise ValueError(
@@ -58,8 +58,9 @@ def deal_groups(
     for row, own in enumerate(groups.values()):
         np.add.at(counts, ([places[group] for group in own], row), 1)
     counts[:, -1] = counts[:, :-1].sum(axis=1)
-    rest = 1 - sum(shares.values())
-    goals = [shares[subset] for subset in wanted] + ([rest] if rest > 1e-6 else [])
+    goals = [shares[subset] for subset in wanted]
+    if (rest := 1 - sum(shares.values())) > 1e-6:
+        goals.append(rest)
     dealing = _best_dealing(counts, np.array(goals), len(wanted), generator)
     for part, subset in enumerate(wanted):
         lacking = [label for label, number in zip(groups, dealing.filled[part], strict=False) if not number]
@@ -104,8 +105,8 @@ def _best_dealing(
     unavoidable = int(np.clip(wanted - (counts > 0).sum(axis=0), 0, None).sum())
     best = _Dealing(counts, shares, wanted)
     best.deal(np.arange(len(counts)))
-    for _ in range(MOST_DEALT if len(counts) <= MOST_SWAPPED else 0):
-        if best.missing <= MISSING_PRICE * unavoidable:
+    for _ in range(MOST_DEALT):
+        if best.missing <= MISSING_PRICE * unavoidable or len(counts) > MOST_SWAPPED:
             break
         other = _Dealing(counts, shares, wanted)
         other.deal(generator.permutation(len(counts)), largest_first=False)

@@ -38,7 +38,9 @@ def join_classes(classes: Sequence[Tensor]) -> Split:
     inputs = join_inputs(classes)
     numbers = [label for label, part in enumerate(classes) for _ in range(part.shape[0])]
     labels = torch.tensor(numbers, dtype=torch.int64, device=inputs.device)
-    return Split(inputs=in_unit_range(inputs) if inputs.dim() == 4 else inputs, labels=labels)
+    if inputs.dim() == 4:
+        inputs = in_unit_range(inputs)
+    return Split(inputs, labels)
 
 
 def warn_of_repeats(tested_in: str, learned: Sequence[Tensor], tested: Tensor) -> None:
@@ -91,9 +93,10 @@ def warn_of_copies(task: Task, *, drawn: bool) -> None:
 def tell_repeats(tested_in: str, repeated: int, noun: str = "example") -> None:
     """Warn if some of the test examples are learned from, too."""
     if repeated:
+        verb = ("is", "are")[repeated > 1]
         warn_of_data(
-            f"{tested_in} repeats {number_of(repeated, noun)} that {'is' if repeated == 1 else 'are'} learned "
-            "from: the test accuracy will be too good. Leave them out of one of the two."
+            f"{tested_in} repeats {number_of(repeated, noun)} that {verb} learned from: the test accuracy will be too "
+            "good. Leave them out of one of the two."
         )
 
 
@@ -121,8 +124,7 @@ def check_held_out_shares(*, val: float, test: float, drawn: bool, seed: int) ->
 
 def part_sizes(culprit: str, examples: int, *, train: float | None, val: float, test: float) -> tuple[int, int, int]:
     """How many examples of a class each part gets: at least one, unless its share is 0. ``train`` None is the rest."""
-    validation = max(1, round(val * examples)) if val else 0
-    tested = max(1, round(test * examples)) if test else 0
+    validation, tested = (max(int(share > 0), round(share * examples)) for share in (val, test))
     rest = examples - validation - tested
     trained = rest
     if train is not None and train + val + test <= 1 - 1e-6:

@@ -7,13 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from lit_metanas.inputs.shapes import Shape, describe_shape, same_shape
 from lit_metanas.inputs.tokens import check_range
 from lit_metanas.io.settings import keeps_arguments
-from lit_metanas.tasks.episode_data import MOST_EPISODES, StepTasks
+from lit_metanas.tasks.episode_data import MOST_EPISODES, RankedData, StepTasks
 from lit_metanas.tasks.episode_loader import EpisodeLoader, EpisodeSampler, Key
 from lit_metanas.tasks.task import Task, TaskCollection
 
@@ -37,7 +36,7 @@ class RankSampler(DistributedSampler[int]):
         return len(self.indices)
 
 
-class TargetTaskDataModule(LightningDataModule):
+class TargetTaskDataModule(RankedData):
     """One target task a batch; process ``rank`` gets the tasks whose index equals its number modulo their number.
 
     Args:
@@ -82,17 +81,15 @@ class TargetTaskDataModule(LightningDataModule):
         preprocessing = getattr(module, "preprocessing", None)
         if preprocessing is not None:
             self.tasks.take_preprocessing(preprocessing)
-        world = 1 if self.trainer is None else self.trainer.world_size
-        if len(self.tasks) < world:
+        if len(self.tasks) < self.world_size:
             raise ValueError(
-                f"Too few target tasks: {len(self.tasks)} for {world} processes, one of which would have none: give "
-                "more tasks, or lower trainer.devices."
+                f"Too few target tasks: {len(self.tasks)} for {self.world_size} processes, one of which would have "
+                "none: give more tasks, or lower trainer.devices."
             )
 
     def predict_dataloader(self) -> DataLoader[Task]:
         """Return a loader of this process's tasks, each a ``WholeTask``."""
-        rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
-        sampler = RankSampler(len(self.tasks), rank, world)
+        sampler = RankSampler(len(self.tasks), self.rank, self.world_size)
         return DataLoader(self.tasks, batch_size=1, sampler=sampler, num_workers=self.num_workers, collate_fn=_only)
 
     def on_after_batch_transfer(self, batch: WholeTask, dataloader_idx: int) -> Task:

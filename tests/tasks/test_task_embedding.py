@@ -36,6 +36,9 @@ def make_task(seed=0, way=3, each=5, shape=(1, 8, 6), spread=0.3):
 class Poison:
     """Examples that break whoever touches them."""
 
+    def __len__(self):
+        return 1
+
     def __getattr__(self, name):
         raise AssertionError(f"touched {name}")
 

@@ -178,7 +178,7 @@ def translation_task(
         id=id,
         way=objective.outputs,
         train=train,
-        val=val if validated else None,
+        val=val,
         test=test,
         vocabulary=vocabulary_of(source.shape),
         preprocessing=source,

@@ -254,7 +254,7 @@ def story_task(
         id=id,
         way=len(answers),
         train=train,
-        val=val if len(val) else None,
+        val=val,
         test=test,
         classes=tuple(answers),
         vocabulary=vocabulary_of(preprocessing.shape),

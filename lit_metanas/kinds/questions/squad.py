@@ -170,7 +170,7 @@ def passage_task(
         id=id,
         way=objective.outputs,
         train=splits["train"],
-        val=splits["val"] if len(splits["val"]) else None,
+        val=splits["val"],
         test=splits["test"],
         vocabulary=vocabulary_of(preprocessing.shape),
         preprocessing=preprocessing,

@@ -255,7 +255,7 @@ def _made(
         id=name,
         way=len(sentences),
         train=learned,
-        val=chosen if len(chosen) else None,
+        val=chosen,
         test=judged,
         classes=tuple(sentences),
         vocabulary=vocabulary_of(made.shape),
