@@ -14,7 +14,7 @@ from torch import Tensor
 from lit_metanas.inputs.batches import join_inputs
 from lit_metanas.inputs.input_checks import in_unit_range
 from lit_metanas.inputs.shapes import ImageShape, RowShape, TokenShape
-from lit_metanas.io.text import first_few, nearest, number_of, printable, short_value
+from lit_metanas.io.text import first_few, hint, number_of, printable, short_value
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.tasks.group_dealing import deal_groups, named_parts
 from lit_metanas.tasks.source import SUBSETS, Subset
@@ -268,9 +268,8 @@ def class_subsets(
     for subset, listed in lists.items():
         for name in listed or ():
             if name not in names:
-                near = nearest(name, names)
-                hint = f"did you mean {near!r}?" if near else f"there are {', '.join(names[:5])}, …"
-                raise ValueError(f"{place} has no {noun} {name!r} (named in {subset}): {hint}")
+                fix = hint(name, names, f"there are {', '.join(names[:5])}, …")
+                raise ValueError(f"{place} has no {noun} {name!r} (named in {subset}): {fix}")
             if name in seen:
                 raise ValueError(f"Class {name!r} of {place} is named in {seen[name]} and in {subset}: name it once.")
             seen[name] = subset

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lit_metanas.inputs.shapes import PADDING, Shape
 from lit_metanas.inputs.tokens import UNKNOWN, TextPreprocessing
-from lit_metanas.io.text import nearest, number_of
+from lit_metanas.io.text import hint, number_of
 from lit_metanas.kinds.pairs.text_pairs import Parts, Side, TextPair, translation_task
 from lit_metanas.kinds.texts.vocabularies import Characters, Words
 from lit_metanas.objectives.translation import TextMetric
@@ -161,7 +161,4 @@ def _warn_of_unknown(id: str, side: Side, preprocessing: TextPreprocessing, toke
 def check_source_language(owner: str, source: str, known: Sequence[str], fix: str) -> None:
     """Refuse a source that is not known."""
     if source not in known:
-        near = nearest(source, known)
-        if near:
-            fix = f"did you mean '{near}'?"
-        raise ValueError(f"{owner}: there is no source '{source}': {fix}")
+        raise ValueError(f"{owner}: there is no source '{source}': {hint(source, known, fix)}")

@@ -151,7 +151,9 @@ class BabiFolder(TaskCollection):
             place=f"'{place}'",
             noun="question type",
         )
-        self.types = tuple(files) if subset == "all" else subsets[subset]
+        self.types = tuple(files)
+        if subset != "all":
+            self.types = subsets[subset]
         if not self.types:
             raise ValueError(f"BabiFolder: there is no question type in the subset '{subset}': name some for it.")
         # Of held-out types, too: the words of a task's own training questions are there to learn from.

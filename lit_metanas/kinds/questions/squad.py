@@ -103,19 +103,22 @@ class SquadTask(SingleTask):
             raise ValueError("SquadTask: answers are parts of passages: give QuestionWords with newest_first=False.")
         self.path = Path(path)
         self.objective = Span(longest)
-        shares = (1 - val - test, val, test) if test_path is None else (1 - val, val)
-        parts = deal_passages(read_passages(self.path), shares, seed)
-        if test_path is not None:
+        passages = read_passages(self.path)
+        if test_path is None:
+            parts = deal_passages(passages, (1 - val - test, val, test), seed)
+        else:
+            parts = deal_passages(passages, (1 - val, val), seed)
             tested = read_passages(Path(test_path))
             learned = {one.passage for part in parts for one in part}
             repeated = len(learned & {one.passage for one in tested})
             tell_repeats(f"'{writable(test_path)}'", repeated, "passage")
             parts.append(tested)
         self._parts: dict[Subset, list[PassageQuestion]] = dict(zip(SUBSETS, parts, strict=True))
-        for subset in SUBSETS if val else ("train", "test"):
-            if not self._parts[subset]:
-                others = ", or set val to 0" if subset == "val" else ""
-                raise ValueError(f"'{writable(path)}' has too few passages for a {subset} part: add some{others}.")
+        fixes = {"val": ", or set val to 0"}
+        for subset, own in self._parts.items():
+            if not own and (val or subset != "val"):
+                fix = fixes.get(subset, "")
+                raise ValueError(f"'{writable(path)}' has too few passages for a {subset} part: add some{fix}.")
         # A passage counts once for each of its questions. It is split once, as these stand together.
         self.preprocessing = given.fitted(chain((one.passage for one in parts[0]), (one.question for one in parts[0])))
 
@@ -230,8 +233,9 @@ def read_questions(file: Path, *, answered: bool = True) -> Iterator[PassageQues
         raise ValueError(f"'{place}' {error}: give a file of questions in SQuAD's format.") from None
     for article in _part(document, "data", list, f"'{place}'"):
         for number, paragraph in enumerate(_part(article, "paragraphs", list, f"An article of '{place}'"), 1):
-            passage = _part(paragraph, "context", str, f"Paragraph {number} of an article of '{place}'")
-            for asked in _part(paragraph, "qas", list, f"Paragraph {number} of an article of '{place}'"):
+            within = f"Paragraph {number} of an article of '{place}'"
+            passage = _part(paragraph, "context", str, within)
+            for asked in _part(paragraph, "qas", list, within):
                 question = _part(asked, "question", str, f"A question of '{place}'")
                 where = f"The question '{printable(question, 60)}' of '{place}'"
                 if not question.strip():
@@ -248,7 +252,7 @@ def read_questions(file: Path, *, answered: bool = True) -> Iterator[PassageQues
 
 def _part(value: object, name: str, kind: type, where: str) -> Any:
     """An entry of an object of JSON."""
-    found = value.get(name) if isinstance(value, Mapping) else None
+    found = isinstance(value, Mapping) and value.get(name)
     if not isinstance(found, kind) or isinstance(found, bool):
         nouns = {list: "list", str: "text", int: "whole number"}
         raise ValueError(f"{where} has no {nouns[kind]} '{name}': give a file of questions in SQuAD's format.")

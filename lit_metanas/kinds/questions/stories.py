@@ -10,7 +10,7 @@ from typing import Literal
 
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.inputs.tokens import check_range
-from lit_metanas.io.text import nearest
+from lit_metanas.io.text import hint
 from lit_metanas.kinds.questions import relations, whereabouts
 from lit_metanas.kinds.questions.question_words import Asked, QuestionPreprocessing, QuestionWords, story_task
 from lit_metanas.kinds.questions.story_cast import Cast, draw_cast, story_vocabulary
@@ -140,21 +140,18 @@ def _types(
     subset: Subset | Literal["all"], types: list[str] | None, fractions: tuple[float, float, float], seed: int
 ) -> tuple[str, ...]:
     """The question types of the tasks."""
-    if types is None:
-        lists: dict[Subset, None] = {"train": None, "val": None, "test": None}
-        drawn = class_subsets(
-            list(QUESTION_TYPES), lists, fractions=fractions, seed=seed, owner="Stories", place="Stories"
-        )
-        found = tuple(QUESTION_TYPES) if subset == "all" else drawn[subset]
-    elif subset != "all":
+    every = tuple(QUESTION_TYPES)
+    if types is not None and subset != "all":
         raise ValueError(f"Stories: give 'types' or the subset '{subset}', not both.")
-    else:
-        found = tuple(types)
+    lists: dict[Subset, None] = {"train": None, "val": None, "test": None}
+    drawn = class_subsets(every, lists, fractions=fractions, seed=seed, owner="Stories", place="Stories")
+    found = every if types is None else tuple(types)
+    if subset != "all":
+        found = drawn[subset]
     for name in found:
         if name not in QUESTION_TYPES:
-            near = nearest(name, QUESTION_TYPES)
-            hint = f"did you mean '{near}'?" if near else f"use {', '.join(QUESTION_TYPES)}."
-            raise ValueError(f"Stories has no question type '{name}': {hint}")
+            fix = hint(name, every, f"use {', '.join(every)}.")
+            raise ValueError(f"Stories has no question type '{name}': {fix}")
     if not found or len(set(found)) < len(found):
         raise ValueError("Stories: there is no question type, or one stands twice: name one or more, each once.")
     return found

@@ -154,16 +154,14 @@ class StaticVectors(TextPreprocessing):
             tensors: dict[str, Tensor] = safetensors.load(content)
         except Exception as error:  # of the package
             raise ValueError(f"'{self.vectors}' is no file of safetensors: {error}.") from None
-        names = [self.tensor] if self.tensor is not None else list(tensors)
-        if len(names) != 1 or names[0] not in tensors:
+        named = {name: tensor for name, tensor in tensors.items() if self.tensor in (None, name)}
+        if len(named) != 1:
             raise ValueError(
                 f"'{self.vectors}' holds the tensors {', '.join(sorted(tensors)) or '(none)'}: say which by 'tensor'."
             )
-        matrix = tensors[names[0]]
+        ((name, matrix),) = named.items()
         if matrix.dim() != 2 or not matrix.is_floating_point() or not bool(torch.isfinite(matrix).all()):
-            raise ValueError(
-                f"The tensor {names[0]} in '{self.vectors}' is no matrix of finite floating-point numbers."
-            )
+            raise ValueError(f"The tensor {name} in '{self.vectors}' is no matrix of finite floating-point numbers.")
         return matrix
 
 

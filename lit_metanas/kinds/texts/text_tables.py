@@ -11,7 +11,7 @@ from typing import Any
 
 from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.json_files import parse_json
-from lit_metanas.io.text import nearest, printable, writable
+from lit_metanas.io.text import hint, printable, writable
 from lit_metanas.kinds.texts.labelled_text import (
     LONGEST_RAW_TEXT,
     MOST_SENTENCES,
@@ -174,7 +174,7 @@ def _column_names(values: Sequence[str], place: str, kind: str) -> list[str]:
     if len(names) > MOST_COLUMNS:
         raise ValueError(f"'{place}' has {len(names)} columns, more than {MOST_COLUMNS}: leave some out.")
     if len(names) == 1 and ";" in names[0]:
-        wanted = "tabs" if kind == ".tsv" else "commas, and write numbers with points"
+        wanted = {".tsv": "tabs"}.get(kind, "commas, and write numbers with points")
         raise ValueError(f"'{place}' has one column, '{printable(names[0], 60)}': separate columns by {wanted}.")
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -242,17 +242,13 @@ def guess_two(
 
 
 def free_columns(rows: Sequence[TableRow], place: str, **named: str | None) -> list[str]:
-    """The columns that no argument names and that may be guessed to be one."""
-    free = check_columns(rows, place, **named)
+    """The columns that no argument names and that may be guessed: half of the rows hold them, or more."""
+    free = check_columns(rows, place, **named)  # a line of JSON may have a key of its own
     holding = Counter(name for _, row in rows for name in row)
     held = [name for name in free if 2 * holding[name] >= len(rows)]
-    return [name for name in held if name or not _numbers_rows(rows)]
-
-
-def _numbers_rows(rows: Sequence[TableRow]) -> bool:
-    """Whether the column without a name has a number of its own for each row."""
-    values = [str(row[""]).strip() for _, row in rows if "" in row]
-    return len(set(values)) == len(values) and all(map(str.isdecimal, values))
+    unnamed = [str(row[""]).strip() for _, row in rows if "" in row]
+    numbered = len(set(unnamed)) == len(unnamed) and all(map(str.isdecimal, unnamed))  # by pandas
+    return [name for name in held if name or not numbered]
 
 
 def check_columns(rows: Sequence[TableRow], place: str, **named: str | None) -> list[str]:
@@ -263,9 +259,7 @@ def check_columns(rows: Sequence[TableRow], place: str, **named: str | None) -> 
     chosen = [name for name in named.values() if name is not None]
     for name in chosen:
         if name not in names:
-            near = nearest(name, names)
-            hint = f"did you mean '{near}'?" if near else f"it has {listed(names)}."
-            raise ValueError(f"'{place}' has no column '{name}': {hint}")
+            raise ValueError(f"'{place}' has no column '{name}': {hint(name, names, f'it has {listed(names)}.')}")
     if len(set(chosen)) < len(chosen):
         *others, last = [argument for argument, name in named.items() if name is not None]
         wanted = f"{', '.join(others)} and {last}"
