@@ -93,7 +93,7 @@ class EpisodeStream(Dataset[Episode]):
         )
         if self.augmentation is not None:
             episode = self.augmentation.of_episode(episode, changes_generator(self.subset, self.seed, epoch, index))
-        return episode if episode.preprocessing is None else replace(episode, preprocessing=None)
+        return replace(episode, preprocessing=None)
 
 
 class EpisodeSampler(Sampler[list[Key]]):
@@ -174,9 +174,9 @@ class EpisodeLoader(Generic[Loaded]):
         self.stream = stream
         self.sampler = sampler
         self.batch_sampler: None = None  # where Lightning finds a sampler, it looks for this, too
-        self._done = done
+        self._done = done or (lambda: None)
         self._handed_out = 0
-        self._resume: Key | None = None
+        self._resume: Key = -1, 0  # an epoch, and its batches that are done
         self._num_workers = num_workers
         self._loader = self._make_loader()
 
@@ -187,8 +187,10 @@ class EpisodeLoader(Generic[Loaded]):
     def __iter__(self) -> Iterator[list[Loaded]]:
         """Yield the batches of the sampler's epoch, once after a resume only those that are left of it."""
         # A generator: nothing is drawn before the first batch is asked for, by when Lightning has set the epoch.
-        resume, self._resume = self._resume, None
-        first = resume[1] if resume is not None and resume[0] == self.sampler.epoch else 0
+        epoch, first = self._resume
+        self._resume = -1, 0
+        if epoch != self.sampler.epoch:
+            first = 0
         self.sampler.first_batch = self._handed_out = first
         for batch in self._loader:
             self._handed_out += 1
@@ -196,7 +198,7 @@ class EpisodeLoader(Generic[Loaded]):
 
     def state_dict(self) -> dict[str, int]:
         """Return the epoch and the number of its batches that are done."""
-        done = self._done() if self._done is not None else None
+        done = self._done()
         return {"epoch": self.sampler.epoch, "batch": self._handed_out if done is None else done}
 
     def end_workers(self) -> None:

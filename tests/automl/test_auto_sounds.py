@@ -16,9 +16,9 @@ import pytest
 import soundfile
 import torch
 from auto_toys import interrupt, same_weights
-from lit_metanas.automl import budget_plan
 
 import lit_metanas as lm
+from lit_metanas.automl import budget_plan
 from lit_metanas.cli.command_line import main
 from lit_metanas.estimators import training_estimator
 

@@ -32,10 +32,13 @@ CASES = [
     ([*FIT, f"--model.flops=1{400 * '0'}"], "'model.flops' cannot be '1000"),
     (
         [*FIT, f"--data.tasks_per_step={HUGE}"],
-        "'data': EpisodeDataModule: tasks_per_step = 1e+30 must be at most 10000",
+        "'data': EpisodeDataModule: tasks_per_step = 1e+30 must be a whole number, from 1 to",
     ),
     ([*SEARCH, "--model.directory=null"], "'model': 'directory' cannot be 'null'" + PATH),
-    ([*SEARCH, f"--data.tasks.tasks={HUGE}"], "'data': DrawnTasks: tasks = 1e+30 must be at most 1000000."),
+    (
+        [*SEARCH, f"--data.tasks.tasks={HUGE}"],
+        "'data': DrawnTasks: tasks = 1e+30 must be a whole number, from 1 to",
+    ),
     ([*SEARCH, f"--model.seed={HUGE}"], "'model': TargetSearch: seed = 1e+30 must be at least 0, and below 2**63."),
     ([*SEARCH, "--model.methods.DARTS.epochs=3"], "'model.methods.DARTS.epochs': Expected an instantiatable"),
     (

@@ -15,8 +15,9 @@ from lit_metanas.io.text import writable
 from lit_metanas.kinds.sounds.log_mel import LogMel, whole_features_for
 from lit_metanas.kinds.sounds.recordings import RecordingReader, RecordingsTask, Spoken, TableColumns, Words
 from lit_metanas.objectives.transcription import Transcription
+from lit_metanas.tasks.group_dealing import deal_groups
 from lit_metanas.tasks.source import SUBSETS, Subset
-from lit_metanas.tasks.splits import deal_groups, part_sizes, warn_of_repeats
+from lit_metanas.tasks.splits import part_sizes, warn_of_repeats
 from lit_metanas.tasks.task import Split, Task, check_task
 
 
