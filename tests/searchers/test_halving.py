@@ -16,7 +16,7 @@ from lit_metanas.records import Budget, Cost, SearchRecord, Trial, write_record_
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.statistics import non_dominated
 from lit_metanas.searchers import EvolvingHalving, FrontHalving, SuccessiveHalving
-from lit_metanas.searchers.halving.rungs import Contender, train_rung
+from lit_metanas.searchers.halving.rungs import Contender, Race
 from lit_metanas.searchers.mutation import complete, draw_new, mutate
 from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.spaces import LayeredSpace
@@ -470,7 +470,7 @@ def test_a_recipe_that_cannot_be_had_ends_no_search():
     assert {t.failure for t in found.record.trials if t.recipe["rate"] == 2} == {"ValueError: too few classes"}
     with pytest.raises(ValueError, match="rate is 9"):
         SuccessiveHalving(train={"rate": [3, 9]}).run(estimator, SPACE, Budget(flops=9000), 0, problem="curve")
-    with pytest.raises(ValueError, match="recipe_mutations is 7 and proposals 3; give a probability"):
+    with pytest.raises(ValueError, match="recipe_mutations is 7; give a probability"):
         EvolvingHalving(recipe_mutations=7)
 
 
@@ -577,11 +577,9 @@ def test_only_networks_that_would_have_to_be_timed_are_begun_with_by_their_flops
 @pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
 def test_parts_of_a_rung_follow_the_cost_of_a_training(power):
     small, large = (complete(SIZES, {"width": width}) for width in ("4", "32"))
-    calls, record = [], SearchRecord("sized")
-    train_rung(
-        [Contender(small), Contender(large)], estimator=Sized(None, SIZES, 0, calls), budget=Budget(flops=10**9),
-        flops=10_000, record=record, power=power,
-    )  # fmt: skip
+    calls = []
+    race = Race(Sized(None, SIZES, 0, calls), SIZES, Budget(flops=10**9), SearchRecord("sized"), torch.Generator())
+    race.train([Contender(small), Contender(large)], 10_000, power)
     (_, few), (_, more) = calls
     assert (more * size_of(large)) / (few * size_of(small)) == pytest.approx(8**power)
 
@@ -590,7 +588,6 @@ def test_parts_of_a_rung_follow_the_cost_of_a_training(power):
     ("more", "sentence"),
     [
         ({"candidates": (3,)}, "one number of candidates a rung"),
-        ({"survivors": 1.0}, "a part between 0 and 1"),
         ({"measure": "accuracy"}, "each once"),
         ({"measure": "shoes"}, "does not know the shoes of an architecture"),
     ],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 
 import torch
 
@@ -14,14 +13,7 @@ from lit_metanas.records.budget import Budget
 from lit_metanas.records.record import RecipeFields, RecipeValue, SearchOutcome, SearchRecord
 from lit_metanas.records.statistics import clearly_above
 from lit_metanas.searchers.halving.proposals import covering, promising
-from lit_metanas.searchers.halving.rungs import (
-    Contender,
-    Halving,
-    Mutation,
-    fill_up,
-    remaining_flops,
-    train_rung,
-)
+from lit_metanas.searchers.halving.rungs import Contender, Halving, Race
 from lit_metanas.searchers.mutation import below, complete, draw_new
 from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.spaces.architecture import Architecture
@@ -86,18 +78,14 @@ class SuccessiveHalving(Halving):
         self, estimator: Estimator, space: SearchSpace, budget: Budget, seed: int, *, problem: str
     ) -> SearchOutcome:
         """Halve; see the base class."""
-        total = remaining_flops(budget, "SuccessiveHalving")
-        self._check_recipes(estimator)
-        record = SearchRecord(problem)
-        known = self._known(problem, space)
-        entered = self._first_rung(space, known, seed)
-        contenders = [Contender.of(query) for query in entered]
+        race = self._begin(estimator, space, budget, seed, problem)
+        contenders = [Contender.of(query) for query in self._first_rung(space, race.known, seed)]
         for share in self.rungs:
-            ranked = train_rung(contenders, estimator=estimator, budget=budget, flops=share * total, record=record)
+            ranked = race.train(contenders, share * race.total)
             if not ranked:
                 break
             contenders = ranked[: -(-len(ranked) // self.eta)]
-        return self._finish(contenders, entered=entered, estimator=estimator, budget=budget, record=record, known=known)
+        return race.finish(contenders, further=self.finish)
 
     def first_rung(self, space: SearchSpace, seed: int, *, problem: str) -> list[Query]:
         """The queries of the first rung.
@@ -144,7 +132,6 @@ class EvolvingHalving(Halving):
         rungs: share of the budget's FLOPs for each rung.
         survivors: number of contenders that go on to the next rung.
         parents: number of contenders, the first ones, that have mutants; None is all.
-        whole_groups: probability that a mutation changes the choices of one kind in all layers together.
         finish: whether the winner is trained further with the rest of the budget.
         train: fields of the estimator's recipe that also mutate, and the values to choose from; the incumbent has the
             estimator's own.
@@ -180,7 +167,6 @@ class EvolvingHalving(Halving):
         rungs: Sequence[float] = (0.14, 0.14, 0.10),
         survivors: int = 1,
         parents: int | None = None,
-        whole_groups: float = 0.5,
         finish: bool = True,
         train: dict[str, list[RecipeValue]] | None = None,
         later: dict[str, list[RecipeValue]] | None = None,
@@ -196,64 +182,38 @@ class EvolvingHalving(Halving):
                 f"EvolvingHalving needs one number of candidates a rung, each at least {survivors}, the survivors (and "
                 f"these at least 1): got {list(candidates)} for {number_of(len(rungs), 'rung')}."
             )
-        if not 0 <= recipe_mutations <= 1 or proposals < 0:
-            raise ValueError(
-                f"EvolvingHalving: recipe_mutations is {recipe_mutations} and proposals {proposals}; give a "
-                "probability, and a number from 0."
-            )
+        for name, value, least in (("proposals", proposals, 0), ("parents", parents, 1), ("examples", examples, 1)):
+            if value is not None and value < least:
+                raise ValueError(f"EvolvingHalving: {name} is {value}; give at least {least}, or leave it out.")
+        if not 0 <= recipe_mutations <= 1:
+            raise ValueError(f"EvolvingHalving: recipe_mutations is {recipe_mutations}; give a probability.")
         self.incumbent = dict(incumbent or {})
         self.candidates = tuple(candidates)
-        if parents is not None and parents < 1:
-            raise ValueError(f"EvolvingHalving: parents is {parents}; give at least 1, or leave it out.")
         self.survivors = survivors
         self.parents = parents
-        self.mutation = Mutation(self.train, recipe_mutations, whole_groups)
+        self.recipe_mutations = recipe_mutations
         self.proposals = proposals
         self.first = tuple(first)
-        if examples is not None and examples < 1:
-            raise ValueError(f"EvolvingHalving: examples is {examples}; give at least 1, or leave it out.")
         self.examples = examples
 
     def run(
         self, estimator: Estimator, space: SearchSpace, budget: Budget, seed: int, *, problem: str
     ) -> SearchOutcome:
         """Evolve; see the base class."""
-        generator = torch.Generator().manual_seed(seed)
-        total = remaining_flops(budget, "EvolvingHalving")
-        fields = {**self.train, **self.later}
-        self._check_recipes(estimator)
-        record = SearchRecord(problem)
+        race = self._begin(estimator, space, budget, seed, problem)
+        fields = [*self.train, *self.later]
         recipe = {name: estimator.settings[name] for name in fields if name in estimator.settings}
-        known = self._known(problem, space)
-        contenders = self._first_parents(space, self._promised(known, space, total, recipe), recipe)
-        entered: set[Query] = set()
-        mutation, parents = self.mutation, self.parents
+        contenders = self._first_parents(space, self._promised(race, recipe), recipe)
         for number, share in zip(self.candidates, self.rungs, strict=True):
             begun: set[Query] = set()
-            if entered or self.first:
+            if race.entered or self.first:
                 begun = {contender.query for contender in contenders}
-            if self.later and entered and number > len(contenders):
-                untried = self._untried(contenders[0], entered, space, estimator)
-                if not untried:
-                    mutation = replace(self.mutation, train=fields)
-                parents = self.parents or len(contenders)
-                contenders = [*contenders, *untried]
-            rung = fill_up(
-                contenders,
-                number,
-                space=space,
-                estimator=estimator,
-                record=record,
-                mutation=mutation,
-                generator=generator,
-                parents=parents,
-            )
-            entered |= {contender.query for contender in rung}
-            ranked = train_rung(rung, estimator=estimator, budget=budget, flops=share * total, record=record)
+            rung = self._next_rung(race, contenders, number, contenders[0], self.parents)
+            ranked = race.train(rung, share * race.total)
             if not ranked:
                 break
             contenders = self._led(ranked, begun)[: self.survivors]
-        return self._finish(contenders, entered=entered, estimator=estimator, budget=budget, record=record, known=known)
+        return race.finish(contenders, further=self.finish)
 
     def _led(self, ranked: list[Contender], begun: Collection[Query]) -> list[Contender]:
         """A rung, best first; the best of ``begun`` comes first unless a mutant leads it by a standard error."""
@@ -272,15 +232,13 @@ class EvolvingHalving(Halving):
         others = [query for query in promised if query != incumbent.query]
         return [*map(Contender.of, others[: min(self.proposals, self.candidates[0] - 1)]), incumbent]
 
-    def _promised(
-        self, known: Sequence[SearchRecord], space: SearchSpace, flops: float, recipe: RecipeFields
-    ) -> list[Query]:
+    def _promised(self, race: Race, recipe: RecipeFields) -> list[Query]:
         """The best queries of the records whose recipes the search allows; ``recipe`` gives missing fields."""
         fields = {name: set(values) for name, values in self.train.items()}
         queries: list[Query] = []
-        if all(trial.trained for record in known for trial in record.trials):
-            queries = promising(known, space, flops)
-        queries = queries or covering(known, space, self.proposals)
+        if all(trial.trained for record in race.known for trial in record.trials):
+            queries = promising(race.known, race.space, race.total)
+        queries = queries or covering(race.known, race.space, self.proposals)
         fitting = [each for each in queries if all(value in fields.get(name, ()) for name, value in each.recipe)]
         return list(dict.fromkeys(Query.of(q.architecture, {**recipe, **dict(q.recipe)}) for q in fitting))
 
