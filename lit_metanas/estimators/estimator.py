@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from math import isnan
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -134,43 +135,24 @@ class Estimator(ABC):
         )
 
 
+def _inside(name: str) -> Any:
+    """The property or method of this name of the estimator inside."""
+    return property(lambda around: getattr(around.estimator, name))
+
+
 class EstimatorAround(Estimator):
     """Wraps another estimator to do more with each score; the rest is forwarded."""
 
+    settings = _inside("settings")
+    measures = _inside("measures")
+    meta_cost = _inside("meta_cost")
+    ordinal = _inside("ordinal")
+    refusal = _inside("refusal")
+    inherits = _inside("inherits")
+    cost = _inside("cost")
+
     def __init__(self, estimator: Estimator) -> None:
         self.estimator = estimator
-
-    @property
-    def settings(self) -> RecipeFields:
-        """The estimator's."""
-        return self.estimator.settings
-
-    @property
-    def measures(self) -> Mapping[str, Measure]:
-        """The estimator's."""
-        return self.estimator.measures
-
-    @property
-    def meta_cost(self) -> Cost:
-        """The estimator's."""
-        return self.estimator.meta_cost
-
-    @property
-    def ordinal(self) -> bool:
-        """The estimator's."""
-        return self.estimator.ordinal
-
-    def refusal(self, architecture: Architecture, recipe: RecipeFields) -> str | None:
-        """The estimator's."""
-        return self.estimator.refusal(architecture, recipe)
-
-    def inherits(self, recipe: RecipeFields, parent: RecipeFields) -> bool:
-        """The estimator's."""
-        return self.estimator.inherits(recipe, parent)
-
-    def cost(self, architecture: Architecture, fidelity: float) -> Cost:
-        """The estimator's."""
-        return self.estimator.cost(architecture, fidelity)
 
 
 class BestSoFar(EstimatorAround):

@@ -175,6 +175,18 @@ def _record(line: bytes) -> SearchRecord:
         raise ValueError(f"is not a record of a search: {error}") from None
 
 
+def records_of_space(paths: Iterable[str], records: Iterable[SearchRecord], space: ChoiceSpace) -> list[SearchRecord]:
+    """Records of files and records in memory, all of which have to be of one space."""
+    found = [record for path in paths for record in read_record_lines(path, space)]
+    for place, record in enumerate(records, start=1):
+        try:
+            check_record(record, space)
+        except ValueError as error:
+            raise ValueError(f"Record {place} {error}: leave it out, or give the space that was searched.") from None
+        found.append(record)
+    return found
+
+
 def check_record(record: SearchRecord, space: ChoiceSpace) -> None:
     """Refuse a record of another space; the message of the ValueError continues ``line 7``."""
     if record.space and record.space != space.name:

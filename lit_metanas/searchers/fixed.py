@@ -9,8 +9,6 @@ from hashlib import blake2b
 
 import torch
 
-from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.inputs.shapes import Shape
 from lit_metanas.meta.heads import Head, PrototypeLinearHead
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import SearchOutcome, SearchRecord, Trial
@@ -18,11 +16,10 @@ from lit_metanas.records.result_files import read_architectures
 from lit_metanas.searchers.mutation import complete, draw_new
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.mixture import one_hot
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import embed_and_record
+from lit_metanas.surrogates.meta_trained_embedding import embed_with
 from lit_metanas.tasks.task import Task, require_classes
-from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
+from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, read_meta_checkpoint
 
 
 class FixedArchitecture(Searcher):
@@ -154,19 +151,10 @@ class MetaSearchedArchitecture(Searcher):
         """Cost of the meta-training."""
         return read_meta_checkpoint(self.start).cost
 
-    @property
-    def input_shape(self) -> Shape | None:
-        """Shape of the meta-training's inputs; None if the weights are not used."""
-        if not self.inherit:
-            return None
-        return read_meta_checkpoint(self.start).shape
-
-    @property
-    def preprocessing(self) -> Preprocessing | None:
-        """Preprocessing of the meta-training's inputs; None if the weights are not used."""
-        if not self.inherit:
-            return None
-        return read_meta_checkpoint(self.start).inputs.preprocessing
+    def _meta_checkpoint(self) -> MetaCheckpoint | None:
+        if self.inherit:
+            return read_meta_checkpoint(self.start)
+        return None
 
     @torch.no_grad()
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
@@ -192,13 +180,10 @@ class MetaSearchedArchitecture(Searcher):
         require_classes(task, type(self).__name__)
         checkpoint.check_task(task)
         restricted = space.restricted(architecture)
-        with torch.random.fork_rng(devices=[]):
-            parameters = checkpoint.parameters(restricted, task.shape)
-            supernet = restricted.supernet(task.shape).to(task.train.inputs.device)
-        weights = {name: tensor.to(task.train.inputs.device) for name, tensor in parameters.weights.items()}
-        mixture = one_hot(restricted.choices, architecture)
-        features, statistics = embed_and_record(supernet, weights, mixture, task.train.inputs)
+        parameters, features, statistics = embed_with(
+            checkpoint, restricted, architecture, task.shape, task.train.inputs
+        )
         head = self.head.start(parameters.head, features, task.train.labels, task.way)
         classifier = {f"head.{name}": tensor for name, tensor in head.items()}
         record = SearchRecord(task.id, [Trial(architecture, math.nan, budget.spent)])
-        return SearchOutcome(architecture, {**weights, **statistics, **classifier}, record)
+        return SearchOutcome(architecture, {**parameters.weights, **statistics, **classifier}, record)

@@ -24,14 +24,10 @@ class Snip(Proxy):
 
     Example:
         >>> import torch
-        >>> from torch import nn
         >>> import lit_metanas as lm
-        >>> _ = torch.manual_seed(0)
-        >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
-        >>> images, labels = torch.rand(4, 1, 8, 8), torch.arange(4) % 2
-        >>> score = lm.Snip()(network, images, labels)
-        >>> type(score)
-        <class 'float'>
+        >>> network, inputs = torch.nn.Linear(3, 2), torch.rand(4, 3)
+        >>> lm.Snip()(network, inputs, torch.tensor([0, 1, 0, 1])) > 0
+        True
     """
 
     passes = 3
@@ -50,14 +46,10 @@ class GradNorm(Proxy):
 
     Example:
         >>> import torch
-        >>> from torch import nn
         >>> import lit_metanas as lm
-        >>> _ = torch.manual_seed(0)
-        >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
-        >>> images, labels = torch.rand(4, 1, 8, 8), torch.arange(4) % 2
-        >>> score = lm.GradNorm()(network, images, labels)
-        >>> type(score)
-        <class 'float'>
+        >>> network, inputs = torch.nn.Linear(3, 2), torch.rand(4, 3)
+        >>> lm.GradNorm()(network, inputs, torch.tensor([0, 1, 0, 1])) > 0
+        True
     """
 
     passes = 3
@@ -86,14 +78,11 @@ class Jacov(Proxy):
 
     Example:
         >>> import torch
-        >>> from torch import nn
         >>> import lit_metanas as lm
         >>> _ = torch.manual_seed(0)
-        >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
-        >>> images, labels = torch.rand(4, 1, 8, 8), torch.arange(4) % 2
-        >>> score = lm.Jacov()(network, images, labels)
-        >>> type(score)
-        <class 'float'>
+        >>> network = torch.nn.Sequential(torch.nn.Linear(3, 9), torch.nn.ReLU(), torch.nn.Linear(9, 2))
+        >>> lm.Jacov()(network, torch.rand(4, 3), torch.tensor([0, 1, 0, 1])) < 0
+        True
     """
 
     passes = 2
@@ -143,14 +132,11 @@ class Nwot(Proxy):
 
     Example:
         >>> import torch
-        >>> from torch import nn
         >>> import lit_metanas as lm
         >>> _ = torch.manual_seed(0)
-        >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
-        >>> images, labels = torch.rand(4, 1, 8, 8), torch.arange(4) % 2
-        >>> score = lm.Nwot()(network, images, labels)
-        >>> type(score)
-        <class 'float'>
+        >>> network = torch.nn.Sequential(torch.nn.Linear(3, 9), torch.nn.ReLU(), torch.nn.Linear(9, 2))
+        >>> lm.Nwot()(network, torch.rand(4, 3), torch.tensor([0, 1, 0, 1])) < 0
+        True
     """
 
     passes = 1
@@ -193,14 +179,10 @@ class L2Norm(Proxy):
 
     Example:
         >>> import torch
-        >>> from torch import nn
         >>> import lit_metanas as lm
-        >>> _ = torch.manual_seed(0)
-        >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
-        >>> images, labels = torch.rand(4, 1, 8, 8), torch.arange(4) % 2
-        >>> score = lm.L2Norm()(network, images, labels)
-        >>> type(score)
-        <class 'float'>
+        >>> network, inputs = torch.nn.Linear(3, 2), torch.rand(4, 3)
+        >>> lm.L2Norm()(network, inputs, torch.tensor([0, 1, 0, 1])) > 0
+        True
     """
 
     passes = 0
@@ -217,13 +199,9 @@ class ParameterCount(Proxy):
 
     Example:
         >>> import torch
-        >>> from torch import nn
         >>> import lit_metanas as lm
-        >>> _ = torch.manual_seed(0)
-        >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
-        >>> images, labels = torch.rand(4, 1, 8, 8), torch.arange(4) % 2
-        >>> lm.ParameterCount()(network, images, labels)
-        330.0
+        >>> lm.ParameterCount()(torch.nn.Linear(3, 2), torch.rand(4, 3), torch.tensor([0, 1, 0, 1]))
+        8.0
     """
 
     passes = 0
@@ -240,13 +218,9 @@ class FlopCount(Proxy):
 
     Example:
         >>> import torch
-        >>> from torch import nn
         >>> import lit_metanas as lm
-        >>> _ = torch.manual_seed(0)
-        >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
-        >>> images, labels = torch.rand(4, 1, 8, 8), torch.arange(4) % 2
-        >>> lm.FlopCount()(network, images, labels)
-        1584.0
+        >>> lm.FlopCount()(torch.nn.Linear(3, 2), torch.rand(4, 3), torch.tensor([0, 1, 0, 1]))
+        6.0
     """
 
     passes = 0
@@ -270,14 +244,10 @@ class Synflow(Proxy):
 
     Example:
         >>> import torch
-        >>> from torch import nn
         >>> import lit_metanas as lm
-        >>> _ = torch.manual_seed(0)
-        >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
-        >>> images, labels = torch.rand(4, 1, 8, 8), torch.arange(4) % 2
-        >>> score = lm.Synflow()(network, images, labels)
-        >>> type(score)
-        <class 'float'>
+        >>> network, inputs = torch.nn.Linear(3, 2), torch.rand(4, 3)
+        >>> lm.Synflow()(network, inputs, torch.tensor([0, 1, 0, 1])) > 0
+        True
     """
 
     passes = 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import abstractmethod
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -33,7 +34,45 @@ TRAINING_IMAGES = {
 from trainings on all of them. On the other data sets one training gave both."""
 
 
-class NASBench201Table(Table):
+class CellTable(Table):
+    """Scores of NAS-Bench-201's cells on one of its data sets, whatever the form of their file."""
+
+    space: NASBench201
+    signals = ("val_12", "val_200", "test_12", "test_200")
+
+    def __init__(self, dataset: str) -> None:
+        if dataset not in IMAGE_DATASETS:
+            raise ValueError(f"NAS-Bench-201 has no data set '{dataset}': use {', '.join(IMAGE_DATASETS)}.")
+        self.dataset = dataset
+        self.space = NASBench201()
+
+    def early(self, signal: str) -> str | None:
+        """The 12-epoch signal; None for a 12-epoch signal."""
+        part, _, epochs = signal.partition("_")
+        if epochs == "12":
+            return None
+        return f"{part}_12"
+
+    def training_flops(self, architecture: Architecture, signal: str) -> int:
+        """3 x forward multiply-adds x training images x epochs of one seed."""
+        part, _, epochs = signal.partition("_")
+        return 3 * self.flops(architecture) * TRAINING_IMAGES[self.dataset, part] * int(epochs)
+
+    def measures(self, device: str | None = None) -> Mapping[str, Measure]:
+        """Parameters and flops."""
+        self.check_device(device)
+        return {"parameters": self.parameters, "flops": self.flops}
+
+    @abstractmethod
+    def parameters(self, architecture: Architecture) -> int:
+        """Parameters of the whole network."""
+
+    @abstractmethod
+    def flops(self, architecture: Architecture) -> int:
+        """Forward multiply-adds for one input."""
+
+
+class NASBench201Table(CellTable):
     """NAS-Bench-201 (Dong and Yang 2020): every cell trained for 12 and for 200 epochs on three data sets.
 
     A file of arrays, row = official index, column = data set: ``val_acc_12``, ``val_acc_200``, ``test_acc_12``,
@@ -57,46 +96,28 @@ class NASBench201Table(Table):
         >>> estimator = lm.TabularEstimator(table, "val_200")  # doctest: +SKIP
     """
 
-    space: NASBench201
-    signals = ("val_12", "val_200", "test_12", "test_200")
-
     def __init__(self, dataset: str, path: str | os.PathLike[str]) -> None:
-        self.column = check_dataset(dataset)
-        self.dataset = dataset
+        super().__init__(dataset)
         self.path = Path(path)
-        self.space = NASBench201()
+        column = IMAGE_DATASETS.index(dataset)
         rows = {name: (CELLS, len(IMAGE_DATASETS)) for name in ("params", "flops_M", *map(_array_name, self.signals))}
-        arrays = read_arrays(path, rows)
-        self._scores = {signal: arrays[_array_name(signal)][:, self.column] / 100 for signal in self.signals}
-        self._parameters = arrays["params"][:, self.column]
-        self._flops = arrays["flops_M"][:, self.column]
-        self._latency = self._read_latency(path)
-        self.devices = tuple(self._latency)
-
-    def _read_latency(self, path: str | os.PathLike[str]) -> dict[str, np.ndarray[Any, Any]]:
-        """Milliseconds of every cell, by device: HELP's, then HW-NAS-Bench's on this data set."""
-        names = read_arrays(path, {"latency_devices": (-1,), "hw_metrics": (-1,)})
-        devices, metrics = names["latency_devices"].tolist(), names["hw_metrics"].tolist()
-        shapes = {"latency_ms": (CELLS, len(devices)), "hw": (len(IMAGE_DATASETS), CELLS, len(metrics))}
-        arrays = read_arrays(path, shapes)
-        by_device = {device: arrays["latency_ms"][:, column] for column, device in enumerate(devices)}
-        for column, metric in enumerate(metrics):
-            if metric.endswith("_latency"):
-                by_device.setdefault(metric, arrays["hw"][self.column, :, column])
-        return by_device
+        latencies = {"latency_ms": (CELLS, -1), "hw": (len(IMAGE_DATASETS), CELLS, -1)}
+        arrays = read_arrays(path, {**rows, **latencies, "latency_devices": (-1,), "hw_metrics": (-1,)})
+        self._scores = {signal: arrays[_array_name(signal)][:, column] / 100 for signal in self.signals}
+        self._parameters = arrays["params"][:, column]
+        self._flops = arrays["flops_M"][:, column]
+        devices, metrics = arrays["latency_devices"].tolist(), arrays["hw_metrics"].tolist()
+        milliseconds, hardware = arrays["latency_ms"].T, arrays["hw"][column].T
+        if len(milliseconds) != len(devices) or len(hardware) != len(metrics):
+            raise ValueError(f"'{path}' holds other numbers of latencies than of devices: get the table again.")
+        measured = {name: own for name, own in zip(metrics, hardware, strict=True) if name.endswith("_latency")}
+        self._latency = {**measured, **dict(zip(devices, milliseconds, strict=True))}
+        self.devices = (*devices, *(name for name in measured if name not in devices))
 
     def score(self, architecture: Architecture, signal: str) -> float:
         """Mean accuracy over the published seeds, in [0, 1]."""
         self.check_signal(signal)
         return float(self._scores[signal][self.space.to_index(architecture)])
-
-    def early(self, signal: str) -> str | None:
-        """The 12-epoch signal; None for a 12-epoch signal."""
-        return early_signal(signal)
-
-    def training_flops(self, architecture: Architecture, signal: str) -> int:
-        """3 x forward multiply-adds x training images x epochs of one seed."""
-        return 3 * self.flops(architecture) * training_images(self.dataset, signal)
 
     def parameters(self, architecture: Architecture) -> int:
         """Parameters of the whole network."""
@@ -117,27 +138,6 @@ class NASBench201Table(Table):
         if device is not None:
             known["latency"] = partial(self.latency, device=device)
         return known
-
-
-def check_dataset(dataset: str) -> int:
-    """The column of a data set; ValueError if NAS-Bench-201 does not have it."""
-    if dataset not in IMAGE_DATASETS:
-        raise ValueError(f"NAS-Bench-201 has no data set '{dataset}': use {', '.join(IMAGE_DATASETS)}.")
-    return IMAGE_DATASETS.index(dataset)
-
-
-def early_signal(signal: str) -> str | None:
-    """The signal of the same kind after 12 epochs, from trainings with a learning-rate schedule of their own."""
-    part, _, epochs = signal.partition("_")
-    if epochs == "12":
-        return None
-    return f"{part}_12"
-
-
-def training_images(dataset: str, signal: str) -> int:
-    """Images that a training for a signal, such as ``val_200``, saw."""
-    part, _, epochs = signal.partition("_")
-    return TRAINING_IMAGES[dataset, part] * int(epochs)
 
 
 def read_arrays(path: str | os.PathLike[str], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray[Any, Any]]:

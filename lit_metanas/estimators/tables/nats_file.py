@@ -10,13 +10,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from lit_metanas.estimators.estimator import Measure
-from lit_metanas.estimators.tables.nas_bench_201_table import check_dataset, early_signal, training_images
-from lit_metanas.estimators.tables.tabular import Table
+from lit_metanas.estimators.tables.nas_bench_201_table import CellTable
 from lit_metanas.io.arrays import LARGEST_PICKLE, restricted_load
 from lit_metanas.io.files import read_regular
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.nas_bench_201.nas_bench_201_space import NASBench201
 
 RUNS = {
     "cifar10": {"val": ("cifar10-valid", "x-valid"), "test": ("cifar10", "ori-test")},
@@ -35,7 +32,7 @@ class NATSMeasures:
     flops: int
 
 
-class NATSFiles(Table):
+class NATSFiles(CellTable):
     """NATS-Bench's topology records (Dong et al. 2021), ``tss_000000.pickle.pbz2`` and so on, as published.
 
     A record is read when its architecture is first needed, and no code in it is run. The signals and their values are
@@ -55,13 +52,8 @@ class NATSFiles(Table):
         >>> estimator = lm.TabularEstimator(table, "val_200")  # doctest: +SKIP
     """
 
-    space: NASBench201
-    signals = ("val_12", "val_200", "test_12", "test_200")
-
     def __init__(self, dataset: str, folder: str | os.PathLike[str]) -> None:
-        check_dataset(dataset)
-        self.dataset = dataset
-        self.space = NASBench201()
+        super().__init__(dataset)
         self.folder = Path(folder)
         if not self.folder.is_dir():
             raise FileNotFoundError(
@@ -96,14 +88,6 @@ class NATSFiles(Table):
         self.check_signal(signal)
         return self.read_measures(architecture).scores[signal]
 
-    def early(self, signal: str) -> str | None:
-        """The 12-epoch signal; None for a 12-epoch signal."""
-        return early_signal(signal)
-
-    def training_flops(self, architecture: Architecture, signal: str) -> int:
-        """3 x forward multiply-adds x training images x epochs of one seed."""
-        return 3 * self.flops(architecture) * training_images(self.dataset, signal)
-
     def parameters(self, architecture: Architecture) -> int:
         """Parameters of the whole network."""
         return self.read_measures(architecture).parameters
@@ -111,11 +95,6 @@ class NATSFiles(Table):
     def flops(self, architecture: Architecture) -> int:
         """Forward multiply-adds for one input."""
         return self.read_measures(architecture).flops
-
-    def measures(self, device: str | None = None) -> Mapping[str, Measure]:
-        """Parameters and flops."""
-        self.check_device(device)
-        return {"parameters": self.parameters, "flops": self.flops}
 
 
 def _decompress(file: Path) -> bytes:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from functools import partial
+from math import inf
 from typing import Any
 
 import optuna
-from optuna.pruners import BasePruner
+from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.storages import BaseStorage, RDBStorage
 
@@ -207,16 +208,9 @@ class QuerySearcher(Searcher):
             scoring = Scoring(
                 study, space, estimator, ledger, self._goal, self._ladder, self.train, self.failures, group
             )
-            loop = TrialLoop(
-                scoring,
-                sampler=self.sampler,
-                pruner=self.pruner,
-                seed=seed,
-                trials=self.trials,
-                patience=self.patience,
-                refusals=self.refusals,
-                worker=self.worker,
-            )
+            seeds = tuple(number for number in (seed, self.worker) if number is not None)
+            pruner, trials = self.pruner or NopPruner(), inf if self.trials is None else self.trials
+            loop = TrialLoop(scoring, self.sampler, pruner, seeds, trials, self.patience, self.refusals)
             loop.run()
             if group is None and storage is not None:  # other processes may still work in a shared study
                 _delete_unpaid(study, storage)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
@@ -115,10 +114,8 @@ def _describe_absence(trials: Sequence[FrozenTrial], space: ChoiceSpace | None, 
     fix = ""
     if fixes:
         fix = f": give prefix='{fixes[0]}', on the command line --prefix '{fixes[0]}'"
-    elif space is not None and (lost := _find_lost(scored, space, prefix)):
-        fix = f", and {lost[0].rstrip('.')}"
-    elif any(_floats(one, prefix) for one in scored):
-        fix = ", and a float is no choice"
+    elif reasons := _lacking(scored, space, prefix):
+        fix = f", and {reasons[0].rstrip('.')}"
     shown = [f"'{printable(name, 60)}'" for name in names[:10]]
     if len(names) > len(shown):
         shown.append("…")
@@ -132,29 +129,22 @@ def _warn_of_losses(study: str, trials: Sequence[FrozenTrial], space: ChoiceSpac
         if floats := list(dict.fromkeys(name for trial in scored for name in _floats(trial, prefix))):
             named = ", ".join(f"'{printable(name, 60)}'" for name in floats[:10])
             warnings.warn(f"Left out of the record, as a float is no choice: {named}.", stacklevel=3)
-    elif lost := _find_lost(scored, space, prefix):
-        reason, number = lost
+    elif reasons := _lacking(scored, space, prefix):
         warnings.warn(
-            f"The record leaves out {number} of {number_of(len(scored), 'trial')} of the study '{study}' for {reason}",
+            f"The record leaves out {len(reasons)} of {number_of(len(scored), 'trial')} of the study '{study}' for "
+            f"{reasons[0]}",
             stacklevel=3,
         )
 
 
-def _find_lost(trials: Sequence[FrozenTrial], space: ChoiceSpace, prefix: str) -> tuple[str, int] | None:
-    """The most common label that a space lacks, as the end of a sentence, and the number of trials that lost one."""
-    lacking: Counter[str] = Counter()
-    lost = set()
+def _lacking(trials: Sequence[FrozenTrial], space: ChoiceSpace | None, prefix: str) -> list[str]:
+    """For each trial with a label that the space lacks, the first such label, as the end of a sentence."""
+    found: dict[int, str] = {}
     for trial in trials:
-        for choice in space.choices:
+        for choice in space.choices if space is not None else ():
             if (name := prefix + choice.name) in trial.params and choice.label_of(trial.params[name]) is None:
-                lacking[choice.lacks(trial.params[name])] += 1
-                lost.add(trial.number)
-    if not lacking:
-        return None
-    reason, _ = lacking.most_common(1)[0]
-    if len(lacking) > 1:
-        reason += f" {space.name} lacks {number_of(len(lacking) - 1, 'other label')}, too."
-    return reason, len(lost)
+                found.setdefault(trial.number, choice.lacks(trial.params[name]))
+    return list(found.values())
 
 
 def add_study(record: SearchRecord, name: str, storage: str | BaseStorage | None, prefix: str = PREFIX) -> optuna.Study:
@@ -181,27 +171,20 @@ def _frozen_trial(
     distributions: dict[str, CategoricalDistribution],
 ) -> FrozenTrial:
     """A trial in Optuna's form; ``before`` is the cost of the search until then."""
-    cost = Cost(
-        queries=trial.cost.queries - before.queries,
-        steps=trial.cost.steps - before.steps,
-        images=trial.cost.images - before.images,
-        flops=trial.cost.flops - before.flops,
-        seconds=trial.cost.seconds - before.seconds,
-    )
     query = Query.of(trial.architecture, trial.recipe)
     attributes = trial_attributes(
-        query, cost, measures=trial.measures, fidelity=trial.fidelity, training_flops=trial.trained
+        query, trial.cost - before, measures=trial.measures, fidelity=trial.fidelity, training_flops=trial.trained
     )
     attributes["duplicate"] = trial.duplicate
+    state, values, intermediate = TrialState.COMPLETE, list[float](), dict[int, float]()
+    if trial.pruned:
+        state = TrialState.PRUNED
+        intermediate = {max(1, round(100 * (trial.fidelity or 1))): trial.value}  # a pruner compares per cents
     if trial.failure or math.isnan(trial.value):
-        state, values = TrialState.FAIL, []
+        state = TrialState.FAIL
         attributes["failure"] = trial.failure or "its score is not a number"
     else:
-        state = TrialState.PRUNED if trial.pruned else TrialState.COMPLETE
         values = [trial.value, *(trial.measures[name] for name in objectives[1:])]
-    intermediate: dict[int, float] | None = None
-    if trial.pruned:
-        intermediate = {max(1, round(100 * (trial.fidelity or 1))): trial.value}  # a pruner compares per cents
     return create_trial(
         state=state,
         values=values or None,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from copy import deepcopy
+from dataclasses import dataclass
 
 import numpy as np
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.pruners import BasePruner, NopPruner
+from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 from torch import Tensor
@@ -20,30 +21,22 @@ from lit_metanas.searchers.query.scoring import Scoring
 from lit_metanas.searchers.samplers.memory import trial_id
 
 
+@dataclass
 class TrialLoop:
     """Asks a study for trials and scores them, until the budget, a limit or the space ends the search."""
 
-    def __init__(
-        self,
-        scoring: Scoring,
-        *,
-        sampler: BaseSampler,
-        pruner: BasePruner | None,
-        seed: int,
-        trials: int | None,
-        patience: int,
-        refusals: int,
-        worker: int | None,
-    ) -> None:
-        self.scoring = scoring
-        self.study, self.ledger, self.group = scoring.study, scoring.ledger, scoring.group
-        self.sampler, self.pruner = sampler, pruner
-        self.seeds = [seed]
-        if worker is not None:
-            self.seeds.append(worker)
-        self.trials, self.patience, self.refusals = trials, patience, refusals
-        self.trained: tuple[Query, dict[str, Tensor] | None] | None = None  # the best query, if scored by this process
-        self._left: list[FrozenTrial] = []
+    scoring: Scoring
+    sampler: BaseSampler
+    pruner: BasePruner
+    seeds: tuple[int, ...]  # of the search, and of this process if there are several
+    trials: float  # most trials
+    patience: int
+    refusals: int
+    trained: tuple[Query, dict[str, Tensor] | None] | None = None  # the best query, if scored by this process
+
+    def __post_init__(self) -> None:
+        self.study, self.ledger, self.group = self.scoring.study, self.scoring.ledger, self.scoring.group
+        self._left: list[FrozenTrial] = []  # unfinished trials of an interrupted search
 
     def run(self) -> None:
         """Run until the end; with other processes, until all have finished."""
@@ -62,13 +55,13 @@ class TrialLoop:
 
     def _open(self) -> bool:
         ledger = self.ledger
-        within = self.trials is None or ledger.finished < self.trials
-        return within and ledger.free < self.patience and ledger.refused < self.refusals and not ledger.over
+        within = ledger.finished < self.trials and ledger.free < self.patience and ledger.refused < self.refusals
+        return within and not ledger.over
 
     def _one(self) -> None:
         """Ask one trial, score it, and enter its result."""
         # New copies for each trial: samplers and pruners have a memory, and should see only the stored trials.
-        self.study.sampler, self.study.pruner = deepcopy(self.sampler), deepcopy(self.pruner) or NopPruner()
+        self.study.sampler, self.study.pruner = deepcopy(self.sampler), deepcopy(self.pruner)
         reseed(self.study.sampler, self.seeds[0], self.ledger.finished, *self.seeds[1:])
         trial, reported = self._next()
         scored = None
@@ -83,7 +76,7 @@ class TrialLoop:
             self.trained = scored
 
     def _next(self) -> tuple[optuna.Trial, list[int]]:
-        """A trial, and the steps of it that its pruner has seen; trials of an interrupted search are first."""
+        """A trial, and the steps of it that its pruner has seen; trials of an interrupted search come first."""
         while self._left:
             left = self._left.pop(0)
             if "drawn" in left.user_attrs:

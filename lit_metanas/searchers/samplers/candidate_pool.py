@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import cycle
 
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from lit_metanas.searchers.mutation import mutate
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.encodings import Candidates, Encoding, draw_buildable
+from lit_metanas.spaces.encodings import Encoding, draw_buildable
 from lit_metanas.surrogates.candidate_posterior import CandidateFeatures
 from lit_metanas.surrogates.transfer import TransferSurrogate
 
@@ -44,53 +43,33 @@ class CandidatePool:
         return len(self.architectures)
 
 
-class CandidateProvider(ABC):
-    """Gives the candidates of each proposal."""
+class CandidateProvider:
+    """Gives the candidates of each proposal: all architectures of a small space, some of a large one."""
 
-    first: CandidatePool
-    """The candidates for a task without scores."""
-
-    @abstractmethod
-    def __call__(
-        self, known: Sequence[Architecture], best: Sequence[Architecture], draw: np.random.Generator
-    ) -> CandidatePool:
-        """The candidates, among them the known ones; ``best`` are ordered by their scores."""
-
-
-class WholeSpaceProvider(CandidateProvider):
-    """All architectures of a small space."""
-
-    def __init__(self, surrogate: TransferSurrogate, candidates: Candidates) -> None:
-        known = [source.candidates for source in surrogate.sources]
-        # A space with the same choices but another treatment of isomorphs has other candidates.
-        same = bool(known) and all(len(own) == len(candidates.architectures) for own in known)
-        sources = torch.stack(known) if same else None
-        self.first = CandidatePool(surrogate, candidates.architectures, candidates.features, sources)
-
-    def __call__(
-        self, known: Sequence[Architecture], best: Sequence[Architecture], draw: np.random.Generator
-    ) -> CandidatePool:
-        """All architectures."""
-        return self.first
-
-
-class DrawnCandidateProvider(CandidateProvider):
-    """Architectures of a large space: drawn ones, and mutants of the best here and on the sources."""
-
+    # Those of a large space are drawn ones, and mutants of the best here and on the sources.
     def __init__(self, surrogate: TransferSurrogate, encoding: Encoding) -> None:
         self.surrogate, self.encoding = surrogate, encoding
-        known = dict.fromkeys(architecture for source in surrogate.sources for architecture in source.elite)
-        space = encoding.space
+        space, candidates = encoding.space, encoding.candidates
+        if candidates.whole:
+            known = [source.candidates for source in surrogate.sources]
+            # A space with the same choices but another treatment of isomorphs has other candidates.
+            same = bool(known) and all(len(own) == len(candidates.architectures) for own in known)
+            means = torch.stack(known) if same else None
+            self.first = CandidatePool(surrogate, candidates.architectures, candidates.features, means)
+            return
+        best = dict.fromkeys(architecture for source in surrogate.sources for architecture in source.elite)
         # The records may be of a larger space with further labels.
         labels = {choice.name: space.proposed_labels(choice) for choice in space.choices}
-        self.elite = [one for one in known if all(label in labels[name] for name, label in one.items())]
-        both = tuple(dict.fromkeys([*self.elite, *encoding.candidates.architectures]))
+        self.elite = [one for one in best if all(label in labels[name] for name, label in one.items())]
+        both = tuple(dict.fromkeys([*self.elite, *candidates.architectures]))
         self.first = CandidatePool(surrogate, both, encoding(both))
 
     def __call__(
         self, known: Sequence[Architecture], best: Sequence[Architecture], draw: np.random.Generator
     ) -> CandidatePool:
-        """New candidates for each proposal."""
+        """The candidates, among them the known ones; ``best`` are ordered by their scores."""
+        if self.encoding.candidates.whole:
+            return self.first
         space = self.encoding.space
         generator = torch.Generator().manual_seed(int(draw.integers(2**62)))
         parents = [*best[:PARENTS], *self.elite[:PARENTS]]

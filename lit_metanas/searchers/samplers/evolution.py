@@ -111,7 +111,6 @@ class LocalSearch(HistorySampler):
 
     Args:
         initial: number of random trials at the start of each climb; the paper has one, its authors' code ten.
-        first_improvement: move to the first better neighbour, and not to the best of all.
         seed: of all draws, together with the trial's number; None takes one from the operating system.
         space: identifies architectures that are the same, cannot be built, or have inactive choices. The study's
             parameters are its choices, and any others.
@@ -132,7 +131,6 @@ class LocalSearch(HistorySampler):
         self,
         *,
         initial: int = 10,
-        first_improvement: bool = False,
         seed: int | None = None,
         space: ChoiceSpace | None = None,
         prefix: str = PREFIX,
@@ -141,7 +139,6 @@ class LocalSearch(HistorySampler):
             raise ValueError(f"LocalSearch starts from at least one random trial: got {initial} as 'initial'.")
         super().__init__(seed=seed, space=space, prefix=prefix)
         self.initial = initial
-        self.first_improvement = first_improvement
 
     def propose(
         self, study: Study, trial: FrozenTrial, history: History, generator: np.random.Generator
@@ -176,13 +173,10 @@ class LocalSearch(HistorySampler):
             fresh = [neighbour.parameters for neighbour in neighbours if not neighbour.trials]
             completed = [trial for trial in known if trial.state == TrialState.COMPLETE]
             better = [trial for trial in completed if history.rank(trial) < history.rank(place)]
-            if self.first_improvement and better:
-                place = min(better, key=lambda trial: trial.number)
-            elif fresh or not better:
+            if fresh or not better:
                 running += [trial for trial in known if trial.state == TrialState.RUNNING]
                 return fresh, not running
-            else:
-                place = min(better, key=lambda trial: (history.rank(trial), trial.number))
+            place = min(better, key=lambda trial: (history.rank(trial), trial.number))
 
 
 def _climbs(history: History) -> tuple[list[list[FrozenTrial]], int]:

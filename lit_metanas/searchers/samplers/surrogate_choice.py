@@ -13,12 +13,7 @@ import torch
 from torch import Tensor
 
 from lit_metanas.records.statistics import rank_gaussian
-from lit_metanas.searchers.samplers.candidate_pool import (
-    CandidatePool,
-    CandidateProvider,
-    DrawnCandidateProvider,
-    WholeSpaceProvider,
-)
+from lit_metanas.searchers.samplers.candidate_pool import CandidatePool, CandidateProvider
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.encodings import Encoding
 from lit_metanas.surrogates.candidate_posterior import CandidatePosterior, by_improvement
@@ -77,9 +72,7 @@ class SurrogateChoice:
 
     @cached_property
     def _candidates(self) -> CandidateProvider:
-        if self.encoding.candidates.whole:
-            return WholeSpaceProvider(self.surrogate, self.encoding.candidates)
-        return DrawnCandidateProvider(self.surrogate, self.encoding)
+        return CandidateProvider(self.surrogate, self.encoding)
 
     def first(self, embedding: Sequence[float], number: int) -> list[Architecture]:
         """The first architectures of a task: a portfolio, then the best by the mean of the sources."""

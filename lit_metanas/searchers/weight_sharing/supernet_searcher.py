@@ -12,18 +12,16 @@ from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import ProgressBar, ThroughputMonitor, Timer
 
 from lit_metanas.estimators.training_estimator import validation_part
-from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.inputs.shapes import Shape
 from lit_metanas.meta.heads import Head
 from lit_metanas.meta.learner import Parameters
 from lit_metanas.objectives.classification import Classification
-from lit_metanas.records.budget import Budget, Cost
+from lit_metanas.records.budget import Budget
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import embed_and_record
 from lit_metanas.tasks.task import Task
-from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint, read_parameters
+from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, read_meta_checkpoint, read_parameters
 from lit_metanas.training.trainers import quiet_trainer
 from lit_metanas.training.weight_sharing.minibatches import Minibatches
 from lit_metanas.training.weight_sharing.supernet_training import SupernetTraining, copy_named
@@ -56,34 +54,13 @@ class SupernetSearcher(Searcher, Generic[Module]):
         self.start, self.head = start, head
         self.callbacks = tuple(callbacks)
 
-    @property
-    def meta_cost(self) -> Cost:
-        """The cost of the meta-training, if the search starts from its checkpoint."""
+    def _meta_checkpoint(self) -> MetaCheckpoint | None:
         if isinstance(self.start, str):
-            return read_meta_checkpoint(self.start).cost
-        return super().meta_cost
-
-    @property
-    def input_shape(self) -> Shape | None:
-        """The shape of the meta-training's inputs, if the search starts from its checkpoint."""
-        if isinstance(self.start, str):
-            return read_meta_checkpoint(self.start).shape
-        return super().input_shape
-
-    @property
-    def preprocessing(self) -> Preprocessing | None:
-        """The preprocessing of the meta-training's inputs, if the search starts from its checkpoint."""
-        if isinstance(self.start, str):
-            return read_meta_checkpoint(self.start).inputs.preprocessing
-        return super().preprocessing
+            return read_meta_checkpoint(self.start)
+        return None
 
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
-        """Search one task on the device that it lies on.
-
-        Raises:
-            ValueError: the task has no validation part, the initial parameters are not this space's, nothing that can
-                be built is found, or a classifier is to start from classes, and the task has none.
-        """
+        """Search one task on the device that it lies on."""
         validation_part(task)
         if self.head is not None and not isinstance(task.goal, Classification):
             raise ValueError(
