@@ -26,7 +26,7 @@ class Snip(Proxy):
         >>> import torch
         >>> import lit_metanas as lm
         >>> network, inputs = torch.nn.Linear(3, 2), torch.rand(4, 3)
-        >>> lm.Snip()(network, inputs, torch.tensor([0, 1, 0, 1])) > 0
+        >>> lm.estimators.Snip()(network, inputs, torch.tensor([0, 1, 0, 1])) > 0
         True
     """
 
@@ -48,7 +48,7 @@ class GradNorm(Proxy):
         >>> import torch
         >>> import lit_metanas as lm
         >>> network, inputs = torch.nn.Linear(3, 2), torch.rand(4, 3)
-        >>> lm.GradNorm()(network, inputs, torch.tensor([0, 1, 0, 1])) > 0
+        >>> lm.estimators.GradNorm()(network, inputs, torch.tensor([0, 1, 0, 1])) > 0
         True
     """
 
@@ -81,7 +81,7 @@ class Jacov(Proxy):
         >>> import lit_metanas as lm
         >>> _ = torch.manual_seed(0)
         >>> network = torch.nn.Sequential(torch.nn.Linear(3, 9), torch.nn.ReLU(), torch.nn.Linear(9, 2))
-        >>> lm.Jacov()(network, torch.rand(4, 3), torch.tensor([0, 1, 0, 1])) < 0
+        >>> lm.estimators.Jacov()(network, torch.rand(4, 3), torch.tensor([0, 1, 0, 1])) < 0
         True
     """
 
@@ -135,7 +135,7 @@ class Nwot(Proxy):
         >>> import lit_metanas as lm
         >>> _ = torch.manual_seed(0)
         >>> network = torch.nn.Sequential(torch.nn.Linear(3, 9), torch.nn.ReLU(), torch.nn.Linear(9, 2))
-        >>> lm.Nwot()(network, torch.rand(4, 3), torch.tensor([0, 1, 0, 1])) < 0
+        >>> lm.estimators.Nwot()(network, torch.rand(4, 3), torch.tensor([0, 1, 0, 1])) < 0
         True
     """
 
@@ -181,7 +181,7 @@ class L2Norm(Proxy):
         >>> import torch
         >>> import lit_metanas as lm
         >>> network, inputs = torch.nn.Linear(3, 2), torch.rand(4, 3)
-        >>> lm.L2Norm()(network, inputs, torch.tensor([0, 1, 0, 1])) > 0
+        >>> lm.estimators.L2Norm()(network, inputs, torch.tensor([0, 1, 0, 1])) > 0
         True
     """
 
@@ -200,7 +200,7 @@ class ParameterCount(Proxy):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> lm.ParameterCount()(torch.nn.Linear(3, 2), torch.rand(4, 3), torch.tensor([0, 1, 0, 1]))
+        >>> lm.estimators.ParameterCount()(torch.nn.Linear(3, 2), torch.rand(4, 3), torch.tensor([0, 1, 0, 1]))
         8.0
     """
 
@@ -219,7 +219,7 @@ class FlopCount(Proxy):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> lm.FlopCount()(torch.nn.Linear(3, 2), torch.rand(4, 3), torch.tensor([0, 1, 0, 1]))
+        >>> lm.estimators.FlopCount()(torch.nn.Linear(3, 2), torch.rand(4, 3), torch.tensor([0, 1, 0, 1]))
         6.0
     """
 
@@ -246,7 +246,7 @@ class Synflow(Proxy):
         >>> import torch
         >>> import lit_metanas as lm
         >>> network, inputs = torch.nn.Linear(3, 2), torch.rand(4, 3)
-        >>> lm.Synflow()(network, inputs, torch.tensor([0, 1, 0, 1])) > 0
+        >>> lm.estimators.Synflow()(network, inputs, torch.tensor([0, 1, 0, 1])) > 0
         True
     """
 
