@@ -21,8 +21,8 @@ class ShownPrediction:
         meant: the right answer.
         right: whether the two are the same.
         example: the example as a text; empty if a picture shows it.
-        picture: the example as rows of pixels, the uppermost first: each level from 0 to 255 as two hexadecimal
-            digits, three levels a pixel for a coloured picture; empty if a text shows it.
+        picture: the example as rows of pixels, the uppermost first: each level from 0 to 255 as two hexadecimal digits,
+            three levels a pixel for a coloured picture; empty if a text shows it.
         coloured: whether the picture is coloured.
         series: whether the picture shows a series, its steps from left to right and its first feature at the bottom.
 

@@ -32,9 +32,9 @@ class FixedArchitecture(Searcher):
         >>> import torch
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> space, recipe = lm.LayeredSpace(widths=(4,), shared=True), lm.Recipe(epochs=1)
-        >>> result = lm.search(task, space, method=lm.searchers.FixedArchitecture({"kernel": "5"}), recipe=recipe)
-        >>> result.architecture["kernel"]
+        >>> method = lm.searchers.FixedArchitecture({"kernel": "5"})
+        >>> outcome = method.search(task, lm.LayeredSpace(shared=True), lm.Budget(), seed=0)
+        >>> outcome.architecture["kernel"]
         '5'
     """
 
@@ -56,10 +56,9 @@ class RandomArchitecture(Searcher):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> space, recipe = lm.LayeredSpace(widths=(4,), shared=True), lm.Recipe(epochs=1)
-        >>> result = lm.search(task, space, method=lm.RandomArchitecture(), recipe=recipe)
-        >>> space.violation(result.architecture) is None
+        >>> task, space = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2), lm.LayeredSpace()
+        >>> outcome = lm.RandomArchitecture().search(task, space, lm.Budget(), seed=0)
+        >>> space.violation(outcome.architecture) is None
         True
     """
 
@@ -131,8 +130,7 @@ class MetaSearchedArchitecture(Searcher):
     Args:
         start: the checkpoint that holds the meta-trained parameters.
         head: makes the classifier: a head with a weight and a bias, by default ``PrototypeLinearHead``.
-        inherit: whether the child starts from the meta-trained weights. If False, the same network starts from random
-            ones, which shows the value of the weights.
+        inherit: whether the child starts from the meta-trained weights, or the same network from random ones.
 
     Example:
         >>> import lit_metanas as lm
@@ -162,8 +160,8 @@ class MetaSearchedArchitecture(Searcher):
 
         Raises:
             FileNotFoundError: there is no such checkpoint.
-            ValueError: the checkpoint is damaged, foreign, or of another space or shape, or the space cannot build its
-                architecture.
+            ValueError: the checkpoint is damaged, foreign, or of another space or shape, or its architecture cannot be
+                built.
         """
         checkpoint = read_meta_checkpoint(self.start)
         try:

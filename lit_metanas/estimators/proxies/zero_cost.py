@@ -19,8 +19,8 @@ from lit_metanas.inputs.batches import inputs_like
 class Snip(Proxy):
     """Sensitivity of the loss to removing single weights (Lee et al. 2019, Eq. 6; Abdelfattah et al. 2021).
 
-    Sum over the weights of convolutions and linear layers of ``|w dL/dw|``, which is the size of the gradient of a
-    mask of ones; ``L`` is the mean cross-entropy.
+    Sum over the weights of convolutions and linear layers of ``|w dL/dw|``, which is the size of the gradient of a mask
+    of ones; ``L`` is the mean cross-entropy.
 
     Example:
         >>> import torch
@@ -135,7 +135,7 @@ class Nwot(Proxy):
         >>> import lit_metanas as lm
         >>> _ = torch.manual_seed(0)
         >>> network = torch.nn.Sequential(torch.nn.Linear(3, 9), torch.nn.ReLU(), torch.nn.Linear(9, 2))
-        >>> lm.estimators.Nwot()(network, torch.rand(4, 3), torch.tensor([0, 1, 0, 1])) < 0
+        >>> lm.estimators.Nwot()(network, torch.randn(4, 3), torch.tensor([0, 1, 0, 1])) > 0
         True
     """
 

@@ -79,8 +79,8 @@ class NASBench201Table(CellTable):
     ``test_acc_200`` (per cent), ``params``, ``flops_M``; ``latency_ms`` for each of ``latency_devices`` (HELP; the
     batch size ends the name) and ``hw`` for each of ``hw_metrics`` (HW-NAS-Bench, on the same data set).
 
-    Signals are ``val_12``, ``val_200``, ``test_12`` and ``test_200``: the means over the published seeds. A search
-    that chooses by a test signal has seen the test data.
+    Signals are ``val_12``, ``val_200``, ``test_12`` and ``test_200``: the means over the published seeds. A search that
+    chooses by a test signal has seen the test data.
 
     Args:
         dataset: ``cifar10``, ``cifar100`` or ``ImageNet16-120``.

@@ -38,21 +38,21 @@ Size = Callable[[Contender | Trial], float]
 class FrontHalving(Halving):
     """Searches a front, the most accurate network of each size, in rungs of training.
 
-    The first rung is the front that records of other tasks predict (``expected_heights``), among their networks and
-    others of all sizes. Without records it is drawn at random and spread evenly over the sizes. After each rung the
-    networks are sorted by non-domination, then by their distance from each other (Deb et al. 2002). The first ones are
-    trained further, together with mutants of those on the front, which inherit weights.
+    The first rung is the front that records of other tasks predict (``expected_heights``). Without records it is drawn
+    at random and spread evenly over the sizes. After each rung the networks are sorted by non-domination, then by their
+    distance from each other (Deb et al. 2002). The first ones fill half of the next rung, together with their mutants,
+    which inherit weights.
 
     Args:
         estimator: makes the estimator of a task.
-        measure: the measure that should be small: ``parameters``, ``flops``, ``latency``, or, if the estimator has it,
-            the latency of a batch, such as ``latency_32``.
+        measure: the measure that should be small: ``parameters``, ``flops``, ``latency``, or the latency of a batch,
+            such as ``latency_32``, if the estimator has it.
         candidates: architectures in each rung.
         rungs: share of the budget's FLOPs for each rung.
         points: most networks of the front.
-        allowance: by how much the largest network may score below the smallest and still be on the front. Others may by
+        allowance: by how much the largest network may score below the smallest and still be on the front; others by
             less, in proportion to the logarithm of their sizes. About the error of a score is right, because large
-            networks gain most from the trainings to come.
+            networks gain most from further training.
         train: fields of the estimator's recipe that also mutate, and the values to choose from.
         later: further such fields; the measure may depend on them. See ``EvolvingHalving``.
         records: files of searches of other tasks; ``shipped`` is the package's.
@@ -62,14 +62,10 @@ class FrontHalving(Halving):
         ValueError: a number is out of its range, or the measure is unknown.
 
     Example:
-        >>> import torch
         >>> import lit_metanas as lm
-        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> space, recipe = lm.LayeredSpace(widths=(4, 8), shared=True), lm.Recipe(epochs=1)
-        >>> method = lm.searchers.FrontHalving(measure="parameters", candidates=(4, 2), rungs=(0.6, 0.4))
-        >>> result = lm.search(task, space, method=method, flops=3e8, recipe=recipe)
-        >>> len(result.record.trade_offs) > 0
-        True
+        >>> method = lm.searchers.FrontHalving(measure="flops", candidates=(4, 2), rungs=(0.6, 0.4))
+        >>> method.points
+        8
     """
 
     recipe_mutations = 0.2
@@ -146,7 +142,7 @@ class FrontHalving(Halving):
             known: searches of other tasks.
             space: the architectures that can be built.
             measures: the estimator's, by name.
-            number: number of queries; a smaller number gives the first ones of a larger.
+            number: of queries; a smaller number gives the first ones of a larger.
             generator: of all draws.
         """
         of = self.measure

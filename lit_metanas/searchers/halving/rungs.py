@@ -239,9 +239,8 @@ class Halving(Searcher):
 
     Example:
         >>> import lit_metanas as lm
-        >>> isinstance(lm.searchers.SuccessiveHalving(candidates=4), lm.searchers.Halving)
-        True
-        >>> lm.searchers.SuccessiveHalving(candidates=4).rungs
+        >>> method: lm.searchers.Halving = lm.searchers.SuccessiveHalving(candidates=4)
+        >>> method.rungs
         (0.5, 0.5)
     """
 

@@ -36,20 +36,17 @@ class SuccessiveHalving(Halving):
         finish: whether the winner is trained further with the rest of the budget.
         train: fields of the estimator's recipe that are drawn with each architecture, and the values to choose from.
         records: files of searches of other tasks in this space; ``shipped`` is the package's. The first candidates are
-            then the networks, each with its recorded recipe, that cover these tasks best (``PortfolioSampler`` gives
-            the method). The others are drawn at random.
+            then the networks, with their recorded recipes, that cover these tasks best (see ``PortfolioSampler``).
         keep: fields of the estimator's recipe that keep their value, whatever it was in the records.
 
     Example:
         >>> import torch
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> space, recipe = lm.LayeredSpace(widths=(4,), shared=True), lm.Recipe(epochs=1)
-        >>> result = lm.search(
-        ...     task, space, method=lm.searchers.SuccessiveHalving(candidates=2), flops=1e9, recipe=recipe
-        ... )
-        >>> space.violation(result.architecture) is None
-        True
+        >>> method = lm.searchers.SuccessiveHalving(candidates=2)
+        >>> result = lm.search(task, lm.LayeredSpace(widths=(4,)), method=method, flops=1e9, recipe=lm.Recipe(epochs=1))
+        >>> len(result.record.trials)
+        2
     """
 
     def __init__(
@@ -120,11 +117,9 @@ class SuccessiveHalving(Halving):
 class EvolvingHalving(Halving):
     """Starts around an incumbent; each rung trains the best so far and new mutants of them.
 
-    A mutant starts from the weights of its parent if they share layers and the estimator allows it (``inherits``), so
-    that later rungs continue the trainings of earlier ones. The incumbent is in the first rung, and the best of a rung
-    is in the next, so that it is replaced only by an architecture that beat it after the same training. The first rung
-    may also have candidates from searches of other sources. All contenders at the start of a rung are parents in turn,
-    unless ``parents`` limits them.
+    A mutant starts from the weights of its parent if they share layers and the estimator allows it (``inherits``). The
+    incumbent is in the first rung, and the best of a rung is in the next, so that it is replaced only by an
+    architecture that beat it after the same training.
 
     Args:
         estimator: makes the estimator of a task.
@@ -133,7 +128,7 @@ class EvolvingHalving(Halving):
         candidates: architectures in each rung.
         rungs: share of the budget's FLOPs for each rung.
         survivors: number of contenders that go on to the next rung.
-        parents: number of contenders, the first ones, that have mutants; None is all.
+        parents: number of contenders, the first ones, that have mutants in turn; None is all.
         finish: whether the winner is trained further with the rest of the budget.
         train: fields of the estimator's recipe that also mutate, and the values to choose from; the incumbent has the
             estimator's own.
@@ -145,19 +140,14 @@ class EvolvingHalving(Halving):
             used.
         proposals: most candidates of the first rung that come from the records.
         first: architectures with recipes that fill the first rung instead of the incumbent and the records' candidates.
-        examples: number of examples whose mean is a score from 0 to 1. The best so far is then replaced only by a
-            mutant that leads by a standard error (Breiman et al. 1984), so that luck does not replace it again and
-            again. The same holds for the best of ``first`` in the first rung. With None any lead is enough.
+        examples: number of examples whose mean is a score from 0 to 1. The best so far, or the best of ``first``, is
+            then replaced only by a mutant that leads by a standard error (Breiman et al. 1984), so that luck does not
+            replace it again and again. With None any lead is enough.
 
     Example:
-        >>> import torch
         >>> import lit_metanas as lm
-        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> space, recipe = lm.LayeredSpace(widths=(4,), shared=True), lm.Recipe(epochs=1)
-        >>> searcher = lm.searchers.EvolvingHalving(candidates=(2, 2), rungs=(0.2, 0.2))
-        >>> result = lm.search(task, space, method=searcher, flops=3e8, recipe=recipe)
-        >>> space.violation(result.architecture) is None
-        True
+        >>> lm.searchers.EvolvingHalving(candidates=(2, 2), rungs=(0.2, 0.2)).survivors
+        1
     """
 
     def __init__(

@@ -39,13 +39,12 @@ class QuerySearcher(Searcher):
     A known architecture costs nothing and is recorded as a duplicate. An architecture that cannot be built, breaks a
     constraint, or costs more than the rest of the budget, is a pruned trial at no cost. If its training fails, it is a
     failed trial, charged in full up to the fidelity that failed. The search ends when the budget is spent, or is too
-    small for several architectures in a row. A search that could pay for none leaves no study. Random search is this
-    with a ``RandomSampler``, Bayesian search with a ``TPESampler`` or ``GPSampler``, Hyperband with a
-    ``HyperbandPruner`` and fidelities.
+    small for several architectures in a row. Random search is this with a ``RandomSampler``, Bayesian search with a
+    ``TPESampler`` or ``GPSampler``, Hyperband with a ``HyperbandPruner`` and fidelities.
 
     Args:
-        sampler: any of Optuna's samplers. It is seeded again from (seed, trial number) before each trial, so that a
-            resumed search continues as an uninterrupted one. None draws at random.
+        sampler: any of Optuna's samplers, seeded again from (seed, trial number) before each trial, so that a resumed
+            search continues as an uninterrupted one. None draws at random.
         estimator: makes the estimator of a task; None trains each architecture by the default recipe.
         fidelity: share of the full training that each architecture gets.
         fidelities: growing shares below ``fidelity``. An architecture is scored at each, and given up if the pruner
@@ -66,17 +65,17 @@ class QuerySearcher(Searcher):
         worker: this process's number if several work on one study at once; None for a single process. Each has another
             number and the same budget, which is the study's. The draws then depend on timing.
         heartbeat: seconds between the heartbeats of a worker's trial. After two missing ones others start it again.
-        embedding: describes the task. The description goes into the record, and into the study's user attribute
-            ``embedding``, where samplers can read it. It is not charged.
+        embedding: describes the task, at no charge, for the record and for samplers (the study's user attribute
+            ``embedding``).
 
     Example:
         >>> import torch
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> space, recipe = lm.LayeredSpace(widths=(4,), shared=True), lm.Recipe(epochs=1)
-        >>> result = lm.search(task, space, method=lm.searchers.QuerySearcher(trials=2), recipe=recipe)
-        >>> space.violation(result.architecture) is None
-        True
+        >>> method = lm.searchers.QuerySearcher(trials=2)
+        >>> result = lm.search(task, lm.LayeredSpace(widths=(4,)), method=method, recipe=lm.Recipe(epochs=1))
+        >>> len(result.record.trials)
+        2
     """
 
     def __init__(
@@ -172,9 +171,9 @@ class QuerySearcher(Searcher):
             examples: a digest of the problem's examples, which must be that of a stored study.
 
         Raises:
-            ValueError: the stored study has other settings or other examples; the budget pays for no architecture, or
-                none meets the constraints; the estimator lacks a measure, or a recipe to search; or the sampler was
-                made for another space.
+            ValueError: the stored study has other settings or examples; the budget pays for no architecture, or none
+                meets the constraints; the estimator lacks a measure or a recipe; or the sampler was made for another
+                space.
             FailedWorkError: too many failed in a row, or everything that was tried.
         """
         self._goal.check(estimator)

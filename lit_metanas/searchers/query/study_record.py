@@ -54,8 +54,8 @@ def record_of(
 
     Args:
         study: of one task. Several studies of one task are one source for methods that learn from their records.
-        space: the space of the parameters. None takes all parameters whose names begin with ``prefix``, except floats
-            without steps, which a warning names.
+        space: the space of the parameters. None takes all parameters with the prefix, except floats without steps,
+            which a warning names.
         task: the task's id; by default the study's user attribute ``task``, or else the study's name.
         prefix: of the parameters of another program's trials that are choices.
 
@@ -66,11 +66,10 @@ def record_of(
         >>> import optuna
         >>> import lit_metanas as lm
         >>> optuna.logging.set_verbosity(optuna.logging.WARNING)
-        >>> study = optuna.create_study(study_name="letters, 1")
+        >>> study = optuna.create_study(study_name="letters")
         >>> study.optimize(lambda trial: 1 / trial.suggest_int("depth", 1, 3), n_trials=1)
-        >>> record = lm.searchers.record_of(study, task="letters", prefix="")
-        >>> record.task_id, record.choices
-        ('letters', {'depth': ('1', '2', '3')})
+        >>> lm.searchers.record_of(study, prefix="").choices
+        {'depth': ('1', '2', '3')}
     """
     if not study.directions:
         raise ValueError(f"The study '{study.study_name}' cannot be read: it does not say what it maximises.")

@@ -105,15 +105,14 @@ class PortfolioSampler(HistorySampler):
     """Tries first the networks that cover the tasks of earlier searches, then the proposals of another sampler.
 
     The first network has the best mean score over the earlier tasks. Each next one adds most to the mean, over these
-    tasks, of the best so far (Wistuba, Schilling and Schmidt-Thieme 2015; Feurer et al. 2022, Section 4). This gain is
-    submodular, so the portfolio is within ``1 - 1/e`` of the best of its size. A score counts as its height between the
-    lowest and highest of its task. A network that a task has not tried counts as its worst there. Searches that share
-    few networks are thus useful, too: the portfolio is then the best network of each.
+    tasks, of the best so far (Wistuba, Schilling and Schmidt-Thieme 2015; Feurer et al. 2022, Section 4), so that the
+    portfolio is within ``1 - 1/e`` of the best of its size. A score counts as its height between the lowest and highest
+    of its task. A network that a task has not tried counts as its worst there.
 
     Two departures from the papers. The best so far is that of all networks that the study has tried, whoever proposed
     them. And an earlier task counts less if it disagrees with the study about the order of the tried networks, or if
-    its embedding is farther away (if study and records have embeddings). Misleading tasks thus drop out. The portfolio
-    ends when all have, or after ``size`` networks.
+    its embedding is farther away. Misleading tasks thus drop out. The portfolio ends when all have, or after ``size``
+    networks.
 
     A network comes with its recorded training hyper-parameters, if the study searches these.
 
@@ -133,13 +132,10 @@ class PortfolioSampler(HistorySampler):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> space = lm.SequenceSpace(shared=True)
-        >>> generator = torch.Generator().manual_seed(0)
+        >>> space, generator = lm.SequenceSpace(shared=True), torch.Generator().manual_seed(0)
         >>> trials = [lm.records.Trial(space.sample(generator), value, lm.Cost(queries=1)) for value in (0.5, 0.7)]
-        >>> sampler = lm.searchers.PortfolioSampler(
-        ...     space=space, records=[lm.records.SearchRecord("letters", trials)], size=3
-        ... )
-        >>> searcher = lm.searchers.QuerySearcher(sampler=sampler, trials=10)
+        >>> record = lm.records.SearchRecord("letters", trials)
+        >>> sampler = lm.searchers.PortfolioSampler(space=space, records=[record], size=3)
         >>> sampler.portfolio(1) == [trials[1].architecture]
         True
     """
