@@ -70,7 +70,7 @@ class Estimator(ABC):
 
     @abstractmethod
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
-        """Estimate.
+        """Score an architecture.
 
         Args:
             architecture: the architecture to score.
@@ -103,32 +103,15 @@ class Estimator(ABC):
         return False
 
     def refusal(self, architecture: Architecture, recipe: RecipeFields) -> str | None:
-        """The reason why it cannot score an architecture by a recipe; None if it can. The space has reasons of its own.
-
-        Args:
-            architecture: the architecture to score.
-            recipe: the fields of its recipe that are changed.
-        """
+        """Why it cannot score an architecture by a recipe (its changed fields); None if it can."""
         return None
 
     def inherits(self, recipe: RecipeFields, parent: RecipeFields) -> bool:
-        """Whether a network may start from the weights of a parent that was trained by another recipe.
-
-        Args:
-            recipe: the fields of the recipe that are changed for the network.
-            parent: the fields that were changed for the parent.
-        """
+        """Whether a network may start from the weights of a parent, by the changed fields of their recipes."""
         return True
 
     def with_recipe(self, changes: RecipeFields) -> Estimator:
-        """The same estimator under changed training hyper-parameters.
-
-        Args:
-            changes: new values of fields of its recipe.
-
-        Raises:
-            ValueError: it has no recipe.
-        """
+        """The same estimator under changed training hyper-parameters; ValueError if it has no recipe."""
         raise ValueError(
             f"{type(self).__name__} has no recipe whose {', '.join(changes)} could be searched: take an estimator that "
             "trains, such as TrainingEstimator, or leave the hyper-parameters out of the search."

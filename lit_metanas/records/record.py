@@ -87,12 +87,10 @@ class SearchRecord:
 
     Example:
         >>> import lit_metanas as lm
-        >>> kernels = {label: lm.Architecture({"kernel": label}) for label in ("1", "3")}
-        >>> record = lm.records.SearchRecord("letters")
-        >>> record.trials.append(lm.records.Trial(kernels["1"], value=0.7, cost=lm.Cost(queries=1)))
-        >>> record.trials.append(lm.records.Trial(kernels["3"], value=0.9, cost=lm.Cost(queries=2)))
-        >>> record.best.architecture
-        Architecture({'kernel': '3'})
+        >>> architecture = lm.Architecture({"kernel": "3"})
+        >>> trial = lm.records.Trial(architecture, value=0.9, cost=lm.Cost(queries=1))
+        >>> lm.records.SearchRecord("letters", [trial]).best.value
+        0.9
     """
 
     task_id: str
@@ -206,12 +204,12 @@ class SearchOutcome:
             scores.
 
     Example:
-        >>> import torch
         >>> import lit_metanas as lm
-        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> outcome = lm.RandomArchitecture().search(task, lm.LayeredSpace(), lm.Budget(), seed=0)
-        >>> outcome.record.task_id == task.id, outcome.weights
-        (True, None)
+        >>> outcome = lm.records.SearchOutcome(
+        ...     lm.Architecture({"kernel": "3"}), weights=None, record=lm.records.SearchRecord("letters")
+        ... )
+        >>> outcome.value
+        nan
     """
 
     architecture: Architecture

@@ -50,11 +50,7 @@ def write_record_lines(path: str | os.PathLike[str], records: Iterable[SearchRec
 
     Example:
         >>> import lit_metanas as lm
-        >>> lm.records.write_record_lines(
-        ...     "records.jsonl", [lm.records.SearchRecord("letters"), lm.records.SearchRecord("digits")]
-        ... )
-        >>> [record.task_id for record in lm.records.read_record_lines("records.jsonl")]
-        ['letters', 'digits']
+        >>> lm.records.write_record_lines("records.jsonl", [lm.records.SearchRecord("letters")])
     """
     _write(path, [_line(record) for record in records])
 

@@ -149,9 +149,7 @@ class ArchitectureRow:
 
     Example:
         >>> import lit_metanas as lm
-        >>> row = lm.records.ArchitectureRow(
-        ...     "letters", "random", "LayeredSpace", lm.Architecture({"kernel": "3"}), value=0.9
-        ... )
+        >>> row = lm.records.ArchitectureRow("letters", "random", "LayeredSpace", lm.Architecture({"kernel": "3"}), 0.9)
         >>> row.metric
         'validation accuracy'
     """

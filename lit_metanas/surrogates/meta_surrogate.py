@@ -39,10 +39,8 @@ class MetaSurrogate(LightningModule):
 
     Example:
         >>> import lit_metanas as lm
-        >>> surrogate = lm.surrogates.MetaSurrogate(
-        ...     encoding=lm.spaces.OneHotEncoding(lm.LayeredSpace(shared=True)), given=[5, 10]
-        ... )
-        >>> surrogate.given
+        >>> encoding = lm.spaces.OneHotEncoding(lm.LayeredSpace(shared=True))
+        >>> lm.surrogates.MetaSurrogate(encoding=encoding, given=[5, 10]).given
         (5, 10)
     """
 
@@ -73,11 +71,7 @@ class MetaSurrogate(LightningModule):
         return SGD(self.parameters(), lr=1.0)
 
     def training_step(self, batch: TaskScores, batch_idx: int) -> None:
-        """Learn from one task.
-
-        Raises:
-            ValueError: the task has fewer than two scores.
-        """
+        """Learn from one task; ValueError if it has fewer than two scores."""
         scores = batch.to("cpu")
         if len(scores) < 2:
             has = number_of(len(scores), "score")
@@ -121,11 +115,7 @@ class MetaSurrogate(LightningModule):
         checkpoint[SURROGATE_KEY] = surrogate_entry(self.encoding, self.surrogate)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the sources.
-
-        Raises:
-            ValueError: the checkpoint is of another space or encoding, or not of a meta-surrogate.
-        """
+        """Restore the sources; ValueError if the checkpoint is none of this space and encoding."""
         surrogate = restore_surrogate(checkpoint, self.encoding, "The checkpoint")
         self.sources = {source.task_id: source for source in surrogate.sources}
 

@@ -39,12 +39,7 @@ class MetaTrainedEmbedding(TaskEmbedding):
         self.start = start
 
     def features(self, train: Split, way: int) -> Tensor:
-        """The features, shape ``(2 * features,)``.
-
-        Raises:
-            FileNotFoundError: there is no such checkpoint.
-            ValueError: the checkpoint is damaged, foreign, or of another space or shape.
-        """
+        """The features, shape ``(2 * features,)``; ValueError if the checkpoint is none of this space and shape."""
         checkpoint = read_meta_checkpoint(self.start)
         shape = shape_of(train.inputs, vocabulary_of(checkpoint.shape))
         architecture = checkpoint.derive(self.space)

@@ -24,7 +24,7 @@ class RecordDataModule(LightningDataModule):
     All searches of one task are one batch, a ``TaskScores``. It has each architecture once. If an architecture was
     tried more often, the highest fidelity counts, then the longest recorded training, then the first. Trials that
     failed, were given up or have no score are left out, and so are tasks with fewer than two scores. Validation holds
-    out whole tasks, never single trials, so that it measures the quality on a new task.
+    out whole tasks, never single trials.
 
     Args:
         paths: files of records, such as the ``records.jsonl`` of several searches.
@@ -77,8 +77,8 @@ class RecordDataModule(LightningDataModule):
 
         Raises:
             FileNotFoundError: a file is missing.
-            ValueError: a file has no usable record of this space, or a record in memory is of another; there are too
-                few tasks, or none of a given id; or tasks have embeddings of several lengths.
+            ValueError: a record is of another space; there are too few tasks, or none of a given id; or tasks have
+                embeddings of several lengths.
         """
         del stage
         if self.train:

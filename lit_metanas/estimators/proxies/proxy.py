@@ -35,12 +35,11 @@ class Proxy(ABC):
 
     Attributes:
         passes: cost for each image, in units of the forward multiply-adds: 1 forward, and 1 each for the gradients of
-            weights and of activations. Work on the results is not counted.
+            weights and of activations.
         needs_data: whether it reads images. A proxy that does not needs only the shape of ``inputs``.
 
     Example:
         >>> import torch
-        >>> from torch import nn
         >>> import lit_metanas as lm
         >>> class Biases(lm.estimators.Proxy):
         ...     passes, needs_data = 0, False
@@ -48,7 +47,7 @@ class Proxy(ABC):
         ...     def value(self, network, inputs, labels):
         ...         named = network.named_parameters()
         ...         return float(sum(weight.numel() for name, weight in named if name.endswith("bias")))
-        >>> Biases()(nn.Linear(3, 2), torch.rand(1, 3), torch.tensor([0]))
+        >>> Biases()(torch.nn.Linear(3, 2), torch.rand(1, 3), torch.tensor([0]))
         2.0
     """
 
@@ -59,8 +58,8 @@ class Proxy(ABC):
         """Score a network without changing it.
 
         Args:
-            network: images in, class scores out. Its batch-norm uses the batch's statistics if the proxy needs data.
-                Its dropout is off, as it would only add noise.
+            network: images in, class scores out. Its batch-norm uses the batch's statistics if the proxy needs data;
+                its dropout is off.
             inputs: shape ``(n, channels, height, width)``, on the network's device.
             labels: class indices, shape ``(n,)``.
 
@@ -100,16 +99,15 @@ def gradients(value: Tensor, weights: list[Tensor]) -> list[Tensor]:
 class ProxyEstimator(Estimator):
     """A zero-cost proxy of the child, newly initialised from the seed, on one minibatch of the task's train part.
 
-    The score is the proxy's value. Only its order has a meaning, and it needs no validation part. It is the same at any
-    fidelity, and no weights are inherited. A canonical architecture is scored once. Later calls look the value up, and
-    are charged in full.
+    Only the order of scores has a meaning. It needs no validation part, is the same at any fidelity, and inherits no
+    weights. A canonical architecture is scored once; later calls look the value up, and are charged in full.
 
     Args:
         task: gives the train part that the minibatch is drawn from.
         space: the space of the architectures.
         seed: of initial weights and minibatch: all architectures see the same images.
         proxy: scores a network.
-        images: size of the minibatch, or of the train part if that is smaller. A proxy without data takes none.
+        images: most images of the minibatch. A proxy without data takes none.
 
     Raises:
         ValueError: ``images`` is below 1, or the proxy needs data and the train part is empty.
@@ -117,8 +115,7 @@ class ProxyEstimator(Estimator):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> space = lm.LayeredSpace(widths=(4,))
+        >>> task, space = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2), lm.LayeredSpace(widths=(4,))
         >>> estimator = lm.estimators.ProxyEstimator(task, space, seed=0, proxy=lm.estimators.ParameterCount())
         >>> estimator(space.sample(torch.Generator().manual_seed(0)), fidelity=1.0).cost.queries
         1

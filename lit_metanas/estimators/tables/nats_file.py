@@ -63,12 +63,7 @@ class NATSFiles(CellTable):
         self._read: dict[int, NATSMeasures] = {}
 
     def read_measures(self, architecture: Architecture) -> NATSMeasures:
-        """The architecture's record.
-
-        Raises:
-            FileNotFoundError: the folder lacks it.
-            ValueError: it is damaged, or holds more than plain data.
-        """
+        """The architecture's record; FileNotFoundError or ValueError if the file is absent, or is no such record."""
         index = self.space.to_index(architecture)
         if index not in self._read:
             file = self.folder / f"tss_{index:06d}.pickle.pbz2"
