@@ -17,8 +17,7 @@ from lit_metanas.io.locks import changing
 from lit_metanas.io.text import printable
 from lit_metanas.records.plain import from_plain, to_plain
 from lit_metanas.records.record import SearchRecord
-from lit_metanas.records.rows import ArchitectureRow, ResultRow
-from lit_metanas.records.shown_prediction import ShownPrediction
+from lit_metanas.records.rows import ArchitectureRow, ResultRow, ShownPrediction
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from lit_metanas.estimators import FlopCount, GradNorm, Jacov, L2Norm, Nwot, ParameterCount, Snip, Synflow
-from lit_metanas.estimators.proxies.proxy import DROPOUTS
+from lit_metanas.estimators.proxies.zero_cost import DROPOUTS
 from lit_metanas.spaces import LayeredSpace, NASBench201
 
 PROXIES = (FlopCount, GradNorm, Jacov, L2Norm, Nwot, ParameterCount, Snip, Synflow)

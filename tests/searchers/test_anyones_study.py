@@ -15,7 +15,7 @@ from lit_metanas.searchers import LocalSearch, MetaSampler, QuerySearcher, Regul
 from lit_metanas.searchers.query.study import quiet_optuna
 from lit_metanas.spaces import Choice, ChoiceSpace, LayeredSpace, OneHotEncoding
 from lit_metanas.surrogates import MetaSurrogate, RecordDataModule
-from lit_metanas.surrogates.surrogate_checkpoint import write_surrogate
+from lit_metanas.surrogates.meta_surrogate import write_surrogate
 from lit_metanas.training import Trainer
 
 

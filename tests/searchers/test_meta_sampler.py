@@ -26,7 +26,7 @@ from lit_metanas.spaces import Choice, ChoiceSpace, LayeredSpace, NASBenchGraph,
 from lit_metanas.spaces.nas_bench_graph import GRAPH_OPERATIONS, PROTEINS_OPERATIONS
 from lit_metanas.surrogates import TransferSurrogate
 from lit_metanas.surrogates.gaussian_process import GroupedKernel, mean_distances
-from lit_metanas.surrogates.surrogate_checkpoint import write_surrogate
+from lit_metanas.surrogates.meta_surrogate import write_surrogate
 from lit_metanas.surrogates.transfer import fit_source
 
 pytestmark = pytest.mark.usefixtures("quiet_optuna")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import lit_metanas as lm
-from lit_metanas.searchers.weight_sharing.supernet_searcher import SupernetSearcher
+from lit_metanas.searchers.supernet_searchers import SupernetSearcher
 from lit_metanas.training.child import score
 
 LETTERS = lm.kinds.Words(steps=4, least=1).fitted(["a b c d e"])

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from lit_metanas.records import TaskScores, rank_gaussian
 from lit_metanas.spaces import Choice, ChoiceSpace, OneHotEncoding
 from lit_metanas.surrogates import GaussianProcess, MetaSurrogate
-from lit_metanas.surrogates.surrogate_checkpoint import SURROGATE_KEY, read_surrogate
+from lit_metanas.surrogates.meta_surrogate import SURROGATE_KEY, read_surrogate
 from lit_metanas.surrogates.transfer import closeness, combine_predictions, discordance, evidence_weights, portfolio
 
 

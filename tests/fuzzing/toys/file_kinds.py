@@ -41,7 +41,7 @@ from lit_metanas.records import (
 from lit_metanas.searchers.query.study import open_storage, open_study, quiet_optuna
 from lit_metanas.spaces import Architecture, Choice, ChoiceSpace, OneHotEncoding
 from lit_metanas.surrogates.gaussian_process import GroupedKernel, mean_distances
-from lit_metanas.surrogates.surrogate_checkpoint import read_surrogate, write_surrogate
+from lit_metanas.surrogates.meta_surrogate import read_surrogate, write_surrogate
 from lit_metanas.surrogates.transfer import TransferSurrogate, fit_source
 from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, read_meta_checkpoint, write_meta_checkpoint
 
