@@ -190,7 +190,6 @@ class Records:
                 task_id=key[0],
                 features=self.encoding(list(found)),
                 scores=torch.tensor(list(found.values()), dtype=torch.float64),
-                order=torch.arange(len(found)),
                 embedding=torch.empty(0),
                 architectures=tuple(found),
             )
