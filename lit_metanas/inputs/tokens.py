@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import unicodedata
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -147,9 +146,7 @@ def check_range(owner: str, **numbers: tuple[Any, int] | tuple[Any, int, int]) -
     for name, (value, least, *most) in numbers.items():
         whole = isinstance(value, Integral) and not isinstance(value, bool)
         if not whole or value < least or (most and value > most[0]):
-            bounds = f"at least {least}"
-            if most and most[0] != sys.maxsize:
-                bounds = f"from {least} to {most[0]}"
+            bounds = f"from {least} to {most[0]}" if most else f"at least {least}"
             raise ValueError(f"{owner}: {name} = {short_value(value)} must be a whole number, {bounds}.")
 
 

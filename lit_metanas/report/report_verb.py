@@ -31,8 +31,7 @@ from lit_metanas.records.result_files import (
     read_predictions,
     read_results,
 )
-from lit_metanas.records.rows import ArchitectureRow, ResultRow
-from lit_metanas.records.shown_prediction import UNKNOWN_MARK
+from lit_metanas.records.rows import UNKNOWN_MARK, ArchitectureRow, ResultRow
 from lit_metanas.records.statistics import percent
 from lit_metanas.report.figures.costs import draw_costs, draw_curves
 from lit_metanas.report.figures.fronts import draw_fronts
