@@ -16,7 +16,7 @@ from pathlib import Path
 import yaml
 
 from lit_metanas.cli.errors import UsageError
-from lit_metanas.cli.shipped_configurations import configuration_path, shown_path, with_paths
+from lit_metanas.cli.shipped_configurations import configuration_path, shown_path, with_parts
 from lit_metanas.cli.verbs import KEYS, LISTS, MODELS, TRAINER_VERBS
 from lit_metanas.io.text import shorten
 from lit_metanas.io.yaml_files import YAMLLimit, read_yaml
@@ -39,33 +39,32 @@ def with_bases(args: Sequence[str], verb: str = "") -> list[str]:
     Words that name a class stand before the configurations, too. A base that an earlier configuration has brought, or
     that the user has given before, is not applied again: it would undo what came after it.
     """
-    args = list(with_paths(args, verb))
-    for path, _ in named_files(args):
-        fault_of(path)
-    layered: list[str] = []
+    configs: list[str] = []
     others: list[str] = []
-    applied: set[Path] = set()
     words = iter(args)
     for word in words:
         if word.partition("=")[0] == f"--{BASE}":
             raise UsageError(f"'{BASE}' is a key of configuration files: give the file that it is to name by -c.")
-        path = None
-        if word in ("-c", "--config"):
-            path = next(words, None)
-        elif glued := re.fullmatch(r"(?:--config=|-c=?)(.+)", word):
-            path = glued[1]
-        if path is None:  # an argument of another kind, or one that lacks its value, as the parser will say
+        if glued := re.fullmatch(r"(?:--config=|-c=?)(.+)", word, re.DOTALL):
+            configs.append(configuration_path(glued[1], verb))
+        elif word in ("-c", "--config") and (name := next(words, None)) is not None:
+            configs.append(configuration_path(name, verb))
+        else:
             others.append(word)
-            continue
-        for layer in _layers(path):
-            if layer == path or Path(layer).resolve() not in applied:
+    others = list(with_parts(others))
+    for path, _ in named_files([*(f"--config={path}" for path in configs), *others]):
+        fault_of(path)
+    layered: list[str] = []
+    applied: set[Path] = set()
+    for config in configs:
+        for layer in _layers(config):
+            if layer == config or Path(layer).resolve() not in applied:
                 layered.append(f"--config={layer}")
             applied.add(Path(layer).resolve())
-    verbs = list(takewhile(lambda word: not word.startswith("-"), others[:1]))
-    keys = others[len(verbs) :]
     if not layered:
         return others
-    return [*verbs, *_class_words(keys), *layered, *keys]
+    verbs = list(takewhile(lambda word: not word.startswith("-"), others[:1]))
+    return [*verbs, *_class_words(others), *layered, *others[len(verbs) :]]
 
 
 def with_lists(args: Sequence[str], verb: str = "") -> list[str]:
@@ -124,12 +123,11 @@ def _base(path: str) -> str | None:
 
 
 def yaml_files(args: Sequence[str]) -> Iterator[tuple[Path, bool]]:
-    """The YAML files among arguments, and whether each is a whole configuration, not a value."""
-    for before, argument in zip(["", *args], args, strict=False):
+    """The YAML files among arguments as ``with_bases`` gives them, and whether each is a whole configuration."""
+    for argument in args:
         option, _, name = argument.rpartition("=")
-        path = Path(name)
-        if path.suffix in (".yaml", ".yml") and path.is_file():
-            yield path, (option or before) in ("-c", "--config")
+        if (option == "--config" or name.endswith((".yaml", ".yml"))) and isfile(name):
+            yield Path(name), option == "--config"
 
 
 def named_files(args: Sequence[str]) -> Iterator[tuple[Path, bool]]:
@@ -141,8 +139,13 @@ def named_files(args: Sequence[str]) -> Iterator[tuple[Path, bool]]:
             seen.add(path.resolve())
             yield path, whole
             with suppress(ValueError):  # no text
-                names = re.findall(r"[\w./-]+\.ya?ml", path.read_text(encoding="utf-8"))
-                waiting += [(path.parent / name, False) for name in names if (path.parent / name).is_file()]
+                waiting += [(file, False) for file in files_named_in(path)]
+
+
+def files_named_in(path: Path) -> list[Path]:
+    """The YAML files that a file names, by paths relative to itself."""
+    names = re.findall(r"[\w./-]+\.ya?ml", path.read_text(encoding="utf-8"))
+    return [path.parent / name for name in names if (path.parent / name).is_file()]
 
 
 def find_yaml_fault(args: Sequence[str]) -> str | None:

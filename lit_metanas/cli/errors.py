@@ -83,7 +83,9 @@ def find_own_line(error: BaseException, *, raised: bool = True) -> str | None:
 def _is_own(file: str) -> bool:
     """Whether a file is neither this package's, nor Python's, nor installed."""
     path = Path(file).resolve()
-    if not os.path.isfile(path) or {"site-packages", "dist-packages"} & set(path.parts):  # compiled, typed in, or installed
+    if not os.path.isfile(path) or {"site-packages", "dist-packages"} & set(
+        path.parts
+    ):  # compiled, typed in, or installed
         return False
     folders = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), Path(lit_metanas.__file__).parent)
     return not any(path.is_relative_to(Path(folder).resolve()) for folder in folders)
