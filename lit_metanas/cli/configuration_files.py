@@ -15,7 +15,7 @@ from pathlib import Path
 
 import yaml
 
-from lit_metanas.cli.errors import UsageError
+from lit_metanas.cli.errors import UsageError, last_name
 from lit_metanas.cli.shipped_configurations import configuration_path, shown_path, with_parts
 from lit_metanas.cli.verbs import KEYS, LISTS, MODELS, TRAINER_VERBS
 from lit_metanas.io.text import shorten
@@ -193,32 +193,29 @@ def _key_next_to_class(tree: object) -> str | None:
 
 def find_misplaced_yaml(args: Sequence[str], verb: str) -> str | None:
     """A sentence on the last of the configurations among the arguments that is for another verb; None if none is."""
-    misplaced: Path | None = None
-    others: Sequence[str] = ()
-    for path, whole in yaml_files(args):
-        tree = read_yaml(path)
-        if not whole or not tree:
-            continue
+    told, verbs = None, list[str]()
+    for path in (path for path, whole in yaml_files(args) if whole):
+        tree, shown = read_yaml(path), shown_path(str(path))
         if "class_path" in tree:
-            name = shorten(str(tree["class_path"]).rpartition(".")[2])
-            return f"'{shown_path(str(path))}' describes only a {name}: give it to the key that takes one, not to -c."
-        verbs = _verbs_of(tree)
-        if misplaced is not None and path.parent / str(tree.get("base")) == misplaced:
-            misplaced = path  # the user has given the one that lies over it
-        elif verbs and verb and verb not in verbs:
-            misplaced, others = path, verbs
-    if misplaced is None:
-        return None
-    return f"'{shown_path(str(misplaced))}' is for `lit-metanas {others[0]}`, not for `{verb}`."
+            name = shorten(last_name(str(tree["class_path"])))
+            return f"'{shown}' describes only a {name}: give it to the key that takes one, not to -c."
+        before, verbs = verbs, _verbs_of(tree)
+        if BASE in tree:  # the file before
+            verbs = [each for each in verbs if each in before] or verbs
+        if verb and verbs and verb not in verbs:
+            told = f"'{shown}' is for `lit-metanas {verbs[0]}`, not for `{verb}`."
+    return told
 
 
-def _verbs_of(tree: Mapping[str, object]) -> Sequence[str]:
+def _verbs_of(tree: Mapping[str, object]) -> list[str]:
     """The verbs that a configuration may be for, by its keys; none where these do not say."""
+    if not tree:
+        return []
     if not tree.keys().isdisjoint(TRAINER_KEYS):
         model = tree.get("model")
         if isinstance(model, dict):
             model = model.get("class_path")
-        return verbs_of_model(str(model).rpartition(".")[2]) or list(TRAINER_VERBS)
+        return verbs_of_model(last_name(str(model))) or list(TRAINER_VERBS)
     return [verb for verb, keys in KEYS.items() if len(tree.keys() & keys.keys()) > 1 or tree.keys() <= keys.keys()]
 
 
