@@ -23,40 +23,14 @@ GRACE = 30.0
 """Seconds that interrupted steps have to leave what they have in order."""
 
 
-class Schedule:
-    """Steps of different seeds side by side; within a seed in order; steps of all seeds alone."""
-
-    def __init__(self, steps: list[Step]) -> None:
-        self.steps = steps
-        self._after: list[set[int]] = []  # for each step, those that it directly waits for
-        last: dict[int | None, int] = {}  # the last step of each seed since the last of all seeds, and that one
-        for number, step in enumerate(steps):
-            if step.seed is None:
-                self._after.append(set(last.values()))
-                last = {None: number}
-            else:
-                self._after.append({last[seed] for seed in (step.seed, None) if seed in last})
-                last[step.seed] = number
-
-    def next(self, done: Set[int], running: Set[int]) -> int | None:
-        """The step to start: of those that wait for nothing, one of the seed with most left to do."""
-        waiting = [number for number in range(len(self.steps)) if number not in done and number not in running]
-        free = [number for number in waiting if self._after[number] <= done]
-        left: dict[int | None, float] = defaultdict(float)
-        for number in waiting:
-            left[self.steps[number].seed] += self.steps[number].minutes
-        return max(free, key=lambda number: left[self.steps[number].seed], default=None)
-
-
 class ParallelRunner:
     """Does all steps, as many at once as there are jobs; what a step prints goes to the end of its ``log.txt``."""
 
-    # When a step fails, or SIGINT, SIGTERM or SIGHUP comes, the others are interrupted, as by Ctrl-C; a second signal
-    # kills them.
+    # Steps of different seeds run side by side, within a seed in order, and steps of all seeds alone. When a step
+    # fails, or SIGINT, SIGTERM or SIGHUP comes, the others are interrupted, as by Ctrl-C; a second signal kills them.
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
-        self._schedule = Schedule(progress.steps)
         self._running: dict[int, _Process] = {}
 
     def run(self) -> None:
@@ -75,7 +49,7 @@ class ParallelRunner:
     def _start(self) -> None:
         """Start what may start."""
         while len(self._running) < self.progress.jobs:
-            number = self._schedule.next(self.progress.done.keys(), self._running.keys())
+            number = next_step(self.progress.steps, self.progress.done.keys(), self._running.keys())
             if number is None:
                 return
             args = self.progress.begin(number)
@@ -124,6 +98,22 @@ class ParallelRunner:
             processes[number].kill()
         for number in done:
             self.progress.end(number, processes[number].seconds())
+
+
+def next_step(steps: list[Step], done: Set[int], running: Set[int]) -> int | None:
+    """The step to start: of those that wait for nothing, one of the seed with most left to do."""
+    free: list[int] = []
+    left: dict[int | None, float] = defaultdict(float)
+    before = set[int | None]()  # the seeds of earlier steps that are not done
+    for number, step in enumerate(steps):
+        if number in done:
+            continue
+        if number not in running:
+            left[step.seed] += step.minutes
+            if before.isdisjoint({None, step.seed}) and not (step.seed is None and before):
+                free.append(number)
+        before.add(step.seed)
+    return max(free, key=lambda number: left[steps[number].seed], default=None)
 
 
 class _Process:
