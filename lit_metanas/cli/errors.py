@@ -83,9 +83,8 @@ def find_own_line(error: BaseException, *, raised: bool = True) -> str | None:
 def _is_own(file: str) -> bool:
     """Whether a file is neither this package's, nor Python's, nor installed."""
     path = Path(file).resolve()
-    if not os.path.isfile(path) or {"site-packages", "dist-packages"} & set(
-        path.parts
-    ):  # compiled, typed in, or installed
+    # What is no file is compiled or typed in.
+    if not os.path.isfile(path) or {"site-packages", "dist-packages"} & set(path.parts):
         return False
     folders = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), Path(lit_metanas.__file__).parent)
     return not any(path.is_relative_to(Path(folder).resolve()) for folder in folders)
@@ -96,11 +95,19 @@ def last_name(class_path: str) -> str:
     return class_path.rpartition(".")[2]
 
 
+def public_names() -> dict[str, object]:
+    """What all rooms export, by its name; this imports every room."""
+    rooms = [importlib.import_module(f"lit_metanas.{room}") for room in lit_metanas.ROOMS]
+    return {name: getattr(room, name) for room in rooms for name in room.__all__}
+
+
 def find_class(class_path: str) -> object | None:
     """What has this path, or this public name; None if nothing has, or its module cannot be imported."""
     module, _, name = class_path.rpartition(".")
+    if not module:
+        return public_names().get(name)
     try:
-        return getattr(importlib.import_module(module or lit_metanas.__name__), name, None)
+        return getattr(importlib.import_module(module), name, None)
     except (ImportError, ValueError):
         return None
 
@@ -115,8 +122,11 @@ def arguments_of(class_path: str) -> Mapping[str, inspect.Parameter]:
 
 def known_classes(name: str) -> list[str]:
     """Names to suggest for a class: those of its module, or this package's public ones and callbacks."""
-    module = name.rpartition(".")[0] or "lightning.pytorch.callbacks"
-    names = [] if "." in name else [public for public in lit_metanas.__all__ if public[:1].isupper()]
+    module = name.rpartition(".")[0]
+    names = list[str]()
+    if module in ("", lit_metanas.__name__):
+        names = [public for public in public_names() if public[:1].isupper()]
+        module = "lightning.pytorch.callbacks"
     try:
         content = vars(importlib.import_module(module))
     except (ImportError, ValueError):
