@@ -102,7 +102,7 @@ def tumours(folders: Folders, preprocessing: NumericColumns | None = None) -> lm
     del folders
     found = load_breast_cancer()
     rows = divide(found.target.tolist(), (60, 30, 120))
-    columns = (preprocessing or lm.StandardisedColumns()).fitted(found.data[rows["train"]])
+    columns = (preprocessing or lm.kinds.StandardisedColumns()).fitted(found.data[rows["train"]])
     return task_of("tumours/all", columns.encode(found.data), found.target.tolist(), rows, columns)
 
 
@@ -165,7 +165,7 @@ class Row:
 def usual_network(task: lm.Task) -> Architecture:
     """What all searches of a task begin with."""
     space, dataset = lm.default_space(task.shape), task.id.split("/")[0]
-    others = [record for record in lm.read_record_lines(SHIPPED) if record.task_id.split("/")[0] != dataset]
+    others = [record for record in lm.records.read_record_lines(SHIPPED) if record.task_id.split("/")[0] != dataset]
     best = covering(others, space, 1)
     return best[0].architecture if best else complete(space, USUAL_ROWS)
 
@@ -197,7 +197,7 @@ def search(name: str, task: lm.Task, method: str, seed: int, epochs: int, ways: 
     offered = patch("lit_metanas.automl.auto.other_ways", return_value=ways if choices.preprocessing else {})
     with changed, offered:
         if choices == METHODS["no search"]:
-            alone = lm.FixedArchitecture(usual)
+            alone = lm.searchers.FixedArchitecture(usual)
             found = lm.search(task, space, method=alone, recipe=recipe, seed=seed, progress=False)
         else:
             found = lm.auto(task, flops=flops, space=space, records=(), seed=seed, progress=False)
@@ -278,7 +278,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     if options.data is not None:
-        lm.tune_allocator()
+        lm.io.tune_allocator()
         folders = Folders(options.data, Path())
         measure(folders, options.results, options.tasks, options.methods, options.seeds, options.part)
     print("\n".join(table(read_rows(options.results, Row))))

@@ -208,7 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.data is None:
         parser.error("say by --data where the data sets are.")
     torch.set_num_threads(1)
-    lm.tune_allocator()
+    lm.io.tune_allocator()
     folders = Folders(options.data, Path())
     if options.step == "flops":
         write_flops(folders, options.results / FLOPS, options.sets)

@@ -88,7 +88,7 @@ def measure(data: Path, name: str, minutes: float) -> Row:
         _, status, usage = os.wait4(pid, 0)
         if status:
             raise RuntimeError(f"auto on {name} ended with exit code {os.waitstatus_to_exitcode(status)}.")
-        (row,) = lm.read_results(Path(temporary) / "found" / "results.json")
+        (row,) = lm.records.read_results(Path(temporary) / "found" / "results.json")
         seconds, worked = json.loads(Path(temporary, "times.json").read_text())
     return Row(
         data=name,

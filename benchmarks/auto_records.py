@@ -65,7 +65,7 @@ class Row:
     seconds: float
 
 
-def others_of(problem: Problem) -> list[lm.SearchRecord]:
+def others_of(problem: Problem) -> list[lm.records.SearchRecord]:
     """The shipped records that are not of the problem's data set."""
     return records_without(problem.dataset)
 
@@ -74,10 +74,10 @@ RELATED = {"snips": "xsid", "xsid": "snips"}
 """Data sets that share sentences: xSID has translations of those of SNIPS."""
 
 
-def records_without(dataset: str) -> list[lm.SearchRecord]:
+def records_without(dataset: str) -> list[lm.records.SearchRecord]:
     """The shipped records that are not of a data set, nor of one with some of its sentences."""
     own = {dataset, RELATED.get(dataset, dataset)}
-    return [record for record in lm.read_record_lines(SHIPPED) if record.task_id.split("/")[0] not in own]
+    return [record for record in lm.records.read_record_lines(SHIPPED) if record.task_id.split("/")[0] not in own]
 
 
 def search(problem: Problem, kind: str, task: lm.Task, method: str, seed: int, epochs: int = EPOCHS) -> Row:
@@ -89,9 +89,9 @@ def search(problem: Problem, kind: str, task: lm.Task, method: str, seed: int, e
     flops = recipe_cost(space, best.architecture, task, all_but_test(task), recipe).flops
     with TemporaryDirectory() as folder:
         path = f"{folder}/others.jsonl"
-        lm.write_record_lines(path, known)
+        lm.records.write_record_lines(path, known)
         if method == "one for all":
-            alone = lm.FixedArchitecture(best.architecture)
+            alone = lm.searchers.FixedArchitecture(best.architecture)
             found = lm.search(task, space, method=alone, recipe=recipe, seed=seed, progress=False)
         else:
             records = [path] if method == METHODS[0] else []
@@ -160,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     if options.data is not None and options.series is not None:
-        lm.tune_allocator()
+        lm.io.tune_allocator()
         measure(Folders(options.data, options.series), options.results / FILE, options.seeds)
     print("\n".join(table(read_rows(options.results / FILE, Row))))
 

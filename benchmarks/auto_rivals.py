@@ -128,7 +128,7 @@ def by_auto(given: Given) -> Outcome:
     """``auto`` with the records of other data sets."""
     with TemporaryDirectory() as folder:
         path = f"{folder}/others.jsonl"
-        lm.write_record_lines(path, records_without(given.source))
+        lm.records.write_record_lines(path, records_without(given.source))
         found = lm.auto(**given.data.given, flops=given.flops, records=[path], seed=given.seed, progress=False)
     return of_network(found)
 
@@ -146,12 +146,12 @@ def steps_of(task: lm.Task, source: str) -> AutoSteps:
     views = Views(task, {}, lm.default_space(task.shape), NetworkLimits())
     with TemporaryDirectory() as folder:
         path = f"{folder}/others.jsonl"
-        lm.write_record_lines(path, records_without(source))
+        lm.records.write_record_lines(path, records_without(source))
         wishes = Wishes(None, None, seed=0, threads=1, progress=False, records=[path])
         return AutoSteps(views, kind_of(task), wishes, None, began=time.perf_counter(), linear=None)
 
 
-class Augmented(lm.TrainingEstimator):
+class Augmented(lm.estimators.TrainingEstimator):
     """Trains each candidate with an augmentation that is drawn for it."""
 
     @property
@@ -167,9 +167,9 @@ class Augmented(lm.TrainingEstimator):
 
     def __call__(
         self, architecture: lm.Architecture, *, fidelity: float, start: dict[str, torch.Tensor] | None = None
-    ) -> lm.Score:
+    ) -> lm.estimators.Score:
         """Train and validate."""
-        plain = lm.TrainingEstimator(
+        plain = lm.estimators.TrainingEstimator(
             self.task, self.space, self.seed, replace(self.recipe, augmentation=self.drawn(architecture))
         )
         return plain(architecture, fidelity=fidelity, start=start)
@@ -188,7 +188,7 @@ def by_sampler(sampler: Callable[[], BaseSampler], given: Given) -> Outcome:
     candidate = search / sum(rungs_of(search, steps.planner.trial))
     epochs = min(LONGEST_TRAINING, max(1, round(candidate / steps.planner.epoch)))
     recipe = lm.Recipe(epochs=epochs, batch_size=steps.beginning.recipe.batch_size)
-    searcher = lm.QuerySearcher(
+    searcher = lm.searchers.QuerySearcher(
         sampler=sampler(),
         estimator=partial(Augmented, recipe=recipe),
         train={
@@ -216,7 +216,7 @@ def by_fixed(given: Given) -> Outcome:
     space = lm.default_space(task.shape)
     epoch = recipe_cost(space, complete(space, labels), task, all_but_test(task), FIXED_RECIPE, epochs=1).flops
     recipe = replace(FIXED_RECIPE, epochs=min(LONGEST_TRAINING, max(1, round(given.flops / epoch))))
-    method = lm.FixedArchitecture(labels)
+    method = lm.searchers.FixedArchitecture(labels)
     return of_network(lm.search(task, space, method=method, recipe=recipe, seed=given.seed, progress=False))
 
 

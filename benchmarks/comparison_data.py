@@ -106,7 +106,7 @@ def mnist(folders: Folders) -> Data:
 
 def characters(folders: Folders) -> Data:
     """All characters of three alphabets of Omniglot; the people whose drawings are tested drew none of the others."""
-    source = lm.Omniglot(str(folders.data / "omniglot_28_u4.npz"), rotations=False, validation_alphabets=())
+    source = lm.kinds.Omniglot(str(folders.data / "omniglot_28_u4.npz"), rotations=False, validation_alphabets=())
     places = [
         place
         for place, name in enumerate(source.classes("train"))

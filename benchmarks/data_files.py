@@ -85,7 +85,7 @@ def _once(sentences: Mapping[str, Sequence[str]]) -> Texts:
     return {label: list(dict.fromkeys(text.strip() for text in texts)) for label, texts in sentences.items()}
 
 
-def spoken_digits(file: Path, features: lm.LogMel) -> tuple[Tensor, list[int], list[str]]:
+def spoken_digits(file: Path, features: lm.kinds.LogMel) -> tuple[Tensor, list[int], list[str]]:
     """Digits of the Free Spoken Digit Dataset.
 
     Returns:
@@ -98,7 +98,7 @@ def spoken_digits(file: Path, features: lm.LogMel) -> tuple[Tensor, list[int], l
     return series, data["label"].tolist(), [names[speaker] for speaker in data["speaker"]]
 
 
-def wake_words(file: Path, features: lm.LogMel) -> tuple[Tensor, list[str], dict[str, str]]:
+def wake_words(file: Path, features: lm.kinds.LogMel) -> tuple[Tensor, list[str], dict[str, str]]:
     """Wake words of two data sets, which were recorded differently.
 
     A clip that is there twice is taken once; "other speech" is no word.
@@ -111,6 +111,6 @@ def wake_words(file: Path, features: lm.LogMel) -> tuple[Tensor, list[str], dict
     names = [str(name) for name in data["names"]]
     rows = [row for row in sorted(first.tolist()) if not names[data["label"][row]].startswith("(")]
     words = [names[data["label"][row]] for row in rows]
-    series = features.encode([(lm.mu_law_sound(data["audio"][row]), RATE) for row in rows])
+    series = features.encode([(lm.kinds.mu_law_sound(data["audio"][row]), RATE) for row in rows])
     origins = {word: str(data["source"][row]).partition(":")[0] for word, row in zip(words, rows, strict=True)}
     return series, words, {name: origins[name] for name in names if name in origins}

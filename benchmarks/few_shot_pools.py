@@ -37,12 +37,12 @@ def settings_of(configuration: str) -> Any:
     return document.get("model", document)["init_args"]
 
 
-def search(source: lm.TaskSource, folder: str) -> lm.SearchRecord:
+def search(source: lm.TaskSource, folder: str) -> lm.records.SearchRecord:
     """Everything that one search tried."""
     sizes = {**EPISODES[source.name], "tasks_per_step": 4, "steps_per_epoch": 1000, "val_episodes": 200}
     data = lm.EpisodeDataModule(source, **sizes)
     given = settings_of("search/few_shot.yaml")["searcher"]["init_args"]
-    searcher = lm.EvolvingHalving(
+    searcher = lm.searchers.EvolvingHalving(
         incumbent=given["incumbent"],
         train=given["train"],
         candidates=CANDIDATES,
@@ -52,7 +52,9 @@ def search(source: lm.TaskSource, folder: str) -> lm.SearchRecord:
         finish=False,
     )
     space = lm.LayeredSpace(**settings_of("spaces/few_shot.yaml"))
-    search = lm.SourceSearch(space=space, searcher=searcher, flops=FLOPS, method="evolving halving", directory=folder)
+    search = lm.comparisons.SourceSearch(
+        space=space, searcher=searcher, flops=FLOPS, method="evolving halving", directory=folder
+    )
     return search.search(data).record
 
 
@@ -63,11 +65,11 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     tune_allocator()
-    source = lm.Glyphs() if options.source == "glyphs" else lm.Omniglot(options.omniglot)
+    source = lm.Glyphs() if options.source == "glyphs" else lm.kinds.Omniglot(options.omniglot)
     with TemporaryDirectory() as folder:
         search(source, folder)
-        (record,) = lm.read_record_lines(Path(folder) / "records.jsonl")
-    lm.merge_record_lines(SHIPPED_EPISODES_FILE, [record])
+        (record,) = lm.records.read_record_lines(Path(folder) / "records.jsonl")
+    lm.records.merge_record_lines(SHIPPED_EPISODES_FILE, [record])
     for trial in sorted(record.trials, key=lambda trial: -trial.value)[:5]:
         print(f"{100 * trial.value:.1f} %, {trial.trained:.2g} FLOPs, {trial.recipe}, {trial.architecture}")
 

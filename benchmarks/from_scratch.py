@@ -36,21 +36,24 @@ def darts(weights: float, logits: float) -> Callable[[], lm.Searcher]:
     return lambda: lm.DARTSSearcher(rates=DARTSRates(weights=weights, logits=logits), epochs=100)
 
 
-def brief(task: lm.Task, space: lm.SearchSpace, seed: int) -> lm.TrainingEstimator:
+def brief(task: lm.Task, space: lm.SearchSpace, seed: int) -> lm.estimators.TrainingEstimator:
     """A third of a full training."""
-    return lm.TrainingEstimator(task, space, seed, lm.Recipe(epochs=10))
+    return lm.estimators.TrainingEstimator(task, space, seed, lm.Recipe(epochs=10))
 
 
 METHODS: dict[str, tuple[Callable[[], lm.Searcher], float]] = {
     FIRST: (darts(0.1, 0.1), 1.0),
     "DARTS, its paper's rate of logits": (darts(0.1, 0.003), 1.0),
     "random": (lm.RandomArchitecture, 1.0),
-    "TPE": (lambda: lm.QuerySearcher(sampler=TPESampler(), estimator=brief), 1.0),
-    "Gaussian process": (lambda: lm.QuerySearcher(sampler=lm.MetaSampler(space=SPACE), estimator=brief), 1.0),
-    "successive halving": (lambda: lm.SuccessiveHalving(candidates=8), 1.0),
-    "successive halving, half the budget": (lambda: lm.SuccessiveHalving(candidates=8), 0.5),
+    "TPE": (lambda: lm.searchers.QuerySearcher(sampler=TPESampler(), estimator=brief), 1.0),
+    "Gaussian process": (
+        lambda: lm.searchers.QuerySearcher(sampler=lm.searchers.MetaSampler(space=SPACE), estimator=brief),
+        1.0,
+    ),
+    "successive halving": (lambda: lm.searchers.SuccessiveHalving(candidates=8), 1.0),
+    "successive halving, half the budget": (lambda: lm.searchers.SuccessiveHalving(candidates=8), 0.5),
     "evolving halving": (
-        lambda: lm.EvolvingHalving(candidates=(6, 4, 4), rungs=(0.33, 0.33, 0.33), finish=False),
+        lambda: lm.searchers.EvolvingHalving(candidates=(6, 4, 4), rungs=(0.33, 0.33, 0.33), finish=False),
         1.0,
     ),
 }

@@ -117,8 +117,8 @@ def omniglot(folders: Folders, alphabet: str) -> lm.Task:
 
 
 @cache
-def _omniglot(file: Path) -> lm.Omniglot:
-    return lm.Omniglot(str(file), rotations=False, validation_alphabets=())
+def _omniglot(file: Path) -> lm.kinds.Omniglot:
+    return lm.kinds.Omniglot(str(file), rotations=False, validation_alphabets=())
 
 
 def caltech(folders: Folders, first: int) -> lm.Task:
@@ -142,10 +142,10 @@ def small_photographs(folders: Folders, name: str, classes: Sequence[int]) -> lm
 
 # Speech
 
-MEL = lm.LogMel(hop=0.025, steps=48)
+MEL = lm.kinds.LogMel(hop=0.025, steps=48)
 
 
-def fsdd(folders: Folders, turn: int, sizes: Sizes = (20, 10, 30), preprocessing: lm.LogMel = MEL) -> lm.Task:
+def fsdd(folders: Folders, turn: int, sizes: Sizes = (20, 10, 30), preprocessing: lm.kinds.LogMel = MEL) -> lm.Task:
     """Ten digits; two speakers are tested, a third is chosen by, and three are learned from."""
     series, labels, speakers = _digits(folders.data / FSDD, preprocessing)
     names = sorted(set(speakers))
@@ -171,16 +171,16 @@ def wake_words(folders: Folders, group: str, sizes: Sizes = (30, 15, 60)) -> lm.
     return task_of(f"wake/{group}", series[rows], labels, divide(labels, sizes))
 
 
-def spoken(folders: Folders, subset: lm.Subset) -> lm.Task:
+def spoken(folders: Folders, subset: lm.tasks.Subset) -> lm.Task:
     """Ten synthesised words; the test part is by speakers that no other part has."""
     del folders
-    task = lm.draw_task(lm.SpokenWords(features=MEL), subset, way=10, train=20, val=10, test=20)
+    task = lm.draw_task(lm.kinds.SpokenWords(features=MEL), subset, way=10, train=20, val=10, test=20)
     return replace(task, id=f"spoken/{subset}")
 
 
 # Text
 
-WORDS = lm.Words(steps=24)
+WORDS = lm.kinds.Words(steps=24)
 
 
 def text_task(name: str, by_class: Mapping[str, Sequence[str]], words: TextPreprocessing, sizes: Sizes) -> lm.Task:
@@ -226,7 +226,9 @@ def languages(folders: Folders, first: int) -> lm.Task:
     """Twelve languages, recognised by the characters of a sentence."""
     found = tatoeba(folders.data)
     names = [name for name in sorted(found) if len(found[name]) >= 100][first::8][:12]
-    return text_task(f"tatoeba/{first}", {name: found[name] for name in names}, lm.Characters(steps=40), (20, 10, 25))
+    return text_task(
+        f"tatoeba/{first}", {name: found[name] for name in names}, lm.kinds.Characters(steps=40), (20, 10, 25)
+    )
 
 
 LATIN = ("dut", "fre", "hbs_latn", "hun", "ice", "ita", "lav", "mlt_latn", "rum", "slv", "wel_sw")
@@ -238,7 +240,7 @@ def spellings(folders: Folders) -> lm.Task:
     words = {
         name: [word for part in PARTS for word, _ in data[name]["dev" if part == "val" else part]] for name in LATIN
     }
-    return text_task("g2p/spellings", words, lm.Characters(steps=16), (25, 12, 30))
+    return text_task("g2p/spellings", words, lm.kinds.Characters(steps=16), (25, 12, 30))
 
 
 # Series

@@ -18,9 +18,9 @@ import lit_metanas as lm
 from lit_metanas.training.child import fit_child, score
 
 RECIPE = (
-    lm.Choice("learning_rate", ("0.003", "0.01", "0.03")),
-    lm.Choice("weight_decay", ("0.001", "0.1")),
-    lm.Choice("label_smoothing", ("0", "0.1")),
+    lm.spaces.Choice("learning_rate", ("0.003", "0.01", "0.03")),
+    lm.spaces.Choice("weight_decay", ("0.001", "0.1")),
+    lm.spaces.Choice("label_smoothing", ("0", "0.1")),
 )
 STEPS = 100
 """Of each training, whatever the task's size."""
@@ -49,7 +49,7 @@ class Row:
     seconds: float
 
 
-def draw_pool(space: lm.ChoiceSpace, number: int) -> list[lm.Architecture]:
+def draw_pool(space: lm.spaces.ChoiceSpace, number: int) -> list[lm.Architecture]:
     """Draw so many different architectures."""
     generator = torch.Generator().manual_seed(0)
     found: dict[lm.Architecture, None] = {}
@@ -58,7 +58,7 @@ def draw_pool(space: lm.ChoiceSpace, number: int) -> list[lm.Architecture]:
     return list(found)
 
 
-class PairSpace(lm.ChoiceSpace):
+class PairSpace(lm.spaces.ChoiceSpace):
     """The choices of a space and of the recipe: a member of the pool has both."""
 
     def __init__(self, space: lm.SearchSpace) -> None:

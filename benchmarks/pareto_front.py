@@ -127,10 +127,10 @@ def point_of(result: lm.SearchResult) -> Point:
 
 def by_auto(name: str, task: lm.Task, seed: int) -> Row:
     """``auto`` with the records of other data sets."""
-    known = [one for one in lm.read_record_lines(SHIPPED) if one.task_id.split("/")[0] != task.id.split("/")[0]]
+    known = [one for one in lm.records.read_record_lines(SHIPPED) if one.task_id.split("/")[0] != task.id.split("/")[0]]
     begin, space = time.process_time(), lm.default_space(task.shape)  # given, so that no linear model is on the front
     with TemporaryDirectory() as folder:
-        lm.write_record_lines(path := f"{folder}/others.jsonl", known)
+        lm.records.write_record_lines(path := f"{folder}/others.jsonl", known)
         made = lm.auto(
             task,
             flops=TASKS[name].flops,
@@ -159,9 +159,9 @@ def by_sampler(
             "weight_decay": RecipeRange(WEIGHT_DECAYS[0], WEIGHT_DECAYS[-1], log=True),
             "label_smoothing": RecipeRange(SMOOTHINGS[0], SMOOTHINGS[-1]),
         }
-        searcher = lm.QuerySearcher(
+        searcher = lm.searchers.QuerySearcher(
             sampler=sampler,
-            estimator=partial(lm.TrainingEstimator, recipe=recipe),
+            estimator=partial(lm.estimators.TrainingEstimator, recipe=recipe),
             objectives=("accuracy", "parameters"),
             train=ranges if recipes else None,
         )
@@ -277,7 +277,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     if options.data is not None:
-        lm.tune_allocator()
+        lm.io.tune_allocator()
         measure(Folders(options.data, Path()), options.results, options.tasks, options.seeds)
     rows = read(options.results)
     print("\n".join(table(rows)))

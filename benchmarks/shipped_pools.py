@@ -113,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the pools")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    lm.tune_allocator()
+    lm.io.tune_allocator()
     for kind in options.pools:
         pool_of(kind, options.results).fill(PROBLEMS[kind], Folders(options.data, options.series))
 

@@ -38,7 +38,7 @@ def describe(folders: Folders, path: Path) -> None:
     write_whole(path, json.dumps(found, indent=1) + "\n")
 
 
-def record_of(problem: Problem, pool: PairPool, described: Mapping[str, Any]) -> lm.SearchRecord:
+def record_of(problem: Problem, pool: PairPool, described: Mapping[str, Any]) -> lm.records.SearchRecord:
     """All trainings on one task as a search of it, the recipe of each apart from the architecture.
 
     They do not have the FLOPs behind a score (``trained``): all have as many steps, and are compared with each other.
@@ -55,9 +55,9 @@ def record_of(problem: Problem, pool: PairPool, described: Mapping[str, Any]) ->
             name: getattr(recipe, name) for name in ("learning_rate", "weight_decay", "label_smoothing")
         }
         full = space.canonical(architecture)
-        trials.append(lm.Trial(full, row.val, spent, recipe=chosen))
+        trials.append(lm.records.Trial(full, row.val, spent, recipe=chosen))
     choices = {choice.name: choice.labels for choice in space.choices}
-    return lm.SearchRecord(problem.id, trials, space=space.name, choices=choices, method="random")
+    return lm.records.SearchRecord(problem.id, trials, space=space.name, choices=choices, method="random")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for pool in [pool_of(kind, options.results)]
         for problem in problems
     ]
-    lm.write_record_lines(options.output, records)
+    lm.records.write_record_lines(options.output, records)
     print(f"{options.output}: {len(records)} searches, {options.output.stat().st_size / 1e6:.2f} MB")
 
 

@@ -9,23 +9,23 @@ from pathlib import Path
 
 import pytest
 
-import lit_metanas as lm
+from lit_metanas.cli.errors import public_names
 
-NAMES = [name for name in lm.__all__ if inspect.isclass(getattr(lm, name)) or inspect.isfunction(getattr(lm, name))]
+PUBLIC = {name: one for name, one in public_names().items() if inspect.isclass(one) or inspect.isfunction(one)}
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 SECONDS: dict[str, float] = {}
 
 
 def example(name: str) -> str:
     """The example at the end of a docstring; empty where it ends in something else."""
-    found = getattr(lm, name)
+    found = PUBLIC[name]
     text = inspect.cleandoc(found.__doc__ or "")
     sections = re.split(r"^(\w[\w ]*):\n", text, flags=re.MULTILINE)
     inherited = any(found.__doc__ == base.__doc__ for base in getattr(found, "__mro__", ())[1:])
     return sections[-1] if len(sections) > 1 and sections[-2] == "Example" and not inherited else ""
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PUBLIC)
 def test_the_docstring_ends_in_an_example_that_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = example(name)
     assert ">>> " in text

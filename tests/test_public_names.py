@@ -1,4 +1,4 @@
-"""All public names stand at the top of the package, and cost nothing until they are used."""
+"""The names that most programs need stand at the top of the package, and cost nothing until they are used."""
 
 import ast
 import inspect
@@ -12,31 +12,37 @@ import pytest
 from jsonargparse import ArgumentParser
 
 import lit_metanas as lm
+from lit_metanas.cli.errors import public_names
 
 ROOT = Path(lm.__file__).parent
-FACES = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"cli", "testing"}
+FACES = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"cli"}
 
 
-def test_the_names_are_those_of_the_rooms():
-    names = Counter(name for room in FACES for name in import_module(f"lit_metanas.{room}").__all__)
-    assert names == Counter([name for name in lm.__all__ if name != "testing"])
+def test_few_names_stand_at_the_top():
+    assert len(lm.__all__) == len(set(lm.__all__)) <= 60
+    assert set(lm.ROOMS) == FACES
 
 
 def test_a_name_leads_to_what_its_room_has():
-    for room in FACES:
-        module = import_module(f"lit_metanas.{room}")
-        assert [name for name in module.__all__ if getattr(lm, name) is not getattr(module, name)] == []
-    assert lm.testing is import_module("lit_metanas.testing")
+    public = public_names()
+    assert [name for name in lm.__all__ if getattr(lm, name) is not public[name]] == []
 
 
-def test_type_checkers_see_all_rooms():
+def test_no_two_rooms_have_the_same_name():
+    names = Counter(name for room in FACES for name in import_module(f"lit_metanas.{room}").__all__)
+    assert names == Counter(public_names().keys())
+
+
+def test_type_checkers_see_the_names_and_all_rooms():
     tree = ast.parse((ROOT / "__init__.py").read_text())
-    stars = {
-        node.module
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and [alias.name for alias in node.names] == ["*"]
+    (checked,) = (node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+    seen: dict[str, object] = {}
+    exec("\n".join(map(ast.unparse, checked.body)), seen)
+    aliases = [alias for node in checked.body for alias in node.names]
+    assert [alias.name for alias in aliases if alias.asname != alias.name] == []  # which makes a name public
+    assert {alias.name: seen[alias.name] for alias in aliases} == {
+        name: getattr(lm, name) for name in (*lm.__all__, *lm.ROOMS)
     }
-    assert stars == {f"lit_metanas.{room}" for room in FACES}
 
 
 def test_an_unknown_name_is_an_attribute_error():
@@ -47,10 +53,13 @@ def test_an_unknown_name_is_an_attribute_error():
 def test_a_configuration_can_state_the_defaults_of_every_class():
     """What it could not state would be a text in the configuration that a run leaves, which no run reads again."""
     stated = {}
-    for name in lm.__all__:
-        own = getattr(lm, name)
+    for name, own in public_names().items():
         # An adaptation is made by meta-gradients and of tensors, in no configuration.
-        if isinstance(own, type) and not inspect.isabstract(own) and not issubclass(own, Exception | lm.Adaptation):
+        if (
+            isinstance(own, type)
+            and not inspect.isabstract(own)
+            and not issubclass(own, Exception | lm.meta.Adaptation)
+        ):
             parser = ArgumentParser()
             parser.add_class_arguments(own, "own", fail_untyped=False)
             stated[name] = parser.dump(parser.get_defaults(), skip_validation=True)
@@ -58,10 +67,9 @@ def test_a_configuration_can_state_the_defaults_of_every_class():
     assert "cells: 8" in stated["DARTSCell"]
 
 
-def test_all_names_are_listed_once():
-    assert lm.Task in vars(lm).values()
-    assert set(lm.__all__) <= set(dir(lm))
-    assert len(dir(lm)) == len(set(dir(lm)))
+def test_the_names_and_the_rooms_are_listed_and_nothing_else():
+    listed = [name for name in dir(lm) if not name.startswith("__")]
+    assert listed == sorted([*lm.__all__, *lm.ROOMS])
     assert "__version__" in dir(lm)
 
 
@@ -82,17 +90,17 @@ def test_the_import_takes_less_than_a_tenth_of_a_second():
     assert float(fresh(code)) <= 0.1
 
 
-def test_one_name_loads_its_room_only():
-    loaded = fresh("import sys; import lit_metanas as lm; lm.Architecture; print(*sys.modules)").split()
+@pytest.mark.parametrize("used", ["lm.Architecture", "lm.spaces", "lm.spaces.NASBench201"])
+def test_one_name_loads_its_room_only(used):
+    loaded = fresh(f"import sys; import lit_metanas as lm; {used}; print(*sys.modules)").split()
     assert "lit_metanas.spaces" in loaded
-    assert "lit_metanas.cli" not in loaded
+    assert "lit_metanas.kinds" not in loaded
     assert "lightning" not in loaded
 
 
-def test_everything_can_be_imported_with_a_star():
-    assert fresh("from lit_metanas import *; print(Glyphs.__name__, testing.check_space.__name__)") == (
-        "Glyphs check_space"
-    )
+def test_a_star_brings_the_names_alone():
+    code = "import io; before = io; from lit_metanas import *; print(Glyphs.__name__, io is before)"
+    assert fresh(code) == "Glyphs True"
 
 
 EXTRAS = """

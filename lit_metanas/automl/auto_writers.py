@@ -243,7 +243,7 @@ class AutoTranscriber(AutoWriter):
     Example:
         >>> import wave
         >>> import lit_metanas as lm
-        >>> words, files, said = lm.SpokenWords(), [], []
+        >>> words, files, said = lm.kinds.SpokenWords(), [], []
         >>> for number in range(6):
         ...     files.append(f"{number}.wav")
         ...     said.append("stop" if number % 2 else "go on")

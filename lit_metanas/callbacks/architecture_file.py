@@ -30,7 +30,7 @@ class ArchitectureFile(Callback):
 
     Example:
         >>> import lit_metanas as lm
-        >>> callback = lm.ArchitectureFile(method="meta-searched")
+        >>> callback = lm.callbacks.ArchitectureFile(method="meta-searched")
         >>> trainer = lm.Trainer(max_epochs=3, callbacks=[callback], accelerator="cpu", logger=False)
         >>> callback in trainer.callbacks
         True

@@ -33,7 +33,7 @@ class ArchitectureLogger(Callback):
 
     Example:
         >>> import lit_metanas as lm
-        >>> callback = lm.ArchitectureLogger(picture_every=0)
+        >>> callback = lm.callbacks.ArchitectureLogger(picture_every=0)
         >>> trainer = lm.Trainer(max_epochs=3, callbacks=[callback], accelerator="cpu", logger=False)
         >>> callback in trainer.callbacks
         True

@@ -31,7 +31,7 @@ class SkipStop(Callback):
 
     Example:
         >>> import lit_metanas as lm
-        >>> searcher = lm.DARTSSearcher(epochs=5, callbacks=[lm.SkipStop(most=0.25)])
+        >>> searcher = lm.DARTSSearcher(epochs=5, callbacks=[lm.callbacks.SkipStop(most=0.25)])
         >>> searcher.callbacks[0].most
         0.25
     """
@@ -99,7 +99,7 @@ class StableArchitecture(Callback):
 
     Example:
         >>> import lit_metanas as lm
-        >>> callback = lm.StableArchitecture(patience=3)
+        >>> callback = lm.callbacks.StableArchitecture(patience=3)
         >>> trainer = lm.Trainer(max_epochs=3, callbacks=[callback], accelerator="cpu", logger=False)
         >>> callback in trainer.callbacks
         True

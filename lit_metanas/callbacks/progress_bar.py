@@ -107,7 +107,7 @@ class EpisodeProgressBar(ProgressBar):
 
     Example:
         >>> import lit_metanas as lm
-        >>> callback = lm.EpisodeProgressBar(interval=30)
+        >>> callback = lm.callbacks.EpisodeProgressBar(interval=30)
         >>> trainer = lm.Trainer(max_epochs=3, callbacks=[callback], accelerator="cpu", logger=False)
         >>> callback in trainer.callbacks
         True

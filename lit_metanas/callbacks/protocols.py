@@ -35,7 +35,7 @@ class Searching(Protocol):
         ...
         ...     def architecture(self):
         ...         return self.space.canonical({choice.name: choice.labels[0] for choice in self.space.choices})
-        >>> module: lm.Searching = Undecided()
+        >>> module: lm.callbacks.Searching = Undecided()
         >>> module.probabilities()["kernel"]
         tensor([0.3333, 0.3333, 0.3333])
     """
@@ -86,7 +86,7 @@ class Tested(Protocol):
         ...
         ...     def result_fields(self):
         ...         return {"seed": 0}
-        >>> isinstance(Scores(), lm.Tested)
+        >>> isinstance(Scores(), lm.callbacks.Tested)
         True
     """
 
@@ -108,7 +108,7 @@ class Searched(Protocol):
     Example:
         >>> import lit_metanas as lm
         >>> methods = {"random": lm.RandomArchitecture()}
-        >>> isinstance(lm.TargetSearch(space=lm.LayeredSpace(), methods=methods), lm.Searched)
+        >>> isinstance(lm.comparisons.TargetSearch(space=lm.LayeredSpace(), methods=methods), lm.callbacks.Searched)
         True
     """
 

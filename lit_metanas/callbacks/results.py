@@ -33,7 +33,7 @@ class ResultsFile(Callback):
 
     Example:
         >>> import lit_metanas as lm
-        >>> callback = lm.ResultsFile("results.json", method="MAML")
+        >>> callback = lm.callbacks.ResultsFile("results.json", method="MAML")
         >>> trainer = lm.Trainer(max_epochs=3, callbacks=[callback], accelerator="cpu", logger=False)
         >>> callback in trainer.callbacks
         True
@@ -109,7 +109,7 @@ class ResultsTable(Callback):
 
     Example:
         >>> import lit_metanas as lm
-        >>> callback = lm.ResultsTable()
+        >>> callback = lm.callbacks.ResultsTable()
         >>> trainer = lm.Trainer(max_epochs=3, callbacks=[callback], accelerator="cpu", logger=False)
         >>> callback in trainer.callbacks
         True

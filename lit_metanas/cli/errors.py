@@ -150,11 +150,19 @@ def last_name(class_path: str) -> str:
     return class_path.rpartition(".")[2]
 
 
+def public_names() -> dict[str, object]:
+    """What all rooms export, by its name; this imports every room."""
+    rooms = [importlib.import_module(f"lit_metanas.{room}") for room in lit_metanas.ROOMS]
+    return {name: getattr(room, name) for room in rooms for name in room.__all__}
+
+
 def find_class(class_path: str) -> object | None:
     """What has this path, or this public name; None if nothing has, or its module cannot be imported."""
     module, _, name = class_path.rpartition(".")
+    if not module:
+        return public_names().get(name)
     try:
-        return getattr(importlib.import_module(module or lit_metanas.__name__), name, None)
+        return getattr(importlib.import_module(module), name, None)
     except (ImportError, ValueError):
         return None
 
@@ -170,8 +178,11 @@ def arguments_of(class_path: str) -> Mapping[str, inspect.Parameter]:
 
 def known_classes(name: str) -> list[str]:
     """Names to suggest for a class: those of its module, or this package's public ones and callbacks."""
-    module = name.rpartition(".")[0] or "lightning.pytorch.callbacks"
-    names = [] if "." in name else [public for public in lit_metanas.__all__ if public[:1].isupper()]
+    module = name.rpartition(".")[0]
+    names = list[str]()
+    if module in ("", lit_metanas.__name__):
+        names = [public for public in public_names() if public[:1].isupper()]
+        module = "lightning.pytorch.callbacks"
     try:
         content = vars(importlib.import_module(module))
     except (ImportError, ValueError):

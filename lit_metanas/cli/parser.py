@@ -16,9 +16,8 @@ from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from lightning import pytorch
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser
 
-import lit_metanas
 from lit_metanas.cli.configuration_files import find_misplaced_yaml, verbs_of_model, with_bases, with_lists
-from lit_metanas.cli.errors import UsageError
+from lit_metanas.cli.errors import UsageError, public_names
 from lit_metanas.cli.parser_messages import usage_error
 from lit_metanas.cli.verbs import TRAINER_VERBS
 from lit_metanas.io.text import short_number
@@ -162,8 +161,8 @@ def of_verb(config: Namespace) -> Namespace:
 def parse_with_classes(parser: ArgumentParser, args: ArgsType) -> Namespace:
     """Parse arguments in which a public class of this package may stand by its name alone.
 
-    jsonargparse knows the names of imported classes. The package is imported where the arguments are not understood
-    without: else each verb would pay for all rooms.
+    jsonargparse knows the names of imported classes. The rooms are imported where the arguments are not understood
+    without: else each verb would pay for all of them.
     """
 
     def parse() -> Namespace:
@@ -173,7 +172,6 @@ def parse_with_classes(parser: ArgumentParser, args: ArgsType) -> Namespace:
         return parse()
     except ArgumentError:
         pass  # to be said, if at all, of the second attempt alone
-    for name in lit_metanas.__all__:
-        getattr(lit_metanas, name)
+    public_names()
     find_own_modules()
     return parse()

@@ -75,12 +75,14 @@ class SourceSearch(LightningModule):
         >>> from tempfile import TemporaryDirectory
         >>> import torch
         >>> import lit_metanas as lm
-        >>> source = lm.ArraySource(torch.rand(48, 8, 8), torch.arange(48) % 12, fractions=(0.5, 0.25, 0.25))
+        >>> source = lm.kinds.ArraySource(torch.rand(48, 8, 8), torch.arange(48) % 12, fractions=(0.5, 0.25, 0.25))
         >>> episodes = lm.EpisodeDataModule(source, way=2, query=2, steps_per_epoch=2, val_episodes=2)
         >>> space = lm.LayeredSpace(kernels=(1, 3), depths=(1,), widths=(2,), shared=True)
         >>> with TemporaryDirectory() as folder:
-        ...     halving = lm.SuccessiveHalving(candidates=2)
-        ...     found = lm.SourceSearch(space=space, searcher=halving, flops=1e5, directory=folder).search(episodes)
+        ...     halving = lm.searchers.SuccessiveHalving(candidates=2)
+        ...     found = lm.comparisons.SourceSearch(space=space, searcher=halving, flops=1e5, directory=folder).search(
+        ...         episodes
+        ...     )
         ... # doctest: +ELLIPSIS
         halving: activation=... in ... s.
         >>> found.architecture["depth"]

@@ -45,14 +45,14 @@ class TableSearch(Comparison[Table, QuerySearcher]):
         >>> from lightning.pytorch import Trainer
         >>> from torch.utils.data import DataLoader
         >>> import lit_metanas as lm
-        >>> class Kernels(lm.Table):
+        >>> class Kernels(lm.estimators.Table):
         ...     space, dataset, signals = lm.LayeredSpace(shared=True), "toy", ("val", "test")
         ...     def score(self, architecture, signal):
         ...         return int(architecture["kernel"]) / 10
         >>> trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False)
         >>> with TemporaryDirectory() as folder:
-        ...     methods = {"random": lm.QuerySearcher()}
-        ...     comparison = lm.TableSearch(
+        ...     methods = {"random": lm.searchers.QuerySearcher()}
+        ...     comparison = lm.comparisons.TableSearch(
         ...         methods=methods, signal="val", test="test", queries=10, directory=folder
         ...     )
         ...     trainer.predict(comparison, DataLoader([Kernels()], batch_size=None, collate_fn=lambda one: one))

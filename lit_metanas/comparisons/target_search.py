@@ -65,11 +65,11 @@ class TargetSearch(Comparison[Task, Searcher]):
         >>> from torch.utils.data import DataLoader
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2, id="noise")
-        >>> methods = {"random": lm.RandomArchitecture(), "first labels": lm.FixedArchitecture({})}
+        >>> methods = {"random": lm.RandomArchitecture(), "first labels": lm.searchers.FixedArchitecture({})}
         >>> space, recipe = lm.LayeredSpace(widths=(4,)), lm.Recipe(epochs=1)
         >>> trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False)
         >>> with TemporaryDirectory() as folder:
-        ...     comparison = lm.TargetSearch(space=space, methods=methods, recipe=recipe, directory=folder)
+        ...     comparison = lm.comparisons.TargetSearch(space=space, methods=methods, recipe=recipe, directory=folder)
         ...     (scores,) = trainer.predict(comparison, DataLoader([task], batch_size=None, collate_fn=lambda one: one))
         >>> list(scores), [row.task_id for row in comparison.results]
         (['random', 'first labels'], ['noise', 'noise'])

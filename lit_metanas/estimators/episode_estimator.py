@@ -45,12 +45,14 @@ class EpisodeEstimator(Estimator):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 12, fractions=(0.5, 0.25, 0.25))
+        >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 12, fractions=(0.5, 0.25, 0.25))
         >>> data = lm.EpisodeDataModule(source, way=2, query=2)
         >>> space = lm.LayeredSpace(widths=(2, 4), shared=True)
-        >>> model = lm.MetaSearch(space=space, shape=data.shape, relaxation=lm.Uniform(), meta_gradient=lm.Sandwich())
-        >>> estimator = lm.EpisodeEstimator(model, data, episodes=5)
-        >>> searcher = lm.QuerySearcher(constraints={"parameters": 600}, trials=4)
+        >>> model = lm.MetaSearch(
+        ...     space=space, shape=data.shape, relaxation=lm.relaxations.Uniform(), meta_gradient=lm.meta.Sandwich()
+        ... )
+        >>> estimator = lm.estimators.EpisodeEstimator(model, data, episodes=5)
+        >>> searcher = lm.searchers.QuerySearcher(constraints={"parameters": 600}, trials=4)
         >>> found = searcher.run(estimator, space, lm.Budget(), seed=0, problem=source.name)
         >>> space.cost(found.architecture, data.shape, way=2).parameters <= 600
         True

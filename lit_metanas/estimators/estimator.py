@@ -43,7 +43,7 @@ class Score:
 
     Example:
         >>> import lit_metanas as lm
-        >>> lm.Score(0.9, lm.Cost(queries=1)).value
+        >>> lm.estimators.Score(0.9, lm.Cost(queries=1)).value
         0.9
     """
 
@@ -57,9 +57,9 @@ class Estimator(ABC):
 
     Example:
         >>> import lit_metanas as lm
-        >>> class FewLayers(lm.Estimator):
+        >>> class FewLayers(lm.estimators.Estimator):
         ...     def __call__(self, architecture, *, fidelity, start=None):
-        ...         return lm.Score(-float(architecture["depth"]), self.cost(architecture, fidelity))
+        ...         return lm.estimators.Score(-float(architecture["depth"]), self.cost(architecture, fidelity))
         ...
         ...     def cost(self, architecture, fidelity):
         ...         return lm.Cost(queries=1)

@@ -51,7 +51,7 @@ class SupernetEstimator(Estimator):
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
         >>> space = lm.LayeredSpace(widths=(4,))
         >>> weights = dict(space.supernet(task.shape).named_parameters())
-        >>> estimator = lm.SupernetEstimator(task, space, seed=0, weights=weights)
+        >>> estimator = lm.estimators.SupernetEstimator(task, space, seed=0, weights=weights)
         >>> 0 <= estimator(space.sample(torch.Generator().manual_seed(0)), fidelity=1.0).value <= 1
         True
     """

@@ -45,7 +45,7 @@ class TrainingEstimator(Estimator):
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
         >>> space = lm.LayeredSpace(widths=(4,))
-        >>> estimator = lm.TrainingEstimator(task, space, seed=0, recipe=lm.Recipe(epochs=1))
+        >>> estimator = lm.estimators.TrainingEstimator(task, space, seed=0, recipe=lm.Recipe(epochs=1))
         >>> architecture = space.sample(torch.Generator().manual_seed(0))
         >>> score = estimator(architecture, fidelity=1.0)
         >>> 0 <= score.value <= 1, score.cost.queries
@@ -156,8 +156,8 @@ def fresh_weights(space: SearchSpace, shape: Shape, seed: int) -> dict[str, Tens
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> weights = lm.fresh_weights(lm.LayeredSpace(), shape=(1, 8, 8), seed=0)
-        >>> again = lm.fresh_weights(lm.LayeredSpace(), shape=(1, 8, 8), seed=0)
+        >>> weights = lm.estimators.fresh_weights(lm.LayeredSpace(), shape=(1, 8, 8), seed=0)
+        >>> again = lm.estimators.fresh_weights(lm.LayeredSpace(), shape=(1, 8, 8), seed=0)
         >>> all(torch.equal(value, again[name]) for name, value in weights.items())
         True
     """
@@ -176,7 +176,7 @@ def overlay(base: Mapping[str, Tensor], top: Mapping[str, Tensor]) -> dict[str, 
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> lm.overlay({"kernels": torch.zeros(3)}, {"kernels": torch.ones(2)})
+        >>> lm.estimators.overlay({"kernels": torch.zeros(3)}, {"kernels": torch.ones(2)})
         {'kernels': tensor([1., 1., 0.])}
     """
     result = dict(base)

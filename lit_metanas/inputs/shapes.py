@@ -45,7 +45,7 @@ class SeriesShape(NamedTuple):
         >>> import lit_metanas as lm
         >>> series = torch.rand(2, 4, 10)
         >>> series[:, -1] = 1.0
-        >>> lm.shape_of(series)
+        >>> lm.inputs.shape_of(series)
         SeriesShape(features=4, steps=10)
     """
 
@@ -64,7 +64,7 @@ class TokenShape(NamedTuple):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> lm.shape_of(torch.tensor([[4, 2, 0], [3, 3, 3]]), vocabulary=5)
+        >>> lm.inputs.shape_of(torch.tensor([[4, 2, 0], [3, 3, 3]]), vocabulary=5)
         TokenShape(vocabulary=5, steps=3)
     """
 
@@ -81,7 +81,7 @@ class RowShape(NamedTuple):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> lm.shape_of(torch.rand(5, 3))
+        >>> lm.inputs.shape_of(torch.rand(5, 3))
         RowShape(numbers=3)
     """
 
@@ -115,7 +115,7 @@ def shape_of(inputs: Tensor, vocabulary: int | None = None) -> KindShape:
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> lm.shape_of(torch.rand(5, 1, 28, 28))
+        >>> lm.inputs.shape_of(torch.rand(5, 1, 28, 28))
         ImageShape(channels=1, height=28, width=28)
     """
     size = tuple(inputs.shape[1:])

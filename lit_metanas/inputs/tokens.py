@@ -43,7 +43,7 @@ class TextPreprocessing(Preprocessing):
 
     Example:
         >>> import lit_metanas as lm
-        >>> class Letters(lm.TextPreprocessing):
+        >>> class Letters(lm.inputs.TextPreprocessing):
         ...     kind = "letters"
         ...     steps = 5
         ...     shape = lm.TokenShape(vocabulary=128, steps=5)

@@ -29,7 +29,7 @@ def tune_allocator() -> bool:
 
     Example:
         >>> import lit_metanas as lm
-        >>> tuned = lm.tune_allocator()  # at the start of a program that trains on a CPU
+        >>> tuned = lm.io.tune_allocator()  # at the start of a program that trains on a CPU
     """
     if os.environ.get(SWITCH, "1") == "0" or platform.libc_ver()[0] != "glibc" or _has_accelerator():
         return False

@@ -59,7 +59,7 @@ class Source:
     Example:
         >>> from pathlib import Path
         >>> import lit_metanas as lm
-        >>> lm.Source(Path("graphs.jsonl")).test_path is None
+        >>> lm.kinds.Source(Path("graphs.jsonl")).test_path is None
         True
     """
 
@@ -130,7 +130,7 @@ class Kind(ABC):
         ...         part = lm.Split(rows, (rows[:, 0] > 1).long())
         ...         return lm.Task("lengths", 2, part, part, part, classes=("short", "long"))
         >>> _ = Path("words.lengths").write_text("a word, a much longer line".replace(", ", chr(10)))
-        >>> Lengths().read(lm.Source(Path("words.lengths"))).shape
+        >>> Lengths().read(lm.kinds.Source(Path("words.lengths"))).shape
         RowShape(numbers=1)
     """
 

@@ -87,7 +87,7 @@ class NewImages(NewExamples):
 
     Example:
         >>> from PIL import Image
-        >>> from lit_metanas import NewImages
+        >>> from lit_metanas.kinds import NewImages
         >>> Image.new("L", (28, 28)).save("letter.png")
         >>> NewImages("letter.png").files
         [PosixPath('letter.png')]
@@ -118,7 +118,7 @@ class NewSounds(NewExamples):
         >>> with wave.open("word.wav", "wb") as file:
         ...     file.setparams((1, 2, 8000, 0, "NONE", ""))
         ...     file.writeframes(bytes(8000))
-        >>> lm.NewSounds("word.wav").files
+        >>> lm.kinds.NewSounds("word.wav").files
         [PosixPath('word.wav')]
     """
 
@@ -151,7 +151,7 @@ class NewTexts(NewExamples):
         >>> from pathlib import Path
         >>> import lit_metanas as lm
         >>> _ = Path("new.txt").write_text("book a flight\nbook a table\n")
-        >>> lm.NewTexts("new.txt").texts
+        >>> lm.kinds.NewTexts("new.txt").texts
         ['book a flight', 'book a table']
     """
 
@@ -185,7 +185,7 @@ class NewRows(NewExamples):
         >>> from pathlib import Path
         >>> import lit_metanas as lm
         >>> _ = Path("new.csv").write_text("height,age\n1.8,20\n1.6,\n")
-        >>> lm.NewRows("new.csv").examples
+        >>> lm.kinds.NewRows("new.csv").examples
         [('line 2', {'height': '1.8', 'age': '20'}), ('line 3', {'height': '1.6', 'age': ''})]
     """
 
@@ -219,7 +219,7 @@ class NewOfKind(NewExamples):
     Example:
         >>> import lit_metanas as lm
         >>> try:
-        ...     lm.NewOfKind("images", "photos")
+        ...     lm.kinds.NewOfKind("images", "photos")
         ... except ValueError as error:
         ...     print(error)
         The kind 'images' reads no new examples: give them by a data module (--data).

@@ -75,8 +75,8 @@ class UpdateRule(ABC):
 
     Example:
         >>> import lit_metanas as lm
-        >>> loop = lm.JointInnerLoop(steps=5, rule=lm.SGD(momentum=0.9))
-        >>> isinstance(loop.rule, lm.UpdateRule)
+        >>> loop = lm.meta.JointInnerLoop(steps=5, rule=lm.meta.SGD(momentum=0.9))
+        >>> isinstance(loop.rule, lm.meta.UpdateRule)
         True
     """
 
@@ -117,7 +117,7 @@ class SGD(UpdateRule):
 
     Example:
         >>> import lit_metanas as lm
-        >>> loop = lm.JointInnerLoop(steps=5, learning_rate=0.1, rule=lm.SGD(momentum=0.9))
+        >>> loop = lm.meta.JointInnerLoop(steps=5, learning_rate=0.1, rule=lm.meta.SGD(momentum=0.9))
     """
 
     def __init__(self, *, momentum: float = 0.0) -> None:
@@ -153,7 +153,7 @@ class Adam(UpdateRule):
 
     Example:
         >>> import lit_metanas as lm
-        >>> loop = lm.JointInnerLoop(steps=5, learning_rate=1e-3, rule=lm.Adam(beta1=0.5))
+        >>> loop = lm.meta.JointInnerLoop(steps=5, learning_rate=1e-3, rule=lm.meta.Adam(beta1=0.5))
     """
 
     def __init__(self, *, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> None:

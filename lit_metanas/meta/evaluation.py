@@ -47,11 +47,11 @@ def evaluate(
         >>> space = lm.LayeredSpace(shared=True)
         >>> supernet = space.supernet((1, 8, 8))
         >>> logits = {choice.name: torch.zeros(len(choice.labels)) for choice in space.choices}
-        >>> parameters = lm.Parameters(dict(supernet.named_parameters()), logits, {})
-        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
-        >>> episode = lm.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3)
-        >>> learner = lm.Learner(supernet, lm.Softmax(), lm.PrototypeHead())
-        >>> scores, _ = lm.evaluate(learner, lm.NoInnerLoop(), parameters, episode, torch.Generator())
+        >>> parameters = lm.meta.Parameters(dict(supernet.named_parameters()), logits, {})
+        >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
+        >>> episode = lm.tasks.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3)
+        >>> learner = lm.meta.Learner(supernet, lm.relaxations.Softmax(), lm.meta.PrototypeHead())
+        >>> scores, _ = lm.meta.evaluate(learner, lm.meta.NoInnerLoop(), parameters, episode, torch.Generator())
         >>> scores.shape
         torch.Size([6, 2])
     """
@@ -101,11 +101,11 @@ def left_out_losses(
         >>> space = lm.LayeredSpace(shared=True)
         >>> supernet = space.supernet((1, 8, 8))
         >>> logits = {choice.name: torch.zeros(len(choice.labels)) for choice in space.choices}
-        >>> parameters = lm.Parameters(dict(supernet.named_parameters()), logits, {})
-        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
-        >>> episode = lm.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=3, query=3)
-        >>> learner = lm.Learner(supernet, lm.Softmax(), lm.PrototypeHead())
-        >>> losses, _ = lm.left_out_losses(learner, lm.NoInnerLoop(), parameters, episode, torch.Generator())
+        >>> parameters = lm.meta.Parameters(dict(supernet.named_parameters()), logits, {})
+        >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
+        >>> episode = lm.tasks.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=3, query=3)
+        >>> learner = lm.meta.Learner(supernet, lm.relaxations.Softmax(), lm.meta.PrototypeHead())
+        >>> losses, _ = lm.meta.left_out_losses(learner, lm.meta.NoInnerLoop(), parameters, episode, torch.Generator())
         >>> losses.shape
         torch.Size([6])
     """

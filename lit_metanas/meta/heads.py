@@ -27,7 +27,7 @@ class Head(ABC):
         >>> import torch
         >>> import lit_metanas as lm
         >>> support, labels = torch.tensor([[0.0], [1.0]]), torch.tensor([0, 1])
-        >>> head: lm.Head = lm.PrototypeLinearHead(scale=1.0)
+        >>> head: lm.meta.Head = lm.meta.PrototypeLinearHead(scale=1.0)
         >>> start = head.start({}, support, labels, way=2)
         >>> head.scores(start, torch.tensor([[0.9]]), support, labels, way=2).argmax()
         tensor(1)
@@ -101,9 +101,9 @@ class LinearHead(Head):
         >>> import lit_metanas as lm
         >>> model = lm.MetaSearch(
         ...     space=lm.LayeredSpace(shared=True),
-        ...     meta_gradient=lm.FOMAML(),
-        ...     inner_loop=lm.JointInnerLoop(steps=5),
-        ...     head=lm.LinearHead(),
+        ...     meta_gradient=lm.meta.FOMAML(),
+        ...     inner_loop=lm.meta.JointInnerLoop(steps=5),
+        ...     head=lm.meta.LinearHead(),
         ... )  # the number of classes comes from the data
     """
 
@@ -157,7 +157,7 @@ class PrototypeHead(Head):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> head, support, labels = lm.PrototypeHead(scale=1.0), torch.tensor([[0.0], [1.0]]), torch.tensor([0, 1])
+        >>> head, support, labels = lm.meta.PrototypeHead(scale=1.0), torch.tensor([[0.0], [1.0]]), torch.tensor([0, 1])
         >>> head.scores({}, torch.tensor([[0.5], [1.0]]), support, labels, way=2)
         tensor([[-0.2500, -0.2500],
                 [-1.0000, -0.0000]])
@@ -217,7 +217,7 @@ class PrototypeLinearHead(Head):
         >>> import torch
         >>> import lit_metanas as lm
         >>> support, labels = torch.tensor([[0.0], [1.0]]), torch.tensor([0, 1])
-        >>> lm.PrototypeLinearHead(scale=1.0).start({}, support, labels, way=2)
+        >>> lm.meta.PrototypeLinearHead(scale=1.0).start({}, support, labels, way=2)
         {'weight': tensor([[0.],
                 [2.]]), 'bias': tensor([-0., -1.])}
     """

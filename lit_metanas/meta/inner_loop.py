@@ -33,13 +33,13 @@ class Adaptation:
         >>> space = lm.LayeredSpace(shared=True)
         >>> supernet = space.supernet((1, 8, 8))
         >>> logits = {choice.name: torch.zeros(len(choice.labels)) for choice in space.choices}
-        >>> parameters = lm.Parameters(dict(supernet.named_parameters()), logits, {})
-        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
-        >>> episode = lm.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3)
-        >>> learner = lm.Learner(supernet, lm.Softmax(), lm.PrototypeLinearHead())
+        >>> parameters = lm.meta.Parameters(dict(supernet.named_parameters()), logits, {})
+        >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
+        >>> episode = lm.tasks.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3)
+        >>> learner = lm.meta.Learner(supernet, lm.relaxations.Softmax(), lm.meta.PrototypeLinearHead())
         >>> noise = learner.draw_noise(logits, episode, torch.Generator(), steps=1)
-        >>> adaptation = lm.Adaptation(learner, episode, noise)
-        >>> adapted = lm.JointInnerLoop(steps=1).adapt(parameters, adaptation)
+        >>> adaptation = lm.meta.Adaptation(learner, episode, noise)
+        >>> adapted = lm.meta.JointInnerLoop(steps=1).adapt(parameters, adaptation)
         >>> adapted.head["bias"].shape
         torch.Size([2])
     """
@@ -86,13 +86,13 @@ class InnerLoop(ABC):
         >>> space = lm.LayeredSpace(shared=True)
         >>> supernet = space.supernet((1, 8, 8))
         >>> logits = {choice.name: torch.zeros(len(choice.labels)) for choice in space.choices}
-        >>> parameters = lm.Parameters(dict(supernet.named_parameters()), logits, {})
-        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
-        >>> episode = lm.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3)
-        >>> learner = lm.Learner(supernet, lm.Softmax(), lm.PrototypeLinearHead())
+        >>> parameters = lm.meta.Parameters(dict(supernet.named_parameters()), logits, {})
+        >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
+        >>> episode = lm.tasks.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3)
+        >>> learner = lm.meta.Learner(supernet, lm.relaxations.Softmax(), lm.meta.PrototypeLinearHead())
         >>> noise = learner.draw_noise(logits, episode, torch.Generator(), steps=2)
-        >>> loop: lm.InnerLoop = lm.JointInnerLoop(steps=2)
-        >>> loop.query_scores(parameters, lm.Adaptation(learner, episode, noise)).shape
+        >>> loop: lm.meta.InnerLoop = lm.meta.JointInnerLoop(steps=2)
+        >>> loop.query_scores(parameters, lm.meta.Adaptation(learner, episode, noise)).shape
         torch.Size([6, 2])
     """
 
@@ -203,7 +203,7 @@ class NoInnerLoop(InnerLoop):
 
     Example:
         >>> import lit_metanas as lm
-        >>> lm.NoInnerLoop().steps
+        >>> lm.meta.NoInnerLoop().steps
         0
     """
 
@@ -237,9 +237,9 @@ class JointInnerLoop(InnerLoop):
         >>> import lit_metanas as lm
         >>> model = lm.MetaSearch(
         ...     space=lm.LayeredSpace(shared=True),
-        ...     meta_gradient=lm.FOMAML(),
-        ...     inner_loop=lm.JointInnerLoop(steps=5, learning_rate=0.1, rule=lm.Adam()),
-        ...     head=lm.PrototypeLinearHead(),
+        ...     meta_gradient=lm.meta.FOMAML(),
+        ...     inner_loop=lm.meta.JointInnerLoop(steps=5, learning_rate=0.1, rule=lm.meta.Adam()),
+        ...     head=lm.meta.PrototypeLinearHead(),
         ... )
     """
 

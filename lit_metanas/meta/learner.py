@@ -42,7 +42,7 @@ class Parameters(NamedTuple):
         >>> space = lm.LayeredSpace(shared=True)
         >>> supernet = space.supernet((1, 8, 8))
         >>> logits = {choice.name: torch.zeros(len(choice.labels)) for choice in space.choices}
-        >>> parameters = lm.Parameters(dict(supernet.named_parameters()), logits, {})
+        >>> parameters = lm.meta.Parameters(dict(supernet.named_parameters()), logits, {})
         >>> sorted(parameters.flat(["logits"]))[:2]
         ['logits.activation', 'logits.depth']
     """
@@ -85,11 +85,11 @@ class TaskNoise(NamedTuple):
         >>> import lit_metanas as lm
         >>> space = lm.LayeredSpace(shared=True)
         >>> supernet = space.supernet((1, 8, 8))
-        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
-        >>> episode = lm.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3)
+        >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
+        >>> episode = lm.tasks.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3)
         >>> logits = {choice.name: torch.zeros(len(choice.labels)) for choice in space.choices}
-        >>> learner = lm.Learner(supernet, lm.GumbelSoftmax(), lm.PrototypeHead())
-        >>> noise = learner.draw_noise(logits, episode, lm.task_generator(0, step=0, task=0), steps=2)
+        >>> learner = lm.meta.Learner(supernet, lm.relaxations.GumbelSoftmax(), lm.meta.PrototypeHead())
+        >>> noise = learner.draw_noise(logits, episode, lm.meta.task_generator(0, step=0, task=0), steps=2)
         >>> noise.relaxation["kernel"].shape  # a row for each of the two steps, and one for the query set
         torch.Size([3, 3])
     """
@@ -110,7 +110,7 @@ def task_generator(seed: int, step: int, task: int) -> torch.Generator:
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> first, again = (lm.task_generator(seed=0, step=3, task=1) for _ in range(2))
+        >>> first, again = (lm.meta.task_generator(seed=0, step=3, task=1) for _ in range(2))
         >>> torch.equal(torch.rand(3, generator=first), torch.rand(3, generator=again))
         True
     """
@@ -141,11 +141,11 @@ class Adapted(NamedTuple):
         >>> space = lm.LayeredSpace(shared=True)
         >>> supernet = space.supernet((1, 8, 8))
         >>> logits = {choice.name: torch.zeros(len(choice.labels)) for choice in space.choices}
-        >>> parameters = lm.Parameters(dict(supernet.named_parameters()), logits, {})
-        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
-        >>> episode = lm.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3)
-        >>> learner = lm.Learner(supernet, lm.Softmax(), lm.PrototypeHead())
-        >>> _, adapted = lm.evaluate(learner, lm.NoInnerLoop(), parameters, episode, torch.Generator())
+        >>> parameters = lm.meta.Parameters(dict(supernet.named_parameters()), logits, {})
+        >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
+        >>> episode = lm.tasks.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3)
+        >>> learner = lm.meta.Learner(supernet, lm.relaxations.Softmax(), lm.meta.PrototypeHead())
+        >>> _, adapted = lm.meta.evaluate(learner, lm.meta.NoInnerLoop(), parameters, episode, torch.Generator())
         >>> adapted.support.shape == (2, supernet.features)
         True
     """
@@ -173,7 +173,9 @@ class Learner:
         >>> import lit_metanas as lm
         >>> space = lm.LayeredSpace(shared=True)
         >>> supernet = space.supernet((1, 8, 8))
-        >>> learner = lm.Learner(supernet, lm.Softmax(), lm.PrototypeHead(), batch_norm="transductive")
+        >>> learner = lm.meta.Learner(
+        ...     supernet, lm.relaxations.Softmax(), lm.meta.PrototypeHead(), batch_norm="transductive"
+        ... )
         >>> logits = {choice.name: torch.zeros(len(choice.labels)) for choice in space.choices}
         >>> mixture = learner.relaxation(logits, {}, progress=0.0)
         >>> learner.features(dict(supernet.named_parameters()), torch.rand(5, 1, 8, 8), mixture).shape[0]

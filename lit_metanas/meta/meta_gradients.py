@@ -43,11 +43,14 @@ class MetaGradient(ABC):
         >>> space = lm.LayeredSpace(shared=True)
         >>> supernet = space.supernet((1, 8, 8))
         >>> logits = {choice.name: torch.zeros(len(choice.labels)) for choice in space.choices}
-        >>> parameters = lm.Parameters(dict(supernet.named_parameters()), logits, {})
-        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
-        >>> episode = lm.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3)
-        >>> learner, loop = lm.Learner(supernet, lm.Softmax(), lm.PrototypeHead()), lm.NoInnerLoop()
-        >>> gradient: lm.MetaGradient = lm.PrototypeLoss()
+        >>> parameters = lm.meta.Parameters(dict(supernet.named_parameters()), logits, {})
+        >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
+        >>> episode = lm.tasks.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3)
+        >>> learner, loop = (
+        ...     lm.meta.Learner(supernet, lm.relaxations.Softmax(), lm.meta.PrototypeHead()),
+        ...     lm.meta.NoInnerLoop(),
+        ... )
+        >>> gradient: lm.meta.MetaGradient = lm.meta.PrototypeLoss()
         >>> noise = learner.draw_noise(parameters.logits, episode, torch.Generator(), steps=loop.steps)
         >>> gradients, metrics = gradient(learner, loop, parameters, [episode], [noise], progress=0.0)
         >>> gradients.logits["kernel"].shape
@@ -208,9 +211,9 @@ class MAML(MetaGradient):
         >>> import lit_metanas as lm
         >>> model = lm.MetaSearch(
         ...     space=lm.LayeredSpace(shared=True),
-        ...     meta_gradient=lm.MAML(),
-        ...     inner_loop=lm.JointInnerLoop(steps=2, learning_rate=0.1),
-        ...     head=lm.PrototypeLinearHead(),
+        ...     meta_gradient=lm.meta.MAML(),
+        ...     inner_loop=lm.meta.JointInnerLoop(steps=2, learning_rate=0.1),
+        ...     head=lm.meta.PrototypeLinearHead(),
         ... )
     """
 
@@ -239,9 +242,9 @@ class FOMAML(MAML):
         >>> import lit_metanas as lm
         >>> model = lm.MetaSearch(
         ...     space=lm.LayeredSpace(shared=True),
-        ...     meta_gradient=lm.FOMAML(),
-        ...     inner_loop=lm.JointInnerLoop(steps=2, learning_rate=0.1),
-        ...     head=lm.PrototypeLinearHead(),
+        ...     meta_gradient=lm.meta.FOMAML(),
+        ...     inner_loop=lm.meta.JointInnerLoop(steps=2, learning_rate=0.1),
+        ...     head=lm.meta.PrototypeLinearHead(),
         ... )
     """
 
@@ -258,9 +261,9 @@ class ANIL(MAML):
         >>> import lit_metanas as lm
         >>> model = lm.MetaSearch(
         ...     space=lm.LayeredSpace(shared=True),
-        ...     meta_gradient=lm.ANIL(),
-        ...     inner_loop=lm.HeadInnerLoop(steps=2),
-        ...     head=lm.PrototypeLinearHead(),
+        ...     meta_gradient=lm.meta.ANIL(),
+        ...     inner_loop=lm.meta.HeadInnerLoop(steps=2),
+        ...     head=lm.meta.PrototypeLinearHead(),
         ... )
     """
 
@@ -285,7 +288,7 @@ class PrototypeLoss(MAML):
 
     Example:
         >>> import lit_metanas as lm
-        >>> model = lm.MetaSearch(space=lm.LayeredSpace(shared=True), meta_gradient=lm.PrototypeLoss())
+        >>> model = lm.MetaSearch(space=lm.LayeredSpace(shared=True), meta_gradient=lm.meta.PrototypeLoss())
     """
 
     second_order = False

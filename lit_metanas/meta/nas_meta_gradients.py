@@ -25,9 +25,9 @@ class TNAS(MAML):
         >>> import lit_metanas as lm
         >>> model = lm.MetaSearch(
         ...     space=lm.LayeredSpace(shared=True),
-        ...     meta_gradient=lm.TNAS(),
-        ...     inner_loop=lm.JointInnerLoop(steps=2, learning_rate=0.1),
-        ...     head=lm.PrototypeLinearHead(),
+        ...     meta_gradient=lm.meta.TNAS(),
+        ...     inner_loop=lm.meta.JointInnerLoop(steps=2, learning_rate=0.1),
+        ...     head=lm.meta.PrototypeLinearHead(),
         ... )
     """
 
@@ -57,9 +57,9 @@ class Reptile(MetaGradient):
         >>> import lit_metanas as lm
         >>> model = lm.MetaSearch(
         ...     space=lm.LayeredSpace(shared=True),
-        ...     meta_gradient=lm.Reptile(weight_rate=0.5),
-        ...     inner_loop=lm.JointInnerLoop(steps=2, learning_rate=0.1),
-        ...     head=lm.PrototypeLinearHead(),
+        ...     meta_gradient=lm.meta.Reptile(weight_rate=0.5),
+        ...     inner_loop=lm.meta.JointInnerLoop(steps=2, learning_rate=0.1),
+        ...     head=lm.meta.PrototypeLinearHead(),
         ... )
     """
 
@@ -100,10 +100,10 @@ class MetaNAS(Reptile):
         >>> import lit_metanas as lm
         >>> model = lm.MetaSearch(
         ...     space=lm.LayeredSpace(shared=True),
-        ...     meta_gradient=lm.MetaNAS(),
-        ...     inner_loop=lm.AlternatingInnerLoop(steps=2),
-        ...     head=lm.PrototypeLinearHead(),
-        ...     relaxation=lm.AnnealedSoftmax(),
+        ...     meta_gradient=lm.meta.MetaNAS(),
+        ...     inner_loop=lm.meta.AlternatingInnerLoop(steps=2),
+        ...     head=lm.meta.PrototypeLinearHead(),
+        ...     relaxation=lm.relaxations.AnnealedSoftmax(),
         ... )
     """
 

@@ -37,8 +37,8 @@ class PairedReinforce(MetaGradient):
         >>> import lit_metanas as lm
         >>> model = lm.MetaSearch(
         ...     space=lm.LayeredSpace(shared=True),
-        ...     meta_gradient=lm.PairedReinforce(),
-        ...     relaxation=lm.Categorical(),
+        ...     meta_gradient=lm.meta.PairedReinforce(),
+        ...     relaxation=lm.relaxations.Categorical(),
         ... )
     """
 

@@ -29,9 +29,9 @@ class HeadInnerLoop(InnerLoop):
         >>> import lit_metanas as lm
         >>> model = lm.MetaSearch(
         ...     space=lm.LayeredSpace(shared=True),
-        ...     meta_gradient=lm.ANIL(),
-        ...     inner_loop=lm.HeadInnerLoop(steps=5),
-        ...     head=lm.PrototypeLinearHead(),
+        ...     meta_gradient=lm.meta.ANIL(),
+        ...     inner_loop=lm.meta.HeadInnerLoop(steps=5),
+        ...     head=lm.meta.PrototypeLinearHead(),
         ... )
     """
 
@@ -92,10 +92,10 @@ class AlternatingInnerLoop(InnerLoop):
         >>> import lit_metanas as lm
         >>> model = lm.MetaSearch(
         ...     space=lm.LayeredSpace(shared=True),
-        ...     meta_gradient=lm.MetaNAS(),
-        ...     inner_loop=lm.AlternatingInnerLoop(steps=5, logit_learning_rate=0.01),
-        ...     head=lm.PrototypeLinearHead(),
-        ...     relaxation=lm.AnnealedSoftmax(),
+        ...     meta_gradient=lm.meta.MetaNAS(),
+        ...     inner_loop=lm.meta.AlternatingInnerLoop(steps=5, logit_learning_rate=0.01),
+        ...     head=lm.meta.PrototypeLinearHead(),
+        ...     relaxation=lm.relaxations.AnnealedSoftmax(),
         ... )
     """
 

@@ -53,8 +53,8 @@ class Sandwich(MetaGradient):
         >>> import lit_metanas as lm
         >>> model = lm.MetaSearch(
         ...     space=lm.LayeredSpace(widths=(8, 16, 32), depths=(3, 4)),
-        ...     meta_gradient=lm.Sandwich(),
-        ...     relaxation=lm.Uniform(),
+        ...     meta_gradient=lm.meta.Sandwich(),
+        ...     relaxation=lm.relaxations.Uniform(),
         ... )
     """
 

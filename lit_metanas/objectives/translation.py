@@ -56,7 +56,7 @@ class Translation(Objective):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> words = lm.Words(steps=4, least=1).fitted(["ein kleiner Hund", "ein Haus"])
+        >>> words = lm.kinds.Words(steps=4, least=1).fitted(["ein kleiner Hund", "ein Haus"])
         >>> objective = lm.Translation(words)
         >>> targets = words.encode(["ein Hund"])
         >>> scores = 9 * torch.nn.functional.one_hot(targets, objective.outputs).float()

@@ -23,7 +23,7 @@ class Exhausted(Exception):  # noqa: N818 (the end of a search, not a fault)
         >>> budget.charge(lm.Cost(queries=1))
         >>> try:
         ...     budget.charge(lm.Cost(queries=1))
-        ... except lm.Exhausted:
+        ... except lm.records.Exhausted:
         ...     print("the search is over")
         the search is over
     """

@@ -42,7 +42,7 @@ class Trial:
 
     Example:
         >>> import lit_metanas as lm
-        >>> trial = lm.Trial(lm.Architecture({"kernel": "3"}), value=0.9, cost=lm.Cost(queries=1))
+        >>> trial = lm.records.Trial(lm.Architecture({"kernel": "3"}), value=0.9, cost=lm.Cost(queries=1))
         >>> trial.scored
         True
     """
@@ -88,9 +88,9 @@ class SearchRecord:
     Example:
         >>> import lit_metanas as lm
         >>> kernels = {label: lm.Architecture({"kernel": label}) for label in ("1", "3")}
-        >>> record = lm.SearchRecord("letters")
-        >>> record.trials.append(lm.Trial(kernels["1"], value=0.7, cost=lm.Cost(queries=1)))
-        >>> record.trials.append(lm.Trial(kernels["3"], value=0.9, cost=lm.Cost(queries=2)))
+        >>> record = lm.records.SearchRecord("letters")
+        >>> record.trials.append(lm.records.Trial(kernels["1"], value=0.7, cost=lm.Cost(queries=1)))
+        >>> record.trials.append(lm.records.Trial(kernels["3"], value=0.9, cost=lm.Cost(queries=2)))
         >>> record.best.architecture
         Architecture({'kernel': '3'})
     """
@@ -225,7 +225,7 @@ class TaskScores:
         >>> import torch
         >>> import lit_metanas as lm
         >>> values, order, embedding = torch.tensor([0.7, 0.9, 0.8]), torch.arange(3), torch.zeros(0)
-        >>> scores = lm.TaskScores("letters", torch.eye(3), values, order, embedding)
+        >>> scores = lm.records.TaskScores("letters", torch.eye(3), values, order, embedding)
         >>> len(scores)
         3
     """

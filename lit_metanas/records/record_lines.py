@@ -50,8 +50,10 @@ def write_record_lines(path: str | os.PathLike[str], records: Iterable[SearchRec
 
     Example:
         >>> import lit_metanas as lm
-        >>> lm.write_record_lines("records.jsonl", [lm.SearchRecord("letters"), lm.SearchRecord("digits")])
-        >>> [record.task_id for record in lm.read_record_lines("records.jsonl")]
+        >>> lm.records.write_record_lines(
+        ...     "records.jsonl", [lm.records.SearchRecord("letters"), lm.records.SearchRecord("digits")]
+        ... )
+        >>> [record.task_id for record in lm.records.read_record_lines("records.jsonl")]
         ['letters', 'digits']
     """
     _write(path, [_line(record) for record in records])
@@ -73,8 +75,8 @@ def read_record_lines(path: str | os.PathLike[str], space: ChoiceSpace | None = 
 
     Example:
         >>> import lit_metanas as lm
-        >>> lm.write_record_lines("records.jsonl", [lm.SearchRecord("letters", method="random")])
-        >>> lm.read_record_lines("records.jsonl")[0].method
+        >>> lm.records.write_record_lines("records.jsonl", [lm.records.SearchRecord("letters", method="random")])
+        >>> lm.records.read_record_lines("records.jsonl")[0].method
         'random'
     """
     if path in _SHIPPED_FILES:
@@ -112,8 +114,8 @@ def merge_record_lines(path: str | os.PathLike[str], records: Iterable[SearchRec
     Example:
         >>> import lit_metanas as lm
         >>> for task in ("letters", "digits", "letters"):
-        ...     lm.merge_record_lines("records.jsonl", [lm.SearchRecord(task)])
-        >>> [record.task_id for record in lm.read_record_lines("records.jsonl")]
+        ...     lm.records.merge_record_lines("records.jsonl", [lm.records.SearchRecord(task)])
+        >>> [record.task_id for record in lm.records.read_record_lines("records.jsonl")]
         ['digits', 'letters']
     """
     added = list(records)

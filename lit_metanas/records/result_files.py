@@ -36,8 +36,8 @@ def write_results(path: str | os.PathLike[str], results: Iterable[ResultRow]) ->
 
     Example:
         >>> import lit_metanas as lm
-        >>> lm.write_results("results.json", [])
-        >>> lm.read_results("results.json")
+        >>> lm.records.write_results("results.json", [])
+        >>> lm.records.read_results("results.json")
         []
     """
     _write(path, "results", results)
@@ -52,8 +52,8 @@ def read_results(path: str | os.PathLike[str]) -> list[ResultRow]:
 
     Example:
         >>> import lit_metanas as lm
-        >>> lm.write_results("results.json", [])  # as a search does
-        >>> [row.value for row in lm.read_results("results.json")]
+        >>> lm.records.write_results("results.json", [])  # as a search does
+        >>> [row.value for row in lm.records.read_results("results.json")]
         []
     """
     return _read(path, "results", ResultRow)
@@ -64,8 +64,10 @@ def write_architectures(path: str | os.PathLike[str], rows: Iterable[Architectur
 
     Example:
         >>> import lit_metanas as lm
-        >>> row = lm.ArchitectureRow("letters", "random", "LayeredSpace", lm.Architecture({"kernel": "3"}), value=0.9)
-        >>> lm.write_architectures("architectures.json", [row])
+        >>> row = lm.records.ArchitectureRow(
+        ...     "letters", "random", "LayeredSpace", lm.Architecture({"kernel": "3"}), value=0.9
+        ... )
+        >>> lm.records.write_architectures("architectures.json", [row])
     """
     _write(path, "architectures", rows)
 
@@ -79,9 +81,11 @@ def read_architectures(path: str | os.PathLike[str]) -> list[ArchitectureRow]:
 
     Example:
         >>> import lit_metanas as lm
-        >>> row = lm.ArchitectureRow("letters", "random", "LayeredSpace", lm.Architecture({"kernel": "3"}), value=0.9)
-        >>> lm.write_architectures("architectures.json", [row])
-        >>> lm.read_architectures("architectures.json")[0].architecture
+        >>> row = lm.records.ArchitectureRow(
+        ...     "letters", "random", "LayeredSpace", lm.Architecture({"kernel": "3"}), value=0.9
+        ... )
+        >>> lm.records.write_architectures("architectures.json", [row])
+        >>> lm.records.read_architectures("architectures.json")[0].architecture
         Architecture({'kernel': '3'})
     """
     return _read(path, "architectures", ArchitectureRow)
@@ -92,8 +96,8 @@ def write_records(path: str | os.PathLike[str], records: Iterable[SearchRecord])
 
     Example:
         >>> import lit_metanas as lm
-        >>> lm.write_records("records.json", [lm.SearchRecord("letters")])
-        >>> [record.task_id for record in lm.read_records("records.json")]
+        >>> lm.records.write_records("records.json", [lm.records.SearchRecord("letters")])
+        >>> [record.task_id for record in lm.records.read_records("records.json")]
         ['letters']
     """
     _write(path, "records", records)
@@ -108,8 +112,8 @@ def read_records(path: str | os.PathLike[str]) -> list[SearchRecord]:
 
     Example:
         >>> import lit_metanas as lm
-        >>> lm.write_records("records.json", [lm.SearchRecord("letters")])
-        >>> len(lm.read_records("records.json")[0].trials)
+        >>> lm.records.write_records("records.json", [lm.records.SearchRecord("letters")])
+        >>> len(lm.records.read_records("records.json")[0].trials)
         0
     """
     return _read(path, "records", SearchRecord)
@@ -120,7 +124,9 @@ def write_predictions(path: str | os.PathLike[str], predictions: Iterable[ShownP
 
     Example:
         >>> import lit_metanas as lm
-        >>> lm.write_predictions("predictions.json", [lm.ShownPrediction("a", "b", False, example="which letter?")])
+        >>> lm.records.write_predictions(
+        ...     "predictions.json", [lm.records.ShownPrediction("a", "b", False, example="which letter?")]
+        ... )
     """
     _write(path, "predictions", predictions)
 
@@ -134,8 +140,10 @@ def read_predictions(path: str | os.PathLike[str]) -> list[ShownPrediction]:
 
     Example:
         >>> import lit_metanas as lm
-        >>> lm.write_predictions("predictions.json", [lm.ShownPrediction("a", "a", True, example="which letter?")])
-        >>> lm.read_predictions("predictions.json")[0].said
+        >>> lm.records.write_predictions(
+        ...     "predictions.json", [lm.records.ShownPrediction("a", "a", True, example="which letter?")]
+        ... )
+        >>> lm.records.read_predictions("predictions.json")[0].said
         'a'
     """
     return _read(path, "predictions", ShownPrediction)
@@ -148,8 +156,8 @@ def merge_results(path: str | os.PathLike[str], rows: Iterable[ResultRow]) -> No
 
     Example:
         >>> import lit_metanas as lm
-        >>> lm.merge_results("results.json", [])  # keeps the rows in the file, or makes a new one
-        >>> lm.read_results("results.json")
+        >>> lm.records.merge_results("results.json", [])  # keeps the rows in the file, or makes a new one
+        >>> lm.records.read_results("results.json")
         []
     """
     with changing(path):
@@ -165,9 +173,11 @@ def merge_architectures(path: str | os.PathLike[str], rows: Iterable[Architectur
     Example:
         >>> import lit_metanas as lm
         >>> for value in (0.8, 0.9):  # of the same method on the same task, so that the second replaces the first
-        ...     row = lm.ArchitectureRow("letters", "random", "LayeredSpace", lm.Architecture({"kernel": "3"}), value)
-        ...     lm.merge_architectures("architectures.json", [row])
-        >>> [row.value for row in lm.read_architectures("architectures.json")]
+        ...     row = lm.records.ArchitectureRow(
+        ...         "letters", "random", "LayeredSpace", lm.Architecture({"kernel": "3"}), value
+        ...     )
+        ...     lm.records.merge_architectures("architectures.json", [row])
+        >>> [row.value for row in lm.records.read_architectures("architectures.json")]
         [0.9]
     """
     with changing(path):

@@ -23,7 +23,7 @@ class Protocol:
 
     Example:
         >>> import lit_metanas as lm
-        >>> lm.Protocol("episodes", way=5, shot=1, batch_norm="support").account
+        >>> lm.records.Protocol("episodes", way=5, shot=1, batch_norm="support").account
         'flops'
     """
 
@@ -73,14 +73,14 @@ class ResultRow:
 
     Example:
         >>> import lit_metanas as lm
-        >>> row = lm.ResultRow(
+        >>> row = lm.records.ResultRow(
         ...     method="random",
         ...     task_id="letters",
         ...     space="",
         ...     architecture=None,
         ...     recipe={},
         ...     seed=0,
-        ...     protocol=lm.Protocol("episodes", way=5, shot=1, batch_norm="support"),
+        ...     protocol=lm.records.Protocol("episodes", way=5, shot=1, batch_norm="support"),
         ...     value=0.9,
         ...     ci95=0.01,
         ...     cost=lm.Cost(),
@@ -149,7 +149,9 @@ class ArchitectureRow:
 
     Example:
         >>> import lit_metanas as lm
-        >>> row = lm.ArchitectureRow("letters", "random", "LayeredSpace", lm.Architecture({"kernel": "3"}), value=0.9)
+        >>> row = lm.records.ArchitectureRow(
+        ...     "letters", "random", "LayeredSpace", lm.Architecture({"kernel": "3"}), value=0.9
+        ... )
         >>> row.metric
         'validation accuracy'
     """

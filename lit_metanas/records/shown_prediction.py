@@ -31,7 +31,7 @@ class ShownPrediction:
 
     Example:
         >>> import lit_metanas as lm
-        >>> lm.ShownPrediction("mail", "letter", False, picture=("00ff", "ff00")).levels()
+        >>> lm.records.ShownPrediction("mail", "letter", False, picture=("00ff", "ff00")).levels()
         [[0, 255], [255, 0]]
     """
 

@@ -163,7 +163,7 @@ def rank_gaussian(scores: Tensor) -> Tensor:
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> lm.rank_gaussian(torch.tensor([0.9, 0.1, 0.5]))
+        >>> lm.records.rank_gaussian(torch.tensor([0.9, 0.1, 0.5]))
         tensor([ 0.9674, -0.9674,  0.0000], dtype=torch.float64)
     """
     if scores.dim() != 1:

@@ -35,8 +35,8 @@ class AuxiliarySkip(Relaxation):
 
     Example:
         >>> import lit_metanas as lm
-        >>> space = lm.DARTSCell(channels=4, cells=3)
-        >>> searcher = lm.DARTSSearcher(relaxation=lm.AuxiliarySkip(space=space))
+        >>> space = lm.spaces.DARTSCell(channels=4, cells=3)
+        >>> searcher = lm.DARTSSearcher(relaxation=lm.relaxations.AuxiliarySkip(space=space))
     """
 
     def __init__(

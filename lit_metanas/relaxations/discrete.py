@@ -25,7 +25,7 @@ class Argmax(ChoicewiseRelaxation):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> lm.Argmax()({"kernel": torch.tensor([0.0, 1.0])}, {}, progress=0.0)["kernel"].index
+        >>> lm.relaxations.Argmax()({"kernel": torch.tensor([0.0, 1.0])}, {}, progress=0.0)["kernel"].index
         1
     """
 
@@ -51,7 +51,7 @@ class Derived(Relaxation):
         >>> import lit_metanas as lm
         >>> space = lm.LayeredSpace(shared=True)
         >>> logits = {choice.name: torch.arange(float(len(choice.labels))) for choice in space.choices}
-        >>> lm.Derived(space)(logits, {}, progress=0.0)["kernel"].weights
+        >>> lm.relaxations.Derived(space)(logits, {}, progress=0.0)["kernel"].weights
         tensor([0., 0., 1.])
     """
 
@@ -74,7 +74,7 @@ class Categorical(ChoicewiseRelaxation):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> relaxation, logits = lm.Categorical(), {"kernel": torch.tensor([0.0, 9.0])}
+        >>> relaxation, logits = lm.relaxations.Categorical(), {"kernel": torch.tensor([0.0, 9.0])}
         >>> noise = relaxation.draw_noise(logits, torch.Generator().manual_seed(0))
         >>> relaxation(logits, noise, progress=0.0)["kernel"].index
         1
@@ -97,7 +97,7 @@ class Uniform(ChoicewiseRelaxation):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> relaxation, logits = lm.Uniform(), {"kernel": torch.tensor([0.0, lm.PRUNED])}
+        >>> relaxation, logits = lm.relaxations.Uniform(), {"kernel": torch.tensor([0.0, lm.relaxations.PRUNED])}
         >>> noise = relaxation.draw_noise(logits, torch.Generator().manual_seed(0))
         >>> relaxation(logits, noise, progress=0.0)["kernel"].index
         0
@@ -131,7 +131,7 @@ class SampledChild(ChoicewiseRelaxation):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> relaxation = lm.SampledChild(temperature=10.0, end=0.1)
+        >>> relaxation = lm.relaxations.SampledChild(temperature=10.0, end=0.1)
         >>> logits, noise = {"kernel": torch.tensor([0.0, 1.0])}, {"kernel": torch.tensor([0.5, 0.5])}
         >>> relaxation(logits, noise, progress=0.0)["kernel"].index
         1

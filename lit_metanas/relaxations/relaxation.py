@@ -27,7 +27,7 @@ class Relaxation(ABC):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> relaxation = lm.GumbelSoftmax()
+        >>> relaxation = lm.relaxations.GumbelSoftmax()
         >>> logits = {"kernel": torch.zeros(3)}
         >>> noise = relaxation.draw_noise(logits, torch.Generator().manual_seed(0))
         >>> relaxation(logits, noise, progress=0.5)["kernel"].weights.shape
@@ -62,9 +62,9 @@ class ChoicewiseRelaxation(Relaxation):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> class Sharp(lm.ChoicewiseRelaxation):
+        >>> class Sharp(lm.relaxations.ChoicewiseRelaxation):
         ...     def gate(self, logits, noise, progress):
-        ...         return lm.Gate((3 * logits).softmax(0))
+        ...         return lm.spaces.Gate((3 * logits).softmax(0))
         >>> Sharp()({"kernel": torch.tensor([0.0, 1.0])}, {}, progress=0.0)["kernel"].weights
         tensor([0.0474, 0.9526])
     """
@@ -111,7 +111,7 @@ def probabilities(logits: Tensor, temperature: float = 1.0) -> Tensor:
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> lm.probabilities(torch.tensor([0.0, 0.0, lm.PRUNED]))
+        >>> lm.relaxations.probabilities(torch.tensor([0.0, 0.0, lm.relaxations.PRUNED]))
         tensor([0.5000, 0.5000, 0.0000])
     """
     return torch.softmax(without_pruned(logits) / temperature, dim=-1)
@@ -144,7 +144,7 @@ def log_probability(logits: Mapping[str, Tensor], mixture: Mixture) -> Tensor:
         >>> import torch
         >>> import lit_metanas as lm
         >>> logits = {"kernel": torch.tensor([0.0, 0.0])}
-        >>> lm.log_probability(logits, lm.Argmax()(logits, {}, progress=0.0))
+        >>> lm.relaxations.log_probability(logits, lm.relaxations.Argmax()(logits, {}, progress=0.0))
         tensor(-0.6931)
     """
     total = torch.zeros(())
@@ -181,7 +181,7 @@ class Softmax(ChoicewiseRelaxation):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> lm.Softmax()({"kernel": torch.tensor([0.0, 1.0])}, {}, progress=0.0)["kernel"].weights
+        >>> lm.relaxations.Softmax()({"kernel": torch.tensor([0.0, 1.0])}, {}, progress=0.0)["kernel"].weights
         tensor([0.2689, 0.7311])
     """
 
@@ -209,7 +209,7 @@ class AnnealedSoftmax(ChoicewiseRelaxation):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> relaxation = lm.AnnealedSoftmax(start=1.0, end=0.1)
+        >>> relaxation = lm.relaxations.AnnealedSoftmax(start=1.0, end=0.1)
         >>> relaxation({"kernel": torch.tensor([0.0, 1.0])}, {}, progress=1.0)["kernel"].weights
         tensor([4.5398e-05, 9.9995e-01])
     """
@@ -235,7 +235,7 @@ class GumbelSoftmax(ChoicewiseRelaxation):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> relaxation, logits = lm.GumbelSoftmax(), {"kernel": torch.tensor([0.0, 1.0])}
+        >>> relaxation, logits = lm.relaxations.GumbelSoftmax(), {"kernel": torch.tensor([0.0, 1.0])}
         >>> noise = relaxation.draw_noise(logits, torch.Generator().manual_seed(0))
         >>> len(relaxation(logits, noise, progress=0.0)["kernel"].weights)
         2
@@ -264,7 +264,7 @@ class StraightThrough(ChoicewiseRelaxation):
         >>> import torch
         >>> import lit_metanas as lm
         >>> logits, noise = {"kernel": torch.tensor([0.0, 1.0])}, {"kernel": torch.tensor([0.5, 0.5])}
-        >>> lm.StraightThrough()(logits, noise, progress=0.0)["kernel"].weights
+        >>> lm.relaxations.StraightThrough()(logits, noise, progress=0.0)["kernel"].weights
         tensor([0., 1.])
     """
 

@@ -25,10 +25,12 @@ class Difference:
     Example:
         >>> from dataclasses import replace
         >>> import lit_metanas as lm
-        >>> protocol, spent = lm.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
-        >>> first = lm.ResultRow("MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9))
+        >>> protocol, spent = lm.records.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
+        >>> first = lm.records.ResultRow(
+        ...     "MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9)
+        ... )
         >>> second = replace(first, method="ANIL", values=(0.8, 1.0))
-        >>> difference = lm.paired_difference([second], [first])
+        >>> difference = lm.report.paired_difference([second], [first])
         >>> round(difference.mean, 2), difference.pairs
         (0.1, 2)
     """
@@ -76,12 +78,14 @@ def paired_difference(results: Sequence[ResultRow], reference: Sequence[ResultRo
 
     Example:
         >>> import lit_metanas as lm
-        >>> protocol = lm.Protocol("episodes", way=5, shot=1, batch_norm="support")
+        >>> protocol = lm.records.Protocol("episodes", way=5, shot=1, batch_norm="support")
         >>> known = {"task_id": "letters", "protocol": protocol, "space": "", "architecture": None, "recipe": {}}
         >>> known |= {"ci95": 0.01, "cost": lm.Cost(), "meta_cost": lm.Cost(), "parameters": 1000, "flops": 2000}
         >>> accuracies = {"ours": 0.9, "random": 0.8}
-        >>> rows = [lm.ResultRow(method=name, seed=0, value=value, **known) for name, value in accuracies.items()]
-        >>> f"{lm.paired_difference(rows[:1], rows[1:]).mean:.1f}"
+        >>> rows = [
+        ...     lm.records.ResultRow(method=name, seed=0, value=value, **known) for name, value in accuracies.items()
+        ... ]
+        >>> f"{lm.report.paired_difference(rows[:1], rows[1:]).mean:.1f}"
         '0.1'
     """
     mine, theirs = _by_pair(results), _by_pair(reference)

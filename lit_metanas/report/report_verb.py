@@ -87,10 +87,12 @@ class Report:
     Example:
         >>> from tempfile import TemporaryDirectory
         >>> import lit_metanas as lm
-        >>> protocol, spent = lm.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
-        >>> first = lm.ResultRow("MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9))
+        >>> protocol, spent = lm.records.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
+        >>> first = lm.records.ResultRow(
+        ...     "MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9)
+        ... )
         >>> with TemporaryDirectory() as folder:
-        ...     report = lm.write_report(folder, [first])
+        ...     report = lm.report.write_report(folder, [first])
         >>> [file.name for file in report.files]
         ['report.md']
     """
@@ -203,9 +205,11 @@ def write_report(
 
     Example:
         >>> import lit_metanas as lm
-        >>> protocol, spent = lm.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
-        >>> row = lm.ResultRow("MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9))
-        >>> report = lm.write_report("report", [row])
+        >>> protocol, spent = lm.records.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
+        >>> row = lm.records.ResultRow(
+        ...     "MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9)
+        ... )
+        >>> report = lm.report.write_report("report", [row])
         >>> sorted(path.name for path in report.files)
         ['report.md']
     """

@@ -54,9 +54,11 @@ class MethodRow:
 
     Example:
         >>> import lit_metanas as lm
-        >>> protocol, spent = lm.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
-        >>> first = lm.ResultRow("MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9))
-        >>> (table,) = lm.tables([first])
+        >>> protocol, spent = lm.records.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
+        >>> first = lm.records.ResultRow(
+        ...     "MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9)
+        ... )
+        >>> (table,) = lm.report.tables([first])
         >>> (row,) = table.rows
         >>> row.method, round(row.score.mean, 2)
         ('MAML', 0.8)
@@ -98,9 +100,11 @@ class ProtocolTable:
 
     Example:
         >>> import lit_metanas as lm
-        >>> protocol, spent = lm.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
-        >>> first = lm.ResultRow("MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9))
-        >>> (table,) = lm.tables([first])
+        >>> protocol, spent = lm.records.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
+        >>> first = lm.records.ResultRow(
+        ...     "MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9)
+        ... )
+        >>> (table,) = lm.report.tables([first])
         >>> table.title
         'Few-shot episodes: 5-way 1-shot, letters'
     """
@@ -134,9 +138,11 @@ def tables(
 
     Example:
         >>> import lit_metanas as lm
-        >>> protocol, spent = lm.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
-        >>> row = lm.ResultRow("MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9))
-        >>> [row.method for row in lm.tables([row])[0].rows]
+        >>> protocol, spent = lm.records.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
+        >>> row = lm.records.ResultRow(
+        ...     "MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9)
+        ... )
+        >>> [row.method for row in lm.report.tables([row])[0].rows]
         ['MAML']
     """
     if not results:

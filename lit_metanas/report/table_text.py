@@ -97,9 +97,11 @@ def to_rich(table: ProtocolTable, width: int = 200) -> list[Table]:
 
     Example:
         >>> import lit_metanas as lm
-        >>> protocol, spent = lm.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
-        >>> row = lm.ResultRow("MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9))
-        >>> [type(table).__name__ for table in lm.to_rich(lm.tables([row])[0])]
+        >>> protocol, spent = lm.records.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
+        >>> row = lm.records.ResultRow(
+        ...     "MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9)
+        ... )
+        >>> [type(table).__name__ for table in lm.report.to_rich(lm.report.tables([row])[0])]
         ['Table']
     """
     lines = [headings(table), *(cells(row) for row in table.rows)]
@@ -166,9 +168,11 @@ def to_markdown(table: ProtocolTable) -> str:
 
     Example:
         >>> import lit_metanas as lm
-        >>> protocol, spent = lm.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
-        >>> row = lm.ResultRow("MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9))
-        >>> lm.to_markdown(lm.tables([row])[0]).splitlines()[0]
+        >>> protocol, spent = lm.records.Protocol("episodes", way=5, shot=1, batch_norm="support"), lm.Cost()
+        >>> row = lm.records.ResultRow(
+        ...     "MAML", "letters", "", None, {}, 0, protocol, 0.8, 0, spent, spent, 0, 0, (0.7, 0.9)
+        ... )
+        >>> lm.report.to_markdown(lm.report.tables([row])[0]).splitlines()[0]
         '### Few-shot episodes: 5-way 1-shot, letters'
     """
     rows = [headings(table), *(cells(row) for row in table.rows)]

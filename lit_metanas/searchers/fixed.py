@@ -36,7 +36,7 @@ class FixedArchitecture(Searcher):
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
         >>> space, recipe = lm.LayeredSpace(widths=(4,), shared=True), lm.Recipe(epochs=1)
-        >>> result = lm.search(task, space, method=lm.FixedArchitecture({"kernel": "5"}), recipe=recipe)
+        >>> result = lm.search(task, space, method=lm.searchers.FixedArchitecture({"kernel": "5"}), recipe=recipe)
         >>> result.architecture["kernel"]
         '5'
     """
@@ -88,7 +88,7 @@ class BorrowedArchitecture(Searcher):
 
     Example:
         >>> import lit_metanas as lm
-        >>> searcher = lm.BorrowedArchitecture("search/architectures.json", method="DARTS from scratch")
+        >>> searcher = lm.searchers.BorrowedArchitecture("search/architectures.json", method="DARTS from scratch")
         >>> searcher.method
         'DARTS from scratch'
     """

@@ -50,8 +50,8 @@ class GuardedSearcher(Searcher):
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
         >>> space, recipe = lm.LayeredSpace(widths=(4,), shared=True), lm.Recipe(epochs=1)
-        >>> fixed, drawn = lm.FixedArchitecture({"kernel": "3"}), lm.RandomArchitecture()
-        >>> searcher = lm.GuardedSearcher(fixed, drawn, recipe=recipe)
+        >>> fixed, drawn = lm.searchers.FixedArchitecture({"kernel": "3"}), lm.RandomArchitecture()
+        >>> searcher = lm.searchers.GuardedSearcher(fixed, drawn, recipe=recipe)
         >>> result = lm.search(task, space, method=searcher, recipe=recipe)
         >>> result.architecture["kernel"]  # four validation examples show no lead
         '3'

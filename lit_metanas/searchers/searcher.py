@@ -23,7 +23,7 @@ class Searcher(ABC):
         >>> class FirstLabels(lm.Searcher):
         ...     def search(self, task, space, budget, seed):
         ...         architecture = space.canonical({choice.name: choice.labels[0] for choice in space.choices})
-        ...         return lm.SearchOutcome(architecture, None, lm.SearchRecord(task.id))
+        ...         return lm.records.SearchOutcome(architecture, None, lm.records.SearchRecord(task.id))
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
         >>> outcome = FirstLabels().search(task, lm.LayeredSpace(shared=True), lm.Budget(), seed=0)
         >>> outcome.architecture["kernel"]

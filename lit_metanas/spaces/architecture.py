@@ -23,8 +23,8 @@ class Choice:
 
     Example:
         >>> import lit_metanas as lm
-        >>> kernel = lm.Choice("kernel", ("3", "5"))
-        >>> lm.Choice("dilation", ("1", "2"), active_if=(("kernel", frozenset({"3"})),)).active({"kernel": "5"})
+        >>> kernel = lm.spaces.Choice("kernel", ("3", "5"))
+        >>> lm.spaces.Choice("dilation", ("1", "2"), active_if=(("kernel", frozenset({"3"})),)).active({"kernel": "5"})
         False
     """
 

@@ -53,13 +53,13 @@ class ChoiceSpace(ABC):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> space: lm.ChoiceSpace = lm.NASBench201()
+        >>> space: lm.spaces.ChoiceSpace = lm.spaces.NASBench201()
         >>> space.size
         15625
         >>> space.sample(torch.Generator().manual_seed(0)).keys() == {choice.name for choice in space.choices}
         True
-        >>> class Blocks(lm.ChoiceSpace):
-        ...     choices = (lm.Choice("depth", (1, 2, 3)), lm.Choice("bias", (False, True)))
+        >>> class Blocks(lm.spaces.ChoiceSpace):
+        ...     choices = (lm.spaces.Choice("depth", (1, 2, 3)), lm.spaces.Choice("bias", (False, True)))
         >>> Blocks().canonical({"depth": 2, "bias": True})
         Architecture({'bias': 'True', 'depth': '2'})
     """

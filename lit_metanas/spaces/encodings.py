@@ -28,7 +28,7 @@ class Encoding(ABC):
 
     Example:
         >>> import lit_metanas as lm
-        >>> encoding: lm.Encoding = lm.OneHotEncoding(lm.NASBench201())
+        >>> encoding: lm.spaces.Encoding = lm.spaces.OneHotEncoding(lm.spaces.NASBench201())
         >>> sum(encoding.groups) == encoding(encoding.candidates.architectures[:2]).shape[1]
         True
     """
@@ -61,8 +61,8 @@ class OneHotEncoding(Encoding):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> space = lm.NASBench201()
-        >>> lm.OneHotEncoding(space)([space.sample(torch.Generator())]).shape  # 6 choices of 5 labels
+        >>> space = lm.spaces.NASBench201()
+        >>> lm.spaces.OneHotEncoding(space)([space.sample(torch.Generator())]).shape  # 6 choices of 5 labels
         torch.Size([1, 30])
     """
 
@@ -123,8 +123,8 @@ class Candidates:
 
     Example:
         >>> import lit_metanas as lm
-        >>> space = lm.NASBench201(merge_isomorphs=False)
-        >>> candidates = lm.Candidates(space, lm.OneHotEncoding(space))
+        >>> space = lm.spaces.NASBench201(merge_isomorphs=False)
+        >>> candidates = lm.spaces.Candidates(space, lm.spaces.OneHotEncoding(space))
         >>> candidates.whole, len(candidates.architectures)
         (True, 15625)
     """

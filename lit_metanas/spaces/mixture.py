@@ -23,7 +23,7 @@ class Gate:
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> mixed, chosen = lm.Gate(torch.tensor([0.5, 0.5])), lm.Gate(torch.tensor([0.0, 1.0]), index=1)
+        >>> mixed, chosen = lm.spaces.Gate(torch.tensor([0.5, 0.5])), lm.spaces.Gate(torch.tensor([0.0, 1.0]), index=1)
         >>> mixed.index, chosen.index
         (None, 1)
     """
@@ -43,7 +43,9 @@ def one_hot(choices: tuple[Choice, ...], architecture: Architecture) -> dict[str
         >>> import torch
         >>> import lit_metanas as lm
         >>> space = lm.LayeredSpace(shared=True)
-        >>> lm.one_hot(space.choices, space.canonical({**space.sample(torch.Generator()), "kernel": "5"}))["kernel"]
+        >>> lm.spaces.one_hot(space.choices, space.canonical({**space.sample(torch.Generator()), "kernel": "5"}))[
+        ...     "kernel"
+        ... ]
         Gate(weights=tensor([0., 1., 0.]), index=1)
     """
     gates = {}

@@ -54,7 +54,7 @@ class NASBenchGraph(ChoiceSpace):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> space = lm.NASBenchGraph()
+        >>> space = lm.spaces.NASBenchGraph()
         >>> space.violation(space.sample(torch.Generator())) is None
         True
     """
@@ -185,7 +185,7 @@ class NASBenchGraphEncoding(Encoding):
 
     Example:
         >>> import lit_metanas as lm
-        >>> encoding = lm.NASBenchGraphEncoding(lm.NASBenchGraph(operations=("gcn", "skip")))
+        >>> encoding = lm.spaces.NASBenchGraphEncoding(lm.spaces.NASBenchGraph(operations=("gcn", "skip")))
         >>> encoding.candidates.whole
         True
     """

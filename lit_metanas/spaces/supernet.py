@@ -29,7 +29,7 @@ class NetworkCost:
         >>> import torch
         >>> import lit_metanas as lm
         >>> space = lm.LayeredSpace(widths=(8,))
-        >>> cost: lm.NetworkCost = space.cost(space.sample(torch.Generator()), (1, 28, 28), way=10)
+        >>> cost: lm.spaces.NetworkCost = space.cost(space.sample(torch.Generator()), (1, 28, 28), way=10)
         >>> cost.flops > cost.parameters
         True
     """
@@ -52,8 +52,8 @@ class Supernet(nn.Module, ABC):
         >>> import torch
         >>> import lit_metanas as lm
         >>> space = lm.LayeredSpace(shared=True, widths=(8,))
-        >>> supernet: lm.Supernet = space.supernet((1, 28, 28))
-        >>> mixture = lm.one_hot(space.choices, space.sample(torch.Generator()))
+        >>> supernet: lm.spaces.Supernet = space.supernet((1, 28, 28))
+        >>> mixture = lm.spaces.one_hot(space.choices, space.sample(torch.Generator()))
         >>> supernet(torch.rand(2, 1, 28, 28), mixture).shape == (2, supernet.features)
         True
     """
@@ -220,7 +220,7 @@ def inherit(weights: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> dict
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> lm.inherit({"kernels": torch.arange(6.0).view(2, 3)}, {"kernels": torch.zeros(1, 2)})
+        >>> lm.spaces.inherit({"kernels": torch.arange(6.0).view(2, 3)}, {"kernels": torch.zeros(1, 2)})
         {'kernels': tensor([[0., 1.]])}
     """
     cut = {}

@@ -97,11 +97,13 @@ class GaussianProcess:
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> encoding = lm.OneHotEncoding(lm.LayeredSpace(shared=True))
+        >>> encoding = lm.spaces.OneHotEncoding(lm.LayeredSpace(shared=True))
         >>> features = encoding.candidates.features
-        >>> surrogate = lm.MetaSurrogate(encoding=encoding)
+        >>> surrogate = lm.surrogates.MetaSurrogate(encoding=encoding)
         >>> kernel = surrogate.kernel
-        >>> process = lm.GaussianProcess(kernel, kernel.prior.mean, features[:3], torch.tensor([-1.0, 0.0, 1.0]))
+        >>> process = lm.surrogates.GaussianProcess(
+        ...     kernel, kernel.prior.mean, features[:3], torch.tensor([-1.0, 0.0, 1.0])
+        ... )
         >>> process(features).mean.shape == (len(features),)
         True
     """

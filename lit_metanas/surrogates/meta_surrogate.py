@@ -39,7 +39,9 @@ class MetaSurrogate(LightningModule):
 
     Example:
         >>> import lit_metanas as lm
-        >>> surrogate = lm.MetaSurrogate(encoding=lm.OneHotEncoding(lm.LayeredSpace(shared=True)), given=[5, 10])
+        >>> surrogate = lm.surrogates.MetaSurrogate(
+        ...     encoding=lm.spaces.OneHotEncoding(lm.LayeredSpace(shared=True)), given=[5, 10]
+        ... )
         >>> surrogate.given
         (5, 10)
     """

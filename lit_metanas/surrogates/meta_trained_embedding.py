@@ -27,7 +27,7 @@ class MetaTrainedEmbedding(TaskEmbedding):
 
     Example:
         >>> import lit_metanas as lm
-        >>> embedding = lm.MetaTrainedEmbedding(lm.LayeredSpace(), start="runs/latest/checkpoints/last.ckpt")
+        >>> embedding = lm.surrogates.MetaTrainedEmbedding(lm.LayeredSpace(), start="runs/latest/checkpoints/last.ckpt")
         >>> embedding.start
         'runs/latest/checkpoints/last.ckpt'
     """

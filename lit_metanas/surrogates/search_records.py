@@ -42,8 +42,8 @@ class RecordDataModule(LightningDataModule):
 
     Example:
         >>> import lit_metanas as lm
-        >>> encoding = lm.OneHotEncoding(lm.LayeredSpace(shared=True))
-        >>> data = lm.RecordDataModule(["search/records.jsonl"], encoding=encoding, val_tasks=0.25)
+        >>> encoding = lm.spaces.OneHotEncoding(lm.LayeredSpace(shared=True))
+        >>> data = lm.surrogates.RecordDataModule(["search/records.jsonl"], encoding=encoding, val_tasks=0.25)
         >>> data.val_tasks
         0.25
     """

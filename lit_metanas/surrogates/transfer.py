@@ -157,8 +157,8 @@ class TransferSurrogate:
 
     Example:
         >>> import lit_metanas as lm
-        >>> kernel = lm.MetaSurrogate(encoding=lm.OneHotEncoding(lm.LayeredSpace(shared=True))).kernel
-        >>> plain = lm.TransferSurrogate(kernel, sources=[], mean=kernel.prior.mean)
+        >>> kernel = lm.surrogates.MetaSurrogate(encoding=lm.spaces.OneHotEncoding(lm.LayeredSpace(shared=True))).kernel
+        >>> plain = lm.surrogates.TransferSurrogate(kernel, sources=[], mean=kernel.prior.mean)
         >>> plain.cost
         Cost(queries=0, steps=0, images=0, flops=0, seconds=0.0)
     """

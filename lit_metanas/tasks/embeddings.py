@@ -25,7 +25,7 @@ class TaskEmbedding(ABC):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> class Brightness(lm.TaskEmbedding):
+        >>> class Brightness(lm.tasks.TaskEmbedding):
         ...     def features(self, train, way):
         ...         return train.inputs.mean()[None]
         >>> task = lm.task_from_arrays(torch.full((20, 8, 8), 0.5), torch.arange(20) % 2)
@@ -116,7 +116,7 @@ class DataStatistics(TaskEmbedding):
         >>> import torch
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> len(lm.DataStatistics()(task))
+        >>> len(lm.tasks.DataStatistics()(task))
         15
     """
 
@@ -159,7 +159,7 @@ class ClassDistances(TaskEmbedding):
         >>> import torch
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> len(lm.ClassDistances(size=4)(task))
+        >>> len(lm.tasks.ClassDistances(size=4)(task))
         8
     """
 
@@ -219,7 +219,7 @@ class RandomFeatures(TaskEmbedding):
         >>> import torch
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> len(lm.RandomFeatures(width=8)(task))
+        >>> len(lm.tasks.RandomFeatures(width=8)(task))
         16
     """
 
@@ -261,7 +261,7 @@ class JoinedEmbedding(TaskEmbedding):
         >>> import torch
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> len(lm.JoinedEmbedding([lm.DataStatistics(), lm.ClassDistances()])(task))
+        >>> len(lm.tasks.JoinedEmbedding([lm.tasks.DataStatistics(), lm.tasks.ClassDistances()])(task))
         23
     """
 

@@ -26,10 +26,10 @@ class EpisodeAugmentation(ABC):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> class Mirrored(lm.EpisodeAugmentation):
+        >>> class Mirrored(lm.tasks.EpisodeAugmentation):
         ...     def of_episode(self, episode, generator):
         ...         query = lm.Split(episode.query.inputs.flip(-1), episode.query.labels)
-        ...         return lm.Episode(episode.id, episode.way, episode.support, None, query)
+        ...         return lm.tasks.Episode(episode.id, episode.way, episode.support, None, query)
     """
 
     @abstractmethod
@@ -57,8 +57,8 @@ class EpisodeStream(Dataset[Episode]):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6, fractions=(0.5, 0.0, 0.5))
-        >>> stream = lm.EpisodeStream(source, "train", seed=0, way=3, shot=1, query=4)
+        >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6, fractions=(0.5, 0.0, 0.5))
+        >>> stream = lm.tasks.EpisodeStream(source, "train", seed=0, way=3, shot=1, query=4)
         >>> epoch, index = 2, 7
         >>> stream[epoch, index].id
         'arrays/train/2/7'
@@ -112,7 +112,7 @@ class EpisodeSampler(Sampler[list[Key]]):
 
     Example:
         >>> import lit_metanas as lm
-        >>> list(lm.EpisodeSampler(episodes=4, per_batch=2, rank=1, world=2))
+        >>> list(lm.tasks.EpisodeSampler(episodes=4, per_batch=2, rank=1, world=2))
         [[(0, 1)], [(0, 3)]]
     """
 
@@ -157,9 +157,9 @@ class EpisodeLoader(Generic[Loaded]):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6, fractions=(0.5, 0.0, 0.5))
-        >>> stream = lm.EpisodeStream(source, "train", seed=0, way=3, shot=1, query=4)
-        >>> loader = lm.EpisodeLoader(stream, lm.EpisodeSampler(episodes=4, per_batch=2))
+        >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6, fractions=(0.5, 0.0, 0.5))
+        >>> stream = lm.tasks.EpisodeStream(source, "train", seed=0, way=3, shot=1, query=4)
+        >>> loader = lm.tasks.EpisodeLoader(stream, lm.tasks.EpisodeSampler(episodes=4, per_batch=2))
         >>> [[episode.id for episode in batch] for batch in loader]
         [['arrays/train/0/0', 'arrays/train/0/1'], ['arrays/train/0/2', 'arrays/train/0/3']]
     """

@@ -56,8 +56,8 @@ def draw_episode(
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
-        >>> episode = lm.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3)
+        >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
+        >>> episode = lm.tasks.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3)
         >>> episode.support.inputs.shape, episode.query.inputs.shape
         (torch.Size([2, 1, 8, 8]), torch.Size([6, 1, 8, 8]))
     """
@@ -126,7 +126,7 @@ def draw_task(
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
+        >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
         >>> task = lm.draw_task(source, "train", way=2, train=4, val=3, test=3)
         >>> len(task.train), len(task.val), len(task.test)
         (8, 6, 6)
@@ -240,8 +240,8 @@ class DrawnTasks(TaskCollection):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6, fractions=(0.5, 0.0, 0.5))
-        >>> tasks = lm.DrawnTasks(source, way=2, train=5, val=2, test=3, tasks=4)
+        >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6, fractions=(0.5, 0.0, 0.5))
+        >>> tasks = lm.tasks.DrawnTasks(source, way=2, train=5, val=2, test=3, tasks=4)
         >>> len(tasks), tasks[3].id
         (4, 'arrays/test/3')
     """

@@ -111,5 +111,7 @@ def check_source(source: object) -> None:
     """
     if not isinstance(source, TaskSource):
         kind = type(source).__name__
-        wrapped = "lm.DatasetSource(...)" if isinstance(source, Dataset) else "lm.ArraySource(images, labels)"
+        wrapped = (
+            "lm.kinds.DatasetSource(...)" if isinstance(source, Dataset) else "lm.kinds.ArraySource(images, labels)"
+        )
         raise ValueError(f"source is a {kind}, which is not a source of tasks: make one by {wrapped}.")

@@ -64,8 +64,8 @@ class TargetTaskDataModule(LightningDataModule):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6, fractions=(0.5, 0.0, 0.5))
-        >>> data = lm.TargetTaskDataModule(lm.DrawnTasks(source, way=2, train=5, val=2, test=3, tasks=4))
+        >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6, fractions=(0.5, 0.0, 0.5))
+        >>> data = lm.tasks.TargetTaskDataModule(lm.tasks.DrawnTasks(source, way=2, train=5, val=2, test=3, tasks=4))
         >>> [whole.task.id for whole in data.predict_dataloader()]
         ['arrays/test/0', 'arrays/test/1', 'arrays/test/2', 'arrays/test/3']
     """
@@ -157,8 +157,8 @@ class ShuffledTasks(Dataset[WholeTask]):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
-        >>> drawn = lm.DrawnTasks(source, "train", way=2, train=4, val=2, test=2, tasks=3)
+        >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
+        >>> drawn = lm.tasks.DrawnTasks(source, "train", way=2, train=4, val=2, test=2, tasks=3)
         >>> tasks = ShuffledTasks(drawn, seed=0, per_epoch=2)
         >>> sorted(tasks[key].task.id for key in ((0, 0), (0, 1), (1, 0)))
         ['arrays/train/0', 'arrays/train/1', 'arrays/train/2']
@@ -204,8 +204,8 @@ class TrainingTaskDataModule(StepTasks):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
-        >>> tasks = lm.DrawnTasks(source, "train", way=2, train=4, val=2, test=2, tasks=3)
+        >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
+        >>> tasks = lm.tasks.DrawnTasks(source, "train", way=2, train=4, val=2, test=2, tasks=3)
         >>> data = lm.TrainingTaskDataModule(tasks, tasks_per_step=2, steps_per_epoch=5)
         >>> [len(batch) for batch in data.train_dataloader()]
         [2, 2, 2, 2, 2]

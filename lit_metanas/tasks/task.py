@@ -157,7 +157,7 @@ class Episode(Task):
         >>> import torch
         >>> import lit_metanas as lm
         >>> part = lm.Split(torch.rand(4, 1, 8, 8), torch.tensor([0, 0, 1, 1]))
-        >>> episode = lm.Episode("toy", way=2, train=part, val=None, test=part)
+        >>> episode = lm.tasks.Episode("toy", way=2, train=part, val=None, test=part)
         >>> episode.shot, len(episode.query)
         (2, 4)
     """
@@ -214,7 +214,7 @@ def check_task(task: Task) -> None:
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> lm.check_task(lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2))
+        >>> lm.tasks.check_task(lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2))
     """
     if task.classes and len(task.classes) != task.way and isinstance(task.goal, Classification):
         names = ", ".join(task.classes)
@@ -273,13 +273,13 @@ class TaskCollection(Dataset[Task]):
         >>> import torch
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> class OneTask(lm.TaskCollection):
+        >>> class OneTask(lm.tasks.TaskCollection):
         ...     shape = task.shape
         ...     def __len__(self):
         ...         return 1
         ...     def __getitem__(self, index):
         ...         return task
-        >>> lm.TargetTaskDataModule(OneTask()).shape
+        >>> lm.tasks.TargetTaskDataModule(OneTask()).shape
         ImageShape(channels=1, height=8, width=8)
     """
 

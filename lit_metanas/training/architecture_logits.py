@@ -148,7 +148,9 @@ class ArchitectureSchedule:
 
     Example:
         >>> import lit_metanas as lm
-        >>> schedule = lm.ArchitectureSchedule(warm_up=0.2, prune_below=0.05, prior={"kernel": "3"}, prior_strength=1.0)
+        >>> schedule = lm.training.ArchitectureSchedule(
+        ...     warm_up=0.2, prune_below=0.05, prior={"kernel": "3"}, prior_strength=1.0
+        ... )
         >>> model = lm.MetaSearch(space=lm.LayeredSpace(), schedule=schedule)
     """
 

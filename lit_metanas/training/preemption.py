@@ -50,7 +50,7 @@ class Preemption(Callback):
     Example:
         >>> import lit_metanas as lm
         >>> trainer = lm.Trainer(max_epochs=3, accelerator="cpu", logger=False)
-        >>> any(isinstance(callback, lm.Preemption) for callback in trainer.callbacks)
+        >>> any(isinstance(callback, lm.training.Preemption) for callback in trainer.callbacks)
         True
     """
 

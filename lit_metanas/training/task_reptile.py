@@ -70,10 +70,10 @@ class TaskReptile(LightningModule):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
-        >>> tasks = lm.DrawnTasks(source, "train", way=2, train=4, val=2, test=2, tasks=3)
+        >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
+        >>> tasks = lm.tasks.DrawnTasks(source, "train", way=2, train=4, val=2, test=2, tasks=3)
         >>> data = lm.TrainingTaskDataModule(tasks, steps_per_epoch=2)
-        >>> model = lm.TaskReptile(space=lm.LayeredSpace(widths=(4,)), inner_steps=2)
+        >>> model = lm.training.TaskReptile(space=lm.LayeredSpace(widths=(4,)), inner_steps=2)
         >>> quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
         >>> lm.Trainer(max_epochs=1, accelerator="cpu", **quiet).fit(model, data)
         >>> model.cost().steps

@@ -132,7 +132,7 @@ def test_its_call_repeats_it_whatever_was_given(
     data = arrays if in_memory else images
     records = () if in_memory else (tmp_path / "other.jsonl",)
     for file in records:
-        lm.write_record_lines(file, [lm.SearchRecord("letters", method="random")])
+        lm.records.write_record_lines(file, [lm.records.SearchRecord("letters", method="random")])
     given: dict[str, Any] = {"max_parameters": 20_000, "max_latency": "2s", "seed": 3, "space": space}
     given["records"] = records
     group = [str(number // 4) for number in range(40)] if in_memory else r"(\d)"
@@ -336,7 +336,7 @@ def test_an_interrupted_search_leaves_the_best_so_far_and_goes_on(
     held_out = len(read_given(arrays).val or ()) if module is training_estimator else 0
     assert stopped.images == (learned - held_out, tested)
     assert repr(stopped).startswith("Stopped early; best so far in")
-    assert lm.read_results(tmp_path / "cut" / "results.json")[0].stopped
+    assert lm.records.read_results(tmp_path / "cut" / "results.json")[0].stopped
     assert lm.load_exported(tmp_path / "cut").classes == ("bright", "dark")
     kept = len(list((tmp_path / "cut" / "trainings").iterdir()))
     assert kept == (2 if module is training_estimator else len(whole.record.trials))
@@ -350,7 +350,7 @@ def test_an_interrupted_search_leaves_the_best_so_far_and_goes_on(
     goes_on = call("cut")
     assert len(trained) == len(whole.record.trials) - kept
     assert not goes_on.stopped
-    assert not lm.read_results(tmp_path / "cut" / "results.json")[0].stopped
+    assert not lm.records.read_results(tmp_path / "cut" / "results.json")[0].stopped
     assert same_weights(whole.network, goes_on.network)
     assert not (tmp_path / "cut" / "trainings").exists()
 
@@ -492,7 +492,7 @@ def test_the_folder_has_all_and_a_finished_search_is_not_done_again(
         "predictions.json", "report", "predict.py", "README.md",
     }  # fmt: skip
     assert "accuracy" in (folder / "report" / "report.md").read_text()
-    assert lm.read_results(folder / "results.json")[0].value == result.test_score
+    assert lm.records.read_results(folder / "results.json")[0].value == result.test_score
     monkeypatch.setattr(auto_steps.AutoSteps, "result", lambda self: pytest.fail("done again"))
     again = lm.auto(images, flops=FLOPS_OF_IMAGES, space=space, output=folder, progress=False)
     assert same_weights(result.network, again.network)
@@ -551,11 +551,11 @@ def test_a_folder_in_use_or_of_something_else_is_refused(
     lm.auto(arrays, flops=FLOPS, space=space, output=tmp_path / "out", progress=False)
     with pytest.raises(ValueError, match=r"holds the result of other data or settings \(.+\)"):
         lm.auto(arrays, flops=FLOPS, space=space, max_parameters=1000, output=tmp_path / "out", progress=False)
-    write = partial(lm.write_record_lines, tmp_path / "others.jsonl")
-    write([lm.SearchRecord("one")])
+    write = partial(lm.records.write_record_lines, tmp_path / "others.jsonl")
+    write([lm.records.SearchRecord("one")])
     given = {"flops": FLOPS, "space": space, "records": [str(tmp_path / "others.jsonl")], "progress": False}
     lm.auto(arrays, output=tmp_path / "told", **given)
-    write([lm.SearchRecord("two")])
+    write([lm.records.SearchRecord("two")])
     with pytest.raises(ValueError, match="holds the result of other data"):
         lm.auto(arrays, output=tmp_path / "told", **given)
     (tmp_path / "mine").mkdir()
@@ -618,10 +618,12 @@ def test_records_of_other_tasks_decide_how_many_networks_are_tried(
     two = [space.sample(generator) for _ in range(2)]
     recipes = [{"learning_rate": rate, "weight_decay": 0.1, "label_smoothing": 0.1} for rate in (0.003, 0.03)]
     records = [
-        lm.SearchRecord(name, [lm.Trial(two[n], scores[n], lm.Cost(flops=7), recipe=recipes[n]) for n in (0, 1)])
+        lm.records.SearchRecord(
+            name, [lm.records.Trial(two[n], scores[n], lm.Cost(flops=7), recipe=recipes[n]) for n in (0, 1)]
+        )
         for name, scores in (("one", (0.8, 0.3)), ("two", others))
     ]
-    lm.write_record_lines(tmp_path / "others.jsonl", records)
+    lm.records.write_record_lines(tmp_path / "others.jsonl", records)
     known = [str(tmp_path / "others.jsonl")]
     result = lm.auto(arrays, flops=6e6, space=space, records=known)
     single = "auto: trains one network, without a search: it was the best on 2 of 2 tasks of images in the records.\n"
@@ -651,13 +653,15 @@ def test_records_that_do_not_tell_of_augmentation_are_of_trainings_without(
     two = [space.sample(generator) for _ in range(2)]
     told: list[dict[str, float | int | str | bool]] = [{"augmentation": "light"}, {}]
 
-    def tried(second: dict[str, float | int | str | bool], others: tuple[float, float]) -> list[lm.Trial]:
+    def tried(second: dict[str, float | int | str | bool], others: tuple[float, float]) -> list[lm.records.Trial]:
         told[1] = second
         records = [
-            lm.SearchRecord(name, [lm.Trial(two[n], scores[n], lm.Cost(flops=7), recipe=told[n]) for n in (0, 1)])
+            lm.records.SearchRecord(
+                name, [lm.records.Trial(two[n], scores[n], lm.Cost(flops=7), recipe=told[n]) for n in (0, 1)]
+            )
             for name, scores in (("one", (0.9, 0.3)), ("two", others))
         ]
-        lm.write_record_lines(tmp_path / "others.jsonl", records)
+        lm.records.write_record_lines(tmp_path / "others.jsonl", records)
         known = [str(tmp_path / "others.jsonl")]
         return lm.auto(arrays, flops=6e6, space=space, records=known, progress=False).record.trials
 
@@ -686,7 +690,10 @@ def test_the_chosen_augmentation_is_told_wherever_the_recipe_is(
     found = call()
     assert {trial.recipe["augmentation"] for trial in found.record.trials} == {"none", "strong"}
     assert found.recipe.augmentation == "strong"
-    (row,), (record,) = lm.read_results(folder / "results.json"), lm.read_record_lines(folder / "records.jsonl")
+    (row,), (record,) = (
+        lm.records.read_results(folder / "results.json"),
+        lm.records.read_record_lines(folder / "records.jsonl"),
+    )
     assert row.recipe["augmentation"] == "strong"
     assert record.best.recipe["augmentation"] == "strong"
     card = (folder / "README.md").read_text()
@@ -827,7 +834,9 @@ def test_a_linear_candidate_has_no_more_epochs_than_help_or_than_others_have(
     epochs: dict[str, list[int]] = {"0": [], "2": []}
     train = TrainingEstimator.__call__
 
-    def counted(self: TrainingEstimator, architecture: lm.Architecture, *, fidelity: float, **others: Any) -> lm.Score:
+    def counted(
+        self: TrainingEstimator, architecture: lm.Architecture, *, fidelity: float, **others: Any
+    ) -> lm.estimators.Score:
         epochs[architecture["depth"]].append(round(fidelity * self.recipe.epochs))
         return train(self, architecture, fidelity=1 / self.recipe.epochs, **others)
 
@@ -858,7 +867,7 @@ def test_a_linear_network_is_not_trained_for_as_many_flops_as_a_deep_one(monkeyp
     given = rows.numpy(), (rows[:, 0] > 0).long().tolist()
     train = TrainingEstimator.__call__
 
-    def linear_first(self: TrainingEstimator, architecture: lm.Architecture, **others: Any) -> lm.Score:
+    def linear_first(self: TrainingEstimator, architecture: lm.Architecture, **others: Any) -> lm.estimators.Score:
         return replace(train(self, architecture, **others), value=float(architecture.get("depth") == "0"))
 
     number: list[int] = []
@@ -892,16 +901,16 @@ def test_less_than_an_epoch_after_the_search_is_an_epoch(arrays: Arrays, space: 
 
 
 def test_the_best_so_far_is_remembered_under_all_recipes(arrays: Arrays, space: lm.LayeredSpace) -> None:
-    class Scores(lm.Estimator):
+    class Scores(lm.estimators.Estimator):
         rate = 0.0
 
-        def __call__(self, architecture: lm.Architecture, *, fidelity: float, start: Any = None) -> lm.Score:
-            return lm.Score(self.rate, lm.Cost(queries=1, flops=10), {"one": torch.tensor(self.rate)})
+        def __call__(self, architecture: lm.Architecture, *, fidelity: float, start: Any = None) -> lm.estimators.Score:
+            return lm.estimators.Score(self.rate, lm.Cost(queries=1, flops=10), {"one": torch.tensor(self.rate)})
 
         def cost(self, architecture: lm.Architecture, fidelity: float) -> lm.Cost:
             return lm.Cost(queries=1)
 
-        def with_recipe(self, changes: Any) -> lm.Estimator:
+        def with_recipe(self, changes: Any) -> lm.estimators.Estimator:
             other = Scores()
             other.rate = float(changes["learning_rate"])
             return other
@@ -1063,7 +1072,7 @@ def test_a_latency_is_told_with_its_batch_and_threads(
     (record,) = read_record_lines(tmp_path / "out" / "records.jsonl")
     assert {name for trial in record.trials for name in trial.measures} == {"latency_4"}
     assert draw_tested(found).axes[0].get_xlabel() == "milliseconds for 4 inputs at once"
-    assert draw_fronts(lm.read_results(tmp_path / "out" / "results.json")).axes[0].get_xlabel() == (
+    assert draw_fronts(lm.records.read_results(tmp_path / "out" / "results.json")).axes[0].get_xlabel() == (
         "milliseconds for 4 inputs at once"
     )
     with pytest.raises(ValueError, match=r"holds the result of other data or settings \(limits\)"):

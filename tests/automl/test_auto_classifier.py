@@ -149,7 +149,7 @@ def test_each_kind_of_examples_has_a_space_of_its_own(X, space):
 
 def test_a_space_that_was_changed_after_the_fit_is_told():
     classifier = quick(recipe=lm.Recipe(epochs=1)).fit(WINE.data, WINE.target)
-    pickled = pickle.dumps(classifier.set_params(space=lm.AnyInputSpace()))
+    pickled = pickle.dumps(classifier.set_params(space=lm.spaces.AnyInputSpace()))
     with pytest.raises(ValueError, match="The network is of MLPSpace, and 'space' is AnyInputSpace now: fit it again"):
         pickle.loads(pickled)
 
@@ -334,7 +334,7 @@ def test_within_minutes_a_linear_model_is_taken_where_it_is_better(monkeypatch):
     monkeypatch.setattr(budget_planner, "measure_pace", lambda *args, **more: Pace(1e7, 0.0, 0.0))
     monkeypatch.setattr(LinearModels, "best", better_than_all(LinearModels.best))
     classifier = lm.AutoClassifier(minutes=1).fit(X, y)
-    assert classifier.space_ == lm.LinearSpace().name
+    assert classifier.space_ == lm.spaces.LinearSpace().name
     assert classifier.score(X, y) > 0.9
     again = pickle.loads(pickle.dumps(classifier))
     np.testing.assert_array_equal(again.predict_proba(X), classifier.predict_proba(X))
@@ -346,8 +346,8 @@ def test_names_are_read_by_their_characters():
     names = [first + last for first in ("Aho", "Lahti", "Vire", "Salo", "Kivi") for last in ("nen", "berg", "")]
     labels = ["Finnish", "Swedish", "short"] * 5
     classifier = quick(space=lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(16,))).fit(names, labels)
-    assert isinstance(classifier.preprocessing_, lm.Characters)
-    assert isinstance(pickle.loads(pickle.dumps(classifier)).preprocessing_, lm.Characters)
+    assert isinstance(classifier.preprocessing_, lm.kinds.Characters)
+    assert isinstance(pickle.loads(pickle.dumps(classifier)).preprocessing_, lm.kinds.Characters)
     spaced = classifier.fit([f" {name}" for name in names], labels)
     assert " " in spaced.preprocessing_.characters  # texts are learned as they are, and predicted so
 

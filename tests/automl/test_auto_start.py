@@ -36,7 +36,7 @@ def short_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time_plan, "STEPS_OF_A_TRIAL", 3)
 
 
-def meta_train(path: Path, **options: Any) -> tuple[lm.TaskReptile, Path]:
+def meta_train(path: Path, **options: Any) -> tuple[lm.training.TaskReptile, Path]:
     """A model of stripes, and its checkpoint."""
     model, trainer = stripe_model(**options), quiet_trainer(limit_val_batches=0)
     trainer.fit(model, stripe_data())
@@ -45,7 +45,7 @@ def meta_train(path: Path, **options: Any) -> tuple[lm.TaskReptile, Path]:
 
 
 @pytest.fixture(scope="module")
-def learned(tmp_path_factory: pytest.TempPathFactory) -> tuple[lm.TaskReptile, Path]:
+def learned(tmp_path_factory: pytest.TempPathFactory) -> tuple[lm.training.TaskReptile, Path]:
     """Of the small space."""
     return meta_train(tmp_path_factory.mktemp("learned") / "stripes.ckpt")
 
@@ -75,7 +75,7 @@ def child_of(architecture: lm.Architecture, weights: Mapping[str, Tensor] | None
 
 
 def test_all_networks_begin_with_the_start(
-    learned: tuple[lm.TaskReptile, Path], monkeypatch: pytest.MonkeyPatch
+    learned: tuple[lm.training.TaskReptile, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, path = learned
     searched, trained = begun_with(monkeypatch, training_estimator), begun_with(monkeypatch, last_training)
@@ -83,13 +83,13 @@ def test_all_networks_begin_with_the_start(
     ((first, weights),) = searched
     assert same_tensors(weights, child_of(first.architecture, model.weights()))
     ((chosen, weights),) = trained
-    plain = lm.TrainingEstimator(TASK, IMAGES, 0, first.recipe, start=str(path))
+    plain = lm.estimators.TrainingEstimator(TASK, IMAGES, 0, first.recipe, start=str(path))
     assert same_tensors(weights, child_of(chosen.architecture, plain(first.architecture, fidelity=1.0).weights))
     assert result.architecture == first.architecture == chosen.architecture
     assert result.meta_cost == model.cost()
 
 
-def test_a_start_makes_a_difference_and_repeats_it(learned: tuple[lm.TaskReptile, Path]) -> None:
+def test_a_start_makes_a_difference_and_repeats_it(learned: tuple[lm.training.TaskReptile, Path]) -> None:
     first, again, fresh = (lm.auto(TASK, start=start, **ONCE) for start in (learned[1], str(learned[1]), None))
     assert len(first.record.trials) > 1
     assert [trial.value for trial in first.record.trials] == [trial.value for trial in again.record.trials]
@@ -99,7 +99,7 @@ def test_a_start_makes_a_difference_and_repeats_it(learned: tuple[lm.TaskReptile
 
 
 def test_a_network_that_is_taken_instead_begins_there_too(
-    learned: tuple[lm.TaskReptile, Path], monkeypatch: pytest.MonkeyPatch
+    learned: tuple[lm.training.TaskReptile, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = lm.auto(TASK, start=learned[1], **ONCE)
     trained = begun_with(monkeypatch, last_training)
@@ -112,7 +112,7 @@ def test_a_network_that_is_taken_instead_begins_there_too(
 
 
 def test_an_interrupted_search_goes_on_and_another_start_is_another_search(
-    learned: tuple[lm.TaskReptile, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    learned: tuple[lm.training.TaskReptile, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def call(start: Path | None = learned[1]) -> lm.SearchResult:
         return lm.auto(TASK, start=start, output=tmp_path / "cut", **ONCE)
@@ -158,19 +158,19 @@ def test_data_are_read_as_those_of_a_start(usual: Path, images: Path, texts: Pat
         assert read_given(data, start=start.made_before).shape == read_given(data).shape
     with pytest.raises(ValueError, match=r"Images of shape .* do not fit a network for \(1, 8, 8\)"):
         read_given((np.zeros((8, 2, 8, 8)), [0, 1] * 4), start=start.made_before)
-    words = lm.Words(steps=5, least=1).fitted(["how do I"])
+    words = lm.kinds.Words(steps=5, least=1).fitted(["how do I"])
     start = replace(start, vocabularies=Vocabularies(InputMeaning.of(words)))
     assert read_given(texts, start=start.made_before).preprocessing == words
     told = [f"how do {number}" for number in range(20)]
     assert read_given((told, [0, 1] * 10), start=start.made_before).preprocessing == words
-    start = replace(start, vocabularies=Vocabularies(InputMeaning.of(lm.LogMel())))
+    start = replace(start, vocabularies=Vocabularies(InputMeaning.of(lm.kinds.LogMel())))
     with pytest.raises(ValueError, match=r"texts.csv' holds texts, and the checkpoint was meta-trained on sounds"):
         read_given(texts, start=start.made_before)
 
 
 def test_pairs_are_written_in_the_vocabulary_of_the_start(tmp_path: Path) -> None:
     space = kind_named("pairs").space(LETTERS.shape, lm.Translation(LETTERS))
-    model, trainer = lm.TaskReptile(space=space, inner_steps=1, batch_size=4), quiet_trainer()
+    model, trainer = lm.training.TaskReptile(space=space, inner_steps=1, batch_size=4), quiet_trainer()
     trainer.fit(model, lm.TrainingTaskDataModule(Ciphers(range(2), train=8), steps_per_epoch=1))
     trainer.save_checkpoint(path := tmp_path / "ciphers.ckpt")
     rows = [f"{' '.join(one)}\t{' '.join(reversed(one))}" for one in islice(permutations("abcdefgh", 3), 20)]
@@ -182,7 +182,9 @@ def test_pairs_are_written_in_the_vocabulary_of_the_start(tmp_path: Path) -> Non
     assert result.meta_cost == model.cost()
 
 
-def test_a_classifier_begins_there_too(learned: tuple[lm.TaskReptile, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_classifier_begins_there_too(
+    learned: tuple[lm.training.TaskReptile, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(budget_planner, "measure_pace", lambda *args, **more: Pace(2e4, 0.0, 0.0))
     monkeypatch.setattr(Pace, "averaged", lambda self, trainings, scored: self)
     searched = begun_with(monkeypatch, training_estimator)
@@ -204,7 +206,7 @@ def test_estimators_take_a_start_for_images_alone() -> None:
 
 
 def test_a_start_of_something_else_is_refused_before_anything_is_written(
-    learned: tuple[lm.TaskReptile, Path], usual: Path, texts: Path, tmp_path: Path
+    learned: tuple[lm.training.TaskReptile, Path], usual: Path, texts: Path, tmp_path: Path
 ) -> None:
     def refused(data: Any, start: Path, message: str, **more: Any) -> None:
         output = tmp_path / "out"

@@ -47,7 +47,7 @@ def quick(kind: type[Any], **options: Any) -> Any:
 @pytest.fixture(scope="module")
 def sounds(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], list[str]]:
     """Sounds of two words, and what is said."""
-    folder, source = tmp_path_factory.mktemp("said"), lm.SpokenWords()
+    folder, source = tmp_path_factory.mktemp("said"), lm.kinds.SpokenWords()
     files = [folder / f"{number}.wav" for number in range(10)]
     for number, file in enumerate(files):
         with wave.open(str(file), "wb") as stream:

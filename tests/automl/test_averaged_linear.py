@@ -63,7 +63,7 @@ def patch_mean(monkeypatch: pytest.MonkeyPatch, value: Callable[..., float]) -> 
     """Let the validation score of the mean be what a function of the linear model, and of what was found, says."""
     plain = LastTraining.mean_with
 
-    def mean_with(self: LastTraining, linear: LinearModel, found: lm.SearchOutcome) -> Mean | None:
+    def mean_with(self: LastTraining, linear: LinearModel, found: lm.records.SearchOutcome) -> Mean | None:
         made = plain(self, linear, found)
         return made and made._replace(value=value(self, linear, found, *made))
 
@@ -78,7 +78,7 @@ def good(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_mean_is_that_of_both_scores() -> None:
     space, inputs = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(4,)), torch.randint(1, 9, (6, 5))
-    linear, (_, fine) = lm.LinearSpace(), lm.LinearSpace().architectures()
+    linear, (_, fine) = lm.spaces.LinearSpace(), lm.spaces.LinearSpace().architectures()
     one = space.sample(torch.Generator().manual_seed(0))
     network = build_network(space, one, lm.TokenShape(9, 3), 4, ensemble=2).double().eval()
     model = build_network(linear, fine, lm.TokenShape(9, 2), 4).double().eval()
@@ -117,16 +117,16 @@ def test_networks_read_words_and_the_linear_model_characters(call: Any, texts: T
 
 @pytest.mark.usefixtures("good")
 def test_the_linear_model_learns_from_all_but_the_test_part(call: Any, texts: Texts) -> None:
-    result, task = call(), lm.task_from_texts(*texts, preprocessing=lm.Characters(steps=128))
-    found = lm.SearchRecord(task.id), result.linear
+    result, task = call(), lm.task_from_texts(*texts, preprocessing=lm.kinds.Characters(steps=128))
+    found = lm.records.SearchRecord(task.id), result.linear
     recipes = [
         lm.Recipe(epochs=20, batch_size=50, learning_rate=0.03, weight_decay=decay, inherit=False)
         for decay in linear_models.LINEAR_DECAYS
     ]
     trained = []
     for recipe in recipes:
-        outcome = lm.SearchOutcome(found[1], None, found[0])
-        child = chosen_child(task, lm.LinearSpace(), outcome, recipe, 0)
+        outcome = lm.records.SearchOutcome(found[1], None, found[0])
+        child = chosen_child(task, lm.spaces.LinearSpace(), outcome, recipe, 0)
         fit_child(child, all_but_test(task), seed=0)
         trained.append(child.network)
     assert any(same_weights(one, result.network.linear) for one in trained)
@@ -136,7 +136,9 @@ def test_the_linear_model_learns_from_all_but_the_test_part(call: Any, texts: Te
 def test_one_that_leads_by_a_standard_error_is_taken_alone(
     call: Any, monkeypatch: pytest.MonkeyPatch, errors: float, both: bool
 ) -> None:
-    def mean(self: LastTraining, linear: LinearModel, found: lm.SearchOutcome, joined: JoinedView, _: float) -> float:
+    def mean(
+        self: LastTraining, linear: LinearModel, found: lm.records.SearchOutcome, joined: JoinedView, _: float
+    ) -> float:
         best, number = max(linear.value, value_of(found)), len(validation_part(joined.view.task))
         below = (best - step / 1000 for step in range(1000))
         return min(below, key=lambda value: abs(best - value - errors * wilson(max(value, 0.0), number, z=1)))
@@ -147,7 +149,7 @@ def test_one_that_leads_by_a_standard_error_is_taken_alone(
     assert (result.linear_model.endswith(BOTH), result.linear is not None) == (both, both)
 
 
-def value_of(found: lm.SearchOutcome) -> float:
+def value_of(found: lm.records.SearchOutcome) -> float:
     """The validation score of what was found."""
     return found.record.value_of(found.architecture, found.recipe)
 
@@ -156,11 +158,11 @@ def test_its_validation_score_is_that_of_what_was_searched(call: Any, monkeypatc
     seen = list[tuple[float, float]]()
 
     def mean(
-        self: LastTraining, linear: LinearModel, found: lm.SearchOutcome, joined: JoinedView, value: float
+        self: LastTraining, linear: LinearModel, found: lm.records.SearchOutcome, joined: JoinedView, value: float
     ) -> float:
         alone = chosen_child(joined.networks.task, self.views.space, found, lm.Recipe(), 0).network.eval()
-        begun = lm.SearchOutcome(linear.architecture, linear.weights, found.record)
-        other = chosen_child(linear.view.task, lm.LinearSpace(), begun, lm.Recipe(), 0).network.eval()
+        begun = lm.records.SearchOutcome(linear.architecture, linear.weights, found.record)
+        other = chosen_child(linear.view.task, lm.spaces.LinearSpace(), begun, lm.Recipe(), 0).network.eval()
         parts = [validation_part(one.task) for one in (joined.networks, linear.view)]
         with torch.no_grad():
             first, second = alone(parts[0].inputs), other(parts[1].inputs)
@@ -202,8 +204,8 @@ def test_it_is_exported_and_read_again(
     assert np.allclose(program.predict(texts[0]).numpy(), expected, atol=1e-5)
     assert program.show(texts[0][:2]) == [max(one, key=one.get) for one in result.predict(texts[0][:2])]
     assert "such networks and a linear model)" in (tmp_path / "README.md").read_text()
-    (row,) = lm.read_results(tmp_path / "results.json")
-    (chosen,) = lm.read_architectures(tmp_path / "architectures.json")
+    (row,) = lm.records.read_results(tmp_path / "results.json")
+    (chosen,) = lm.records.read_architectures(tmp_path / "architectures.json")
     assert (row.parameters, row.linear, chosen.linear) == (result.parameters, result.linear, result.linear)
     assert "words; of the linear model: characters" in (tmp_path / "README.md").read_text()
     monkeypatch.setattr(auto_steps.AutoSteps, "result", lambda self: pytest.fail("done again"))
@@ -235,7 +237,7 @@ def test_where_its_last_training_fails_the_network_is_alone(call: Any, monkeypat
     linear_trainings_fail(monkeypatch)
     result = call()
     assert (result.linear, result.view) == (None, "words")
-    assert isinstance(result.preprocessing, lm.Words)
+    assert isinstance(result.preprocessing, lm.kinds.Words)
     assert result.linear_model.endswith(": its last training failed (MemoryError: no memory), so the network was taken")
 
 
@@ -328,6 +330,6 @@ def test_a_classifier_is_pickled_with_it(texts: Texts, monkeypatch: pytest.Monke
     X, y = texts
     model = lm.AutoClassifier(minutes=1).fit(X, y)
     assert isinstance(model.network_, WithLinear)
-    assert isinstance(model.preprocessing_, lm.Words)
+    assert isinstance(model.preprocessing_, lm.kinds.Words)
     again = pickle.loads(pickle.dumps(model))
     assert np.array_equal(again.predict_proba(X), model.predict_proba(X))

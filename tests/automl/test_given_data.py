@@ -29,7 +29,7 @@ CONFIGS = Path(__file__).parents[2] / "configs" / "spaces"
 
 
 def write_sounds(root: Path, words: int = 2, each: int = 5) -> list[str]:
-    source = lm.SpokenWords()
+    source = lm.kinds.SpokenWords()
     names = []
     for word in range(words):
         for number, sound in enumerate(source.sounds("test", word, range(each))):

@@ -67,12 +67,14 @@ def test_a_network_that_is_as_good_is_taken(
 ) -> None:
     plain, trained = TrainingEstimator.__call__, []
 
-    def score(self: TrainingEstimator, architecture: lm.Architecture, **more: Any) -> lm.Score:
+    def score(self: TrainingEstimator, architecture: lm.Architecture, **more: Any) -> lm.estimators.Score:
         found = plain(self, architecture, **more)
         trained.append(self.space.name)
         number = trained.count("LayeredSpace")
         return (
-            lm.Score(1.0, found.cost, found.weights) if trained[-1] == "LayeredSpace" and number >= perfect else found
+            lm.estimators.Score(1.0, found.cost, found.weights)
+            if trained[-1] == "LayeredSpace" and number >= perfect
+            else found
         )
 
     monkeypatch.setattr(TrainingEstimator, "__call__", score)
@@ -90,7 +92,7 @@ def test_a_network_that_is_as_good_is_taken(
     again = call(sides, output=tmp_path / "out")
     assert again.unreturned == result.unreturned
     assert result.val_score == again.val_score == 1  # also where a longer training told
-    (row,) = lm.read_architectures(tmp_path / "out" / "architectures.json")
+    (row,) = lm.records.read_architectures(tmp_path / "out" / "architectures.json")
     assert row.value == 1
     assert result.cost.flops + result.training_cost.flops == pytest.approx(sum(SHORT), rel=0.3)
     assert result.cost.flops + result.training_cost.flops <= sum(SHORT)
@@ -179,7 +181,7 @@ def test_all_that_they_need_is_kept(sides: Arrays, tmp_path: Path, monkeypatch: 
         assert torch.equal(other.network.head.weight, whole.network.head.weight)
         assert (other.space, other.val_score, other.linear_model) == (whole.space, whole.val_score, whole.linear_model)
         assert other.budget == whole.budget
-    (record,) = lm.read_record_lines(tmp_path / "whole" / "records.jsonl")
+    (record,) = lm.records.read_record_lines(tmp_path / "whole" / "records.jsonl")
     assert record.space == "LayeredSpace"
     exported = lm.load_exported(tmp_path / "whole")
     inputs = torch.from_numpy(sides[0][:3, None])
@@ -209,8 +211,8 @@ def test_they_are_exported_for_all_kinds_of_data(kind: str, shape: lm.Shape, tmp
         inputs[::3, :, 8:] = 0.0
     part = lm.Split(inputs, labels)
     task = lm.Task("toy", 2, part, part, part, vocabulary=20 if kind == "texts" else None)
-    limited = LimitedSpace(lm.LinearSpace(details=("fine",)), NetworkLimits(), task)
-    found = lm.search(task, limited.within, method=lm.FixedArchitecture({"detail": "fine"}), progress=False)
+    limited = LimitedSpace(lm.spaces.LinearSpace(details=("fine",)), NetworkLimits(), task)
+    found = lm.search(task, limited.within, method=lm.searchers.FixedArchitecture({"detail": "fine"}), progress=False)
     found.export(tmp_path, int8=part)
     import onnxruntime  # an extra
 
@@ -222,7 +224,9 @@ def test_they_are_exported_for_all_kinds_of_data(kind: str, shape: lm.Shape, tmp
 
 def models(sides: Arrays, limits: NetworkLimits | None = None) -> LinearModels:
     task = lm.task_from_arrays(*sides)
-    return LinearModels(Views(task, {}, lm.LinearSpace(), limits or NetworkLimits()), kind_named("images"), 0, None)
+    return LinearModels(
+        Views(task, {}, lm.spaces.LinearSpace(), limits or NetworkLimits()), kind_named("images"), 0, None
+    )
 
 
 def test_features_are_compared_first_and_then_weight_decays_within_limits(sides: Arrays) -> None:
@@ -265,7 +269,7 @@ def test_vectors_of_many_words_count_and_steps_are_bounded() -> None:
         )
         task = lm.Task("toy", 2, part, few, few, vocabulary=words)
         limits = NetworkLimits(parameters=200_000)  # no groups of neighbours
-        return LinearModels(Views(task, {}, lm.LinearSpace(), limits), kind_named("texts"), 0, None)
+        return LinearModels(Views(task, {}, lm.spaces.LinearSpace(), limits), kind_named("texts"), 0, None)
 
     assert counted(100, 200).affordable(4e9, beside=0) == len(LINEAR_DECAYS)
     assert counted(20_000, 200).affordable(4e9, beside=0) == 0
@@ -286,7 +290,7 @@ def letters() -> tuple[list[str], list[str]]:
 def models_of_texts(letters: tuple[list[str], list[str]], **limits: float) -> LinearModels:
     task = lm.task_from_texts(*letters)
     ways = other_ways(letters, task, kind=None, test=None, group=None)
-    views = Views(task, ways, lm.LinearSpace(), NetworkLimits(**limits)).in_space(lm.LinearSpace())
+    views = Views(task, ways, lm.spaces.LinearSpace(), NetworkLimits(**limits)).in_space(lm.spaces.LinearSpace())
     return LinearModels(views, kind_named("texts"), 0, None)
 
 
@@ -334,10 +338,10 @@ def fine_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the linear model of the finest features be better than all else."""
     plain = TrainingEstimator.__call__
 
-    def score(self: TrainingEstimator, architecture: lm.Architecture, **more: Any) -> lm.Score:
+    def score(self: TrainingEstimator, architecture: lm.Architecture, **more: Any) -> lm.estimators.Score:
         found = plain(self, architecture, **more)
         value = min(found.value, 0.9) if self.space.name == "LayeredSpace" else float(architecture["detail"] == "fine")
-        return lm.Score(value, found.cost, found.weights)
+        return lm.estimators.Score(value, found.cost, found.weights)
 
     monkeypatch.setattr(TrainingEstimator, "__call__", score)
 
@@ -347,9 +351,9 @@ def test_a_linear_model_is_taken_where_nothing_is_left_of_a_better_network(
 ) -> None:
     plain = TrainingEstimator.__call__
 
-    def score(self: TrainingEstimator, architecture: lm.Architecture, **more: Any) -> lm.Score:
+    def score(self: TrainingEstimator, architecture: lm.Architecture, **more: Any) -> lm.estimators.Score:
         found = plain(self, architecture, **more)
-        return lm.Score(0.9 if self.space.name == "LayeredSpace" else 0.8, found.cost, found.weights)
+        return lm.estimators.Score(0.9 if self.space.name == "LayeredSpace" else 0.8, found.cost, found.weights)
 
     def fail(*args: Any, **more: Any) -> None:
         raise MemoryError("no memory")
@@ -370,7 +374,7 @@ def test_an_interrupt_leaves_a_linear_model_that_is_better(
     whole = call(sides)
     plain, networks = TrainingEstimator.__call__, list[lm.Architecture]()
 
-    def stop(self: TrainingEstimator, architecture: lm.Architecture, **more: Any) -> lm.Score:
+    def stop(self: TrainingEstimator, architecture: lm.Architecture, **more: Any) -> lm.estimators.Score:
         networks.extend([architecture] if self.space.name == "LayeredSpace" else [])
         if len(networks) == 2:  # which is trained on, as a linear model is better
             raise KeyboardInterrupt
@@ -463,7 +467,7 @@ def test_a_training_on_that_diverges_leaves_the_network_as_it_was(
 ) -> None:
     plain, networks = TrainingEstimator.__call__, []
 
-    def diverge(self: TrainingEstimator, architecture: lm.Architecture, **more: Any) -> lm.Score:
+    def diverge(self: TrainingEstimator, architecture: lm.Architecture, **more: Any) -> lm.estimators.Score:
         if self.space.name == "LayeredSpace":
             networks.append(architecture)
             if len(networks) == 2:
@@ -540,11 +544,11 @@ def test_a_network_that_is_still_behind_is_trained_on_with_most_of_the_rest(
 ) -> None:
     plain, trainings = TrainingEstimator.__call__, []
 
-    def score(self: TrainingEstimator, architecture: lm.Architecture, **more: Any) -> lm.Score:
+    def score(self: TrainingEstimator, architecture: lm.Architecture, **more: Any) -> lm.estimators.Score:
         found = plain(self, architecture, **more)
         linear = self.space.name == "LinearSpace"
         trainings.extend([] if linear else [found.cost.flops])
-        return lm.Score(1.0 if linear else 0.5, found.cost, found.weights)
+        return lm.estimators.Score(1.0 if linear else 0.5, found.cost, found.weights)
 
     monkeypatch.setattr(TrainingEstimator, "__call__", score)
     result = call(sides, (1e8, 2e9))

@@ -157,7 +157,7 @@ def test_what_is_offered_depends_on_the_kind_of_data(tmp_path: Path) -> None:
     assert float(scores[:, 0].mean().abs()) < 0.2
     assert scores.abs().max() <= 3
     together = under(table, "standardised together").preprocessing
-    assert isinstance(together, lm.StandardisedColumns)
+    assert isinstance(together, lm.kinds.StandardisedColumns)
     assert len(set(together.means)) == len(set(together.deviations)) == 1
     lines = [f"{a},{b},{n % 2},{n // 4}" for n, (a, b) in enumerate(rows)]
     (tmp_path / "rows.csv").write_text("\n".join(["a,b,label,group", *lines]))
@@ -172,7 +172,11 @@ def test_what_is_offered_depends_on_the_kind_of_data(tmp_path: Path) -> None:
     listed = views_of(data, lm.MLPSpace(shared=True), group=[*range(20)] * 2)
     assert listed.labels == table.labels
     prepared = [under(listed, label).preprocessing for label in listed.labels]
-    assert [type(one) for one in prepared] == [lm.StandardisedColumns, lm.QuantileColumns, lm.StandardisedColumns]
+    assert [type(one) for one in prepared] == [
+        lm.kinds.StandardisedColumns,
+        lm.kinds.QuantileColumns,
+        lm.kinds.StandardisedColumns,
+    ]
     inputs = [under(listed, label).train.inputs for label in listed.labels]
     assert not any(torch.equal(one, other) for one, other in combinations(inputs, 2))
     task = read_given((rows, np.arange(40) % 2))
@@ -182,7 +186,7 @@ def test_what_is_offered_depends_on_the_kind_of_data(tmp_path: Path) -> None:
 def test_sounds_have_bands_and_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import wave
 
-    words = lm.SpokenWords()
+    words = lm.kinds.SpokenWords()
     for word in (0, 1):
         (tmp_path / f"word{word}").mkdir()
         for number, sound in enumerate(words.sounds("test", word, range(4))):
@@ -236,7 +240,10 @@ def test_only_the_last_few_views_are_kept(coloured: Any, space: lm.LayeredSpace)
 def test_costs_measures_and_limits_are_those_of_the_view(coloured: Any, space: lm.LayeredSpace) -> None:
     architecture = space.sample(torch.Generator().manual_seed(0))
     free = views_of(coloured, space)
-    plain = {label: lm.TrainingEstimator(under(free, label), space, 0, lm.Recipe(epochs=2)) for label in free.labels}
+    plain = {
+        label: lm.estimators.TrainingEstimator(under(free, label), space, 0, lm.Recipe(epochs=2))
+        for label in free.labels
+    }
     estimator = ViewEstimator(free, 0, lm.Recipe(epochs=2))
     for label in free.labels:
         own = estimator.with_recipe({PREPROCESSING: label, "learning_rate": 0.003})
@@ -297,7 +304,7 @@ def test_detail_that_the_usual_size_loses_is_found_told_and_exported(
     assert f"  preprocessing: {SHARP}\n" in repr(found)
     assert f"- Preprocessing: {SHARP}" in (folder / "README.md").read_text()
     assert f"seed 0, preprocessing: {SHARP}" in (folder / "report" / "report.md").read_text()
-    (record,) = lm.read_record_lines(folder / "records.jsonl")
+    (record,) = lm.records.read_record_lines(folder / "records.jsonl")
     assert [trial.recipe[PREPROCESSING] for trial in record.trials] == tried
     again = lm.auto(boards, space=shallow, output=folder, **SEARCHED)
     assert (again.view, again.val_score, again.test_score) == (SHARP, 1, 1)
@@ -375,8 +382,8 @@ def test_texts_are_read_in_several_ways_even_where_one_network_is_known(tmp_path
     classes = [n % 2 for n in range(80)]
     texts = [f"a {stem}{('aaa', 'ooo')[label]}" for stem, label in zip(stems, classes, strict=True)]
     space = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(16,), readouts=("max",))
-    known = lm.Trial(space.sample(torch.Generator().manual_seed(0)), 0.9, lm.Cost(flops=7), recipe={})
-    lm.write_record_lines(tmp_path / "other.jsonl", [lm.SearchRecord("other", [known])])
+    known = lm.records.Trial(space.sample(torch.Generator().manual_seed(0)), 0.9, lm.Cost(flops=7), recipe={})
+    lm.records.write_record_lines(tmp_path / "other.jsonl", [lm.records.SearchRecord("other", [known])])
     call = partial(
         lm.auto, (texts, classes), flops=1e9, space=space, records=[str(tmp_path / "other.jsonl")], progress=False
     )
@@ -401,10 +408,10 @@ def test_of_texts_without_words_more_characters_are_tried_where_there_are_more(l
 
 
 def test_no_network_begins_with_the_vectors_of_other_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain, kinds, inherited = lm.TrainingEstimator.__call__, dict[int, str](), list[tuple[str, str]]()
+    plain, kinds, inherited = lm.estimators.TrainingEstimator.__call__, dict[int, str](), list[tuple[str, str]]()
     kept = []  # so that no other tensor gets the address of one
 
-    def score(self: lm.TrainingEstimator, architecture: lm.Architecture, **more: Any) -> lm.Score:
+    def score(self: lm.estimators.TrainingEstimator, architecture: lm.Architecture, **more: Any) -> lm.estimators.Score:
         own, start = self.task.preprocessing.digest, more["start"]
         if start is not None:
             inherited.append((kinds[id(start["body.stem.embedding.weight"])], own))
@@ -413,7 +420,7 @@ def test_no_network_begins_with_the_vectors_of_other_tokens(monkeypatch: pytest.
         kinds[id(kept[-1])] = own
         return found
 
-    monkeypatch.setattr(lm.TrainingEstimator, "__call__", score)
+    monkeypatch.setattr(lm.estimators.TrainingEstimator, "__call__", score)
     texts = [f"{verb} the sheet number {n} now" for n in range(20) for verb in ("fold", "cut")]
     space = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(4, 8), dropouts=(0.0,))
     found = lm.auto((texts, [0, 1] * 20), flops=(2.5e7, 1e6), space=space, records=(), progress=False)

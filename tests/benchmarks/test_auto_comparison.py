@@ -122,7 +122,11 @@ def test_augmentations_are_drawn_for_candidates_and_kept_for_the_best(rivals, to
     assert set(drawn) == {"none", "light", "strong"}
     assert drawn[0] == rivals.Augmented(task, space, 0, recipe).drawn(one)
     seed = drawn.index("strong")
-    makes = ((rivals.Augmented, "none"), (lm.TrainingEstimator, "strong"), (lm.TrainingEstimator, "none"))
+    makes = (
+        (rivals.Augmented, "none"),
+        (lm.estimators.TrainingEstimator, "strong"),
+        (lm.estimators.TrainingEstimator, "none"),
+    )
     made = [make(task, space, seed, replace(recipe, augmentation=label)) for make, label in makes]
     own, strong, none = (estimator(one, fidelity=1.0).weights["head.weight"] for estimator in made)
     assert torch.equal(own, strong)

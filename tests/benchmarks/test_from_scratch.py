@@ -21,12 +21,12 @@ def benchmark(monkeypatch):
     images = torch.rand(20, 4, 4, generator=generator)
 
     def brief(task, space, seed):
-        return lm.TrainingEstimator(task, space, seed, lm.Recipe(epochs=1))
+        return lm.estimators.TrainingEstimator(task, space, seed, lm.Recipe(epochs=1))
 
     methods = {
         module.FIRST: (lambda: lm.DARTSSearcher(epochs=2), 1.0),
         "random": (lm.RandomArchitecture, 1.0),
-        "successive halving": (lambda: lm.SuccessiveHalving(estimator=brief, candidates=2), 0.5),
+        "successive halving": (lambda: lm.searchers.SuccessiveHalving(estimator=brief, candidates=2), 0.5),
     }
     monkeypatch.setattr(module, "SPACE", space)
     monkeypatch.setattr(module, "METHODS", methods)

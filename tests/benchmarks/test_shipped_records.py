@@ -19,7 +19,7 @@ def test_what_the_package_ships_of_a_task_is_made_again_from_its_pool(load):
     made, pools = load("shipped_records"), load("shipped_pools")
     shapes = json.loads((pools.RESULTS / made.SHAPES).read_text())
     (problem,) = [p for p in pools.IMAGES if p.id == "digits/all"]
-    (shipped,) = [record for record in lm.read_record_lines("shipped") if record.task_id == problem.id]
+    (shipped,) = [record for record in lm.records.read_record_lines("shipped") if record.task_id == problem.id]
     assert made.record_of(problem, pools.pool_of("images"), shapes[problem.id]) == shipped
 
 
@@ -52,7 +52,7 @@ def test_a_record_tells_networks_apart_from_recipes_and_what_each_cost(load, tmp
 
 def test_the_data_set_of_a_task_is_left_out(module, load):
     (problem,) = [p for p in load("shipped_pools").IMAGES if p.id == "digits/all"]
-    known = {record.task_id for record in lm.read_record_lines("shipped")}
+    known = {record.task_id for record in lm.records.read_record_lines("shipped")}
     others = {record.task_id for record in module.others_of(problem)}
     assert known - others == {"digits/all"}
 

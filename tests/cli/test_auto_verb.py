@@ -77,7 +77,7 @@ def test_the_command_of_the_card_repeats_the_result(photos: Path, monkeypatch: p
     assert {"--flops", "--group", "--max_parameters", "--max_latency"} <= {*rest}
     monkeypatch.setattr(budget_planner, "measure_pace", lambda *args, **more: pytest.fail("FLOPs need no pace"))
     assert main(rest) == 0  # in the same folder, where `model` holds the result of the minutes
-    (one,), (other,) = (lm.read_results(f"{folder}/results.json") for folder in ("model", "model_again"))
+    (one,), (other,) = (lm.records.read_results(f"{folder}/results.json") for folder in ("model", "model_again"))
     assert (other.value, other.architecture, other.recipe) == (one.value, one.architecture, one.recipe)
     assert Path("model_again/README.md").read_text().count(command.replace("model_again", "model_again_again")) == 2
 

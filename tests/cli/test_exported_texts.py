@@ -22,8 +22,8 @@ from lit_metanas.cli.command_line import main
 from lit_metanas.training.export.exported_model import predict_command
 from lit_metanas.training.export.program.operation_limits import operation_cost
 
-READ = lm.Words(steps=5, least=1).fitted(["one two three four"])
-WRITTEN = lm.Words(steps=4, least=1).fitted(["un deux trois"])
+READ = lm.kinds.Words(steps=5, least=1).fitted(["one two three four"])
+WRITTEN = lm.kinds.Words(steps=4, least=1).fitted(["un deux trois"])
 TEXTS = ["one two", "three three one four two", "four", "two six"]
 ENCODER = lm.SequenceSpace(
     operations=("gru", "attention_2"), widths=(8,), depths=(2,), dropouts=(0.0,), readouts=("each",)
@@ -140,7 +140,7 @@ def told_of_cut(made: lm.Preprocessing, objective: lm.Objective, command: list[s
 
 
 def test_a_recording_that_is_cut_before_it_is_written_down_is_told() -> None:
-    sounds = lm.LogMel(bins=4, steps=20)
+    sounds = lm.kinds.LogMel(bins=4, steps=20)
     for name, seconds in (("short.wav", 0.1), ("long.wav", 0.5), ("longer.wav", 0.6)):
         with wave.open(name, "wb") as file:
             file.setparams((1, 2, 8000, 0, "NONE", ""))
@@ -151,7 +151,7 @@ def test_a_recording_that_is_cut_before_it_is_written_down_is_told() -> None:
 
 
 def test_a_passage_that_is_cut_before_it_answers_is_told() -> None:
-    made = lm.QuestionWords(lm.Words(steps=9, least=1).fitted(["who runs ada home"]), newest_first=False)
+    made = lm.kinds.QuestionWords(lm.kinds.Words(steps=9, least=1).fitted(["who runs ada home"]), newest_first=False)
     Path("new.txt").write_text("who runs?\tAda.\nwho runs?\tAda runs home. Ada runs home.\n")
     told = told_of_cut(made, lm.Span(longest=3), ["new.txt"])
     long = "'who runs? Ada runs home. Ada runs home.'"
@@ -159,7 +159,7 @@ def test_a_passage_that_is_cut_before_it_answers_is_told() -> None:
 
 
 def test_an_export_that_fails_leaves_the_earlier_network(whole: Path) -> None:
-    class Own(lm.Words):
+    class Own(lm.kinds.Words):
         kind = "own"
 
         def to_plain(self) -> dict[str, Any]:

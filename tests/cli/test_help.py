@@ -11,9 +11,9 @@ import pytest
 import yaml
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 
-import lit_metanas as lm
 from lit_metanas.automl.auto import auto_verb
 from lit_metanas.cli.command_line import main
+from lit_metanas.cli.errors import public_names
 from lit_metanas.cli.experiment.plan import Phase
 from lit_metanas.cli.experiment.run import run
 from lit_metanas.cli.help import CALLS, DATA, EXAMPLES, PHASE, TRAINER, verb_help, whole_help
@@ -25,6 +25,7 @@ from lit_metanas.report.report_verb import report
 from lit_metanas.training.export.hub_card import push
 
 COLUMNS, ROWS = 100, 46
+PUBLIC = public_names()
 EXPERIMENTS = sorted((Path(__file__).parents[2] / "configs" / "experiments").glob("*.yaml"))
 INNER = {"DARTSTraining", "ENASTraining", "SinglePathTraining"}
 """Models that searchers train, and a base."""
@@ -64,13 +65,12 @@ def test_help_loads_nothing():
 def named(table: object, base: type) -> set[str]:
     """The classes that a table names, which are public, concrete and of the right kind."""
     names = {name for classes in table.values() for name in classes}
-    assert all(issubclass(getattr(lm, name), base) for name in names)
+    assert all(issubclass(PUBLIC[name], base) for name in names)
     return names
 
 
 def test_the_named_classes_are_all_that_there_are():
-    public = {name: getattr(lm, name) for name in lm.__all__}
-    classes = {name: each for name, each in public.items() if inspect.isclass(each)}
+    classes = {name: each for name, each in PUBLIC.items() if inspect.isclass(each)}
     assert named(MODELS, LightningModule) | INNER == {
         name for name, each in classes.items() if issubclass(each, LightningModule)
     }

@@ -107,7 +107,7 @@ def test_sounds_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_line_ends_where_an_editor_ends_it(tmp_path: Path) -> None:
     lines = ["one\u2028two", "three\x0cfour\x85five", "six"]
     (tmp_path / "new.txt").write_bytes("\r\n".join(lines).encode())
-    assert lm.NewTexts(str(tmp_path / "new.txt")).texts == lines
+    assert lm.kinds.NewTexts(str(tmp_path / "new.txt")).texts == lines
 
 
 def test_empty_lines_are_told_by_their_numbers(tmp_path: Path) -> None:
@@ -115,10 +115,10 @@ def test_empty_lines_are_told_by_their_numbers(tmp_path: Path) -> None:
     with pytest.warns(
         UserWarning, match=r"new.txt' has 2 empty lines \(2, 3\): they get no answers, and those of later"
     ):
-        assert lm.NewTexts(str(tmp_path / "new.txt")).texts == ["one", "two"]
+        assert lm.kinds.NewTexts(str(tmp_path / "new.txt")).texts == ["one", "two"]
     (tmp_path / "many.txt").write_text("\n" * 20 + "two", encoding="utf-8")
     with pytest.warns(UserWarning, match=r"has 20 empty lines \(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, …\): they"):
-        lm.NewTexts(str(tmp_path / "many.txt"))
+        lm.kinds.NewTexts(str(tmp_path / "many.txt"))
 
 
 def test_the_export_tells_what_its_new_examples_are(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -188,14 +188,14 @@ def test_a_damaged_preprocessing_gets_a_sentence(stored: object, table: Path) ->
 
 def test_the_texts_of_a_table_are_those_of_its_column(tmp_path: Path) -> None:
     (tmp_path / "new.csv").write_text("utterance,intent\nbook a flight,travel\n")
-    assert lm.NewTexts(str(tmp_path / "new.csv")).texts == ["book a flight"]
+    assert lm.kinds.NewTexts(str(tmp_path / "new.csv")).texts == ["book a flight"]
     (tmp_path / "lines.csv").write_text("book a flight\nyes, please\n")
-    assert lm.NewTexts(str(tmp_path / "lines.csv")).texts == ["book a flight", "yes, please"]
+    assert lm.kinds.NewTexts(str(tmp_path / "lines.csv")).texts == ["book a flight", "yes, please"]
     (tmp_path / "some.csv").write_text("text,n\none,1\n,2\n")
     with pytest.warns(UserWarning, match=r"some\.csv' has 1 empty text \(2\): they get no answers"):
-        assert lm.NewTexts(str(tmp_path / "some.csv")).texts == ["one"]
+        assert lm.kinds.NewTexts(str(tmp_path / "some.csv")).texts == ["one"]
     (tmp_path / "one.csv").write_text("book a flight\n")
-    assert lm.NewTexts(str(tmp_path / "one.csv")).texts == ["book a flight"]
+    assert lm.kinds.NewTexts(str(tmp_path / "one.csv")).texts == ["book a flight"]
 
 
 def exported_texts(classes: tuple[str, ...], made: lm.Preprocessing, goal: lm.Objective) -> None:
@@ -213,7 +213,7 @@ def test_the_sources_of_a_table_of_pairs_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    letters = lm.Characters(steps=12).fitted(["адрабгъу", "a d r"])
+    letters = lm.kinds.Characters(steps=12).fitted(["адрабгъу", "a d r"])
     exported_texts((), letters, lm.Translation(letters))
     Path("g2p.csv").write_text("phones,word\na d,адр\n,абгъ\n", encoding="utf-8")
     Path("new.tsv").write_text("note\tletters\tphones\n1\tадр\t\n", encoding="utf-8")
@@ -228,12 +228,12 @@ def test_the_sources_of_a_table_of_pairs_are_read(
     )
     assert told in capsys.readouterr().err
     Path("new.tsv").write_text("letters\tphones\nадр\t\n", encoding="utf-8")
-    assert lm.NewTexts("new.tsv", kind="sources").texts == ["адр"]
+    assert lm.kinds.NewTexts("new.tsv", kind="sources").texts == ["адр"]
     Path("one.csv").write_text("number\n12\n")
-    assert lm.NewTexts("one.csv", kind="sources").texts == ["12"]
+    assert lm.kinds.NewTexts("one.csv", kind="sources").texts == ["12"]
     Path("one.csv").write_text("target\n12\n")
     with pytest.raises(ValueError, match="has the columns target, and none is called 'source'"):
-        lm.NewTexts("one.csv", kind="sources")
+        lm.kinds.NewTexts("one.csv", kind="sources")
 
 
 def test_questions_are_read_as_auto_reads_them(
@@ -241,7 +241,7 @@ def test_questions_are_read_as_auto_reads_them(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     passage, asked = "Ada lives in Rome,\nthey say.", ["Where does Ada live?", "Who lives in Rome?"]
-    made = lm.QuestionWords(lm.Words(least=1, steps=24), newest_first=False).fitted([passage, *asked])
+    made = lm.kinds.QuestionWords(lm.kinds.Words(least=1, steps=24), newest_first=False).fitted([passage, *asked])
     exported_texts((), made, lm.Span(3))
     told = {"context": passage, "qas": [{"question": question} for question in asked]}
     Path("new.json").write_text(json.dumps({"data": [{"paragraphs": [told]}]}))
@@ -255,7 +255,7 @@ def test_questions_are_read_as_auto_reads_them(
         assert written == (answers if name != "new.txt" else [answer.replace("\n", " ") for answer in answers])
     Path("new.csv").write_text(f"question,context\n{asked[0]},Rome\n,Rome\n{asked[1]},\n")
     with pytest.warns(UserWarning, match=r"'new.csv' has 2 empty texts \(2, 3\): they get no answers"):
-        assert lm.NewTexts("new.csv", kind="questions").texts == [f"{asked[0]}\tRome"]
+        assert lm.kinds.NewTexts("new.csv", kind="questions").texts == [f"{asked[0]}\tRome"]
     capsys.readouterr()
     Path("new.csv").write_text("who,where\nAda,Rome\n")
     assert main(["predict", "out", "new.csv"]) == 2
@@ -264,4 +264,4 @@ def test_questions_are_read_as_auto_reads_them(
 
 def test_a_kind_of_texts_that_is_none_gets_a_sentence() -> None:
     with pytest.raises(ValueError, match=r"^NewTexts: kind = 'pairs' must be one of texts, sources, questions\.$"):
-        lm.NewTexts("new.txt", kind="pairs")  # type: ignore[arg-type]
+        lm.kinds.NewTexts("new.txt", kind="pairs")  # type: ignore[arg-type]

@@ -54,7 +54,7 @@ def test_a_fit_tells_its_cost_and_leads_to_a_search(home: Path, capsys: pytest.C
     assert following == f"Next: lit-metanas search -c reptile_targets {START} {LAST}"
     words = shlex.split(following.replace("reptile_targets", "targets.yaml"))[2:]
     assert main([*words, "--model.directory", "found"]) == 0
-    (row, *_) = lm.read_results("found/results.json")
+    (row, *_) = lm.records.read_results("found/results.json")
     assert (row.method, row.meta_cost.steps) == ("meta-trained", 4)
     assert row.meta_cost.flops > 0
     capsys.readouterr()

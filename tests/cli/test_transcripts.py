@@ -62,7 +62,7 @@ def test_own_recordings_are_searched_and_new_ones_transcribed(
     printed = capsys.readouterr().out
     assert "search: word accuracy on 1 task: searched " in printed
     (command,) = [line for line in printed.splitlines() if line.startswith("Next: lit-metanas predict")]
-    (row,) = lm.read_results("out/results.json")
+    (row,) = lm.records.read_results("out/results.json")
     assert row.metric == "word accuracy"
     assert row.value > 0.8
     record(Path("new/first.wav"), ["high", "low"])
@@ -79,7 +79,7 @@ def test_own_recordings_are_searched_and_new_ones_transcribed(
 
 def test_the_task_has_the_words_of_each_recording(said: dict[str, list[str]]) -> None:
     task = lm.TranscriptTask("recordings", "transcripts.csv")[0]
-    lm.check_task(task)
+    lm.tasks.check_task(task)
     assert (task.id, task.classes, task.way, task.goal) == ("transcripts", ("high", "low"), 3, lm.Transcription(2))
     assert [len(part) for part in (task.train, task.val, task.test)] == [24, 8, 8]
     counts = {" ".join(words) for words in said.values()}
@@ -104,14 +104,14 @@ def test_words_of_the_test_folder_alone_are_errors(said: dict[str, list[str]]) -
     record(Path("others/b.wav"), ["high"], 0.15)
     Path("others.csv").write_text("file,transcript\na.wav,low strange\nb.wav,odd\n")
     task = lm.TranscriptTask("recordings", "transcripts.csv", test_root="others", test_table="others.csv")[0]
-    lm.check_task(task)
+    lm.tasks.check_task(task)
     assert (task.classes, task.way) == (("high", "low"), 3)
     assert task.test.labels[:, :2].tolist() == [[2, 3], [3, 0]]
     goal = task.goal
     assert goal.show(goal.answers(task.test.labels), task.test.inputs, task) == ["low \ufffd", "\ufffd"]
     assert goal.judge([[2, 1], [1]], task.test.labels).value == pytest.approx(1 / 3)
     with pytest.raises(ValueError, match="has symbols from 0 to 3: give numbers from 1 to 2"):
-        lm.check_task(replace(task, train=task.test))
+        lm.tasks.check_task(replace(task, train=task.test))
 
 
 def test_recordings_that_are_learned_from_and_tested_on_are_told(said: dict[str, list[str]]) -> None:
@@ -145,4 +145,4 @@ def test_a_recording_is_not_cut(said: dict[str, list[str]]) -> None:
     with pytest.raises(
         ValueError, match=r"longer than the features' 20 steps with 0.21 s, and its transcript is of the"
     ):
-        lm.TranscriptTask("recordings", "transcripts.csv", features=lm.LogMel(steps=20))[0]
+        lm.TranscriptTask("recordings", "transcripts.csv", features=lm.kinds.LogMel(steps=20))[0]

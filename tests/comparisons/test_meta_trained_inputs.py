@@ -16,7 +16,7 @@ from lit_metanas.kinds.stored_preprocessing import InputMeaning
 from lit_metanas.training.meta_search.meta_checkpoint import META_KEY, read_meta_checkpoint
 
 SPACE = lm.SequenceSpace(operations=("conv_3",), widths=(8,), depths=(1,), dropouts=(0.0,), readouts=("max",))
-FEATURES = lm.LogMel(rate=4000, bins=8, window=0.05, hop=0.025, steps=20)
+FEATURES = lm.kinds.LogMel(rate=4000, bins=8, window=0.05, hop=0.025, steps=20)
 
 
 def trainer(**more: object) -> lm.Trainer:
@@ -33,9 +33,9 @@ def meta_train(source: lm.TaskSource, path: Path, **options: object) -> str:
     return str(path)
 
 
-def sentences(word: str, preprocessing: lm.Words | None = None) -> lm.SentenceSource:
+def sentences(word: str, preprocessing: lm.kinds.Words | None = None) -> lm.kinds.SentenceSource:
     texts = {f"class{c}": [f"{word} {word}{c} number {n}" for n in range(6)] for c in range(6)}
-    return lm.SentenceSource(texts, fractions=(0.4, 0.3, 0.3), preprocessing=preprocessing)
+    return lm.kinds.SentenceSource(texts, fractions=(0.4, 0.3, 0.3), preprocessing=preprocessing)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def recordings(folder: Path, words: int, rate: int) -> str:
 @pytest.fixture(scope="module")
 def of_sounds(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("sounds")
-    source = lm.AudioFolder(recordings(folder / "words", 6, 4000), features=FEATURES, fractions=(0.4, 0.3, 0.3))
+    source = lm.kinds.AudioFolder(recordings(folder / "words", 6, 4000), features=FEATURES, fractions=(0.4, 0.3, 0.3))
     return meta_train(source, folder / "last.ckpt")
 
 
@@ -72,14 +72,16 @@ def table(tmp_path: Path) -> str:
     return str(tmp_path / "own.csv")
 
 
-def searched(tasks: lm.TaskCollection, checkpoint: str, folder: Path, **methods: lm.Searcher) -> lm.TargetSearch:
-    module = lm.TargetSearch(
+def searched(
+    tasks: lm.tasks.TaskCollection, checkpoint: str, folder: Path, **methods: lm.Searcher
+) -> lm.comparisons.TargetSearch:
+    module = lm.comparisons.TargetSearch(
         space=SPACE,
         methods=methods or {"meta-searched": lm.MetaSearchedArchitecture(checkpoint)},
         recipe=lm.Recipe(epochs=1),
         directory=str(folder),
     )
-    trainer().search(module, lm.TargetTaskDataModule(tasks))
+    trainer().search(module, lm.tasks.TargetTaskDataModule(tasks))
     return module
 
 
@@ -100,13 +102,13 @@ def test_own_texts_are_encoded_by_the_vocabulary_of_the_checkpoint(of_texts: str
     said = tasks[0].preprocessing.show(tasks[0].test.inputs)
     assert any(text.startswith("red ") for text in said)
     assert not any("blue" in text for text in said)  # no word of the meta-training
-    drawn = lm.DrawnTasks(sentences("blue"), way=2, train=2, val=1, test=1, tasks=1)
+    drawn = lm.tasks.DrawnTasks(sentences("blue"), way=2, train=2, val=1, test=1, tasks=1)
     searched(drawn, of_texts, tmp_path / "drawn")
     assert drawn[0].preprocessing == sentences("red").preprocessing
 
 
 def test_an_own_vocabulary_is_refused_in_a_sentence(of_texts: str, table: str, tmp_path: Path) -> None:
-    given = lm.Words(words=sentences("red").preprocessing.words[::-1])  # as many words, of other numbers
+    given = lm.kinds.Words(words=sentences("red").preprocessing.words[::-1])  # as many words, of other numbers
     told = r"^The checkpoint was meta-trained with another vocabulary or preprocessing of inputs than task 'own' has: "
     told += "leave 'preprocessing' of its data out"
     for searcher in (lm.MetaSearchedArchitecture(of_texts), lm.DARTSSearcher(epochs=1, start=of_texts)):
@@ -126,7 +128,7 @@ def test_own_sounds_have_the_features_of_the_checkpoint(of_sounds: str, tmp_path
     assert tasks[0].preprocessing == FEATURES
     told = "leave 'features' of its data out"
     other = lm.AudioFolderTask(
-        root, features=lm.LogMel(rate=8000, bins=8, window=0.05, hop=0.025, steps=20)
+        root, features=lm.kinds.LogMel(rate=8000, bins=8, window=0.05, hop=0.025, steps=20)
     )  # of the same shape
     with pytest.raises(ValueError, match=told):
         searched(other, of_sounds, tmp_path / "other")
@@ -146,7 +148,7 @@ def test_meta_training_goes_on_with_its_own_vocabulary(of_texts: str, tmp_path: 
     source = sentences("blue")
     meta_train(source, tmp_path / "on.ckpt", start=of_texts)
     assert source.preprocessing == sentences("red").preprocessing
-    other = lm.Words(words=source.preprocessing.words[::-1])
+    other = lm.kinds.Words(words=source.preprocessing.words[::-1])
     given = sentences("blue", other)
     with pytest.raises(ValueError, match="The weights were meta-trained with another vocabulary or preprocessing"):
         meta_train(given, tmp_path / "off.ckpt", start=of_texts)
@@ -155,7 +157,7 @@ def test_meta_training_goes_on_with_its_own_vocabulary(of_texts: str, tmp_path: 
 @pytest.mark.parametrize("verb", ["fit", "validate", "test"])
 def test_a_loaded_checkpoint_gives_other_data_its_vocabulary(verb: str, of_texts: str) -> None:
     texts = {f"class{c}": [f"blue blue{c} number {n} is long" for n in range(6)] for c in range(6)}
-    source = lm.SentenceSource(texts, fractions=(0.4, 0.3, 0.3))
+    source = lm.kinds.SentenceSource(texts, fractions=(0.4, 0.3, 0.3))
     data = lm.EpisodeDataModule(
         source, way=2, query=1, tasks_per_step=1, steps_per_epoch=1, val_episodes=1, test_episodes=20
     )
@@ -175,7 +177,7 @@ def test_a_loaded_checkpoint_gives_other_data_its_vocabulary(verb: str, of_texts
 
 def test_a_loaded_checkpoint_refuses_a_vocabulary_that_was_given(of_texts: str) -> None:
     for words in (sentences("red").preprocessing.words[::-1], ("red", "number")):
-        given = sentences("blue", lm.Words(words=words))
+        given = sentences("blue", lm.kinds.Words(words=words))
         data = lm.EpisodeDataModule(given, way=2, query=1, tasks_per_step=1, steps_per_epoch=1, val_episodes=1)
         with pytest.raises(
             ValueError, match=r"^The weights were meta-trained with another vocabulary or preprocessing"
@@ -184,7 +186,7 @@ def test_a_loaded_checkpoint_refuses_a_vocabulary_that_was_given(of_texts: str) 
         assert given.preprocessing.words == words
 
 
-class OwnWords(lm.Words):
+class OwnWords(lm.kinds.Words):
     """Of a kind that no checkpoint holds."""
 
     kind = "own words"
@@ -204,7 +206,7 @@ def test_a_preprocessing_that_the_checkpoint_does_not_hold_is_asked_for(table: s
     assert lm.search(made, SPACE, method=searcher, recipe=lm.Recipe(epochs=1), progress=False).test_score >= 0
 
 
-class WordFile(lm.Words):
+class WordFile(lm.kinds.Words):
     """Reads its words from a file, and tells their path in ``meaning``, too."""
 
     kind = "word file"
@@ -231,7 +233,7 @@ def test_kinds_whose_meaning_leaves_paths_out_read_files() -> None:
 
 @pytest.mark.parametrize(
     "made",
-    [lm.Words(words=("yes", "no")), lm.Characters(characters="abc"), lm.BytePairs(), FEATURES],
+    [lm.kinds.Words(words=("yes", "no")), lm.kinds.Characters(characters="abc"), lm.kinds.BytePairs(), FEATURES],
     ids=lambda made: made.kind,
 )
 def test_a_deep_nest_in_a_stored_preprocessing_is_told_in_a_short_sentence(made: lm.Preprocessing) -> None:
@@ -254,13 +256,13 @@ def test_texts_are_meta_trained_on_in_double_precision() -> None:
 def test_texts_are_searched_and_exported_in_double_precision(of_texts: str, tmp_path: Path) -> None:
     methods = {
         "meta-searched": lm.MetaSearchedArchitecture(of_texts),
-        "fixed": lm.FixedArchitecture({}),
-        "halving": lm.SuccessiveHalving(candidates=2),
+        "fixed": lm.searchers.FixedArchitecture({}),
+        "halving": lm.searchers.SuccessiveHalving(candidates=2),
     }
     space = {"space": SPACE, "recipe": lm.Recipe(epochs=1), "flops": 1e8}
-    module = lm.TargetSearch(**space, methods=methods, directory=str(tmp_path), export=True)
-    tasks = lm.DrawnTasks(sentences("red"), way=2, train=3, val=1, test=2, tasks=1)
-    trainer(precision="64-true").search(module, lm.TargetTaskDataModule(tasks))
+    module = lm.comparisons.TargetSearch(**space, methods=methods, directory=str(tmp_path), export=True)
+    tasks = lm.tasks.DrawnTasks(sentences("red"), way=2, train=3, val=1, test=2, tasks=1)
+    trainer(precision="64-true").search(module, lm.tasks.TargetTaskDataModule(tasks))
     (task,) = tasks
     assert [row.method for row in module.results] == list(methods)
     for name in methods:

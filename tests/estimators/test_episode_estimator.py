@@ -20,14 +20,19 @@ def data():
     torch.manual_seed(1)
     labels = torch.arange(120) % 12
     images = 0.75 * torch.rand(12, 8, 8)[labels] + 0.25 * torch.rand(120, 8, 8)
-    source = lm.ArraySource(images, labels, fractions=(0.5, 0.25, 0.25))
+    source = lm.kinds.ArraySource(images, labels, fractions=(0.5, 0.25, 0.25))
     return lm.EpisodeDataModule(source, way=3, query=3, val_episodes=8, tasks_per_step=1, eval_tasks_per_step=1)
 
 
 def supernet(**options):
     torch.manual_seed(0)
     return lm.MetaSearch(
-        space=SPACE, shape=SHAPE, relaxation=lm.Uniform(), meta_gradient=lm.Sandwich(), flops=2e6, **options
+        space=SPACE,
+        shape=SHAPE,
+        relaxation=lm.relaxations.Uniform(),
+        meta_gradient=lm.meta.Sandwich(),
+        flops=2e6,
+        **options,
     )
 
 
@@ -37,7 +42,7 @@ def test_a_child_scores_what_validation_says_of_it(data, tmp_path, batch_norm):
     with quiet_trainer(torch.device("cpu"), epochs=-1) as trainer:
         trainer.limit_val_batches = 0
         trainer.fit(model, data)
-    estimator = lm.EpisodeEstimator(model, data, statistics=2)
+    estimator = lm.estimators.EpisodeEstimator(model, data, statistics=2)
     score = estimator(CHILD, fidelity=1.0)
     write_meta_checkpoint(tmp_path / "child.ckpt", estimator.start(CHILD))
     child = lm.MetaSearch(
@@ -54,7 +59,7 @@ def test_a_child_scores_what_validation_says_of_it(data, tmp_path, batch_norm):
 
 def test_statistics_are_the_childs_own(data):
     model = supernet()
-    found = lm.EpisodeEstimator(model, data, statistics=3).start(CHILD)
+    found = lm.estimators.EpisodeEstimator(model, data, statistics=3).start(CHILD)
     stream = data.stream("train")
     episodes = [stream[0, index] for index in range(3)]
     images = torch.cat([part.inputs for each in episodes for part in (each.support, each.query)])
@@ -70,22 +75,24 @@ def test_statistics_are_the_childs_own(data):
 
 
 def test_an_estimate_is_charged_the_multiply_adds_of_its_images(data):
-    estimator = lm.EpisodeEstimator(supernet(), data, episodes=5, statistics=2)
+    estimator = lm.estimators.EpisodeEstimator(supernet(), data, episodes=5, statistics=2)
     network = SPACE.child(CHILD, SHAPE, way=3)
     forward = network.flops - network.features * 3
     images = 2 * 3 * (1 + 3) + 5 * 3 * (1 + 3)
     assert estimator.cost(CHILD, 1.0) == lm.Cost(queries=1, flops=images * forward)
-    adapted = supernet(inner_loop=lm.HeadInnerLoop(steps=2), head=lm.PrototypeLinearHead(), batch_norm="transductive")
-    estimator = lm.EpisodeEstimator(adapted, data, episodes=5)
+    adapted = supernet(
+        inner_loop=lm.meta.HeadInnerLoop(steps=2), head=lm.meta.PrototypeLinearHead(), batch_norm="transductive"
+    )
+    estimator = lm.estimators.EpisodeEstimator(adapted, data, episodes=5)
     assert estimator.cost(CHILD, 1.0).flops == 5 * (3 * (1 + 3) + 3 * 3) * forward
     assert 0 <= estimator(CHILD, fidelity=1.0).value <= 1
 
 
 @pytest.mark.parametrize("batch_norm", ["transductive", "support", "running"])
-@pytest.mark.parametrize("head", [lm.PrototypeHead(), lm.PrototypeLinearHead()], ids=["compares", "linear"])
+@pytest.mark.parametrize("head", [lm.meta.PrototypeHead(), lm.meta.PrototypeLinearHead()], ids=["compares", "linear"])
 def test_as_many_images_are_charged_as_are_looked_at(data, head, batch_norm):
     model = supernet(head=head, batch_norm=batch_norm)
-    estimator = lm.EpisodeEstimator(model, data, episodes=5, statistics=2)
+    estimator = lm.estimators.EpisodeEstimator(model, data, episodes=5, statistics=2)
     looked = []
     model.supernet.register_forward_pre_hook(lambda _, given: looked.append(len(given[0])))
     cost = estimator(CHILD, fidelity=1.0).cost
@@ -94,10 +101,12 @@ def test_as_many_images_are_charged_as_are_looked_at(data, head, batch_norm):
 
 
 def test_a_search_keeps_to_a_limit_of_multiply_adds(data):
-    estimator = lm.EpisodeEstimator(supernet(), data, episodes=2, statistics=1)
+    estimator = lm.estimators.EpisodeEstimator(supernet(), data, episodes=2, statistics=1)
     limit = SPACE.cost(CHILD, SHAPE, 3).flops
-    searcher = lm.QuerySearcher(
-        sampler=lm.RegularisedEvolution(population=4, sample=2, space=SPACE), constraints={"flops": limit}, trials=12
+    searcher = lm.searchers.QuerySearcher(
+        sampler=lm.searchers.RegularisedEvolution(population=4, sample=2, space=SPACE),
+        constraints={"flops": limit},
+        trials=12,
     )
     budget = lm.Budget()
     found = searcher.run(estimator, SPACE, budget, 0, problem="arrays")
@@ -111,20 +120,20 @@ def test_a_search_keeps_to_a_limit_of_multiply_adds(data):
 )
 def test_numbers_below_one_are_refused(data, options, said):
     with pytest.raises(ValueError, match=said):
-        lm.EpisodeEstimator(supernet(), data, **options)
+        lm.estimators.EpisodeEstimator(supernet(), data, **options)
 
 
 def test_a_model_without_a_network_is_refused(data):
-    model = lm.MetaSearch(space=SPACE, relaxation=lm.Uniform(), meta_gradient=lm.Sandwich())
+    model = lm.MetaSearch(space=SPACE, relaxation=lm.relaxations.Uniform(), meta_gradient=lm.meta.Sandwich())
     with pytest.raises(ValueError, match="not built yet: give it the shape"):
-        lm.EpisodeEstimator(model, data)
+        lm.estimators.EpisodeEstimator(model, data)
 
 
 def test_settings_tell_the_examples(data):
     model = supernet()
-    same, other = (lm.EpisodeEstimator(model, data, statistics=2).settings for _ in range(2))
+    same, other = (lm.estimators.EpisodeEstimator(model, data, statistics=2).settings for _ in range(2))
     assert same == other
     data.eval_seed = 5
-    assert lm.EpisodeEstimator(model, data, statistics=2).settings != same
+    assert lm.estimators.EpisodeEstimator(model, data, statistics=2).settings != same
     data.eval_seed = 0
-    assert lm.EpisodeEstimator(model, data.with_training_episodes(way=2), statistics=2).settings != same
+    assert lm.estimators.EpisodeEstimator(model, data.with_training_episodes(way=2), statistics=2).settings != same

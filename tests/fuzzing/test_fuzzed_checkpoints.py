@@ -122,7 +122,7 @@ def test_steps_of_the_pickle(name: str, random: Case, canary: Path) -> None:
     ending(lambda: KINDS[name].read(path), canary, names=path.name)
 
 
-class Half(lm.Estimator):
+class Half(lm.estimators.Estimator):
     """Gives half a point, whatever it is asked."""
 
     def cost(self, architecture: lm.Architecture, fidelity: float) -> lm.Cost:

@@ -60,11 +60,11 @@ def test_markdown_shows_a_text_as_it_is(random: Case) -> None:
     check_page(markdown_lines([("a", "b"), ("---",) * 2, (text, "c")]), set())
 
 
-def row(name: str) -> lm.ResultRow:
+def row(name: str) -> lm.records.ResultRow:
     """A result all of whose texts are a name."""
     spent = lm.Cost(flops=10**6, seconds=1.0)
-    protocol = lm.Protocol("target", way=2, shot=3, batch_norm=name)
-    return lm.ResultRow(
+    protocol = lm.records.Protocol("target", way=2, shot=3, batch_norm=name)
+    return lm.records.ResultRow(
         name, name, name, lm.Architecture({name: name}), {}, 0, protocol, 0.5, 0.1, spent, spent, 10, 20,
         hardware=name, config=name, metric=name, class_values={name: 0.5, f"{name}2": 0.25},
     )  # fmt: skip
@@ -76,10 +76,12 @@ def test_a_report_of_received_files(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     rows = [row(name), replace(row(f"{name}b"), task_id=name, protocol=row(name).protocol, metric=name)]
-    lm.write_results("results.json", rows)
+    lm.records.write_results("results.json", rows)
     recipe = {"preprocessing": name}
-    chosen = [lm.ArchitectureRow(name, name, name, lm.Architecture({name: name}), 0.5, recipe=recipe, metric=name)]
-    lm.write_architectures("architectures.json", chosen)
+    chosen = [
+        lm.records.ArchitectureRow(name, name, name, lm.Architecture({name: name}), 0.5, recipe=recipe, metric=name)
+    ]
+    lm.records.write_architectures("architectures.json", chosen)
     words = ["--results+=results.json", "--architectures=architectures.json", f"--reference={name}"]
     assert main(["report", *words, f"--subject={name}b", "--leaderboard=."]) == 0
     pictures = {file.name for file in Path("report").glob("*.png")}
@@ -88,8 +90,8 @@ def test_a_report_of_received_files(
     assert "by class" in page
     told = capsys.readouterr()
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", told.out + told.err)
-    for table in lm.tables(rows):
-        check_page(lm.to_markdown(table), set())
+    for table in lm.report.tables(rows):
+        check_page(lm.report.to_markdown(table), set())
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -108,7 +110,7 @@ CLASSES = ("=1+1", "-3.5", "\x1b[2J\x07", "@home")
 
 def predicted(texts: list[str]) -> None:
     """Predict for texts by a network that was not trained, into ``predictions.csv`` and onto the terminal."""
-    made = lm.Characters(steps=4).fitted(["abcd"])
+    made = lm.kinds.Characters(steps=4).fitted(["abcd"])
     space = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,), readouts=("max",))
     network = space.child(space.sample(torch.Generator().manual_seed(0)), made.shape, len(CLASSES))
     lm.export_child(network, "out", architecture={}, classes=CLASSES, shape=made.shape, preprocessing=made)

@@ -59,23 +59,25 @@ def passages(folder: Path) -> Path:
 
 def test_many_marks_on_a_letter(tmp_path: Path) -> None:
     texts, questions, text = str(table(tmp_path)), str(passages(tmp_path)), marked(99_000)
-    made = lm.QuestionWords(lm.Words(least=1, steps=320), newest_first=False).fitted(["Who is it?", "it is a"])
+    made = lm.kinds.QuestionWords(lm.kinds.Words(least=1, steps=320), newest_first=False).fitted(
+        ["Who is it?", "it is a"]
+    )
     readers: list[Callable[[], Any]] = [
         lambda: lm.TextTask(texts)[0],
-        lambda: lm.TextTable(texts, train=["a"], test=["b"]),
+        lambda: lm.kinds.TextTable(texts, train=["a"], test=["b"]),
         lambda: lm.SquadTask(questions)[0],
         lambda: lm.task_from_texts([text, *"bcdefghij"], [0, 1] * 5),
         lambda: made.encode([(question, text) for question in ("Who?", "What?")]),
         lambda: made.answers([("Who?", text)], [(0, 9)]),
-        lambda: lm.Characters(steps=10_000).fitted([text]).encode([text] * 10),
-        lambda: lm.BytePairs(steps=64).fitted([text, "-" * 99_000, "a" + " " * 99_000]).encode([text]),
+        lambda: lm.kinds.Characters(steps=10_000).fitted([text]).encode([text] * 10),
+        lambda: lm.kinds.BytePairs(steps=64).fitted([text, "-" * 99_000, "a" + " " * 99_000]).encode([text]),
     ]
     for read in readers:
         with limits():
             assert read() is not None
 
 
-READERS = (lm.TextTask, lm.TableTask, lm.NewRows, lm.TextTable)
+READERS = (lm.TextTask, lm.TableTask, lm.kinds.NewRows, lm.kinds.TextTable)
 
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.__name__)

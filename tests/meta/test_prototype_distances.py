@@ -66,8 +66,8 @@ def test_unit_length_compares_angles_alone():
 
 def test_a_meta_training_moves_the_learned_scale(tmp_path):
     torch.manual_seed(0)
-    source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
-    head = lm.PrototypeHead(scale=2.0, learned=True, unit=True)
+    source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
+    head = lm.meta.PrototypeHead(scale=2.0, learned=True, unit=True)
     model = lm.MetaSearch(space=lm.LayeredSpace(shared=True, widths=(4,)), head=head)
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     trainer = lm.Trainer(max_epochs=1, limit_val_batches=0, accelerator="cpu", **quiet)

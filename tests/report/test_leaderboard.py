@@ -20,8 +20,8 @@ from lit_metanas.cli.command_line import main
 from lit_metanas.report.leaderboard import leaderboard_page, read_folder
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror="alert(2)">'
-PROTOCOL = lm.Protocol("target", way=3, shot=20, batch_norm="running")
-ROW = lm.ResultRow(
+PROTOCOL = lm.records.Protocol("target", way=3, shot=20, batch_norm="running")
+ROW = lm.records.ResultRow(
     "random", "letters", "LayeredSpace", lm.Architecture({"kernel": "3"}), {}, 0, PROTOCOL, 0.8, 0.05,
     lm.Cost(flops=2_000_000, seconds=3.0), lm.Cost(), 1000, 20_000,
 )  # fmt: skip
@@ -103,12 +103,12 @@ def test_all_files_of_results_in_a_folder_are_read_and_others_are_not(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    lm.write_results("runs/a/results.json", ROWS[:2])
-    lm.write_results("runs/b/c/episodes.json", ROWS[2:3])
-    lm.write_architectures("runs/a/architectures.json", [])
+    lm.records.write_results("runs/a/results.json", ROWS[:2])
+    lm.records.write_results("runs/b/c/episodes.json", ROWS[2:3])
+    lm.records.write_architectures("runs/a/architectures.json", [])
     Path("runs/a/other.json").write_text("[1, 2]")
-    lm.write_results("runs/a/children/letters/random/result.json", ROWS[:1])  # what a search goes on from
-    lm.write_results("runs/unfinished/children/letters/random/result.json", ROWS[:1])
+    lm.records.write_results("runs/a/children/letters/random/result.json", ROWS[:1])  # what a search goes on from
+    lm.records.write_results("runs/unfinished/children/letters/random/result.json", ROWS[:1])
     assert {file: len(rows) for file, rows in read_folder(Path("runs")).items()} == {
         "a/results.json": 2, "b/c/episodes.json": 1, "unfinished/children/letters/random/result.json": 1,
     }  # fmt: skip

@@ -13,15 +13,15 @@ from lit_metanas.report.figures.predictions import draw_predictions, prediction_
 from lit_metanas.report.report_verb import report
 
 TEXTS = (
-    lm.ShownPrediction("flight", "flight", True, example="book a flight"),
-    lm.ShownPrediction("table", "cab", False, example="a | cab <script>![x](http://y)\n now"),
+    lm.records.ShownPrediction("flight", "flight", True, example="book a flight"),
+    lm.records.ShownPrediction("table", "cab", False, example="a | cab <script>![x](http://y)\n now"),
 )
 
 
 def test_predictions_come_back_from_their_file(tmp_path):
-    pictures = (lm.ShownPrediction("a", "b", False, picture=("00ff10", "0102ff"), coloured=True),)
-    lm.write_predictions(tmp_path / "predictions.json", [*TEXTS, *pictures])
-    assert lm.read_predictions(tmp_path / "predictions.json") == [*TEXTS, *pictures]
+    pictures = (lm.records.ShownPrediction("a", "b", False, picture=("00ff10", "0102ff"), coloured=True),)
+    lm.records.write_predictions(tmp_path / "predictions.json", [*TEXTS, *pictures])
+    assert lm.records.read_predictions(tmp_path / "predictions.json") == [*TEXTS, *pictures]
     assert pictures[0].levels() == [[[0, 255, 16]], [[1, 2, 255]]]
 
 
@@ -42,7 +42,7 @@ def test_a_damaged_file_is_told_in_a_sentence(tmp_path, changed, said):
     plain = {"said": "a", "meant": "b", "right": False, "example": "", "picture": [], "coloured": False, **changed}
     file.write_text(json.dumps({"schema": 1, "predictions": [plain]}))
     with pytest.raises(ValueError, match=said) as caught:
-        lm.read_predictions(file)
+        lm.records.read_predictions(file)
     assert str(file) in str(caught.value)
 
 
@@ -51,14 +51,14 @@ def test_texts_are_shown_as_they_are():
     assert lines[2] == "| ✓ | book a flight | flight | flight |"
     shown = "a \\| cab &lt;script&gt;!\\[x](http\u200b://y)\N{REPLACEMENT CHARACTER} now"
     assert lines[3].startswith(f"| ✗ | {shown} | ")
-    assert prediction_lines([lm.ShownPrediction("", "", True, example="x" * 500)])[2][1] == "x" * 399 + "…"
+    assert prediction_lines([lm.records.ShownPrediction("", "", True, example="x" * 500)])[2][1] == "x" * 399 + "…"
     assert draw_predictions(TEXTS) is None
     assert prediction_lines(()) == []
 
 
 def test_pictures_are_drawn_upright(tmp_path):
     rows = tuple(bytes([255 if row < 2 else 0] * 6).hex() for row in range(6))  # white above, black below
-    drawn = draw_predictions([lm.ShownPrediction("a $b", "c", False, picture=rows)])
+    drawn = draw_predictions([lm.records.ShownPrediction("a $b", "c", False, picture=rows)])
     drawn.savefig(tmp_path / "drawn.png")
     (axes,) = drawn.axes
     (shown,) = axes.images
@@ -71,12 +71,12 @@ def test_pictures_are_drawn_upright(tmp_path):
 
 def test_tiles_have_the_room_that_their_titles_need():
     name = "Old Italic/U+10301 OLD ITALIC LETTER BE"
-    series = lm.ShownPrediction(name, name, True, picture=("00ff88",) * 2, series=True)
+    series = lm.records.ShownPrediction(name, name, True, picture=("00ff88",) * 2, series=True)
     (axes,) = (drawn := draw_predictions([series])).axes
     assert axes.get_title("left") == "✓ Old Italic/U+10301 OLD\nITALIC LETTER BE"
     assert axes.get_aspect() == "auto"  # a series of any length fills its tile
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("steps →", "features →")
-    short = draw_predictions([lm.ShownPrediction("a", "a", True, picture=("00ff",) * 2)])
+    short = draw_predictions([lm.records.ShownPrediction("a", "a", True, picture=("00ff",) * 2)])
     assert short.axes[0].get_xlabel() == ""
     assert short.get_figheight() < drawn.get_figheight()
 
@@ -88,10 +88,10 @@ def test_a_search_leaves_predictions_and_its_report_shows_them(tmp_path, kind, c
         space = lm.LayeredSpace(widths=(4,))
     else:
         sentences = {name: [f"{name} number {n}" for n in range(30)] for name in ("cat", "dog")}
-        source = lm.SentenceSource(sentences, train=["cat", "dog"])
+        source = lm.kinds.SentenceSource(sentences, train=["cat", "dog"])
         task = lm.draw_task(source, "train", way=2, train=8, val=2, test=20)
         space = lm.SequenceSpace(widths=(4,), operations=("conv_3",), depths=(1,))
-    comparison = lm.TargetSearch(
+    comparison = lm.comparisons.TargetSearch(
         space=space,
         methods={"random": lm.RandomArchitecture()},
         recipe=lm.Recipe(epochs=1),
@@ -101,7 +101,7 @@ def test_a_search_leaves_predictions_and_its_report_shows_them(tmp_path, kind, c
     loader = torch.utils.data.DataLoader([task], batch_size=None, collate_fn=lambda one: one)
     trainer.predict(comparison, loader)
     (network,) = kept_networks(tmp_path / "search")
-    shown = lm.read_predictions(network.folder / "predictions.json")
+    shown = lm.records.read_predictions(network.folder / "predictions.json")
     weights = torch.load(network.folder / "weights.pt", weights_only=True)
     child = space.child(network.row.architecture, task.shape, task.way, None)
     child.load_state_dict(weights)
@@ -134,12 +134,12 @@ def test_large_and_empty_inputs_are_shown_small(inputs, tmp_path):
     task = lm.Task("large", way=2, train=one_split(inputs), val=None, test=one_split(inputs))
     shown = shown_predictions(task, [0] * 4)
     assert all(len(one.picture) <= 512 and len(one.picture[0]) <= 2 * 3 * 512 for one in shown)
-    lm.write_predictions(tmp_path / "predictions.json", shown)
-    assert lm.read_predictions(tmp_path / "predictions.json") == list(shown)
+    lm.records.write_predictions(tmp_path / "predictions.json", shown)
+    assert lm.records.read_predictions(tmp_path / "predictions.json") == list(shown)
 
 
 def test_what_a_vocabulary_lacks_is_marked():
-    words = lm.Words(steps=5, least=1).fitted(["book a seat"])
+    words = lm.kinds.Words(steps=5, least=1).fitted(["book a seat"])
     split = lm.Split(words.encode(["book the seat", "a seat"]), torch.arange(2))
     task = lm.Task(
         "t", 2, split, None, split, classes=("a", "b"), preprocessing=words, vocabulary=words.shape.vocabulary
@@ -153,18 +153,18 @@ def test_a_long_text_is_cut_so_that_its_file_can_be_read(tmp_path):
     shown = shown_predictions(task, [0] * 4)
     assert len(shown[0].example) == 2000
     assert shown[0].example.endswith("…")
-    lm.write_predictions(tmp_path / "predictions.json", shown)
-    assert lm.read_predictions(tmp_path / "predictions.json") == list(shown)
+    lm.records.write_predictions(tmp_path / "predictions.json", shown)
+    assert lm.records.read_predictions(tmp_path / "predictions.json") == list(shown)
 
 
 def test_damaged_predictions_leave_the_rest_of_a_report(tmp_path):
-    protocol, architecture = lm.Protocol("target", 2, 5, "running"), lm.Architecture({"kernel": "3"})
-    row = lm.ResultRow(
+    protocol, architecture = lm.records.Protocol("target", 2, 5, "running"), lm.Architecture({"kernel": "3"})
+    row = lm.records.ResultRow(
         "random", "t", "", architecture, {}, 0, protocol, 0.7, 0.1, lm.Cost(), lm.Cost(), 1, 1, images=(4, 4)
     )
-    lm.write_results(tmp_path / "results.json", [row])
-    chosen = lm.ArchitectureRow("t", "random", "LayeredSpace", architecture, 0.7, weights="child/weights.pt")
-    lm.write_architectures(tmp_path / "architectures.json", [chosen])
+    lm.records.write_results(tmp_path / "results.json", [row])
+    chosen = lm.records.ArchitectureRow("t", "random", "LayeredSpace", architecture, 0.7, weights="child/weights.pt")
+    lm.records.write_architectures(tmp_path / "architectures.json", [chosen])
     (tmp_path / "child").mkdir()
     (tmp_path / "child" / "predictions.json").write_text('{"schema": 1, "predictions": [7]}')
     with pytest.warns(UserWarning, match=r"No predictions are shown: '.*predictions\.json' cannot be read"):
@@ -175,17 +175,17 @@ def test_damaged_predictions_leave_the_rest_of_a_report(tmp_path):
 def test_a_table_names_the_metric_that_it_shows():
     spent = lm.Cost(queries=1, flops=10)
     rows = [
-        lm.ResultRow(
-            "random", "digits", "SequenceSpace", None, {}, 0, lm.Protocol("target", 11, 5, "running"),
+        lm.records.ResultRow(
+            "random", "digits", "SequenceSpace", None, {}, 0, lm.records.Protocol("target", 11, 5, "running"),
             value, 0.01, spent, lm.Cost(), 1, 1, images=(50, 20), metric=metric,
         )
         for value, metric in ((0.7, "word accuracy"), (0.9, "accuracy"), (0.5, "chrF"))
     ]  # fmt: skip
-    words, classes, texts = lm.tables(rows)
+    words, classes, texts = lm.report.tables(rows)
     assert words.title == "Task digits: trained on 50 examples, tested on 20"
     assert classes.title == "Task digits: 11 classes, trained on 50 examples, tested on 20"
-    text = lm.to_markdown(words)
+    text = lm.report.to_markdown(words)
     assert "| word accuracy % |" in text
     assert "Word accuracy: over the test examples, with its 95 % interval." in text
-    assert "| accuracy % |" in lm.to_markdown(classes)
-    assert "\nchrF: over the test examples, with" in lm.to_markdown(texts)
+    assert "| accuracy % |" in lm.report.to_markdown(classes)
+    assert "\nchrF: over the test examples, with" in lm.report.to_markdown(texts)

@@ -197,8 +197,8 @@ def test_where_no_trial_has_an_architecture_parameters_and_prefix_are_told(space
 def test_the_verb_takes_a_space_of_ones_own(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own_choices.py").write_text(
-        "import lit_metanas as lm\n\n\nclass Mine(lm.ChoiceSpace):\n"
-        "    choices = (lm.Choice('opt', ('adam', 'sgd', 'rmsprop')), lm.Choice('depth', (1, 2)))\n"
+        "import lit_metanas as lm\n\n\nclass Mine(lm.spaces.ChoiceSpace):\n"
+        "    choices = (lm.spaces.Choice('opt', ('adam', 'sgd', 'rmsprop')), lm.spaces.Choice('depth', (1, 2)))\n"
     )
     (tmp_path / "mine.yaml").write_text("class_path: own_choices.Mine\n")
     storage = f"sqlite:///{tmp_path}/studies.db"

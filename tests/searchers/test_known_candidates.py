@@ -14,7 +14,7 @@ from lit_metanas.records import record_lines
 from lit_metanas.records.record_lines import SHIPPED, SHIPPED_FILE
 from lit_metanas.searchers.halving.proposals import covering
 
-SPACE = lm.AnyInputSpace(operations=("conv_3", "gru"), depths=(1, 2), widths=(4, 8), readouts=("mean",))
+SPACE = lm.spaces.AnyInputSpace(operations=("conv_3", "gru"), depths=(1, 2), widths=(4, 8), readouts=("mean",))
 
 
 OTHER = lm.LayeredSpace(widths=(4,))
@@ -28,10 +28,10 @@ def network(**labels):
 def searched(name, scores, recipe=None):
     """One search, of networks by their widths and depths."""
     trials = [
-        lm.Trial(network(width=width, depth=depth), score, lm.Cost(queries=1, flops=100), recipe=recipe or {})
+        lm.records.Trial(network(width=width, depth=depth), score, lm.Cost(queries=1, flops=100), recipe=recipe or {})
         for (width, depth), score in scores.items()
     ]
-    return lm.SearchRecord(name, trials, space=SPACE.name)
+    return lm.records.SearchRecord(name, trials, space=SPACE.name)
 
 
 RECORDS = [
@@ -66,15 +66,17 @@ def test_the_portfolio_ends_where_others_add_little():
 
 
 def test_what_the_space_cannot_build_is_left_out():
-    narrow = lm.AnyInputSpace(operations=("conv_3", "gru"), depths=(1, 2), widths=(8,), readouts=("mean",))
+    narrow = lm.spaces.AnyInputSpace(operations=("conv_3", "gru"), depths=(1, 2), widths=(8,), readouts=("mean",))
     assert {query.architecture["width"] for query in covering(RECORDS, narrow, 9)} == {"8"}
     assert covering(RECORDS, lm.LayeredSpace(), 9) == []
 
 
 def first_rung(tmp_path, task, **options):
-    lm.write_record_lines(tmp_path / "others.jsonl", [*RECORDS, searched(task.id, {("4", "2"): 0.9, ("8", "2"): 0.1})])
+    lm.records.write_record_lines(
+        tmp_path / "others.jsonl", [*RECORDS, searched(task.id, {("4", "2"): 0.9, ("8", "2"): 0.1})]
+    )
     recipe = lm.Recipe(epochs=1)
-    method = lm.SuccessiveHalving(records=[str(tmp_path / "others.jsonl")], rungs=(1.0,), **options)
+    method = lm.searchers.SuccessiveHalving(records=[str(tmp_path / "others.jsonl")], rungs=(1.0,), **options)
     return lm.search(task, SPACE, method=method, recipe=recipe, flops=1e9, progress=False)
 
 
@@ -94,8 +96,8 @@ def test_the_first_candidates_come_of_the_records_and_others_are_drawn(tmp_path,
 
 def test_networks_are_trained_by_the_recipe_of_their_record(tmp_path, task):
     recipe = {"learning_rate": 0.5, "label_smoothing": 0.1}
-    lm.write_record_lines(tmp_path / "r.jsonl", [searched("one", {("4", "1"): 0.9, ("8", "1"): 0.8}, recipe)])
-    method = lm.SuccessiveHalving(records=[str(tmp_path / "r.jsonl")], rungs=(1.0,), candidates=1)
+    lm.records.write_record_lines(tmp_path / "r.jsonl", [searched("one", {("4", "1"): 0.9, ("8", "1"): 0.8}, recipe)])
+    method = lm.searchers.SuccessiveHalving(records=[str(tmp_path / "r.jsonl")], rungs=(1.0,), candidates=1)
     found = lm.search(task, SPACE, method=method, recipe=lm.Recipe(epochs=1), flops=1e9, progress=False)
     assert found.record.trials[0].recipe == recipe
     assert (found.recipe.learning_rate, found.recipe.label_smoothing, found.recipe.epochs) == (0.5, 0.1, 1)
@@ -111,7 +113,7 @@ def test_a_recipe_of_ones_own_is_kept_where_it_differs_from_the_default(task):
     assert any("weight_decay" in trial.recipe for trial in found.record.trials)
 
 
-@pytest.mark.parametrize("kind", [lm.SuccessiveHalving, lm.EvolvingHalving])
+@pytest.mark.parametrize("kind", [lm.searchers.SuccessiveHalving, lm.searchers.EvolvingHalving])
 @pytest.mark.parametrize("name", ["shipped", "shipped-episodes"])
 def test_other_records_of_the_package_are_other_settings(kind, name, monkeypatch, tmp_path):
     before = settings_of(kind(records=[name]))
@@ -124,7 +126,7 @@ def test_other_records_of_the_package_are_other_settings(kind, name, monkeypatch
 
 
 def test_records_of_another_space_are_told(tmp_path, task):
-    method = lm.SuccessiveHalving(records=[SHIPPED], candidates=2)
+    method = lm.searchers.SuccessiveHalving(records=[SHIPPED], candidates=2)
     with pytest.warns(
         UserWarning, match="records in shipped have no trial in LayeredSpace: give records of searches in it"
     ):
@@ -137,7 +139,7 @@ SHAPES = {"images": (3, 32, 32), "series": lm.SeriesShape(6, 40), "tokens": lm.T
 @pytest.mark.parametrize("kind", SHAPES)
 def test_the_package_ships_small_records_of_each_default_space(kind):
     space = lm.default_space(SHAPES[kind])
-    records = lm.read_record_lines(SHIPPED)
+    records = lm.records.read_record_lines(SHIPPED)
     assert SHIPPED_FILE.stat().st_size < 1 << 20
     assert all(record.trials[-1].cost.flops > 1e8 for record in records)
     own = [record for record in records if fits(record, space)]
@@ -159,16 +161,16 @@ def fits(record, space):
 def test_the_default_space_is_a_configuration_too(kind):
     path = Path(lm.__file__).parents[1] / f"configs/spaces/default_{kind}.yaml"
     written = yaml.safe_load(path.read_text(encoding="utf-8"))
-    space = getattr(lm, written["class_path"])(**written["init_args"])
+    space = getattr(lm.spaces, written["class_path"])(**written["init_args"])
     assert space.choices == lm.default_space(SHAPES[kind]).choices
 
 
 def test_a_search_begins_with_the_shipped_records_without_being_told(task):
     assert default_method(lm.LayeredSpace(), lm.Recipe()).records == ()
     found = lm.search(task, flops=1e10, recipe=lm.Recipe(epochs=1), progress=False)
-    known = covering(lm.read_record_lines(SHIPPED), lm.default_space(task.shape), 8)
+    known = covering(lm.records.read_record_lines(SHIPPED), lm.default_space(task.shape), 8)
     assert [trial.architecture for trial in found.record.trials[:8]] == [query.architecture for query in known]
     assert found.space == "LayeredSpace"
-    own = [record for record in lm.read_record_lines(SHIPPED) if record.space == "LayeredSpace"]
+    own = [record for record in lm.records.read_record_lines(SHIPPED) if record.space == "LayeredSpace"]
     assert found.meta_cost.flops == sum(record.trials[-1].cost.flops for record in own)
     assert "cost of what was learned before: " in repr(found)

@@ -11,7 +11,7 @@ import lit_metanas as lm
 from lit_metanas.searchers.weight_sharing.supernet_searcher import SupernetSearcher
 from lit_metanas.training.child import score
 
-LETTERS = lm.Words(steps=4, least=1).fitted(["a b c d e"])
+LETTERS = lm.kinds.Words(steps=4, least=1).fitted(["a b c d e"])
 READS = lm.SequenceSpace(
     operations=("gru", "conv_3"), activations=("Identity",), dropouts=(0.0, 0.2), skips=("residual",), depths=(1, 2),
     widths=(16,), readouts=("each",),
@@ -81,11 +81,15 @@ CASE = pytest.mark.parametrize(("make", "space"), CASES.values(), ids=CASES)
 @pytest.mark.parametrize(
     "method",
     [
-        lm.DARTSSearcher(epochs=4, batch_size=32, rates=lm.DARTSRates(**RATES)),
-        lm.DARTSSearcher(epochs=4, batch_size=32, rates=lm.DARTSRates(**RATES), gradient=lm.SecondOrder()),
-        lm.DARTSSearcher(epochs=4, batch_size=32, rates=lm.DARTSRates(**RATES), relaxation=lm.SampledChild()),
-        lm.ENASSearcher(epochs=4, batch_size=32, rates=lm.WeightRates(**RATES), candidates=2),
-        lm.OneShotSearcher(epochs=4, batch_size=32, rates=lm.WeightRates(**RATES), candidates=2),
+        lm.DARTSSearcher(epochs=4, batch_size=32, rates=lm.training.DARTSRates(**RATES)),
+        lm.DARTSSearcher(
+            epochs=4, batch_size=32, rates=lm.training.DARTSRates(**RATES), gradient=lm.training.SecondOrder()
+        ),
+        lm.DARTSSearcher(
+            epochs=4, batch_size=32, rates=lm.training.DARTSRates(**RATES), relaxation=lm.relaxations.SampledChild()
+        ),
+        lm.searchers.ENASSearcher(epochs=4, batch_size=32, rates=lm.training.WeightRates(**RATES), candidates=2),
+        lm.searchers.OneShotSearcher(epochs=4, batch_size=32, rates=lm.training.WeightRates(**RATES), candidates=2),
     ],
     ids=["DARTS", "second order", "GDAS", "ENAS", "one-shot"],
 )
@@ -94,7 +98,10 @@ def test_a_search_ends_with_a_network_that_has_learned(make, space, method: Supe
     outcome = method.search(task, space, budget, seed=0)
     assert space.violation(outcome.architecture) is None
     assert budget.spent.flops > 0
-    assert len(outcome.record.trials) == {lm.DARTSSearcher: 4, lm.ENASSearcher: 6, lm.OneShotSearcher: 2}[type(method)]
+    assert (
+        len(outcome.record.trials)
+        == {lm.DARTSSearcher: 4, lm.searchers.ENASSearcher: 6, lm.searchers.OneShotSearcher: 2}[type(method)]
+    )
     assert all(math.isfinite(trial.value) for trial in outcome.record.trials)
     child, fresh = (child_of(space, task, outcome.architecture, weights) for weights in (outcome.weights, None))
     assert math.isfinite(score(child, task.test))
@@ -120,10 +127,10 @@ def loss_of(child: lm.Child, task: lm.Task) -> float:
 @CASE
 def test_the_loss_is_the_objectives_and_its_price_that_of_the_child(make, space):
     task, architecture = make(), space.sample(torch.Generator().manual_seed(3))
-    training = lm.SinglePathTraining(
-        space=space, task=task, rates=lm.WeightRates(), budget=lm.Budget(), steps=3, seed=0
+    training = lm.training.SinglePathTraining(
+        space=space, task=task, rates=lm.training.WeightRates(), budget=lm.Budget(), steps=3, seed=0
     )
-    weights, mixture = training.weights, lm.one_hot(space.choices, architecture)
+    weights, mixture = training.weights, lm.spaces.one_hot(space.choices, architecture)
     child = child_of(space, task, architecture, {name: value.detach() for name, value in weights.items()})
     with torch.no_grad():
         found = float(training.batch_loss(weights, mixture, task.test, None))
@@ -147,14 +154,14 @@ def test_a_supernet_estimates_what_its_child_scores(make, space):
     net = space.supernet(task.shape)
     weights = {**dict(net.named_parameters()), **space.output_weights(net.features, task.way)}
     weights = {name: value.detach() for name, value in weights.items()}
-    estimate = lm.SupernetEstimator(task, space, 0, weights)(architecture, fidelity=1.0)
+    estimate = lm.estimators.SupernetEstimator(task, space, 0, weights)(architecture, fidelity=1.0)
     assert estimate.value == pytest.approx(score(child_of(space, task, architecture, weights), task.val), abs=1e-6)
     del weights["head.bias"]
     with pytest.raises(ValueError, match=rf"lack head.bias for the {task.way} outputs of task '{task.id}': give those"):
-        lm.SupernetEstimator(task, space, 0, weights)
+        lm.estimators.SupernetEstimator(task, space, 0, weights)
 
 
-@pytest.mark.parametrize("kind", [lm.DARTSSearcher, lm.ENASSearcher, lm.OneShotSearcher])
+@pytest.mark.parametrize("kind", [lm.DARTSSearcher, lm.searchers.ENASSearcher, lm.searchers.OneShotSearcher])
 def test_what_cannot_be_computed_is_told_before_the_search(kind):
     reads = lm.SequenceSpace(widths=(8, 16), readouts=("each",))
     for task, space in ((transcription(), reads), (translation(), lm.EncoderDecoderSpace(reads))):
@@ -165,7 +172,9 @@ def test_what_cannot_be_computed_is_told_before_the_search(kind):
 def test_a_head_that_starts_from_classes_is_refused():
     weights = dict(WRITES.supernet(translation().shape).named_parameters())
     logits = {choice.name: torch.zeros(len(choice.labels)) for choice in WRITES.choices}
-    method = lm.DARTSSearcher(epochs=1, start=lm.Parameters(weights, logits, {}), head=lm.PrototypeLinearHead())
+    method = lm.DARTSSearcher(
+        epochs=1, start=lm.meta.Parameters(weights, logits, {}), head=lm.meta.PrototypeLinearHead()
+    )
     with pytest.raises(
         ValueError, match=r"PrototypeLinearHead starts from the classes of the train part, and task 'rev"
     ):

@@ -149,8 +149,8 @@ def written_by_a_loop(child, inputs: Tensor, scores: Tensor) -> list[int]:
     return said
 
 
-def target() -> lm.Words:
-    return lm.Words(steps=STEPS, least=1).fitted(["a b c d e"])
+def target() -> lm.kinds.Words:
+    return lm.kinds.Words(steps=STEPS, least=1).fitted(["a b c d e"])
 
 
 @DECODERS
@@ -237,7 +237,7 @@ def test_dropout_is_of_training_alone():
 
 def test_a_supernet_of_several_widths_refuses_to_compute():
     space = one(encoder=small_encoder(widths=(4, 8)))
-    net, gates = space.supernet(TOKENS), lm.one_hot(space.choices, space.sample(torch.Generator()))
+    net, gates = space.supernet(TOKENS), lm.spaces.one_hot(space.choices, space.sample(torch.Generator()))
     outputs = space.output_weights(net.features, WAY)
     sentence = "EncoderDecoderSpace: a supernet is of one width, and 4, 8 are left: give 'widths' one, or search by a m"
     for compute in (lambda: net(blank_inputs(2, TOKENS), gates), lambda: net.scores(outputs, examples(TOKENS), gates)):
@@ -251,7 +251,7 @@ def test_a_target_that_is_too_long_is_told():
         child(examples(TOKENS, 1), torch.ones(1, 7, dtype=torch.int64))
     padded = nn.functional.pad(torch.ones(1, 6, dtype=torch.int64), (0, 4))
     assert child(examples(TOKENS, 1), padded).shape == (1, STEPS, WAY)
-    words = lm.Words(steps=STEPS + 1, least=1).fitted(["a b"])
+    words = lm.kinds.Words(steps=STEPS + 1, least=1).fitted(["a b"])
     with pytest.raises(ValueError, match=r"texts of up to 7 tokens, and EncoderDecoderSpace writes up to 6: give targ"):
         one().check_objective(lm.Translation(words))
 

@@ -46,7 +46,9 @@ class Case:
     def weights(self) -> dict[str, Tensor]:
         return dict(self.net.named_parameters())
 
-    def scores(self, gates: lm.Mixture, targets: Tensor | None = TARGETS, inputs: Tensor | None = None) -> Tensor:
+    def scores(
+        self, gates: lm.spaces.Mixture, targets: Tensor | None = TARGETS, inputs: Tensor | None = None
+    ) -> Tensor:
         return self.net.scores(self.outputs, self.inputs if inputs is None else inputs, gates, targets=targets)
 
     def child(self, architecture: Mapping[str, str]) -> nn.Module:
@@ -58,9 +60,9 @@ class Case:
         return exact.eval()
 
 
-def soft(gates: lm.Mixture) -> dict[str, lm.Gate]:
+def soft(gates: lm.spaces.Mixture) -> dict[str, lm.spaces.Gate]:
     """The same weights, with all candidates computed."""
-    return {name: lm.Gate(gate.weights.double()) for name, gate in gates.items()}
+    return {name: lm.spaces.Gate(gate.weights.double()) for name, gate in gates.items()}
 
 
 @SHAPES
@@ -69,7 +71,7 @@ def test_a_child_is_the_supernet_of_its_candidates(shape):
     with torch.no_grad():
         for _ in range(8):
             architecture = SPACE.sample(draws)
-            child, gates = case.child(architecture), lm.one_hot(SPACE.choices, architecture)
+            child, gates = case.child(architecture), lm.spaces.one_hot(SPACE.choices, architecture)
             for targets in (TARGETS, None):
                 expected = child(case.inputs, targets)
                 for mixture in (gates, soft(gates)):
@@ -78,9 +80,9 @@ def test_a_child_is_the_supernet_of_its_candidates(shape):
     assert len(ends) > 1
 
 
-def uniform(space: lm.EncoderDecoderSpace) -> dict[str, lm.Gate]:
+def uniform(space: lm.EncoderDecoderSpace) -> dict[str, lm.spaces.Gate]:
     return {
-        choice.name: lm.Gate(torch.full((len(choice.labels),), 1 / len(choice.labels), dtype=torch.float64))
+        choice.name: lm.spaces.Gate(torch.full((len(choice.labels),), 1 / len(choice.labels), dtype=torch.float64))
         for choice in space.choices
     }
 
@@ -93,7 +95,7 @@ def test_a_mixture_of_depths_has_the_mean_scores_of_its_networks():
         for one in space.choices
     )
     case, weights = Case(space, TOKENS), torch.tensor([0.2, 0.5, 0.3], dtype=torch.float64)
-    gates = {**uniform(space), "decoder_depth": lm.Gate(weights)}
+    gates = {**uniform(space), "decoder_depth": lm.spaces.Gate(weights)}
     only = {choice.name: choice.labels[0] for choice in space.choices}
     with torch.no_grad():
         children = [case.child({**only, "decoder_depth": str(depth)})(case.inputs, TARGETS) for depth in (1, 2, 3)]
@@ -141,7 +143,13 @@ def test_a_gradient_reaches_every_logit(shape):
     }
     noise = {n: v.double() for n, v in case.net.draw_noise(4, torch.Generator().manual_seed(0)).items()}
     scores = score_with(
-        case.net, case.weights, case.outputs, case.inputs, lm.Softmax()(logits, {}, 0.0), noise=noise, targets=TARGETS
+        case.net,
+        case.weights,
+        case.outputs,
+        case.inputs,
+        lm.relaxations.Softmax()(logits, {}, 0.0),
+        noise=noise,
+        targets=TARGETS,
     )
     loss = nn.functional.cross_entropy(scores.flatten(0, 1), TARGETS.flatten())
     wanted = [name for name, logit in logits.items() if len(logit) > 1]
@@ -155,9 +163,9 @@ def test_a_gradient_reaches_every_logit(shape):
 def test_a_gradient_reaches_the_logit_of_a_sampled_candidate(name):
     case = Case(SPACE, TOKENS)
     labels = {choice.name: choice.labels for choice in SPACE.choices}
-    gates = lm.one_hot(SPACE.choices, {**{n: own[-1] for n, own in labels.items()}})
+    gates = lm.spaces.one_hot(SPACE.choices, {**{n: own[-1] for n, own in labels.items()}})
     weights = gates[name].weights.double().requires_grad_()
-    loss = case.scores({**gates, name: lm.Gate(weights, len(weights) - 1)}).square().sum()
+    loss = case.scores({**gates, name: lm.spaces.Gate(weights, len(weights) - 1)}).square().sum()
     (gradient,) = torch.autograd.grad(loss, weights)
     assert abs(float(gradient[-1])) > 1e-6
 
@@ -168,8 +176,8 @@ def test_multiply_adds_of_a_mixture_are_counted(decoder):
     net = SPACE.supernet(TOKENS)
     architecture = SPACE.canonical({**SPACE.sample(torch.Generator().manual_seed(2)), "decoder": decoder})
     mixtures = (
-        lm.one_hot(SPACE.choices, architecture),
-        {name: lm.Gate(gate.weights.float()) for name, gate in uniform(SPACE).items()},
+        lm.spaces.one_hot(SPACE.choices, architecture),
+        {name: lm.spaces.Gate(gate.weights.float()) for name, gate in uniform(SPACE).items()},
     )
     told = [net.flops(mixture) for mixture in mixtures]
     for mixture, flops in zip(mixtures, told, strict=True):

@@ -19,12 +19,12 @@ SHAPES = [lm.ImageShape(1, 14, 10), lm.SeriesShape(3, 11), lm.TokenShape(13, 11)
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: type(shape).__name__)
 def test_it_passes_the_test_kit(shape):
-    check_space(lm.LinearSpace(), shape=shape)
-    check_space(lm.LinearSpace(details=("fine",)), shape=shape)
+    check_space(lm.spaces.LinearSpace(), shape=shape)
+    check_space(lm.spaces.LinearSpace(details=("fine",)), shape=shape)
 
 
 def test_nothing_but_the_classifier_and_the_vectors_of_tokens_is_learned():
-    space = lm.LinearSpace()
+    space = lm.spaces.LinearSpace()
     for shape, names in zip(SHAPES, [set(), set(), {"body.features.fine.vectors.weight"}, set()], strict=True):
         child = space.build(space.canonical({"detail": "fine"}), shape, way=3)
         assert {name for name, _ in child.named_parameters()} == {"head.weight", "head.bias", *names}
@@ -108,6 +108,6 @@ def test_rows_are_taken_as_they_are_or_with_squares():
 
 def test_other_details_are_refused():
     with pytest.raises(ValueError, match="unknown label 'rough' of 'details'"):
-        lm.LinearSpace(details=("rough",))
+        lm.spaces.LinearSpace(details=("rough",))
     with pytest.raises(ValueError, match="'details' is empty"):
-        lm.LinearSpace(details=())
+        lm.spaces.LinearSpace(details=())

@@ -87,6 +87,6 @@ def test_other_inputs_are_refused_and_so_are_rows_elsewhere():
     ):
         lm.LayeredSpace().supernet(ROWS)
     with pytest.raises(ValueError, match="rows of 5 numbers: take another space, such as MLPSpace, or give images by"):
-        lm.ENASMacro().supernet(ROWS)
+        lm.spaces.ENASMacro().supernet(ROWS)
     with pytest.raises(ValueError, match="the inputs are rows of 1 number: take another space, such as MLPSpace"):
         lm.SequenceSpace().supernet(RowShape(1))

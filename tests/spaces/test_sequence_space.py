@@ -386,7 +386,7 @@ def test_a_supernet_computes_one_width():
 @SHAPES
 def test_children_of_several_widths_begin_with_leading_parts_of_one_draw(shape):
     space = SequenceSpace(operations=("gru", "attention_2"), widths=(4, 8), depths=(2,), positions="learned")
-    weights = lm.fresh_weights(space, shape, seed=0)
+    weights = lm.estimators.fresh_weights(space, shape, seed=0)
     for width in (4, 8):
         architecture = space.canonical({**labels(space), "width": str(width)})
         child = space.child(architecture, shape, 5, weights)
@@ -394,7 +394,7 @@ def test_children_of_several_widths_begin_with_leading_parts_of_one_draw(shape):
         assert len(own) > 9
         for name, value in own.items():
             assert torch.equal(value, weights[name][tuple(map(slice, value.shape))])
-        learned = lm.overlay(weights, child.supernet_weights())
+        learned = lm.estimators.overlay(weights, child.supernet_weights())
         again = space.child(architecture, shape, 5, learned).eval()
         inputs = blank_inputs(2, shape)
         assert torch.equal(again(inputs), child.eval()(inputs))
@@ -412,8 +412,8 @@ def test_more_steps_than_a_network_is_for_are_told():
 
 
 IMAGE_SPACES = (
-    lm.LayeredSpace(), lm.ENASMacro(), lm.MobileMacro(), lm.DARTSCell(), lm.MetaNASCell(),
-    lm.NASBench101(merge_isomorphs=False), lm.NASBench201(merge_isomorphs=False),
+    lm.LayeredSpace(), lm.spaces.ENASMacro(), lm.spaces.MobileMacro(), lm.spaces.DARTSCell(), lm.spaces.MetaNASCell(),
+    lm.spaces.NASBench101(merge_isomorphs=False), lm.spaces.NASBench201(merge_isomorphs=False),
 )  # fmt: skip
 
 

@@ -277,7 +277,7 @@ def sounds(root: Path, table: bool) -> None:
 @pytest.mark.parametrize("table", [False, True])
 def test_recordings_of_a_speaker_are_in_one_part(table: bool, tmp_path: Path) -> None:
     sounds(tmp_path, table)
-    features, group = lm.LogMel(steps=70), "person" if table else "folder"
+    features, group = lm.kinds.LogMel(steps=70), "person" if table else "folder"
     given = str(tmp_path / "table.csv") if table else None
     task = lm.AudioFolderTask(str(tmp_path), given, features=features, group=group)[0]
     check_apart(parts_of(task, lambda one: int(one[-1].sum()) // 12), 5)
@@ -290,7 +290,7 @@ def test_recordings_of_a_speaker_are_in_one_part(table: bool, tmp_path: Path) ->
 
 def test_transcripts_of_a_speaker_are_in_one_part(tmp_path: Path) -> None:
     sounds(tmp_path, table=True)
-    columns = lm.TableColumns(label="label")
+    columns = lm.kinds.TableColumns(label="label")
     task = lm.TranscriptTask(str(tmp_path), str(tmp_path / "table.csv"), columns, group="person")[0]
     assert task.val is not None
     steps = [{int(one[-1].sum()) for one in part.inputs} for part in (task.train, task.val, task.test)]
@@ -303,7 +303,7 @@ def test_texts_of_an_author_are_in_one_part(tmp_path: Path) -> None:
             for label in ("poem", "song")]  # fmt: skip
     table = tmp_path / "texts.csv"
     table.write_text("\n".join(["text,label,author", *rows]))
-    words = lm.Words(steps=1, least=1).fitted(f"word{author}" for author in range(6))
+    words = lm.kinds.Words(steps=1, least=1).fitted(f"word{author}" for author in range(6))
 
     def author(tokens: torch.Tensor) -> int:
         return int(tokens[0])
@@ -344,7 +344,7 @@ def test_pairs_of_a_document_are_in_one_part_with_those_of_the_same_source(tmp_p
     rows = [f"source {document} {n}\ttarget {n}\t{document}" for document in range(10) for n in range(4)]
     rows.append("source 3 0\tanother\t7")  # so 3 and 7 are one
     (tmp_path / "pairs.tsv").write_text("\n".join(["source\ttarget\tdocument", *rows]))
-    characters = lm.Characters(least=1).fitted(["source 0123456789"])
+    characters = lm.kinds.Characters(least=1).fitted(["source 0123456789"])
     task = lm.ParallelTask(str(tmp_path / "pairs.tsv"), preprocessing=characters, group="document")[0]
     assert task.val is not None
     parts = [

@@ -16,7 +16,7 @@ LABELS = ["eat", "listen"] * 10
 
 @pytest.fixture
 def joined():
-    return JoinedTokens(lm.Words(steps=4, least=1).fitted(TEXTS), lm.Characters(steps=9).fitted(TEXTS))
+    return JoinedTokens(lm.kinds.Words(steps=4, least=1).fitted(TEXTS), lm.kinds.Characters(steps=9).fitted(TEXTS))
 
 
 def test_the_tokens_of_the_second_stand_behind_those_of_the_first(joined):
@@ -68,6 +68,6 @@ def test_a_task_has_the_tokens_of_both_in_the_same_order(joined):
 def test_what_no_preprocessing_would_make_of_new_texts_is_not_joined(joined):
     first, second = (lm.task_from_texts(TEXTS, LABELS, preprocessing=one) for one in (joined.first, joined.second))
     assert joined_task(replace(first, preprocessing=None), second) is None
-    assert joined_task(first, replace(second, preprocessing=lm.Characters(steps=3))) is None
+    assert joined_task(first, replace(second, preprocessing=lm.kinds.Characters(steps=3))) is None
     rows = lm.task_from_arrays(torch.rand(20, 3), LABELS)
     assert joined_task(rows, rows) is None

@@ -23,7 +23,7 @@ Y = np.where(X[:, 0] > 5, "high", "low")
 
 
 def test_columns_are_standardised_by_their_own_numbers():
-    columns = lm.StandardisedColumns().fitted(X)
+    columns = lm.kinds.StandardisedColumns().fitted(X)
     found = columns.encode(X)
     wanted = (X - X.mean(0)) / X.std(0)
     np.testing.assert_allclose(found[:, :3], wanted, atol=1e-5)
@@ -37,7 +37,7 @@ def test_columns_are_standardised_by_their_own_numbers():
 
 def test_a_missing_value_is_the_mean_and_is_counted():
     rows = [[1.0, NAN], [3.0, 4.0], [NAN, 8.0], [None, NAN]]
-    columns = lm.StandardisedColumns(("a", "b")).fitted(rows)
+    columns = lm.kinds.StandardisedColumns(("a", "b")).fitted(rows)
     assert (columns.means, columns.deviations) == ((2.0, 6.0), (1.0, 2.0))
     assert columns.encode(rows).tolist() == [[-1, 0, 0.5], [1, -1, 0], [0, 1, 0.5], [0, 0, 1]]
     assert columns.encode([{"b": "8", "a": " NA "}]).tolist() == [[0, 1, 0.5]]
@@ -46,7 +46,7 @@ def test_a_missing_value_is_the_mean_and_is_counted():
 
 def test_constant_empty_and_huge_columns():
     rows = np.array([[7.3, NAN, 1e300, 0.0], [7.3, NAN, -1e300, 1e-300]] * 3)
-    columns = lm.StandardisedColumns().fitted(rows)
+    columns = lm.kinds.StandardisedColumns().fitted(rows)
     found = columns.encode(rows)
     assert found[:, :2].abs().max() == 0
     torch.testing.assert_close(found[:2, 2:4], torch.tensor([[1.0, -1.0], [-1.0, 1.0]]))
@@ -68,24 +68,24 @@ def test_shares_of_the_whole_leave_no_row_out(tmp_path, shares, sizes):
 
 def test_all_columns_can_share_one_mean_and_deviation():
     rows = np.array([[1.0, 10.0], [3.0, NAN], [5.0, 30.0]])
-    columns = lm.StandardisedColumns(("a", "b"), together=True).fitted(rows)
+    columns = lm.kinds.StandardisedColumns(("a", "b"), together=True).fitted(rows)
     known = rows[~np.isnan(rows)]
     assert columns.means == pytest.approx((known.mean(),) * 2)
     assert columns.deviations == pytest.approx((known.std(),) * 2)
     again = read_preprocessing(columns.described())
     assert again == columns
     assert again.together
-    assert lm.StandardisedColumns(("a", "b"), together=True) != lm.StandardisedColumns(("a", "b"))
-    plain = lm.StandardisedColumns(("a", "b")).fitted(rows)
+    assert lm.kinds.StandardisedColumns(("a", "b"), together=True) != lm.kinds.StandardisedColumns(("a", "b"))
+    plain = lm.kinds.StandardisedColumns(("a", "b")).fitted(rows)
     assert plain.to_plain().keys() == {"names", "means", "deviations"}
     with pytest.raises(ValueError, match="the stored 'together' is neither true nor false"):
-        lm.StandardisedColumns.from_plain({**plain.to_plain(), "together": 1})
+        lm.kinds.StandardisedColumns.from_plain({**plain.to_plain(), "together": 1})
     torch.testing.assert_close(again.encode(rows), columns.encode(rows))
 
 
 def test_quantiles_make_any_column_about_normal():
     rows = np.random.default_rng(0).lognormal(sigma=2, size=(2000, 2))
-    columns = lm.QuantileColumns().fitted(rows)
+    columns = lm.kinds.QuantileColumns().fitted(rows)
     found = columns.encode(rows)
     assert columns.shape == RowShape(3)
     assert found[:, :2].mean(0).abs().max() < 0.01
@@ -102,18 +102,18 @@ def test_quantiles_make_any_column_about_normal():
 
 def test_quantiles_of_ties_missing_and_constant_values():
     rows = [[0.0, 7.3, NAN], [0.0, 7.3, NAN], [0.0, 7.3, None], [1.0, NAN, NAN]]
-    columns = lm.QuantileColumns(("a", "b", "c")).fitted(rows)
+    columns = lm.kinds.QuantileColumns(("a", "b", "c")).fitted(rows)
     found = columns.encode(rows)
     assert found[:3, 0].unique().numel() == 1
     assert -3 < found[0, 0] < 0 < found[3, 0]
     assert found[:, 1:3].abs().max() == 0
     assert found[:, 3].tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3, 2 / 3])
     assert columns.encode([{"c": 5, "b": "", "a": 1}])[0, 1] == 0
-    assert lm.QuantileColumns().fitted([[1.7e308], [-1.7e308]]).encode([[0.0]]).abs().max() < 1e-6
+    assert lm.kinds.QuantileColumns().fitted([[1.7e308], [-1.7e308]]).encode([[0.0]]).abs().max() < 1e-6
     assert columns.fitted([[1, 2, 3]]) is columns
     again = read_preprocessing(json.loads(json.dumps(columns.described())))
     assert again == columns
-    assert again.digest == columns.digest != lm.QuantileColumns().fitted(X).digest
+    assert again.digest == columns.digest != lm.kinds.QuantileColumns().fitted(X).digest
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_quantiles_of_ties_missing_and_constant_values():
 )
 def test_damaged_quantiles_are_refused(plain, message):
     with pytest.raises(ValueError, match=message):
-        lm.QuantileColumns.from_plain(plain)
+        lm.kinds.QuantileColumns.from_plain(plain)
 
 
 def test_a_table_takes_another_preprocessing(tmp_path):
@@ -140,20 +140,20 @@ def test_a_table_takes_another_preprocessing(tmp_path):
         "\n".join(["a,b,c,label", *(f"{a},{b},{c},{y}" for (a, b, c), y in zip(X, Y, strict=True))])
     )
     usual = lm.TableTask(str(tmp_path / "rows.csv"))[0]
-    task = lm.TableTask(str(tmp_path / "rows.csv"), preprocessing=lm.QuantileColumns(("a", "b", "c")))[0]
+    task = lm.TableTask(str(tmp_path / "rows.csv"), preprocessing=lm.kinds.QuantileColumns(("a", "b", "c")))[0]
     assert torch.equal(task.test.labels, usual.test.labels)
     assert task.test.inputs.abs().max() <= 3
-    arrays = lm.task_from_arrays(X, Y, preprocessing=lm.QuantileColumns())
-    assert isinstance(arrays.preprocessing, lm.QuantileColumns)
+    arrays = lm.task_from_arrays(X, Y, preprocessing=lm.kinds.QuantileColumns())
+    assert isinstance(arrays.preprocessing, lm.kinds.QuantileColumns)
     with pytest.raises(ValueError, match="preprocessing is for a table of numbers, and X holds images"):
-        lm.task_from_arrays(np.zeros((6, 4, 4)), [0, 1] * 3, preprocessing=lm.QuantileColumns())
+        lm.task_from_arrays(np.zeros((6, 4, 4)), [0, 1] * 3, preprocessing=lm.kinds.QuantileColumns())
 
 
 def test_columns_come_back_from_json():
-    columns = lm.StandardisedColumns(("a", "b", "c")).fitted(X)
+    columns = lm.kinds.StandardisedColumns(("a", "b", "c")).fitted(X)
     again = read_preprocessing(json.loads(json.dumps(columns.described())))
     assert again == columns
-    assert again.digest == columns.digest != lm.StandardisedColumns().fitted(X + 1).digest
+    assert again.digest == columns.digest != lm.kinds.StandardisedColumns().fitted(X + 1).digest
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_columns_come_back_from_json():
 )
 def test_damaged_columns_are_refused(plain, message):
     with pytest.raises(ValueError, match=message):
-        lm.StandardisedColumns.from_plain(plain)
+        lm.kinds.StandardisedColumns.from_plain(plain)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_damaged_columns_are_refused(plain, message):
     ],
 )
 def test_other_rows_are_refused(rows, message):
-    columns = lm.StandardisedColumns(("a", "b", "c")).fitted(X)
+    columns = lm.kinds.StandardisedColumns(("a", "b", "c")).fitted(X)
     with pytest.raises(ValueError, match=message) as caught:
         columns.encode(rows)
     assert str(caught.value).count(". ") == 0
@@ -238,7 +238,7 @@ def test_bad_arrays_get_one_sentence(changes, message):
 
 
 def test_tables_have_the_features_of_other_tasks():
-    for embedding in (lm.DataStatistics(), lm.ClassDistances(), lm.RandomFeatures()):
+    for embedding in (lm.tasks.DataStatistics(), lm.tasks.ClassDistances(), lm.tasks.RandomFeatures()):
         assert np.isfinite(embedding(lm.task_from_arrays(X, Y))).all()
 
 
@@ -309,7 +309,9 @@ def test_bad_files_get_one_sentence(content, options, message):
 def trained() -> lm.SearchResult:
     task = lm.TableTask("table.csv", columns=["a", "b", "c"])[0]
     space = lm.MLPSpace(widths=(8,), depths=(2,), shared=True)
-    method = lm.FixedArchitecture({"activation": "GELU", "norm": "layer", "dropout": "0.2", "skip": "residual"})
+    method = lm.searchers.FixedArchitecture(
+        {"activation": "GELU", "norm": "layer", "dropout": "0.2", "skip": "residual"}
+    )
     return lm.search(task, space, method=method, recipe=lm.Recipe(epochs=60), progress=False)
 
 
@@ -379,7 +381,7 @@ class Frame:
 
 def test_named_columns_may_come_in_another_order():
     columns = {"a": [1.0, 2.0, 3.0], "b": [10.0, 20.0, 30.0]}
-    fitted = lm.StandardisedColumns(["a", "b"]).fitted(Frame(columns))
+    fitted = lm.kinds.StandardisedColumns(["a", "b"]).fitted(Frame(columns))
     turned = Frame({"b": columns["b"], "a": columns["a"]})
     assert torch.equal(fitted.encode(turned), fitted.encode(Frame(columns)))
     with pytest.raises(ValueError, match="has no column 'b': it has a, c"):
@@ -391,25 +393,27 @@ def test_named_columns_may_come_in_another_order():
 def test_test_rows_and_a_given_preprocessing_go_by_the_names_of_columns():
     columns = dict(zip("abc", X.T, strict=True))
     turned = Frame({name: columns[name][:6] + 1 for name in "cab"})
-    for preprocessing in (None, lm.QuantileColumns()):
+    for preprocessing in (None, lm.kinds.QuantileColumns()):
         task = lm.task_from_arrays(Frame(columns), Y, turned, Y[:6], preprocessing=preprocessing)
         assert task.preprocessing.names == ("a", "b", "c")
         assert torch.equal(task.test.inputs, task.preprocessing.encode(X[:6] + 1))
     with pytest.raises(ValueError, match="X_test has no column 'b': it has a, c"):
         lm.task_from_arrays(Frame(columns), Y, Frame({"a": X[:6, 0], "c": X[:6, 2]}), Y[:6])
     write("table.csv")
-    task = lm.TableTask("table.csv", columns=["b", "a"], preprocessing=lm.QuantileColumns())[0]
+    task = lm.TableTask("table.csv", columns=["b", "a"], preprocessing=lm.kinds.QuantileColumns())[0]
     rows = [{"a": row[0], "b": row[1], "class": "?"} for row in X[:5]]
     assert torch.equal(task.preprocessing.encode(rows), task.preprocessing.encode(X[:5, [1, 0]]))
     for turned in (
-        lm.TableTask("table.csv", columns=["a", "b", "c"], preprocessing=lm.StandardisedColumns(("c", "a", "b")))[0],
-        lm.task_from_arrays(Frame(columns), Y, preprocessing=lm.StandardisedColumns(("c", "a", "b"))),
+        lm.TableTask("table.csv", columns=["a", "b", "c"], preprocessing=lm.kinds.StandardisedColumns(("c", "a", "b")))[
+            0
+        ],
+        lm.task_from_arrays(Frame(columns), Y, preprocessing=lm.kinds.StandardisedColumns(("c", "a", "b"))),
     ):
         assert turned.preprocessing.names == ("c", "a", "b")
         means = dict(zip("cab", turned.preprocessing.means, strict=True))
         assert means == pytest.approx(dict(zip("abc", X.mean(0), strict=True)), rel=0.1)
     with pytest.raises(ValueError, match="has the columns a, b, c, empty, and the preprocessing is for a, z: give"):
-        lm.TableTask("table.csv", preprocessing=lm.StandardisedColumns(("a", "z")))
+        lm.TableTask("table.csv", preprocessing=lm.kinds.StandardisedColumns(("a", "z")))
 
 
 class NotAvailable:
@@ -427,7 +431,7 @@ class NotAvailable:
 
 def test_what_pandas_has_for_a_missing_value_is_missing():
     rows = [[1.0, NotAvailable()], [3, 4.0], [NotAvailable(), "8"], [None, NAN]]
-    columns = lm.StandardisedColumns(("a", "b")).fitted(rows)
+    columns = lm.kinds.StandardisedColumns(("a", "b")).fitted(rows)
     assert (columns.means, columns.deviations) == ((2.0, 6.0), (1.0, 2.0))
     named = [dict(zip("ab", row, strict=True)) for row in rows]
     for given in (rows, np.array(rows, dtype=object), named):
@@ -447,17 +451,17 @@ def test_a_line_of_json_may_leave_columns_out(capsys):
             continue
         table = lm.TableTask("t.jsonl")
         assert sorted(table.columns) == ["a", "b", "c"]
-        new = [row for _, row in lm.NewRows("t.jsonl").examples]
+        new = [row for _, row in lm.kinds.NewRows("t.jsonl").examples]
         missing = table[0].preprocessing.encode(new)[:, -1]
         assert missing.nonzero().tolist() == [[place]]
     Path("t.jsonl").write_text("\n".join(json.dumps({"a": row[0]}) for row in X))
     with pytest.raises(ValueError, match="Row 1 lacks columns 'b', 'c', which"):
-        table[0].preprocessing.encode([row for _, row in lm.NewRows("t.jsonl").examples])
+        table[0].preprocessing.encode([row for _, row in lm.kinds.NewRows("t.jsonl").examples])
 
 
 def test_a_new_row_of_missing_values_gets_an_answer_too():
     Path("new.csv").write_text("a,b\n1,2\n,\n\n,,\n3,4\n")
-    assert [where for where, _ in lm.NewRows("new.csv").examples] == ["line 2", "line 3", "line 6"]
+    assert [where for where, _ in lm.kinds.NewRows("new.csv").examples] == ["line 2", "line 3", "line 6"]
 
 
 @pytest.mark.parametrize("options", [{}, {"label": "species"}])
@@ -503,9 +507,9 @@ def test_a_key_that_few_lines_of_json_have_is_no_column():
 @pytest.mark.parametrize("value", [np.array([1.0, 2.0]), torch.tensor([1.0, 2.0])])
 def test_an_array_is_no_number(value):
     with pytest.raises(ValueError, match="holds something that is not a number"):
-        lm.StandardisedColumns().fitted([[value], [1.0]])
+        lm.kinds.StandardisedColumns().fitted([[value], [1.0]])
     with pytest.raises(ValueError, match="Column 'a' of the table holds"):
-        lm.StandardisedColumns(("a",)).fitted([{"a": value}])
+        lm.kinds.StandardisedColumns(("a",)).fitted([{"a": value}])
 
 
 def test_a_test_part_that_repeats_rows_is_told():

@@ -11,9 +11,9 @@ from lit_metanas.kinds.questions.question_words import Asked
 STORY = ["Ada runs home.", "Tom sits down.", "Ada eats."]
 
 
-def made(sentences: int = 4, steps: int = 6) -> lm.QuestionSentences:
-    words = lm.Words(least=1, steps=steps)
-    return lm.QuestionSentences(words, sentences=sentences).fitted(["who sits?", *STORY])
+def made(sentences: int = 4, steps: int = 6) -> lm.kinds.QuestionSentences:
+    words = lm.kinds.Words(least=1, steps=steps)
+    return lm.kinds.QuestionSentences(words, sentences=sentences).fitted(["who sits?", *STORY])
 
 
 def test_features_are_counts_and_places():
@@ -58,20 +58,22 @@ def test_the_newest_sentences_are_kept():
 
 
 def test_it_comes_back_from_plain_values():
-    assert lm.QuestionSentences.from_plain(made().to_plain()) == made()
+    assert lm.kinds.QuestionSentences.from_plain(made().to_plain()) == made()
     with pytest.raises(ValueError, match="lacks 'words' or 'sentences'"):
-        lm.QuestionSentences.from_plain({"words": made().words.to_plain()})
+        lm.kinds.QuestionSentences.from_plain({"words": made().words.to_plain()})
     with pytest.raises(ValueError, match="QuestionSentences: sentences = 0 must be a whole number, from 1 to 10000"):
-        lm.QuestionSentences(sentences=0)
+        lm.kinds.QuestionSentences(sentences=0)
 
 
 def test_a_network_reads_stories_sentence_by_sentence():
-    stories = lm.Stories(types=["motives"], tasks=1, train=100, val=20, test=50, preprocessing=lm.QuestionSentences())
+    stories = lm.kinds.Stories(
+        types=["motives"], tasks=1, train=100, val=20, test=50, preprocessing=lm.kinds.QuestionSentences()
+    )
     task = stories[0]
     assert task.shape == stories.shape == stories.preprocessing.shape
     layers = {"operations": ("identity",), "activations": ("ReLU",), "dropouts": (0.0,), "skips": ("residual",)}
     space = lm.SequenceSpace(**layers, depths=(1,), widths=(16,), readouts=("hops_1",))
-    method, recipe = lm.FixedArchitecture({}), lm.Recipe(epochs=30, batch_size=20)
+    method, recipe = lm.searchers.FixedArchitecture({}), lm.Recipe(epochs=30, batch_size=20)
     result = lm.search(task, space, method=method, recipe=recipe, seed=0, progress=False)
     assert result.test_accuracy > 0.6
     story = "Ada feels hungry. Ada runs to the bakery."
@@ -98,7 +100,7 @@ def test_sentences_that_are_too_long_are_told(tmp_path):
             f"2 Where?\t{last} end",
         ]
         (tmp_path / f"long_{part}.txt").write_text("\n".join(lines * 2))
-    reads = lm.QuestionSentences(lm.Words(least=1, steps=6))
+    reads = lm.kinds.QuestionSentences(lm.kinds.Words(least=1, steps=6))
     with pytest.warns(
         UserWarning, match=r"8 questions of '.*' and their stories do not fit into 32 sentences of 6 words"
     ):
@@ -106,7 +108,9 @@ def test_sentences_that_are_too_long_are_told(tmp_path):
 
 
 def test_what_would_fill_the_memory_is_refused():
-    reads = lm.QuestionSentences(lm.Words(words=tuple(f"w{number}" for number in range(20_000))), sentences=1000)
+    reads = lm.kinds.QuestionSentences(
+        lm.kinds.Words(words=tuple(f"w{number}" for number in range(20_000))), sentences=1000
+    )
     asked = [("Who?", ["Ada."])] * 20
     with pytest.raises(ValueError, match=r"20 questions of 1001 steps with 40003 features each take 3 GB, more than 2"):
         reads.encode(asked)

@@ -15,8 +15,8 @@ STORY = ["Ada runs home.", "Tom sits down.", "Ada eats."]
 TEXTS = ["Who sits?", *STORY]
 
 
-def words(steps: int, newest_first: bool = True) -> lm.QuestionWords:
-    return lm.QuestionWords(lm.Words(least=1, steps=steps), newest_first).fitted(TEXTS)
+def words(steps: int, newest_first: bool = True) -> lm.kinds.QuestionWords:
+    return lm.kinds.QuestionWords(lm.kinds.Words(least=1, steps=steps), newest_first).fitted(TEXTS)
 
 
 MADE = words(16)
@@ -90,10 +90,10 @@ def test_raw_examples_are_pairs_or_texts_with_a_tab():
 
 def test_it_is_stored_as_plain_values():
     for made in (words(16), words(9, newest_first=False)):
-        assert lm.QuestionWords.from_plain(made.to_plain()) == made
-    for plain in ({}, {"words": 3, "newest_first": True}, {"words": lm.Words().to_plain(), "newest_first": 1}):
+        assert lm.kinds.QuestionWords.from_plain(made.to_plain()) == made
+    for plain in ({}, {"words": 3, "newest_first": True}, {"words": lm.kinds.Words().to_plain(), "newest_first": 1}):
         with pytest.raises(ValueError, match="the stored preprocessing lacks 'words' or 'newest_first'"):
-            lm.QuestionWords.from_plain(plain)
+            lm.kinds.QuestionWords.from_plain(plain)
     with pytest.raises(ValueError, match="steps = 3 of its words must be at least 4"):
         words(3)
 

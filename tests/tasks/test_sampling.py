@@ -112,12 +112,16 @@ def test_too_few_images_of_a_task(coded):
         draw_task(coded(reserved=3), "test", **TASK)
 
 
-@pytest.mark.parametrize("use", [lm.EpisodeDataModule, lm.DrawnTasks, lm.draw_task])
+@pytest.mark.parametrize("use", [lm.EpisodeDataModule, lm.tasks.DrawnTasks, lm.draw_task])
 def test_a_data_set_is_no_source(use):
     images, labels = torch.rand(8, 1, 4, 4), torch.arange(8) % 2
-    with pytest.raises(ValueError, match=r"^source is a TensorDataset, .* make one by lm.DatasetSource\(\.\.\.\)\.$"):
+    with pytest.raises(
+        ValueError, match=r"^source is a TensorDataset, .* make one by lm.kinds.DatasetSource\(\.\.\.\)\.$"
+    ):
         use(TensorDataset(images, labels))
-    with pytest.raises(ValueError, match=r"^source is a Tensor, .* make one by lm.ArraySource\(images, labels\)\.$"):
+    with pytest.raises(
+        ValueError, match=r"^source is a Tensor, .* make one by lm.kinds.ArraySource\(images, labels\)\.$"
+    ):
         use(images)
 
 

@@ -77,7 +77,7 @@ def test_steps_are_shown_as_words():
     part = lm.Split(torch.tensor([[2, 3, 4, 5]]), torch.tensor([[1, 2]]))
     task = lm.Task("t", way=3, train=part, val=None, test=part, vocabulary=9, objective=lm.Span())
     assert task.goal.show([(1, 2)], part.inputs, task) == ["1 to 2"]
-    task.preprocessing = lm.Words(least=1).fitted(["a b c d"])
+    task.preprocessing = lm.kinds.Words(least=1).fitted(["a b c d"])
     assert task.goal.show([(1, 2)], part.inputs, task) == ["b c"]
     assert task.goal.show([(-1, -1)], part.inputs, task) == [""]
 
@@ -116,7 +116,7 @@ def test_a_search_finds_a_network_that_marks_answers():
     task = lm.Task(
         "marked", way=3, train=part(200, 0), val=None, test=part(60, 1), vocabulary=9, objective=lm.Span(longest=4)
     )
-    lm.check_task(task)
+    lm.tasks.check_task(task)
     result = lm.search(task, SPACE, method=lm.RandomArchitecture(), recipe=lm.Recipe(epochs=6), progress=False)
     assert result.metric == "span F1"
     assert result.test_score > 0.9

@@ -35,10 +35,10 @@ def file(tmp_path):
 
 
 def test_targets_are_the_words_of_the_answers(file):
-    made = lm.QuestionWords(lm.Words(least=1, steps=40), newest_first=False)
+    made = lm.kinds.QuestionWords(lm.kinds.Words(least=1, steps=40), newest_first=False)
     collection = lm.SquadTask(file, preprocessing=made)
     task = collection[0]
-    lm.check_task(task)
+    lm.tasks.check_task(task)
     assert (task.id, task.way, task.goal) == ("cities", 3, lm.Span())
     assert (len(task.train), len(task.val), len(task.test)) == (12, 4, 4)
     for subset, split in (("train", task.train), ("val", task.val), ("test", task.test)):
@@ -111,7 +111,7 @@ def test_an_answer_within_a_word_is_that_word(tmp_path):
 def test_cut_off_answers_are_counted_and_are_misses_in_the_test_part(tmp_path):
     passages = [paragraph(n, before="far away, " * (20 if n % 2 else 0)) for n in range(10)]
     file = write(tmp_path / "far.json", passages)
-    made = lm.QuestionWords(lm.Words(least=1, steps=30), newest_first=False)
+    made = lm.kinds.QuestionWords(lm.kinds.Words(least=1, steps=30), newest_first=False)
     collection = lm.SquadTask(file, preprocessing=made)
     with pytest.warns(UserWarning, match=r"10 questions of '.*far.json' have their answers behind the first 30 words"):
         task = collection[0]
@@ -164,7 +164,7 @@ def test_wrong_arguments_get_a_sentence(file, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"There is no file 'gone.json'"):
         lm.SquadTask(file, "gone.json")
     with pytest.raises(ValueError, match="give QuestionWords with newest_first=False"):
-        lm.SquadTask(file, preprocessing=lm.QuestionWords())
+        lm.SquadTask(file, preprocessing=lm.kinds.QuestionWords())
     with pytest.raises(ValueError, match=r"SquadTask: val = 0\.8, test = 0\.2 must be shares"):
         lm.SquadTask(file, val=0.8)
     with pytest.raises(ValueError, match="SquadTask: seed = -1 must be at least 0"):
@@ -177,7 +177,9 @@ def test_wrong_arguments_get_a_sentence(file, tmp_path):
 
 def test_a_network_marks_answers_of_new_passages(tmp_path):
     file = write(tmp_path / "many.json", [paragraph(n % 10, before=f"{n} times: ") for n in range(60)])
-    collection = lm.SquadTask(file, preprocessing=lm.QuestionWords(lm.Words(least=1, steps=32), newest_first=False))
+    collection = lm.SquadTask(
+        file, preprocessing=lm.kinds.QuestionWords(lm.kinds.Words(least=1, steps=32), newest_first=False)
+    )
     task = collection[0]
     space = lm.SequenceSpace(
         operations=("gru",), activations=("ReLU",), dropouts=(0.0,), depths=(1,), widths=(32,), readouts=("each",)

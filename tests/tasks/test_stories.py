@@ -22,7 +22,7 @@ def test_each_type_has_a_solver():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_plain_reading_answers_all_questions(kind):
-    stories = lm.Stories(types=[kind], tasks=6, train=60, val=10, test=30, seed=3)
+    stories = lm.kinds.Stories(types=[kind], tasks=6, train=60, val=10, test=30, seed=3)
     for index in range(6):
         parts = stories.questions(index)
         for asked in (one for part in parts for one in part):
@@ -33,23 +33,23 @@ def test_plain_reading_answers_all_questions(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_answer_is_much_more_frequent_than_others(kind):
-    task = lm.Stories(types=[kind], tasks=1)[0]
+    task = lm.kinds.Stories(types=[kind], tasks=1)[0]
     most = max(Counter(task.test.labels.tolist()).values()) / len(task.test)
     assert most <= (0.55 if task.way == 2 else 0.36)
 
 
 def test_tasks_have_words_and_lengths_of_their_own_and_one_vocabulary():
-    stories = lm.Stories(types=["one-fact", "lists"], tasks=8)
+    stories = lm.kinds.Stories(types=["one-fact", "lists"], tasks=8)
     tasks = [stories[index] for index in range(8)]
     assert {task.shape for task in tasks} == {stories.shape}
     assert [task.id for task in tasks[:3]] == ["stories/one-fact/0", "stories/lists/1", "stories/one-fact/2"]
     assert len({task.classes for task in tasks}) == 8
     assert len({int((task.train.inputs > 0).sum(1).max()) for task in tasks}) > 3
-    lm.check_task(tasks[0])
+    lm.tasks.check_task(tasks[0])
 
 
 def test_all_words_of_all_types_are_known_and_no_story_is_cut(recwarn):
-    stories = lm.Stories(tasks=60, train=40, val=0, test=10)
+    stories = lm.kinds.Stories(tasks=60, train=40, val=0, test=10)
     for index in range(60):
         task = stories[index]
         assert task.val is None
@@ -58,19 +58,19 @@ def test_all_words_of_all_types_are_known_and_no_story_is_cut(recwarn):
 
 
 def test_the_same_arguments_give_the_same_task():
-    one, again, other = (lm.Stories(train=20, val=5, test=5, seed=seed)[7] for seed in (1, 1, 2))
+    one, again, other = (lm.kinds.Stories(train=20, val=5, test=5, seed=seed)[7] for seed in (1, 1, 2))
     assert torch.equal(one.train.inputs, again.train.inputs)
     assert torch.equal(one.test.labels, again.test.labels)
     assert not torch.equal(one.train.inputs, other.train.inputs)
 
 
 def test_types_are_held_out_by_a_seed_or_a_list():
-    parts = [set(lm.Stories(subset=subset, seed=5).types) for subset in ("train", "val", "test")]
+    parts = [set(lm.kinds.Stories(subset=subset, seed=5).types) for subset in ("train", "val", "test")]
     assert set.union(*parts) == set(KINDS)
     assert sum(map(len, parts)) == len(KINDS)
     assert [len(part) for part in parts] == [12, 3, 5]
-    assert parts[0] != set(lm.Stories(subset="train", seed=6).types)
-    assert lm.Stories(types=["path"]).types == ("path",)
+    assert parts[0] != set(lm.kinds.Stories(subset="train", seed=6).types)
+    assert lm.kinds.Stories(types=["path"]).types == ("path",)
 
 
 def test_wrong_arguments_get_a_sentence():
@@ -86,15 +86,15 @@ def test_wrong_arguments_get_a_sentence():
         ({"seed": -1}, "seed = -1 must be from 0"),
     ):
         with pytest.raises(ValueError, match=message):
-            lm.Stories(**arguments)
+            lm.kinds.Stories(**arguments)
     with pytest.raises(ValueError, match="only about 2153 different questions of the type 'order': lower"):
-        _ = lm.Stories(types=["order"], tasks=1, train=100_000)[0]
+        _ = lm.kinds.Stories(types=["order"], tasks=1, train=100_000)[0]
     with pytest.raises(IndexError, match="task 3 of 3"):
-        _ = lm.Stories(tasks=3)[3]
+        _ = lm.kinds.Stories(tasks=3)[3]
 
 
 def test_a_network_learns_a_type_and_takes_new_stories_with_unknown_words():
-    task = lm.Stories(types=["motives"], tasks=1, train=200, val=0, test=100)[0]
+    task = lm.kinds.Stories(types=["motives"], tasks=1, train=200, val=0, test=100)[0]
     space = lm.SequenceSpace(
         operations=("conv_5",), activations=("ReLU",), dropouts=(0.0,), skips=("none",), depths=(1,), widths=(32,),
         readouts=("max",),

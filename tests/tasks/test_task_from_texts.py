@@ -27,13 +27,13 @@ def test_lists_of_texts_are_a_task_like_a_table_of_them(tmp_path):
 
 def test_the_vocabulary_is_learned_from_the_train_part_alone():
     texts, labels = [f"only{number} here" for number in range(40)], [number % 2 for number in range(40)]
-    task = lm.task_from_texts(texts, labels, preprocessing=lm.Words(least=1))
+    task = lm.task_from_texts(texts, labels, preprocessing=lm.kinds.Words(least=1))
     assert task.classes == ("0", "1")
     assert set(task.preprocessing.words) == {"here"} | {
         text.split()[0] for text in task.preprocessing.show(task.train.inputs)
     }
     assert {text.split()[0] for text in task.preprocessing.show(task.test.inputs)} == {"\N{REPLACEMENT CHARACTER}"}
-    given = lm.Words(words=("here",), steps=3)
+    given = lm.kinds.Words(words=("here",), steps=3)
     assert lm.task_from_texts(texts, labels, preprocessing=given).preprocessing == given
 
 
@@ -42,15 +42,15 @@ def test_texts_that_share_no_word_are_read_by_their_characters(tmp_path):
     names = [stem + ending for stem in stems for ending in ("kka", "sson")]
     labels = ["Finnish", "Swedish"] * len(stems)
     task = lm.task_from_texts(names, labels)
-    assert isinstance(task.preprocessing, lm.Characters)
+    assert isinstance(task.preprocessing, lm.kinds.Characters)
     assert set(task.preprocessing.characters) == set("".join(names))
     (tmp_path / "names.csv").write_text("\n".join(["text,label", *map(",".join, zip(names, labels, strict=True))]))
-    assert isinstance(lm.TextTask(str(tmp_path / "names.csv"))[0].preprocessing, lm.Characters)
-    assert isinstance(lm.task_from_texts([f"{name} here" for name in names], labels).preprocessing, lm.Words)
+    assert isinstance(lm.TextTask(str(tmp_path / "names.csv"))[0].preprocessing, lm.kinds.Characters)
+    assert isinstance(lm.task_from_texts([f"{name} here" for name in names], labels).preprocessing, lm.kinds.Words)
     marked = [f"{name}, {place}." for place, name in enumerate(names)]
-    assert isinstance(lm.task_from_texts(marked, labels).preprocessing, lm.Characters)
+    assert isinstance(lm.task_from_texts(marked, labels).preprocessing, lm.kinds.Characters)
     half = [f"{name} here" if place < len(names) // 4 else name for place, name in enumerate(names)]
-    assert isinstance(lm.task_from_texts(half, labels).preprocessing, lm.Characters)
+    assert isinstance(lm.task_from_texts(half, labels).preprocessing, lm.kinds.Characters)
 
 
 def test_a_test_part_that_is_given_stays_as_it_is():
@@ -99,7 +99,7 @@ def test_letters_that_are_composed_in_another_way_are_the_same_text() -> None:
         ),
         (WORDS, VERBS, {"val": 0.5, "test": 0.5}, "val = 0.5, test = 0.5 must be shares of each class"),
         (WORDS, VERBS, {"seed": -1}, "seed = -1 must be at least 0"),
-        (WORDS, VERBS, {"preprocessing": lm.Words(least=99)}, "99"),
+        (WORDS, VERBS, {"preprocessing": lm.kinds.Words(least=99)}, "99"),
     ],
 )  # fmt: skip
 def test_malformed_lists_are_told_in_a_sentence(texts, labels, options, sentence):

@@ -17,8 +17,8 @@ from lit_metanas.kinds.images.torchvision_source import resizing
 FAKE = [{"size": 30, "num_classes": 5, "image_size": (3, 20, 24)}]
 
 
-def squares(root: Path, **arguments) -> lm.TorchvisionSource:
-    return lm.TorchvisionSource("squares.Squares", str(root), **arguments)
+def squares(root: Path, **arguments) -> lm.kinds.TorchvisionSource:
+    return lm.kinds.TorchvisionSource("squares.Squares", str(root), **arguments)
 
 
 def test_both_parts_of_a_data_set_are_joined(tmp_path):
@@ -37,7 +37,7 @@ def test_parts_with_other_classes_go_by_name(tmp_path: Path) -> None:
             (folder := tmp_path / part / name).mkdir(parents=True)
             Image.new("L", (4, 4), 100 * (part == "second") + value).save(folder / "x.png")
     parts = [{"root": str(tmp_path / part)} for part in ("first", "second")]
-    source = lm.TorchvisionSource("ImageFolder", shape=(3, 4, 4), parts=parts, test=["ant", "bee", "cat"])
+    source = lm.kinds.TorchvisionSource("ImageFolder", shape=(3, 4, 4), parts=parts, test=["ant", "bee", "cat"])
     assert source.classes("test") == ("ant", "bee", "cat")
     assert [source.inputs("test", label, [0])[0, 0, 0, 0].item() for label in range(3)] == [0, 1, 101]
     assert source.inputs("test", 1, [1])[0, 0, 0, 0] == 100
@@ -53,7 +53,7 @@ def test_classes_are_split_by_the_seed_and_disjoint(tmp_path):
 
 @pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB")])
 def test_images_are_resized_as_torchvision_does(channels, mode):
-    source = lm.TorchvisionSource("FakeData", shape=(channels, 8, 10), parts=FAKE, test=["0", "1"])
+    source = lm.kinds.TorchvisionSource("FakeData", shape=(channels, 8, 10), parts=FAKE, test=["0", "1"])
     data = datasets.FakeData(**FAKE[0])
     chosen = [image for image, label in (data[i] for i in range(30)) if label == 1]
     expected = [v2.functional.resize(v2.functional.pil_to_tensor(image.convert(mode)), [8, 10]) for image in chosen]
@@ -81,17 +81,17 @@ def test_a_palette_is_no_brightness():
 
 def test_a_transform_of_the_user_takes_the_place_of_resizing():
     crop = v2.Compose([v2.ToImage(), v2.CenterCrop(6), v2.ToDtype(torch.float32, scale=True)])
-    source = lm.TorchvisionSource("FakeData", shape=(3, 6, 6), parts=FAKE, transform=crop, test=["0", "1"])
+    source = lm.kinds.TorchvisionSource("FakeData", shape=(3, 6, 6), parts=FAKE, transform=crop, test=["0", "1"])
     image = next(image for image, label in datasets.FakeData(**FAKE[0]) if label == 0)
     assert torch.equal(source.inputs("test", 0, [0])[0], torch.from_numpy(np.array(image))[7:13, 9:15].permute(2, 0, 1))
-    other = lm.TorchvisionSource("FakeData", shape=(3, 8, 8), parts=FAKE, transform=crop)
+    other = lm.kinds.TorchvisionSource("FakeData", shape=(3, 8, 8), parts=FAKE, transform=crop)
     with pytest.raises(ValueError, match=r"transform of fakedata gives images of shape \(3, 6, 6\), not \(3, 8, 8\)"):
         other.classes("train")
 
 
 def test_episodes_are_drawn_from_it(tmp_path):
     source = squares(tmp_path, fractions=(0.5, 0.0, 0.5))
-    episode = lm.draw_episode(source, "test", seed=0, epoch=0, index=0, way=2, shot=1, query=3)
+    episode = lm.tasks.draw_episode(source, "test", seed=0, epoch=0, index=0, way=2, shot=1, query=3)
     assert episode.support.inputs.shape == (2, 3, 32, 32)
     values = {"none": 0, "ten": 10, "twenty": 20, "thirty": 30}
     for name, pixels in zip(episode.classes, episode.support.inputs, strict=True):
@@ -128,7 +128,7 @@ def test_what_is_missing_is_downloaded_where_asked_for(tmp_path):
 def test_mistakes_get_one_sentence(arguments, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError) as caught:
-        lm.TorchvisionSource(**arguments).classes("train")
+        lm.kinds.TorchvisionSource(**arguments).classes("train")
     assert str(caught.value).startswith(words)
     assert "\n" not in str(caught.value)
     assert ("download: true" in str(caught.value)) == ("not found" in str(caught.value))
@@ -153,6 +153,6 @@ def test_arguments_that_a_data_set_hands_on_count(kind, parts, test, tmp_path):
         (folder / f"emnist-letters-{part}-labels-idx1-ubyte").write_bytes(letters)
         (folder / f"qmnist-{part}-images-idx3-ubyte").write_bytes(images)
         (folder / f"qmnist-{part}-labels-idx2-int").write_bytes(digits)
-    source = lm.TorchvisionSource(kind, str(tmp_path), shape=(3, 16, 16), parts=parts, test=test)
+    source = lm.kinds.TorchvisionSource(kind, str(tmp_path), shape=(3, 16, 16), parts=parts, test=test)
     assert source.instances("test", 0) == 2
     assert source.inputs("test", 0, [0, 1]).shape == (2, 3, 16, 16)

@@ -13,7 +13,7 @@ import lit_metanas as lm
 from lit_metanas.inputs.tokens import UNKNOWN, TextPreprocessing
 from lit_metanas.objectives.translation import TextMetric, bleu_scores, chrf_scores
 
-WORDS = lm.Words(steps=5, least=1).fitted(["ein kleiner hund sieht das haus .", "das haus ist klein ."])
+WORDS = lm.kinds.Words(steps=5, least=1).fitted(["ein kleiner hund sieht das haus .", "das haus ist klein ."])
 
 
 def test_the_loss_is_the_mean_over_tokens_and_ends():

@@ -155,7 +155,7 @@ def test_sources_with_other_vocabularies_are_told_apart():
 def test_a_configuration_gives_the_preprocessing():
     parser = ArgumentParser()
     parser.add_class_arguments(Docstrings, "source")
-    chosen = {"class_path": "lit_metanas.Words", "init_args": {"steps": 7, "least": 3}}
+    chosen = {"class_path": "lit_metanas.kinds.Words", "init_args": {"steps": 7, "least": 3}}
     config = parser.parse_object({"source": {"preprocessing": chosen}})
     assert parser.instantiate(config).source._given == Words(steps=7, least=3)
 

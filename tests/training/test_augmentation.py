@@ -180,7 +180,7 @@ def test_noise_of_rows_is_that_of_their_columns() -> None:
 def made(kind: str, recipe: lm.Recipe) -> tuple[lm.Child, lm.Split]:
     """A network, and what it learns from."""
     inputs = KINDS[kind]()
-    shape = lm.shape_of(inputs, vocabulary=50)
+    shape = lm.inputs.shape_of(inputs, vocabulary=50)
     space = lm.default_space(shape)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -19,7 +19,7 @@ def task():
 
 def adapted(task, steps=2):
     inner, generator = InnerTraining(SPACE, steps, 1e-3, 32), torch.Generator().manual_seed(1)
-    weights = lm.fresh_weights(SPACE, task.shape, seed=0)
+    weights = lm.estimators.fresh_weights(SPACE, task.shape, seed=0)
     return inner, inner.adapt(weights, task, inner.sample(generator), generator).network
 
 

@@ -30,10 +30,10 @@ from lit_metanas.records.statistics import percent
 from lit_metanas.training.export.exported_program import script_packages, script_takes
 from lit_metanas.training.export.hub_card import ModelCard
 
-WORDS = lm.Words(steps=5, least=1).fitted(["it's one two, three नमस्ते"])
+WORDS = lm.kinds.Words(steps=5, least=1).fitted(["it's one two, three नमस्ते"])
 TEXTS = ["IT'S one, two", "", "three नमस्ते six one two one"]
-CHARACTERS = lm.Characters(steps=12).fitted(TEXTS)
-MARKS = lm.Words(steps=5, least=1, words=("one", *".,;:!?%)]}’。，、([{¿¡-"))
+CHARACTERS = lm.kinds.Characters(steps=12).fitted(TEXTS)
+MARKS = lm.kinds.Words(steps=5, least=1, words=("one", *".,;:!?%)]}’。，、([{¿¡-"))
 
 ALONE = """
 import runpy, sys
@@ -109,21 +109,23 @@ def test_the_script_classifies_texts_by_torch_alone(tmp_path: Path) -> None:
     assert len((tmp_path / "out" / "predict.py").read_text(encoding="utf-8").splitlines()) <= 60
 
 
-@pytest.mark.parametrize("made", [WORDS, CHARACTERS, lm.BytePairs(size=270, steps=20), JoinedTokens(CHARACTERS, WORDS)])
+@pytest.mark.parametrize(
+    "made", [WORDS, CHARACTERS, lm.kinds.BytePairs(size=270, steps=20), JoinedTokens(CHARACTERS, WORDS)]
+)
 def test_the_script_divides_texts_as_the_package_does(made: lm.Preprocessing) -> None:
     from lit_metanas.training.export.standalone_pairs import source_tokens
     from lit_metanas.training.export.standalone_texts import read_texts
 
-    if isinstance(made, lm.BytePairs):
+    if isinstance(made, lm.kinds.BytePairs):
         pytest.importorskip("tokenizers")
         made = made.fitted(3 * TEXTS)
     plain = {"kind": made.kind, **made.to_plain()}
     lines = ["One\u2028two\x0cthree", "two\x85one ", "cafe\u0301 it’s It'S", " " * 5000 + "one", "\tनमस्ते _x\t१\xa0"]
     Path("new.txt").write_text("\r\n".join(lines), encoding="utf-8-sig", newline="")
-    expected = made.encode(lm.NewTexts("new.txt").texts)
+    expected = made.encode(lm.kinds.NewTexts("new.txt").texts)
     assert torch.equal(torch.tensor(read_texts(Path("new.txt"), plain)), expected)
     if not isinstance(made, JoinedTokens):
-        assert source_tokens(lm.NewTexts("new.txt").texts, plain) == expected.tolist()
+        assert source_tokens(lm.kinds.NewTexts("new.txt").texts, plain) == expected.tolist()
 
 
 def test_the_scripts_of_texts_and_of_pairs_read_tokens_by_the_same_lines() -> None:
@@ -173,11 +175,11 @@ def test_the_script_writes_texts_by_torch_alone(tmp_path: Path) -> None:
     assert len((tmp_path / "out" / "predict.py").read_text(encoding="utf-8").splitlines()) <= 60
 
 
-@pytest.mark.parametrize("target", [WORDS, MARKS, CHARACTERS, lm.BytePairs(size=270, steps=20)])
-def test_the_script_writes_tokens_as_the_package_does(target: lm.TextPreprocessing) -> None:
+@pytest.mark.parametrize("target", [WORDS, MARKS, CHARACTERS, lm.kinds.BytePairs(size=270, steps=20)])
+def test_the_script_writes_tokens_as_the_package_does(target: lm.inputs.TextPreprocessing) -> None:
     from lit_metanas.training.export.standalone_pairs import written_text
 
-    if isinstance(target, lm.BytePairs):
+    if isinstance(target, lm.kinds.BytePairs):
         pytest.importorskip("tokenizers")
         target = target.fitted(3 * TEXTS)
     goal = lm.Translation(target)
@@ -188,12 +190,12 @@ def test_the_script_writes_tokens_as_the_package_does(target: lm.TextPreprocessi
     assert [written_text(row, plain) for row in rows] == expected
 
 
-class OtherWords(lm.Words):
+class OtherWords(lm.kinds.Words):
     """Of the same kind."""
 
 
 @pytest.mark.parametrize("made", [WORDS, OtherWords(steps=5, least=1).fitted(TEXTS)])
-def test_a_script_takes_the_place_of_an_older_one_and_of_one_for_other_inputs(made: lm.Words) -> None:
+def test_a_script_takes_the_place_of_an_older_one_and_of_one_for_other_inputs(made: lm.kinds.Words) -> None:
     script = Path("out/predict.py")
     script.parent.mkdir()
     script.write_text('"""Run the exported network beside this file: on images, or .txt files of its words."""\n')
@@ -229,7 +231,7 @@ def write_wave(file: str, rate: int, width: int, channels: int, samples: int) ->
 
 
 def test_the_script_classifies_sounds_by_torch_alone(tmp_path: Path) -> None:
-    made = lm.LogMel(steps=60)
+    made = lm.kinds.LogMel(steps=60)
     network = drawn(lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,)), made.shape)
     classes = ("a", "b", "c")
     lm.export_child(network, "out", architecture={}, classes=classes, shape=made.shape, preprocessing=made, onnx=True)
@@ -245,7 +247,10 @@ def test_the_script_classifies_sounds_by_torch_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "made",
-    [lm.LogMel(steps=40), lm.LogMel(rate=16000, bins=20, window=0.05, hop=0.02, highest=7000.0, centre=True, steps=30)],
+    [
+        lm.kinds.LogMel(steps=40),
+        lm.kinds.LogMel(rate=16000, bins=20, window=0.05, hop=0.02, highest=7000.0, centre=True, steps=30),
+    ],
 )
 @pytest.mark.parametrize(
     ("rate", "width", "channels", "samples"),
@@ -253,7 +258,7 @@ def test_the_script_classifies_sounds_by_torch_alone(tmp_path: Path) -> None:
      (8000, 2, 1, 0)],
 )  # fmt: skip
 def test_the_script_hears_sounds_as_the_package_does(
-    made: lm.LogMel, rate: int, width: int, channels: int, samples: int
+    made: lm.kinds.LogMel, rate: int, width: int, channels: int, samples: int
 ) -> None:
     from lit_metanas.training.export.standalone_sounds import log_mel
 
@@ -271,12 +276,12 @@ def test_the_script_names_sounds_that_it_cannot_read() -> None:
     for name, cause in (("text.wav", "RIFF"), ("missing.wav", "No such file")):
         told = rf"^{name} cannot be read \(.*{cause}.*\): save it as a plain WAV file of whole numbers\.$"
         with pytest.raises(SystemExit, match=told):
-            log_mel(Path(name), lm.LogMel().to_plain(), torch)
+            log_mel(Path(name), lm.kinds.LogMel().to_plain(), torch)
 
 
 @pytest.mark.parametrize("arrays", [False, True])
 def test_the_script_transcribes_as_the_package_does(arrays: bool, tmp_path: Path) -> None:
-    made, goal = lm.LogMel(steps=30), lm.Transcription(2)
+    made, goal = lm.kinds.LogMel(steps=30), lm.Transcription(2)
     space = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,), readouts=("each",))
     write_wave("x.wav", 8000, 2, 1, 2000)
     inputs = made.encode(["x.wav"])
@@ -296,8 +301,8 @@ def test_the_script_transcribes_as_the_package_does(arrays: bool, tmp_path: Path
 
 
 ROWS = [[1.0, 20.0, 5.0], [3.0, 30.0, 5.0], [math.nan, 50.0, 5.0], [4.0, 20.0, 7.0], [1e308, -1e308, 5.0]]
-COLUMNS = lm.StandardisedColumns(("height", "the, age", "w")).fitted(ROWS[:4])
-QUANTILES = lm.QuantileColumns(COLUMNS.names).fitted(ROWS)
+COLUMNS = lm.kinds.StandardisedColumns(("height", "the, age", "w")).fitted(ROWS[:4])
+QUANTILES = lm.kinds.QuantileColumns(COLUMNS.names).fitted(ROWS)
 TABLE = """note,w , "the, age",height
 "a
 b",5,20,1
@@ -317,7 +322,7 @@ def test_the_script_classifies_rows_by_torch_alone(tmp_path: Path) -> None:
     lm.export_child(network, "out", architecture={}, onnx=True, **given)
     Path("new.csv").write_text(TABLE.replace(', "the', ',"the'), encoding="utf-8-sig")
     Path("new.tsv").write_text("height\tthe, age\tw\n2\t\t1\n", encoding="utf-8")
-    rows = lm.NewRows(["new.csv", "new.tsv"]).examples
+    rows = lm.kinds.NewRows(["new.csv", "new.tsv"]).examples
     expected = lm.load_exported("out").predict([row for _, row in rows])
     words = [str(tmp_path / "new.csv"), str(tmp_path / "new.tsv")]
     assert len(rows) == 7
@@ -328,16 +333,18 @@ def test_the_script_classifies_rows_by_torch_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "made", [COLUMNS, QUANTILES, lm.StandardisedColumns().fitted(ROWS), lm.QuantileColumns().fitted(ROWS)]
+    "made", [COLUMNS, QUANTILES, lm.kinds.StandardisedColumns().fitted(ROWS), lm.kinds.QuantileColumns().fitted(ROWS)]
 )
-def test_the_script_scales_rows_as_the_package_does(made: lm.StandardisedColumns | lm.QuantileColumns) -> None:
+def test_the_script_scales_rows_as_the_package_does(
+    made: lm.kinds.StandardisedColumns | lm.kinds.QuantileColumns,
+) -> None:
     from lit_metanas.training.export.standalone_rows import scaled_rows
 
     values = [*ROWS, [1e308, 5.0, -1e308], [math.nan] * 3, [2.0, 25.0, 6.0], [-4.0, 20.5, 5.5]]
     lines = [",".join("" if math.isnan(value) else str(value) for value in row) for row in values]
     Path("new.csv").write_text("\n".join(['height,"the, age",w', *lines]))
     found = torch.tensor(scaled_rows(Path("new.csv"), made.to_plain()))
-    torch.testing.assert_close(found, made.encode([row for _, row in lm.NewRows("new.csv").examples]))
+    torch.testing.assert_close(found, made.encode([row for _, row in lm.kinds.NewRows("new.csv").examples]))
 
 
 @pytest.mark.parametrize(
@@ -518,11 +525,17 @@ def test_a_card_tells_an_estimate_of_the_energy_where_the_threads_are_known(
     [
         ((1, 8, 8), None, lm.Classification(2), ("PyTorch", "Pillow"), "FILE"),
         (WORDS.shape, None, lm.Classification(2), ("PyTorch",), "INPUTS.npy"),
-        (WORDS.shape, lm.QuestionWords(WORDS, newest_first=False), lm.Span(), ("PyTorch",), "INPUTS.npy"),
+        (WORDS.shape, lm.kinds.QuestionWords(WORDS, newest_first=False), lm.Span(), ("PyTorch",), "INPUTS.npy"),
         (WORDS.shape, WORDS, lm.Translation(WORDS), ("PyTorch",), "FILE"),
-        (WORDS.shape, WORDS, lm.Translation(lm.BytePairs()), ("PyTorch", "tokenizers"), "FILE"),
-        (WORDS.shape, JoinedTokens(WORDS, lm.BytePairs()), lm.Classification(2), ("PyTorch", "tokenizers"), "FILE"),
-        (lm.LogMel().shape, lm.LogMel(), lm.Transcription(2), ("PyTorch",), "FILE"),
+        (WORDS.shape, WORDS, lm.Translation(lm.kinds.BytePairs()), ("PyTorch", "tokenizers"), "FILE"),
+        (
+            WORDS.shape,
+            JoinedTokens(WORDS, lm.kinds.BytePairs()),
+            lm.Classification(2),
+            ("PyTorch", "tokenizers"),
+            "FILE",
+        ),
+        (lm.kinds.LogMel().shape, lm.kinds.LogMel(), lm.Transcription(2), ("PyTorch",), "FILE"),
     ],
 )
 def test_a_script_needs_what_its_own_inputs_and_texts_need(

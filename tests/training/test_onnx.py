@@ -45,8 +45,8 @@ def run(folder: Path, inputs: torch.Tensor, file: str = "model.onnx") -> torch.T
         (lm.SequenceSpace(operations=("attention_4", "gated_linear"), **SEQUENCES), SERIES),
         (lm.SequenceSpace(operations=("attention_4", "sep_conv_3"), **SEQUENCES), TOKENS),
         pytest.param(lm.SequenceSpace(operations=("gru",), **SEQUENCES), TOKENS, marks=pytest.mark.slow),
-        pytest.param(lm.NASBench201(), (3, 12, 12), marks=pytest.mark.slow),
-        pytest.param(lm.AnyInputSpace(), TOKENS, marks=pytest.mark.slow),
+        pytest.param(lm.spaces.NASBench201(), (3, 12, 12), marks=pytest.mark.slow),
+        pytest.param(lm.spaces.AnyInputSpace(), TOKENS, marks=pytest.mark.slow),
     ],
     ids=["images", "series", "tokens", "gru", "NAS-Bench-201", "any input"],
 )
@@ -68,11 +68,11 @@ def test_onnxruntime_computes_what_the_network_does(space: lm.SearchSpace, shape
 @pytest.mark.slow
 @pytest.mark.parametrize("decoder", ["gru", "attention", "conv"])
 def test_what_writes_texts_is_translated_too(decoder: str, tmp_path: Path) -> None:
-    goal = lm.Translation(lm.Words(steps=4, least=1).fitted(["un deux trois"]), metric="BLEU")
+    goal = lm.Translation(lm.kinds.Words(steps=4, least=1).fitted(["un deux trois"]), metric="BLEU")
     read = lm.SequenceSpace(operations=("attention_2",), readouts=("each",), **SEQUENCES)
     space = lm.EncoderDecoderSpace(read, decoders=(decoder,), decoder_depths=(1,), heads=2, target_steps=4)
     _, network = drawn(space, TOKENS, goal.outputs)
-    words = lm.Words(steps=7, least=1).fitted([" ".join("abcdefghijklmnopqr")])
+    words = lm.kinds.Words(steps=7, least=1).fitted([" ".join("abcdefghijklmnopqr")])
     export(network, tmp_path, TOKENS, classes=(), objective=goal, preprocessing=words)
     inputs = random_inputs(5, TOKENS)
     with torch.no_grad():

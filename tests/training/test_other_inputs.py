@@ -47,9 +47,9 @@ def source(request):
 def test_a_task_tells_its_kind_of_input(source):
     task = lm.draw_task(source, "test", way=3, train=6, val=3, test=4)
     assert task.shape == source.shape
-    lm.check_task(task)
-    episode = lm.draw_episode(source, "train", seed=0, epoch=0, index=0, way=3, shot=2, query=2)
+    lm.tasks.check_task(task)
+    episode = lm.tasks.draw_episode(source, "train", seed=0, epoch=0, index=0, way=3, shot=2, query=2)
     assert episode.shape == source.shape
-    for embedding in (lm.DataStatistics(), lm.ClassDistances(), lm.RandomFeatures()):
+    for embedding in (lm.tasks.DataStatistics(), lm.tasks.ClassDistances(), lm.tasks.RandomFeatures()):
         assert len(embedding(task)) > 0
-    assert lm.ClassDistances()(task)[6] > 0.5  # the nearest mean knows the classes by their first token
+    assert lm.tasks.ClassDistances()(task)[6] > 0.5  # the nearest mean knows the classes by their first token

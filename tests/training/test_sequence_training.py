@@ -22,13 +22,13 @@ class FirstWords(lm.TaskSource):
     def shape(self) -> lm.Shape:
         return lm.SeriesShape(VOCABULARY, STEPS) if self.series else lm.TokenShape(VOCABULARY, STEPS)
 
-    def classes(self, subset: lm.Subset) -> tuple[str, ...]:
+    def classes(self, subset: lm.tasks.Subset) -> tuple[str, ...]:
         return ("a", "b", "c", "d")
 
-    def instances(self, subset: lm.Subset, class_index: int, held_out: bool = False) -> int:
+    def instances(self, subset: lm.tasks.Subset, class_index: int, held_out: bool = False) -> int:
         return 0 if held_out else 40
 
-    def inputs(self, subset: lm.Subset, class_index: int, instances: list[int], held_out: bool = False) -> Tensor:
+    def inputs(self, subset: lm.tasks.Subset, class_index: int, instances: list[int], held_out: bool = False) -> Tensor:
         rows = torch.zeros(len(instances), STEPS, dtype=torch.int64)
         for row, instance in zip(rows, instances, strict=True):
             generator = torch.Generator().manual_seed(100 * class_index + instance)
@@ -68,9 +68,13 @@ def test_the_width_is_searched_where_no_weights_are_shared(source: FirstWords) -
 @pytest.mark.parametrize(
     "options",
     [
-        {"meta_gradient": lm.MAML(), "relaxation": lm.Softmax(), "head": lm.PrototypeLinearHead()},
-        {"meta_gradient": lm.PrototypeLoss(), "relaxation": lm.SampledChild()},
-        {"meta_gradient": lm.PairedReinforce(), "relaxation": lm.Categorical()},
+        {
+            "meta_gradient": lm.meta.MAML(),
+            "relaxation": lm.relaxations.Softmax(),
+            "head": lm.meta.PrototypeLinearHead(),
+        },
+        {"meta_gradient": lm.meta.PrototypeLoss(), "relaxation": lm.relaxations.SampledChild()},
+        {"meta_gradient": lm.meta.PairedReinforce(), "relaxation": lm.relaxations.Categorical()},
     ],
     ids=["maml", "sampled", "paired"],
 )
@@ -102,7 +106,7 @@ def test_a_checkpoint_of_tokens_is_not_taken_for_one_of_series() -> None:
 
 def test_a_network_without_multiply_adds_does_not_train_for_ever():
     sentences = {f"class {c}": [f"word{c} and {i}" for i in range(6)] for c in range(4)}
-    source = lm.SentenceSource(sentences, fractions=(1.0, 0.0, 0.0), preprocessing=lm.Words(steps=4))
+    source = lm.kinds.SentenceSource(sentences, fractions=(1.0, 0.0, 0.0), preprocessing=lm.kinds.Words(steps=4))
     space = lm.SequenceSpace(
         operations=("identity",), activations=("ReLU",), dropouts=(0.0,), depths=(1,), widths=(4,),
         skips=("none",), readouts=("mean",),

@@ -10,8 +10,12 @@ from torch import Tensor
 import lit_metanas as lm
 from lit_metanas.cli.command_line import main
 
-LINEAR = {"meta_gradient": lm.FOMAML(), "relaxation": lm.Softmax(), "inner_loop": lm.JointInnerLoop(steps=1)}
-HEADS = {"prototypes": lambda: {}, "linear": lambda: {**LINEAR, "head": lm.LinearHead(), "batch_norm": "support"}}
+LINEAR = {
+    "meta_gradient": lm.meta.FOMAML(),
+    "relaxation": lm.relaxations.Softmax(),
+    "inner_loop": lm.meta.JointInnerLoop(steps=1),
+}
+HEADS = {"prototypes": lambda: {}, "linear": lambda: {**LINEAR, "head": lm.meta.LinearHead(), "batch_norm": "support"}}
 
 
 def assert_same(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
@@ -22,7 +26,7 @@ def assert_same(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
 @pytest.mark.parametrize("precision", ["32-true", "64-true"])
 @pytest.mark.parametrize("head", HEADS)
 def test_a_model_that_is_built_late_starts_and_trains_as_one_that_knows(head: str, precision: str) -> None:
-    known = {**HEADS[head](), **({"head": lm.LinearHead(way=3)} if head == "linear" else {})}
+    known = {**HEADS[head](), **({"head": lm.meta.LinearHead(way=3)} if head == "linear" else {})}
     early, late = make_model(**known), make_model(shape=None, **HEADS[head]())
     assert early.built
     assert not late.built
@@ -65,7 +69,10 @@ def test_checkpoints_load_before_a_shape_is_known(head: str, tmp_path: Any) -> N
 
     options = {**HEADS[head](), "space": SPACE}
     if head == "prototypes":
-        options |= {"meta_gradient": lm.PairedReinforce(normalise=True), "relaxation": lm.Categorical()}
+        options |= {
+            "meta_gradient": lm.meta.PairedReinforce(normalise=True),
+            "relaxation": lm.relaxations.Categorical(),
+        }
     loaded = lm.MetaSearch.load_from_checkpoint(tmp_path / "last.ckpt", **options)
     assert loaded.shape == SHAPE
     assert_same(loaded.state_dict(), trained.state_dict())
@@ -91,9 +98,9 @@ def test_a_start_waits_for_the_data(tmp_path: Any) -> None:
 
 def test_what_does_not_go_together_is_still_said_at_once() -> None:
     with pytest.raises(ValueError, match="PrototypeLoss takes class means"):
-        make_model(shape=None, meta_gradient=lm.PrototypeLoss(), head=lm.LinearHead())
+        make_model(shape=None, meta_gradient=lm.meta.PrototypeLoss(), head=lm.meta.LinearHead())
     with pytest.raises(ValueError, match="AdaptedLogits needs an inner loop that moves logits"):
-        make_model(shape=None, task_architectures=lm.AdaptedLogits())
+        make_model(shape=None, task_architectures=lm.training.AdaptedLogits())
 
 
 def test_a_model_without_data_that_tell_says_what_is_missing() -> None:
@@ -101,7 +108,7 @@ def test_a_model_without_data_that_tell_says_what_is_missing() -> None:
     with pytest.raises(ValueError, match="MetaSearch does not know the shape of its inputs: give it as 'shape', or a"):
         make_trainer().fit(make_model(shape=None), loader, loader)
     with pytest.raises(ValueError, match="LinearHead does not know the number of classes: give it as 'way'"):
-        make_model(**LINEAR, head=lm.LinearHead())
+        make_model(**LINEAR, head=lm.meta.LinearHead())
 
 
 class Wide(Patterns):

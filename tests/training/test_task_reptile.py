@@ -12,7 +12,7 @@ EPSILON, RATE, STEPS, SIZE, SEED = 0.5, 0.01, 3, 7, 5
 
 def draw(space, step, place):
     """The architecture of a task, and what its batches are drawn by."""
-    generator = lm.task_generator(SEED, step, place)
+    generator = lm.meta.task_generator(SEED, step, place)
     return space.sample(generator), generator
 
 
@@ -78,7 +78,7 @@ def write(network, inputs, targets):
 def test_the_update_is_that_of_plain_loops(space, tasks, loss):
     torch.set_default_dtype(torch.float64)
     try:
-        model = lm.TaskReptile(
+        model = lm.training.TaskReptile(
             space=space, inner_steps=STEPS, inner_rate=RATE, batch_size=SIZE, epsilon=EPSILON, seed=SEED
         )
         trainer = quiet_trainer(precision="64-true")
@@ -103,7 +103,7 @@ def test_the_update_is_that_of_plain_loops(space, tasks, loss):
 def test_weights_begin_as_a_search_begins():
     model = stripe_model()
     quiet_trainer(limit_train_batches=0, limit_val_batches=0).fit(model, stripe_data())
-    fresh = lm.fresh_weights(IMAGES, Stripes.shape, seed=3)
+    fresh = lm.estimators.fresh_weights(IMAGES, Stripes.shape, seed=3)
     assert {name for name in model.weights() if name not in fresh} == {"head.weight", "head.bias"}
     assert all(torch.equal(value, model.weights()[name]) for name, value in fresh.items())
 
@@ -113,7 +113,7 @@ def test_a_budget_ends_the_training_and_is_what_the_children_cost():
     quiet_trainer(max_epochs=None, limit_val_batches=0).fit(model, data)
     one = model.cost()
     tasks = [one.task for one in next(iter(data.train_dataloader()))]
-    drawn = [IMAGES.sample(lm.task_generator(3, 0, place)) for place in range(2)]
+    drawn = [IMAGES.sample(lm.meta.task_generator(3, 0, place)) for place in range(2)]
     costs = [IMAGES.cost(each, task.shape, task.way).flops for each, task in zip(drawn, tasks, strict=True)]
     assert (one.steps, one.images, one.flops) == (1, 2 * 2 * 8, sum(3 * cost * 2 * 8 for cost in costs))
     model = stripe_model(flops=4.5 * one.flops)
@@ -179,7 +179,9 @@ def test_a_task_without_a_finite_loss_is_left_out():
         weights.append(model.weights())
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
     assert model.cost().images == 16
-    with pytest.raises(lm.Exhausted.__mro__[1], match="and 0 were left out before it: lower inner_rate, or allow more"):
+    with pytest.raises(
+        lm.records.Exhausted.__mro__[1], match="and 0 were left out before it: lower inner_rate, or allow more"
+    ):
         quiet_trainer().fit(
             stripe_model(skipped=0), lm.TrainingTaskDataModule(Stripes(1, broken=(0,)), steps_per_epoch=1)
         )
@@ -238,14 +240,14 @@ class Mixed(Ciphers):
         (IMAGES, lm.TrainingTaskDataModule(Stripes(), Ciphers(range(2))), "the tasks of validation have sequences of"),
         (
             IMAGES,
-            lm.EpisodeDataModule(lm.ArraySource(torch.rand(120, 8, 8), torch.arange(120) % 12), way=2),
+            lm.EpisodeDataModule(lm.kinds.ArraySource(torch.rand(120, 8, 8), torch.arange(120) % 12), way=2),
             "learns from whole tasks: give a data module of such, TrainingTaskDataModule",
         ),
     ],
 )
 def test_tasks_that_do_not_fit_are_refused(space, data, sentence):
     with pytest.raises(ValueError, match=sentence):
-        quiet_trainer().fit(lm.TaskReptile(space=space, inner_steps=1), data)
+        quiet_trainer().fit(lm.training.TaskReptile(space=space, inner_steps=1), data)
 
 
 class Silent(lm.LayeredSpace):

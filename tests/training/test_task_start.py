@@ -44,7 +44,7 @@ class Keeps(Callback):
 
 
 def run(space, data, keeps, path=None, **options):
-    model = lm.TaskReptile(space=space, inner_steps=2, batch_size=8, seed=3, **options)
+    model = lm.training.TaskReptile(space=space, inner_steps=2, batch_size=8, seed=3, **options)
     limits = {"max_epochs": None} if "flops" in options else {"max_epochs": 2}
     trainer = quiet_trainer(callbacks=[keeps], **limits)
     trainer.fit(model, data, ckpt_path=path)
@@ -105,41 +105,47 @@ def test_a_start_tells_everything(texts):
 
 def test_a_model_is_read_from_its_checkpoint_alone(images):
     model, path = images
-    again = lm.TaskReptile.load_from_checkpoint(path, space=IMAGES, weights_only=True)
+    again = lm.training.TaskReptile.load_from_checkpoint(path, space=IMAGES, weights_only=True)
     assert all(torch.equal(value, again.weights()[name]) for name, value in model.weights().items())
     assert again.cost() == model.cost()
 
 
 def test_every_candidate_begins_with_the_start(texts):
     task, path = Ciphers(range(70, 71))[0], str(texts[1])
-    estimator = lm.TrainingEstimator(task, WRITERS, 0, lm.Recipe(epochs=1, learning_rate=0.0), start=path)
+    estimator = lm.estimators.TrainingEstimator(task, WRITERS, 0, lm.Recipe(epochs=1, learning_rate=0.0), start=path)
     weights = texts[0].weights()
     for number in range(3):
         found = estimator(WRITERS.sample(torch.Generator().manual_seed(number)), fidelity=1.0).weights
         assert all(torch.equal(value, found[name]) for name, value in weights.items())
     assert estimator.meta_cost == texts[0].cost()
-    assert estimator.settings["start"] != lm.TrainingEstimator(task, WRITERS, 0, RECIPE).settings.get("start")
+    assert estimator.settings["start"] != lm.estimators.TrainingEstimator(task, WRITERS, 0, RECIPE).settings.get(
+        "start"
+    )
     assert estimator.with_recipe({"epochs": 3}).meta_cost == estimator.meta_cost
 
 
 def test_further_rungs_go_on_from_what_was_trained(images):
     task = Stripes(1, first=70)[0]
-    estimator = lm.TrainingEstimator(task, IMAGES, 0, lm.Recipe(epochs=1), start=str(images[1]))
+    estimator = lm.estimators.TrainingEstimator(task, IMAGES, 0, lm.Recipe(epochs=1), start=str(images[1]))
     architecture = IMAGES.sample(torch.Generator().manual_seed(0))
     first = estimator(architecture, fidelity=1.0).weights
-    still = lm.TrainingEstimator(task, IMAGES, 0, lm.Recipe(epochs=1, learning_rate=0.0), start=str(images[1]))
+    still = lm.estimators.TrainingEstimator(
+        task, IMAGES, 0, lm.Recipe(epochs=1, learning_rate=0.0), start=str(images[1])
+    )
     again = still(architecture, fidelity=1.0, start=first).weights
     assert torch.equal(again["head.weight"], first["head.weight"])
     assert not torch.equal(first["head.weight"], images[0].weights()["head.weight"])
 
 
-@pytest.mark.parametrize("kind", [lm.QuerySearcher, lm.SuccessiveHalving, lm.EvolvingHalving])
+@pytest.mark.parametrize(
+    "kind", [lm.searchers.QuerySearcher, lm.searchers.SuccessiveHalving, lm.searchers.EvolvingHalving]
+)
 def test_the_cost_of_the_start_is_in_the_results_of_any_query_search(kind, texts):
     def started(task, space, seed):
-        return lm.TrainingEstimator(task, space, seed, RECIPE, start=str(texts[1]))
+        return lm.estimators.TrainingEstimator(task, space, seed, RECIPE, start=str(texts[1]))
 
-    few = {"trials": 1} if kind is lm.QuerySearcher else {"candidates": 2}
-    if kind is lm.EvolvingHalving:
+    few = {"trials": 1} if kind is lm.searchers.QuerySearcher else {"candidates": 2}
+    if kind is lm.searchers.EvolvingHalving:
         few = {"candidates": (1,), "rungs": (0.5,)}
     method = kind(estimator=started, **few)
     still = lm.Recipe(epochs=1, learning_rate=0.0)
@@ -150,14 +156,14 @@ def test_the_cost_of_the_start_is_in_the_results_of_any_query_search(kind, texts
 
 
 def test_the_chosen_network_begins_there_too(texts):
-    class Barely(lm.TrainingEstimator):
+    class Barely(lm.estimators.TrainingEstimator):
         """Trains by steps of no length."""
 
         def __init__(self, task, space, seed):
             super().__init__(task, space, seed, lm.Recipe(epochs=1, learning_rate=0.0), start=str(texts[1]))
 
     recipe = lm.Recipe(epochs=1, learning_rate=0.0)
-    method = lm.QuerySearcher(trials=1, estimator=Barely)
+    method = lm.searchers.QuerySearcher(trials=1, estimator=Barely)
     task = Ciphers(range(70, 71))[0]
     result = lm.search(task, WRITERS, method=method, recipe=recipe, seed=0, progress=False)
     expected = WRITERS.child(result.architecture, task.shape, task.way, texts[0].weights())
@@ -166,7 +172,7 @@ def test_the_chosen_network_begins_there_too(texts):
 
 
 def start(path, task, space):
-    return lm.TrainingEstimator(task, space, 0, RECIPE, start=str(path))
+    return lm.estimators.TrainingEstimator(task, space, 0, RECIPE, start=str(path))
 
 
 def test_a_start_of_something_else_is_refused(images, texts):
@@ -233,7 +239,7 @@ def test_a_damaged_file_is_named(damage, images, tmp_path):
         torch.save(content, path)
         if isinstance(content, dict) and damage != "fields":
             with pytest.raises(ValueError, match="The checkpoint is damaged: give one that `fit` of TaskReptile"):
-                lm.TaskReptile(space=IMAGES).on_load_checkpoint(content)
+                lm.training.TaskReptile(space=IMAGES).on_load_checkpoint(content)
     with pytest.raises(
         ValueError, match=r"bad.ckpt' is damaged or was not written by TaskReptile: give one that `fit`"
     ):
@@ -344,13 +350,13 @@ def test_a_checkpoint_takes_no_memory_for_what_it_does_not_hold(texts):
     for entry, state, places in cases:
         space.places = []
         content = {**whole, TASKS_KEY: whole[TASKS_KEY] | entry, "state_dict": whole["state_dict"] | state}
-        model = lm.TaskReptile(space=space)
+        model = lm.training.TaskReptile(space=space)
         with pytest.raises(ValueError, match="weights are of another space or number of outputs: give it its own"):
             model.on_load_checkpoint(content)
         assert space.places == places
         assert not model.built
     with pytest.raises(ValueError, match="The checkpoint is damaged: give one"):
-        lm.TaskReptile(space=space).on_load_checkpoint(
+        lm.training.TaskReptile(space=space).on_load_checkpoint(
             {**whole, TASKS_KEY: whole[TASKS_KEY] | {"shape": ["tokens", 2**50, 8]}}
         )
 
@@ -378,7 +384,7 @@ def test_a_new_task_is_learned_in_few_steps_from_the_start(tmp_path):
     known = [number for number in range(len(ORDERS)) if number not in HELD_OUT]
     data = lm.TrainingTaskDataModule(Orders(known), steps_per_epoch=60)
     space = WRITERS.restricted({"width": "32", "tied": "yes"})
-    model = lm.TaskReptile(space=space, inner_rate=1e-2, epsilon=1.0)
+    model = lm.training.TaskReptile(space=space, inner_rate=1e-2, epsilon=1.0)
     trainer = quiet_trainer(limit_val_batches=0)
     trainer.fit(model, data)
     trainer.save_checkpoint(path := tmp_path / "start.ckpt")
@@ -387,7 +393,7 @@ def test_a_new_task_is_learned_in_few_steps_from_the_start(tmp_path):
     for given in (None, str(path)):
         scores = []
         for task in Orders(HELD_OUT):
-            estimator = lm.TrainingEstimator(task, space, 0, brief, start=given)
+            estimator = lm.estimators.TrainingEstimator(task, space, 0, brief, start=given)
             scores += [
                 estimator(space.sample(torch.Generator().manual_seed(seed)), fidelity=1.0).value for seed in range(2)
             ]

@@ -269,11 +269,11 @@ def test_ctrl_c_from_python_loses_nothing(tmp_path: Path) -> None:
 
 
 def test_without_checkpoints_or_with_another_preemption_none_is_added(tmp_path: Path) -> None:
-    def guards(**settings: Any) -> list[lm.Preemption]:
+    def guards(**settings: Any) -> list[lm.training.Preemption]:
         callbacks = lm.Trainer(**{**QUIET, **settings}).callbacks  # type: ignore[attr-defined]
-        return [each for each in callbacks if isinstance(each, lm.Preemption)]
+        return [each for each in callbacks if isinstance(each, lm.training.Preemption)]
 
-    mine = lm.Preemption(str(tmp_path / "mine.ckpt"))
+    mine = lm.training.Preemption(str(tmp_path / "mine.ckpt"))
     assert guards(enable_checkpointing=False) == []
     assert len(guards(enable_checkpointing=True)) == len(guards(enable_checkpointing=None)) == 1
     assert guards(enable_checkpointing=True, callbacks=[mine]) == guards(callbacks=mine) == [mine]

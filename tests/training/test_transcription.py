@@ -109,7 +109,7 @@ def test_a_trained_child_scores_its_part():
 
 
 def test_another_beam_is_another_problem():
-    comparison = lm.TargetSearch(space=SPACE, methods={"random": lm.RandomArchitecture()})
+    comparison = lm.comparisons.TargetSearch(space=SPACE, methods={"random": lm.RandomArchitecture()})
     wider = replace(TASK, objective=lm.Transcription(SYMBOLS, beam=9))
     assert comparison.problem_settings(TASK) == comparison.problem_settings(replace(TASK))
     assert comparison.problem_settings(TASK) != comparison.problem_settings(wider)

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 import lit_metanas as lm
 from lit_metanas.training.child import examples_at_once, score
 
-LETTERS = lm.Words(steps=4, least=1).fitted(["a b c d e"])
+LETTERS = lm.kinds.Words(steps=4, least=1).fitted(["a b c d e"])
 GRU = lm.SequenceSpace(
     operations=("gru", "conv_3"), activations=("Identity",), dropouts=(0.0,), skips=("residual",), depths=(1,),
     widths=(24,), readouts=("each",),
@@ -57,22 +57,24 @@ def test_a_search_finds_a_network_that_writes_letters_in_reverse(tmp_path):
 
 
 def brief(task, space, seed):
-    return lm.TrainingEstimator(task, space, seed, lm.Recipe(epochs=1, batch_size=100))
+    return lm.estimators.TrainingEstimator(task, space, seed, lm.Recipe(epochs=1, batch_size=100))
 
 
 @pytest.mark.parametrize(
     "method",
     [
-        lm.QuerySearcher(trials=2, estimator=brief),
-        lm.QuerySearcher(trials=3, sampler=lm.RegularisedEvolution(space=SPACE, population=2), estimator=brief),
-        lm.QuerySearcher(trials=3, sampler=lm.LocalSearch(space=SPACE), estimator=brief),
-        lm.QuerySearcher(trials=3, sampler=lm.MetaSampler(space=SPACE, first=2), estimator=brief),
-        lm.SuccessiveHalving(candidates=2, estimator=brief),
+        lm.searchers.QuerySearcher(trials=2, estimator=brief),
+        lm.searchers.QuerySearcher(
+            trials=3, sampler=lm.searchers.RegularisedEvolution(space=SPACE, population=2), estimator=brief
+        ),
+        lm.searchers.QuerySearcher(trials=3, sampler=lm.searchers.LocalSearch(space=SPACE), estimator=brief),
+        lm.searchers.QuerySearcher(trials=3, sampler=lm.searchers.MetaSampler(space=SPACE, first=2), estimator=brief),
+        lm.searchers.SuccessiveHalving(candidates=2, estimator=brief),
         lm.RandomArchitecture(),
-        lm.FixedArchitecture({"decoder": "gru"}),
+        lm.searchers.FixedArchitecture({"decoder": "gru"}),
         lm.DARTSSearcher(epochs=1, batch_size=100),
-        lm.ENASSearcher(epochs=1, batch_size=100, candidates=2),
-        lm.OneShotSearcher(epochs=1, batch_size=100, candidates=2),
+        lm.searchers.ENASSearcher(epochs=1, batch_size=100, candidates=2),
+        lm.searchers.OneShotSearcher(epochs=1, batch_size=100, candidates=2),
     ],
     ids=["random", "evolution", "local", "meta", "halving", "drawn", "fixed", "darts", "enas", "one-shot"],
 )
@@ -102,10 +104,13 @@ def test_malformed_targets_are_found_before_the_search():
 
 
 def test_a_comparison_of_methods_writes_and_resumes(tmp_path):
-    def run(objective: str) -> lm.TargetSearch:
-        comparison = lm.TargetSearch(
+    def run(objective: str) -> lm.comparisons.TargetSearch:
+        comparison = lm.comparisons.TargetSearch(
             space=SPACE, recipe=lm.Recipe(epochs=1, batch_size=100), directory=str(tmp_path), validate=True,
-            methods={"drawn": lm.RandomArchitecture(), "queries": lm.QuerySearcher(trials=1, estimator=brief)},
+            methods={
+                "drawn": lm.RandomArchitecture(),
+                "queries": lm.searchers.QuerySearcher(trials=1, estimator=brief),
+            },
         )  # fmt: skip
         trainer = lm.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_checkpointing=False)
         trainer.predict(comparison, DataLoader([task(objective)], batch_size=None, collate_fn=lambda one: one))
@@ -114,9 +119,11 @@ def test_a_comparison_of_methods_writes_and_resumes(tmp_path):
     first = run("chrF")
     assert [row.metric for row in first.results] == ["chrF", "chrF"]
     assert all(0 < row.value < 1 for row in first.results)
-    assert lm.read_results(tmp_path / "results.json") == list(first.results)
-    assert [trial.metric for trial in lm.read_architectures(tmp_path / "architectures.json")] == 2 * ["validation chrF"]
-    (table,) = lm.tables(first.results)
+    assert lm.records.read_results(tmp_path / "results.json") == list(first.results)
+    assert [trial.metric for trial in lm.records.read_architectures(tmp_path / "architectures.json")] == 2 * [
+        "validation chrF"
+    ]
+    (table,) = lm.report.tables(first.results)
     assert table.title == "Task reversed: trained on 360 examples, tested on 100"
     again = run("chrF")
     assert again.results == first.results  # with their seconds: nothing was trained
@@ -137,5 +144,5 @@ def test_a_child_is_trained_by_what_stands_before_and_judged_by_what_it_writes()
 
 def test_long_texts_of_many_tokens_are_written_a_few_at_once():
     assert examples_at_once(lm.Classification(5), 500) == 500
-    words = lm.Words(steps=100, size=40_000, least=1).fitted([" ".join(map(str, range(40_000)))])
+    words = lm.kinds.Words(steps=100, size=40_000, least=1).fitted([" ".join(map(str, range(40_000)))])
     assert examples_at_once(lm.Translation(words), 500) == 16

@@ -36,7 +36,7 @@ class RankMonitor(Callback):
 
     Example:
         >>> import lit_metanas as lm
-        >>> callback = lm.RankMonitor(timeout=120)
+        >>> callback = lm.callbacks.RankMonitor(timeout=120)
         >>> trainer = lm.Trainer(max_epochs=3, callbacks=[callback], accelerator="cpu", logger=False)
         >>> callback in trainer.callbacks
         True

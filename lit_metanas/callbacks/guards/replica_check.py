@@ -97,7 +97,7 @@ class ReplicaCheck(Callback):
 
     Example:
         >>> import lit_metanas as lm
-        >>> callback = lm.ReplicaCheck()
+        >>> callback = lm.callbacks.ReplicaCheck()
         >>> trainer = lm.Trainer(max_epochs=3, callbacks=[callback], accelerator="cpu", logger=False)
         >>> callback in trainer.callbacks
         True

@@ -42,7 +42,7 @@ class Proxy(ABC):
         >>> import torch
         >>> from torch import nn
         >>> import lit_metanas as lm
-        >>> class Biases(lm.Proxy):
+        >>> class Biases(lm.estimators.Proxy):
         ...     passes, needs_data = 0, False
         ...
         ...     def value(self, network, inputs, labels):
@@ -119,7 +119,7 @@ class ProxyEstimator(Estimator):
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
         >>> space = lm.LayeredSpace(widths=(4,))
-        >>> estimator = lm.ProxyEstimator(task, space, seed=0, proxy=lm.ParameterCount())
+        >>> estimator = lm.estimators.ProxyEstimator(task, space, seed=0, proxy=lm.estimators.ParameterCount())
         >>> estimator(space.sample(torch.Generator().manual_seed(0)), fidelity=1.0).cost.queries
         1
     """

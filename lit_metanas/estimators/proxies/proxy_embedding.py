@@ -34,7 +34,7 @@ class ProxyEmbedding(TaskEmbedding):
         >>> import torch
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> embedding = lm.ProxyEmbedding(lm.LayeredSpace(widths=(4,)), architectures=2, images=8)
+        >>> embedding = lm.estimators.ProxyEmbedding(lm.LayeredSpace(widths=(4,)), architectures=2, images=8)
         >>> embedding.features(task.train, task.way).shape
         torch.Size([4])
     """

@@ -29,7 +29,7 @@ class Snip(Proxy):
         >>> _ = torch.manual_seed(0)
         >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
         >>> images, labels = torch.rand(4, 1, 8, 8), torch.arange(4) % 2
-        >>> score = lm.Snip()(network, images, labels)
+        >>> score = lm.estimators.Snip()(network, images, labels)
         >>> type(score)
         <class 'float'>
     """
@@ -55,7 +55,7 @@ class GradNorm(Proxy):
         >>> _ = torch.manual_seed(0)
         >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
         >>> images, labels = torch.rand(4, 1, 8, 8), torch.arange(4) % 2
-        >>> score = lm.GradNorm()(network, images, labels)
+        >>> score = lm.estimators.GradNorm()(network, images, labels)
         >>> type(score)
         <class 'float'>
     """
@@ -91,7 +91,7 @@ class Jacov(Proxy):
         >>> _ = torch.manual_seed(0)
         >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
         >>> images, labels = torch.rand(4, 1, 8, 8), torch.arange(4) % 2
-        >>> score = lm.Jacov()(network, images, labels)
+        >>> score = lm.estimators.Jacov()(network, images, labels)
         >>> type(score)
         <class 'float'>
     """
@@ -148,7 +148,7 @@ class Nwot(Proxy):
         >>> _ = torch.manual_seed(0)
         >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
         >>> images, labels = torch.rand(4, 1, 8, 8), torch.arange(4) % 2
-        >>> score = lm.Nwot()(network, images, labels)
+        >>> score = lm.estimators.Nwot()(network, images, labels)
         >>> type(score)
         <class 'float'>
     """
@@ -198,7 +198,7 @@ class L2Norm(Proxy):
         >>> _ = torch.manual_seed(0)
         >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
         >>> images, labels = torch.rand(4, 1, 8, 8), torch.arange(4) % 2
-        >>> score = lm.L2Norm()(network, images, labels)
+        >>> score = lm.estimators.L2Norm()(network, images, labels)
         >>> type(score)
         <class 'float'>
     """
@@ -222,7 +222,7 @@ class ParameterCount(Proxy):
         >>> _ = torch.manual_seed(0)
         >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
         >>> images, labels = torch.rand(4, 1, 8, 8), torch.arange(4) % 2
-        >>> lm.ParameterCount()(network, images, labels)
+        >>> lm.estimators.ParameterCount()(network, images, labels)
         330.0
     """
 
@@ -245,7 +245,7 @@ class FlopCount(Proxy):
         >>> _ = torch.manual_seed(0)
         >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
         >>> images, labels = torch.rand(4, 1, 8, 8), torch.arange(4) % 2
-        >>> lm.FlopCount()(network, images, labels)
+        >>> lm.estimators.FlopCount()(network, images, labels)
         1584.0
     """
 
@@ -275,7 +275,7 @@ class Synflow(Proxy):
         >>> _ = torch.manual_seed(0)
         >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
         >>> images, labels = torch.rand(4, 1, 8, 8), torch.arange(4) % 2
-        >>> score = lm.Synflow()(network, images, labels)
+        >>> score = lm.estimators.Synflow()(network, images, labels)
         >>> type(score)
         <class 'float'>
     """

@@ -76,8 +76,8 @@ class NASBench101Table(Table):
 
     Example:
         >>> import lit_metanas as lm
-        >>> table = lm.NASBench101Table("cifar10", "nasbench_only108.tfrecord")  # doctest: +SKIP
-        >>> estimator = lm.TabularEstimator(table, "val_108")  # doctest: +SKIP
+        >>> table = lm.estimators.NASBench101Table("cifar10", "nasbench_only108.tfrecord")  # doctest: +SKIP
+        >>> estimator = lm.estimators.TabularEstimator(table, "val_108")  # doctest: +SKIP
     """
 
     space: NASBench101

@@ -53,8 +53,8 @@ class NASBench201Table(Table):
 
     Example:
         >>> import lit_metanas as lm
-        >>> table = lm.NASBench201Table("cifar10", "nas_bench_201.npz")  # doctest: +SKIP
-        >>> estimator = lm.TabularEstimator(table, "val_200")  # doctest: +SKIP
+        >>> table = lm.estimators.NASBench201Table("cifar10", "nas_bench_201.npz")  # doctest: +SKIP
+        >>> estimator = lm.estimators.TabularEstimator(table, "val_200")  # doctest: +SKIP
     """
 
     space: NASBench201

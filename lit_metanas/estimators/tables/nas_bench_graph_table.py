@@ -40,8 +40,8 @@ class NASBenchGraphTable(Table):
 
     Example:
         >>> import lit_metanas as lm
-        >>> table = lm.NASBenchGraphTable("cora")  # doctest: +SKIP
-        >>> estimator = lm.TabularEstimator(table, "val")  # doctest: +SKIP
+        >>> table = lm.estimators.NASBenchGraphTable("cora")  # doctest: +SKIP
+        >>> estimator = lm.estimators.TabularEstimator(table, "val")  # doctest: +SKIP
     """
 
     space: NASBenchGraph

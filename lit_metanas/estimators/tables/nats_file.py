@@ -51,8 +51,8 @@ class NATSFiles(Table):
 
     Example:
         >>> import lit_metanas as lm
-        >>> table = lm.NATSFiles("cifar10", "NATS-tss-v1_0-3ffb9-simple")  # doctest: +SKIP
-        >>> estimator = lm.TabularEstimator(table, "val_200")  # doctest: +SKIP
+        >>> table = lm.estimators.NATSFiles("cifar10", "NATS-tss-v1_0-3ffb9-simple")  # doctest: +SKIP
+        >>> estimator = lm.estimators.TabularEstimator(table, "val_200")  # doctest: +SKIP
     """
 
     space: NASBench201

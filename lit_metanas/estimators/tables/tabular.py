@@ -31,7 +31,7 @@ class Table(ABC):
 
     Example:
         >>> import lit_metanas as lm
-        >>> class Kernels(lm.Table):
+        >>> class Kernels(lm.estimators.Table):
         ...     space, dataset, signals = lm.LayeredSpace(shared=True), "letters", ("val",)
         ...
         ...     def score(self, architecture, signal):
@@ -111,7 +111,7 @@ class TableDataModule(LightningDataModule):
 
     Example:
         >>> import lit_metanas as lm
-        >>> data = lm.TableDataModule(lm.NASBenchGraphTable, ["cora", "citeseer"])
+        >>> data = lm.estimators.TableDataModule(lm.estimators.NASBenchGraphTable, ["cora", "citeseer"])
         >>> data.datasets
         ['cora', 'citeseer']
     """
@@ -165,12 +165,12 @@ class TabularEstimator(Estimator):
 
     Example:
         >>> import lit_metanas as lm
-        >>> class Kernels(lm.Table):
+        >>> class Kernels(lm.estimators.Table):
         ...     space, dataset, signals = lm.LayeredSpace(shared=True), "letters", ("val",)
         ...
         ...     def score(self, architecture, signal):
         ...         return int(architecture["kernel"]) / 10
-        >>> estimator = lm.TabularEstimator(Kernels(), "val")
+        >>> estimator = lm.estimators.TabularEstimator(Kernels(), "val")
         >>> estimator(lm.Architecture({"kernel": "5"}), fidelity=1.0)
         Score(value=0.5, cost=Cost(queries=1, steps=0, images=0, flops=0, seconds=0.0), weights=None)
     """

@@ -173,7 +173,7 @@ class ArraySource(TaskSource):
         >>> import numpy as np
         >>> import lit_metanas as lm
         >>> X, y = np.random.rand(60, 8, 8), np.arange(60) % 6
-        >>> source = lm.ArraySource(X, y, fractions=(0.5, 0.0, 0.5))
+        >>> source = lm.kinds.ArraySource(X, y, fractions=(0.5, 0.0, 0.5))
         >>> source.classes("test")
         ('0', '1', '4')
         >>> lm.draw_task(source, way=2, train=5, val=2, test=3).classes

@@ -213,8 +213,8 @@ class DatasetSource(ArraySource):
         >>> from torch.utils.data import TensorDataset
         >>> import lit_metanas as lm
         >>> data = TensorDataset(torch.rand(60, 3, 8, 8), torch.arange(60) % 6)
-        >>> source = lm.DatasetSource(data, train=[0, 1, 2, 3], test=[4, 5])
-        >>> lm.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3).query.inputs.shape
+        >>> source = lm.kinds.DatasetSource(data, train=[0, 1, 2, 3], test=[4, 5])
+        >>> lm.tasks.draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=3).query.inputs.shape
         torch.Size([6, 3, 8, 8])
     """
 

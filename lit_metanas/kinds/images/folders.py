@@ -205,7 +205,7 @@ class ImageFolder(TaskSource):
         ...     for name in ("ant", "bee", "cat", "dog"):
         ...         (Path(photos) / name).mkdir()
         ...         Image.new("L", (40, 30)).save(Path(photos) / name / "0.png")
-        ...     source = lm.ImageFolder(photos, train=["ant", "bee"], test=["cat", "dog"])
+        ...     source = lm.kinds.ImageFolder(photos, train=["ant", "bee"], test=["cat", "dog"])
         >>> source.classes("test"), source.shape
         (('cat', 'dog'), (3, 32, 32))
     """

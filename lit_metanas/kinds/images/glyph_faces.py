@@ -156,7 +156,7 @@ class Distortion:
 
     Example:
         >>> import lit_metanas as lm
-        >>> lm.Glyphs(distortion=lm.Distortion(rotation=0.0, warp=0.0)).distortion.scale
+        >>> lm.Glyphs(distortion=lm.kinds.Distortion(rotation=0.0, warp=0.0)).distortion.scale
         0.55
     """
 

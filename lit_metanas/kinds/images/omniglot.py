@@ -63,7 +63,7 @@ class Omniglot(TaskSource):
         ...         folder = Path(root) / "omniglot-py" / f"images_{split}" / alphabet / "character01"
         ...         folder.mkdir(parents=True)
         ...         Image.new("1", (105, 105)).save(folder / "0001_01.png")
-        ...     lm.Omniglot(root, rotations=False, validation_alphabets=("Greek",)).classes("test")
+        ...     lm.kinds.Omniglot(root, rotations=False, validation_alphabets=("Greek",)).classes("test")
         ('Manipuri/character01',)
     """
 

@@ -47,7 +47,7 @@ class TorchvisionSource(TaskSource):
 
     Example:
         >>> import lit_metanas as lm
-        >>> source = lm.TorchvisionSource("FakeData", shape=(3, 16, 16), parts=[{"size": 40, "num_classes": 4}])
+        >>> source = lm.kinds.TorchvisionSource("FakeData", shape=(3, 16, 16), parts=[{"size": 40, "num_classes": 4}])
         >>> len(source.classes("train")), source.shape
         (3, (3, 16, 16))
     """

@@ -65,7 +65,7 @@ class NumberWords(PairTasks):
 
     Example:
         >>> import lit_metanas as lm
-        >>> task = lm.NumberWords(meta_test=["de", "fr"])[0]
+        >>> task = lm.kinds.NumberWords(meta_test=["de", "fr"])[0]
         >>> task.id, len(task.train), len(task.val), len(task.test)
         ('numberwords/test/de', 300, 100, 100)
         >>> task.preprocessing.show(task.test.inputs[:1]), task.objective.target.show(task.test.labels[:1])

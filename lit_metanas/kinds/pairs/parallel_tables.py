@@ -62,7 +62,7 @@ class ParallelTable(PairTasks):
         >>> import lit_metanas as lm
         >>> rows = [f"{code}\t{n}\t{code} {n}" for code in ("de", "fr", "nl", "sv") for n in range(60)]
         >>> size = Path("numbers.tsv").write_text("language\tsource\ttarget\n" + "\n".join(rows))
-        >>> tasks = lm.ParallelTable("numbers.tsv", meta_test=["nl", "sv"])
+        >>> tasks = lm.kinds.ParallelTable("numbers.tsv", meta_test=["nl", "sv"])
         >>> [task.id for task in tasks], tasks.shape
         (['numbers/test/nl', 'numbers/test/sv'], TokenShape(vocabulary=12, steps=64))
     """
@@ -172,7 +172,7 @@ class ParallelFolder(PairTasks):
         >>> for code in ("deu", "fra", "spa", "swe"):
         ...     rows = [f"{n}\t{code[n % 3]}{code[n // 3 % 3]}" for n in range(30)]
         ...     size = Path("spoken", f"{code}.tsv").write_text("source\ttarget\n" + "\n".join(rows))
-        >>> tasks = lm.ParallelFolder("spoken", meta_test=["spa", "fra"])
+        >>> tasks = lm.kinds.ParallelFolder("spoken", meta_test=["spa", "fra"])
         >>> len(tasks), tasks[0].id, tasks.shape
         (2, 'spoken/test/spa', TokenShape(vocabulary=11, steps=64))
     """

@@ -68,7 +68,7 @@ class PhrasePairs(PairTasks):
 
     Example:
         >>> import lit_metanas as lm
-        >>> task = lm.PhrasePairs(kinds=["date"], meta_test=["de"], train=20, val=10, test=10)[0]
+        >>> task = lm.kinds.PhrasePairs(kinds=["date"], meta_test=["de"], train=20, val=10, test=10)[0]
         >>> task.id, len(task.train), len(task.val), len(task.test), task.shape.steps
         ('phrasepairs/test/de', 20, 10, 10, 80)
         >>> task.preprocessing.show(task.test.inputs[:1]), task.objective.target.show(task.test.labels[:1])

@@ -118,7 +118,7 @@ class BabiFolder(TaskCollection):
         ...     for part in ("train", "test"):
         ...         stories = [told.format(place, verb) for place in ("park", "mill", "pier")]
         ...         size = Path(f"{verb}_{part}.txt").write_text("".join(stories))
-        >>> tasks = lm.BabiFolder(".", subset="test", train=["enters", "likes"], test=["leaves"])
+        >>> tasks = lm.kinds.BabiFolder(".", subset="test", train=["enters", "likes"], test=["leaves"])
         >>> len(tasks), tasks[0].id, tasks[0].shape
         (1, 'leaves', TokenShape(vocabulary=14, steps=128))
     """

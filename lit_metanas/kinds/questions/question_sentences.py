@@ -42,7 +42,9 @@ class QuestionSentences(QuestionPreprocessing):
     Example:
         >>> import lit_metanas as lm
         >>> story = ["Ada runs home.", "Tom sits down.", "Ada sits down."]
-        >>> made = lm.QuestionSentences(lm.Words(least=1, steps=8), sentences=2).fitted(["who sits?", *story])
+        >>> made = lm.kinds.QuestionSentences(lm.kinds.Words(least=1, steps=8), sentences=2).fitted(
+        ...     ["who sits?", *story]
+        ... )
         >>> inputs = made.encode([("Who sits?", story), "Who runs?\tAda runs home."])
         >>> made.show(inputs)
         ['who sits? | ada sits down. | tom sits down.', 'who runs? | ada runs home.']

@@ -105,7 +105,7 @@ class QuestionWords(QuestionPreprocessing):
     Example:
         >>> import lit_metanas as lm
         >>> story = ["Ada runs home.", "Tom sits down.", "Ada sits down."]
-        >>> questions = lm.QuestionWords(lm.Words(least=1, steps=11)).fitted(["who sits?", *story])
+        >>> questions = lm.kinds.QuestionWords(lm.kinds.Words(least=1, steps=11)).fitted(["who sits?", *story])
         >>> inputs = questions.encode([("Who sits?", story), "Who runs?\tAda runs home."])
         >>> questions.show(inputs)
         ['who sits? | ada sits down.', 'who runs? | ada runs home.']

@@ -76,7 +76,7 @@ class Stories(TaskCollection):
 
     Example:
         >>> import lit_metanas as lm
-        >>> stories = lm.Stories(types=["path", "counting"], tasks=4, train=20, val=5, test=10)
+        >>> stories = lm.kinds.Stories(types=["path", "counting"], tasks=4, train=20, val=5, test=10)
         >>> task = stories[1]
         >>> task.id, task.classes, len(task.train), stories[0].shape == task.shape
         ('stories/counting/1', ('four', 'none', 'one', 'three', 'two'), 20, True)

@@ -51,7 +51,7 @@ class StandardisedColumns(Preprocessing):
 
     Example:
         >>> import lit_metanas as lm
-        >>> columns = lm.StandardisedColumns(("height", "age")).fitted([[1.0, 20], [3.0, 20], [None, 20]])
+        >>> columns = lm.kinds.StandardisedColumns(("height", "age")).fitted([[1.0, 20], [3.0, 20], [None, 20]])
         >>> columns.encode([[3.0, 20], [None, 21]])
         tensor([[1.0000, 0.0000, 0.0000],
                 [0.0000, 1.0000, 0.5000]])
@@ -178,7 +178,7 @@ class QuantileColumns(Preprocessing):
 
     Example:
         >>> import lit_metanas as lm
-        >>> columns = lm.QuantileColumns(("price",)).fitted([[1.0], [2.0], [4.0], [8.0], [1000.0]])
+        >>> columns = lm.kinds.QuantileColumns(("price",)).fitted([[1.0], [2.0], [4.0], [8.0], [1000.0]])
         >>> columns.encode([[4.0], [None]]).tolist()
         [[0.0, 0.0], [0.0, 1.0]]
         >>> columns.show(columns.encode([[4.0]]))

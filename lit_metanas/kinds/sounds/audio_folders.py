@@ -75,7 +75,7 @@ class AudioFolderTask(SingleTask):
         >>> import wave
         >>> from pathlib import Path
         >>> import lit_metanas as lm
-        >>> source = lm.SpokenWords()
+        >>> source = lm.kinds.SpokenWords()
         >>> for word in (0, 1):
         ...     folder = Path("recordings") / source.classes("test")[word]
         ...     folder.mkdir(parents=True)
@@ -266,7 +266,7 @@ class AudioFolder(TaskSource):
         ...         file.writeframes(bytes(range(256)) * 10)
         ...     rows.append(f"{number}.wav,{'no yes stop go'.split()[number % 4]},speaker {number // 4 % 3}")
         >>> written = Path("sounds.csv").write_text(chr(10).join(rows))
-        >>> source = lm.AudioFolder("sounds", "sounds.csv", train=["no", "yes"], test=["go", "stop"])
+        >>> source = lm.kinds.AudioFolder("sounds", "sounds.csv", train=["no", "yes"], test=["go", "stop"])
         >>> source.instances("test", 0), source.instances("test", 0, held_out=True)
         (4, 2)
     """

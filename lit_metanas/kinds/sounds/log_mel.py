@@ -79,7 +79,7 @@ class LogMel(Preprocessing):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> features = lm.LogMel()
+        >>> features = lm.kinds.LogMel()
         >>> series = features.encode([torch.rand(4000), (torch.rand(2, 16000), 16000)])
         >>> series.shape, features.show(series)
         (torch.Size([2, 41, 100]), ['0.50 s of sound', '1.00 s of sound'])

@@ -49,7 +49,7 @@ class TableColumns:
 
     Example:
         >>> import lit_metanas as lm
-        >>> lm.TableColumns(file="path", label="sentence", speaker="client_id").label
+        >>> lm.kinds.TableColumns(file="path", label="sentence", speaker="client_id").label
         'sentence'
     """
 

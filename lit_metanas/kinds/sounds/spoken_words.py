@@ -60,7 +60,7 @@ class SpokenWords(TaskSource):
 
     Example:
         >>> import lit_metanas as lm
-        >>> source = lm.SpokenWords()
+        >>> source = lm.kinds.SpokenWords()
         >>> source.shape, source.classes("test")[:3]
         (SeriesShape(features=41, steps=100), ('atautry', 'lazoza', 'woengaiti'))
         >>> (sound,) = source.sounds("test", 0, [0])

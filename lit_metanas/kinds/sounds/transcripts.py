@@ -65,7 +65,7 @@ class TranscriptTask(SingleTask):
         >>> import wave
         >>> from pathlib import Path
         >>> import lit_metanas as lm
-        >>> words = lm.SpokenWords()
+        >>> words = lm.kinds.SpokenWords()
         >>> Path("said").mkdir()
         >>> rows = ["file,transcript"]
         >>> for number in range(10):

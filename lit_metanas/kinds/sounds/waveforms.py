@@ -98,7 +98,7 @@ def mu_law_sound(codes: Samples) -> Tensor:
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> lm.mu_law_sound(torch.tensor([0, 255], dtype=torch.uint8))
+        >>> lm.kinds.mu_law_sound(torch.tensor([0, 255], dtype=torch.uint8))
         tensor([-1.,  1.])
     """
     tensor = codes if isinstance(codes, Tensor) else torch.from_numpy(np.array(codes))

@@ -51,7 +51,7 @@ class BytePairs(TextPreprocessing):
 
     Example:
         >>> import lit_metanas as lm
-        >>> pairs = lm.BytePairs(size=260, steps=8).fitted(["low", "lower", "lowest"])
+        >>> pairs = lm.kinds.BytePairs(size=260, steps=8).fitted(["low", "lower", "lowest"])
         >>> pairs.shape
         TokenShape(vocabulary=261, steps=8)
         >>> pairs.show(pairs.encode(["slow", "größer"]))

@@ -42,7 +42,7 @@ class Characters(TextPreprocessing):
 
     Example:
         >>> import lit_metanas as lm
-        >>> characters = lm.Characters(steps=6).fitted(["banana", "Nab"])
+        >>> characters = lm.kinds.Characters(steps=6).fitted(["banana", "Nab"])
         >>> characters.characters
         'abnN'
         >>> characters.encode(["ban", "Bann"])

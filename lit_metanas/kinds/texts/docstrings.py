@@ -213,8 +213,8 @@ class Docstrings(TextSource):
 
     Example:
         >>> import lit_metanas as lm
-        >>> source = lm.Docstrings()
-        >>> episode = lm.draw_episode(source, "test", seed=0, epoch=0, index=0, way=5, shot=1, query=3)
+        >>> source = lm.kinds.Docstrings()
+        >>> episode = lm.tasks.draw_episode(source, "test", seed=0, epoch=0, index=0, way=5, shot=1, query=3)
         >>> episode.shape.steps, len(source.classes("test")) >= 10
         (32, True)
     """

@@ -36,7 +36,7 @@ class JoinedTokens(Preprocessing):
         >>> import lit_metanas as lm
         >>> from lit_metanas.kinds.texts.joined_tokens import JoinedTokens
         >>> texts = ["no", "oh no"]
-        >>> joined = JoinedTokens(lm.Words(steps=2).fitted(texts), lm.Characters(steps=4).fitted(texts))
+        >>> joined = JoinedTokens(lm.kinds.Words(steps=2).fitted(texts), lm.kinds.Characters(steps=4).fitted(texts))
         >>> joined.encode(["no", "oh"])
         tensor([[2, 0, 3, 2, 0, 0],
                 [3, 0, 2, 5, 0, 0]])

@@ -38,8 +38,8 @@ class Phrases(TextSource):
 
     Example:
         >>> import lit_metanas as lm
-        >>> phrases = lm.Phrases()
-        >>> episode = lm.draw_episode(phrases, "test", seed=0, epoch=0, index=0, way=5, shot=1, query=3)
+        >>> phrases = lm.kinds.Phrases()
+        >>> episode = lm.tasks.draw_episode(phrases, "test", seed=0, epoch=0, index=0, way=5, shot=1, query=3)
         >>> episode.shape.steps, len(phrases.classes("train")) >= 50
         (64, True)
     """

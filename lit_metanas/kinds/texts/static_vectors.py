@@ -49,7 +49,7 @@ class StaticVectors(TextPreprocessing):
         >>> tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
         >>> tokenizer.save("tokenizer.json")
         >>> save_file({"vectors": torch.eye(3)}, "vectors.safetensors")
-        >>> vectors = lm.StaticVectors("tokenizer.json", "vectors.safetensors", steps=3)
+        >>> vectors = lm.kinds.StaticVectors("tokenizer.json", "vectors.safetensors", steps=3)
         >>> vectors.encode(["good day"])[0]
         tensor([[0., 0., 0.],
                 [1., 0., 0.],

@@ -48,7 +48,7 @@ class TextFolder(TextSource):
         ...     Path("texts", name).mkdir(parents=True)
         ...     for number in range(5):
         ...         size = Path("texts", name, f"{number}.txt").write_text(f"This {name} is the text {number}.")
-        >>> source = lm.TextFolder("texts", train=["letter", "poem"], test=["recipe", "song"])
+        >>> source = lm.kinds.TextFolder("texts", train=["letter", "poem"], test=["recipe", "song"])
         >>> source.classes("test"), source.instances("test", 0)
         (('recipe', 'song'), 5)
     """
@@ -128,7 +128,7 @@ class TextDataset(TextSource):
 
     Example:
         >>> import lit_metanas as lm
-        >>> source = lm.TextDataset("banking77", seed=1)  # doctest: +SKIP
+        >>> source = lm.kinds.TextDataset("banking77", seed=1)  # doctest: +SKIP
     """
 
     def __init__(

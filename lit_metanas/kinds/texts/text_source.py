@@ -38,10 +38,10 @@ class TextSource(TaskSource):
 
     Example:
         >>> import lit_metanas as lm
-        >>> class Greetings(lm.TextSource):
+        >>> class Greetings(lm.kinds.TextSource):
         ...     def sentences(self, subset):
         ...         return {"hello": ["good day", "good morning"], "farewell": ["good night", "see you"]}
-        >>> source = Greetings(lm.Words(least=1, steps=3))
+        >>> source = Greetings(lm.kinds.Words(least=1, steps=3))
         >>> source.inputs("train", 0, [0, 1])
         tensor([[2, 3, 0],
                 [2, 4, 0]])
@@ -116,7 +116,9 @@ class SentenceSource(TextSource):
     Example:
         >>> import lit_metanas as lm
         >>> sentences = {f"class {c}": [f"word {c} and {i}" for i in range(9)] for c in range(6)}
-        >>> source = lm.SentenceSource(sentences, fractions=(0.5, 0.0, 0.5), preprocessing=lm.Words(steps=4))
+        >>> source = lm.kinds.SentenceSource(
+        ...     sentences, fractions=(0.5, 0.0, 0.5), preprocessing=lm.kinds.Words(steps=4)
+        ... )
         >>> task = lm.draw_task(source, way=2, train=4, val=2, test=3)
         >>> task.shape, task.classes
         (TokenShape(vocabulary=13, steps=4), ('class 0', 'class 1'))

@@ -100,7 +100,7 @@ class TextTable(TextSource):
         >>> import lit_metanas as lm
         >>> rows = [f"how do I {verb} it {n} times,{verb}" for verb in ("fold", "cut", "glue", "sew") for n in range(9)]
         >>> size = Path("help.csv").write_text("sentence,intent\n" + "\n".join(rows))
-        >>> source = lm.TextTable("help.csv", train=["cut", "fold"], test=["glue", "sew"])
+        >>> source = lm.kinds.TextTable("help.csv", train=["cut", "fold"], test=["glue", "sew"])
         >>> source.classes("test"), lm.draw_task(source, way=2, train=4, val=2, test=3).shape
         (('glue', 'sew'), TokenShape(vocabulary=18, steps=32))
     """

@@ -42,7 +42,7 @@ class Words(TextPreprocessing):
 
     Example:
         >>> import lit_metanas as lm
-        >>> words = lm.Words(steps=6, least=1).fitted(["Book a table!", "Book a flight."])
+        >>> words = lm.kinds.Words(steps=6, least=1).fitted(["Book a table!", "Book a flight."])
         >>> words.encode(["book a train", ""])
         tensor([[3, 2, 1, 0, 0, 0],
                 [1, 0, 0, 0, 0, 0]])

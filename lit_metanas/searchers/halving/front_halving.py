@@ -76,7 +76,7 @@ class FrontHalving(Halving):
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
         >>> space, recipe = lm.LayeredSpace(widths=(4, 8), shared=True), lm.Recipe(epochs=1)
-        >>> method = lm.FrontHalving(measure="parameters", candidates=(4, 2), rungs=(0.6, 0.4))
+        >>> method = lm.searchers.FrontHalving(measure="parameters", candidates=(4, 2), rungs=(0.6, 0.4))
         >>> result = lm.search(task, space, method=method, flops=3e8, recipe=recipe)
         >>> len(result.record.trade_offs) > 0
         True

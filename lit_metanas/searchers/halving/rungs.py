@@ -218,9 +218,9 @@ class Halving(Searcher):
 
     Example:
         >>> import lit_metanas as lm
-        >>> isinstance(lm.SuccessiveHalving(candidates=4), lm.Halving)
+        >>> isinstance(lm.searchers.SuccessiveHalving(candidates=4), lm.searchers.Halving)
         True
-        >>> lm.SuccessiveHalving(candidates=4).rungs
+        >>> lm.searchers.SuccessiveHalving(candidates=4).rungs
         (0.5, 0.5)
     """
 

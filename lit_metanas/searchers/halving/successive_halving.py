@@ -53,7 +53,9 @@ class SuccessiveHalving(Halving):
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
         >>> space, recipe = lm.LayeredSpace(widths=(4,), shared=True), lm.Recipe(epochs=1)
-        >>> result = lm.search(task, space, method=lm.SuccessiveHalving(candidates=2), flops=1e9, recipe=recipe)
+        >>> result = lm.search(
+        ...     task, space, method=lm.searchers.SuccessiveHalving(candidates=2), flops=1e9, recipe=recipe
+        ... )
         >>> space.violation(result.architecture) is None
         True
     """
@@ -165,7 +167,7 @@ class EvolvingHalving(Halving):
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
         >>> space, recipe = lm.LayeredSpace(widths=(4,), shared=True), lm.Recipe(epochs=1)
-        >>> searcher = lm.EvolvingHalving(candidates=(2, 2), rungs=(0.2, 0.2))
+        >>> searcher = lm.searchers.EvolvingHalving(candidates=(2, 2), rungs=(0.2, 0.2))
         >>> result = lm.search(task, space, method=searcher, flops=3e8, recipe=recipe)
         >>> space.violation(result.architecture) is None
         True

@@ -73,7 +73,7 @@ class QuerySearcher(Searcher):
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
         >>> space, recipe = lm.LayeredSpace(widths=(4,), shared=True), lm.Recipe(epochs=1)
-        >>> result = lm.search(task, space, method=lm.QuerySearcher(trials=2), recipe=recipe)
+        >>> result = lm.search(task, space, method=lm.searchers.QuerySearcher(trials=2), recipe=recipe)
         >>> space.violation(result.architecture) is None
         True
     """

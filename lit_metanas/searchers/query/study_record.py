@@ -69,7 +69,7 @@ def record_of(
         >>> optuna.logging.set_verbosity(optuna.logging.WARNING)
         >>> study = optuna.create_study(study_name="letters, 1")
         >>> study.optimize(lambda trial: 1 / trial.suggest_int("depth", 1, 3), n_trials=1)
-        >>> record = lm.record_of(study, task="letters", prefix="")
+        >>> record = lm.searchers.record_of(study, task="letters", prefix="")
         >>> record.task_id, record.choices
         ('letters', {'depth': ('1', '2', '3')})
     """

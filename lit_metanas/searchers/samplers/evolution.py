@@ -40,7 +40,9 @@ class RegularisedEvolution(HistorySampler):
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
         >>> space, recipe = lm.LayeredSpace(widths=(4,), shared=True), lm.Recipe(epochs=1)
-        >>> searcher = lm.QuerySearcher(sampler=lm.RegularisedEvolution(population=2, sample=1), trials=3)
+        >>> searcher = lm.searchers.QuerySearcher(
+        ...     sampler=lm.searchers.RegularisedEvolution(population=2, sample=1), trials=3
+        ... )
         >>> result = lm.search(task, space, method=searcher, recipe=recipe)
         >>> space.violation(result.architecture) is None
         True
@@ -122,7 +124,7 @@ class LocalSearch(HistorySampler):
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
         >>> space, recipe = lm.LayeredSpace(widths=(4,), shared=True), lm.Recipe(epochs=1)
-        >>> searcher = lm.QuerySearcher(sampler=lm.LocalSearch(initial=1), trials=2)
+        >>> searcher = lm.searchers.QuerySearcher(sampler=lm.searchers.LocalSearch(initial=1), trials=2)
         >>> result = lm.search(task, space, method=searcher, recipe=recipe)
         >>> space.violation(result.architecture) is None
         True

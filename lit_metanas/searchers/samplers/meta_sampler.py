@@ -58,8 +58,10 @@ class MetaSampler(HistorySampler):
 
     Example:
         >>> import lit_metanas as lm
-        >>> encoding = lm.OneHotEncoding(lm.LayeredSpace(shared=True))
-        >>> searcher = lm.QuerySearcher(sampler=lm.MetaSampler(space=encoding.space, encoding=encoding), trials=10)
+        >>> encoding = lm.spaces.OneHotEncoding(lm.LayeredSpace(shared=True))
+        >>> searcher = lm.searchers.QuerySearcher(
+        ...     sampler=lm.searchers.MetaSampler(space=encoding.space, encoding=encoding), trials=10
+        ... )
         >>> type(searcher.sampler).__name__
         'MetaSampler'
     """

@@ -148,9 +148,11 @@ class PortfolioSampler(HistorySampler):
         >>> import lit_metanas as lm
         >>> space = lm.SequenceSpace(shared=True)
         >>> generator = torch.Generator().manual_seed(0)
-        >>> trials = [lm.Trial(space.sample(generator), value, lm.Cost(queries=1)) for value in (0.5, 0.7)]
-        >>> sampler = lm.PortfolioSampler(space=space, records=[lm.SearchRecord("letters", trials)], size=3)
-        >>> searcher = lm.QuerySearcher(sampler=sampler, trials=10)
+        >>> trials = [lm.records.Trial(space.sample(generator), value, lm.Cost(queries=1)) for value in (0.5, 0.7)]
+        >>> sampler = lm.searchers.PortfolioSampler(
+        ...     space=space, records=[lm.records.SearchRecord("letters", trials)], size=3
+        ... )
+        >>> searcher = lm.searchers.QuerySearcher(sampler=sampler, trials=10)
         >>> sampler.portfolio(1) == [trials[1].architecture]
         True
     """

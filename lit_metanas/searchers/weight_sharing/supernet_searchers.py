@@ -118,7 +118,7 @@ class ENASSearcher(SupernetSearcher[ENASTraining]):
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
         >>> space, recipe = lm.LayeredSpace(widths=(4,), shared=True), lm.Recipe(epochs=1)
-        >>> result = lm.search(task, space, method=lm.ENASSearcher(epochs=1, candidates=2), recipe=recipe)
+        >>> result = lm.search(task, space, method=lm.searchers.ENASSearcher(epochs=1, candidates=2), recipe=recipe)
         >>> space.violation(result.architecture) is None
         True
     """
@@ -200,7 +200,7 @@ class OneShotSearcher(SupernetSearcher[SinglePathTraining]):
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
         >>> space, recipe = lm.LayeredSpace(widths=(4,), shared=True), lm.Recipe(epochs=1)
-        >>> result = lm.search(task, space, method=lm.OneShotSearcher(epochs=1, candidates=2), recipe=recipe)
+        >>> result = lm.search(task, space, method=lm.searchers.OneShotSearcher(epochs=1, candidates=2), recipe=recipe)
         >>> space.violation(result.architecture) is None
         True
     """

@@ -179,7 +179,7 @@ class AnyInputSpace(SearchSpace):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> space = lm.AnyInputSpace(widths=(16,))
+        >>> space = lm.spaces.AnyInputSpace(widths=(16,))
         >>> architecture = space.sample(torch.Generator())
         >>> shapes = [lm.ImageShape(3, 32, 32), lm.SeriesShape(6, 40), lm.TokenShape(100, 20)]
         >>> [space.cost(architecture, shape, way=5).parameters > 0 for shape in shapes]

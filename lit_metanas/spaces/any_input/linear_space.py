@@ -57,7 +57,7 @@ class LinearSpace(SearchSpace):
 
     Example:
         >>> import lit_metanas as lm
-        >>> space = lm.LinearSpace()
+        >>> space = lm.spaces.LinearSpace()
         >>> coarse, fine = (space.canonical({"detail": label}) for label in ("coarse", "fine"))
         >>> space.cost(coarse, lm.ImageShape(1, 28, 28), way=10)
         NetworkCost(parameters=500, flops=490)

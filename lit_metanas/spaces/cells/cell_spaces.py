@@ -69,7 +69,7 @@ class DARTSCell(SearchSpace):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> space = lm.DARTSCell(channels=8, cells=3)
+        >>> space = lm.spaces.DARTSCell(channels=8, cells=3)
         >>> network = space.child(space.sample(torch.Generator()), (3, 32, 32), way=10)
         >>> network(torch.rand(2, 3, 32, 32)).shape
         torch.Size([2, 10])
@@ -211,7 +211,7 @@ class MetaNASCell(SearchSpace):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> space = lm.MetaNASCell(channels=8, cells=2)
+        >>> space = lm.spaces.MetaNASCell(channels=8, cells=2)
         >>> network = space.child(space.sample(torch.Generator()), (3, 32, 32), way=10)
         >>> network(torch.rand(2, 3, 32, 32)).shape
         torch.Size([2, 10])

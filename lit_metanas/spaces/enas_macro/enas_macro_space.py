@@ -38,7 +38,7 @@ class ENASMacro(SearchSpace):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> space = lm.ENASMacro(layers=4, channels=8)
+        >>> space = lm.spaces.ENASMacro(layers=4, channels=8)
         >>> network = space.child(space.sample(torch.Generator()), (3, 32, 32), way=10)
         >>> network(torch.rand(2, 3, 32, 32)).shape
         torch.Size([2, 10])

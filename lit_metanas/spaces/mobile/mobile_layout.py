@@ -26,8 +26,8 @@ class MobileStage:
 
     Example:
         >>> import lit_metanas as lm
-        >>> stage = lm.MobileStage(channels=16, stride=2, depths=(1, 2))
-        >>> space = lm.MobileMacro(stages=[stage], stem=8, last=None)
+        >>> stage = lm.spaces.MobileStage(channels=16, stride=2, depths=(1, 2))
+        >>> space = lm.spaces.MobileMacro(stages=[stage], stem=8, last=None)
     """
 
     channels: int

@@ -48,7 +48,9 @@ class MobileMacro(SearchSpace):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> space = lm.MobileMacro(stages=[lm.MobileStage(16, stride=2), lm.MobileStage(32, stride=2)], stem=8)
+        >>> space = lm.spaces.MobileMacro(
+        ...     stages=[lm.spaces.MobileStage(16, stride=2), lm.spaces.MobileStage(32, stride=2)], stem=8
+        ... )
         >>> network = space.child(space.sample(torch.Generator()), (3, 32, 32), way=10)
         >>> network(torch.rand(2, 3, 32, 32)).shape
         torch.Size([2, 10])

@@ -62,7 +62,7 @@ class NASBench101(SearchSpace):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> space = lm.NASBench101(vertices=5, channels=8, stacks=2, cells=1)
+        >>> space = lm.spaces.NASBench101(vertices=5, channels=8, stacks=2, cells=1)
         >>> architecture = space.sample(torch.Generator())
         >>> space.violation(architecture) is None
         True

@@ -54,7 +54,7 @@ class NASBench201(SearchSpace):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> space = lm.NASBench201(channels=8, cells=1)
+        >>> space = lm.spaces.NASBench201(channels=8, cells=1)
         >>> network = space.child(space.sample(torch.Generator()), (3, 32, 32), way=10)
         >>> network(torch.rand(2, 3, 32, 32)).shape
         torch.Size([2, 10])
@@ -176,7 +176,7 @@ class NASBench201Encoding(Encoding):
 
     Example:
         >>> import lit_metanas as lm
-        >>> encoding = lm.NASBench201Encoding(lm.NASBench201())
+        >>> encoding = lm.spaces.NASBench201Encoding(lm.spaces.NASBench201())
         >>> len(encoding.candidates.architectures) == len(encoding.candidates.features)
         True
     """

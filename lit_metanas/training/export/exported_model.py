@@ -90,7 +90,7 @@ class ExportedModel(LightningModule):
         >>> architecture = space.sample(torch.Generator())
         >>> network = space.child(architecture, (1, 8, 8), way=2)
         >>> lm.export_child(network, "out", architecture=architecture, classes=("cat", "dog"), shape=(1, 8, 8))
-        >>> model = lm.ExportedModel("out")
+        >>> model = lm.training.ExportedModel("out")
         >>> model.exported.classes
         ('cat', 'dog')
     """

@@ -77,7 +77,7 @@ class Exported:
         >>> import torch
         >>> import lit_metanas as lm
         >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
-        >>> exported = lm.Exported(network, architecture={}, classes=("cat", "dog"), shape=(1, 8, 8))
+        >>> exported = lm.training.Exported(network, architecture={}, classes=("cat", "dog"), shape=(1, 8, 8))
         >>> exported.predict(torch.rand(3, 3, 100, 80)).shape  # colour images of another size
         torch.Size([3, 2])
     """

@@ -75,7 +75,7 @@ class MetaRecipe:
 
     Example:
         >>> import lit_metanas as lm
-        >>> recipe = lm.MetaRecipe(label_smoothing=0.1, distance="scaled")
+        >>> recipe = lm.training.MetaRecipe(label_smoothing=0.1, distance="scaled")
         >>> model = lm.MetaSearch(space=lm.LayeredSpace(shared=True), **recipe.parts())
         >>> recipe.parts()["head"].learned
         True

@@ -88,7 +88,7 @@ class MetaSearch(MetaLearned):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> source = lm.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
+        >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
         >>> data = lm.EpisodeDataModule(source, way=2, steps_per_epoch=2)
         >>> model = lm.MetaSearch(space=lm.LayeredSpace(shared=True, widths=(8,)))
         >>> quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}

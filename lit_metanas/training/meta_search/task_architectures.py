@@ -92,7 +92,7 @@ class TaskArchitectures(ABC):
 
     Example:
         >>> import lit_metanas as lm
-        >>> way: lm.TaskArchitectures = lm.GuardedArchitectures(margin=3.0)
+        >>> way: lm.training.TaskArchitectures = lm.training.GuardedArchitectures(margin=3.0)
         >>> way.found
         []
     """
@@ -159,10 +159,10 @@ class AdaptedLogits(TaskArchitectures):
         >>> import lit_metanas as lm
         >>> model = lm.MetaSearch(
         ...     space=lm.LayeredSpace(shared=True),
-        ...     meta_gradient=lm.FOMAML(),
-        ...     inner_loop=lm.JointInnerLoop(steps=5, groups=("logits", "head")),
-        ...     head=lm.PrototypeLinearHead(),
-        ...     task_architectures=lm.AdaptedLogits(),
+        ...     meta_gradient=lm.meta.FOMAML(),
+        ...     inner_loop=lm.meta.JointInnerLoop(steps=5, groups=("logits", "head")),
+        ...     head=lm.meta.PrototypeLinearHead(),
+        ...     task_architectures=lm.training.AdaptedLogits(),
         ... )
     """
 
@@ -234,7 +234,7 @@ class GuardedArchitectures(TaskArchitectures):
     Example:
         >>> import lit_metanas as lm
         >>> space = lm.LayeredSpace(shared=True)
-        >>> model = lm.MetaSearch(space=space, task_architectures=lm.GuardedArchitectures(children=4))
+        >>> model = lm.MetaSearch(space=space, task_architectures=lm.training.GuardedArchitectures(children=4))
     """
 
     def __init__(

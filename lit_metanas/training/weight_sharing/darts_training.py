@@ -40,7 +40,7 @@ class DARTSRates(WeightRates):
 
     Example:
         >>> import lit_metanas as lm
-        >>> searcher = lm.DARTSSearcher(rates=lm.DARTSRates(logits=1e-2, warm_up=0.2))
+        >>> searcher = lm.DARTSSearcher(rates=lm.training.DARTSRates(logits=1e-2, warm_up=0.2))
     """
 
     logits: float = 3e-3
@@ -80,12 +80,12 @@ class DARTSTraining(SupernetTraining):
         >>> import torch
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> training = lm.DARTSTraining(
+        >>> training = lm.training.DARTSTraining(
         ...     space=lm.LayeredSpace(),
         ...     task=task,
-        ...     relaxation=lm.Softmax(),
-        ...     gradient=lm.FirstOrder(),
-        ...     rates=lm.DARTSRates(),
+        ...     relaxation=lm.relaxations.Softmax(),
+        ...     gradient=lm.training.FirstOrder(),
+        ...     rates=lm.training.DARTSRates(),
         ...     budget=lm.Budget(flops=1e9),
         ...     steps=10,
         ...     validate_every=5,

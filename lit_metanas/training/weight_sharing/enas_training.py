@@ -36,7 +36,7 @@ class ControllerRates:
 
     Example:
         >>> import lit_metanas as lm
-        >>> searcher = lm.ENASSearcher(controller=lm.ControllerRates(children=2))
+        >>> searcher = lm.searchers.ENASSearcher(controller=lm.training.ControllerRates(children=2))
     """
 
     learning_rate: float = 3.5e-3
@@ -79,11 +79,11 @@ class ENASTraining(SupernetTraining):
         >>> import torch
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> training = lm.ENASTraining(
+        >>> training = lm.training.ENASTraining(
         ...     space=lm.LayeredSpace(),
         ...     task=task,
-        ...     rates=lm.WeightRates(),
-        ...     controller=lm.ControllerRates(),
+        ...     rates=lm.training.WeightRates(),
+        ...     controller=lm.training.ControllerRates(),
         ...     budget=lm.Budget(flops=1e9),
         ...     steps=10,
         ...     validate_every=5,

@@ -29,7 +29,7 @@ class Hypergradient(ABC):
 
     Example:
         >>> import lit_metanas as lm
-        >>> gradient: lm.Hypergradient = lm.SecondOrder()
+        >>> gradient: lm.training.Hypergradient = lm.training.SecondOrder()
         >>> searcher = lm.DARTSSearcher(gradient=gradient)
     """
 
@@ -65,7 +65,7 @@ class FirstOrder(Hypergradient):
 
     Example:
         >>> import lit_metanas as lm
-        >>> searcher = lm.DARTSSearcher(gradient=lm.FirstOrder())
+        >>> searcher = lm.DARTSSearcher(gradient=lm.training.FirstOrder())
     """
 
     train_passes = 0
@@ -96,7 +96,7 @@ class SecondOrder(Hypergradient):
 
     Example:
         >>> import lit_metanas as lm
-        >>> searcher = lm.DARTSSearcher(gradient=lm.SecondOrder(epsilon=0.01))
+        >>> searcher = lm.DARTSSearcher(gradient=lm.training.SecondOrder(epsilon=0.01))
     """
 
     train_passes = 3

@@ -39,7 +39,7 @@ class WeightRates:
 
     Example:
         >>> import lit_metanas as lm
-        >>> searcher = lm.OneShotSearcher(rates=lm.WeightRates(weights=0.05))
+        >>> searcher = lm.searchers.OneShotSearcher(rates=lm.training.WeightRates(weights=0.05))
     """
 
     weights: float = 0.025
@@ -301,10 +301,10 @@ class SinglePathTraining(SupernetTraining):
         >>> import torch
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> training = lm.SinglePathTraining(
+        >>> training = lm.training.SinglePathTraining(
         ...     space=lm.LayeredSpace(),
         ...     task=task,
-        ...     rates=lm.WeightRates(),
+        ...     rates=lm.training.WeightRates(),
         ...     budget=lm.Budget(flops=1e9),
         ...     steps=10,
         ...     seed=0,

@@ -101,7 +101,7 @@ class Graphs(lm.Kind):
         """By what made its inputs."""
         return isinstance(task.preprocessing, Hops)
 
-    def read(self, source: lm.Source) -> lm.Task:
+    def read(self, source: lm.kinds.Source) -> lm.Task:
         """Of one file, divided by class."""
         graphs = read_graphs(source.path)
         labels = sorted({str(graph["label"]) for graph in graphs})

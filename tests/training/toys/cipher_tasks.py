@@ -9,9 +9,9 @@ import torch
 import lit_metanas as lm
 
 STEPS = 4
-LETTERS = lm.Words(steps=STEPS, least=1).fitted(["a b c d e f g h"])
+LETTERS = lm.kinds.Words(steps=STEPS, least=1).fitted(["a b c d e f g h"])
 VOCABULARY = LETTERS.shape.vocabulary
-OTHERS = lm.Words(steps=STEPS, least=1).fitted(["a b c d e f g i"])
+OTHERS = lm.kinds.Words(steps=STEPS, least=1).fitted(["a b c d e f g i"])
 
 WRITERS = lm.EncoderDecoderSpace(
     lm.SequenceSpace(
@@ -34,12 +34,12 @@ IMAGES = lm.LayeredSpace(
 )
 
 
-class Ciphers(lm.TaskCollection):
+class Ciphers(lm.tasks.TaskCollection):
     """Tasks whose tables are functions of their numbers."""
 
     shape = LETTERS.shape
 
-    def __init__(self, numbers: Sequence[int], train: int = 40, letters: lm.Words = LETTERS) -> None:
+    def __init__(self, numbers: Sequence[int], train: int = 40, letters: lm.kinds.Words = LETTERS) -> None:
         self.numbers = numbers
         self.train = train
         self.letters = letters
@@ -77,7 +77,7 @@ class Orders(Ciphers):
         return task
 
 
-class Stripes(lm.TaskCollection):
+class Stripes(lm.tasks.TaskCollection):
     """Tasks of telling three widths of stripes apart."""
 
     shape = (1, 8, 8)
@@ -117,6 +117,6 @@ def stripe_data(**options: Any) -> lm.TrainingTaskDataModule:
     return lm.TrainingTaskDataModule(Stripes(), Stripes(tasks=2, first=50), **{**sizes, **options})
 
 
-def stripe_model(**options: Any) -> lm.TaskReptile:
+def stripe_model(**options: Any) -> lm.training.TaskReptile:
     """A small one."""
-    return lm.TaskReptile(**{"space": IMAGES, "inner_steps": 2, "batch_size": 8, "seed": 3, **options})
+    return lm.training.TaskReptile(**{"space": IMAGES, "inner_steps": 2, "batch_size": 8, "seed": 3, **options})

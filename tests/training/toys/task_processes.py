@@ -28,7 +28,7 @@ def train(folder: Path, devices: int) -> dict[str, Any]:
     """Fit in double precision; one of the tasks is broken."""
     tasks, held_out = Stripes(8, broken=(5,)), Stripes(4, first=50)
     data = lm.TrainingTaskDataModule(tasks, held_out, tasks_per_step=4, steps_per_epoch=6, val_tasks=3)
-    model = lm.TaskReptile(space=IMAGES, inner_steps=3, batch_size=8, seed=3)
+    model = lm.training.TaskReptile(space=IMAGES, inner_steps=3, batch_size=8, seed=3)
     strategy = DDPStrategy(process_group_backend="gloo") if devices > 1 else "auto"
     losses = Losses()
     trainer = quiet_trainer(devices=devices, strategy=strategy, callbacks=[losses], precision="64-true", max_epochs=2)
