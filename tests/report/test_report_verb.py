@@ -152,7 +152,7 @@ def test_the_best_network_by_validation_is_named_with_its_folder(searches, tmp_p
     (tmp_path / best / "model.json").unlink()  # not exported: no folder that `predict` takes
     report(searches, "out")
     assert "predict search/children/photos/meta " in capsys.readouterr().out
-    monkeypatch.setattr("lit_metanas.report.report_verb.MOST_NETWORKS", 1)
+    monkeypatch.setattr("lit_metanas.report.report_page.MOST_NETWORKS", 1)
     report(searches, "out")
     assert "1 more are in the searches' directories." in (tmp_path / "out" / "report.md").read_text()
 
