@@ -31,7 +31,7 @@ from lit_metanas.records.result_files import (
 from lit_metanas.records.rows import ArchitectureRow, ResultRow
 from lit_metanas.report.figures.costs import draw_costs, draw_curves
 from lit_metanas.report.figures.fronts import draw_fronts
-from lit_metanas.report.leaderboard import PAGE, read_folder, write_leaderboard
+from lit_metanas.report.leaderboard import PAGE, leaderboard_page, read_folder
 from lit_metanas.report.report_page import (
     PREDICTED,
     Picture,
@@ -130,7 +130,8 @@ def report(
     folder = own_path(output, "output")
     if leaderboard is not None:
         found = read_folder(Path(leaderboard))
-        write_leaderboard(folder / PAGE, [(file, row) for file, rows in found.items() for row in drawable(rows)])
+        listed = [(file, row) for file, rows in found.items() for row in drawable(rows)]
+        write_whole(folder / PAGE, leaderboard_page(listed))
     if results is None:
         if leaderboard is None:
             raise ValueError("There are no results: give --results FILE ..., or --leaderboard FOLDER.")
