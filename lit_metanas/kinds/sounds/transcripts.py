@@ -13,7 +13,7 @@ from torch import Tensor
 from lit_metanas.inputs.tokens import split_words
 from lit_metanas.io.text import writable
 from lit_metanas.kinds.sounds.log_mel import LogMel, whole_features_for
-from lit_metanas.kinds.sounds.recordings import RecordingReader, RecordingsTask, Spoken, TableColumns, Words
+from lit_metanas.kinds.sounds.recordings import RecordingReader, RecordingsTask, Spoken, SpokenByWord, TableColumns
 from lit_metanas.objectives.transcription import Transcription
 from lit_metanas.tasks.group_dealing import deal_groups
 from lit_metanas.tasks.source import SUBSETS, Subset
@@ -155,7 +155,7 @@ class TranscriptTask(RecordingsTask):
         return parts
 
 
-def _in_order(said: Words) -> list[tuple[Spoken, str]]:
+def _in_order(said: SpokenByWord) -> list[tuple[Spoken, str]]:
     """All files with their transcripts, by the files' names."""
     return sorted((spoken, text) for text, files in said.items() for spoken in files)
 

@@ -37,7 +37,7 @@ SHOWN, LONGEST_PRINTED = 20, 200
 NEW_FILES = {"images": "NEW_IMAGES", "sounds": "NEW_SOUNDS"}
 """What a command calls new examples, by what they are; others stand in a ``FILE``."""
 
-COLUMNS = {"images": "file", "sounds": "file", "examples": "file", "texts": "text", "questions": "text"}
+_COLUMNS = {"images": "file", "sounds": "file", "examples": "file", "texts": "text", "questions": "text"}
 """What the first column of a table of predictions is called, by what they are of; else ``row``."""
 
 STANDARD_OUTPUT = "-"
@@ -109,7 +109,7 @@ class ExportedModel(LightningModule):
             ValueError: a row is malformed, or the network is for another kind of example.
         """
         exported, column = self.exported, _column(batch[0][1])
-        if column != COLUMNS.get(exported.noun, "row"):
+        if column != _COLUMNS.get(exported.noun, "row"):
             raise ValueError(f"The exported network is for {exported.noun}: say so by --data.kind={exported.noun}.")
         names, given, unreadable = [name for name, _ in batch], [example for _, example in batch], list[str]()
         inputs: Any = given
