@@ -26,7 +26,7 @@ VERBS = {
 """All verbs, in the order in which the help lists them."""
 
 LISTS: Mapping[str, Sequence[str]] = {
-    "predict": ("--data.images", "--data.texts", "--data.sounds", "--data.rows"),
+    "predict": ("--data.examples",),
     "report": ("--results",),
     "records": ("--read",),
 }

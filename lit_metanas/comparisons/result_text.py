@@ -11,9 +11,9 @@ from lit_metanas.io.text import at_once, number_of, printable
 from lit_metanas.records.budget import Cost, describe_energy
 from lit_metanas.records.rows import describe_chosen, describe_networks
 from lit_metanas.records.statistics import percent
-from lit_metanas.training.export.exported_program import script_packages, script_takes
 from lit_metanas.training.export.hub_card import ModelCard
 from lit_metanas.training.export.onnx_program import Int8Loss
+from lit_metanas.training.export.predict_script import script_packages, script_takes
 
 
 def describe_result(result: ResultFields) -> str:

@@ -389,7 +389,10 @@ def test_bad_data_get_one_sentence(images: Path, texts: Path, tmp_path: Path) ->
     for data, sentence in (
         (tmp_path / "absent", "There is no file or folder"),
         (tmp_path / "mixed", r"holds 1 image and 1 text: say by 'kind' which are meant, such as kind='images'"),
-        (tmp_path / "empty", r"has no sub-folders with images, sounds or text files: .* sounds as WAV, FLAC, OGG"),
+        (
+            tmp_path / "empty",
+            r"has no sub-folders with images \(.*\.jpg .*\), sounds \(.*\), texts \(\.txt\): give a",
+        ),
         (tmp_path / "one", "has 1 class folder"),
         (
             tmp_path / "columns.csv",
@@ -580,13 +583,12 @@ def test_groups_in_a_given_test_part_are_told(tmp_path: Path) -> None:
     assert (len(task.train), len(task.test)) == (12, 6)
 
 
-@pytest.mark.parametrize(("suffix", "fix"), [("png", "give the images themselves, or `auto`"), ("ogg", "give `auto`")])
-def test_names_of_files_are_no_texts(tmp_path: Path, suffix: str, fix: str) -> None:
-    files = [tmp_path / f"{number}.{suffix}" for number in range(8)]
+def test_names_of_files_are_no_texts(tmp_path: Path) -> None:
+    files = [tmp_path / f"{number}.png" for number in range(8)]
     for file in files:
         file.touch()
     given = ([str(file) for file in files], [0, 1] * 4)
-    with pytest.raises(ValueError, match=rf"names of files, such as '.*': {fix} a folder"):
+    with pytest.raises(ValueError, match=r"names of files, such as .*: give what is in them, or give `auto` a folder"):
         read_given(given)
     with pytest.raises(ValueError, match="names of files"):
         lm.AutoClassifier(flops=1e6).fit(*given)

@@ -33,14 +33,15 @@ from lit_metanas.kinds.sounds.recordings import RecordingReader
 from lit_metanas.kinds.sounds.sound_files import SOUND_FORMATS
 from lit_metanas.kinds.sounds.transcripts import symbol_targets, symbols_of, transcript_task, words_said
 from lit_metanas.kinds.texts import Characters, Words
-from lit_metanas.kinds.texts.characters import characters_for
 from lit_metanas.kinds.texts.labelled_text import checked_text, checked_texts
+from lit_metanas.kinds.texts.vocabularies import characters_for
 from lit_metanas.objectives import Span
 from lit_metanas.objectives.objective import NEVER
 from lit_metanas.objectives.translation import Translation, chrf_scores
+from lit_metanas.tasks.group_dealing import deal_groups
 from lit_metanas.tasks.labels import Groups, group_names
 from lit_metanas.tasks.source import Subset
-from lit_metanas.tasks.splits import deal_groups, part_sizes
+from lit_metanas.tasks.splits import part_sizes
 from lit_metanas.tasks.task import Task, warn_of_data
 
 

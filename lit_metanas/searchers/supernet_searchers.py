@@ -1,27 +1,133 @@
-"""DARTS, ENAS and one-shot search."""
+"""Searchers that train a supernet: DARTS, ENAS and one-shot search."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Generic, TypeVar
 
+import torch
 from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import ProgressBar, ThroughputMonitor, Timer
 from optuna.samplers import BaseSampler, RandomSampler
 
 from lit_metanas.estimators.supernet_estimator import SupernetEstimator
+from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.meta.heads import Head
 from lit_metanas.meta.learner import Parameters
+from lit_metanas.objectives.classification import Classification
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import SearchOutcome, Trial
 from lit_metanas.relaxations.relaxation import Relaxation, Softmax
 from lit_metanas.searchers.query.query_searcher import QuerySearcher
-from lit_metanas.searchers.weight_sharing.supernet_searcher import SupernetSearcher
+from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.supernet import embed_and_record
 from lit_metanas.tasks.task import Task
+from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, read_meta_checkpoint, read_parameters
+from lit_metanas.training.trainers import quiet_trainer
 from lit_metanas.training.weight_sharing.darts_training import DARTSRates, DARTSTraining
 from lit_metanas.training.weight_sharing.enas_training import ControllerRates, ENASTraining
 from lit_metanas.training.weight_sharing.hypergradient import FirstOrder, Hypergradient
-from lit_metanas.training.weight_sharing.supernet_training import SinglePathTraining, WeightRates
+from lit_metanas.training.weight_sharing.minibatches import Minibatches
+from lit_metanas.training.weight_sharing.supernet_training import (
+    SinglePathTraining,
+    SupernetTraining,
+    WeightRates,
+    copy_named,
+)
+
+Module = TypeVar("Module", bound=SupernetTraining)
+
+
+class SupernetSearcher(Searcher, Generic[Module]):
+    """Trains one supernet on the task, from scratch or from meta-trained parameters, and chooses with its weights."""
+
+    def __init__(
+        self,
+        *,
+        epochs: int,
+        batch_size: int,
+        start: Parameters | str | None,
+        head: Head | None,
+        callbacks: Sequence[Callback] = (),
+    ) -> None:
+        if epochs < 1 or batch_size < 2:
+            raise ValueError(f"A search needs epochs >= 1 and a batch size >= 2, not {epochs} and {batch_size}.")
+        for callback in callbacks:
+            validates = type(callback).on_validation_end is not Callback.on_validation_end
+            if validates and not isinstance(callback, ProgressBar | Timer | ThroughputMonitor):
+                raise ValueError(
+                    f"{type(self).__name__}: {type(callback).__name__} waits for a Trainer's validations, and this "
+                    "search validates within its steps: leave it out of 'callbacks'."
+                )
+        self.epochs, self.batch_size = epochs, batch_size
+        self.start, self.head = start, head
+        self.callbacks = tuple(callbacks)
+
+    def _meta_checkpoint(self) -> MetaCheckpoint | None:
+        if isinstance(self.start, str):
+            return read_meta_checkpoint(self.start)
+        return None
+
+    def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
+        """Search one task on the device that it lies on."""
+        validation_part(task)
+        if self.head is not None and not isinstance(task.goal, Classification):
+            raise ValueError(
+                f"{type(self.head).__name__} starts from the classes of the train part, and task '{task.id}' is judged "
+                f"by {task.goal.metric}: leave 'head' out."
+            )
+        # A prediction, which may call this, switches gradients off.
+        with torch.inference_mode(False), torch.enable_grad():
+            trained = self._fit(self._training(task, space, budget, seed), seed)
+            found = self._choose(trained, seed)
+            return replace(found, weights=trained.inheritance(found.architecture))
+
+    @abstractmethod
+    def _training(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> Module:
+        """The training of the supernet, before its first step."""
+
+    @abstractmethod
+    def _choose(self, trained: Module, seed: int) -> SearchOutcome:
+        """Choose an architecture with the trained weights, which the child will inherit."""
+
+    def _steps_an_epoch(self, task: Task) -> int:
+        """Steps of one pass over the train part."""
+        return max(1, len(task.train) // self.batch_size)
+
+    def _fit(self, module: Module, seed: int) -> Module:
+        """Train a module to the end of its schedule or of its budget, on the device that the task lies on."""
+        device = module.task.train.inputs.device
+        module = module.to(device)
+        if self.start is not None:
+            self._start_from(self.start, module)
+        pairs = Minibatches(module.task.train, module.val, batch_size=self.batch_size, steps=module.steps, seed=seed)
+        with quiet_trainer(device, callbacks=self.callbacks) as trainer:
+            trainer.fit(module.train(), train_dataloaders=pairs)
+        return module.to(device)
+
+    @torch.no_grad()
+    def _start_from(self, start: Parameters | str, module: SupernetTraining) -> None:
+        """Begin from meta-trained parameters, and make the classifier."""
+        task, space = module.task, module.space
+        parameters = start if isinstance(start, Parameters) else read_parameters(start, space, task)
+        mixture = module.begin(parameters)
+        if self.head is None:
+            return
+        features = torch.empty(0)
+        if self.head.starts_from_support:
+            weights = dict(module.supernet.named_parameters())
+            features, _ = embed_and_record(module.supernet, weights, mixture, task.train.inputs)
+        classifier = self.head.start(parameters.head, features, task.train.labels, task.way)
+        if set(classifier) != {"weight", "bias"}:
+            raise ValueError(
+                f"{type(self.head).__name__} is not a linear head, which a weight-sharing search trains: use "
+                "PrototypeLinearHead."
+            )
+        copy_named(dict(module.head.named_parameters()), classifier, space)
 
 
 class DARTSSearcher(SupernetSearcher[DARTSTraining]):
@@ -47,10 +153,10 @@ class DARTSSearcher(SupernetSearcher[DARTSTraining]):
         >>> import torch
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> space, recipe = lm.LayeredSpace(widths=(4,), shared=True), lm.Recipe(epochs=1)
-        >>> result = lm.search(task, space, method=lm.DARTSSearcher(epochs=1), recipe=recipe)
-        >>> space.violation(result.architecture) is None
-        True
+        >>> method = lm.DARTSSearcher(epochs=1)
+        >>> result = lm.search(task, lm.LayeredSpace(widths=(4,)), method=method, recipe=lm.Recipe(epochs=1))
+        >>> len(result.record.trials)
+        1
     """
 
     def __init__(
@@ -108,19 +214,15 @@ class ENASSearcher(SupernetSearcher[ENASTraining]):
         candidates: children that are drawn in the end; the best by validation is chosen.
         epochs: passes over the train part; the training ends sooner if the budget does.
         batch_size: images of a minibatch.
-        start: meta-trained parameters, or the checkpoint that holds them, whose weights the search starts from; the
-            controller starts from scratch. None starts all from scratch.
+        start: meta-trained parameters, or the checkpoint that holds them, from whose weights the search starts; None
+            starts from scratch, as the controller always does.
         head: with ``start``, how the classifier starts from the train part, under the architecture of the meta-trained
             logits: a head with a weight and a bias. None starts from scratch.
 
     Example:
-        >>> import torch
         >>> import lit_metanas as lm
-        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> space, recipe = lm.LayeredSpace(widths=(4,), shared=True), lm.Recipe(epochs=1)
-        >>> result = lm.search(task, space, method=lm.searchers.ENASSearcher(epochs=1, candidates=2), recipe=recipe)
-        >>> space.violation(result.architecture) is None
-        True
+        >>> lm.searchers.ENASSearcher(epochs=1, candidates=2).batch_size
+        64
     """
 
     def __init__(
@@ -190,19 +292,14 @@ class OneShotSearcher(SupernetSearcher[SinglePathTraining]):
         rates: how the weights are trained.
         epochs: passes over the train part; the training ends sooner if the budget does.
         batch_size: images of a minibatch.
-        start: meta-trained parameters, or the checkpoint that holds them, whose weights the training starts from; None
+        start: meta-trained parameters, or the checkpoint that holds them, from whose weights the training starts; None
             starts from scratch.
-        head: with ``start``, how the classifier starts from the train part, under the architecture of the meta-trained
-            logits: a head with a weight and a bias. None starts from scratch.
+        head: as of ``ENASSearcher``.
 
     Example:
-        >>> import torch
         >>> import lit_metanas as lm
-        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> space, recipe = lm.LayeredSpace(widths=(4,), shared=True), lm.Recipe(epochs=1)
-        >>> result = lm.search(task, space, method=lm.searchers.OneShotSearcher(epochs=1, candidates=2), recipe=recipe)
-        >>> space.violation(result.architecture) is None
-        True
+        >>> lm.searchers.OneShotSearcher(epochs=1, candidates=2).constraints
+        {}
     """
 
     def __init__(

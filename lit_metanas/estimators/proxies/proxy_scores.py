@@ -1,11 +1,9 @@
-"""Zero-cost proxies: numbers of a freshly initialised network that predict the accuracy it would reach."""
+"""The estimator and the task embedding that read zero-cost proxies of freshly initialised networks."""
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from copy import deepcopy
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -13,103 +11,28 @@ from torch import Tensor, nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from lit_metanas.estimators.estimator import Estimator, Measure, Score, network_measures
+from lit_metanas.estimators.proxies.zero_cost import GradNorm, Jacov, Proxy, UndefinedProxyError
 from lit_metanas.inputs.batches import blank_inputs, channels_last, inputs_like
-from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import RecipeFields
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.tasks.embeddings import TaskEmbedding
 from lit_metanas.tasks.task import Split, Task, require_classes
-
-DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
-"""All of torch's dropouts; their common base is not public."""
-
-
-class UndefinedProxyError(ValueError):
-    """A proxy is not a finite number for a network."""
-
-
-@keeps_arguments()
-class Proxy(ABC):
-    """A number that should rank untrained networks as training would; higher is better.
-
-    Attributes:
-        passes: cost for each image, in units of the forward multiply-adds: 1 forward, and 1 each for the gradients of
-            weights and of activations. Work on the results is not counted.
-        needs_data: whether it reads images. A proxy that does not needs only the shape of ``inputs``.
-
-    Example:
-        >>> import torch
-        >>> from torch import nn
-        >>> import lit_metanas as lm
-        >>> class Biases(lm.estimators.Proxy):
-        ...     passes, needs_data = 0, False
-        ...
-        ...     def value(self, network, inputs, labels):
-        ...         named = network.named_parameters()
-        ...         return float(sum(weight.numel() for name, weight in named if name.endswith("bias")))
-        >>> Biases()(nn.Linear(3, 2), torch.rand(1, 3), torch.tensor([0]))
-        2.0
-    """
-
-    passes: int
-    needs_data: bool
-
-    def __call__(self, network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
-        """Score a network without changing it.
-
-        Args:
-            network: images in, class scores out. Its batch-norm uses the batch's statistics if the proxy needs data.
-                Its dropout is off, as it would only add noise.
-            inputs: shape ``(n, channels, height, width)``, on the network's device.
-            labels: class indices, shape ``(n,)``.
-
-        Raises:
-            UndefinedProxyError: the score is not a finite number.
-        """
-        with torch.inference_mode(False), torch.enable_grad():
-            copy = deepcopy(network).train(self.needs_data)
-            for module in copy.modules():
-                if isinstance(module, DROPOUTS):
-                    module.eval()
-            value = self.value(copy, inputs.clone(), labels.clone())
-        if not math.isfinite(value):
-            raise UndefinedProxyError(
-                f"{type(self).__name__} of this network is {value}: it says nothing about it, so leave the network "
-                "out or take another proxy."
-            )
-        return value
-
-    @abstractmethod
-    def value(self, network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
-        """The score; ``network`` is a copy that may be changed."""
-
-
-def layer_weights(network: nn.Module) -> list[Tensor]:
-    """Weights of all convolutions and linear layers, without biases, as the literature's proxies sum over them."""
-    return [module.weight for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
-
-
-def gradients(value: Tensor, weights: list[Tensor]) -> list[Tensor]:
-    """The gradient by each weight; zero if ``value`` does not depend on it."""
-    if not value.requires_grad:
-        return [torch.zeros_like(weight) for weight in weights]
-    return [*torch.autograd.grad(value, weights, allow_unused=True, materialize_grads=True)]
 
 
 class ProxyEstimator(Estimator):
     """A zero-cost proxy of the child, newly initialised from the seed, on one minibatch of the task's train part.
 
-    The score is the proxy's value. Only its order has a meaning, and it needs no validation part. It is the same at any
-    fidelity, and no weights are inherited. A canonical architecture is scored once. Later calls look the value up, and
-    are charged in full.
+    Only the order of scores has a meaning. It needs no validation part, is the same at any fidelity, and inherits no
+    weights. A canonical architecture is scored once; later calls look the value up, and are charged in full.
 
     Args:
         task: gives the train part that the minibatch is drawn from.
         space: the space of the architectures.
         seed: of initial weights and minibatch: all architectures see the same images.
         proxy: scores a network.
-        images: size of the minibatch, or of the train part if that is smaller. A proxy without data takes none.
+        images: most images of the minibatch. A proxy without data takes none.
 
     Raises:
         ValueError: ``images`` is below 1, or the proxy needs data and the train part is empty.
@@ -117,8 +40,7 @@ class ProxyEstimator(Estimator):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> space = lm.LayeredSpace(widths=(4,))
+        >>> task, space = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2), lm.LayeredSpace(widths=(4,))
         >>> estimator = lm.estimators.ProxyEstimator(task, space, seed=0, proxy=lm.estimators.ParameterCount())
         >>> estimator(space.sample(torch.Generator().manual_seed(0)), fidelity=1.0).cost.queries
         1
@@ -196,3 +118,76 @@ class ProxyEstimator(Estimator):
         order = torch.randperm(len(train), generator=torch.Generator().manual_seed(self.seed))
         chosen = order[: self.images].to(train.inputs.device)
         return Split(channels_last(train.inputs[chosen]), train.labels[chosen])
+
+
+class ProxyEmbedding(TaskEmbedding):
+    """Zero-cost proxies (Abdelfattah et al. 2021) of a few fixed architectures on one minibatch of the task.
+
+    The networks are the same for all tasks, and their responses to the images differ. Each proxy and architecture gives
+    one feature, the signed logarithm ``sign(v) * ln(1 + |v|)``, at the cost of a forward and backward pass. A proxy
+    that is undefined for a network gives 0.
+
+    Args:
+        space: the architectures are drawn from it.
+        proxies: by default jacov and the gradient's norm; a proxy must read images to distinguish tasks.
+        architectures: number of architectures.
+        images: size of the minibatch.
+        seed: of architectures, initial weights and minibatch.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
+        >>> embedding = lm.estimators.ProxyEmbedding(lm.LayeredSpace(widths=(4,)), architectures=2, images=8)
+        >>> embedding.features(task.train, task.way).shape
+        torch.Size([4])
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        proxies: Sequence[Proxy] | None = None,
+        architectures: int = 4,
+        images: int = 64,
+        seed: int = 0,
+    ) -> None:
+        if architectures < 1:
+            raise ValueError(f"ProxyEmbedding: {architectures} architectures are too few; give at least 1.")
+        self.space = space
+        self.proxies = [Jacov(), GradNorm()] if proxies is None else list(proxies)
+        self.architectures = architectures
+        self.images = images
+        self.seed = seed
+
+    def features(self, train: Split, way: int) -> Tensor:
+        """The features, shape ``(proxies * architectures,)``.
+
+        Raises:
+            ValueError: a proxy refuses the images, such as too few of them.
+        """
+        nothing = Split(train.inputs[:0], train.labels[:0])
+        task = Task("", way, train, None, nothing)
+        values = []
+        for proxy in self.proxies:
+            estimator = ProxyEstimator(task, self.space, self.seed, proxy, self.images)
+            values += [_value(estimator, architecture) for architecture in self._probes()]
+        return torch.tensor([math.copysign(math.log1p(abs(value)), value) for value in values], dtype=torch.float64)
+
+    def _probes(self) -> list[Architecture]:
+        """Architectures that can be built, all different if the space has so many."""
+        generator = torch.Generator().manual_seed(self.seed)
+        drawn: dict[Architecture, None] = {}
+        for _ in range(100 * self.architectures):
+            if len(drawn) == self.architectures:
+                break
+            architecture = self.space.sample(generator)
+            if self.space.violation(architecture) is None:
+                drawn.setdefault(architecture)
+        return list(drawn)
+
+
+def _value(estimator: ProxyEstimator, architecture: Architecture) -> float:
+    try:
+        return estimator(architecture, fidelity=1.0).value
+    except UndefinedProxyError:
+        return 0.0
