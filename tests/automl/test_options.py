@@ -18,7 +18,7 @@ def test_durations() -> None:
     assert [seconds_of(each) for each in (0.5, "5ms", "5 ms", "2s", "0.25", "7us")] == [
         0.5, 0.005, 0.005, 2, 0.25, pytest.approx(7e-6),
     ]  # fmt: skip
-    for wrong in ("5 min", "fast", "", "-1ms", 0, "1e400"):
+    for wrong in ("5 min", "fast", "1e", "", "-1ms", 0, "1e400"):
         with pytest.raises(ValueError, match="is no duration"):
             seconds_of(wrong)
 
