@@ -306,7 +306,7 @@ def _word(name: str, value: object, from_shell: bool) -> str:
         return repr(value)
     elif isinstance(value, float):
         return plain_number(value)
-    elif value is None or isinstance(value, int):
+    elif value is None or isinstance(value, Integral):
         return str(value)
     if not isinstance(value, str | os.PathLike):
         return name

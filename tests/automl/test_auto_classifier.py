@@ -285,16 +285,6 @@ def test_within_minutes_a_linear_model_is_taken_if_it_is_better(monkeypatch):
     assert own.space_ == "SequenceSpace"
 
 
-def test_names_are_read_by_their_characters():
-    names = [first + last for first in ("Aho", "Lahti", "Vire", "Salo", "Kivi") for last in ("nen", "berg", "")]
-    labels = ["Finnish", "Swedish", "short"] * 5
-    classifier = quick(space=lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(16,))).fit(names, labels)
-    assert isinstance(classifier.preprocessing_, lm.kinds.Characters)
-    assert isinstance(pickle.loads(pickle.dumps(classifier)).preprocessing_, lm.kinds.Characters)
-    spaced = classifier.fit([f" {name}" for name in names], labels)
-    assert " " in spaced.preprocessing_.characters  # texts are learned as they are, and predicted so
-
-
 def test_a_fit_that_fails_leaves_what_there_was():
     few, texts = lm.Recipe(epochs=1), ["a b", "c d"] * 5
     labels = np.array(["low", "high"] * 5)
