@@ -38,7 +38,7 @@ Plugin = Precision | ClusterEnvironment | CheckpointIO | LayerSync
 
 Arguments = ParamSpec("Arguments")
 Returned = TypeVar("Returned")
-Given = TypeVar("Given")
+Each = TypeVar("Each")
 
 LOGGERS = ("lightning.pytorch", "lightning.fabric")
 
@@ -199,7 +199,7 @@ class Trainer(pytorch.Trainer):
         self.predict(model, datamodule=datamodule, return_predictions=False, ckpt_path=ckpt_path)
 
 
-def _as_list(given: list[Given] | Given | None) -> list[Given]:
+def _as_list(given: list[Each] | Each | None) -> list[Each]:
     """One or several as a new list."""
     if isinstance(given, list):
         return [*given]

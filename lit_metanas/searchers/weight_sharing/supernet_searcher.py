@@ -25,8 +25,7 @@ from lit_metanas.spaces.supernet import embed_and_record
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint, read_parameters
 from lit_metanas.training.trainers import quiet_trainer
-from lit_metanas.training.weight_sharing.minibatches import Minibatches
-from lit_metanas.training.weight_sharing.supernet_training import SupernetTraining, copy_named
+from lit_metanas.training.weight_sharing.supernet_training import Minibatches, SupernetTraining, copy_named
 
 Module = TypeVar("Module", bound=SupernetTraining)
 
