@@ -36,9 +36,9 @@ OUTPUT_FOLDERS = ("checkpoints", "logs", "lightning_logs", "wandb")
 
 Plugin = Precision | ClusterEnvironment | CheckpointIO | LayerSync
 
-Arguments = ParamSpec("Arguments")
+_Arguments = ParamSpec("_Arguments")
 Returned = TypeVar("Returned")
-Each = TypeVar("Each")
+_Given = TypeVar("_Given")
 
 LOGGERS = ("lightning.pytorch", "lightning.fabric")
 
@@ -75,11 +75,11 @@ def quiet_lightning() -> Iterator[None]:
                 logger.setLevel(level)
 
 
-def _quietly(method: Callable[Arguments, Returned]) -> Callable[Arguments, Returned]:
+def _quietly(method: Callable[_Arguments, Returned]) -> Callable[_Arguments, Returned]:
     """A method of Lightning's Trainer, without what it says on every run."""
 
     @wraps(method)
-    def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Returned:
+    def run(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Returned:
         with quiet_lightning():
             return method(*args, **kwargs)
 
@@ -199,7 +199,7 @@ class Trainer(pytorch.Trainer):
         self.predict(model, datamodule=datamodule, return_predictions=False, ckpt_path=ckpt_path)
 
 
-def _as_list(given: list[Each] | Each | None) -> list[Each]:
+def _as_list(given: list[_Given] | _Given | None) -> list[_Given]:
     """One or several as a new list."""
     if isinstance(given, list):
         return [*given]

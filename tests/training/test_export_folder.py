@@ -134,10 +134,11 @@ def test_the_script_divides_texts_as_the_package_does(made: lm.Preprocessing) ->
     plain = {"kind": made.kind, **made.to_plain()}
     lines = ["One\u2028two\x0cthree", "two\x85one ", "cafe\u0301 it’s It'S", " " * 5000 + "one", "\tनमस्ते _x\t१\xa0"]
     Path("new.txt").write_text("\r\n".join(lines), encoding="utf-8-sig", newline="")
-    expected = made.encode(lm.kinds.NewTexts("new.txt").texts)
+    texts = [text for _, text in lm.kinds.NewExamples("new.txt", "texts").examples]
+    expected = made.encode(texts)
     assert torch.equal(torch.tensor(read_texts(Path("new.txt"), plain)), expected)
     if not isinstance(made, JoinedTokens):
-        assert source_tokens(lm.kinds.NewTexts("new.txt").texts, plain) == expected.tolist()
+        assert source_tokens(texts, plain) == expected.tolist()
 
 
 def test_the_scripts_of_texts_and_of_pairs_read_tokens_by_the_same_lines() -> None:
@@ -322,7 +323,7 @@ def test_the_script_classifies_rows_as_the_package_does(tmp_path: Path) -> None:
     lm.export_child(network, "out", architecture={}, onnx=True, **given)
     Path("new.csv").write_text(TABLE.replace(', "the', ',"the'), encoding="utf-8-sig")
     Path("new.tsv").write_text("height\tthe, age\tw\n2\t\t1\n", encoding="utf-8")
-    rows = lm.kinds.NewRows(["new.csv", "new.tsv"]).examples
+    rows = lm.kinds.NewExamples(["new.csv", "new.tsv"], "rows").examples
     expected = lm.load_exported("out").predict([row for _, row in rows])
     assert len(rows) == 7
     for found in answers("new.csv", "new.tsv"):
@@ -341,7 +342,7 @@ def test_the_script_scales_rows_as_the_package_does(
     lines = [",".join("" if math.isnan(value) else str(value) for value in row) for row in values]
     Path("new.csv").write_text("\n".join(['height,"the, age",w', *lines]))
     found = torch.tensor(scaled_rows(Path("new.csv"), made.to_plain()))
-    torch.testing.assert_close(found, made.encode([row for _, row in lm.kinds.NewRows("new.csv").examples]))
+    torch.testing.assert_close(found, made.encode([row for _, row in lm.kinds.NewExamples("new.csv", "rows").examples]))
 
 
 @pytest.mark.parametrize(

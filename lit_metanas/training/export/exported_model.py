@@ -20,31 +20,25 @@ from lit_metanas.inputs.shapes import Shape, as_shape
 from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.files import own_path, write_whole
 from lit_metanas.io.text import MOST_NAMED, cell_text, printable, utf8_text, writable
-from lit_metanas.kinds.new_examples import NewRows
+from lit_metanas.kinds.kind import kind_named
 from lit_metanas.kinds.questions.question_words import SEPARATOR_SHOWN, QuestionPreprocessing
 from lit_metanas.kinds.rows.standardised_columns import NumericColumns, row_numbers
 from lit_metanas.kinds.sounds import LogMel
 from lit_metanas.kinds.sounds.sound_files import read_sound
-from lit_metanas.kinds.texts.text_tables import TableRow
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.tasks.task import warn_of_data
 from lit_metanas.training.collectives import gather_lists
 from lit_metanas.training.export.exported_program import load_exported, network_inputs
-from lit_metanas.training.export.network_description import DESCRIPTION, exported_noun, exported_texts
+from lit_metanas.training.export.network_description import DESCRIPTION, exported_kind
 
 SHOWN, LONGEST_PRINTED = 20, 200
 """Examples that are printed, and characters of each."""
 
-GIVEN_BY = {
-    "images": ("NewImages", "--data.images", "NEW_IMAGES"),
-    "sounds": ("NewSounds", "--data.sounds", "NEW_SOUNDS"),
-    "texts": ("NewTexts", "--data.texts", "FILE"),
-    "rows": ("NewRows", "--data.rows", "FILE"),
-}
-"""How the verb ``predict`` is given new examples, by what they are: data module, key and value."""
+NEW_FILES = {"images": "NEW_IMAGES", "sounds": "NEW_SOUNDS"}
+"""What a command calls new examples, by what they are; others stand in a ``FILE``."""
 
-GIVEN_AS = {"images": "files", "sounds": "files", "texts": "texts", "examples": "files"}
-"""What batches of new examples hold, by what they are; of other kinds they hold rows: each a name and an example."""
+_COLUMNS = {"images": "file", "sounds": "file", "examples": "file", "texts": "text", "questions": "text"}
+"""What the first column of a table of predictions is called, by what they are of; else ``row``."""
 
 STANDARD_OUTPUT = "-"
 """Named as the file to write, it gets the table alone, so that other programs can read it."""
@@ -108,21 +102,22 @@ class ExportedModel(LightningModule):
         """Forget earlier examples."""
         self._batches, self._told_of_cut = [], False
 
-    def predict_step(self, batch: list[Path] | list[str] | list[TableRow], batch_idx: int) -> Tensor | list[str]:
-        """Probabilities, shape ``(n, classes)``, of a batch of files, texts or rows; or what is said."""
-        exported, kind = self.exported, _kind(batch[0])
-        if kind != GIVEN_AS.get(exported.noun, "rows"):
-            wanted, *_ = GIVEN_BY.get(exported.noun, ("a data module of your own",))
-            raise ValueError(f"The exported network is for {exported.noun}: give them by --data {wanted}.")
-        given: list[Any] = list(batch)
-        names, unreadable = list(map(str, given)), list[str]()
+    def predict_step(self, batch: list[tuple[str, Any]], batch_idx: int) -> Tensor | list[str]:
+        """Probabilities, shape ``(n, classes)``, of a batch of names and examples; or what is said.
+
+        Raises:
+            ValueError: a row is malformed, or the network is for another kind of example.
+        """
+        exported, column = self.exported, _column(batch[0][1])
+        if column != _COLUMNS.get(exported.noun, "row"):
+            raise ValueError(f"The exported network is for {exported.noun}: say so by --data.kind={exported.noun}.")
+        names, given, unreadable = [name for name, _ in batch], [example for _, example in batch], list[str]()
         inputs: Any = given
-        if kind == "rows":
-            names = [name for name, _ in given]
-            inputs = given = [self._numbers(*row) for row in given]
-        elif kind == "files":
+        if column == "file":
             inputs, given, unreadable = _readable(given, as_shape(exported.shape), exported.preprocessing)
             names = list(map(str, given))
+        elif isinstance(exported.preprocessing, NumericColumns) and exported.preprocessing.names:
+            inputs = [row_numbers(row, exported.preprocessing.names, where) for where, row in batch]
         if not names:
             self._keep(batch_idx, [], unreadable)
             return torch.zeros(0, len(exported.classes)) if self._classifies else []
@@ -134,30 +129,14 @@ class ExportedModel(LightningModule):
         else:
             found = exported.show(inputs)
             answers = [{WRITTEN: each} for each in found]
-        key = kind.removesuffix("s")
-        rows = [{key: utf8_text(name), **answer} for name, answer in zip(names, answers, strict=True)]
+        rows = [{column: utf8_text(name), **answer} for name, answer in zip(names, answers, strict=True)]
         self._keep(batch_idx, rows, unreadable)
         return found
-
-    def _numbers(self, place: str, row: Any) -> Any:
-        """A row as the network takes it; ValueError where a column is missing or a value is no number."""
-        made = self.exported.preprocessing
-        if not isinstance(made, NumericColumns) or not made.names:
-            return row
-        if self._only_file is not None:
-            place = f"{place} of '{writable(str(self._only_file))}'"
-        return row_numbers(row, made.names, place)
 
     def _keep(self, batch_idx: int, rows: list[Row], unreadable: list[str]) -> None:
         """Remember what is said of a batch, as batches go round the processes."""
         place = batch_idx * self.trainer.world_size + self.trainer.global_rank
         self._batches.append(_Told(place, rows, unreadable))
-
-    @property
-    def _only_file(self) -> Path | None:
-        """The table that all new rows are of; None where they tell it themselves."""
-        data = getattr(self.trainer, "datamodule", None)
-        return data.files[0] if isinstance(data, NewRows) and len(data.files) == 1 else None
 
     def _tell_of_cut(self, examples: Sequence[Any]) -> None:
         """Say once that sounds are cut, or examples of which texts are written; texts to be classified mostly are."""
@@ -238,33 +217,36 @@ def predict_command(folder: str, kind: str | None = None) -> list[str]:
     if kind is not None and "." in kind:
         return ["predict", folder, "FILE", "--kind", kind]
     try:
-        noun = exported_noun(folder)
+        noun = exported_kind(folder)
     except (OSError, ValueError):  # which the command would tell
         noun = "images"
-    if noun not in GIVEN_BY:
+    if not _reads(noun):
         return ["predict", "--model.directory", folder, "--data", "YOUR_DATA_MODULE"]
-    return ["predict", folder, GIVEN_BY[noun][2]]
+    return ["predict", folder, NEW_FILES.get(noun, "FILE")]
 
 
 def example_words(folder: str, paths: Sequence[str], kind: str | None = None) -> list[str]:
     """The keys by which ``predict`` takes an exported network and new examples of the kind that it is for."""
     own = _only_export(Path(folder))
-    if kind is not None:
-        examples = f"--data.examples={json.dumps(list(paths))}"
-        return ["--model.directory", folder, "--data", "NewOfKind", f"--data.kind={kind}", examples]
-    noun = exported_noun(own)
-    if noun not in GIVEN_BY:
+    kind = kind or exported_kind(own)
+    if not _reads(kind):
         raise ValueError(
             f"'{folder}' does not tell how inputs are made of files, since its task had no preprocessing: give "
             "--model.directory, and inputs by a data module of your own (--data)."
         )
-    data, key, placeholder = GIVEN_BY[noun]
     if not paths:
-        command = f"lit-metanas predict {folder} {placeholder}"
-        raise ValueError(f"There are no new {noun}: give them right after the folder, as in `{command}`.")
-    kind = exported_texts(own) if noun == "texts" else "texts"
-    told = [] if kind == "texts" else [f"--data.kind={kind}"]
-    return ["--model.directory", folder, "--data", data, f"{key}={json.dumps(list(paths))}", *told]
+        command = f"lit-metanas predict {folder} {NEW_FILES.get(kind, 'FILE')}"
+        raise ValueError(f"There are no new {kind}: give them right after the folder, as in `{command}`.")
+    examples = f"--data.examples={json.dumps(list(paths))}"
+    return ["--model.directory", folder, "--data", "NewExamples", f"--data.kind={kind}", examples]
+
+
+def _reads(kind: str) -> bool:
+    """Whether new examples of a kind can be read of files."""
+    with suppress(ValueError):
+        kind_named(kind)
+        return True
+    return False
 
 
 def _first_longer(examples: Sequence[Any], preprocessing: Preprocessing | None) -> str | None:
@@ -302,13 +284,14 @@ def _readable(
     return torch.cat(inputs or [torch.zeros(0)]), read, reasons
 
 
-def _kind(example: object) -> str:
+def _column(example: Any) -> str:
+    """What the first column of the table is called for such an example."""
     match example:
         case Path():
-            return "files"
+            return "file"
         case str():
-            return "texts"
-    return "rows"
+            return "text"
+    return "row"
 
 
 def _checked_output(output: str) -> Path:

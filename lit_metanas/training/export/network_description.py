@@ -7,20 +7,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import ImageShape, Shape, as_shape, plain_shape
 from lit_metanas.io.json_files import LONGEST_TEXT, read_json
 from lit_metanas.io.text import number_of, printable
-from lit_metanas.kinds.questions.question_words import QuestionPreprocessing
 from lit_metanas.kinds.stored_preprocessing import read_preprocessing, stored_kind
 from lit_metanas.objectives.objective import Objective, Scored
 from lit_metanas.objectives.stored_objectives import describe_objective, read_objective
+from lit_metanas.objectives.translation import Translation
 from lit_metanas.records.plain import from_plain
-
-if TYPE_CHECKING:  # it imports Lightning
-    from lit_metanas.kinds.new_examples import KindOfTexts
 
 DESCRIPTION_SCHEMA = 1
 DESCRIPTION = "model.json"
@@ -86,26 +83,21 @@ def exported_file(directory: str | os.PathLike[str], name: str) -> Path:
     return file
 
 
-def exported_noun(directory: str | os.PathLike[str]) -> str:
-    """What an exported network takes, in the plural, such as images, sounds or texts."""
-    described, stored, _ = _read_parts(exported_file(directory, DESCRIPTION))
+def exported_kind(directory: str | os.PathLike[str]) -> str:
+    """The kind of data that an exported network takes: ``images``, what a preprocessing takes, or else ``examples``.
+
+    Raises:
+        FileNotFoundError: there is no description.
+        ValueError: it is damaged.
+    """
+    described, stored, goal = _read_parts(exported_file(directory, DESCRIPTION))
     if described.input.shape is None:
         return "images"
     kind = stored_kind(stored)
     if kind is None:
         return "examples"
-    return kind.noun
-
-
-def exported_texts(directory: str | os.PathLike[str]) -> KindOfTexts:
-    """What the texts are that an exported network takes."""
-    _, stored, goal = _read_parts(exported_file(directory, DESCRIPTION))
-    kind = stored_kind(stored)
-    if kind is not None and issubclass(kind, QuestionPreprocessing):
-        return "questions"
-    if isinstance(goal, dict) and goal.get("kind") == "translation":
-        return "sources"
-    return "texts"
+    translates = isinstance(goal, dict) and goal.get("kind") == Translation.kind
+    return "pairs" if translates else kind.noun
 
 
 def read_description(file: Path) -> StoredNetwork:
