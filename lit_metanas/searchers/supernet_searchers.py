@@ -31,8 +31,8 @@ from lit_metanas.training.trainers import quiet_trainer
 from lit_metanas.training.weight_sharing.darts_training import DARTSRates, DARTSTraining
 from lit_metanas.training.weight_sharing.enas_training import ControllerRates, ENASTraining
 from lit_metanas.training.weight_sharing.hypergradient import FirstOrder, Hypergradient
-from lit_metanas.training.weight_sharing.minibatches import Minibatches
 from lit_metanas.training.weight_sharing.supernet_training import (
+    Minibatches,
     SinglePathTraining,
     SupernetTraining,
     WeightRates,

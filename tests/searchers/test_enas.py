@@ -12,8 +12,7 @@ from lit_metanas.spaces import LayeredSpace, one_hot
 from lit_metanas.training import ENASTraining
 from lit_metanas.training.trainers import quiet_trainer
 from lit_metanas.training.weight_sharing.enas_training import ControllerRates
-from lit_metanas.training.weight_sharing.minibatches import Minibatches
-from lit_metanas.training.weight_sharing.supernet_training import WeightRates
+from lit_metanas.training.weight_sharing.supernet_training import Minibatches, WeightRates
 
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), depths=(1, 2), widths=(2, 4))
 

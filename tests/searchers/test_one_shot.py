@@ -13,8 +13,7 @@ from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Split, Task
 from lit_metanas.training import SinglePathTraining
 from lit_metanas.training.trainers import quiet_trainer
-from lit_metanas.training.weight_sharing.minibatches import Minibatches
-from lit_metanas.training.weight_sharing.supernet_training import WeightRates
+from lit_metanas.training.weight_sharing.supernet_training import Minibatches, WeightRates
 
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), depths=(1, 2), widths=(2, 4), dropouts=(0.0,))
 

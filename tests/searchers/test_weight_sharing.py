@@ -19,7 +19,7 @@ from lit_metanas.tasks import Split
 from lit_metanas.training import DARTSTraining, FirstOrder, SecondOrder
 from lit_metanas.training.trainers import quiet_trainer
 from lit_metanas.training.weight_sharing.darts_training import DARTSRates
-from lit_metanas.training.weight_sharing.minibatches import Minibatches
+from lit_metanas.training.weight_sharing.supernet_training import Minibatches
 
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), depths=(1, 2), widths=(2, 4))
 
