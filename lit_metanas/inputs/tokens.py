@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import sys
 import unicodedata
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import torch
@@ -141,11 +141,12 @@ def _pattern() -> re.Pattern[str]:
     return re.compile(rf"{letter}+(?:['’]{letter}+)*|\S")
 
 
-def check_range(owner: str, **numbers: tuple[Any, int, int]) -> None:
-    """Find a number that is out of its range."""
-    for name, (value, least, most) in numbers.items():
-        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-            bounds = f"at least {least}" if most == sys.maxsize else f"from {least} to {most}"
+def check_range(owner: str, **numbers: tuple[Any, int] | tuple[Any, int, int]) -> None:
+    """Refuse a number that is not whole or out of its range; each is given with its least and perhaps largest value."""
+    for name, (value, least, *most) in numbers.items():
+        whole = isinstance(value, Integral) and not isinstance(value, bool)
+        if not whole or value < least or (most and value > most[0]):
+            bounds = f"from {least} to {most[0]}" if most else f"at least {least}"
             raise ValueError(f"{owner}: {name} = {short_value(value)} must be a whole number, {bounds}.")
 
 

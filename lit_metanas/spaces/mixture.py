@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lit_metanas.spaces.architecture import Architecture, Choice
 
-Candidate = TypeVar("Candidate")
+_Candidate = TypeVar("_Candidate")
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Gate:
     weights: Tensor
     index: int | None = None
 
-    def computed(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+    def computed(self, candidates: Sequence[_Candidate]) -> Sequence[_Candidate]:
         """The candidates that are computed: the one of ``index``, or all."""
         if self.index is None:
             return candidates
@@ -73,7 +73,7 @@ def one_hot(choices: tuple[Choice, ...], architecture: Architecture) -> dict[str
     return gates
 
 
-def combine(gate: Gate, candidates: Sequence[Candidate], compute: Callable[[Candidate], Tensor]) -> Tensor:
+def combine(gate: Gate, candidates: Sequence[_Candidate], compute: Callable[[_Candidate], Tensor]) -> Tensor:
     """Compute the gate's one candidate, or all of them weighted and summed."""
     if gate.index is not None:
         return through(gate, compute(candidates[gate.index]))

@@ -34,7 +34,7 @@ VECTOR_SIZE = 32
 NEIGHBOURS, GROUPS = 4, 1 << 15
 """The most tokens of a group, and how many groups there are."""
 
-FACTOR, PRIME = 1_000_003, (1 << 31) - 1
+_FACTOR, PRIME = 1_000_003, (1 << 31) - 1
 """They make the number of a group from the numbers of its tokens; no product of theirs is beyond 63 bits."""
 
 
@@ -201,7 +201,7 @@ def neighbouring(tokens: Tensor) -> tuple[Tensor, Tensor]:
     numbers, within = [tokens], [tokens != 0]
     for further in range(1, NEIGHBOURS):
         last = F.pad(tokens, (0, further))[:, further:]
-        numbers.append((numbers[-1] * FACTOR + last) % PRIME)
+        numbers.append((numbers[-1] * _FACTOR + last) % PRIME)
         within.append(last != 0)
     return torch.cat(numbers, 1) % GROUPS, torch.cat(within, 1)
 
