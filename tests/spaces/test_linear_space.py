@@ -5,12 +5,10 @@ import torch
 
 import lit_metanas as lm
 from lit_metanas.spaces.any_input.linear_space import (
-    GROUPS,
     ImageFeatures,
     RowFeatures,
     SeriesFeatures,
     TokenFeatures,
-    neighbouring,
 )
 from lit_metanas.testing import check_space
 
@@ -90,14 +88,6 @@ def test_groups_of_up_to_four_neighbours_have_vectors_too():
         groups = [own[i : i + n] for n in (1, 2, 3, 4) for i in range(len(own) - n + 1)]
         vectors = [features.vectors.weight[number(group)] for group in groups] or [torch.zeros(32)]
         torch.testing.assert_close(mean, torch.stack(vectors).mean(0))
-
-
-def test_groups_of_characters_are_told_apart():
-    numbers, within = neighbouring(torch.cartesian_prod(*[torch.arange(1, 60)] * 2))
-    assert within.tolist() == [[True, True, True, *[False] * 5]] * 59**2  # two characters, and a pair
-    assert 0 <= numbers.min() <= numbers.max() < GROUPS
-    expected = GROUPS * (1 - (1 - 1 / GROUPS) ** 59**2)  # different ones among as many random numbers
-    assert len(numbers[:, 2].unique()) > 0.98 * expected
 
 
 def test_rows_are_taken_as_they_are_or_with_squares():
