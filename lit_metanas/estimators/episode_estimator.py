@@ -19,6 +19,7 @@ from lit_metanas.records.budget import TRAINING_PASSES, Cost
 from lit_metanas.records.record import RecipeFields
 from lit_metanas.relaxations import Argmax
 from lit_metanas.spaces import Architecture, one_hot
+from lit_metanas.spaces.architecture import check_positive
 from lit_metanas.spaces.supernet import embed_and_record
 from lit_metanas.tasks.episode_data import EpisodeDataModule
 from lit_metanas.tasks.task import Episode
@@ -59,12 +60,8 @@ class EpisodeEstimator(Estimator):
     def __init__(
         self, model: MetaLearned, data: EpisodeDataModule, *, episodes: int | None = None, statistics: int = 16
     ) -> None:
-        if episodes is None:
-            episodes = data.val_episodes
-        self.episodes = episodes
-        for name, number in (("episodes", episodes), ("statistics", statistics)):
-            if number < 1:
-                raise ValueError(f"EpisodeEstimator: {name} is {number}; give at least 1.")
+        self.episodes = data.val_episodes if episodes is None else episodes
+        check_positive("EpisodeEstimator", {"episodes": self.episodes, "statistics": statistics})
         if not model.built:
             raise ValueError("EpisodeEstimator: the model is not built yet: give it the shape of its inputs.")
         self.model = model

@@ -161,7 +161,7 @@ class SearchRecord:
         return [trials[index] for index in non_dominated(points)]
 
 
-Key = TypeVar("Key", bound=Hashable)
+_Key = TypeVar("_Key", bound=Hashable)
 
 
 def by_task(records: Iterable[SearchRecord]) -> dict[str, list[SearchRecord]]:
@@ -172,9 +172,9 @@ def by_task(records: Iterable[SearchRecord]) -> dict[str, list[SearchRecord]]:
     return dict(sorted(found.items()))
 
 
-def best_trials(records: Iterable[SearchRecord], key: Callable[[Trial], Key]) -> dict[Key, Trial]:
+def best_trials(records: Iterable[SearchRecord], key: Callable[[Trial], _Key]) -> dict[_Key, Trial]:
     """By a key, the trial that outweighs the others; without trials that failed, were given up or repeat another."""
-    found: dict[Key, Trial] = {}
+    found: dict[_Key, Trial] = {}
     for trial in (trial for record in records for trial in record.trials):
         if trial.scored and isfinite(trial.value) and not trial.duplicate:
             own = key(trial)
