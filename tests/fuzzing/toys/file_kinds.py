@@ -89,7 +89,8 @@ def read_checkpoint(path: Path) -> object:
 
 def write_meta(path: Path) -> None:
     weights, logits = {"w": torch.arange(300.0)}, {"a": torch.zeros(2)}
-    write_meta_checkpoint(path, MetaCheckpoint(weights, logits, {"a": ["1", "2"]}, {}, (1, 8, 8), Cost()))
+    parts = {"weights": weights, "logits": logits, "labels": {"a": ["1", "2"]}, "statistics": {}}
+    write_meta_checkpoint(path, MetaCheckpoint(**parts, shape=(1, 8, 8), cost=Cost()))
 
 
 def read_meta(path: Path) -> object:
