@@ -206,7 +206,8 @@ class QuerySearcher(Searcher):
                 study, space, estimator, ledger, self._goal, self._ladder, self.train, self.failures, group
             )
             seeds = tuple(number for number in (seed, self.worker) if number is not None)
-            pruner, trials = self.pruner or NopPruner(), inf if self.trials is None else self.trials
+            trials = inf if self.trials is None else self.trials
+            pruner = self.pruner or NopPruner()
             loop = TrialLoop(scoring, self.sampler, pruner, seeds, trials, self.patience, self.refusals)
             loop.run()
             if group is None and storage is not None:  # other processes may still work in a shared study
