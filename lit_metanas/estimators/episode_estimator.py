@@ -120,10 +120,7 @@ class EpisodeEstimator(Estimator):
         return Score(sum(shares) / len(shares), self.cost(architecture, fidelity))
 
     def start(self, architecture: Architecture) -> MetaCheckpoint:
-        """A child with its own statistics, from which ``MetaSearch`` tests or trains this architecture.
-
-        ``write_meta_checkpoint`` writes it.
-        """
+        """A child with its own statistics, which ``write_meta_checkpoint`` writes for ``MetaSearch`` to start from."""
         model = self.model
         parameters = self._parameters(architecture)
         alone = MetaCheckpoint.of_architecture(

@@ -99,11 +99,7 @@ class FixedArchitecture(Searcher):
         self.labels = dict(labels)
 
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
-        """Return the architecture.
-
-        Raises:
-            ValueError: the space lacks a label, or cannot build the architecture.
-        """
+        """Return the architecture; ValueError if the space lacks a label, or cannot build it."""
         return _outcome_without_score(complete(space, self.labels), task, space, budget)
 
 
@@ -120,11 +116,7 @@ class RandomArchitecture(Searcher):
     """
 
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
-        """Draw the architecture.
-
-        Raises:
-            ValueError: no drawn architecture can be built.
-        """
+        """Draw the architecture; ValueError if no drawn one can be built."""
         digest = blake2b(f"{seed} {task.id}".encode(), digest_size=8).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
         if not (drawn := draw_new(lambda: space.sample(generator), 1, refusal=space.violation)):
@@ -151,12 +143,7 @@ class BorrowedArchitecture(Searcher):
         self.method = method
 
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
-        """Choose among the other tasks' architectures; of equal scores the first in the file.
-
-        Raises:
-            FileNotFoundError: there is no such file.
-            ValueError: the file holds no scored architecture of this space from another task.
-        """
+        """Choose among the other tasks' architectures, of equal scores the first; ValueError without any."""
         found = [
             row
             for row in read_architectures(self.path)
@@ -213,13 +200,7 @@ class MetaSearchedArchitecture(Searcher):
 
     @torch.no_grad()
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
-        """Derive the architecture, and embed the train part once.
-
-        Raises:
-            FileNotFoundError: there is no such checkpoint.
-            ValueError: the checkpoint is damaged, foreign, or of another space or shape, or its architecture cannot be
-                built.
-        """
+        """Derive the architecture, and embed the train part once; ValueError if the checkpoint does not fit."""
         checkpoint = read_meta_checkpoint(self.start)
         try:
             architecture = checkpoint.derive(space)

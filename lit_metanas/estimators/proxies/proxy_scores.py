@@ -84,11 +84,7 @@ class ProxyEstimator(Estimator):
         return cost
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
-        """Score; ``start`` is unused, as proxies measure fresh networks.
-
-        Raises:
-            UndefinedProxyError: the proxy's value is not a finite number.
-        """
+        """Score, whatever the ``start``; UndefinedProxyError if the proxy's value is not a finite number."""
         del start
         cost = self.cost(architecture, fidelity)
         canonical = self.space.canonical(architecture)
@@ -159,11 +155,7 @@ class ProxyEmbedding(TaskEmbedding):
         self.seed = seed
 
     def features(self, train: Split, way: int) -> Tensor:
-        """The features, shape ``(proxies * architectures,)``.
-
-        Raises:
-            ValueError: a proxy refuses the images, such as too few of them.
-        """
+        """The features, shape ``(proxies * architectures,)``; ValueError if a proxy refuses the images."""
         nothing = Split(train.inputs[:0], train.labels[:0])
         task = Task("", way, train, None, nothing)
         values = []
