@@ -5,13 +5,9 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch import Trainer
 from PIL import Image
 
 from lit_metanas.kinds import ArraySource, FolderTask, task_from_arrays
-from lit_metanas.spaces import LayeredSpace
-from lit_metanas.tasks import EpisodeDataModule
-from lit_metanas.training import MetaSearch
 
 GREY = np.random.default_rng(0).integers(0, 256, (30, 6, 5), dtype=np.uint8)
 LABELS = np.arange(30) % 3
@@ -230,6 +226,9 @@ def make_source(**options):
 
 def test_a_source_holds_each_class_once_and_whole():
     images, source = make_source(fractions=(0.5, 0.2, 0.3), seed=3)
+    floats = ArraySource(images[..., None] / 255, MANY, fractions=(0.5, 0.2, 0.3), seed=3, name="mine")
+    assert (floats.name, floats.shape) == ("mine", (1, 6, 6))
+    assert torch.equal(floats.inputs("train", 0, range(6)), source.inputs("train", 0, range(6)))  # rounded to bytes
     parts = [source.classes(subset) for subset in ("train", "val", "test")]
     assert [len(part) for part in parts] == [5, 2, 3]
     assert sorted(name for part in parts for name in part) == [str(label) for label in range(10)]
@@ -241,30 +240,6 @@ def test_a_source_holds_each_class_once_and_whole():
             assert np.array_equal(found[:, 0], images[int(name) == MANY][[5, 0, 2]])
     assert parts == [make_source(fractions=(0.5, 0.2, 0.3), seed=3)[1].classes(s) for s in ("train", "val", "test")]
     assert any(make_source(fractions=(0.5, 0.2, 0.3), seed=seed)[1].classes("train") != parts[0] for seed in range(3))
-
-
-def test_a_source_of_floats_is_rounded_to_bytes():
-    images, source = make_source(train=[3, 4])
-    floats = ArraySource(images.astype(np.float64)[..., None] / 255, MANY, train=["3", "4"], name="mine")
-    assert torch.equal(floats.inputs("train", 0, range(6)), source.inputs("train", 0, range(6)))
-    assert (floats.name, floats.shape, floats.classes("train"), floats.classes("val")) == (
-        "mine",
-        (1, 6, 6),
-        ("3", "4"),
-        (),
-    )
-
-
-def test_meta_training_works_on_a_source(tmp_path):
-    _, source = make_source(train=range(6), val=[6, 7], test=[8, 9])
-    space = LayeredSpace(kernels=(1, 3), depths=(1,), widths=(2,), shared=True)
-    data = EpisodeDataModule(source, way=2, shot=1, query=2, steps_per_epoch=2, val_episodes=2, test_episodes=2)
-    trainer = Trainer(
-        max_epochs=1, accelerator="cpu", devices=1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
-        enable_model_summary=False, use_distributed_sampler=False, inference_mode=False, default_root_dir=tmp_path,
-    )  # fmt: skip
-    trainer.fit(MetaSearch(space=space, shape=source.shape), data)
-    assert trainer.global_step > 0
 
 
 def test_errors_of_a_source():
