@@ -96,8 +96,10 @@ def _deeper(folder: Path, suffixes: Collection[str], refuse: Callable[[OSError],
     return found
 
 
-def file_groups(root: Path, classes: Mapping[str, Sequence[Path]], group: str) -> dict[Path, str]:
-    """The group of each file: its sub-folder within its class, or the bracket of a regular expression."""
+def file_groups(root: Path, classes: Mapping[str, Sequence[Path]], group: str | None) -> dict[Path, str]:
+    """The group of each file: its sub-folder within its class, or the bracket of a regular expression; or none."""
+    if group is None:
+        return {}
     try:
         pattern = re.compile(group)
     except re.error as error:

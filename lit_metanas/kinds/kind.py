@@ -297,7 +297,8 @@ def within_memory(task: Task, prepared: Prepared) -> Prepared:
     examples = sum(len(part) for part in (task.train, task.val, task.test) if part is not None)
     each = task.train.inputs.element_size() * examples
     most = max(MOST_BYTES, each * _numbers(task.shape))
-    return {label: one for label, one in prepared.items() if each * _numbers(getattr(one, "shape", one)) <= most}
+    shapes: dict[str, Any] = {label: getattr(one, "shape", one) for label, one in prepared.items()}
+    return {label: one for label, one in prepared.items() if each * _numbers(shapes[label]) <= most}
 
 
 def _numbers(shape: Shape) -> int:

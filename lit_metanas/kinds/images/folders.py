@@ -7,13 +7,15 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 from torch import Tensor
 
 from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.io.arrays import read_npz
 from lit_metanas.io.class_folders import class_folders, file_groups, left_out, read_classes
 from lit_metanas.io.text import writable
-from lit_metanas.kinds.images.array_tasks import ArraySource, ClassImages
+from lit_metanas.kinds.images.array_tasks import ClassImages, images_by_class
+from lit_metanas.kinds.images.image_arrays import image_tensor
 from lit_metanas.kinds.images.image_files import SUFFIXES, has_colour, read_image, read_images, require_shape
 from lit_metanas.kinds.images.torchvision_source import resizing
 from lit_metanas.kinds.labelled_examples import task_of_classes
@@ -82,21 +84,21 @@ class FolderTask(SingleTask):
         check_shares("FolderTask", train=train, val=val, test=test, seed=seed)
         self.root = Path(root)
         self._shape = shape and (shape[0], shape[1], shape[2])
-        self.shares = (train, val, test) if test_root is None else (None, val, 0.0)
+        self.shares: tuple[float | None, float, float] = train, val, test
         self.seed = seed
-        self.test_root = None if test_root is None else Path(test_root)
+        self.test_root = test_root
         self.skip_unreadable = skip_unreadable
         self.group = group
         self.min_per_class = min_per_class
-        deep = group is not None
-        self._files = class_folders(self.root, SUFFIXES, "images", deep)
-        self._test_files = {} if self.test_root is None else class_folders(self.test_root, SUFFIXES, "images", deep)
-        self._groups = None if group is None else file_groups(self.root, self._files, group)
-        if group is not None and self.test_root is not None:
-            tested = file_groups(self.test_root, self._test_files, group)
-            tell_shared_groups(f"'{self.test_root}'", self._groups, tested)
-        if foreign := [name for name in self._test_files if name not in self._files]:
-            raise ValueError(f"'{self.test_root}' has a class '{foreign[0]}', which '{self.root}' lacks: leave it out.")
+        self._files = class_folders(self.root, SUFFIXES, "images", group is not None)
+        self._groups = file_groups(self.root, self._files, group)
+        self._tested: dict[str, list[Path]] | None = None
+        if test_root is not None:
+            self.shares = None, val, 0.0
+            self._tested = class_folders(Path(test_root), SUFFIXES, "images", group is not None)
+            tell_shared_groups(f"'{test_root}'", self._groups, file_groups(Path(test_root), self._tested, group))
+            if foreign := [name for name in self._tested if name not in self._files]:
+                raise ValueError(f"'{test_root}' has a class '{foreign[0]}', which '{self.root}' lacks: leave it out.")
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -126,16 +128,15 @@ class FolderTask(SingleTask):
         """Read the images and split them."""
         images, files = self._read(self._files)
         images = large_classes(images, self.min_per_class, f"'{writable(str(self.root))}'")
-        tested = None if self.test_root is None else self._read(self._test_files)[0]
         return task_of_classes(
             self.root.resolve().name,
             images,
             shares=self.shares,
             seed=self.seed,
             culprit=lambda name: str(self.root / name),
-            groups=by_class(self._groups, {name: files[name] for name in images}),
-            tested=tested,
-            tested_in="" if tested is None else f"'{self.test_root}'",
+            groups=by_class(self._groups or None, {name: files[name] for name in images}),
+            tested=None if self._tested is None else self._read(self._tested)[0],
+            tested_in=f"'{self.test_root}'",
         )
 
     def _read(self, classes: Mapping[str, Sequence[Path]]) -> tuple[dict[str, Tensor], dict[str, list[Path]]]:
@@ -200,18 +201,22 @@ class ImageFolder(ClassImages):
         require_shape("ImageFolder", shape)
         path = self.root = Path(root)
         size = shape[0], shape[1], shape[2]
-        is_file = path.suffix == ".npz" and path.is_file()
-        self._read = _stored_images(path, size) if is_file else {}
-        self._files = {} if is_file else class_folders(path, SUFFIXES, "images")
+        name, noun = path.resolve().name, "class folder"
+        self._files, self._read = dict[str, list[Path]](), dict[str, Tensor]()
+        if path.suffix == ".npz" and path.is_file():
+            name, noun = path.stem, "class"
+            self._read = _stored_images(path, size)
+        else:
+            self._files = class_folders(path, SUFFIXES, "images")
         super().__init__(
-            path.resolve().stem if is_file else path.resolve().name,
+            name,
             size,
             {name: len(each) for name, each in (self._read or self._files).items()},
             {"train": train, "val": val, "test": test},
             fractions=fractions,
             seed=seed,
             place=str(path),
-            noun="class" if is_file else "class folder",
+            noun=noun,
         )
 
     def _images(self, name: str) -> Tensor:
@@ -219,11 +224,6 @@ class ImageFolder(ClassImages):
         if name not in self._read:
             self._read[name] = read_images(self._files[name], self.shape)
         return self._read[name]
-
-
-def _text(name: object) -> str:
-    """A class's name as text, whether it was kept as such or as bytes."""
-    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
 
 
 def _stored_images(file: Path, shape: tuple[int, int, int]) -> dict[str, Tensor]:
@@ -234,20 +234,12 @@ def _stored_images(file: Path, shape: tuple[int, int, int]) -> dict[str, Tensor]
     if labels is None or "images" not in arrays:
         raise ValueError(f"'{file}' has the arrays {', '.join(map(repr, arrays))}: {fix}.")
     names = arrays.get("class_names")
+    if names is not None:
+        names = np.char.decode(names.reshape(-1), "utf-8", "replace") if names.dtype.kind == "S" else names.reshape(-1)
     try:
-        source = ArraySource(
-            arrays["images"],
-            labels,
-            fractions=(1.0, 0.0, 0.0),
-            classes=None if names is None else [_text(name) for name in names.reshape(-1).tolist()],
-        )
+        members = images_by_class(image_tensor(arrays["images"]), labels, None if names is None else names.tolist())
     except ValueError as error:
         raise ValueError(
             f"'{file}' cannot be read, where X stands for its images and y for its labels: {error}"
         ) from None
-    bring = resizing(shape)
-    members = {
-        name: source.inputs("train", place, range(source.instances("train", place)))
-        for place, name in enumerate(source.classes("train"))
-    }
-    return {name: images if images.shape[1:] == shape else bring(images) for name, images in members.items()}
+    return {name: images if images.shape[1:] == shape else resizing(shape)(images) for name, images in members.items()}

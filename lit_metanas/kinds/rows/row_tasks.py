@@ -97,11 +97,11 @@ class TableTask(SingleTask):
     ) -> None:
         check_shares("TableTask", train=train, val=val, test=test, seed=seed)
         self.path = Path(path)
-        self.shares = (train, val, test) if test_path is None else (None, val, 0.0)
+        self.shares: tuple[float | None, float, float] = train, val, test
         self.seed = seed
         self.preprocessing = preprocessing
         self.min_per_class = min_per_class
-        self.test_path = None if test_path is None else Path(test_path)
+        self.test_path = test_path
         rows, place = list(read_rows(self.path)), writable(str(path))
         self.group = group
         self.label, self.columns = find_row_columns(rows, place, label, columns, group)
@@ -114,6 +114,7 @@ class TableTask(SingleTask):
         self._groups = None if group is None else column_groups(rows, place, group)
         self._tested: tuple[NDArray[np.float64], list[str]] | None = None
         if test_path is not None:
+            self.shares = None, val, 0.0
             tested, there = list(read_rows(Path(test_path))), writable(test_path)
             wanted = {f"column {number}": name for number, name in enumerate((self.label, *self.columns))}
             check_columns(tested, there, **wanted)
@@ -146,7 +147,7 @@ class TableTask(SingleTask):
             min_per_class=self.min_per_class,
             place=f"'{writable(str(self.path))}'",
             tested=self._tested,
-            tested_in=f"'{writable(str(self.test_path))}'",
+            tested_in=f"'{writable(self.test_path or '')}'",
             preprocessing=self.preprocessing,
         )
 
@@ -200,8 +201,10 @@ def is_table(X: object) -> bool:
 
 def column_names(X: object) -> tuple[str, ...]:
     """The names of the columns of a table of pandas; none where one is no text, or there are no names."""
-    names = getattr(X, "columns", ())
-    return tuple(names) if all(isinstance(name, str) for name in names) else ()
+    names = tuple(getattr(X, "columns", ()))
+    if all(isinstance(name, str) for name in names):
+        return names
+    return ()
 
 
 def find_row_columns(

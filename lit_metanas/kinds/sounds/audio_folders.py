@@ -147,7 +147,9 @@ class AudioFolderTask(RecordingsTask):
             least = min(least, FEWEST_OF_A_CLASS - 1)
         inputs = large_classes(inputs, least, place)
         groups = {word: [one.group for one in spoken[word]] for word in inputs}
-        given = tested if self._held_out else self._tested
+        given, given_in = self._tested, f"'{self.test_root}'"
+        if self._held_out:
+            given, given_in = tested, ""  # of the same table, in which no file stands twice
         task = task_of_classes(
             self.root.resolve().name,
             inputs,
@@ -156,7 +158,7 @@ class AudioFolderTask(RecordingsTask):
             culprit=lambda word: f"Word '{word}' of '{self.root}'",
             groups=None if self.group is None else groups,
             tested=None if given is None else self._read(reader, given)[0],
-            tested_in="" if self._tested is None else f"'{self.test_root}'",
+            tested_in=given_in,
             preprocessing=self.features,
         )
         reader.warn()

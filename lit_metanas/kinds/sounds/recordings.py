@@ -66,7 +66,7 @@ def find_recordings(
     if table is None:
         folders = class_folders(root, SOUND_SUFFIXES, "sounds", deep=group is not None)
         check_readable(file for files in folders.values() for file in files)
-        groups = {} if group is None else file_groups(root, folders, group)
+        groups = file_groups(root, folders, group)
         return {label: [Spoken(file, "", groups.get(file, "")) for file in files] for label, files in folders.items()}
     if not root.is_dir():
         raise FileNotFoundError(f"There is no folder {root}: give the one that the files of '{table}' lie in.")
