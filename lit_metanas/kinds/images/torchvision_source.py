@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torch.utils.data import ConcatDataset, Dataset
+from torch.utils.data import Dataset
 
 from lit_metanas.io.text import nearest
-from lit_metanas.kinds.images.dataset_tasks import DatasetSource, class_list, numbered_alike
+from lit_metanas.kinds.images.array_tasks import ArraySource
+from lit_metanas.kinds.images.dataset_tasks import names_of, read_parts
 from lit_metanas.kinds.images.image_arrays import over_white
 from lit_metanas.kinds.images.image_files import require_shape
 from lit_metanas.tasks.source import Subset, TaskSource
@@ -110,16 +111,18 @@ class TorchvisionSource(TaskSource):
         return self._source.inputs(subset, class_index, instances, held_out)
 
     @cached_property
-    def _source(self) -> DatasetSource:
-        parts = numbered_alike([self._part(part) for part in self.parts])
-        source = DatasetSource(
-            ConcatDataset[Any](parts),
+    def _source(self) -> ArraySource:
+        parts, names = read_parts([self._part(part) for part in self.parts])
+        labels = [label for _, own in parts for label in own]
+        source = ArraySource(
+            torch.cat([images for images, _ in parts]),
+            labels,
             train=self.train,
             val=self.val,
             test=self.test,
             fractions=self.fractions,
             seed=self.seed,
-            classes=class_list(parts[0]),
+            classes=names_of(labels, names),
             channels="first",
             name=self.name,
         )
