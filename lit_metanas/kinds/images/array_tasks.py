@@ -38,13 +38,10 @@ def task_from_arrays(
 ) -> Task:
     """Make a target task of arrays. Each class is split at random by the shares, unless the test part is given.
 
-    A given test part is taken as it is, and what it repeats is told. Rows of a table become ``StandardisedColumns`` by
-    the means and deviations of the rows to learn from, and a missing value (NaN) takes the mean of its column.
-
     Args:
         X: images, uint8 from 0 to 255 or floats in [0, 1]; shape ``(n, height, width)``, ``(n, channels, height,
-            width)`` or ``(n, height, width, channels)``. Or a table of numbers, ``(n, columns)``, but not of uint8,
-            which are taken for pixels.
+            width)`` or ``(n, height, width, channels)``. Or a table of numbers, ``(n, columns)``, not of uint8; NaN is
+            a missing value.
         y: one label an image or row: numbers, names, or whatever else is hashable.
         X_test: images or rows of the test part, in the order in which they stay.
         y_test: their labels.
@@ -57,7 +54,7 @@ def task_from_arrays(
         group: of each of ``X`` which others it belongs to, such as the patient of a photograph: those of a group go
             into one part. None deals them out one by one.
         min_per_class: classes with fewer images or rows are left out, as those of ``FolderTask`` are.
-        preprocessing: of a table, in place of ``StandardisedColumns``.
+        preprocessing: of a table, in place of ``StandardisedColumns``; fitted on the rows to learn from.
         id: the task's name in records and results.
 
     Raises:
@@ -176,8 +173,7 @@ class ArraySource(ClassImages):
         name: the first part of the ids of this source's tasks.
 
     Raises:
-        ValueError: images or labels are malformed, a named class does not exist or is named twice, or the fractions
-            are negative or do not sum to 1.
+        ValueError: images or labels are malformed, or an argument is out of its range.
 
     Example:
         >>> import numpy as np

@@ -127,16 +127,19 @@ def task_from_dataset(
         ImageShape(channels=3, height=8, width=8)
     """
     parts = [dataset] if test_dataset is None else [dataset, test_dataset]
-    ((images, labels), *given), names = read_parts(parts)
+    read, names = read_parts(parts)
+    images, labels = read[0]
+    tested, given = read[1] if test_dataset is not None else (None, None)
     known = set(map(plain_label, labels))
-    for label in map(plain_label, given[0][1] if given else ()):
+    for label in map(plain_label, given or ()):
         if label not in known and isinstance(label, int) and label < len(names):
             shown = printable(names[label], 80)
             raise ValueError(f"The test data have the class '{shown}', which the others lack: leave it out.")
     return task_from_arrays(
         images,
         labels,
-        *chain(*given),
+        tested,
+        given,
         val=val,
         test=test,
         seed=seed,
@@ -164,8 +167,7 @@ class DatasetSource(ArraySource):
         name: the first part of the ids of this source's tasks; the data set's class by default.
 
     Raises:
-        ValueError: the data set is malformed, a named class does not exist or is named twice, or the fractions are
-            negative or do not sum to 1.
+        ValueError: the data set is malformed, or an argument is out of its range.
 
     Example:
         >>> import torch

@@ -24,32 +24,27 @@ from lit_metanas.tasks.task import SingleTask, Task, warn_of_data
 
 
 class FolderTask(SingleTask):
-    """One's own images, a sub-folder per class, as a collection of a single task. Each class is split by the fractions.
-
-    The task is ``FolderTask("photos")[0]``.
+    """One's own images, a sub-folder per class, as a collection of a single task, ``FolderTask("photos")[0]``.
 
     Args:
         root: the folder; each sub-folder is a class.
         shape: ``(channels, height, width)`` to bring the images to; one channel gives grey, three colour. None takes
-            colour and 32x32 pixels; a search that starts from a meta-trained checkpoint takes that one's shape.
+            that of the meta-trained checkpoint which a search starts from, or else ``(3, 32, 32)``.
         train: share of each class's images to learn from.
         val: share to choose architectures by; 0 leaves the task without a validation part.
         test: share to report accuracy on.
-        seed: seed of the random split, at least 0.
-        test_root: a folder of the images to report accuracy on, with a sub-folder for each class as in ``root``, all of
-            whose images are then to learn from and to choose by. None takes some of ``root``.
-        skip_unreadable: whether files that are no readable images are left out, with a warning, or refused.
+        seed: of the random split, at least 0.
+        test_root: a folder of the images to report accuracy on, arranged as ``root`` is, in place of some of ``root``.
+        skip_unreadable: whether unreadable files are left out, with a warning, or refused.
         group: which images belong together, and so into one part: ``folder`` takes those in one sub-folder of a class's
-            folder (``class/group/file``), and a regular expression with one bracket, such as ``(patient[0-9]+)_``,
-            those in whose path within the class's folder the bracket finds the same.
-        min_per_class: classes with fewer images are left out, with a warning. None refuses those that are too small for
-            all parts.
+            folder (``class/group/file``); a regular expression with one bracket, such as ``(patient[0-9]+)_``, those in
+            whose path within the class's folder the bracket finds the same.
+        min_per_class: classes with fewer images are left out, with a warning. None refuses too small ones.
 
     Raises:
         FileNotFoundError: there is no such folder.
-        ValueError: the folder has fewer than two classes, one has too few images, all images are unreadable, or one is
-            that is not to be left out, an image is of no group, a class is of one group alone, the folder of test
-            images has a class of its own, or the fractions or the seed are out of range.
+        ValueError: there are too few classes, images or groups, an image is unreadable or of no group, the test folder
+            has a class of its own, or an argument is out of its range.
 
     Example:
         >>> from pathlib import Path
@@ -167,12 +162,11 @@ class ImageFolder(ClassImages):
         val: names of the meta-validation classes.
         test: names of the meta-test classes.
         fractions: shares of the classes in the three subsets, if no list is given.
-        seed: seed of the random split, at least 0.
+        seed: of the random split, at least 0.
 
     Raises:
         FileNotFoundError: there is no such folder or file.
-        ValueError: a class folder has no image, the file has other arrays, a named class does not exist or is named
-            twice, or the fractions are negative or do not sum to 1, or the seed is negative.
+        ValueError: images or classes are missing, or an argument is out of its range.
 
     Example:
         >>> from pathlib import Path

@@ -34,8 +34,7 @@ class TorchvisionSource(TaskSource):
         parts: further arguments of each part, such as ``[{split: train}, {split: test}]``; None takes ``train: true``
             and ``train: false`` where the data set has this argument, and else one part.
         download: get what is missing, on one process.
-        transform: in place of resizing, one of ``torchvision.transforms.v2`` that makes tensors of ``shape``, uint8 or
-            in [0, 1].
+        transform: in place of resizing, makes tensors of ``shape``, uint8 or in [0, 1].
         train: names of the meta-training classes; if any of the three lists is given, no class is drawn at random.
         val: names of the meta-validation classes.
         test: names of the meta-test classes.
@@ -78,9 +77,7 @@ class TorchvisionSource(TaskSource):
             raise ValueError("TorchvisionSource: parts is empty: give the arguments of each part, such as [{}].")
         self.download = download
         self.transform = transform
-        self.train, self.val, self.test = train, val, test
-        self.fractions = fractions
-        self.seed = seed
+        self._split: dict[str, Any] = {"train": train, "val": val, "test": test, "fractions": fractions, "seed": seed}
 
     @property
     def name(self) -> str:
@@ -117,14 +114,10 @@ class TorchvisionSource(TaskSource):
         source = ArraySource(
             torch.cat([images for images, _ in parts]),
             labels,
-            train=self.train,
-            val=self.val,
-            test=self.test,
-            fractions=self.fractions,
-            seed=self.seed,
             classes=names_of(labels, names),
             channels="first",
             name=self.name,
+            **self._split,
         )
         if source.shape != self.shape:
             raise ValueError(f"The transform of {self.name} gives images of shape {source.shape}, not {self.shape}.")

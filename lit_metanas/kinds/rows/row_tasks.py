@@ -44,32 +44,31 @@ from lit_metanas.tasks.task import SingleTask, Split, Task, warn_of_data
 
 
 class TableTask(SingleTask):
-    r"""One's own table of numbers as a collection of a single task. Each class is split by the fractions.
+    r"""One's own table of numbers as a collection of a single task, ``TableTask("iris.csv")[0]``.
 
-    The task is ``TableTask("iris.csv")[0]``. Columns are standardised by the rows to learn from; a value that is empty,
-    ``NA``, ``nan``, ``null`` or ``?`` is missing, and takes the mean of its column.
+    A value that is empty, ``NA``, ``nan``, ``null`` or ``?`` is missing.
 
     Args:
         path: a file in UTF-8 whose name ends in ``.csv``, ``.tsv`` or ``.jsonl``; the first line of CSV and TSV names
             the columns.
         label: the column of labels; None finds it by a usual name, such as ``label`` or ``class``, or takes the only
             one that is not of numbers.
-        columns: those to look at; None takes all others, which must be of numbers, but not the numbers of rows that
-            pandas writes, and none that most rows lack.
+        columns: those to learn from; None takes all others but the numbers of rows that pandas writes.
         train: share of each class's rows to learn from.
         val: share to choose architectures by; 0 leaves the task without a validation part.
         test: share to report accuracy on.
-        seed: seed of the random split, at least 0.
-        test_path: a file of the rows to report accuracy on, with the same columns by name, and perhaps others; all rows
-            of ``path`` are then to learn from and to choose by. None takes some of ``path``.
-        group: the column that tells which rows belong together, and so into one part; it is not looked at otherwise.
+        seed: of the random split, at least 0.
+        test_path: a file of the rows to report accuracy on, with the same columns by name, in place of some of
+            ``path``.
+        group: the column that tells which rows belong together, and so into one part; it is not learned from.
         preprocessing: what makes inputs of rows, fitted on those to learn from; None takes ``StandardisedColumns``.
         min_per_class: classes with fewer rows are left out, as those of ``FolderTask`` are.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no such table, a value is no number, a label or group is missing, a class has too few rows or
-            groups, the file of test rows lacks a column or has a label of its own, or an argument is out of its range.
+        ValueError: it is no such table, a value is no number, a label or group is missing, there are too few rows or
+            groups of a class, the test rows lack a column or have a label of their own, or an argument is out of its
+            range.
 
     Example:
         >>> from pathlib import Path
