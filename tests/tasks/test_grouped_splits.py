@@ -226,19 +226,6 @@ def test_files_in_sub_folders_that_are_left_out_are_told(tmp_path: Path) -> None
     assert f"({len(list(tmp_path.glob('*/more/*.png')))})" in str(told[0].message)
 
 
-def test_files_of_a_group_may_lie_in_any_folder_within_its_own(tmp_path: Path) -> None:
-    images(tmp_path, "p{group}/{number}.png")
-    shallow = lm.FolderTask(str(tmp_path), group="folder")[0]
-    for file in sorted(tmp_path.glob("*/*/0.png")):
-        (file.parent / "first" / "day").mkdir(parents=True)
-        file.rename(file.parent / "first" / "day" / "0.png")
-    for group in ("folder", "(p[0-9]+)/"):
-        deep = lm.FolderTask(str(tmp_path), group=group)[0]
-        parts = [(deep.train, shallow.train), (deep.val, shallow.val), (deep.test, shallow.test)]
-        assert [len(mine) for mine, _ in parts] == [len(other) for _, other in parts]
-        check_apart(parts_of(deep, brightness), 6)
-
-
 def test_groups_that_a_given_test_part_has_too_are_told(tmp_path: Path) -> None:
     images(tmp_path / "train", "p{group}/{number}.png")
     images(tmp_path / "test", "p{group}/{number}x.png", groups=2)

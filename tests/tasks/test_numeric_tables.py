@@ -154,13 +154,6 @@ def test_other_rows_are_refused(rows, message):
     assert str(caught.value).count(". ") == 0
 
 
-def test_labels_that_may_be_missing_are_told(tmp_path: Path) -> None:
-    table = tmp_path / "rows.csv"
-    table.write_text("a,label\n" + "".join(f"{i},{('NA', 'yes', 'no')[i % 3]}\n" for i in range(30)))
-    with pytest.warns(UserWarning, match=r"rows\.csv' has the label 'NA' in 10 rows, and it becomes a class"):
-        assert lm.TableTask(str(table))[0].classes == ("NA", "no", "yes")
-
-
 def test_arrays_become_a_task_that_knows_its_training_rows_alone():
     task = lm.task_from_arrays(X, Y, val=0.25, test=0.25, seed=3)
     assert (task.shape, task.classes) == (RowShape(4), ("high", "low"))
@@ -190,11 +183,6 @@ def test_bad_arrays_get_one_sentence(changes, message):
     with pytest.raises(ValueError, match=message) as caught:
         lm.task_from_arrays(**{"X": X, "y": Y, **changes})
     assert str(caught.value).count(". ") == 0
-
-
-def test_tables_have_the_features_of_other_tasks():
-    for embedding in (lm.tasks.DataStatistics(), lm.tasks.ClassDistances(), lm.tasks.RandomFeatures()):
-        assert np.isfinite(embedding(lm.task_from_arrays(X, Y))).all()
 
 
 def write(path: str, separator: str = ",") -> None:
@@ -425,14 +413,6 @@ def test_a_key_that_few_lines_of_json_have_is_no_column():
         Path("t.jsonl").write_text("\n".join(map(json.dumps, rows)))
         table = lm.TableTask("t.jsonl")
         assert (table.label, table.columns) == ("kind", ["x"])
-    said = [{"said": f"one two {n}", "kind": "ab"[n % 2]} for n in range(40)]
-    said[3]["text"] = "three"
-    Path("t.jsonl").write_text("\n".join(map(json.dumps, said)))
-    assert lm.TextTask("t.jsonl")[0].classes == ("a", "b")
-    pairs = [{"source": f"one {n}", "translation": f"eins {n}"} for n in range(40)]
-    pairs[3]["target"] = "drei"
-    Path("t.jsonl").write_text("\n".join(map(json.dumps, pairs)))
-    assert len(lm.ParallelTask("t.jsonl")[0].train)
 
 
 def test_an_array_is_no_number():

@@ -143,24 +143,11 @@ def test_wrong_arguments_get_a_sentence():
 @pytest.mark.parametrize(
     ("objective", "space", "sentence"),
     [
-        (
-            lm.Translation(WORDS), lm.SequenceSpace(),
-            "Translation wants scores for each step of a text to be written, and SequenceSpace has them for an input: "
-            "take EncoderDecoderSpace.",
-        ),
-        (
-            lm.Transcription(2), lm.LayeredSpace(),
-            "Transcription wants scores for each step of an input, and LayeredSpace has them for an input: take "
-            "SequenceSpace with readouts=['each'].",
-        ),
-        (
-            lm.Classification(2), lm.SequenceSpace(readouts=("each",)),
-            "Classification wants scores for an input, and SequenceSpace has them for each step of an input: take "
-            "SequenceSpace with other readouts than 'each'.",
-        ),
+        (lm.Translation(WORDS), lm.SequenceSpace(), "scores for each step of a text to be written, .* EncoderDecoder"),
+        (lm.Transcription(2), lm.LayeredSpace(), r"scores for each step of an input, .* readouts=\['each'\]"),
+        (lm.Classification(2), lm.SequenceSpace(readouts=("each",)), "scores for an input, .* other readouts than"),
     ],
-)  # fmt: skip
+)
 def test_a_space_refuses_an_objective_that_wants_other_scores(objective, space, sentence):
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match=sentence):
         space.check_objective(objective)
-    assert str(caught.value) == sentence
