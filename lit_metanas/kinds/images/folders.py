@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.io.arrays import read_npz
-from lit_metanas.io.class_folders import class_folders, file_groups, left_out, read_classes
+from lit_metanas.io.class_folders import class_folders, file_groups, read_classes
 from lit_metanas.io.text import writable
 from lit_metanas.kinds.images.array_tasks import ClassImages, images_by_class
 from lit_metanas.kinds.images.image_arrays import image_tensor
@@ -135,12 +135,9 @@ class FolderTask(SingleTask):
         )
 
     def _read(self, classes: Mapping[str, Sequence[Path]]) -> tuple[dict[str, Tensor], dict[str, list[Path]]]:
-        """The images of each class and their files, and a warning of those that are left out."""
+        """The images of each class and their files."""
         read = partial(read_image, shape=self.shape)
-        images, unreadable = read_classes(classes, read, skip_unreadable=self.skip_unreadable)
-        if unreadable:
-            warn_of_data(left_out(unreadable, sum(map(len, classes.values())), "images"))
-        return images, {name: [file for file in files if file not in unreadable] for name, files in classes.items()}
+        return read_classes(classes, read, "images", skip_unreadable=self.skip_unreadable)
 
 
 def _begins_in_colour(files: Sequence[Path]) -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import SeriesShape, Shape, as_shape, describe_shape
-from lit_metanas.io.class_folders import left_out, read_classes
+from lit_metanas.io.class_folders import read_classes
 from lit_metanas.io.text import writable
 from lit_metanas.kinds.labelled_examples import task_of_classes
 from lit_metanas.kinds.sounds.log_mel import LogMel
@@ -26,7 +26,7 @@ from lit_metanas.kinds.sounds.recordings import (
 )
 from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.splits import FEWEST_OF_A_CLASS, class_subsets, large_classes
-from lit_metanas.tasks.task import Task, warn_of_data
+from lit_metanas.tasks.task import Task
 
 
 class AudioFolderTask(RecordingsTask):
@@ -162,12 +162,10 @@ class AudioFolderTask(RecordingsTask):
         return task
 
     def _read(self, reader: RecordingReader, words: Words) -> tuple[dict[str, Tensor], Words]:
-        """The inputs of each word and their files, and a warning of those that are left out."""
+        """The inputs of each word and their files."""
         files = {word: [spoken.file for spoken in own] for word, own in words.items()}
-        inputs, unreadable = read_classes(files, reader.input, skip_unreadable=self.skip_unreadable)
-        if unreadable:
-            warn_of_data(left_out(unreadable, sum(map(len, files.values())), "sounds"))
-        return inputs, {word: [one for one in own if one.file not in unreadable] for word, own in words.items()}
+        inputs, kept = read_classes(files, reader.input, "sounds", skip_unreadable=self.skip_unreadable)
+        return inputs, {word: [one for one in own if one.file in kept[word]] for word, own in words.items()}
 
 
 class AudioFolder(HasFeatures, TaskSource):
