@@ -71,8 +71,9 @@ class TorchvisionSource(TaskSource):
         self._arguments, self._takes_any = _arguments(self._class)
         self.root = root
         self._shape = (shape[0], shape[1], shape[2])
-        both = [{"train": True}, {"train": False}] if "train" in self._arguments else [{}]
-        self.parts = both if parts is None else list(parts)
+        if parts is None:
+            parts = [{"train": True}, {"train": False}] if "train" in self._arguments else [{}]
+        self.parts = list(parts)
         if not self.parts:
             raise ValueError("TorchvisionSource: parts is empty: give the arguments of each part, such as [{}].")
         self.download = download
@@ -145,11 +146,12 @@ def resizing(shape: tuple[int, int, int]) -> nn.Module:
     from torchvision.transforms import v2
 
     channels, height, width = shape
+    mode, colours = {1: ("L", v2.Grayscale(1)), 3: ("RGB", v2.RGB())}[channels]
     return v2.Compose(
         [
-            v2.Lambda(partial(_opaque, mode="L" if channels == 1 else "RGB")),
+            v2.Lambda(partial(_opaque, mode=mode)),
             v2.ToImage(),
-            v2.Grayscale(1) if channels == 1 else v2.RGB(),
+            colours,
             v2.Resize((height, width)),
             v2.ToDtype(torch.uint8, scale=True),
             v2.ToPureTensor(),
