@@ -332,7 +332,7 @@ def test_auto_tells_that_it_reads_many_files(
     images: Path, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def told(many: int) -> str:
-        monkeypatch.setattr(import_module("lit_metanas.automl.auto"), "MANY_FILES", many)
+        monkeypatch.setattr(import_module("lit_metanas.automl.calls"), "MANY_FILES", many)
         with pytest.raises(ValueError, match="No network"):
             lm.auto(images, flops=1e8, space=space, max_parameters=1)
         return capsys.readouterr().err
@@ -354,7 +354,7 @@ def test_auto_tells_that_it_reads_a_large_table(
 ) -> None:
     size, told = texts.stat().st_size, f"auto: reading 0.0 MB of '{texts}'.\nauto: 'texts': 20 texts"
     for most, begin in ((size, told), (size + 1, "auto: 'texts': 20 texts")):
-        monkeypatch.setattr(import_module("lit_metanas.automl.auto"), "MANY_BYTES", most)
+        monkeypatch.setattr(import_module("lit_metanas.automl.calls"), "MANY_BYTES", most)
         with pytest.raises(ValueError, match="pay for no epoch"):
             lm.auto(texts, flops=1.0)
         assert capsys.readouterr().err.startswith(begin)

@@ -14,7 +14,7 @@ from PIL import Image
 from torch.utils.data import TensorDataset
 
 import lit_metanas as lm
-from lit_metanas.tasks.splits import deal_groups
+from lit_metanas.tasks.group_dealing import deal_groups
 
 PARTS = ("train", "val", "test")
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
@@ -181,16 +181,17 @@ def brightness(image: torch.Tensor) -> int:
 
 @pytest.mark.parametrize(
     ("name", "group"),
-    [
-        ("p{group}/{number}.png", "folder"),
-        ("p{group}_{number}.png", r"(p\d+)_"),
-    ],
+    [("p{group}/{number}.png", "folder"), ("p{group}_{number}.png", r"(p\d+)_")],
 )
 def test_images_of_a_group_are_in_one_part(name: str, group: str, tmp_path: Path) -> None:
     images(tmp_path, name)
     task = lm.FolderTask(str(tmp_path), shape=(1, 8, 8), group=group)[0]
     check_apart(parts_of(task, brightness), 6)
     assert [len(part) for part in (task.train, task.val or (), task.test)] == [16, 4, 4]
+    next(tmp_path.glob("left/p0*/0.png" if group == "folder" else "left/p0_0.png")).write_bytes(b"no image")
+    with pytest.warns(UserWarning, match="1 of 24 images cannot be read"):
+        task = lm.FolderTask(str(tmp_path), shape=(1, 8, 8), group=group, skip_unreadable=True)[0]
+    check_apart(parts_of(task, brightness), 6)
 
 
 @pytest.mark.parametrize(
@@ -208,12 +209,6 @@ def test_files_without_a_group_are_told(group: str, sentence: str, tmp_path: Pat
         lm.FolderTask(str(tmp_path), group=group)
 
 
-def test_files_one_folder_deeper_are_hinted_at(tmp_path: Path) -> None:
-    images(tmp_path, "p{group}/{number}.png")
-    with pytest.raises(ValueError, match=r"left' has no images .* or set group='folder' if each of its sub-folders"):
-        lm.FolderTask(str(tmp_path))
-
-
 def test_files_in_sub_folders_that_are_left_out_are_told(tmp_path: Path) -> None:
     images(tmp_path, "{group}_{number}.png")
     images(tmp_path, "more/{group}_{number}.png", groups=2)
@@ -224,6 +219,19 @@ def test_files_in_sub_folders_that_are_left_out_are_told(tmp_path: Path) -> None
         task = lm.FolderTask(str(tmp_path), train=0.6, val=0.2, test=0.2)[0]
     assert len(task.train) + len(task.val) + len(task.test) == expected
     assert f"({len(list(tmp_path.glob('*/more/*.png')))})" in str(told[0].message)
+
+
+def test_files_of_a_group_may_lie_in_any_folder_within_its_own(tmp_path: Path) -> None:
+    images(tmp_path, "p{group}/{number}.png")
+    shallow = lm.FolderTask(str(tmp_path), group="folder")[0]
+    for file in sorted(tmp_path.glob("*/*/0.png")):
+        (file.parent / "first" / "day").mkdir(parents=True)
+        file.rename(file.parent / "first" / "day" / "0.png")
+    for group in ("folder", "(p[0-9]+)/"):
+        deep = lm.FolderTask(str(tmp_path), group=group)[0]
+        parts = [(deep.train, shallow.train), (deep.val, shallow.val), (deep.test, shallow.test)]
+        assert [len(mine) for mine, _ in parts] == [len(other) for _, other in parts]
+        check_apart(parts_of(deep, brightness), 6)
 
 
 def test_groups_that_a_given_test_part_has_too_are_told(tmp_path: Path) -> None:
@@ -261,6 +269,9 @@ def test_recordings_of_a_speaker_are_in_one_part(table: bool, tmp_path: Path) ->
     check_apart(parts_of(task, lambda one: int(one[-1].sum()) // 12), 5)
     with pytest.raises(ValueError, match="'group' and 'held_out' both divide the speakers"):
         lm.AudioFolderTask(str(tmp_path), given, held_out=["person 1"], group=group)
+    if table:
+        with pytest.raises(ValueError, match="has no column 'persons': did you mean 'person'"):
+            lm.AudioFolderTask(str(tmp_path), given, group="persons")
 
 
 def test_transcripts_of_a_speaker_are_in_one_part(tmp_path: Path) -> None:
@@ -294,6 +305,8 @@ def test_texts_of_an_author_are_in_one_part(tmp_path: Path) -> None:
         file.write_text(text)
     task = lm.TextTask(str(tmp_path / "written"), preprocessing=words, group="(author .)_")[0]
     check_apart(parts_of(task, author), 6)
+    with pytest.raises(ValueError, match="has no column 'autor': did you mean 'author'"):
+        lm.TextTask(str(table), group="autor")
     table.write_text("\n".join(["text,label,author", *rows, "a text,song,"]))
     with pytest.raises(ValueError, match=r"There is no group at line 38 of '.*texts.csv': fill it in"):
         lm.TextTask(str(table), group="author")
@@ -362,8 +375,13 @@ def test_arrays_and_data_sets_take_a_group_of_each_example() -> None:
     check_apart(parts_of(lm.task_from_arrays(table, y, group=owners), lambda row: round(1000 * float(row[0]))), 6)
     for group, sentence in (
         ("owner", "group = 'owner' must be the group of each of the 60 images"),
+        (owners[:59], "group has 59 values for 60 images: give one for each"),
+        ([None, *owners[1:]], "There is no group at place 0 of group"),
         ([Neither(), *owners[1:]], "There is no group at place 0 of group"),
+        (5, "group = 5 must be the group of each of the 60 images"),
         (np.stack([owners, owners], axis=1), r"group has shape \(60, 2\): give one value for each of the 60 images"),
+        (np.array(5), r"group has shape \(\): give one value for each"),
+        ([["a", "b"]] * 60, "The group at place 0 of group is a list: give a number or name"),
         ([torch.zeros(2)] * 60, "The group at place 0 of group is a Tensor: give a number or name"),
     ):
         with pytest.raises(ValueError, match=sentence):

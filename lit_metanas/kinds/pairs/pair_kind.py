@@ -10,12 +10,12 @@ from lit_metanas.inputs.shapes import Shape
 from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.text import writable
 from lit_metanas.kinds.kind import Kind, MadeBefore, Source
-from lit_metanas.kinds.pairs.pair_files import SOURCE_TEXT_COLUMNS, TARGET_TEXT_COLUMNS, read_pairs
 from lit_metanas.kinds.pairs.parallel_task import ParallelTask
 from lit_metanas.kinds.pairs.table_kinds import kind_of_table
-from lit_metanas.kinds.texts.characters import characters_for
+from lit_metanas.kinds.pairs.text_pairs import SOURCE_TEXT_COLUMNS, TARGET_TEXT_COLUMNS, read_pairs
 from lit_metanas.kinds.texts.new_texts import new_texts
 from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, free_columns, guess_two, listed, read_rows
+from lit_metanas.kinds.texts.vocabularies import characters_for
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.translation import Translation
 from lit_metanas.spaces import EncoderDecoderSpace, SearchSpace, SequenceSpace
@@ -44,7 +44,7 @@ class PairKind(Kind):
         made = source.prepared
         if made is None:
             parts = [part for part in (source.path, source.test) if part is not None]
-            pairs = [pair for part in parts for _, pair in read_pairs(part, None, None, None, source.group)]
+            pairs = [pair for part in parts for _, pair in read_pairs(part, group=source.group)]
             sources, targets = zip(*pairs, strict=True)
             made = characters_for(map(str, sources)), characters_for(map(str, targets))
         first, second = made

@@ -40,11 +40,7 @@ class QuestionKind(Kind):
         return isinstance(task.goal, Span)
 
     def read(self, source: Source) -> Task:
-        """Of a JSON file.
-
-        Raises:
-            ValueError: groups are named, or the file is malformed.
-        """
+        """Of a JSON file."""
         if source.group is not None:
             raise ValueError("Questions are divided by their passages: leave 'group' out.")
         return SquadTask(str(source.path), source.test_path)[0]

@@ -18,8 +18,8 @@ from lit_metanas.kinds.sounds.recordings import (
     HasFeatures,
     RecordingReader,
     RecordingsTask,
+    SpokenByWord,
     TableColumns,
-    Words,
     by_speakers,
     drawn_speakers,
     find_recordings,
@@ -161,7 +161,7 @@ class AudioFolderTask(RecordingsTask):
         reader.warn()
         return task
 
-    def _read(self, reader: RecordingReader, words: Words) -> tuple[dict[str, Tensor], Words]:
+    def _read(self, reader: RecordingReader, words: SpokenByWord) -> tuple[dict[str, Tensor], SpokenByWord]:
         """The inputs of each word and their files."""
         files = {word: [spoken.file for spoken in own] for word, own in words.items()}
         inputs, kept = read_classes(files, reader.input, "sounds", skip_unreadable=self.skip_unreadable)

@@ -35,7 +35,7 @@ class Spoken(NamedTuple):
     group: str = ""
 
 
-Words = dict[str, list[Spoken]]
+SpokenByWord = dict[str, list[Spoken]]
 """The sound files of each word, or of each other label."""
 
 
@@ -61,7 +61,7 @@ class TableColumns:
 
 def find_recordings(
     root: Path, table: str | None, columns: TableColumns, noun: str = "words", group: str | None = None
-) -> Words:
+) -> SpokenByWord:
     """The files of a table, or of class folders; ``group`` is a column, or what ``file_groups`` takes."""
     if table is None:
         folders = class_folders(root, SOUND_SUFFIXES, "sounds", deep=group is not None)
@@ -70,7 +70,7 @@ def find_recordings(
         return {label: [Spoken(file, "", groups.get(file, "")) for file in files] for label, files in folders.items()}
     if not root.is_dir():
         raise FileNotFoundError(f"There is no folder {root}: give the one that the files of '{table}' lie in.")
-    found: Words = {}
+    found: SpokenByWord = {}
     labels: dict[Path, str] = {}
     for where, name, label, speaker, own in _rows(Path(table), columns, group):
         file = _inside(root, name, where)
@@ -135,7 +135,7 @@ def _inside(root: Path, name: str, where: str) -> Path:
     return file
 
 
-def drawn_speakers(words: Words, held_out: float | Sequence[str], *, seed: int, owner: str) -> frozenset[str]:
+def drawn_speakers(words: SpokenByWord, held_out: float | Sequence[str], *, seed: int, owner: str) -> frozenset[str]:
     """The speakers of test parts: those named, or a share of all, but one at least; none where no speaker is known."""
     speakers = sorted({spoken.speaker for files in words.values() for spoken in files if spoken.speaker})
     if isinstance(held_out, float | int):
@@ -158,7 +158,7 @@ def drawn_speakers(words: Words, held_out: float | Sequence[str], *, seed: int, 
     return frozenset(held_out)
 
 
-def by_speakers(words: Words, held_out: Collection[str], owner: str) -> tuple[Words, Words]:
+def by_speakers(words: SpokenByWord, held_out: Collection[str], owner: str) -> tuple[SpokenByWord, SpokenByWord]:
     """The recordings of other speakers, and those of the held-out ones; each word is spoken by both."""
     others = {word: [one for one in files if one.speaker not in held_out] for word, files in words.items()}
     tested = {word: [one for one in files if one.speaker in held_out] for word, files in words.items()}
@@ -240,7 +240,7 @@ class RecordingsTask(HasFeatures, SingleTask):
         found = find_recordings(self.root, table, columns, noun, group)
         self._words = large_classes(found, min_per_class, f"'{writable(root)}'")
         self._labels = frozenset(found)
-        self._tested: Words | None = None
+        self._tested: SpokenByWord | None = None
         speakers: float | list[str] = test if held_out is None else held_out
         if test_root is not None:
             self._tested = find_recordings(Path(test_root), test_table, columns, noun, group)

@@ -13,10 +13,11 @@ from torch import Tensor
 from lit_metanas.inputs.tokens import split_words
 from lit_metanas.io.text import writable
 from lit_metanas.kinds.sounds.log_mel import LogMel, whole_features_for
-from lit_metanas.kinds.sounds.recordings import RecordingReader, RecordingsTask, Spoken, TableColumns, Words
+from lit_metanas.kinds.sounds.recordings import RecordingReader, RecordingsTask, Spoken, SpokenByWord, TableColumns
 from lit_metanas.objectives.transcription import Transcription
+from lit_metanas.tasks.group_dealing import deal_groups
 from lit_metanas.tasks.source import SUBSETS, Subset
-from lit_metanas.tasks.splits import deal_groups, part_sizes, warn_of_repeats
+from lit_metanas.tasks.splits import part_sizes, warn_of_repeats
 from lit_metanas.tasks.task import Split, Task, check_task
 
 
@@ -151,7 +152,7 @@ class TranscriptTask(RecordingsTask):
         return parts
 
 
-def _in_order(said: Words) -> list[tuple[Spoken, str]]:
+def _in_order(said: SpokenByWord) -> list[tuple[Spoken, str]]:
     """All files with their transcripts, by the files' names."""
     return sorted((spoken, text) for text, files in said.items() for spoken in files)
 
