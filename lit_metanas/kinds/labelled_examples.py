@@ -34,8 +34,8 @@ def task_of_classes(
     if tested is not None:
         none = next(iter(classes.values()))[:0]
         parts[2] = join_classes([tested.get(name, none) for name in classes])
-    if tested_in:
-        warn_of_repeats(tested_in, [part.inputs for part in parts[:2]], parts[2].inputs)
+        if tested_in:
+            warn_of_repeats(tested_in, [part.inputs for part in parts[:2]], parts[2].inputs)
     return _task(id, parts, classes, preprocessing)
 
 
@@ -60,7 +60,9 @@ class LabelledExamples:
         for at, label in enumerate(self.labels):
             members[self.names[label]].append(at)
         self.members = large_classes(members, min_per_class, place)
-        self.groups = by_class(None if group is None else group_names(group, number, noun), self.members)
+        self.groups = None
+        if group is not None:
+            self.groups = by_class(group_names(group, number, noun), self.members)
 
     def divided(self, *, train: float | None = None, val: float, test: float, seed: int) -> list[tuple[Tensor, Tensor]]:
         """Places and labels of the train, val and test part; ``train`` is all that is left by default."""
@@ -79,7 +81,7 @@ class LabelledExamples:
         self,
         id: str,
         parts: Iterable[Split],
-        tested: tuple[Tensor, Labels] | None,
+        tested: tuple[Tensor, Labels] | None = None,
         tested_in: str = "X_test",
         preprocessing: Preprocessing | None = None,
     ) -> Task:

@@ -74,5 +74,7 @@ def _whole_rows(file: Path) -> list[TableRow]:
     """The rows of a table; what a line of JSON leaves out, and others of the file have, is missing there."""
     rows = list(read_rows(file, blank=True))
     blank = dict.fromkeys(columns_of(rows))
+    if all(len(row) == len(blank) for _, row in rows):
+        return rows
     # Missing values are not written into each row, as there may be many different names.
-    return [(where, row if len(row) == len(blank) else ChainMap(dict(row), blank)) for where, row in rows]
+    return [(where, ChainMap(dict(row), blank)) for where, row in rows]
