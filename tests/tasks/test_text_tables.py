@@ -54,25 +54,6 @@ def test_classes_are_split_by_a_seed_and_by_lists(table):
         TextTable(table, val=["pray"])
 
 
-def test_a_column_splits_the_classes(write):
-    rows = [
-        f"{subset},text {i},{name}"
-        for name, subset in zip("abcd", ("train", "val", "test", "train"), strict=True)
-        for i in "01"
-    ]
-    path = write("\n".join(["part,text,label", *rows]))
-    source = TextTable(path, subset="part")
-    assert [source.classes(subset) for subset in SUBSETS] == [("a", "d"), ("b",), ("c",)]
-    with pytest.raises(ValueError, match="give lists of classes or the column 'part', not both"):
-        TextTable(path, subset="part", train=["a"])
-    path = write("\n".join(["part,text,label", *rows, "test,text 2,a"]))
-    with pytest.raises(ValueError, match=r"Class 'a' of '.*' stands in train and, at line 10, in test"):
-        TextTable(path, subset="part")
-    path = write("\n".join(["part,text,label", *rows, "meta,text 2,a"]))
-    with pytest.raises(ValueError, match=r"Column 'part' of '.*' holds 'meta' at line 10: write train, val or test"):
-        TextTable(path, subset="part")
-
-
 @pytest.mark.parametrize(
     ("name", "content"),
     [

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import ast
-import gc
 import hashlib
 import platform
 import re
 import sysconfig
 import warnings
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -233,8 +231,7 @@ class Docstrings(CachedTexts, TextSource):
 def _make() -> Subsets:
     """Read the sentences of all classes."""
     others = frozenset(name for names in MODULES.values() for name in names)
-    with _without_collection():
-        found = {name: sentences_of(name, others - {name}, MOST) for names in MODULES.values() for name in names}
+    found = {name: sentences_of(name, others - {name}, MOST) for names in MODULES.values() for name in names}
     kept = without_shared(found, LEAST)
     subsets = {subset: {name: kept[name] for name in MODULES[subset] if name in kept} for subset in SUBSETS}
     if min(map(len, subsets.values())) < 2:
@@ -243,15 +240,3 @@ def _make() -> Subsets:
             "Python that is installed with them, or another source, such as TextTable."
         )
     return subsets
-
-
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    """Pause the search for cycles of garbage, of which syntax trees have none; it would take as long as the rest."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

@@ -11,7 +11,7 @@ from lit_metanas.io.class_folders import class_folders, file_groups
 from lit_metanas.io.packages import import_extra
 from lit_metanas.io.text import number_of
 from lit_metanas.kinds.texts.labelled_text import MOST_SENTENCES, Labelled, read_utf8
-from lit_metanas.kinds.texts.text_source import Lists, TextSource, split_sentences
+from lit_metanas.kinds.texts.text_source import TextSource, split_sentences
 from lit_metanas.kinds.texts.text_tables import labelled_rows
 from lit_metanas.tasks.task import warn_of_data
 
@@ -62,9 +62,13 @@ class TextFolder(TextSource):
     ) -> None:
         super().__init__(preprocessing)
         self.root = Path(root)
-        lists: Lists = {"train": train, "val": val, "test": test}
         self._sentences = split_sentences(
-            text_files(self.root), lists, fractions=fractions, seed=seed, owner="TextFolder", place=str(self.root)
+            text_files(self.root),
+            {"train": train, "val": val, "test": test},
+            fractions=fractions,
+            seed=seed,
+            owner="TextFolder",
+            place=str(self.root),
         )
 
     @property
@@ -125,10 +129,13 @@ class TextDataset(TextSource):
     ) -> None:
         super().__init__(preprocessing)
         self.path = Path(path)
-        lists: Lists = {"train": train, "val": val, "test": test}
-        rows = read_text_dataset(self.path, text, label)
         self._sentences = split_sentences(
-            rows, lists, fractions=fractions, seed=seed, owner="TextDataset", place=str(path)
+            read_text_dataset(self.path, text, label),
+            {"train": train, "val": val, "test": test},
+            fractions=fractions,
+            seed=seed,
+            owner="TextDataset",
+            place=str(path),
         )
 
     @property

@@ -10,7 +10,7 @@ from lit_metanas.inputs.shapes import PADDING, TokenShape
 from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.text import printable, writable
 from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared, Source
-from lit_metanas.kinds.pairs.table_kinds import kind_of_table
+from lit_metanas.kinds.pairs.pair_kind import kind_of_table
 from lit_metanas.kinds.texts.byte_pairs import BytePairs
 from lit_metanas.kinds.texts.labelled_text import Labelled, checked_text, grouped_by_label
 from lit_metanas.kinds.texts.text_folders import is_dataset

@@ -101,13 +101,9 @@ class TextSource(TaskSource):
         return self.preprocessing.look_up(self._tokens[place][list(instances)].long())
 
 
-Lists = Mapping[Subset, Sequence[str] | None]
-"""The names of the classes of each subset, as a user lists them."""
-
-
 def split_sentences(
     rows: Iterable[Labelled],
-    lists: Lists,
+    lists: Mapping[Subset, Sequence[str] | None],
     *,
     fractions: tuple[float, float, float],
     seed: int,
@@ -165,10 +161,14 @@ class SentenceSource(TextSource):
             for label, texts in sentences.items()
             for number, text in enumerate(texts)
         )
-        lists: Lists = {"train": train, "val": val, "test": test}
         super().__init__(preprocessing)
         self._sentences = split_sentences(
-            rows, lists, fractions=fractions, seed=seed, owner=type(self).__name__, place=name
+            rows,
+            {"train": train, "val": val, "test": test},
+            fractions=fractions,
+            seed=seed,
+            owner=type(self).__name__,
+            place=name,
         )
         self._name = name
 
