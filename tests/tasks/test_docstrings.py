@@ -124,10 +124,13 @@ def test_the_cache_is_read_and_a_damaged_one_made_again(source, cache, monkeypat
     assert [path.name for path in again.cache.iterdir()] == [again.cache_file.name]
     monkeypatch.setattr(docstrings, "installed_version", lambda name: "0")
     assert not again.cache_file.exists()  # another name, as what it depends on has changed
-    monkeypatch.setattr(docstrings.sysconfig, "get_paths", lambda: {"stdlib": cache})
+
+
+def test_missing_sources_are_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(docstrings.sysconfig, "get_paths", lambda: {"stdlib": str(tmp_path)})
     monkeypatch.setattr(docstrings, "installed_sources", lambda project, package: None)
     with pytest.raises(ValueError, match=r"Docstrings found no sources of Python's own library .* such as TextTable"):
-        Docstrings(cache=f"{cache}/other").prepare()
+        Docstrings(cache=str(tmp_path / "cache")).prepare()
 
 
 def test_installed_packages_are_found_by_their_names():
