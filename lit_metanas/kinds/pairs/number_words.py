@@ -37,13 +37,11 @@ class NumberWords(PairTasks):
         script: the script of the languages to translate to; None for all. Transfer is likelier
             within one script.
         largest: number, from 9 to 9999.
-        tasks: how many; None makes one of each language, and more than that make further ones of the same languages,
-            with other numbers to learn from.
+        tasks: how many; None makes one of each language, and more have other numbers to learn from.
         train: numbers to learn from.
         val: numbers to choose architectures by; 0 leaves tasks without a validation part.
         test: numbers to report the metric on.
-        meta_val: codes of the meta-validation languages; if this or the next list is given, none is drawn at random,
-            and all others are for meta-training.
+        meta_val: codes of the meta-validation languages; with this or the next list, all others are for meta-training.
         meta_test: codes of the meta-test languages.
         fractions: shares of the languages in the three subsets, if no list is given.
         seed: of the draws of languages and numbers, at least 0.

@@ -50,10 +50,8 @@ class ParallelTask(SingleTask):
     Args:
         path: a table, CSV, TSV or JSON lines, whose first line names the columns; or the file of sources, a line each.
         translations: the file of targets, a line each, where ``path`` is no table.
-        source: the column of sources; None finds it by a usual name, such as ``source`` or ``word``, or takes the other
-            one of two.
-        target: the column of targets; None finds it by a usual name, such as ``target`` or ``translation``, or takes
-            the other one of two.
+        source: the column of sources; None finds it by a usual name, such as ``word``, or takes the other one of two.
+        target: the column of targets; None finds it by a usual name, or takes the other one of two.
         preprocessing: makes inputs of sources; None takes ``Characters()``, which suits words and short sentences; for
             long ones take ``BytePairs()``. One without a vocabulary gets that of the sources to learn from.
         target_preprocessing: makes targets; as ``preprocessing``.
@@ -64,7 +62,7 @@ class ParallelTask(SingleTask):
         seed: seed of the random split, at least 0.
         test_path: a table of the pairs to report on; all others are then to learn from and to choose by. None takes
             some of ``path``.
-        group: the column of a table that tells which pairs belong together, such as the document, and so into one part;
+        group: the column of a table that says which pairs belong together, such as the document, and so into one part;
             groups that have a source in common count as one.
 
     Raises:
@@ -225,6 +223,7 @@ class ParallelTable(PairTasks):
         metric: TextMetric = "chrF",
     ) -> None:
         self.path = Path(path)
+        self._name = self.path.stem
         self._shares = TextShares("ParallelTable", train, val, test, seed, split_by)
         rows, place = list(read_rows(self.path)), writable(path)
         column = _pair_column(rows, place, pair)
@@ -251,11 +250,6 @@ class ParallelTable(PairTasks):
             place=place,
             validated=val > 0,
         )
-
-    @property
-    def name(self) -> str:
-        """The name of the file, without its ending."""
-        return self.path.stem
 
     def parts(self, name: str, draw: int) -> Parts:
         """The pairs of texts of a pair of languages, divided."""
@@ -332,6 +326,7 @@ class ParallelFolder(PairTasks):
         metric: TextMetric = "chrF",
     ) -> None:
         self.root = Path(root)
+        self._name = self.root.resolve().name
         self.source = source
         self.target = target
         self._shares = TextShares("ParallelFolder", train, val, test, seed, split_by)
@@ -351,11 +346,6 @@ class ParallelFolder(PairTasks):
             place=writable(root),
             validated=val > 0,
         )
-
-    @property
-    def name(self) -> str:
-        """The name of the folder."""
-        return self.root.resolve().name
 
     def parts(self, name: str, draw: int) -> Parts:
         """The pairs of a table, divided; it is read at its first use."""

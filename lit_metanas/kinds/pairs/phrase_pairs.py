@@ -40,13 +40,11 @@ class PhrasePairs(PairTasks):
         script: the script of the languages to translate to; None for all. See ``NumberWords``.
         kinds: of phrases: ``date``, ``duration``, ``countries``, ``measures``, ``languages``, ``calendar`` (days of the
             week and months); None takes all.
-        tasks: how many; None makes one of each language, and more than that make further ones of the same languages,
-            with other phrases.
+        tasks: how many; None makes one of each language, and more have other phrases.
         train: phrases to learn from.
         val: phrases to choose architectures by; 0 leaves tasks without a validation part.
         test: phrases to report the metric on.
-        meta_val: codes of the meta-validation languages; if this or the next list is given, none is drawn at random,
-            and all others are for meta-training.
+        meta_val: codes of the meta-validation languages; with this or the next list, all others are for meta-training.
         meta_test: codes of the meta-test languages.
         fractions: shares of the languages in the three subsets, if no list is given.
         seed: of the draws of languages and phrases, at least 0.

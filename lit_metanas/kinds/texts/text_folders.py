@@ -30,8 +30,7 @@ class TextFolder(TextSource):
         test: names of the meta-test classes.
         fractions: shares of the classes in the three subsets, if no list is given.
         seed: seed of the random split, at least 0.
-        preprocessing: what makes inputs of texts; None takes ``Words()``. One without a vocabulary gets that of the
-            meta-train classes.
+        preprocessing: makes inputs of texts; None takes ``Words()``. One without a vocabulary learns that of ``train``.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -62,6 +61,7 @@ class TextFolder(TextSource):
     ) -> None:
         super().__init__(preprocessing)
         self.root = Path(root)
+        self._name = self.root.resolve().name
         self._sentences = split_sentences(
             text_files(self.root),
             {"train": train, "val": val, "test": test},
@@ -70,11 +70,6 @@ class TextFolder(TextSource):
             owner="TextFolder",
             place=str(self.root),
         )
-
-    @property
-    def name(self) -> str:
-        """The name of the folder."""
-        return self.root.resolve().name
 
 
 def text_files(root: Path, group: str | None = None) -> Iterator[Labelled]:
@@ -102,8 +97,7 @@ class TextDataset(TextSource):
         test: names of the meta-test classes.
         fractions: shares of the classes in the three subsets, if no list is given.
         seed: seed of the random split, at least 0.
-        preprocessing: what makes inputs of texts; None takes ``Words()``. One without a vocabulary gets that of the
-            meta-train classes.
+        preprocessing: makes inputs of texts; None takes ``Words()``. One without a vocabulary learns that of ``train``.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -129,6 +123,7 @@ class TextDataset(TextSource):
     ) -> None:
         super().__init__(preprocessing)
         self.path = Path(path)
+        self._name = self.path.resolve().name
         self._sentences = split_sentences(
             read_text_dataset(self.path, text, label),
             {"train": train, "val": val, "test": test},
@@ -137,11 +132,6 @@ class TextDataset(TextSource):
             owner="TextDataset",
             place=str(path),
         )
-
-    @property
-    def name(self) -> str:
-        """The name of the folder."""
-        return self.path.resolve().name
 
 
 def is_dataset(path: Path) -> bool:

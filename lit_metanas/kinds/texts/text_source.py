@@ -36,8 +36,7 @@ class TextSource(TaskSource):
     """Sentences by class. The tokens of a class are kept in memory from its first use on.
 
     Args:
-        preprocessing: what makes inputs of sentences; None takes ``Words()``. One without a vocabulary gets that of the
-            meta-train classes.
+        preprocessing: makes inputs of texts; None takes ``Words()``. One without a vocabulary learns that of ``train``.
 
     Example:
         >>> import lit_metanas as lm
@@ -51,12 +50,18 @@ class TextSource(TaskSource):
     """
 
     _sentences: Mapping[Subset, Sentences]
+    _name = ""
 
     def __init__(self, preprocessing: TextPreprocessing | None = None) -> None:
         self._open = preprocessing is None
         self._given = Words() if preprocessing is None else preprocessing
         self._fitted: TextPreprocessing | None = None
         self._tokens: dict[tuple[Subset, int], Tensor] = {}
+
+    @property
+    def name(self) -> str:
+        """The first part of the ids of this source's tasks."""
+        return self._name or super().name
 
     def sentences(self, subset: Subset) -> Sentences:
         """The sentences of each class of a subset."""
@@ -171,11 +176,6 @@ class SentenceSource(TextSource):
             place=name,
         )
         self._name = name
-
-    @property
-    def name(self) -> str:
-        """The name that was given."""
-        return self._name
 
 
 class CachedTexts(ABC):

@@ -57,17 +57,15 @@ class TextTable(TextSource):
 
     Args:
         path: the file; its name ends in ``.csv``, ``.tsv`` or ``.jsonl``.
-        text: the column of texts; None finds it by a usual name, such as ``text`` or ``sentence``, or takes the other
-            one of two.
-        label: the column of labels; None finds it by a usual name, such as ``label`` or ``intent``, or takes the other
-            one of two. Of two columns with unusual names, labels are in the one with fewer different values.
+        text: the column of texts; None finds it by a usual name, such as ``text``, or takes the other one of two.
+        label: the column of labels; None finds it by a usual name, such as ``label``, or takes the other one of two. Of
+            two columns with unusual names, labels are in the one with fewer different values.
         train: names of the meta-training classes; if any of the three lists is given, no class is drawn at random.
         val: names of the meta-validation classes.
         test: names of the meta-test classes.
         fractions: shares of the classes in the three subsets, if no list is given.
         seed: seed of the random split, at least 0.
-        preprocessing: what makes inputs of texts; None takes ``Words()``. One without a vocabulary gets that of the
-            meta-train classes.
+        preprocessing: makes inputs of texts; None takes ``Words()``. One without a vocabulary learns that of ``train``.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -99,6 +97,7 @@ class TextTable(TextSource):
     ) -> None:
         super().__init__(preprocessing)
         self.path = Path(path)
+        self._name = self.path.stem
         place = writable(path)
         self._sentences = split_sentences(
             labelled_rows(list(read_rows(self.path)), place, text, label),
@@ -108,11 +107,6 @@ class TextTable(TextSource):
             owner="TextTable",
             place=place,
         )
-
-    @property
-    def name(self) -> str:
-        """The name of the file, without its ending."""
-        return self.path.stem
 
 
 def read_rows(path: Path, *, blank: bool = False) -> Iterator[TableRow]:
@@ -226,7 +220,7 @@ def has_line_of_names(place: str) -> bool:
 def guess_two(
     free: Sequence[str], named: tuple[str | None, str | None], known: tuple[Sequence[str], Sequence[str]]
 ) -> tuple[str | None, str | None]:
-    """Two columns: as they are named, else of a usual name, else the only one that is left beside the other."""
+    """Two columns: as they are named, else of a usual name, else the only one that is left."""
     found: list[str | None] = []
     for name, usual in zip(named, known, strict=True):
         found.append(usual_column(free, usual) if name is None else name)

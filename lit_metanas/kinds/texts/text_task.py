@@ -144,7 +144,7 @@ def task_from_texts(
     """Make a target task of texts. Each class is split at random by the shares, unless the test part is given.
 
     A text that repeats another of its class, but for capitals and white space, is taken once, so that none is both
-    learned from and tested. A given test part is taken as it is, and what it repeats is told.
+    learned from and tested. A given test part is taken as it is, and a warning counts what it repeats.
 
     Args:
         texts: the texts.
