@@ -151,11 +151,7 @@ def check_range(owner: str, **numbers: tuple[Any, int] | tuple[Any, int, int]) -
 
 
 def plain_numbers(owner: str, plain: Mapping[str, Any], *names: str) -> dict[str, int]:
-    """Whole numbers of a stored preprocessing by their names; their range is the constructor's matter.
-
-    Raises:
-        ValueError: one is missing.
-    """
+    """Whole numbers of a stored preprocessing by their names; their range is the constructor's matter."""
     missing = next((name for name in names if name not in plain), None)
     if missing is not None:
         raise ValueError(f"{owner}: the stored preprocessing has no '{missing}'.")
@@ -163,11 +159,7 @@ def plain_numbers(owner: str, plain: Mapping[str, Any], *names: str) -> dict[str
 
 
 def plain_list(owner: str, plain: Mapping[str, Any], name: str) -> list[Any]:
-    """A list of a stored preprocessing.
-
-    Raises:
-        ValueError: it is missing, or no list.
-    """
+    """A list of a stored preprocessing."""
     if not isinstance(plain.get(name), list):
         raise ValueError(f"{owner}: the stored preprocessing has no list '{name}'.")
     return list(plain[name])

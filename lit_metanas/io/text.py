@@ -36,7 +36,7 @@ def number_of(number: int, noun: str) -> str:
     """``1 query`` or ``2 queries``; the last word of the singular ``noun`` changes."""
     if number == 1:
         return f"1 {noun}"
-    if noun.endswith(("s", "x", "ch", "sh")):
+    if noun.endswith(("s", "x", "ch", "sh")) and noun != "epoch":
         return f"{number} {noun}es"
     if noun.endswith("y") and noun[-2] not in "aeou":
         return f"{number} {noun[:-1]}ies"

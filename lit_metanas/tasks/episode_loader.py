@@ -14,7 +14,7 @@ from lit_metanas.tasks.sampling import changes_generator, draw_episode
 from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.task import Episode
 
-Key = tuple[int, int]
+EpisodeKey = tuple[int, int]
 """Epoch, and index in it."""
 
 Loaded = TypeVar("Loaded")
@@ -73,7 +73,7 @@ class EpisodeStream(Dataset[Episode]):
     within_group: bool = False
     augmentation: EpisodeAugmentation | None = None
 
-    def __getitem__(self, key: Key) -> Episode:
+    def __getitem__(self, key: EpisodeKey) -> Episode:
         """Draw one episode, without what made its inputs.
 
         A vocabulary would go from worker to trainer with each, and Lightning, which changes the precision of a batch
@@ -96,7 +96,7 @@ class EpisodeStream(Dataset[Episode]):
         return replace(episode, preprocessing=None)
 
 
-class EpisodeSampler(Sampler[list[Key]]):
+class EpisodeSampler(Sampler[list[EpisodeKey]]):
     """Yields the keys of this process's episodes, a list a batch.
 
     Batch ``b`` of the epoch consists, over all processes, of the indices ``b * per_batch`` to
@@ -134,7 +134,7 @@ class EpisodeSampler(Sampler[list[Key]]):
         """Return the number of batches of a whole epoch."""
         return -(-self.episodes // self.per_batch)
 
-    def __iter__(self) -> Iterator[list[Key]]:
+    def __iter__(self) -> Iterator[list[EpisodeKey]]:
         """Yield the batches from ``first_batch`` on."""
         for batch in range(self.first_batch, len(self)):
             start = batch * self.per_batch
@@ -176,7 +176,7 @@ class EpisodeLoader(Generic[Loaded]):
         self.batch_sampler: None = None  # where Lightning finds a sampler, it looks for this, too
         self._done = done or (lambda: None)
         self._handed_out = 0
-        self._resume: Key = -1, 0  # an epoch, and its batches that are done
+        self._resume: EpisodeKey = -1, 0  # an epoch, and its batches that are done
         self._num_workers = num_workers
         self._loader = self._make_loader()
 

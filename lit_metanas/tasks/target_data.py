@@ -13,7 +13,7 @@ from lit_metanas.inputs.shapes import Shape, describe_shape, same_shape
 from lit_metanas.inputs.tokens import check_range
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.tasks.episode_data import MOST_EPISODES, RankedData, StepTasks
-from lit_metanas.tasks.episode_loader import EpisodeLoader, EpisodeSampler, Key
+from lit_metanas.tasks.episode_loader import EpisodeKey, EpisodeLoader, EpisodeSampler
 from lit_metanas.tasks.task import Task, TaskCollection
 
 
@@ -133,7 +133,7 @@ class ShuffledTasks(Dataset[WholeTask]):
         self.per_epoch = per_epoch
         self._kept: dict[int, Task] = {}
 
-    def __getitem__(self, key: Key) -> WholeTask:
+    def __getitem__(self, key: EpisodeKey) -> WholeTask:
         """Return the task of (epoch, index)."""
         epoch, index = key
         passes, place = divmod(epoch * self.per_epoch + index, len(self.tasks))

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.text import printable, writable
 from lit_metanas.kinds.kind import Kind, MadeBefore, Source
 from lit_metanas.kinds.pairs.parallel_texts import ParallelTask
-from lit_metanas.kinds.pairs.text_pairs import TARGET_TEXT_COLUMNS, find_pair_columns, read_pairs
+from lit_metanas.kinds.pairs.text_pairs import SOURCE_TEXT_COLUMNS, TARGET_TEXT_COLUMNS, find_pair_columns, read_pairs
 from lit_metanas.kinds.rows.row_tasks import all_numbers, label_of_rows
+from lit_metanas.kinds.texts.new_texts import new_texts
 from lit_metanas.kinds.texts.text_tables import (
     LABEL_COLUMNS,
     SUFFIXES_OF_TABLES,
@@ -24,6 +25,9 @@ from lit_metanas.kinds.texts.text_tables import (
     check_columns,
     columns_of,
     find_columns,
+    free_columns,
+    guess_two,
+    listed,
     read_rows,
     usual_column,
 )
@@ -179,3 +183,24 @@ class PairKind(Kind):
             return None
         first, second = (TextPreprocessing.checked(each, writable(place)) for each in (made.inputs, made.outputs))
         return first, second
+
+    def new_examples(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
+        """The sources of tables, with or without targets, or the lines of other files."""
+        return list(new_texts(paths, _sources))
+
+
+def _sources(file: Path) -> list[str] | None:
+    """The sources of a table of pairs, with or without targets; None where the file is no table."""
+    if file.suffix.lower() not in SUFFIXES_OF_TABLES:
+        return None
+    rows, place = list(read_rows(file)), writable(str(file))
+    free = free_columns(rows, place)
+    source, target = guess_two(free, (None, None), (SOURCE_TEXT_COLUMNS, TARGET_TEXT_COLUMNS))
+    if source is None and len(free) == 1 and target is None:
+        source = free[0]
+    if source is None:
+        raise ValueError(
+            f"'{place}' has the columns {listed(free)}, and none is called 'source' or alike: call that of the texts "
+            "so, or give a file that ends in .txt, with one text a line."
+        )
+    return [str(row.get(source) or "").strip() for _, row in rows]

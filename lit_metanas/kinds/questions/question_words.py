@@ -42,7 +42,7 @@ class QuestionPreprocessing(Preprocessing):
         words: the words that it knows.
     """
 
-    noun: ClassVar[str] = "texts"
+    noun: ClassVar[str] = "questions"
 
     words: Words
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,6 +14,7 @@ from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared, Source
 from lit_metanas.kinds.pairs.pair_kind import kind_of_table
 from lit_metanas.kinds.texts.byte_pairs import BytePairs
 from lit_metanas.kinds.texts.labelled_text import Labelled, checked_text, grouped_by_label
+from lit_metanas.kinds.texts.new_texts import new_texts, usual_texts
 from lit_metanas.kinds.texts.text_folders import is_dataset
 from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, columns_of, find_columns, listed, read_rows
 from lit_metanas.kinds.texts.text_task import TextTask, labelled_texts, task_from_texts
@@ -92,6 +94,10 @@ class TextKind(Kind):
     def as_before(self, made: MadeBefore, place: str) -> TextPreprocessing | None:
         """The same tokens."""
         return None if made.inputs is None else TextPreprocessing.checked(made.inputs, writable(place))
+
+    def new_examples(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
+        """The lines of text files, or the texts of tables."""
+        return list(new_texts(paths, usual_texts))
 
     def describe_columns(self, source: Source) -> str:
         """The columns of labels and texts, and those that are not looked at."""
