@@ -20,7 +20,7 @@ from lit_metanas.inputs.shapes import Shape
 from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.files import write_whole
 from lit_metanas.io.json_files import read_json
-from lit_metanas.kinds.texts.labelled_text import Labelled, grouped_by_label
+from lit_metanas.kinds.texts.labelled_text import Labelled, distinct_texts
 from lit_metanas.kinds.texts.vocabularies import Words
 from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource
 from lit_metanas.tasks.splits import class_subsets
@@ -116,7 +116,9 @@ def split_sentences(
     place: str,
 ) -> dict[Subset, Sentences]:
     """The texts of the classes of each subset, as listed or drawn by the seed."""
-    texts = {label: list(own) for label, own in grouped_by_label(rows, place, key=str).items()}
+    texts: dict[str, list[str]] = {}
+    for row in distinct_texts(rows, place, key=str):
+        texts.setdefault(row.label, []).append(row.text)
     names = class_subsets(list(texts), lists, fractions=fractions, seed=seed, owner=owner, place=place)
     return {subset: {name: texts[name] for name in names[subset]} for subset in SUBSETS}
 
