@@ -52,23 +52,21 @@ class ParallelTask(SingleTask):
         translations: the file of targets, a line each, where ``path`` is no table.
         source: the column of sources; None finds it by a usual name, such as ``word``, or takes the other one of two.
         target: the column of targets; None finds it by a usual name, or takes the other one of two.
-        preprocessing: makes inputs of sources; None takes ``Characters()``, which suits words and short sentences; for
-            long ones take ``BytePairs()``. One without a vocabulary gets that of the sources to learn from.
+        preprocessing: makes inputs of sources; None takes ``Characters()``, which suits words and short sentences, and
+            ``BytePairs()`` suits long ones. One without a vocabulary gets that of the sources to learn from.
         target_preprocessing: makes targets; as ``preprocessing``.
         metric: what the task is judged by; see ``Translation``.
         train: share of the sources to learn from.
         val: share to choose architectures by; 0 leaves the task without a validation part.
         test: share to report the metric on.
         seed: seed of the random split, at least 0.
-        test_path: a table of the pairs to report on; all others are then to learn from and to choose by. None takes
-            some of ``path``.
-        group: the column of a table that says which pairs belong together, such as the document, and so into one part;
-            groups that have a source in common count as one.
+        test_path: a table of the pairs to report on; None takes some of ``path``.
+        group: the column that says which pairs belong together, such as those of a document, and so into one part.
+            Groups that have a source in common count as one.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no such table or not UTF-8, has no pairs, lacks a column, a text or a group; there are
-            too few sources or groups; two files have unequal numbers of lines; or an argument is out of its range.
+        ValueError: a file is malformed, there are too few sources or groups, or an argument is out of its range.
 
     Example:
         >>> from pathlib import Path
@@ -168,30 +166,25 @@ class ParallelTable(PairTasks):
     Args:
         path: the file; CSV, TSV or JSON lines, whose first line names the columns.
         subset: which pairs are the tasks: meta-train on ``train``, choose by ``val``, report on ``test``.
-        pair: the column that names the pair of languages; None finds it by a usual name, such as ``pair`` or
-            ``language``.
+        pair: the column that names the pair of languages; None finds it by a usual name, such as ``language``.
         source: the column of sources, as in ``ParallelTask``.
         target: the column of targets, as in ``ParallelTask``.
-        meta_val: names of the meta-validation pairs; if this or the next list is given, none is drawn at random, and
-            all others are for meta-training.
+        meta_val: names of the meta-validation pairs; with this or the next list, all others are for meta-training.
         meta_test: names of the meta-test pairs.
         fractions: shares of the pairs in the three subsets, if no list is given.
         train: share of each pair's texts to learn from.
         val: share to choose architectures by; 0 leaves tasks without a validation part.
         test: share to report the metric on.
-        split_by: which texts decide the part that they stand in: take ``target`` where several languages are
-            translated into one.
+        split_by: which texts decide the part: take ``target`` where several languages are translated into one.
         seed: seed of both splits, at least 0.
         preprocessing: makes inputs of sources; None takes ``Characters()``. One without a vocabulary gets that of the
-            meta-train pairs, and the letters of the others, as ``target_preprocessing``. Do not take ``Words`` for a
-            language that is held out, whose words all stay unknown: see ``PairTasks``.
+            meta-train pairs, and the letters of the others. To ``Words`` a held-out language stays unknown.
         target_preprocessing: makes targets.
         metric: what tasks are judged by; see ``Translation``.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no such table, lacks a column or a text, or has fewer than two pairs of languages; a
-            named one does not exist, the subset has none, or an argument is out of its range.
+        ValueError: the table is malformed, a named pair does not exist, or an argument is out of its range.
 
     Example:
         >>> from pathlib import Path
@@ -292,8 +285,7 @@ class ParallelFolder(PairTasks):
 
     Raises:
         FileNotFoundError: there is no such folder.
-        ValueError: it has fewer than two tables or two of one name, a named one does not exist, the subset has none, or
-            an argument is out of its range; later, that a table is malformed.
+        ValueError: a table is malformed, a named one does not exist, or an argument is out of its range.
 
     Example:
         >>> from pathlib import Path

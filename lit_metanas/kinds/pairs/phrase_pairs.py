@@ -38,8 +38,7 @@ class PhrasePairs(PairTasks):
         subset: which languages are the tasks: meta-train on ``train``, choose by ``val``, report on ``test``.
         source: the code of the language to translate from.
         script: the script of the languages to translate to; None for all. See ``NumberWords``.
-        kinds: of phrases: ``date``, ``duration``, ``countries``, ``measures``, ``languages``, ``calendar`` (days of the
-            week and months); None takes all.
+        kinds: some of ``date``, ``duration``, ``countries``, ``measures``, ``languages`` and ``calendar``; None is all.
         tasks: how many; None makes one of each language, and more have other phrases.
         train: phrases to learn from.
         val: phrases to choose architectures by; 0 leaves tasks without a validation part.
@@ -48,14 +47,12 @@ class PhrasePairs(PairTasks):
         meta_test: codes of the meta-test languages.
         fractions: shares of the languages in the three subsets, if no list is given.
         seed: of the draws of languages and phrases, at least 0.
-        preprocessing: makes inputs of sources; None takes ``Characters(steps=80)``. One without a vocabulary gets that
-            of the meta-train languages, and the letters of the others, as ``target_preprocessing``.
+        preprocessing: makes inputs of sources; None takes ``Characters(steps=80)``. See ``ParallelTable``.
         target_preprocessing: makes targets.
         metric: what tasks are judged by; see ``Translation``.
 
     Raises:
-        ValueError: there is no such language, the subset has none, an argument is out of its range, or the package is
-            not installed.
+        ValueError: there is no such language, an argument is out of its range, or a package is not installed.
 
     Example:
         >>> import lit_metanas as lm

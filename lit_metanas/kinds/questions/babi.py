@@ -37,17 +37,14 @@ class BabiTask(SingleTask):
 
     Args:
         path: the file of questions to learn from, in UTF-8.
-        test_path: the file of questions to report accuracy on; None takes the one of the same name with ``_test.txt``
-            at its end instead of ``_train.txt``.
+        test_path: the file of questions to report accuracy on; None takes ``_test.txt`` in place of ``_train.txt``.
         preprocessing: makes inputs of questions; None takes ``QuestionWords()``, sequences of words, and
             ``QuestionSentences()`` makes series of sentences. One without a vocabulary learns that of ``path``.
-        val: share of the training questions to choose architectures by: those of the last stories. 0 leaves the task
-            without a validation part.
+        val: share of the training questions to choose architectures by: those of the last stories; 0 takes none.
 
     Raises:
         FileNotFoundError: one of the files is not there.
-        ValueError: a file is empty, malformed or not UTF-8, all answers are one, there are too few stories, or ``val``
-            is out of its range.
+        ValueError: a file is malformed, all answers are one, there are too few stories, or ``val`` is out of its range.
 
     Example:
         >>> from pathlib import Path
@@ -91,8 +88,7 @@ class BabiFolder(TaskCollection):
     All tasks share one vocabulary, that of all training questions, so that one network's words are another's, too.
 
     Args:
-        root: the folder. Each question type has a file whose name ends in ``_train.txt``, and one that ends in
-            ``_test.txt``, as ``BabiTask`` reads them.
+        root: the folder; each question type has files ``…_train.txt`` and ``…_test.txt``, as ``BabiTask`` reads them.
         subset: which question types the tasks are of; ``all`` takes all.
         train: names of the question types for meta-training; if any of the three lists is given, none is drawn.
         val: names of those to choose by.
@@ -104,8 +100,7 @@ class BabiFolder(TaskCollection):
 
     Raises:
         FileNotFoundError: there is no such folder, or a file is not there.
-        ValueError: the folder has no such files, one is malformed, a named type does not exist or is named twice, the
-            subset has no type, or an argument is out of its range.
+        ValueError: a file is malformed, a named type does not exist, or an argument is out of its range.
 
     Example:
         >>> from pathlib import Path

@@ -49,17 +49,15 @@ class SquadTask(SingleTask):
     Args:
         path: the file of questions to learn from.
         test_path: the file of questions to report on; None takes some passages of the first file.
-        preprocessing: what makes inputs of questions and passages, in the order of their words; None takes 320 words,
-            and knows those that stand twice in the training questions and passages.
+        preprocessing: makes inputs of questions and passages, in the order of their words; None takes 320 words.
         longest: words of an answer at most, among predictions.
         val: share of the passages to choose architectures by; 0 leaves the task without a validation part.
-        test: share of the passages to report on; unused where there is a ``test_path``. All others are to learn from.
+        test: share of the passages to report on, without a ``test_path``. All others are to learn from.
         seed: seed of the random split of the passages, at least 0.
 
     Raises:
         FileNotFoundError: a file is not there.
-        ValueError: a file is empty or malformed, no question is left in a part, the preprocessing reverses sentences,
-            or an argument is out of its range.
+        ValueError: a file is malformed, a part has no question, or an argument is out of its range.
 
     Example:
         >>> import json

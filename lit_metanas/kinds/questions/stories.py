@@ -70,8 +70,7 @@ class Stories(TaskCollection):
         preprocessing: what makes inputs of questions; None takes ``QuestionWords()``, which has room for all stories.
 
     Raises:
-        ValueError: a question type does not exist or stands twice, the subset has none, both ``subset`` and ``types``
-            are given, or a number is out of its range.
+        ValueError: a question type does not exist or stands twice, or an argument is out of its range.
 
     Example:
         >>> import lit_metanas as lm

@@ -34,8 +34,7 @@ class TextFolder(TextSource):
 
     Raises:
         FileNotFoundError: there is no such folder.
-        ValueError: the folder has fewer than two classes, one has no text file, a file is empty, too long or not UTF-8,
-            a named class does not exist or is named twice, or an argument is out of its range.
+        ValueError: a class or a file is malformed, a named class does not exist, or an argument is out of its range.
 
     Example:
         >>> from pathlib import Path
@@ -101,8 +100,7 @@ class TextDataset(TextSource):
 
     Raises:
         FileNotFoundError: there is no such folder.
-        ValueError: it is no saved data set, or one that is too large, lacks a column, or has malformed texts; a named
-            class does not exist or is named twice, an argument is out of its range, or the package is not installed.
+        ValueError: it is no such data set, a named class does not exist, or the package is not installed.
 
     Example:
         >>> import lit_metanas as lm

@@ -137,8 +137,7 @@ class SentenceSource(TextSource):
         name: the first part of the ids of this source's tasks.
 
     Raises:
-        ValueError: there are fewer than two classes, a sentence is empty, too long or no text, a named class does not
-            exist or is named twice, or the fractions are negative or do not sum to 1.
+        ValueError: a text is malformed, a named class does not exist, or an argument is out of its range.
 
     Example:
         >>> import lit_metanas as lm

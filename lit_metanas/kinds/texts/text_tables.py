@@ -69,9 +69,7 @@ class TextTable(TextSource):
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no such table, is too large, has a text that is empty or too long, lacks a column or has
-            fewer than two classes; a class stands in two subsets, a named one does not exist, or an argument is out of
-            its range.
+        ValueError: the table is malformed, a named class does not exist, or an argument is out of its range.
 
     Example:
         >>> from pathlib import Path

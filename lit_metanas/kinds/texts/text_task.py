@@ -37,8 +37,8 @@ class TextTask(SingleTask):
             that the package ``datasets`` has saved.
         text: the column of texts; None finds it as ``TextTable`` does.
         label: the column of labels; None finds it as ``TextTable`` does.
-        preprocessing: what makes inputs of texts; None takes that of the meta-trained checkpoint which a search starts
-            from, else as ``task_from_texts`` does. One without a vocabulary gets that of the texts to learn from.
+        preprocessing: makes inputs of texts; None takes that of the checkpoint which a search starts from, else as
+            ``task_from_texts`` does. One without a vocabulary gets that of the texts to learn from.
         train: share of each class's texts to learn from.
         val: share to choose architectures by; 0 leaves the task without a validation part.
         test: share to report accuracy on.
@@ -49,8 +49,7 @@ class TextTask(SingleTask):
 
     Raises:
         FileNotFoundError: there is no such file or folder.
-        ValueError: it is none of these, a text is malformed or of no group, a class has too few texts or groups, or an
-            argument is out of its range.
+        ValueError: a text is malformed, a class has too few texts or groups, or an argument is out of its range.
 
     Example:
         >>> from pathlib import Path
@@ -147,21 +146,18 @@ def task_from_texts(
         labels: one label a text: numbers, names, or whatever else is hashable.
         texts_test: the texts of the test part, in the order in which they stay.
         labels_test: their labels.
-        preprocessing: what makes inputs of texts; None takes ``Words()``, or ``Characters()`` where most texts share no
-            word with others, such as names. One without a vocabulary gets that of the texts to learn from.
+        preprocessing: makes inputs of texts; None takes ``Words()``, or ``Characters()`` where most texts share no word
+            with others, such as names. One without a vocabulary gets that of the texts to learn from.
         val: share of each class to choose architectures by; 0 leaves the task without a validation part.
-        test: share of each class to report accuracy on, where ``texts_test`` is not given. What is left is for
-            training.
+        test: share of each class to report accuracy on, without ``texts_test``; what is left is for training.
         seed: of the split, at least 0.
         classes: names of the classes, as in ``task_from_arrays``; None takes the labels themselves.
-        group: of each of ``texts`` which others it belongs to, such as its author: those of a group go into one part.
-            None deals them out one by one.
+        group: of each of ``texts``, such as its author: those of a group go into one part.
         min_per_class: classes with fewer texts are left out, as those of ``FolderTask`` are.
         id: the task's name in records and results.
 
     Raises:
-        ValueError: there are more or fewer labels or groups than texts, a text is none, empty or too long, all labels
-            are the same, there are too few texts or groups of a class, or an argument is out of its range.
+        ValueError: a text or label is malformed, a class has too few, or an argument is out of its range.
 
     Example:
         >>> import lit_metanas as lm
