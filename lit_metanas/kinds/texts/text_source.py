@@ -54,7 +54,7 @@ class TextSource(TaskSource):
 
     def __init__(self, preprocessing: TextPreprocessing | None = None) -> None:
         self._open = preprocessing is None
-        self._given = Words() if preprocessing is None else preprocessing
+        self._given = preprocessing or Words()
         self._fitted: TextPreprocessing | None = None
         self._tokens: dict[tuple[Subset, int], Tensor] = {}
 
