@@ -226,7 +226,7 @@ def test_groups_are_kept_whole_and_are_another_search(photos: Path, capsys: pyte
     assert "'model' holds the result of other data" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [["--pareto"], ["--pareto", "flops"]])
+@pytest.mark.parametrize("words", [["--pareto", "flops"]])
 def test_a_front_is_made_of_parameters_or_what_is_named(
     words: list[str], photos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -126,12 +126,11 @@ def test_the_export_tells_what_its_new_examples_are(table: Path, capsys: pytest.
     Path("new.txt").write_text("please cut the paper 3 times\n")
     Path("newer.txt").write_text("please fold the paper 4 times\n")
     by_key = ["--model.directory=run/out", "--data.texts", "new.txt", "newer.txt"]
-    for words in (["run/out", "new.txt", "newer.txt"], ["run", "new.txt", "newer.txt", "--model.output=a.csv"], by_key):
+    for words in (["run", "new.txt", "newer.txt", "--model.output=a.csv"], by_key):
         assert main(["predict", *words]) == 0
         printed = capsys.readouterr().out
         assert "please cut the paper 3 times: cuting" in printed
         assert "please fold the paper 4 times: folding" in printed
-    assert main(["predict", "run", "--data.texts=new.txt"]) == 0
     assert Path("a.csv").exists()
 
 
@@ -169,10 +168,8 @@ def test_another_kind_of_example_gets_a_sentence(table: Path, capsys: pytest.Cap
     "stored",
     [
         {"kind": "os.system"},
-        {"kind": "words"},
         {"kind": "words", "size": 10, "least": 1, "steps": 10**9, "words": []},
         {"kind": "words", "size": 10, "least": 1, "steps": 8, "words": ["A b"]},
-        ["words"],
         7,
     ],
 )
@@ -260,8 +257,3 @@ def test_questions_are_read_as_auto_reads_them(
     Path("new.csv").write_text("who,where\nAda,Rome\n")
     assert main(["predict", "out", "new.csv"]) == 2
     assert "'new.csv' has the columns who, where: call those of questions and their passages" in capsys.readouterr().err
-
-
-def test_a_kind_of_texts_that_is_none_gets_a_sentence() -> None:
-    with pytest.raises(ValueError, match=r"^NewTexts: kind = 'pairs' must be one of texts, sources, questions\.$"):
-        lm.kinds.NewTexts("new.txt", kind="pairs")  # type: ignore[arg-type]

@@ -117,7 +117,7 @@ def tampered(random: Case, content: bytes, file: Path) -> None:
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-@cases(10, 600)
+@cases(4, 600)
 @given(random=CASES)
 def test_a_search_goes_on(name: str, random: Case, kept: Contents, canary: Path) -> None:
     file = emptied(canary) / "studies.db"
@@ -128,7 +128,7 @@ def test_a_search_goes_on(name: str, random: Case, kept: Contents, canary: Path)
     )
 
 
-@cases(10, 600)
+@cases(4, 600)
 @given(random=CASES)
 def test_records_of_studies(random: Case, kept: Contents, canary: Path) -> None:
     tampered(random, kept["random"], emptied(canary) / "studies.db")
