@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure, label, natural
-from lit_metanas.callbacks.search_measures import skips
+from lit_metanas.callbacks.search_measures import ABSENT
 from lit_metanas.inputs.shapes import Shape, describe_shape
 from lit_metanas.io.text import number_of
 from lit_metanas.spaces.any_input import LinearSpace
-from lit_metanas.spaces.architecture import Architecture, Choice
+from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import ChoiceSpace
 
 if TYPE_CHECKING:
@@ -167,25 +167,14 @@ def _layer(name: str, labels: Mapping[str, str], order: Sequence[str]) -> _Block
     for question in (*(each for each in order if each in labels), *rest):
         option = labels[question]
         if question == "skip":
-            skip, joins = "", len(bands)
-            if _taken(option):
-                skip = option
+            skip, joins = "" if option.lower() in ABSENT else option, len(bands)
         elif question == "width" and last in ("kernel", "operation"):
             bands[-1] = (f"{bands[-1][0]}, {option}", bands[-1][1])
         elif option not in NOTHING.get(question, ()):
-            bands.append((_operation(question, option), SHADES.get(question, INK)))
+            text = WORDS[question](option) if question in WORDS else f"{question}: {option}"
+            bands.append((text, SHADES.get(question, INK)))
         last = question
     return _Block(name, bands[:MOST_BANDS], skip, min(joins, MOST_BANDS))
-
-
-def _operation(question: str, option: str) -> str:
-    if question in WORDS:
-        return WORDS[question](option)
-    return f"{question}: {option}"
-
-
-def _taken(skip: str) -> bool:
-    return skips(Choice("skip", (skip,), "skip"), skip)
 
 
 def _block(axes: Axes, left: float, middle: float, block: _Block) -> None:

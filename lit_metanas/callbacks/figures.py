@@ -63,16 +63,15 @@ def pixels(drawn: Figure) -> NDArray[uint8]:
     from PIL import Image
 
     buffer = io.BytesIO()
-    drawn.savefig(buffer, format="png")
-    buffer.seek(0)
+    drawn.savefig(buffer, format="png", bbox_inches="tight")
     with Image.open(buffer) as image:
         return numpy.asarray(image.convert("RGB"))
 
 
 def save(drawn: Figure, path: str | os.PathLike[str]) -> None:
-    """Write the figure as a PNG file, atomically."""
+    """Write the figure, with all that stands around its axes, as a PNG file, atomically."""
     with replacing(path) as temporary:
-        drawn.savefig(temporary, format="png")
+        drawn.savefig(temporary, format="png", bbox_inches="tight")
 
 
 COLOUR_MAP = "cividis"

@@ -12,8 +12,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from rich.console import Console
 from rich.live import Live
-from rich.progress_bar import ProgressBar as RichBar
-from rich.table import Table
+from rich.text import Text
 from torch import Tensor
 
 from lit_metanas.callbacks.protocols import Searched, searches
@@ -158,37 +157,31 @@ class EpisodeProgressBar(ProgressBar):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Count the batch's episodes over all ranks."""
-        self._meter.update(episodes_in(batch) * trainer.world_size, trained_share(trainer, pl_module))
+        self._count(trainer, batch, trained_share(trainer, pl_module))
         self._trained = self._meter.done
-        self._show(trainer)
-
-    def on_validation_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:  # fmt: skip
-        """Note a validation within a training, or count one of its own."""
-        if trainer.sanity_checking:
-            return
-        if self._phase == "meta-train":
-            self._note = f"validating {batch_idx + 1}/{_whole(trainer.num_val_batches, dataloader_idx)}"
-            self._show(trainer)
-        else:
-            self._count(trainer, batch, (batch_idx + 1) / _whole(trainer.num_val_batches, dataloader_idx))
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the line unless a training's is open."""
         if not trainer.sanity_checking and self._phase != "meta-train":
             self._open("validate", EpisodeMeter())
 
+    def on_validation_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:  # fmt: skip
+        """Note a validation within a training, or count one of its own."""
+        whole = _whole(trainer.num_val_batches, dataloader_idx)
+        if self._phase == "validate":
+            self._count(trainer, batch, (batch_idx + 1) / whole)
+        elif not trainer.sanity_checking:
+            self._note = f"validating {batch_idx + 1}/{whole}"
+            self._show(trainer)
+
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Return to the training, or close the line."""
         self._note = ""
         if self._phase == "validate":
             self._close(trainer)
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Close the line."""
-        self._close(trainer)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the line."""
@@ -200,10 +193,6 @@ class EpisodeProgressBar(ProgressBar):
     ) -> None:  # fmt: skip
         """Count the batch's episodes over all ranks."""
         self._count(trainer, batch, (batch_idx + 1) / _whole(trainer.num_test_batches, dataloader_idx))
-
-    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Close the line."""
-        self._close(trainer)
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the line."""
@@ -217,9 +206,11 @@ class EpisodeProgressBar(ProgressBar):
         """Count the batch's tasks over all ranks."""
         self._count(trainer, batch, (batch_idx + 1) / _whole(trainer.num_predict_batches, dataloader_idx))
 
-    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Close the line."""
         self._close(trainer)
+
+    on_test_end = on_predict_end = on_train_end
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Release the terminal."""
@@ -247,9 +238,9 @@ class EpisodeProgressBar(ProgressBar):
         self._printed = self._meter.elapsed
         parts = line_parts(self._phase, self._meter, self._note, self._numbers(trainer.callback_metrics))
         if self._live is not None:
-            self._live.update(_rich_line(parts, self._meter.share, self._live.console.width))
+            self._live.update(terminal_line(parts, self._meter.share, self._live.console.width))
         else:
-            print("  ".join(part for part in parts if part), file=sys.stderr, flush=True)
+            print("  ".join(filter(None, parts)), file=sys.stderr, flush=True)
 
     def _close(self, trainer: Trainer) -> None:
         """End a phase."""
@@ -315,24 +306,14 @@ def trained_share(trainer: Trainer, module: LightningModule) -> float:
 
 def _whole(batches: list[int | float] | int | float, index: int) -> int | float:
     """The number of batches of one loader."""
-    if isinstance(batches, list):
-        batches = batches[index]
-    return max(batches, 1)
+    return batches[index] if isinstance(batches, list) else batches
 
 
-def _rich_line(parts: list[str], share: float, width: int) -> Table:
+def terminal_line(parts: list[str], share: float, width: int) -> Text:
     """The line on a terminal of ``width`` characters, with a bar after the phase; a narrow one shows less."""
-    shown = [part for part in parts if part]
-    for spared in (parts[3], parts[2], *parts[5:]):  # elapsed and rate first, then numbers
-        if sum(len(part) + 2 for part in shown) - 2 <= width:
-            break
-        shown = [part for part in shown if part is not spared]
-    bar = min(20, width - sum(len(part) + 2 for part in shown) - 2)
-    line = Table.grid(padding=(0, 2))
-    cells: list[RichBar | str] = [f"[bold]{shown[0]}[/bold]", *shown[1:]]
-    if bar >= 5:
-        cells.insert(1, RichBar(total=1.0, completed=share, width=bar))
-    for _ in cells:
-        line.add_column(no_wrap=True)
-    line.add_row(*cells)
-    return line
+    phase, done, rate, elapsed, *rest = parts
+    bar = f"{'━' * round(10 * share):10}"
+    line = "  ".join(filter(None, (phase, bar, done, rate, elapsed, *rest)))
+    if len(line) > width:
+        line = "  ".join(filter(None, (phase, done, *rest)))
+    return Text(line, no_wrap=True, overflow="ellipsis")

@@ -127,8 +127,8 @@ def execute(args: list[str], *, debug: bool = False, suggests: bool = True) -> N
     elif (text := _help(verb, rest)) is not None:
         print(text, end="")
     elif verb == "auto":
-        with _collecting_nothing(before="lit_metanas.automl.auto"):
-            from lit_metanas.automl.auto import auto_verb
+        with _collecting_nothing(before="lit_metanas.automl.calls"):
+            from lit_metanas.automl.calls import auto_verb
             from lit_metanas.cli.parser import find_own_modules
             from lit_metanas.io import tune_allocator
 
@@ -217,7 +217,7 @@ def _with_measure(args: list[str]) -> list[str]:
 
     A single one is the data, if these stand nowhere else.
     """
-    from lit_metanas.automl.steps.front_steps import MEASURES
+    from lit_metanas.automl.options import MEASURES
 
     if "--pareto" not in args:
         return args

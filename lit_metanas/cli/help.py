@@ -20,11 +20,7 @@ DATA: Mapping[str, Mapping[str, str]] = {
         "TableDataModule": "tabular benchmarks, for TableSearch",
     },
     "predict": {
-        "NewImages": "image files, or those of folders (the default)",
-        "NewTexts": "the lines of text files",
-        "NewSounds": "sound files, or those of folders",
-        "NewRows": "the rows of tables of numbers",
-        "NewOfKind": "examples of another package's kind of data (--kind)",
+        "NewExamples": "new examples in files or folders, of the kind --data.kind (the default)",
     },
 }
 """This package's data modules for each verb, by the names that ``--data`` takes."""
@@ -54,7 +50,8 @@ CHECKPOINTS = {
 PREDICT = {
     "EXPORTED PATH ...": "an exported network's folder and new examples, whatever kind it takes; or, by keys:",
     "--model.directory FOLDER": "an exported network's, or one in which it is the only one (must be given)",
-    "--data.images PATH ...": "image files, or folders with images (must be given)",
+    "--data.examples PATH ...": "files or folders of new examples (must be given)",
+    "--data.kind KIND": "images, sounds, texts, rows, pairs or questions (default: images)",
     "--model.output FILE": "gets the whole table, CSV or JSON (default: predictions.csv); --csv prints it instead",
 }
 """What ``predict`` is given of its model and its data."""

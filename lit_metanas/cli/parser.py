@@ -85,11 +85,11 @@ def configuration(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
 
 
 def _with_examples(args: list[str]) -> list[str]:
-    """``predict EXPORTED PATH ... [--csv]`` with their keys; and a key of new examples with the data module for it."""
+    """``predict EXPORTED PATH ... [--csv]`` with their keys."""
     if args[:1] != ["predict"]:
         return args
     # At the top each verb would pay for it.
-    from lit_metanas.training.export.exported_model import GIVEN_BY, STANDARD_OUTPUT, example_words
+    from lit_metanas.training.export.exported_model import STANDARD_OUTPUT, example_words
 
     kind, args = _own_kind(args)
     words = [word for word in args if word != "--csv"]
@@ -106,8 +106,6 @@ def _with_examples(args: list[str]) -> list[str]:
             bare = ["--model.directory", folder]
         else:
             bare = example_words(folder, paths, kind)
-    if not keys & {"--data", "-c", "--config"}:
-        bare += [f"--data={data}" for data, key, _ in GIVEN_BY.values() if key in keys]
     return ["predict", *bare, *rest]
 
 

@@ -40,7 +40,7 @@ from lit_metanas.training import ExportedModel, Preemption, Trainer
 
 USUAL_DIRECTORY = "runs/latest"
 
-Kind = TypeVar("Kind")
+_Kind = TypeVar("_Kind")
 
 
 class Program(LightningCLI):
@@ -198,7 +198,7 @@ class Program(LightningCLI):
         if isinstance(self.model, ExportedModel) and self.model.unreadable:
             raise SystemExit(1)
 
-    def _of_trainer(self, kind: type[Kind]) -> list[Kind]:
+    def _of_trainer(self, kind: type[_Kind]) -> list[_Kind]:
         return [each for each in self.trainer.callbacks if isinstance(each, kind)]  # type: ignore[attr-defined]
 
     def _say(self, lines: Sequence[str]) -> None:

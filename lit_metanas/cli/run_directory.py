@@ -27,7 +27,7 @@ from lit_metanas.io.locks import is_further_process
 from lit_metanas.io.own_folder import set_aside
 from lit_metanas.io.yaml_files import read_yaml
 
-ID, NAME, CURVES = "WANDB_RUN_ID", "WANDB_NAME", "WANDB_MAX_END_OF_RUN_HISTORY_METRICS"
+ID, NAME, HISTORY = "WANDB_RUN_ID", "WANDB_NAME", "WANDB_MAX_END_OF_RUN_HISTORY_METRICS"
 """Environment variables by which W&B is told a run's id, its name, and how many curves to print at the end; those that
 the user has set are left alone."""
 
@@ -115,7 +115,7 @@ def name_run(loggers: Any, root: Path, verb: str, *, goes_on: bool) -> None:
     if further or not any(isinstance(logger, WandbLogger) for logger in loggers):
         return
     os.environ.setdefault(NAME, f"{root} {verb}")
-    os.environ.setdefault(CURVES, "0")  # of the choices, in the alphabet before all others
+    os.environ.setdefault(HISTORY, "0")  # of the choices, in the alphabet before all others
     if ID in os.environ:
         return
     path, kept = root / f"wandb.{verb}.id", ""
@@ -131,7 +131,7 @@ def name_run(loggers: Any, root: Path, verb: str, *, goes_on: bool) -> None:
 @contextmanager
 def own_run() -> Iterator[None]:
     """Close the W&B run that the block opens, so that the next phase in this process gets a run of its own."""
-    names = (ID, NAME, CURVES, "WANDB_MODE")  # Lightning's logger sets the last
+    names = (ID, NAME, HISTORY, "WANDB_MODE")  # Lightning's logger sets the last
     before = {name: os.environ[name] for name in names if name in os.environ}
     users = getattr(sys.modules.get("wandb"), "run", None) is not None
     if "wandb" in sys.modules and not users:

@@ -43,6 +43,17 @@ def loaded_subclasses(base: type[Named]) -> Iterator[type[Named]]:
             yield one
 
 
+def is_own(one: type) -> bool:
+    """Whether a class is one of this package."""
+    return one.__module__.startswith("lit_metanas.")
+
+
+def stored_classes(base: type[Named]) -> dict[str, type[Named]]:
+    """The loaded subclasses by the ``kind`` that files name them by; no other takes the name of one of ours."""
+    loaded = [one for one in loaded_subclasses(base) if isinstance(getattr(one, "kind", None), str)]
+    return {one.kind: one for one in sorted(loaded, key=is_own)}  # type: ignore[attr-defined]
+
+
 def installed_sources(project: str, package: str) -> Path | None:
     """The folder or module file of an installed package such as ``PIL`` of ``pillow``, not imported; None if absent."""
     try:

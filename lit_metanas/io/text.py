@@ -66,6 +66,12 @@ def nearest(word: str, names: Iterable[str]) -> str | None:
     return by_case[near] if score >= 0.6 else None
 
 
+def hint(word: str, names: Iterable[str], otherwise: str) -> str:
+    """``did you mean 'x'?`` for the most similar name; something else where no name is similar."""
+    near = nearest(word, names)
+    return otherwise if near is None else f"did you mean '{near}'?"
+
+
 def at_once(inputs: int) -> str:
     """``one input`` or ``32 inputs at once``."""
     if inputs == 1:

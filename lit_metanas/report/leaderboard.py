@@ -12,7 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
-from lit_metanas.io.files import open_regular, write_whole
+from lit_metanas.io.files import open_regular
 from lit_metanas.io.text import duration, number_of, printable, with_prefix
 from lit_metanas.records.result_files import read_results
 from lit_metanas.records.rows import Protocol, ResultRow, describe_chosen
@@ -93,13 +93,8 @@ def read_folder(folder: Path) -> dict[str, list[ResultRow]]:
     return found
 
 
-def write_leaderboard(path: Path, results: Sequence[tuple[str, ResultRow]]) -> None:
-    """Write the page of results, each with its file's name, atomically."""
-    write_whole(path, leaderboard_page(results))
-
-
 def leaderboard_page(results: Sequence[tuple[str, ResultRow]]) -> str:
-    """The page, sorted by tasks and scores until a heading is clicked on, or named after ``#``."""
+    """The page of results, each with its file's name, sorted by tasks and scores until a heading is clicked on."""
     # Names may be anyone's: they are escaped, and the page forbids the browser every other script, style and address.
     ordered = sorted(results, key=lambda one: (one[1].task_id, *_protocol(one[1].protocol), -one[1].value))
     heads = "".join(

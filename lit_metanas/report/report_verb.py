@@ -8,19 +8,17 @@ import shlex
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
-from lit_metanas import spaces
-from lit_metanas.callbacks.architecture_picture import draw_architecture
 from lit_metanas.callbacks.figures import draw_probabilities, save
 from lit_metanas.callbacks.probability_history import ProbabilityHistory
-from lit_metanas.inputs.shapes import Shape, plain_shape
 from lit_metanas.io.files import own_path, write_whole
-from lit_metanas.io.text import markdown_lines, markdown_text, number_of, printable, shorten
+from lit_metanas.io.text import number_of, printable
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import PREPROCESSING, Trial
+from lit_metanas.records.record import Trial
 from lit_metanas.records.result_files import (
     EXPORT,
     PREDICTIONS,
@@ -28,36 +26,52 @@ from lit_metanas.records.result_files import (
     best_networks,
     kept_networks,
     read_architectures,
-    read_predictions,
     read_results,
 )
 from lit_metanas.records.rows import ArchitectureRow, ResultRow
-from lit_metanas.records.shown_prediction import UNKNOWN_MARK
-from lit_metanas.records.statistics import percent
 from lit_metanas.report.figures.costs import draw_costs, draw_curves
 from lit_metanas.report.figures.fronts import draw_fronts
-from lit_metanas.report.figures.predictions import MOST_SHOWN, draw_predictions, prediction_lines
-from lit_metanas.report.leaderboard import PAGE, read_folder, write_leaderboard
+from lit_metanas.report.leaderboard import PAGE, leaderboard_page, read_folder
+from lit_metanas.report.report_page import (
+    PREDICTED,
+    Picture,
+    best_sentences,
+    draw_architectures,
+    page_text,
+    prediction_section,
+)
 from lit_metanas.report.table import ProtocolTable, tables
-from lit_metanas.report.table_text import to_markdown, to_rich, verdict
-from lit_metanas.spaces import ChoiceSpace
+from lit_metanas.report.table_text import to_rich, verdict
 from lit_metanas.training.export.exported_model import predict_command
 
 MOST_RESULTS = 20_000
 """Rows of one report."""
 
-COSTS_CAPTION = "Further up and to the left is better. Methods in the grey field search nothing for a new task."
-CURVES_CAPTION = (
+MOST_BEST = 6
+"""Most tasks whose best network is printed on a terminal."""
+
+COSTS = Picture(
+    "accuracy_against_cost.png",
+    "Accuracy against search cost",
+    "Further up and to the left is better. Methods in the grey field search nothing for a new task.",
+)
+CURVES = Picture(
+    "anytime.png",
+    "Anytime curves of the search",
     "The best validation score that a search has reached after spending so much, averaged over tasks and seeds, "
     "up to the search's whole cost. "
-    "From the ring on it gains less than half a point; the number after a method's name is the cost at its ring."
+    "From the ring on it gains less than half a point; the number after a method's name is the cost at its ring.",
 )
-FRONTS_CAPTION = (
+FRONTS = Picture(
+    "fronts.png",
+    "Pareto fronts of the searches",
     "Each point is a network; the search found no other that is better in one objective and no worse in the others. A "
-    "ring marks the chosen network, if it is one of them."
+    "ring marks the chosen network, if it is one of them.",
 )
-PROBABILITIES_CAPTION = (
-    "A row for each candidate; its colour is its probability. The chosen one is bold, with its final probability."
+PROBABILITIES = Picture(
+    "probabilities.png",
+    "Probabilities of each choice over meta-training",
+    "A row for each candidate; its colour is its probability. The chosen one is bold, with its final probability.",
 )
 
 
@@ -116,7 +130,8 @@ def report(
     folder = own_path(output, "output")
     if leaderboard is not None:
         found = read_folder(Path(leaderboard))
-        write_leaderboard(folder / PAGE, [(file, row) for file, rows in found.items() for row in drawable(rows)])
+        listed = [(file, row) for file, rows in found.items() for row in drawable(rows)]
+        write_whole(folder / PAGE, leaderboard_page(listed))
     if results is None:
         if leaderboard is None:
             raise ValueError("There are no results: give --results FILE ..., or --leaderboard FOLDER.")
@@ -141,6 +156,7 @@ def report(
         subject=subject,
     )
     console = Console()
+    say = partial(console.print, soft_wrap=True, highlight=False, markup=False)
     for table in made.tables:
         for part in to_rich(table, console.width):
             console.print(part)
@@ -148,18 +164,15 @@ def report(
     files = dict(made.files)
     if leaderboard is not None:
         files[folder / PAGE] = "Leaderboard"
-    width = max(len(what) for what in files.values())
+    width = max(map(len, files.values()))
     for path, what in files.items():
-        console.print(f"{what:<{width}}  {path}", soft_wrap=True, highlight=False, markup=False)
-    if next_step is None and (best := next(iter(best_networks(networks).values()), None)) is not None:
-        next_step = shlex.join(["lit-metanas", *predict_command(str(best.folder))])
-    if sentences := best_sentences(networks):
-        best_lines = "\n".join(map(printable, sentences[:MOST_BEST]))
-        console.print(f"\n{best_lines}", soft_wrap=True, highlight=False, markup=False)
-    if made.verdict:
-        console.print(f"\n{printable(made.verdict)}", soft_wrap=True, highlight=False, markup=False)
-    if next_step is not None:
-        console.print(f"\nNext: {printable(next_step)}", soft_wrap=True, highlight=False, markup=False)
+        say(f"{what:<{width}}  {path}")
+    best = best_networks(networks)
+    if next_step is None and best:
+        next_step = shlex.join(["lit-metanas", *predict_command(str(next(iter(best.values())).folder))])
+    last = ["\n".join(best_sentences(networks)[:MOST_BEST]), made.verdict, next_step and f"Next: {next_step}"]
+    for text in filter(None, last):
+        say("\n" + "\n".join(map(printable, text.split("\n"))))
 
 
 def write_report(
@@ -210,216 +223,21 @@ def write_report(
             f"No table compares '{printable(subject)}' with a reference: name a method that has results, and another "
             "one as the reference."
         )
-    pictures = []
-    if (costs := draw_costs(made)) is not None:
-        pictures.append(Picture("accuracy_against_cost.png", "Accuracy against search cost", COSTS_CAPTION))
-        save(costs, folder / "accuracy_against_cost.png")
-    if (curves := draw_curves(results)) is not None:
-        pictures.append(Picture("anytime.png", "Anytime curves of the search", CURVES_CAPTION))
-        save(curves, folder / "anytime.png")
-    if (fronts := draw_fronts(results)) is not None:
-        pictures.append(Picture("fronts.png", "Pareto fronts of the searches", FRONTS_CAPTION))
-        save(fronts, folder / "fronts.png")
+    drawn = {COSTS: draw_costs(made), CURVES: draw_curves(results), FRONTS: draw_fronts(results)}
     if history is not None and history.moments and history.labels:
-        pictures.append(
-            Picture("probabilities.png", "Probabilities of each choice over meta-training", PROBABILITIES_CAPTION)
-        )
-        save(draw_probabilities(history), folder / "probabilities.png")
-    pictures += _draw_architectures(folder, architectures)
-    examples = _show_predictions(folder, looked_at)
-    write_markdown(folder / "report.md", made, pictures, networks, examples, said)
+        drawn[PROBABILITIES] = draw_probabilities(history)
+    pictures = []
+    for picture, figure in drawn.items():
+        if figure is not None:
+            save(figure, folder / picture.file)
+            pictures.append(picture)
+    pictures += draw_architectures(folder, architectures)
+    examples = prediction_section(folder, looked_at)
+    write_whole(folder / "report.md", page_text(made, pictures, networks, examples, said))
     files = {folder / "report.md": "report", **{folder / picture.file: picture.title for picture in pictures}}
     if PREDICTED in examples:
         files[folder / PREDICTED] = "Predictions"
     return Report(tuple(made), files, said)
-
-
-PREDICTED = "predictions.png"
-"""The figure of a network's predictions for test examples."""
-
-
-def _show_predictions(folder: Path, networks: Sequence[KeptNetwork]) -> str:
-    """A figure and a table of a network's predictions for test examples, as Markdown; empty without a network."""
-    if not networks:
-        return ""
-    networks = [one for one in networks if one.row.task_id == networks[0].row.task_id]
-    best = best_networks(networks).get(networks[0].row.task_id)
-    network = best or networks[0]
-    try:
-        predictions = read_predictions(network.folder / PREDICTIONS)[:MOST_SHOWN]
-    except ValueError as error:
-        warnings.warn(f"No predictions are shown: {error}", stacklevel=3)
-        return ""
-    row, right = network.row, sum(one.right for one in predictions)
-    parts = [
-        f"What the network of {markdown_text(row.method)} says on task {markdown_text(row.task_id)}, of "
-        f"{number_of(len(predictions), 'test example')}, spread evenly over all: {right} right."
-    ]
-    if len(networks) > 1:
-        why = "It is the first one: no network has a validation score, and"
-        if best is not None:
-            score = markdown_text(_score(best))
-            why = f"It was chosen by {score}, among the networks for the task that have such a score;"
-        parts.append(f"{why} test scores play no part.")
-    if (drawn := draw_predictions(predictions)) is not None:
-        save(drawn, folder / PREDICTED)
-        parts.append(f"![Predictions]({PREDICTED})")
-    if lines := prediction_lines(predictions):
-        parts.append(markdown_lines(lines))
-    if any(UNKNOWN_MARK in one.example for one in predictions):
-        parts.append(f"{UNKNOWN_MARK} stands for words or characters that the network's vocabulary lacks.")
-    return "\n\n".join(parts) + "\n"
-
-
-MOST_DRAWN = 6
-"""Most architectures that one report draws."""
-
-
-def _draw_architectures(folder: Path, architectures: Sequence[ArchitectureRow]) -> list[Picture]:
-    """Draw each different architecture once; the caption names the methods that chose it."""
-    users: dict[object, list[ArchitectureRow]] = {}
-    for row in architectures:
-        users.setdefault((row.space, row.architecture, row.ensemble, row.linear), []).append(row)
-    pictures = []
-    for number, rows in enumerate(list(users.values())[:MOST_DRAWN], start=1):
-        file = "architecture.png" if len(users) == 1 else f"architecture-{number}.png"
-        caption = "; ".join(dict.fromkeys(f"{row.method}, {row.task_id}, seed {row.seed}{_view(row)}" for row in rows))
-        methods = " and ".join(dict.fromkeys(row.method for row in rows))
-        first, outputs = rows[0], 0
-        shape: Shape | None = None
-        if len({(*plain_shape(row.shape), row.way) for row in rows}) == 1:
-            outputs = first.way
-            if all(first.shape):
-                shape = first.shape
-        picture = draw_architecture(
-            first.architecture,
-            f"Chosen: {methods}",
-            space=_space_of(first.space),
-            linear=first.linear,
-            shape=shape,
-            outputs=outputs,
-        )
-        save(picture, folder / file)
-        chosen = str(first.architecture)
-        if first.ensemble > 1:
-            chosen += f", mean of {first.ensemble} such networks"
-        if first.linear is not None:
-            chosen += f", and a linear model, {first.linear}"
-        pictures.append(Picture(file, "Chosen architecture", f"{chosen} ({caption})"))
-    return pictures
-
-
-def _space_of(name: str) -> type[ChoiceSpace]:
-    """The package's own space of a name; ``ChoiceSpace`` if there is none."""
-    found = getattr(spaces, name, None)
-    if isinstance(found, type) and issubclass(found, ChoiceSpace):
-        return found
-    return ChoiceSpace
-
-
-def _view(row: ArchitectureRow) -> str:
-    """The preprocessing that a network was chosen with, after a comma; empty without a choice."""
-    label = row.recipe.get(PREPROCESSING, "")
-    if not label:
-        return ""
-    return f", preprocessing: {shorten(str(label), 60)}"
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure of the report: its ``file`` in the report's folder, a ``title`` and a ``caption`` (may be empty)."""
-
-    file: str
-    title: str
-    caption: str
-
-
-def write_markdown(
-    path: str | os.PathLike[str],
-    tables: Sequence[ProtocolTable],
-    pictures: Sequence[Picture],
-    networks: Sequence[KeptNetwork] = (),
-    examples: str = "",
-    said: str = "",
-) -> None:
-    """Write the verdict, tables, predictions, networks, figures, and the origin of each row, atomically."""
-    parts = ["# Report\n"]
-    if said:
-        parts.append(f"{markdown_text(said)}\n")
-    parts += ["## Results\n", *(to_markdown(table) for table in tables)]
-    if examples:
-        parts += ["## Predictions\n", examples]
-    if networks:
-        parts += ["## Networks\n", _network_lines(networks)]
-    parts.append("## Figures\n")
-    for picture in pictures:
-        text = f"### {picture.title}\n\n![{picture.title}]({picture.file})\n"
-        if picture.caption:
-            text += f"\n{markdown_text(picture.caption, LONGEST_CAPTION)}\n"
-        parts.append(text)
-    parts += ["## Where each row comes from\n", *(_origins(table) for table in tables)]
-    write_whole(path, "\n".join(parts))
-
-
-LONGEST_CAPTION = 4_000
-"""Characters below a figure."""
-
-MOST_BEST = 6
-"""Most tasks whose best network is printed on a terminal."""
-
-
-def best_sentences(networks: Sequence[KeptNetwork]) -> list[str]:
-    """The best network of each task, and its score; scores of different tasks are not compared."""
-    several, sentences = len({network.row.task_id for network in networks}) > 1, []
-    for task, best in best_networks(networks).items():
-        name = f"Best on {task}" if several else "Best"
-        sentences.append(f"{name} by {_score(best)}: {best.row.method}, in {shorten(str(best.folder), 400)}")
-    return sentences
-
-
-def _score(network: KeptNetwork) -> str:
-    """The metric that a network was chosen by, and its value."""
-    return f"{shorten(network.row.metric, 40)}, {percent(network.row.value)} %"
-
-
-MOST_NETWORKS = 50
-"""Most networks that one report lists."""
-
-VALIDATED = (
-    "Validation examples are neither those of that training nor those of the test: a network that is chosen by its "
-    "test score looks better than it is."
-)
-
-
-def _network_lines(networks: Sequence[KeptNetwork]) -> str:
-    """The folder of each exported network, and the best network of each task."""
-    lines: list[tuple[str, ...]] = [("method", "task", "seed", "validation score %", "folder"), ("---",) * 5]
-    for row, folder in networks[:MOST_NETWORKS]:
-        value = percent(row.value) if math.isfinite(row.value) else "–"
-        lines.append((row.method, row.task_id, str(row.seed), value, shorten(str(folder), 400)))
-    parts = [markdown_lines(lines)]
-    if (left := len(networks) - MOST_NETWORKS) > 0:
-        parts.append(f"{left} more are in the searches' directories.")
-    best = [markdown_text(one) for one in best_sentences(networks)[:MOST_NETWORKS]]
-    if len(best) == 1:
-        parts.append(f"{best[0]}. {VALIDATED}")
-    elif best:
-        parts += ["\n".join(f"- {one}." for one in best), VALIDATED]
-    return "\n\n".join(parts) + "\n"
-
-
-def _origins(table: ProtocolTable) -> str:
-    """Seeds, batch-norm mode, machine and configuration of each row, without columns that are empty."""
-    columns = {
-        "method": [row.method for row in table.rows],
-        "seeds": [", ".join(map(str, row.seed_numbers)) for row in table.rows],
-        "batch norm": [row.batch_norm for row in table.rows],
-        "hardware": ["; ".join(row.hardware) for row in table.rows],
-        "configuration": [", ".join(row.configs) for row in table.rows],
-    }
-    used = {heading: [cell or "–" for cell in column] for heading, column in columns.items() if any(column)}
-    lines = [tuple(used), ("---",) * len(used), *zip(*used.values(), strict=True)]
-    return f"### {markdown_text(table.title)}\n\n{markdown_lines(lines)}\n"
 
 
 def drawable(results: Sequence[ResultRow]) -> list[ResultRow]:

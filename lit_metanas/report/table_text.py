@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from rich.markup import escape
 from rich.table import Table
@@ -15,62 +15,66 @@ from lit_metanas.records.statistics import percent
 from lit_metanas.report.paired_statistics import Difference
 from lit_metanas.report.table import ACCURACY, MethodRow, ProtocolTable
 
-COLUMNS = (
-    "method",
-    "{metric} %",
-    "over seeds %",
-    "difference",
-    "search a task",
-    "meta-training (once)",
-    "pays after",
-    "parameters",
-    "FLOPs",
-    "batch norm",
-    "seeds",
-)
-"""Headings of the cells that ``cells`` makes; the second one has the table's metric."""
+
+def _over_seeds(row: MethodRow) -> str:
+    if len(row.seed_numbers) == 1:
+        return "–"
+    return percent(row.seeds.mean, row.seeds.half)
 
 
-def cells(row: MethodRow) -> list[str]:
-    """The row's texts in the order of ``COLUMNS``."""
-    seeds = difference = pays = "–"
-    if len(row.seed_numbers) > 1:
-        seeds = percent(row.seeds.mean, row.seeds.half)
-    if row.difference:
-        difference = points(row.difference)
-    if row.meta_cost:
-        pays = tasks(row.pays_after)
-    return [
-        row.method,
-        percent(row.score.mean, row.score.half),
-        seeds,
-        difference,
-        _cost_text(row.search_cost, row.search_seconds, row.account),
-        _cost_text(row.meta_cost, row.meta_seconds, row.account),
-        pays,
-        _size_text(row.parameters),
-        _size_text(row.flops),
-        row.batch_norm or "–",
-        ", ".join(map(str, row.seed_numbers)),
-    ]
+def _pays(row: MethodRow) -> str:
+    if not row.meta_cost:
+        return "–"
+    return tasks(row.pays_after)
 
 
-def _size_text(number: float) -> str:
+def _size(number: float) -> str:
     if not number:
         return "–"
     return with_prefix(number)
 
 
-def headings(table: ProtocolTable) -> list[str]:
-    """The headings of a table's columns."""
-    return [heading.format(metric=table.metric) for heading in COLUMNS]
+class Column(NamedTuple):
+    """A column: its heading, the text of a row's cell, its part of a table that is too wide, and its alignment."""
+
+    heading: str
+    text: Callable[[MethodRow], str]
+    part: int = 0
+    justify: Literal["left", "right"] = "right"
 
 
-TEXTS = (0, 9, 10)
-"""Columns that are aligned left."""
+SEEDS = Column("seeds", lambda row: ", ".join(map(str, row.seed_numbers)), 0, "left")
 
-SEEDS_COLUMN = 10
-"""The column of the seeds."""
+COLUMNS = (
+    Column("method", lambda row: row.method, -1, "left"),
+    Column("{metric} %", lambda row: percent(row.score.mean, row.score.half)),
+    Column("over seeds %", _over_seeds),
+    Column("difference", lambda row: points(row.difference) if row.difference else "–"),
+    Column("search a task", lambda row: _cost(row.search_cost, row.search_seconds, row.account), 1),
+    Column("meta-training (once)", lambda row: _cost(row.meta_cost, row.meta_seconds, row.account), 1),
+    Column("pays after", _pays, 1),
+    Column("parameters", lambda row: _size(row.parameters), 2),
+    Column("FLOPs", lambda row: _size(row.flops), 2),
+    Column("batch norm", lambda row: row.batch_norm or "–", 2, "left"),
+    SEEDS,
+)
+"""All columns; the first one is in each part of a wide table."""
+
+
+def cells(row: MethodRow) -> list[str]:
+    """The row's texts in the order of ``COLUMNS``."""
+    return [column.text(row) for column in COLUMNS]
+
+
+def _columns(table: ProtocolTable) -> dict[Column, list[str]]:
+    """The columns that are not empty, each with its heading and texts; that of seeds only if rows differ in it."""
+    found = {}
+    for column in COLUMNS:
+        texts = [column.text(row) for row in table.rows]
+        if set(texts) != {"–"} and (column is not SEEDS or len(set(texts)) > 1):  # the notes name equal seeds
+            found[column] = [column.heading.format(metric=table.metric), *texts]
+    return found
+
 
 STATISTICS = {
     "running": "of its training",
@@ -88,9 +92,6 @@ COST_NOTES = {
 MOST_CLASSES = 30
 """Most classes that are shown, the weakest ones first."""
 
-PARTS = ((0, 1, 2, 3, 10), (0, 4, 5, 6), (0, 7, 8, 9))
-"""Columns of each part of a table that is too wide: scores, costs, network."""
-
 
 def to_rich(table: ProtocolTable, width: int = 200) -> list[Table]:
     """The table for a terminal of ``width`` characters; a narrow one gets it in ``PARTS``.
@@ -104,14 +105,13 @@ def to_rich(table: ProtocolTable, width: int = 200) -> list[Table]:
         >>> [type(table).__name__ for table in lm.report.to_rich(lm.report.tables([row])[0])]
         ['Table']
     """
-    lines = [headings(table), *(cells(row) for row in table.rows)]
-    kept = _used_columns(lines)
-    needed = 1 + sum(3 + max(len(line[column]) for line in lines) for column in kept)
-    parts = [kept]
+    columns = _columns(table)
+    needed = 1 + sum(3 + max(map(len, texts)) for texts in columns.values())
+    parts = [columns]
     if needed > width:
-        cut = [[column for column in part if column in kept] for part in PARTS]
+        cut = ({one: texts for one, texts in columns.items() if one.part in (-1, part)} for part in range(3))
         parts = [part for part in cut if len(part) > 1]
-    drawn = [_part(lines, part) for part in parts]
+    drawn = [_part(part) for part in parts]
     drawn[0].title = _shown(table.title)
     drawn[-1].caption = _shown(notes(table))
     if table.class_values:
@@ -126,27 +126,25 @@ def to_rich(table: ProtocolTable, width: int = 200) -> list[Table]:
     return drawn
 
 
-def _part(lines: Sequence[Sequence[str]], part: Sequence[int]) -> Table:
+def _part(columns: Mapping[Column, Sequence[str]]) -> Table:
     """Some columns of a table for a terminal."""
     own = Table(title_justify="left", caption_justify="left")
-    for column in part:
-        justify: Literal["left", "right"] = "left" if column in TEXTS else "right"
-        least = 0 if column else 16
-        own.add_column(_shown(lines[0][column]), justify=justify, no_wrap=0 < column < 10, min_width=least)
-    for line in lines[1:]:
-        own.add_row(*(_shown(line[column]) for column in part))
+    for column, (heading, *_) in columns.items():
+        first = column is COLUMNS[0]
+        own.add_column(
+            _shown(heading),
+            justify=column.justify,
+            no_wrap=not first and column is not SEEDS,
+            min_width=16 * first,
+        )
+    for line in list(zip(*columns.values(), strict=True))[1:]:
+        own.add_row(*map(_shown, line))
     return own
 
 
 def _shown(text: str) -> str:
     """A text for a terminal; ``rich`` takes no square brackets in it for markup."""
     return escape(printable(text))
-
-
-def _used_columns(lines: Sequence[Sequence[str]]) -> list[int]:
-    """Columns that are not empty; that of seeds only if rows differ in it, as the notes name equal seeds."""
-    used = [column for column in range(len(COLUMNS)) if any(line[column] != "–" for line in lines[1:])]
-    return [column for column in used if column != SEEDS_COLUMN or len({line[column] for line in lines[1:]}) > 1]
 
 
 def _class_heading(table: ProtocolTable) -> list[str]:
@@ -175,12 +173,11 @@ def to_markdown(table: ProtocolTable) -> str:
         >>> lm.report.to_markdown(lm.report.tables([row])[0]).splitlines()[0]
         '### Few-shot episodes: 5-way 1-shot, letters'
     """
-    rows = [headings(table), *(cells(row) for row in table.rows)]
-    kept = _used_columns(rows)
-    ruler = ["---" if column in TEXTS else "---:" for column in kept]
-    lines = [[row[column] for column in kept] for row in rows]
+    columns = _columns(table)
+    ruler = ["---" if column.justify == "left" else "---:" for column in columns]
+    heading, *lines = zip(*columns.values(), strict=True)
     title, below = markdown_text(table.title), markdown_text(notes(table))
-    text = f"### {title}\n\n{markdown_lines([lines[0], ruler, *lines[1:]])}\n\n{below}\n"
+    text = f"### {title}\n\n{markdown_lines([heading, ruler, *lines])}\n\n{below}\n"
     if table.class_values:
         ruler = ["---", *("---:" for _ in table.rows)]
         text += f"\nAccuracy by class, %:\n\n{markdown_lines([_class_heading(table), ruler, *_class_lines(table)])}\n"
@@ -262,7 +259,7 @@ def _listed(modes: Sequence[str]) -> str:
     return ", ".join(f"{STATISTICS[mode]} ({mode})" for mode in modes)
 
 
-def _cost_text(cost: float, seconds: float, account: str) -> str:
+def _cost(cost: float, seconds: float, account: str) -> str:
     if not cost and not seconds:
         return "–"
     number, unit = with_prefix(cost), f" {account}"

@@ -76,15 +76,11 @@ def whole(tmp_path_factory):
 
 
 SLOW = pytest.mark.slow
-MOMENTS = [
-    ("step", 5),
-    ("validation", 4),
-    pytest.param("step", 3, marks=SLOW),
-    pytest.param("batch start", 5, marks=SLOW),
-]
 
 
-@pytest.mark.parametrize(("moment", "step"), MOMENTS)
+@pytest.mark.parametrize(
+    ("moment", "step"), [("step", 5), ("validation", 4), pytest.param("batch start", 5, marks=SLOW)]
+)
 def test_a_preempted_training_goes_on_bit_for_bit(moment, step, whole, slurm):
     _, expected, state = whole
     assert len(expected) == 12
@@ -256,10 +252,8 @@ def stopped(folder, stops, **options):
     [
         {},
         {"val_check_interval": 2},
-        pytest.param({"val_check_interval": 1}, marks=SLOW),
         pytest.param({"check_val_every_n_epoch": None, "val_check_interval": 3}, marks=SLOW),
         pytest.param({"check_val_every_n_epoch": 2, "num_sanity_val_steps": 2}, marks=SLOW),
-        pytest.param({"limit_val_batches": 0}, marks=SLOW),
         pytest.param({"max_steps": 11, "max_epochs": -1}, marks=SLOW),
     ],
     ids=str,

@@ -34,7 +34,7 @@ def test_the_index_is_current() -> None:
 def test_each_says_what_it_is_for(shipped: Shipped) -> None:
     assert shipped.purpose.endswith(".")
     assert 1 < len(shipped.purpose.split()) <= 25
-    assert re.fullmatch(r"|[\d.–]+ (s|min)(, \d+ MB)?", shipped.takes)
+    assert re.fullmatch(r"|[\d.–]+ (s|min|h)(, \d+ MB)?", shipped.takes)
 
 
 def test_the_list_has_them_all(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

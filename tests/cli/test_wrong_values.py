@@ -28,8 +28,15 @@ CASES = [
     ([*FIT, "--seed_everything=-1"], "'seed_everything' cannot be -1: give a number from 0 to 4294967295."),
     ([*FIT, f"--model.seed={HUGE}"], "'model': MetaSearch: seed is 1e+30; give a number from 0, below 2**63."),
     ([*FIT, f"--model.flops=1{400 * '0'}"], "'model.flops' cannot be '1000"),
+    (
+        [*FIT, f"--data.tasks_per_step={HUGE}"],
+        "'data': EpisodeDataModule: tasks_per_step = 1e+30 must be a whole number, from 1 to",
+    ),
     ([*SEARCH, "--model.directory=null"], "'model': 'directory' cannot be 'null'" + PATH),
-    ([*SEARCH, f"--data.tasks.tasks={HUGE}"], "'data': DrawnTasks: tasks = 1e+30 must be at most 1000000."),
+    (
+        [*SEARCH, f"--data.tasks.tasks={HUGE}"],
+        "'data': DrawnTasks: tasks = 1e+30 must be a whole number, from 1 to",
+    ),
     ([*SEARCH, "--model.methods.DARTS.epochs=3"], "'model.methods.DARTS.epochs': Expected an instantiatable"),
     ([*SEARCH, "--model.methods.DARTS from scratch.epochs=x"], "'model.methods.DARTS from scratch.epochs' cannot"),
     ([*FOLDER, "--data.tasks.shape=[1, 0, 28]"], "'data': FolderTask: shape = (1, 0, 28) must be (channels, height"),

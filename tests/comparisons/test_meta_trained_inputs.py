@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import lit_metanas as lm
+from lit_metanas.io.packages import is_own, stored_classes
 from lit_metanas.kinds import stored_preprocessing
 from lit_metanas.kinds.stored_preprocessing import InputMeaning
 from lit_metanas.training.meta_search.meta_checkpoint import META_KEY, read_meta_checkpoint
@@ -154,7 +155,7 @@ def test_meta_training_goes_on_with_its_own_vocabulary(of_texts: str, tmp_path: 
         meta_train(given, tmp_path / "off.ckpt", start=of_texts)
 
 
-@pytest.mark.parametrize("verb", ["fit", "validate", "test"])
+@pytest.mark.parametrize("verb", ["fit", "test"])
 def test_a_loaded_checkpoint_gives_other_data_its_vocabulary(verb: str, of_texts: str) -> None:
     texts = {f"class{c}": [f"blue blue{c} number {n} is long" for n in range(6)] for c in range(6)}
     source = lm.kinds.SentenceSource(texts, fractions=(0.4, 0.3, 0.3))
@@ -218,7 +219,7 @@ class WordFile(lm.kinds.Words):
 
 
 def test_no_checkpoint_holds_a_preprocessing_that_reads_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored_preprocessing, "PREPROCESSINGS", (*stored_preprocessing.PREPROCESSINGS, WordFile))
+    monkeypatch.setattr(stored_preprocessing, "is_own", lambda kind: True)
     made = WordFile(words=("a",))
     assert InputMeaning.of(made).to_plain() == {"digest": made.digest, "preprocessing": None}
     stored = made.described()
@@ -227,13 +228,13 @@ def test_no_checkpoint_holds_a_preprocessing_that_reads_files(monkeypatch: pytes
 
 
 def test_kinds_whose_meaning_leaves_paths_out_read_files() -> None:
-    for kind in stored_preprocessing.PREPROCESSINGS:
+    for kind in filter(is_own, stored_classes(lm.Preprocessing).values()):
         assert kind.reads_files == (kind.meaning is not lm.Preprocessing.meaning)
 
 
 @pytest.mark.parametrize(
     "made",
-    [lm.kinds.Words(words=("yes", "no")), lm.kinds.Characters(characters="abc"), lm.kinds.BytePairs(), FEATURES],
+    [lm.kinds.Words(words=("yes", "no")), FEATURES],
     ids=lambda made: made.kind,
 )
 def test_a_deep_nest_in_a_stored_preprocessing_is_told_in_a_short_sentence(made: lm.Preprocessing) -> None:
@@ -276,7 +277,6 @@ def test_texts_are_searched_and_exported_in_double_precision(of_texts: str, tmp_
         {"digest": 3, "preprocessing": None},
         {"digest": "0" * 64, "preprocessing": {"kind": "words", "size": 5, "least": 1, "steps": 3, "words": ["a"]}},
         {"digest": "0" * 64, "preprocessing": {"kind": "static vectors", "tokenizer": {"file": "/etc/passwd"}}},
-        {"digest": "0" * 64, "preprocessing": {"kind": "sculptures"}},
         [],
     ],
 )

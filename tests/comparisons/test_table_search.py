@@ -132,7 +132,6 @@ def test_a_table_of_a_space_with_equal_choices_that_builds_other_networks_is_ano
 @pytest.mark.parametrize(
     "words",
     [
-        ["--model.methods.TPE.init_args.storage=null", "--model.methods.TPE.init_args.trials=null"],
         ["--model.methods.TPE.storage", "null", "--model.methods.TPE.sampler.seed", "null"],
         ['--model.methods.TPE={"init_args": {"storage": null, "study": "None of these"}}'],
     ],
@@ -158,7 +157,6 @@ MISTAKES = {
     ),
     "no table": (["--data.table.path=absent.npz"], r"There is no table 'absent.npz': .*github.com/D-X-Y/NATS-Bench"),
     "signal": (["--model.signal=val_50"], r"no signal 'val_50': use val_12, val_200, test_12, test_200"),
-    "test": (["--model.test=test"], r"no signal 'test': use val_12, val_200, test_12, test_200"),
     "no data set": (["--data.datasets=[]"], r"'data': TableDataModule has no data sets: give at least one"),
     "space": (
         ["--model.methods.local search.sampler.space=lit_metanas.spaces.NASBench101"],

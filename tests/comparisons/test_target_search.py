@@ -1,6 +1,5 @@
 """All methods on all tasks: rows, files, resume, one seed one answer."""
 
-import json
 import math
 import signal
 import threading
@@ -25,7 +24,7 @@ from lit_metanas.searchers import DARTSSearcher, FixedArchitecture, QuerySearche
 from lit_metanas.searchers.query.objectives import RecipeRange
 from lit_metanas.spaces import DARTSCell, LayeredSpace
 from lit_metanas.tasks import Split, Task
-from lit_metanas.training import Child, Recipe, load_exported
+from lit_metanas.training import Child, Recipe
 from lit_metanas.training.child import fit_child
 
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU",), depths=(1, 2), widths=(2, 4))
@@ -250,15 +249,6 @@ def test_a_space_of_equal_choices_that_builds_other_networks_is_another_one(spac
         run(tmp_path, {"random": RandomArchitecture()}, space=other, **options)
 
 
-def test_a_searcher_that_stores_an_argument_under_another_name_searches_again(tmp_path):
-    class Rated(RandomArchitecture):
-        def __init__(self, rate):
-            self.learning_rate = rate
-
-    found = [run(tmp_path, {"rated": Rated(rate)}, tasks=TASKS[:1])._anew for rate in (1.0, 1.0, 2.0)]
-    assert found == [1, 0, 1]
-
-
 def test_a_task_of_another_shape_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"Task 'glyphs/0' has images of shape \(1, 8, 8\).*\(3, 8, 8\)"):
         run(tmp_path, shape=(3, 8, 8))
@@ -321,18 +311,6 @@ def test_children_are_exported_as_onnx_files_with_cards(tmp_path, monkeypatch):
     monkeypatch.setattr("lit_metanas.training.export.onnx_program.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"pip install 'lit-metanas\[onnx\]'"):
         run(tmp_path, {"fixed": FixedArchitecture({})}, export="onnx")
-
-
-def test_exported_children_load_and_agree(tmp_path):
-    run(tmp_path, {"fixed": FixedArchitecture({})}, export=True)
-    row = read_architectures(tmp_path / "architectures.json")[0]
-    exported = load_exported((tmp_path / row.weights).parent)
-    network = SPACE.child(row.architecture, row.shape, row.way)
-    network.load_state_dict(read_weights(tmp_path / row.weights))
-    inputs = TASKS[0].test.inputs
-    with torch.no_grad():
-        torch.testing.assert_close(exported.network(inputs), network.eval()(inputs))
-    assert json.loads((tmp_path / "search.json").read_text())["seed"] == 1
 
 
 def test_what_a_search_finds_beside_the_architecture_lands_in_its_rows(tmp_path):

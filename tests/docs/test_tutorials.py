@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from fenced import Reader, blocks
+from own_data import write_data
 from PIL import Image
 
 import lit_metanas as lm
@@ -29,6 +30,8 @@ PAGES = [
 def test_a_page_does_what_it_says(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
+    if page.stem in {"kinds_of_data", "use_a_network"}:
+        write_data(tmp_path)
     known = set(sys.modules)
     reader = Reader(tmp_path, ROOT)
     for block in blocks(page):
@@ -92,7 +95,7 @@ for name in names:
 
 @pytest.mark.parametrize("shape", [pytest.param((1, 12, 12), marks=pytest.mark.slow), (3, 12, 10)])
 def test_torch_and_pillow_alone_classify_as_predict_does(shape: tuple[int, int, int], tmp_path: Path) -> None:
-    (script,) = (block for block in blocks(ROOT / "docs/tutorials/own_images.md") if block.rest == "classify.py")
+    (script,) = (block for block in blocks(ROOT / "docs/tutorials/use_a_network.md") if block.rest == "classify.py")
     assert len(script.code.replace("\n\n", "\n").splitlines()) <= 8
     (tmp_path / "classify.py").write_text(script.code, encoding="utf-8")
     generator = torch.Generator().manual_seed(0)

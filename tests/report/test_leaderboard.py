@@ -137,7 +137,6 @@ def test_what_is_missing_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[s
     ("asked", "expected", "order"),
     [
         ("", ["DARTS", STOPPED, "random", "2 tries"], None),
-        ("#parameters", [STOPPED, "random", "DARTS", "2 tries"], "descending"),
         ("#method", ["2 tries", STOPPED, "DARTS", "random"], "ascending"),
     ],
 )

@@ -4,7 +4,6 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from matplotlib.text import Text
 from PIL import Image
 
 from lit_metanas.records import Cost, Trial
@@ -43,12 +42,7 @@ def test_each_front_is_drawn_as_what_one_gets_for_so_much(searched):
     assert rings == [(90_000, 78), (30_000, 77)]
     assert axes.get_xlabel() == "parameters"
     assert axes.get_xscale() == "log"
-    labels = [label.get_text() for label in axes.get_xticklabels()]
-    assert "10 k" in labels
-    assert len(labels) <= 6
-    texts = {text.get_text() for text in axes.texts}
-    assert {"NSGA-II (seed 0)", "TPE (seed 0)"} <= texts
-    assert not any("random" in text for text in texts)
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["NSGA-II (seed 0)", "TPE (seed 0)"]
 
 
 def test_a_chosen_network_that_is_not_on_the_front_has_no_ring(searched):
@@ -58,12 +52,6 @@ def test_a_chosen_network_that_is_not_on_the_front_has_no_ring(searched):
     assert not any("ring" in text.get_text() for text in axes.texts)
 
 
-@pytest.mark.parametrize(("parameters", "ticks"), [(45, ["20", "50"]), (1_000, ["1 k", "2 k"])])
-def test_a_front_of_a_single_point_has_two_ticks(make, parameters, ticks):
-    (axes,) = draw_fronts([replace(make("m", value=0.5), front=(trial(parameters, 0.25),))]).axes
-    assert [label.get_text() for label in axes.get_xticklabels()] == ticks
-
-
 def test_tested_networks_are_drawn_with_their_intervals():
     point = SimpleNamespace
     front = [point(parameters=p, test_score=v, ci95=0.02) for p, v in ((1_000, 0.5), (9_000, 0.45), (40_000, 0.99))]
@@ -71,10 +59,8 @@ def test_tested_networks_are_drawn_with_their_intervals():
     (axes,) = draw_tested(result).axes
     (steps,) = [line for line in axes.lines if line.get_drawstyle() == "steps-post"]
     assert list(map(tuple, steps.get_xydata().round(6))) == [(1_000, 50), (40_000, 99)]
-    (bars,) = axes.containers
-    assert [tuple(map(float, part[:, 1].round(6))) for part in bars[2][0].get_segments()] == [
-        (48, 52), (43, 47), (97, 100),
-    ]  # fmt: skip
+    bars = [line.get_ydata().round(6).tolist() for line in axes.lines if len(set(line.get_xdata())) == 1]
+    assert bars[:3] == [[48, 52], [43, 47], [97, 100]]
     assert axes.get_ylabel() == "test accuracy, %"
 
 
@@ -86,14 +72,6 @@ def test_points_that_a_third_objective_keeps_lie_below_the_line(make):
     assert len(parameters.lines[0].get_xydata()) == 1
     assert len(parameters.lines[1].get_xydata()) == 2
     assert len(latency.lines[0].get_xydata()) == 2
-
-
-def test_nothing_leaves_the_picture(searched):
-    figure = draw_fronts(searched)
-    renderer = figure.canvas.get_renderer()
-    figure.draw(renderer)
-    boxes = [Text.get_window_extent(t, renderer) for axes in figure.axes for t in [*axes.texts, axes.xaxis.label]]
-    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 and box.y0 >= 0 for box in boxes)
 
 
 def test_without_fronts_there_is_no_figure(make, searched, tmp_path):

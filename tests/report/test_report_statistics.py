@@ -24,15 +24,6 @@ def test_interval_over_episodes_averages_seeds_first(make):
     assert interval.half == pytest.approx(T2 * stdev(means) / math.sqrt(3))
 
 
-def test_interval_over_tasks(make):
-    rows = [
-        make("a", seed=s, value=v + s / 10, task=t) for s in (0, 1) for t, v in (("x", 0.5), ("y", 0.7), ("z", 0.6))
-    ]
-    interval = over_units(rows)
-    assert interval.mean == pytest.approx(0.65)
-    assert interval.half == pytest.approx(T2 * 0.1 / math.sqrt(3))
-
-
 def test_a_single_task_keeps_its_own_interval(make):
     interval = over_units([make("a", value=0.5)])
     assert (interval.mean, interval.half) == (0.5, 0.03)
@@ -81,7 +72,7 @@ def test_tasks_that_disagree_widen_the_interval(make):
     assert difference.pairs == 15
 
 
-@pytest.mark.parametrize(("seeds", "tasks"), [(1, 3), (3, 1), (5, 1), (3, 10), (10, 10)])
+@pytest.mark.parametrize(("seeds", "tasks"), [(3, 1), (3, 10)])
 def test_the_interval_holds_the_truth_in_nineteen_of_twenty_cases(make, seeds, tasks):
     generator = np.random.default_rng(seeds * 100 + tasks)
     held, trials = 0, 400

@@ -12,33 +12,13 @@ from lit_metanas.report import Difference, tables, to_markdown, to_rich
 from lit_metanas.report.table_text import cells, points, tasks, verdict
 
 
-@pytest.mark.parametrize(
-    ("number", "text"),
-    [(0, "0"), (7, "7"), (950, "950"), (999.6, "1.00 k"), (12_345, "12.3 k"), (112_000, "112 k"), (4_560_000, "4.56 M"),
-     (10**9, "1.00 G"), (3.2e12, "3.20 T"), (1.5e15, "1.50 P"), (99_960, "100 k"), (0.25, "0.25")],
-)  # fmt: skip
-def test_count(number, text):
-    assert with_prefix(number) == text
-
-
-def test_exact_count():
-    assert [with_prefix(10.0**power, exact=True) for power in (9, 10, 11, 12)] == ["1 G", "10 G", "100 G", "1 T"]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0 s"),
-        (0.42, "0.42 s"),
-        (9.96, "10 s"),
-        (42.4, "42 s"),
-        (99.6, "1.7 min"),
-        (204, "3.4 min"),
-        (7560, "2.1 h"),
-    ],
-)
-def test_duration(seconds, text):
-    assert duration(seconds) == text
+def test_numbers_and_times_are_short():
+    numbers = [0, 950, 999.6, 12_345, 4_560_000, 10**9, 1.5e15, 99_960, 0.25]
+    assert [with_prefix(number) for number in numbers] == [
+        "0", "950", "1.00 k", "12.3 k", "4.56 M", "1.00 G", "1.50 P", "100 k", "0.25"
+    ]  # fmt: skip
+    assert [with_prefix(10.0**power, exact=True) for power in (9, 11, 12)] == ["1 G", "100 G", "1 T"]
+    assert [duration(seconds) for seconds in (0.42, 9.96, 99.6, 7560)] == ["0.42 s", "10 s", "1.7 min", "2.1 h"]
 
 
 def test_percent_points_and_tasks():
@@ -238,24 +218,6 @@ def test_terminal_shows_every_cell_whole(many, width, parts):
     assert "…" not in text
     for cell in cells(table.rows[3])[1:-1]:  # but the seeds, which all rows share
         assert cell in text
-
-
-def test_a_single_task_of_several_seeds(make, many):
-    rows = [
-        make("a", value=value, seed=seed, task="folder", protocol=many[-1].protocol)
-        for seed, value in enumerate((0.5, 0.7))
-    ]
-    (table,) = tables(rows)
-    assert (table.title, table.units) == ("Task folder: 10 classes", "seeds")
-    assert cells(table.rows[0])[1:3] == ["60.0", "60.0 [0.0, 100.0]"]
-    text = to_markdown(table)
-    assert "Accuracy: mean over seeds. Over seeds: the same mean with its 95 % interval (Student's t)." in text
-    assert "Meta-training" not in text
-
-
-def test_what_meta_training_stands_for_is_told(make):
-    text = to_markdown(tables([make("random weights", values=[0.5, 0.6], meta=10**12)])[0])
-    assert "or its architecture alone where the network starts from random weights." in text
 
 
 def test_searches_that_were_stopped_are_told(make):

@@ -59,10 +59,7 @@ class RankMonitor(Callback):
         self._reports = trainer.local_rank == 0
 
         def end(reason: str) -> None:
-            message = ""
-            if self._should_report(reason):
-                message = _sentence(reason, trainer)
-            end_process(message)
+            end_process(_sentence(reason, trainer) if self._should_report(reason) else "")
 
         hang_timeout = self.hang_timeout if trainer.state.fn == TrainerFn.FITTING else None
         heartbeat = Heartbeat(
@@ -74,36 +71,19 @@ class RankMonitor(Callback):
         )
         environment = getattr(trainer.strategy, "cluster_environment", None)
         if trainer.is_global_zero:
-            host = "127.0.0.1"
-            if environment is not None:
-                host = environment.main_address
+            host = getattr(environment, "main_address", "127.0.0.1")
             trainer.strategy.broadcast(heartbeat.listen(host, trainer.num_nodes > 1, trainer.world_size - 1))
         else:
             rendezvous: Any = trainer.strategy.broadcast(None)
             heartbeat.connect(rendezvous)
         self._heartbeat = heartbeat
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(self, *_: Any, **__: Any) -> None:
         """Record progress."""
-        self._record_progress()
+        if self._heartbeat is not None:
+            self._heartbeat.progress += 1
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Record progress."""
-        self._record_progress()
-
-    def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Record progress."""
-        self._record_progress()
+    on_train_batch_end = on_validation_batch_end = on_train_batch_start
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Send the others the reason why this process stops, or raise the reason why another did."""
@@ -136,10 +116,6 @@ class RankMonitor(Callback):
         if heartbeat is not None:
             trainer.strategy.barrier()
             heartbeat.close()
-
-    def _record_progress(self) -> None:
-        if self._heartbeat is not None:
-            self._heartbeat.progress += 1
 
     def _should_report(self, reason: str) -> bool:
         """Whether this process prints the reason: the first on each machine, or all if process 0 is lost."""

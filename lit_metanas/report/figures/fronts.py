@@ -6,14 +6,14 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure, label
+from lit_metanas.callbacks.figures import COLOURS, label
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.estimators.estimator import inputs_timed, latency_measure
-from lit_metanas.io.text import at_once, shorten, with_prefix
+from lit_metanas.io.text import at_once, shorten
 from lit_metanas.records.record import Trial
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.records.statistics import bounds
-from lit_metanas.report.figures.panel import ABOVE, BELOW, HEIGHT, LEFT, MOST_METHODS, PANEL, frame, names, stacked
+from lit_metanas.report.figures.panel import MOST_METHODS, frame, legend, log_axis, name_label, stacked
 from lit_metanas.report.table import methods_of
 
 if TYPE_CHECKING:
@@ -27,14 +27,9 @@ PANELS = 6
 MEASURED = {"flops": "multiply-adds"}
 """Words for measures that have none in their name."""
 
-MEASURE_UNITS = {"flops": ("forward multiply-adds for one input", 1.0)}
-"""Words and factors of measures whose name does not contain their unit."""
-
 
 def draw_fronts(results: Sequence[ResultRow]) -> Figure | None:
     """Draw each search's front, one panel for each task and measure; None without a front."""
-    # The line between two points shows the best score for at most so much of the measure. With more than two objectives
-    # some points of the front may lie below the line. A ring marks the chosen network.
     panels: dict[tuple[str, str], list[ResultRow]] = {}
     for result in results:
         if result.front:
@@ -42,11 +37,11 @@ def draw_fronts(results: Sequence[ResultRow]) -> Figure | None:
                 panels.setdefault((result.task_id, measure), []).append(result)
     if not panels:
         return None
-    shown = [(panel, own[:MOST_METHODS]) for panel, own in list(panels.items())[:PANELS]]
+    shown = list(panels.items())[:PANELS]
     methods = methods_of(results)
-    drawn, places = stacked([_name(result) for _, own in shown for result in own], len(shown))
+    drawn, places = stacked(len(shown))
     for axes, ((task, measure), own) in zip(places, shown, strict=True):
-        _panel(axes, f"Task {task}", measure, own, methods)
+        _panel(axes, f"Task {task}", measure, own[:MOST_METHODS], methods)
     return drawn
 
 
@@ -56,94 +51,60 @@ def draw_tested(result: SearchResult) -> Figure:
     if measure == "latency":
         measure = latency_measure(result.latency_batch)
     unit, scale = _unit(measure)
-    width, height = LEFT + PANEL + 0.3, ABOVE + HEIGHT + BELOW
-    drawn = figure(width, height)
-    axes = drawn.add_axes((LEFT / width, BELOW / height, PANEL / width, HEIGHT / height))
-    values = [scale * getattr(one, result.traded) for one in result.front]
-    scores = [100 * one.test_score for one in result.front]
-    halves = [0.0 if math.isnan(one.ci95) else one.ci95 for one in result.front]
-    ends = [bounds(one.test_score, half) for one, half in zip(result.front, halves, strict=True)]
-    below = [score - 100 * low for score, (low, _) in zip(scores, ends, strict=True)]
-    above = [100 * high - score for score, (_, high) in zip(scores, ends, strict=True)]
-    line = _best_so_far(sorted(zip(values, scores, strict=True)))
-    axes.step([x for x, _ in line], [y for _, y in line], where="post", color=COLOURS[0], linewidth=1.4)
-    axes.errorbar(values, scores, yerr=(below, above), fmt="o", color=COLOURS[0], markersize=4, elinewidth=0.8)
-    axes.plot([scale * getattr(result, result.traded)], [100 * result.test_score], "o", color=COLOURS[0], markersize=10,
-              markerfacecolor="none", markeredgewidth=1.6)  # fmt: skip
-    axes.set_xscale("log")
-    frame(axes, f"Task {shorten(result.task_id, 40)}", unit)
-    axes.set_ylabel(f"test {label(result.metric)}, %", fontsize=9, color=INK)
-    _ticks(axes, values)
+    drawn, (axes,) = stacked(1)
+    points = sorted((scale * getattr(one, result.traded), 100 * one.test_score) for one in result.front)
+    _steps(axes, points, COLOURS[0])
+    for one in result.front:
+        if not math.isnan(one.ci95):
+            ends = [100 * end for end in bounds(one.test_score, one.ci95)]
+            axes.plot([scale * getattr(one, result.traded)] * 2, ends, color=COLOURS[0], linewidth=0.8)
+    _ring(axes, scale * getattr(result, result.traded), 100 * result.test_score, COLOURS[0])
+    frame(axes, f"Task {shorten(result.task_id, 40)}", unit, f"test {label(result.metric)}, %")
+    log_axis(axes)
     return drawn
 
 
 def _panel(axes: Axes, title: str, measure: str, results: Sequence[ResultRow], methods: Sequence[str]) -> None:
     """One measure on one task."""
     unit, scale = _unit(measure)
-    ends, ringed = [], False
+    note = "the chosen network is not on the front"
     for result in results:
         colour = COLOURS[methods.index(result.method) % len(COLOURS)]
         points = sorted((scale * trial.measures[measure], 100 * trial.value) for trial in result.front)
-        line = _best_so_far(points)
-        axes.step([x for x, _ in line], [y for _, y in line], where="post", color=colour, linewidth=1.4)
-        axes.plot([x for x, _ in points], [y for _, y in points], "o", color=colour, markersize=4)
+        _steps(axes, points, colour, f"{result.method} (seed {result.seed})")
         if (one := _chosen_point(result)) is not None:
-            ringed = True
-            axes.plot([scale * one.measures[measure]], [100 * one.value], "o", color=colour, markersize=10,
-                      markerfacecolor="none", markeredgewidth=1.6)  # fmt: skip
-        ends.append((*line[-1], colour, _name(result)))
-    axes.set_xscale("log")
-    frame(axes, title, unit)
-    axes.set_ylabel("validation score, %", fontsize=9, color=INK)
-    ring = "ring: the chosen network" if ringed else "the chosen network is not on the front"
-    axes.text(1, 1.015, ring, transform=axes.transAxes, fontsize=7.5, color=FAINT, ha="right",
-              va="bottom")  # fmt: skip
-    _ticks(axes, [scale * trial.measures[measure] for result in results for trial in result.front])
-    names(axes, ends, shares=all(0 <= trial.value <= 1 for result in results for trial in result.front))
+            note = "ring: the chosen network"
+            _ring(axes, scale * one.measures[measure], 100 * one.value, colour)
+    frame(axes, title, unit, "validation score, %", note)
+    log_axis(axes)
+    legend(axes)
+
+
+def _steps(axes: Axes, points: Sequence[tuple[float, float]], colour: str, name: str = "") -> None:
+    """Draw points, and a line of the best score for at most so much of the measure; ``points`` ascend."""
+    # With more than two objectives some points of a front lie below the line.
+    line: list[tuple[float, float]] = []
+    for x, y in points:
+        if not line or y > line[-1][1]:
+            line.append((x, y))
+    axes.step(*zip(*line, strict=True), where="post", color=colour, linewidth=1.4, label=name_label(name))
+    axes.plot(*zip(*points, strict=True), "o", color=colour, markersize=4)
+
+
+def _ring(axes: Axes, x: float, y: float, colour: str) -> None:
+    axes.plot([x], [y], "o", color=colour, markersize=10, markerfacecolor="none", markeredgewidth=1.6)
 
 
 def _unit(measure: str) -> tuple[str, float]:
     """Words for a measure and its unit, and the factor that converts it."""
     if batch := inputs_timed(measure):
         return f"milliseconds for {at_once(batch)}", 1e3
-    return MEASURE_UNITS.get(measure, (measure, 1.0))
-
-
-def _best_so_far(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """The best second coordinate so far, at each rise; ``points`` ascend."""
-    line: list[tuple[float, float]] = []
-    for x, y in points:
-        if not line or y > line[-1][1]:
-            line.append((x, y))
-    return line
+    if measure == "flops":
+        return "forward multiply-adds for one input", 1.0
+    return measure, 1.0
 
 
 def _chosen_point(result: ResultRow) -> Trial | None:
     """The best point of the front with the chosen architecture; None if the front has none."""
     own = [trial for trial in result.front if trial.architecture == result.architecture]
     return max(own, key=lambda trial: trial.value, default=None)
-
-
-def _ticks(axes: Axes, values: Sequence[float]) -> None:
-    """At least two ticks at 1, 2 and 5 times powers of ten, or at fewer of them if they are many."""
-    for steps in ((1, 2, 5), (1, 3), (1,)):
-        known = [step * 10.0**power for power in range(-9, 16) for step in steps]
-        below = max((mark for mark in known if mark <= min(values)), default=known[0])
-        above = min((mark for mark in known if mark >= max(values) and mark > below), default=known[-1])
-        marks = [mark for mark in known if below <= mark <= above]
-        if len(marks) <= 6:
-            break
-    low, high = min(min(values), below) / 1.15, max(max(values), above) * 1.15
-    axes.minorticks_off()
-    axes.set_xlim(low, high)
-    axes.set_xticks(marks, [_tick_text(mark) for mark in marks])
-
-
-def _tick_text(mark: float) -> str:
-    if mark < 1:
-        return f"{mark:g}"
-    return with_prefix(mark, exact=True)
-
-
-def _name(result: ResultRow) -> str:
-    return f"{result.method} (seed {result.seed})"

@@ -1,0 +1,188 @@
+"""The parts of a report's Markdown page: pictures of architectures, predictions, networks, origins."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from lit_metanas import spaces
+from lit_metanas.callbacks.architecture_picture import draw_architecture
+from lit_metanas.callbacks.figures import save
+from lit_metanas.inputs.shapes import plain_shape
+from lit_metanas.io.text import markdown_lines, markdown_text, number_of, shorten
+from lit_metanas.records.record import PREPROCESSING
+from lit_metanas.records.result_files import PREDICTIONS, KeptNetwork, best_networks, read_predictions
+from lit_metanas.records.rows import UNKNOWN_MARK, ArchitectureRow
+from lit_metanas.records.statistics import percent
+from lit_metanas.report.figures.predictions import MOST_SHOWN, draw_predictions, prediction_lines
+from lit_metanas.report.table import ProtocolTable
+from lit_metanas.report.table_text import to_markdown
+from lit_metanas.spaces import ChoiceSpace
+
+MOST_DRAWN, MOST_NETWORKS = 6, 50
+"""Most architectures that one report draws, and most networks that it lists."""
+
+PREDICTED = "predictions.png"
+"""The figure of a network's predictions for test examples."""
+
+LONGEST_CAPTION = 4_000
+"""Characters below a figure."""
+
+VALIDATED = (
+    "Validation examples are neither those of that training nor those of the test: a network that is chosen by its "
+    "test score looks better than it is."
+)
+
+
+class Picture(NamedTuple):
+    """A figure of the report: its ``file`` in the report's folder, a ``title`` and a ``caption``."""
+
+    file: str
+    title: str
+    caption: str
+
+
+def page_text(
+    tables: Sequence[ProtocolTable],
+    pictures: Sequence[Picture],
+    networks: Sequence[KeptNetwork],
+    examples: str,
+    said: str,
+) -> str:
+    """The verdict, tables, predictions, networks, figures, and the origin of each row, as Markdown."""
+    parts = ["# Report\n"]
+    if said:
+        parts.append(f"{markdown_text(said)}\n")
+    parts += ["## Results\n", *(to_markdown(table) for table in tables)]
+    if examples:
+        parts += ["## Predictions\n", examples]
+    if networks:
+        parts += ["## Networks\n", _network_lines(networks)]
+    parts.append("## Figures\n")
+    for file, title, caption in pictures:
+        parts.append(f"### {title}\n\n![{title}]({file})\n\n{markdown_text(caption, LONGEST_CAPTION)}\n")
+    parts += ["## Where each row comes from\n", *map(_origins, tables)]
+    return "\n".join(parts)
+
+
+def draw_architectures(folder: Path, architectures: Sequence[ArchitectureRow]) -> list[Picture]:
+    """Draw each different architecture once; the caption names the methods that chose it."""
+    users: dict[object, list[ArchitectureRow]] = {}
+    for row in architectures:
+        users.setdefault((row.space, row.architecture, row.ensemble, row.linear), []).append(row)
+    pictures = []
+    for number, rows in enumerate(list(users.values())[:MOST_DRAWN], start=1):
+        file = "architecture.png" if len(users) == 1 else f"architecture-{number}.png"
+        methods = " and ".join(dict.fromkeys(row.method for row in rows))
+        first, shape, outputs = rows[0], None, 0
+        if len({(*plain_shape(row.shape), row.way) for row in rows}) == 1:
+            shape, outputs = first.shape if all(first.shape) else None, first.way
+        space = getattr(spaces, first.space, None)
+        if not (isinstance(space, type) and issubclass(space, ChoiceSpace)):
+            space = ChoiceSpace  # somebody's own
+        title = f"Chosen: {methods}"
+        picture = draw_architecture(
+            first.architecture, title, space=space, linear=first.linear, shape=shape, outputs=outputs
+        )
+        save(picture, folder / file)
+        pictures.append(Picture(file, "Chosen architecture", _caption(rows)))
+    return pictures
+
+
+def _caption(rows: Sequence[ArchitectureRow]) -> str:
+    """The architecture that all rows have, and who chose it."""
+    first = rows[0]
+    chosen = str(first.architecture)
+    if first.ensemble > 1:
+        chosen += f", mean of {first.ensemble} such networks"
+    if first.linear is not None:
+        chosen += f", and a linear model, {first.linear}"
+    users = []
+    for row in rows:
+        user = f"{row.method}, {row.task_id}, seed {row.seed}"
+        if label := row.recipe.get(PREPROCESSING):
+            user += f", preprocessing: {shorten(str(label), 60)}"
+        users.append(user)
+    return f"{chosen} ({'; '.join(dict.fromkeys(users))})"
+
+
+def prediction_section(folder: Path, networks: Sequence[KeptNetwork]) -> str:
+    """A figure and a table of a network's predictions for test examples, as Markdown; empty without a network."""
+    if not networks:
+        return ""
+    task = networks[0].row.task_id
+    networks = [one for one in networks if one.row.task_id == task]
+    best = best_networks(networks).get(task)
+    network = best or networks[0]
+    try:
+        predictions = read_predictions(network.folder / PREDICTIONS)[:MOST_SHOWN]
+    except ValueError as error:
+        warnings.warn(f"No predictions are shown: {error}", stacklevel=3)
+        return ""
+    right = sum(one.right for one in predictions)
+    parts = [
+        f"What the network of {markdown_text(network.row.method)} says on task {markdown_text(task)}, of "
+        f"{number_of(len(predictions), 'test example')}, spread evenly over all: {right} right."
+    ]
+    if len(networks) > 1:
+        why = "It is the first one: no network has a validation score, and"
+        if best is not None:
+            score = markdown_text(_score(best))
+            why = f"It was chosen by {score}, among the networks for the task that have such a score;"
+        parts.append(f"{why} test scores play no part.")
+    if (drawn := draw_predictions(predictions)) is not None:
+        save(drawn, folder / PREDICTED)
+        parts.append(f"![Predictions]({PREDICTED})")
+    if lines := prediction_lines(predictions):
+        parts.append(markdown_lines(lines))
+    if any(UNKNOWN_MARK in one.example for one in predictions):
+        parts.append(f"{UNKNOWN_MARK} stands for words or characters that the network's vocabulary lacks.")
+    return "\n\n".join(parts) + "\n"
+
+
+def best_sentences(networks: Sequence[KeptNetwork]) -> list[str]:
+    """The best network of each task, and its score; scores of different tasks are not compared."""
+    several, sentences = len({network.row.task_id for network in networks}) > 1, []
+    for task, best in best_networks(networks).items():
+        name = f"Best on {task}" if several else "Best"
+        sentences.append(f"{name} by {_score(best)}: {best.row.method}, in {shorten(str(best.folder), 400)}")
+    return sentences
+
+
+def _score(network: KeptNetwork) -> str:
+    """The metric that a network was chosen by, and its value."""
+    return f"{shorten(network.row.metric, 40)}, {percent(network.row.value)} %"
+
+
+def _network_lines(networks: Sequence[KeptNetwork]) -> str:
+    """The folder of each exported network, and the best network of each task."""
+    lines: list[tuple[str, ...]] = [("method", "task", "seed", "validation score %", "folder"), ("---",) * 5]
+    for row, folder in networks[:MOST_NETWORKS]:
+        value = percent(row.value) if math.isfinite(row.value) else "–"
+        lines.append((row.method, row.task_id, str(row.seed), value, shorten(str(folder), 400)))
+    parts = [markdown_lines(lines)]
+    if (left := len(networks) - MOST_NETWORKS) > 0:
+        parts.append(f"{left} more are in the searches' directories.")
+    best = [markdown_text(one) for one in best_sentences(networks)[:MOST_NETWORKS]]
+    if len(best) == 1:
+        parts.append(f"{best[0]}. {VALIDATED}")
+    elif best:
+        parts += ["\n".join(f"- {one}." for one in best), VALIDATED]
+    return "\n\n".join(parts) + "\n"
+
+
+def _origins(table: ProtocolTable) -> str:
+    """Seeds, batch-norm mode, machine and configuration of each row, without columns that are empty."""
+    columns = {
+        "method": [row.method for row in table.rows],
+        "seeds": [", ".join(map(str, row.seed_numbers)) for row in table.rows],
+        "batch norm": [row.batch_norm for row in table.rows],
+        "hardware": ["; ".join(row.hardware) for row in table.rows],
+        "configuration": [", ".join(row.configs) for row in table.rows],
+    }
+    used = {heading: [cell or "–" for cell in column] for heading, column in columns.items() if any(column)}
+    lines = [tuple(used), ("---",) * len(used), *zip(*used.values(), strict=True)]
+    return f"### {markdown_text(table.title)}\n\n{markdown_lines(lines)}\n"
