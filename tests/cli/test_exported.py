@@ -20,10 +20,6 @@ from PIL import Image
 from torch import nn
 
 from lit_metanas.cli.command_line import main
-<<<<<<< HEAD
-=======
-from lit_metanas.kinds import NewExamples
->>>>>>> main
 from lit_metanas.kinds.images.image_arrays import fit_images
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.training import Exported, ExportedModel, export_child, load_exported
@@ -139,26 +135,6 @@ def photographs(tmp_path: Path) -> Path:
     return folder
 
 
-<<<<<<< HEAD
-=======
-@pytest.mark.parametrize("suffix", ["csv", "json"])
-def test_the_verb_predict(
-    suffix: str, folder: Path, photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    output = tmp_path / f"out.{suffix}"
-    args = [f"--model.directory={folder}", f"--data.examples={photographs}", f"--model.output={output}"]
-    assert main(["predict", *args, f"--trainer.default_root_dir={tmp_path}"]) == 0
-    text = output.read_text()
-    rows = json.loads(text) if suffix == "json" else list(csv.DictReader(io.StringIO(text)))
-    assert [Path(row["file"]).name for row in rows] == ["colour.png", "grey.png"]
-    grey = torch.from_numpy(np.array(Image.open(photographs / "more" / "grey.png")))[None, None]
-    expected = load_exported(folder).predict(grey)[0]
-    assert np.allclose([float(rows[1][f"p({name})"]) for name in CLASSES], expected, atol=2e-6)
-    assert rows[1]["class"] == CLASSES[int(expected.argmax())]
-    assert f"grey.png: {rows[1]['class']}" in capsys.readouterr().out
-
-
->>>>>>> main
 @pytest.mark.parametrize(
     ("given", "names"),
     [
@@ -190,15 +166,8 @@ def test_files_and_folders_are_classified(
 @pytest.mark.parametrize(
     ("words", "names"),
     [
-<<<<<<< HEAD
-        (["--data.images", "new", "--data.images", "new/colour.png", "new/more"], ["colour.png", "grey.png"]),
-        (["--data.images", "-x.png", "a: b.png", "[1].png"], ["-x.png", "a: b.png", "[1].png"]),
-=======
-        (["--data.examples=new/colour.png", "new/more/grey.png"], ["colour.png", "grey.png"]),
         (["--data.examples", "new", "--data.examples", "new/colour.png", "new/more"], ["colour.png", "grey.png"]),
         (["--data.examples", "-x.png", "a: b.png", "[1].png"], ["-x.png", "a: b.png", "[1].png"]),
-        (["--data.examples", "a: b.png"], ["a: b.png"]),
->>>>>>> main
     ],
 )
 def test_paths_are_taken_as_a_shell_gives_them(
@@ -242,30 +211,13 @@ def test_unreadable_images_are_named_and_the_others_are_predicted(
     assert Path("predictions.csv").read_text() == before
 
 
-<<<<<<< HEAD
-=======
-def test_hidden_folders_are_left_out(photographs: Path) -> None:
-    hidden = photographs / ".ipynb_checkpoints" / "more"
-    hidden.mkdir(parents=True)
-    shutil.copy(photographs / "colour.png", hidden / "copy.png")
-    assert [file.name for _, file in NewExamples(str(photographs)).examples] == ["colour.png", "grey.png"]
-
-
-@pytest.mark.parametrize("name", ["predictions.csv", "notes.json"])
->>>>>>> main
 def test_a_file_of_another_kind_is_not_replaced(
     folder: Path, photographs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(photographs.parent)
-<<<<<<< HEAD
     Path("predictions.csv").write_text("file,class,mine\n")
-    assert main(["predict", "--data.images=new", f"--model.directory={folder}"]) == 2
+    assert main(["predict", "--data.examples=new", f"--model.directory={folder}"]) == 2
     said = "'model': 'predictions.csv' already exists and holds no predictions: give another 'output' (--model.output)."
-=======
-    Path(name).write_text("file,class,mine\n")
-    assert main(["predict", "--data.examples=new", f"--model.directory={folder}", f"--model.output={name}"]) == 2
-    said = f"'model': '{name}' already exists and holds no predictions: give another 'output' (--model.output)."
->>>>>>> main
     assert capsys.readouterr().err == f"lit-metanas: {said}\n"
     assert Path("predictions.csv").read_text() == "file,class,mine\n"
 
@@ -321,12 +273,7 @@ def test_a_network_of_views_and_channels_last_tensors(network: nn.Module, tmp_pa
     [
         ("absent", "new", "out.csv", "'model': There is no 'model.json'"),
         ("", "absent", "out.csv", "'data': There is no file or folder"),
-<<<<<<< HEAD
-        ("", "empty", "out.csv", "'data': There is no image in"),
-=======
         ("", "empty", "out.csv", "'data': There are no new examples in"),
-        ("", "broken", "out.csv", "photo.png is not a readable image"),
->>>>>>> main
         ("", "new", "out.txt", "'model': The output"),
     ],
 )
@@ -340,15 +287,8 @@ def test_mistakes_in_predicting(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-<<<<<<< HEAD
     (tmp_path / "empty").mkdir()
-    args = [f"--model.directory={directory or folder}", f"--data.images={tmp_path / images}"]
-=======
-    for name in ("empty", "broken"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "broken" / "photo.png").write_text("no image")
     args = [f"--model.directory={directory or folder}", f"--data.examples={tmp_path / images}"]
->>>>>>> main
     args += [f"--model.output={tmp_path / output}", f"--trainer.default_root_dir={tmp_path}"]
     assert main(["predict", *args]) == 2
     captured = capsys.readouterr()

@@ -129,7 +129,6 @@ def test_a_recording_that_is_cut_before_it_is_written_down_is_told() -> None:
         with wave.open(name, "wb") as file:
             file.setparams((1, 2, 8000, 0, "NONE", ""))
             file.writeframes(np.arange(int(8000 * seconds), dtype=np.int16).tobytes())
-<<<<<<< HEAD
     architecture, child = drawn(ENCODER, objective.outputs, 0, sounds.shape)
     given = {"shape": sounds.shape, "preprocessing": sounds, "objective": objective}
     lm.export_child(child, "out", architecture=architecture, classes="abc", **given)
@@ -140,19 +139,6 @@ def test_a_recording_that_is_cut_before_it_is_written_down_is_told() -> None:
         assert main(["predict", "out", "short.wav", "long.wav", "longer.wav"]) == 0
     (told,) = [str(each.message) for each in caught if "is left out" in str(each.message)]
     assert told == "'long.wav' lasts 0.50 s, and 0.21 s are read: the rest of longer sounds is left out."
-=======
-    told = told_of_cut(sounds, lm.Transcription(3), ["short.wav", "long.wav", "longer.wav"])
-    assert told == ["'long.wav' lasts 0.50 s, and 0.21 s are read: the rest of longer sounds is left out."]
-    assert told_of_cut(sounds, lm.Transcription(3), ["short.wav"]) == []
-
-
-def test_a_passage_that_is_cut_before_it_answers_is_told() -> None:
-    made = lm.kinds.QuestionWords(lm.kinds.Words(steps=9, least=1).fitted(["who runs ada home"]), newest_first=False)
-    Path("new.txt").write_text("who runs?\tAda.\nwho runs?\tAda runs home. Ada runs home.\n")
-    told = told_of_cut(made, lm.Span(longest=3), ["new.txt"])
-    long = "'who runs? Ada runs home. Ada runs home.'"
-    assert told == [f"{long} has more than the 9 words that are read: the rest of longer questions is left out."]
->>>>>>> main
 
 
 def test_an_export_that_fails_leaves_the_earlier_network(whole: Path) -> None:
