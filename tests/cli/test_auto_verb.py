@@ -20,7 +20,6 @@ from lit_metanas.automl import budget_plan, last_training
 from lit_metanas.automl.pace import Pace
 from lit_metanas.cli.command_line import main
 from lit_metanas.estimators import training_estimator
-from lit_metanas.io.locks import directory_lock
 from lit_metanas.training.export import onnx_program
 from lit_metanas.training.export.hub_card import read_card
 
@@ -288,10 +287,14 @@ def test_a_last_training_that_fails_exports_the_best_and_says_how_to_go_on(
     assert "Found in " in capsys.readouterr().out
 
 
-def test_another_process_at_work_is_told(photos: Path) -> None:
-    with directory_lock(photos / "model", "auto", "output"):
-        command = [sys.executable, "-m", "lit_metanas", "auto", "photos", "--flops", FLOPS]
-        done = subprocess.run(command, cwd=photos, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 2
-    assert "'model' is in use by another auto (process " in done.stderr
-    assert "give another 'output'." in done.stderr
+def test_another_process_at_work_is_told(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def busy(*_: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("fcntl.lockf", busy)
+    assert main(["auto", "photos", "--flops", FLOPS]) == 2
+    told = capsys.readouterr().err
+    assert "'model' is in use by another auto (another process): " in told
+    assert "give another 'output'." in told
