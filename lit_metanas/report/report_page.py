@@ -110,7 +110,7 @@ def _caption(rows: Sequence[ArchitectureRow]) -> str:
     return f"{chosen} ({'; '.join(dict.fromkeys(users))})"
 
 
-def show_predictions(folder: Path, networks: Sequence[KeptNetwork]) -> str:
+def predictions_section(folder: Path, networks: Sequence[KeptNetwork]) -> str:
     """A figure and a table of a network's predictions for test examples, as Markdown; empty without a network."""
     if not networks:
         return ""

@@ -38,7 +38,7 @@ from lit_metanas.report.report_page import (
     best_sentences,
     draw_architectures,
     page_text,
-    show_predictions,
+    predictions_section,
 )
 from lit_metanas.report.table import ProtocolTable, tables
 from lit_metanas.report.table_text import to_rich, verdict
@@ -55,7 +55,7 @@ COSTS = Picture(
     "Accuracy against search cost",
     "Further up and to the left is better. Methods in the grey field search nothing for a new task.",
 )
-CURVES = Picture(
+ANYTIME = Picture(
     "anytime.png",
     "Anytime curves of the search",
     "The best validation score that a search has reached after spending so much, averaged over tasks and seeds, "
@@ -223,7 +223,7 @@ def write_report(
             f"No table compares '{printable(subject)}' with a reference: name a method that has results, and another "
             "one as the reference."
         )
-    drawn = {COSTS: draw_costs(made), CURVES: draw_curves(results), FRONTS: draw_fronts(results)}
+    drawn = {COSTS: draw_costs(made), ANYTIME: draw_curves(results), FRONTS: draw_fronts(results)}
     if history is not None and history.moments and history.labels:
         drawn[PROBABILITIES] = draw_probabilities(history)
     pictures = []
@@ -232,7 +232,7 @@ def write_report(
             save(figure, folder / picture.file)
             pictures.append(picture)
     pictures += draw_architectures(folder, architectures)
-    examples = show_predictions(folder, looked_at)
+    examples = predictions_section(folder, looked_at)
     write_whole(folder / "report.md", page_text(made, pictures, networks, examples, said))
     files = {folder / "report.md": "report", **{folder / picture.file: picture.title for picture in pictures}}
     if PREDICTED in examples:
