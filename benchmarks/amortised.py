@@ -31,7 +31,7 @@ from lit_metanas.searchers import MetaSampler, QuerySearcher
 from lit_metanas.spaces import Architecture, Encoding
 from lit_metanas.surrogates import TransferSurrogate
 from lit_metanas.surrogates.gaussian_process import GroupedKernel, mean_distances
-from lit_metanas.surrogates.surrogate_checkpoint import write_surrogate
+from lit_metanas.surrogates.meta_surrogate import write_surrogate
 from lit_metanas.surrogates.transfer import SourceGP, fit_source
 
 POPULATION, SAMPLE = 20, 5
@@ -190,7 +190,6 @@ class Records:
                 task_id=key[0],
                 features=self.encoding(list(found)),
                 scores=torch.tensor(list(found.values()), dtype=torch.float64),
-                order=torch.arange(len(found)),
                 embedding=torch.empty(0),
                 architectures=tuple(found),
             )

@@ -194,7 +194,7 @@ def search(name: str, task: lm.Task, method: str, seed: int, epochs: int, ways: 
     values = {**kind.recipes(task.goal), "batch_size": BATCH_SIZES}
     only = {field: values[field] for field in choices.recipe}
     changed = patch.multiple(type(kind), incumbent=usual, recipes=lambda self, objective: only)
-    offered = patch("lit_metanas.automl.auto.other_ways", return_value=ways if choices.preprocessing else {})
+    offered = patch("lit_metanas.automl.calls.other_ways", return_value=ways if choices.preprocessing else {})
     with changed, offered:
         if choices == METHODS["no search"]:
             alone = lm.searchers.FixedArchitecture(usual)

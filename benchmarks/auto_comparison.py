@@ -30,14 +30,14 @@ from pathlib import Path
 from statistics import fmean
 
 import torch
-from auto_rivals import METHODS, NO_BUDGET, Given, steps_of
+from auto_rivals import METHODS, NO_BUDGET, Given, beginning_of
 from comparison_data import DATA_SETS
 from critical_difference import LEVEL, against, draw, ranks_of, wins_and_losses
 from kept_rows import kept_rows, read_rows
 from mixed_tasks import Folders
 
 import lit_metanas as lm
-from lit_metanas.automl.steps.time_plan import measure_pace
+from lit_metanas.automl.pace import measure_pace
 from lit_metanas.io.text import table_lines
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.records.statistics import percent, t_interval
@@ -83,9 +83,8 @@ def write_flops(folders: Folders, path: Path, names: Sequence[str]) -> None:
     for name in names:
         one = DATA_SETS[name]
         task = read_given(**one.read(folders).given)
-        steps = steps_of(task, one.source)
-        networks, recipe = steps.beginning.networks, steps.beginning.recipe
-        found = measure_pace(task, steps.space, networks, recipe, seconds=MEASURED_SECONDS)
+        work = beginning_of(task, one.source).work
+        found = measure_pace(task, work.views.space, work.networks, work.recipe, seconds=MEASURED_SECONDS)
         pace = found.flops * found.waiting  # as if no other work were done on the machine
         known[name] = {f"{minutes:g}": float(f"{60 * minutes * pace:.3g}") for minutes in MINUTES}
         print(f"{name}: {pace:.3g} FLOPs a second", flush=True)

@@ -26,7 +26,7 @@ from typing import Any
 
 import torch
 
-from lit_metanas.automl.steps import auto_steps, time_plan  # noqa: F401, so that they are imported before the forks
+from lit_metanas.automl import budget_plan, calls  # noqa: F401, so that they are imported before the forks
 from lit_metanas.cli.command_line import main
 from lit_metanas.io.files import write_whole
 from lit_metanas.io.text import hardware
@@ -35,7 +35,7 @@ from lit_metanas.records.result_files import read_results
 SIGNALS = (signal.SIGKILL, signal.SIGTERM)
 LABELS = ("low", "middle", "high")
 WAIT = 0.01
-time_plan.STEPS_OF_A_TRIAL = 3
+budget_plan.STEPS_OF_A_TRIAL = 3
 
 
 @dataclass(frozen=True)

@@ -36,11 +36,10 @@ from comparison_data import Data, features
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
 import lit_metanas as lm
-from lit_metanas.automl.steps.auto_steps import AutoSteps
-from lit_metanas.automl.steps.budget_planner import MOST_TRAINED
-from lit_metanas.automl.steps.limits import NetworkLimits, Wishes
-from lit_metanas.automl.steps.time_plan import LONGEST_TRAINING, SEARCH_SHARE, rungs_of, searched_share
-from lit_metanas.automl.steps.views import Views
+from lit_metanas.automl.budget_plan import SHARES, rungs_of, searched_share
+from lit_metanas.automl.candidates import Beginning, Job, begin
+from lit_metanas.automl.options import AutoOptions
+from lit_metanas.automl.views import Views
 from lit_metanas.comparisons.single_task import all_but_test, result_of
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.kind import LEARNING_RATES, SMOOTHINGS, WEIGHT_DECAYS, kind_of
@@ -141,14 +140,14 @@ def of_network(found: lm.SearchResult) -> Outcome:
     return Outcome(100 * found.test_accuracy, spent, f"{found.cost.queries} tried; {found.space}{linear}: {labels}")
 
 
-def steps_of(task: lm.Task, source: str) -> AutoSteps:
+def beginning_of(task: lm.Task, source: str) -> Beginning:
     """How ``auto`` begins on a task of a source, with the records of other data sets."""
-    views = Views(task, {}, lm.default_space(task.shape), NetworkLimits())
     with TemporaryDirectory() as folder:
         path = f"{folder}/others.jsonl"
         lm.records.write_record_lines(path, records_without(source))
-        wishes = Wishes(None, None, seed=0, threads=1, progress=False, records=[path])
-        return AutoSteps(views, kind_of(task), wishes, None, began=time.perf_counter(), linear=None)
+        options = AutoOptions(task, records=[path], progress=False)
+        views = Views(task, {}, lm.default_space(task.shape), options.limits)
+        return begin(Job(options, kind_of(task), views, None, None, began=time.perf_counter(), reading=0.0))
 
 
 class Augmented(lm.estimators.TrainingEstimator):
@@ -178,16 +177,19 @@ class Augmented(lm.estimators.TrainingEstimator):
 def by_sampler(sampler: Callable[[], BaseSampler], given: Given) -> Outcome:
     """A search from scratch over the networks and recipes of ``auto``, and the training of what was best."""
     task = given.task
-    steps = steps_of(task, given.source)
-    space, part = steps.space, all_but_test(task)
-    epoch = recipe_cost(space, steps.beginning.usual, task, part, steps.beginning.recipe, epochs=1).flops
+    begun = beginning_of(task, given.source)
+    work, part = begun.work, all_but_test(task)
+    space = work.views.space
+    epoch = recipe_cost(space, begun.usual, task, part, work.recipe, epochs=1).flops
     # On tables `auto` may begin with a network of next to no FLOPs: what 200 epochs of it take trains no other.
-    search = SEARCH_SHARE * given.flops
+    search, longest = SHARES.search * given.flops, SHARES.longest
     if given.kind != "rows":
-        search = searched_share(given.flops, epoch=epoch, trial=steps.planner.trial, share=SEARCH_SHARE)
-    candidate = search / sum(rungs_of(search, steps.planner.trial))
-    epochs = min(LONGEST_TRAINING, max(1, round(candidate / steps.planner.epoch)))
-    recipe = lm.Recipe(epochs=epochs, batch_size=steps.beginning.recipe.batch_size)
+        search = searched_share(
+            given.flops, epoch=epoch, trial=work.trial, share=SHARES.search, longest=longest, single=epoch
+        )
+    candidate = search / sum(rungs_of(search, work.trial))
+    epochs = min(longest, max(1, round(candidate / work.epoch)))
+    recipe = lm.Recipe(epochs=epochs, batch_size=work.recipe.batch_size)
     searcher = lm.searchers.QuerySearcher(
         sampler=sampler(),
         estimator=partial(Augmented, recipe=recipe),
@@ -200,7 +202,7 @@ def by_sampler(sampler: Callable[[], BaseSampler], given: Given) -> Outcome:
     budget = lm.Budget(flops=search)
     found = searcher.search(task, space, budget, given.seed)
     cost = recipe_cost(space, found.architecture, task, part, recipe, epochs=1).flops
-    epochs = min(MOST_TRAINED * LONGEST_TRAINING, max(1, int((given.flops - budget.spent.flops) / cost)))
+    epochs = min(SHARES.most_trained * longest, max(1, int((given.flops - budget.spent.flops) / cost)))
     chosen = recipe.replace(found.recipe)
     drawn = Augmented(task, space, given.seed, chosen).drawn(found.architecture)
     final = replace(chosen, epochs=epochs, augmentation=drawn)
@@ -215,7 +217,7 @@ def by_fixed(given: Given) -> Outcome:
     task, labels = given.task, FIXED[given.kind]
     space = lm.default_space(task.shape)
     epoch = recipe_cost(space, complete(space, labels), task, all_but_test(task), FIXED_RECIPE, epochs=1).flops
-    recipe = replace(FIXED_RECIPE, epochs=min(LONGEST_TRAINING, max(1, round(given.flops / epoch))))
+    recipe = replace(FIXED_RECIPE, epochs=min(SHARES.longest, max(1, round(given.flops / epoch))))
     method = lm.searchers.FixedArchitecture(labels)
     return of_network(lm.search(task, space, method=method, recipe=recipe, seed=given.seed, progress=False))
 

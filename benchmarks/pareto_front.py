@@ -32,8 +32,8 @@ from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler
 from shipped_pools import digits
 
 import lit_metanas as lm
-from lit_metanas.automl.steps.front_steps import POINTS
-from lit_metanas.automl.steps.time_plan import shared_epochs
+from lit_metanas.automl.budget_plan import SHARES, shared_epochs
+from lit_metanas.automl.front import POINTS
 from lit_metanas.callbacks.figures import COLOURS, figure, save
 from lit_metanas.comparisons.single_task import all_but_test, result_of
 from lit_metanas.kinds.kind import LEARNING_RATES, SMOOTHINGS, WEIGHT_DECAYS
@@ -188,7 +188,7 @@ def trained_front(
     part = all_but_test(task)
     costs = [recipe_cost(space, front[place].architecture, task, part, recipe, epochs=1).flops for place in chosen]
     results = []
-    for place, epochs in zip(chosen, shared_epochs(costs, flops), strict=False):
+    for place, epochs in zip(chosen, shared_epochs(costs, flops, SHARES.longest), strict=False):
         one = replace(found, architecture=front[place].architecture, weights=None, recipe=front[place].recipe)
         child = chosen_child(task, space, one, replace(recipe.replace(one.recipe), epochs=epochs), seed)
         cost = fit_child(child, part, seed=seed)

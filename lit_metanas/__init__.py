@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from lit_metanas.automl import AutoClassifier as AutoClassifier
     from lit_metanas.automl import AutoTranscriber as AutoTranscriber
     from lit_metanas.automl import AutoTranslator as AutoTranslator
-    from lit_metanas.automl.auto import auto as auto
+    from lit_metanas.automl import auto as auto
     from lit_metanas.comparisons import SearchResult as SearchResult
     from lit_metanas.comparisons import search as search
     from lit_metanas.inputs import ImageShape as ImageShape

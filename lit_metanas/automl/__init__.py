@@ -1,26 +1,30 @@
 """One call: data in, a searched and trained network out."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from lit_metanas.automl.auto import auto
-
 if TYPE_CHECKING:
-    from lit_metanas.automl.auto_classifier import AutoClassifier
-    from lit_metanas.automl.auto_writers import AutoAnswerer, AutoTranscriber, AutoTranslator
+    from lit_metanas.automl.calls import auto as auto
+    from lit_metanas.automl.options import AutoOptions as AutoOptions
+    from lit_metanas.automl.scikit.auto_classifier import AutoClassifier as AutoClassifier
+    from lit_metanas.automl.scikit.auto_writers import AutoAnswerer as AutoAnswerer
+    from lit_metanas.automl.scikit.auto_writers import AutoTranscriber as AutoTranscriber
+    from lit_metanas.automl.scikit.auto_writers import AutoTranslator as AutoTranslator
 
-__all__ = ["AutoAnswerer", "AutoClassifier", "AutoTranscriber", "AutoTranslator", "auto"]
+_MODULES = {
+    "AutoAnswerer": "scikit.auto_writers",
+    "AutoClassifier": "scikit.auto_classifier",
+    "AutoOptions": "options",
+    "AutoTranscriber": "scikit.auto_writers",
+    "AutoTranslator": "scikit.auto_writers",
+    "auto": "calls",
+}
 
-_WRITERS = {"AutoAnswerer", "AutoTranscriber", "AutoTranslator"}
+__all__ = [*_MODULES]
 
 
 def __getattr__(name: str) -> Any:
-    """Import an estimator, and scikit-learn with it, when first asked for."""
-    if name == "AutoClassifier":
-        from lit_metanas.automl.auto_classifier import AutoClassifier
-
-        return AutoClassifier
-    if name in _WRITERS:
-        from lit_metanas.automl import auto_writers
-
-        return getattr(auto_writers, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """Import what is first asked for: the options alone need no torch, the estimators need scikit-learn."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -3,106 +3,92 @@
 from __future__ import annotations
 
 import atexit
-import errno
 import gc
 import logging
 import os
-import select
 import sys
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from importlib import import_module
 from itertools import takewhile, zip_longest
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from lit_metanas import __version__
-from lit_metanas.cli.errors import (
-    UsageError,
-    chain_of,
-    describe,
-    find_own_line,
-    is_from_checkpoint,
-    is_out_of_memory,
-    near_miss,
+from lit_metanas.cli.error_sentences import (
+    LONGEST_SENTENCE,
+    exit_code,
+    is_first_process,
+    is_reported_elsewhere,
+    nobody_reads,
+    sentence_about,
     with_shell_keys,
 )
+from lit_metanas.cli.errors import UsageError, near_miss
 from lit_metanas.cli.help import experiment_help, verb_help, whole_help
 from lit_metanas.cli.parser_messages import usage_error
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
-from lit_metanas.io.text import DEBUG, is_text, printable, without_passwords, writable
+from lit_metanas.io.text import DEBUG, is_text, printable, writable
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
-
-_FULL = "free some space, and go on as after an interruption: what was complete is kept."
-_CLOSED = "give a path that can be read and, for results, written to."
-_FIXES = {
-    errno.ENOSPC: _FULL,
-    errno.EDQUOT: _FULL,
-    errno.EFBIG: _FULL,
-    errno.EROFS: _CLOSED,
-    errno.EACCES: _CLOSED,
-    errno.EPERM: _CLOSED,
-    errno.EEXIST: "give the path of a folder.",
-    errno.ENOTDIR: "give the path of a folder.",
-    errno.EISDIR: "give the path of a file.",
-    errno.EMFILE: "raise the limit of open files (ulimit -n).",
-}
-"""What to do about errors of the operating system."""
-
-_WRONG_PATHS = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
-
-LONGEST_SENTENCE = 1000
-"""Characters of a sentence, of which most are paths."""
 
 _GOES_ON = (
     "stopped. The same `auto`, `run` or `search` command goes on from here; `fit` goes on with --ckpt_path and the "
     "last checkpoint in the run's directory, if it has written one."
 )
 
-STOPPED, AGREED, FAILED = "SIGTERMException", "AgreedError", "FailedWorkError"
-SELF_EXPLAINING = ("MisconfigurationException", FAILED)
-"""Exceptions of Lightning and this package by their names: to import them would take seconds for each error."""
+STOPPED = "SIGTERMException"
+"""Lightning's exception by its name: importing it would take seconds."""
+
+_MODULES = {
+    "run": "lit_metanas.cli.experiment.run",
+    "report": "lit_metanas.report.report_verb",
+    "push": "lit_metanas.training.export.hub_card",
+    "records": "lit_metanas.cli.record_exchange",
+    "dashboard": "lit_metanas.report.dashboard",
+    "configs": "lit_metanas.cli.shipped_configurations",
+}
+"""The modules of the verbs that are functions of the same name."""
+
+_BARE: dict[str, tuple[str, ...]] = {"run": ("config",), "push": ("folder", "repo"), "configs": ("name",)}
+"""The keys of the words that stand right after a verb."""
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the command line.
-
-    Args:
-        args: the arguments; those of the process if None.
+    """Run the command line on ``args``, by default those of the process.
 
     Returns:
         The exit code: 0; 1 if the work failed, if ``predict`` has left out files that it could not read, or without a
         word if nobody reads the output any longer; 2 if the command, a configuration or a file that it reads is wrong;
         130 if interrupted.
     """
-    words = list(sys.argv[1:] if args is None else args)
+    words = sys.argv[1:] if args is None else args
     before = os.environ.get(DEBUG, "0")
     debug = "--debug" in words or before == "1"
-    os.environ[DEBUG] = "1" if debug else "0"  # for the Trainer, and for the processes of a run's phases
-    words = [word for word in words if word != "--debug"]
+    os.environ[DEBUG] = str(int(debug))  # for the Trainer, and for the processes of a run's phases
     path = list(sys.path)
     try:
-        _execute_and_flush(words, debug)
+        _execute_and_flush([word for word in words if word != "--debug"], debug)
     except KeyboardInterrupt as stop:
-        return _report_stop(str(stop) or None)
+        return _report_stop(str(stop))
     except SystemExit as stop:
         # Lightning has shut the run down, after SIGINT or SIGTERM.
         if isinstance(stop.__context__, KeyboardInterrupt) or type(stop).__name__ == STOPPED:
             return _report_stop(stop.code)
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except Exception as error:
-        if _nobody_reads(error):
+        if nobody_reads(error):
             return 1
-        sentence = _sentence(error)
+        sentence = sentence_about(error)
         if debug or sentence is None:
             raise
-        if not _is_reported_elsewhere(error):
+        if not is_reported_elsewhere(error):
             print(f"lit-metanas: {sentence}", file=sys.stderr)
-        return 2 if _is_input(error) else 1
+        return exit_code(error)
     finally:
         os.environ[DEBUG] = before
         sys.path[:] = path  # without the working folder, where that was added
@@ -125,22 +111,12 @@ def _flush() -> None:
 
 
 def execute(args: list[str], *, debug: bool = False, suggests: bool = True) -> None:
-    """Do what the arguments say, raising what goes wrong.
-
-    Args:
-        args: the arguments.
-        debug: whether all that Lightning says is shown.
-        suggests: whether a verb of the Trainer says at its end what the next command may be.
-
-    Raises:
-        UsageError: the command or a configuration is wrong.
-    """
+    """Execute a command line; without ``suggests`` the Trainer's verbs print no next command."""
     began = perf_counter()
     for word in args:
         if not is_text(word):
             raise UsageError(f"'{writable(word)}' is not UTF-8: rename the file or folder.")
-    verb, rest = (args[0], args[1:]) if args else ("--help", [])
-    helps = {"-h", "--help", "--help-all"} & set(rest)
+    verb, *rest = args or ["--help"]
     if verb in ("-h", "--help", "help"):
         print(whole_help(), end="")
     elif verb == "--version":
@@ -148,68 +124,57 @@ def execute(args: list[str], *, debug: bool = False, suggests: bool = True) -> N
     elif verb not in VERBS:
         what = "option" if verb.startswith("-") else "verb"
         raise UsageError(f"There is no {what} '{verb}'{near_miss(verb, VERBS)} See `lit-metanas --help`.")
-    elif verb == "run" and helps - {"--help-all"} and (text := experiment_help(_with_operands(rest, "config"))):
+    elif (text := _help(verb, rest)) is not None:
         print(text, end="")
-    elif helps and not (verb in TRAINER_VERBS and helps == {"--help-all"}):
-        print(verb_help(verb), end="")
     elif verb == "auto":
-        with _collecting_nothing(before="lit_metanas.automl.auto"):
-            from lit_metanas.automl.auto import auto_verb
+        with _collecting_nothing(before="lit_metanas.automl.calls"):
+            from lit_metanas.automl.calls import auto_verb
             from lit_metanas.cli.parser import find_own_modules
             from lit_metanas.io import tune_allocator
 
         tune_allocator()
         find_own_modules()  # for a kind of one's own
         _call(auto_verb, verb, _with_data(rest), began=began)
-    elif verb == "report":
-        from lit_metanas.report.report_verb import report
-
-        _call(report, verb, rest)
-    elif verb == "push":
-        from lit_metanas.training.export.hub_card import push
-
-        _call(push, verb, _with_repository(rest))
-    elif verb == "configs":
-        from lit_metanas.cli.shipped_configurations import configs
-
-        _call(configs, verb, _with_operands(rest, "name"))
-    elif verb == "records":
-        from lit_metanas.cli.record_exchange import records
-
-        _call(records, verb, rest)
-    elif verb == "dashboard":
-        from lit_metanas.report.dashboard import dashboard
-
-        _call(dashboard, verb, rest)
-    elif verb == "run":
-        from lit_metanas.cli.experiment.run import run
-
-        _call(
-            run, verb, _with_operands(rest, "config"), execute=lambda phase: execute(phase, debug=debug, suggests=False)
-        )
+    elif verb in TRAINER_VERBS:
+        _train(verb, rest, debug, suggests)
     else:
-        with _collecting_nothing(before="lit_metanas.cli.program"):
-            from lit_metanas.cli.experiment.run import leave_process_group
-            from lit_metanas.cli.program import Program
-            from lit_metanas.cli.run_directory import own_run
-            from lit_metanas.io import tune_allocator
+        given: dict[str, object] = {}
+        if verb == "run":
+            given["execute"] = partial(execute, debug=debug, suggests=False)
+        function = getattr(import_module(_MODULES[verb]), verb)
+        _call(function, verb, _with_operands(rest, *_BARE.get(verb, ())), **given)
 
-        tune_allocator()
-        if not debug:
-            _quieten()
-        with own_run():
-            # The parser's help is the whole one.
-            Program([verb, *("--help" if word == "--help-all" else word for word in rest)], suggests=suggests)
-        leave_process_group()
+
+def _help(verb: str, args: list[str]) -> str | None:
+    """The help that a command asks for; None without a request, or if the parser gives the help."""
+    asked = {"-h", "--help", "--help-all"} & set(args)
+    if not asked or (verb in TRAINER_VERBS and asked == {"--help-all"}):
+        return None
+    if verb == "run" and asked != {"--help-all"} and (text := experiment_help(_with_operands(args, "config"))):
+        return text
+    return verb_help(verb)
+
+
+def _train(verb: str, args: list[str], debug: bool, suggests: bool) -> None:
+    """Execute a verb of the Trainer."""
+    with _collecting_nothing(before="lit_metanas.cli.program"):
+        from lit_metanas.cli.experiment.run import leave_process_group
+        from lit_metanas.cli.program import Program
+        from lit_metanas.cli.run_directory import own_run
+        from lit_metanas.io import tune_allocator
+
+    tune_allocator()
+    if not debug:
+        _quieten()
+    words = ["--help" if word == "--help-all" else word for word in args]  # the parser's help is the whole one
+    with own_run():
+        Program([verb, *words], suggests=suggests)
+    leave_process_group()
 
 
 @contextmanager
 def _collecting_nothing(before: str) -> Iterator[None]:
-    """Import without a search for garbage, of which modules have none: it takes a second, and another at the exit.
-
-    Args:
-        before: a module; where it is loaded already, nothing is left to gain.
-    """
+    """Import the module ``before`` without a search for garbage, which takes a second, and another at the exit."""
     if before in sys.modules:
         yield
         return
@@ -252,7 +217,7 @@ def _with_measure(args: list[str]) -> list[str]:
 
     A single one is the data, if these stand nowhere else.
     """
-    from lit_metanas.automl.steps.front_steps import MEASURES
+    from lit_metanas.automl.options import MEASURES
 
     if "--pareto" not in args:
         return args
@@ -281,17 +246,12 @@ def _with_underscores(word: str) -> str:
     return f"--{key[2:].replace('-', '_')}{equals}{value}"
 
 
-def _with_repository(args: list[str]) -> list[str]:
-    """``push FOLDER NAME/MODEL --dry-run`` with their keys."""
-    words = _with_operands(args, "folder", "repo")
-    return ["--dry_run=true" if word in ("--dry-run", "--dry_run") else word for word in words]
-
-
 def _with_operands(args: list[str], *keys: str) -> list[str]:
-    """The words right after a verb, with their keys."""
+    """The words right after a verb, with their keys; and ``push --dry-run`` with its value."""
     bare = takewhile(lambda word: not word.startswith("-"), args)
     named = [f"--{key}={word}" for key, word in zip(keys, bare, strict=False)]
-    return [*named, *args[len(named) :]]
+    flags = dict.fromkeys(("--dry-run", "--dry_run"), "--dry_run=true")
+    return [*named, *(flags.get(word, word) for word in args[len(named) :])]
 
 
 def _call(function: Callable[..., None], verb: str, args: list[str], **given: object) -> None:
@@ -328,108 +288,12 @@ def _parse(parser: ArgumentParser, verb: str, args: list[str]) -> Namespace:
     return parse_with_classes(parser, args)
 
 
-def _sentence(error: Exception) -> str | None:
-    """What to tell a user about an error, with the line of code of the user's own that it came through.
-
-    Names and values in it may come from a file of anyone's.
-
-    Returns:
-        The sentence; None where only a developer of this package can fix it.
-    """
-    told = _describe(error)
-    place = find_own_line(error, raised=told is None)  # who raises an error that has a sentence has said what is wrong
-    if place is not None and told is None:
-        told = f"{describe(error)}: fix it; --debug shows the traceback."
-    elif place is not None and told is not None and place not in told:
-        told = f"{told.rstrip('.')} ({place})."
-    return None if told is None else printable(without_passwords(told), LONGEST_SENTENCE)
-
-
-def _describe(error: Exception) -> str | None:
-    text = " ".join(str(error).split())
-    if isinstance(error, OSError) and error.strerror:
-        what = f"{error.strerror}: '{error.filename}'" if error.filename else error.strerror
-        return f"{what}: {fix}" if (fix := _FIXES.get(error.errno or 0)) else f"{what}."
-    if isinstance(error, UsageError | ValueError | OSError):
-        return text
-    if isinstance(error, RuntimeError) and text.startswith("Error(s) in loading state_dict"):
-        reason = text.partition(": ")[2]
-        return (
-            "The checkpoint does not fit the configured model: give the configuration that it was trained with "
-            f"({reason[:300]}{'…' if len(reason) > 300 else ''})."
-        )
-    if type(error).__module__.partition(".")[0] == "wandb":
-        reason = text.partition(" Consider")[0][:200].rstrip(".")
-        return (
-            f"Weights & Biases cannot be used ({reason}): log in by `wandb login`, fix the network, or keep the run "
-            "here with --trainer.logger.init_args.offline true."
-        )
-    if type(error).__name__ in SELF_EXPLAINING:
-        return text
-    if is_out_of_memory(error):
-        reason = describe(error).rstrip(": ")
-        return f"Out of memory ({reason}): give fewer or smaller examples, or smaller batches or networks."
-    if is_from_checkpoint(error):
-        return (
-            f"The checkpoint cannot be resumed ({type(error).__name__}: {text[:200]}): it is damaged or of "
-            "another configuration; give one that `lit-metanas fit` wrote with this one."
-        )
-    return None
-
-
-def _is_input(error: Exception) -> bool:
-    """Whether what was given is wrong; else the work failed, as by a full disk or the loss of a process."""
-    if isinstance(error, OSError):
-        return isinstance(error, FileNotFoundError) or error.errno in _WRONG_PATHS or _is_unreadable(error)
-    if is_out_of_memory(error):
-        return False
-    return type(error).__name__ != FAILED and type(error).__module__.partition(".")[0] != "wandb"
-
-
-def _is_unreadable(error: OSError) -> bool:
-    """Whether a file or folder that is there must not be read; else it is writing that is not allowed."""
-    if error.errno not in (errno.EACCES, errno.EPERM) or not isinstance(error.filename, str | bytes):
-        return False
-    path = os.fsdecode(error.filename)
-    folder = os.path.dirname(path) or os.curdir
-    return not _may(folder, os.X_OK) or (os.path.lexists(path) and not _may(path, os.R_OK))
-
-
-def _may(path: str, how: int) -> bool:
-    return os.access(path, how, effective_ids=os.access in os.supports_effective_ids)
-
-
-def _nobody_reads(error: BaseException) -> bool:
-    """Whether an error is that what read the output, such as ``head``, has gone; then the rest of it goes nowhere."""
-    output, broken = sys.__stdout__, any(isinstance(each, BrokenPipeError) for each in chain_of(error))
-    if not broken or output is None or sys.stdout is not output or not _is_broken(output.fileno()):
-        return False
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, output.fileno())  # else the interpreter complains at its end
-    os.close(nowhere)
-    return True
-
-
-def _is_broken(output: int) -> bool:
-    """Whether a pipe has nobody at its other end."""
-    watch = select.poll()
-    watch.register(output)
-    return any(event & select.POLLERR for _, event in watch.poll(0))
-
-
-def _is_reported_elsewhere(error: Exception) -> bool:
-    """Whether the first process on this machine is known to say the same."""
-    return type(error).__name__ == AGREED and not _is_first()
-
-
-def _is_first() -> bool:
-    """Whether this process is the first of a run on this machine."""
-    return (os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or "0") == "0"
-
-
-def _report_stop(said: object = None) -> int:
-    if _is_first():
-        print(f"lit-metanas: {said if isinstance(said, str) else _GOES_ON}", file=sys.stderr)
+def _report_stop(said: object) -> int:
+    """Print the sentence of an interruption, or the usual one, on the first process; returns the exit code."""
+    if not isinstance(said, str) or not said:
+        said = _GOES_ON
+    if is_first_process():
+        print(f"lit-metanas: {said}", file=sys.stderr)
     return 130
 
 

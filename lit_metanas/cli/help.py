@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from itertools import takewhile
-from pathlib import Path
 
 from lit_metanas.cli.verbs import KEYS, MODELS, VERBS
 
@@ -22,21 +20,24 @@ DATA: Mapping[str, Mapping[str, str]] = {
         "TableDataModule": "tabular benchmarks, for TableSearch",
     },
     "predict": {
-        "NewImages": "image files, or those of folders (the default)",
-        "NewTexts": "the lines of text files",
-        "NewSounds": "sound files, or those of folders",
-        "NewRows": "the rows of tables of numbers",
-        "NewOfKind": "examples of another package's kind of data (--kind)",
+        "NewExamples": "new examples in files or folders, of the kind --data.kind (the default)",
     },
 }
 """This package's data modules for each verb, by the names that ``--data`` takes."""
 
 EXAMPLES = {
+    "auto": "my_images --minutes 10 --max_latency 5ms --output model",
+    "run": "quick",
     "fit": "-c meta_search --data.way 20 --trainer.max_epochs 3",
     "validate": "-c runs/latest/config.fit.yaml --ckpt_path runs/latest/checkpoints/last.ckpt",
     "test": "-c runs/latest/config.fit.yaml --ckpt_path runs/latest/checkpoints/last.ckpt",
     "search": "-c from_scratch --model.directory runs/mine",
     "predict": "model photo.jpg",
+    "report": "--results runs/scratch/results.json",
+    "push": "out NAME/MODEL --dry-run",
+    "records": "--storage sqlite:///studies.db --write studies.jsonl",
+    "dashboard": "--output dashboard.json",
+    "configs": "meta_search",
 }
 
 CHECKPOINTS = {
@@ -49,7 +50,8 @@ CHECKPOINTS = {
 PREDICT = {
     "EXPORTED PATH ...": "an exported network's folder and new examples, whatever kind it takes; or, by keys:",
     "--model.directory FOLDER": "an exported network's, or one in which it is the only one (must be given)",
-    "--data.images PATH ...": "image files, or folders with images (must be given)",
+    "--data.examples PATH ...": "files or folders of new examples (must be given)",
+    "--data.kind KIND": "images, sounds, texts, rows, pairs or questions (default: images)",
     "--model.output FILE": "gets the whole table, CSV or JSON (default: predictions.csv); --csv prints it instead",
 }
 """What ``predict`` is given of its model and its data."""
@@ -82,22 +84,14 @@ PHASE = {
 OPERANDS = {
     "auto": "DATA",
     "run": "[EXPERIMENT]",
-    "predict": "EXPORTED PATH ...",
+    "predict": "EXPORTED PATH ... [--csv]",
     "push": "FOLDER NAME/MODEL",
     "configs": "[NAME]",
 }
 """What stands right after a verb, without keys."""
 
-CALLS = {
-    "auto": "my_images --minutes 10 --max_latency 5ms --output model",
-    "run": "quick",
-    "report": "--results runs/scratch/results.json",
-    "push": "out NAME/MODEL --dry-run",
-    "records": "--storage sqlite:///studies.db --write studies.jsonl",
-    "dashboard": "--output dashboard.json",
-    "configs": "meta_search",
-}
-"""An example of each."""
+CONFIG = {"-c, --config FILE": "a configuration, in YAML; may be given several times"}
+PRINT = {"--print_config": "print the whole configuration, and stop"}
 
 
 def whole_help() -> str:
@@ -128,33 +122,23 @@ options:
 """
 
 
-def summary(verb: str) -> str:
-    """What a verb does, as a sentence."""
-    return f"{VERBS[verb][:1].upper()}{VERBS[verb][1:]}."
-
-
 def verb_help(verb: str) -> str:
     """What ``lit-metanas VERB --help`` prints: what fits on a screen."""
     if verb in KEYS:
         return _all_keys(verb)
-    model, flag = next(iter(MODELS[verb])), " [--csv]" if verb == "predict" else ""
+    options = dict(CONFIG)
+    if verb == "predict":
+        options = {**PREDICT, **CONFIG}
+    if verb in CHECKPOINTS:
+        options["--ckpt_path FILE"] = CHECKPOINTS[verb]
+    options |= {"--seed_everything N": "seed of all random numbers (default: 0)", **PRINT}
     trainer = {f"--trainer.{key}": text for key, text in TRAINER.items() if verb == "fit" or key != "max_epochs"}
-    options = {
-        **(PREDICT if verb == "predict" else {}),
-        "-c, --config FILE": "a configuration, in YAML; may be given several times",
-        **({"--ckpt_path FILE": CHECKPOINTS[verb]} if verb in CHECKPOINTS else {}),
-        "--seed_everything N": "seed of all random numbers (default: 0)",
-        "--print_config": "print the whole configuration, and stop",
-    }
     more = {
-        f"lit-metanas {verb} --model.help {model}": "all arguments of a class",
+        f"lit-metanas {verb} --model.help {next(iter(MODELS[verb]))}": "all arguments of a class",
         f"lit-metanas {verb} --help-all": "all keys, the rest of the Trainer's too",
     }
     return "\n".join([
-        f"usage: {_command(verb)}{flag} [-c CONFIG ...] [--KEY VALUE ...]",
-        "",
-        summary(verb),
-        "",
+        *_head(verb),
         *_section("options", options),
         *_section("models (--model CLASS, with its arguments as --model.ARGUMENT VALUE)", MODELS[verb]),
         *_section("data (--data CLASS, with its arguments as --data.ARGUMENT VALUE)", DATA[verb]),
@@ -168,57 +152,43 @@ def verb_help(verb: str) -> str:
 
 def example(verb: str) -> str:
     """A whole command."""
-    return f"lit-metanas {verb} {CALLS.get(verb) or EXAMPLES[verb]}"
+    return f"lit-metanas {verb} {EXAMPLES[verb]}"
 
 
-def _command(verb: str) -> str:
-    """A verb, and what stands right after it."""
-    return " ".join(["lit-metanas", verb, *([OPERANDS[verb]] if verb in OPERANDS else [])])
+def _head(verb: str) -> list[str]:
+    """How a verb is used, and what it does."""
+    words = ["usage: lit-metanas", verb, OPERANDS.get(verb, ""), "[-c CONFIG ...] [--KEY VALUE ...]"]
+    return [" ".join(filter(None, words)), "", f"{VERBS[verb][:1].upper()}{VERBS[verb][1:]}.", ""]
 
 
 def _all_keys(verb: str) -> str:
     """The help of a verb that is a function."""
-    options = {
-        "-c, --config FILE": "a configuration, in YAML; may be given several times",
-        **{f"--{key} VALUE": text for key, text in KEYS[verb].items()},
-        "--print_config": "print the whole configuration, and stop",
-    }
-    more = {"lit-metanas run EXPERIMENT --help": "what an experiment is for, and its inputs"}
-    return "\n".join([
-        f"usage: {_command(verb)} [-c CONFIG ...] [--KEY VALUE ...]",
-        "",
-        summary(verb),
-        "",
-        *_section("options", options),
-        *(_section("keys of a phase", PHASE) if verb == "run" else []),
-        *_section("example", {example(verb): ""}),
-        *(_section("more", more) if verb == "run" else []),
-    ])  # fmt: skip
+    options = {**CONFIG, **{f"--{key} VALUE": text for key, text in KEYS[verb].items()}, **PRINT}
+    lines = [*_head(verb), *_section("options", options)]
+    if verb == "run":
+        lines += _section("keys of a phase", PHASE)
+    lines += _section("example", {example(verb): ""})
+    if verb == "run":
+        lines += _section("more", {"lit-metanas run EXPERIMENT --help": "what an experiment is for, and its inputs"})
+    return "\n".join(lines)
 
 
 def experiment_help(args: Sequence[str]) -> str:
-    """What ``lit-metanas run EXPERIMENT --help`` prints: the first words of the files, and their inputs' values.
-
-    It is empty where no file is given, or none that can be read: the experiment's keys are all that there is to say.
-    """
-    import yaml  # only where a file is given
-
-    from lit_metanas.cli.configuration_files import with_bases
+    """What ``run EXPERIMENT --help`` prints: the first words of the files, and their inputs; empty without a file."""
+    from lit_metanas.cli.configuration_files import with_bases, yaml_files  # only where a file is given
     from lit_metanas.cli.shipped_configurations import shown_path
     from lit_metanas.io.yaml_files import read_yaml
 
     lines: list[str] = []
-    inputs: dict[str, str] = {}
-    must: dict[str, str] = {}
-    for path in (word.removeprefix("--config=") for word in with_bases(args, "run") if word.startswith("--config=")):
-        with suppress(OSError, ValueError, yaml.YAMLError):  # run without --help says what is wrong
-            tree, text = read_yaml(path), Path(path).read_text(encoding="utf-8")
-            comments = takewhile(lambda line: line.startswith("#"), text.splitlines())
-            lines += [f"{shown_path(path)}:", *(f"  {comment.lstrip('# ')}" for comment in comments), ""]
-            given = tree.get("inputs") if isinstance(tree, dict) else None
-            needs = tree.get("needs") if isinstance(tree, dict) else None
-            inputs |= {f"--inputs.{name}": str(value) or "none" for name, value in dict(given or {}).items()}
-            must |= {f"--inputs.{name}": str(value) for name, value in dict(needs or {}).items()}
+    found: dict[str, dict[str, str]] = {"inputs": {}, "needs": {}}
+    for path, _ in yaml_files(with_bases(args, "run")):
+        comments = takewhile(lambda line: line.startswith("#"), path.read_text(encoding="utf-8").splitlines())
+        lines += [f"{shown_path(str(path))}:", *(f"  {comment.lstrip('# ')}" for comment in comments), ""]
+        tree = read_yaml(path)
+        for key, rows in found.items():
+            given = tree.get(key)
+            if isinstance(given, dict):
+                rows |= {f"--inputs.{name}": str(value) or "none" for name, value in given.items()}
     if not lines:
         return ""
     options = {
@@ -228,13 +198,15 @@ def experiment_help(args: Sequence[str]) -> str:
     }
     return "\n".join([
         *lines,
-        *(_section("inputs, and what they are by default", inputs) if inputs else []),
-        *(_section("inputs that must be there before it begins", must) if must else []),
+        *_section("inputs, and what they are by default", found["inputs"]),
+        *_section("inputs that must be there before it begins", found["needs"]),
         *_section("options", options),
         *_section("more", {"lit-metanas run --help": "all keys of an experiment"}),
     ])  # fmt: skip
 
 
 def _section(title: str, rows: Mapping[str, str]) -> list[str]:
+    if not rows:
+        return []
     width = max(len(name) for name in rows)
     return [f"{title}:", *(f"  {name:<{width}}  {text}".rstrip() for name, text in rows.items()), ""]

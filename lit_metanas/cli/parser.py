@@ -7,9 +7,9 @@ import inspect
 import json
 import os
 import sys
+from contextlib import suppress
 from contextvars import ContextVar
 from itertools import takewhile
-from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
@@ -17,7 +17,7 @@ from lightning import pytorch
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser
 
 from lit_metanas.cli.configuration_files import find_misplaced_yaml, verbs_of_model, with_bases, with_lists
-from lit_metanas.cli.errors import UsageError, public_names
+from lit_metanas.cli.errors import UsageError, last_name, public_names
 from lit_metanas.cli.parser_messages import usage_error
 from lit_metanas.cli.verbs import TRAINER_VERBS
 from lit_metanas.io.text import short_number
@@ -26,11 +26,10 @@ _PROGRAM = ContextVar("what usage begins with", default="lit-metanas")
 
 
 class Parser(LightningArgumentParser):
-    """Hands null down to the arguments of arguments.
+    """Hands null down to the arguments of arguments."""
 
-    Jsonargparse gives a value within a class to a parser of that class, as one word ``--key=value`` in which null has
-    become Python's word for it. A class within a class would take that for a text.
-    """
+    # Jsonargparse gives a value within a class to a parser of that class, as one word `--key=value` in which null has
+    # become Python's word for it. A class within a class would take that for a text.
 
     def __init__(self, *args: Any, prog: str | None = None, **options: Any) -> None:
         super().__init__(*args, prog=prog or _PROGRAM.get(), **options)  # a class's help is a parser without a name
@@ -47,28 +46,23 @@ class Parser(LightningArgumentParser):
 
 def _with_null(text: str) -> str:
     """What Python prints of null, or of lists and mappings with null in them, as YAML."""
-    if "None" not in text:
-        return text
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return text
-    return json.dumps(value) if value is None or isinstance(value, dict | list) else text
+    if "None" in text:
+        with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+            value = ast.literal_eval(text)
+            if value is None or isinstance(value, dict | list):
+                return json.dumps(value)
+    return text
 
 
 def configuration(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
-    """Parse a command line, or a mapping of its keys.
-
-    Raises:
-        UsageError: something in it is wrong; one sentence says what.
-    """
-    args = sys.argv[1:] if args is None else args
+    """Parse a command line, or a mapping of its keys; raises a UsageError of one sentence."""
+    words: list[str] = []
+    verb = ""
     if isinstance(args, list):
-        args = with_bases(with_lists(_with_examples(args), *args[:1]), *args[:1])
+        verb = next((word for word in args[:1] if word in TRAINER_VERBS), "")
+        args = words = with_bases(with_lists(_with_examples(args), verb), verb)
     known = ["config", "seed_everything", "trainer", "model", "data", "ckpt_path", "trainer.threads"]
     known += [f"trainer.{name}" for name in inspect.signature(pytorch.Trainer).parameters]
-    words = args if isinstance(args, list) else []
-    verb = words[0] if words and words[0] in TRAINER_VERBS else ""
     named = _PROGRAM.set(f"lit-metanas {verb}".strip())
     try:
         config = parse_with_classes(parser, args)
@@ -83,7 +77,7 @@ def configuration(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
     seed = chosen.get("seed_everything")
     if not isinstance(seed, bool) and seed is not None and not 0 <= seed < 2**32:
         raise UsageError(f"'seed_everything' cannot be {short_number(seed)}: give a number from 0 to {2**32 - 1}.")
-    model = str(chosen.model.class_path).rpartition(".")[2]
+    model = last_name(str(chosen.model.class_path))
     if verb and (others := verbs_of_model(model)) and verb not in others:
         what = find_misplaced_yaml(words, verb) or f"{model} is for `lit-metanas {others[0]}`, not for `{verb}`."
         raise UsageError(what)
@@ -91,57 +85,45 @@ def configuration(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
 
 
 def _with_examples(args: list[str]) -> list[str]:
-    """``predict EXPORTED PATH ... [--csv]`` with their keys; and a key of new examples with the data module for it.
-
-    Raises:
-        FileNotFoundError: there is no exported network.
-        ValueError: there are several, or it does not tell how its inputs are made.
-        UsageError: the table is to be printed and written.
-    """
+    """``predict EXPORTED PATH ... [--csv]`` with their keys."""
     if args[:1] != ["predict"]:
         return args
     # At the top each verb would pay for it.
-    from lit_metanas.training.export.exported_model import GIVEN_BY, STANDARD_OUTPUT, example_words
+    from lit_metanas.training.export.exported_model import STANDARD_OUTPUT, example_words
 
     kind, args = _own_kind(args)
-    printed = [f"--model.output={STANDARD_OUTPUT}"] if "--csv" in args else []
-    if printed and any(word.partition("=")[0] == "--model.output" for word in args):
-        raise UsageError("--csv prints what --model.output writes: give one of the two.")
-    args = [word for word in args if word != "--csv"]
-    bare = list(takewhile(lambda word: not word.startswith("-"), args[1:]))
-    rest = args[1 + len(bare) :]
+    words = [word for word in args if word != "--csv"]
+    bare = list(takewhile(lambda word: not word.startswith("-"), words[1:]))
+    rest = words[1 + len(bare) :]
     keys = {word.partition("=")[0] for word in rest}
-    if len(bare) > 1 or (bare and Path(bare[0]).is_dir()):
+    if "--csv" in args:
+        if "--model.output" in keys:
+            raise UsageError("--csv prints what --model.output writes: give one of the two.")
+        rest.append(f"--model.output={STANDARD_OUTPUT}")
+    if bare[1:] or any(map(os.path.isdir, bare)):
         folder, *paths = bare
-        by_key = not paths and any(key.startswith(("--data", "-c", "--config")) for key in keys)
-        bare = ["--model.directory", folder] if by_key else example_words(folder, paths, kind)
-    if not keys & {"--data", "-c", "--config"}:
-        bare += [f"--data={data}" for data, key, _ in GIVEN_BY.values() if key in keys]
-    return ["predict", *bare, *rest, *printed]
+        if not paths and any(key.startswith(("--data", "-c", "--config")) for key in keys):
+            bare = ["--model.directory", folder]
+        else:
+            bare = example_words(folder, paths, kind)
+    return ["predict", *bare, *rest]
 
 
 def _own_kind(words: list[str]) -> tuple[str | None, list[str]]:
-    """The kind of data of another package that ``predict`` is to import, and the other words.
+    """The kind of data of another package that ``predict --kind`` is to import, and the other words."""
+    place = next((place for place, word in enumerate(words) if word.partition("=")[0] == "--kind"), None)
+    if place is None:
+        return None, words
+    value, rest = words[place].partition("=")[2], [*words[:place], *words[place + 1 :]]
+    if not value and place < len(rest):
+        value = rest.pop(place)
+    if not value:
+        raise UsageError("--kind has no value: give the path of a class, such as graphs.Graphs.")
+    from lit_metanas.kinds.kind import kind_named  # other verbs do without
 
-    Raises:
-        ValueError: there is no such kind.
-        UsageError: the key has no value.
-    """
-    for place, word in enumerate(words):
-        key, _, value = word.partition("=")
-        if key != "--kind":
-            continue
-        rest = [*words[:place], *words[place + 1 :]]
-        if not value and place < len(rest):
-            value = rest.pop(place)
-        if not value:
-            raise UsageError("--kind has no value: give the path of a class, such as graphs.Graphs.")
-        from lit_metanas.kinds.kind import kind_named  # other verbs do without
-
-        find_own_modules()
-        kind_named(value)
-        return value, rest
-    return None, words
+    find_own_modules()
+    kind_named(value)
+    return value, rest
 
 
 def find_own_modules() -> None:
@@ -152,21 +134,20 @@ def find_own_modules() -> None:
 
 def of_verb(config: Namespace) -> Namespace:
     """The configuration of the chosen verb, or the whole where there are no verbs."""
-    verb = config.get("subcommand")
-    chosen = config if verb is None else config[verb]
-    assert isinstance(chosen, Namespace)
-    return chosen
+    if (verb := config.get("subcommand")) is not None:
+        config = config[verb]
+    return config
 
 
 def parse_with_classes(parser: ArgumentParser, args: ArgsType) -> Namespace:
-    """Parse arguments in which a public class of this package may stand by its name alone.
-
-    jsonargparse knows the names of imported classes. The rooms are imported where the arguments are not understood
-    without: else each verb would pay for all of them.
-    """
+    """Parse arguments in which a public class of this package may stand by its name alone."""
+    # jsonargparse knows the names of imported classes. The rooms are imported where the arguments are not understood
+    # without: else each verb would pay for all of them.
 
     def parse() -> Namespace:
-        return parser.parse_args(args) if isinstance(args, list) else parser.parse_object(args)
+        if isinstance(args, list):
+            return parser.parse_args(args)
+        return parser.parse_object(args)
 
     try:
         return parse()

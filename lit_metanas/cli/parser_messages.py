@@ -9,24 +9,18 @@ from __future__ import annotations
 import re
 from argparse import ArgumentError
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
 from textwrap import indent
 
 from lit_metanas.cli import errors
-from lit_metanas.cli.configuration_files import (
-    find_misplaced_yaml,
-    find_yaml_fault,
-    known_trees,
-    named_files,
-    yaml_files,
-)
+from lit_metanas.cli.configuration_files import find_misplaced_yaml, find_yaml_fault, named_files, yaml_files
 from lit_metanas.cli.errors import LONGEST_REASON, UsageError, last_name, near_miss
 from lit_metanas.cli.help import example
 from lit_metanas.cli.verbs import TRAINER_VERBS
 from lit_metanas.io.text import nearest, shorten
-from lit_metanas.io.yaml_files import places_of
 
 _KEY = re.compile(r'Parser key "([^"]+)":?(.*)')
-_CLASS = re.compile(r"Problem with given class_path '([\w.]+)'")
+_MARK = re.compile(r"(?:Parser key \"([^\"]+)\":?|Problem with given class_path '([\w.]+)':?)$")
 _ARGUMENT = re.compile(r"NestedArg\(key='([^']+)', val='?(.*?)'?\)$", re.M)
 _GIVEN = re.compile(r"(?:Given|Got) value: (.*?)(?:\. Got value: .*)?$", re.M)
 _KINDS = re.compile(r"Subtypes: \[(.*)\]$|Expected (?:an? )?(<class '.*'>|[\w.]+\[.*\])(?:\. Got value: .*)?$", re.M)
@@ -42,38 +36,35 @@ _CLASS_PATH = re.compile(r"class_path['\"]?:\s+['\"]?([\w.]+)")
 
 
 def usage_error(error: Exception, args: Sequence[str], keys: Iterable[str] = (), verb: str = "") -> UsageError:
-    """What to raise instead of whatever reading a command line has raised.
-
-    Args:
-        error: what it has raised; an ``ArgumentError`` as a rule.
-        args: the command line.
-        keys: the parser's known keys, dotted, to suggest from.
-        verb: whose command line it is.
-    """
+    """The error to raise instead of one that a parser raised; ``keys``, dotted, are those to suggest from."""
     told = find_yaml_fault(args) or find_misplaced_yaml(args, verb) or _failing_module(args)
     if told is not None:
         return UsageError(told)
     files = [path for path, _ in yaml_files(args)]
-    if isinstance(error, ArgumentError):  # jsonargparse's is argparse's
-        message, file = _with_reason(error)
-        told = explain(message, keys, known_trees(args))
-        if verb and not told.endswith("?"):
-            told = f"{told.rstrip('.')}{_advice(message, verb, bool(files))}."
-        return UsageError(shorten(f"In '{file}': {told}" if file and file not in told else told, 2 * LONGEST_REASON))
-    what = " and ".join(f"'{path}'" for path in files) or "The command line"
-    return UsageError(f"{what} cannot be understood ({errors.describe(error)}).")
+    if not isinstance(error, ArgumentError):  # jsonargparse's is argparse's
+        what = " and ".join(f"'{path}'" for path in files) or "The command line"
+        return UsageError(f"{what} cannot be understood ({errors.describe(error)}).")
+    message, file = _with_reason(error)
+    told = explain(message, keys)
+    if verb and not told.endswith("?"):
+        told = f"{told.rstrip('.')}{_advice(message, verb, bool(files))}."
+    if file and file not in told:
+        told = f"In '{file}': {told}"
+    return UsageError(shorten(told, 2 * LONGEST_REASON))
 
 
 def _advice(message: str, verb: str, configured: bool) -> str:
     """What helps where a command line lacks something, or has a word too many."""
     if "are required" in message and not configured:
         return f", as in `{example(verb)}`"
-    return "" if _KEY.search(message) else f": see `lit-metanas {verb} --help`"
+    if _KEY.search(message):
+        return ""
+    return f": see `lit-metanas {verb} --help`"
 
 
 def _failing_module(args: Sequence[str]) -> str | None:
     """A sentence on the first class of the files among the arguments whose module fails; None if none does."""
-    for path in named_files(args):
+    for path, _ in named_files(args):
         for name in _CLASS_PATH.findall(path.read_text(encoding="utf-8")):
             if (fault := errors.import_fault(name)) is not None:
                 return _not_imported(str(path), name, fault)
@@ -85,11 +76,9 @@ def _not_imported(where: str, name: str, fault: Exception) -> str:
 
 
 def _with_reason(error: BaseException) -> tuple[str, str]:
-    """An error's message, and the file that it is about, if any.
-
-    Where the content of a file is refused, jsonargparse tries the file's name as a value, and says only that this would
-    read the file again. The reason is what that happened upon.
-    """
+    """An error's message, and the file that it is about, if any."""
+    # Where the content of a file is refused, jsonargparse tries the file's name as a value, and says only that this
+    # would read the file again. The reason is the error before.
     message, file, links = str(error), "", [error]
     for each in links:
         links += [link for link in (each.__cause__, each.__context__) if link is not None and link not in links]
@@ -99,22 +88,16 @@ def _with_reason(error: BaseException) -> tuple[str, str]:
     return message, file
 
 
-def explain(message: str, keys: Iterable[str] = (), trees: Sequence[object] = ()) -> str:
-    """Condense a parser's message into a sentence.
-
-    Args:
-        message: what jsonargparse says.
-        keys: the parser's known keys, dotted, to suggest from.
-        trees: what its configurations say.
-
-    Returns:
-        Why a module of the user's cannot be imported, if that is so; else the key's path and the innermost reason.
-    """
+def explain(message: str, keys: Iterable[str] = ()) -> str:
+    """A parser's message as a sentence: a module that fails, or the key's path and the innermost reason."""
     path, kind, text = _innermost(message)
     given, kinds, unknown = _GIVEN.search(text), _KINDS.search(text), _UNKNOWN.search(text)
-    value = _value(given[1]) if given else ""
     names = list(dict.fromkeys(each or other for each, other in _NAMED.findall(message)))
-    where = _whole([*path, unknown[1]] if unknown and unknown[1] else path, message, value or kind, trees)
+    if unknown and unknown[1]:
+        path.append(unknown[1])
+    where = ".".join(path)
+    if argument := _ARGUMENT.search(message):  # which has the names in mappings, too
+        where = max(where, f"{path[0]}.{argument[1]}", key=lambda each: each.count("."))
     for name in names:
         if (fault := errors.import_fault(name)) is not None:
             return _not_imported(where, name, fault)
@@ -126,79 +109,58 @@ def explain(message: str, keys: Iterable[str] = (), trees: Sequence[object] = ()
     elif not kinds or _OBJECT.search(kinds[0]):
         near = next((told for name in names if (told := _nearest_class(name)) != "."), ".")
     if given and kinds:
+        value = _ARGUMENT.sub(r"\2", given[1])
         return f"'{where}' cannot be '{shorten(value)}': it takes {_readable(kinds[1] or kinds[2])}{near}"
-    own = shorten(_readable("; ".join(text.splitlines())).strip(" :."), LONGEST_REASON)
-    if not where:
-        return f"{own}{near}"
-    subject = f"'{where}' of {last_name(kind)}" if kind else f"'{where}'"
-    return f"{subject}: {own}{near}"
+    said = shorten(_readable("; ".join(text.splitlines())).strip(" :."), LONGEST_REASON)
+    if where and kind:
+        said = f"'{where}' of {last_name(kind)}: {said}"
+    elif where:
+        said = f"'{where}': {said}"
+    return f"{said}{near}"
 
 
 def _innermost(message: str) -> tuple[list[str], str, str]:
     """The path of the innermost key, the class there, empty if none is given, and the lines that are about it."""
-    path: list[tuple[int, str]] = []
-    where, kind, reasons, depth, inside = list[str](), "", list[str](), -1, True
-    for line in message.splitlines():
-        indentation, text = len(line) - len(line.lstrip(" ")), line.strip(" -")
-        key, named = _KEY.search(line), _CLASS.search(line)
-        if key and not key[2]:
-            path = [*(each for each in path if each[0] < indentation), (indentation, key[1])]
-        if named or (key and not key[2]):
-            inside = indentation > depth
-            if inside:
-                where, kind = [name for _, name in path], named[1] if named else ""
-                reasons, depth = [], indentation
-        elif inside and indentation > depth and text:
-            reasons.append(key[2].strip() if key else text)
+    lines = [(len(line) - len(line.lstrip(" ")), line.strip(" -")) for line in message.splitlines()]
+    marks = [place for place, (_, text) in enumerate(lines) if _MARK.match(text)]
+    if not marks:
+        return [], "", "\n".join(text for _, text in lines if text)
+    mark = max(marks, key=lambda place: lines[place][0])  # the first of the deepest
+    depth = lines[mark][0]
+    path, kind = list[str](), ""
+    for indentation, text in reversed(lines[: mark + 1]):
+        found = _MARK.match(text)
+        if found is None or indentation > depth:
+            continue
+        if found[1]:
+            path.insert(0, found[1])
+        elif not path and not kind:
+            kind = found[2]
+        depth = indentation - 1
+    inner = takewhile(lambda line: line[0] > lines[mark][0] or not _MARK.match(line[1]), lines[mark + 1 :])
+    reasons = [_KEY.sub(r"\2", text).strip() for indentation, text in inner if text and indentation > lines[mark][0]]
     told = "\n".join([line for line in reasons if not _NOISE.match(line)] or reasons)
     held = _HELD.search(told)
-    return where, held[1] if held else kind, told
-
-
-def _value(given: str) -> str:
-    """The value that is refused, of an argument of the command line too."""
-    argument = _ARGUMENT.match(given)
-    return argument[2] if argument else given
-
-
-def _whole(path: Sequence[str], message: str, value: str, trees: Sequence[object]) -> str:
-    """The path with the names in mappings, which jsonargparse leaves out.
-
-    Args:
-        path: as jsonargparse has it.
-        message: which has the key of the command line, if that is refused.
-        value: of the key, or its class.
-        trees: what the configurations say.
-    """
-    parts = ".".join(path).split(".")
-    if argument := _ARGUMENT.search(message):
-        given = f"{path[0]}.{argument[1]}".split(".")
-        return ".".join(given if len(given) >= len(parts) else parts)
-    places = {".".join(names): found for tree in trees for names, found in places_of(tree, parts)}
-    if len(places) > 1:
-        places = {place: found for place, found in places.items() if value in (str(found), _class_of(found))}
-    whole = ".".join(parts)
-    return whole if whole in places or len(places) != 1 else next(iter(places))
-
-
-def _class_of(value: object) -> object:
-    return value.get("class_path") if isinstance(value, dict) else None
+    return path, held[1] if held else kind, told
 
 
 def _nearest_key(word: str, arguments: Mapping[str, object], keys: Sequence[str]) -> str:
     if arguments:
         return near_miss(word.partition(".")[0], arguments)
     near = nearest(word, keys) or nearest(word.partition(".")[0], keys)
+    if near is None:
+        return "."
     if word.startswith(f"{near}."):  # it lacks nothing but its dashes
         near = word
-    return "." if near is None else f": did you mean '--{near}'?"
+    return f": did you mean '--{near}'?"
 
 
 def _nearest_class(name: str) -> str:
     if errors.find_class(name) is not None:
         return "."
-    own = errors.in_current_folder(name)
-    return f": did you mean '{own}'?" if own else near_miss(last_name(name), errors.known_classes(name))
+    if own := errors.in_current_folder(name):
+        return f": did you mean '{own}'?"
+    return near_miss(last_name(name), errors.known_classes(name))
 
 
 def _readable(text: str) -> str:

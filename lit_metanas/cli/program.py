@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from jsonargparse import Namespace
 from lightning import pytorch
@@ -39,40 +40,30 @@ from lit_metanas.training import ExportedModel, Preemption, Trainer
 
 USUAL_DIRECTORY = "runs/latest"
 
+_Kind = TypeVar("_Kind")
+
 
 class Program(LightningCLI):
-    """LightningCLI with the verb ``search``, defaults that suit meta-learning, and errors of one sentence.
+    """LightningCLI with the verb ``search``, defaults that suit meta-learning, and errors of one sentence."""
 
-    A run's directory is ``trainer.default_root_dir``: by default ``runs/latest``, and of a search the one that its
-    results are written to. In it every verb but ``predict`` leaves ``config.<verb>.yaml`` and, without other
-    instructions, ``logs/<verb>/metrics.csv``, and ``fit`` leaves ``checkpoints/last.ckpt`` after every epoch. A
-    ``fit`` that gets SIGTERM does so, too, and before SLURM takes the job off its nodes. Several processes stop
-    together where one is lost (RankMonitor) or holds other numbers than the rest (ReplicaCheck).
-
-    One ``fit`` at a time runs in a directory. One that does not go on from a checkpoint sets those of an earlier one
-    aside.
-
-    Args:
-        args: the command line.
-        run: whether the first argument is a verb to run; otherwise the objects are only built.
-        suggests: whether the last line says what the next command may be.
-    """
+    # A run's directory is `trainer.default_root_dir`: by default `runs/latest`, and of a search the folder of its
+    # results. In it every verb but `predict` leaves `config.<verb>.yaml` and, without other instructions,
+    # `logs/<verb>/metrics.csv`, and `fit` leaves `checkpoints/last.ckpt` after every epoch. One `fit` at a time runs in
+    # a directory. One that does not go on from a checkpoint sets those of an earlier one aside.
 
     def __init__(self, args: ArgsType = None, run: bool = True, suggests: bool = True) -> None:
+        if args is None:
+            args = sys.argv[1:]
         quiet = {"exit_on_error": False, "allow_abbrev": False}
-        words = sys.argv[1:] if args is None else args
-        named = [verb for verb in TRAINER_VERBS if isinstance(words, list) and words[:1] == [verb]]
-        self._verbs = named or list(TRAINER_VERBS)
+        self._verbs = [verb for verb in TRAINER_VERBS if isinstance(args, list) and args[:1] == [verb]]
+        self._verbs = self._verbs or list(TRAINER_VERBS)
         own: dict[str, dict[str, Any]] = {verb: {**quiet, "prog": f"lit-metanas {verb}"} for verb in self._verbs}
         files = {"predict": "predict.yaml", "validate": "scores.yaml", "test": "scores.yaml"}
         for verb in own.keys() & files.keys():
             own[verb]["default_config_files"] = [str(Path(__file__).with_name(files[verb]))]
         self._held = ExitStack()
         self._suggests = suggests
-        self._costs: CostAnnouncement | None = None
         self._begins_at: int | None = None
-        self._preemptions: list[Preemption] = []
-        self._kept: list[str] = []
         self._begins_anew_in: Path | None = None
         with self._held:
             super().__init__(
@@ -93,11 +84,9 @@ class Program(LightningCLI):
             )
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
-        """The verbs that can be given, and what of each method's arguments is not the user's to give.
-
-        Each has a parser of its own, which takes a tenth of a second to make: where one is given, it is the only one.
-        """
-        # Checkpoints are always loaded without executing code, so `weights_only` is not offered.
+        """The verbs that can be given, and what of each method's arguments is not the user's to give."""
+        # A parser takes a tenth of a second to make: where a verb is given, its own is the only one. Checkpoints are
+        # always loaded without executing code, so `weights_only` is not offered.
         own = {"model", "datamodule", "weights_only", "return_predictions"}
         lightnings = LightningCLI.subcommands()
         return {verb: own | lightnings.get(verb, set()) for verb in self._verbs}
@@ -113,10 +102,8 @@ class Program(LightningCLI):
             self._begins_at = check_checkpoint(path, goes_on=self.verb == "fit")
 
     def _parse_ckpt_path(self) -> None:
-        """Leave the configuration as it is: Lightning lets a checkpoint override it, class paths included.
-
-        There is no public switch for it. A test fails where Lightning no longer calls this.
-        """
+        """Leave the configuration as it is: Lightning lets a checkpoint override it, class paths included."""
+        # There is no public switch for it. A test fails where Lightning no longer calls this.
 
     @property
     def verb(self) -> str:
@@ -124,15 +111,13 @@ class Program(LightningCLI):
         return str(self.config.get("subcommand", "fit"))
 
     def before_instantiate_classes(self) -> None:
-        """Set the run's directory, and name the file for the configuration; ``predict`` leaves none.
-
-        Raises:
-            ValueError: the run's directory is not a path.
-            UsageError: the processes would get copies of what cannot be copied.
-        """
-        trainer = of_verb(self.config).trainer
-        if trainer.default_root_dir == USUAL_DIRECTORY and (folder := self._results_folder()) is not None:
-            trainer.default_root_dir = folder
+        """Set the run's directory, and name the file for the configuration; ``predict`` leaves none."""
+        chosen = of_verb(self.config)
+        trainer, arguments = chosen.trainer, chosen.model.get("init_args")
+        if trainer.default_root_dir == USUAL_DIRECTORY and self.verb == "search" and arguments is not None:
+            folder = arguments.get("directory")  # where it writes its results
+            if isinstance(folder, str) and folder:
+                trainer.default_root_dir = folder
         own_path(trainer.default_root_dir, "trainer.default_root_dir")
         if "spawn" in str(trainer.strategy):
             raise UsageError(
@@ -143,45 +128,36 @@ class Program(LightningCLI):
             self.save_config_callback = None
         self.save_config_kwargs["config_filename"] = f"config.{self.verb}.yaml"
 
-    def _results_folder(self) -> str | None:
-        """Where a search writes its results; None for other verbs and models."""
-        arguments = of_verb(self.config).model.get("init_args")
-        folder = arguments.get("directory") if self.verb == "search" and arguments is not None else None
-        return folder if isinstance(folder, str) and folder else None
-
     def instantiate_classes(self) -> None:
-        """Build the objects.
-
-        Raises:
-            UsageError: a constructor refuses its arguments; the key of its object, and the sentence as it said it.
-        """
+        """Build the objects; a constructor's refusal becomes a UsageError with the object's key."""
         try:
             super().instantiate_classes()
         except (ValueError, FileNotFoundError) as error:
-            cause = _cause(error)
+            cause: BaseException = error  # what a constructor said, below what the parser made of it
+            while str(cause).startswith("Does not validate") and cause.__cause__ is not None:
+                cause = cause.__cause__
             key = self._refused_key()
             if key is None or getattr(cause, "strerror", None):  # else the operating system's sentence, not ours
                 raise cause from None
-            told = str(cause) if isinstance(cause, ValueError | OSError) else f"{describe(cause)}."
-            raise UsageError(f"'{key}': {told}") from cause
+            if not isinstance(cause, ValueError | OSError):
+                raise UsageError(f"'{key}': {describe(cause)}.") from cause
+            raise UsageError(f"'{key}': {cause}") from cause
 
     def _refused_key(self) -> str | None:
         """The first key whose object alone is refused, too."""
         verb, chosen = self.config.get("subcommand"), of_verb(self.config)
         for key in ("data", "model", "trainer"):
             alone = Namespace({key: chosen[key]})
+            if verb is not None:
+                alone = Namespace({"subcommand": verb, verb: alone})
             try:
-                self.parser.instantiate_classes(alone if verb is None else Namespace({"subcommand": verb, verb: alone}))
+                self.parser.instantiate_classes(alone)
             except (ValueError, FileNotFoundError):
                 return key
         return None
 
     def before_fit(self) -> None:
-        """Refuse a training without end; make room for the checkpoints of one that begins.
-
-        Raises:
-            UsageError: nothing ends it.
-        """
+        """Refuse a training without end; make room for the checkpoints of one that begins."""
         assert isinstance(self.trainer, Trainer)
         try:
             self.trainer.check_end(self.model)
@@ -191,102 +167,84 @@ class Program(LightningCLI):
             set_checkpoints_aside(self._begins_anew_in)
 
     def after_fit(self) -> None:
-        """Say so where the training was finished before; heed a signal that came too late to stop it.
-
-        Raises:
-            SIGTERMException: it came; of a `run` the next phase is not begun.
-        """
-        if self._begins_at is not None and self.trainer.global_step == self._begins_at and self.trainer.is_global_zero:
-            path = of_verb(self.config).ckpt_path
-            print(
-                f"lit-metanas: the training of '{path}' is finished, and nothing was done: raise trainer.max_epochs, "
-                "max_steps or the model's flops to go on."
-            )
-        elif self._costs is not None:
-            config = Path(self.trainer.default_root_dir, self.save_config_kwargs["config_filename"])
-            self._say(end_of_fit(self.trainer, self.model, config=config, seconds=self._costs.seconds))
-        if any(each.received for each in self._preemptions):
-            raise SIGTERMException(
-                "Stopped by a signal; the training is finished." if self.trainer.local_rank == 0 else 1
-            )
+        """Print the results, or that nothing was left to do; heed a signal that came too late to stop the training."""
+        costs, *_ = self._of_trainer(CostAnnouncement)
+        config = Path(self.trainer.default_root_dir, self.save_config_kwargs["config_filename"])
+        lines = end_of_fit(self.trainer, self.model, config=config, seconds=time.monotonic() - costs.begin)
+        if self._begins_at is not None and self.trainer.global_step == self._begins_at:
+            lines = [
+                f"lit-metanas: the training of '{of_verb(self.config).ckpt_path}' is finished, and nothing was done: "
+                "raise trainer.max_epochs, max_steps or the model's flops to go on."
+            ]
+        self._say(lines)
+        if any(each.received for each in self._of_trainer(Preemption)):  # of a `run` the next phase is not begun
+            raise SIGTERMException("Stopped by a signal; the training is finished.")
 
     def after_validate(self) -> None:
-        """Tell the scores."""
+        """Print the scores."""
         self._say(end_of_evaluation(self.trainer, self.model, "validate", kept=()))
 
     def after_test(self) -> None:
-        """Tell the scores."""
-        self._say(end_of_evaluation(self.trainer, self.model, "test", kept=self._kept))
+        """Print the scores."""
+        kept = [each.path for each in self._of_trainer(ResultsFile)]
+        self._say(end_of_evaluation(self.trainer, self.model, "test", kept=kept))
 
     def after_search(self) -> None:
-        """Tell the results."""
+        """Print the results."""
         self._say(end_of_search(self.model))
 
     def after_predict(self) -> None:
-        """End with exit code 1 where files were left out, which a warning has named.
-
-        Raises:
-            SystemExit: there were such.
-        """
+        """End with exit code 1 where files were left out, which a warning has named."""
         if isinstance(self.model, ExportedModel) and self.model.unreadable:
             raise SystemExit(1)
 
+    def _of_trainer(self, kind: type[_Kind]) -> list[_Kind]:
+        return [each for each in self.trainer.callbacks if isinstance(each, kind)]  # type: ignore[attr-defined]
+
     def _say(self, lines: Sequence[str]) -> None:
-        """Print what there is to say at the end, on the first process."""
+        """Print what there is to say at the end, on the first process; without a suggestion only the first line."""
+        if not self._suggests:
+            lines = lines[:1]
         if self.trainer.is_global_zero:
-            print(*lines[: None if self._suggests else 1], sep="\n", flush=True)
+            print(*lines, sep="\n", flush=True)
 
     def instantiate_trainer(self, **kwargs: Any) -> pytorch.Trainer:
         """Build the Trainer, with a logger, checkpoints and guards where none are configured."""
-        given, runs = of_verb(self.config_init), "subcommand" in self.config
+        given, runs, fits = of_verb(self.config_init), "subcommand" in self.config, self.verb == "fit"
         settings, root, goes_on = given.trainer, Path(given.trainer.default_root_dir), bool(given.get("ckpt_path"))
-        if runs and self.verb == "fit":
+        if runs and fits:
             self._held.enter_context(directory_lock(root, "fit", "trainer.default_root_dir"))
         if settings.logger is None or settings.logger is True:
             kwargs["logger"] = csv_logger(root, self.verb)
         elif runs:
             kwargs["logger"] = in_run_directory(settings.logger, of_verb(self.config).trainer.logger, root)
             name_run(settings.logger, root, self.verb, goes_on=goes_on or self.verb == "search")
-        callbacks = _several(settings.callbacks)
+        callbacks: Any = settings.callbacks or []
+        if not isinstance(callbacks, list):
+            callbacks = [callbacks]
         if settings.enable_checkpointing is None and not any(isinstance(each, Checkpoint) for each in callbacks):
-            if self.verb == "fit":
-                self._begins_anew_in = root if runs and not goes_on else None
-                callbacks.append(last_epoch(root))
+            if fits:
+                callbacks = [*callbacks, last_epoch(root)]
             else:
                 kwargs["enable_checkpointing"] = False
-        guards = (RankMonitor, ReplicaCheck, Preemption) if self.verb == "fit" else (RankMonitor, Preemption)
-        lacking: list[Callback] = [
-            guard() for guard in guards if not any(isinstance(each, guard) for each in callbacks)
-        ]
-        if self.verb == "fit":
-            self._costs = CostAnnouncement(root)
-            lacking.append(self._costs)
-        callbacks = [*lacking, *callbacks]  # the first to hear of an error is RankMonitor: others would send messages
-        self._kept = [each.path for each in callbacks if isinstance(each, ResultsFile)]
-        self._preemptions = [each for each in callbacks if isinstance(each, Preemption)]
+            if fits and runs and not goes_on:
+                self._begins_anew_in = root
+        # The first to hear of an error is RankMonitor: others would send messages.
+        lacking: list[Callback] = [RankMonitor(), Preemption()]
+        if fits:
+            lacking = [RankMonitor(), ReplicaCheck(), Preemption(), CostAnnouncement(root)]
+        lacking = [guard for guard in lacking if not any(isinstance(each, type(guard)) for each in callbacks)]
         try:
-            return super().instantiate_trainer(callbacks=callbacks, **kwargs)
+            return super().instantiate_trainer(callbacks=[*lacking, *callbacks], **kwargs)
         except (TypeError, ValueError, MisconfigurationException, ModuleNotFoundError) as error:
             wanted = settings.accelerator
-            absent = isinstance(wanted, str) and not isinstance(error, ValueError) and not _is_there(wanted)
-            what = f"there is no {wanted} that torch can use here: give --trainer.accelerator cpu." if absent else error
-            raise UsageError(f"'trainer': {what}") from error
+            if isinstance(wanted, str) and not isinstance(error, ValueError) and not _is_there(wanted):
+                what = f"there is no {wanted} that torch can use here: give --trainer.accelerator cpu."
+                raise UsageError(f"'trainer': {what}") from error
+            raise UsageError(f"'trainer': {error}") from error
 
 
 def _is_there(accelerator: str) -> bool:
     """Whether the machine has an accelerator, by Lightning's name of it."""
     kinds = {"gpu": ("cuda", "mps"), "auto": ("cpu",)}.get(accelerator, (accelerator,))
     return any(AcceleratorRegistry[kind]["accelerator"].is_available() for kind in kinds)
-
-
-def _several(setting: Any) -> list[Any]:
-    """A setting that may be one object, several, or none."""
-    return list(setting) if isinstance(setting, list) else [setting] if setting else []
-
-
-def _cause(error: Exception) -> BaseException:
-    """What a constructor said, below what the parser made of it."""
-    cause: BaseException = error
-    while str(cause).startswith("Does not validate") and cause.__cause__ is not None:
-        cause = cause.__cause__
-    return cause

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import optuna
@@ -12,7 +13,7 @@ from sqlalchemy.engine import make_url
 
 from lit_metanas.cli.errors import LONGEST_REASON
 from lit_metanas.io.files import own_path
-from lit_metanas.io.text import number_of, printable
+from lit_metanas.io.text import first_few, number_of, printable
 from lit_metanas.records.record import SearchRecord
 from lit_metanas.records.record_lines import read_record_lines, write_record_lines
 from lit_metanas.searchers.query.study import open_storage, quiet_optuna
@@ -35,26 +36,31 @@ def records(
         write: a file that gets a line for each study; it is replaced.
         read: files such as the ``records.jsonl`` of a search; each line becomes a study with finished trials.
         study: with ``write``, only studies whose names begin so; with ``read``, what the new names begin with.
-        prefix: of the parameters of anyone's studies that are choices; it may be empty. Their task is told by their
-            user attribute ``task``, or is called by their name.
+        prefix: of the parameters of anyone's studies that are choices; it may be empty. Their task is their user
+            attribute ``task``, or their name.
         space: the one whose choices the parameters of anyone's studies are; other parameters do not matter. None takes
             all but floats.
-
-    Raises:
-        FileNotFoundError: a file is missing.
-        ValueError: not exactly one of ``write`` and ``read`` is given; the storage cannot be used, has no studies to
-            write, or has a study of that name already; or a file has no record.
     """
     if (write is None) == (not read):
         raise ValueError("Give either --write, a file for the studies, or --read, files of records for the storage.")
+    open_database: Callable[[str], RDBStorage] = RDBStorage
     if write is not None:
         own_path(write, "write")
-    with quiet_optuna(), open_storage(storage, RDBStorage if write is None else _existing) as studies:
+        open_database = _existing
+    with quiet_optuna(), open_storage(storage, open_database) as studies:
         assert studies is not None
         if write is not None:
-            _export(studies, write, study, prefix, space)
+            found = _studies(studies, study, prefix, space)
+            write_record_lines(write, found)
+            place = str(write)
         else:
-            _import(studies, read or [], study, prefix, space)
+            found = [record for path in read or () for record in read_record_lines(path, space)]
+            for name, record in zip(_names(found, study, studies), found, strict=True):
+                add_study(record, name, studies, prefix)
+            place = "the storage"
+    tasks = number_of(len({record.task_id for record in found}), "task")
+    trials = number_of(sum(len(record.trials) for record in found), "trial")
+    print(f"{number_of(len(found), 'search')} of {tasks}, {trials}, are in {place}.")
 
 
 def _existing(address: str) -> RDBStorage:
@@ -64,12 +70,14 @@ def _existing(address: str) -> RDBStorage:
     return RDBStorage(address)
 
 
-def _export(storage: BaseStorage, path: Path, begin: str, prefix: str, space: ChoiceSpace | None) -> None:
+def _studies(storage: BaseStorage, begin: str, prefix: str, space: ChoiceSpace | None) -> list[SearchRecord]:
+    """The studies whose names begin so, as records; a warning names those that cannot be written."""
     known = _study_names(storage)
     names = [name for name in known if name.startswith(begin)]
     if not names:
-        wanted = f" whose name begins with '{begin}'" if begin else ""
-        raise ValueError(f"The storage has no study{wanted}: it has {_some(known)}.")
+        wanted = f" whose name begins with '{begin}'" * bool(begin)
+        has = first_few([f"'{name}'" for name in known]) or "none"
+        raise ValueError(f"The storage has no study{wanted}: it has {has}.")
     found: list[SearchRecord] = []
     refused: list[str] = []
     for name in names:
@@ -81,15 +89,7 @@ def _export(storage: BaseStorage, path: Path, begin: str, prefix: str, space: Ch
         raise ValueError(f"The storage has no study that can be written: {refused[0]}.")
     for reason in refused:
         warnings.warn(f"Left out: {reason}.", stacklevel=4)
-    write_record_lines(path, found)
-    print(f"{_summary(found)} are in {path}.")
-
-
-def _import(storage: BaseStorage, paths: Iterable[Path], begin: str, prefix: str, space: ChoiceSpace | None) -> None:
-    found = [record for path in paths for record in read_record_lines(path, space)]
-    for name, record in zip(_names(found, begin, storage), found, strict=True):
-        add_study(record, name, storage, prefix)
-    print(f"{_summary(found)} are in the storage.")
+    return found
 
 
 def _study_names(storage: BaseStorage) -> list[str]:
@@ -102,33 +102,18 @@ def _study_names(storage: BaseStorage) -> list[str]:
 
 
 def _names(found: Iterable[SearchRecord], begin: str, storage: BaseStorage) -> list[str]:
-    """A name for each new study, of the parts that a search gives its own; equal ones are numbered.
-
-    Raises:
-        ValueError: the storage has one of the names.
-    """
+    """A name for each new study, of the parts that a search gives its own; equal ones are numbered."""
     taken = set(_study_names(storage))
-    names: dict[str, int] = {}
+    number: Counter[str] = Counter()
     new = []
     for record in found:
         parts = (begin, record.method, record.task_id, record.space, f"seed {record.seed}")
-        name = "/".join(part for part in parts if part)
-        names[name] = names.get(name, 0) + 1
-        new.append(name if names[name] == 1 else f"{name} ({names[name]})")
-    for name in new:
+        name = "/".join(filter(None, parts))
+        number[name] += 1
+        if number[name] > 1:
+            name += f" ({number[name]})"
         if name in taken:
-            raise ValueError(
-                f"The storage already has a study '{name}': give another storage, or --study, a prefix for the new "
-                "names."
-            )
+            what = "give another storage, or --study, a prefix for the new names."
+            raise ValueError(f"The storage already has a study '{name}': {what}")
+        new.append(name)
     return new
-
-
-def _summary(found: list[SearchRecord]) -> str:
-    tasks = len({record.task_id for record in found})
-    trials = number_of(sum(len(record.trials) for record in found), "trial")
-    return f"{number_of(len(found), 'search')} of {number_of(tasks, 'task')}, {trials},"
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(f"'{name}'" for name in names[:5]) + (", …" if len(names) > 5 else "") if names else "none"

@@ -27,7 +27,7 @@ from lit_metanas.io.locks import is_further_process
 from lit_metanas.io.own_folder import set_aside
 from lit_metanas.io.yaml_files import read_yaml
 
-ID, NAME, CURVES = "WANDB_RUN_ID", "WANDB_NAME", "WANDB_MAX_END_OF_RUN_HISTORY_METRICS"
+ID, NAME, HISTORY = "WANDB_RUN_ID", "WANDB_NAME", "WANDB_MAX_END_OF_RUN_HISTORY_METRICS"
 """Environment variables by which W&B is told a run's id, its name, and how many curves to print at the end; those that
 the user has set are left alone."""
 
@@ -52,18 +52,18 @@ class SaveConfig(SaveConfigCallback):
         text = self.parser.dump(config, skip_none=True)
         path = Path(trainer.default_root_dir) / self.config_filename
         if path.is_file() and self.config.get("ckpt_path"):
-            before, now = dict(_leaves(_read_saved(path))), dict(_leaves(yaml.safe_load(text)))
-            names = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
-            changed = [name for name in names if name not in ("ckpt_path", "config")]
-            if changed:
-                how = f"this run changes {', '.join(changed)}" if "" not in before else "it was damaged"
-                warnings.warn(f"'{path}' is replaced: {how}.", stacklevel=2)
+            before, now = read_saved(path), dict(_leaves(yaml.safe_load(text)))
+            names = {name for name in before.keys() | now.keys() if before.get(name) != now.get(name)}
+            if not before:
+                warnings.warn(f"'{path}' is replaced: it was damaged.", stacklevel=2)
+            elif changed := sorted(names - {"ckpt_path", "config"}):
+                warnings.warn(f"'{path}' is replaced: this run changes {', '.join(changed)}.", stacklevel=2)
         write_whole(path, text)
 
 
 def csv_logger(root: Path, verb: str) -> CSVLogger:
     """Logs to ``logs/<verb>``, or to ``logs/<verb>.1`` and so on where a previous run has left that."""
-    names = (verb if number == 0 else f"{verb}.{number}" for number in itertools.count())
+    names = itertools.chain([verb], (f"{verb}.{number}" for number in itertools.count(1)))
     free = next(name for name in names if not os.path.lexists(root / "logs" / name))
     return CSVLogger(root, name="logs", version=free)
 
@@ -77,35 +77,28 @@ def last_epoch(root: Path) -> ModelCheckpoint:
 
 def set_checkpoints_aside(root: Path) -> None:
     """Rename an earlier training's checkpoints: what is called the last one is to be of the training that begins."""
-    aside = None if is_further_process() else set_aside(root / "checkpoints")
-    if aside is not None:
+    if not is_further_process() and (aside := set_aside(root / "checkpoints")) is not None:
         print(f"lit-metanas: moved the checkpoints of an earlier training to {aside}")
 
 
-def _read_saved(path: Path) -> object:
-    """An earlier run's configuration; None where the file is damaged."""
+def read_saved(path: Path) -> dict[str, object]:
+    """The values of an earlier run's configuration, by their dotted keys; none where the file is damaged."""
     try:
-        return read_yaml(path)
+        return dict(_leaves(read_yaml(path)))
     except (ValueError, RecursionError, yaml.YAMLError):
-        return None
+        return {}
 
 
 def _leaves(tree: object, prefix: str = "") -> Iterator[tuple[str, object]]:
     if isinstance(tree, dict) and tree:
         for name, value in tree.items():
-            yield from _leaves(value, f"{prefix}.{name}" if prefix else str(name))
-    else:
+            yield from _leaves(value, f"{prefix}.{name}".removeprefix("."))
+    elif prefix:
         yield prefix, tree
 
 
 def in_run_directory(loggers: Any, configured: Any, root: Path) -> Any:
-    """The loggers, those of W&B with their files in the run's directory where no folder was configured.
-
-    Args:
-        loggers: the trainer's argument: one logger, several, or none.
-        configured: what it was made of.
-        root: the run's directory.
-    """
+    """The loggers, made of what was ``configured``, those of W&B with their files in the run's directory by default."""
     if isinstance(loggers, list):
         return [in_run_directory(*each, root) for each in zip(loggers, configured, strict=True)]
     if type(loggers) is not WandbLogger or configured.init_args.save_dir != "." or configured.init_args.dir:
@@ -114,29 +107,20 @@ def in_run_directory(loggers: Any, configured: Any, root: Path) -> Any:
     return WandbLogger(**{name: value for name, value in given.items() if value is not None})
 
 
-def name_run(loggers: object, root: Path, verb: str, *, goes_on: bool) -> None:
-    """Give the coming W&B run its id and name; without a W&B logger, and on further processes, do nothing.
-
-    The id is kept in ``wandb.<verb>.id`` in the run's directory.
-
-    Args:
-        loggers: the trainer's argument: one logger, several, or none.
-        root: the run's directory.
-        verb: what is run there.
-        goes_on: whether it resumes what was begun there, and so takes the id that was kept.
-    """
-    several = loggers if isinstance(loggers, Iterable) else [loggers]
+def name_run(loggers: Any, root: Path, verb: str, *, goes_on: bool) -> None:
+    """Give the coming W&B run its name and an id, kept in ``wandb.<verb>.id``: the earlier one if it goes on."""
+    if not isinstance(loggers, Iterable):
+        loggers = [loggers]
     further = getattr(rank_zero_only, "rank", 0) > 0
-    if further or not any(isinstance(logger, WandbLogger) for logger in several):
+    if further or not any(isinstance(logger, WandbLogger) for logger in loggers):
         return
     os.environ.setdefault(NAME, f"{root} {verb}")
-    os.environ.setdefault(CURVES, "0")  # of the choices, in the alphabet before all others
+    os.environ.setdefault(HISTORY, "0")  # of the choices, in the alphabet before all others
     if ID in os.environ:
         return
-    path = root / f"wandb.{verb}.id"
-    kept = ""
-    if goes_on and path.is_file():
-        with suppress(ValueError):
+    path, kept = root / f"wandb.{verb}.id", ""
+    if goes_on:
+        with suppress(FileNotFoundError, ValueError):
             kept = read_regular(path, 1 << 20).decode().strip()
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", kept):
         kept = secrets.token_hex(5)
@@ -147,13 +131,11 @@ def name_run(loggers: object, root: Path, verb: str, *, goes_on: bool) -> None:
 @contextmanager
 def own_run() -> Iterator[None]:
     """Close the W&B run that the block opens, so that the next phase in this process gets a run of its own."""
-    before = {
-        name: os.environ.get(name) for name in (ID, NAME, CURVES, "WANDB_MODE")
-    }  # Lightning's logger sets the last
-    wandb = sys.modules.get("wandb")
-    users = wandb is not None and wandb.run is not None
-    if wandb is not None and not users:
-        wandb.teardown()  # W&B reads the environment once; this makes it look again
+    names = (ID, NAME, HISTORY, "WANDB_MODE")  # Lightning's logger sets the last
+    before = {name: os.environ[name] for name in names if name in os.environ}
+    users = getattr(sys.modules.get("wandb"), "run", None) is not None
+    if "wandb" in sys.modules and not users:
+        sys.modules["wandb"].teardown()  # W&B reads the environment once; this makes it look again
     failed = 1
     try:
         yield
@@ -162,7 +144,6 @@ def own_run() -> Iterator[None]:
         wandb = sys.modules.get("wandb")
         if wandb is not None and wandb.run is not None and not users:
             wandb.finish(exit_code=failed)
-        for name, value in before.items():
+        for name in names:
             os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
+        os.environ |= before

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -48,9 +48,7 @@ _FOLDERS = {
 _PARTS = {"space": "spaces", "source": "sources", "tasks": "sources", "embedding": "embeddings"}
 """The folder of what a key takes, by the last word of the key."""
 
-_ENDINGS = (".yaml", ".yml")
 _INLINE = re.compile(r"[{\[\n]")
-_GLUED = re.compile(r"(--config=|-c=?)(.+)", re.DOTALL)
 _FIELDS = ("Command", "Result", "Takes")
 
 
@@ -63,52 +61,39 @@ def shipped_names() -> tuple[str, ...]:
 
 def path_of_name(name: str) -> Path:
     """The file of a whole name."""
-    return CONFIGS / (name if name.endswith(".sh") else f"{name}.yaml")
+    if name.endswith(".sh"):
+        return CONFIGS / name
+    return CONFIGS / f"{name}.yaml"
 
 
 def shown_path(path: str) -> str:
     """A configuration as a user can give it: a shipped one by its name, if the working folder has no file of it."""
     name = Path(path).with_suffix("").as_posix().removeprefix(f"{CONFIGS.as_posix()}/")
-    return name if name in shipped_names() and configuration_path(name) == path else path
+    if name in shipped_names() and configuration_path(name) == path:
+        return name
+    return path
 
 
-def with_paths(args: Sequence[str], verb: str = "") -> Iterator[str]:
-    """A command line with the paths of the shipped configurations that it names, behind ``-c`` or for a part.
-
-    Raises:
-        UsageError: there is neither such a file nor such a configuration, or several configurations have the name.
-    """
+def with_parts(args: Sequence[str]) -> Iterator[str]:
+    """A command line with the paths of the shipped parts that it names, as in ``--model.space few_shot``."""
     for before, word in zip(["", *args], args, strict=False):
         key, equals, value = word.partition("=")
-        if before in ("-c", "--config"):
-            yield configuration_path(word, verb)
-        elif glued := _GLUED.fullmatch(word):
-            yield f"{glued[1]}{configuration_path(glued[2], verb)}"
-        elif equals:
+        if equals:
             yield f"{key}={_part_path(key, value)}"
         else:
             yield _part_path(before, word)
 
 
 def configuration_path(word: str, verb: str = "") -> str:
-    """The path of the configuration that a word names.
-
-    A file of the working folder comes first. What is written in YAML itself is returned as it is.
-
-    Args:
-        word: a path; or a name, with its folder where several configurations share it.
-        verb: whose configurations are meant if several have this name.
-
-    Raises:
-        UsageError: see ``with_paths``.
-    """
-    own = next((path for path in (word, f"{word}{_ENDINGS[0]}") if isfile(path)), None)
-    if own is not None or _INLINE.search(word) or (exists(word) and not isdir(word)):
-        return own or word
+    """The path of the configuration that a word names: a file, or else a shipped one; YAML itself stays as it is."""
+    for path in (word, f"{word}.yaml"):
+        if isfile(path):
+            return path
+    if _INLINE.search(word) or (exists(word) and not isdir(word)):
+        return word
     found = _matching(word)
-    if len(found) > 1:
-        of_verb = [name for name in found if name.partition("/")[0] in _FOLDERS.get(verb, ())]
-        found = of_verb or found
+    if len(found) > 1:  # then that of the verb
+        found = [name for name in found if name.partition("/")[0] in _FOLDERS.get(verb, ())] or found
     if len(found) > 1:
         raise UsageError(f"Several configurations have the name '{word}': give one of {', '.join(found)}.")
     if not found:
@@ -122,7 +107,9 @@ def _part_path(key: str, value: str) -> str:
     if folder is None or not key.startswith("--") or isfile(value):
         return value
     found = [name for name in _matching(value) if name.startswith(f"{folder}/")]
-    return str(path_of_name(found[0])) if len(found) == 1 else value
+    if len(found) != 1:
+        return value
+    return str(path_of_name(found[0]))
 
 
 def _matching(word: str) -> list[str]:
@@ -133,36 +120,30 @@ def _matching(word: str) -> list[str]:
 
 def _bare(word: str) -> str:
     """A word without the ending and the folder that all configurations share."""
-    for ending in _ENDINGS:
-        word = word.removesuffix(ending)
-    return word.removeprefix("configs/")
+    return re.sub(r"(\.ya?ml)*$", "", word).removeprefix("configs/")
 
 
 def _near(word: str) -> str:
     """The names that have a word in them, or are most like it, as a sentence ends."""
     bare = _bare(word)
-    known = dict.fromkeys(name if "/" in bare else name.rpartition("/")[2] for name in shipped_names())
+    known: Iterable[str] = shipped_names()
+    if "/" not in bare:
+        known = dict.fromkeys(name.rpartition("/")[2] for name in known)
     longer = [name for name in known if len(bare) > 2 and bare in name]
-    near = [f"'{name}'" for name in longer[:3] or get_close_matches(bare, known, cutoff=0.7)]
-    return f": did you mean {' or '.join(near)}?" if near else "."
+    near = longer[:3] or get_close_matches(bare, list(known), cutoff=0.7)
+    if not near:
+        return "."
+    return f": did you mean {' or '.join(repr(name) for name in near)}?"
 
 
 @dataclass(frozen=True)
 class Shipped:
-    """What a configuration's first lines say of it.
+    """What a configuration's first lines say of it."""
 
-    Attributes:
-        name: with its folder.
-        purpose: a sentence.
-        command: one that uses it.
-        result: what it came to where it was measured, or empty.
-        takes: the time and the memory that it took there, or empty.
-    """
-
-    name: str
+    name: str  # with its folder
     purpose: str
-    command: str
-    result: str
+    command: str  # one that uses it
+    result: str  # empty where none was measured, as are the time and the memory that it takes
     takes: str
 
 
@@ -174,40 +155,33 @@ def described_in(folder: str) -> list[Shipped]:
 def described(name: str) -> Shipped:
     """Read what a configuration says of itself: sentences, the first of which is its purpose, and lines of fields."""
     lines = path_of_name(name).read_text(encoding="utf-8").splitlines()
-    if name.endswith(".sh"):
-        lines = lines[1:]
+    if lines[0].startswith("#!"):  # of a script
+        del lines[0]
     comments = [line.removeprefix("#").strip() for line in takewhile(lambda line: line.startswith("# "), lines)]
     fields = {key: value for key, _, value in (line.partition(": ") for line in comments) if key in _FIELDS}
     text = " ".join(line for line in comments if line.partition(": ")[0] not in _FIELDS)
-    usual = f"lit-metanas {USES[name.partition('/')[0]].format(_short(name))}"
+    folder, _, short = name.rpartition("/")
+    if len(_matching(short)) > 1:
+        short = name
     return Shipped(
         name=name,
         purpose=re.split(r"(?<=\.) ", text, maxsplit=1)[0],
-        command=fields.get("Command", usual),
+        command=fields.get("Command", f"lit-metanas {USES[folder.partition('/')[0]].format(short)}"),
         result=fields.get("Result", ""),
         takes=fields.get("Takes", ""),
     )
 
 
-def _short(name: str) -> str:
-    """A name without its folder, where that names one configuration."""
-    bare = name.rpartition("/")[2]
-    return bare if len(_matching(bare)) == 1 else name
-
-
 def configs(name: str = "") -> None:
-    """Print a shipped configuration, or a list of all with what each is for, and what it takes.
-
-    Args:
-        name: with its folder where several configurations share it; the list if empty.
-    """
+    """Print a shipped configuration, or without a name a list of all with what each is for, and what it takes."""
     if name:
         print(Path(configuration_path(name)).read_text(encoding="utf-8"), end="")
         return
     for folder, use in USES.items():
         print(f"{folder}: lit-metanas {use.format('NAME')}")
         for shipped in described_in(folder):
-            begin = f"  {shipped.name.partition('/')[2]:<24} "
-            text = f"{shipped.purpose} ({shipped.takes})" if shipped.takes else shipped.purpose
+            begin, text = f"  {shipped.name.partition('/')[2]:<24} ", shipped.purpose
+            if shipped.takes:
+                text += f" ({shipped.takes})"
             width = shutil.get_terminal_size().columns
             print(textwrap.fill(text, width, initial_indent=begin, subsequent_indent=" " * len(begin)))

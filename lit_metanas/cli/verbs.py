@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from lit_metanas.automl.options import shell_help
+
 TRAINER_VERBS = {
     "fit": "meta-train on episodes, or train one child network",
     "validate": "score a checkpoint on the validation episodes",
@@ -24,7 +26,7 @@ VERBS = {
 """All verbs, in the order in which the help lists them."""
 
 LISTS: Mapping[str, Sequence[str]] = {
-    "predict": ("--data.images", "--data.texts", "--data.sounds", "--data.rows"),
+    "predict": ("--data.examples",),
     "report": ("--results",),
     "records": ("--read",),
 }
@@ -51,28 +53,7 @@ MODELS: Mapping[str, Mapping[str, str]] = {
 """This package's models for each verb, by the names that ``--model`` takes."""
 
 KEYS: Mapping[str, Mapping[str, str]] = {
-    "auto": {
-        "data": "a folder or file, which may stand first, without --data (must be given)",
-        "minutes": "how long all may take; one is enough for small data, pairs need two (default: 10)",
-        "output": "folder for the network, a report and the records (default: model)",
-        "kind": "images, sounds, transcripts, texts, rows, pairs or questions, if it cannot be found out",
-        "test": "the test part, given as the data are (default: some of them)",
-        "group": "whole groups in each part: a column, folder (class/group/file), or (p[0-9]+)_ in files' names",
-        "min_per_class": "classes with fewer examples are left out (default: those that cannot be divided)",
-        "objective": "the path of an objective's class, such as grades.Ordinal (default: to tell classes apart)",
-        "start": "a checkpoint that `fit` of TaskReptile wrote, for all networks to begin with",
-        "max_parameters": "most trainable parameters",
-        "max_flops": "most multiply-adds for one input",
-        "max_latency": "most time for one input, as in 5ms, measured on this machine",
-        "latency_batch": "inputs at once that max_latency is for (default: 1)",
-        "max_size": "most bytes of the exported program, as in 500kB",
-        "pareto": "a whole front: networks that trade accuracy against parameters (if none is named), flops or latency",
-        "onnx": "true, or --onnx alone: the network as model.onnx, too, for onnxruntime (default: false)",
-        "int8": "true, or --int8 alone: and with weights of 8 bits, and what these cost (default: false)",
-        "flops": "training FLOPs instead of minutes, as an earlier result tells them: [1e11,2e11]",
-        "seed": "of search and training (default: 0)",
-        "threads": "torch's threads, in training and for the latency (default: 1)",
-    },
+    "auto": shell_help(output="model"),
     "run": {
         "phases": "in order, each a mapping of the keys below (must be given)",
         "directory": "where everything goes (must be given)",

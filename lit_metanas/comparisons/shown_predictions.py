@@ -12,7 +12,7 @@ from torch import Tensor
 from lit_metanas.inputs.batches import step_mask, trim_steps
 from lit_metanas.inputs.tokens import UNKNOWN_SHOWN
 from lit_metanas.io.text import shorten
-from lit_metanas.records.shown_prediction import UNKNOWN_MARK, ShownPrediction
+from lit_metanas.records.rows import UNKNOWN_MARK, ShownPrediction
 from lit_metanas.tasks.task import Task
 
 EXAMPLES_SHOWN = 10

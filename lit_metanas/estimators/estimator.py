@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from math import isnan
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -69,7 +70,7 @@ class Estimator(ABC):
 
     @abstractmethod
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
-        """Estimate.
+        """Score an architecture.
 
         Args:
             architecture: the architecture to score.
@@ -102,75 +103,39 @@ class Estimator(ABC):
         return False
 
     def refusal(self, architecture: Architecture, recipe: RecipeFields) -> str | None:
-        """The reason why it cannot score an architecture by a recipe; None if it can. The space has reasons of its own.
-
-        Args:
-            architecture: the architecture to score.
-            recipe: the fields of its recipe that are changed.
-        """
+        """Why it cannot score an architecture by a recipe (its changed fields); None if it can."""
         return None
 
     def inherits(self, recipe: RecipeFields, parent: RecipeFields) -> bool:
-        """Whether a network may start from the weights of a parent that was trained by another recipe.
-
-        Args:
-            recipe: the fields of the recipe that are changed for the network.
-            parent: the fields that were changed for the parent.
-        """
+        """Whether a network may start from the weights of a parent, by the changed fields of their recipes."""
         return True
 
     def with_recipe(self, changes: RecipeFields) -> Estimator:
-        """The same estimator under changed training hyper-parameters.
-
-        Args:
-            changes: new values of fields of its recipe.
-
-        Raises:
-            ValueError: it has no recipe.
-        """
+        """The same estimator under changed training hyper-parameters; ValueError if it has no recipe."""
         raise ValueError(
             f"{type(self).__name__} has no recipe whose {', '.join(changes)} could be searched: take an estimator that "
             "trains, such as TrainingEstimator, or leave the hyper-parameters out of the search."
         )
 
 
+def _inside(name: str) -> Any:
+    """The property or method of this name of the estimator inside."""
+    return property(lambda around: getattr(around.estimator, name))
+
+
 class EstimatorAround(Estimator):
     """Wraps another estimator to do more with each score; the rest is forwarded."""
 
+    settings = _inside("settings")
+    measures = _inside("measures")
+    meta_cost = _inside("meta_cost")
+    ordinal = _inside("ordinal")
+    refusal = _inside("refusal")
+    inherits = _inside("inherits")
+    cost = _inside("cost")
+
     def __init__(self, estimator: Estimator) -> None:
         self.estimator = estimator
-
-    @property
-    def settings(self) -> RecipeFields:
-        """The estimator's."""
-        return self.estimator.settings
-
-    @property
-    def measures(self) -> Mapping[str, Measure]:
-        """The estimator's."""
-        return self.estimator.measures
-
-    @property
-    def meta_cost(self) -> Cost:
-        """The estimator's."""
-        return self.estimator.meta_cost
-
-    @property
-    def ordinal(self) -> bool:
-        """The estimator's."""
-        return self.estimator.ordinal
-
-    def refusal(self, architecture: Architecture, recipe: RecipeFields) -> str | None:
-        """The estimator's."""
-        return self.estimator.refusal(architecture, recipe)
-
-    def inherits(self, recipe: RecipeFields, parent: RecipeFields) -> bool:
-        """The estimator's."""
-        return self.estimator.inherits(recipe, parent)
-
-    def cost(self, architecture: Architecture, fidelity: float) -> Cost:
-        """The estimator's."""
-        return self.estimator.cost(architecture, fidelity)
 
 
 class BestSoFar(EstimatorAround):

@@ -42,8 +42,8 @@ class SupernetEstimator(Estimator):
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the task has no validation part, the supernet cannot be computed, the weights are not this space's
-            or lack a classifier that the task needs, or both or neither of ``weights`` and ``start`` are given.
+        ValueError: the task has no validation part, the supernet cannot be computed, the weights do not fit the space
+            or the task, or both or neither of ``weights`` and ``start`` are given.
 
     Example:
         >>> import torch

@@ -38,11 +38,7 @@ def channels_last(inputs: Tensor) -> Tensor:
 
 
 def step_mask(inputs: Tensor) -> Tensor:
-    """Which steps lie within an example, shape ``(n, steps)``, bool.
-
-    Args:
-        inputs: series ``(n, features, steps)`` or tokens ``(n, steps)``.
-    """
+    """Which steps lie within an example, shape ``(n, steps)``, bool."""
     return inputs[:, -1] > 0 if inputs.dim() == 3 else inputs != PADDING
 
 

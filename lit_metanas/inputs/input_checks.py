@@ -12,25 +12,13 @@ BRIGHTEST = 10.0
 
 
 def check_brightness(name: str, images: Tensor) -> None:
-    """Find images whose values run from 0 to 255. Standardised ones leave [0, 1], too, but are not all positive.
-
-    Args:
-        name: of the images, as the message begins.
-        images: floating point.
-
-    Raises:
-        ValueError: all values lie between 0 and 255, and one is beyond ``BRIGHTEST``.
-    """
+    """Find images whose values run from 0 to 255. Standardised ones leave [0, 1], too, but are not all positive."""
     if images.numel() and BRIGHTEST < float(images.max()) <= 255 and float(images.min()) >= 0:
         raise ValueError(f"{name} has images with values up to {float(images.max()):g}: divide them by 255.")
 
 
 def check_tokens(name: str, tokens: Tensor, vocabulary: int) -> None:
-    """Find tokens that are not of the vocabulary.
-
-    Raises:
-        ValueError: there is one.
-    """
+    """Find tokens that are not of the vocabulary."""
     if tokens.numel() and not 0 <= int(tokens.min()) <= int(tokens.max()) < vocabulary:
         raise ValueError(
             f"{name} has tokens from {int(tokens.min())} to {int(tokens.max())}, but vocabulary = {vocabulary}: give "
@@ -39,11 +27,7 @@ def check_tokens(name: str, tokens: Tensor, vocabulary: int) -> None:
 
 
 def check_padding(name: str, inputs: Tensor) -> None:
-    """Find examples with a step behind their end, or a series without a mask.
-
-    Raises:
-        ValueError: there is one.
-    """
+    """Find examples with a step behind their end, or a series without a mask."""
     if inputs.dim() == 3 and not bool(((inputs[:, -1] == 0) | (inputs[:, -1] == 1)).all()):
         raise ValueError(
             f"{name} has series whose last feature is no mask: let it be 1 up to the end of each, and 0 behind it."
@@ -54,11 +38,7 @@ def check_padding(name: str, inputs: Tensor) -> None:
 
 
 def in_unit_range(images: Tensor) -> Tensor:
-    """Floating point in [0, 1]: uint8 is divided by 255, floating point stays.
-
-    Raises:
-        ValueError: floating point runs from 0 to 255.
-    """
+    """Floating point in [0, 1]: uint8 is divided by 255, floating point stays."""
     if images.dtype == torch.uint8:
         return images.float().div_(255)
     check_brightness("A source", images)

@@ -15,7 +15,7 @@ from lit_metanas.inputs.shapes import Shape
 
 
 class Preprocessing(ABC):
-    """Turns raw examples into a network's inputs. It is stored beside an exported network, as plain values.
+    """Turns raw examples into a network's inputs. It is stored with an exported network, as plain values.
 
     Attributes:
         kind: what it is called in ``model.json``.
@@ -73,7 +73,7 @@ class Preprocessing(ABC):
         return {"kind": self.kind, **self.to_plain()}
 
     def meaning(self) -> dict[str, Any]:
-        """What tells it apart from others, as JSON holds it: ``to_plain``, but no paths of files."""
+        """What it shares with no other, as JSON holds it: ``to_plain``, but no paths of files."""
         return self.to_plain()
 
     @cached_property
@@ -84,12 +84,12 @@ class Preprocessing(ABC):
             ValueError: the meaning holds what JSON does not.
         """
         try:
-            told = json.dumps([self.kind, self.meaning()], sort_keys=True)
+            described = json.dumps([self.kind, self.meaning()], sort_keys=True)
         except TypeError as error:
             raise ValueError(
                 f"{type(self).__name__}: what 'to_plain' tells is not plain ({error}): give only what JSON holds."
             ) from None
-        return hashlib.sha256(told.encode()).hexdigest()
+        return hashlib.sha256(described.encode()).hexdigest()
 
     @classmethod
     def checked(cls, preprocessing: Preprocessing, place: str) -> Self:

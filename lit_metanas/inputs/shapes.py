@@ -89,7 +89,7 @@ class RowShape(NamedTuple):
 
 
 KindShape = ImageShape | SeriesShape | TokenShape | RowShape
-"""A shape that tells its kind."""
+"""A shape that has its kind."""
 
 Shape = KindShape | tuple[int, int, int]
 """Of one input; three plain numbers are those of an image."""
@@ -110,7 +110,7 @@ def shape_of(inputs: Tensor, vocabulary: int | None = None) -> KindShape:
         vocabulary: number of tokens, where inputs are such.
 
     Raises:
-        ValueError: they are no inputs, or tokens whose number is not told.
+        ValueError: they are no inputs, or tokens without their number.
 
     Example:
         >>> import torch
@@ -135,11 +135,7 @@ def shape_of(inputs: Tensor, vocabulary: int | None = None) -> KindShape:
 
 
 def as_shape(shape: Sequence[int]) -> KindShape:
-    """A shape that tells its kind.
-
-    Raises:
-        ValueError: it has neither a kind nor three numbers.
-    """
+    """A shape that has its kind."""
     if isinstance(shape, KindShape):
         return shape
     if len(shape) != 3:
@@ -148,11 +144,7 @@ def as_shape(shape: Sequence[int]) -> KindShape:
 
 
 def image_shape(shape: Shape) -> ImageShape:
-    """The shape of an image.
-
-    Raises:
-        ValueError: it is that of another kind of input.
-    """
+    """The shape of an image."""
     found = as_shape(shape)
     if not isinstance(found, ImageShape):
         raise ValueError(
@@ -201,11 +193,7 @@ def plain_shape(shape: Shape) -> list[int | str]:
 
 
 def read_shape(plain: Sequence[int | str]) -> KindShape:
-    """The inverse of ``plain_shape``.
-
-    Raises:
-        ValueError: it is no shape.
-    """
+    """The inverse of ``plain_shape``."""
     kind, numbers = (plain[0], plain[1:]) if plain and isinstance(plain[0], str) else ("", plain)
     made = ImageShape if not kind else _KINDS.get(str(kind))
     whole = [number for number in numbers if isinstance(number, int) and not isinstance(number, bool) and number >= 0]

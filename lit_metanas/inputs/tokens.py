@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import sys
 import unicodedata
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import torch
@@ -141,28 +141,17 @@ def _pattern() -> re.Pattern[str]:
     return re.compile(rf"{letter}+(?:['’]{letter}+)*|\S")
 
 
-def check_range(owner: str, **numbers: tuple[Any, int, int]) -> None:
-    """Find a number that is out of its range.
-
-    Args:
-        owner: what it is of, as a message begins.
-        numbers: each with its least and its largest value.
-
-    Raises:
-        ValueError: there is one, or one is not whole.
-    """
-    for name, (value, least, most) in numbers.items():
-        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-            bounds = f"at least {least}" if most == sys.maxsize else f"from {least} to {most}"
+def check_range(owner: str, **numbers: tuple[Any, int] | tuple[Any, int, int]) -> None:
+    """Refuse a number that is not whole or out of its range; each is given with its least and perhaps largest value."""
+    for name, (value, least, *most) in numbers.items():
+        whole = isinstance(value, Integral) and not isinstance(value, bool)
+        if not whole or value < least or (most and value > most[0]):
+            bounds = f"from {least} to {most[0]}" if most else f"at least {least}"
             raise ValueError(f"{owner}: {name} = {short_value(value)} must be a whole number, {bounds}.")
 
 
 def plain_numbers(owner: str, plain: Mapping[str, Any], *names: str) -> dict[str, int]:
-    """Whole numbers of a stored preprocessing by their names; their range is the constructor's matter.
-
-    Raises:
-        ValueError: one is missing.
-    """
+    """Whole numbers of a stored preprocessing by their names; their range is the constructor's matter."""
     missing = next((name for name in names if name not in plain), None)
     if missing is not None:
         raise ValueError(f"{owner}: the stored preprocessing has no '{missing}'.")
@@ -170,11 +159,7 @@ def plain_numbers(owner: str, plain: Mapping[str, Any], *names: str) -> dict[str
 
 
 def plain_list(owner: str, plain: Mapping[str, Any], name: str) -> list[Any]:
-    """A list of a stored preprocessing.
-
-    Raises:
-        ValueError: it is missing, or no list.
-    """
+    """A list of a stored preprocessing."""
     if not isinstance(plain.get(name), list):
         raise ValueError(f"{owner}: the stored preprocessing has no list '{name}'.")
     return list(plain[name])

@@ -193,43 +193,23 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     return weights
 
 
-_OLD_FORMAT = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-"""The first bytes of a file of ``torch.save`` before version 1.6."""
-
-
 def describe_foreign(path: str | os.PathLike[str], otherwise: str) -> str:
     """The content of a file that is no checkpoint, for the end of a sentence; ``otherwise`` if it is unknown."""
-    found = _foreign(path)
-    if not found:
-        return otherwise
-    return f"holds {found}, not a checkpoint of lit-metanas"
-
-
-def _foreign(path: str | os.PathLike[str]) -> str:
-    """The content of a file from another program; empty if it is unknown."""
     try:
-        with open_regular(path) as stream:
-            if stream.read(len(_OLD_FORMAT)) == _OLD_FORMAT:
-                return "weights in the format that PyTorch wrote before version 1.6"
-            with zipfile.ZipFile(stream) as archive:
-                folders = {folder for name in archive.namelist() for folder in name.split("/")[1:-1]}
-        if "code" in folders:
-            return "a network as TorchScript"
-        if "models" in folders:
-            return "a program of torch.export"
         content = load_plain(path)
     except pickle.UnpicklingError:
-        return "Python objects, such as torch.save(network) writes, which could execute code"
+        what = "Python objects, such as torch.save(network) writes, which could execute code"
+        return f"holds {what}, not a checkpoint of lit-metanas"
     except DAMAGED:
-        return ""
+        return otherwise
     if not isinstance(content, dict) or "pytorch-lightning_version" in content:
-        return ""
+        return otherwise
     within = ((f" under '{printable(str(name), 40)}'", part) for name, part in content.items())
     for place, weights in (("", content), *within):
         if isinstance(weights, dict) and weights and all(isinstance(own, Tensor) for own in weights.values()):
-            first = printable(str(next(iter(weights))), 60)
-            return f"weights of a network{place} ({number_of(len(weights), 'tensor')} such as '{first}')"
-    return ""
+            what = f"{number_of(len(weights), 'tensor')} such as '{printable(str(next(iter(weights))), 60)}'"
+            return f"holds weights of a network{place} ({what}), not a checkpoint of lit-metanas"
+    return otherwise
 
 
 KEYWORDS = ("last", "best", "hpc")

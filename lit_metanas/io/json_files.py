@@ -80,18 +80,12 @@ def _check(document: object, longest: int) -> None:
             raise ValueError(f"is nested deeper than {DEEPEST_JSON} levels")
         inner: list[object] = []
         for value in level:
-            if isinstance(value, str):
-                _check_text(value, longest)
-            elif isinstance(value, list):
+            if isinstance(value, list):
                 inner += value
             elif isinstance(value, dict):
-                inner += value.keys()
-                inner += value.values()
+                inner += (*value.keys(), *value.values())
+            elif isinstance(value, str) and len(value) > longest:
+                raise ValueError(f"holds a text of {len(value)} characters, more than {longest}")
+            elif isinstance(value, str) and not is_text(value):
+                raise ValueError("holds text that is not Unicode")
         level = inner
-
-
-def _check_text(text: str, longest: int) -> None:
-    if len(text) > longest:
-        raise ValueError(f"holds a text of {len(text)} characters, more than {longest}")
-    if not is_text(text):
-        raise ValueError("holds text that is not Unicode")

@@ -30,8 +30,8 @@ def directory_lock(directory: str | os.PathLike[str], name: str, key: str) -> It
         yield
         return
     path = Path(directory) / f".{name}.lock"
-    file, made = _hold(path, name, key)
-    with file:
+    made = [each for each in (path, *path.parents) if not os.path.lexists(each)]  # the innermost first
+    with _hold(path, name, key):
         try:
             yield
         except BaseException:
@@ -69,45 +69,28 @@ def is_further_process() -> bool:
     return any(os.environ.get(name, "0") not in ("", "0") for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
 
 
-def _hold(path: Path, name: str, key: str) -> tuple[IO[str], list[Path]]:
-    """Lock a file; returns it, and which of the file and its folders this call made, the innermost first."""
-    while True:
-        made = [each for each in (path, *path.parents) if not os.path.lexists(each)]
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError):
-            place = writable(str(path.parent))
-            raise ValueError(f"'{key}' cannot be '{place}', where a file is: give the path of a folder.") from None
-        except FileNotFoundError:  # as in /proc
-            place = writable(str(path.parent))
-            raise ValueError(f"'{key}' cannot be '{place}', where no folder can be made: give another.") from None
-        try:
-            file = _open_lock(path)
-        except FileNotFoundError:
-            if path.parent.exists():
-                raise
-            continue  # a process that failed has removed its folder since
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):  # which of them depends on the file system
-            file.close()
-            raise ValueError(_in_use(path, name, key)) from None
-        except OSError:
-            return file, made
-        if _is_at(file, path):
-            file.truncate(0)
-            owner = {"pid": os.getpid(), "host": socket.gethostname()}
-            file.write(json.dumps({**owner, "since": datetime.now().astimezone().isoformat(timespec="seconds")}))
-            file.flush()
-            return file, made
+def _hold(path: Path, name: str, key: str) -> IO[str]:
+    """Lock a file, and write into it who does so."""
+    place = writable(str(path.parent))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise ValueError(f"'{key}' cannot be '{place}', where a file is: give the path of a folder.") from None
+    except FileNotFoundError:  # as in /proc
+        raise ValueError(f"'{key}' cannot be '{place}', where no folder can be made: give another.") from None
+    file = _open_lock(path)
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # which of them depends on the file system
         file.close()
-
-
-def _is_at(file: IO[str], path: Path) -> bool:
-    """Whether an open file is still the one at a path; a process that failed may have removed it."""
-    with suppress(FileNotFoundError):
-        return os.path.samestat(os.fstat(file.fileno()), path.stat(follow_symlinks=False))
-    return False
+        raise ValueError(_in_use(path, name, key)) from None
+    except OSError:
+        return file
+    owner = {"pid": os.getpid(), "host": socket.gethostname()}
+    file.truncate(0)
+    file.write(json.dumps({**owner, "since": datetime.now().astimezone().isoformat(timespec="seconds")}))
+    file.flush()
+    return file
 
 
 def _open_lock(path: Path) -> IO[str]:

@@ -13,16 +13,7 @@ Named = TypeVar("Named")
 
 
 def import_extra(module: str, extra: str, owner: str) -> Any:
-    """Import a module of an optional package.
-
-    Args:
-        module: its name.
-        extra: the one of this project that installs it.
-        owner: what needs it, as a message begins.
-
-    Raises:
-        ValueError: it is not installed.
-    """
+    """Import a module of an optional package, which this project's ``extra`` installs; ``owner`` begins a message."""
     try:
         return import_module(module)
     except ImportError as error:
@@ -31,17 +22,7 @@ def import_extra(module: str, extra: str, owner: str) -> Any:
 
 
 def class_named(path: str, base: type[Named], noun: str, example: str) -> type[Named]:
-    """The class that a user names by its path, such as ``graphs.Graphs``; its module is imported.
-
-    Args:
-        path: of the class.
-        base: what it has to be a subclass of.
-        noun: what it is, for messages.
-        example: of such a path.
-
-    Raises:
-        ValueError: there is no such class, or it is another one.
-    """
+    """The subclass of ``base`` that a user names by its path, such as ``graphs.Graphs``; its module is imported."""
     module, _, name = path.rpartition(".")
     try:
         found = getattr(import_module(module), name)
@@ -62,18 +43,23 @@ def loaded_subclasses(base: type[Named]) -> Iterator[type[Named]]:
             yield one
 
 
-def installed_sources(project: str, package: str) -> Path | None:
-    """The folder or module file of an installed package, found without importing it; None where it is absent.
+def is_own(one: type) -> bool:
+    """Whether a class is one of this package."""
+    return one.__module__.startswith("lit_metanas.")
 
-    Args:
-        project: the name that it is installed by, such as ``pillow``.
-        package: the name that it is imported by, such as ``PIL``.
-    """
+
+def stored_classes(base: type[Named]) -> dict[str, type[Named]]:
+    """The loaded subclasses by the ``kind`` that files name them by; no other takes the name of one of ours."""
+    loaded = [one for one in loaded_subclasses(base) if isinstance(getattr(one, "kind", None), str)]
+    return {one.kind: one for one in sorted(loaded, key=is_own)}  # type: ignore[attr-defined]
+
+
+def installed_sources(project: str, package: str) -> Path | None:
+    """The folder or module file of an installed package such as ``PIL`` of ``pillow``, not imported; None if absent."""
     try:
-        found = distribution(project)
+        place = Path(str(distribution(project).locate_file(package)))
     except PackageNotFoundError:
         return None
-    place = Path(str(found.locate_file(package)))
     return next((path for path in (place, place.with_suffix(".py")) if path.exists()), None)
 
 

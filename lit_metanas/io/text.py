@@ -36,7 +36,7 @@ def number_of(number: int, noun: str) -> str:
     """``1 query`` or ``2 queries``; the last word of the singular ``noun`` changes."""
     if number == 1:
         return f"1 {noun}"
-    if noun.endswith(("s", "x", "ch", "sh")):
+    if noun.endswith(("s", "x", "ch", "sh")) and noun != "epoch":
         return f"{number} {noun}es"
     if noun.endswith("y") and noun[-2] not in "aeou":
         return f"{number} {noun[:-1]}ies"
@@ -64,6 +64,12 @@ def nearest(word: str, names: Iterable[str]) -> str | None:
 
     score, near = max(((likeness(name), name) for name in by_case), default=(0.0, ""))
     return by_case[near] if score >= 0.6 else None
+
+
+def hint(word: str, names: Iterable[str], otherwise: str) -> str:
+    """``did you mean 'x'?`` for the most similar name; something else where no name is similar."""
+    near = nearest(word, names)
+    return otherwise if near is None else f"did you mean '{near}'?"
 
 
 def at_once(inputs: int) -> str:

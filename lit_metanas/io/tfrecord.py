@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import numpy as np
 
@@ -70,33 +70,36 @@ LARGEST_RECORD = 1 << 14
 """Bytes of a record: a batch of them is held at once, each with room for the largest."""
 
 
-class Framed(NamedTuple):
-    """A record, and its checksum in the file."""
-
-    data: bytes
-    checksum: int
-
-
 def read_tfrecords(path: str | os.PathLike[str], source: str) -> Iterator[bytes]:
     """The records of a file, each compared with its checksum; messages say to get it from ``source``."""
-    # A record is its length (8 bytes, the lowest first), the length's masked checksum (4 bytes), the data, and their
-    # masked checksum (4 bytes).
     file = Path(path)
     if not file.is_file():
         raise FileNotFoundError(f"There is no table '{file}': get it from {source} and give its path.")
     with file.open("rb") as stream:
-        place = 0
-        frames = _frames(stream, file, source)
+        place, frames = 0, _frames(stream, file, source)
         while batch := list(islice(frames, BATCH)):
-            wrong = np.flatnonzero(masked_checksums([one.data for one in batch]) != [one.checksum for one in batch])
-            good = len(batch)
-            if len(wrong):
-                good = int(wrong[0])
-            for one in batch[:good]:
-                yield one.data
-            place += good
-            if good < len(batch):
-                raise ValueError(f"'{file}' is damaged in record {place + 1}: get it again from {source}.")
+            for (record, stored), found in zip(batch, masked_checksums([record for record, _ in batch]), strict=True):
+                place += 1
+                if found != stored:
+                    raise ValueError(f"'{file}' is damaged in record {place}: get it again from {source}.")
+                yield record
+
+
+def _frames(stream: IO[bytes], file: Path, source: str) -> Iterator[tuple[bytes, int]]:
+    """The records of a stream, and the checksum of each in the file."""
+    # A record is its length (8 bytes, the lowest first), the length's masked checksum (4 bytes), the data, and their
+    # masked checksum (4 bytes). Where a length is wrong, so is the checksum of the data that it leads to.
+    left = file.stat().st_size
+    while left:
+        head = stream.read(12)
+        length = int.from_bytes(head[:8], "little")
+        left -= 12 + length + 4
+        if len(head) < 12 or left < 0:
+            raise ValueError(f"'{file}' ends within a record, or is no TFRecord file: get it again from {source}.")
+        if length > LARGEST_RECORD:
+            raise ValueError(f"'{file}' holds a record of {length} bytes, which no table has: get it from {source}.")
+        data = stream.read(length)
+        yield data, int.from_bytes(stream.read(4), "little")
 
 
 def masked_checksums(texts: Sequence[bytes]) -> np.ndarray[Any, Any]:
@@ -120,26 +123,6 @@ def masked_checksums(texts: Sequence[bytes]) -> np.ndarray[Any, Any]:
     return result
 
 
-def _frames(stream: IO[bytes], file: Path, source: str) -> Iterator[Framed]:
-    """The records of a stream, with checked lengths."""
-    left = file.stat().st_size
-    while left:
-        head = stream.read(12)
-        length = int.from_bytes(head[:8], "little")
-        if len(head) == 12 and int.from_bytes(head[8:], "little") != _masked_checksum(head[:8]):
-            raise ValueError(
-                f"'{file}' is damaged or not a TFRecord file {file.stat().st_size - left} bytes from its start: "
-                f"get it again from {source}."
-            )
-        left -= 12 + length + 4
-        if len(head) < 12 or left < 0:
-            raise ValueError(f"'{file}' ends within a record: get it again from {source}.")
-        if length > LARGEST_RECORD:
-            raise ValueError(f"'{file}' holds a record of {length} bytes, which no table has: get it from {source}.")
-        data = stream.read(length)
-        yield Framed(data, int.from_bytes(stream.read(4), "little"))
-
-
 @cache
 def _steps() -> np.ndarray[Any, Any]:
     """The change of a checksum by a byte, for each of the 256 bytes."""
@@ -147,17 +130,3 @@ def _steps() -> np.ndarray[Any, Any]:
     for _ in range(8):
         states = np.where(states & 1, np.uint32(POLYNOMIAL) ^ (states >> np.uint32(1)), states >> np.uint32(1))
     return states
-
-
-@cache
-def _plain_steps() -> tuple[int, ...]:
-    return tuple(int(step) for step in _steps())
-
-
-def _masked_checksum(text: bytes) -> int:
-    """The masked checksum of a few bytes, for which arrays would be slower."""
-    steps, state = _plain_steps(), 0xFFFFFFFF
-    for byte in text:
-        state = steps[(state ^ byte) & 0xFF] ^ state >> 8
-    state ^= 0xFFFFFFFF
-    return ((state >> 15 | state << 17) + MASK) & 0xFFFFFFFF

@@ -1,9 +1,8 @@
-"""YAML from files: size and expanded aliases are bounded; and the place of a key in a file."""
+"""YAML from files: size and expanded aliases are bounded."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 import yaml
@@ -81,22 +80,3 @@ def _count_nodes(node: yaml.Node, known: dict[int, int]) -> int:
         number += sum(_count_nodes(key, known) + _count_nodes(value, known) for key, value in node.value)
     known[id(node)] = number
     return number
-
-
-def places_of(tree: object, path: Sequence[str], *, named: bool = True) -> Iterator[tuple[list[str], object]]:
-    """The paths in a configuration that match a parser's key, and the values there."""
-    # A parser's key leaves out `init_args` and, in a mapping of objects by name, the name; `named` allows one.
-    if not path:
-        yield [], tree
-    elif isinstance(tree, dict) and path[0] not in tree and "init_args" in tree:
-        tree = tree["init_args"]
-    if isinstance(tree, list):
-        for item in tree:
-            yield from places_of(item, path, named=named)
-    elif isinstance(tree, dict) and path and path[0] in tree:
-        for names, value in places_of(tree[path[0]], path[1:], named=named):
-            yield [path[0], *names], value
-    elif isinstance(tree, dict) and named and "class_path" not in tree:
-        for name, value in tree.items():
-            for names, found in places_of(value, path, named=False):
-                yield [str(name), *names], found

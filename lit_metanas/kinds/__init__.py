@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lit_metanas.kinds.images.array_tasks import ArraySource, task_from_arrays
     from lit_metanas.kinds.images.dataset_tasks import DatasetSource, task_from_dataset
     from lit_metanas.kinds.kind import Kind, Source
-    from lit_metanas.kinds.new_examples import NewImages, NewOfKind, NewRows, NewSounds, NewTexts
+    from lit_metanas.kinds.new_examples import NewExamples
     from lit_metanas.kinds.pairs import NumberWords, ParallelFolder, ParallelTable, ParallelTask, PhrasePairs
     from lit_metanas.kinds.questions import BabiFolder, BabiTask, QuestionSentences, QuestionWords, SquadTask, Stories
     from lit_metanas.kinds.rows import QuantileColumns, StandardisedColumns, TableTask
@@ -51,7 +51,7 @@ _NAMES = {
         "TorchvisionSource task_from_arrays task_from_dataset"
     ),
     "kind": "Kind Source",
-    "new_examples": "NewImages NewOfKind NewRows NewSounds NewTexts",
+    "new_examples": "NewExamples",
     "pairs": "NumberWords ParallelFolder ParallelTable ParallelTask PhrasePairs",
     "questions": "BabiFolder BabiTask QuestionSentences QuestionWords SquadTask Stories",
     "rows": "QuantileColumns StandardisedColumns TableTask",
@@ -80,11 +80,7 @@ __all__ = [
     "ImageFolder",
     "Kind",
     "LogMel",
-    "NewImages",
-    "NewOfKind",
-    "NewRows",
-    "NewSounds",
-    "NewTexts",
+    "NewExamples",
     "NumberWords",
     "Omniglot",
     "ParallelFolder",

@@ -22,21 +22,13 @@ MASKS = 2
 
 @dataclass(frozen=True)
 class _Strength:
-    """How much is changed.
+    """How much is changed."""
 
-    Attributes:
-        images: nothing is mirrored, which would make other letters and digits.
-        bands: the widest mask of bands, as a share of all.
-        steps: the widest mask of steps, as a share of those of an example.
-        tokens: probability that a token is hidden.
-        noise: standard deviation of what is added to rows, as a share of their columns'.
-    """
-
-    images: ImageAugmentation
-    bands: float
-    steps: float
-    tokens: float
-    noise: float
+    images: ImageAugmentation  # without mirroring, which would make other letters and digits
+    bands: float  # the widest mask of bands, as a share of all
+    steps: float  # the widest mask of steps, as a share of those of an example
+    tokens: float  # probability that a token is hidden
+    noise: float  # standard deviation of what is added to rows, as a share of their columns'
 
 
 _STRENGTHS: Mapping[str, _Strength] = {
@@ -52,11 +44,7 @@ AUGMENTATIONS = (NO_AUGMENTATION, *_STRENGTHS)
 
 
 def check_augmentation(augmentation: str, objective: Objective) -> None:
-    """Refuse to change examples whose targets would no longer be right.
-
-    Raises:
-        ValueError: the targets are places in a text, whose words are the answer.
-    """
+    """Refuse to change examples whose targets are places in a text, and would no longer be right."""
     if augmentation != NO_AUGMENTATION and not objective.augmentable:
         raise ValueError(
             f"Recipe: augmentation is '{augmentation}', and it would hide words of the answers of questions: set it to "
@@ -65,36 +53,16 @@ def check_augmentation(augmentation: str, objective: Objective) -> None:
 
 
 def colours_can_change(inputs: Tensor) -> bool:
-    """Whether inputs are images in [0, 1], so that brightness and contrast mean something; standardised ones are not.
-
-    Args:
-        inputs: of all examples that are trained on, shape ``(n, *shape)``.
-    """
+    """Whether inputs are images in [0, 1], so that brightness and contrast mean something."""
     return inputs.dim() == 4 and len(inputs) > 0 and bool(inputs.min() >= 0) and bool(inputs.max() <= 1)
 
 
 def augment(inputs: Tensor, augmentation: str, generator: torch.Generator, *, colours: bool = False) -> Tensor:
-    """Change examples of any kind at random, each by itself; all are computed together.
+    """Change examples of any kind at random, each by itself, by one of ``AUGMENTATIONS``.
 
-    Of images a part is cut out and zoomed; ``strong`` also changes brightness, contrast and saturation, where
-    ``colours`` allow it (``ImageAugmentation``). Of series, bands and steps are hidden (``mask_series``), of texts,
-    words (``hide_tokens``). To rows of numbers noise is added (``add_noise``).
-
-    Args:
-        inputs: shape ``(n, *shape)``.
-        augmentation: one of ``AUGMENTATIONS``.
-        generator: of what is drawn, on the CPU.
-        colours: whether those of images may change: ``colours_can_change`` of all that are trained on, so that each
-            batch is changed alike.
-
-    Returns:
-        Of the same shape, type and device.
-
-    Example:
-        >>> import torch
-        >>> from lit_metanas.kinds.augmentation import augment
-        >>> augment(torch.tensor([[5, 6, 7, 0]]), "strong", torch.Generator().manual_seed(4))
-        tensor([[5, 1, 7, 0]])
+    Of images a part is cut out and zoomed; ``strong`` also changes brightness, contrast and saturation if ``colours``
+    may change: ``colours_can_change`` of all that are trained on, so that each batch is changed alike. The generator is
+    on the CPU.
     """
     if augmentation == NO_AUGMENTATION:
         return inputs
@@ -114,13 +82,7 @@ def mask_series(series: Tensor, bands: float, steps: float, generator: torch.Gen
 
     Differs from the paper in that time is not warped, which it found to add least, and in that no mask of steps has
     another bound than its share of the example. What is hidden becomes the mean of the example, as in the paper, where
-    that is 0. The last feature, which tells where an example ends, and what lies behind its end stay.
-
-    Args:
-        series: shape ``(n, features, steps)``.
-        bands: the widest block of features but the last, as a share of them.
-        steps: the widest block of steps, as a share of those of the example.
-        generator: of widths and places, which are drawn evenly.
+    that is 0. The mask of steps, and what lies behind the end of an example, stay. Shape ``(n, features, steps)``.
     """
     values, within = series[:, :-1], step_mask(series)
     features, longest = values.shape[1:]
@@ -134,14 +96,7 @@ def mask_series(series: Tensor, bands: float, steps: float, generator: torch.Gen
 
 
 def _blocks(draws: Tensor, sizes: Tensor, widest: float, places: int) -> Tensor:
-    """The places that blocks cover, shape ``(n, places)``, bool.
-
-    Args:
-        draws: in [0, 1), shape ``(2, blocks, n)``: of width and begin.
-        sizes: within which blocks lie, shape ``(n,)``.
-        widest: as a share of these, rounded down.
-        places: of all.
-    """
+    """The places that blocks cover, ``(n, places)``, by draws of width and begin, ``(2, blocks, n)``, within sizes."""
     most = (widest * sizes).floor()
     width = (draws[0] * (most + 1)).floor().minimum(most)
     last = sizes - width
@@ -151,15 +106,9 @@ def _blocks(draws: Tensor, sizes: Tensor, widest: float, places: int) -> Tensor:
 
 
 def hide_tokens(tokens: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Replace some tokens by that of an unknown word: word dropout (Iyyer et al. 2015).
+    """Replace some tokens ``(n, steps)`` by that of an unknown word: word dropout (Iyyer et al. 2015).
 
-    That token is 1 (``UNKNOWN``), so it must be the unknown one of whatever makes the tokens, as it is of all
-    preprocessings of texts here. Where 1 is a word, that word would be put in.
-
-    Args:
-        tokens: shape ``(n, steps)``; padding, 0, stays.
-        share: probability that one is replaced.
-        generator: of which these are.
+    That token is 1, as of all preprocessings of texts here; padding stays.
     """
     hidden = (torch.rand(tokens.shape, generator=generator) < share).to(tokens.device)
     return tokens.masked_fill(hidden & (tokens != PADDING), UNKNOWN)
@@ -168,10 +117,7 @@ def hide_tokens(tokens: Tensor, share: float, generator: torch.Generator) -> Ten
 def add_noise(rows: Tensor, share: float, generator: torch.Generator) -> Tensor:
     """Add Gaussian noise, which smooths what is learned as a penalty on its slope does (Bishop 1995).
 
-    Args:
-        rows: shape ``(n, numbers)``; a column that is constant within the batch stays.
-        share: of a column's standard deviation within the batch, or of 1 where that is larger.
-        generator: of the noise.
+    It is a share of each column's deviation within the batch, or of 1 where that is larger. Shape ``(n, numbers)``.
     """
     deviations = rows.std(0, correction=0).clamp(max=1)
     noise = torch.randn(rows.shape, generator=generator, dtype=rows.dtype).to(rows.device)

@@ -13,8 +13,9 @@ from typing import Any, ClassVar, TypeAlias
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import Shape, TokenShape
+from lit_metanas.io.class_folders import files_in, folders_in
 from lit_metanas.io.packages import class_named, loaded_subclasses
-from lit_metanas.io.text import nearest
+from lit_metanas.io.text import nearest, writable
 from lit_metanas.kinds.augmentation import AUGMENTATIONS
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.record import RecipeValue
@@ -77,17 +78,11 @@ class Source:
 
 @dataclass(frozen=True)
 class MadeBefore:
-    """What made the inputs of meta-trained weights.
+    """What made the inputs of meta-trained weights."""
 
-    Attributes:
-        shape: of one input.
-        inputs: the preprocessing of inputs, if there is one.
-        outputs: what made the tokens of written texts, if there is such.
-    """
-
-    shape: Shape
+    shape: Shape  # of one input
     inputs: Preprocessing | None
-    outputs: Preprocessing | None
+    outputs: Preprocessing | None  # what made the tokens of written texts, if there are such
 
 
 class Kind(ABC):
@@ -214,14 +209,42 @@ class Kind(ABC):
     def new_examples(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
         """New examples to predict, as the preprocessing takes them, each with its name in tables.
 
+        By default they are the files themselves, where a class has a folder of files.
+
         Args:
             paths: of files or folders, as a user gives them.
 
         Raises:
             FileNotFoundError: there is no such path.
-            ValueError: it holds none; by default no kind reads new examples so.
+            ValueError: a file is malformed; by default, where examples are no files.
         """
-        raise ValueError(f"The kind '{self.name}' reads no new examples: give them by a data module (--data).")
+        if not self.class_files:
+            raise ValueError(f"The kind '{self.name}' reads no new examples: give them by a data module (--data).")
+        return [(str(file), file) for path in paths for file in self._files(Path(path))]
+
+    def _files(self, path: Path) -> list[Path]:
+        """A file itself, or all of a folder and its sub-folders but hidden ones."""
+        if path.is_dir():
+            return files_in(path, self.class_files, deep=True)
+        if not path.exists():
+            raise FileNotFoundError(
+                f"There is no file or folder '{writable(str(path))}': give {self.name}, or a folder with some."
+            )
+        return [path]
+
+    def lists(self, folder: Path) -> bool:
+        """Whether a table in a folder says of files in it, and in its sub-folders, what they are; by default never."""
+        return False
+
+    def files_of(self, folder: Path, deep: bool) -> list[Path]:
+        """The files that examples of a folder are read of: those of its class folders, or else its own.
+
+        Args:
+            folder: of the examples.
+            deep: whether class folders have sub-folders of groups.
+        """
+        inner = [file for each in folders_in(folder) for file in files_in(each, self.read_files, deep)]
+        return inner or files_in(folder, self.read_files)
 
     def describe(self, task: Task) -> str:
         """What else the announcement of a task says of its examples, such as ``, heard for 5 s``."""
@@ -241,19 +264,12 @@ def known_kinds() -> tuple[Kind, ...]:
 
 
 def kind_named(name: str) -> Kind:
-    """The kind that a user names: by its name, or by the path of its class.
-
-    Raises:
-        ValueError: there is no such kind.
-    """
+    """The kind that a user names: by its name, or by the path of its class."""
     if name in BUILT_IN:
         return _made(f"{__package__}.{BUILT_IN[name]}")
-    known = {kind.name: kind for kind in _loaded()}
-    if name in known:
-        return known[name]
     if "." in name:
         return _made(name)
-    known |= {kind.name: kind for kind in known_kinds()}
+    known = {kind.name: kind for kind in (*known_kinds(), *_loaded())}
     if name in known:
         return known[name]
     near = nearest(name, known)
@@ -262,15 +278,7 @@ def kind_named(name: str) -> Kind:
 
 
 def kind_of(task: Task, named: str | None = None) -> Kind:
-    """The kind of a task's examples.
-
-    Args:
-        task: of such examples.
-        named: how a user names the kind; None finds it out.
-
-    Raises:
-        ValueError: no kind holds them, or there is no kind of that name.
-    """
+    """The kind of a task's examples, as a user names it, or the first that holds them."""
     if named is not None:
         return kind_named(named)
     for kind in (*_loaded(), *known_kinds()):
@@ -285,12 +293,7 @@ def has_kind(preprocessing: Preprocessing) -> bool:
 
 
 def within_memory(task: Task, prepared: Prepared) -> Prepared:
-    """Without those preprocessings under which the examples would take too much memory.
-
-    Args:
-        task: as it is usually made.
-        prepared: to choose from.
-    """
+    """The preprocessings under which the examples of a task take no more memory than usual, or than is allowed."""
     examples = sum(len(part) for part in (task.train, task.val, task.test) if part is not None)
     each = task.train.inputs.element_size() * examples
     most = max(MOST_BYTES, each * _numbers(task.shape))
@@ -304,11 +307,7 @@ def _numbers(shape: Shape) -> int:
 
 
 def _made(path: str) -> Kind:
-    """A kind by the path of its class.
-
-    Raises:
-        ValueError: there is no such class, or it is no kind.
-    """
+    """A kind by the path of its class."""
     return class_named(path, Kind, "kind", "graphs.Graphs")()  # type: ignore[type-abstract]
 
 

@@ -7,75 +7,39 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.io.packages import loaded_subclasses
-from lit_metanas.kinds.questions import QuestionSentences, QuestionWords
-from lit_metanas.kinds.rows import QuantileColumns, StandardisedColumns
-from lit_metanas.kinds.sounds import LogMel
-from lit_metanas.kinds.texts import BytePairs, Characters, StaticVectors, Words
-from lit_metanas.kinds.texts.joined_tokens import JoinedTokens
-
-PREPROCESSINGS: tuple[type[Preprocessing], ...] = (
-    Words,
-    Characters,
-    BytePairs,
-    StaticVectors,
-    JoinedTokens,
-    LogMel,
-    QuestionWords,
-    QuestionSentences,
-    StandardisedColumns,
-    QuantileColumns,
-)
-"""Those of this package."""
-
-
-def known_preprocessings() -> dict[str, type[Preprocessing]]:
-    """Those that a file may name: of this package, and of packages that the user has imported."""
-    loaded = loaded_subclasses(Preprocessing)  # type: ignore[type-abstract]
-    # No other takes the name of one of ours.
-    return {one.kind: one for one in (*loaded, *PREPROCESSINGS) if isinstance(getattr(one, "kind", None), str)}
+from lit_metanas.io.packages import is_own, stored_classes
+from lit_metanas.kinds import questions, rows, sounds  # noqa: F401  (whose preprocessings a file may name)
+from lit_metanas.kinds.texts import joined_tokens  # noqa: F401
 
 
 def _in_checkpoints(kind: type[Preprocessing]) -> bool:
     """Whether a checkpoint holds preprocessings of a kind: a stranger's is not to name files that are opened."""
-    return kind in PREPROCESSINGS and not kind.reads_files
+    return is_own(kind) and not kind.reads_files
 
 
 def stored_kind(stored: object) -> type[Preprocessing] | None:
-    """The kind of a stored preprocessing; None where there is no such kind."""
-    name = stored.get("kind") if isinstance(stored, Mapping) else None
-    return known_preprocessings().get(name) if isinstance(name, str) else None
+    """The kind of a stored preprocessing, of this package or one that is imported; None where there is no such kind."""
+    if not isinstance(stored, Mapping) or not isinstance(stored.get("kind"), str):
+        return None
+    return stored_classes(Preprocessing).get(stored["kind"])  # type: ignore[type-abstract]
 
 
 def read_preprocessing(stored: object) -> Preprocessing:
-    """What was stored under the name of its kind.
-
-    Raises:
-        ValueError: there is no such kind, or something is missing.
-    """
+    """What was stored under the name of its kind."""
     kind = stored_kind(stored)
     if kind is None or not isinstance(stored, Mapping):
-        raise ValueError(f"its preprocessing is none of {', '.join(each.kind for each in PREPROCESSINGS)}")
+        known = stored_classes(Preprocessing)  # type: ignore[type-abstract]
+        own = sorted(name for name, each in known.items() if is_own(each))
+        raise ValueError(f"its preprocessing is none of {', '.join(own)}")
     return kind.from_plain({name: value for name, value in stored.items() if name != "kind"})
 
 
 @dataclass(frozen=True)
 class InputMeaning:
-    """What the numbers mean that go into meta-trained weights, so that these suit no other meaning.
+    """What the numbers mean that go into meta-trained weights, so that these suit no other meaning."""
 
-    Attributes:
-        digest: of the preprocessing of inputs; empty where there is none, or where it is not known.
-        preprocessing: that itself; None where a file does not hold it, as of one that depends on other files.
-
-    Example:
-        >>> from lit_metanas.kinds import Words
-        >>> words = InputMeaning.of(Words(words=("yes", "no")))
-        >>> InputMeaning.from_plain(words.to_plain()) == words, words.differs(None), words.differs(Words(words=("no",)))
-        (True, False, True)
-    """
-
-    digest: str = ""
-    preprocessing: Preprocessing | None = None
+    digest: str = ""  # of the preprocessing; empty where there is none, or where it is not known
+    preprocessing: Preprocessing | None = None  # None also where a file does not hold it, as one that reads others
 
     @classmethod
     def of(cls, preprocessing: Preprocessing | None) -> Self:
@@ -94,11 +58,7 @@ class InputMeaning:
 
     @classmethod
     def from_plain(cls, plain: object) -> Self:
-        """The inverse of ``to_plain``.
-
-        Raises:
-            ValueError: it is damaged, or the digest is of another preprocessing.
-        """
+        """The inverse of ``to_plain``."""
         if not isinstance(plain, Mapping) or not isinstance(plain.get("digest"), str):
             raise ValueError("its inputs are not described")
         stored = plain.get("preprocessing")

@@ -86,7 +86,7 @@ class UpdateRule(ABC):
 
     @abstractmethod
     def __call__(
-        self, values: Tensors, gradients: Tensors, state: Tensors, rates: Mapping[str, Tensor | float], step: int
+        self, values: Tensors, gradients: Tensors, state: Tensors, rates: Mapping[str, float], step: int
     ) -> tuple[Tensors, Tensors]:
         """Make a step.
 
@@ -100,13 +100,6 @@ class UpdateRule(ABC):
         Returns:
             New values and new state.
         """
-
-
-def _lowered(value: Tensor, gradient: Tensor, rate: Tensor | float) -> Tensor:
-    """``value - rate * gradient``, in one operation if the rate is a number."""
-    if isinstance(rate, Tensor):
-        return value - rate * gradient
-    return torch.sub(value, gradient, alpha=rate)
 
 
 class SGD(UpdateRule):
@@ -132,13 +125,14 @@ class SGD(UpdateRule):
         return {name: torch.zeros_like(value) for name, value in values.items()}
 
     def __call__(
-        self, values: Tensors, gradients: Tensors, state: Tensors, rates: Mapping[str, Tensor | float], step: int
+        self, values: Tensors, gradients: Tensors, state: Tensors, rates: Mapping[str, float], step: int
     ) -> tuple[Tensors, Tensors]:
         """Go against the velocity."""
         del step
         if self.momentum:
             gradients = state = {name: self.momentum * state[name] + gradients[name] for name in values}
-        return {name: _lowered(value, gradients[name], rates[name]) for name, value in values.items()}, state
+        moved = {name: torch.sub(value, gradients[name], alpha=rates[name]) for name, value in values.items()}
+        return moved, state
 
 
 class Adam(UpdateRule):
@@ -166,7 +160,7 @@ class Adam(UpdateRule):
         return {f"{moment}.{name}": torch.zeros_like(value) for moment in "mv" for name, value in values.items()}
 
     def __call__(
-        self, values: Tensors, gradients: Tensors, state: Tensors, rates: Mapping[str, Tensor | float], step: int
+        self, values: Tensors, gradients: Tensors, state: Tensors, rates: Mapping[str, float], step: int
     ) -> tuple[Tensors, Tensors]:
         """Go against the mean over the root mean square."""
         moved: Tensors = {}

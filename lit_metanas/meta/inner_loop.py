@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import get_args
 
-import torch
 from torch import Tensor
 
 from lit_metanas.meta.differentiation import SGD, Autograd, Differentiation, UpdateRule
@@ -162,22 +160,10 @@ class InnerLoop(ABC):
             return step / self.steps
         return outer
 
-    def initial_rates(self, parameters: Parameters) -> dict[str, Tensor]:
-        """``Parameters.rates`` to learn a rate for each layer and step (Antoniou et al. 2019, MAML++, LSLR).
-
-        Args:
-            parameters: a task's own tree (``Learner.start``); its head has the tensors that move.
-        """
-        moving = parameters.flat(self.groups)
-        return {f"{step}.{name}": torch.tensor(self._rate(name)) for step in range(self.steps) for name in moving}
-
-    def _rate(self, name: str) -> float:
+    def rate(self, name: str) -> float:
+        """The learning rate of a tensor, by its name in ``Parameters.flat``."""
         rates = {"weights": self.learning_rate, "logits": self.logit_learning_rate, "head": self.head_learning_rate}
         return rates[name.split(".", 1)[0]]
-
-    def rates(self, parameters: Parameters, names: Tensors, step: int) -> Mapping[str, Tensor | float]:
-        """The rate of each named tensor at a step: the learned one if there is one, else the group's constant."""
-        return {name: parameters.rates.get(f"{step}.{name}", self._rate(name)) for name in names}
 
     def step(
         self, parameters: Parameters, adaptation: Adaptation, groups: tuple[Group, ...], state: Tensors, step: int
@@ -194,7 +180,7 @@ class InnerLoop(ABC):
 
         moving = parameters.flat(groups)
         gradients, _ = adaptation.differentiate(loss, moving)
-        moved, state = self.rule(moving, gradients, state, self.rates(parameters, moving, step), step)
+        moved, state = self.rule(moving, gradients, state, {name: self.rate(name) for name in moving}, step)
         return parameters.with_tensors(moved), state
 
 
@@ -279,7 +265,7 @@ class JointInnerLoop(InnerLoop):
 
 def _check_groups(groups: tuple[Group, ...]) -> tuple[Group, ...]:
     """The groups in the tree's order; ValueError for an unknown one, or none."""
-    known = [group for group in get_args(Group) if group != "rates"]
+    known = get_args(Group)
     if not groups or not set(groups) <= set(known):
         raise ValueError(f"Inner loop groups {list(groups)}: give at least one of {', '.join(known)}.")
     return tuple(group for group in known if group in groups)

@@ -22,7 +22,7 @@ from lit_metanas.tasks.task import Episode, Split
 
 Tensors = dict[str, Tensor]
 
-Group = Literal["weights", "logits", "head", "rates"]
+Group = Literal["weights", "logits", "head"]
 """A part of the tree."""
 
 
@@ -33,8 +33,6 @@ class Parameters(NamedTuple):
         weights: the supernet's parameters by name.
         logits: architecture logits by choice, each of shape ``(labels,)``.
         head: the head's parameters; empty for a head that each support set makes anew.
-        rates: learned inner learning rates (scalars) as ``InnerLoop.initial_rates`` names them; empty if the inner
-            loop uses its own constants.
 
     Example:
         >>> import torch
@@ -50,21 +48,18 @@ class Parameters(NamedTuple):
     weights: dict[str, Tensor]
     logits: dict[str, Tensor]
     head: dict[str, Tensor]
-    rates: dict[str, Tensor] = {}  # noqa: RUF012 (never changed in place)
 
-    def flat(self, groups: Collection[Group] = ("weights", "logits", "head", "rates")) -> dict[str, Tensor]:
+    def flat(self, groups: Collection[Group] = ("weights", "logits", "head")) -> dict[str, Tensor]:
         """The tensors of some groups under the names ``group.name``."""
-        trees = {"weights": self.weights, "logits": self.logits, "head": self.head, "rates": self.rates}
+        trees = self._asdict()
         return {f"{group}.{name}": value for group in groups for name, value in trees[group].items()}
 
     def with_tensors(self, flat: dict[str, Tensor]) -> Parameters:
         """The tree with the tensors of ``flat`` (names as from ``flat()``) in place of its own."""
-        return Parameters(
-            {name: flat.get(f"weights.{name}", value) for name, value in self.weights.items()},
-            {name: flat.get(f"logits.{name}", value) for name, value in self.logits.items()},
-            {name: flat.get(f"head.{name}", value) for name, value in self.head.items()},
-            {name: flat.get(f"rates.{name}", value) for name, value in self.rates.items()},
-        )
+        return Parameters(*(
+            {name: flat.get(f"{group}.{name}", value) for name, value in tree.items()}
+            for group, tree in self._asdict().items()
+        ))  # fmt: skip
 
     def map(self, function: Callable[..., Tensor], *others: Parameters) -> Parameters:
         """Apply ``function`` to each tensor and the tensors of the same name in the other trees."""

@@ -80,7 +80,6 @@ class Reptile(MetaGradient):
                 {k: self.weight_rate * (v - adapted.weights[k]) for k, v in parameters.weights.items()},
                 {k: self.logit_rate * (v - adapted.logits[k]) for k, v in parameters.logits.items()},
                 {k: self.weight_rate * (v - adapted.head[k]) for k, v in parameters.head.items()},
-                {k: torch.zeros_like(v) for k, v in parameters.rates.items()},
             )
         return gradients, task_metrics(scores, adaptation.episode.query.labels)
 

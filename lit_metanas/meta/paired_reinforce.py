@@ -102,7 +102,7 @@ def _child(
     inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation
 ) -> tuple[Parameters, Metrics, Tensors]:
     """One child's gradient, its metrics, and its one-hot vectors by choice."""
-    values = parameters.flat(("weights", "head", "rates"))
+    values = parameters.flat(("weights", "head"))
     gradients, metrics = query_gradient(inner_loop, parameters, adaptation, differentiation(False), values)
     mixture = adaptation.learner.mixture(parameters.logits, adaptation.noise, 0, adaptation.progress)
     return gradients, metrics, {name: gate.weights.detach() for name, gate in mixture.items()}

@@ -64,7 +64,7 @@ class HeadInnerLoop(InnerLoop):
         for step in range(self.steps):
             moving = parameters.flat(self.groups)
             gradients, _ = adaptation.differentiate(loss, moving)
-            moved, state = self.rule(moving, gradients, state, self.rates(parameters, moving, step), step)
+            moved, state = self.rule(moving, gradients, state, {name: self.rate(name) for name in moving}, step)
             parameters = parameters.with_tensors(moved)
         return parameters
 

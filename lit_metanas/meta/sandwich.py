@@ -204,5 +204,5 @@ def _child_gradient(
         scores = inner_loop.query_scores(parameters.with_tensors(values), adaptation)
         return loss(scores), scores.detach()
 
-    gradients, scores = differentiation(False)(query_loss, parameters.flat(("weights", "head", "rates")))
+    gradients, scores = differentiation(False)(query_loss, parameters.flat(("weights", "head")))
     return scores, gradients

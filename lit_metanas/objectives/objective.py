@@ -30,15 +30,10 @@ Scored = Literal["input", "step", "target"]
 
 
 class Judged(NamedTuple):
-    """How good predictions are: the metric is ``sum(right) / sum(whole)``.
+    """How good predictions are: the metric is ``sum(right) / sum(whole)``."""
 
-    Attributes:
-        right: of each example, shape ``(n,)``, float64.
-        whole: what there is to get right of each, shape ``(n,)``, float64.
-    """
-
-    right: Tensor
-    whole: Tensor
+    right: Tensor  # of each example, shape (n,), float64
+    whole: Tensor  # what there is to get right of each, shape (n,), float64
 
     @property
     def value(self) -> float:

@@ -160,12 +160,7 @@ _Prefixes = dict[tuple[int, ...], tuple[float, float]]
 
 
 def beam_search(log_probabilities: Tensor, beam: int) -> list[int]:
-    """The symbols that are the most probable, over all their paths, among the prefixes that a beam keeps.
-
-    Args:
-        log_probabilities: shape ``(steps, outputs)``; output 0 is the blank.
-        beam: prefixes kept after each step.
-    """
+    """The symbols that are the most probable, over all their paths in ``(steps, outputs)``, among the prefixes kept."""
     # For each prefix the log-probabilities of its paths that end in a blank, and in its last symbol.
     kept: _Prefixes = {(): (0.0, -math.inf)}
     for row in log_probabilities.tolist():

@@ -15,8 +15,7 @@ from lit_metanas.records.result_files import (
     write_records,
     write_results,
 )
-from lit_metanas.records.rows import ArchitectureRow, Protocol, ResultRow
-from lit_metanas.records.shown_prediction import ShownPrediction
+from lit_metanas.records.rows import ArchitectureRow, Protocol, ResultRow, ShownPrediction
 from lit_metanas.records.statistics import rank_gaussian
 
 __all__ = [

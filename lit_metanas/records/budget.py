@@ -61,9 +61,12 @@ class Cost:
     seconds: float = 0.0
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(
-            *(mine + theirs for mine, theirs in zip(asdict(self).values(), asdict(other).values(), strict=True))
-        )
+        mine, theirs = asdict(self).values(), asdict(other).values()
+        return Cost(*(one + another for one, another in zip(mine, theirs, strict=True)))
+
+    def __sub__(self, other: Cost) -> Cost:
+        mine, theirs = asdict(self).values(), asdict(other).values()
+        return Cost(*(one - another for one, another in zip(mine, theirs, strict=True)))
 
     def counted_in(self, account: str) -> float:
         """The amount in one account, such as ``flops``."""

@@ -57,14 +57,14 @@ def from_plain(kind: type[_T], value: object, place: str) -> _T:
     arguments = {}
     for name, field in known.items():
         if name in value:
-            arguments[name] = _read(hints[name], value[name], f"{place}.{name}")
+            arguments[name] = read_field(hints[name], value[name], f"{place}.{name}")
         elif field.default is MISSING and field.default_factory is MISSING:
             raise ValueError(f"{place} lacks the field '{name}'")
     return kind(**arguments)
 
 
-def _read(hint: Any, value: object, place: str) -> Any:
-    """Read a value of the annotated type."""
+def read_field(hint: Any, value: object, place: str) -> Any:
+    """Read a value of an annotated type; ``place`` is its position in the file, for messages."""
     origin, inner = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         if set(inner) >= _SHAPES and not (value is None and type(None) in inner):
@@ -77,9 +77,9 @@ def _read(hint: Any, value: object, place: str) -> Any:
     if origin in (dict, Mapping):
         if not isinstance(value, Mapping):
             raise ValueError(f"{place} must be an object, not {_quote(value)}")
-        return {str(key): _read(inner[1], item, f"{place}.{_short(str(key))}") for key, item in value.items()}
+        return {str(key): read_field(inner[1], item, f"{place}.{_short(str(key))}") for key, item in value.items()}
     if hint is Architecture:
-        labels = _read(dict[str, str], value, place)
+        labels = read_field(dict[str, str], value, place)
         return Architecture(labels)
     if is_dataclass(hint) and isinstance(hint, type):
         return from_plain(hint, value, place)
@@ -93,7 +93,7 @@ def _read_union(options: tuple[Any, ...], value: object, place: str) -> Any:
             return value
     for option in options:
         try:
-            return _read(option, value, place)
+            return read_field(option, value, place)
         except ValueError:
             continue
     names = " or ".join(str(option.__name__) for option in options).replace("NoneType", "null")
@@ -105,10 +105,12 @@ def _read_tuple(inner: tuple[Any, ...], value: object, place: str) -> tuple[Any,
     if not isinstance(value, list):
         raise ValueError(f"{place} must be a list, not {_quote(value)}")
     if len(inner) == 2 and inner[1] is Ellipsis:
-        return tuple(_read(inner[0], item, f"{place}[{index}]") for index, item in enumerate(value))
+        return tuple(read_field(inner[0], item, f"{place}[{index}]") for index, item in enumerate(value))
     if len(value) != len(inner):
         raise ValueError(f"{place} must have {len(inner)} entries, not {len(value)}")
-    return tuple(_read(hint, item, f"{place}[{i}]") for i, (hint, item) in enumerate(zip(inner, value, strict=True)))
+    return tuple(
+        read_field(hint, item, f"{place}[{i}]") for i, (hint, item) in enumerate(zip(inner, value, strict=True))
+    )
 
 
 def _read_shape(value: object, place: str) -> Shape:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from math import inf, nan
-from typing import Literal
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from math import inf, isfinite, nan
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -87,12 +87,10 @@ class SearchRecord:
 
     Example:
         >>> import lit_metanas as lm
-        >>> kernels = {label: lm.Architecture({"kernel": label}) for label in ("1", "3")}
-        >>> record = lm.records.SearchRecord("letters")
-        >>> record.trials.append(lm.records.Trial(kernels["1"], value=0.7, cost=lm.Cost(queries=1)))
-        >>> record.trials.append(lm.records.Trial(kernels["3"], value=0.9, cost=lm.Cost(queries=2)))
-        >>> record.best.architecture
-        Architecture({'kernel': '3'})
+        >>> architecture = lm.Architecture({"kernel": "3"})
+        >>> trial = lm.records.Trial(architecture, value=0.9, cost=lm.Cost(queries=1))
+        >>> lm.records.SearchRecord("letters", [trial]).best.value
+        0.9
     """
 
     task_id: str
@@ -163,6 +161,28 @@ class SearchRecord:
         return [trials[index] for index in non_dominated(points)]
 
 
+_Key = TypeVar("_Key", bound=Hashable)
+
+
+def by_task(records: Iterable[SearchRecord]) -> dict[str, list[SearchRecord]]:
+    """The searches of each task, in the order of the tasks' names."""
+    found: dict[str, list[SearchRecord]] = {}
+    for record in records:
+        found.setdefault(record.task_id, []).append(record)
+    return dict(sorted(found.items()))
+
+
+def best_trials(records: Iterable[SearchRecord], key: Callable[[Trial], _Key]) -> dict[_Key, Trial]:
+    """By a key, the trial that outweighs the others; without trials that failed, were given up or repeat another."""
+    found: dict[_Key, Trial] = {}
+    for trial in (trial for record in records for trial in record.trials):
+        if trial.scored and isfinite(trial.value) and not trial.duplicate:
+            own = key(trial)
+            if own not in found or trial.outweighs(found[own]):
+                found[own] = trial
+    return found
+
+
 def cost_of(records: Iterable[SearchRecord]) -> Cost:
     """The total cost of several searches."""
     return sum((record.trials[-1].cost for record in records if record.trials), Cost())
@@ -184,12 +204,12 @@ class SearchOutcome:
             scores.
 
     Example:
-        >>> import torch
         >>> import lit_metanas as lm
-        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> outcome = lm.RandomArchitecture().search(task, lm.LayeredSpace(), lm.Budget(), seed=0)
-        >>> outcome.record.task_id == task.id, outcome.weights
-        (True, None)
+        >>> outcome = lm.records.SearchOutcome(
+        ...     lm.Architecture({"kernel": "3"}), weights=None, record=lm.records.SearchRecord("letters")
+        ... )
+        >>> outcome.value
+        nan
     """
 
     architecture: Architecture
@@ -216,7 +236,6 @@ class TaskScores:
         task_id: the task.
         features: the encoded architectures, shape ``(n, d)``, float64.
         scores: their validation scores from the searches, higher is better, shape ``(n,)``, float64.
-        order: number of architectures that the same search had scored before each one, shape ``(n,)``, int64.
         embedding: features of the task itself, shape ``(e,)``, float64; of length 0 if the records have none.
         architectures: the scored architectures in the same order; may be left empty.
         cost: total cost of the searches.
@@ -224,8 +243,8 @@ class TaskScores:
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> values, order, embedding = torch.tensor([0.7, 0.9, 0.8]), torch.arange(3), torch.zeros(0)
-        >>> scores = lm.records.TaskScores("letters", torch.eye(3), values, order, embedding)
+        >>> values, embedding = torch.tensor([0.7, 0.9, 0.8]), torch.zeros(0)
+        >>> scores = lm.records.TaskScores("letters", torch.eye(3), values, embedding)
         >>> len(scores)
         3
     """
@@ -233,7 +252,6 @@ class TaskScores:
     task_id: str
     features: Tensor
     scores: Tensor
-    order: Tensor
     embedding: Tensor
     architectures: tuple[Architecture, ...] = ()
     cost: Cost = field(default_factory=Cost)
@@ -243,8 +261,6 @@ class TaskScores:
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> TaskScores:
         """Return the same scores on another device."""
-        features, scores, order, embedding = (
-            tensor.to(device, non_blocking=non_blocking)
-            for tensor in (self.features, self.scores, self.order, self.embedding)
-        )
-        return TaskScores(self.task_id, features, scores, order, embedding, self.architectures, self.cost)
+        tensors = (self.features, self.scores, self.embedding)
+        features, scores, embedding = (tensor.to(device, non_blocking=non_blocking) for tensor in tensors)
+        return replace(self, features=features, scores=scores, embedding=embedding)

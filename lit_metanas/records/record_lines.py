@@ -50,11 +50,7 @@ def write_record_lines(path: str | os.PathLike[str], records: Iterable[SearchRec
 
     Example:
         >>> import lit_metanas as lm
-        >>> lm.records.write_record_lines(
-        ...     "records.jsonl", [lm.records.SearchRecord("letters"), lm.records.SearchRecord("digits")]
-        ... )
-        >>> [record.task_id for record in lm.records.read_record_lines("records.jsonl")]
-        ['letters', 'digits']
+        >>> lm.records.write_record_lines("records.jsonl", [lm.records.SearchRecord("letters")])
     """
     _write(path, [_line(record) for record in records])
 
@@ -175,6 +171,18 @@ def _record(line: bytes) -> SearchRecord:
         return from_plain(SearchRecord, document, "record")
     except ValueError as error:
         raise ValueError(f"is not a record of a search: {error}") from None
+
+
+def records_of_space(paths: Iterable[str], records: Iterable[SearchRecord], space: ChoiceSpace) -> list[SearchRecord]:
+    """Records of files and records in memory, all of which have to be of one space."""
+    found = [record for path in paths for record in read_record_lines(path, space)]
+    for place, record in enumerate(records, start=1):
+        try:
+            check_record(record, space)
+        except ValueError as error:
+            raise ValueError(f"Record {place} {error}: leave it out, or give the space that was searched.") from None
+        found.append(record)
+    return found
 
 
 def check_record(record: SearchRecord, space: ChoiceSpace) -> None:

@@ -17,8 +17,7 @@ from lit_metanas.io.locks import changing
 from lit_metanas.io.text import printable
 from lit_metanas.records.plain import from_plain, to_plain
 from lit_metanas.records.record import SearchRecord
-from lit_metanas.records.rows import ArchitectureRow, ResultRow
-from lit_metanas.records.shown_prediction import ShownPrediction
+from lit_metanas.records.rows import ArchitectureRow, ResultRow, ShownPrediction
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -37,8 +36,6 @@ def write_results(path: str | os.PathLike[str], results: Iterable[ResultRow]) ->
     Example:
         >>> import lit_metanas as lm
         >>> lm.records.write_results("results.json", [])
-        >>> lm.records.read_results("results.json")
-        []
     """
     _write(path, "results", results)
 
@@ -53,7 +50,7 @@ def read_results(path: str | os.PathLike[str]) -> list[ResultRow]:
     Example:
         >>> import lit_metanas as lm
         >>> lm.records.write_results("results.json", [])  # as a search does
-        >>> [row.value for row in lm.records.read_results("results.json")]
+        >>> lm.records.read_results("results.json")
         []
     """
     return _read(path, "results", ResultRow)
@@ -64,26 +61,17 @@ def write_architectures(path: str | os.PathLike[str], rows: Iterable[Architectur
 
     Example:
         >>> import lit_metanas as lm
-        >>> row = lm.records.ArchitectureRow(
-        ...     "letters", "random", "LayeredSpace", lm.Architecture({"kernel": "3"}), value=0.9
-        ... )
-        >>> lm.records.write_architectures("architectures.json", [row])
+        >>> lm.records.write_architectures("architectures.json", [])
     """
     _write(path, "architectures", rows)
 
 
 def read_architectures(path: str | os.PathLike[str]) -> list[ArchitectureRow]:
-    """Read a file of ``write_architectures``.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is truncated, foreign, of a newer schema, or has a wrong field.
+    """Read a file of ``write_architectures``; errors are those of ``read_results``.
 
     Example:
         >>> import lit_metanas as lm
-        >>> row = lm.records.ArchitectureRow(
-        ...     "letters", "random", "LayeredSpace", lm.Architecture({"kernel": "3"}), value=0.9
-        ... )
+        >>> row = lm.records.ArchitectureRow("letters", "random", "LayeredSpace", lm.Architecture({"kernel": "3"}), 0.9)
         >>> lm.records.write_architectures("architectures.json", [row])
         >>> lm.records.read_architectures("architectures.json")[0].architecture
         Architecture({'kernel': '3'})
@@ -97,24 +85,18 @@ def write_records(path: str | os.PathLike[str], records: Iterable[SearchRecord])
     Example:
         >>> import lit_metanas as lm
         >>> lm.records.write_records("records.json", [lm.records.SearchRecord("letters")])
-        >>> [record.task_id for record in lm.records.read_records("records.json")]
-        ['letters']
     """
     _write(path, "records", records)
 
 
 def read_records(path: str | os.PathLike[str]) -> list[SearchRecord]:
-    """Read a file of ``write_records``.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is truncated, foreign, of a newer schema, or has a wrong field.
+    """Read a file of ``write_records``; errors are those of ``read_results``.
 
     Example:
         >>> import lit_metanas as lm
         >>> lm.records.write_records("records.json", [lm.records.SearchRecord("letters")])
-        >>> len(lm.records.read_records("records.json")[0].trials)
-        0
+        >>> [record.task_id for record in lm.records.read_records("records.json")]
+        ['letters']
     """
     return _read(path, "records", SearchRecord)
 
@@ -124,27 +106,20 @@ def write_predictions(path: str | os.PathLike[str], predictions: Iterable[ShownP
 
     Example:
         >>> import lit_metanas as lm
-        >>> lm.records.write_predictions(
-        ...     "predictions.json", [lm.records.ShownPrediction("a", "b", False, example="which letter?")]
-        ... )
+        >>> shown = lm.records.ShownPrediction("a", "b", False, example="which letter?")
+        >>> lm.records.write_predictions("predictions.json", [shown])
     """
     _write(path, "predictions", predictions)
 
 
 def read_predictions(path: str | os.PathLike[str]) -> list[ShownPrediction]:
-    """Read a file of ``write_predictions``.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is truncated, foreign, of a newer schema, or has a wrong field.
+    """Read a file of ``write_predictions``; errors are those of ``read_results``.
 
     Example:
         >>> import lit_metanas as lm
-        >>> lm.records.write_predictions(
-        ...     "predictions.json", [lm.records.ShownPrediction("a", "a", True, example="which letter?")]
-        ... )
-        >>> lm.records.read_predictions("predictions.json")[0].said
-        'a'
+        >>> lm.records.write_predictions("predictions.json", [])
+        >>> lm.records.read_predictions("predictions.json")
+        []
     """
     return _read(path, "predictions", ShownPrediction)
 
@@ -156,13 +131,9 @@ def merge_results(path: str | os.PathLike[str], rows: Iterable[ResultRow]) -> No
 
     Example:
         >>> import lit_metanas as lm
-        >>> lm.records.merge_results("results.json", [])  # keeps the rows in the file, or makes a new one
-        >>> lm.records.read_results("results.json")
-        []
+        >>> lm.records.merge_results("results.json", [])
     """
-    with changing(path):
-        kept = read_results(path) if Path(path).is_file() else []
-        write_results(path, _merge(kept, list(rows)))
+    _merge(path, "results", ResultRow, list(rows))
 
 
 def merge_architectures(path: str | os.PathLike[str], rows: Iterable[ArchitectureRow]) -> None:
@@ -172,17 +143,13 @@ def merge_architectures(path: str | os.PathLike[str], rows: Iterable[Architectur
 
     Example:
         >>> import lit_metanas as lm
-        >>> for value in (0.8, 0.9):  # of the same method on the same task, so that the second replaces the first
-        ...     row = lm.records.ArchitectureRow(
-        ...         "letters", "random", "LayeredSpace", lm.Architecture({"kernel": "3"}), value
-        ...     )
+        >>> row = lm.records.ArchitectureRow("letters", "random", "LayeredSpace", lm.Architecture({"kernel": "3"}), 0.9)
+        >>> for _ in range(2):
         ...     lm.records.merge_architectures("architectures.json", [row])
-        >>> [row.value for row in lm.records.read_architectures("architectures.json")]
-        [0.9]
+        >>> len(lm.records.read_architectures("architectures.json"))
+        1
     """
-    with changing(path):
-        kept = read_architectures(path) if Path(path).is_file() else []
-        write_architectures(path, _merge(kept, list(rows)))
+    _merge(path, "architectures", ArchitectureRow, list(rows))
 
 
 EXPORT, PREDICTIONS = "model.json", "predictions.json"
@@ -208,23 +175,17 @@ def kept_networks(directory: Path) -> list[KeptNetwork]:
 
 
 def best_networks(networks: Sequence[KeptNetwork]) -> dict[str, KeptNetwork]:
-    """The best network of each task by validation score, in the order of the tasks; without scores none."""
+    """For each task, the best network of the method with the highest mean validation score; without scores none."""
     # Test scores play no part: a network that was chosen by its test score has no fair one left to report.
-    by_task: dict[str, list[KeptNetwork]] = {}
-    for network in networks:
-        by_task.setdefault(network.row.task_id, []).append(network)
-    found = {task: _best_network(own) for task, own in by_task.items()}
-    return {task: best for task, best in found.items() if best is not None}
-
-
-def _best_network(networks: Sequence[KeptNetwork]) -> KeptNetwork | None:
-    """The best network of the method with the highest mean score; the first one of equals."""
-    known: dict[str, list[KeptNetwork]] = {}
+    scored: dict[str, dict[str, list[KeptNetwork]]] = {}
     for network in networks:
         if math.isfinite(network.row.value):
-            known.setdefault(network.row.method, []).append(network)
-    own = max(known.values(), key=lambda some: fmean(one.row.value for one in some), default=[])
-    return max(own, key=lambda network: network.row.value, default=None)
+            scored.setdefault(network.row.task_id, {}).setdefault(network.row.method, []).append(network)
+    found = {}
+    for task, by_method in scored.items():
+        own = max(by_method.values(), key=lambda some: fmean(one.row.value for one in some))
+        found[task] = max(own, key=lambda network: network.row.value)
+    return found
 
 
 def same_row(row: ResultRow | ArchitectureRow) -> tuple[object, ...]:
@@ -235,9 +196,11 @@ def same_row(row: ResultRow | ArchitectureRow) -> tuple[object, ...]:
     return row.method, row.task_id, row.seed, protocol
 
 
-def _merge(kept: list[_Row], rows: list[_Row]) -> list[_Row]:
+def _merge(path: str | os.PathLike[str], key: str, kind: type[_Row], rows: list[_Row]) -> None:
     replaced = {same_row(row) for row in rows}
-    return [*(row for row in kept if same_row(row) not in replaced), *rows]
+    with changing(path):
+        kept = _read(path, key, kind) if Path(path).is_file() else []
+        _write(path, key, [*(row for row in kept if same_row(row) not in replaced), *rows])
 
 
 def _write(path: str | os.PathLike[str], key: str, rows: Iterable[object]) -> None:

@@ -15,8 +15,7 @@ from lit_metanas.inputs.shapes import plain_shape
 from lit_metanas.io.text import markdown_lines, markdown_text, number_of, shorten
 from lit_metanas.records.record import PREPROCESSING
 from lit_metanas.records.result_files import PREDICTIONS, KeptNetwork, best_networks, read_predictions
-from lit_metanas.records.rows import ArchitectureRow
-from lit_metanas.records.shown_prediction import UNKNOWN_MARK
+from lit_metanas.records.rows import UNKNOWN_MARK, ArchitectureRow
 from lit_metanas.records.statistics import percent
 from lit_metanas.report.figures.predictions import MOST_SHOWN, draw_predictions, prediction_lines
 from lit_metanas.report.table import ProtocolTable
@@ -110,7 +109,7 @@ def _caption(rows: Sequence[ArchitectureRow]) -> str:
     return f"{chosen} ({'; '.join(dict.fromkeys(users))})"
 
 
-def predictions_section(folder: Path, networks: Sequence[KeptNetwork]) -> str:
+def prediction_section(folder: Path, networks: Sequence[KeptNetwork]) -> str:
     """A figure and a table of a network's predictions for test examples, as Markdown; empty without a network."""
     if not networks:
         return ""

@@ -38,7 +38,7 @@ from lit_metanas.report.report_page import (
     best_sentences,
     draw_architectures,
     page_text,
-    predictions_section,
+    prediction_section,
 )
 from lit_metanas.report.table import ProtocolTable, tables
 from lit_metanas.report.table_text import to_rich, verdict
@@ -232,7 +232,7 @@ def write_report(
             save(figure, folder / picture.file)
             pictures.append(picture)
     pictures += draw_architectures(folder, architectures)
-    examples = predictions_section(folder, looked_at)
+    examples = prediction_section(folder, looked_at)
     write_whole(folder / "report.md", page_text(made, pictures, networks, examples, said))
     files = {folder / "report.md": "report", **{folder / picture.file: picture.title for picture in pictures}}
     if PREDICTED in examples:

@@ -11,7 +11,7 @@ from lit_metanas.searchers.halving import EvolvingHalving, FrontHalving, Halving
 from lit_metanas.searchers.query import QuerySearcher, record_of
 from lit_metanas.searchers.samplers import LocalSearch, MetaSampler, PortfolioSampler, RegularisedEvolution
 from lit_metanas.searchers.searcher import Searcher
-from lit_metanas.searchers.weight_sharing import DARTSSearcher, ENASSearcher, OneShotSearcher
+from lit_metanas.searchers.supernet_searchers import DARTSSearcher, ENASSearcher, OneShotSearcher
 
 __all__ = [
     "BorrowedArchitecture",

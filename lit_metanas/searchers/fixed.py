@@ -9,8 +9,6 @@ from hashlib import blake2b
 
 import torch
 
-from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.inputs.shapes import Shape
 from lit_metanas.meta.heads import Head, PrototypeLinearHead
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import SearchOutcome, SearchRecord, Trial
@@ -18,11 +16,10 @@ from lit_metanas.records.result_files import read_architectures
 from lit_metanas.searchers.mutation import complete, draw_new
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.mixture import one_hot
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import embed_and_record
+from lit_metanas.surrogates.meta_trained_embedding import embed_with
 from lit_metanas.tasks.task import Task, require_classes
-from lit_metanas.training.meta_search.meta_checkpoint import read_meta_checkpoint
+from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, read_meta_checkpoint
 
 
 class FixedArchitecture(Searcher):
@@ -35,9 +32,9 @@ class FixedArchitecture(Searcher):
         >>> import torch
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> space, recipe = lm.LayeredSpace(widths=(4,), shared=True), lm.Recipe(epochs=1)
-        >>> result = lm.search(task, space, method=lm.searchers.FixedArchitecture({"kernel": "5"}), recipe=recipe)
-        >>> result.architecture["kernel"]
+        >>> method = lm.searchers.FixedArchitecture({"kernel": "5"})
+        >>> outcome = method.search(task, lm.LayeredSpace(shared=True), lm.Budget(), seed=0)
+        >>> outcome.architecture["kernel"]
         '5'
     """
 
@@ -59,10 +56,9 @@ class RandomArchitecture(Searcher):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> space, recipe = lm.LayeredSpace(widths=(4,), shared=True), lm.Recipe(epochs=1)
-        >>> result = lm.search(task, space, method=lm.RandomArchitecture(), recipe=recipe)
-        >>> space.violation(result.architecture) is None
+        >>> task, space = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2), lm.LayeredSpace()
+        >>> outcome = lm.RandomArchitecture().search(task, space, lm.Budget(), seed=0)
+        >>> space.violation(outcome.architecture) is None
         True
     """
 
@@ -134,8 +130,7 @@ class MetaSearchedArchitecture(Searcher):
     Args:
         start: the checkpoint that holds the meta-trained parameters.
         head: makes the classifier: a head with a weight and a bias, by default ``PrototypeLinearHead``.
-        inherit: whether the child starts from the meta-trained weights. If False, the same network starts from random
-            ones, which shows the value of the weights.
+        inherit: whether the child starts from the meta-trained weights, or the same network from random ones.
 
     Example:
         >>> import lit_metanas as lm
@@ -154,19 +149,10 @@ class MetaSearchedArchitecture(Searcher):
         """Cost of the meta-training."""
         return read_meta_checkpoint(self.start).cost
 
-    @property
-    def input_shape(self) -> Shape | None:
-        """Shape of the meta-training's inputs; None if the weights are not used."""
-        if not self.inherit:
-            return None
-        return read_meta_checkpoint(self.start).shape
-
-    @property
-    def preprocessing(self) -> Preprocessing | None:
-        """Preprocessing of the meta-training's inputs; None if the weights are not used."""
-        if not self.inherit:
-            return None
-        return read_meta_checkpoint(self.start).inputs.preprocessing
+    def _meta_checkpoint(self) -> MetaCheckpoint | None:
+        if self.inherit:
+            return read_meta_checkpoint(self.start)
+        return None
 
     @torch.no_grad()
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
@@ -174,8 +160,8 @@ class MetaSearchedArchitecture(Searcher):
 
         Raises:
             FileNotFoundError: there is no such checkpoint.
-            ValueError: the checkpoint is damaged, foreign, or of another space or shape, or the space cannot build its
-                architecture.
+            ValueError: the checkpoint is damaged, foreign, or of another space or shape, or its architecture cannot be
+                built.
         """
         checkpoint = read_meta_checkpoint(self.start)
         try:
@@ -192,13 +178,10 @@ class MetaSearchedArchitecture(Searcher):
         require_classes(task, type(self).__name__)
         checkpoint.check_task(task)
         restricted = space.restricted(architecture)
-        with torch.random.fork_rng(devices=[]):
-            parameters = checkpoint.parameters(restricted, task.shape)
-            supernet = restricted.supernet(task.shape).to(task.train.inputs.device)
-        weights = {name: tensor.to(task.train.inputs.device) for name, tensor in parameters.weights.items()}
-        mixture = one_hot(restricted.choices, architecture)
-        features, statistics = embed_and_record(supernet, weights, mixture, task.train.inputs)
+        parameters, features, statistics = embed_with(
+            checkpoint, restricted, architecture, task.shape, task.train.inputs
+        )
         head = self.head.start(parameters.head, features, task.train.labels, task.way)
         classifier = {f"head.{name}": tensor for name, tensor in head.items()}
         record = SearchRecord(task.id, [Trial(architecture, math.nan, budget.spent)])
-        return SearchOutcome(architecture, {**weights, **statistics, **classifier}, record)
+        return SearchOutcome(architecture, {**parameters.weights, **statistics, **classifier}, record)

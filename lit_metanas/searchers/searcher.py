@@ -11,6 +11,7 @@ from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
+from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint
 
 
 @keeps_arguments()
@@ -44,14 +45,24 @@ class Searcher(ABC):
     @property
     def meta_cost(self) -> Cost:
         """Cost that was paid once, before any task: the meta-training that the search starts from."""
-        return Cost()
+        if (start := self._meta_checkpoint()) is None:
+            return Cost()
+        return start.cost
 
     @property
     def input_shape(self) -> Shape | None:
         """Shape of the meta-training's inputs; None if the search takes any."""
-        return None
+        if (start := self._meta_checkpoint()) is None:
+            return None
+        return start.shape
 
     @property
     def preprocessing(self) -> Preprocessing | None:
         """Preprocessing of the meta-training's inputs; None for images, or if the search takes any."""
+        if (start := self._meta_checkpoint()) is None:
+            return None
+        return start.inputs.preprocessing
+
+    def _meta_checkpoint(self) -> MetaCheckpoint | None:
+        """The meta-training that the search starts from, if there is one."""
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isclose
 from numbers import Real
 
@@ -43,7 +43,7 @@ class Choice:
             raise ValueError(f"Choice '{self.name}' repeats a label: {', '.join(self.labels)}.")
 
     def active(self, labels: Mapping[str, str]) -> bool:
-        """Whether the choice matters beside these labels of other choices."""
+        """Whether the choice matters, given these labels of other choices."""
         return all(labels.get(name) in allowed for name, allowed in self.active_if)
 
     def label_of(self, value: object) -> str | None:
@@ -110,41 +110,55 @@ class Architecture(Mapping[str, str]):
         return dict(self._labels)
 
 
+def active_at(place: int, name: str, depths: Sequence[str]) -> tuple[tuple[str, frozenset[str]], ...]:
+    """The condition on a choice of depth, ``active_if`` of a choice, that a layer is computed; none if it always is."""
+    deep = frozenset(depth for depth in depths if int(depth) >= place)
+    return ((name, deep),) * (len(deep) < len(depths))
+
+
+def layer_prefix(place: int, shared: bool) -> str:
+    """The beginning of the names of a layer's choices, which all layers may share."""
+    return "" if shared else f"layer{place}."
+
+
+def labels_of(choices: Iterable[Choice]) -> dict[str, tuple[str, ...]]:
+    """The labels of each choice, by its name."""
+    return {choice.name: choice.labels for choice in choices}
+
+
 def edge_name(source: int, target: int, cell: str = "") -> str:
     """The name of an edge's choice: ``edge0-2``, or ``normal.edge0-2`` where there are cells of several kinds."""
-    return f"{cell}.edge{source}-{target}" if cell else f"edge{source}-{target}"
+    return f"{cell}.edge{source}-{target}".lstrip(".")
 
 
 def check_positive(space: str, numbers: Mapping[str, int]) -> None:
-    """Refuse numbers of a space, by name, that are less than one.
-
-    Raises:
-        ValueError: one is.
-    """
+    """Refuse numbers of a space, by name, that are less than one."""
     for what, number in numbers.items():
         if number < 1:
             raise ValueError(f"{space}: {what} is {number}; give at least 1.")
 
 
-def check_known(space: str, argument: str, labels: Iterable[str], known: Collection[str]) -> None:
-    """Refuse labels of an argument that a space does not know.
+def check_given(space: str, arguments: Mapping[str, Collection[object]]) -> None:
+    """Refuse arguments of a space, by name, that are empty."""
+    for argument, given in arguments.items():
+        if not given:
+            raise ValueError(f"{space}: '{argument}' is empty: give one at least.")
 
-    Raises:
-        ValueError: there is one.
-    """
+
+def check_known(space: str, argument: str, labels: Sequence[str], known: Collection[str]) -> tuple[str, ...]:
+    """The labels of an argument: at least one, and none that a space does not know."""
+    if not labels:
+        raise ValueError(f"{space}: '{argument}' is empty: use {', '.join(known)}.")
     for label in labels:
         if label not in known:
             near = nearest(str(label), known)
             hint = f"did you mean '{near}'?" if near else f"use {', '.join(known)}."
             raise ValueError(f"{space}: unknown label '{label}' of '{argument}': {hint}")
+    return tuple(labels)
 
 
 def check_dropouts(space: str, rates: Iterable[float]) -> None:
-    """Refuse rates of dropout that are none.
-
-    Raises:
-        ValueError: there is one.
-    """
+    """Refuse rates of dropout that are no probabilities below one."""
     for rate in rates:
         if not 0 <= rate < 1:
             raise ValueError(f"{space}: dropout {rate} is not a probability below 1: use for instance 0.2.")
@@ -153,17 +167,7 @@ def check_dropouts(space: str, rates: Iterable[float]) -> None:
 def check_labels(
     labels: Mapping[str, Sequence[str]], left: Mapping[str, Sequence[str]], space: str, *, briefly: bool = False
 ) -> None:
-    """Compare labels with the candidates that are left.
-
-    Args:
-        labels: of some choices, by name.
-        left: the candidates of all choices, by name.
-        space: its name in messages.
-        briefly: whether an unknown choice is answered with the one of the nearest name, not with all.
-
-    Raises:
-        ValueError: a choice is unknown, or a label is not among its candidates.
-    """
+    """Refuse unknown choices, ``briefly`` by naming the nearest one instead of all, and labels that are not left."""
     for name, wanted in labels.items():
         if name not in left:
             known = f"'{nearest(name, left) or next(iter(left))}'" if briefly else ", ".join(left)
@@ -174,15 +178,10 @@ def check_labels(
 
 
 def restrict(choices: Sequence[Choice], fixed: Mapping[str, Sequence[str]], space: str) -> tuple[Choice, ...]:
-    """The choices with the labels that are left, in the usual order.
-
-    Raises:
-        ValueError: a choice is unknown, or a label is not among its candidates.
-    """
-    check_labels(fixed, {choice.name: choice.labels for choice in choices}, space, briefly=True)
+    """The choices with the labels that are left, in the usual order."""
+    check_labels(fixed, labels_of(choices), space, briefly=True)
     kept = []
     for choice in choices:
         wanted = fixed.get(choice.name, choice.labels)
-        labels = tuple(label for label in choice.labels if label in wanted)
-        kept.append(Choice(choice.name, labels, choice.group, choice.active_if))
+        kept.append(replace(choice, labels=tuple(label for label in choice.labels if label in wanted)))
     return tuple(kept)

@@ -1,9 +1,8 @@
-"""The supernet and the children that are built around one body, so that their weights have the same names."""
+"""The supernet and the children of one body, whose weights have the same names."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import ClassVar
 
 import torch
@@ -11,36 +10,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import Shape
-from lit_metanas.spaces.architecture import Choice
+from lit_metanas.spaces.architecture import Choice, labels_of
 from lit_metanas.spaces.builder import UnsharedScale
-from lit_metanas.spaces.child_network import ChildNetwork
+from lit_metanas.spaces.child_network import ChildNetwork, norm_tensors
 from lit_metanas.spaces.flop_count import LayerFlops, layer_title
-from lit_metanas.spaces.forward_pass import ForwardPass, running
+from lit_metanas.spaces.forward_pass import ForwardPass, Statistics, running
 from lit_metanas.spaces.mixed_layers import MixedDropout, MixedLayer, MixedNorm, averages, name_layers
 from lit_metanas.spaces.mixture import Gate, Mixture
-from lit_metanas.spaces.operations import as_channels_last
-from lit_metanas.spaces.supernet import Record, Statistics, Supernet
+from lit_metanas.spaces.operations import as_channels_last, padded
+from lit_metanas.spaces.supernet import Supernet
 
 
 class BodySupernet(Supernet):
-    """A body of all candidates, and the average of what it returns over the pixels.
+    """A body of all candidates, and the average of its outputs ``(n, features, ...)`` over pixels or steps."""
 
-    Args:
-        body: made with a ``Builder``; inputs to outputs of shape ``(n, features, ...)``.
-        shape: channels, height and width of an input.
-        choices: that the body looks at.
-        features: length of the feature vector; None finds it out.
-        refusal: see ``Supernet``.
-
-    Attributes:
-        averaged: whether outputs are averaged; else features are those of each step.
-
-    Raises:
-        ValueError: a layer keeps statistics, draws its own noise, is open and stands at two places, or cannot take what
-            reaches it; or candidates cannot be mixed.
-    """
-
-    averaged: ClassVar[bool] = True
+    averaged: ClassVar[bool] = True  # else features are those of each step
 
     def __init__(
         self,
@@ -55,13 +39,12 @@ class BodySupernet(Supernet):
         self.body = body = _checked(body)
         self.shape = shape
         self.refusal = refusal
-        self.labels = {choice.name: choice.labels for choice in choices}
+        self.labels = labels_of(choices)
         name_layers(self)
-        # Of one channel or one pixel, a kernel's strides do not tell whether it is channels-last.
-        told = [
-            n for n, own in body.named_parameters() if own.dim() == 4 and own.shape[1] > 1 and own[0, 0].numel() > 1
-        ]
-        self._last_kernel = told[-1] if told else ""
+        # Of one channel or one pixel, a kernel's strides do not say whether it is channels-last.
+        parameters = body.named_parameters()
+        clear = [name for name, own in parameters if own.dim() == 4 and own.shape[1] > 1 and own[0, 0].numel() > 1]
+        self._last_kernel = next(reversed(clear), "")
         self._count: LayerFlops | None = None
         self._features = features
         if features is None and not any(own.is_meta for own in body.parameters()):
@@ -70,31 +53,35 @@ class BodySupernet(Supernet):
     @property
     def features(self) -> int:  # type: ignore[override]
         """Length of the feature vector; on the meta device it is found out only when it is asked for."""
-        return self._count_flops().features if self._features is None else self._features
+        if self._features is None:
+            return self._count_flops().features
+        return self._features
 
-    def forward(
+    def _embed(self, inputs: Tensor) -> Tensor:
+        if inputs.dim() == 4 and inputs.shape[1] == 1 and self._channels_last():
+            inputs = as_channels_last(inputs)
+        features: Tensor = self.body(inputs)
+        if not self.averaged:
+            return features
+        return padded(averages(features), self.features)
+
+    def scores(
         self,
+        outputs: Mapping[str, Tensor],
         inputs: Tensor,
         mixture: Mixture,
         noise: Mapping[str, Tensor] | None = None,
         statistics: Statistics = None,
-        record: Record = None,
+        targets: Tensor | None = None,
     ) -> Tensor:
-        """Embed inputs: see ``Supernet.forward``.
-
-        Raises:
-            ValueError: the network cannot be computed.
-        """
+        """See ``Supernet.scores``."""
         self._refuse_to_compute()
-        if inputs.dim() == 4 and inputs.shape[1] == 1 and self._channels_last():
-            inputs = as_channels_last(inputs)
-        with running(ForwardPass(mixture, noise, statistics, record)):
-            features = self.body(inputs)
-        if not self.averaged:
-            return features
-        features = averages(features)
-        missing = self.features - features.shape[1]
-        return F.pad(features, (0, missing)) if missing else features
+        with running(ForwardPass(mixture, noise, statistics)):
+            return self._score(outputs, inputs, targets)
+
+    def _score(self, outputs: Mapping[str, Tensor], inputs: Tensor, targets: Tensor | None) -> Tensor:
+        """The scores within the current forward pass."""
+        return F.linear(self._embed(inputs), outputs["head.weight"], outputs["head.bias"])
 
     def draw_noise(self, examples: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Uniform numbers of shape ``(examples, width)`` for each layer that may drop channels."""
@@ -109,10 +96,6 @@ class BodySupernet(Supernet):
         with running(ForwardPass(mixture)):
             return count.computed(self.body)
 
-    def _refuse_to_compute(self) -> None:
-        if self.refusal:
-            raise ValueError(self.refusal)
-
     def _count_flops(self) -> LayerFlops:
         if self._count is None:
             gates = {name: Gate(torch.ones(len(labels), device="cpu")) for name, labels in self.labels.items()}
@@ -126,16 +109,7 @@ class BodySupernet(Supernet):
 
 
 class BodyChild(ChildNetwork):
-    """A body of one candidate a choice, the average over the pixels and a linear classifier.
-
-    Args:
-        body: made with a ``Builder``; inputs to outputs of shape ``(n, features, ...)``.
-        shape: channels, height and width of an input.
-        way: number of classes.
-        sliced: whether parameters may be leading parts of the supernet's.
-        features: length of the feature vector; None finds it out.
-        flops: forward multiply-adds for one input; None counts them.
-    """
+    """A body of one candidate a choice, the average of its outputs over pixels or steps, and a linear classifier."""
 
     def __init__(
         self,
@@ -143,7 +117,7 @@ class BodyChild(ChildNetwork):
         shape: Shape,
         way: int,
         *,
-        sliced: bool = False,
+        sliced: bool = False,  # whether parameters may be leading parts of the supernet's
         features: int | None = None,
         flops: int | None = None,
     ) -> None:
@@ -165,18 +139,14 @@ class BodyChild(ChildNetwork):
 
     @torch.no_grad()
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
-        """Copy a supernet's parameters, batch-norm statistics where present, and the classifier where it fits.
-
-        Where a supernet's batch-norm has no scale and shift, these are one and zero.
-
-        Raises:
-            ValueError: a parameter that this network needs is not among ``weights``, or has another size.
-        """
+        """Copy a supernet's parameters, batch-norm statistics where present, and the classifier where it fits."""
         own = self._own()
-        unshared = [name for name, layer in self.named_modules() if isinstance(layer, UnsharedScale)]
-        plain = {f"{name}.scale": torch.ones_like(own[f"{name}.scale"]) for name in unshared}
-        plain |= {f"{name}.shift": torch.zeros_like(own[f"{name}.shift"]) for name in unshared}
-        self._refuse_other_sizes(weights, {} if self.sliced else self._tensors())
+        plain: dict[str, Tensor] = {}  # scale and shift of norms that have none in a supernet
+        for name, layer in self.named_modules():
+            if isinstance(layer, UnsharedScale):
+                plain |= {f"{name}.scale": torch.ones_like(layer.weight), f"{name}.shift": torch.zeros_like(layer.bias)}
+        if not self.sliced:
+            self._refuse_other_sizes(weights, self._tensors())
         for name, value in self._leading({**plain, **weights}).items():
             own[name].copy_(self._as_own(value))
         self._inherit_head(weights)
@@ -190,12 +160,10 @@ class BodyChild(ChildNetwork):
 
     def _own(self) -> dict[str, Tensor]:
         """Parameters and statistics of the body under the supernet's names, layer by layer."""
-        kinds = {"scale": "weight", "shift": "bias", "mean": "running_mean", "var": "running_var"}
         tensors: dict[str, Tensor] = {}
         for name, layer in self.body.named_modules(prefix="body"):
             if isinstance(layer, nn.BatchNorm2d) and name not in self._fixed:
-                entries = {kind: getattr(layer, own) for kind, own in kinds.items()}
-                tensors |= {f"{name}.{kind}": tensor for kind, tensor in entries.items() if tensor is not None}
+                tensors |= norm_tensors(name, layer)
             else:
                 tensors |= {f"{name}.{kind}": tensor for kind, tensor in layer.named_parameters(recurse=False)}
         return tensors
@@ -225,12 +193,9 @@ def _mix_norms(body: nn.Module, fixed: set[nn.Module]) -> nn.Module:
 
 
 def _checked(body: nn.Module) -> nn.Module:
-    """A supernet's body, in which no layer depends on more than its inputs and parameters.
-
-    Raises:
-        ValueError: one does, or an open one stands at two places.
-    """
+    """A supernet's body, in which no layer depends on more than its inputs and parameters."""
     dropouts = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
+    norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
     seen: set[nn.Module] = set()
     if not isinstance(body, nn.Module):
         raise ValueError(
@@ -239,16 +204,15 @@ def _checked(body: nn.Module) -> nn.Module:
     fixed = _fixed_norms(body)
     body = _mix_norms(body, fixed)
     for name, layer in body.named_modules(remove_duplicate=False):
-        title = partial(layer_title, name, layer)
-        norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+        title = layer_title(name, layer)
         if layer not in fixed and (isinstance(layer, norms) or getattr(layer, "track_running_stats", False)):
             raise ValueError(
-                f"{title()} has batch-norm statistics, which tasks may not share: use build.norm for images, and "
+                f"{title} has batch-norm statistics, which tasks may not share: use build.norm for images, and "
                 "nn.LayerNorm for others."
             )
         if isinstance(layer, dropouts) and layer.p:
-            raise ValueError(f"{title()} draws noise of its own: use build.dropout.")
+            raise ValueError(f"{title} draws noise of its own: use build.dropout.")
         if layer in seen and isinstance(layer, MixedLayer | MixedNorm | MixedDropout):
-            raise ValueError(f"{title()} depends on choices or tasks, and stands at two places: build it twice.")
+            raise ValueError(f"{title} depends on choices or tasks, and stands at two places: build it twice.")
         seen.add(layer)
     return body

@@ -1,16 +1,18 @@
-"""What the body of a search space is built with: layers, some of which are choices."""
+"""The builder of a search space's body, which makes layers that may be choices; and networks of layers in a row."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_metanas.spaces.architecture import Choice, check_dropouts
+from lit_metanas.spaces.architecture import Choice, check_dropouts, layer_prefix
 from lit_metanas.spaces.forward_pass import Number, OpenChoice, OpenNumber, largest
 from lit_metanas.spaces.mixed_layers import (
+    CountedFlops,
     MixedChannels,
     MixedChoice,
     MixedDepth,
@@ -19,7 +21,6 @@ from lit_metanas.spaces.mixed_layers import (
     SlicedConv2d,
     Sum,
     add_candidates,
-    key_of,
 )
 
 Make = Callable[[], nn.Module]
@@ -104,11 +105,10 @@ class Builder:
             if not isinstance(made, nn.Module | None):
                 raise ValueError(f"Candidate '{label}' of '{name}' makes {type(made).__name__}, which is not a layer.")
             layers[label] = made
-        if not self.mixed:
-            if all(layer is None for layer in layers.values()):
-                norm = None  # of what adds nothing there is nothing to normalise
-            return ChosenLayer(layers, None if norm is None else nn.BatchNorm2d(largest(norm)))
-        return MixedChoice(name, layers, None if norm is None else MixedNorm(norm, affine=True), merge)
+        if self.mixed:
+            return MixedChoice(name, layers, None if norm is None else MixedNorm(norm, affine=True), merge)
+        adds = any(layer is not None for layer in layers.values())
+        return ChosenLayer(layers, nn.BatchNorm2d(largest(norm)) if adds and norm is not None else None)
 
     def number(
         self, name: str, numbers: Sequence[int] | Mapping[str, int] | Mapping[int, int], *, group: str | None = None
@@ -123,10 +123,10 @@ class Builder:
             numbers: the candidates, by label where these are not the numbers themselves.
             group: see ``Choice``.
         """
-        labelled = numbers.items() if isinstance(numbers, Mapping) else ((number, number) for number in numbers)
-        pairs = [(str(label), number) for label, number in labelled]
-        by_label = dict(pairs)
-        left = tuple(by_label[label] for label in self._ask(name, tuple(label for label, _ in pairs), group))
+        labels = tuple(map(str, numbers))
+        values = numbers.values() if isinstance(numbers, Mapping) else numbers
+        by_label = dict(zip(labels, values, strict=True))
+        left = tuple(by_label[label] for label in self._ask(name, labels, group))
         self.sliced = self.sliced or len(by_label) > 1
         return OpenNumber([(name, left)]) if self.mixed else left[0]
 
@@ -168,8 +168,9 @@ class Builder:
         """
         if self.mixed:
             return MixedNorm(width if weighed else largest(width), affine=affine and shared)
-        number = largest(width)
-        return nn.BatchNorm2d(number, affine=affine) if shared or not affine else UnsharedScale(number)
+        if affine and not shared:
+            return UnsharedScale(largest(width))
+        return nn.BatchNorm2d(largest(width), affine=affine)
 
     def channels(self, width: Number) -> nn.Module:
         """Weighs the channels of an open width, behind the norm that would cancel the weights."""
@@ -223,23 +224,15 @@ class Builder:
         return Sum(layers)
 
     def _ask(self, name: str, labels: tuple[str, ...], group: str | None) -> tuple[str, ...]:
-        """The labels that are left of a choice.
-
-        Raises:
-            ValueError: it was asked for before with other labels, or under conditions that cannot be told together; or
-                it is not among the space's choices.
-        """
-        choice = Choice(name, labels, name.rpartition(".")[2] if group is None else group)
-        before = self.choices.get(name)
+        """The labels that are left of a choice."""
+        if group is None:
+            group = name.rpartition(".")[2]
         conditions = _open_conditions(self._conditions, self.choices)
-        if before is not None:
+        if (before := self.choices.get(name)) is not None:
             if before.labels != labels:
                 raise ValueError(f"Choice '{name}' is asked for twice, with {before.labels} and with {labels}.")
-            joined = _either(dict(before.active_if), conditions)
-            if joined is None:
-                raise ValueError(f"Choice '{name}' is asked for in two places that depend on different choices.")
-            conditions = joined
-        self.choices[name] = Choice(name, labels, choice.group, tuple(conditions.items()))
+            conditions = _either(dict(before.active_if), conditions, name)
+        self.choices[name] = Choice(name, labels, group, tuple(conditions.items()))
         if self._labels is None:
             return labels
         if name not in self._labels:
@@ -275,19 +268,12 @@ class ChannelDropout(nn.Dropout2d):
 
 
 class ChosenLayer(nn.Module):
-    """The one candidate of a choice in a child, and the batch-norm behind it.
-
-    Args:
-        candidates: the layer by its label; None makes nothing.
-        norm: behind the layer.
-    """
+    """The one candidate of a choice in a child, and the batch-norm behind it."""
 
     def __init__(self, candidates: Mapping[str, nn.Module | None], norm: nn.Module | None) -> None:
         super().__init__()
-        ((label, layer),) = candidates.items()
-        add_candidates(self, candidates)
+        self.key = next(iter(add_candidates(self, candidates).values()), None)
         self.norm = norm
-        self.key = None if layer is None else key_of(label)
 
     def forward(self, inputs: Tensor) -> Tensor | None:
         """The layer's output for inputs of shape ``(n, channels, ...)``; None for nothing."""
@@ -305,12 +291,51 @@ def _open_conditions(conditions: Sequence[tuple[str, frozenset[str]]], choices: 
     return {name: labels for name, labels in spelled.items() if labels != frozenset(choices[name].labels)}
 
 
-def _either(one: Conditions, other: Conditions) -> Conditions | None:
-    """The conditions under which one or the other are fulfilled; None where they are no product."""
+def _either(one: Conditions, other: Conditions, name: str) -> Conditions:
+    """The conditions under which one or the other are fulfilled, for a choice that both places ask for."""
     for weak, strong in ((one, other), (other, one)):
         if all(name in strong and strong[name] <= labels for name, labels in weak.items()):
             return weak
     differing = [name for name in one if one[name] != other.get(name)]
     if one.keys() == other.keys() and len(differing) == 1:
         return {**one, differing[0]: one[differing[0]] | other[differing[0]]}
-    return None
+    raise ValueError(f"Choice '{name}' is asked for in two places that depend on different choices.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackLayout:
+    """The open questions of a network of layers in a row."""
+
+    questions: Mapping[str, tuple[str, ...]]  # labels of what each layer asks for
+    depths: tuple[int, ...]
+    widths: tuple[int, ...]
+    shared: bool  # whether all layers have the same labels
+
+
+class LayerStack(nn.Module):
+    """Layers under their places from 1 on, of which the first few are computed, as the choice ``depth`` says."""
+
+    layers: nn.ModuleDict
+
+    def __init__(self, build: Builder, layout: StackLayout) -> None:
+        super().__init__()
+        self.depth = build.question("depth", layout.depths)
+        self.depths = [int(label) for label in self.depth.labels]
+
+    @contextmanager
+    def asking(self, build: Builder, layout: StackLayout, place: int) -> Iterator[str]:
+        """The prefix of the names of a layer's choices, which are asked for within: they matter if it is computed."""
+        with build.where("depth", [str(depth) for depth in layout.depths if depth >= place]):
+            yield layer_prefix(place, layout.shared)
+
+    def computed_depths(self) -> list[int]:
+        """The numbers of layers that are computed: the sampled one, or all."""
+        return [int(label) for label in self.depth.computed_labels()]
+
+    def computed_layers(self) -> list[nn.Module]:
+        """The layers up to the largest computed depth."""
+        return list(self.layers.values())[: max(self.computed_depths())]
+
+    def computed_flops(self, count: CountedFlops) -> int:
+        """See ``MixedLayer``."""
+        return sum(map(count.computed, self.computed_layers()))

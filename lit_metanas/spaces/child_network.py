@@ -1,20 +1,14 @@
-"""What the plain networks of the spaces have in common: features, a linear classifier, and named tensors."""
+"""The base of the spaces' plain networks: features, a linear classifier, and named tensors."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
 from lit_metanas.spaces.supernet import inherit
-
-
-def copy_leading(statistic: Tensor, own: Tensor) -> None:
-    """Copy a batch-norm statistic of more or fewer channels, shape ``(channels,)``, for those that both have."""
-    common = min(len(statistic), len(own))
-    own[:common].copy_(statistic[:common])
 
 
 class NormalisedConvolution(nn.Module):
@@ -28,38 +22,25 @@ class NormalisedConvolution(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, width, height / stride, width / stride)``."""
-        outputs = self.norm(self.convolution(inputs))
-        assert isinstance(outputs, Tensor)
-        return outputs
+        return self.norm(self.convolution(inputs))
 
     def tensors(self) -> dict[str, Tensor]:
         """Parameters and statistics under the supernet's names."""
         return {f"{self.key}.kernel": self.convolution.weight, **norm_tensors(self.key, self.norm)}
 
 
-def norm_tensors(key: str, norm: nn.BatchNorm2d) -> dict[str, Tensor]:
-    """Scale, shift, means and variances of a batch-norm that the supernet has under the name ``key``."""
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    return {
-        f"{key}.scale": norm.weight,
-        f"{key}.shift": norm.bias,
-        f"{key}.mean": norm.running_mean,
-        f"{key}.var": norm.running_var,
-    }
+def norm_tensors(key: str, norm: nn.Module) -> dict[str, Tensor]:
+    """Scale, shift, means and variances of a norm, those that it has, which the supernet has under the name ``key``."""
+    own = {"scale": "weight", "shift": "bias", "mean": "running_mean", "var": "running_var"}
+    found = {f"{key}.{kind}": getattr(norm, name, None) for kind, name in own.items()}
+    return {name: tensor for name, tensor in found.items() if tensor is not None}
 
 
 class ChildNetwork(nn.Module, ABC):
-    """A network of one architecture, which inherits from its space's supernet and tells what it has learned.
+    """A network of one architecture, which inherits from its space's supernet and can give back what it learned."""
 
-    Attributes:
-        features: length of the feature vector.
-        flops: forward multiply-adds for one input.
-        head: the linear classifier.
-    """
-
-    features: int
-    flops: int
+    features: int  # length of the feature vector
+    flops: int  # forward multiply-adds for one input
     head: nn.Linear
 
     @abstractmethod
@@ -68,7 +49,7 @@ class ChildNetwork(nn.Module, ABC):
 
     @abstractmethod
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
-        """Copy what a supernet of the space holds, and the classifier where it fits."""
+        """Copy a supernet's parameters, batch-norm statistics where present, and the classifier where it fits."""
 
     @abstractmethod
     def _tensors(self) -> dict[str, Tensor]:
@@ -76,9 +57,7 @@ class ChildNetwork(nn.Module, ABC):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Scores, shape ``(n, way)``, for inputs of shape ``(n, channels, height, width)``."""
-        scores = self.head(self.embed(inputs))
-        assert isinstance(scores, Tensor)
-        return scores
+        return self.head(self.embed(inputs))
 
     def supernet_weights(self) -> dict[str, Tensor]:
         """The inverse of ``inherit``: copies of all tensors under the supernet's names, or of leading slices there."""
@@ -86,24 +65,16 @@ class ChildNetwork(nn.Module, ABC):
         return {name: tensor.detach().clone() for name, tensor in tensors.items()}
 
     @torch.no_grad()
-    def _copy(self, weights: Mapping[str, Tensor], whole: Iterable[str]) -> None:
-        """Copy leading slices for all of ``_tensors``, and the classifier where it fits.
-
-        Raises:
-            ValueError: a parameter is missing or too small, or one of ``whole`` has another size.
-        """
-        own = self._tensors()
-        self._refuse_other_sizes(weights, {name: own[name] for name in whole})
-        for name, value in self._leading(weights).items():
+    def _copy(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Copy leading slices for all of ``_tensors``, which are returned, and the classifier where it fits."""
+        own, found = self._tensors(), self._leading(weights)
+        for name, value in found.items():
             own[name].copy_(value)
         self._inherit_head(weights)
+        return found
 
     def _refuse_other_sizes(self, weights: Mapping[str, Tensor], whole: Mapping[str, Tensor]) -> None:
-        """Refuse weights of which a slice would fit, but that are another network's.
-
-        Raises:
-            ValueError: there are some.
-        """
+        """Refuse weights of which a slice would fit, but that are another network's."""
         for name, tensor in whole.items():
             if name in weights and weights[name].shape != tensor.shape:
                 raise ValueError(
@@ -113,19 +84,13 @@ class ChildNetwork(nn.Module, ABC):
 
     @torch.no_grad()
     def _leading(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What a supernet of the space holds for each of ``_tensors``: leading slices of larger parameters.
-
-        Batch-norm statistics may be missing, or be those of a narrower child: further channels keep their own.
-
-        Raises:
-            ValueError: a parameter is missing or too small.
-        """
+        """What a supernet of the space holds for each of ``_tensors``: leading slices of larger parameters."""
         own = self._tensors()
         statistics = {name for name in own if name.endswith((".mean", ".var"))}
         found = inherit(weights, {name: tensor for name, tensor in own.items() if name not in statistics})
-        for name in statistics & weights.keys():
-            found[name] = own[name].clone()
-            copy_leading(weights[name], found[name])
+        for name in statistics & weights.keys():  # perhaps a narrower child's: further channels keep their own
+            common = min(len(weights[name]), len(own[name]))
+            found[name] = torch.cat([weights[name][:common].to(own[name]), own[name][common:]])
         return found
 
     @torch.no_grad()

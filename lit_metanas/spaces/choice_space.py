@@ -1,9 +1,9 @@
-"""A set of choices: what a search space is to those who only ask it for architectures."""
+"""A set of choices: a search space without networks."""
 
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, partial
 from itertools import product
 from math import prod
@@ -14,21 +14,24 @@ import torch
 from torch import Tensor
 
 from lit_metanas.io.settings import keeps_arguments, settings_of
-from lit_metanas.spaces.architecture import Architecture, Choice, check_labels
+from lit_metanas.spaces.architecture import Architecture, Choice, check_labels, labels_of
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import BaseTrial
 
 PREFIX = "arch."
-"""Of the parameters of a study that are a space's choices, unless another one is given."""
+"""The beginning of the names of a study's parameters that are a space's choices."""
 
 
 def _name_and_choices(space: ChoiceSpace) -> dict[str, Any]:
-    """What tells a space from others; of limits the functions, as the state of an object may change with time."""
+    """The settings of a space; of limits only functions, as the state of an object may change with time."""
     limits = [settings_of(refusal) for refusal in space.refusals if isinstance(refusal, FunctionType | partial)]
-    told = {"name": space.name, "choices": {choice.name: list(choice.labels) for choice in space.choices}}
-    return told | ({"limits": limits} if limits else {})
+    settings: dict[str, Any] = {"name": space.name}
+    settings["choices"] = {choice.name: list(choice.labels) for choice in space.choices}
+    if limits:
+        settings["limits"] = limits
+    return settings
 
 
 @cache
@@ -88,14 +91,10 @@ class ChoiceSpace(ABC):
 
     @classmethod
     def layer_questions(cls, place: int) -> tuple[str, ...]:
-        """What is asked of a layer, in the order in which data pass the answers; empty where a space does not tell.
+        """The groups of a layer's choices, in the order in which data pass them; empty if unknown.
 
-        A layer adds its ``skip`` where that stands. Other questions of the network are about what is behind its layers.
-
-        Args:
-            place: of the layer, from 1 on.
+        Layers count from 1. A layer adds its ``skip`` where that stands.
         """
-        del place
         return ()
 
     @property
@@ -109,9 +108,8 @@ class ChoiceSpace(ABC):
         Raises:
             ValueError: a choice is missing or unknown, or a label is not among its candidates.
         """
-        known = {choice.name: choice.labels for choice in self.choices}
         labels = {name: str(label) for name, label in labels.items()}
-        check_labels({name: (label,) for name, label in labels.items()}, known, self.name)
+        check_labels({name: (label,) for name, label in labels.items()}, labels_of(self.choices), self.name)
         kept: dict[str, str] = {}
         for choice in self.choices:
             if not choice.active(kept):
@@ -136,7 +134,6 @@ class ChoiceSpace(ABC):
 
     def violation(self, architecture: Architecture) -> str | None:
         """Why ``architecture`` cannot be built, or None."""
-        del architecture
         return None
 
     def equivalent(self, labels: Mapping[str, str], below: Callable[[int], int]) -> dict[str, str]:
@@ -149,7 +146,6 @@ class ChoiceSpace(ABC):
             labels: of all choices that matter.
             below: draws a number of 0, 1, … that is less than the given one.
         """
-        del below
         return dict(labels)
 
     def derive(self, logits: Mapping[str, Tensor]) -> Architecture:
@@ -163,15 +159,19 @@ class ChoiceSpace(ABC):
     def sample(self, generator: torch.Generator) -> Architecture:
         """Draw every choice uniformly."""
         proposed = {choice.name: self.proposed_labels(choice) for choice in self.choices}
-        draw = {n: labels[int(torch.randint(len(labels), (), generator=generator))] for n, labels in proposed.items()}
-        return self.canonical(draw)
+        places = {name: int(torch.randint(len(labels), (), generator=generator)) for name, labels in proposed.items()}
+        return self.canonical({name: proposed[name][place] for name, place in places.items()})
 
     def architectures(self) -> Iterator[Architecture]:
         """All that can be built, each once, in a fixed order; only for small spaces."""
+        names = [choice.name for choice in self.choices]
+        combinations = product(*map(self.proposed_labels, self.choices))
+        yield from self._buildable(self.canonical(dict(zip(names, labels, strict=True))) for labels in combinations)
+
+    def _buildable(self, architectures: Iterable[Architecture]) -> Iterator[Architecture]:
+        """Those that can be built, each once."""
         seen: set[Architecture] = set()
-        for labels in product(*(self.proposed_labels(choice) for choice in self.choices)):
-            names = (choice.name for choice in self.choices)
-            architecture = self.canonical(dict(zip(names, labels, strict=True)))
+        for architecture in architectures:
             if architecture not in seen and self.violation(architecture) is None:
                 seen.add(architecture)
                 yield architecture
@@ -192,7 +192,7 @@ class ChoiceSpace(ABC):
         """The canonical architecture that a trial's parameters stand for.
 
         A number or a boolean stands for the label that is its text. Other parameters do not matter, and a choice that
-        is inactive beside the others may be missing.
+        is inactive, given the others, may be missing.
 
         Raises:
             ValueError: an active choice is missing, or a value is none of its labels.

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
+from itertools import accumulate
 from typing import Any
 from zlib import crc32
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from lit_metanas.io.settings import keeps_arguments
-from lit_metanas.spaces.architecture import Architecture, check_labels
+from lit_metanas.spaces.architecture import Architecture, check_labels, labels_of
 from lit_metanas.spaces.choice_space import ChoiceSpace
 
 
@@ -50,7 +52,7 @@ class Encoding(ABC):
 
 
 class OneHotEncoding(Encoding):
-    """One-hot labels of each choice. A choice that can be inactive has one bit more, which tells whether it is active.
+    """One-hot labels of each choice. A choice that can be inactive has one bit more: whether it is active.
 
     The labels of an inactive choice are zeros, so that networks of different depth differ in what they have and in
     nothing else. Choices of one group are one group of features.
@@ -74,14 +76,13 @@ class OneHotEncoding(Encoding):
             widths[group] = widths.get(group, 0) + len(choice.labels) + bool(choice.active_if)
         self.groups = tuple(widths.values())
         order = sorted(named, key=lambda pair: list(widths).index(pair[0]))
-        self._places: dict[tuple[str, str], tuple[int, ...]] = {}
+        self._places: dict[tuple[str, str], list[int]] = {}
         place = 0
         for _, choice in order:
-            active = (place + len(choice.labels),) if choice.active_if else ()
-            for label in choice.labels:
-                self._places[choice.name, label] = (place, *active)
-                place += 1
-            place += len(active)
+            end = place + len(choice.labels)
+            active = [end] * bool(choice.active_if)
+            self._places |= {(choice.name, label): [place + n, *active] for n, label in enumerate(choice.labels)}
+            place = end + len(active)
 
     def __call__(self, architectures: Sequence[Architecture]) -> Tensor:
         """The vectors, shape ``(n, d)``, float64, all 0 or 1.
@@ -89,15 +90,14 @@ class OneHotEncoding(Encoding):
         Raises:
             ValueError: an architecture has a choice or a label that the space has not.
         """
-        rows, columns = [], []
+        rows: list[int] = []
+        columns: list[int] = []
         for row, architecture in enumerate(architectures):
             for item in architecture.items():
                 if item not in self._places:
-                    known = {choice.name: choice.labels for choice in self.space.choices}
-                    check_labels({item[0]: (item[1],)}, known, self.space.name)
-                for column in self._places[item]:
-                    rows.append(row)
-                    columns.append(column)
+                    check_labels({item[0]: (item[1],)}, labels_of(self.space.choices), self.space.name)
+                rows += [row] * len(self._places[item])
+                columns += self._places[item]
         features = torch.zeros(len(architectures), sum(self.groups), dtype=torch.float64)
         features[rows, columns] = 1
         return features
@@ -137,34 +137,19 @@ class Candidates:
 
 
 def draw_buildable(space: ChoiceSpace, number: int, generator: torch.Generator) -> Sequence[Architecture]:
-    """What is left of so many draws without repeats, and without those that cannot be built."""
+    """The different architectures among so many draws that can be built."""
     draws = dict.fromkeys(space.sample(generator) for _ in range(number))
     return [architecture for architecture in draws if space.violation(architecture) is None]
 
 
-def count_features(rows: Sequence[Mapping[str, Iterable[int]]], widths: Mapping[str, int]) -> Tensor:
-    """Count features.
-
-    Args:
-        rows: for each architecture and group the places of what it has, repeated as often as it has it.
-        widths: features of each group.
-
-    Returns:
-        Shape ``(n, d)``, float64.
-    """
-    starts: dict[str, int] = {}
-    total = 0
-    for name, width in widths.items():
-        starts[name] = total
-        total += width
-    found = torch.zeros(len(rows), total, dtype=torch.float64)
-    places = [
-        (row, starts[name] + place) for row, groups in enumerate(rows) for name in groups for place in groups[name]
-    ]
-    if places:
-        index = torch.tensor(places).T
-        found.index_put_((index[0], index[1]), torch.ones(len(places), dtype=torch.float64), accumulate=True)
-    return found
+def count_features(rows: Sequence[Sequence[Sequence[int]]], widths: Sequence[int]) -> Tensor:
+    """How often each row has each feature, float64, given the places that it has in each group of so many features."""
+    found = np.zeros((len(rows), sum(widths)))
+    starts = list(accumulate(widths, initial=0))
+    for counts, groups in zip(found, rows, strict=True):
+        places = [start + place for start, group in zip(starts, groups, strict=False) for place in group]
+        np.add.at(counts, places, 1)
+    return torch.from_numpy(found)
 
 
 def bucket(words: Sequence[str], buckets: int) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,50 +24,36 @@ _LONGEST_REASON = 160
 class LayerFlops:
     """Multiply-adds of each layer of a body for one input.
 
-    They are counted once, with all candidates computed; what a mixture costs follows from the layers' own shares. So it
+    They are counted once, with all candidates computed; the cost of a mixture follows from the layers' own shares. That
     is exact because candidates that are summed have outputs of one size.
-
-    Args:
-        body: inputs to outputs of shape ``(n, features, ...)``; a supernet's in a forward pass of all candidates.
-        shape: of one input.
-
-    Attributes:
-        features: length of the feature vector.
-
-    Raises:
-        ValueError: a layer cannot take what reaches it.
     """
 
     def __init__(self, body: nn.Module, shape: Shape) -> None:
         counts: Counter[nn.Module] = Counter()
         entered: list[int] = []
-        own = (*body.named_parameters(), *body.named_buffers())
+        own = {**dict(body.named_parameters()), **dict(body.named_buffers())}
         # Zeros on the CPU: on the meta device, whose shapes Python works out, the same takes ten times as long.
-        tensors = {name: torch.zeros_like(tensor, device="cpu") for name, tensor in own}
+        tensors = {name: torch.zeros_like(tensor, device="cpu") for name, tensor in own.items()}
+        counter = FlopCounterMode(display=False)
+
+        def enter(layer: nn.Module, inputs: object) -> None:
+            entered.append(counter.get_total_flops())
+
+        def leave(layer: nn.Module, inputs: object, outputs: object) -> None:
+            counts[layer] += counter.get_total_flops() - entered.pop()
+
         with (
-            telling_layers(body, shape),
+            naming_layers(body, shape),
             torch.no_grad(),
             torch.device("cpu"),
-            FlopCounterMode(display=False) as counter,
+            counter,
+            _watching(body, enter, leave),
         ):
-
-            def enter(layer: nn.Module, inputs: object) -> None:
-                entered.append(counter.get_total_flops())
-
-            def leave(layer: nn.Module, inputs: object, outputs: object) -> None:
-                counts[layer] += counter.get_total_flops() - entered.pop()
-
-            handles = [layer.register_forward_pre_hook(enter) for layer in body.modules()]
-            handles += [layer.register_forward_hook(leave) for layer in body.modules()]
-            try:
-                inputs = blank_inputs(2, shape)
-                if inputs.is_floating_point():
-                    inputs = inputs.to(next((t.dtype for _, t in own if t.is_floating_point()), inputs.dtype))
-                outputs: Tensor = functional_call(body, tensors, (inputs,))
-            finally:
-                for handle in handles:
-                    handle.remove()
-        # The counter's flop is half a multiply-add, and there are two inputs: batch-norm refuses a single value.
+            inputs = blank_inputs(2, shape)  # batch-norm refuses a single value
+            if inputs.is_floating_point():
+                inputs = inputs.to(next((one.dtype for one in own.values() if one.is_floating_point()), inputs.dtype))
+            outputs: Tensor = functional_call(body, tensors, (inputs,))
+        # The counter's flop is half a multiply-add, and there are two inputs.
         self._whole = {layer: flops // 4 for layer, flops in counts.items()}
         self._mixed = {layer: layer for layer in body.modules() if isinstance(layer, MixedLayer)}
         self._open = {layer for layer in body.modules() if any(own in self._mixed for own in layer.modules())}
@@ -85,47 +72,47 @@ class LayerFlops:
         return self.whole(layer) + sum(self.computed(own) - self.whole(own) for own in layer.children())
 
 
-Inner = tuple[int, ...]
-"""The shape of one input or output of a layer, without the number of examples."""
-
-
 @contextmanager
-def telling_layers(body: nn.Module, shape: Shape) -> Iterator[None]:
-    """Where PyTorch fails in a forward pass of a body within, name the layer, or the choice.
-
-    Args:
-        body: the network, or a part of it.
-        shape: of one input.
-
-    Raises:
-        ValueError: a layer cannot take what reaches it, or candidates cannot be mixed.
-    """
-    entered: list[tuple[nn.Module, Inner]] = []
-    made: dict[nn.Module, Inner] = {}
-
-    def enter(layer: nn.Module, inputs: tuple[object, ...]) -> None:
-        entered.append((layer, _inner(inputs[0] if inputs else None)))
-
-    def leave(layer: nn.Module, inputs: object, outputs: object) -> None:
-        entered.pop()
-        made[layer] = _inner(outputs)
-
-    handles = [layer.register_forward_pre_hook(enter) for layer in body.modules()]
+def _watching(body: nn.Module, enter: Callable[..., None], leave: Callable[..., None]) -> Iterator[None]:
+    """Call functions before and after each layer of a body."""
+    handles: list[Any] = [layer.register_forward_pre_hook(enter) for layer in body.modules()]
     handles += [layer.register_forward_hook(leave) for layer in body.modules()]
     try:
         yield
-    except RuntimeError as error:
-        if not entered:
-            raise
-        mismatches = (_find_shape_mismatch(layer, made, entered[-1]) for layer, _ in reversed(entered))
-        told = next((sentence for sentence in mismatches if sentence), None) or _unfit(body, entered, shape, error)
-        raise ValueError(told) from error
     finally:
         for handle in handles:
             handle.remove()
 
 
-def _inner(value: object) -> Inner:
+Inner = tuple[int, ...]
+"""The shape of one input or output of a layer, without the number of examples."""
+
+
+@contextmanager
+def naming_layers(body: nn.Module, shape: Shape) -> Iterator[None]:
+    """Where PyTorch fails in a forward pass of a body within, raise a ValueError that names the layer or the choice."""
+    entered: list[tuple[nn.Module, Inner]] = []
+    made: dict[nn.Module, Inner] = {}
+
+    def enter(layer: nn.Module, inputs: tuple[object, ...]) -> None:
+        entered.append((layer, _inner(*inputs[:1])))
+
+    def leave(layer: nn.Module, inputs: object, outputs: object) -> None:
+        entered.pop()
+        made[layer] = _inner(outputs)
+
+    try:
+        with _watching(body, enter, leave):
+            yield
+    except RuntimeError as error:
+        if not entered:
+            raise
+        mismatches = (_find_shape_mismatch(layer, made, entered[-1]) for layer, _ in reversed(entered))
+        sentence = next(filter(None, mismatches), None) or _unfit(body, entered, shape, error)
+        raise ValueError(sentence) from error
+
+
+def _inner(value: object = None) -> Inner:
     return tuple(value.shape[1:]) if isinstance(value, Tensor) else ()
 
 
@@ -133,17 +120,18 @@ def _find_shape_mismatch(
     layer: nn.Module, made: Mapping[nn.Module, Inner], last: tuple[nn.Module, Inner]
 ) -> str | None:
     """A sentence on parts of a layer that are to be added up, and have different shapes; None where they fit."""
+    fix = "give them one shape"
     if isinstance(layer, MixedChoice):
         parts = {f"'{label}' {made[own]}": made[own] for label, own in layer.layers() if own in made}
-        what, fix = f"candidates of choice '{layer.name}'", "give them one shape"
+        what = f"candidates of choice '{layer.name}'"
         if len({tuple(own[1:]) for own in parts.values()}) == 1:
             fix = "give them one number of channels, or make that a choice (build.number)"
     elif isinstance(layer, Sum):
         parts = {f"{type(own).__name__} {made[own]}": made[own] for own in layer if made.get(own)}
-        what, fix = "parts of a sum (build.sum)", "give them one shape"
+        what = "parts of a sum (build.sum)"
     elif isinstance(layer, MixedDepth) and not layer.averaged:
         parts = {f"{depth} {made[own]}": made[own] for depth, own in enumerate(layer, start=1) if own in made}
-        what, fix = f"layers of choice '{layer.name}'", "give them one shape, or averaged=True"
+        what, fix = f"layers of choice '{layer.name}'", f"{fix}, or averaged=True"
     else:
         return None
     if len(set(parts.values())) > 1:
@@ -163,10 +151,10 @@ def _unfit(body: nn.Module, entered: Sequence[tuple[nn.Module, Inner]], shape: S
     name = next((name for name, own in body.named_modules() if own is layer), "")
     what = f"{layer_title(name, layer)}{choice} cannot take inputs of shape {given}, for {describe_shape(shape)}"
     reason = " ".join(str(error).split())
-    opened = (own for own in body.modules() if isinstance(own, SlicedConv2d) and isinstance(own.width, OpenNumber))
+    convolutions = (own for own in body.modules() if isinstance(own, SlicedConv2d))
     if "Output size is too small" in reason or "can't be greater than actual input size" in reason:
         fix = f"pool less, or take {'larger images' if len(shape) == 3 else 'more steps'}"
-    elif next(opened, None) is not None:
+    elif any(isinstance(own.width, OpenNumber) for own in convolutions):
         fix = "behind an open number of channels use build.conv and build.norm"
     elif given == shape:
         fix = "make it for the channels of shape[0]"

@@ -1,4 +1,4 @@
-"""What the layers of a supernet are told in a forward pass: gates, noise, batch-norm statistics."""
+"""The context of a supernet's forward pass: gates, noise, batch-norm statistics, and what layers make of them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,20 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from lit_metanas.spaces.mixture import Gate, Mixture, computed_size, leading
-from lit_metanas.spaces.supernet import Record, Statistics
+from lit_metanas.spaces.mixture import Gate, Mixture, combine, computed_size, leading, total
 
 ONLY = Gate(torch.ones(1), 0)
 """The gate of a single candidate."""
 
+Statistics = Mapping[str, Tensor] | None
+"""Batch-norm means and variances to normalise with; None takes those of the batch."""
+
+Record = dict[str, Tensor] | None
+"""Filled with a batch's means and variances; None keeps none."""
+
 
 class ForwardPass(NamedTuple):
-    """The arguments of ``Supernet.forward`` besides the inputs."""
+    """The arguments of ``Supernet.forward`` other than the inputs."""
 
     mixture: Mixture
     noise: Mapping[str, Tensor] | None = None
@@ -34,7 +39,7 @@ _PASS: ContextVar[ForwardPass | None] = ContextVar("forward pass of a supernet",
 
 @contextmanager
 def running(forward_pass: ForwardPass) -> Iterator[None]:
-    """Layers that are called within are told this forward pass; none of them keeps it."""
+    """Layers that are called within find this forward pass by ``current``; none of them keeps it."""
     token = _PASS.set(forward_pass)
     try:
         yield
@@ -43,43 +48,47 @@ def running(forward_pass: ForwardPass) -> Iterator[None]:
 
 
 def current() -> ForwardPass:
-    """The forward pass that a layer is called in.
-
-    Raises:
-        RuntimeError: there is none.
-    """
+    """The forward pass that a layer is called in."""
     found = _PASS.get()
     if found is None:
         raise RuntimeError("This layer mixes candidates, and only its supernet knows how: call the supernet.")
     return found
 
 
+def gate_of(name: str) -> Gate:
+    """The gate of a choice in this forward pass; without a name that of a single candidate."""
+    return current().mixture[name] if name else ONLY
+
+
 @dataclass(frozen=True)
 class OpenChoice:
-    """A choice for layers of one's own; in a child it has one label.
-
-    Attributes:
-        labels: those that are left.
-        name: of the choice; empty in a child.
+    """A choice that a layer of one's own looks at; in a child it has one label.
 
     Example:
         >>> choice = OpenChoice(("3", "5"), "kernel")
         >>> with running(ForwardPass({"kernel": Gate(torch.tensor([0.25, 0.75]))})):
-        ...     choice.gate().weights.tolist(), choice.computed_labels()
-        ([0.25, 0.75], ('3', '5'))
+        ...     choice.gate().weights.tolist(), choice.computed_labels(), choice.combine(lambda label: torch.ones(1))
+        ([0.25, 0.75], ('3', '5'), tensor([1.]))
     """
 
-    labels: tuple[str, ...]
-    name: str = ""
+    labels: tuple[str, ...]  # those that are left
+    name: str = ""  # empty in a child
 
     def gate(self) -> Gate:
         """How the candidates are combined in this forward pass."""
-        return current().mixture[self.name] if self.name else ONLY
+        return gate_of(self.name)
 
-    def computed_labels(self) -> tuple[str, ...]:
+    def computed_labels(self) -> Sequence[str]:
         """The labels whose candidates are computed: the sampled one, or all."""
-        index = self.gate().index
-        return self.labels if index is None else (self.labels[index],)
+        return self.gate().computed(self.labels)
+
+    def combine(self, compute: Callable[[str], Tensor]) -> Tensor:
+        """The sampled candidate's output, or the weighted sum of all."""
+        return combine(self.gate(), self.labels, compute)
+
+    def total(self, compute: Callable[[str], Tensor]) -> Tensor | None:
+        """The same, but ``none`` adds nothing; None if nothing is left."""
+        return total(self.gate(), self.labels, compute)
 
 
 Factor = tuple[str, tuple[int, ...]]
@@ -92,9 +101,6 @@ class OpenNumber:
 
     It is no ``int``: a plain number that is computed from it would be that of the largest network, in which supernet
     and child would differ. It can be multiplied, and divided by ``//`` where the result is such a product again.
-
-    Args:
-        factors: the numbers whose product it is.
 
     Example:
         >>> width = OpenNumber([("width", (8, 16))])
@@ -132,14 +138,11 @@ class OpenNumber:
 
     def computed_value(self) -> int:
         """The number that is computed in this forward pass: the sampled one, or the largest."""
-        return prod(computed_size(gate, numbers) for gate, numbers in self._gates())
+        return prod(computed_size(gate_of(name), numbers) for name, numbers in self.factors)
 
     def weights(self) -> Tensor | None:
         """The weight of each of the parts that are computed, shape ``(computed,)``; None where all are one."""
-        return leading(*self._gates())
-
-    def _gates(self) -> list[tuple[Gate, tuple[int, ...]]]:
-        return [(current().mixture[name] if name else ONLY, numbers) for name, numbers in self.factors]
+        return leading(*((gate_of(name), numbers) for name, numbers in self.factors))
 
 
 Number = int | OpenNumber
@@ -148,12 +151,16 @@ Number = int | OpenNumber
 
 def computed_value(number: Number) -> int:
     """A number that may be open, as it is computed in this forward pass."""
-    return number.computed_value() if isinstance(number, OpenNumber) else number
+    if isinstance(number, OpenNumber):
+        return number.computed_value()
+    return number
 
 
 def largest(number: Number) -> int:
     """A number that may be open, as large as it can be."""
-    return prod(max(numbers) for _, numbers in number.factors) if isinstance(number, OpenNumber) else number
+    if isinstance(number, OpenNumber):
+        return prod(max(numbers) for _, numbers in number.factors)
+    return number
 
 
 def _factors(number: Number, operation: str) -> Sequence[Factor]:
@@ -165,11 +172,7 @@ def _factors(number: Number, operation: str) -> Sequence[Factor]:
 
 
 def _divide(factors: Sequence[Factor], divisor: Factor) -> list[Factor]:
-    """The product of factors over a constant, rounded down, as such a product.
-
-    Raises:
-        TypeError: it is none.
-    """
+    """The product of factors over a constant, rounded down, as such a product."""
     name, (by, *_) = divisor
     opened = [factor for factor in factors if factor[0]]
     if not name and len(opened) < 2:

@@ -1,29 +1,23 @@
 """Layers of a supernet that compute a mixture of candidates.
 
-They are ordinary modules of one argument, so that any module may hold them. What they are told besides comes from the
+They are ordinary modules of one argument, so that any module may hold them: gates, noise and statistics come from the
 forward pass that they are called in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from functools import partial, reduce
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from math import prod
 from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_metanas.spaces.forward_pass import ONLY, Number, OpenNumber, computed_value, current, largest
-from lit_metanas.spaces.mixture import Gate
-from lit_metanas.spaces.operations import (
-    EPSILON,
-    batch_normalise,
-    combine,
-    dropout_scale,
-    leading_part,
-    merged_kernel,
-)
+from lit_metanas.spaces.forward_pass import Number, OpenNumber, computed_value, current, gate_of, largest
+from lit_metanas.spaces.mixture import Gate, combine, sum_of
+from lit_metanas.spaces.operations import EPSILON, batch_normalise, dropout_scale, leading_part, merged_kernel, padded
 
 
 class CountedFlops(Protocol):
@@ -45,47 +39,38 @@ class MixedLayer(Protocol):
 
 
 class MixedNorm(nn.Module):
-    """Batch-norm of a supernet: it keeps no statistics. Fewer channels than ``width`` are the leading ones.
+    """Batch-norm of a supernet: it keeps no statistics. Fewer channels than ``width`` are the leading ones."""
 
-    An open width has its channels weighed behind the norm, which would cancel the weights otherwise.
-
-    Args:
-        width: number of channels.
-        affine: whether there is a scale and a shift.
-        epsilon: added to variances.
-
-    Attributes:
-        key: names the statistics; see ``name_layers``.
-    """
-
-    def __init__(self, width: Number, *, affine: bool, epsilon: float = EPSILON) -> None:
+    def __init__(self, width: Number, *, affine: bool, epsilon: float = EPSILON, key: str = "") -> None:
         super().__init__()
-        self.key = ""
+        self.key = key  # names the statistics; see ``name_layers``
         self.width, self.epsilon = width, epsilon
-        self.scale = nn.Parameter(torch.ones(largest(width))) if affine else None
-        self.shift = nn.Parameter(torch.zeros(largest(width))) if affine else None
+        self.scale: nn.Parameter | None = None
+        self.shift: nn.Parameter | None = None
+        if affine:
+            self.scale = nn.Parameter(torch.ones(largest(width)))
+            self.shift = nn.Parameter(torch.zeros(largest(width)))
 
     def forward(self, inputs: Tensor, label: str = "", weight: Tensor | None = None) -> Tensor:
-        """Normalise each channel of ``(n, channels, ...)``; candidates told by a label have statistics of their own.
-
-        A weight multiplies the outputs. In the scale it costs no pass over them, neither here nor in the gradient.
-        """
+        """Normalise each channel of ``(n, channels, ...)``, times a weight; each label has statistics of its own."""
         _, _, given, record = current()
-        scale, shift = (None if own is None else leading_part(own, inputs.shape[1]) for own in (self.scale, self.shift))
-        if weight is not None:
-            scale = weight.expand(inputs.shape[1]).contiguous() if scale is None else weight * scale
-            shift = None if shift is None else weight * shift
+        scale, shift = self._affine(inputs.shape[1], weight)
         key = f"{self.key}.{label}" if label else self.key
         outputs = batch_normalise(inputs, scale, shift, key=key, statistics=given, record=record, epsilon=self.epsilon)
-        return weigh(outputs, self.width)
+        return weigh(outputs, self.width)  # behind the norm, which would cancel the weights otherwise
+
+    def _affine(self, channels: int, weight: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        """Scale and shift, times a weight: in them it costs no pass, neither here nor in the gradient."""
+        if self.scale is None or self.shift is None:
+            return (None if weight is None else weight.expand(channels).contiguous()), None
+        scale, shift = leading_part(self.scale, channels), leading_part(self.shift, channels)
+        if weight is None:
+            return scale, shift
+        return weight * scale, weight * shift
 
 
 class MixedChannels(nn.Module):
-    """Weighs the channels of an open width; for where a norm's channels are to be weighed further on.
-
-    Args:
-        width: number of channels.
-    """
+    """Weighs the channels of an open width, where those of a norm are to be weighed further on."""
 
     def __init__(self, width: Number) -> None:
         super().__init__()
@@ -97,16 +82,7 @@ class MixedChannels(nn.Module):
 
 
 class SlicedConv2d(nn.Conv2d):
-    """A convolution whose numbers of channels may be open: the leading ones of the largest are computed.
-
-    Args:
-        channels: of the input; those that come are taken.
-        width: channels of the output.
-        size: of the kernel, odd.
-        stride: of the kernel.
-        depthwise: whether each channel is convolved by itself.
-        bias: whether a constant is added to each channel.
-    """
+    """A convolution whose numbers of channels may be open: the leading ones of the largest are computed."""
 
     def __init__(
         self,
@@ -128,13 +104,15 @@ class SlicedConv2d(nn.Conv2d):
 
     def kernel(self, channels: int) -> tuple[Tensor, Tensor | None]:
         """The leading weights and constants for inputs of so many channels."""
-        out = computed_value(self.width)
-        weight = leading_part(self.weight, out) if self.groups > 1 else leading_part(self.weight, out, channels)
-        return weight, None if self.bias is None else leading_part(self.bias, out)
+        out, into = computed_value(self.width), min(channels, self.weight.shape[1])
+        bias = self.bias
+        if bias is not None:
+            bias = leading_part(bias, out)
+        return leading_part(self.weight, out, into), bias
 
     def convolve(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """Convolve with other weights of any odd size."""
-        groups = inputs.shape[1] if self.groups > 1 else 1
+        groups = inputs.shape[1] // weight.shape[1]
         return F.conv2d(inputs, weight, bias, self.stride, weight.shape[-1] // 2, groups=groups)
 
     def computed_flops(self, count: CountedFlops) -> int:
@@ -142,9 +120,9 @@ class SlicedConv2d(nn.Conv2d):
         return self.share(count.whole(self))
 
     def share(self, flops: int) -> int:
-        """What is left of some multiply-adds for the channels that are computed."""
-        channels, into = (1, 1) if self.groups > 1 else (computed_value(self.channels), largest(self.channels))
-        return flops * computed_value(self.width) * channels // (largest(self.width) * into)
+        """The part of some multiply-adds that is for the channels that are computed."""
+        numbers = [self.width] if self.groups > 1 else [self.width, self.channels]
+        return flops * prod(map(computed_value, numbers)) // prod(map(largest, numbers))
 
 
 class WeighedLayers(nn.Sequential):
@@ -159,16 +137,10 @@ class WeighedLayers(nn.Sequential):
 
 
 class MixedChoice(nn.Module):
-    """A choice among layers: the weighted sum of all, or the one that is sampled.
+    """A choice among layers, of which None adds nothing: the weighted sum of all, or the one that is sampled.
 
     The gate stands behind the norm, which would cancel it otherwise. Convolutions that differ in nothing but the size
     of their kernel are summed as one convolution, before the norm: their weights add up to one there.
-
-    Args:
-        name: of the choice.
-        candidates: the layers by label; None adds nothing.
-        norm: normalises each candidate.
-        merge: whether convolutions may be summed before the norm.
     """
 
     def __init__(
@@ -177,50 +149,41 @@ class MixedChoice(nn.Module):
         super().__init__()
         self.name = name
         self.labels = tuple(candidates)
-        self.keys = tuple(None if layer is None else key_of(label) for label, layer in candidates.items())
         self.merged = merge and _differ_in_size_alone(list(candidates.values()))
-        add_candidates(self, candidates)
+        self.keys = add_candidates(self, candidates)
         self.norm = norm
 
     def forward(self, inputs: Tensor, factor: Tensor | None = None) -> Tensor | None:
         """The mixture for inputs of shape ``(n, channels, ...)``, times a scalar; None where nothing is left."""
         gate = current().mixture[self.name]
         if gate.index is not None:
-            layer = self._candidates()[gate.index]
-            # A constant gate is one: the multiplication would cost a pass over the activations.
-            weight = gate.weights[gate.index] if gate.weights.requires_grad else None
-            return None if layer is None else self._weighed(layer, inputs, _product(weight, factor))
+            label = self.labels[gate.index]
+            if label not in self.keys:
+                return None
+            factors = [one for one in (gate.factor(), factor) if one is not None]
+            weight = reduce(torch.mul, factors) if factors else None
+            return self._weighed(getattr(self, self.keys[label]), inputs, weight)
         if self.merged:
             return self._one_convolution(gate, inputs, factor)
         weights = gate.weights if factor is None else gate.weights * factor
+        by_label = dict(zip(self.labels, weights.unbind(), strict=True))
         # Each candidate is added as it comes, while it is in the processor's cache.
-        terms = (
-            self._weighed(layer, inputs, weight, label)
-            for weight, label, layer in zip(weights.unbind(), self.labels, self._candidates(), strict=True)
-            if layer is not None
-        )
-        return sum_of(terms)
+        return sum_of(self._weighed(layer, inputs, by_label[label], label) for label, layer in self.layers())
 
     def computed_flops(self, count: CountedFlops) -> int:
         """See ``MixedLayer``."""
-        index = current().mixture[self.name].index
-        layers = self._candidates()
+        labels = current().mixture[self.name].computed(self.labels)
+        layers = dict(self.layers())
         if not self.merged:
-            wanted = layers if index is None else [layers[index]]
-            return sum(count.computed(layer) for layer in wanted if layer is not None)
-        sizes = [layer.kernel_size[0] ** 2 for layer in layers if isinstance(layer, SlicedConv2d)]
-        taps = max(sizes) if index is None else sizes[index]
-        first = layers[0]
+            return sum(count.computed(layers[label]) for label in labels if label in layers)
+        sizes = {label: layer.kernel_size[0] ** 2 for label, layer in layers.items() if isinstance(layer, SlicedConv2d)}
+        first = next(iter(layers.values()))
         assert isinstance(first, SlicedConv2d)
-        return first.share(count.whole(self)) * taps // max(sizes)
+        return first.share(count.whole(self)) * max(sizes[label] for label in labels) // max(sizes.values())
 
     def layers(self) -> list[tuple[str, nn.Module]]:
         """The candidates that add something, each with its label."""
-        own = zip(self.labels, self._candidates(), strict=True)
-        return [(label, layer) for label, layer in own if layer is not None]
-
-    def _candidates(self) -> list[nn.Module | None]:
-        return [None if key is None else getattr(self, key) for key in self.keys]
+        return [(label, getattr(self, key)) for label, key in self.keys.items()]
 
     def _weighed(self, layer: nn.Module, inputs: Tensor, weight: Tensor | None, label: str = "") -> Tensor:
         """A candidate's normalised outputs, times its weight."""
@@ -229,10 +192,12 @@ class MixedChoice(nn.Module):
         return weighed_outputs(layer, inputs, weight)
 
     def _one_convolution(self, gate: Gate, inputs: Tensor, factor: Tensor | None) -> Tensor:
-        layers = [layer for layer in self._candidates() if isinstance(layer, SlicedConv2d)]
+        layers = [layer for _, layer in self.layers() if isinstance(layer, SlicedConv2d)]
         kernels, constants = zip(*(layer.kernel(inputs.shape[1]) for layer in layers), strict=True)
-        weighted = zip(gate.weights.unbind(), constants, strict=True)
-        bias = None if constants[0] is None else reduce(torch.add, (weight * one for weight, one in weighted))
+        bias = None
+        if constants[0] is not None:
+            weighted = zip(gate.weights.unbind(), constants, strict=True)
+            bias = reduce(torch.add, (weight * one for weight, one in weighted))
         outputs = layers[0].convolve(inputs, merged_kernel(gate, kernels), bias)
         return weighed_outputs(self.norm, outputs, factor)
 
@@ -242,47 +207,33 @@ _TAKEN = frozenset({"", "name", "labels", "keys", "merged", "norm", "key", *dir(
 
 
 class MixedDropout(nn.Module):
-    """Drops whole channels (Tompson et al. 2015); the rates share one draw of noise.
-
-    Args:
-        name: of the choice; empty for a single rate.
-        rates: the candidates' probabilities that a channel is dropped.
-        width: number of channels.
-
-    Attributes:
-        key: names the noise; see ``name_layers``.
-    """
+    """Drops whole channels (Tompson et al. 2015); the rates share one draw of noise."""
 
     def __init__(self, name: str, rates: Sequence[float], width: Number) -> None:
         super().__init__()
-        self.key = ""
+        self.key = ""  # names the noise; see ``name_layers``
         self.name = name
         self.rates = tuple(rates)
         self.width = largest(width)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, ...)``, unchanged; without noise the inputs themselves."""
-        mixture, noise, _, _ = current()
+        noise = current().noise
         if noise is None or not max(self.rates):
             return inputs
-        gate = mixture[self.name] if self.name else ONLY
-        scale = dropout_scale(gate, self.rates, noise[self.key][:, : inputs.shape[1]], inputs.dtype)
+        uniform = noise[self.key][:, : inputs.shape[1]]
+        scale = dropout_scale(gate_of(self.name), self.rates, uniform, inputs.dtype)
         return inputs * scale.view(*scale.shape, *[1] * (inputs.dim() - 2))
 
     def draw(self, examples: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Uniform numbers of shape ``(examples, width)``; nothing where no rate drops channels."""
-        return {self.key: torch.rand(examples, self.width, generator=generator)} if max(self.rates) else {}
+        if not max(self.rates):
+            return {}
+        return {self.key: torch.rand(examples, self.width, generator=generator)}
 
 
 class MixedDepth(nn.ModuleList):
-    """Layers one after the other, of which the first few are computed.
-
-    Args:
-        name: of the choice.
-        layers: from input to output.
-        depths: the candidates' numbers of layers.
-        averaged: whether outputs are averaged over their pixels before they are mixed.
-    """
+    """Layers one after the other, of which the first few are computed; outputs may be averaged over their pixels."""
 
     def __init__(self, name: str, layers: Sequence[nn.Module], depths: Sequence[int], averaged: bool) -> None:
         super().__init__(layers)
@@ -300,87 +251,65 @@ class MixedDepth(nn.ModuleList):
                 outputs[depth] = averages(inputs) if self.averaged else inputs
         if self.averaged:  # fewer features are the leading ones
             features = max(output.shape[1] for output in outputs.values())
-            outputs = {depth: F.pad(output, (0, features - output.shape[1])) for depth, output in outputs.items()}
-        return combine(current().mixture[self.name], [partial(outputs.__getitem__, depth) for depth in self.depths])
+            outputs = {depth: padded(output, features) for depth, output in outputs.items()}
+        return combine(gate_of(self.name), self.depths, outputs.__getitem__)
 
     def computed_flops(self, count: CountedFlops) -> int:
         """See ``MixedLayer``."""
         return sum(count.computed(layer) for layer in list(self)[: max(self._computed_depths())])
 
-    def _computed_depths(self) -> tuple[int, ...]:
-        index = current().mixture[self.name].index
-        return self.depths if index is None else (self.depths[index],)
+    def _computed_depths(self) -> Sequence[int]:
+        return gate_of(self.name).computed(self.depths)
 
 
 class Sum(nn.ModuleList):
-    """The sum of what some layers make of the same inputs; one may make nothing. Without any it is None."""
+    """The sum of the outputs of some layers, of which one may make nothing; None if none is left."""
 
     def forward(self, inputs: Tensor) -> Tensor | None:
         """Shape ``(n, channels, ...)`` to that of the layers' outputs."""
-        outputs = [layer(inputs) for layer in self]
-        terms = [output for output in outputs if output is not None]
-        return reduce(torch.add, terms) if terms else None
+        return sum_of([layer(inputs) for layer in self])
 
 
 def weighed_outputs(layer: nn.Module | None, inputs: Tensor, weight: Tensor | None, label: str = "") -> Tensor:
-    """A layer's outputs times a scalar, if any; the layer does it where it can without a pass over them.
-
-    Args:
-        layer: None for the inputs themselves.
-        inputs: shape ``(n, channels, ...)``.
-        weight: None for one.
-        label: tells the statistics of a norm's candidates.
-    """
+    """A layer's outputs (without one the inputs) times a scalar, if any; some layers do it without a pass over them."""
     # By keywords: PyTorch's counter of FLOPs takes tensors by position for inputs, and fails for some scalars.
-    outputs: Tensor
+    outputs = inputs
     if isinstance(layer, MixedNorm):
         outputs = layer(inputs, label=label, weight=weight)
-        return outputs
-    if isinstance(layer, WeighedLayers):
+    elif isinstance(layer, WeighedLayers):
         outputs = layer(inputs, weight=weight)
-        return outputs
-    outputs = inputs if layer is None else layer(inputs)
-    return outputs if weight is None else weight * outputs
-
-
-def _product(weight: Tensor | None, factor: Tensor | None) -> Tensor | None:
-    if weight is None or factor is None:
-        return factor if weight is None else weight
-    return weight * factor
-
-
-def sum_of(terms: Iterable[Tensor]) -> Tensor | None:
-    """The sum of tensors of one shape; None of none."""
-    total = None
-    for term in terms:
-        total = term if total is None else total + term
-    return total
+    else:
+        if layer is not None:
+            outputs = layer(inputs)
+        if weight is not None:
+            outputs = weight * outputs
+    return outputs
 
 
 def weigh(inputs: Tensor, width: Number) -> Tensor:
     """Weigh the channels of ``(n, channels, ...)`` where the width is open."""
-    weights = width.weights() if isinstance(width, OpenNumber) else None
-    return inputs if weights is None else inputs * weights.view(-1, *[1] * (inputs.dim() - 2))
+    if not isinstance(width, OpenNumber) or (weights := width.weights()) is None:
+        return inputs
+    return inputs * weights.view(-1, *[1] * (inputs.dim() - 2))
 
 
 def averages(outputs: Tensor) -> Tensor:
     """Average ``(n, features, ...)`` over all but the first two dimensions."""
-    return outputs.mean(tuple(range(2, outputs.dim()))) if outputs.dim() > 2 else outputs
+    if outputs.dim() == 2:
+        return outputs
+    return outputs.mean(tuple(range(2, outputs.dim())))
 
 
-def add_candidates(choice: nn.Module, candidates: Mapping[str, nn.Module | None]) -> None:
-    """Give a module the layers of a choice, but for those that are None, under the names of ``key_of``."""
-    for label, layer in candidates.items():
-        if layer is not None:
-            choice.add_module(key_of(label), layer)
+def add_candidates(choice: nn.Module, candidates: Mapping[str, nn.Module | None]) -> dict[str, str]:
+    """Give a module the layers of a choice; returns their names there by label, without those that are None."""
+    keys = {label: key_of(label) for label, layer in candidates.items() if layer is not None}
+    for label, key in keys.items():
+        choice.add_module(key, candidates[label])
+    return keys
 
 
 def key_of(label: str) -> str:
-    """The label as the name of a layer, a different one for each label.
-
-    A name has no dots, and is none of the attributes of the modules that hold choices. A label without dots and ``%``
-    is its own name, unless it is such an attribute.
-    """
+    """The label as the name of a layer: without dots, and none of the attributes of modules that hold choices."""
     key = label.replace("%", "%25").replace(".", "%2E")
     return f"%{key}" if key in _TAKEN else key
 
@@ -394,8 +323,8 @@ def name_layers(network: nn.Module) -> None:
 
 def _differ_in_size_alone(layers: Sequence[nn.Module | None]) -> bool:
     kinds = {
-        (layer.stride, layer.groups, layer.in_channels, layer.out_channels, layer.bias is None)
+        isinstance(layer, SlicedConv2d)
+        and (layer.stride, layer.groups, layer.in_channels, layer.out_channels, layer.bias is None)
         for layer in layers
-        if isinstance(layer, SlicedConv2d)
     }
-    return len(kinds) == 1 and all(isinstance(layer, SlicedConv2d) for layer in layers)
+    return len(kinds) == 1 and False not in kinds

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from lit_metanas.spaces.architecture import Architecture, Choice
+
+_Candidate = TypeVar("_Candidate")
 
 
 @dataclass(frozen=True)
@@ -24,12 +28,24 @@ class Gate:
         >>> import torch
         >>> import lit_metanas as lm
         >>> mixed, chosen = lm.spaces.Gate(torch.tensor([0.5, 0.5])), lm.spaces.Gate(torch.tensor([0.0, 1.0]), index=1)
-        >>> mixed.index, chosen.index
-        (None, 1)
+        >>> mixed.computed(("3", "5")), chosen.computed(("3", "5"))
+        (('3', '5'), ('5',))
     """
 
     weights: Tensor
     index: int | None = None
+
+    def computed(self, candidates: Sequence[_Candidate]) -> Sequence[_Candidate]:
+        """The candidates that are computed: the one of ``index``, or all."""
+        if self.index is None:
+            return candidates
+        return candidates[self.index : self.index + 1]
+
+    def factor(self) -> Tensor | None:
+        """The weight of the one candidate; None if it is a constant, which is one."""
+        if self.index is None or not self.weights.requires_grad:
+            return None  # the multiplication would cost a pass over the activations
+        return self.weights[self.index]
 
 
 Mixture = Mapping[str, Gate]
@@ -57,33 +73,63 @@ def one_hot(choices: tuple[Choice, ...], architecture: Architecture) -> dict[str
     return gates
 
 
+def combine(gate: Gate, candidates: Sequence[_Candidate], compute: Callable[[_Candidate], Tensor]) -> Tensor:
+    """Compute the gate's one candidate, or all of them weighted and summed."""
+    if gate.index is not None:
+        return through(gate, compute(candidates[gate.index]))
+    found = sum_of(weight * compute(one) for weight, one in zip(gate.weights.unbind(), candidates, strict=True))
+    assert found is not None
+    return found
+
+
+def total(gate: Gate, labels: Sequence[str], compute: Callable[[str], Tensor]) -> Tensor | None:
+    """Like ``combine`` for candidates of which ``none`` adds nothing; None if nothing is left."""
+    if gate.index is not None:
+        return None if labels[gate.index] == "none" else combine(gate, labels, compute)
+    weighted = zip(gate.weights.unbind(), labels, strict=True)
+    return sum_of(weight * compute(label) for weight, label in weighted if label != "none")
+
+
+def sum_of(terms: Iterable[Tensor | None]) -> Tensor | None:
+    """The sum of tensors of one shape, leaving out None; None if there are none."""
+    # A running sum: stacking would copy all terms and lose the channels-last layout.
+    found: Tensor | None = None
+    for term in terms:
+        if found is None:
+            found = term
+        elif term is not None:
+            found = found + term
+    return found
+
+
+def through(gate: Gate, value: Tensor) -> Tensor:
+    """Lead the gradient of a one-candidate gate to its logits; the value does not change."""
+    factor = gate.factor()
+    return value if factor is None else factor * value
+
+
 def computed_size(gate: Gate, numbers: Sequence[int]) -> int:
     """The number of parts that are computed: those of one candidate, or of the largest."""
-    return max(numbers) if gate.index is None else numbers[gate.index]
+    return max(gate.computed(numbers))
 
 
 def leading(*factors: tuple[Gate, Sequence[int]]) -> Tensor | None:
-    """Weight of each computed part: the sum over the candidates that have it; None where all are one.
-
-    Under a gate of one candidate the weights are ones, whose gradient is that of the parts that are computed. One
-    factor on all of the candidate would be cancelled by the next batch-norm, and its gradient with it.
-
-    Args:
-        factors: gates and the numbers of parts of their candidates; the parts together are the product.
-    """
-    if all(gate.index is not None and not gate.weights.requires_grad for gate, _ in factors):
+    """Weight of each part that is computed of a product: the sum over the candidates that have it; None for ones."""
+    # Under a gate of one candidate the weights are ones, whose gradient is that of the parts that are computed. One
+    # factor on all of the candidate would be cancelled by the next batch-norm, and its gradient with it.
+    constant = [gate.index is not None and not gate.weights.requires_grad for gate, _ in factors]
+    if all(constant):
         return None  # before any tensor is made: it would be in a child's exported program
-    counts, weights, parts = [1], torch.ones(1), 1
-    for gate, numbers in factors:
-        parts *= computed_size(gate, numbers)
-        if gate.index is not None and not gate.weights.requires_grad:
-            counts = [count * numbers[gate.index] for count in counts]
-            continue
-        weights = torch.outer(weights.to(gate.weights), gate.weights).flatten()
+    counts, weights = [1], torch.ones(1)
+    for (gate, numbers), fixed in zip(factors, constant, strict=True):
+        if fixed:
+            numbers = gate.computed(numbers)
+        else:
+            weights = torch.outer(weights.to(gate.weights), gate.weights).flatten()
         counts = [count * number for count in counts for number in numbers]
     if len(counts) == 1:
         return None
-    part = torch.arange(parts, device=weights.device)
+    part = torch.arange(prod(computed_size(*factor) for factor in factors), device=weights.device)
     shares = torch.stack([(part < count).to(weights.dtype) for count in counts])
     # No matrix product: it would be counted among the network's multiply-adds.
     return (weights[:, None] * shares).sum(0)

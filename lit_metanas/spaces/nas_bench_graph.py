@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import permutations, product
 
@@ -105,7 +105,9 @@ class NASBenchGraph(ChoiceSpace):
     def violation(self, architecture: Architecture) -> str | None:
         """A network without any weights is in no table."""
         _, ops = self.link_and_ops(architecture)
-        return "all four operations are skip" if set(ops) == {"skip"} else None
+        if set(ops) == {"skip"}:
+            return "all four operations are skip"
+        return None
 
     def key(self, architecture: Mapping[str, str]) -> int:
         """The published hash of an architecture: decimal digits of its link and operations, the same in both spaces."""
@@ -117,12 +119,8 @@ class NASBenchGraph(ChoiceSpace):
 
     def architectures(self) -> Iterator[Architecture]:
         """All different networks with weights, 26,206 of them in the space of nine operations."""
-        seen: set[Architecture] = set()
-        for link, ops in product(LINKS, product(self.operations, repeat=GRAPH_NODES)):
-            architecture = self.architecture(link, ops)
-            if architecture not in seen and self.violation(architecture) is None:
-                seen.add(architecture)
-                yield architecture
+        combinations = product(LINKS, product(self.operations, repeat=GRAPH_NODES))
+        yield from self._buildable(self.architecture(link, ops) for link, ops in combinations)
 
 
 def _link_text(link: Sequence[int]) -> str:
@@ -193,40 +191,32 @@ class NASBenchGraphEncoding(Encoding):
     def __init__(self, space: NASBenchGraph) -> None:
         self.space: NASBenchGraph = space
         operations = len(GRAPH_OPERATIONS)
-        self._widths = {
-            "link": len(LINKS),
-            "position": GRAPH_NODES * operations,
-            "operations": operations,
-            "relations": operations * (operations + 2),
-            "paths": BUCKETS,
-        }
-        self.groups = (*self._widths.values(), 4)
+        relations = operations * (operations + 2)
+        self.groups = (len(LINKS), GRAPH_NODES * operations, operations, relations, BUCKETS, 4)
 
     def __call__(self, architectures: Sequence[Architecture]) -> Tensor:
         """The vectors, shape ``(n, d)``, float64: counts."""
         read = [self.space.link_and_ops(architecture) for architecture in architectures]
-        counts = count_features([_places(link, ops) for link, ops in read], self._widths)
+        counts = count_features([_places(link, ops) for link, ops in read], self.groups[:-1])
         shapes = torch.tensor([_shape(link, ops) for link, ops in read], dtype=torch.float64).reshape(len(read), 4)
         return torch.cat([counts, shapes], dim=1)
 
 
-def _places(link: Sequence[int], ops: Sequence[str]) -> dict[str, Iterable[int]]:
+def _places(link: Sequence[int], ops: Sequence[str]) -> tuple[list[int], ...]:
     numbers = [GRAPH_OPERATIONS.index(operation) for operation in ops]
     size = len(GRAPH_OPERATIONS)
-    roots = [number for number, father in zip(numbers, link, strict=True) if father == 0]
-    leaves = [node for node in range(1, GRAPH_NODES + 1) if node not in link]
-    pairs = [(numbers[father - 1], number) for number, father in zip(numbers, link, strict=True) if father]
-    return {
-        "link": [LINKS.index(tuple(link))],
-        "position": [place * size + number for place, number in enumerate(numbers)],
-        "operations": numbers,
-        "relations": [
-            *roots,
-            *(size + numbers[leaf - 1] for leaf in leaves),
-            *(2 * size + father * size + number for father, number in pairs),
-        ],
-        "paths": [bucket(_path(leaf, link, ops), BUCKETS) for leaf in leaves],
-    }
+    leaves = _leaves(link)
+    relations = [size + numbers[leaf - 1] for leaf in leaves]
+    for number, father in zip(numbers, link, strict=True):
+        relations.append((father and (2 + numbers[father - 1]) * size) + number)
+    positions = [place * size + number for place, number in enumerate(numbers)]
+    paths = [bucket(_path(leaf, link, ops), BUCKETS) for leaf in leaves]
+    return [LINKS.index(tuple(link))], positions, numbers, relations, paths
+
+
+def _leaves(link: Sequence[int]) -> list[int]:
+    """The nodes that no other reads."""
+    return [node for node in range(1, GRAPH_NODES + 1) if node not in link]
 
 
 def _path(node: int, link: Sequence[int], ops: Sequence[str]) -> list[str]:
@@ -239,7 +229,7 @@ def _path(node: int, link: Sequence[int], ops: Sequence[str]) -> list[str]:
 
 
 def _shape(link: Sequence[int], ops: Sequence[str]) -> tuple[int, ...]:
-    leaves = [node for node in range(1, GRAPH_NODES + 1) if node not in link]
+    leaves = _leaves(link)
     depth = max(len(_path(leaf, link, ops)) for leaf in leaves)
     readers = max(list(link).count(node) for node in range(1, GRAPH_NODES + 1))
     return depth, readers, len(leaves), sum(operation != "skip" for operation in ops)

@@ -1,19 +1,18 @@
-"""Candidate operations by label, and how a gate combines candidates."""
+"""Candidate operations by label, and what layers of supernets compute."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import partial, reduce
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_metanas.spaces.mixture import Gate
-from lit_metanas.spaces.supernet import Record, Statistics
+from lit_metanas.spaces.forward_pass import Record, Statistics
+from lit_metanas.spaces.mixture import Gate, combine
 
 EPSILON = 1e-5
 """Added to variances, as in ``torch.nn.BatchNorm2d``."""
@@ -42,8 +41,15 @@ ROUNDINGS = ("down", "up")
 
 def leading_part(tensor: Tensor, *sizes: int) -> Tensor:
     """The leading part of some sizes; all of it is itself: a slice would cost its gradient a blank and a copy."""
-    whole = tensor.shape[: len(sizes)] == sizes
-    return tensor if whole else tensor[tuple(slice(size) for size in sizes)]
+    if tensor.shape[: len(sizes)] == sizes:
+        return tensor
+    return tensor[tuple(map(slice, sizes))]
+
+
+def padded(features: Tensor, length: int) -> Tensor:
+    """Features ``(n, features)`` with zeros up to a length."""
+    missing = length - features.shape[1]
+    return F.pad(features, (0, missing)) if missing else features
 
 
 def random_kernel(out: int, into: int, size: int) -> Tensor:
@@ -52,63 +58,21 @@ def random_kernel(out: int, into: int, size: int) -> Tensor:
 
 
 def as_channels_last(images: Tensor) -> Tensor:
-    """Images of one channel, shape ``(n, 1, height, width)``, with strides that say channels-last.
-
-    One channel is both layouts at once; PyTorch takes it for the other one, whose pooling is far slower.
-    """
+    """Images of one channel, shape ``(n, 1, height, width)``, with strides that say channels-last."""
+    # One channel is both layouts at once; PyTorch takes it for the other one, whose pooling is far slower.
     return images.reshape(-1, *images.shape[2:], 1).permute(0, 3, 1, 2)
-
-
-def combine(gate: Gate, candidates: Sequence[Callable[[], Tensor]]) -> Tensor:
-    """Compute the gate's one candidate, or all of them weighted and summed."""
-    if gate.index is None:
-        # A running sum: stacking would copy all candidates and lose the channels-last layout.
-        return reduce(torch.add, (w * make() for w, make in zip(gate.weights.unbind(), candidates, strict=True)))
-    return through(gate, candidates[gate.index]())
-
-
-def total(gate: Gate, labels: Sequence[str], compute: Callable[[str], Tensor]) -> Tensor | None:
-    """Like ``combine`` for labelled candidates, of which ``none`` is nothing; None where nothing is left.
-
-    Args:
-        gate: how the candidates are combined.
-        labels: of the candidates, in the gate's order.
-        compute: a label's output; not asked for ``none``.
-    """
-    if gate.index is not None:
-        label = labels[gate.index]
-        return None if label == "none" else through(gate, compute(label))
-    weighted = zip(gate.weights.unbind(), labels, strict=True)
-    terms = [weight * compute(label) for weight, label in weighted if label != "none"]
-    return reduce(torch.add, terms) if terms else None
 
 
 def activate_in_place(layer: nn.Module, values: Tensor) -> Tensor:
     """The activation of values that nothing else reads: a ReLU overwrites them, which spares memory a pass."""
     # Of gradients that are differentiated themselves the values are a view, in which that would cost more.
-    return torch.relu_(values) if isinstance(layer, nn.ReLU) and not _TWICE.get() else layer(values)
-
-
-def through(gate: Gate, value: Tensor) -> Tensor:
-    """Lead the gradient of a one-candidate gate to its logits; the value does not change."""
-    assert gate.index is not None
-    # A constant gate is one: the multiplication would cost a pass over the activations.
-    return gate.weights[gate.index] * value if gate.weights.requires_grad else value
+    if isinstance(layer, nn.ReLU) and not _TWICE.get():
+        return torch.relu_(values)
+    return layer(values)
 
 
 def merged_kernel(gate: Gate, kernels: Sequence[Tensor]) -> Tensor:
-    """Mix square kernels of odd sizes into one of the largest size.
-
-    Convolutions that are summed before a non-linearity are one convolution: each kernel is embedded in the centre
-    of the largest one.
-
-    Args:
-        gate: weights of the mixture.
-        kernels: each of shape ``(out, in, k, k)``.
-
-    Returns:
-        Shape ``(out, in, K, K)`` with the largest ``K``.
-    """
+    """Mix square kernels of odd sizes, each ``(out, in, k, k)``, into one of the largest size, about its centre."""
     size = max(kernel.shape[-1] for kernel in kernels)
     total = torch.zeros(())
     for weight, kernel in zip(gate.weights, kernels, strict=True):
@@ -118,15 +82,22 @@ def merged_kernel(gate: Gate, kernels: Sequence[Tensor]) -> Tensor:
 
 
 def with_dense_gradient(outputs: Tensor) -> Tensor:
-    """Channels-last outputs ``(n, channels, height, width)``, whose gradient is made channels-last and without gaps.
-
-    That of a part of a concatenation has gaps, and that of an average is one number for all pixels: each norm before it
-    would copy it anew.
-    """
-    examples, channels, height, width = outputs.shape
+    """Channels-last outputs ``(n, channels, height, width)``, whose gradient is made channels-last and without gaps."""
+    # That of a part of a concatenation has gaps, and that of an average is one number for all pixels: each norm before
+    # it would copy it anew.
     if outputs.stride(1) != 1:
         return outputs
-    rows = outputs.permute(0, 2, 3, 1).reshape(-1, channels)
+    return _from_rows(_as_rows(outputs), outputs)
+
+
+def _as_rows(images: Tensor) -> Tensor:
+    """Channels-last images ``(n, channels, height, width)`` as a table with a row for each pixel."""
+    return images.permute(0, 2, 3, 1).reshape(-1, images.shape[1])
+
+
+def _from_rows(rows: Tensor, images: Tensor) -> Tensor:
+    """The inverse of ``_as_rows`` for images of the same shape."""
+    examples, channels, height, width = images.shape
     return rows.view(examples, height, width, channels).permute(0, 3, 1, 2)
 
 
@@ -155,38 +126,32 @@ def batch_normalise(
     record: Record,
     epsilon: float = EPSILON,
 ) -> Tensor:
-    """Normalise each channel by given statistics, or by those of this batch; then scale and shift it.
+    """Normalise each channel of ``(n, channels, height, width)`` by given statistics or this batch's; scale, shift it.
 
-    Args:
-        inputs: shape ``(n, channels, height, width)``.
-        scale: shape ``(channels,)``; None for ones.
-        shift: shape ``(channels,)``; None for zeros.
-        key: the layer's name; its entries are ``<key>.mean`` and ``<key>.var``, each of shape ``(channels,)``.
-        statistics: means and (biased) variances to use; None takes this batch's.
-        record: filled with this batch's means and variances when given.
-        epsilon: added to variances.
+    ``statistics`` and ``record`` hold ``<key>.mean`` and the biased ``<key>.var``, each of shape ``(channels,)``.
     """
     if record is None and statistics is None:
         if inputs.stride(1) != 1 or not _TWICE.get() or epsilon != EPSILON:
             return F.batch_norm(inputs, None, None, scale, shift, training=True, eps=epsilon)
         # Channels last: as a table the second derivative takes half the time.
-        examples, channels, height, width = inputs.shape
-        rows = inputs.permute(0, 2, 3, 1).reshape(-1, channels)
+        rows = _as_rows(inputs)
         if rows.device.type == "cpu" and (scale is None or scale.dtype == rows.dtype):
-            rows = _normalise_rows(rows, scale, shift)
+            rows = _BatchNormRows.apply(rows, scale, shift)
         else:
             rows = F.batch_norm(rows, None, None, scale, shift, training=True, eps=EPSILON)
-        return rows.view(examples, height, width, channels).permute(0, 3, 1, 2)
+        return _from_rows(rows, inputs)
     if record is not None:
         record[f"{key}.mean"], record[f"{key}.var"] = channel_moments(inputs)
-    channels = inputs.shape[1]
     given = record if statistics is None else statistics
     assert given is not None
-    mean, var = given[f"{key}.mean"][:channels], given[f"{key}.var"][:channels]
+    mean, var = (given[f"{key}.{kind}"][: inputs.shape[1]] for kind in ("mean", "var"))
     # Not ``F.batch_norm``, which is not differentiable in given statistics.
     factor = (var + epsilon).rsqrt()
-    factor = factor if scale is None else scale * factor
-    return affine(inputs, factor, -mean * factor if shift is None else shift - mean * factor)
+    if scale is not None:
+        factor = scale * factor
+    if shift is None:
+        return affine(inputs, factor, -mean * factor)
+    return affine(inputs, factor, shift - mean * factor)
 
 
 _TWICE: ContextVar[bool] = ContextVar("gradients are differentiated", default=False)
@@ -258,11 +223,6 @@ class _BatchNormRowsGradient(torch.autograd.Function):
         return of_gradient, of_rows, None if scale is None else inverse * both, None, None
 
 
-def _normalise_rows(rows: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
-    outputs: Tensor = _BatchNormRows.apply(rows, scale, shift)
-    return outputs
-
-
 def _rows_backward(
     gradient: Tensor, rows: Tensor, scale: Tensor | None, mean: Tensor, inverse: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -278,21 +238,13 @@ def channel_moments(inputs: Tensor) -> tuple[Tensor, Tensor]:
         var, mean = torch.var_mean(inputs, (0, 2, 3), correction=0)
         return mean, var
     # Channels last: as means of a table they take a half to a fifth of the time, backward included.
-    rows = inputs.permute(0, 2, 3, 1).reshape(-1, inputs.shape[1])
+    rows = _as_rows(inputs)
     mean = rows.mean(0)
     return mean, (rows - mean).square().mean(0)
 
 
 def layer_normalise(inputs: Tensor, scale: Tensor, shift: Tensor, weights: Tensor | None) -> Tensor:
-    """Normalise each example over its channels and pixels; then scale and shift each channel.
-
-    Args:
-        inputs: shape ``(n, channels, height, width)``.
-        scale: shape ``(channels,)``.
-        shift: shape ``(channels,)``.
-        weights: weight of each channel in mean and variance, shape ``(channels,)``, so that a masked channel does
-            not count; None weights all alike.
-    """
+    """Normalise each example as a whole, with a weight for each channel, ``(channels,)``; then scale and shift it."""
     if weights is None:
         return F.group_norm(inputs, 1, scale, shift, eps=EPSILON)
     weights = weights.to(inputs.dtype)
@@ -302,22 +254,12 @@ def layer_normalise(inputs: Tensor, scale: Tensor, shift: Tensor, weights: Tenso
 
 
 def dropout_scale(gate: Gate, rates: Sequence[float], uniform: Tensor, dtype: torch.dtype) -> Tensor:
-    """Factor on each channel under a mixture of dropout rates that share one draw.
-
-    Args:
-        gate: weights of the rates.
-        rates: probability that a channel is dropped, for each candidate.
-        uniform: numbers in [0, 1), shape ``(n, channels)``.
-        dtype: of the factors: that of what they multiply.
-
-    Returns:
-        Shape ``(n, channels)``: mean one over the draws.
-    """
+    """Factors ``(n, channels)``, one in the mean, under a mixture of dropout rates that share one draw."""
 
     def scale(rate: float) -> Tensor:
         return (uniform >= rate).to(dtype) / (1.0 - rate)
 
-    return combine(gate, [partial(scale, rate) for rate in rates])
+    return combine(gate, rates, scale)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from lit_metanas.inputs.shapes import (
     plain_shape,
 )
 from lit_metanas.objectives.objective import Objective, Scored
-from lit_metanas.spaces.architecture import Architecture, Choice, restrict
+from lit_metanas.spaces.architecture import Architecture, Choice, labels_of, restrict
 from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.child_network import ChildNetwork
@@ -53,12 +53,18 @@ USUAL_SPACES: Mapping[ShapeType, str] = {
 }
 """The space to take for a kind of input, unless there is a reason."""
 
-SCORED_NAMES: Mapping[Scored, tuple[str, str]] = {
-    "input": ("an input", "SequenceSpace with other readouts than 'each'"),
-    "step": ("each step of an input", "SequenceSpace with readouts=['each']"),
-    "target": ("each step of a text to be written", "EncoderDecoderSpace"),
+SCORED_NAMES: Mapping[Scored, str] = {
+    "input": "an input",
+    "step": "each step of an input",
+    "target": "each step of a text to be written",
 }
-"""What scores are for, in words, and which space has such networks."""
+
+SCORING_SPACES: Mapping[Scored, str] = {
+    "input": "SequenceSpace with other readouts than 'each'",
+    "step": "SequenceSpace with readouts=['each']",
+    "target": "EncoderDecoderSpace",
+}
+"""The space to take for networks of such scores."""
 
 
 class SearchSpace(ChoiceSpace):
@@ -117,15 +123,13 @@ class SearchSpace(ChoiceSpace):
         raise NotImplementedError(f"{self.name} has no body: define it, or choices, supernet, build and cost.")
 
     def check_shape(self, shape: Shape) -> None:
-        """Refuse inputs of a kind that the networks do not take.
-
-        Raises:
-            ValueError: they are such.
-        """
-        if type(as_shape(shape)) not in self.shapes:
+        """Refuse inputs of a kind that the networks do not take, by a ValueError."""
+        kind = type(as_shape(shape))
+        if kind not in self.shapes:
             taken = " and ".join(KIND_NAMES[kind] for kind in self.shapes)
-            flat = ImageShape in self.shapes and isinstance(as_shape(shape), RowShape)
-            other = USUAL_SPACES[type(as_shape(shape))] + (", or give images by height and width" if flat else "")
+            other = USUAL_SPACES[kind]
+            if ImageShape in self.shapes and kind is RowShape:
+                other += ", or give images by height and width"
             raise ValueError(
                 f"{self.name} is for {taken}, and the inputs are {describe_shape(shape)}: take another space, such as "
                 f"{other}."
@@ -137,24 +141,17 @@ class SearchSpace(ChoiceSpace):
         return "input"
 
     def check_objective(self, objective: Objective) -> None:
-        """Refuse an objective that wants other scores than the networks have.
-
-        Raises:
-            ValueError: it does.
-        """
+        """Refuse an objective that wants other scores than the networks have, by a ValueError."""
         if objective.scored != self.scored:
-            wanted, fix = SCORED_NAMES[objective.scored]
-            given, _ = SCORED_NAMES[self.scored]
             raise ValueError(
-                f"{type(objective).__name__} wants scores for {wanted}, and {self.name} has them for {given}: take "
-                f"{fix}."
+                f"{type(objective).__name__} wants scores for {SCORED_NAMES[objective.scored]}, and {self.name} has "
+                f"them for {SCORED_NAMES[self.scored]}: take {SCORING_SPACES[objective.scored]}."
             )
 
     def supernet(self, shape: Shape) -> Supernet:
         """Build the network that holds all candidates, for inputs of ``shape``."""
         self.check_shape(shape)
-        labels = {choice.name: choice.labels for choice in self.choices}
-        return BodySupernet(self.body(shape, Builder(labels)), shape, self.choices)
+        return BodySupernet(self.body(shape, Builder(labels_of(self.choices))), shape, self.choices)
 
     def build(self, architecture: Architecture, shape: Shape, way: int) -> ChildNetwork:
         """The child with newly initialised weights: see ``child``."""
@@ -202,11 +199,13 @@ class SearchSpace(ChoiceSpace):
         return [child(inputs)]
 
     def supernet_weights(self, child: nn.Module) -> dict[str, Tensor]:
-        """What a trained child holds, under the names by which ``child(..., weights=...)`` inherits it.
+        """The weights of a trained child, under the names by which ``child(..., weights=...)`` inherits them.
 
-        Tensors may be leading slices of the supernet's. Empty where a child cannot tell: nothing is inherited then.
+        Tensors may be leading slices of the supernet's. Empty for a network of another library: nothing is inherited.
         """
-        return child.supernet_weights() if isinstance(child, ChildNetwork) else {}
+        if not isinstance(child, ChildNetwork):
+            return {}
+        return child.supernet_weights()
 
     def output_weights(self, features: int, way: int) -> dict[str, Tensor]:
         """New parameters that depend on the number of outputs, under the names by which ``child`` inherits them.
@@ -253,5 +252,5 @@ class SearchSpace(ChoiceSpace):
 
     @cached_property
     def _costs(self) -> dict[tuple[Architecture, tuple[int | str, ...], int], NetworkCost]:
-        """Those that were asked for; a restricted space's networks have the same."""
+        """Costs that were asked for; a restricted space's networks have the same."""
         return {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import lt
 from typing import Any
 
 import torch
@@ -12,13 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from lit_metanas.spaces.forward_pass import ForwardPass, Record, Statistics, running
 from lit_metanas.spaces.mixture import Mixture
-
-Statistics = Mapping[str, Tensor] | None
-"""Batch-norm means and variances to normalise with; None takes those of the batch."""
-
-Record = dict[str, Tensor] | None
-"""Filled with a batch's means and variances; None keeps none."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +40,8 @@ class NetworkCost:
 class Supernet(nn.Module, ABC):
     """The weight-sharing network that holds all candidates of a space.
 
+    One of your own defines ``forward``.
+
     Attributes:
         features: length of the feature vector that ``forward`` returns.
         refusal: why the network cannot be computed, and what to do; empty where it can.
@@ -61,7 +59,6 @@ class Supernet(nn.Module, ABC):
     features: int
     refusal: str = ""
 
-    @abstractmethod
     def forward(
         self,
         inputs: Tensor,
@@ -81,7 +78,21 @@ class Supernet(nn.Module, ABC):
 
         Returns:
             Features, shape ``(n, features)``, or of each step, ``(n, features, steps)``.
+
+        Raises:
+            ValueError: the network cannot be computed: see ``refusal``.
         """
+        self._refuse_to_compute()
+        with running(ForwardPass(mixture, noise, statistics, record)):
+            return self._embed(inputs)
+
+    def _embed(self, inputs: Tensor) -> Tensor:
+        """The features, by layers that look at the ``current`` forward pass."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward: define it.")
+
+    def _refuse_to_compute(self) -> None:
+        if self.refusal:
+            raise ValueError(self.refusal)
 
     def scores(
         self,
@@ -96,10 +107,10 @@ class Supernet(nn.Module, ABC):
 
         Args:
             outputs: the parameters that ``SearchSpace.output_weights`` names.
-            inputs: see ``forward``.
-            mixture: see ``forward``.
-            noise: see ``forward``.
-            statistics: see ``forward``.
+            inputs: see ``forward``, as what follows.
+            mixture: a gate for every choice.
+            noise: of dropout.
+            statistics: of batch-norm.
             targets: what is wanted, for networks that write a text: each token is scored given those before it. None
                 lets them write by themselves.
 
@@ -113,9 +124,9 @@ class Supernet(nn.Module, ABC):
         """Multiply-adds of the classifier of so many outputs for one input."""
         return self.features * way
 
-    @abstractmethod
     def draw_noise(self, examples: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Draw the uniform numbers in [0, 1) from which dropout masks are made, for ``examples`` inputs."""
+        return {}
 
     @abstractmethod
     def flops(self, mixture: Mixture) -> int:
@@ -144,60 +155,35 @@ def score_with(
     statistics: Statistics = None,
     targets: Tensor | None = None,
 ) -> Tensor:
-    """``Supernet.scores`` with other weights than its own: a function of them, with gradients.
-
-    Args:
-        supernet: the network that ``weights`` belong to.
-        weights: its parameters.
-        outputs: see ``Supernet.scores``, as what follows.
-        inputs: shape ``(n, *shape)``.
-        mixture: a gate for every choice.
-        noise: of dropout.
-        statistics: of batch-norm.
-        targets: what is wanted.
-    """
+    """``Supernet.scores`` with other weights than its own: a function of them, with gradients."""
     own = {f"supernet.{name}": weight for name, weight in weights.items()}
-    scores: Tensor = functional_call(_Scores(supernet), own, (outputs, inputs, mixture, noise, statistics, targets))
-    return scores
+    return functional_call(_Scores(supernet), own, (outputs, inputs, mixture, noise, statistics, targets))
 
 
 @torch.no_grad()
 def embed_and_record(
     supernet: Supernet, weights: Mapping[str, Tensor], mixture: Mixture, inputs: Tensor, batch_size: int = 500
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Embed inputs in batches, each normalised by itself, and pool their means and variances.
-
-    Args:
-        supernet: the network that ``weights`` belong to.
-        weights: its parameters.
-        mixture: which candidates are computed.
-        inputs: shape ``(n, channels, height, width)``.
-        batch_size: inputs embedded at once.
-
-    Returns:
-        Features of shape ``(n, features)``, empty where they are of each step; and the statistics ``<layer>.mean`` and
-        ``<layer>.var``.
-    """
+    """Embed inputs in batches, each normalised by itself, and pool their means and variances."""
     parts = -(-len(inputs) // batch_size)
-    features = torch.empty(0)
+    features = torch.empty(0)  # where they are of each step
     sums: dict[str, Tensor] = {}
     for part in range(parts):
         record: dict[str, Tensor] = {}
         # Every ``parts``-th input: examples ordered by class would give batches of few classes.
         batch = inputs[part::parts]
         embedded = functional_call(supernet, dict(weights), (batch, mixture), {"record": record}, tie_weights=False)
-        if embedded.dim() > 2:
-            if not record:
-                break  # without batch-norm there is nothing to find
-        else:
+        if embedded.dim() == 2:
             if not part:
                 features = embedded.new_empty(len(inputs), embedded.shape[1])
             features[part::parts] = embedded
+        elif not record:
+            break  # without batch-norm there is nothing to find
         share = len(batch) / len(inputs)
         for name, value in record.items():
             if name.endswith(".var"):  # to second moments, which can be pooled
                 value = value + record[f"{name.removesuffix('.var')}.mean"] ** 2
-            sums[name] = sums.get(name, torch.zeros_like(value)) + share * value
+            sums[name] = sums.get(name, 0.0) + share * value
     for name in sums:
         if name.endswith(".var"):
             sums[name] = (sums[name] - sums[f"{name.removesuffix('.var')}.mean"] ** 2).clamp_min(0)
@@ -226,11 +212,7 @@ def inherit(weights: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> dict
     cut = {}
     for name, value in target.items():
         source = weights.get(name)
-        if (
-            source is None
-            or source.dim() != value.dim()
-            or any(a < b for a, b in zip(source.shape, value.shape, strict=True))
-        ):
+        if source is None or source.dim() != value.dim() or any(map(lt, source.shape, value.shape)):
             raise ValueError(f"The weights do not hold '{name}' {tuple(value.shape)}: they come from another space.")
-        cut[name] = source[tuple(slice(size) for size in value.shape)].clone()
+        cut[name] = source[tuple(map(slice, value.shape))].clone()
     return cut

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from math import log, pi, sqrt
 
 import torch
@@ -115,10 +115,6 @@ class CandidatePosterior:
         return deviation
 
 
-SHORTLIST = 1024
-"""Number of architectures that are compared first."""
-
-
 def log_expected_improvement(mean: Tensor, deviation: Tensor, best: float) -> Tensor:
     """``ln E[max(f - best, 0)]`` for ``f ~ N(mean, deviation²)``, exact even if the expectation underflows."""
     # Ament et al. (2023), "Unexpected improvements to expected improvement", Equation 9.
@@ -126,23 +122,10 @@ def log_expected_improvement(mean: Tensor, deviation: Tensor, best: float) -> Te
     return deviation.log() + _log_h(z)
 
 
-def by_improvement(mean: Tensor, deviation: Tensor, best: float) -> Iterator[int]:
+def by_improvement(mean: Tensor, deviation: Tensor, best: float) -> list[int]:
     """Places in the order of their expected improvement, the largest first; the earlier of equals."""
-    short: list[int] = []
-    if len(mean) > 2 * SHORTLIST:
-        # First those of the largest z. The largest deviation and the next z bound the improvement of all others.
-        z = (mean - best) / deviation
-        top, places = z.topk(SHORTLIST)
-        places = places.sort().values
-        values = log_expected_improvement(mean[places], deviation[places], best)
-        bound = deviation.max().log() + _log_h(top[-1])
-        order = values.argsort(descending=True, stable=True)
-        short = places[order[values[order] > bound]].tolist()
-        yield from short
-    known = set(short)
-    for place in log_expected_improvement(mean, deviation, best).argsort(descending=True, stable=True).tolist():
-        if place not in known:
-            yield place
+    order: list[int] = log_expected_improvement(mean, deviation, best).argsort(descending=True, stable=True).tolist()
+    return order
 
 
 def _log_h(z: Tensor) -> Tensor:

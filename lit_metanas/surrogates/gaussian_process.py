@@ -98,12 +98,9 @@ class GaussianProcess:
         >>> import torch
         >>> import lit_metanas as lm
         >>> encoding = lm.spaces.OneHotEncoding(lm.LayeredSpace(shared=True))
-        >>> features = encoding.candidates.features
-        >>> surrogate = lm.surrogates.MetaSurrogate(encoding=encoding)
-        >>> kernel = surrogate.kernel
-        >>> process = lm.surrogates.GaussianProcess(
-        ...     kernel, kernel.prior.mean, features[:3], torch.tensor([-1.0, 0.0, 1.0])
-        ... )
+        >>> features, kernel = encoding.candidates.features, lm.surrogates.MetaSurrogate(encoding=encoding).kernel
+        >>> scores = torch.tensor([-1.0, 0.0, 1.0])
+        >>> process = lm.surrogates.GaussianProcess(kernel, kernel.prior.mean, features[:3], scores)
         >>> process(features).mean.shape == (len(features),)
         True
     """

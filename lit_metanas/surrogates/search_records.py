@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from math import isfinite
 from typing import Any
 
 import torch
@@ -12,9 +11,8 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, DistributedSampler
 
 from lit_metanas.io.text import number_of
-from lit_metanas.records.record import SearchRecord, TaskScores, Trial, cost_of
-from lit_metanas.records.record_lines import check_record, read_record_lines
-from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.records.record import SearchRecord, TaskScores, best_trials, by_task, cost_of
+from lit_metanas.records.record_lines import records_of_space
 from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.encodings import Encoding
 from lit_metanas.tasks.target_data import RankSampler
@@ -26,7 +24,7 @@ class RecordDataModule(LightningDataModule):
     All searches of one task are one batch, a ``TaskScores``. It has each architecture once. If an architecture was
     tried more often, the highest fidelity counts, then the longest recorded training, then the first. Trials that
     failed, were given up or have no score are left out, and so are tasks with fewer than two scores. Validation holds
-    out whole tasks, never single trials, so that it measures the quality on a new task.
+    out whole tasks, never single trials.
 
     Args:
         paths: files of records, such as the ``records.jsonl`` of several searches.
@@ -79,27 +77,15 @@ class RecordDataModule(LightningDataModule):
 
         Raises:
             FileNotFoundError: a file is missing.
-            ValueError: a file has no usable record of this space, or a record in memory is of another; there are too
-                few tasks, or none of a given id; or tasks have embeddings of several lengths.
+            ValueError: a record is of another space; there are too few tasks, or none of a given id; or tasks have
+                embeddings of several lengths.
         """
         del stage
         if self.train:
             return
-        records = [record for path in self.paths for record in read_record_lines(path, self.space)]
-        for place, record in enumerate(self.records, start=1):
-            try:
-                check_record(record, self.space)
-            except ValueError as error:
-                raise ValueError(
-                    f"Record {place} {error}: leave it out, or give the encoding the space that was searched."
-                ) from None
-        records += self.records
-        by_task: dict[str, list[SearchRecord]] = {}
-        for record in records:
-            by_task.setdefault(record.task_id, []).append(record)
         tasks = {}
-        for name in sorted(by_task):
-            scores = self._merge(name, by_task[name])
+        for name, records in by_task(records_of_space(self.paths, self.records, self.space)).items():
+            scores = self._merge(name, records)
             if len(scores) > 1:
                 tasks[name] = scores
             else:
@@ -146,20 +132,12 @@ class RecordDataModule(LightningDataModule):
 
     def _merge(self, name: str, records: Sequence[SearchRecord]) -> TaskScores:
         """All searches of a task."""
-        best: dict[Architecture, tuple[Trial, int]] = {}
-        for record in records:
-            scored = [trial for trial in record.trials if trial.scored and isfinite(trial.value)]
-            for place, trial in enumerate(trial for trial in scored if not trial.duplicate):
-                architecture = self.space.canonical(trial.architecture)
-                known = best.get(architecture)
-                if known is None or trial.outweighs(known[0]):
-                    best[architecture] = trial, place
+        best = best_trials(records, lambda trial: self.space.canonical(trial.architecture))
         embedding = next((record.embedding for record in records if record.embedding), ())
         return TaskScores(
             task_id=name,
             features=self.encoding(list(best)),
-            scores=torch.tensor([trial.value for trial, _ in best.values()], dtype=torch.float64),
-            order=torch.tensor([place for _, place in best.values()], dtype=torch.int64),
+            scores=torch.tensor([trial.value for trial in best.values()], dtype=torch.float64),
             embedding=torch.tensor(embedding, dtype=torch.float64),
             architectures=tuple(best),
             cost=cost_of(records),

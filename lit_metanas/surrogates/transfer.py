@@ -157,10 +157,10 @@ class TransferSurrogate:
 
     Example:
         >>> import lit_metanas as lm
-        >>> kernel = lm.surrogates.MetaSurrogate(encoding=lm.spaces.OneHotEncoding(lm.LayeredSpace(shared=True))).kernel
-        >>> plain = lm.surrogates.TransferSurrogate(kernel, sources=[], mean=kernel.prior.mean)
-        >>> plain.cost
-        Cost(queries=0, steps=0, images=0, flops=0, seconds=0.0)
+        >>> encoding = lm.spaces.OneHotEncoding(lm.LayeredSpace(shared=True))
+        >>> kernel = lm.surrogates.MetaSurrogate(encoding=encoding).kernel
+        >>> lm.surrogates.TransferSurrogate(kernel, sources=[], mean=kernel.prior.mean).cost.queries
+        0
     """
 
     def __init__(self, kernel: GroupedKernel, sources: Sequence[SourceGP], mean: Tensor) -> None:

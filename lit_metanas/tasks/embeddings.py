@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lit_metanas.inputs.tokens import check_range
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.tasks.task import Split, Task
@@ -53,7 +54,7 @@ class TaskEmbedding(ABC):
                 f"{name} of task '{task.id}' is not a finite number: look for infinite values in its images, or take "
                 "another embedding."
             )
-        return tuple(float(number) for number in found)
+        return tuple(found.tolist())
 
     @abstractmethod
     def features(self, train: Split, way: int) -> Tensor:
@@ -61,15 +62,17 @@ class TaskEmbedding(ABC):
 
 
 def over_classes(features: Tensor, labels: Tensor, way: int) -> Tensor:
-    """Pool features of examples, shape ``(n, d)``: mean and standard deviation of the class means, shape ``(2 * d,)``.
-
-    Classes without examples are left out.
-    """
+    """Mean and standard deviation of the class means of features ``(n, d)``, shape ``(2 * d,)``."""
     # On the CPU: not every accelerator has double precision.
-    members = F.one_hot(labels.cpu(), way).double()
-    members = members[:, members.sum(dim=0) > 0]
-    means = members.T @ features.cpu().double() / members.sum(dim=0)[:, None]
+    _, means = _class_means(features.cpu().double(), labels.cpu(), way)
     return torch.cat([means.mean(dim=0), means.std(dim=0, correction=0)])
+
+
+def _class_means(points: Tensor, labels: Tensor, way: int) -> tuple[Tensor, Tensor]:
+    """Membership ``(n, c)`` of points ``(n, d)`` in classes that have examples, and the class means ``(c, d)``."""
+    members = F.one_hot(labels, way).double()
+    members = members[:, members.sum(dim=0) > 0]
+    return members, members.T @ points / members.sum(dim=0)[:, None]
 
 
 def _sort_examples(split: Split) -> Split:
@@ -87,12 +90,9 @@ _ROOTS = torch.tensor([2.0, 3.0, 5.0, 7.0, 11.0, 13.0, 17.0, 19.0], dtype=torch.
 def as_images(inputs: Tensor) -> Tensor:
     """Inputs of any kind as images of one channel, so that tasks of all kinds have the same features.
 
-    Series are images of features and steps, and rows of a table images of one line. Tokens become columns of eight
-    numbers in [0, 1): the fractional parts of their multiples of irrational numbers, so that different tokens have
-    different columns (Weyl 1916).
-
-    Returns:
-        Images as they are; others with one channel, shape ``(n, 1, height, steps)``.
+    Series are images of features and steps, rows of a table images of one line, shape ``(n, 1, height, steps)``. Tokens
+    become columns of eight numbers in [0, 1): the fractional parts of their multiples of irrational numbers, so that
+    different tokens have different columns (Weyl 1916).
     """
     if inputs.dim() == 4:
         return inputs
@@ -138,10 +138,13 @@ class DataStatistics(TaskEmbedding):
 
 def _mean(values: Tensor) -> Tensor:
     """The mean; 0 where there are none, as in images of one row."""
-    return values.mean() if values.numel() else values.new_zeros(())
+    if not values.numel():
+        return values.new_zeros(())
+    return values.mean()
 
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
+CHUNK = 256  # images that are convolved at a time
 
 
 class ClassDistances(TaskEmbedding):
@@ -164,41 +167,35 @@ class ClassDistances(TaskEmbedding):
     """
 
     def __init__(self, size: int = 8) -> None:
-        if size < 1:
-            raise ValueError(f"ClassDistances: images of size {size} are too small; give at least 1.")
+        check_range("ClassDistances", size=(size, 1))
         self.size = size
 
     def features(self, train: Split, way: int) -> Tensor:
         """The features, shape ``(8,)``."""
         images, labels = as_images(train.inputs.cpu()).double(), train.labels.cpu()
         points = F.adaptive_avg_pool2d(images, self.size).flatten(1)
-        members = F.one_hot(labels, way).double()
-        members = members[:, members.sum(dim=0) > 0]
-        counts = members.sum(dim=0)
-        means = members.T @ points / counts[:, None]
+        members, means = _class_means(points, labels, way)
         spread = ((points - members @ means) ** 2).sum(dim=1).mean().sqrt().clamp(min=1e-6)
         first, second = torch.triu_indices(len(means), len(means), offset=1)
         apart = (means[first] - means[second]).norm(dim=1) / spread
         quantiles = torch.tensor(QUANTILES, dtype=apart.dtype)
-        spans = torch.quantile(apart, quantiles) if len(apart) else apart.new_zeros(len(QUANTILES))
+        spans = apart.new_zeros(len(QUANTILES))
+        if len(apart):
+            spans = torch.quantile(apart, quantiles)
         whole = ((points - points.mean(dim=0)) ** 2).sum(dim=1).mean()
         between = 1 - (spread**2 / whole.clamp(min=1e-12)).clamp(max=1)
-        return torch.cat([spans, torch.stack([between, _nearest(points, members, means, counts), spread.log()])])
+        return torch.cat([spans, torch.stack([between, _nearest(points, members, means), spread.log()])])
 
 
-def _nearest(points: Tensor, members: Tensor, means: Tensor, counts: Tensor) -> Tensor:
+def _nearest(points: Tensor, members: Tensor, means: Tensor) -> Tensor:
     """Share of examples that are nearest to the mean of the others of their class; those alone in it are wrong."""
-    own = members @ counts
+    own = members @ members.sum(dim=0)
     distances = torch.cdist(points, means, compute_mode="donot_use_mm_for_euclid_dist")
     # Without the example itself, the mean of its class is farther by n / (n - 1).
     factor = torch.where(own > 1, own / (own - 1).clamp(min=1), torch.inf)
     distances = torch.where(members > 0, distances * factor[:, None], distances)
     right = distances.nan_to_num(nan=torch.inf).argmin(dim=1) == members.argmax(dim=1)
     return (right & (own > 1)).double().mean()
-
-
-CHUNK = 256
-"""Images that are convolved at a time."""
 
 
 class RandomFeatures(TaskEmbedding):
@@ -224,9 +221,7 @@ class RandomFeatures(TaskEmbedding):
     """
 
     def __init__(self, width: int = 8, size: int = 28, seed: int = 0) -> None:
-        for name, value, least in (("width", width, 1), ("size", size, 4), ("seed", seed, 0)):
-            if value < least:
-                raise ValueError(f"RandomFeatures: {name} = {value} must be at least {least}.")
+        check_range("RandomFeatures", width=(width, 1), size=(size, 4), seed=(seed, 0))
         self.width = width
         self.size = size
         self.seed = seed

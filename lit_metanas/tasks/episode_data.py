@@ -8,29 +8,23 @@ from typing import Any
 
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.trainer.states import TrainerFn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import Shape
+from lit_metanas.inputs.tokens import check_range
 from lit_metanas.io.checkpoints import FIX
 from lit_metanas.io.settings import keeps_arguments
-from lit_metanas.io.text import number_of, short_number
+from lit_metanas.io.text import number_of
 from lit_metanas.tasks.episode_loader import EpisodeAugmentation, EpisodeLoader, EpisodeSampler, EpisodeStream
 from lit_metanas.tasks.source import Subset, TaskSource, check_source
 from lit_metanas.tasks.task import Episode
 
-MOST_EPISODES = 10_000_000
-"""Of each number: the places of a step's tasks are listed, and lengths beyond 2**63 are none."""
+MOST_EPISODES = 10_000_000  # the places of a step's tasks are listed, and lengths beyond 2**63 are none
 
 
-class StepTasks(LightningDataModule):
-    """A data module whose training batches are the tasks of an outer step; all processes share them evenly.
-
-    Attributes:
-        tasks_per_step: tasks an outer step, over all processes; None takes one a process.
-    """
-
-    tasks_per_step: int | None
+class RankedData(LightningDataModule):
+    """A data module that several processes share."""
 
     @property
     def world_size(self) -> int:
@@ -42,17 +36,27 @@ class StepTasks(LightningDataModule):
         """Number of this process."""
         return 0 if self.trainer is None else self.trainer.global_rank
 
+
+class StepTasks(RankedData):
+    """A data module whose training batches are the tasks of an outer step; all processes share them evenly."""
+
+    tasks_per_step: int | None  # over all processes; None takes one a process
+
     @property
     def tasks_in_step(self) -> int:
         """How many tasks a step takes, over all processes."""
-        return self.world_size if self.tasks_per_step is None else self.tasks_per_step
+        return self.tasks_per_step or self.world_size
+
+    @property
+    def trained_batches(self) -> int | None:
+        """How many batches of this epoch the trainer has trained on; None without a trainer."""
+        if self.trainer is None:
+            return None
+        progress = self.trainer.fit_loop.epoch_loop.batch_progress.state_dict()
+        return int(progress["current"]["processed"])
 
     def check_shares(self) -> None:
-        """Refuse a number of tasks that the processes cannot share evenly.
-
-        Raises:
-            ValueError: it is not a multiple of the number of processes.
-        """
+        """Refuse a number of tasks that the processes cannot share evenly."""
         if self.tasks_in_step % self.world_size:
             raise ValueError(
                 f"data.tasks_per_step is {self.tasks_per_step}, which {self.world_size} processes cannot share evenly: "
@@ -64,20 +68,15 @@ class StepTasks(LightningDataModule):
         return {"tasks_in_step": self.tasks_in_step}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Refuse to go on with steps of another size where nobody asked for it.
-
-        Raises:
-            ValueError: the number of processes would change the steps, or the state is damaged.
-        """
-        before = state_dict.get("tasks_in_step") if isinstance(state_dict, dict) else None
+        """Refuse to go on with steps of another size where nobody asked for it."""
+        before = isinstance(state_dict, dict) and state_dict.get("tasks_in_step")
         if type(before) is not int or before < 1:
             raise ValueError(
                 f"The checkpoint is damaged, its state of {type(self).__name__} is of another kind: {FIX}."
             )
         assert self.trainer is not None
-        if self.trainer.state.fn != TrainerFn.FITTING or self.tasks_per_step is not None:
-            return
-        if before != self.tasks_in_step:
+        fitting = self.trainer.state.fn == TrainerFn.FITTING
+        if fitting and self.tasks_per_step is None and before != self.tasks_in_step:
             processes = " and a number of processes that divides it" if before % self.world_size else ""
             raise ValueError(
                 f"The checkpoint was trained with {number_of(before, 'task')} a step, and "
@@ -193,9 +192,9 @@ class EpisodeDataModule(StepTasks):
             ValueError: a number is out of its range.
         """
         other = copy(self)
-        other.way = self.way if way is None else way
-        other.query = self.query if query is None else query
-        other.augmentation = self.augmentation if augmentation is None else augmentation
+        for name, value in {"way": way, "query": query, "augmentation": augmentation}.items():
+            if value is not None:
+                setattr(other, name, value)
         other._loaders = []
         other._require_ranges()
         return other
@@ -223,32 +222,25 @@ class EpisodeDataModule(StepTasks):
             self.take_preprocessing(made)
         if stage == "fit":
             self.check_shares()
-        validated = getattr(self.trainer, "limit_val_batches", 1)
-        fit: tuple[Subset, ...] = ("train", "val") if validated else ("train",)
-        stages: dict[str, tuple[Subset, ...]] = {"fit": fit, "validate": ("val",), "test": ("test",)}
+        stages: dict[str, list[Subset]] = {"fit": ["train", "val"], "validate": ["val"], "test": ["test"]}
+        if not getattr(self.trainer, "limit_val_batches", 1):
+            stages["fit"].remove("val")
         for subset in stages.get(stage, ()):
             # in the main process: so its errors come early and its images are in memory before workers fork
             self.stream(subset)[0, 0]
 
     def stream(self, subset: Subset) -> EpisodeStream:
         """Return all episodes of a subset, by (epoch, index)."""
-        train = subset == "train"
-        return EpisodeStream(
-            source=self.source,
-            subset=subset,
-            seed=self.seed if train else self.eval_seed,
-            way=self.way if train else self.eval_way,
-            shot=self.shot if train else self.eval_shot,
-            query=self.query if train else self.eval_query,
-            within_group=self.within_group,
-            augmentation=self.augmentation if train else None,
-        )
+        sizes, augmentation = (self.eval_seed, self.eval_way, self.eval_shot, self.eval_query), None
+        if subset == "train":
+            sizes, augmentation = (self.seed, self.way, self.shot, self.query), self.augmentation
+        return EpisodeStream(self.source, subset, *sizes, self.within_group, augmentation)
 
     def train_dataloader(self) -> EpisodeLoader[Episode]:
         """Return a loader of ``steps_per_epoch`` batches an epoch."""
         episodes = self.steps_per_epoch * self.tasks_in_step
         sampler = EpisodeSampler(episodes, self.tasks_in_step, self.rank, self.world_size)
-        return self._loader("train", sampler, done=self._trained_batches)
+        return self._loader("train", sampler, done=lambda: self.trained_batches)
 
     def val_dataloader(self) -> EpisodeLoader[Episode]:
         """Return a loader of the validation episodes."""
@@ -256,7 +248,7 @@ class EpisodeDataModule(StepTasks):
 
     def predict_dataloader(self) -> DataLoader[EpisodeDataModule]:
         """Return a loader of the one problem that a search for all tasks has: this data module itself."""
-        return DataLoader(_Problem(self), batch_size=None)
+        return DataLoader([self], batch_size=None)  # type: ignore[arg-type]
 
     def test_dataloader(self) -> EpisodeLoader[Episode]:
         """Return a loader of the test episodes."""
@@ -282,40 +274,12 @@ class EpisodeDataModule(StepTasks):
         """Let the processes end that draw episodes ahead."""
         self.teardown("fit")
 
-    def _trained_batches(self) -> int | None:
-        """Return how many batches of this epoch the trainer has trained on."""
-        return trained_batches(self)
-
     def _require_ranges(self) -> None:
         """Raise if a number is out of its range."""
         least = {"way": 2, "shot": 1, "query": 1, "eval_way": 2, "eval_shot": 1, "eval_query": 1}
         least |= {"tasks_per_step": 1, "eval_tasks_per_step": 1, "steps_per_epoch": 1, "val_episodes": 1}
-        least |= {"test_episodes": 1, "seed": 0, "eval_seed": 0, "num_workers": 0}
-        for name, bound in least.items():
-            if (value := getattr(self, name)) is None:
-                continue
-            if value < bound:
-                raise ValueError(f"EpisodeDataModule: {name} = {value} must be at least {bound}.")
-            if value > MOST_EPISODES and "seed" not in name:
-                raise ValueError(f"EpisodeDataModule: {name} = {short_number(value)} must be at most {MOST_EPISODES}.")
-
-
-class _Problem(Dataset[EpisodeDataModule]):
-    """A data set of a single data module."""
-
-    def __init__(self, data: EpisodeDataModule) -> None:
-        self.data = data
-
-    def __len__(self) -> int:
-        return 1
-
-    def __getitem__(self, index: int) -> EpisodeDataModule:
-        return self.data
-
-
-def trained_batches(data: LightningDataModule) -> int | None:
-    """How many batches of this epoch a data module's trainer has trained on; None where it has no trainer."""
-    if data.trainer is None:
-        return None
-    progress = data.trainer.fit_loop.epoch_loop.batch_progress.state_dict()
-    return int(progress["current"]["processed"])
+        least |= {"test_episodes": 1, "num_workers": 0}
+        numbers = {name: (getattr(self, name), bound, MOST_EPISODES) for name, bound in least.items()}
+        if self.tasks_per_step is None:
+            del numbers["tasks_per_step"]
+        check_range("EpisodeDataModule", **numbers, seed=(self.seed, 0), eval_seed=(self.eval_seed, 0))

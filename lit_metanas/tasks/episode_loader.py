@@ -14,7 +14,7 @@ from lit_metanas.tasks.sampling import changes_generator, draw_episode
 from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.task import Episode
 
-Key = tuple[int, int]
+EpisodeKey = tuple[int, int]
 """Epoch, and index in it."""
 
 Loaded = TypeVar("Loaded")
@@ -73,7 +73,7 @@ class EpisodeStream(Dataset[Episode]):
     within_group: bool = False
     augmentation: EpisodeAugmentation | None = None
 
-    def __getitem__(self, key: Key) -> Episode:
+    def __getitem__(self, key: EpisodeKey) -> Episode:
         """Draw one episode, without what made its inputs.
 
         A vocabulary would go from worker to trainer with each, and Lightning, which changes the precision of a batch
@@ -93,10 +93,10 @@ class EpisodeStream(Dataset[Episode]):
         )
         if self.augmentation is not None:
             episode = self.augmentation.of_episode(episode, changes_generator(self.subset, self.seed, epoch, index))
-        return episode if episode.preprocessing is None else replace(episode, preprocessing=None)
+        return replace(episode, preprocessing=None)
 
 
-class EpisodeSampler(Sampler[list[Key]]):
+class EpisodeSampler(Sampler[list[EpisodeKey]]):
     """Yields the keys of this process's episodes, a list a batch.
 
     Batch ``b`` of the epoch consists, over all processes, of the indices ``b * per_batch`` to
@@ -134,7 +134,7 @@ class EpisodeSampler(Sampler[list[Key]]):
         """Return the number of batches of a whole epoch."""
         return -(-self.episodes // self.per_batch)
 
-    def __iter__(self) -> Iterator[list[Key]]:
+    def __iter__(self) -> Iterator[list[EpisodeKey]]:
         """Yield the batches from ``first_batch`` on."""
         for batch in range(self.first_batch, len(self)):
             start = batch * self.per_batch
@@ -174,9 +174,9 @@ class EpisodeLoader(Generic[Loaded]):
         self.stream = stream
         self.sampler = sampler
         self.batch_sampler: None = None  # where Lightning finds a sampler, it looks for this, too
-        self._done = done
+        self._done = done or (lambda: None)
         self._handed_out = 0
-        self._resume: Key | None = None
+        self._resume: EpisodeKey = -1, 0  # an epoch, and its batches that are done
         self._num_workers = num_workers
         self._loader = self._make_loader()
 
@@ -187,8 +187,10 @@ class EpisodeLoader(Generic[Loaded]):
     def __iter__(self) -> Iterator[list[Loaded]]:
         """Yield the batches of the sampler's epoch, once after a resume only those that are left of it."""
         # A generator: nothing is drawn before the first batch is asked for, by when Lightning has set the epoch.
-        resume, self._resume = self._resume, None
-        first = resume[1] if resume is not None and resume[0] == self.sampler.epoch else 0
+        epoch, first = self._resume
+        self._resume = -1, 0
+        if epoch != self.sampler.epoch:
+            first = 0
         self.sampler.first_batch = self._handed_out = first
         for batch in self._loader:
             self._handed_out += 1
@@ -196,7 +198,7 @@ class EpisodeLoader(Generic[Loaded]):
 
     def state_dict(self) -> dict[str, int]:
         """Return the epoch and the number of its batches that are done."""
-        done = self._done() if self._done is not None else None
+        done = self._done()
         return {"epoch": self.sampler.epoch, "batch": self._handed_out if done is None else done}
 
     def end_workers(self) -> None:

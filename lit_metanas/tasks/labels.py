@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -25,66 +26,48 @@ Groups: TypeAlias = Labels
 def label_list(
     labels: Labels, number: int, *, name: str = "y", images: str = "X", noun: str = "images"
 ) -> list[Hashable]:
-    """The labels of so many examples as plain values.
-
-    Args:
-        labels: one an example.
-        number: how many examples there are.
-        name: of the argument, for messages.
-        images: of the argument that holds the examples.
-        noun: what the examples are, in the plural.
-
-    Raises:
-        ValueError: there are more or fewer labels than examples, or one cannot be a label.
-    """
+    """One label for each of so many examples, as plain values; arguments are called ``name`` and ``images``."""
     one = f"{'an' if noun[0] in 'aeiou' else 'a'} {noun[:-1]}"
-    if getattr(labels, "ndim", 1) != 1:  # also of a table of pandas with a single column
-        shape = tuple(getattr(labels, "shape", ()))
-        raise ValueError(f"{name} has shape {shape}: give one label {one}, shape ({number},).")
-    if isinstance(labels, Tensor | np.ndarray):
-        labels = labels.tolist()
-    found = [plain_label(label) for label in labels]
+    found = _plain_values(labels, f"{name} has shape {{}}: give one label {one}, shape ({number},).")
     if len(found) != number:
         raise ValueError(f"{images} has {number} {noun}, but {name} has {len(found)} labels: give one {one}.")
     for place, label in enumerate(found):
-        if isinstance(label, Tensor) or not isinstance(label, Hashable):
-            raise ValueError(f"Label {place} in {name} is a {type(label).__name__}: give a number or a name.")
+        _check_single(label, f"Label {place} in {name}", "a number or a name")
         if is_missing(label):
             raise ValueError(f"Label {place} in {name} is {label}: leave out {noun} without a label.")
     return found
 
 
 def group_names(values: Groups, number: int, noun: str, *, name: str = "group") -> list[str]:
-    """The groups of examples in memory, as texts.
-
-    Args:
-        values: one an example: numbers, names, or whatever else is hashable.
-        number: how many examples there are.
-        noun: what the examples are, in the plural.
-        name: of the argument, as messages begin.
-
-    Raises:
-        ValueError: it is no sequence, there are more or fewer than examples, or one is missing or no single value.
-    """
+    """The group of each of so many examples in memory as a text."""
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise ValueError(
             f"{name} = {printable(repr(values), 80)} must be the group of each of the {number} {noun}, such as a list "
             "of names: examples in memory have no columns or folders."
         )
-    shape = tuple(getattr(values, "shape", (number,)))  # of an array, or a table of pandas
-    if len(shape) != 1:
-        raise ValueError(f"{name} has shape {shape}: give one value for each of the {number} {noun}.")
-    found = values.tolist() if isinstance(values, Tensor | np.ndarray) else [plain_label(value) for value in values]
+    found = _plain_values(values, f"{name} has shape {{}}: give one value for each of the {number} {noun}.")
     if len(found) != number:
         raise ValueError(f"{name} has {len(found)} values for {number} {noun}: give one for each.")
     for place, value in enumerate(found):
-        if isinstance(value, Tensor) or not isinstance(value, Hashable):
-            raise ValueError(
-                f"The group at place {place} of {name} is a {type(value).__name__}: give a number or name."
-            )
+        _check_single(value, f"The group at place {place} of {name}", "a number or name")
         if is_missing(value) or not str(value).strip():
             raise ValueError(f"There is no group at place {place} of {name}: fill it in, or leave the example out.")
     return [str(value).strip() for value in found]
+
+
+def _plain_values(values: Any, refusal: str) -> list[Any]:
+    """The values of a sequence, an array or a column of pandas, which may be missing or no single ones."""
+    shape = tuple(getattr(values, "shape", (0,)))
+    if len(shape) != 1:  # also of a table of pandas with a single column
+        raise ValueError(refusal.format(shape))
+    if isinstance(values, Tensor | np.ndarray):
+        values = values.tolist()
+    return [plain_label(value) for value in values]
+
+
+def _check_single(value: object, where: str, wanted: str) -> None:
+    if isinstance(value, Tensor) or not isinstance(value, Hashable):
+        raise ValueError(f"{where} is a {type(value).__name__}: give {wanted}.")
 
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
@@ -92,13 +75,7 @@ MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
 
 
 def warn_of_missing(labels: Iterable[object], place: str, noun: str) -> None:
-    """Warn of labels of a table that may stand for none; ``none`` may be a class, too.
-
-    Args:
-        labels: one an example.
-        place: the table's name.
-        noun: what an example is.
-    """
+    """Warn of labels of a table that may stand for missing ones; ``none`` may be a class, too."""
     written = (label.strip() for label in labels if isinstance(label, str))
     known = MISSING - {"", "none"}
     for absent, count in Counter(label for label in written if label.casefold() in known).items():
@@ -120,8 +97,9 @@ def is_missing(value: Any) -> bool:
 
 def plain_label(label: Any) -> Any:
     """A number for one of torch's or numpy's."""
-    single = isinstance(label, Tensor) and label.numel() == 1
-    return label.item() if single or (isinstance(label, np.ndarray | np.generic) and label.size == 1) else label
+    if isinstance(label, Tensor | np.ndarray | np.generic) and math.prod(label.shape) == 1:
+        return label.item()
+    return label
 
 
 def class_indices(
@@ -132,18 +110,7 @@ def class_indices(
     learned: str = "y",
     noun: str = "images",
 ) -> Tensor:
-    """The places of labels among the distinct ones, shape ``(n,)``, int64.
-
-    Args:
-        labels: of the examples of a test part.
-        order: the distinct labels to learn.
-        name: of the argument that holds ``labels``, for messages.
-        learned: of the argument that holds the labels to learn.
-        noun: what the examples are, in the plural.
-
-    Raises:
-        ValueError: a label is none to learn.
-    """
+    """The places of labels among the distinct ones, shape ``(n,)``, int64."""
     index = {label: place for place, label in enumerate(order)}
     foreign = next((label for label in labels if label not in index), None)
     if foreign is not None:
@@ -152,16 +119,7 @@ def class_indices(
 
 
 def class_names(labels: Sequence[Hashable], classes: ClassNames | None, noun: str = "images") -> dict[Hashable, str]:
-    """The distinct labels in their order, with the names of their classes.
-
-    Args:
-        labels: of all examples.
-        classes: the names; None takes the labels themselves.
-        noun: what the examples are, in the plural.
-
-    Raises:
-        ValueError: there is but one class, a label has no name, or two have the same.
-    """
+    """The distinct labels in their order, each with the name of its class."""
     distinct = set(labels)
     try:
         order = sorted(distinct)  # type: ignore[type-var]

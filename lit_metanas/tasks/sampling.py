@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,8 @@ import torch
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import Shape, vocabulary_of
-from lit_metanas.io.text import number_of, short_number
+from lit_metanas.inputs.tokens import check_range
+from lit_metanas.io.text import number_of
 from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource, check_source
 from lit_metanas.tasks.splits import join_classes
 from lit_metanas.tasks.task import Episode, Split, Task, TaskCollection
@@ -18,8 +18,7 @@ from lit_metanas.tasks.task import Episode, Split, Task, TaskCollection
 # First number of every random key, so that no episode shares its stream with a task.
 _EPISODE, _TASK, _CHANGES = 0, 1, 2
 
-MOST_TASKS = 1_000_000
-"""Of one collection, which lists them."""
+MOST_TASKS = 1_000_000  # of one collection, which lists them
 
 
 def draw_episode(
@@ -69,27 +68,18 @@ def draw_episode(
         _require(source, subset, class_index, available, needed, wanted)
         picked.append(generator.permutation(available)[:needed].tolist())
     drawn = join_classes(source.inputs_of_classes(subset, chosen, picked))
-    names = source.classes(subset)
     return Episode(
         id=f"{source.name}/{subset}/{epoch}/{index}",
         way=way,
         train=_of_each_class(drawn, way, slice(shot)),
         val=None,
         test=_of_each_class(drawn, way, slice(shot, needed)),
-        classes=tuple(names[c] for c in chosen),
-        **_kind(source),
+        **_described(source, subset, chosen),
     )
 
 
 def changes_generator(subset: Subset, seed: int, epoch: int, index: int) -> torch.Generator:
-    """A generator for random changes of one episode, or of one batch, a function of what it is one of.
-
-    Args:
-        subset: the episode's.
-        seed: seed of the stream of episodes, or of batches.
-        epoch: epoch in the stream.
-        index: position in the epoch.
-    """
+    """A generator for the random changes of one episode or batch: a function of the arguments."""
     key = np.random.SeedSequence((_CHANGES, SUBSETS.index(subset), seed, epoch, index))
     return torch.Generator().manual_seed(int(key.generate_state(1, np.uint64)[0]))
 
@@ -133,31 +123,31 @@ def draw_task(
     """
     generator = np.random.default_rng((_TASK, SUBSETS.index(subset), seed, index))
     chosen = _choose_classes(source, subset, way=way, within_group=False, generator=generator)
-    parts: tuple[list[list[int]], ...] = ([], [], [])
     held_out = all(source.instances(subset, c, held_out=True) > 0 for c in chosen)
+    needed, wanted = train + val + test, f"train + val + test = {train} + {val} + {test}"
+    if held_out:
+        needed, wanted = train + val, f"train + val = {train} + {val}"
+    picked = []
     for class_index in chosen:
-        needed = train + val if held_out else train + val + test
         available = source.instances(subset, class_index)
-        wanted = f"train + val = {train} + {val}" if held_out else f"train + val + test = {train} + {val} + {test}"
         _require(source, subset, class_index, available, needed, wanted)
-        picked = generator.permutation(available)[:needed].tolist()
+        picked.append(generator.permutation(available)[:needed].tolist())
         if held_out:
             reserved = source.instances(subset, class_index, held_out=True)
             _require(source, subset, class_index, reserved, test, f"test = {test} held-out examples")
-            picked += generator.permutation(reserved)[:test].tolist()
-        for part, instances in zip(
-            parts, (picked[:train], picked[train : train + val], picked[train + val :]), strict=True
-        ):
-            part.append(instances)
-    names = source.classes(subset)
+            picked[-1] += generator.permutation(reserved)[:test].tolist()
+
+    def gather(begin: int, end: int | None, held_out: bool = False) -> Split:
+        instances = [own[begin:end] for own in picked]
+        return join_classes(source.inputs_of_classes(subset, chosen, instances, held_out))
+
     return Task(
         id=f"{source.name}/{subset}/{index}",
         way=way,
-        train=_gather(source, subset, chosen, parts[0]),
-        val=_gather(source, subset, chosen, parts[1]) if val else None,
-        test=_gather(source, subset, chosen, parts[2], held_out=held_out),
-        classes=tuple(names[c] for c in chosen),
-        **_kind(source),
+        train=gather(0, train),
+        val=gather(train, train + val) if val else None,
+        test=gather(train + val, None, held_out),
+        **_described(source, subset, chosen),
     )
 
 
@@ -197,17 +187,6 @@ def _require(source: TaskSource, subset: Subset, class_index: int, available: in
         )
 
 
-def _gather(
-    source: TaskSource,
-    subset: Subset,
-    chosen: Sequence[int],
-    instances: Sequence[Sequence[int]],
-    held_out: bool = False,
-) -> Split:
-    """Collect examples, ordered by class; images become floats in [0, 1]."""
-    return join_classes(source.inputs_of_classes(subset, chosen, instances, held_out))
-
-
 def _of_each_class(drawn: Split, way: int, part: slice) -> Split:
     """Some of the examples of each class, all of which have as many."""
     both = (drawn.inputs, drawn.labels)
@@ -216,9 +195,14 @@ def _of_each_class(drawn: Split, way: int, part: slice) -> Split:
     return Split(inputs, labels)
 
 
-def _kind(source: TaskSource) -> dict[str, Any]:
-    """What a task tells of its kind of input beside the examples."""
-    return {"vocabulary": vocabulary_of(source.shape), "preprocessing": source.preprocessing}
+def _described(source: TaskSource, subset: Subset, chosen: list[int]) -> dict[str, Any]:
+    """The names of the chosen classes, and what a task keeps of its source."""
+    names = source.classes(subset)
+    return {
+        "classes": tuple(names[c] for c in chosen),
+        "vocabulary": vocabulary_of(source.shape),
+        "preprocessing": source.preprocessing,
+    }
 
 
 class DrawnTasks(TaskCollection):
@@ -257,13 +241,8 @@ class DrawnTasks(TaskCollection):
         tasks: int = 10,
         seed: int = 0,
     ) -> None:
-        least = {"way": (way, 2), "train": (train, 1), "val": (val, 0), "test": (test, 1)}
-        least |= {"tasks": (tasks, 1), "seed": (seed, 0)}
-        for name, (value, bound) in least.items():
-            if value < bound:
-                raise ValueError(f"DrawnTasks: {name} = {value} must be at least {bound}.")
-        if tasks > MOST_TASKS:
-            raise ValueError(f"DrawnTasks: tasks = {short_number(tasks)} must be at most {MOST_TASKS}.")
+        least = {"way": (way, 2), "train": (train, 1), "val": (val, 0), "test": (test, 1), "seed": (seed, 0)}
+        check_range("DrawnTasks", **least, tasks=(tasks, 1, MOST_TASKS))
         check_source(source)
         self.source = source
         self.subset: Subset = subset

@@ -104,11 +104,7 @@ class TaskSource(ABC):
 
 
 def check_source(source: object) -> None:
-    """Find what is not a source of tasks, such as a data set of torch's.
-
-    Raises:
-        ValueError: it is none; the message says how to make one.
-    """
+    """Refuse what is no source of tasks, such as a data set of torch's."""
     if not isinstance(source, TaskSource):
         kind = type(source).__name__
         wrapped = (

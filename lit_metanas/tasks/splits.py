@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence, Sized
 from math import isfinite
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from lit_metanas.inputs.batches import join_inputs
 from lit_metanas.inputs.input_checks import in_unit_range
 from lit_metanas.inputs.shapes import ImageShape, RowShape, TokenShape
-from lit_metanas.io.text import first_few, nearest, number_of, printable, short_value
+from lit_metanas.io.text import first_few, hint, number_of, printable, short_value
 from lit_metanas.objectives.classification import Classification
+from lit_metanas.tasks.group_dealing import deal_groups, named_parts
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.task import Split, Task, warn_of_data
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V", bound=Sized)
-
-MOST_SWAPPED = 200
-"""Groups of which pairs are tried in each other's parts; of more, each is small enough to be moved alone."""
-
-MOST_DEALT = 20
-"""Orders in which groups are dealt out until no part lacks a class that it could have."""
-
-NEARER, DECIMALS = 1e-6, 9
-"""What a change of groups gains at least, in squared shares; and their digits, so that all processors choose alike."""
-
-MISSING_PRICE = 10
-"""What a class costs that a part lacks; shares that are all wrong cost less than 2."""
 
 FEWEST_TARGETS = 10
 """Different numbers that are taken for targets of a regression; fewer may be names of classes, such as versions."""
@@ -45,28 +34,19 @@ FEWEST_OF_A_LABEL = 3
 
 
 def join_classes(classes: Sequence[Tensor]) -> Split:
-    """One split of the examples of all classes, ordered by class; images become floating point in [0, 1].
-
-    Args:
-        classes: the examples of each class, in the order of the labels.
-    """
+    """One split of the examples of all classes, ordered by class; images become floating point in [0, 1]."""
     inputs = join_inputs(classes)
     numbers = [label for label, part in enumerate(classes) for _ in range(part.shape[0])]
     labels = torch.tensor(numbers, dtype=torch.int64, device=inputs.device)
-    return Split(inputs=in_unit_range(inputs) if inputs.dim() == 4 else inputs, labels=labels)
+    if inputs.dim() == 4:
+        inputs = in_unit_range(inputs)
+    return Split(inputs, labels)
 
 
 def warn_of_repeats(tested_in: str, learned: Sequence[Tensor], tested: Tensor) -> None:
-    """Tell of test examples that are learned from, too, to the last bit.
-
-    Args:
-        tested_in: what holds the test examples, as the message begins.
-        learned: examples of several parts, each of shape ``(n, ...)``.
-        tested: those of the test part.
-    """
+    """Warn of test examples that equal some to learn from, to the last bit."""
     known = {digest for part in learned for digest in _digests(part)}
-    repeated = sum(digest in known for digest in _digests(tested))
-    tell_repeats(tested_in, repeated)
+    tell_repeats(tested_in, sum(digest in known for digest in _digests(tested)))
 
 
 def _digests(inputs: Tensor) -> list[int]:
@@ -75,81 +55,53 @@ def _digests(inputs: Tensor) -> list[int]:
 
 
 def warn_of_copies(task: Task, *, drawn: bool) -> None:
-    """Tell of examples that are learned from in one part and judged by in another, and of equal ones of two classes.
-
-    Texts are left out: what makes their tasks takes each text once, and different ones may have equal tokens.
-
-    Args:
-        task: the task.
-        drawn: whether its test part was drawn from the same examples. What a given one repeats is told where it is
-            read.
-    """
-    if isinstance(task.shape, TokenShape):
+    """Warn of equal examples in several parts, of which a given test part may repeat some, and in several classes."""
+    if isinstance(task.shape, TokenShape):  # each text is taken once, and different ones may have equal tokens
         return
-    rows = isinstance(task.shape, RowShape)
-    everything = _digests(task.train.inputs)
-    labels = [task.train.labels]
-    seen, copied = set(everything), []
-    for what, part in (("choose by", task.val), ("test", task.test)):
-        if part is None:
-            continue
-        own = _digests(part.inputs)
+    place = f"'{printable(task.id, 40)}'"
+    if isinstance(task.shape, ImageShape):  # larger ones may differ
+        place += f" at {task.shape.height}x{task.shape.width} pixels"
+    rightly = ("", "")
+    if isinstance(task.shape, RowShape):
+        rightly = ", unless rows are rightly equal", ", unless these columns cannot tell the classes apart"
+    named = {"learn from": task.train, "choose by": task.val, "test": task.test}
+    parts = {what: part for what, part in named.items() if part is not None}
+    digests = {what: _digests(part.inputs) for what, part in parts.items()}
+    seen, copied = set[int](), []
+    for what, own in digests.items():  # the last training is on those to choose by, too
         copies = sum(digest in seen for digest in own)
         if copies and (drawn or what != "test"):
             copied.append(f"{copies:,} of the {len(own):,} to {what}")
-        seen.update(own)  # the last training is on those to choose by, too
-        everything += own
-        labels.append(part.labels)
-    place, both = f"'{printable(task.id, 40)}'", " and ".join(copied)
-    if isinstance(task.shape, ImageShape):  # larger ones may differ
-        place += f" at {task.shape.height}x{task.shape.width} pixels"
+        seen.update(own)
     if copied:
-        unless = ", unless rows are rightly equal" if rows else ""
         warn_of_data(
-            f"{place} has equal examples in several parts: {both} are also learned from, so the scores may be too "
-            f"good; remove copies{unless}."
+            f"{place} has equal examples in several parts: {' and '.join(copied)} are also learned from, so the scores "
+            f"may be too good; remove copies{rightly[0]}."
         )
     if not isinstance(task.goal, Classification):
         return
-    classes: dict[int, set[int]] = {}
-    for digest, label in zip(everything, torch.cat(labels).tolist(), strict=True):
-        classes.setdefault(digest, set()).add(label)
-    if several := sum(len(classes[digest]) > 1 for digest in everything):
-        rightly = ", unless these columns cannot tell the classes apart" if rows else ""
+    everything = [digest for own in digests.values() for digest in own]
+    labels = torch.cat([part.labels for part in parts.values()]).tolist()
+    classes = Counter(digest for digest, _ in {*zip(everything, labels, strict=True)})
+    if several := sum(classes[digest] > 1 for digest in everything):
         warn_of_data(
             f"{place} has equal examples of different classes, {several:,} of {len(everything):,}, which no network "
-            f"can tell apart: correct their labels, or remove them{rightly}."
+            f"can tell apart: correct their labels, or remove them{rightly[1]}."
         )
 
 
 def tell_repeats(tested_in: str, repeated: int, noun: str = "example") -> None:
-    """Tell how many of the test examples are learned from, too, if any.
-
-    Args:
-        tested_in: what holds the test examples, as the message begins.
-        repeated: how many.
-        noun: what one of them is.
-    """
+    """Warn if some of the test examples are learned from, too."""
     if repeated:
+        verb = ("is", "are")[repeated > 1]
         warn_of_data(
-            f"{tested_in} repeats {number_of(repeated, noun)} that {'is' if repeated == 1 else 'are'} learned "
-            "from: the test accuracy will be too good. Leave them out of one of the two."
+            f"{tested_in} repeats {number_of(repeated, noun)} that {verb} learned from: the test accuracy will be too "
+            "good. Leave them out of one of the two."
         )
 
 
 def check_shares(owner: str, *, train: float, val: float, test: float, seed: int) -> None:
-    """Look at the shares of each class's examples that the parts of a task get.
-
-    Args:
-        owner: whose arguments they are, for messages.
-        train: share of the train part.
-        val: share of the val part; it may be 0.
-        test: share of the test part.
-        seed: of the split.
-
-    Raises:
-        ValueError: one is out of its range, or they sum to more than 1.
-    """
+    """Refuse shares of the three parts that are out of range, or a negative seed."""
     if min(train, test) <= 0 or val < 0 or train + val + test > 1 + 1e-6:
         raise ValueError(
             f"{owner}: train = {train}, val = {val}, test = {test} must be shares above 0 (val: at least 0) "
@@ -160,17 +112,7 @@ def check_shares(owner: str, *, train: float, val: float, test: float, seed: int
 
 
 def check_held_out_shares(*, val: float, test: float, drawn: bool, seed: int) -> None:
-    """Look at the shares of each class's examples that are kept from training; all that is left is for it.
-
-    Args:
-        val: share of the val part; it may be 0.
-        test: share of the test part.
-        drawn: whether the test part is drawn, so that its share must not be 0.
-        seed: of the split.
-
-    Raises:
-        ValueError: one is out of its range, or nothing is left.
-    """
+    """Refuse shares that leave nothing to learn from or to test, or a negative seed."""
     if not 0 <= val < 1 or not 0 <= test < 1 or val + test >= 1 or (drawn and test == 0):
         raise ValueError(
             f"val = {val}, test = {test} must be shares of each class (test: above 0) with a sum below 1; the rest is "
@@ -181,45 +123,21 @@ def check_held_out_shares(*, val: float, test: float, drawn: bool, seed: int) ->
 
 
 def part_sizes(culprit: str, examples: int, *, train: float | None, val: float, test: float) -> tuple[int, int, int]:
-    """How many of a class's examples go to train, val and test: at least one where the share is not 0.
-
-    Shares that sum to 1 leave no example out: what rounding leaves is for training.
-
-    Args:
-        culprit: the class, as a message begins with it.
-        examples: how many it has.
-        train: share of the train part; None is all that is left.
-        val: share of the val part.
-        test: share of the test part.
-
-    Raises:
-        ValueError: there are too few.
-    """
-    validation = max(1, round(val * examples)) if val else 0
-    tested = max(1, round(test * examples)) if test else 0
+    """How many examples of a class each part gets: at least one, unless its share is 0. ``train`` None is the rest."""
+    validation, tested = (max(int(share > 0), round(share * examples)) for share in (val, test))
     rest = examples - validation - tested
-    trained = rest if train is None or train + val + test > 1 - 1e-6 else min(max(1, round(train * examples)), rest)
+    trained = rest
+    if train is not None and train + val + test <= 1 - 1e-6:
+        trained = min(max(1, round(train * examples)), rest)
     if trained < 1:
         parts = ["train", *(name for name, share in (("val", val), ("test", test)) if share)]
-        wanted = f"{', '.join(parts[:-1])} and {parts[-1]} part" if parts[1:] else "train part"
-        raise ValueError(
-            f"{printable(culprit)} has {number_of(examples, 'example')}, too few for a {wanted}: add some."
-        )
+        has = number_of(examples, "example")
+        raise ValueError(f"{printable(culprit)} has {has}, too few for a {named_parts(parts)}: add some.")
     return trained, validation, tested
 
 
 def large_classes(classes: Mapping[K, V], least: int | None, place: str) -> dict[K, V]:
-    """The classes that have enough examples; a warning names those that are left out.
-
-    Args:
-        classes: the examples of each class.
-        least: the fewest that a class may have; None keeps all classes.
-        place: what holds them, as messages begin.
-
-    Raises:
-        ValueError: it is below 1, or fewer than two classes are left, or fewer than half of the examples, where only
-            classes that cannot be divided are left out: these are hardly classes.
-    """
+    """The classes that have enough examples; a warning names those that are left out."""
     if least is None:
         return dict(classes)
     if isinstance(least, bool) or not isinstance(least, int) or least < 1:
@@ -246,25 +164,13 @@ def large_classes(classes: Mapping[K, V], least: int | None, place: str) -> dict
 def kept_labels(
     labels: Sequence[Hashable], names: Mapping[Hashable, str], kept: Collection[str]
 ) -> tuple[list[int], list[Hashable]]:
-    """The places of examples of a test part that are of no class that was left out, and the labels of the others.
-
-    Args:
-        labels: one a test example.
-        names: of all classes, by their labels.
-        kept: the names of those that were not left out.
-    """
+    """The places of test examples whose class was not left out, and the labels of the classes that were kept."""
     places = [place for place, label in enumerate(labels) if label not in names or names[label] in kept]
     return places, [label for label, name in names.items() if name in kept]
 
 
 def split_classes(classes: Sequence[Tensor], sizes: Sequence[tuple[int, int, int]], seed: int) -> list[Split]:
-    """Deal the examples of each class out to train, val and test, in an order drawn from the seed and the label.
-
-    Args:
-        classes: the examples of each class, in the order of the labels.
-        sizes: how many of each class go into each part.
-        seed: of the order.
-    """
+    """Deal the examples of each class out to train, val and test, in an order drawn from the seed and the label."""
     parts: list[list[Tensor]] = [[], [], []]
     for label, (inputs, counts) in enumerate(zip(classes, sizes, strict=True)):
         order = torch.from_numpy(np.random.default_rng((seed, label)).permutation(len(inputs))).to(inputs.device)
@@ -287,23 +193,7 @@ def split_examples(
     name: str = "group",
     validated: bool = False,
 ) -> list[Split]:
-    """The train, val and test part of the examples of classes.
-
-    Args:
-        classes: the examples of each class, in the order of the labels.
-        train: share of each class for the train part; None is all that is left.
-        val: share of the val part.
-        test: share of the test part.
-        seed: of the split.
-        culprit: a class's name to how a message begins that is about it.
-        groups: the group of each example of each class; those of a group go into one part. None deals them out one by
-            one.
-        name: of the argument that tells groups, as messages begin.
-        validated: whether groups that leave the val part empty are refused, and not only told of.
-
-    Raises:
-        ValueError: there are too few examples or groups.
-    """
+    """The train, val and test part of the examples of each class; those of one group go into one part."""
     try:
         if groups is None:
             sizes = [part_sizes(culprit(of), len(own), train=train, val=val, test=test) for of, own in classes.items()]
@@ -321,14 +211,7 @@ def split_examples(
 
 
 def _check_no_targets(numbers: Mapping[str, int]) -> None:
-    """Look whether the names of classes are numbers with fractions that hardly repeat, as targets of a regression do.
-
-    Args:
-        numbers: how many examples each class has.
-
-    Raises:
-        ValueError: they are.
-    """
+    """Refuse class names that are numbers with fractions and hardly repeat, as the targets of a regression."""
     if len(numbers) < FEWEST_TARGETS or FEWEST_OF_A_LABEL * len(numbers) <= sum(numbers.values()):
         return
     try:
@@ -346,207 +229,16 @@ def _check_no_targets(numbers: Mapping[str, int]) -> None:
 def by_class(
     groups: Mapping[Any, str] | Sequence[str] | None, places: Mapping[str, Sequence[Any]]
 ) -> dict[str, list[str]] | None:
-    """The groups of the examples of each class, from those of all; None where these are not known.
-
-    Args:
-        groups: by what stands in ``places``.
-        places: the examples of each class.
-    """
-    return None if groups is None else {name: [groups[place] for place in own] for name, own in places.items()}
-
-
-def deal_groups(
-    groups: Mapping[str, Sequence[str]],
-    *,
-    train: float | None,
-    val: float,
-    test: float,
-    seed: int,
-    culprit: Callable[[str], str],
-    name: str = "group",
-    validated: bool = False,
-) -> dict[str, Subset | None]:
-    """The part of each group, so that the parts have their shares of each class as well as whole groups allow.
-
-    Groups that hold most of a class come first, and each goes where most of its classes is still wanted, as in
-    ``StratifiedGroupKFold`` of scikit-learn, here with parts of unequal shares. Then groups change their part, alone or
-    in pairs, as long as that brings the shares nearer. A class that a part lacks is worse than any shares; one that the
-    test part lacks is worse than a val part without any, and one that the train part lacks is worse than both. Only the
-    seed and what groups there are decide, not their order.
-
-    Args:
-        groups: the group of each example of each class.
-        train: share of each class for the train part; None is all that is left.
-        val: share of the val part; 0 leaves it empty.
-        test: share of the test part; 0 leaves it empty.
-        seed: of the order of groups that are alike.
-        culprit: a class's name to how a message begins that is about it.
-        name: of the argument that tells groups, as messages begin.
-        validated: whether groups that leave the val part empty are refused, and not only told of.
-
-    Returns:
-        The part of each group; None where the shares leave it out.
-
-    Raises:
-        ValueError: there are fewer groups than parts, or a class that is to be learned and tested is of one group.
-    """
-    names = sorted({group for own in groups.values() for group in own})
-    generator = np.random.default_rng(seed)
-    order = [names[place] for place in generator.permutation(len(names))]
-    most = 1 - val - test
-    shares = {"train": most if train is None else min(train, most), "val": val, "test": test}
-    wanted = [subset for subset in SUBSETS if shares[subset]]
-    if len(order) < len(wanted):
-        parts = f"{', '.join(wanted[:-1])} and {wanted[-1]} part"
-        found = number_of(len(order), "group")
-        raise ValueError(f"'{name}' tells of {found}, too few for a {parts}: add examples of others, or leave it out.")
-    for label, own in groups.items():
-        if test and len(set(own)) == 1:
-            raise ValueError(
-                f"{printable(culprit(label))} is of the group '{printable(own[0], 80)}' alone, so it cannot be both "
-                "learned and tested: add examples of other groups, or leave the class out."
-            )
-    places = {group: place for place, group in enumerate(order)}
-    counts = np.zeros((len(order), len(groups) + 1), dtype=np.int64)
-    for row, own in enumerate(groups.values()):
-        np.add.at(counts, ([places[group] for group in own], row), 1)
-    counts[:, -1] = counts[:, :-1].sum(axis=1)
-    rest = 1 - sum(shares.values())
-    goals = [shares[subset] for subset in wanted] + ([rest] if rest > 1e-6 else [])
-    dealing = _best_dealing(counts, np.array(goals), len(wanted), generator)
-    for part, subset in enumerate(wanted):
-        lacking = [label for label, number in zip(groups, dealing.filled[part], strict=False) if not number]
-        if lacking and subset == "train":
-            raise ValueError(f"{printable(culprit(lacking[0]))} has too few groups to be learned and tested: add some.")
-        if len(lacking) == len(groups) and subset == "val" and validated:
-            raise ValueError(
-                "Without any of the groups a class could not be learned, so none is left to choose by: give examples "
-                f"of more groups, or leave '{name}' out."
-            )
-        if len(lacking) == len(groups):
-            warn_of_data(f"There are too few groups for a {subset} part, which is empty: add examples of other groups.")
-        elif lacking:
-            warn_of_data(
-                f"{printable(culprit(lacking[0]))} has too few groups for the {subset} part, which is without it"
-                f"{f' and {len(lacking) - 1} more' if lacking[1:] else ''}: add examples of other groups."
-            )
-    subsets: list[Subset | None] = [*wanted, None]
-    return {group: subsets[part] for group, part in zip(order, dealing.parts.tolist(), strict=True)}
-
-
-def _best_dealing(
-    counts: NDArray[np.int64], shares: NDArray[np.float64], wanted: int, generator: np.random.Generator
-) -> _Dealing:
-    """The best of several orders of the groups, or the first in which the val part alone lacks classes, and few."""
-    unavoidable = int(np.clip(wanted - (counts > 0).sum(axis=0), 0, None).sum())
-    best = _Dealing(counts, shares, wanted)
-    best.deal(np.arange(len(counts)))
-    for _ in range(MOST_DEALT if len(counts) <= MOST_SWAPPED else 0):
-        if best.missing <= MISSING_PRICE * unavoidable:
-            break
-        other = _Dealing(counts, shares, wanted)
-        other.deal(generator.permutation(len(counts)), largest_first=False)
-        best = min(best, other, key=lambda one: one.cost)
-    return best
-
-
-class _Dealing:
-    """Groups in parts.
-
-    Args:
-        counts: the examples of each group, of each class and, last, of all, shape ``(groups, classes + 1)``.
-        shares: of each part.
-        wanted: the first parts, as many, are to have all classes; the train part, which comes first, before others.
-
-    Attributes:
-        parts: the part of each group.
-        filled: the examples of each part, shape ``(parts, classes + 1)``.
-    """
-
-    def __init__(self, counts: NDArray[np.int64], shares: NDArray[np.float64], wanted: int) -> None:
-        self.counts = counts
-        self.shares = shares
-        self.totals = counts.sum(axis=0)
-        rows = counts.shape[1]
-        # A class that is not tested costs more than a val part without any, one that is not learned more than both.
-        prices = [1 + rows * (2 + rows), 1, 1 + rows][:wanted] + [0] * (len(shares) - wanted)
-        self.prices = MISSING_PRICE * np.array(prices, dtype=np.int64)
-        self.parts = np.full(len(counts), -1)
-        self.filled = np.zeros((len(shares), rows), dtype=np.int64)
-
-    def deal(self, order: NDArray[np.int64], largest_first: bool = True) -> None:
-        """Put each group where most of its classes is still wanted, and move some while that is better.
-
-        Args:
-            order: of the groups.
-            largest_first: whether those that hold most of a class come before others, whatever the order is.
-        """
-        held = self.counts / self.totals
-        if largest_first:
-            order = order[np.argsort(-held[order].max(axis=1), kind="stable")]
-        for group in order:
-            lacking = self.shares[:, None] - self.filled / self.totals
-            self.parts[group] = part = int(np.argmax((lacking @ held[group]).round(DECIMALS)))
-            self.filled[part] += self.counts[group]
-        self._improve()
-
-    @property
-    def cost(self) -> float:
-        """How far the parts are from what is wanted."""
-        return self.missing + float(self._wrong(self.filled, np.arange(len(self.shares))).sum())
-
-    @property
-    def missing(self) -> int:
-        """The price of all classes that parts lack."""
-        return int(self._missing(self.filled, np.arange(len(self.shares))).sum())
-
-    def _improve(self) -> None:
-        """Move groups, and let pairs change places, while that is better."""
-        groups, parts = len(self.counts), len(self.shares)
-        # A group without examples in each part: to change places with it is to move there.
-        others = np.vstack([self.counts[: groups if groups <= MOST_SWAPPED else 0], np.zeros_like(self.filled)])
-        better = True
-        while better:
-            better = False
-            for group in range(groups):
-                own = self.parts[group]
-                theirs = np.concatenate([self.parts[: len(others) - parts], np.arange(parts)])
-                change = others - self.counts[group]
-                mine, yours = self.filled[own] + change, self.filled[theirs] - change
-                before = self._wrong(self.filled[own], own) + self._wrong(self.filled[theirs], theirs)
-                gain = (before - self._wrong(mine, own) - self._wrong(yours, theirs)).round(DECIMALS)
-                # Apart, since whole numbers are exact however large they are.
-                priced = self._missing(self.filled[own], own) + self._missing(self.filled[theirs], theirs)
-                gain += priced - self._missing(mine, own) - self._missing(yours, theirs)
-                gain[theirs == own] = 0.0
-                best = int(gain.argmax())
-                if gain[best] > NEARER:
-                    better = True
-                    self.filled[own], self.filled[theirs[best]] = mine[best], yours[best]
-                    self.parts[group] = theirs[best]
-                    if best < len(others) - parts:
-                        self.parts[best] = own
-
-    def _wrong(self, filled: NDArray[np.int64], part: NDArray[np.int64] | int) -> NDArray[np.float64]:
-        """How far parts with so many examples, shape ``(…, classes + 1)``, are from their shares."""
-        far = filled / self.totals - np.expand_dims(self.shares[part], -1)
-        return np.asarray((far**2).mean(axis=-1))
-
-    def _missing(self, filled: NDArray[np.int64], part: NDArray[np.int64] | int) -> NDArray[np.int64]:
-        """The price of what parts with so many examples lack."""
-        return np.asarray(self.prices[part] * (filled == 0).sum(axis=-1))
+    """The groups of the examples of each class, from those of all; None where these are not known."""
+    if groups is None:
+        return None
+    return {name: [groups[place] for place in own] for name, own in places.items()}
 
 
 def tell_shared_groups(
     tested_in: str, learned: Mapping[Any, str] | Sequence[str] | None, tested: Mapping[Any, str] | Sequence[str]
 ) -> None:
-    """Tell of groups that are learned from and tested, where the test part is given.
-
-    Args:
-        tested_in: what holds the test examples, as the message begins.
-        learned: the groups of the examples to learn from, in a row or by example; None if they are not known.
-        tested: those of the test examples.
-    """
+    """Warn of groups that are learned from and stand in the given test part, too."""
     if learned is not None:
         first, second = ({*(one.values() if isinstance(one, Mapping) else one)} for one in (learned, tested))
         tell_repeats(tested_in, len(first & second), "group")
@@ -562,21 +254,7 @@ def class_subsets(
     place: str,
     noun: str = "class",
 ) -> dict[Subset, tuple[str, ...]]:
-    """The classes of each subset: as listed, or drawn by the seed where there is no list at all.
-
-    Args:
-        names: of all classes.
-        lists: the classes of each subset; if any is given, no class is drawn.
-        fractions: shares of the classes in the three subsets.
-        seed: of the draw, at least 0.
-        owner: the source's class, for messages about its arguments.
-        place: where the classes are, for messages about their names.
-        noun: what a class is there.
-
-    Raises:
-        ValueError: a listed class does not exist or is listed twice, the fractions are negative or do not sum to 1, or
-            the seed is negative.
-    """
+    """The classes of each subset: as listed, or drawn by the seed where there is no list at all."""
     if seed < 0:
         raise ValueError(f"{owner}: seed = {seed} must be at least 0.")
     if all(one is None for one in lists.values()):
@@ -590,9 +268,8 @@ def class_subsets(
     for subset, listed in lists.items():
         for name in listed or ():
             if name not in names:
-                near = nearest(name, names)
-                hint = f"did you mean {near!r}?" if near else f"there are {', '.join(names[:5])}, …"
-                raise ValueError(f"{place} has no {noun} {name!r} (named in {subset}): {hint}")
+                fix = hint(name, names, f"there are {', '.join(names[:5])}, …")
+                raise ValueError(f"{place} has no {noun} {name!r} (named in {subset}): {fix}")
             if name in seen:
                 raise ValueError(f"Class {name!r} of {place} is named in {seen[name]} and in {subset}: name it once.")
             seen[name] = subset

@@ -7,42 +7,24 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from lit_metanas.inputs.shapes import Shape, describe_shape, same_shape
+from lit_metanas.inputs.tokens import check_range
 from lit_metanas.io.settings import keeps_arguments
-from lit_metanas.tasks.episode_data import MOST_EPISODES, StepTasks, trained_batches
-from lit_metanas.tasks.episode_loader import EpisodeLoader, EpisodeSampler, Key
+from lit_metanas.tasks.episode_data import MOST_EPISODES, RankedData, StepTasks
+from lit_metanas.tasks.episode_loader import EpisodeKey, EpisodeLoader, EpisodeSampler
 from lit_metanas.tasks.task import Task, TaskCollection
-
-
-class _Indices(Dataset[int]):
-    """The numbers below a length."""
-
-    def __init__(self, length: int) -> None:
-        self.length = length
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __getitem__(self, index: int) -> int:
-        return index
 
 
 class RankSampler(DistributedSampler[int]):
     """The indices that equal ``rank`` modulo ``world``: none twice, where the base class pads to equal lengths.
 
     A ``DistributedSampler``, so that Lightning does not wrap it in another one.
-
-    Args:
-        length: number of indices over all processes.
-        rank: number of this process.
-        world: number of processes.
     """
 
     def __init__(self, length: int, rank: int = 0, world: int = 1) -> None:
-        super().__init__(_Indices(length), num_replicas=world, rank=rank, shuffle=False)
+        super().__init__(range(length), num_replicas=world, rank=rank, shuffle=False)  # type: ignore[arg-type]
         self.indices = range(rank, length, world)
 
     def __iter__(self) -> Iterator[int]:
@@ -54,7 +36,7 @@ class RankSampler(DistributedSampler[int]):
         return len(self.indices)
 
 
-class TargetTaskDataModule(LightningDataModule):
+class TargetTaskDataModule(RankedData):
     """One target task a batch; process ``rank`` gets the tasks whose index equals its number modulo their number.
 
     Args:
@@ -99,17 +81,15 @@ class TargetTaskDataModule(LightningDataModule):
         preprocessing = getattr(module, "preprocessing", None)
         if preprocessing is not None:
             self.tasks.take_preprocessing(preprocessing)
-        world = 1 if self.trainer is None else self.trainer.world_size
-        if len(self.tasks) < world:
+        if len(self.tasks) < self.world_size:
             raise ValueError(
-                f"Too few target tasks: {len(self.tasks)} for {world} processes, one of which would have none: give "
-                "more tasks, or lower trainer.devices."
+                f"Too few target tasks: {len(self.tasks)} for {self.world_size} processes, one of which would have "
+                "none: give more tasks, or lower trainer.devices."
             )
 
     def predict_dataloader(self) -> DataLoader[Task]:
         """Return a loader of this process's tasks, each a ``WholeTask``."""
-        rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
-        sampler = RankSampler(len(self.tasks), rank, world)
+        sampler = RankSampler(len(self.tasks), self.rank, self.world_size)
         return DataLoader(self.tasks, batch_size=1, sampler=sampler, num_workers=self.num_workers, collate_fn=_only)
 
     def on_after_batch_transfer(self, batch: WholeTask, dataloader_idx: int) -> Task:
@@ -124,18 +104,13 @@ def _only(tasks: list[Task]) -> WholeTask:
     return WholeTask(task)
 
 
-MOST_KEPT = 64
-"""Tasks of a collection that are kept in memory rather than made again."""
+MOST_KEPT = 64  # tasks of a collection that are kept in memory rather than made again
 
 
 class WholeTask:
-    """A task in a batch.
+    """A task in a batch, which Lightning leaves as it is.
 
-    Lightning changes the precision of a batch part by part, and fails where a part is frozen, as a task's objective is.
-    It leaves this one as it is.
-
-    Args:
-        task: the task.
+    It changes the precision of other batches part by part, and fails at a frozen part, such as a task's objective.
     """
 
     def __init__(self, task: Task) -> None:
@@ -149,19 +124,7 @@ class WholeTask:
 class ShuffledTasks(Dataset[WholeTask]):
     """The tasks of a collection again and again, each once in a pass, in an order that a seed draws for each pass.
 
-    Args:
-        tasks: the collection.
-        seed: of the orders; None keeps that of the collection.
-        per_epoch: tasks an epoch; passes go on from one epoch to the next.
-
-    Example:
-        >>> import torch
-        >>> import lit_metanas as lm
-        >>> source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
-        >>> drawn = lm.tasks.DrawnTasks(source, "train", way=2, train=4, val=2, test=2, tasks=3)
-        >>> tasks = ShuffledTasks(drawn, seed=0, per_epoch=2)
-        >>> sorted(tasks[key].task.id for key in ((0, 0), (0, 1), (1, 0)))
-        ['arrays/train/0', 'arrays/train/1', 'arrays/train/2']
+    Passes go on from one epoch, of ``per_epoch`` tasks, to the next. Without a seed the collection's order stays.
     """
 
     def __init__(self, tasks: TaskCollection, seed: int | None, per_epoch: int) -> None:
@@ -170,7 +133,7 @@ class ShuffledTasks(Dataset[WholeTask]):
         self.per_epoch = per_epoch
         self._kept: dict[int, Task] = {}
 
-    def __getitem__(self, key: Key) -> WholeTask:
+    def __getitem__(self, key: EpisodeKey) -> WholeTask:
         """Return the task of (epoch, index)."""
         epoch, index = key
         passes, place = divmod(epoch * self.per_epoch + index, len(self.tasks))
@@ -222,11 +185,8 @@ class TrainingTaskDataModule(StepTasks):
     ) -> None:
         super().__init__()
         given = {"tasks_per_step": tasks_per_step, "steps_per_epoch": steps_per_epoch, "val_tasks": val_tasks}
-        for name, value in given.items():
-            if value is not None and not 1 <= value <= MOST_EPISODES:
-                raise ValueError(f"TrainingTaskDataModule: {name} = {value} must be from 1 to {MOST_EPISODES}.")
-        if seed < 0:
-            raise ValueError(f"TrainingTaskDataModule: seed = {seed} must be at least 0.")
+        numbers = {name: (value, 1, MOST_EPISODES) for name, value in given.items() if value is not None}
+        check_range("TrainingTaskDataModule", **numbers, seed=(seed, 0))
         self.train = train
         self.val = val
         self.tasks_per_step = tasks_per_step
@@ -273,7 +233,7 @@ class TrainingTaskDataModule(StepTasks):
         """Return a loader of ``steps_per_epoch`` batches an epoch."""
         number = self.steps_per_epoch * self.tasks_in_step
         sampler = EpisodeSampler(number, self.tasks_in_step, self.rank, self.world_size)
-        return EpisodeLoader(self._stream(True), sampler, done=lambda: trained_batches(self))
+        return EpisodeLoader(self._stream(True), sampler, done=lambda: self.trained_batches)
 
     def val_dataloader(self) -> EpisodeLoader[WholeTask] | list[WholeTask]:
         """Return a loader of the validation tasks, one a batch and process."""
@@ -284,9 +244,9 @@ class TrainingTaskDataModule(StepTasks):
         return EpisodeLoader(self._stream(False), sampler)
 
     def _stream(self, train: bool) -> ShuffledTasks:
-        key = train, self.steps_per_epoch * self.tasks_in_step
-        if key not in self._streams:
-            tasks = self.train if train else self.val
+        per_epoch = self.steps_per_epoch * self.tasks_in_step
+        if (train, per_epoch) not in self._streams:
+            tasks, seed = (self.train, self.seed) if train else (self.val, None)
             assert tasks is not None
-            self._streams[key] = ShuffledTasks(tasks, self.seed if train else None, key[1])
-        return self._streams[key]
+            self._streams[train, per_epoch] = ShuffledTasks(tasks, seed, per_epoch)
+        return self._streams[train, per_epoch]

@@ -74,7 +74,7 @@ class Task:
         id: a name that identifies the task in records and results.
         way: number of classes; of another objective, of outputs.
         train: examples to learn from.
-        val: examples to choose architectures by; an episode has none.
+        val: examples to choose architectures by; an episode has none, and an empty part counts as none.
         test: examples to be judged by.
         classes: the names of the classes, in the order of their labels; of symbols, from 1 on, in transcription.
         vocabulary: number of tokens, where inputs are sequences of such.
@@ -104,6 +104,8 @@ class Task:
 
     def __post_init__(self) -> None:
         """Look at the names, which results are written under, and at the objective."""
+        if self.val is not None and not len(self.val):
+            self.val = None
         if self.objective is not None and self.objective.outputs != self.way:
             raise ValueError(
                 f"Task '{self.id}' has way = {self.way}, but an objective with {self.objective.outputs} outputs: give "
@@ -136,17 +138,16 @@ class Task:
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
         """Return the same task on another device."""
-        return replace(
-            self,
-            train=self.train.to(device, non_blocking),
-            val=None if self.val is None else self.val.to(device, non_blocking),
-            test=self.test.to(device, non_blocking),
-        )
+        return self._changed(lambda part: part.to(device, non_blocking))
 
     def trainable(self) -> Self:
         """See ``Split.trainable``."""
-        val = None if self.val is None else self.val.trainable()
-        return replace(self, train=self.train.trainable(), val=val, test=self.test.trainable())
+        return self._changed(Split.trainable)
+
+    def _changed(self, change: Callable[[Split], Split]) -> Self:
+        """The same task with each part changed."""
+        val = self.val and change(self.val)
+        return replace(self, train=change(self.train), val=val, test=change(self.test))
 
 
 @dataclass(eq=False, repr=False)
@@ -182,15 +183,7 @@ class Episode(Task):
 
 
 def require_classes(task: Task, user: str) -> None:
-    """Refuse a task of another objective than to tell classes apart.
-
-    Args:
-        task: the task.
-        user: what can do no other, as the message begins.
-
-    Raises:
-        ValueError: it is such a task.
-    """
+    """Refuse a task without classes, for a user that can only tell classes apart."""
     if not isinstance(task.goal, Classification):
         raise ValueError(
             f"{user} tells classes apart, and task '{task.id}' is judged by {task.goal.metric}: take a searcher that "
@@ -219,36 +212,34 @@ def check_task(task: Task) -> None:
     if task.classes and len(task.classes) != task.way and isinstance(task.goal, Classification):
         names = ", ".join(task.classes)
         raise ValueError(f"Task '{task.id}' has way = {task.way}, but the class names {names}: name each class once.")
-    for name, part in (("train", task.train), ("val", task.val), ("test", task.test)):
+    targets, tested = task.goal.check_targets, task.goal.check_tested
+    for name, part, check in (("train", task.train, targets), ("val", task.val, targets), ("test", task.test, tested)):
         if part is not None:
-            check = task.goal.check_tested if name == "test" else task.goal.check_targets
             _check_split(f"The {name} part of task '{task.id}'", part, task, check)
-    if not len(task.train) or not len(task.test):
-        empty = "training" if not len(task.train) else "test"
-        raise ValueError(f"Task '{task.id}' has no {empty} examples: give it some.")
+    for name, part in (("training", task.train), ("test", task.test)):
+        if not len(part):
+            raise ValueError(f"Task '{task.id}' has no {name} examples: give it some.")
 
 
 def _check_split(name: str, part: Split, task: Task, check: Callable[[str, Tensor], None]) -> None:
     inputs, labels = part.inputs, part.labels
     if not isinstance(inputs, Tensor) or not isinstance(labels, Tensor):
         raise ValueError(f"{name} holds no tensors: make the task with task_from_arrays.")
-    noun = "images" if task.train.inputs.dim() == 4 else "inputs"
+    noun, form = "inputs", ""
+    if task.train.inputs.dim() == 4:
+        noun, form = "images", " (n, channels, height, width)"
     if inputs.shape[1:] != task.train.inputs.shape[1:]:
-        raise ValueError(
-            f"{name} has {noun} of shape {tuple(inputs.shape)}: give all parts one shape"
-            f"{' (n, channels, height, width)' if noun == 'images' else ''}."
-        )
+        raise ValueError(f"{name} has {noun} of shape {tuple(inputs.shape)}: give all parts one shape{form}.")
     try:
         shape = shape_of(inputs, task.vocabulary)
     except ValueError as error:
         raise ValueError(f"{name} is malformed. {error}") from None
     one_each = isinstance(task.goal, Classification)
-    wanted = torch.int64 if isinstance(shape, TokenShape) else task.train.inputs.dtype
-    if inputs.dtype != wanted or (inputs.is_floating_point() == isinstance(shape, TokenShape)):
-        raise ValueError(
-            f"{name} has {noun} of type {inputs.dtype}: give all parts "
-            f"{'int64' if isinstance(shape, TokenShape) else 'floating point, such as float32'}."
-        )
+    fits, wanted = inputs.is_floating_point(), "floating point, such as float32"
+    if isinstance(shape, TokenShape):
+        fits, wanted = inputs.dtype == torch.int64, "int64"
+    if not fits or inputs.dtype != task.train.inputs.dtype:
+        raise ValueError(f"{name} has {noun} of type {inputs.dtype}: give all parts {wanted}.")
     if labels.shape[:1] != inputs.shape[:1] or labels.dtype != torch.int64 or (one_each and labels.dim() != 1):
         raise ValueError(
             f"{name} has {len(inputs)} {noun}, but labels of shape {tuple(labels.shape)} and type {labels.dtype}: give "
@@ -320,6 +311,11 @@ class SingleTask(TaskCollection):
     @abstractmethod
     def make(self) -> Task:
         """Make the task; the same one each time."""
+
+    @property
+    def shape(self) -> Shape:
+        """Shape of one input."""
+        return self[0].shape
 
     def __len__(self) -> int:
         """Return 1."""

@@ -21,11 +21,7 @@ def require(condition: bool, failure: str) -> None:
 
 
 def sample_architectures(space: ChoiceSpace, seed: int, number: int = 6) -> list[Architecture]:
-    """Different architectures that can be built, as many as are found, at most ``number``.
-
-    Raises:
-        AssertionError: there is none.
-    """
+    """Different architectures that can be built, as many as are found, at most ``number``."""
     generator = torch.Generator().manual_seed(seed)
     found: dict[Architecture, None] = {}
     for _ in range(MAX_SAMPLES):
@@ -39,11 +35,7 @@ def sample_architectures(space: ChoiceSpace, seed: int, number: int = 6) -> list
 
 
 def check_choices(space: ChoiceSpace, seed: int) -> None:
-    """Check labels, ``canonical``, ``derive``, suggestions and JSON.
-
-    Raises:
-        AssertionError: the space fails; one sentence says in what.
-    """
+    """Check labels, ``canonical``, ``derive``, suggestions and JSON."""
     names = [choice.name for choice in space.choices]
     require(bool(names), f"{space.name} has no choice: ask for one in its body, for instance by build.choice")
     require(len(set(names)) == len(names), f"two choices have one name among {', '.join(names)}")

@@ -1,4 +1,4 @@
-"""Whether supernet and children compute the same, at the cost that they tell."""
+"""Whether supernet and children compute the same, at the cost that they report."""
 
 from __future__ import annotations
 
@@ -28,18 +28,7 @@ LEAST_GRADIENT = 1e-9
 def restrict_weights(
     space: SearchSpace, architecture: Architecture, kept: Sequence[str], shape: Shape, weights: dict[str, Tensor]
 ) -> tuple[SearchSpace, Supernet, dict[str, Tensor]]:
-    """The space that is restricted to some labels of an architecture, its supernet, and the weights that it inherits.
-
-    Args:
-        space: the whole one.
-        architecture: whose labels are kept.
-        kept: names of the choices that are restricted.
-        shape: of one input.
-        weights: of the whole space's supernet.
-
-    Raises:
-        AssertionError: it has other choices, labels or parameters.
-    """
+    """The restricted space, its supernet, and the weights that this inherits, or an AssertionError if it has others."""
     small = space.restricted({name: architecture[name] for name in kept})
     before = {choice.name: choice.labels for choice in space.choices}
     after = {choice.name: choice.labels for choice in small.choices}
@@ -56,14 +45,7 @@ def restrict_weights(
 
 
 class NetworkCheck:
-    """The checks of one supernet, whose weights are drawn at random, and its children.
-
-    Args:
-        space: the space.
-        shape: of one input.
-        way: number of outputs.
-        seed: of the choices that are restricted, and of noise.
-    """
+    """The checks of one supernet, whose weights are drawn at random, and its children."""
 
     def __init__(self, space: SearchSpace, shape: Shape, way: int, seed: int) -> None:
         self.space, self.shape, self.way, self.seed = space, shape, way, seed
@@ -114,8 +96,11 @@ class NetworkCheck:
             return
         gates = one_hot(self.space.choices, architecture)
         computed = self._count_flops(gates)
-        told = self.supernet.flops(gates)
-        require(told == computed, f"the supernet tells {told} multiply-adds of {architecture}, but computes {computed}")
+        reported = self.supernet.flops(gates)
+        require(
+            reported == computed,
+            f"the supernet reports {reported} multiply-adds of {architecture}, but computes {computed}",
+        )
         features = self.supernet.features
         head = self.supernet.output_flops(self.way) * getattr(child, "features", features) // features
         require(
@@ -143,8 +128,11 @@ class NetworkCheck:
         noise = self.supernet.draw_noise(len(self.support), torch.Generator().manual_seed(self.seed))
         outputs = self._graded(mixture, noise)
         looked_at = [n for n, logit in logits.items() if n in mixture.names and len(logit) > 1]
-        told, computed = self.supernet.flops(mixture), self._count_flops(mixture)
-        require(told == computed, f"the supernet tells {told} multiply-adds of all candidates, but computes {computed}")
+        reported, computed = self.supernet.flops(mixture), self._count_flops(mixture)
+        require(
+            reported == computed,
+            f"the supernet reports {reported} multiply-adds of all candidates, but computes {computed}",
+        )
         if not looked_at:
             return
         loss = (outputs * torch.randn(outputs.shape)).sum() + (outputs**2).sum()
@@ -180,8 +168,7 @@ class NetworkCheck:
 
     def _graded(self, mixture: Mixture, noise: Mapping[str, Tensor]) -> Tensor:
         """What depends on all gates that the supernet looks at."""
-        features: Tensor = functional_call(self.supernet, self.weights, (self.support, mixture, noise))
-        return features
+        return functional_call(self.supernet, self.weights, (self.support, mixture, noise))
 
     def _counted_inputs(self, child: nn.Module) -> list[Tensor]:
         """What the child is given where multiply-adds are counted."""

@@ -93,31 +93,16 @@ def _has_parameters(layer: nn.Module) -> bool:
 
 
 def check_cost(cost: NetworkCost, counted: NetworkCost, architecture: Architecture) -> None:
-    """Check what a space tells of a network's cost.
-
-    Raises:
-        AssertionError: it is not what was counted.
-    """
-    for what, told, found in (
+    """Check the cost of a network that a space reports."""
+    for what, reported, found in (
         ("parameters", cost.parameters, counted.parameters),
         ("multiply-adds", cost.flops, counted.flops),
     ):
-        require(told == found, f"{architecture} costs {told} {what}, but its child has {found}")
+        require(reported == found, f"{architecture} costs {reported} {what}, but its child has {found}")
 
 
 def check_same(found: Tensor, expected: Tensor, of: str, one: str, other: str) -> None:
-    """Check that two networks compute the same, or nearly.
-
-    Args:
-        found: what one computes.
-        expected: what the other does.
-        of: the architecture, as the message ends.
-        one: the first network, in words.
-        other: the second one.
-
-    Raises:
-        AssertionError: they do not.
-    """
+    """Check that two networks compute the same, or nearly."""
     require(found.shape == expected.shape, f"{one} gives shape {tuple(found.shape)}, {other} {expected.shape}")
     gap = float((found - expected).abs().max()) / max(1.0, float(expected.abs().max()))
     require(gap <= TOLERANCE, f"{one} and {other} differ by {gap:.1e} for {of}")

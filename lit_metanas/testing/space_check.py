@@ -18,7 +18,7 @@ from lit_metanas.inputs.shapes import (
     describe_shape,
 )
 from lit_metanas.spaces.choice_space import ChoiceSpace
-from lit_metanas.spaces.flop_count import telling_layers
+from lit_metanas.spaces.flop_count import naming_layers
 from lit_metanas.spaces.space import SearchSpace, ShapeType
 from lit_metanas.testing.choice_check import check_choices, sample_architectures
 from lit_metanas.testing.network_check import NetworkCheck
@@ -69,7 +69,7 @@ def check_space(space: ChoiceSpace, shape: Shape | None = None, way: int = 5, se
         return
     with _double_precision(seed):
         check = _first_check(space, way, seed) if shape is None else _check_of(space, shape, way, seed)
-        with telling_layers(getattr(check.supernet, "body", check.supernet), check.shape):
+        with naming_layers(getattr(check.supernet, "body", check.supernet), check.shape):
             for architecture in sample_architectures(space, seed):
                 check.child(architecture)
                 check.cost(architecture)
@@ -98,7 +98,7 @@ def _check_other_shape(space: SearchSpace, shape: Shape, way: int, seed: int) ->
     other = _other_shape(as_shape(shape))
     try:
         check = _check_of(space, other, way, seed)
-        with telling_layers(getattr(check.supernet, "body", check.supernet), other):
+        with naming_layers(getattr(check.supernet, "body", check.supernet), other):
             check.child(*sample_architectures(space, seed, 1))
     except (AssertionError, RuntimeError, ValueError) as error:
         raise AssertionError(
@@ -112,10 +112,7 @@ def _check_of(space: SearchSpace, shape: Shape, way: int, seed: int) -> NetworkC
 
 
 def _other_shape(shape: KindShape) -> Shape:
-    """Twice as large, and of another number of features or tokens; grey images in colour.
-
-    A body may be for one number of channels, as pretrained networks are for three.
-    """
+    """Twice as large, and of another number of features or tokens; grey images in colour."""
     if isinstance(shape, ImageShape):
         return ImageShape(3 if shape.channels == 1 else shape.channels, 2 * shape.height, 2 * shape.width)
     if isinstance(shape, SeriesShape):

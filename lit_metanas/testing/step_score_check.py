@@ -21,16 +21,7 @@ from lit_metanas.testing.network_count import check_same
 
 
 class StepScoreCheck(NetworkCheck):
-    """The checks of a space whose networks give scores of each step, of an input or of what they write.
-
-    Where its supernet only holds the weights that children begin with, what is checked are children.
-
-    Args:
-        space: the space.
-        shape: of one input.
-        way: number of outputs.
-        seed: of the choices that are restricted, and of noise.
-    """
+    """The checks of a space whose networks give scores of each step, of an input or of what they write."""
 
     def __init__(self, space: SearchSpace, shape: Shape, way: int, seed: int) -> None:
         super().__init__(space, shape, way, seed)

@@ -16,17 +16,7 @@ from lit_metanas.spaces.architecture import Choice
 
 
 class ArchitectureLogits(nn.Module):
-    """One logit a candidate, all in one vector, so that choices with dots in their names can be parameters.
-
-    Args:
-        choices: of the search space.
-        prior: labels to start from, by group or by the choice's own name, which goes first. It says nothing to a
-            choice of a single label.
-        strength: how much larger the prior label's logit is than the others of its choice at the start.
-
-    Raises:
-        ValueError: the prior names no choice or group of the space, or a label that it does not have.
-    """
+    """One logit a candidate, all in one vector, so that choices with dots in their names can be parameters."""
 
     def __init__(
         self, choices: Sequence[Choice], *, prior: Mapping[str, str] | None = None, strength: float = 0.0
@@ -95,12 +85,7 @@ class ArchitectureLogits(nn.Module):
 
     @torch.no_grad()
     def inherit(self, labels: Mapping[str, Sequence[str]], logits: Mapping[str, Tensor]) -> None:
-        """Take over another space's logits for the labels that both have; what is pruned there is pruned here.
-
-        Args:
-            labels: the other space's labels by choice.
-            logits: its logits by choice, each of shape ``(labels,)``.
-        """
+        """Take over another space's logits for the labels that both have; what is pruned there is pruned here."""
         for choice, row in zip(self.choices, self.values.split(self.sizes), strict=True):
             theirs = list(labels.get(choice.name, ()))
             for place, label in enumerate(choice.labels):
@@ -167,20 +152,7 @@ class ArchitectureSchedule:
 
 
 def fixed_labels(architecture: dict[str, str] | str | None, space: SearchSpace) -> dict[str, str]:
-    """The labels to restrict a space to.
-
-    Args:
-        architecture: labels of some or all choices, each for one choice or for all of a group; or the path of an
-            ``architectures.json``, of which the best entry of this space is taken.
-        space: the search space.
-
-    Returns:
-        A label for each choice that is no longer open: choices that the fixed labels make inactive get their first.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file holds no architecture of this space.
-    """
+    """The labels to restrict a space to."""
     labels = _best(architecture, space) if isinstance(architecture, str) else space.by_choice(architecture or {})
     inactive: set[str] = set()
     for choice in space.choices:

@@ -32,7 +32,7 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.sampling import changes_generator
 from lit_metanas.tasks.task import Split, Task
-from lit_metanas.training.trainers import uncached_autocast
+from lit_metanas.training.trainers import apart_from_caller
 
 MOST_SCORES = 1 << 26
 """The most scores kept in memory at a time."""
@@ -99,11 +99,7 @@ class Recipe:
             raise ValueError(f"Recipe: augmentation is '{self.augmentation}'; use {', '.join(AUGMENTATIONS)}.")
 
     def replace(self, changes: RecipeFields) -> Recipe:
-        """The recipe with new values of fields that can be searched.
-
-        Raises:
-            ValueError: a field cannot be searched, or a value is out of its range.
-        """
+        """The recipe with new values of fields that can be searched; ValueError for others, or values out of range."""
         names = [field.name for field in fields(self) if field.name != "inherit"]
         for name in changes:
             if name not in names:
@@ -186,11 +182,7 @@ class Child(LightningModule):
         self._colours = False
 
     def look_at_inputs(self, inputs: Tensor) -> None:
-        """Decide before a training whether augmentation may change colours: only if all images lie in [0, 1].
-
-        Args:
-            inputs: of the whole training, shape ``(n, *shape)``.
-        """
+        """Decide before a training whether augmentation may change colours: only if all images lie in [0, 1]."""
         self._colours = self.recipe.augmentation != NO_AUGMENTATION and colours_can_change(inputs)
 
     def on_train_start(self) -> None:
@@ -213,15 +205,7 @@ class Child(LightningModule):
         return loss
 
     def step_loss(self, inputs: Tensor, labels: Tensor, *, seed: int, epoch: int, step: int) -> Tensor:
-        """The loss of one step of training, after the recipe's augmentation: the same in every loop.
-
-        Args:
-            inputs: shape ``(n, *shape)``.
-            labels: of the inputs.
-            seed: of the training.
-            epoch: from 0.
-            step: within the epoch, from 0.
-        """
+        """The loss of one step of training, after the recipe's augmentation; steps count from 0 within each epoch."""
         recipe = self.recipe
         if recipe.augmentation != NO_AUGMENTATION:
             generator = changes_generator("train", seed, epoch, step)
@@ -238,11 +222,7 @@ class Child(LightningModule):
         self._evaluate("test", self.test_metric, batch)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """AdamW with a half cosine over all steps.
-
-        Raises:
-            ValueError: the trainer does not know their number.
-        """
+        """AdamW with a half cosine over all steps."""
         steps = self.trainer.estimated_stepping_batches
         if math.isinf(steps):
             raise ValueError(
@@ -281,19 +261,15 @@ class Ensemble(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, *shape)`` to the mean scores, shape ``(n, way)``."""
         first, *others = (network(inputs) for network in self.networks)
-        for scores in others:
-            first = first + scores
-        mean: Tensor = first * (1 / len(self.networks))
+        mean: Tensor = sum(others, start=first) * (1 / len(self.networks))
         return mean
 
 
 class WithLinear(nn.Module):
     """A network or an ensemble, and a linear model of plain features, with the mean of their scores."""
 
-    # `steps` is None if both take the same inputs. Otherwise an input has first so many tokens for the network, and
-    # then so many for the linear model.
-
     def __init__(self, network: nn.Module, linear: nn.Module, steps: tuple[int, int] | None = None) -> None:
+        # With `steps`, an input has first so many tokens for the network, and then so many for the linear model.
         super().__init__()
         self.network, self.linear, self.steps = network, linear, steps
 
@@ -317,10 +293,9 @@ def build_network(
 ) -> nn.Module:
     """A network with new weights, or an ensemble of so many."""
     one = space.canonical(architecture)
-    networks = [space.child(one, shape, way) for _ in range(ensemble)]
-    if ensemble > 1:
-        return Ensemble(networks)
-    return networks[0]
+    if ensemble == 1:
+        return space.child(one, shape, way)
+    return Ensemble([space.child(one, shape, way) for _ in range(ensemble)])
 
 
 def members_of(network: nn.Module) -> int:
@@ -334,6 +309,9 @@ def members_of(network: nn.Module) -> int:
 
 def chosen_child(task: Task, space: SearchSpace, found: SearchOutcome, recipe: Recipe, seed: int) -> Child:
     """The chosen network before its training; weights that it does not inherit are a function of the seed."""
+    weights = None
+    if recipe.inherit:
+        weights = found.weights
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Child(
@@ -342,7 +320,7 @@ def chosen_child(task: Task, space: SearchSpace, found: SearchOutcome, recipe: R
             shape=task.shape,
             way=task.way,
             recipe=recipe,
-            weights=found.weights if recipe.inherit else None,
+            weights=weights,
             objective=task.objective,
         )
 
@@ -386,14 +364,9 @@ def recipe_cost(
 
 def fit_child(child: Child, train: Split, *, seed: int, epoch_ended: Callable[[], None] | None = None) -> Cost:
     """Train a child on one split, on the device that the split lies on; returns what it cost."""
-    # The seed orders the batches and drives augmentation and dropout. The caller's random state stays as it was.
+    # The seed orders the batches and drives augmentation and dropout.
     epochs, device = child.recipe.epochs, train.inputs.device
-    with (
-        torch.inference_mode(False),
-        torch.enable_grad(),
-        torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
-        uncached_autocast(),
-    ):
+    with torch.inference_mode(False), torch.enable_grad(), apart_from_caller(device):
         child.to(device, memory_format=torch.channels_last)
         plain = train.trainable()  # A prediction step gets inference tensors, which cannot be trained on.
         data = replace(plain, inputs=channels_last(plain.inputs))

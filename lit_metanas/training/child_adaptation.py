@@ -15,7 +15,7 @@ from lit_metanas.spaces.choice_space import first_buildable
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import batch_norms, judge, training_cost, training_loss
-from lit_metanas.training.trainers import uncached_autocast
+from lit_metanas.training.trainers import apart_from_caller
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class InnerTraining:
         space.check_objective(goal)
         inputs, labels = channels_last(inputs_like(task.train.inputs, like)), task.train.labels
         size = min(self.batch_size, len(labels))
-        with torch.random.fork_rng(devices=[like.device] if like.is_cuda else []), uncached_autocast():
+        with apart_from_caller(like.device):
             torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
             network = space.child(architecture, task.shape, task.way, weights).to(like).train()
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

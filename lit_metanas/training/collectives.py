@@ -16,41 +16,27 @@ _SHIFTS = (0, 16, 32, 48)
 
 
 class OuterMean(NamedTuple):
-    """One outer step's gradient and metrics, the same on all processes.
+    """One outer step's gradient and metrics, the same on all processes."""
 
-    Attributes:
-        gradients: mean over the finite tasks; zeros where there is none.
-        metrics: of the finite tasks in their order, as ``MetaGradient`` gives them.
-        finite: which of all tasks have a finite loss and gradient, shape ``(tasks,)``.
-        flops: sum over all tasks.
-        signalled: whether any process had a signal.
-    """
-
-    gradients: Parameters
-    metrics: Metrics
-    finite: Tensor
-    flops: int
-    signalled: bool
+    gradients: Parameters  # mean over the finite tasks; zeros where there is none
+    metrics: Metrics  # of the finite tasks in their order, as `MetaGradient` gives them
+    finite: Tensor  # which of all tasks have a finite loss and gradient, shape (tasks,)
+    flops: int  # sum over all tasks
+    signalled: bool  # whether any process had a signal
 
 
 def outer_mean(
     gradients: Parameters, metrics: Metrics, flops: int, trainer: Trainer, *, signalled: bool = False
 ) -> OuterMean:
-    """The mean over the finite tasks of all processes, which have as many tasks each.
-
-    Args:
-        gradients: sum over this process's finite tasks, divided by the number of all of them.
-        metrics: of this process's tasks; those of shape ``(tasks,)`` are joined.
-        flops: sum over this process's tasks.
-        trainer: knows the processes.
-        signalled: whether this process had a signal.
-    """
-    world, rank = trainer.world_size, trainer.global_rank
-    if world == 1:
-        return _mean_of_one(gradients, metrics, flops, signalled)
-    losses = metrics["losses"]
+    """The mean over the finite tasks of all processes, which have as many tasks each."""
+    # `gradients` are the sum over this process's finite tasks, divided by the number of all of them. Metrics of shape
+    # (tasks,) are joined.
+    world, rank, losses = trainer.world_size, trainer.global_rank, metrics["losses"]
     # Half precision could not hold the FLOPs, nor the sum of many gradients.
     dtype = torch.promote_types(losses.dtype, torch.float32)
+    if world == 1:
+        own = {name: value.to(dtype) for name, value in metrics.items() if value.dim()}
+        return _of_finite_tasks(gradients, own, flops, signalled)
     joined = {}
     for name, value in metrics.items():
         if value.dim():
@@ -72,12 +58,6 @@ def outer_mean(
     *parts_of_flops, signals = sums.tolist()
     flops = sum(int(part) << shift for part, shift in zip(parts_of_flops, _SHIFTS, strict=True))
     return _of_finite_tasks(gradients.with_tensors(means), everything, flops, signals > 0)
-
-
-def _mean_of_one(gradients: Parameters, metrics: Metrics, flops: int, signalled: bool) -> OuterMean:
-    """The mean where there is one process: no message."""
-    dtype = torch.promote_types(metrics["losses"].dtype, torch.float32)
-    return _of_finite_tasks(gradients, {k: v.to(dtype) for k, v in metrics.items() if v.dim()}, flops, signalled)
 
 
 def _of_finite_tasks(gradients: Parameters, metrics: Metrics, flops: int, signalled: bool) -> OuterMean:
@@ -105,15 +85,7 @@ def gather_lists(mine: list[T]) -> list[T]:
 
 
 def gather_rows(mine: Tensor, trainer: Trainer) -> Tensor:
-    """Gather the rows of all processes.
-
-    Args:
-        mine: rows of this process, shape ``(n, ...)``, as many on each.
-        trainer: row ``i`` of process ``rank`` belongs to the place ``i * world_size + rank``.
-
-    Returns:
-        All rows by place, shape ``(n * world_size, ...)``.
-    """
+    """Gather the rows of all processes."""
     if trainer.world_size == 1:
         return mine
     return trainer.strategy.all_gather(mine).transpose(0, 1).flatten(0, 1)

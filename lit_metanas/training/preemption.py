@@ -9,36 +9,26 @@ import threading
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from lit_metanas.training.outer_training import OuterTraining
+
 _COUNTERS = ("epoch_loop.batch_progress", "epoch_loop.val_loop.batch_progress", "epoch_loop.state_dict")
 """Names of the counters that Lightning changes on resuming, among those of its loops."""
-
-
-@runtime_checkable
-class Agreeing(Protocol):
-    """A module whose training steps tell all processes of a signal, in the one message that they send anyway.
-
-    Attributes:
-        signalled: whether this process has had a signal; callbacks set it.
-        any_signalled: whether any process had, by the time of the last step's message; the same on all.
-    """
-
-    signalled: bool
-    any_signalled: bool
 
 
 class Preemption(Callback):
     """On SIGTERM and Ctrl-C writes a checkpoint and stops; on SIGUSR1 from SLURM has the job queued again, too.
 
-    Lightning's own handler writes the checkpoint wherever the signal finds the process: in the middle of a step, or
-    while other processes wait for this one's gradient, for ever. Here all processes agree, between two steps, that one
-    of them has had a signal, so that the resumed training is the uninterrupted one, bit for bit. A module that sends a
-    message in each step (``Agreeing``) carries the signal along; processes of others send one more.
+    Lightning's own handler (2.6) writes the checkpoint wherever the signal finds the process. While other processes
+    wait for this one's gradient, it never ends. Between the updates of two optimizers, the resumed training repeats the
+    first: of two weights that gain 1 in each of 8 steps, one ended at 9. Here all processes agree, between two steps,
+    that one of them has had a signal, so that the resumed training is the uninterrupted one, bit for bit. A
+    meta-training's message in each step carries the signal along; processes of others send one more.
 
     Where the loader cannot be resumed within an epoch, the checkpoint of the last epoch's end stands; within the first
     one there is none, and the training starts from the beginning. Other verbs keep what is finished as they go: SIGTERM
@@ -71,7 +61,7 @@ class Preemption(Callback):
         """Forget an earlier run."""
         self._received.clear()
         self._module, self._counters = pl_module, None
-        if isinstance(pl_module, Agreeing):
+        if isinstance(pl_module, OuterTraining):
             pl_module.signalled = pl_module.any_signalled = False
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -79,8 +69,9 @@ class Preemption(Callback):
 
         Lightning knows checkpoints of steps' and epochs' ends only, and would count the coming step twice.
         """
-        loops = checkpoint.get("loops", {}) if trainer.state.fn == TrainerFn.FITTING else {}
-        kept = loops.get("fit_loop", {})
+        if trainer.state.fn != TrainerFn.FITTING:
+            return
+        kept = checkpoint.get("loops", {}).get("fit_loop", {})
         total = kept.get(_COUNTERS[0], {}).get("total", {})
         if total and total["ready"] - 1 == total["started"] == total["completed"]:
             self._counters = {name: deepcopy(kept[name]) for name in _COUNTERS}
@@ -91,9 +82,9 @@ class Preemption(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take them over here, where no validation comes first; note a checkpoint that is of another training."""
-        path = self.checkpoint(trainer)
-        begins_anew = trainer.ckpt_path is None and path.exists()
-        self._others = (path, path.stat().st_mtime_ns) if begins_anew else None
+        path, self._others = self.checkpoint(trainer), None
+        if trainer.ckpt_path is None and path.exists():
+            self._others = path, path.stat().st_mtime_ns
         self._take_over(trainer)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -118,12 +109,7 @@ class Preemption(Callback):
         self._give_back()
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Look whether any process has had a signal.
-
-        Raises:
-            ChildProcessError: SLURM does not queue the job again.
-            SIGTERMException: the training is stopped.
-        """
+        """Look whether any process has had a signal."""
         self._restore_counters(trainer)
         if not self._should_stop(trainer, pl_module):
             return
@@ -131,13 +117,16 @@ class Preemption(Callback):
         if batch_idx == 0 or hasattr(trainer.train_dataloader, "load_state_dict"):
             trainer.save_checkpoint(path)
         stands = path.exists() and not self.is_anothers(path)
-        if self._any(trainer, signal.SIGUSR1 in self._received) and trainer.is_global_zero:
+        requeues = trainer.strategy.reduce_boolean_decision(signal.SIGUSR1 in self._received, all=False)
+        if requeues and trainer.is_global_zero:
             _requeue(stands)
         raise _stop(how_to_go_on(trainer), trainer)
 
     def checkpoint(self, trainer: Trainer) -> Path:
         """Where the checkpoint is written."""
-        return Path(self.path) if self.path else _last_checkpoint(trainer)
+        if self.path:
+            return Path(self.path)
+        return _last_checkpoint(trainer)
 
     def is_anothers(self, path: Path) -> bool:
         """Whether this is the checkpoint that another training had left when this one began."""
@@ -146,7 +135,9 @@ class Preemption(Callback):
     def _take_over(self, trainer: Trainer) -> None:
         if not _gets_signals():
             return
-        _handle(self._note, trainer, *([signal.SIGUSR1] if "SLURM_JOB_ID" in os.environ else []), signal.SIGTERM)
+        if "SLURM_JOB_ID" in os.environ:
+            _handle(self._note, trainer, signal.SIGUSR1)
+        _handle(self._note, trainer, signal.SIGTERM)
         before = signal.getsignal(signal.SIGINT)
         if self._interrupt is None and callable(before):
             self._interrupt = before  # elsewhere it is ignored, as in a job in the background
@@ -156,9 +147,8 @@ class Preemption(Callback):
         self._give_back()
         self._note(trainer, signal.SIGINT)
         if trainer.local_rank == 0:
-            os.write(
-                2, b"\nlit-metanas: stopping after this step; press Ctrl-C again to stop at once.\n"
-            )  # print is not reentrant
+            # print is not reentrant
+            os.write(2, b"\nlit-metanas: stopping after this step; press Ctrl-C again to stop at once.\n")
 
     def _give_back(self) -> None:
         before, self._interrupt = self._interrupt, None
@@ -168,7 +158,7 @@ class Preemption(Callback):
     def _note(self, trainer: Trainer, number: int) -> None:
         del trainer
         self._received.add(number)
-        if isinstance(self._module, Agreeing):
+        if isinstance(self._module, OuterTraining):
             self._module.signalled = True
 
     def _restore_counters(self, trainer: Trainer) -> None:
@@ -182,14 +172,9 @@ class Preemption(Callback):
         self._counters = None
 
     def _should_stop(self, trainer: Trainer, module: LightningModule) -> bool:
-        mine = bool(self._received)
-        if trainer.world_size > 1 and isinstance(module, Agreeing):
+        if trainer.world_size > 1 and isinstance(module, OuterTraining):
             return module.any_signalled
-        return self._any(trainer, mine)
-
-    @staticmethod
-    def _any(trainer: Trainer, mine: bool) -> bool:
-        return trainer.strategy.reduce_boolean_decision(mine, all=False)
+        return trainer.strategy.reduce_boolean_decision(bool(self._received), all=False)
 
 
 def how_to_go_on(trainer: Trainer) -> str:
@@ -207,14 +192,9 @@ def how_to_go_on(trainer: Trainer) -> str:
 
 
 def end_at_sigterm(trainer: Trainer) -> None:
-    """Have SIGTERM end this process at once, wherever it is, until the trainer's run is over.
-
-    Lightning's own handler only notes the signal. Its validation and test look at that after a batch, which may be a
-    whole task, and its prediction never does.
-
-    Raises:
-        SIGTERMException: it has come just before.
-    """
+    """Have SIGTERM end this process at once, wherever it is, until the trainer's run is over."""
+    # Lightning's own handler only notes the signal. Its validation and test look at that after a batch, which may be a
+    # whole task, and its prediction never does.
     if _gets_signals():
         _handle(_end, trainer, signal.SIGTERM)
 
@@ -228,9 +208,8 @@ def _gets_signals() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
-def _handle(handler: Callable[[Trainer, int], None], trainer: Trainer, *numbers: int) -> None:
-    for number in numbers:
-        signal.signal(number, lambda number, frame: handler(trainer, number))
+def _handle(handler: Callable[[Trainer, int], None], trainer: Trainer, number: int) -> None:
+    signal.signal(number, lambda number, frame: handler(trainer, number))
     if trainer.received_sigterm:  # just before
         handler(trainer, signal.SIGTERM)
 
@@ -245,16 +224,21 @@ def _end(trainer: Trainer, number: int) -> None:
 
 def _stop(goes_on: str, trainer: Trainer) -> SIGTERMException:
     """The end of this process, with a sentence on the first one of each machine."""
-    return SIGTERMException(f"Stopped by a signal; {goes_on}." if trainer.local_rank == 0 else 1)
+    if trainer.local_rank:
+        return SIGTERMException(1)
+    return SIGTERMException(f"Stopped by a signal; {goes_on}.")
 
 
 def _requeue(stands: bool) -> None:
-    array, task = (os.environ.get(f"SLURM_ARRAY_{name}") for name in ("JOB_ID", "TASK_ID"))
-    job = f"{array}_{task}" if array else os.environ["SLURM_JOB_ID"]
+    job = os.environ["SLURM_JOB_ID"]
+    if array := os.environ.get("SLURM_ARRAY_JOB_ID"):
+        job = f"{array}_{os.environ.get('SLURM_ARRAY_TASK_ID')}"
     try:
         # SLURM's own program, wherever it is installed, and SLURM's own number of the job.
         subprocess.run(["scontrol", "requeue", job], check=True, capture_output=True, text=True)  # noqa: S603, S607
     except (OSError, subprocess.CalledProcessError) as error:
         reason = " ".join(str(getattr(error, "stderr", "") or error).split())
-        begin = f"The checkpoint is written, but job {job}" if stands else f"Job {job} has no checkpoint yet, and"
+        begin = f"Job {job} has no checkpoint yet, and"
+        if stands:
+            begin = f"The checkpoint is written, but job {job}"
         raise ChildProcessError(f"{begin} could not be requeued ({reason}): submit it again.") from None

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
+from functools import partial
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -15,31 +14,29 @@ from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.text import short_number
 from lit_metanas.meta import Parameters, task_generator
 from lit_metanas.meta.learner import EVALUATION
-from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.target_data import WholeTask
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child_adaptation import AdaptedChild, InnerTraining
 from lit_metanas.training.collectives import outer_mean
-from lit_metanas.training.meta_search.episode_evaluation import EpisodeScores
-from lit_metanas.training.meta_search.training_state import Account
+from lit_metanas.training.meta_search.episode_scores import EpisodeScores
+from lit_metanas.training.outer_training import OuterTraining, validate_anew
 from lit_metanas.training.task_start import (
     OUTPUT_WEIGHTS,
     SUPERNET_WEIGHTS,
+    TASKS_ENTRY,
     TASKS_KEY,
     TaskStart,
     Vocabularies,
-    resumable_start,
     start_entry,
 )
-from lit_metanas.training.trainers import check_end, refuse_averaging, refuse_scaled_losses, validate_anew
 
 FIRST_JUDGED = EVALUATION - 1
 """Step of ``task_generator`` for the first validation task; those of the others count down."""
 
 
-class TaskReptile(LightningModule):
+class TaskReptile(OuterTraining):
     """Meta-trains the weights of a space on many tasks, as a start for new ones, whatever the tasks' objective.
 
     In each outer step every task draws an architecture uniformly, and its child, which begins with the current weights,
@@ -97,50 +94,28 @@ class TaskReptile(LightningModule):
     ) -> None:
         super().__init__()
         least = {"inner_steps": (inner_steps, 1), "batch_size": (batch_size, 2)}
-        least |= {"val_architectures": (val_architectures, 1), "skipped": (skipped, 0)}
+        least["val_architectures"] = (val_architectures, 1)
         for name, (value, bound) in least.items():
             if value < bound:
                 raise ValueError(f"TaskReptile: {name} is {short_number(value)}; give at least {bound}.")
-        for name, rate in {"inner_rate": inner_rate, "epsilon": epsilon, "flops": flops}.items():
-            if rate is not None and not rate > 0:
+        for name, rate in {"inner_rate": inner_rate, "epsilon": epsilon}.items():
+            if not rate > 0:
                 raise ValueError(f"TaskReptile: {name} is {rate}; give a positive number.")
-        if not 0 <= seed < 2**63:
-            raise ValueError(f"TaskReptile: seed is {short_number(seed)}; give a number from 0, below 2**63.")
+        self.flops, self.skipped, self.seed = flops, skipped, seed
+        self.check_limits()
         self.automatic_optimization = False
         self.space = space
         self.inner = InnerTraining(space, inner_steps, inner_rate, batch_size)
         self.epsilon = epsilon
-        self.flops = flops
         self.val_architectures = val_architectures
-        self.skipped = skipped
-        self.seed = seed
         self.register_module("supernet", None)
         self.register_module("outputs", None)
-        self.register_buffer("outer_steps", torch.zeros((), dtype=torch.int64))
-        self.register_buffer("spent", torch.zeros((), dtype=torch.int64))
-        self.outer_steps: Tensor
-        self.spent: Tensor
-        self.account = Account()
+        self.count_from_zero()
         self.vocabularies = Vocabularies()
-        self.signalled = self.any_signalled = False
         self._scores = EpisodeScores(seed)
 
-    @property
-    def built(self) -> bool:
-        """Whether the weights are there."""
-        return self.supernet is not None
-
     def _build(self, shape: Shape, way: int, found: TaskStart | None = None) -> None:
-        """Make the weights, a function of the seed.
-
-        Args:
-            shape: of one input.
-            way: number of outputs.
-            found: a checkpoint that these are read from; its tensors are compared before memory is taken for others.
-
-        Raises:
-            ValueError: the checkpoint's tensors are of other shapes.
-        """
+        """Make the weights, a function of the seed."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             if found is not None:
@@ -160,13 +135,8 @@ class TaskReptile(LightningModule):
         self.outputs: nn.Module = nn.ModuleDict(modules)
 
     def setup(self, stage: str) -> None:
-        """Make the weights for the tasks of the data module.
-
-        Raises:
-            ValueError: the data module has none, the networks of the space are not for such tasks, or the trainer
-                averages weights.
-        """
-        refuse_averaging(self.trainer, self, stage)
+        """Make the weights for the tasks of the data module."""
+        super().setup(stage)
         data = getattr(self.trainer, "datamodule", None)
         example = getattr(data, "example", None)
         if not isinstance(example, Task):
@@ -181,45 +151,12 @@ class TaskReptile(LightningModule):
         """The meta-trained weights by the names that children inherit, detached."""
         return {name: parameter.detach() for name, parameter in self._parameters_by_name().items()}
 
-    def cost(self) -> Cost:
-        """What meta-training has cost so far."""
-        return self.account.total(steps=int(self.outer_steps), flops=int(self.spent))
-
-    @property
-    def progress(self) -> float:
-        """Spent share of the whole training, from 0 to 1."""
-        if self.flops is not None:
-            return min(1.0, int(self.spent) / self.flops)
-        if self.trainer.train_dataloader is None:
-            return 0.0  # to ask for the number of steps would make the loader, before a resumed run gives it its state
-        return min(1.0, int(self.outer_steps) / float(self.trainer.estimated_stepping_batches))
-
-    @property
-    def ends_by_itself(self) -> bool:
-        """Whether a budget of FLOPs ends the training."""
-        return self.flops is not None
-
     def configure_optimizers(self) -> Optimizer:
         """Plain gradient descent: its rate is epsilon, and the gradient theta - phi."""
         return torch.optim.SGD(self.parameters(), lr=self.epsilon)
 
-    def on_train_start(self) -> None:
-        """Start the clock; a run that has spent its budget ends here.
-
-        Raises:
-            ValueError: neither the module nor the trainer has an end, or the trainer scales losses.
-        """
-        check_end(self.trainer, self)
-        refuse_scaled_losses(self.trainer, "TaskReptile does")
-        self.account.begin()
-        self.trainer.should_stop |= self._is_finished
-
     def training_step(self, batch: list[WholeTask], batch_idx: int) -> None:
-        """One outer step: adapt a child to each task, and go towards the mean of all processes.
-
-        Raises:
-            FailedWorkError: more tasks than ``skipped`` have had no finite loss.
-        """
+        """One outer step: adapt a child to each task, and go towards the mean of all processes."""
         trainer, step, progress = self.trainer, int(self.outer_steps), self.progress
         tasks = [each.task for each in batch]
         places = [place * trainer.world_size + trainer.global_rank for place in range(len(tasks))]
@@ -227,7 +164,9 @@ class TaskReptile(LightningModule):
         adapted = [self._adapt(task, task_generator(self.seed, step, place)) for task, place in pairs]
         mean, losses, inputs = self._mean_change(adapted)
         if not bool(losses.isfinite().all()):
-            self._leave_out(losses, tasks)
+            self.leave_out(
+                losses.isfinite(), partial(self._describe, tasks), "lower inner_rate, or allow more with 'skipped'"
+            )
         optimizer = self.optimizers()
         assert not isinstance(optimizer, list)
         for name, parameter in self._parameters_by_name().items():
@@ -241,7 +180,7 @@ class TaskReptile(LightningModule):
         if len(finite):
             self.log("train/loss", finite.mean(), prog_bar=True)
         self.account.step(inputs)
-        trainer.should_stop |= self._is_finished
+        trainer.should_stop |= self.is_finished
 
     def on_validation_epoch_start(self) -> None:
         """Forget earlier scores."""
@@ -270,16 +209,12 @@ class TaskReptile(LightningModule):
         checkpoint[TASKS_KEY] = {**entry, "own": self.account.state()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse foreign checkpoints, and restore the account.
-
-        Raises:
-            ValueError: the checkpoint is not of this model or of these tasks.
-        """
-        found = resumable_start(checkpoint)
+        """Refuse foreign checkpoints, and restore the account."""
+        found = TASKS_ENTRY.of(checkpoint)
+        found.check_space(self.space)
         if self.built:
-            found.check(self.space, self.shape)
+            found.check_shape(self.shape)
         else:
-            found.check_space(self.space)
             self._build(found.shape, found.way, found)
             self.vocabularies = found.vocabularies
         if (what := found.vocabularies.difference(self.vocabularies)) is not None:
@@ -296,11 +231,7 @@ class TaskReptile(LightningModule):
         return {name.removeprefix(SUPERNET_WEIGHTS).removeprefix(OUTPUT_WEIGHTS): value for name, value in own.items()}
 
     def _check(self, task: Task) -> None:
-        """Refuse a task that cannot share weights with the others.
-
-        Raises:
-            ValueError: it cannot.
-        """
+        """Refuse a task that cannot share weights with the others."""
         if not same_shape(task.shape, self.shape):
             raise ValueError(
                 f"Task '{task.id}' has {describe_shape(task.shape)}, and the weights are for "
@@ -314,20 +245,16 @@ class TaskReptile(LightningModule):
     def _adapt(self, task: Task, generator: torch.Generator, architecture: Architecture | None = None) -> AdaptedChild:
         """Train a child on a task from the current weights; the architecture is drawn where none is given."""
         self._check(task)
-        drawn = self.inner.sample(generator) if architecture is None else architecture
-        return self.inner.adapt(self.weights(), task, drawn, generator)
+        if architecture is None:
+            architecture = self.inner.sample(generator)
+        return self.inner.adapt(self.weights(), task, architecture, generator)
 
     def _mean_change(self, adapted: list[AdaptedChild]) -> tuple[dict[str, Tensor], Tensor, int]:
-        """Over the tasks of all processes.
-
-        Returns:
-            The mean change of each weight, over the tasks whose children have it and are finite; the loss of each task,
-            shape ``(tasks,)``, NaN where it is not finite; and the number of training inputs.
-        """
+        """Over the tasks of all processes."""
         changes = {name: torch.zeros_like(value) for name, value in self.weights().items()}
         held = {name: torch.zeros_like(value) for name, value in changes.items()}
-        for each in adapted:
-            for name, change in each.change.items() if each.finite else ():
+        for each in (one for one in adapted if one.finite):
+            for name, change in each.change.items():
                 part = tuple(slice(size) for size in change.shape)
                 changes[name][part] += change
                 held[name][part] += 1
@@ -351,25 +278,7 @@ class TaskReptile(LightningModule):
         }
         return mean, torch.where(found["kept"] > 0, found["losses"], torch.nan), int(found["inputs"].sum())
 
-    def _leave_out(self, losses: Tensor, tasks: list[Task]) -> None:
-        """Count the tasks that are not finite, and stop all processes together past the limit."""
-        world = self.trainer.world_size
-        for place in (~losses.isfinite()).nonzero().flatten().tolist():
-            owner = place % world
-            task = tasks[place // world].id if owner == self.trainer.global_rank else ""
-            said = f"Task '{task}' has no finite loss or weights at step {int(self.outer_steps)}"
-            self.account.skipped += 1
-            if self.account.skipped > self.skipped:
-                said = self.trainer.strategy.broadcast(said, owner)
-                raise FailedWorkError(
-                    f"{said}, and {self.skipped} were left out before it: lower inner_rate, or allow more with "
-                    "'skipped'."
-                )
-            if task:
-                warnings.warn(
-                    f"{said}: it is left out ({self.account.skipped} of at most {self.skipped}).", stacklevel=2
-                )
-
-    @property
-    def _is_finished(self) -> bool:
-        return self.flops is not None and int(self.spent) >= self.flops
+    def _describe(self, tasks: list[Task], place: int) -> str:
+        """The begin of a sentence on a task that is not finite."""
+        task = tasks[place // self.trainer.world_size]
+        return f"Task '{task.id}' has no finite loss or weights at step {int(self.outer_steps)}"

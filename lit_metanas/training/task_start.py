@@ -5,15 +5,12 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from torch import Tensor
 
 from lit_metanas.inputs.shapes import Shape, TokenShape, describe_shape, plain_shape, same_shape
-from lit_metanas.io.arrays import DAMAGED
-from lit_metanas.io.checkpoints import describe_foreign, load_plain
 from lit_metanas.io.text import printable
 from lit_metanas.kinds.kind import MadeBefore
 from lit_metanas.kinds.stored_preprocessing import UNKNOWN_INPUTS, InputMeaning
@@ -22,7 +19,7 @@ from lit_metanas.records.plain import from_plain
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import inherit
 from lit_metanas.tasks.task import Task
-from lit_metanas.training.meta_search.meta_checkpoint import check_candidates, check_input_shape, weights_within
+from lit_metanas.training.meta_weights import CheckpointEntry, MetaWeights, weights_within
 
 TASKS_KEY = "lit_metanas_tasks"
 TASKS_SCHEMA = 2
@@ -32,20 +29,13 @@ SUPERNET_WEIGHTS, OUTPUT_WEIGHTS = "supernet.", "outputs."
 LARGEST_INPUT = 1 << 26
 """Numbers of an input, and tokens of a vocabulary, that a checkpoint may be for."""
 
-_FIX = "give one that `fit` of TaskReptile wrote"
-
 
 @dataclass(frozen=True)
 class Vocabularies:
-    """What the numbers mean that go into a network and come out, so that its weights suit no other meaning.
-
-    Attributes:
-        inputs: of the preprocessing of inputs, if there is one.
-        outputs: of what makes the targets, of tasks whose networks write texts.
-    """
+    """What the numbers mean that go into a network and come out, so that its weights suit no other meaning."""
 
     inputs: InputMeaning = UNKNOWN_INPUTS
-    outputs: InputMeaning = UNKNOWN_INPUTS
+    outputs: InputMeaning = UNKNOWN_INPUTS  # of tasks whose networks write texts
 
     @classmethod
     def of(cls, task: Task) -> Vocabularies:
@@ -54,16 +44,8 @@ class Vocabularies:
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Vocabularies:
-        """The inverse of ``to_plain``; the first schema had digests alone.
-
-        Raises:
-            ValueError: they are damaged.
-        """
-        inputs, outputs = (
-            InputMeaning(one) if isinstance(one, str) else InputMeaning.from_plain(one)
-            for one in (plain["inputs"], plain["outputs"])
-        )
-        return cls(inputs, outputs)
+        """The inverse of ``to_plain``."""
+        return cls(_meaning(plain["inputs"]), _meaning(plain["outputs"]))
 
     def to_plain(self) -> dict[str, Any]:
         """For checkpoints; see ``InputMeaning``."""
@@ -73,30 +55,24 @@ class Vocabularies:
         """Where two differ, as a part of a sentence; None where they do not."""
         if self.inputs.digest != other.inputs.digest:
             return "another vocabulary or preprocessing of inputs"
-        return None if self.outputs.digest == other.outputs.digest else "another vocabulary of outputs"
+        if self.outputs.digest != other.outputs.digest:
+            return "another vocabulary of outputs"
+        return None
 
 
-@dataclass(frozen=True)
-class TaskStart:
-    """Meta-trained weights, and what they are for.
+def _meaning(plain: object) -> InputMeaning:
+    if isinstance(plain, str):  # the first schema had digests alone
+        return InputMeaning(plain)
+    return InputMeaning.from_plain(plain)
 
-    Attributes:
-        weights: the supernet's parameters by name.
-        outputs: the classifier, and the vectors of tokens that are written, by the names that children inherit.
-        labels: the candidates by choice.
-        shape: of one input.
-        vocabularies: what tokens mean.
-        cost: of the meta-training.
-        space: the name of the search space.
-    """
 
-    weights: dict[str, Tensor]
-    outputs: dict[str, Tensor]
-    labels: dict[str, list[str]]
-    shape: Shape
+@dataclass(frozen=True, kw_only=True)
+class TaskStart(MetaWeights):
+    """Meta-trained weights, and what they are for."""
+
+    outputs: dict[str, Tensor]  # the classifier, and the vectors of written tokens, by the names that children inherit
     vocabularies: Vocabularies
-    cost: Cost
-    space: str
+    space: str  # its name
 
     @property
     def made_before(self) -> MadeBefore:
@@ -104,27 +80,14 @@ class TaskStart:
         made = self.vocabularies
         return MadeBefore(self.shape, made.inputs.preprocessing, made.outputs.preprocessing)
 
-    def check(self, space: SearchSpace, shape: Shape) -> None:
-        """Compare with what the weights are for.
-
-        Raises:
-            ValueError: they are of another space or shape.
-        """
-        self.check_space(space)
-        check_input_shape(self, shape)
-
     def check_space(self, space: SearchSpace) -> None:
-        """Compare with the space that the weights are for.
-
-        Raises:
-            ValueError: they are of another one.
-        """
+        """Raise ValueError unless the weights are for a space."""
         if self.space != space.name:
             raise ValueError(
                 f"The checkpoint is of the search space {printable(self.space, 60)}, the model of {space.name}: give "
                 "one of that space."
             )
-        check_candidates(self, space)
+        self.check_candidates(space)
 
     @property
     def way(self) -> int:
@@ -132,30 +95,23 @@ class TaskStart:
         return next(len(value) for value in self.outputs.values())
 
     def check_sizes(self, own: Mapping[str, Tensor]) -> None:
-        """Compare with a model's weights, which may lie on the meta device, by the names that children inherit.
-
-        Raises:
-            ValueError: one of the model's is missing here, or has another shape.
-        """
+        """Raise ValueError unless all weights of a model are here in their shapes; they may lie on the meta device."""
         theirs = {**self.weights, **self.outputs}
         if any(name not in theirs or theirs[name].shape != value.shape for name, value in own.items()):
             raise ValueError("The checkpoint's weights are of another space or number of outputs: give it its own.")
 
     def for_task(self, space: SearchSpace, task: Task) -> dict[str, Tensor]:
-        """The weights that children of a space inherit for a task; a classifier only where it has as many outputs.
-
-        Raises:
-            ValueError: the weights are of another space, shape or vocabulary.
-        """
+        """The weights that children of a space inherit for a task; a classifier only where it has as many outputs."""
         self.check_space(space)
         if (what := self.vocabularies.difference(Vocabularies.of(task))) is not None:
-            sizes = f"{describe_shape(self.shape)}, not {describe_shape(task.shape)}"
+            sizes = ""
+            if not same_shape(self.shape, task.shape):
+                sizes = f" ({describe_shape(self.shape)}, not {describe_shape(task.shape)})"
             raise ValueError(
-                f"The checkpoint was meta-trained with {what} than task '{task.id}' has"
-                f"{'' if same_shape(self.shape, task.shape) else f' ({sizes})'}: give the task the preprocessing of "
-                "the checkpoint's tasks, or the search no 'start'."
+                f"The checkpoint was meta-trained with {what} than task '{task.id}' has{sizes}: give the task the "
+                "preprocessing of the checkpoint's tasks, or the search no 'start'."
             )
-        check_input_shape(self, task.shape)
+        self.check_shape(task.shape)
         weights = inherit(self.weights, dict(space.supernet(task.shape).named_parameters()))
         return weights | {name: value for name, value in self.outputs.items() if len(value) == task.way}
 
@@ -177,60 +133,28 @@ def start_entry(space: SearchSpace, shape: Shape, vocabularies: Vocabularies, co
     return {"schema": TASKS_SCHEMA, **plain, "shape": plain_shape(shape)}
 
 
-def resumable_start(content: Mapping[str, Any]) -> TaskStart:
-    """What a whole checkpoint, from which a meta-training would go on, tells.
-
-    Raises:
-        ValueError: ``TaskReptile`` did not write it, or it is damaged or newer.
-    """
-    if TASKS_KEY not in content:
-        raise ValueError(f"The checkpoint was not written by TaskReptile: {_FIX}.")
-    try:
-        found = _content(content)
-    except DAMAGED:
-        raise ValueError(f"The checkpoint is damaged: {_FIX}.") from None
-    if found is None:
-        raise ValueError("The checkpoint was written by a newer version of lit_metanas: upgrade.")
-    return found
-
-
 def read_task_start(path: str | os.PathLike[str]) -> TaskStart:
-    """Read a checkpoint that ``fit`` of ``TaskReptile`` wrote, onto the CPU; no code in it is executed.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is damaged, of a newer version, or another kind of file.
-    """
-    file = Path(path)
-    if not file.is_file():
-        raise FileNotFoundError(f"There is no checkpoint '{file}': {_FIX}.")
-    try:
-        found = _content(load_plain(file))
-    except DAMAGED:
-        words = describe_foreign(file, otherwise="is damaged or was not written by TaskReptile")
-        raise ValueError(f"'{file}' {words}: {_FIX}.") from None
-    if found is None:
-        raise ValueError(f"'{file}' was written by a newer version of lit_metanas: upgrade.")
-    return found
+    """Read a checkpoint that ``fit`` of ``TaskReptile`` wrote, onto the CPU; no code in it is executed."""
+    return TASKS_ENTRY.read(path)
 
 
-def _content(content: Mapping[str, Any]) -> TaskStart | None:
-    """The content of a loaded file; None for a newer schema. Raises one of ``DAMAGED`` for a file of another kind."""
-    entry, state = content[TASKS_KEY], content["state_dict"]
-    if type(entry["schema"]) is not int:
-        raise ValueError("its schema is not a number")
-    if entry["schema"] > TASKS_SCHEMA:
-        return None
-    parts = _Plain.__dataclass_fields__
+def _parse(entry: Mapping[str, Any], state: Mapping[str, Any]) -> TaskStart:
+    """The content of a checkpoint."""
+    parts = [field.name for field in fields(_Plain)]
     plain = from_plain(_Plain, {name: entry[name] for name in parts if name in entry}, "its entry")
     weights, outputs = weights_within(state, SUPERNET_WEIGHTS), weights_within(state, OUTPUT_WEIGHTS)
     if not weights or len({value.shape[:1] for value in outputs.values()}) != 1:
         raise ValueError("there are no weights, or their numbers of outputs are none or several")
     if not all(value.ndim for value in outputs.values()):
         raise ValueError("an output has no weights")
-    most = max(plain.shape) if isinstance(plain.shape, TokenShape) else math.prod(plain.shape)
-    if min(plain.shape) < 1 or most > LARGEST_INPUT:
+    size = math.prod(plain.shape)
+    if isinstance(plain.shape, TokenShape):
+        size = max(plain.shape)
+    if min(plain.shape) < 1 or size > LARGEST_INPUT:
         raise ValueError("an input is empty or too large")
-    told = {name: getattr(plain, name) for name in parts}
     vocabularies = Vocabularies.from_plain(entry["vocabularies"])
-    return TaskStart(weights=weights, outputs=outputs, vocabularies=vocabularies, **told)
+    return TaskStart(weights=weights, outputs=outputs, vocabularies=vocabularies, **vars(plain))
+
+
+_FIX = "give one that `fit` of TaskReptile wrote"
+TASKS_ENTRY = CheckpointEntry(TASKS_KEY, TASKS_SCHEMA, "TaskReptile", _FIX, absent=_FIX, parse=_parse)

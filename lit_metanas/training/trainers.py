@@ -1,4 +1,4 @@
-"""Trainers with the defaults of this package, and validations that start again."""
+"""Trainers with the defaults of this package."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ import logging
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 import torch
 from lightning import pytorch
 from lightning.fabric.plugins import CheckpointIO, ClusterEnvironment
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
-from lightning.pytorch.callbacks import StochasticWeightAveraging, Timer, WeightAveraging
+from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.plugins import LayerSync, Precision
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
 from lit_metanas.io.checkpoints import AtomicCheckpointIO
 from lit_metanas.io.own_folder import own_folder
 from lit_metanas.io.text import DEBUG, number_of, short_number
+from lit_metanas.training.outer_training import check_end
 from lit_metanas.training.preemption import Preemption
 from lit_metanas.training.resume_check import ResumeCheck
 
@@ -35,8 +36,9 @@ OUTPUT_FOLDERS = ("checkpoints", "logs", "lightning_logs", "wandb")
 
 Plugin = Precision | ClusterEnvironment | CheckpointIO | LayerSync
 
-Arguments = ParamSpec("Arguments")
+_Arguments = ParamSpec("_Arguments")
 Returned = TypeVar("Returned")
+_Given = TypeVar("_Given")
 
 LOGGERS = ("lightning.pytorch", "lightning.fabric")
 
@@ -73,11 +75,11 @@ def quiet_lightning() -> Iterator[None]:
                 logger.setLevel(level)
 
 
-def _quietly(method: Callable[Arguments, Returned]) -> Callable[Arguments, Returned]:
+def _quietly(method: Callable[_Arguments, Returned]) -> Callable[_Arguments, Returned]:
     """A method of Lightning's Trainer, without what it says on every run."""
 
     @wraps(method)
-    def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Returned:
+    def run(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Returned:
         with quiet_lightning():
             return method(*args, **kwargs)
 
@@ -141,26 +143,29 @@ class Trainer(pytorch.Trainer):
             raise ValueError("Trainer: val_check_interval is 0; give a number of steps, or a share of an epoch.")
         if (every := settings.get("check_val_every_n_epoch", 1)) is not None and every < 1:
             raise ValueError(f"Trainer: check_val_every_n_epoch is {every}; give 1 or more, or none for no epochs.")
-        given = [callbacks] if isinstance(callbacks, Callback) else callbacks or []
-        plugged = list(plugins) if isinstance(plugins, list) else [] if plugins is None else [plugins]
+        given = _as_list(callbacks)
+        plugged: list[Plugin] = _as_list(plugins)
+        own = [ResumeCheck(), _End(), _Threads(threads), *given]
+        stoppable = any(isinstance(each, Preemption) for each in given)
+        if settings.get("enable_checkpointing") is not False and not stoppable:
+            own.append(Preemption())
         if not any(isinstance(plugin, CheckpointIO) for plugin in plugged):
             plugged.append(AtomicCheckpointIO())
-        stoppable = settings.get("enable_checkpointing") is not False and not any(
-            isinstance(each, Preemption) for each in given
-        )
+        timed = settings.get("max_time") is not None or any(isinstance(each, Timer) for each in given)
+        self._ends_otherwise = timed or max_epochs == -1
+        if max_epochs is None:
+            max_epochs = -1
         with quiet_lightning():
             super().__init__(
-                max_epochs=-1 if max_epochs is None else max_epochs,
+                max_epochs=max_epochs,
                 plugins=plugged,
-                callbacks=[ResumeCheck(), _End(), _Threads(threads), *given, *([Preemption()] if stoppable else [])],
+                callbacks=own,
                 inference_mode=inference_mode,
                 use_distributed_sampler=use_distributed_sampler,
                 enable_model_summary=enable_model_summary,
                 **settings,
             )
         self.threads = threads
-        timed = settings.get("max_time") is not None or any(isinstance(each, Timer) for each in given)
-        self._ends_otherwise = timed or max_epochs == -1
 
     fit = _quietly(pytorch.Trainer.fit)
     validate = _quietly(pytorch.Trainer.validate)
@@ -176,7 +181,7 @@ class Trainer(pytorch.Trainer):
         Raises:
             ValueError: nothing does.
         """
-        check_end(self, model, timed=self._ends_otherwise)
+        check_end(self, model, ends_otherwise=self._ends_otherwise)
 
     def search(
         self,
@@ -194,78 +199,23 @@ class Trainer(pytorch.Trainer):
         self.predict(model, datamodule=datamodule, return_predictions=False, ckpt_path=ckpt_path)
 
 
-def refuse_scaled_losses(trainer: pytorch.Trainer, what: str) -> None:
-    """Refuse a precision that scales losses, where gradients are made by hand.
-
-    Args:
-        trainer: any.
-        what: does not scale them.
-
-    Raises:
-        ValueError: the trainer does.
-    """
-    if getattr(trainer.precision_plugin, "scaler", None) is not None:
-        raise ValueError(f"Precision 16-mixed scales losses, {what} not: use bf16-mixed or 32-true.")
-
-
-def refuse_averaging(trainer: pytorch.Trainer, model: LightningModule, stage: str) -> None:
-    """Refuse callbacks that average the weights of a training, for a model that is built for its data.
-
-    They copy it before it is built, and average what it counts, too. Its ``setup`` is the place to look, as
-    StochasticWeightAveraging refuses several optimizers when a training starts.
-
-    Args:
-        trainer: any.
-        model: what is trained.
-        stage: of ``setup``; only in ``fit`` are weights trained.
-
-    Raises:
-        ValueError: the trainer has such a callback.
-    """
-    callbacks: list[Callback] = trainer.callbacks if stage == "fit" else []  # type: ignore[attr-defined]
-    for callback in callbacks:
-        if isinstance(callback, WeightAveraging | StochasticWeightAveraging):
-            raise ValueError(
-                f"{type(callback).__name__} does not work with {type(model).__name__}, whose networks are built for "
-                "their data and whose counts of steps and FLOPs cannot be averaged: leave the callback out."
-            )
-
-
-def check_end(trainer: pytorch.Trainer, model: LightningModule, *, timed: bool = False) -> None:
-    """Look whether something ends a training, before it begins.
-
-    Args:
-        trainer: any, Lightning's, too.
-        model: see ``Trainer.check_end``.
-        timed: whether something else may end the training of a model that has no budget.
-
-    Raises:
-        ValueError: nothing does.
-    """
-    itself = getattr(model, "ends_by_itself", None)
-    if itself or trainer.max_epochs != -1 or trainer.max_steps != -1:
-        return
-    what = f"Nothing ends the training of {type(model).__name__}"
-    if itself is False:
-        raise ValueError(f"{what}: set the model's flops, or the Trainer's max_epochs or max_steps.")
-    if not timed:
-        raise ValueError(
-            f"{what}: set the Trainer's max_epochs, max_steps or max_time, or max_epochs -1 if a callback ends it."
-        )
+def _as_list(given: list[_Given] | _Given | None) -> list[_Given]:
+    """One or several as a new list."""
+    if isinstance(given, list):
+        return [*given]
+    return [each for each in (given,) if each is not None]
 
 
 def _number(setting: object) -> int:
     """A setting as Lightning takes it, which may be a number, a number in words, or something else: then 0."""
     text = str(setting).strip()
-    return int(text[:400]) if text.isascii() and text.isdecimal() else 0
+    if text.isascii() and text.isdecimal():
+        return int(text[:400])
+    return 0
 
 
 def check_threads(owner: str, threads: int | None) -> None:
-    """Refuse numbers of threads that torch would fail to start.
-
-    Raises:
-        ValueError: the number is not among 1 to ``MOST_PROCESSES``.
-    """
+    """Refuse numbers of threads that torch would fail to start."""
     if threads is not None and not 1 <= threads <= MOST_PROCESSES:
         raise ValueError(
             f"{owner}: threads is {short_number(threads)}; give 1 to {MOST_PROCESSES}, or none to leave them as they "
@@ -277,7 +227,7 @@ def check_threads(owner: str, threads: int | None) -> None:
 def torch_threads(number: int | None) -> Iterator[None]:
     """Give torch so many threads, and put back what it had; None leaves them as they are."""
     before = torch.get_num_threads()
-    torch.set_num_threads(before if number is None else number)
+    torch.set_num_threads(number or before)
     try:
         yield
     finally:
@@ -288,8 +238,8 @@ class _End(Callback):
     """Refuses a training without end."""
 
     def setup(self, trainer: pytorch.Trainer, pl_module: LightningModule, stage: str) -> None:
-        if stage == "fit" and isinstance(trainer, Trainer):
-            trainer.check_end(pl_module)
+        if stage == "fit":
+            cast(Trainer, trainer).check_end(pl_module)
 
 
 class _Threads(Callback):
@@ -297,16 +247,13 @@ class _Threads(Callback):
 
     def __init__(self, number: int | None) -> None:
         self.number = number
-        self.before: int | None = None
         self.used: int | None = None
+        self._run = ExitStack()
 
     def setup(self, trainer: pytorch.Trainer, pl_module: LightningModule, stage: str) -> None:
-        if trainer.strategy.root_device.type != "cpu":
-            return
-        if self.number is not None:
-            self.before = torch.get_num_threads()
-            torch.set_num_threads(self.number)
-        self.used = torch.get_num_threads()
+        if trainer.strategy.root_device.type == "cpu":
+            self._run.enter_context(torch_threads(self.number))
+            self.used = torch.get_num_threads()
 
     def on_save_checkpoint(
         self, trainer: pytorch.Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
@@ -326,28 +273,22 @@ class _Threads(Callback):
             )
 
     def teardown(self, trainer: pytorch.Trainer, pl_module: LightningModule, stage: str) -> None:
-        self._restore()
+        self._run.close()
 
     def on_exception(self, trainer: pytorch.Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        self._restore()
-
-    def _restore(self) -> None:
-        if self.before is not None:
-            torch.set_num_threads(self.before)
-            self.before = None
+        self._run.close()
 
 
 @contextmanager
-def uncached_autocast() -> Iterator[None]:
-    """Have the caller's autocast, if there is one, cast weights anew at each use.
-
-    It keeps what it has cast until its outermost context ends: with the weights of the first step, a training that lies
-    within it would take all steps. Lightning's own mixed precision keeps nothing.
-    """
+def apart_from_caller(device: torch.device) -> Iterator[None]:
+    """Train on a device without a trace in the caller's random state, and rightly within the caller's autocast."""
+    # Autocast keeps what it has cast until its outermost context ends. A training within it would take all steps with
+    # the weights of the first one. Lightning's own mixed precision keeps nothing.
     before = torch.is_autocast_cache_enabled()
     torch.set_autocast_cache_enabled(False)
     try:
-        yield
+        with torch.random.fork_rng(devices=[each for each in (device,) if each.type == "cuda"]):
+            yield
     finally:
         torch.set_autocast_cache_enabled(before)
         torch.clear_autocast_cache()  # of what was cast before the training
@@ -355,46 +296,16 @@ def uncached_autocast() -> Iterator[None]:
 
 @contextmanager
 def quiet_trainer(device: torch.device, *, epochs: int = 1, callbacks: Sequence[Callback] = ()) -> Iterator[Trainer]:
-    """Give a silent Trainer that stays on ``device``, and trains rightly where the caller has autocast switched on.
-
-    The caller's random state is left as it was.
-    """
-    names = ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda")
-    levels = {name: logging.getLogger(name).level for name in names}
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices), warnings.catch_warnings(), uncached_autocast():
+    """Give a silent Trainer that stays on ``device``."""
+    with apart_from_caller(device), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")
-        for name in names:
-            logging.getLogger(name).setLevel(logging.WARNING)
-        try:
-            yield Trainer(
-                accelerator=device.type,  # else a GPU's where the machine has one, which refuses a CPU
-                strategy=SingleDeviceStrategy(device=device),
-                max_epochs=epochs,
-                callbacks=list(callbacks),
-                logger=False,
-                enable_checkpointing=False,
-                enable_progress_bar=False,
-                threads=None,
-            )
-        finally:
-            for name, level in levels.items():
-                logging.getLogger(name).setLevel(level)
-
-
-def validate_anew(checkpoint: dict[str, Any]) -> None:
-    """Mark a validation in whose middle a checkpoint was written as not begun.
-
-    Lightning would go on in its middle or skip it, and the scores of the batches before are lost.
-
-    Args:
-        checkpoint: of Lightning, before it restores its loops from it.
-    """
-    progress = checkpoint.get("loops", {}).get("fit_loop", {}).get("epoch_loop.val_loop.batch_progress")
-    if progress is None:
-        return
-    current = progress["current"]
-    if current["completed"] < current["ready"] or (current["ready"] and not progress["is_last_batch"]):
-        progress["current"] = dict.fromkeys(current, 0)
-        # One begun batch: to Lightning a validation to finish.
-        progress["total"] = {**dict.fromkeys(progress["total"], 0), "ready": 1, "started": 1}
+        yield Trainer(
+            accelerator=device.type,  # else a GPU's where the machine has one, which refuses a CPU
+            strategy=SingleDeviceStrategy(device=device),
+            max_epochs=epochs,
+            callbacks=list(callbacks),
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            threads=None,
+        )

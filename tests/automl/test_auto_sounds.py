@@ -18,7 +18,7 @@ import torch
 from auto_toys import interrupt, same_weights
 
 import lit_metanas as lm
-from lit_metanas.automl.steps import time_plan
+from lit_metanas.automl import budget_plan
 from lit_metanas.cli.command_line import main
 from lit_metanas.estimators import training_estimator
 
@@ -69,7 +69,7 @@ def test_sounds_are_heard_whole_from_the_command_to_the_script(late: str, capsys
 
 @pytest.mark.filterwarnings("ignore:Heard of")
 def test_an_interrupted_search_goes_on_with_what_it_heard(late: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time_plan, "STEPS_OF_A_TRIAL", 6)
+    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", 6)
     whole = lm.auto(late, output="whole", **SEARCHED)
     with monkeypatch.context() as patched:
         interrupt(patched, training_estimator, 2)

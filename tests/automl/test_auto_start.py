@@ -16,9 +16,9 @@ from cipher_tasks import IMAGES, LETTERS, Ciphers, Stripes, quiet_trainer, strip
 from torch import Tensor
 
 import lit_metanas as lm
-from lit_metanas.automl.steps import budget_planner, last_training, linear_models, time_plan
-from lit_metanas.automl.steps.limits import LimitedSpace
-from lit_metanas.automl.steps.time_plan import Pace
+from lit_metanas.automl import budget_plan, candidates, last_training
+from lit_metanas.automl.limits import LimitedSpace
+from lit_metanas.automl.pace import Pace
 from lit_metanas.estimators import training_estimator
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.kind import kind_named
@@ -33,7 +33,7 @@ ONCE: dict[str, Any] = {"flops": TRIALS, "space": IMAGES, "records": (), "progre
 @pytest.fixture(autouse=True)
 def short_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     """Candidates are trained for three epochs, so that a small budget pays for several."""
-    monkeypatch.setattr(time_plan, "STEPS_OF_A_TRIAL", 3)
+    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", 3)
 
 
 def meta_train(path: Path, **options: Any) -> tuple[lm.training.TaskReptile, Path]:
@@ -138,7 +138,7 @@ def test_an_interrupted_search_goes_on_and_another_start_is_another_search(
 def test_images_are_brought_to_the_shape_of_the_start(
     usual: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(linear_models, "LINEAR_STEPS", 20)
+    monkeypatch.setattr(candidates, "LINEAR_STEPS", 20)
     generator = np.random.default_rng(0)
     X, y = generator.random((40, 3, 12, 10)).astype(np.float32) / 2, ["bright", "dark"] * 20
     X[::2] += 0.5
@@ -185,7 +185,7 @@ def test_pairs_are_written_in_the_vocabulary_of_the_start(tmp_path: Path) -> Non
 def test_a_classifier_begins_there_too(
     learned: tuple[lm.training.TaskReptile, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(budget_planner, "measure_pace", lambda *args, **more: Pace(2e4, 0.0, 0.0))
+    monkeypatch.setattr(budget_plan, "measure_pace", lambda *args, **more: Pace(2e4, 0.0, 0.0))
     monkeypatch.setattr(Pace, "averaged", lambda self, trainings, scored: self)
     searched = begun_with(monkeypatch, training_estimator)
     X, y = torch.cat([TASK.train.inputs, TASK.val.inputs]).numpy(), ["thin", "broad", "other"] * 7

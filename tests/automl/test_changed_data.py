@@ -13,8 +13,8 @@ from auto_toys import interrupt
 from PIL import Image
 
 import lit_metanas as lm
-from lit_metanas.automl.auto import AutoSearch
-from lit_metanas.automl.steps.output_folder import STATE
+from lit_metanas.automl import calls
+from lit_metanas.automl.output import STATE
 from lit_metanas.estimators import training_estimator
 from lit_metanas.kinds.given_data import raw_digest
 from lit_metanas.kinds.kind import kind_named
@@ -53,10 +53,10 @@ def test_capitals_that_change_after_a_kill_or_the_end_are_noticed(
 def test_an_output_of_an_earlier_version_goes_on(
     search: Callable[..., lm.SearchResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = AutoSearch._settings
+    settings = calls._settings
     with monkeypatch.context() as patched:
         earlier = lambda *given: {n: v for n, v in settings(*given).items() if n != "data"}  # noqa: E731
-        patched.setattr(AutoSearch, "_settings", earlier)
+        patched.setattr(calls, "_settings", earlier)
         interrupt(patched, training_estimator, at=2)
         assert search(ROWS).stopped
     plain, trained = training_estimator.fit_child, []

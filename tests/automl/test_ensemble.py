@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import re
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -13,14 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from auto_toys import NO_MEMORY, interrupt, same_tensors, same_weights
+from auto_toys import NO_MEMORY, diverge, interrupt, no_search, paced, same_tensors, same_weights
 
 import lit_metanas as lm
-from lit_metanas.automl.steps import auto_steps, budget_planner, last_training
-from lit_metanas.automl.steps.last_training import SEEDS_APART
-from lit_metanas.automl.steps.limits import LimitedSpace, NetworkLimits, Wishes
-from lit_metanas.automl.steps.time_plan import Pace
-from lit_metanas.automl.steps.views import Views
+from lit_metanas.automl import last_training, stages
+from lit_metanas.automl.candidates import Job
+from lit_metanas.automl.last_training import SEEDS_APART
+from lit_metanas.automl.limits import LimitedSpace
+from lit_metanas.automl.options import AutoOptions, NetworkLimits
+from lit_metanas.automl.views import Views
 from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.kinds.given_data import read_given
@@ -31,6 +31,7 @@ from lit_metanas.records.record import SearchOutcome
 from lit_metanas.training.child import Ensemble, build_network, chosen_child, fit_child, members_of, training_cost
 
 Arrays = tuple[np.ndarray, list[str]]
+Call = Callable[..., lm.SearchResult]
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +49,7 @@ def epoch(arrays: Arrays, space: lm.LayeredSpace) -> float:
 
 
 @pytest.fixture
-def call(arrays: Arrays, space: lm.LayeredSpace, epoch: float) -> Any:
+def call(arrays: Arrays, space: lm.LayeredSpace, epoch: float) -> Call:
     """Searches one network, and trains for so many epochs of it."""
 
     def run(epochs: float, **more: Any) -> lm.SearchResult:
@@ -63,17 +64,14 @@ def test_an_ensemble_is_the_mean_of_its_networks() -> None:
     whole = build_network(space, one, (1, 8, 8), 3, ensemble=3).double().eval()
     assert isinstance(whole, Ensemble)
     with torch.no_grad():
-        scores, alone = whole(inputs), [network(inputs) for network in whole.networks]
-    for row in range(6):
-        for place in range(3):
-            mean = sum(float(own[row, place]) for own in alone) / 3
-            assert float(scores[row, place]) == pytest.approx(mean, abs=1e-12)
+        mean = sum(network(inputs) for network in whole.networks) / 3
+        torch.testing.assert_close(whole(inputs), mean, atol=1e-12, rtol=0)
     assert members_of(whole) == 3
     assert members_of(build_network(space, one, (1, 8, 8), 3)) == 1
 
 
-@pytest.mark.parametrize(("epochs", "networks"), [(3.9, 1), (7.9, 1), (8.1, 2), (20.1, 5), (40.0, 5)])
-def test_as_many_are_trained_as_have_enough_epochs(call: Any, epochs: float, networks: int) -> None:
+@pytest.mark.parametrize(("epochs", "networks"), [(7.9, 1), (8.1, 2), (40.0, 5)])
+def test_as_many_are_trained_as_have_enough_epochs(call: Call, epochs: float, networks: int) -> None:
     result = call(epochs)
     assert (result.ensemble, members_of(result.network)) == (networks, networks)
     assert result.recipe.epochs == int(epochs / networks + 1e-6)
@@ -82,7 +80,7 @@ def test_as_many_are_trained_as_have_enough_epochs(call: Any, epochs: float, net
     assert result.parameters == sum(own.numel() for own in result.network.parameters())
 
 
-def test_each_is_trained_by_itself(call: Any, arrays: Arrays, space: lm.LayeredSpace) -> None:
+def test_each_is_trained_by_itself(call: Call, arrays: Arrays, space: lm.LayeredSpace) -> None:
     result, task = call(12.1), read_given(arrays)
     assert result.ensemble == 3
     for member, network in enumerate(result.network.networks[1:], start=1):
@@ -90,10 +88,8 @@ def test_each_is_trained_by_itself(call: Any, arrays: Arrays, space: lm.LayeredS
         alone = chosen_child(task, space, found, result.recipe, member * SEEDS_APART)
         fit_child(alone, all_but_test(task), seed=member * SEEDS_APART)
         assert same_weights(network, alone.network)
-    scores = [network(task.test.inputs) for network in result.network.networks]
-    assert torch.allclose(result.network(task.test.inputs), sum(scores) / 3, atol=1e-6)
-    right = (sum(scores).argmax(dim=1) == task.test.labels).double().mean()  # type: ignore[attr-defined]
-    assert result.test_accuracy == right
+    right = result.network(task.test.inputs).argmax(dim=1) == task.test.labels
+    assert result.test_accuracy == right.double().mean()
 
 
 def test_its_budget_repeats_it(arrays: Arrays, space: lm.LayeredSpace, epoch: float) -> None:
@@ -106,14 +102,10 @@ def test_its_budget_repeats_it(arrays: Arrays, space: lm.LayeredSpace, epoch: fl
     assert same_weights(first.network, again.network)
 
 
-def test_all_together_are_within_the_limits(call: Any, tmp_path: Path) -> None:
+def test_all_together_are_within_the_limits(call: Call, tmp_path: Path) -> None:
     one = call(3.9)
-    for name in ("parameters", "flops"):
-        limit = 2.5 * getattr(one, name)
-        result = call(20.1, **{f"max_{name}": limit})
-        assert result.ensemble == 2
-        assert getattr(result, name) == 2 * getattr(one, name) <= limit
-        assert result.recipe.epochs == 10
+    result = call(20.1, max_parameters=2.5 * one.parameters)
+    assert (result.ensemble, result.parameters, result.recipe.epochs) == (2, 2 * one.parameters, 10)
     one.export(tmp_path / "one")
     size = (tmp_path / "one" / "model.pt2").stat().st_size
     for times, networks in ((2.0, 1), (2.5, 2)):  # a program of two is larger than two of one
@@ -123,9 +115,7 @@ def test_all_together_are_within_the_limits(call: Any, tmp_path: Path) -> None:
     assert call(20.1, max_latency=10).ensemble == 1
 
 
-def test_what_further_networks_may_not_take_is_for_the_search(
-    arrays: Arrays, epoch: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_further_networks_may_not_take_is_for_the_search(arrays: Arrays, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ImageKind, "member_epochs", 50)
     space, task = lm.LayeredSpace(kernels=(1,), depths=(1,), widths=(4,), dropouts=(0,)), read_given(arrays)
     (one, *_) = space.architectures()
@@ -139,7 +129,7 @@ def test_what_further_networks_may_not_take_is_for_the_search(
 
 
 def test_the_exported_one_says_the_same_and_is_read_again(
-    call: Any, arrays: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    call: Call, arrays: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     result, inputs = call(8.1, output=tmp_path / "out"), torch.from_numpy(arrays[0][:, None])
     assert "  ensemble of 2 such networks: " in repr(result)
@@ -150,25 +140,14 @@ def test_the_exported_one_says_the_same_and_is_read_again(
     (chosen,) = lm.records.read_architectures(tmp_path / "out" / "architectures.json")
     assert (row.parameters, row.ensemble, chosen.ensemble) == (result.parameters, 2, 2)
     assert read_weights(tmp_path / "out" / chosen.weights).keys() == result.network.state_dict().keys()
-    monkeypatch.setattr(auto_steps.AutoSteps, "result", lambda self: pytest.fail("done again"))
+    no_search(monkeypatch)
     again = call(8.1, output=tmp_path / "out")
-    assert (again.ensemble, again.parameters, again.flops) == (2, result.parameters, result.flops)
+    assert again.to_plain() == result.to_plain()
     assert same_weights(result.network, again.network)
 
 
-def test_a_folder_of_a_version_without_ensembles_is_read(call: Any, tmp_path: Path) -> None:
-    result, file = call(3.9, output=tmp_path), tmp_path / "results.json"
-    told = file.read_text()
-    assert told.count('"ensemble": 1') == 1
-    file.write_text(re.sub(r'"ensemble": 1,?', "", told))
-    assert same_weights(call(3.9, output=tmp_path).network, result.network)
-    file.write_text(told.replace('"ensemble": 1', '"ensemble": 1000000000'))
-    with pytest.raises(ValueError, match=r"'results\.json' tells of an ensemble of 1000000000 networks"):
-        call(3.9, output=tmp_path)
-
-
 @pytest.mark.slow
-def test_it_is_exported_for_onnxruntime_too(call: Any, arrays: Arrays, tmp_path: Path) -> None:
+def test_it_is_exported_for_onnxruntime_too(call: Call, arrays: Arrays, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     result, inputs = call(8.1), torch.from_numpy(arrays[0][:, None])
     loss = result.export(tmp_path, onnx=True, int8=read_given(arrays).test)
@@ -182,7 +161,7 @@ def test_it_is_exported_for_onnxruntime_too(call: Any, arrays: Arrays, tmp_path:
 @pytest.mark.parametrize("by", [KeyboardInterrupt, NO_MEMORY], ids=["Ctrl-C", "memory"])
 @pytest.mark.filterwarnings("ignore:.* the last training failed .*can't allocate memory")
 def test_an_interrupt_or_a_failure_leaves_those_that_were_trained(
-    call: Any, by: Any, tmp_path: Path, epoch: float, monkeypatch: pytest.MonkeyPatch
+    call: Call, by: Any, tmp_path: Path, epoch: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = call(12.1)
     with monkeypatch.context() as patched:
@@ -197,31 +176,12 @@ def test_an_interrupt_or_a_failure_leaves_those_that_were_trained(
     assert same_weights(goes_on.network, whole.network)
 
 
-@pytest.fixture
-def diverging(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Lets the trainings of these numbers diverge."""
-
-    def patch(*broken: int) -> None:
-        plain, calls = last_training.fit_child, count()
-
-        def fit(child: lm.Child, *args: Any, **more: Any) -> lm.Cost:
-            cost = plain(child, *args, **more)
-            if next(calls) in broken:
-                next(child.network.parameters()).data.fill_(torch.nan)
-            return cost
-
-        monkeypatch.setattr(last_training, "fit_child", fit)
-
-    return patch
-
-
-@pytest.mark.parametrize("kept", [True, False])
-@pytest.mark.parametrize("broken", [(0,), (1,), (0, 2)])
+@pytest.mark.parametrize(("broken", "kept"), [((0,), True), ((0, 2), False)])
 def test_those_that_diverge_are_left_out(
-    call: Any, broken: tuple[int, ...], kept: bool, diverging: Any, monkeypatch: pytest.MonkeyPatch
+    call: Call, broken: tuple[int, ...], kept: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = call(12.1)
-    diverging(*broken)
+    diverge(monkeypatch, *broken)
     if not kept:
         monkeypatch.setattr(lm.LayeredSpace, "supernet_weights", lambda *args: {})
     with pytest.warns(UserWarning, match="the last training diverged") as told:
@@ -232,24 +192,23 @@ def test_those_that_diverge_are_left_out(
     assert all(torch.isfinite(own).all() for own in result.network.parameters())
 
 
-def test_where_all_diverge_the_network_is_as_the_search_trained_it(
-    call: Any, diverging: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_if_all_diverge_the_network_is_as_the_search_trained_it(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = call(12.1)
-    diverging(0, 1, 2)
+    diverge(monkeypatch, *range(6))
     with pytest.warns(UserWarning, match="the last training diverged") as told:
         result = call(12.1)
     assert str(told[-1].message).endswith("the network is as the search trained it.")
     assert result.ensemble == 1
     assert result.training_cost.flops == whole.training_cost.flops
     assert result.images[0] < whole.images[0]
-    diverging(0, 1, 2)
     monkeypatch.setattr(lm.LayeredSpace, "supernet_weights", lambda *args: {})
     with pytest.raises(FailedWorkError, match="give another seed"), pytest.warns(UserWarning, match="left out"):
         call(12.1)
 
 
-def test_what_an_interrupted_training_took_is_counted(call: Any, epoch: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_an_interrupted_training_took_is_counted(
+    call: Call, epoch: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plain, calls = last_training.fit_child, count()
 
     def fit(child: lm.Child, *args: Any, epoch_ended: Callable[[], None], **more: Any) -> lm.Cost:
@@ -268,27 +227,23 @@ def test_what_an_interrupted_training_took_is_counted(call: Any, epoch: float, m
     assert stopped.training_cost.flops == (4 + 3) * epoch
 
 
-def test_all_begin_with_a_start(
-    call: Any, arrays: Arrays, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    begun = list[dict[str, torch.Tensor]]()
-    plain = last_training.fit_child
+def test_all_begin_with_a_start(arrays: Arrays, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, plain = list[dict[str, torch.Tensor]](), last_training.fit_child
 
     def fit(child: lm.Child, *args: Any, **more: Any) -> lm.Cost:
         begun.append({name: value.clone() for name, value in child.network.state_dict().items()})
         return plain(child, *args, **more)
 
     monkeypatch.setattr(last_training, "fit_child", fit)
-    generator = torch.Generator().manual_seed(5)
-    one = space.supernet((1, 8, 8))
-    weights = {name: torch.rand(own.shape, generator=generator) for name, own in one.state_dict().items()}
-    task = read_given(arrays)
-    views = Views(task, {}, space, NetworkLimits())
-    views.weights = weights
-    wishes = Wishes(None, (1e6, 2e6), seed=0, threads=1, progress=False)
-    result = auto_steps.AutoSteps(views, kind_named("images"), wishes, None, began=0.0).result()
+    generator, task = torch.Generator().manual_seed(5), read_given(arrays)
+    state = space.supernet((1, 8, 8)).state_dict()
+    options = AutoOptions(task, flops=(1e6, 2e6), progress=False)
+    views = Views(task, {}, space, options.limits)
+    views.weights = {name: torch.rand(own.shape, generator=generator) for name, own in state.items()}
+    job = Job(options, kind_named("images"), views, None, None, began=0.0, reading=0.0)
+    result = stages.run_stages(job, stages.ONE_NETWORK)
     assert result.ensemble == len(begun) > 2
-    expected = space.child(result.architecture, (1, 8, 8), 2, weights).state_dict()
+    expected = space.child(result.architecture, (1, 8, 8), 2, views.weights).state_dict()
     for member in begun[1:]:
         assert same_tensors({**expected, **{k: v for k, v in member.items() if k.startswith("head")}}, member)
 
@@ -297,8 +252,7 @@ def test_what_each_takes_besides_its_training_comes_off_the_minutes(
     arrays: Arrays, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pace, building, begin = 1e6, 2.0, perf_counter()
-    monkeypatch.setattr(Pace, "averaged", lambda self, trainings, scored: self)
-    monkeypatch.setattr(budget_planner, "measure_pace", lambda *args, **more: Pace(pace, building, 0.0))
+    paced(monkeypatch, pace, building)
     result = lm.auto(arrays, minutes=1.0, space=space, progress=False)
     assert result.ensemble > 1
     assert result.budget is not None
@@ -310,31 +264,18 @@ def test_networks_that_write_and_those_for_tables_are_single() -> None:
     assert {kind.name for kind in known_kinds() if kind.member_epochs} == {"images", "sounds", "texts"}
 
 
-def test_an_estimator_is_pickled_with_all_members(
-    arrays: Arrays, space: lm.LayeredSpace, epoch: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_estimator_is_pickled_with_all_members(arrays: Arrays, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("sklearn", reason="needs the extra sklearn")
     epochs = [20.1, 3.9]
-
-    def short(task: lm.Task, **more: Any) -> lm.SearchResult:
-        return lm.auto(task, flops=(epoch, epochs.pop(0) * epoch), space=space, progress=False)
-
-    monkeypatch.setattr("lit_metanas.automl.auto_estimator.auto", short)
+    monkeypatch.setattr("lit_metanas.automl.scikit.auto_estimator.auto", lambda task, **more: call(epochs.pop(0)))
     X, y = arrays
-    model = lm.AutoClassifier(minutes=1, space=space).fit(X, y)
+    model = lm.AutoClassifier(minutes=1).fit(X, y)
     assert model.ensemble_ == members_of(model.network_) > 2
     again = pickle.loads(pickle.dumps(model))
     assert np.array_equal(again.predict_proba(X), model.predict_proba(X))
-    single = lm.AutoClassifier(minutes=1, space=space).fit(X, y)
+    single = lm.AutoClassifier(minutes=1).fit(X, y)
     before = single.__getstate__()
     del before["ensemble_"]  # as versions without ensembles had it
     old = lm.AutoClassifier()
     old.__setstate__(before)
     assert np.array_equal(old.predict_proba(X), single.predict_proba(X))
-
-
-def test_linear_models_alone_make_no_ensemble(arrays: Arrays, capsys: pytest.CaptureFixture[str]) -> None:
-    result = lm.auto(arrays, flops=(1e6, 3e7), max_parameters=2500)
-    assert "Linear models are, so they alone are trained." in capsys.readouterr().err
-    assert (result.space, result.ensemble) == ("LinearSpace", 1)
-    assert members_of(result.network) == 1

@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from auto_toys import interrupt, same_weights
+from auto_toys import interrupt, paced, same_weights
 from PIL import Image
 from torch.utils.data import TensorDataset
 
 import lit_metanas as lm
-from lit_metanas.automl.steps import auto_steps, budget_planner, front_steps, last_training, time_plan
-from lit_metanas.automl.steps.limits import NetworkLimits, Wishes
-from lit_metanas.automl.steps.output_folder import OutputFolder
-from lit_metanas.automl.steps.time_plan import Pace, search_flops
-from lit_metanas.automl.steps.views import ViewEstimator, Views
+from lit_metanas.automl import budget_plan, front, last_training
+from lit_metanas.automl.budget_plan import divide
+from lit_metanas.automl.candidates import Job, begin
+from lit_metanas.automl.options import AutoOptions, NetworkLimits
+from lit_metanas.automl.output import OutputFolder
+from lit_metanas.automl.views import ViewEstimator, Views
 from lit_metanas.estimators import training_estimator
 from lit_metanas.kinds import kind as data_kinds
 from lit_metanas.kinds.given_data import other_ways, read_given
@@ -42,7 +43,7 @@ Found = tuple[lm.SearchResult, Path]
 @pytest.fixture(autouse=True)
 def short_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     """Candidates are trained for few steps, so that a small budget pays for several."""
-    monkeypatch.setattr(time_plan, "STEPS_OF_A_TRIAL", STEPS)
+    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", STEPS)
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def boards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def whole(boards: Path, shallow: lm.LayeredSpace, tmp_path_factory: pytest.TempPathFactory) -> Found:
     """A search of boards, and its folder."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(time_plan, "STEPS_OF_A_TRIAL", STEPS)
+        patched.setattr(budget_plan, "STEPS_OF_A_TRIAL", STEPS)
         folder = tmp_path_factory.mktemp("found") / "out"
         return lm.auto(boards, space=shallow, output=folder, **SEARCHED), folder
 
@@ -131,19 +132,13 @@ def test_views_of_paths_are_read_again(tmp_path: Path, space: lm.LayeredSpace) -
     root = photos(tmp_path / "photos", side=64)
     views = views_of(root, space)
     assert views.labels == ("colour 32x32", "colour 64x64", "colour 16x16", "grey 32x32")
-    sharp = under(views, "colour 64x64")
     direct = lm.FolderTask(str(root), (3, 64, 64))[0]
-    assert torch.equal(sharp.test.inputs, direct.test.inputs)
-    small = views_of(photos(tmp_path / "small", side=20), space)
-    assert "colour 64x64" not in small.labels  # of which no more would be seen
-
-
-def test_grey_files_are_read_as_such_where_all_are(tmp_path: Path, space: lm.LayeredSpace) -> None:
-    root = photos(tmp_path / "photos", side=20)
+    assert torch.equal(under(views, "colour 64x64").test.inputs, direct.test.inputs)
+    root = photos(tmp_path / "small", side=20)  # of which no more would be seen at 64x64
     for file in root.glob("*/*.png"):
         Image.open(file).convert("L").convert("RGB" if file.stem == "1" else "L").save(file)
     views = views_of(root, space)
-    assert views.labels == ("grey 32x32", "grey 16x16")
+    assert views.labels == ("grey 32x32", "grey 16x16")  # as all files are
     assert torch.equal(views.usual.task.test.inputs, lm.FolderTask(str(root), (1, 32, 32))[0].test.inputs)
     Image.new("RGB", (20, 20), "red").save(root / "two" / "0.png")
     assert views_of(root, space).labels == ("colour 32x32", "colour 16x16", "grey 32x32")
@@ -171,12 +166,6 @@ def test_what_is_offered_depends_on_the_kind_of_data(tmp_path: Path) -> None:
     data = TensorDataset(torch.from_numpy(rows), torch.arange(40) % 2)
     listed = views_of(data, lm.MLPSpace(shared=True), group=[*range(20)] * 2)
     assert listed.labels == table.labels
-    prepared = [under(listed, label).preprocessing for label in listed.labels]
-    assert [type(one) for one in prepared] == [
-        lm.kinds.StandardisedColumns,
-        lm.kinds.QuantileColumns,
-        lm.kinds.StandardisedColumns,
-    ]
     inputs = [under(listed, label).train.inputs for label in listed.labels]
     assert not any(torch.equal(one, other) for one, other in combinations(inputs, 2))
     task = read_given((rows, np.arange(40) % 2))
@@ -308,7 +297,10 @@ def test_detail_that_the_usual_size_loses_is_found_told_and_exported(
     assert [trial.recipe[PREPROCESSING] for trial in record.trials] == tried
     again = lm.auto(boards, space=shallow, output=folder, **SEARCHED)
     assert (again.view, again.val_score, again.test_score) == (SHARP, 1, 1)
-    assert same_weights(found.network, again.network)
+    repeated = lm.auto(boards, space=shallow, **{**SEARCHED, "flops": found.budget})
+    assert labels_of(repeated) == tried
+    for other in (again, repeated):
+        assert same_weights(found.network, other.network)
 
 
 @pytest.mark.parametrize(("module", "at"), [(training_estimator, 9), (last_training, 1)], ids=["search", "training"])
@@ -331,19 +323,6 @@ def test_an_interrupted_search_goes_on_with_its_views(
     assert same_weights(goes_on.network, whole[0].network)
 
 
-def test_the_told_budget_repeats_it_with_its_views(boards: Path, shallow: lm.LayeredSpace, whole: Found) -> None:
-    repeated = lm.auto(boards, space=shallow, **{**SEARCHED, "flops": whole[0].budget})
-    assert labels_of(repeated) == labels_of(whole[0])
-    assert same_weights(repeated.network, whole[0].network)
-
-
-def test_colour_that_alone_tells_is_kept(coloured: Any, space: lm.LayeredSpace) -> None:
-    found = lm.auto(coloured, flops=(6e7, 1e7), space=space, records=(), progress=False)
-    assert GREY in labels_of(found)
-    assert found.view in (COLOUR, HALF)
-    assert found.test_accuracy == 1
-
-
 def test_limits_hold_for_the_view_that_is_used(boards: Path, shallow: lm.LayeredSpace) -> None:
     usual = max(shallow.cost(one, (1, 32, 32), 2).flops for one in shallow.architectures())
     found = lm.auto(boards, space=shallow, max_flops=usual, **SEARCHED)
@@ -357,7 +336,7 @@ def test_limits_hold_for_the_view_that_is_used(boards: Path, shallow: lm.Layered
 def test_the_networks_of_a_front_have_their_own_views(
     coloured: Any, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(front_steps, "POINTS", 3)
+    monkeypatch.setattr(front, "POINTS", 3)
     given: dict[str, Any] = {"space": space, "records": (), "pareto": "flops", "progress": False}
     shapes = {COLOUR: (3, 16, 16), HALF: (3, 8, 8), GREY: (1, 16, 16)}
     found = lm.auto(coloured, flops=(2e7, 2e6), output=tmp_path / "out", **given)
@@ -440,24 +419,16 @@ def test_small_budgets_and_tasks_keep_to_one_view(coloured: Any, space: lm.Layer
     assert "preprocessing:" not in repr(task)
 
 
-def test_reading_again_takes_time_of_the_search() -> None:
-    pace = Pace(1e6, 0.0, 0.0)
-    given: dict[str, Any] = {"trial": 1e6, "scored": 0}
-    plain = search_flops(20.0, pace, **given)
-    assert search_flops(20.0, pace, **given, views=3, reading=2.0) == pytest.approx(plain - 4e6, rel=0.02)
-    assert search_flops(6.0, pace, **given, views=3, reading=2.0) == search_flops(6.0, pace, **given)  # of one rung
-
-
 def test_minutes_leave_time_for_reading_again(
     coloured: Any, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(budget_planner, "measure_pace", lambda *args, **more: Pace(1e6, 0.0, 0.0))
-    wishes = Wishes(2, None, seed=0, threads=1, progress=False, records=())
+    paced(monkeypatch, 1e6)
+    options = AutoOptions(None, minutes=2, progress=False, records=())
 
     def searched(reading: float, views: Views) -> float:
-        began = perf_counter()
-        steps = auto_steps.AutoSteps(views, data_kinds.kind_named("images"), wishes, None, began=began, reading=reading)
-        return steps.planner.plan(steps.rungs).search
+        job = Job(options, data_kinds.kind_named("images"), views, None, None, perf_counter(), reading)
+        begun = begin(job)
+        return divide(begun.work, options, begun.rungs).search
 
     views = views_of(coloured, space)
     one = Views(views.usual.task, {}, space, NetworkLimits())

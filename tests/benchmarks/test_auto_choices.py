@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import lit_metanas as lm
-from lit_metanas.automl.steps import budget_planner, time_plan
+from lit_metanas.automl import budget_plan
 from lit_metanas.kinds.images.image_kind import ImageKind
 from lit_metanas.records.record import PREPROCESSING
 
@@ -68,7 +68,7 @@ def row(module, method, seed, test, task="digits", **chosen):
 
 
 def test_a_method_changes_what_it_may_and_nothing_else(module, rows, toy, monkeypatch):
-    monkeypatch.setattr(time_plan, "STEPS_OF_A_TRIAL", 3)  # else so few FLOPs pay for one candidate alone
+    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", 3)  # else so few FLOPs pay for one candidate alone
     found, auto, fixed = [], lm.auto, dict(vars(ImageKind))
     monkeypatch.setattr(lm, "auto", lambda *args, **more: found.append(auto(*args, **more)) or found[-1])
     usual, ways = module.usual_network(toy), module.ways_of(toy, rows)
@@ -81,7 +81,7 @@ def test_a_method_changes_what_it_may_and_nothing_else(module, rows, toy, monkey
             continue
         spent = made.search + made.training
         if spent < 0.8 * whole:  # only where a small network has had all epochs that it may have
-            assert found[-1].recipe.epochs == budget_planner.MOST_TRAINED * time_plan.LONGEST_TRAINING
+            assert found[-1].recipe.epochs == budget_plan.SHARES.most_trained * budget_plan.SHARES.longest
             assert found[-1].architecture != usual
         else:
             assert spent == pytest.approx(whole, rel=0.2)
@@ -99,7 +99,7 @@ def test_a_method_changes_what_it_may_and_nothing_else(module, rows, toy, monkey
 
 
 def test_where_nothing_is_offered_all_is_the_method_before(module, toy, monkeypatch):
-    monkeypatch.setattr(time_plan, "STEPS_OF_A_TRIAL", 3)
+    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", 3)
     before, last = (module.search("a", toy, method, 0, 30, ways={}) for method in ("both and augmentation", "all"))
     assert (last.test, last.search, last.architecture) == (before.test, before.search, before.architecture)
     assert last.recipe == before.recipe

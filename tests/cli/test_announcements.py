@@ -14,12 +14,9 @@ from typing import Any
 
 import pytest
 import tiny
-from lightning.pytorch import Callback, LightningModule, Trainer
 
 from lit_metanas.cli import announcements
-from lit_metanas.cli.announcements import CostAnnouncement
 from lit_metanas.cli.command_line import main
-from lit_metanas.cli.program import Program
 from lit_metanas.records import Cost, Protocol, ResultRow
 from lit_metanas.tasks.episode_data import StepTasks
 
@@ -46,10 +43,6 @@ def test_fit_tells_its_cost_and_what_came_out(home: Path, capsys: pytest.Capture
     (test,) = captured.out.splitlines()
     assert re.fullmatch(rf"test: accuracy {percent} of 4 episodes\.", test)
     assert "Test metric" not in captured.out + captured.err
-    assert main(["validate", "-c", "out/config.fit.yaml", "--ckpt_path", LAST, "--verbose", "true"]) == 0
-    captured = capsys.readouterr()
-    assert captured.out.splitlines()[-1].startswith("validate: accuracy ")
-    assert "Validate metric" in captured.out  # Lightning's table, where it is asked for
 
 
 @pytest.mark.parametrize(
@@ -60,24 +53,12 @@ def test_fit_tells_how_many_tasks_several_processes_take(processes: int, given: 
     data: Any = StepTasks()
     data.tasks_per_step = given
     data.trainer = SimpleNamespace(world_size=processes, datamodule=data)
-    assert announcements._shares(data.trainer) == line
-
-
-def test_fit_tells_how_the_checkpoint_finds_networks_for_own_images(
-    home: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main([*tiny.command("fit", home), "--model.space.widths=[32]", "--model.space.depths=[4]"]) == 0
-    last = capsys.readouterr().out.splitlines()[-1]
-    said, _, command = last.partition(": ")
-    assert said == "For your own images"
-    words = ["--inputs.images", "FOLDER", "--inputs.checkpoint", LAST]
-    assert shlex.split(command) == ["lit-metanas", "run", "my_images", *words]
+    assert announcements._tasks_of_a_step(data.trainer) == line
 
 
 @pytest.mark.parametrize(
     ("limits", "sentence"),
     [
-        (["--model.flops=3e7", "--trainer.max_epochs=null"], "fit: 30 MFLOPs of training into out."),
         (["--model.flops=3e7"], "fit: 30 MFLOPs of training, at most 4 epochs of 4 steps into out."),
         (["--trainer.max_epochs=1", "--trainer.max_steps=3"], "fit: 1 epoch of 4 steps, at most 3 steps into out."),
     ],
@@ -104,38 +85,20 @@ def test_what_is_not_kept_is_not_promised(toy: Toy, capsys: pytest.CaptureFixtur
     assert re.fullmatch(r"fit: validation loss [\d.e-]+, after [\d.]+ s; no checkpoint was kept\.", last)
 
 
-class Slow(Callback):
-    """A clock that goes on by 20 seconds at each step."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int) -> None:
-        self.now += 20
-
-
-def test_the_time_is_told_after_the_first_steps(
-    toy_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    clock = Slow()
-    monkeypatch.setattr(announcements.time, "monotonic", lambda: clock.now)
-    program = Program(["-c", "toy.yaml", "--trainer.max_epochs=10"], run=False)
-    program.trainer.callbacks += [clock]
-    program.trainer.fit(program.model, program.datamodule)
-    said = capsys.readouterr().out.splitlines()
-    assert said == ["fit: 10 epochs of 2 steps into runs/latest.", "fit: about 6 min left."]
-    (told,) = (each for each in program.trainer.callbacks if isinstance(each, CostAnnouncement))
-    assert told.seconds == 400
-
-
 def test_a_search_is_told_by_the_metric_of_its_tasks() -> None:
     protocol, spent = Protocol("target", 0, 0, "running"), Cost()
     row = ResultRow("GRU", "Danish", "", None, {}, 0, protocol, 0.829, 0.01, spent, spent, 0, 0, metric="chrF")
-    said, _ = announcements.end_of_search(SimpleNamespace(results=(row,), records=(), directory=Path("out")))  # type: ignore[arg-type]
-    assert said == "search: chrF on 1 task: GRU 82.9 ± 1.0 %. Results are in out."
+
+    def said(*rows: ResultRow) -> str:
+        module: Any = SimpleNamespace(results=rows, records=(), directory=Path("out"))
+        return announcements.end_of_search(module)[0]
+
+    assert said(row) == "search: chrF on 1 task: GRU 82.9 ± 1.0 %. Results are in out."
     few = replace(row, ci95=math.nan, images=(8, 2))
-    said, _ = announcements.end_of_search(SimpleNamespace(results=(few,), records=(), directory=Path("out")))  # type: ignore[arg-type]
-    assert said == "search: chrF on 1 task: GRU 82.9 % of 2 test examples. Results are in out."
+    assert said(few) == "search: chrF on 1 task: GRU 82.9 % of 2 test examples. Results are in out."
+    many = said(*(replace(row, method=f"m{number}") for number in range(8)))
+    assert "m5 82.9" in many
+    assert many.endswith("; 2 more. Results are in out.")
 
 
 def test_search_ends_with_the_scores_and_a_command(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -162,15 +125,6 @@ def test_search_ends_with_the_scores_and_a_command(home: Path, capsys: pytest.Ca
     chosen = json.loads(Path("one/architectures.json").read_text())["architectures"]
     best = max(chosen, key=lambda row: row["value"])  # by validation, whatever the test says
     assert Path(folder) == Path("one", best["weights"]).parent
-
-
-def test_many_methods_are_counted(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    methods = {f"m{number}": {"class_path": "RandomArchitecture"} for number in range(8)}
-    args = [*tiny.command("search", home)[:-1], f"--model.methods={json.dumps(methods)}", "--model.recipe.epochs=1"]
-    assert main([*args, "--data.tasks.tasks=1"]) == 0
-    (score, _) = capsys.readouterr().out.splitlines()
-    assert "m5 " in score
-    assert score.endswith("; 2 more. Results are in out.")
 
 
 def test_within_an_experiment_nothing_is_suggested(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

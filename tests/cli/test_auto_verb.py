@@ -16,8 +16,8 @@ import torch
 from PIL import Image
 
 import lit_metanas as lm
-from lit_metanas.automl.steps import budget_planner, last_training, linear_comparison
-from lit_metanas.automl.steps.time_plan import Pace
+from lit_metanas.automl import budget_plan, last_training
+from lit_metanas.automl.pace import Pace
 from lit_metanas.cli.command_line import main
 from lit_metanas.estimators import training_estimator
 from lit_metanas.io.locks import directory_lock
@@ -59,7 +59,7 @@ def test_the_last_line_predicts(photos: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_the_command_of_the_card_repeats_the_result(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budget_planner, "measure_pace", lambda *args, **more: Pace(2e7, 0.0, 0.0))
+    monkeypatch.setattr(budget_plan, "measure_pace", lambda *args, **more: Pace(2e7, 0.0, 0.0))
     monkeypatch.setattr(Pace, "averaged", lambda self, trainings, scored: self)
     for file in photos.glob("photos/*/*.png"):
         file.rename(file.with_name(f"day{int(file.stem) // 2}_{file.name}"))
@@ -75,7 +75,7 @@ def test_the_command_of_the_card_repeats_the_result(photos: Path, monkeypatch: p
     assert first == "lit-metanas"
     assert rest[1] == "two letters"
     assert {"--flops", "--group", "--max_parameters", "--max_latency"} <= {*rest}
-    monkeypatch.setattr(budget_planner, "measure_pace", lambda *args, **more: pytest.fail("FLOPs need no pace"))
+    monkeypatch.setattr(budget_plan, "measure_pace", lambda *args, **more: pytest.fail("FLOPs need no pace"))
     assert main(rest) == 0  # in the same folder, where `model` holds the result of the minutes
     (one,), (other,) = (lm.records.read_results(f"{folder}/results.json") for folder in ("model", "model_again"))
     assert (other.value, other.architecture, other.recipe) == (one.value, one.architecture, one.recipe)
@@ -250,8 +250,7 @@ def test_an_interrupt_exports_the_best_and_says_how_to_go_on(
             time.sleep(1)
         return plain(child, train, **more)  # type: ignore[arg-type]
 
-    for module in (linear_comparison, last_training):  # of a linear model, and of a network
-        monkeypatch.setattr(module, "fit_child", fit)
+    monkeypatch.setattr(last_training, "fit_child", fit)
     before = signal.getsignal(signal.SIGTERM)
     assert main(["auto", "photos", "--flops", FLOPS, "--onnx"]) == 130
     assert signal.getsignal(signal.SIGTERM) is before
@@ -273,8 +272,7 @@ def test_a_last_training_that_fails_exports_the_best_and_says_how_to_go_on(
         raise MemoryError
 
     with monkeypatch.context() as patched:
-        for module in (linear_comparison, last_training):  # of a linear model, and of a network
-            patched.setattr(module, "fit_child", fail)
+        patched.setattr(last_training, "fit_child", fail)
         with pytest.warns(
             UserWarning, match=r"the last training failed \(MemoryError: without a reason\): the best so"
         ):

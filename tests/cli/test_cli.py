@@ -16,34 +16,22 @@ import torch
 import yaml
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningCLI
-from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.trainer.connectors.checkpoint_connector import _CheckpointConnector
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 
 import lit_metanas
 from lit_metanas.callbacks.guards.replica_check import AgreedError
-from lit_metanas.cli import command_line
+from lit_metanas.cli import command_line, error_sentences
 from lit_metanas.cli.command_line import main
-from lit_metanas.cli.errors import UsageError, is_from_checkpoint
+from lit_metanas.cli.error_sentences import is_from_checkpoint
+from lit_metanas.cli.errors import UsageError
 from lit_metanas.cli.program import Program
-from lit_metanas.cli.verbs import VERBS
 from lit_metanas.records.budget import FailedWorkError
 
 Toy = Callable[..., int]
 
 
-def test_help_names_every_verb_and_imports_no_torch() -> None:
-    code = (
-        "import sys; from lit_metanas.cli.command_line import main; main(['--help']); sys.exit('torch' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0
-    assert all(f"  {verb}" in done.stdout for verb in VERBS)
-    assert max(map(len, done.stdout.splitlines())) <= 120
-
-
-@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
-@pytest.mark.parametrize("words", [["--help"], ["fit", "-c", "configs/fit/meta_search.yaml", "--print_config"]])
+@pytest.mark.parametrize(("words", "unbuffered"), [(["--help"], "1"), (["fit", "-c", "conv4", "--print_config"], "")])
 def test_an_output_that_nobody_reads_any_longer_is_no_fault(words: list[str], unbuffered: str) -> None:
     reading, writing = os.pipe()
     os.close(reading)
@@ -104,12 +92,6 @@ def test_version_and_no_arguments(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("usage: lit-metanas VERB")
 
 
-@pytest.mark.parametrize("verb", ["search", "run", "report"])
-def test_help_of_a_verb(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([verb, "--help"]) == 0
-    assert f" {verb} [" in capsys.readouterr().out.splitlines()[0]
-
-
 def test_each_verb_works_in_the_run_directory(toy: Toy, toy_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert toy("fit", "--trainer.default_root_dir=out") == 0
     made = {str(path.relative_to(toy_folder / "out")) for path in (toy_folder / "out").rglob("*") if path.is_file()}
@@ -144,15 +126,6 @@ def test_an_interrupted_fit_says_how_to_go_on(
     assert Path("out/checkpoints/last.ckpt").is_file()
 
 
-def test_later_configurations_and_the_command_line_override(toy_folder: Path) -> None:
-    (toy_folder / "more.yaml").write_text("trainer: {max_epochs: 7}\nmodel: {init_args: {rate: 0.5}}\n")
-    program = Program(["-c", "toy.yaml", "-c", "more.yaml", "--model.rate=0.25"], run=False)
-    assert program.trainer.max_epochs == 7
-    assert program.model.rate == 0.25
-    assert program.model.layer.in_features == 4  # of part.yaml, named by toy.yaml
-    assert isinstance(program.trainer.logger, CSVLogger)
-
-
 def test_no_parser_is_made_for_another_verb(toy_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each takes a tenth of a second."""
     made = []
@@ -168,15 +141,11 @@ def test_no_parser_is_made_for_another_verb(toy_folder: Path, monkeypatch: pytes
         (["--verison"], ["option '--verison'"]),
         (["fit", "--trainer.max_epoch=3"], ["--trainer.max_epoch=3", "did you mean '--trainer.max_epochs'"]),
         (["fit", "--trainer.max_epochs=many"], ["'trainer.max_epochs' cannot be 'many': it takes int"]),
-        (["fit", "--modle.rate=3"], ["--modle.rate=3", "did you mean '--model'"]),
-        (["fit", "--model.rate=high"], ["'model.rate' cannot be 'high': it takes float"]),
         (["fit", "--model.part.widht=3"], ["'model.part.widht' of Part", "did you mean 'width'"]),
         (["fit", "--model.part=lit_toys.Prat"], ["'model.part'", "Prat", "did you mean 'Part'"]),
         (["fit", "--model=lit_toy.ToyModel"], ["'model'", "No module named 'lit_toy'"]),
         (["fit", "--model=lit_toys.Part"], ["'model' cannot be 'lit_toys.Part': it takes LightningModule"]),
-        (["fit", "--model=absent.yaml"], ["absent", "'model'"]),
         (["fit", "--trainer=3"], ["'trainer'", '"3"']),
-        (["fit", "-c", "absent.yaml"], ["absent.yaml"]),
         (["fit", "-c", "broken.yaml"], ["broken.yaml", "near line 2"]),
         (["fit", "-c", "typo.yaml"], ["'trainer.max_epoch'", "did you mean '--trainer.max_epochs'"]),
     ],
@@ -199,14 +168,10 @@ def test_a_mistake_gets_one_sentence_with_the_keys_path(
     ("command", "said"),
     [
         ("fit foo", "unrecognized arguments: foo: see `lit-metanas fit --help`."),
-        ("auto toy.json more", "unrecognized arguments: more: see `lit-metanas auto --help`."),
         ("auto toy.json minutes", "did you mean '--minutes'?"),
         ("push toy more NAME", "unrecognized arguments: NAME: see `lit-metanas push --help`."),
-        ("predict absent", "unrecognized arguments: absent: see `lit-metanas predict --help`."),
-        ("fit max_epochs 3", "did you mean '--trainer.max_epochs'?"),
         ("fit model.rate=3", "did you mean '--model.rate'?"),
         ("report reslts", "did you mean '--results'?"),
-        ("fit -x", "unrecognized arguments: -x: see `lit-metanas fit --help`."),
     ],
 )
 def test_a_word_without_a_key_is_named(
@@ -225,13 +190,11 @@ def test_what_is_missing_is_named(toy_folder: Path, capsys: pytest.CaptureFixtur
     Path("empty.yaml").write_text("seed_everything: 1\n")
     for command, said in (
         ("fit", "required: data, model, as in `lit-metanas fit -c "),
-        ("auto", "required: data, as in `lit-metanas auto my_images"),
         ("auto --minutes 3", "required: data, as in `lit-metanas auto my_images"),
         (
             "predict",
             "'model' of ExportedModel: the following arguments are required: directory, as in `lit-",
         ),
-        ("push out", "required: repo, as in"),
         ("run", "required: phases, directory, as in `lit-metanas run "),
         ("run -c lacking.yaml", "'phases' of Phase: the following arguments are required: verb, name."),
         ("predict -c export.yaml", "'model' of ExportedModel: the following arguments are required: directory."),
@@ -247,7 +210,6 @@ def test_what_is_missing_is_named(toy_folder: Path, capsys: pytest.CaptureFixtur
     ("argument", "words"),
     [
         ("--model.rate=-1", "'model': rate = -1.0 must be above 0."),
-        ("--data.width=0", "'data': width = 0 must be at least 1."),
         ("--data.file=absent.npz", "'data': There is no file 'absent.npz'."),
         (
             "--trainer.callbacks=[{class_path: lit_metanas.callbacks.StableArchitecture, init_args: {patience: 0}}]",
@@ -289,7 +251,6 @@ class _Hostile:
     [
         ("hostile", "would execute code"),
         ("pickle", "another kind of file"),
-        ("text", "damaged"),
         ("truncated", "damaged"),
         ("foreign", "not a Lightning checkpoint"),
         ("hyper-parameters", "hyper-parameters"),
@@ -306,8 +267,6 @@ def test_a_checkpoint_that_cannot_be_used_gets_one_sentence(
         torch.save({**frame, "extra": _Hostile()}, file)
     elif content == "pickle":
         file.write_bytes(pickle.dumps(_Hostile()))
-    elif content == "text":
-        file.write_text("no checkpoint at all")
     elif content == "truncated":
         torch.save({**frame, "extra": torch.rand(1000)}, file)
         file.write_bytes(file.read_bytes()[:2000])
@@ -358,7 +317,6 @@ def test_a_directory_that_cannot_be_made_gets_one_sentence(
 @pytest.mark.parametrize(
     ("variables", "agreed", "told"),
     [
-        ({}, True, True),
         ({"LOCAL_RANK": "0"}, True, True),
         ({"LOCAL_RANK": "1"}, True, False),
         ({"SLURM_LOCALID": "2"}, True, False),
@@ -387,9 +345,9 @@ def test_what_all_processes_know_is_told_once_on_a_machine(
 
 def test_the_exceptions_that_are_known_by_name_are_there() -> None:
     assert SIGTERMException.__name__ == command_line.STOPPED
-    assert AgreedError.__name__ == command_line.AGREED
+    assert AgreedError.__name__ == error_sentences.AGREED
     known = (MisconfigurationException, FailedWorkError)
-    assert tuple(kind.__name__ for kind in known) == command_line.SELF_EXPLAINING
+    assert tuple(kind.__name__ for kind in known) == error_sentences.SELF_EXPLAINING
 
 
 @pytest.mark.parametrize(
@@ -397,7 +355,6 @@ def test_the_exceptions_that_are_known_by_name_are_there() -> None:
     [
         MemoryError(),
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
-        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
         RuntimeError("could not create a primitive"),
     ],
 )

@@ -200,10 +200,10 @@ def test_experiment(name: str, request: pytest.FixtureRequest, tmp_path: Path, m
 
 
 def test_predict_needs_only_two_paths() -> None:
-    config = Parsed(["predict", "--model.directory=here", "--data.images=there"]).config.predict
+    config = Parsed(["predict", "--model.directory=here", "--data.examples=there"]).config.predict
     assert config.model.class_path.rpartition(".")[2] == ExportedModel.__name__
     assert config.model.init_args.directory == "here"
-    assert config.data.init_args.images == ["there"]
+    assert config.data.init_args.examples == ["there"]
 
 
 class Parsed(Program):

@@ -50,12 +50,25 @@ def test_a_base_is_not_applied_over_what_lies_over_it() -> None:
     assert with_bases([*first, "-c", "base.yaml"]) == [*first, "--config=base.yaml"]  # as the user says
 
 
-@pytest.mark.parametrize("text", ["", "- a\n", "base: [\n", "base: 3\n", "base:\n"])
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "holds nothing: it takes a mapping"),
+        ("- a\n", "holds no keys"),
+        ("base: [\n", "is not valid YAML near line 2"),
+        ("[" * 3000, "is nested too deeply"),
+        ("at: 2020-99-99", "holds a value that cannot be read"),
+        (b"\xff\xfe\x00", "is not UTF-8 text"),
+    ],
+)
 @pytest.mark.usefixtures("files")
-def test_what_else_is_wrong_is_left_to_the_parser(text: str) -> None:
-    Path("odd.yaml").write_text(text)
-    assert with_bases(["-c", "odd.yaml"]) == ["--config=odd.yaml"]
-    assert with_bases(["-c", "odd.yaml", "-c"]) == ["--config=odd.yaml", "-c"]
+def test_what_is_no_configuration_is_refused(text: str | bytes, fault: str) -> None:
+    Path("over/other.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    Path("above.yaml").write_text("base: over/other.yaml\n")
+    for path in ("over/other.yaml", "above.yaml"):
+        with pytest.raises(UsageError, match=f"^'over/other.yaml' {fault}"):
+            with_bases(["-c", path])
+    assert with_bases(["-c", "base.yaml", "-c"]) == ["--config=base.yaml", "-c"]  # as the parser will say
 
 
 @pytest.mark.usefixtures("files")

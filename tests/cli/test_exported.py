@@ -20,7 +20,7 @@ from PIL import Image
 from torch import nn
 
 from lit_metanas.cli.command_line import main
-from lit_metanas.kinds import NewImages
+from lit_metanas.kinds import NewExamples
 from lit_metanas.kinds.images.image_arrays import fit_images
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.training import Exported, ExportedModel, export_child, load_exported
@@ -152,7 +152,7 @@ def test_the_verb_predict(
     suffix: str, folder: Path, photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / f"out.{suffix}"
-    args = [f"--model.directory={folder}", f"--data.images={photographs}", f"--model.output={output}"]
+    args = [f"--model.directory={folder}", f"--data.examples={photographs}", f"--model.output={output}"]
     assert main(["predict", *args, f"--trainer.default_root_dir={tmp_path}"]) == 0
     text = output.read_text()
     rows = json.loads(text) if suffix == "json" else list(csv.DictReader(io.StringIO(text)))
@@ -183,7 +183,7 @@ def test_files_and_folders_are_classified(
 ) -> None:
     monkeypatch.chdir(photographs.parent)
     for _ in range(2):  # the second time it replaces what it has written
-        assert main(["predict", "--data.images", *given, f"--model.directory={folder}", "--trainer.devices=1"]) == 0
+        assert main(["predict", "--data.examples", *given, f"--model.directory={folder}", "--trainer.devices=1"]) == 0
     rows = list(csv.DictReader(io.StringIO(Path("predictions.csv").read_text())))
     assert [Path(row["file"]).name for row in rows] == names
     assert sorted(path.name for path in Path().iterdir()) == ["new", "predictions.csv"]
@@ -192,10 +192,10 @@ def test_files_and_folders_are_classified(
 @pytest.mark.parametrize(
     ("words", "names"),
     [
-        (["--data.images=new/colour.png", "new/more/grey.png"], ["colour.png", "grey.png"]),
-        (["--data.images", "new", "--data.images", "new/colour.png", "new/more"], ["colour.png", "grey.png"]),
-        (["--data.images", "-x.png", "a: b.png", "[1].png"], ["-x.png", "a: b.png", "[1].png"]),
-        (["--data.images", "a: b.png"], ["a: b.png"]),
+        (["--data.examples=new/colour.png", "new/more/grey.png"], ["colour.png", "grey.png"]),
+        (["--data.examples", "new", "--data.examples", "new/colour.png", "new/more"], ["colour.png", "grey.png"]),
+        (["--data.examples", "-x.png", "a: b.png", "[1].png"], ["-x.png", "a: b.png", "[1].png"]),
+        (["--data.examples", "a: b.png"], ["a: b.png"]),
     ],
 )
 def test_paths_are_taken_as_a_shell_gives_them(
@@ -243,7 +243,7 @@ def test_hidden_folders_are_left_out(photographs: Path) -> None:
     hidden = photographs / ".ipynb_checkpoints" / "more"
     hidden.mkdir(parents=True)
     shutil.copy(photographs / "colour.png", hidden / "copy.png")
-    assert [file.name for file in NewImages(str(photographs)).files] == ["colour.png", "grey.png"]
+    assert [file.name for _, file in NewExamples(str(photographs)).examples] == ["colour.png", "grey.png"]
 
 
 @pytest.mark.parametrize("name", ["predictions.csv", "notes.json"])
@@ -252,7 +252,7 @@ def test_a_file_of_another_kind_is_not_replaced(
 ) -> None:
     monkeypatch.chdir(photographs.parent)
     Path(name).write_text("file,class,mine\n")
-    assert main(["predict", "--data.images=new", f"--model.directory={folder}", f"--model.output={name}"]) == 2
+    assert main(["predict", "--data.examples=new", f"--model.directory={folder}", f"--model.output={name}"]) == 2
     said = f"'model': '{name}' already exists and holds no predictions: give another 'output' (--model.output)."
     assert capsys.readouterr().err == f"lit-metanas: {said}\n"
     assert Path(name).read_text() == "file,class,mine\n"
@@ -270,7 +270,7 @@ def test_predictions_of_all_processes_are_written_in_order(
             monkeypatch.setattr(model, "_trainer", trainer)
             model.on_predict_start()
             for place, batch in enumerate([[files[rank]], [files[1 - rank], files[rank]]]):
-                model.predict_step(batch, place)
+                model.predict_step([(file.name, file) for file in batch], place)
             of_all += model._batches
         monkeypatch.setattr(
             "lit_metanas.training.export.exported_model.gather_lists", lambda mine, of_all=of_all: of_all
@@ -330,7 +330,7 @@ def test_a_network_of_views_and_channels_last_tensors(network: nn.Module, tmp_pa
     [
         ("absent", "new", "out.csv", "'model': There is no 'model.json'"),
         ("", "absent", "out.csv", "'data': There is no file or folder"),
-        ("", "empty", "out.csv", "'data': There is no image in"),
+        ("", "empty", "out.csv", "'data': There are no new examples in"),
         ("", "broken", "out.csv", "photo.png is not a readable image"),
         ("", "new", "out.txt", "'model': The output"),
     ],
@@ -348,7 +348,7 @@ def test_mistakes_in_predicting(
     for name in ("empty", "broken"):
         (tmp_path / name).mkdir()
     (tmp_path / "broken" / "photo.png").write_text("no image")
-    args = [f"--model.directory={directory or folder}", f"--data.images={tmp_path / images}"]
+    args = [f"--model.directory={directory or folder}", f"--data.examples={tmp_path / images}"]
     args += [f"--model.output={tmp_path / output}", f"--trainer.default_root_dir={tmp_path}"]
     assert main(["predict", *args]) == 2
     captured = capsys.readouterr()

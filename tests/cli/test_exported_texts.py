@@ -155,7 +155,7 @@ def test_a_passage_that_is_cut_before_it_answers_is_told() -> None:
     Path("new.txt").write_text("who runs?\tAda.\nwho runs?\tAda runs home. Ada runs home.\n")
     told = told_of_cut(made, lm.Span(longest=3), ["new.txt"])
     long = "'who runs? Ada runs home. Ada runs home.'"
-    assert told == [f"{long} has more than the 9 words that are read: the rest of longer texts is left out."]
+    assert told == [f"{long} has more than the 9 words that are read: the rest of longer questions is left out."]
 
 
 def test_an_export_that_fails_leaves_the_earlier_network(whole: Path) -> None:
@@ -274,7 +274,9 @@ def test_a_damaged_objective_is_told_in_a_sentence(
 @pytest.mark.parametrize("kind", [[], {}, None, 3, "sculptures"])
 def test_a_preprocessing_of_no_known_kind_is_told(kind: object, whole: Path) -> None:
     shutil.copytree(whole, "out")
-    assert "its preprocessing is none of words, " in stored(lambda own: own["input"]["preprocessing"].update(kind=kind))
+    assert "its preprocessing is none of byte pairs, " in stored(
+        lambda own: own["input"]["preprocessing"].update(kind=kind)
+    )
     assert "YOUR_DATA_MODULE" in predict_command("out")
 
 

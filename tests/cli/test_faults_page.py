@@ -14,8 +14,8 @@ import torch
 from optuna.study import StudyDirection
 from wandb.errors import CommError
 
-from lit_metanas.cli.command_line import _sentence
 from lit_metanas.cli.configuration_files import find_yaml_fault
+from lit_metanas.cli.error_sentences import sentence_about
 from lit_metanas.cli.parser_messages import explain
 from lit_metanas.comparisons.finished_pairs import FinishedPairs
 from lit_metanas.estimators import NASBench201Table
@@ -68,7 +68,7 @@ def foreign_studies() -> None:
 
 
 def system_says(number: int) -> Callable[[], str | None]:
-    return lambda: _sentence(OSError(number, os.strerror(number), "last.ckpt"))
+    return lambda: sentence_about(OSError(number, os.strerror(number), "last.ckpt"))
 
 
 SAID: dict[str, Callable[[], object]] = {
@@ -80,15 +80,15 @@ SAID: dict[str, Callable[[], object]] = {
     "an image is damaged": lambda: read_image(bad("cat.png"), (1, 8, 8)),
     "an `.npz` file": lambda: NASBench201Table("cifar10", bad("table.npz")),
     "the data base of studies": foreign_studies,
-    "memory runs out elsewhere": lambda: _sentence(MemoryError("no memory")),
+    "memory runs out elsewhere": lambda: sentence_about(MemoryError("no memory")),
     "the disk is full": system_says(errno.ENOSPC),
     "the disk cannot be written to": system_says(errno.EROFS),
     "a key or a value is wrong": lambda: explain(
         "Parser key \"trainer.max_epochs\":\n  Expected a <class 'int'>. Got value: many"
     ),
-    "a configuration is no YAML": lambda: find_yaml_fault(["-c", str(bad("broken.yaml", b"model: [\n"))]),
+    "a configuration is no YAML": lambda: find_yaml_fault([f"--config={bad('broken.yaml', b'model: [')}"]),
     "two runs in one directory": lambda: _in_use(Path("out/.fit.lock"), "fit", "trainer.default_root_dir"),
-    "Weights & Biases is out of reach": lambda: _sentence(CommError("no route to host")),
+    "Weights & Biases is out of reach": lambda: sentence_about(CommError("no route to host")),
 }
 """What brings each sentence about; tests of the other rows' faults assert theirs."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -10,14 +9,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 import torch
 
 from lit_metanas.cli.command_line import main
-from lit_metanas.io import locks
 from lit_metanas.io.locks import directory_lock
 
 HOLD = """
@@ -85,7 +83,7 @@ def test_what_fails_leaves_no_lock_and_no_folder_that_was_made_for_it(tmp_path):
     assert (tmp_path / "mine" / ".fit.lock").is_file()  # of the run before
 
 
-@pytest.mark.parametrize("place", ["wine.csv", "wine.csv/x", "wine.csv/x/y"])
+@pytest.mark.parametrize("place", ["wine.csv", "wine.csv/x/y"])
 def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path, place):
     (tmp_path / "wine.csv").write_text("1,2")
     told = rf"'output' cannot be '\S*/{place}', where a file is: give the path of a folder\."
@@ -114,44 +112,6 @@ def test_further_processes_of_a_run_and_other_file_systems_go_on_without(tmp_pat
         with directory_lock(tmp_path, "fit", "trainer.default_root_dir"):
             pass
         assert process.poll() is None
-
-
-@pytest.mark.parametrize("other", [False, True], ids=["removed", "made anew by another"])
-def test_a_lock_whose_file_was_removed_meanwhile_is_taken_anew(tmp_path, monkeypatch, other):
-    plain, calls = fcntl.lockf, []
-    path = tmp_path / "run" / ".fit.lock"
-
-    def lock(*args: object) -> None:
-        calls.append(args)
-        if len(calls) == 1:  # the process that held it fails just now, and removes it with its folder
-            path.unlink()
-            path.parent.rmdir()
-            if other:
-                stack.enter_context(held(path.parent))
-        plain(*args)
-
-    monkeypatch.setattr("fcntl.lockf", lock)
-    with ExitStack() as stack:
-        refused = pytest.raises(ValueError, match="is in use by another fit") if other else nullcontext()
-        with refused, directory_lock(path.parent, "fit", "directory"):
-            assert not other
-            assert json.loads(path.read_text())["pid"] == os.getpid()
-    assert len(calls) == 2
-    assert path.is_file()
-
-
-def test_a_lock_whose_folder_was_removed_before_it_was_opened_is_made_anew(tmp_path, monkeypatch):
-    plain, calls = locks.open_own, []
-
-    def open_own(path: Path, flags: int) -> int:
-        calls.append(path)
-        if len(calls) == 1:
-            path.parent.rmdir()
-        return plain(path, flags)
-
-    monkeypatch.setattr(locks, "open_own", open_own)
-    with directory_lock(tmp_path / "run", "fit", "directory"):
-        assert json.loads((tmp_path / "run" / ".fit.lock").read_text())["pid"] == os.getpid()
 
 
 def test_what_fails_without_locks_leaves_no_folder_either(tmp_path, monkeypatch):

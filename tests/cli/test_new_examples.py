@@ -104,10 +104,14 @@ def test_sounds_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert json.loads(Path("all.json").read_text()) == [row for row in rows if row["file"] != "sounds/low/3.wav"]
 
 
+def new_texts(path: str | Path, kind: str = "texts") -> list[str]:
+    return [text for _, text in lm.kinds.NewExamples(str(path), kind).examples]
+
+
 def test_a_line_ends_where_an_editor_ends_it(tmp_path: Path) -> None:
     lines = ["one\u2028two", "three\x0cfour\x85five", "six"]
     (tmp_path / "new.txt").write_bytes("\r\n".join(lines).encode())
-    assert lm.kinds.NewTexts(str(tmp_path / "new.txt")).texts == lines
+    assert new_texts(tmp_path / "new.txt") == lines
 
 
 def test_empty_lines_are_told_by_their_numbers(tmp_path: Path) -> None:
@@ -115,23 +119,23 @@ def test_empty_lines_are_told_by_their_numbers(tmp_path: Path) -> None:
     with pytest.warns(
         UserWarning, match=r"new.txt' has 2 empty lines \(2, 3\): they get no answers, and those of later"
     ):
-        assert lm.kinds.NewTexts(str(tmp_path / "new.txt")).texts == ["one", "two"]
+        assert new_texts(tmp_path / "new.txt") == ["one", "two"]
     (tmp_path / "many.txt").write_text("\n" * 20 + "two", encoding="utf-8")
     with pytest.warns(UserWarning, match=r"has 20 empty lines \(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, …\): they"):
-        lm.kinds.NewTexts(str(tmp_path / "many.txt"))
+        new_texts(tmp_path / "many.txt")
 
 
 def test_the_export_tells_what_its_new_examples_are(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     searched(lm.TextTask(str(table))[0]).export("run/out")
     Path("new.txt").write_text("please cut the paper 3 times\n")
     Path("newer.txt").write_text("please fold the paper 4 times\n")
-    by_key = ["--model.directory=run/out", "--data.texts", "new.txt", "newer.txt"]
+    by_key = ["--model.directory=run/out", "--data.kind=texts", "--data.examples", "new.txt", "newer.txt"]
     for words in (["run/out", "new.txt", "newer.txt"], ["run", "new.txt", "newer.txt", "--model.output=a.csv"], by_key):
         assert main(["predict", *words]) == 0
         printed = capsys.readouterr().out
         assert "please cut the paper 3 times: cuting" in printed
         assert "please fold the paper 4 times: folding" in printed
-    assert main(["predict", "run", "--data.texts=new.txt"]) == 0
+    assert main(["predict", "run", "--data.kind=texts", "--data.examples=new.txt"]) == 0
     assert Path("a.csv").exists()
 
 
@@ -155,13 +159,13 @@ def test_what_a_prediction_lacks_gets_a_sentence(table: Path, capsys: pytest.Cap
 
 def test_another_kind_of_example_gets_a_sentence(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     searched(lm.TextTask(str(table))[0]).export("out")
-    assert main(["predict", "--model.directory", "out", "--data", "NewSounds", "--data.sounds", "absent.wav"]) == 2
+    assert main(["predict", "--model.directory", "out", "--data.kind", "sounds", "--data.examples", "absent.wav"]) == 2
     assert "There is no file or folder 'absent.wav': give sounds, or a folder with some." in capsys.readouterr().err
     Path("a.wav").write_bytes(b"RIFF")
-    assert main(["predict", "--model.directory", "out", "--data", "NewSounds", "--data.sounds", "a.wav"]) == 2
-    assert "The exported network is for texts: give them by --data NewTexts." in capsys.readouterr().err
+    assert main(["predict", "--model.directory", "out", "--data.kind", "sounds", "--data.examples", "a.wav"]) == 2
+    assert "The exported network is for texts: say so by --data.kind=texts." in capsys.readouterr().err
     Path("latin.txt").write_bytes("gr\xfc\xdfe\n".encode("latin-1"))
-    assert main(["predict", "--model.directory", "out", "--data", "NewTexts", "--data.texts", "latin.txt"]) == 2
+    assert main(["predict", "--model.directory", "out", "--data.kind", "texts", "--data.examples", "latin.txt"]) == 2
     assert "'latin.txt' is not UTF-8 in line 1: save it in that encoding." in capsys.readouterr().err
 
 
@@ -188,14 +192,14 @@ def test_a_damaged_preprocessing_gets_a_sentence(stored: object, table: Path) ->
 
 def test_the_texts_of_a_table_are_those_of_its_column(tmp_path: Path) -> None:
     (tmp_path / "new.csv").write_text("utterance,intent\nbook a flight,travel\n")
-    assert lm.kinds.NewTexts(str(tmp_path / "new.csv")).texts == ["book a flight"]
+    assert new_texts(tmp_path / "new.csv") == ["book a flight"]
     (tmp_path / "lines.csv").write_text("book a flight\nyes, please\n")
-    assert lm.kinds.NewTexts(str(tmp_path / "lines.csv")).texts == ["book a flight", "yes, please"]
+    assert new_texts(tmp_path / "lines.csv") == ["book a flight", "yes, please"]
     (tmp_path / "some.csv").write_text("text,n\none,1\n,2\n")
     with pytest.warns(UserWarning, match=r"some\.csv' has 1 empty text \(2\): they get no answers"):
-        assert lm.kinds.NewTexts(str(tmp_path / "some.csv")).texts == ["one"]
+        assert new_texts(tmp_path / "some.csv") == ["one"]
     (tmp_path / "one.csv").write_text("book a flight\n")
-    assert lm.kinds.NewTexts(str(tmp_path / "one.csv")).texts == ["book a flight"]
+    assert new_texts(tmp_path / "one.csv") == ["book a flight"]
 
 
 def exported_texts(classes: tuple[str, ...], made: lm.Preprocessing, goal: lm.Objective) -> None:
@@ -228,12 +232,12 @@ def test_the_sources_of_a_table_of_pairs_are_read(
     )
     assert told in capsys.readouterr().err
     Path("new.tsv").write_text("letters\tphones\nадр\t\n", encoding="utf-8")
-    assert lm.kinds.NewTexts("new.tsv", kind="sources").texts == ["адр"]
+    assert new_texts("new.tsv", "pairs") == ["адр"]
     Path("one.csv").write_text("number\n12\n")
-    assert lm.kinds.NewTexts("one.csv", kind="sources").texts == ["12"]
+    assert new_texts("one.csv", "pairs") == ["12"]
     Path("one.csv").write_text("target\n12\n")
     with pytest.raises(ValueError, match="has the columns target, and none is called 'source'"):
-        lm.kinds.NewTexts("one.csv", kind="sources")
+        new_texts("one.csv", "pairs")
 
 
 def test_questions_are_read_as_auto_reads_them(
@@ -255,13 +259,8 @@ def test_questions_are_read_as_auto_reads_them(
         assert written == (answers if name != "new.txt" else [answer.replace("\n", " ") for answer in answers])
     Path("new.csv").write_text(f"question,context\n{asked[0]},Rome\n,Rome\n{asked[1]},\n")
     with pytest.warns(UserWarning, match=r"'new.csv' has 2 empty texts \(2, 3\): they get no answers"):
-        assert lm.kinds.NewTexts("new.csv", kind="questions").texts == [f"{asked[0]}\tRome"]
+        assert new_texts("new.csv", "questions") == [f"{asked[0]}\tRome"]
     capsys.readouterr()
     Path("new.csv").write_text("who,where\nAda,Rome\n")
     assert main(["predict", "out", "new.csv"]) == 2
     assert "'new.csv' has the columns who, where: call those of questions and their passages" in capsys.readouterr().err
-
-
-def test_a_kind_of_texts_that_is_none_gets_a_sentence() -> None:
-    with pytest.raises(ValueError, match=r"^NewTexts: kind = 'pairs' must be one of texts, sources, questions\.$"):
-        lm.kinds.NewTexts("new.txt", kind="pairs")  # type: ignore[arg-type]

@@ -65,12 +65,6 @@ def test_a_file_of_the_folder_hides_nothing_that_is_installed(tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
 
 
-def test_the_package_is_a_program() -> None:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-m", "lit_metanas", "--version"], env=environment, capture_output=True)
-    assert done.returncode == 0
-
-
 FAILING = {
     "0": {
         "lacks": (
@@ -145,13 +139,9 @@ class Misused(lm.SearchSpace):
     def body(self, shape, build):
         return build.choice("k", {"a": nn.ReLU()})  # line 20
 
-class Refuses(lm.LayeredSpace):
-    def __init__(self, size: int = 3) -> None:
-        raise ValueError(f"size = {size} must be at least 5.")
-
 class Confused(lm.LayeredSpace):
     def __init__(self, size: int = 3) -> None:
-        len(size)  # line 28
+        len(size)  # line 24
 """
 
 
@@ -169,8 +159,7 @@ class Confused(lm.LayeredSpace):
             "'model': Candidate 'a' of 'k' is a layer: give what makes it, for instance nn.ReLU or partial(build.conv, "
             "16, 32, 3) (faulty.py, line 20).",
         ),
-        ("Refuses", "'model': size = 3 must be at least 5."),
-        ("Confused", "'model': TypeError: object of type 'int' has no len(), faulty.py, line 28."),
+        ("Confused", "'model': TypeError: object of type 'int' has no len(), faulty.py, line 24."),
     ],
 )
 def test_a_mistake_in_a_class_is_told_with_its_line(
@@ -214,11 +203,9 @@ def test_what_does_not_exist_is_still_told_so(
     monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)  # as of an installed command
     for name, told in {
         "Rarely": "'model.space': Expected a dot import path string: Rarely: did you mean 'own_four.Rarely'?",
-        "Zzz": "'model.space': Expected a dot import path string: Zzz.",
         "own_two.Smal": "'model.space' of Smal: module 'own_two' has no attribute 'Smal': did you mean 'Small'?",
         "__main__.Small": "'model.space' of Small: module '__main__' has no attribute 'Small'.",
         "own_three.Small": "'model.space' of Small: No module named 'own_three'.",
-        "own_two": "'model.space': Expected a dot import path string: own_two.",
     }.items():
         assert main([*FIT, f"--model.space={name}"]) == 2
         assert capsys.readouterr().err == f"lit-metanas: {told}\n"
@@ -229,7 +216,6 @@ def test_what_does_not_exist_is_still_told_so(
     [
         ("{class_path: own_file.Small, init_args: {dpeth: 2}}", "'model.space.dpeth' of Small: "),
         ("{class_path: own_file.Smal}", "'model.space' of Smal: "),
-        ("LayeredSpace: {sharedd: true}", "'model.space.sharedd' of LayeredSpace: "),
         ("[1, 2]", "'model.space': Not a valid subclass of SearchSpace. Got value: [1, 2]."),
     ],
 )
@@ -292,10 +278,7 @@ def test_keys_may_stand_before_the_configuration(tmp_path: Path, capsys: pytest.
 @pytest.mark.parametrize(
     ("verb", "file", "right"),
     [
-        ("search", "experiments/quick", "run"),
         ("fit", "experiments/smoke", "run"),
-        ("report", "experiments/quick", "run"),
-        ("run", "fit/meta_search", "fit"),
         ("run", "search/random_halving", "search"),
         ("search", "fit/conv4", "fit"),
         ("fit", "search/from_scratch", "search"),
@@ -327,12 +310,3 @@ def test_other_wrong_values(args: list[str], sentence: str, capsys: pytest.Captu
     captured = capsys.readouterr()
     assert captured.err.startswith(f"lit-metanas: {sentence}")
     assert captured.err.count("\n") == 1
-
-
-def test_a_command_that_is_refused_leaves_checkpoints_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    kept = tmp_path / "runs" / "latest" / "checkpoints" / "last.ckpt"
-    kept.parent.mkdir(parents=True)
-    kept.write_bytes(b"earlier")
-    assert main([*FIT, "--trainer.accelerator=tpu"]) == 2
-    assert main([*FIT, "--model.flops=null"]) == 2
-    assert kept.read_bytes() == b"earlier"

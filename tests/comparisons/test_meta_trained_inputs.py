@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import lit_metanas as lm
+from lit_metanas.io.packages import is_own, stored_classes
 from lit_metanas.kinds import stored_preprocessing
 from lit_metanas.kinds.stored_preprocessing import InputMeaning
 from lit_metanas.training.meta_search.meta_checkpoint import META_KEY, read_meta_checkpoint
@@ -218,7 +219,7 @@ class WordFile(lm.kinds.Words):
 
 
 def test_no_checkpoint_holds_a_preprocessing_that_reads_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored_preprocessing, "PREPROCESSINGS", (*stored_preprocessing.PREPROCESSINGS, WordFile))
+    monkeypatch.setattr(stored_preprocessing, "is_own", lambda kind: True)
     made = WordFile(words=("a",))
     assert InputMeaning.of(made).to_plain() == {"digest": made.digest, "preprocessing": None}
     stored = made.described()
@@ -227,7 +228,7 @@ def test_no_checkpoint_holds_a_preprocessing_that_reads_files(monkeypatch: pytes
 
 
 def test_kinds_whose_meaning_leaves_paths_out_read_files() -> None:
-    for kind in stored_preprocessing.PREPROCESSINGS:
+    for kind in filter(is_own, stored_classes(lm.Preprocessing).values()):
         assert kind.reads_files == (kind.meaning is not lm.Preprocessing.meaning)
 
 

@@ -21,7 +21,7 @@ from lit_metanas.meta import PrototypeHead, PrototypeLoss, Sandwich
 from lit_metanas.records import Budget, SearchRecord, read_architectures, read_record_lines
 from lit_metanas.relaxations import Uniform
 from lit_metanas.searchers import QuerySearcher, SuccessiveHalving
-from lit_metanas.searchers.halving.rungs import Contender, train_rung
+from lit_metanas.searchers.halving.rungs import Contender, Race
 from lit_metanas.spaces import LayeredSpace, inherit, one_hot
 from lit_metanas.tasks import EpisodeDataModule, TaskSource
 from lit_metanas.tasks.source import SUBSETS
@@ -82,10 +82,8 @@ def test_a_rung_trains_every_contender_within_its_flops():
     contenders = [Contender(SPACE.sample(generator)) for _ in range(3)]
     flops = 3 * 2.5 * max(step_by_hand(contender.architecture) for contender in contenders)
     budget = Budget(flops=flops)
-    done = train_rung(
-        contenders, estimator=make_estimator(flops), budget=budget, flops=flops, record=SearchRecord("grey")
-    )
-    assert len(done) == 3
+    race = Race(make_estimator(flops), SPACE, budget, SearchRecord("grey"), generator)
+    assert len(race.train(contenders, flops)) == 3
     assert flops - sum(step_by_hand(contender.architecture) for contender in contenders) < budget.spent.flops <= flops
 
 

@@ -74,22 +74,11 @@ def test_statistics_are_the_childs_own(data):
     torch.testing.assert_close(norm.running_var * (count - 1) / count, wanted["running_var"])
 
 
-def test_an_estimate_is_charged_the_multiply_adds_of_its_images(data):
-    estimator = lm.estimators.EpisodeEstimator(supernet(), data, episodes=5, statistics=2)
-    network = SPACE.child(CHILD, SHAPE, way=3)
-    forward = network.flops - network.features * 3
-    images = 2 * 3 * (1 + 3) + 5 * 3 * (1 + 3)
-    assert estimator.cost(CHILD, 1.0) == lm.Cost(queries=1, flops=images * forward)
-    adapted = supernet(
-        inner_loop=lm.meta.HeadInnerLoop(steps=2), head=lm.meta.PrototypeLinearHead(), batch_norm="transductive"
-    )
-    estimator = lm.estimators.EpisodeEstimator(adapted, data, episodes=5)
-    assert estimator.cost(CHILD, 1.0).flops == 5 * (3 * (1 + 3) + 3 * 3) * forward
-    assert 0 <= estimator(CHILD, fidelity=1.0).value <= 1
-
-
-@pytest.mark.parametrize("batch_norm", ["transductive", "support", "running"])
-@pytest.mark.parametrize("head", [lm.meta.PrototypeHead(), lm.meta.PrototypeLinearHead()], ids=["compares", "linear"])
+@pytest.mark.parametrize(
+    ("head", "batch_norm"),
+    [(lm.meta.PrototypeHead(), "support"), (lm.meta.PrototypeLinearHead(), "running")],
+    ids=["compares", "linear"],
+)
 def test_as_many_images_are_charged_as_are_looked_at(data, head, batch_norm):
     model = supernet(head=head, batch_norm=batch_norm)
     estimator = lm.estimators.EpisodeEstimator(model, data, episodes=5, statistics=2)
@@ -100,30 +89,9 @@ def test_as_many_images_are_charged_as_are_looked_at(data, head, batch_norm):
     assert cost.flops == sum(looked) * (network.flops - network.features * 3)
 
 
-def test_a_search_keeps_to_a_limit_of_multiply_adds(data):
-    estimator = lm.estimators.EpisodeEstimator(supernet(), data, episodes=2, statistics=1)
-    limit = SPACE.cost(CHILD, SHAPE, 3).flops
-    searcher = lm.searchers.QuerySearcher(
-        sampler=lm.searchers.RegularisedEvolution(population=4, sample=2, space=SPACE),
-        constraints={"flops": limit},
-        trials=12,
-    )
-    budget = lm.Budget()
-    found = searcher.run(estimator, SPACE, budget, 0, problem="arrays")
-    scored = [trial for trial in found.record.trials if trial.scored]
-    assert max(SPACE.cost(trial.architecture, SHAPE, 3).flops for trial in scored) <= limit
-    assert budget.spent.flops == sum(estimator.cost(a, 1.0).flops for a in {trial.architecture for trial in scored})
-
-
-@pytest.mark.parametrize(
-    ("options", "said"), [({"episodes": 0}, "episodes is 0"), ({"statistics": 0}, "statistics is 0")]
-)
-def test_numbers_below_one_are_refused(data, options, said):
-    with pytest.raises(ValueError, match=said):
-        lm.estimators.EpisodeEstimator(supernet(), data, **options)
-
-
-def test_a_model_without_a_network_is_refused(data):
+def test_numbers_below_one_and_a_model_without_a_network_are_refused(data):
+    with pytest.raises(ValueError, match="episodes is 0"):
+        lm.estimators.EpisodeEstimator(supernet(), data, episodes=0)
     model = lm.MetaSearch(space=SPACE, relaxation=lm.relaxations.Uniform(), meta_gradient=lm.meta.Sandwich())
     with pytest.raises(ValueError, match="not built yet: give it the shape"):
         lm.estimators.EpisodeEstimator(model, data)

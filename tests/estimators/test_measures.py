@@ -67,22 +67,6 @@ def test_latency_is_the_median_time_of_one_input_in_evaluation_mode(monkeypatch)
     assert sleeper.calls == 6
 
 
-def test_more_inputs_at_once_take_longer(monkeypatch):
-    clock = Clock(monkeypatch)
-
-    def take(module, inputs, output):
-        clock.now += 0.001 * len(inputs[0]) if isinstance(module, nn.Conv2d) else 0.0
-
-    with register_module_forward_hook(take):
-        times = [latency(nn.Conv2d(1, 2, 3), SHAPE, batch=batch, repeats=3, warmup=1) for batch in (1, 32)]
-        assert times == pytest.approx([0.001, 0.032])
-        own = architecture("1", "1", "2")
-        one, many = (
-            network_measures(SPACE, SHAPE, 5, torch.device("cpu"), batch=batch)["latency"](own) for batch in (1, 32)
-        )
-    assert many == pytest.approx(32 * one)
-
-
 def test_estimators_that_build_children_know_their_measures():
     split = Split(torch.zeros(4, *SHAPE), torch.tensor([0, 0, 1, 1]))
     task = Task("t", 2, split, split, split)

@@ -3,7 +3,7 @@
 import pytest
 
 from lit_metanas.estimators import Table, TabularEstimator
-from lit_metanas.records import Budget, Cost
+from lit_metanas.records import Cost
 from lit_metanas.spaces import Architecture, Choice, ChoiceSpace
 
 
@@ -58,13 +58,6 @@ def test_a_table_of_one_training_refuses_a_lower_fidelity():
     estimator = TabularEstimator(OneTraining(), "val")
     with pytest.raises(ValueError, match="OneTraining has no shorter training than that of 'val': search at fid"):
         estimator(A, fidelity=0.5)
-    with pytest.raises(ValueError, match="has no shorter training"):
-        Budget(queries=1).affords(estimator.cost(A, 0.5))
-
-
-def test_an_unknown_signal_is_named():
-    with pytest.raises(ValueError, match=r"OneTraining has no signal 'train': use val, test\."):
-        TabularEstimator(OneTraining(), "train")
 
 
 def test_what_a_table_does_not_know_is_none():

@@ -13,8 +13,7 @@ import pytest
 from fuzz_tools import snapshot
 
 import lit_metanas as lm
-from lit_metanas.automl.auto import AutoSearch
-from lit_metanas.automl.steps import time_plan
+from lit_metanas.automl import budget_plan, calls
 from lit_metanas.cli.command_line import main
 from lit_metanas.cli.experiment.plan import Phase
 from lit_metanas.cli.experiment.run import run
@@ -46,7 +45,7 @@ def auto(output: Path) -> lm.SearchResult:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The output of a finished search."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(time_plan, "STEPS_OF_A_TRIAL", 3)
+        patch.setattr(budget_plan, "STEPS_OF_A_TRIAL", 3)
         output = tmp_path_factory.mktemp("front") / "model"
         found = auto(output)
     assert Path(NETWORK).name in found.front_names
@@ -59,8 +58,8 @@ def received(finished: Path, canary: Path, monkeypatch: pytest.MonkeyPatch) -> P
     output = canary / "work" / "received"
     shutil.copytree(finished, output)
     (output / "trainings").mkdir()
-    monkeypatch.setattr(time_plan, "STEPS_OF_A_TRIAL", 3)
-    monkeypatch.setattr(AutoSearch, "_steps", lambda *args: pytest.fail("the search has begun"))
+    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", 3)
+    monkeypatch.setattr(calls, "run_stages", lambda *args: pytest.fail("the search has begun"))
     return output
 
 
@@ -136,9 +135,19 @@ def test_a_finished_search_leaves_what_a_user_has_put_into_its_output(received: 
 
 def test_a_name_in_a_state_leads_nowhere_else(received: Path, canary: Path) -> None:
     state = json.loads((received / "auto.json").read_text())
-    state["done"]["front"][0]["folder"] = "../../../thesis"
-    (received / "auto.json").write_text(json.dumps(state))
-    assert "'../../../thesis' cannot be the name of a folder" in refused(lambda: auto(received), canary)
+    for traded in ("task_id", "../../../thesis"):
+        state["done"]["traded"] = traded
+        state["done"]["front"][0]["task_id"] = "../../../thesis"
+        (received / "auto.json").write_text(json.dumps(state))
+        assert "that cannot be read ('traded' is no measure)" in refused(lambda: auto(received), canary)
+
+
+@pytest.mark.parametrize("name", ["architecture", "ensemble", "view", "parameters", "front", "recipe"])
+def test_a_damaged_field_of_a_state_gets_one_sentence(name: str, received: Path, canary: Path) -> None:
+    plain = json.loads((received / "auto.json").read_text())
+    for wrong in ("../../../thesis", {"a": 1}, [None]):
+        (received / "auto.json").write_text(json.dumps({**plain, "done": {**plain["done"], name: wrong}}))
+        assert "has a finished search that cannot be read (" in refused(lambda: auto(received), canary)
 
 
 def test_an_export_of_a_front_goes_through_no_link(received: Path, canary: Path) -> None:

@@ -77,7 +77,11 @@ def test_many_marks_on_a_letter(tmp_path: Path) -> None:
             assert read() is not None
 
 
-READERS = (lm.TextTask, lm.TableTask, lm.kinds.NewRows, lm.kinds.TextTable)
+def new_rows(path: str) -> lm.kinds.NewExamples:
+    return lm.kinds.NewExamples(path, "rows")
+
+
+READERS = (lm.TextTask, lm.TableTask, new_rows, lm.kinds.TextTable)
 
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.__name__)

@@ -35,7 +35,7 @@ from lit_metanas.searchers import (
 from lit_metanas.spaces import DARTSCell, LayeredSpace, OneHotEncoding
 from lit_metanas.surrogates import MetaSurrogate, TransferSurrogate
 from lit_metanas.surrogates.gaussian_process import GroupedKernel
-from lit_metanas.surrogates.surrogate_checkpoint import write_surrogate
+from lit_metanas.surrogates.meta_surrogate import write_surrogate
 from lit_metanas.training import Recipe
 from lit_metanas.training.weight_sharing.darts_training import DARTSRates
 

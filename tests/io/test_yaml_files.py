@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from lit_metanas.cli.command_line import main
+from lit_metanas.cli.run_directory import read_saved
 from lit_metanas.io.yaml_files import MOST_PARTS, YAMLLimit, parse_yaml, read_yaml
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -60,7 +61,5 @@ def test_a_bomb_is_refused_on_the_command_line(
 
 
 def test_a_bomb_that_a_run_has_left_counts_as_damaged(tmp_path: Path) -> None:
-    from lit_metanas.cli.run_directory import _read_saved
-
     (tmp_path / "config.fit.yaml").write_text(BOMB)
-    assert _read_saved(tmp_path / "config.fit.yaml") is None
+    assert read_saved(tmp_path / "config.fit.yaml") == {}

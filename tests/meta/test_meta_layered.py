@@ -2,25 +2,21 @@
 
 import pytest
 import torch
-from jsonargparse import ArgumentError, ArgumentParser
 
 from lit_metanas.meta import (
     MAML,
     AlternatingInnerLoop,
-    InnerLoop,
     JointInnerLoop,
     Learner,
-    MetaGradient,
     MetaNAS,
     NoInnerLoop,
-    PairedReinforce,
     Parameters,
     PrototypeHead,
     PrototypeLinearHead,
     PrototypeLoss,
     task_generator,
 )
-from lit_metanas.relaxations import AnnealedSoftmax, Categorical, GumbelSoftmax, Relaxation, Softmax
+from lit_metanas.relaxations import AnnealedSoftmax, GumbelSoftmax, Softmax
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Episode, Split
 
@@ -66,42 +62,3 @@ def test_loop_and_vmap_agree_on_the_layered_space(make, relaxation, head, inner_
     for name, value in loop.items():
         torch.testing.assert_close(vmap[name], value, rtol=1e-10, atol=1e-10)
     assert all(loop[f"logits.{choice.name}"].abs().max() > 0 for choice in SPACE.choices)
-
-
-def test_paired_score_reaches_every_block():
-    found = gradients(PairedReinforce(), Categorical(), PrototypeHead(), NoInnerLoop())
-    for layer in (1, 2):
-        assert max(v.abs().max() for k, v in found.logits.items() if k.startswith(f"layer{layer}.")) > 1e-6
-    assert all(value.isfinite().all() for value in found.flat().values())
-
-
-def test_objects_are_made_from_configuration():
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_argument("--inner_loop", type=InnerLoop)
-    parser.add_argument("--meta_gradient", type=MetaGradient)
-    parser.add_argument("--relaxation", type=Relaxation)
-    config = {
-        "inner_loop": {
-            "class_path": "lit_metanas.meta.JointInnerLoop",
-            "init_args": {
-                "steps": 3,
-                "groups": ["weights", "logits"],
-                "rule": {"class_path": "lit_metanas.meta.SGD", "init_args": {"momentum": 0.9}},
-            },
-        },
-        "meta_gradient": {
-            "class_path": "lit_metanas.meta.MetaNAS",
-            "init_args": {"logit_rate": 0.5, "task_map": "loop"},
-        },
-        "relaxation": {"class_path": "lit_metanas.relaxations.AnnealedSoftmax", "init_args": {"end": 0.2}},
-    }
-    made = parser.instantiate(parser.parse_object(config))
-    assert made.inner_loop.groups == ("weights", "logits")
-    assert made.inner_loop.rule.momentum == 0.9
-    assert made.meta_gradient.logit_rate == 0.5
-    assert made.relaxation.end == 0.2
-    with pytest.raises(ArgumentError, match="task_map"):
-        parser.parse_object(
-            {"meta_gradient": {"class_path": "lit_metanas.meta.MAML", "init_args": {"task_map": "threads"}}},
-            defaults=False,
-        )

@@ -122,16 +122,6 @@ def test_the_gradient_is_that_of_separate_children(distillation, sampled):
     assert all(not value.any() for value in got.logits.values())
 
 
-def test_children_differ_from_task_to_task():
-    method = Sandwich(sampled=2)
-    learner, parameters, tasks, noises = setting(method, tasks=4)
-    drawn = [
-        method.children(NO_LOOP, parameters, Adaptation(learner, task, noise, 0.5))[2:]
-        for task, noise in zip(tasks, noises, strict=True)
-    ]
-    assert len({str(child) for children in drawn for child in children}) == 8
-
-
 def test_each_child_is_charged_as_the_network_that_it_is():
     method = Sandwich(sampled=2)
     learner, parameters, (task,), (noise,) = setting(method)

@@ -14,9 +14,7 @@ from lit_metanas.records import (
     Trial,
     merge_record_lines,
     read_record_lines,
-    read_records,
     write_record_lines,
-    write_records,
 )
 from lit_metanas.records.plain import to_plain
 from lit_metanas.spaces import Architecture, LayeredSpace, NASBenchGraph
@@ -56,22 +54,12 @@ def test_records_come_back_equal(tmp_path):
     assert [json.loads(line)["task_id"] for line in lines] == ["cora", "pubmed", "empty"]
 
 
-def test_files_may_be_joined_by_hand(tmp_path):
-    first, second, both = (tmp_path / name for name in ("1.jsonl", "2.jsonl", "both.jsonl"))
-    write_record_lines(first, [a_record()])
-    write_record_lines(second, [a_record("pubmed")])
-    both.write_bytes(first.read_bytes() + b"\r\n" + second.read_bytes().rstrip())
-    assert [record.task_id for record in read_record_lines(both, SPACE)] == ["cora", "pubmed"]
-
-
 def line(record, **changes):
     return json.dumps({"schema": 1, **to_plain(record), **changes}).encode()
 
 
 BAD = {
     "line 2 is not valid JSON .truncated, or another": line(a_record())[:-30],
-    "line 2 is not valid JSON": b"\xff\xfe\x00garbage",
-    "line 2 holds a number that is too large": line(a_record(), seed=10**400),
     r"line 2 holds a number that is too large \(1e309": line(a_record(), embedding=[1.5]).replace(b"1.5", b"1e309"),
     "line 2 is not a record of a search: a trial lacks the measure 'latency', which is an objective": line(
         a_record(), objectives=["accuracy", "latency"]
@@ -80,15 +68,9 @@ BAD = {
     "line 2 holds a text of 100000 characters": line(a_record(), method="m" * 10**5),
     "line 2 holds text that is not Unicode": line(a_record(), method="\ud800"),
     "line 2 is nested deeper than 40 levels": b"[" * 41 + b"]" * 41,
-    "line 2 is not valid JSON .truncated": b"[" * 10**5,
-    "line 2 holds more than 4000000 values": b"[" + b"1," * 4 * 10**6 + b"1]",
-    "line 2 has no schema number": b'{"results": []}',
     "line 2 has no schema number and": b"[1, 2]",
     "line 2 has schema 9, of a newer version": line(a_record(), schema=9, further=1),
     "line 2 is not a record of a search: record has an unknown field 'sparkle'": line(a_record(), sparkle=1),
-    r"line 2 is not a record of a search: record.trials\[0\].architecture.x{37}\.\.\. must be a text": line(
-        SearchRecord("cora", [Trial(Architecture({"x" * 3000: "3"}), 0.5, Cost())])
-    ).replace(b'"3"', b"3"),
     "line 2 is not a record of a search: record has an unknown field 'y{37}\\.\\.\\.'": line(
         a_record(), **{"y" * 3000: 1}
     ),
@@ -157,27 +139,6 @@ def test_merging_replaces_the_same_search(tmp_path):
     merge_record_lines(path, [newer])
     with pytest.warns(UserWarning, match="line 4 has schema 9"):
         assert read_record_lines(path) == [*found[:2], found[3], newer]
-
-
-def test_an_interrupted_write_leaves_the_old_file(tmp_path):
-    path = tmp_path / "records.jsonl"
-    write_record_lines(path, [a_record()])
-    before = path.read_bytes()
-    with pytest.raises(TypeError):
-        write_record_lines(path, [a_record("pubmed"), a_record(seed=object())])
-    assert path.read_bytes() == before
-    assert [file.name for file in tmp_path.iterdir()] == ["records.jsonl"]
-
-
-def test_records_of_before_are_still_read(tmp_path):
-    path = tmp_path / "record.json"
-    write_records(path, [a_record()])
-    document = json.loads(path.read_text())
-    for name in ("space", "choices", "seed", "method", "embedding"):
-        del document["records"][0][name]
-    path.write_text(json.dumps(document))
-    (record,) = read_records(path)
-    assert record == a_record(space="", choices={}, seed=0, method="", embedding=())
 
 
 WHOLE = b"\n".join(line(a_record(f"task {number}")) for number in range(3))

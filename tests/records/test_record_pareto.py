@@ -3,7 +3,6 @@
 import json
 import math
 from dataclasses import replace
-from itertools import product
 
 import pytest
 from hypothesis import given
@@ -24,15 +23,6 @@ def plain_front(points):
 @given(st.integers(1, 4).flatmap(lambda n: st.lists(st.tuples(*[st.integers(-3, 3)] * n), max_size=25)))
 def test_the_front_is_what_no_point_dominates(points):
     assert non_dominated(points) == plain_front(points)
-
-
-def test_a_grid_and_its_antidiagonal():
-    grid = list(product(range(4), range(4)))
-    assert [grid[i] for i in non_dominated(grid)] == [(3, 3)]
-    half = [point for point in grid if sum(point) <= 3]
-    assert [half[i] for i in non_dominated(half)] == [(0, 3), (1, 2), (2, 1), (3, 0)]
-    assert non_dominated([]) == []
-    assert non_dominated([(1.0, 2.0), (1.0, 2.0)]) == [0, 1]
 
 
 @given(st.lists(st.tuples(st.integers(-2, 6), st.integers(-2, 6)), max_size=12))

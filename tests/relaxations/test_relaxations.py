@@ -85,15 +85,6 @@ def test_hard_weights_have_the_soft_jacobian(relaxation):
     assert gate.index == (int(scores.argmax()) if isinstance(relaxation, SampledChild) else None)
 
 
-def test_straight_through_gradient_of_an_enumerated_loss():
-    losses = torch.tensor([1.0, 4.0, -2.0, 0.5], dtype=torch.float64)
-    logits = LOGITS.clone().requires_grad_()
-    (gate_of(StraightThrough(), logits).weights * losses).sum().backward()
-    p = torch.softmax(LOGITS + gumbel(NOISE), 0)
-    expected = torch.stack([p[i] * (losses[i] - sum(p[j] * losses[j] for j in range(4))) for i in range(4)])
-    torch.testing.assert_close(logits.grad, expected, rtol=0, atol=1e-12)
-
-
 @pytest.mark.parametrize("relaxation", [SampledChild(), Categorical()], ids=name)
 def test_gumbel_max_frequencies_are_the_softmax(relaxation):
     p = torch.softmax(LOGITS, 0).float()
@@ -113,10 +104,6 @@ def test_no_gradient_to_logits(relaxation):
     assert not gate.weights.requires_grad
     assert gate.weights[gate.index] == 1
     assert gate.weights.sum() == 1
-
-
-def test_argmax_takes_the_largest_logit():
-    assert gate_of(Argmax()).index == 2
 
 
 @pytest.mark.parametrize("relaxation", SOFT + DISCRETE, ids=name)
@@ -146,16 +133,6 @@ def test_single_label_is_one_computed_candidate(relaxation):
     assert gate.index == 0
     assert gate.weights.tolist() == [1.0]
     assert not gate.weights.requires_grad
-
-
-@pytest.mark.parametrize("relaxation", SOFT + DISCRETE, ids=name)
-def test_same_noise_same_mixture(relaxation):
-    logits = {"a": LOGITS, "b": LOGITS.flip(0)[:2]}
-    one, two = (relaxation.draw_noise(logits, torch.Generator().manual_seed(5)) for _ in range(2))
-    first, second = relaxation(logits, one, 0.2), relaxation(logits, two, 0.2)
-    for choice in logits:
-        assert torch.equal(first[choice].weights, second[choice].weights)
-        assert first[choice].index == second[choice].index
 
 
 def test_score_function_is_unbiased_by_enumeration():

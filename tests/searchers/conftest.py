@@ -10,8 +10,6 @@ from pathlib import Path
 import optuna
 import pytest
 
-TOYS = Path(__file__).with_name("toys")
-
 DEBIAN = Path("/usr/lib/postgresql")
 """Where Debian's packages put the server's programs."""
 

@@ -1,7 +1,6 @@
 """Samplers that know a space, in studies whose parameters have other names and kinds; and records of such studies."""
 
 import pickle
-import warnings
 from itertools import product
 
 import optuna
@@ -15,7 +14,7 @@ from lit_metanas.searchers import LocalSearch, MetaSampler, QuerySearcher, Regul
 from lit_metanas.searchers.query.study import quiet_optuna
 from lit_metanas.spaces import Choice, ChoiceSpace, LayeredSpace, OneHotEncoding
 from lit_metanas.surrogates import MetaSurrogate, RecordDataModule
-from lit_metanas.surrogates.surrogate_checkpoint import write_surrogate
+from lit_metanas.surrogates.meta_surrogate import write_surrogate
 from lit_metanas.training import Trainer
 
 
@@ -75,18 +74,12 @@ every_sampler = pytest.mark.parametrize("make", SAMPLERS.values(), ids=SAMPLERS)
 
 
 @every_sampler
-@pytest.mark.parametrize("prefix", ["", "net."])
-def test_a_study_of_numbers_is_searched_as_one_of_labels(make, prefix):
+def test_a_study_of_numbers_is_searched_as_one_of_labels(make):
+    prefix = "net."
     ours = optimized(make(), 30, lambda trial: value(SPACE.suggest(trial)))
     theirs = optimized(make(prefix=prefix), 30, lambda trial: value(asked(trial, prefix, conditional=False)))
     assert tried(theirs, prefix) == tried(ours, "arch.")
     assert {type(trial.params[f"{prefix}depth"]) for trial in theirs.trials} == {int}
-
-
-@every_sampler
-def test_a_whole_space_of_numbers_is_searched_without_asking_for_anything_twice(make):
-    study = optimized(make(prefix=""), len(ALL) - 5, lambda trial: value(asked(trial)))
-    assert len(set(tried(study))) == len(ALL) - 5
 
 
 @every_sampler
@@ -131,33 +124,17 @@ def misspelt(trial):
     return trial.suggest_int("depth", 1, 2) + trial.suggest_float("lr", 1e-4, 1e-1, log=True) + (optimizer == "rmsprop")
 
 
-def test_all_trials_that_are_left_out_are_counted():
-    def objective(trial):
-        depth = trial.suggest_int("depth", 1, 4)
-        return depth + (trial.suggest_categorical("opt", ["adam", "rmsprop"]) == "adam")
-
-    study = optimized(RandomSampler(seed=0), 30, objective, study_name="mine")
-    with pytest.warns(UserWarning, match=r"leaves out (\d+) of 30 trials .* lacks [12] other labels?, too") as told:
-        record = record_of(study, Optimizers(), prefix="")
-    assert f"leaves out {30 - len(record.trials)} of" in str(told[0].message)
-
-
 def test_a_label_that_the_space_lacks_is_told_once_by_record_and_sampler():
     study = optimized(RandomSampler(seed=0), 30, misspelt, study_name="mine")
     lost = sum(trial.params["opt"] == "rmsprop" for trial in study.trials)
     with pytest.warns(UserWarning, match="label 'rmsprop'") as told:
         record = record_of(study, Optimizers(), prefix="")
     assert 0 < lost == 30 - len(record.trials)
-    assert [str(one.message) for one in told] == [
-        f"The record leaves out {lost} of 30 trials of the study 'mine' for the label 'rmsprop', which 'opt' lacks: "
-        "did you mean 'rmspropp'?"
-    ]
-    with pytest.warns(UserWarning, match="label 'rmsprop'") as told:
+    (message,) = (str(one.message) for one in told)
+    assert message.startswith(f"The record leaves out {lost} of 30 trials of the study 'mine' for the label 'rmsprop'")
+    with pytest.warns(UserWarning, match="never proposes the label 'rmsprop'.* did you mean 'rmspropp'") as told:
         optimized(MetaSampler(space=Optimizers(), prefix="", seed=0), 4, misspelt)
-    assert [str(one.message) for one in told] == [
-        "MetaSampler never proposes the label 'rmsprop', which 'opt' lacks: did you mean 'rmspropp'?"
-    ]
-    assert Optimizers.choices[1].lacks(16) == "the label '16', which 'depth' lacks: it has 1, 2."
+    assert len(told) == 1
 
 
 def test_floats_are_no_choices_unless_they_have_steps():
@@ -173,11 +150,10 @@ def test_floats_are_no_choices_unless_they_have_steps():
     ("space", "prefix", "told"),
     [
         (SPACE, "arch.", "'bias', 'skip': give prefix='', on the command line --prefix ''"),
-        (None, "arch.", "'bias', 'skip': give prefix='', on the command line --prefix ''"),
         (LayeredSpace(), "", "it has 'depth', 'width', 'rate', 'bias', 'skip', and the label '"),
     ],
-    ids=["space", "no space", "another space"],
-)  # fmt: skip
+    ids=["space", "another space"],
+)
 def test_where_no_trial_has_an_architecture_parameters_and_prefix_are_told(space, prefix, told):
     study = optimized(RandomSampler(seed=0), 2, lambda trial: value(asked(trial, conditional=False)), study_name="a2")
     with pytest.raises(ValueError, match="The study 'a2' has no finished trial with an architecture, ") as caught:
@@ -186,12 +162,6 @@ def test_where_no_trial_has_an_architecture_parameters_and_prefix_are_told(space
     named = optimized(RandomSampler(seed=0), 2, lambda trial: value(asked(trial, "net.", conditional=False)))
     with pytest.raises(ValueError, match=r"give prefix='net\.'"):
         record_of(named, SPACE)
-    wrong = optimized(RandomSampler(seed=0), 1, lambda trial: len(trial.suggest_categorical("opt", ["rmsprop"])))
-    with pytest.raises(ValueError, match="it has 'opt', and the label 'rmsprop', which 'opt' lacks: did you mean"):
-        record_of(wrong, Optimizers(), prefix="")
-    rates = optimized(RandomSampler(seed=0), 1, lambda trial: trial.suggest_float("lr", 0, 1))
-    with pytest.raises(ValueError, match="it has 'lr', and a float is no choice"):
-        record_of(rates, prefix="")
 
 
 def test_the_verb_takes_a_space_of_ones_own(tmp_path, capsys, monkeypatch):
@@ -200,40 +170,24 @@ def test_the_verb_takes_a_space_of_ones_own(tmp_path, capsys, monkeypatch):
         "import lit_metanas as lm\n\n\nclass Mine(lm.spaces.ChoiceSpace):\n"
         "    choices = (lm.spaces.Choice('opt', ('adam', 'sgd', 'rmsprop')), lm.spaces.Choice('depth', (1, 2)))\n"
     )
-    (tmp_path / "mine.yaml").write_text("class_path: own_choices.Mine\n")
     storage = f"sqlite:///{tmp_path}/studies.db"
     optimized(RandomSampler(seed=0), 4, misspelt, storage=storage, study_name="mine")
-    for space in ("own_choices.Mine", "mine.yaml"):
-        args = [f"--storage={storage}", "--write=r.jsonl", "--prefix=", f"--space={space}"]
-        assert main(["records", *args]) == 0, capsys.readouterr().err
-        (record,) = read_record_lines(tmp_path / "r.jsonl")
-        assert (record.space, list(record.choices)) == ("Mine", ["opt", "depth"])
-        assert {tuple(one.architecture) for one in record.trials} == {("depth", "opt")}
+    args = [f"--storage={storage}", "--write=r.jsonl", "--prefix="]
+    assert main(["records", *args, "--space=own_choices.Mine"]) == 0, capsys.readouterr().err
+    (record,) = read_record_lines(tmp_path / "r.jsonl")
+    assert (record.space, list(record.choices)) == ("Mine", ["opt", "depth"])
     with pytest.warns(UserWarning, match="as a float is no choice: 'lr'"):
-        assert main(["records", f"--storage={storage}", "--write=r.jsonl", "--prefix="]) == 0
-    assert main(["records", f"--storage={storage}", "--write=r.jsonl", "--space=own_choices.Absent"]) == 2
-    assert "own_choices" in capsys.readouterr().err
-
-
-def test_a_study_that_has_the_choices_is_told_nothing():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        study = optimized(SAMPLERS["meta"](prefix=""), 3, lambda trial: value(asked(trial)))
-        study.enqueue_trial({"depth": 1, "width": 16, "rate": 0.1, "bias": True})
-        with quiet_optuna():
-            study.optimize(lambda trial: value(asked(trial)) + 0 * trial.suggest_float("momentum", 0, 1), n_trials=2)
+        assert main(["records", *args]) == 0
+    again = f"sqlite:///{tmp_path}/again.db"
+    assert main(["records", f"--storage={again}", f"--read=[{tmp_path}/r.jsonl]", "--prefix=net."]) == 0
+    (name,) = optuna.get_all_study_names(again)
+    assert {key.split(".")[0] for key in optuna.load_study(study_name=name, storage=again).trials[0].params} == {"net"}
 
 
 @every_sampler
 def test_a_search_of_ours_has_one_prefix(make):
     with pytest.raises(ValueError, match=r"has the prefix 'net\.', which is for studies of your own: leave it out"):
         QuerySearcher(sampler=make(prefix="net.")).sampler.check(SPACE)
-
-
-def test_a_sampler_is_pickled_with_its_prefix():
-    sampler = pickle.loads(pickle.dumps(SAMPLERS["meta"](prefix="net.")))
-    assert sampler.prefix == "net."
-    assert tried(optimized(sampler, 3, lambda trial: value(asked(trial, "net."))), "net.")
 
 
 def studies(tasks=(0.0, 0.5, 1.0), searches=2):
@@ -260,11 +214,9 @@ def test_searches_of_one_task_are_one_source_and_tasks_are_several():
     by_task = learned([record_of(study, SPACE, task=f"task {task}", prefix="") for (task, _), study in found.items()])
     assert list(by_task.sources) == ["task 0.0", "task 0.5", "task 1.0"]
     assert min(len(source.features) for source in by_task.sources.values()) > 20
-    by_name = learned([record_of(study, SPACE, prefix="") for study in found.values()])
-    assert len(by_name.sources) == 6
-    for (task, _), study in found.items():
-        study.set_user_attr("task", f"task {task}")
-    assert list(learned([record_of(s, SPACE, prefix="") for s in found.values()]).sources) == list(by_task.sources)
+    study = found[0.5, 1]
+    study.set_user_attr("task", "task 0.5")
+    assert record_of(study, SPACE, prefix="").task_id == "task 0.5"
 
 
 def test_a_surrogate_in_memory_is_that_of_its_checkpoint(tmp_path):
@@ -301,36 +253,4 @@ def test_a_record_of_numbers_has_the_labels_of_the_space():
     assert (record.space, record.method) == ("Blocks", "")
     assert record.choices == {choice.name: choice.labels for choice in SPACE.choices}
     assert record_of(study, SPACE, task="letters", prefix="").method == study.study_name
-    anything = record_of(study, prefix="")
-    assert anything.choices["depth"] == ("1", "2", "3", "4")
-    assert anything.choices["bias"] == ("True", "False")
-    assert "rate" not in anything.choices
-    with pytest.raises(ValueError, match=r"with parameters '' and a choice of LayeredSpace"):
-        record_of(study, LayeredSpace(), prefix="")
-
-
-def test_a_record_of_another_space_is_refused():
-    layered = LayeredSpace()
-    ours = record_of(optimized(RandomSampler(seed=0), 2, lambda trial: float(len(layered.suggest(trial)))), layered)
-    theirs = record_of(studies(tasks=(0.0,), searches=1)[0.0, 0], SPACE, prefix="")
-    data = RecordDataModule(encoding=OneHotEncoding(layered), records=[ours, theirs])
-    with pytest.raises(ValueError, match=r"Record 2 is of task '.*' in the space Blocks, not Layered.*: leave it out"):
-        data.setup("fit")
-
-
-def test_the_verb_takes_a_prefix_and_tasks(tmp_path, capsys):
-    storage = f"sqlite:///{tmp_path}/studies.db"
-    for seed in range(2):
-        study = optimized(
-            RandomSampler(seed=seed), 4, lambda trial: value(asked(trial)), storage=storage, study_name=f"run {seed}"
-        )
-        study.set_user_attr("task", "letters")
-    assert main(["records", f"--storage={storage}", f"--write={tmp_path}/r.jsonl"]) in (1, 2)
-    assert "names begin with 'arch.'" in capsys.readouterr().err
-    assert main(["records", f"--storage={storage}", f"--write={tmp_path}/r.jsonl", "--prefix="]) == 0
-    assert capsys.readouterr().out.startswith("2 searches of 1 task, 8 trials, are in")
-    assert [record.method for record in read_record_lines(tmp_path / "r.jsonl", SPACE)] == ["run 0", "run 1"]
-    again = f"sqlite:///{tmp_path}/again.db"
-    assert main(["records", f"--storage={again}", f"--read=[{tmp_path}/r.jsonl]", "--prefix=net."]) == 0
-    name = optuna.get_all_study_names(again)[0]
-    assert {key.split(".")[0] for key in optuna.load_study(study_name=name, storage=again).trials[0].params} == {"net"}
+    assert record_of(study, prefix="").choices["depth"] == ("1", "2", "3", "4")

@@ -89,22 +89,6 @@ def test_darts_collapses_to_skips_and_auxiliary_skips_mend_it():
     assert shares["DARTS-"] <= 0.2
 
 
-@pytest.mark.parametrize(("progress", "weight"), [(0.0, 0.8), (0.25, 0.65), (1.0, 0.2)])
-def test_the_supernet_computes_one_more_skip_an_edge(progress, weight):
-    torch.manual_seed(0)
-    supernet = ChainSupernet().double()
-    inputs = torch.randn(5, 1, 1, UNITS, dtype=torch.float64)
-    logits = {choice.name: torch.randn(2, dtype=torch.float64) for choice in SPACE.choices}
-    relaxation = AuxiliarySkip(space=SPACE, start=0.8, end=0.2)
-    found = supernet(inputs, relaxation(logits, relaxation.draw_noise(logits, torch.Generator()), progress))
-    hidden = inputs.flatten(1)
-    for place, choice in enumerate(SPACE.choices):
-        shares = logits[choice.name].exp() / logits[choice.name].exp().sum()
-        layer = torch.tanh(hidden @ supernet.kernels[place].T + supernet.shifts[place])
-        hidden = weight * hidden + shares[0] * hidden + shares[1] * layer
-    torch.testing.assert_close(found, hidden, rtol=0, atol=1e-12)
-
-
 def test_only_skips_of_open_choices_get_more_and_the_cost_stays():
     space = NASBench201(channels=2, cells=1, merge_isomorphs=False, fixed={"edge0-1": ["skip_connect"]})
     logits = {choice.name: torch.randn(len(choice.labels)) for choice in space.choices}
@@ -136,8 +120,8 @@ def plain_cells(supernet, inputs, shares, beta):
     return last.mean((2, 3))
 
 
-@pytest.mark.parametrize("progress", [0.0, 0.6, 1.0])
-def test_each_edge_of_darts_cells_gets_one_more_skip(progress):
+def test_each_edge_of_darts_cells_gets_one_more_skip():
+    progress = 0.6
     torch.manual_seed(0)
     space = DARTSCell(channels=2, cells=3)
     supernet = space.supernet((1, 8, 8)).double()

@@ -74,14 +74,6 @@ def test_the_warm_up_trains_the_weights_alone():
     assert made.budget.spent.images == 6 * 8
 
 
-def test_the_reward_is_the_accuracy_on_the_minibatch():
-    made = module()
-    architecture = made.draw()
-    scores = made.head(made.supernet(TASK.val.inputs, one_hot(SPACE.choices, architecture)))
-    expected = sum(int(row.argmax()) == int(label) for row, label in zip(scores, TASK.val.labels, strict=True)) / 24
-    assert made._reward(architecture, TASK.val) == pytest.approx(expected)
-
-
 def test_the_controller_learns_which_children_are_good():
     """Children of depth 2 are rewarded as they are, those of depth 1 with nothing."""
     made = module(rates=replace(RATES, learning_rate=0.05, children=4), steps=40)
@@ -128,8 +120,7 @@ def test_the_search_repeats_by_seed_and_leaves_the_global_state():
     assert all(torch.equal(runs[0].weights[name], runs[1].weights[name]) for name in runs[0].weights)
 
 
-@pytest.mark.parametrize("flops", [0, 30_000, 200_000, 450_000])
-@pytest.mark.parametrize("queries", [0, 2, None])
+@pytest.mark.parametrize(("flops", "queries"), [(0, None), (200_000, 2), (450_000, 0)])
 def test_the_budget_is_never_overdrawn(flops, queries):
     budget = Budget(flops=flops, queries=queries)
     found = search(budget)
@@ -148,8 +139,6 @@ def test_other_spaces_are_searched_too(space):
 def test_mistakes_are_named():
     with pytest.raises(ValueError, match="candidates is 0"):
         ENASSearcher(candidates=0)
-    with pytest.raises(ValueError, match="needs epochs >= 1"):
-        ENASSearcher(epochs=0)
     with pytest.raises(ValueError, match="children is 0"):
         ControllerRates(children=0)
     with pytest.raises(ValueError, match="baseline is 1"):

@@ -51,12 +51,6 @@ def test_what_is_promised_depends_on_the_budget(flops, width):
     assert torch.corrcoef(torch.stack([ranks, torch.arange(len(every)).double()]))[0, 1] > 0.9
 
 
-def test_scores_are_compared_within_a_record_and_a_length_of_training():
-    """A source with high scores, and long trainings, which score higher, do not make a pair look good."""
-    low, high = record("low", 0), record("high", 1, level=100.0)
-    assert promising([low, high], SPACE, 1e10)[0] == promising([low, record("high", 1)], SPACE, 1e10)[0]
-
-
 def test_trials_that_tell_nothing_are_left_out():
     known = record("glyphs", 0, trained=(1e9,))
     few = [
@@ -67,13 +61,6 @@ def test_trials_that_tell_nothing_are_left_out():
     assert promising([SearchRecord("glyphs", [*few, *known.trials])], SPACE, 1e9) == promising([known], SPACE, 1e9)
     assert promising([SearchRecord("glyphs", few)], SPACE, 1e9) == []
     smaller = SPACE.restricted({"depth": "2"})
-    lacking = [Trial(one.architecture, 9.0, Cost(), trained=1e9) for one in known.trials[:2]]
-    open_choice = LayeredSpace(
-        kernels=(3, 5), activations=("ReLU",), dropouts=(0.0,), depths=(2, 3), widths=(8, 16), shared=True,
-        readouts=("average", "flat"),
-    )  # fmt: skip
-    assert promising([SearchRecord("glyphs", lacking)], open_choice, 1e9) == []  # which readout they had is not told
-    assert len(promising([SearchRecord("glyphs", lacking)], SPACE, 1e9)) == 2
     assert all(one.architecture["depth"] == "2" for one in promising([known], smaller, 1e9))
     nan = [replace(known.trials[0], value=math.nan), replace(known.trials[1], trained=math.inf)]
     assert promising([SearchRecord("glyphs", nan)], SPACE, 1e9) == []
@@ -128,18 +115,6 @@ def first_rung(files, problem="own", proposals=3, rates=(0, 1, 2), candidates=4,
     )
     found = searcher.run(Rated(), SPACE, Budget(flops=1e10), 0, problem=problem)
     return [(trial.architecture, trial.recipe) for trial in found.record.trials]
-
-
-def test_without_an_incumbent_the_records_are_what_it_starts_around(tmp_path):
-    known = record("glyphs", 0)
-    write_record_lines(tmp_path / "records.jsonl", [known])
-    searcher = EvolvingHalving(
-        candidates=(2, 2), rungs=(0.5, 0.5), records=[str(tmp_path / "records.jsonl")], proposals=2, finish=False,
-        train={"rate": (0, 1, 2)},
-    )  # fmt: skip
-    found = searcher.run(Rated(), SPACE, Budget(flops=1e10), 0, problem="own")
-    best = [(query.architecture, dict(query.recipe)) for query in promising([known], SPACE, 1e10)]
-    assert [(trial.architecture, trial.recipe) for trial in found.record.trials[:2]] == best[:2]
 
 
 def test_the_first_rung_has_what_others_promise_beside_the_incumbent(tmp_path):

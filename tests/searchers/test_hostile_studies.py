@@ -57,18 +57,12 @@ def storage(kept: bytes, tmp_path: Path) -> str:
 
 
 TAMPERED: list[tuple[str, object]] = [
-    ("architecture", 3),
     ("architecture", {"x": 3}),
-    ("architecture", []),
-    ("cost", 3),
-    ("cost", {"pounds": 3}),
-    ("cost", {"queries": "x"}),
-    ("cost", {"queries": -5}),
-    ("cost", {"flops": 10**400}),
-    ("cost", {"seconds": 10**400}),
-    ("fidelity", "x"),
-    ("fidelity", [1]),
     ("architecture", "{"),
+    ("cost", {"pounds": 3}),
+    ("cost", {"queries": -5}),
+    ("cost", {"seconds": 10**400}),
+    ("fidelity", [1]),
 ]
 
 
@@ -86,12 +80,8 @@ def test_tampered_notes_get_one_sentence(name: str, value: object, storage: str,
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("reserved", 3),
         ("reserved", {"turn": 1}),
-        ("reserved", {"turn": 1, "queries": "x", "flops": 0, "architecture": {}, "recipe": {}}),
         ("reserved", {"turn": 1, "queries": -5, "flops": 0, "architecture": {}, "recipe": {}}),
-        ("tries", "x"),
-        ("tries", [1]),
         ("tries", 10**400),
     ],
 )
@@ -105,16 +95,6 @@ def test_tampered_notes_among_workers_get_one_sentence(name: str, value: object)
     words = r"^Trial 0 has attributes that cannot be read \(.*\): give another storage, or another name in 'study'\.$"
     with pytest.raises(ValueError, match=words):
         retry(study, study.trials[0]) if name == "tries" else group.reserve(study.ask(), query, Cost(), ledger)
-
-
-@pytest.mark.parametrize("name", ["settings", "search"])
-def test_a_study_of_other_settings_gets_one_sentence(name: str, storage: str, tmp_path: Path) -> None:
-    tamper(tmp_path / "studies.db", name, 3, table="study_user_attributes")
-    if name == "settings":
-        with pytest.raises(ValueError, match="was made with another space"):
-            search(storage=storage, budget=Budget(queries=5))
-    else:
-        search(storage=storage, budget=Budget(queries=5))  # written anew by each search
 
 
 def test_a_link_to_another_data_base_is_not_followed(tmp_path: Path) -> None:
@@ -157,7 +137,7 @@ def test_a_journal_deletes_no_file(storage: str, tmp_path: Path) -> None:
     assert not (tmp_path / "studies.db-journal").exists()
 
 
-@pytest.mark.parametrize("suffix", ["-journal", "-wal", "-shm"])
+@pytest.mark.parametrize("suffix", ["-journal", "-wal"])
 @pytest.mark.parametrize("link", [Path.symlink_to, Path.hardlink_to, lambda path, _: os.mkfifo(path)])
 def test_a_file_beside_a_data_base_is_no_link(
     suffix: str, link: Callable[[Path, Path], None], storage: str, tmp_path: Path
@@ -192,15 +172,11 @@ def test_a_data_base_holds_tables_alone(statement: str, storage: str, tmp_path: 
 @pytest.mark.parametrize(
     ("table", "column", "value"),
     [
-        ("trial_params", "distribution_json", "3"),
-        ("trial_params", "distribution_json", '{"name": "NoDistribution", "attributes": {}}'),
         ("trial_params", "distribution_json", '{"name": "CategoricalDistribution", "attributes": {"choices": 3}}'),
-        ("trial_params", "param_value", "x"),
         ("trial_params", "param_value", 1e300),
+        ("trial_params", "param_name", None),
         ("trials", "state", "DREAMING"),
         ("trials", "number", None),
-        ("trials", "datetime_start", "yesterday"),
-        ("trial_values", "value_type", "DREAMT"),
         ("trial_values", "value", "x"),
         ("study_directions", "direction", "SIDEWAYS"),
         ("trial_user_attributes", "value_json", "[" * 100_000),
@@ -213,7 +189,8 @@ def test_other_values_in_a_table_get_one_sentence(
         connection.execute(f"update {table} set {column} = ?", (value,))
     with pytest.raises(ValueError) as caught:
         search(storage=storage, budget=Budget(queries=5))
-    assert f"{tmp_path / 'studies.db'}' cannot be used (" in str(caught.value) or "value is no" in str(caught.value)
+    words = (f"{tmp_path / 'studies.db'}' cannot be used (", "value is no", "name of a parameter is no text")
+    assert any(each in str(caught.value) for each in words)
     assert len(str(caught.value)) < 300
     assert "\n" not in str(caught.value)
 
@@ -275,12 +252,10 @@ def mark(file: Path, name: str, value: object) -> None:
         connection.execute(words, (name, json.dumps(value)))
 
 
-CLIMBS = [(10**12, True, 0), (0, True, 10**12), ("0", True, 0), (-1, True, -1), (0, None, None)]
+CLIMBS = [{"climb": 10**12, "start": True, "oldest": 0}, {"climb": "0", "start": True, "oldest": 0}]
 
 
-@pytest.mark.parametrize(
-    "value", [3, "x", [], {}, *({"climb": a, "start": b, "oldest": c} for a, b, c in CLIMBS)], ids=str
-)
+@pytest.mark.parametrize("value", [3, {}, *CLIMBS], ids=str)
 @pytest.mark.parametrize("name", [MARK, AGE])
 def test_notes_of_samplers_that_cannot_be_count_as_none(name: str, value: object, storage: str, tmp_path: Path) -> None:
     mark(tmp_path / "studies.db", name, value)
@@ -290,7 +265,7 @@ def test_notes_of_samplers_that_cannot_be_count_as_none(name: str, value: object
         assert set(SPACE.suggest(study.ask())) == {"x", "y", "z"}
 
 
-@pytest.mark.parametrize("value", [3, "xyz", {"a": 1}, ["a"], [[1.0]], [None]])
+@pytest.mark.parametrize("value", [3, ["a"]])
 def test_an_embedding_that_is_none_gets_one_sentence(value: object, storage: str, tmp_path: Path) -> None:
     with open_storage(storage) as opened:
         study = optuna.load_study(study_name=None, storage=opened)
@@ -304,13 +279,6 @@ def test_a_trial_without_its_value_is_named(storage: str, tmp_path: Path) -> Non
     with closing(sqlite3.connect(tmp_path / "studies.db")) as connection, connection:
         connection.execute("delete from trial_values")
     with pytest.raises(ValueError, match=r"^Trial 0 has attributes that cannot be read \(its value is not a number\)"):
-        search(storage=storage, budget=Budget(queries=5))
-
-
-def test_a_parameter_whose_name_is_no_text_is_told(storage: str, tmp_path: Path) -> None:
-    with closing(sqlite3.connect(tmp_path / "studies.db")) as connection, connection:
-        connection.execute("update trial_params set param_name = null where rowid = 1")
-    with pytest.raises(ValueError, match=r"^Trial 0 has attributes .* \(the name of a parameter is no text\): give an"):
         search(storage=storage, budget=Budget(queries=5))
 
 

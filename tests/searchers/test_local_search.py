@@ -1,7 +1,5 @@
 """Local search against plain loops."""
 
-from itertools import pairwise
-
 import numpy as np
 import optuna
 import pytest
@@ -43,8 +41,8 @@ def neighbours(cell):
 class PlainLocalSearch:
     """The algorithm as nested loops, with the sampler's draws."""
 
-    def __init__(self, number, seed, initial, first, sign):
-        self.number, self.initial, self.first, self.sign = number, initial, first, sign
+    def __init__(self, number, seed, initial, sign):
+        self.number, self.initial, self.sign = number, initial, sign
         self.root = np.random.default_rng(seed).bit_generator.state["state"]["state"]
         self.scores = {}
         self.climbs = 0
@@ -79,20 +77,17 @@ class PlainLocalSearch:
         while True:
             better = [c for c in self.scores if c in neighbours(place) and self.scores[c] > self.scores[place]]
             fresh = [cell for cell in neighbours(place) if cell not in self.scores]
-            if better and (self.first or not fresh):
-                return better[0] if self.first else max(better, key=self.scores.get)
             if not fresh:
-                return None
+                return max(better, key=self.scores.get, default=None)
             self.query(fresh[self.generator().integers(len(fresh))])
 
 
 @pytest.mark.parametrize(("direction", "sign"), [("maximize", 1), ("minimize", -1)])
-@pytest.mark.parametrize("first", [False, True])
 @pytest.mark.parametrize("initial", [1, 5])
-def test_each_trial_is_that_of_plain_loops(direction, sign, first, initial):
-    plain = PlainLocalSearch(150, 2, initial, first, sign)
+def test_each_trial_is_that_of_plain_loops(direction, sign, initial):
+    plain = PlainLocalSearch(150, 2, initial, sign)
     assert plain.climbs >= 2
-    sampler = LocalSearch(initial=initial, first_improvement=first, seed=2, space=Cells())
+    sampler = LocalSearch(initial=initial, seed=2, space=Cells())
     study = optuna.create_study(sampler=sampler, direction=direction)
     study.optimize(objective, n_trials=150)
     assert cells(study) == list(plain.scores)
@@ -143,21 +138,6 @@ def test_the_climb_starts_from_the_best_of_what_a_study_holds():
     assert not asked(trials, initial=4) <= near
 
 
-def test_all_neighbours_are_tried_before_a_move_unless_the_first_improvement_is_taken():
-    study = optuna.create_study(sampler=LocalSearch(initial=1, seed=0), direction="maximize")
-    first = optuna.create_study(sampler=LocalSearch(initial=1, first_improvement=True, seed=0), direction="maximize")
-    for climbing in (study, first):
-        climbing.add_trial(finished("aaaa", value=1.0))
-        for _ in range(8):
-            trial = climbing.ask()
-            for name in NAMES:
-                trial.suggest_categorical(name, LABELS)
-            climbing.tell(trial, 1.0 + trial.number)  # each is better than those before
-    steps, climbed = ([tuple(trial.params[name] for name in NAMES) for trial in s.trials] for s in (study, first))
-    assert all(cell in neighbours(steps[0]) for cell in steps[1:])
-    assert all(cell in neighbours(before) for before, cell in pairwise(climbed))
-
-
 FAIL, PRUNED = TrialState.FAIL, TrialState.PRUNED
 
 
@@ -167,11 +147,6 @@ def test_a_trial_that_failed_once_is_asked_again_and_no_other(states, again):
     trials = [finished("aaaa", value=1.0), *(finished(near[0], state=state) for state in states)]
     trials += [finished(cell, value=0.0) for cell in near[2:]]
     assert asked(trials, initial=1) == (set(near[:2]) if again else {near[1]})
-
-
-def test_violated_constraints_rank_behind():
-    trials = [finished("aaaa", value=1.0, constraint=0.0), finished("cccc", value=9.0, constraint=0.1)]
-    assert asked(trials, initial=2) <= {"".join(cell) for cell in neighbours("aaaa")}
 
 
 def test_workers_share_a_climb_and_begin_the_next_while_the_last_neighbours_run():

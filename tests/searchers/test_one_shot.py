@@ -127,23 +127,10 @@ def test_the_search_repeats_by_seed_and_stays_within_its_budget():
     assert sum(not trial.duplicate for trial in found.record.trials) == 3
 
 
-def test_candidates_that_break_a_constraint_are_not_found():
-    costs = sorted({SPACE.cost(trial.architecture, TASK.shape, 3).flops for trial in search().record.trials})
-    limit = costs[len(costs) // 2]
-    found = search(constraints={"flops": limit}, candidates=20)
-    assert SPACE.cost(found.architecture, TASK.shape, 3).flops <= limit
-    assert all(trial.measures["flops"] <= limit for trial in found.record.trials if trial.scored)
-
-
 @every_space
 def test_other_spaces_are_searched_too(space):
     found = search(space=space, epochs=1, candidates=3)
     check_found(found, space, found.record.best.value)
-
-
-def test_mistakes_are_named():
-    with pytest.raises(ValueError, match="candidates is 0"):
-        OneShotSearcher(candidates=0)
 
 
 def test_what_its_sampler_learned_from_has_its_cost():

@@ -1,8 +1,6 @@
 """What was proposed to running trials, and threads that propose side by side."""
 
-import pickle
 import random
-from copy import deepcopy
 from time import sleep
 
 import optuna
@@ -37,16 +35,6 @@ def test_a_proposal_is_shown_until_its_trial_ends():
     assert [one.params for one in shown] == [{"x": 3}, {}]
     assert [one.state for one in shown] == [TrialState.COMPLETE, TrialState.RUNNING]
     assert [one.params for one in proposals.with_proposals("another study", study.trials)] == [{"x": 3}, {"x": 2}]
-
-
-def test_copies_share_and_pickles_begin_anew():
-    study = optuna.create_study()
-    proposals = Proposals()
-    copy = deepcopy(proposals)
-    proposals.keep(study.study_name, study.ask().number, {"x": 1})
-    assert [one.params for one in copy.with_proposals(study.study_name, study.trials)] == [{"x": 1}]
-    fresh = pickle.loads(pickle.dumps(proposals))
-    assert [one.params for one in fresh.with_proposals(study.study_name, study.trials)] == [{}]
 
 
 @pytest.mark.parametrize("sampler", [LocalSearch, RegularisedEvolution])

@@ -10,17 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lit_metanas.estimators import Estimator, Score
-from lit_metanas.records import Budget, Cost, SearchRecord
+from lit_metanas.records import Budget, Cost
 from lit_metanas.searchers import QuerySearcher
-from lit_metanas.searchers.query.ledger import Ledger, Query, trial_attributes
-from lit_metanas.searchers.query.trial_loop import reseed
-from lit_metanas.spaces import Choice, SearchSpace
+from lit_metanas.spaces import Choice, ChoiceSpace
 from lit_metanas.tasks import Split, Task
 
 LABELS = ("a", "b", "c")
 
 
-class Letters(SearchSpace):
+class Letters(ChoiceSpace):
     """Three letters; the third matters only after an a; two b's cannot be built."""
 
     choices = (
@@ -28,18 +26,6 @@ class Letters(SearchSpace):
         Choice("y", LABELS),
         Choice("z", LABELS, active_if=(("x", frozenset({"a"})),)),
     )
-
-    def supernet(self, shape):
-        raise AssertionError("not built here")
-
-    def child(self, architecture, shape, way, weights=None):
-        raise AssertionError("not built here")
-
-    def restricted(self, labels):
-        raise AssertionError("not restricted here")
-
-    def cost(self, architecture, shape, way):
-        raise AssertionError("not counted here")
 
     def violation(self, architecture):
         return "two b's" if architecture["x"] == architecture["y"] == "b" else None
@@ -115,21 +101,6 @@ def test_the_budget_is_never_overdrawn_and_the_record_adds_up(flops, queries, se
     assert found.architecture == max(calls, key=plain_value)
 
 
-def test_trials_at_no_cost_count_in_a_row():
-    study = optuna.create_study(direction="maximize")
-    ledger = Ledger(Budget(), SearchRecord("r"))
-    one, other = SPACE.sample(torch.Generator().manual_seed(0)), SPACE.sample(torch.Generator().manual_seed(1))
-    assert one != other
-    free = []
-    for architecture, queries in ((one, 1), (one, 0), (one, 0), (other, 1), (one, 0)):
-        attributes = trial_attributes(Query.of(architecture, {}), Cost(queries=queries), measures={}, fidelity=None)
-        study.add_trial(optuna.trial.create_trial(value=0.5, user_attrs=attributes))
-        ledger.read(study.get_trials())
-        free.append(ledger.free)
-    assert free == [0, 1, 2, 0, 1]
-    assert ledger.finished == 5
-
-
 def test_the_search_ends_when_the_space_is_exhausted():
     buildable = {SPACE.canonical(dict(zip("xyz", (x, y, z), strict=True))) for x in "abc" for y in "abc" for z in "abc"}
     buildable = {architecture for architecture in buildable if SPACE.violation(architecture) is None}
@@ -148,24 +119,11 @@ def test_a_budget_that_pays_for_nothing_is_named():
         search(Budget(queries=0))
 
 
-def test_a_limit_on_trials_counts_free_ones_too():
-    found = search(Budget(), trials=10)
-    assert len(found.record.trials) <= 10
-
-
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", ["random", "tpe"])
 def test_the_same_seed_gives_the_same_search_and_another_seed_another(name):
     runs = [tried(search(seed=seed, sampler=SAMPLERS[name]()).record) for seed in (3, 3, 4)]
     assert runs[0] == runs[1]
     assert runs[0] != runs[2]
-
-
-@pytest.mark.parametrize("name", SAMPLERS)
-def test_one_searcher_serves_many_tasks(name):
-    searcher = QuerySearcher(sampler=SAMPLERS[name](), estimator=Table)
-    for number in range(2):
-        task = replace(TASK, id=str(number))
-        assert searcher.search(task, SPACE, Budget(queries=5), 0).record.task_id == str(number)
 
 
 @pytest.mark.parametrize("name", ["tpe", "nsga"])
@@ -180,17 +138,6 @@ def test_an_interrupted_search_resumes_from_its_storage_as_if_uninterrupted(tmp_
     assert len(calls) == 3
     assert tried(resumed.record) == tried(whole.record)
     assert budget.spent.queries == 7
-    finished = search(Budget(queries=7), sampler=SAMPLERS[name](), storage=storage, table={"fail_at": 0})
-    assert tried(finished.record) == tried(whole.record)
-
-
-def test_a_smaller_budget_replays_only_what_it_pays(tmp_path):
-    storage = f"sqlite:///{tmp_path}/studies.db"
-    whole = search(Budget(queries=6), storage=storage)
-    budget = Budget(queries=3)
-    part = search(budget, storage=storage, table={"fail_at": 0})
-    assert budget.spent.queries == 3
-    assert tried(part.record) == tried(whole.record)[: len(part.record.trials)]
 
 
 def test_a_study_of_other_settings_is_refused(tmp_path):
@@ -199,23 +146,6 @@ def test_a_study_of_other_settings_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"study 'letters/Letters/seed 0' .* was made with another"):
         search(storage=storage, table={"bonus": 1})
     search(storage=storage, table={"bonus": 1}, study="second")
-
-
-class Sized(Letters):
-    """Networks of a width that is no choice."""
-
-    name = "Letters"
-
-    def __init__(self, width):
-        self.wide = width
-
-
-def test_a_study_of_a_space_with_equal_choices_that_builds_other_networks_is_refused(tmp_path):
-    storage = f"sqlite:///{tmp_path}/studies.db"
-    for _ in range(2):
-        search(storage=storage, space=Sized(8))
-    with pytest.raises(ValueError, match=r"study 'letters/Letters/seed 0' .* was made with another space"):
-        search(storage=storage, space=Sized(16))
 
 
 def test_a_study_of_other_images_under_one_id_is_refused(tmp_path):
@@ -228,7 +158,7 @@ def test_a_study_of_other_images_under_one_id_is_refused(tmp_path):
         return tried(searcher.search(task, SPACE, Budget(queries=4), 0).record)
 
     found = resume()
-    for other in ({"train": bright}, {"val": bright}, {"val": None}, {"train": Split(dark.inputs, 1 - dark.labels)}):
+    for other in ({"train": bright}, {"val": None}, {"train": Split(dark.inputs, 1 - dark.labels)}):
         with pytest.raises(ValueError, match=r"'letters/Letters/seed 0' .* other images or labels under the same task"):
             resume(**other)
     assert resume(test=bright) == found  # which no search sees
@@ -244,15 +174,6 @@ def test_parameters_in_the_study_have_the_prefix_and_violations_are_pruned(tmp_p
     assert all(t.params["arch.x"] == t.params["arch.y"] == "b" and t.user_attrs["violation"] for t in pruned)
 
 
-def test_the_study_names_its_objectives_and_says_why_its_last_trial_failed(tmp_path):
-    storage = f"sqlite:///{tmp_path}/studies.db"
-    search(Budget(queries=3), storage=storage)
-    study = optuna.load_study(study_name="letters/Letters/seed 0", storage=storage)
-    assert study.metric_names == ["accuracy"]
-    assert [trial.state.name for trial in study.trials if "unpaid" in trial.user_attrs] == ["FAIL"]
-    assert study.trials[-1].user_attrs["unpaid"] == "the budget does not pay for it"
-
-
 def test_a_trial_that_somebody_queued_is_the_first_to_be_scored():
     storage = optuna.storages.InMemoryStorage()
     search(Budget(queries=1), storage=storage)
@@ -262,17 +183,6 @@ def test_a_trial_that_somebody_queued_is_the_first_to_be_scored():
     found = search(Budget(queries=3), storage=storage, table={"calls": calls})
     assert calls[0] == found.architecture == SPACE.canonical(dict.fromkeys("xyz", "c"))
     assert len(calls) == 2
-
-
-def test_reseeding_reaches_every_generator_and_depends_on_both_numbers():
-    def draws(seed, number):
-        sampler = optuna.samplers.TPESampler()
-        reseed(sampler, seed, number)
-        return sampler._rng.rng.rand(), sampler._random_sampler._rng.rng.rand()
-
-    assert draws(1, 2) == draws(1, 2)
-    both = {draw for pair in ((1, 2), (2, 1), (1, 3)) for draw in draws(*pair)}
-    assert len(both) == 6
 
 
 def test_wrong_numbers_are_refused():

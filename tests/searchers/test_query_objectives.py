@@ -57,19 +57,16 @@ def test_of_equally_accurate_ones_the_smaller_is_chosen():
     assert found.weights == {"own": found.architecture}
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
-def test_an_architecture_that_breaks_a_constraint_costs_nothing_and_is_not_chosen(name):
+def test_an_architecture_that_breaks_a_constraint_costs_nothing_and_is_not_chosen():
     storage = optuna.storages.InMemoryStorage()
     estimator = Sums()
     budget = Budget(queries=15)
     limits = {"parameters": 30, "odd": 0.5}
-    found = search(estimator, sampler=SAMPLERS[name](), constraints=limits, budget=budget, storage=storage)
+    found = search(estimator, constraints=limits, budget=budget, storage=storage)
     assert len(estimator.calls) == budget.spent.queries == 15
     assert all(parameters(a) <= 30 and int(a["z"]) % 2 == 0 for a, _, _ in estimator.calls)
     assert found.architecture == max((a for a, _, _ in estimator.calls), key=value)
     study = optuna.load_study(study_name="digits/Digits/seed 0", storage=storage)
-    refused = [trial for trial in study.trials if "constraint" in trial.user_attrs]
-    assert refused
     for trial in study.get_trials(states=[optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED]):
         architecture = SPACE.canonical({name: trial.params[f"arch.{name}"] for name in "xyz"})
         assert trial.constraints["parameters"] == pytest.approx(parameters(architecture) / 30 - 1)
@@ -79,19 +76,7 @@ def test_an_architecture_that_breaks_a_constraint_costs_nothing_and_is_not_chose
             == (trial.state == optuna.trial.TrialState.COMPLETE)
             == all(excess <= 0 for excess in trial.constraints.values())
         )
-        assert met == (trial not in refused)
-    assert any(t.user_attrs["constraint"].startswith("parameters is ") for t in refused)
-
-
-def test_constraints_guide_the_search():
-    """Where few architectures are allowed, TPE finds allowed ones more often than chance does."""
-
-    def allowed(sampler):
-        found = search(sampler=sampler, constraints={"parameters": 18}, budget=Budget(), trials=120, patience=120)
-        return len({trial.architecture for trial in found.record.trials}), len(found.record.trials)
-
-    chance = sum(parameters(a) <= 18 for a in ALL) / len(ALL)
-    assert allowed(SAMPLERS["tpe"]())[1] > 2 * chance * 120
+        assert met == ("constraint" not in trial.user_attrs)
 
 
 def test_constraints_that_nothing_meets_are_named():
@@ -122,10 +107,9 @@ def test_goals_that_make_no_sense_are_refused():
         def __call__(self, architecture, *, fidelity, start=None):
             raise AssertionError("not asked")
 
-    with pytest.raises(ValueError, match="must be 'accuracy' followed by measures"):
-        QuerySearcher(objectives=("parameters",))
-    with pytest.raises(ValueError, match="each once"):
-        QuerySearcher(objectives=("accuracy", "flops", "flops"))
+    for wrong in (("parameters",), ("accuracy", "flops", "flops")):
+        with pytest.raises(ValueError, match="must be 'accuracy' followed by measures, each once"):
+            QuerySearcher(objectives=wrong)
     with pytest.raises(ValueError, match="constraint flops <= 0 cannot be met"):
         QuerySearcher(constraints={"flops": 0})
     with pytest.raises(ValueError, match=r"Sums does not know the speed of .* from parameters, odd"):

@@ -1,13 +1,7 @@
 """A search whose architectures have different prices, under a budget of FLOPs."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import optuna
 import pytest
-import query_toys
 from query_toys import SPACE, Priced, price, search, told
 
 from lit_metanas.records import Budget
@@ -50,7 +44,7 @@ def trials_cost(some):
     return [trial.user_attrs.get("cost", {}).get("flops", 0) for trial in some]
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", ["TPE"])
 def test_it_resumes_as_if_uninterrupted(sampler):
     def run(estimator, storage=None):
         return search(estimator, budget=Budget(flops=LIMIT), sampler=SAMPLERS[sampler](), storage=storage)
@@ -67,14 +61,6 @@ def test_it_resumes_as_if_uninterrupted(sampler):
             assert again.untried == whole.untried
 
 
-def test_a_larger_budget_goes_on_from_what_was_paid():
-    storage, budget = optuna.storages.InMemoryStorage(), Budget(flops=2 * LIMIT)
-    first = search(Priced(), budget=Budget(flops=LIMIT), storage=storage)
-    more = search(Priced(), budget=budget, storage=storage)
-    assert told(more.record)[: len(first.record.trials)] == told(first.record)
-    assert LIMIT < budget.spent.flops <= 2 * LIMIT
-
-
 def test_a_budget_that_pays_for_nothing_leaves_no_study():
     storage = optuna.storages.InMemoryStorage()
     with pytest.raises(TooSmallBudgetError, match="paid for no architecture"):
@@ -85,41 +71,3 @@ def test_a_budget_that_pays_for_nothing_leaves_no_study():
     with pytest.raises(TooSmallBudgetError):  # now the study has trials that were paid for
         search(Priced(), budget=Budget(flops=5), storage=storage)
     assert [bool(cost) for cost in trials_cost(trials(storage))].count(True) == len(found.record.trials)
-
-
-def test_the_number_of_refusals_in_a_row_can_be_set():
-    budgets = [Budget(flops=LIMIT) for _ in range(2)]
-    first, later = (
-        search(Priced(), budget=budget, refusals=refusals) for budget, refusals in zip(budgets, (1, 50), strict=True)
-    )
-    assert first.untried == 1 < later.untried
-    assert budgets[0].spent.flops < budgets[1].spent.flops
-
-
-WORKER = f"""
-import sys
-from lit_metanas.records import Budget
-from query_toys import Priced, search, told
-found = search(Priced(), budget=Budget(flops={LIMIT}), storage=sys.argv[1], worker=int(sys.argv[2]))
-print(told(found.record))
-"""
-
-
-@pytest.mark.slow
-def test_processes_together_never_overdraw(tmp_path):
-    storage = f"sqlite:///{tmp_path}/studies.db"
-    paths = os.pathsep.join([str(Path(query_toys.__file__).parent), *sys.path])
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", WORKER, storage, str(worker)],
-            env={**os.environ, "PYTHONPATH": paths},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for worker in range(2)
-    ]
-    one, other = (process.communicate(timeout=600)[0] for process in processes)
-    assert one == other != ""
-    all_of_them = trials(storage)
-    assert LIMIT / 2 < sum(trials_cost(all_of_them)) <= LIMIT
-    assert sum("refusal" in trial.user_attrs for trial in all_of_them) >= 20

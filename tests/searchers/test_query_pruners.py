@@ -5,13 +5,12 @@ from dataclasses import replace
 
 import optuna
 import pytest
-from optuna.pruners import HyperbandPruner, MedianPruner, SuccessiveHalvingPruner, ThresholdPruner
+from optuna.pruners import HyperbandPruner, MedianPruner, SuccessiveHalvingPruner
 from query_toys import Sums, search, told, value
 
 from lit_metanas.records import Budget
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.searchers import QuerySearcher
-from lit_metanas.searchers.query.objectives import FidelityLadder
 
 EARLY = (0.1, 0.3)
 PRUNERS = {
@@ -21,7 +20,6 @@ PRUNERS = {
     "hyperband, automatic": HyperbandPruner,
     "median": lambda: MedianPruner(n_startup_trials=2),
 }
-SAMPLERS = {"random": optuna.samplers.RandomSampler, "tpe": lambda: optuna.samplers.TPESampler(n_startup_trials=5)}
 
 
 def plain_halving(values, factor):
@@ -83,11 +81,6 @@ def test_only_fully_scored_architectures_are_chosen():
     assert [v for _, v in found.record.curve][-1] == max(t.value for t in full)
 
 
-def test_a_search_that_scored_nothing_in_full_says_so():
-    with pytest.raises(ValueError, match="tried no architecture in full"):
-        search(pruner=ThresholdPruner(lower=5.0), fidelities=EARLY)
-
-
 def test_an_architecture_that_was_given_up_stays_so_at_no_cost():
     estimator = Sums()
     found = search(estimator, pruner=PRUNERS["halving"](), fidelities=EARLY, budget=Budget(), patience=1000, trials=600)
@@ -100,7 +93,7 @@ def test_an_architecture_that_was_given_up_stays_so_at_no_cost():
         assert (trial.value, trial.fidelity, trial.pruned) == (first.value, first.fidelity, first.pruned)
 
 
-@pytest.mark.parametrize("flops", [100, 139, 140, 150, 500])
+@pytest.mark.parametrize("flops", [139, 140, 500])
 def test_what_is_begun_can_be_brought_to_its_end(flops):
     estimator = Sums()
     budget = Budget(flops=flops)
@@ -114,17 +107,14 @@ def test_what_is_begun_can_be_brought_to_its_end(flops):
     assert any(trial.fidelity == 1 for trial in found.record.trials)
 
 
-@pytest.mark.parametrize("error", [RuntimeError("boom"), None], ids=["raises", "no number"])
 @pytest.mark.parametrize(("weights", "paid"), [(True, (10, 30, 100)), (False, (10, 40, 140))])
 @pytest.mark.parametrize("failing", [0, 1, 2])
-def test_a_training_that_fails_is_charged_up_to_the_fidelity_that_failed(failing, weights, paid, error):
+def test_a_training_that_fails_is_charged_up_to_the_fidelity_that_failed(failing, weights, paid):
     class Failing(Sums):
         def __call__(self, architecture, *, fidelity, start=None):
             score = super().__call__(architecture, fidelity=fidelity, start=start)
             if (len(self.calls) - 1) % 3 < failing:
                 return score
-            if error is not None:
-                raise error
             return replace(score, value=math.nan)
 
     budget = Budget(queries=1)
@@ -133,15 +123,17 @@ def test_a_training_that_fails_is_charged_up_to_the_fidelity_that_failed(failing
     assert (budget.spent.flops, budget.spent.queries) == (paid[failing], 1)
 
 
-@pytest.mark.parametrize("stop_at", [3, 10, 17, 24])
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("stop_at", [3, 17])
 @pytest.mark.parametrize("name", PRUNERS)
-def test_a_search_with_a_pruner_resumes_as_if_uninterrupted(name, sampler, stop_at):
+def test_a_search_with_a_pruner_resumes_as_if_uninterrupted(name, stop_at):
     """The interruptions fall into first and later rungs."""
 
     def run(estimator, storage=None):
-        return search(estimator, pruner=PRUNERS[name](), sampler=SAMPLERS[sampler](), fidelities=EARLY,
-                      budget=Budget(queries=15), storage=storage)  # fmt: skip
+        sampler = optuna.samplers.TPESampler(n_startup_trials=5)
+        budget = Budget(queries=15)
+        return search(
+            estimator, pruner=PRUNERS[name](), sampler=sampler, fidelities=EARLY, budget=budget, storage=storage
+        )
 
     storage = optuna.storages.InMemoryStorage()
     whole = run(Sums())
@@ -153,23 +145,12 @@ def test_a_search_with_a_pruner_resumes_as_if_uninterrupted(name, sampler, stop_
     assert {s for t in study.trials for s in t.intermediate_values} == {1, 3, 10}
 
 
-def test_steps_are_fidelities_in_units_of_the_smallest():
-    assert list(FidelityLadder((1 / 9, 1 / 3), 1.0)) == [(1 / 9, 1), (1 / 3, 3), (1.0, 9)]
-    assert list(FidelityLadder((), 0.3)) == [(0.3, 1)]
-
-
-@pytest.mark.parametrize("early", [(0.5, 0.2), (0.0, 0.5), (0.5, 1.0), (-0.5,)])
-def test_fidelities_must_grow(early):
-    with pytest.raises(ValueError, match="must be above 0, grow, and stay below 1"):
-        QuerySearcher(fidelities=early, pruner=MedianPruner())
-
-
 def test_what_does_not_go_together_is_refused():
-    with pytest.raises(ValueError, match="too close"):
-        QuerySearcher(fidelities=(0.8, 0.9), pruner=MedianPruner())
-    with pytest.raises(ValueError, match="need each other"):
-        QuerySearcher(fidelities=(0.1,))
-    with pytest.raises(ValueError, match="need each other"):
-        QuerySearcher(pruner=MedianPruner())
-    with pytest.raises(ValueError, match="works with one objective only"):
-        QuerySearcher(fidelities=(0.1,), pruner=MedianPruner(), objectives=("accuracy", "flops"))
+    for wrong, words in (
+        ({"fidelities": (0.8, 0.9)}, "too close"),
+        ({"fidelities": (0.5, 0.2)}, "must be above 0, grow, and stay below 1"),
+        ({}, "need each other"),
+        ({"fidelities": (0.1,), "objectives": ("accuracy", "flops")}, "works with one objective only"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            QuerySearcher(pruner=MedianPruner(), **wrong)

@@ -6,7 +6,7 @@ import torch
 from query_toys import Sums, search, told
 
 
-@pytest.mark.parametrize("stop_at", [3, 9, 18])
+@pytest.mark.parametrize("stop_at", [3, 18])
 def test_what_was_trained_is_handed_over_after_an_interruption(stop_at):
     storage = optuna.storages.InMemoryStorage()
     whole = search(Sums(weights=True))
@@ -40,7 +40,7 @@ def test_a_finished_search_that_is_asked_again_trains_its_choice_alone():
     assert search(broken, storage=storage).weights is None
 
 
-@pytest.mark.parametrize("suggestion", [0, 1, 2, 7, 16, 29])
+@pytest.mark.parametrize("suggestion", [0, 1, 16])
 def test_a_trial_that_was_broken_off_while_it_was_drawn_is_drawn_as_in_one_go(suggestion, monkeypatch):
     storage = optuna.storages.InMemoryStorage()
     options = {"sampler": optuna.samplers.TPESampler(n_startup_trials=4)}

@@ -72,38 +72,6 @@ def let_hours_pass(storage, lost):
         assert connection.execute(text(words), {"trial": trial._trial_id}).rowcount == 1
 
 
-def test_two_processes_share_a_study_and_its_budget(storage):
-    workers = [Worker(storage, number, 16, seconds=0.1) for number in (1, 2)]
-    both = begin(*workers)
-    (more, one), (also, other) = (worker.end() for worker in workers)
-    assert one == other
-    assert one["spent"] == len(both) + len(more) + len(also) == 16
-    assert len(one["scored"]) == 16
-    kept = trials(storage)
-    assert len({trial.number for trial in kept}) == len(kept)
-    assert not any(trial.state in (TrialState.RUNNING, TrialState.WAITING) for trial in kept)
-    complete = [trial for trial in kept if trial.state == TrialState.COMPLETE]
-    assert sum(trial.user_attrs["cost"]["queries"] for trial in complete) == 16
-    assert one["best"] == max(trial.value for trial in complete)
-
-
-def test_what_another_has_in_hand_is_waited_for(tmp_path):
-    """Of one architecture there is one score, and who drew it meanwhile repeats that at no cost."""
-    storage = f"sqlite:///{tmp_path}/studies.db"
-    first = Worker(storage, 1, 2, labels=1)
-    second = Worker(storage, 2, 2, labels=1, held=False, tells=True)
-    first.go()
-    first.began()
-    second.go()
-    second.says("waits")
-    first.go()
-    (one, result), (other, same) = first.end(), second.end()
-    assert result == same
-    assert result["spent"] == len(result["scored"]) == 1
-    assert one == other == []
-    assert {trial.state for trial in trials(storage)} == {TrialState.COMPLETE}
-
-
 @pytest.mark.slow
 def test_nothing_is_scored_twice_where_two_of_four_processes_are_killed(storage):
     doomed = [Worker(storage, number, 24, hang_at=2, labels=3, held=False) for number in (1, 4)]
@@ -261,31 +229,6 @@ def test_the_trial_of_a_killed_process_is_begun_anew_by_another(storage):
     assert again.params == stale.params == params
     assert again.state == TrialState.COMPLETE
     assert not any(trial.state in (TrialState.RUNNING, TrialState.WAITING) for trial in kept)
-
-
-@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-@pytest.mark.filterwarnings("ignore:Heartbeat of storage is supposed")
-def test_a_trial_in_hand_shows_signs_of_life(storage):
-    known = shared_storage(storage, 1)
-    study = optuna.create_study(storage=known)
-    trial, seen, begun = study.ask(), set(), time.monotonic()
-    with WorkerGroup(study, known, 1).beating(trial):
-        while len(seen) < 2 and time.monotonic() - begun < 600:
-            with known.engine.connect() as connection:
-                seen |= {row.heartbeat for row in connection.execute(text("SELECT heartbeat FROM trial_heartbeats"))}
-            time.sleep(0.02)
-    known.remove_session()
-    known.engine.dispose()
-    assert len(seen) >= 2
-
-
-def test_a_search_by_one_process_goes_on_from_what_several_left(tmp_path):
-    storage = f"sqlite:///{tmp_path}/studies.db"
-    query_toys.search(storage=storage, worker=1, budget=Budget(queries=6))
-    budget = Budget(queries=10)
-    found = query_toys.search(storage=storage, budget=budget)
-    assert budget.spent.queries == 10
-    assert len([trial for trial in found.record.trials if not trial.duplicate]) == 10
 
 
 def test_a_trial_that_others_gave_up_is_lost_here_and_the_search_goes_on(tmp_path):

@@ -13,7 +13,6 @@ from lit_metanas.comparisons import TargetSearch
 from lit_metanas.estimators import TrainingEstimator
 from lit_metanas.records import Budget, read_record_lines
 from lit_metanas.searchers import QuerySearcher, RandomArchitecture
-from lit_metanas.searchers.query.study import quiet_optuna
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import DataStatistics, Split, Task
 from lit_metanas.training import Recipe
@@ -85,15 +84,6 @@ def test_each_scored_search_is_a_line(left):
     assert [record.embedding for record in left] == [(), embeddings[0], (), embeddings[1]]
 
 
-def test_the_records_are_those_of_the_searchers(left):
-    with quiet_optuna():
-        expected = [
-            methods()[record.method].search(task, SPACE, Budget(), 1).record
-            for record, task in zip(left, [task for task in TASKS for _ in range(2)], strict=True)
-        ]
-    assert left == plain([replace(record, method=found.method) for record, found in zip(expected, left, strict=True)])
-
-
 def test_poisoned_test_parts_leave_the_same_records(left, tmp_path):
     poison = Split(torch.full((12, 1, 8, 8), 1e30), torch.zeros(12, dtype=torch.int64))
     assert run(tmp_path, [replace(task, test=poison) for task in TASKS]) == left
@@ -111,11 +101,6 @@ def test_an_interrupted_search_leaves_the_records_of_an_uninterrupted_one(left, 
     assert not (tmp_path / "records.jsonl").exists()
     assert run(tmp_path) == left
     assert run(tmp_path) == left
-
-
-def test_searches_that_score_nothing_leave_no_file(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        run(tmp_path, searchers={"fixed choice": RandomArchitecture()})
 
 
 def test_a_study_knows_its_embedding_and_keeps_to_it(tmp_path):

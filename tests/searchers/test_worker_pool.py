@@ -1,14 +1,9 @@
 """The pool's members, as its containers start them, on a PostgreSQL server."""
 
 import os
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 import uuid
-from importlib.util import find_spec
 from pathlib import Path
 
 import optuna
@@ -86,27 +81,3 @@ def test_workers_share_a_study(variables, tmp_path):
     storage.engine.dispose()
     for file in (tmp_path / "runs").rglob("config*.yaml"):
         assert (variables["PGHOST"] in file.read_text()) is False
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1500)
-@pytest.mark.skipif(find_spec("optuna_dashboard") is None, reason="optuna-dashboard is not installed")
-def test_dashboard_shows_the_studies(variables):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen([POOL, "dashboard"], env={**variables, "HOST": "127.0.0.1", "PORT": str(port)})
-    try:
-        deadline = time.monotonic() + 600
-        while time.monotonic() < deadline and process.poll() is None:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/dashboard/", timeout=60) as page:
-                    assert page.status == 200
-                break
-            except urllib.error.URLError:
-                time.sleep(0.5)
-        else:
-            raise AssertionError("no dashboard")
-    finally:
-        process.terminate()
-        process.wait(timeout=600)

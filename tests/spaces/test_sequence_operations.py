@@ -7,10 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lit_metanas.spaces.sequence.attention import SelfAttention, sinusoids
 from lit_metanas.spaces.sequence.readouts import READOUTS
 from lit_metanas.spaces.sequence.step_context import Steps, current_steps, telling_steps
-from lit_metanas.spaces.sequence.step_operations import OPERATIONS, StepPool
+from lit_metanas.spaces.sequence.step_operations import OPERATIONS, SelfAttention, StepPool, sinusoids
 
 WIDTH, LENGTHS = 8, (6, 1, 4, 0)
 STEPS = Steps(torch.arange(6) < torch.tensor(LENGTHS)[:, None])

@@ -1,7 +1,6 @@
 """The meta-surrogate is fitted by a Trainer, predicts held-out tasks, and comes back from its checkpoint."""
 
 import math
-import pickle
 from itertools import product
 from types import SimpleNamespace
 
@@ -14,7 +13,7 @@ from torch.utils.data import DataLoader
 from lit_metanas.records import TaskScores, rank_gaussian
 from lit_metanas.spaces import Choice, ChoiceSpace, OneHotEncoding
 from lit_metanas.surrogates import GaussianProcess, MetaSurrogate
-from lit_metanas.surrogates.surrogate_checkpoint import SURROGATE_KEY, read_surrogate
+from lit_metanas.surrogates.meta_surrogate import SURROGATE_KEY, read_surrogate
 from lit_metanas.surrogates.transfer import closeness, combine_predictions, discordance, evidence_weights, portfolio
 
 
@@ -46,7 +45,6 @@ def scores_of(task, number, seed=0, sign=1.0):
         task_id=f"task{task}",
         features=ENCODING(architectures),
         scores=sign * truth(task)[places],
-        order=torch.arange(number),
         embedding=torch.tensor([float(task), 1.0], dtype=torch.float64),
         architectures=architectures,
     )
@@ -122,16 +120,6 @@ def test_prediction_is_the_weighted_mean_of_processes(fitted):
     torch.testing.assert_close(found.deviation, own.deviation)
 
 
-def test_prediction_does_not_depend_on_the_order(fitted):
-    model, _, _ = fitted
-    new, candidates = scores_of(5, 25), ENCODING(ALL[:60])
-    order = torch.randperm(25, generator=torch.Generator().manual_seed(1))
-    one = model(new.features, new.scores, candidates)
-    other = model(new.features[order], new.scores[order], candidates)
-    torch.testing.assert_close(one.mean, other.mean, rtol=1e-6, atol=1e-6)
-    torch.testing.assert_close(one.deviation, other.deviation, rtol=1e-6, atol=1e-6)
-
-
 def test_misleading_sources_drop_out(fitted, tmp_path):
     model, _, _ = fit(tmp_path, [scores_of(task, 100, sign=-1.0) for task in (1, 2)])
     new, candidates = scores_of(5, 25), ENCODING(ALL)
@@ -192,28 +180,19 @@ def test_foreign_checkpoints_are_refused(fitted, tmp_path):
     )
     with pytest.raises(ValueError, match="newer version"):
         read_surrogate(tmp_path / "newer.ckpt", ENCODING)
-    (tmp_path / "hostile.ckpt").write_bytes(pickle.dumps(print))
-    with pytest.raises(ValueError, match="is damaged"):
-        read_surrogate(tmp_path / "hostile.ckpt", ENCODING)
 
 
 DAMAGE = {
     "an entry that is none": lambda entry: [1],
-    "no scales": lambda entry: entry.pop("scales"),
     "scales of 0": lambda entry: entry["scales"].zero_(),
-    "a mean of another length": lambda entry: entry.update(mean=torch.zeros(2, dtype=torch.float64)),
     "a mean that is no number": lambda entry: entry["mean"].fill_(torch.nan),
     "choices that are tensors": lambda entry: entry["choices"].update(v=[torch.zeros(2)]),
-    "sources that are none": lambda entry: entry.update(sources=3),
     "a source that is none": lambda entry: entry.update(sources=[3]),
     "a name that is none": lambda entry: entry["sources"][0].update(task_id=3),
     "weights of another length": lambda entry: entry["sources"][0].update(weights=torch.zeros(2, dtype=torch.float64)),
-    "weights that are none": lambda entry: entry["sources"][0].update(weights={"a": 1}),
     "features of another width": lambda entry: entry["sources"][0].update(features=torch.zeros(100, 2)),
     "features of whole numbers": lambda entry: entry["sources"][0].update(features=torch.zeros(100, 15).long()),
-    "candidates of another shape": lambda entry: entry["sources"][0].update(candidates=torch.zeros(3, 2)),
     "a spread of 0": lambda entry: entry["sources"][0].update(spread=0.0),
-    "a location that is a text": lambda entry: entry["sources"][0].update(location="x"),
     "an elite of another space": lambda entry: entry["sources"][0].update(elite=[{"v": "z"}]),
     "a cost that is a text": lambda entry: entry["sources"][0]["cost"].update(flops="x"),
     "another embedding": lambda entry: entry["sources"][0].update(embedding=torch.zeros(7, dtype=torch.float64)),

@@ -1,16 +1,14 @@
 """Records of searches as batches: whole tasks, each architecture once, nothing of the test part."""
 
 import math
-import warnings
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import torch
-from lightning.pytorch import LightningModule, Trainer
 
 from lit_metanas.records import Cost, SearchRecord, TaskScores, Trial, write_record_lines
-from lit_metanas.spaces import Architecture, Choice, ChoiceSpace, NASBenchGraph, OneHotEncoding
-from lit_metanas.spaces.nas_bench_graph import PROTEINS_OPERATIONS
+from lit_metanas.spaces import Architecture, Choice, ChoiceSpace, OneHotEncoding
 from lit_metanas.surrogates import RecordDataModule
 
 
@@ -83,12 +81,8 @@ def test_searches_of_one_task_are_one_batch(tmp_path):
     data = set_up(one, two, third)
     t, u = data.train
     assert (t.task_id, u.task_id) == ("t", "u")
-    expected = {"ab": (0.375, 1), "cc": (0.5, 1), "ad": (0.75, 2)}
-    found = {
-        "".join(architecture.values()): (score, order)
-        for architecture, score, order in zip(t.architectures, t.scores.tolist(), t.order.tolist(), strict=True)
-    }
-    assert found == expected
+    names = ["".join(architecture.values()) for architecture in t.architectures]
+    assert dict(zip(names, t.scores.tolist(), strict=True)) == {"ab": 0.375, "cc": 0.5, "ad": 0.75}
     assert torch.equal(t.features, ENCODING(t.architectures))
     assert t.scores.dtype == t.features.dtype == torch.float64
     assert t.embedding.tolist() == [1.0, 2.0]
@@ -142,40 +136,6 @@ def test_a_batch_is_a_task(many):
     assert [batch.task_id for batch in loader] == ["task 3"]
 
 
-class Seen(LightningModule):
-    """Writes down what it gets."""
-
-    def __init__(self):
-        super().__init__()
-        self.automatic_optimization = False
-        self.train_tasks, self.val_tasks = [], []
-
-    def training_step(self, batch, batch_idx):
-        self.train_tasks.append((batch.task_id, batch.features.dtype))
-
-    def validation_step(self, batch, batch_idx):
-        self.val_tasks.append(batch.task_id)
-
-    def configure_optimizers(self):
-        return None
-
-
-@pytest.mark.parametrize("held_out", [[], ["task 3"]])
-def test_a_trainer_gets_the_tasks(many, tmp_path, held_out):
-    module = Seen()
-    trainer = Trainer(
-        accelerator="cpu", devices=1, max_epochs=1, logger=False, enable_progress_bar=False, num_sanity_val_steps=0,
-        enable_checkpointing=False, enable_model_summary=False, default_root_dir=tmp_path,
-    )  # fmt: skip
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*configure_optimizers.*")
-        warnings.filterwarnings("ignore", message=".*across ranks is zero.*")
-        trainer.fit(module, RecordDataModule(many, encoding=ENCODING, val_tasks=held_out))
-    assert len(module.train_tasks) == 12 - len(held_out)
-    assert {kind for _, kind in module.train_tasks} == {torch.float64}
-    assert module.val_tasks == held_out
-
-
 def test_processes_share_the_tasks(many):
     seen = []
     for rank in range(2):
@@ -197,17 +157,6 @@ def test_processes_share_the_tasks(many):
         data.setup("fit")
 
 
-def test_smaller_spaces_are_taken(tmp_path):
-    small, large = NASBenchGraph(PROTEINS_OPERATIONS), NASBenchGraph()
-    cells = list(small.architectures())[:4]
-    trials = [Trial(cell, value, Cost()) for value, cell in enumerate(cells)]
-    path = written(tmp_path / "r.jsonl", SearchRecord("proteins", trials, space="NASBenchGraph"))
-    data = RecordDataModule([path], encoding=OneHotEncoding(large))
-    data.setup("fit")
-    assert data.train[0].features.shape[1] == sum(OneHotEncoding(large).groups)
-    assert len(data.train[0]) == 4
-
-
 def test_refusals(many, tmp_path):
     with pytest.raises(ValueError, match="no task 'task 33' to validate on: they have task 0, task 1, task 10"):
         set_up(*many, val_tasks=["task 33"])
@@ -219,9 +168,9 @@ def test_refusals(many, tmp_path):
         RecordDataModule([], encoding=ENCODING)
     with pytest.raises(ValueError, match=r"val_tasks = 1\.5 is not a share"):
         RecordDataModule(many, encoding=ENCODING, val_tasks=1.5)
-    data = RecordDataModule(many, encoding=OneHotEncoding(NASBenchGraph()))
-    with pytest.raises(ValueError, match=r"of a search \(line 1 is of task 'task 0' in the space Pairs, not NASBench"):
-        data.setup("fit")
+    other = replace(a_record("v"), space="Digits")
+    with pytest.raises(ValueError, match=r"Record 1 is of task 'v' in the space Digits, not Pairs: leave it out"):
+        set_up(*many, records=[other])
     embedded = written(tmp_path / "e.jsonl", a_record("v", trial("ab", 1), trial("cd", 2), embedding=(1.0,)))
     with pytest.raises(ValueError, match="Tasks 'task 9' and 'v' have embeddings of 0 and 1 numbers"):
         set_up(*many, embedded)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from lit_metanas.kinds import ArraySource, FolderTask, task_from_arrays
 from lit_metanas.spaces import LayeredSpace
-from lit_metanas.tasks import EpisodeDataModule, draw_episode, draw_task
+from lit_metanas.tasks import EpisodeDataModule
 from lit_metanas.training import MetaSearch
 
 GREY = np.random.default_rng(0).integers(0, 256, (30, 6, 5), dtype=np.uint8)
@@ -74,22 +74,17 @@ COLOUR = np.random.default_rng(1).integers(0, 256, (30, 3, 8, 5), dtype=np.uint8
         (COLOUR, (3, 8, 5)),
         (COLOUR.transpose(0, 2, 3, 1), (3, 8, 5)),
         (COLOUR[:, :1], (1, 8, 5)),
-        (COLOUR[:, :1].transpose(0, 2, 3, 1), (1, 8, 5)),
         (COLOUR[:, 0], (1, 8, 5)),
-        (COLOUR.repeat(2, 1)[:, :4], (4, 8, 5)),  # four channels, fewer than rows and columns
-        (COLOUR.repeat(2, 1)[:, :4].transpose(0, 2, 3, 1), (4, 8, 5)),
+        (COLOUR.repeat(2, 1)[:, :4].transpose(0, 2, 3, 1), (4, 8, 5)),  # four channels, fewer than rows and columns
     ],
 )
 @pytest.mark.parametrize(
     "convert",
     [
         lambda x: x,
-        lambda x: x.astype(np.float32) / 255,
         lambda x: x.astype(">f8") / 255,
         lambda x: np.flip(np.flip(x, 1), 1),
         lambda x: list(x),
-        lambda x: torch.tensor(x),
-        lambda x: torch.tensor(x).double() / 255,
     ],
 )
 def test_every_layout_gives_the_same_pixels(images, shape, convert):
@@ -106,8 +101,6 @@ def test_a_shape_that_tells_no_layout_is_asked_about():
     square = torch.rand(30, 3, 7, 3)
     with pytest.raises(ValueError, match=r"shape \(30, 3, 7, 3\), in which the channels may come first or last: say"):
         task_from_arrays(square, LABELS)
-    with pytest.raises(ValueError, match=r"\(30, 8, 8, 8\), in which the channels may"):
-        task_from_arrays(torch.rand(30, 8, 8, 8), LABELS)
     assert task_from_arrays(square, LABELS, channels="first").shape == (3, 7, 3)
     assert task_from_arrays(square, LABELS, channels="last").shape == (3, 3, 7)
 
@@ -129,9 +122,6 @@ def test_booleans_are_black_and_white_and_nothing_is_shared():
 @pytest.mark.parametrize(
     ("labels", "classes"),
     [
-        (LABELS.tolist(), ("0", "1", "2")),
-        (torch.tensor(LABELS), ("0", "1", "2")),
-        (LABELS * 10 - 10, ("-10", "0", "10")),
         (LABELS / 2, ("0.0", "0.5", "1.0")),
         (np.array(["c", "a", "b"])[LABELS], ("a", "b", "c")),
         ([("x", 1), ("x", 0), ("a", 5)] * 10, ("('a', 5)", "('x', 0)", "('x', 1)")),
@@ -152,9 +142,7 @@ def test_labels_of_any_kind(labels, classes):
     ("labels", "classes", "expected"),
     [
         (LABELS, ["x", "y", "z"], ("x", "y", "z")),
-        (LABELS + 1, ["x", "y", "z"], ("x", "y", "z")),
         (LABELS + 1, ["w", "x", "y", "z"], ("x", "y", "z")),
-        (LABELS, {2: "z", 0: "x", 1: "y"}, ("x", "y", "z")),
         (np.array(["b", "a", "c"])[LABELS], {"a": "x", "b": "y", "c": "z"}, ("x", "y", "z")),
     ],
 )
@@ -191,30 +179,18 @@ def nan():
             "Class 'a' has 2 examples, too few for a train, val and test part: add some.",
         ),
         ({"y": [*LABELS[:29], float("nan")]}, "Label 29 in y is nan: leave out images without a label."),
-        ({"y": [*LABELS[:29], None]}, "Label 29 in y is None: leave out images without a label."),
         ({"y": [[0]] * 30}, "Label 0 in y is a list: give a number or a name."),
-        ({"y": torch.eye(30)[:, :3]}, "y has shape (30, 3): give one label an image, shape (30,)."),
         ({"y": [1, "1"] * 15}, "Two classes are named '1': give each a name of its own."),
         ({"X": nan()}, "X has values that are not finite, the first in image 4: leave it out or fix it."),
         ({"X": GREY.astype(np.float32)}, "X has floats from 0 to 255: divide them by 255."),
         ({"X": torch.linspace(-1, 1, 900).view(30, 6, 5)}, "X has floats from -1 to 1: scale them to [0, 1]."),
         ({"X": GREY.astype(np.int64)}, "X holds int64: give uint8 from 0 to 255 or floats in [0, 1]."),
-        (
-            {"X": np.array([["a"]])},
-            "X holds something that is not a number: give rows of numbers, all of one length.",
-        ),
         ({"X": np.array([[["a"]]])}, "X holds <U1, not numbers: give uint8 or floats in [0, 1]."),
         ({"X": [GREY[0], GREY[1][:3]]}, "X holds images of different shapes: resize them to one."),
         (
-            {"X": GREY.reshape(30, 30)},
-            "X has shape (30, 30): give (n, height, width), (n, channels, height, width) or (n, height, width, "
-            "channels).",
-        ),
-        ({"X": np.zeros((30, 784), np.uint8)}, "X has shape (30, 784): reshape the rows to (30, 1, 28, 28)."),
-        (
-            {"X": np.zeros((30, 3072), np.uint8)},
-            "X has shape (30, 3072): reshape the rows to (30, 3, 32, 32), or to (30, 32, 32, 3) if they were flattened "
-            "so.",
+            {"X": np.zeros((30, 784), np.uint8)},
+            "X has shape (30, 784): give (n, height, width), (n, channels, height, width) or (n, height, width, "
+            "channels), or reshape rows of pixels to one of these.",
         ),
         ({"channels": "middle"}, "channels = 'middle' must be 'first', 'last' or None."),
         ({"classes": ["a", "b"]}, "classes has 2 names for 3 classes: name each once."),
@@ -225,7 +201,6 @@ def nan():
             {"X_test": GREY, "y_test": LABELS + 1},
             "y_test has the label 3, which y lacks: leave its images out.",
         ),
-        ({"X_test": GREY, "y_test": LABELS[:2]}, "X_test has 30 images, but y_test has 2 labels: give one an image."),
         (
             {"X_test": GREY[:, :4], "y_test": LABELS},
             "The test part of task 'arrays' has images of shape (30, 1, 4, 5): give all parts one shape (n, channels, "
@@ -234,11 +209,6 @@ def nan():
         (
             {"val": 0.5, "test": 0.5},
             "val = 0.5, test = 0.5 must be shares of each class (test: above 0) with a sum below 1; the rest is for "
-            "training.",
-        ),
-        (
-            {"test": 0.0},
-            "val = 0.2, test = 0.0 must be shares of each class (test: above 0) with a sum below 1; the rest is for "
             "training.",
         ),
         ({"seed": -1}, "seed = -1 must be at least 0."),
@@ -285,17 +255,6 @@ def test_a_source_of_floats_is_rounded_to_bytes():
     )
 
 
-def test_episodes_and_tasks_are_drawn_from_a_source():
-    _, source = make_source(train=range(6), val=[6, 7], test=[8, 9])
-    episode = draw_episode(source, "train", seed=0, epoch=0, index=0, way=3, shot=2, query=4)
-    assert episode.query.inputs.shape == (12, 1, 6, 6)
-    task = draw_task(source, way=2, train=3, val=1, test=2)
-    assert task.id == "arrays/test/0"
-    assert sorted(task.classes) == ["8", "9"]
-    data = EpisodeDataModule(source, way=3, shot=1, query=2, eval_way=2, steps_per_epoch=2)
-    assert data.stream("train")[0, 0].way == 3
-
-
 def test_meta_training_works_on_a_source(tmp_path):
     _, source = make_source(train=range(6), val=[6, 7], test=[8, 9])
     space = LayeredSpace(kernels=(1, 3), depths=(1,), widths=(2,), shared=True)
@@ -308,18 +267,9 @@ def test_meta_training_works_on_a_source(tmp_path):
     assert trainer.global_step > 0
 
 
-def test_a_task_is_drawn_with_defaults():
-    images = np.zeros((12 * 300, 2, 2), np.uint8)
-    source = ArraySource(images, np.arange(12 * 300) % 12, test=list(range(12)))
-    task = draw_task(source)
-    assert (task.way, len(task.train), len(task.val), len(task.test)) == (10, 1000, 1000, 1000)
-
-
 def test_errors_of_a_source():
     with pytest.raises(ValueError, match=r"arrays has no class '11' \(named in val\): did you mean '1'\?"):
         make_source(val=[11])
-    with pytest.raises(ValueError, match="Class '1' of arrays is named in train and in test: name it once"):
-        make_source(train=[1], test=[1])
     with pytest.raises(ValueError, match="ArraySource: fractions"):
         make_source(fractions=(1, 1, 1))
     with pytest.raises(ValueError, match="ArraySource: seed = -1"):

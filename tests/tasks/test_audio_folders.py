@@ -72,7 +72,7 @@ def test_a_folder_is_a_source(folder):
     assert sorted(name for part in drawn for name in part) == list(WORDS)
 
 
-def test_speakers_of_a_table_are_held_out(folder, table):
+def test_speakers_of_a_table_are_held_out_but_no_single_one(folder, table):
     source = AudioFolder(str(folder), str(table), features=SMALL, held_out=["bob"], train=["go"], test=["yes", "no"])
     assert (source.instances("test", 0), source.instances("test", 0, held_out=True)) == (9, 3)
     assert speaker_of(source.inputs("test", 0, range(9))) == {"ann", "cid", "dan"}
@@ -85,8 +85,10 @@ def test_speakers_of_a_table_are_held_out(folder, table):
         assert not learnt & tested
         drawn.append(frozenset(tested))
     assert len(set(drawn)) > 1
-    everyone = AudioFolder(str(folder), str(table), features=SMALL, held_out=0.0, test=list(WORDS))
-    assert everyone.instances("test", 0, held_out=True) == 0
+    table.write_text("\n".join(row for row in lines(folder) if row.endswith(("ann", "speaker"))))
+    with pytest.warns(UserWarning, match=r"^AudioFolder: all sounds are by the speaker 'ann': none is held out"):
+        source = AudioFolder(str(folder), str(table), test=list(WORDS))
+    assert (source.instances("test", 0), source.instances("test", 0, held_out=True)) == (3, 0)
 
 
 def test_a_folder_is_a_task(folder):
@@ -114,13 +116,6 @@ def test_a_tables_task_is_tested_on_other_speakers(folder, table):
     assert [len(part) for part in (task.train, task.val, task.test)] == [28, 8, 12]
     named = AudioFolderTask(str(folder), str(table), features=SMALL, held_out=["dan", "ann"])[0]
     assert speaker_of(named.test.inputs) == {"ann", "dan"}
-
-
-def test_a_single_speaker_is_not_held_out(folder, table):
-    table.write_text("\n".join(row for row in lines(folder) if row.endswith(("ann", "speaker"))))
-    with pytest.warns(UserWarning, match=r"^AudioFolder: all sounds are by the speaker 'ann': none is held out"):
-        source = AudioFolder(str(folder), str(table), test=list(WORDS))
-    assert (source.instances("test", 0), source.instances("test", 0, held_out=True)) == (3, 0)
 
 
 @pytest.mark.parametrize(("name", "separator"), [("t.csv", ","), ("t.TSV", "\t")])
@@ -164,11 +159,8 @@ def test_other_rates_and_long_sounds_are_told_once(folder):
 @pytest.mark.parametrize(
     ("rate", "seconds", "made"),
     [
-        (8000, 0.9, LogMel()),
         (4000, 0.3, LogMel()),
         (8000, 1.9, LogMel(steps=189)),
-        (11025, 1.0, LogMel(rate=11025)),
-        (44100, 5.0, LogMel(rate=16000, window=0.05, hop=0.02, steps=249)),
         (16000, 9.0, LogMel(rate=16000, window=0.1, hop=0.04, steps=224)),
         (16000, 70.0, LogMel(rate=16000, window=0.1, hop=0.04, steps=250)),
     ],
@@ -206,14 +198,6 @@ def test_sounds_that_begin_in_silence_are_read(folder):
         assert len(AudioFolder(str(folder), features=SMALL, test=["no"]).inputs("test", 0, range(13))) == 13
 
 
-def test_a_recording_of_40_minutes_is_cut(folder):
-    soundfile.write(folder / "no" / "hall.flac", np.tile(tone(1, 3, 9), 12_000), 8000)
-    with pytest.warns(UserWarning, match=r"^Heard of 49 sounds, .*: up to 1.01 s .* cut: 1, up to 2400.00 s") as told:
-        task = AudioFolderTask(str(folder), skip_unreadable=True)[0]
-    assert len(told) == 1
-    assert len(task.train) + len(task.val) + len(task.test) == 49
-
-
 def test_a_missing_package_is_no_damaged_file(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "soundfile", None)
     told = r"^'.*/go/ann1.flac' needs the package soundfile .*pip install 'lit-metanas\[speech\]'\.$"
@@ -226,7 +210,7 @@ EMPTY, SILENT = (np.zeros(0), "is empty: record"), (np.zeros(900), "is silent: r
 
 @pytest.mark.parametrize(
     ("suffix", "samples", "message"),
-    [("wav", *EMPTY), ("wav", *SILENT), ("flac", *SILENT), ("wav", np.zeros(8000 * 90), SILENT[1])],
+    [("wav", *EMPTY), ("flac", *SILENT), ("wav", np.zeros(8000 * 90), SILENT[1])],
 )
 def test_useless_recordings_are_named(folder, samples, message, suffix):
     soundfile.write(folder / "no" / f"a.{suffix}", samples, 8000)
@@ -255,8 +239,6 @@ def test_errors_of_arguments(folder, table):
         AudioFolderTask(str(folder), train=0.8)
     with pytest.raises(ValueError, match=r"^AudioFolder: there is no speaker 'anne' .*did you mean 'ann'\?"):
         AudioFolder(str(folder), str(table), held_out=["anne"])
-    with pytest.raises(ValueError, match=r"^AudioFolder: there is no speaker 'ann' .*there are 0 others"):
-        AudioFolder(str(folder), held_out=["ann"])
     with pytest.raises(ValueError, match=r"^AudioFolder: all speakers are held out: leave some"):
         AudioFolder(str(folder), str(table), held_out=list(SPEAKERS))
     with pytest.raises(ValueError, match=r"^AudioFolder: held_out = 1.0 must be a share"):
@@ -271,20 +253,14 @@ def test_errors_of_arguments(folder, table):
 TABLES = {
     "file,word\ngo/ann0.wav,go": "has no column 'label' .it has file, word.: name its columns by 'columns', or rename",
     "file,lable\ngo/ann0.wav,go": "has no column 'label' .did you mean 'lable'",
-    "": "has no rows: give a line with the names",
     "file,label\n": "has no rows: give a line with the names",
-    "file,label\ngo/ann0.wav,go,away": "Line 2 of .* has 3 values for 2 columns: fix it",
-    "file,label,label\ngo/ann0.wav,go,no": "has two columns 'label': let its first line give",
     "file,label\ngo/ann0.wav,": "Line 2 of .* has no label: add it",
-    "file,label\n,go": "Line 2 of .* has no file: add it",
     "file,label,speaker\ngo/ann0.wav,go,": "Line 2 of .* has no speaker: add who",
     "file,label\ngo/ann0.wav,go": "has 1 different labels: give files of two",
     "file,label\ngo/ann0.wav,go\ngo/ann0.wav,no": "Line 3 of .* names 'go/ann0.wav' again: leave",
-    "file,label\n/etc/passwd,go": "Line 2 of .* names '/etc/passwd': give files by their path within",
     "file,label\n../x.wav,go": "Line 2 of .* names '../x.wav': give files",
     "file,label\nx.txt,go": "Line 2 of .* names 'x.txt', which is not a sound",
     "file,label\nx.wav,go": "Line 2 of .* names 'x.wav', which '.*' lacks: add it",
-    'file,label\n"x.wav,go': "is damaged at line 2 .*: fix its quotes",
     "file,label\nx\x1b[2J.wav,go": "Line 2 of .* names 'x\ufffd.2J.wav', which",
 }
 
@@ -301,8 +277,6 @@ def test_a_table_that_is_no_text_gets_one_sentence(folder, tmp_path, table):
     table.write_bytes(b"file,label\n\xff\xfe,go")
     with pytest.raises(ValueError, match=r"sounds.csv' is not UTF-8 in line 2: save it"):
         AudioFolder(str(folder), str(table))
-    with pytest.raises(ValueError, match=r"sounds' is not a regular file: give another file|Is a directory"):
-        AudioFolder(str(folder), str(folder))
     with (tmp_path / "large.csv").open("wb") as stream:
         stream.truncate(1 << 40)
     with pytest.raises(ValueError, match=r"large.csv' is larger than 256 MB: give another file"):

@@ -68,7 +68,7 @@ def test_images_stay_images(channels):
     assert 0 <= after.min() < after.max() <= 1
 
 
-@pytest.mark.parametrize(("name", "value"), [("flip", 1.1), ("zoom", 0.0), ("zoom", 1.5), ("colour", -0.1)])
+@pytest.mark.parametrize(("name", "value"), [("zoom", 1.5), ("colour", -0.1)])
 def test_numbers_out_of_range(name, value):
     with pytest.raises(ValueError, match=f"{name} is {value}"):
         ImageAugmentation(**{name: value})
@@ -104,12 +104,6 @@ def test_the_same_changes_in_any_number_of_workers():
         module.teardown("fit")
     assert len(inputs[0]) == len(inputs[1]) == 3
     assert all(torch.equal(one, other) for one, other in zip(*inputs, strict=True))
-
-
-def test_changes_leave_the_global_generator_alone():
-    state = torch.get_rng_state()
-    data(ImageAugmentation(zoom=0.5)).stream("train")[0, 0]
-    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_only_images_are_changed():

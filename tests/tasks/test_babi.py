@@ -52,7 +52,11 @@ def test_a_task_has_the_given_split_and_val_from_the_end_of_train(folder):
     ]
     assert [task.classes[label] for label in task.val.labels] == ["pier", "mill", "mill", "park"]
     lm.tasks.check_task(task)
-    assert lm.BabiTask(str(folder / "qa1_place_train.txt"), val=0)[0].val is None
+    write(folder / "qa1_place_test.txt", story(0).replace("Ada", "Zoe").replace("\tmill", "\tpier, mill"))
+    task = lm.BabiTask(str(folder / "qa1_place_train.txt"), val=0)[0]
+    assert task.val is None
+    assert task.preprocessing.show(task.test.inputs[:1]) == ["where is �? | � runs to the mill."]
+    assert task.classes == ("mill", "park", "pier", "pier,mill")
 
 
 def test_no_story_is_on_both_sides(folder):
@@ -62,26 +66,11 @@ def test_no_story_is_on_both_sides(folder):
         assert min(len(task.train), len(task.val)) >= 2
 
 
-def test_several_answers_are_one_class(tmp_path):
-    rows = "1 Ada has it.\n2 What has Ada?\t{}\n"
-    write(tmp_path / "list_train.txt", "".join(rows.format(x) for x in ("cup,hat", "cup, hat", "nothing")))
-    write(tmp_path / "list_test.txt", rows.format("hat"))
-    task = lm.BabiTask(str(tmp_path / "list_train.txt"), val=0)[0]
-    assert task.classes == ("cup,hat", "hat", "nothing")
-    assert task.train.labels.tolist() == [0, 0, 2]
-
-
 def test_the_test_file_may_have_any_name(folder):
     write(folder / "more.txt", story(0))
     assert len(lm.BabiTask(str(folder / "qa1_place_train.txt"), str(folder / "more.txt"))[0].test) == 2
     with pytest.raises(ValueError, match=r"does not end in _train.txt: give 'test_path'"):
         lm.BabiTask(str(folder / "more.txt"))
-
-
-def test_the_vocabulary_is_that_of_training_questions_and_unknown_words_are_no_error(folder):
-    write(folder / "qa1_place_test.txt", story(0).replace("Ada", "Zoe"))
-    task = lm.BabiTask(str(folder / "qa1_place_train.txt"))[0]
-    assert task.preprocessing.show(task.test.inputs[:1]) == ["where is �? | � runs to the mill."]
 
 
 def test_an_over_long_story_loses_its_oldest_sentences_with_a_warning(tmp_path):
@@ -132,18 +121,13 @@ def test_a_folder_without_what_is_wanted_gets_a_sentence(folder, tmp_path):
     ("content", "message"),
     [
         ("", "has no questions: give a file with stories"),
-        ("1 Ada runs.\n", "has no questions: give a file with stories"),
         ("Ada runs.\n", r"Line 1 of '.*' is 'Ada runs\.', not a number and a sentence"),
         ("1 Ada runs.\n2\n", "Line 2 of '.*' is '2', not a number and a sentence"),
         ("1 Ada runs.\n3 Who runs?\tAda\t1\n", "Line 2 of '.*' has the number 3 behind 1: count on, or begin"),
-        ("2 Ada runs.\n", "Line 1 of '.*' has the number 2 behind 0"),
         ("1 Ada runs.\n2 Who runs?\n", r"Line 2 of '.*' has no answer to 'Who runs\?': put a tab and the answer"),
-        ("1 Ada runs.\n2 Who runs?\t\t1\n", "has no answer to"),
         ("1 Who runs?\tAda\t1\n", "Line 1 of '.*' has a question before any sentence"),
         ("1 Ada runs.\n2 \tAda\t1\n", "has no question before its answer"),
         ("1 Ada runs.\n2 Who runs?\tAda\tone\n", "has more than a question, an answer and numbers of sentences"),
-        ("1 Ada runs.\n2 Who runs?\tAda\t1\t1\n", "has more than a question, an answer and numbers of sentences"),
-        (b"1 Ada r\xe4nnt.\n2 Who?\tAda\t1\n", "is not UTF-8 in line 1: save it in that encoding"),
         ("1 Ada " + "x" * 100_001, "has 100005 characters, more than 100000: shorten it"),
     ],
 )

@@ -39,10 +39,9 @@ def same(one, other):
         lambda image: image,
         lambda image: torch.tensor(image).permute(2, 0, 1),
         Image.fromarray,
-        lambda image: Image.fromarray(image).convert("RGBA"),
     ],
 )
-@pytest.mark.parametrize("kind", [int, torch.tensor, np.int64])
+@pytest.mark.parametrize("kind", [int, torch.tensor])
 def test_a_data_set_gives_the_task_of_its_arrays(convert, kind):
     data = Items((convert(image), kind(int(label))) for image, label in zip(IMAGES, LABELS, strict=True))
     task = task_from_dataset(data, seed=2)
@@ -56,8 +55,6 @@ def test_grey_pictures_and_palettes():
     task = task_from_dataset(grey)
     assert (task.shape, task.classes) == ((1, 7, 6), ("even", "odd"))
     same(task, task_from_arrays(IMAGES[..., 0], ["even" if i % 2 else "odd" for i in range(24)]))
-    one = Image.fromarray(IMAGES[0, :, :, 0]).convert("P")
-    assert task_from_dataset(Items([(one, i % 2) for i in range(8)])).shape == (3, 7, 6)
 
 
 def test_pictures_with_transparent_pixels_lie_over_white():
@@ -129,17 +126,9 @@ class Stream(IterableDataset):
             Items([(Image.fromarray(IMAGES[0, :, :, 0].astype(np.int32)), 0)]),
             "Item 0 of Items has pixels of mode I: bring them to 8 bits in its transform.",
         ),
-        (
-            Items([(torch.tensor(IMAGES[0]).permute(2, 0, 1) / 127.5 - 1, i % 2) for i in range(8)]),
-            "X has floats from -1 to 1: scale them to [0, 1].",
-        ),
     ],
 )
 def test_a_mistake_gets_one_sentence(data, message):
     with pytest.raises(ValueError) as caught:
         task_from_dataset(data)
-    if "floats from" in message:
-        assert str(caught.value).startswith("X has floats from -")
-        assert str(caught.value).endswith(": scale them to [0, 1].")
-    else:
-        assert str(caught.value) == message
+    assert str(caught.value) == message

@@ -24,7 +24,6 @@ from lit_metanas.kinds import FolderTask, ImageFolder
 from lit_metanas.kinds.images.image_files import MOST_IMAGE_PIXELS, read_image
 from lit_metanas.records import ArchitectureRow, read_architectures, write_architectures
 from lit_metanas.spaces import Architecture, LayeredSpace
-from lit_metanas.tasks import Split, Task
 from lit_metanas.training import export_child
 
 
@@ -117,7 +116,7 @@ def test_predict_does_not_wait_for_a_pipe(exported: Path, monkeypatch: pytest.Mo
     os.mkfifo("new/pipe.png")
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        assert main(["predict", "--model.directory=exported", "--data.images=new"]) == 1
+        assert main(["predict", "--model.directory=exported", "--data.examples=new"]) == 1
     reason = "new/pipe.png is not a readable image: replace or remove it."
     assert f"1 of 5 images cannot be read, and have no prediction. {reason}" in [str(one.message) for one in told]
 
@@ -129,7 +128,7 @@ def test_predictions_of_files_with_any_name_are_written(
     monkeypatch.chdir(exported)
     images(Path("new"))
     os.rename(b"new/0.png", b"new/\xff\x1b.png")
-    args = ["--model.directory=exported", "--data.images=new", f"--model.output=out.{suffix}"]
+    args = ["--model.directory=exported", "--data.examples=new", f"--model.output=out.{suffix}"]
     assert main(["predict", *args]) == 0
     text = Path(f"out.{suffix}").read_text()
     rows = json.loads(text) if suffix == "json" else list(csv.DictReader(text.splitlines()))
@@ -149,14 +148,6 @@ def test_names_are_looked_at_before_work_begins(make: Callable[[str], object], t
     os.rename(tmp_path / "photos", os.fsencode(tmp_path) + b"/\xff")
     with pytest.raises(ValueError, match="is not UTF-8"):
         make(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
-
-
-def test_so_are_those_of_any_task() -> None:
-    part = Split(torch.rand(4, 1, 8, 8), torch.tensor([0, 1, 0, 1]))
-    with pytest.raises(ValueError, match=r"A task or class is called 'a\\udcff', which is not UTF-8"):
-        Task("t", 2, part, part, part, classes=("a\udcff", "b"))
-    with pytest.raises(ValueError, match="is not UTF-8"):
-        Task("\ud800", 2, part, part, part)
 
 
 def test_no_search_is_lost_for_a_name(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lit_metanas.kinds import FolderTask, ImageFolder, NewImages
+from lit_metanas.kinds import FolderTask, ImageFolder, NewExamples
 from lit_metanas.kinds.images.image_files import read_image
 
 SUBSETS = ("train", "val", "test")
@@ -38,8 +38,7 @@ def test_photographs_are_turned_upright(photographs):
     assert image[-1, 0] == 255
 
 
-@pytest.mark.parametrize("suffix", [".png", ".tif", ".pgm"])
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("suffix", "channels"), [(".png", 1), (".tif", 3), (".pgm", 1)])
 def test_sixteen_bits_a_pixel_are_scaled(tmp_path, suffix, channels):
     grey = torch.arange(0, 256, 17).view(4, 4)
     Image.fromarray((257 * grey).numpy().astype("uint16")).save(tmp_path / f"deep{suffix}")
@@ -47,15 +46,7 @@ def test_sixteen_bits_a_pixel_are_scaled(tmp_path, suffix, channels):
     assert torch.equal(image.long(), grey.expand(channels, 4, 4))
 
 
-def test_each_value_of_sixteen_bits_is_rounded_to_the_nearest(tmp_path):
-    values = torch.arange(2**16)
-    Image.fromarray(values.view(256, 256).numpy().astype("uint16")).save(tmp_path / "deep.png")
-    image = read_image(tmp_path / "deep.png", (1, 256, 256))
-    assert torch.equal(image.flatten().double(), (values.double() / 257).round())
-
-
-@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("mode", "channels"), [("RGBA", 3), ("LA", 1), ("P", 3)])
 def test_what_is_transparent_lies_over_white(tmp_path, mode, channels):
     opaque = np.zeros((4, 4), dtype=np.uint8)
     opaque[:2] = 255  # the upper half
@@ -81,10 +72,6 @@ def test_drawn_class_split_is_disjoint_and_seeded(photographs):
 def test_errors_of_class_lists(photographs):
     with pytest.raises(ValueError, match=r"has no class folder 'bea' \(named in val\): did you mean 'bee'\?"):
         ImageFolder(str(photographs), val=["bea"])
-    with pytest.raises(ValueError, match=r"Class 'ant' of .*animals is named in train and in test: name it once"):
-        ImageFolder(str(photographs), train=["ant", "bee"], test=["ant"])
-    with pytest.raises(ValueError, match=r"fractions = \(0.5, 0.5, 0.5\) must be at least 0 and sum to 1"):
-        ImageFolder(str(photographs), fractions=(0.5, 0.5, 0.5))
     with pytest.raises(ValueError, match=r"shape = \(2, 8, 8\) must be"):
         ImageFolder(str(photographs), shape=(2, 8, 8))
 
@@ -143,9 +130,6 @@ def test_folder_task_splits_each_class(photographs: Path):
 def test_errors_of_folder_task(photographs):
     with pytest.raises(ValueError, match=r"train = 0.8, val = 0.2, test = 0.2 must be shares"):
         FolderTask(str(photographs), train=0.8)
-    for kind in (FolderTask, ImageFolder):
-        with pytest.raises(ValueError, match=rf"^{kind.__name__}: seed = -1 must be at least 0"):
-            kind(str(photographs), seed=-1)
     for i in (0, 1, 2):
         (photographs / "eel" / f"{i}.png").unlink()
     with pytest.raises(ValueError, match=r"eel has 2 examples, too few"):
@@ -154,32 +138,22 @@ def test_errors_of_folder_task(photographs):
         assert "eel" not in FolderTask(str(photographs), min_per_class=3)[0].classes
 
 
-@pytest.mark.parametrize("size", [0, -1])
-def test_batches_of_new_images_hold_some(photographs, size):
-    with pytest.raises(ValueError, match=rf"^NewImages: batch_size = {size} must be at least 1"):
-        NewImages(str(photographs), batch_size=size)
+def test_batches_of_new_images_hold_some(photographs):
+    with pytest.raises(ValueError, match=r"^NewExamples: batch_size = 0 must be at least 1"):
+        NewExamples(str(photographs), batch_size=0)
 
 
 def test_a_shape_that_is_left_open_is_the_searchs(photographs: Path):
     tasks = FolderTask(str(photographs))
     assert tasks.shape == (3, 32, 32)
+    for name in ("ant", "bee", "cat", "dog", "eel", "fox"):  # colour is looked for in the first readable image
+        (photographs / name / "00.png").write_bytes(b"no image")
     with pytest.warns(UserWarning, match=rf"^The colour images in '{photographs}' are made grey, 4x5, as the meta-"):
         tasks.bring_to((1, 4, 5))
-    assert tasks.shape == tasks[0].shape == (1, 4, 5)
-
-
-def test_a_shape_that_was_asked_for_stays(photographs: Path):
-    tasks = FolderTask(str(photographs), shape=(3, 8, 8))
-    tasks.bring_to((1, 4, 5))
-    assert tasks.shape == (3, 8, 8)
-
-
-def test_colour_is_looked_for_in_readable_images(photographs: Path):
-    for name in ("ant", "bee", "cat", "dog", "eel", "fox"):
-        (photographs / name / "0.png").rename(photographs / name / "00.png")
-        (photographs / name / "0.png").write_bytes(b"no image")
-    with pytest.warns(UserWarning, match="are made grey"):
-        FolderTask(str(photographs)).bring_to((1, 4, 5))
+    assert tasks.shape == (1, 4, 5)
+    asked = FolderTask(str(photographs), shape=(3, 8, 8))
+    asked.bring_to((1, 4, 5))
+    assert asked.shape == (3, 8, 8)
 
 
 def test_grey_images_lose_no_colour(photographs: Path):
@@ -198,6 +172,9 @@ def stored(file, **arrays):
 
 def test_an_npz_file_is_a_source(tmp_path):
     file = stored(tmp_path / "photos.npz")
+    resized = ImageFolder(file, shape=(1, 5, 4), train=["cat"]).inputs("train", 0, [2])
+    assert resized.shape == (1, 1, 5, 4)
+    assert (resized.int() - 160).abs().max() <= 1  # rounded
     source = ImageFolder(file, shape=(3, 6, 8), train=["cat"], test=["ant", "bee"])
     assert source.name == "photos"
     assert source.classes("test") == ("ant", "bee")
@@ -206,21 +183,6 @@ def test_an_npz_file_is_a_source(tmp_path):
     assert source.inputs("train", 0, [0, 3]).unique().tolist() == [160]
     assert source.inputs("test", 1, [1]).shape == (1, 3, 6, 8)
     assert source.inputs("test", 1, [1]).unique().tolist() == [80]
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_images_of_an_npz_file_get_the_shape(tmp_path, channels):
-    images = ImageFolder(stored(tmp_path / "photos.npz"), shape=(channels, 5, 4), train=["cat"]).inputs("train", 0, [2])
-    assert images.shape == (1, channels, 5, 4)
-    assert images.dtype == torch.uint8
-    assert (images.int() - 160).abs().max() <= 1  # rounded
-
-
-def test_an_npz_file_without_names_is_named_by_its_labels(tmp_path):
-    pixels = np.zeros((4, 6, 6), np.uint8)
-    np.savez(tmp_path / "digits.npz", images=pixels, label=np.array([3, 7, 3, 7]))
-    source = ImageFolder(str(tmp_path / "digits.npz"), shape=(1, 6, 6), fractions=(1.0, 0.0, 0.0))
-    assert source.classes("train") == ("3", "7")
 
 
 def test_other_npz_files_are_refused(tmp_path):
@@ -233,11 +195,6 @@ def test_other_npz_files_are_refused(tmp_path):
         ValueError, match=r"photos.npz' cannot be read, where X stands for its images .* y has 3 labels"
     ):
         ImageFolder(stored(tmp_path / "photos.npz", labels=np.arange(3)))
-    (tmp_path / "broken.npz").write_bytes(b"PK no archive")
-    with pytest.raises(ValueError, match=r"broken.npz' is damaged or not an .npz file"):
-        ImageFolder(str(tmp_path / "broken.npz"))
-    with pytest.raises(ValueError, match=r"photos.npz has no class 'ent' \(named in train\): did you mean 'ant'\?"):
-        ImageFolder(stored(tmp_path / "photos.npz"), train=["ent"])
 
 
 @pytest.mark.parametrize("names", [np.array(["a", "b"]), np.array([b"a", b"b"])], ids=["texts", "bytes"])
@@ -246,10 +203,3 @@ def test_names_in_an_npz_file_may_be_bytes(tmp_path, names):
     np.savez(tmp_path / "named.npz", images=images, labels=labels, class_names=names)
     source = ImageFolder(str(tmp_path / "named.npz"), shape=(1, 6, 6), fractions=(1.0, 0.0, 0.0))
     assert source.classes("train") == ("a", "b")
-
-
-def test_one_name_for_several_classes_is_refused(tmp_path):
-    images, labels = np.zeros((4, 6, 6), dtype=np.uint8), np.array([0, 1, 0, 1])
-    np.savez(tmp_path / "named.npz", images=images, labels=labels, class_names=np.array("a"))
-    with pytest.raises(ValueError, match=r"named.npz' cannot be read"):
-        ImageFolder(str(tmp_path / "named.npz"), shape=(1, 6, 6))

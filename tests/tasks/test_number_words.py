@@ -5,39 +5,19 @@ import json
 import time
 
 import pytest
-import torch
 
 from lit_metanas.inputs import TokenShape
 from lit_metanas.io import packages
-from lit_metanas.io.settings import tensor_digest
 from lit_metanas.kinds import Characters, NumberWords
 from lit_metanas.kinds.pairs.number_words import LARGEST_SPELLED, spell, spelled_languages
-from lit_metanas.tasks import TargetTaskDataModule, check_task
+from lit_metanas.tasks import check_task
 
 pytest.importorskip("unicode_rbnf", reason="needs the extra translation")
 
 ONES = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-]
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+]  # fmt: skip
 TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 EINER = ["null", "ein", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun", "zehn", "elf", "zwölf"]
 ZEHNER = ["zwanzig", "dreißig", "vierzig", "fünfzig", "sechzig", "siebzig", "achtzig", "neunzig"]
@@ -144,13 +124,11 @@ def test_more_tasks_than_languages_have_other_numbers():
 
 
 def test_a_task_is_the_same_each_time():
-    first, again = (NumberWords()[1] for _ in range(2))
-    tensors = [tensor_digest(p.inputs, p.labels) for t in (first, again) for p in (t.train, t.val, t.test)]
-    assert tensors[:3] == tensors[3:]
-    other = NumberWords(seed=1, meta_test=[first.id.rpartition("/")[2]])[0]
+    first, again, other = (NumberWords(seed=seed, meta_test=["en"])[0] for seed in (0, 0, 1))
+    assert all(shown(first, part) == shown(again, part) for part in SUBSETS)
     assert set(shown(other, "test")) != set(shown(first, "test"))
     # The words as this release of the package spells them; the split is that of numpy's stable generator.
-    words = json.dumps(sorted(shown(NumberWords(meta_test=["en"])[0], "test").items()))
+    words = json.dumps(sorted(shown(first, "test").items()))
     assert hashlib.sha256(words.encode()).hexdigest()[:16] == "c16bcff675c6cf75"
 
 
@@ -161,18 +139,8 @@ def test_tasks_are_made_quickly():
     assert time.process_time() - begin < 4  # half a second on a machine that does nothing else
 
 
-def test_a_network_may_start_on_each_language():
-    shapes = {(s, task.shape, task.way) for s in ("train", "test") for task in NumberWords(s, tasks=3)}
-    assert len({shape[1:] for shape in shapes}) == 1
-    loaded = list(TargetTaskDataModule(NumberWords(tasks=2)).predict_dataloader())
-    assert torch.equal(loaded[1].task.test.labels, NumberWords()[1].test.labels)
-
-
-@pytest.mark.parametrize("script", ["Latn", None])
-def test_letters_of_held_out_languages_are_known(script):
-    tasks = NumberWords(source="el", script=script)
-    for place in range(len(tasks)):
-        task = tasks[place]
+def test_letters_of_held_out_languages_are_known():
+    for task in NumberWords(source="el", script=None):
         assert not any((labels == 1).any() for labels in (task.train.labels, task.test.labels, task.test.inputs))
 
 
@@ -183,17 +151,12 @@ def test_letters_of_held_out_languages_are_known(script):
         ({"source": "digit"}, "there is no source 'digit': did you mean 'digits'"),
         ({"meta_test": ["deu"]}, r"NumberWords has no language 'deu' \(named in test\): did you mean 'de'\?"),
         ({"meta_test": ["en"], "source": "en"}, "has no language 'en'"),
-        ({"meta_test": ["uk"]}, "has no language 'uk'"),
-        ({"script": "Latin"}, "no language is written in the script 'Latin': did you mean 'Latn'"),
+        ({"script": "Latin"}, "no language is written in the script 'Latin': give a code of ISO 15924"),
         ({"largest": 10_000}, "largest = 10000 must be a whole number, from 9 to 9999"),
         ({"train": 900}, "train . val . test = 1100 numbers are more than the 1000 up to largest = 999"),
         ({"test": 0}, "test = 0 must be a whole number"),
-        ({"tasks": 0}, "tasks = 0 must be a whole number"),
         ({"tasks": 10**9}, "tasks = 1000000000 must be"),
-        ({"meta_val": ["de"]}, "there is no language in 'test'"),
         ({"fractions": (1, 1, 1)}, "must be at least 0 and sum to 1"),
-        ({"seed": -1}, "seed = -1 must be at least 0"),
-        ({"metric": "WER"}, "there is no metric 'WER'"),
         ({"preprocessing": Characters(characters="x"), "target_preprocessing": Characters(steps=1)}, "no train pairs"),
     ],
 )

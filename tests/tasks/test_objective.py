@@ -29,7 +29,7 @@ def likelihoods(log_probabilities):
     return found
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 def test_transcription_is_the_sum_over_all_paths(seed):
     generator = torch.Generator().manual_seed(seed)
     scores = 2 * torch.randn(1, 5, 3, generator=generator, dtype=torch.float64)

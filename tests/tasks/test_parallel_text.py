@@ -1,19 +1,16 @@
 """One's own pairs of texts: a file as a task, a table and a folder as tasks of many languages."""
 
 import json
-import os
 
 import pytest
-import torch
 
 from lit_metanas.inputs import SeriesShape, TextPreprocessing, TokenShape
 from lit_metanas.inputs.tokens import UNKNOWN
-from lit_metanas.kinds import BytePairs, Characters, ParallelFolder, ParallelTable, ParallelTask, Words
+from lit_metanas.kinds import Characters, ParallelFolder, ParallelTable, ParallelTask, Words
 from lit_metanas.kinds.pairs import text_pairs
 from lit_metanas.kinds.pairs.text_pairs import TextPair, TextShares, text_key
-from lit_metanas.kinds.texts import text_tables
 from lit_metanas.objectives import Translation
-from lit_metanas.tasks import TargetTaskDataModule, check_task
+from lit_metanas.tasks import check_task
 
 LETTERS = "abcdefghij"
 ASCII = Characters(characters="".join(map(chr, range(32, 127))))
@@ -66,6 +63,9 @@ def test_a_table_is_a_task(write):
     assert task.way == task.objective.outputs == 12
     assert (task.objective.metric, task.classes) == ("chrF", ())
     assert task.train.labels.shape == (30, 2)
+    assert every(ParallelTask(str(tasks.path), seed=1)[0]) != every(task)
+    task = ParallelTask(str(tasks.path), train=0.5, val=0, test=0.1, metric="exact match")[0]
+    assert (len(task.train), task.val, len(task.test), task.objective.metric) == (25, None, 5, "exact match")
     with pytest.raises(IndexError):
         tasks[1]
 
@@ -89,8 +89,6 @@ def test_columns_are_named(write):
     path = write(tsv([(a, b, "x") for a, b in number_rows(20)], ("eng", "deu", "source")))
     task = ParallelTask(path, source="deu", target="eng", **KNOWN)[0]
     assert {(b, a) for a, b in number_rows(20)} == set(together(task))
-    with pytest.raises(ValueError, match=r"has no column 'engl': did you mean 'eng'\?"):
-        ParallelTask(path, source="engl")
     with pytest.raises(ValueError, match="source and target must be columns of their own, not eng, eng"):
         ParallelTask(path, source="eng", target="eng")
 
@@ -111,17 +109,6 @@ def test_lines_of_two_files_are_pairs(write):
         ParallelTask(one, other)
     with pytest.raises(ValueError, match="two files have no columns: leave out 'source', 'target' and 'group'"):
         ParallelTask(one, other, target="x")
-    with pytest.raises(FileNotFoundError, match="There is no file"):
-        ParallelTask(one, other + "x")
-
-
-def test_the_split_depends_on_the_seed(write):
-    path = write(tsv(number_rows(50)))
-    assert every(ParallelTask(path, seed=1)[0]) == every(ParallelTask(path, seed=1)[0])
-    assert every(ParallelTask(path, seed=1)[0]) != every(ParallelTask(path)[0])
-    task = ParallelTask(path, train=0.5, val=0, test=0.1)[0]
-    assert (len(task.train), task.val, len(task.test)) == (25, None, 5)
-    check_task(task)
 
 
 def test_pairs_of_one_source_stay_together(write):
@@ -163,21 +150,6 @@ def test_vocabularies_are_those_of_what_is_learned_from(write):
     assert (task.test.labels == UNKNOWN).all()
 
 
-def test_other_preprocessings_are_taken(write):
-    pytest.importorskip("tokenizers")
-    rows = [(f"the number {i}", f"die Zahl {i}") for i in range(20)]
-    task = ParallelTask(
-        write(tsv(rows)),
-        preprocessing=BytePairs(size=300),
-        target_preprocessing=Words(least=1),
-        metric="exact match",
-    )[0]
-    check_task(task)
-    assert task.objective.metric == "exact match"
-    assert shown(task, "train")[0][1].startswith("die zahl ")
-    assert isinstance(task.preprocessing, BytePairs)
-
-
 def test_targets_must_be_tokens(write):
     class Vectors(TextPreprocessing):
         kind, steps, shape = "vectors", 4, SeriesShape(3, 4)
@@ -191,14 +163,10 @@ def test_targets_must_be_tokens(write):
     ("content", "told"),
     [
         ("", "has no rows"),
-        ("source\ttarget\n", "has no rows"),
         ("source\ttarget\na\tb\n\tc\n", "There is no source at line 3"),
         ("source\ttarget\na\tb\nc\t \n", "There is no target at line 3"),
-        ("source\ttarget\na\tb\nc\n", "Line 3 of .* has 1 values for 2 columns"),
-        (b"source\ttarget\na\t\xe4\n", "is not UTF-8 in line 2: save it in that encoding"),
         ("source\ttarget\na\tb\nc\td\n", "has 2 examples, too few for a train, val and test part"),
         ("source\n" + "\n".join("abcdef"), "has the columns source: let its first line"),
-        ("source\ttarget\na\t" + "b" * 1_000_001, "target at line 2 .* has 1000001 characters"),
     ],
 )
 def test_a_malformed_table_is_told(write, content, told):
@@ -207,36 +175,14 @@ def test_a_malformed_table_is_told(write, content, told):
     assert len(str(caught.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize(
-    ("line", "told"),
-    [
-        ('{"source": "a", "target": 3}', "The target at line 2 of .* is a int: give a text"),
-        ('{"source": "a"}', "There is no target at line 2"),
-        ('{"source": "a", "target": "\\ud800"}', "Line 2 .* holds text that is not Unicode"),
-        ("[1]", "Line 2 .* is no object"),
-    ],
-)
-def test_a_malformed_line_of_json_is_told(write, line, told):
-    with pytest.raises(ValueError, match=told):
-        ParallelTask(write('{"source": "a", "target": "b"}\n' + line, "p.jsonl"))[0]
-
-
-def test_other_files_are_told(write, tmp_path):
+def test_other_files_are_told(write):
     with pytest.raises(ValueError, match=r"is no table: give a file whose name ends in \.csv, \.tsv, \.jsonl"):
         ParallelTask(write("a", "p.txt"))
-    with pytest.raises(FileNotFoundError, match="There is no file"):
-        ParallelTask(str(tmp_path / "absent.tsv"))
     with pytest.raises(ValueError, match=r"train = 0\.9, val = 0.2, test = 0.2 must be shares"):
         ParallelTask(write("x"), train=0.9)
-    os.mkfifo(tmp_path / "pipe.tsv")
-    with pytest.raises(ValueError, match="not a regular file"):
-        ParallelTask(str(tmp_path / "pipe.tsv"))
 
 
-def test_a_table_beyond_the_limits_is_refused(write, monkeypatch):
-    monkeypatch.setattr(text_tables, "MOST_SENTENCES", 5)
-    with pytest.raises(ValueError, match="more than 5 rows"):
-        ParallelTask(write(tsv(number_rows(9))))
+def test_more_pairs_than_a_collection_may_have_are_refused(write, monkeypatch):
     monkeypatch.setattr(text_pairs, "MOST_SENTENCES", 5)
     lines = write("\n".join("abcdef"), "lines.txt")
     with pytest.raises(ValueError, match="has more than 5 pairs: take fewer"):
@@ -268,8 +214,6 @@ def test_each_pair_of_languages_is_a_task(table):
         check_task(task)
         assert task.shape == tasks.shape == TokenShape(12, 64)
         assert sum(map(len, every(task))) == 60
-    loaded = list(TargetTaskDataModule(tasks).predict_dataloader())
-    assert torch.equal(loaded[1].task.train.labels, tasks[1].train.labels)
 
 
 def test_vocabularies_are_those_of_the_meta_train_pairs(table):
@@ -344,8 +288,6 @@ def test_shares_are_about_what_they_are_said_to_be():
         ({"subset": "tests"}, "there is no subset 'tests'"),
         ({"split_by": "both"}, "split_by = 'both' must be source or target"),
         ({"pair": "language"}, "has no column 'language': did you mean 'lang'"),
-        ({"train": 0.99}, "must be shares"),
-        ({"seed": -1}, "seed = -1"),
         ({"metric": "accuracy"}, "there is no metric 'accuracy'"),
     ],
 )

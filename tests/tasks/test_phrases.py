@@ -8,7 +8,7 @@ import pytest
 from lit_metanas.io import packages
 from lit_metanas.kinds import Phrases
 from lit_metanas.kinds.texts import phrases
-from lit_metanas.kinds.texts.phrase_languages import phrases_of
+from lit_metanas.kinds.texts.phrases import phrases_of
 from lit_metanas.tasks import check_task, draw_episode
 
 SUBSETS = ("train", "val", "test")

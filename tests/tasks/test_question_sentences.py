@@ -81,15 +81,6 @@ def test_a_network_reads_stories_sentence_by_sentence():
     assert set(shares) == set(task.classes)
 
 
-def test_stories_that_do_not_fit_are_told(tmp_path):
-    lines = [f"{n + 1} Ada waits." for n in range(5)] + ["6 Where is Ada?\thome"]
-    for part, last in (("train", "away"), ("test", "home")):
-        other = ["1 Ada sits.", f"2 Where is Ada?\t{last}"]
-        (tmp_path / f"long_{part}.txt").write_text("\n".join([*lines, *other, *other]))
-    with pytest.warns(UserWarning, match=r"2 questions of '.*' and their stories do not fit into 4 sentences of"):
-        lm.BabiTask(str(tmp_path / "long_train.txt"), preprocessing=made(), val=0.3)[0]
-
-
 def test_sentences_that_are_too_long_are_told(tmp_path):
     long = "Ada is " + "very " * 8
     for part, last in (("train", "mill"), ("test", "park")):

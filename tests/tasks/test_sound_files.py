@@ -33,8 +33,17 @@ def wav(
     return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks
 
 
-@pytest.mark.parametrize("kind", ["WAV", "WAVEX"])
-@pytest.mark.parametrize(("code", "error"), [("PCM_U8", 8e-3), ("PCM_16", 5e-5), ("PCM_24", 2e-7), ("PCM_32", 1e-7)])
+@pytest.mark.parametrize(
+    ("kind", "code", "error"),
+    [
+        ("WAV", "PCM_U8", 8e-3),
+        ("WAVEX", "PCM_16", 5e-5),
+        ("WAV", "PCM_24", 2e-7),
+        ("WAV", "PCM_32", 1e-7),
+        ("WAV", "FLOAT", 1e-7),
+        ("WAV", "DOUBLE", 1e-7),
+    ],
+)
 def test_wav_is_read_without_a_package(tmp_path, monkeypatch, kind, code, error):
     soundfile.write(tmp_path / "a.wav", WAVE, 11025, subtype=code, format=kind)
     monkeypatch.setitem(sys.modules, "soundfile", None)
@@ -43,20 +52,12 @@ def test_wav_is_read_without_a_package(tmp_path, monkeypatch, kind, code, error)
     assert (samples - MEAN).abs().max() < error
 
 
-@pytest.mark.parametrize("code", ["FLOAT", "DOUBLE"])
-def test_floating_point_is_read_without_a_package(tmp_path, monkeypatch, code):
-    soundfile.write(tmp_path / "a.wav", WAVE, 8000, subtype=code)
-    monkeypatch.setitem(sys.modules, "soundfile", None)
-    assert torch.allclose(read_sound(tmp_path / "a.wav", everything).samples, MEAN, atol=1e-7)
-
-
 @pytest.mark.parametrize(
     ("name", "code", "error"),
     [
         ("a.flac", "PCM_16", 5e-5),
         ("a.wav", "ULAW", 2e-2),
         ("a.aiff", "PCM_16", 5e-5),
-        ("a.ogg", "VORBIS", 0.2),
         ("a.mp3", "MPEG_LAYER_III", 0.2),
     ],
 )
@@ -98,11 +99,6 @@ def test_chunks_of_other_kinds_are_passed_over(tmp_path):
     assert read_sound(tmp_path / "a.wav", everything).samples.tolist() == [0.5] * 3
 
 
-def sparse(path: Path) -> None:
-    with path.open("wb") as stream:
-        stream.truncate(1 << 40)
-
-
 def many_chunks(path: Path) -> None:
     path.write_bytes(b"RIFF\0\0\0\0WAVE")
     with path.open("r+b") as stream:
@@ -115,7 +111,6 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], object]]] = {
     "a device": ("is not a regular file", lambda path: path.symlink_to("/dev/zero")),
     "nothing": ("it is empty", lambda path: path.write_bytes(b"")),
     "a text": ("it is not WAV, FLAC, OGG, MP3 or AIFF", lambda path: path.write_text("<html>")),
-    "a large file": ("it is not WAV, FLAC, OGG, MP3 or AIFF", sparse),
     "many chunks": ("no samples", many_chunks),
     "another RIFF": ("no WAVE", lambda path: path.write_bytes(b"RIFF\0\0\0\0AVI ")),
     "no header": ("no samples", lambda path: path.write_bytes(b"RIFF\0\0\0\0WAVE")),
@@ -123,15 +118,10 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], object]]] = {
     "a short description": ("requires a buffer", lambda path: path.write_bytes(b"RIFF\0\0\0\0WAVEfmt \4\0\0\0abcd")),
     "half a file": ("ends after .* of 400 bytes", lambda path: path.write_bytes(wav(bytes(400))[:100])),
     "no channels": ("0 channels", lambda path: path.write_bytes(wav(channels=0))),
-    "many channels": ("1000 channels", lambda path: path.write_bytes(wav(channels=1000, bits=8))),
-    "no rate": ("0 samples a second", lambda path: path.write_bytes(wav(rate=0))),
     "a high rate": ("4000000000 samples a second", lambda path: path.write_bytes(wav(rate=4_000_000_000))),
-    "no bits": ("not a readable sound", lambda path: path.write_bytes(wav(bits=0))),
     "odd bits": ("not a readable sound", lambda path: path.write_bytes(wav(bits=48))),
     "half an OGG": ("not a readable sound", lambda path: path.write_bytes(b"OggS" + bytes(50))),
-    "half an MP3": ("not a readable sound", lambda path: path.write_bytes(b"\xff\xfb" + bytes(50))),
     "another FORM": ("not a readable sound", lambda path: path.write_bytes(b"FORM\0\0\0\x40ILBM" + bytes(50))),
-    "half a FLAC": ("not a readable sound", lambda path: path.write_bytes(b"fLaC" + bytes(50))),
     "not finite": ("not finite", lambda path: path.write_bytes(wav(b"\0\0\xc0\x7f" * 4, code=3, bits=32))),
     "loud": ("up to 1e", lambda path: path.write_bytes(wav(struct.pack("<f", 1e9), code=3, bits=32))),
 }

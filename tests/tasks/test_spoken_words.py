@@ -15,7 +15,6 @@ from lit_metanas.kinds.sounds import synthesis
 from lit_metanas.kinds.sounds.phones import PHONES, make_words
 from lit_metanas.kinds.sounds.spoken_words import HELD_OUT_SPEAKERS, SPEAKERS
 from lit_metanas.kinds.sounds.synthesis import Utterance, draw_voice, synthesise
-from lit_metanas.tasks import draw_episode, draw_task
 from lit_metanas.tasks.source import SUBSETS
 
 
@@ -100,16 +99,6 @@ def test_sounds_last_as_long_as_asked_for_and_are_in_range():
     assert 2.0 <= len(slow) / 8000 <= 2.1
 
 
-def test_pitch_is_the_speakers():
-    generator = np.random.default_rng(0)
-    for _ in range(4):
-        voice = draw_voice(generator)
-        pulses = synthesis._drive(np.tile([1.0, 0.0, 0.0], (400, 1)), voice, generator)[:, 0]
-        correlation = np.correlate(pulses, pulses, "full")[len(pulses) - 1 :]
-        period = 20 + int(correlation[20:130].argmax())
-        assert 8000 / period == pytest.approx(voice.pitch, rel=0.45)
-
-
 def test_subsets_have_their_words(words):
     names = [words.classes(subset) for subset in SUBSETS]
     assert [len(each) for each in names] == [3, 2, 3]
@@ -144,15 +133,10 @@ def test_an_example_depends_on_word_number_and_seed_only(words, tmp_path):
 def test_cached_and_spoken_examples_agree(words):
     assert torch.equal(words.inputs("train", 2, range(5))[:4], words.inputs("train", 2, range(4)))
     (sound,) = words.sounds("train", 2, [3])
+    assert sound.square().mean().sqrt().item() == pytest.approx(0.0148574, rel=1e-4)  # on every machine
     encoded = words.preprocessing.encode([sound])
     assert torch.allclose(words.inputs("train", 2, [3]), encoded, atol=2e-3)  # half precision
     assert torch.equal(step_mask(encoded), step_mask(words.inputs("train", 2, [3])))
-
-
-def test_the_same_seed_gives_the_same_sound_everywhere(words):
-    (sound,) = words.sounds("train", 2, [3])
-    assert (len(sound), sound.dtype) == (3800, torch.float32)
-    assert sound.square().mean().sqrt().item() == pytest.approx(0.0148574, rel=1e-4)
 
 
 def test_words_are_told_by_their_spectra_but_not_by_their_means(words):
@@ -199,42 +183,12 @@ def test_the_cache_files_name_tells_what_it_depends_on(tmp_path, monkeypatch):
     assert SpokenWords().cache == tmp_path / "own"
 
 
-def test_episodes_and_tasks(words):
-    episode = draw_episode(words, "test", seed=0, epoch=0, index=0, way=3, shot=1, query=2)
-    assert episode.support.inputs.shape == (3, 41, 100)
-    task = draw_task(words, "test", seed=0, index=3, way=2, train=6, val=4, test=5)
-    assert (task.id, task.shape, len(task.test)) == ("spokenwords/test/3", words.shape, 10)
-    assert task.preprocessing == words.preprocessing
-
-
-def test_connected_words_come_with_their_transcripts(words):
-    strings = words.strings("test", range(6), length=(2, 4))
-    for sound, transcript in strings:
-        assert 2 <= len(transcript) <= 4
-        assert set(transcript) <= {0, 1, 2}
-        assert 0.3 * len(transcript) <= len(sound) / 8000 <= 0.8 * len(transcript) + 0.1
-    ((sound, transcript),) = words.strings("test", [4], length=(2, 4))
-    assert transcript == strings[4][1]
-    assert torch.equal(sound, strings[4][0])
-    assert len({transcript for _, transcript in strings}) > 1
-    assert not torch.equal(words.strings("test", [4], held_out=True)[0][0], sound)
-    assert {word for _, transcript in words.strings("test", range(5), classes=[2, 0]) for word in transcript} == {0, 2}
-    for classes in ([], [3], [-1]):
-        with pytest.raises(ValueError, match=r"^SpokenWords: classes = .* must be some of the 3 words of test, from 0"):
-            words.strings("test", [0], classes=classes)
-    for length in ((0, 2), (3, 2), (1, 1000)):
-        with pytest.raises(ValueError, match=r"^SpokenWords: length = .* must be two numbers from 1 to 50 in order"):
-            words.strings("test", [0], length=length)
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"pool": 300}, "pool = 300 must lie between 1 and ordinary = 200"),
         ({"seed": -1}, "seed = -1 must be at least 0"),
-        ({"held_out": -1}, "held_out = -1 must be at least 0"),
         ({"words": (1, -1, 2)}, r"words = \(1, -1, 2\) must be three numbers"),
-        ({"words": (10**6, 1, 2)}, "words = .* must be three numbers of at least 0, 100000 in all"),
     ],
 )
 def test_numbers_out_of_range_are_refused(arguments, message):

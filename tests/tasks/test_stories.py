@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 import torch
-from story_solver import SOLVERS, solve
+from story_solver import solve
 
 import lit_metanas as lm
 from lit_metanas.inputs.tokens import UNKNOWN
@@ -15,15 +15,10 @@ from lit_metanas.kinds.questions.stories import QUESTION_TYPES
 KINDS = list(QUESTION_TYPES)
 
 
-def test_each_type_has_a_solver():
-    assert SOLVERS.keys() == QUESTION_TYPES.keys()
-    assert len(KINDS) >= 10
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_plain_reading_answers_all_questions(kind):
-    stories = lm.kinds.Stories(types=[kind], tasks=6, train=60, val=10, test=30, seed=3)
-    for index in range(6):
+    stories = lm.kinds.Stories(types=[kind], tasks=3, train=60, val=10, test=30, seed=3)
+    for index in range(3):
         parts = stories.questions(index)
         for asked in (one for part in parts for one in part):
             assert solve(kind, list(asked.story), asked.question) == asked.answer, asked
@@ -31,11 +26,10 @@ def test_plain_reading_answers_all_questions(kind):
         assert len(set(told)) == len(told) == 100
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_no_answer_is_much_more_frequent_than_others(kind):
-    task = lm.kinds.Stories(types=[kind], tasks=1)[0]
-    most = max(Counter(task.test.labels.tolist()).values()) / len(task.test)
-    assert most <= (0.55 if task.way == 2 else 0.36)
+def test_no_answer_is_much_more_frequent_than_others():
+    for task in lm.kinds.Stories(tasks=len(KINDS)):
+        most = max(Counter(task.test.labels.tolist()).values()) / len(task.test)
+        assert most <= (0.55 if task.way == 2 else 0.36), task.id
 
 
 def test_tasks_have_words_and_lengths_of_their_own_and_one_vocabulary():
@@ -80,10 +74,8 @@ def test_wrong_arguments_get_a_sentence():
         ({"types": ["path", "path"]}, "or one stands twice"),
         ({"types": ["path"], "subset": "test"}, "give 'types' or the subset 'test', not both"),
         ({"subset": "val", "fractions": (0.5, 0.0, 0.5)}, "there is no question type"),
-        ({"tasks": 0}, "tasks = 0 must be from 1 to"),
-        ({"train": 1}, "train = 1 must be from 2 to"),
-        ({"test": 0}, "test = 0 must be from 1 to"),
-        ({"seed": -1}, "seed = -1 must be from 0"),
+        ({"tasks": 0}, "tasks = 0 must be a whole number, from 1 to"),
+        ({"train": 1}, "train = 1 must be a whole number, from 2 to"),
     ):
         with pytest.raises(ValueError, match=message):
             lm.kinds.Stories(**arguments)

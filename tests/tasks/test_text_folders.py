@@ -61,10 +61,6 @@ def test_a_folder_is_a_target_task(folder):
 
 
 def test_malformed_folders_are_told(folder, tmp_path):
-    with pytest.raises(
-        FileNotFoundError, match=r"There is no folder .*absent': give a folder with one sub-folder of text"
-    ):
-        TextFolder(str(tmp_path / "absent"))
     with pytest.raises(ValueError, match=r"has 1 class folder: give a sub-folder of text files for each of two"):
         TextFolder(str(tmp_path))
     (folder / "song" / "5.txt").write_bytes(b"good\n\xff\n")
@@ -72,9 +68,6 @@ def test_malformed_folders_are_told(folder, tmp_path):
         TextFolder(str(folder))
     (folder / "song" / "5.txt").write_text("  \n")
     with pytest.raises(ValueError, match=r"There is no text at song/5.txt of"):
-        TextFolder(str(folder))
-    (folder / "song" / "5.txt").write_text("a" * 1_000_001)
-    with pytest.raises(ValueError, match=r"The text at song/5.txt of .* has 1000001 characters"):
         TextFolder(str(folder))
     (folder / "song" / "5.txt").unlink()
     (folder / "novel").mkdir()

@@ -41,11 +41,6 @@ def test_the_name_of_a_choice_goes_before_its_group():
     assert logits.tree()["b.pool"].tolist() == [0, 0]
 
 
-def test_a_prior_says_nothing_to_a_settled_choice():
-    logits = ArchitectureLogits(CHOICES, prior={"depth": "4"}, strength=2.0)
-    assert logits.tree()["depth"].tolist() == [0]
-
-
 def test_unknown_priors():
     with pytest.raises(ValueError, match=r"prior: 'kernel' has no label '7' in a\.kernel: use 1, 3, 5"):
         ArchitectureLogits(CHOICES, prior={"kernel": "7"})
@@ -72,13 +67,6 @@ def test_pruning():
     set_values(logits, (0, 0, 1), (-5, 9, 9), (0,), (9, -9))
     logits.prune(1.0)
     assert not logits.open
-
-
-def test_nothing_is_pruned_by_default():
-    logits = ArchitectureLogits(CHOICES)
-    set_values(logits, (9, -9, -9), (0, 0, 0), (0,), (0, 0))
-    logits.prune(0.0)
-    assert not bool(logits.pruned.any())
 
 
 def test_ties():
@@ -115,10 +103,3 @@ def test_state_holds_what_was_pruned():
     again.load_state_dict(logits.state_dict())
     assert torch.equal(again.pruned, logits.pruned)
     assert bool(again.pruned.any())
-
-
-def test_choices_without_a_group_are_tied_to_none():
-    logits = ArchitectureLogits([Choice("gate", ("on", "off")), Choice("skip", ("on", "off"))])
-    tree = {"gate": torch.tensor([1.0, 0.0]), "skip": torch.tensor([0.0, 3.0])}
-    assert all(torch.equal(value, tree[name]) for name, value in logits.tie(tree).items())
-    assert all(torch.equal(value, tree[name]) for name, value in logits.tie_noise(tree).items())

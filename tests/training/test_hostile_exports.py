@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import subprocess
-import sys
 import zipfile
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -126,45 +124,21 @@ def refused(folder: Path) -> str:
     return text
 
 
-@pytest.fixture(scope="module")
-def emitted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
-    """Operations and their arguments' names in random children of all spaces, each of which can be loaded."""
+def all_spaces() -> Iterator[tuple[SearchSpace, Shape]]:
+    """Spaces whose children have all operations that this package's spaces emit."""
     stage = MobileStage(
         channels=16, depths=(1, 2), widths=(0.5, 1.0), kernels=(3, 5), expansions=(2, 3), skips=("none", "identity")
     )
-    spaces: list[tuple[SearchSpace, int]] = [
-        (DARTSCell(channels=4, cells=2), 1),
-        (MetaNASCell(channels=4, cells=1, normalised_pools=False), 2),
-        (ENASMacro(layers=4, channels=4), 2),
-        (MobileMacro(stages=(stage,), stem=8), 1),
-        (NASBench101(channels=8, stacks=2, cells=1), 1),
-        (NASBench201(channels=4, cells=1), 3),
-    ]
+    yield DARTSCell(channels=4, cells=2), SHAPE
+    yield ENASMacro(layers=4, channels=4), (3, 27, 30)
+    yield MobileMacro(stages=(stage,), stem=8), SHAPE
+    yield NASBench101(channels=8, stacks=2, cells=1), SHAPE
+    for shape in (SHAPE, (3, 27, 30)):
+        yield MetaNASCell(channels=4, cells=1, normalised_pools=False), shape
+        yield NASBench201(channels=4, cells=1), shape
     for name, norm in zip(ACTIVATIONS, cycle(NORMS), strict=False):
         options = {"pools": tuple(POOLS), "activations": (name,), "skips": SKIPS, "norms": (norm,)}
-        spaces.append((LayeredSpace(kernels=(3,), depths=(2,), widths=(4,), **options), 1))
-    generator = torch.Generator().manual_seed(1)
-    found = defaultdict(set)
-    for number, (space, count) in enumerate(spaces):
-        for draw in range(count):
-            shape = (3, 27, 30) if draw % 2 else SHAPE
-            directory = tmp_path_factory.mktemp(f"child-{number}-{draw}")
-            child = space.child(space.sample(generator), shape, way=3)
-            export_child(child, directory, architecture={}, classes="abc", shape=shape)
-            images = torch.rand(4, *shape, generator=generator)
-            with torch.no_grad():
-                assert torch.equal(load_exported(directory).network(images), child.eval()(images))
-            for own in nodes(json.loads(read(directory)[GRAPH])):
-                operation = own["target"].removeprefix("torch.ops.aten.")
-                found[operation] |= {given["name"] for given in own["inputs"]}
-    for operation, names in emitted_by_sequences().items():
-        found[operation] |= names
-    return found
-
-
-def emitted_by_sequences() -> dict[str, set[str]]:
-    """The same of children of the spaces for sequences, of each of their candidates."""
-    found: dict[str, set[str]] = defaultdict(set)
+        yield LayeredSpace(kernels=(3,), depths=(2,), widths=(4,), **options), SHAPE
     parts: list[tuple[Shape, dict[str, Any]]] = [
         (TokenShape(13, 11), {"positions": "learned"}),
         (SeriesShape(3, 11), {"pools": ["max"], "stride": 3}),
@@ -174,35 +148,25 @@ def emitted_by_sequences() -> dict[str, set[str]]:
     operations = cycle(OPERATIONS)
     for (shape, options), readout in zip(parts, ("mean", "max", "attention", "last"), strict=True):
         fixed = {f"layer{place}.operation": [next(operations)] for place in range(1, 5)}
-        space = SequenceSpace(
+        yield SequenceSpace(
             operations=tuple(OPERATIONS), activations=("ReLU", "Tanh"), depths=(4,), widths=(8,), readouts=(readout,),
             fixed=fixed, **options,
-        )  # fmt: skip
-        note_operations(found, exported_bytes(space, shape))
+        ), shape  # fmt: skip
+    encoder = SequenceSpace(operations=("conv_3",), depths=(2,), widths=(8,), dropouts=(0.0,), readouts=("each",))
     for decoder, shape, tied in (
         ("gru", TokenShape(13, 11), "yes"), ("attention", SeriesShape(3, 11), "no"), ("conv", TokenShape(13, 11), "no"),
     ):  # fmt: skip
-        encoder = SequenceSpace(operations=("conv_3",), depths=(2,), widths=(8,), dropouts=(0.0,), readouts=("each",))
-        writing = EncoderDecoderSpace(
-            encoder, decoders=(decoder,), decoder_depths=(1,), tied=(tied,), crosses=(2,), heads=2, target_steps=5
+        yield (
+            EncoderDecoderSpace(
+                encoder, decoders=(decoder,), decoder_depths=(1,), tied=(tied,), crosses=(2,), heads=2, target_steps=5
+            ),
+            shape,
         )
-        note_operations(found, exported_bytes(writing, shape))
     for stride, shape in ((1, TokenShape(13, 11)), (3, SeriesShape(3, 11))):
-        each = SequenceSpace(operations=("conv_3",), widths=(8,), readouts=("each",), stride=stride)
-        note_operations(found, exported_bytes(each, shape))
-    rows = MLPSpace(depths=(2,), widths=(8,), dropouts=(0.2,), norms=("layer",), skips=("residual",))
-    note_operations(found, exported_bytes(rows, RowShape(5)))
-    note_operations(found, exported_bytes(LinearSpace(details=("fine",)), TokenShape(13, 11)))
-    for detail in ("coarse", "fine"):
-        note_operations(found, exported_bytes(LinearSpace(details=(detail,)), SeriesShape(3, 11)))
-    return found
-
-
-def note_operations(found: dict[str, set[str]], content: bytes) -> None:
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        graph = json.loads(archive.read(GRAPH))
-    for own in nodes(graph):
-        found[own["target"].removeprefix("torch.ops.aten.")] |= {given["name"] for given in own["inputs"]}
+        yield SequenceSpace(operations=("conv_3",), widths=(8,), readouts=("each",), stride=stride), shape
+    yield MLPSpace(depths=(2,), widths=(8,), dropouts=(0.2,), norms=("layer",), skips=("residual",)), RowShape(5)
+    for detail, shape in (("fine", TokenShape(13, 11)), ("coarse", SeriesShape(3, 11)), ("fine", SeriesShape(3, 11))):
+        yield LinearSpace(details=(detail,)), shape
 
 
 def exported_bytes(space: SearchSpace, shape: Shape) -> bytes:
@@ -221,7 +185,13 @@ def exported_bytes(space: SearchSpace, shape: Shape) -> bytes:
 
 
 @pytest.mark.slow
-def test_just_the_operations_of_all_spaces_are_allowed(emitted: dict[str, set[str]]) -> None:
+def test_just_the_operations_of_all_spaces_are_allowed() -> None:
+    emitted: dict[str, set[str]] = defaultdict(set)
+    for space, shape in all_spaces():
+        with zipfile.ZipFile(io.BytesIO(exported_bytes(space, shape))) as archive:
+            graph = json.loads(archive.read(GRAPH))
+        for own in nodes(graph):
+            emitted[own["target"].removeprefix("torch.ops.aten.")] |= {given["name"] for given in own["inputs"]}
     assert {operation: set(arguments) for operation, arguments in ATEN_OPERATIONS.items()} == emitted
 
 
@@ -234,15 +204,10 @@ def test_an_unchanged_archive_that_was_written_anew_is_accepted(copied: Path) ->
     "operation",
     [
         "torch.hub.os.mkdir",
-        "torch.ops.aten.save.default",
         "torch.ops.aten.from_file.default",
         "torch.ops.aten._sparse_coo_tensor_unsafe.default",
-        "torch.ops.aten.to_dense.default",
         "torch.ops.aten.as_strided.default",
-        "torch.ops.aten.set_.source_Storage",
         "torch.ops.aten.relu_.default",
-        "torch.ops.aten.relu.out",
-        "torch.ops.inductor.resize_storage_bytes_.default",
         "relu.default.__globals__",
     ],
 )
@@ -255,28 +220,20 @@ def test_other_operations_are_refused(operation: str, copied: Path) -> None:
     "harm",
     [
         argument("conv2d.default", "stride", {"as_ints": [0, 0]}),
-        argument("conv2d.default", "padding", {"as_ints": [-1, -1]}),
         argument("conv2d.default", "padding", {"as_ints": [10**6, 10**6]}),
-        argument("conv2d.default", "groups", {"as_int": 0}),
         argument("conv2d.default", "groups", {"as_bool": True}),
-        argument("conv2d.default", "weight", {"as_none": True}),
         argument("conv2d.default", "bias", {"as_tensor": {"name": "inputs"}}),
         argument("conv2d.default", "input", {"as_tensor": {"name": "absent"}}),
-        argument("conv2d.default", "input", {"as_ints": [2, 2]}),
         argument("conv2d.default", "input", {"as_string": "text"}),
         argument("conv2d.default", "__class__", {"as_int": 1}),
         argument("max_pool2d.default", "kernel_size", {"as_ints": [0, 0]}),
-        argument("max_pool2d.default", "kernel_size", {"as_ints": [2] * 10**4}),
         argument("mean.dim", "dim", {"as_ints": [0, 1]}),
-        argument("mean.dim", "dtype", {"as_scalar_type": 5}),
         argument("batch_norm.default", "training", {"as_bool": True}),
-        argument("batch_norm.default", "running_mean", {"as_tensor": {"name": "p_head_weight"}}),
         argument("batch_norm.default", "eps", {"as_float": -1.0}),
         argument("relu.default", "self", {"as_custom_obj": {"name": "x", "class_fqn": "y"}}),
         lambda document: nodes(document).clear(),
         lambda document: nodes(document)[0]["outputs"].clear(),
         lambda document: document["schema_version"].update(major=9),
-        lambda document: document["graph_module"]["signature"]["input_specs"].pop(),
         lambda document: document["graph_module"]["signature"].update(output_specs=[]),
     ],
 )
@@ -387,12 +344,6 @@ def test_a_compressed_archive_is_refused_before_it_is_inflated(copied: Path) -> 
     assert "compressed" in refused(copied)
 
 
-def test_a_larger_archive_is_not_read(copied: Path) -> None:
-    with (copied / "model.pt2").open("ab") as stream:
-        stream.truncate(1 << 40)
-    assert "larger than" in refused(copied)
-
-
 @pytest.mark.parametrize("name", ["archive/data/sample_inputs/model.pt", "archive/data/weights/model.pt", "extra"])
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_what_no_child_needs_is_not_read(name: str, copied: Path) -> None:
@@ -415,25 +366,15 @@ def test_memory_is_bounded_for_many_images(copied: Path, monkeypatch: pytest.Mon
     "wrong",
     [
         {"schema": True},
-        {"schema": "1"},
-        {"schema": None},
-        {"classes": []},
-        {"classes": ["a", "b"]},
         {"classes": ["a", "b", "a"]},
         {"classes": ["a", "b", "\ud800"]},
         {"classes": ["a", "b", "c" * 10**5]},
-        {"classes": "abc"},
         {"classes": ["a"] * 10**5},
         {"input": {"channels": 1, "height": 10**6, "width": 28, "range": [0, 1]}},
         {"input": {"channels": 1, "height": 27, "width": 27.5, "range": [0, 1]}},
-        {"input": {"channels": 1, "height": "28", "width": 28, "range": [0, 1]}},
-        {"input": {"channels": 0, "height": 28, "width": 28, "range": [0, 1]}},
-        {"input": {"channels": 2, "height": 28, "width": 28, "range": [0, 1]}},
         {"input": {"shape": list(SHAPE), "preprocessing": None}},
         {"input": {"shape": [2**20, 2**20, 2**20], "preprocessing": None}},
-        {"input": 28},
         {"architecture": {"kernel": 3}},
-        {"architecture": ["kernel"]},
         {"program_sha256": 10**400},
         {"more": 1},
     ],
@@ -442,80 +383,6 @@ def test_a_description_of_another_network_is_refused(wrong: Document, copied: Pa
     described = json.loads((copied / "model.json").read_text())
     (copied / "model.json").write_text(json.dumps(described | wrong))
     refused(copied)
-
-
-def unsafe_sparse(document: Document) -> None:
-    """A sparse tensor whose one index lies far outside it, and its dense form: a write wherever the index says."""
-    graph = document["graph_module"]["graph"]
-    sizes = graph["tensor_values"]["p_head_bias"]
-    whole = {"as_tensor": {"name": "b_index"}}
-    given = [("indices", whole), ("values", {"as_tensor": {"name": "b_value"}}), ("size", {"as_ints": [3]})]
-    sparse = {
-        "target": "torch.ops.aten._sparse_coo_tensor_unsafe.default",
-        "inputs": [{"name": name, "arg": value, "kind": 1} for name, value in given],
-        "outputs": [{"as_tensor": {"name": "sparse"}}],
-        "metadata": {},
-        "is_hop_single_tensor_return": None,
-        "name": "sparse",
-    }
-    dense = {
-        **sparse,
-        "target": "torch.ops.aten.to_dense.default",
-        "inputs": [{"name": "self", "arg": {"as_tensor": {"name": "sparse"}}, "kind": 1}],
-        "outputs": [{"as_tensor": {"name": "dense"}}],
-        "name": "dense",
-    }
-    graph["nodes"][-1:-1] = [sparse, dense]
-    argument("linear.default", "bias", {"as_tensor": {"name": "dense"}})(document)
-    for name, own in (
-        ("sparse", sizes),
-        ("dense", sizes),
-        ("b_index", index_meta(sizes)),
-        ("b_value", value_meta(sizes)),
-    ):
-        graph["tensor_values"][name] = own
-    for name in ("b_index", "b_value"):
-        graph["inputs"].insert(0, {"as_tensor": {"name": name}})
-        buffer = {"arg": {"name": name}, "buffer_name": name, "persistent": True}
-        document["graph_module"]["signature"]["input_specs"].insert(0, {"buffer": buffer})
-
-
-def index_meta(like: Document) -> Document:
-    return {
-        **like,
-        "dtype": 5,
-        "sizes": [{"as_int": 1}, {"as_int": 1}],
-        "strides": [{"as_int": 1}] * 2,
-        "requires_grad": False,
-    }
-
-
-def value_meta(like: Document) -> Document:
-    return {**like, "sizes": [{"as_int": 1}], "strides": [{"as_int": 1}], "requires_grad": False}
-
-
-def test_a_write_outside_of_memory(copied: Path) -> None:
-    change(copied, unsafe_sparse)
-    entries = read(copied)
-    config = json.loads(entries[CONFIG])
-    like = config["config"]["head.bias"]
-    for name, meta, data in (
-        ("b_index", index_meta(like["tensor_meta"]), (2**44).to_bytes(8, "little")),
-        ("b_value", value_meta(like["tensor_meta"]), b"\0\0\0\0"),
-    ):
-        config["config"][name] = {
-            **like,
-            "is_param": False,
-            "path_name": f"weight_{len(config['config'])}",
-            "tensor_meta": meta,
-        }
-        entries[f"archive/data/weights/{config['config'][name]['path_name']}"] = data
-    entries[CONFIG] = json.dumps(config).encode()
-    write(copied, list(entries.items()))
-    code = "import torch; torch.export.load('model.pt2').module()(torch.ones(1, 1, 28, 28))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600, cwd=copied)
-    assert done.returncode < 0, done.stderr  # the attack is one: torch itself is killed by it
-    assert "_sparse_coo_tensor_unsafe" in refused(copied)
 
 
 @pytest.fixture(scope="module")
@@ -569,20 +436,13 @@ def test_tokens_that_a_network_does_not_know_are_told(sequence_program: bytes) -
     "harm",
     [
         argument("gru.input", "train", {"as_bool": True}),
-        argument("gru.input", "num_layers", {"as_int": 10**6}),
         argument("gru.input", "params", {"as_tensors": [{"name": "p_head_weight"}] * 4}),
-        argument("gru.input", "hx", {"as_tensor": {"name": "p_head_weight"}}),
         argument("embedding.default", "indices", {"as_tensor": {"name": "p_head_weight"}}),
         argument("gather.default", "dim", {"as_int": 0}),
-        argument("gather.default", "index", {"as_tensor": {"name": "p_head_weight"}}),
         argument("expand.default", "size", {"as_ints": [-1, -1, 10**9]}),
-        argument("expand.default", "size", {"as_ints": [2, 11, 8]}),
         argument("masked_fill.Scalar", "value", {"as_float": float("nan")}),
-        argument("masked_fill.Scalar", "mask", {"as_tensor": {"name": "p_head_bias"}}),
         argument("transpose.int", "dim0", {"as_int": 0}),
         argument("sum.dim_IntList", "dim", {"as_ints": [0]}),
-        argument("sum.dim_IntList", "dtype", {"as_scalar_type": 7}),
-        argument("slice.Tensor", "step", {"as_int": 0}),
         lambda document: node(document, "gru.input")["outputs"].pop(),
         lambda document: node(document, "layer_norm.default")["outputs"].append({"as_tensor": {"name": "more"}}),
     ],

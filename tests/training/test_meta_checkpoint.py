@@ -95,7 +95,10 @@ def test_a_start_is_written_and_read(tmp_path):
     weights = {"layers.0.scale": torch.rand(3)}
     logits, labels = {"a": torch.tensor([1.0, 2.0])}, {"a": ["x", "y"]}
     head = {"w": torch.ones(2)}
-    written = MetaCheckpoint(weights, logits, labels, {"s": torch.ones(1)}, SHAPE, Cost(flops=7), head)
+    written = MetaCheckpoint(
+        weights=weights, logits=logits, labels=labels, statistics={"s": torch.ones(1)}, shape=SHAPE, cost=Cost(flops=7),
+        head=head,
+    )  # fmt: skip
     write_meta_checkpoint(tmp_path / "start.ckpt", written)
     read = read_meta_checkpoint(tmp_path / "start.ckpt")
     assert read.architecture() == {"a": "y"}

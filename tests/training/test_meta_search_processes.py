@@ -89,31 +89,6 @@ def test_other_methods_on_two_and_four_processes(method, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(7000)
-def test_processes_agree_in_double_precision_for_long(tmp_path):
-    options = {"method": "paired", "steps": 200, "precision": "64-true"}
-    (one,) = run(tmp_path / "one", devices=1, **options)
-    for devices in (2, 4):
-        ranks = run(tmp_path / str(devices), devices=devices, **options)
-        compare(one, *ranks, within=1e-10, steps=200)
-        assert ranks[0]["test"] == one["test"]
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(7000)
-def test_one_process_goes_on_where_two_left_off(tmp_path):
-    options = {"method": "paired", "precision": "64-true", "max_steps": 12, "max_epochs": -1}
-    (one,) = run(tmp_path / "one", devices=1, steps=6, **options)
-    run(tmp_path / "two", devices=2, steps=6, **{**options, "max_steps": 6})
-    assert torch.load(tmp_path / "two" / "end.ckpt", weights_only=True)["global_step"] == 6
-    checkpoint = str(tmp_path / "two" / "end.ckpt")
-    (resumed,) = run(tmp_path / "resumed", devices=1, steps=6, resume=checkpoint, **options)
-    assert len(resumed["losses"]) == 6
-    compared = {name for name in resumed["state"] if name.startswith("statistics")}
-    assert compared == {name for name in one["state"] if name.startswith("statistics")}
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(7000)
 def test_two_processes_go_on_where_two_left_off_bit_for_bit(tmp_path):
     options = {"method": "paired", "devices": 2, "steps": 4, "max_epochs": 3}
     whole = run(tmp_path / "whole", saves=[6], **options)

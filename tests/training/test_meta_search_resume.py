@@ -1,11 +1,6 @@
 """A training that was interrupted and resumed is the uninterrupted one, bit for bit."""
 
-import os
 import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
 import torch
@@ -20,7 +15,6 @@ from lit_metanas.training.meta_search.meta_search import default_weight_optimize
 
 # Lightning remarks that a resumed run writes into the folder that it resumes from.
 pytestmark = pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
-TRAIN = Path(__file__).with_name("toys") / "train.py"
 METHODS = {
     "paired": lambda: {"schedule": ArchitectureSchedule(warm_up=0.1, tied_until=0.5, prune_below=0.47)},
     "maml": lambda: {
@@ -158,45 +152,6 @@ def test_interrupted_at_any_moment(moment, tmp_path):
     assert losses == expected[len(expected) - len(losses) :]
     assert 4 <= len(losses) <= 5
     assert_same(rest.states[1], whole.states[1])
-
-
-def train(folder, *args):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(Path.cwd())])}
-    return subprocess.Popen(
-        ["timeout", "-k", "5", "600", sys.executable, str(TRAIN), str(folder), *args],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("whole")
-    output = train(folder).communicate(timeout=650)[0]
-    assert (folder / "end.pt").exists(), output
-    return torch.load(folder / "end.pt", weights_only=True)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("delay", [0.0, 0.41])
-def test_an_interrupted_process_goes_on(delay, tmp_path, uninterrupted):
-    process = train(tmp_path, "--pause", "0.05")
-    deadline = time.monotonic() + 600
-    while not (tmp_path / "started").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    time.sleep(delay)
-    os.kill(int((tmp_path / "started").read_text()), signal.SIGINT)
-    output = process.communicate(timeout=650)[0]
-    assert not (tmp_path / "end.pt").exists()
-    (checkpoint,) = tmp_path.glob("*.ckpt")
-    output += train(tmp_path, "--resume", str(checkpoint)).communicate(timeout=650)[0]
-    assert (tmp_path / "end.pt").exists(), output
-    resumed = torch.load(tmp_path / "end.pt", weights_only=True)
-    assert 0 < len(resumed["losses"]) < len(uninterrupted["losses"]) == 40
-    assert resumed["losses"] == uninterrupted["losses"][-len(resumed["losses"]) :]
-    assert_same(resumed["state"], uninterrupted["state"])
 
 
 def test_an_account_survives_several_interruptions(tmp_path):

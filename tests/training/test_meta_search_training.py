@@ -8,27 +8,19 @@ from collections import defaultdict
 import pytest
 import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging, StochasticWeightAveraging
-from meta_toys import SHAPE, SPACE, Losses, fit, make_data, make_model, make_trainer
+from meta_toys import SPACE, Losses, fit, make_data, make_model
 
 from lit_metanas.meta import (
-    ANIL,
-    FOMAML,
-    MAML,
     TNAS,
-    AlternatingInnerLoop,
-    HeadInnerLoop,
     JointInnerLoop,
-    LinearHead,
-    MetaNAS,
-    PairedReinforce,
     PrototypeLinearHead,
     PrototypeLoss,
     Reptile,
 )
 from lit_metanas.records import Cost
-from lit_metanas.relaxations import AnnealedSoftmax, GumbelSoftmax, SampledChild, Softmax
+from lit_metanas.relaxations import GumbelSoftmax, SampledChild, Softmax
 from lit_metanas.spaces import LayeredSpace
-from lit_metanas.training import ArchitectureSchedule, MetaSearch
+from lit_metanas.training import ArchitectureSchedule
 from lit_metanas.training.meta_search.meta_search import default_weight_optimizer
 
 
@@ -44,24 +36,6 @@ METHODS = {
         "weight_optimizer": lambda parameters: torch.optim.Adam(parameters, lr=3e-2),
     },
     "paired score": lambda: {},
-    "maml": lambda: {
-        "meta_gradient": MAML(),
-        "relaxation": Softmax(),
-        "head": PrototypeLinearHead(),
-        "inner_loop": JointInnerLoop(steps=1),
-    },
-    "fomaml": lambda: {
-        "meta_gradient": FOMAML(),
-        "relaxation": Softmax(),
-        "head": LinearHead(way=3),
-        "inner_loop": JointInnerLoop(steps=2, learning_rate=0.3),
-    },
-    "anil": lambda: {
-        "meta_gradient": ANIL(),
-        "relaxation": Softmax(),
-        "head": LinearHead(way=3),
-        "inner_loop": HeadInnerLoop(steps=2, learning_rate=0.5),
-    },
     "reptile": lambda: {
         "meta_gradient": Reptile(),
         "relaxation": Softmax(),
@@ -70,21 +44,6 @@ METHODS = {
         "weight_optimizer": sgd(1.0),
         "logit_optimizer": sgd(1.0),
         "anneal": False,
-    },
-    "metanas": lambda: {
-        "meta_gradient": MetaNAS(),
-        "relaxation": AnnealedSoftmax(),
-        "head": PrototypeLinearHead(),
-        "inner_loop": AlternatingInnerLoop(steps=2, learning_rate=0.5),
-        "weight_optimizer": sgd(1.0),
-        "logit_optimizer": sgd(1.0),
-        "anneal": False,
-    },
-    "tnas": lambda: {
-        "meta_gradient": TNAS(),
-        "relaxation": Softmax(),
-        "head": PrototypeLinearHead(),
-        "inner_loop": JointInnerLoop(steps=2),
     },
 }
 
@@ -186,14 +145,6 @@ def test_pruned_candidates_never_return_and_the_likeliest_stays():
     assert pruned_probabilities == [0.0] * len(pruned_probabilities)
 
 
-def test_with_every_choice_settled_only_weights_are_trained():
-    model = make_model(schedule=ArchitectureSchedule(prune_below=1.0))
-    trainer, _ = fit(model, make_data(steps_per_epoch=6))
-    assert not model.logits.open
-    assert "val/accuracy" in trainer.callback_metrics
-    assert "val/accuracy_relaxed" not in trainer.callback_metrics
-
-
 def test_prior_is_the_derived_architecture_at_the_start():
     prior = {"kernel": "3", "layer2.width": "6", "activation": "Tanh"}
     model = make_model(schedule=ArchitectureSchedule(prior=prior, prior_strength=2.0))
@@ -254,13 +205,6 @@ def test_progress_and_rates_follow_the_steps():
     cosine = [(1 + math.cos(math.pi * step / 8)) / 2 for step in range(8)]
     assert [row[0] for row in rates] == pytest.approx([1e-2 * value for value in cosine])
     assert [row[1] for row in rates] == pytest.approx([5e-2 * value for value in cosine])
-    assert model.progress == 1.0
-
-
-def test_max_steps_bound_the_progress():
-    model = make_model()
-    fit(model, make_data(steps_per_epoch=100), max_epochs=-1, max_steps=3)
-    assert int(model.outer_steps) == 3
     assert model.progress == 1.0
 
 
@@ -347,12 +291,10 @@ def test_scaled_losses_are_refused():
         fit(make_model(), plugins=[plugin])
 
 
-@pytest.mark.parametrize("shape", [None, (1, 8, 8)])
-def test_callbacks_that_average_weights_are_refused(shape):
-    with pytest.raises(ValueError, match="EMAWeightAveraging does not work with MetaSearch, whose networks are built"):
-        fit(make_model(shape=shape), callbacks=[EMAWeightAveraging()])
-    with pytest.raises(ValueError, match="StochasticWeightAveraging does not work with MetaSearch, whose networks are"):
-        fit(make_model(shape=shape), callbacks=[StochasticWeightAveraging(1e-2)])
+@pytest.mark.parametrize("average", [EMAWeightAveraging(), StochasticWeightAveraging(1e-2)])
+def test_callbacks_that_average_weights_are_refused(average):
+    with pytest.raises(ValueError, match=f"{type(average).__name__} does not work with MetaSearch, whose networks are"):
+        fit(make_model(shape=None), callbacks=[average])
 
 
 def test_other_precisions():
@@ -406,43 +348,14 @@ def test_choices_that_an_architecture_leaves_inactive_are_closed():
     ("options", "sentence"),
     [
         ({"query_dropout": False}, "without an inner loop query_dropout must be on"),
-        ({"flops": 0.0}, "flops is 0.0; give a positive number"),
         ({"gradient_clip": 0.0}, "gradient_clip is 0.0; give a positive number, or leave it out"),
         ({"meta_gradient": TNAS()}, "TNAS steps on weights and logits together"),
-        ({"meta_gradient": PairedReinforce()}, "PairedReinforce draws children"),
         ({"architecture": {"layer1.kernel": "9"}}, "Choice 'layer1.kernel' has no label '9'"),
-        ({"architecture": {"layer1.kernal": "3"}}, "Unknown choice 'layer1.kernal'"),
-        ({"schedule": ArchitectureSchedule(prior={"kernal": "3"})}, "the space has no choice 'kernal'"),
         ({"schedule": ArchitectureSchedule(prior={"kernel": "9"})}, "'kernel' has no label '9' in layer1.kernel"),
     ],
 )
 def test_what_does_not_go_together(options, sentence):
     with pytest.raises(ValueError, match=sentence):
         make_model(**options)
-
-
-@pytest.mark.parametrize("name", ["warm_up", "tied_until", "prune_below"])
-def test_shares_lie_between_0_and_1(name):
-    with pytest.raises(ValueError, match=f"{name} is 1.5; it must lie between 0 and 1"):
-        ArchitectureSchedule(**{name: 1.5})
-
-
-def test_lightning_and_python_users_see_the_same_verbs(tmp_path):
-    model = make_model()
-    trainer = make_trainer(default_root_dir=tmp_path)
-    trainer.fit(model, make_data())
-    (values,) = trainer.validate(model, make_data(), verbose=False)
-    assert set(values) == {"val/accuracy", "val/ci95", "val/accuracy_relaxed", "val/accuracy_one_hot"}
-    (values,) = trainer.test(model, make_data(), verbose=False)
-    assert set(values) == {"test/accuracy", "test/ci95"}
-    fields = model.result_fields()
-    network = SPACE.cost(model.architecture(), SHAPE, 3)
-    assert (fields["parameters"], fields["flops"]) == (network.parameters, network.flops)
-    assert fields["protocol"].shot == 2
-
-
-def test_default_is_the_prototype_loss_of_a_mixture():
-    model = MetaSearch(space=SPACE, shape=SHAPE)
-    assert isinstance(model.meta_gradient, PrototypeLoss)
-    assert isinstance(model.learner.relaxation, Softmax)
-    assert model.learner.batch_norm == "running"
+    with pytest.raises(ValueError, match="it must lie between 0 and 1"):
+        ArchitectureSchedule(prune_below=1.5)

@@ -11,11 +11,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models import MobileNetV2, ResNet, VisionTransformer
-from torchvision.models.resnet import BasicBlock
+from torchvision.models import VisionTransformer
 
 import lit_metanas as lm
-from lit_metanas.cli.command_line import main
 from lit_metanas.training import export_child, load_exported
 from lit_metanas.training.export.program.core_operations import ARITHMETIC, CORE_OPERATIONS
 
@@ -101,8 +99,6 @@ class Steps(nn.Module):
 OWN: dict[str, Callable[[], nn.Module]] = {
     "attention": Attention,
     "recurrence": Steps,
-    "resnet": lambda: Frozen(ResNet(BasicBlock, [1, 1, 1, 1], num_classes=5), 5),
-    "mobilenet": lambda: MobileNetV2(num_classes=3, inverted_residual_setting=[[1, 8, 1, 1], [6, 8, 2, 2]]),
     "frozen vit": lambda: Frozen(VisionTransformer(32, 8, 1, 2, 8, 16, num_classes=5), 5),
 }
 
@@ -121,16 +117,6 @@ def test_a_network_of_ones_own_predicts(name: str, tmp_path: Path) -> None:
         with torch.no_grad():
             torch.testing.assert_close(loaded(images), network(images), rtol=1e-5, atol=1e-5)
     assert (loaded(torch.rand(2, *SHAPE)).diff(dim=0).abs() > 1e-7).any()
-
-
-def test_the_verb_predict_runs_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from PIL import Image
-
-    export_child(Attention(), tmp_path / "out", architecture={}, classes=("cat", "dog", "bird"), shape=SHAPE)
-    Image.new("RGB", (20, 30), "red").save(tmp_path / "red.png")
-    output = str(tmp_path / "predictions.json")
-    assert not main(["predict", str(tmp_path / "out"), str(tmp_path / "red.png"), "--model.output", output])
-    assert "red.png: " in capsys.readouterr().out
 
 
 class Trunk(nn.Module):

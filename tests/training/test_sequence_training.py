@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 import lit_metanas as lm
-from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, check_fits
+from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint
 
 STEPS, VOCABULARY = 7, 12
 
@@ -49,6 +49,14 @@ def source(request: pytest.FixtureRequest) -> FirstWords:
 SPACE = lm.SequenceSpace(
     operations=("conv_3", "gated_linear", "attention_2"), widths=(16,), depths=(1, 2), readouts=("max", "mean")
 )
+
+
+def test_a_task_has_its_kind_of_input(source: FirstWords) -> None:
+    task = lm.draw_task(source, "test", way=3, train=6, val=3, test=4)
+    assert task.shape == source.shape
+    lm.tasks.check_task(task)
+    episode = lm.tasks.draw_episode(source, "train", seed=0, epoch=0, index=0, way=3, shot=2, query=2)
+    assert episode.shape == source.shape
 
 
 def test_one_task_is_searched(source: FirstWords) -> None:
@@ -97,11 +105,13 @@ def test_a_supernet_is_meta_trained(source: FirstWords, options: dict[str, objec
 
 def test_a_checkpoint_of_tokens_is_not_taken_for_one_of_series() -> None:
     # Their shapes are the same numbers, and a network's tensors may be of the same sizes.
-    tokens = MetaCheckpoint({}, {}, {}, {}, lm.TokenShape(VOCABULARY, STEPS), lm.Cost())
+    tokens = MetaCheckpoint(
+        weights={}, logits={}, labels={}, statistics={}, shape=lm.TokenShape(VOCABULARY, STEPS), cost=lm.Cost()
+    )
     with pytest.raises(
         ValueError, match="checkpoint is for sequences of up to 7 of 12 tokens, the model for series of 12"
     ):
-        check_fits(tokens, SPACE, lm.SeriesShape(VOCABULARY, STEPS))
+        tokens.check_fits(SPACE, lm.SeriesShape(VOCABULARY, STEPS))
 
 
 def test_a_network_without_multiply_adds_does_not_train_for_ever():

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from meta_toys import SHAPE, SPACE, Patterns, fit, make_data, make_model, make_trainer
+from meta_toys import SHAPE, SPACE, fit, make_data, make_model, make_trainer
 from torch import Tensor
 
 import lit_metanas as lm
@@ -96,45 +96,12 @@ def test_a_start_waits_for_the_data(tmp_path: Any) -> None:
         make_model(shape=None, start="absent.ckpt")
 
 
-def test_what_does_not_go_together_is_still_said_at_once() -> None:
-    with pytest.raises(ValueError, match="PrototypeLoss takes class means"):
-        make_model(shape=None, meta_gradient=lm.meta.PrototypeLoss(), head=lm.meta.LinearHead())
-    with pytest.raises(ValueError, match="AdaptedLogits needs an inner loop that moves logits"):
-        make_model(shape=None, task_architectures=lm.training.AdaptedLogits())
-
-
 def test_a_model_without_data_that_tell_says_what_is_missing() -> None:
     loader = make_data().train_dataloader()
     with pytest.raises(ValueError, match="MetaSearch does not know the shape of its inputs: give it as 'shape', or a"):
         make_trainer().fit(make_model(shape=None), loader, loader)
     with pytest.raises(ValueError, match="LinearHead does not know the number of classes: give it as 'way'"):
         make_model(**LINEAR, head=lm.meta.LinearHead())
-
-
-class Wide(Patterns):
-    """Wider images."""
-
-    shape = (1, 8, 12)
-
-
-def test_another_shape_than_was_given_is_refused() -> None:
-    data = lm.EpisodeDataModule(Wide(), way=3, tasks_per_step=2)
-    data.setup = lambda stage: None  # draws images
-    with pytest.raises(
-        ValueError, match=r"is for images of shape \(1, 8, 8\), and the data module has images of shape \(1, 8, 12\)"
-    ):
-        make_trainer().fit(make_model(), data)
-
-
-def test_the_first_lines_of_a_user_run(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    trainer = lm.Trainer(
-        max_epochs=1, accelerator="cpu", limit_train_batches=2, limit_val_batches=1, log_every_n_steps=1,
-        enable_progress_bar=False,
-    )  # fmt: skip
-    trainer.fit(lm.MetaSearch(space=lm.LayeredSpace(shared=True)), lm.EpisodeDataModule(source=lm.Glyphs(), way=10))
-    assert trainer.global_step == 2
-    assert list(tmp_path.rglob("*.ckpt"))
 
 
 def test_the_command_line_needs_no_shape(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,14 +3,11 @@
 import pytest
 import torch
 from cipher_tasks import (
-    HELD_OUT,
     IMAGES,
     LETTERS,
-    ORDERS,
     OTHERS,
     WRITERS,
     Ciphers,
-    Orders,
     Stripes,
     quiet_trainer,
     stripe_data,
@@ -204,42 +201,34 @@ def test_a_classifier_of_another_number_of_classes_stays_fresh(images):
     assert "head.weight" in start(images[1], Stripes()[0], IMAGES)._initial
 
 
-@pytest.mark.parametrize(
-    "damage",
-    ["truncated", "text", "list", "fields", "no weights", "no outputs", "unequal outputs", "scalar", "large image",
-     "not finite", "cost", "vocabularies"],
-)  # fmt: skip
+DAMAGE = {
+    "no weights": lambda content: content["state_dict"].clear(),
+    "unequal outputs": lambda content: content["state_dict"].update({"outputs.head.bias": torch.zeros(7)}),
+    "scalar": lambda content: content["state_dict"].update(
+        {f"outputs.head.{name}": torch.tensor(1.0) for name in ("weight", "bias")}
+    ),
+    "large image": lambda content: content[TASKS_KEY].update(shape=[1, 2**13, 2**14]),
+    "not finite": lambda content: content["state_dict"]["outputs.head.bias"].fill_(torch.inf),
+    "cost": lambda content: content[TASKS_KEY].update(cost={"flops": "many"}),
+    "vocabularies": lambda content: content[TASKS_KEY]["vocabularies"].update(
+        inputs={**InputMeaning.of(LETTERS).to_plain(), "digest": "of something else"}
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", ["truncated", "list", *DAMAGE])
 def test_a_damaged_file_is_named(damage, images, tmp_path):
     path = tmp_path / "bad.ckpt"
-    whole, content = images[1].read_bytes(), torch.load(images[1], weights_only=True)
-    if damage in ("truncated", "text"):
-        path.write_bytes(whole[: len(whole) // 2] if damage == "truncated" else b"not a checkpoint")
+    content = torch.load(images[1], weights_only=True)
+    if damage == "truncated":
+        path.write_bytes(images[1].read_bytes()[:1000])
+    elif damage == "list":
+        torch.save([1, 2], path)
     else:
-        if damage == "list":
-            content = [1, 2]
-        elif damage == "fields":
-            del content[TASKS_KEY]["labels"]
-        elif damage == "no weights":
-            content["state_dict"] = {}
-        elif damage == "no outputs":
-            content["state_dict"] = {name: own for name, own in content["state_dict"].items() if "outputs." not in name}
-        elif damage == "unequal outputs":
-            content["state_dict"]["outputs.head.bias"] = torch.zeros(7)
-        elif damage == "scalar":
-            content["state_dict"].update({f"outputs.head.{name}": torch.tensor(1.0) for name in ("weight", "bias")})
-        elif damage == "large image":
-            content[TASKS_KEY]["shape"] = [1, 2**13, 2**14]
-        elif damage == "not finite":
-            content["state_dict"]["outputs.head.bias"][0] = torch.inf
-        elif damage == "vocabularies":
-            other = InputMeaning.of(LETTERS).to_plain()
-            content[TASKS_KEY]["vocabularies"]["inputs"] = {**other, "digest": "of something else"}
-        else:
-            content[TASKS_KEY]["cost"] = {"flops": "many"}
+        DAMAGE[damage](content)
         torch.save(content, path)
-        if isinstance(content, dict) and damage != "fields":
-            with pytest.raises(ValueError, match="The checkpoint is damaged: give one that `fit` of TaskReptile"):
-                lm.training.TaskReptile(space=IMAGES).on_load_checkpoint(content)
+        with pytest.raises(ValueError, match="The checkpoint is damaged: give one that `fit` of TaskReptile"):
+            lm.training.TaskReptile(space=IMAGES).on_load_checkpoint(content)
     with pytest.raises(
         ValueError, match=r"bad.ckpt' is damaged or was not written by TaskReptile: give one that `fit`"
     ):
@@ -377,27 +366,3 @@ def test_a_hostile_pickle_is_not_executed(tmp_path):
     with pytest.raises(ValueError, match="holds objects that would execute code"):
         run(IMAGES, stripe_data(), Keeps(), str(path))
     assert not mark.exists()
-
-
-@pytest.mark.slow
-def test_a_new_task_is_learned_in_few_steps_from_the_start(tmp_path):
-    known = [number for number in range(len(ORDERS)) if number not in HELD_OUT]
-    data = lm.TrainingTaskDataModule(Orders(known), steps_per_epoch=60)
-    space = WRITERS.restricted({"width": "32", "tied": "yes"})
-    model = lm.training.TaskReptile(space=space, inner_rate=1e-2, epsilon=1.0)
-    trainer = quiet_trainer(limit_val_batches=0)
-    trainer.fit(model, data)
-    trainer.save_checkpoint(path := tmp_path / "start.ckpt")
-    brief = lm.Recipe(epochs=6, batch_size=20)  # twelve steps
-    means = []
-    for given in (None, str(path)):
-        scores = []
-        for task in Orders(HELD_OUT):
-            estimator = lm.estimators.TrainingEstimator(task, space, 0, brief, start=given)
-            scores += [
-                estimator(space.sample(torch.Generator().manual_seed(seed)), fidelity=1.0).value for seed in range(2)
-            ]
-        means.append(sum(scores) / len(scores))
-    fresh, started = means
-    assert fresh < 0.2
-    assert started > fresh + 0.15

@@ -31,16 +31,12 @@ SPACE = LayeredSpace(
 CASES = {
     "prototypes, soft": (PrototypeLoss(), Softmax(), None, None),
     "prototypes, sampled": (PrototypeLoss(), SampledChild(), None, None),
-    "paired": (PairedReinforce(), Categorical(), None, None),
     "paired, one question": (PairedReinforce(isolate=True), Categorical(), None, None),
     "paired, adapted": (PairedReinforce(), Categorical(), JointInnerLoop(steps=2), PrototypeLinearHead()),
     "fomaml": (FOMAML(), GumbelSoftmax(), JointInnerLoop(steps=3), LinearHead(way=3)),
-    "fomaml, prototypes": (FOMAML(), Softmax(), JointInnerLoop(steps=1), PrototypeLinearHead()),
     "maml": (MAML(), Softmax(), JointInnerLoop(steps=2), PrototypeLinearHead()),
-    "maml, head only": (MAML(), Softmax(), JointInnerLoop(steps=2, groups=("head",)), LinearHead(way=3)),
     "anil": (ANIL(), Softmax(), HeadInnerLoop(steps=4), PrototypeLinearHead()),
     "reptile": (Reptile(), Softmax(), JointInnerLoop(steps=2), PrototypeLinearHead()),
-    "metanas": (MetaNAS(), AnnealedSoftmax(), AlternatingInnerLoop(steps=2), LinearHead(way=3)),
     "metanas, split": (MetaNAS(), AnnealedSoftmax(), AlternatingInnerLoop(steps=2, logit_split=0.5), LinearHead(way=3)),
 }
 

@@ -8,9 +8,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Set
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from lit_metanas.cli.errors import UsageError
 from lit_metanas.cli.experiment.plan import Step
@@ -23,81 +23,18 @@ GRACE = 30.0
 """Seconds that interrupted steps have to leave what they have in order."""
 
 
-class Schedule:
-    """Steps of different seeds side by side; within a seed in order; steps of all seeds alone.
-
-    Args:
-        steps: all steps, in the order in which one process would do them.
-        jobs: how many run at once.
-    """
-
-    def __init__(self, steps: list[Step], jobs: int) -> None:
-        self.steps = steps
-        self.jobs = jobs
-        self._after: list[set[int]] = []  # for each step, those that it directly waits for
-        last: dict[int | None, int] = {}  # the last step of each seed since the last of all seeds, and that one
-        for number, step in enumerate(steps):
-            if step.seed is None:
-                self._after.append(set(last.values()))
-                last = {None: number}
-            else:
-                before = last.get(step.seed, last.get(None))
-                self._after.append(set() if before is None else {before})
-                last[step.seed] = number
-
-    def next(self, done: Set[int], running: Set[int]) -> int | None:
-        """The step to start: of those that wait for nothing, one of the seed with most left to do."""
-        waiting = [number for number in range(len(self.steps)) if number not in done and number not in running]
-        free = [number for number in waiting if self._after[number] <= done]
-        left: dict[int | None, float] = {}
-        for number in waiting:
-            seed = self.steps[number].seed
-            left[seed] = left.get(seed, 0.0) + self.steps[number].minutes
-        return max(free, key=lambda number: left[self.steps[number].seed], default=None)
-
-    def minutes_left(self, done: Set[int], running: dict[int, float]) -> float:
-        """Wall-clock minutes until all is done, if each step takes its minutes.
-
-        Args:
-            done: steps that are done.
-            running: the minutes that the others which have begun have run.
-        """
-        finished, now = set(done), 0.0
-        ends = {number: max(self.steps[number].minutes - spent, 0.0) for number, spent in running.items()}
-        while True:
-            while len(ends) < self.jobs and (number := self.next(finished, ends.keys())) is not None:
-                ends[number] = now + self.steps[number].minutes
-            if not ends:
-                return now
-            first = min(ends, key=lambda number: ends[number])
-            now = ends.pop(first)
-            finished.add(first)
-
-
 class ParallelRunner:
-    """Does all steps, as many at once as there are jobs.
+    """Does all steps, as many at once as there are jobs; what a step prints goes to the end of its ``log.txt``."""
 
-    What a step prints goes to the end of ``log.txt`` in its folder. When one fails, or SIGINT, SIGTERM or SIGHUP
-    comes, the others are interrupted, as by Ctrl-C; a second signal kills them.
+    # Steps of different seeds run side by side, within a seed in order, and steps of all seeds alone. When a step
+    # fails, or SIGINT, SIGTERM or SIGHUP comes, the others are interrupted, as by Ctrl-C; a second signal kills them.
 
-    Args:
-        progress: of all steps.
-        jobs: how many run at once.
-    """
-
-    def __init__(self, progress: Progress, jobs: int) -> None:
+    def __init__(self, progress: Progress) -> None:
         self.progress = progress
-        self.schedule = Schedule(progress.steps, jobs)
         self._running: dict[int, _Process] = {}
 
     def run(self) -> None:
-        """Do the steps.
-
-        Raises:
-            ChildProcessError: a step failed.
-            UsageError: the command line or a configuration of a step is wrong.
-            KeyboardInterrupt: a signal came.
-        """
+        """Do the steps; raises ChildProcessError, or UsageError if a step's configuration is wrong."""
         with _catch_signals() as signals:
             try:
                 while len(self.progress.done) < len(self.progress.steps):
@@ -111,8 +48,8 @@ class ParallelRunner:
 
     def _start(self) -> None:
         """Start what may start."""
-        while len(self._running) < self.schedule.jobs:
-            number = self.schedule.next(self.progress.done.keys(), self._running.keys())
+        while len(self._running) < self.progress.jobs:
+            number = next_step(self.progress.steps, self.progress.done.keys(), self._running.keys())
             if number is None:
                 return
             args = self.progress.begin(number)
@@ -131,16 +68,20 @@ class ParallelRunner:
                 self._report_failure(number, process, code)
             seconds = process.seconds()
             self.progress.end(number, seconds)
-            self.progress.took(number, seconds, self._seconds_left())
+            self.progress.took(number, seconds, {other: one.seconds() for other, one in self._running.items()})
 
     def _report_failure(self, number: int, process: _Process, code: int) -> None:
         """Say which step failed and how."""
-        how = f"exit code {code}" if code > 0 else f"killed by signal {-code}"
+        how = f"exit code {code}"
+        if code < 0:
+            how = f"killed by signal {-code}"
         self.progress.say(number, f" failed ({how}). The last lines of {process.log}:")
         for line in process.last_lines():
             print(f"      {line}", flush=True)
         sentence = f"The step '{process.step.label}' failed ({how}): see {process.log}."
-        raise UsageError(sentence) if code == 2 else ChildProcessError(sentence)
+        if code == 2:
+            raise UsageError(sentence)
+        raise ChildProcessError(sentence)
 
     def _stop(self, signals: list[int]) -> None:
         """Interrupt what is running, and wait for its end; kill it after a while or at another signal."""
@@ -152,19 +93,27 @@ class ParallelRunner:
             if time.monotonic() > deadline or len(signals) > came:
                 break
             time.sleep(0.05)
-        codes = {number: process.code() for number, process in processes.items()}
-        for number, process in processes.items():
-            if codes[number] != 0:
-                process.kill()
-        for number, process in processes.items():
-            if codes[number] == 0:  # it was done by then
-                self.progress.end(number, process.seconds())
+        done = {number for number, process in processes.items() if process.code() == 0}
+        for number in processes.keys() - done:
+            processes[number].kill()
+        for number in done:
+            self.progress.end(number, processes[number].seconds())
 
-    def _seconds_left(self) -> float:
-        """Wall-clock seconds, at the pace of what is done."""
-        minute = 60 * self.progress.pace
-        running = {number: process.seconds() / minute if minute else 0.0 for number, process in self._running.items()}
-        return minute * self.schedule.minutes_left(self.progress.finished(), running)
+
+def next_step(steps: list[Step], done: Set[int], running: Set[int]) -> int | None:
+    """The step to start: of those that wait for nothing, one of the seed with most left to do."""
+    free: list[int] = []
+    left: dict[int | None, float] = defaultdict(float)
+    before = set[int | None]()  # the seeds of earlier steps that are not done
+    for number, step in enumerate(steps):
+        if number in done:
+            continue
+        if number not in running:
+            left[step.seed] += step.minutes
+            if before.isdisjoint({None, step.seed}) and not (step.seed is None and before):
+                free.append(number)
+        before.add(step.seed)
+    return max(free, key=lambda number: left[steps[number].seed], default=None)
 
 
 class _Process:
@@ -203,21 +152,15 @@ class _Process:
         self._send(signal.SIGKILL)
         self._process.wait()
 
-    def last_lines(self, count: int = 10) -> list[str]:
+    def last_lines(self, count: int = 10, size: int = 8192) -> list[str]:
         """The last lines of what it has printed."""
-        return _tail(self.log, self._offset).splitlines()[-count:]
+        with open(self.log, "rb") as file:
+            file.seek(max(self._offset, file.seek(0, os.SEEK_END) - size))
+            return file.read().decode(errors="replace").splitlines()[-count:]
 
     def _send(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError, PermissionError):  # already gone
             os.killpg(self._process.pid, number)
-
-
-def _tail(path: Path, start: int, size: int = 8192) -> str:
-    """The file's end, from ``start`` or later."""
-    with open(path, "rb") as file:
-        end = file.seek(0, os.SEEK_END)
-        file.seek(max(start, end - size))
-        return file.read().decode(errors="replace")
 
 
 @contextmanager

@@ -1,45 +1,4 @@
-"""Experiments: the phases that a user writes, and the steps that come of them.
-
-An experiment is a YAML file of the verb ``run``::
-
-    directory: runs/mine
-    seeds: [0, 1]
-    protocols: [5way1shot, 20way1shot]
-    methods: {conv4: {title: Conv-4}, pyramid: {title: the pyramid}}
-    inputs: {flops: "6.0e+11"}
-    args: {fit: ["--model.flops={flops}"]}
-    phases:
-      - {verb: fit, name: "{method}", each: [method], config: ["../fit/{method}.yaml"], minutes: 2}
-      - verb: test
-        name: "{method}-{protocol}"
-        each: [protocol, method]
-        config: ["../fit/{method}.yaml", "../protocols/{protocol}.yaml"]
-        args: ["--ckpt_path={run}/{method}/checkpoints/last.ckpt", "--trainer.callbacks.method={title}",
-          "--trainer.callbacks.path={run}/episodes.json"]
-      - {verb: report, name: report, per_seed: false, args: ["--results+={run}/episodes.json"]}
-
-Seeds, protocols and methods are named once. A phase with ``each`` stands for one phase of each protocol, of each
-method, or of each pair, the first of ``each`` outermost. Words in braces are replaced in names, paths and arguments:
-
-======================  ==============================================================================
-``{directory}``         the experiment's directory
-``{seed}``              the seed
-``{run}``               the seed's directory, ``{directory}/seed{seed}``
-``{first}``             the first seed's directory
-``{folder}``            the phase's own folder: ``{run}/NAME``, or ``{directory}/NAME`` in a phase of all seeds
-``{protocol}``          a protocol's name, in a phase of each protocol
-``{method}``            a method's name, and what ``methods`` says of it, in a phase of each method; there may be
-                        words in what it says
-an input's name         what ``inputs`` says, or ``--inputs.NAME`` on the command line
-======================  ==============================================================================
-
-In a phase of all seeds (``per_seed: false``) an argument with ``{seed}`` or ``{run}`` is repeated for each seed. An
-argument with a word that ``methods`` says is null, or with an input that is empty, is left out. ``args`` of the
-experiment are those of all phases of a verb. ``needs`` names inputs that must be files or folders, and says where one
-gets them; nothing begins without, but where an empty one leaves out phases. A phase ``only_with`` an input is left
-out where that is empty, and a phase ``only_without`` it where it is not: so one's own data can take the place of what
-an experiment begins with. Paths are relative to the file that they stand in.
-"""
+"""Experiments: the phases that a user writes (docs/configurations.md), and the steps that come of them."""
 
 from __future__ import annotations
 
@@ -49,13 +8,14 @@ import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import product
+from itertools import groupby, product
 from pathlib import Path
 from typing import Literal, Self
 
 from jsonargparse.typing import register_type
 
 from lit_metanas import __version__
+from lit_metanas.cli.configuration_files import files_named_in
 from lit_metanas.cli.errors import UsageError, near_miss
 from lit_metanas.cli.shipped_configurations import configuration_path, shipped_names, shown_path
 from lit_metanas.cli.verbs import TRAINER_VERBS, VERBS
@@ -71,26 +31,28 @@ Wording = Mapping[str, str | None]
 
 
 class ConfigPath(str):
-    """A configuration, in which there may be words: a path relative to the file that it stands in, or a shipped name.
-
-    A path has an ending, a name has none.
-    """
+    """A configuration, in which there may be words: a path, which has an ending, or a shipped name."""
 
     __slots__ = ()
 
     def __new__(cls, path: str | os.PathLike[str]) -> Self:
         """Make a path absolute: the parser works in the folder of the file that it reads."""
-        return super().__new__(cls, os.path.join(os.getcwd(), path) if os.path.splitext(path)[1] else path)
+        name = os.fspath(path)
+        if os.path.splitext(name)[1]:
+            name = os.path.join(os.getcwd(), name)
+        return super().__new__(cls, name)
 
     @property
     def short(self) -> str:
         """How a user writes it in the working folder."""
         if (shown := shown_path(os.path.realpath(self))) in shipped_names():
             return shown
-        relative = os.path.relpath(self)
-        path = os.path.normpath(self) if relative.startswith("..") else relative
-        beyond_link = os.path.exists(self) and not os.path.exists(path)  # `..` there is not the folder before it
-        return str(self) if beyond_link else path
+        path = os.path.relpath(self)
+        if path.startswith(".."):
+            path = os.path.normpath(self)
+        if os.path.exists(self) and not os.path.exists(path):  # beyond a link `..` is not the folder before it
+            return str(self)
+        return path
 
 
 register_type(ConfigPath, type_check=lambda value, kind: type(value) is kind)
@@ -98,19 +60,7 @@ register_type(ConfigPath, type_check=lambda value, kind: type(value) is kind)
 
 @dataclass
 class Phase:
-    """One command of an experiment, or several that differ in protocol and method.
-
-    Args:
-        verb: a verb of the command line.
-        name: the phase's name, and the folder it works in.
-        each: ``protocol``, ``method`` or both: one phase for each.
-        config: configurations, later ones overriding earlier ones.
-        args: further arguments.
-        per_seed: once for each seed, in ``{run}/{name}``, or once, in ``{directory}/{name}``.
-        minutes: how long it takes on two CPU cores; only for the estimate of what is left.
-        only_with: an input, without which the phase is left out.
-        only_without: an input, with which it is.
-    """
+    """One command of an experiment, or several that differ in protocol and method."""
 
     verb: str
     name: str
@@ -137,7 +87,9 @@ class Step:
     @property
     def label(self) -> str:
         """The seed, if it has one, and the name."""
-        return self.name if self.seed is None else f"seed {self.seed}: {self.name}"
+        if self.seed is None:
+            return self.name
+        return f"seed {self.seed}: {self.name}"
 
 
 def plan(
@@ -151,11 +103,7 @@ def plan(
     args: Mapping[str, Sequence[str]] | None = None,
     needs: Mapping[str, str] | None = None,
 ) -> list[Step]:
-    """All steps in order: consecutive phases of one seed stay together, phases of all seeds wait for every seed.
-
-    Raises:
-        UsageError: names are given twice, words are unknown, or a configuration or a needed input is missing.
-    """
+    """All steps in order: consecutive phases of one seed stay together, phases of all seeds wait for every seed."""
     protocols, methods, inputs, args = protocols or (), methods or {}, inputs or {}, args or {}
     for verb in args.keys() - {phase.verb for phase in phases}:
         raise UsageError(f"'args.{verb}' matches no phase{near_miss(verb, {phase.verb for phase in phases})}")
@@ -163,30 +111,16 @@ def plan(
     _check_inputs(inputs, phases, methods)
     optional = {phase.only_without for phase in phases}
     phases = [one for phase in phases if _wanted(phase, inputs) for one in _expand(phase, protocols, methods)]
-    names = [phase.name for phase in phases]
-    if not phases or len(set(names)) < len(names):
-        raise UsageError("'phases' needs at least one phase, and each a 'name' of its own.")
     _check_phases(phases)
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise UsageError(f"'seeds' is {seeds}: give at least one, and each once, since it has one folder.")
-    if len(seeds) > 1 and not any(phase.per_seed or _of_seed(phase.args) for phase in phases):
-        raise UsageError(
-            f"'seeds' is {shorten(str(seeds))}, but each phase is done once, for all seeds: give one seed."
-        )
-    if not all(0 <= seed < 2**32 for seed in seeds):
-        raise UsageError(f"'seeds' is {shorten(str(seeds))}: give numbers from 0 to {2**32 - 1}.")
+    _check_seeds(seeds, phases)
     _check_needs(needs or {}, inputs, optional)
     words = {**inputs, "directory": str(directory), "first": f"{directory}/seed{seeds[0]}"}
     steps: list[Step] = []
-    start = 0
-    while start < len(phases):
-        end = start + 1
-        while end < len(phases) and phases[start].per_seed and phases[end].per_seed:
-            end += 1
-        for seed in seeds if phases[start].per_seed else [None]:
-            for phase in phases[start:end]:
+    for per_seed, group in groupby(phases, key=lambda phase: phase.per_seed):
+        together = list(group)
+        for seed in seeds if per_seed else [None]:
+            for phase in together:
                 steps.append(_step(phase, seed, seeds, words, steps))
-        start = end
     return steps
 
 
@@ -202,6 +136,8 @@ def _wanted(phase: Phase, inputs: Mapping[str, str]) -> bool:
 
 def _check_phases(phases: Sequence[Phase]) -> None:
     """Refuse phases that could not be executed, or not in the experiment's directory."""
+    if not phases or len({phase.name for phase in phases}) < len(phases):
+        raise UsageError("'phases' needs at least one phase, and each a 'name' of its own.")
     verbs = [verb for verb in VERBS if verb != "run"]
     for phase in phases:
         if phase.verb not in verbs:
@@ -211,6 +147,16 @@ def _check_phases(phases: Sequence[Phase]) -> None:
             raise UsageError(f"Phase '{phase.name}' cannot take {phase.minutes} minutes: give a number from 0.")
         if not phase.name or Path(phase.name).is_absolute() or ".." in Path(phase.name).parts:
             raise UsageError(f"'{phase.name}' cannot be a phase's name: it is a folder in the experiment's directory.")
+
+
+def _check_seeds(seeds: Sequence[int], phases: Sequence[Phase]) -> None:
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise UsageError(f"'seeds' is {seeds}: give at least one, and each once, since it has one folder.")
+    shown = shorten(str(seeds))
+    if len(seeds) > 1 and not any(phase.per_seed or _of_seed(phase.args) for phase in phases):
+        raise UsageError(f"'seeds' is {shown}, but each phase is done once, for all seeds: give one seed.")
+    if not all(0 <= seed < 2**32 for seed in seeds):
+        raise UsageError(f"'seeds' is {shown}: give numbers from 0 to {2**32 - 1}.")
 
 
 def _check_inputs(inputs: Mapping[str, str], phases: list[Phase], methods: Mapping[str, Wording]) -> None:
@@ -254,8 +200,8 @@ def _expand(phase: Phase, protocols: Sequence[str], methods: Mapping[str, Wordin
             raise UsageError(f"Phase '{phase.name}' is repeated for each {each}: give '{each}s'.")
     for chosen in product(*(variants[each] for each in phase.each)):
         words = {name: text for part in chosen for name, text in part.items()}
-        absent = {name for name, text in words.items() if text is None}
         known = {name: text for name, text in words.items() if text is not None}
+        absent = words.keys() - known.keys()
         yield replace(
             phase,
             name=_substitute(phase.name, known, phase.name),
@@ -265,19 +211,16 @@ def _expand(phase: Phase, protocols: Sequence[str], methods: Mapping[str, Wordin
 
 
 def _step(phase: Phase, seed: int | None, seeds: list[int], words: dict[str, str], earlier: list[Step]) -> Step:
-    folder = Path(words["directory"], "" if seed is None else f"seed{seed}", phase.name)
+    folder = Path(words["directory"], phase.name)
+    if seed is not None:
+        folder = Path(words["directory"], f"seed{seed}", phase.name)
     words = {**words, "folder": str(folder)}
-    configs = [_found(_substitute(path, words, phase.name), phase.verb) for path in phase.config]
-    for path in configs:
-        if not os.path.isfile(path):
-            raise UsageError(
-                f"There is no file '{path.short}', a config of phase '{phase.name}': paths are relative to the file "
-                "they are in."
-            )
+    configs = [_found(_substitute(path, words, phase.name), phase) for path in phase.config]
     given: list[str] = []
     if phase.verb in TRAINER_VERBS:
         given.append(f"--trainer.default_root_dir={folder}")
-        given += [] if seed is None else [f"--seed_everything={seed}"]
+    if phase.verb in TRAINER_VERBS and seed is not None:
+        given.append(f"--seed_everything={seed}")
     for argument in phase.args:
         if any(words.get(name) == "" for name in WORD.findall(argument)):
             continue
@@ -285,12 +228,10 @@ def _step(phase: Phase, seed: int | None, seeds: list[int], words: dict[str, str
             known = {**words, "seed": str(each), "run": f"{words['directory']}/seed{each}"}
             given.append(_substitute(argument, known, phase.name))
     before = [step.fingerprint for step in earlier if seed is None or step.seed in (None, seed)]
-    values = [Path(argument.partition("=")[2]) for argument in given]
-    texts = [
-        text
-        for path in (*map(Path, configs), *(value for value in values if _is_own_yaml(value, words)))
-        for text in _texts(path, set())
-    ]
+    values = (argument.partition("=")[2] for argument in given)
+    files = [value for value in values if value.endswith((".yaml", ".yml")) and os.path.isfile(value)]
+    own = [Path(file) for file in files if not Path(file).is_relative_to(words["directory"])]  # that no phase writes
+    texts = [text for path in (*map(Path, configs), *own) for text in _texts(path, set())]
     content = json.dumps([__version__, phase.verb, configs, given, texts, before])
     return Step(
         name=phase.name,
@@ -302,14 +243,15 @@ def _step(phase: Phase, seed: int | None, seeds: list[int], words: dict[str, str
     )
 
 
-def _found(config: str, verb: str) -> ConfigPath:
+def _found(config: str, phase: Phase) -> ConfigPath:
     """A configuration whose words are in their places."""
-    return ConfigPath(config if os.path.splitext(config)[1] else configuration_path(config, verb))
-
-
-def _is_own_yaml(path: Path, words: Mapping[str, str]) -> bool:
-    """Whether it is a file of YAML that no phase writes."""
-    return path.suffix in (".yaml", ".yml") and path.is_file() and not path.is_relative_to(words["directory"])
+    if not os.path.splitext(config)[1]:
+        config = configuration_path(config, phase.verb)
+    path = ConfigPath(config)
+    if not os.path.isfile(path):
+        what = f"There is no file '{path.short}', a config of phase '{phase.name}'"
+        raise UsageError(f"{what}: paths are relative to the file they are in.")
+    return path
 
 
 def _substitute(text: str, words: Mapping[str, str], phase: str | None = None) -> str:
@@ -325,11 +267,8 @@ def _substitute(text: str, words: Mapping[str, str], phase: str | None = None) -
 
 def _texts(path: Path, seen: set[Path]) -> Iterable[str]:
     """The text of a configuration and of those that it names."""
-    if path in seen:
-        return
-    seen.add(path)
-    text = path.read_text(encoding="utf-8")
-    yield text
-    for name in re.findall(r"[\w./-]+\.ya?ml", text):
-        if (path.parent / name).is_file():
-            yield from _texts(path.parent / name, seen)
+    if path not in seen:
+        seen.add(path)
+        yield path.read_text(encoding="utf-8")
+        for file in files_named_in(path):
+            yield from _texts(file, seen)

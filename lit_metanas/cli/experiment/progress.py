@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from pathlib import Path
+from collections.abc import Mapping, Set
 
 from lit_metanas.cli.experiment.plan import Step
 from lit_metanas.io.files import write_whole
@@ -14,23 +14,15 @@ from lit_metanas.io.text import duration, printable, rough
 
 
 class Progress:
-    """Which steps are done, what they took, and at which pace the others will go.
+    """Which of all ``steps``, in order, are done, what they took, and at which pace the others will go."""
 
-    Args:
-        steps: all steps, in order; each is named by its place among them.
-    """
-
-    def __init__(self, steps: list[Step]) -> None:
+    def __init__(self, steps: list[Step], jobs: int) -> None:
         self.steps = steps
+        self.jobs = jobs
         self.done: dict[int, str] = {}
         self._anew: set[int | None] = set()
         self._resumed: set[int] = set()
         self._spent = self._expected = 0.0
-
-    @property
-    def pace(self) -> float:
-        """Seconds for each second of the plan, in the steps that ran whole."""
-        return self._spent / self._expected if self._expected else 1.0
 
     def finished(self) -> set[int]:
         """The steps that were finished before, or are done now."""
@@ -45,12 +37,25 @@ class Progress:
                 anew.add(step.seed)
         return found
 
-    def begin(self, number: int) -> list[str] | None:
-        """Say that a step begins, and make room for it.
+    def seconds_left(self, running: Mapping[int, float]) -> float:
+        """About how long the rest takes, at the pace of the steps that ran whole; ``running``: seconds of each step."""
+        pace, finished = 1.0, self.finished()
+        if self._expected:
+            pace = self._spent / self._expected
+        alone, together, seeds = 0.0, 0.0, set[int]()
+        for number, step in enumerate(self.steps):
+            if number in finished:
+                continue
+            left = max(60 * pace * step.minutes - running.get(number, 0.0), 0.0)
+            if step.seed is None:
+                alone += left
+            else:
+                together += left
+                seeds.add(step.seed)
+        return alone + together / max(min(self.jobs, len(seeds)), 1)
 
-        Returns:
-            The command line to execute; None if the step was finished before.
-        """
+    def begin(self, number: int) -> list[str] | None:
+        """Announce a step, and make room for it; returns its command line, or None if it was finished before."""
         step = self.steps[number]
         found = state(step, self._anew)
         if found == "finished":
@@ -63,9 +68,11 @@ class Progress:
             aside = set_aside(step.folder)
         else:
             self._resumed.add(number)
-        checkpoint = last_checkpoint(step)
-        args = step.args if checkpoint is None else [*step.args, f"--ckpt_path={checkpoint}"]
-        self.say(number, " …" if checkpoint is None else f": goes on from {checkpoint} …")
+        args, how = step.args, ""
+        checkpoint = step.folder / "checkpoints" / "last.ckpt"
+        if args[0] == "fit" and checkpoint.is_file():
+            args, how = [*args, f"--ckpt_path={checkpoint}"], f": goes on from {checkpoint}"
+        self.say(number, f"{how} …")
         if aside is not None:
             print(f"      moved the files of another configuration to {aside}", flush=True)
         print(f"      {shlex.join(['lit-metanas', *args])}", flush=True)
@@ -81,40 +88,32 @@ class Progress:
             self._spent += seconds
             self._expected += 60 * step.minutes
 
-    def took(self, number: int, seconds: float, left: float) -> None:
-        """Say what a step took, and about how many seconds are left."""
-        rest = f"; about {rough(left)} left" if len(self.finished()) < len(self.steps) else ""
-        self.say(number, f" took {duration(seconds)}{rest}")
+    def took(self, number: int, seconds: float, running: Mapping[int, float]) -> None:
+        """Print what a step took, and about how many seconds are left."""
+        text = f" took {duration(seconds)}"
+        if len(self.finished()) < len(self.steps):
+            text += f"; about {rough(self.seconds_left(running))} left"
+        self.say(number, text)
 
     def say(self, number: int, text: str) -> None:
         """Print a line about a step."""
         print(f"[{number + 1}/{len(self.steps)}] {printable(self.steps[number].label)}{text}", flush=True)
 
 
-def state(step: Step, anew: set[int | None]) -> str:
-    """``finished``, ``started`` (with this configuration), or ``new``.
-
-    Args:
-        step: the step.
-        anew: seeds of which an earlier step ran anew; None for the steps of all seeds.
-    """
-    if anew if step.seed is None else anew & {None, step.seed}:
+def state(step: Step, anew: Set[int | None]) -> str:
+    """``finished``, ``started`` or ``new``; ``anew``: seeds of earlier steps that run anew, None for all seeds."""
+    if (step.seed is None and anew) or not anew.isdisjoint({None, step.seed}):
         return "new"
     try:
         marker = read_json(step.folder / "phase.json", "delete it")
     except (OSError, ValueError):
         return "new"
-    known = isinstance(marker, dict) and marker.get("fingerprint") == step.fingerprint
-    return str(marker.get("state", "new")) if known else "new"
+    if not isinstance(marker, dict) or marker.get("fingerprint") != step.fingerprint:
+        return "new"
+    return str(marker.get("state", "new"))
 
 
 def mark(step: Step, state: str) -> None:
     """Leave the step's state in its folder."""
     marker = {"state": state, "fingerprint": step.fingerprint, "args": step.args}
     write_whole(step.folder / "phase.json", json.dumps(marker, indent=1))
-
-
-def last_checkpoint(step: Step) -> Path | None:
-    """The checkpoint that an interrupted ``fit`` goes on from."""
-    checkpoint = step.folder / "checkpoints" / "last.ckpt"
-    return checkpoint if step.args[0] == "fit" and checkpoint.is_file() else None

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lit_metanas.cli.errors import UsageError
-from lit_metanas.cli.experiment.parallel_runner import ParallelRunner, Schedule
+from lit_metanas.cli.experiment.parallel_runner import ParallelRunner
 from lit_metanas.cli.experiment.plan import Phase, plan
 from lit_metanas.cli.experiment.progress import Progress
 from lit_metanas.io.files import own_path
@@ -24,9 +24,6 @@ LISTED = (".md", ".png", ".svg", ".json", ".jsonl", ".pt2", ".pt", ".ckpt", ".cs
 
 OWN_FILES = ("phase.json", "search.json")
 """What steps leave for themselves."""
-
-LOGS = "logs"
-"""The folder of a step's loggers."""
 
 MOST_FILES = 10
 """Lines of files at the end."""
@@ -48,57 +45,42 @@ def run(
     *,
     execute: Execute,
 ) -> None:
-    """Go through phases, skipping those that were finished with the same configuration.
-
-    Each prints the one command that does the same. An interrupted ``fit`` goes on from its last checkpoint. A folder
-    that another configuration has left is set aside, not deleted.
-
-    Args:
-        phases: what to do, in order.
-        directory: where everything goes.
-        seeds: the phases of one seed come before those of the next; [0] by default.
-        protocols: for phases of each protocol.
-        methods: for phases of each method, and which words stand for what in a method's phases.
-        inputs: what the user has to give, for instance the folder of a data set, by the names in the phases' args.
-        args: further arguments of all phases of a verb.
-        needs: inputs that must be files or folders, and what each is.
-        jobs: how many seeds run side by side, each step in a process of its own whose output goes to ``log.txt`` in
-            the step's folder; with one job all is done in this process.
-        pace: how long the phases take, in times of their ``minutes``; for an experiment over another one with more or
-            fewer steps.
-        execute: runs one command line, when there is one job.
-    """
+    """Go through phases; ``execute`` runs one command."""
+    # Each phase prints the one command that does the same. What was finished with the same configuration is skipped; an
+    # interrupted ``fit`` goes on from its last checkpoint; a folder of another configuration is set aside.
     if jobs < 1:
         raise UsageError(f"'jobs' is {jobs}: give 1, or how many seeds run side by side.")
     if not 0 <= pace < 1e9:
         raise UsageError(f"'pace' is {pace}: give a number from 0, or 1 where the phases take their minutes.")
     own_path(directory, "directory")
-    seeds = [0] if seeds is None else seeds
+    if seeds is None:
+        seeds = [0]
     steps = plan(phases, directory, seeds, protocols=protocols, methods=methods, inputs=inputs, args=args, needs=needs)
     steps = [replace(step, minutes=pace * step.minutes) for step in steps]
-    progress = Progress(steps)
+    progress = Progress(steps, jobs)
     with directory_lock(directory, "run", "directory"):
         for step in steps:
             check_files(own_folder(directory, *step.folder.relative_to(directory).parts), ("phase.json", "log.txt"))
-        print(_extent(progress, directory, jobs), flush=True)
+        print(_extent(progress, directory), flush=True)
         if jobs == 1:
             _in_order(progress, execute)
         else:
-            ParallelRunner(progress, jobs).run()
+            ParallelRunner(progress).run()
     _summary(progress, directory)
     if all(text == "skipped" for text in progress.done.values()):
         print(f"\nEverything in {directory} was already finished: nothing was done.")
 
 
-def _extent(progress: Progress, directory: Path, jobs: int) -> str:
+def _extent(progress: Progress, directory: Path) -> str:
     """How many steps there are, how many of them were finished before, and about how long the others take."""
     steps, finished = progress.steps, progress.finished()
-    before = f", {len(finished)} finished before" if finished else ""
-    if len(finished) == len(steps):
-        return f"{number_of(len(steps), 'step')} into {directory}{before}."
-    minutes = Schedule(steps, jobs).minutes_left(finished, {})
-    where = "on two CPU cores" if jobs == 1 else f"with {jobs} jobs"
-    return f"{number_of(len(steps), 'step')} into {directory}{before}, about {rough(60 * minutes)} {where}."
+    text = f"{number_of(len(steps), 'step')} into {directory}"
+    if finished:
+        text += f", {len(finished)} finished before"
+    if len(finished) < len(steps):
+        text += f", about {rough(progress.seconds_left({}))} "
+        text += "on two CPU cores" if progress.jobs == 1 else f"with {progress.jobs} jobs"
+    return f"{text}."
 
 
 def _in_order(progress: Progress, execute: Execute) -> None:
@@ -112,18 +94,14 @@ def _in_order(progress: Progress, execute: Execute) -> None:
             execute(args)
         seconds = time.monotonic() - start
         progress.end(number, seconds)
-        finished = progress.finished()
-        left = sum(step.minutes for other, step in enumerate(progress.steps) if other not in finished)
-        progress.took(number, seconds, 60 * left * progress.pace)
+        progress.took(number, seconds, {})
 
 
 @contextmanager
 def _alone(args: list[str]) -> Iterator[None]:
-    """Make the phase look like the process's only command.
-
-    Under DDP, Lightning starts the other processes with this process's command line and environment: they must do
-    this phase, not the whole experiment; and the next phase must not find this one's ranks.
-    """
+    """Make the phase look like the process's only command."""
+    # Under DDP, Lightning starts the other processes with this process's command line and environment: they must do
+    # this phase, not the whole experiment; and the next phase must not find this one's ranks.
     argv, environment = sys.argv, dict(os.environ)
     sys.argv = [argv[0], *args]
     try:
@@ -146,25 +124,33 @@ def leave_process_group() -> None:
 
 
 def _summary(progress: Progress, directory: Path) -> None:
-    """What each step took, the last one's files, which are a report's if there is one, networks, and other results."""
+    """Print what each step took, and files: networks and results, those of the last step, such as a report's, first."""
     width = max(len(step.label) for step in progress.steps)
     print("\nStep" + " " * (width - 2) + "Time")
     for number, step in enumerate(progress.steps):
         print(f"{printable(step.label):<{width}}  {progress.done[number]}")
     last, *earlier = [step.folder for step in reversed(progress.steps)]
-    networks = {folder: sorted(file.parent for file in folder.rglob("model.json")) for folder in (last, *earlier)}
-    files = [*networks[last], *_files(last, networks[last])]
-    files += [network for folder in earlier for network in networks[folder]]
-    files += [file for folder in earlier for file in _files(folder, networks[folder])]
-    print("\nFiles")
-    for file in files[: MOST_FILES if len(files) == MOST_FILES else MOST_FILES - 1]:
-        print(f"  {printable(str(file))}")
+    files = [*_networks(last), *_files(last)]
+    files += [network for folder in earlier for network in _networks(folder)]
+    files += [file for folder in earlier for file in _files(folder)]
+    shown = files
     if len(files) > MOST_FILES:
-        print(f"  … and {len(files) - MOST_FILES + 1} more in {directory}")
+        shown = files[: MOST_FILES - 1]
+    print("\nFiles")
+    for file in shown:
+        print(f"  {printable(str(file))}")
+    if files != shown:
+        print(f"  … and {len(files) - len(shown)} more in {directory}")
 
 
-def _files(folder: Path, networks: list[Path]) -> list[Path]:
-    """What a step has left for its user beside exported networks, the highest in its folder first."""
+def _networks(folder: Path) -> list[Path]:
+    """The folders of exported networks that a step has left."""
+    return sorted(file.parent for file in folder.rglob("model.json"))
+
+
+def _files(folder: Path) -> list[Path]:
+    """What a step has left for its user next to exported networks, the highest in its folder first."""
+    networks = _networks(folder)
     files = [file for file in folder.rglob("*") if file.suffix in LISTED and file.name not in OWN_FILES]
-    others = [file for file in files if file.parent not in networks and LOGS not in file.relative_to(folder).parts]
+    others = [file for file in files if file.parent not in networks and "logs" not in file.relative_to(folder).parts]
     return sorted(others, key=lambda file: (len(file.parts), LISTED.index(file.suffix), file))

@@ -1,7 +1,6 @@
 """Zero-cost proxies."""
 
-from lit_metanas.estimators.proxies.proxy import Proxy, ProxyEstimator
-from lit_metanas.estimators.proxies.proxy_embedding import ProxyEmbedding
+from lit_metanas.estimators.proxies.proxy_scores import ProxyEmbedding, ProxyEstimator
 from lit_metanas.estimators.proxies.zero_cost import (
     FlopCount,
     GradNorm,
@@ -9,6 +8,7 @@ from lit_metanas.estimators.proxies.zero_cost import (
     L2Norm,
     Nwot,
     ParameterCount,
+    Proxy,
     Snip,
     Synflow,
 )

@@ -29,8 +29,8 @@ CIFAR_10_TRAINING_IMAGES = 40_000
 
 EVALUATION_DATA, TRAINABLE_PARAMETERS = 1, 2
 """Fields of the published message ``ModelMetrics``."""
-TRAINING_TIME, VALIDATION_ACCURACY, TEST_ACCURACY = 2, 4, 5
-"""Fields of its ``EvaluationData``: seconds, and accuracies."""
+VALIDATION_ACCURACY, TEST_ACCURACY = 4, 5
+"""Fields of its ``EvaluationData``."""
 
 PUBLISHED_EPOCHS = (4, 12, 36, 108)
 """Lengths of the trainings."""
@@ -38,10 +38,10 @@ PUBLISHED_EPOCHS = (4, 12, 36, 108)
 EVALUATIONS = 3
 """Each training has an evaluation before it, in its middle and at its end."""
 
-SUMS = 4
-"""Sums over a cell's trainings of the same length: their number, and three columns."""
+SUMS = 3
+"""Sums over a cell's trainings of the same length: their number, and two columns."""
 
-MEAN_COLUMNS = {"val": 0, "test": 1, "seconds": 2}
+MEAN_COLUMNS = {"val": 0, "test": 1}
 """Columns of the means."""
 
 CHECKED = 100
@@ -56,7 +56,6 @@ class Training(NamedTuple):
     parameters: int
     val: float
     test: float
-    seconds: float
 
 
 class NASBench101Table(Table):
@@ -90,7 +89,7 @@ class NASBench101Table(Table):
         self.file = Path(path)
         self._rows: dict[str, int] = {}
         parameters: list[int] = []
-        sums: dict[int, array[float]] = {}  # by epochs, for each row: trainings, val, test, seconds
+        sums: dict[int, array[float]] = {}  # by epochs, for each row: trainings, val, test
         for record in read_tfrecords(self.file, TABLE_101_ADDRESS):
             one = self._training(record)
             row = self._rows.setdefault(one.hash, len(self._rows))
@@ -98,7 +97,7 @@ class NASBench101Table(Table):
                 parameters.append(one.parameters)
             table = sums.setdefault(one.epochs, array("d"))
             table.extend([0.0] * (SUMS * (row + 1) - len(table)))
-            for place, value in enumerate((1.0, one.val, one.test, one.seconds), start=SUMS * row):
+            for place, value in enumerate((1.0, one.val, one.test), start=SUMS * row):
                 table[place] += value
         if not self._rows:
             raise ValueError(f"'{self.file}' holds no records: get it again from {TABLE_101_ADDRESS}.")
@@ -114,7 +113,10 @@ class NASBench101Table(Table):
         """Mean accuracy over the published trainings, in [0, 1]."""
         self.check_signal(signal)
         part, _, epochs = signal.partition("_")
-        return self._value(architecture, int(epochs), MEAN_COLUMNS[part])
+        means, row, column = self._means[int(epochs)], self._row(architecture), MEAN_COLUMNS[part]
+        if row >= len(means) or math.isnan(means[row, column]):
+            raise ValueError(f"'{self.file}' has no training for {epochs} epochs of the cell {architecture}.")
+        return float(means[row, column])
 
     def early(self, signal: str) -> str | None:
         """The signal of the same kind after the next shorter training that the file has."""
@@ -125,11 +127,6 @@ class NASBench101Table(Table):
     def training_flops(self, architecture: Architecture, signal: str) -> int:
         """3 x forward multiply-adds x training images x epochs of one training."""
         return 3 * self.flops(architecture) * CIFAR_10_TRAINING_IMAGES * int(signal.partition("_")[2])
-
-    def training_seconds(self, architecture: Architecture, signal: str) -> float:
-        """Mean seconds of a training on the authors' device, without evaluation."""
-        self.check_signal(signal)
-        return self._value(architecture, int(signal.partition("_")[2]), MEAN_COLUMNS["seconds"])
 
     def parameters(self, architecture: Architecture) -> int:
         """Trainable parameters of the whole network."""
@@ -153,12 +150,6 @@ class NASBench101Table(Table):
             raise ValueError(f"{missing}.")
         return row
 
-    def _value(self, architecture: Architecture, epochs: int, column: int) -> float:
-        means, row = self._means[epochs], self._row(architecture)
-        if row >= len(means) or math.isnan(means[row, column]):
-            raise ValueError(f"'{self.file}' has no training for {epochs} epochs of the cell {architecture}.")
-        return float(means[row, column])
-
     def _training(self, record: bytes) -> Training:
         """A record, which is a JSON list of hash, epochs, matrix, operations, and metrics in base 64."""
         try:
@@ -172,16 +163,15 @@ class NASBench101Table(Table):
                 elif number == TRAINABLE_PARAMETERS and isinstance(value, int):
                     parameters = value
             last = dict(fields(evaluations[EVALUATIONS - 1]))
-            val, test, seconds = (float(last[number]) for number in (VALIDATION_ACCURACY, TEST_ACCURACY, TRAINING_TIME))
+            val, test = float(last[VALIDATION_ACCURACY]), float(last[TEST_ACCURACY])
             known = isinstance(module_hash, str) and type(epochs) is int and epochs in PUBLISHED_EPOCHS
-            shares = 0 <= val <= 1 and 0 <= test <= 1
-            if not known or not shares or not math.isfinite(seconds) or not 0 <= parameters < 2**63:
+            if not known or not 0 <= val <= 1 or not 0 <= test <= 1 or not 0 <= parameters < 2**63:
                 raise ValueError("a value is out of range")
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
             raise ValueError(
                 f"'{self.file}' is not a table of NAS-Bench-101: get it from {TABLE_101_ADDRESS}."
             ) from None
-        return Training(module_hash, epochs, parameters, val, test, seconds)
+        return Training(module_hash, epochs, parameters, val, test)
 
     def _check(self, module_hash: str, matrix: str, operations: list[str]) -> None:
         """Compare a hash with that of its matrix, written row by row in digits, and operations."""
@@ -192,6 +182,6 @@ class NASBench101Table(Table):
 
 
 def _means(sums: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Validation and test accuracy and seconds of each row; NaN if there was no training."""
+    """Validation and test accuracy of each row; NaN if there was no training."""
     trainings = np.where(sums[:, :1] == 0, np.nan, sums[:, :1])
     return sums[:, 1:] / trainings

@@ -64,33 +64,18 @@ class Table(ABC):
         return 0
 
     def measures(self, device: str | None = None) -> Mapping[str, Measure]:
-        """The table's measures: some of ``parameters``, ``flops`` and, in seconds, ``latency``.
-
-        Args:
-            device: one of ``devices``; None if there is only one, or latency is not needed.
-
-        Raises:
-            ValueError: the device is unknown.
-        """
+        """The table's measures: some of ``parameters``, ``flops`` and, in seconds, ``latency`` on a device."""
         self.check_device(device)
         return {}
 
     def check_device(self, device: str | None) -> None:
-        """Refuse a device without a measured latency.
-
-        Raises:
-            ValueError: the table has no latency on it.
-        """
+        """Refuse a device without a measured latency."""
         if device is not None and device not in self.devices:
             known = ", ".join(self.devices) or "none"
             raise ValueError(f"{type(self).__name__} has no latency on '{device}': use {known}.")
 
     def check_signal(self, signal: str) -> None:
-        """Refuse a signal that the table does not hold.
-
-        Raises:
-            ValueError: the table does not hold it.
-        """
+        """Refuse a signal that the table does not hold."""
         if signal not in self.signals:
             raise ValueError(f"{type(self).__name__} has no signal '{signal}': use {', '.join(self.signals)}.")
 
@@ -104,10 +89,7 @@ class TableDataModule(LightningDataModule):
 
     Args:
         table: makes the table of a data set.
-        datasets: the data sets.
-
-    Raises:
-        ValueError: there are no data sets.
+        datasets: the data sets, at least one.
 
     Example:
         >>> import lit_metanas as lm
@@ -125,12 +107,7 @@ class TableDataModule(LightningDataModule):
         self.tables: list[Table] = []
 
     def setup(self, stage: str) -> None:
-        """Read all tables, before the first is searched.
-
-        Raises:
-            FileNotFoundError: a table is absent.
-            ValueError: a table is damaged or unknown, or there are fewer tables than processes.
-        """
+        """Read all tables, before the first is searched; ValueError if a process would have none."""
         world = 1 if self.trainer is None else self.trainer.world_size
         if len(self.datasets) < world:
             raise ValueError(
@@ -170,9 +147,8 @@ class TabularEstimator(Estimator):
         ...
         ...     def score(self, architecture, signal):
         ...         return int(architecture["kernel"]) / 10
-        >>> estimator = lm.estimators.TabularEstimator(Kernels(), "val")
-        >>> estimator(lm.Architecture({"kernel": "5"}), fidelity=1.0)
-        Score(value=0.5, cost=Cost(queries=1, steps=0, images=0, flops=0, seconds=0.0), weights=None)
+        >>> lm.estimators.TabularEstimator(Kernels(), "val")(lm.Architecture({"kernel": "5"}), fidelity=1.0).value
+        0.5
     """
 
     def __init__(self, table: Table, signal: str, device: str | None = None) -> None:
@@ -199,11 +175,7 @@ class TabularEstimator(Estimator):
         return Cost(queries=1, flops=self.table.training_flops(architecture, self._signal(fidelity)))
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
-        """Look a score up; ``start`` is unused, as there are no weights.
-
-        Raises:
-            ValueError: the fidelity is below 1, and the table has only one training.
-        """
+        """Look a score up; ValueError if the fidelity is below 1, and the table has only one training."""
         del start
         return Score(self.table.score(architecture, self._signal(fidelity)), self.cost(architecture, fidelity))
 

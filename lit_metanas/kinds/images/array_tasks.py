@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from lit_metanas.inputs.input_checks import in_unit_range
 from lit_metanas.kinds.images.image_arrays import Channels, Images, image_tensor
-from lit_metanas.kinds.rows.row_tasks import LabelledRows, is_table
+from lit_metanas.kinds.labelled_examples import LabelledExamples
+from lit_metanas.kinds.rows.row_tasks import is_table, task_of_rows
 from lit_metanas.kinds.rows.standardised_columns import NumericColumns
-from lit_metanas.tasks.labels import (
-    ClassNames,
-    Groups,
-    Labels,
-    class_indices,
-    class_names,
-    group_names,
-    label_list,
-    plain_label,
-)
+from lit_metanas.tasks.labels import ClassNames, Groups, Labels, plain_label
 from lit_metanas.tasks.source import Subset, TaskSource
-from lit_metanas.tasks.splits import (
-    by_class,
-    check_held_out_shares,
-    class_subsets,
-    kept_labels,
-    large_classes,
-    split_examples,
-    warn_of_repeats,
-)
-from lit_metanas.tasks.task import Split, Task, check_task
-
-
-def _places(labels: Sequence[Hashable], names: Mapping[Hashable, str]) -> dict[str, list[int]]:
-    """The places of the images of each class, by its name."""
-    places: dict[str, list[int]] = {name: [] for name in names.values()}
-    for place, label in enumerate(labels):
-        places[names[label]].append(place)
-    return places
+from lit_metanas.tasks.splits import check_held_out_shares, class_subsets
+from lit_metanas.tasks.task import Split, Task
 
 
 def task_from_arrays(
@@ -99,55 +77,77 @@ def task_from_arrays(
         raise ValueError("X_test and y_test belong together: give both or neither.")
     share = test if X_test is None else 0.0
     check_held_out_shares(val=val, test=share, drawn=X_test is None, seed=seed)
+    divided: dict[str, Any] = {"classes": classes, "group": group, "min_per_class": min_per_class}
     if is_table(X):
         if channels is not None:
             raise ValueError(f"channels = {channels!r} is for images, and X is a table of numbers: leave it out.")
         tested = None if X_test is None or y_test is None else (X_test, y_test)
-        named = () if preprocessing is None else preprocessing.names
-        rows = LabelledRows(X, y, classes=classes, names=named, group=group, min_per_class=min_per_class)
-        return rows.task(id, val=val, test=share, seed=seed, tested=tested, preprocessing=preprocessing)
+        shares = (None, val, share)
+        return task_of_rows(id, X, y, shares=shares, seed=seed, tested=tested, preprocessing=preprocessing, **divided)
     if preprocessing is not None:
         raise ValueError("preprocessing is for a table of numbers, and X holds images: leave it out.")
-    images = image_tensor(X, channels=channels)
-    labels = label_list(y, len(images))
-    names = class_names(labels, classes)
-    places = large_classes(_places(labels, names), min_per_class, "X")
-    groups = None if group is None else group_names(group, len(images), "images")
-    train_part, val_part, test_part = split_examples(
-        {name: images[own] for name, own in places.items()},
-        train=None,
-        val=val,
-        test=share,
-        seed=seed,
-        culprit="Class {!r}".format,
-        groups=by_class(groups, places),
-    )
+    images, given = image_tensor(X, channels=channels), None
+    labelled = LabelledExamples(len(images), y, noun="images", **divided)
+    parts = [
+        Split(in_unit_range(images[places]), labels.to(images.device))
+        for places, labels in labelled.divided(val=val, test=share, seed=seed)
+    ]
     if X_test is not None and y_test is not None:
-        test_part = _test_part(X_test, y_test, names, places, channels)
-        warn_of_repeats("X_test", [train_part.inputs, val_part.inputs], test_part.inputs)
-    task = Task(
-        id=id,
-        way=len(places),
-        train=train_part,
-        val=val_part if len(val_part) else None,
-        test=test_part,
-        classes=tuple(places),
-    )
-    check_task(task)
-    return task
+        given = in_unit_range(image_tensor(X_test, channels=channels, name="X_test")), y_test
+    return labelled.task(id, parts, given)
 
 
-def _test_part(
-    X_test: Images, y_test: Labels, names: Mapping[Hashable, str], kept: Collection[str], channels: Channels | None
-) -> Split:
-    """The test part in its own order, without the classes that were left out."""
-    images = in_unit_range(image_tensor(X_test, channels=channels, name="X_test"))
-    labels = label_list(y_test, len(images), name="y_test", images="X_test")
-    places, order = kept_labels(labels, names, kept)
-    return Split(images[places], class_indices([labels[place] for place in places], order).to(images.device))
+class ClassImages(TaskSource):
+    """Images by class, whose classes are divided among the subsets; ``_images`` reads those of a class."""
+
+    def __init__(
+        self,
+        name: str,
+        shape: tuple[int, int, int],
+        sizes: Mapping[str, int],
+        lists: Mapping[Subset, Sequence[str] | None],
+        *,
+        fractions: tuple[float, float, float],
+        seed: int,
+        place: str,
+        noun: str = "class",
+    ) -> None:
+        self._name = name
+        self._shape = shape
+        self._sizes = sizes
+        owner = type(self).__name__
+        self._classes = class_subsets(
+            [*sizes], lists, fractions=fractions, seed=seed, owner=owner, place=place, noun=noun
+        )
+
+    @abstractmethod
+    def _images(self, name: str) -> Tensor:
+        """The images of a class, uint8, shape ``(n, channels, height, width)``."""
+
+    @property
+    def name(self) -> str:
+        """The first part of the ids of this source's tasks."""
+        return self._name
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of one image: ``(channels, height, width)``."""
+        return self._shape
+
+    def classes(self, subset: Subset) -> tuple[str, ...]:
+        """Return the names of a subset's classes."""
+        return self._classes[subset]
+
+    def instances(self, subset: Subset, class_index: int, held_out: bool = False) -> int:
+        """Return how many images a class has; none is held out."""
+        return 0 if held_out else self._sizes[self._classes[subset][class_index]]
+
+    def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
+        """Return images of one class, uint8, shape ``(n, channels, height, width)``."""
+        return self._images(self._classes[subset][class_index])[list(instances)]
 
 
-class ArraySource(TaskSource):
+class ArraySource(ClassImages):
     """Arrays of images of many classes, from which episodes and tasks are drawn.
 
     The classes are split as given, or at random by a seed. Images are kept as uint8, floats in [0, 1] rounded to it.
@@ -195,41 +195,23 @@ class ArraySource(TaskSource):
         name: str = "arrays",
     ) -> None:
         images = image_tensor(X, channels=channels).cpu()
-        labels = label_list(y, len(images))
-        names = class_names(labels, classes)
-        images = images if images.dtype == torch.uint8 else images.mul_(255).round_().byte()
-        self._shape = tuple(images.shape[1:])
-        self._name = name
+        if images.dtype != torch.uint8:
+            images = images.mul_(255).round_().byte()
+        members = LabelledExamples(len(images), y, noun="images", classes=classes).members
+        self._members = {each: images[own] for each, own in members.items()}
         listed: dict[Subset, Sequence[Hashable] | None] = {"train": train, "val": val, "test": test}
-        self._classes = class_subsets(
-            list(names.values()),
-            {subset: None if one is None else [str(plain_label(x)) for x in one] for subset, one in listed.items()},
+        super().__init__(
+            name,
+            (images.shape[1], images.shape[2], images.shape[3]),
+            {each: len(own) for each, own in members.items()},
+            {
+                subset: None if one is None else [str(plain_label(label)) for label in one]
+                for subset, one in listed.items()
+            },
             fractions=fractions,
             seed=seed,
-            owner=type(self).__name__,
             place=name,
         )
-        self._members = {name: images[own] for name, own in _places(labels, names).items()}
 
-    @property
-    def name(self) -> str:
-        """The name that was given."""
-        return self._name
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Shape of one image: ``(channels, height, width)``."""
-        channels, height, width = self._shape
-        return channels, height, width
-
-    def classes(self, subset: Subset) -> tuple[str, ...]:
-        """Return the names of a subset's classes."""
-        return self._classes[subset]
-
-    def instances(self, subset: Subset, class_index: int, held_out: bool = False) -> int:
-        """Return how many images a class has; none is held out."""
-        return 0 if held_out else len(self._members[self._classes[subset][class_index]])
-
-    def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
-        """Return images of one class, uint8, shape ``(n, channels, height, width)``."""
-        return self._members[self._classes[subset][class_index]][list(instances)]
+    def _images(self, name: str) -> Tensor:
+        return self._members[name]

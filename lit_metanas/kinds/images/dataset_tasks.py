@@ -20,18 +20,7 @@ from lit_metanas.tasks.task import Task
 
 
 def read_dataset(dataset: Dataset[Any]) -> tuple[Tensor, list[Any]]:
-    """Read all images and labels of a map-style data set into memory, each once.
-
-    Args:
-        dataset: of pairs (image, label); an image is a tensor, an array, or one of Pillow's.
-
-    Returns:
-        Images, all of one shape, and their labels.
-
-    Raises:
-        ValueError: the data set has no length or no items, an item is not a pair of an image and a label, or two images
-            differ in shape or type.
-    """
+    """All images of a map-style data set, which must be of one shape, and their labels, each read once."""
     kind = type(dataset).__name__
     try:
         number = len(dataset)  # type: ignore[arg-type]
@@ -60,8 +49,8 @@ def _pixels(image: Any, place: str) -> Tensor:
     if isinstance(image, Image.Image):
         if image.mode[0] in "IF":
             raise ValueError(f"{place} has pixels of mode {image.mode}: bring them to 8 bits in its transform.")
-        grey = image.mode in ("1", "L", "LA")
-        image = np.asarray(over_white(image, "L" if grey else "RGB"))
+        mode = "L" if image.mode in ("1", "L", "LA") else "RGB"
+        image = np.asarray(over_white(image, mode))
     if isinstance(image, np.ndarray) and image.dtype.kind in "biuf":
         return torch.from_numpy(image.copy())
     if isinstance(image, Tensor):
@@ -71,13 +60,7 @@ def _pixels(image: Any, place: str) -> Tensor:
 
 
 class Renumbered(Dataset[Any]):
-    """A data set whose numbers stand for other names.
-
-    Args:
-        dataset: of pairs (image, label).
-        own: the names that its numbers stand for.
-        classes: those that they will stand for, the same ones among them.
-    """
+    """A data set whose labels are the places of its ``own`` names, as places of the same names among ``classes``."""
 
     def __init__(self, dataset: Dataset[Any], own: Sequence[str], classes: Sequence[str]) -> None:
         self.dataset = dataset
@@ -95,10 +78,9 @@ class Renumbered(Dataset[Any]):
 
 
 def numbered_alike(parts: Sequence[Dataset[Any]]) -> list[Dataset[Any]]:
-    """Parts of one data set with one numbering of their classes.
+    """Parts of one data set with one numbering of their classes, if all name these.
 
     Torchvision's ``ImageFolder`` numbers what it finds: where a part lacks a class, its number is that of another one.
-    Parts that do not all name their classes stay as they are.
     """
     own = [names for part in parts if (names := class_list(part)) is not None]
     if len(own) < len(parts) or all(names == own[0] for names in own):
@@ -110,7 +92,9 @@ def numbered_alike(parts: Sequence[Dataset[Any]]) -> list[Dataset[Any]]:
 def class_list(dataset: Dataset[Any]) -> list[str] | None:
     """The names that a data set has for its classes, as torchvision's have; None where it has none."""
     own = getattr(dataset, "classes", None)
-    return [str(name) for name in own] if isinstance(own, list | tuple) else None
+    if not isinstance(own, list | tuple):
+        return None
+    return [str(name) for name in own]
 
 
 def _names(dataset: Dataset[Any], labels: Sequence[Any], classes: ClassNames | None) -> ClassNames | None:
@@ -119,7 +103,9 @@ def _names(dataset: Dataset[Any], labels: Sequence[Any], classes: ClassNames | N
     if classes is not None or own is None:
         return classes
     numbers = {number for label in labels if isinstance(number := plain_label(label), int)}
-    return {number: own[number] for number in numbers} if numbers and max(numbers) < len(own) else None
+    if max(numbers, default=len(own)) >= len(own):
+        return None
+    return {number: own[number] for number in numbers}
 
 
 def task_from_dataset(
@@ -164,7 +150,7 @@ def task_from_dataset(
         >>> lm.task_from_dataset(data, classes=["cat", "dog"]).shape
         ImageShape(channels=3, height=8, width=8)
     """
-    kind = type(dataset).__name__.lower()
+    id = id or type(dataset).__name__.lower()
     if test_dataset is not None:
         dataset, test_dataset = numbered_alike([dataset, test_dataset])
     images, labels = read_dataset(dataset)
@@ -186,7 +172,7 @@ def task_from_dataset(
         group=group,
         min_per_class=min_per_class,
         preprocessing=preprocessing,
-        id=kind if id is None else id,
+        id=id,
     )
 
 
@@ -242,5 +228,5 @@ class DatasetSource(ArraySource):
             seed=seed,
             classes=_names(dataset, labels, classes),
             channels=channels,
-            name=type(dataset).__name__.lower() if name is None else name,
+            name=name or type(dataset).__name__.lower(),
         )

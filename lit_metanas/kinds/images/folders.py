@@ -7,27 +7,17 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.io.arrays import read_npz
 from lit_metanas.io.class_folders import class_folders, file_groups, left_out, read_classes
 from lit_metanas.io.text import writable
-from lit_metanas.kinds.images.array_tasks import ArraySource
+from lit_metanas.kinds.images.array_tasks import ArraySource, ClassImages
 from lit_metanas.kinds.images.image_files import SUFFIXES, has_colour, read_image, read_images, require_shape
 from lit_metanas.kinds.images.torchvision_source import resizing
-from lit_metanas.tasks.source import Subset, TaskSource
-from lit_metanas.tasks.splits import (
-    by_class,
-    check_shares,
-    class_subsets,
-    join_classes,
-    large_classes,
-    split_examples,
-    tell_shared_groups,
-    warn_of_repeats,
-)
+from lit_metanas.kinds.labelled_examples import task_of_classes
+from lit_metanas.tasks.splits import by_class, check_shares, large_classes, tell_shared_groups
 from lit_metanas.tasks.task import SingleTask, Task, warn_of_data
 
 
@@ -92,9 +82,7 @@ class FolderTask(SingleTask):
         check_shares("FolderTask", train=train, val=val, test=test, seed=seed)
         self.root = Path(root)
         self._shape = shape and (shape[0], shape[1], shape[2])
-        self.train = train
-        self.val = val
-        self.test = test
+        self.shares = (train, val, test) if test_root is None else (None, val, 0.0)
         self.seed = seed
         self.test_root = None if test_root is None else Path(test_root)
         self.skip_unreadable = skip_unreadable
@@ -138,27 +126,16 @@ class FolderTask(SingleTask):
         """Read the images and split them."""
         images, files = self._read(self._files)
         images = large_classes(images, self.min_per_class, f"'{writable(str(self.root))}'")
-        train, val, test = split_examples(
+        tested = None if self.test_root is None else self._read(self._test_files)[0]
+        return task_of_classes(
+            self.root.resolve().name,
             images,
-            train=self.train if self.test_root is None else None,
-            val=self.val,
-            test=self.test if self.test_root is None else 0.0,
+            shares=self.shares,
             seed=self.seed,
             culprit=lambda name: str(self.root / name),
             groups=by_class(self._groups, {name: files[name] for name in images}),
-        )
-        if self.test_root is not None:
-            tested, _ = self._read(self._test_files)
-            none = torch.zeros(0, *self.shape, dtype=torch.uint8)
-            test = join_classes([tested.get(name, none) for name in images])
-            warn_of_repeats(f"'{self.test_root}'", [train.inputs, val.inputs], test.inputs)
-        return Task(
-            id=self.root.resolve().name,
-            way=len(images),
-            train=train,
-            val=val if len(val) else None,
-            test=test,
-            classes=tuple(images),
+            tested=tested,
+            tested_in="" if tested is None else f"'{self.test_root}'",
         )
 
     def _read(self, classes: Mapping[str, Sequence[Path]]) -> tuple[dict[str, Tensor], dict[str, list[Path]]]:
@@ -178,7 +155,7 @@ def _begins_in_colour(files: Sequence[Path]) -> bool:
     return False
 
 
-class ImageFolder(TaskSource):
+class ImageFolder(ClassImages):
     """Images of any size, grey or colour, resized; the classes are split as given, or at random by a seed.
 
     Args:
@@ -221,47 +198,27 @@ class ImageFolder(TaskSource):
         seed: int = 0,
     ) -> None:
         require_shape("ImageFolder", shape)
-        self.root = Path(root)
-        self._shape = (shape[0], shape[1], shape[2])
-        is_file = self.root.suffix == ".npz" and self.root.is_file()
-        self._images = _stored_images(self.root, self._shape) if is_file else {}
-        self._files = {} if is_file else class_folders(self.root, SUFFIXES, "images")
-        self._sizes = {name: len(each) for name, each in (self._images or self._files).items()}
-        self._classes = class_subsets(
-            list(self._sizes),
+        path = self.root = Path(root)
+        size = shape[0], shape[1], shape[2]
+        is_file = path.suffix == ".npz" and path.is_file()
+        self._read = _stored_images(path, size) if is_file else {}
+        self._files = {} if is_file else class_folders(path, SUFFIXES, "images")
+        super().__init__(
+            path.resolve().stem if is_file else path.resolve().name,
+            size,
+            {name: len(each) for name, each in (self._read or self._files).items()},
             {"train": train, "val": val, "test": test},
             fractions=fractions,
             seed=seed,
-            owner="ImageFolder",
-            place=str(self.root),
+            place=str(path),
             noun="class" if is_file else "class folder",
         )
 
-    @property
-    def name(self) -> str:
-        """The name of the folder, or of the file without its ending."""
-        path = self.root.resolve()
-        return path.name if self._files else path.stem
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """The shape asked for."""
-        return self._shape
-
-    def classes(self, subset: Subset) -> tuple[str, ...]:
-        """Return the names of the subset's classes."""
-        return self._classes[subset]
-
-    def instances(self, subset: Subset, class_index: int, held_out: bool = False) -> int:
-        """Return the number of images of a class; none is held out."""
-        return 0 if held_out else self._sizes[self._classes[subset][class_index]]
-
-    def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
-        """Return images of one class; a whole folder is read at its first use and kept in memory."""
-        name = self._classes[subset][class_index]
-        if name not in self._images:
-            self._images[name] = read_images(self._files[name], self.shape)
-        return self._images[name][list(instances)]
+    def _images(self, name: str) -> Tensor:
+        """The images of a class; a whole folder is read at its first use and kept in memory."""
+        if name not in self._read:
+            self._read[name] = read_images(self._files[name], self.shape)
+        return self._read[name]
 
 
 def _text(name: object) -> str:

@@ -47,20 +47,12 @@ FACES = _SANS + _MONO + _SERIF + _STIX + _COMPUTER_MODERN
 
 @dataclass(frozen=True)
 class Letter:
-    """One class: a letter, and the faces that show it.
+    """One class: a letter, and the faces that show it."""
 
-    Attributes:
-        code_point: its number in Unicode.
-        script: name of its script.
-        faces: faces for ordinary instances, at least one.
-        held_out_faces: faces kept for the test part of target tasks, at least one: those of DejaVu Serif where it has
-            the letter, else the bold ones.
-    """
-
-    code_point: int
+    code_point: int  # its number in Unicode
     script: str
-    faces: tuple[str, ...]
-    held_out_faces: tuple[str, ...]
+    faces: tuple[str, ...]  # for ordinary instances, at least one
+    held_out_faces: tuple[str, ...]  # for test parts, at least one: DejaVu Serif where it has the letter, else bold
 
     @property
     def name(self) -> str:
@@ -70,10 +62,9 @@ class Letter:
 
 @cache
 def letters() -> tuple[Letter, ...]:
-    """Return the classes: letters without a decomposition in 15 scripts, without look-alikes.
+    """The classes: letters without a decomposition in 15 scripts, without look-alikes.
 
-    A letter is dropped if its regular sans-serif image at 28x28, size normalised, correlates by more than 0.92 with
-    one that was kept. So the classes depend on the shipped fonts only.
+    A letter is dropped if its regular sans-serif image at 28x28 correlates by more than 0.92 with one that was kept.
     """
     candidates = _candidates()
     images = torch.stack([master(letter.code_point, _SANS[0]) for letter in candidates])
@@ -116,8 +107,8 @@ def font_file(face: str) -> Path:
 def _font(face: str) -> tuple[FT2Font, frozenset[int]]:
     """Open a face; return it with the code points that it covers."""
     font = FT2Font(str(font_file(face)))
-    covered = frozenset(font.get_charmap())
-    return font, frozenset(c for c in covered if c < 128) if face in _COMPUTER_MODERN else covered
+    last = 127 if face in _COMPUTER_MODERN else 0x10FFFF
+    return font, frozenset(each for each in font.get_charmap() if each <= last)
 
 
 def _candidates() -> list[Letter]:

@@ -122,9 +122,11 @@ class Glyphs(TaskSource):
         letter = _letters_of(subset)[class_index]
         if not held_out and max(instances, default=0) < self.pool:
             return self._cached_pools()[letter.code_point][list(instances), None]
-        blocks = {b: self._block(letter, held_out, b) for b in {i // _BLOCK for i in instances}}
-        picked = [blocks[i // _BLOCK][i % _BLOCK] for i in instances]
-        return torch.stack(picked)[:, None] if picked else torch.empty((0, *self.shape), dtype=torch.uint8)
+        for block in {i // _BLOCK for i in instances}:
+            if (letter.code_point, held_out, block) not in self._blocks:
+                self._blocks[letter.code_point, held_out, block] = self._render(letter, held_out, block)
+        picked = [self._blocks[letter.code_point, held_out, i // _BLOCK][i % _BLOCK] for i in instances]
+        return torch.stack(picked)[:, None]
 
     @property
     def _pool_shape(self) -> tuple[int, ...]:
@@ -145,13 +147,6 @@ class Glyphs(TaskSource):
         """Return the first ``pool`` instances of a letter."""
         blocks = [self._render(letter, False, b) for b in range(-(-self.pool // _BLOCK))]
         return torch.cat(blocks)[: self.pool]
-
-    def _block(self, letter: Letter, held_out: bool, block: int) -> Tensor:
-        """Return a block of instances, rendered at most once."""
-        key = letter.code_point, held_out, block
-        if key not in self._blocks:
-            self._blocks[key] = self._render(letter, held_out, block)
-        return self._blocks[key]
 
     def _render(self, letter: Letter, held_out: bool, block: int) -> Tensor:
         """Render a whole block: so no image depends on which others are asked for with it."""
@@ -177,4 +172,6 @@ def _read(file: Path, shape: tuple[int, ...]) -> Tensor | None:
         images = read_npz(file, "it is rendered again", largest=math.prod(shape) + (1 << 20))["images"]
     except (ValueError, KeyError):
         return None
-    return torch.from_numpy(images) if images.shape == shape and images.dtype == np.uint8 else None
+    if images.shape != shape or images.dtype != np.uint8:
+        return None
+    return torch.from_numpy(images)

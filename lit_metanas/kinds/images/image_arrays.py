@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -25,26 +24,10 @@ Channels: TypeAlias = Literal["first", "last"]
 def image_tensor(images: Images, *, channels: Channels | None = None, name: str = "X") -> Tensor:
     """A copy of images as a tensor, shape ``(n, channels, height, width)``, uint8 or float32 in [0, 1].
 
-    Args:
-        images: uint8 from 0 to 255, booleans, or floating point in [0, 1].
-        channels: whether the channels come before height and width or behind; None finds out by their number, 1 or 3,
-            or by its being the smallest.
-        name: of the argument, for messages.
-
-    Raises:
-        ValueError: the images have another type, other values, or a shape that tells no single layout.
+    If it is not given whether channels come first or last, they are 1 or 3, or the smallest number. Messages begin with
+    ``name``.
     """
-    if not isinstance(images, Tensor):
-        try:
-            array = np.asarray(images)
-        except ValueError:
-            raise ValueError(f"{name} holds images of different shapes: resize them to one.") from None
-        if array.dtype.kind not in "biuf":
-            raise ValueError(f"{name} holds {array.dtype}, not numbers: give uint8 or floats in [0, 1].")
-        # A copy in the machine's byte order, as negative strides and read-only memory are not for torch.
-        kept = array.dtype if array.dtype.kind != "f" else np.dtype(np.float32)
-        images = torch.from_numpy(np.array(array, dtype=kept.newbyteorder("="), order="C"))
-    images = images.detach().clone()
+    images = _copied(images, name)
     if images.dtype != torch.uint8:
         if images.dtype != torch.bool and not images.is_floating_point():
             kind = str(images.dtype).removeprefix("torch.")
@@ -52,6 +35,20 @@ def image_tensor(images: Images, *, channels: Channels | None = None, name: str 
         images = images.float()
         _check_range(images, name)
     return _channels_first(images, channels, name).contiguous()
+
+
+def _copied(images: Images, name: str) -> Tensor:
+    if isinstance(images, Tensor):
+        return images.detach().clone()
+    try:
+        array = np.asarray(images)
+    except ValueError:
+        raise ValueError(f"{name} holds images of different shapes: resize them to one.") from None
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} holds {array.dtype}, not numbers: give uint8 or floats in [0, 1].")
+    kept = np.dtype(np.float32) if array.dtype.kind == "f" else array.dtype
+    # In the machine's byte order, as negative strides and read-only memory are not for torch.
+    return torch.from_numpy(np.array(array, dtype=kept.newbyteorder("="), order="C"))
 
 
 def over_white(image: Image.Image, mode: str) -> Image.Image:
@@ -81,8 +78,10 @@ def _channels_first(images: Tensor, channels: Channels | None, name: str) -> Ten
     if len(shape) == 3 and min(shape[1:]) > 0:
         return images[:, None]
     if len(shape) != 4 or min(shape[1:]) < 1:
-        usual_shapes = "give (n, height, width), (n, channels, height, width) or (n, height, width, channels)"
-        raise ValueError(f"{name} has shape {shape}: {describe_unflattening(shape) or usual_shapes}.")
+        raise ValueError(
+            f"{name} has shape {shape}: give (n, height, width), (n, channels, height, width) or (n, height, width, "
+            "channels), or reshape rows of pixels to one of these."
+        )
     if channels is None:
         usual = [place for place in (1, 3) if shape[place] in (1, 3)]
         smallest = [place for place in (1, 3) if shape[place] < min(shape[2], shape[4 - place])]
@@ -96,35 +95,12 @@ def _channels_first(images: Tensor, channels: Channels | None, name: str) -> Ten
     return images if channels == "first" else images.permute(0, 3, 1, 2)
 
 
-def describe_unflattening(shape: tuple[int, ...]) -> str | None:
-    """What to do with images that are flat rows of pixels; None where the shape is not that of square images' rows.
-
-    Args:
-        shape: ``(n, pixels)``, else None is returned.
-    """
-    if len(shape) != 2:
-        return None
-    number, pixels = shape
-    side = math.isqrt(pixels)
-    if side > 1 and side**2 == pixels:
-        return f"reshape the rows to ({number}, 1, {side}, {side})"
-    side = math.isqrt(pixels // 3)
-    if side > 1 and 3 * side**2 == pixels:
-        last = f"({number}, {side}, {side}, 3)"
-        return f"reshape the rows to ({number}, 3, {side}, {side}), or to {last} if they were flattened so"
-    return None
-
-
 GREY = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in the brightness of a pixel (ITU-R BT.601)."""
 
 
 def fit_images(images: Tensor, shape: Shape) -> Tensor:
-    """Bring images ``(n, channels, height, width)`` to a shape, float32 in [0, 1]: grey or colour, resized.
-
-    Raises:
-        ValueError: they have another number of dimensions, or of channels than 1 and 3.
-    """
+    """Bring images ``(n, channels, height, width)`` to a shape, float32 in [0, 1]: grey or colour, resized."""
     channels, height, width = image_shape(shape)
     if images.ndim != 4 or (images.shape[1] != channels and {images.shape[1], channels} != {1, 3}):
         raise ValueError(

@@ -38,26 +38,15 @@ class _WidePixels(Exception):  # noqa: N818 (the file is not damaged)
 
 
 def read_image(file: Path, shape: tuple[int, int, int]) -> Tensor:
-    """Read one image and bring it to a shape; what is transparent lies over white.
-
-    Args:
-        file: the image file.
-        shape: ``(channels, height, width)``; one channel gives grey, three colour.
-
-    Returns:
-        uint8, of the given shape.
-
-    Raises:
-        ValueError: the file is not a readable image, or its pixels have 32 bits.
-    """
+    """Read one image as uint8 of a shape: one channel gives grey, three colour; transparent pixels lie over white."""
     channels, height, width = shape
-    name = writable(str(file))
+    mode, name = "L" if channels == 1 else "RGB", writable(str(file))
     try:
         with Image.open(BytesIO(read_regular(file, LARGEST_IMAGE)), formats=_FORMATS) as image:
             if image.width * image.height > MOST_IMAGE_PIXELS:
                 raise ValueError("it has too many pixels")
             ImageOps.exif_transpose(image, in_place=True)  # a copy of the most pixels would take 256 MB
-            upright = over_white(_in_eight_bits(image), "L" if channels == 1 else "RGB")
+            upright = over_white(_in_eight_bits(image), mode)
             if upright.size != (width, height):
                 upright = upright.resize((width, height), Image.Resampling.BILINEAR)
             pixels = np.array(upright, dtype=np.uint8)
@@ -78,24 +67,16 @@ def shorter_side(file: Path) -> int:
 
 
 def has_colour(file: Path) -> bool:
-    """Whether any pixel of an image is not grey.
-
-    Raises:
-        ValueError: the file is not a readable image.
-    """
+    """Whether any pixel of a readable image is not grey."""
     red, green, blue = read_image(file, (3, 32, 32))
     return not (torch.equal(red, green) and torch.equal(green, blue))
 
 
 def _in_eight_bits(image: Image.Image) -> Image.Image:
-    """Scale grey values of 16 bits, which Pillow would cut off at 255; other images stay as they are.
-
-    Raises:
-        _WidePixels: nobody knows how large its pixels can be.
-    """
+    """Scale grey values of 16 bits, which Pillow would cut off at 255; other images stay as they are."""
     if not (image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))):
         if image.mode in ("I", "F"):
-            raise _WidePixels
+            raise _WidePixels  # nobody knows how large they can be
         return image
     values = np.array(image, dtype=np.int32)
     values += 128
@@ -145,8 +126,8 @@ class ImageAugmentation(EpisodeAugmentation):
     """
 
     def __init__(self, *, flip: float = 0.5, zoom: float = 1.0, colour: float = 0.0) -> None:
-        for name, value, within in (("flip", flip, 0 <= flip <= 1), ("colour", colour, 0 <= colour <= 1)):
-            if not within:
+        for name, value in (("flip", flip), ("colour", colour)):
+            if not 0 <= value <= 1:
                 raise ValueError(f"ImageAugmentation: {name} is {value}; give a number from 0 to 1.")
         if not 0 < zoom <= 1:
             raise ValueError(f"ImageAugmentation: zoom is {zoom}; give a share of the area above 0, at most 1.")
@@ -170,7 +151,9 @@ class ImageAugmentation(EpisodeAugmentation):
         if self.flip:
             mirrored = draws[4] < self.flip
             images = torch.where(mirrored[:, None, None, None], images.flip(-1), images)
-        return self._colour(images, draws[5:]) if self.colour else images
+        if self.colour:
+            images = self._colour(images, draws[5:])
+        return images
 
     def of_episode(self, episode: Episode, generator: torch.Generator) -> Episode:
         """Change the images of an episode, each support and query image by itself.
@@ -211,7 +194,9 @@ class ImageAugmentation(EpisodeAugmentation):
         images = (images * brightness).clamp(0, 1)
         grey = _brightness(images)
         images = (grey.mean((2, 3), keepdim=True).lerp(images, contrast)).clamp(0, 1)
-        return _brightness(images).lerp(images, saturation).clamp(0, 1) if images.shape[1] == 3 else images
+        if images.shape[1] != 3:
+            return images
+        return _brightness(images).lerp(images, saturation).clamp(0, 1)
 
 
 def _brightness(images: Tensor) -> Tensor:

@@ -24,18 +24,16 @@ _FOLDERS = {"background": "images_background", "evaluation": "images_evaluation"
 
 @dataclass
 class _Character:
-    """One character: its alphabet, its name in it, and its images ``(drawers, 28, 28)``, uint8, ink 255.
-
-    Attributes:
-        start: place of the first one among the images of all characters.
-        drawers: their number.
-    """
+    """One character: its alphabet, its name in it, and its images ``(drawers, 28, 28)``, uint8, ink 255."""
 
     alphabet: str
     name: str
     images: Tensor
-    start: int = 0
-    drawers: int = 0
+    start: int = 0  # place of the first one among the images of all characters
+
+
+_Characters = dict[str, list[_Character]]
+"""Of the splits ``background`` and ``evaluation``."""
 
 
 class Omniglot(TaskSource):
@@ -76,7 +74,7 @@ class Omniglot(TaskSource):
         self.root = Path(root)
         self.rotations = rotations
         self.validation_alphabets = tuple(validation_alphabets)
-        if not self._is_file and not (self.root / "omniglot-py").is_dir():
+        if not self.root.is_file() and not (self.root / "omniglot-py").is_dir():
             raise FileNotFoundError(
                 f"There is no Omniglot at {self.root}: give an .npz file, or a folder that "
                 f"torchvision.datasets.Omniglot(root, download=True) has filled."
@@ -101,13 +99,15 @@ class Omniglot(TaskSource):
 
     def groups(self, subset: Subset) -> tuple[str, ...]:
         """Return the alphabet of each class; a rotated alphabet is one of its own."""
-        turns = ("", "/rot090", "/rot180", "/rot270") if self.rotations and subset == "train" else ("",)
+        turns = ["", "/rot090", "/rot180", "/rot270"]
+        if not self.rotations or subset != "train":
+            turns = turns[:1]
         return tuple(character.alphabet + turn for turn in turns for character in self._characters(subset))
 
     def instances(self, subset: Subset, class_index: int, held_out: bool = False) -> int:
         """Return the number of drawers; none is held out."""
         characters = self._characters(subset)
-        return 0 if held_out else characters[class_index % len(characters)].drawers
+        return 0 if held_out else len(characters[class_index % len(characters)].images)
 
     def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
         """Return images of one class, one instance a drawer, uint8, shape ``(n, 1, 28, 28)``."""
@@ -133,15 +133,11 @@ class Omniglot(TaskSource):
             images.index_copy_(0, rows, torch.rot90(images.index_select(0, rows), turn, dims=(2, 3)))
         return list(images.split([len(chosen) for chosen in instances]))
 
-    @property
-    def _is_file(self) -> bool:
-        return self.root.is_file()
-
     def _characters(self, subset: Subset) -> list[_Character]:
         """Return a subset's characters, by alphabet and name; read them all at the first use."""
         if self._subsets is None:
-            parts = self._read_file() if self._is_file else self._read_folder()
-            background, test = (sorted(part, key=lambda c: (c.alphabet, c.name)) for part in parts)
+            found = self._read_file() if self.root.is_file() else self._read_folder()
+            background, test = (sorted(found[split], key=lambda c: (c.alphabet, c.name)) for split in _FOLDERS)
             known = {character.alphabet for character in background}
             for alphabet in self.validation_alphabets:
                 if alphabet not in known:
@@ -159,13 +155,12 @@ class Omniglot(TaskSource):
         self._images = torch.cat([character.images for character in everything] or [self._images])
         start = 0
         for character in everything:
-            character.start, character.drawers = start, len(character.images)
-            start += character.drawers
+            character.start, start = start, start + len(character.images)
             character.images = self._images[character.start : start]
 
-    def _read_folder(self) -> tuple[list[_Character], list[_Character]]:
+    def _read_folder(self) -> _Characters:
         """Read torchvision's layout: black ink on white, file names sorted by drawer."""
-        found: dict[str, list[_Character]] = {}
+        found: _Characters = {}
         for split, folder_name in _FOLDERS.items():
             folder = self.root / "omniglot-py" / folder_name
             if not folder.is_dir():
@@ -177,9 +172,9 @@ class Omniglot(TaskSource):
                     raise ValueError(f"{path} has no images: download Omniglot again.")
                 images = 255 - read_images(files, self.shape)[:, 0]
                 found[split].append(_Character(path.parent.name, path.name, images))
-        return found["background"], found["evaluation"]
+        return found
 
-    def _read_file(self) -> tuple[list[_Character], list[_Character]]:
+    def _read_file(self) -> _Characters:
         """Read the compact file: two pixels of 16 grey levels a byte, ink 15."""
         fix = "give a compact Omniglot file, or a folder that torchvision has filled"
         arrays = read_npz(self.root, fix)
@@ -189,7 +184,7 @@ class Omniglot(TaskSource):
             raise ValueError(f"'{self.root}' is not a compact Omniglot file: {fix}.") from None
 
     @staticmethod
-    def _unpack(arrays: Mapping[str, np.ndarray[Any, Any]]) -> tuple[list[_Character], list[_Character]]:
+    def _unpack(arrays: Mapping[str, np.ndarray[Any, Any]]) -> _Characters:
         """The characters in the file's arrays; one of ``DAMAGED`` where they are others, or do not fit together."""
         packed, owner = arrays["images_u4"], arrays["char_index"]
         alphabets, numbers = arrays["alphabet_names"][arrays["char_alphabet"]], arrays["char_number"]
@@ -200,10 +195,10 @@ class Omniglot(TaskSource):
         images = torch.from_numpy(pixels).view(-1, _SIDE, _SIDE)
         order = np.argsort(owner, kind="stable")
         ends = np.searchsorted(owner[order], np.arange(len(splits) + 1))
-        found: dict[str, list[_Character]] = {split: [] for split in _FOLDERS}
+        found: _Characters = {split: [] for split in _FOLDERS}
         for i, (alphabet, number, split) in enumerate(zip(alphabets, numbers, splits, strict=True)):
             mine = torch.from_numpy(order[ends[i] : ends[i + 1]])
             if not len(mine):
                 raise ValueError("a character has no images")
             found[str(split)].append(_Character(str(alphabet), f"character{int(number):02d}", images[mine]))
-        return found["background"], found["evaluation"]
+        return found

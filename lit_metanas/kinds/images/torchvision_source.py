@@ -131,18 +131,15 @@ class TorchvisionSource(TaskSource):
         kind = self._class.__name__
         given = {"root": self.root, "transform": self.transform or resizing(self.shape)}
         known = {name: value for name, value in given.items() if self._takes_any or name in self._arguments}
-        for name in arguments:
-            if name not in self._arguments and not self._takes_any:
-                near = nearest(name, self._arguments)
-                hint = f"did you mean {near!r}?" if near else f"it takes {', '.join(self._arguments)}."
-                raise ValueError(f"{kind} has no argument {name!r}: {hint}")
         try:
             return self._class(**{**known, **arguments})
         except (OSError, RuntimeError, TypeError, ValueError) as error:
             cause = str(error).splitlines()[0].rstrip(".")
-            absent = isinstance(error, OSError) or "not found" in cause
-            fix = "give the folder that holds it as 'root'" if absent else "correct its 'parts'"
-            fix += ", or download: true" if absent and "download" in self._arguments and not self.download else ""
+            fix = "correct its 'parts'"
+            if isinstance(error, OSError) or "not found" in cause:
+                fix = "give the folder that holds it as 'root'"
+                if "download" in self._arguments and not self.download:
+                    fix += ", or download: true"
             raise ValueError(f"{kind} cannot be read from '{self.root}' ({cause}): {fix}.") from error
 
 
@@ -172,11 +169,7 @@ def _opaque(image: Any, mode: str) -> Any:
 
 
 def _dataset_class(name: str) -> type[Dataset[Any]]:
-    """A data set's class by its name in torchvision, or by its class path.
-
-    Raises:
-        ValueError: there is none.
-    """
+    """A data set's class by its name in torchvision, or by its class path."""
     from torchvision import datasets
 
     found: object = getattr(datasets, name, None)

@@ -10,24 +10,17 @@ import numpy as np
 
 from lit_metanas.inputs.tokens import TextPreprocessing, check_range
 from lit_metanas.io.packages import import_extra
-from lit_metanas.io.text import nearest
-from lit_metanas.kinds.pairs.pair_tasks import PairTasks, check_source_language, meta_subsets
+from lit_metanas.kinds.pairs.pair_tasks import PairTasks, check_source_language
 from lit_metanas.kinds.pairs.text_pairs import Parts, TextPair
-from lit_metanas.kinds.texts.characters import Characters
-from lit_metanas.kinds.texts.phrase_languages import script_of
+from lit_metanas.kinds.texts.phrases import script_of
+from lit_metanas.kinds.texts.vocabularies import Characters
 from lit_metanas.objectives.translation import TextMetric
 from lit_metanas.tasks.sampling import MOST_TASKS
 from lit_metanas.tasks.source import Subset
 
-DIGITS = "digits"
-"""The source that numbers are given in, unless it is a language."""
-
-LARGEST_SPELLED = 9_999
-"""Up to this one, each language spells each number in a way of its own."""
-
-_AMBIGUOUS = frozenset({"sl"})
-"""Languages whose rules spell several of these numbers alike: 2000 as 3000 in Slovenian."""
-
+DIGITS = "digits"  # the source that numbers are given in, unless it is a language
+LARGEST_SPELLED = 9_999  # up to this one, each language spells each number in a way of its own
+_AMBIGUOUS = frozenset({"sl"})  # spells several of these numbers alike: 2000 as 3000 in Slovenian
 _INVISIBLE = str.maketrans("", "", "\N{ZERO WIDTH SPACE}\N{SOFT HYPHEN}")
 
 
@@ -101,25 +94,20 @@ class NumberWords(PairTasks):
         languages = spelled_languages(script)
         fix = f"give '{DIGITS}' or a language's code, such as 'en'."
         check_source_language("NumberWords", source, [DIGITS, *spelled_languages(None)], fix)
-        names = meta_subsets(
-            [language for language in languages if language != source],
-            meta_val,
-            meta_test,
-            fractions=fractions,
-            seed=seed,
-            owner="NumberWords",
-            place="NumberWords",
-            noun="language",
-        )
-        longest = Characters(steps=80 if largest < 1000 else 120)
-        own = Characters(steps=len(str(largest))) if source == DIGITS else longest
+        longest = own = Characters(steps=80 if largest < 1000 else 120)
+        if source == DIGITS:
+            own = Characters(steps=len(str(largest)))
         super().__init__(
-            names,
+            [language for language in languages if language != source],
             subset,
             preprocessing or own,
             target_preprocessing or longest,
             metric,
-            "language",
+            meta_val=meta_val,
+            meta_test=meta_test,
+            fractions=fractions,
+            seed=seed,
+            noun="language",
             validated=val > 0,
             tasks=tasks,
         )
@@ -149,36 +137,20 @@ class NumberWords(PairTasks):
 
 
 def spelled_languages(script: str | None) -> list[str]:
-    """The codes of the languages that numbers are spelled in.
-
-    Args:
-        script: that they are mostly written in; None for all.
-
-    Raises:
-        ValueError: there is none, or the packages are not installed.
-    """
+    """The codes of the languages that numbers are spelled in."""
     engine = import_extra("unicode_rbnf", "translation", "NumberWords").RbnfEngine
     import_extra("babel", "translation", "NumberWords")
     every = [code for code in engine.get_supported_languages() if "_" not in code and code not in _AMBIGUOUS]
     found = [code for code in every if script in (None, script_of(code))]
     if not found:
-        near = nearest(str(script), {script_of(code) for code in every})
-        hint = f"did you mean '{near}'?" if near else "give a code of ISO 15924, such as 'Latn'."
-        raise ValueError(f"NumberWords: no language is written in the script '{script}': {hint}")
+        raise ValueError(
+            f"NumberWords: no language is written in the script '{script}': give a code of ISO 15924, such as 'Latn'."
+        )
     return found
 
 
 def spell(numbers: Sequence[int], language: str) -> list[str]:
-    """Spell numbers out, as they are counted.
-
-    Args:
-        numbers: from 0 to ``LARGEST_SPELLED``.
-        language: its code.
-
-    Example:
-        >>> spell([0, 42, 345], "en")
-        ['zero', 'forty-two', 'three hundred forty-five']
-    """
+    """Spell numbers out, as they are counted."""
     engine = _engine(language)
     found = (engine.format_number(number, ruleset_names=["spellout-numbering"]).text for number in numbers)
     return [text.translate(_INVISIBLE) for text in found]

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from torch import Tensor
 
 from lit_metanas.inputs.shapes import PADDING, Shape
 from lit_metanas.inputs.tokens import UNKNOWN, TextPreprocessing
-from lit_metanas.io.text import nearest, number_of
+from lit_metanas.io.text import hint, number_of
 from lit_metanas.kinds.pairs.text_pairs import Parts, Side, TextPair, translation_task
-from lit_metanas.kinds.texts.characters import Characters
-from lit_metanas.kinds.texts.words import Words
+from lit_metanas.kinds.texts.vocabularies import Characters, Words
 from lit_metanas.objectives.translation import TextMetric
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.splits import class_subsets
@@ -25,22 +24,8 @@ class PairTasks(TaskCollection):
 
     All share the vocabularies of the meta-train tasks, so that the weights of one network start on each of them. The
     letters of the other tasks are added, for some have letters of their own. Their words are not: a language that is
-    held out needs ``Characters`` or ``BytePairs``. With ``Words``, which get no letters, a warning tells of a held-out
-    task that more than half of its words are unknown.
-
-    Args:
-        names: of the tasks of each subset, such as languages.
-        subset: which tasks these are.
-        preprocessing: makes inputs of sources; None takes ``Characters()``. One without a vocabulary gets that of the
-            meta-train tasks.
-        target_preprocessing: makes targets; as ``preprocessing``.
-        metric: what tasks are judged by; see ``Translation``.
-        noun: what a name names.
-        validated: whether tasks have a val part.
-        tasks: their number; None makes one for each name.
-
-    Raises:
-        ValueError: the subset has no name.
+    held out needs ``Characters`` or ``BytePairs``. With ``Words``, a warning names each held-out task of which more
+    than half of the words are unknown.
 
     Example:
         >>> import lit_metanas as lm
@@ -48,32 +33,44 @@ class PairTasks(TaskCollection):
         >>> class Doubled(PairTasks):
         ...     def parts(self, name, draw):
         ...         return {part: [TextPair(name, 2 * name)] for part in ("train", "val", "test")}
-        >>> tasks = Doubled({"train": ["ab"], "val": [], "test": ["ba", "bb"]}, "test")
+        >>> tasks = Doubled(["ab", "ba", "bb"], "test", meta_test=["ba", "bb"])
         >>> tasks[1].id, tasks[1].objective.target.show(tasks[1].test.labels)
         ('doubled/test/bb', ['bbbb'])
     """
 
     def __init__(
         self,
-        names: Mapping[Subset, Sequence[str]],
+        names: Sequence[str],
         subset: Subset,
         preprocessing: TextPreprocessing | None = None,
         target_preprocessing: TextPreprocessing | None = None,
         metric: TextMetric = "chrF",
+        *,
+        meta_val: Sequence[str] | None = None,
+        meta_test: Sequence[str] | None = None,
+        fractions: tuple[float, float, float] = (0.64, 0.16, 0.2),
+        seed: int = 0,
         noun: str = "pair",
+        place: str | None = None,
         validated: bool = True,
         tasks: int | None = None,
     ) -> None:
         owner = type(self).__name__
         if subset not in SUBSETS:
             raise ValueError(f"{owner}: there is no subset '{subset}': choose train, val or test.")
-        if not names[subset]:
+        lists: dict[Subset, Sequence[str] | None] = {"train": None, "val": meta_val, "test": meta_test}
+        if meta_val is not None or meta_test is not None:
+            held_out = {*(meta_val or ()), *(meta_test or ())}
+            lists["train"] = [name for name in names if name not in held_out]
+        self._names = class_subsets(
+            names, lists, fractions=fractions, seed=seed, owner=owner, place=place or owner, noun=noun
+        )
+        if not self._names[subset]:
             raise ValueError(
                 f"{owner}: there is no {noun} in '{subset}': choose another subset, other fractions, or name some."
             )
         self.subset: Subset = subset
         self.metric: TextMetric = metric
-        self._names = {name: tuple(members) for name, members in names.items()}
         self._given = preprocessing or Characters(), target_preprocessing or Characters()
         self._noun = noun
         self._validated = validated
@@ -91,12 +88,7 @@ class PairTasks(TaskCollection):
 
     @abstractmethod
     def parts(self, name: str, draw: int) -> Parts:
-        """The pairs of a task.
-
-        Args:
-            name: of the task, of whatever subset.
-            draw: 0, or a higher number where tasks are more than names.
-        """
+        """The pairs of a task."""
 
     def learned(self, name: str) -> Sequence[TextPair]:
         """The pairs of a task that vocabularies are counted on: by default those that it learns from."""
@@ -106,21 +98,10 @@ class PairTasks(TaskCollection):
     def preprocessings(self) -> tuple[TextPreprocessing, TextPreprocessing]:
         """What makes inputs, and what makes targets, with their vocabularies."""
         source, target = self._given
-        return (
-            source.fitted(self._counted("source", letters=not isinstance(source, Words))),
-            target.fitted(self._counted("target", letters=not isinstance(target, Words))),
-        )
+        return source.fitted(self._counted("source", source)), target.fitted(self._counted("target", target))
 
-    def _counted(self, side: Side, letters: bool) -> Iterator[str]:
-        """The texts of the meta-train tasks, and the letters of the others, which could not be written otherwise.
-
-        Args:
-            side: which text of a pair.
-            letters: whether the letters of the others count; among words they are none.
-
-        Raises:
-            ValueError: there is no meta-train task.
-        """
+    def _counted(self, side: Side, preprocessing: TextPreprocessing) -> Iterator[str]:
+        """The texts of the meta-train tasks, and the letters of the others, which could not be written otherwise."""
         if not self._names["train"]:
             raise ValueError(
                 f"{type(self).__name__}: no {self._noun} is left for meta-training, whose texts a vocabulary is "
@@ -128,7 +109,9 @@ class PairTasks(TaskCollection):
             )
         for name in self._names["train"]:
             yield from (getattr(pair, side) for pair in self.learned(name))
-        for name in (*self._names["val"], *self._names["test"]) if letters else ():
+        if isinstance(preprocessing, Words):  # which has no letters
+            return
+        for name in (*self._names["val"], *self._names["test"]):
             yield from sorted({letter for pair in self.learned(name) for letter in getattr(pair, side)})
 
     @property
@@ -147,8 +130,11 @@ class PairTasks(TaskCollection):
         draw, place = divmod(index, len(self.names))
         name = self.names[place]
         source, target = self.preprocessings
+        id = f"{self.name}/{self.subset}/{name}"
+        if draw:
+            id += f"/{draw}"
         task = translation_task(
-            "/".join((self.name, self.subset, name, *([str(draw)] if draw else []))),
+            id,
             self.parts(name, draw),
             source,
             target,
@@ -157,64 +143,22 @@ class PairTasks(TaskCollection):
             validated=self._validated,
         )
         if self.subset != "train":
-            _tell_unknown(task.id, "source", source, task.train.inputs)
-            _tell_unknown(task.id, "target", target, task.train.labels)
+            _warn_of_unknown(task.id, "source", source, task.train.inputs, "preprocessing")
+            _warn_of_unknown(task.id, "target", target, task.train.labels, "target_preprocessing")
         return task
 
 
-def _tell_unknown(id: str, side: Side, preprocessing: TextPreprocessing, tokens: Tensor) -> None:
+def _warn_of_unknown(id: str, side: Side, preprocessing: TextPreprocessing, tokens: Tensor, option: str) -> None:
     """Warn of a held-out task if its language is not that of the vocabulary: most of its words are unknown."""
-    if not isinstance(preprocessing, Words):
-        return
     unknown, words = int((tokens == UNKNOWN).sum()), int((tokens != PADDING).sum())
-    if 2 * unknown > words:
-        option = "preprocessing" if side == "source" else "target_preprocessing"
+    if isinstance(preprocessing, Words) and 2 * unknown > words:
         warn_of_data(
             f"{unknown} of {number_of(words, 'word')} of the {side}s that '{id}' learns from are unknown: the "
             f"vocabulary has words of the meta-train tasks alone. Give Characters or BytePairs as '{option}'."
         )
 
 
-def meta_subsets(
-    names: Sequence[str],
-    meta_val: Sequence[str] | None,
-    meta_test: Sequence[str] | None,
-    *,
-    fractions: tuple[float, float, float],
-    seed: int,
-    owner: str,
-    place: str,
-    noun: str,
-) -> dict[Subset, tuple[str, ...]]:
-    """The names of each subset: those that are listed, all others for meta-training; or drawn where there is no list.
-
-    Args:
-        names: all of them.
-        meta_val: those of the meta-validation subset.
-        meta_test: those of the meta-test subset.
-        fractions: shares of the three subsets, if there is no list.
-        seed: of the draw.
-        owner: the collection's class, for messages.
-        place: where the names are from, for messages.
-        noun: what a name names.
-
-    Raises:
-        ValueError: a listed name does not exist or is listed twice, or an argument is out of its range.
-    """
-    lists: dict[Subset, Sequence[str] | None] = {"train": None, "val": meta_val, "test": meta_test}
-    if meta_val is not None or meta_test is not None:
-        listed = {*(meta_val or ()), *(meta_test or ())}
-        lists["train"] = [name for name in names if name not in listed]
-    return class_subsets(names, lists, fractions=fractions, seed=seed, owner=owner, place=place, noun=noun)
-
-
 def check_source_language(owner: str, source: str, known: Sequence[str], fix: str) -> None:
-    """Refuse a source that is not known.
-
-    Raises:
-        ValueError: it is not.
-    """
+    """Refuse a source that is not known."""
     if source not in known:
-        near = nearest(source, known)
-        hint = f"did you mean '{near}'?" if near else fix
-        raise ValueError(f"{owner}: there is no source '{source}': {hint}")
+        raise ValueError(f"{owner}: there is no source '{source}': {hint(source, known, fix)}")

@@ -7,9 +7,18 @@ from pathlib import Path
 from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.class_folders import files_in
 from lit_metanas.io.text import is_text, printable, writable
-from lit_metanas.kinds.pairs.pair_files import LANGUAGE_COLUMNS, find_pair_columns, pair_rows, read_pairs
-from lit_metanas.kinds.pairs.pair_tasks import PairTasks, meta_subsets
-from lit_metanas.kinds.pairs.text_pairs import Parts, Side, TextPair, TextShares, distinct_pairs
+from lit_metanas.kinds.pairs.pair_tasks import PairTasks
+from lit_metanas.kinds.pairs.text_pairs import (
+    LANGUAGE_COLUMNS,
+    Parts,
+    Side,
+    TextPair,
+    TextShares,
+    distinct_pairs,
+    find_pair_columns,
+    pair_rows,
+    read_pairs,
+)
 from lit_metanas.kinds.texts.labelled_text import checked_text
 from lit_metanas.kinds.texts.text_tables import (
     SUFFIXES_OF_TABLES,
@@ -100,17 +109,19 @@ class ParallelTable(PairTasks):
                 f"Column '{column}' of '{place}' names one pair only, '{printable(next(iter(groups)), 80)}': give two "
                 "or more, or take ParallelTask."
             )
-        names = meta_subsets(
+        super().__init__(
             list(self._pairs),
-            meta_val,
-            meta_test,
+            subset,
+            preprocessing,
+            target_preprocessing,
+            metric,
+            meta_val=meta_val,
+            meta_test=meta_test,
             fractions=fractions,
             seed=seed,
-            owner="ParallelTable",
             place=place,
-            noun="pair",
+            validated=val > 0,
         )
-        super().__init__(names, subset, preprocessing, target_preprocessing, metric, validated=val > 0)
 
     @property
     def name(self) -> str:
@@ -123,11 +134,7 @@ class ParallelTable(PairTasks):
 
 
 def _pair_column(rows: list[TableRow], place: str, pair: str | None) -> str:
-    """The column that names pairs of languages.
-
-    Raises:
-        ValueError: there is none.
-    """
+    """The column that names pairs of languages."""
     free = free_columns(rows, place, pair=pair)
     found = pair or usual_column(free, LANGUAGE_COLUMNS)
     if found is None:
@@ -201,17 +208,20 @@ class ParallelFolder(PairTasks):
         self._shares = TextShares("ParallelFolder", train, val, test, seed, split_by)
         self._files = _tables_of(self.root)
         self._pairs: dict[str, list[TextPair]] = {}
-        names = meta_subsets(
+        super().__init__(
             list(self._files),
-            meta_val,
-            meta_test,
+            subset,
+            preprocessing,
+            target_preprocessing,
+            metric,
+            meta_val=meta_val,
+            meta_test=meta_test,
             fractions=fractions,
             seed=seed,
-            owner="ParallelFolder",
-            place=writable(root),
             noun="table",
+            place=writable(root),
+            validated=val > 0,
         )
-        super().__init__(names, subset, preprocessing, target_preprocessing, metric, "table", validated=val > 0)
 
     @property
     def name(self) -> str:
@@ -227,12 +237,7 @@ class ParallelFolder(PairTasks):
 
 
 def _tables_of(root: Path) -> dict[str, Path]:
-    """The tables in a folder by their names without ending.
-
-    Raises:
-        FileNotFoundError: there is no such folder.
-        ValueError: there are fewer than two, two of one name, or a name that is not UTF-8.
-    """
+    """The tables in a folder by their names without ending."""
     place, wanted = writable(str(root)), ", ".join(SUFFIXES_OF_TABLES)
     if not root.is_dir():
         raise FileNotFoundError(f"There is no folder '{place}': give one with a table ({wanted}) for each pair.")
@@ -244,6 +249,6 @@ def _tables_of(root: Path) -> dict[str, Path]:
             raise ValueError(f"'{place}' has two tables '{printable(file.stem)}': give each a name of its own.")
         found[file.stem] = file
     if len(found) < 2:
-        only = f"one table only, '{printable(next(iter(found)))}'" if found else f"no tables ({wanted})"
-        raise ValueError(f"'{place}' has {only}: give two or more, or take ParallelTask for one.")
+        only = [f"one table only, '{printable(name)}'" for name in found] or [f"no tables ({wanted})"]
+        raise ValueError(f"'{place}' has {only[0]}: give two or more, or take ParallelTask for one.")
     return found

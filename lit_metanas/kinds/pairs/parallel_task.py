@@ -6,19 +6,18 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-from lit_metanas.inputs.shapes import Shape
 from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.text import number_of, writable
-from lit_metanas.kinds.pairs.pair_files import read_pairs
 from lit_metanas.kinds.pairs.text_pairs import (
     TextPair,
     deal_sources,
     distinct_pairs,
+    read_pairs,
     translation_task,
 )
-from lit_metanas.kinds.texts.characters import Characters
 from lit_metanas.kinds.texts.labelled_text import text_key
 from lit_metanas.kinds.texts.text_tables import column_groups, read_rows
+from lit_metanas.kinds.texts.vocabularies import Characters
 from lit_metanas.objectives.translation import TextMetric
 from lit_metanas.tasks.splits import check_shares, tell_shared_groups
 from lit_metanas.tasks.task import SingleTask, Task, warn_of_data
@@ -93,7 +92,7 @@ class ParallelTask(SingleTask):
         self.seed = seed
         self._given = preprocessing or Characters(), target_preprocessing or Characters()
         self.group = group
-        rows = list(read_pairs(self.path, None if translations is None else Path(translations), source, target, group))
+        rows = list(read_pairs(self.path, translations, source, target, group))
         self._pairs = distinct_pairs(rows, writable(path))
         self._groups = None if group is None else _groups(self.path, group, rows)
         self._tested: list[TextPair] | None = None
@@ -110,11 +109,6 @@ class ParallelTask(SingleTask):
                     f"the test {metric} will be too good. Leave them out of one of the two."
                 )
 
-    @property
-    def shape(self) -> Shape:
-        """Of one input."""
-        return self[0].shape
-
     def make(self) -> Task:
         """Split the pairs and make inputs and targets of them."""
         return self._task
@@ -122,15 +116,11 @@ class ParallelTask(SingleTask):
     @cached_property
     def _task(self) -> Task:
         place = writable(str(self.path))
-        drawn = (self.train, self.test) if self._tested is None else (1.0, 0.0)
+        train, test = self.train, self.test
+        if self._tested is not None:
+            train, test = 1.0, 0.0
         parts = deal_sources(
-            self._pairs,
-            place,
-            train=drawn[0],
-            val=self.val,
-            test=drawn[1],
-            seed=self.seed,
-            groups=self._groups,
+            self._pairs, place, train=train, val=self.val, test=test, seed=self.seed, groups=self._groups
         )
         if self._tested is not None:
             parts["test"] = self._tested
@@ -147,16 +137,7 @@ class ParallelTask(SingleTask):
 
 
 def _groups(path: Path, group: str, rows: Sequence[tuple[str, TextPair]]) -> dict[TextPair, str]:
-    """The groups of the pairs of a table; of a pair that stands twice the first.
-
-    Args:
-        path: the table.
-        group: the column.
-        rows: its pairs.
-
-    Raises:
-        ValueError: a group is missing.
-    """
+    """The groups of the pairs of a table; of a pair that stands twice the first."""
     found: dict[TextPair, str] = {}
     for (_, pair), own in zip(rows, column_groups(list(read_rows(path)), writable(str(path)), group), strict=True):
         found.setdefault(TextPair(pair.source.strip(), pair.target.strip()), own)

@@ -6,32 +6,25 @@ import numpy as np
 
 from lit_metanas.inputs.tokens import TextPreprocessing, check_range
 from lit_metanas.io.packages import import_extra
-from lit_metanas.kinds.pairs.pair_tasks import PairTasks, check_source_language, meta_subsets
+from lit_metanas.kinds.pairs.pair_tasks import PairTasks, check_source_language
 from lit_metanas.kinds.pairs.text_pairs import Parts, TextPair, TextShares
-from lit_metanas.kinds.texts.characters import Characters
 from lit_metanas.kinds.texts.labelled_text import text_key
-from lit_metanas.kinds.texts.phrase_languages import (
+from lit_metanas.kinds.texts.phrases import (
     PHRASE_KINDS,
     PhraseDraw,
     PhraseKind,
     PhraseWriter,
     languages,
 )
+from lit_metanas.kinds.texts.vocabularies import Characters
 from lit_metanas.objectives.translation import TextMetric
 from lit_metanas.tasks.sampling import MOST_TASKS
 from lit_metanas.tasks.source import SUBSETS, Subset
 
-LONGEST_PHRASE = 80
-"""Characters; of a hundred phrases less than one is longer, and is left out."""
-
-MOST_PHRASES = 20_000
-"""Of a part."""
-
-_LEARNED = 36
-"""Phrases of each meta-train language that vocabularies are counted on."""
-
-_IN_VAIN = 2_000
-"""Phrases that are drawn without a new one at most."""
+LONGEST_PHRASE = 80  # characters; of a hundred phrases less than one is longer, and is left out
+MOST_PHRASES = 20_000  # of a part
+_LEARNED = 36  # phrases of each meta-train language that vocabularies are counted on
+_IN_VAIN = 2_000  # phrases that are drawn without a new one at most
 
 
 class PhrasePairs(PairTasks):
@@ -97,8 +90,7 @@ class PhrasePairs(PairTasks):
         sizes = {"train": (train, 1, MOST_PHRASES), "val": (val, 0, MOST_PHRASES), "test": (test, 1, MOST_PHRASES)}
         check_range("PhrasePairs", **sizes, tasks=(1 if tasks is None else tasks, 1, MOST_TASKS))
         self.kinds: list[PhraseKind] = list(PHRASE_KINDS) if kinds is None else kinds
-        wrong = next((kind for kind in self.kinds if kind not in PHRASE_KINDS), None)
-        if wrong is not None or not self.kinds:
+        if not self.kinds or not {*self.kinds} <= {*PHRASE_KINDS}:
             raise ValueError(f"PhrasePairs: kinds = {self.kinds} must be some of {', '.join(PHRASE_KINDS)}.")
         known = languages(script)
         if not known:
@@ -108,23 +100,17 @@ class PhrasePairs(PairTasks):
             )
         if source not in known:
             check_source_language("PhrasePairs", source, languages(), "give a language's code, such as 'en'.")
-        names = meta_subsets(
-            [language for language in known if language != source],
-            meta_val,
-            meta_test,
-            fractions=fractions,
-            seed=seed,
-            owner="PhrasePairs",
-            place="PhrasePairs",
-            noun="language",
-        )
         super().__init__(
-            names,
+            [language for language in known if language != source],
             subset,
             preprocessing or Characters(steps=LONGEST_PHRASE),
             target_preprocessing or Characters(steps=LONGEST_PHRASE),
             metric,
-            "language",
+            meta_val=meta_val,
+            meta_test=meta_test,
+            fractions=fractions,
+            seed=seed,
+            noun="language",
             validated=val > 0,
             tasks=tasks,
         )
@@ -147,13 +133,9 @@ class PhrasePairs(PairTasks):
         return [*self._drawn(name, 0, some)["train"], letters]
 
     def _drawn(self, name: str, draw: int, sizes: dict[Subset, int]) -> Parts:
-        """Draw phrases until each part is full; a source belongs to one part only, by its digest.
-
-        Raises:
-            ValueError: there are too few phrases of these kinds.
-        """
+        """Draw phrases until each part is full; a source belongs to one part only, by its digest."""
         ours, theirs = PhraseWriter(self.source), PhraseWriter(name)
-        drawer = PhraseDraw(np.random.default_rng((self._seed, draw)), ours.names.shared(theirs.names))
+        drawer = PhraseDraw(np.random.default_rng((self._seed, draw)), ours.shared_codes(theirs))
         parts: Parts = {subset: [] for subset in SUBSETS}
         seen: set[str] = set()
         wanted, number, latest = sum(sizes.values()), 0, 0

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from lit_metanas.io.text import printable, writable
-from lit_metanas.kinds.pairs.pair_files import TARGET_TEXT_COLUMNS, find_pair_columns
+from lit_metanas.kinds.pairs.text_pairs import TARGET_TEXT_COLUMNS, find_pair_columns
 from lit_metanas.kinds.rows.row_tasks import all_numbers, label_of_rows
 from lit_metanas.kinds.texts.text_tables import (
     LABEL_COLUMNS,
@@ -27,15 +27,11 @@ from lit_metanas.tasks.splits import FEWEST_OF_A_LABEL
 
 TableKind: TypeAlias = Literal["rows", "texts", "pairs"]
 
+_LABELS_ALONE = frozenset(LABEL_COLUMNS) - frozenset(TARGET_TEXT_COLUMNS)
+
 
 def kind_of_table(path: Path, group: str | None) -> TableKind | None:
-    """Rows of numbers or texts with labels, or pairs of texts.
-
-    Where columns of texts may be either, labels are what stands several times. None where the path is no table.
-
-    Raises:
-        ValueError: it has no labels.
-    """
+    """Rows of numbers or texts with labels, or pairs of texts."""
     if path.suffix.lower() not in SUFFIXES_OF_TABLES or not path.is_file():
         return None
     state = path.stat()
@@ -58,7 +54,7 @@ def _kind_of_table(path: Path, group: str | None) -> TableKind:
     """The kind of a table."""
     rows, place = list(read_rows(path)), writable(str(path))
     label = target = numbered = None
-    names, reason = columns_of(rows), ""
+    reason = ""
     if group is not None:
         check_columns(rows, place, group=group)
     try:
@@ -73,36 +69,41 @@ def _kind_of_table(path: Path, group: str | None) -> TableKind:
         _, label = find_columns(rows, place, None, None, group=group)
     with suppress(ValueError):
         _, target = find_pair_columns(rows, place, None, None, group=group)
+    _refuse_numbers(rows, place, numbered, label, target, reason)
+    if label is None and target is None:
+        find_columns(rows, place, None, None, group=group)  # which says what it lacks
+    if target is None or (label is not None and (label.lower() in _LABELS_ALONE or _repeats(rows, target))):
+        return "texts"
+    return "pairs"
+
+
+def _refuse_numbers(
+    rows: Sequence[TableRow], place: str, numbered: str | None, label: str | None, target: str | None, reason: str
+) -> None:
+    """Refuse a table whose labels are numbers that hardly repeat, or which is nearly one of numbers.
+
+    ``numbered`` is the column of labels if it is one of numbers, else ``reason`` says what that lacks.
+    """
+    names = columns_of(rows)
     usual = usual_column(names, LABEL_COLUMNS)
-    labelled = usual is not None and usual_column(names, TEXT_COLUMNS) is None
-    if labelled and reason and target is None and (label is None or all_numbers(rows)):
-        beside = [(where, {name: value for name, value in row.items() if name != usual}) for where, row in rows]
-        if all_numbers(beside):
-            raise ValueError(reason)
-        raise ValueError(f"{reason.rstrip('.')}; where texts are to be learned from, call their column 'text'.")
-    if target is None and label in (None, numbered) and (numbered is not None or all_numbers(rows)):
-        raise ValueError(_no_labels(place, numbered))
-    if target is not None and label in (None, target) and target.lower() not in {*TARGET_TEXT_COLUMNS, *LABEL_COLUMNS}:
+    if target is None:
+        numbers = all_numbers(rows)
+        labelled = usual is not None and usual_column(names, TEXT_COLUMNS) is None
+        if labelled and reason and (label is None or numbers):
+            others = [(where, {name: value for name, value in row.items() if name != usual}) for where, row in rows]
+            if all_numbers(others):
+                raise ValueError(reason)
+            raise ValueError(f"{reason.rstrip('.')}; where texts are to be learned from, call their column 'text'.")
+        if label in (None, numbered) and (numbered is not None or numbers):
+            raise ValueError(_no_labels(place, numbered))
+    elif label in (None, target) and target.lower() not in {*TARGET_TEXT_COLUMNS, *LABEL_COLUMNS}:
         values = [(where, {target: row.get(target)}) for where, row in rows]
         if all_numbers(values) and not _repeats(values, target):
             raise ValueError(_no_labels(place, target, ("texts", "classes"), ("pairs", "texts to be written")))
-    if label is None and target is None:
-        find_columns(rows, place, None, None, group=group)  # which says what it lacks
-    if target is None or (
-        label is not None and label.lower() not in TARGET_TEXT_COLUMNS and label.lower() in LABEL_COLUMNS
-    ):
-        return "texts"
-    return "texts" if label is not None and _repeats(rows, target) else "pairs"
 
 
 def _no_labels(place: str, column: str | None, *kinds: tuple[str, str]) -> str:
-    """What a table lacks, whose labels are numbers in a column, or in none that is called so, and what else it may be.
-
-    Args:
-        place: of the table.
-        column: of the numbers.
-        kinds: each with what the numbers are if the table is of it; if none, it is of rows.
-    """
+    """What a table of numbers lacks; ``kinds`` it may be of, each with what the numbers in ``column`` are then."""
     if column is None:
         return (
             f"'{place}' holds numbers alone: call the column of labels 'label', so that they can be told apart; they "

@@ -1,11 +1,12 @@
-"""Pairs of a text and what it becomes: their division into parts, and the task that these make."""
+"""Pairs of a text and what it becomes: how they are read and divided, and the task that they make."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, islice
+from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -13,21 +14,26 @@ import numpy as np
 from lit_metanas.inputs.batches import step_mask
 from lit_metanas.inputs.shapes import vocabulary_of
 from lit_metanas.inputs.tokens import TextPreprocessing
-from lit_metanas.io.text import number_of
-from lit_metanas.kinds.texts.labelled_text import MOST_SENTENCES, checked_text, text_key
+from lit_metanas.io.text import number_of, writable
+from lit_metanas.kinds.texts.labelled_text import MOST_SENTENCES, checked_text, read_utf8, text_key
+from lit_metanas.kinds.texts.text_tables import (
+    LARGEST_TABLE,
+    TableRow,
+    columns_of,
+    free_columns,
+    guess_two,
+    listed,
+    read_rows,
+)
 from lit_metanas.objectives.translation import TextMetric, Translation
+from lit_metanas.tasks.group_dealing import deal_groups
 from lit_metanas.tasks.source import SUBSETS, Subset
-from lit_metanas.tasks.splits import check_shares, deal_groups, part_sizes
+from lit_metanas.tasks.splits import check_shares, part_sizes
 from lit_metanas.tasks.task import Split, Task, warn_of_data
 
 
 class TextPair(NamedTuple):
-    """A text and what it becomes.
-
-    Attributes:
-        source: the text, such as a sentence or a word.
-        target: its translation, its pronunciation, …
-    """
+    """A text, such as a sentence or a word, and what it becomes: such as its translation."""
 
     source: str
     target: str
@@ -40,15 +46,7 @@ Side = Literal["source", "target"]
 
 
 def distinct_pairs(rows: Iterable[tuple[str, TextPair]], place: str) -> list[TextPair]:
-    """Pairs without white space around their texts, each once, in their order.
-
-    Args:
-        rows: where each pair stands, and the pair.
-        place: where they are from, as messages begin.
-
-    Raises:
-        ValueError: a text is empty, too long or none, or there is no pair, or too many.
-    """
+    """Pairs without white space around their texts, each once, in their order."""
     found: dict[TextPair, None] = {}
     number = 0
     for where, pair in rows:
@@ -75,44 +73,22 @@ def deal_sources(
     groups: Mapping[TextPair, str] | None = None,
     name: str = "group",
 ) -> Parts:
-    """Divide pairs by shares of their sources, or of groups: those of the same source, or group, stay together.
-
-    Args:
-        pairs: all of them.
-        place: where they are from, as a message begins.
-        train: share of the train part.
-        val: share of the val part.
-        test: share of the test part.
-        seed: of the order in which sources are dealt out.
-        groups: of pairs; those with a common source count as one. None has none.
-        name: of the argument that tells groups, as messages begin.
-
-    Raises:
-        ValueError: there are too few sources or groups.
-    """
+    """Divide pairs by shares of their sources, or of groups: those of the same source, or group, stay together."""
     if groups is not None:
         joined = _joined_groups(pairs, groups)
         dealt = deal_groups(
-            {place: joined},
-            train=train,
-            val=val,
-            test=test,
-            seed=seed,
-            culprit=lambda label: f"'{label}'",
-            name=name,
+            {place: joined}, train=train, val=val, test=test, seed=seed, culprit=lambda label: f"'{label}'", name=name
         )
-        return {
-            subset: [pair for pair, own in zip(pairs, joined, strict=True) if dealt[own] == subset]
-            for subset in SUBSETS
-        }
+        both = list(zip(pairs, joined, strict=True))
+        return {subset: [pair for pair, own in both if dealt[own] == subset] for subset in SUBSETS}
     sources: dict[str, list[TextPair]] = {}
     for pair in pairs:
         sources.setdefault(text_key(pair.source), []).append(pair)
     sizes = part_sizes(f"'{place}'", len(sources), train=train, val=val, test=test)
-    keys = list(sources)
-    order = iter([keys[int(at)] for at in np.random.default_rng(seed).permutation(len(keys))])
+    members = list(sources.values())
+    order = iter(np.random.default_rng(seed).permutation(len(members)))
     return {
-        subset: [pair for _ in range(size) for pair in sources[next(order)]]
+        subset: [pair for at in islice(order, size) for pair in members[at]]
         for subset, size in zip(SUBSETS, sizes, strict=True)
     }
 
@@ -137,26 +113,14 @@ def _joined_groups(pairs: Sequence[TextPair], groups: Mapping[TextPair, str]) ->
 
 @dataclass(frozen=True)
 class TextShares:
-    """Division by digests of texts: a text is in the same part of all tasks that have it.
+    """Division by digests of texts: a text is in the same part of all tasks that have it."""
 
-    Attributes:
-        owner: whose arguments these are, as messages begin.
-        train: share of the train part.
-        val: share of the val part; it may be 0.
-        test: share of the test part.
-        seed: of the division, at least 0.
-        split_by: which text of a pair decides.
-
-    Raises:
-        ValueError: an argument is out of its range.
-    """
-
-    owner: str
+    owner: str  # as messages begin
     train: float
     val: float
     test: float
     seed: int
-    split_by: Side = "source"
+    split_by: Side = "source"  # the text of a pair that decides
 
     def __post_init__(self) -> None:
         check_shares(self.owner, train=self.train, val=self.val, test=self.test, seed=self.seed)
@@ -194,30 +158,16 @@ def translation_task(
     place: str,
     validated: bool,
 ) -> Task:
-    """The task of translating the sources of pairs into their targets.
-
-    A pair of which a text has more tokens than its preprocessing takes is left out, with a warning.
-
-    Args:
-        id: the task's name.
-        parts: the pairs of each part.
-        source: makes the inputs; with its vocabulary.
-        target: makes the targets; with its vocabulary.
-        metric: see ``Translation``.
-        place: where the pairs are from, as messages begin.
-        validated: whether there is a val part.
-
-    Raises:
-        ValueError: a part has no pair that is short enough, or ``target`` makes no tokens.
-    """
+    """The task of translating the sources of pairs into their targets."""
     objective = Translation(target, metric)
     kept = {subset: _whole_pairs(pairs, source, target) for subset, pairs in parts.items()}
     left_out = sum(map(len, parts.values())) - sum(map(len, kept.values()))
     limits = f"{source.steps} tokens of a source or {target.steps} of a target"
     for subset in SUBSETS if validated else ("train", "test"):
+        if parts[subset] and not kept[subset]:
+            raise ValueError(f"'{place}' has no {subset} pairs of at most {limits}: add some, or raise steps.")
         if not kept[subset]:
-            others = f" of at most {limits}: add some, or raise steps." if parts[subset] else ": add some."
-            raise ValueError(f"'{place}' has no {subset} pairs{others}")
+            raise ValueError(f"'{place}' has no {subset} pairs: add some.")
     if left_out:
         warn_of_data(
             f"{number_of(left_out, 'pair')} of '{place}' with more than {limits} left out: to keep them, "
@@ -228,7 +178,7 @@ def translation_task(
         id=id,
         way=objective.outputs,
         train=train,
-        val=val if validated else None,
+        val=val,
         test=test,
         vocabulary=vocabulary_of(source.shape),
         preprocessing=source,
@@ -238,13 +188,83 @@ def translation_task(
 
 def _whole_pairs(pairs: Sequence[TextPair], source: TextPreprocessing, target: TextPreprocessing) -> list[TextPair]:
     """The pairs of which nothing is cut off."""
-    both = zip(
-        source.whole([pair.source for pair in pairs]), target.whole([pair.target for pair in pairs]), strict=True
-    )
-    return [pair for pair, fits in zip(pairs, both, strict=True) if all(fits)]
+    whole = zip(pairs, *(made.whole(texts) for made, texts in _sides(pairs, source, target)), strict=True)
+    return [pair for pair, *fits in whole if all(fits)]
 
 
 def _encoded(pairs: Sequence[TextPair], source: TextPreprocessing, target: TextPreprocessing) -> Split:
-    targets = target.encode([pair.target for pair in pairs])
-    longest = int(step_mask(targets).sum(1).max()) if len(targets) else 1
-    return Split(source.encode([pair.source for pair in pairs]), targets[:, :longest])
+    inputs, targets = (made.encode(texts) for made, texts in _sides(pairs, source, target))
+    longest = 1
+    if len(targets):
+        longest = int(step_mask(targets).sum(1).max())
+    return Split(inputs, targets[:, :longest])
+
+
+def _sides(
+    pairs: Sequence[TextPair], source: TextPreprocessing, target: TextPreprocessing
+) -> tuple[tuple[TextPreprocessing, list[str]], ...]:
+    """Both preprocessings, each with its texts."""
+    return (source, [pair.source for pair in pairs]), (target, [pair.target for pair in pairs])
+
+
+SOURCE_TEXT_COLUMNS = (
+    "source", "src", "input", "from", "word", "grapheme", "graphemes", "original", "sentence", "text",
+)  # fmt: skip
+TARGET_TEXT_COLUMNS = (
+    "target", "tgt", "output", "to", "translation", "pronunciation", "phoneme", "phonemes", "phones", "reference",
+)  # fmt: skip
+LANGUAGE_COLUMNS = ("pair", "language", "languages", "lang", "direction", "task")
+"""Names by which columns are found, whatever their case."""
+
+
+def read_pairs(
+    path: Path,
+    translations: str | None = None,
+    source: str | None = None,
+    target: str | None = None,
+    group: str | None = None,
+) -> Iterator[tuple[str, TextPair]]:
+    """The pairs of a table or of two files, and where each stands."""
+    if translations is not None:
+        if any(column is not None for column in (source, target, group)):
+            raise ValueError(
+                f"'{writable(str(path))}': two files have no columns: leave out 'source', 'target' and 'group'."
+            )
+        yield from _read_lines(path, Path(translations))
+        return
+    rows = list(read_rows(path))
+    columns = find_pair_columns(rows, writable(str(path)), source, target, group=group)
+    yield from pair_rows(rows, *columns)
+
+
+def _read_lines(path: Path, translations: Path) -> Iterator[tuple[str, TextPair]]:
+    """The lines of two files with each other; where both have an empty one it is left out."""
+    sources, targets = (read_utf8(file, LARGEST_TABLE).removesuffix("\n").split("\n") for file in (path, translations))
+    if len(sources) != len(targets):
+        raise ValueError(
+            f"'{writable(str(path))}' has {number_of(len(sources), 'line')} and '{writable(str(translations))}' "
+            f"{number_of(len(targets), 'line')}: give each text its translation on the same line."
+        )
+    for number, pair in enumerate(zip(sources, targets, strict=True), 1):
+        if any(text.strip() for text in pair):
+            yield f"line {number}", TextPair(*pair)
+
+
+def find_pair_columns(
+    rows: Sequence[TableRow], place: str, source: str | None, target: str | None, **others: str | None
+) -> tuple[str, str]:
+    """The columns of sources and of targets."""
+    free = free_columns(rows, place, source=source, target=target, **others)
+    source, target = guess_two(free, (source, target), (SOURCE_TEXT_COLUMNS, TARGET_TEXT_COLUMNS))
+    if source is None or target is None:
+        raise ValueError(
+            f"'{place}' has the columns {listed(columns_of(rows))}: let its first line call that of the texts 'source' "
+            "and that of their translations 'target', or name them by these arguments of the task's class."
+        )
+    return source, target
+
+
+def pair_rows(rows: Sequence[TableRow], source: str, target: str) -> Iterator[tuple[str, TextPair]]:
+    """The pair of each row, and where it stands."""
+    for where, row in rows:
+        yield where, TextPair(row.get(source, ""), row.get(target, ""))

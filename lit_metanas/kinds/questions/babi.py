@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import chain
@@ -10,18 +11,21 @@ from typing import Literal
 
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.text import number_of, printable, writable
-from lit_metanas.kinds.questions.answered_stories import story_task, vocabulary_texts
-from lit_metanas.kinds.questions.question_words import LONGEST_PASSAGE, Asked, QuestionPreprocessing, QuestionWords
+from lit_metanas.kinds.questions.question_words import (
+    LONGEST_PASSAGE,
+    Asked,
+    QuestionPreprocessing,
+    QuestionWords,
+    story_task,
+    vocabulary_texts,
+)
 from lit_metanas.kinds.texts.labelled_text import MOST_SENTENCES, read_utf8, text_lines
 from lit_metanas.tasks.source import Subset
 from lit_metanas.tasks.splits import class_subsets
 from lit_metanas.tasks.task import SingleTask, Task, TaskCollection
 
-LARGEST_STORIES = 1 << 26
-"""Bytes of a file of stories."""
-
-TRAIN_END, TEST_END = "_train.txt", "_test.txt"
-"""How the names of the files of a question type end."""
+LARGEST_STORIES = 1 << 26  # bytes of a file
+TRAIN_END, TEST_END = "_train.txt", "_test.txt"  # of the names of the files of a question type
 
 
 class BabiTask(SingleTask):
@@ -72,11 +76,6 @@ class BabiTask(SingleTask):
         self.val = val
         self._parts = _read_parts(self.path, self.test_path, val, "BabiTask")
         self.preprocessing = (preprocessing or QuestionWords()).fitted(vocabulary_texts(self._parts[0]))
-
-    @property
-    def shape(self) -> Shape:
-        """Of one input."""
-        return self.preprocessing.shape
 
     def make(self) -> Task:
         """Make inputs of the questions."""
@@ -152,7 +151,9 @@ class BabiFolder(TaskCollection):
             place=f"'{place}'",
             noun="question type",
         )
-        self.types = tuple(files) if subset == "all" else subsets[subset]
+        self.types = tuple(files)
+        if subset != "all":
+            self.types = subsets[subset]
         if not self.types:
             raise ValueError(f"BabiFolder: there is no question type in the subset '{subset}': name some for it.")
         # Of held-out types, too: the words of a task's own training questions are there to learn from.
@@ -187,21 +188,19 @@ StoryParts = tuple[list[Asked], list[Asked], list[Asked]]
 
 def _name(file: Path) -> str:
     """A question type's name: that of its file, without the end."""
-    return file.name.removesuffix(TRAIN_END) if file.name.endswith(TRAIN_END) else file.stem
+    if file.name.endswith(TRAIN_END):
+        return file.name.removesuffix(TRAIN_END)
+    return file.stem
 
 
 def _in_order(file: Path) -> tuple[int, str]:
     """``qa2`` before ``qa10``."""
-    digits = "".join(each if each.isdecimal() else " " for each in _name(file)).split()
-    return int(digits[0][:9]) if digits else 0, file.name
+    number = re.search(r"\d+", _name(file))
+    return int(number[0][:9]) if number else 0, file.name
 
 
 def _test_file(file: Path) -> Path:
-    """The test file that belongs to a training file.
-
-    Raises:
-        ValueError: the name does not tell.
-    """
+    """The test file that belongs to a training file."""
     if not file.name.endswith(TRAIN_END):
         raise ValueError(
             f"The name of '{writable(str(file))}' does not end in {TRAIN_END}: give 'test_path', the questions to test "
@@ -211,12 +210,7 @@ def _test_file(file: Path) -> Path:
 
 
 def _read_parts(train: Path, test: Path, val: float, owner: str) -> StoryParts:
-    """The questions of train, val and test parts; no story of one is in another.
-
-    Raises:
-        FileNotFoundError: a file is not there.
-        ValueError: a file is malformed, there are too few stories, or ``val`` is out of its range.
-    """
+    """The questions of the three parts; no story of one is in another. The val part gets the last stories."""
     if not 0 <= val < 1:
         raise ValueError(f"{owner}: the share of the validation part = {val} must be at least 0 and below 1.")
     learned, tested = read_stories(train), read_stories(test)
@@ -235,12 +229,7 @@ def _read_parts(train: Path, test: Path, val: float, owner: str) -> StoryParts:
 
 
 def read_stories(file: Path) -> list[Asked]:
-    """The questions of a file in bAbI's format, with their stories.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is empty, malformed, too large, or not UTF-8.
-    """
+    """The questions of a file in bAbI's format, with their stories."""
     found = list(_asked(text_lines(read_utf8(file, LARGEST_STORIES)), f"'{writable(str(file))}'"))
     if not found:
         raise ValueError(f"'{writable(str(file))}' has no questions: give a file with stories and questions.")
@@ -276,9 +265,12 @@ def _asked(lines: Sequence[str], place: str) -> Iterator[Asked]:
             raise ValueError(
                 f"{where} has no answer to '{printable(question, 60)}': put a tab and the answer behind the question."
             )
-        if not question or not story:
-            missing = "no question before its answer" if story else "a question before any sentence of its story"
-            raise ValueError(f"{where} has {missing}: write it, or leave the line out.")
+        if not story:
+            raise ValueError(
+                f"{where} has a question before any sentence of its story: write it, or leave the line out."
+            )
+        if not question:
+            raise ValueError(f"{where} has no question before its answer: write it, or leave the line out.")
         if len(rest) > 2 or not all(fact.isdecimal() for fact in " ".join(rest[1:]).split()):
             raise ValueError(
                 f"{where} has more than a question, an answer and numbers of sentences between its tabs: leave it out."

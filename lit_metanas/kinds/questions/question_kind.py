@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from lit_metanas.inputs.shapes import Shape
+from lit_metanas.io.text import writable
 from lit_metanas.kinds.kind import Kind, Source
-from lit_metanas.kinds.questions.squad import SquadTask
+from lit_metanas.kinds.questions.squad import SquadTask, read_questions
+from lit_metanas.kinds.texts.new_texts import new_texts
+from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, free_columns, guess_two, listed, read_rows
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.span import Span
 from lit_metanas.spaces import SearchSpace, SequenceSpace
 from lit_metanas.tasks.task import Task
+
+QUESTION_COLUMNS = ("question", "query")
+PASSAGE_COLUMNS = ("context", "passage", "story", "paragraph", "document", "text")
+"""Names by which columns are found, whatever their case."""
 
 
 class QuestionKind(Kind):
@@ -32,11 +40,7 @@ class QuestionKind(Kind):
         return isinstance(task.goal, Span)
 
     def read(self, source: Source) -> Task:
-        """Of a JSON file.
-
-        Raises:
-            ValueError: groups are named, or the file is malformed.
-        """
+        """Of a JSON file."""
         if source.group is not None:
             raise ValueError("Questions are divided by their passages: leave 'group' out.")
         return SquadTask(str(source.path), source.test_path)[0]
@@ -51,3 +55,33 @@ class QuestionKind(Kind):
             widths=(32,),
             readouts=("each",),
         )
+
+    def new_examples(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
+        """Questions with their passages: in SQuAD's format, of tables, or of lines with a tab between the two."""
+        return list(new_texts(paths, _questions))
+
+
+def _questions(file: Path) -> list[str] | None:
+    """Questions and passages with a tab between, of SQuAD's format or of a table; None where the file is neither."""
+    kind, place = file.suffix.lower(), writable(str(file))
+    if kind == ".json":
+        return [_with_passage(one.question, one.passage) for one in read_questions(file, answered=False)]
+    if kind not in SUFFIXES_OF_TABLES:
+        return None
+    rows = list(read_rows(file))
+    free = free_columns(rows, place)
+    question, passage = guess_two(free, (None, None), (QUESTION_COLUMNS, PASSAGE_COLUMNS))
+    if question is None or passage is None:
+        raise ValueError(
+            f"'{place}' has the columns {listed(free)}: call those of questions and their passages 'question' and "
+            "'context', or give a file that ends in .txt, with a question, a tab and its passage on each line."
+        )
+    return [_with_passage(str(row.get(question) or ""), str(row.get(passage) or "")) for _, row in rows]
+
+
+def _with_passage(question: str, passage: str) -> str:
+    """A question and its passage as one text, as preprocessings take it; empty where one of them is."""
+    words, passage = " ".join(question.split()), passage.strip()
+    if not words or not passage:
+        return ""
+    return f"{words}\t{passage}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from math import prod
 from typing import Any, ClassVar, Self
 
@@ -14,13 +15,10 @@ from lit_metanas.inputs.shapes import PADDING, SeriesShape
 from lit_metanas.inputs.tokens import UNKNOWN, check_range, split_words
 from lit_metanas.io.text import number_of
 from lit_metanas.kinds.questions.question_words import SEPARATOR_SHOWN, Asked, QuestionPreprocessing
-from lit_metanas.kinds.texts.words import Words
+from lit_metanas.kinds.texts.vocabularies import Words
 
-MOST_SENTENCES_READ = 10_000
-"""Of an example."""
-
-MOST_NUMBERS = 1 << 29
-"""That a part's inputs hold, each of 4 bytes."""
+MOST_SENTENCES_READ = 10_000  # of an example
+MOST_NUMBERS = 1 << 29  # in the inputs of a part, each of 4 bytes
 
 
 @dataclass(frozen=True)
@@ -86,13 +84,7 @@ class QuestionSentences(QuestionPreprocessing):
                 f"features each take {size:.0f} GB, more than {most:.0f}: give fewer sentences, or words of a "
                 "smaller size, such as Words(size=1000)."
             )
-        known: dict[str, Tensor] = {}
-
-        def step(text: str) -> Tensor:
-            if text not in known:
-                known[text] = self._step(text)
-            return known[text]
-
+        step = cache(self._step)
         found, cut = torch.zeros(len(asked), *shape), 0
         for row, (question, story, seen, _) in zip(found, asked, strict=True):
             told = [question, *(story[at] for at in range(seen - 1, max(-1, seen - 1 - self.sentences), -1))]

@@ -1,4 +1,4 @@
-"""What turns a question, and what it is asked of, into one sequence of words."""
+"""Questions about stories: what makes a sequence of words of each, and a task of all."""
 
 from __future__ import annotations
 
@@ -13,36 +13,24 @@ import torch
 from torch import Tensor
 
 from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.inputs.shapes import PADDING, TokenShape
+from lit_metanas.inputs.shapes import PADDING, TokenShape, vocabulary_of
 from lit_metanas.inputs.tokens import UNKNOWN, word_places
-from lit_metanas.io.text import printable
-from lit_metanas.kinds.texts.words import Words
+from lit_metanas.io.text import number_of, printable
+from lit_metanas.kinds.texts.vocabularies import Words
+from lit_metanas.tasks.task import Split, Task, warn_of_data
 
-FEWEST_STEPS = 4
-"""Of an example."""
-
-LONGEST_PASSAGE = 100_000
-"""Characters of a question and its passage, which is read anew for each question."""
-
-SEPARATOR_SHOWN = "|"
-"""What stands between the question and the rest, as it is shown."""
-
+FEWEST_STEPS = 4  # of an example
+LONGEST_PASSAGE = 100_000  # characters of a question and its passage, which is read anew for each question
+SEPARATOR_SHOWN = "|"  # between the question and the rest, as it is shown
 _SENTENCE_END = re.compile(r"\n+|(?<=[.!?])\s+")
 
 
 class Asked(NamedTuple):
-    """A question about the first sentences of a story.
-
-    Attributes:
-        question: its words.
-        story: sentences, the oldest first; questions about one story share them.
-        seen: how many of them have been told when it is asked.
-        answer: what is right.
-    """
+    """A question about the first sentences of a story."""
 
     question: str
-    story: Sequence[str]
-    seen: int
+    story: Sequence[str]  # the oldest sentence first; questions about one story share them
+    seen: int  # sentences that come before the question
     answer: str
 
 
@@ -54,7 +42,7 @@ class QuestionPreprocessing(Preprocessing):
         words: the words that are told apart.
     """
 
-    noun: ClassVar[str] = "texts"
+    noun: ClassVar[str] = "questions"
 
     words: Words
 
@@ -72,11 +60,7 @@ class QuestionPreprocessing(Preprocessing):
         return replace(self, words=self.words.fitted(texts))
 
     def encode(self, raw: Sequence[Any]) -> Tensor:
-        """The inputs of questions with what they are asked of, shape ``(n, *shape)``.
-
-        Raises:
-            ValueError: one has no tab between question and passage, or one of these is empty.
-        """
+        """The inputs of questions with what they are asked of, shape ``(n, *shape)``."""
         return self.encode_stories(_asked(raw))[0]
 
     def whole(self, raw: Sequence[Any]) -> list[bool]:
@@ -219,20 +203,14 @@ def _asked(raw: Sequence[Any]) -> list[Asked]:
 
 
 def split_question(raw: object) -> tuple[str, str]:
-    r"""The question and the passage of a raw example; a passage of several sentences has one a line.
-
-    Raises:
-        ValueError: it is no such example.
-
-    Example:
-        >>> split_question("Who runs?\tAda runs home.")
-        ('Who runs?', 'Ada runs home.')
-    """
+    r"""The question and the passage of a raw example; a passage of several sentences has one a line."""
     parts = raw.split("\t", 1) if isinstance(raw, str) else raw
     if not isinstance(parts, Sequence) or len(parts) != 2:
         shown = printable(raw if isinstance(raw, str) else type(raw).__name__, 60)
         raise ValueError(f"'{shown}' is no question with a passage: give the question, a tab, and the passage.")
-    question, passage = parts[0], parts[1] if isinstance(parts[1], str) else "\n".join(map(str, parts[1]))
+    question, passage = parts
+    if not isinstance(passage, str):
+        passage = "\n".join(map(str, passage))
     if not isinstance(question, str) or not question.strip() or not passage.strip():
         raise ValueError(f"The question '{printable(str(question), 60)}' or its passage is empty: give both.")
     if len(question) + len(passage) > LONGEST_PASSAGE:
@@ -244,10 +222,48 @@ def split_question(raw: object) -> tuple[str, str]:
 
 
 def passage_sentences(passage: str) -> list[str]:
-    """The sentences of a passage: its lines, and what ends in a full stop, question or exclamation mark.
-
-    Example:
-        >>> passage_sentences("Ada runs. Who knows?")
-        ['Ada runs.', 'Who knows?']
-    """
+    """The sentences of a passage: its lines, and what ends in a full stop, question or exclamation mark."""
     return [sentence for sentence in _SENTENCE_END.split(passage.strip()) if sentence]
+
+
+def story_task(
+    id: str,
+    parts: tuple[Sequence[Asked], Sequence[Asked], Sequence[Asked]],
+    preprocessing: QuestionPreprocessing,
+    place: str,
+) -> Task:
+    """Questions about stories as a task; its classes are all answers, in alphabetical order."""
+    answers = sorted({asked.answer for part in parts for asked in part})
+    if len(answers) < 2:
+        raise ValueError(
+            f"All questions of {place} have the answer '{printable(answers[0], 80)}': give such with two or more."
+        )
+    labels = {answer: label for label, answer in enumerate(answers)}
+    splits, cut = [], 0
+    for part in parts:
+        inputs, incomplete = preprocessing.encode_stories(part)
+        splits.append(Split(inputs, torch.tensor([labels[asked.answer] for asked in part], dtype=torch.int64)))
+        cut += incomplete
+    if cut:
+        warn_of_data(
+            f"{number_of(cut, 'question')} of {place} and their stories do not fit into {preprocessing.room}: what is "
+            "too long is cut. Give a preprocessing with room for more."
+        )
+    train, val, test = splits
+    return Task(
+        id=id,
+        way=len(answers),
+        train=train,
+        val=val,
+        test=test,
+        classes=tuple(answers),
+        vocabulary=vocabulary_of(preprocessing.shape),
+        preprocessing=preprocessing,
+    )
+
+
+def vocabulary_texts(asked: Sequence[Asked]) -> list[str]:
+    """Each question, and each sentence of a story once, to count a vocabulary on."""
+    latest = {id(one.story): one for one in sorted(asked, key=lambda one: one.seen)}
+    stories = {id(one.story): latest[id(one.story)] for one in asked}.values()
+    return [*(text for one in stories for text in one.story[: one.seen]), *(one.question for one in asked)]

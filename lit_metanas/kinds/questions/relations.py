@@ -69,7 +69,7 @@ def side_of(cast: Cast, draw: Random) -> Told | None:
         return None
     draw.shuffle(sentences)
     side = draw.choice(list(SIDES))
-    (x, y), (along, up) = _minus(spots[one], spots[other]), SIDES[side]
+    (x, y), (along, up) = _plus(spots[one], spots[other], -1), SIDES[side]
     return Told(sentences, f"is the {one} {side} the {other}?", "yes" if x * along + y * up > 0 else "no")
 
 
@@ -96,12 +96,11 @@ def _one(kind: str) -> str:
     return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
-Relation = tuple[str, str, str]
-"""A place, another one, and in which direction of that the first one lies."""
+Relation = tuple[str, str, str]  # a place, another one, and in which direction of that the first one lies
 
 
 def _map(cast: Cast, draw: Random) -> list[Relation]:
-    """Places on a grid, each told by its place beside an earlier one; no two are on one spot."""
+    """Places on a grid, each described by its direction from an earlier one; no two are on one spot."""
     places = draw.sample(cast.places, min(len(cast.places), max(4, draw.randint(*cast.sentences))))
     spots: dict[str, Point] = {places[0]: (0, 0)}
     told: list[Relation] = []
@@ -141,9 +140,5 @@ def _opposite(direction: str) -> str:
     return {"north": "south", "south": "north", "east": "west", "west": "east"}[direction]
 
 
-def _plus(one: Point, other: Point) -> Point:
-    return one[0] + other[0], one[1] + other[1]
-
-
-def _minus(one: Point, other: Point) -> Point:
-    return one[0] - other[0], one[1] - other[1]
+def _plus(one: Point, other: Point, sign: int = 1) -> Point:
+    return one[0] + sign * other[0], one[1] + sign * other[1]

@@ -12,38 +12,29 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from lit_metanas.inputs.shapes import Shape, vocabulary_of
+from lit_metanas.inputs.shapes import vocabulary_of
 from lit_metanas.inputs.tokens import word_places
 from lit_metanas.io.files import read_regular
 from lit_metanas.io.json_files import LARGEST_JSON, parse_json
 from lit_metanas.io.text import number_of, printable, writable
 from lit_metanas.kinds.questions.question_words import LONGEST_PASSAGE, Asked, QuestionWords
-from lit_metanas.kinds.texts.words import Words
+from lit_metanas.kinds.texts.vocabularies import Words
 from lit_metanas.objectives.span import NOWHERE, Span
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.splits import tell_repeats
 from lit_metanas.tasks.task import SingleTask, Split, Task, warn_of_data
 
-PASSAGE_STEPS = 320
-"""Words of a question and its passage, unless told otherwise; few passages of SQuAD have more."""
+PASSAGE_STEPS = 320  # words of a question and its passage; few passages of SQuAD have more
 
 
 class PassageQuestion(NamedTuple):
-    """A question about a passage.
-
-    Attributes:
-        id: of the question.
-        question: its text.
-        passage: the text that holds the answer.
-        answers: what is right, by one person or by several.
-        starts: the character of the passage where each answer begins.
-    """
+    """A question about a passage."""
 
     id: str
     question: str
     passage: str
-    answers: tuple[str, ...]
-    starts: tuple[int, ...]
+    answers: tuple[str, ...]  # by one person or by several
+    starts: tuple[int, ...]  # the character of the passage where each answer begins
 
 
 class SquadTask(SingleTask):
@@ -112,26 +103,24 @@ class SquadTask(SingleTask):
             raise ValueError("SquadTask: answers are parts of passages: give QuestionWords with newest_first=False.")
         self.path = Path(path)
         self.objective = Span(longest)
-        shares = (1 - val - test, val, test) if test_path is None else (1 - val, val)
-        parts = deal_passages(read_passages(self.path), shares, seed)
-        if test_path is not None:
+        passages = read_passages(self.path)
+        if test_path is None:
+            parts = deal_passages(passages, (1 - val - test, val, test), seed)
+        else:
+            parts = deal_passages(passages, (1 - val, val), seed)
             tested = read_passages(Path(test_path))
             learned = {one.passage for part in parts for one in part}
             repeated = len(learned & {one.passage for one in tested})
             tell_repeats(f"'{writable(test_path)}'", repeated, "passage")
             parts.append(tested)
         self._parts: dict[Subset, list[PassageQuestion]] = dict(zip(SUBSETS, parts, strict=True))
-        for subset in SUBSETS if val else ("train", "test"):
-            if not self._parts[subset]:
-                others = ", or set val to 0" if subset == "val" else ""
-                raise ValueError(f"'{writable(path)}' has too few passages for a {subset} part: add some{others}.")
+        fixes = {"val": ", or set val to 0"}
+        for subset, own in self._parts.items():
+            if not own and (val or subset != "val"):
+                fix = fixes.get(subset, "")
+                raise ValueError(f"'{writable(path)}' has too few passages for a {subset} part: add some{fix}.")
         # A passage counts once for each of its questions. It is split once, as these stand together.
         self.preprocessing = given.fitted(chain((one.passage for one in parts[0]), (one.question for one in parts[0])))
-
-    @property
-    def shape(self) -> Shape:
-        """Of one input."""
-        return self.preprocessing.shape
 
     def make(self) -> Task:
         """Make inputs of the questions."""
@@ -155,30 +144,20 @@ def passage_task(
     *,
     place: str,
 ) -> tuple[Task, dict[Subset, list[PassageQuestion]]]:
-    """The task of finding the answers of questions in their passages, and the questions of each part that are kept.
-
-    Args:
-        id: the task's name.
-        parts: the questions of each part; none of the val part leaves it out.
-        preprocessing: makes the inputs; with its vocabulary.
-        objective: of the answers.
-        place: where the questions are from, as messages begin.
-
-    Raises:
-        ValueError: a part has no question whose answer is not cut off.
-    """
+    """The task of finding the answers of questions in their passages, and the questions of each part that are kept."""
     splits: dict[Subset, Split] = {}
     kept: dict[Subset, list[PassageQuestion]] = {}
     cut, steps = 0, preprocessing.words.steps
     for subset, asked in parts.items():
-        spans = answer_spans(asked, preprocessing)
-        missed = [span == (NOWHERE, NOWHERE) for span in spans]
-        cut += sum(missed)
-        rows = [row for row in range(len(asked)) if subset == "test" or not missed[row]]
-        kept[subset] = [asked[row] for row in rows]
-        told = [Asked(one.question, [one.passage], 1, "") for one in kept[subset]]
-        targets = torch.tensor([spans[row] for row in rows], dtype=torch.int64).reshape(-1, 2)
-        splits[subset] = Split(preprocessing.encode_stories(told)[0], targets)
+        found = list(zip(asked, answer_spans(asked, preprocessing), strict=True))
+        reached = [(one, span) for one, span in found if span != (NOWHERE, NOWHERE)]
+        cut += len(found) - len(reached)
+        if subset != "test":
+            found = reached
+        kept[subset] = [one for one, _ in found]
+        stories = [Asked(one.question, [one.passage], 1, "") for one in kept[subset]]
+        targets = torch.tensor([span for _, span in found], dtype=torch.int64).reshape(-1, 2)
+        splits[subset] = Split(preprocessing.encode_stories(stories)[0], targets)
         if asked and not kept[subset]:
             raise ValueError(
                 f"The {subset} part of {place} has no question whose answer stands within the first {steps} words: add "
@@ -194,7 +173,7 @@ def passage_task(
         id=id,
         way=objective.outputs,
         train=splits["train"],
-        val=splits["val"] if len(splits["val"]) else None,
+        val=splits["val"],
         test=splits["test"],
         vocabulary=vocabulary_of(preprocessing.shape),
         preprocessing=preprocessing,
@@ -219,23 +198,19 @@ def answer_spans(asked: Sequence[PassageQuestion], preprocessing: QuestionWords)
 
 
 def read_passages(file: Path) -> list[PassageQuestion]:
-    """The questions of a file in SQuAD's format that have an answer in their passage.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is empty, malformed or too large, or no question has an answer.
-    """
+    """The questions of a file in SQuAD's format that have an answer in their passage."""
     place = writable(str(file))
     found, absent = [], 0
     for one in read_questions(file):
         right = [
             (text, start)
             for text, start in zip(one.answers, one.starts, strict=True)
-            if text.strip() and start >= 0 and one.passage[start : start + len(text)] == text
+            if text.strip() and start >= 0 and one.passage.startswith(text, start)
         ]
         absent += not right
         if right:
-            found.append(one._replace(answers=tuple(text for text, _ in right), starts=tuple(at for _, at in right)))
+            answers, starts = zip(*right, strict=True)
+            found.append(one._replace(answers=answers, starts=starts))
     if not found:
         raise ValueError(
             f"'{place}' has no question whose answer stands in its passage at 'answer_start': give some with such."
@@ -248,16 +223,7 @@ def read_passages(file: Path) -> list[PassageQuestion]:
 
 
 def read_questions(file: Path, *, answered: bool = True) -> Iterator[PassageQuestion]:
-    """All questions of a file in SQuAD's format.
-
-    Args:
-        file: of them.
-        answered: whether each has a list of answers, which may be empty; without, none is read.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is empty, malformed or too large, or something is missing.
-    """
+    """All questions of a file in SQuAD's format."""
     place = writable(str(file))
     try:
         document = parse_json(read_regular(file, LARGEST_JSON), longest=LONGEST_PASSAGE)
@@ -267,8 +233,9 @@ def read_questions(file: Path, *, answered: bool = True) -> Iterator[PassageQues
         raise ValueError(f"'{place}' {error}: give a file of questions in SQuAD's format.") from None
     for article in _part(document, "data", list, f"'{place}'"):
         for number, paragraph in enumerate(_part(article, "paragraphs", list, f"An article of '{place}'"), 1):
-            passage = _part(paragraph, "context", str, f"Paragraph {number} of an article of '{place}'")
-            for asked in _part(paragraph, "qas", list, f"Paragraph {number} of an article of '{place}'"):
+            within = f"Paragraph {number} of an article of '{place}'"
+            passage = _part(paragraph, "context", str, within)
+            for asked in _part(paragraph, "qas", list, within):
                 question = _part(asked, "question", str, f"A question of '{place}'")
                 where = f"The question '{printable(question, 60)}' of '{place}'"
                 if not question.strip():
@@ -284,12 +251,8 @@ def read_questions(file: Path, *, answered: bool = True) -> Iterator[PassageQues
 
 
 def _part(value: object, name: str, kind: type, where: str) -> Any:
-    """An entry of an object of JSON.
-
-    Raises:
-        ValueError: it is not there, or of another kind.
-    """
-    found = value.get(name) if isinstance(value, Mapping) else None
+    """An entry of an object of JSON."""
+    found = isinstance(value, Mapping) and value.get(name)
     if not isinstance(found, kind) or isinstance(found, bool):
         nouns = {list: "list", str: "text", int: "whole number"}
         raise ValueError(f"{where} has no {nouns[kind]} '{name}': give a file of questions in SQuAD's format.")
@@ -297,17 +260,10 @@ def _part(value: object, name: str, kind: type, where: str) -> Any:
 
 
 def deal_passages(asked: Sequence[PassageQuestion], shares: Sequence[float], seed: int) -> list[list[PassageQuestion]]:
-    """The questions of each part; no passage of one is in another.
-
-    Args:
-        asked: all of them.
-        shares: of the passages that each part gets, with a sum of 1.
-        seed: of the order in which passages are dealt out.
-    """
+    """The questions of each part, whose share is one of all passages; no passage of one part is in another."""
     passages = list(dict.fromkeys(one.passage for one in asked))
     order = np.random.default_rng(seed).permutation(len(passages))
-    ends = np.cumsum([0.0, *shares]) * len(passages)
-    part_of = {
-        passages[place]: int(np.searchsorted(ends[1:-1], rank + 0.5, side="right")) for rank, place in enumerate(order)
-    }
+    ends = np.cumsum(shares[:-1]) * len(passages)
+    parts = np.searchsorted(ends, np.arange(len(passages)) + 0.5, side="right")
+    part_of = {passages[place]: part for place, part in zip(order, parts, strict=True)}
     return [[one for one in asked if part_of[one.passage] == part] for part in range(len(shares))]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from itertools import islice
 from random import Random
 from typing import Literal
 
 from lit_metanas.inputs.shapes import Shape
-from lit_metanas.io.text import nearest, short_number
+from lit_metanas.inputs.tokens import check_range
+from lit_metanas.io.text import hint
 from lit_metanas.kinds.questions import relations, whereabouts
-from lit_metanas.kinds.questions.answered_stories import story_task
-from lit_metanas.kinds.questions.question_words import Asked, QuestionPreprocessing, QuestionWords
+from lit_metanas.kinds.questions.question_words import Asked, QuestionPreprocessing, QuestionWords, story_task
 from lit_metanas.kinds.questions.story_cast import Cast, draw_cast, story_vocabulary
 from lit_metanas.kinds.questions.whereabouts import Told
 from lit_metanas.tasks.source import Subset
@@ -40,11 +41,9 @@ QUESTION_TYPES: Mapping[str, Callable[[Cast, Random], Told | None]] = {
     "sizes": relations.bigger_one,
     "order": relations.place_in_row,
 }
-"""What tells a story with a question of each type, by its name; None is none that can be asked."""
+"""What makes a story with a question of each type, or None if nothing can be asked."""
 
-MOST_STORY_TASKS, MOST_STORIES = 1_000_000, 100_000
-"""Tasks of a collection, and stories of a task."""
-
+MOST_STORY_TASKS, MOST_STORIES = 1_000_000, 100_000  # tasks of a collection, and stories of a task
 _CHOSEN_AMONG, _TRIES = 3, 500
 
 
@@ -98,11 +97,8 @@ class Stories(TaskCollection):
         seed: int = 0,
         preprocessing: QuestionPreprocessing | None = None,
     ) -> None:
-        bounds = {"tasks": (tasks, 1, MOST_STORY_TASKS), "seed": (seed, 0, 2**63)}
-        bounds |= {name: (n, least, MOST_STORIES) for name, n, least in (("train", train, 2), ("val", val, 0))}
-        for name, (value, least, most) in {**bounds, "test": (test, 1, MOST_STORIES)}.items():
-            if not least <= value <= most:
-                raise ValueError(f"Stories: {name} = {short_number(value)} must be from {least} to {most}.")
+        sizes = {"train": (train, 2, MOST_STORIES), "val": (val, 0, MOST_STORIES), "test": (test, 1, MOST_STORIES)}
+        check_range("Stories", tasks=(tasks, 1, MOST_STORY_TASKS), seed=(seed, 0, 2**63), **sizes)
         self.types = _types(subset, types, fractions, seed)
         self.tasks = tasks
         self.train = train
@@ -143,47 +139,32 @@ class Stories(TaskCollection):
 def _types(
     subset: Subset | Literal["all"], types: list[str] | None, fractions: tuple[float, float, float], seed: int
 ) -> tuple[str, ...]:
-    """The question types of the tasks.
-
-    Raises:
-        ValueError: there are none, or one does not exist.
-    """
-    if types is None:
-        lists: dict[Subset, None] = {"train": None, "val": None, "test": None}
-        drawn = class_subsets(
-            list(QUESTION_TYPES), lists, fractions=fractions, seed=seed, owner="Stories", place="Stories"
-        )
-        found = tuple(QUESTION_TYPES) if subset == "all" else drawn[subset]
-    elif subset != "all":
+    """The question types of the tasks."""
+    every = tuple(QUESTION_TYPES)
+    if types is not None and subset != "all":
         raise ValueError(f"Stories: give 'types' or the subset '{subset}', not both.")
-    else:
-        found = tuple(types)
+    lists: dict[Subset, None] = {"train": None, "val": None, "test": None}
+    drawn = class_subsets(every, lists, fractions=fractions, seed=seed, owner="Stories", place="Stories")
+    found = every if types is None else tuple(types)
+    if subset != "all":
+        found = drawn[subset]
     for name in found:
         if name not in QUESTION_TYPES:
-            near = nearest(name, QUESTION_TYPES)
-            hint = f"did you mean '{near}'?" if near else f"use {', '.join(QUESTION_TYPES)}."
-            raise ValueError(f"Stories has no question type '{name}': {hint}")
+            fix = hint(name, every, f"use {', '.join(every)}.")
+            raise ValueError(f"Stories has no question type '{name}': {fix}")
     if not found or len(set(found)) < len(found):
         raise ValueError("Stories: there is no question type, or one stands twice: name one or more, each once.")
     return found
 
 
 def _ask(name: str, cast: Cast, number: int, draw: Random, told: set[str]) -> list[Asked]:
-    """Questions that were not asked before; of a few that could come next, the one whose answer was given least often.
-
-    Raises:
-        ValueError: no other question is found.
-    """
+    """New questions: of a few that could come next, each time the one whose answer was given least often."""
     counts: Counter[str] = Counter()
     found: list[Asked] = []
     for _ in range(number):
-        new: list[Told] = []
-        for _ in range(_TRIES):
-            one = QUESTION_TYPES[name](cast, draw)
-            if one is not None and " ".join([*one.sentences, one.question]) not in told:
-                new.append(one)
-                if len(new) == _CHOSEN_AMONG:
-                    break
+        tries = (QUESTION_TYPES[name](cast, draw) for _ in range(_TRIES))
+        fresh = (one for one in tries if one is not None and " ".join([*one.sentences, one.question]) not in told)
+        new = list(islice(fresh, _CHOSEN_AMONG))
         if not new:
             raise ValueError(
                 f"Stories: there are only about {len(told)} different questions of the type '{name}': lower train, val "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from random import Random
 
 
@@ -21,55 +21,36 @@ THINGS = _pool(
     "apple axe ball basket bell book bottle brush bucket candle chair clock coin comb cup drum fan flute glove hammer "
     "hat jar kettle key ladder lamp letter map mirror needle pipe plate ring rope spoon stone"
 )
-ANIMALS = {
+ANIMALS = {  # with their plurals
     "badger": "badgers", "bear": "bears", "crow": "crows", "deer": "deer", "duck": "ducks", "eagle": "eagles",
     "fox": "foxes", "goat": "goats", "hare": "hares", "lynx": "lynxes", "otter": "otters", "owl": "owls",
     "seal": "seals", "snake": "snakes", "toad": "toads", "weasel": "weasels",
 }  # fmt: skip
-"""The singular, and the plural."""
 PAINTS = ("black", "blue", "brown", "golden", "grey", "orange", "pink", "purple", "red", "silver", "white", "yellow")
 MOVES = ("drives", "goes", "heads", "hurries", "rides", "runs", "strolls", "walks")
 TAKES = ("grabs", "lifts", "seizes", "takes")
 DROPS = ("abandons", "drops", "leaves", "releases")
 GIVES = ("gives", "hands", "lends", "passes")
 TIMES = ("at dawn", "in the morning", "at noon", "in the afternoon", "in the evening", "at midnight")
-"""In their order."""
-MOTIVES = {
+MOTIVES = {  # where people go who feel so
     "hungry": "bakery", "thirsty": "well", "tired": "inn", "curious": "library", "bored": "theatre", "cold": "forge",
     "merry": "tavern", "pious": "chapel",
 }  # fmt: skip
-"""Where it takes people who feel so."""
 DIRECTIONS = {"north": (0, 1), "south": (0, -1), "east": (1, 0), "west": (-1, 0)}
 SIDES = {"left of": (-1, 0), "right of": (1, 0), "above": (0, 1), "below": (0, -1)}
 COUNTS = ("none", "one", "two", "three", "four")
 NO_THING = "nothing"
 
 ORDINALS = ("first", "second", "third")
-FUNCTION_WORDS = _pool(
+FUNCTION_WORDS = _pool(  # of sentences and questions, apart from the pools
     "a an and before bigger both carry colour did do does either fear feels from gave give go got he how in is longer "
     "many no not of or she than the then they things to was what where which who why will you , . ?"
 )
-"""Of sentences and questions, beside the pools."""
 
 
 @dataclass(frozen=True)
 class Cast:
-    """What the stories of one task are made of.
-
-    Attributes:
-        women: names.
-        men: names.
-        places: where people go.
-        things: what they carry.
-        animals: their singulars.
-        colours: of animals and things.
-        moods: of people; each has its place.
-        moves: verbs.
-        takes: verbs.
-        drops: verbs.
-        gives: verbs.
-        sentences: the least and the largest number that a story has to tell, roughly.
-    """
+    """What the stories of one task are made of."""
 
     women: tuple[str, ...]
     men: tuple[str, ...]
@@ -82,15 +63,19 @@ class Cast:
     takes: tuple[str, ...]
     drops: tuple[str, ...]
     gives: tuple[str, ...]
-    sentences: tuple[int, int]
+    sentences: tuple[int, int]  # of a story, at least and at most, roughly
 
     @property
     def people(self) -> tuple[str, ...]:
         """All names."""
         return self.women + self.men
 
+    def length(self, draw: Random) -> int:
+        """The sentences of one story."""
+        return draw.randint(*self.sentences)
 
-_POOLS: dict[str, tuple[Sequence[str], int, int]] = {
+
+_POOLS: dict[str, tuple[Sequence[str], int, int]] = {  # of each field of a cast; how many words of it one has
     "women": (WOMEN, 2, 3),
     "men": (MEN, 2, 3),
     "places": (PLACES, 5, 7),
@@ -103,14 +88,12 @@ _POOLS: dict[str, tuple[Sequence[str], int, int]] = {
     "drops": (DROPS, 1, 3),
     "gives": (GIVES, 1, 3),
 }
-"""Of each field of a cast all words, and how many of them one has, at least and at most."""
 
 
 def draw_cast(draw: Random) -> Cast:
     """The words and the length of the stories of one task."""
     drawn = {name: tuple(draw.sample(list(pool), draw.randint(*most))) for name, (pool, *most) in _POOLS.items()}
     shortest = draw.randint(3, 5)
-    assert {field.name for field in fields(Cast)} == {*drawn, "sentences"}
     return Cast(**drawn, sentences=(shortest, shortest + draw.randint(1, 4)))
 
 

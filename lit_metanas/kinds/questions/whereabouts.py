@@ -10,17 +10,11 @@ from lit_metanas.kinds.questions.story_cast import COUNTS, MOTIVES, NO_THING, TI
 
 
 class Told(NamedTuple):
-    """A story with a question.
+    """A story with a question."""
 
-    Attributes:
-        sentences: the oldest first.
-        question: about them.
-        answer: one word, or several with commas between.
-    """
-
-    sentences: list[str]
+    sentences: list[str]  # the oldest first
     question: str
-    answer: str
+    answer: str  # one word, or several with commas between
 
 
 class _World:
@@ -31,8 +25,7 @@ class _World:
         self.sentences: list[str] = []
         self.at: dict[str, str] = {}
         self.holder: dict[str, str] = {}
-        self.ways: dict[str, list[str]] = {}
-        """The places of each thing that was ever taken, in order."""
+        self.ways: dict[str, list[str]] = {}  # the places of each thing that was ever taken, in order
 
     def move(self, person: str) -> None:
         """One goes to another place, with all that they carry."""
@@ -72,20 +65,20 @@ class _World:
         return self
 
 
-def _length(cast: Cast, draw: Random) -> int:
-    return draw.randint(*cast.sentences)
+def _where_is(sentences: list[str], at: dict[str, str], draw: Random) -> Told:
+    person = draw.choice(sorted(at))
+    return Told(sentences, f"where is {person}?", at[person])
 
 
 def one_fact(cast: Cast, draw: Random) -> Told:
     """Where somebody is."""
-    world = _World(cast, draw).tell(_length(cast, draw), moves=1.0)
-    person = draw.choice(sorted(world.at))
-    return Told(world.sentences, f"where is {person}?", world.at[person])
+    world = _World(cast, draw).tell(cast.length(draw), moves=1.0)
+    return _where_is(world.sentences, world.at, draw)
 
 
 def two_facts(cast: Cast, draw: Random) -> Told | None:
     """Where a thing is: who has it, or where they dropped it."""
-    world = _World(cast, draw).tell(2 + _length(cast, draw), moves=0.6)
+    world = _World(cast, draw).tell(2 + cast.length(draw), moves=0.6)
     if not world.ways:
         return None
     thing = draw.choice(sorted(world.ways))
@@ -94,7 +87,7 @@ def two_facts(cast: Cast, draw: Random) -> Told | None:
 
 def three_facts(cast: Cast, draw: Random) -> Told | None:
     """Where a thing was before it was somewhere else."""
-    world = _World(cast, draw).tell(5 + _length(cast, draw), moves=0.6)
+    world = _World(cast, draw).tell(5 + cast.length(draw), moves=0.6)
     pairs = [
         (thing, before, place)
         for thing, way in sorted(world.ways.items())
@@ -109,7 +102,7 @@ def three_facts(cast: Cast, draw: Random) -> Told | None:
 
 def carried_count(cast: Cast, draw: Random) -> Told | None:
     """How many things somebody carries."""
-    world = _World(cast, draw).tell(3 + _length(cast, draw), moves=0.25)
+    world = _World(cast, draw).tell(3 + cast.length(draw), moves=0.25)
     person = draw.choice(sorted(world.at))
     carried = world.carried(person)
     if len(carried) >= len(COUNTS):
@@ -119,7 +112,7 @@ def carried_count(cast: Cast, draw: Random) -> Told | None:
 
 def carried_things(cast: Cast, draw: Random) -> Told | None:
     """What somebody carries: up to two things."""
-    world = _World(cast, draw).tell(2 + _length(cast, draw), moves=0.3)
+    world = _World(cast, draw).tell(2 + cast.length(draw), moves=0.3)
     person = draw.choice(sorted(world.at))
     carried = world.carried(person)
     if len(carried) > 2:
@@ -129,7 +122,7 @@ def carried_things(cast: Cast, draw: Random) -> Told | None:
 
 def yes_or_no(cast: Cast, draw: Random) -> Told:
     """Whether somebody is at a place."""
-    world = _World(cast, draw).tell(_length(cast, draw), moves=1.0)
+    world = _World(cast, draw).tell(cast.length(draw), moves=1.0)
     person = draw.choice(sorted(world.at))
     place = draw.choice([world.at[person], draw.choice(cast.places)])
     return Told(world.sentences, f"is {person} in the {place}?", "yes" if world.at[person] == place else "no")
@@ -139,10 +132,11 @@ def negation(cast: Cast, draw: Random) -> Told:
     """Whether somebody is at a place, where some sentences say that they are not."""
     people = draw.sample(cast.people, 3)
     sentences, known = [], {}
-    for _ in range(_length(cast, draw)):
+    for _ in range(cast.length(draw)):
         person, place = draw.choice(people), draw.choice(cast.places)
         denied = draw.random() < 0.4
-        sentences.append(f"{person} is {draw.choice(('not', 'no longer')) + ' ' if denied else ''}in the {place}.")
+        verb = f"is {draw.choice(('not', 'no longer'))}" if denied else "is"
+        sentences.append(f"{person} {verb} in the {place}.")
         known[person] = place, denied
     person = draw.choice(sorted(known))
     place, denied = known[person]
@@ -156,21 +150,21 @@ def uncertainty(cast: Cast, draw: Random) -> Told:
     """Whether somebody is at a place, where some sentences leave it open."""
     people = draw.sample(cast.people, 3)
     sentences, known = [], {}
-    for _ in range(_length(cast, draw)):
+    for _ in range(cast.length(draw)):
         person, places = draw.choice(people), draw.sample(cast.places, draw.choice((1, 2)))
-        sentences.append(f"{person} is {'either ' if places[1:] else ''}in the {' or the '.join(places)}.")
+        sentences.append(f"{person} {('is', 'is either')[len(places) - 1]} in the {' or the '.join(places)}.")
         known[person] = places
     person = draw.choice(sorted(known))
     place = draw.choice([*known[person], draw.choice(cast.places)])
-    told = ("yes" if known[person] == [place] else "maybe") if place in known[person] else "no"
-    return Told(sentences, f"is {person} in the {place}?", told)
+    answer = ("yes", "maybe")[len(known[person]) - 1]
+    return Told(sentences, f"is {person} in the {place}?", answer if place in known[person] else "no")
 
 
 def coreference(cast: Cast, draw: Random) -> Told:
     """Where somebody is, whom some sentences call she or he: the woman or man who was named last."""
     world, named = _World(cast, draw), dict[str, str]()
     people = [*draw.sample(cast.women, 2), *draw.sample(cast.men, 2)]
-    for _ in range(_length(cast, draw)):
+    for _ in range(cast.length(draw)):
         meant = draw.choice([pronoun for pronoun in ("she", "he") if pronoun in named] or ["she"])
         again = meant in named and draw.random() < 0.5
         person = named[meant] if again else draw.choice(people)
@@ -178,8 +172,7 @@ def coreference(cast: Cast, draw: Random) -> Told:
         if again:
             world.sentences[-1] = world.sentences[-1].replace(person, f"then {meant}", 1)
         named["she" if person in cast.women else "he"] = person
-    person = draw.choice(sorted(world.at))
-    return Told(world.sentences, f"where is {person}?", world.at[person])
+    return _where_is(world.sentences, world.at, draw)
 
 
 def group(cast: Cast, draw: Random) -> Told:
@@ -188,7 +181,7 @@ def group(cast: Cast, draw: Random) -> Told:
     sentences: list[str] = []
     people = draw.sample(cast.people, 4)
     pair: list[str] = []
-    for _ in range(_length(cast, draw)):
+    for _ in range(cast.length(draw)):
         place = draw.choice(cast.places)
         if pair and draw.random() < 0.35:
             sentences.append(f"then they both go to the {place}.")
@@ -196,8 +189,7 @@ def group(cast: Cast, draw: Random) -> Told:
             pair = draw.sample(people, 2)
             sentences.append(f"{pair[0]} and {pair[1]} go to the {place}.")
         at |= dict.fromkeys(pair, place)
-    person = draw.choice(sorted(at))
-    return Told(sentences, f"where is {person}?", at[person])
+    return _where_is(sentences, at, draw)
 
 
 def time_order(cast: Cast, draw: Random) -> Told:
@@ -220,7 +212,7 @@ def gift(cast: Cast, draw: Random) -> Told | None:
     holder = dict(zip(draw.sample(cast.things, 3), draw.choices(people, k=3), strict=True))
     sentences = [f"{person} {draw.choice(cast.takes)} the {thing}." for thing, person in holder.items()]
     given: list[tuple[str, str, str]] = []
-    for _ in range(_length(cast, draw) - 1):
+    for _ in range(cast.length(draw) - 1):
         thing, giver = draw.choice(list(holder.items()))
         getter = draw.choice([person for person in people if person != giver])
         sentences.append(f"{giver} {draw.choice(cast.gives)} the {thing} to {getter}.")
@@ -241,7 +233,7 @@ def gift(cast: Cast, draw: Random) -> Told | None:
 
 def motive(cast: Cast, draw: Random) -> Told:
     """Where somebody will go, or why they went there, which only the other stories tell."""
-    people = draw.sample(cast.people, min(len(cast.people), max(3, _length(cast, draw) - 1)))
+    people = draw.sample(cast.people, min(len(cast.people), max(3, cast.length(draw) - 1)))
     moods = [draw.choice(cast.moods) for _ in people]
     sentences, gone = [], []
     for person, mood in zip(people, moods, strict=True):

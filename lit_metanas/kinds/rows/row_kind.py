@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
+from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from lit_metanas.inputs.shapes import RowShape
 from lit_metanas.io.text import printable, writable
@@ -11,7 +13,7 @@ from lit_metanas.kinds.kind import Kind, Prepared, Source
 from lit_metanas.kinds.pairs.table_kinds import kind_of_table
 from lit_metanas.kinds.rows.row_tasks import TableTask, find_row_columns
 from lit_metanas.kinds.rows.standardised_columns import QuantileColumns, StandardisedColumns
-from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, read_rows
+from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, TableRow, columns_of, read_rows
 from lit_metanas.tasks.task import Task
 
 
@@ -51,6 +53,14 @@ class RowKind(Kind):
             "standardised together": StandardisedColumns(usual.names, together=True),
         }
 
+    def new_examples(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
+        """The rows of tables, by where they stand; of several tables also in which one."""
+        found: list[tuple[str, Any]] = []
+        for path in paths:
+            place = f" of '{writable(path)}'" * (len(paths) > 1)
+            found += [(f"{where}{place}", row) for where, row in _whole_rows(Path(path))]
+        return found
+
     def describe_columns(self, source: Source) -> str:
         """The column of labels."""
         if source.path.suffix.lower() not in SUFFIXES_OF_TABLES or not source.path.is_file():
@@ -58,3 +68,11 @@ class RowKind(Kind):
         rows = list(read_rows(source.path))
         label, *_ = find_row_columns(rows, writable(str(source.path)), None, None, source.group)
         return f" Labels are in column '{printable(label, 40)}'."
+
+
+def _whole_rows(file: Path) -> list[TableRow]:
+    """The rows of a table; what a line of JSON leaves out, and others of the file have, is missing there."""
+    rows = list(read_rows(file, blank=True))
+    blank = dict.fromkeys(columns_of(rows))
+    # Missing values are not written into each row, as there may be many different names.
+    return [(where, row if len(row) == len(blank) else ChainMap(dict(row), blank)) for where, row in rows]

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lit_metanas.inputs.shapes import RowShape
 from lit_metanas.io.text import printable, writable
+from lit_metanas.kinds.labelled_examples import LabelledExamples
 from lit_metanas.kinds.rows.standardised_columns import (
     NumericColumns,
     Rows,
@@ -37,26 +38,9 @@ from lit_metanas.kinds.texts.text_tables import (
     read_rows,
     usual_column,
 )
-from lit_metanas.tasks.labels import (
-    ClassNames,
-    Groups,
-    Labels,
-    class_indices,
-    class_names,
-    group_names,
-    label_list,
-    warn_of_missing,
-)
-from lit_metanas.tasks.splits import (
-    by_class,
-    check_shares,
-    kept_labels,
-    large_classes,
-    split_examples,
-    tell_shared_groups,
-    warn_of_repeats,
-)
-from lit_metanas.tasks.task import SingleTask, Split, Task, check_task, warn_of_data
+from lit_metanas.tasks.labels import ClassNames, Groups, Labels, warn_of_missing
+from lit_metanas.tasks.splits import check_shares, tell_shared_groups
+from lit_metanas.tasks.task import SingleTask, Split, Task, warn_of_data
 
 
 class TableTask(SingleTask):
@@ -113,7 +97,7 @@ class TableTask(SingleTask):
     ) -> None:
         check_shares("TableTask", train=train, val=val, test=test, seed=seed)
         self.path = Path(path)
-        self.shares = (train, val, test)
+        self.shares = (train, val, test) if test_path is None else (None, val, 0.0)
         self.seed = seed
         self.preprocessing = preprocessing
         self.min_per_class = min_per_class
@@ -152,121 +136,56 @@ class TableTask(SingleTask):
 
     @cached_property
     def _task(self) -> Task:
-        rows, place = self._labelled, f"'{writable(str(self.path))}'"
-        table = LabelledRows(
-            *rows, names=self.columns, group=self._groups, min_per_class=self.min_per_class, place=place
+        return task_of_rows(
+            self.path.resolve().stem,
+            *self._labelled,
+            shares=self.shares,
+            seed=self.seed,
+            names=self.columns,
+            group=self._groups,
+            min_per_class=self.min_per_class,
+            place=f"'{writable(str(self.path))}'",
+            tested=self._tested,
+            tested_in=f"'{writable(str(self.test_path))}'",
+            preprocessing=self.preprocessing,
         )
-        id = self.path.resolve().stem
-        train, val, test = self.shares
-        if self.test_path is None:
-            return table.task(id, train=train, val=val, test=test, seed=self.seed, preprocessing=self.preprocessing)
-        place, made = f"'{writable(str(self.test_path))}'", self.preprocessing
-        return table.task(
-            id, val=val, test=0.0, seed=self.seed, tested=self._tested, tested_in=place, preprocessing=made
-        )
 
 
-class LabelledRows:
-    """Rows of numbers with a label each.
+def task_of_rows(
+    id: str,
+    X: Rows,
+    y: Labels,
+    *,
+    shares: tuple[float | None, float, float],
+    seed: int,
+    classes: ClassNames | None = None,
+    names: Sequence[str] = (),
+    group: Groups | None = None,
+    min_per_class: int | None = None,
+    place: str = "X",
+    tested: tuple[Rows, Labels] | None = None,
+    tested_in: str = "X_test",
+    preprocessing: NumericColumns | None = None,
+) -> Task:
+    """A task of labelled rows, each class split by the shares of train, val and test part.
 
-    Args:
-        X: the rows.
-        y: one label a row.
-        classes: names of the classes, as in ``task_from_arrays``.
-        names: of the columns, in the order in which a table of pandas is to have them; by default its own.
-        group: of each row which others it belongs to; None deals rows out one by one.
-        min_per_class: classes with fewer rows are left out, as those of ``FolderTask`` are.
-        place: what holds the rows, as messages begin.
-
-    Raises:
-        ValueError: rows, labels or groups are malformed.
-
-    Example:
-        >>> LabelledRows([[1.0], [2.0], [3.0], [4.0]], ["a", "b", "a", "b"]).task("four", val=0.0, test=0.5, seed=0)
-        Task('four', 2 classes, train 2, test 2, shape (2,))
+    Tables of pandas may have the columns' ``names`` in another order. Messages call the rows ``place``, and those of a
+    given test part ``tested_in``. Inputs are made by a preprocessing that is fitted on the train part.
     """
-
-    def __init__(
-        self,
-        X: Rows,
-        y: Labels,
-        *,
-        classes: ClassNames | None = None,
-        names: Sequence[str] = (),
-        group: Groups | None = None,
-        min_per_class: int | None = None,
-        place: str = "X",
-    ) -> None:
-        self.rows = row_array(X, names=names, name="X")
-        self.labels = label_list(y, len(self.rows), noun="rows")
-        self.classes = class_names(self.labels, classes, "rows")
-        self.columns = tuple(names) or column_names(X)
-        self.groups = None if group is None else group_names(group, len(self.rows), "rows")
-        members: dict[str, list[int]] = {name: [] for name in self.classes.values()}
-        for row, label in enumerate(self.labels):
-            members[self.classes[label]].append(row)
-        self.members = large_classes(members, min_per_class, place)
-
-    def task(
-        self,
-        id: str,
-        *,
-        train: float | None = None,
-        val: float,
-        test: float,
-        seed: int,
-        tested: tuple[Rows, Labels] | None = None,
-        tested_in: str = "X_test",
-        preprocessing: NumericColumns | None = None,
-    ) -> Task:
-        """A task of the rows, each class split by the shares.
-
-        Args:
-            id: the task's name.
-            train: share of the train part; None is all that is left.
-            val: share of the val part; 0 leaves it out.
-            test: share of the test part, where it is not given.
-            seed: of the split.
-            tested: rows and labels of the test part, where it is not drawn.
-            tested_in: what holds these, as messages begin.
-            preprocessing: what makes inputs of rows; None takes ``StandardisedColumns``.
-
-        Raises:
-            ValueError: there are too few of a class, or the test part is malformed.
-        """
-        parts = split_examples(
-            {name: torch.tensor(places)[:, None] for name, places in self.members.items()},
-            train=train,
-            val=val,
-            test=test,
-            seed=seed,
-            culprit="Class {!r}".format,
-            groups=by_class(self.groups, self.members),
-        )
-        made = preprocessing or StandardisedColumns()
-        columns = replace(made, names=made.names or self.columns).fitted(self._of(parts[0].inputs))
-        train_part, val_part, test_part = (Split(columns.encode(self._of(one.inputs)), one.labels) for one in parts)
-        if tested is not None:
-            rows = row_array(tested[0], names=self.columns, name="X_test")
-            labels = label_list(tested[1], len(rows), name="y_test", images="X_test", noun="rows")
-            places, kept = kept_labels(labels, self.classes, self.members)
-            numbers = class_indices([labels[place] for place in places], kept, noun="rows")
-            test_part = Split(columns.encode(rows[places]), numbers)
-            warn_of_repeats(tested_in, [train_part.inputs, val_part.inputs], test_part.inputs)
-        task = Task(
-            id=id,
-            way=len(self.members),
-            train=train_part,
-            val=val_part if len(val_part) else None,
-            test=test_part,
-            classes=tuple(self.members),
-            preprocessing=columns,
-        )
-        check_task(task)
-        return task
-
-    def _of(self, places: Tensor) -> NDArray[np.float64]:
-        return self.rows[places[:, 0].numpy()]
+    made = preprocessing or StandardisedColumns()
+    names = made.names or tuple(names) or column_names(X)
+    rows = row_array(X, names=names, name="X")
+    labelled = LabelledExamples(
+        len(rows), y, noun="rows", classes=classes, group=group, min_per_class=min_per_class, place=place
+    )
+    train, val, test = shares
+    divided = labelled.divided(train=train, val=val, test=test, seed=seed)
+    columns = replace(made, names=names).fitted(rows[divided[0][0].numpy()])
+    parts = [Split(columns.encode(rows[places.numpy()]), labels) for places, labels in divided]
+    given = None
+    if tested is not None:
+        given = columns.encode(row_array(tested[0], names=names, name="X_test")), tested[1]
+    return labelled.task(id, parts, given, tested_in, columns)
 
 
 def is_table(X: object) -> bool:
@@ -288,12 +207,7 @@ def column_names(X: object) -> tuple[str, ...]:
 def find_row_columns(
     rows: Sequence[TableRow], place: str, label: str | None, columns: Sequence[str] | None, group: str | None
 ) -> tuple[str, list[str]]:
-    """The column of labels, and those of numbers.
-
-    Raises:
-        NamelessColumnsError: the first line seems to hold numbers, and perhaps a label.
-        ValueError: there are no rows, a named column does not exist, or one cannot be found.
-    """
+    """The column of labels, and those of numbers; refuses a first line that seems to be a row of values."""
     free = free_columns(rows, place, label=label, group=group)
     label = usual_column(free, LABEL_COLUMNS) if label is None else label
     if label is None:
@@ -316,11 +230,7 @@ def find_row_columns(
 
 
 def label_of_rows(rows: Sequence[TableRow], place: str, group: str | None = None) -> str:
-    """The column of labels of a table of numbers, as ``TableTask`` finds it.
-
-    Raises:
-        ValueError: it is no such table.
-    """
+    """The column of labels of a table of numbers, as ``TableTask`` finds it; a ValueError where it is no such table."""
     label, columns = find_row_columns(rows, place, None, None, group)
     _numbers(rows, place, label, columns)
     if group is not None:
@@ -344,11 +254,7 @@ def _numbers(
 
 
 def _in_order(columns: Sequence[str], wanted: Sequence[str], place: str) -> list[str]:
-    """The columns in the order of a preprocessing that was given.
-
-    Raises:
-        ValueError: it is for others.
-    """
+    """The columns in the order of a preprocessing that was given."""
     if {*columns} != {*wanted}:
         raise ValueError(
             f"'{place}' has the columns {listed(columns)}, and the preprocessing is for {listed(wanted)}: give one for "

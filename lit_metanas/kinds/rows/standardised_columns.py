@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -32,7 +33,79 @@ NORMAL_SCORES = np.linspace(-3.0, 3.0, 49)
 
 
 @dataclass(frozen=True)
-class StandardisedColumns(Preprocessing):
+class NumericColumns(Preprocessing):
+    """Makes inputs of rows of numbers: one for each column, and last the share of the row that is missing."""
+
+    names: tuple[str, ...] = ()
+
+    noun: ClassVar[str] = "rows"
+
+    def __post_init__(self) -> None:
+        """Look at the names."""
+        if not all(isinstance(name, str) for name in self.names) or len(set(self.names)) < len(self.names):
+            raise ValueError(f"{type(self).__name__}: a column's name is no text, or stands twice: give each its own.")
+
+    @property
+    @abstractmethod
+    def columns(self) -> int:
+        """How many were learned from; 0 before ``fitted``."""
+
+    @abstractmethod
+    def _learned(self, table: NDArray[np.float64]) -> Self:
+        """The same with what it takes of a table to learn from."""
+
+    @abstractmethod
+    def _scaled(self, table: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The numbers of inputs, of a table in which missing values are NaN."""
+
+    @abstractmethod
+    def _unscaled(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The inverse of ``_scaled``."""
+
+    @property
+    def shape(self) -> RowShape:
+        """A number for each column, and the share that is missing."""
+        return RowShape(self.columns + 1)
+
+    def fitted(self, rows: Rows) -> Self:
+        """The same with what it takes of some rows, unless it has that.
+
+        Raises:
+            ValueError: they are no rows of numbers, or there is none.
+        """
+        if self.columns:
+            return self
+        table = row_array(rows, names=self.names)
+        if not table.size:
+            raise ValueError(f"There are no numbers in rows of shape {table.shape}: give some rows and columns.")
+        return self._learned(table)
+
+    def encode(self, raw: Rows) -> Tensor:
+        """The inputs of rows, shape ``(n, columns + 1)``, float32.
+
+        Raises:
+            ValueError: they are no rows of so many numbers.
+        """
+        table = row_array(raw, names=self.names)
+        if table.shape[1] != self.columns:
+            raise ValueError(
+                f"The rows have {number_of(table.shape[1], 'column')}, and {self.columns} were learned from: give the "
+                "same, in the same order."
+            )
+        share = np.isnan(table).sum(1, keepdims=True) / max(self.columns, 1)
+        return torch.from_numpy(np.concatenate([self._scaled(table), share], axis=1).astype(np.float32))
+
+    def show(self, inputs: Tensor) -> list[str]:
+        """The values of each row, with the names of the columns; one that was missing as the mean or median."""
+        values = self._unscaled(inputs[:, :-1].cpu().double().numpy())
+        names = [f"{name} " for name in self.names] or [""] * self.columns
+        return [
+            ", ".join(f"{name}{value:.6g}" for name, value in zip(names, row, strict=True)) for row in values.tolist()
+        ]
+
+
+@dataclass(frozen=True)
+class StandardisedColumns(NumericColumns):
     """Each column less its mean, divided by its standard deviation, both of the rows to learn from.
 
     A missing value (NaN or None) takes the mean of its column. The last number of an input is the share of its row that
@@ -59,13 +132,11 @@ class StandardisedColumns(Preprocessing):
         ['height 3, age 20']
     """
 
-    names: tuple[str, ...] = ()
     means: tuple[float, ...] = ()
     deviations: tuple[float, ...] = ()
     together: bool = False
 
     kind: ClassVar[str] = "standardised-columns"
-    noun: ClassVar[str] = "rows"
 
     def __post_init__(self) -> None:
         """Look at all numbers."""
@@ -74,7 +145,7 @@ class StandardisedColumns(Preprocessing):
                 f"StandardisedColumns has {number_of(len(self.names), 'name')}, {number_of(len(self.means), 'mean')} "
                 f"and {number_of(len(self.deviations), 'deviation')}: give one a column."
             )
-        _check_names("StandardisedColumns", self.names)
+        super().__post_init__()
         for mean, deviation in zip(self.means, self.deviations, strict=True):
             if type(mean) not in (int, float) or type(deviation) not in (int, float):
                 raise ValueError("StandardisedColumns: a mean or deviation is not a number.")
@@ -86,20 +157,7 @@ class StandardisedColumns(Preprocessing):
         """How many there are."""
         return len(self.means)
 
-    @property
-    def shape(self) -> RowShape:
-        """A number for each column, and the share that is missing."""
-        return RowShape(self.columns + 1)
-
-    def fitted(self, rows: Rows) -> Self:
-        """The same with the means and deviations of some rows, unless it has them.
-
-        Raises:
-            ValueError: they are no rows of numbers, or there is none.
-        """
-        if self.means:
-            return self
-        table = _learned_rows(rows, self.names)
+    def _learned(self, table: NDArray[np.float64]) -> Self:
         # Divided before they are squared and added, since that of large numbers is infinite.
         scale = np.fmax.reduce(np.abs(table), axis=0, initial=0.0)
         scale[scale == 0] = 1.0
@@ -120,29 +178,20 @@ class StandardisedColumns(Preprocessing):
         deviations = np.where(constant, 1.0, np.maximum(deviations * scale, np.finfo(np.float64).tiny))
         return replace(self, means=tuple((means * scale).tolist()), deviations=tuple(deviations.tolist()))
 
-    def encode(self, raw: Rows) -> Tensor:
-        """The inputs of rows, shape ``(n, columns + 1)``, float32.
-
-        Raises:
-            ValueError: they are no rows of so many numbers.
-        """
-        table = _rows_of(raw, self.names, self.columns)
-        missing = np.isnan(table)
+    def _scaled(self, table: NDArray[np.float64]) -> NDArray[np.float64]:
         with np.errstate(over="ignore"):
-            found = (np.where(missing, self.means, table) - np.array(self.means)) / np.array(self.deviations)
-        share = missing.mean(1, keepdims=True) if self.columns else np.zeros((len(table), 1))
-        inputs = np.concatenate([found.clip(-MOST_DEVIATIONS, MOST_DEVIATIONS), share], axis=1)
-        return torch.from_numpy(inputs.astype(np.float32))
+            filled = np.where(np.isnan(table), self.means, table)
+            return ((filled - np.array(self.means)) / np.array(self.deviations)).clip(-MOST_DEVIATIONS, MOST_DEVIATIONS)
 
-    def show(self, inputs: Tensor) -> list[str]:
-        """The values of each row, with the names of the columns; one that was missing as the mean."""
-        values = inputs[:, :-1].cpu().double() * torch.tensor(self.deviations) + torch.tensor(self.means)
-        return _shown_rows(values.tolist(), self.names)
+    def _unscaled(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        return inputs * np.array(self.deviations) + np.array(self.means)
 
     def to_plain(self) -> dict[str, Any]:
         """Names, means and deviations, and ``together`` where it is true, so that the digest of all others stays."""
         plain = {"names": list(self.names), "means": list(self.means), "deviations": list(self.deviations)}
-        return plain | ({"together": True} if self.together else {})
+        if self.together:
+            plain["together"] = True
+        return plain
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
@@ -162,7 +211,7 @@ class StandardisedColumns(Preprocessing):
 
 
 @dataclass(frozen=True)
-class QuantileColumns(Preprocessing):
+class QuantileColumns(NumericColumns):
     """Each column as normal scores: whatever the distribution of its values, that of its inputs is about normal.
 
     A score is read off the line through some quantiles of the rows to learn from, so that the order of values is kept,
@@ -185,11 +234,9 @@ class QuantileColumns(Preprocessing):
         ['price 4']
     """
 
-    names: tuple[str, ...] = ()
     knots: tuple[tuple[float, ...], ...] = ()
 
     kind: ClassVar[str] = "quantile-columns"
-    noun: ClassVar[str] = "rows"
 
     def __post_init__(self) -> None:
         """Look at all numbers."""
@@ -198,7 +245,7 @@ class QuantileColumns(Preprocessing):
                 f"QuantileColumns has {number_of(len(self.names), 'name')} and the quantiles of "
                 f"{number_of(self.columns, 'column')}: give one a column."
             )
-        _check_names("QuantileColumns", self.names)
+        super().__post_init__()
         for knots in self.knots:
             if len(knots) != len(NORMAL_SCORES) or not all(type(one) in (int, float) for one in knots):
                 raise ValueError(f"QuantileColumns: a column has not {len(NORMAL_SCORES)} quantiles that are numbers.")
@@ -210,20 +257,7 @@ class QuantileColumns(Preprocessing):
         """How many there are."""
         return len(self.knots)
 
-    @property
-    def shape(self) -> RowShape:
-        """A number for each column, and the share that is missing."""
-        return RowShape(self.columns + 1)
-
-    def fitted(self, rows: Rows) -> Self:
-        """The same with the quantiles of some rows, unless it has them.
-
-        Raises:
-            ValueError: they are no rows of numbers, or there is none.
-        """
-        if self.knots:
-            return self
-        table = _learned_rows(rows, self.names)
+    def _learned(self, table: NDArray[np.float64]) -> Self:
         shares = torch.special.ndtr(torch.from_numpy(NORMAL_SCORES)).numpy()
         known = [column[~np.isnan(column)] for column in table.T]
         # Halved, since the difference of two large numbers is infinite.
@@ -231,31 +265,19 @@ class QuantileColumns(Preprocessing):
         # A quantile between two neighbours may be rounded below the one before.
         return replace(self, knots=tuple(tuple(np.maximum.accumulate(knots).tolist()) for knots in found))
 
-    def encode(self, raw: Rows) -> Tensor:
-        """The inputs of rows, shape ``(n, columns + 1)``, float32.
-
-        Raises:
-            ValueError: they are no rows of so many numbers.
-        """
-        table = _rows_of(raw, self.names, self.columns)
-        missing = np.isnan(table)
-        found = np.zeros((len(table), self.columns + 1))
+    def _scaled(self, table: NDArray[np.float64]) -> NDArray[np.float64]:
+        found = np.zeros(table.shape)
         for place, knots in enumerate(self.knots):
             column, own = np.nan_to_num(table[:, place]) / 4, np.array(knots) / 4
             # The mean of the first and the last score of equal quantiles.
             last = np.interp(column, own, NORMAL_SCORES)
             first = -np.interp(-column, -own[::-1], NORMAL_SCORES)
-            found[:, place] = np.where(missing[:, place], 0.0, (first + last) / 2)
-        found[:, -1] = missing.mean(1) if self.columns else 0.0
-        return torch.from_numpy(found.astype(np.float32))
+            found[:, place] = np.where(np.isnan(table[:, place]), 0.0, (first + last) / 2)
+        return found
 
-    def show(self, inputs: Tensor) -> list[str]:
-        """The values of each row, with the names of the columns; one that was missing as the median."""
-        scores = inputs[:, :-1].cpu().double().numpy()
-        values = np.array(
-            [np.interp(own, NORMAL_SCORES, knots) for own, knots in zip(scores.T, self.knots, strict=True)]
-        )
-        return _shown_rows(values.T.tolist(), self.names)
+    def _unscaled(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        pairs = zip(inputs.T, self.knots, strict=True)
+        return np.array([np.interp(own, NORMAL_SCORES, knots) for own, knots in pairs]).T
 
     def to_plain(self) -> dict[str, Any]:
         """All attributes."""
@@ -276,66 +298,11 @@ class QuantileColumns(Preprocessing):
         return cls(tuple(names), tuple(map(tuple, knots)))
 
 
-NumericColumns: TypeAlias = StandardisedColumns | QuantileColumns
-"""What makes inputs of rows of numbers."""
-
-
-def _check_names(owner: str, names: Sequence[str]) -> None:
-    """Look at the names of columns.
-
-    Raises:
-        ValueError: one is no text, or stands twice.
-    """
-    if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
-        raise ValueError(f"{owner}: a column's name is no text, or stands twice: give each its own.")
-
-
-def _learned_rows(rows: Rows, names: Sequence[str]) -> NDArray[np.float64]:
-    """Rows to learn from, as an array.
-
-    Raises:
-        ValueError: they are no rows of numbers, or there is none.
-    """
-    table = row_array(rows, names=names)
-    if not table.size:
-        raise ValueError(f"There are no numbers in rows of shape {table.shape}: give some rows and columns.")
-    return table
-
-
-def _rows_of(raw: Rows, names: Sequence[str], columns: int) -> NDArray[np.float64]:
-    """Rows as an array of so many columns.
-
-    Raises:
-        ValueError: they have more or fewer.
-    """
-    table = row_array(raw, names=names)
-    if table.shape[1] != columns:
-        raise ValueError(
-            f"The rows have {number_of(table.shape[1], 'column')}, and {columns} were learned from: give the same, in "
-            "the same order."
-        )
-    return table
-
-
-def _shown_rows(rows: Sequence[Sequence[float]], names: Sequence[str]) -> list[str]:
-    """Each row in a line, with the names of the columns, if there are any."""
-    told = [f"{name} " for name in names]
-    return [
-        ", ".join(f"{name}{value:.6g}" for name, value in zip(told or [""] * len(row), row, strict=True))
-        for row in rows
-    ]
-
-
 def row_array(rows: Rows, *, names: Sequence[str] = (), name: str = "The table") -> NDArray[np.float64]:
     """Rows of numbers as an array, shape ``(n, columns)``; missing values are NaN.
 
-    Args:
-        rows: the rows; mappings have the columns' names for keys, tables of pandas have them beside, in any order.
-        names: of the columns.
-        name: of the argument, as messages begin.
-
-    Raises:
-        ValueError: something is no number, or infinite, or a row has more or fewer values than others.
+    Mappings have the columns' ``names`` for keys, and tables of pandas have them in any order. Messages begin with
+    ``name``.
     """
     if isinstance(rows, Tensor):
         rows = rows.detach().cpu().numpy()
@@ -373,18 +340,7 @@ def row_array(rows: Rows, *, names: Sequence[str] = (), name: str = "The table")
 def number_in(
     value: Any, column: str, where: str, place: str = "the table", fix: str = "leave the column out"
 ) -> float:
-    """A value of a table as a number; NaN where it is missing.
-
-    Args:
-        value: a number, or a text as files have it.
-        column: its name, for the message.
-        where: it stands, such as ``line 3``.
-        place: the table's name.
-        fix: what else helps than another value.
-
-    Raises:
-        ValueError: it is no number, or infinite.
-    """
+    """A value of a table as a number, or as a text that is one; NaN where it is missing."""
     text = value.strip() if isinstance(value, str) else value
     if text.lower() in MISSING if isinstance(text, str) else is_missing(text):
         return math.nan
@@ -403,16 +359,7 @@ def number_in(
 
 
 def row_numbers(row: Mapping[str, Any], names: Sequence[str], where: str) -> list[float]:
-    """The numbers of some columns of a row, NaN where one is missing.
-
-    Args:
-        row: its values by column.
-        names: of the columns.
-        where: the row stands, such as ``line 3``.
-
-    Raises:
-        ValueError: it lacks a column, or a value is no number or infinite.
-    """
+    """The numbers of some columns of a row, NaN where one is missing; it stands ``where``, such as ``line 3``."""
     if absent := [name for name in names if name not in row]:
         learned, them = ("was", "it") if len(absent) == 1 else ("were", "them")
         raise ValueError(

@@ -2,41 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import SeriesShape, Shape, as_shape, describe_shape
 from lit_metanas.io.class_folders import left_out, read_classes
 from lit_metanas.io.text import writable
-from lit_metanas.kinds.sounds.log_mel import LogMel, features_for
+from lit_metanas.kinds.labelled_examples import task_of_classes
+from lit_metanas.kinds.sounds.log_mel import LogMel
 from lit_metanas.kinds.sounds.recordings import (
+    HasFeatures,
     RecordingReader,
-    Spoken,
+    RecordingsTask,
+    SpokenByWord,
     TableColumns,
-    drawn_shares,
+    by_speakers,
     drawn_speakers,
     find_recordings,
 )
 from lit_metanas.tasks.source import Subset, TaskSource
-from lit_metanas.tasks.splits import (
-    FEWEST_OF_A_CLASS,
-    check_shares,
-    class_subsets,
-    join_classes,
-    large_classes,
-    split_examples,
-    tell_shared_groups,
-    warn_of_repeats,
-)
-from lit_metanas.tasks.task import SingleTask, Task, warn_of_data
+from lit_metanas.tasks.splits import FEWEST_OF_A_CLASS, class_subsets, large_classes
+from lit_metanas.tasks.task import Task, warn_of_data
 
 
-class AudioFolderTask(SingleTask):
+class AudioFolderTask(RecordingsTask):
     """One's own recordings as a collection of a single task: sound files, a sub-folder for each word or other class.
 
     They are WAV files, or with the extra ``speech`` FLAC, OGG, MP3 or AIFF files. A table may name files and words
@@ -105,48 +98,26 @@ class AudioFolderTask(SingleTask):
         group: str | None = None,
         min_per_class: int | None = None,
     ) -> None:
-        check_shares("AudioFolderTask", train=train, val=val, test=test, seed=seed)
-        if group is not None and held_out is not None:
-            raise ValueError("AudioFolderTask: 'group' and 'held_out' both divide the speakers: give one of them.")
-        if test_root is not None and held_out is not None:
-            raise ValueError("AudioFolderTask: 'test_root' and 'held_out' both name the test part: give one of them.")
-        self.root = Path(root)
-        self.train = train
-        self.val = val
-        self.test = test
-        self.seed = seed
+        super().__init__(
+            root,
+            table,
+            columns or TableColumns(),
+            features,
+            noun="words",
+            train=train,
+            val=val,
+            test=test,
+            held_out=held_out,
+            seed=seed,
+            test_root=test_root,
+            test_table=test_table,
+            group=group,
+            min_per_class=min_per_class,
+        )
         self.skip_unreadable = skip_unreadable
-        self.test_root = test_root
-        self._open = features is None
-        self._features = features
-        columns = columns or TableColumns()
-        self.group = group
         self.min_per_class = min_per_class
-        found = find_recordings(self.root, table, columns, group=group)
-        self._words = large_classes(found, min_per_class, f"'{writable(str(root))}'")
-        self._test_words: dict[str, list[Spoken]] | None = None
-        speakers: float | list[str] = 0.0 if group is not None else test if held_out is None else held_out
-        if test_root is not None:
-            self._test_words, speakers = find_recordings(Path(test_root), test_table, columns, group=group), 0.0
-            if group is not None:
-                words = self._words, self._test_words
-                first, second = ([spoken.group for own in part.values() for spoken in own] for part in words)
-                tell_shared_groups(f"'{test_root}'", first, second)
-            if foreign := [word for word in self._test_words if word not in found]:
-                raise ValueError(f"'{test_root}' has a word '{foreign[0]}', which '{self.root}' lacks: leave it out.")
-        self._held_out = drawn_speakers(self._words, speakers, seed=seed, owner="AudioFolderTask")
-
-    @property
-    def features(self) -> LogMel:
-        """How sound becomes a series."""
-        if self._features is None:
-            self._features = features_for([spoken.file for files in self._words.values() for spoken in files])
-        return self._features
-
-    @property
-    def shape(self) -> SeriesShape:
-        """The shape of the features."""
-        return self.features.shape
+        if foreign := [word for word in self._tested or () if word not in self._labels]:
+            raise ValueError(f"'{test_root}' has a word '{foreign[0]}', which '{self.root}' lacks: leave it out.")
 
     def bring_to(self, shape: Shape) -> None:
         """Take another number of bands and steps unless features were asked for.
@@ -154,21 +125,12 @@ class AudioFolderTask(SingleTask):
         Raises:
             ValueError: it is not the shape of a series.
         """
-        if not self._open:
+        if self._asked_for:
             return
         found = as_shape(shape)
         if not isinstance(found, SeriesShape):
             raise ValueError(f"'{self.root}' holds sound, and the search is for {describe_shape(found)}: give such.")
         self._features = replace(self._features or LogMel(), bins=found.features - 1, steps=found.steps)
-
-    def take_preprocessing(self, preprocessing: Preprocessing) -> None:
-        """Take the features of a meta-training, unless features were asked for.
-
-        Raises:
-            ValueError: it is for other examples than sounds.
-        """
-        if self._open:
-            self._features = LogMel.checked(preprocessing, str(self.root))
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -177,52 +139,30 @@ class AudioFolderTask(SingleTask):
 
     def make(self) -> Task:
         """Read the files and split them."""
-        tested = {word: [s for s in files if s.speaker in self._held_out] for word, files in self._words.items()}
-        others = {word: [s for s in files if s.speaker not in self._held_out] for word, files in self._words.items()}
-        _require_both(others, tested, self._held_out, "AudioFolderTask")
-        reader = RecordingReader(self.features)
+        others, tested = by_speakers(self._words, self._held_out, "AudioFolderTask")
+        reader, place = RecordingReader(self.features), f"'{writable(str(self.root))}'"
         inputs, spoken = self._read(reader, others)
         least = self.min_per_class
         if least is not None and self._held_out:  # of each word the test part has some recordings already
             least = min(least, FEWEST_OF_A_CLASS - 1)
-        inputs = large_classes(inputs, least, f"'{writable(str(self.root))}'")
-        learned, chosen, drawn = drawn_shares(
-            train=self.train,
-            val=self.val,
-            test=self.test,
-            speakers_held_out=bool(self._held_out),
-            test_given=self._test_words is not None,
-        )
-        train, val, test = split_examples(
+        inputs = large_classes(inputs, least, place)
+        groups = {word: [one.group for one in spoken[word]] for word in inputs}
+        given = tested if self._held_out else self._tested
+        task = task_of_classes(
+            self.root.resolve().name,
             inputs,
-            train=learned,
-            val=chosen,
-            test=drawn,
+            shares=self._shares,
             seed=self.seed,
             culprit=lambda word: f"Word '{word}' of '{self.root}'",
-            groups=None if self.group is None else {word: [s.group for s in spoken[word]] for word in inputs},
-        )
-        if self._held_out:
-            heard, _ = self._read(reader, tested)
-            test = join_classes([heard[word] for word in inputs])
-        if self._test_words is not None:
-            said, _ = self._read(reader, self._test_words)
-            test = join_classes([said.get(word, torch.zeros(0, *self.shape)) for word in inputs])
-            warn_of_repeats(f"'{self.test_root}'", [train.inputs, val.inputs], test.inputs)
-        reader.warn()
-        return Task(
-            id=self.root.resolve().name,
-            way=len(inputs),
-            train=train,
-            val=val if len(val) else None,
-            test=test,
-            classes=tuple(inputs),
+            groups=None if self.group is None else groups,
+            tested=None if given is None else self._read(reader, given)[0],
+            tested_in="" if self._tested is None else f"'{self.test_root}'",
             preprocessing=self.features,
         )
+        reader.warn()
+        return task
 
-    def _read(
-        self, reader: RecordingReader, words: Mapping[str, Sequence[Spoken]]
-    ) -> tuple[dict[str, Tensor], dict[str, list[Spoken]]]:
+    def _read(self, reader: RecordingReader, words: SpokenByWord) -> tuple[dict[str, Tensor], SpokenByWord]:
         """The inputs of each word and their files, and a warning of those that are left out."""
         files = {word: [spoken.file for spoken in own] for word, own in words.items()}
         inputs, unreadable = read_classes(files, reader.input, skip_unreadable=self.skip_unreadable)
@@ -231,7 +171,7 @@ class AudioFolderTask(SingleTask):
         return inputs, {word: [one for one in own if one.file not in unreadable] for word, own in words.items()}
 
 
-class AudioFolder(TaskSource):
+class AudioFolder(HasFeatures, TaskSource):
     """Recordings of words as a source: sound files, a sub-folder a word, or named by a table.
 
     The words are split as given, or at random by a seed. Where a table has a column of speakers, some of them are held
@@ -285,7 +225,7 @@ class AudioFolder(TaskSource):
         seed: int = 0,
     ) -> None:
         self.root = Path(root)
-        self._open = features is None
+        self._asked_for = features is not None
         self._features = features
         words = find_recordings(self.root, table, columns or TableColumns())
         self._classes = class_subsets(
@@ -298,11 +238,9 @@ class AudioFolder(TaskSource):
             noun="word",
         )
         speakers = drawn_speakers(words, held_out, seed=seed, owner="AudioFolder")
-        self._words: dict[bool, dict[str, list[Spoken]]] = {
-            part: {word: [s for s in files if (s.speaker in speakers) == part] for word, files in words.items()}
-            for part in (False, True)
-        }
-        _require_both(self._words[False], self._words[True], speakers, "AudioFolder")
+        others, tested = by_speakers(words, speakers, "AudioFolder")
+        self._words = {False: others, True: tested}
+        self._files = [one.file for part in (others, tested) for own in part.values() for one in own]
         self._reader: RecordingReader | None = None
         self._inputs: dict[tuple[str, bool], Tensor] = {}
 
@@ -310,19 +248,6 @@ class AudioFolder(TaskSource):
     def name(self) -> str:
         """The name of the folder."""
         return self.root.resolve().name
-
-    @property
-    def features(self) -> LogMel:
-        """How sound becomes a series."""
-        if self._features is None:
-            parts = self._words.values()
-            self._features = features_for([one.file for part in parts for own in part.values() for one in own])
-        return self._features
-
-    @property
-    def shape(self) -> SeriesShape:
-        """The shape of the features."""
-        return self.features.shape
 
     @property
     def preprocessing(self) -> LogMel:
@@ -335,8 +260,8 @@ class AudioFolder(TaskSource):
         Raises:
             ValueError: it is for other examples than sounds.
         """
-        if self._open:
-            self._features = LogMel.checked(preprocessing, str(self.root))
+        super().take_preprocessing(preprocessing)
+        if not self._asked_for:
             self._reader = None
             self._inputs.clear()
 
@@ -355,20 +280,3 @@ class AudioFolder(TaskSource):
             self._reader = self._reader or RecordingReader(self.features)
             self._inputs[key] = self._reader.inputs([spoken.file for spoken in self._words[held_out][key[0]]])
         return self._inputs[key][list(instances)]
-
-
-def _require_both(
-    others: dict[str, list[Spoken]], tested: dict[str, list[Spoken]], held_out: frozenset[str], owner: str
-) -> None:
-    """Find a word that not both held-out and other speakers say.
-
-    Raises:
-        ValueError: there is one.
-    """
-    for word in others if held_out else ():
-        if not others[word] or not tested[word]:
-            who = "no held-out speaker" if not tested[word] else "held-out speakers only"
-            raise ValueError(
-                f"{owner}: '{word}' is spoken by {who} ({', '.join(sorted(held_out)[:5])}): hold out others, leave the "
-                "word out, or the column of speakers."
-            )

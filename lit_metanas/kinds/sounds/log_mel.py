@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
@@ -183,14 +183,9 @@ class LogMel(Preprocessing):
         return inputs
 
     def waveform(self, raw: RawSound, name: str = "The sound") -> Tensor:
-        """A sound as one channel at ``rate``, of at most ``longest`` samples, float32.
+        """A sound, as ``encode`` takes it, as one channel at ``rate``, of at most ``longest`` samples, float32.
 
-        Args:
-            raw: as ``encode`` takes it.
-            name: of the sound, as messages begin.
-
-        Raises:
-            ValueError: it is no sound, or an unreadable file.
+        Messages begin with its ``name``.
         """
         rate: object = self.rate
         if isinstance(raw, str | Path):
@@ -208,19 +203,11 @@ class LogMel(Preprocessing):
         return resample(sound, own, self.rate)[: self.longest]
 
     def read(self, path: str | Path) -> Recording:
-        """As much of a sound file as the features describe.
-
-        Raises:
-            ValueError: it is no readable sound.
-        """
+        """As much of a sound file as the features describe."""
         return read_sound(path, lambda rate: samples_before(self.longest, rate, self.rate))
 
     def series(self, sound: Tensor) -> Tensor:
-        """The spectra of one sound at ``rate``, shape ``(bins, steps)`` with as many steps as it needs, without mask.
-
-        Args:
-            sound: shape ``(samples,)``, floating point.
-        """
+        """The spectra of one sound at ``rate``, ``(samples,)``: ``(bins, steps)`` with as many steps as it needs."""
         sound = sound[: self.longest]
         steps = self.steps_of(len(sound))
         before = (self._transform - self._window) // 2  # where torch puts the window within the transform
@@ -233,7 +220,9 @@ class LogMel(Preprocessing):
         energy = spectra.real.square() + spectra.imag.square()
         bands = self.filters().to(sound) @ (energy * (2 / (self._transform * window.square().sum())))
         values = (bands.clamp(min=self.floor).log() - self.mean) / self.deviation
-        return values - values.mean(1, keepdim=True) if self.centre else values
+        if self.centre:
+            values = values - values.mean(1, keepdim=True)
+        return values
 
     def filters(self) -> Tensor:
         """The bands, shape ``(bins, frequencies)``, float32."""
@@ -294,16 +283,15 @@ def _mel_filters(bins: int, transform: int, rate: int, lowest: float, highest: f
 
 
 def features_for(files: Collection[Path]) -> LogMel:
-    """Features that describe nearly all recordings from beginning to end, where that is not too much.
+    """Features that describe nearly all readable recordings from beginning to end, where that is not too much.
 
     ``LogMel()`` hears one second, every 10 ms. Longer recordings get up to 250 steps, then steps that are twice and
-    four times as far apart; what lies behind ten seconds is cut, and of many files even earlier. Unreadable files are
-    left out.
-
-    Args:
-        files: the recordings.
+    four times as far apart; what lies behind ten seconds is cut, and of many files even earlier.
     """
-    usual, found = LogMel(), [measured for file in files for measured in _measured_if_readable(file)]
+    usual, found = LogMel(), list[tuple[float, int]]()
+    for file in files:
+        with suppress(ValueError):
+            found.append(_measured(file))
     if not found:
         return usual
     seconds = float(np.quantile([length for length, _ in found], WHOLE_SHARE, method="inverted_cdf"))
@@ -317,12 +305,8 @@ def features_for(files: Collection[Path]) -> LogMel:
     return replace(features, steps=min(most, max(usual.steps, steps)))
 
 
-def whole_features_for(files: Iterable[Path]) -> LogMel:
-    """The usual features, of as many steps as the longest of some recordings needs.
-
-    Raises:
-        ValueError: a file is unreadable.
-    """
+def whole_features_for(files: Collection[Path]) -> LogMel:
+    """The usual features, of as many steps as the longest of some recordings needs."""
     found, usual = [_measured(file) for file in files], LogMel()
     seconds = min(max(length for length, _ in found), LONGEST_RECORDING)
     return replace(usual, rate=_usual_rate(found), steps=max(1, math.ceil(seconds / usual.hop)))
@@ -332,11 +316,6 @@ def _measured(file: Path) -> tuple[float, int]:
     """Seconds of a recording, and samples of each."""
     recording = read_sound(file, lambda rate: 1)
     return recording.seconds, recording.rate
-
-
-def _measured_if_readable(file: Path) -> Iterator[tuple[float, int]]:
-    with suppress(ValueError):
-        yield _measured(file)
 
 
 def _usual_rate(measured: Collection[tuple[float, int]]) -> int:

@@ -9,25 +9,15 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of a phone in which the vocal tract has one aim. Levels are amplitudes; 1 is that of a vowel.
+    """A stretch of a phone in which the vocal tract has one aim. Levels are amplitudes; 1 is that of a vowel."""
 
-    Attributes:
-        seconds: how long it lasts in ordinary speech.
-        formants: the first three, in Hz, of an average speaker; None takes those of what follows.
-        voicing: level of the vocal folds.
-        aspiration: level of the noise at the vocal folds.
-        frication: level of the noise at a narrow place of the tract.
-        noise: centre and width of that noise's resonance, in Hz.
-        widening: by how much the formants' bandwidths are multiplied.
-    """
-
-    seconds: float
-    formants: tuple[float, float, float] | None
-    voicing: float = 0.0
-    aspiration: float = 0.0
-    frication: float = 0.0
-    noise: tuple[float, float] = (2000.0, 1000.0)
-    widening: float = 1.0
+    seconds: float  # in ordinary speech
+    formants: tuple[float, float, float] | None  # in Hz, of an average speaker; None takes those of what follows
+    voicing: float = 0.0  # level of the vocal folds
+    aspiration: float = 0.0  # level of the noise at the vocal folds
+    frication: float = 0.0  # level of the noise at a narrow place of the tract
+    noise: tuple[float, float] = (2000.0, 1000.0)  # centre and width of that noise's resonance, in Hz
+    widening: float = 1.0  # factor of the formants' bandwidths
 
 
 Phone = tuple[Segment, ...]
@@ -106,26 +96,14 @@ CONSONANTS: dict[str, Phone] = {
 
 PHONES: dict[str, Phone] = VOWELS | CONSONANTS
 
-SHORT_PAUSE: Phone = (Segment(0.06, (500.0, 1500.0, 2500.0)),)
-"""Between words."""
-
 _LAST = tuple(name for name in CONSONANTS if name not in ("h", "w", "j"))  # what a syllable may end in
 _STOPS = ("p", "b", "t", "d", "k", "g")
 
 
 def make_words(number: int, seed: int) -> list[tuple[str, ...]]:
-    """Made-up words: strings of two or three syllables that differ in two phones at least.
+    """The phones of made-up words of two or three syllables, which differ in two phones at least.
 
-    Args:
-        number: how many words.
-        seed: at least 0; the first words of a longer list are the same.
-
-    Returns:
-        The spellings of each word's phones; no two words have the same when these are joined.
-
-    Example:
-        >>> ["".join(word) for word in make_words(2, seed=0)] == ["".join(word) for word in make_words(9, seed=0)[:2]]
-        True
+    The first words of a longer list are the same. No two words have the same spelling.
     """
     generator = np.random.default_rng((seed, 1))
     words: list[tuple[str, ...]] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -12,30 +12,31 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import SeriesShape
 from lit_metanas.io.class_folders import class_folders, file_groups
 from lit_metanas.io.text import nearest, number_of, printable, writable
-from lit_metanas.kinds.sounds.log_mel import LONGEST_RECORDING, LogMel
+from lit_metanas.kinds.sounds.log_mel import LONGEST_RECORDING, LogMel, features_for
 from lit_metanas.kinds.sounds.sound_files import SOUND_SUFFIXES, Recording, check_readable, read_sound
 from lit_metanas.kinds.texts.labelled_text import read_utf8
 from lit_metanas.kinds.texts.text_tables import check_columns, listed, separated_rows
-from lit_metanas.tasks.task import warn_of_data
+from lit_metanas.tasks.splits import check_shares, large_classes, tell_shared_groups
+from lit_metanas.tasks.task import SingleTask, warn_of_data
 
 LARGEST_SOUND_TABLE, MOST_RECORDINGS = 1 << 28, 1_000_000
 """Bytes of a table of sound files, and its rows."""
 
 
 class Spoken(NamedTuple):
-    """A sound file.
-
-    Attributes:
-        file: the file.
-        speaker: who speaks; empty where this is not known.
-        group: of sounds that belong together; empty where this is not known.
-    """
+    """A sound file; empty texts where it is not known who speaks, or to which group it belongs."""
 
     file: Path
     speaker: str = ""
     group: str = ""
+
+
+SpokenByWord = dict[str, list[Spoken]]
+"""The sound files of each word, or of each other label."""
 
 
 @dataclass(frozen=True)
@@ -60,22 +61,8 @@ class TableColumns:
 
 def find_recordings(
     root: Path, table: str | None, columns: TableColumns, noun: str = "words", group: str | None = None
-) -> dict[str, list[Spoken]]:
-    """The sound files of each word, by the word's name.
-
-    Args:
-        root: the folder of the files; without a table it has a sub-folder a word.
-        table: a file of CSV, or of TSV where its name ends in ``.tsv``, with a line of column names.
-        columns: those of the table.
-        noun: what labels are, in the plural.
-        group: the table's column of groups; without a table, how files tell them, as ``file_groups`` takes it. None
-            leaves them empty.
-
-    Raises:
-        FileNotFoundError: there is no such folder or table.
-        ValueError: there are fewer than two words, a word has no files, a file no group, the table is malformed, or a
-            package is absent that reads the files.
-    """
+) -> SpokenByWord:
+    """The files of a table, or of class folders; ``group`` is a column, or what ``file_groups`` takes."""
     if table is None:
         folders = class_folders(root, SOUND_SUFFIXES, "sounds", deep=group is not None)
         check_readable(file for files in folders.values() for file in files)
@@ -83,7 +70,7 @@ def find_recordings(
         return {label: [Spoken(file, "", groups.get(file, "")) for file in files] for label, files in folders.items()}
     if not root.is_dir():
         raise FileNotFoundError(f"There is no folder {root}: give the one that the files of '{table}' lie in.")
-    found: dict[str, list[Spoken]] = {}
+    found: SpokenByWord = {}
     labels: dict[Path, str] = {}
     for where, name, label, speaker, own in _rows(Path(table), columns, group):
         file = _inside(root, name, where)
@@ -97,51 +84,46 @@ def find_recordings(
     return {label: found[label] for label in sorted(found)}
 
 
-def _rows(table: Path, columns: TableColumns, group: str | None) -> list[tuple[str, str, str, str, str]]:
+def _rows(table: Path, columns: TableColumns, group: str | None) -> Iterator[tuple[str, str, str, str, str]]:
     """Where each row stands, its file, label, speaker and group."""
-    place = writable(os.fspath(table))
+    place, number = writable(os.fspath(table)), 0
     kind = ".tsv" if table.suffix.lower() == ".tsv" else ".csv"
-    rows: list[tuple[str, str, str, str, str]] = []
-    for line, row in separated_rows(read_utf8(table, LARGEST_SOUND_TABLE), place, kind):
-        if not rows:
+    rows = separated_rows(read_utf8(table, LARGEST_SOUND_TABLE), place, kind)
+    for number, (line, row) in enumerate(rows, 1):
+        if number == 1:
             _check_columns(list(row), columns, place)
             check_columns([(line, row)], place, group=group)
-        if len(rows) >= MOST_RECORDINGS:
+        if number > MOST_RECORDINGS:
             raise ValueError(f"'{place}' has more than {MOST_RECORDINGS} rows: give fewer.")
         where = f"{line.capitalize()} of '{place}'"
         file, label, speaker = (row.get(name, "").strip() for name in (columns.file, columns.label, columns.speaker))
-        if not file or not label:
-            raise ValueError(f"{where} has no {'file' if not file else 'label'}: add it or leave it out.")
+        for noun, value in (("file", file), ("label", label)):
+            if not value:
+                raise ValueError(f"{where} has no {noun}: add it or leave it out.")
         if columns.speaker in row and not speaker:
             raise ValueError(f"{where} has no speaker: add who speaks, or leave the column out.")
         own = "" if group is None else row[group].strip()
         if group is not None and not own:
             raise ValueError(f"There is no group at {line} of '{place}': fill it in, or leave this one out.")
-        rows.append((where, file, label, speaker, own))
-    if not rows:
+        yield where, file, label, speaker, own
+    if not number:
         raise ValueError(f"'{place}' has no rows: give a line with the names of the columns, and one for each sound.")
-    return rows
 
 
 def _check_columns(names: Sequence[str], columns: TableColumns, place: str) -> None:
     for column in (columns.file, columns.label, columns.speaker):
         if column not in names and column != TableColumns.speaker:
             near = nearest(column, names)
-            told = f"did you mean '{printable(near, 40)}'?" if near else f"it has {listed(names)}"
+            known = f"did you mean '{printable(near, 40)}'?" if near else f"it has {listed(names)}"
             raise ValueError(
-                f"'{place}' has no column '{column}' ({told}): name its columns by 'columns', or rename them."
+                f"'{place}' has no column '{column}' ({known}): name its columns by 'columns', or rename them."
             )
 
 
 def _inside(root: Path, name: str, where: str) -> Path:
-    """A file of the folder.
-
-    Raises:
-        ValueError: it lies elsewhere, does not exist, or is of another kind.
-    """
+    """A sound file of the folder that a row names."""
     shown = printable(name, 200)
-    parts = Path(name).parts
-    if "\0" in name or Path(name).is_absolute() or ".." in parts:
+    if "\0" in name or Path(name).is_absolute() or ".." in Path(name).parts:
         raise ValueError(f"{where} names '{shown}': give files by their path within '{root}'.")
     file = root / name
     if file.suffix.lower() not in SOUND_SUFFIXES:
@@ -151,21 +133,8 @@ def _inside(root: Path, name: str, where: str) -> Path:
     return file
 
 
-def drawn_speakers(
-    words: dict[str, list[Spoken]], held_out: float | Sequence[str], *, seed: int, owner: str
-) -> frozenset[str]:
-    """The speakers whose sounds are for test parts only; none where no speaker is known.
-
-    Args:
-        words: the files of each word.
-        held_out: share of the speakers, of whom at least one is drawn and one is not; or their names.
-        seed: of the draw, at least 0.
-        owner: whose argument it is, for messages.
-
-    Raises:
-        ValueError: one of the names is not that of a speaker, all speakers are held out, or the share is out of its
-            range.
-    """
+def drawn_speakers(words: SpokenByWord, held_out: float | Sequence[str], *, seed: int, owner: str) -> frozenset[str]:
+    """The speakers of test parts: those named, or a share of all, but one at least; none where no speaker is known."""
     speakers = sorted({spoken.speaker for files in words.values() for spoken in files if spoken.speaker})
     if isinstance(held_out, float | int):
         if not 0 <= held_out < 1:
@@ -187,30 +156,109 @@ def drawn_speakers(
     return frozenset(held_out)
 
 
-def drawn_shares(
-    *, train: float, val: float, test: float, speakers_held_out: bool, test_given: bool
-) -> tuple[float | None, float, float]:
-    """The shares of train, val and test part by which recordings are drawn, some of the test part's being known.
+def by_speakers(words: SpokenByWord, held_out: Collection[str], owner: str) -> tuple[SpokenByWord, SpokenByWord]:
+    """The recordings of other speakers, and those of the held-out ones; each word is spoken by both."""
+    others = {word: [one for one in files if one.speaker not in held_out] for word, files in words.items()}
+    tested = {word: [one for one in files if one.speaker in held_out] for word, files in words.items()}
+    for word in words:
+        if held_out and not (others[word] and tested[word]):
+            who = "held-out speakers only" if tested[word] else "no held-out speaker"
+            raise ValueError(
+                f"{owner}: '{word}' is spoken by {who} ({', '.join(sorted(held_out)[:5])}): hold out others, leave the "
+                "word out, or the column of speakers."
+            )
+    return others, tested
 
-    Args:
-        train: share of all recordings to learn from.
-        val: share to choose by.
-        test: share to test.
-        speakers_held_out: whether the test part is that of some speakers, whose recordings are not drawn.
-        test_given: whether it lies elsewhere; then what is not to choose by is to learn from.
-    """
-    if test_given:
-        return None, val, 0.0
-    return (train / (1 - test), val / (1 - test), 0.0) if speakers_held_out else (train, val, test)
+
+class HasFeatures:
+    """Recordings whose features, unless asked for, are those of a meta-training, or suit the recordings."""
+
+    root: Path
+    _asked_for: bool
+    _features: LogMel | None
+    _files: Sequence[Path]
+    _suited = staticmethod(features_for)
+
+    @property
+    def features(self) -> LogMel:
+        """How sound becomes a series."""
+        if self._features is None:
+            self._features = self._suited(self._files)
+        return self._features
+
+    @property
+    def shape(self) -> SeriesShape:
+        """The shape of the features."""
+        return self.features.shape
+
+    def take_preprocessing(self, preprocessing: Preprocessing) -> None:
+        """Take the features of a meta-training, unless features were asked for.
+
+        Raises:
+            ValueError: it is for other examples than sounds.
+        """
+        if not self._asked_for:
+            self._features = LogMel.checked(preprocessing, str(self.root))
+
+
+class RecordingsTask(HasFeatures, SingleTask):
+    """One's own recordings as a collection of a single task; the arguments are those of ``AudioFolderTask``."""
+
+    def __init__(
+        self,
+        root: str,
+        table: str | None,
+        columns: TableColumns,
+        features: LogMel | None,
+        *,
+        noun: str,
+        train: float,
+        val: float,
+        test: float,
+        held_out: list[str] | None,
+        seed: int,
+        test_root: str | None,
+        test_table: str | None,
+        group: str | None,
+        min_per_class: int | None = None,
+    ) -> None:
+        owner = type(self).__name__
+        check_shares(owner, train=train, val=val, test=test, seed=seed)
+        if group is not None and held_out is not None:
+            raise ValueError(f"{owner}: 'group' and 'held_out' both divide the speakers: give one of them.")
+        if test_root is not None and held_out is not None:
+            raise ValueError(f"{owner}: 'test_root' and 'held_out' both name the test part: give one of them.")
+        self.root = Path(root)
+        self.val = val
+        self.seed = seed
+        self.group = group
+        self.test_root = test_root
+        self._asked_for = features is not None
+        self._features = features
+        found = find_recordings(self.root, table, columns, noun, group)
+        self._words = large_classes(found, min_per_class, f"'{writable(root)}'")
+        self._labels = frozenset(found)
+        self._tested: SpokenByWord | None = None
+        speakers: float | list[str] = test if held_out is None else held_out
+        if test_root is not None:
+            self._tested = find_recordings(Path(test_root), test_table, columns, noun, group)
+            if group is not None:
+                parts = self._words, self._tested
+                first, second = ([one.group for own in part.values() for one in own] for part in parts)
+                tell_shared_groups(f"'{writable(test_root)}'", first, second)
+        if group is not None or test_root is not None:
+            speakers = 0.0
+        self._held_out = drawn_speakers(self._words, speakers, seed=seed, owner=owner)
+        self._shares: tuple[float | None, float, float] = train, val, test
+        if test_root is not None:
+            self._shares = None, val, 0.0
+        elif self._held_out:
+            self._shares = train / (1 - test), val / (1 - test), 0.0
+        self._files = [one.file for files in self._words.values() for one in files]
 
 
 class RecordingReader:
-    """Reads sound files as inputs, and counts those of which not all is heard.
-
-    Args:
-        features: what makes inputs of sound.
-        cuts: whether sounds that last longer than the features may be cut.
-    """
+    """Reads sound files as inputs, and counts those of which not all is heard; ``cuts`` allows longer ones."""
 
     def __init__(self, features: LogMel, cuts: bool = True) -> None:
         self.features = features
@@ -222,21 +270,13 @@ class RecordingReader:
         self._warned = False
 
     def inputs(self, files: Collection[Path]) -> Tensor:
-        """The inputs of some files, shape ``(n, *shape)``, and a warning if not all of them is heard.
-
-        Raises:
-            ValueError: a file is unreadable, silent or empty, or lasts longer than it may.
-        """
+        """The inputs of some files, shape ``(n, *shape)``, and a warning if not all of them is heard."""
         parts = [self.input(file) for file in files]
         self.warn()
         return torch.stack(parts) if parts else torch.zeros(0, *self.features.shape)
 
     def input(self, file: Path) -> Tensor:
-        """The input of a file.
-
-        Raises:
-            ValueError: the file is unreadable, silent or empty, or lasts longer than it may.
-        """
+        """The input of a file; one that is unreadable, silent, empty or too long is a ValueError."""
         recording = self.features.read(file)
         shown = f"'{writable(os.fspath(file))}'"
         if not self.cuts:
@@ -272,11 +312,7 @@ class RecordingReader:
             )
 
     def _check_length(self, shown: str, seconds: float) -> None:
-        """Refuse a recording of which not all would be heard.
-
-        Raises:
-            ValueError: it lasts too long.
-        """
+        """Refuse a recording of which not all would be heard."""
         if seconds > LONGEST_RECORDING:
             raise ValueError(
                 f"{shown} lasts {seconds / 60:.0f} minutes, and a recording with a transcript at most "

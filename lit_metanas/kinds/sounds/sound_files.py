@@ -37,31 +37,18 @@ _STREAMED = 0xFFFFFFFF  # the length that programs write which cannot know it
 
 
 class Recording(NamedTuple):
-    """The beginning of a sound file.
+    """The beginning of a sound file."""
 
-    Attributes:
-        samples: the mean of all channels in [-1, 1], float32, shape ``(samples,)``.
-        rate: samples a second.
-        seconds: how long the whole file lasts.
-    """
-
-    samples: Tensor
-    rate: int
-    seconds: float
+    samples: Tensor  # the mean of all channels in [-1, 1], float32, shape (samples,)
+    rate: int  # samples a second
+    seconds: float  # of the whole file
 
 
 def read_sound(path: str | Path, most: Callable[[int], int]) -> Recording:
-    """Read the beginning of a sound file; the other part is not brought into memory.
+    """Read the beginning of a sound file: as many samples of a channel as ``most`` returns for the file's rate.
 
     WAV with integers of 8 to 32 bits or floating point is read without another package. FLAC, OGG (Vorbis and Opus),
     MP3 and AIFF, and WAV with other codes, need the extra ``speech``.
-
-    Args:
-        path: the file.
-        most: how many samples of a channel are read, by the file's rate.
-
-    Raises:
-        ValueError: it is not such a file, damaged, or needs the extra.
     """
     with _named(path), open_regular(path) as stream:
         begin = stream.read(4)
@@ -81,13 +68,11 @@ def read_sound(path: str | Path, most: Callable[[int], int]) -> Recording:
 
 
 def check_readable(files: Iterable[Path]) -> None:
-    """Refuse sound files that need a package which is absent: each of them would be taken for a damaged one.
-
-    Raises:
-        ValueError: the package is absent; the message names the first such file.
-    """
-    if (other := next((file for file in files if file.suffix.lower() != ".wav"), None)) is not None:
-        _soundfile(other)
+    """Refuse sound files that need a package which is absent: each of them would be taken for a damaged one."""
+    for file in files:
+        if file.suffix.lower() != ".wav":
+            _soundfile(file)
+            return
 
 
 def _soundfile(path: str | Path) -> Any:

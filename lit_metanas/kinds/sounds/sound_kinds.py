@@ -38,8 +38,7 @@ class SoundKind(Kind):
 
     def claims(self, path: Path, group: str | None) -> bool:
         """Sounds beside one table, which has no transcripts."""
-        table = sound_table(path)
-        return table is not None and bool(files_in(path, SOUND_SUFFIXES)) and not _has_transcripts(table)
+        return _has_transcripts(path) is False
 
     def holds(self, task: Task) -> bool:
         """By the shape of its inputs, where each gets one answer."""
@@ -70,6 +69,16 @@ class SoundKind(Kind):
         """The same features."""
         return None if made.inputs is None else LogMel.checked(made.inputs, writable(place))
 
+    def lists(self, folder: Path) -> bool:
+        """Whether there is one table."""
+        return sound_table(folder) is not None
+
+    def files_of(self, folder: Path, deep: bool) -> list[Path]:
+        """Of any sub-folder, where a table may name them."""
+        if self.lists(folder):
+            return files_in(folder, self.read_files, deep=True)
+        return super().files_of(folder, deep)
+
     def describe(self, task: Task) -> str:
         """How much of each is heard."""
         return f", heard for {task.preprocessing.heard}" if isinstance(task.preprocessing, LogMel) else ""
@@ -88,8 +97,7 @@ class TranscriptKind(SoundKind):
 
     def claims(self, path: Path, group: str | None) -> bool:
         """Sounds beside one table, which has transcripts."""
-        table = sound_table(path)
-        return table is not None and bool(files_in(path, SOUND_SUFFIXES)) and _has_transcripts(table)
+        return _has_transcripts(path) is True
 
     def holds(self, task: Task) -> bool:
         """By its objective."""
@@ -130,7 +138,11 @@ def sound_table(root: Path) -> Path | None:
     return tables[0] if len(tables) == 1 else None
 
 
-def _has_transcripts(table: Path) -> bool:
+def _has_transcripts(root: Path) -> bool | None:
+    """Whether the only table beside the sounds of a folder has transcripts; None where there is no such table."""
+    table = sound_table(root)
+    if table is None or not files_in(root, SOUND_SUFFIXES):
+        return None
     return "transcript" in next(read_rows(table), ("", {}))[1]
 
 
@@ -152,11 +164,7 @@ def _label_table(root: Path, deep: bool) -> str | None:
 
 
 def _transcript_table(root: Path) -> str:
-    """The only table beside the sounds of a folder.
-
-    Raises:
-        ValueError: there is not one.
-    """
+    """The only table beside the sounds of a folder."""
     table = sound_table(root)
     if table is None:
         raise ValueError(

@@ -25,16 +25,13 @@ SPEAKERS, HELD_OUT_SPEAKERS = 60, 30
 MOST_WORDS = 100_000
 """Of all subsets; there are some millions."""
 
-MOST_STRUNG = 50
-"""Words of one string."""
-
 SHORTEST_WORD, LONGEST_WORD = 0.3, 0.8
 """Seconds."""
 
 _VERSION = 1  # raise whenever the same arguments give other sound
 _BLOCK = 20  # examples of a word that are spoken together
 _TOGETHER = 128  # that are spoken together for the cache, which the processor's caches hold
-_VOICE, _WORD, _STRING = 2, 3, 4  # begin the keys of generators, so that none shares its stream with another
+_VOICE, _WORD = 2, 3  # begin the keys of generators, so that none shares its stream with another
 
 
 class SpokenWords(TaskSource):
@@ -152,11 +149,7 @@ class SpokenWords(TaskSource):
     def sounds(
         self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False
     ) -> list[Tensor]:
-        """Speak the examples of one word that ``inputs`` gives the spectra of.
-
-        Returns:
-            Sound of each in [-1, 1], float32, shape ``(samples,)``, at ``SYNTHESIS_RATE``.
-        """
+        """Speak the examples that ``inputs`` gives the spectra of: in [-1, 1], float32, at ``SYNTHESIS_RATE``."""
         word = self._word(subset, class_index)
         return self._speak([(word, held_out, instance) for instance in instances])
 
@@ -164,54 +157,6 @@ class SpokenWords(TaskSource):
         """Return who speaks examples of one word; held-out speakers have numbers from ``SPEAKERS`` on."""
         word = self._word(subset, class_index)
         return [self._speaker(self._generator(_WORD, word, held_out, i), held_out) for i in instances]
-
-    def strings(
-        self,
-        subset: Subset,
-        instances: Sequence[int],
-        held_out: bool = False,
-        length: tuple[int, int] = (2, 5),
-        classes: Sequence[int] | None = None,
-    ) -> list[tuple[Tensor, tuple[int, ...]]]:
-        """Speak several of a subset's words without interruption, for transcription.
-
-        Args:
-            subset: whose words are spoken.
-            instances: numbers of the strings, of which each is a function of its number, the other arguments and the
-                seed.
-            held_out: let the held-out speakers speak.
-            length: the least and the greatest number of words.
-            classes: which of the subset's words occur, each as likely as any; None takes all.
-
-        Returns:
-            Of each the sound in [-1, 1], float32, shape ``(samples,)``, at ``SYNTHESIS_RATE``; and its words, as
-            positions in ``classes(subset)``.
-
-        Raises:
-            ValueError: there are no such words, or the length is out of its range.
-        """
-        count = len(self.classes(subset))
-        chosen = list(range(count) if classes is None else classes)
-        if not chosen or min(chosen) < 0 or max(chosen) >= count:
-            raise ValueError(f"SpokenWords: classes = {chosen} must be some of the {count} words of {subset}, from 0.")
-        if not 1 <= length[0] <= length[1] <= MOST_STRUNG:
-            raise ValueError(
-                f"SpokenWords: length = {tuple(length)} must be two numbers from 1 to {MOST_STRUNG} in order."
-            )
-        utterances, transcripts = [], []
-        for instance in instances:
-            generator = self._generator(_STRING, SUBSETS.index(subset), held_out, instance)
-            voice = self._voices[self._speaker(generator, held_out)]
-            drawn = generator.integers(len(chosen), size=generator.integers(length[0], length[1] + 1))
-            words = [chosen[place] for place in drawn]
-            phones: list[str] = []
-            for index in words:
-                phones += [""] * bool(phones and generator.random() < 0.4)
-                phones += self._words[self._word(subset, index)]
-            bounds = SHORTEST_WORD * len(words), LONGEST_WORD * len(words)
-            utterances.append(Utterance(phones, voice, generator, *bounds))
-            transcripts.append(tuple(words))
-        return list(zip(_spoken(utterances), transcripts, strict=True))
 
     @cached_property
     def _words(self) -> list[tuple[str, ...]]:
@@ -239,13 +184,13 @@ class SpokenWords(TaskSource):
         return SPEAKERS + int(drawn * HELD_OUT_SPEAKERS) if held_out else int(drawn * SPEAKERS)
 
     def _speak(self, keys: Sequence[tuple[int, bool, int]]) -> list[Tensor]:
-        """Speak examples, each told by its word, by whether its speaker is held out, and by its number."""
+        """Speak examples: for each its word, whether its speaker is held out, and its number."""
         utterances = []
         for word, held_out, instance in keys:
             generator = self._generator(_WORD, word, held_out, instance)
             voice = self._voices[self._speaker(generator, held_out)]
             utterances.append(Utterance(self._words[word], voice, generator, SHORTEST_WORD, LONGEST_WORD))
-        return _spoken(utterances)
+        return [torch.from_numpy(sound).float() for sound in synthesise(utterances)]
 
     def _series(self, sounds: Sequence[Tensor]) -> list[Tensor]:
         """Spectra in half precision, as the cache has them, each of shape ``(bins, steps)``."""
@@ -283,7 +228,3 @@ class SpokenWords(TaskSource):
         if not fits or series.dtype != np.float16 or series.shape != (self.features.bins, ends[-1]):
             return None
         return torch.from_numpy(series), ends
-
-
-def _spoken(utterances: Sequence[Utterance]) -> list[Tensor]:
-    return [torch.from_numpy(sound).float() for sound in synthesise(utterances)]

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lit_metanas.kinds.sounds.phones import PHONES, SHORT_PAUSE, Segment
+from lit_metanas.kinds.sounds.phones import PHONES, Segment
 
 SYNTHESIS_RATE = 8000
 """Samples a second."""
@@ -27,29 +27,17 @@ _GLIDING, _SWITCHING = 0.07, 0.0125  # seconds that formants and levels take to 
 
 @dataclass(frozen=True)
 class Voice:
-    """What is a speaker's own.
+    """What is a speaker's own."""
 
-    Attributes:
-        pitch: Hz, on average.
-        tract: what formants are multiplied by: more than 1 where the vocal tract is short.
-        breath: level of the noise in voiced sounds.
-        tilt: Hz, above which the pulses have less energy.
-        open_share: of a period, in which the vocal folds are open.
-        jitter: standard deviation of a period's length, as a share of it.
-        rate: what durations are divided by.
-        accent: by which the formants of each segment are multiplied, by the spelling of its phone.
-        colour: slope of the microphone's and the mouth's spectrum, in dB from 0 to 4 kHz.
-    """
-
-    pitch: float
-    tract: float
-    breath: float
-    tilt: float
-    open_share: float
-    jitter: float
-    rate: float
-    accent: dict[str, Array]
-    colour: float
+    pitch: float  # Hz, on average
+    tract: float  # factor of formants: more than 1 where the vocal tract is short
+    breath: float  # level of the noise in voiced sounds
+    tilt: float  # Hz, above which the pulses have less energy
+    open_share: float  # of a period, in which the vocal folds are open
+    jitter: float  # standard deviation of a period's length, as a share of it
+    rate: float  # what durations are divided by
+    accent: dict[str, Array]  # factor of the formants of each segment, by the spelling of its phone
+    colour: float  # slope of the microphone's and the mouth's spectrum, in dB from 0 to 4 kHz
 
 
 def draw_voice(generator: np.random.Generator) -> Voice:
@@ -69,29 +57,17 @@ def draw_voice(generator: np.random.Generator) -> Voice:
 
 
 class Utterance(NamedTuple):
-    """What is to be spoken, and by whom.
+    """What is to be spoken, and by whom."""
 
-    Attributes:
-        phones: their spellings; an empty one is a pause.
-        voice: the speaker.
-        generator: all else is drawn of it: melody, tempo, noise, room, loudness.
-        shortest: seconds that speech lasts at least: it is slowed down.
-        longest: seconds that speech lasts at most: it is sped up.
-    """
-
-    phones: Sequence[str]
+    phones: Sequence[str]  # their spellings
     voice: Voice
-    generator: np.random.Generator
-    shortest: float
-    longest: float
+    generator: np.random.Generator  # of melody, tempo, noise, room and loudness
+    shortest: float  # seconds that speech lasts at least: it is slowed down
+    longest: float  # seconds that speech lasts at most: it is sped up
 
 
 def synthesise(utterances: Sequence[Utterance]) -> list[Array]:
-    """Speak; each utterance is the same, bit for bit, whichever others are spoken along with it.
-
-    Returns:
-        Sound of each, in [-1, 1], at ``SYNTHESIS_RATE``.
-    """
+    """Sound of each in [-1, 1] at ``SYNTHESIS_RATE``, the same bit for bit, whichever others are spoken with it."""
     drafts = [_draft(*utterance) for utterance in utterances]
     spoken = _filter([draft[0] for draft in drafts], [draft[1] for draft in drafts])
     return [
@@ -104,7 +80,7 @@ def _draft(
     phones: Sequence[str], voice: Voice, generator: np.random.Generator, shortest: float, longest: float
 ) -> tuple[Array, Array]:
     """What drives the filters, ``(samples, 3)``, and their coefficients, ``(frames, 3, stages)``."""
-    segments = [(name, segment) for name in phones for segment in PHONES.get(name, SHORT_PAUSE)]
+    segments = [(name, segment) for name in phones for segment in PHONES[name]]
     seconds = np.array([segment.seconds for _, segment in segments]) * np.exp(generator.normal(0, 0.28, len(segments)))
     seconds /= voice.rate * np.exp(generator.normal(0, 0.15))
     seconds *= np.clip(seconds.sum(), shortest, longest) / seconds.sum()
@@ -193,8 +169,8 @@ def _coefficients(formants: Array, widening: Array, noises: Array, voice: Voice)
 def _filter(drives: Sequence[Array], coefficients: Sequence[Array]) -> list[Array]:
     """Run all utterances through their resonators at once, one sample after the other.
 
-    Only sums and products are made here, of each utterance by itself, so that none depends on the others. A resonator
-    gets what the one before gave one sample ago, so that all work at once.
+    Only sums and products of one utterance are computed, so that none depends on the others. A resonator gets what the
+    one before gave one sample ago, so that all work at once.
     """
     frames = max(map(len, coefficients), default=0)
     number = len(drives)

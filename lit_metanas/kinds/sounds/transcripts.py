@@ -10,25 +10,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lit_metanas.inputs.shapes import SeriesShape
 from lit_metanas.inputs.tokens import split_words
 from lit_metanas.io.text import writable
 from lit_metanas.kinds.sounds.log_mel import LogMel, whole_features_for
-from lit_metanas.kinds.sounds.recordings import (
-    RecordingReader,
-    Spoken,
-    TableColumns,
-    drawn_shares,
-    drawn_speakers,
-    find_recordings,
-)
+from lit_metanas.kinds.sounds.recordings import RecordingReader, RecordingsTask, Spoken, SpokenByWord, TableColumns
 from lit_metanas.objectives.transcription import Transcription
+from lit_metanas.tasks.group_dealing import deal_groups
 from lit_metanas.tasks.source import SUBSETS, Subset
-from lit_metanas.tasks.splits import check_shares, deal_groups, part_sizes, tell_shared_groups, warn_of_repeats
-from lit_metanas.tasks.task import SingleTask, Split, Task, check_task
+from lit_metanas.tasks.splits import part_sizes, warn_of_repeats
+from lit_metanas.tasks.task import Split, Task, check_task
 
 
-class TranscriptTask(SingleTask):
+class TranscriptTask(RecordingsTask):
     """Recordings with transcripts as a collection of a single task: a network is to write the words that are said.
 
     The objective is ``Transcription``, whose symbols are the words of all transcripts of ``table``, lower-cased and
@@ -97,47 +90,30 @@ class TranscriptTask(SingleTask):
         test_table: str | None = None,
         group: str | None = None,
     ) -> None:
-        check_shares("TranscriptTask", train=train, val=val, test=test, seed=seed)
-        if group is not None and held_out is not None:
-            raise ValueError("TranscriptTask: 'group' and 'held_out' both divide the speakers: give one of them.")
         if (test_root is None) != (test_table is None):
             raise ValueError("TranscriptTask: 'test_root' and 'test_table' belong together: give both or neither.")
-        if test_root is not None and held_out is not None:
-            raise ValueError("TranscriptTask: 'test_root' and 'held_out' both name the test part: give one of them.")
-        self.root = Path(root)
+        super().__init__(
+            root,
+            table,
+            columns or TableColumns(label="transcript"),
+            features,
+            noun="transcripts",
+            train=train,
+            val=val,
+            test=test,
+            held_out=held_out,
+            seed=seed,
+            test_root=test_root,
+            test_table=test_table,
+            group=group,
+        )
         self.table = Path(table)
         self.beam = beam
-        self.train = train
-        self.val = val
-        self.test = test
-        self.seed = seed
-        columns = columns or TableColumns(label="transcript")
-        self.group = group
-        said = find_recordings(self.root, table, columns, "transcripts", group)
-        self._spoken = _in_order(said)
-        self.test_root = test_root
-        self._tested: list[tuple[Spoken, str]] | None = None
-        speakers: float | list[str] = 0.0 if group is not None else test if held_out is None else held_out
-        if test_root is not None:
-            tested = find_recordings(Path(test_root), test_table, columns, "transcripts", group)
-            self._tested, speakers = _in_order(tested), 0.0
-            if group is not None:
-                first, second = ([spoken.group for spoken, _ in part] for part in (self._spoken, self._tested))
-                tell_shared_groups(f"'{writable(test_root)}'", first, second)
-        self._held_out = drawn_speakers(said, speakers, seed=seed, owner="TranscriptTask")
+        self._spoken, self._tests = _in_order(self._words), _in_order(self._tested or {})
+        self._files = [one.file for one, _ in (*self._spoken, *self._tests)]
         self.classes = symbols_of((text, spoken.file) for spoken, text in self._spoken)
-        self._given = features
 
-    @cached_property
-    def features(self) -> LogMel:
-        """How sound becomes a series."""
-        files = [spoken.file for spoken, _ in (*self._spoken, *(self._tested or ()))]
-        return self._given or whole_features_for(files)
-
-    @property
-    def shape(self) -> SeriesShape:
-        """The shape of the features."""
-        return self.features.shape
+    _suited = staticmethod(whole_features_for)
 
     def make(self) -> Task:
         """Read the files and split them."""
@@ -160,16 +136,9 @@ class TranscriptTask(SingleTask):
 
     def _parts(self) -> dict[Subset, list[tuple[Spoken, str]]]:
         """The recordings of train, val and test part."""
-        tested = [one for one in self._spoken if one[0].speaker in self._held_out]
         others = [place for place, (spoken, _) in enumerate(self._spoken) if spoken.speaker not in self._held_out]
-        train, val, test = drawn_shares(
-            train=self.train,
-            val=self.val,
-            test=self.test,
-            speakers_held_out=bool(self._held_out),
-            test_given=self._tested is not None,
-        )
         place = f"'{writable(str(self.table))}'"
+        train, val, test = self._shares
         if self.group is not None:
             groups = {"": [spoken.group for spoken, _ in self._spoken]}
             dealt = deal_groups(groups, train=train, val=val, test=test, seed=self.seed, culprit=lambda _: place)
@@ -181,12 +150,12 @@ class TranscriptTask(SingleTask):
                 subset: [self._spoken[next(drawn)] for _ in range(size)]
                 for subset, size in zip(SUBSETS, sizes, strict=True)
             }
-        if self._held_out or self._tested is not None:
-            parts["test"] = self._tested or tested
+        if self._held_out or self._tests:
+            parts["test"] = self._tests or [one for one in self._spoken if one[0].speaker in self._held_out]
         return parts
 
 
-def _in_order(said: Mapping[str, Sequence[Spoken]]) -> list[tuple[Spoken, str]]:
+def _in_order(said: SpokenByWord) -> list[tuple[Spoken, str]]:
     """All files with their transcripts, by the files' names."""
     return sorted((spoken, text) for text, files in said.items() for spoken in files)
 
@@ -200,19 +169,7 @@ def transcript_task(
     beam: int = 1,
     validated: bool,
 ) -> Task:
-    """The task of writing what is said in sound files.
-
-    Args:
-        id: the task's name.
-        parts: the files of each part, with their transcripts; a file that stands twice is read once.
-        features: how sound becomes a series.
-        symbols: all words that can be written; see ``symbols_of``.
-        beam: prefixes that decoding keeps; see ``Transcription``.
-        validated: whether there is a val part.
-
-    Raises:
-        ValueError: a file is unreadable, silent, empty or too long; or a part is malformed.
-    """
+    """The task of writing the symbols that are said in the files of each part; one that stands twice is read once."""
     objective = Transcription(len(symbols), beam)
     files = {
         file: place for place, file in enumerate(dict.fromkeys(file for part in parts.values() for file, _ in part))
@@ -239,11 +196,7 @@ def transcript_task(
 
 
 def words_said(text: str, file: Path) -> list[str]:
-    """The words of a transcript, in small letters and without punctuation.
-
-    Raises:
-        ValueError: it has none.
-    """
+    """The words of a transcript, at least one, in small letters and without punctuation."""
     words = [word for word in split_words(text) if any(letter.isalnum() for letter in word)]
     if not words:
         raise ValueError(
@@ -253,21 +206,14 @@ def words_said(text: str, file: Path) -> list[str]:
 
 
 def symbols_of(said: Iterable[tuple[str, Path]]) -> tuple[str, ...]:
-    """All words of some transcripts, given with their files, by the alphabet.
-
-    Raises:
-        ValueError: a transcript has none.
-    """
+    """All words of some transcripts, given with their files, by the alphabet."""
     return tuple(sorted({word for text, file in said for word in words_said(text, file)}))
 
 
 def symbol_targets(said: Sequence[Sequence[str]], symbols: Sequence[str], longest: int) -> Tensor:
     """The words of each transcript by number, from 1 on, shape ``(n, longest)``, 0 behind the end.
 
-    Args:
-        said: the words of each.
-        symbols: all that a network can write; whatever else is said gets the number above theirs.
-        longest: words of a transcript at most.
+    Whatever is no symbol gets the number above theirs.
     """
     numbers = {word: number for number, word in enumerate(symbols, 1)}
     targets = torch.zeros(len(said), longest, dtype=torch.int64)

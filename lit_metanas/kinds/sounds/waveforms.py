@@ -27,11 +27,7 @@ _BLOCK = 1 << 20  # weights that are used together: 4 MB of samples
 
 
 def check_rate(rate: object) -> int:
-    """A number of samples a second.
-
-    Raises:
-        ValueError: it is none, or out of range; the message goes on after whose it is.
-    """
+    """A number of samples a second; the message of an error goes on after whose it is."""
     whole = isinstance(rate, int | np.integer) and not isinstance(rate, bool)
     if not whole or not LOWEST_RATE <= int(rate) <= HIGHEST_RATE:  # type: ignore[call-overload]
         raise ValueError(
@@ -42,14 +38,9 @@ def check_rate(rate: object) -> int:
 
 
 def mono(samples: Samples, first: int | None = None) -> Tensor:
-    """Floating point in [-1, 1] of one channel, the mean of all, float32, shape ``(samples,)``.
+    """The ``first`` samples, or all, as floating point in [-1, 1], the mean of all channels, float32, ``(samples,)``.
 
-    Args:
-        samples: as recorded.
-        first: so many are converted, the others are cut; None converts all.
-
-    Raises:
-        ValueError: it is no sound; the message goes on after whose it is.
+    The message of an error goes on after whose sound it is.
     """
     if not isinstance(samples, Tensor | np.ndarray):
         raise ValueError(f"is a {type(samples).__name__}: give a tensor or an array of samples")
@@ -65,7 +56,8 @@ def mono(samples: Samples, first: int | None = None) -> Tensor:
         hint = ", or what mu_law_sound makes of the codes of mu-law" if tensor.dtype == torch.uint8 else ""
         raise ValueError(f"has samples of type {tensor.dtype}: give floating point in [-1, 1], int16 or int32{hint}")
     sound = tensor.float() / scales.get(tensor.dtype, 1.0)
-    sound = sound.mean(0) if sound.dim() == 2 else sound
+    if sound.dim() == 2:
+        sound = sound.mean(0)
     if not bool(torch.isfinite(sound).all()):
         raise ValueError("has samples that are not finite: replace or remove it")
     if sound.numel() and float(sound.abs().max()) > _LOUDEST:
@@ -112,13 +104,7 @@ def mu_law_sound(codes: Samples) -> Tensor:
 def resample(sound: Tensor, rate: int, to: int) -> Tensor:
     """Sound at another rate, by a windowed sinc function (Smith 1984) that leaves out what the lower rate cannot hold.
 
-    Args:
-        sound: shape ``(samples,)``.
-        rate: samples a second.
-        to: samples a second of the result, which has ``ceil(samples * to / rate)``.
-
-    Returns:
-        Shape ``(samples,)``. What lies before and behind the sound is taken for silence.
+    Shape ``(samples,)`` becomes ``(ceil(samples * to / rate),)``; silence is assumed before and behind the sound.
     """
     if rate == to or not sound.numel():
         return sound
@@ -150,10 +136,9 @@ def _reach(rate: int, to: int) -> int:
 
 @lru_cache(maxsize=8)
 def _kernels(rate: int, to: int) -> tuple[Tensor, int]:
-    """The weights of the samples around a place between two, for each place that occurs, ``(places, samples)``.
+    """The weights around each place between two samples, ``(places, samples)``, and how many lie before it.
 
     Sample ``n`` of the result lies at ``n * rate / to``, and its weights are those of place ``n`` modulo their number.
-    About 17 times the higher rate at most in all. The second value is by how many samples the first lies before.
     """
     divisor = math.gcd(rate, to)
     phases, stride = to // divisor, rate // divisor

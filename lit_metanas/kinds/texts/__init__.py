@@ -1,7 +1,6 @@
 """Task sources of text."""
 
 from lit_metanas.kinds.texts.byte_pairs import BytePairs
-from lit_metanas.kinds.texts.characters import Characters
 from lit_metanas.kinds.texts.docstrings import Docstrings
 from lit_metanas.kinds.texts.phrases import Phrases
 from lit_metanas.kinds.texts.static_vectors import StaticVectors
@@ -9,7 +8,7 @@ from lit_metanas.kinds.texts.text_folders import TextDataset, TextFolder
 from lit_metanas.kinds.texts.text_source import SentenceSource, TextSource
 from lit_metanas.kinds.texts.text_tables import TextTable
 from lit_metanas.kinds.texts.text_task import TextTask, task_from_texts
-from lit_metanas.kinds.texts.words import Words
+from lit_metanas.kinds.texts.vocabularies import Characters, Words
 
 __all__ = [
     "BytePairs",

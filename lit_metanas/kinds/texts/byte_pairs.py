@@ -14,25 +14,17 @@ from typing import Any, ClassVar, Self
 
 from torch import Tensor
 
-from lit_metanas.inputs.shapes import PADDING, TokenShape
-from lit_metanas.inputs.tokens import (
-    MOST_TOKEN_STEPS,
-    MOST_VOCABULARY,
-    UNKNOWN,
-    TextPreprocessing,
-    check_range,
-    lower_cased,
-    plain_list,
-    plain_numbers,
-)
+from lit_metanas.inputs.shapes import PADDING
+from lit_metanas.inputs.tokens import UNKNOWN, TextPreprocessing, lower_cased, plain_list, plain_numbers
 from lit_metanas.io.packages import import_extra
+from lit_metanas.kinds.texts.vocabularies import VocabularyTokens
 
 SINGLE_BYTES = 256
 """Pieces of one byte, which any text can be made of."""
 
 
 @dataclass(frozen=True)
-class BytePairs(TextPreprocessing):
+class BytePairs(VocabularyTokens, TextPreprocessing):
     """Pieces of words by number: bytes, and the pairs of pieces that stood together most often (Sennrich et al. 2016).
 
     No character is unknown, as all are made of bytes; so it suits many languages, and those that put no spaces between
@@ -61,6 +53,9 @@ class BytePairs(TextPreprocessing):
     """
 
     kind: ClassVar[str] = "byte pairs"
+    field: ClassVar[str] = "pieces"
+    wanted: ClassVar[str] = "a piece of text"
+    smallest: ClassVar[int] = SINGLE_BYTES
 
     size: int = 4_000
     least: int = 2
@@ -69,31 +64,22 @@ class BytePairs(TextPreprocessing):
     merges: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        check_range(
-            "BytePairs", size=(self.size, SINGLE_BYTES, MOST_VOCABULARY), least=(self.least, 1, MOST_VOCABULARY)
-        )
-        check_range("BytePairs", steps=(self.steps, 1, MOST_TOKEN_STEPS))
-        if not all(isinstance(piece, str) and piece for piece in self.pieces):
-            raise ValueError("BytePairs: a piece is no text.")
+        super().__post_init__()
         known = set(self.pieces)
-        if len(self.pieces) > self.size or len(known) < len(self.pieces):
-            raise ValueError(f"BytePairs: there are more than {self.size} pieces, or one stands twice.")
         for pair in self.merges:
             if len(pair) != 2 or not {*pair} <= known or "".join(pair) not in known:
                 raise ValueError(f"BytePairs: {reprlib.repr(pair)} is not a pair of pieces that makes a third one.")
 
-    @property
-    def shape(self) -> TokenShape:
-        """Of one input."""
-        return TokenShape(UNKNOWN + 1 + len(self.pieces), self.steps)
+    def is_token(self, text: str) -> bool:
+        """Whether it is a piece: any text but an empty one."""
+        return bool(text)
 
     def fitted(self, texts: Iterable[str]) -> Self:
         """The same with the vocabulary of some texts, unless it has one."""
         if self.pieces:
             return self
         tokenizers = import_extra("tokenizers", "text", "BytePairs")
-        made = tokenizers.Tokenizer(tokenizers.models.BPE())
-        made.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+        made = self._made()
         trainer = tokenizers.trainers.BpeTrainer(
             vocab_size=self.size,
             min_frequency=self.least,
@@ -118,8 +104,7 @@ class BytePairs(TextPreprocessing):
 
     def to_plain(self) -> dict[str, Any]:
         """The numbers, and the vocabulary and pairs as ``tokenizers`` has them in JSON."""
-        plain: dict[str, Any] = {"size": self.size, "least": self.least, "steps": self.steps}
-        return {**plain, "pieces": list(self.pieces), "merges": [list(pair) for pair in self.merges]}
+        return {**super().to_plain(), "merges": [list(pair) for pair in self.merges]}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
@@ -133,9 +118,13 @@ class BytePairs(TextPreprocessing):
 
     @cached_property
     def _tokenizer(self) -> Any:
-        tokenizers = import_extra("tokenizers", "text", "BytePairs")
         vocabulary = {piece: number for number, piece in enumerate(self.pieces)}
-        made = tokenizers.Tokenizer(tokenizers.models.BPE(vocab=vocabulary, merges=list(self.merges)))
+        return self._made(vocab=vocabulary, merges=list(self.merges))
+
+    def _made(self, **options: Any) -> Any:
+        """A tokenizer of the package with some options of its model."""
+        tokenizers = import_extra("tokenizers", "text", "BytePairs")
+        made = tokenizers.Tokenizer(tokenizers.models.BPE(**options))
         made.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
         made.decoder = tokenizers.decoders.ByteLevel()
         return made

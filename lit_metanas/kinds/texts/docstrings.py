@@ -11,13 +11,13 @@ import sysconfig
 import warnings
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.files import cache_folder, read_regular
 from lit_metanas.io.packages import installed_sources, installed_version
-from lit_metanas.kinds.texts.text_source import Sentences, Subsets, TextSource, cached_sentences, without_shared
+from lit_metanas.kinds.texts.text_source import CachedTexts, Subsets, TextSource, without_shared
 from lit_metanas.tasks.source import SUBSETS, Subset
 
 NAME_MASK = "_"
@@ -52,15 +52,7 @@ _SKIPPED = frozenset(("test", "tests", "testing", "_vendor", "vendor", "vendored
 
 
 def sentences_of(module: str, others: frozenset[str], most: int) -> list[str]:
-    """The first sentences of the docstrings of a module or package, each once, without names of code.
-
-    Files are taken in the order of digests of their names, until there are enough sentences.
-
-    Args:
-        module: its name, for instance ``torch.nn``.
-        others: names of modules within it whose files are left out.
-        most: number of sentences.
-    """
+    """The first sentences of the docstrings of a module or package, each once, without names of code."""
     files = _files(module, others)
     found: dict[str, None] = {}
     for file in files:
@@ -190,10 +182,8 @@ MODULES: dict[Subset, tuple[str, ...]] = {
 MOST, LEAST = 100, 25
 """Sentences of a class."""
 
-_VERSION = 1  # raise whenever the same packages give other sentences
 
-
-class Docstrings(TextSource):
+class Docstrings(CachedTexts, TextSource):
     """First sentences of docstrings: about 5,000 in some 70 classes, each a module of Python or of a dependency.
 
     Names of code are masked: dotted ones, those with underscores, digits or inner capitals, what is quoted, and those
@@ -219,28 +209,20 @@ class Docstrings(TextSource):
         (32, True)
     """
 
+    version = 1
+
     def __init__(self, cache: str | None = None, preprocessing: TextPreprocessing | None = None) -> None:
         super().__init__(preprocessing)
         self.cache = Path(cache) if cache else cache_folder()
 
-    @property
-    def cache_file(self) -> Path:
-        """The file of the cached sentences; its name tells all that they depend on."""
+    def made_of(self) -> tuple[Any, ...]:
+        """Versions of Python and of the packages, and the classes."""
         versions = [(name, installed_version(name)) for name in sorted(set(PROJECTS.values()))]
-        digest = hashlib.sha256(repr((platform.python_version(), versions, MODULES, MOST, LEAST)).encode())
-        return self.cache / f"docstrings-v{_VERSION}-{digest.hexdigest()[:16]}.json"
+        return platform.python_version(), versions, MODULES, MOST, LEAST
 
-    def prepare(self) -> None:
-        """Read the sources, unless the cache file has the sentences."""
-        _ = self._sentences
-
-    def sentences(self, subset: Subset) -> Sentences:
-        """The sentences of each class of a subset."""
-        return self._sentences[subset]
-
-    @cached_property
-    def _sentences(self) -> Subsets:
-        return cached_sentences(self.cache_file, _make)
+    def make(self) -> Subsets:
+        """Read the sources."""
+        return _make()
 
     def groups(self, subset: Subset) -> tuple[str, ...]:
         """Return the package of each class; all modules of Python's own library are one group."""
@@ -249,11 +231,7 @@ class Docstrings(TextSource):
 
 
 def _make() -> Subsets:
-    """Read the sentences of all classes.
-
-    Raises:
-        ValueError: a subset has fewer than two.
-    """
+    """Read the sentences of all classes."""
     others = frozenset(name for names in MODULES.values() for name in names)
     with _without_collection():
         found = {name: sentences_of(name, others - {name}, MOST) for names in MODULES.values() for name in names}
@@ -270,10 +248,10 @@ def _make() -> Subsets:
 @contextmanager
 def _without_collection() -> Iterator[None]:
     """Pause the search for cycles of garbage, of which syntax trees have none; it would take as long as the rest."""
-    was_enabled = gc.isenabled()
+    enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if was_enabled:
+        if enabled:
             gc.enable()

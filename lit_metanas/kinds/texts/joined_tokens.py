@@ -12,12 +12,10 @@ from torch import Tensor
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import TokenShape
 from lit_metanas.kinds.texts.byte_pairs import BytePairs
-from lit_metanas.kinds.texts.characters import Characters
-from lit_metanas.kinds.texts.words import Words
+from lit_metanas.kinds.texts.vocabularies import Characters, Words
 from lit_metanas.tasks.task import Split, Task
 
 Part = Words | Characters | BytePairs
-"""Those that may be joined."""
 
 JOINABLE: tuple[type[Part], ...] = (Words, Characters, BytePairs)
 
@@ -27,19 +25,6 @@ class JoinedTokens(Preprocessing):
     """The tokens of each text by two preprocessings, one behind the other, for two networks that read them apart.
 
     Both number their tokens from 1: a number means one thing among the first tokens, and another behind them.
-
-    Attributes:
-        first: of the first tokens.
-        second: of those behind them.
-
-    Example:
-        >>> import lit_metanas as lm
-        >>> from lit_metanas.kinds.texts.joined_tokens import JoinedTokens
-        >>> texts = ["no", "oh no"]
-        >>> joined = JoinedTokens(lm.kinds.Words(steps=2).fitted(texts), lm.kinds.Characters(steps=4).fitted(texts))
-        >>> joined.encode(["no", "oh"])
-        tensor([[2, 0, 3, 2, 0, 0],
-                [3, 0, 2, 5, 0, 0]])
     """
 
     kind: ClassVar[str] = "joined tokens"
@@ -55,11 +40,7 @@ class JoinedTokens(Preprocessing):
         return TokenShape(max(one.vocabulary, other.vocabulary), one.steps + other.steps)
 
     def encode(self, raw: Sequence[str]) -> Tensor:
-        """The inputs of texts, shape ``(n, steps)``, int64.
-
-        Raises:
-            ValueError: one is no text.
-        """
+        """The inputs of texts, shape ``(n, steps)``, int64."""
         return torch.cat([self.first.encode(raw), self.second.encode(raw)], 1)
 
     def show(self, inputs: Tensor) -> list[str]:
@@ -72,11 +53,7 @@ class JoinedTokens(Preprocessing):
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
-        """The inverse of ``to_plain``.
-
-        Raises:
-            ValueError: it does not hold two of these preprocessings.
-        """
+        """The inverse of ``to_plain``."""
         parts = plain.get("parts")
         if not isinstance(parts, list) or len(parts) != 2:
             raise ValueError("JoinedTokens: the stored preprocessing has no two 'parts'.")
@@ -84,20 +61,16 @@ class JoinedTokens(Preprocessing):
 
 
 def joined_task(task: Task, other: Task) -> Task | None:
-    """A task with the tokens of both; None where that is not what the preprocessings would make of new texts.
-
-    Args:
-        task: the data by the first preprocessing.
-        other: the same examples in the same order, by another one.
-    """
+    """A task with the tokens of both; None where that is not what the preprocessings would make of new texts."""
     first, second = task.preprocessing, other.preprocessing
     if not isinstance(first, Part) or not isinstance(second, Part):
         return None
     if (task.shape, other.shape) != (first.shape, second.shape):
         return None
-    joined = JoinedTokens(first, second)
+    joined, val = JoinedTokens(first, second), None
     train, test = _concatenated(task.train, other.train), _concatenated(task.test, other.test)
-    val = None if task.val is None or other.val is None else _concatenated(task.val, other.val)
+    if task.val is not None and other.val is not None:
+        val = _concatenated(task.val, other.val)
     return replace(task, train=train, val=val, test=test, vocabulary=joined.shape.vocabulary, preprocessing=joined)
 
 
@@ -107,9 +80,9 @@ def _concatenated(part: Split, other: Split) -> Split:
 
 def _read_part(plain: object) -> Part:
     """One of two preprocessings from its kind and values."""
-    told = dict(plain) if isinstance(plain, Mapping) else {}
-    name = told.pop("kind", None)
+    values = dict(plain) if isinstance(plain, Mapping) else {}
+    name = values.pop("kind", None)
     for kind in JOINABLE:
         if kind.kind == name:
-            return kind.from_plain(told)
+            return kind.from_plain(values)
     raise ValueError(f"JoinedTokens: a part is none of {', '.join(kind.kind for kind in JOINABLE)}.")

@@ -11,57 +11,27 @@ from lit_metanas.io.files import read_regular
 from lit_metanas.io.text import composed, is_text, number_of, printable, writable
 from lit_metanas.tasks.task import warn_of_data
 
-LONGEST_RAW_TEXT, MOST_SENTENCES = 1_000_000, 1_000_000
-"""Characters of a text, and texts of a collection."""
+LONGEST_RAW_TEXT, MOST_SENTENCES = 1_000_000, 1_000_000  # characters of a text, and texts of a collection
 
 
 class Labelled(NamedTuple):
-    """A text with its label.
+    """A text with its label."""
 
-    Attributes:
-        where: its place, for messages, for instance ``line 3``.
-        text: the text.
-        label: the name of its class.
-        group: of texts that belong together; empty where this is not known.
-    """
-
-    where: str
+    where: str  # its place, for messages, such as ``line 3``
     text: str
     label: str
-    group: str = ""
-
-
-def by_label(rows: Iterable[Labelled], place: str) -> dict[str, list[str]]:
-    """The texts of each class, of which only equal ones are one; see ``grouped_by_label``."""
-    return {label: list(texts) for label, texts in grouped_by_label(rows, place, key=str).items()}
+    group: str = ""  # of texts that belong together
 
 
 def text_key(text: str) -> str:
-    """What two texts have in common that are the same but for case, spaces and the way in which letters are composed.
-
-    Example:
-        >>> text_key(" Good  Day") == text_key("good day")
-        True
-    """
+    """A text without differences of case, white space and composition: two of one key count as the same."""
     return " ".join(composed(text).casefold().split())
 
 
 def grouped_by_label(
     rows: Iterable[Labelled], place: str, key: Callable[[str], str] = text_key
 ) -> dict[str, dict[str, str]]:
-    """The texts of each class with their groups, in their order; the classes go by the alphabet.
-
-    What stands twice is taken once, as it is written first and of the first group.
-
-    Args:
-        rows: the texts with their labels.
-        place: where they are from, as messages begin.
-        key: what is the same of texts that count as one.
-
-    Raises:
-        ValueError: a text or label is empty, too long or not Unicode, or there are too many texts or fewer than two
-            classes.
-    """
+    """The groups of the texts of each class, by text; of texts of one key the first. Classes go by the alphabet."""
     found: dict[str, dict[str, Labelled]] = {}
     number = 0
     for number, row in enumerate(rows, 1):
@@ -84,17 +54,7 @@ def grouped_by_label(
 
 
 def checked_text(value: object, noun: str, where: str, place: str) -> str:
-    """A text or label without white space around it.
-
-    Args:
-        value: it, as a file has it.
-        noun: what it is, as messages name it.
-        where: its place in the file, for instance ``line 3``.
-        place: the file.
-
-    Raises:
-        ValueError: it is no text, too long, not Unicode or empty.
-    """
+    """A text or label without white space around it."""
     if not isinstance(value, str):
         raise ValueError(f"The {noun} at {where} of '{place}' is a {type(value).__name__}: give a text.")
     if len(value) > LONGEST_RAW_TEXT:
@@ -109,16 +69,7 @@ def checked_text(value: object, noun: str, where: str, place: str) -> str:
 
 
 def checked_texts(texts: Iterable[object], name: str, noun: str = "text") -> list[str]:
-    """Texts in memory, without white space around them.
-
-    Args:
-        texts: all of them.
-        name: of the argument that holds them, for messages.
-        noun: what one is.
-
-    Raises:
-        ValueError: it is a single text or a table, or one is none, empty or too long.
-    """
+    """Texts in memory, without white space around them."""
     if isinstance(texts, str):
         raise ValueError(f"{name} is a single text: give a list of texts.")
     if hasattr(texts, "columns"):  # of pandas and others, whose items are the names of their columns
@@ -127,32 +78,25 @@ def checked_texts(texts: Iterable[object], name: str, noun: str = "text") -> lis
 
 
 def text_lines(content: str) -> list[str]:
-    """The lines of a text, as an editor shows them.
-
-    ``splitlines`` ends a line at a form feed or at Unicode's separators, too.
-    """
+    """The lines of a text, as an editor shows them; ``splitlines`` ends one at a form feed, too."""
     return [line.removesuffix("\n") for line in StringIO(content, newline=None)]
 
 
 def read_utf8(path: Path, largest: int) -> str:
-    """Read a file of text.
-
-    Args:
-        path: the file; a byte order mark at its begin is left out.
-        largest: number of bytes beyond which it is not read.
-
-    Raises:
-        FileNotFoundError: there is none.
-        ValueError: it is not a regular file, larger, or not UTF-8.
-    """
-    try:
-        content = read_regular(path, largest)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"There is no file '{writable(str(path))}': give the path of one.") from None
-    except ValueError as error:
-        raise ValueError(f"'{writable(str(path))}' {error}: give another file.") from None
+    """Read a file of text of at most so many bytes; a byte order mark at its begin is left out."""
+    content = read_bytes(path, largest)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise ValueError(f"'{writable(str(path))}' is not UTF-8 in line {line}: save it in that encoding.") from None
+
+
+def read_bytes(path: Path, largest: int) -> bytes:
+    """Read a regular file of at most so many bytes."""
+    try:
+        return read_regular(path, largest)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"There is no file '{writable(str(path))}': give the path of one.") from None
+    except ValueError as error:
+        raise ValueError(f"'{writable(str(path))}' {error}: give another file.") from None

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
@@ -14,11 +15,10 @@ from torch import Tensor
 from lit_metanas.inputs.batches import step_mask
 from lit_metanas.inputs.shapes import PADDING, SeriesShape
 from lit_metanas.inputs.tokens import MOST_TOKEN_STEPS, UNKNOWN, TextPreprocessing, check_range, plain_numbers
-from lit_metanas.io.files import read_regular
 from lit_metanas.io.packages import import_extra
+from lit_metanas.kinds.texts.labelled_text import read_bytes
 
-LARGEST_TOKENIZER, LARGEST_VECTORS = 1 << 26, 1 << 32
-"""Bytes of the two files."""
+LARGEST_FILES = {"tokenizer": 1 << 26, "vectors": 1 << 32}  # bytes
 
 
 @dataclass(frozen=True)
@@ -102,13 +102,8 @@ class StaticVectors(TextPreprocessing):
 
     def to_plain(self) -> dict[str, Any]:
         """The paths and digests of the files, and the other arguments."""
-        files = {
-            name: {"file": path, "sha256": _digest(_read(path, largest))}
-            for name, path, largest in (
-                ("tokenizer", self.tokenizer, LARGEST_TOKENIZER),
-                ("vectors", self.vectors, LARGEST_VECTORS),
-            )
-        }
+        paths = {"tokenizer": self.tokenizer, "vectors": self.vectors}
+        files = {name: {"file": path, "sha256": _digest(_read(path, name))} for name, path in paths.items()}
         return {**files, "steps": self.steps, "tensor": self.tensor}
 
     def meaning(self) -> dict[str, Any]:
@@ -126,24 +121,23 @@ class StaticVectors(TextPreprocessing):
         """
         numbers = plain_numbers("StaticVectors", plain, "steps")
         paths = {}
-        for name, largest in (("tokenizer", LARGEST_TOKENIZER), ("vectors", LARGEST_VECTORS)):
+        for name in LARGEST_FILES:
             stored = plain.get(name)
-            path, digest = (stored.get("file"), stored.get("sha256")) if isinstance(stored, dict) else (None, None)
-            if not isinstance(path, str) or not isinstance(digest, str):
+            if not isinstance(stored, dict) or not all(isinstance(stored.get(key), str) for key in ("file", "sha256")):
                 raise ValueError(f"StaticVectors: the stored preprocessing has no file '{name}' with its sha256.")
-            if _digest(_read(path, largest)) != digest:
+            paths[name] = stored["file"]
+            if _digest(_read(paths[name], name)) != stored["sha256"]:
                 raise ValueError(
-                    f"'{path}' is not the file that the network was trained with: put the one with sha256 {digest} "
-                    "there."
+                    f"'{paths[name]}' is not the file that the network was trained with: put the one with sha256 "
+                    f"{stored['sha256']} there."
                 )
-            paths[name] = path
         tensor = plain.get("tensor")
         return cls(**paths, steps=numbers["steps"], tensor=tensor if isinstance(tensor, str) else None)
 
     @cached_property
     def _tokenizer(self) -> Any:
         tokenizers = import_extra("tokenizers", "text", "StaticVectors")
-        content = _read(self.tokenizer, LARGEST_TOKENIZER)
+        content = _read(self.tokenizer, "tokenizer")
         try:
             made = tokenizers.Tokenizer.from_str(content.decode())
         except Exception as error:  # of the package, which has none of its own
@@ -155,31 +149,24 @@ class StaticVectors(TextPreprocessing):
     @cached_property
     def _matrix(self) -> Tensor:
         safetensors = import_extra("safetensors.torch", "text", "StaticVectors")
-        content = _read(self.vectors, LARGEST_VECTORS)
+        content = _read(self.vectors, "vectors")
         try:
             tensors: dict[str, Tensor] = safetensors.load(content)
         except Exception as error:  # of the package
             raise ValueError(f"'{self.vectors}' is no file of safetensors: {error}.") from None
-        names = [self.tensor] if self.tensor is not None else list(tensors)
-        if len(names) != 1 or names[0] not in tensors:
+        named = {name: tensor for name, tensor in tensors.items() if self.tensor in (None, name)}
+        if len(named) != 1:
             raise ValueError(
                 f"'{self.vectors}' holds the tensors {', '.join(sorted(tensors)) or '(none)'}: say which by 'tensor'."
             )
-        matrix = tensors[names[0]]
+        ((name, matrix),) = named.items()
         if matrix.dim() != 2 or not matrix.is_floating_point() or not bool(torch.isfinite(matrix).all()):
-            raise ValueError(
-                f"The tensor {names[0]} in '{self.vectors}' is no matrix of finite floating-point numbers."
-            )
+            raise ValueError(f"The tensor {name} in '{self.vectors}' is no matrix of finite floating-point numbers.")
         return matrix
 
 
-def _read(path: str, largest: int) -> bytes:
-    try:
-        return read_regular(path, largest)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"There is no file '{path}': give the path of one.") from None
-    except ValueError as error:
-        raise ValueError(f"'{path}' {error}: give another file.") from None
+def _read(path: str, name: str) -> bytes:
+    return read_bytes(Path(path), LARGEST_FILES[name])
 
 
 def _digest(content: bytes) -> str:

@@ -10,17 +10,14 @@ from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.class_folders import class_folders, file_groups
 from lit_metanas.io.packages import import_extra
 from lit_metanas.io.text import number_of
-from lit_metanas.kinds.texts.labelled_text import MOST_SENTENCES, Labelled, by_label, read_utf8
-from lit_metanas.kinds.texts.text_source import Sentences, TextSource, split_sentences
-from lit_metanas.kinds.texts.text_tables import labelled_table
-from lit_metanas.tasks.source import Subset
+from lit_metanas.kinds.texts.labelled_text import MOST_SENTENCES, Labelled, read_utf8
+from lit_metanas.kinds.texts.text_source import Lists, TextSource, split_sentences
+from lit_metanas.kinds.texts.text_tables import labelled_rows
 from lit_metanas.tasks.task import warn_of_data
 
-LARGEST_TEXT_FILE = 1 << 20
-"""Bytes of a text file."""
-
-MARKS = ("dataset_info.json", "dataset_dict.json")
-"""Files by which a saved data set is told from other folders."""
+LARGEST_TEXT_FILE = 1 << 20  # bytes
+MARKS = ("dataset_info.json", "dataset_dict.json")  # files that a saved data set has
+_NO_CLASS = "\0"  # stands for a number below 0, as in test parts whose answers are kept back
 
 
 class TextFolder(TextSource):
@@ -65,13 +62,9 @@ class TextFolder(TextSource):
     ) -> None:
         super().__init__(preprocessing)
         self.root = Path(root)
+        lists: Lists = {"train": train, "val": val, "test": test}
         self._sentences = split_sentences(
-            by_label(text_files(self.root), str(self.root)),
-            {"train": train, "val": val, "test": test},
-            fractions=fractions,
-            seed=seed,
-            owner="TextFolder",
-            place=str(self.root),
+            text_files(self.root), lists, fractions=fractions, seed=seed, owner="TextFolder", place=str(self.root)
         )
 
     @property
@@ -79,22 +72,9 @@ class TextFolder(TextSource):
         """The name of the folder."""
         return self.root.resolve().name
 
-    def sentences(self, subset: Subset) -> Sentences:
-        """The texts of each class of a subset."""
-        return self._sentences[subset]
-
 
 def text_files(root: Path, group: str | None = None) -> Iterator[Labelled]:
-    """The text files of each class folder.
-
-    Args:
-        root: the folder of these.
-        group: how their groups are told, as ``file_groups`` takes it; None leaves them empty.
-
-    Raises:
-        FileNotFoundError: there is no such folder.
-        ValueError: it has fewer than two classes, or a file is malformed or of no group.
-    """
+    """The text files of each class folder."""
     classes = class_folders(root, {".txt"}, "text files", deep=group is not None)
     groups = {} if group is None else file_groups(root, classes, group)
     for name, files in classes.items():
@@ -145,13 +125,10 @@ class TextDataset(TextSource):
     ) -> None:
         super().__init__(preprocessing)
         self.path = Path(path)
+        lists: Lists = {"train": train, "val": val, "test": test}
+        rows = read_text_dataset(self.path, text, label)
         self._sentences = split_sentences(
-            by_label(read_text_dataset(self.path, text, label), str(path)),
-            {"train": train, "val": val, "test": test},
-            fractions=fractions,
-            seed=seed,
-            owner="TextDataset",
-            place=str(path),
+            rows, lists, fractions=fractions, seed=seed, owner="TextDataset", place=str(path)
         )
 
     @property
@@ -159,35 +136,16 @@ class TextDataset(TextSource):
         """The name of the folder."""
         return self.path.resolve().name
 
-    def sentences(self, subset: Subset) -> Sentences:
-        """The texts of each class of a subset."""
-        return self._sentences[subset]
-
 
 def is_dataset(path: Path) -> bool:
     """Whether a folder is one that ``datasets`` has saved."""
     return any((path / name).is_file() for name in MARKS)
 
 
-_NOT_TOLD = "\0"
-"""Stands for a class that is not told, as in test parts of which the answers are kept back."""
-
-
 def read_text_dataset(
     path: Path, text: str | None = None, label: str | None = None, group: str | None = None
-) -> Iterator[Labelled]:
-    """The texts of all splits.
-
-    Args:
-        path: the folder.
-        text: the column of texts, if it is named.
-        label: the column of labels, if it is named.
-        group: the column of groups; None leaves them empty.
-
-    Raises:
-        FileNotFoundError: there is no such folder.
-        ValueError: it is no saved data set, is damaged or too large, or has malformed texts, or the package is absent.
-    """
+) -> list[Labelled]:
+    """The texts of all splits."""
     if not path.is_dir():
         raise FileNotFoundError(
             f"There is no folder '{path}': give one that save_to_disk of the package datasets wrote."
@@ -202,11 +160,11 @@ def read_text_dataset(
     except (ValueError, OSError, KeyError, TypeError, AttributeError) as error:  # pyarrow's are among these
         raise ValueError(f"'{path}' cannot be read by the package datasets ({error}): save it anew.") from None
     numbered = [(f"row {number}", row) for number, row in enumerate(rows)]
-    told = list(labelled_table(numbered, str(path), text, label, group))
-    known = [one for one in told if one.label != _NOT_TOLD]
-    if hidden := len(told) - len(known):
+    labelled = labelled_rows(numbered, str(path), text, label, group)
+    known = [one for one in labelled if one.label != _NO_CLASS]
+    if hidden := len(labelled) - len(known):
         warn_of_data(f"'{path}' has a number below 0 in place of a class in {number_of(hidden, 'row')}: left out.")
-    return iter(known)
+    return known
 
 
 def _rows_of(part: Any, path: Path) -> list[Mapping[str, Any]]:
@@ -215,16 +173,14 @@ def _rows_of(part: Any, path: Path) -> list[Mapping[str, Any]]:
         raise ValueError(f"it has {len(part)} rows, more than {MOST_SENTENCES}")
     columns = {}
     for name, feature in part.features.items():
-        kind = getattr(feature, "dtype", None)
-        if kind in ("string", "large_string") or str(kind).startswith(("int", "uint")):
-            names = getattr(feature, "names", None)
-            values = part.with_format(None)[name]
-            columns[name] = [_named(value, names) for value in values]
+        if str(getattr(feature, "dtype", None)).startswith(("string", "large_string", "int", "uint")):
+            names = getattr(feature, "names", None) or []
+            columns[name] = [_named(value, names) for value in part.with_format(None)[name]]
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
-def _named(value: Any, names: list[str] | None) -> Any:
-    """The name of a class that a number stands for; a number below 0 is a class that is not told."""
+def _named(value: Any, names: list[str]) -> Any:
+    """The name of the class that a number stands for, if it stands for one."""
     if not names or value is None:
         return value
-    return names[value] if value >= 0 else _NOT_TOLD
+    return names[value] if value >= 0 else _NO_CLASS

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from lit_metanas.inputs.shapes import PADDING, TokenShape
 from lit_metanas.inputs.tokens import TextPreprocessing
@@ -12,20 +13,18 @@ from lit_metanas.io.text import printable, writable
 from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared, Source
 from lit_metanas.kinds.pairs.table_kinds import kind_of_table
 from lit_metanas.kinds.texts.byte_pairs import BytePairs
-from lit_metanas.kinds.texts.characters import Characters
 from lit_metanas.kinds.texts.labelled_text import Labelled, checked_text, grouped_by_label
+from lit_metanas.kinds.texts.new_texts import new_texts, usual_texts
 from lit_metanas.kinds.texts.text_folders import is_dataset
 from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, columns_of, find_columns, listed, read_rows
 from lit_metanas.kinds.texts.text_task import TextTask, labelled_texts, task_from_texts
-from lit_metanas.kinds.texts.words import Words
+from lit_metanas.kinds.texts.vocabularies import Characters, Words
 from lit_metanas.tasks.splits import tell_shared_groups
 from lit_metanas.tasks.task import Task
 
-FEWER_WORDS, LONG_TEXT, LONG_SHARE = 1_000, 96, 0.1
-"""The words of a smaller vocabulary; those of an example where the usual number cuts off more than a share of all."""
-
-CHARACTERS, LONG_SPELLING = "characters", 128
-"""The label of texts by their characters, and how many there are of an example."""
+FEWER_WORDS = 1_000  # words of a smaller vocabulary
+LONG_TEXT, LONG_SHARE = 96, 0.1  # words of an example, where the usual number cuts off more than a share of all
+CHARACTERS, LONG_SPELLING = "characters", 128  # the label of texts by their characters, and characters of an example
 
 
 class TextKind(Kind):
@@ -57,8 +56,9 @@ class TextKind(Kind):
         if source.test is None:
             return TextTask(str(source.path), preprocessing=tokens, group=group, min_per_class=source.least)[0]
         learned, tested = (_labelled(part, group) for part in (source.path, source.test))
-        groups = None if group is None else [one.group for one in learned]
-        if groups is not None:
+        groups = None
+        if group is not None:
+            groups = [one.group for one in learned]
             tell_shared_groups(f"'{writable(str(source.test))}'", groups, [one.group for one in tested])
         return task_from_texts(
             [one.text for one in learned],
@@ -75,18 +75,29 @@ class TextKind(Kind):
         """Words, more of a long text, characters, pieces of words, and fewer different words; or all but words."""
         usual = task.preprocessing
         long = float((task.train.inputs[:, -1] != PADDING).float().mean()) > LONG_SHARE
-        pieces = {} if find_spec("tokenizers") is None else {"byte pairs": BytePairs()}
+        found: dict[str, Any] = {}
         if isinstance(usual, Characters):
-            more = {f"{CHARACTERS}, first {LONG_SPELLING} of a text": Characters(steps=LONG_SPELLING)} if long else {}
-            return {CHARACTERS: usual, **more, **pieces}
-        assert isinstance(usual, Words)
-        more_words = {f"words, first {LONG_TEXT} of a text": Words(steps=LONG_TEXT)} if long else {}
-        fewer = {f"{FEWER_WORDS} words": Words(size=FEWER_WORDS)} if len(usual.words) > 2 * FEWER_WORDS else {}
-        return {"words": usual, **more_words, CHARACTERS: Characters(steps=LONG_SPELLING), **pieces, **fewer}
+            found[CHARACTERS] = usual
+            if long:
+                found[f"{CHARACTERS}, first {LONG_SPELLING} of a text"] = Characters(steps=LONG_SPELLING)
+        else:
+            found["words"] = usual
+            if long:
+                found[f"words, first {LONG_TEXT} of a text"] = Words(steps=LONG_TEXT)
+            found[CHARACTERS] = Characters(steps=LONG_SPELLING)
+        if find_spec("tokenizers") is not None:
+            found["byte pairs"] = BytePairs()
+        if isinstance(usual, Words) and len(usual.words) > 2 * FEWER_WORDS:
+            found[f"{FEWER_WORDS} words"] = Words(size=FEWER_WORDS)
+        return found
 
     def as_before(self, made: MadeBefore, place: str) -> TextPreprocessing | None:
         """The same tokens."""
         return None if made.inputs is None else TextPreprocessing.checked(made.inputs, writable(place))
+
+    def new_examples(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
+        """The lines of text files, or the texts of tables."""
+        return list(new_texts(paths, usual_texts))
 
     def describe_columns(self, source: Source) -> str:
         """The columns of labels and texts, and those that are not looked at."""
@@ -94,8 +105,9 @@ class TextKind(Kind):
             return ""
         rows = list(read_rows(source.path))
         text, label = find_columns(rows, writable(str(source.path)), None, None, group=source.group)
-        left = [name for name in columns_of(rows) if name not in (text, label, source.group)]
-        others = f"; other columns are ignored: {listed(left)}" if left else ""
+        others, left = "", [name for name in columns_of(rows) if name not in (text, label, source.group)]
+        if left:
+            others = f"; other columns are ignored: {listed(left)}"
         return f" Labels are in column '{printable(label, 40)}', texts in '{printable(text, 40)}'{others}."
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -17,8 +20,8 @@ from lit_metanas.inputs.shapes import Shape
 from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.files import write_whole
 from lit_metanas.io.json_files import read_json
-from lit_metanas.kinds.texts.labelled_text import Labelled, by_label
-from lit_metanas.kinds.texts.words import Words
+from lit_metanas.kinds.texts.labelled_text import Labelled, grouped_by_label
+from lit_metanas.kinds.texts.vocabularies import Words
 from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource
 from lit_metanas.tasks.splits import class_subsets
 
@@ -47,15 +50,17 @@ class TextSource(TaskSource):
                 [2, 4, 0]])
     """
 
+    _sentences: Mapping[Subset, Sentences]
+
     def __init__(self, preprocessing: TextPreprocessing | None = None) -> None:
         self._open = preprocessing is None
         self._given = Words() if preprocessing is None else preprocessing
         self._fitted: TextPreprocessing | None = None
         self._tokens: dict[tuple[Subset, int], Tensor] = {}
 
-    @abstractmethod
     def sentences(self, subset: Subset) -> Sentences:
         """The sentences of each class of a subset."""
+        return self._sentences[subset]
 
     def take_preprocessing(self, preprocessing: Preprocessing) -> None:
         """Take the vocabulary of a meta-training, unless a preprocessing was given.
@@ -94,6 +99,25 @@ class TextSource(TaskSource):
             texts = self.sentences(subset)[self.classes(subset)[class_index]]
             self._tokens[place] = self.preprocessing.tokens(texts).to(torch.int32)
         return self.preprocessing.look_up(self._tokens[place][list(instances)].long())
+
+
+Lists = Mapping[Subset, Sequence[str] | None]
+"""The names of the classes of each subset, as a user lists them."""
+
+
+def split_sentences(
+    rows: Iterable[Labelled],
+    lists: Lists,
+    *,
+    fractions: tuple[float, float, float],
+    seed: int,
+    owner: str,
+    place: str,
+) -> dict[Subset, Sentences]:
+    """The texts of the classes of each subset, as listed or drawn by the seed."""
+    texts = {label: list(own) for label, own in grouped_by_label(rows, place, key=str).items()}
+    names = class_subsets(list(texts), lists, fractions=fractions, seed=seed, owner=owner, place=place)
+    return {subset: {name: texts[name] for name in names[subset]} for subset in SUBSETS}
 
 
 class SentenceSource(TextSource):
@@ -136,65 +160,64 @@ class SentenceSource(TextSource):
         preprocessing: TextPreprocessing | None = None,
         name: str = "sentences",
     ) -> None:
-        super().__init__(preprocessing)
-        self._name = name
         rows = (
             Labelled(f"sentence {number} of class {label!r}", text, str(label))
             for label, texts in sentences.items()
             for number, text in enumerate(texts)
         )
+        lists: Lists = {"train": train, "val": val, "test": test}
+        super().__init__(preprocessing)
         self._sentences = split_sentences(
-            by_label(rows, name),
-            {"train": train, "val": val, "test": test},
-            fractions=fractions,
-            seed=seed,
-            owner=type(self).__name__,
-            place=name,
+            rows, lists, fractions=fractions, seed=seed, owner=type(self).__name__, place=name
         )
+        self._name = name
 
     @property
     def name(self) -> str:
         """The name that was given."""
         return self._name
 
+
+class CachedTexts(ABC):
+    """What sources have in common whose texts are made once and then read from a cached file."""
+
+    name: str
+    cache: Path
+    version: ClassVar[int]  # to be raised whenever the same packages give other texts
+
+    @abstractmethod
+    def made_of(self) -> tuple[Any, ...]:
+        """What the texts depend on."""
+
+    @abstractmethod
+    def make(self) -> Subsets:
+        """Make the texts of all classes."""
+
+    @property
+    def cache_file(self) -> Path:
+        """The file of the cached texts; its name changes with all that they depend on."""
+        digest = hashlib.sha256(repr(self.made_of()).encode()).hexdigest()
+        return self.cache / f"{self.name}-v{self.version}-{digest[:16]}.json"
+
+    def prepare(self) -> None:
+        """Make the texts, unless the cache file has them."""
+        _ = self._cached
+
     def sentences(self, subset: Subset) -> Sentences:
-        """The sentences of each class of a subset."""
-        return self._sentences[subset]
+        """The texts of each class of a subset."""
+        return self._cached[subset]
 
-
-def split_sentences(
-    sentences: Sentences,
-    lists: Mapping[Subset, Sequence[str] | None],
-    *,
-    fractions: tuple[float, float, float],
-    seed: int,
-    owner: str,
-    place: str,
-) -> dict[Subset, Sentences]:
-    """The sentences of each subset's classes; see ``class_subsets``."""
-    names = class_subsets(list(sentences), lists, fractions=fractions, seed=seed, owner=owner, place=place)
-    return {subset: {name: sentences[name] for name in names[subset]} for subset in SUBSETS}
-
-
-def cached_sentences(file: Path, make: Callable[[], Subsets]) -> Subsets:
-    """The sentences in a file; they are made and written first where it is absent or damaged.
-
-    Args:
-        file: of JSON; its name tells all that the sentences depend on.
-        make: what makes them.
-
-    Raises:
-        OSError: they cannot be written.
-    """
-    found = _read(file)
-    if found is None:
-        found = make()
-        write_whole(file, json.dumps(found))
-    return found
+    @cached_property
+    def _cached(self) -> Subsets:
+        found = _read(self.cache_file)
+        if found is None:
+            found = self.make()
+            write_whole(self.cache_file, json.dumps(found))
+        return found
 
 
 def _read(file: Path) -> Subsets | None:
-    """Cached sentences; None if the file is absent, damaged or of another form."""
+    """Cached texts; None if the file is absent, damaged or of another form."""
     try:
         document = read_json(file, "it is made again")
     except (OSError, ValueError):
@@ -210,16 +233,7 @@ def _read(file: Path) -> Subsets | None:
 
 
 def without_shared(classes: Mapping[str, Sequence[str]], least: int) -> dict[str, list[str]]:
-    """The sentences that stand in one class only, whatever their case; classes that keep too few are left out.
-
-    Args:
-        classes: sentences by class, each once.
-        least: sentences of a class.
-
-    Example:
-        >>> without_shared({"a": ["one", "two"], "b": ["Two", "four"], "c": ["five"]}, least=1)
-        {'a': ['one'], 'b': ['four'], 'c': ['five']}
-    """
+    """The sentences that stand in one class only, whatever their case; classes that keep too few are left out."""
     counts = Counter(text for texts in classes.values() for text in {text.casefold() for text in texts})
     kept = {name: [text for text in texts if counts[text.casefold()] == 1] for name, texts in classes.items()}
     return {name: texts for name, texts in kept.items() if len(texts) >= least}

@@ -11,48 +11,30 @@ from typing import Any
 
 from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.json_files import parse_json
-from lit_metanas.io.text import nearest, printable, writable
+from lit_metanas.io.text import hint, printable, writable
 from lit_metanas.kinds.texts.labelled_text import (
     LONGEST_RAW_TEXT,
     MOST_SENTENCES,
     Labelled,
-    by_label,
     checked_text,
     read_utf8,
 )
-from lit_metanas.kinds.texts.text_source import Sentences, TextSource, split_sentences
+from lit_metanas.kinds.texts.text_source import Lists, TextSource, split_sentences
 from lit_metanas.tasks.labels import warn_of_missing
 from lit_metanas.tasks.source import SUBSETS, Subset
 
-LARGEST_TABLE, MOST_COLUMNS, MOST_TABLE_VALUES = 1 << 26, 1_000, 10_000_000
-"""Bytes of a file, columns of a table, and values in it."""
+LARGEST_TABLE, MOST_COLUMNS, MOST_TABLE_VALUES = 1 << 26, 1_000, 10_000_000  # bytes, columns, and values of a table
+SUFFIXES_OF_TABLES = (".csv", ".tsv", ".jsonl")
 
 TEXT_COLUMNS = (
-    "text",
-    "sentence",
-    "utterance",
-    "question",
-    "query",
-    "review",
-    "comment",
-    "message",
-    "content",
-    "title",
-)
+    "text", "sentence", "utterance", "question", "query", "review", "comment", "message", "content", "title",
+)  # fmt: skip
 LABEL_COLUMNS = ("label", "intent", "class", "category", "target", "topic", "sentiment", "language", "lang", "tag")
 """Names by which columns are found, whatever their case."""
 
-SUFFIXES_OF_TABLES = (".csv", ".tsv", ".jsonl")
-"""How the names of tables end."""
-
 
 class NamelessColumnsError(ValueError):
-    """The first line of a table is no line of names.
-
-    Args:
-        place: the table's name.
-        label: what stands there in the column of labels; None where all are numbers.
-    """
+    """The first line of a table is no line of names."""
 
     def __init__(self, place: str, label: str | None = None) -> None:
         but = "it holds numbers alone"
@@ -121,19 +103,15 @@ class TextTable(TextSource):
         super().__init__(preprocessing)
         self.path = Path(path)
         rows, place = list(read_rows(self.path)), writable(path)
-        columns = find_columns(rows, place, text, label, subset=subset)
-        lists: dict[Subset, list[str] | None] = {"train": train, "val": val, "test": test}
+        text, label = find_columns(rows, place, text, label, subset=subset)
+        lists: Lists = {"train": train, "val": val, "test": test}
         if subset is not None:
-            if any(listed is not None for listed in lists.values()):
+            if any(names is not None for names in lists.values()):
                 raise ValueError(f"TextTable: give lists of classes or the column '{subset}', not both.")
-            lists = _told_subsets(rows, place, columns[1], subset)
+            lists = _listed_subsets(rows, place, label, subset)
+        labelled = labelled_rows(rows, place, text, label)
         self._sentences = split_sentences(
-            by_label(labelled_rows(rows, place, *columns), place),
-            lists,
-            fractions=fractions,
-            seed=seed,
-            owner="TextTable",
-            place=place,
+            labelled, lists, fractions=fractions, seed=seed, owner="TextTable", place=place
         )
 
     @property
@@ -141,28 +119,17 @@ class TextTable(TextSource):
         """The name of the file, without its ending."""
         return self.path.stem
 
-    def sentences(self, subset: Subset) -> Sentences:
-        """The texts of each class of a subset."""
-        return self._sentences[subset]
-
 
 def read_rows(path: Path, *, blank: bool = False) -> Iterator[TableRow]:
-    """The rows of a table.
-
-    Args:
-        path: the file.
-        blank: whether rows are kept of which all values are missing.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is no table of a known kind, or damaged.
-    """
+    """The rows of a table."""
     kind, place = path.suffix.lower(), writable(str(path))
     if kind not in SUFFIXES_OF_TABLES:
         raise ValueError(f"'{place}' is no table: give a file whose name ends in {', '.join(SUFFIXES_OF_TABLES)}.")
     content = read_utf8(path, LARGEST_TABLE)
     names: set[str] = set()
-    rows = _json_rows(content, place) if kind == ".jsonl" else separated_rows(content, place, kind, blank=blank)
+    rows = separated_rows(content, place, kind, blank=blank)
+    if kind == ".jsonl":
+        rows = _json_rows(content, place)
     for number, (where, row) in enumerate(rows, 1):
         if not row.keys() <= names:
             names.update(row)
@@ -180,22 +147,11 @@ def read_rows(path: Path, *, blank: bool = False) -> Iterator[TableRow]:
 
 
 def separated_rows(content: str, place: str, kind: str, *, blank: bool = False) -> Iterator[TableRow]:
-    """The rows below a line of column names; those without values are left out.
-
-    Args:
-        content: of the table.
-        place: the table's name, for messages.
-        kind: ``.csv``, or ``.tsv``, where quotes are letters like others.
-        blank: whether rows without values are kept that have as many separators as others.
-
-    Raises:
-        ValueError: a row has more or fewer values than there are columns, two of these have one name, or quotes are
-            left open.
-    """
-    if kind == ".csv":
-        lines = csv.reader(StringIO(content, newline=""), strict=True)
-    else:
-        lines = csv.reader(StringIO(content, newline=""), delimiter="\t", quoting=csv.QUOTE_NONE)
+    """The rows below a line of column names; those without values are left out."""
+    form: dict[str, Any] = {"strict": True}
+    if kind == ".tsv":  # where quotes are letters like others
+        form = {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
+    lines = csv.reader(StringIO(content, newline=""), **form)
     names: list[str] | None = None
     csv.field_size_limit(max(csv.field_size_limit(), LARGEST_TABLE))  # else a text of 131,073 characters is damage
     try:
@@ -218,7 +174,7 @@ def _column_names(values: Sequence[str], place: str, kind: str) -> list[str]:
     if len(names) > MOST_COLUMNS:
         raise ValueError(f"'{place}' has {len(names)} columns, more than {MOST_COLUMNS}: leave some out.")
     if len(names) == 1 and ";" in names[0]:
-        wanted = "tabs" if kind == ".tsv" else "commas, and write numbers with points"
+        wanted = {".tsv": "tabs"}.get(kind, "commas, and write numbers with points")
         raise ValueError(f"'{place}' has one column, '{printable(names[0], 60)}': separate columns by {wanted}.")
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -244,19 +200,7 @@ def _json_rows(content: str, place: str) -> Iterator[TableRow]:
 def find_columns(
     rows: Sequence[TableRow], place: str, text: str | None, label: str | None, **others: str | None
 ) -> tuple[str, str]:
-    """The columns of texts and of labels.
-
-    Args:
-        rows: of the table.
-        place: the table's name, for messages.
-        text: the column of texts, if it is named.
-        label: the column of labels, if it is named.
-        others: columns that are neither, by the argument that names them.
-
-    Raises:
-        NamelessColumnsError: the first line seems to hold a text and a label.
-        ValueError: there are no rows, a named column does not exist, or one cannot be found.
-    """
+    """The columns of texts and of labels."""
     free = free_columns(rows, place, text=text, label=label, **others)
     text, label = guess_two(free, (text, label), (TEXT_COLUMNS, LABEL_COLUMNS))
     if text is None and label is None and len(free) == 2:
@@ -287,16 +231,7 @@ def has_line_of_names(place: str) -> bool:
 def guess_two(
     free: Sequence[str], named: tuple[str | None, str | None], known: tuple[Sequence[str], Sequence[str]]
 ) -> tuple[str | None, str | None]:
-    """Two columns: as they are named, else of a usual name, else the only one that is left beside the other.
-
-    Args:
-        free: columns that may be guessed.
-        named: the two, None where one is not named.
-        known: usual names of each.
-
-    Returns:
-        Both; None for one that cannot be told.
-    """
+    """Two columns: as they are named, else of a usual name, else the only one that is left beside the other."""
     found: list[str | None] = []
     for name, usual in zip(named, known, strict=True):
         found.append(usual_column(free, usual) if name is None else name)
@@ -307,54 +242,24 @@ def guess_two(
 
 
 def free_columns(rows: Sequence[TableRow], place: str, **named: str | None) -> list[str]:
-    """The columns that no argument names and that may be guessed to be one.
-
-    Left out are those that fewer than half of the rows hold, as a line of JSON may have a key of its own, and the
-    numbers of rows that pandas writes, without a name.
-
-    Args:
-        rows: of the table.
-        place: the table's name, for messages.
-        named: the column that each argument names, or None.
-
-    Raises:
-        ValueError: see ``check_columns``.
-    """
-    free = check_columns(rows, place, **named)
+    """The columns that no argument names and that may be guessed: half of the rows hold them, or more."""
+    free = check_columns(rows, place, **named)  # a line of JSON may have a key of its own
     holding = Counter(name for _, row in rows for name in row)
     held = [name for name in free if 2 * holding[name] >= len(rows)]
-    return [name for name in held if name or not _numbers_rows(rows)]
-
-
-def _numbers_rows(rows: Sequence[TableRow]) -> bool:
-    """Whether the column without a name has a number of its own for each row."""
-    values = [str(row[""]).strip() for _, row in rows if "" in row]
-    return len(set(values)) == len(values) and all(map(str.isdecimal, values))
+    unnamed = [str(row[""]).strip() for _, row in rows if "" in row]
+    numbered = len(set(unnamed)) == len(unnamed) and all(map(str.isdecimal, unnamed))  # by pandas
+    return [name for name in held if name or not numbered]
 
 
 def check_columns(rows: Sequence[TableRow], place: str, **named: str | None) -> list[str]:
-    """Look whether a table has the columns that arguments name.
-
-    Args:
-        rows: of the table.
-        place: the table's name, for messages.
-        named: the column that each argument names, or None.
-
-    Raises:
-        ValueError: there are no rows, a named column does not exist, or two arguments name the same.
-
-    Returns:
-        The columns that no argument names.
-    """
+    """Look whether a table has the columns that arguments name."""
     if not rows:
         raise ValueError(f"'{place}' has no rows: give a line with the names of the columns, and rows below it.")
     names = columns_of(rows)
     chosen = [name for name in named.values() if name is not None]
     for name in chosen:
         if name not in names:
-            near = nearest(name, names)
-            hint = f"did you mean '{near}'?" if near else f"it has {listed(names)}."
-            raise ValueError(f"'{place}' has no column '{name}': {hint}")
+            raise ValueError(f"'{place}' has no column '{name}': {hint(name, names, f'it has {listed(names)}.')}")
     if len(set(chosen)) < len(chosen):
         *others, last = [argument for argument, name in named.items() if name is not None]
         wanted = f"{', '.join(others)} and {last}"
@@ -384,54 +289,20 @@ def listed(names: Sequence[str]) -> str:
 
 
 def labelled_rows(
-    rows: Sequence[TableRow], place: str, text: str, label: str, groups: Sequence[str] | None = None
-) -> Iterator[Labelled]:
-    """Texts and labels of rows, perhaps with their groups; numbers become labels, too.
-
-    Args:
-        rows: of the table.
-        place: the table's name, for warnings.
-        text: the column of texts.
-        label: the column of labels.
-        groups: of each row; None leaves them empty.
-    """
+    rows: Sequence[TableRow], place: str, text: str | None = None, label: str | None = None, group: str | None = None
+) -> list[Labelled]:
+    """Texts, labels and perhaps groups of rows, by columns that are named or found; numbers may be labels."""
+    text, label = find_columns(rows, place, text, label, group=group)
+    groups = [""] * len(rows) if group is None else column_groups(rows, place, group)
     warn_of_missing((row.get(label) for _, row in rows), place, "text")
-    for number, (where, row) in enumerate(rows):
-        group = "" if groups is None else groups[number]
-        yield Labelled(where, row.get(text, ""), number_text(row.get(label, "")), group)
-
-
-def labelled_table(
-    rows: Sequence[TableRow], place: str, text: str | None, label: str | None, group: str | None
-) -> Iterator[Labelled]:
-    """Texts, labels and groups of the rows of a table, by columns that are named or found.
-
-    Args:
-        rows: of the table.
-        place: the table's name, for messages.
-        text: as in ``find_columns``.
-        label: as in ``find_columns``.
-        group: the column of groups; None leaves them empty.
-
-    Raises:
-        ValueError: see ``find_columns``; or a group is missing.
-    """
-    columns = find_columns(rows, place, text, label, group=group)
-    groups = None if group is None else column_groups(rows, place, group)
-    return labelled_rows(rows, place, *columns, groups)
+    return [
+        Labelled(where, row.get(text, ""), number_text(row.get(label, "")), own)
+        for (where, row), own in zip(rows, groups, strict=True)
+    ]
 
 
 def column_groups(rows: Sequence[TableRow], place: str, group: str) -> list[str]:
-    """The group of each row.
-
-    Args:
-        rows: of the table.
-        place: the table's name, for messages.
-        group: the column.
-
-    Raises:
-        ValueError: there is no such column, or one is missing.
-    """
+    """The group of each row."""
     check_columns(rows, place, group=group)
     return [checked_text(number_text(row.get(group, "")), "group", where, place) for where, row in rows]
 
@@ -441,24 +312,19 @@ def number_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) else value
 
 
-def _told_subsets(rows: Sequence[TableRow], place: str, label: str, column: str) -> dict[Subset, list[str] | None]:
-    """The classes of each subset as a column says.
-
-    Raises:
-        ValueError: it says something else, or two things of a class.
-    """
-    told: dict[str, Subset] = {}
+def _listed_subsets(rows: Sequence[TableRow], place: str, label: str, column: str) -> Lists:
+    """The classes of each subset as a column says."""
+    found: dict[str, Subset] = {}
     for where, row in rows:
-        found = row.get(column)
-        name = str(row.get(label)).strip()
-        if found not in SUBSETS:
+        subset, name = row.get(column), str(row.get(label)).strip()
+        if subset not in SUBSETS:
             raise ValueError(
-                f"Column '{column}' of '{place}' holds '{printable(str(found), 40)}' at {where}: write train, val or "
+                f"Column '{column}' of '{place}' holds '{printable(str(subset), 40)}' at {where}: write train, val or "
                 "test."
             )
-        if told.setdefault(name, found) != found:
+        if found.setdefault(name, subset) != subset:
             raise ValueError(
-                f"Class '{printable(name, 80)}' of '{place}' stands in {told[name]} and, at {where}, in {found}: put "
+                f"Class '{printable(name, 80)}' of '{place}' stands in {found[name]} and, at {where}, in {subset}: put "
                 "each class into one subset."
             )
-    return {subset: sorted(name for name in told if told[name] == subset) for subset in SUBSETS}
+    return {subset: sorted(name for name in found if found[name] == subset) for subset in SUBSETS}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -11,16 +11,22 @@ import torch
 from torch import Tensor
 
 from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.inputs.shapes import Shape, vocabulary_of
+from lit_metanas.inputs.shapes import vocabulary_of
 from lit_metanas.inputs.tokens import TextPreprocessing, split_words
 from lit_metanas.io.text import number_of, writable
-from lit_metanas.kinds.texts.characters import Characters
 from lit_metanas.kinds.texts.labelled_text import Labelled, checked_texts, grouped_by_label, text_key
 from lit_metanas.kinds.texts.text_folders import is_dataset, read_text_dataset, text_files
-from lit_metanas.kinds.texts.text_tables import labelled_table, read_rows
-from lit_metanas.kinds.texts.words import Words
+from lit_metanas.kinds.texts.text_tables import labelled_rows, read_rows
+from lit_metanas.kinds.texts.vocabularies import Characters, Words
 from lit_metanas.tasks.labels import ClassNames, Groups, Labels, class_indices, class_names, group_names, label_list
-from lit_metanas.tasks.splits import check_held_out_shares, check_shares, kept_labels, large_classes, split_examples
+from lit_metanas.tasks.splits import (
+    check_held_out_shares,
+    check_shares,
+    kept_labels,
+    large_classes,
+    split_examples,
+    tell_repeats,
+)
 from lit_metanas.tasks.task import SingleTask, Split, Task, check_task, warn_of_data
 
 
@@ -94,11 +100,6 @@ class TextTask(SingleTask):
         if self._open:
             self._given = TextPreprocessing.checked(preprocessing, writable(str(self.path)))
             self.__dict__.pop("_task", None)
-
-    @property
-    def shape(self) -> Shape:
-        """Of one input."""
-        return self[0].shape
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -196,15 +197,12 @@ def task_from_texts(
         held_out = checked_texts(texts_test, "texts_test")
         theirs = label_list(labels_test, len(held_out), name="labels_test", images="texts_test", noun="texts")
         places, kept = kept_labels(theirs, names, sentences)
-        held_out, theirs = [held_out[place] for place in places], [theirs[place] for place in places]
-        tested = held_out, class_indices(theirs, kept, name="labels_test", learned="labels", noun="texts")
+        numbers = class_indices(
+            [theirs[place] for place in places], kept, name="labels_test", learned="labels", noun="texts"
+        )
+        tested = [held_out[place] for place in places], numbers
         learned = {text for distinct in members.values() for text in distinct}
-        seen = sum(text_key(one) in learned for one in held_out)
-        if seen:
-            warn_of_data(
-                f"texts_test repeats {number_of(seen, 'text')} of texts, which are learned from: the test accuracy "
-                "will be too good. Leave them out of one of the two."
-            )
+        tell_repeats("texts_test", sum(text_key(one) in learned for one in tested[0]), "text")
     task = _made(
         id,
         sentences,
@@ -234,24 +232,11 @@ def _made(
     culprit: Callable[[str], str],
     tested: tuple[list[str], Tensor] | None = None,
 ) -> Task:
-    """A task of the texts of each class.
-
-    Args:
-        name: the task's.
-        sentences: the texts of each class, with their groups.
-        preprocessing: what makes inputs of texts; it is fitted on the train part. None takes ``usual_tokens`` of it.
-        grouped: whether texts of one group stay together.
-        train: see ``split_examples``, as all others.
-        val: 0 leaves the part out.
-        test: share.
-        seed: of the split.
-        culprit: how messages begin.
-        tested: texts and labels of the test part, where it is not drawn.
-    """
+    """A task of the texts of each class, with their groups; ``tested`` is the test part if it was given."""
     texts = [text for members in sentences.values() for text in members]
     # The places of texts are dealt out, so that the vocabulary can be counted on those to learn from.
     places = torch.arange(len(texts))[:, None].split([len(members) for members in sentences.values()])
-    parts = split_examples(
+    splits = split_examples(
         dict(zip(sentences, places, strict=True)),
         train=train,
         val=val,
@@ -260,18 +245,17 @@ def _made(
         culprit=culprit,
         groups={label: list(members.values()) for label, members in sentences.items()} if grouped else None,
     )
-    known = [texts[place] for place in parts[0].inputs[:, 0].tolist()]
-    made = usual_tokens(known) if preprocessing is None else preprocessing.fitted(known)
-    learned, chosen, judged = (
-        Split(made.encode([texts[place] for place in part.inputs[:, 0].tolist()]), part.labels) for part in parts
-    )
+    parts = [([texts[place] for place in part.inputs[:, 0].tolist()], part.labels) for part in splits]
     if tested is not None:
-        judged = Split(made.encode(tested[0]), tested[1])
+        parts[2] = tested
+    known = parts[0][0]
+    made = preprocessing.fitted(known) if preprocessing else usual_tokens(known)
+    learned, chosen, judged = (Split(made.encode(part), labels) for part, labels in parts)
     return Task(
         id=name,
         way=len(sentences),
         train=learned,
-        val=chosen if len(chosen) else None,
+        val=chosen,
         test=judged,
         classes=tuple(sentences),
         vocabulary=vocabulary_of(made.shape),
@@ -280,34 +264,20 @@ def _made(
 
 
 def usual_tokens(texts: Sequence[str]) -> TextPreprocessing:
-    """The words of texts to learn from; their characters, where most texts share no word with others, such as names.
-
-    Punctuation marks are no words here.
-
-    Example:
-        >>> type(usual_tokens(["fold it", "cut it"])).__name__, type(usual_tokens(["Li, An", "Xu, Bo"])).__name__
-        ('Words', 'Characters')
-    """
+    """The words of texts to learn from; their characters, where most texts share no word with others, such as names."""
+    # Punctuation marks are no words here.
     counts = Counter(word for text in texts for word in set(split_words(text)) if any(map(str.isalnum, word)))
     shared = sum(any(counts[word] > 1 for word in split_words(text)) for text in texts)
-    return (Words() if 2 * shared >= len(texts) else Characters()).fitted(texts)
+    usual = Words() if 2 * shared >= len(texts) else Characters()
+    return usual.fitted(texts)
 
 
 def labelled_texts(
     path: Path, text: str | None = None, label: str | None = None, group: str | None = None
-) -> Iterator[Labelled]:
-    """The texts of a table, a saved data set or a folder of text files, in their order.
-
-    Args:
-        path: the file or folder.
-        text: the column of texts, if it is named.
-        label: the column of labels, if it is named.
-        group: how groups are told, see ``TextTask``; None leaves them empty.
-
-    Raises:
-        FileNotFoundError: there is no such file or folder.
-        ValueError: it is none of these, lacks a column, or a group is missing.
-    """
-    if path.is_dir():
-        return read_text_dataset(path, text, label, group) if is_dataset(path) else text_files(path, group)
-    return labelled_table(list(read_rows(path)), writable(str(path)), text, label, group)
+) -> Iterable[Labelled]:
+    """The texts of a table, a saved data set or a folder of text files, in their order; see ``TextTask``."""
+    if not path.is_dir():
+        return labelled_rows(list(read_rows(path)), writable(str(path)), text, label, group)
+    if is_dataset(path):
+        return read_text_dataset(path, text, label, group)
+    return text_files(path, group)

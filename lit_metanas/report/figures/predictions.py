@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, figure, label
 from lit_metanas.io.text import printable, shorten
-from lit_metanas.records.shown_prediction import ShownPrediction
+from lit_metanas.records.rows import ShownPrediction
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,14 +14,7 @@ from lit_metanas.records.budget import Budget
 from lit_metanas.records.record import RecipeValue, SearchOutcome, SearchRecord, Trial
 from lit_metanas.records.statistics import non_dominated, widest
 from lit_metanas.searchers.halving.proposals import expected_heights
-from lit_metanas.searchers.halving.rungs import (
-    Contender,
-    Halving,
-    Mutation,
-    fill_up,
-    remaining_flops,
-    train_rung,
-)
+from lit_metanas.searchers.halving.rungs import Contender, Halving
 from lit_metanas.searchers.mutation import draw_new
 from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.searchers.query.objectives import SCORE, Objectives
@@ -45,26 +38,23 @@ Size = Callable[[Contender | Trial], float]
 class FrontHalving(Halving):
     """Searches a front, the most accurate network of each size, in rungs of training.
 
-    The first rung is the front that records of other tasks predict (``expected_heights``), among their networks and
-    others of all sizes. Without records it is drawn at random and spread evenly over the sizes. After each rung the
-    networks are sorted by non-domination, then by their distance from each other (Deb et al. 2002). The first ones are
-    trained further, together with mutants of those on the front, which inherit weights.
+    The first rung is the front that records of other tasks predict (``expected_heights``). Without records it is drawn
+    at random and spread evenly over the sizes. After each rung the networks are sorted by non-domination, then by their
+    distance from each other (Deb et al. 2002). The first ones fill half of the next rung, together with their mutants,
+    which inherit weights.
 
     Args:
         estimator: makes the estimator of a task.
-        measure: the measure that should be small: ``parameters``, ``flops``, ``latency``, or, if the estimator has it,
-            the latency of a batch, such as ``latency_32``.
+        measure: the measure that should be small: ``parameters``, ``flops``, ``latency``, or the latency of a batch,
+            such as ``latency_32``, if the estimator has it.
         candidates: architectures in each rung.
         rungs: share of the budget's FLOPs for each rung.
-        survivors: the part of a rung that goes on to the next.
         points: most networks of the front.
-        allowance: by how much the largest network may score below the smallest and still be on the front. Others may by
+        allowance: by how much the largest network may score below the smallest and still be on the front; others by
             less, in proportion to the logarithm of their sizes. About the error of a score is right, because large
-            networks gain most from the trainings to come.
+            networks gain most from further training.
         train: fields of the estimator's recipe that also mutate, and the values to choose from.
         later: further such fields; the measure may depend on them. See ``EvolvingHalving``.
-        recipe_mutations: probability that a mutation changes the recipe, if ``train`` has any field, and not the
-            architecture.
         records: files of searches of other tasks; ``shipped`` is the package's.
         first: architectures with recipes that the first rung always has.
 
@@ -72,15 +62,13 @@ class FrontHalving(Halving):
         ValueError: a number is out of its range, or the measure is unknown.
 
     Example:
-        >>> import torch
         >>> import lit_metanas as lm
-        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> space, recipe = lm.LayeredSpace(widths=(4, 8), shared=True), lm.Recipe(epochs=1)
-        >>> method = lm.searchers.FrontHalving(measure="parameters", candidates=(4, 2), rungs=(0.6, 0.4))
-        >>> result = lm.search(task, space, method=method, flops=3e8, recipe=recipe)
-        >>> len(result.record.trade_offs) > 0
-        True
+        >>> method = lm.searchers.FrontHalving(measure="flops", candidates=(4, 2), rungs=(0.6, 0.4))
+        >>> method.points
+        8
     """
+
+    recipe_mutations = 0.2
 
     def __init__(
         self,
@@ -89,12 +77,10 @@ class FrontHalving(Halving):
         measure: str = "parameters",
         candidates: Sequence[int] = (12, 6, 6),
         rungs: Sequence[float] = (0.5, 0.25, 0.25),
-        survivors: float = 0.5,
         points: int = 8,
         allowance: float = 0.0,
         train: Mapping[str, Sequence[RecipeValue]] | None = None,
         later: Mapping[str, Sequence[RecipeValue]] | None = None,
-        recipe_mutations: float = 0.2,
         records: Sequence[str] = (),
         first: Sequence[Query] = (),
     ) -> None:
@@ -106,17 +92,10 @@ class FrontHalving(Halving):
             )
         if allowance < 0:
             raise ValueError(f"FrontHalving: allowance is {allowance}; give 0 or more.")
-        if not 0 < survivors < 1 or not 0 <= recipe_mutations <= 1:
-            raise ValueError(
-                f"FrontHalving: survivors is {survivors} and recipe_mutations {recipe_mutations}; give a part between "
-                "0 and 1, and a probability."
-            )
         self.measure = measure
         self.candidates = tuple(candidates)
-        self.survivors = survivors
         self.points = points
         self.allowance = allowance
-        self.mutation = Mutation(self.train, recipe_mutations, whole_groups=0.5)
         self.first = tuple(first)
         self._goal = Objectives((SCORE, measure), {})
 
@@ -125,51 +104,29 @@ class FrontHalving(Halving):
     ) -> SearchOutcome:
         """Search a front; see the base class."""
         self._goal.check(estimator)
-        self._check_recipes(estimator)
-        generator = torch.Generator().manual_seed(seed)
-        total = remaining_flops(budget, "FrontHalving")
-        record = SearchRecord(problem, objectives=self._goal.objectives)
-        known = self._known(problem, space)
+        race = self._begin(estimator, space, budget, seed, problem, self._goal.objectives)
         size = self._sizes(estimator)
-        first = self.first_rung(known, space, estimator.measures, self.candidates[0], generator)
+        first = self.first_rung(race.known, space, estimator.measures, self.candidates[0], race.generator)
         own = {name: estimator.settings[name] for name in self.later if name in estimator.settings}
         first = [Query.of(query.architecture, {**own, **dict(query.recipe)}) for query in first]
-        rung = [Contender.of(query) for query in first if estimator.refusal(*_parts(query)) is None]
+        rung = [Contender.of(query) for query in first]
+        rung = [each for each in rung if estimator.refusal(each.architecture, each.recipe) is None]
         scored: dict[Query, Contender] = {}
-        entered: set[Query] = set()
         for number, share in zip(self.candidates, self.rungs, strict=True):
             if scored:
-                survivors = self.ordered([*scored.values()], size)[: max(1, int(self.survivors * number))]
-                mutation, parents = self.mutation, len(survivors)
-                if self.later and number > parents:
-                    top = max(scored.values(), key=lambda contender: contender.value)
-                    untried = self._untried(top, entered, space, estimator)
-                    if not untried:
-                        mutation = replace(mutation, train={**self.train, **self.later})
-                    survivors += untried
-                rung = fill_up(
-                    survivors,
-                    number,
-                    space=space,
-                    estimator=estimator,
-                    record=record,
-                    mutation=mutation,
-                    generator=generator,
-                    parents=parents,
-                )
-            entered |= {contender.query for contender in rung}
-            ranked = train_rung(
-                rung, estimator=estimator, budget=budget, flops=share * total, record=record, power=POWER
-            )
+                survivors = self.ordered([*scored.values()], size)[: max(1, number // 2)]
+                best = max(scored.values(), key=lambda contender: contender.value)
+                rung = self._next_rung(race, survivors, number, best)
+            ranked = race.train(rung, share * race.total, POWER)
             scored |= {contender.query: contender for contender in ranked}
-            for place, trial in enumerate(record.trials):
+            for place, trial in enumerate(race.record.trials):
                 if trial.scored:
-                    record.trials[place] = replace(trial, measures={self.measure: size(trial)})
+                    race.record.trials[place] = replace(trial, measures={self.measure: size(trial)})
             if not ranked:
                 break
-        best = sorted(scored.values(), key=lambda contender: -contender.value)
-        found = self._finish(best, entered=entered, estimator=estimator, budget=budget, record=record, known=known)
-        return replace(found, front=self._front(best, size, found))
+        ordered = sorted(scored.values(), key=lambda contender: -contender.value)
+        found = race.finish(ordered, further=self.finish)
+        return replace(found, front=self._front(ordered, size, found))
 
     def first_rung(
         self,
@@ -185,7 +142,7 @@ class FrontHalving(Halving):
             known: searches of other tasks.
             space: the architectures that can be built.
             measures: the estimator's, by name.
-            number: number of queries; a smaller number gives the first ones of a larger.
+            number: of queries; a smaller number gives the first ones of a larger.
             generator: of all draws.
         """
         of = self.measure
@@ -268,10 +225,6 @@ class FrontHalving(Halving):
             replace(found, architecture=one.architecture, weights=one.weights, recipe=dict(one.recipe))
             for one in (front[place] for place in order)
         )
-
-
-def _parts(query: Query) -> tuple[Architecture, dict[str, RecipeValue]]:
-    return query.architecture, dict(query.recipe)
 
 
 def _log_size(measure: Measure, architecture: Architecture) -> float | None:

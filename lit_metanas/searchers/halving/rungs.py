@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import cycle
 from math import inf, isnan
@@ -28,6 +28,9 @@ from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
+
+WHOLE_GROUPS = 0.5
+"""Probability that a changed label changes the choices of its kind in all layers."""
 
 
 @dataclass(frozen=True)
@@ -58,142 +61,160 @@ class Contender:
         return replace(self, architecture=other.architecture, recipe=other.recipe)
 
 
-def train_rung(
-    contenders: Sequence[Contender],
-    *,
-    estimator: Estimator,
-    budget: Budget,
-    flops: float,
-    record: SearchRecord,
-    power: float = 0.0,
-) -> list[Contender]:
-    """Train each contender for a part of ``flops``, in proportion to its full cost to a power; best score first."""
-    # At power 0 all get the same FLOPs, at 1 the same number of epochs, as far as the estimator can divide a training.
-    # TrainingEstimator trains at least one epoch, so that a small part can be exceeded. Contenders that the budget
-    # cannot pay for, or whose training fails, are left out. One that was scored before costs no query.
-    known = {Query.of(trial.architecture, trial.recipe) for trial in record.trials}
-    done: list[Contender] = []
-    costs = [_full_cost(contender, estimator) for contender in contenders]
-    parts = [1.0 if isinstance(cost, str) else cost**power for cost in costs]
-    for contender, full, part in zip(contenders, costs, parts, strict=True):
-        architecture, recipe = contender.architecture, dict(contender.recipe)
-        under = contender.query.under(estimator)
-        if isinstance(full, str):
-            record.trials.append(Trial(architecture, -inf, budget.spent, failure=full, recipe=recipe))
-            continue
-        if full == 0:
+@dataclass
+class Race:
+    """A search in rungs under way: what it trains with, what it has spent, and what it has tried."""
+
+    estimator: Estimator
+    space: SearchSpace
+    budget: Budget
+    record: SearchRecord
+    generator: torch.Generator  # of all draws
+    known: Sequence[SearchRecord] = ()  # of other problems
+    total: float = 0.0  # FLOPs that are divided among the rungs
+    entered: set[Query] = field(default_factory=set)  # all queries that should be trained
+
+    @property
+    def tried(self) -> set[Query]:
+        """The queries whose training was paid for or failed."""
+        return {Query.of(trial.architecture, trial.recipe) for trial in self.record.trials}
+
+    def refusal(self, query: Query) -> str | None:
+        """Why the space cannot build a query's architecture or the estimator cannot score it; None if they can."""
+        own = self.space.violation(query.architecture)
+        return own or self.estimator.refusal(query.architecture, dict(query.recipe))
+
+    def train(self, contenders: Sequence[Contender], flops: float, power: float = 0.0) -> list[Contender]:
+        """Train each contender for a part of ``flops``, in proportion to its full cost to a power; best score first."""
+        # At power 0 all get the same FLOPs, at 1 the same number of epochs, as far as the estimator can divide a
+        # training. TrainingEstimator trains at least one epoch, so that a small part can be exceeded. Contenders that
+        # the budget cannot pay for, or whose training fails, are left out. One that was scored before costs no query.
+        self.entered |= {contender.query for contender in contenders}
+        seen = self.tried
+        costs = [self._full_cost(contender) for contender in contenders]
+        parts = [1.0 if isinstance(cost, str) else cost**power for cost in costs]
+        done = []
+        for contender, full, part in zip(contenders, costs, parts, strict=True):
+            if isinstance(full, str):
+                self._note(contender, -inf, failure=full)
+            elif flops > 0:
+                share = min(1.0, flops * part / sum(parts) / full)
+                done += self._train_one(contender, share, repeated=contender.query in seen)
+        return sorted(done, key=lambda contender: -contender.value)
+
+    def _full_cost(self, contender: Contender) -> int | str:
+        """Training FLOPs at fidelity 1; or the reason why there are none, such as a recipe with too many classes."""
+        try:
+            flops = contender.query.under(self.estimator).cost(contender.architecture, 1.0).flops
+        except FAILURES as error:
+            return reason_of(error)
+        if flops == 0:
             raise ValueError(
-                f"{type(estimator).__name__} costs no training FLOPs, by which halving divides its budget: take an "
-                "estimator that trains, such as TrainingEstimator."
+                f"{type(self.estimator).__name__} costs no training FLOPs, by which halving divides its budget: take "
+                "an estimator that trains, such as TrainingEstimator."
             )
-        fidelity = min(1.0, flops * part / sum(parts) / full)
-        seen = contender.query in known
-        if fidelity <= 0:
-            continue
-        price = _once(under.cost(architecture, fidelity), seen)
-        if not budget.affords(price):
-            continue
+        return flops
+
+    def _train_one(self, contender: Contender, fidelity: float, *, repeated: bool) -> list[Contender]:
+        """The contender with its score; empty if the budget does not pay for it, or if it fails."""
+        under = contender.query.under(self.estimator)
+        price = _once(under.cost(contender.architecture, fidelity), repeated)
+        if not self.budget.affords(price):
+            return []
         begin = perf_counter()
         try:
-            score = under(architecture, fidelity=fidelity, start=contender.weights)
+            score = under(contender.architecture, fidelity=fidelity, start=contender.weights)
             if isnan(score.value):
                 raise ArithmeticError("its score is not a number")
         except FAILURES as error:
-            budget.charge(replace(price, seconds=perf_counter() - begin))  # in full: how far it came is unknown
-            record.trials.append(Trial(architecture, -inf, budget.spent, failure=reason_of(error), recipe=recipe))
-            continue
-        cost = _once(score.cost, seen)
-        budget.charge(replace(cost, seconds=cost.seconds + perf_counter() - begin))  # a kept score has seconds, too
+            self.budget.charge(replace(price, seconds=perf_counter() - begin))  # in full: how far it came is unknown
+            self._note(contender, -inf, failure=reason_of(error))
+            return []
+        cost = _once(score.cost, repeated)
+        # A score that was kept in a file has seconds of its own.
+        self.budget.charge(replace(cost, seconds=cost.seconds + perf_counter() - begin))
         trained = contender.trained + score.cost.flops
-        record.trials.append(Trial(architecture, score.value, budget.spent, recipe=recipe, trained=trained))
-        done.append(replace(contender, value=score.value, weights=score.weights, trained=trained))
-    return sorted(done, key=lambda contender: -contender.value)
+        self._note(contender, score.value, trained=trained)
+        return [replace(contender, value=score.value, weights=score.weights, trained=trained)]
+
+    def _note(self, contender: Contender, value: float, *, failure: str = "", trained: float = 0.0) -> None:
+        """Add a trial to the record."""
+        recipe = dict(contender.recipe)
+        self.record.trials.append(
+            Trial(contender.architecture, value, self.budget.spent, failure=failure, recipe=recipe, trained=trained)
+        )
+
+    def fill_up(
+        self,
+        contenders: Sequence[Contender],
+        number: int,
+        train: Mapping[str, Sequence[RecipeValue]],
+        recipe_mutations: float,
+        parents: int,
+    ) -> list[Contender]:
+        """Fill a rung up to ``number`` contenders with new mutants of the first ``parents`` in turn."""
+        turns = cycle(contenders[:parents])
+        origins: dict[Query, Contender] = {}
+
+        def mutant() -> Query:
+            parent = next(turns)
+            query = self._mutant(parent, train, recipe_mutations)
+            origins.setdefault(query, parent)
+            return query
+
+        known = self.tried | {contender.query for contender in contenders}
+        mutants = draw_new(mutant, number - len(contenders), refusal=self.refusal, known=known)
+        return [*contenders, *(origins[mutant].changed(mutant, self.estimator) for mutant in mutants)]
+
+    def _mutant(self, parent: Contender, train: Mapping[str, Sequence[RecipeValue]], recipe_mutations: float) -> Query:
+        """Another value of a field in ``train``, with probability ``recipe_mutations``; otherwise another label."""
+        generator = self.generator
+        if not train or bool(torch.rand((), generator=generator) >= recipe_mutations):
+            other = mutate(self.space, parent.architecture, generator, whole_groups=WHOLE_GROUPS)
+            return Query.of(other, parent.recipe)
+        name = list(train)[below(len(train), generator)]
+        recipe = {**parent.recipe}
+        if others := [value for value in train[name] if value != recipe.get(name)]:
+            recipe[name] = others[below(len(others), generator)]
+        return Query.of(parent.architecture, recipe)
+
+    def finish(self, contenders: Sequence[Contender], *, further: bool) -> SearchOutcome:
+        """The first contender, trained ``further`` with the rest of the budget or as it is."""
+        budget, trials = self.budget, self.record.trials
+        if not trials:
+            queries = "any number of queries" if budget.queries is None else number_of(budget.queries, "query")
+            raise TooSmallBudgetError(
+                f"The budget of {budget.flops:g} FLOPs and {queries} is too small to train any architecture on "
+                f"'{self.record.task_id}': raise it, or lower the number of candidates."
+            )
+        if not any(trial.scored for trial in trials):
+            raise FailedWorkError(
+                f"All of {number_of(len(trials), 'training')} on '{self.record.task_id}' failed, the last one "
+                f"because of {trials[-1].failure.rstrip('.')}."
+            )
+        winner = contenders[0]
+        if further:
+            winner, *_ = [*self.train([winner], _remaining(budget)), winner]
+        return SearchOutcome(
+            winner.architecture,
+            winner.weights,
+            self.record,
+            recipe=dict(winner.recipe),
+            untried=len(self.entered - self.tried),
+            meta_cost=cost_of(self.known),
+        )
 
 
-def _full_cost(contender: Contender, estimator: Estimator) -> int | str:
-    """Training FLOPs at fidelity 1; or the reason why there are none, such as a recipe with too many classes."""
-    try:
-        return contender.query.under(estimator).cost(contender.architecture, 1.0).flops
-    except FAILURES as error:
-        return reason_of(error)
-
-
-def refusal_by(space: SearchSpace, estimator: Estimator) -> Callable[[Query], str | None]:
-    """Gives the reason why a space cannot build a query's architecture or an estimator cannot score it, or None."""
-
-    def refusal(query: Query) -> str | None:
-        if (reason := space.violation(query.architecture)) is not None:
-            return reason
-        return estimator.refusal(query.architecture, dict(query.recipe))
-
-    return refusal
-
-
-def remaining_flops(budget: Budget, who: str) -> float:
-    """FLOPs that a budget still holds; ValueError if it has no limit on FLOPs."""
-    if budget.flops is None:
-        raise ValueError(f"{who} divides a budget of training FLOPs: give the search one.")
+def _remaining(budget: Budget) -> float:
+    assert budget.flops is not None
     return budget.flops - budget.spent.flops
 
 
-def check_rungs(rungs: Sequence[float], who: str) -> tuple[float, ...]:
-    """The shares of the budget; ValueError unless they are positive and sum to at most 1."""
-    if not rungs or min(rungs) <= 0 or sum(rungs) > 1 + 1e-9:
-        raise ValueError(f"{who}: the rungs {list(rungs)} are not positive shares of a budget that sum to at most 1.")
-    return tuple(rungs)
-
-
-def _once(cost: Cost, known: bool) -> Cost:
-    if known:
+def _once(cost: Cost, repeated: bool) -> Cost:
+    """A cost without its query, if the same query was paid for before."""
+    if repeated:
         return replace(cost, queries=0)
     return cost
-
-
-@dataclass(frozen=True)
-class Mutation:
-    """Another value of one field of a recipe (``train``), or another label of an architecture."""
-
-    train: Mapping[str, Sequence[RecipeValue]]
-    recipe_mutations: float  # probability that the recipe changes, if it has any field, and not the architecture
-    whole_groups: float  # probability that a changed label changes the choices of its kind in all layers
-
-    def __call__(self, parent: Contender, space: SearchSpace, generator: torch.Generator) -> Query:
-        """Change a contender."""
-        if self.train and bool(torch.rand((), generator=generator) < self.recipe_mutations):
-            name = list(self.train)[below(len(self.train), generator)]
-            others = [value for value in self.train[name] if value != parent.recipe.get(name)]
-            recipe = {**parent.recipe}
-            if others:
-                recipe[name] = others[below(len(others), generator)]
-            return Query.of(parent.architecture, recipe)
-        return Query.of(mutate(space, parent.architecture, generator, whole_groups=self.whole_groups), parent.recipe)
-
-
-def fill_up(
-    contenders: Sequence[Contender],
-    number: int,
-    *,
-    space: SearchSpace,
-    estimator: Estimator,
-    record: SearchRecord,
-    mutation: Mutation,
-    generator: torch.Generator,
-    parents: int | None = None,
-) -> list[Contender]:
-    """Fill a rung up to ``number`` contenders with new mutants of the first ``parents`` (None is all) in turn."""
-    turns = cycle(contenders[:parents])
-    origins: dict[Query, Contender] = {}
-
-    def mutant() -> Query:
-        parent = next(turns)
-        query = mutation(parent, space, generator)
-        origins.setdefault(query, parent)
-        return query
-
-    known = {Query.of(trial.architecture, trial.recipe) for trial in record.trials}
-    known |= {contender.query for contender in contenders}
-    mutants = draw_new(mutant, number - len(contenders), refusal=refusal_by(space, estimator), known=known)
-    return [*contenders, *(origins[mutant].changed(mutant, estimator) for mutant in mutants)]
 
 
 def _package_records(made: Halving) -> dict[str, Any]:
@@ -218,11 +239,13 @@ class Halving(Searcher):
 
     Example:
         >>> import lit_metanas as lm
-        >>> isinstance(lm.searchers.SuccessiveHalving(candidates=4), lm.searchers.Halving)
-        True
-        >>> lm.searchers.SuccessiveHalving(candidates=4).rungs
+        >>> method: lm.searchers.Halving = lm.searchers.SuccessiveHalving(candidates=4)
+        >>> method.rungs
         (0.5, 0.5)
     """
+
+    recipe_mutations = 0.5
+    """Probability that a mutation changes the recipe, if ``train`` has any field, and not the architecture."""
 
     def __init__(
         self,
@@ -234,7 +257,12 @@ class Halving(Searcher):
         later: Mapping[str, Sequence[RecipeValue]] | None = None,
     ) -> None:
         self.estimator = estimator
-        self.rungs = check_rungs(rungs, type(self).__name__)
+        self.rungs = tuple(rungs)
+        if not rungs or min(rungs) <= 0 or sum(rungs) > 1 + 1e-9:
+            raise ValueError(
+                f"{type(self).__name__}: the rungs {list(rungs)} are not positive shares of a budget that sum to at "
+                "most 1."
+            )
         self.finish = finish
         self.train = {name: tuple(values) for name, values in (train or {}).items()}
         self.later = {name: tuple(values) for name, values in (later or {}).items()}
@@ -270,6 +298,31 @@ class Halving(Searcher):
             FailedWorkError: everything that was tried failed.
         """
 
+    def _begin(
+        self,
+        estimator: Estimator,
+        space: SearchSpace,
+        budget: Budget,
+        seed: int,
+        problem: str,
+        objectives: tuple[str, ...] = ("accuracy",),
+    ) -> Race:
+        """The search before its first rung; ValueError if its budget or a value to choose from cannot be used."""
+        if budget.flops is None:
+            raise ValueError(f"{type(self).__name__} divides a budget of training FLOPs: give the search one.")
+        for name, values in {**self.train, **self.later}.items():
+            for value in values:
+                estimator.with_recipe({name: value})
+        return Race(
+            estimator,
+            space,
+            budget,
+            SearchRecord(problem, objectives=objectives),
+            torch.Generator().manual_seed(seed),
+            self._known(problem, space),
+            _remaining(budget),
+        )
+
     def _known(self, problem: str, space: SearchSpace) -> list[SearchRecord]:
         """The records of other problems in a space; warns if the files have none of this space."""
         read = [record for path in self.records for record in read_record_lines(path)]
@@ -281,60 +334,24 @@ class Halving(Searcher):
             )
         return [record for record in known if record.task_id != problem]
 
-    def _check_recipes(self, estimator: Estimator) -> None:
-        """Refuse values that no recipe can have, before anything is paid for."""
-        for name, values in {**self.train, **self.later}.items():
-            for value in values:
-                estimator.with_recipe({name: value})
-
-    def _untried(
-        self, best: Contender, entered: Collection[Query], space: SearchSpace, estimator: Estimator
+    def _next_rung(
+        self, race: Race, survivors: Sequence[Contender], number: int, best: Contender, parents: int | None = None
     ) -> list[Contender]:
-        """The best so far with the next value of a later field that no query in ``entered`` has, if there is one."""
-        refusal = refusal_by(space, estimator)
+        """Survivors, after the first rung ``best`` with an untried value of a later field, and mutants."""
+        parents, train = parents or len(survivors), self.train
+        if self.later and race.entered and number > len(survivors):
+            untried = self._untried(best, race)
+            survivors = [*survivors, *untried]
+            if not untried:
+                train = {**self.train, **self.later}
+        return race.fill_up(survivors, number, train, self.recipe_mutations, parents)
+
+    def _untried(self, best: Contender, race: Race) -> list[Contender]:
+        """The best so far with the next value of a later field that no query has had, if there is one."""
         for name, values in self.later.items():
-            tried = {dict(query.recipe).get(name) for query in entered}
+            tried = {dict(query.recipe).get(name) for query in race.entered}
             for value in values:
                 query = Query.of(best.architecture, {**best.recipe, name: value})
-                if value not in tried and refusal(query) is None:
-                    return [best.changed(query, estimator)]
+                if value not in tried and race.refusal(query) is None:
+                    return [best.changed(query, race.estimator)]
         return []
-
-    def _finish(
-        self,
-        contenders: Sequence[Contender],
-        *,
-        entered: Collection[Query],
-        estimator: Estimator,
-        budget: Budget,
-        record: SearchRecord,
-        known: Sequence[SearchRecord] = (),
-    ) -> SearchOutcome:
-        """The first contender, trained further if ``finish`` is set; ``entered`` is all that should be trained."""
-        if not record.trials:
-            queries = "any number of queries" if budget.queries is None else number_of(budget.queries, "query")
-            raise TooSmallBudgetError(
-                f"The budget of {budget.flops:g} FLOPs and {queries} is too small to train any architecture on "
-                f"'{record.task_id}': raise it, or lower the number of candidates."
-            )
-        if not any(trial.scored for trial in record.trials):
-            raise FailedWorkError(
-                f"All of {number_of(len(record.trials), 'training')} on '{record.task_id}' failed, the last one "
-                f"because of {record.trials[-1].failure.rstrip('.')}."
-            )
-        winner = contenders[0]
-        if self.finish:
-            rest = remaining_flops(budget, type(self).__name__)
-            winner = next(
-                iter(train_rung([winner], estimator=estimator, budget=budget, flops=rest, record=record)),
-                winner,
-            )
-        untried = set(entered) - {Query.of(trial.architecture, trial.recipe) for trial in record.trials}
-        return SearchOutcome(
-            winner.architecture,
-            winner.weights,
-            record,
-            recipe=dict(winner.recipe),
-            untried=len(untried),
-            meta_cost=cost_of(known),
-        )

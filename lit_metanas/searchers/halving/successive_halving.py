@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 
 import torch
 
@@ -14,14 +13,7 @@ from lit_metanas.records.budget import Budget
 from lit_metanas.records.record import RecipeFields, RecipeValue, SearchOutcome, SearchRecord
 from lit_metanas.records.statistics import clearly_above
 from lit_metanas.searchers.halving.proposals import covering, promising
-from lit_metanas.searchers.halving.rungs import (
-    Contender,
-    Halving,
-    Mutation,
-    fill_up,
-    remaining_flops,
-    train_rung,
-)
+from lit_metanas.searchers.halving.rungs import Contender, Halving, Race
 from lit_metanas.searchers.mutation import below, complete, draw_new
 from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.spaces.architecture import Architecture
@@ -44,20 +36,17 @@ class SuccessiveHalving(Halving):
         finish: whether the winner is trained further with the rest of the budget.
         train: fields of the estimator's recipe that are drawn with each architecture, and the values to choose from.
         records: files of searches of other tasks in this space; ``shipped`` is the package's. The first candidates are
-            then the networks, each with its recorded recipe, that cover these tasks best (``PortfolioSampler`` gives
-            the method). The others are drawn at random.
+            then the networks, with their recorded recipes, that cover these tasks best (see ``PortfolioSampler``).
         keep: fields of the estimator's recipe that keep their value, whatever it was in the records.
 
     Example:
         >>> import torch
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> space, recipe = lm.LayeredSpace(widths=(4,), shared=True), lm.Recipe(epochs=1)
-        >>> result = lm.search(
-        ...     task, space, method=lm.searchers.SuccessiveHalving(candidates=2), flops=1e9, recipe=recipe
-        ... )
-        >>> space.violation(result.architecture) is None
-        True
+        >>> method = lm.searchers.SuccessiveHalving(candidates=2)
+        >>> result = lm.search(task, lm.LayeredSpace(widths=(4,)), method=method, flops=1e9, recipe=lm.Recipe(epochs=1))
+        >>> len(result.record.trials)
+        2
     """
 
     def __init__(
@@ -88,18 +77,14 @@ class SuccessiveHalving(Halving):
         self, estimator: Estimator, space: SearchSpace, budget: Budget, seed: int, *, problem: str
     ) -> SearchOutcome:
         """Halve; see the base class."""
-        total = remaining_flops(budget, "SuccessiveHalving")
-        self._check_recipes(estimator)
-        record = SearchRecord(problem)
-        known = self._known(problem, space)
-        entered = self._first_rung(space, known, seed)
-        contenders = [Contender.of(query) for query in entered]
+        race = self._begin(estimator, space, budget, seed, problem)
+        contenders = [Contender.of(query) for query in self._first_rung(space, race.known, seed)]
         for share in self.rungs:
-            ranked = train_rung(contenders, estimator=estimator, budget=budget, flops=share * total, record=record)
+            ranked = race.train(contenders, share * race.total)
             if not ranked:
                 break
             contenders = ranked[: -(-len(ranked) // self.eta)]
-        return self._finish(contenders, entered=entered, estimator=estimator, budget=budget, record=record, known=known)
+        return race.finish(contenders, further=self.finish)
 
     def first_rung(self, space: SearchSpace, seed: int, *, problem: str) -> list[Query]:
         """The queries of the first rung.
@@ -132,11 +117,9 @@ class SuccessiveHalving(Halving):
 class EvolvingHalving(Halving):
     """Starts around an incumbent; each rung trains the best so far and new mutants of them.
 
-    A mutant starts from the weights of its parent if they share layers and the estimator allows it (``inherits``), so
-    that later rungs continue the trainings of earlier ones. The incumbent is in the first rung, and the best of a rung
-    is in the next, so that it is replaced only by an architecture that beat it after the same training. The first rung
-    may also have candidates from searches of other sources. All contenders at the start of a rung are parents in turn,
-    unless ``parents`` limits them.
+    A mutant starts from the weights of its parent if they share layers and the estimator allows it (``inherits``). The
+    incumbent is in the first rung, and the best of a rung is in the next, so that it is replaced only by an
+    architecture that beat it after the same training.
 
     Args:
         estimator: makes the estimator of a task.
@@ -145,8 +128,7 @@ class EvolvingHalving(Halving):
         candidates: architectures in each rung.
         rungs: share of the budget's FLOPs for each rung.
         survivors: number of contenders that go on to the next rung.
-        parents: number of contenders, the first ones, that have mutants; None is all.
-        whole_groups: probability that a mutation changes the choices of one kind in all layers together.
+        parents: number of contenders, the first ones, that have mutants in turn; None is all.
         finish: whether the winner is trained further with the rest of the budget.
         train: fields of the estimator's recipe that also mutate, and the values to choose from; the incumbent has the
             estimator's own.
@@ -158,19 +140,14 @@ class EvolvingHalving(Halving):
             used.
         proposals: most candidates of the first rung that come from the records.
         first: architectures with recipes that fill the first rung instead of the incumbent and the records' candidates.
-        examples: number of examples whose mean is a score from 0 to 1. The best so far is then replaced only by a
-            mutant that leads by a standard error (Breiman et al. 1984), so that luck does not replace it again and
-            again. The same holds for the best of ``first`` in the first rung. With None any lead is enough.
+        examples: number of examples whose mean is a score from 0 to 1. The best so far, or the best of ``first``, is
+            then replaced only by a mutant that leads by a standard error (Breiman et al. 1984), so that luck does not
+            replace it again and again. With None any lead is enough.
 
     Example:
-        >>> import torch
         >>> import lit_metanas as lm
-        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> space, recipe = lm.LayeredSpace(widths=(4,), shared=True), lm.Recipe(epochs=1)
-        >>> searcher = lm.searchers.EvolvingHalving(candidates=(2, 2), rungs=(0.2, 0.2))
-        >>> result = lm.search(task, space, method=searcher, flops=3e8, recipe=recipe)
-        >>> space.violation(result.architecture) is None
-        True
+        >>> lm.searchers.EvolvingHalving(candidates=(2, 2), rungs=(0.2, 0.2)).survivors
+        1
     """
 
     def __init__(
@@ -182,7 +159,6 @@ class EvolvingHalving(Halving):
         rungs: Sequence[float] = (0.14, 0.14, 0.10),
         survivors: int = 1,
         parents: int | None = None,
-        whole_groups: float = 0.5,
         finish: bool = True,
         train: dict[str, list[RecipeValue]] | None = None,
         later: dict[str, list[RecipeValue]] | None = None,
@@ -198,64 +174,38 @@ class EvolvingHalving(Halving):
                 f"EvolvingHalving needs one number of candidates a rung, each at least {survivors}, the survivors (and "
                 f"these at least 1): got {list(candidates)} for {number_of(len(rungs), 'rung')}."
             )
-        if not 0 <= recipe_mutations <= 1 or proposals < 0:
-            raise ValueError(
-                f"EvolvingHalving: recipe_mutations is {recipe_mutations} and proposals {proposals}; give a "
-                "probability, and a number from 0."
-            )
+        for name, value, least in (("proposals", proposals, 0), ("parents", parents, 1), ("examples", examples, 1)):
+            if value is not None and value < least:
+                raise ValueError(f"EvolvingHalving: {name} is {value}; give at least {least}, or leave it out.")
+        if not 0 <= recipe_mutations <= 1:
+            raise ValueError(f"EvolvingHalving: recipe_mutations is {recipe_mutations}; give a probability.")
         self.incumbent = dict(incumbent or {})
         self.candidates = tuple(candidates)
-        if parents is not None and parents < 1:
-            raise ValueError(f"EvolvingHalving: parents is {parents}; give at least 1, or leave it out.")
         self.survivors = survivors
         self.parents = parents
-        self.mutation = Mutation(self.train, recipe_mutations, whole_groups)
+        self.recipe_mutations = recipe_mutations
         self.proposals = proposals
         self.first = tuple(first)
-        if examples is not None and examples < 1:
-            raise ValueError(f"EvolvingHalving: examples is {examples}; give at least 1, or leave it out.")
         self.examples = examples
 
     def run(
         self, estimator: Estimator, space: SearchSpace, budget: Budget, seed: int, *, problem: str
     ) -> SearchOutcome:
         """Evolve; see the base class."""
-        generator = torch.Generator().manual_seed(seed)
-        total = remaining_flops(budget, "EvolvingHalving")
-        fields = {**self.train, **self.later}
-        self._check_recipes(estimator)
-        record = SearchRecord(problem)
+        race = self._begin(estimator, space, budget, seed, problem)
+        fields = [*self.train, *self.later]
         recipe = {name: estimator.settings[name] for name in fields if name in estimator.settings}
-        known = self._known(problem, space)
-        contenders = self._first_parents(space, self._promised(known, space, total, recipe), recipe)
-        entered: set[Query] = set()
-        mutation, parents = self.mutation, self.parents
+        contenders = self._first_parents(space, self._promised(race, recipe), recipe)
         for number, share in zip(self.candidates, self.rungs, strict=True):
             begun: set[Query] = set()
-            if entered or self.first:
+            if race.entered or self.first:
                 begun = {contender.query for contender in contenders}
-            if self.later and entered and number > len(contenders):
-                untried = self._untried(contenders[0], entered, space, estimator)
-                if not untried:
-                    mutation = replace(self.mutation, train=fields)
-                parents = self.parents or len(contenders)
-                contenders = [*contenders, *untried]
-            rung = fill_up(
-                contenders,
-                number,
-                space=space,
-                estimator=estimator,
-                record=record,
-                mutation=mutation,
-                generator=generator,
-                parents=parents,
-            )
-            entered |= {contender.query for contender in rung}
-            ranked = train_rung(rung, estimator=estimator, budget=budget, flops=share * total, record=record)
+            rung = self._next_rung(race, contenders, number, contenders[0], self.parents)
+            ranked = race.train(rung, share * race.total)
             if not ranked:
                 break
             contenders = self._led(ranked, begun)[: self.survivors]
-        return self._finish(contenders, entered=entered, estimator=estimator, budget=budget, record=record, known=known)
+        return race.finish(contenders, further=self.finish)
 
     def _led(self, ranked: list[Contender], begun: Collection[Query]) -> list[Contender]:
         """A rung, best first; the best of ``begun`` comes first unless a mutant leads it by a standard error."""
@@ -274,15 +224,13 @@ class EvolvingHalving(Halving):
         others = [query for query in promised if query != incumbent.query]
         return [*map(Contender.of, others[: min(self.proposals, self.candidates[0] - 1)]), incumbent]
 
-    def _promised(
-        self, known: Sequence[SearchRecord], space: SearchSpace, flops: float, recipe: RecipeFields
-    ) -> list[Query]:
+    def _promised(self, race: Race, recipe: RecipeFields) -> list[Query]:
         """The best queries of the records whose recipes the search allows; ``recipe`` gives missing fields."""
         fields = {name: set(values) for name, values in self.train.items()}
         queries: list[Query] = []
-        if all(trial.trained for record in known for trial in record.trials):
-            queries = promising(known, space, flops)
-        queries = queries or covering(known, space, self.proposals)
+        if all(trial.trained for record in race.known for trial in record.trials):
+            queries = promising(race.known, race.space, race.total)
+        queries = queries or covering(race.known, race.space, self.proposals)
         fitting = [each for each in queries if all(value in fields.get(name, ()) for name, value in each.recipe)]
         return list(dict.fromkeys(Query.of(q.architecture, {**recipe, **dict(q.recipe)}) for q in fitting))
 

@@ -100,21 +100,15 @@ class Kept:
     tries: int = 1
 
     @staticmethod
-    def of(attributes: Mapping[str, Any]) -> Kept:
-        """Read attributes, of which some may be another program's."""
-        known = {each.name for each in fields(Kept)}
-        kept = from_plain(Kept, {name: value for name, value in attributes.items() if name in known}, "its note")
-        if kept.cost is not None and min(asdict(kept.cost).values()) < 0:
-            raise ValueError("its cost is negative")
-        if kept.reserved is not None and min(kept.reserved.turn, kept.reserved.queries, kept.reserved.flops) < 0:
-            raise ValueError("its reservation is negative")
-        return kept
-
-    @staticmethod
     def of_trial(trial: FrozenTrial) -> Kept:
-        """A trial's attributes; ValueError names a trial that cannot be read."""
+        """A trial's attributes, without those of other programs; ValueError names a trial that cannot be read."""
+        known = {each.name for each in fields(Kept)}
         try:
-            kept = Kept.of(trial.user_attrs)
+            kept = from_plain(Kept, {k: value for k, value in trial.user_attrs.items() if k in known}, "its note")
+            if kept.cost is not None and min(asdict(kept.cost).values()) < 0:
+                raise ValueError("its cost is negative")
+            if kept.reserved is not None and min(kept.reserved.turn, kept.reserved.queries, kept.reserved.flops) < 0:
+                raise ValueError("its reservation is negative")
             scored = trial.state == TrialState.COMPLETE
             if (scored and not trial.values) or not all(isinstance(value, float | int) for value in trial.values or ()):
                 raise ValueError("its value is not a number")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from functools import partial
+from math import inf
 from typing import Any
 
 import optuna
-from optuna.pruners import BasePruner
+from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.storages import BaseStorage, RDBStorage
 
@@ -19,10 +20,9 @@ from lit_metanas.records.budget import Budget, Cost, FailedWorkError, TooSmallBu
 from lit_metanas.records.record import SearchOutcome, SearchRecord
 from lit_metanas.searchers.query.ledger import Ledger, Query
 from lit_metanas.searchers.query.objectives import SCORE, FidelityLadder, Objectives, RecipeRange, check_ranges
-from lit_metanas.searchers.query.scoring import Scoring
 from lit_metanas.searchers.query.study import open_storage, open_study, quiet_optuna
 from lit_metanas.searchers.query.study_record import describe_study
-from lit_metanas.searchers.query.trial_loop import TrialLoop
+from lit_metanas.searchers.query.trial_loop import Scoring, TrialLoop
 from lit_metanas.searchers.query.worker_group import WorkerGroup, shared_storage
 from lit_metanas.searchers.samplers.history_sampler import HistorySampler
 from lit_metanas.searchers.searcher import Searcher
@@ -38,13 +38,12 @@ class QuerySearcher(Searcher):
     A known architecture costs nothing and is recorded as a duplicate. An architecture that cannot be built, breaks a
     constraint, or costs more than the rest of the budget, is a pruned trial at no cost. If its training fails, it is a
     failed trial, charged in full up to the fidelity that failed. The search ends when the budget is spent, or is too
-    small for several architectures in a row. A search that could pay for none leaves no study. Random search is this
-    with a ``RandomSampler``, Bayesian search with a ``TPESampler`` or ``GPSampler``, Hyperband with a
-    ``HyperbandPruner`` and fidelities.
+    small for several architectures in a row. Random search is this with a ``RandomSampler``, Bayesian search with a
+    ``TPESampler`` or ``GPSampler``, Hyperband with a ``HyperbandPruner`` and fidelities.
 
     Args:
-        sampler: any of Optuna's samplers. It is seeded again from (seed, trial number) before each trial, so that a
-            resumed search continues as an uninterrupted one. None draws at random.
+        sampler: any of Optuna's samplers, seeded again from (seed, trial number) before each trial, so that a resumed
+            search continues as an uninterrupted one. None draws at random.
         estimator: makes the estimator of a task; None trains each architecture by the default recipe.
         fidelity: share of the full training that each architecture gets.
         fidelities: growing shares below ``fidelity``. An architecture is scored at each, and given up if the pruner
@@ -65,17 +64,17 @@ class QuerySearcher(Searcher):
         worker: this process's number if several work on one study at once; None for a single process. Each has another
             number and the same budget, which is the study's. The draws then depend on timing.
         heartbeat: seconds between the heartbeats of a worker's trial. After two missing ones others start it again.
-        embedding: describes the task. The description goes into the record, and into the study's user attribute
-            ``embedding``, where samplers can read it. It is not charged.
+        embedding: describes the task, at no charge, for the record and for samplers (the study's user attribute
+            ``embedding``).
 
     Example:
         >>> import torch
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> space, recipe = lm.LayeredSpace(widths=(4,), shared=True), lm.Recipe(epochs=1)
-        >>> result = lm.search(task, space, method=lm.searchers.QuerySearcher(trials=2), recipe=recipe)
-        >>> space.violation(result.architecture) is None
-        True
+        >>> method = lm.searchers.QuerySearcher(trials=2)
+        >>> result = lm.search(task, lm.LayeredSpace(widths=(4,)), method=method, recipe=lm.Recipe(epochs=1))
+        >>> len(result.record.trials)
+        2
     """
 
     def __init__(
@@ -171,9 +170,9 @@ class QuerySearcher(Searcher):
             examples: a digest of the problem's examples, which must be that of a stored study.
 
         Raises:
-            ValueError: the stored study has other settings or other examples; the budget pays for no architecture, or
-                none meets the constraints; the estimator lacks a measure, or a recipe to search; or the sampler was
-                made for another space.
+            ValueError: the stored study has other settings or examples; the budget pays for no architecture, or none
+                meets the constraints; the estimator lacks a measure or a recipe; or the sampler was made for another
+                space.
             FailedWorkError: too many failed in a row, or everything that was tried.
         """
         self._goal.check(estimator)
@@ -207,16 +206,9 @@ class QuerySearcher(Searcher):
             scoring = Scoring(
                 study, space, estimator, ledger, self._goal, self._ladder, self.train, self.failures, group
             )
-            loop = TrialLoop(
-                scoring,
-                sampler=self.sampler,
-                pruner=self.pruner,
-                seed=seed,
-                trials=self.trials,
-                patience=self.patience,
-                refusals=self.refusals,
-                worker=self.worker,
-            )
+            seeds = tuple(number for number in (seed, self.worker) if number is not None)
+            pruner, trials = self.pruner or NopPruner(), inf if self.trials is None else self.trials
+            loop = TrialLoop(scoring, self.sampler, pruner, seeds, trials, self.patience, self.refusals)
             loop.run()
             if group is None and storage is not None:  # other processes may still work in a shared study
                 _delete_unpaid(study, storage)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
@@ -55,8 +54,8 @@ def record_of(
 
     Args:
         study: of one task. Several studies of one task are one source for methods that learn from their records.
-        space: the space of the parameters. None takes all parameters whose names begin with ``prefix``, except floats
-            without steps, which a warning names.
+        space: the space of the parameters. None takes all parameters with the prefix, except floats without steps,
+            which a warning names.
         task: the task's id; by default the study's user attribute ``task``, or else the study's name.
         prefix: of the parameters of another program's trials that are choices.
 
@@ -67,11 +66,10 @@ def record_of(
         >>> import optuna
         >>> import lit_metanas as lm
         >>> optuna.logging.set_verbosity(optuna.logging.WARNING)
-        >>> study = optuna.create_study(study_name="letters, 1")
+        >>> study = optuna.create_study(study_name="letters")
         >>> study.optimize(lambda trial: 1 / trial.suggest_int("depth", 1, 3), n_trials=1)
-        >>> record = lm.searchers.record_of(study, task="letters", prefix="")
-        >>> record.task_id, record.choices
-        ('letters', {'depth': ('1', '2', '3')})
+        >>> lm.searchers.record_of(study, prefix="").choices
+        {'depth': ('1', '2', '3')}
     """
     if not study.directions:
         raise ValueError(f"The study '{study.study_name}' cannot be read: it does not say what it maximises.")
@@ -115,10 +113,8 @@ def _describe_absence(trials: Sequence[FrozenTrial], space: ChoiceSpace | None, 
     fix = ""
     if fixes:
         fix = f": give prefix='{fixes[0]}', on the command line --prefix '{fixes[0]}'"
-    elif space is not None and (lost := _find_lost(scored, space, prefix)):
-        fix = f", and {lost[0].rstrip('.')}"
-    elif any(_floats(one, prefix) for one in scored):
-        fix = ", and a float is no choice"
+    elif reasons := _lacking(scored, space, prefix):
+        fix = f", and {reasons[0].rstrip('.')}"
     shown = [f"'{printable(name, 60)}'" for name in names[:10]]
     if len(names) > len(shown):
         shown.append("…")
@@ -132,29 +128,22 @@ def _warn_of_losses(study: str, trials: Sequence[FrozenTrial], space: ChoiceSpac
         if floats := list(dict.fromkeys(name for trial in scored for name in _floats(trial, prefix))):
             named = ", ".join(f"'{printable(name, 60)}'" for name in floats[:10])
             warnings.warn(f"Left out of the record, as a float is no choice: {named}.", stacklevel=3)
-    elif lost := _find_lost(scored, space, prefix):
-        reason, number = lost
+    elif reasons := _lacking(scored, space, prefix):
         warnings.warn(
-            f"The record leaves out {number} of {number_of(len(scored), 'trial')} of the study '{study}' for {reason}",
+            f"The record leaves out {len(reasons)} of {number_of(len(scored), 'trial')} of the study '{study}' for "
+            f"{reasons[0]}",
             stacklevel=3,
         )
 
 
-def _find_lost(trials: Sequence[FrozenTrial], space: ChoiceSpace, prefix: str) -> tuple[str, int] | None:
-    """The most common label that a space lacks, as the end of a sentence, and the number of trials that lost one."""
-    lacking: Counter[str] = Counter()
-    lost = set()
+def _lacking(trials: Sequence[FrozenTrial], space: ChoiceSpace | None, prefix: str) -> list[str]:
+    """For each trial with a label that the space lacks, the first such label, as the end of a sentence."""
+    found: dict[int, str] = {}
     for trial in trials:
-        for choice in space.choices:
+        for choice in space.choices if space is not None else ():
             if (name := prefix + choice.name) in trial.params and choice.label_of(trial.params[name]) is None:
-                lacking[choice.lacks(trial.params[name])] += 1
-                lost.add(trial.number)
-    if not lacking:
-        return None
-    reason, _ = lacking.most_common(1)[0]
-    if len(lacking) > 1:
-        reason += f" {space.name} lacks {number_of(len(lacking) - 1, 'other label')}, too."
-    return reason, len(lost)
+                found.setdefault(trial.number, choice.lacks(trial.params[name]))
+    return list(found.values())
 
 
 def add_study(record: SearchRecord, name: str, storage: str | BaseStorage | None, prefix: str = PREFIX) -> optuna.Study:
@@ -181,27 +170,20 @@ def _frozen_trial(
     distributions: dict[str, CategoricalDistribution],
 ) -> FrozenTrial:
     """A trial in Optuna's form; ``before`` is the cost of the search until then."""
-    cost = Cost(
-        queries=trial.cost.queries - before.queries,
-        steps=trial.cost.steps - before.steps,
-        images=trial.cost.images - before.images,
-        flops=trial.cost.flops - before.flops,
-        seconds=trial.cost.seconds - before.seconds,
-    )
     query = Query.of(trial.architecture, trial.recipe)
     attributes = trial_attributes(
-        query, cost, measures=trial.measures, fidelity=trial.fidelity, training_flops=trial.trained
+        query, trial.cost - before, measures=trial.measures, fidelity=trial.fidelity, training_flops=trial.trained
     )
     attributes["duplicate"] = trial.duplicate
+    state, values, intermediate = TrialState.COMPLETE, list[float](), dict[int, float]()
+    if trial.pruned:
+        state = TrialState.PRUNED
+        intermediate = {max(1, round(100 * (trial.fidelity or 1))): trial.value}  # a pruner compares per cents
     if trial.failure or math.isnan(trial.value):
-        state, values = TrialState.FAIL, []
+        state = TrialState.FAIL
         attributes["failure"] = trial.failure or "its score is not a number"
     else:
-        state = TrialState.PRUNED if trial.pruned else TrialState.COMPLETE
         values = [trial.value, *(trial.measures[name] for name in objectives[1:])]
-    intermediate: dict[int, float] | None = None
-    if trial.pruned:
-        intermediate = {max(1, round(100 * (trial.fidelity or 1))): trial.value}  # a pruner compares per cents
     return create_trial(
         state=state,
         values=values or None,

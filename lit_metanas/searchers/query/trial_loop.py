@@ -1,49 +1,266 @@
-"""Runs trial after trial of a study, and continues an interrupted search."""
+"""Runs trial after trial of a study, scores each, and continues an interrupted search."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from math import isnan
+from time import perf_counter
 
 import numpy as np
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.pruners import BasePruner, NopPruner
+from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 from torch import Tensor
 
-from lit_metanas.records.budget import Exhausted
-from lit_metanas.searchers.query.ledger import Query
-from lit_metanas.searchers.query.scoring import Scoring
+from lit_metanas.estimators.estimator import FAILURES, Estimator, reason_of
+from lit_metanas.io.text import number_of
+from lit_metanas.records.budget import Cost, Exhausted, FailedWorkError
+from lit_metanas.records.plain import to_plain
+from lit_metanas.records.record import Trial
+from lit_metanas.searchers.query.ledger import Ledger, Query, Refusal, trial_attributes
+from lit_metanas.searchers.query.objectives import FidelityLadder, Objectives, RecipeRange, suggest_recipe
+from lit_metanas.searchers.query.worker_group import WorkerGroup
 from lit_metanas.searchers.samplers.memory import trial_id
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.choice_space import ChoiceSpace
 
 
+@dataclass
+class Outcome:
+    """The result of training one architecture at growing fidelities."""
+
+    fidelity: float = 0.0  # the last one that was reached, with its score
+    value: float = float("-inf")
+    cost: Cost = field(default_factory=Cost)  # of all fidelities, the failed one included
+    weights: dict[str, Tensor] | None = None
+    pruned: bool = False
+    failure: str = ""  # why the next fidelity failed, if it did
+
+
+@dataclass
+class Scoring:
+    """Scores the trials of one study, and writes all facts of a trial into the study before the trial is finished."""
+
+    study: optuna.Study
+    space: ChoiceSpace
+    estimator: Estimator
+    ledger: Ledger
+    goal: Objectives
+    ladder: FidelityLadder
+    ranges: Mapping[str, RecipeRange]
+    failures: int  # in a row, which stop the search
+    group: WorkerGroup | None  # the other processes, if there are any
+    streak: int = 0  # failures in a row so far
+
+    def tell(self, trial: optuna.Trial, reported: Sequence[int] = ()) -> tuple[Query, dict[str, Tensor] | None] | None:
+        """Score one trial, of which a pruner has seen some steps; give its query and weights if it was fully scored."""
+        architecture = self.space.suggest(trial)
+        recipe = suggest_recipe(trial, self.ranges)
+        trial.set_user_attr("drawn", True)
+        if (reason := self.space.violation(architecture)) is not None:
+            self._refuse(trial, "violation", reason)
+            return None
+        query = Query.of(architecture, recipe)
+        if (known := self.ledger.known.get(query)) is not None:
+            self._repeat(trial, query, known)
+            return None
+        return self._try(trial, query, reported)
+
+    def _try(
+        self, trial: optuna.Trial, query: Query, reported: Sequence[int]
+    ) -> tuple[Query, dict[str, Tensor] | None] | None:
+        """Measure, and score if the constraints are met."""
+        planned, begin = Cost(), perf_counter()
+        measures: dict[str, float] = {}
+        try:
+            estimator = query.under(self.estimator)
+            measures = self.goal.measure(estimator, query.architecture)
+            self._constrain(trial, measures)
+            if reason := self.goal.violation(measures):
+                self._refuse(trial, "constraint", reason)
+                return None
+            planned = self._full_cost(estimator, query.architecture)
+            if not self._reserve(trial, query, planned):
+                return None
+            if (known := self.ledger.known.get(query)) is not None:  # another process has scored it
+                self._repeat(trial, query, known)
+                return None
+            outcome = self._train_by_fidelities(trial, estimator, query.architecture, reported)
+        except FAILURES as error:
+            self._fail(trial, query, planned + Cost(seconds=perf_counter() - begin), reason_of(error), measures)
+            return None
+        cost = outcome.cost + Cost(seconds=perf_counter() - begin - outcome.cost.seconds)
+        if outcome.failure:
+            self._fail(trial, query, cost, outcome.failure, measures)
+            return None
+        self._note(trial, query, cost, measures=measures, fidelity=outcome.fidelity)
+        self.streak = 0
+        if outcome.weights:
+            trial.set_user_attr("trained", True)
+        if outcome.pruned:
+            self._finish(trial, state=TrialState.PRUNED)
+            return None
+        self._finish(trial, values=[outcome.value, *(measures[name] for name in self.goal.objectives[1:])])
+        return query, outcome.weights
+
+    def _full_cost(self, estimator: Estimator, architecture: Architecture) -> Cost:
+        """The cost of a full score: all fidelities, and one query."""
+        rungs = [estimator.cost(architecture, fidelity) for fidelity in self.ladder.fidelities]
+        return replace(sum(rungs, Cost()), queries=rungs[-1].queries)
+
+    def _reserve(self, trial: optuna.Trial, query: Query, planned: Cost) -> bool:
+        """Whether to start a trial: not if it costs too much, which prunes it; Exhausted if nothing is left."""
+        others = Cost()
+        if self.group is not None:
+            others = self.group.reserve(trial, query, planned, self.ledger)
+        budget = self.ledger.budget
+        if query in self.ledger.known or budget.affords(others + planned):
+            return True
+        spent, reason = budget.spent, "the budget does not pay for it"
+        too_dear = not budget.affords(planned)
+        if too_dear:
+            refusal = Refusal((planned.queries, planned.flops), (spent.queries, spent.flops))
+            trial.set_user_attr("refusal", to_plain(refusal))
+        if too_dear and not budget.used_up:
+            if budget.flops is not None:
+                left = budget.flops - spent.flops
+                reason = f"it costs {planned.flops:,} FLOPs, and the budget has {left:,} left"
+            trial.set_user_attr("architecture", query.architecture.to_json())
+            trial.set_user_attr("recipe", dict(query.recipe))
+            self._refuse(trial, "unpaid", reason)
+            return False
+        trial.set_user_attr("unpaid", reason)  # explains the failed trial to a reader of the study
+        self._finish(trial, state=TrialState.FAIL)
+        raise Exhausted
+
+    def _train_by_fidelities(
+        self, trial: optuna.Trial, estimator: Estimator, architecture: Architecture, reported: Sequence[int]
+    ) -> Outcome:
+        """Train at growing fidelities, each from the weights of the last if there are any."""
+        outcome = Outcome()
+        for fidelity, step in self.ladder:
+            share = fidelity
+            if outcome.weights is not None:
+                share = fidelity - outcome.fidelity
+            try:
+                score = estimator(architecture, fidelity=share, start=outcome.weights)
+                if isnan(score.value):
+                    raise ArithmeticError("its score is not a number")
+            except FAILURES as error:
+                due = _further(estimator.cost(architecture, share), outcome)
+                return replace(outcome, cost=outcome.cost + due, failure=reason_of(error))
+            outcome = Outcome(fidelity, score.value, outcome.cost + _further(score.cost, outcome), score.weights)
+            if len(self.ladder) > 1 and step not in reported:
+                trial.report(score.value, step)
+            decided = step in reported and step < max(reported)  # by the search that was interrupted
+            if fidelity < self.ladder.fidelities[-1] and not decided and trial.should_prune():
+                return replace(outcome, pruned=True)
+        return outcome
+
+    def again(self, query: Query) -> dict[str, Tensor] | None:
+        """Train a query again, without charge, whose weights were lost with a killed process."""
+        weights, reached = None, 0.0
+        try:
+            estimator = query.under(self.estimator)
+            for fidelity, _ in self.ladder:
+                share = fidelity
+                if weights is not None:
+                    share = fidelity - reached
+                weights, reached = estimator(query.architecture, fidelity=share, start=weights).weights, fidelity
+        except FAILURES:
+            return None
+        return weights
+
+    def _constrain(self, trial: optuna.Trial, measures: Mapping[str, float]) -> None:
+        if not measures:
+            return
+        for name, excess in self.goal.excess(measures).items():
+            if name not in trial.constraints:  # a resumed trial may have it
+                trial.set_constraint(name, excess)
+
+    def _repeat(self, trial: optuna.Trial, query: Query, known: Trial) -> None:
+        """Finish a trial with the known result, at no cost."""
+        self._constrain(trial, known.measures)
+        self._note(trial, query, Cost(), measures=known.measures, fidelity=known.fidelity)
+        if known.failure:
+            trial.set_user_attr("failure", known.failure)
+            self._finish(trial, state=TrialState.FAIL)
+        elif known.pruned:
+            if (step := dict(self.ladder).get(known.fidelity or 0)) is not None:
+                trial.report(known.value, step)
+            self._finish(trial, state=TrialState.PRUNED)
+        else:
+            for name in self.goal.objectives[1:]:
+                if name not in known.measures:
+                    what = f"A finished trial of {query.architecture} has no '{name}'"
+                    raise ValueError(f"{what}: give another storage, or another name in 'study'.")
+            self._finish(trial, values=[known.value, *(known.measures[name] for name in self.goal.objectives[1:])])
+
+    def _refuse(self, trial: optuna.Trial, what: str, reason: str) -> None:
+        """Give a trial up before anything was paid."""
+        trial.set_user_attr(what, reason)
+        self._finish(trial, state=TrialState.PRUNED)
+
+    def _fail(self, trial: optuna.Trial, query: Query, cost: Cost, reason: str, measures: Mapping[str, float]) -> None:
+        """Keep the reason, and charge the failed fidelity in full; FailedWorkError after too many in a row."""
+        trial.set_user_attr("failure", reason)
+        self._note(trial, query, cost, measures=measures)
+        self._finish(trial, state=TrialState.FAIL)
+        self.streak += 1
+        if self.streak >= self.failures:
+            raise FailedWorkError(
+                f"The search was stopped after {number_of(self.streak, 'failure')} in a row, the last of "
+                f"{query.architecture}: {reason}. Fix the cause and start it again, or raise 'failures'."
+            )
+
+    def _note(
+        self,
+        trial: optuna.Trial,
+        query: Query,
+        cost: Cost,
+        *,
+        measures: Mapping[str, float],
+        fidelity: float | None = None,
+    ) -> None:
+        """Write the facts of a trial into the study."""
+        for name, value in trial_attributes(query, cost, measures=measures, fidelity=fidelity).items():
+            trial.set_user_attr(name, value)
+
+    def _finish(
+        self, trial: optuna.Trial, *, values: Sequence[float] | None = None, state: TrialState | None = None
+    ) -> None:
+        # Other processes may have given up a trial whose heartbeat was late.
+        self.study.tell(trial, values, state=state, skip_if_finished=self.group is not None)
+
+
+def _further(cost: Cost, before: Outcome) -> Cost:
+    """The cost of a fidelity without its query, if an earlier fidelity has paid that."""
+    if before.fidelity:
+        return replace(cost, queries=0)
+    return cost
+
+
+@dataclass
 class TrialLoop:
     """Asks a study for trials and scores them, until the budget, a limit or the space ends the search."""
 
-    def __init__(
-        self,
-        scoring: Scoring,
-        *,
-        sampler: BaseSampler,
-        pruner: BasePruner | None,
-        seed: int,
-        trials: int | None,
-        patience: int,
-        refusals: int,
-        worker: int | None,
-    ) -> None:
-        self.scoring = scoring
-        self.study, self.ledger, self.group = scoring.study, scoring.ledger, scoring.group
-        self.sampler, self.pruner = sampler, pruner
-        self.seeds = [seed]
-        if worker is not None:
-            self.seeds.append(worker)
-        self.trials, self.patience, self.refusals = trials, patience, refusals
-        self.trained: tuple[Query, dict[str, Tensor] | None] | None = None  # the best query, if scored by this process
-        self._left: list[FrozenTrial] = []
+    scoring: Scoring
+    sampler: BaseSampler
+    pruner: BasePruner
+    seeds: tuple[int, ...]  # of the search, and of this process if there are several
+    trials: float  # most trials
+    patience: int
+    refusals: int
+    trained: tuple[Query, dict[str, Tensor] | None] | None = None  # the best query, if scored by this process
+
+    def __post_init__(self) -> None:
+        self.study, self.ledger, self.group = self.scoring.study, self.scoring.ledger, self.scoring.group
+        self._left: list[FrozenTrial] = []  # unfinished trials of an interrupted search
 
     def run(self) -> None:
         """Run until the end; with other processes, until all have finished."""
@@ -62,13 +279,13 @@ class TrialLoop:
 
     def _open(self) -> bool:
         ledger = self.ledger
-        within = self.trials is None or ledger.finished < self.trials
-        return within and ledger.free < self.patience and ledger.refused < self.refusals and not ledger.over
+        within = ledger.finished < self.trials and ledger.free < self.patience and ledger.refused < self.refusals
+        return within and not ledger.over
 
     def _one(self) -> None:
         """Ask one trial, score it, and enter its result."""
         # New copies for each trial: samplers and pruners have a memory, and should see only the stored trials.
-        self.study.sampler, self.study.pruner = deepcopy(self.sampler), deepcopy(self.pruner) or NopPruner()
+        self.study.sampler, self.study.pruner = deepcopy(self.sampler), deepcopy(self.pruner)
         reseed(self.study.sampler, self.seeds[0], self.ledger.finished, *self.seeds[1:])
         trial, reported = self._next()
         scored = None
@@ -83,7 +300,7 @@ class TrialLoop:
             self.trained = scored
 
     def _next(self) -> tuple[optuna.Trial, list[int]]:
-        """A trial, and the steps of it that its pruner has seen; trials of an interrupted search are first."""
+        """A trial, and the steps of it that its pruner has seen; trials of an interrupted search come first."""
         while self._left:
             left = self._left.pop(0)
             if "drawn" in left.user_attrs:

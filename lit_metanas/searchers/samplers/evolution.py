@@ -24,8 +24,8 @@ class RegularisedEvolution(HistorySampler):
 
     The population is the trials completed last, whoever proposed them. A parent is the best of ``sample`` members,
     drawn with replacement. A child has one changed parameter. Trials that violate constraints rank behind those that do
-    not. Unlike in the paper, a child that was already tried is not evaluated again. Sample and mutation are drawn
-    again, and after many fruitless draws the whole parameter set.
+    not. Unlike in the paper, a child that was already tried is drawn again, and after many fruitless draws the whole
+    parameter set.
 
     Args:
         population: number of members; as many trials at the start are drawn at random.
@@ -39,13 +39,11 @@ class RegularisedEvolution(HistorySampler):
         >>> import torch
         >>> import lit_metanas as lm
         >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> space, recipe = lm.LayeredSpace(widths=(4,), shared=True), lm.Recipe(epochs=1)
-        >>> searcher = lm.searchers.QuerySearcher(
-        ...     sampler=lm.searchers.RegularisedEvolution(population=2, sample=1), trials=3
-        ... )
-        >>> result = lm.search(task, space, method=searcher, recipe=recipe)
-        >>> space.violation(result.architecture) is None
-        True
+        >>> evolution = lm.searchers.RegularisedEvolution(population=2, sample=1)
+        >>> method = lm.searchers.QuerySearcher(sampler=evolution, trials=3)
+        >>> result = lm.search(task, lm.LayeredSpace(widths=(4,)), method=method, recipe=lm.Recipe(epochs=1))
+        >>> len(result.record.trials)
+        3
     """
 
     def __init__(
@@ -107,34 +105,27 @@ class LocalSearch(HistorySampler):
     A climb starts from the best of ``initial`` random trials. Neighbours differ in one parameter: in the label of a
     categorical one, or by one step of a number, which is a tenth of a range without steps. A parameter set is tried
     once, and its value counts in all climbs. Trials that violate constraints rank behind those that do not. Trials of
-    other programs are further starts of the current climb.
-
-    Several workers share a climb. While its last neighbours are evaluated, the others start the next one.
+    other programs are further starts of the current climb. Several workers share a climb; while its last neighbours are
+    evaluated, the others start the next one.
 
     Args:
         initial: number of random trials at the start of each climb; the paper has one, its authors' code ten.
-        first_improvement: move to the first better neighbour, and not to the best of all.
         seed: of all draws, together with the trial's number; None takes one from the operating system.
         space: identifies architectures that are the same, cannot be built, or have inactive choices. The study's
             parameters are its choices, and any others.
         prefix: of the parameters that are the space's choices.
 
     Example:
-        >>> import torch
         >>> import lit_metanas as lm
-        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
-        >>> space, recipe = lm.LayeredSpace(widths=(4,), shared=True), lm.Recipe(epochs=1)
-        >>> searcher = lm.searchers.QuerySearcher(sampler=lm.searchers.LocalSearch(initial=1), trials=2)
-        >>> result = lm.search(task, space, method=searcher, recipe=recipe)
-        >>> space.violation(result.architecture) is None
-        True
+        >>> searcher = lm.searchers.QuerySearcher(sampler=lm.searchers.LocalSearch(initial=1), trials=20)
+        >>> searcher.sampler.initial
+        1
     """
 
     def __init__(
         self,
         *,
         initial: int = 10,
-        first_improvement: bool = False,
         seed: int | None = None,
         space: ChoiceSpace | None = None,
         prefix: str = PREFIX,
@@ -143,7 +134,6 @@ class LocalSearch(HistorySampler):
             raise ValueError(f"LocalSearch starts from at least one random trial: got {initial} as 'initial'.")
         super().__init__(seed=seed, space=space, prefix=prefix)
         self.initial = initial
-        self.first_improvement = first_improvement
 
     def propose(
         self, study: Study, trial: FrozenTrial, history: History, generator: np.random.Generator
@@ -178,13 +168,10 @@ class LocalSearch(HistorySampler):
             fresh = [neighbour.parameters for neighbour in neighbours if not neighbour.trials]
             completed = [trial for trial in known if trial.state == TrialState.COMPLETE]
             better = [trial for trial in completed if history.rank(trial) < history.rank(place)]
-            if self.first_improvement and better:
-                place = min(better, key=lambda trial: trial.number)
-            elif fresh or not better:
+            if fresh or not better:
                 running += [trial for trial in known if trial.state == TrialState.RUNNING]
                 return fresh, not running
-            else:
-                place = min(better, key=lambda trial: (history.rank(trial), trial.number))
+            place = min(better, key=lambda trial: (history.rank(trial), trial.number))
 
 
 def _climbs(history: History) -> tuple[list[list[FrozenTrial]], int]:

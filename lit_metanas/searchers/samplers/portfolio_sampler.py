@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import isfinite, nan
+from math import nan
 from typing import Any, Self
 
 import numpy as np
@@ -14,8 +14,8 @@ from optuna.trial import FrozenTrial, TrialState
 from torch import Tensor
 
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.record import SearchRecord, Trial, cost_of
-from lit_metanas.records.record_lines import check_record, read_record_lines
+from lit_metanas.records.record import SearchRecord, best_trials, by_task, cost_of
+from lit_metanas.records.record_lines import records_of_space
 from lit_metanas.searchers.mutation import can_have
 from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.searchers.query.objectives import RECIPE_PREFIX
@@ -38,25 +38,13 @@ class SourceScores:
     # A network's score on a task is that of the highest fidelity, then of the longest recorded training, then the
     # first. Tasks on which all scores are equal are left out.
     def __init__(self, records: Sequence[SearchRecord], space: ChoiceSpace) -> None:
-        by_task: dict[str, dict[Query, Trial]] = {}
-        embeddings: dict[str, tuple[float, ...]] = {}
-        for place, record in enumerate(records, start=1):
-            try:
-                check_record(record, space)
-            except ValueError as error:
-                raise ValueError(
-                    f"Record {place} {error}: leave it out, or give the space that was searched."
-                ) from None
-            own = by_task.setdefault(record.task_id, {})
-            for trial in record.trials:
-                if trial.scored and isfinite(trial.value) and not trial.duplicate:
-                    member = Query.of(space.canonical(trial.architecture), trial.recipe)
-                    if member not in own or trial.outweighs(own[member]):
-                        own[member] = trial
-            if record.embedding:
-                embeddings[record.task_id] = record.embedding
-        values = {name: {m: t.value for m, t in own.items()} for name, own in by_task.items()}
-        tasks = {name: own for name, own in sorted(values.items()) if own and min(own.values()) < max(own.values())}
+        embeddings = {record.task_id: record.embedding for record in records if record.embedding}
+        tasks: dict[str, dict[Query, float]] = {}
+        for name, own in by_task(records).items():
+            best = best_trials(own, lambda trial: Query.of(space.canonical(trial.architecture), trial.recipe))
+            values = {member: trial.value for member, trial in best.items()}
+            if values and min(values.values()) < max(values.values()):
+                tasks[name] = values
         self.members = tuple(dict.fromkeys(member for own in tasks.values() for member in own))
         self.places: dict[Architecture, list[int]] = {}  # the members of each architecture
         for place, member in enumerate(self.members):
@@ -117,15 +105,14 @@ class PortfolioSampler(HistorySampler):
     """Tries first the networks that cover the tasks of earlier searches, then the proposals of another sampler.
 
     The first network has the best mean score over the earlier tasks. Each next one adds most to the mean, over these
-    tasks, of the best so far (Wistuba, Schilling and Schmidt-Thieme 2015; Feurer et al. 2022, Section 4). This gain is
-    submodular, so the portfolio is within ``1 - 1/e`` of the best of its size. A score counts as its height between the
-    lowest and highest of its task. A network that a task has not tried counts as its worst there. Searches that share
-    few networks are thus useful, too: the portfolio is then the best network of each.
+    tasks, of the best so far (Wistuba, Schilling and Schmidt-Thieme 2015; Feurer et al. 2022, Section 4), so that the
+    portfolio is within ``1 - 1/e`` of the best of its size. A score counts as its height between the lowest and highest
+    of its task. A network that a task has not tried counts as its worst there.
 
     Two departures from the papers. The best so far is that of all networks that the study has tried, whoever proposed
     them. And an earlier task counts less if it disagrees with the study about the order of the tried networks, or if
-    its embedding is farther away (if study and records have embeddings). Misleading tasks thus drop out. The portfolio
-    ends when all have, or after ``size`` networks.
+    its embedding is farther away. Misleading tasks thus drop out. The portfolio ends when all have, or after ``size``
+    networks.
 
     A network comes with its recorded training hyper-parameters, if the study searches these.
 
@@ -135,7 +122,6 @@ class PortfolioSampler(HistorySampler):
         records: further records in memory, such as ``record_of`` an Optuna study.
         size: most networks of the portfolio, counted over all trials of the study.
         then: proposes after the portfolio; None draws at random.
-        weigh: whether tasks count less if they disagree with the study.
         prefix: of the parameters that are the space's choices.
         seed: of all draws, together with the trial's number; None takes one from the operating system.
 
@@ -146,13 +132,10 @@ class PortfolioSampler(HistorySampler):
     Example:
         >>> import torch
         >>> import lit_metanas as lm
-        >>> space = lm.SequenceSpace(shared=True)
-        >>> generator = torch.Generator().manual_seed(0)
+        >>> space, generator = lm.SequenceSpace(shared=True), torch.Generator().manual_seed(0)
         >>> trials = [lm.records.Trial(space.sample(generator), value, lm.Cost(queries=1)) for value in (0.5, 0.7)]
-        >>> sampler = lm.searchers.PortfolioSampler(
-        ...     space=space, records=[lm.records.SearchRecord("letters", trials)], size=3
-        ... )
-        >>> searcher = lm.searchers.QuerySearcher(sampler=sampler, trials=10)
+        >>> record = lm.records.SearchRecord("letters", trials)
+        >>> sampler = lm.searchers.PortfolioSampler(space=space, records=[record], size=3)
         >>> sampler.portfolio(1) == [trials[1].architecture]
         True
     """
@@ -165,7 +148,6 @@ class PortfolioSampler(HistorySampler):
         records: Sequence[SearchRecord] = (),
         size: int = 10,
         then: HistorySampler | None = None,
-        weigh: bool = True,
         prefix: str = PREFIX,
         seed: int | None = None,
     ) -> None:
@@ -177,9 +159,8 @@ class PortfolioSampler(HistorySampler):
                 f"PortfolioSampler has the prefix '{prefix}', and {type(then).__name__}, which follows it, has "
                 f"'{then.prefix}': give both the same."
             )
-        read = [record for path in paths or () for record in read_record_lines(path, space)]
-        self.sources = SourceScores([*read, *records], space)
-        self.size, self.then, self.weigh = size, then, weigh
+        self.sources = SourceScores(records_of_space(paths or (), records, space), space)
+        self.size, self.then = size, then
 
     @property
     def meta_cost(self) -> Cost:
@@ -220,12 +201,11 @@ class PortfolioSampler(HistorySampler):
         weights = self._prior(embedding_of(study))
         places = [(trial, place) for trial in history.trials for place in self._places(trial)]
         tried = torch.tensor([place for _, place in places], dtype=torch.int64)
-        if self.weigh:
-            ranked = [(place, history.rank(trial)) for trial, place in places if trial.state == TrialState.COMPLETE]
-            order = sorted({rank for _, rank in ranked}, reverse=True)
-            values = torch.tensor([float(order.index(rank)) for _, rank in ranked], dtype=torch.float64)
-            known = torch.tensor([place for place, _ in ranked], dtype=torch.int64)
-            weights = weights * agreement(self.sources.scores, known, values)
+        ranked = [(place, history.rank(trial)) for trial, place in places if trial.state == TrialState.COMPLETE]
+        order = sorted({rank for _, rank in ranked}, reverse=True)
+        values = torch.tensor([float(order.index(rank)) for _, rank in ranked], dtype=torch.float64)
+        known = torch.tensor([place for place, _ in ranked], dtype=torch.int64)
+        weights = weights * agreement(self.sources.scores, known, values)
         if float(weights.sum()) <= 0:
             return []
         asked = history.distributions if history.completed else None

@@ -1,10 +1,10 @@
-"""The next architectures by a surrogate, with caches that are kept from trial to trial."""
+"""The candidates among which a surrogate chooses the next architectures, with caches kept from trial to trial."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
-from itertools import islice
+from itertools import cycle, islice
 from threading import RLock
 from typing import Any, NamedTuple, Self
 
@@ -13,17 +13,12 @@ import torch
 from torch import Tensor
 
 from lit_metanas.records.statistics import rank_gaussian
-from lit_metanas.searchers.samplers.candidate_pool import (
-    CandidatePool,
-    CandidateProvider,
-    DrawnCandidateProvider,
-    WholeSpaceProvider,
-)
+from lit_metanas.searchers.mutation import mutate
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.spaces.encodings import Encoding
-from lit_metanas.surrogates.candidate_posterior import CandidatePosterior, by_improvement
+from lit_metanas.spaces.encodings import Encoding, draw_buildable
+from lit_metanas.surrogates.candidate_posterior import CandidateFeatures, CandidatePosterior, by_improvement
 from lit_metanas.surrogates.gaussian_process import GroupedKernel, mean_distances
-from lit_metanas.surrogates.surrogate_checkpoint import read_surrogate
+from lit_metanas.surrogates.meta_surrogate import read_surrogate
 from lit_metanas.surrogates.transfer import (
     TransferSurrogate,
     closeness,
@@ -31,6 +26,75 @@ from lit_metanas.surrogates.transfer import (
     evidence_weights,
     portfolio,
 )
+
+DRAWN_ANEW = 500
+"""Number of architectures of a large space that are drawn for each proposal."""
+MUTANTS = 500
+"""Number of further ones that are mutated from good architectures, once or twice."""
+PARENTS = 10
+
+
+class CandidatePool:
+    """Architectures with their features ``(n, d)`` and the predictions of the sources ``(sources, n)``."""
+
+    def __init__(
+        self,
+        surrogate: TransferSurrogate,
+        architectures: Sequence[Architecture],
+        features: Tensor,
+        sources: Tensor | None = None,
+    ) -> None:
+        self.architectures = architectures
+        if sources is None:
+            sources = surrogate.source_means(features)
+        self.sources = sources
+        self.pool = CandidateFeatures(surrogate.kernel, features.double())
+        self.places = {architecture: place for place, architecture in enumerate(architectures)}
+
+    def __len__(self) -> int:
+        return len(self.architectures)
+
+
+class CandidateProvider:
+    """Gives the candidates of each proposal: all architectures of a small space, some of a large one."""
+
+    # Those of a large space are drawn ones, and mutants of the best here and on the sources.
+    def __init__(self, surrogate: TransferSurrogate, encoding: Encoding) -> None:
+        self.surrogate, self.encoding = surrogate, encoding
+        space, candidates = encoding.space, encoding.candidates
+        if candidates.whole:
+            known = [source.candidates for source in surrogate.sources]
+            # A space with the same choices but another treatment of isomorphs has other candidates.
+            same = bool(known) and all(len(own) == len(candidates.architectures) for own in known)
+            means = torch.stack(known) if same else None
+            self.first = CandidatePool(surrogate, candidates.architectures, candidates.features, means)
+            return
+        best = dict.fromkeys(architecture for source in surrogate.sources for architecture in source.elite)
+        # The records may be of a larger space with further labels.
+        labels = {choice.name: space.proposed_labels(choice) for choice in space.choices}
+        self.elite = [one for one in best if all(label in labels[name] for name, label in one.items())]
+        both = tuple(dict.fromkeys([*self.elite, *candidates.architectures]))
+        self.first = CandidatePool(surrogate, both, encoding(both))
+
+    def __call__(
+        self, known: Sequence[Architecture], best: Sequence[Architecture], draw: np.random.Generator
+    ) -> CandidatePool:
+        """The candidates, among them the known ones; ``best`` are ordered by their scores."""
+        if self.encoding.candidates.whole:
+            return self.first
+        space = self.encoding.space
+        generator = torch.Generator().manual_seed(int(draw.integers(2**62)))
+        parents = [*best[:PARENTS], *self.elite[:PARENTS]]
+        mutants = []
+        for number, parent in zip(range(MUTANTS), cycle(parents), strict=False):
+            mutant = mutate(space, parent, generator)
+            if number % 2 == 0:
+                mutant = mutate(space, mutant, generator)
+            mutants.append(mutant)
+        new = [*(one for one in mutants if space.violation(one) is None), *draw_buildable(space, DRAWN_ANEW, generator)]
+        both = tuple(dict.fromkeys([*known, *self.elite, *new]))
+        return CandidatePool(self.surrogate, both, self.encoding(both))
+
 
 UNEXPLAINED = 0.6
 """Share of a process's deviation that remains when sources give its mean; the best of 0.3, 0.6 and 1 in development."""
@@ -77,9 +141,7 @@ class SurrogateChoice:
 
     @cached_property
     def _candidates(self) -> CandidateProvider:
-        if self.encoding.candidates.whole:
-            return WholeSpaceProvider(self.surrogate, self.encoding.candidates)
-        return DrawnCandidateProvider(self.surrogate, self.encoding)
+        return CandidateProvider(self.surrogate, self.encoding)
 
     def first(self, embedding: Sequence[float], number: int) -> list[Architecture]:
         """The first architectures of a task: a portfolio, then the best by the mean of the sources."""

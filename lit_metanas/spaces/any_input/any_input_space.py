@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from math import prod
 from typing import Self
 
 import torch
 from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import ImageShape, RowShape, SeriesShape, Shape, TokenShape, as_shape
-from lit_metanas.spaces.architecture import Architecture, check_known, check_positive
+from lit_metanas.spaces.architecture import Architecture, check_known, check_positive, labels_of
 from lit_metanas.spaces.body_networks import BodySupernet
-from lit_metanas.spaces.builder import Builder, Make
+from lit_metanas.spaces.builder import Builder, LayerStack, Make
 from lit_metanas.spaces.child_network import ChildNetwork
 from lit_metanas.spaces.forward_pass import largest
 from lit_metanas.spaces.layered import LayeredSpace
 from lit_metanas.spaces.mixed_layers import CountedFlops
 from lit_metanas.spaces.mlp import MLPSpace
-from lit_metanas.spaces.operations import POOLS, combine
-from lit_metanas.spaces.sequence.readouts import READOUTS
-from lit_metanas.spaces.sequence.sequence_network import SequenceLayer, SequenceLayout
+from lit_metanas.spaces.operations import POOLS
+from lit_metanas.spaces.sequence.sequence_network import SequenceLayer, SequenceLayout, make_readout
 from lit_metanas.spaces.sequence.sequence_space import SequenceSpace, refuse_widths
 from lit_metanas.spaces.sequence.step_context import Steps, telling_steps
 from lit_metanas.spaces.sequence.step_operations import OPERATIONS
@@ -32,13 +32,7 @@ ANY_READOUTS = ("mean", "max", "attention")
 
 
 class OnGrid(nn.Module):
-    """A layer for images, on steps that are the pixels of one, row by row.
-
-    Args:
-        layer: shape ``(n, channels, height, width)`` to an image again.
-        height: of the images that come.
-        width: of the images that come.
-    """
+    """A layer from images to images, on steps that are the pixels of one, row by row."""
 
     def __init__(self, layer: nn.Module, height: int, width: int) -> None:
         super().__init__()
@@ -60,94 +54,62 @@ def _separable(width: int, *, size: int) -> nn.Module:
     return nn.Sequential(depthwise, nn.Conv2d(width, width, 1))
 
 
-def _max_pool(width: int) -> nn.Module:
-    return nn.MaxPool2d(3, 1, 1)
-
-
-def _avg_pool(width: int) -> nn.Module:
-    return nn.AvgPool2d(3, 1, 1, count_include_pad=False)
-
-
 IMAGE_OPERATIONS: Mapping[str, Callable[[int], nn.Module]] = {
     **{f"conv_{size}": partial(_convolution, size=size) for size in (3, 5, 7)},
     **{f"sep_conv_{size}": partial(_separable, size=size) for size in (3, 5, 7)},
     "dil_conv_3": partial(_convolution, size=3, dilation=2),
-    "max_pool_3": _max_pool,
-    "avg_pool_3": _avg_pool,
+    "max_pool_3": lambda width: nn.MaxPool2d(3, 1, 1),
+    "avg_pool_3": lambda width: nn.AvgPool2d(3, 1, 1, count_include_pad=False),
 }
 """Operations that look at neighbours, as they are for images; all others take the pixels as steps."""
 
 
-class GridNetwork(nn.Module):
-    """The sequence space's layers on images: stem, layers on pixels, and a readout behind each number of layers.
-
-    Args:
-        build: makes the open layers.
-        layout: what is open, as in a network for sequences.
-        shape: of one image.
-        patch: pixels a side that the stem joins into one.
-    """
+class GridNetwork(LayerStack):
+    """The sequence space's layers on images: stem, layers on pixels, and a readout behind each number of layers."""
 
     def __init__(self, build: Builder, layout: SequenceLayout, shape: ImageShape, patch: int) -> None:
-        super().__init__()
-        self.depth = build.question("depth", layout.depths)
+        super().__init__(build, layout)
         width = largest(build.number("width", layout.widths))
         self.stem = nn.Conv2d(shape.channels, width, patch, patch)
         self.layers, self.readouts = nn.ModuleDict(), nn.ModuleDict()
-        self.depths = [int(label) for label in self.depth.labels]
         size = (shape.height // patch, shape.width // patch)
         if min(size) < 1:
             raise ValueError(
                 f"Images of {shape.height}x{shape.width} pixels are smaller than 'patch', {patch}: lower it."
             )
         for place in range(1, max(self.depths) + 1):
-            with build.where("depth", [str(depth) for depth in layout.depths if depth >= place]):
-                layer = self._layer(build, layout, "" if layout.shared else f"layer{place}.", width, size)
+            operations: dict[str, Make] = {
+                label: partial(make, width, prod(size), layout.positions) for label, make in OPERATIONS.items()
+            }
+            operations |= {label: partial(_on_grid, size, make, width) for label, make in IMAGE_OPERATIONS.items()}
+            pools = {label: partial(_on_grid, size, kind, 2, 2, ceil_mode=True) for label, kind in POOLS.items()}
+            with self.asking(build, layout, place) as prefix:
+                layer = SequenceLayer(build, layout, prefix, operations=operations, pools=pools, width=width)
             self.layers[str(place)] = layer
             size = (-(-size[0] // layer.stride), -(-size[1] // layer.stride))
             if place in self.depths:
-                pixels = size[0] * size[1]
-                readouts = {
-                    label: partial(READOUTS[label], width, pixels, layout.positions) for label in layout.readouts
-                }
-                self.readouts[str(place)] = build.choice("readout", readouts)
+                self.readouts[str(place)] = make_readout(build, layout, width, prod(size))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Images ``(n, channels, height, width)`` to features ``(n, width)``."""
         outputs: Tensor = self.stem(inputs).flatten(2)
-        features: dict[int, Tensor] = {}
-        wanted = self._computed_depths()
-        for place in range(1, max(wanted) + 1):
+        features: dict[str, Tensor] = {}
+        for place, layer in enumerate(self.computed_layers(), start=1):
             with telling_steps(_all_steps(outputs)):
-                outputs = self.layers[str(place)](outputs)
-            if place in wanted:
+                outputs = layer(outputs)
+            if place in self.computed_depths():
                 with telling_steps(_all_steps(outputs)):
-                    features[place] = self.readouts[str(place)](outputs)
-        return combine(self.depth.gate(), [partial(features.__getitem__, depth) for depth in self.depths])
+                    features[str(place)] = self.readouts[str(place)](outputs)
+        return self.depth.combine(features.__getitem__)
 
     def computed_flops(self, count: CountedFlops) -> int:
         """See ``MixedLayer``."""
-        depths = self._computed_depths()
-        layers = [self.stem, *(self.layers[str(place)] for place in range(1, max(depths) + 1))]
-        return sum(count.computed(layer) for layer in [*layers, *(self.readouts[str(depth)] for depth in depths)])
+        readouts = (self.readouts[str(depth)] for depth in self.computed_depths())
+        return super().computed_flops(count) + sum(map(count.computed, (self.stem, *readouts)))
 
-    def _computed_depths(self) -> list[int]:
-        return [int(label) for label in self.depth.computed_labels()]
 
-    @staticmethod
-    def _layer(build: Builder, layout: SequenceLayout, prefix: str, width: int, size: tuple[int, int]) -> SequenceLayer:
-        def on_grid(make: Callable[[], nn.Module]) -> nn.Module:
-            return OnGrid(make(), *size)
-
-        pixels = size[0] * size[1]
-        operations: dict[str, Make] = {
-            label: partial(make, width, pixels, layout.positions) for label, make in OPERATIONS.items()
-        }
-        operations |= {label: partial(on_grid, partial(make, width)) for label, make in IMAGE_OPERATIONS.items()}
-        pools: dict[str, Make] = {
-            label: partial(on_grid, partial(kind, 2, 2, ceil_mode=True)) for label, kind in POOLS.items()
-        }
-        return SequenceLayer(build, layout, prefix, operations=operations, pools=pools, width=width)
+def _on_grid(size: tuple[int, int], make: Callable[..., nn.Module], *arguments: int, **options: bool) -> nn.Module:
+    return OnGrid(make(*arguments, **options), *size)
 
 
 def _all_steps(outputs: Tensor) -> Steps:
@@ -155,7 +117,7 @@ def _all_steps(outputs: Tensor) -> Steps:
 
 
 class AnyInputSpace(SearchSpace):
-    """One set of choices for images, series and tokens, so that what is learned on one kind is told for another.
+    """One set of choices for images, series and tokens, so that what is learned on one kind serves another.
 
     An architecture is one of ``SequenceSpace``. For series and tokens it is the network there. For images a convolution
     of ``patch`` times ``patch`` pixels makes the first channels; convolutions and pools look at neighbours in both
@@ -227,10 +189,9 @@ class AnyInputSpace(SearchSpace):
         """Build the network that holds all candidates; where several widths are left, it refuses to compute."""
         if not isinstance(as_shape(shape), ImageShape):
             return self.sequences.supernet(shape)
-        left = {choice.name: choice.labels for choice in self.choices}
-        width = max(map(int, left["width"]))
-        refusal = refuse_widths(self.name, left["width"])
-        return BodySupernet(self.body(shape, Builder(left)), shape, self.choices, features=width, refusal=refusal)
+        left = labels_of(self.choices)
+        features, refusal = refuse_widths(self.name, left["width"])
+        return BodySupernet(self.body(shape, Builder(left)), shape, self.choices, features=features, refusal=refusal)
 
     def build(self, architecture: Architecture, shape: Shape, way: int) -> ChildNetwork:
         """The child with newly initialised weights: see ``child``."""
@@ -246,24 +207,22 @@ class AnyInputSpace(SearchSpace):
 
 
 def default_space(shape: Shape) -> SearchSpace:
-    """What a search without a space has to choose from.
-
-    But for that of rows of a table the package ships records of other tasks in it.
+    """The space of a search that is given none; for most of them the package ships records of other tasks.
 
     Example:
         >>> import lit_metanas as lm
         >>> lm.default_space((3, 32, 32)).name, lm.default_space(lm.TokenShape(100, 20)).name
         ('LayeredSpace', 'SequenceSpace')
     """
-    found = as_shape(shape)
-    if isinstance(found, RowShape):
+    kind = type(as_shape(shape))
+    if kind is RowShape:
         return MLPSpace(shared=True)
-    if not isinstance(found, ImageShape):
+    if kind is not ImageShape:
         return SequenceSpace(
             operations=("conv_3", "conv_5", "sep_conv_7", "gated_linear", "attention_4", "gru"),
             activations=("ReLU", "GELU"),
             dropouts=(0.0, 0.2),
-            pools=("none",) if isinstance(found, TokenShape) else ("max", "avg"),
+            pools=("none",) if kind is TokenShape else ("max", "avg"),
             widths=(32, 64),
             shared=True,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from math import cos, pi, prod, sin
 
@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_metanas.inputs.shapes import ImageShape, RowShape, SeriesShape, Shape, TokenShape, as_shape
+from lit_metanas.inputs.shapes import ImageShape, KindShape, RowShape, SeriesShape, Shape, TokenShape, as_shape
 from lit_metanas.spaces.architecture import check_known
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.mixed_layers import CountedFlops
-from lit_metanas.spaces.operations import combine
+from lit_metanas.spaces.operations import padded
 from lit_metanas.spaces.space import SearchSpace
 
 DETAILS = ("coarse", "fine")
@@ -23,7 +23,7 @@ PATCH_SIDES: Mapping[str, int] = {"coarse": 8, "fine": 12}
 """Most patches along a side of an image."""
 
 EDGE_SIDES, EDGE_DIRECTIONS, FAINTEST = 6, 8, 1e-3
-"""Most patches along a side in which edges are told apart, by how many directions, and the strength of the faintest."""
+"""Most patches along a side in which edges are counted, by how many directions, and the strength of the faintest."""
 
 SERIES_PLACES: Mapping[str, int] = {"coarse": 1, "fine": 5}
 """Places in a series around which its mean is a feature; a single one is the whole."""
@@ -32,22 +32,22 @@ VECTOR_SIZE = 32
 """Numbers that each token has, or each group of neighbouring ones."""
 
 NEIGHBOURS, GROUPS = 4, 1 << 15
-"""The most tokens of a group, and how many groups are told apart."""
+"""The most tokens of a group, and how many groups there are."""
 
-FACTOR, PRIME = 1_000_003, (1 << 31) - 1
+_FACTOR, PRIME = 1_000_003, (1 << 31) - 1
 """They make the number of a group from the numbers of its tokens; no product of theirs is beyond 63 bits."""
 
 
 class LinearSpace(SearchSpace):
     """Linear classifiers of plain features of images, series, tokens and rows of numbers.
 
-    Images have averages of patches; ``fine`` ones tell how strong edges of eight directions are in each of some larger
+    Images have averages of patches; ``fine`` ones have the strength of edges of eight directions in each of some larger
     patches, too (after Dalal and Triggs 2005). Series have the mean of each feature over the steps and its mean
     deviation from that; ``fine`` ones have its means around five places from beginning to end, too. Rows are taken as
     they are, ``fine`` ones with the squares of their numbers. All these are computed, not learned, and standardised by
     a batch-norm, but for rows as they are. Tokens have a vector each, of which the mean is taken, so that scores are
     linear in how often there is each token (fastText, Joulin et al. 2017). ``fine`` ones have a vector for each group
-    of up to four neighbouring tokens, told apart by a hash, so that tokens may be characters.
+    of up to four neighbouring tokens, by a hash, so that tokens may be characters.
 
     Args:
         details: ``coarse`` for few features, ``fine`` for many.
@@ -68,10 +68,7 @@ class LinearSpace(SearchSpace):
     shapes = (ImageShape, SeriesShape, TokenShape, RowShape)
 
     def __init__(self, *, details: Sequence[str] = DETAILS) -> None:
-        if not details:
-            raise ValueError(f"{self.name}: 'details' is empty: give one at least.")
-        check_known(self.name, "details", details, DETAILS)
-        self.details = tuple(details)
+        self.details = check_known(self.name, "details", details, DETAILS)
 
     def body(self, shape: Shape, build: Builder) -> nn.Module:
         """The features."""
@@ -79,25 +76,13 @@ class LinearSpace(SearchSpace):
 
 
 class PlainFeatures(nn.Module):
-    """Features of one detail, or those of all, weighed; what the shorter ones lack are zeros.
-
-    Args:
-        build: makes what is open.
-        details: labels of the choice.
-        shape: of one input.
-    """
+    """Features of one detail, or those of all, weighed; what the shorter ones lack are zeros."""
 
     def __init__(self, build: Builder, details: Sequence[str], shape: Shape) -> None:
         super().__init__()
         self.detail = build.question("detail", details)
         found = as_shape(shape)
-        kinds = {
-            ImageShape: ImageFeatures,
-            SeriesShape: SeriesFeatures,
-            TokenShape: TokenFeatures,
-            RowShape: RowFeatures,
-        }
-        made = {label: kinds[type(found)](found, label) for label in self.detail.labels}
+        made = {label: FEATURES[type(found)](found, label) for label in self.detail.labels}
         self.features = nn.ModuleDict(made)
         self.norms = nn.ModuleDict(
             {label: build.norm(one.length, affine=False) for label, one in made.items() if one.standardised}
@@ -106,7 +91,7 @@ class PlainFeatures(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, *shape)`` to ``(n, features)``."""
-        return combine(self.detail.gate(), [partial(self._features, inputs, label) for label in self.detail.labels])
+        return self.detail.combine(partial(self._features, inputs))
 
     def computed_flops(self, count: CountedFlops) -> int:
         """See ``MixedLayer``: features are sums, which are not counted."""
@@ -116,25 +101,21 @@ class PlainFeatures(nn.Module):
         found: Tensor = self.features[label](inputs)
         if label in self.norms:
             found = self.norms[label](found.unsqueeze(2).unsqueeze(2)).flatten(1)
-        missing = self.longest - found.shape[1]
-        return F.pad(found, (0, missing)) if missing else found
+        return padded(found, self.longest)
 
 
-class ImageFeatures(nn.Module):
-    """Averages of patches, and of larger ones how strong edges of each direction are.
+class Features(nn.Module):
+    """Plain features of inputs of one kind."""
 
-    What counts is the part of a gradient that points into a direction, if it does. Strengths are divided by the mean of
-    all directions in a patch and those around it, so that contrast does not matter. Images of one or two pixels along a
-    side have no edges.
+    length: int  # number of features
+    standardised: bool  # whether they are to be
 
-    Args:
-        shape: of an image.
-        detail: ``coarse`` has no edges.
 
-    Attributes:
-        length: number of features.
-        standardised: whether they are to be.
-    """
+class ImageFeatures(Features):
+    """Averages of patches, and, if ``fine``, of larger ones how strong edges of each direction are."""
+
+    # What counts is the part of a gradient that points into a direction, if it does. Strengths are divided by the mean
+    # of all directions in a patch and those around it, so that contrast does not matter.
 
     standardised = True
 
@@ -156,9 +137,9 @@ class ImageFeatures(nn.Module):
         if not self.edges:
             return found
         grey, (height, width) = inputs.sum(1, keepdim=True), self.inner
-        middle, beside = grey[:, :, 1 : 1 + height], grey[:, :, :, 1 : 1 + width]
+        middle, centre = grey[:, :, 1 : 1 + height], grey[:, :, :, 1 : 1 + width]
         right = middle[:, :, :, 2 : 2 + width] - middle[:, :, :, :width]
-        down = beside[:, :, 2 : 2 + height] - beside[:, :, :height]
+        down = centre[:, :, 2 : 2 + height] - centre[:, :, :height]
         angles = [2 * pi * place / EDGE_DIRECTIONS for place in range(EDGE_DIRECTIONS)]
         strong = torch.cat([(right * cos(angle) + down * sin(angle)).relu() for angle in angles], 1)
         cells = pool(strong, self.cells)
@@ -166,19 +147,8 @@ class ImageFeatures(nn.Module):
         return torch.cat([found, (cells / around.clamp(min=FAINTEST)).flatten(1)], 1)
 
 
-class SeriesFeatures(nn.Module):
-    """The mean of each feature, its mean deviation from that, and its means around places from beginning to end.
-
-    A step counts by how near it is to a place, in the time of its example, as in linear interpolation.
-
-    Args:
-        shape: of a series.
-        detail: ``coarse`` has no places.
-
-    Attributes:
-        length: number of features.
-        standardised: whether they are to be.
-    """
+class SeriesFeatures(Features):
+    """The mean of each feature, its mean deviation from that, and, if ``fine``, its means around places."""
 
     places: Tensor
     standardised = True
@@ -188,7 +158,7 @@ class SeriesFeatures(nn.Module):
         number = SERIES_PLACES[detail]
         self.last = number - 1
         self.measured = shape.features - 1
-        self.length = (shape.features - 1) * (2 + (number if self.last else 0))
+        self.length = self.measured * (2 + number * (number > 1))
         self.register_buffer("places", torch.arange(float(number))[:, None])
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -199,7 +169,7 @@ class SeriesFeatures(nn.Module):
         away = (values - mean) * mask
         deviation = (away.relu() + (away * -1).relu()).sum(2, keepdim=True) / steps
         found = [mean, deviation]
-        if self.last:
+        if self.last:  # a step counts by how near it is to a place, in the time of its example
             apart = mask.cumsum(2) * self.last / steps - self.places
             near = (torch.ones_like(apart) - (apart.relu() + (apart * -1).relu())).relu() * mask
             for place in range(self.last + 1):
@@ -208,17 +178,8 @@ class SeriesFeatures(nn.Module):
         return torch.cat(found, 2).flatten(1)
 
 
-class TokenFeatures(nn.Module):
-    """The mean of learned vectors of the tokens of an example, or of all groups of neighbours; zeros where it has none.
-
-    Args:
-        shape: of a sequence of tokens.
-        detail: ``coarse`` has no groups.
-
-    Attributes:
-        length: of a vector.
-        standardised: whether features are to be.
-    """
+class TokenFeatures(Features):
+    """The mean of learned vectors of an example's tokens, or, if ``fine``, of all groups of neighbours."""
 
     length = VECTOR_SIZE
     standardised = False
@@ -236,42 +197,36 @@ class TokenFeatures(nn.Module):
 
 
 def neighbouring(tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """Numbers below ``GROUPS`` of single tokens, pairs, and so on, up to groups of ``NEIGHBOURS``.
-
-    Args:
-        tokens: shape ``(n, steps)``, int64, 0 behind the end.
-
-    Returns:
-        The numbers, and which groups are within an example, both of shape ``(n, NEIGHBOURS x steps)``.
-    """
+    """Numbers of all groups of up to ``NEIGHBOURS`` tokens, and which are within an example, ``(n, groups)``."""
     numbers, within = [tokens], [tokens != 0]
     for further in range(1, NEIGHBOURS):
         last = F.pad(tokens, (0, further))[:, further:]
-        numbers.append((numbers[-1] * FACTOR + last) % PRIME)
+        numbers.append((numbers[-1] * _FACTOR + last) % PRIME)
         within.append(last != 0)
     return torch.cat(numbers, 1) % GROUPS, torch.cat(within, 1)
 
 
-class RowFeatures(nn.Module):
-    """Rows as they are, or with the squares of their numbers.
-
-    Args:
-        shape: of a row.
-        detail: ``fine`` ones have squares.
-
-    Attributes:
-        length: number of features.
-        standardised: whether they are to be.
-    """
+class RowFeatures(Features):
+    """Rows as they are, or, if ``fine``, with the squares of their numbers."""
 
     def __init__(self, shape: RowShape, detail: str) -> None:
         super().__init__()
         self.standardised = detail == "fine"
-        self.length = shape.numbers * (2 if self.standardised else 1)
+        self.length = shape.numbers * (1 + self.standardised)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, numbers)`` to ``(n, features)``."""
-        return torch.cat([inputs, inputs * inputs], 1) if self.standardised else inputs
+        if not self.standardised:
+            return inputs
+        return torch.cat([inputs, inputs * inputs], 1)
+
+
+FEATURES: Mapping[type[KindShape], Callable[..., Features]] = {
+    ImageShape: ImageFeatures,
+    SeriesShape: SeriesFeatures,
+    TokenShape: TokenFeatures,
+    RowShape: RowFeatures,
+}
 
 
 def _kernel(size: Sequence[int], most: int) -> list[int]:

@@ -1,8 +1,8 @@
-"""The layout of a network of cells: its choices, and what it costs."""
+"""The layout of a network of cells: its choices and its cost."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
@@ -14,11 +14,13 @@ from torch import nn
 from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.spaces.architecture import Choice, edge_name
 from lit_metanas.spaces.builder import Builder
-from lit_metanas.spaces.cells.cell_operations import CELL_OPERATIONS, Norms, Operation, convolve, factorized_reduction
+from lit_metanas.spaces.cells.cell_operations import CELL_OPERATIONS, Norms, Operation, entry
 from lit_metanas.spaces.supernet import NetworkCost
 
-KINDS = ("normal", "reduce")
+STRIDES = {"normal": 1, "reduce": 2}
 """Cells that keep the size of the image, and cells that halve it."""
+
+KINDS = tuple(STRIDES)
 
 INPUTS = 2
 """Nodes 0 and 1 of a cell are the outputs of the two cells before it."""
@@ -46,45 +48,26 @@ def sources(pair: str) -> tuple[int, int]:
 
 
 class Site(NamedTuple):
-    """One cell of a network.
+    """One cell of a network."""
 
-    Attributes:
-        kind: ``normal`` or ``reduce``.
-        width: channels of each node.
-        before: channels of the output of the last cell but one.
-        last: channels of the output of the last cell.
-        shrunk: whether the last cell has halved the image, so that the two inputs differ in size.
-        size: height and width of the output.
-    """
-
-    kind: str
-    width: int
-    before: int
-    last: int
-    shrunk: bool
-    size: tuple[int, int]
+    kind: str  # of KINDS
+    width: int  # channels of each node
+    before: int  # channels of the output of the last cell but one
+    last: int  # channels of the output of the last cell
+    shrunk: bool  # whether the last cell has halved the image, so that the two inputs differ in size
+    size: tuple[int, int]  # height and width of the output
 
 
 @dataclass(frozen=True)
 class CellLayout:
-    """How cells are stacked (Liu et al. 2019): at one and two thirds of the depth stands a reduction cell.
+    """How cells are stacked (Liu et al. 2019): at one and two thirds of the depth stands a reduction cell."""
 
-    Attributes:
-        nodes: that a cell computes; its output is all of them, side by side.
-        cells: of the network.
-        channels: of each node before the first reduction; each reduction doubles them.
-        operations: the candidates of each edge; ``none`` comes first where it is one.
-        normalised_pools: whether a pooling is followed by a batch-norm without scale and shift.
-        reuse: whether a supernet computes once for each state what its edges begin with.
-        full_convolutions: whether ``conv_3x3`` is a full convolution, not a depthwise and a pointwise one.
-    """
-
-    nodes: int
+    nodes: int  # that a cell computes; its output is all of them, side by side
     cells: int
-    channels: int
-    operations: tuple[str, ...]
+    channels: int  # of each node before the first reduction; each reduction doubles them
+    operations: tuple[str, ...]  # the candidates of each edge
     normalised_pools: bool
-    reuse: bool = True
+    reuse: bool = True  # whether a supernet computes once for each state what its edges begin with
     full_convolutions: bool = False
 
     @property
@@ -98,11 +81,7 @@ class CellLayout:
         return 2 * self.cells // 3
 
     def choices(self) -> list[Choice]:
-        """Those of NAS-Bench-301 (Zela et al. 2022): each node of a cell has two inputs, with an operation on each.
-
-        So for each node there is the pair of its inputs, for instance ``normal.inputs4: 0+2``, and for each edge an
-        operation, for instance ``normal.edge0-4: sep_conv_3x3``, active where the pair holds the edge.
-        """
+        """Those of NAS-Bench-301 (Zela et al. 2022): a pair of inputs for each node, and an operation for each edge."""
         return [choice for kind in KINDS for node in self.targets() for choice in self._node(kind, node)]
 
     def edges(self) -> list[tuple[int, int]]:
@@ -111,7 +90,13 @@ class CellLayout:
 
     def operation(self, label: str) -> Operation:
         """What makes the operation of a label other than ``none``."""
-        return CELL_OPERATIONS["separable_conv_3x3" if label == "conv_3x3" and not self.full_convolutions else label]
+        if label == "conv_3x3" and not self.full_convolutions:
+            label = "separable_conv_3x3"
+        return CELL_OPERATIONS[label]
+
+    def stride(self, kind: str, source: int) -> int:
+        """That of the edges from a source: inputs of a cell are as large as its last one was."""
+        return STRIDES[kind] if source < INPUTS else 1
 
     def targets(self) -> range:
         """The nodes that a cell computes."""
@@ -134,7 +119,7 @@ class CellLayout:
         costs = cell_costs(self, shape)
         head = NetworkCost((costs.features + 1) * way, costs.features * way)
         kept = [costs.edges[name, label] for name, label in architecture.items() if is_edge(name) and label != "none"]
-        return _sum([costs.base, head, *kept])
+        return sum([head, *kept], costs.base)
 
     def _node(self, kind: str, node: int) -> Iterator[Choice]:
         inputs = Choice(inputs_name(kind, node), pairs(node), f"inputs{node}")
@@ -145,17 +130,11 @@ class CellLayout:
 
 
 class CellCosts(NamedTuple):
-    """Of a network of a cell space.
+    """The costs of the parts of a network of a cell space."""
 
-    Attributes:
-        base: stem, and the convolutions at the inputs of all cells.
-        edges: each operation on each edge, in all cells together, by the names of choice and label.
-        features: length of the feature vector.
-    """
-
-    base: NetworkCost
-    edges: dict[tuple[str, str], NetworkCost]
-    features: int
+    base: NetworkCost  # stem, and the convolutions at the inputs of all cells
+    edges: dict[tuple[str, str], NetworkCost]  # by choice and label, in all cells together
+    features: int  # length of the feature vector
 
 
 @cache
@@ -163,60 +142,42 @@ def cell_costs(layout: CellLayout, shape: Shape) -> CellCosts:
     """Price all operations on all edges, for inputs of ``shape``."""
     channels, height, width = image_shape(shape)
     stem = 9 * channels * layout.stem
-    base = [NetworkCost(stem + 2 * layout.stem, stem * height * width)]
-    terms: dict[tuple[str, str], list[NetworkCost]] = {}
+    base = NetworkCost(stem + 2 * layout.stem, stem * height * width)
+    edges = {  # a short network may have no cell of one kind
+        (edge_name(*edge, kind), label): NetworkCost(0, 0)
+        for kind in KINDS
+        for edge in layout.edges()
+        for label in layout.operations
+    }
     entered = height * width
     sites = layout.sites(height, width)
     for site in sites:
-        base.append(_times(_entry(site.before, site.width, site.shrunk), entered))
-        base.append(_times(_entry(site.last, site.width, False), entered))
+        base += _cost(entered, entry, site.before, site.width, site.shrunk)
+        base += _cost(entered, entry, site.last, site.width, False)
         entered = site.size[0] * site.size[1]
         for source, node in layout.edges():
-            stride = 2 if site.kind == KINDS[1] and source < INPUTS else 1
+            stride = layout.stride(site.kind, source)
             for label in layout.operations:
                 if label != "none":
-                    price = _times(_operation(layout.operation(label), site.width, stride), entered)
-                    terms.setdefault((edge_name(source, node, site.kind), label), []).append(price)
-    edges = {key: _sum(prices) for key, prices in terms.items()}
-    # A short network may have no cell of one kind.
-    for kind in KINDS:
-        for source, node in layout.edges():
-            for label in layout.operations:
-                edges.setdefault((edge_name(source, node, kind), label), NetworkCost(0, 0))
-    return CellCosts(_sum(base), edges, layout.nodes * sites[-1].width)
+                    cost = _cost(entered, layout.operation(label), site.width, stride)
+                    edges[edge_name(source, node, site.kind), label] += cost
+    return CellCosts(base, edges, layout.nodes * sites[-1].width)
 
 
 _NORMS = Norms(Builder({}, mixed=False), pools=False)
 """Those of children; one after a pooling has no parameters."""
 
 
-class _Price(NamedTuple):
-    parameters: int
-    kernels: int
+def _cost(pixels: int, make: Callable[..., nn.Module], *size: int) -> NetworkCost:
+    """The cost of a module that is made for a size and computes so many output pixels."""
+    parameters, kernels = _count(make, *size)
+    return NetworkCost(parameters, kernels * pixels)
 
 
 @cache
-def _operation(make: Operation, width: int, stride: int) -> _Price:
-    with torch.device("meta"):
-        return _price(make(width, stride, _NORMS))
-
-
-@cache
-def _entry(channels: int, width: int, shrunk: bool) -> _Price:
-    with torch.device("meta"):
-        return _price(factorized_reduction(channels, width, _NORMS) if shrunk else convolve(channels, width, 1, _NORMS))
-
-
-def _price(module: nn.Module) -> _Price:
+def _count(make: Callable[..., nn.Module], *size: int) -> tuple[int, int]:
     """All parameters, and those of convolutions: each is one multiply-add for each output pixel."""
+    with torch.device("meta"):
+        module = make(*size, _NORMS)
     kernels = sum(m.weight.numel() for m in module.modules() if isinstance(m, nn.Conv2d))
-    return _Price(sum(p.numel() for p in module.parameters()), kernels)
-
-
-def _times(price: _Price, pixels: int) -> NetworkCost:
-    return NetworkCost(price.parameters, price.kernels * pixels)
-
-
-def _sum(costs: Iterable[NetworkCost]) -> NetworkCost:
-    listed = list(costs)
-    return NetworkCost(sum(cost.parameters for cost in listed), sum(cost.flops for cost in listed))
+    return sum(p.numel() for p in module.parameters()), kernels

@@ -1,58 +1,45 @@
-"""Networks of cells: what children and supernets share, the child, the supernet."""
+"""Networks of cells: the cell, the child and the supernet."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial, reduce
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import Shape, image_shape
-from lit_metanas.spaces.architecture import Choice, edge_name
+from lit_metanas.spaces.architecture import Choice, edge_name, labels_of
 from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
-from lit_metanas.spaces.builder import Builder
-from lit_metanas.spaces.cells.cell_layout import CellLayout, Site, cell_costs, inputs_name, is_edge, sources
-from lit_metanas.spaces.cells.cell_operations import CellState, Norms, convolve, even_pixels, factorized_reduction
-from lit_metanas.spaces.mixture import Mixture
+from lit_metanas.spaces.builder import Builder, Make
+from lit_metanas.spaces.cells.cell_layout import STRIDES, CellLayout, Site, cell_costs, inputs_name, is_edge, sources
+from lit_metanas.spaces.cells.cell_operations import CellState, Norms, entry
+from lit_metanas.spaces.mixture import Mixture, sum_of
 from lit_metanas.spaces.operations import with_dense_gradient
 
 
 class Cell(nn.Module):
-    """One cell: each node is the sum of its edges, or a weighted sum over pairs of edges.
-
-    Args:
-        site: where the cell stands.
-        layout: of the network.
-        labels: the candidates of each edge that is there, and of each node's inputs where pairs are weighed.
-        norms: makes the batch-norm layers.
-    """
+    """One cell: each node is the sum of its edges, or a weighted sum over pairs of edges."""
 
     def __init__(self, site: Site, layout: CellLayout, labels: Mapping[str, Sequence[str]], norms: Norms) -> None:
         super().__init__()
         kind, width, build = site.kind, site.width, norms.build
         self.nodes = tuple(layout.targets())
         self.reuse = layout.reuse and build.mixed
-        self.before = (
-            factorized_reduction(site.before, width, norms) if site.shrunk else convolve(site.before, width, 1, norms)
-        )
-        self.last = convolve(site.last, width, 1, norms)
-        self.stride = 2 if kind == "reduce" else 1
+        self.before = entry(site.before, width, site.shrunk, norms)
+        self.last = entry(site.last, width, False, norms)
+        self.stride = STRIDES[kind]
         self.edges = nn.ModuleDict()
         names = {node: inputs_name(kind, node) for node in self.nodes}
         self.inputs = {node: build.question(name, labels[name]) for node, name in names.items() if name in labels}
-        for node in self.nodes:
-            for source in range(node):
-                name = edge_name(source, node, kind)
-                stride = self.stride if source < self.nodes[0] else 1
-                if name in labels:
-                    makes = {
-                        label: partial(layout.operation(label), width, stride, norms)
-                        for label in labels[name]
-                        if label != "none"
-                    }
-                    candidates = {label: makes.get(label) for label in labels[name]}
-                    self.edges[f"{source}-{node}"] = build.choice(name, candidates)
+        for source, node in layout.edges():
+            name = edge_name(source, node, kind)
+            if name not in labels:
+                continue
+            size = (width, layout.stride(kind, source), norms)
+            candidates: dict[str, Make | None] = dict.fromkeys(labels[name])
+            candidates |= {label: partial(layout.operation(label), *size) for label in labels[name] if label != "none"}
+            self.edges[f"{source}-{node}"] = build.choice(name, candidates)
 
     def forward(self, before: Tensor, last: Tensor) -> Tensor:
         """Outputs of the two cells before to ``(n, nodes * width, height / stride, width / stride)``."""
@@ -61,7 +48,7 @@ class Cell(nn.Module):
         for node in self.nodes:
             joined = self._join(node, states)
             if joined is None:
-                joined = torch.zeros_like(even_pixels(values[0]) if self.stride == 2 else values[0])
+                joined = torch.zeros_like(values[0][:, :, :: self.stride, :: self.stride])
             values.append(with_dense_gradient(joined))
             states.append(self._state(values[-1]))
         return torch.cat(values[self.nodes[0] :], 1)
@@ -80,12 +67,11 @@ class Cell(nn.Module):
 
     def _join(self, node: int, states: Sequence[Tensor | CellState]) -> Tensor | None:
         weights = self._weights(node)
-        terms: list[Tensor] = []
+        terms = []
         for source in self.computed_sources(node):
-            edge, weight = self.edges[f"{source}-{node}"], weights.get(source)
-            output = edge(states[source]) if weight is None else edge(states[source], factor=weight)
-            terms += [] if output is None else [output]
-        return reduce(torch.add, terms) if terms else None
+            factor = {"factor": weights[source]} if source in weights else {}
+            terms.append(self.edges[f"{source}-{node}"](states[source], **factor))
+        return sum_of(terms)
 
     def _weights(self, node: int) -> dict[int, Tensor]:
         """What the outputs of a node's edges are multiplied by, by source; nothing for one."""
@@ -93,8 +79,8 @@ class Cell(nn.Module):
             return {}
         gate, pairs = self.inputs[node].gate(), self.inputs[node].labels
         if gate.index is not None:
-            weight = gate.weights[gate.index]
-            return dict.fromkeys(sources(pairs[gate.index]), weight) if weight.requires_grad else {}
+            factor = gate.factor()
+            return {} if factor is None else dict.fromkeys(sources(pairs[gate.index]), factor)
         # A sum over pairs is one over edges, each weighted by all pairs that it is part of.
         weights: dict[int, Tensor] = {}
         for weight, pair in zip(gate.weights.unbind(), pairs, strict=True):
@@ -104,14 +90,7 @@ class Cell(nn.Module):
 
 
 class CellNetwork(nn.Module):
-    """Stem and cells.
-
-    Args:
-        layout: how cells are stacked.
-        shape: channels, height and width of an input.
-        labels: the candidates of each edge that is there, and of each node's inputs where pairs are weighed.
-        norms: makes the batch-norm layers.
-    """
+    """Stem and cells."""
 
     def __init__(self, layout: CellLayout, shape: Shape, labels: Mapping[str, Sequence[str]], norms: Norms) -> None:
         super().__init__()
@@ -136,19 +115,7 @@ class CellNetwork(nn.Module):
 
 
 class CellChild(BodyChild):
-    """Stem, cells, global average and a linear classifier; in training also an auxiliary classifier where wanted.
-
-    Args:
-        architecture: canonical.
-        layout: how cells are stacked.
-        shape: channels, height and width of an input.
-        way: number of classes.
-        auxiliary: whether there is an auxiliary classifier.
-
-    Attributes:
-        features: length of the feature vector.
-        flops: forward multiply-adds for one input, without the auxiliary classifier.
-    """
+    """Stem, cells, global average and a linear classifier; in training also an auxiliary classifier where wanted."""
 
     def __init__(
         self, architecture: Mapping[str, str], layout: CellLayout, shape: Shape, way: int, *, auxiliary: bool = False
@@ -159,16 +126,18 @@ class CellChild(BodyChild):
         super().__init__(body, shape, way, features=features, flops=flops)
         self.body: CellNetwork = body
         self.auxiliary: AuxiliaryHead | None = None
-        if auxiliary:
-            site = layout.sites(*shape[1:])[layout.second_reduction]
-            self.auxiliary = AuxiliaryHead(layout.nodes * site.width, site.size, way)
         self.second_reduction = layout.second_reduction
+        if auxiliary:
+            site = layout.sites(*shape[1:])[self.second_reduction]
+            self.auxiliary = AuxiliaryHead(layout.nodes * site.width, site.size, way)
 
     def all_scores(self, inputs: Tensor) -> list[Tensor]:
         """The classifier's scores, and the auxiliary one's where there is one."""
         outputs = self.body.outputs(inputs)
         scores = [self.head(outputs[-1].mean((2, 3)))]
-        return scores if self.auxiliary is None else [*scores, self.auxiliary(outputs[self.second_reduction])]
+        if self.auxiliary is not None:
+            scores.append(self.auxiliary(outputs[self.second_reduction]))
+        return scores
 
     @torch.no_grad()
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
@@ -181,32 +150,23 @@ class CellChild(BodyChild):
 
     def supernet_weights(self) -> dict[str, Tensor]:
         """See ``ChildNetwork.supernet_weights``; an auxiliary classifier is among them."""
-        return super().supernet_weights() | {
-            name: tensor.detach().clone() for name, tensor in self._auxiliary().items()
-        }
+        own = {name: tensor.detach().clone() for name, tensor in self._auxiliary().items()}
+        return super().supernet_weights() | own
 
     def _auxiliary(self) -> dict[str, Tensor]:
-        return {} if self.auxiliary is None else dict(self.auxiliary.state_dict(prefix="auxiliary.", keep_vars=True))
+        if self.auxiliary is None:
+            return {}
+        return dict(self.auxiliary.state_dict(prefix="auxiliary.", keep_vars=True))
 
 
 class AuxiliaryHead(nn.Module):
-    """A small classifier in mid-network, whose loss helps training (Liu et al. 2019; Szegedy et al. 2015).
-
-    As in DARTS for images of 8x8 pixels; for others the windows of its pooling are 5/8 of the image.
-
-    Args:
-        channels: of the inputs.
-        size: height and width of the inputs.
-        way: number of classes.
-
-    Raises:
-        ValueError: the inputs have a single row or column.
-    """
+    """A small classifier in mid-network, whose loss helps training (Liu et al. 2019; Szegedy et al. 2015)."""
 
     def __init__(self, channels: int, size: tuple[int, int], way: int) -> None:
         super().__init__()
         if min(size) < 2:
             raise ValueError("The auxiliary classifier needs two pixels after two thirds of the cells: switch it off.")
+        # As in DARTS for images of 8x8 pixels; for others the windows are 5/8 of the image, too.
         windows = [min(side - 1, -(-5 * side // 8)) for side in size]
         steps = [side - window for side, window in zip(size, windows, strict=True)]
         self.layers = nn.Sequential(
@@ -224,22 +184,14 @@ class AuxiliaryHead(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Scores, shape ``(n, way)``."""
-        scores = self.classifier(self.layers(inputs))
-        assert isinstance(scores, Tensor)
-        return scores
+        return self.classifier(self.layers(inputs))
 
 
 class CellSupernet(BodySupernet):
-    """All cells of one kind have the same architecture, and each its own weights for every candidate.
-
-    Args:
-        choices: of the space; those of inputs only where pairs of inputs are weighed.
-        layout: how cells are stacked.
-        shape: channels, height and width of an input.
-    """
+    """All cells of one kind have the same architecture, and each its own weights for every candidate."""
 
     def __init__(self, choices: Sequence[Choice], layout: CellLayout, shape: Shape) -> None:
-        labels = {choice.name: choice.labels for choice in choices}
+        labels = labels_of(choices)
         costs = cell_costs(layout, shape)
         body = CellNetwork(layout, shape, labels, Norms(Builder(labels), layout.normalised_pools))
         super().__init__(body, shape, choices, features=costs.features)
@@ -247,19 +199,12 @@ class CellSupernet(BodySupernet):
 
     def flops(self, mixture: Mixture) -> int:
         """Forward multiply-adds that one input costs under ``mixture``."""
-        edges = self.costs.edges.items()
-        return self.costs.base.flops + sum(
-            cost.flops for (name, label), cost in edges if self._is_computed(name, label, mixture)
-        )
-
-    def _is_computed(self, name: str, label: str, mixture: Mixture) -> bool:
-        """Whether a candidate of an edge is computed."""
-        kind, _, ends = name.partition(".edge")
-        source, node = map(int, ends.split("-"))
-        inputs = inputs_name(kind, node)
-        if inputs in self.labels:
-            pairs, chosen = self.labels[inputs], mixture[inputs].index
-            if not any(source in sources(pair) for pair in (pairs if chosen is None else (pairs[chosen],))):
-                return False
-        index = mixture[name].index
-        return label in (self.labels[name] if index is None else (self.labels[name][index],))
+        computed = {name: mixture[name].computed(labels) for name, labels in self.labels.items()}
+        flops = self.costs.base.flops
+        for (name, label), cost in self.costs.edges.items():
+            kind, _, ends = name.partition(".edge")
+            source, node = map(int, ends.split("-"))
+            pairs = computed.get(inputs_name(kind, node))
+            if label in computed[name] and (pairs is None or any(source in sources(pair) for pair in pairs)):
+                flops += cost.flops
+        return flops

@@ -21,31 +21,22 @@ Place = Literal["stem", "operation", "pool"]
 
 @dataclass(frozen=True)
 class Norms:
-    """Makes the batch-norm layers of a network.
-
-    A supernet's have no scale and shift in operations, where these would rescale the architecture's weights.
-
-    Attributes:
-        build: says whether the network is a supernet.
-        pools: whether there is one after a pooling, without scale and shift.
-    """
+    """Makes batch-norms; a scale in a supernet's operations would rescale the weights of the architecture."""
 
     build: Builder
-    pools: bool
+    pools: bool  # whether there is one after a pooling, without scale and shift
 
     def __call__(self, width: int, place: Place) -> nn.Module:
         """The layer for ``width`` channels at a place."""
+        if place == "pool" and not self.pools:
+            return nn.Identity()
         if place == "pool":
-            return self.build.norm(width, affine=False) if self.pools else nn.Identity()
+            return self.build.norm(width, affine=False)
         return self.build.norm(width, shared=place == "stem")
 
 
 class CellState:
-    """A state of a cell, and what operations on it begin with: all that have it in hand compute it once.
-
-    Args:
-        value: shape ``(n, channels, height, width)``.
-    """
+    """A state of a cell, and what operations on it begin with: all that have it in hand compute it once."""
 
     def __init__(self, value: Tensor) -> None:
         self.value = value
@@ -55,7 +46,9 @@ class CellState:
     @classmethod
     def of(cls, inputs: Tensor | CellState) -> CellState:
         """Inputs that may be a state already."""
-        return inputs if isinstance(inputs, CellState) else cls(inputs)
+        if isinstance(inputs, CellState):
+            return inputs
+        return cls(inputs)
 
     @cached_property
     def active(self) -> Tensor:
@@ -79,8 +72,7 @@ class CellState:
             self._pooled[key] = pool(self.value)
         # Given statistics may differ between the edges that a state has.
         if not isinstance(norm, MixedNorm) or current().statistics is not None:
-            own: Tensor = norm(self._pooled[key])
-            return own
+            return norm(self._pooled[key])
         if key not in self._normalised:
             self._normalised[key] = norm.key, norm(self._pooled[key])
         first, outputs = self._normalised[key]
@@ -131,13 +123,10 @@ Operation = Callable[[int, int, Norms], WeighedLayers]
 
 
 class FactorizedReduction(nn.Module):
-    """Two 1x1 convolutions of stride 2, the second one pixel off, as in DARTS.
+    """Two 1x1 convolutions of stride 2, the second one pixel off, as in DARTS, which takes even sizes only."""
 
-    DARTS takes even sizes only; beyond an odd one's last row and column there are zeros.
-
-    Every second pixel is taken before the convolutions: with a stride, on channels-last images, oneDNN 3.12 can
-    write beyond its memory on processors with AVX2 and without AVX-512.
-    """
+    # Every second pixel is taken before the convolutions: with a stride, on channels-last images, oneDNN 3.12 can
+    # write beyond its memory on processors with AVX2 and without AVX-512.
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
@@ -154,32 +143,22 @@ class FactorizedReduction(nn.Module):
 
 
 class DilatedConv2d(nn.Conv2d):
-    """A depthwise convolution of dilation 2 that keeps the image's size, or halves it.
+    """A depthwise convolution of dilation 2 that keeps the image's size, or halves it."""
 
-    Where it halves it, it looks at every second pixel only, on which it is a convolution without stride and dilation.
-    oneDNN has no kernel for both together and takes ten times as long.
-
-    Args:
-        channels: in and out.
-        kernel: odd.
-        stride: 1 or 2.
-    """
+    # If it halves it, it looks at every second pixel only, on which it is a convolution without stride and dilation:
+    # oneDNN has no kernel for both together and takes ten times as long.
 
     def __init__(self, channels: int, kernel: int, stride: int) -> None:
         super().__init__(channels, channels, kernel, stride, kernel - 1, 2, groups=channels, bias=False)
         self.halves = stride == 2
 
     def forward(self, inputs: Tensor, halved: bool = False) -> Tensor:
-        """Shape ``(n, channels, height, width)`` to ``(n, channels, height / stride, width / stride)``.
-
-        Args:
-            inputs: images, or every second pixel of them.
-            halved: which of these; only where it halves them.
-        """
+        """Shape ``(n, channels, height, width)``, or ``halved`` ones, to ``(n, channels, height / stride, …)``."""
         if not self.halves:
             return super().forward(inputs)
-        pixels = inputs if halved else even_pixels(inputs)
-        return F.conv2d(pixels, self.weight, padding=self.kernel_size[0] // 2, groups=self.groups)
+        if not halved:
+            inputs = even_pixels(inputs)
+        return F.conv2d(inputs, self.weight, padding=self.kernel_size[0] // 2, groups=self.groups)
 
 
 def even_pixels(inputs: Tensor) -> Tensor:
@@ -204,6 +183,13 @@ def convolve(
 def factorized_reduction(channels: int, width: int, norms: Norms) -> ConvolutionOperation:
     """ReLU, a factorized reduction and batch-norm."""
     return convolve(channels, width, 1, norms, layers=(FactorizedReduction(channels, width),))
+
+
+def entry(channels: int, width: int, shrunk: bool, norms: Norms) -> ConvolutionOperation:
+    """What brings an input of a cell to its width, and to half its size if the cell before has ``shrunk`` the image."""
+    if shrunk:
+        return factorized_reduction(channels, width, norms)
+    return convolve(channels, width, 1, norms)
 
 
 def _depthwise(channels: int, kernel: int, stride: int) -> tuple[nn.Module, ...]:
@@ -242,7 +228,9 @@ def _row_and_column(length: int, channels: int, stride: int, norms: Norms) -> We
 
 def _skip(channels: int, stride: int, norms: Norms) -> WeighedLayers:
     """The identity, or the factorized reduction where the image is halved."""
-    return SkipOperation() if stride == 1 else factorized_reduction(channels, channels, norms)
+    if stride == 1:
+        return SkipOperation()
+    return factorized_reduction(channels, channels, norms)
 
 
 def _max_pool(channels: int, stride: int, norms: Norms) -> WeighedLayers:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import product
+from operator import itemgetter
 from typing import Self
 
 import torch
 from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import Shape
-from lit_metanas.spaces.architecture import Architecture, Choice, check_positive, edge_name, restrict
+from lit_metanas.spaces.architecture import Architecture, Choice, check_positive, edge_name, labels_of, restrict
 from lit_metanas.spaces.cells.cell_layout import KINDS, CellLayout, inputs_name, is_edge, sources
 from lit_metanas.spaces.cells.cell_networks import CellChild, CellSupernet
-from lit_metanas.spaces.cells.genotype import COMPUTED_NODES, format_genotype, parse_genotype
+from lit_metanas.spaces.cells.genotype import COMPUTED, format_genotype, parse_genotype
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
 
@@ -42,15 +44,17 @@ METANAS_OPERATIONS = (
 class DARTSCell(SearchSpace):
     """Four nodes with two inputs each, eight operations (Liu et al. 2019); about 10^18 architectures.
 
-    The choices are those of ``CellLayout.choices``. In the supernet a node is the sum over all edges from earlier
+    For each node there is the pair of its inputs, for instance ``normal.inputs4: 0+2``, and for each edge an operation,
+    for instance ``normal.edge0-4: sep_conv_3x3``, active where the pair holds the edge, as in NAS-Bench-301 (Zela et
+    al. 2022). In the supernet a node is the sum over all edges from earlier
     nodes, each a mixture of all operations: an edge that an architecture leaves out has the gate ``none``, and the
     gates of the choices of inputs are not looked at. ``derive`` takes for each node the two edges of the largest
     probability of an operation other than ``none``. ``none`` is no operation of the paper's architectures: neither
     drawn nor proposed, yet it can be built.
 
-    ``from_genotype`` and ``to_genotype`` tell the literature's notation. The defaults are those of the paper's search
-    on CIFAR-10; its networks there have 36 channels, 20 cells, an auxiliary classifier, and no batch-norm after
-    pooling, which its search has.
+    ``from_genotype`` and ``to_genotype`` read and write the literature's notation. The defaults are those of the
+    paper's search on CIFAR-10; its networks there have 36 channels, 20 cells, an auxiliary classifier, and no
+    batch-norm after pooling, which its search has.
 
     Args:
         channels: of each node before the first reduction cell, which doubles them as the second does.
@@ -86,7 +90,7 @@ class DARTSCell(SearchSpace):
         fixed: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         check_positive(self.name, {"cells": cells, "channels": channels})
-        self.layout = CellLayout(COMPUTED_NODES, cells, channels, DARTS_OPERATIONS, normalised_pools, reuse)
+        self.layout = CellLayout(len(COMPUTED), cells, channels, DARTS_OPERATIONS, normalised_pools, reuse)
         self.auxiliary = auxiliary
         self.choices = self._with_edges_kept(restrict(self.layout.choices(), fixed or {}, self.name))
 
@@ -108,16 +112,16 @@ class DARTSCell(SearchSpace):
         An edge is as strong as the probability of that operation among all, ``none`` too.
         """
         labels: dict[str, str] = {}
-        by_name = {choice.name: choice for choice in self.choices}
-        for kind in KINDS:
-            for node in self.layout.targets():
-                strengths: list[float] = []
-                for source in range(node):
-                    choice = by_name[edge_name(source, node, kind)]
-                    strength, labels[choice.name] = _best(choice, logits[choice.name])
-                    strengths.append(strength)
-                name = inputs_name(kind, node)
-                labels[name] = _strongest(by_name[name].labels, strengths)
+        left = labels_of(self.choices)
+        for kind, node in product(KINDS, self.layout.targets()):
+            strengths: list[float] = []
+            for source in range(node):
+                name = edge_name(source, node, kind)
+                strength, labels[name] = _best(left[name], logits[name])
+                strengths.append(strength)
+            name = inputs_name(kind, node)
+            # The pair of the largest sum: of all pairs it is that of the two strongest edges.
+            labels[name] = max(left[name], key=lambda pair: sum(strengths[source] for source in sources(pair)))
         return self.canonical(labels)
 
     def proposed_labels(self, choice: Choice) -> tuple[str, ...]:
@@ -129,11 +133,7 @@ class DARTSCell(SearchSpace):
         return CellSupernet([choice for choice in self.choices if is_edge(choice.name)], self.layout, shape)
 
     def build(self, architecture: Architecture, shape: Shape, way: int) -> CellChild:
-        """The child with newly initialised weights.
-
-        Raises:
-            ValueError: the image is too small for an auxiliary classifier.
-        """
+        """The child with newly initialised weights."""
         return CellChild(self.canonical(architecture), self.layout, shape, way, auxiliary=self.auxiliary)
 
     def training_scores(self, child: nn.Module, inputs: Tensor, targets: Tensor) -> list[Tensor]:
@@ -146,19 +146,14 @@ class DARTSCell(SearchSpace):
         return self.layout.cost(self.canonical(architecture), shape, way)
 
     def restricted(self, labels: Mapping[str, str]) -> Self:
-        """The space in which the named choices have just the given label, and those of inputs none that it rules out.
-
-        Raises:
-            ValueError: a choice is unknown, or the label is not among its candidates that are left; or more than two
-                edges of a node are kept.
-        """
+        """The space in which the named choices have just the given label, and pairs of inputs hold all that is kept."""
         space = super().restricted(labels)
         space.choices = self._with_edges_kept(space.choices)
         return space
 
     def _with_edges_kept(self, choices: Sequence[Choice]) -> tuple[Choice, ...]:
         """Drop the pairs that leave out an edge without ``none``: a supernet would compute it."""
-        labels = {choice.name: choice.labels for choice in choices}
+        labels = labels_of(choices)
         kept = []
         for choice in choices:
             if not is_edge(choice.name):
@@ -176,22 +171,17 @@ class DARTSCell(SearchSpace):
         return tuple(kept)
 
 
-def _best(choice: Choice, logits: Tensor) -> tuple[float, str]:
+def _best(labels: Sequence[str], logits: Tensor) -> tuple[float, str]:
     """The largest probability of an operation but ``none``, and that operation."""
     shares = torch.softmax(logits.detach(), 0).tolist()
-    found = [(share, label) for share, label in zip(shares, choice.labels, strict=True) if label != "none"]
-    return max(found, key=lambda item: item[0]) if found else (-1.0, "none")
-
-
-def _strongest(pairs: Sequence[str], strengths: Sequence[float]) -> str:
-    """The pair of the largest sum: of all pairs it is that of the two strongest edges."""
-    return max(pairs, key=lambda pair: sum(strengths[source] for source in sources(pair)))
+    found = [(share, label) for share, label in zip(shares, labels, strict=True) if label != "none"]
+    return max(found, key=itemgetter(0), default=(-1.0, "none"))
 
 
 class MetaNASCell(SearchSpace):
     """Three nodes with two inputs each, seven operations and no ``none`` (Elsken et al. 2020, Section 3.3).
 
-    The choices are those of ``CellLayout.choices``. In the supernet a node is a weighted sum over the pairs of its
+    The choices are those of ``DARTSCell``. In the supernet a node is a weighted sum over the pairs of its
     possible inputs, of the two edges' mixtures of operations: so the inputs, too, are pruned softly. With
     ``AnnealedSoftmax`` and an inner loop that moves logits nearly one pair and one operation an edge are left when a
     task is learned, and the derived network computes nearly the same. An edge is weighted by all pairs that it is part

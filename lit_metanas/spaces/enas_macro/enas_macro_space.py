@@ -11,7 +11,9 @@ from lit_metanas.inputs.shapes import Shape
 from lit_metanas.spaces.architecture import Choice, check_positive, restrict
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.cells.cell_operations import CELL_OPERATIONS, Norms
-from lit_metanas.spaces.operations import halve_by_mean, total
+from lit_metanas.spaces.forward_pass import OpenChoice
+from lit_metanas.spaces.mixture import sum_of
+from lit_metanas.spaces.operations import halve_by_mean
 from lit_metanas.spaces.space import SearchSpace
 
 LAYER_OPERATIONS = ("conv_3x3", "conv_5x5", "sep_conv_3x3", "sep_conv_5x5", "avg_pool_3x3", "max_pool_3x3")
@@ -62,14 +64,7 @@ class ENASMacro(SearchSpace):
 
 
 class MacroNetwork(nn.Module):
-    """Stem and layers: each is the normalised sum of its operation on the layer before, and of earlier layers.
-
-    Args:
-        layers: how many.
-        channels: of each.
-        shape: channels, height and width of an input.
-        build: makes the open layers.
-    """
+    """Stem and layers: each is the normalised sum of its operation on the layer before, and of earlier layers."""
 
     def __init__(self, layers: int, channels: int, shape: Shape, build: Builder) -> None:
         super().__init__()
@@ -88,11 +83,8 @@ class MacroNetwork(nn.Module):
         """The last layer, for ``(n, channels, height, width)``."""
         outputs = [self.stem(inputs)]
         for layer, (operation, norm, skips) in enumerate(zip(self.layers, self.norms, self.skips, strict=True), 1):
-            joined = operation(outputs[-1])
-            for skip, source in zip(skips, outputs, strict=False):
-                term = total(skip.gate(), skip.labels, partial(_same, source))
-                joined = joined if term is None else joined + term
-            outputs.append(norm(joined))
+            added = (_skipped(*pair) for pair in zip(skips, outputs, strict=False))
+            outputs.append(norm(sum_of([operation(outputs[-1]), *added])))
             if layer in self.halved_after:
                 outputs = [halve_by_mean(output) for output in outputs]
         return outputs[-1]
@@ -108,6 +100,5 @@ def skip_name(layer: int, source: int) -> str:
     return f"layer{layer}.skip{source}"
 
 
-def _same(value: Tensor, label: str) -> Tensor:
-    del label
-    return value
+def _skipped(skip: OpenChoice, source: Tensor) -> Tensor | None:
+    return skip.total(lambda label: source)

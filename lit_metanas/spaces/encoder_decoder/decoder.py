@@ -7,8 +7,7 @@ steps are known, and writing, step by step, are one function.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -17,9 +16,7 @@ from torch import Tensor, nn
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.forward_pass import OpenChoice
 from lit_metanas.spaces.mixed_layers import CountedFlops
-from lit_metanas.spaces.operations import combine
-from lit_metanas.spaces.sequence.attention import attend, part_of, sinusoids
-from lit_metanas.spaces.sequence.step_operations import Recurrence
+from lit_metanas.spaces.sequence.step_operations import Recurrence, attend, part_of, sinusoids
 
 KERNEL = 3
 """Steps that a causal convolution sees: its own, and those before it."""
@@ -31,29 +28,16 @@ KeptState = Mapping[str, Tensor]
 """What each operation of a layer keeps for further steps, by its label; empty at the beginning."""
 
 
-@dataclass(frozen=True)
-class CrossMemory:
-    """What a layer looks up in the sequence that is read.
+class CrossMemory(NamedTuple):
+    """What a layer looks up in the sequence that is read."""
 
-    Attributes:
-        key: shape ``(n, heads, steps, size)``.
-        value: the same shape.
-        outside: which steps lie behind an example's end, shape ``(n, 1, 1, steps)``, bool.
-    """
-
-    key: Tensor
+    key: Tensor  # (n, heads, steps, size)
     value: Tensor
-    outside: Tensor
+    outside: Tensor  # whether a step lies behind its example's end, (n, 1, 1, steps), bool
 
 
 class CausalRecurrence(nn.Module):
-    """Gated recurrent units (Cho et al. 2014). It keeps its last output, ``(n, width)``.
-
-    Args:
-        width: number of channels.
-        heads: not used.
-        steps: not used.
-    """
+    """Gated recurrent units (Cho et al. 2014). It keeps its last output, ``(n, width)``."""
 
     def __init__(self, width: int, heads: int, steps: int) -> None:
         super().__init__()
@@ -66,15 +50,7 @@ class CausalRecurrence(nn.Module):
 
 
 class CausalConvolution(nn.Module):
-    """A convolution over a step and those before it, with gated linear units (Gehring et al. 2017).
-
-    It keeps the last inputs, ``(n, width, KERNEL - 1)``.
-
-    Args:
-        width: number of channels.
-        heads: not used.
-        steps: not used.
-    """
+    """A convolution over steps with gated linear units (Gehring et al. 2017). It keeps ``(n, width, KERNEL - 1)``."""
 
     def __init__(self, width: int, heads: int, steps: int) -> None:
         super().__init__()
@@ -89,15 +65,7 @@ class CausalConvolution(nn.Module):
 
 
 class CausalAttention(nn.Module):
-    """Multi-head attention to a step and those before it (Vaswani et al. 2017), told of their places by sinusoids.
-
-    It keeps keys and values, ``(n, 2, heads, steps, size)``.
-
-    Args:
-        width: number of channels.
-        heads: divides the width.
-        steps: the most that are written.
-    """
+    """Attention to a step and those before it (Vaswani et al. 2017). It keeps ``(n, 2, heads, steps, size)``."""
 
     positions: Tensor
 
@@ -134,14 +102,7 @@ CAUSAL: Mapping[str, Callable[[int, int, int], nn.Module]] = {
 
 
 class CrossAttention(nn.Module):
-    """Multi-head attention to the sequence that is read (Vaswani et al. 2017); sinusoids tell the places in both.
-
-    Args:
-        width: number of channels.
-        heads: divides the width.
-        steps: the most that are written.
-        read: the most steps that are read.
-    """
+    """Multi-head attention to the sequence that is read (Vaswani et al. 2017), with sinusoids for places in both."""
 
     positions: Tensor
 
@@ -155,12 +116,7 @@ class CrossAttention(nn.Module):
         self.register_buffer("positions", sinusoids(max(steps, read), width))
 
     def recall(self, read: Tensor, outside: Tensor) -> CrossMemory:
-        """What is looked up in a sequence.
-
-        Args:
-            read: shape ``(n, steps, width)``.
-            outside: which steps lie behind its end, shape ``(n, 1, steps)``, bool.
-        """
+        """What is looked up in ``(n, steps, width)``; ``outside``, ``(n, 1, steps)``, are the steps behind its end."""
         key = self.key(read + part_of(self.positions, 0, read.shape[1]))
         return CrossMemory(self._split(key), self._split(self.value(read)), outside.unsqueeze(2))
 
@@ -168,8 +124,7 @@ class CrossAttention(nn.Module):
         """Steps that are written, ``(n, steps, width)``, of which so many stand before them."""
         rows = rows + part_of(self.positions, before, rows.shape[1])
         query = self._split(F.linear(rows, self.weight, self.bias))
-        mixed: Tensor = self.output(attend(query, memory.key, memory.value, memory.outside))
-        return mixed
+        return self.output(attend(query, *memory))
 
     def _split(self, rows: Tensor) -> Tensor:
         """Shape ``(n, steps, width)`` to ``(n, heads, steps, size)``."""
@@ -177,19 +132,7 @@ class CrossAttention(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """A causal operation, attention to what is read, and two maps with a ReLU between them.
-
-    Each has its input normalised, loses whole channels to dropout, and is added to its input.
-
-    Args:
-        build: makes the dropout.
-        operation: the choice of the causal operation; in a child it has one label.
-        rates: of dropout.
-        width: number of channels.
-        heads: of attention.
-        steps: the most that are written.
-        read: the most steps that are read.
-    """
+    """A causal operation, attention to what is read, and two maps: each normalised before, dropped out, a residual."""
 
     def __init__(
         self,
@@ -211,14 +154,7 @@ class DecoderLayer(nn.Module):
         self.dropouts = nn.ModuleList(build.dropout("decoder_dropout", rates, width) for _ in range(3))
 
     def forward(self, rows: Tensor, before: int, memory: CrossMemory, kept: KeptState) -> tuple[Tensor, KeptState]:
-        """Some further steps.
-
-        Args:
-            rows: shape ``(n, steps, width)``.
-            before: how many steps stand before them.
-            memory: of ``cross``.
-            kept: of the causal operation.
-        """
+        """Some further steps ``(n, steps, width)``, with so many before them, and what is kept of these."""
         first, second, third = self.norms
         normalised, now = first(rows), dict[str, Tensor]()
 
@@ -227,8 +163,7 @@ class DecoderLayer(nn.Module):
             outputs, now[label] = self.operations[label](normalised, kept.get(label))
             return outputs
 
-        outputs = combine(self.operation.gate(), [partial(computed, label) for label in self.operation.labels])
-        rows = rows + self._dropped(0, outputs)
+        rows = rows + self._dropped(0, self.operation.combine(computed))
         rows = rows + self._dropped(1, self.cross(second(rows), before, memory))
         return rows + self._dropped(2, self.narrow(F.relu(self.widen(third(rows))))), now
 
@@ -236,10 +171,9 @@ class DecoderLayer(nn.Module):
         """See ``MixedLayer``; with what ``cross`` looks up."""
         operations = (self.operations[label] for label in self.operation.computed_labels())
         others = (self.cross, self.cross.key, self.cross.value, self.widen, self.narrow)
-        return sum(count.whole(layer) for layer in (*operations, *others))
+        return sum(map(count.whole, (*operations, *others)))
 
     def _dropped(self, place: int, rows: Tensor) -> Tensor:
         if not self.training and not self.mixed:  # a supernet drops channels where it is given noise
             return rows
-        dropped: Tensor = self.dropouts[place](rows.transpose(1, 2)).transpose(1, 2)
-        return dropped
+        return self.dropouts[place](rows.transpose(1, 2)).transpose(1, 2)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial, reduce
-from typing import ClassVar
+from functools import partial
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -17,12 +17,11 @@ from lit_metanas.objectives.objective import BLANK
 from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.encoder_decoder.decoder import CrossMemory, DecoderLayer, KeptState
-from lit_metanas.spaces.forward_pass import ForwardPass, largest, running
+from lit_metanas.spaces.forward_pass import largest
 from lit_metanas.spaces.mixed_layers import CountedFlops
-from lit_metanas.spaces.mixture import Mixture
-from lit_metanas.spaces.operations import combine, leading_part
+from lit_metanas.spaces.mixture import combine, sum_of
+from lit_metanas.spaces.operations import leading_part
 from lit_metanas.spaces.sequence.sequence_network import SequenceLayers, SequenceLayout, silenced
-from lit_metanas.spaces.supernet import Statistics
 
 BEGIN = BLANK
 """The token before the first one; as an output it is the end."""
@@ -30,17 +29,7 @@ BEGIN = BLANK
 
 @dataclass(frozen=True)
 class DecoderLayout:
-    """What is open in a decoder, and what is not.
-
-    Attributes:
-        operations: labels of the causal operation.
-        depths: numbers of layers.
-        crosses: how many of the encoder's last layers are attended to.
-        tied: whether tokens have the same vectors as input and as output: ``yes``, ``no``.
-        dropouts: rates.
-        heads: of attention.
-        steps: the most that are written.
-    """
+    """The open questions of a decoder, and what is fixed."""
 
     operations: tuple[str, ...]
     depths: tuple[int, ...]
@@ -48,15 +37,11 @@ class DecoderLayout:
     tied: tuple[str, ...]
     dropouts: tuple[float, ...]
     heads: int
-    steps: int
+    steps: int  # the most that are written
 
 
 class LayerMix(nn.Module):
-    """A learned average of several layers' outputs (Peters et al. 2018), whose weights begin alike.
-
-    Args:
-        number: of layers.
-    """
+    """A learned average of several layers' outputs (Peters et al. 2018), whose weights begin alike."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -65,33 +50,20 @@ class LayerMix(nn.Module):
     def forward(self, outputs: list[Tensor]) -> Tensor:
         """Outputs of one shape, those of the last layer first."""
         shares = leading_part(self.logits, 1, len(outputs)).softmax(1)
-        return reduce(torch.add, (shares[:, place] * each for place, each in enumerate(outputs)))
+        average = sum_of(shares[:, place] * each for place, each in enumerate(outputs))
+        assert average is not None
+        return average
 
 
-@dataclass(frozen=True)
-class TokenMaps:
-    """From tokens to vectors, and from features to scores of tokens.
+class TokenMaps(NamedTuple):
+    """From tokens to vectors, and from features to scores of tokens."""
 
-    Attributes:
-        vectors: tokens ``(n, steps)`` to ``(n, steps, width)``.
-        scores: features ``(n, steps, width)`` to ``(n, steps, way)``.
-    """
-
-    vectors: Callable[[Tensor], Tensor]
-    scores: Callable[[Tensor], Tensor]
+    vectors: Callable[[Tensor], Tensor]  # tokens (n, steps) to (n, steps, width)
+    scores: Callable[[Tensor], Tensor]  # features (n, steps, width) to (n, steps, way)
 
 
 class EncoderDecoder(nn.Module):
-    """An encoder and a decoder, of all candidates or of one.
-
-    The vectors of tokens lie outside, as their number is that of the outputs.
-
-    Args:
-        build: makes the open layers.
-        encoder: what is open in the encoder.
-        decoder: and in the decoder.
-        shape: of one input.
-    """
+    """An encoder and a decoder; the vectors of tokens lie outside, as their number is that of the outputs."""
 
     def __init__(
         self, build: Builder, encoder: SequenceLayout, decoder: DecoderLayout, shape: SeriesShape | TokenShape
@@ -104,16 +76,12 @@ class EncoderDecoder(nn.Module):
         self.mix = LayerMix(most) if most > 1 else None
         self.tied = build.question("tied", decoder.tied)
         self.depth = build.question("decoder_depth", decoder.depths)
-        self.depths = [int(label) for label in self.depth.labels]
         operation = build.question("decoder", decoder.operations)
-        read = -(-shape.steps // encoder.stride)
+        sizes = {"width": self.width, "heads": decoder.heads, "steps": decoder.steps}
+        sizes["read"] = -(-shape.steps // encoder.stride)
         self.layers = nn.ModuleList(
-            DecoderLayer(
-                build, operation, decoder.dropouts,
-                width=self.width, heads=decoder.heads, steps=decoder.steps, read=read,
-            )
-            for _ in range(max(self.depths))
-        )  # fmt: skip
+            DecoderLayer(build, operation, decoder.dropouts, **sizes) for _ in range(max(map(int, self.depth.labels)))
+        )
         self.norm = nn.LayerNorm(self.width)
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -129,43 +97,28 @@ class EncoderDecoder(nn.Module):
         found = self.encoder.layer_outputs(inputs, wanted)
         _, steps = found[max(depths)]
         outputs = {place: steps.blank(found[place][0]).transpose(1, 2) for place in wanted}
-        rows = combine(
-            self.encoder.depth.gate(), [partial(self._attended, outputs, depth) for depth in self.encoder.depths]
-        )
+        rows = combine(self.encoder.depth.gate(), self.encoder.depths, partial(self._attended, outputs))
         return [layer.cross.recall(rows, steps.outside) for layer in self._computed_layers()]
 
     def write(
         self, rows: Tensor, before: int, memories: Sequence[CrossMemory], kept: Sequence[KeptState] = ()
     ) -> tuple[Tensor, list[KeptState]]:
-        """Features of some further steps, ``(n, steps, width)``, and what is kept of them.
-
-        Args:
-            rows: the vectors of the tokens before each step, shape ``(n, steps, width)``.
-            before: how many steps stand before them.
-            memories: of ``read``.
-            kept: what each layer kept of the steps before; empty at the beginning.
-        """
+        """Features ``(n, steps, width)`` of further steps, given the vectors of tokens before each; what is kept."""
         now: list[KeptState] = []
-        outputs: dict[int, Tensor] = {}
+        outputs: dict[str, Tensor] = {}
         for place, layer in enumerate(self._computed_layers()):
             rows, new = layer(rows, before, memories[place], kept[place] if kept else {})
             now.append(new)
-            outputs[place + 1] = rows
+            outputs[str(place + 1)] = rows
+
+        def normalised(depth: str) -> Tensor:
+            return self.norm(outputs[depth])
+
         # The norm stands before the gate, which it would cancel otherwise.
-        candidates = [partial(self._normalised, outputs, depth) for depth in self.depths]
-        return combine(self.depth.gate(), candidates), now
+        return self.depth.combine(normalised), now
 
     def score(self, inputs: Tensor, targets: Tensor | None, maps: TokenMaps) -> Tensor:
-        """Scores ``(n, steps, way)`` of targets, each token given those before it, or of what is written.
-
-        Args:
-            inputs: series ``(n, features, steps)`` or tokens ``(n, steps)``.
-            targets: see ``EncoderDecoderChild.forward``.
-            maps: of the tokens that are written.
-
-        Raises:
-            ValueError: an input or a target has more steps than the network is for.
-        """
+        """Scores ``(n, steps, way)`` of targets, each token given those before it, or of what is written."""
         if targets is None:
             return self._written(inputs, maps)
         targets = trim_steps(targets)
@@ -179,7 +132,7 @@ class EncoderDecoder(nn.Module):
 
     def computed_flops(self, count: CountedFlops) -> int:
         """See ``MixedLayer``."""
-        return sum(count.computed(part) for part in (self.encoder, *self._computed_layers()))
+        return sum(map(count.computed, (self.encoder, *self._computed_layers())))
 
     def _written(self, inputs: Tensor, maps: TokenMaps) -> Tensor:
         memories = self.read(inputs)
@@ -206,13 +159,8 @@ class EncoderDecoder(nn.Module):
         return silenced(scores, behind.unsqueeze(2))
 
     def _computed_layers(self) -> list[DecoderLayer]:
-        number = max(int(label) for label in self.depth.computed_labels())
+        number = max(map(int, self.depth.computed_labels()))
         return [layer for layer in list(self.layers)[:number] if isinstance(layer, DecoderLayer)]
-
-    def _normalised(self, outputs: Mapping[int, Tensor], depth: int) -> Tensor:
-        """The features behind so many of the decoder's layers."""
-        normalised: Tensor = self.norm(outputs[depth])
-        return normalised
 
     def _numbers(self, depth: int) -> list[int]:
         """Layers that are attended to, by label, of an encoder of so many."""
@@ -223,18 +171,21 @@ class EncoderDecoder(nn.Module):
         numbers = self._numbers(depth)
         if len(set(numbers)) == 1:
             return numbers[0]
-        return max(min(int(label), depth) for label in self.cross.computed_labels())
+        return max(self.cross.gate().computed(numbers))
 
     def _attended(self, outputs: Mapping[int, Tensor], depth: int) -> Tensor:
-        """What an encoder of so many layers gives the decoder; where it has too few layers, labels are the same."""
+        """What an encoder of so many layers gives the decoder: an average of its last layers."""
         numbers = self._numbers(depth)
-        candidates = [partial(self._average, outputs, depth, number) for number in numbers]
-        return combine(self.cross.gate(), candidates) if len(set(numbers)) > 1 else candidates[0]()
 
-    def _average(self, outputs: Mapping[int, Tensor], depth: int, number: int) -> Tensor:
-        """Of so many of the encoder's last layers, if it has so many."""
-        layers = [outputs[place] for place in range(depth, depth - number, -1)]
-        return layers[0] if self.mix is None or number == 1 else self.mix(layers)
+        def average(number: int) -> Tensor:
+            layers = [outputs[place] for place in range(depth, depth - number, -1)]
+            if self.mix is None or number == 1:
+                return layers[0]
+            return self.mix(layers)
+
+        if len(set(numbers)) == 1:  # of an encoder with too few layers all labels are the same
+            return average(numbers[0])
+        return combine(self.cross.gate(), numbers, average)
 
 
 def tied_vectors(tokens: Tensor, weight: Tensor) -> Tensor:
@@ -243,47 +194,24 @@ def tied_vectors(tokens: Tensor, weight: Tensor) -> Tensor:
 
 
 class EncoderDecoderChild(BodyChild):
-    """An encoder-decoder of one candidate a choice.
+    """An encoder-decoder that scores targets, each token after those before it, or writes that of the largest score."""
 
-    Given targets it scores each of their tokens, and the end, after all that stand before it (teacher forcing). Without
-    it writes by itself: the token of the largest score, step by step. Scores behind the end say for certain that there
-    is nothing.
+    body: EncoderDecoder
 
-    Multiply-adds are those of a text of as many steps as can be, with what is kept of each step.
-
-    Args:
-        body: an ``EncoderDecoder``.
-        shape: of one input.
-        way: number of outputs, the first of which is the end.
-        sliced: whether parameters may be leading parts of the supernet's.
-    """
-
-    def __init__(self, body: nn.Module, shape: Shape, way: int, *, sliced: bool = False) -> None:
+    def __init__(self, body: EncoderDecoder, shape: Shape, way: int, *, sliced: bool = False) -> None:
         super().__init__(body, shape, way, sliced=sliced)
-        assert isinstance(body, EncoderDecoder)
         self.steps = body.steps
         self.flops += self.features * way * (self.steps - 1)
         self.embedding = None if body.tied.labels == ("yes",) else nn.Embedding(way, self.features)
 
     def forward(self, inputs: Tensor, targets: Tensor | None = None) -> Tensor:
-        """Scores ``(n, steps, way)``.
-
-        Args:
-            inputs: series ``(n, features, steps)`` or tokens ``(n, steps)``.
-            targets: tokens ``(n, longest)`` whose steps are scored, and one step more where there is room; None writes.
-
-        Raises:
-            ValueError: an input or a target has more steps than the network is for.
-        """
-        assert isinstance(self.body, EncoderDecoder)
+        """Scores ``(n, steps, way)`` of targets ``(n, longest)``, and one step more if there is room; None writes."""
         return self.body.score(inputs, targets, TokenMaps(self._vectors, self.head))
 
     def _vectors(self, tokens: Tensor) -> Tensor:
-        """Of tokens ``(n, steps)``, shape ``(n, steps, width)``."""
         if self.embedding is None:
             return tied_vectors(tokens, self.head.weight)
-        vectors: Tensor = self.embedding(tokens)
-        return vectors
+        return self.embedding(tokens)
 
     def supernet_weights(self) -> dict[str, Tensor]:
         """See ``ChildNetwork``; the vectors of tokens, too, unless they are the classifier's."""
@@ -303,44 +231,25 @@ class EncoderDecoderChild(BodyChild):
 
 
 class EncoderDecoderSupernet(BodySupernet):
-    """An encoder-decoder of all candidates; see ``EncoderDecoderChild``.
-
-    Features are those of a text of as many steps as can be, whose tokens are blank. Scores are of targets, or of what
-    it writes by itself.
-    """
+    """An encoder-decoder of all candidates, with features of the longest text; see ``EncoderDecoderChild``."""
 
     averaged: ClassVar[bool] = False
+    body: EncoderDecoder
 
-    def scores(
-        self,
-        outputs: Mapping[str, Tensor],
-        inputs: Tensor,
-        mixture: Mixture,
-        noise: Mapping[str, Tensor] | None = None,
-        statistics: Statistics = None,
-        targets: Tensor | None = None,
-    ) -> Tensor:
-        """See ``Supernet.scores``."""
-        self._refuse_to_compute()
-        network = self._network
+    def _score(self, outputs: Mapping[str, Tensor], inputs: Tensor, targets: Tensor | None) -> Tensor:
         weight = outputs["head.weight"]
 
         def vectors(tokens: Tensor) -> Tensor:
-            made = {
-                "yes": lambda: tied_vectors(tokens, weight),
-                "no": lambda: F.embedding(tokens, outputs["embedding.weight"]),
-            }
-            return combine(network.tied.gate(), [made[label] for label in network.tied.labels])
+            def made(label: str) -> Tensor:
+                if label == "yes":
+                    return tied_vectors(tokens, weight)
+                return F.embedding(tokens, outputs["embedding.weight"])
+
+            return self.body.tied.combine(made)
 
         maps = TokenMaps(vectors, lambda features: F.linear(features, weight, outputs["head.bias"]))
-        with running(ForwardPass(mixture, noise, statistics)):
-            return network.score(inputs, targets, maps)
+        return self.body.score(inputs, targets, maps)
 
     def output_flops(self, way: int) -> int:
-        """Of each step of a text of as many as can be."""
-        return self.features * way * self._network.steps
-
-    @property
-    def _network(self) -> EncoderDecoder:
-        assert isinstance(self.body, EncoderDecoder)
-        return self.body
+        """Of each step of the longest text."""
+        return self.features * way * self.body.steps

@@ -8,7 +8,15 @@ from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import SeriesShape, Shape, TokenShape
 from lit_metanas.objectives.objective import Objective, Scored
-from lit_metanas.spaces.architecture import Architecture, check_dropouts, check_known, check_positive, restrict
+from lit_metanas.spaces.architecture import (
+    Architecture,
+    check_dropouts,
+    check_given,
+    check_known,
+    check_positive,
+    labels_of,
+    restrict,
+)
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.encoder_decoder.decoder import CAUSAL
 from lit_metanas.spaces.encoder_decoder.encoder_decoder_network import (
@@ -81,20 +89,18 @@ class EncoderDecoderSpace(SearchSpace):
         self.encoder = encoder or SequenceSpace(readouts=("each",))
         self.target_steps = target_steps
         self.layout = DecoderLayout(
-            operations=tuple(decoders),
+            operations=check_known(self.name, "decoders", decoders, tuple(CAUSAL)),
             depths=tuple(sorted(decoder_depths)),
             crosses=tuple(sorted(crosses)),
-            tied=tuple(tied),
+            tied=check_known(self.name, "tied", tied, TIED),
             dropouts=tuple(decoder_dropouts),
             heads=heads,
             steps=target_steps,
         )
         self._check()
-        left = {choice.name: choice.labels for choice in self.encoder.choices}
-        own = {choice.name for choice in self.choices}
-        self.choices = restrict(self.choices, {name: labels for name, labels in left.items() if name in own}, self.name)
-        if fixed:
-            self.choices = restrict(self.choices, fixed, self.name)
+        own = labels_of(self.choices)
+        left = {name: labels for name, labels in labels_of(self.encoder.choices).items() if name in own}
+        self.choices = restrict(restrict(self.choices, left, self.name), fixed or {}, self.name)
 
     @classmethod
     def layer_questions(cls, place: int) -> tuple[str, ...]:
@@ -107,14 +113,10 @@ class EncoderDecoderSpace(SearchSpace):
         return "target"
 
     def check_objective(self, objective: Objective) -> None:
-        """Refuse an objective that wants other scores, or longer texts, than the networks have.
-
-        Raises:
-            ValueError: it does.
-        """
+        """Refuse an objective that wants other scores, or longer texts, than the networks have."""
         super().check_objective(objective)
-        wanted = objective.steps
-        if wanted is not None and wanted > self.target_steps:
+        wanted = objective.steps or 0
+        if wanted > self.target_steps:
             raise ValueError(
                 f"{type(objective).__name__} has texts of up to {wanted} tokens, and {self.name} writes up to "
                 f"{self.target_steps}: give target_steps={wanted}, or texts fewer 'steps'."
@@ -124,23 +126,19 @@ class EncoderDecoderSpace(SearchSpace):
         """Drop inactive choices; of numbers of layers to attend to that an encoder does not have, take the least."""
         found = super().canonical(labels)
         depth = int(found["depth"])
-        (cross,) = (choice for choice in self.choices if choice.name == "cross")
-        same = [label for label in cross.labels if min(int(label), depth) == min(int(found["cross"]), depth)]
-        return Architecture({**found, "cross": min(same, key=int)})
+        crosses = map(int, labels_of(self.choices)["cross"])
+        least = min(cross for cross in crosses if min(cross, depth) == min(int(found["cross"]), depth))
+        return Architecture({**found, "cross": str(least)})
 
     def supernet(self, shape: Shape) -> Supernet:
         """Build the network that holds all candidates.
 
         Where several widths are left, it holds the weights that children begin with, those of narrow ones being leading
         parts, and refuses to compute.
-
-        Raises:
-            ValueError: the inputs are images.
         """
         self.check_shape(shape)
-        left = {choice.name: choice.labels for choice in self.choices}
-        refusal = refuse_widths(self.name, left["width"])
-        features = max(map(int, left["width"]))
+        left = labels_of(self.choices)
+        features, refusal = refuse_widths(self.name, left["width"])
         body = self.body(shape, Builder(left))
         return EncoderDecoderSupernet(body, shape, self.choices, features=features, refusal=refusal)
 
@@ -156,29 +154,15 @@ class EncoderDecoderSpace(SearchSpace):
     def output_weights(self, features: int, way: int) -> dict[str, Tensor]:
         """See ``SearchSpace``; the vectors of tokens, too, where a network may have others than its classifier's."""
         weights = super().output_weights(features, way)
-        tied = next(choice.labels for choice in self.choices if choice.name == "tied")
-        return (
-            weights
-            if tied == ("yes",)
-            else {**weights, "embedding.weight": nn.Embedding(way, features).weight.detach()}
-        )
+        if "no" in labels_of(self.choices)["tied"]:
+            weights["embedding.weight"] = nn.Embedding(way, features).weight.detach()
+        return weights
 
     def _check(self) -> None:
-        """Refuse what cannot be built.
-
-        Raises:
-            ValueError: it cannot.
-        """
+        """Refuse what cannot be built."""
         layout = self.layout
-        for argument, given, known in (
-            ("decoders", layout.operations, tuple(CAUSAL)),
-            ("tied", layout.tied, TIED),
-        ):
-            check_known(self.name, argument, given, known)
         numbers = {"decoder_depths": layout.depths, "crosses": layout.crosses, "decoder_dropouts": layout.dropouts}
-        for argument, found in {**numbers, "decoders": layout.operations, "tied": layout.tied}.items():
-            if not found:
-                raise ValueError(f"{self.name}: '{argument}' is empty: give one at least.")
+        check_given(self.name, numbers)
         least = {"the least decoder depth": min(layout.depths), "the least of 'crosses'": min(layout.crosses)}
         check_positive(self.name, {**least, "heads": layout.heads, "target_steps": layout.steps})
         check_dropouts(self.name, layout.dropouts)

@@ -2,43 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import Shape, image_shape
-from lit_metanas.spaces.child_network import ChildNetwork, copy_leading
+from lit_metanas.spaces.child_network import ChildNetwork, norm_tensors
 from lit_metanas.spaces.operations import ACTIVATIONS, POOLS
 
 
-@dataclass(frozen=True)
-class Block:
+class Block(NamedTuple):
     """One block of an architecture: convolution ``kernel`` and ``width``, then what follows."""
 
     kernel: int
     width: int
+    dropout: float
     norm: str
     skip: str
     activation: str
     pool: str
-    dropout: float
 
 
 def sizes(height: int, width: int, blocks: int, *, up: bool = False) -> list[tuple[int, int]]:
-    """Height and width at the input of each block, and after the last: halved while larger than one pixel.
-
-    Args:
-        height: of the image.
-        width: of the image.
-        blocks: how many.
-        up: whether the half of an odd number is rounded up.
-    """
+    """Height and width before each block and after the last: halved, perhaps rounded up, while larger than one."""
     result = [(height, width)]
     for _ in range(blocks):
-        height, width = result[-1]
-        result.append(((height + up) // 2, (width + up) // 2) if min(height, width) > 1 else (height, width))
+        if min(height, width) > 1:
+            height, width = (height + up) // 2, (width + up) // 2
+        result.append((height, width))
     return result
 
 
@@ -67,25 +60,30 @@ class ChildBlock(nn.Module):
         outputs = self.norm(self.convolution(inputs))
         if self.projection is not None:
             outputs = outputs + self.projection(inputs)
-        outputs = self.dropout(self.pool(self.activation(outputs)))
-        assert isinstance(outputs, Tensor)
-        return outputs
+        return self.dropout(self.pool(self.activation(outputs)))
+
+
+class Normed(NamedTuple):
+    """A convolution and its norm, under their names in the supernet; without a norm it has a bias, the shift."""
+
+    convolution: nn.Module
+    norm: nn.Module
+    kernel_key: str
+    norm_key: str
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Parameters and statistics under the supernet's names."""
+        assert isinstance(self.convolution, nn.Conv2d)
+        own = {self.kernel_key: self.convolution.weight}
+        if self.convolution.bias is None:
+            return own | norm_tensors(self.norm_key, self.norm)
+        bias = self.convolution.bias
+        # The scale went into the kernel when it was inherited.
+        return own | {f"{self.norm_key}.scale": torch.ones_like(bias), f"{self.norm_key}.shift": bias}
 
 
 class LayeredChild(ChildNetwork):
-    """Blocks, a readout and a linear classifier.
-
-    Args:
-        blocks: from input to output.
-        shape: channels, height and width of an input.
-        way: number of classes.
-        flat: whether the features are all values of the last map instead of the average of each channel.
-        up: whether half of an odd height or width is rounded up.
-
-    Attributes:
-        features: length of the feature vector.
-        flops: forward multiply-adds for one input.
-    """
+    """Blocks, a readout of averages or of the ``flat`` map, and a linear classifier; sizes may be rounded ``up``."""
 
     def __init__(
         self, blocks: Sequence[Block], *, shape: Shape, way: int, flat: bool = False, up: bool = False
@@ -100,96 +98,49 @@ class LayeredChild(ChildNetwork):
             taps = block.kernel**2 + (block.skip == "residual")
             self.flops += before[0] * before[1] * channels * block.width * taps
             channels = block.width
-        last = places[len(blocks)]
         self.flat = flat
-        self.features = channels * last[0] * last[1] if flat else channels
+        self.features = channels
+        if flat:
+            height, width = places[-1]
+            self.features *= height * width
         self.head = nn.Linear(self.features, way)
         self.flops += self.features * way
-        self._plan = tuple(blocks)
 
     def embed(self, inputs: Tensor) -> Tensor:
         """Features, shape ``(n, features)``."""
         for block in self.blocks:
             inputs = block(inputs)
-        return inputs.flatten(1) if self.flat else inputs.mean((2, 3))
+        if self.flat:
+            return inputs.flatten(1)
+        return inputs.mean((2, 3))
 
     @torch.no_grad()
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
-        """Copy the parameters, and where present the statistics, of a supernet of the layered space.
-
-        Raises:
-            ValueError: a parameter that this network needs is not among ``weights``, or is too small.
-        """
-        for place, (module, block) in enumerate(zip(self.blocks, self._plan, strict=True)):
-            assert isinstance(module, ChildBlock)
-            prefix = f"layers.{place}"
-            _inherit_normed(module.convolution, module.norm, weights, f"{prefix}.kernels.{block.kernel}", prefix)
-            if module.projection is not None:
-                convolution, norm = module.projection[0], module.projection[1]
-                _inherit_normed(convolution, norm, weights, f"{prefix}.projection", f"{prefix}.skip")
-        self._inherit_head(weights)
+        """See ``ChildNetwork``."""
+        found = self._copy(weights)
+        for one in self._normed():
+            assert isinstance(one.convolution, nn.Conv2d)
+            if one.convolution.bias is not None:
+                one.convolution.weight.mul_(found[f"{one.norm_key}.scale"][:, None, None, None])
 
     def _tensors(self) -> dict[str, Tensor]:
-        """Parameters and statistics but the classifier's, under the supernet's names."""
-        weights: dict[str, Tensor] = {}
-        for place, (module, block) in enumerate(zip(self.blocks, self._plan, strict=True)):
-            assert isinstance(module, ChildBlock)
-            prefix = f"layers.{place}"
-            weights |= _normed_weights(module.convolution, module.norm, f"{prefix}.kernels.{block.kernel}", prefix)
-            if module.projection is not None:
-                convolution, norm = module.projection[0], module.projection[1]
-                weights |= _normed_weights(convolution, norm, f"{prefix}.projection", f"{prefix}.skip")
-        return weights
+        return {name: tensor for one in self._normed() for name, tensor in one.tensors().items()}
+
+    def _normed(self) -> Iterator[Normed]:
+        for place, block in enumerate(self.blocks):
+            assert isinstance(block, ChildBlock)
+            prefix, size = f"layers.{place}", block.convolution.kernel_size[0]
+            yield Normed(block.convolution, block.norm, f"{prefix}.kernels.{size}", prefix)
+            if block.projection is not None:
+                convolution, norm = block.projection
+                yield Normed(convolution, norm, f"{prefix}.projection", f"{prefix}.skip")
 
 
 def _norm(block: Block) -> nn.Module:
-    if block.norm == "batch":
-        return nn.BatchNorm2d(block.width)
-    return nn.GroupNorm(1, block.width) if block.norm == "layer" else nn.Identity()
-
-
-def _inherit_normed(
-    convolution: nn.Module, norm: nn.Module, weights: Mapping[str, Tensor], kernel_key: str, norm_key: str
-) -> None:
-    assert isinstance(convolution, nn.Conv2d)
-    missing = [key for key in (kernel_key, f"{norm_key}.scale", f"{norm_key}.shift") if key not in weights]
-    if missing:
-        raise ValueError(f"The weights lack '{missing[0]}': they come from another space.")
-    out, into = convolution.weight.shape[:2]
-    kernel = weights[kernel_key][:out, :into]
-    if kernel.shape != convolution.weight.shape:
-        raise ValueError(
-            f"The weights hold '{kernel_key}' {tuple(kernel.shape)}, not {tuple(convolution.weight.shape)}: "
-            "they come from another space."
-        )
-    scale, shift = weights[f"{norm_key}.scale"][:out], weights[f"{norm_key}.shift"][:out]
-    if isinstance(norm, nn.Identity):
-        assert convolution.bias is not None
-        convolution.weight.copy_(kernel * scale[:, None, None, None])
-        convolution.bias.copy_(shift)
-        return
-    convolution.weight.copy_(kernel)
-    assert isinstance(norm, nn.BatchNorm2d | nn.GroupNorm)
-    norm.weight.copy_(scale)
-    norm.bias.copy_(shift)
-    if isinstance(norm, nn.BatchNorm2d) and f"{norm_key}.mean" in weights:
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        copy_leading(weights[f"{norm_key}.mean"], norm.running_mean)
-        copy_leading(weights[f"{norm_key}.var"], norm.running_var)
-
-
-def _normed_weights(convolution: nn.Module, norm: nn.Module, kernel_key: str, norm_key: str) -> dict[str, Tensor]:
-    assert isinstance(convolution, nn.Conv2d)
-    weights = {kernel_key: convolution.weight}
-    if isinstance(norm, nn.Identity):
-        assert convolution.bias is not None
-        # The scale went into the kernel when it was inherited.
-        return weights | {f"{norm_key}.scale": torch.ones_like(convolution.bias), f"{norm_key}.shift": convolution.bias}
-    assert isinstance(norm, nn.BatchNorm2d | nn.GroupNorm)
-    weights |= {f"{norm_key}.scale": norm.weight, f"{norm_key}.shift": norm.bias}
-    if isinstance(norm, nn.BatchNorm2d):
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        weights |= {f"{norm_key}.mean": norm.running_mean, f"{norm_key}.var": norm.running_var}
-    return weights
+    match block.norm:
+        case "batch":
+            return nn.BatchNorm2d(block.width)
+        case "layer":
+            return nn.GroupNorm(1, block.width)
+        case _:
+            return nn.Identity()

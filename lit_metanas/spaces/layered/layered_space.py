@@ -8,8 +8,16 @@ from typing import get_args
 import torch
 
 from lit_metanas.inputs.shapes import Shape
-from lit_metanas.io.text import nearest
-from lit_metanas.spaces.architecture import Architecture, Choice, restrict
+from lit_metanas.spaces.architecture import (
+    Architecture,
+    Choice,
+    active_at,
+    check_dropouts,
+    check_known,
+    check_positive,
+    layer_prefix,
+    restrict,
+)
 from lit_metanas.spaces.layered.layered_child import Block, LayeredChild
 from lit_metanas.spaces.layered.layered_supernet import LayeredSupernet, Mix
 from lit_metanas.spaces.operations import ACTIVATIONS, MAP_READOUTS, NORMS, POOLS, ROUNDINGS, SKIPS
@@ -74,35 +82,40 @@ class LayeredSpace(SearchSpace):
         fixed: Mapping[str, Sequence[str]] | None = None,
         mix: Mix = "merged",
     ) -> None:
-        _check(kernels=kernels, dropouts=dropouts, depths=depths, widths=widths)
+        for size in kernels:
+            if size < 1 or size % 2 == 0:
+                raise ValueError(f"{self.name}: kernel size {size} is not odd and positive: use 1, 3, 5, 7, …")
+        check_dropouts(self.name, dropouts)
+        least = {"the least depth": min(depths, default=1), "the least width": min(widths, default=1)}
+        check_positive(self.name, least)
+        check_known(self.name, "mix", (mix,), get_args(Mix))
         self.shared = shared
         self.mix: Mix = mix
-        _check_labels("mix", (mix,), get_args(Mix))
         self.questions: dict[str, tuple[str, ...]] = {
-            "kernel": tuple(str(size) for size in kernels),
-            "width": tuple(str(width) for width in widths),
-            "norm": _check_labels("norm", norms, NORMS),
-            "skip": _check_labels("skip", skips, SKIPS),
-            "activation": _check_labels("activation", activations, ACTIVATIONS),
-            "pool": _check_labels("pool", pools, POOLS),
+            "kernel": tuple(map(str, kernels)),
+            "width": tuple(map(str, widths)),
+            "norm": check_known(self.name, "norms", norms, NORMS),
+            "skip": check_known(self.name, "skips", skips, SKIPS),
+            "activation": check_known(self.name, "activations", activations, ACTIVATIONS),
+            "pool": check_known(self.name, "pools", pools, POOLS),
             "dropout": tuple(f"{rate:g}" for rate in dropouts),
         }
-        self.depths = tuple(str(depth) for depth in sorted(depths))
-        self.readouts = _check_labels("readout", readouts, MAP_READOUTS)
-        self.roundings = _check_labels("rounding", roundings, ROUNDINGS)
+        self.depths = tuple(map(str, sorted(depths)))
+        self.readouts = check_known(self.name, "readouts", readouts, MAP_READOUTS)
+        self.roundings = check_known(self.name, "roundings", roundings, ROUNDINGS)
         self.choices = restrict(self._open_choices(), fixed or {}, self.name)
 
     @classmethod
     def layer_questions(cls, place: int) -> tuple[str, ...]:
         """See ``ChoiceSpace.layer_questions``."""
-        del place
         return "kernel", "width", "norm", "skip", "activation", "pool", "rounding", "dropout"
 
     def supernet(self, shape: Shape) -> LayeredSupernet:
         """Build the network that holds all candidates; its soft mixtures follow ``mix``."""
         by_name = {choice.name: choice for choice in self.choices}
         depth = by_name["depth"]
-        blocks = [self._block_choices(place) for place in range(1, max(map(int, depth.labels)) + 1)]
+        prefixes = [layer_prefix(place, self.shared) for place in range(1, max(map(int, depth.labels)) + 1)]
+        blocks = [{group: by_name[prefix + group] for group in self.questions} for prefix in prefixes]
         whole = {group: by_name.get(group) for group in ("readout", "rounding")}
         return LayeredSupernet(shape=shape, depth=depth, blocks=blocks, mix=self.mix, **whole)
 
@@ -110,7 +123,12 @@ class LayeredSpace(SearchSpace):
         """The child with newly initialised weights."""
         full = self.canonical(architecture)
         flat, up = full.get("readout") == "flat", full.get("rounding") == "up"
-        return LayeredChild(self._blocks(architecture), shape=shape, way=way, flat=flat, up=up)
+        blocks = []
+        for place in range(1, int(full["depth"]) + 1):
+            own = {group: full[layer_prefix(place, self.shared) + group] for group in self.questions}
+            kernel, width, dropout = int(own.pop("kernel")), int(own.pop("width")), float(own.pop("dropout"))
+            blocks.append(Block(kernel, width, dropout, **own))
+        return LayeredChild(blocks, shape=shape, way=way, flat=flat, up=up)
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """Parameters and multiply-adds of the child: convolutions and the classifier."""
@@ -127,54 +145,6 @@ class LayeredSpace(SearchSpace):
         if self.shared:
             return choices + [Choice(group, labels, group) for group, labels in self.questions.items()]
         for place in range(1, int(self.depths[-1]) + 1):
-            deep_enough = frozenset(depth for depth in self.depths if int(depth) >= place)
-            active = () if len(deep_enough) == len(self.depths) else (("depth", deep_enough),)
-            choices += [
-                Choice(f"layer{place}.{group}", labels, group, active) for group, labels in self.questions.items()
-            ]
+            prefix, active = layer_prefix(place, self.shared), active_at(place, "depth", self.depths)
+            choices += [Choice(prefix + group, labels, group, active) for group, labels in self.questions.items()]
         return choices
-
-    def _block_choices(self, place: int) -> dict[str, Choice]:
-        prefix = "" if self.shared else f"layer{place}."
-        by_name = {choice.name: choice for choice in self.choices}
-        return {group: by_name[prefix + group] for group in self.questions}
-
-    def _blocks(self, architecture: Architecture) -> list[Block]:
-        full = self.canonical(architecture)
-        prefixes = ["" if self.shared else f"layer{place}." for place in range(1, int(full["depth"]) + 1)]
-        return [
-            Block(
-                kernel=int(full[prefix + "kernel"]),
-                width=int(full[prefix + "width"]),
-                norm=full[prefix + "norm"],
-                skip=full[prefix + "skip"],
-                activation=full[prefix + "activation"],
-                pool=full[prefix + "pool"],
-                dropout=float(full[prefix + "dropout"]),
-            )
-            for prefix in prefixes
-        ]
-
-
-def _check_labels(
-    group: str, labels: Sequence[str], candidates: Mapping[str, object] | Sequence[str]
-) -> tuple[str, ...]:
-    for label in labels:
-        if label not in candidates:
-            near = nearest(str(label), candidates)
-            hint = f"did you mean '{near}'?" if near else f"use {', '.join(candidates)}."
-            raise ValueError(f"Unknown label '{label}' of '{group}': {hint}")
-    return tuple(labels)
-
-
-def _check(*, kernels: Sequence[int], dropouts: Sequence[float], depths: Sequence[int], widths: Sequence[int]) -> None:
-    for size in kernels:
-        if size < 1 or size % 2 == 0:
-            raise ValueError(f"Kernel size {size} is not an odd positive number: use 1, 3, 5, 7, …")
-    for rate in dropouts:
-        if not 0 <= rate < 1:
-            raise ValueError(f"Dropout {rate} is not a probability below 1: use for instance 0.2.")
-    for what, numbers in (("Depth", depths), ("Width", widths)):
-        for number in numbers:
-            if number < 1:
-                raise ValueError(f"{what} {number} is not a positive number: use at least 1.")

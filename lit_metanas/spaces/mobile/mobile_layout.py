@@ -1,11 +1,11 @@
-"""What is open in a network of inverted residuals."""
+"""The open questions of a network of inverted residuals."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from lit_metanas.spaces.architecture import Choice
+from lit_metanas.spaces.architecture import Choice, active_at
 
 BLOCK_SKIPS = ("none", "identity")
 QUESTIONS = ("kernel", "expansion", "skip")
@@ -60,35 +60,26 @@ class MobileStage:
 
 
 def round_channels(channels: float, divisor: int) -> int:
-    """The nearest multiple of ``divisor``, or the next one where that is less than 0.9 of ``channels``.
-
-    This is the rounding of MobileNetV2's published networks.
-    """
+    """The nearest multiple of ``divisor`` that is at least 0.9 of ``channels``, as in MobileNetV2's networks."""
     nearest = max(divisor, int(channels + divisor / 2) // divisor * divisor)
-    return nearest if nearest >= 0.9 * channels else nearest + divisor
+    return nearest + divisor * (nearest < 0.9 * channels)
 
 
 def stage_choices(number: int, stage: MobileStage) -> Iterator[Choice]:
     """All choices of a stage; the number counts from 1."""
     depth_name = f"stage{number}.depth"
-    depths = sorted(stage.depths)
-    yield Choice(depth_name, tuple(map(str, depths)), "depth")
+    depths = tuple(map(str, sorted(stage.depths)))
+    yield Choice(depth_name, depths, "depth")
     yield Choice(f"stage{number}.width", tuple(f"{multiplier:g}" for multiplier in stage.widths), "width")
-    labels = {
-        "skip": tuple(stage.skips),
-        "kernel": tuple(map(str, stage.kernels)),
-        "expansion": tuple(map(str, stage.expansions)),
-    }
-    for place in range(1, depths[-1] + 1):
+    for place in range(1, max(stage.depths) + 1):
         names = block_names(number, place)
-        deep = frozenset(str(depth) for depth in depths if depth >= place)
-        active = ((depth_name, deep),) if len(deep) < len(depths) else ()
+        active = active_at(place, depth_name, depths)
         if place > 1:
-            yield Choice(names["skip"], labels["skip"], "skip", active)
+            yield Choice(names["skip"], tuple(stage.skips), "skip", active)
             if "identity" in stage.skips:
                 active = (*active, (names["skip"], frozenset({"none"})))
-        for question in ("kernel", "expansion"):
-            yield Choice(names[question], labels[question], question, active)
+        yield Choice(names["kernel"], tuple(map(str, stage.kernels)), "kernel", active)
+        yield Choice(names["expansion"], tuple(map(str, stage.expansions)), "expansion", active)
 
 
 def block_names(number: int, place: int) -> dict[str, str]:

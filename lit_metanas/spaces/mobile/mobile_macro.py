@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
 from lit_metanas.inputs.shapes import Shape
-from lit_metanas.spaces.architecture import Architecture, check_positive, restrict
+from lit_metanas.spaces.architecture import Architecture, Choice, check_positive, restrict
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.mobile.mobile_layout import (
     MobileStage,
@@ -69,23 +69,22 @@ class MobileMacro(SearchSpace):
         merge_isomorphs: bool = False,
         fixed: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        self.stages = DEFAULT_STAGES if stages is None else tuple(stages)
-        numbers = {"stem": stem, "stem_stride": stem_stride, "last": 1 if last is None else last, "divisor": divisor}
-        check_positive(self.name, {**numbers, "number of stages": len(self.stages)})
+        self.stages = tuple(DEFAULT_STAGES if stages is None else stages)
+        numbers = {"stem": stem, "stem_stride": stem_stride, "divisor": divisor, "number of stages": len(self.stages)}
+        if last is not None:
+            numbers["last"] = last
+        check_positive(self.name, numbers)
         self.stem, self.stem_stride, self.last = stem, stem_stride, last
         self.divisor = divisor
         self.merge_isomorphs = merge_isomorphs
+        choices: list[Choice] = []
         for number, stage in enumerate(self.stages, start=1):
             self._check(number, stage)
-        choices = [c for number, stage in enumerate(self.stages, start=1) for c in stage_choices(number, stage)]
+            choices += stage_choices(number, stage)
         self.choices = restrict(choices, fixed or {}, self.name)
 
     def canonical(self, labels: Mapping[str, str]) -> Architecture:
-        """Drop inactive choices and blocks that are skipped at a stage's end; merge isomorphs if these are merged.
-
-        Raises:
-            ValueError: a choice is missing or unknown, or a label is not among its candidates.
-        """
+        """Drop inactive choices and blocks that are skipped at a stage's end; merge isomorphs if these are merged."""
         kept: dict[str, str] = dict(super().canonical(labels))
         for number in range(1, len(self.stages) + 1):
             own = {name: kept.pop(name) for name in list(kept) if name.startswith(f"stage{number}.")}
@@ -93,11 +92,7 @@ class MobileMacro(SearchSpace):
         return Architecture(kept)
 
     def supernet(self, shape: Shape) -> Supernet:
-        """Build the network that holds all candidates.
-
-        Raises:
-            ValueError: isomorphs are merged, so that the derived architecture would have other weights.
-        """
+        """Build the network that holds all candidates."""
         if self.merge_isomorphs and any("identity" in c.labels and len(c.labels) > 1 for c in self.choices):
             raise ValueError(
                 "MobileMacro: a supernet has other weights for each place of a block; set merge_isomorphs to false."
@@ -107,37 +102,30 @@ class MobileMacro(SearchSpace):
     def body(self, shape: Shape, build: Builder) -> MobileNetwork:
         """Stem, stages and last convolution."""
         return MobileNetwork(
-            build,
-            self.stages,
-            [self._widths(stage) for stage in self.stages],
-            channels=shape[0],
-            stem=self.stem,
-            stem_stride=self.stem_stride,
-            last=self.last,
-        )
+            build, self.stages, list(map(self._widths, self.stages)),
+            channels=shape[0], stem=self.stem, stem_stride=self.stem_stride, last=self.last,
+        )  # fmt: skip
 
     def _check(self, number: int, stage: MobileStage) -> None:
         if mistake := stage.mistake():
             raise ValueError(f"MobileMacro: stage {number}: {mistake}")
-        widths = [round_channels(stage.channels * multiplier, self.divisor) for multiplier in stage.widths]
-        if len(set(widths)) < len(widths):
+        widths = self._widths(stage).values()
+        if len(set(widths)) < len(stage.widths):
             raise ValueError(
                 f"MobileMacro: stage {number}: two widths are the same number of channels "
                 f"({', '.join(map(str, widths))}); use others or a smaller divisor."
             )
 
     def _widths(self, stage: MobileStage) -> dict[str, int]:
-        return {
-            f"{multiplier:g}": round_channels(stage.channels * multiplier, self.divisor) for multiplier in stage.widths
-        }
+        return {f"{factor:g}": round_channels(stage.channels * factor, self.divisor) for factor in stage.widths}
 
     def _equal(self, number: int, own: Mapping[str, str]) -> Iterator[dict[str, str]]:
         """Labels of a stage that computes the same blocks, shallow ones first; they may be unknown."""
         before = computed_places(number, own)
-        least = len(before) if self.merge_isomorphs else before[-1]
-        for depth in range(least, int(own[f"stage{number}.depth"]) + 1):
-            later = combinations(range(2, depth + 1), len(before) - 1) if self.merge_isomorphs else [before[1:]]
-            for places in later:
+        for depth in range(len(before), int(own[f"stage{number}.depth"]) + 1):
+            for places in combinations(range(2, depth + 1), len(before) - 1):
+                if not self.merge_isomorphs and list(places) != before[1:]:
+                    continue
                 labels = {f"stage{number}.depth": str(depth), f"stage{number}.width": own[f"stage{number}.width"]}
                 labels |= {block_names(number, place)["skip"]: "identity" for place in range(2, depth + 1)}
                 for old, new in zip(before, (1, *places), strict=True):

@@ -15,20 +15,12 @@ from lit_metanas.spaces.body_networks import BodyChild
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.forward_pass import Number, OpenChoice, computed_value, largest
 from lit_metanas.spaces.mixed_layers import CountedFlops
-from lit_metanas.spaces.mixture import computed_size, leading
+from lit_metanas.spaces.mixture import computed_size, leading, total
 from lit_metanas.spaces.mobile.mobile_layout import MobileStage, block_names
-from lit_metanas.spaces.operations import total
 
 
 def as_taps(kernel: Tensor) -> Tensor:
-    """Order a kernel's weights from the centre outwards, so that a smaller kernel's are the first ones.
-
-    Args:
-        kernel: shape ``(channels, 1, size, size)``.
-
-    Returns:
-        Shape ``(channels, size * size)``.
-    """
+    """Kernels ``(channels, 1, size, size)`` as ``(channels, size * size)``, with a smaller kernel's weights first."""
     return kernel.flatten(1)[:, _order(kernel.shape[-1])]
 
 
@@ -39,16 +31,7 @@ def as_kernel(taps: Tensor) -> Tensor:
 
 
 class Taps(nn.Module):
-    """A depthwise convolution of an open size: small kernels are the centres of the large one.
-
-    Args:
-        channels: number of channels, which may be open.
-        kernel: the choice of the size, odd.
-        stride: of the kernel.
-
-    Attributes:
-        weight: of the largest kernel, from the centre outwards, shape ``(channels, size * size)``.
-    """
+    """A depthwise convolution of an open size: small kernels are the centres of the large one, and summed with it."""
 
     def __init__(self, channels: Number, kernel: OpenChoice, stride: int) -> None:
         super().__init__()
@@ -59,15 +42,13 @@ class Taps(nn.Module):
             self.register_buffer(f"places{size}", _order(size).argsort(), persistent=False)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Shape ``(n, channels, height, width)`` to ``(n, channels, height / stride, width / stride)``.
-
-        Convolutions that are summed are one convolution, of the sum of their kernels.
-        """
+        """Shape ``(n, channels, height, width)`` to ``(n, channels, height / stride, width / stride)``."""
         gate, channels = self.kernel.gate(), inputs.shape[1]
         size = computed_size(gate, self.sizes)
         taps = self.weight[:channels, : size**2]
         weights = leading((gate, [size**2 for size in self.sizes]))
-        taps = taps if weights is None else taps * weights
+        if weights is not None:
+            taps = taps * weights
         kernel = taps[:, getattr(self, f"places{size}")].view(-1, 1, size, size)
         return F.conv2d(inputs, kernel, None, self.stride, size // 2, groups=channels)
 
@@ -79,16 +60,7 @@ class Taps(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """One block: 1x1 expansion, depthwise convolution, 1x1 projection without an activation.
-
-    Args:
-        build: makes the open layers.
-        names: of the block's choices by question.
-        stage: what is open.
-        channels: of the input.
-        width: of the output.
-        stride: of the depthwise convolution.
-    """
+    """One block: 1x1 expansion, depthwise convolution, 1x1 projection without an activation."""
 
     def __init__(
         self,
@@ -101,15 +73,15 @@ class InvertedResidual(nn.Module):
         stride: int,
     ) -> None:
         super().__init__()
-        kernel = build.question(names["kernel"], tuple(map(str, stage.kernels)))
+        kernel = build.question(names["kernel"], stage.kernels)
         expansion = build.number(names["expansion"], stage.expansions)
         hidden = channels * expansion
         self.expand = convolution(build, channels, hidden) if expansion > 1 else None
-        depthwise = (
-            Taps(hidden, kernel, stride)
-            if build.mixed
-            else build.conv(hidden, hidden, int(kernel.labels[0]), stride=stride, depthwise=True)
-        )
+        depthwise: nn.Module
+        if build.mixed:
+            depthwise = Taps(hidden, kernel, stride)
+        else:
+            depthwise = build.conv(hidden, hidden, int(kernel.labels[0]), stride=stride, depthwise=True)
         self.depthwise = nn.Sequential(OrderedDict(convolution=depthwise, norm=build.norm(hidden, weighed=False)))
         # Not before the depthwise convolution, whose batch-norm would cancel the weights of channels.
         self.weigh_hidden = build.channels(hidden)
@@ -118,55 +90,42 @@ class InvertedResidual(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, width, height / stride, width / stride)``."""
-        hidden = inputs if self.expand is None else F.relu6(self.expand(inputs))
-        outputs: Tensor = self.weigh(self.project(self.weigh_hidden(F.relu6(self.depthwise(hidden)))))
-        return outputs
+        if self.expand is not None:
+            inputs = F.relu6(self.expand(inputs))
+        return self.weigh(self.project(self.weigh_hidden(F.relu6(self.depthwise(inputs)))))
 
 
 class Stage(nn.ModuleDict):
-    """The blocks of a stage by their places, from 1; each but the first is added to its input.
-
-    A block that is always skipped is missing.
-
-    Args:
-        build: makes the open layers.
-        number: of the stage, from 1.
-        stage: what is open.
-        channels: of the input.
-        width: of the output.
-    """
+    """The blocks of a stage by their places, from 1, without those always skipped; the first is no residual."""
 
     def __init__(self, build: Builder, number: int, stage: MobileStage, *, channels: Number, width: Number) -> None:
         super().__init__()
-        self.depth = build.question(f"stage{number}.depth", tuple(map(str, sorted(stage.depths))))
+        self.depth = build.question(f"stage{number}.depth", sorted(stage.depths))
         self.depths = [int(label) for label in self.depth.labels]
         self.skips: dict[int, OpenChoice] = {}
+        stride = stage.stride
         for place in range(1, max(self.depths) + 1):
             names = block_names(number, place)
             if place > 1:
-                self.skips[place] = build.question(names["skip"], tuple(stage.skips))
+                channels, stride = width, 1
+                self.skips[place] = build.question(names["skip"], stage.skips)
             if place == 1 or "none" in self.skips[place].labels:
-                self[str(place)] = InvertedResidual(
-                    build,
-                    names,
-                    stage,
-                    channels=width if place > 1 else channels,
-                    width=width,
-                    stride=1 if place > 1 else stage.stride,
-                )
+                block = InvertedResidual(build, names, stage, channels=channels, width=width, stride=stride)
+                self[str(place)] = block
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, width, height / stride, width / stride)``."""
         gate = self.depth.gate()
         weights = leading((gate, self.depths))
         outputs: Tensor = self["1"](inputs)
-        joined = outputs if weights is None else weights[0] * outputs
+        joined = None if weights is None else weights[0] * outputs
         for place in range(2, computed_size(gate, self.depths) + 1):
             added = self._branch(place, outputs)
             if added is not None:
                 outputs = outputs + added
-                joined = outputs if weights is None else joined + weights[place - 1] * added
-        return joined
+                if weights is not None and joined is not None:
+                    joined = joined + weights[place - 1] * added
+        return outputs if joined is None else joined
 
     def computed_flops(self, count: CountedFlops) -> int:
         """See ``MixedLayer``."""
@@ -176,30 +135,14 @@ class Stage(nn.ModuleDict):
 
     def _branch(self, place: int, inputs: Tensor) -> Tensor | None:
         """What a block adds to its input; None where it is skipped."""
-
-        def compute(label: str) -> Tensor:
-            del label
-            outputs: Tensor = self[str(place)](inputs)
-            return outputs
-
-        # An identity adds nothing, and ``none`` is a block that is not skipped.
         skip = self.skips[place]
-        labels = ["none" if label == "identity" else "block" for label in skip.labels]
-        return total(skip.gate(), labels, compute)
+        # An identity adds nothing, and ``none`` is a block that is not skipped.
+        labels = [{"identity": "none"}.get(label, "block") for label in skip.labels]
+        return total(skip.gate(), labels, lambda label: self[str(place)](inputs))
 
 
 class MobileNetwork(nn.Module):
-    """Stem, stages and last convolution.
-
-    Args:
-        build: makes the open layers.
-        stages: what is open, from input to output.
-        widths: the candidates' numbers of channels of each stage, by label.
-        channels: of the input.
-        stem: channels of the 3x3 convolution before the stages.
-        stem_stride: of that convolution.
-        last: channels of the 1x1 convolution after the stages; None for none.
-    """
+    """Stem, stages and last convolution."""
 
     def __init__(
         self,
@@ -227,21 +170,16 @@ class MobileNetwork(nn.Module):
         outputs = F.relu6(self.stem(inputs))
         for stage in self.stages:
             outputs = stage(outputs)
-        return outputs if self.last is None else F.relu6(self.last(outputs))
+        if self.last is not None:
+            outputs = F.relu6(self.last(outputs))
+        return outputs
 
 
 class MobileChild(BodyChild):
     """The child of a mobile network, whose depthwise kernels the supernet holds as taps."""
 
     def load_torchvision(self, state_dict: Mapping[str, Tensor]) -> None:
-        """Take over the weights of torchvision's ``mobilenet_v2``, by their names there.
-
-        Args:
-            state_dict: of a network of the same stages and number of classes.
-
-        Raises:
-            ValueError: it is that of another network; the child's weights stay as they are.
-        """
+        """Take over the weights of torchvision's ``mobilenet_v2``, which must have the same stages and classes."""
         own = {
             f"{name}.{key}": tensor
             for name, module in self._torchvision_modules().items()
@@ -268,8 +206,8 @@ class MobileChild(BodyChild):
         return modules
 
     def _tensors(self) -> dict[str, Tensor]:
-        own = self._own().items()
-        return {name: as_taps(t) if name.endswith("depthwise.convolution.weight") else t for name, t in own}
+        own = self._own()
+        return own | {name: as_taps(own[name]) for name in own if name.endswith("depthwise.convolution.weight")}
 
     def _as_own(self, value: Tensor) -> Tensor:
         return as_kernel(value) if value.dim() == 2 else value

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from lit_metanas.spaces.architecture import Choice, edge_name
+from lit_metanas.spaces.architecture import Choice, edge_name, labels_of
 
 VERTEX_OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 """The operations of the middle vertices, in the published order."""
@@ -21,15 +21,10 @@ MAX_EDGES = 9
 
 
 class CellGraph(NamedTuple):
-    """A labelled acyclic graph. Vertex 0 is the input, the last one the output, and edges lead to later vertices.
+    """A labelled acyclic graph. Vertex 0 is the input, the last one the output, and edges lead to later vertices."""
 
-    Attributes:
-        edges: the set of edges as bits, in the published order: 0-1, 0-2, 1-2, 0-3, 1-3, 2-3, and so on.
-        operations: of each middle vertex, a place in ``VERTEX_OPERATIONS``.
-    """
-
-    edges: int
-    operations: tuple[int, ...]
+    edges: int  # as bits, in the published order: 0-1, 0-2, 1-2, 0-3, 1-3, 2-3, and so on
+    operations: tuple[int, ...]  # of each middle vertex, a place in VERTEX_OPERATIONS
 
     @property
     def vertices(self) -> int:
@@ -56,17 +51,14 @@ def all_edges(vertices: int) -> tuple[tuple[int, int], ...]:
 
 
 def prune(cell: CellGraph) -> tuple[CellGraph, tuple[int, ...]] | None:
-    """Keep what lies on a path from input to output.
-
-    Returns:
-        The smaller cell, and for each of its vertices the number that it had; None where there is no path.
-    """
+    """The part of a cell on paths from input to output, and the numbers that its vertices had; None without a path."""
     last = cell.vertices - 1
     reached, needed = 1, 1 << last
     for vertex in range(1, cell.vertices):
         reached |= bool(cell.sources(vertex) & reached) << vertex
     for vertex in range(last, 0, -1):
-        needed |= cell.sources(vertex) if needed >> vertex & 1 else 0
+        if needed >> vertex & 1:
+            needed |= cell.sources(vertex)
     kept = tuple(vertex for vertex in range(cell.vertices) if (reached & needed) >> vertex & 1)
     if last not in kept or 0 not in kept:
         return None
@@ -92,11 +84,7 @@ def isomorphs(cell: CellGraph) -> list[CellGraph]:
 
 
 def module_hash(cell: CellGraph) -> str:
-    """The published hash of a pruned cell, by which tables list it: equal for isomorphic cells.
-
-    Each vertex has a hash of its degrees and operation, into which those of its neighbours are mixed as many times as
-    there are vertices (Ying et al. 2019, Section 2.2). No two cells of the benchmark that differ share one.
-    """
+    """The published hash of a pruned cell (Ying et al. 2019, Section 2.2), which isomorphic cells share alone."""
     vertices = range(cell.vertices)
     into = [[source for source in range(vertex) if cell.joins(source, vertex)] for vertex in vertices]
     out = [[target for target in range(vertex + 1, cell.vertices) if cell.joins(vertex, target)] for vertex in vertices]
@@ -111,12 +99,11 @@ def module_hash(cell: CellGraph) -> str:
     return _md5(str(sorted(hashes)))
 
 
+@lru_cache(maxsize=1 << 16)
 def split_channels(cell: CellGraph, channels: int) -> tuple[int, ...]:
-    """The channels of each middle vertex of a pruned cell (Ying et al. 2019, Appendix S1).
-
-    Those that lead to the output share its channels, as it concatenates them; the first ones get one more where the
-    division leaves a rest. Any other vertex has as many as the largest that it leads to.
-    """
+    """The channels of each middle vertex of a pruned cell (Ying et al. 2019, Appendix S1)."""
+    # Those that lead to the output share its channels, as it concatenates them; the first ones get one more where the
+    # division leaves a rest. Any other vertex has as many as the largest that it leads to.
     last = cell.vertices - 1
     joined = [vertex for vertex in range(1, last) if cell.joins(vertex, last)]
     widths = [0] * cell.vertices
@@ -147,8 +134,8 @@ def _graphs(vertices: int) -> list[int]:
     for vertex in range(vertices):
         into = sum(edge_bit(source, vertex) for source in range(vertex))
         out = sum(edge_bit(vertex, target) for target in range(vertex + 1, vertices))
-        for side in (into, out):
-            graphs = graphs[(graphs & side) != 0] if side else graphs
+        for side in filter(None, (into, out)):
+            graphs = graphs[(graphs & side) != 0]
     return [int(edges) for edges in graphs]
 
 
@@ -180,7 +167,7 @@ def _moves(vertices: int) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
     for order in permutations(range(vertices - 2)):
         place = {0: 0, vertices - 1: vertices - 1, **{old + 1: new + 1 for new, old in enumerate(order)}}
         ends = [(place[source], place[target]) for source, target in all_edges(vertices)]
-        moves.append((order, tuple(edge_bit(*end) if end[0] < end[1] else 0 for end in ends)))
+        moves.append((order, tuple(edge_bit(*end) * (end[0] < end[1]) for end in ends)))
     return tuple(moves)
 
 
@@ -193,14 +180,7 @@ def _md5(text: str) -> str:
 
 
 def draw_unpruned(cell: CellGraph, places: Sequence[int], vertices: int, below: Callable[[int], int]) -> CellGraph:
-    """Draw a cell that is pruned to a given one; each has a chance.
-
-    Args:
-        cell: a pruned one.
-        places: the number of each of its vertices in the larger cell.
-        vertices: of the larger cell.
-        below: draws a number of 0, 1, … that is less than the given one.
-    """
+    """Draw a cell of so many vertices that is pruned to a given one, at places in it; each has a chance."""
     old = {place: vertex for vertex, place in enumerate(places)}
     # A vertex that falls to pruning is not led to from the input, or else it does not lead to the output.
     dead_end = {vertex: bool(below(2)) for vertex in range(1, vertices - 1) if vertex not in old}
@@ -223,41 +203,31 @@ Edge = tuple[int, int]
 
 
 def likeliest_edges(choices: Sequence[Choice], logits: Mapping[str, Tensor], vertices: int) -> dict[str, str] | None:
-    """Labels of all edges, at most nine and a path from input to output among them, whose logits have the largest sum.
-
-    Args:
-        choices: one for each edge, among others.
-        logits: for each choice, shape ``(labels,)``.
-        vertices: of the cell.
-
-    Returns:
-        A label for each edge's choice; None where no such set of edges is left.
-    """
-    by_name = {choice.name: choice for choice in choices}
+    """Labels of at most nine edges, a path among them, of the largest sum of logits; None if none can be built."""
+    left = labels_of(choices)
     forced: set[Edge] = set()
     gains: dict[Edge, float] = {}
     for edge in all_edges(vertices):
         name = edge_name(*edge)
-        labels, values = by_name[name].labels, logits[name].tolist()
+        labels, values = left[name], logits[name].tolist()
         if labels == ("yes",):
             forced.add(edge)
         elif "yes" in labels:
             gains[edge] = values[labels.index("yes")] - values[labels.index("no")]
+    possible = forced | gains.keys()
     best: tuple[float, set[Edge]] | None = None
     for path in _paths(vertices):
         kept = forced | path
-        if len(kept) > MAX_EDGES or not path <= forced | gains.keys():
+        if len(kept) > MAX_EDGES or not path <= possible:
             continue
         others = sorted((edge for edge in gains if edge not in kept and gains[edge] > 0), key=gains.__getitem__)
         kept |= set(others[::-1][: MAX_EDGES - len(kept)])
         gain = sum(gains.get(edge, 0.0) for edge in kept)
         if best is None or gain > best[0]:
             best = gain, kept
-    return (
-        None
-        if best is None
-        else {edge_name(*edge): "yes" if edge in best[1] else "no" for edge in forced | gains.keys()}
-    )
+    if best is None:
+        return None
+    return {edge_name(*edge): ("no", "yes")[edge in best[1]] for edge in possible}
 
 
 def _paths(vertices: int) -> Iterator[set[Edge]]:

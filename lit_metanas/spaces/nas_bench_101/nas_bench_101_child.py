@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial, reduce
 from typing import NamedTuple
 
 import torch
@@ -13,8 +12,12 @@ from torch import Tensor, nn
 from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.spaces.architecture import edge_name
 from lit_metanas.spaces.child_network import ChildNetwork, NormalisedConvolution
+from lit_metanas.spaces.mixture import sum_of
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import VERTEX_OPERATIONS, CellGraph, split_channels
 from lit_metanas.spaces.supernet import NetworkCost
+
+VERTEX_KERNELS = {"conv3x3-bn-relu": 3, "conv1x1-bn-relu": 1}
+"""Sizes of the operations that are convolutions."""
 
 
 def strongest(inputs: Tensor) -> Tensor:
@@ -27,31 +30,50 @@ def halve_by_maximum(inputs: Tensor) -> Tensor:
     return F.max_pool2d(inputs, 2, ceil_mode=True)
 
 
-class NASBench101Cell(nn.Module):
-    """One cell: what enters a vertex is summed, what enters the output concatenated, and the input is projected.
+def compute_cell_graph(
+    cell: CellGraph,
+    inputs: Tensor,
+    width: int,
+    *,
+    project: Callable[[int, int], Tensor],
+    operate: Callable[[int, Tensor], Tensor],
+    along: Callable[[int, int, Tensor], Tensor] = lambda source, target, value: value,
+) -> Tensor:
+    """The output of a pruned cell, given projections of its input, operations, and what happens ``along`` an edge."""
+    values = [inputs]
+    last = cell.vertices - 1
+    for vertex, own in enumerate((*split_channels(cell, width), width), start=1):
+        terms = []
+        for source in range(1, vertex):
+            if cell.joins(source, vertex):
+                value = values[source] if vertex == last else values[source][:, :own]
+                terms.append(along(source, vertex, value))
+        if vertex == last and terms:
+            terms = [torch.cat(terms, 1)]
+        if cell.joins(0, vertex):
+            terms.append(along(0, vertex, project(vertex, own)))
+        total = sum_of(terms)
+        assert total is not None
+        values.append(total if vertex == last else operate(vertex, total))
+    return values[last]
 
-    Args:
-        key: the cell's name in the supernet.
-        cell: pruned.
-        names: the number of each of its vertices in the supernet.
-        before: channels of its input.
-        width: channels of its output.
-    """
+
+class NASBench101Cell(nn.Module):
+    """One cell; ``key`` is its name in the supernet, and ``names`` are the numbers of its vertices there."""
 
     def __init__(self, key: str, cell: CellGraph, names: Sequence[int], *, before: int, width: int) -> None:
         super().__init__()
-        self.cell = cell
-        self.names = tuple(names)
-        self.widths = (before, *split_channels(cell, width), width)
+        self.cell, self.names, self.width = cell, tuple(names), width
+        widths = (before, *split_channels(cell, width), width)
         self.projections = nn.ModuleDict()
         self.operations = nn.ModuleDict()
         for vertex in range(1, cell.vertices):
             if cell.joins(0, vertex):
                 name = edge_name(0, names[vertex])
                 path = f"{key}.projections.{name}"
-                self.projections[name] = NormalisedConvolution(path, before, self.widths[vertex], 1)
+                self.projections[name] = NormalisedConvolution(path, before, widths[vertex], 1)
         for vertex, operation in enumerate(cell.operations, start=1):
-            label, channels = VERTEX_OPERATIONS[operation], self.widths[vertex]
+            label, channels = VERTEX_OPERATIONS[operation], widths[vertex]
             if label in VERTEX_KERNELS:
                 name = f"op{names[vertex]}"
                 path = f"{key}.operations.{name}.{label}"
@@ -59,42 +81,23 @@ class NASBench101Cell(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, before, height, width)`` to ``(n, width, height, width)``."""
-        values = [inputs]
-        for vertex in range(1, self.cell.vertices - 1):
-            terms = [
-                values[source][:, : self.widths[vertex]]
-                for source in range(1, vertex)
-                if self.cell.joins(source, vertex)
-            ]
-            total = reduce(torch.add, terms + self._project(inputs, vertex))
-            name = f"op{self.names[vertex]}"
-            values.append(self.operations[name](total).relu() if name in self.operations else strongest(total))
-        last = len(values)
-        joined = [values[vertex] for vertex in range(1, last) if self.cell.joins(vertex, last)]
-        whole = [torch.cat(joined, 1)] if joined else []
-        return reduce(torch.add, whole + self._project(inputs, last))
 
-    def _project(self, inputs: Tensor, vertex: int) -> list[Tensor]:
-        name = edge_name(0, self.names[vertex])
-        return [self.projections[name](inputs).relu()] if name in self.projections else []
+        def project(vertex: int, width: int) -> Tensor:
+            projected: Tensor = self.projections[edge_name(0, self.names[vertex])](inputs)
+            return projected.relu()
+
+        return compute_cell_graph(self.cell, inputs, self.width, project=project, operate=self._operate)
+
+    def _operate(self, vertex: int, inputs: Tensor) -> Tensor:
+        name = f"op{self.names[vertex]}"
+        if name not in self.operations:
+            return strongest(inputs)
+        outputs: Tensor = self.operations[name](inputs)
+        return outputs.relu()
 
 
 class NASBench101Child(ChildNetwork):
-    """Stem, stacks of equal cells with a max-pooling between stacks, global average and a linear classifier.
-
-    Args:
-        cell: pruned.
-        names: the number of each of its vertices in the supernet.
-        shape: channels, height and width of an input.
-        way: number of classes.
-        channels: of the stem and the first stack; each further one has twice as many.
-        stacks: number of them.
-        cells: in each stack.
-
-    Attributes:
-        features: length of the feature vector.
-        flops: forward multiply-adds for one input.
-    """
+    """Stem, stacks of equal cells with a max-pooling between stacks, global average and a linear classifier."""
 
     def __init__(
         self, cell: CellGraph, names: Sequence[int], *, shape: Shape, way: int, channels: int, stacks: int, cells: int
@@ -110,35 +113,25 @@ class NASBench101Child(ChildNetwork):
             self.features = width
         self.cells = nn.ModuleList(blocks)
         self.head = nn.Linear(self.features, way)
-        self.flops = stacks_cost(
-            partial(convolutions, cell), shape=shape, channels=channels, stacks=stacks, cells=cells, way=way
-        ).flops
+        self.flops = cell_cost(cell, shape=shape, channels=channels, stacks=stacks, cells=cells, way=way).flops
 
     def embed(self, inputs: Tensor) -> Tensor:
         """Features, shape ``(n, features)``."""
-        outputs = self.stem(inputs).relu()
+        outputs: Tensor = self.stem(inputs).relu()
         for place, cell in enumerate(self.cells):
-            outputs = cell(halve_by_maximum(outputs) if place and place % self.size == 0 else outputs)
-        assert isinstance(outputs, Tensor)
+            if place and place % self.size == 0:
+                outputs = halve_by_maximum(outputs)
+            outputs = cell(outputs)
         return outputs.mean((2, 3))
 
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
-        """Copy the leading slices of the parameters, and where present the statistics, of a supernet of the space.
-
-        Raises:
-            ValueError: a parameter that this network needs is not among ``weights``, or is too small; or the stem's has
-                another size, as those of another space have.
-        """
-        self._copy(weights, whole=["stem.kernel"])
+        """See ``ChildNetwork``: leading slices of larger parameters, but for the stem's, which is of one size."""
+        self._refuse_other_sizes(weights, {"stem.kernel": self.stem.convolution.weight})
+        self._copy(weights)
 
     def _tensors(self) -> dict[str, Tensor]:
-        """Parameters and statistics but the classifier's, under the supernet's names."""
         layers = [module for module in self.modules() if isinstance(module, NormalisedConvolution)]
         return {name: tensor for layer in layers for name, tensor in layer.tensors().items()}
-
-
-VERTEX_KERNELS = {"conv3x3-bn-relu": 3, "conv1x1-bn-relu": 1}
-"""Sizes of the operations that are convolutions."""
 
 
 class Convolved(NamedTuple):
@@ -151,15 +144,18 @@ class Convolved(NamedTuple):
 
 def convolutions(cell: CellGraph, before: int, width: int) -> list[Convolved]:
     """The convolutions of a pruned cell that turns ``before`` channels into ``width``."""
-    last = cell.vertices - 1
-    result = [Convolved(before, width, 1)] if cell.joins(0, last) else []
-    for vertex, channels in enumerate(split_channels(cell, width), start=1):
-        if cell.joins(0, vertex):
-            result.append(Convolved(before, channels, 1))
-        kernel = VERTEX_KERNELS.get(VERTEX_OPERATIONS[cell.operations[vertex - 1]])
-        if kernel is not None:
-            result.append(Convolved(channels, channels, kernel))
+    widths = (*split_channels(cell, width), width)
+    result = [Convolved(before, own, 1) for vertex, own in enumerate(widths, start=1) if cell.joins(0, vertex)]
+    for own, operation in zip(widths, cell.operations, strict=False):
+        if kernel := VERTEX_KERNELS.get(VERTEX_OPERATIONS[operation]):
+            result.append(Convolved(own, own, kernel))
     return result
+
+
+def cell_cost(cell: CellGraph, *, shape: Shape, channels: int, stacks: int, cells: int, way: int) -> NetworkCost:
+    """Parameters and multiply-adds (of convolutions and classifier) of a network of a pruned cell."""
+    sizes = {"channels": channels, "stacks": stacks, "cells": cells}
+    return stacks_cost(lambda before, width: convolutions(cell, before, width), shape=shape, way=way, **sizes)
 
 
 def stacks_cost(
@@ -171,18 +167,10 @@ def stacks_cost(
     cells: int,
     way: int,
 ) -> NetworkCost:
-    """Parameters and multiply-adds (of convolutions and classifier) of a network.
-
-    Args:
-        convolved: the convolutions of a cell, given its channels before and after it.
-        shape: channels, height and width of an input.
-        channels: of the stem and the first stack; each further stack has twice as many at half the height and width.
-        stacks: number of them.
-        cells: in each stack.
-        way: number of classes; 0 leaves the classifier out.
-    """
+    """The same, given the convolutions of a cell for its channels before and after; ``way`` 0 is no classifier."""
     _, height, width = image_shape(shape)
-    parameters, flops = (9 * shape[0] + 2) * channels, 9 * shape[0] * channels * height * width
+    stem = 9 * shape[0] * channels
+    cost = NetworkCost(stem + 2 * channels, stem * height * width)
     before = channels
     for stack in range(stacks):
         after = channels * 2**stack
@@ -191,7 +179,6 @@ def stacks_cost(
         for _ in range(cells):
             for one in convolved(before, after):
                 weights = one.before * one.after * one.kernel**2
-                parameters += weights + 2 * one.after
-                flops += weights * height * width
+                cost += NetworkCost(weights + 2 * one.after, weights * height * width)
             before = after
-    return NetworkCost(parameters + (before + 1) * way, flops + before * way)
+    return cost + NetworkCost((before + 1) * way, before * way)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from itertools import combinations
 
 import torch
 from torch import Tensor
 
 from lit_metanas.inputs.shapes import Shape
-from lit_metanas.spaces.architecture import Architecture, Choice, edge_name, restrict
+from lit_metanas.spaces.architecture import Architecture, Choice, check_positive, edge_name, restrict
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import (
     MAX_EDGES,
     MAX_VERTICES,
@@ -26,7 +25,7 @@ from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import (
     prune,
     unique_cells,
 )
-from lit_metanas.spaces.nas_bench_101.nas_bench_101_child import NASBench101Child, convolutions, stacks_cost
+from lit_metanas.spaces.nas_bench_101.nas_bench_101_child import NASBench101Child, cell_cost
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_supernet import NASBench101Supernet
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
@@ -45,7 +44,7 @@ class NASBench101(SearchSpace):
     ``no`` and its operations the first. The output concatenates what enters it, each vertex a share of its channels;
     other vertices add.
 
-    ``from_matrix``, ``to_matrix`` and ``hash`` tell the benchmark's notation.
+    ``from_matrix``, ``to_matrix`` and ``hash`` read and write the benchmark's notation.
 
     Args:
         vertices: of a cell, input and output among them; 2 to 7.
@@ -80,11 +79,11 @@ class NASBench101(SearchSpace):
     ) -> None:
         if not 2 <= vertices <= MAX_VERTICES:
             raise ValueError(f"NASBench101: vertices is {vertices}; give 2 to {MAX_VERTICES}.")
-        shares = max(1, vertices - 2)
-        for what, number, least in (("channels", channels, shares), ("stacks", stacks, 1), ("cells", cells, 1)):
-            if number < least:
-                raise ValueError(f"NASBench101: {what} is {number}; give at least {least}.")
+        check_positive(self.name, {"stacks": stacks, "cells": cells})
+        if channels < (least := max(1, vertices - 2)):
+            raise ValueError(f"NASBench101: channels is {channels}; give at least {least}.")
         self.vertices, self.channels, self.stacks, self.cells = vertices, channels, stacks, cells
+        self._sizes = {"channels": channels, "stacks": stacks, "cells": cells}
         self.merge_isomorphs = merge_isomorphs
         self._edges = {(source, target): edge_name(source, target) for source, target in all_edges(vertices)}
         edges = [Choice(name, ("no", "yes"), "edge") for name in self._edges.values()]
@@ -113,10 +112,8 @@ class NASBench101(SearchSpace):
             if operation not in VERTEX_OPERATIONS:
                 raise ValueError(f"NAS-Bench-101 has no operation '{operation}': use {', '.join(VERTEX_OPERATIONS)}.")
         edges = sum(edge_bit(source, target) for source, target in all_edges(size) if matrix[source][target])
-        places = (*range(size - 1), self.vertices - 1)
-        return self.canonical(
-            self._labels(CellGraph(edges, tuple(map(VERTEX_OPERATIONS.index, operations[1:-1]))), places)
-        )
+        cell = CellGraph(edges, tuple(map(VERTEX_OPERATIONS.index, operations[1:-1])))
+        return self.canonical(self._labels(cell, (*range(size - 1), self.vertices - 1)))
 
     def to_matrix(self, architecture: Mapping[str, str]) -> tuple[list[list[int]], list[str]]:
         """The benchmark's notation of the pruned cell.
@@ -141,9 +138,6 @@ class NASBench101(SearchSpace):
         """The pruned architecture; of isomorphic ones the one that the benchmark trained, unless they are apart.
 
         In a restricted space, where that may not be among the architectures, it is the first that is.
-
-        Raises:
-            ValueError: a choice is missing or unknown, or a label is not among its candidates.
         """
         found = prune(self._cell(super().canonical(labels)))
         if found is None:
@@ -151,14 +145,10 @@ class NASBench101(SearchSpace):
         cell, names = found
         if not self.merge_isomorphs:
             return Architecture(self._labels(cell, names))
-        whole = self._whole
-        forms = [canonical(cell)] if whole else isomorphs(cell)
-        for middle in combinations(range(1, self.vertices - 1), cell.vertices - 2):
-            for form in forms:
-                answer = self._labels(form, (0, *middle, self.vertices - 1))
-                if whole or self._holds(answer, form):
-                    return Architecture(answer)
-        raise AssertionError(f"{cell} is not among its own isomorphs")
+        if self._whole:
+            return Architecture(self._labels(canonical(cell), (*range(cell.vertices - 1), self.vertices - 1)))
+        answers = ((form, self._labels(form, places)) for places in self._places(cell) for form in isomorphs(cell))
+        return Architecture(next(answer for form, answer in answers if self._holds(answer, form)))
 
     def equivalent(self, labels: Mapping[str, str], below: Callable[[int], int]) -> dict[str, str]:
         """A cell of all vertices that is pruned to the same one, or to an isomorphic one where these are merged.
@@ -169,13 +159,13 @@ class NASBench101(SearchSpace):
         if found is None:
             return dict(labels)
         cell, kept = found
-        forms = isomorphs(cell) if self.merge_isomorphs else [cell]
-        sets = combinations(range(1, self.vertices - 1), cell.vertices - 2)
-        places = [(0, *middle, self.vertices - 1) for middle in sets] if self.merge_isomorphs else [kept]
+        forms, places = [cell], [kept]
+        if self.merge_isomorphs:
+            forms, places = isomorphs(cell), self._places(cell)
         for _ in range(EQUIVALENTS):
             form, place = forms[below(len(forms))], places[below(len(places))]
             drawn = self._labels_of(draw_unpruned(form, place, self.vertices, below))
-            if self._whole or all(drawn[choice.name] in choice.labels for choice in self.choices):
+            if self._whole or self._allows(drawn):
                 return drawn
         return dict(labels)
 
@@ -185,7 +175,9 @@ class NASBench101(SearchSpace):
         if found is None:
             return "no path leads from input to output"
         edges = found[0].edges.bit_count()
-        return f"{edges} edges are more than {MAX_EDGES}" if edges > MAX_EDGES else None
+        if edges > MAX_EDGES:
+            return f"{edges} edges are more than {MAX_EDGES}"
+        return None
 
     def derive(self, logits: Mapping[str, Tensor]) -> Architecture:
         """The architecture of the largest logits, among those that can be built where that one cannot."""
@@ -194,14 +186,12 @@ class NASBench101(SearchSpace):
         if self.violation(largest) is None:
             return largest
         edges = likeliest_edges(self.choices, logits, self.vertices)
-        return largest if edges is None else self.canonical({**labels, **edges})
+        if edges is None:
+            return largest
+        return self.canonical({**labels, **edges})
 
     def sample(self, generator: torch.Generator) -> Architecture:
-        """Draw every choice uniformly until the cell can be built, as in the paper's random search.
-
-        Raises:
-            ValueError: the space has hardly any such cell.
-        """
+        """Draw every choice uniformly until the cell can be built, as in the paper's random search."""
         for _ in range(MAX_DRAWS):
             architecture = super().sample(generator)
             if self.violation(architecture) is None:
@@ -222,63 +212,45 @@ class NASBench101(SearchSpace):
                 yield found
 
     def supernet(self, shape: Shape) -> NASBench101Supernet:
-        """Build the network that holds all candidates.
-
-        Raises:
-            ValueError: isomorphs are merged, so that the derived architecture would have other weights; or the inputs
-                are no images.
-        """
+        """Build the network that holds all candidates."""
         self.check_shape(shape)
         if self.merge_isomorphs and self.size > 1:
             raise ValueError(
                 "NASBench101: a supernet has other weights for each of several isomorphic cells; "
                 "set merge_isomorphs to false."
             )
-        return NASBench101Supernet(
-            self.choices,
-            vertices=self.vertices,
-            shape=shape,
-            channels=self.channels,
-            stacks=self.stacks,
-            cells=self.cells,
-        )
+        return NASBench101Supernet(self.choices, vertices=self.vertices, shape=shape, **self._sizes)
 
     def build(self, architecture: Architecture, shape: Shape, way: int) -> NASBench101Child:
-        """The benchmark's network of exactly this architecture, not of an isomorphic one, with new weights.
-
-        Raises:
-            ValueError: the output is not connected.
-        """
+        """The benchmark's network of exactly this architecture, not of an isomorphic one, with new weights."""
         cell, names = self._prune(architecture)
-        return NASBench101Child(
-            cell, names, shape=shape, way=way, channels=self.channels, stacks=self.stacks, cells=self.cells
-        )
+        return NASBench101Child(cell, names, shape=shape, way=way, **self._sizes)
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """Parameters and multiply-adds of the child: convolutions and the classifier."""
-        convolved = partial(convolutions, self._prune(architecture)[0])
-        return stacks_cost(
-            convolved, shape=shape, channels=self.channels, stacks=self.stacks, cells=self.cells, way=way
-        )
+        cell, _ = self._prune(architecture)
+        return cell_cost(cell, shape=shape, way=way, **self._sizes)
 
     @property
     def _whole(self) -> bool:
         """Whether no choice is restricted."""
         return self.size == 2 ** len(self._edges) * len(VERTEX_OPERATIONS) ** (self.vertices - 2)
 
+    def _places(self, cell: CellGraph) -> list[tuple[int, ...]]:
+        """All numbers that the vertices of a pruned cell may have, in the usual order."""
+        sets = combinations(range(1, self.vertices - 1), cell.vertices - 2)
+        return [(0, *middle, self.vertices - 1) for middle in sets]
+
     def _cell(self, labels: Mapping[str, str]) -> CellGraph:
         """The cell that the labels spell out, not pruned."""
         edges = sum(edge_bit(*edge) for edge, name in self._edges.items() if labels[name] == "yes")
-        return CellGraph(
-            edges, tuple(VERTEX_OPERATIONS.index(labels[f"op{vertex}"]) for vertex in range(1, self.vertices - 1))
-        )
+        operations = (labels[f"op{vertex}"] for vertex in range(1, self.vertices - 1))
+        return CellGraph(edges, tuple(map(VERTEX_OPERATIONS.index, operations)))
 
     def _labels_of(self, cell: CellGraph) -> dict[str, str]:
         """The labels of a cell of all vertices."""
-        labels = {name: "yes" if cell.joins(*ends) else "no" for ends, name in self._edges.items()}
-        return labels | {
-            f"op{vertex}": VERTEX_OPERATIONS[operation] for vertex, operation in enumerate(cell.operations, 1)
-        }
+        labels = {name: ("no", "yes")[cell.joins(*ends)] for ends, name in self._edges.items()}
+        return labels | {f"op{place}": VERTEX_OPERATIONS[own] for place, own in enumerate(cell.operations, start=1)}
 
     def _prune(self, labels: Mapping[str, str]) -> tuple[CellGraph, tuple[int, ...]]:
         """The pruned cell and the number of each of its vertices, checked but not merged."""
@@ -301,5 +273,7 @@ class NASBench101(SearchSpace):
     def _holds(self, labels: Mapping[str, str], cell: CellGraph) -> bool:
         """Whether the labels are among those of a restricted space, and what is not of the cell falls to pruning."""
         found = prune(self._cell(labels))
-        allowed = all(labels[choice.name] in choice.labels for choice in self.choices)
-        return allowed and found is not None and found[0] == cell
+        return self._allows(labels) and found is not None and found[0] == cell
+
+    def _allows(self, labels: Mapping[str, str]) -> bool:
+        return all(labels[choice.name] in choice.labels for choice in self.choices)

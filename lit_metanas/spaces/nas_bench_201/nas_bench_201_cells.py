@@ -1,11 +1,18 @@
-"""Cells of NAS-Bench-201: strings, indices, isomorphisms."""
+"""Cells of NAS-Bench-201: strings, indices, isomorphisms, and how a cell is computed."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import product
+
+import torch
+from torch import Tensor
+
+from lit_metanas.spaces.architecture import edge_name
+from lit_metanas.spaces.mixture import sum_of
+from lit_metanas.spaces.operations import average
 
 CELL_NODES = 4
 EDGES: tuple[tuple[int, int], ...] = tuple((source, target) for target in range(CELL_NODES) for source in range(target))
@@ -21,17 +28,13 @@ def format_cell(cell: Sequence[str]) -> str:
     """The literature's notation, ``|nor_conv_3x3~0|+|none~0|skip_connect~1|+|…|``: inputs of nodes 1, 2 and 3."""
     nodes = []
     for node in range(1, CELL_NODES):
-        inputs = (f"{operation}~{edge[0]}" for operation, edge in zip(cell, EDGES, strict=True) if edge[1] == node)
+        inputs = (f"{operation}~{source}" for operation, (source, end) in zip(cell, EDGES, strict=True) if end == node)
         nodes.append(f"|{'|'.join(inputs)}|")
     return "+".join(nodes)
 
 
 def parse_cell(text: str) -> CellLabels:
-    """The inverse of ``format_cell``.
-
-    Raises:
-        ValueError: the text is not that of a cell.
-    """
+    """The inverse of ``format_cell``."""
     by_edge: dict[tuple[str, int], str] = {}
     for node, inputs in enumerate(text.strip().split("+"), start=1):
         for item in inputs.strip("|").split("|"):
@@ -48,11 +51,8 @@ def parse_cell(text: str) -> CellLabels:
 
 @cache
 def official_cells() -> tuple[CellLabels, ...]:
-    """All 15,625 cells; a cell's place is its index in NAS-Bench-201 and NATS-Bench.
-
-    The benchmark shuffled the product of all operations (the last edge varies fastest) with Python's generator,
-    seed 88, so that the order can be computed.
-    """
+    """All 15,625 cells; a cell's place is its index in NAS-Bench-201 and NATS-Bench."""
+    # The benchmark shuffled the product of all operations (the last edge varies fastest) with Python's generator.
     cells = list(product(EDGE_OPERATIONS, repeat=len(EDGES)))
     random.Random(88).shuffle(cells)  # noqa: S311 (the published order)
     return tuple(cells)
@@ -71,7 +71,7 @@ def expressions() -> tuple[str, ...]:
 
 
 def expression(cell: Sequence[str]) -> str:
-    """The benchmark's formula of what a cell computes: cells of one formula are isomorphic, and 6,466 formulas exist.
+    """The benchmark's formula of what a cell computes: cells of one formula are isomorphic; there are 6,466.
 
     A skip is its input, and an operation on nothing (``#``) is nothing. The formula is that of the benchmark's authors
     (Dong and Yang 2020), symbol for symbol, since its order of terms decides what is merged: a skip's sum keeps its
@@ -87,8 +87,27 @@ def expression(cell: Sequence[str]) -> str:
                 continue
             value = nodes[source]
             if operation == "none" or value == nothing:
-                terms.append(nothing)
-            else:
-                terms.append(value if operation == "skip_connect" else f"({value})@{operation}")
+                value = nothing
+            elif operation != "skip_connect":
+                value = f"({value})@{operation}"
+            terms.append(value)
         nodes.append("+".join(sorted(terms)))
     return nodes[-1]
+
+
+def compute_cell(inputs: Tensor, along: Callable[[str, Tensor], Tensor | None]) -> Tensor:
+    """The last node of a cell: each is the sum of what comes ``along`` its edges, by name; zeros of nothing."""
+    nodes = [inputs]
+    for node in range(1, CELL_NODES):
+        joined = sum_of(along(edge_name(source, node), value) for source, value in enumerate(nodes))
+        nodes.append(torch.zeros_like(inputs) if joined is None else joined)
+    return nodes[-1]
+
+
+def compute_edge(operation: str, inputs: Tensor, convolve: Callable[[Tensor], Tensor]) -> Tensor:
+    """An operation other than ``none``, given the convolution of its label."""
+    if operation == "skip_connect":
+        return inputs
+    if operation == "avg_pool_3x3":
+        return average(inputs)
+    return convolve(inputs.relu())

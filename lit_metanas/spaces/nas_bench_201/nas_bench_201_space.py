@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import product
 
@@ -22,8 +22,7 @@ from lit_metanas.spaces.nas_bench_201.nas_bench_201_cells import (
     official_indices,
     parse_cell,
 )
-from lit_metanas.spaces.nas_bench_201.nas_bench_201_child import EDGE_KERNELS, NASBench201Child, stages_cost
-from lit_metanas.spaces.nas_bench_201.nas_bench_201_supernet import NASBench201Supernet
+from lit_metanas.spaces.nas_bench_201.nas_bench_201_networks import NASBench201Child, NASBench201Supernet, stages_cost
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
 
@@ -36,9 +35,9 @@ PATHS = {path: place for place, path in enumerate(p for n in range(CELL_NODES) f
 class NASBench201(SearchSpace):
     """Six edges of a cell, each with one of five operations (Dong and Yang 2020): 15,625 architectures.
 
-    ``from_index``, ``to_index``, ``from_string`` and ``to_string`` tell the benchmark's index and notation; they take
-    isomorphic cells apart. The 341 cells without a path from input to output are architectures like the others: they
-    can be built, and the benchmark has trained them.
+    ``from_index``, ``to_index``, ``from_string`` and ``to_string`` read and write the benchmark's index and notation;
+    they keep isomorphic cells apart. The 341 cells without a path from input to output are architectures like the
+    others: they can be built, and the benchmark has trained them.
 
     Args:
         channels: of the first of three stages; each further one has twice as many.
@@ -102,21 +101,12 @@ class NASBench201(SearchSpace):
         return format_cell(self._cell(architecture))
 
     def canonical(self, labels: Mapping[str, str]) -> Architecture:
-        """The architecture of the lowest index that is isomorphic; the same one unless isomorphs are merged.
-
-        Raises:
-            ValueError: a choice is missing or unknown, or a label is not among its candidates.
-        """
-        architecture = super().canonical(labels)
-        return _architecture(self._representatives[_cell(architecture)]) if self.merge_isomorphs else architecture
+        """The architecture of the lowest index that is isomorphic; the same one unless isomorphs are merged."""
+        cell = self._cell(labels)
+        return _architecture(self._representatives[cell] if self.merge_isomorphs else cell)
 
     def supernet(self, shape: Shape) -> NASBench201Supernet:
-        """Build the network that holds all candidates.
-
-        Raises:
-            ValueError: isomorphs are merged, so that the derived architecture would have other weights; or the inputs
-                are no images.
-        """
+        """Build the network that holds all candidates."""
         self.check_shape(shape)
         if self.merge_isomorphs and any(cell != first for cell, first in self._representatives.items()):
             raise ValueError(
@@ -135,12 +125,13 @@ class NASBench201(SearchSpace):
 
         The benchmark's own FLOPs count the classifier's bias, too: ``way`` more.
         """
-        kernels = [EDGE_KERNELS[label] for label in self._cell(architecture) if label in EDGE_KERNELS]
-        return stages_cost(kernels=kernels, shape=shape, channels=self.channels, cells=self.cells, way=way)
+        cell = self._cell(architecture)
+        return stages_cost(cell, shape=shape, channels=self.channels, cells=self.cells, way=way)
 
-    def _cell(self, architecture: Mapping[str, str]) -> CellLabels:
+    def _cell(self, labels: Mapping[str, str]) -> CellLabels:
         """The operations by edge, checked but not merged."""
-        return _cell(super().canonical(architecture))
+        architecture = super().canonical(labels)
+        return tuple(architecture[name] for name in NAMES)
 
     @property
     def _representatives(self) -> Mapping[CellLabels, CellLabels]:
@@ -162,10 +153,6 @@ def _architecture(cell: CellLabels) -> Architecture:
     return Architecture(dict(zip(NAMES, cell, strict=True)))
 
 
-def _cell(architecture: Mapping[str, str]) -> CellLabels:
-    return tuple(architecture[name] for name in NAMES)
-
-
 class NASBench201Encoding(Encoding):
     """Operations by edge, operations counted, and the paths from input to output, in three groups.
 
@@ -183,35 +170,24 @@ class NASBench201Encoding(Encoding):
 
     def __init__(self, space: NASBench201) -> None:
         self.space: NASBench201 = space
-        self._widths = {
-            "edges": len(EDGES) * len(EDGE_OPERATIONS),
-            "operations": len(EDGE_OPERATIONS),
-            "paths": len(PATHS),
-        }
-        self.groups = tuple(self._widths.values())
+        self.groups = (len(EDGES) * len(EDGE_OPERATIONS), len(EDGE_OPERATIONS), len(PATHS))
 
     def __call__(self, architectures: Sequence[Architecture]) -> Tensor:
         """The vectors, shape ``(n, d)``, float64: counts."""
-        return count_features(
-            [_places([cell[edge_name(*edge)] for edge in EDGES]) for cell in architectures], self._widths
-        )
+        return count_features([_places([cell[name] for name in NAMES]) for cell in architectures], self.groups)
 
 
-def _places(cell: Sequence[str]) -> dict[str, Iterable[int]]:
+def _places(cell: Sequence[str]) -> tuple[list[int], list[int], list[int]]:
     numbers = [EDGE_OPERATIONS.index(operation) for operation in cell]
-    return {
-        "edges": [place * len(EDGE_OPERATIONS) + number for place, number in enumerate(numbers)],
-        "operations": numbers,
-        "paths": [PATHS[path] for path in _paths(cell)],
-    }
+    edges = [place * len(EDGE_OPERATIONS) + number for place, number in enumerate(numbers)]
+    return edges, numbers, [PATHS[path] for path in _paths(cell)]
 
 
 def _paths(cell: Sequence[str]) -> list[tuple[str, ...]]:
     """What each path from input to output computes."""
     reaching: list[list[tuple[str, ...]]] = [[()], *([] for _ in range(CELL_NODES - 1))]
-    for target in range(1, CELL_NODES):
-        for operation, (source, end) in zip(cell, EDGES, strict=True):
-            if end == target and operation != "none":
-                step = () if operation == "skip_connect" else (operation,)
-                reaching[target] += [(*path, *step) for path in reaching[source]]
+    for operation, (source, target) in zip(cell, EDGES, strict=True):
+        if operation != "none":
+            step = () if operation == "skip_connect" else (operation,)
+            reaching[target] += [(*path, *step) for path in reaching[source]]
     return reaching[-1]

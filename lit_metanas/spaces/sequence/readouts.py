@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_metanas.spaces.sequence.attention import Positions, attend, part_of, sinusoids
 from lit_metanas.spaces.sequence.step_context import current_steps, lowest
+from lit_metanas.spaces.sequence.step_operations import Positions, attend, part_of, sinusoids
 
 
 class MeanReadout(nn.Module):
@@ -32,11 +32,7 @@ class MaxReadout(nn.Module):
 
 
 class AttentionReadout(nn.Module):
-    """The mean over the steps of an example, weighed by the softmax of a linear score of each, all equal at first.
-
-    Args:
-        width: number of channels.
-    """
+    """The mean over the steps of an example, weighed by the softmax of a linear score of each, all equal at first."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -63,18 +59,8 @@ class LastReadout(nn.Module):
 class HopsReadout(nn.Module):
     """The first step, a question, looks up what the others say, several times (Sukhbaatar et al. 2015).
 
-    In each hop the question is compared with all other steps, and the mean of their values, weighed by the softmax of
-    the products, is added to it: the next hop asks with what this one found. Steps are told their places. An example of
-    one step is that step; one without steps is zeros.
-
-    Departures from the paper: what is looked up are the outputs of layers, through a linear map for keys and one for
-    values in each hop; products are divided by the root of the width.
-
-    Args:
-        width: number of channels.
-        steps: the most that there are.
-        positions: ``sinusoidal``, ``learned``, or ``none``; learned ones are added to values, too.
-        hops: how many times.
+    Departures from the paper: the outputs of layers are looked up, through a linear map for keys and one for values in
+    each hop; products are divided by the root of the width.
     """
 
     key_places: Tensor | None
@@ -85,22 +71,24 @@ class HopsReadout(nn.Module):
         bound = width**-0.5
         self.keys = nn.Parameter(nn.init.uniform_(torch.empty(hops, width, width), -bound, bound))
         self.values = nn.Parameter(nn.init.uniform_(torch.empty(hops, width, width), -bound, bound))
+        self.register_buffer("key_places", None)
+        self.value_places = None
         if positions == "learned":
             self.key_places = nn.Parameter(0.1 * torch.randn(steps, width))
             self.value_places = nn.Parameter(0.1 * torch.randn(steps, width))
-        else:
-            self.register_buffer("key_places", sinusoids(steps, width) if positions == "sinusoidal" else None)
-            self.value_places = None
+        elif positions == "sinusoidal":
+            self.key_places = sinusoids(steps, width)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, steps)`` to ``(n, channels)``."""
         steps = current_steps()
         rows = steps.blank(inputs).transpose(1, 2)
         asked, number = rows[:, :1], rows.shape[1]
-        key_rows, value_rows = (
-            rows if places is None else rows + part_of(places, 0, number)
-            for places in (self.key_places, self.value_places)
-        )
+        key_rows = value_rows = rows
+        if self.key_places is not None:
+            key_rows = rows + part_of(self.key_places, 0, number)
+        if self.value_places is not None:
+            value_rows = rows + part_of(self.value_places, 0, number)
         hidden = steps.outside | (torch.arange(number, device=inputs.device) == 0)
         some = (steps.lengths > 1).to(inputs).unsqueeze(2)
         for key, value in zip(self.keys, self.values, strict=True):

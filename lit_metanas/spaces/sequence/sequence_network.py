@@ -16,67 +16,40 @@ from lit_metanas.inputs.batches import step_mask, trim_steps
 from lit_metanas.inputs.shapes import SeriesShape, Shape, TokenShape
 from lit_metanas.objectives.objective import NEVER
 from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
-from lit_metanas.spaces.builder import Builder, Make
+from lit_metanas.spaces.builder import Builder, LayerStack, Make, StackLayout
 from lit_metanas.spaces.forward_pass import largest
 from lit_metanas.spaces.mixed_layers import CountedFlops
-from lit_metanas.spaces.mixture import Mixture
-from lit_metanas.spaces.operations import ACTIVATIONS, POOLS, combine, total
-from lit_metanas.spaces.sequence.attention import Positions
+from lit_metanas.spaces.operations import ACTIVATIONS, POOLS
 from lit_metanas.spaces.sequence.readouts import READOUTS
 from lit_metanas.spaces.sequence.step_context import Steps, current_steps, telling_steps
-from lit_metanas.spaces.sequence.step_operations import OPERATIONS, StepPool
-from lit_metanas.spaces.supernet import Statistics
+from lit_metanas.spaces.sequence.step_operations import OPERATIONS, Positions, StepPool
 
 
-@dataclass(frozen=True)
-class SequenceLayout:
-    """What is open in a network for sequences, and what is not.
+@dataclass(frozen=True, kw_only=True)
+class SequenceLayout(StackLayout):
+    """The open questions of a network for sequences, and what is fixed."""
 
-    Attributes:
-        questions: labels of what each layer asks for.
-        depths: numbers of layers.
-        readouts: labels.
-        widths: numbers of channels; one alone in a supernet that computes.
-        positions: of self-attention.
-        stride: of the stem.
-        token_scale: standard deviation of the vectors that tokens begin with.
-        shared: whether all layers have the same labels.
-    """
-
-    questions: Mapping[str, tuple[str, ...]]
-    depths: tuple[int, ...]
     readouts: tuple[str, ...]
-    widths: tuple[int, ...]
     positions: Positions
-    stride: int
-    token_scale: float
-    shared: bool
+    stride: int  # of the stem
+    token_scale: float  # standard deviation of the vectors that tokens begin with
 
 
 class Stem(nn.Module):
-    """From features or tokens to channels: a linear map, or a vector for each token; and a stride.
-
-    The mask, which is one of the features, is the constant of the linear map. A stride joins so many steps by a linear
-    map, the last ones of an example with zeros. The map begins orthogonal: it keeps the distances between steps of no
-    more features than channels.
-
-    Args:
-        shape: of one input.
-        width: number of channels.
-        stride: steps that become one.
-        token_scale: standard deviation of the vectors that tokens begin with.
-    """
+    """From features or tokens to channels: a linear map or a vector for each token, and a map that joins some steps."""
 
     def __init__(self, shape: SeriesShape | TokenShape, width: int, stride: int, token_scale: float) -> None:
         super().__init__()
         self.stride = stride
-        self.embedding = nn.Embedding(shape.vocabulary, width) if isinstance(shape, TokenShape) else None
-        if self.embedding is not None:
+        self.embedding: nn.Embedding | None = None
+        self.linear: nn.Conv1d | None = None
+        if isinstance(shape, TokenShape):
+            self.embedding = nn.Embedding(shape.vocabulary, width)
             self.embedding.weight.data.mul_(token_scale)
-        channels = width if isinstance(shape, TokenShape) else shape.features
-        joined = self.embedding is None or stride > 1
-        self.linear = nn.Conv1d(channels, width, stride, stride, bias=False) if joined else None
-        if self.linear is not None:
+        if isinstance(shape, SeriesShape) or stride > 1:
+            channels = shape.features if isinstance(shape, SeriesShape) else width
+            self.linear = nn.Conv1d(channels, width, stride, stride, bias=False)
+            # It keeps the distances between steps of no more features than channels.
             nn.init.orthogonal_(self.linear.weight)
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -87,22 +60,11 @@ class Stem(nn.Module):
             return inputs
         missing = -inputs.shape[2] % self.stride
         inputs = current_steps().blank(inputs)
-        outputs: Tensor = self.linear(F.pad(inputs, (0, missing)) if missing else inputs)
-        return outputs
+        return self.linear(F.pad(inputs, (0, missing)) if missing else inputs)
 
 
 class NormalisedOperation(nn.Module):
-    """An operation, and layer normalisation of each step over its channels, or none.
-
-    The norm stands before the gate of a sampled candidate, which it would cancel otherwise.
-
-    Args:
-        build: asks for the norm.
-        name: of the choice of the norm.
-        norms: its labels, ``layer`` and ``none``.
-        make: makes the operation.
-        width: number of channels.
-    """
+    """An operation, and layer normalisation of each step: before the gate of a candidate, which it would cancel."""
 
     def __init__(self, build: Builder, name: str, norms: tuple[str, ...], make: Make, *, width: int) -> None:
         super().__init__()
@@ -117,31 +79,18 @@ class NormalisedOperation(nn.Module):
         def normalised(label: str) -> Tensor:
             if label == "none" or self.norm is None:
                 return outputs
-            found: Tensor = self.norm(outputs.transpose(1, 2)).transpose(1, 2)
-            return found
+            return self.norm(outputs.transpose(1, 2)).transpose(1, 2)
 
-        return combine(self.question.gate(), [partial(normalised, label) for label in self.question.labels])
+        return self.question.combine(normalised)
 
 
 class SequenceLayer(nn.Module):
-    """Operation, norm, activation, dropout, what a skip adds, and pooling.
-
-    Args:
-        build: makes the open layers.
-        layout: what is open.
-        prefix: of the names of the choices.
-        operations: what makes each operation, by label.
-        pools: what makes each pooling, by label.
-        width: number of channels.
-
-    Attributes:
-        stride: 2 where a pooling halves the number of steps.
-    """
+    """Operation, norm, activation, dropout, what a skip adds, and pooling."""
 
     def __init__(
         self,
         build: Builder,
-        layout: SequenceLayout,
+        layout: StackLayout,
         prefix: str,
         *,
         operations: Mapping[str, Make],
@@ -149,7 +98,7 @@ class SequenceLayer(nn.Module):
         width: int,
     ) -> None:
         super().__init__()
-        questions = layout.questions
+        questions, pools = layout.questions, {"none": nn.Identity, **pools}
         build.question(f"{prefix}norm", questions["norm"])  # whatever the operation is
         normalised = partial(NormalisedOperation, build, f"{prefix}norm", questions["norm"], width=width)
         self.operation = build.choice(
@@ -161,17 +110,16 @@ class SequenceLayer(nn.Module):
         self.dropout = build.dropout(f"{prefix}dropout", [float(rate) for rate in questions["dropout"]], width)
         self.skip = build.question(f"{prefix}skip", questions["skip"])
         self.stride = 1 if questions["pool"] == ("none",) else 2
-        self.pool = build.choice(
-            f"{prefix}pool", {label: nn.Identity if label == "none" else pools[label] for label in questions["pool"]}
-        )
+        self.pool = build.choice(f"{prefix}pool", {label: pools[label] for label in questions["pool"]})
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, width, steps)`` to ``(n, width, steps / stride)``."""
         inputs = current_steps().blank(inputs)
-        outputs = self.dropout(self.activation(self.operation(inputs)))
-        added = total(self.skip.gate(), self.skip.labels, lambda label: inputs)
-        outputs = self.pool(outputs if added is None else outputs + added)
-        assert isinstance(outputs, Tensor)
+        outputs: Tensor = self.dropout(self.activation(self.operation(inputs)))
+        added = self.skip.total(lambda label: inputs)
+        if added is not None:
+            outputs = outputs + added
+        outputs = self.pool(outputs)
         return outputs
 
 
@@ -179,41 +127,22 @@ STEP_POOLINGS: Mapping[str, Make] = {kind: partial(StepPool, kind, 2, 2) for kin
 """What makes each pooling that halves the number of steps, by label."""
 
 
-class SequenceLayers(nn.Module):
-    """Stem, and layers of which the first few are computed.
-
-    Steps behind the end of all examples of a batch are left out, but for exported programs and under ``vmap``, where
-    sizes cannot depend on values.
-
-    Args:
-        build: makes the open layers.
-        layout: what is open.
-        shape: of one input.
-
-    Attributes:
-        depths: numbers of layers that are left.
-        width: number of channels, the largest one.
-        stride: steps of an input that become one of the outputs, where there are pools in as many layers as can be.
-        steps: the most behind each layer, by its place from 1 on.
-    """
+class SequenceLayers(LayerStack):
+    """Stem, and layers of which the first few are computed."""
 
     def __init__(self, build: Builder, layout: SequenceLayout, shape: SeriesShape | TokenShape) -> None:
-        super().__init__()
+        super().__init__(build, layout)
         self.shape = shape
-        self.depth = build.question("depth", layout.depths)
         self.width = largest(build.number("width", layout.widths))
         self.stem = Stem(shape, self.width, layout.stride, layout.token_scale)
         self.layers = nn.ModuleDict()
-        self.depths = [int(label) for label in self.depth.labels]
-        self.stride = layout.stride
-        self.steps: dict[int, int] = {}
+        self.stride = layout.stride  # steps of an input that become one behind all layers
+        self.steps: dict[int, int] = {}  # the most behind each layer, by its place
         steps = -(-shape.steps // layout.stride)
         for place in range(1, max(self.depths) + 1):
-            with build.where("depth", [str(depth) for depth in layout.depths if depth >= place]):
-                prefix = "" if layout.shared else f"layer{place}."
-                operations = {
-                    label: partial(make, self.width, steps, layout.positions) for label, make in OPERATIONS.items()
-                }
+            size = (self.width, steps, layout.positions)
+            operations = {label: partial(make, *size) for label, make in OPERATIONS.items()}
+            with self.asking(build, layout, place) as prefix:
                 layer = SequenceLayer(
                     build, layout, prefix, operations=operations, pools=STEP_POOLINGS, width=self.width
                 )
@@ -222,20 +151,11 @@ class SequenceLayers(nn.Module):
             self.steps[place] = steps
 
     def layer_outputs(self, inputs: Tensor, wanted: Collection[int]) -> dict[int, tuple[Tensor, Steps]]:
-        """The outputs of some layers, and their steps.
-
-        Args:
-            inputs: series ``(n, features, steps)`` or tokens ``(n, steps)``.
-            wanted: places of layers, from 1 on.
-
-        Returns:
-            For each place outputs ``(n, width, steps)``.
-
-        Raises:
-            ValueError: there are more steps than the network is for.
-        """
+        """For each wanted place, from 1 on, the layer's outputs ``(n, width, steps)``, and their steps."""
+        # Steps behind the end of all examples are left out, but in exported programs and under vmap, where sizes
+        # cannot depend on values.
         if not torch.compiler.is_compiling():
-            with suppress(RuntimeError):  # under vmap no value can be looked at
+            with suppress(RuntimeError):
                 inputs = trim_steps(inputs)
         if inputs.shape[-1] > self.shape.steps:
             raise ValueError(
@@ -256,116 +176,81 @@ class SequenceLayers(nn.Module):
                 found[place] = outputs, steps
         return found
 
-    def computed_depths(self) -> list[int]:
-        """The numbers of layers that are computed: the sampled one, or all."""
-        return [int(label) for label in self.depth.computed_labels()]
-
     def computed_flops(self, count: CountedFlops) -> int:
         """See ``MixedLayer``."""
-        layers = (self.layers[str(place)] for place in range(1, max(self.computed_depths()) + 1))
-        return sum(count.computed(layer) for layer in (self.stem, *layers))
+        return count.computed(self.stem) + super().computed_flops(count)
 
 
 class SequenceNetwork(SequenceLayers):
-    """Stem, layers, and a readout behind each number of layers.
-
-    Args:
-        build: makes the open layers.
-        layout: what is open.
-        shape: of one input.
-
-    Attributes:
-        per_step: whether the features are those of each step, shape ``(n, width, steps / stride)``.
-    """
+    """Stem, layers, and a readout behind each number of layers."""
 
     def __init__(self, build: Builder, layout: SequenceLayout, shape: SeriesShape | TokenShape) -> None:
         super().__init__(build, layout, shape)
         self.readouts = nn.ModuleDict()
-        self.per_step = layout.readouts == ("each",)
+        self.per_step = layout.readouts == ("each",)  # whether the features are those of each step
         for depth in self.depths:
-            size = (self.width, self.steps[depth], layout.positions)
-            readouts = {label: partial(READOUTS[label], *size) for label in layout.readouts}
-            self.readouts[str(depth)] = build.choice("readout", readouts)
+            self.readouts[str(depth)] = make_readout(build, layout, self.width, self.steps[depth])
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Series ``(n, features, steps)`` or tokens ``(n, steps)`` to features ``(n, width)``, or of each step.
-
-        Raises:
-            ValueError: there are more steps than the network is for.
-        """
-        features: dict[int, Tensor] = {}
+        """Series ``(n, features, steps)`` or tokens ``(n, steps)`` to features ``(n, width)``, or of each step."""
+        features: dict[str, Tensor] = {}
         for place, (outputs, steps) in self.layer_outputs(inputs, self.computed_depths()).items():
             with telling_steps(steps):
-                features[place] = self.readouts[str(place)](outputs)
-        return combine(self.depth.gate(), [partial(features.__getitem__, depth) for depth in self.depths])
+                features[str(place)] = self.readouts[str(place)](outputs)
+        return self.depth.combine(features.__getitem__)
 
     def computed_flops(self, count: CountedFlops) -> int:
         """See ``MixedLayer``."""
         readouts = (self.readouts[str(depth)] for depth in self.computed_depths())
-        return super().computed_flops(count) + sum(count.computed(layer) for layer in readouts)
+        return super().computed_flops(count) + sum(map(count.computed, readouts))
+
+
+def make_readout(build: Builder, layout: SequenceLayout, width: int, steps: int) -> nn.Module:
+    """The choice of the readout of so many channels and steps."""
+    size = (width, steps, layout.positions)
+    return build.choice("readout", {label: partial(READOUTS[label], *size) for label in layout.readouts})
 
 
 class SequenceChild(BodyChild):
-    """A sequence network of one candidate a choice, with scores for a whole input or for each of its steps.
+    """A sequence network of one candidate a choice, with scores for a whole input or for each of its steps."""
 
-    Scores of steps are ``(n, steps / stride, way)``. Behind an example's end they say for certain that there is nothing
-    (output ``BLANK``), so that objectives need not know where that is.
-    """
+    body: SequenceNetwork
 
-    def __init__(self, body: nn.Module, shape: Shape, way: int, *, sliced: bool = False) -> None:
+    def __init__(self, body: SequenceNetwork, shape: Shape, way: int, *, sliced: bool = False) -> None:
         super().__init__(body, shape, way, sliced=sliced)
-        assert isinstance(body, SequenceNetwork)
-        self.per_step, self.stride = body.per_step, body.stride
-        if self.per_step:
-            self.flops += self.features * way * (-(-body.shape.steps // self.stride) - 1)
+        if body.per_step:
+            self.flops += self.features * way * (-(-body.shape.steps // body.stride) - 1)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Scores of series ``(n, features, steps)`` or tokens ``(n, steps)``."""
-        if not self.per_step:
+        """Scores ``(n, way)`` or ``(n, steps / stride, way)`` of series ``(n, features, steps)`` or tokens."""
+        if not self.body.per_step:
             return super().forward(inputs)
-        scores: Tensor = self.head(self.body(inputs).transpose(1, 2))
-        return silenced(scores, ~step_mask(inputs)[:, :: self.stride][:, : scores.shape[1], None])
+        return silenced_behind(inputs, self.body.stride, self.head(self.body(inputs).transpose(1, 2)))
 
 
 class StepSupernet(BodySupernet):
-    """A sequence network of all candidates, with features and scores of each step.
-
-    Features are ``(n, features, steps / stride)``, scores ``(n, steps / stride, way)``; see ``SequenceChild``.
-    """
+    """A sequence network of all candidates, with features and scores of each step: see ``SequenceChild``."""
 
     averaged: ClassVar[bool] = False
+    body: SequenceNetwork
 
-    def scores(
-        self,
-        outputs: Mapping[str, Tensor],
-        inputs: Tensor,
-        mixture: Mixture,
-        noise: Mapping[str, Tensor] | None = None,
-        statistics: Statistics = None,
-        targets: Tensor | None = None,
-    ) -> Tensor:
-        """See ``Supernet.scores``."""
-        features = self(inputs, mixture, noise, statistics).transpose(1, 2)
+    def _score(self, outputs: Mapping[str, Tensor], inputs: Tensor, targets: Tensor | None) -> Tensor:
+        features = self._embed(inputs).transpose(1, 2)
         scores = F.linear(features, outputs["head.weight"], outputs["head.bias"])
-        return silenced(scores, ~step_mask(inputs)[:, :: self._network.stride][:, : scores.shape[1], None])
+        return silenced_behind(inputs, self.body.stride, scores)
 
     def output_flops(self, way: int) -> int:
         """Of each step."""
-        network = self._network
-        return self.features * way * -(-network.shape.steps // network.stride)
+        return self.features * way * -(-self.body.shape.steps // self.body.stride)
 
-    @property
-    def _network(self) -> SequenceNetwork:
-        assert isinstance(self.body, SequenceNetwork)
-        return self.body
+
+def silenced_behind(inputs: Tensor, stride: int, scores: Tensor) -> Tensor:
+    """Scores ``(n, steps / stride, outputs)``, ``silenced`` behind the ends of inputs."""
+    return silenced(scores, ~step_mask(inputs)[:, ::stride][:, : scores.shape[1], None])
 
 
 def silenced(scores: Tensor, outside: Tensor) -> Tensor:
-    """Scores ``(n, steps, outputs)`` that say for certain that there is nothing where ``outside`` holds.
-
-    Args:
-        scores: output ``BLANK`` is that for nothing.
-        outside: shape ``(n, steps, 1)``, bool.
-    """
+    """Scores ``(n, steps, outputs)`` that say for certain that there is nothing (``BLANK``) where ``outside`` holds."""
+    # So objectives need not know where an example ends.
     nothing, others = scores[:, :, :1], scores[:, :, 1:]
     return torch.cat([nothing.masked_fill(outside, 0.0), others.masked_fill(outside, NEVER)], dim=2)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import get_args
 
 from lit_metanas.inputs.shapes import SeriesShape, Shape, TokenShape
 from lit_metanas.objectives.objective import Objective, Scored
 from lit_metanas.objectives.span import Span
-from lit_metanas.spaces.architecture import check_dropouts, check_known, check_positive, restrict
+from lit_metanas.spaces.architecture import (
+    check_dropouts,
+    check_given,
+    check_known,
+    check_positive,
+    labels_of,
+    restrict,
+)
 from lit_metanas.spaces.body_networks import BodySupernet
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.operations import ACTIVATIONS, POOLS, SKIPS
-from lit_metanas.spaces.sequence.attention import Positions
 from lit_metanas.spaces.sequence.readouts import READOUTS
 from lit_metanas.spaces.sequence.sequence_network import SequenceChild, SequenceLayout, SequenceNetwork, StepSupernet
-from lit_metanas.spaces.sequence.step_operations import OPERATIONS
+from lit_metanas.spaces.sequence.step_operations import OPERATIONS, Positions
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Supernet
 
@@ -51,10 +57,10 @@ class SequenceSpace(SearchSpace):
             step asks the others so many times (Sukhbaatar et al. 2015), as a question asks the sentences of a story
             (``QuestionSentences``), for which each should be a step of its own: ``stride=1``, no ``pools``; or
             ``each`` alone, for objectives that want an output of each step, such as ``Transcription``.
-        positions: what attention is told of the places of steps: ``sinusoidal``, ``learned``, ``none``.
+        positions: how attention finds out the places of steps: ``sinusoidal``, ``learned``, ``none``.
         stride: steps that the stem makes one of, for long series such as speech.
         token_scale: standard deviation of the vectors that tokens begin with, of every channel. Training moves those of
-            rare words little: below 1, such as 0.1, they count for less beside what was learned.
+            rare words little: below 1, such as 0.1, they count for less than what was learned.
         shared: one choice for all layers instead of one a layer.
         fixed: labels that single choices are restricted to, for instance ``{layer1.operation: [conv_3, gru]}``.
 
@@ -91,35 +97,36 @@ class SequenceSpace(SearchSpace):
         shared: bool = False,
         fixed: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        self._check("positions", (positions,), get_args(Positions))
+        check_known(self.name, "positions", (positions,), get_args(Positions))
         check_positive(self.name, {"stride": stride, "the least depth": min(depths, default=1)})
         if not 0 < token_scale < math.inf:
             raise ValueError(f"{self.name}: token_scale is {token_scale}; give a number above 0, such as 0.1.")
         self.layout = SequenceLayout(
             questions={
-                "operation": self._check("operations", operations, OPERATIONS),
-                "norm": self._check("norms", norms, STEP_NORMS),
-                "activation": self._check("activations", activations, ACTIVATIONS),
+                "operation": check_known(self.name, "operations", operations, OPERATIONS),
+                "norm": check_known(self.name, "norms", norms, STEP_NORMS),
+                "activation": check_known(self.name, "activations", activations, ACTIVATIONS),
                 "dropout": tuple(f"{rate:g}" for rate in dropouts),
-                "skip": self._check("skips", skips, SKIPS),
-                "pool": self._check("pools", pools, STEP_POOLS),
+                "skip": check_known(self.name, "skips", skips, SKIPS),
+                "pool": check_known(self.name, "pools", pools, STEP_POOLS),
             },
             depths=tuple(sorted(depths)),
-            readouts=self._check("readouts", readouts, READOUTS),
+            readouts=check_known(self.name, "readouts", readouts, READOUTS),
             widths=tuple(widths),
             positions=positions,
             stride=stride,
             token_scale=token_scale,
             shared=shared,
         )
-        self._check_numbers(dropouts)
+        check_given(self.name, {"depths": depths, "widths": widths, "dropouts": dropouts})
+        check_dropouts(self.name, dropouts)
+        self._check_layout()
         if fixed:
             self.choices = restrict(self.choices, fixed, self.name)
 
     @classmethod
     def layer_questions(cls, place: int) -> tuple[str, ...]:
         """See ``ChoiceSpace.layer_questions``."""
-        del place
         return "operation", "width", "norm", "activation", "dropout", "skip", "pool"
 
     @property
@@ -128,11 +135,7 @@ class SequenceSpace(SearchSpace):
         return "step" if self.layout.readouts == ("each",) else "input"
 
     def check_objective(self, objective: Objective) -> None:
-        """Refuse an objective that wants other scores than the networks have.
-
-        Raises:
-            ValueError: it does, or it marks steps of an input, and the networks make one of several.
-        """
+        """Refuse an objective that wants other scores, or marks steps of which the networks join several."""
         super().check_objective(objective)
         if isinstance(objective, Span) and (self.layout.stride > 1 or self.layout.questions["pool"] != ("none",)):
             raise ValueError(
@@ -144,55 +147,36 @@ class SequenceSpace(SearchSpace):
 
         Where several widths are left, or numbers of layers of which each halves the steps that are scored, it holds the
         weights that children begin with, those of narrow ones being leading parts, and refuses to compute.
-
-        Raises:
-            ValueError: the inputs are images.
         """
         self.check_shape(shape)
-        left = {choice.name: choice.labels for choice in self.choices}
+        left = labels_of(self.choices)
+        features, refusal = refuse_widths(self.name, left["width"])
         body = self.body(shape, Builder(left))
-        refusal = refuse_widths(self.name, left["width"])
-        if not refusal and body.per_step and self.layout.questions["pool"] != ("none",) and len(left["depth"]) > 1:
-            refusal = (
-                f"{self.name}: a supernet scores steps of one number, and depths {', '.join(left['depth'])} are left, "
-                f"of which each layer halves it: give 'depths' one, or {ONE_BY_ONE}."
-            )
-        if not refusal and not body.per_step:
-            return super().supernet(shape)
-        kind = StepSupernet if body.per_step else BodySupernet
-        return kind(body, shape, self.choices, features=max(map(int, left["width"])), refusal=refusal)
+        if body.per_step:
+            if not refusal and self.layout.questions["pool"] != ("none",) and len(left["depth"]) > 1:
+                refusal = (
+                    f"{self.name}: a supernet scores steps of one number, and depths {', '.join(left['depth'])} are "
+                    f"left, of which each layer halves it: give 'depths' one, or {ONE_BY_ONE}."
+                )
+            return StepSupernet(body, shape, self.choices, features=features, refusal=refusal)
+        if refusal:
+            return BodySupernet(body, shape, self.choices, features=features, refusal=refusal)
+        return super().supernet(shape)
 
     def body(self, shape: Shape, build: Builder) -> SequenceNetwork:
         """Stem, layers and readouts."""
         assert isinstance(shape, SeriesShape | TokenShape)
         return SequenceNetwork(build, self.layout, shape)
 
-    def _check(self, argument: str, labels: Sequence[str], known: Collection[str]) -> tuple[str, ...]:
-        """The labels, if they are known, and there is one at least."""
-        check_known(self.name, argument, labels, known)
-        if not labels:
-            raise ValueError(f"{self.name}: '{argument}' is empty: use {', '.join(known)}.")
-        return tuple(labels)
-
-    def _check_numbers(self, dropouts: Sequence[float]) -> None:
-        """Refuse numbers that no network has.
-
-        Raises:
-            ValueError: there is one.
-        """
+    def _check_layout(self) -> None:
+        """Refuse labels and numbers that no network has together."""
         layout = self.layout
-        for what, numbers in (("depths", layout.depths), ("widths", layout.widths), ("dropouts", dropouts)):
-            if not numbers:
-                raise ValueError(f"{self.name}: '{what}' is empty: give one at least.")
-        check_dropouts(self.name, dropouts)
-        operations = layout.questions["operation"]
-        parts = {"gru": 2, "attention_2": 2, "attention_4": 4}
-        for width in layout.widths:
-            for label in operations:
-                if width < 1 or width % parts.get(label, 1):
+        for label in layout.questions["operation"]:
+            part = {"gru": 2, "attention_2": 2, "attention_4": 4}.get(label, 1)
+            for width in layout.widths:
+                if width < 1 or width % part:
                     raise ValueError(
-                        f"{self.name}: '{label}' has no {width} channels: give 'widths' multiples of "
-                        f"{parts.get(label, 1)}."
+                        f"{self.name}: '{label}' has no {width} channels: give 'widths' multiples of {part}."
                     )
         if "each" in layout.readouts and len(layout.readouts) > 1:
             raise ValueError(
@@ -207,13 +191,10 @@ class SequenceSpace(SearchSpace):
             )
 
 
-def refuse_widths(space: str, widths: Sequence[str]) -> str:
-    """Why a supernet cannot be computed where several widths are left; empty where one is.
-
-    Args:
-        space: its name, as the sentence begins.
-        widths: the labels that are left.
-    """
-    if len(widths) == 1:
-        return ""
-    return f"{space}: a supernet is of one width, and {', '.join(widths)} are left: give 'widths' one, or {ONE_BY_ONE}."
+def refuse_widths(space: str, widths: Sequence[str]) -> tuple[int, str]:
+    """The largest of the widths that are left, and why a supernet of several cannot be computed; empty for one."""
+    refusal = ""
+    if len(widths) > 1:
+        left = ", ".join(widths)
+        refusal = f"{space}: a supernet is of one width, and {left} are left: give 'widths' one, or {ONE_BY_ONE}."
+    return max(map(int, widths)), refusal

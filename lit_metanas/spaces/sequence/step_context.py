@@ -1,4 +1,4 @@
-"""Which steps of the inputs lie within their examples: what the layers of a sequence's network are told."""
+"""The steps of a batch that lie within their examples, on which the layers of a sequence's network depend."""
 
 from __future__ import annotations
 
@@ -16,16 +16,13 @@ from torch import Tensor
 class Steps:
     """The steps of a batch of examples.
 
-    Attributes:
-        within: which steps lie within an example, shape ``(n, steps)``, bool: the first ones.
-
     Example:
         >>> steps = Steps(torch.tensor([[True, True, True], [True, False, False]]))
         >>> steps.remaining.tolist(), steps.every(2).within.tolist()
         ([[2, 1, 0], [0, 0, 0]], [[True, True], [True, False]])
     """
 
-    within: Tensor
+    within: Tensor  # whether a step lies within its example, shape (n, steps), bool: the first ones do
 
     @cached_property
     def outside(self) -> Tensor:
@@ -44,7 +41,9 @@ class Steps:
 
     def every(self, stride: int) -> Steps:
         """What is left of them behind a layer of this stride."""
-        return self if stride == 1 else Steps(self.within[:, ::stride])
+        if stride == 1:
+            return self
+        return Steps(self.within[:, ::stride])
 
     def blank(self, inputs: Tensor, value: float = 0.0) -> Tensor:
         """Inputs ``(n, channels, steps)`` with a value behind the examples' ends."""
@@ -56,7 +55,7 @@ _STEPS: ContextVar[Steps | None] = ContextVar("steps of a sequence", default=Non
 
 @contextmanager
 def telling_steps(steps: Steps) -> Iterator[None]:
-    """Layers that are called within are told these steps; none of them keeps them."""
+    """Layers that are called within find these steps by ``current_steps``; none of them keeps them."""
     token = _STEPS.set(steps)
     try:
         yield
@@ -65,11 +64,7 @@ def telling_steps(steps: Steps) -> Iterator[None]:
 
 
 def current_steps() -> Steps:
-    """The steps of what a layer is given.
-
-    Raises:
-        RuntimeError: the layer is not called by a network that tells them.
-    """
+    """The steps of what a layer is given."""
     found = _STEPS.get()
     if found is None:
         raise RuntimeError("This layer depends on where examples end, and only its network knows: call the network.")

@@ -1,30 +1,80 @@
 """Candidate operations on sequences ``(n, channels, steps)``, which keep their size.
 
 An example's outputs do not depend on what stands behind its end: the network sets that to zero before each operation.
-What comes out there is finite, and means nothing.
+Outputs there are finite, and mean nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack
 from functools import partial
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_metanas.spaces.sequence.attention import Positions, SelfAttention
 from lit_metanas.spaces.sequence.step_context import current_steps, lowest
+
+Positions = Literal["sinusoidal", "learned", "none"]
+"""How self-attention finds out the places of steps."""
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention (Vaswani et al. 2017) among the steps of an example, whose places it alone knows."""
+
+    positions: Tensor | None
+
+    def __init__(self, width: int, steps: int, heads: int, positions: Positions) -> None:
+        super().__init__()
+        self.heads = heads
+        self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(3 * width, width)))
+        self.bias = nn.Parameter(torch.zeros(3 * width))
+        self.output = nn.Linear(width, width)
+        self.register_buffer("positions", None)
+        if positions == "learned":
+            self.positions = nn.Parameter(0.02 * torch.randn(steps, width))
+        elif positions == "sinusoidal":
+            self.positions = sinusoids(steps, width)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, width, steps)``, unchanged."""
+        rows = inputs.transpose(1, 2)
+        if self.positions is not None:
+            rows = rows + part_of(self.positions, 0, rows.shape[1])
+        size = inputs.shape[1] // self.heads
+        split = F.linear(rows, self.weight, self.bias).unflatten(2, (3, self.heads, size)).transpose(1, 3)
+        query, key, value = (split.select(2, part) for part in range(3))  # (n, heads, steps, size)
+        mixed: Tensor = self.output(attend(query, key, value, current_steps().outside.unsqueeze(2)))
+        return mixed.transpose(1, 2)
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, hidden: Tensor | None) -> Tensor:
+    """Dot-product attention (Vaswani et al. 2017) of ``(n, heads, steps, size)``: ``(n, steps, heads * size)``."""
+    alike = query @ key.transpose(2, 3) * query.shape[3] ** -0.5
+    if hidden is not None:
+        alike = alike.masked_fill(hidden, lowest(alike))
+    return (alike.softmax(3) @ value).transpose(1, 2).flatten(2)
+
+
+def part_of(positions: Tensor, before: int, steps: int) -> Tensor:
+    """The positions of so many steps, with so many before them, shape ``(steps, width)``."""
+    if steps == len(positions):
+        return positions  # no slice in an exported program
+    return positions[before : before + steps]
+
+
+def sinusoids(steps: int, width: int) -> Tensor:
+    """Sines and cosines of places, of wavelengths from 2 pi to 20000 pi (Vaswani et al. 2017), ``(steps, width)``."""
+    pairs = torch.arange(width) // 2
+    rates = 10000.0 ** (-2 * pairs / width)
+    angles = torch.arange(steps)[:, None] * rates
+    return torch.where(torch.arange(width) % 2 == 0, angles.sin(), angles.cos())
 
 
 class SeparableConvolution(nn.Sequential):
-    """A convolution of each channel by itself, and a linear map at each step.
-
-    Args:
-        width: number of channels.
-        size: of the kernel, odd.
-    """
+    """A convolution of each channel by itself, and a linear map at each step."""
 
     def __init__(self, width: int, size: int) -> None:
         depthwise = nn.Conv1d(width, width, size, padding=size // 2, groups=width, bias=False)
@@ -32,11 +82,7 @@ class SeparableConvolution(nn.Sequential):
 
 
 class GatedLinear(nn.Module):
-    """Gated linear units at each step (Dauphin et al. 2017): a linear map times the sigmoid of another.
-
-    Args:
-        width: number of channels.
-    """
+    """Gated linear units at each step (Dauphin et al. 2017): a linear map times the sigmoid of another."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -48,13 +94,7 @@ class GatedLinear(nn.Module):
 
 
 class StepPool(nn.Module):
-    """The maximum or the mean of neighbouring steps, of those within the example.
-
-    Args:
-        kind: ``max`` or ``avg``.
-        size: number of neighbours, the step itself included.
-        stride: 1 keeps the number of steps; 2 halves it, rounded up.
-    """
+    """The maximum or the mean of neighbouring steps, of those within the example; stride 2 halves their number."""
 
     def __init__(self, kind: str, size: int, stride: int = 1) -> None:
         super().__init__()
@@ -80,12 +120,7 @@ class StepPool(nn.Module):
 
 
 class Recurrence(nn.Module):
-    """Gated recurrent units (Cho et al. 2014) in the form of ``torch.nn.GRU``, from the first step to the last.
-
-    Args:
-        channels: of the input.
-        width: of the output.
-    """
+    """Gated recurrent units (Cho et al. 2014) in the form of ``torch.nn.GRU``, from the first step to the last."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
@@ -98,28 +133,20 @@ class Recurrence(nn.Module):
         self.hidden_weight, self.hidden_bias = uniform(3 * width, width), uniform(3 * width)
 
     def forward(self, rows: Tensor, before: Tensor | None = None) -> Tensor:
-        """Shape ``(n, steps, channels)`` to ``(n, steps, width)``.
-
-        Args:
-            rows: the steps.
-            before: the output of the step before them, shape ``(n, width)``; None where there is none.
-        """
+        """Shape ``(n, steps, channels)`` to ``(n, steps, width)``, after an output ``(n, width)`` if there is one."""
         # Not nn.GRU: it keeps its weights a second time, where torch.func's calls with other weights miss them.
         weights = (self.input_weight, self.hidden_weight, self.input_bias, self.hidden_bias)
-        start = (torch.zeros_like(rows[:, 0, : self.width]) if before is None else before).unsqueeze(0)
-        # cuDNN's recurrence cannot be differentiated twice.
-        plain = torch.backends.cudnn.flags(enabled=False) if rows.is_cuda else nullcontext()
-        with plain:
-            outputs: Tensor = torch.gru(rows, start, weights, True, 1, 0.0, False, False, True)[0]
+        if before is None:
+            before = torch.zeros_like(rows[:, 0, : self.width])
+        with ExitStack() as stack:
+            if rows.is_cuda:  # cuDNN's recurrence cannot be differentiated twice
+                stack.enter_context(torch.backends.cudnn.flags(enabled=False))
+            outputs: Tensor = torch.gru(rows, before.unsqueeze(0), weights, True, 1, 0.0, False, False, True)[0]
         return outputs
 
 
 class BidirectionalGRU(nn.Module):
-    """Gated recurrent units from the first step on, and from the example's last step back, half of the width each.
-
-    Args:
-        width: number of channels, even.
-    """
+    """Gated recurrent units from the first step on, and from the example's last step back, half of the width each."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

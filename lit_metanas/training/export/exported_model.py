@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,31 +20,25 @@ from lit_metanas.inputs.shapes import Shape, as_shape
 from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.files import own_path, write_whole
 from lit_metanas.io.text import MOST_NAMED, cell_text, printable, utf8_text, writable
-from lit_metanas.kinds.new_examples import NewRows
+from lit_metanas.kinds.kind import kind_named
 from lit_metanas.kinds.questions.question_words import SEPARATOR_SHOWN, QuestionPreprocessing
 from lit_metanas.kinds.rows.standardised_columns import NumericColumns, row_numbers
 from lit_metanas.kinds.sounds import LogMel
 from lit_metanas.kinds.sounds.sound_files import read_sound
-from lit_metanas.kinds.texts.text_tables import TableRow
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.tasks.task import warn_of_data
 from lit_metanas.training.collectives import gather_lists
 from lit_metanas.training.export.exported_program import load_exported, network_inputs
-from lit_metanas.training.export.network_description import DESCRIPTION, exported_noun, exported_texts
+from lit_metanas.training.export.network_description import DESCRIPTION, exported_kind
 
 SHOWN, LONGEST_PRINTED = 20, 200
 """Examples that are printed, and characters of each."""
 
-GIVEN_BY = {
-    "images": ("NewImages", "--data.images", "NEW_IMAGES"),
-    "sounds": ("NewSounds", "--data.sounds", "NEW_SOUNDS"),
-    "texts": ("NewTexts", "--data.texts", "FILE"),
-    "rows": ("NewRows", "--data.rows", "FILE"),
-}
-"""How the verb ``predict`` is given new examples, by what they are: data module, key and value."""
+NEW_FILES = {"images": "NEW_IMAGES", "sounds": "NEW_SOUNDS"}
+"""What a command calls new examples, by what they are; others stand in a ``FILE``."""
 
-GIVEN_AS = {"images": "files", "sounds": "files", "texts": "texts", "examples": "files"}
-"""What batches of new examples hold, by what they are; of other kinds they hold rows: each a name and an example."""
+_COLUMNS = {"images": "file", "sounds": "file", "examples": "file", "texts": "text", "questions": "text"}
+"""What the first column of a table of predictions is called, by what they are of; else ``row``."""
 
 STANDARD_OUTPUT = "-"
 """Named as the file to write, it gets the table alone, so that other programs can read it."""
@@ -108,33 +102,34 @@ class ExportedModel(LightningModule):
         """Forget earlier examples."""
         self._batches, self._told_of_cut = [], False
 
-    def predict_step(self, batch: list[Path] | list[str] | list[TableRow], batch_idx: int) -> Tensor | list[str]:
-        """Probabilities, shape ``(n, classes)``, of a batch of files, texts or rows; or what is said.
+    def predict_step(self, batch: list[tuple[str, Any]], batch_idx: int) -> Tensor | list[str]:
+        """Probabilities, shape ``(n, classes)``, of a batch of names and examples; or what is said.
 
         Raises:
             ValueError: a row is malformed, or the network is for another kind of example.
         """
-        shape, kind = as_shape(self.exported.shape), _kind(batch[0])
-        if kind != GIVEN_AS.get(self.exported.noun, "rows"):
-            wanted, *_ = GIVEN_BY.get(self.exported.noun, ("a data module of your own",))
-            raise ValueError(f"The exported network is for {self.exported.noun}: give them by --data {wanted}.")
-        made = self.exported.preprocessing
-        columns = made.names if isinstance(made, NumericColumns) else ()
-        given, told = _parts(batch, columns, self._only_file)
-        examples: Any = given
-        unreadable: list[str] = []
-        if kind == "files":
-            examples, given, unreadable = _readable(given, shape, made)
-            told = [str(file) for file in given]
-        if not told:
+        exported, column = self.exported, _column(batch[0][1])
+        if column != _COLUMNS.get(exported.noun, "row"):
+            raise ValueError(f"The exported network is for {exported.noun}: say so by --data.kind={exported.noun}.")
+        names, given, unreadable = [name for name, _ in batch], [example for _, example in batch], list[str]()
+        inputs: Any = given
+        if column == "file":
+            inputs, given, unreadable = _readable(given, as_shape(exported.shape), exported.preprocessing)
+            names = list(map(str, given))
+        elif isinstance(exported.preprocessing, NumericColumns) and exported.preprocessing.names:
+            inputs = [row_numbers(row, exported.preprocessing.names, where) for where, row in batch]
+        if not names:
             self._keep(batch_idx, [], unreadable)
-            return torch.zeros(0, len(self.exported.classes)) if self._classifies else []
+            return torch.zeros(0, len(exported.classes)) if self._classifies else []
         self._tell_of_cut(given)
-        names = [{kind.removesuffix("s"): utf8_text(each)} for each in told]
-        found = self.exported.predict(examples) if self._classifies else self.exported.show(examples)
-        rows: list[Row] = []
-        for name, each in zip(names, found, strict=True):
-            rows.append({**name, **(self._of_class(each) if isinstance(each, Tensor) else {WRITTEN: each})})
+        found: Tensor | list[str]
+        if self._classifies:
+            found = exported.predict(inputs)
+            answers = [self._of_class(each) for each in found]
+        else:
+            found = exported.show(inputs)
+            answers = [{WRITTEN: each} for each in found]
+        rows = [{column: utf8_text(name), **answer} for name, answer in zip(names, answers, strict=True)]
         self._keep(batch_idx, rows, unreadable)
         return found
 
@@ -142,12 +137,6 @@ class ExportedModel(LightningModule):
         """Remember what is said of a batch, as batches go round the processes."""
         place = batch_idx * self.trainer.world_size + self.trainer.global_rank
         self._batches.append(_Told(place, rows, unreadable))
-
-    @property
-    def _only_file(self) -> Path | None:
-        """The table that all new rows are of; None where they tell it themselves."""
-        data = getattr(self.trainer, "datamodule", None)
-        return data.files[0] if isinstance(data, NewRows) and len(data.files) == 1 else None
 
     def _tell_of_cut(self, examples: Sequence[Any]) -> None:
         """Say once that sounds are cut, or examples of which texts are written; texts to be classified mostly are."""
@@ -165,7 +154,9 @@ class ExportedModel(LightningModule):
     def _noun(self) -> str:
         """What the file holds, in the plural."""
         objective = self.exported.objective
-        return "probabilities" if objective is None or self._classifies else objective.noun
+        if objective is None or self._classifies:
+            return "probabilities"
+        return objective.noun
 
     def _of_class(self, probabilities: Tensor) -> Row:
         named = zip(self.exported.classes, probabilities.tolist(), strict=True)
@@ -175,11 +166,7 @@ class ExportedModel(LightningModule):
         return {"class": best, "probability": by_class[best], **shares}
 
     def on_predict_end(self) -> None:
-        """Print what was found and write the file, of the examples of all processes, on the first one.
-
-        Raises:
-            ValueError: none of the files can be read.
-        """
+        """Print what was found and write the file, of the examples of all processes, on the first one."""
         batches = sorted(gather_lists(self._batches), key=lambda batch: batch.place)
         rows = [row for batch in batches for row in batch.rows]
         self.unreadable = [reason for batch in batches for reason in batch.unreadable]
@@ -191,95 +178,96 @@ class ExportedModel(LightningModule):
             print(_csv(rows), end="")
             return
         for row in rows[:SHOWN]:
-            (kind, given), *_ = row.items()
-            example, longest = str(given), None
-            if kind == "text":
-                example, longest = example.replace("\t", f" {SEPARATOR_SHOWN} "), LONGEST_PRINTED
-            sure = f" ({float(row['probability']):.1%})" if self._classifies else ""
-            told = printable(str(row["class" if self._classifies else WRITTEN]))
-            print(f"{printable(example, longest)}: {told}{sure}")
-        table = json.dumps(rows, indent=1, ensure_ascii=False) if self.output.suffix == ".json" else _csv(rows)
+            print(self._line(row))
+        table = _csv(rows)
+        if self.output.suffix == ".json":
+            table = json.dumps(rows, indent=1, ensure_ascii=False)
         write_whole(self.output, table)
-        more = len(rows) - SHOWN
-        print(f"{f'… and {more} more; all' if more > 0 else 'All'} {self._noun} are in {writable(str(self.output))}.")
+        which = "All"
+        if len(rows) > SHOWN:
+            which = f"… and {len(rows) - SHOWN} more; all"
+        print(f"{which} {self._noun} are in {writable(str(self.output))}.")
+
+    def _line(self, row: Row) -> str:
+        """What is printed of an example."""
+        (kind, given), *_ = row.items()
+        example = printable(str(given))
+        if kind == "text":
+            example = printable(str(given).replace("\t", f" {SEPARATOR_SHOWN} "), LONGEST_PRINTED)
+        if self._classifies:
+            return f"{example}: {printable(str(row['class']))} ({float(row['probability']):.1%})"
+        return f"{example}: {printable(str(row[WRITTEN]))}"
 
     def _tell_unreadable(self, read: int) -> None:
-        """Name the files that were left out, and why.
-
-        Raises:
-            ValueError: no file was read.
-        """
+        """Name the files that were left out, and why."""
         reasons, noun = self.unreadable, self.exported.noun
+        if not read and len(reasons) > 1:
+            raise ValueError(f"{reasons[0]} Nor can {len(reasons) - 1} other {noun} be read.")
         if not read:
-            more = f" Nor can {len(reasons) - 1} other {noun} be read." if reasons[1:] else ""
-            raise ValueError(f"{reasons[0]}{more}")
-        more = f" And {len(reasons) - MOST_NAMED} more." if len(reasons) > MOST_NAMED else ""
-        told = f"{len(reasons)} of {read + len(reasons)} {noun} cannot be read, and have no prediction"
-        warn_of_data(f"{told}. {' '.join(reasons[:MOST_NAMED])}{more}")
+            raise ValueError(reasons[0])
+        said = f"{len(reasons)} of {read + len(reasons)} {noun} cannot be read, and have no prediction. "
+        said += " ".join(reasons[:MOST_NAMED])
+        if len(reasons) > MOST_NAMED:
+            said += f" And {len(reasons) - MOST_NAMED} more."
+        warn_of_data(said)
 
 
 def predict_command(folder: str, kind: str | None = None) -> list[str]:
-    """The words of the command that runs the exported network in a folder on new examples.
-
-    Args:
-        folder: of the network.
-        kind: of the examples, as a user has named it.
-    """
+    """The words of the command that runs the exported network in a folder on new examples."""
     if kind is not None and "." in kind:
         return ["predict", folder, "FILE", "--kind", kind]
     try:
-        noun = exported_noun(folder)
+        noun = exported_kind(folder)
     except (OSError, ValueError):  # which the command would tell
         noun = "images"
-    if noun not in GIVEN_BY:
+    if not _reads(noun):
         return ["predict", "--model.directory", folder, "--data", "YOUR_DATA_MODULE"]
-    return ["predict", folder, GIVEN_BY[noun][2]]
+    return ["predict", folder, NEW_FILES.get(noun, "FILE")]
 
 
 def example_words(folder: str, paths: Sequence[str], kind: str | None = None) -> list[str]:
-    """The keys by which ``predict`` takes an exported network and new examples of the kind that it is for.
-
-    Args:
-        folder: the network's, or one in which it is the only one.
-        paths: of the examples.
-        kind: of the examples, where it is one of another package.
-
-    Raises:
-        FileNotFoundError: there is no exported network.
-        ValueError: there are several, no examples, or nothing that makes inputs of them.
-    """
+    """The keys by which ``predict`` takes an exported network and new examples of the kind that it is for."""
     own = _only_export(Path(folder))
-    if kind is not None:
-        examples = f"--data.examples={json.dumps(list(paths))}"
-        return ["--model.directory", folder, "--data", "NewOfKind", f"--data.kind={kind}", examples]
-    noun = exported_noun(own)
-    if noun not in GIVEN_BY:
+    kind = kind or exported_kind(own)
+    if not _reads(kind):
         raise ValueError(
             f"'{folder}' does not tell how inputs are made of files, since its task had no preprocessing: give "
             "--model.directory, and inputs by a data module of your own (--data)."
         )
-    data, key, placeholder = GIVEN_BY[noun]
     if not paths:
-        command = f"lit-metanas predict {folder} {placeholder}"
-        raise ValueError(f"There are no new {noun}: give them right after the folder, as in `{command}`.")
-    kind = exported_texts(own) if noun == "texts" else "texts"
-    told = [] if kind == "texts" else [f"--data.kind={kind}"]
-    return ["--model.directory", folder, "--data", data, f"{key}={json.dumps(list(paths))}", *told]
+        command = f"lit-metanas predict {folder} {NEW_FILES.get(kind, 'FILE')}"
+        raise ValueError(f"There are no new {kind}: give them right after the folder, as in `{command}`.")
+    examples = f"--data.examples={json.dumps(list(paths))}"
+    return ["--model.directory", folder, "--data", "NewExamples", f"--data.kind={kind}", examples]
+
+
+def _reads(kind: str) -> bool:
+    """Whether new examples of a kind can be read of files."""
+    with suppress(ValueError):
+        kind_named(kind)
+        return True
+    return False
 
 
 def _first_longer(examples: Sequence[Any], preprocessing: Preprocessing | None) -> str | None:
-    """What is to be told of the first example of which something is cut off."""
+    """A clause on the first example of which something is cut off; None where nothing is."""
     if isinstance(preprocessing, LogMel):
-        lasting = ((file, read_sound(file, lambda rate: 1).seconds) for file in examples)
-        cut = ((file, seconds) for file, seconds in lasting if preprocessing.cuts(seconds))
-        most = f"{preprocessing.longest / preprocessing.rate:.2f} s are read"
-        return next((f"'{writable(str(file))}' lasts {seconds:.2f} s, and {most}" for file, seconds in cut), None)
-    if not isinstance(preprocessing, TextPreprocessing | QuestionPreprocessing):
+        for file in examples:
+            seconds = read_sound(file, lambda rate: 1).seconds
+            if preprocessing.cuts(seconds):
+                most = preprocessing.longest / preprocessing.rate
+                return f"'{writable(str(file))}' lasts {seconds:.2f} s, and {most:.2f} s are read"
         return None
-    read = f"{preprocessing.steps} tokens" if isinstance(preprocessing, TextPreprocessing) else preprocessing.room
-    whole = zip(examples, preprocessing.whole(examples), strict=True)
-    long = next((text for text, fits in whole if not fits), None)
-    return None if long is None else f"'{printable(' '.join(long.split()), 40)}' has more than the {read} that are read"
+    if isinstance(preprocessing, TextPreprocessing):
+        room = f"{preprocessing.steps} tokens"
+    elif isinstance(preprocessing, QuestionPreprocessing):
+        room = preprocessing.room
+    else:
+        return None
+    for text, fits in zip(examples, preprocessing.whole(examples), strict=True):
+        if not fits:
+            return f"'{printable(' '.join(text.split()), 40)}' has more than the {room} that are read"
+    return None
 
 
 def _readable(
@@ -293,45 +281,21 @@ def _readable(
             read.append(file)
         except (ValueError, OSError) as error:
             reasons.append(str(error))
-    return torch.cat(inputs) if inputs else torch.zeros(0), read, reasons
+    return torch.cat(inputs or [torch.zeros(0)]), read, reasons
 
 
-def _kind(example: Path | str | TableRow) -> str:
-    return "files" if isinstance(example, Path) else "texts" if isinstance(example, str) else "rows"
-
-
-def _parts(
-    batch: Sequence[Path | str | TableRow], columns: Sequence[str], file: Path | None
-) -> tuple[list[Any], list[str]]:
-    """The examples of a batch, and what they are called: rows by where they stand, others by themselves.
-
-    Args:
-        batch: files, texts or rows.
-        columns: of rows, that the network looks at; empty where they have no names.
-        file: that all rows are of; None where they tell it themselves.
-
-    Raises:
-        ValueError: a row lacks a column, or a value is no number; the sentence tells where.
-    """
-    examples, names = list[Any](), list[str]()
-    for each in batch:
-        if isinstance(each, Path | str):
-            examples.append(each)
-            names.append(str(each))
-        else:
-            where, row = each
-            place = where if file is None else f"{where} of '{writable(str(file))}'"
-            examples.append(row_numbers(row, columns, place) if columns else row)
-            names.append(where)
-    return examples, names
+def _column(example: Any) -> str:
+    """What the first column of the table is called for such an example."""
+    match example:
+        case Path():
+            return "file"
+        case str():
+            return "text"
+    return "row"
 
 
 def _checked_output(output: str) -> Path:
-    """The file to write.
-
-    Raises:
-        ValueError: it would be of another kind, or is there already and holds no predictions.
-    """
+    """The file to write."""
     file = own_path(output, "output")
     if file.suffix not in (".csv", ".json"):
         raise ValueError(f"The output '{output}' is neither CSV nor JSON: let its name end in .csv or .json.")
@@ -342,9 +306,15 @@ def _checked_output(output: str) -> Path:
 
 def _csv(rows: list[Row]) -> str:
     text = io.StringIO()
-    cells = ([cell_text(cell) if isinstance(cell, str) else cell for cell in row.values()] for row in rows)
-    csv.writer(text, lineterminator="\n").writerows([map(cell_text, rows[0]), *cells])
+    lines: list[Iterable[str | float]] = [rows[0].keys(), *(row.values() for row in rows)]
+    csv.writer(text, lineterminator="\n").writerows(map(_cell, line) for line in lines)
     return text.getvalue()
+
+
+def _cell(value: str | float) -> str | float:
+    if isinstance(value, str):
+        return cell_text(value)
+    return value
 
 
 def _holds_predictions(file: Path) -> bool:
@@ -361,11 +331,7 @@ def _holds_predictions(file: Path) -> bool:
 
 
 def _only_export(directory: Path) -> Path:
-    """The folder itself, or the one below it that holds an exported network.
-
-    Raises:
-        ValueError: several do.
-    """
+    """The folder itself, or the one below it that holds an exported network."""
     if (directory / DESCRIPTION).is_file():
         return directory
     found = sorted(path.parent for path in directory.rglob(DESCRIPTION))
@@ -374,4 +340,4 @@ def _only_export(directory: Path) -> Path:
             f"There are {len(found)} exported networks in '{directory}': give the folder of one, for instance "
             f"'{found[0]}'."
         )
-    return found[0] if found else directory
+    return next(iter(found), directory)

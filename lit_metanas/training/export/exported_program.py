@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 import numpy as np
 import torch
@@ -25,20 +25,15 @@ from lit_metanas.inputs.shapes import ImageShape, RowShape, Shape, as_shape
 from lit_metanas.io.checkpoints import write_weights
 from lit_metanas.io.files import open_regular, read_regular, write_whole
 from lit_metanas.io.own_folder import check_files
+from lit_metanas.io.packages import is_own, stored_classes
 from lit_metanas.io.text import number_of, printable
 from lit_metanas.kinds.images.image_arrays import fit_images, image_tensor
 from lit_metanas.kinds.images.image_files import read_images
 from lit_metanas.kinds.kind import has_kind
 from lit_metanas.kinds.questions import QuestionWords
-from lit_metanas.kinds.rows import QuantileColumns, StandardisedColumns
-from lit_metanas.kinds.sounds import LogMel
-from lit_metanas.kinds.stored_preprocessing import PREPROCESSINGS
-from lit_metanas.kinds.texts.byte_pairs import BytePairs
-from lit_metanas.kinds.texts.joined_tokens import JOINABLE, JoinedTokens
-from lit_metanas.objectives import Span, Translation
+from lit_metanas.objectives import Span
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Examples, Objective
-from lit_metanas.objectives.transcription import Transcription
 from lit_metanas.training.export.network_description import (
     DESCRIPTION,
     StoredNetwork,
@@ -48,6 +43,7 @@ from lit_metanas.training.export.network_description import (
     read_description,
 )
 from lit_metanas.training.export.onnx_program import INT8, ONNX, onnx_program
+from lit_metanas.training.export.predict_script import script_name
 from lit_metanas.training.export.program import LARGEST_PROGRAM, read_program, trace_program
 
 PROGRAM, WEIGHTS, SCRIPT, CARD = "model.pt2", "weights.pt", "predict.py", "README.md"
@@ -56,8 +52,6 @@ EXPORTED = (CARD, DESCRIPTION, ONNX, INT8, PROGRAM, SCRIPT, WEIGHTS)
 LIBRARY = "lit-metanas"
 CARD_BEGINS = f"---\nlibrary_name: {LIBRARY}\n"
 """How a card begins that an export has written."""
-_IMAGES_AND_ARRAYS = "standalone_predict.py"
-"""The script for all inputs and answers that have none of their own."""
 _SCRIPT_BEGINS = '"""Run the exported network beside this file: '
 
 
@@ -94,7 +88,9 @@ class Exported:
         """What the network takes, in the plural, such as images or texts."""
         if isinstance(as_shape(self.shape), ImageShape):
             return "images"
-        return "examples" if self.preprocessing is None else self.preprocessing.noun
+        if self.preprocessing is None:
+            return "examples"
+        return self.preprocessing.noun
 
     @torch.no_grad()
     def predict(self, examples: GivenExamples | str | os.PathLike[str]) -> Tensor:
@@ -131,47 +127,33 @@ GivenExamples = Tensor | NDArray[Any] | Sequence[Any]
 
 
 def one_or_more(examples: GivenExamples | str | os.PathLike[str], shape: Shape) -> GivenExamples:
-    """Examples of which a single text or file is one; arrays of texts or files as lists.
-
-    Args:
-        examples: as ``network_inputs`` takes them, or one.
-        shape: of one input.
-    """
+    """Examples of which a single text or file is one; arrays of texts or files as lists."""
     numbers = isinstance(as_shape(shape), ImageShape | RowShape)
     if not numbers and isinstance(examples, np.ndarray) and examples.dtype.kind in "OU":
         examples = examples.tolist()
-    return [examples] if isinstance(examples, str | os.PathLike) else examples
+    if isinstance(examples, str | os.PathLike):
+        return [examples]
+    return examples
 
 
 def image_paths(examples: GivenExamples) -> list[Path]:
     """The paths of image files; none where any example is something else."""
-    paths = [Path(each) for each in examples if isinstance(each, str | os.PathLike)]
-    return paths if len(paths) == len(examples) else []
+    if all(isinstance(each, str | os.PathLike) for each in examples):
+        return list(map(Path, examples))
+    return []
 
 
 def network_inputs(examples: GivenExamples, shape: Shape, preprocessing: Preprocessing | None) -> Tensor:
-    """Bring examples to the form that a network takes, shape ``(n, *shape)``.
-
-    Args:
-        examples: images of any size, see ``fit_images``, as arrays with the channels first or last, or image files;
-            other inputs as they are; or what the preprocessing takes, such as rows of a table.
-        shape: of one input.
-        preprocessing: makes inputs of raw examples; None where there is none.
-
-    Raises:
-        ValueError: they cannot be brought to it.
-    """
+    """Bring examples to the form that a network takes, shape ``(n, *shape)``."""
     kind = as_shape(shape)
     if isinstance(kind, ImageShape):
-        if not isinstance(examples, Tensor):
-            files = image_paths(examples)
-            examples = read_images(files, kind) if files else image_tensor(examples, name="examples")
-        inputs = fit_images(examples, shape)
+        inputs = fit_images(_images(examples, kind), shape)
         check_brightness("The input of predict", inputs)
         return inputs
     if isinstance(kind, RowShape) and preprocessing is not None:
-        raw: Any = examples
-        return examples if _are_inputs(examples, kind) else preprocessing.encode(raw)
+        if _are_inputs(examples, kind):
+            return examples
+        return preprocessing.encode(cast(Any, examples))
     if hasattr(examples, "columns"):  # a table of pandas, whose items are the names of its columns
         raise ValueError("The examples are a table: give one of its columns, or a list.")
     if isinstance(examples, Tensor | np.ndarray):
@@ -179,6 +161,15 @@ def network_inputs(examples: GivenExamples, shape: Shape, preprocessing: Preproc
     if preprocessing is None:
         raise ValueError("There is no preprocessing that makes inputs of such examples: give the inputs as a tensor.")
     return preprocessing.encode(examples)
+
+
+def _images(examples: GivenExamples, shape: ImageShape) -> Tensor:
+    """Images of any size, from their files or with the channels first or last."""
+    if isinstance(examples, Tensor):
+        return examples
+    if files := image_paths(examples):
+        return read_images(files, shape)
+    return image_tensor(examples, name="examples")
 
 
 def _are_inputs(examples: GivenExamples, shape: RowShape) -> TypeGuard[Tensor]:
@@ -191,15 +182,7 @@ def _are_inputs(examples: GivenExamples, shape: RowShape) -> TypeGuard[Tensor]:
 def show_predictions(
     found: Sequence[Any], examples: Any, inputs: Tensor, objective: Objective, network: Examples
 ) -> list[str]:
-    """Each prediction as a person reads it: parts of raw passages as these have them, others as the objective shows.
-
-    Args:
-        found: the objective's predictions.
-        examples: what they are of, raw or as inputs.
-        inputs: made of the examples.
-        objective: what the network was trained for.
-        network: has the names of its classes, and what makes inputs.
-    """
+    """Each prediction as a person reads it: parts of raw passages as these have them, others as the objective shows."""
     preprocessing = network.preprocessing
     raw = not isinstance(examples, Tensor | np.ndarray)
     if raw and isinstance(objective, Span) and isinstance(preprocessing, QuestionWords):
@@ -259,8 +242,9 @@ def export_child(
     for tensor in (*network.parameters(), *network.buffers()):
         # An archive of tensors that are views, or laid out channels-last, would be loaded from guesses.
         tensor.data = tensor.detach().clone(memory_format=torch.contiguous_format)
-    blank = blank_inputs(2, shape)
-    example = blank.float() if blank.is_floating_point() else blank
+    example = blank_inputs(2, shape)
+    if example.is_floating_point():
+        example = example.float()
     goal = objective or Classification(len(classes))
     _check_outputs(network, example, goal, classes)
     traced = trace_program(network, example, shape, goal.outputs, each_step=goal.scored != "input")
@@ -270,30 +254,38 @@ def export_child(
             "changed. torch.export.load takes it as it is.",
             stacklevel=2,
         )
-    known = {each.kind for each in PREPROCESSINGS}
-    if preprocessing is not None and preprocessing.kind not in known and not has_kind(preprocessing):
+    if preprocessing is not None and not _is_known(preprocessing):
         warnings.warn(
             f"Inputs are made by {type(preprocessing).__name__}, which is none of this package's preprocessings: "
             "`predict` refuses the exported network, but torch.export.load takes it.",
             stacklevel=2,
         )
-    translated = onnx_program(traced.program, network, shape) if onnx else None
+    translated = b""
+    if onnx:
+        translated = onnx_program(traced.program, network, shape)
     digest = hashlib.sha256(traced.content).hexdigest()
     stored = StoredNetwork(dict(architecture), tuple(classes), shape, preprocessing, goal, digest)
     # All is made before an earlier network's files are touched.
     description = json.dumps(describe_network(stored), indent=1, ensure_ascii=False)
-    script = Path(__file__).with_name(_script_name(preprocessing, goal)).read_text(encoding="utf-8")
+    script = Path(__file__).with_name(script_name(preprocessing, goal)).read_text(encoding="utf-8")
     write_whole(folder / SCRIPT, script)
     # Of the network that is replaced.
-    for name in (ONNX, INT8) if (folder / DESCRIPTION).is_file() else ():
-        (folder / name).unlink(missing_ok=True)
+    if (folder / DESCRIPTION).is_file():
+        (folder / ONNX).unlink(missing_ok=True)
+        (folder / INT8).unlink(missing_ok=True)
     if _begins_with(folder / CARD, CARD_BEGINS):
         (folder / CARD).unlink()
-    if translated is not None:
+    if translated:
         write_whole(folder / ONNX, translated)
     write_whole(folder / PROGRAM, traced.content)
     write_weights(folder / WEIGHTS, network.state_dict())
     write_whole(folder / DESCRIPTION, description)
+
+
+def _is_known(preprocessing: Preprocessing) -> bool:
+    """Whether ``predict`` finds a preprocessing by the name of its kind: one of this package, or of a loaded kind."""
+    named = stored_classes(Preprocessing).get(preprocessing.kind)  # type: ignore[type-abstract]
+    return (named is not None and is_own(named)) or has_kind(preprocessing)
 
 
 def load_exported(directory: str | os.PathLike[str]) -> Exported:
@@ -319,25 +311,17 @@ def load_exported(directory: str | os.PathLike[str]) -> Exported:
         network = read_program(content)
         network.check(described.shape, described.objective.outputs, each_step=described.objective.scored != "input")
     except Exception as error:  # torch raises errors of many kinds for operations that do not fit each other
-        told = str(error) if type(error) is ValueError else "is damaged or holds more than a program and tensors"
-        raise ValueError(f"'{Path(directory) / PROGRAM}' {printable(told)}: export again.") from None
-    return Exported(
-        network=network,
-        architecture=described.architecture,
-        classes=described.classes,
-        shape=described.shape,
-        preprocessing=described.preprocessing,
-        objective=described.objective,
-    )
+        reason = "is damaged or holds more than a program and tensors"
+        if type(error) is ValueError:
+            reason = printable(str(error))
+        raise ValueError(f"'{Path(directory) / PROGRAM}' {reason}: export again.") from None
+    parts = described._asdict()
+    del parts["digest"]
+    return Exported(network, **parts)
 
 
 def read_described_program(directory: str | os.PathLike[str]) -> tuple[StoredNetwork, bytes]:
-    """The description of an exported network and its program, which is the one that it describes.
-
-    Raises:
-        FileNotFoundError: the folder lacks one of the files.
-        ValueError: one is damaged, or they are not of one network.
-    """
+    """The description of an exported network and its program, which is the one that it describes."""
     described = read_description(exported_file(directory, DESCRIPTION))
     file = exported_file(directory, PROGRAM)
     try:
@@ -350,63 +334,16 @@ def read_described_program(directory: str | os.PathLike[str]) -> tuple[StoredNet
 
 
 def check_export_place(folder: Path) -> None:
-    """Look whether an export may write into a folder.
-
-    Raises:
-        ValueError: a file by the name of one of an export's is a link or not a regular file, or ``predict.py`` is a
-            file of another's.
-    """
+    """Look whether an export may write into a folder."""
     check_files(folder, EXPORTED)
     check_own_file(folder / SCRIPT, _SCRIPT_BEGINS)
 
 
 def check_own_file(file: Path, begin: str) -> None:
-    """Refuse to replace a file that an export has not written.
-
-    Args:
-        file: it may be absent.
-        begin: the bytes, as text, with which an export's begins.
-
-    Raises:
-        ValueError: it begins otherwise, or is a link or not a regular file.
-    """
+    """Refuse to replace a file that an export has not written."""
     check_files(file.parent, [file.name])
     if os.path.lexists(file) and not _begins_with(file, begin):
         raise ValueError(f"'{file}' is there already, and no export has written it: give another folder.")
-
-
-def _script_name(preprocessing: Preprocessing | None, objective: Objective) -> str:
-    """The script for such inputs and answers. Each stands alone in its folder, so they repeat how a program is run.
-
-    Args:
-        preprocessing: see ``export_child``.
-        objective: what it was trained for.
-    """
-    made = "" if preprocessing is None else preprocessing.kind
-    texts, classifies = {each.kind for each in JOINABLE}, isinstance(objective, Classification)
-    if classifies and made in {*texts, JoinedTokens.kind}:
-        return "standalone_texts.py"
-    if isinstance(objective, Translation) and {made, objective.target.kind} <= texts:
-        return "standalone_pairs.py"
-    if classifies and made in (StandardisedColumns.kind, QuantileColumns.kind):
-        return "standalone_rows.py"
-    if made == LogMel.kind and isinstance(objective, Classification | Transcription):
-        return "standalone_sounds.py"
-    return _IMAGES_AND_ARRAYS
-
-
-def script_takes(shape: Shape, preprocessing: Preprocessing | None, objective: Objective) -> str:
-    """What ``predict.py`` is given for such inputs and answers, as a card's command has it; arrays where it must be."""
-    images = isinstance(as_shape(shape), ImageShape)
-    return "FILE" if images or _script_name(preprocessing, objective) != _IMAGES_AND_ARRAYS else "INPUTS.npy"
-
-
-def script_packages(shape: Shape, preprocessing: Preprocessing | None, objective: Objective) -> tuple[str, ...]:
-    """The packages that ``predict.py`` needs for such inputs and answers, by the names that people call them."""
-    made = [getattr(preprocessing, part, preprocessing) for part in ("first", "second")]  # of joined tokens
-    parts = [*made, getattr(objective, "target", None)]
-    pictures = ["Pillow"] if isinstance(as_shape(shape), ImageShape) else []
-    return ("PyTorch", *pictures, *(["tokenizers"] if any(isinstance(part, BytePairs) for part in parts) else []))
 
 
 def _begins_with(file: Path, begin: str) -> bool:
@@ -417,11 +354,7 @@ def _begins_with(file: Path, begin: str) -> bool:
 
 
 def _check_outputs(network: nn.Module, example: Tensor, goal: Objective, classes: Sequence[str]) -> None:
-    """Refuse a network that has not one output for each name, or for each of the objective's outputs.
-
-    Raises:
-        ValueError: it has not; or two names are the same.
-    """
+    """Refuse a network that has not one output for each name, or for each of the objective's outputs."""
     with torch.no_grad():
         size = tuple(network(example).shape)
     if isinstance(goal, Classification) and size[1:] != (len(classes),):

@@ -34,81 +34,45 @@ UNKNOWN_LICENSE = "unknown"
 LARGEST_CARD = 1 << 20
 _FRONT = re.compile(r"---\r?\n(.*?)\r?\n---\r?\n", re.DOTALL)
 _LOCAL_PATH = re.compile(r"""(?<=['"])(?P<quoted>(?:~|\.\.)?/[^'"]+)|(?<![^\s=])(?P<bare>(?:~|\.\.)?/[^\s'"]+)""")
-_INT8_ROW = f"| the same with weights of 8 bits (`{INT8}`)"
+_INT8_NAME = f"the same with weights of 8 bits (`{INT8}`)"
+_INT8_ROW = f"| {_INT8_NAME}"
 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a card tells of a network.
+    """What a card says of a network: its front matter is plain YAML, as Hugging Face's own library reads it."""
 
-    The front matter is plain YAML, which needs no further package; Hugging Face's own library reads it, and a test
-    lets it do so.
-
-    Attributes:
-        kind: what the network does, by the Hub's names, such as ``image-classification``.
-        data: the data set or task that it was trained and tested on.
-        metric: what ``value`` measures.
-        value: the test score.
-        ci95: how far its 95 % confidence interval reaches; NaN where there is none.
-        examples: how many the network was trained on, and how many it was tested on.
-        classes: the names; empty where it tells none apart.
-        space: the search space.
-        architecture: its labels.
-        parameters: trainable numbers.
-        flops: forward multiply-adds for one input.
-        costs: training FLOPs and seconds, by what they were spent on.
-        reproduce: the command, or the method and seed.
-        seed: of the search.
-        license: by the Hub's names.
-        int8: what weights of 8 bits cost; None where there are none.
-        front: a sentence on other networks of the same search; may be empty.
-        energy: what search and training took, in words; may be empty.
-        preprocessing: that was chosen, in words; may be empty.
-        latency: that was measured, for how many inputs and with how many threads, in words; may be empty.
-        recipe: of the network's last training, where ``reproduce`` does not tell; may be empty.
-        packages: that ``predict.py`` needs.
-        takes: what it is given, such as ``FILE``.
-        is_command: whether ``reproduce`` is a command, which the card then shows as it is typed.
-
-    Example:
-        >>> card = ModelCard(
-        ...     kind="image-classification", data="letters", metric="accuracy", value=0.9, ci95=0.05, examples=(80, 20),
-        ...     classes=("a", "b"), space="LayeredSpace", architecture="kernel=3", parameters=1000, flops=20000,
-        ...     costs={"search": Cost(flops=300)}, reproduce="seed 0", seed=0,
-        ... )
-        >>> card.metadata()["model-index"][0]["results"][0]["metrics"][0]["value"]
-        0.9
-    """  # fmt: skip
-
-    kind: str
-    data: str
-    metric: str
-    value: float
-    ci95: float
-    examples: tuple[int, int]
+    kind: str  # what the network does, by the Hub's names, such as image-classification
+    data: str  # data set or task
+    metric: str  # what `value` measures
+    value: float  # the test score
+    ci95: float  # how far its 95 % confidence interval reaches; NaN where there is none
+    examples: tuple[int, int]  # of the training, and of the test
     classes: tuple[str, ...]
     space: str
     architecture: str
     parameters: int
-    flops: int
-    costs: dict[str, Cost]
-    reproduce: str
+    flops: int  # multiply-adds for one input
+    costs: dict[str, Cost]  # by what they were spent on
+    reproduce: str  # the command, or the method and seed
     seed: int
     license: str = UNKNOWN_LICENSE
     int8: Int8Loss | None = None
-    front: str = ""
+    front: str = ""  # a sentence on other networks of the same search
     energy: str = ""
     preprocessing: str = ""
-    recipe: str = ""
-    packages: tuple[str, ...] = ("PyTorch",)
-    takes: str = "FILE"
-    is_command: bool = False
+    recipe: str = ""  # of the last training, where `reproduce` does not give it
+    packages: tuple[str, ...] = ("PyTorch",)  # that predict.py needs
+    takes: str = "FILE"  # argument of predict.py
+    is_command: bool = False  # whether `reproduce` is a command
     latency: str = ""
 
     def metadata(self) -> dict[str, Any]:
         """The front matter: a ``model-index`` with a result for each file that was scored."""
-        interval = {} if math.isnan(self.ci95) else {"ci95": round(self.ci95, 4)}
-        args = {"seed": self.seed, "examples": self.examples[1], **interval, "reproduce": printable(self.reproduce)}
+        args: dict[str, Any] = {"seed": self.seed, "examples": self.examples[1]}
+        if not math.isnan(self.ci95):
+            args["ci95"] = round(self.ci95, 4)
+        args["reproduce"] = printable(self.reproduce)
         metrics = [self._metric(self.value, f"test {self.metric}", args)]
         if self.int8 is not None:
             metrics.append(self.int8_metric(self.int8))
@@ -131,9 +95,6 @@ class ModelCard:
     def _metric(self, value: float, name: str, args: dict[str, Any]) -> dict[str, Any]:
         return {"type": _slug(self.metric, "_"), "value": round(value, 4), "name": name, "args": args}
 
-    def _command(self) -> str:
-        return f"\n\n      {printable(self.reproduce)}"
-
     @property
     def _other_way(self) -> str:
         """What this package does with the folder."""
@@ -143,27 +104,31 @@ class ModelCard:
 
     def text(self) -> str:
         """The whole file."""
-        front = _dumped(self.metadata())
         trained, tested = self.examples
-        interval = "" if math.isnan(self.ci95) else " (95 % interval)"
-        score = f"{percent(self.value, self.ci95)} %{interval}, of {number_of(tested, 'example')}"
-        metric = markdown_text(self.metric).replace("|", "\\|")
-        rows = [f"| test {metric} | {score} |"]
+        score = f"{percent(self.value, self.ci95)} %"
+        if not math.isnan(self.ci95):
+            score += " (95 % interval)"
+        rows = {f"test {markdown_text(self.metric)}".replace("|", "\\|"): f"{score}, of {number_of(tested, 'example')}"}
         if self.int8 is not None:
-            rows.append(f"{_INT8_ROW} | {self.int8.told} |")
-        rows += [
-            f"| parameters | {self.parameters:,} |",
-            f"| multiply-adds for one input | {self.flops:,} |",
-            *([f"| latency | {self.latency} |"] if self.latency else []),
-            *(
-                f"| {what} | {cost.flops:.3g} training FLOPs, {duration(cost.seconds)} |"
-                for what, cost in self.costs.items()
-                if cost.flops
-            ),
-            *([f"| energy of search and training | {self.energy} |"] if self.energy else []),
-        ]
+            rows[_INT8_NAME] = self.int8.told
+        rows |= {"parameters": f"{self.parameters:,}", "multiply-adds for one input": f"{self.flops:,}"}
+        rows["latency"] = self.latency
+        for what, cost in self.costs.items():
+            if cost.flops:
+                rows[what] = f"{cost.flops:.3g} training FLOPs, {duration(cost.seconds)}"
+        rows["energy of search and training"] = self.energy
+        notes = {
+            "Preprocessing": markdown_text(self.preprocessing, 200),
+            "Recipe of the last training": markdown_text(self.recipe, 2000),
+            "Classes": markdown_text(", ".join(self.classes), 4000),
+            "Front": self.front and f"{markdown_text(self.front, 400)}.",
+        }
+        # In an indented block Markdown makes nothing of a command's characters, and escapes would be copied.
+        reproduce = f"\n\n      {printable(self.reproduce)}"
+        if not self.is_command:
+            reproduce = f" {markdown_text(self.reproduce, 2000)}"
         return "\n".join([
-            f"---\n{front}---",
+            f"---\n{_dumped(self.metadata())}---",
             "",
             f"# {markdown_text(self.data, 200)}",
             "",
@@ -172,15 +137,11 @@ class ModelCard:
             "",
             "| | |",
             "|---|---|",
-            *rows,
+            *(f"| {name} | {value} |" for name, value in rows.items() if value),
             "",
             f"- Architecture: {markdown_text(self.architecture, 4000)}",
-            *([f"- Preprocessing: {markdown_text(self.preprocessing, 200)}"] if self.preprocessing else []),
-            *([f"- Recipe of the last training: {markdown_text(self.recipe, 2000)}"] if self.recipe else []),
-            *([f"- Classes: {markdown_text(', '.join(self.classes), 4000)}"] if self.classes else []),
-            *([f"- Front: {markdown_text(self.front, 400)}."] if self.front else []),
-            # In an indented block Markdown makes nothing of a command's characters, and escapes would be copied.
-            f"- To reproduce:{self._command() if self.is_command else f' {markdown_text(self.reproduce, 2000)}'}",
+            *(f"- {name}: {value}" for name, value in notes.items() if value),
+            f"- To reproduce:{reproduce}",
             "",
             "## Use",
             "",
@@ -198,27 +159,14 @@ class ModelCard:
 
 
 def write_card(folder: str | os.PathLike[str], card: ModelCard) -> None:
-    """Write ``README.md`` atomically.
-
-    Raises:
-        ValueError: there is one that no export has written.
-    """
+    """Write ``README.md`` atomically."""
     check_own_file(Path(folder) / CARD, CARD_BEGINS)
     write_whole(Path(folder) / CARD, card.text())
 
 
 def update_card(folder: str | os.PathLike[str], card: ModelCard) -> None:
-    """Have the card in a folder tell what weights of 8 bits cost; what people wrote into it stays.
-
-    Only comments in its front matter are lost. Where there is no card, the whole one is written.
-
-    Args:
-        folder: that of the network.
-        card: what is known now; where it tells no such loss, a card that is there stays as it is.
-
-    Raises:
-        ValueError: the card that is there cannot be read.
-    """
+    """Have the card in a folder tell what weights of 8 bits cost; what people wrote into it stays."""
+    # Only comments in its front matter are lost. Where there is no card, the whole one is written.
     file = Path(folder) / CARD
     if not file.is_file():
         write_card(folder, card)
@@ -235,12 +183,7 @@ def update_card(folder: str | os.PathLike[str], card: ModelCard) -> None:
 
 
 def tells_int8(folder: Path) -> bool:
-    """Whether the card in a folder tells what weights of 8 bits cost.
-
-    Raises:
-        FileNotFoundError: there is no card.
-        ValueError: it cannot be read.
-    """
+    """Whether the card in a folder tells what weights of 8 bits cost."""
     return any(map(_is_int8, _metrics(folder / CARD)))
 
 
@@ -255,11 +198,7 @@ def _dumped(front: dict[str, Any]) -> str:
 
 
 def check_card_place(folder: str | os.PathLike[str]) -> None:
-    """Look whether an export with a card may write into a folder.
-
-    Raises:
-        ValueError: see ``check_export_place``, or there is a card of another's.
-    """
+    """Look whether an export with a card may write into a folder."""
     check_export_place(Path(folder))
     check_own_file(Path(folder) / CARD, CARD_BEGINS)
 
@@ -273,11 +212,6 @@ def push(folder: Path, repo: str, dry_run: bool = False, license: str | None = N
         dry_run: only check the folder and its card, and list what would be sent.
         license: of the network, by the Hub's names, such as ``apache-2.0``; the card in the folder tells it then, too.
             None leaves what the card says.
-
-    Raises:
-        FileNotFoundError: the folder has no exported network, or no card.
-        ValueError: the card, the name or the licence is wrong, or the package is not installed.
-        FailedWorkError: the Hub refuses, or there is no network.
     """
     if not re.fullmatch(r"[\w.-]{1,96}/[\w.-]{1,96}", repo):
         raise ValueError(f"'{printable(repo, 100)}' is no repository of the Hub: give NAME/MODEL.")
@@ -319,11 +253,7 @@ def push(folder: Path, repo: str, dry_run: bool = False, license: str | None = N
 
 
 def _license(file: Path, license: str) -> None:
-    """Have a card that can be read tell another licence; all else in it, which people may have written, stays.
-
-    Raises:
-        ValueError: its licence is not told in a line of the front matter.
-    """
+    """Have a card that can be read tell another licence; all else in it, which people may have written, stays."""
     begin, front, rest = read_regular(file, LARGEST_CARD).decode().split("---", 2)
     line = yaml.safe_dump({"license": license}).strip()
     front, found = re.subn(r"(?m)^license: .*$", line, front, count=1)
@@ -342,12 +272,7 @@ def _local_path(file: Path) -> str | None:
 
 
 def check_pushed(folder: Path) -> list[Path]:
-    """The files of an exported network that are sent, by name: those of an export, and nothing else of the folder.
-
-    Raises:
-        FileNotFoundError: there is no exported network, or no card.
-        ValueError: a file is a link, description, program or card are damaged, or the card tells no results.
-    """
+    """The files of an exported network that are sent, by name: those of an export, and nothing else of the folder."""
     check_files(folder, EXPORTED)
     read_described_program(folder)
     if not (folder / CARD).is_file():
@@ -360,11 +285,7 @@ def check_pushed(folder: Path) -> list[Path]:
 
 
 def read_card(file: Path) -> dict[str, Any]:
-    """The front matter of a card.
-
-    Raises:
-        ValueError: there is none, or it tells no results as the Hub reads them.
-    """
+    """The front matter of a card."""
     fix = "export again, or write it as https://huggingface.co/docs/hub/model-cards has it"
     try:
         found = _FRONT.match(read_regular(file, LARGEST_CARD).decode())
@@ -389,11 +310,7 @@ def read_card(file: Path) -> dict[str, Any]:
 
 
 def _metrics(file: Path) -> list[dict[str, Any]]:
-    """All metrics that the front matter of a card tells.
-
-    Raises:
-        ValueError: see ``read_card``.
-    """
+    """All metrics that the front matter of a card tells."""
     results = [result for model in read_card(file)["model-index"] for result in model["results"]]
     return [metric for result in results for metric in result["metrics"]]
 

@@ -7,20 +7,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import ImageShape, Shape, as_shape, plain_shape
 from lit_metanas.io.json_files import LONGEST_TEXT, read_json
 from lit_metanas.io.text import number_of, printable
-from lit_metanas.kinds.questions.question_words import QuestionPreprocessing
 from lit_metanas.kinds.stored_preprocessing import read_preprocessing, stored_kind
 from lit_metanas.objectives.objective import Objective, Scored
 from lit_metanas.objectives.stored_objectives import describe_objective, read_objective
+from lit_metanas.objectives.translation import Translation
 from lit_metanas.records.plain import from_plain
-
-if TYPE_CHECKING:  # it imports Lightning
-    from lit_metanas.kinds.new_examples import KindOfTexts
 
 DESCRIPTION_SCHEMA = 1
 DESCRIPTION = "model.json"
@@ -37,37 +34,28 @@ _FIX = "export again"
 
 
 class StoredNetwork(NamedTuple):
-    """What a description tells.
-
-    Attributes:
-        architecture: the labels of its architecture.
-        classes: the names of classes or symbols.
-        shape: of one input.
-        preprocessing: makes inputs of raw examples; None where there is none.
-        objective: what the network was trained for.
-        digest: of the program, SHA-256.
-    """
+    """The content of a description."""
 
     architecture: dict[str, str]
-    classes: tuple[str, ...]
+    classes: tuple[str, ...]  # the names of classes or symbols
     shape: Shape
     preprocessing: Preprocessing | None
     objective: Objective
-    digest: str
+    digest: str  # of the program, SHA-256
 
 
 def describe_network(network: StoredNetwork) -> dict[str, Any]:
     """What ``model.json`` holds of a network, as JSON."""
-    goal = describe_objective(network.objective)
-    return {
+    described = {
         "schema": DESCRIPTION_SCHEMA,
         "architecture": network.architecture,
         "classes": list(network.classes),
         "input": _describe_input(as_shape(network.shape), network.preprocessing),
         "output": SCORES_IN_WORDS[network.objective.scored],
-        **({} if goal is None else {"objective": goal}),
-        "program_sha256": network.digest,
     }
+    if (goal := describe_objective(network.objective)) is not None:
+        described["objective"] = goal
+    return {**described, "program_sha256": network.digest}
 
 
 def _describe_input(shape: Shape, preprocessing: Preprocessing | None) -> dict[str, Any]:
@@ -77,16 +65,13 @@ def _describe_input(shape: Shape, preprocessing: Preprocessing | None) -> dict[s
 
 
 def exported_file(directory: str | os.PathLike[str], name: str) -> Path:
-    """A file of an exported network.
-
-    Raises:
-        FileNotFoundError: the folder lacks it.
-        ValueError: it is not a regular file.
-    """
+    """A file of an exported network."""
     file = Path(directory) / name
     if Path(directory).is_file():
         own = Path(directory).parent
-        folder = f"its folder, '{own}'" if (own / DESCRIPTION).is_file() else "the folder of an exported network"
+        folder = "the folder of an exported network"
+        if (own / DESCRIPTION).is_file():
+            folder = f"its folder, '{own}'"
         raise FileNotFoundError(
             f"'{directory}' is a file, and a program, a checkpoint or weights alone do not tell the classes of new "
             f"examples: give {folder}."
@@ -98,45 +83,32 @@ def exported_file(directory: str | os.PathLike[str], name: str) -> Path:
     return file
 
 
-def exported_noun(directory: str | os.PathLike[str]) -> str:
-    """What an exported network takes, in the plural, such as images, sounds or texts.
+def exported_kind(directory: str | os.PathLike[str]) -> str:
+    """The kind of data that an exported network takes: ``images``, what a preprocessing takes, or else ``examples``.
 
     Raises:
         FileNotFoundError: there is no description.
         ValueError: it is damaged.
     """
-    described, stored, _ = _read_parts(exported_file(directory, DESCRIPTION))
+    described, stored, goal = _read_parts(exported_file(directory, DESCRIPTION))
     if described.input.shape is None:
         return "images"
     kind = stored_kind(stored)
-    return "examples" if kind is None else kind.noun
-
-
-def exported_texts(directory: str | os.PathLike[str]) -> KindOfTexts:
-    """What the texts are that an exported network takes.
-
-    Raises:
-        FileNotFoundError: there is no description.
-        ValueError: it is damaged.
-    """
-    _, stored, goal = _read_parts(exported_file(directory, DESCRIPTION))
-    kind = stored_kind(stored)
-    if kind is not None and issubclass(kind, QuestionPreprocessing):
-        return "questions"
-    return "sources" if isinstance(goal, dict) and goal.get("kind") == "translation" else "texts"
+    if kind is None:
+        return "examples"
+    translates = isinstance(goal, dict) and goal.get("kind") == Translation.kind
+    return "pairs" if translates else kind.noun
 
 
 def read_description(file: Path) -> StoredNetwork:
-    """Read what ``describe_network`` made.
-
-    Raises:
-        ValueError: it is damaged, newer, or out of its range; one sentence tells in what.
-    """
+    """Read what ``describe_network`` made."""
     described, stored, goal = _read_parts(file)
     own = described.input
     try:
         objective = read_objective(goal, len(described.classes), read_preprocessing)
-        preprocessing = None if stored is None else read_preprocessing(stored)
+        preprocessing = None
+        if stored is not None:
+            preprocessing = read_preprocessing(stored)
     except ValueError as error:
         raise ValueError(f"'{file}' is damaged or another kind of file ({printable(str(error))}): {_FIX}.") from None
     return StoredNetwork(
@@ -164,9 +136,10 @@ class _Input:
             raise ValueError("the size of an image stands in 'shape', not in channels, height and width")
         if self.shape is not None and not 1 <= min(self.shape) <= max(self.shape) <= MOST_OF_A_SHAPE:
             raise ValueError(f"an input of {list(self.shape)} has numbers that are not from 1 to {MOST_OF_A_SHAPE}")
-        for name, limit in (("channels", 64), ("height", 4096), ("width", 4096)) if self.shape is None else ():
-            if not 1 <= (found := getattr(self, name)) <= limit:
-                raise ValueError(f"an image's {name} is {found}, not from 1 to {limit}")
+        if self.shape is None:
+            for name, limit in (("channels", 64), ("height", 4096), ("width", 4096)):
+                if not 1 <= (found := getattr(self, name)) <= limit:
+                    raise ValueError(f"an image's {name} is {found}, not from 1 to {limit}")
 
 
 @dataclass(frozen=True)
@@ -193,12 +166,13 @@ def _read_parts(file: Path) -> tuple[_Description, Any, Any]:
     """What a file describes; and its preprocessing and its objective, as they are stored."""
     # All characters that a network knows are one text.
     document = read_json(file, _FIX, longest=MOST_OF_A_SHAPE)
-    schema = document.get("schema") if isinstance(document, dict) else None
-    if type(schema) is int and schema > DESCRIPTION_SCHEMA:
-        raise ValueError(f"'{file}' has schema {schema}, newer than {DESCRIPTION_SCHEMA}: update lit-metanas.")
-    own = document.get("input") if isinstance(document, dict) else None
-    stored = own.pop("preprocessing", None) if isinstance(own, dict) else None
-    goal = document.pop("objective", None) if isinstance(document, dict) else None
+    stored = goal = None
+    if isinstance(document, dict):
+        if type(schema := document.get("schema")) is int and schema > DESCRIPTION_SCHEMA:
+            raise ValueError(f"'{file}' has schema {schema}, newer than {DESCRIPTION_SCHEMA}: update lit-metanas.")
+        goal = document.pop("objective", None)
+        if isinstance(own := document.get("input"), dict):
+            stored = own.pop("preprocessing", None)
     try:
         return from_plain(_Description, document, "it"), stored, goal
     except ValueError as error:

@@ -33,14 +33,7 @@ _TRIED = 3
 
 
 class Int8Loss(NamedTuple):
-    """What weights of 8 bits cost: the score of ``model.onnx`` and of ``model_int8.onnx`` on the same examples.
-
-    Attributes:
-        metric: what the scores measure.
-        value: of 32 bits.
-        value_int8: of 8 bits.
-        examples: how many examples.
-    """
+    """What weights of 8 bits cost: the score of ``model.onnx`` and of ``model_int8.onnx`` on the same examples."""
 
     metric: str
     value: float
@@ -55,27 +48,13 @@ class Int8Loss(NamedTuple):
 
 
 def check_onnx_installed() -> None:
-    """Look for the packages, without loading them.
-
-    Raises:
-        ValueError: one is not installed.
-    """
+    """Look for the packages, without loading them."""
     if any(find_spec(name) is None for name in ("onnx", "onnxscript", "onnxruntime")):
         raise ValueError("An ONNX file needs more packages: pip install 'lit-metanas[onnx]'.")
 
 
 def onnx_program(program: torch.export.ExportedProgram, network: nn.Module, shape: Shape) -> bytes:
-    """Translate an exported program to ONNX, with any number of inputs at once, and compare it with the network.
-
-    Args:
-        program: of the network.
-        network: in single precision, in evaluation mode.
-        shape: of one input.
-
-    Raises:
-        ValueError: the packages are not installed, torch has no translation of an operation, or onnxruntime computes
-            other scores than the network.
-    """
+    """Translate an exported program to ONNX, with any number of inputs at once, and compare it with the network."""
     check_onnx_installed()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's own parts about each other
@@ -141,16 +120,7 @@ def onnx_scores(model: bytes | str | os.PathLike[str]) -> Callable[[Tensor], Ten
 
 
 def quantise_onnx(directory: str | os.PathLike[str], split: Split, objective: Objective) -> Int8Loss:
-    """Write ``model_int8.onnx`` beside ``model.onnx``: weights of 8 bits, activations by the range of each batch.
-
-    Args:
-        directory: the folder of an exported network with ``model.onnx``.
-        split: examples on which both are scored.
-        objective: what the network was trained for.
-
-    Raises:
-        ValueError: there are no examples.
-    """
+    """Write ``model_int8.onnx`` beside ``model.onnx``: weights of 8 bits, activations by the range of each batch."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     if not len(split):

@@ -1,12 +1,15 @@
-"""Meta-learned weights, head and architecture logits: made, saved and restored."""
+"""Meta-learned weights, head and architecture logits: made, evaluated, saved and restored."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from statistics import fmean
 from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 
@@ -17,45 +20,31 @@ from lit_metanas.kinds.stored_preprocessing import UNKNOWN_INPUTS, InputMeaning
 from lit_metanas.meta import Head, InnerLoop, Learner, Parameters
 from lit_metanas.meta.learner import BatchNorm
 from lit_metanas.objectives.classification import Classification
-from lit_metanas.records.budget import Cost
-from lit_metanas.relaxations import Relaxation
-from lit_metanas.spaces import SearchSpace, Supernet, inherit
+from lit_metanas.records.rows import Protocol
+from lit_metanas.records.statistics import t_interval
+from lit_metanas.relaxations import Derived, Relaxation
+from lit_metanas.spaces import Architecture, SearchSpace, Supernet, inherit
+from lit_metanas.tasks.task import Episode
 from lit_metanas.training.architecture_logits import ArchitectureLogits
-from lit_metanas.training.meta_search.episode_evaluation import EpisodeEvaluation
+from lit_metanas.training.meta_search.episode_scores import EpisodeScores
 from lit_metanas.training.meta_search.meta_checkpoint import (
     META_KEY,
     MetaCheckpoint,
     check_data,
-    check_resumable,
     meta_entry,
     read_meta_checkpoint,
     resumable,
 )
-from lit_metanas.training.meta_search.task_architectures import TaskArchitectures
-from lit_metanas.training.meta_search.training_state import Account, RunningStatistics
-from lit_metanas.training.trainers import refuse_averaging, validate_anew
+from lit_metanas.training.meta_search.task_architectures import MetaTrained, TaskArchitectures
+from lit_metanas.training.meta_search.training_state import RunningStatistics
+from lit_metanas.training.outer_training import OuterTraining, validate_anew
 
 
-class MetaLearned(EpisodeEvaluation):
-    """A supernet, its architecture logits and a head, whatever trains them.
+class MetaLearned(OuterTraining):
+    """A supernet, its architecture logits and a head, whatever trains them; validated and tested on episodes."""
 
-    Args:
-        space: the search space.
-        shape: of one input; None takes those of the Trainer's data module.
-        relaxation: logits to mixture in training.
-        inner_loop: adaptation to an episode.
-        head: features to scores.
-        batch_norm: where an evaluated query set's batch-norm statistics come from.
-        prior: labels that the logits start from, by group or choice.
-        prior_strength: how much larger their logits are.
-        start: checkpoint to take weights, head and logits from; None starts from scratch.
-        task_architectures: takes an architecture for each evaluated episode; None judges the derived one in all.
-        seed: of everything that is drawn, except initial weights and episodes.
-
-    Raises:
-        FileNotFoundError: there is no such checkpoint.
-        ValueError: the checkpoint is damaged, foreign, or of another space or shape; or the prior does not fit.
-    """
+    learner: Learner
+    statistics: RunningStatistics
 
     def __init__(
         self,
@@ -72,35 +61,32 @@ class MetaLearned(EpisodeEvaluation):
         task_architectures: TaskArchitectures | None,
         seed: int,
     ) -> None:
-        super().__init__(space=space, inner_loop=inner_loop, task_architectures=task_architectures, seed=seed)
+        super().__init__()
+        self.space, self.inner_loop, self.seed, self.task_architectures = space, inner_loop, seed, task_architectures
+        if task_architectures is not None:
+            task_architectures.check(inner_loop)
+        self.test_values: list[float] = []  # one accuracy a test episode, of all processes, in the episodes' order
+        self._derived, self._one_hot, self._relaxed = (EpisodeScores(seed) for _ in range(3))
+        self._protocol: Protocol | None = None
         # The order of a checkpoint's tensors is this one, whenever the modules are built.
         self.register_module("supernet", None)
         self.logits = ArchitectureLogits(space.choices, prior=prior, strength=prior_strength)
         self.register_module("head", None)
-        self.register_buffer("outer_steps", torch.zeros((), dtype=torch.int64))
-        self.register_buffer("spent", torch.zeros((), dtype=torch.int64))
-        self.outer_steps: Tensor
-        self.spent: Tensor
-        self.account = Account()
+        self.count_from_zero()
         self._parts = relaxation, head, batch_norm
-        self._start = None if start is None else read_meta_checkpoint(start)
-        self._inputs = UNKNOWN_INPUTS if self._start is None else self._start.inputs
-        self._random_state = torch.get_rng_state() if shape is None else None
-        if shape is not None:
+        self._start: MetaCheckpoint | None = None
+        self._inputs = UNKNOWN_INPUTS
+        if start is not None:
+            self._start = read_meta_checkpoint(start)
+            self._inputs = self._start.inputs
+        self._random_state: Tensor | None = None
+        if shape is None:
+            self._random_state = torch.get_rng_state()
+        else:
             self._build(shape)
 
-    @property
-    def built(self) -> bool:
-        """Whether supernet and head are there."""
-        return self.supernet is not None
-
     def _build(self, shape: Shape, way: int | None = None) -> None:
-        """Make supernet and head, with the weights that they get when the module is made.
-
-        Raises:
-            ValueError: the head has to know the number of classes, the checkpoint to start from does not fit, or the
-                space's networks do not tell classes apart.
-        """
+        """Make supernet and head, with the weights that they get when the module is made."""
         relaxation, head, batch_norm = self._parts
         self.space.check_objective(Classification(way or 1))
         self.shape: Shape = shape
@@ -118,13 +104,8 @@ class MetaLearned(EpisodeEvaluation):
             self._start = None
 
     def setup(self, stage: str) -> None:
-        """Learn from the data module what was not given.
-
-        Raises:
-            ValueError: neither was a shape given nor does a data module tell one, or they differ; or the trainer
-                averages weights.
-        """
-        refuse_averaging(self.trainer, self, stage)
+        """Learn from the data module what was not given."""
+        super().setup(stage)
         data = getattr(self.trainer, "datamodule", None)
         shape = getattr(data, "shape", None)
         self._take_inputs_of(data)
@@ -147,11 +128,7 @@ class MetaLearned(EpisodeEvaluation):
         return self._inputs.preprocessing
 
     def _take_inputs_of(self, data: object) -> None:
-        """Remember what makes the inputs of a data module.
-
-        Raises:
-            ValueError: those of the weights so far were made by another preprocessing.
-        """
+        """Remember what makes the inputs of a data module."""
         made = getattr(data, "preprocessing", None)
         check_data(self._inputs, made)
         if made is not None:
@@ -170,10 +147,6 @@ class MetaLearned(EpisodeEvaluation):
         """Bring the batch-norm statistics of the derived architecture up to the last step."""
         self.statistics.refresh(self.meta_parameters(), int(self.outer_steps), self.trainer)
 
-    def cost(self) -> Cost:
-        """What meta-training has cost so far, with the runs that it started from."""
-        return self.account.total(steps=int(self.outer_steps), flops=int(self.spent))
-
     def inheritance(self) -> dict[str, Tensor]:
         """Weights and batch-norm statistics that a child of the derived architecture inherits."""
         return {**self.meta_parameters().weights, **self.statistics.values}
@@ -186,20 +159,16 @@ class MetaLearned(EpisodeEvaluation):
         checkpoint[META_KEY]["own"] = {**self.account.state(), **self.statistics.state(self.trainer)}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse foreign checkpoints, and restore statistics and account.
-
-        Raises:
-            ValueError: the checkpoint is not of this model.
-        """
+        """Refuse foreign checkpoints, and restore statistics and account."""
         found = resumable(checkpoint)
         self._take_inputs_from(found)
         if not self.built:
             # A head's parameters that depend on the number of classes have a row for each.
             self._build(found.shape, next((len(value) for value in found.head.values() if value.ndim), None))
-        check_resumable(found, self.space, self.shape, dict(self.head))
+        found.check_resumable(self.space, self.shape, dict(self.head))
         validate_anew(checkpoint)
         trainer = self._trainer_or_none()
-        world = 1 if trainer is None else trainer.world_size
+        world = getattr(trainer, "world_size", 1)
         entry = checkpoint[META_KEY]
         try:
             self.account.restore(entry["own"])
@@ -209,14 +178,9 @@ class MetaLearned(EpisodeEvaluation):
             raise ValueError("The checkpoint is damaged: give one that `fit` of MetaSearch wrote.") from None
 
     def _take_inputs_from(self, found: MetaCheckpoint) -> None:
-        """Remember what made the inputs of a checkpoint's weights, and give it to a data module that leaves it open.
-
-        Lightning sets data module and model up before it reads the checkpoint. By then the data may have a vocabulary
-        of their own, and the model, built for it, another number of tokens: it is built again.
-
-        Raises:
-            ValueError: the data module's inputs are made by another preprocessing, which it was given.
-        """
+        """Remember what made the inputs of a checkpoint's weights, and give it to a data module that leaves it open."""
+        # Lightning sets data module and model up before it reads the checkpoint. By then the data may have a vocabulary
+        # of their own, and the model, built for it, another number of tokens: it is built again.
         data: Any = getattr(self._trainer_or_none(), "datamodule", None)
         kept = found.inputs.preprocessing
         if kept is not None and found.inputs.differs(self.preprocessing) and hasattr(data, "take_preprocessing"):
@@ -226,7 +190,8 @@ class MetaLearned(EpisodeEvaluation):
                 if self._random_state is not None:
                     self.register_module("supernet", None)
         check_data(found.inputs, self.preprocessing)
-        self._inputs = found.inputs if found.inputs.digest else self._inputs
+        if found.inputs.digest:
+            self._inputs = found.inputs
 
     def _trainer_or_none(self) -> Trainer | None:
         """The Trainer; None within ``load_from_checkpoint``."""
@@ -254,5 +219,122 @@ class MetaLearned(EpisodeEvaluation):
         """Whether a checkpoint's statistics are those of this model's architecture."""
         if found.derived is not None:
             return found.derived == self.architecture()
-        same = found.labels == {choice.name: list(choice.labels) for choice in self.space.choices}
-        return same and found.derive(self.space) == self.architecture()
+        return found.fits_exactly(self.space) and found.derive(self.space) == self.architecture()
+
+    def architecture(self) -> Architecture:
+        """The architecture of the largest logits."""
+        return self.space.derive(self.logits.tree())
+
+    def result_fields(self) -> dict[str, Any]:
+        """The fields of a result that are known here, after a test."""
+        # What the meta-training of the model and that of other architectures share is counted twice.
+        assert self._protocol is not None
+        own, fields = self.task_architectures, dict[str, Any]()
+        used, space, meta_cost = [self.architecture()], self.space, self.cost()
+        if own is not None:
+            used, space, meta_cost = own.found, own.space or self.space, meta_cost + own.meta_cost
+            fields = {"architecture": None, "cost": own.mean_cost}
+        costs = [space.cost(architecture, self.shape, self._protocol.way) for architecture in used]
+        return {
+            "seed": self.seed,
+            "protocol": self._protocol,
+            "meta_cost": meta_cost,
+            "parameters": round(fmean(cost.parameters for cost in costs)),
+            "flops": round(fmean(cost.flops for cost in costs)),
+            **fields,
+        }
+
+    def on_validation_epoch_start(self) -> None:
+        """Take the batch-norm statistics of the derived architecture from the last training tasks."""
+        self._start_evaluation()
+
+    def validation_step(self, batch: list[Episode], batch_idx: int) -> None:
+        """Judge the derived architecture; in a search also the relaxed and the one-hot supernet, to see their gap."""
+        self._evaluate_derived(batch)
+        if self.logits.open:
+            # There are running statistics of the derived architecture only: for the gap each takes its batches' own.
+            self._evaluate(batch, self.learner.relaxation, self._relaxed, None)
+            self._evaluate(batch, Derived(self.space), self._one_hot, None)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log mean accuracies over all episodes of all processes, and the 95 % interval of the derived network's."""
+        logged = {"": self._derived, "_relaxed": self._relaxed, "_one_hot": self._one_hot}
+        for suffix, scores in logged.items():
+            key = f"val/accuracy{suffix}"
+            if values := scores.gather(self.trainer):
+                self.log(key, sum(values) / len(values), prog_bar=key == "val/accuracy", sync_dist=True)
+                if not suffix:
+                    self.log("val/ci95", t_interval(values).half, sync_dist=True)
+
+    def on_test_epoch_start(self) -> None:
+        """Forget earlier scores."""
+        self._start_evaluation()
+
+    def test_step(self, batch: list[Episode], batch_idx: int) -> None:
+        """Judge the derived architecture."""
+        if batch:  # of the last one a process may have no episode
+            self._protocol = Protocol("episodes", batch[0].way, batch[0].shot, self.learner.batch_norm)
+        self._evaluate_derived(batch)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the mean accuracy and the half width of its 95 % confidence interval over episodes."""
+        self.test_values = self._derived.gather(self.trainer)
+        interval = t_interval(self.test_values)
+        self.log("test/accuracy", interval.mean, sync_dist=True)
+        self.log("test/ci95", interval.half, sync_dist=True)
+
+    def _start_evaluation(self) -> None:
+        for scores in (self._derived, self._relaxed, self._one_hot):
+            scores.mine.clear()
+        self.refresh_statistics()
+        own, images = self.task_architectures, torch.empty(0)
+        if own is not None:
+            images = self.statistics.images(self.trainer, next(self.learner.supernet.parameters()))
+        needed = self.learner.batch_norm == "running" and not self.trainer.sanity_checking
+        blank = own is not None and not len(images)
+        if needed and (blank or self.statistics.lacking(self.meta_parameters())):
+            raise ValueError("batch_norm 'running' needs statistics from training: give --ckpt_path, or train first.")
+        if own is not None:
+            with torch.inference_mode(False):
+                own.begin(self._meta_trained(images))
+
+    def _meta_trained(self, images: Tensor) -> MetaTrained:
+        return MetaTrained(
+            space=self.space,
+            shape=self.shape,
+            learner=self.learner,
+            inner_loop=self.inner_loop,
+            parameters=self.meta_parameters(),
+            statistics=self.statistics.values,
+            images=images,
+            seed=self.seed,
+            preprocessing=self.preprocessing,
+        )
+
+    def _evaluate(
+        self,
+        batch: list[Episode],
+        relaxation: Relaxation,
+        scores: EpisodeScores,
+        statistics: dict[str, Tensor] | None,
+    ) -> None:
+        learner = replace(self.learner, relaxation=relaxation, statistics=statistics)
+        # Trainers evaluate in inference mode by default, under which nothing can adapt.
+        with torch.inference_mode(False), torch.enable_grad():
+            scores.judge(learner, self.inner_loop, self.meta_parameters(), batch, self.trainer, self._reached())
+
+    def _reached(self) -> float:
+        """Where in its schedule a relaxation is that is being trained; elsewhere at its end."""
+        if self.trainer.state.fn != TrainerFn.FITTING:
+            return 1.0
+        return float(getattr(self, "progress", 1.0))
+
+    def _evaluate_derived(self, batch: list[Episode]) -> None:
+        architectures = self.task_architectures
+        if architectures is None:
+            self._evaluate(batch, Derived(self.space), self._derived, self.statistics.values)
+            return
+        with torch.inference_mode(False), torch.enable_grad():
+            for episode in map(Episode.trainable, batch):
+                chosen = architectures.take(episode, self._derived.number(self.trainer))
+                self._derived.judge(chosen.learner, self.inner_loop, chosen.parameters, [episode], self.trainer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lit_metanas.inputs.shapes import Shape
-from lit_metanas.io.text import short_number
 from lit_metanas.meta import (
     Adaptation,
     Head,
@@ -27,7 +26,6 @@ from lit_metanas.meta import (
     task_generator,
 )
 from lit_metanas.meta.learner import BatchNorm
-from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.relaxations import Relaxation, Softmax
 from lit_metanas.spaces import SearchSpace
 from lit_metanas.tasks.task import Episode
@@ -35,7 +33,6 @@ from lit_metanas.training.architecture_logits import ArchitectureSchedule, fixed
 from lit_metanas.training.collectives import outer_mean
 from lit_metanas.training.meta_search.meta_learned import MetaLearned
 from lit_metanas.training.meta_search.task_architectures import TaskArchitectures
-from lit_metanas.training.trainers import check_end, refuse_scaled_losses
 
 LOG_INTERVAL = 0.5
 """Seconds after which a step's loss is logged though no logger asks for it, so that progress bars have a recent one."""
@@ -122,10 +119,11 @@ class MetaSearch(MetaLearned):
         seed: int = 0,
     ) -> None:
         schedule = schedule or ArchitectureSchedule()
-        fixed = fixed_labels(architecture, space)
+        if fixed := fixed_labels(architecture, space):
+            space = space.restricted(fixed)
         relaxation, head = relaxation or Softmax(), head or PrototypeHead()
         super().__init__(
-            space=space.restricted(fixed) if fixed else space,
+            space=space,
             shape=shape,
             relaxation=relaxation,
             inner_loop=inner_loop or NoInnerLoop(),
@@ -137,48 +135,24 @@ class MetaSearch(MetaLearned):
             task_architectures=task_architectures,
             seed=seed,
         )
-        if not 0 <= seed < 2**63:
-            raise ValueError(f"MetaSearch: seed is {short_number(seed)}; give a number from 0, below 2**63.")
-        if flops is not None and not flops > 0:
-            raise ValueError(
-                f"MetaSearch: flops is {flops}; give a positive number, or leave it out to train for epochs."
-            )
+        self.flops, self.skipped = flops, skipped
+        self.check_limits()
         if gradient_clip is not None and not gradient_clip > 0:
             raise ValueError(
                 f"MetaSearch: gradient_clip is {gradient_clip}; give a positive number, or leave it out not to clip."
             )
         if not query_dropout and not self.inner_loop.steps:
             raise ValueError("MetaSearch: without an inner loop query_dropout must be on, or there is no dropout.")
-        if skipped < 0:
-            raise ValueError(f"MetaSearch: skipped is {skipped}; give the number of tasks that may be left out, or 0.")
         self.automatic_optimization = False
         self.meta_gradient = meta_gradient or PrototypeLoss()
         self.meta_gradient.check(head, relaxation, self.inner_loop)
         self.weight_optimizer, self.logit_optimizer = weight_optimizer, logit_optimizer
         self.anneal = anneal
         self.schedule = schedule
-        self.flops = flops
         self.query_dropout = query_dropout
         self.gradient_clip = gradient_clip
-        self.skipped = skipped
-        self.signalled = self.any_signalled = False
         self._logged = 0.0
         self._flops_of_size: dict[tuple[int, int], int] = {}
-
-    @property
-    def progress(self) -> float:
-        """Spent share of the whole training, from 0 to 1."""
-        if self.flops is not None:
-            return min(1.0, int(self.spent) / self.flops)
-        if self.trainer.train_dataloader is None:
-            return 0.0  # to ask for the number of steps would make the loader, before a resumed run gives it its state
-        steps = float(self.trainer.estimated_stepping_batches)
-        return min(1.0, int(self.outer_steps) / steps)
-
-    @property
-    def ends_by_itself(self) -> bool:
-        """Whether a budget of FLOPs ends the training."""
-        return self.flops is not None
 
     def sampled_child(self) -> dict[str, Tensor]:
         """What the relaxation makes of the logits for the first task of the coming step, the same on all processes.
@@ -198,24 +172,8 @@ class MetaSearch(MetaLearned):
             self.logit_optimizer([self.logits.values]),
         ]
 
-    def on_train_start(self) -> None:
-        """Start the clock; a run that has spent its budget ends here.
-
-        Raises:
-            ValueError: neither the module nor the trainer has an end, or the trainer scales losses.
-        """
-        check_end(self.trainer, self)
-        refuse_scaled_losses(self.trainer, "meta-gradients do")
-        self.account.begin()
-        self.trainer.should_stop |= self._is_finished
-
     def training_step(self, batch: list[Episode], batch_idx: int) -> None:
-        """One outer step: adapt to each task, average the meta-gradients of all processes, update, count the cost.
-
-        Raises:
-            FailedWorkError: more tasks than ``skipped`` have had no finite loss or gradient.
-            ValueError: the network spends nothing of the budget.
-        """
+        """One outer step: adapt to each task, average the meta-gradients of all processes, update, count the cost."""
         progress = self.progress
         parameters = self.meta_parameters()
         tied = progress < self.schedule.tied_until
@@ -234,7 +192,9 @@ class MetaSearch(MetaLearned):
         mean = outer_mean(gradients, metrics, flops, trainer, signalled=self.signalled)
         gradients, metrics, finite, flops, self.any_signalled = mean
         if not bool(finite.all()):
-            self._leave_out(finite, batch, batch_idx)
+            fix = "lower the learning rates, clip the gradient, or allow more with 'skipped'"
+            self.leave_out(finite, partial(self._describe, batch, batch_idx), fix)
+            self.log("train/skipped", float(self.account.skipped))
         if bool(finite.any()):
             gradients = self.meta_gradient.finish(gradients, metrics)
             if tied:
@@ -247,7 +207,7 @@ class MetaSearch(MetaLearned):
             self.log("train/accuracy", metrics["accuracy"], prog_bar=True)
         self.account.step(trainer.world_size * sum(len(episode.support) + len(episode.query) for episode in batch))
         self.statistics.add(batch, trainer.world_size)
-        trainer.should_stop |= self._is_finished
+        trainer.should_stop |= self.is_finished
 
     def on_train_end(self) -> None:
         """Give the trained weights their batch-norm statistics."""
@@ -265,7 +225,9 @@ class MetaSearch(MetaLearned):
             draws=self.meta_gradient.draws,
             query_dropout=self.query_dropout,
         )
-        return noise._replace(relaxation=self.logits.tie_noise(noise.relaxation)) if tied else noise
+        if tied:
+            return noise._replace(relaxation=self.logits.tie_noise(noise.relaxation))
+        return noise
 
     def _flops(self, parameters: Parameters, adaptation: Adaptation) -> int:
         """Training cost of a task; with one architecture left, tasks of a size cost the same and are counted once."""
@@ -277,54 +239,35 @@ class MetaSearch(MetaLearned):
         return self._flops_of_size[size]
 
     def _logs_step(self) -> bool:
-        """Whether a step's loss and accuracy are logged: where loggers take them, at the end, and twice a second.
-
-        Lightning takes as long to log a number as a small network to embed ten images.
-        """
+        """Whether a step's loss and accuracy are logged: where loggers take them, at the end, and twice a second."""
+        # Lightning takes as long to log a number as a small network to embed ten images.
         trainer, now = self.trainer, time.monotonic()
         every = trainer.log_every_n_steps  # type: ignore[attr-defined]
         due = every > 0 and trainer.fit_loop.total_batch_idx % every == every - 1
         last = trainer.is_last_batch or trainer.should_stop or trainer.global_step == trainer.max_steps
-        if due or last or self._is_finished or now - self._logged > LOG_INTERVAL:
+        if due or last or self.is_finished or now - self._logged > LOG_INTERVAL:
             self._logged = now
             return True
         return False
 
-    def _leave_out(self, finite: Tensor, batch: list[Episode], batch_idx: int) -> None:
-        """Count the tasks that are not finite, and stop all processes together past the limit.
-
-        Args:
-            finite: which of the tasks of all processes are finite, so that these agree.
-            batch: this process's tasks.
-            batch_idx: place of the outer step in its epoch.
-        """
-        world, limit = self.trainer.world_size, self.skipped
-        for place in (~finite).nonzero().flatten().tolist():
-            said, owner = "", place % world
-            if owner == self.trainer.global_rank:
-                episode, index = batch[place // world], batch_idx * world * len(batch) + place
-                seed = getattr(getattr(self.trainer, "datamodule", None), "seed", self.seed)
-                said = (
-                    f"Episode '{episode.id}' (seed {seed}, epoch {self.trainer.current_epoch}, index {index}, classes "
-                    f"{', '.join(episode.classes)}) has no finite loss and gradient at step {int(self.outer_steps)}"
-                )
-            self.account.skipped += 1
-            if self.account.skipped > limit:
-                said = self.trainer.strategy.broadcast(said, owner)
-                raise FailedWorkError(
-                    f"{said}, and {limit} were left out before it: lower the learning rates, clip the gradient, or "
-                    "allow more with 'skipped'."
-                )
-            if said:
-                warnings.warn(f"{said}: it is left out ({self.account.skipped} of at most {limit}).", stacklevel=2)
-        self.log("train/skipped", float(self.account.skipped))
+    def _describe(self, batch: list[Episode], batch_idx: int, place: int) -> str:
+        """How to draw an episode again that is not finite, as the begin of a sentence."""
+        world = self.trainer.world_size
+        episode, index = batch[place // world], batch_idx * world * len(batch) + place
+        seed = getattr(getattr(self.trainer, "datamodule", None), "seed", self.seed)
+        return (
+            f"Episode '{episode.id}' (seed {seed}, epoch {self.trainer.current_epoch}, index {index}, classes "
+            f"{', '.join(episode.classes)}) has no finite loss and gradient at step {int(self.outer_steps)}"
+        )
 
     def _step(self, gradients: Parameters, progress: float) -> None:
         """Step weights and head and, after the warm-up, the logits; then prune."""
         optimizers = self.optimizers()
         assert isinstance(optimizers, list)
         weights, logits = optimizers
-        rate = 0.5 * (1 + math.cos(math.pi * progress)) if self.anneal else 1.0
+        rate = 1.0
+        if self.anneal:
+            rate = 0.5 * (1 + math.cos(math.pi * progress))
         for name, parameter in self.supernet.named_parameters():
             parameter.grad = _laid_out_as(parameter, gradients.weights[name])
         for name, parameter in self.head.items():
@@ -338,14 +281,12 @@ class MetaSearch(MetaLearned):
             _step_optimizer(logits.optimizer, rate)
             self.logits.prune(self.schedule.prune_below)
 
-    @property
-    def _is_finished(self) -> bool:
-        return self.flops is not None and int(self.spent) >= self.flops
-
 
 def _laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
     """The gradient in the parameter's order in memory: fused optimizers read both by their place in memory."""
-    return gradient if gradient.stride() == parameter.stride() else torch.empty_like(parameter).copy_(gradient)
+    if gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)
 
 
 def _step_optimizer(optimizer: Any, rate: float) -> None:

@@ -26,42 +26,24 @@ from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, che
 
 @dataclass(frozen=True)
 class EpisodeNetwork:
-    """What an episode is judged by.
-
-    Attributes:
-        architecture: of the network.
-        learner: the supernet that has its weights, under a relaxation that computes it alone.
-        parameters: weights, logits and head.
-    """
+    """What an episode is judged by."""
 
     architecture: Architecture
-    learner: Learner
+    learner: Learner  # the supernet that has its weights, under a relaxation that computes it alone
     parameters: Parameters
 
 
 @dataclass(frozen=True)
 class MetaTrained:
-    """What meta-training left.
-
-    Attributes:
-        space: of the architectures.
-        shape: of one input.
-        learner: supernet, relaxation of the training, and head.
-        inner_loop: adaptation to an episode.
-        parameters: weights, logits and head.
-        statistics: batch-norm statistics of the derived architecture.
-        images: of the last training tasks; none where nothing was trained.
-        seed: of what is drawn.
-        preprocessing: what made the inputs.
-    """
+    """What meta-training left."""
 
     space: SearchSpace
     shape: Shape
     learner: Learner
     inner_loop: InnerLoop
     parameters: Parameters
-    statistics: Mapping[str, Tensor]
-    images: Tensor
+    statistics: Mapping[str, Tensor]  # of batch-norm, for the derived architecture
+    images: Tensor  # of the last training tasks; none where nothing was trained
     seed: int
     preprocessing: Preprocessing | None = None
 
@@ -250,22 +232,22 @@ class GuardedArchitectures(TaskArchitectures):
         self.space = space
         self.children = children
         self.margin = margin
-        self._checkpoint: MetaCheckpoint | None = None if start is None else read_meta_checkpoint(start)
+        self._checkpoint: MetaCheckpoint | None = None
+        if start is not None:
+            self._checkpoint = read_meta_checkpoint(start)
         self._incumbent: EpisodeNetwork | None = None
         self._others: list[EpisodeNetwork] = []
 
     @property
     def meta_cost(self) -> Cost:
         """Of the other children's weights; a search that the model went on from, too, is counted with both."""
-        return Cost() if self._checkpoint is None else self._checkpoint.cost
+        if self._checkpoint is None:
+            return Cost()
+        return self._checkpoint.cost
 
     @torch.no_grad()
     def begin(self, trained: MetaTrained) -> None:
-        """Take the other children, and their batch-norm statistics.
-
-        Raises:
-            ValueError: there are none, or the checkpoint is of another space, shape or preprocessing.
-        """
+        """Take the other children, and their batch-norm statistics."""
         super().begin(trained)
         incumbent, space = trained.derived, self.space or trained.space
         learner, parameters = trained.learner, trained.parameters
@@ -313,18 +295,10 @@ class GuardedArchitectures(TaskArchitectures):
 
 
 def likeliest_architectures(logits: Mapping[str, Tensor], space: SearchSpace, number: int) -> list[Architecture]:
-    """So many different architectures of the largest probability, under independent ``softmax(logits)``.
-
-    Pruned candidates and what cannot be built are left out. A choice that is inactive beside the labels before it has
-    none, and takes no part in the probability. A prefix of labels is worth what its likeliest completion is, as far as
-    it decides which choices are active, so the best prefixes lead to the best architectures; where a space knows
-    several assignments as one architecture there may be fewer.
-
-    Args:
-        logits: by choice, each of shape ``(labels,)``.
-        space: of the architectures.
-        number: how many at most.
-    """
+    """So many different architectures of the largest probability, under independent ``softmax(logits)``."""
+    # Pruned candidates and what cannot be built are left out. An inactive choice takes no part in the probability. A
+    # beam of prefixes is extended by one choice at a time; a prefix is worth its likeliest completion, as far as it
+    # decides which choices are active. There may be fewer, since a space may know several assignments as one.
     kept = 16 * number
     shares = {choice.name: probabilities(logits[choice.name].double()).log().tolist() for choice in space.choices}
     prefixes: list[tuple[float, dict[str, str]]] = [(0.0, {})]

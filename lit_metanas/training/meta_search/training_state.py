@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import torch
@@ -15,8 +13,6 @@ from torch import Tensor
 from lit_metanas.inputs.batches import blank_inputs, channels_last, inputs_like
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.meta.learner import Parameters
-from lit_metanas.records.budget import Cost
-from lit_metanas.records.plain import from_plain
 from lit_metanas.relaxations.discrete import Derived
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Supernet, embed_and_record
@@ -24,84 +20,19 @@ from lit_metanas.tasks.task import Episode
 from lit_metanas.training.collectives import gather_rows
 
 
-class Account:
-    """Images and seconds of a training, and what the trainings before it cost.
-
-    Attributes:
-        earlier: cost of the trainings that this one started from.
-        images: training images seen, with repetition, over all processes.
-        seconds: wall time, with the validations between steps.
-        skipped: tasks that were left out.
-    """
-
-    def __init__(self) -> None:
-        self.earlier = Cost()
-        self.images, self.seconds, self.skipped = 0, 0.0, 0
-        self._clock = 0.0
-
-    def begin(self) -> None:
-        """Start the clock."""
-        self._clock = time.perf_counter()
-
-    def step(self, images: int) -> None:
-        """Add one step's images, and the time since the last one."""
-        now = time.perf_counter()
-        self.seconds, self._clock = self.seconds + now - self._clock, now
-        self.images += images
-
-    def total(self, *, steps: int, flops: int) -> Cost:
-        """Everything; steps and FLOPs are those of this training."""
-        return self.earlier + Cost(steps=steps, images=self.images, flops=flops, seconds=round(self.seconds, 3))
-
-    def state(self) -> dict[str, Any]:
-        """Plain values."""
-        own = {"images": self.images, "seconds": self.seconds, "skipped": self.skipped}
-        return {**own, "earlier": asdict(self.earlier)}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Continue from what ``state`` gave.
-
-        Raises:
-            ValueError: it is something else.
-        """
-        kept = from_plain(_Spent, {each.name: state[each.name] for each in fields(_Spent)}, "its account")
-        self.images, self.seconds, self.skipped, self.earlier = kept.images, kept.seconds, kept.skipped, kept.earlier
-
-
-@dataclass(frozen=True)
-class _Spent:
-    """What an account keeps."""
-
-    images: int
-    seconds: float
-    skipped: int
-    earlier: Cost
-
-
 class RunningStatistics:
-    """Means and variances over the images of the last training tasks of all processes, under the current weights.
+    """Means and variances over the images of the last training tasks of all processes, under the current weights."""
 
-    Precise batch-norm (Wu and Johnson 2021): it costs nothing in training, unlike moving averages, which every
-    architecture would need its own of.
-
-    Args:
-        supernet: the network.
-        shape: channels, height and width of an input.
-        space: derives the architecture.
-        tasks: how many tasks are kept, over all processes.
-
-    Attributes:
-        values: ``<layer>.mean`` and ``<layer>.var``; empty before training and without batch-norm.
-        step: the outer step that these belong to.
-    """
+    # Precise batch-norm (Wu and Johnson 2021): it costs nothing in training, unlike moving averages, which every
+    # architecture would need its own of.
 
     def __init__(self, supernet: Supernet, shape: Shape, space: SearchSpace, tasks: int = 16) -> None:
         self.supernet = supernet
         self.shape = shape
         self.derived = Derived(space)
-        self.tasks = tasks
-        self.values: dict[str, Tensor] = {}
-        self.step = 0
+        self.tasks = tasks  # kept over all processes
+        self.values: dict[str, Tensor] = {}  # <layer>.mean and <layer>.var; empty before training
+        self.step = 0  # the outer step that they belong to
         self._mine: deque[tuple[Tensor, ...]] = deque()
         self._restored: list[Tensor] = []  # the tasks of all processes, until there are further ones
 
@@ -125,8 +56,8 @@ class RunningStatistics:
     def images(self, trainer: Trainer, like: Tensor) -> Tensor:
         """The images of the last training tasks of all processes."""
         # Those of a checkpoint may lie on another device than later ones.
-        tasks = [inputs_like(task, like) for task in self._all(trainer)]
-        return torch.cat(tasks) if tasks else inputs_like(blank_inputs(0, self.shape), like)
+        none = blank_inputs(0, self.shape)
+        return torch.cat([inputs_like(task, like) for task in self._all(trainer) or [none]])
 
     def lacking(self, parameters: Parameters) -> bool:
         """Whether the derived architecture has a batch-norm layer without statistics."""
@@ -138,13 +69,8 @@ class RunningStatistics:
         return {"tasks": [_pack(task) for task in self._all(trainer)]}
 
     def restore(self, state: Mapping[str, Any], values: Mapping[str, Tensor], step: int, rank: int, world: int) -> None:
-        """Continue from a state, on process ``rank`` of any number of processes, with the statistics of its step.
-
-        Each process then has as many tasks: the oldest ones that cannot be shared out evenly are forgotten.
-
-        Raises:
-            ValueError: a task has images of another shape, or no images.
-        """
+        """Continue from a state, on process ``rank`` of any number of processes, with the statistics of its step."""
+        # Each process then has as many tasks: the oldest ones that cannot be shared out evenly are forgotten.
         size = blank_inputs(0, self.shape).shape[1:]
         if not all(isinstance(task, Tensor) and task.shape[1:] == size for task in state["tasks"]):
             raise ValueError("a task has inputs of another shape")
@@ -172,8 +98,12 @@ def _pack(images: Tensor) -> Tensor:
     """Images as bytes if these hold them exactly, else as they are; on the CPU."""
     images = images.cpu()
     coarse = (images * 255).round().clamp(0, 255).to(torch.uint8)
-    return coarse if torch.equal(_unpack(coarse).to(images), images) else images.clone()
+    if torch.equal(_unpack(coarse).to(images), images):
+        return coarse
+    return images.clone()
 
 
 def _unpack(images: Tensor) -> Tensor:
-    return images.float().div(255) if images.dtype == torch.uint8 else images
+    if images.dtype == torch.uint8:
+        return images.float().div(255)
+    return images

@@ -125,14 +125,7 @@ class DARTSTraining(SupernetTraining):
 
     @torch.no_grad()
     def begin(self, parameters: Parameters) -> Mixture:
-        """Start from meta-trained weights and logits.
-
-        Returns:
-            The relaxation of these logits.
-
-        Raises:
-            ValueError: they are of another space or input shape.
-        """
+        """Start from meta-trained weights and logits; returns the relaxation of these logits."""
         super().begin(parameters)
         self.logits.inherit({choice.name: choice.labels for choice in self.space.choices}, parameters.logits)
         return self.mixture(self.logits.tree(), self.draw_noise(1), 0.0)
@@ -142,23 +135,22 @@ class DARTSTraining(SupernetTraining):
         rate, decay = self.rates.logits, self.rates.logits_decay
         return [Adam([self.logits.values], lr=rate, betas=(0.5, 0.999), weight_decay=decay)]
 
-    def take_step(self, batch: Minibatch) -> bool:
+    def take_step(self, batch: Minibatch) -> None:
         """One step of the logits on the validation minibatch, then one of the weights on the train minibatch."""
         progress = self.progress
-        if progress >= self.rates.warm_up and not self._step_logits(batch, progress):
-            return False
+        if progress >= self.rates.warm_up:
+            self._step_logits(batch, progress)
         mixture = self.relaxation(self.logits.tree(), self._draw_relaxation(), progress)
-        return self.step_weights(mixture, batch.train, progress)
+        self.step_weights(mixture, batch.train, progress)
 
-    def _step_logits(self, batch: Minibatch, progress: float) -> bool:
-        """One step of the logits, if the budget can pay it."""
+    def _step_logits(self, batch: Minibatch, progress: float) -> None:
+        """One step of the logits."""
         train, val = batch
         logits, gradient = self.logits.tree(), self.hypergradient
         train_noise, val_noise = self.draw_noise(len(train)), self.draw_noise(len(val))
         cost = self.price(gradient.train_passes * len(train), self.mixture(logits, train_noise, progress))
         cost += self.price(gradient.val_passes * len(val), self.mixture(logits, val_noise, progress))
-        if not self.pays(cost):
-            return False
+        self.pay(cost)
         slopes = gradient(
             train_loss=partial(self._loss, train, train_noise, progress),
             val_loss=partial(self._loss, val, val_noise, progress),
@@ -167,8 +159,7 @@ class DARTSTraining(SupernetTraining):
             rate=self.weight_rate(progress),
         )
         self.logits.values.grad = self.logits.flat(slopes)
-        self.optimizer(1).step()
-        return True
+        self.trainer.optimizers[1].step()
 
     def draw_noise(self, examples: int) -> MinibatchNoise:
         """Draw the relaxation's and the dropout's uniform numbers for one minibatch."""

@@ -122,20 +122,16 @@ class ENASTraining(SupernetTraining):
         """Adam for the controller."""
         return [Adam(self.controller.parameters(), lr=self.rates.learning_rate)]
 
-    def take_step(self, batch: Minibatch) -> bool:
+    def take_step(self, batch: Minibatch) -> None:
         """One step of the weights on the train minibatch, then one of the controller on the validation minibatch."""
         progress, mixture = self.progress, one_hot(self.space.choices, self.draw())
-        if not self.step_weights(mixture, batch.train, progress):
-            return False
-        return progress < self.rates.warm_up or self._step_controller(batch.val)
+        self.step_weights(mixture, batch.train, progress)
+        if progress >= self.rates.warm_up:
+            self._step_controller(batch.val)
 
     @torch.no_grad()
     def draw(self) -> Architecture:
-        """Draw an architecture that can be built.
-
-        Raises:
-            ValueError: the controller draws none.
-        """
+        """Draw an architecture that can be built."""
         return first_buildable(self.space, lambda: self.space.canonical(self.controller.draw(self.generator).labels))
 
     @torch.no_grad()
@@ -143,26 +139,24 @@ class ENASTraining(SupernetTraining):
         """The controller's likeliest decisions, even if that architecture cannot be built."""
         return self.space.canonical(self.controller.likeliest().labels)
 
-    def _step_controller(self, val: Split) -> bool:
-        """One step of the controller, if the budget can pay it."""
+    def _step_controller(self, val: Split) -> None:
+        """One step of the controller."""
         draws = [self.controller.draw(self.generator) for _ in range(self.rates.children)]
         if not draws[0].log_probability.requires_grad:
-            return True  # Every choice has a single candidate: there is nothing to learn, and nothing to pay.
+            return  # Every choice has a single candidate: there is nothing to learn, and nothing to pay.
         drawn = [self.space.canonical(draw.labels) for draw in draws]
         built = {one for one in drawn if self.space.violation(one) is None}
         prices = [self.price(len(val), one_hot(self.space.choices, one)) for one in drawn if one in built]
-        if not self.pays(sum(prices, Cost())):
-            return False
+        self.pay(sum(prices, Cost()))
         rewards = [self._reward(one, val) if one in built else 0.0 for one in drawn]
         loss = policy_loss(draws, rewards, baseline=self.baseline, entropy=self.rates.entropy)
-        optimizer = self.optimizer(1)
+        optimizer = self.trainer.optimizers[1]
         optimizer.zero_grad()
         self.manual_backward(loss)
         optimizer.step()
         bonus = self.rates.entropy * sum(draw.entropy.item() for draw in draws)
         mean = (sum(rewards) + bonus) / len(draws)
         self.baseline = self.rates.baseline * self.baseline + (1 - self.rates.baseline) * mean
-        return True
 
     @torch.no_grad()
     def _reward(self, architecture: Architecture, val: Split) -> float:

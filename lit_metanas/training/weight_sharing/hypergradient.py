@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Protocol
 
 import torch
@@ -139,10 +139,7 @@ def _with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor
 
 def _gradient(loss: Tensor, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Gradients by name; zeros where the loss does not depend on an input."""
-    values: Sequence[Tensor | None] = [None] * len(inputs)
-    if loss.requires_grad:
-        values = torch.autograd.grad(loss, list(inputs.values()), allow_unused=True)
-    return {
-        name: torch.zeros_like(tensor) if value is None else value
-        for (name, tensor), value in zip(inputs.items(), values, strict=True)
-    }
+    if not loss.requires_grad:
+        return {name: torch.zeros_like(tensor) for name, tensor in inputs.items()}
+    slopes = torch.autograd.grad(loss, list(inputs.values()), allow_unused=True, materialize_grads=True)
+    return dict(zip(inputs, slopes, strict=True))

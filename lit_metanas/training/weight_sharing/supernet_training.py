@@ -9,12 +9,11 @@ from math import cos, pi
 
 import torch
 from lightning.pytorch import LightningModule
-from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
 from lit_metanas.meta.learner import Parameters
-from lit_metanas.records.budget import TRAINING_PASSES, Budget, Cost
+from lit_metanas.records.budget import TRAINING_PASSES, Budget, Cost, Exhausted
 from lit_metanas.records.record import SearchRecord, Trial
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import first_buildable
@@ -91,7 +90,9 @@ class SupernetTraining(LightningModule):
                 raise ValueError(self.supernet.refusal)
             self.head = nn.Linear(self.supernet.features, task.way)
             vectors = space.output_weights(self.supernet.features, task.way).get("embedding.weight")
-        self.embedding = None if vectors is None else nn.Embedding.from_pretrained(vectors, freeze=False)
+        self.embedding: nn.Embedding | None = None
+        if vectors is not None:
+            self.embedding = nn.Embedding.from_pretrained(vectors, freeze=False)
         # Faster on a CPU, up to 1.6 times for cells.
         self.to(memory_format=torch.channels_last)
         self.record = SearchRecord(task.id)
@@ -149,7 +150,9 @@ class SupernetTraining(LightningModule):
 
     def training_step(self, batch: Minibatch, batch_idx: int) -> None:
         """One step; the training ends before the first one that the budget cannot pay."""
-        if not self.take_step(batch):
+        try:
+            self.take_step(batch)
+        except Exhausted:
             self.trainer.should_stop = True
             return
         self.done += 1
@@ -157,8 +160,8 @@ class SupernetTraining(LightningModule):
             self.validate()
 
     @abstractmethod
-    def take_step(self, batch: Minibatch) -> bool:
-        """Train on a pair of minibatches if the budget can pay it; returns whether it could."""
+    def take_step(self, batch: Minibatch) -> None:
+        """Train on a pair of minibatches; raises ``Exhausted`` before what the budget cannot pay."""
 
     def on_train_end(self) -> None:
         """Validate what was trained since the last validation."""
@@ -219,34 +222,29 @@ class SupernetTraining(LightningModule):
         """The objective's mean loss of one batch."""
         return self.task.goal.loss(self.scores(weights, mixture, batch.inputs, dropout, batch.labels), batch.labels)
 
-    def step_weights(self, mixture: Mixture, train: Split, progress: float) -> bool:
-        """One step of the weights under a mixture, if the budget can pay it."""
-        if not self.pays(self.price(len(train), mixture)):
-            return False
+    def step_weights(self, mixture: Mixture, train: Split, progress: float) -> None:
+        """One step of the weights under a mixture."""
+        self.pay(self.price(len(train), mixture))
         loss = self.batch_loss(self.weights, mixture, train, self.draw_dropout(len(train)))
         # A trunk that is not trained asks for no gradient. Weights that the loss does not depend on only decay.
         weights = [weight for weight in self.weights.values() if weight.requires_grad]
-        for weight, slope in zip(weights, torch.autograd.grad(loss, weights, allow_unused=True), strict=True):
-            weight.grad = torch.zeros_like(weight) if slope is None else slope
+        slopes = torch.autograd.grad(loss, weights, allow_unused=True, materialize_grads=True)
+        for weight, slope in zip(weights, slopes, strict=True):
+            weight.grad = slope
         nn.utils.clip_grad_norm_(weights, self.weight_rates.clip)
-        optimizer = self.optimizer(0)
+        optimizer = self.trainer.optimizers[0]
         for group in optimizer.param_groups:
             group["lr"] = self.weight_rate(progress)
         optimizer.step()
-        return True
 
     def price(self, images: int, mixture: Mixture) -> Cost:
         """The cost of forward-backward passes over so many images: 3 x forward multiply-adds each."""
         forward = self.supernet.flops(mixture) + self.supernet.output_flops(self.task.way)
         return Cost(images=images, flops=TRAINING_PASSES * forward * images)
 
-    def pays(self, cost: Cost) -> bool:
-        """Charge one step, if the budget can pay it."""
-        cost = replace(cost, steps=1)
-        affordable = self.budget.affords(cost)
-        if affordable:
-            self.budget.charge(cost)
-        return affordable
+    def pay(self, cost: Cost) -> None:
+        """Charge one step; raises ``Exhausted`` where the budget cannot pay it."""
+        self.budget.charge(replace(cost, steps=1))
 
     def statistics(self, architecture: Architecture) -> dict[str, Tensor]:
         """Batch-norm means and variances of an architecture on the train part."""
@@ -258,13 +256,6 @@ class SupernetTraining(LightningModule):
         """What a child inherits: weights, classifier, and its batch-norm statistics."""
         weights = {name: tensor.detach() for name, tensor in self.weights.items()}
         return {**weights, **self.statistics(architecture)}
-
-    def optimizer(self, place: int) -> LightningOptimizer:
-        """One of the optimizers, in the order in which they were configured."""
-        found = self.optimizers()
-        chosen = found[place] if isinstance(found, list) else found
-        assert isinstance(chosen, LightningOptimizer)
-        return chosen
 
 
 def copy_named(own: Mapping[str, Tensor], given: Mapping[str, Tensor], space: SearchSpace) -> None:
@@ -313,14 +304,10 @@ class SinglePathTraining(SupernetTraining):
         0.0
     """
 
-    def take_step(self, batch: Minibatch) -> bool:
+    def take_step(self, batch: Minibatch) -> None:
         """One step of the weights."""
-        return self.step_weights(one_hot(self.space.choices, self.draw()), batch.train, self.progress)
+        self.step_weights(one_hot(self.space.choices, self.draw()), batch.train, self.progress)
 
     def draw(self) -> Architecture:
-        """Draw an architecture that can be built.
-
-        Raises:
-            ValueError: none is found.
-        """
+        """Draw an architecture that can be built."""
         return first_buildable(self.space, lambda: self.space.sample(self.generator))

@@ -9,7 +9,11 @@ import torch
 from torch import Tensor
 
 import lit_metanas as lm
-from lit_metanas.automl.steps import linear_comparison
+from lit_metanas.automl import budget_plan, last_training
+from lit_metanas.automl.pace import Pace
+
+NO_MEMORY = RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")
+"""As torch says it."""
 
 
 def same_tensors(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
@@ -22,32 +26,59 @@ def same_weights(one: torch.nn.Module, other: torch.nn.Module) -> bool:
     return same_tensors(one.state_dict(), other.state_dict())
 
 
-NO_MEMORY = RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")
-"""As torch says it."""
-
-
 def interrupt(
-    monkeypatch: pytest.MonkeyPatch, module: Any, at: int, by: BaseException | type[BaseException] = KeyboardInterrupt
+    monkeypatch: pytest.MonkeyPatch,
+    module: Any,
+    at: int,
+    by: BaseException | type[BaseException] = KeyboardInterrupt,
+    *,
+    linear: bool = False,
 ) -> None:
-    """Let Ctrl-C come, or the memory run out, at the end of the training of this number."""
+    """Let Ctrl-C come, or the memory run out, at the end of a training: of a network, or of a linear model."""
     plain, calls = module.fit_child, count(1)
 
     def fit(child: lm.Child, train: lm.Split, **more: Any) -> lm.Cost:
         done: lm.Cost = plain(child, train, **more)
-        if next(calls) == at:
+        if (child.space.name == "LinearSpace") == linear and next(calls) == at:
             raise by
         return done
 
     monkeypatch.setattr(module, "fit_child", fit)
 
 
+def diverge(monkeypatch: pytest.MonkeyPatch, *broken: int) -> list[lm.Child]:
+    """Let the last trainings of these numbers diverge, counted from 0; the list gets all that are trained."""
+    plain, trained = last_training.fit_child, list[lm.Child]()
+
+    def fit(child: lm.Child, *args: Any, **more: Any) -> lm.Cost:
+        cost = plain(child, *args, **more)
+        if len(trained) in broken:
+            next(child.network.parameters()).data.fill_(torch.nan)
+        trained.append(child)
+        return cost
+
+    monkeypatch.setattr(last_training, "fit_child", fit)
+    return trained
+
+
 def linear_trainings_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the last training of a linear model run out of memory."""
-    plain = linear_comparison.fit_child
+    plain = last_training.fit_child
 
     def fit(child: lm.Child, *args: Any, **more: Any) -> lm.Cost:
         if child.space.name == "LinearSpace":
             raise MemoryError("no memory")
         return plain(child, *args, **more)
 
-    monkeypatch.setattr(linear_comparison, "fit_child", fit)
+    monkeypatch.setattr(last_training, "fit_child", fit)
+
+
+def paced(monkeypatch: pytest.MonkeyPatch, flops: float, building: float = 0.0) -> None:
+    """Let the machine train so many FLOPs a second, and take so many seconds to build a network."""
+    monkeypatch.setattr(budget_plan, "measure_pace", lambda *args, **more: Pace(flops, building, 0.0))
+    monkeypatch.setattr(Pace, "averaged", lambda self, trainings, scored: self)
+
+
+def no_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search that begins is an error."""
+    monkeypatch.setattr("lit_metanas.automl.calls.run_stages", lambda *args: pytest.fail("searched again"))

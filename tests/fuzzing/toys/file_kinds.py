@@ -41,7 +41,7 @@ from lit_metanas.records import (
 from lit_metanas.searchers.query.study import open_storage, open_study, quiet_optuna
 from lit_metanas.spaces import Architecture, Choice, ChoiceSpace, OneHotEncoding
 from lit_metanas.surrogates.gaussian_process import GroupedKernel, mean_distances
-from lit_metanas.surrogates.surrogate_checkpoint import read_surrogate, write_surrogate
+from lit_metanas.surrogates.meta_surrogate import read_surrogate, write_surrogate
 from lit_metanas.surrogates.transfer import TransferSurrogate, fit_source
 from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, read_meta_checkpoint, write_meta_checkpoint
 
@@ -89,7 +89,8 @@ def read_checkpoint(path: Path) -> object:
 
 def write_meta(path: Path) -> None:
     weights, logits = {"w": torch.arange(300.0)}, {"a": torch.zeros(2)}
-    write_meta_checkpoint(path, MetaCheckpoint(weights, logits, {"a": ["1", "2"]}, {}, (1, 8, 8), Cost()))
+    parts = {"weights": weights, "logits": logits, "labels": {"a": ["1", "2"]}, "statistics": {}}
+    write_meta_checkpoint(path, MetaCheckpoint(**parts, shape=(1, 8, 8), cost=Cost()))
 
 
 def read_meta(path: Path) -> object:
@@ -195,7 +196,7 @@ def write_surrogate_of_letters(path: Path) -> None:
     architectures = tuple(ENCODING.candidates.architectures)[:10]
     features, scores = ENCODING(architectures), torch.arange(10.0, dtype=torch.float64)
     embedding = torch.tensor([1.0, 2.0], dtype=torch.float64)
-    task = TaskScores("t", features, scores, torch.arange(10), embedding, architectures)
+    task = TaskScores("t", features, scores, embedding, architectures)
     kernel = GroupedKernel(ENCODING.groups, mean_distances(ENCODING.candidates.features, ENCODING.groups))
     source = fit_source(task, kernel, ENCODING.candidates.features)
     write_surrogate(path, ENCODING, TransferSurrogate(kernel, [source], source.parameters))

@@ -28,7 +28,8 @@ import torch
 from hypothesis import HealthCheck, Phase, event, settings
 from hypothesis import strategies as st
 
-from lit_metanas.cli.command_line import _describe, _sentence, main
+from lit_metanas.cli.command_line import main
+from lit_metanas.cli.error_sentences import describe_known, sentence_about
 
 SECONDS, MEMORY = 10, 1 << 30
 """Processor time and further memory that a case may take."""
@@ -376,9 +377,9 @@ def ending(call: Callable[[], Any], home: Path, names: str = "") -> tuple[str, A
         try:
             found = call()
         except Exception as error:
-            if _describe(error) is None:  # else the line of the test that calls would be told as a user's own
+            if describe_known(error) is None:  # else the line of the test that calls would be told as a user's own
                 raise
-            told = _sentence(error)
+            told = sentence_about(error)
     assert snapshot(home) == before, "something outside was changed"
     assert not (home / "work" / "executed").exists(), "something was executed"
     if told is None:

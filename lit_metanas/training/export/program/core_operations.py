@@ -12,25 +12,19 @@ Left out of the core set are operations that
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import torch
+from torch import Tensor
 
 from lit_metanas.training.export.program.argument_checks import (
-    Check,
-    is_factor,
-    is_flag,
-    is_kind,
-    is_maybe_tensor,
+    FACTOR,
+    MAYBE_TENSOR,
+    SCALAR,
+    TENSORS,
+    Arguments,
+    Listed,
     is_moderate,
-    is_places,
-    is_scalar,
-    is_scalars,
-    is_tensor,
-    is_tensors,
-    just,
-    maybe,
-    one_of,
-    whole,
-    wholes,
+    is_positive,
+    table,
 )
 
 ARITHMETIC = ("_operator.add", "_operator.sub", "_operator.mul", "_operator.floordiv", "_operator.mod")
@@ -39,30 +33,44 @@ ARITHMETIC = ("_operator.add", "_operator.sub", "_operator.mul", "_operator.floo
 _RANKS = range(13)
 """Numbers of dimensions."""
 
-_AXIS, _ANYWHERE, _COUNT = whole(-12, 12), whole(-(2**63), 2**63 - 1), whole(0, 1 << 31)
-_AXES, _SIZES, _COUNTS = wholes(-12, 12, *_RANKS), wholes(-1, 1 << 31, *_RANKS), wholes(0, 1 << 31, *_RANKS)
-_TAPS, _STEPS, _MARGINS = wholes(1, 4096, 1, 2, 3), wholes(1, 4096, 0, 1, 2, 3), wholes(0, 4096, 1, 2, 3)
+_AXIS, _ANYWHERE, _COUNT = range(-12, 13), range(-(1 << 63), 1 << 63), range((1 << 31) + 1)
+_AXES, _SIZES, _COUNTS = Listed(_AXIS, _RANKS), Listed(range(-1, (1 << 31) + 1), _RANKS), Listed(_COUNT, _RANKS)
+_LARGEST_WINDOW = 4096
+_WINDOW = range(1, _LARGEST_WINDOW + 1)
+_TAPS, _STEPS = Listed(_WINDOW, (1, 2, 3)), Listed(_WINDOW, (0, 1, 2, 3))
+_MARGINS = Listed(range(_LARGEST_WINDOW + 1), (1, 2, 3))
+_PADDING = range(-_LARGEST_WINDOW, _LARGEST_WINDOW + 1)
+_SMALL = Listed(range(1, 256), (1, 2, 3))
+_SMALL_MARGINS = Listed(range(256), (1, 2, 3))
+_GROUPS = range(1, (1 << 16) + 1)
 
-_SELF: Mapping[str, Check] = {"self": is_factor}
-_OTHER, _NUMBER = {**_SELF, "other": is_factor}, {**_SELF, "other": is_scalar}
-_KIND: Mapping[str, Check] = {"dtype": maybe(is_kind)}
-_ALONG, _OVER = {**_SELF, "dim": _AXIS}, {**_SELF, "dim": maybe(_AXES), "keepdim": is_flag}
-_ALONG_KEPT = {**_ALONG, "keepdim": is_flag}
-_AT = {**_ALONG, "index": is_tensor}
-_PART = {"dim": _AXIS, "start": maybe(_ANYWHERE), "end": maybe(_ANYWHERE), "step": _COUNT}
-_NORM = {"input": is_tensor, "weight": is_maybe_tensor, "bias": is_maybe_tensor, "eps": is_scalar}
-_SCALED = {"input": is_tensor, "output_size": maybe(_COUNTS), "scale_factors": maybe(is_scalars)}
-_ROUNDED = {"rounding_mode": maybe(one_of("trunc", "floor"))}
-_AVERAGED = {"count_include_pad": is_flag, "divisor_override": maybe(whole(1, 1 << 31))}
+_SELF: Arguments = {"self": FACTOR}
+_OTHER: Arguments = {**_SELF, "other": FACTOR}
+_NUMBER: Arguments = {**_SELF, "other": SCALAR}
+_KIND: Arguments = {"dtype": (torch.dtype, None)}
+_ALONG: Arguments = {**_SELF, "dim": _AXIS}
+_OVER: Arguments = {**_SELF, "dim": (_AXES, None), "keepdim": bool}
+_ALONG_KEPT: Arguments = {**_ALONG, "keepdim": bool}
+_AT: Arguments = {**_ALONG, "index": Tensor}
+_PART: Arguments = {"dim": _AXIS, "start": (_ANYWHERE, None), "end": (_ANYWHERE, None), "step": _COUNT}
+_NORM: Arguments = {"input": Tensor, "weight": MAYBE_TENSOR, "bias": MAYBE_TENSOR, "eps": SCALAR}
+_SCALED: Arguments = {
+    "input": Tensor,
+    "output_size": (_COUNTS, None),
+    "scale_factors": (Listed(is_positive, (1, 2, 3)), None),
+}
+_ROUNDED: Arguments = {"rounding_mode": (frozenset({"trunc", "floor"}), None)}
+_AVERAGED: Arguments = {"count_include_pad": bool, "divisor_override": (range(1, (1 << 31) + 1), None)}
+_PLACES = Listed(MAYBE_TENSOR, range(1, 13))
 
 
-def _pool(dimensions: int) -> Mapping[str, Check]:
+def _pool(dimensions: int) -> Arguments:
     """Arguments of a pool, whose kernel has a size for each dimension, so that its cost is known."""
-    size, steps = wholes(1, 4096, dimensions), {"stride": _STEPS, "padding": _MARGINS}
-    return {**_SELF, "kernel_size": size, **steps, "ceil_mode": is_flag}
+    size = Listed(_WINDOW, (dimensions,))
+    return {**_SELF, "kernel_size": size, "stride": _STEPS, "padding": _MARGINS, "ceil_mode": bool}
 
 
-_FAMILIES: Mapping[str, Mapping[str, Check]] = {
+CORE_OPERATIONS = table({
     "abs acos acosh alias asin asinh atan atanh bitwise_not ceil clone cos cosh erf exp expm1 floor isinf isnan log "
     "log10 log1p log2 logical_not neg reciprocal relu round rsqrt sigmoid sign sin sinh sqrt tan tanh trunc any": _SELF,
     "atan2 bitwise_and.Tensor bitwise_or.Tensor bitwise_xor.Tensor div.Tensor eq.Tensor fmod.Tensor ge.Tensor "
@@ -70,123 +78,123 @@ _FAMILIES: Mapping[str, Mapping[str, Check]] = {
     "remainder.Tensor": _OTHER,
     "bitwise_and.Scalar bitwise_or.Scalar bitwise_xor.Scalar div.Scalar eq.Scalar fmod.Scalar ge.Scalar gt.Scalar "
     "le.Scalar lt.Scalar mul.Scalar ne.Scalar remainder.Scalar": _NUMBER,
-    "add.Tensor sub.Tensor": {**_OTHER, "alpha": is_scalar},
-    "add.Scalar sub.Scalar": {**_NUMBER, "alpha": is_scalar},
+    "add.Tensor sub.Tensor": {**_OTHER, "alpha": SCALAR},
+    "add.Scalar sub.Scalar": {**_NUMBER, "alpha": SCALAR},
     "div.Tensor_mode": {**_OTHER, **_ROUNDED},
     "div.Scalar_mode": {**_NUMBER, **_ROUNDED},
-    "pow.Tensor_Tensor": {**_SELF, "exponent": is_factor},
-    "pow.Tensor_Scalar": {**_SELF, "exponent": is_scalar},
-    "pow.Scalar": {"self": is_scalar, "exponent": is_tensor},
-    "clamp": {**_SELF, "min": maybe(is_scalar), "max": maybe(is_scalar)},
-    "clamp.Tensor": {**_SELF, "min": is_maybe_tensor, "max": is_maybe_tensor},
-    "elu": {**_SELF, "alpha": is_scalar, "scale": is_scalar, "input_scale": is_scalar},
-    "gelu": {**_SELF, "approximate": one_of("none", "tanh")},
-    "hardtanh": {**_SELF, "min_val": is_scalar, "max_val": is_scalar},
-    "leaky_relu": {**_SELF, "negative_slope": is_scalar},
-    "where.self": {"condition": is_tensor, **_OTHER},
-    "_softmax _log_softmax": {**_ALONG, "half_to_float": just(False)},
+    "pow.Tensor_Tensor": {**_SELF, "exponent": FACTOR},
+    "pow.Tensor_Scalar": {**_SELF, "exponent": SCALAR},
+    "pow.Scalar": {"self": SCALAR, "exponent": Tensor},
+    "clamp": {**_SELF, "min": (int, float, None), "max": (int, float, None)},
+    "clamp.Tensor": {**_SELF, "min": MAYBE_TENSOR, "max": MAYBE_TENSOR},
+    "elu": {**_SELF, "alpha": SCALAR, "scale": SCALAR, "input_scale": SCALAR},
+    "gelu": {**_SELF, "approximate": frozenset({"none", "tanh"})},
+    "hardtanh": {**_SELF, "min_val": SCALAR, "max_val": SCALAR},
+    "leaky_relu": {**_SELF, "negative_slope": SCALAR},
+    "where.self": {"condition": Tensor, **_OTHER},
+    "_softmax _log_softmax": {**_ALONG, "half_to_float": False},
     # New tensors.
     "_to_copy": {**_SELF, **_KIND},
-    "copy": {**_SELF, "src": is_tensor},
-    "fill.Scalar": {**_SELF, "value": is_scalar},
-    "full": {"size": _COUNTS, "fill_value": is_scalar, **_KIND},
-    "full_like": {**_SELF, "fill_value": is_scalar, **_KIND},
+    "copy": {**_SELF, "src": Tensor},
+    "fill.Scalar": {**_SELF, "value": SCALAR},
+    "full": {"size": _COUNTS, "fill_value": SCALAR, **_KIND},
+    "full_like": {**_SELF, "fill_value": SCALAR, **_KIND},
     "empty.memory_format": {"size": _COUNTS, **_KIND},
-    "scalar_tensor": {"s": is_scalar, **_KIND},
+    "scalar_tensor": {"s": SCALAR, **_KIND},
     "arange.start_step": {"start": is_moderate, "end": is_moderate, "step": is_moderate, **_KIND},
     # Reductions.
     "amax amin any.dims": _OVER,
     "any.dim max.dim min.dim": _ALONG_KEPT,
-    "argmax argmin": {**_SELF, "dim": maybe(_AXIS), "keepdim": is_flag},
+    "argmax argmin": {**_SELF, "dim": (_AXIS, None), "keepdim": bool},
     "mean prod": {**_SELF, **_KIND},
     "mean.dim sum.dim_IntList": {**_OVER, **_KIND},
     "prod.dim_int": {**_ALONG_KEPT, **_KIND},
     "cumsum": {**_ALONG, **_KIND},
-    "var.dim": {**_OVER, "unbiased": is_flag},
-    "var.correction": {**_OVER, "correction": maybe(is_scalar)},
-    "linalg_vector_norm": {**_OVER, "ord": is_scalar, **_KIND},
-    "sort": {**_ALONG, "descending": is_flag},
-    "topk": {**_ALONG, "k": _COUNT, "largest": is_flag, "sorted": is_flag},
+    "var.dim": {**_OVER, "unbiased": bool},
+    "var.correction": {**_OVER, "correction": (int, float, None)},
+    "linalg_vector_norm": {**_OVER, "ord": SCALAR, **_KIND},
+    "sort": {**_ALONG, "descending": bool},
+    "topk": {**_ALONG, "k": _COUNT, "largest": bool, "sorted": bool},
     # Other shapes, and parts.
     "view expand": {**_SELF, "size": _SIZES},
     "repeat": {**_SELF, "repeats": _COUNTS},
     "permute flip": {**_SELF, "dims": _AXES},
     "squeeze.dim unsqueeze": _ALONG,
     "squeeze.dims": {**_SELF, "dim": _AXES},
-    "cat": {"tensors": is_tensors, "dim": _AXIS},
-    "split_with_sizes": {**_ALONG, "split_sizes": wholes(0, 1 << 31, *range(1, 1001))},
+    "cat": {"tensors": TENSORS, "dim": _AXIS},
+    "split_with_sizes": {**_ALONG, "split_sizes": Listed(_COUNT, range(1, 1001))},
     "select.int": {**_ALONG, "index": _ANYWHERE},
-    "select_scatter": {**_ALONG, "src": is_tensor, "index": _ANYWHERE},
+    "select_scatter": {**_ALONG, "src": Tensor, "index": _ANYWHERE},
     "slice.Tensor": {**_SELF, **_PART},
-    "slice_scatter": {**_SELF, "src": is_tensor, **_PART},
+    "slice_scatter": {**_SELF, "src": Tensor, **_PART},
     "diagonal": {**_SELF, "offset": _ANYWHERE, "dim1": _AXIS, "dim2": _AXIS},
-    "constant_pad_nd": {**_SELF, "pad": wholes(-4096, 4096, *range(0, 13, 2)), "value": is_scalar},
+    "constant_pad_nd": {**_SELF, "pad": Listed(_PADDING, range(0, 13, 2)), "value": SCALAR},
     "reflection_pad1d reflection_pad2d reflection_pad3d replication_pad2d replication_pad3d": {
         **_SELF,
-        "padding": wholes(-4096, 4096, 2, 4, 6),
+        "padding": Listed(_PADDING, (2, 4, 6)),
     },
     # Look-ups.
     "embedding": {
-        "weight": is_tensor,
-        "indices": is_tensor,
+        "weight": Tensor,
+        "indices": Tensor,
         "padding_idx": _ANYWHERE,
-        "scale_grad_by_freq": is_flag,
-        "sparse": just(False),
+        "scale_grad_by_freq": bool,
+        "sparse": False,
     },
-    "gather": {**_AT, "sparse_grad": just(False)},
+    "gather": {**_AT, "sparse_grad": False},
     "index_select": _AT,
-    "index.Tensor": {**_SELF, "indices": is_places},
-    "index_put": {**_SELF, "indices": is_places, "values": is_tensor, "accumulate": is_flag},
-    "scatter.value": {**_AT, "value": is_scalar},
-    "scatter.src scatter_add": {**_AT, "src": is_tensor},
+    "index.Tensor": {**_SELF, "indices": _PLACES},
+    "index_put": {**_SELF, "indices": _PLACES, "values": Tensor, "accumulate": bool},
+    "scatter.value": {**_AT, "value": SCALAR},
+    "scatter.src scatter_add": {**_AT, "src": Tensor},
     "scatter_reduce.two": {
         **_AT,
-        "src": is_tensor,
-        "reduce": one_of("sum", "prod", "mean", "amax", "amin"),
-        "include_self": is_flag,
+        "src": Tensor,
+        "reduce": frozenset({"sum", "prod", "mean", "amax", "amin"}),
+        "include_self": bool,
     },
     # Products, distances and norms.
-    "mm bmm": {"self": is_tensor, "mat2": is_tensor},
-    "addmm": {**_SELF, "mat1": is_tensor, "mat2": is_tensor, "beta": is_scalar, "alpha": is_scalar},
-    "_cdist_forward": {"x1": is_tensor, "x2": is_tensor, "p": is_scalar, "compute_mode": maybe(whole(0, 2))},
+    "mm bmm": {"self": Tensor, "mat2": Tensor},
+    "addmm": {**_SELF, "mat1": Tensor, "mat2": Tensor, "beta": SCALAR, "alpha": SCALAR},
+    "_cdist_forward": {"x1": Tensor, "x2": Tensor, "p": SCALAR, "compute_mode": (range(3), None)},
     "convolution": {
-        "input": is_tensor,
-        "weight": is_tensor,
-        "bias": is_maybe_tensor,
-        "stride": wholes(1, 255, 1, 2, 3),
-        "padding": wholes(0, 255, 1, 2, 3),
-        "dilation": wholes(1, 255, 1, 2, 3),
-        "transposed": is_flag,
-        "output_padding": wholes(0, 255, 1, 2, 3),
-        "groups": whole(1, 1 << 16),
+        "input": Tensor,
+        "weight": Tensor,
+        "bias": MAYBE_TENSOR,
+        "stride": _SMALL,
+        "padding": _SMALL_MARGINS,
+        "dilation": _SMALL,
+        "transposed": bool,
+        "output_padding": _SMALL_MARGINS,
+        "groups": _GROUPS,
     },
     "_native_batch_norm_legit_no_training": {
         **_NORM,
-        "running_mean": is_tensor,
-        "running_var": is_tensor,
-        "momentum": is_scalar,
+        "running_mean": Tensor,
+        "running_var": Tensor,
+        "momentum": SCALAR,
     },
-    "_native_batch_norm_legit.no_stats": {**_NORM, "training": just(True), "momentum": is_scalar},
-    "native_group_norm": {**_NORM, "N": _COUNT, "C": _COUNT, "HxW": _COUNT, "group": whole(1, 1 << 16)},
+    "_native_batch_norm_legit.no_stats": {**_NORM, "training": True, "momentum": SCALAR},
+    "native_group_norm": {**_NORM, "N": _COUNT, "C": _COUNT, "HxW": _COUNT, "group": _GROUPS},
     "native_layer_norm": {**_NORM, "normalized_shape": _COUNTS},
     # Pools, and images of another size.
-    "avg_pool1d": {**_pool(1), "count_include_pad": is_flag},
+    "avg_pool1d": {**_pool(1), "count_include_pad": bool},
     "avg_pool2d": {**_pool(2), **_AVERAGED},
     "avg_pool3d": {**_pool(3), **_AVERAGED},
     "max_pool2d_with_indices": {**_pool(2), "dilation": _STEPS},
     "max_pool3d_with_indices": {**_pool(3), "dilation": _STEPS},
     "_adaptive_avg_pool2d _adaptive_avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_max_pool2d": {
         **_SELF,
-        "output_size": wholes(1, 4096, 1, 2, 3),
+        "output_size": _TAPS,
     },
     "upsample_nearest2d.vec": _SCALED,
-    "upsample_bilinear2d.vec": {**_SCALED, "align_corners": is_flag},
+    "upsample_bilinear2d.vec": {**_SCALED, "align_corners": bool},
     "grid_sampler_2d": {
-        "input": is_tensor,
-        "grid": is_tensor,
-        "interpolation_mode": whole(0, 2),
-        "padding_mode": whole(0, 2),
-        "align_corners": is_flag,
+        "input": Tensor,
+        "grid": Tensor,
+        "interpolation_mode": range(3),
+        "padding_mode": range(3),
+        "align_corners": bool,
     },
     "col2im": {
         **_SELF,
@@ -200,13 +208,7 @@ _FAMILIES: Mapping[str, Mapping[str, Check]] = {
     "sym_size.int": _ALONG,
     "sym_numel": _SELF,
     " ".join(ARITHMETIC): {"a": _ANYWHERE, "b": _ANYWHERE},
-}
-
-CORE_OPERATIONS: Mapping[str, Mapping[str, Check]] = {
-    name if "." in name else f"{name}.default": arguments
-    for names, arguments in _FAMILIES.items()
-    for name in names.split()
-}
+})  # fmt: skip
 """The core operations that exported networks may have, and what each argument may be.
 
 Three more are among them: ``linalg_vector_norm``, which nothing takes apart, and two adaptive pools, one of which would

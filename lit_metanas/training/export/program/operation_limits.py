@@ -84,14 +84,8 @@ def size_of(tensor: Tensor) -> int:
 
 
 def check_numbers(operation: str, given: Mapping[str, Any]) -> None:
-    """Refuse numbers at which PyTorch would read or write outside of a tensor, or be ended by the processor.
-
-    Without numbers, on the device ``meta``, all places are inside.
-
-    Raises:
-        ValueError: a place is outside of its table, or is no whole number; a norm has other channels than its inputs;
-            or whole numbers are divided in a way that ends the process where they overflow.
-    """
+    """Refuse numbers at which PyTorch would read or write outside of a tensor, or be ended by the processor."""
+    # Without numbers, on the device ``meta``, all places are inside.
     for indices, entries, lowest in _looked_up(operation, given):
         if indices.dtype not in (torch.int64, torch.int32):
             raise ValueError("looks something up by numbers that are not whole")

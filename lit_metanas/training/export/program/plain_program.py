@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lit_metanas.inputs.batches import blank_inputs
 from lit_metanas.inputs.shapes import Shape, TokenShape, as_shape, describe_shape
-from lit_metanas.training.export.program.argument_checks import Check
+from lit_metanas.training.export.program.argument_checks import Arguments, fits
 from lit_metanas.training.export.program.core_operations import ARITHMETIC, CORE_OPERATIONS
 from lit_metanas.training.export.program.operation_limits import (
     StepCost,
@@ -75,32 +75,13 @@ class Reference(str):
 
 
 class PlainProgram(nn.Module):
-    """A network as a list of operations, without a line of code from its file.
+    """A network as a list of operations, without a line of code from its file."""
 
-    ``torch.export.load`` is no reader for files of others: it unpickles what an archive declares as pickled, evaluates
-    texts, and calls whatever operation a graph names, some of which read and write files or memory of their choice.
-    Here only ``ATEN_OPERATIONS`` and ``CORE_OPERATIONS`` are called, with checked arguments, after a trial without
-    numbers (on torch's device ``meta``) has shown that they fit each other and how much memory and work an input takes.
-    The latter may mix inputs, so that each number of inputs has a trial of its own. What is looked up in a table is
-    looked at before, each time.
-
-    Args:
-        nodes: the operations in order; each uses the inputs, the tensors and outputs of those before it.
-        tensors: weights and statistics by name.
-        inputs: the name of the inputs.
-        output: the name of what is returned.
-
-    Attributes:
-        memory: numbers that are held at once for one input, once ``check`` has run.
-
-    Raises:
-        ValueError: two tensors have one name, so that the memory of one would not be counted.
-
-    Example:
-        >>> nodes = [("relu.default", {"self": Reference("inputs")}, ("relu",))]
-        >>> PlainProgram(nodes, tensors={}, inputs="inputs", output="relu")(torch.tensor([-1.0, 2.0]))
-        tensor([0., 2.])
-    """
+    # `torch.export.load` is no reader for files of others: it unpickles what an archive declares as pickled, evaluates
+    # texts, and calls whatever operation a graph names, some of which read and write files or memory of their choice.
+    # Here only listed operations are called, with checked arguments, after a trial without numbers (on torch's device
+    # `meta`) has shown that they fit each other and how much memory and work an input takes. Core operations may mix
+    # inputs, so that each number of inputs has a trial of its own.
 
     def __init__(self, nodes: Sequence[Node], *, tensors: Mapping[str, Tensor], inputs: str, output: str) -> None:
         super().__init__()
@@ -116,45 +97,34 @@ class PlainProgram(nn.Module):
         for name, tensor in tensors.items():
             self.register_buffer(name, tensor)
         last = {name: place for place, (*_, names) in enumerate(nodes) for name in names}
-        last |= {name: place for place, (_, arguments, _) in enumerate(nodes) for name in _references(arguments)}
+        last |= {
+            name: place for place, (_, arguments, _) in enumerate(nodes) for name in _references([*arguments.values()])
+        }
         self._unused_after: list[list[str]] = [[] for _ in nodes]
         for name, place in last.items():
             if name != output:
                 self._unused_after[place].append(name)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Scores of inputs, shape ``(n, *shape)``; of some after the others where memory is short.
-
-        Raises:
-            ValueError: the inputs are of another shape than the program was checked for, or there are other tokens.
-        """
+        """Scores of inputs, shape ``(n, *shape)``; of some after the others where memory is short."""
         if self.shape is not None:
             _check_inputs(inputs, self.shape)
         tensors = {name: self.get_buffer(name) for name in self._names}
         scores: list[Tensor] = []
-        # No more than were tried.
-        most = min(_TRIALS[-1], max(1, LARGEST_MEMORY // self.memory)) if self.memory else len(inputs)
+        most = len(inputs)
+        if self.memory:  # no more than were tried
+            most = min(_TRIALS[-1], max(1, LARGEST_MEMORY // self.memory))
         for part in inputs.split(most):
             if self._mixes and self.shape is not None and len(part) not in self._tried:
                 self._try(len(part), LARGEST_MEMORY)
             *_, (found, _) = self._steps(part, tensors)
             scores.append(found[self.output])
-        return torch.cat(scores) if len(scores) > 1 else scores[0]
+        return torch.cat(scores)
 
     @torch.no_grad()
     def check(self, shape: Shape, outputs: int, *, each_step: bool = False) -> None:
-        """Try the operations without numbers, then once with them.
-
-        Args:
-            shape: of one input.
-            outputs: how many scores there are to be.
-            each_step: whether there are so many of each step, ``(n, steps, outputs)``.
-
-        Raises:
-            ValueError: it takes too much memory or work, or has another output than ``(n, outputs)``.
-            Exception: of any kind, by torch, for operations that do not fit each other.
-        """
-        self.shape, self._scores = shape, (outputs, 3 if each_step else 2)
+        """Try the operations without numbers, then once with them."""
+        self.shape, self._scores = shape, (outputs, 2 + each_step)
         for examples in _TRIALS:
             memory = self._try(examples, LARGEST_MEMORY * examples)
             self.memory = max(self.memory, math.ceil(memory / examples))
@@ -162,20 +132,14 @@ class PlainProgram(nn.Module):
             raise ValueError("gives scores that are not numbers")
 
     def _try(self, examples: int, largest: int) -> int:
-        """How many numbers are held at once for some inputs, without computing them.
-
-        Args:
-            examples: how many inputs.
-            largest: numbers that may be held.
-
-        Raises:
-            ValueError: it takes more memory, or too much work or time; or it has another output.
-        """
+        """How many numbers are held at once for some inputs, without computing them."""
         assert self.shape is not None
         tensors = {name: self.get_buffer(name).to("meta") for name in self._names}
+        with torch.device("meta"):
+            inputs = blank_inputs(examples, self.shape)
         begun, memory, work = time.thread_time(), 0, 0
         found: dict[str, Any] = {}
-        for found, cost in self._steps(_without_numbers(examples, self.shape), tensors):
+        for found, cost in self._steps(inputs, tensors):
             held = (own for name, own in found.items() if name not in tensors and isinstance(own, Tensor))
             memory, work = max(memory, sum(map(size_of, held)) + cost.memory), work + cost.work
             if memory > largest or work > LARGEST_WORK * max(1, examples):
@@ -210,17 +174,13 @@ class PlainProgram(nn.Module):
                 found.pop(other, None)
 
 
-def _fit(checks: Mapping[str, Check] | None, given: Mapping[str, Any]) -> bool:
-    """Whether an operation is known, and each of its arguments passes its check."""
-    return checks is not None and all(key in checks and checks[key](argument) for key, argument in given.items())
+def _fit(known: Arguments | None, given: Mapping[str, Any]) -> bool:
+    """Whether an operation is known, and each of its arguments is what it may be."""
+    return known is not None and all(key in known and fits(argument, known[key]) for key, argument in given.items())
 
 
 def _outputs(operation: str, given: Mapping[str, Any], device: torch.device) -> Sequence[Tensor | int]:
-    """What an operation gives.
-
-    Raises:
-        ValueError: a size is too large.
-    """
+    """What an operation gives."""
     if operation in ARITHMETIC:
         number = getattr(operator, operation.removeprefix("_operator."))(given["a"], given["b"])
         if abs(number) > _LARGEST_SIZE:
@@ -230,14 +190,18 @@ def _outputs(operation: str, given: Mapping[str, Any], device: torch.device) -> 
         return [known]
     if operation == "view.default":  # whose strides need not be those of the trace
         return [torch.ops.aten.reshape.default(given["self"], given["size"])]
-    more = {"device": device} if operation in _MAKERS else {}
+    more: dict[str, Any] = {}
+    if operation in _MAKERS:
+        more["device"] = device
     if operation == "empty.memory_format":  # memory is never given as it is found
         return [torch.ops.aten.zeros.default(**given, **more)]
     overload, _, kind = operation.partition(".")
     made = getattr(getattr(torch.ops.aten, overload), kind)(**given, **more)
     if operation in FIRST_ALONE:
         return [made[0]]
-    return made if isinstance(made, tuple | list) else [made]
+    if isinstance(made, tuple | list):
+        return made
+    return [made]
 
 
 def _known_shape(operation: str, given: Mapping[str, Any]) -> Tensor | None:
@@ -252,43 +216,36 @@ def _known_shape(operation: str, given: Mapping[str, Any]) -> Tensor | None:
     return None
 
 
-def _without_numbers(examples: int, shape: Shape) -> Tensor:
-    if isinstance(shape, TokenShape):
-        return torch.empty(examples, shape.steps, dtype=torch.int64, device="meta")
-    return torch.empty(examples, *shape, device="meta")
-
-
 def _check_inputs(inputs: Tensor, shape: Shape) -> None:
-    """Refuse inputs of another shape, and tokens that a network does not know.
-
-    Raises:
-        ValueError: they are such.
-    """
+    """Refuse inputs of another shape, and tokens that a network does not know."""
     known = as_shape(shape)
-    size = (known.steps,) if isinstance(known, TokenShape) else tuple(known)
-    if tuple(inputs.shape[1:]) != size or inputs.is_floating_point() == isinstance(known, TokenShape):
+    blank = blank_inputs(0, known)
+    size = tuple(blank.shape[1:])
+    if tuple(inputs.shape[1:]) != size or inputs.is_floating_point() != blank.is_floating_point():
         raise ValueError(
             f"Inputs of shape {tuple(inputs.shape)} do not fit a network for {describe_shape(shape)}: give the shape "
             f"(n, {', '.join(map(str, size))})."
         )
     if isinstance(known, TokenShape) and inputs.numel():
-        low, high = (int(number) for number in inputs.aminmax())
-        if low < 0 or high >= known.vocabulary:
-            raise ValueError(
-                f"There is a token {low if low < 0 else high}, and the network knows 0 to {known.vocabulary - 1}: use "
-                "the preprocessing that it was trained with."
-            )
+        for token in map(int, inputs.aminmax()):
+            if not 0 <= token < known.vocabulary:
+                raise ValueError(
+                    f"There is a token {token}, and the network knows 0 to {known.vocabulary - 1}: use the "
+                    "preprocessing that it was trained with."
+                )
 
 
 def _references(argument: object) -> Iterator[str]:
     if isinstance(argument, Reference):
         yield argument
-    elif isinstance(argument, dict | list):
-        for inner in argument.values() if isinstance(argument, dict) else argument:
+    elif isinstance(argument, list):
+        for inner in argument:
             yield from _references(inner)
 
 
 def _resolve(argument: object, found: Mapping[str, Any]) -> object:
     if isinstance(argument, list):
         return [_resolve(entry, found) for entry in argument]
-    return found[argument] if isinstance(argument, Reference) else argument
+    if isinstance(argument, Reference):
+        return found[argument]
+    return argument

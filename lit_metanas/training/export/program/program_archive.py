@@ -41,13 +41,7 @@ _ASSERTIONS = ("torch.ops.aten._assert_async.msg", "torch.ops.aten._assert_tenso
 
 
 def read_program(content: bytes) -> PlainProgram:
-    """Read what ``torch.export.save`` wrote of a child: its graph and its weights, and nothing else of it.
-
-    Raises:
-        ValueError: it asks for operations that are not known, is compressed (it could be far larger than it seems) or
-            is of another version of the format; the message goes on after the file's name.
-        Exception: of any kind, for an archive that is damaged.
-    """
+    """Read what ``torch.export.save`` wrote of a child: its graph and its weights, and nothing else of it."""
     with zipfile.ZipFile(BytesIO(content)) as archive:
         check_stored(archive, len(content))
         document = parse_json(archive.read(f"{_PREFIX}models/model.json"), longest=100_000)
@@ -94,9 +88,10 @@ def _weight(own: Mapping[str, Any], data: bytearray) -> Tensor:
     if not data:
         return torch.empty(sizes, dtype=kind)
     # PyTorch reckons with bytes of 0 and 1 alone in masks.
-    tensor = (
-        torch.frombuffer(data, dtype=torch.uint8) != 0 if kind is torch.bool else torch.frombuffer(data, dtype=kind)
-    )
+    if kind is torch.bool:
+        tensor = torch.frombuffer(data, dtype=torch.uint8) != 0
+    else:
+        tensor = torch.frombuffer(data, dtype=kind)
     tensor = tensor.reshape(sizes)
     if list(tensor.stride()) != strides or meta["storage_offset"]["as_int"] != 0:
         raise ValueError("holds a weight that is a part of another one")
@@ -146,9 +141,12 @@ def _node(node: Mapping[str, Any]) -> Node:
 def _names(output: Mapping[str, Any]) -> list[str]:
     """The names of the tensors or the size that an operation gives."""
     ((kind, value),) = output.items()
-    if kind == "as_sym_int":
-        return [value["as_name"]]
-    return [each["name"] for each in (value if kind == "as_tensors" else [value])]
+    match kind:
+        case "as_sym_int":
+            return [value["as_name"]]
+        case "as_tensors":
+            return [each["name"] for each in value]
+    return [value["name"]]
 
 
 def _argument(argument: Mapping[str, Any]) -> object:
@@ -161,7 +159,9 @@ def _argument(argument: Mapping[str, Any]) -> object:
         case "as_optional_tensors":
             return [_argument(each) for each in value]
         case "as_sym_int":
-            return Reference(value["as_name"]) if "as_name" in value else value["as_int"]
+            if "as_name" in value:
+                return Reference(value["as_name"])
+            return value["as_int"]
         case "as_sym_ints":
             return [_argument({"as_sym_int": each}) for each in value]
         case "as_scalar_type":

@@ -5,122 +5,101 @@ What programs of these operations alone take grows with the number of inputs, so
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from torch import Tensor
 
 from lit_metanas.training.export.program.argument_checks import (
-    Check,
-    is_factor,
-    is_flag,
+    FACTOR,
+    MAYBE_TENSOR,
+    TENSORS,
+    Arguments,
+    Listed,
     is_matrices,
-    is_maybe_tensor,
     is_number,
     is_series,
     is_share,
-    is_tensor,
-    is_tensors,
-    just,
-    whole,
-    wholes,
+    table,
 )
 
-_SELF = {"self": is_tensor}
-_SIZE, _STRIDE, _MARGIN = wholes(1, 255, 2), wholes(1, 255, 0, 2), wholes(0, 255, 2)
-_POOL = {**_SELF, "kernel_size": _SIZE, "stride": _STRIDE, "padding": _MARGIN, "ceil_mode": is_flag}
-_STEP_SIZE, _STEP_MARGIN = wholes(1, 255, 1), wholes(0, 255, 1)
-_STEP_POOL = {
-    **_SELF,
-    "kernel_size": _STEP_SIZE,
-    "stride": _STEP_SIZE,
-    "padding": _STEP_MARGIN,
-    "ceil_mode": is_flag,
-}
-_KERNEL = {"input": is_tensor, "weight": is_tensor, "bias": is_maybe_tensor}
-_NORM = {"input": is_tensor, "weight": is_maybe_tensor, "bias": is_maybe_tensor, "eps": is_share}
 _LARGEST = 1 << 16
-_COUNT, _BEYOND_BATCH, _AXES = whole(1, _LARGEST), whole(1, 3), wholes(1, 2, 1)
+_COUNT, _BEYOND_BATCH, _AXES = range(1, _LARGEST + 1), range(1, 4), Listed(range(1, 3), (1,))
+_TAPS, _MARGIN = range(1, 256), range(256)
 
-ATEN_OPERATIONS: Mapping[str, Mapping[str, Check]] = {
-    "add.Tensor": {"self": is_tensor, "other": is_tensor},
-    "amax.default": {**_SELF, "dim": _AXES},
-    "argmax.default": {**_SELF, "dim": whole(2, 2)},
-    "avg_pool1d.default": _STEP_POOL,
-    "avg_pool2d.default": {**_POOL, "count_include_pad": is_flag},
-    "batch_norm.default": {
+_SELF: Arguments = {"self": Tensor}
+_BOTH: Arguments = {**_SELF, "other": Tensor}
+_DROPOUT: Arguments = {"input": Tensor, "p": is_share, "train": False}
+_NORM: Arguments = {"input": Tensor, "weight": MAYBE_TENSOR, "bias": MAYBE_TENSOR, "eps": is_share}
+_KERNEL: Arguments = {"input": Tensor, "weight": Tensor, "bias": MAYBE_TENSOR}
+
+
+def _pool(dimensions: int, *strides: int) -> Arguments:
+    """Arguments of a pool, whose strides are a list of one of some lengths."""
+    size = {"kernel_size": Listed(_TAPS, (dimensions,)), "stride": Listed(_TAPS, strides)}
+    return {**_SELF, **size, "padding": Listed(_MARGIN, (dimensions,)), "ceil_mode": bool}
+
+
+def _convolution(dimensions: int) -> Arguments:
+    """Arguments of a convolution."""
+    taps = Listed(_TAPS, (dimensions,))
+    return {**_KERNEL, "stride": taps, "padding": Listed(_MARGIN, (dimensions,)), "dilation": taps, "groups": _COUNT}
+
+
+ATEN_OPERATIONS = table({
+    "bitwise_not gelu leaky_relu relu relu6 sigmoid silu tanh": _SELF,
+    "add.Tensor div.Tensor sub.Tensor": _BOTH,
+    "amax": {**_SELF, "dim": _AXES},
+    "argmax": {**_SELF, "dim": range(2, 3)},
+    "avg_pool1d": _pool(1, 1),
+    "avg_pool2d": {**_pool(2, 0, 2), "count_include_pad": bool},
+    "batch_norm": {
         **_NORM,
-        "cudnn_enabled": is_flag,
-        "running_mean": is_tensor,
-        "running_var": is_tensor,
-        "training": just(False),
+        "cudnn_enabled": bool,
+        "running_mean": Tensor,
+        "running_var": Tensor,
+        "training": False,
         "momentum": is_share,
     },
-    "bitwise_not.default": _SELF,
-    "cat.default": {"tensors": is_tensors, "dim": _BEYOND_BATCH},
-    "clamp.default": {**_SELF, "min": is_number},
-    "conv1d.default": {
-        **_KERNEL,
-        "stride": _STEP_SIZE,
-        "padding": _STEP_MARGIN,
-        "dilation": _STEP_SIZE,
-        "groups": _COUNT,
-    },
-    "conv2d.default": {**_KERNEL, "stride": _SIZE, "padding": _MARGIN, "dilation": _SIZE, "groups": _COUNT},
-    "cumsum.default": {**_SELF, "dim": whole(1, 2)},
-    "div.Tensor": {"self": is_tensor, "other": is_tensor},
-    "dropout.default": {"input": is_tensor, "p": is_share, "train": just(False)},
-    "elu.default": {**_SELF, "alpha": is_share},
-    "embedding.default": {"weight": is_tensor, "indices": is_tensor},
-    "eq.Scalar": {**_SELF, "other": whole(0, 0)},
-    "expand.default": {**_SELF, "size": wholes(-1, _LARGEST, 3)},
-    "feature_dropout.default": {"input": is_tensor, "p": is_share, "train": just(False)},
+    "cat": {"tensors": TENSORS, "dim": _BEYOND_BATCH},
+    "clamp": {**_SELF, "min": is_number},
+    "conv1d": _convolution(1),
+    "conv2d": _convolution(2),
+    "cumsum": {**_SELF, "dim": range(1, 3)},
+    "dropout feature_dropout": _DROPOUT,
+    "elu": {**_SELF, "alpha": is_share},
+    "embedding": {"weight": Tensor, "indices": Tensor},
+    "eq.Scalar gt.Scalar ne.Scalar": {**_SELF, "other": range(1)},
+    "expand": {**_SELF, "size": Listed(range(-1, _LARGEST + 1), (3,))},
     "flatten.using_ints": {**_SELF, "start_dim": _BEYOND_BATCH},
-    "gather.default": {**_SELF, "dim": whole(1, 1), "index": is_tensor},
-    "gelu.default": _SELF,
-    "glu.default": {**_SELF, "dim": whole(1, 1)},
-    "group_norm.default": {**_NORM, "cudnn_enabled": is_flag, "num_groups": _COUNT},
+    "gather": {**_SELF, "dim": range(1, 2), "index": Tensor},
+    "glu": {**_SELF, "dim": range(1, 2)},
+    "group_norm": {**_NORM, "cudnn_enabled": bool, "num_groups": _COUNT},
     "gru.input": {
         "input": is_series,
-        "hx": is_tensor,
-        "params": is_tensors,
-        "has_biases": just(True),
-        "num_layers": whole(1, 1),
+        "hx": Tensor,
+        "params": TENSORS,
+        "has_biases": True,
+        "num_layers": range(1, 2),
         "dropout": is_share,
-        "train": just(False),
-        "bidirectional": just(False),
-        "batch_first": just(True),
+        "train": False,
+        "bidirectional": False,
+        "batch_first": True,
     },
-    "gt.Scalar": {**_SELF, "other": whole(0, 0)},
-    "layer_norm.default": {**_NORM, "normalized_shape": wholes(1, _LARGEST, 1), "cudnn_enable": is_flag},
-    "leaky_relu.default": _SELF,
-    "linear.default": _KERNEL,
-    "masked_fill.Scalar": {**_SELF, "mask": is_tensor, "value": is_number},
-    "matmul.default": {"self": is_matrices, "other": is_matrices},
-    "max_pool1d.default": {**_STEP_POOL, "dilation": _STEP_SIZE},
-    "max_pool2d.default": {**_POOL, "dilation": _SIZE},
-    "mean.dim": {**_SELF, "dim": wholes(2, 3, 2)},
-    "mul.Tensor": {**_SELF, "other": is_factor},
-    "ne.Scalar": {**_SELF, "other": whole(0, 0)},
-    "ones_like.default": {**_SELF, "pin_memory": just(False)},
-    "pad.default": {**_SELF, "pad": wholes(0, 255, 2, 4)},
-    "relu.default": _SELF,
-    "relu6.default": _SELF,
-    "remainder.Scalar": {**_SELF, "other": whole(1, 1 << 31)},
-    "select.int": {**_SELF, "dim": _BEYOND_BATCH, "index": whole(-1, 255)},
-    "sigmoid.default": _SELF,
-    "silu.default": _SELF,
-    "slice.Tensor": {
-        **_SELF,
-        "dim": whole(0, 3),
-        "start": whole(0, 255),
-        "end": whole(1, 2**63 - 1),
-        "step": whole(1, 255),
-    },
+    "layer_norm": {**_NORM, "normalized_shape": Listed(_COUNT, (1,)), "cudnn_enable": bool},
+    "linear": _KERNEL,
+    "masked_fill.Scalar": {**_SELF, "mask": Tensor, "value": is_number},
+    "matmul": {"self": is_matrices, "other": is_matrices},
+    "max_pool1d": {**_pool(1, 1), "dilation": Listed(_TAPS, (1,))},
+    "max_pool2d": {**_pool(2, 0, 2), "dilation": Listed(_TAPS, (2,))},
+    "mean.dim": {**_SELF, "dim": Listed(range(2, 4), (2,))},
+    "mul.Tensor": {**_SELF, "other": FACTOR},
+    "ones_like zeros_like": {**_SELF, "pin_memory": False},
+    "pad": {**_SELF, "pad": Listed(_MARGIN, (2, 4))},
+    "remainder.Scalar": {**_SELF, "other": range(1, (1 << 31) + 1)},
+    "select.int": {**_SELF, "dim": _BEYOND_BATCH, "index": range(-1, 256)},
+    "slice.Tensor": {**_SELF, "dim": range(4), "start": _MARGIN, "end": range(1, 1 << 63), "step": _TAPS},
     "softmax.int": {**_SELF, "dim": _BEYOND_BATCH},
-    "sub.Tensor": {"self": is_tensor, "other": is_tensor},
-    "sum.dim_IntList": {**_SELF, "dim": _AXES, "keepdim": is_flag},
-    "tanh.default": _SELF,
+    "sum.dim_IntList": {**_SELF, "dim": _AXES, "keepdim": bool},
     "transpose.int": {**_SELF, "dim0": _BEYOND_BATCH, "dim1": _BEYOND_BATCH},
-    "unflatten.int": {**_SELF, "dim": whole(2, 2), "sizes": wholes(1, _LARGEST, 2, 3)},
-    "unsqueeze.default": {**_SELF, "dim": whole(0, 2)},
-    "zeros_like.default": {**_SELF, "pin_memory": just(False)},
-}
+    "unflatten.int": {**_SELF, "dim": range(2, 3), "sizes": Listed(_COUNT, (2, 3))},
+    "unsqueeze": {**_SELF, "dim": range(3)},
+})  # fmt: skip
 """The operations of the children of this package's spaces, and what each argument may be."""

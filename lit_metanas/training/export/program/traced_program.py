@@ -21,32 +21,15 @@ _LONGEST_REASON = 160
 
 
 class TracedProgram(NamedTuple):
-    """A traced network.
+    """A traced network."""
 
-    Attributes:
-        program: as it was traced.
-        content: the file that is written.
-        refusal: why ``read_program`` or a check of what it reads refuses the file; empty where it is read.
-    """
-
-    program: ExportedProgram
-    content: bytes
-    refusal: str
+    program: ExportedProgram  # as it was traced
+    content: bytes  # of the file
+    refusal: str  # why it is not read; empty where it is
 
 
 def trace_program(network: nn.Module, example: Tensor, shape: Shape, outputs: int, *, each_step: bool) -> TracedProgram:
-    """Trace a network for any number of inputs, and write it as ``read_program`` reads it, where it can.
-
-    Args:
-        network: on the CPU, in evaluation mode.
-        example: two inputs, shape ``(2, *shape)``.
-        shape: of one input.
-        outputs: number of scores.
-        each_step: whether there are so many of each step.
-
-    Raises:
-        ValueError: PyTorch cannot trace it.
-    """
+    """Trace a network for any number of inputs, and write it as ``read_program`` reads it, where it can."""
     with torch.enable_grad(), without_fast_paths(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's own parts about each other
         try:

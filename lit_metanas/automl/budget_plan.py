@@ -1,0 +1,350 @@
+"""The plan of a budget: what search, comparison and training may spend, of minutes or FLOPs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import ceil
+from time import perf_counter
+
+from lit_metanas.automl.options import AutoOptions
+from lit_metanas.automl.pace import Pace, measure_pace
+from lit_metanas.automl.views import View, Views, without_preprocessing
+from lit_metanas.io.text import duration
+from lit_metanas.records.budget import Cost
+from lit_metanas.records.record import RecipeFields, SearchOutcome
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.tasks.task import Split
+from lit_metanas.training.child import Recipe, recipe_cost
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How a budget is divided: the one table of all shares and bounds."""
+
+    search: float = 0.5  # of the budget, for the search, unless records favour one network
+    preparing: float = 0.2  # of the budget, for preprocessings of one network that records favour
+    longest: int = 200  # epochs of the last training of one network; the search gets what is left
+    members: int = 5  # networks of an ensemble at most
+    linear: float = 0.2  # of what the search leaves, for linear models at most
+    longer: tuple[float, float] = (0.5, 0.8)  # of what is left, and then of the rest, for a network that they beat
+    moment: float = 0.03  # of the minutes, to measure the pace
+    shortest_moment: float = 0.2  # seconds
+    longest_moment: float = 6.0  # seconds
+    slow_start: float = 0.5  # of the minutes; if more is gone before the search, a sentence says so
+    least_trained: float = 0.25  # of its planned seconds, which the last training gets even if the search was slow
+    most_trained: int = 5  # times the planned epochs, which a far smaller network gets at most of FLOPs
+
+
+SHARES = Shares()
+"""The shares of every new plan."""
+
+EPOCHS_OF_A_TRIAL, STEPS_OF_A_TRIAL, USUAL_TRIALS = 3, 100, 14
+"""The least training of a candidate on average, up to so many of them; beyond, length and number grow alike.
+
+The steps are those of the shipped records: from shorter trainings these would say less of a new task.
+"""
+
+FIRST_RUNG, LATER_RUNGS, MOST_TRIALS = 6, 4, 10_000
+"""Candidates of the first rung and of each later one, and of all at most."""
+
+FRONT_TRIALS = 4
+"""Candidates of a search for a front per candidate of another search: its first trainings are shorter."""
+
+Rungs = Callable[[float, float], tuple[int, ...]]
+"""From the FLOPs of a search, and of one candidate's training, to the number of candidates in each rung."""
+
+Trainings = Sequence[tuple[Architecture, RecipeFields, Cost]]
+"""Architectures, with the changes of their recipe and what their training cost."""
+
+
+@dataclass(frozen=True)
+class BudgetPlan:
+    """How one budget is divided; it is written, so that a search that goes on keeps it."""
+
+    search: float  # training FLOPs of the search
+    training: float | None = None  # of everything after it; None before that is known
+    pace: float = 0.0  # training FLOPs a second; 0 if it was not measured
+    prepared: float = 0.0  # seconds before the search
+    expected: float = 0.0  # training FLOPs of the training, about
+    shares: Shares = field(default_factory=lambda: SHARES)
+
+
+@dataclass(frozen=True)
+class Workload:
+    """The networks that a search begins with, and what they cost."""
+
+    views: Views
+    networks: Sequence[Architecture]  # some that may be tried, the first one first
+    recipe: Recipe
+    share: float  # of the budget, for the search
+    began: float  # the clock when the minutes began
+    reading: float  # seconds to make a view
+    writes: bool  # whether the result is written
+    points: int = 1  # networks that are trained, tested and written after the search
+    candidates: Sequence[Architecture] = ()  # those that the search begins with, if they are not ``networks``
+    trials: float = 1  # candidates that share the usual training of one
+    member_epochs: int = 0  # see ``Kind``
+    shares: Shares = field(default_factory=lambda: SHARES)
+
+    @cached_property
+    def epoch(self) -> float:
+        """Training FLOPs of an epoch of one of the networks, on average."""
+        return self._mean_epoch(self.networks)
+
+    @cached_property
+    def trial(self) -> float:
+        """Training FLOPs of one candidate."""
+        steps = ceil(len(self.views.usual.task.train) / self.recipe.batch_size)
+        epochs = max(EPOCHS_OF_A_TRIAL, STEPS_OF_A_TRIAL / steps) / self.trials
+        return self._mean_epoch(self.candidates or self.networks) * epochs
+
+    @property
+    def scored(self) -> int:
+        """Examples that each candidate is scored on."""
+        val = self.views.usual.task.val
+        return 0 if val is None else len(val)
+
+    def recipe_of(self, found: SearchOutcome) -> Recipe:
+        """The recipe of what was found."""
+        return self.recipe.replace(without_preprocessing(found.recipe))
+
+    def epoch_of(self, architecture: Architecture, view: View, part: Split) -> int:
+        """Training FLOPs of an epoch on a part of the data."""
+        return recipe_cost(self.views.space, architecture, view.task, part, self.recipe, epochs=1).flops
+
+    def last_epoch(self, found: SearchOutcome) -> int:
+        """Training FLOPs of an epoch of the last training."""
+        view = self.views.of(found.recipe)
+        return self.epoch_of(found.architecture, view, view.learned)
+
+    def members(
+        self, found: SearchOutcome, flops: float, *, apart: float = 0.0, linear: Mapping[str, float] | None = None
+    ) -> int:
+        """How many networks of what was found make an ensemble.
+
+        Args:
+            found: by the search.
+            flops: of all their trainings.
+            apart: the part of these that each but the first takes in addition to its training.
+            linear: limited measures of a linear model that is averaged with them, if there is one.
+        """
+        if not self.member_epochs:
+            return 1
+        most = self.views.of(found.recipe).limited.members(found.architecture, self.shares.members, linear)
+        each = self.member_epochs * self.last_epoch(found) + apart
+        return max(1, min(most, int((flops + apart) / each + 1e-6)))
+
+    def searched(self, budget: float, *, epoch: float, trial: float, single: float) -> float:
+        """The search's part of a budget, in FLOPs or seconds; ``single`` if it pays for no second candidate."""
+        members = self.views.usual.limited.members(self.networks[0], self.shares.members)
+        longest = max(self.shares.longest, members * self.member_epochs)
+        return searched_share(budget, epoch=epoch, trial=trial, share=self.share, longest=longest, single=single)
+
+    def ending(self, architecture: Architecture, view: View, pace: Pace) -> float:
+        """Seconds for everything but search and training: building, testing and writing."""
+        writing = pace.writing_seconds(view.task, architecture) if self.writes else 0.0
+        return self.points * (pace.building + pace.scoring * len(view.task.test) + writing)
+
+    def moment(self, minutes: float) -> float:
+        """Seconds for which networks are trained to measure a pace."""
+        shares = self.shares
+        return min(max(shares.moment * 60 * minutes, shares.shortest_moment), shares.longest_moment)
+
+    def _mean_epoch(self, architectures: Sequence[Architecture]) -> float:
+        usual = self.views.usual
+        return sum(self.epoch_of(one, usual, usual.task.train) for one in architectures) / len(architectures)
+
+
+def divide(work: Workload, options: AutoOptions, rungs: Rungs) -> BudgetPlan:
+    """Divide the minutes or FLOPs between the search, whose candidates ``rungs`` counts, and the training.
+
+    Raises:
+        ValueError: they are too few for one network.
+    """
+    if options.minutes is None:
+        return _divided_flops(work, options.parts)
+    return _divided_minutes(work, options, options.minutes, rungs)
+
+
+def rest(
+    work: Workload,
+    options: AutoOptions,
+    plan: BudgetPlan,
+    found: SearchOutcome,
+    *,
+    flops: float,
+    seconds: float,
+    trainings: Trainings,
+) -> float:
+    """The FLOPs of everything after the search.
+
+    Args:
+        work: see there.
+        options: see there.
+        plan: of the budget.
+        found: by the search.
+        flops: that the search spent.
+        seconds: of the search, and of all that was trained since.
+        trainings: those of the search.
+    """
+    if plan.training is not None:
+        return plan.training
+    if options.minutes is None:
+        return rounded(sum(options.parts) - flops)
+    view, label = work.views.of(found.recipe), work.views.label_of
+    before = [each for one, own, each in trainings if one == found.architecture and label(own) == view.label]
+    recipe, moment = work.recipe_of(found), work.moment(options.minutes)
+    pace = measure_pace(view.task, work.views.space, [found.architecture], recipe, seconds=moment)
+    pace = pace.averaged(before, scored=work.scored)
+    gone = max(perf_counter() - work.began, plan.prepared + seconds)
+    ending = work.ending(found.architecture, view, pace)
+    left = pace.flops * (60 * options.minutes - gone - ending)
+    left -= pace.flops * ending * (work.members(found, left, apart=pace.flops * ending) - 1)
+    # A machine that got slower would leave the network untrained.
+    return rounded(max(left, plan.shares.least_trained * plan.search * pace.flops / plan.pace))
+
+
+def limited(work: Workload, options: AutoOptions, plan: BudgetPlan, found: SearchOutcome, flops: float) -> float:
+    """The most that the last training may spend of the FLOPs left, if one number was given for search and training.
+
+    A network far smaller than the planned ones would otherwise train for hours.
+    """
+    if options.minutes is not None or plan.training is not None or work.points > 1:
+        return flops
+    planned = max(plan.shares.longest, plan.expected / work.epoch)
+    return min(flops, plan.shares.most_trained * planned * work.last_epoch(found))
+
+
+def _divided_flops(work: Workload, given: tuple[float, ...]) -> BudgetPlan:
+    usual, network = work.views.usual, work.networks[0]
+    first, last = (work.epoch_of(network, usual, part) for part in (usual.task.train, usual.learned))
+    both, two = sum(given), len(given) == 2
+    search = given[0] if two else work.searched(both, epoch=last, trial=work.trial, single=last)
+    if search < first or (not two and both < 2 * last):
+        first, last = ceil(1.005 * first), ceil(1.005 * last)  # so that rounded ones are enough
+        least = f"[{first:.3g},{last:.3g}]" if two else f"{2 * last:.3g}"
+        raise ValueError(f"auto: the FLOPs pay for no epoch of a network on these data: give {least} or more.")
+    training = given[1] if two else None
+    return BudgetPlan(search, training, expected=both - search, shares=work.shares)
+
+
+def _divided_minutes(work: Workload, options: AutoOptions, minutes: float, rungs: Rungs) -> BudgetPlan:
+    usual, network, task = work.views.usual, work.networks[0], work.views.usual.task
+    gone = perf_counter() - work.began
+    if gone > work.shares.slow_start * 60 * minutes:
+        options.say(
+            f"starting and reading the data took {duration(gone)} of {duration(60 * minutes)}, which leaves little for "
+            "the network: more minutes would help."
+        )
+    pace = measure_pace(task, work.views.space, work.networks, work.recipe, seconds=work.moment(minutes))
+    prepared, ending = perf_counter() - work.began, work.ending(network, usual, pace)
+    left = 60 * minutes - prepared - ending
+    epoch, trial = work.epoch * len(usual.learned) / len(task.train) / pace.flops, work.trial / pace.flops
+    first, last = (work.epoch_of(network, usual, part) / pace.flops for part in (task.train, usual.learned))
+    least = first + pace.building + pace.scoring * work.scored
+    searching = max(work.searched(left, epoch=epoch, trial=trial, single=least), least)
+    views = len(work.views.labels[1:])
+    search = search_flops(
+        searching, pace, trial=work.trial, scored=work.scored, rungs=rungs, views=views, reading=work.reading
+    )
+    search = max(search, float(ceil(first * pace.flops)))
+    if left - searching < last:
+        needed = prepared + ending + 2.2 * max(least, last)
+        raise ValueError(
+            f"auto: {minutes:g} min is too short for one network on these data and this machine: give "
+            f"{ceil(needed / 6) / 10:.1f} minutes or more."
+        )
+    training = pace.flops * (left - searching)
+    options.say(
+        f"this machine trains {pace.flops:.3g} FLOPs a second: {search:.3g} are to try networks, about {training:.2g} "
+        "to train the best of them."
+    )
+    return BudgetPlan(search, None, pace.flops, prepared, expected=training, shares=work.shares)
+
+
+def rounded(flops: float) -> float:
+    """To twelve digits, as a person can copy them."""
+    return float(f"{flops:.12g}")
+
+
+def searched_share(budget: float, *, epoch: float, trial: float, share: float, longest: float, single: float) -> float:
+    """The search's part of a budget, in FLOPs or seconds.
+
+    Args:
+        budget: of search and training.
+        epoch: cost of an epoch of the training.
+        trial: cost of the training of a candidate.
+        share: of the budget, as long as the training gains from more.
+        longest: epochs beyond which the training gains no more.
+        single: cost of a single candidate, which is compared with no other.
+    """
+    searched = max(share * budget, budget - longest * epoch)
+    return searched if searched >= 2 * trial else single
+
+
+def search_flops(
+    seconds: float, pace: Pace, *, trial: float, scored: int, rungs: Rungs, views: int = 0, reading: float = 0.0
+) -> float:
+    """The FLOPs of a search of so many seconds, building and scoring of its networks included.
+
+    Args:
+        seconds: of the search.
+        pace: of this machine.
+        trial: FLOPs of the training of a candidate.
+        scored: examples that each network is scored on.
+        rungs: candidates for so many FLOPs.
+        views: other preprocessings, one of which comes in with each rung after the first.
+        reading: seconds to make the data under one of these.
+    """
+    around = pace.building + pace.scoring * scored
+    low, high = 0.0, pace.flops * seconds
+    for _ in range(50):
+        middle = (low + high) / 2
+        numbers = rungs(middle, trial)
+        taken = middle / pace.flops + sum(numbers) * around + min(views, len(numbers) - 1) * reading
+        low, high = (middle, high) if taken <= seconds else (low, middle)
+    return float(f"{low:.3g}")
+
+
+def rungs_of(flops: float, trial: float) -> tuple[int, ...]:
+    """The number of candidates in each rung of a search."""
+    trials = flops / trial
+    if trials > USUAL_TRIALS:
+        trials = (trials * USUAL_TRIALS) ** 0.5
+    number = max(1, int(min(trials, MOST_TRIALS)))
+    if number <= FIRST_RUNG:
+        return (number,)
+    later = ceil((number - FIRST_RUNG) / LATER_RUNGS)
+    return (FIRST_RUNG, *[min(LATER_RUNGS, number - FIRST_RUNG)] * later)
+
+
+def front_rungs(flops: float, trial: float) -> tuple[int, ...]:
+    """The number of candidates in each rung of a search for a front: half of all begin."""
+    number = sum(rungs_of(flops, trial))
+    first = (number + 1) // 2
+    left = number - first
+    return (first, *(part for part in (left - left // 2, left // 2) if part))
+
+
+def shared_epochs(epochs: Sequence[float], flops: float, longest: int) -> list[int]:
+    """The epochs of each network of a front, whose epochs cost so much, and which share the FLOPs.
+
+    Each gets FLOPs in proportion to the root of an epoch's cost, so that small ones have more epochs, at most
+    ``longest``. The last networks are left out if they cannot be paid for.
+    """
+    number = len(epochs)
+    while number > 1 and sum(epochs[:number]) > flops:
+        number -= 1
+    own = epochs[:number]
+
+    def divided(factor: float) -> list[int]:
+        return [min(longest, max(1, int(factor / cost**0.5))) for cost in own]
+
+    low, high = 0.0, longest * max(own) ** 0.5
+    for _ in range(60):
+        middle = (low + high) / 2
+        spent = sum(number * cost for number, cost in zip(divided(middle), own, strict=True))
+        low, high = (middle, high) if spent <= flops else (low, middle)
+    return divided(high if sum(longest * cost for cost in own) <= flops else low)

@@ -1,0 +1,301 @@
+"""``auto``: data in, a searched and trained network out, within minutes, sizes and a latency that a person names."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from inspect import Parameter, Signature, signature
+from pathlib import Path
+from time import perf_counter
+from typing import Any, ParamSpec
+
+from lit_metanas.automl.candidates import Job
+from lit_metanas.automl.front import WHOLE_FRONT
+from lit_metanas.automl.limits import NoNetworkWithinError
+from lit_metanas.automl.options import AutoOptions, shell_options, with_options
+from lit_metanas.automl.output import READ_DATA, STATE, OutputFolder
+from lit_metanas.automl.stages import ONE_NETWORK, run_stages
+from lit_metanas.automl.views import Views
+from lit_metanas.comparisons.search_result import SearchResult
+from lit_metanas.comparisons.single_task import undisturbed
+from lit_metanas.comparisons.target_search import task_settings
+from lit_metanas.inputs.shapes import describe_shape
+from lit_metanas.io.files import own_path
+from lit_metanas.io.locks import directory_lock
+from lit_metanas.io.settings import settings_of
+from lit_metanas.io.text import writable
+from lit_metanas.kinds.given_data import (
+    describe_columns,
+    describe_given,
+    existing_path,
+    has_test_part,
+    other_ways,
+    raw_digest,
+    read_given,
+)
+from lit_metanas.kinds.kind import Kind, kind_of
+from lit_metanas.objectives.classification import Classification
+from lit_metanas.records.budget import FailedWorkError
+from lit_metanas.records.record_lines import record_file
+from lit_metanas.spaces.any_input import LinearSpace
+from lit_metanas.tasks.splits import warn_of_copies
+from lit_metanas.tasks.task import Task, check_task
+from lit_metanas.training.export.exported_model import predict_command
+from lit_metanas.training.export.exported_program import PROGRAM
+from lit_metanas.training.export.onnx_program import INT8, check_onnx_installed
+from lit_metanas.training.task_start import TaskStart, read_task_start
+from lit_metanas.training.trainers import check_threads
+
+MANY_FILES, MANY_BYTES = 5_000, 4_000_000
+"""So many files of a folder, or bytes of a table, take a while to read; a sentence says so."""
+
+AUTO = """Search and train a network for data of any kind, within minutes and hard limits of its size and speed.
+
+    ``data`` is a folder with a sub-folder of images, sounds or text files for each class; sounds with a table of
+    transcripts; a table (CSV, TSV, JSON lines) of texts or numbers and labels, or of pairs of texts; or questions in
+    SQuAD's format. A part of them is learned from, one chooses, and one tests.
+
+    The search begins with networks and recipes that did well on recorded tasks. Unless the records favour a single
+    network, half of the budget goes to the search of architecture, recipe and preprocessing. Linear models of plain
+    features are candidates, too. The best candidate by validation, alone or as an ensemble, is trained on all but the
+    test part, and tested once.
+
+    The FLOPs in the result's ``budget`` repeat a run. After Ctrl-C, SIGTERM or a failed last training, the best so far
+    is tested and returned; with an ``output`` the same call goes on.
+
+    Args:
+        {options}
+
+    Raises:
+        FileNotFoundError: there are no such data, or no such start.
+        ValueError: an option or the data are wrong, nothing is within the limits, the budget is too small, or the
+            output is in use or holds something else.
+        KeyboardInterrupt: Ctrl-C came before there was any network.
+        RuntimeError: all trainings fail.
+
+    Example:
+        >>> import numpy as np
+        >>> import lit_metanas as lm
+        >>> X, y = np.random.rand(40, 8, 8), ["cat", "dog"] * 20
+        >>> result = lm.auto((X, y), flops=1e8, max_parameters=20_000, progress=False)
+        >>> result.parameters <= 20_000, sorted(result.predict(X[:1])[0])
+        (True, ['cat', 'dog'])
+    """
+
+P = ParamSpec("P")
+
+
+def _taking(options: Callable[P, AutoOptions]) -> Callable[P, SearchResult]:
+    """A function with the signature of the options."""
+
+    def auto(*args: P.args, **given: P.kwargs) -> SearchResult:
+        return find(options(*args, **given))
+
+    auto.__signature__ = signature(options).replace(return_annotation="SearchResult")  # type: ignore[attr-defined]
+    auto.__doc__, auto.__qualname__ = with_options(AUTO), "auto"
+    return auto
+
+
+auto = _taking(AutoOptions)
+
+
+def find(options: AutoOptions, *, began: float | None = None, from_shell: bool = False) -> SearchResult:
+    """Read, search, train, test and, with an output, write.
+
+    ``began`` is the clock when the minutes began, and ``from_shell`` says that a command repeats the result, no call.
+    """
+    began = perf_counter() if began is None else began
+    check_threads("auto", options.threads)
+    if options.onnx or options.int8:
+        check_onnx_installed()
+    start = None if options.start is None else read_task_start(os.fspath(options.start))
+    output = None if options.output is None else own_path(options.output, "output")
+    _check_paths(options, output, "--output" if from_shell else "output=")
+    with ExitStack() as held:
+        if output is not None:
+            held.enter_context(directory_lock(output, "auto", "output"))
+        job = held.enter_context(_read(options, output, start, began))
+        known = job.folder and job.folder.finished(job.views)
+        result = _with_command(known or _searched(job), options, from_shell)
+        if job.folder is not None:
+            _write(job.folder, job, result, finished=known is not None, from_shell=from_shell)
+    return result
+
+
+@contextmanager
+def _read(options: AutoOptions, output: Path | None, start: TaskStart | None, began: float) -> Iterator[Job]:
+    """Read the data, find out what they are, and set precision and threads while a search goes on."""
+    begin = perf_counter()
+    task = read_given(options.data, **options.read_as, start=None if start is None else start.made_before)
+    reading = perf_counter() - begin
+    kind = _describe(task, options)
+    space = options.space or kind.space(task.shape, task.goal)
+    space.check_shape(task.shape)
+    space.check_objective(task.goal)
+    with undisturbed(task, options.threads):
+        task = task.trainable()
+        if start is None:
+            views = Views(task, other_ways(options.data, task, **options.read_as), space, options.limits)
+        else:
+            views = Views(task, {}, space, options.limits, start)
+            place = writable(str(options.start))
+            options.say(f"all networks begin with '{place}', on {describe_shape(task.shape)}.")
+        linear = None
+        if options.space is None and isinstance(task.goal, Classification) and kind.features:
+            linear = views.in_space(LinearSpace())
+        folder = None if output is None else OutputFolder(output, _settings(options, kind, views, linear))
+        yield Job(options, kind, views, linear, folder, began, reading)
+
+
+def _searched(job: Job) -> SearchResult:
+    """The result of a search; of linear models alone if these alone are within the limits."""
+    goal = WHOLE_FRONT if job.options.pareto else ONE_NETWORK
+    try:
+        return run_stages(job, goal)
+    except NoNetworkWithinError as error:
+        if job.linear is None or job.options.start is not None:
+            raise
+        try:
+            job.linear.usual.limited.begin({})
+        except NoNetworkWithinError as other:
+            raise ValueError(
+                f"{error.reason} Nor is a linear model within {other.within}: the nearest {other.nearest}. Raise "
+                f"{other.limit} at least to that of the linear model."
+            ) from None
+        job.options.say(f"{error.reason} Linear models are, so they alone are trained.")
+    return run_stages(job.alone, goal)
+
+
+def _check_paths(options: AutoOptions, output: Path | None, key: str) -> None:
+    """Refuse data that are not there, and an output among them, before it is made; report much to read."""
+    for name, given in (("data", options.data), ("test", options.test)):
+        if not isinstance(given, str | os.PathLike):
+            continue
+        path, shown = existing_path(given, name), writable(str(given))
+        if output is not None and path.resolve() in output.resolve().parents and not (output / STATE).exists():
+            raise ValueError(
+                f"The output '{writable(str(output))}' would lie in the data, '{shown}', and may be read with them: "
+                f"give another {key}."
+            )
+        if (files := sum(len(names) for _, _, names in os.walk(path))) >= MANY_FILES:
+            options.say(f"reading {files:,} files in '{shown}'.")
+        if path.is_file() and (size := path.stat().st_size) >= MANY_BYTES:
+            options.say(f"reading {size / 1e6:.1f} MB of '{shown}'.")
+
+
+def _describe(task: Task, options: AutoOptions) -> Kind:
+    """Check a task, report what it is, and warn of copies; returns the kind of its data."""
+    check_task(task)
+    kind = kind_of(task, options.kind)
+    if not kind.holds(task):
+        raise ValueError(f"The data are of the kind '{kind_of(task).name}', not '{options.kind}': leave 'kind' out.")
+    text = describe_given(task, kind, grouped=options.group is not None)
+    options.say(text + describe_columns(options.data, kind, options.group))
+    warn_of_copies(task, drawn=not has_test_part(options.data, options.test))
+    return kind
+
+
+def _settings(options: AutoOptions, kind: Kind, views: Views, linear: Views | None) -> dict[str, Any]:
+    """What decides the result, as plain values."""
+    return {
+        "task": task_settings(views.usual.task),
+        READ_DATA: raw_digest(options.data, kind, options.test, options.group),
+        "preprocessings": list(views.labels),
+        "space": settings_of(views.space),
+        "start": None if options.start is None else settings_of(os.fspath(options.start)),
+        "linear_models": None if linear is None else settings_of(linear.space),
+        "limits": views.limits.settings,
+        "pareto": options.pareto,
+        "minutes": options.minutes,
+        "flops": list(options.parts),
+        "records": [settings_of(record_file(path)) for path in options.records],
+        "seed": options.seed,
+        "threads": options.threads,
+    }
+
+
+def _with_command(result: SearchResult, options: AutoOptions, from_shell: bool) -> SearchResult:
+    """A result, and each of its front, with what repeats it, unless it was stopped."""
+    if result.budget is None:
+        return result
+    command = options.repeated(result.budget, from_shell=from_shell)
+    return replace(result, command=command, front=tuple(replace(one, command=command) for one in result.front))
+
+
+def _write(folder: OutputFolder, job: Job, result: SearchResult, *, finished: bool, from_shell: bool) -> None:
+    """Write a result, unless that was done before, and missing ONNX files.
+
+    A call in Python loses no result to a full disk; a command fails.
+    """
+    options, added = job.options, False
+    try:
+        if not finished:
+            options.say("writing the network and the report.")
+            folder.write(job.views.labelled(result.view).task, result, seed=options.seed)
+        if options.onnx or options.int8:
+            added = _add_onnx(folder, options, result)
+    except OSError as error:
+        if from_shell:
+            raise
+        warnings.warn(
+            f"The output '{writable(str(folder.path))}' is incomplete ({error}): free some space or export the result "
+            "elsewhere; the same call writes what is missing.",
+            stacklevel=4,
+        )
+    if finished:
+        what = "missing ONNX files were added" if added else "nothing was done"
+        options.say(f"the search in '{folder.path}' was already finished: {what}.")
+
+
+def _add_onnx(folder: OutputFolder, options: AutoOptions, result: SearchResult) -> bool:
+    """Add the ONNX files that are missing; returns whether there were any."""
+    if result.stopped:
+        options.say("stopped: there are no ONNX files yet; the same call adds them once it has finished.")
+        return False
+    if not (lacking := folder.without_onnx(result, int8=options.int8)):
+        return False
+    options.say("translating the network to ONNX, which may take minutes.")
+    loss = folder.add_onnx(lacking, int8=options.int8)
+    if loss is not None:
+        options.say(f"with weights of 8 bits ({INT8}) the test {loss.metric} is {loss.told}.")
+    return True
+
+
+def _with_keys(verb: Callable[..., None]) -> Callable[..., None]:
+    """A verb with the options as its keys."""
+    keys = shell_options(output="model").items()
+    own = [Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind, default=default) for name, (kind, default) in keys]
+    vars(verb)["__signature__"] = Signature(own)
+    return verb
+
+
+@_with_keys
+def auto_verb(*, began: float, **given: Any) -> None:
+    """The verb ``auto``: its keys are the options, ``began`` is the clock when the command began.
+
+    Raises:
+        FailedWorkError: the last training failed; the message says what there is.
+        KeyboardInterrupt: Ctrl-C or SIGTERM came; the message says what there is.
+    """
+    options = AutoOptions(**given)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        found = find(options, began=began, from_shell=True)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    print(found)
+    output = os.fspath(options.output or "")
+    kept = f"the best so far is in '{output}', and"
+    if found.failure:
+        raise FailedWorkError(f"the last training failed; {kept} once the cause is fixed the same command goes on.")
+    if found.stopped:
+        raise KeyboardInterrupt(f"stopped; {kept} the same command goes on.")
+    program = Path(output) / PROGRAM
+    size = f" ({PROGRAM}, {program.stat().st_size:,} bytes)" if program.is_file() else ""
+    print(f"The network{size}, a report and what was tried are in '{output}'.")
+    print(f"Next: {shlex.join(['lit-metanas', *predict_command(output, options.kind)])}", flush=True)

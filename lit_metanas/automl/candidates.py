@@ -1,0 +1,373 @@
+"""The candidates of ``auto``: networks that records speak for, linear models, and the rule that ranks all of them."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from itertools import accumulate
+from math import ceil
+from time import perf_counter
+
+import torch
+
+from lit_metanas.automl.budget_plan import (
+    EPOCHS_OF_A_TRIAL,
+    FIRST_RUNG,
+    SHARES,
+    BudgetPlan,
+    Rungs,
+    Workload,
+    rounded,
+    rungs_of,
+)
+from lit_metanas.automl.options import AutoOptions
+from lit_metanas.automl.output import OutputFolder
+from lit_metanas.automl.views import JoinedView, View, ViewEstimator, Views
+from lit_metanas.estimators.estimator import FAILURES, Estimator
+from lit_metanas.estimators.training_estimator import validation_part
+from lit_metanas.kinds.kind import Kind
+from lit_metanas.records.budget import Cost
+from lit_metanas.records.record import PREPROCESSING, RecipeFields, RecipeValue, SearchOutcome, SearchRecord
+from lit_metanas.records.record_lines import read_record_lines
+from lit_metanas.records.statistics import clearly_above
+from lit_metanas.searchers.halving.proposals import covering, fitting
+from lit_metanas.searchers.mutation import draw_new, mutate
+from lit_metanas.searchers.query.ledger import Query
+from lit_metanas.searchers.samplers.portfolio_sampler import SourceScores
+from lit_metanas.spaces.any_input import LinearSpace
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.tasks.task import Task
+from lit_metanas.training.child import Recipe, images_an_epoch, recipe_cost
+
+MOST_EPOCHS = 100_000
+"""Epochs of a candidate at most; the search divides them by its budget."""
+
+WORTH_A_TRIAL = 0.02
+"""The least that a network adds to the best of those before it on other tasks; 1 is from the worst to the best."""
+
+TIMED_NETWORKS = 4
+"""Networks that are trained for a moment, to measure the pace."""
+
+LINEAR_DECAYS = (0.3, 0.01, 3.0)
+"""Weight decays of linear models to choose from."""
+
+LINEAR_STEPS, MOST_LINEAR_STEPS, MOST_SEEN = 300, 1000, 50_000
+"""Steps of a linear model's training for few examples; the most steps; and the most examples in more than one pass."""
+
+MANY_CHOOSE = 1000
+"""With so many examples to choose by, all features are compared."""
+
+FLOPS_OF_A_PARAMETER = 50
+"""A step of AdamW for a parameter of a linear model, by its time in FLOPs: most of the time with a large vocabulary."""
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One call of ``auto``, once its data have been read."""
+
+    options: AutoOptions
+    kind: Kind
+    views: Views
+    linear: Views | None  # the same data for linear models; None compares with none
+    folder: OutputFolder | None
+    began: float  # the clock when the minutes began
+    reading: float  # seconds to read the data
+
+    @property
+    def task(self) -> Task:
+        """The data under the usual preprocessing."""
+        return self.views.usual.task
+
+    @property
+    def alone(self) -> Job:
+        """The same for linear models alone."""
+        assert self.linear is not None
+        return replace(self, views=self.linear, linear=None)
+
+    def estimator(self, recipe: Recipe) -> Estimator:
+        """What trains candidates of the search; the output keeps their scores and weights."""
+        return self.kept(ViewEstimator(self.views, self.options.seed, recipe))
+
+    def kept(self, estimator: ViewEstimator) -> Estimator:
+        """An estimator whose scores the output keeps, if there is one."""
+        return estimator if self.folder is None else self.folder.kept(estimator)
+
+    def keep(self, plan: BudgetPlan) -> BudgetPlan:
+        """A plan, which the output keeps, if there is one."""
+        if self.folder is not None:
+            self.folder.keep(plan)
+        return plan
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A model that may be chosen: a network, a linear model, or the mean of a network's and a linear model's scores."""
+
+    found: SearchOutcome  # its architecture and weights; of a mean the network's
+    view: View
+    value: float  # validation score
+    recipe: Recipe
+    features: str = ""  # what a linear model is linear in
+    linear: Candidate | None = None  # the linear model of a mean
+    joined: JoinedView | None = None  # the data of a mean
+
+    def describe(self) -> str:
+        """A linear model's features and score."""
+        own = f" ({self.view.label})" if self.view.label else ""
+        return f"of {self.features}{own}, has validation accuracy {100 * self.value:.1f} %"
+
+
+def best_of(candidates: Sequence[Candidate], examples: int) -> Candidate:
+    """The candidate with the highest validation score, the first one of several.
+
+    A mean is taken unless another candidate leads it by a standard error of so many examples.
+    """
+    best = max((one for one in candidates if one.linear is None), key=lambda one: one.value)
+    for mean in candidates:
+        if mean.linear is not None and not clearly_above(best.value, mean.value, examples):
+            return mean
+    return best
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """The beginning of a search."""
+
+    known: Sequence[SearchRecord]  # of other tasks, each trial with all fields of the recipe that are searched
+    usual: Architecture  # the network that the search begins with
+    portfolio: Sequence[Query]  # tried first, in this order; empty without records
+    train: Mapping[str, Sequence[RecipeValue]]  # fields of the recipe that are searched
+    work: Workload
+    rungs: Rungs
+    reason: str = ""  # why there is nothing to choose, as the end of a sentence
+
+
+def begin(job: Job) -> Beginning:
+    """Begin with a few networks that cover all tasks on record, or with the usual one of the kind of data.
+
+    Raises:
+        NoNetworkWithinError: no network is within the limits.
+        ValueError: there is no validation part, records cannot be read, or a network cannot be timed.
+    """
+    options, views, kind, goal = job.options, job.views, job.kind, job.task.goal
+    validation_part(job.task)  # otherwise each training would fail by itself
+    limited, space = views.usual.limited, views.usual.limited.within
+    read = [record for path in options.records for record in read_record_lines(path)]
+    train = kind.recipes(goal)
+    known = [_whole(one, train) for one in fitting([r for r in read if r.task_id != job.task.id], space)]
+    covers = covering(known, space, FIRST_RUNG, WORTH_A_TRIAL)
+    searched = [{name: value for name, value in query.recipe if name in train} for query in covers]
+    recipe = Recipe(epochs=MOST_EPOCHS)
+    if covers:
+        usual, recipe = covers[0].architecture, recipe.replace(searched[0])
+    else:
+        usual = limited.begin(kind.incumbent)
+    if views.limits.latency_batch > 1:  # one that does not fit into memory is reported before anything is trained
+        limited.measures["latency"](usual)
+    named = views.changes(views.usual)
+    portfolio = [Query.of(q.architecture, {**fields, **named}) for q, fields in zip(covers, searched, strict=True)]
+    timed = [query.architecture for query in portfolio[:TIMED_NETWORKS]]
+    alone, share, reason = len(portfolio) == 1, SHARES.search, ""
+    rungs: Rungs = rungs_of
+    if portfolio and kind.always_compared:
+        portfolio = _under_each_view(job, portfolio, recipe)
+    if alone and len(portfolio) > 1:
+        share, rungs = SHARES.preparing, _one_rung(len(portfolio))
+    elif alone:
+        share, reason = 0.0, _why_alone(known, space, covers[0], kind.noun)
+    # The mean of linear scores is linear, too: an ensemble of linear models would be about one of them.
+    member_epochs = 0 if isinstance(views.space, LinearSpace) else kind.member_epochs
+    work = Workload(
+        views,
+        timed or [usual, *_neighbours(usual, space, options.seed)],
+        recipe,
+        share,
+        job.began,
+        job.reading,
+        writes=job.folder is not None,
+        member_epochs=member_epochs,
+        shares=SHARES,
+    )
+    return Beginning(known, usual, portfolio, train, work, rungs, reason)
+
+
+def _under_each_view(job: Job, portfolio: Sequence[Query], recipe: Recipe) -> list[Query]:
+    """A portfolio whose first network is tried under each preprocessing that is within the limits."""
+    first, *others = portfolio
+    changed = [{**dict(first.recipe), PREPROCESSING: label} for label in job.views.labels[1:]]
+    if job.views.limits.given:
+        refusal = ViewEstimator(job.views, job.options.seed, recipe).refusal
+        changed = [fields for fields in changed if refusal(first.architecture, fields) is None]
+    return [first, *(Query.of(first.architecture, fields) for fields in changed), *others]
+
+
+def _one_rung(number: int) -> Rungs:
+    """A single network has one rung, with its preprocessings."""
+    return lambda flops, trial: (max(1, min(number, int(flops / trial))),)
+
+
+def _why_alone(known: Sequence[SearchRecord], space: SearchSpace, query: Query, noun: str) -> str:
+    """The number of recorded tasks on which no other network with its recipe was better."""
+    source = SourceScores(known, space)
+    heights = source.scores[:, source.members.index(query)]
+    return f"it was the best on {int((heights == 1).sum())} of {len(heights)} tasks of {noun} in the records"
+
+
+def _neighbours(usual: Architecture, space: SearchSpace, seed: int) -> list[Architecture]:
+    """Some neighbours of the usual network, as the search will train them."""
+    generator = torch.Generator().manual_seed(seed)
+    return draw_new(
+        lambda: mutate(space, usual, generator, whole_groups=0.5),
+        TIMED_NETWORKS - 1,
+        refusal=space.violation,
+        known={usual},
+    )
+
+
+def _whole(record: SearchRecord, searched: Collection[str]) -> SearchRecord:
+    """A record whose trials have all searched fields of the recipe; missing ones had their default."""
+    usual = {name: value for name, value in asdict(Recipe()).items() if name in searched}
+    return replace(record, trials=[replace(trial, recipe={**usual, **trial.recipe}) for trial in record.trials])
+
+
+@dataclass(frozen=True)
+class _Step:
+    """Some trainings of linear models, paid for as a whole."""
+
+    models: Sequence[tuple[Architecture, RecipeFields]]  # each with the preprocessing of its features
+    trainings: int  # more than models are those of the best one with other weight decays
+    time: float  # in FLOPs
+    flops: float  # with the last training of the best one
+
+
+class LinearTrainings:
+    """The short trainings of linear models, on the same examples as the networks of the search.
+
+    FLOPs alone decide how many there are, not a clock, so that the same FLOPs repeat them.
+    """
+
+    def __init__(self, job: Job, plan: BudgetPlan) -> None:
+        assert job.linear is not None
+        self.views = job.linear
+        self.kind = job.kind
+        self.share = plan.shares.linear
+        examples, batch = len(self.views.usual.task.train), Recipe().batch_size
+        epochs = max(1, min(EPOCHS_OF_A_TRIAL, MOST_SEEN // examples), round(LINEAR_STEPS / ceil(examples / batch)))
+        self.recipe = Recipe(
+            epochs=epochs,
+            batch_size=max(batch, ceil(epochs * examples / MOST_LINEAR_STEPS)),
+            learning_rate=self.kind.linear_rate,
+            inherit=False,
+        )
+        self._estimator = job.kept(ViewEstimator(self.views, job.options.seed, self.recipe))
+
+    def affordable(self, flops: float, *, epoch: float) -> int:
+        """The step that the FLOPs of everything after the search pay for, with an epoch of a network; 0 is none."""
+        return bisect_right(self._needed(epoch), flops)
+
+    def nearest(self, flops: float, *, epoch: float, number: int) -> float:
+        """The FLOPs of everything after the search that pay for just a step, nearest to others."""
+        needed = self._needed(epoch)
+        if number < len(needed):
+            flops = min(flops, needed[number] * (1 - 1e-9))
+        if number:
+            flops = max(flops, needed[number - 1])
+        return rounded(flops)
+
+    def train(self, number: int) -> Iterator[tuple[Candidate | None, Cost]]:
+        """Train all features, and the best of them with further weight decays; a failed training gives None."""
+        if not number or not self._steps:
+            return
+        step, scored = self._steps[:number][-1], list[Candidate]()
+        for model in step.models[: step.trainings]:
+            one, cost = self._train(*model, LINEAR_DECAYS[0])
+            scored += [one] if one else []
+            yield one, cost
+        further = max(0, step.trainings - len(step.models)) if scored else 0
+        for decay in LINEAR_DECAYS[1 : 1 + further]:
+            best = max(scored, key=lambda one: one.value)
+            one, cost = self._train(best.found.architecture, self.views.changes(best.view), decay)
+            scored += [one] if one else []
+            yield one, cost
+
+    def last_time(self, model: Candidate) -> float:
+        """The time of a model's last training, in FLOPs."""
+        return self._longer * self._time(model.found.architecture, self.views.changes(model.view))
+
+    def _train(self, architecture: Architecture, recipe: RecipeFields, decay: float) -> tuple[Candidate | None, Cost]:
+        """Train a model on the train part."""
+        estimator = self._estimator.with_recipe({**recipe, "weight_decay": decay})
+        begin, cost, model = perf_counter(), estimator.cost(architecture, 1.0), None
+        with suppress(*FAILURES):
+            score = estimator(architecture, fidelity=1.0)
+            trained, view = replace(self.recipe, weight_decay=decay), self.views.of(recipe)
+            fields: dict[str, RecipeValue] = {"learning_rate": trained.learning_rate, "weight_decay": decay}
+            fields |= self.views.changes(view)
+            found = SearchOutcome(architecture, score.weights, SearchRecord(view.task.id), recipe=fields)
+            model = Candidate(found, view, score.value, trained, self.kind.features[architecture["detail"]])
+            cost = score.cost
+        return model, replace(cost, seconds=cost.seconds + perf_counter() - begin, queries=0)
+
+    @cached_property
+    def _steps(self) -> Sequence[_Step]:
+        """All steps that are within the limits, the cheapest first.
+
+        With few examples to choose by, features with a preprocessing of their own replace all others, if they can be
+        paid for: a choice would be chance.
+        """
+        usual, own = self.views.changes(self.views.usual), self.kind.linear_views
+        prepared: list[tuple[Architecture, RecipeFields]] = []
+        others: list[tuple[Architecture, RecipeFields]] = []
+        for one in self.views.space.architectures():
+            label = own.get(one["detail"], "")
+            apart = label in self.views.labels
+            recipe = {PREPROCESSING: label} if apart else usual
+            if self._estimator.refusal(one, recipe) is None:
+                (prepared if apart else others).append((one, recipe))
+        task = self.views.usual.task
+        if task.val is not None and len(task.val) >= MANY_CHOOSE:
+            return self._steps_of([*others, *prepared])
+        cheap, steps = self._steps_of(others), self._steps_of(prepared)
+        cheap = [one for one in cheap if not steps or one.time < steps[0].time]
+        least = max((one.flops for one in cheap), default=0.0)  # so that no step needs less than one before
+        return [*cheap, *(replace(one, flops=max(one.flops, least)) for one in steps)]
+
+    def _steps_of(self, models: Sequence[tuple[Architecture, RecipeFields]]) -> Sequence[_Step]:
+        """One more training a step: of each of the models, then with each further weight decay."""
+        flops = [float(self._estimator.with_recipe(recipe).cost(one, 1.0).flops) for one, recipe in models]
+        times = [self._time(*each) for each in models]
+        # Any model may be the one with further weight decays, and the one that is trained on all but the test part.
+        further = len(LINEAR_DECAYS) - 1 if models else 0
+        sums = (accumulate([*one, *[max(one, default=0.0)] * further]) for one in (times, flops))
+        most = accumulate([*flops, *[0.0] * further], max)
+        return [
+            _Step(models, number, time, own + self._longer * last)
+            for number, (time, own, last) in enumerate(zip(*sums, most, strict=True), start=1)
+        ]
+
+    def _time(self, architecture: Architecture, recipe: RecipeFields) -> float:
+        """The time of a training on the train part, in FLOPs: those that are counted, and those of the optimizer."""
+        estimator = self._estimator.with_recipe(recipe)
+        steps = self.recipe.epochs * ceil(len(self.views.usual.task.train) / self.recipe.batch_size)
+        updated = steps * estimator.measures["parameters"](architecture)
+        return estimator.cost(architecture, 1.0).flops + FLOPS_OF_A_PARAMETER * updated
+
+    def _needed(self, epoch: float) -> Sequence[float]:
+        """The FLOPs of everything after the search that each step needs, rounded up, so that rounded ones do."""
+        return [rounded(max(one.time / self.share, (one.flops + epoch) * (1 + 1e-9))) for one in self._steps]
+
+    @property
+    def _longer(self) -> float:
+        """How many times as many examples the last training has."""
+        usual, batch = self.views.usual, self.recipe.batch_size
+        return images_an_epoch(len(usual.learned), batch) / images_an_epoch(len(usual.task.train), batch)
+
+
+def last_cost(model: Candidate) -> Cost:
+    """The cost of a linear model's training on all but the test part."""
+    view = model.view
+    return recipe_cost(view.limited.space, model.found.architecture, view.task, view.learned, model.recipe)

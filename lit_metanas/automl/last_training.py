@@ -1,0 +1,197 @@
+"""The last training of a candidate, on all but the test part: a network, an ensemble, or a linear model."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+
+from lit_metanas.automl.budget_plan import BudgetPlan
+from lit_metanas.automl.candidates import Beginning, Candidate, Job, last_cost
+from lit_metanas.automl.pace import evenly_spread
+from lit_metanas.comparisons.search_progress import ToldBudget
+from lit_metanas.estimators.estimator import FAILURES, BestSoFar, reason_of
+from lit_metanas.estimators.training_estimator import check_finite
+from lit_metanas.io.text import printable
+from lit_metanas.records.budget import Cost, FailedWorkError
+from lit_metanas.training.child import Child, Ensemble, chosen_child, fit_child
+
+LAST_SECONDS = 3.0
+"""The approximate training of a network after Ctrl-C, if its space keeps no weights of the search."""
+
+SEEDS_APART = 1_000_003
+"""The distance of the seeds of an ensemble's members, so that searches of neighbouring seeds share none."""
+
+Show = Callable[[str], None]
+"""Shows what begins."""
+
+
+class LastTrainingError(Exception):
+    """A last training failed, as without memory; the message is a sentence without its end."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A candidate with its trained network or ensemble."""
+
+    candidate: Candidate
+    child: Child
+    cost: Cost  # of its last training
+    held_out: bool = False  # whether it has learned nothing from the validation part
+
+
+@dataclass
+class Known:
+    """Everything that is known so far: each stage adds its part, and after a stop the best of it is taken."""
+
+    plan: BudgetPlan
+    budget: ToldBudget
+    scored: BestSoFar  # networks of the search
+    network: Candidate | None = None  # the one that the search found
+    linear: list[Candidate] = field(default_factory=list)
+    mean: Candidate | None = None  # with a linear model, if that is what is trained
+    averaged: Trained | None = None  # the linear part of the mean
+    trained: list[Trained] = field(default_factory=list)  # what is tested
+    apart: Cost = field(default_factory=Cost)  # of models that were only compared, failed or diverged
+    longer: int = 0  # of these, the FLOPs of the network itself, which was trained on to be compared
+    sentence: str = ""  # how the comparison with linear models ended
+
+    def charge(self, cost: Cost) -> None:
+        """Count the cost of a model that was only compared, or failed."""
+        self.apart += replace(cost, queries=0)
+        self.budget.trained(float(cost.flops), cost.seconds)
+
+
+def train_linear_fully(job: Job, known: Known, model: Candidate, mean: Candidate | None = None) -> str:
+    """Train a linear model on all but the test part, alone or for a mean; returns why that failed, or nothing."""
+    begin, view, cost, seed = perf_counter(), model.view, last_cost(model), job.options.seed
+    try:
+        fresh = replace(model.found, weights=None)
+        child = chosen_child(view.task, view.limited.space, fresh, model.recipe, seed)
+        cost = fit_child(child, view.learned, seed=seed)
+        check_finite(child.network)
+    except FAILURES as error:
+        known.charge(replace(cost, seconds=perf_counter() - begin))
+        return reason_of(error)
+    known.budget.trained(float(cost.flops))
+    trained = Trained(model, child, replace(cost, seconds=perf_counter() - begin))
+    if mean is None:
+        known.trained.append(trained)
+    else:
+        known.mean, known.averaged = mean, trained
+    return ""
+
+
+def train_fully(
+    job: Job, begun: Beginning, known: Known, chosen: Candidate, epochs: int, members: int = 1, show: Show | None = None
+) -> None:
+    """Train a network, or the members of an ensemble one after the other, on all but the test part.
+
+    The first one begins with the weights of the search, the others do not. Those that diverge are left out, with a
+    warning; if all do, the network is as the search trained it. If one fails, those before it are kept.
+
+    Raises:
+        FailedWorkError: all diverge, and the search has no weights of them.
+        LastTrainingError: one fails, as without memory.
+    """
+    network = replace(chosen, view=job.views.of(chosen.found.recipe))
+    finished, diverged, failure = list[Trained](), list[str](), ""
+    try:
+        for member in range(members):
+            if members > 1 and show is not None:
+                show(f"training network {member + 1} of {members}")
+            one = _train_member(job, begun, known, network, epochs, member)
+            if (reason := divergence(one)) is None:
+                finished.append(one)
+            else:
+                diverged.append(reason)
+                known.apart += replace(one.cost, queries=0)
+    except FAILURES as error:
+        failure = printable(reason_of(error), 200)
+    finally:  # an interrupt leaves those that have finished
+        if finished:
+            known.trained.append(with_linear(known, chosen, _ensemble_of(finished)))
+        for reason in diverged if finished or failure else diverged[1:]:
+            warnings.warn(f"{reason}: this network is left out.", stacklevel=2)
+    if failure:  # raised here, since the error's cause would hold the memory of the training
+        raise LastTrainingError(f"On task '{network.view.task.id}' the last training failed ({failure})")
+    if finished:
+        return
+    searched = as_scored(job, network)
+    if searched is not None:
+        warnings.warn(f"{diverged[0]}: the network is as the search trained it.", stacklevel=3)
+        known.trained.append(with_linear(known, chosen, searched))
+    elif known.trained:
+        warnings.warn(f"{diverged[0]}: this network is left out.", stacklevel=3)
+    else:
+        raise FailedWorkError(f"{diverged[0]}; the search kept no weights: give another seed.")
+
+
+def _train_member(job: Job, begun: Beginning, known: Known, network: Candidate, epochs: int, member: int) -> Trained:
+    """Train a member of an ensemble; the cost of one that is interrupted or fails is counted apart."""
+    begin, epoch, view, ended = perf_counter(), begun.work.last_epoch(network.found), network.view, 0
+    recipe, seed = replace(network.recipe, epochs=epochs), job.options.seed + member * SEEDS_APART
+    found = replace(network.found, weights=job.views.weights) if member else network.found
+    child = chosen_child(view.task, job.views.space, found, recipe, seed)
+
+    def epoch_ended() -> None:
+        nonlocal ended
+        ended += 1
+        known.budget.trained(float(epoch))
+
+    try:
+        cost = fit_child(child, view.learned, seed=seed, epoch_ended=epoch_ended)
+    except (KeyboardInterrupt, *FAILURES):
+        known.apart += Cost(flops=ended * epoch, seconds=perf_counter() - begin)
+        raise
+    return Trained(network, child, replace(cost, seconds=perf_counter() - begin))
+
+
+def _ensemble_of(members: Sequence[Trained]) -> Trained:
+    """Networks of one architecture as a single one, with the cost of all."""
+    first = members[0]
+    if len(members) > 1:
+        first.child.network = Ensemble([one.child.network for one in members])
+    return replace(first, cost=sum((one.cost for one in members), Cost()))
+
+
+def with_linear(known: Known, chosen: Candidate, one: Trained) -> Trained:
+    """A trained network; with the linear part of a mean, if that was chosen."""
+    linear, joined = known.averaged, chosen.joined
+    if linear is None or joined is None:
+        return one
+    one.child.network = joined.network(one.child.network, linear.child.network)
+    return replace(one, candidate=chosen, cost=one.cost + linear.cost, held_out=one.held_out and linear.held_out)
+
+
+def as_scored(job: Job, one: Candidate) -> Trained | None:
+    """A network or linear model with the weights of its score, which costs nothing; None if none are kept."""
+    view, space, weights = one.view, one.view.limited.space, one.found.weights
+    child = chosen_child(view.task, space, one.found, replace(one.recipe, inherit=True), job.options.seed)
+    if weights is job.views.weights or not space.supernet_weights(child.network):
+        return None
+    child.recipe = one.recipe
+    return Trained(one, child, Cost(), held_out=True)
+
+
+def divergence(one: Trained) -> str | None:
+    """How a last training diverged; None if it did not."""
+    try:
+        check_finite(one.child.network)
+    except ArithmeticError as error:
+        rate = one.child.recipe.learning_rate
+        return f"On task '{one.candidate.view.task.id}' the last {error}, with learning_rate {rate:g}"
+    return None
+
+
+def trained_briefly(job: Job, begun: Beginning, known: Known, network: Candidate) -> Trained:
+    """A network trained for a few seconds, since its space keeps no weights of the search."""
+    begin, view, seed = perf_counter(), network.view, job.options.seed
+    child = chosen_child(view.task, job.views.space, network.found, network.recipe, seed)
+    pace = known.plan.pace or known.budget.spent.flops / max(known.budget.spent.seconds, 1.0)
+    share = LAST_SECONDS * pace / begun.work.last_epoch(network.found)
+    part = evenly_spread(view.task.train, max(network.recipe.batch_size, int(share * len(view.learned))))
+    cost = fit_child(child, part, seed=seed)
+    check_finite(child.network)
+    return Trained(network, child, replace(cost, seconds=perf_counter() - begin), held_out=True)

@@ -1,0 +1,200 @@
+"""Hard limits of a network, and a search space that refuses what is above them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from functools import cache, partial
+from math import log
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+
+from lit_metanas.automl.options import NetworkLimits
+from lit_metanas.estimators.estimator import Measure, latency_measure, network_measures
+from lit_metanas.io.text import at_once
+from lit_metanas.searchers.mutation import complete, draw_new
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.tasks.task import Task
+from lit_metanas.training.child import build_network
+from lit_metanas.training.export.exported_program import PROGRAM, export_child
+
+DRIVERS = {"latency": "flops", "size": "parameters"}
+"""Measures that take long, each with the measure that drives it."""
+
+NUMBER_BYTES = 4
+"""Bytes of a number in an exported program."""
+
+FEWER = 0.7
+"""The share of its parameters or multiply-adds that the next network has, if one is above a limit."""
+
+
+def measure_name(limits: NetworkLimits, name: str) -> str:
+    """The name of a measure in records, where latencies of other batches are other measures."""
+    return latency_measure(limits.latency_batch) if name == "latency" else name
+
+
+class NoNetworkWithinError(ValueError):
+    """No network of a space is within the limits."""
+
+    def __init__(self, space: str, limit: str, within: str, nearest: str) -> None:
+        self.limit, self.within, self.nearest = limit, within, nearest
+        self.reason = f"No network of {space} is within {within}: the nearest {nearest}."
+        super().__init__(f"{self.reason} Raise {limit} to that; in Python you can give another 'space', too.")
+
+
+class LimitedSpace:
+    """A search space within limits, for the inputs and outputs of one task; ``within`` refuses what is above them."""
+
+    def __init__(self, space: SearchSpace, limits: NetworkLimits, task: Task) -> None:
+        self.space = space
+        self.limits = limits
+        self._timed = network_measures(
+            space, task.shape, task.way, task.train.inputs.device, batch=limits.latency_batch
+        )["latency"]
+        self._bytes = cache(partial(exported_bytes, space, task))
+        cost = cache(partial(space.cost, shape=task.shape, way=task.way))
+        latency = cache(self._timed)
+        self.measures: Mapping[str, Measure] = {
+            "parameters": lambda architecture: cost(architecture).parameters,
+            "flops": lambda architecture: cost(architecture).flops,
+            "latency": latency,
+            "size": self._bytes,
+            measure_name(limits, "latency"): latency,
+        }
+        self.within = space.limited(self._excess) if limits.given else space
+
+    def begin(self, incumbent: Mapping[str, str]) -> Architecture:
+        """The usual network, by labels of choices or groups; if it is above a limit, a smaller one near it.
+
+        Raises:
+            NoNetworkWithinError: none was found within the limits.
+        """
+        wanted = self.space.by_choice(incumbent)
+        known = {one.name: wanted[one.name] for one in self.space.choices if wanted.get(one.name) in one.labels}
+        found = complete(self.space, known)
+        if self.space.violation(found) is not None:
+            generator = torch.Generator().manual_seed(0)
+            found = draw_new(lambda: self.space.sample(generator), 1, refusal=self.space.violation)[0]
+        kept: dict[str, float] = {}
+        for name, limit in self.limits.given.items():
+            found = self._reduced(found, name, limit, kept)
+            if (value := self.measures[name](found)) > limit:
+                others = "".join(f" and max_{other}" for other in kept)
+                within = f"max_{name} = {_plain(name, limit)}{others}"
+                raise NoNetworkWithinError(self.space.name, f"max_{name}", within, self._amount(name, value))
+            kept[name] = limit
+        return found
+
+    def check(self, architecture: Architecture) -> str | None:
+        """Why an architecture is above a limit, timed anew; None if it is not."""
+        return self._excess(architecture, fresh=True)
+
+    def members(self, architecture: Architecture, most: int, linear: Mapping[str, float] | None = None) -> int:
+        """How many networks of an architecture are within the limits together, at most ``most``.
+
+        ``linear`` has the limited measures of a linear model that is to be within them, too; the number may then be 0.
+        With a limit of latency there is one network at most: a new measurement may take longer, and would give
+        another number.
+        """
+        limits, taken, least = self.limits.given, linear or {}, int(linear is None)
+        if "latency" in limits:
+            return least
+        shares = [(limit - taken.get(name, 0)) / self.measures[name](architecture) for name, limit in limits.items()]
+        number = max(least, int(min([most, *shares])))
+        # A program of several networks is larger than as many programs.
+        while number > 1 and "size" in limits and self._bytes(architecture, number) > limits["size"]:
+            number -= 1
+        return number
+
+    def measured(self, architecture: Architecture) -> dict[str, float]:
+        """A network's value of each limited measure."""
+        return {name: self.measures[name](architecture) for name in self.limits.given}
+
+    def _excess(self, architecture: Architecture, *, fresh: bool = False) -> str | None:
+        for name, limit in self.limits.given.items():
+            if name == "size" and (least := NUMBER_BYTES * self.measures["parameters"](architecture)) > limit:
+                return f"its weights alone are {_plain(name, least)}, and the limit is {_plain(name, limit)}"
+            measure = self._timed if fresh and name == "latency" else self.measures[name]
+            if (value := measure(architecture)) > limit:
+                return f"it {self._amount(name, value)}, and the limit is {_plain(name, limit)}"
+        return None
+
+    def _amount(self, name: str, value: float) -> str:
+        text = _plain(name, value)
+        match name:
+            case "latency" if self.limits.latency_batch > 1:
+                return f"takes {text} for {at_once(self.limits.latency_batch)}"
+            case "latency":
+                return f"takes {text}"
+            case "size":
+                return f"is {text} as exported"
+            case "flops":
+                return f"has {text} multiply-adds"
+        return f"has {text} {name}"
+
+    def _reduced(self, one: Architecture, name: str, limit: float, kept: Mapping[str, float]) -> Architecture:
+        """An architecture within a limit, or the nearest; one that takes long to measure is reduced by its driver."""
+        driver = DRIVERS.get(name)
+        if driver is None:
+            return self._smaller(one, name, limit, kept)
+        while self.measures[name](one) > limit:
+            before = self.measures[driver](one)
+            other = self._smaller(one, driver, FEWER * before, kept)
+            if self.measures[driver](other) >= before:
+                break
+            one = other
+        return one
+
+    def _smaller(self, one: Architecture, name: str, limit: float, kept: Mapping[str, float]) -> Architecture:
+        """An architecture within a limit, by changes of single choices that break no limit of ``kept``."""
+        measure = self.measures[name]
+        while measure(one) > limit:
+            others = [
+                other
+                for other in self._neighbours(one)
+                if measure(other) < measure(one) and all(self.measures[of](other) <= most for of, most in kept.items())
+            ]
+            if not others:
+                break
+            target = log(max(limit, FEWER * measure(one)))
+            one = min(others, key=lambda other: abs(log(max(measure(other), 1)) - target))
+        return one
+
+    def _neighbours(self, one: Architecture) -> Iterator[Architecture]:
+        """All architectures that differ in one choice, and can be built."""
+        for choice in self.space.choices:
+            for label in self.space.proposed_labels(choice):
+                if one.get(choice.name, label) != label:
+                    other = complete(self.space, {**one, choice.name: label})
+                    if self.space.violation(other) is None:
+                        yield other
+
+
+def exported_bytes(space: SearchSpace, task: Task, architecture: Architecture, networks: int = 1) -> float:
+    """Bytes of the exported program of a network, or of an ensemble; it is made for that, which takes a second."""
+    with torch.random.fork_rng(devices=[]):
+        network = build_network(space, architecture, task.shape, task.way, ensemble=networks)
+    with TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the export itself warns
+        export_child(
+            network,
+            folder,
+            architecture=architecture.to_json(),
+            classes=task.goal.names(task.classes),
+            shape=task.shape,
+            preprocessing=task.preprocessing,
+            objective=task.goal,
+        )
+        return float((Path(folder) / PROGRAM).stat().st_size)
+
+
+def _plain(name: str, value: float) -> str:
+    match name:
+        case "latency":
+            return f"{1000 * value:.3g} ms"
+        case "size":
+            return f"{value:,.0f} bytes"
+    return f"{value:,.0f}"

@@ -1,0 +1,155 @@
+"""The comparison of the network that a search found with linear models."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from time import perf_counter
+
+from lit_metanas.automl.budget_plan import limited, rest
+from lit_metanas.automl.candidates import Beginning, Candidate, Job, LinearTrainings, best_of, last_cost
+from lit_metanas.automl.last_training import Known, Show, train_linear_fully
+from lit_metanas.estimators.estimator import FAILURES
+from lit_metanas.estimators.training_estimator import validation_part
+from lit_metanas.training.child import Child, Recipe, chosen_child, judge
+
+
+def train_linear(job: Job, begun: Beginning, known: Known, show: Show) -> Candidate | None:
+    """Train linear models, as many as can be paid for, and set what everything after the search may spend.
+
+    An epoch of the network, and the last training of the best linear model, must be left. Of minutes, the rest is known
+    only after these trainings. So the expected rest decides how many there are, and the known rest is then changed to
+    pay for just as many: given as FLOPs, it repeats the result.
+
+    Returns:
+        The best linear model, if there is any.
+    """
+    work, options, plan, network = begun.work, job.options, known.plan, known.network
+    assert network is not None
+    found, spent = network.found, known.budget.spent
+
+    def left() -> float:
+        seconds, trainings = (spent + known.apart).seconds, known.scored.spent
+        return rest(work, options, plan, found, flops=spent.flops, seconds=seconds, trainings=trainings)
+
+    best = None
+    if job.linear is None:
+        whole = limited(work, options, plan, found, left())
+    else:
+        fixed = options.minutes is None or plan.training is not None
+        whole, epoch, models = left() if fixed else plan.expected, work.last_epoch(found), LinearTrainings(job, plan)
+        number = models.affordable(whole, epoch=epoch)
+        if number:
+            show("training linear models")
+        for model, cost in models.train(number):
+            known.linear += [model] if model else []
+            known.charge(cost)
+        best = max(known.linear, key=lambda one: one.value, default=None)
+        if fixed:
+            wanted = limited(work, options, plan, found, whole)
+        else:
+            averages = best is not None and job.kind.averages_linear
+            longer = models.last_time(best) if best and averages else 0.0  # than a network takes
+            wanted = known.apart.flops + left() - longer
+        if wanted != whole:
+            whole = models.nearest(wanted, epoch=epoch, number=number)
+    known.plan = job.keep(replace(plan, training=whole))
+    known.budget.follow(whole)
+    return best
+
+
+def compare(job: Job, begun: Beginning, known: Known, best: Candidate, show: Show) -> Candidate:
+    """The best of the network, a linear model, and the mean of both.
+
+    The search may have trained the network too briefly to tell. So if the linear model leads, the network is first
+    trained on, on the same examples, and once more if it still trails. A mean is trained in its linear part.
+    """
+    network, examples = known.network, len(validation_part(job.task))
+    assert network is not None
+    chosen = best_of([network, best, *mean_of(job, network, best)], examples)
+    known.sentence = describe_both(best, network, chosen)
+    if chosen.linear is not None:
+        show("training the linear model")
+        failure = train_linear_fully(job, known, best, chosen)
+        known.sentence += ending(failure, "both were")
+        return network if failure else chosen
+    slow = best.view.limited.check(best.found.architecture) if chosen is best else None
+    if slow is not None:
+        known.sentence += f": the linear model is slower now ({slow}), so the network was taken"
+        return network
+    for share in known.plan.shares.longer:
+        left = (known.plan.training or 0) - known.apart.flops
+        spare = min(share * left, left - begun.work.last_epoch(network.found) - last_cost(best).flops)
+        epoch = begun.work.epoch_of(network.found.architecture, network.view, network.view.task.train)
+        epochs = int(spare / epoch)
+        if chosen is network or epochs < 1:
+            break
+        show("training the best network on, as a linear model is better so far")
+        network = train_on(job, begun, known, network, epochs)
+        chosen = best_of([network, best], examples)
+    known.sentence = describe_both(best, network, chosen)
+    if chosen is best:
+        show("training the linear model")
+    else:
+        known.sentence += ": the network was taken"
+    return chosen
+
+
+def mean_of(job: Job, network: Candidate, linear: Candidate) -> list[Candidate]:
+    """The mean of a network's and a linear model's scores; none if they cannot be averaged, or both exceed a limit.
+
+    With limits of latency and size there is none, as these are no sums of two.
+    """
+    view, found, weights = network.view, network.found, linear.found.weights
+    unknown = weights is None or found.weights is None or found.weights is job.views.weights
+    if unknown or not job.kind.averages_linear or {"latency", "size"} & job.views.limits.given.keys():
+        return []
+    measured = linear.view.limited.measured(linear.found.architecture)
+    if job.options.pareto or not view.limited.members(found.architecture, 1, measured):
+        return []
+    with suppress(*FAILURES):
+        joined = job.views.joined(view, linear.view)
+        if joined is None:
+            return []
+        val, parts = validation_part(joined.view.task), list[Child]()
+        for own in (network, linear):
+            space, seed = own.view.limited.space, job.options.seed
+            parts.append(chosen_child(own.view.task, space, own.found, Recipe(), seed))
+        both = joined.network(parts[0].network, parts[1].network).to(val.inputs.device).eval()
+        value = judge(both, val, joined.view.task.goal)[1].value
+        return [replace(network, view=joined.view, value=value, linear=linear, joined=joined)]
+    return []
+
+
+def train_on(job: Job, begun: Beginning, known: Known, network: Candidate, epochs: int) -> Candidate:
+    """Train the best network on, on the examples that it has learned from; if that fails, it stays as it was.
+
+    An interrupt leaves no worse weights, while the comparison goes on with the last ones.
+    """
+    begin, found = perf_counter(), network.found
+    estimator = job.estimator(begun.work.recipe).with_recipe({**found.recipe, "epochs": epochs})
+    cost = estimator.cost(found.architecture, 1.0)
+    with suppress(*FAILURES):
+        longer = estimator(found.architecture, fidelity=1.0, start=found.weights)
+        cost = longer.cost
+        network = replace(network, found=replace(found, weights=longer.weights))
+        if longer.value >= network.value:
+            network = known.network = replace(network, value=longer.value)
+    known.charge(replace(cost, seconds=perf_counter() - begin))
+    known.longer += cost.flops
+    return network
+
+
+def describe_both(linear: Candidate, network: Candidate, chosen: Candidate | None = None) -> str:
+    """The scores of a linear model, of the network, and of the mean of both if it was chosen."""
+    text = f"{linear.describe()}, the best network {100 * network.value:.1f} %"
+    if chosen is not None and chosen.linear is not None:
+        text += f", the mean of their scores {100 * chosen.value:.1f} %"
+    return text
+
+
+def ending(failure: str, taken: str) -> str:
+    """How a comparison ended, if a linear model was to be trained for it."""
+    if failure:
+        return f": its last training failed ({failure}), so the network was taken"
+    return f": {taken} taken"

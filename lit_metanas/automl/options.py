@@ -1,0 +1,316 @@
+"""The options of ``auto``: one dataclass for the signature in Python, the shell's keys, and the help of both."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, MISSING, asdict, dataclass, field, fields
+from functools import partial
+from inspect import Parameter
+from math import inf
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
+
+from lit_metanas.io.text import plain_number, printable, short_value
+
+if TYPE_CHECKING:
+    from lit_metanas.kinds.given_data import Given
+    from lit_metanas.spaces.space import SearchSpace
+    from lit_metanas.tasks.labels import Groups
+
+MINUTES = 10.0
+"""The budget without minutes and FLOPs."""
+
+MOST_MINUTES, MOST_FLOPS = 1e6, 1e24
+"""Larger budgets are slips of the pen: two years, and about what the largest networks of all were trained with."""
+
+MOST_AT_ONCE = 1_000_000
+"""The most inputs of a latency."""
+
+MEASURES = ("parameters", "flops", "latency")
+"""What accuracy can be traded against."""
+
+_DURATION = re.compile(r"\s*([0-9.eE+-]+)\s*(s|ms|us|µs|)\s*")
+_SIZE = re.compile(r"\s*([0-9.eE+-]+)\s*([kKmMgG]?[bB]|)\s*")
+_SECONDS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
+_BYTES = {"": 1.0, "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9}
+
+
+_NOT_REPEATED = ("minutes", "onnx", "int8", "progress", "output")
+
+
+@dataclass(frozen=True)
+class NetworkLimits:
+    """The most that a network may have; None is no limit."""
+
+    parameters: float | None = None  # trainable ones
+    flops: float | None = None  # forward multiply-adds for one input
+    latency: float | None = None  # seconds of a forward pass, the median of several
+    size: float | None = None  # bytes of the exported program
+    latency_batch: int = 1  # inputs of that forward pass
+
+    @classmethod
+    def of(cls, options: AutoOptions) -> NetworkLimits:
+        """The limits among the options; a ValueError names one that is out of its range."""
+        given: dict[str, tuple[Any, Callable[[Any], float]]] = {
+            "parameters": (options.max_parameters, partial(positive, "max_parameters")),
+            "flops": (options.max_flops, partial(positive, "max_flops")),
+            "latency": (options.max_latency, seconds_of),
+            "size": (options.max_size, bytes_of),
+        }
+        limits = {name: read(value) for name, (value, read) in given.items() if value is not None}
+        return cls(**limits, latency_batch=whole_number("latency_batch", options.latency_batch, 1, MOST_AT_ONCE))
+
+    @property
+    def given(self) -> dict[str, float]:
+        """The limits that there are, by name."""
+        limits = {name: value for name, value in asdict(self).items() if value is not None}
+        limits.pop("latency_batch")
+        return limits
+
+    @property
+    def settings(self) -> dict[str, float | None]:
+        """Values that distinguish these limits from others; a batch of one input, the usual one, is left out."""
+        settings = asdict(self)
+        if self.latency_batch == 1:
+            settings.pop("latency_batch")
+        return settings
+
+
+def option(text: str, default: Any = None, *, shell: Any = None) -> Any:
+    """A field of the options; ``shell`` is the type of its key in the shell, None if only Python has it."""
+    return field(default=default, metadata={"help": text, "shell": shell})
+
+
+@dataclass
+class AutoOptions:
+    """All options of one call of ``auto``.
+
+    Raises:
+        ValueError: one is out of its range, or two exclude each other; the sentence names it.
+    """
+
+    data: Given = option(
+        "a folder or file, without --data if it stands first; in Python also (X, y), a data set of torch, or a task",
+        MISSING,
+        shell=str,
+    )
+    _: KW_ONLY
+    minutes: float | None = option(
+        "how long everything may take; one is enough for small data, pairs need two; 10 without flops",
+        shell=float | None,
+    )
+    output: str | os.PathLike[str] | None = option("folder for the network, a report and the records", shell=str)
+    kind: str | None = option(
+        "images, sounds, transcripts, texts, rows, pairs, questions or a class path, if it is not clear",
+        shell=str | None,
+    )
+    test: Given | None = option("the test part, in the form of the data; by default some of them", shell=str | None)
+    group: str | Groups | None = option(
+        "keeps groups in one part: a column, folder (class/group/file), or (p[0-9]+)_ in files' names",
+        shell=str | None,
+    )
+    min_per_class: int | None = option(
+        "classes with fewer examples are left out; by default those that cannot be divided", shell=int | None
+    )
+    objective: str | None = option(
+        "the path of an objective's class, such as grades.Ordinal; by default classes are told apart",
+        shell=str | None,
+    )
+    space: SearchSpace | None = option("what can be built; by default the space of the kind")
+    start: str | os.PathLike[str] | None = option(
+        "a checkpoint that `fit` of TaskReptile wrote, for all networks to begin with", shell=str | None
+    )
+    max_parameters: float | None = option("most trainable parameters", shell=float | None)
+    max_flops: float | None = option("most multiply-adds for one input", shell=float | None)
+    max_latency: float | str | None = option(
+        "most time for one input, as in 5ms, measured on this machine", shell=str | None
+    )
+    latency_batch: int = option("inputs at once that max_latency is for", 1, shell=int)
+    max_size: float | str | None = option("most bytes of the exported program, as in 500kB", shell=str | None)
+    pareto: str | None = option(
+        "a whole front: networks that trade accuracy against parameters, flops or latency", shell=str | None
+    )
+    onnx: bool = option("also writes the network as model.onnx, for onnxruntime", False, shell=bool)
+    int8: bool = option("also writes it with weights of 8 bits, and reports what these cost", False, shell=bool)
+    flops: float | tuple[float, float] | None = option(
+        "training FLOPs instead of minutes, as an earlier result reports them: [1e11,2e11]",
+        shell=float | tuple[float, float] | None,
+    )
+    records: Sequence[str] = option("files of searches of other tasks that networks are taken from", ("shipped",))
+    seed: int = option("of search and training", 0, shell=int)
+    threads: int | None = option("torch's threads on a CPU, in training and for the latency", 1, shell=int)
+    progress: bool = option("whether progress is shown on stderr", True)
+
+    def __post_init__(self) -> None:
+        if self.minutes is not None and self.flops is not None:
+            raise ValueError("auto: give minutes or flops, not both.")
+        if self.flops is None:
+            wanted = MINUTES if self.minutes is None else self.minutes
+            self.minutes = positive("auto: minutes", wanted, MOST_MINUTES)
+        self.parts = _parts(self.flops)
+        self.limits = NetworkLimits.of(self)
+        self.seed = whole_number("auto: seed", self.seed, 0, 2**63 - 1)
+        several = (self.records,) if isinstance(self.records, str | os.PathLike) else self.records
+        self.records = tuple(map(os.fspath, several))
+        if self.pareto is not None and self.pareto not in MEASURES:
+            known = f"{', '.join(MEASURES[:-1])} or {MEASURES[-1]}"
+            wrong = printable(str(self.pareto), 40)
+            raise ValueError(f"auto: no front can be made for pareto = '{wrong}': give {known}.")
+        if (self.onnx or self.int8) and self.output is None:
+            raise ValueError("auto: onnx and int8 are files in the output: give 'output', too.")
+
+    @property
+    def read_as(self) -> dict[str, Any]:
+        """The options that say how the data are read."""
+        return {name: getattr(self, name) for name in ("kind", "test", "group", "min_per_class", "objective")}
+
+    def say(self, text: str) -> None:
+        """Report on stderr, if progress is wanted."""
+        if self.progress:
+            print(f"auto: {printable(text)}", file=sys.stderr, flush=True)
+
+    def repeated(self, budget: tuple[float, float], *, from_shell: bool) -> str:
+        """The command, or the call in Python, that repeats a result; what lies in memory goes by the option's name."""
+        given = {"flops": f"[{','.join(map(plain_number, budget))}]", "seed": str(self.seed)}
+        limits = {f"max_{name}": limit for name, limit in self.limits.given.items()}
+        for one in fields(self)[1:]:
+            value = limits.get(one.name, getattr(self, one.name))
+            usual = value is one.default or (one.default is not None and value == one.default)  # groups are no truth
+            if usual or one.name in given or one.name in _NOT_REPEATED:
+                continue
+            given[one.name] = _word(one.name, value, from_shell)
+        path = os.fspath(self.data) if isinstance(self.data, str | os.PathLike) else None
+        if not from_shell:
+            words = ["data" if path is None else repr(path), *(f"{name}={value}" for name, value in given.items())]
+            return f"lm.auto({', '.join(words)})"
+        # Another folder: this one holds a result of other settings, of minutes instead of FLOPs.
+        given["output"] = f"{os.path.basename(os.path.abspath(self.output or ''))}_again"
+        words = [word for name, value in given.items() for word in _key(name, value)]
+        first = f"--data={path}" if path is None or path.startswith("-") else path
+        return shlex.join(["lit-metanas", "auto", first, *words])
+
+
+def shared(name: str) -> Any:
+    """The same option as the field of another dataclass, as of scikit-learn's estimators."""
+    one = AutoOptions.__dataclass_fields__[name]
+    return field(default=one.default, metadata=one.metadata)
+
+
+def shell_options(**defaults: object) -> dict[str, tuple[Any, object]]:
+    """Type and default of each key of the shell; what is given replaces a default, an empty one must be given."""
+    found = {one.name: (one.metadata["shell"], one.default) for one in fields(AutoOptions) if one.metadata["shell"]}
+    found["data"] = (str, Parameter.empty)
+    return found | {name: (found[name][0], value) for name, value in defaults.items()}
+
+
+def shell_help(**defaults: object) -> dict[str, str]:
+    """A line of help for each key of the shell; see ``shell_options``."""
+    lines = {one.name: one.metadata["help"] for one in fields(AutoOptions)}
+    ends = {name: _default(default) for name, (_, default) in shell_options(**defaults).items()}
+    return {name: f"{lines[name]}{end}" for name, end in ends.items()}
+
+
+def with_options(text: str, *names: str) -> str:
+    """A docstring with an entry for each option, or for some of them, where it says ``{options}``."""
+    chosen = [one for one in fields(AutoOptions) if not names or one.name in names]
+    return text.format(options="\n        ".join(f"{one.name}: {one.metadata['help']}." for one in chosen))
+
+
+def seconds_of(duration: float | str) -> float:
+    """A duration in seconds, given as such or as a text with its unit, such as ``5ms``."""
+    if not 0 < (seconds := _measured(duration, _DURATION, _SECONDS)) < inf:
+        raise ValueError(f"'{printable(str(duration), 40)}' is no duration: give seconds, or a number with ms, as 5ms.")
+    return seconds
+
+
+def milliseconds(seconds: float) -> str:
+    """A duration as a text that ``seconds_of`` reads as the same one, such as ``5ms``."""
+    text = f"{plain_number(1000 * seconds)}ms"
+    return text if seconds_of(text) == seconds else plain_number(seconds)
+
+
+def bytes_of(size: float | str) -> float:
+    """A size in bytes, given as such or as a text with its unit, such as ``500kB`` or ``2MB``."""
+    if not 0 < (number := _measured(size, _SIZE, _BYTES)) < inf:
+        raise ValueError(f"'{printable(str(size), 40)}' is no size: give bytes, or a number with kB or MB, as 500kB.")
+    return number
+
+
+def positive(name: str, value: object, most: float = inf) -> float:
+    """A number above 0, also one of numpy's; the name begins the message of the error."""
+    try:
+        number = float(value) if isinstance(value, Real) else 0.0
+    except OverflowError:
+        number = inf
+    if not 0 < number < inf:
+        raise ValueError(f"{name} = {_shown(value)} must be a number above 0.")
+    if number > most:
+        raise ValueError(f"{name} = {_shown(value)} must be at most {most:g}.")
+    return number
+
+
+def whole_number(name: str, value: object, least: int, most: int) -> int:
+    """A whole number in a range, also one of numpy's."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or not least <= int(value) <= most:
+        raise ValueError(f"{name} = {_shown(value)} must be a whole number from {least} to {most:,}.")
+    return int(value)
+
+
+def _parts(flops: object) -> tuple[float, ...]:
+    """The FLOPs of search and training, or of both together; none with minutes."""
+    if flops is None:
+        return ()
+    numbers = tuple(flops) if isinstance(flops, tuple | list) else (flops,)
+    if len(numbers) > 2:
+        raise ValueError("auto: flops are one number, or two: of the search, and of the training after it.")
+    return tuple(positive("auto: flops", number, MOST_FLOPS) for number in numbers)
+
+
+def _measured(given: object, pattern: re.Pattern[str], units: dict[str, float]) -> float:
+    """A number with a unit; 0 if it is none."""
+    found = pattern.fullmatch(str(given))
+    if found is None:
+        return 0.0
+    unit = found[2] if found[2] in units else found[2].lower()
+    try:
+        return float(found[1]) * units[unit]
+    except ValueError:
+        return 0.0
+
+
+def _shown(value: object) -> str:
+    """A value for a sentence; a text, which may look like a number, in quotes."""
+    return f"'{printable(value, 40)}'" if isinstance(value, str) else short_value(value)
+
+
+def _default(default: object) -> str:
+    """The end of a line of help."""
+    if default is Parameter.empty:
+        return " (must be given)"
+    return "" if default is None else f" (default: {str(default).lower()})"
+
+
+def _word(name: str, value: object, from_shell: bool) -> str:
+    """The value of an option in a command or a call."""
+    if name == "max_latency" and isinstance(value, float):
+        value = milliseconds(value)
+    elif name == "records":
+        return repr(value)
+    elif isinstance(value, float):
+        return plain_number(value)
+    elif value is None or isinstance(value, int):
+        return str(value)
+    if not isinstance(value, str | os.PathLike):
+        return name
+    return os.fspath(value) if from_shell else repr(os.fspath(value))
+
+
+def _key(name: str, value: str) -> list[str]:
+    """A key and its value as words of a command; one word if the value looks like a key."""
+    if value.startswith("-"):
+        return [f"--{name}={value}"]
+    return [f"--{name}", value]

@@ -1,0 +1,281 @@
+"""The output folder of ``auto``: an exported network, a report, and what an interrupted search goes on from."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from lit_metanas.automl.budget_plan import SHARES, BudgetPlan
+from lit_metanas.automl.options import MEASURES
+from lit_metanas.automl.views import ViewEstimator, Views
+from lit_metanas.callbacks.figures import save
+from lit_metanas.comparisons.search_result import FRONT, FRONT_NAME, SearchResult
+from lit_metanas.comparisons.target_search import comparison_row
+from lit_metanas.estimators.meta_training import KEPT_SCORE, KeptScores
+from lit_metanas.io.checkpoints import read_weights
+from lit_metanas.io.files import write_whole
+from lit_metanas.io.json_files import read_json
+from lit_metanas.io.own_folder import check_files, check_only, check_tree, own_folder, remove_files, remove_partial
+from lit_metanas.io.text import markdown_lines, writable
+from lit_metanas.records.plain import from_plain, to_plain
+from lit_metanas.records.record_lines import read_record_lines, write_record_lines
+from lit_metanas.records.result_files import (
+    PREDICTIONS,
+    kept_networks,
+    write_architectures,
+    write_predictions,
+    write_results,
+)
+from lit_metanas.report.figures.fronts import MEASURED, draw_tested
+from lit_metanas.report.report_verb import write_report
+from lit_metanas.spaces.any_input import LinearSpace
+from lit_metanas.tasks.task import Task
+from lit_metanas.training.child import build_network
+from lit_metanas.training.export.exported_program import CARD, EXPORTED, WEIGHTS
+from lit_metanas.training.export.hub_card import check_card_place, tells_int8
+from lit_metanas.training.export.onnx_program import INT8, ONNX, Int8Loss
+
+METHOD = "auto"
+"""The method's name in tables."""
+
+FRONT_FILES = ("front.md", "front.png")
+"""The files of a front, next to the folders of its networks."""
+
+FRONT_CAPTION = (
+    "Networks to which the search found none that is as {small} and does clearly better on the validation part. Each "
+    "was trained by itself on all but the test part, and tested once. The bars are 95 % intervals."
+)
+
+READ_DATA = "data"
+"""The setting that is a digest of the data as they were read; an output of an earlier version lacks it."""
+
+STATE, RESULTS, ARCHITECTURES, RECORDS = "auto.json", "results.json", "architectures.json", "records.jsonl"
+
+EXPORTED_NAMES = re.compile("|".join(map(re.escape, EXPORTED)))
+"""The names of the files of a front's network."""
+
+
+class OutputFolder:
+    """A search in its folder: ``auto.json`` has its settings, the plan, and the result once it has finished.
+
+    Raises:
+        ValueError: the folder holds something else, or a search with other settings; a part of it is a link; or the
+            search would replace or remove something that it has not written.
+    """
+
+    def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
+        self.path = path
+        self.settings = json.loads(json.dumps(settings))
+        self.plan: BudgetPlan | None = None
+        self._done: dict[str, Any] | None = None
+        check_files(path, (STATE, RESULTS, ARCHITECTURES, RECORDS, PREDICTIONS, *EXPORTED))
+        if (path / STATE).is_file():
+            self._read_state(path / STATE)
+        elif any(not entry.name.startswith(".") for entry in path.iterdir()):
+            raise ValueError(f"'{writable(str(path))}' holds other files: give an 'output' that is empty or new.")
+        for folder in self._networks():
+            check_files(folder, EXPORTED)
+        for folder in (path, self.trainings, self.report, self.front, *self._networks()):
+            remove_partial(folder)
+        if self._done is None:
+            self._check_place()
+
+    @property
+    def trainings(self) -> Path:
+        """The folder of all trainings, until the search has finished."""
+        return own_folder(self.path, "trainings")
+
+    @property
+    def report(self) -> Path:
+        """The folder of the report."""
+        return own_folder(self.path, "report")
+
+    @property
+    def front(self) -> Path:
+        """The folder of a front's table, figure and networks."""
+        return own_folder(self.path, FRONT)
+
+    def kept(self, estimator: ViewEstimator) -> KeptScores:
+        """An estimator whose trainings are kept."""
+        return KeptScores(estimator, self.trainings, self.settings)
+
+    def keep(self, plan: BudgetPlan) -> None:
+        """Write the plan, so that a search which goes on has the same."""
+        self.plan = plan
+        self._write_state()
+
+    def write(self, task: Task, result: SearchResult, *, seed: int) -> None:
+        """Export the network, and write report, predictions and records; a stopped search may go on."""
+        result.export(self.path)
+        rows = comparison_row(task, result, method=METHOD, seed=seed, weights=WEIGHTS)
+        write_results(self.path / RESULTS, [rows.result])
+        write_architectures(self.path / ARCHITECTURES, [rows.chosen])
+        write_predictions(self.path / PREDICTIONS, result.predictions)
+        record = replace(rows.record, method=METHOD, seed=seed, space=result.record.space or result.space)
+        write_record_lines(self.path / RECORDS, [record])
+        networks = kept_networks(self.path)
+        architectures = [network.row for network in networks]
+        write_report(self.report, [rows.result], architectures=architectures, networks=networks, looked_at=networks)
+        if result.front:
+            self._write_front(result)
+        if not result.stopped:
+            self._done = result.to_plain()
+            self._write_state()
+            remove_files(self.trainings, KEPT_SCORE)
+
+    def finished(self, views: Views) -> SearchResult | None:
+        """The result of a finished search, read from its files; None if it has not finished.
+
+        Raises:
+            ValueError: a file is missing or damaged, or of an earlier version.
+        """
+        if self._done is None:
+            return None
+        remove_files(self.trainings, KEPT_SCORE)  # a process may have been killed before it had done so
+        try:
+            (record,) = read_record_lines(self.path / RECORDS)
+            result = SearchResult.from_plain(self._done, record)
+            if result.front and result.traded not in MEASURES:
+                raise ValueError("'traded' is no measure")
+            front = [
+                self._with_network(one, own_folder(self.front, name), views)
+                for name, one in zip(result.front_names, result.front, strict=True)
+            ]
+            return replace(self._with_network(result, self.path, views), front=tuple(front))
+        except (FileNotFoundError, RuntimeError, TypeError, ValueError) as error:
+            cause = str(error).rstrip(".")
+            raise ValueError(
+                f"'{self.path}' has a finished search that cannot be read ({cause}): delete the folder, or give "
+                "another 'output'."
+            ) from error
+
+    def without_onnx(self, result: SearchResult, *, int8: bool) -> list[tuple[Path, SearchResult]]:
+        """The networks of a finished search that lack an ONNX file, that of the result first, each with its folder.
+
+        Raises:
+            ValueError: a card cannot be read.
+        """
+        folders = [self.path, *(own_folder(self.front, name) for name in result.front_names)]
+        pairs, wanted = zip(folders, (result, *result.front), strict=True), self._wants_int8(int8)
+        return [(folder, one) for folder, one in pairs if not _has_onnx(folder, int8=wanted)]
+
+    def add_onnx(self, lacking: Sequence[tuple[Path, SearchResult]], *, int8: bool) -> Int8Loss | None:
+        """Write ``model.onnx`` of some networks; returns the loss of the result's by weights of 8 bits, if any.
+
+        Raises:
+            ValueError: the network cannot be translated, or a card cannot be read.
+        """
+        loss, wanted = None, self._wants_int8(int8)
+        for folder, one in lacking:
+            own = one.add_onnx(folder, int8=wanted)
+            loss = own if folder == self.path else loss
+        return loss
+
+    def _wants_int8(self, int8: bool) -> bool:
+        """Whether weights of 8 bits are asked for now, or were asked for before."""
+        return int8 or (self.path / INT8).is_file()
+
+    def _read_state(self, file: Path) -> None:
+        place, kept = f"'{writable(str(self.path))}'", read_json(file, "delete the folder, or give another 'output'")
+        before = kept.get("settings") if isinstance(kept, dict) else None
+        if not isinstance(before, dict):
+            raise ValueError(f"'{file}' is damaged: delete the folder, or give another 'output'.")
+        earlier = READ_DATA not in before
+        if earlier:
+            self.settings.pop(READ_DATA, None)
+        others = [name for name in {**before, **self.settings} if before.get(name) != self.settings.get(name)]
+        if earlier and others == ["task"]:
+            raise ValueError(
+                f"{place} holds the result of other data, or of an earlier version that read sounds or grey images "
+                "otherwise: give another 'output', or delete this one."
+            )
+        if others:
+            raise ValueError(
+                f"{place} holds the result of other data or settings ({', '.join(others)}): give another 'output', or "
+                "delete this one."
+            )
+        if kept.get("plan"):
+            self.plan = from_plain(BudgetPlan, kept["plan"], f"'plan' in '{file}'")
+        self._done = kept.get("done")
+
+    def _networks(self) -> list[Path]:
+        """The folders of the front's networks that are there; a link among them is a ValueError."""
+        names = sorted(entry.name for entry in self.front.iterdir()) if self.front.is_dir() else []
+        return [own_folder(self.front, name) for name in names if FRONT_NAME.fullmatch(name)]
+
+    def _check_place(self) -> None:
+        """Before a search, refuse foreign files that its end would replace or remove."""
+        check_card_place(self.path)
+        check_tree(self.report)
+        check_only(self.trainings, KEPT_SCORE)
+        if self.settings["pareto"] is None:
+            return
+        check_files(self.front, FRONT_FILES)
+        for folder in self._networks():
+            check_only(folder, EXPORTED_NAMES)
+            check_card_place(folder)
+        for entry in sorted(self.front.glob("[!.]*")):
+            if FRONT_NAME.fullmatch(entry.name) or not entry.is_dir():
+                continue
+            raise ValueError(
+                f"'{writable(str(entry))}' is no network of this search, which clears '{self.front}' of earlier ones: "
+                "move it elsewhere, or give another output folder."
+            )
+
+    def _write_front(self, result: SearchResult) -> None:
+        """The front as a table and a figure; networks of an earlier front are removed."""
+        for folder in self._networks():
+            if folder.name not in result.front_names:
+                remove_files(folder, EXPORTED_NAMES)
+        heading, *rows = result.front_table()
+        lines = markdown_lines([heading, ("---",) * len(heading), *rows])
+        table, figure = FRONT_FILES
+        save(draw_tested(result), self.front / figure)
+        title = f"# {result.metric.capitalize()} against {MEASURED.get(result.traded, result.traded)}"
+        caption = FRONT_CAPTION.format(small="fast" if result.traded == "latency" else "small")
+        text = f"{title}\n\n{caption}\n\n{lines}\n\n![Front]({figure})\n"
+        write_whole(self.front / table, text)
+
+    def _write_state(self) -> None:
+        state = {"settings": self.settings, "plan": to_plain(self.plan), "done": self._done}
+        write_whole(self.path / STATE, json.dumps(state, indent=1))
+
+    def _with_network(self, result: SearchResult, folder: Path, views: Views) -> SearchResult:
+        """A result with its network, whose weights are read, and the parts of its task."""
+        network, task = _fresh_network(result, views)
+        network.load_state_dict(read_weights(folder / WEIGHTS))
+        network = network.to(task.train.inputs.device).eval()
+        return replace(result, network=network, preprocessing=task.preprocessing, objective=task.goal, test=task.test)
+
+
+def _fresh_network(result: SearchResult, views: Views) -> tuple[nn.Module, Task]:
+    """The network or ensemble of a result, alone or with a linear model, with fresh weights, and its task."""
+    if not 1 <= result.ensemble <= SHARES.members:
+        raise ValueError(f"'{STATE}' has an ensemble of {result.ensemble} networks")
+    view, task = views.labelled(result.view), views.labelled(result.view).task
+    space = views.space if result.space == views.space.name else LinearSpace()
+    with torch.random.fork_rng(devices=[]):
+        network = build_network(space, result.architecture, task.shape, task.way, ensemble=result.ensemble)
+    if result.linear is None:
+        return network, task
+    other = views.in_space(LinearSpace()).labelled(result.linear_view)
+    if (joined := views.joined(view, other)) is None:
+        raise ValueError(f"'{STATE}' has a linear model that reads other examples")
+    with torch.random.fork_rng(devices=[]):
+        model = build_network(LinearSpace(), result.linear, other.task.shape, task.way)
+    return joined.network(network, model), joined.view.task
+
+
+def _has_onnx(folder: Path, *, int8: bool) -> bool:
+    """Whether nothing is missing; with weights of 8 bits the card, which is written last, has their loss, too."""
+    names = [ONNX, CARD]
+    if int8:
+        names.append(INT8)
+    return all((folder / name).is_file() for name in names) and (not int8 or tells_int8(folder))

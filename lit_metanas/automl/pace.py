@@ -1,0 +1,109 @@
+"""The pace of a machine: training FLOPs a second on a task, and the seconds for everything around trainings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+from time import perf_counter, process_time
+
+import torch
+
+from lit_metanas.estimators.training_estimator import fresh_weights, validation_part
+from lit_metanas.inputs.shapes import SeriesShape, TokenShape
+from lit_metanas.records.budget import Cost
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.tasks.task import Split, Task
+from lit_metanas.training.child import Child, Recipe, fit_child, score
+
+MOST_SCORED = 100
+"""Examples whose scoring is timed."""
+
+WRITING, WRITING_A_STEP, READING_A_STEP = 1.5, 0.3, 0.1
+"""Seconds of a processor for export and report, for each step that a network writes, and for each that a recurrent one
+reads: the exported program has all steps, one behind the other."""
+
+RECURRENT = "gru"
+"""The label of recurrent operations."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast a machine is on a task."""
+
+    flops: float  # training FLOPs a second
+    building: float  # seconds to build a network
+    scoring: float  # seconds to score an example
+    waiting: float = 1.0  # seconds that pass per second of the processor: above 1 if it has other work, too
+
+    def averaged(self, trainings: Sequence[Cost], *, scored: int) -> Pace:
+        """The mean of this pace and that of earlier trainings, since other work on a machine comes and goes.
+
+        The costs include building, and the scoring of so many examples.
+        """
+        flops = sum(cost.flops for cost in trainings)
+        around = len(trainings) * (self.building + self.scoring * scored)
+        seconds = sum(cost.seconds for cost in trainings) - around
+        if not flops or seconds <= 0:
+            return self
+        return replace(self, flops=2 / (1 / self.flops + seconds / flops))
+
+    def writing_seconds(self, task: Task, architecture: Architecture) -> float:
+        """The approximate seconds for export and report of a network."""
+        shape, read = task.shape, 0
+        if isinstance(shape, SeriesShape | TokenShape) and RECURRENT in architecture.values():
+            read = shape.steps
+        return self.waiting * (WRITING + WRITING_A_STEP * (task.goal.steps or 0) + READING_A_STEP * read)
+
+
+def measure_pace(
+    task: Task, space: SearchSpace, architectures: Sequence[Architecture], recipe: Recipe, *, seconds: float
+) -> Pace:
+    """Train some networks on the train part for a moment, each for the same share of the seconds, and score them."""
+    val, rates, building, scoring = validation_part(task), list[float](), list[float](), list[float]()
+    scored = evenly_spread(val, MOST_SCORED)
+    began, worked = perf_counter(), process_time()
+    for architecture in architectures:
+        begin = perf_counter()
+        with torch.random.fork_rng(devices=[]):
+            child = Child(
+                space=space,
+                architecture=architecture,
+                shape=task.shape,
+                way=task.way,
+                recipe=recipe,
+                weights=fresh_weights(space, task.shape, 0),
+                objective=task.objective,
+            )
+        building.append(perf_counter() - begin)
+        rates.append(_training_pace(child, task.train, seconds / len(architectures)))
+        begin = perf_counter()
+        score(child.to(scored.inputs.device), scored)
+        scoring.append((perf_counter() - begin) / len(scored))
+    waiting = (perf_counter() - began) / max(process_time() - worked, 1e-9)
+    return Pace(1 / fmean(1 / rate for rate in rates), fmean(building), fmean(scoring), max(1.0, waiting))
+
+
+def _training_pace(child: Child, train: Split, seconds: float) -> float:
+    """Training FLOPs a second; the first step, which takes longer, is not counted."""
+    recipe, batches = child.recipe, 1
+    while True:
+        examples = batches * min(recipe.batch_size, len(train))
+        child.recipe = replace(recipe, epochs=max(1, round(examples / len(train))))
+        part = evenly_spread(train, examples)
+        child.train()
+        begin = perf_counter()
+        cost = fit_child(child, part, seed=0)
+        taken = perf_counter() - begin
+        if taken >= seconds / 2:
+            return cost.flops / taken
+        batches *= 2
+
+
+def evenly_spread(part: Split, most: int) -> Split:
+    """At most so many examples of a part, spread evenly over it."""
+    if len(part) <= most:
+        return part
+    places = torch.linspace(0, len(part) - 1, most, device=part.labels.device).round().long()
+    return Split(part.inputs[places], part.labels[places])

@@ -1,0 +1,1 @@
+"""Searches behind scikit-learn's interface."""

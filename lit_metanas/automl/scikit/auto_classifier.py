@@ -1,0 +1,252 @@
+"""A search behind scikit-learn's interface: examples and labels in, a classifier out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lit_metanas.automl.options import shared
+from lit_metanas.automl.scikit.auto_estimator import AutoEstimator
+from lit_metanas.inputs.input_checks import in_unit_range
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import vocabulary_of
+from lit_metanas.io.text import printable
+from lit_metanas.kinds.given_data import ExampleKind, check_no_files, kind_of_examples
+from lit_metanas.kinds.images.image_arrays import image_tensor
+from lit_metanas.kinds.rows import StandardisedColumns
+from lit_metanas.kinds.texts.labelled_text import checked_texts
+from lit_metanas.kinds.texts.text_task import usual_tokens
+from lit_metanas.tasks.labels import Groups, group_names, label_list
+from lit_metanas.tasks.splits import by_class, split_examples
+from lit_metanas.tasks.task import Split, Task
+from lit_metanas.training.export.exported_program import network_inputs
+
+try:
+    from sklearn.base import ClassifierMixin
+except ImportError:  # `AutoClassifier` says so when one is made
+    ClassifierMixin = type("ClassifierMixin", (), {})
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class AutoClassifier(ClassifierMixin, AutoEstimator):
+    """A classifier of scikit-learn: it searches an architecture for one's own examples, and trains it.
+
+    It takes a numeric table (two dimensions), images (three or four) or a list of texts. A part of each class chooses
+    among architectures; then the chosen network is trained on all examples, so that only new ones, as by
+    ``cross_val_score``, show what it is worth. Missing values of a table (NaN) take the mean of their column. Pickles
+    hold weights and plain values. It needs ``pip install 'lit-metanas[sklearn]'``.
+
+    Args:
+        minutes: how long ``fit`` may take, by ``auto``. None searches by ``recipe`` and ``method``.
+        flops: training FLOPs of the search; or two numbers, for ``auto``: of its search, and of the training after it.
+        space: what can be built; None takes that of the kind of examples.
+        start: see ``auto``; of images alone.
+        recipe: how networks are trained; None takes ``Recipe()``.
+        method: the searcher; None is the default of ``search``.
+        validation_fraction: share of each class by which architectures are chosen, one example at least.
+        random_state: seed of split, search and training: a number, or numpy's ``RandomState``; None draws one.
+        threads: torch's threads meanwhile; None leaves them as they are.
+        progress: whether progress is shown on stderr.
+
+    Attributes:
+        classes_: the labels, sorted.
+        n_features_in_, feature_names_in_: number and names of the columns of a table.
+        kind_: ``rows``, ``images`` or ``texts``.
+        shape_, preprocessing_, objective_: of inputs, and what the network was trained for.
+        space_: the space's name; ``LinearSpace`` if ``auto`` took a linear model alone.
+        architecture_: a label for each choice.
+        ensemble_, linear_: number of networks, and the linear model, whose scores are averaged.
+        network_: the trained network; inputs in, scores out.
+        val_score_: the accuracy on the validation examples in the search; NaN if none was scored.
+        cost_: of the search.
+        budget_: two numbers of ``flops`` that repeat a fit of ``auto``; None if it was stopped, and of other searches.
+
+    Raises:
+        ValueError: scikit-learn is not installed; or, by ``fit``, there are fewer than two classes, or two examples of
+            a class; examples or labels are malformed; or a parameter is out of its range.
+        KeyboardInterrupt: Ctrl-C came in ``fit``; if there was any network, the classifier is fitted with the best so
+            far.
+
+    Example:
+        >>> import numpy as np
+        >>> import lit_metanas as lm
+        >>> X = np.random.default_rng(0).normal(size=(60, 3))
+        >>> y = np.where(X[:, 0] > 0, "right", "left")
+        >>> classifier = lm.AutoClassifier(flops=1e7, recipe=lm.Recipe(epochs=20)).fit(X, y)
+        >>> classifier.classes_.tolist(), classifier.predict_proba(X[:5]).shape, classifier.score(X, y) > 0.8
+        (['left', 'right'], (5, 2), True)
+    """
+
+    start: str | None = shared("start")
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn is told of the examples: also images, and tables with missing values."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True
+        return tags
+
+    def fit(self, X: Any, y: Any, groups: Groups | None = None) -> Self:
+        """Search, and train what was found.
+
+        Args:
+            X: a table of numbers ``(n, columns)``; images ``(n, height, width)``, ``(n, channels, height, width)`` or
+                ``(n, height, width, channels)``, uint8 or floats in [0, 1]; or texts.
+            y: one label an example.
+            groups: which examples belong together, such as those of a patient, one group an example: none is learned
+                from while others of its group choose among architectures. None has no groups.
+
+        Raises:
+            ValueError: see the class.
+            KeyboardInterrupt: see the class.
+        """
+        from sklearn.base import clone
+
+        kind = kind_of_examples(X)
+        if kind == "texts":
+            check_no_files(X)
+        if self.start is not None and kind != "images":
+            raise ValueError(
+                f"AutoClassifier: 'start' is for images, and X holds {kind}, which are read in their own way: leave it "
+                "out, or call `auto` with a task that has its preprocessing."
+            )
+        checking = clone(self)  # gets the numbers and names of columns, which are kept where all goes well
+        X, y = checking._checked(X, y, kind)
+        classes, labels = np.unique(y, return_inverse=True)
+        seed = self._drawn_seed()
+        named = None if groups is None else group_names(groups, len(labels), kind, name="groups")
+        columns = tuple(map(str, getattr(checking, "feature_names_in_", ())))
+        found = self._learn(self._task(X, labels, classes, kind, seed, named, columns), kind, seed)
+        self.classes_ = classes
+        for name in ("n_features_in_", "feature_names_in_"):
+            self.__dict__.pop(name, None)
+            if hasattr(checking, name):
+                setattr(self, name, getattr(checking, name))
+        return self._ended(found)
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The most probable label of each example, shape ``(n,)``."""
+        best = self.predict_proba(X).argmax(axis=1)
+        found: NDArray[Any] = self.classes_[best]
+        return found
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Probabilities in the order of ``classes_``, shape ``(n, classes)``.
+
+        Raises:
+            NotFittedError: ``fit`` was not called.
+            ValueError: the examples are of another kind, or have another number of columns.
+        """
+        self._check_fitted()
+        if (kind := kind_of_examples(X)) != self.kind_:
+            raise ValueError(f"X holds {kind}, and {type(self).__name__} was fitted on {self.kind_}: give such.")
+        inputs = network_inputs(self._checked_examples(X, kind), self.shape_, self.preprocessing_)
+        inputs = inputs.double() if kind == "rows" else inputs
+        return torch.cat(list(self._scores(inputs))).double().softmax(dim=1).numpy()
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        """Of the classes, as texts."""
+        return tuple(str(label) for label in self.classes_)
+
+    def _checked(self, X: Any, y: Any, kind: ExampleKind) -> tuple[Any, NDArray[Any]]:
+        """Examples and labels, as many of both."""
+        from sklearn.utils.multiclass import check_classification_targets
+        from sklearn.utils.validation import check_consistent_length, column_or_1d, validate_data
+
+        if y is not None and np.asarray(y).dtype.kind in "OSU":  # before numpy makes texts of missing labels
+            labels = np.asarray(y, dtype=object).ravel()
+            label_list(labels, len(labels), noun=kind)
+        if kind == "rows":
+            X, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
+        else:
+            if kind == "texts":
+                checked_texts(X, "X")
+            X = self._checked_examples(X, kind)
+        y = column_or_1d(y, warn=True)
+        check_consistent_length(X, y)
+        check_classification_targets(y)
+        return X, y
+
+    def _checked_examples(self, X: Any, kind: ExampleKind) -> Any:
+        """New rows as an array of so many columns, images as a tensor, or a list of texts."""
+        from sklearn.utils.validation import validate_data
+
+        if kind == "rows":
+            return validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan")
+        if kind == "images":
+            return image_tensor(X)
+        if isinstance(X, str):
+            raise ValueError("X is a single text: give a list of texts.")
+        wrong = next((place for place, text in enumerate(X) if not isinstance(text, str)), None)
+        if wrong is not None:
+            raise ValueError(f"X has an example that is no text, in place {wrong}: give a list of texts.")
+        return list(map(str, X))
+
+    def _task(
+        self,
+        X: Any,
+        labels: NDArray[np.int64],
+        classes: NDArray[Any],
+        kind: ExampleKind,
+        seed: int,
+        groups: Sequence[str] | None,
+        columns: tuple[str, ...],
+    ) -> Task:
+        """The examples as a task, whose test part, which nobody looks at, is the validation part.
+
+        Raises:
+            ValueError: there is one class, or one has a single example, or there are too few groups.
+        """
+        names = [printable(str(label), 60) for label in classes]
+        if len(names) < 2:
+            raise ValueError(f"There is one class, '{names[0]}': give examples of two or more.")
+        members = [torch.from_numpy(np.flatnonzero(labels == place))[:, None] for place in range(len(names))]
+        few = next((name for name, places in zip(names, members, strict=True) if len(places) < 2), None)
+        if few is not None:
+            raise ValueError(f"Class '{few}' has 1 example, and one is to choose architectures by: give two at least.")
+        labelled = {str(label): places for label, places in enumerate(members)}
+        train, val, _ = split_examples(
+            labelled,
+            train=None,
+            val=self.validation_fraction,
+            test=0.0,
+            seed=seed,
+            culprit=lambda label: f"Class '{names[int(label)]}'",
+            groups=by_class(groups, {label: places[:, 0].tolist() for label, places in labelled.items()}),
+            name="groups",
+            validated=True,
+        )
+        learned, chosen = train.inputs[:, 0], val.inputs[:, 0]
+        inputs, preprocessing = _inputs(X, kind, learned, columns)
+        shape = None if preprocessing is None else preprocessing.shape
+        held_out = Split(inputs[chosen], val.labels)
+        return Task(
+            id=kind,
+            way=len(names),
+            train=Split(inputs[learned], train.labels),
+            val=held_out,
+            test=held_out,
+            classes=tuple(map(str, classes)),
+            vocabulary=None if shape is None else vocabulary_of(shape),
+            preprocessing=preprocessing,
+        )
+
+
+def _inputs(
+    X: Any, kind: ExampleKind, learned: Tensor, columns: tuple[str, ...]
+) -> tuple[Tensor, Preprocessing | None]:
+    """The inputs of checked examples, and what makes them; the places of those to learn from are given."""
+    if kind == "images":
+        return in_unit_range(X), None
+    if kind == "rows":
+        made = StandardisedColumns(columns).fitted(X[learned.numpy()])
+        return made.encode(X), made
+    tokens = usual_tokens([X[place] for place in learned.tolist()])
+    return tokens.encode(X), tokens

@@ -1,0 +1,196 @@
+"""What all searches behind scikit-learn's interface have in common: arguments, search, export, pickles."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import asdict, dataclass
+from io import BytesIO
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from lit_metanas.automl.calls import auto
+from lit_metanas.automl.options import shared
+from lit_metanas.comparisons.search_result import PREDICTED_AT_ONCE, SearchResult
+from lit_metanas.comparisons.single_task import search
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import KindShape, plain_shape, read_shape
+from lit_metanas.io.packages import import_extra
+from lit_metanas.kinds.kind import kind_named
+from lit_metanas.kinds.stored_preprocessing import read_preprocessing
+from lit_metanas.objectives.objective import Objective
+from lit_metanas.objectives.stored_objectives import describe_objective, read_objective
+from lit_metanas.records.budget import Cost
+from lit_metanas.searchers.searcher import Searcher
+from lit_metanas.spaces.any_input import LinearSpace
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.tasks.task import Task
+from lit_metanas.training.child import Recipe, WithLinear, build_network, examples_at_once
+from lit_metanas.training.export.exported_program import export_child
+from lit_metanas.training.trainers import torch_threads
+
+try:
+    from sklearn.base import BaseEstimator
+except ImportError:  # an estimator says so when one is made
+    BaseEstimator = type("BaseEstimator", (), {})
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class AutoEstimator(BaseEstimator):
+    """A search as one of scikit-learn's estimators; see ``AutoClassifier`` for parameters and attributes."""
+
+    minutes: float | None = shared("minutes")
+    flops: float | tuple[float, float] | None = shared("flops")
+    space: SearchSpace | None = shared("space")
+    recipe: Recipe | None = None
+    method: Searcher | None = None
+    validation_fraction: float = 0.2
+    random_state: Any = 0
+    threads: int | None = shared("threads")
+    progress: bool = False
+
+    def __post_init__(self) -> None:
+        import_extra("sklearn", "sklearn", type(self).__name__)
+
+    def export(self, folder: str | os.PathLike[str]) -> None:
+        """Write the network as a program that runs with torch alone, its weights, and a description in JSON.
+
+        There is no model card: it would tell a test score, and all examples were learned from.
+
+        Args:
+            folder: gets ``model.pt2``, ``weights.pt`` and ``model.json``; see ``load_exported``.
+
+        Raises:
+            NotFittedError: ``fit`` was not called.
+        """
+        self._check_fitted()
+        export_child(
+            self.network_,
+            folder,
+            architecture=self.architecture_,
+            classes=self._names,
+            shape=self.shape_,
+            preprocessing=self.preprocessing_,
+            objective=self.objective_,
+        )
+
+    @property
+    @abstractmethod
+    def _names(self) -> tuple[str, ...]:
+        """Of classes or symbols."""
+
+    def _check_fitted(self) -> None:
+        """Raise NotFittedError before ``fit``."""
+        from sklearn.utils.validation import check_is_fitted
+
+        check_is_fitted(self)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Whether a fit was finished; one that failed may leave what scikit-learn notes of the examples."""
+        return "network_" in vars(self)
+
+    def _drawn_seed(self) -> int:
+        """The seed of a fit; a ValueError names a parameter that is out of its range."""
+        from sklearn.utils import check_random_state
+
+        if not 0 < self.validation_fraction < 1:
+            raise ValueError(f"validation_fraction = {self.validation_fraction} must be above 0 and below 1.")
+        return int(check_random_state(self.random_state).randint(2**31))
+
+    def _learn(self, task: Task, kind: str, seed: int) -> SearchResult:
+        """Search, and train what was found on all examples; one that fails leaves an earlier fit as it was."""
+        found = self._search(task, kind, seed)
+        self.kind_ = kind
+        self.objective_: Objective = task.goal
+        self.shape_: KindShape = task.shape
+        self.preprocessing_: Preprocessing | None = task.preprocessing
+        self.space_, self.architecture_, self.ensemble_ = found.space, found.architecture.to_json(), found.ensemble
+        self.linear_ = found.linear and found.linear.to_json()
+        self.network_ = self._scoring(found.network)
+        self.val_score_, self.cost_, self.budget_ = found.val_score, found.cost, found.budget
+        return found
+
+    def _ended(self, found: SearchResult) -> Self:
+        """The fitted estimator; KeyboardInterrupt if it was stopped, as a grid search would take it for a whole fit."""
+        if found.stopped and not found.failure:  # a failure has had its warning
+            raise KeyboardInterrupt(f"stopped; the {type(self).__name__} is fitted with the best so far.")
+        return self
+
+    def _search(self, task: Task, kind: str, seed: int) -> SearchResult:
+        """The result of ``auto`` within minutes or two numbers of FLOPs, or of ``search`` within one number of them."""
+        more: dict[str, Any] = {"seed": seed, "threads": self.threads, "progress": self.progress}
+        flops, start = self.flops, getattr(self, "start", None)
+        if self.minutes is None and not isinstance(flops, tuple | list):
+            if start is not None:
+                raise ValueError(
+                    f"{type(self).__name__}: 'start' is for searches of minutes or of two flops: give these, too, or a "
+                    "'method' whose estimator has the start."
+                )
+            space, method = self._space(kind, task.shape, task.goal), deepcopy(self.method)
+            return search(task, space, method=method, flops=flops, recipe=self.recipe, **more)
+        given: dict[str, Any] = {"recipe": self.recipe, "method": self.method}
+        budget = "two flops"
+        if self.minutes is not None:
+            given, budget = {"flops": flops, **given}, "minutes"
+        if wrong := [name for name, value in given.items() if value is not None]:
+            raise ValueError(f"{type(self).__name__}: {budget} decide {wrong[0]}, too: give one of them.")
+        return auto(task, minutes=self.minutes, flops=flops, space=deepcopy(self.space), start=start, **more)
+
+    def _space(self, kind: str, shape: KindShape, objective: Objective) -> SearchSpace:
+        """A copy of the space, which keeps what it works out, so that the argument stays as it is given."""
+        return kind_named(kind).space(shape, objective) if self.space is None else deepcopy(self.space)
+
+    def _scoring(self, network: nn.Module) -> nn.Module:
+        """Of rows in double precision, so that what is said of one does not depend on the others."""
+        made: Any = network.double() if self.kind_ == "rows" else network
+        scoring: nn.Module = made.eval().to(memory_format=torch.channels_last)  # as it was trained
+        return scoring
+
+    def _scores(self, inputs: Tensor) -> Iterator[Tensor]:
+        """The network's scores of inputs, some at once, so that they do not fill the memory."""
+        for part in inputs.split(examples_at_once(self.objective_, PREDICTED_AT_ONCE)):
+            with torch.no_grad(), torch_threads(self.threads):
+                scores = self.network_(part)
+            yield scores
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Arguments and plain values; weights as an archive of tensors alone."""
+        state = dict(super().__getstate__())
+        if "network_" in state:
+            archive = BytesIO()
+            torch.save(state.pop("network_").state_dict(), archive)
+            state["weights_"] = archive.getvalue()
+            state["shape_"] = plain_shape(self.shape_)
+            state["preprocessing_"] = self.preprocessing_ and self.preprocessing_.described()
+            state["objective_"] = describe_objective(self.objective_)
+            state["cost_"] = asdict(self.cost_)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """The inverse of ``__getstate__``."""
+        state = dict(state)
+        weights = state.pop("weights_", None)
+        super().__setstate__(state)
+        if weights is None:
+            return
+        self.shape_ = read_shape(state["shape_"])
+        self.preprocessing_ = state["preprocessing_"] and read_preprocessing(state["preprocessing_"])
+        self.objective_ = read_objective(state["objective_"], len(self._names), read_preprocessing)
+        self.cost_ = Cost(**state["cost_"])
+        with torch.random.fork_rng(devices=[]):
+            architecture = Architecture(self.architecture_)
+            linear, own = LinearSpace(), self._space(self.kind_, self.shape_, self.objective_)
+            if self.space_ not in (own.name, linear.name):
+                raise ValueError(f"The network is of {self.space_}, and 'space' is {own.name} now: fit it again.")
+            space = own if self.space_ == own.name else linear
+            outputs, ensemble = self.objective_.outputs, state.get("ensemble_", 1)
+            network = build_network(space, architecture, self.shape_, outputs, ensemble=ensemble)
+            if (averaged := state.get("linear_")) is not None:  # of the same inputs, as a task has no others
+                network = WithLinear(network, build_network(linear, averaged, self.shape_, outputs))
+        self.network_ = self._scoring(network)
+        self.network_.load_state_dict(torch.load(BytesIO(weights), weights_only=True))

@@ -1,0 +1,245 @@
+"""The same data under several preprocessings, and the estimator of a network under each of them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from copy import copy
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property, partial
+
+import torch
+from torch import Tensor, nn
+
+from lit_metanas.automl.limits import LimitedSpace
+from lit_metanas.automl.options import NetworkLimits
+from lit_metanas.comparisons.single_task import all_but_test
+from lit_metanas.estimators.estimator import FAILURES, Estimator, Measure, Score, reason_of
+from lit_metanas.estimators.training_estimator import TrainingEstimator
+from lit_metanas.inputs.shapes import TokenShape
+from lit_metanas.kinds.texts.joined_tokens import joined_task
+from lit_metanas.records.budget import Cost
+from lit_metanas.records.record import PREPROCESSING, RecipeFields, RecipeValue
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.supernet import NetworkCost
+from lit_metanas.tasks.task import Split, Task, check_task
+from lit_metanas.training.child import Recipe, WithLinear
+from lit_metanas.training.task_start import TaskStart
+
+VIEWS_KEPT = 2
+"""Views in memory at a time, apart from the usual one."""
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """The data under one preprocessing: labels, and the order of examples, are those of all views."""
+
+    label: str  # of the preprocessing
+    task: Task
+    limited: LimitedSpace  # networks for such inputs
+
+    @cached_property
+    def learned(self) -> Split:
+        """All but the test part."""
+        return all_but_test(self.task)
+
+    def size(self, architecture: Architecture, networks: int = 1) -> NetworkCost:
+        """The cost of so many networks of an architecture for such inputs."""
+        one = self.limited.space.cost(architecture, self.task.shape, self.task.way)
+        return NetworkCost(networks * one.parameters, networks * one.flops)
+
+
+@dataclass(frozen=True, eq=False)
+class JoinedView:
+    """The data for networks that are averaged with a linear model."""
+
+    view: View  # of both
+    networks: View
+    linear: View
+    steps: tuple[int, int] | None  # tokens of an input that each takes; None if both take the same
+
+    def network(self, networks: nn.Module, linear: nn.Module) -> WithLinear:
+        """Networks and a linear model as one."""
+        return WithLinear(networks, linear, self.steps)
+
+    def size(self, architecture: Architecture, linear: Architecture, number: int) -> NetworkCost:
+        """The cost of so many networks of an architecture, and of a linear model."""
+        return self.networks.size(architecture, number) + self.linear.size(linear)
+
+
+class Views:
+    """The same data under several preprocessings; each is made when asked for, and the last ones stay in memory.
+
+    ``ways`` makes the task of each preprocessing by its label, the usual one first, and is empty without a choice.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        ways: Mapping[str, Callable[[], Task]],
+        space: SearchSpace,
+        limits: NetworkLimits,
+        start: TaskStart | None = None,
+    ) -> None:
+        self.space = space
+        self.limits = limits
+        self.meta_cost = Cost()
+        self.weights: dict[str, Tensor] | None = None  # of meta-trained weights, for networks of the space
+        if start is not None:
+            self.meta_cost = start.cost
+            with torch.random.fork_rng(devices=[]):
+                weights = start.for_task(space, task)
+            self.weights = {name: tensor.to(task.train.inputs.device) for name, tensor in weights.items()}
+        self.labels = tuple(ways)
+        self._ways = ways
+        self.usual = self._view(self.labels[0] if ways else "", task)
+        self._kept: dict[str, View] = {}
+        self._failed: dict[str, str] = {}
+
+    def in_space(self, space: SearchSpace) -> Views:
+        """The same data, read as rarely, for networks of another space, which begin with fresh weights."""
+        ways = {label: partial(self._task, label) for label in self.labels}
+        return Views(self.usual.task, ways, space, self.limits)
+
+    def of(self, recipe: RecipeFields) -> View:
+        """The view that a recipe names, or the usual one.
+
+        Raises:
+            ValueError: there is no such preprocessing, or it cannot be applied, as after a change of the data.
+        """
+        label = self.label_of(recipe)
+        if label == self.usual.label:
+            return self.usual
+        if label not in self.labels:
+            raise ValueError(f"There is no preprocessing '{label}': take one of {', '.join(self.labels)}.")
+        if label in self._failed:
+            raise ValueError(self._failed[label])
+        view = self._kept.pop(label, None) or self._made(label)
+        self._kept[label] = view  # the last one that was asked for
+        while len(self._kept) > VIEWS_KEPT:
+            del self._kept[next(iter(self._kept))]
+        return view
+
+    def label_of(self, recipe: RecipeFields) -> str:
+        """The label of the view that a recipe names; the view is not made for that."""
+        return str(recipe.get(PREPROCESSING, self.usual.label))
+
+    def joined(self, view: View, linear: View) -> JoinedView | None:
+        """The data for networks and a linear model, whose own tokens follow theirs; None if no input holds both."""
+        if view.label == linear.label:
+            return JoinedView(view, view, linear, None)
+        task = joined_task(view.task, linear.task)
+        if task is None:
+            return None
+        return JoinedView(replace(view, task=task), view, linear, (view.task.shape[-1], linear.task.shape[-1]))
+
+    def labelled(self, label: str) -> View:
+        """The view of a label; the usual one without a choice."""
+        return self.of({PREPROCESSING: label})
+
+    def changes(self, view: View) -> dict[str, str]:
+        """The field of a recipe that names a view; none without a choice."""
+        return {PREPROCESSING: view.label} if self.labels else {}
+
+    def _task(self, label: str) -> Task:
+        return self.labelled(label).task
+
+    def _made(self, label: str) -> View:
+        try:
+            return self._view(label, self._read(label))
+        except FAILURES as error:
+            self._failed[label] = reason_of(error)
+            warnings.warn(f"The preprocessing '{label}' is left out: {error}", stacklevel=2)
+            raise
+
+    def _read(self, label: str) -> Task:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the usual view has warned of files that are left out
+            task = self._ways[label]().trainable()
+        check_task(task)
+        usual = self.usual.task
+        parts = ((task.train, usual.train), (task.val, usual.val), (task.test, usual.test))
+        if (task.way, task.classes) != (usual.way, usual.classes) or not all(_same_labels(*both) for both in parts):
+            raise ValueError(
+                f"The data of '{usual.id}' have changed since they were first read: leave them as they are."
+            )
+        return task
+
+    def _view(self, label: str, task: Task) -> View:
+        return View(label, task, LimitedSpace(self.space, self.limits, task))
+
+
+def _same_labels(one: Split | None, other: Split | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return torch.equal(one.labels, other.labels)
+
+
+class ViewEstimator(Estimator):
+    """Validation score of a child network that is trained under the preprocessing which a recipe names."""
+
+    def __init__(self, views: Views, seed: int, recipe: Recipe) -> None:
+        self.views = views
+        self.seed = seed
+        self.recipe = recipe
+        self.label = views.usual.label
+
+    @property
+    def settings(self) -> RecipeFields:
+        """The recipe, with the preprocessing if there is a choice."""
+        settings: dict[str, RecipeValue] = asdict(self.recipe)
+        if self.views.labels:
+            settings[PREPROCESSING] = self.label
+        return settings
+
+    @property
+    def measures(self) -> Mapping[str, Measure]:
+        """Those of networks for inputs of this preprocessing."""
+        return self._view.limited.measures
+
+    def refusal(self, architecture: Architecture, recipe: RecipeFields) -> str | None:
+        """Why a network is above a limit under a preprocessing, or that cannot be applied; otherwise None."""
+        try:
+            return self.views.of(recipe).limited.within.violation(architecture)
+        except FAILURES as error:
+            return reason_of(error)
+
+    def inherits(self, recipe: RecipeFields, parent: RecipeFields) -> bool:
+        """Not from a network that reads other tokens: without their vectors its weights are worth no more than new."""
+        same = self.views.label_of(recipe) == self.views.label_of(parent)
+        return same or not isinstance(self.views.usual.task.shape, TokenShape)
+
+    def with_recipe(self, changes: RecipeFields) -> ViewEstimator:
+        """The same under a changed recipe, or another preprocessing.
+
+        Raises:
+            ValueError: there is no such field or preprocessing.
+        """
+        other = copy(self)
+        other.label = str(changes.get(PREPROCESSING, self.label))
+        if other.label not in (self.views.usual.label, *self.views.labels):
+            raise ValueError(f"There is no preprocessing '{other.label}': take one of {', '.join(self.views.labels)}.")
+        other.recipe = self.recipe.replace(without_preprocessing(changes))
+        return other
+
+    def cost(self, architecture: Architecture, fidelity: float) -> Cost:
+        """The cost of a training on inputs of this preprocessing."""
+        return self._estimator.cost(architecture, fidelity)
+
+    def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
+        """Train and validate, by default from the meta-trained weights, if there are any."""
+        return self._estimator(architecture, fidelity=fidelity, start=self.views.weights if start is None else start)
+
+    @property
+    def _view(self) -> View:
+        return self.views.labelled(self.label)
+
+    @property
+    def _estimator(self) -> TrainingEstimator:
+        return TrainingEstimator(self._view.task, self.views.space, self.seed, self.recipe)
+
+
+def without_preprocessing(recipe: RecipeFields) -> dict[str, RecipeValue]:
+    """The fields of a recipe that say how a network is trained."""
+    return {name: value for name, value in recipe.items() if name != PREPROCESSING}

@@ -1,0 +1,204 @@
+"""A search's result in words: the lines that it prints as, and its model card."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+
+from lit_metanas.comparisons.result_fields import ResultFields
+from lit_metanas.inputs.shapes import ImageShape, as_shape
+from lit_metanas.io.text import at_once, number_of, printable
+from lit_metanas.records.budget import Cost, describe_energy
+from lit_metanas.records.rows import describe_chosen, describe_networks
+from lit_metanas.records.statistics import percent
+from lit_metanas.training.export.hub_card import ModelCard
+from lit_metanas.training.export.onnx_program import Int8Loss
+from lit_metanas.training.export.predict_script import script_packages, script_takes
+
+
+def describe_result(result: ResultFields) -> str:
+    """All that a result has to say, in lines."""
+    begin = "Stopped early; best so far" if result.stopped else "Found"
+    lines = [f"{begin} in {result.space} for task '{printable(result.task_id)}':"]
+    if result.failure:
+        lines.append(_wrap(f"reason: {result.failure}"))
+    lines.append(_wrap(f"architecture: {result.architecture}"))
+    if result.view:
+        lines.append(f"  preprocessing: {_views(result)}")
+    return "\n".join((*lines, *_score_lines(result), *_network_lines(result), *_cost_lines(result)))
+
+
+def card_of(result: ResultFields, license: str, command: str, loss: Int8Loss | None) -> ModelCard:
+    """The model card of a result."""
+    given = ", ".join(f"{name}={value}" for name, value in result.whole_recipe.items())
+    made = f"method {result.record.method or 'unnamed'}, seed {result.record.seed}, recipe {given}"
+    if result.stopped:
+        made += ", stopped early"
+    noun = getattr(result.preprocessing, "noun", "")
+    if isinstance(as_shape(result.shape), ImageShape):
+        noun = "images"
+    return ModelCard(
+        kind=result.objective.hub_task(noun),
+        data=result.task_id,
+        metric=result.metric,
+        value=result.test_score,
+        ci95=result.ci95,
+        examples=result.images,
+        classes=result.classes,
+        space=result.space,
+        architecture=describe_chosen(result.architecture, result.ensemble, result.linear),
+        preprocessing=_views(result),
+        parameters=result.parameters,
+        flops=result.flops,
+        costs={
+            "search": result.cost,
+            f"all training after it{_unreturned(result)}": result.training_cost,
+            "meta-training (once)": result.meta_cost,
+        },
+        reproduce=command or made,
+        recipe=command and _recipe_sentence(result),
+        packages=script_packages(result.shape, result.preprocessing, result.objective),
+        takes=script_takes(result.shape, result.preprocessing, result.objective),
+        is_command=bool(command),
+        latency=_latency_text(result),
+        seed=result.record.seed,
+        license=license,
+        int8=loss,
+        front=_front_sentence(result),
+        energy=_energy(result),
+    )
+
+
+def _recipe_sentence(result: ResultFields) -> str:
+    """The recipe of the last training, with a note on inherited weights."""
+    fields = {name: value for name, value in result.whole_recipe.items() if name != "inherit"}
+    made = ", ".join(f"{name}={value}" for name, value in fields.items())
+    if not result.recipe.inherit:
+        return made
+    which = "it" if result.ensemble == 1 else "the first network"
+    return f"{made}; {which} began with the weights that the search had trained, if any, for epochs of their own"
+
+
+def _energy(result: ResultFields) -> str:
+    """The energy of search and training; empty if the threads are unknown, or an accelerator was used."""
+    if result.threads is None or any(weights.device.type != "cpu" for weights in result.network.parameters()):
+        return ""
+    return describe_energy(result.cost.seconds + result.training_cost.seconds, result.threads)
+
+
+def _front_sentence(result: ResultFields) -> str:
+    """The sentence on the front in a card; empty without a front."""
+    if not result.front:
+        return ""
+    sizes = [getattr(one, result.traded) for one in result.front]
+    if result.traded == "latency":
+        what = f"the latency of {at_once(result.latency_batch)}"
+        low, high = (f"{1e3 * size:.3g} ms" for size in (min(sizes), max(sizes)))
+    else:
+        what = "multiply-adds" if result.traded == "flops" else result.traded
+        low, high = (f"{size:,}" for size in (min(sizes), max(sizes)))
+    if len(result.front) == 1:
+        return f"this network alone; nothing else that was found trades {result.metric} against {what}"
+    return (
+        f"{number_of(len(result.front), 'network')} that trade {result.metric} against {what}, from {low} to {high}, "
+        "are in the folder front; this is the one that was best by validation"
+    )
+
+
+def _score_lines(result: ResultFields) -> list[str]:
+    """The test score, the weakest class unless all are equal, and the numbers of examples."""
+    trained, tested = result.images
+    interval = "95 % interval"
+    if math.isnan(result.ci95):
+        interval = f"of {number_of(tested, 'example')}, too few for an interval"
+    lines = [f"  test {result.metric}: {percent(result.test_score, result.ci95)} % ({interval})"]
+    if len(set(result.class_accuracy.values())) > 1:
+        name, share = min(result.class_accuracy.items(), key=lambda item: item[1])
+        lines.append(f"  weakest class: {printable(name, 40)}, {100 * share:.1f} %")
+    noun = "images" if isinstance(as_shape(result.shape), ImageShape) else "examples"
+    return [*lines, f"  {noun}: trained on {trained}, tested on {tested}"]
+
+
+def _network_lines(result: ResultFields) -> list[str]:
+    """The networks' size and latency, the number of architectures tried, and the linear model."""
+    networks = describe_networks(result.ensemble, result.linear)
+    one = "image" if isinstance(as_shape(result.shape), ImageShape) else "input"
+    lines = [f"  {networks}: {result.parameters:,} parameters, {result.flops:,} multiply-adds an {one}"]
+    if _latency_text(result):
+        lines.append(f"  latency: {_latency_text(result)}")
+    if result.cost.queries:
+        tried = f"  tried: {number_of(result.cost.queries, 'architecture')}"
+        if result.untried:
+            tried += f"; the budget did not pay for {result.untried} more"
+        lines.append(tried)
+    if result.linear_model:
+        lines.append(_wrap(f"linear model: {result.linear_model}"))
+    return lines
+
+
+def _cost_lines(result: ResultFields) -> list[str]:
+    """Costs, energy, the way to repeat the search, and the front, as far as they are known."""
+    lines = [
+        f"  cost of the search: {_cost_text(result.cost)}",
+        f"  cost of all training after it{_unreturned(result)}: {_cost_text(result.training_cost)}",
+    ]
+    if energy := _energy(result):
+        lines.append(f"  energy of both: {energy}")
+    if result.meta_cost.flops:
+        lines.append(f"  cost of what was learned before: {_cost_text(result.meta_cost)}, paid once")
+    if not math.isnan(result.pace):
+        lines.append(f"  pace: {result.pace:.3g} training FLOPs a second")
+    if result.command:
+        lines.append(f"  to repeat it: {printable(result.command)}")
+    return lines + _front_lines(result)
+
+
+def _views(result: ResultFields) -> str:
+    """The preprocessing, and that of the linear model if it differs."""
+    if result.linear_view in ("", result.view):
+        return result.view
+    return f"{result.view}; of the linear model: {result.linear_view}"
+
+
+def _front_lines(result: ResultFields) -> list[str]:
+    """The front as a table; empty without a front."""
+    rows = [row[:-1] for row in result.front_table()]
+    if not rows:
+        return []
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["    ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    return ["  front:", *(f"  {line}" for line in lines)]
+
+
+def _latency_text(result: ResultFields) -> str:
+    """The latency with the number of inputs and threads; empty if it was not measured."""
+    if math.isnan(result.latency):
+        return ""
+    measured = f"{1000 * result.latency:.3g} ms for {at_once(result.latency_batch)}"
+    if result.threads is None:
+        return measured
+    return f"{measured}, with {number_of(result.threads, 'thread')}"
+
+
+def _unreturned(result: ResultFields) -> str:
+    """The share of the training after the search for models that are not returned; empty for none."""
+    if not 0 < result.unreturned <= result.training_cost.flops:
+        return ""
+    return f" ({result.unreturned / result.training_cost.flops:.0%} for models that are not returned)"
+
+
+def _cost_text(cost: Cost) -> str:
+    return f"{cost.flops:.3g} training FLOPs, {cost.seconds:.1f} s"
+
+
+def _wrap(text: str) -> str:
+    """Lines of 100 characters, as an architecture may have many labels; a number and its % stay together."""
+    joined = textwrap.fill(
+        printable(text).replace(" %", "\N{NO-BREAK SPACE}%"),
+        100,
+        initial_indent="  ",
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return joined.replace("\N{NO-BREAK SPACE}%", " %")

@@ -1,0 +1,193 @@
+"""The estimator and the task embedding that read zero-cost proxies of freshly initialised networks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import convert_conv2d_weight_memory_format
+
+from lit_metanas.estimators.estimator import Estimator, Measure, Score, network_measures
+from lit_metanas.estimators.proxies.zero_cost import GradNorm, Jacov, Proxy, UndefinedProxyError
+from lit_metanas.inputs.batches import blank_inputs, channels_last, inputs_like
+from lit_metanas.records.budget import Cost
+from lit_metanas.records.record import RecipeFields
+from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.tasks.embeddings import TaskEmbedding
+from lit_metanas.tasks.task import Split, Task, require_classes
+
+
+class ProxyEstimator(Estimator):
+    """A zero-cost proxy of the child, newly initialised from the seed, on one minibatch of the task's train part.
+
+    Only the order of scores has a meaning. It needs no validation part, is the same at any fidelity, and inherits no
+    weights. A canonical architecture is scored once; later calls look the value up, and are charged in full.
+
+    Args:
+        task: gives the train part that the minibatch is drawn from.
+        space: the space of the architectures.
+        seed: of initial weights and minibatch: all architectures see the same images.
+        proxy: scores a network.
+        images: most images of the minibatch. A proxy without data takes none.
+
+    Raises:
+        ValueError: ``images`` is below 1, or the proxy needs data and the train part is empty.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> task, space = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2), lm.LayeredSpace(widths=(4,))
+        >>> estimator = lm.estimators.ProxyEstimator(task, space, seed=0, proxy=lm.estimators.ParameterCount())
+        >>> estimator(space.sample(torch.Generator().manual_seed(0)), fidelity=1.0).cost.queries
+        1
+    """
+
+    def __init__(self, task: Task, space: SearchSpace, seed: int, proxy: Proxy, images: int = 64) -> None:
+        if images < 1:
+            raise ValueError(f"ProxyEstimator: a minibatch of {images} images is too small; give at least 1.")
+        require_classes(task, type(self).__name__)
+        self.task = task
+        self.space = space
+        self.seed = seed
+        self.proxy = proxy
+        self.images = images
+        self.batch = self._minibatch()
+        self._values: dict[Architecture, float] = {}
+
+    @property
+    def settings(self) -> RecipeFields:
+        """The proxy and the size of the minibatch."""
+        return {"proxy": type(self.proxy).__name__, "images": self.images}
+
+    @property
+    def measures(self) -> Mapping[str, Measure]:
+        """Parameters, flops and latency of the child."""
+        return network_measures(self.space, self.task.shape, self.task.way, self.batch.inputs.device)
+
+    @property
+    def ordinal(self) -> bool:
+        """True: a proxy's values only rank networks."""
+        return True
+
+    def cost(self, architecture: Architecture, fidelity: float) -> Cost:
+        """One query, and the proxy's passes x forward multiply-adds x images (one blank image without data)."""
+        assert 0 < fidelity <= 1, fidelity
+        images = len(self.batch)
+        forward = self.space.cost(self.space.canonical(architecture), self.task.shape, self.task.way).flops
+        cost = Cost(queries=1, images=images, flops=self.proxy.passes * forward * images)
+        if not self.proxy.needs_data:
+            return replace(cost, images=0)
+        return cost
+
+    def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
+        """Score; ``start`` is unused, as proxies measure fresh networks.
+
+        Raises:
+            UndefinedProxyError: the proxy's value is not a finite number.
+        """
+        del start
+        cost = self.cost(architecture, fidelity)
+        canonical = self.space.canonical(architecture)
+        if canonical not in self._values:
+            self._values[canonical] = self.proxy(self._network(canonical), self.batch.inputs, self.batch.labels)
+        return Score(self._values[canonical], cost)
+
+    def _network(self, architecture: Architecture) -> nn.Module:
+        """The child with weights from the seed; the caller's random state is kept."""
+        with torch.inference_mode(False), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            network = self.space.child(architecture, self.task.shape, self.task.way)
+        network = network.to(self.batch.inputs.device)
+        return convert_conv2d_weight_memory_format(network, torch.channels_last)  # faster on a CPU
+
+    def _minibatch(self) -> Split:
+        """Random examples of the train part, each at most once; one blank image for a proxy without data."""
+        train = self.task.train
+        if not self.proxy.needs_data:
+            inputs = inputs_like(torch.ones_like(blank_inputs(1, self.task.shape)), train.inputs)
+            return Split(inputs, train.labels.new_zeros(1))
+        if not len(train):
+            raise ValueError(
+                f"Task '{self.task.id}' has no training examples for {type(self.proxy).__name__} to look at: give it "
+                "some, or take a proxy without data, such as Synflow."
+            )
+        order = torch.randperm(len(train), generator=torch.Generator().manual_seed(self.seed))
+        chosen = order[: self.images].to(train.inputs.device)
+        return Split(channels_last(train.inputs[chosen]), train.labels[chosen])
+
+
+class ProxyEmbedding(TaskEmbedding):
+    """Zero-cost proxies (Abdelfattah et al. 2021) of a few fixed architectures on one minibatch of the task.
+
+    The networks are the same for all tasks, and their responses to the images differ. Each proxy and architecture gives
+    one feature, the signed logarithm ``sign(v) * ln(1 + |v|)``, at the cost of a forward and backward pass. A proxy
+    that is undefined for a network gives 0.
+
+    Args:
+        space: the architectures are drawn from it.
+        proxies: by default jacov and the gradient's norm; a proxy must read images to distinguish tasks.
+        architectures: number of architectures.
+        images: size of the minibatch.
+        seed: of architectures, initial weights and minibatch.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
+        >>> embedding = lm.estimators.ProxyEmbedding(lm.LayeredSpace(widths=(4,)), architectures=2, images=8)
+        >>> embedding.features(task.train, task.way).shape
+        torch.Size([4])
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        proxies: Sequence[Proxy] | None = None,
+        architectures: int = 4,
+        images: int = 64,
+        seed: int = 0,
+    ) -> None:
+        if architectures < 1:
+            raise ValueError(f"ProxyEmbedding: {architectures} architectures are too few; give at least 1.")
+        self.space = space
+        self.proxies = [Jacov(), GradNorm()] if proxies is None else list(proxies)
+        self.architectures = architectures
+        self.images = images
+        self.seed = seed
+
+    def features(self, train: Split, way: int) -> Tensor:
+        """The features, shape ``(proxies * architectures,)``.
+
+        Raises:
+            ValueError: a proxy refuses the images, such as too few of them.
+        """
+        nothing = Split(train.inputs[:0], train.labels[:0])
+        task = Task("", way, train, None, nothing)
+        values = []
+        for proxy in self.proxies:
+            estimator = ProxyEstimator(task, self.space, self.seed, proxy, self.images)
+            values += [_value(estimator, architecture) for architecture in self._probes()]
+        return torch.tensor([math.copysign(math.log1p(abs(value)), value) for value in values], dtype=torch.float64)
+
+    def _probes(self) -> list[Architecture]:
+        """Architectures that can be built, all different if the space has so many."""
+        generator = torch.Generator().manual_seed(self.seed)
+        drawn: dict[Architecture, None] = {}
+        for _ in range(100 * self.architectures):
+            if len(drawn) == self.architectures:
+                break
+            architecture = self.space.sample(generator)
+            if self.space.violation(architecture) is None:
+                drawn.setdefault(architecture)
+        return list(drawn)
+
+
+def _value(estimator: ProxyEstimator, architecture: Architecture) -> float:
+    try:
+        return estimator(architecture, fidelity=1.0).value
+    except UndefinedProxyError:
+        return 0.0

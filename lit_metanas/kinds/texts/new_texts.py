@@ -1,0 +1,57 @@
+"""New texts of files, without labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lit_metanas.io.text import number_of, writable
+from lit_metanas.kinds.texts.labelled_text import read_utf8, text_lines
+from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, TEXT_COLUMNS, columns_of, read_rows, usual_column
+from lit_metanas.tasks.task import warn_of_data
+
+LARGEST_TEXT = 1 << 28
+"""Bytes of a file of texts."""
+
+MOST_EMPTY = 10
+"""Empty texts whose numbers a warning names."""
+
+
+def new_texts(paths: Sequence[str], of_table: Callable[[Path], list[str] | None]) -> list[tuple[str, str]]:
+    """The texts of files: of a table what ``of_table`` finds, of other files (None) the lines; empty ones are left out.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not in UTF-8, or lacks a column.
+    """
+    found = [text for path in paths for text in _texts(Path(path), of_table(Path(path)))]
+    return [(text, text) for text in found]
+
+
+def _texts(file: Path, column: list[str] | None) -> list[str]:
+    """The texts of a column, or else the lines of a file, but empty ones, which a warning names."""
+    texts, noun = column, "empty text"
+    if texts is None:
+        texts, noun = [line.strip() for line in text_lines(read_utf8(file, LARGEST_TEXT).rstrip())], "empty line"
+    empty = [str(number) for number, text in enumerate(texts, 1) if not text]
+    if empty:
+        named = ", ".join([*empty[:MOST_EMPTY], *["…"] * (len(empty) > MOST_EMPTY)])
+        warn_of_data(
+            f"'{writable(str(file))}' has {number_of(len(empty), noun)} ({named}): they get no answers, and "
+            "those of later lines move up."
+        )
+    return [text for text in texts if text]
+
+
+def usual_texts(file: Path) -> list[str] | None:
+    """The column of a table that is called ``text`` or alike; None where there is none, or the file holds lines."""
+    if file.suffix.lower() not in SUFFIXES_OF_TABLES or not file.is_file():
+        return None
+    try:
+        rows = list(read_rows(file))
+    except ValueError:  # lines of text
+        return None
+    text = usual_column(columns_of(rows), TEXT_COLUMNS)
+    if text is None:
+        return None
+    return [str(row.get(text) or "").strip() for _, row in rows]

@@ -1,0 +1,261 @@
+"""Words and characters by number, and the base of tokens that a vocabulary numbers."""
+
+from __future__ import annotations
+
+import reprlib
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import groupby
+from typing import Any, ClassVar, Self
+
+from torch import Tensor
+
+from lit_metanas.inputs.shapes import PADDING, TokenShape
+from lit_metanas.inputs.tokens import (
+    MOST_TOKEN_STEPS,
+    MOST_VOCABULARY,
+    UNKNOWN,
+    UNKNOWN_SHOWN,
+    TextPreprocessing,
+    check_range,
+    plain_list,
+    plain_numbers,
+    split_words,
+)
+from lit_metanas.io.text import composed, is_text
+
+
+@dataclass(frozen=True)
+class VocabularyTokens(ABC):
+    """What preprocessings have in common whose tokens a vocabulary numbers, above padding and the unknown one."""
+
+    field: ClassVar[str]  # that holds the vocabulary
+    wanted: ClassVar[str]
+    smallest: ClassVar[int] = 1  # size of a vocabulary
+
+    size: int
+    least: int
+    steps: int
+
+    def __post_init__(self) -> None:
+        owner, size = type(self).__name__, (self.size, self.smallest, MOST_VOCABULARY)
+        check_range(owner, size=size, least=(self.least, 1), steps=(self.steps, 1, MOST_TOKEN_STEPS))
+        known = self.vocabulary
+        wrong = [token for token in known if not isinstance(token, str) or not self.is_token(token)]
+        if wrong:
+            raise ValueError(f"{owner}: {reprlib.repr(wrong[0])} is not {self.wanted}: leave it out.")
+        if len(known) > self.size or len(set(known)) < len(known):
+            raise ValueError(f"{owner}: the vocabulary has more than {self.size} {self.field}, or one twice.")
+
+    @abstractmethod
+    def is_token(self, text: str) -> bool:
+        """Whether a text may be a token of the vocabulary."""
+
+    @property
+    def vocabulary(self) -> Sequence[str]:
+        """The tokens in the order of their numbers; empty before it is learned."""
+        found: Sequence[str] = getattr(self, self.field)
+        return found
+
+    @property
+    def shape(self) -> TokenShape:
+        """Of one input."""
+        return TokenShape(UNKNOWN + 1 + len(self.vocabulary), self.steps)
+
+    def to_plain(self) -> dict[str, Any]:
+        """The numbers and the vocabulary."""
+        return {"size": self.size, "least": self.least, "steps": self.steps, self.field: list(self.vocabulary)}
+
+
+class CountedTokens(VocabularyTokens):
+    """Those whose vocabulary is counted on text: the most frequent first, equally frequent ones by the alphabet."""
+
+    @abstractmethod
+    def split(self, text: str) -> Sequence[str]:
+        """The tokens of a text."""
+
+    def fitted(self, texts: Iterable[str]) -> Self:
+        """The same with the vocabulary of some texts, unless it has one.
+
+        Raises:
+            ValueError: no token is as frequent as ``least``.
+        """
+        if self.vocabulary:
+            return self
+        counts: Counter[str] = Counter()
+        for text, repeated in groupby(texts):
+            times = sum(1 for _ in repeated)
+            for token, number in Counter(self.split(text)).items():
+                counts[token] += times * number
+        order = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+        kept = [token for token, count in order if count >= self.least and self.is_token(token)]
+        if not kept:
+            raise ValueError(
+                f"{type(self).__name__}: none stands least = {self.least} times in the text that the vocabulary is "
+                "counted on: give meta-train classes, or lower it."
+            )
+        return self.with_vocabulary(kept[: self.size])
+
+    def with_vocabulary(self, tokens: Sequence[str]) -> Self:
+        """The same with a vocabulary."""
+        changes: dict[str, Any] = {self.field: tuple(tokens)}
+        return replace(self, **changes)
+
+    def token_lists(self, texts: Sequence[str]) -> list[list[int]]:
+        """The tokens of each text by number."""
+        return [[self._numbers.get(token, UNKNOWN) for token in self.split(text)] for text in texts]
+
+    def shown_tokens(self, inputs: Tensor) -> list[list[str]]:
+        """The tokens of each text as they are written."""
+        names = ("", UNKNOWN_SHOWN, *self.vocabulary)
+        return [[names[token] for token in row if token != PADDING] for row in inputs.tolist()]
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {token: number for number, token in enumerate(self.vocabulary, UNKNOWN + 1)}
+
+
+_CLOSE, _OPEN = frozenset(".,;:!?%)]}’。，、"), frozenset("([{¿¡")
+
+
+@dataclass(frozen=True)
+class Words(CountedTokens, TextPreprocessing):
+    """Lower-cased words and punctuation marks by number, most frequent first, above padding and the unknown word.
+
+    Attributes:
+        size: words of the vocabulary at most.
+        least: how often a word stands in the text that the vocabulary is counted on, at least.
+        steps: words of an example at most; what is behind them is cut off.
+        words: the vocabulary; empty before it is counted. A source counts it on the text of its meta-train classes.
+
+    Raises:
+        ValueError: a number is out of its range, or a word stands twice or is none.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> words = lm.kinds.Words(steps=6, least=1).fitted(["Book a table!", "Book a flight."])
+        >>> words.encode(["book a train", ""])
+        tensor([[3, 2, 1, 0, 0, 0],
+                [1, 0, 0, 0, 0, 0]])
+        >>> words.show(words.encode(["A table, please!"]))
+        ['a table � �!']
+    """
+
+    kind: ClassVar[str] = "words"
+    field: ClassVar[str] = "words"
+    wanted: ClassVar[str] = "a lower-cased word or a punctuation mark"
+
+    size: int = 20_000
+    least: int = 2
+    steps: int = 32
+    words: tuple[str, ...] = ()
+
+    def split(self, text: str) -> list[str]:
+        """The words and punctuation marks of a text."""
+        return split_words(text)
+
+    def is_token(self, text: str) -> bool:
+        """Whether it is one word in small letters, or a mark."""
+        return split_words(text) == [text]
+
+    def show(self, inputs: Tensor) -> list[str]:
+        """Each sentence, in small letters; unknown words as question marks in a diamond."""
+        return [_sentence(words) for words in self.shown_tokens(inputs)]
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """The inverse of ``to_plain``."""
+        words = plain_list("Words", plain, "words")
+        return cls(**plain_numbers("Words", plain, "size", "least", "steps"), words=tuple(words))
+
+
+def _sentence(words: Sequence[str]) -> str:
+    """Words with spaces between, but for punctuation marks that stand close to a neighbour."""
+    text = ""
+    for word in words:
+        text += word if not text or word in _CLOSE or text[-1] in _OPEN else f" {word}"
+    return text
+
+
+@dataclass(frozen=True)
+class Characters(CountedTokens, TextPreprocessing):
+    """Characters by number, most frequent first, above padding and the unknown character.
+
+    Capitals and spaces are characters like others, so that a text of known ones is shown as it was, in composed letters
+    (Unicode's form NFC). It suits short texts whose spelling matters, such as words and their pronunciations.
+
+    Attributes:
+        size: characters of the vocabulary at most.
+        least: how often a character stands in the text that the vocabulary is counted on, at least.
+        steps: characters of an example at most; what is behind them is cut off.
+        characters: the vocabulary, in the order of its numbers; empty before it is counted. A source counts it on the
+            text of its meta-train classes.
+
+    Raises:
+        ValueError: a number is out of its range, or a character stands twice or is none.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> characters = lm.kinds.Characters(steps=6).fitted(["banana", "Nab"])
+        >>> characters.characters
+        'abnN'
+        >>> characters.encode(["ban", "Bann"])
+        tensor([[3, 2, 4, 0, 0, 0],
+                [1, 2, 4, 4, 0, 0]])
+        >>> characters.show(characters.encode(["Nab", "cab"]))
+        ['Nab', '�ab']
+    """
+
+    kind: ClassVar[str] = "characters"
+    field: ClassVar[str] = "characters"
+    wanted: ClassVar[str] = "a character in composed form"
+
+    size: int = 5_000
+    least: int = 1
+    steps: int = 64
+    characters: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.characters, str):
+            raise ValueError("Characters: the vocabulary is no text: give its characters one behind the other.")
+        super().__post_init__()
+
+    def split(self, text: str) -> str:
+        """The composed characters of a text."""
+        return composed(text)
+
+    def is_token(self, text: str) -> bool:
+        """Whether a character stays as it is when composed, and can be written in UTF-8."""
+        return is_text(text) and composed(text) == text
+
+    def with_vocabulary(self, tokens: Sequence[str]) -> Self:
+        """The same with a vocabulary."""
+        return replace(self, characters="".join(tokens))
+
+    def show(self, inputs: Tensor) -> list[str]:
+        """Each text; unknown characters as question marks in a diamond."""
+        return ["".join(characters) for characters in self.shown_tokens(inputs)]
+
+    def to_plain(self) -> dict[str, Any]:
+        """The numbers and the vocabulary."""
+        return {**super().to_plain(), "characters": self.characters}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """The inverse of ``to_plain``."""
+        if not isinstance(plain.get("characters"), str):
+            raise ValueError("Characters: the stored preprocessing has no text 'characters'.")
+        numbers = plain_numbers("Characters", plain, "size", "least", "steps")
+        return cls(**numbers, characters=plain["characters"])
+
+
+MOST_PAIR_STEPS = Characters().steps
+"""Characters of a text that is to be written or read for it, at most."""
+
+
+def characters_for(texts: Iterable[str]) -> Characters:
+    """What makes inputs or targets of some texts: of the steps that the longest needs, and some for longer ones."""
+    return Characters(steps=min(MOST_PAIR_STEPS, 2 + 5 * max(map(len, texts)) // 4))

@@ -1,0 +1,218 @@
+"""The networks of NAS-Bench-201: the child of a cell and its cost, and the weight-sharing network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lit_metanas.inputs.shapes import Shape, image_shape
+from lit_metanas.spaces.architecture import Choice, edge_name
+from lit_metanas.spaces.child_network import ChildNetwork, NormalisedConvolution, norm_tensors
+from lit_metanas.spaces.forward_pass import OpenChoice
+from lit_metanas.spaces.mixed_layers import MixedNorm
+from lit_metanas.spaces.mixture import Mixture
+from lit_metanas.spaces.nas_bench_201.nas_bench_201_cells import EDGES, compute_cell, compute_edge
+from lit_metanas.spaces.operations import as_channels_last, halve_by_mean, random_kernel
+from lit_metanas.spaces.supernet import NetworkCost, Supernet
+
+EDGE_KERNELS: Mapping[str, int] = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}
+"""Sizes of the operations that are convolutions."""
+
+STAGES = 3
+
+
+class NASBench201Cell(nn.Module):
+    """The sum of its incoming edges at each node; a node without any is zero."""
+
+    def __init__(self, key: str, operations: Sequence[str], width: int) -> None:
+        super().__init__()
+        self.operations = {edge_name(*edge): label for edge, label in zip(EDGES, operations, strict=True)}
+        self.convolutions = nn.ModuleDict(
+            {
+                name: NormalisedConvolution(f"{key}.{name}.{label}", width, width, EDGE_KERNELS[label])
+                for name, label in self.operations.items()
+                if label in EDGE_KERNELS
+            }
+        )
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """The last node, of the inputs' shape."""
+        return compute_cell(inputs, self._along)
+
+    def _along(self, name: str, inputs: Tensor) -> Tensor | None:
+        operation = self.operations[name]
+        if operation == "none":
+            return None
+        return compute_edge(operation, inputs, lambda activated: self.convolutions[name](activated))
+
+
+class Reduction(nn.Module):
+    """A basic residual block (He et al. 2016) that halves the image."""
+
+    def __init__(self, key: str, channels: int, width: int) -> None:
+        super().__init__()
+        self.key = key
+        self.first = NormalisedConvolution(f"{key}.first", channels, width, 3, stride=2)
+        self.second = NormalisedConvolution(f"{key}.second", width, width, 3)
+        self.projection = nn.Conv2d(channels, width, 1, bias=False)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, channels, height, width)`` to ``(n, width, height / 2, width / 2)``."""
+        return self.projection(halve_by_mean(inputs)) + self.second(self.first(inputs.relu()).relu())
+
+
+class NASBench201Child(ChildNetwork):
+    """Stem, three stages of equal cells with reductions between them, global average and a linear classifier."""
+
+    def __init__(self, operations: Sequence[str], *, shape: Shape, way: int, channels: int, cells: int) -> None:
+        super().__init__()
+        self.stem = NormalisedConvolution("stem", shape[0], channels, 3)
+        blocks: list[nn.Module] = []
+        for stage in range(STAGES):
+            width = channels * 2**stage
+            if stage:
+                blocks.append(Reduction(f"reductions.{stage - 1}", width // 2, width))
+            blocks += [NASBench201Cell(f"cells.{stage * cells + place}", operations, width) for place in range(cells)]
+        self.blocks = nn.Sequential(*blocks)
+        self.features = channels * 2 ** (STAGES - 1)
+        self.last = nn.BatchNorm2d(self.features)
+        self.head = nn.Linear(self.features, way)
+        self.flops = stages_cost(operations, shape=shape, channels=channels, cells=cells, way=way).flops
+
+    def embed(self, inputs: Tensor) -> Tensor:
+        """Features, shape ``(n, features)``."""
+        return self.last(self.blocks(self.stem(inputs))).relu().mean((2, 3))
+
+    def inherit(self, weights: Mapping[str, Tensor]) -> None:
+        """See ``ChildNetwork``."""
+        self._refuse_other_sizes(weights, self._tensors())
+        self._copy(weights)
+
+    def _tensors(self) -> dict[str, Tensor]:
+        tensors = norm_tensors("last", self.last)
+        for module in self.modules():
+            if isinstance(module, NormalisedConvolution):
+                tensors |= module.tensors()
+            elif isinstance(module, Reduction):
+                tensors[f"{module.key}.projection"] = module.projection.weight
+        return tensors
+
+
+def stages_cost(labels: Sequence[str], *, shape: Shape, channels: int, cells: int, way: int) -> NetworkCost:
+    """Parameters and multiply-adds of a network with these operations in each cell; ``way`` 0 is no classifier."""
+    kernels = [EDGE_KERNELS[label] for label in labels if label in EDGE_KERNELS]
+    taps = sum(kernel**2 for kernel in kernels)
+    _, height, width = image_shape(shape)
+    stem = 9 * shape[0] * channels
+    cost = NetworkCost(stem + 2 * channels, stem * height * width)
+    for stage in range(STAGES):
+        out = channels * 2**stage
+        if stage:  # twice the channels at half the height and width
+            height, width = (height + 1) // 2, (width + 1) // 2
+            reduction = out // 2 * out * 10 + 9 * out**2
+            cost += NetworkCost(reduction + 4 * out, reduction * height * width)
+        weights = cells * taps * out**2
+        cost += NetworkCost(weights + cells * 2 * out * len(kernels), weights * height * width)
+    return cost + NetworkCost(2 * out + (out + 1) * way, out * way)
+
+
+class SuperConvolution(MixedNorm):
+    """Convolution and batch-norm, whose scale and shift children inherit; the benchmark's searches leave them out."""
+
+    def __init__(self, key: str, channels: int, width: int, kernel: int, *, stride: int = 1) -> None:
+        super().__init__(width, affine=True, key=key)
+        self.stride = stride
+        self.kernel = nn.Parameter(random_kernel(width, channels, kernel))
+
+    def forward(self, inputs: Tensor, label: str = "", weight: Tensor | None = None) -> Tensor:
+        """Shape ``(n, channels, height, width)`` to ``(n, width, height / stride, width / stride)``."""
+        outputs = F.conv2d(inputs, self.kernel, stride=self.stride, padding=self.kernel.shape[-1] // 2)
+        return super().forward(outputs, label, weight)
+
+
+class SuperEdge(nn.ModuleDict):
+    """All candidates of one edge: the convolutions, by label, have weights."""
+
+    # The gate follows the normalisation. Yet the batch-norm of the next edges cancels a gate that scales all of a node
+    # and whose node feeds convolutions only.
+
+    def __init__(self, choice: Choice, *, key: str, width: int) -> None:
+        super().__init__(
+            {
+                label: SuperConvolution(f"{key}.{label}", width, width, EDGE_KERNELS[label])
+                for label in choice.labels
+                if label in EDGE_KERNELS
+            }
+        )
+        self.choice = OpenChoice(choice.labels, choice.name)
+
+    def forward(self, inputs: Tensor) -> Tensor | None:
+        """The gate's one candidate, or all weighted and summed, of the inputs' shape; None for nothing."""
+        return self.choice.total(lambda label: compute_edge(label, inputs, lambda activated: self[label](activated)))
+
+
+class SuperCell(nn.ModuleDict):
+    """The edges of one cell by name."""
+
+    def __init__(self, choices: Sequence[Choice], *, key: str, width: int) -> None:
+        super().__init__(
+            {choice.name: SuperEdge(choice, key=f"{key}.{choice.name}", width=width) for choice in choices}
+        )
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """The last node, of the inputs' shape."""
+        return compute_cell(inputs, lambda name, values: self[name](values))
+
+
+class SuperReduction(nn.Module):
+    """A basic residual block (He et al. 2016) that halves the image."""
+
+    def __init__(self, key: str, channels: int, width: int) -> None:
+        super().__init__()
+        self.first = SuperConvolution(f"{key}.first", channels, width, 3, stride=2)
+        self.second = SuperConvolution(f"{key}.second", width, width, 3)
+        self.projection = nn.Parameter(random_kernel(width, channels, 1))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, channels, height, width)`` to ``(n, width, height / 2, width / 2)``."""
+        outputs: Tensor = self.second(self.first(inputs.relu()).relu())
+        return F.conv2d(halve_by_mean(inputs), self.projection) + outputs
+
+
+class NASBench201Supernet(Supernet):
+    """Stem, three stages of cells of one architecture, each with own weights, reductions, and the global average."""
+
+    def __init__(self, choices: Sequence[Choice], *, shape: Shape, channels: int, cells: int) -> None:
+        super().__init__()
+        self.choices = tuple(choices)
+        self.shape, self.channels, self.size = shape, channels, cells
+        widths = [channels * 2**stage for stage in range(STAGES)]
+        self.stem = SuperConvolution("stem", shape[0], channels, 3)
+        self.cells = nn.ModuleList(
+            SuperCell(choices, key=f"cells.{stage * cells + place}", width=width)
+            for stage, width in enumerate(widths)
+            for place in range(cells)
+        )
+        self.reductions = nn.ModuleList(
+            SuperReduction(f"reductions.{place}", width, 2 * width) for place, width in enumerate(widths[:-1])
+        )
+        self.features = widths[-1]
+        self.last = MixedNorm(self.features, affine=True, key="last")
+
+    def _embed(self, inputs: Tensor) -> Tensor:
+        reductions = [layer for layer in self.reductions if isinstance(layer, SuperReduction)]
+        if inputs.shape[1] == 1 and reductions[0].first.kernel.stride(1) == 1:
+            inputs = as_channels_last(inputs)
+        inputs = self.stem(inputs)
+        for place, cell in enumerate(self.cells):
+            if place and place % self.size == 0:
+                inputs = reductions[place // self.size - 1](inputs)
+            inputs = cell(inputs)
+        return self.last(inputs).relu().mean((2, 3))
+
+    def flops(self, mixture: Mixture) -> int:
+        """Forward multiply-adds that one input costs under ``mixture``."""
+        computed = [label for choice in self.choices for label in mixture[choice.name].computed(choice.labels)]
+        return stages_cost(computed, shape=self.shape, channels=self.channels, cells=self.size, way=0).flops

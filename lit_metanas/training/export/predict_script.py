@@ -1,0 +1,51 @@
+"""The script of an export, ``predict.py``: which one stands there, what it takes, and what it needs."""
+
+from __future__ import annotations
+
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import ImageShape, Shape, as_shape
+from lit_metanas.kinds.rows import QuantileColumns, StandardisedColumns
+from lit_metanas.kinds.sounds import LogMel
+from lit_metanas.kinds.texts.byte_pairs import BytePairs
+from lit_metanas.kinds.texts.joined_tokens import JOINABLE, JoinedTokens
+from lit_metanas.objectives import Translation
+from lit_metanas.objectives.classification import Classification
+from lit_metanas.objectives.objective import Objective
+from lit_metanas.objectives.transcription import Transcription
+
+IMAGES_AND_ARRAYS = "standalone_predict.py"
+"""The script for all inputs and answers that have none of their own."""
+
+
+def script_name(preprocessing: Preprocessing | None, objective: Objective) -> str:
+    """The script for such inputs and answers. Each stands alone in its folder, so they repeat how a program is run."""
+    made = getattr(preprocessing, "kind", "")
+    texts, classifies = {each.kind for each in JOINABLE}, isinstance(objective, Classification)
+    if classifies and made in {*texts, JoinedTokens.kind}:
+        return "standalone_texts.py"
+    if isinstance(objective, Translation) and {made, objective.target.kind} <= texts:
+        return "standalone_pairs.py"
+    if classifies and made in (StandardisedColumns.kind, QuantileColumns.kind):
+        return "standalone_rows.py"
+    if made == LogMel.kind and isinstance(objective, Classification | Transcription):
+        return "standalone_sounds.py"
+    return IMAGES_AND_ARRAYS
+
+
+def script_takes(shape: Shape, preprocessing: Preprocessing | None, objective: Objective) -> str:
+    """What ``predict.py`` is given for such inputs and answers, as a card's command has it; arrays where it must be."""
+    if isinstance(as_shape(shape), ImageShape) or script_name(preprocessing, objective) != IMAGES_AND_ARRAYS:
+        return "FILE"
+    return "INPUTS.npy"
+
+
+def script_packages(shape: Shape, preprocessing: Preprocessing | None, objective: Objective) -> tuple[str, ...]:
+    """The packages that ``predict.py`` needs for such inputs and answers, by the names that people call them."""
+    made = [getattr(preprocessing, part, preprocessing) for part in ("first", "second")]  # of joined tokens
+    parts = [*made, getattr(objective, "target", None)]
+    packages = ["PyTorch"]
+    if isinstance(as_shape(shape), ImageShape):
+        packages.append("Pillow")
+    if any(isinstance(part, BytePairs) for part in parts):
+        packages.append("tokenizers")
+    return tuple(packages)

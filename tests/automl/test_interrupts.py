@@ -1,0 +1,215 @@
+"""Ctrl-C, kills and failures: the best so far is returned, and the same call goes on."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from auto_toys import NO_MEMORY, diverge, interrupt, paced, same_weights
+
+import lit_metanas as lm
+from lit_metanas.automl import budget_plan, last_training, output
+from lit_metanas.estimators import training_estimator
+from lit_metanas.kinds.given_data import read_given
+from lit_metanas.records.budget import FailedWorkError
+
+Arrays = tuple[np.ndarray, list[str]]
+Call = Callable[..., lm.SearchResult]
+
+
+@pytest.fixture(autouse=True)
+def short_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Candidates are trained for three epochs, so that a small budget pays for several."""
+    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", 3)
+
+
+@pytest.fixture
+def call(arrays: Arrays, space: lm.LayeredSpace) -> Call:
+    """Searches several networks, and trains one."""
+
+    def run(output: Path | None = None, **more: Any) -> lm.SearchResult:
+        given: dict[str, Any] = {"flops": (4e6, 2e6), "output": output, **more}
+        return lm.auto(arrays, space=space, progress=False, **given)
+
+    return run
+
+
+def validated(result: lm.SearchResult, arrays: Arrays) -> float:
+    """The accuracy of a result's network on the validation part."""
+    val = read_given(arrays).val
+    assert val is not None
+    right = result.network(val.inputs).argmax(dim=1) == val.labels
+    return float(right.double().mean())
+
+
+@pytest.mark.parametrize("module", [training_estimator, last_training], ids=["search", "training"])
+def test_an_interrupted_search_leaves_the_best_so_far_and_goes_on(
+    module: Any, call: Call, arrays: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, searched = call(tmp_path / "whole"), module is training_estimator
+    with monkeypatch.context() as patched:
+        interrupt(patched, module, at=3 if searched else 1)
+        stopped = call(tmp_path / "cut")
+    assert (stopped.stopped, stopped.budget, stopped.command) == (True, None, "")
+    assert stopped.images == (24, 8)  # as the search trained it: without the examples to choose by
+    assert stopped.val_score == validated(stopped, arrays)
+    assert stopped.val_score == max(trial.value for trial in stopped.record.trials)
+    assert (stopped.training_cost.flops == 0) == searched
+    assert repr(stopped).startswith("Stopped early; best so far in")
+    assert lm.records.read_results(tmp_path / "cut" / "results.json")[0].stopped
+    assert lm.load_exported(tmp_path / "cut").classes == ("bright", "dark")
+    kept = len(list((tmp_path / "cut" / "trainings").iterdir()))
+    assert kept == (2 if searched else len(whole.record.trials))
+    trained = trained_in_search(monkeypatch)
+    goes_on = call(tmp_path / "cut")
+    assert len(trained) == len(whole.record.trials) - kept
+    assert not goes_on.stopped
+    assert not lm.records.read_results(tmp_path / "cut" / "results.json")[0].stopped
+    assert same_weights(whole.network, goes_on.network)
+    assert not (tmp_path / "cut" / "trainings").exists()
+
+
+def trained_in_search(monkeypatch: pytest.MonkeyPatch) -> list[lm.Child]:
+    """All that the search trains."""
+    plain, trained = training_estimator.fit_child, list[lm.Child]()
+
+    def fit(child: lm.Child, train: lm.Split, **more: Any) -> lm.Cost:
+        trained.append(child)
+        return plain(child, train, **more)
+
+    monkeypatch.setattr(training_estimator, "fit_child", fit)
+    return trained
+
+
+def test_the_card_has_the_call_of_a_search_that_was_stopped_and_of_one_that_is_read_again(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(folder: str) -> str:
+        card = (tmp_path / folder / "README.md").read_text()
+        return card.partition("- To reproduce:")[2].partition("## Use")[0].strip()
+
+    with monkeypatch.context() as patched:
+        interrupt(patched, last_training, at=1)
+        call(tmp_path / "out")
+    assert told("out").endswith(", stopped early")
+    finished = call(tmp_path / "out")
+    assert told("out") == finished.command == "lm.auto(data, flops=[4000000,2000000], seed=0, space=space)"
+    call(tmp_path / "out").export(tmp_path / "elsewhere")
+    assert told("elsewhere") == finished.command
+
+
+def test_without_weights_of_the_search_the_network_is_trained_for_a_moment(
+    call: Call, arrays: Arrays, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    val, learned = read_given(arrays).val, list[lm.Split]()
+    plain = last_training.fit_child
+
+    def fit(child: lm.Child, train: lm.Split, **more: Any) -> lm.Cost:
+        learned.append(train)
+        return plain(child, train, **more)
+
+    monkeypatch.setattr(lm.LayeredSpace, "supernet_weights", lambda *args: {})
+    with monkeypatch.context() as patched:
+        patched.setattr(last_training, "fit_child", fit)
+        interrupt(patched, training_estimator, at=3)
+        stopped = call(flops=(4e6, 1e9))
+    (part,) = learned
+    assert val is not None
+    assert not any(torch.equal(one, other) for one in part.inputs for other in val.inputs)
+    assert (stopped.stopped, stopped.images) == (True, (24, 8))
+    interrupt(monkeypatch, training_estimator, at=3)
+    diverge(monkeypatch, 0)
+    with pytest.raises(FailedWorkError, match=r"^ArithmeticError: training diverged: .*; the search kept no weights: "):
+        call()
+
+
+def test_after_a_failed_last_training_the_network_is_as_the_search_trained_it(
+    call: Call, arrays: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = call()
+    with monkeypatch.context() as patched:
+        interrupt(patched, last_training, at=1, by=NO_MEMORY)
+        told = r"the last training failed \(RuntimeError: .* can't allocate memory\): the best so far is taken\.$"
+        with pytest.warns(UserWarning, match=told):
+            found = call(tmp_path)
+    assert (found.stopped, found.val_score, found.images) == (True, whole.val_score, (24, 8))
+    assert found.val_score == validated(found, arrays)
+    assert "can't allocate memory" in repr(found)
+    inputs = torch.from_numpy(arrays[0][:, None])
+    assert torch.allclose(lm.load_exported(tmp_path).network(inputs), found.network(inputs), atol=1e-5)
+    assert same_weights(call(tmp_path).network, whole.network)
+    interrupt(monkeypatch, last_training, at=1, by=NO_MEMORY)
+    monkeypatch.setattr(lm.LayeredSpace, "supernet_weights", lambda *args: {})
+    with pytest.warns(UserWarning, match=told), pytest.raises(FailedWorkError, match="the search kept no weights"):
+        call()
+
+
+def test_a_network_whose_last_training_diverges_is_as_the_search_trained_it(
+    arrays: Arrays, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    diverge(monkeypatch, 0)
+    told = r"the last training diverged: the weights '.*' are not finite, .*: the network is as the search trained it\."
+    with pytest.warns(UserWarning, match=told):
+        result = lm.auto(arrays, flops=(1.5e8, 2e7), space=lm.LayeredSpace(depths=(1,), widths=(4,)), progress=False)
+    assert validated(result, arrays) == result.val_score
+    assert (result.images, result.stopped) == ((24, 8), False)
+
+
+def test_an_interrupt_before_any_network_is_passed_on(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt(monkeypatch, training_estimator, at=1)
+    with pytest.raises(KeyboardInterrupt, match="before any network"):
+        call(tmp_path / "out")
+
+
+def test_minutes_are_divided_once_for_all_continuations(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paced(monkeypatch, 1e6)
+    minutes: dict[str, Any] = {"flops": None, "minutes": 0.2}
+    with monkeypatch.context() as patched:
+        interrupt(patched, last_training, at=1)
+        call(tmp_path / "out", **minutes)
+    kept = json.loads((tmp_path / "out" / "auto.json").read_text())["plan"]
+    monkeypatch.setattr(budget_plan, "measure_pace", lambda *args, **more: pytest.fail("measured again"))
+    assert call(tmp_path / "out", **minutes).budget == (kept["search"], kept["training"])
+
+
+def test_what_a_killed_process_has_left_is_removed(call: Call, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / ".auto.json.abcd1234.part").write_text('{"sett')  # killed while the first file was written
+    (folder / ".keep.part").write_text("another's")
+    first = call(folder)
+    assert sorted(path.name for path in folder.rglob("*.part")) == [".keep.part"]
+    (folder / "trainings").mkdir()  # killed before these were removed
+    (folder / "report" / ".report.md.abcd1234.part").write_text("half")
+    again = call(folder)
+    assert same_weights(first.network, again.network)
+    assert not (folder / "trainings").exists()
+    assert sorted(path.name for path in folder.rglob("*.part")) == [".keep.part"]
+
+
+@pytest.mark.parametrize("part", ["write_report", "write_results"])
+def test_a_full_disk_at_the_end_does_not_lose_the_result(
+    part: str, call: Call, arrays: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path, *args: Any, **more: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(output, part, fail)
+        with pytest.warns(UserWarning, match=r"is incomplete \(.*No space left on device.*\): free some space"):
+            found = call(tmp_path)
+    inputs = torch.from_numpy(arrays[0][:, None])
+    assert torch.allclose(lm.load_exported(tmp_path).network(inputs), found.network(inputs), atol=1e-5)
+    assert same_weights(call(tmp_path).network, found.network)
+    assert (tmp_path / "report").is_dir()

@@ -1,0 +1,108 @@
+"""The options of ``auto``: checked, normalised, and told again as a call or a command."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import lit_metanas as lm
+from lit_metanas.automl.limits import measure_name
+from lit_metanas.automl.options import AutoOptions, NetworkLimits, bytes_of, milliseconds, seconds_of
+from lit_metanas.estimators.estimator import inputs_timed
+
+
+def test_durations() -> None:
+    assert [seconds_of(each) for each in (0.5, "5ms", "5 ms", "2s", "0.25", "7us")] == [
+        0.5, 0.005, 0.005, 2, 0.25, pytest.approx(7e-6),
+    ]  # fmt: skip
+    for wrong in ("5 min", "fast", "", "-1ms", 0, "1e400"):
+        with pytest.raises(ValueError, match="is no duration"):
+            seconds_of(wrong)
+
+
+def test_a_duration_as_a_text_is_the_same_duration() -> None:
+    assert [milliseconds(each) for each in (0.005, 2.0, 7e-6)] == ["5ms", "2000ms", "0.007ms"]
+    generator = torch.Generator().manual_seed(0)
+    for each in torch.rand(200, generator=generator, dtype=torch.float64).tolist():
+        assert seconds_of(milliseconds(each)) == each
+
+
+def test_sizes() -> None:
+    assert [bytes_of(each) for each in (7, "500kB", "2 MB", "1e3", "0.5gb")] == [7, 5e5, 2e6, 1e3, 5e8]
+    for wrong in ("small", "5 ms", "-1kB", "", 0, "1e400"):
+        with pytest.raises(ValueError, match="is no size"):
+            bytes_of(wrong)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"minutes": 1, "flops": 1e9}, "auto: give minutes or flops, not both"),
+        ({"minutes": 0}, "auto: minutes = 0 must be a number above 0"),
+        ({"minutes": float("nan")}, "auto: minutes = nan must be a number above 0"),
+        ({"minutes": "1"}, "auto: minutes = '1' must be a number above 0"),
+        ({"minutes": 1e300}, r"auto: minutes = 1e\+300 must be at most 1e\+06\."),
+        ({"flops": (1e9, 0.0)}, "auto: flops = 0.* must be a number above 0"),
+        ({"flops": (1e9, 1e40)}, r"auto: flops = 1e\+40 must be at most 1e\+24\."),
+        ({"flops": (1e6, 1e6, 1e6)}, "auto: flops are one number, or two"),
+        ({"seed": -1}, "auto: seed = -1 must be a whole number from 0"),
+        ({"seed": 2**63}, f"auto: seed = {2**63} must be"),
+        ({"seed": 0.5}, r"auto: seed = 0\.5 must be"),
+        ({"seed": "0"}, "auto: seed = '0' must be"),
+        ({"seed": None}, "auto: seed = None must be"),
+        ({"max_parameters": "10k"}, "max_parameters = '10k' must be a number above 0"),
+        ({"max_flops": 0}, "max_flops = 0 must be a number above 0"),
+        ({"latency_batch": 0}, r"latency_batch = 0 must be a whole number from 1 to 1,000,000\."),
+        ({"latency_batch": True}, "latency_batch = True must be a whole number"),
+        ({"latency_batch": 10**30}, "latency_batch = .* must be a whole number"),
+        ({"pareto": "shoes"}, "no front can be made for pareto = 'shoes': give parameters, flops or latency"),
+        ({"int8": True}, "auto: onnx and int8 are files in the output: give 'output', too"),
+    ],
+)
+def test_what_is_out_of_range_is_named(given: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        AutoOptions("data", **given)
+
+
+def test_numbers_of_numpy_and_single_records_are_taken() -> None:
+    told = AutoOptions("data", minutes=np.float32(2), seed=np.int64(3), records="own.jsonl", max_parameters=np.int64(9))
+    assert json.dumps([told.minutes, told.seed, told.records, told.limits.given]) == (
+        '[2.0, 3, ["own.jsonl"], {"parameters": 9.0}]'
+    )
+    assert AutoOptions("data").minutes == 10
+    assert AutoOptions("data", flops=[1e9, 2e9]).parts == (1e9, 2e9)  # type: ignore[arg-type]
+
+
+def test_latencies_of_other_batches_are_other_settings_and_other_measures() -> None:
+    usual, other = (AutoOptions("data", max_latency="5ms", latency_batch=batch).limits for batch in (1, 32))
+    # As folders of searches have them that were begun before there were batches.
+    assert usual.settings == {"parameters": None, "flops": None, "latency": 0.005, "size": None}
+    assert other.settings == {**usual.settings, "latency_batch": 32}
+    assert usual.given == other.given == {"latency": 0.005}
+    names = [*(measure_name(limits, "latency") for limits in (usual, other)), "flops", "latency_of_a_phone"]
+    assert names[:2] == ["latency", "latency_32"]
+    assert measure_name(other, "flops") == "flops"
+    assert [inputs_timed(name) for name in names] == [1, 32, 0, 0]
+
+
+def test_a_command_repeats_what_was_given_and_nothing_else() -> None:
+    options = AutoOptions(
+        "-my data", minutes=3, output="out/", group="-g", max_latency="7us", max_size="2MB", threads=None, onnx=True,
+        progress=False,
+    )  # fmt: skip
+    assert options.repeated((1e9, 2.5), from_shell=True) == (
+        "lit-metanas auto '--data=-my data' --flops '[1000000000,2.5]' --seed 0 --group=-g --max_latency 0.007ms "
+        "--max_size 2000000 --threads None --output out_again"
+    )
+    assert options.repeated((1.0, 2.0), from_shell=False) == (
+        "lm.auto('-my data', flops=[1,2], seed=0, group='-g', max_latency='0.007ms', max_size=2000000, threads=None)"
+    )
+
+
+def test_limits_without_any() -> None:
+    assert NetworkLimits().given == {}
+    assert lm.automl.AutoOptions is AutoOptions

@@ -1,0 +1,237 @@
+"""How minutes or FLOPs are divided, and how fast a machine is."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from auto_toys import paced, same_weights
+
+import lit_metanas as lm
+from lit_metanas.automl import budget_plan
+from lit_metanas.automl.budget_plan import (
+    SHARES,
+    Workload,
+    divide,
+    front_rungs,
+    rungs_of,
+    search_flops,
+    searched_share,
+    shared_epochs,
+)
+from lit_metanas.automl.options import AutoOptions, NetworkLimits
+from lit_metanas.automl.pace import Pace
+from lit_metanas.automl.views import Views
+from lit_metanas.estimators.training_estimator import TrainingEstimator
+
+Arrays = tuple[np.ndarray, list[str]]
+
+
+@pytest.fixture(autouse=True)
+def short_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Candidates are trained for three epochs, so that a small budget pays for several."""
+    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", 3)
+
+
+def workload(gone: float = 0.0) -> Workload:
+    """Of a table, a small network first and one of a hundred times as many multiply-adds."""
+    rows = np.random.default_rng(0).random((1000, 10))
+    task, space = lm.task_from_arrays(rows, [0, 1] * 500), lm.MLPSpace(depths=(0, 2), widths=(64,))
+    both = [next(one for one in space.architectures() if one["depth"] == depth) for depth in ("0", "2")]
+    views = Views(task, {}, space, NetworkLimits())
+    return Workload(views, both, lm.Recipe(), 0.5, perf_counter() - gone, reading=0.0, writes=False)
+
+
+def test_minutes_become_flops_by_a_measured_pace(
+    arrays: Arrays, space: lm.LayeredSpace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paced(monkeypatch, 2e6)
+    result = lm.auto(arrays, minutes=0.1, space=space)
+    assert result.pace == 2e6
+    assert result.budget is not None
+    search, training = result.budget
+    assert 0 < search < 6e6  # the half of six seconds, less what reading took
+    assert result.cost.flops <= search
+    assert training * 0.9 < result.training_cost.flops <= training
+    assert 0 < training < 12e6  # what the search has left
+    told = capsys.readouterr().err
+    assert "auto: this machine trains 2e+06 FLOPs a second" in told
+    assert "auto: 'arrays': 40 images of 2 classes: 24 to learn from, 8 to choose by, 8 to test." in told
+    again = lm.auto(arrays, flops=result.budget, space=space, progress=False)
+    assert same_weights(result.network, again.network)
+
+
+def test_a_machine_that_gets_slower_leaves_the_training_a_share(
+    arrays: Arrays, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paces, measured = iter([Pace(2e6, 0.0, 0.0), Pace(5e5, 0.0, 0.0)]), list[Pace]()
+
+    def slower(*args: Any, **more: Any) -> Pace:
+        measured.append(next(paces))
+        return measured[-1]
+
+    paced(monkeypatch, 2e6)
+    monkeypatch.setattr(budget_plan, "measure_pace", slower)
+    monkeypatch.setattr(budget_plan, "perf_counter", lambda: perf_counter() + 60 * (len(measured) > 1))
+    result = lm.auto(arrays, minutes=0.2, space=space, progress=False)
+    assert result.budget is not None
+    seconds = SHARES.least_trained * result.budget[0] / 2e6
+    assert result.training_cost.flops == pytest.approx(5e5 * seconds, rel=0.1)
+
+
+def test_too_small_a_budget_says_the_least(arrays: Arrays, space: lm.LayeredSpace) -> None:
+    with pytest.raises(ValueError, match=r"0.0001 min is too short .*: give 0\.\d minutes or more"):
+        lm.auto(arrays, minutes=0.0001, space=space, progress=False)
+    with pytest.raises(ValueError, match=r"pay for no epoch of a network on these data: give \d") as told:
+        lm.auto(arrays, flops=1e3, space=space, progress=False)
+    least = float(str(told.value).split("give ")[1].split(" or")[0])
+    with pytest.raises(ValueError, match=r": give \[\d\S*,\d\S*\] or more"):  # as Python and as a command have it
+        lm.auto(arrays, flops=(1e3, 1e3), space=space, progress=False)
+    assert lm.auto(arrays, flops=least, space=space, progress=False).recipe.epochs >= 1
+    assert lm.auto(arrays, flops=(3e6, 1.0), space=space, progress=False).recipe.epochs == 1  # less than an epoch
+
+
+def test_a_budget_is_not_exceeded(arrays: Arrays, space: lm.LayeredSpace) -> None:
+    for flops in (6e6, 7e6, 1e7):
+        result = lm.auto(arrays, flops=flops, space=space, progress=False)
+        assert result.cost.flops + result.training_cost.flops <= flops
+
+
+def test_a_single_network_is_not_searched_for_as_long_as_a_larger_one_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    work = workload()
+    views = work.views
+    small, large = (work.epoch_of(one, views.usual, views.usual.task.train) for one in work.networks)
+    paced(monkeypatch, large / 100)  # an epoch of the large one takes 100 s of 60
+    divided = divide(work, AutoOptions(None, minutes=1), rungs_of)  # was refused: give 0.1 minutes or more
+    assert small <= divided.search <= 1.01 * small + 1
+    assert divided.expected > 50 * large / 100
+
+
+def test_reading_that_takes_most_of_the_minutes_is_told_before_the_search(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paced(monkeypatch, 1e9)
+    for gone, told in ((12, ""), (18, "auto: starting and reading the data took 18 s of 30 s, which leaves little")):
+        divide(workload(gone), AutoOptions(None, minutes=0.5), rungs_of)
+        said = capsys.readouterr().err
+        assert told in said
+        assert ("starting and reading" in said) == bool(told)
+
+
+def test_flops_that_hide_an_epoch_in_their_last_digit_are_no_small_budget() -> None:
+    assert divide(workload(), AutoOptions(None, flops=1e24), rungs_of).search == 1e24
+
+
+def test_candidates_grow_with_the_budget() -> None:
+    numbers = [sum(rungs_of(trials, 1.0)) for trials in (0.2, 0.5, 1, 2, 7, 14, 133, 1333)]
+    assert numbers[:3] == [1, 1, 1]
+    assert numbers == sorted(numbers)
+    assert rungs_of(14, 1.0) == (6, 4, 4)
+    assert rungs_of(2, 1.0) == (2,)
+    assert 30 < numbers[-2] < 60
+    assert all(min(rungs_of(trials, 1.0)) >= 1 for trials in range(1, 200))
+    assert sum(rungs_of(1e24, 1.0)) <= budget_plan.MOST_TRIALS + budget_plan.LATER_RUNGS
+
+
+def test_a_search_for_a_front_begins_with_half_of_its_candidates() -> None:
+    assert front_rungs(1.0, 1.0) == (1,)
+    assert front_rungs(7.0, 1.0) == (4, 2, 1)
+    assert sum(front_rungs(28.0, 1.0)) == sum(rungs_of(28.0, 1.0))
+
+
+def test_small_networks_of_a_front_have_more_epochs() -> None:
+    epochs = shared_epochs([100.0, 1.0], 1000.0, 200)
+    assert epochs[1] == pytest.approx(10 * epochs[0], abs=10)
+    assert 900 <= 100 * epochs[0] + epochs[1] <= 1000
+    assert shared_epochs([100.0, 1.0], 1e9, 200) == [200, 200]
+    assert shared_epochs([100.0, 50.0, 1.0], 120.0, 200) == [1]
+    assert shared_epochs([100.0], 10.0, 200) == [1]
+
+
+def test_a_training_has_no_more_epochs_than_help() -> None:
+    def share(budget: float, trial: float = 3, share: float = 0.5) -> float:
+        return searched_share(budget, epoch=1, trial=trial, share=share, longest=200, single=1)
+
+    assert (share(100), share(1000)) == (50, 800)
+    assert share(100, trial=26) == 1  # a single candidate is not compared
+    assert (share(100, share=0.0), share(1000, share=0.0)) == (1, 800)
+
+
+def test_a_search_takes_the_seconds_that_it_was_given() -> None:
+    pace = Pace(flops=1e9, building=0.05, scoring=0.001)
+    for seconds in (1.0, 10.0, 100.0):
+        flops = search_flops(seconds, pace, trial=3e8, scored=50, rungs=rungs_of)
+        taken = flops / 1e9 + sum(rungs_of(flops, 3e8)) * 0.1
+        assert seconds - 0.2 <= taken <= 1.01 * seconds
+
+
+def test_reading_again_takes_time_of_the_search() -> None:
+    pace = Pace(1e6, 0.0, 0.0)
+    given: dict[str, Any] = {"trial": 1e6, "scored": 0, "rungs": rungs_of}
+    plain = search_flops(20.0, pace, **given)
+    assert search_flops(20.0, pace, **given, views=3, reading=2.0) == pytest.approx(plain - 4e6, rel=0.02)
+    assert search_flops(6.0, pace, **given, views=3, reading=2.0) == search_flops(6.0, pace, **given)  # of one rung
+
+
+def test_a_pace_is_averaged_with_that_of_earlier_trainings() -> None:
+    pace = Pace(flops=4e9, building=0.5, scoring=0.01)
+    costs = [lm.Cost(flops=int(4e9), seconds=5.5), lm.Cost(flops=int(4e9), seconds=5.5)]  # 1.5 s of each beside
+    assert pace.averaged(costs, scored=100).flops == pytest.approx(1 / (0.5 / 4e9 + 0.5 / 1e9))
+    assert pace.averaged([], scored=100) == pace
+    assert pace.averaged([lm.Cost(flops=int(4e9), seconds=1.0)], scored=100) == pace
+
+
+def test_export_takes_longer_if_steps_are_written_or_read_one_by_one() -> None:
+    part = lm.Split(torch.ones(4, 30, dtype=torch.int64), torch.tensor([0, 1, 0, 1]))
+    task, pace = lm.Task("toy", 2, part, part, part, vocabulary=9), Pace(1e9, 0.0, 0.0, waiting=2.0)
+    one, other = (lm.Architecture({"operation": label}) for label in ("conv_3", "gru"))
+    assert pace.writing_seconds(task, one) == pytest.approx(3.0)
+    assert pace.writing_seconds(task, other) == pytest.approx(2 * (1.5 + 30 * 0.1))
+
+
+@pytest.mark.parametrize("steps", [20, 1000])
+def test_a_linear_candidate_has_no_more_epochs_than_help_or_than_others_have(
+    steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = torch.randn(60, 8, generator=torch.Generator().manual_seed(0))
+    epochs: dict[str, list[int]] = {"0": [], "2": []}
+    train = TrainingEstimator.__call__
+
+    def counted(
+        self: TrainingEstimator, architecture: lm.Architecture, *, fidelity: float, **others: Any
+    ) -> lm.estimators.Score:
+        epochs[architecture["depth"]].append(round(fidelity * self.recipe.epochs))
+        return train(self, architecture, fidelity=1 / self.recipe.epochs, **others)
+
+    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", steps)
+    monkeypatch.setattr(TrainingEstimator, "__call__", counted)
+    space = lm.MLPSpace(depths=(0, 2), widths=(64,))
+    lm.auto((rows.numpy(), (rows[:, 0] > 0).long().tolist()), flops=(steps * 5e6, 1e6), space=space, progress=False)
+    average = 4 * max(epochs["2"])  # at most, if all but one of the four timed networks are linear
+    assert SHARES.longest <= max(epochs["0"]) <= max(SHARES.longest, average)
+    assert (max(epochs["2"]) > SHARES.longest) == (steps == 1000)
+
+
+def test_a_small_network_is_not_trained_for_as_many_flops_as_a_deep_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = torch.randn(60, 8, generator=torch.Generator().manual_seed(0))
+    given = rows.numpy(), (rows[:, 0] > 0).long().tolist()
+    train = TrainingEstimator.__call__
+
+    def small_first(self: TrainingEstimator, architecture: lm.Architecture, **others: Any) -> lm.estimators.Score:
+        found = train(self, architecture, **others)
+        return lm.estimators.Score(float(architecture.get("depth") == "0"), found.cost, found.weights)
+
+    monkeypatch.setattr(TrainingEstimator, "__call__", small_first)
+    compared = lm.auto(given, flops=2e7, progress=False)
+    assert compared.budget is not None
+    assert compared.linear_model
+    assert compared.budget[1] < 2e7 - compared.cost.flops
+    repeated = lm.auto(given, flops=compared.budget, progress=False)
+    assert repeated.linear_model == compared.linear_model
+    assert same_weights(compared.network, repeated.network)
+    result = lm.auto(given, flops=1e9, space=lm.MLPSpace(depths=(0, 2), widths=(256,)), progress=False)
+    assert result.architecture["depth"] == "0"
+    assert result.training_cost.steps == SHARES.most_trained * SHARES.longest  # one step an epoch

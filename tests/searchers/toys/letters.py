@@ -1,0 +1,28 @@
+"""A space of five letters, some of which stand for the same architecture or cannot be built."""
+
+from lit_metanas.spaces import Choice, ChoiceSpace
+
+LABELS = tuple("abc")
+
+
+class Letters(ChoiceSpace):
+    """The third letter matters only after an a; two b's cannot be built; the order of the last two does not matter."""
+
+    choices = (
+        Choice("x", LABELS),
+        Choice("y", LABELS),
+        Choice("z", LABELS, active_if=(("x", frozenset({"a"})),)),
+        Choice("v", LABELS, group="tail"),
+        Choice("w", LABELS, group="tail"),
+    )
+
+    def canonical(self, labels):
+        low, high = sorted((labels["v"], labels["w"]))
+        return super().canonical({**labels, "v": low, "w": high})
+
+    def violation(self, architecture):
+        return "two b's" if architecture["x"] == architecture["y"] == "b" else None
+
+
+SPACE = Letters()
+ALL = tuple(SPACE.architectures())
