@@ -35,7 +35,8 @@ def test_tree_and_flat_are_inverse():
 
 
 def test_the_name_of_a_choice_goes_before_its_group():
-    logits = ArchitectureLogits(CHOICES, prior={"kernel": "3", "b.kernel": "5"}, strength=2.0)
+    logits = ArchitectureLogits(CHOICES, prior={"kernel": "3", "b.kernel": "5", "depth": "4"}, strength=2.0)
+    assert logits.tree()["depth"].tolist() == [0]  # a prior says nothing to a settled choice
     assert logits.tree()["a.kernel"].tolist() == [0, 2, 0]
     assert logits.tree()["b.kernel"].tolist() == [0, 0, 2]
     assert logits.tree()["b.pool"].tolist() == [0, 0]

@@ -679,3 +679,17 @@ def test_push_refuses_a_card_that_the_hub_would_not_read(
     assert told in capsys.readouterr().err
     assert main(["push", "out", "no repository", "--dry-run"]) == 2
     assert "give NAME/MODEL" in capsys.readouterr().err
+
+
+def test_a_card_tells_an_estimate_of_the_energy_where_the_threads_are_known(
+    result: lm.SearchResult, tmp_path: Path
+) -> None:
+    told = "about 0.6 Wh (an estimate: 90 s x 2 threads x 12 W a core; memory and cooling not counted)"
+    costs = {"cost": replace(result.cost, seconds=60.0), "training_cost": replace(result.training_cost, seconds=30.0)}
+    known = replace(result, threads=2, **costs)
+    known.export("known")
+    assert f"| energy of search and training | {told} |" in (tmp_path / "known" / "README.md").read_text()
+    assert f"\n  energy of both: {told}" in repr(known)
+    replace(known, threads=None).export("unknown")
+    assert "energy" not in (tmp_path / "unknown" / "README.md").read_text()
+    assert "energy" not in repr(result)

@@ -458,3 +458,9 @@ def test_a_recurrence_over_many_steps_is_refused_before_it_is_run(
     monkeypatch.setattr(torch.ops.aten.gru, "input", None)
     with pytest.raises(ValueError, match=r"^calls gru\.input with other arguments"):
         read_program(sequence_program).check(TokenShape(13, 1 << 15), 3)
+
+
+def test_a_larger_archive_is_not_read(copied: Path) -> None:
+    with (copied / "model.pt2").open("ab") as stream:
+        stream.truncate(1 << 40)
+    assert "larger than" in refused(copied)

@@ -78,6 +78,13 @@ LARGE: dict[str, list[Node]] = {
             padding=[0, 0], dilation=[255, 255], transposed=True, output_padding=[0, 0], groups=1,
         )
     ],
+    "distances": [
+        step("full.default", "a", size=[8000, 4000], fill_value=1.0),
+        *(
+            step("_cdist_forward.default", f"b{n}", x1=Reference("a"), x2=Reference("a"), p=3.0, compute_mode=None)
+            for n in range(9)
+        ),
+    ],
     "sorts": [
         step("full.default", "a", size=[1 << 22], fill_value=1.0),
         *(("sort.default", {"self": Reference("a"), "dim": 0}, (f"b{n}", f"c{n}")) for n in range(99)),

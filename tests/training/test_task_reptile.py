@@ -186,6 +186,8 @@ def order(data, seed):
     [
         ({"inner_steps": 0}, "TaskReptile: inner_steps is 0; give at least 1"),
         ({"batch_size": 1}, "TaskReptile: batch_size is 1; give at least 2"),
+        ({"flops": -1.0}, "TaskReptile: flops is -1.0; give a positive number"),
+        ({"seed": -1}, "TaskReptile: seed is -1; give a number from 0"),
         ({"inner_rate": float("nan")}, "TaskReptile: inner_rate is nan; give a positive number"),
     ],
 )

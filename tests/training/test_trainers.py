@@ -243,3 +243,21 @@ def test_without_checkpoints_or_with_another_preemption_none_is_added(tmp_path: 
     assert guards(enable_checkpointing=False) == []
     assert len(guards(enable_checkpointing=True)) == len(guards(enable_checkpointing=None)) == 1
     assert guards(enable_checkpointing=True, callbacks=[mine]) == guards(callbacks=mine) == [mine]
+
+
+class Stops(Callback):
+    def on_train_batch_end(self, trainer: pytorch.Trainer, *args: Any) -> None:
+        trainer.should_stop = trainer.global_step == 25
+
+
+@pytest.mark.parametrize(
+    ("settings", "steps"),
+    [
+        ({"max_epochs": -1, "callbacks": [Stops()]}, 25),
+        ({"max_time": {"seconds": 0}}, 0),
+    ],
+)
+def test_every_other_limit_is_lightnings(settings: dict[str, Any], steps: int) -> None:
+    trainer = without_limit(**settings)
+    trainer.fit(Regression())
+    assert trainer.global_step == steps
