@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeAlias
 from torch.utils.data import Dataset
 
 from lit_metanas.io.files import open_regular
+from lit_metanas.io.packages import class_named
 from lit_metanas.io.text import number_of, printable, writable
 from lit_metanas.kinds.images.array_tasks import task_from_arrays
 from lit_metanas.kinds.images.dataset_tasks import task_from_dataset
@@ -22,7 +23,7 @@ from lit_metanas.kinds.kind import Kind, MadeBefore, Source, kind_named, kind_of
 from lit_metanas.kinds.kind_of_path import check_no_parts, folders_of_parts, kind_of_path
 from lit_metanas.kinds.texts.text_task import task_from_texts
 from lit_metanas.objectives.classification import Classification
-from lit_metanas.objectives.stored_objectives import objective_named
+from lit_metanas.objectives.objective import Objective
 from lit_metanas.tasks.labels import Groups
 from lit_metanas.tasks.splits import FEWEST_OF_A_CLASS
 from lit_metanas.tasks.task import Task, TaskCollection
@@ -50,7 +51,9 @@ def read_given(
     Inputs are made by ``prepared``, or as those of the meta-trained weights ``start`` were, or else as usual.
     """
     named = None if kind is None else kind_named(kind)
-    wanted = None if objective is None else objective_named(objective)
+    wanted = None
+    if objective is not None:
+        wanted = class_named(objective, Objective, "objective", "grades.Ordinal")  # type: ignore[type-abstract]
     if isinstance(data, Task | TaskCollection):
         task = _task_itself(data, test=test, group=group, min_per_class=min_per_class)
     elif isinstance(data, str | os.PathLike):

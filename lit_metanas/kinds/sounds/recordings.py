@@ -21,7 +21,7 @@ from lit_metanas.kinds.sounds.sound_files import SOUND_SUFFIXES, Recording, chec
 from lit_metanas.kinds.texts.labelled_text import read_utf8
 from lit_metanas.kinds.texts.text_tables import check_columns, listed, separated_rows
 from lit_metanas.tasks.splits import check_shares, large_classes, tell_shared_groups
-from lit_metanas.tasks.task import SingleTask, warn_of_data
+from lit_metanas.tasks.task import warn_of_data
 
 LARGEST_SOUND_TABLE, MOST_RECORDINGS = 1 << 28, 1_000_000
 """Bytes of a table of sound files, and its rows."""
@@ -203,7 +203,7 @@ class HasFeatures:
             self._features = LogMel.checked(preprocessing, str(self.root))
 
 
-class RecordingsTask(HasFeatures, SingleTask):
+class RecordingsTask(HasFeatures):
     """One's own recordings as a collection of a single task; the arguments are those of ``AudioFolderTask``."""
 
     def __init__(
