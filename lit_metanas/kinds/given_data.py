@@ -81,7 +81,6 @@ def _of_path(
     prepared: Any,
     start: MadeBefore | None,
 ) -> Task:
-    """The task of a file or folder."""
     source = _source(data, test, group)
     own = named or kind_of_path(source.path, source.group)
     if not own.labelled and least is not None:
@@ -144,7 +143,6 @@ def _in_memory(
 
 
 def _pair(name: str, given: Any) -> tuple[Any, Any]:
-    """Examples and labels."""
     if not isinstance(given, tuple | list) or len(given) != 2:
         raise ValueError(
             f"'{name}' cannot be a {type(given).__name__}: give a path, a task, a data set of torch, or a pair of "

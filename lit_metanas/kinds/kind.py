@@ -302,14 +302,12 @@ def within_memory(task: Task, prepared: Prepared) -> Prepared:
 
 
 def _numbers(shape: Shape) -> int:
-    """Of an input."""
     if isinstance(shape, TokenShape):
         return shape.steps
     return prod(shape)
 
 
 def _made(path: str) -> Kind:
-    """A kind by the path of its class."""
     return class_named(path, Kind, "kind", "graphs.Graphs")()  # type: ignore[type-abstract]
 
 
