@@ -96,8 +96,10 @@ def _deeper(folder: Path, suffixes: Collection[str], refuse: Callable[[OSError],
     return found
 
 
-def file_groups(root: Path, classes: Mapping[str, Sequence[Path]], group: str) -> dict[Path, str]:
-    """The group of each file: its sub-folder within its class, or the bracket of a regular expression."""
+def file_groups(root: Path, classes: Mapping[str, Sequence[Path]], group: str | None) -> dict[Path, str]:
+    """The group of each file: its sub-folder within its class, or the bracket of a regular expression; or none."""
+    if group is None:
+        return {}
     try:
         pattern = re.compile(group)
     except re.error as error:
@@ -133,25 +135,23 @@ def _group_of(path: Path, pattern: re.Pattern[str]) -> str:
 
 
 def read_classes(
-    classes: Mapping[str, Sequence[Path]], read: Callable[[Path], Tensor], *, skip_unreadable: bool
-) -> tuple[dict[str, Tensor], list[Path]]:
-    """For each class a tensor of shape ``(n, ...)``, and the unreadable files that were skipped."""
+    classes: Mapping[str, Sequence[Path]], read: Callable[[Path], Tensor], noun: str, *, skip_unreadable: bool
+) -> tuple[dict[str, Tensor], dict[str, list[Path]]]:
+    """For each class a tensor of shape ``(n, ...)`` and its files; unreadable ones are left out, with a warning."""
     found: dict[str, list[Tensor]] = {name: [] for name in classes}
-    unreadable: list[Path] = []
+    kept: dict[str, list[Path]] = {name: [] for name in classes}
+    unreadable, number = list[str](), sum(map(len, classes.values()))
     for name, files in classes.items():
         for file in files:
             try:
                 found[name].append(read(file))
+                kept[name].append(file)
             except ValueError:
-                unreadable.append(file)
-                if not skip_unreadable or len(unreadable) == sum(map(len, classes.values())):
+                unreadable.append(f"'{writable(str(file))}'")
+                if not skip_unreadable or len(unreadable) == number:
                     raise
+    if unreadable:
+        verb = "is" if len(unreadable) == 1 else "are"
+        _warn(f"{len(unreadable)} of {number} {noun} cannot be read and {verb} left out: {first_few(unreadable)}.")
     none = next(part for parts in found.values() for part in parts)[None][:0]
-    return {name: torch.stack(parts) if parts else none for name, parts in found.items()}, unreadable
-
-
-def left_out(files: Sequence[Path], of: int, noun: str) -> str:
-    """The sentence about unreadable files, of how many in all."""
-    verb = "is" if len(files) == 1 else "are"
-    named = first_few([f"'{writable(str(file))}'" for file in files])
-    return f"{len(files)} of {of} {noun} cannot be read and {verb} left out: {named}."
+    return {name: torch.stack(parts) if parts else none for name, parts in found.items()}, kept

@@ -69,7 +69,9 @@ def augment(inputs: Tensor, augmentation: str, generator: torch.Generator, *, co
     strength = _STRENGTHS[augmentation]
     if inputs.dim() == 4:
         change = strength.images
-        return (change if colours else ImageAugmentation(flip=change.flip, zoom=change.zoom))(inputs, generator)
+        if not colours:
+            change = ImageAugmentation(flip=change.flip, zoom=change.zoom)
+        return change(inputs, generator)
     if inputs.dim() == 3:
         return mask_series(inputs, strength.bands, strength.steps, generator)
     if not inputs.is_floating_point():

@@ -92,19 +92,21 @@ def _of_path(
 
 def _source(data: str | os.PathLike[str], test: Given | None, group: Any) -> Source:
     """What the examples of a path, or of its folders ``train`` and ``test``, are read by."""
-    path, test_path = existing_path(data), None if test is None else existing_path(test, "test")
-    parts = folders_of_parts(path) if test is None else None
-    if parts is None and path.is_dir():
-        check_no_parts(path)
-    path, test_path = parts or (path, test_path)
     if group is not None and not isinstance(group, str):
         raise ValueError("'group' must be the name of a column, 'folder' or a regular expression, of a path's files.")
-    return Source(path, test_path, group)
+    path = existing_path(data)
+    if test is None and (parts := folders_of_parts(path)) is not None:
+        return Source(*parts, group)
+    if path.is_dir():
+        check_no_parts(path)
+    return Source(path, None if test is None else existing_path(test, "test"), group)
 
 
 def _least(data: Given, test: Given | None, least: int | None) -> int:
     """Examples of the smallest class that is kept: by default enough for all parts that are drawn."""
-    return FEWEST_OF_A_CLASS - has_test_part(data, test) if least is None else least
+    if least is None:
+        return FEWEST_OF_A_CLASS - has_test_part(data, test)
+    return least
 
 
 def _in_memory(
@@ -133,7 +135,9 @@ def _in_memory(
     if start is None or not own.converts:
         return task
     before = own.as_before(start, task.id)
-    return task if before in (None, task.shape) else own.convert(task, before)
+    if before in (None, task.shape):
+        return task
+    return own.convert(task, before)
 
 
 def _pair(name: str, given: Any) -> tuple[Any, Any]:
@@ -201,7 +205,9 @@ def raw_digest(data: Given, kind: Kind, test: Given | None, group: str | Groups 
     None of other data, of which the task shows all.
     """
     digest = hashlib.sha256()
-    for given in (data, *(() if test is None else (test,))):
+    for given in (data, test):
+        if given is None:
+            continue
         if isinstance(given, str | os.PathLike):
             for name, file in _files_read(Path(given), kind, deep=group is not None):
                 digest.update(json.dumps([name, _content(file)]).encode())
@@ -272,7 +278,9 @@ def kind_of_examples(X: Any) -> ExampleKind:
     dimensions = _dimensions(X)
     if dimensions < 2 and isinstance(X, Iterable) and any(isinstance(each, str) for each in X):
         return "texts"
-    return "images" if dimensions in (3, 4) else "rows"
+    if dimensions in (3, 4):
+        return "images"
+    return "rows"
 
 
 def _dimensions(value: Any) -> int:

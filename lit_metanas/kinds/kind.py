@@ -303,7 +303,9 @@ def within_memory(task: Task, prepared: Prepared) -> Prepared:
 
 def _numbers(shape: Shape) -> int:
     """Of an input."""
-    return shape.steps if isinstance(shape, TokenShape) else prod(shape)
+    if isinstance(shape, TokenShape):
+        return shape.steps
+    return prod(shape)
 
 
 def _made(path: str) -> Kind:

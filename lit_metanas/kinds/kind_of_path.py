@@ -23,10 +23,9 @@ def folders_of_parts(path: Path) -> tuple[Path, Path] | None:
         return None
     inner = folders_in(path)
     folders = {entry.name.lower(): entry for entry in inner}
-    if len(inner) != 2 or folders.keys() != {"train", "test"}:
+    if len(inner) != 2 or folders.keys() != {"train", "test"} or not all(map(_is_part, inner)):
         return None
-    parts = folders["train"], folders["test"]
-    return parts if all(map(_is_part, parts)) else None
+    return folders["train"], folders["test"]
 
 
 def _is_part(path: Path) -> bool:
@@ -111,4 +110,6 @@ def _main_kind(files: Mapping[str, Sequence[Sequence[Path]]]) -> str | None:
     """The kind of most files, if it alone has two classes that can be divided: few others are strays. Else None."""
     divided = {kind: sum(len(own) >= FEWEST_OF_A_CLASS for own in folders) for kind, folders in files.items()}
     most = max(files, key=lambda kind: sum(map(len, files[kind])))
-    return most if [kind for kind, classes in divided.items() if classes > 1] == [most] else None
+    if [kind for kind, classes in divided.items() if classes > 1] == [most]:
+        return most
+    return None

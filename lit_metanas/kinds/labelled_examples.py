@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import vocabulary_of
 from lit_metanas.tasks.labels import ClassNames, Groups, Labels, class_indices, class_names, group_names, label_list
 from lit_metanas.tasks.splits import by_class, join_classes, kept_labels, large_classes, split_examples, warn_of_repeats
 from lit_metanas.tasks.task import Split, Task, check_task
@@ -34,8 +35,8 @@ def task_of_classes(
     if tested is not None:
         none = next(iter(classes.values()))[:0]
         parts[2] = join_classes([tested.get(name, none) for name in classes])
-    if tested_in:
-        warn_of_repeats(tested_in, [part.inputs for part in parts[:2]], parts[2].inputs)
+        if tested_in:
+            warn_of_repeats(tested_in, [part.inputs for part in parts[:2]], parts[2].inputs)
     return _task(id, parts, classes, preprocessing)
 
 
@@ -60,7 +61,9 @@ class LabelledExamples:
         for at, label in enumerate(self.labels):
             members[self.names[label]].append(at)
         self.members = large_classes(members, min_per_class, place)
-        self.groups = by_class(None if group is None else group_names(group, number, noun), self.members)
+        self.groups = None
+        if group is not None:
+            self.groups = by_class(group_names(group, number, noun), self.members)
 
     def divided(self, *, train: float | None = None, val: float, test: float, seed: int) -> list[tuple[Tensor, Tensor]]:
         """Places and labels of the train, val and test part; ``train`` is all that is left by default."""
@@ -79,7 +82,7 @@ class LabelledExamples:
         self,
         id: str,
         parts: Iterable[Split],
-        tested: tuple[Tensor, Labels] | None,
+        tested: tuple[Tensor, Labels] | None = None,
         tested_in: str = "X_test",
         preprocessing: Preprocessing | None = None,
     ) -> Task:
@@ -100,13 +103,16 @@ class LabelledExamples:
 def _task(id: str, parts: list[Split], classes: Iterable[str], preprocessing: Preprocessing | None) -> Task:
     """A task of three parts."""
     train, val, test = parts
-    names = tuple(classes)
+    names, vocabulary = tuple(classes), None
+    if preprocessing is not None:
+        vocabulary = vocabulary_of(preprocessing.shape)
     return Task(
         id=id,
         way=len(names),
         train=train,
-        val=val if len(val) else None,
+        val=val,
         test=test,
         classes=names,
+        vocabulary=vocabulary,
         preprocessing=preprocessing,
     )

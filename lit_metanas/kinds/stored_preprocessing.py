@@ -44,7 +44,9 @@ class InputMeaning:
     @classmethod
     def of(cls, preprocessing: Preprocessing | None) -> Self:
         """That of a preprocessing."""
-        return cls() if preprocessing is None else cls(preprocessing.digest, preprocessing)
+        if preprocessing is None:
+            return cls()
+        return cls(preprocessing.digest, preprocessing)
 
     def differs(self, preprocessing: Preprocessing | None) -> bool:
         """Whether both are known, and the numbers mean something else."""
@@ -53,8 +55,9 @@ class InputMeaning:
     def to_plain(self) -> dict[str, Any]:
         """For checkpoints; without the preprocessing where that is of a kind that no file names, or reads files."""
         made = self.preprocessing
-        keeps = made is not None and _in_checkpoints(type(made))
-        return {"digest": self.digest, "preprocessing": made.described() if made and keeps else None}
+        if made is None or not _in_checkpoints(type(made)):
+            return {"digest": self.digest, "preprocessing": None}
+        return {"digest": self.digest, "preprocessing": made.described()}
 
     @classmethod
     def from_plain(cls, plain: object) -> Self:

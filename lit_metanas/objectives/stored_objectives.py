@@ -23,8 +23,7 @@ def read_objective(stored: object, names: int, read: Callable[[object], Preproce
         return Classification.from_plain({}, names, read)
     # A file never makes the program import what it names: another package's objective is found once it is imported.
     known = stored_classes(Objective)  # type: ignore[type-abstract]
-    kind = known.get(str(stored.get("kind"))) if isinstance(stored, Mapping) else None
-    if kind is None or not isinstance(stored, Mapping):
+    if not isinstance(stored, Mapping) or (kind := known.get(str(stored.get("kind")))) is None:
         raise ValueError(f"its objective is none of {', '.join(sorted(known))}; import the package that has others")
     return kind.from_plain({name: value for name, value in stored.items() if name != "kind"}, names, read)
 

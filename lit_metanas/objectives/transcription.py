@@ -66,7 +66,7 @@ class Transcription(Objective):
 
     def hub_task(self, noun: str) -> str:
         """Recognition of speech, where inputs are sounds."""
-        return "automatic-speech-recognition" if noun == "sounds" else "other"
+        return {"sounds": "automatic-speech-recognition"}.get(noun, "other")
 
     def to_plain(self) -> dict[str, Any]:
         """The beam."""
@@ -167,10 +167,12 @@ def beam_search(log_probabilities: Tensor, beam: int) -> list[int]:
         found: _Prefixes = {}
         for prefix, (blank, symbol) in kept.items():
             both = _log_add(blank, symbol)
-            _add(found, prefix, both + row[BLANK], symbol + row[prefix[-1]] if prefix else -math.inf)
+            last = prefix[-1:] or (BLANK,)  # no path of the empty prefix ends in a symbol
+            _add(found, prefix, both + row[BLANK], symbol + row[last[0]])
             for label in range(1, len(row)):
                 # The same symbol again is another one only after a blank.
-                _add(found, (*prefix, label), -math.inf, (blank if prefix[-1:] == (label,) else both) + row[label])
+                before = blank if label == last[0] else both
+                _add(found, (*prefix, label), -math.inf, before + row[label])
         kept = dict(sorted(found.items(), key=lambda item: _log_add(*item[1]), reverse=True)[:beam])
     return list(max(kept.items(), key=lambda item: _log_add(*item[1]))[0])
 
@@ -182,4 +184,6 @@ def _add(found: _Prefixes, prefix: tuple[int, ...], blank: float, symbol: float)
 
 def _log_add(one: float, other: float) -> float:
     high, low = max(one, other), min(one, other)
-    return high if low == -math.inf else high + math.log1p(math.exp(low - high))
+    if low == -math.inf:
+        return high
+    return high + math.log1p(math.exp(low - high))

@@ -156,14 +156,15 @@ class Translation(Objective):
     def judge(self, predictions: Sequence[Sequence[int]], targets: Tensor) -> Judged:
         """The metric of each text."""
         meant = self.answers(targets)
-        unknown = UNKNOWN if isinstance(self.target, TextPreprocessing) else None
+        has_unknown = isinstance(self.target, TextPreprocessing)
         if self.metric == "exact match":
             pairs = zip(predictions, meant, strict=True)
-            right = [float(list(row) == other and unknown not in other) for row, other in pairs]
+            right = [float(list(row) == other and not (has_unknown and UNKNOWN in other)) for row, other in pairs]
         else:
-            compare, texts = chrf_scores if self.metric == "chrF" else bleu_scores, self.texts(meant)
-            if unknown is not None:
+            texts = self.texts(meant)
+            if has_unknown:
                 texts = [text.replace(UNKNOWN_SHOWN, NEVER_WRITTEN) for text in texts]
+            compare = {"chrF": chrf_scores, "BLEU": bleu_scores}[self.metric]
             right = compare(self.texts(predictions), texts)
         return Judged(torch.tensor(right, dtype=torch.float64), torch.ones(len(right), dtype=torch.float64))
 
@@ -182,9 +183,10 @@ class Translation(Objective):
         if not bool(said.any(1).all()):
             place = int((~said.any(1)).nonzero()[0])
             raise ValueError(f"{name} has an empty target, that of example {place}: leave it out.")
-        if int(said.sum(1).max() if len(said) else 0) > self.steps:
+        longest = max(said.sum(1).tolist(), default=0)
+        if longest > self.steps:
             raise ValueError(
-                f"{name} has a target of {int(said.sum(1).max())} tokens, and the target's preprocessing makes up to "
+                f"{name} has a target of {longest} tokens, and the target's preprocessing makes up to "
                 f"{self.steps}: cut it."
             )
 

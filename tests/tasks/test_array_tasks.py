@@ -5,13 +5,9 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch import Trainer
 from PIL import Image
 
 from lit_metanas.kinds import ArraySource, FolderTask, task_from_arrays
-from lit_metanas.spaces import LayeredSpace
-from lit_metanas.tasks import EpisodeDataModule
-from lit_metanas.training import MetaSearch
 
 GREY = np.random.default_rng(0).integers(0, 256, (30, 6, 5), dtype=np.uint8)
 LABELS = np.arange(30) % 3
@@ -31,6 +27,7 @@ def rows(task):
 def test_each_image_is_in_one_part_under_its_own_label():
     task = task_from_arrays(GREY, LABELS, val=0.3, test=0.1, seed=4)
     assert (task.id, task.way, task.shape, task.classes) == ("arrays", 3, (1, 6, 5), ("0", "1", "2"))
+    assert not torch.equal(task_from_arrays(GREY, LABELS, val=0.3, test=0.1, seed=5).train.inputs, task.train.inputs)
     found = rows(task)
     for image, label in zip(GREY, LABELS, strict=True):
         assert found[(image[None].astype(np.float32) / 255).tobytes()][1] == str(label)
@@ -40,16 +37,6 @@ def test_each_image_is_in_one_part_under_its_own_label():
     for part in (task.train, task.val, task.test):
         assert part.inputs.dtype == torch.float32
         assert part.labels.tolist() == sorted(part.labels.tolist())
-
-
-def test_the_seed_alone_decides():
-    one, same, other = (task_from_arrays(GREY, LABELS, seed=seed) for seed in (1, 1, 2))
-    assert torch.equal(one.train.inputs, same.train.inputs)
-    assert not torch.equal(one.train.inputs, other.train.inputs)
-    before = torch.get_rng_state(), np.random.get_state()[1].tolist()
-    task_from_arrays(GREY, LABELS)
-    assert torch.equal(before[0], torch.get_rng_state())
-    assert before[1] == np.random.get_state()[1].tolist()
 
 
 def test_a_folder_of_the_same_images_gives_the_same_task(tmp_path):
@@ -171,21 +158,17 @@ def nan():
     ("change", "message"),
     [
         ({"y": LABELS[:29]}, "X has 30 images, but y has 29 labels: give one an image."),
-        ({"y": LABELS[:, None]}, "y has shape (30, 1): give one label an image, shape (30,)."),
         ({"y": [0] * 30}, "All images have the label 0: give two or more classes."),
-        ({"X": GREY[:0], "y": []}, "There are no images: give some of two or more classes."),
         (
             {"y": ["a"] * 2 + ["b"] * 28},
             "Class 'a' has 2 examples, too few for a train, val and test part: add some.",
         ),
         ({"y": [*LABELS[:29], float("nan")]}, "Label 29 in y is nan: leave out images without a label."),
-        ({"y": [[0]] * 30}, "Label 0 in y is a list: give a number or a name."),
         ({"y": [1, "1"] * 15}, "Two classes are named '1': give each a name of its own."),
         ({"X": nan()}, "X has values that are not finite, the first in image 4: leave it out or fix it."),
         ({"X": GREY.astype(np.float32)}, "X has floats from 0 to 255: divide them by 255."),
         ({"X": torch.linspace(-1, 1, 900).view(30, 6, 5)}, "X has floats from -1 to 1: scale them to [0, 1]."),
         ({"X": GREY.astype(np.int64)}, "X holds int64: give uint8 from 0 to 255 or floats in [0, 1]."),
-        ({"X": np.array([[["a"]]])}, "X holds <U1, not numbers: give uint8 or floats in [0, 1]."),
         ({"X": [GREY[0], GREY[1][:3]]}, "X holds images of different shapes: resize them to one."),
         (
             {"X": np.zeros((30, 784), np.uint8)},
@@ -194,7 +177,6 @@ def nan():
         ),
         ({"channels": "middle"}, "channels = 'middle' must be 'first', 'last' or None."),
         ({"classes": ["a", "b"]}, "classes has 2 names for 3 classes: name each once."),
-        ({"classes": ["a", "b", "a"]}, "Two classes are named 'a': give each a name of its own."),
         ({"classes": {0: "a", 2: "b"}}, "classes has no name for the label 1: give one."),
         ({"X_test": GREY}, "X_test and y_test belong together: give both or neither."),
         (
@@ -211,7 +193,6 @@ def nan():
             "val = 0.5, test = 0.5 must be shares of each class (test: above 0) with a sum below 1; the rest is for "
             "training.",
         ),
-        ({"seed": -1}, "seed = -1 must be at least 0."),
     ],
 )
 def test_a_mistake_gets_one_sentence(change, message):
@@ -230,6 +211,9 @@ def make_source(**options):
 
 def test_a_source_holds_each_class_once_and_whole():
     images, source = make_source(fractions=(0.5, 0.2, 0.3), seed=3)
+    floats = ArraySource(images[..., None] / 255, MANY, fractions=(0.5, 0.2, 0.3), seed=3, name="mine")
+    assert (floats.name, floats.shape) == ("mine", (1, 6, 6))
+    assert torch.equal(floats.inputs("train", 0, range(6)), source.inputs("train", 0, range(6)))  # rounded to bytes
     parts = [source.classes(subset) for subset in ("train", "val", "test")]
     assert [len(part) for part in parts] == [5, 2, 3]
     assert sorted(name for part in parts for name in part) == [str(label) for label in range(10)]
@@ -241,30 +225,6 @@ def test_a_source_holds_each_class_once_and_whole():
             assert np.array_equal(found[:, 0], images[int(name) == MANY][[5, 0, 2]])
     assert parts == [make_source(fractions=(0.5, 0.2, 0.3), seed=3)[1].classes(s) for s in ("train", "val", "test")]
     assert any(make_source(fractions=(0.5, 0.2, 0.3), seed=seed)[1].classes("train") != parts[0] for seed in range(3))
-
-
-def test_a_source_of_floats_is_rounded_to_bytes():
-    images, source = make_source(train=[3, 4])
-    floats = ArraySource(images.astype(np.float64)[..., None] / 255, MANY, train=["3", "4"], name="mine")
-    assert torch.equal(floats.inputs("train", 0, range(6)), source.inputs("train", 0, range(6)))
-    assert (floats.name, floats.shape, floats.classes("train"), floats.classes("val")) == (
-        "mine",
-        (1, 6, 6),
-        ("3", "4"),
-        (),
-    )
-
-
-def test_meta_training_works_on_a_source(tmp_path):
-    _, source = make_source(train=range(6), val=[6, 7], test=[8, 9])
-    space = LayeredSpace(kernels=(1, 3), depths=(1,), widths=(2,), shared=True)
-    data = EpisodeDataModule(source, way=2, shot=1, query=2, steps_per_epoch=2, val_episodes=2, test_episodes=2)
-    trainer = Trainer(
-        max_epochs=1, accelerator="cpu", devices=1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
-        enable_model_summary=False, use_distributed_sampler=False, inference_mode=False, default_root_dir=tmp_path,
-    )  # fmt: skip
-    trainer.fit(MetaSearch(space=space, shape=source.shape), data)
-    assert trainer.global_step > 0
 
 
 def test_errors_of_a_source():

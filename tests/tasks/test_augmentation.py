@@ -95,17 +95,6 @@ def test_an_episode_decides_its_changes_and_evaluation_has_none():
     assert not torch.equal(first, second)
 
 
-def test_the_same_changes_in_any_number_of_workers():
-    inputs = []
-    for number in (0, 1):
-        module = data(ImageAugmentation(zoom=0.5, colour=0.4), num_workers=number)
-        torch.manual_seed(number)
-        inputs.append([episode.query.inputs for batch in module.train_dataloader() for episode in batch])
-        module.teardown("fit")
-    assert len(inputs[0]) == len(inputs[1]) == 3
-    assert all(torch.equal(one, other) for one, other in zip(*inputs, strict=True))
-
-
 def test_only_images_are_changed():
     sentences = {name: [f"{name} number {place}" for place in range(6)] for name in ("ant", "bee", "cat", "dog")}
     source = SentenceSource(sentences, fractions=(0.5, 0.0, 0.5))

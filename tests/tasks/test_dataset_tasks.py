@@ -50,13 +50,6 @@ def test_a_data_set_gives_the_task_of_its_arrays(convert, kind):
     assert task_from_dataset(data, classes=["a", "b", "c", "d"], id="mine").classes == ("a", "b", "c", "d")
 
 
-def test_grey_pictures_and_palettes():
-    grey = Items((Image.fromarray(image[..., 0]), "even" if i % 2 else "odd") for i, image in enumerate(IMAGES))
-    task = task_from_dataset(grey)
-    assert (task.shape, task.classes) == ((1, 7, 6), ("even", "odd"))
-    same(task, task_from_arrays(IMAGES[..., 0], ["even" if i % 2 else "odd" for i in range(24)]))
-
-
 def test_pictures_with_transparent_pixels_lie_over_white():
     for mode, channels in (("LA", 1), ("RGBA", 3)):
         task = task_from_dataset(Items([(Image.new(mode, (6, 7)), i % 2) for i in range(8)]))

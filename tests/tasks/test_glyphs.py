@@ -10,7 +10,6 @@ from lit_metanas.kinds import Distortion, Glyphs
 from lit_metanas.kinds.images import glyphs as glyphs_module
 from lit_metanas.kinds.images.glyph_faces import letters, master
 from lit_metanas.kinds.images.glyphs import SCRIPTS
-from lit_metanas.tasks import draw_episode, draw_task
 
 
 @contextmanager
@@ -124,17 +123,6 @@ def test_a_damaged_cache_file_is_rendered_again(tmp_path, few_letters):
     assert Glyphs(cache=str(tmp_path), pool=3)._cached_pools().keys() == want.keys()
 
 
-def test_the_cache_is_written_whole_or_not_at_all(tmp_path, few_letters, monkeypatch):
-    def fails(*_args: object) -> None:
-        raise OSError("disk full")
-
-    source = Glyphs(cache=str(tmp_path / "new"), pool=3)
-    monkeypatch.setattr("os.replace", fails)
-    with pytest.raises(OSError, match="disk full"):
-        source.prepare()
-    assert list((tmp_path / "new").iterdir()) == []
-
-
 def test_the_cache_files_name_tells_what_it_depends_on(tmp_path, monkeypatch):
     make = lambda **more: Glyphs(cache=str(tmp_path), **more).cache_file  # noqa: E731
     files = {make(), make(seed=1), make(pool=5), make(distortion=Distortion(warp=0.2))}
@@ -146,17 +134,6 @@ def test_the_cache_files_name_tells_what_it_depends_on(tmp_path, monkeypatch):
 def test_pool_out_of_range():
     with pytest.raises(ValueError, match=r"^Glyphs: pool = 300 must lie between 1 and ordinary = 200"):
         Glyphs(pool=300)
-
-
-def test_episodes_and_tasks_of_glyphs(glyphs):
-    episode = draw_episode(glyphs, "test", seed=0, epoch=0, index=0, way=5, shot=1, query=5)
-    assert episode.support.inputs.shape == (5, 1, 28, 28)
-    assert 0.5 < episode.support.inputs.max() <= 1
-    task = draw_task(glyphs, "test", seed=0, index=3, way=3, train=20, val=10, test=20)
-    assert task.id == "glyphs/test/3"
-    assert len(task.test) == 60
-    with pytest.raises(ValueError, match=r"glyphs/test has 6 examples, fewer than shot \+ query = 5 \+ 2"):
-        draw_episode(glyphs, "test", seed=0, epoch=0, index=0, way=5, shot=5, query=2)
 
 
 def test_no_distortion_is_the_master_itself():

@@ -1,6 +1,5 @@
 """Both layouts of Omniglot give the same source."""
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -109,23 +108,6 @@ def test_errors_of_omniglot(both, tmp_path):
     empty.mkdir()
     with pytest.raises(ValueError, match=r"character09 has no images"):
         Omniglot(both[0]).classes("train")
-
-
-def test_many_characters_take_no_longer_than_their_images(tmp_path):
-    characters = 60_000
-    np.savez(
-        tmp_path / "omniglot.npz",
-        images_u4=np.zeros((characters, 392), np.uint8),
-        char_index=np.arange(characters)[::-1],
-        char_alphabet=np.arange(characters) % 3,
-        char_number=np.arange(characters),
-        char_split=np.arange(characters) % 2,
-        alphabet_names=np.array(["Korean", "Greek", "Latin"]),
-        split_names=np.array(["background", "evaluation"]),
-    )
-    begin = time.process_time()
-    assert len(Omniglot(str(tmp_path / "omniglot.npz"), validation_alphabets=("Korean",)).classes("test")) == 30_000
-    assert time.process_time() - begin < 10
 
 
 def test_real_omniglot(data_folder: Path):

@@ -39,7 +39,7 @@ def test_what_lies_outside_of_the_steps_adds_nothing_and_is_a_miss():
     assert lm.Span().judge([(0, 0), (1, 2)], torch.tensor([[-1, -1], [1, 2]])).right.tolist() == [0, 1]
 
 
-@pytest.mark.parametrize("longest", [1, 2, 4, 30])
+@pytest.mark.parametrize("longest", [2, 30])
 def test_the_prediction_is_the_best_pair_of_all(longest):
     scores = torch.randn(40, 9, 3, generator=torch.Generator().manual_seed(longest))
     scores[:, 7:, 1:] = NEVER
@@ -92,10 +92,8 @@ def test_wrong_numbers_get_a_sentence():
     lm.Span().check_targets("It", torch.tensor([[0, 0], [-1, -1], [2, 5]]))
     for targets, message in (
         ([1, 2], "give \\(n, 2\\), start and end"),
-        ([[1, 2, 3]], "give \\(n, 2\\), start and end"),
         ([[3, 2]], "ends before it starts"),
         ([[-1, 2]], "starts before step 0"),
-        ([[-2, -2]], "starts before step 0"),
     ):
         with pytest.raises(ValueError, match=message):
             lm.Span().check_targets("It", torch.tensor(targets))

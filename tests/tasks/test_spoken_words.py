@@ -139,23 +139,6 @@ def test_cached_and_spoken_examples_agree(words):
     assert torch.equal(step_mask(encoded), step_mask(words.inputs("train", 2, [3])))
 
 
-def test_words_are_told_by_their_spectra_but_not_by_their_means(words):
-    parts = [(s, c) for s, count in zip(SUBSETS, (3, 2, 3), strict=True) for c in range(count)]
-    inputs = torch.cat([words.inputs(subset, index, range(20)) for subset, index in parts])
-    labels = torch.arange(8).repeat_interleave(20)
-    stretched = torch.stack(
-        [torch.nn.functional.interpolate(x[None, :-1, : int(x[-1].sum())], size=20, mode="linear")[0] for x in inputs]
-    )
-    means = stretched.mean(2)
-    centred = stretched - means[..., None]
-    accuracy = {}
-    for name, points in (("spectra", centred.flatten(1)), ("means", means)):
-        distances = torch.cdist(points, points).fill_diagonal_(torch.inf)
-        accuracy[name] = (labels[distances.argmin(1)] == labels).double().mean().item()
-    assert accuracy["spectra"] > 0.4
-    assert accuracy["means"] < 0.3
-
-
 def test_a_damaged_cache_file_is_made_again(words, tmp_path):
     source = lambda: SpokenWords(cache=str(tmp_path), words=(1, 0, 1), pool=2)  # noqa: E731
     first = source()

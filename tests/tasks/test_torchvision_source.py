@@ -63,12 +63,6 @@ def test_what_is_transparent_lies_over_white(mode, channels):
     assert resizing((channels, 8, 8))(image).tolist() == torch.full((channels, 8, 8), 255).tolist()
 
 
-def test_a_palette_is_no_brightness():
-    image = Image.new("P", (8, 8), 1)
-    image.putpalette([0, 0, 0, 200, 200, 200])
-    assert resizing((1, 8, 8))(image).unique().tolist() == [200]
-
-
 def test_a_transform_of_the_user_takes_the_place_of_resizing():
     crop = v2.Compose([v2.ToImage(), v2.CenterCrop(6), v2.ToDtype(torch.float32, scale=True)])
     source = lm.kinds.TorchvisionSource("FakeData", shape=(3, 6, 6), parts=FAKE, transform=crop, test=["0", "1"])

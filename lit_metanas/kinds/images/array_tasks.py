@@ -38,13 +38,10 @@ def task_from_arrays(
 ) -> Task:
     """Make a target task of arrays. Each class is split at random by the shares, unless the test part is given.
 
-    A given test part is taken as it is, and what it repeats is told. Rows of a table become ``StandardisedColumns`` by
-    the means and deviations of the rows to learn from, and a missing value (NaN) takes the mean of its column.
-
     Args:
         X: images, uint8 from 0 to 255 or floats in [0, 1]; shape ``(n, height, width)``, ``(n, channels, height,
-            width)`` or ``(n, height, width, channels)``. Or a table of numbers, ``(n, columns)``, but not of uint8,
-            which are taken for pixels.
+            width)`` or ``(n, height, width, channels)``. Or a table of numbers, ``(n, columns)``, not of uint8; NaN is
+            a missing value.
         y: one label an image or row: numbers, names, or whatever else is hashable.
         X_test: images or rows of the test part, in the order in which they stay.
         y_test: their labels.
@@ -57,7 +54,7 @@ def task_from_arrays(
         group: of each of ``X`` which others it belongs to, such as the patient of a photograph: those of a group go
             into one part. None deals them out one by one.
         min_per_class: classes with fewer images or rows are left out, as those of ``FolderTask`` are.
-        preprocessing: of a table, in place of ``StandardisedColumns``.
+        preprocessing: of a table, in place of ``StandardisedColumns``; fitted on the rows to learn from.
         id: the task's name in records and results.
 
     Raises:
@@ -75,26 +72,36 @@ def task_from_arrays(
     """
     if (X_test is None) != (y_test is None):
         raise ValueError("X_test and y_test belong together: give both or neither.")
-    share = test if X_test is None else 0.0
-    check_held_out_shares(val=val, test=share, drawn=X_test is None, seed=seed)
+    tested = None
+    if X_test is not None and y_test is not None:
+        tested, test = (X_test, y_test), 0.0
+    check_held_out_shares(val=val, test=test, drawn=tested is None, seed=seed)
     divided: dict[str, Any] = {"classes": classes, "group": group, "min_per_class": min_per_class}
     if is_table(X):
         if channels is not None:
             raise ValueError(f"channels = {channels!r} is for images, and X is a table of numbers: leave it out.")
-        tested = None if X_test is None or y_test is None else (X_test, y_test)
-        shares = (None, val, share)
+        shares = (None, val, test)
         return task_of_rows(id, X, y, shares=shares, seed=seed, tested=tested, preprocessing=preprocessing, **divided)
     if preprocessing is not None:
         raise ValueError("preprocessing is for a table of numbers, and X holds images: leave it out.")
-    images, given = image_tensor(X, channels=channels), None
+    images = image_tensor(X, channels=channels)
     labelled = LabelledExamples(len(images), y, noun="images", **divided)
     parts = [
         Split(in_unit_range(images[places]), labels.to(images.device))
-        for places, labels in labelled.divided(val=val, test=share, seed=seed)
+        for places, labels in labelled.divided(val=val, test=test, seed=seed)
     ]
-    if X_test is not None and y_test is not None:
-        given = in_unit_range(image_tensor(X_test, channels=channels, name="X_test")), y_test
-    return labelled.task(id, parts, given)
+    if tested is None:
+        return labelled.task(id, parts)
+    shown = in_unit_range(image_tensor(tested[0], channels=channels, name="X_test"))
+    return labelled.task(id, parts, (shown, tested[1]))
+
+
+def images_by_class(images: Tensor, labels: Labels, classes: ClassNames | None) -> dict[str, Tensor]:
+    """The images of each class as uint8, floats in [0, 1] rounded to it."""
+    if images.dtype != torch.uint8:
+        images = images.mul_(255).round_().byte()
+    members = LabelledExamples(len(images), labels, noun="images", classes=classes).members
+    return {name: images[own] for name, own in members.items()}
 
 
 class ClassImages(TaskSource):
@@ -166,8 +173,7 @@ class ArraySource(ClassImages):
         name: the first part of the ids of this source's tasks.
 
     Raises:
-        ValueError: images or labels are malformed, a named class does not exist or is named twice, or the fractions
-            are negative or do not sum to 1.
+        ValueError: images or labels are malformed, or an argument is out of its range.
 
     Example:
         >>> import numpy as np
@@ -195,15 +201,12 @@ class ArraySource(ClassImages):
         name: str = "arrays",
     ) -> None:
         images = image_tensor(X, channels=channels).cpu()
-        if images.dtype != torch.uint8:
-            images = images.mul_(255).round_().byte()
-        members = LabelledExamples(len(images), y, noun="images", classes=classes).members
-        self._members = {each: images[own] for each, own in members.items()}
+        self._members = images_by_class(images, y, classes)
         listed: dict[Subset, Sequence[Hashable] | None] = {"train": train, "val": val, "test": test}
         super().__init__(
             name,
             (images.shape[1], images.shape[2], images.shape[3]),
-            {each: len(own) for each, own in members.items()},
+            {each: len(own) for each, own in self._members.items()},
             {
                 subset: None if one is None else [str(plain_label(label)) for label in one]
                 for subset, one in listed.items()

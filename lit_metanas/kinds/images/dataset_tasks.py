@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -59,53 +60,28 @@ def _pixels(image: Any, place: str) -> Tensor:
     raise ValueError(f"{place} begins with a {kind}, not with an image: give tensors, arrays or Pillow's images.")
 
 
-class Renumbered(Dataset[Any]):
-    """A data set whose labels are the places of its ``own`` names, as places of the same names among ``classes``."""
-
-    def __init__(self, dataset: Dataset[Any], own: Sequence[str], classes: Sequence[str]) -> None:
-        self.dataset = dataset
-        self.classes = list(classes)
-        self._numbers = dict(enumerate(map(self.classes.index, own)))
-
-    def __len__(self) -> int:
-        """As many items as the data set."""
-        return len(self.dataset)  # type: ignore[arg-type]
-
-    def __getitem__(self, place: int) -> tuple[Any, Any]:
-        """The image with its other number; a label that stands for no name stays."""
-        image, label = self.dataset[place]
-        return image, self._numbers.get(plain_label(label), label)
-
-
-def numbered_alike(parts: Sequence[Dataset[Any]]) -> list[Dataset[Any]]:
-    """Parts of one data set with one numbering of their classes, if all name these.
+def read_parts(parts: Sequence[Dataset[Any]]) -> tuple[list[tuple[Tensor, list[Any]]], list[str]]:
+    """Images and labels of parts of one data set, and the names of its classes by number, if all parts name them.
 
     Torchvision's ``ImageFolder`` numbers what it finds: where a part lacks a class, its number is that of another one.
     """
-    own = [names for part in parts if (names := class_list(part)) is not None]
-    if len(own) < len(parts) or all(names == own[0] for names in own):
-        return list(parts)
-    classes = dict.fromkeys(name for names in own for name in names)
-    return [Renumbered(part, names, [*classes]) for part, names in zip(parts, own, strict=True)]
+    read = [read_dataset(part) for part in parts]
+    own = [[str(name) for name in getattr(part, "classes", None) or ()] for part in parts]
+    if not all(own):
+        return read, own[0]
+    names = [*dict.fromkeys(chain(*own))]
+    for (_, labels), known in zip(read, own, strict=True):
+        numbers = {number: names.index(name) for number, name in enumerate(known)}
+        labels[:] = [numbers.get(plain_label(label), label) for label in labels]
+    return read, names
 
 
-def class_list(dataset: Dataset[Any]) -> list[str] | None:
-    """The names that a data set has for its classes, as torchvision's have; None where it has none."""
-    own = getattr(dataset, "classes", None)
-    if not isinstance(own, list | tuple):
-        return None
-    return [str(name) for name in own]
-
-
-def _names(dataset: Dataset[Any], labels: Sequence[Any], classes: ClassNames | None) -> ClassNames | None:
-    """The names given, else those that the data set has for its numbers, as torchvision's have."""
-    own = class_list(dataset)
-    if classes is not None or own is None:
-        return classes
+def names_of(labels: Sequence[Any], names: Sequence[str]) -> ClassNames | None:
+    """The names of classes that labels are numbers of; None where they are no such."""
     numbers = {number for label in labels if isinstance(number := plain_label(label), int)}
-    if max(numbers, default=len(own)) >= len(own):
+    if max(numbers, default=len(names)) >= len(names):
         return None
-    return {number: own[number] for number in numbers}
+    return {number: names[number] for number in numbers}
 
 
 def task_from_dataset(
@@ -150,29 +126,29 @@ def task_from_dataset(
         >>> lm.task_from_dataset(data, classes=["cat", "dog"]).shape
         ImageShape(channels=3, height=8, width=8)
     """
-    id = id or type(dataset).__name__.lower()
-    if test_dataset is not None:
-        dataset, test_dataset = numbered_alike([dataset, test_dataset])
-    images, labels = read_dataset(dataset)
-    given = (None, None) if test_dataset is None else read_dataset(test_dataset)
-    foreign = {*map(plain_label, given[1] or ())} - {*map(plain_label, labels)}
-    named = [name for number, name in enumerate(class_list(dataset) or ()) if number in foreign]
-    if named:
-        shown = printable(named[0], 80)
-        raise ValueError(f"The test data have the class '{shown}', which the others lack: leave it out.")
+    parts = [dataset] if test_dataset is None else [dataset, test_dataset]
+    read, names = read_parts(parts)
+    images, labels = read[0]
+    tested, given = read[1] if test_dataset is not None else (None, None)
+    known = set(map(plain_label, labels))
+    for label in map(plain_label, given or ()):
+        if label not in known and isinstance(label, int) and label < len(names):
+            shown = printable(names[label], 80)
+            raise ValueError(f"The test data have the class '{shown}', which the others lack: leave it out.")
     return task_from_arrays(
         images,
         labels,
-        *given,
+        tested,
+        given,
         val=val,
         test=test,
         seed=seed,
-        classes=_names(dataset, labels, classes),
+        classes=classes or names_of(labels, names),
         channels=channels,
         group=group,
         min_per_class=min_per_class,
         preprocessing=preprocessing,
-        id=id,
+        id=id or type(dataset).__name__.lower(),
     )
 
 
@@ -191,8 +167,7 @@ class DatasetSource(ArraySource):
         name: the first part of the ids of this source's tasks; the data set's class by default.
 
     Raises:
-        ValueError: the data set is malformed, a named class does not exist or is named twice, or the fractions are
-            negative or do not sum to 1.
+        ValueError: the data set is malformed, or an argument is out of its range.
 
     Example:
         >>> import torch
@@ -217,7 +192,7 @@ class DatasetSource(ArraySource):
         channels: Channels | None = None,
         name: str | None = None,
     ) -> None:
-        images, labels = read_dataset(dataset)
+        ((images, labels),), names = read_parts([dataset])
         super().__init__(
             images,
             labels,
@@ -226,7 +201,7 @@ class DatasetSource(ArraySource):
             test=test,
             fractions=fractions,
             seed=seed,
-            classes=_names(dataset, labels, classes),
+            classes=classes or names_of(labels, names),
             channels=channels,
             name=name or type(dataset).__name__.lower(),
         )

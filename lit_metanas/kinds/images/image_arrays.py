@@ -55,10 +55,10 @@ def over_white(image: Image.Image, mode: str) -> Image.Image:
     """Convert an image to ``L`` or ``RGB``; one with transparent pixels, whose colours nobody sees, lies over white."""
     if not image.has_transparency_data:
         return image.convert(mode)
-    layer = image if image.mode in ("LA", "RGBA") else image.convert("RGBA")
+    layer = image.convert("RGBA")
     white = Image.new("RGB", image.size, "white")
     white.paste(layer, mask=layer)
-    return white if mode == "RGB" else white.convert(mode)
+    return white.convert(mode)
 
 
 def _check_range(images: Tensor, name: str) -> None:
@@ -92,7 +92,9 @@ def _channels_first(images: Tensor, channels: Channels | None, name: str) -> Ten
                 "channels='last'."
             )
         channels = "first" if places == [1] else "last"
-    return images if channels == "first" else images.permute(0, 3, 1, 2)
+    if channels == "last":
+        return images.permute(0, 3, 1, 2)
+    return images
 
 
 GREY = (0.299, 0.587, 0.114)
@@ -107,7 +109,9 @@ def fit_images(images: Tensor, shape: Shape) -> Tensor:
             f"Images of shape {tuple(images.shape)} do not fit a network for {(channels, height, width)}: give (n, "
             "channels, height, width) with 1 or 3 channels."
         )
-    floats = images.float() / 255 if images.dtype == torch.uint8 else images.float()
+    floats = images.float()
+    if images.dtype == torch.uint8:
+        floats = floats / 255
     if images.shape[1] < channels:
         floats = floats.expand(-1, channels, -1, -1)
     elif images.shape[1] > channels:

@@ -60,9 +60,8 @@ class ImageKind(Kind):
         usual = task.shape
         assert isinstance(usual, ImageShape)
         channels, height, width = usual
-        side = min(height, width) if source is None else _side(source)
         found = [usual]
-        if side >= 1.5 * min(height, width):
+        if source is not None and _side(source) >= 1.5 * min(height, width):
             found.append(ImageShape(channels, 2 * height, 2 * width))
         if min(height, width) >= SMALLEST_HALVED:
             found.append(ImageShape(channels, -(-height // 2), -(-width // 2)))
@@ -79,7 +78,9 @@ class ImageKind(Kind):
 
     def as_before(self, made: MadeBefore, place: str) -> ImageShape | None:
         """The shape of the images."""
-        return made.shape if isinstance(made.shape, ImageShape) else None
+        if isinstance(made.shape, ImageShape):
+            return made.shape
+        return None
 
 
 def _side(source: Source) -> int:
@@ -100,4 +101,4 @@ def _parts(task: Task) -> list[Split]:
 def _mapped(task: Task, change: Callable[[Tensor], Tensor]) -> Task:
     """A task with changed inputs."""
     train, *val, test = (Split(change(part.inputs), part.labels) for part in _parts(task))
-    return replace(task, train=train, val=val[0] if val else None, test=test)
+    return replace(task, train=train, val=next(iter(val), None), test=test)

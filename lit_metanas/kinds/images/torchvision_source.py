@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torch.utils.data import ConcatDataset, Dataset
+from torch.utils.data import Dataset
 
 from lit_metanas.io.text import nearest
-from lit_metanas.kinds.images.dataset_tasks import DatasetSource, class_list, numbered_alike
+from lit_metanas.kinds.images.array_tasks import ArraySource
+from lit_metanas.kinds.images.dataset_tasks import names_of, read_parts
 from lit_metanas.kinds.images.image_arrays import over_white
 from lit_metanas.kinds.images.image_files import require_shape
 from lit_metanas.tasks.source import Subset, TaskSource
@@ -33,8 +34,7 @@ class TorchvisionSource(TaskSource):
         parts: further arguments of each part, such as ``[{split: train}, {split: test}]``; None takes ``train: true``
             and ``train: false`` where the data set has this argument, and else one part.
         download: get what is missing, on one process.
-        transform: in place of resizing, one of ``torchvision.transforms.v2`` that makes tensors of ``shape``, uint8 or
-            in [0, 1].
+        transform: in place of resizing, makes tensors of ``shape``, uint8 or in [0, 1].
         train: names of the meta-training classes; if any of the three lists is given, no class is drawn at random.
         val: names of the meta-validation classes.
         test: names of the meta-test classes.
@@ -71,15 +71,14 @@ class TorchvisionSource(TaskSource):
         self._arguments, self._takes_any = _arguments(self._class)
         self.root = root
         self._shape = (shape[0], shape[1], shape[2])
-        both = [{"train": True}, {"train": False}] if "train" in self._arguments else [{}]
-        self.parts = both if parts is None else list(parts)
+        if parts is None:
+            parts = [{"train": True}, {"train": False}] if "train" in self._arguments else [{}]
+        self.parts = list(parts)
         if not self.parts:
             raise ValueError("TorchvisionSource: parts is empty: give the arguments of each part, such as [{}].")
         self.download = download
         self.transform = transform
-        self.train, self.val, self.test = train, val, test
-        self.fractions = fractions
-        self.seed = seed
+        self._split: dict[str, Any] = {"train": train, "val": val, "test": test, "fractions": fractions, "seed": seed}
 
     @property
     def name(self) -> str:
@@ -110,18 +109,16 @@ class TorchvisionSource(TaskSource):
         return self._source.inputs(subset, class_index, instances, held_out)
 
     @cached_property
-    def _source(self) -> DatasetSource:
-        parts = numbered_alike([self._part(part) for part in self.parts])
-        source = DatasetSource(
-            ConcatDataset[Any](parts),
-            train=self.train,
-            val=self.val,
-            test=self.test,
-            fractions=self.fractions,
-            seed=self.seed,
-            classes=class_list(parts[0]),
+    def _source(self) -> ArraySource:
+        parts, names = read_parts([self._part(part) for part in self.parts])
+        labels = [label for _, own in parts for label in own]
+        source = ArraySource(
+            torch.cat([images for images, _ in parts]),
+            labels,
+            classes=names_of(labels, names),
             channels="first",
             name=self.name,
+            **self._split,
         )
         if source.shape != self.shape:
             raise ValueError(f"The transform of {self.name} gives images of shape {source.shape}, not {self.shape}.")
@@ -149,11 +146,12 @@ def resizing(shape: tuple[int, int, int]) -> nn.Module:
     from torchvision.transforms import v2
 
     channels, height, width = shape
+    mode, colours = {1: ("L", v2.Grayscale(1)), 3: ("RGB", v2.RGB())}[channels]
     return v2.Compose(
         [
-            v2.Lambda(partial(_opaque, mode="L" if channels == 1 else "RGB")),
+            v2.Lambda(partial(_opaque, mode=mode)),
             v2.ToImage(),
-            v2.Grayscale(1) if channels == 1 else v2.RGB(),
+            colours,
             v2.Resize((height, width)),
             v2.ToDtype(torch.uint8, scale=True),
             v2.ToPureTensor(),

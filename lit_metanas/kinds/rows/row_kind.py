@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from lit_metanas.inputs.shapes import RowShape
 from lit_metanas.io.text import printable, writable
 from lit_metanas.kinds.kind import Kind, Prepared, Source
-from lit_metanas.kinds.pairs.table_kinds import kind_of_table
+from lit_metanas.kinds.pairs.pair_kind import kind_of_table
 from lit_metanas.kinds.rows.row_tasks import TableTask, find_row_columns
 from lit_metanas.kinds.rows.standardised_columns import QuantileColumns, StandardisedColumns
 from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, TableRow, columns_of, read_rows
@@ -74,5 +74,7 @@ def _whole_rows(file: Path) -> list[TableRow]:
     """The rows of a table; what a line of JSON leaves out, and others of the file have, is missing there."""
     rows = list(read_rows(file, blank=True))
     blank = dict.fromkeys(columns_of(rows))
+    if all(len(row) == len(blank) for _, row in rows):
+        return rows
     # Missing values are not written into each row, as there may be many different names.
-    return [(where, row if len(row) == len(blank) else ChainMap(dict(row), blank)) for where, row in rows]
+    return [(where, ChainMap(dict(row), blank)) for where, row in rows]

@@ -44,32 +44,31 @@ from lit_metanas.tasks.task import SingleTask, Split, Task, warn_of_data
 
 
 class TableTask(SingleTask):
-    r"""One's own table of numbers as a collection of a single task. Each class is split by the fractions.
+    r"""One's own table of numbers as a collection of a single task, ``TableTask("iris.csv")[0]``.
 
-    The task is ``TableTask("iris.csv")[0]``. Columns are standardised by the rows to learn from; a value that is empty,
-    ``NA``, ``nan``, ``null`` or ``?`` is missing, and takes the mean of its column.
+    A value that is empty, ``NA``, ``nan``, ``null`` or ``?`` is missing.
 
     Args:
         path: a file in UTF-8 whose name ends in ``.csv``, ``.tsv`` or ``.jsonl``; the first line of CSV and TSV names
             the columns.
         label: the column of labels; None finds it by a usual name, such as ``label`` or ``class``, or takes the only
             one that is not of numbers.
-        columns: those to look at; None takes all others, which must be of numbers, but not the numbers of rows that
-            pandas writes, and none that most rows lack.
+        columns: those to learn from; None takes all others but the numbers of rows that pandas writes.
         train: share of each class's rows to learn from.
         val: share to choose architectures by; 0 leaves the task without a validation part.
         test: share to report accuracy on.
-        seed: seed of the random split, at least 0.
-        test_path: a file of the rows to report accuracy on, with the same columns by name, and perhaps others; all rows
-            of ``path`` are then to learn from and to choose by. None takes some of ``path``.
-        group: the column that tells which rows belong together, and so into one part; it is not looked at otherwise.
+        seed: of the random split, at least 0.
+        test_path: a file of the rows to report accuracy on, with the same columns by name, in place of some of
+            ``path``.
+        group: the column that tells which rows belong together, and so into one part; it is not learned from.
         preprocessing: what makes inputs of rows, fitted on those to learn from; None takes ``StandardisedColumns``.
         min_per_class: classes with fewer rows are left out, as those of ``FolderTask`` are.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no such table, a value is no number, a label or group is missing, a class has too few rows or
-            groups, the file of test rows lacks a column or has a label of its own, or an argument is out of its range.
+        ValueError: it is no such table, a value is no number, a label or group is missing, there are too few rows or
+            groups of a class, the test rows lack a column or have a label of their own, or an argument is out of its
+            range.
 
     Example:
         >>> from pathlib import Path
@@ -97,11 +96,11 @@ class TableTask(SingleTask):
     ) -> None:
         check_shares("TableTask", train=train, val=val, test=test, seed=seed)
         self.path = Path(path)
-        self.shares = (train, val, test) if test_path is None else (None, val, 0.0)
+        self.shares: tuple[float | None, float, float] = train, val, test
         self.seed = seed
         self.preprocessing = preprocessing
         self.min_per_class = min_per_class
-        self.test_path = None if test_path is None else Path(test_path)
+        self.test_path = test_path
         rows, place = list(read_rows(self.path)), writable(str(path))
         self.group = group
         self.label, self.columns = find_row_columns(rows, place, label, columns, group)
@@ -114,6 +113,7 @@ class TableTask(SingleTask):
         self._groups = None if group is None else column_groups(rows, place, group)
         self._tested: tuple[NDArray[np.float64], list[str]] | None = None
         if test_path is not None:
+            self.shares = None, val, 0.0
             tested, there = list(read_rows(Path(test_path))), writable(test_path)
             wanted = {f"column {number}": name for number, name in enumerate((self.label, *self.columns))}
             check_columns(tested, there, **wanted)
@@ -146,7 +146,7 @@ class TableTask(SingleTask):
             min_per_class=self.min_per_class,
             place=f"'{writable(str(self.path))}'",
             tested=self._tested,
-            tested_in=f"'{writable(str(self.test_path))}'",
+            tested_in=f"'{writable(self.test_path or '')}'",
             preprocessing=self.preprocessing,
         )
 
@@ -200,8 +200,10 @@ def is_table(X: object) -> bool:
 
 def column_names(X: object) -> tuple[str, ...]:
     """The names of the columns of a table of pandas; none where one is no text, or there are no names."""
-    names = getattr(X, "columns", ())
-    return tuple(names) if all(isinstance(name, str) for name in names) else ()
+    names = tuple(getattr(X, "columns", ()))
+    if all(isinstance(name, str) for name in names):
+        return names
+    return ()
 
 
 def find_row_columns(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, ClassVar, Self, TypeAlias
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import RowShape
-from lit_metanas.io.text import number_of, printable
+from lit_metanas.io.text import first_few, number_of, printable
 from lit_metanas.tasks.labels import MISSING, is_missing
 
 Rows: TypeAlias = Tensor | NDArray[Any] | Sequence[Any]
@@ -24,9 +25,6 @@ Rows: TypeAlias = Tensor | NDArray[Any] | Sequence[Any]
 
 MOST_DEVIATIONS = 1000.0
 """How far a value is from the mean at most; one that is farther counts as this far."""
-
-MOST_ABSENT = 3
-"""Absent columns that a sentence names."""
 
 NORMAL_SCORES = np.linspace(-3.0, 3.0, 49)
 """Of the quantiles that are kept of a column."""
@@ -320,11 +318,13 @@ def row_array(rows: Rows, *, names: Sequence[str] = (), name: str = "The table")
         if found.dtype.kind == "O":
             known = [math.nan if is_missing(one) else one for one in found.flat]
             found = np.array(known, dtype=object).reshape(found.shape)
-        array = found.astype(np.float64) if found.dtype.kind in "biufO" else None
+        if found.dtype.kind not in "biufO":
+            raise TypeError(found.dtype)
+        array = found.astype(np.float64)
     except (ValueError, TypeError):
-        array = None
-    if array is None:
-        raise ValueError(f"{name} holds something that is not a number: give rows of numbers, all of one length.")
+        raise ValueError(
+            f"{name} holds something that is not a number: give rows of numbers, all of one length."
+        ) from None
     if array.ndim != 2:
         raise ValueError(f"{name} has shape {array.shape}: give rows of numbers, (n, columns).")
     infinite = np.argwhere(np.isinf(array))
@@ -341,15 +341,13 @@ def number_in(
     value: Any, column: str, where: str, place: str = "the table", fix: str = "leave the column out"
 ) -> float:
     """A value of a table as a number, or as a text that is one; NaN where it is missing."""
-    text = value.strip() if isinstance(value, str) else value
-    if text.lower() in MISSING if isinstance(text, str) else is_missing(text):
+    if is_missing(value) or (isinstance(value, str) and value.strip().lower() in MISSING):
         return math.nan
+    found = math.inf
     # Python reads 1_000 and the digits of all scripts, too, which other programs take for texts.
-    foreign = isinstance(text, str) and ("_" in text or not text.isascii())
-    try:
-        found = math.inf if foreign else float(text)
-    except (ValueError, TypeError, OverflowError):
-        found = math.inf
+    if not isinstance(value, str) or ("_" not in value and value.strip().isascii()):
+        with suppress(ValueError, TypeError, OverflowError):
+            found = float(value)
     if math.isinf(found):
         raise ValueError(
             f"Column '{printable(column, 40)}' of {place} holds '{printable(str(value), 40)}' at {where}, which is no "
@@ -372,6 +370,7 @@ def row_numbers(row: Mapping[str, Any], names: Sequence[str], where: str) -> lis
 
 def _columns_named(names: Sequence[str]) -> str:
     """``column 'a'``, or ``columns 'a', 'b', 'c' and 9 more``."""
-    told = ", ".join(f"'{printable(name, 40)}'" for name in names[:MOST_ABSENT])
-    more = f" and {len(names) - MOST_ABSENT} more" if len(names) > MOST_ABSENT else ""
-    return f"column{'s' if len(names) > 1 else ''} {told}{more}"
+    named = first_few([f"'{printable(name, 40)}'" for name in names])
+    if len(names) == 1:
+        return f"column {named}"
+    return f"columns {named}"

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import SeriesShape, Shape, as_shape, describe_shape
-from lit_metanas.io.class_folders import left_out, read_classes
+from lit_metanas.io.class_folders import read_classes
 from lit_metanas.io.text import writable
 from lit_metanas.kinds.labelled_examples import task_of_classes
 from lit_metanas.kinds.sounds.log_mel import LogMel
@@ -26,20 +26,20 @@ from lit_metanas.kinds.sounds.recordings import (
 )
 from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.splits import FEWEST_OF_A_CLASS, class_subsets, large_classes
-from lit_metanas.tasks.task import Task, warn_of_data
+from lit_metanas.tasks.task import Task
 
 
 class AudioFolderTask(RecordingsTask):
-    """One's own recordings as a collection of a single task: sound files, a sub-folder for each word or other class.
+    """One's own recordings of words or other sounds as a collection of a single task.
 
-    They are WAV files, or with the extra ``speech`` FLAC, OGG, MP3 or AIFF files. A table may name files and words
-    instead. Where it has a column of speakers, those of the test part are not heard in the other parts. The task is
-    ``AudioFolderTask("recordings")[0]``.
+    They are WAV files, or with the extra ``speech`` FLAC, OGG, MP3 or AIFF files, in a sub-folder for each word or
+    named by a table. The task is ``AudioFolderTask("recordings")[0]``.
 
     Args:
         root: the folder.
         table: CSV, or TSV where its name ends in ``.tsv``, with a line of column names; None takes sub-folders.
-        columns: the table's columns; None takes ``file``, ``label`` and, if there is such, ``speaker``.
+        columns: the table's columns; None takes ``file``, ``label`` and, if there is such, ``speaker``, of whom those
+            of the test part are not heard in the other parts.
         features: how sound becomes a series; None takes those of the meta-trained checkpoint which a search starts
             from, or else the rate of most recordings (8 to 16 kHz) and the length of 95 % of them: ``LogMel()`` for up
             to a second, 250 steps at most, and ten seconds. A warning says how much is cut.
@@ -47,22 +47,19 @@ class AudioFolderTask(RecordingsTask):
         val: share to choose architectures by; 0 leaves the task without a validation part.
         test: share to report accuracy on; where speakers are known, the share of these.
         held_out: the speakers of the test part; None draws them.
-        seed: seed of the random split, at least 0.
-        skip_unreadable: whether files that are unreadable, silent or empty are left out, with a warning, instead of
-            refused.
-        test_root: a folder of the recordings to report accuracy on, arranged as ``root`` is, all of whose recordings
-            are then to learn from and to choose by. None takes some of ``root``.
+        seed: of the random split, at least 0.
+        skip_unreadable: whether files that are unreadable, silent or empty are left out, with a warning, or refused.
+        test_root: a folder of the recordings to report accuracy on, arranged as ``root`` is, in place of some of
+            ``root``.
         test_table: the table of ``test_root``; None takes sub-folders.
-        group: which recordings belong together, such as those of a speaker, and so into one part, train, val or test:
-            the column of the table, or without a table what ``FolderTask`` takes. Speakers are then not held out
-            otherwise.
+        group: which recordings belong together, and so into one part: the column of the table, or without a table what
+            ``FolderTask`` takes. Speakers are then not held out otherwise.
         min_per_class: words with fewer recordings are left out, as classes of ``FolderTask`` are.
 
     Raises:
         FileNotFoundError: there is no such folder or table.
-        ValueError: there are fewer than two words, one has too few recordings or groups, a file is unreadable, silent,
-            empty or of no group, the table is malformed, the folder of test recordings has a word of its own, or an
-            argument is out of its range.
+        ValueError: there are too few words, recordings or groups, a file is unreadable, silent, empty or of no group,
+            the table is malformed, the test folder has a word of its own, or an argument is out of its range.
 
     Example:
         >>> import wave
@@ -147,7 +144,9 @@ class AudioFolderTask(RecordingsTask):
             least = min(least, FEWEST_OF_A_CLASS - 1)
         inputs = large_classes(inputs, least, place)
         groups = {word: [one.group for one in spoken[word]] for word in inputs}
-        given = tested if self._held_out else self._tested
+        given, given_in = self._tested, f"'{self.test_root}'"
+        if self._held_out:
+            given, given_in = tested, ""  # of the same table, in which no file stands twice
         task = task_of_classes(
             self.root.resolve().name,
             inputs,
@@ -156,19 +155,17 @@ class AudioFolderTask(RecordingsTask):
             culprit=lambda word: f"Word '{word}' of '{self.root}'",
             groups=None if self.group is None else groups,
             tested=None if given is None else self._read(reader, given)[0],
-            tested_in="" if self._tested is None else f"'{self.test_root}'",
+            tested_in=given_in,
             preprocessing=self.features,
         )
         reader.warn()
         return task
 
     def _read(self, reader: RecordingReader, words: SpokenByWord) -> tuple[dict[str, Tensor], SpokenByWord]:
-        """The inputs of each word and their files, and a warning of those that are left out."""
+        """The inputs of each word and their files."""
         files = {word: [spoken.file for spoken in own] for word, own in words.items()}
-        inputs, unreadable = read_classes(files, reader.input, skip_unreadable=self.skip_unreadable)
-        if unreadable:
-            warn_of_data(left_out(unreadable, sum(map(len, files.values())), "sounds"))
-        return inputs, {word: [one for one in own if one.file not in unreadable] for word, own in words.items()}
+        inputs, kept = read_classes(files, reader.input, "sounds", skip_unreadable=self.skip_unreadable)
+        return inputs, {word: [one for one in own if one.file in kept[word]] for word, own in words.items()}
 
 
 class AudioFolder(HasFeatures, TaskSource):
@@ -187,12 +184,12 @@ class AudioFolder(HasFeatures, TaskSource):
         val: the meta-validation words.
         test: the meta-test words.
         fractions: shares of the words in the three subsets, if no list is given.
-        seed: seed of the random splits of words and speakers, at least 0.
+        seed: of the random splits of words and speakers, at least 0.
 
     Raises:
         FileNotFoundError: there is no such folder or table.
         ValueError: there are fewer than two words, the table is malformed, a word is not spoken by both held-out and
-            other speakers, or an argument is out of its range; later, that a file is unreadable, silent or empty.
+            other speakers, or an argument is out of its range; later, a file is unreadable, silent or empty.
 
     Example:
         >>> import wave

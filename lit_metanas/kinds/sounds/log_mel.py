@@ -268,7 +268,9 @@ class LogMel(Preprocessing):
 
     @property
     def _highest(self) -> float:
-        return self.rate / 2 if self.highest is None else self.highest
+        if self.highest is None:
+            return self.rate / 2
+        return self.highest
 
 
 @lru_cache(maxsize=16)

@@ -66,7 +66,7 @@ def find_recordings(
     if table is None:
         folders = class_folders(root, SOUND_SUFFIXES, "sounds", deep=group is not None)
         check_readable(file for files in folders.values() for file in files)
-        groups = {} if group is None else file_groups(root, folders, group)
+        groups = file_groups(root, folders, group)
         return {label: [Spoken(file, "", groups.get(file, "")) for file in files] for label, files in folders.items()}
     if not root.is_dir():
         raise FileNotFoundError(f"There is no folder {root}: give the one that the files of '{table}' lie in.")
@@ -87,7 +87,7 @@ def find_recordings(
 def _rows(table: Path, columns: TableColumns, group: str | None) -> Iterator[tuple[str, str, str, str, str]]:
     """Where each row stands, its file, label, speaker and group."""
     place, number = writable(os.fspath(table)), 0
-    kind = ".tsv" if table.suffix.lower() == ".tsv" else ".csv"
+    kind = {".tsv": ".tsv"}.get(table.suffix.lower(), ".csv")
     rows = separated_rows(read_utf8(table, LARGEST_SOUND_TABLE), place, kind)
     for number, (line, row) in enumerate(rows, 1):
         if number == 1:
@@ -102,9 +102,11 @@ def _rows(table: Path, columns: TableColumns, group: str | None) -> Iterator[tup
                 raise ValueError(f"{where} has no {noun}: add it or leave it out.")
         if columns.speaker in row and not speaker:
             raise ValueError(f"{where} has no speaker: add who speaks, or leave the column out.")
-        own = "" if group is None else row[group].strip()
-        if group is not None and not own:
-            raise ValueError(f"There is no group at {line} of '{place}': fill it in, or leave this one out.")
+        own = ""
+        if group is not None:
+            own = row[group].strip()
+            if not own:
+                raise ValueError(f"There is no group at {line} of '{place}': fill it in, or leave this one out.")
         yield where, file, label, speaker, own
     if not number:
         raise ValueError(f"'{place}' has no rows: give a line with the names of the columns, and one for each sound.")
@@ -271,9 +273,11 @@ class RecordingReader:
 
     def inputs(self, files: Collection[Path]) -> Tensor:
         """The inputs of some files, shape ``(n, *shape)``, and a warning if not all of them is heard."""
-        parts = [self.input(file) for file in files]
+        inputs = torch.zeros(len(files), *self.features.shape)
+        for row, file in zip(inputs, files, strict=True):
+            row[:] = self.input(file)
         self.warn()
-        return torch.stack(parts) if parts else torch.zeros(0, *self.features.shape)
+        return inputs
 
     def input(self, file: Path) -> Tensor:
         """The input of a file; one that is unreadable, silent, empty or too long is a ValueError."""

@@ -53,15 +53,14 @@ class SoundKind(Kind):
             features=source.prepared,
             skip_unreadable=True,
             test_root=source.test_path,
-            test_table=None if source.test is None else _label_table(source.test, deep),
+            test_table=_label_table(source.test, deep),
             group=source.group,
             min_per_class=source.least,
         )[0]
 
     def preprocessings(self, task: Task, source: Source | None) -> Prepared:
         """Twice and half as many bands, and windows of twice the length."""
-        usual = task.preprocessing
-        assert isinstance(usual, LogMel)
+        usual = _features(task)
         longer = replace(usual, window=2 * usual.window, hop=2 * usual.hop, steps=-(-usual.steps // 2))
         return {**_bands(usual), **_by_bands(longer)}
 
@@ -81,7 +80,7 @@ class SoundKind(Kind):
 
     def describe(self, task: Task) -> str:
         """How much of each is heard."""
-        return f", heard for {task.preprocessing.heard}" if isinstance(task.preprocessing, LogMel) else ""
+        return f", heard for {_features(task).heard}"
 
 
 class TranscriptKind(SoundKind):
@@ -127,15 +126,14 @@ class TranscriptKind(SoundKind):
 
     def preprocessings(self, task: Task, source: Source | None) -> Prepared:
         """Twice and half as many bands; longer windows would leave too few steps."""
-        usual = task.preprocessing
-        assert isinstance(usual, LogMel)
-        return _bands(usual)
+        return _bands(_features(task))
 
 
 def sound_table(root: Path) -> Path | None:
     """The only table beside the sounds of a folder; None where there are several or none, or no folder."""
-    tables = files_in(root, SOUND_TABLES) if root.is_dir() else []
-    return tables[0] if len(tables) == 1 else None
+    if root.is_dir() and len(tables := files_in(root, SOUND_TABLES)) == 1:
+        return tables[0]
+    return None
 
 
 def _has_transcripts(root: Path) -> bool | None:
@@ -144,6 +142,12 @@ def _has_transcripts(root: Path) -> bool | None:
     if table is None or not files_in(root, SOUND_SUFFIXES):
         return None
     return "transcript" in next(read_rows(table), ("", {}))[1]
+
+
+def _features(task: Task) -> LogMel:
+    """What made its inputs."""
+    assert isinstance(task.preprocessing, LogMel)
+    return task.preprocessing
 
 
 def _bands(usual: LogMel) -> dict[str, LogMel]:
@@ -155,10 +159,11 @@ def _by_bands(*all_features: LogMel) -> dict[str, LogMel]:
     return {f"{one.bins} bands, {1000 * one.window:g} ms": one for one in all_features}
 
 
-def _label_table(root: Path, deep: bool) -> str | None:
-    """The table of the sounds of a folder; None where they lie in sub-folders."""
-    table = sound_table(root)
-    if table is None or any(files_in(folder, SOUND_SUFFIXES, deep) for folder in root.iterdir() if folder.is_dir()):
+def _label_table(root: Path | None, deep: bool) -> str | None:
+    """The table of the sounds of a folder; None where they lie in sub-folders, or there is no folder."""
+    if root is None or (table := sound_table(root)) is None:
+        return None
+    if any(files_in(folder, SOUND_SUFFIXES, deep) for folder in root.iterdir() if folder.is_dir()):
         return None
     return str(table)
 

@@ -181,7 +181,9 @@ class SpokenWords(TaskSource):
     @staticmethod
     def _speaker(generator: np.random.Generator, held_out: bool) -> int:
         drawn = generator.random()
-        return SPEAKERS + int(drawn * HELD_OUT_SPEAKERS) if held_out else int(drawn * SPEAKERS)
+        if held_out:
+            return SPEAKERS + int(drawn * HELD_OUT_SPEAKERS)
+        return int(drawn * SPEAKERS)
 
     def _speak(self, keys: Sequence[tuple[int, bool, int]]) -> list[Tensor]:
         """Speak examples: for each its word, whether its speaker is held out, and its number."""

@@ -25,8 +25,7 @@ class TranscriptTask(RecordingsTask):
     """Recordings with transcripts as a collection of a single task: a network is to write the words that are said.
 
     The objective is ``Transcription``, whose symbols are the words of all transcripts of ``table``, lower-cased and
-    without punctuation. One that the train part lacks is never told, and counts as an error where it is said. So does a
-    word that stands in ``test_table`` alone: it is no symbol. The task is
+    without punctuation. A word that stands in ``test_table`` alone always counts as an error. The task is
     ``TranscriptTask("recordings", "transcripts.csv")[0]``.
 
     Args:
@@ -41,18 +40,16 @@ class TranscriptTask(RecordingsTask):
         val: share to choose architectures by; 0 leaves the task without a validation part.
         test: share to report word accuracy on; where speakers are known, the share of these.
         held_out: the speakers of the test part; None draws them.
-        seed: seed of the random split, at least 0.
-        test_root: a folder of the recordings to report on; all of ``root`` are then to learn from and to choose by.
-            None takes some of ``root``. A warning tells how many of them are learned from, too.
+        seed: of the random split, at least 0.
+        test_root: a folder of the recordings to report on, in place of some of ``root``.
         test_table: the table of ``test_root``, with the same columns.
-        group: the column that tells which recordings belong together, such as those of a speaker, and so into one part,
-            train, val or test. Speakers are then not held out otherwise.
+        group: the column of what belongs together, and so into one part. Speakers are then not held out otherwise.
 
     Raises:
         FileNotFoundError: there is no such folder or table.
-        ValueError: there are fewer than two different transcripts, one has no words, there are too few recordings or
-            groups, a file is unreadable, silent, empty or longer than the features or a minute, the table is malformed,
-            or an argument is out of its range.
+        ValueError: there are too few transcripts, recordings or groups, a transcript has no words, a file is
+            unreadable, silent, empty or longer than the features or a minute, the table is malformed, or an argument is
+            out of its range.
 
     Example:
         >>> import wave

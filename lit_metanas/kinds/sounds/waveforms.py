@@ -50,7 +50,7 @@ def mono(samples: Samples, first: int | None = None) -> Tensor:
             "channels"
         )
     cut = samples[..., :first]
-    tensor = cut.detach() if isinstance(cut, Tensor) else _tensor(cut)
+    tensor = _tensor(cut)
     scales = {torch.int16: 2.0**15, torch.int32: 2.0**31}
     if not tensor.is_floating_point() and tensor.dtype not in scales:
         hint = ", or what mu_law_sound makes of the codes of mu-law" if tensor.dtype == torch.uint8 else ""
@@ -68,7 +68,9 @@ def mono(samples: Samples, first: int | None = None) -> Tensor:
     return sound
 
 
-def _tensor(samples: np.ndarray[Any, Any]) -> Tensor:
+def _tensor(samples: Samples) -> Tensor:
+    if isinstance(samples, Tensor):
+        return samples.detach()
     if samples.dtype.kind not in "fiub" or samples.dtype.itemsize > 8:
         raise ValueError(f"has samples of type {samples.dtype}: give floating point in [-1, 1], int16 or int32")
     # Of the machine's byte order, which files need not have; a copy, since readers may keep what they gave.
@@ -126,7 +128,9 @@ def resample(sound: Tensor, rate: int, to: int) -> Tensor:
 
 def samples_before(samples: int, rate: int, to: int) -> int:
     """How many samples at a rate the first so many at another depend on."""
-    return samples if rate == to else -(-samples * rate // to) + _reach(rate, to) + 1
+    if rate == to:
+        return samples
+    return -(-samples * rate // to) + _reach(rate, to) + 1
 
 
 def _reach(rate: int, to: int) -> int:
