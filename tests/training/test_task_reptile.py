@@ -258,3 +258,9 @@ def test_a_task_of_fewer_classes_leaves_the_classifier_alone():
     both, one = found
     assert torch.equal(both["head.weight"], one["head.weight"])
     assert any(not torch.equal(value, one[name]) for name, value in both.items())
+
+
+@pytest.mark.parametrize("options", [{"tasks_per_step": 0}, {"steps_per_epoch": 10**9}, {"seed": -1}])
+def test_data_out_of_range_are_refused(options):
+    with pytest.raises(ValueError, match=f"{next(iter(options))} = .* must be"):
+        stripe_data(**options)
