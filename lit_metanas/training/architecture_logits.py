@@ -44,8 +44,8 @@ class ArchitectureLogits(nn.Module):
 
     def tree(self) -> dict[str, Tensor]:
         """The logits by choice, each of shape ``(labels,)``, pruned candidates far below all others; detached."""
-        masked = self.values.detach().masked_fill(self.pruned, PRUNED)
-        return self._by_choice(masked)
+        rows = self.values.detach().masked_fill(self.pruned, PRUNED).split(self.sizes)
+        return {choice.name: row for choice, row in zip(self.choices, rows, strict=True)}
 
     def probabilities(self) -> dict[str, Tensor]:
         """Softmax of the logits by choice, each of shape ``(labels,)``, detached."""
@@ -95,9 +95,6 @@ class ArchitectureLogits(nn.Module):
             pruned = row <= PRUNED / 2
             gone |= pruned & ~pruned.all()
             row.masked_fill_(pruned, 0.0)
-
-    def _by_choice(self, values: Tensor) -> dict[str, Tensor]:
-        return {choice.name: row for choice, row in zip(self.choices, values.split(self.sizes), strict=True)}
 
     def _initial(self, prior: Mapping[str, str], strength: float) -> Tensor:
         used = set()

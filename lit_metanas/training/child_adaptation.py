@@ -108,6 +108,4 @@ class InnerTraining:
 
 def _is_leading(value: Tensor, whole: Tensor) -> bool:
     """Whether a tensor is the leading part of another."""
-    if value.dim() != whole.dim() or any(few > many for few, many in zip(value.shape, whole.shape, strict=True)):
-        return False
-    return torch.equal(value, whole[tuple(slice(size) for size in value.shape)])
+    return value.dim() == whole.dim() and torch.equal(value, whole[tuple(map(slice, value.shape))])

@@ -75,7 +75,9 @@ def _can_go_on(state: Any, own: Any, *, begun: bool) -> bool:
     """Whether an optimizer or a scheduler can go on from a state."""
     try:
         if isinstance(own, Optimizer):
-            return _fits_optimizer(state, own) and not (begun and _lacks_all(state, own))
+            # That an optimizer keeps nothing of its parameters yet is right for a new one alone.
+            lacks_all = not state["state"] and bool(_state_of(own, own.param_groups[0]))
+            return _fits_optimizer(state, own) and not (begun and lacks_all)
         return _fits_scheduler(state, own)
     except DAMAGED:
         return False
@@ -115,11 +117,6 @@ def _same_setting(theirs: object, own: object) -> bool:
     if own is None or isinstance(own, bool | str):
         return type(theirs) is type(own) and theirs == own
     return isinstance(theirs, float | int | Tensor) and _is_score(theirs) and abs(float(theirs)) <= LARGEST_SETTING
-
-
-def _lacks_all(state: Mapping[str, Any], own: Optimizer) -> bool:
-    """Whether the state of an optimizer that keeps something of its parameters is that of a new one."""
-    return not state["state"] and bool(_state_of(own, own.param_groups[0]))
 
 
 _TRIAL = (2, 3)

@@ -334,20 +334,18 @@ class MetaLearned(OuterTraining):
             raise ValueError("batch_norm 'running' needs statistics from training: give --ckpt_path, or train first.")
         if own is not None:
             with torch.inference_mode(False):
-                own.begin(self._meta_trained(images))
-
-    def _meta_trained(self, images: Tensor) -> MetaTrained:
-        return MetaTrained(
-            space=self.space,
-            shape=self.shape,
-            learner=self.learner,
-            inner_loop=self.inner_loop,
-            parameters=self.meta_parameters(),
-            statistics=self.statistics.values,
-            images=images,
-            seed=self.seed,
-            preprocessing=self.preprocessing,
-        )
+                trained = MetaTrained(
+                    space=self.space,
+                    shape=self.shape,
+                    learner=self.learner,
+                    inner_loop=self.inner_loop,
+                    parameters=self.meta_parameters(),
+                    statistics=self.statistics.values,
+                    images=images,
+                    seed=self.seed,
+                    preprocessing=self.preprocessing,
+                )
+                own.begin(trained)
 
     def _evaluate(
         self,
