@@ -419,3 +419,11 @@ def test_a_warning_of_ours_is_a_sentence_without_code() -> None:
         "lit-metanas: Say --kind images.\n"
     )
     assert shown("Old.", UserWarning, "elsewhere.py", 4) == "elsewhere.py:4: UserWarning: Old.\n"
+
+
+def test_no_parser_is_made_for_another_verb(toy_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes a tenth of a second."""
+    made = []
+    monkeypatch.setattr(Program, "add_arguments_to_parser", lambda self, parser: made.append(parser.prog))
+    Program(["fit", "-c", "toy.yaml"])
+    assert made == ["lit-metanas fit"]
