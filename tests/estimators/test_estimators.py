@@ -87,6 +87,8 @@ def test_a_task_without_validation_part_is_refused():
         TrainingEstimator(make_task(val=False), SPACE, 0)
     with pytest.raises(ValueError, match=r"do not fit LayeredSpace .*'layers"):
         SupernetEstimator(make_task(), SPACE, 0, weights={"x": torch.zeros(1)})
+    with pytest.raises(ValueError, match="give one of the two"):
+        SupernetEstimator(make_task(), SPACE, 0)
 
 
 @torch.no_grad()

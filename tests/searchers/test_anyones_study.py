@@ -9,7 +9,7 @@ from optuna.samplers import RandomSampler
 
 from lit_metanas.cli.command_line import main
 from lit_metanas.records import read_record_lines
-from lit_metanas.searchers import LocalSearch, MetaSampler, RegularisedEvolution, record_of
+from lit_metanas.searchers import LocalSearch, MetaSampler, QuerySearcher, RegularisedEvolution, record_of
 from lit_metanas.searchers.query.study import quiet_optuna
 from lit_metanas.spaces import Choice, ChoiceSpace, LayeredSpace, OneHotEncoding
 from lit_metanas.surrogates import MetaSurrogate, RecordDataModule
@@ -233,3 +233,9 @@ def test_a_missing_or_foreign_checkpoint_is_noticed_at_once(tmp_path):
     torch.save({}, tmp_path / "other.ckpt")
     with pytest.raises(ValueError, match="is not a meta-surrogate"):
         SAMPLERS["meta"](checkpoint=str(tmp_path / "other.ckpt"))
+
+
+@every_sampler
+def test_a_search_of_ours_has_one_prefix(make):
+    with pytest.raises(ValueError, match=r"has the prefix 'net\.', which is for studies of your own: leave it out"):
+        QuerySearcher(sampler=make(prefix="net.")).sampler.check(SPACE)

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from lit_metanas.estimators import Estimator, Score, TrainingEstimator
 from lit_metanas.estimators.estimator import BestSoFar
-from lit_metanas.records import Budget, Cost, SearchRecord
+from lit_metanas.records import Budget, Cost, SearchRecord, Trial, write_record_lines
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.statistics import non_dominated
 from lit_metanas.searchers import EvolvingHalving, FrontHalving, SuccessiveHalving
 from lit_metanas.searchers.halving.rungs import Contender, Race
-from lit_metanas.searchers.mutation import complete, draw_new
+from lit_metanas.searchers.mutation import complete, draw_new, mutate
 from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Split, Task
@@ -466,3 +466,36 @@ def test_parts_of_a_rung_follow_the_cost_of_a_training(power):
 def test_a_wrong_front_is_refused(more, sentence):
     with pytest.raises(ValueError, match=sentence):
         find_front(**more)
+
+
+def test_the_front_of_records_is_what_is_begun_with(tmp_path):
+    """Kernels of 3 are best on other tasks, whatever the size."""
+    trials = [Trial(each, height_of(each), Cost(queries=1)) for each in SIZES.architectures()]
+    write_record_lines(tmp_path / "records.jsonl", [SearchRecord(name, trials) for name in ("one", "two")])
+    calls = []
+    find_front(calls=calls, records=[str(tmp_path / "records.jsonl")])
+    begun = [architecture for architecture, _ in calls[:6]]
+    assert {architecture["kernel"] for architecture in begun} == {"3"}
+    assert {architecture["width"] for architecture in begun} >= {"4", "32"}
+
+
+def differing_groups(one, other):
+    return {name.split(".")[-1] for name in {**one, **other} if one.get(name) != other.get(name)}
+
+
+@given(seed=st.integers(0, 2000))
+def test_a_mutation_changes_one_choice_or_one_kind_of_choice(seed):
+    generator = torch.Generator().manual_seed(seed)
+    parent = SPACE.sample(generator)
+    single = mutate(SPACE, parent, generator)
+    changed = [name for name in single if name in parent and single[name] != parent[name]]
+    assert len(changed) == 1
+    if changed != ["depth"]:
+        assert set(single) == set(parent)
+    whole = mutate(SPACE, parent, generator, whole_groups=1.0)
+    assert whole != parent
+    if whole["depth"] == parent["depth"]:
+        (group,) = differing_groups(parent, whole)
+        assert len({label for name, label in whole.items() if name.endswith(group)}) == 1
+    elif whole["depth"] == "2":
+        assert all(whole[f"layer2.{g}"] == whole[f"layer1.{g}"] for g in SPACE.questions)

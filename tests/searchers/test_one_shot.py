@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from sharing_toys import TASK, check_found, every_space
 
-from lit_metanas.records import Budget
+from lit_metanas.records import Budget, Cost
 from lit_metanas.searchers import OneShotSearcher, RegularisedEvolution
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Split, Task
@@ -76,7 +76,7 @@ def test_the_training_equals_plain_loops_over_the_children_in_float64():
 
 def test_only_what_can_be_built_is_trained(monkeypatch):
     trained = []
-    monkeypatch.setattr(SinglePathTraining, "step_weights", lambda _, mixture, *rest: trained.append(mixture) or True)
+    monkeypatch.setattr(SinglePathTraining, "step_weights", lambda _, mixture, *rest: trained.append(mixture))
 
     def module(refusal):
         space = SPACE.limited(refusal)
@@ -84,7 +84,8 @@ def test_only_what_can_be_built_is_trained(monkeypatch):
 
     limited = module(lambda one: "too deep" if one["depth"] == "2" else None)
     (pair,) = Minibatches(TASK.train, TASK.val, batch_size=10, steps=1, seed=5)
-    assert all(limited.take_step(pair) for _ in range(12))
+    for _ in range(12):
+        limited.take_step(pair)
     assert {int(mixture["depth"].weights.argmax()) for mixture in trained} == {0}  # a depth of 1
     with pytest.raises(ValueError, match="None of 1000 architectures drawn from LayeredSpace can be built"):
         module(lambda one: "no").take_step(pair)
@@ -135,3 +136,13 @@ def test_other_spaces_are_searched_too(space):
 def test_constraints_that_cannot_be_met_are_refused_before_the_training():
     with pytest.raises(ValueError, match="parameters <= -1 cannot be met"):
         OneShotSearcher(constraints={"parameters": -1})
+
+
+def test_what_its_sampler_learned_from_has_its_cost():
+    class Learned(RegularisedEvolution):
+        @property
+        def meta_cost(self):
+            return Cost(queries=18, flops=7)
+
+    assert OneShotSearcher(sampler=Learned(seed=0)).meta_cost == Cost(queries=18, flops=7)
+    assert OneShotSearcher().meta_cost == Cost()

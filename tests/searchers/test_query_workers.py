@@ -72,6 +72,23 @@ def let_hours_pass(storage, lost):
         assert connection.execute(text(words), {"trial": trial._trial_id}).rowcount == 1
 
 
+def test_what_another_has_in_hand_is_waited_for(tmp_path):
+    """Of one architecture there is one score, and who drew it meanwhile repeats that at no cost."""
+    storage = f"sqlite:///{tmp_path}/studies.db"
+    first = Worker(storage, 1, 2, labels=1)
+    second = Worker(storage, 2, 2, labels=1, held=False, tells=True)
+    first.go()
+    first.began()
+    second.go()
+    second.says("waits")
+    first.go()
+    (one, result), (other, same) = first.end(), second.end()
+    assert result == same
+    assert result["spent"] == len(result["scored"]) == 1
+    assert one == other == []
+    assert {trial.state for trial in trials(storage)} == {TrialState.COMPLETE}
+
+
 @pytest.mark.slow
 def test_nothing_is_scored_twice_where_two_of_four_processes_are_killed(storage):
     doomed = [Worker(storage, number, 24, hang_at=2, labels=3, held=False) for number in (1, 4)]

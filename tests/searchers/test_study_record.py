@@ -1,6 +1,8 @@
 """Studies as records and back: nothing is lost on the way, and anyone's studies are read."""
 
 import math
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import optuna
@@ -211,3 +213,15 @@ def test_the_verb_refuses_in_one_sentence(tmp_path, capsys):
     assert "The storage already has a study 't/seed 0'" in refusal(capsys, storage, f"--read=[{lines}]")
     assert "no study whose name begins with 'u'" in refusal(capsys, storage, f"--write={lines}", "--study=u")
     assert "cannot be used" in refusal(capsys, "--storage=mistake://", f"--read=[{lines}]")
+
+
+def test_a_study_whose_name_is_no_text_is_left_out(tmp_path, capsys):
+    with quiet_optuna():
+        search(storage=storage_of(tmp_path), budget=Budget(queries=2), study="random")
+        optuna.create_study(study_name="odd", storage=storage_of(tmp_path))
+    (file,) = tmp_path.glob("*.db")
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE studies SET study_name = x'ff00' WHERE study_name = 'odd'")
+    with pytest.warns(UserWarning, match=r"Left out: 1 study whose name is no text\."):
+        assert main(["records", f"--storage={storage_of(tmp_path)}", f"--write={tmp_path}/lines.jsonl"]) == 0
+    assert capsys.readouterr().out.startswith("1 search of 1 task, 2 trials,")

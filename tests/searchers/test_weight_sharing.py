@@ -267,3 +267,18 @@ def test_minibatches_pass_over_both_parts_and_repeat_by_seed():
         assert sorted(seen.sum((1, 2, 3)).tolist()) == sorted(train.inputs.sum((1, 2, 3)).tolist())
     assert all(len(pair.val) == 5 for pair in pairs)
     assert not torch.equal(pairs[0].train.labels, pairs[3].train.labels)
+
+
+def test_warm_up_leaves_the_logits_alone_and_costs_half():
+    task = make_task(size=4, dtype=torch.float64)
+    spent = []
+    for warm_up in (0.0, 1.0):
+        budget = Budget()
+        made = module(task, FirstOrder(), budget, rates=DARTSRates(warm_up=warm_up))
+        before = made.logits.values.detach().clone()
+        with quiet_trainer(torch.device("cpu")) as trainer:
+            trainer.fit(made, train_dataloaders=Minibatches(task.train, task.val, batch_size=10, steps=12, seed=5))
+        assert torch.equal(made.logits.values, before) == (warm_up == 1.0)
+        spent.append(budget.spent.flops)
+    forward = 4 * 16 + 3 * 4 + 3 * 3
+    assert spent == [3 * forward * 12 * 20, 3 * forward * 12 * 10]
