@@ -13,6 +13,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 from optuna.storages import RDBStorage
+from PIL import Image
 from torch.utils._pytree import tree_leaves
 
 sys.path += map(str, sorted(Path(__file__).parent.glob("*/toys")))  # modules that tests and their subprocesses share
@@ -115,3 +116,32 @@ def data_folder(request: pytest.FixtureRequest) -> Path:
     if folder is None or not folder.is_dir():
         pytest.skip("no folder with real data sets: give --data PATH")
     return folder
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Two classes of ten images of 8x8 pixels, bright and dark."""
+    generator = np.random.default_rng(0)
+    for name, least in (("bright", 150), ("dark", 0)):
+        folder = tmp_path / "images" / name
+        folder.mkdir(parents=True)
+        for number in range(10):
+            pixels = generator.integers(least, least + 100, (8, 8, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / f"{number}.png")
+    return tmp_path / "images"
+
+
+@pytest.fixture
+def arrays() -> tuple[np.ndarray, list[str]]:
+    """Forty grey images of two classes, bright and dark."""
+    X = np.random.default_rng(0).random((40, 8, 8)).astype(np.float32) / 2
+    X[::2] += 0.5
+    return X, ["bright", "dark"] * 20
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> Path:
+    """A table of texts with two labels."""
+    rows = [f"how do I {verb} sheet {number},{verb}" for verb in ("fold", "cut") for number in range(10)]
+    (tmp_path / "texts.csv").write_text("\n".join(["sentence,intent", *rows]))
+    return tmp_path / "texts.csv"

@@ -103,8 +103,7 @@ class Workload:
     @property
     def scored(self) -> int:
         """Examples that each candidate is scored on."""
-        val = self.views.usual.task.val
-        return 0 if val is None else len(val)
+        return len(self.views.usual.task.val or ())
 
     def recipe_of(self, found: SearchOutcome) -> Recipe:
         """The recipe of what was found."""
@@ -144,7 +143,7 @@ class Workload:
 
     def ending(self, architecture: Architecture, view: View, pace: Pace) -> float:
         """Seconds for everything but search and training: building, testing and writing."""
-        writing = pace.writing_seconds(view.task, architecture) if self.writes else 0.0
+        writing = self.writes * pace.writing_seconds(view.task, architecture)
         return self.points * (pace.building + pace.scoring * len(view.task.test) + writing)
 
     def moment(self, minutes: float) -> float:
@@ -220,14 +219,18 @@ def limited(work: Workload, options: AutoOptions, plan: BudgetPlan, found: Searc
 def _divided_flops(work: Workload, given: tuple[float, ...]) -> BudgetPlan:
     usual, network = work.views.usual, work.networks[0]
     first, last = (work.epoch_of(network, usual, part) for part in (usual.task.train, usual.learned))
-    both, two = sum(given), len(given) == 2
-    search = given[0] if two else work.searched(both, epoch=last, trial=work.trial, single=last)
-    if search < first or (not two and both < 2 * last):
-        first, last = ceil(1.005 * first), ceil(1.005 * last)  # so that rounded ones are enough
-        least = f"[{first:.3g},{last:.3g}]" if two else f"{2 * last:.3g}"
+    more = 1.005  # so that rounded FLOPs are enough
+    match given:
+        case search, training:
+            plan = BudgetPlan(search, training, expected=training, shares=work.shares)
+            enough, least = search >= first, f"[{ceil(more * first):.3g},{ceil(more * last):.3g}]"
+        case both, *_:
+            search = work.searched(both, epoch=last, trial=work.trial, single=last)
+            plan = BudgetPlan(search, None, expected=both - search, shares=work.shares)
+            enough, least = search >= first and both >= 2 * last, f"{2 * ceil(more * last):.3g}"
+    if not enough:
         raise ValueError(f"auto: the FLOPs pay for no epoch of a network on these data: give {least} or more.")
-    training = given[1] if two else None
-    return BudgetPlan(search, training, expected=both - search, shares=work.shares)
+    return plan
 
 
 def _divided_minutes(work: Workload, options: AutoOptions, minutes: float, rungs: Rungs) -> BudgetPlan:
@@ -281,7 +284,9 @@ def searched_share(budget: float, *, epoch: float, trial: float, share: float, l
         single: cost of a single candidate, which is compared with no other.
     """
     searched = max(share * budget, budget - longest * epoch)
-    return searched if searched >= 2 * trial else single
+    if searched < 2 * trial:
+        return single
+    return searched
 
 
 def search_flops(
@@ -304,7 +309,10 @@ def search_flops(
         middle = (low + high) / 2
         numbers = rungs(middle, trial)
         taken = middle / pace.flops + sum(numbers) * around + min(views, len(numbers) - 1) * reading
-        low, high = (middle, high) if taken <= seconds else (low, middle)
+        if taken <= seconds:
+            low = middle
+        else:
+            high = middle
     return float(f"{low:.3g}")
 
 
@@ -343,8 +351,13 @@ def shared_epochs(epochs: Sequence[float], flops: float, longest: int) -> list[i
         return [min(longest, max(1, int(factor / cost**0.5))) for cost in own]
 
     low, high = 0.0, longest * max(own) ** 0.5
+    if longest * sum(own) <= flops:
+        return divided(high)
     for _ in range(60):
         middle = (low + high) / 2
         spent = sum(number * cost for number, cost in zip(divided(middle), own, strict=True))
-        low, high = (middle, high) if spent <= flops else (low, middle)
-    return divided(high if sum(longest * cost for cost in own) <= flops else low)
+        if spent <= flops:
+            low = middle
+        else:
+            high = middle
+    return divided(low)

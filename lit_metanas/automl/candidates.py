@@ -94,7 +94,9 @@ class Job:
 
     def kept(self, estimator: ViewEstimator) -> Estimator:
         """An estimator whose scores the output keeps, if there is one."""
-        return estimator if self.folder is None else self.folder.kept(estimator)
+        if self.folder is None:
+            return estimator
+        return self.folder.kept(estimator)
 
     def keep(self, plan: BudgetPlan) -> BudgetPlan:
         """A plan, which the output keeps, if there is one."""
@@ -117,8 +119,10 @@ class Candidate:
 
     def describe(self) -> str:
         """A linear model's features and score."""
-        own = f" ({self.view.label})" if self.view.label else ""
-        return f"of {self.features}{own}, has validation accuracy {100 * self.value:.1f} %"
+        features = self.features
+        if self.view.label:
+            features += f" ({self.view.label})"
+        return f"of {features}, has validation accuracy {100 * self.value:.1f} %"
 
 
 def best_of(candidates: Sequence[Candidate], examples: int) -> Candidate:
@@ -285,13 +289,14 @@ class LinearTrainings:
         step, scored = self._steps[:number][-1], list[Candidate]()
         for model in step.models[: step.trainings]:
             one, cost = self._train(*model, LINEAR_DECAYS[0])
-            scored += [one] if one else []
+            scored += filter(None, [one])
             yield one, cost
-        further = max(0, step.trainings - len(step.models)) if scored else 0
-        for decay in LINEAR_DECAYS[1 : 1 + further]:
+        for decay in LINEAR_DECAYS[1 : 1 + max(0, step.trainings - len(step.models))]:
+            if not scored:
+                return
             best = max(scored, key=lambda one: one.value)
             one, cost = self._train(best.found.architecture, self.views.changes(best.view), decay)
-            scored += [one] if one else []
+            scored += filter(None, [one])
             yield one, cost
 
     def last_time(self, model: Candidate) -> float:
@@ -323,11 +328,11 @@ class LinearTrainings:
         prepared: list[tuple[Architecture, RecipeFields]] = []
         others: list[tuple[Architecture, RecipeFields]] = []
         for one in self.views.space.architectures():
-            label = own.get(one["detail"], "")
-            apart = label in self.views.labels
-            recipe = {PREPROCESSING: label} if apart else usual
+            label, recipe, found = own.get(one["detail"], ""), usual, others
+            if label in self.views.labels:
+                recipe, found = {PREPROCESSING: label}, prepared
             if self._estimator.refusal(one, recipe) is None:
-                (prepared if apart else others).append((one, recipe))
+                found.append((one, recipe))
         task = self.views.usual.task
         if task.val is not None and len(task.val) >= MANY_CHOOSE:
             return self._steps_of([*others, *prepared])

@@ -15,7 +15,7 @@ from lit_metanas.automl.limits import measure_name
 from lit_metanas.automl.linear_comparison import describe_both, train_linear
 from lit_metanas.automl.stages import Goal, collect_one, network_of
 from lit_metanas.comparisons.search_result import SearchResult
-from lit_metanas.records.record import PREPROCESSING, SearchOutcome
+from lit_metanas.records.record import SearchOutcome
 from lit_metanas.records.statistics import non_dominated
 from lit_metanas.searchers.halving import FrontHalving
 from lit_metanas.searchers.query.ledger import Query
@@ -44,20 +44,20 @@ def begin_front(job: Job) -> Beginning:
         trials=FRONT_TRIALS if candidates else 1,
         member_epochs=0,
     )
-    return replace(begun, portfolio=first, work=work, rungs=front_rungs)
+    return replace(begun, portfolio=first, work=work, rungs=front_rungs, reason="")
 
 
 def find_front(job: Job, begun: Beginning, plan: BudgetPlan) -> FrontHalving:
     """The searcher of a front."""
-    rungs, val = begun.rungs(plan.search, begun.work.trial), job.task.val
+    rungs = begun.rungs(plan.search, begun.work.trial)
     return FrontHalving(
         measure=measure_name(job.views.limits, job.options.pareto or ""),
         candidates=rungs,
         rungs=[number / sum(rungs) for number in rungs],
         points=POINTS,
-        allowance=0.0 if val is None else len(val) ** -0.5,  # two standard errors, at most
+        allowance=begun.work.scored**-0.5,  # two standard errors, at most
         train=begun.train,
-        later={PREPROCESSING: job.views.labels} if job.views.labels else {},
+        later=job.views.choice,
         first=begun.portfolio[: rungs[0]] or [Query.of(begun.usual, {})],
     )
 
@@ -87,11 +87,15 @@ def train_front(job: Job, begun: Beginning, known: Known, outcome: SearchOutcome
             warnings.warn(f"{failed}: this network is left out.", stacklevel=2)
     if failed and not known.trained:
         raise LastTrainingError(failed)
-    sentences = [] if best is None else [describe_both(best, network)]
+    sentences = list[str]()
+    if best is not None:
+        sentences.append(describe_both(best, network))
     for model in linear:
         show("training a linear model")
         failure = train_linear_fully(job, known, model)
-        how = f": its last training failed ({failure})" if failure else ": it is on the front"
+        how = ": it is on the front"
+        if failure:
+            how = f": its last training failed ({failure})"
         if model is best:
             sentences[0] += how
         else:

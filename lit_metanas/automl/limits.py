@@ -33,7 +33,9 @@ FEWER = 0.7
 
 def measure_name(limits: NetworkLimits, name: str) -> str:
     """The name of a measure in records, where latencies of other batches are other measures."""
-    return latency_measure(limits.latency_batch) if name == "latency" else name
+    if name == "latency":
+        return latency_measure(limits.latency_batch)
+    return name
 
 
 class NoNetworkWithinError(ValueError):

@@ -42,15 +42,15 @@ def train_linear(job: Job, begun: Beginning, known: Known, show: Show) -> Candid
         if number:
             show("training linear models")
         for model, cost in models.train(number):
-            known.linear += [model] if model else []
+            known.linear += filter(None, [model])
             known.charge(cost)
         best = max(known.linear, key=lambda one: one.value, default=None)
         if fixed:
             wanted = limited(work, options, plan, found, whole)
         else:
-            averages = best is not None and job.kind.averages_linear
-            longer = models.last_time(best) if best and averages else 0.0  # than a network takes
-            wanted = known.apart.flops + left() - longer
+            wanted = known.apart.flops + left()
+            if best is not None and job.kind.averages_linear:
+                wanted -= models.last_time(best)  # a linear model takes longer than it counts
         if wanted != whole:
             whole = models.nearest(wanted, epoch=epoch, number=number)
     known.plan = job.keep(replace(plan, training=whole))
@@ -73,8 +73,7 @@ def compare(job: Job, begun: Beginning, known: Known, best: Candidate, show: Sho
         failure = train_linear_fully(job, known, best, chosen)
         known.sentence += ending(failure, "both were")
         return network if failure else chosen
-    slow = best.view.limited.check(best.found.architecture) if chosen is best else None
-    if slow is not None:
+    if chosen is best and (slow := best.view.limited.check(best.found.architecture)) is not None:
         known.sentence += f": the linear model is slower now ({slow}), so the network was taken"
         return network
     for share in known.plan.shares.longer:

@@ -264,7 +264,9 @@ def _parts(flops: object) -> tuple[float, ...]:
     """The FLOPs of search and training, or of both together; none with minutes."""
     if flops is None:
         return ()
-    numbers = tuple(flops) if isinstance(flops, tuple | list) else (flops,)
+    numbers = (flops,)
+    if isinstance(flops, tuple | list):
+        numbers = tuple(flops)
     if len(numbers) > 2:
         raise ValueError("auto: flops are one number, or two: of the search, and of the training after it.")
     return tuple(positive("auto: flops", number, MOST_FLOPS) for number in numbers)
@@ -284,7 +286,9 @@ def _measured(given: object, pattern: re.Pattern[str], units: dict[str, float]) 
 
 def _shown(value: object) -> str:
     """A value for a sentence; a text, which may look like a number, in quotes."""
-    return f"'{printable(value, 40)}'" if isinstance(value, str) else short_value(value)
+    if isinstance(value, str):
+        return f"'{printable(value, 40)}'"
+    return short_value(value)
 
 
 def _default(default: object) -> str:
@@ -302,7 +306,7 @@ def _word(name: str, value: object, from_shell: bool) -> str:
         return repr(value)
     elif isinstance(value, float):
         return plain_number(value)
-    elif value is None or isinstance(value, int):
+    elif value is None or isinstance(value, Integral):
         return str(value)
     if not isinstance(value, str | os.PathLike):
         return name

@@ -172,11 +172,9 @@ class OutputFolder:
         Raises:
             ValueError: the network cannot be translated, or a card cannot be read.
         """
-        loss, wanted = None, self._wants_int8(int8)
-        for folder, one in lacking:
-            own = one.add_onnx(folder, int8=wanted)
-            loss = own if folder == self.path else loss
-        return loss
+        wanted = self._wants_int8(int8)
+        losses = {folder: one.add_onnx(folder, int8=wanted) for folder, one in lacking}
+        return losses.get(self.path)
 
     def _wants_int8(self, int8: bool) -> bool:
         """Whether weights of 8 bits are asked for now, or were asked for before."""
@@ -207,7 +205,7 @@ class OutputFolder:
 
     def _networks(self) -> list[Path]:
         """The folders of the front's networks that are there; a link among them is a ValueError."""
-        names = sorted(entry.name for entry in self.front.iterdir()) if self.front.is_dir() else []
+        names = sorted(entry.name for entry in self.front.glob("*"))
         return [own_folder(self.front, name) for name in names if FRONT_NAME.fullmatch(name)]
 
     def _check_place(self) -> None:

@@ -29,7 +29,7 @@ from lit_metanas.estimators.estimator import FAILURES, BestSoFar, latency, reaso
 from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.io.text import printable
 from lit_metanas.records.budget import FailedWorkError
-from lit_metanas.records.record import PREPROCESSING, RecipeFields, SearchOutcome, cost_of
+from lit_metanas.records.record import RecipeFields, SearchOutcome, cost_of
 from lit_metanas.searchers.halving import EvolvingHalving, Halving
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.training.child import members_of
@@ -56,15 +56,14 @@ def run_stages(job: Job, goal: Goal) -> SearchResult:
         KeyboardInterrupt: it came before there was any network.
     """
     options, begun = job.options, goal.begin(job)
-    plan = job.folder.plan if job.folder else None
-    plan = plan or job.keep(divide(begun.work, options, begun.rungs))
+    plan = (job.folder and job.folder.plan) or job.keep(divide(begun.work, options, begun.rungs))
     rungs = begun.rungs(plan.search, begun.work.trial)
     if sum(rungs) == 1:
-        reason = "the budget pays for no second one" if begun.work.share else begun.reason
+        reason = begun.reason or "the budget pays for no second one"
         options.say(f"trains one network, without a search: {reason}.")
     searcher = goal.searcher(job, begun, plan)
     coming = plan.training or plan.expected
-    budget = ToldBudget(job.task, searcher, queries=None, flops=plan.search, beside=coming)
+    budget = ToldBudget(job.task, searcher, queries=None, flops=plan.search, after=coming)
     # A network of far fewer FLOPs, such as a linear one, would otherwise have thousands of epochs, and take longer.
     most = max(plan.shares.longest, int(plan.search / sum(rungs) / begun.work.epoch))
     scored = BestSoFar(job.estimator(begun.work.recipe).with_recipe({"epochs": most}), job.task.id)
@@ -101,9 +100,9 @@ def find_one(job: Job, begun: Beginning, plan: BudgetPlan) -> Halving:
         rungs=[number / sum(rungs) for number in rungs],
         finish=False,
         train={name: list(values) for name, values in begun.train.items()},
-        later={PREPROCESSING: list(job.views.labels)} if job.views.labels else {},
+        later=job.views.choice,
         # A network that no records speak for is given up for any that scores better.
-        examples=len(validation_part(job.task)) if begun.portfolio else None,
+        examples=begun.work.scored if begun.portfolio else None,
     )
 
 

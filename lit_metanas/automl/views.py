@@ -93,7 +93,7 @@ class Views:
             self.weights = {name: tensor.to(task.train.inputs.device) for name, tensor in weights.items()}
         self.labels = tuple(ways)
         self._ways = ways
-        self.usual = self._view(self.labels[0] if ways else "", task)
+        self.usual = self._view(next(iter(ways), ""), task)
         self._kept: dict[str, View] = {}
         self._failed: dict[str, str] = {}
 
@@ -138,9 +138,14 @@ class Views:
         """The view of a label; the usual one without a choice."""
         return self.of({PREPROCESSING: label})
 
+    @property
+    def choice(self) -> dict[str, list[RecipeValue]]:
+        """The field of a recipe that names a view, with its values; empty without a choice."""
+        return {PREPROCESSING: list(self.labels)} if self.labels else {}
+
     def changes(self, view: View) -> dict[str, str]:
         """The field of a recipe that names a view; none without a choice."""
-        return {PREPROCESSING: view.label} if self.labels else {}
+        return dict.fromkeys(self.choice, view.label)
 
     def _task(self, label: str) -> Task:
         return self.labelled(label).task
@@ -229,7 +234,9 @@ class ViewEstimator(Estimator):
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
         """Train and validate, by default from the meta-trained weights, if there are any."""
-        return self._estimator(architecture, fidelity=fidelity, start=self.views.weights if start is None else start)
+        if start is None:
+            start = self.views.weights
+        return self._estimator(architecture, fidelity=fidelity, start=start)
 
     @property
     def _view(self) -> View:

@@ -25,7 +25,7 @@ from lit_metanas.tasks.episode_data import StepTasks
 if TYPE_CHECKING:
     from lit_metanas.comparisons import SourceSearch
 
-MOST_SCORES = 6
+_MOST_SCORES = 6
 """Methods whose scores stand at the end of a search."""
 
 
@@ -124,9 +124,9 @@ def end_of_search(module: LightningModule) -> list[str]:
             by_method.setdefault(row.method, []).append(row)
     what = number_of(len({row.task_id for row in module.results}), "task")
     if by_method:
-        scores = [f"{printable(name, 40)} {_score(own)}" for name, own in by_method.items()][:MOST_SCORES]
-        if len(by_method) > MOST_SCORES:
-            scores.append(f"{len(by_method) - MOST_SCORES} more")
+        scores = [f"{printable(name, 40)} {_score(own)}" for name, own in by_method.items()][:_MOST_SCORES]
+        if len(by_method) > _MOST_SCORES:
+            scores.append(f"{len(by_method) - _MOST_SCORES} more")
         metrics = dict.fromkeys(printable(row.metric, 40) for rows in by_method.values() for row in rows)
         what = f"{' and '.join(metrics)} on {what}: {'; '.join(scores)}"
     following = ["report", "--results", f"{folder}/results.json"]

@@ -24,7 +24,6 @@ _MARK = re.compile(r"(?:Parser key \"([^\"]+)\":?|Problem with given class_path 
 _ARGUMENT = re.compile(r"NestedArg\(key='([^']+)', val='?(.*?)'?\)$", re.M)
 _GIVEN = re.compile(r"(?:Given|Got) value: (.*?)(?:\. Got value: .*)?$", re.M)
 _KINDS = re.compile(r"Subtypes: \[(.*)\]$|Expected (?:an? )?(<class '.*'>|[\w.]+\[.*\])(?:\. Got value: .*)?$", re.M)
-_HELD = re.compile(r"class_path='([\w.]+)'")
 _OBJECT = re.compile(r"\w\.\w+\.[A-Z]")
 _NOISE = re.compile(
     r"Does not validate against|Errors:$|Given value type: |Expected a path but|Subclass types|an? (class path|dict) "
@@ -140,8 +139,7 @@ def _innermost(message: str) -> tuple[list[str], str, str]:
     inner = takewhile(lambda line: line[0] > lines[mark][0] or not _MARK.match(line[1]), lines[mark + 1 :])
     reasons = [_KEY.sub(r"\2", text).strip() for indentation, text in inner if text and indentation > lines[mark][0]]
     told = "\n".join([line for line in reasons if not _NOISE.match(line)] or reasons)
-    held = _HELD.search(told)
-    return path, held[1] if held else kind, told
+    return path, kind, told
 
 
 def _nearest_key(word: str, arguments: Mapping[str, object], keys: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ from lit_metanas.records.budget import TRAINING_PASSES, Cost
 from lit_metanas.records.record import RecipeFields
 from lit_metanas.relaxations import Argmax
 from lit_metanas.spaces import Architecture, one_hot
+from lit_metanas.spaces.architecture import check_positive
 from lit_metanas.spaces.supernet import embed_and_record
 from lit_metanas.tasks.episode_data import EpisodeDataModule
 from lit_metanas.tasks.task import Episode
@@ -59,12 +60,8 @@ class EpisodeEstimator(Estimator):
     def __init__(
         self, model: MetaLearned, data: EpisodeDataModule, *, episodes: int | None = None, statistics: int = 16
     ) -> None:
-        if episodes is None:
-            episodes = data.val_episodes
-        self.episodes = episodes
-        for name, number in (("episodes", episodes), ("statistics", statistics)):
-            if number < 1:
-                raise ValueError(f"EpisodeEstimator: {name} is {number}; give at least 1.")
+        self.episodes = data.val_episodes if episodes is None else episodes
+        check_positive("EpisodeEstimator", {"episodes": self.episodes, "statistics": statistics})
         if not model.built:
             raise ValueError("EpisodeEstimator: the model is not built yet: give it the shape of its inputs.")
         self.model = model
@@ -123,10 +120,7 @@ class EpisodeEstimator(Estimator):
         return Score(sum(shares) / len(shares), self.cost(architecture, fidelity))
 
     def start(self, architecture: Architecture) -> MetaCheckpoint:
-        """A child with its own statistics, from which ``MetaSearch`` tests or trains this architecture.
-
-        ``write_meta_checkpoint`` writes it.
-        """
+        """A child with its own statistics, which ``write_meta_checkpoint`` writes for ``MetaSearch`` to start from."""
         model = self.model
         parameters = self._parameters(architecture)
         alone = MetaCheckpoint.of_architecture(

@@ -97,11 +97,7 @@ class TrainingEstimator(Estimator):
         return replace(cost, queries=1)
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
-        """Train and validate; the weights returned have the supernet's names.
-
-        Raises:
-            ArithmeticError: training ended in weights that are not finite.
-        """
+        """Train and validate; ArithmeticError if training ended in weights that are not finite."""
         weights = overlay(self._initial, start or {})
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)

@@ -24,22 +24,30 @@ def blank_inputs(examples: int, shape: Shape) -> Tensor:
 
 def float_type(inputs: Tensor) -> torch.dtype:
     """The precision of a network for some inputs: theirs, and the default one for tokens."""
-    return inputs.dtype if inputs.is_floating_point() else torch.get_default_dtype()
+    if inputs.is_floating_point():
+        return inputs.dtype
+    return torch.get_default_dtype()
 
 
 def inputs_like(inputs: Tensor, like: Tensor) -> Tensor:
     """Inputs on another tensor's device and of its precision; tokens stay whole numbers."""
-    return inputs.to(like) if inputs.is_floating_point() else inputs.to(like.device)
+    if inputs.is_floating_point():
+        return inputs.to(like)
+    return inputs.to(like.device)
 
 
 def channels_last(inputs: Tensor) -> Tensor:
     """Images laid out with their channels last, which convolutions are fastest on; other kinds stay as they are."""
-    return inputs.contiguous(memory_format=torch.channels_last) if inputs.dim() == 4 else inputs
+    if inputs.dim() != 4:
+        return inputs
+    return inputs.contiguous(memory_format=torch.channels_last)
 
 
 def step_mask(inputs: Tensor) -> Tensor:
     """Which steps lie within an example, shape ``(n, steps)``, bool."""
-    return inputs[:, -1] > 0 if inputs.dim() == 3 else inputs != PADDING
+    if inputs.dim() == 3:
+        return inputs[:, -1] > 0
+    return inputs != PADDING
 
 
 def has_steps(inputs: Tensor) -> bool:
@@ -57,8 +65,9 @@ def trim_steps(inputs: Tensor) -> Tensor:
     """
     if not has_steps(inputs) or not inputs.shape[-1]:
         return inputs
-    within = step_mask(inputs).any(0).nonzero()
-    return inputs[..., : int(within.max()) + 1 if len(within) else 1]
+    within = step_mask(inputs).any(0)
+    within[0] = True
+    return inputs[..., : int(within.nonzero().max()) + 1]
 
 
 def join_inputs(parts: Sequence[Tensor]) -> Tensor:

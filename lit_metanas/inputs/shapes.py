@@ -147,9 +147,12 @@ def image_shape(shape: Shape) -> ImageShape:
     """The shape of an image."""
     found = as_shape(shape)
     if not isinstance(found, ImageShape):
+        other = "SequenceSpace"
+        if isinstance(found, RowShape):
+            other = "MLPSpace, or give images by height and width"
         raise ValueError(
             f"These networks are for images, and the inputs are {describe_shape(found)}: take another space, such as "
-            f"{'MLPSpace, or give images by height and width' if isinstance(found, RowShape) else 'SequenceSpace'}."
+            f"{other}."
         )
     return found
 

@@ -95,7 +95,7 @@ def _frames(stream: IO[bytes], file: Path, source: str) -> Iterator[tuple[bytes,
         length = int.from_bytes(head[:8], "little")
         left -= 12 + length + 4
         if len(head) < 12 or left < 0:
-            raise ValueError(f"'{file}' ends within a record, or is no TFRecord file: get it again from {source}.")
+            raise ValueError(f"'{file}' ends within a record: get it again from {source}.")
         if length > LARGEST_RECORD:
             raise ValueError(f"'{file}' holds a record of {length} bytes, which no table has: get it from {source}.")
         data = stream.read(length)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import vocabulary_of
 from lit_metanas.tasks.labels import ClassNames, Groups, Labels, class_indices, class_names, group_names, label_list
 from lit_metanas.tasks.splits import by_class, join_classes, kept_labels, large_classes, split_examples, warn_of_repeats
 from lit_metanas.tasks.task import Split, Task, check_task
@@ -101,13 +102,16 @@ class LabelledExamples:
 
 def _task(id: str, parts: list[Split], classes: Iterable[str], preprocessing: Preprocessing | None) -> Task:
     train, val, test = parts
-    names = tuple(classes)
+    names, vocabulary = tuple(classes), None
+    if preprocessing is not None:
+        vocabulary = vocabulary_of(preprocessing.shape)
     return Task(
         id=id,
         way=len(names),
         train=train,
-        val=val if len(val) else None,
+        val=val,
         test=test,
         classes=names,
+        vocabulary=vocabulary,
         preprocessing=preprocessing,
     )

@@ -124,11 +124,7 @@ class Budget:
         )
 
     def charge(self, cost: Cost) -> None:
-        """Add a cost to the amount spent.
-
-        Raises:
-            Exhausted: the cost does not fit; nothing is charged then.
-        """
+        """Add a cost to the amount spent; Exhausted, and nothing is charged, if it does not fit."""
         if not self.affords(cost):
             raise Exhausted(f"The search budget is spent: queries {self.queries}, FLOPs {self.flops}.")
         self.spent = self.spent + cost

@@ -110,11 +110,7 @@ class SearchRecord:
 
     @property
     def best(self) -> Trial:
-        """The trial with the highest score on the front; the earliest one of equals.
-
-        Raises:
-            TooSmallBudgetError: no trial has a score.
-        """
+        """The trial with the highest score on the front, the earliest of equals; ValueError without a score."""
         scored = [trial for trial in self.trials if trial.scored]
         if not scored:
             tried = "no architecture"

@@ -55,7 +55,7 @@ COSTS = Picture(
     "Accuracy against search cost",
     "Further up and to the left is better. Methods in the grey field search nothing for a new task.",
 )
-CURVES = Picture(
+ANYTIME = Picture(
     "anytime.png",
     "Anytime curves of the search",
     "The best validation score that a search has reached after spending so much, averaged over tasks and seeds, "
@@ -223,7 +223,7 @@ def write_report(
             f"No table compares '{printable(subject)}' with a reference: name a method that has results, and another "
             "one as the reference."
         )
-    drawn = {COSTS: draw_costs(made), CURVES: draw_curves(results), FRONTS: draw_fronts(results)}
+    drawn = {COSTS: draw_costs(made), ANYTIME: draw_curves(results), FRONTS: draw_fronts(results)}
     if history is not None and history.moments and history.labels:
         drawn[PROBABILITIES] = draw_probabilities(history)
     pictures = []

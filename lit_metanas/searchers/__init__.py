@@ -1,16 +1,16 @@
 """Searchers of one task under a budget."""
 
-from lit_metanas.searchers.fixed import (
-    BorrowedArchitecture,
-    FixedArchitecture,
-    MetaSearchedArchitecture,
-    RandomArchitecture,
-)
 from lit_metanas.searchers.guarded import GuardedSearcher
 from lit_metanas.searchers.halving import EvolvingHalving, FrontHalving, Halving, SuccessiveHalving
 from lit_metanas.searchers.query import QuerySearcher, record_of
 from lit_metanas.searchers.samplers import LocalSearch, MetaSampler, PortfolioSampler, RegularisedEvolution
-from lit_metanas.searchers.searcher import Searcher
+from lit_metanas.searchers.searcher import (
+    BorrowedArchitecture,
+    FixedArchitecture,
+    MetaSearchedArchitecture,
+    RandomArchitecture,
+    Searcher,
+)
 from lit_metanas.searchers.supernet_searchers import DARTSSearcher, ENASSearcher, OneShotSearcher
 
 __all__ = [

@@ -80,14 +80,7 @@ class GuardedSearcher(Searcher):
         return self.challenger.preprocessing
 
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
-        """Search by both, and compare.
-
-        Raises:
-            ValueError: the task has no validation part, or a searcher refuses the task.
-            TooSmallBudgetError: the budget pays for no architecture of the incumbent's searcher.
-            FailedWorkError: the incumbent's searcher failed.
-            ArithmeticError: the incumbent's training ended in weights that are not finite.
-        """
+        """Search by both, and compare; errors of the incumbent's searcher are passed on."""
         validation_part(task)
         record, chosen = SearchRecord(task.id), self.incumbent.search(task, space, budget, seed)
         price = self._price(task, space, chosen)

@@ -1,17 +1,28 @@
-"""The base of searchers."""
+"""The base of searchers, and methods that do not search the task: fixed, random, borrowed and meta-searched ones."""
 
 from __future__ import annotations
 
+import math
+import os
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from hashlib import blake2b
+
+import torch
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.settings import keeps_arguments
+from lit_metanas.meta.heads import Head, PrototypeLinearHead
 from lit_metanas.records.budget import Budget, Cost
-from lit_metanas.records.record import SearchOutcome
+from lit_metanas.records.record import SearchOutcome, SearchRecord, Trial
+from lit_metanas.records.result_files import read_architectures
+from lit_metanas.searchers.mutation import complete, draw_new
+from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.task import Task
-from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint
+from lit_metanas.surrogates.meta_trained_embedding import embed_with
+from lit_metanas.tasks.task import Task, require_classes
+from lit_metanas.training.meta_search.meta_checkpoint import MetaCheckpoint, read_meta_checkpoint
 
 
 @keeps_arguments()
@@ -66,3 +77,149 @@ class Searcher(ABC):
     def _meta_checkpoint(self) -> MetaCheckpoint | None:
         """The meta-training that the search starts from, if there is one."""
         return None
+
+
+class FixedArchitecture(Searcher):
+    """The same architecture for every task, at no cost.
+
+    Args:
+        labels: one label a choice; a missing one is that of the same choice one layer below, or the first.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> task = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
+        >>> method = lm.searchers.FixedArchitecture({"kernel": "5"})
+        >>> outcome = method.search(task, lm.LayeredSpace(shared=True), lm.Budget(), seed=0)
+        >>> outcome.architecture["kernel"]
+        '5'
+    """
+
+    def __init__(self, labels: Mapping[str, str]) -> None:
+        self.labels = dict(labels)
+
+    def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
+        """Return the architecture; ValueError if the space lacks a label, or cannot build it."""
+        return _outcome_without_score(complete(space, self.labels), task, space, budget)
+
+
+class RandomArchitecture(Searcher):
+    """A uniformly drawn architecture for each task, at no cost: a function of the seed and the task's id.
+
+    Example:
+        >>> import torch
+        >>> import lit_metanas as lm
+        >>> task, space = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2), lm.LayeredSpace()
+        >>> outcome = lm.RandomArchitecture().search(task, space, lm.Budget(), seed=0)
+        >>> space.violation(outcome.architecture) is None
+        True
+    """
+
+    def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
+        """Draw the architecture; ValueError if no drawn one can be built."""
+        digest = blake2b(f"{seed} {task.id}".encode(), digest_size=8).digest()
+        generator = torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
+        if not (drawn := draw_new(lambda: space.sample(generator), 1, refusal=space.violation)):
+            raise ValueError(f"No architecture drawn from {space.name} can be built: widen the space.")
+        return _outcome_without_score(drawn[0], task, space, budget)
+
+
+class BorrowedArchitecture(Searcher):
+    """The architecture that scored best, by validation examples, on another task; at no cost on this one.
+
+    Args:
+        path: the ``architectures.json`` of an earlier search.
+        method: borrow only from this method; None takes any.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> searcher = lm.searchers.BorrowedArchitecture("search/architectures.json", method="DARTS from scratch")
+        >>> searcher.method
+        'DARTS from scratch'
+    """
+
+    def __init__(self, path: str | os.PathLike[str], method: str | None = None) -> None:
+        self.path = path
+        self.method = method
+
+    def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
+        """Choose among the other tasks' architectures, of equal scores the first; ValueError without any."""
+        found = [
+            row
+            for row in read_architectures(self.path)
+            if row.task_id != task.id and row.space == space.name and self.method in (None, row.method)
+        ]
+        rows = [row for row in found if not math.isnan(row.value)]
+        if not rows:
+            advice = "search other tasks with 'validate: true'" if found else "search other tasks first"
+            raise ValueError(
+                f"'{self.path}' holds no architecture of {space.name} that was scored on another task than "
+                f"'{task.id}': {advice}."
+            )
+        best = max(rows, key=lambda row: row.value).architecture
+        return _outcome_without_score(space.canonical(best), task, space, budget)
+
+
+def _outcome_without_score(architecture: Architecture, task: Task, space: SearchSpace, budget: Budget) -> SearchOutcome:
+    if (reason := space.violation(architecture)) is not None:
+        raise ValueError(f"The architecture cannot be built ({reason}): choose other labels.")
+    return SearchOutcome(architecture, None, SearchRecord(task.id, [Trial(architecture, math.nan, budget.spent)]))
+
+
+class MetaSearchedArchitecture(Searcher):
+    """Takes the architecture that meta-training chose or was given, the same for every task, at no cost on the task.
+
+    The child inherits the meta-trained weights. The task's train part gives its classifier and batch-norm statistics.
+
+    Args:
+        start: the checkpoint that holds the meta-trained parameters.
+        head: makes the classifier: a head with a weight and a bias, by default ``PrototypeLinearHead``.
+        inherit: whether the child starts from the meta-trained weights, or the same network from random ones.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> searcher = lm.MetaSearchedArchitecture("runs/latest/checkpoints/last.ckpt")
+        >>> type(searcher.head).__name__
+        'PrototypeLinearHead'
+    """
+
+    def __init__(self, start: str, head: Head | None = None, inherit: bool = True) -> None:
+        self.start = start
+        self.head = head or PrototypeLinearHead()
+        self.inherit = inherit
+
+    @property
+    def meta_cost(self) -> Cost:
+        """Cost of the meta-training."""
+        return read_meta_checkpoint(self.start).cost
+
+    def _meta_checkpoint(self) -> MetaCheckpoint | None:
+        if self.inherit:
+            return read_meta_checkpoint(self.start)
+        return None
+
+    @torch.no_grad()
+    def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
+        """Derive the architecture, and embed the train part once; ValueError if the checkpoint does not fit."""
+        checkpoint = read_meta_checkpoint(self.start)
+        try:
+            architecture = checkpoint.derive(space)
+        except ValueError as error:
+            raise ValueError(f"'{self.start}' is of another search space: {error}") from None
+        if (reason := space.violation(architecture)) is not None:
+            raise ValueError(
+                f"The architecture of '{self.start}' cannot be built ({reason}): widen the space, or take another "
+                "checkpoint."
+            )
+        if not self.inherit:
+            return _outcome_without_score(architecture, task, space, budget)
+        require_classes(task, type(self).__name__)
+        checkpoint.check_task(task)
+        restricted = space.restricted(architecture)
+        parameters, features, statistics = embed_with(
+            checkpoint, restricted, architecture, task.shape, task.train.inputs
+        )
+        head = self.head.start(parameters.head, features, task.train.labels, task.way)
+        classifier = {f"head.{name}": tensor for name, tensor in head.items()}
+        record = SearchRecord(task.id, [Trial(architecture, math.nan, budget.spent)])
+        return SearchOutcome(architecture, {**parameters.weights, **statistics, **classifier}, record)

@@ -22,7 +22,7 @@ from lit_metanas.records.record import SearchOutcome, Trial
 from lit_metanas.relaxations.relaxation import Relaxation, Softmax
 from lit_metanas.searchers.query.query_searcher import QuerySearcher
 from lit_metanas.searchers.searcher import Searcher
-from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.architecture import Architecture, check_positive
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import embed_and_record
 from lit_metanas.tasks.task import Task
@@ -31,8 +31,8 @@ from lit_metanas.training.trainers import quiet_trainer
 from lit_metanas.training.weight_sharing.darts_training import DARTSRates, DARTSTraining
 from lit_metanas.training.weight_sharing.enas_training import ControllerRates, ENASTraining
 from lit_metanas.training.weight_sharing.hypergradient import FirstOrder, Hypergradient
-from lit_metanas.training.weight_sharing.minibatches import Minibatches
 from lit_metanas.training.weight_sharing.supernet_training import (
+    Minibatches,
     SinglePathTraining,
     SupernetTraining,
     WeightRates,
@@ -236,8 +236,7 @@ class ENASSearcher(SupernetSearcher[ENASTraining]):
         start: Parameters | str | None = None,
         head: Head | None = None,
     ) -> None:
-        if candidates < 1:
-            raise ValueError(f"ENAS: candidates is {candidates}; give at least 1.")
+        check_positive("ENASSearcher", {"candidates": candidates})
         super().__init__(epochs=epochs, batch_size=batch_size, start=start, head=head)
         self.controller = controller or ControllerRates()
         self.rates = rates or WeightRates()
@@ -314,8 +313,7 @@ class OneShotSearcher(SupernetSearcher[SinglePathTraining]):
         start: Parameters | str | None = None,
         head: Head | None = None,
     ) -> None:
-        if candidates < 1:
-            raise ValueError(f"OneShotSearcher: candidates is {candidates}; give at least 1.")
+        check_positive("OneShotSearcher", {"candidates": candidates})
         super().__init__(epochs=epochs, batch_size=batch_size, start=start, head=head)
         self.sampler = sampler or RandomSampler()
         self.candidates = candidates

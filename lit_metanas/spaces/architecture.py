@@ -57,7 +57,7 @@ class Choice:
     def lacks(self, value: object) -> str:
         """``the label 'adm', which 'optimizer' lacks: did you mean 'adam'?`` of a value that stands for no label."""
         text = printable(str(value), 60)
-        near = nearest(text, self.labels) if any(map(str.isalpha, text)) else None  # to be near is nothing for numbers
+        near = any(map(str.isalpha, text)) and nearest(text, self.labels)  # to be near is nothing for numbers
         fix = f"did you mean '{near}'?" if near else f"it has {printable(', '.join(self.labels), 200)}."
         return f"the label '{text}', which '{self.name}' lacks: {fix}"
 

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.spaces.forward_pass import Number, OpenNumber, computed_value, current, gate_of, largest
-from lit_metanas.spaces.mixture import Gate, combine, sum_of
+from lit_metanas.spaces.mixture import Gate, combine, sum_of, times
 from lit_metanas.spaces.operations import EPSILON, batch_normalise, dropout_scale, leading_part, merged_kernel, padded
 
 
@@ -64,9 +64,7 @@ class MixedNorm(nn.Module):
         if self.scale is None or self.shift is None:
             return (None if weight is None else weight.expand(channels).contiguous()), None
         scale, shift = leading_part(self.scale, channels), leading_part(self.shift, channels)
-        if weight is None:
-            return scale, shift
-        return weight * scale, weight * shift
+        return times(scale, weight), times(shift, weight)
 
 
 class MixedChannels(nn.Module):
@@ -165,7 +163,7 @@ class MixedChoice(nn.Module):
             return self._weighed(getattr(self, self.keys[label]), inputs, weight)
         if self.merged:
             return self._one_convolution(gate, inputs, factor)
-        weights = gate.weights if factor is None else gate.weights * factor
+        weights = times(gate.weights, factor)
         by_label = dict(zip(self.labels, weights.unbind(), strict=True))
         # Each candidate is added as it comes, while it is in the processor's cache.
         return sum_of(self._weighed(layer, inputs, by_label[label], label) for label, layer in self.layers())
@@ -273,17 +271,13 @@ class Sum(nn.ModuleList):
 def weighed_outputs(layer: nn.Module | None, inputs: Tensor, weight: Tensor | None, label: str = "") -> Tensor:
     """A layer's outputs (without one the inputs) times a scalar, if any; some layers do it without a pass over them."""
     # By keywords: PyTorch's counter of FLOPs takes tensors by position for inputs, and fails for some scalars.
-    outputs = inputs
     if isinstance(layer, MixedNorm):
-        outputs = layer(inputs, label=label, weight=weight)
-    elif isinstance(layer, WeighedLayers):
-        outputs = layer(inputs, weight=weight)
-    else:
-        if layer is not None:
-            outputs = layer(inputs)
-        if weight is not None:
-            outputs = weight * outputs
-    return outputs
+        return layer(inputs, label=label, weight=weight)
+    if isinstance(layer, WeighedLayers):
+        return layer(inputs, weight=weight)
+    if layer is None:
+        return times(inputs, weight)
+    return times(layer(inputs), weight)
 
 
 def weigh(inputs: Tensor, width: Number) -> Tensor:

@@ -104,8 +104,14 @@ def sum_of(terms: Iterable[Tensor | None]) -> Tensor | None:
 
 def through(gate: Gate, value: Tensor) -> Tensor:
     """Lead the gradient of a one-candidate gate to its logits; the value does not change."""
-    factor = gate.factor()
-    return value if factor is None else factor * value
+    return times(value, gate.factor())
+
+
+def times(value: Tensor, factor: Tensor | None) -> Tensor:
+    """The product with a factor, which is one where it is None."""
+    if factor is None:
+        return value
+    return factor * value
 
 
 def computed_size(gate: Gate, numbers: Sequence[int]) -> int:

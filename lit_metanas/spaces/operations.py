@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.spaces.forward_pass import Record, Statistics
-from lit_metanas.spaces.mixture import Gate, combine
+from lit_metanas.spaces.mixture import Gate, combine, times
 
 EPSILON = 1e-5
 """Added to variances, as in ``torch.nn.BatchNorm2d``."""
@@ -47,9 +47,10 @@ def leading_part(tensor: Tensor, *sizes: int) -> Tensor:
 
 
 def padded(features: Tensor, length: int) -> Tensor:
-    """Features ``(n, features)`` with zeros up to a length."""
-    missing = length - features.shape[1]
-    return F.pad(features, (0, missing)) if missing else features
+    """Features ``(n, ..., features)`` with zeros up to a length."""
+    if features.shape[-1] == length:
+        return features
+    return F.pad(features, (0, length - features.shape[-1]))
 
 
 def random_kernel(out: int, into: int, size: int) -> Tensor:
@@ -146,9 +147,7 @@ def batch_normalise(
     assert given is not None
     mean, var = (given[f"{key}.{kind}"][: inputs.shape[1]] for kind in ("mean", "var"))
     # Not ``F.batch_norm``, which is not differentiable in given statistics.
-    factor = (var + epsilon).rsqrt()
-    if scale is not None:
-        factor = scale * factor
+    factor = times((var + epsilon).rsqrt(), scale)
     if shift is None:
         return affine(inputs, factor, -mean * factor)
     return affine(inputs, factor, shift - mean * factor)
@@ -208,7 +207,7 @@ class _BatchNormRowsGradient(torch.autograd.Function):
         # r P(u), sum(u xhat) and sum(u) of the gradient u that comes for that of the rows.
         projected, also_with_xhat, also_total = _rows_backward(towards.contiguous(), rows, None, mean, inverse)
         both = (towards * gradient).sum(0) - (also_total * total + also_with_xhat * with_xhat) / number
-        factor = inverse if scale is None else scale * inverse
+        factor = times(inverse, scale)
 
         def plus_xhat(start: Tensor, slope: Tensor) -> Tensor:
             """``start + slope * xhat``, for a constant in each channel."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -35,6 +35,11 @@ class GroupedKernel:
         self.widths = tuple(widths)
         self.scales = scales.double()
         assert self.scales.shape == (len(self.widths),), self.scales.shape
+
+    @classmethod
+    def of(cls, features: Tensor, widths: Sequence[int]) -> Self:
+        """The kernel whose scales are the mean distances of features ``(n, d)``."""
+        return cls(widths, mean_distances(features, widths))
 
     @property
     def prior(self) -> Gaussians:

@@ -26,7 +26,7 @@ from lit_metanas.records.plain import from_plain
 from lit_metanas.records.record import TaskScores
 from lit_metanas.records.statistics import rank_gaussian
 from lit_metanas.spaces.encodings import Encoding
-from lit_metanas.surrogates.gaussian_process import GroupedKernel, Prediction, mean_distances
+from lit_metanas.surrogates.gaussian_process import GroupedKernel, Prediction
 from lit_metanas.surrogates.transfer import SourceGP, TransferSurrogate, fit_source
 from lit_metanas.training.collectives import gather_lists
 
@@ -163,7 +163,7 @@ class MetaSurrogate(LightningModule):
         self.given = tuple(given)
         self.seed = seed
         self.sources: dict[str, SourceGP] = {}
-        self.kernel = GroupedKernel(encoding.groups, mean_distances(encoding.candidates.features, encoding.groups))
+        self.kernel = GroupedKernel.of(encoding.candidates.features, encoding.groups)
         self.mean = nn.Parameter(self.kernel.prior.mean.clone())
         self._validated: list[dict[str, float]] = []
 

@@ -73,13 +73,7 @@ class RecordDataModule(LightningDataModule):
         self.val: tuple[TaskScores, ...] = ()
 
     def setup(self, stage: str) -> None:
-        """Read the files and split the tasks.
-
-        Raises:
-            FileNotFoundError: a file is missing.
-            ValueError: a record is of another space; there are too few tasks, or none of a given id; or tasks have
-                embeddings of several lengths.
-        """
+        """Read the files and split the tasks; ValueError if there are too few, or if records do not fit."""
         del stage
         if self.train:
             return

@@ -204,7 +204,7 @@ class RandomFeatures(TaskEmbedding):
     A set encoder (Deep Sets, Zaheer et al. 2017; of a data set, Dataset2Vec, Jomaa et al. 2021): every image goes
     through one network, and what comes out is averaged, first over the images of a class, then over classes. It is two
     random convolutions of 5x5 and 3x3 with rectifiers and average pooling, averaged over what is left of the
-    image: random features keep much of what tells images apart (Jarrett et al. 2009; Rahimi and Recht 2008), and are
+    image: random features keep much of what distinguishes images (Jarrett et al. 2009; Rahimi and Recht 2008), and are
     the same in every run. Images are brought to a common size, grey ones to three equal channels.
 
     Args:

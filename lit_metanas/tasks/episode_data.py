@@ -100,16 +100,13 @@ class EpisodeDataModule(StepTasks):
         eval_way: classes a validation or test episode; by default as in training.
         eval_shot: support images a class of these; by default as in training.
         eval_query: query images a class of these; by default as in training.
-        tasks_per_step: training episodes an outer step, over all processes: a multiple of their number. None takes one
-            a process.
-        eval_tasks_per_step: validation or test episodes a batch, over all processes, rounded up to a multiple of their
-            number.
+        tasks_per_step: training episodes an outer step, over all processes; None takes one a process.
+        eval_tasks_per_step: validation or test episodes a batch, over all processes; rounded up to share them evenly.
         steps_per_epoch: outer steps an epoch.
         val_episodes: validation episodes, over all processes.
         test_episodes: test episodes, over all processes.
         seed: seed of the training episodes, at least 0.
-        eval_seed: seed of the validation and test episodes, at least 0; not ``seed``, so that runs with other seeds
-            are judged by the same episodes.
+        eval_seed: seed of the validation and test episodes, so that runs with any ``seed`` are judged alike.
         within_group: draw the classes of each episode from one alphabet or script.
         num_workers: processes that draw episodes ahead; 0 draws in the training process.
         augmentation: changes the images of training episodes; None leaves them as they are.

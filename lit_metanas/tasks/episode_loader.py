@@ -151,7 +151,7 @@ class EpisodeLoader(Generic[Loaded]):
         stream: where the episodes come from.
         sampler: which of them, in which order.
         num_workers: processes that draw episodes ahead; 0 draws in this process.
-        done: tells how many batches of the epoch have been trained on; by default those handed out are counted. It
+        done: returns how many batches of the epoch have been trained on; by default those handed out are counted. It
             matters where training is interrupted in the middle of a step.
 
     Example:

@@ -65,12 +65,12 @@ def deal_groups(
     for part, subset in enumerate(wanted):
         lacking = [label for label, number in zip(groups, dealing.filled[part], strict=False) if not number]
         if lacking:
-            _tell_lacking(subset, lacking, len(groups), culprit=culprit, name=name, validated=validated)
+            _report_lacking(subset, lacking, len(groups), culprit=culprit, name=name, validated=validated)
     subsets: list[Subset | None] = [*wanted, None]
     return {group: subsets[part] for group, part in zip(order, dealing.parts.tolist(), strict=True)}
 
 
-def _tell_lacking(
+def _report_lacking(
     subset: Subset, lacking: Sequence[str], classes: int, *, culprit: Callable[[str], str], name: str, validated: bool
 ) -> None:
     """Refuse or warn of classes that a part lacks."""
@@ -95,7 +95,9 @@ def _tell_lacking(
 def named_parts(parts: Sequence[str]) -> str:
     """Such as ``train and test part``."""
     *others, last = parts
-    return " and ".join([*filter(None, [", ".join(others)]), f"{last} part"])
+    if not others:
+        return f"{last} part"
+    return f"{', '.join(others)} and {last} part"
 
 
 def _best_dealing(
@@ -117,14 +119,9 @@ def _best_dealing(
 class _Dealing:
     """Groups in parts.
 
-    Args:
-        counts: the examples of each group, of each class and, last, of all, shape ``(groups, classes + 1)``.
-        shares: of each part.
-        wanted: the first parts, as many, are to have all classes; the train part, which comes first, before others.
-
-    Attributes:
-        parts: the part of each group.
-        filled: the examples of each part, shape ``(parts, classes + 1)``.
+    ``counts`` are the examples of each group, of each class and, last, of all, shape ``(groups, classes + 1)``. Of the
+    parts with these ``shares`` the first ``wanted`` are to have all classes, and the train part, which comes first,
+    before others. ``parts`` are those of the groups; ``filled`` are their examples, shape ``(parts, classes + 1)``.
     """
 
     def __init__(self, counts: NDArray[np.int64], shares: NDArray[np.float64], wanted: int) -> None:
@@ -139,7 +136,10 @@ class _Dealing:
         self.filled = np.zeros((len(shares), rows), dtype=np.int64)
 
     def deal(self, order: NDArray[np.int64], largest_first: bool = True) -> None:
-        """Put each group where most of its classes is still wanted, and move some while that is better."""
+        """Put each group where most of its classes is still wanted, and move some while that is better.
+
+        Those that hold most of a class come first, or else the order decides.
+        """
         held = self.counts / self.totals
         if largest_first:
             order = order[np.argsort(-held[order].max(axis=1), kind="stable")]

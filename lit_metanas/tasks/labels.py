@@ -16,11 +16,9 @@ from lit_metanas.io.text import number_of, printable
 from lit_metanas.tasks.task import warn_of_data
 
 Labels: TypeAlias = Tensor | NDArray[Any] | Sequence[Hashable]
-"""One label an image, of any hashable kind."""
+Groups: TypeAlias = Labels
 ClassNames: TypeAlias = Sequence[str] | Mapping[Any, str]
 """Names by label; or in the order of the sorted labels; or, where labels are 0, 1, …, by index."""
-Groups: TypeAlias = Labels
-"""The group of each example, of any hashable kind."""
 
 
 def label_list(
@@ -70,8 +68,7 @@ def _check_single(value: object, where: str, wanted: str) -> None:
         raise ValueError(f"{where} is a {type(value).__name__}: give {wanted}.")
 
 
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
-"""How files write that a value is missing, whatever the case."""
+MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})  # in files, whatever the case
 
 
 def warn_of_missing(labels: Iterable[object], place: str, noun: str) -> None:

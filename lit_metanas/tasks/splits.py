@@ -23,14 +23,9 @@ from lit_metanas.tasks.task import Split, Task, warn_of_data
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V", bound=Sized)
 
-FEWEST_TARGETS = 10
-"""Different numbers that are taken for targets of a regression; fewer may be names of classes, such as versions."""
-
-FEWEST_OF_A_CLASS = 3
-"""Examples of a class that is divided: one to learn from, one to choose by and one to test."""
-
-FEWEST_OF_A_LABEL = 3
-"""Examples that a label has on average; what has fewer is no label, but a number to be predicted or a text."""
+FEWEST_TARGETS = 10  # numbers that are taken for targets of a regression; fewer may be classes, such as versions
+FEWEST_OF_A_CLASS = 3  # examples of a class that is divided: to learn from, to choose by and to test
+FEWEST_OF_A_LABEL = 3  # examples that a label has on average; what has fewer is a number to be predicted, or a text
 
 
 def join_classes(classes: Sequence[Tensor]) -> Split:

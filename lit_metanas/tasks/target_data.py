@@ -215,8 +215,7 @@ class TrainingTaskDataModule(StepTasks):
         """Check the division over processes, and the tasks of validation.
 
         Raises:
-            ValueError: the processes cannot share the tasks of a step evenly, there is no task, or the two collections
-                have inputs of different shapes.
+            ValueError: the processes cannot share a step evenly, there is no task, or inputs have different shapes.
         """
         for name, tasks in (("train", self.train), ("val", self.val)):
             if tasks is not None and not len(tasks):

@@ -63,11 +63,10 @@ class NetworkCheck:
         gates, record = one_hot(self.space.choices, architecture), dict[str, Tensor]()
         with torch.no_grad():
             features = self.supernet(self.support, gates, record=record)
-            steps = "" if self.space.scored == "input" else ", steps"
+            wanted = ["n", str(self.supernet.features), *["steps"] * (self.space.scored != "input")]
             require(
-                features.dim() == (3 if steps else 2)
-                and features.shape[:2] == (len(self.support), self.supernet.features),
-                f"the supernet's features have shape {tuple(features.shape)}, not (n, {self.supernet.features}{steps})",
+                features.dim() == len(wanted) and features.shape[:2] == (len(self.support), self.supernet.features),
+                f"the supernet's features have shape {tuple(features.shape)}, not ({', '.join(wanted)})",
             )
             self._same(
                 features, self.supernet(self.support, _all_computed(gates)), architecture, "one candidate", "all"
@@ -208,4 +207,4 @@ class _Watched(dict[str, Gate]):
 
 
 def _all_computed(gates: Mixture) -> dict[str, Gate]:
-    return {name: Gate(gate.weights, gate.index if len(gate.weights) == 1 else None) for name, gate in gates.items()}
+    return {**gates, **{name: Gate(gate.weights) for name, gate in gates.items() if len(gate.weights) > 1}}

@@ -20,7 +20,7 @@ from lit_metanas.tasks.target_data import WholeTask
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child_adaptation import AdaptedChild, InnerTraining
 from lit_metanas.training.collectives import outer_mean
-from lit_metanas.training.meta_search.episode_scores import EpisodeScores
+from lit_metanas.training.meta_search.meta_learned import EpisodeScores
 from lit_metanas.training.outer_training import OuterTraining, validate_anew
 from lit_metanas.training.task_start import (
     OUTPUT_WEIGHTS,

@@ -22,9 +22,7 @@ from lit_metanas.automl.limits import LimitedSpace
 from lit_metanas.automl.options import AutoOptions, NetworkLimits
 from lit_metanas.automl.views import Views
 from lit_metanas.estimators import estimator, training_estimator
-from lit_metanas.estimators.estimator import BestSoFar
 from lit_metanas.kinds.given_data import read_given
-from lit_metanas.kinds.images.image_kind import ImageKind
 from lit_metanas.kinds.kind import kind_named
 from lit_metanas.records import record_lines
 from lit_metanas.records.record_lines import SHIPPED, read_record_lines
@@ -347,37 +345,15 @@ def test_records_without_augmentation_are_of_trainings_without(
     assert len(set(queries)) == len(queries)
 
 
-def test_the_chosen_augmentation_stands_wherever_the_recipe_does(
+def test_other_records_of_the_package_are_another_search(
     arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    only = {"augmentation": ["strong"], "learning_rate": [1e-2]}
-    monkeypatch.setattr(ImageKind, "recipes", lambda self, objective: only)
-    monkeypatch.setattr(training_estimator, "score", lambda child, *args: float(child.recipe.augmentation == "strong"))
-    found = lm.auto(arrays, flops=FLOPS, space=space, records=(), output=tmp_path, progress=False)
-    assert {trial.recipe["augmentation"] for trial in found.record.trials} == {"none", "strong"}
-    assert found.recipe.augmentation == "strong"
-    (row,), (record,) = (
-        lm.records.read_results(tmp_path / "results.json"),
-        read_record_lines(tmp_path / "records.jsonl"),
-    )
-    assert row.recipe["augmentation"] == record.best.recipe["augmentation"] == "strong"
-    card = (tmp_path / "README.md").read_text()
-    assert f"Recipe of the last training: epochs={found.recipe.epochs}, " in card
-    assert "augmentation=strong; it began with the weights that the search had trained" in card
-    assert "inherit" not in card
-
-
-@pytest.mark.parametrize("name", ["shipped", "shipped-episodes"])
-def test_other_records_of_the_package_are_another_search(
-    arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    options = AutoOptions(arrays, flops=FLOPS, records=[name], progress=False)
-    views = Views(read_given(arrays), {}, space, NetworkLimits())
+    options, views = AutoOptions(arrays, flops=FLOPS), Views(read_given(arrays), {}, space, NetworkLimits())
     settings = partial(calls._settings, options, kind_named("images"), views, None)
     before = settings()
     assert before == settings()
     (tmp_path / "new.jsonl").write_text("{}")
-    monkeypatch.setitem(record_lines._SHIPPED_FILES, name, tmp_path / "new.jsonl")
+    monkeypatch.setitem(record_lines._SHIPPED_FILES, SHIPPED, tmp_path / "new.jsonl")
     assert settings() != before
 
 
@@ -390,31 +366,3 @@ def test_texts_get_a_network_for_texts(texts: Path) -> None:
     assert result.record.trials[0].recipe == {**dict(best.recipe), **usual}
     assert result.meta_cost.flops > 0
     assert set(result.predict(["fold this"])[0]) == {"cut", "fold"}
-
-
-def test_the_best_so_far_is_remembered_under_all_recipes(space: lm.LayeredSpace) -> None:
-    class Scores(lm.estimators.Estimator):
-        rate = 0.0
-
-        def __call__(self, architecture: lm.Architecture, *, fidelity: float, start: Any = None) -> lm.estimators.Score:
-            return lm.estimators.Score(self.rate, lm.Cost(queries=1, flops=10), {"one": torch.tensor(self.rate)})
-
-        def cost(self, architecture: lm.Architecture, fidelity: float) -> lm.Cost:
-            return lm.Cost(queries=1)
-
-        def with_recipe(self, changes: Any) -> lm.estimators.Estimator:
-            other = Scores()
-            other.rate = float(changes["learning_rate"])
-            return other
-
-    best = BestSoFar(Scores(), "toy")
-    assert best.outcome is None
-    one = space.sample(torch.Generator().manual_seed(0))
-    for rate in (0.1, 0.3, 0.2):
-        best.with_recipe({"learning_rate": rate})(one, fidelity=1.0)
-    outcome = best.outcome
-    assert outcome is not None
-    assert outcome.recipe == {"learning_rate": 0.3}
-    assert outcome.weights is not None
-    assert float(outcome.weights["one"]) == pytest.approx(0.3)
-    assert [trial.cost.flops for trial in outcome.record.trials] == [10, 20, 30]

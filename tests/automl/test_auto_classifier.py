@@ -120,20 +120,6 @@ def test_images_and_texts_go_the_same_way(X, y, space, new, wanted, tmp_path):
         classifier.predict(WINE.data)
 
 
-@pytest.mark.parametrize(
-    ("X", "space"),
-    [(WINE.data, "MLPSpace"), (RGB, "LayeredSpace"), (TEXTS, "SequenceSpace")],
-    ids=["rows", "images", "texts"],
-)
-def test_each_kind_of_examples_has_a_space_of_its_own(X, space):
-    y = np.arange(len(X)) % 2
-    classifier = lm.AutoClassifier(method=lm.RandomArchitecture(), recipe=lm.Recipe(epochs=1)).fit(X, y)
-    assert classifier.predict_proba(X).shape == (len(X), 2)
-    again = pickle.loads(pickle.dumps(classifier))
-    np.testing.assert_array_equal(again.predict(X), classifier.predict(X))
-    assert type(again._space(again.kind_, again.shape_, again.objective_)).__name__ == space
-
-
 def test_a_space_that_was_changed_after_the_fit_is_told():
     classifier = quick(recipe=lm.Recipe(epochs=1)).fit(WINE.data, WINE.target)
     pickled = pickle.dumps(classifier.set_params(space=lm.spaces.AnyInputSpace()))
@@ -297,16 +283,6 @@ def test_within_minutes_a_linear_model_is_taken_if_it_is_better(monkeypatch):
     np.testing.assert_array_equal(again.predict_proba(X), classifier.predict_proba(X))
     own = lm.AutoClassifier(minutes=1, space=lm.SequenceSpace(operations=("conv_3",))).fit(X, y)
     assert own.space_ == "SequenceSpace"
-
-
-def test_names_are_read_by_their_characters():
-    names = [first + last for first in ("Aho", "Lahti", "Vire", "Salo", "Kivi") for last in ("nen", "berg", "")]
-    labels = ["Finnish", "Swedish", "short"] * 5
-    classifier = quick(space=lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(16,))).fit(names, labels)
-    assert isinstance(classifier.preprocessing_, lm.kinds.Characters)
-    assert isinstance(pickle.loads(pickle.dumps(classifier)).preprocessing_, lm.kinds.Characters)
-    spaced = classifier.fit([f" {name}" for name in names], labels)
-    assert " " in spaced.preprocessing_.characters  # texts are learned as they are, and predicted so
 
 
 def test_a_fit_that_fails_leaves_what_there_was():

@@ -9,21 +9,14 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 import torch
-from auto_toys import interrupt, same_weights
 
 import lit_metanas as lm
-from lit_metanas.automl import budget_plan
 from lit_metanas.cli.command_line import main
-from lit_metanas.estimators import training_estimator
-
-SPACE = lm.SequenceSpace(operations=("conv_3",), depths=(1, 2), widths=(8,), dropouts=(0.0,), readouts=("max",))
-SEARCHED: dict[str, Any] = {"flops": (3e8, 1e8), "space": SPACE, "records": (), "progress": False}
 
 
 @pytest.fixture
@@ -65,16 +58,3 @@ def test_sounds_are_heard_whole_from_the_command_to_the_script(late: str, capsys
     by_script = [json.loads(line) for line in done.stdout.splitlines()]
     found = torch.tensor([[row[name] for name in exported.classes] for row in by_script])
     torch.testing.assert_close(found, exported.predict(files), atol=1e-4, rtol=0)
-
-
-@pytest.mark.filterwarnings("ignore:Heard of")
-def test_an_interrupted_search_goes_on_with_what_it_heard(late: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", 6)
-    whole = lm.auto(late, output="whole", **SEARCHED)
-    with monkeypatch.context() as patched:
-        interrupt(patched, training_estimator, 2)
-        assert lm.auto(late, output="out", **SEARCHED).stopped
-    found = lm.auto(late, output="out", **SEARCHED)
-    assert (found.preprocessing, found.view) == (whole.preprocessing, whole.view)
-    assert same_weights(found.network, whole.network)
-    assert lm.load_exported("out").preprocessing == whole.preprocessing

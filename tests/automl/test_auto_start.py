@@ -11,14 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from auto_toys import interrupt, same_tensors, same_weights
+from auto_toys import interrupt, paced, same_tensors, same_weights
 from cipher_tasks import IMAGES, LETTERS, Ciphers, Stripes, quiet_trainer, stripe_data, stripe_model
 from torch import Tensor
 
 import lit_metanas as lm
 from lit_metanas.automl import budget_plan, candidates, last_training
-from lit_metanas.automl.limits import LimitedSpace
-from lit_metanas.automl.pace import Pace
 from lit_metanas.estimators import training_estimator
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.kind import kind_named
@@ -98,19 +96,6 @@ def test_a_start_makes_a_difference_and_repeats_it(learned: tuple[lm.training.Ta
     assert not same_weights(first.network, fresh.network)
 
 
-def test_a_network_that_is_taken_instead_begins_there_too(
-    learned: tuple[lm.training.TaskReptile, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plain = lm.auto(TASK, start=learned[1], **ONCE)
-    trained = begun_with(monkeypatch, last_training)
-    slow = plain.architecture
-    monkeypatch.setattr(LimitedSpace, "check", lambda self, one: "it takes 9 ms" if one == slow else None)
-    other = lm.auto(TASK, start=learned[1], **ONCE)
-    assert other.architecture != plain.architecture
-    ((chosen, weights),) = trained
-    assert same_tensors(weights, child_of(chosen.architecture, learned[0].weights()))
-
-
 def test_an_interrupted_search_goes_on_and_another_start_is_another_search(
     learned: tuple[lm.training.TaskReptile, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,8 +170,7 @@ def test_pairs_are_written_in_the_vocabulary_of_the_start(tmp_path: Path) -> Non
 def test_a_classifier_begins_there_too(
     learned: tuple[lm.training.TaskReptile, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(budget_plan, "measure_pace", lambda *args, **more: Pace(2e4, 0.0, 0.0))
-    monkeypatch.setattr(Pace, "averaged", lambda self, trainings, scored: self)
+    paced(monkeypatch, 2e4)
     searched = begun_with(monkeypatch, training_estimator)
     X, y = torch.cat([TASK.train.inputs, TASK.val.inputs]).numpy(), ["thin", "broad", "other"] * 7
     lm.AutoClassifier(minutes=0.2, space=IMAGES, start=str(learned[1])).fit(X, y)

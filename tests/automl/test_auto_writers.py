@@ -133,12 +133,7 @@ def test_groups_stay_together_and_questions_take_none(data: Data, monkeypatch: p
 def test_arguments_are_kept_and_the_seed_decides(data: Data) -> None:
     kind, X, y = data
     estimator = quick(kind, random_state=3)
-    again = clone(estimator)
-    assert again.get_params()["random_state"] == 3
-    assert set(again.get_params()) == set(lm.AutoClassifier().get_params()) - {"start"}
-    assert again.set_params(flops=3e6).flops == 3e6
-    with pytest.raises(NotFittedError):
-        again.predict(X)
+    assert set(clone(estimator).get_params()) == set(lm.AutoClassifier().get_params()) - {"start"}
     one, same = (clone(estimator).fit(X, y).network_.state_dict() for _ in range(2))
     assert all(tensor.equal(same[name]) for name, tensor in one.items())
 
@@ -230,25 +225,12 @@ def test_a_fit_that_fails_leaves_what_there_was(sounds: tuple[list[str], list[st
     assert transcriber.predict(files) == before
 
 
-class Table(dict[str, list[str]]):
-    """What this package sees of a table of pandas."""
-
-    columns = ("source",)
-
-
 def test_a_table_is_not_taken_for_the_names_of_its_columns() -> None:
-    translator = quick(lm.AutoTranslator).fit(NUMBERS, REVERSED)
+    class Table(dict[str, list[str]]):
+        columns = ("source",)  # as pandas has it
+
     with pytest.raises(ValueError, match="X is a table: give one of its columns"):
-        translator.predict(Table(source=NUMBERS))
-
-
-def test_a_sound_of_minutes_is_cut_as_others_are(sounds: tuple[list[str], list[str]], tmp_path: Path) -> None:
-    transcriber = quick(lm.AutoTranscriber).fit(*sounds)
-    with wave.open(str(tmp_path / "long.wav"), "wb") as stream:
-        stream.setparams((1, 2, 8000, 0, "NONE", ""))
-        stream.writeframes(bytes(range(1, 201)) * 6400)  # 80 seconds
-    with pytest.warns(UserWarning, match=r"longer and cut: 1, up to 80\.00 s .*long.wav"):
-        assert len(transcriber.predict([tmp_path / "long.wav"])) == 1
+        quick(lm.AutoTranslator).fit(Table(source=NUMBERS), REVERSED)
 
 
 def test_examples_that_are_cut_are_told() -> None:

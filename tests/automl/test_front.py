@@ -75,6 +75,20 @@ def test_a_network_of_a_front_whose_training_fails_is_left_out(call: Call, monke
     assert set(kept) == {*before} - {whole.architecture}
 
 
+@pytest.mark.filterwarnings("ignore:.* this network is left out")
+def test_if_all_trainings_of_a_front_fail_the_best_is_as_the_search_trained_it(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any, **more: Any) -> None:
+        raise NO_MEMORY
+
+    monkeypatch.setattr(last_training, "fit_child", fail)
+    with pytest.warns(UserWarning, match="the last training failed .*: the best so far is taken"):
+        found = call()
+    assert "can't allocate memory" in found.failure
+    assert [one.images for one in found.front] == [(24, 8)]
+
+
 def test_a_front_that_goes_on_leaves_no_networks_of_the_one_that_was_stopped(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,6 +64,7 @@ def test_an_interrupted_search_leaves_the_best_so_far_and_goes_on(
     assert (stopped.training_cost.flops == 0) == searched
     assert repr(stopped).startswith("Stopped early; best so far in")
     assert lm.records.read_results(tmp_path / "cut" / "results.json")[0].stopped
+    assert ", stopped early" in (tmp_path / "cut" / "README.md").read_text()
     assert lm.load_exported(tmp_path / "cut").classes == ("bright", "dark")
     kept = len(list((tmp_path / "cut" / "trainings").iterdir()))
     assert kept == (2 if searched else len(whole.record.trials))
@@ -73,6 +74,8 @@ def test_an_interrupted_search_leaves_the_best_so_far_and_goes_on(
     assert not goes_on.stopped
     assert not lm.records.read_results(tmp_path / "cut" / "results.json")[0].stopped
     assert same_weights(whole.network, goes_on.network)
+    assert goes_on.command == whole.command == "lm.auto(data, flops=[4000000,2000000], seed=0, space=space)"
+    assert whole.command in (tmp_path / "cut" / "README.md").read_text()
     assert not (tmp_path / "cut" / "trainings").exists()
 
 
@@ -86,23 +89,6 @@ def trained_in_search(monkeypatch: pytest.MonkeyPatch) -> list[lm.Child]:
 
     monkeypatch.setattr(training_estimator, "fit_child", fit)
     return trained
-
-
-def test_the_card_has_the_call_of_a_search_that_was_stopped_and_of_one_that_is_read_again(
-    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def told(folder: str) -> str:
-        card = (tmp_path / folder / "README.md").read_text()
-        return card.partition("- To reproduce:")[2].partition("## Use")[0].strip()
-
-    with monkeypatch.context() as patched:
-        interrupt(patched, last_training, at=1)
-        call(tmp_path / "out")
-    assert told("out").endswith(", stopped early")
-    finished = call(tmp_path / "out")
-    assert told("out") == finished.command == "lm.auto(data, flops=[4000000,2000000], seed=0, space=space)"
-    call(tmp_path / "out").export(tmp_path / "elsewhere")
-    assert told("elsewhere") == finished.command
 
 
 def test_without_weights_of_the_search_the_network_is_trained_for_a_moment(
@@ -149,17 +135,6 @@ def test_after_a_failed_last_training_the_network_is_as_the_search_trained_it(
     monkeypatch.setattr(lm.LayeredSpace, "supernet_weights", lambda *args: {})
     with pytest.warns(UserWarning, match=told), pytest.raises(FailedWorkError, match="the search kept no weights"):
         call()
-
-
-def test_a_network_whose_last_training_diverges_is_as_the_search_trained_it(
-    arrays: Arrays, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    diverge(monkeypatch, 0)
-    told = r"the last training diverged: the weights '.*' are not finite, .*: the network is as the search trained it\."
-    with pytest.warns(UserWarning, match=told):
-        result = lm.auto(arrays, flops=(1.5e8, 2e7), space=lm.LayeredSpace(depths=(1,), widths=(4,)), progress=False)
-    assert validated(result, arrays) == result.val_score
-    assert (result.images, result.stopped) == ((24, 8), False)
 
 
 def test_an_interrupt_before_any_network_is_passed_on(

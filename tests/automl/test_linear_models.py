@@ -451,34 +451,3 @@ def test_neighbouring_characters_decide_if_they_can_be_paid_for(
     monkeypatch.setattr(candidates, "MANY_CHOOSE", 20)  # so that all features are compared
     many = views(of_texts(letters), 2)
     assert (many[0], many[3]) == ("characters", {"words", "characters"})
-
-
-@pytest.mark.parametrize(
-    ("kind", "shape"),
-    [
-        ("images", (1, 28, 28)),
-        ("sounds", lm.SeriesShape(4, 12)),
-        ("texts", lm.TokenShape(20, 9)),
-        ("rows", lm.RowShape(5)),
-    ],
-)
-def test_they_are_exported_for_all_kinds_of_data(kind: str, shape: lm.Shape, tmp_path: Path) -> None:
-    onnxruntime = pytest.importorskip("onnxruntime")
-    generator = torch.Generator().manual_seed(0)
-    if isinstance(shape, lm.TokenShape):
-        inputs = torch.randint(1, 20, (24, 9), generator=generator)
-        inputs[::3, 6:] = 0
-    else:
-        inputs = torch.rand((24, *shape), generator=generator)
-    if isinstance(shape, lm.SeriesShape):
-        inputs[:, -1] = 1.0
-        inputs[::3, :, 8:] = 0.0
-    part = lm.Split(inputs, torch.arange(24) % 2)
-    task = lm.Task("toy", 2, part, part, part, vocabulary=20 if kind == "texts" else None)
-    space, method = lm.spaces.LinearSpace(details=("fine",)), lm.searchers.FixedArchitecture({"detail": "fine"})
-    found = lm.search(task, space, method=method, progress=False)
-    found.export(tmp_path, int8=part)
-    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
-    (values,) = session.run(None, {session.get_inputs()[0].name: inputs[:5].numpy()})
-    with torch.no_grad():
-        torch.testing.assert_close(torch.from_numpy(values), found.network(inputs[:5]), atol=1e-4, rtol=1e-4)

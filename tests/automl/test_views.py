@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import combinations, count
+from itertools import count
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -13,10 +13,9 @@ import pytest
 import torch
 from auto_toys import interrupt, paced, same_weights
 from PIL import Image
-from torch.utils.data import TensorDataset
 
 import lit_metanas as lm
-from lit_metanas.automl import budget_plan, front, last_training
+from lit_metanas.automl import budget_plan, front
 from lit_metanas.automl.budget_plan import divide
 from lit_metanas.automl.candidates import Job, begin
 from lit_metanas.automl.options import AutoOptions, NetworkLimits
@@ -25,7 +24,6 @@ from lit_metanas.automl.views import ViewEstimator, Views
 from lit_metanas.estimators import training_estimator
 from lit_metanas.kinds import kind as data_kinds
 from lit_metanas.kinds.given_data import other_ways, read_given
-from lit_metanas.kinds.images import image_kind
 from lit_metanas.records.record import PREPROCESSING
 
 COLOUR, GREY, HALF, SHARP = "colour 16x16", "grey 16x16", "colour 8x8", "grey 64x64"
@@ -100,17 +98,6 @@ def under(views: Views, label: str) -> lm.Task:
     return views.of({PREPROCESSING: label}).task
 
 
-def photos(root: Path, side: int, number: int = 6) -> Path:
-    """Two classes of images in folders."""
-    generator = np.random.default_rng(0)
-    for name in ("one", "two"):
-        (root / name).mkdir(parents=True)
-        for place in range(number):
-            pixels = generator.integers(0, 256, (side, side, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(root / name / f"{place}.png")
-    return root
-
-
 def test_each_view_has_the_same_examples_in_the_same_order(
     coloured: tuple[np.ndarray, np.ndarray], space: lm.LayeredSpace
 ) -> None:
@@ -126,86 +113,6 @@ def test_each_view_has_the_same_examples_in_the_same_order(
             own, usual = getattr(under(views, label), part), getattr(views.usual.task, part)
             torch.testing.assert_close(own.inputs.mean((1, 2, 3)), usual.inputs.mean((1, 2, 3)))
             assert torch.equal(own.labels, usual.labels)
-
-
-def test_views_of_paths_are_read_again(tmp_path: Path, space: lm.LayeredSpace) -> None:
-    root = photos(tmp_path / "photos", side=64)
-    views = views_of(root, space)
-    assert views.labels == ("colour 32x32", "colour 64x64", "colour 16x16", "grey 32x32")
-    direct = lm.FolderTask(str(root), (3, 64, 64))[0]
-    assert torch.equal(under(views, "colour 64x64").test.inputs, direct.test.inputs)
-    root = photos(tmp_path / "small", side=20)  # of which no more would be seen at 64x64
-    for file in root.glob("*/*.png"):
-        Image.open(file).convert("L").convert("RGB" if file.stem == "1" else "L").save(file)
-    views = views_of(root, space)
-    assert views.labels == ("grey 32x32", "grey 16x16")  # as all files are
-    assert torch.equal(views.usual.task.test.inputs, lm.FolderTask(str(root), (1, 32, 32))[0].test.inputs)
-    Image.new("RGB", (20, 20), "red").save(root / "two" / "0.png")
-    assert views_of(root, space).labels == ("colour 32x32", "colour 16x16", "grey 32x32")
-
-
-def test_what_is_offered_depends_on_the_kind_of_data(tmp_path: Path) -> None:
-    rows = np.random.default_rng(0).lognormal(size=(40, 2))
-    table = views_of((rows, np.arange(40) % 2), lm.MLPSpace(shared=True))
-    assert table.labels == ("standardised columns", "quantiles of columns", "standardised together")
-    scores = under(table, "quantiles of columns").train.inputs
-    assert float(scores[:, 0].mean().abs()) < 0.2
-    assert scores.abs().max() <= 3
-    together = under(table, "standardised together").preprocessing
-    assert isinstance(together, lm.kinds.StandardisedColumns)
-    assert len(set(together.means)) == len(set(together.deviations)) == 1
-    lines = [f"{a},{b},{n % 2},{n // 4}" for n, (a, b) in enumerate(rows)]
-    (tmp_path / "rows.csv").write_text("\n".join(["a,b,label,group", *lines]))
-    read = views_of(tmp_path / "rows.csv", lm.MLPSpace(shared=True), group="group")
-    assert read.labels == table.labels
-    assert torch.equal(under(read, "quantiles of columns").train.labels, read.usual.task.train.labels)
-    texts = [f"text {n} " + " ".join(f"w{(n * k) % 9}" for k in range(50)) for n in range(40)]
-    said = views_of((texts, [n % 2 for n in range(40)]), lm.SequenceSpace())
-    assert said.labels == ("words", "words, first 96 of a text", "characters", "byte pairs")
-    assert [under(said, label).shape.steps for label in said.labels] == [32, 96, 128, 48]
-    data = TensorDataset(torch.from_numpy(rows), torch.arange(40) % 2)
-    listed = views_of(data, lm.MLPSpace(shared=True), group=[*range(20)] * 2)
-    assert listed.labels == table.labels
-    inputs = [under(listed, label).train.inputs for label in listed.labels]
-    assert not any(torch.equal(one, other) for one, other in combinations(inputs, 2))
-    task = read_given((rows, np.arange(40) % 2))
-    assert other_ways(task, task, kind=None, test=None, group=None) == {}
-
-
-def test_sounds_have_bands_and_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import wave
-
-    words = lm.kinds.SpokenWords()
-    for word in (0, 1):
-        (tmp_path / f"word{word}").mkdir()
-        for number, sound in enumerate(words.sounds("test", word, range(4))):
-            with wave.open(str(tmp_path / f"word{word}" / f"{number}.wav"), "wb") as file:
-                file.setparams((1, 2, 8000, 0, "NONE", ""))
-                file.writeframes((sound * 32767).short().numpy().tobytes())
-    views = views_of(tmp_path, lm.SequenceSpace())
-    assert views.labels == ("40 bands, 25 ms", "80 bands, 25 ms", "20 bands, 25 ms", "40 bands, 50 ms")
-    assert tuple(under(views, "40 bands, 50 ms").shape) == (41, 50)
-    monkeypatch.setattr(data_kinds, "MOST_BYTES", 1)  # and so none that takes more than usual
-    assert views_of(tmp_path, lm.SequenceSpace()).labels == tuple(one for one in views.labels if "80" not in one)
-
-
-def test_what_takes_too_much_memory_is_no_choice(
-    tmp_path: Path, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    root = photos(tmp_path / "photos", side=64)
-    texts = [f"text {n} " + "more " * (n % 5) for n in range(40)], [n % 2 for n in range(40)]
-
-    def labels(most: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        monkeypatch.setattr(data_kinds, "MOST_BYTES", most)
-        return views_of(root, space).labels, views_of(texts, lm.SequenceSpace()).labels
-
-    larger, longest = 12 * 3 * 64 * 64 * 4, 40 * 128 * 8
-    whole = labels(max(larger, longest))
-    assert "colour 64x64" in whole[0]
-    assert "characters" in whole[1]
-    assert labels(larger - 1)[0] == tuple(one for one in whole[0] if one != "colour 64x64")
-    assert labels(longest - 1)[1] == tuple(one for one in whole[1] if one != "characters")
-    assert labels(1)[0] == ("colour 32x32", "colour 16x16", "grey 32x32")
 
 
 def test_only_the_last_few_views_are_kept(coloured: Any, space: lm.LayeredSpace) -> None:
@@ -254,13 +161,12 @@ def test_costs_measures_and_limits_are_those_of_the_view(coloured: Any, space: l
         told.with_recipe({PREPROCESSING: "sepia"})
 
 
-def test_data_that_change_meanwhile_are_refused_once(tmp_path: Path, space: lm.LayeredSpace) -> None:
-    root = photos(tmp_path / "photos", side=8)
-    views = views_of(root, space)
-    (root / "one" / "0.png").unlink()
+def test_data_that_change_meanwhile_are_refused_once(images: Path, space: lm.LayeredSpace) -> None:
+    views = views_of(images, space)
+    (images / "dark" / "0.png").unlink()
     estimator = ViewEstimator(views, 0, lm.Recipe())
     architecture = space.sample(torch.Generator().manual_seed(0))
-    with pytest.warns(UserWarning, match=r"'grey 32x32' is left out: The data of 'photos' have changed since"):
+    with pytest.warns(UserWarning, match=r"'grey 32x32' is left out: The data of 'images' have changed since"):
         assert estimator.refusal(architecture, {PREPROCESSING: "grey 32x32"}) is not None
     assert "have changed" in str(estimator.refusal(architecture, {PREPROCESSING: "grey 32x32"}))
     assert estimator.refusal(architecture, {}) is None
@@ -303,34 +209,17 @@ def test_detail_that_the_usual_size_loses_is_found_told_and_exported(
         assert same_weights(found.network, other.network)
 
 
-@pytest.mark.parametrize(("module", "at"), [(training_estimator, 9), (last_training, 1)], ids=["search", "training"])
 def test_an_interrupted_search_goes_on_with_its_views(
-    module: Any,
-    at: int,
-    boards: Path,
-    shallow: lm.LayeredSpace,
-    whole: Found,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    boards: Path, shallow: lm.LayeredSpace, whole: Found, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(OutputFolder, "write", lambda *args, **more: None)
-        interrupt(patched, module, at)
+        interrupt(patched, training_estimator, at=9)
         stopped = lm.auto(boards, space=shallow, output=tmp_path / "out", **SEARCHED)
         assert (stopped.stopped, stopped.view, tuple(stopped.shape)) == (True, SHARP, (1, 64, 64))
         goes_on = lm.auto(boards, space=shallow, output=tmp_path / "out", **SEARCHED)
     assert labels_of(goes_on) == labels_of(whole[0])
     assert same_weights(goes_on.network, whole[0].network)
-
-
-def test_limits_hold_for_the_view_that_is_used(boards: Path, shallow: lm.LayeredSpace) -> None:
-    usual = max(shallow.cost(one, (1, 32, 32), 2).flops for one in shallow.architectures())
-    found = lm.auto(boards, space=shallow, max_flops=usual, **SEARCHED)
-    shapes = {f"grey {side}x{side}": (1, side, side) for side in (16, 32, 64)}
-    tried = [(trial.architecture, shapes[str(trial.recipe[PREPROCESSING])]) for trial in found.record.trials]
-    assert len({shape for _, shape in tried}) > 1
-    assert all(shallow.cost(one, shape, 2).flops <= usual for one, shape in tried)
-    assert any(shallow.cost(one, (1, 64, 64), 2).flops > usual for one, _ in tried)
 
 
 def test_the_networks_of_a_front_have_their_own_views(
@@ -376,16 +265,6 @@ def test_texts_are_read_in_several_ways_even_where_one_network_is_known(tmp_path
     assert within.flops <= words
 
 
-@pytest.mark.parametrize(("length", "longer"), [(60, False), (100, True)])
-def test_of_texts_without_words_more_characters_are_tried_where_there_are_more(length: int, longer: bool) -> None:
-    generator = np.random.default_rng(0)
-    genes = ["".join(generator.choice(list("acgt"), length)) for _ in range(20)]
-    offered = data_kinds.kind_named("texts").preprocessings(lm.task_from_texts(genes, [0, 1] * 10), None)
-    assert next(iter(offered)) == "characters"
-    assert not any("words" in label for label in offered)
-    assert ("characters, first 128 of a text" in offered) == longer
-
-
 def test_no_network_begins_with_the_vectors_of_other_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     plain, kinds, inherited = lm.estimators.TrainingEstimator.__call__, dict[int, str](), list[tuple[str, str]]()
     kept = []  # so that no other tensor gets the address of one
@@ -408,17 +287,6 @@ def test_no_network_begins_with_the_vectors_of_other_tokens(monkeypatch: pytest.
     assert [pair for pair in inherited if pair[0] != pair[1]] == []
 
 
-def test_small_budgets_and_tasks_keep_to_one_view(coloured: Any, space: lm.LayeredSpace) -> None:
-    few = lm.auto(coloured, flops=(8e6, 1e6), space=space, records=(), progress=False)
-    assert 1 <= len(few.record.trials) <= 6
-    assert set(labels_of(few)) == {COLOUR}
-    task = lm.auto(lm.task_from_arrays(*coloured), flops=(3e7, 1e6), space=space, records=(), progress=False)
-    assert task.view == ""
-    assert len(task.record.trials) > 6
-    assert not any(PREPROCESSING in trial.recipe for trial in task.record.trials)
-    assert "preprocessing:" not in repr(task)
-
-
 def test_minutes_leave_time_for_reading_again(
     coloured: Any, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -434,18 +302,3 @@ def test_minutes_leave_time_for_reading_again(
     one = Views(views.usual.task, {}, space, NetworkLimits())
     assert searched(0.0, views) - searched(5.0, views) == pytest.approx(1e7, rel=0.1)  # of two others
     assert searched(5.0, one) == pytest.approx(searched(0.0, one), rel=0.05)
-
-
-def test_images_in_memory_are_resized_only_once_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    resized, fit = list[tuple[int, ...]](), image_kind.fit_images
-
-    def noted(images: torch.Tensor, shape: lm.ImageShape) -> torch.Tensor:
-        resized.append(tuple(shape))
-        return fit(images, shape)
-
-    monkeypatch.setattr(image_kind, "fit_images", noted)
-    data = (np.random.default_rng(0).random((20, 3, 32, 32)), [0, 1] * 10)
-    ways = other_ways(data, read_given(data), kind=None, test=None, group=None)
-    assert not resized
-    ways["colour 16x16"]()
-    assert set(resized) == {(3, 16, 16)}

@@ -37,7 +37,6 @@ def test_what_cannot_be_saved_leaves_the_old_one_and_half_ones_are_cleared_away(
 @pytest.mark.parametrize(
     ("args", "name"),
     [
-        (["--results+=results.json"], "results.json"),
         (["--results+=good.json", "--architectures=architectures.json"], "architectures.json"),
         (["--results+=good.json", "--probabilities=probabilities.json"], "probabilities.json"),
     ],

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from own_processes import DATA, MODEL, environment
 
 from lit_metanas.cli.program import Program
 
@@ -24,26 +25,16 @@ TOYS = Path(__file__).with_name("toys")
 SCRIPTS = sorted([*CLUSTER.glob("*.sh"), *(ROOT / "docker").glob("*.sh"), ROOT / ".ci" / "run"])
 CONFIG = {
     "model": {
-        "class_path": "lit_metanas.training.MetaSearch",
+        **MODEL,
         "init_args": {
-            "space": {
-                "class_path": "lit_metanas.spaces.LayeredSpace",
-                "init_args": {"kernels": [1, 3], "depths": [2], "widths": [4, 6], "pools": ["max"]},
-            },
-            "shape": [1, 8, 8],
+            **MODEL["init_args"],
             "meta_gradient": {"class_path": "lit_metanas.meta.PairedReinforce", "init_args": {"normalise": True}},
             "relaxation": {"class_path": "lit_metanas.relaxations.Categorical"},
             # Adam would turn the rounding errors of a gradient of zero into steps.
             "weight_optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.5, "momentum": 0.5}},
         },
     },
-    "data": {
-        "class_path": "lit_metanas.tasks.EpisodeDataModule",
-        "init_args": {
-            "source": {"class_path": "meta_toys.Patterns"},
-            **{"way": 3, "shot": 2, "query": 3, "tasks_per_step": 2, "steps_per_epoch": 4, "val_episodes": 4},
-        },
-    },
+    "data": DATA,
     "trainer": {"accelerator": "cpu", "devices": 1, "max_epochs": 3, "enable_progress_bar": False},
 }
 
@@ -59,11 +50,9 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program(folder / "sbatch", 'exec "$@"')
     program(folder / "docker", """until [ "$1" = fit ]; do shift; done; exec lit-metanas "${@/#gpu/cpu}\"""")
     program(folder / "scontrol", 'echo "$@" >>requeued')
-    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-    paths = [ROOT, TOYS, ROOT / "tests" / "training" / "toys", *(path for path in sys.path if path)]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, paths)))
-    for name, value in {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "ACCELERATOR": "cpu"}.items():
+    for name, value in {**environment(), "ACCELERATOR": "cpu"}.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     (tmp_path / "toy.yaml").write_text(yaml.safe_dump(CONFIG))
     monkeypatch.chdir(tmp_path)
     return folder

@@ -35,6 +35,9 @@ COLLECTIONS = ("number_words", "phrase_pairs", "stories")
 TRAININGS = ("amortised/supernet", "amortised/layered_surrogate", "amortised/graph_surrogate")
 """Configurations that `fit` takes, beside those of their folder."""
 
+LIKE_OTHERS = ("/smoke", "/glyphs", "/omniglot", "/few_shot_photos")
+"""Experiments with the phases of others."""
+
 META_SEARCH = f"--config={CONFIGS / 'fit' / 'meta_search.yaml'}"
 
 
@@ -162,7 +165,7 @@ def test_omniglot_lies_over_any_configuration_on_episodes(tmp_path: Path, monkey
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=pytest.mark.slow) if name.endswith("/smoke") else name  # it has the phases of quick
+        pytest.param(name, marks=pytest.mark.slow) if name.endswith(LIKE_OTHERS) else name
         for name in names("experiments")
     ],
 )

@@ -84,13 +84,6 @@ def test_the_experiment_on_photographs_is_that_on_omniglot(capsys: pytest.Captur
     assert share[1] == pytest.approx(share[0] * (1 - sum(rungs["rungs"])))
 
 
-def test_whole_numbers_of_a_recipe_stay_whole(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["search", "-c", f"{CONFIGS}/search/few_shot.yaml", "--print_config"]) == 0
-    train = yaml.safe_load(capsys.readouterr().out)["model"]["init_args"]["searcher"]["init_args"]["train"]
-    assert [type(value) for value in [*train["way"], *train["query"]]] == [int] * 7
-    assert [type(value) for value in train["weight_decay"]] == [float] * 2
-
-
 def test_the_plain_recipe_is_the_usual_one_written_out() -> None:
     assert yaml.safe_load((CONFIGS / "recipes/plain.yaml").read_text()) == MetaRecipe().configuration()
 

@@ -28,71 +28,21 @@ FILES = sorted(path.relative_to(CONFIGS).as_posix() for name in FOLDERS for path
 ROOTED = 3
 
 VALUES: list[Any] = [
-    math.nan,
-    math.inf,
-    -math.inf,
-    -1,
-    0,
-    2**70,
-    10**400,
-    1e308,
-    True,
-    None,
-    "",
-    " ",
-    "none",
-    "~",
-    "é☃\u202e",
-    "a: b",
-    "{",
-    "%d {} {x}",
-    "x" * 3000,
-    "../..",
-    "absent.yaml",
-    "1e3",
-    "2020-01-01",
-    [],
-    [[]],
-    {},
-    [None],
-    {"a": {"b": [1, {"c": None}]}},
-    {None: 1},
-    {1: 2},
-    {"": ""},
-    {"class_path": None},
-    {"class_path": 3},
-    {"class_path": ""},
-    {"class_path": "."},
-    {"class_path": ["a"]},
-    {"class_path": "lit_metanas"},
-    {"class_path": "lit_metanas.spaces"},
-    {"class_path": "lit_metanas.spaces.LayeredSpaces"},
+    math.nan, math.inf, -1, 0, 2**70, 10**400, 1e308, True, None, "", " ", "none", "~", "é☃\u202e", "a: b", "{",
+    "%d {} {x}", "x" * 3000, "../..", "absent.yaml", "1e3", "2020-01-01", [], [[]], {}, [None],
+    {"a": {"b": [1, {"c": None}]}}, {None: 1}, {1: 2}, {"": ""}, {"init_args": {}},
+    *({"class_path": name} for name in (None, 3, "", ".", ["a"], "lit_metanas", "lit_metanas.spaces.LayeredSpaces")),
     {"class_path": "lit_metanas.nowhere.Nothing"},
     {"class_path": "os.system", "init_args": {"command": "touch executed"}},
     {"class_path": "builtins.int", "init_args": {"x": 3}},
-    {"class_path": "lit_metanas.spaces.LayeredSpace", "init_args": 3},
-    {"class_path": "lit_metanas.spaces.LayeredSpace", "init_args": [1]},
-    {"class_path": "lit_metanas.spaces.LayeredSpace", "init_args": {"kernel": [3]}},
+    *({"class_path": "lit_metanas.spaces.LayeredSpace", "init_args": given} for given in (3, [1], {"kernel": [3]})),
     {"class_path": "lit_metanas.meta.MAML", "init_args": {}, "more": 1},
-    {"init_args": {}},
-]
+]  # fmt: skip
 NAMES = ["", " ", "é☃", "a.b", "a b", "--x", "0", "class_path", "init_args", "help", "config", "x" * 300, "__class__"]
 TEXTS = [
-    "\t",
-    "[",
-    "}",
-    "&a ",
-    "*a ",
-    "!!python/object/apply:os.mkdir [executed]",
-    "- ",
-    ": ",
-    "\x07",
-    "\x00",
-    "'",
-    "---\n",
-    "<<: ",
-    "\ufeff",
-]
+    "\t", "[", "}", "&a ", "*a ", "!!python/object/apply:os.mkdir [executed]", "- ", ": ", "\x07", "\x00", "'", "---\n",
+    "<<: ", "\ufeff",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -215,7 +165,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Program, "before_instantiate_classes", stop)
         patch.setattr("lit_metanas.cli.program.check_checkpoint", lambda path, goes_on: None)
-        patch.setattr("lit_metanas.cli.experiment.run._in_order", lambda steps, directory, execute: [])
+        patch.setattr("lit_metanas.cli.experiment.run._in_order", lambda progress, execute: None)
         patch.setattr("lit_metanas.cli.experiment.run._summary", lambda steps, rows: None)
         patch.setattr("lit_metanas.cli.experiment.run.ParallelRunner.run", lambda self: [])
         patch.chdir(home)

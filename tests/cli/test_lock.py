@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from own_processes import environment
 
 from lit_metanas.cli.command_line import main
 from lit_metanas.io.locks import directory_lock
@@ -34,9 +35,8 @@ with directory_lock(sys.argv[1], "fit", "trainer.default_root_dir"):
 def held(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """A process that holds the lock, with a worker process."""
     command = [sys.executable, "-c", HOLD, str(folder)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), *filter(None, sys.path)])}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, env=environment, text=True, start_new_session=True, **pipes) as process:
+    with subprocess.Popen(command, env=environment(), text=True, start_new_session=True, **pipes) as process:
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == "held\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -13,28 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from own_processes import DATA, MODEL, command, environment
 
-TOYS = Path(__file__).with_name("toys")
-ROOT = Path(__file__).parents[2]
-FIT = {
-    "model": {
-        "class_path": "lit_metanas.training.MetaSearch",
-        "init_args": {
-            "space": {
-                "class_path": "lit_metanas.spaces.LayeredSpace",
-                "init_args": {"kernels": [1, 3], "depths": [2], "widths": [4, 6], "pools": ["max"]},
-            },
-            "shape": [1, 8, 8],
-        },
-    },
-    "data": {
-        "class_path": "lit_metanas.tasks.EpisodeDataModule",
-        "init_args": {
-            "source": {"class_path": "meta_toys.Patterns"},
-            **{"way": 3, "shot": 2, "query": 3, "tasks_per_step": 2, "steps_per_epoch": 4, "val_episodes": 4},
-        },
-    },
-}
 WATCH = {"class_path": "lit_metanas.callbacks.RankMonitor", "init_args": {"timeout": 5, "hang_timeout": 6}}
 CHECK = {"class_path": "lit_metanas.callbacks.ReplicaCheck", "init_args": {"every_n_steps": 1}}
 
@@ -43,28 +22,15 @@ CHECK = {"class_path": "lit_metanas.callbacks.ReplicaCheck", "init_args": {"ever
 def fit(tmp_path, monkeypatch):
     """Starts a training on two processes one of which has a fault."""
     monkeypatch.chdir(tmp_path)
-    paths = [ROOT, TOYS, ROOT / "tests" / "training" / "toys", *(path for path in sys.path if path)]
-    variables = {"PYTHONPATH": os.pathsep.join(map(str, paths)), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
 
     def start(what: str, rank: int = 1, continued: bool = False) -> tuple[int, str, float]:
         fault = {"class_path": "cluster_toys.Fault", "init_args": {"what": what, "rank": rank}}
         trainer = {"accelerator": "cpu", "devices": 2, "strategy": "ddp", "max_epochs": 3, "default_root_dir": "run"}
         trainer |= {"enable_progress_bar": False, "callbacks": [WATCH, CHECK, fault]}
-        Path("fit.yaml").write_text(yaml.safe_dump({**FIT, "trainer": trainer}))
+        Path("fit.yaml").write_text(yaml.safe_dump({"model": MODEL, "data": DATA, "trainer": trainer}))
         process = subprocess.Popen(
-            [
-                "timeout",
-                "-k",
-                "5",
-                "600",
-                sys.executable,
-                "-m",
-                "lit_metanas",
-                "fit",
-                "-c",
-                "fit.yaml",
-            ],
-            env={**os.environ, **variables},
+            command("fit", "-c", "fit.yaml", seconds=600),
+            env=environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

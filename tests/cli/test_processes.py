@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
-
-COMMAND = [sys.executable, "-m", "lit_metanas"]
-
-
-@pytest.fixture
-def environment(toy_folder: Path) -> dict[str, str]:
-    del toy_folder  # it is the working folder now, and its modules are on the path
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "OMP_NUM_THREADS": "1"}
+from own_processes import command, environment
 
 
 def weights(path: str) -> torch.Tensor:
@@ -29,13 +20,13 @@ def weights(path: str) -> torch.Tensor:
 
 
 @pytest.mark.slow
-def test_run_goes_on_after_ctrl_c_as_if_nothing_had_been(environment: dict[str, str]) -> None:
+def test_run_goes_on_after_ctrl_c_as_if_nothing_had_been(toy_folder: Path) -> None:
     phase = {"verb": "fit", "name": "train", "config": ["toy.yaml"], "args": ["--trainer.max_epochs=40"]}
     phase["args"] += ["--model.rate=0.001", "--model.pause=0.1"]
     experiment = {"directory": "out", "phases": [phase]}
     Path("experiment.yaml").write_text(yaml.safe_dump(experiment))
-    command = [*COMMAND, "run", "-c", "experiment.yaml"]
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    words, settings = command("run", "-c", "experiment.yaml"), {"env": environment(), "timeout": 600}
+    process = subprocess.Popen(words, env=environment(), stderr=subprocess.PIPE, text=True)
     checkpoint = Path("out/seed0/train/checkpoints/last.ckpt")
     deadline = time.monotonic() + 600
     while not checkpoint.is_file() and time.monotonic() < deadline:
@@ -45,23 +36,23 @@ def test_run_goes_on_after_ctrl_c_as_if_nothing_had_been(environment: dict[str, 
     assert process.returncode == 130, errors
     assert "Stopped by a signal" in errors
     assert 0 < torch.load(checkpoint, weights_only=True)["epoch"] + 1 < 40
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(words, capture_output=True, text=True, **settings)
     assert done.returncode == 0, done.stderr
     assert f"goes on from {checkpoint}" in done.stdout
-    whole = subprocess.run([*command, "--directory=whole"], env=environment, capture_output=True, timeout=600)
+    whole = subprocess.run([*words, "--directory=whole"], capture_output=True, **settings)
     assert whole.returncode == 0
     assert torch.equal(weights(str(checkpoint)), weights("whole/seed0/train/checkpoints/last.ckpt"))
 
 
 @pytest.mark.slow
-def test_phases_on_two_processes_do_not_disturb_each_other(environment: dict[str, str]) -> None:
+def test_phases_on_two_processes_do_not_disturb_each_other(toy_folder: Path) -> None:
     two = {"verb": "fit", "name": "two", "config": ["toy.yaml"], "args": ["--trainer.devices=2"]}
     two["args"] += ["--trainer.strategy=ddp"]
     again = {**two, "name": "again"}
     one = {"verb": "fit", "name": "one", "config": ["toy.yaml"]}
     Path("experiment.yaml").write_text(yaml.safe_dump({"directory": "out", "phases": [two, again, one]}))
-    command = ["timeout", "-k", "5", "600", *COMMAND, "run", "-c", "experiment.yaml"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=650)
+    words = command("run", "-c", "experiment.yaml", seconds=600)
+    done = subprocess.run(words, env=environment(), capture_output=True, text=True, timeout=650)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("[1/3] seed 0: two …") == 1  # the second process does the phase, not the experiment
     found = [weights(f"out/seed0/{name}/checkpoints/last.ckpt") for name in ("two", "again", "one")]

@@ -116,21 +116,6 @@ def test_a_resumed_step_does_not_set_the_pace(
     assert capsys.readouterr().out.startswith("5 steps into out, 5 finished before.\n")
 
 
-def test_inputs_are_given_on_the_command_line(toy_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    phase = {"verb": "validate", "name": "look", "config": ["toy.yaml"], "args": ["--model.rate={rate}"]}
-    experiment = {"directory": "out", "inputs": {"rate": "0.1"}, "phases": [phase]}
-    Path("experiment.yaml").write_text(yaml.safe_dump(experiment))
-    assert main(["run", "-c", "experiment.yaml", "--inputs.rate=0.25"]) == 0
-    saved = yaml.safe_load(Path("out/seed0/look/config.validate.yaml").read_text())
-    assert saved["model"]["init_args"]["rate"] == 0.25
-
-
-def test_what_is_finished_is_skipped(phases: list[Phase], recorder: Recorder) -> None:
-    run(phases, Path("out"), execute=recorder)
-    run(phases, Path("out"), execute=recorder)
-    assert recorder.names == ["fit", "search", "report"]
-
-
 @pytest.mark.parametrize("file", ["fit.yaml", "part.yaml"])
 def test_another_configuration_runs_anew_and_sets_aside(file: str, phases: list[Phase], recorder: Recorder) -> None:
     run(phases, Path("out"), execute=recorder)

@@ -2,8 +2,6 @@
 
 import inspect
 import re
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -24,10 +22,6 @@ NAMED = [
 ]
 
 
-def test_there_are_many():
-    assert len({each for _, each in NAMED}) > 80
-
-
 @pytest.mark.parametrize(("base", "kind"), NAMED, ids=lambda each: each.__name__)
 def test_a_public_class_is_found_by_its_name(base: type, kind: type):
     parser = ArgumentParser(exit_on_error=False)
@@ -37,29 +31,6 @@ def test_a_public_class_is_found_by_its_name(base: type, kind: type):
     except ArgumentError as error:  # it is found, and has arguments without which it is nothing
         found = re.search(r"class_path '([\w.]+)':\s+the following arguments are required", str(error))[1]
     assert re.fullmatch(rf"lit_metanas\.(\w+\.)?{kind.__name__}", found)
-
-
-YAML = """
-model:
-  class_path: TargetSearch
-  init_args:
-    space: {class_path: LayeredSpace, init_args: {shared: true}}
-    methods:
-      random:
-        class_path: QuerySearcher
-        init_args: {sampler: RegularisedEvolution, estimator: TrainingEstimator}
-      halving: {class_path: SuccessiveHalving}
-data: {class_path: TargetTaskDataModule, init_args: {tasks: {class_path: DrawnTasks, init_args: {source: Glyphs}}}}
-trainer: {callbacks: {class_path: ResultsTable}}
-"""
-
-
-def test_nothing_has_to_be_imported_before(tmp_path):
-    (tmp_path / "short.yaml").write_text(YAML)
-    args = ["-c", "short.yaml"]
-    code = f"from lit_metanas.cli.program import Program; Program({args}, run=False)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
 
 
 SPACE = ["--model=MetaSearch", "--model.space=LayeredSpace"]

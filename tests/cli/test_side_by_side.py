@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from own_processes import command, environment
 
 from lit_metanas.cli.command_line import main
 from lit_metanas.cli.errors import UsageError
@@ -220,8 +221,7 @@ def test_the_time_left(jobs: int, minutes: float) -> None:
 @pytest.mark.slow
 def test_a_step_that_is_terminated_has_not_finished(toy_folder: Path) -> None:
     args = ["--trainer.max_epochs=400", "--model.pause=0.05", "--trainer.default_root_dir=out"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    process = subprocess.Popen([sys.executable, "-m", "lit_metanas", "fit", "-c", "toy.yaml", *args], env=environment)
+    process = subprocess.Popen(command("fit", "-c", "toy.yaml", *args), env=environment())
     later(Path("out/checkpoints/last.ckpt").is_file, process.terminate)
     assert process.wait(timeout=PATIENCE) == 130
 
@@ -234,10 +234,9 @@ def test_real_steps_side_by_side(toy_folder: Path) -> None:
     test["args"] = ["--ckpt_path={directory}/seed{seed}/train/checkpoints/last.ckpt"]
     experiment = {"directory": "out", "seeds": [0, 1], "phases": [fit, test]}
     Path("experiment.yaml").write_text(yaml.safe_dump(experiment))
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    command = [sys.executable, "-m", "lit_metanas", "run", "-c", "experiment.yaml", "--jobs=2"]
-    settings = {"env": environment, "text": True}
-    done = subprocess.run(command, capture_output=True, timeout=PATIENCE, **settings)
+    words = command("run", "-c", "experiment.yaml", "--jobs=2")
+    settings = {"env": environment(), "text": True}
+    done = subprocess.run(words, capture_output=True, timeout=PATIENCE, **settings)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "adapted with a gradient" in Path("out/seed1/look/log.txt").read_text()
     assert main(["run", "-c", "experiment.yaml", "--directory=alone"]) == 0
@@ -247,7 +246,7 @@ def test_real_steps_side_by_side(toy_folder: Path) -> None:
 
     fit["args"] = ["--model.rate=-1"]
     Path("experiment.yaml").write_text(yaml.safe_dump({**experiment, "directory": "wrong"}))
-    done = subprocess.run(command, capture_output=True, timeout=PATIENCE, **settings)
+    done = subprocess.run(words, capture_output=True, timeout=PATIENCE, **settings)
     assert done.returncode == 2
     assert "lit-metanas: 'model': rate = -1.0 must be above 0." in done.stdout
     assert done.stderr.startswith("lit-metanas: The step 'seed ")
@@ -255,7 +254,7 @@ def test_real_steps_side_by_side(toy_folder: Path) -> None:
 
     fit["args"] = ["--trainer.max_epochs=400", "--model.pause=0.05"]
     Path("experiment.yaml").write_text(yaml.safe_dump({**experiment, "directory": "long"}))
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **settings)
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **settings)
     checkpoints = [Path(f"long/seed{seed}/train/checkpoints/last.ckpt") for seed in (0, 1)]
     deadline = time.monotonic() + PATIENCE
     while not all(path.is_file() for path in checkpoints) and time.monotonic() < deadline:

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,34 +13,15 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from own_processes import DATA, MODEL, SOURCE, SPACE, command, environment
 
-ROOT = Path(__file__).parents[2]
-SPACE = {
-    "class_path": "lit_metanas.spaces.LayeredSpace",
-    "init_args": {"kernels": [1, 3], "depths": [2], "widths": [4, 6], "pools": ["max"]},
-}
 SIZES = {"tasks": 3, "way": 3, "train": 4, "val": 4, "test": 6}
-EPISODES = {
-    "class_path": "lit_metanas.tasks.EpisodeDataModule",
-    "init_args": {
-        "source": {"class_path": "meta_toys.Patterns"},
-        **{"way": 3, "shot": 2, "query": 3, "tasks_per_step": 2, "steps_per_epoch": 4, "val_episodes": 4},
-        "test_episodes": 12,
-    },
-}
 TRAINER = {"accelerator": "cpu", "enable_progress_bar": False}
 RESULTS = {
     "class_path": "lit_metanas.callbacks.ResultsFile",
     "init_args": {"path": "{folder}/results.json", "method": "toy"},
 }
-FIT = {
-    "model": {
-        "class_path": "lit_metanas.training.MetaSearch",
-        "init_args": {"space": SPACE, "shape": [1, 8, 8]},
-    },
-    "data": EPISODES,
-    "trainer": {**TRAINER, "max_epochs": 1},
-}
+FIT = {"model": MODEL, "data": DATA, "trainer": {**TRAINER, "max_epochs": 1}}
 SEARCH = {
     "model": {
         "class_path": "lit_metanas.comparisons.TargetSearch",
@@ -64,7 +44,7 @@ SEARCH = {
             "tasks": {
                 "class_path": "lit_metanas.tasks.DrawnTasks",
                 "init_args": {
-                    "source": {"class_path": "meta_toys.Patterns"},
+                    "source": SOURCE,
                     **dict.fromkeys(("tasks", "way"), 3),
                     **SIZES,
                 },
@@ -79,27 +59,15 @@ SEARCH = {
 def verb(tmp_path, monkeypatch):
     """Runs a verb on some processes, into a folder."""
     monkeypatch.chdir(tmp_path)
-    paths = [ROOT, ROOT / "tests" / "training" / "toys", *(path for path in sys.path if path)]
-    variables = {"PYTHONPATH": os.pathsep.join(map(str, paths)), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
 
     def run(name: str, config: dict[str, Any], folder: str, processes: int, *args: str, wait: bool = True) -> Any:
         Path("config.yaml").write_text(yaml.safe_dump(config).replace("{folder}", folder))
-        command = [
-            "timeout",
-            "-k",
-            "5",
-            "900",
-            sys.executable,
-            "-m",
-            "lit_metanas",
-            name,
-            "-c",
-            "config.yaml",
-        ]
-        command += [f"--trainer.default_root_dir={folder}", f"--trainer.devices={processes}", *args]
-        command += ["--trainer.strategy=ddp"] if processes > 1 else []
+        words = [f"--trainer.default_root_dir={folder}", f"--trainer.devices={processes}", *args]
+        words += ["--trainer.strategy=ddp"] * (processes > 1)
         pipes = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
-        process = subprocess.Popen(command, env={**os.environ, **variables}, text=True, **pipes)
+        process = subprocess.Popen(
+            command(name, "-c", "config.yaml", *words, seconds=900), env=environment(), text=True, **pipes
+        )
         if not wait:
             return process
         output, errors = process.communicate(timeout=950)

@@ -97,7 +97,7 @@ def test_damaged_files_are_refused_in_one_sentence(full):
         wrong = bytearray(data)
         wrong[place] ^= 16
         full.file.write_bytes(wrong)
-        with pytest.raises(ValueError, match=r"^'.*' is damaged .*: get it again from https://\S+\.$"):
+        with pytest.raises(ValueError, match=r"^'.*' (is damaged .*|ends within a record): get it again from http"):
             NASBench101Table("cifar10", full.file)
     full.file.write_bytes(b"")
     with pytest.raises(ValueError, match="holds no records"):

@@ -47,7 +47,7 @@ def test_order_and_other_parts_do_not_matter():
 def test_a_proxy_that_is_no_number_tells_nothing():
     space = LayeredSpace(kernels=(1,), activations=("Tanh",), depths=(1,), widths=(2, 4))
     assert ProxyEmbedding(space, [Nwot()], architectures=2)(make_task()) == (0.0, 0.0)
-    with pytest.raises(ValueError, match="0 architectures are too few"):
+    with pytest.raises(ValueError, match="architectures is 0; give at least 1"):
         ProxyEmbedding(space, architectures=0)
 
 

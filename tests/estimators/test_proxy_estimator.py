@@ -124,7 +124,7 @@ def test_without_data_no_image_is_needed():
     assert estimator.cost(cell, 1.0).images == 0
     with pytest.raises(ValueError, match="Task 'noise' has no training examples for Snip to look at"):
         ProxyEstimator(empty, SPACE, 0, Snip())
-    with pytest.raises(ValueError, match="a minibatch of 0 images is too small"):
+    with pytest.raises(ValueError, match="images is 0; give at least 1"):
         ProxyEstimator(empty, SPACE, 0, Synflow(), images=0)
 
 

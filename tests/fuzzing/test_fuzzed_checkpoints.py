@@ -48,7 +48,7 @@ def toy_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@cases(20, 1500)
+@cases(8, 1500)
 @given(random=CASES)
 def test_a_training_goes_on(random: Case, toy_run: Path, canary: Path) -> None:
     shutil.copytree(toy_run, emptied(canary), dirs_exist_ok=True)
@@ -79,7 +79,7 @@ def gone_on(path: Path) -> dict[str, str]:
     return model.architecture()
 
 
-@cases(60, 3000)
+@cases(15, 3000)
 @given(random=CASES)
 def test_a_meta_training_goes_on(random: Case, meta_run: Path, canary: Path) -> None:
     tree, _ = edited(random, torch.load(meta_run, weights_only=True), TREES)
@@ -88,7 +88,7 @@ def test_a_meta_training_goes_on(random: Case, meta_run: Path, canary: Path) -> 
     ending(lambda: gone_on(path), canary)
 
 
-@cases(80, 3000)
+@cases(25, 3000)
 @given(random=CASES)
 def test_a_meta_training_starts(random: Case, meta_run: Path, canary: Path) -> None:
     tree, _ = edited(random, torch.load(meta_run, weights_only=True), TREES)
@@ -98,7 +98,7 @@ def test_a_meta_training_starts(random: Case, meta_run: Path, canary: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["checkpoint", "start", "weights", "surrogate"])
-@cases(100, 4000)
+@cases(30, 4000)
 @given(random=CASES)
 def test_trees(name: str, random: Case, canary: Path) -> None:
     path = canary / "work" / KINDS[name].name
@@ -109,7 +109,7 @@ def test_trees(name: str, random: Case, canary: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["checkpoint", "start", "surrogate"])
-@cases(100, 4000)
+@cases(30, 4000)
 @given(random=CASES)
 def test_steps_of_the_pickle(name: str, random: Case, canary: Path) -> None:
     path = canary / "work" / KINDS[name].name
@@ -132,7 +132,7 @@ class Half(lm.estimators.Estimator):
         return Score(0.5, lm.Cost(flops=3), {"w": torch.ones(2)})
 
 
-@cases(80, 3000)
+@cases(30, 3000)
 @given(random=CASES)
 def test_kept_scores(random: Case, canary: Path) -> None:
     kept = KeptScores(Half(), canary / "work" / "trainings", {})

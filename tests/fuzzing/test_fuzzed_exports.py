@@ -158,19 +158,19 @@ def graphs(random: Case, graph: bytes) -> bytes:
     return json.dumps(document).encode()
 
 
-@cases(120, 6000)
+@cases(40, 6000)
 @given(random=CASES)
 def test_graphs(random: Case, exported: Contents, canary: Path) -> None:
     attempt(exported | {GRAPH: graphs(random, exported[GRAPH])}, canary)
 
 
-@cases(80, 6000)
+@cases(25, 6000)
 @given(random=CASES)
 def test_graphs_of_core_operations(random: Case, taken_apart: Contents, canary: Path) -> None:
     attempt(taken_apart | {GRAPH: graphs(random, taken_apart[GRAPH])}, canary)
 
 
-@cases(100, 4000)
+@cases(40, 4000)
 @given(random=CASES)
 def test_weights(random: Case, exported: Contents, canary: Path) -> None:
     name = random.choice([CONFIG, *(name for name in exported if "weights/weight_" in name)])
@@ -182,14 +182,14 @@ def test_weights(random: Case, exported: Contents, canary: Path) -> None:
     attempt(exported | {name: changed}, canary)
 
 
-@cases(100, 4000)
+@cases(40, 4000)
 @given(random=CASES)
 def test_descriptions(random: Case, exported: Contents, canary: Path) -> None:
     document, _ = edited(random, json.loads(exported["model.json"]))
     attempt(exported | {"model.json": json.dumps(document).encode()}, canary)
 
 
-@cases(80, 3000)
+@cases(30, 3000)
 @given(random=CASES)
 def test_archives(random: Case, exported: Contents, canary: Path) -> None:
     files = dict(exported)

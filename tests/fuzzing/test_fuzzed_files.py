@@ -48,7 +48,7 @@ def read(kind: Kind, content: bytes, home: Path) -> tuple[str, Any]:
 
 
 @pytest.mark.parametrize("name", KINDS)
-@cases(25, 800)
+@cases(12, 800)
 @given(random=CASES)
 def test_bytes(name: str, random: Case, good: Callable[[str], bytes], canary: Path) -> None:
     content = good(name)
@@ -61,7 +61,7 @@ JSON = ["results", "architectures", "records", "record lines", "history"]
 
 
 @pytest.mark.parametrize("name", JSON)
-@cases(80, 4000)
+@cases(30, 4000)
 @given(random=CASES)
 def test_json(name: str, random: Case, good: Callable[[str], bytes], canary: Path) -> None:
     document, told = edited(random, json.loads(good(name)))
@@ -82,7 +82,7 @@ WRITERS: dict[str, Callable[[Path, Any], None]] = {
 }
 
 
-@cases(10, 500)
+@cases(5, 500)
 @given(random=CASES)
 def test_a_report_of_what_was_read(random: Case, good: Callable[[str], bytes], canary: Path) -> None:
     names = ("results", "architectures", "history")
@@ -144,14 +144,14 @@ def npz(random: Case, content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("name", ["omniglot", "NAS-Bench-201"])
-@cases(120, 5000)
+@cases(40, 5000)
 @given(random=CASES)
 def test_arrays(name: str, random: Case, good: Callable[[str], bytes], canary: Path) -> None:
     read(KINDS[name], npz(random, good(name)), canary)
 
 
 @pytest.mark.parametrize("name", ["NATS-Bench", "NAS-Bench-Graph"])
-@cases(200, 10_000)
+@cases(80, 10_000)
 @given(random=CASES)
 def test_pickles(name: str, random: Case, good: Callable[[str], bytes], canary: Path) -> None:
     if name == "NATS-Bench":
@@ -186,7 +186,7 @@ def tfrecords(random: Case, records: list[bytes]) -> bytes:
     return out
 
 
-@cases(60, 3000)
+@cases(15, 3000)
 @given(random=CASES)
 def test_tfrecords(random: Case, good: Callable[[str], bytes], canary: Path) -> None:
     path = canary / "work" / "good"

@@ -50,7 +50,7 @@ def disturbed(random: Case, file: Path) -> None:
     file.write_bytes(content)
 
 
-@cases(60, 3000)
+@cases(30, 3000)
 @given(random=CASES)
 def test_marks_of_an_experiment(random: Case, canary: Path) -> None:
     step = Step("a", canary / "work" / "a", ["fit", "-c", "a.yaml"], 0, 1.0, "5" * 64)
@@ -60,7 +60,7 @@ def test_marks_of_an_experiment(random: Case, canary: Path) -> None:
     assert how == "success", "a damaged mark counts as absent"
 
 
-@cases(60, 3000)
+@cases(20, 3000)
 @given(random=CASES)
 def test_a_finished_pair(random: Case, canary: Path) -> None:
     work = emptied(canary)
@@ -95,7 +95,7 @@ def configuration(random: Case) -> bytes:
     return text
 
 
-@cases(150, 8000)
+@cases(60, 8000)
 @given(random=CASES)
 def test_a_saved_configuration(random: Case, canary: Path) -> None:
     path = canary / "work" / "config.fit.yaml"
@@ -134,7 +134,7 @@ def test_what_may_be_replaced_by_predictions(random: Case, canary: Path) -> None
     assert how == "success"
 
 
-@cases(60, 3000)
+@cases(30, 3000)
 @given(random=CASES)
 def test_cached_images(random: Case, canary: Path) -> None:
     path, shape = canary / "work" / "glyphs.npz", (3, 2, 8, 8)
@@ -189,7 +189,7 @@ def chunks(random: Case, content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@cases(40, 2500)
+@cases(15, 2500)
 @given(random=CASES)
 def test_pictures(name: str, random: Case, canary: Path) -> None:
     path = canary / "work" / f"picture.{name}"

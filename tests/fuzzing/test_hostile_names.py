@@ -52,7 +52,7 @@ def check_page(markdown: str, pictures: set[str]) -> None:
         assert len(cells) == 1, "a name has ended a cell"
 
 
-@cases(300, 20_000)
+@cases(120, 20_000)
 @given(random=CASES)
 def test_markdown_shows_a_text_as_it_is(random: Case) -> None:
     text = "".join(random.choice(PIECES) for _ in range(random.randint(0, 12)))

@@ -4,6 +4,7 @@ import os
 import pickle
 import struct
 import zipfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -43,15 +44,7 @@ def truncated(path):
     path.write_bytes(path.read_bytes()[:200])
 
 
-def text(path):
-    path.write_text("no weights at all")
-
-
-def empty(path):
-    path.write_bytes(b"")
-
-
-def nested(path):
+def a_dictionary_within(path):
     torch.save({"a": {"b": torch.zeros(1)}}, path)
 
 
@@ -60,7 +53,7 @@ def a_list(path):
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
-@pytest.mark.parametrize("make", [hostile, hostile_archive, truncated, text, empty, nested, a_list])
+@pytest.mark.parametrize("make", [hostile, hostile_archive, truncated, a_dictionary_within, a_list])
 def test_a_bad_file_gets_one_sentence_and_is_not_executed(tmp_path, monkeypatch, make):
     monkeypatch.chdir(tmp_path)
     make(tmp_path / "weights.pt")
@@ -86,11 +79,11 @@ def test_replacing_keeps_the_old_file_when_the_block_fails(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
+    with pytest.raises(OSError, match="No space left on device") as caught, replacing(path):
+        Path("/dev/full").write_text("new")
+    assert caught.value.filename == str(path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
-    with replacing(path) as temporary:
-        temporary.write_text("new")
-    assert path.read_text() == "new"
 
 
 def nested(levels, inner=1):

@@ -124,22 +124,6 @@ def test_what_was_learned_before_has_its_cost(learned):
     assert vars(searcher) == before  # a search leaves nothing behind
 
 
-def test_a_supernet_needs_one_of_weights_and_start(learned):
-    task = tasks("test", 1)[0]
-    weights = read_meta_checkpoint(learned / "supernet.ckpt").weights
-    for options in ({}, {"weights": weights, "start": str(learned / "supernet.ckpt")}):
-        with pytest.raises(ValueError, match="give one of the two"):
-            SupernetEstimator(task, SPACE, 0, **options)
-    with pytest.raises(FileNotFoundError, match=r"no checkpoint 'nowhere\.ckpt'"):
-        SupernetEstimator(task, SPACE, 0, start="nowhere.ckpt")
-    smaller = LayeredSpace(kernels=(1,), activations=("ReLU",), dropouts=(0.0,), depths=(1,), widths=(2,))
-    part = SupernetEstimator(task, smaller, 0, start=str(learned / "supernet.ckpt"))
-    whole = SupernetEstimator(task, SPACE, 0, weights)
-    architecture = smaller.sample(torch.Generator().manual_seed(0))
-    same = part(architecture, fidelity=1.0).value
-    assert same == pytest.approx(whole(SPACE.canonical(dict(architecture)), fidelity=1.0).value)
-
-
 def test_the_meta_trained_network_tells_tasks_apart(learned):
     start = str(learned / "supernet.ckpt")
     embedding = MetaTrainedEmbedding(SPACE, start)

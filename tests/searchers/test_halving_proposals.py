@@ -126,11 +126,6 @@ def test_the_first_rung_has_what_others_promise_beside_the_incumbent(tmp_path):
     assert first_rung([file]) == [*best[:3], incumbent]
     two = first_rung([file], proposals=2)
     assert two[:3] == [*best[:2], incumbent]
-    beginners = first_rung([file], proposals=2, candidates=6)
-    for (architecture, rate), (mutant, changed) in zip(beginners[:3], beginners[3:], strict=True):
-        differing = [name for name in {*mutant, *architecture} if mutant.get(name) != architecture.get(name)]
-        # each beginner is the parent of one, which is changed in one thing
-        assert not differing if changed != rate else differing
     for mutant, changed in first_rung([file], proposals=2, candidates=6, parents=1)[3:]:
         differing = [name for name in {*mutant, *best[0][0]} if mutant.get(name) != best[0][0].get(name)]
         assert not differing if changed != best[0][1] else differing

@@ -11,7 +11,6 @@ from optuna.trial import TrialState
 from lit_metanas.estimators import Estimator, Score
 from lit_metanas.records import Budget, Cost
 from lit_metanas.searchers import LocalSearch, QuerySearcher, RegularisedEvolution
-from lit_metanas.searchers.query.trial_loop import reseed
 from lit_metanas.spaces import NASBench201, NASBenchGraph
 
 pytestmark = pytest.mark.usefixtures("quiet_optuna")
@@ -87,19 +86,6 @@ def test_a_whole_space_is_searched_without_asking_for_anything_twice(make):
     asked = [SPACE.canonical({name[5:]: label for name, label in trial.params.items()}) for trial in study.trials]
     assert len(set(asked)) == len(asked)
     assert set(asked) <= set(ALL)
-
-
-@every_sampler
-def test_dependent_parameters_are_inherited(make):
-    study = optimized(make(seed=0), 60, conditional)
-    assert {"c", "depth0"} <= {name for trial in study.trials for name in trial.params}
-    trees = [trial.params for trial in study.trials[10:] if "depth0" in trial.params]
-    near = [
-        any(sum(one != other.params.get(name) for name, one in tree.items()) == 1 for other in study.trials)
-        for tree in trees
-    ]
-    assert len(trees) >= 5
-    assert sum(near) >= 0.7 * len(near)
 
 
 @every_sampler
@@ -180,14 +166,3 @@ def test_a_query_search_resumes_from_its_storage_as_if_uninterrupted(make, tmp_p
     assert searched(make, seed=1) != whole
     assert not any(trial.duplicate for trial in searched(make, queries=60))
     assert searched(make, space=None) == searched(make, space=None)
-
-
-@every_sampler
-def test_reseeding_decides_the_draws_whatever_the_samplers_own_seed(make):
-    def draw(own, seed, number):
-        sampler = make(seed=own, space=SPACE)
-        reseed(sampler, seed, number)
-        return tuple(optuna.create_study(sampler=sampler).ask(SPACE.distributions()).params.values())
-
-    assert draw(1, 5, 3) == draw(2, 5, 3)
-    assert len({draw(1, seed, number) for seed in range(4) for number in range(4)}) > 8

@@ -30,7 +30,6 @@ from lit_metanas.searchers.query.study import open_storage
 from lit_metanas.searchers.query.study_record import record_of
 from lit_metanas.searchers.query.worker_group import WorkerGroup, retry
 from lit_metanas.searchers.samplers.evolution import AGE, MARK
-from lit_metanas.searchers.samplers.memory import EMBEDDING, embedding_of
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -205,26 +204,6 @@ def test_a_study_without_directions_gets_one_sentence(storage: str, tmp_path: Pa
         record_of(optuna.load_study(study_name=name, storage=storage))
 
 
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        (b"intermediate_value_type", b"\xa0ntermediate_value_type"),  # a name of a column, good enough for SQLite
-        (b"tablestudiesstudies", b"table\xa0tudies\xa0tudies"),  # which the message names
-    ],
-)
-def test_names_that_are_no_text_get_one_sentence(
-    before: bytes, after: bytes, kept: bytes, storage: str, tmp_path: Path
-) -> None:
-    assert before in kept
-    changed = kept.replace(before, after)
-    (tmp_path / "studies.db").write_bytes(changed.replace(b"CREATE TABLE studies", b"CREATE TABLE \xa0tudies("))
-    with pytest.raises(ValueError) as caught:
-        search(storage=storage, budget=Budget(queries=5))
-    assert str(caught.value).startswith(f"The studies in '{storage}' cannot be used (")
-    assert str(caught.value).isprintable()
-    assert len(str(caught.value)) < 300
-
-
 @pytest.fixture(params=[4300, 0])
 def digits(request: pytest.FixtureRequest) -> Iterator[int]:
     """How many digits Python reads of an integer: 4,300, or any number once sympy was imported."""
@@ -263,23 +242,6 @@ def test_notes_of_samplers_that_cannot_be_count_as_none(name: str, value: object
     with open_storage(storage) as opened:
         study = optuna.load_study(study_name=None, storage=opened, sampler=sampler)
         assert set(SPACE.suggest(study.ask())) == {"x", "y", "z"}
-
-
-@pytest.mark.parametrize("value", [3, ["a"]])
-def test_an_embedding_that_is_none_gets_one_sentence(value: object, storage: str, tmp_path: Path) -> None:
-    with open_storage(storage) as opened:
-        study = optuna.load_study(study_name=None, storage=opened)
-        study.set_user_attr(EMBEDDING, value)
-        for read in (embedding_of, record_of):
-            with pytest.raises(ValueError, match=r"has an 'embedding' that is not a list of numbers"):
-                read(study)
-
-
-def test_a_trial_without_its_value_is_named(storage: str, tmp_path: Path) -> None:
-    with closing(sqlite3.connect(tmp_path / "studies.db")) as connection, connection:
-        connection.execute("delete from trial_values")
-    with pytest.raises(ValueError, match=r"^Trial 0 has attributes that cannot be read \(its value is not a number\)"):
-        search(storage=storage, budget=Budget(queries=5))
 
 
 def test_passwords_are_shown_nowhere() -> None:

@@ -2,7 +2,6 @@
 
 import torch
 
-from lit_metanas.searchers.samplers.history_sampler import TrialGenerator
 from lit_metanas.searchers.samplers.memory import Identities
 from lit_metanas.spaces import Choice, ChoiceSpace, NASBench101
 
@@ -54,12 +53,3 @@ def test_equivalent_parameters_have_one_identity_and_the_same_others():
     parameters.pop("arch.op1")
     assert identify.equivalent(parameters, below) == parameters
     assert Identities().equivalent({"p": 1}, below) == {"p": 1}
-
-
-def test_a_trials_draws_are_its_own():
-    def draws(seed, number, name=""):
-        return TrialGenerator(seed).of(number, name).integers(2**62)
-
-    generator = TrialGenerator(1)
-    assert generator.of(3).integers(2**62) == generator.of(3).integers(2**62) == draws(1, 3)
-    assert len({draws(1, 3), draws(2, 3), draws(1, 4), draws(1, 3, "x"), draws(1, 3, "y")}) == 5

@@ -68,27 +68,9 @@ def test_what_the_space_cannot_build_is_left_out():
     assert covering(RECORDS, lm.LayeredSpace(), 9) == []
 
 
-def first_rung(tmp_path, task, **options):
-    lm.records.write_record_lines(
-        tmp_path / "others.jsonl", [*RECORDS, searched(task.id, {("4", "2"): 0.9, ("8", "2"): 0.1})]
-    )
-    recipe = lm.Recipe(epochs=1)
-    method = lm.searchers.SuccessiveHalving(records=[str(tmp_path / "others.jsonl")], rungs=(1.0,), **options)
-    return lm.search(task, SPACE, method=method, recipe=recipe, flops=1e9, progress=False)
-
-
 @pytest.fixture
 def task():
     return lm.task_from_arrays(torch.rand(20, 8, 8, generator=torch.Generator().manual_seed(0)), torch.arange(20) % 2)
-
-
-def test_the_first_candidates_come_of_the_records_and_others_are_drawn(tmp_path, task):
-    found = first_rung(tmp_path, task, candidates=5)
-    tried = [trial.architecture for trial in found.record.trials]
-    known = [query.architecture for query in covering(RECORDS, SPACE, 5)]
-    assert tried[: len(known)] == known
-    assert len(set(tried)) == 5 > len(known)
-    assert found.meta_cost.flops == 200
 
 
 def test_other_records_of_the_package_are_other_settings(monkeypatch, tmp_path):

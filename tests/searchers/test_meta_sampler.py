@@ -2,20 +2,18 @@
 
 import math
 import pickle
-import random
 import resource
 from functools import cache
 from itertools import product
 from pathlib import Path
 from statistics import NormalDist
-from time import process_time, sleep
+from time import process_time
 
 import numpy as np
 import optuna
 import pytest
 import torch
 from letters import ALL, SPACE
-from optuna.trial import TrialState
 
 from lit_metanas.records import TaskScores
 from lit_metanas.searchers import MetaSampler
@@ -214,33 +212,6 @@ def test_pending_trials_count(checkpoint):
     scores = torch.tensor([value(one) for one in history], dtype=torch.float64)
     order = list(choice.next(Tried(history, scores, []), np.random.default_rng(0)))
     assert list(choice.next(Tried(history, scores, asked[:3]), np.random.default_rng(0))) != order
-
-
-def test_threads_ask_for_different_things(checkpoint):
-    # A random while passes before each label is told, so that what others see of a trial is mostly nothing or a part.
-    def slow(trial):
-        draw = random.Random(trial.number)
-        for choice in SPACE.choices:
-            sleep(0.02 * draw.random())
-            trial.suggest_categorical(f"arch.{choice.name}", choice.labels)
-        return letters(trial)
-
-    study = optimized(make(checkpoint), 30, slow, n_jobs=3)
-    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 30
-    assert len(set(tried(study))) == 30
-
-
-def test_other_parameters_and_foreign_trials_are_left_alone(checkpoint):
-    def both(trial):
-        return letters(trial) - abs(trial.suggest_float("train.rate", 1e-3, 1.0, log=True) - 0.1)
-
-    study = optuna.create_study(sampler=make(checkpoint), direction="maximize")
-    study.add_trial(optuna.create_trial(value=3.0))
-    study.enqueue_trial({"arch.x": "c", "arch.y": "c", "arch.z": "c", "arch.v": "c", "arch.w": "c"})
-    unbuildable = {f"arch.{name}": label for name, label in zip("xyzvw", "bbabc", strict=True)}
-    study.add_trial(optuna.create_trial(value=9.0, params=unbuildable, distributions=SPACE.distributions()))
-    study.optimize(both, n_trials=8)
-    assert len({trial.params["train.rate"] for trial in study.trials if "train.rate" in trial.params}) == 8
 
 
 def test_the_embedding_decides_which_source_comes_first(tmp_path):

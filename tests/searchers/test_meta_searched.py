@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from sharing_toys import TASK
 
 from lit_metanas.records import Budget, Cost
 from lit_metanas.searchers import DARTSSearcher, MetaSearchedArchitecture
@@ -15,16 +16,6 @@ from lit_metanas.training.meta_search.meta_checkpoint import META_KEY, meta_entr
 SHAPE = (1, 8, 8)
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), dropouts=(0.0,), depths=(2,), widths=(4,))
 EXPECTED = SPACE.canonical({choice.name: choice.labels[-1] for choice in SPACE.choices})
-
-
-def split(seed):
-    generator = torch.Generator().manual_seed(seed)
-    labels = torch.arange(3).repeat_interleave(5)
-    patterns = torch.rand(3, *SHAPE, generator=torch.Generator().manual_seed(9))
-    return Split((patterns[labels] + 0.1 * torch.rand(15, *SHAPE, generator=generator)).clamp(0, 1), labels)
-
-
-TASK = Task("task", 3, split(0), split(1), split(2))
 
 
 @pytest.fixture

@@ -7,14 +7,13 @@ import torch
 import torch.nn.functional as F
 from sharing_toys import TASK, check_found, every_space
 
-from lit_metanas.records import Budget, Cost
+from lit_metanas.records import Budget
 from lit_metanas.searchers import OneShotSearcher, RegularisedEvolution
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Split, Task
 from lit_metanas.training import SinglePathTraining
 from lit_metanas.training.trainers import quiet_trainer
-from lit_metanas.training.weight_sharing.minibatches import Minibatches
-from lit_metanas.training.weight_sharing.supernet_training import WeightRates
+from lit_metanas.training.weight_sharing.supernet_training import Minibatches, WeightRates
 
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), depths=(1, 2), widths=(2, 4), dropouts=(0.0,))
 
@@ -131,16 +130,6 @@ def test_the_search_repeats_by_seed_and_stays_within_its_budget():
 def test_other_spaces_are_searched_too(space):
     found = search(space=space, epochs=1, candidates=3)
     check_found(found, space, found.record.best.value)
-
-
-def test_what_its_sampler_learned_from_has_its_cost():
-    class Learned(RegularisedEvolution):
-        @property
-        def meta_cost(self):
-            return Cost(queries=18, flops=7)
-
-    assert OneShotSearcher(sampler=Learned(seed=0)).meta_cost == Cost(queries=18, flops=7)
-    assert OneShotSearcher().meta_cost == Cost()
 
 
 def test_constraints_that_cannot_be_met_are_refused_before_the_training():

@@ -8,7 +8,7 @@ import optuna
 import pytest
 import torch
 
-from lit_metanas.records import Cost, SearchRecord, Trial, write_record_lines
+from lit_metanas.records import Cost, SearchRecord, Trial
 from lit_metanas.searchers import MetaSampler, PortfolioSampler, RegularisedEvolution
 from lit_metanas.searchers.samplers.portfolio_sampler import SourceScores, agreement, order_members
 from lit_metanas.spaces import Choice, ChoiceSpace
@@ -128,14 +128,6 @@ def test_sources_that_mislead_drop_out():
     assert minimised == studied(PortfolioSampler(space=SPACE, records=records, size=5), 5, value)
 
 
-def test_sources_that_all_mislead_are_left():
-    records = [record("wrong", {place: float(place) for place in range(len(ALL))})]
-    value = {one: -float(place) for place, one in enumerate(ALL)}.__getitem__
-    order = studied(PortfolioSampler(space=SPACE, records=records, size=20, seed=0), 12, value)
-    assert order[:3] == [ALL[-1], ALL[-2], ALL[-3]]
-    assert any(ALL.index(one) < 6 for one in order[3:])  # the sources would try these last
-
-
 def test_near_tasks_count_more_where_embeddings_are_known():
     records = [
         record("near", {0: 1.0, 1: 0.0, 2: 0.6}, embedding=(0.0, 0.0)),
@@ -178,15 +170,6 @@ def test_networks_come_with_their_recipes():
     plain = params(lambda trial: SPACE.suggest(trial)["x"] == "a")
     assert [one for one, _ in plain] == [ALL[3], ALL[5], ALL[6]]  # no network twice where there are no recipes
     assert {rate for _, rate in plain} == {None}
-
-
-def test_a_search_tries_the_recorded_recipe(tmp_path):
-    write_record_lines(tmp_path / "records.jsonl", recipes([(3, 0.9, 0.02), (6, 0.1, 0.01)]))
-    sampler = PortfolioSampler(space=SPACE, paths=[str(tmp_path / "records.jsonl")], size=1)
-    assert sampler.meta_cost.queries == 2
-    assert sampler.portfolio(9) == [ALL[3], ALL[6]]
-    with pytest.raises(FileNotFoundError, match="no file"):
-        PortfolioSampler(space=SPACE, paths=[str(tmp_path / "none.jsonl")])
 
 
 @pytest.mark.parametrize("make", [None, MetaSampler, RegularisedEvolution])

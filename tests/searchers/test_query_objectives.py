@@ -44,19 +44,6 @@ def test_the_front_is_that_of_what_was_tried_and_its_most_accurate_point_is_chos
     assert found.record.objectives == TWO
 
 
-def test_of_equally_accurate_ones_the_smaller_is_chosen():
-    class Flat(Sums):
-        def __call__(self, architecture, *, fidelity, start=None):
-            score = super().__call__(architecture, fidelity=fidelity, start=start)
-            return type(score)(0.5, score.cost, {"own": architecture})
-
-    estimator = Flat()
-    found = search(estimator, objectives=TWO)
-    smallest = min(parameters(architecture) for architecture, _, _ in estimator.calls)
-    assert parameters(found.architecture) == smallest
-    assert found.weights == {"own": found.architecture}
-
-
 def test_an_architecture_that_breaks_a_constraint_costs_nothing_and_is_not_chosen():
     storage = optuna.storages.InMemoryStorage()
     estimator = Sums()

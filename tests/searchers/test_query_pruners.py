@@ -66,21 +66,6 @@ def test_each_rung_is_paid_and_goes_on_from_the_weights_of_the_last(weights):
     assert (found.weights is not None) == weights
 
 
-def test_only_fully_scored_architectures_are_chosen():
-    class Sinking(Sums):
-        """The less it is trained the better it looks."""
-
-        def __call__(self, architecture, *, fidelity, start=None):
-            score = super().__call__(architecture, fidelity=fidelity, start=start)
-            return type(score)(score.value / fidelity**2, score.cost)
-
-    found = search(Sinking(), pruner=PRUNERS["halving"](), fidelities=EARLY)
-    assert max(found.record.trials, key=lambda t: t.value).fidelity == 0.1
-    full = [trial for trial in found.record.trials if trial.fidelity == 1]
-    assert found.architecture == max(full, key=lambda t: t.value).architecture
-    assert [v for _, v in found.record.curve][-1] == max(t.value for t in full)
-
-
 def test_an_architecture_that_was_given_up_stays_so_at_no_cost():
     estimator = Sums()
     found = search(estimator, pruner=PRUNERS["halving"](), fidelities=EARLY, budget=Budget(), patience=1000, trials=600)

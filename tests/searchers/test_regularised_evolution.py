@@ -141,5 +141,5 @@ def test_violated_constraints_rank_behind(direction):
 
 
 def test_wrong_numbers_are_refused():
-    with pytest.raises(ValueError, match="needs a population and a sample of at least one"):
+    with pytest.raises(ValueError, match="sample is 0; give at least 1"):
         RegularisedEvolution(sample=0)

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from lit_metanas.comparisons import TargetSearch
 from lit_metanas.estimators import TrainingEstimator
-from lit_metanas.records import Budget, read_record_lines
+from lit_metanas.records import read_record_lines
 from lit_metanas.searchers import QuerySearcher, RandomArchitecture
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import DataStatistics, Split, Task
@@ -101,14 +101,3 @@ def test_an_interrupted_search_leaves_the_records_of_an_uninterrupted_one(left, 
     assert not (tmp_path / "records.jsonl").exists()
     assert run(tmp_path) == left
     assert run(tmp_path) == left
-
-
-def test_a_study_knows_its_embedding_and_keeps_to_it(tmp_path):
-    storage = f"sqlite:///{tmp_path / 'studies.db'}"
-    task = TASKS[0]
-    options = {"estimator": brief, "trials": 1, "storage": storage}
-    QuerySearcher(embedding=DataStatistics(), **options).search(task, SPACE, Budget(), 0)
-    study = optuna.load_study(study_name=None, storage=storage)
-    assert study.user_attrs["embedding"] == list(DataStatistics()(task))
-    with pytest.raises(ValueError, match="made with another space, estimator"):
-        QuerySearcher(**options).search(task, SPACE, Budget(), 0)

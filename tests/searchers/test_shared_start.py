@@ -3,12 +3,12 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from sharing_toys import TASK
 
 from lit_metanas.meta import Parameters, PrototypeLinearHead
 from lit_metanas.records import Budget, Cost
 from lit_metanas.searchers import ENASSearcher, OneShotSearcher
 from lit_metanas.spaces import LayeredSpace
-from lit_metanas.tasks import Split, Task
 from lit_metanas.training.meta_search.meta_checkpoint import META_KEY, meta_entry
 from lit_metanas.training.weight_sharing.enas_training import ControllerRates
 from lit_metanas.training.weight_sharing.supernet_training import WeightRates
@@ -16,16 +16,6 @@ from lit_metanas.training.weight_sharing.supernet_training import WeightRates
 SHAPE = (1, 8, 8)
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), dropouts=(0.0,), depths=(1, 2), widths=(2, 4))
 LIKELIEST = SPACE.canonical({choice.name: choice.labels[-1] for choice in SPACE.choices})
-
-
-def split(seed):
-    generator = torch.Generator().manual_seed(seed)
-    labels = torch.arange(3).repeat_interleave(8)
-    patterns = torch.rand(3, *SHAPE, generator=torch.Generator().manual_seed(9))
-    return Split((patterns[labels] + 0.3 * torch.rand(24, *SHAPE, generator=generator)).clamp(0, 1), labels)
-
-
-TASK = Task("task", 3, split(0), split(1), split(2))
 
 
 def meta_trained():

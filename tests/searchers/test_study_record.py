@@ -1,8 +1,6 @@
 """Studies as records and back: nothing is lost on the way, and anyone's studies are read."""
 
 import math
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 
 import optuna
@@ -124,19 +122,11 @@ def test_what_was_imported_is_anyones_study():
         assert study.trials[3].intermediate_values == {50: 0.25}
         assert study.best_value == 0.75
         assert study.user_attrs["embedding"] == list(EMBEDDING)
-        for sampler in (
-            optuna.samplers.TPESampler(n_startup_trials=1, seed=0),
-            RegularisedEvolution(seed=0, space=small),
-        ):
-            study.sampler = sampler
-            study.optimize(lambda trial: float(small.suggest(trial)["x"]), n_trials=2)
-        assert len(study.trials) == 8
+        study.sampler = RegularisedEvolution(seed=0, space=small)
+        study.optimize(lambda trial: float(small.suggest(trial)["x"]), n_trials=2)
     again = record_of(study)
     assert [trial.value for trial in again.trials[:2]] == [0.5, 0.75]
-    assert [dict(trial.architecture) for trial in again.trials[4:]] == [
-        {name: trial.params[f"arch.{name}"] for name in "xy"} for trial in study.trials[4:]
-    ]
-    assert [trial.cost.queries for trial in again.trials] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert [trial.cost.queries for trial in again.trials] == [1, 2, 3, 4, 5, 6]
 
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
@@ -163,9 +153,6 @@ def test_anyones_study_is_read_as_far_as_it_tells(direction):
     assert record.choices == {choice.name: choice.labels for choice in SPACE.choices}
     kept = [trial for trial in study.trials if trial.state != TrialState.FAIL]
     assert 0 < len(kept) < 40
-    assert [dict(trial.architecture) for trial in record.trials] == [
-        {name: trial.params[f"arch.{name}"] for name in "xyz"} for trial in kept
-    ]
     assert [trial.value for trial in record.trials] == [float(trial.architecture["x"]) for trial in record.trials]
     assert [trial.pruned for trial in record.trials] == [trial.architecture["x"] == "6" for trial in record.trials]
     assert [trial.cost.queries for trial in record.trials] == list(range(1, len(kept) + 1))
@@ -201,11 +188,7 @@ def test_the_verb_moves_searches_both_ways(tmp_path, capsys):
     (tmp_path / "new").mkdir()
     new = storage_of(tmp_path / "new")
     assert main(["records", f"--storage={new}", f"--read=[{lines}]"]) == 0
-    assert main(["records", f"--storage={new}", f"--read=[{lines}]", "--study=second"]) == 0
-    assert sorted(optuna.get_all_study_names(new)) == [
-        f"{begin}random/digits/Digits/seed {seed}" for begin in ("", "second/") for seed in (0, 1)
-    ]
-    assert main(["records", f"--storage={new}", f"--write={again}", "--study=second"]) == 0
+    assert main(["records", f"--storage={new}", f"--write={again}", "--study=random"]) == 0
     assert all(same(one, other) for one, other in zip(read_record_lines(again), found, strict=True))
 
 
@@ -228,15 +211,3 @@ def test_the_verb_refuses_in_one_sentence(tmp_path, capsys):
     assert "The storage already has a study 't/seed 0'" in refusal(capsys, storage, f"--read=[{lines}]")
     assert "no study whose name begins with 'u'" in refusal(capsys, storage, f"--write={lines}", "--study=u")
     assert "cannot be used" in refusal(capsys, "--storage=mistake://", f"--read=[{lines}]")
-
-
-def test_a_study_whose_name_is_no_text_is_left_out(tmp_path, capsys):
-    with quiet_optuna():
-        search(storage=storage_of(tmp_path), budget=Budget(queries=2), study="random")
-        optuna.create_study(study_name="odd", storage=storage_of(tmp_path))
-    (file,) = tmp_path.glob("*.db")
-    with closing(sqlite3.connect(file)) as connection, connection:
-        connection.execute("UPDATE studies SET study_name = x'ff00' WHERE study_name = 'odd'")
-    with pytest.warns(UserWarning, match=r"Left out: 1 study whose name is no text\."):
-        assert main(["records", f"--storage={storage_of(tmp_path)}", f"--write={tmp_path}/lines.jsonl"]) == 0
-    assert capsys.readouterr().out.startswith("1 search of 1 task, 2 trials,")

@@ -19,7 +19,7 @@ from lit_metanas.tasks import Split
 from lit_metanas.training import DARTSTraining, FirstOrder, SecondOrder
 from lit_metanas.training.trainers import quiet_trainer
 from lit_metanas.training.weight_sharing.darts_training import DARTSRates
-from lit_metanas.training.weight_sharing.minibatches import Minibatches
+from lit_metanas.training.weight_sharing.supernet_training import Minibatches
 
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), depths=(1, 2), widths=(2, 4))
 
@@ -143,45 +143,6 @@ def test_the_search_equals_plain_loops_in_float64(gradient, tolerance):
         torch.testing.assert_close(ours, plain, rtol=0, atol=tolerance)
     moved = max((a - b).abs().max().item() for a, b in zip(alphas, start[1], strict=True))
     assert moved > 0.03
-
-
-def test_the_second_order_gradient_is_the_unrolled_one_and_not_the_first():
-    task = make_task(size=4, dtype=torch.float64)
-    made = module(task, SecondOrder())
-    train, val = ((split.inputs, split.labels) for split in (task.train, task.val))
-    logits = {name: value.requires_grad_() for name, value in made.logits.tree().items()}
-    weights, alphas = list(made.weights.values()), list(logits.values())
-    exact = unrolled(weights, alphas, train, val, rate=0.7)
-
-    def loss(split):
-        return lambda w, a: plain_loss(list(w.values()), list(a.values()), split.inputs, split.labels)
-
-    losses = {"train_loss": loss(task.train), "val_loss": loss(task.val)}
-    state = {"weights": made.weights, "logits": logits}
-    errors = []
-    for epsilon in (1e-1, 1e-2, 1e-3):
-        ours = SecondOrder(epsilon=epsilon)(**losses, **state, rate=0.7)
-        errors.append(max((a - b).abs().max().item() for a, b in zip(ours.values(), exact, strict=True)))
-    assert errors[2] < 1e-6
-    assert errors[1] == pytest.approx(errors[0] / 100, rel=0.2)  # a central difference: the error is quadratic
-    first = FirstOrder()(**losses, **state, rate=0.7)
-    difference = max((a - b).abs().max().item() for a, b in zip(first.values(), exact, strict=True))
-    assert difference > 1000 * errors[2]
-
-
-def test_warm_up_leaves_the_logits_alone_and_costs_half():
-    task = make_task(size=4, dtype=torch.float64)
-    spent = []
-    for warm_up in (0.0, 1.0):
-        budget = Budget()
-        made = module(task, FirstOrder(), budget, rates=DARTSRates(warm_up=warm_up))
-        before = made.logits.values.detach().clone()
-        with quiet_trainer(torch.device("cpu")) as trainer:
-            trainer.fit(made, train_dataloaders=Minibatches(task.train, task.val, batch_size=10, steps=12, seed=5))
-        assert torch.equal(made.logits.values, before) == (warm_up == 1.0)
-        spent.append(budget.spent.flops)
-    forward = 4 * 16 + 3 * 4 + 3 * 3
-    assert spent == [3 * forward * 12 * 20, 3 * forward * 12 * 10]
 
 
 def search(budget, relaxation=None, gradient=None, seed=0, epochs=2, space=SPACE, **options):

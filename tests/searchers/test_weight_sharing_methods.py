@@ -3,30 +3,17 @@
 from pathlib import Path
 
 import pytest
-import torch
 import yaml
 from jsonargparse import ArgumentParser
 from lightning.pytorch import Trainer
+from sharing_toys import make_task
 from torch.utils.data import DataLoader
 
 from lit_metanas.comparisons import TargetSearch
 from lit_metanas.records import read_records, read_results
-from lit_metanas.tasks import Split, Task
 
 METHODS = Path(__file__).parents[2] / "configs" / "search"
 FLOPS = 3e8
-
-
-def make_task():
-    generator = torch.Generator().manual_seed(0)
-    patterns = torch.rand(3, 1, 8, 8, generator=generator)
-
-    def split():
-        labels = torch.arange(3).repeat_interleave(6)
-        noise = torch.rand(18, 1, 8, 8, generator=generator)
-        return Split((patterns[labels] + 0.3 * noise).clamp(0, 1), labels)
-
-    return Task("patterns", 3, split(), split(), split())
 
 
 @pytest.mark.parametrize(
@@ -54,7 +41,7 @@ def test_a_shipped_method_searches_a_target_task(config, space, tmp_path, monkey
     text = yaml.safe_dump({"search": {"class_path": "lit_metanas.comparisons.TargetSearch", "init_args": given}})
     module = parser.instantiate(parser.parse_string(text)).search
     trainer = Trainer(accelerator="cpu", devices=1, logger=False, enable_progress_bar=False, enable_checkpointing=False)
-    loader = DataLoader([make_task()], batch_size=None, collate_fn=lambda task: task)
+    loader = DataLoader([make_task(each=6)], batch_size=None, collate_fn=lambda task: task)
     trainer.predict(module, loader, return_predictions=False)
 
     rows = read_results(tmp_path / "search" / "results.json")

@@ -1,6 +1,5 @@
 """Choices and architectures."""
 
-import copy
 import json
 import pickle
 
@@ -18,24 +17,14 @@ def test_order_of_labels_does_not_matter():
     assert len({first: 0, second: 1}) == 1
 
 
-def test_another_label_or_another_type_is_another_architecture():
-    architecture = Architecture({"a": "2"})
-    assert architecture != Architecture({"a": "3"})
-    assert architecture != Architecture({"a": "2", "b": "1"})
-    assert architecture != {"a": "2"}
-
-
 def test_json_round_trip():
     architecture = Architecture({"layer1.pool": "max", "depth": "4"})
     text = json.dumps(architecture.to_json())
     assert Architecture(json.loads(text)) == architecture
-    assert eval(repr(architecture)) == architecture
-
-
-def test_pickle_and_copy():
-    architecture = Architecture({"layer1.pool": "max", "depth": "4"})
-    assert pickle.loads(pickle.dumps(architecture)) == architecture
-    assert copy.deepcopy(architecture) == architecture
+    assert eval(repr(architecture)) == pickle.loads(pickle.dumps(architecture)) == architecture
+    assert len(architecture) == 2
+    assert architecture != architecture.to_json()
+    assert architecture != Architecture({"layer1.pool": "avg", "depth": "4"})
 
 
 def test_is_frozen():
@@ -50,15 +39,6 @@ def test_is_frozen():
         architecture.name = "x"
     with pytest.raises(AttributeError):
         Choice("a", ("1",)).labels = ("2",)
-
-
-def test_mapping_protocol():
-    architecture = Architecture({"a": "2", "b": "1"})
-    assert len(architecture) == 2
-    assert dict(architecture) == {"a": "2", "b": "1"}
-    assert architecture.get("c", "none") == "none"
-    with pytest.raises(KeyError):
-        architecture["c"]
 
 
 def test_activity_needs_every_condition():

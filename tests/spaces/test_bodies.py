@@ -206,110 +206,75 @@ def test_each_label_has_a_layer_of_its_own(labels, tmp_path):
     check_export(space.child(space.canonical({"op": labels[0]}), (3, 9, 7), 5), tmp_path / "child.pt2")
 
 
-@pytest.mark.parametrize(
-    ("make", "text"),
-    [
-        (
-            lambda shape, build: build.choice("kernel", {"3": nn.Conv2d(1, 4, 3)}),
-            "Candidate '3' of 'kernel' is a layer: give what makes it, for instance nn.ReLU",
-        ),
-        (
-            lambda shape, build: build.choice("kernel", {"3": lambda: 3}),
-            "Candidate '3' of 'kernel' makes int, which is not a layer.",
-        ),
-        (
-            lambda shape, build: build.choice("kernel", {"3": nn.ReLU, 3: nn.Tanh}),
-            "Choice 'kernel' repeats a label: 3, 3.",
-        ),
-        (lambda shape, build: build.conv(1, 4, 2), "A kernel of size 2 has no centre: use an odd size."),
-        (
-            lambda shape, build: build.depth("depth", [nn.ReLU], (1, 2)),
-            "'depth' has 1 layers, and depths [1, 2]: give 1 to 1.",
-        ),
-        (
-            lambda shape, build: nn.Sequential(build.number("a", (1, 2)) and nn.ReLU(), build.dropout("a", (0.1,), 3)),
-            "Choice 'a' is asked for twice, with ('1', '2') and with ('0.1',).",
-        ),
-        (
-            lambda shape, build: nn.Sequential(
-                *(build.choice(n, {"a": partial(build.choice, "in", {"r": nn.ReLU}), "b": nn.ReLU}) for n in "xy")
-            ),
-            "Choice 'in' is asked for in two places that depend on different choices.",
-        ),
-    ],
-)
-def test_a_wrong_body_is_told_in_a_sentence(make, text):
-    with pytest.raises(ValueError) as caught:
-        _ = Body(make).choices
-    assert text in str(caught.value)
+RELUS = {"r": nn.ReLU}
+WRONG = {
+    "Candidate '3' of 'kernel' is a layer: give what makes it": lambda _, build: build.choice(
+        "kernel", {"3": nn.ReLU()}
+    ),
+    "Candidate '3' of 'kernel' makes int, which is not a": lambda _, build: build.choice("kernel", {"3": lambda: 3}),
+    "Choice 'a' repeats a label: 3, 3.": lambda _, build: build.choice("a", {"3": nn.ReLU, 3: nn.Tanh}),
+    "A kernel of size 2 has no centre: use an odd size.": lambda _, build: build.conv(1, 4, 2),
+    "'depth' has 1 layers, and depths [1, 2]: give 1 to 1": lambda _, build: build.depth("depth", [nn.ReLU], (1, 2)),
+    "Choice 'a' is asked for twice, with ('1', '2') and with ('0.1',).": lambda _, build: nn.Sequential(
+        build.number("a", (1, 2)) and nn.ReLU(), build.dropout("a", (0.1,), 3)
+    ),
+    "Choice 'in' is asked for in two places that depend on different choices.": lambda _, build: nn.Sequential(
+        *(build.choice(n, {"a": partial(build.choice, "in", RELUS), "b": nn.ReLU}) for n in "xy")
+    ),
+    "'d': dropout 20 is not a probability below 1": lambda _, build: build.dropout("d", (0.0, 20), 2),
+}
 
 
-@pytest.mark.parametrize(
-    ("make", "text"),
-    [
-        (
-            lambda shape, build: nn.Sequential(nn.Flatten(), nn.BatchNorm1d(60)),
-            "Layer '1' (BatchNorm1d) has batch-norm statistics, which tasks may not share: use build.norm for images, ",
-        ),
-        (
-            lambda shape, build: nn.Sequential(*[build.norm(2)] * 2),
-            "Layer '1' (MixedNorm) depends on choices or tasks, and stands at two places: build it twice.",
-        ),
-        (
-            lambda shape, build: nn.Sequential(nn.Dropout(0.5)),
-            "Layer '0' (Dropout) draws noise of its own: use build.dropout.",
-        ),
-        (
-            lambda shape, build: nn.Sequential(nn.Conv2d(3, 4, 3)),
-            "Layer '0' (Conv2d) cannot take inputs of shape (2, 6, 5), for images of shape (2, 6, 5) (Given groups=1, ",
-        ),
-        (
-            lambda shape, build: nn.Sequential(*(nn.MaxPool2d(2) for _ in range(4))),
-            "Layer '2' (MaxPool2d) cannot take inputs of shape (2, 1, 1), for images of shape (2, 6, 5) (Given input ",
-        ),
-        (
-            lambda shape, build: build.choice("kind", {"a": nn.ReLU, "b": partial(nn.MaxPool2d, 9)}),
-            "Layer 'b' (MaxPool2d), of choice 'kind', cannot take inputs of shape (2, 6, 5), for images of",
-        ),
-        (
-            lambda shape, build: build.choice(
-                "kind", {"a": partial(nn.Conv2d, 2, 4, 1), "b": partial(nn.Conv2d, 2, 8, 1)}
-            ),
-            "The candidates of choice 'kind' have outputs of different shapes, 'a' (4, 6, 5) and 'b' (8, 6, 5), which "
-            "cannot be added up: give them one number of channels, or make that a choice (build.number).",
-        ),
-        (
-            lambda shape, build: build.choice("kind", {"a": nn.ReLU, "b": partial(nn.MaxPool2d, 2)}, norm=2),
-            "The candidates of choice 'kind' have outputs of different shapes, 'a' (2, 6, 5) and 'b' (2, 3, 2), which "
-            "cannot be added up: give them one shape.",
-        ),
-        (
-            lambda shape, build: build.choice("kernel", conv(build, shape[0], 4), norm=2),
-            "Choice 'kernel' has norm=2, but its candidates have 4 channels.",
-        ),
-        (
-            lambda shape, build: build.sum(nn.Identity(), build.conv(2, 4, 3)),
-            "The parts of a sum (build.sum) have outputs of different shapes, Identity (2, 6, 5) and SlicedConv2d (4, ",
-        ),
-        (
-            lambda shape, build: build.depth("depth", [nn.ReLU, partial(nn.MaxPool2d, 2)], (1, 2)),
-            "The layers of choice 'depth' have outputs of different shapes, 1 (2, 6, 5) and 2 (2, 3, 2), which cannot "
-            "be added up: give them one shape, or averaged=True.",
-        ),
-        (
-            lambda shape, build: [build.norm(2)],
-            "The body is list, not a module: let `body` return one, such as nn.Sequential(*layers).",
-        ),
-        (
-            lambda shape, build: build.choice(f"kernel{shape[0]}", conv(build, shape[0], 4)),
-            "Choice 'kernel2' is new: the choices of a body may not depend on the shape of an image.",
-        ),
-    ],
-)
-def test_a_body_that_no_supernet_can_have_is_refused(make, text):
-    with pytest.raises(ValueError) as caught:
-        Body(make).supernet(SHAPE)
-    assert text in str(caught.value)
+@pytest.mark.parametrize("text", WRONG)
+def test_a_wrong_body_is_told_in_a_sentence(text):
+    with pytest.raises(ValueError, match=re.escape(text)):
+        _ = Body(WRONG[text]).choices
+
+
+REFUSED = {
+    "Layer '1' (BatchNorm1d) has batch-norm statistics, which tasks may not share: use build.norm for images": (
+        lambda _, build: nn.Sequential(nn.Flatten(), nn.BatchNorm1d(60))
+    ),
+    "The body (BatchNorm2d) has batch-norm statistics": lambda _, build: nn.BatchNorm2d(2, track_running_stats=False),
+    "Layer '1' (MixedNorm) depends on choices or tasks, and stands at two places: build it twice.": (
+        lambda _, build: nn.Sequential(*[build.norm(2)] * 2)
+    ),
+    "Layer '0' (Dropout) draws noise of its own: use build.dropout.": lambda _, build: nn.Sequential(nn.Dropout(0.5)),
+    "Layer '0' (Conv2d) cannot take inputs of shape (2, 6, 5), for images of shape (2, 6, 5) (Given groups=1, ": (
+        lambda _, build: nn.Sequential(nn.Conv2d(3, 4, 3))
+    ),
+    "Layer '2' (MaxPool2d) cannot take inputs of shape (2, 1, 1), for images of shape (2, 6, 5) (Given input ": (
+        lambda _, build: nn.Sequential(*(nn.MaxPool2d(2) for _ in range(4)))
+    ),
+    "Layer 'b' (MaxPool2d), of choice 'kind', cannot take inputs of shape (2, 6, 5), for images of": (
+        lambda _, build: build.choice("kind", {"a": nn.ReLU, "b": partial(nn.MaxPool2d, 9)})
+    ),
+    "'a' (4, 6, 5) and 'b' (8, 6, 5), which cannot be added up: give them one number of channels, or make": (
+        lambda _, build: build.choice("kind", {"a": partial(nn.Conv2d, 2, 4, 1), "b": partial(nn.Conv2d, 2, 8, 1)})
+    ),
+    "'a' (2, 6, 5) and 'b' (2, 3, 2), which cannot be added up: give them one shape.": (
+        lambda _, build: build.choice("kind", {"a": nn.ReLU, "b": partial(nn.MaxPool2d, 2)}, norm=2)
+    ),
+    "Choice 'kernel' has norm=2, but its candidates have 4 channels.": (
+        lambda shape, build: build.choice("kernel", conv(build, shape[0], 4), norm=2)
+    ),
+    "The parts of a sum (build.sum) have outputs of different shapes, Identity (2, 6, 5) and SlicedConv2d (4, ": (
+        lambda _, build: build.sum(nn.Identity(), build.conv(2, 4, 3))
+    ),
+    "1 (2, 6, 5) and 2 (2, 3, 2), which cannot be added up: give them one shape, or averaged=True.": (
+        lambda _, build: build.depth("depth", [nn.ReLU, partial(nn.MaxPool2d, 2)], (1, 2))
+    ),
+    "The body is list, not a module: let `body` return one": lambda _, build: [build.norm(2)],
+    "Choice 'kernel2' is new: the choices of a body may not depend on the shape of an image.": (
+        lambda shape, build: build.choice(f"kernel{shape[0]}", conv(build, shape[0], 4))
+    ),
+}
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_a_body_that_no_supernet_can_have_is_refused(text):
+    with pytest.raises(ValueError, match=re.escape(text)):
+        Body(REFUSED[text]).supernet(SHAPE)
 
 
 def test_a_plain_batch_norm_is_one_of_the_builder():
@@ -472,18 +437,12 @@ def test_a_product_is_divided_where_its_factors_can_be(divisor):
     ("operation", "compute"),
     [
         (r"\+", lambda: WIDTH + 8),
-        (r"\+", lambda: sum([WIDTH, 8])),
-        ("-", lambda: WIDTH - 1),
         ("-", lambda: 32 - WIDTH),
-        ("%", lambda: WIDTH % 3),
-        ("/", lambda: WIDTH / 2),
         (r"\*", lambda: WIDTH * 0.5),
         (r"\*", lambda: [nn.ReLU()] * WIDTH),
         ("//", lambda: WIDTH * FACTOR // 5),
         ("//", lambda: WIDTH // FACTOR),
         ("//", lambda: 16 // WIDTH),
-        (r"\*\*", lambda: WIDTH**2),
-        ("int", lambda: int(WIDTH)),
         ("index", lambda: range(WIDTH)),
         ("%", lambda: nn.Conv2d(3, WIDTH, 3)),
     ],
@@ -491,12 +450,6 @@ def test_a_product_is_divided_where_its_factors_can_be(divisor):
 def test_what_would_make_a_plain_number_of_an_open_one_is_refused(operation, compute):
     with pytest.raises(TypeError, match=f"'{operation}' would turn an open number into a plain one"):
         compute()
-
-
-def test_open_numbers_are_compared_as_the_largest():
-    assert WIDTH == 16
-    assert 15 < WIDTH <= OpenNumber([("other", (16,))])
-    assert {16: "found"}[WIDTH] == "found"
 
 
 def test_hidden_channels_that_are_a_product_or_a_share_are_the_leading_ones():
@@ -572,13 +525,3 @@ def test_what_is_asked_for_elsewhere_does_not_matter_and_can_be_built() -> None:
     space = Body(body)
     assert space.canonical({"size": "1", "activation": "tanh"}) == Architecture({"size": "1"})
     check_space(space, SHAPE)
-
-
-def test_rates_of_dropout_that_are_none_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"'d': dropout 20 is not a probability below 1: use for instance 0\.2\."):
-        Body(lambda shape, build: build.dropout("d", (0.0, 20), shape[0])).supernet(SHAPE)
-
-
-def test_batch_norm_without_running_statistics_is_refused_too() -> None:
-    with pytest.raises(ValueError, match=r"has batch-norm statistics, which tasks may not share: use build\.norm"):
-        Body(lambda shape, build: nn.BatchNorm2d(shape[0], track_running_stats=False)).supernet(SHAPE)

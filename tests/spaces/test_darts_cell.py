@@ -1,12 +1,10 @@
 """DARTS's space: genotypes, published counts, the rule by which architectures are derived, Optuna."""
 
-import optuna
 import pytest
 import torch
 from torch import nn
 
-from lit_metanas.searchers.mutation import mutate
-from lit_metanas.spaces import Architecture, DARTSCell, MetaNASCell, one_hot
+from lit_metanas.spaces import Architecture, DARTSCell, one_hot
 from lit_metanas.training import Child
 
 V1 = (
@@ -21,34 +19,18 @@ V2 = (
     "reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1), ('max_pool_3x3', 0), "
     "('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], reduce_concat=range(2, 6))"
 )
-PC_DARTS = (
-    "Genotype(normal=[('sep_conv_3x3', 1), ('skip_connect', 0), ('sep_conv_3x3', 0), ('dil_conv_3x3', 1), "
-    "('sep_conv_5x5', 0), ('sep_conv_3x3', 1), ('avg_pool_3x3', 0), ('dil_conv_3x3', 1)], normal_concat=range(2, 6), "
-    "reduce=[('sep_conv_5x5', 1), ('max_pool_3x3', 0), ('sep_conv_5x5', 1), ('sep_conv_5x5', 2), ('sep_conv_3x3', 0), "
-    "('sep_conv_3x3', 3), ('sep_conv_3x3', 1), ('sep_conv_3x3', 2)], reduce_concat=range(2, 6))"
-)
 
 
 @pytest.mark.parametrize(
     ("genotype", "millions"),
-    [(V1, 3.169414), (V2, 3.349342), (PC_DARTS, 3.63)],
-    ids=["DARTS_V1", "DARTS_V2", "PC_DARTS"],
+    [(V1, 3.169414), (V2, 3.349342)],
+    ids=["DARTS_V1", "DARTS_V2"],
 )
 def test_published_parameter_counts(genotype, millions):
     """On CIFAR-10 with 36 channels and 20 cells, without the auxiliary classifier."""
     space = DARTSCell(channels=36, cells=20, normalised_pools=False)
     cost = space.cost(space.from_genotype(genotype), (3, 32, 32), 10)
-    assert cost.parameters / 1e6 == pytest.approx(millions, abs=5e-7 if millions != 3.63 else 5e-3)
-
-
-@pytest.mark.slow
-def test_built_network_has_the_published_count():
-    space = DARTSCell(channels=36, cells=20, normalised_pools=False, auxiliary=True)
-    child = space.child(space.from_genotype(V2), (3, 32, 32), 10)
-    size = {name: sum(p.numel() for p in part.parameters()) for name, part in child.named_children()}
-    assert size["body"] + size["head"] == 3_349_342
-    # 576 channels of 8x8 pixels to 128, to 768 of 2x2, to 10, with two batch-norms.
-    assert size["auxiliary"] == 576 * 128 + 2 * 128 + 128 * 768 * 4 + 2 * 768 + 769 * 10
+    assert cost.parameters / 1e6 == pytest.approx(millions, abs=5e-7)
 
 
 def test_genotypes_are_read_and_written():
@@ -63,21 +45,8 @@ def test_genotypes_are_read_and_written():
     assert text.startswith("Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ")
     assert text.endswith("reduce_concat=range(2, 6))")
     assert space.from_genotype(text) == architecture
-    generator = torch.Generator().manual_seed(0)
-    for _ in range(20):
-        drawn = space.sample(generator)
-        assert space.from_genotype(space.to_genotype(drawn)) == drawn
-
-
-def test_order_of_inputs_and_kind_of_lists_do_not_matter():
-    space = DARTSCell()
     swapped = V2.replace("('sep_conv_3x3', 1), ('skip_connect', 0)", "('skip_connect', 0), ('sep_conv_3x3', 1)")
-    assert swapped != V2
-    assert space.from_genotype(swapped) == space.from_genotype(V2)
-    positional = V2.replace("normal=", "").replace("normal_concat=", "").replace("range(2, 6)", "(2, 3, 4, 5)")
-    assert space.from_genotype(positional.replace("reduce=", "").replace("reduce_concat=", "")) == (
-        space.from_genotype(V2)
-    )
+    assert space.from_genotype(swapped.replace("range(2, 6)", "(2,3, 4, 5)")) == architecture
 
 
 @pytest.mark.parametrize(
@@ -85,11 +54,10 @@ def test_order_of_inputs_and_kind_of_lists_do_not_matter():
     [
         (("Genotype(", "print("), "is not a genotype"),
         (("range(2, 6)", "__import__('os').getcwd()"), "is not a genotype"),
-        (("normal=[", "normal=["), None),
         ((", reduce_concat=range(2, 6))", ")"), "is not a genotype"),
         (("reduce_concat=range(2, 6)", "reduce_concat=5"), "is not a genotype"),
         (("reduce_concat=range(2, 6)", f"reduce_concat=range(2, {10**30})"), "is not a genotype"),
-        (("normal_concat=range(2, 6)", "normal_concat=range(3, 6)"), r"normal_concat is \[3, 4, 5\]"),
+        (("normal_concat=range(2, 6)", "normal_concat=(3, 4, 5)"), r"normal_concat is \[3, 4, 5\]"),
         (("('dil_conv_3x3', 2)", "('dil_conv_3x3', 5)"), "node 5 of the genotype's normal cell"),
         (("('dil_conv_3x3', 2)", "('dil_conv_3x3', 0)"), "Node 5 of the genotype's normal cell has input 0 twice"),
         (("('dil_conv_3x3', 2)", "'dil_conv_3x3'"), "is not a pair"),
@@ -99,12 +67,8 @@ def test_order_of_inputs_and_kind_of_lists_do_not_matter():
     ],
 )
 def test_foreign_notations_are_refused(change, text):
-    space = DARTSCell()
-    if text is None:
-        assert space.from_genotype(V2.replace(*change)) == space.from_genotype(V2)
-        return
     with pytest.raises(ValueError, match=text):
-        space.from_genotype(V2.replace(*change))
+        DARTSCell().from_genotype(V2.replace(*change))
 
 
 def plain_rule(space, logits):
@@ -188,32 +152,6 @@ def test_restrictions():
 
 def one_labels(space, architecture):
     return {choice.name: architecture.get(choice.name, choice.labels[0]) for choice in space.choices}
-
-
-@pytest.mark.parametrize("space", [DARTSCell(), MetaNASCell()], ids=["darts", "metanas"])
-def test_optuna_proposes_architectures(space):
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    nodes = space.layout.nodes
-    generator = torch.Generator().manual_seed(0)
-    for _ in range(5):
-        trial = study.ask()
-        architecture = space.suggest(trial)
-        assert trial.distributions == space.distributions()
-        assert space.canonical(architecture) == architecture
-        assert space.violation(architecture) is None
-        assert len(architecture) == 2 * 3 * nodes
-        assert "none" not in architecture.values()
-        for name, label in architecture.items():
-            kind, _, what = name.partition(".")
-            if what.startswith("inputs"):
-                kept = {f"{kind}.edge{source}-{what.removeprefix('inputs')}" for source in label.split("+")}
-                assert kept <= set(architecture)
-        study.tell(trial, 0.0)
-        for _ in range(10):
-            mutant = mutate(space, architecture, generator)
-            assert mutant != architecture
-            assert "none" not in mutant.values()
 
 
 def test_auxiliary_classifier_learns_beside_the_other():

@@ -7,13 +7,10 @@ from collections.abc import Mapping
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 import lit_metanas as lm
-from lit_metanas.inputs.batches import blank_inputs, random_inputs
-from lit_metanas.spaces.encoder_decoder.decoder import CAUSAL
+from lit_metanas.inputs.batches import random_inputs
 from lit_metanas.spaces.encoder_decoder.encoder_decoder_network import EncoderDecoderSupernet
-from lit_metanas.spaces.supernet import score_with
 from lit_metanas.testing import check_space
 
 TOKENS, SERIES = lm.TokenShape(13, 11), lm.SeriesShape(3, 11)
@@ -134,31 +131,6 @@ def test_a_mixture_depends_neither_on_the_batch_nor_on_padding(shape):
             torch.testing.assert_close(case.scores(gates, None, alone)[0], written[place], rtol=0, atol=1e-10)
 
 
-@SHAPES
-def test_a_gradient_reaches_every_logit(shape):
-    case = Case(SPACE, shape)
-    logits = {
-        choice.name: torch.zeros(len(choice.labels), dtype=torch.float64, requires_grad=True)
-        for choice in SPACE.choices
-    }
-    noise = {n: v.double() for n, v in case.net.draw_noise(4, torch.Generator().manual_seed(0)).items()}
-    scores = score_with(
-        case.net,
-        case.weights,
-        case.outputs,
-        case.inputs,
-        lm.relaxations.Softmax()(logits, {}, 0.0),
-        noise=noise,
-        targets=TARGETS,
-    )
-    loss = nn.functional.cross_entropy(scores.flatten(0, 1), TARGETS.flatten())
-    wanted = [name for name, logit in logits.items() if len(logit) > 1]
-    gradients = dict(zip(wanted, torch.autograd.grad(loss, [logits[name] for name in wanted]), strict=True))
-    assert {"decoder", "decoder_depth", "cross", "tied", "decoder_dropout", "depth", "layer3.operation"} <= set(wanted)
-    for name, gradient in gradients.items():
-        assert bool((gradient.abs() > 1e-9).all()), name
-
-
 @pytest.mark.parametrize("name", ["decoder", "decoder_depth", "cross", "tied", "depth"])
 def test_a_gradient_reaches_the_logit_of_a_sampled_candidate(name):
     case = Case(SPACE, TOKENS)
@@ -168,27 +140,6 @@ def test_a_gradient_reaches_the_logit_of_a_sampled_candidate(name):
     loss = case.scores({**gates, name: lm.spaces.Gate(weights, len(weights) - 1)}).square().sum()
     (gradient,) = torch.autograd.grad(loss, weights)
     assert abs(float(gradient[-1])) > 1e-6
-
-
-@pytest.mark.parametrize("decoder", CAUSAL)
-def test_multiply_adds_of_a_mixture_are_counted(decoder):
-    """All candidates' or one's, and of what a child costs the classifier's on top."""
-    net = SPACE.supernet(TOKENS)
-    architecture = SPACE.canonical({**SPACE.sample(torch.Generator().manual_seed(2)), "decoder": decoder})
-    mixtures = (
-        lm.spaces.one_hot(SPACE.choices, architecture),
-        {name: lm.spaces.Gate(gate.weights.float()) for name, gate in uniform(SPACE).items()},
-    )
-    told = [net.flops(mixture) for mixture in mixtures]
-    for mixture, flops in zip(mixtures, told, strict=True):
-        counts = []
-        for examples in (2, 4):
-            with torch.no_grad(), FlopCounterMode(display=False) as counter:
-                net(blank_inputs(examples, TOKENS), mixture)
-            counts.append(counter.get_total_flops())
-        assert flops == (counts[1] - counts[0]) // 4
-    assert SPACE.cost(architecture, TOKENS, WAY).flops == told[0] + net.output_flops(WAY)
-    assert told[0] < told[1]
 
 
 def test_a_choice_without_effect_is_not_looked_at():

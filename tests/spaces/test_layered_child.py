@@ -2,8 +2,8 @@
 
 import pytest
 import torch
+from space_toys import check_export
 from torch import nn
-from torch.export import Dim
 
 from lit_metanas.spaces import Architecture, Gate, LayeredSpace, one_hot
 from lit_metanas.testing import check_space
@@ -60,17 +60,6 @@ def test_hard_merged_mixture_with_given_statistics_is_the_child(double_supernet)
         torch.testing.assert_close(features, child.embed(query), rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("name", ["ReLU", "Sigmoid", "Tanh", "GELU", "SiLU", "LeakyReLU", "ELU", "Identity"])
-def test_every_activation(double_supernet, name):
-    space = LayeredSpace(kernels=(3,), activations=(name,), depths=(1,), widths=(4,), dropouts=(0.0,))
-    net, weights = double_supernet(space, (1, 6, 6))
-    architecture = space.sample(torch.Generator().manual_seed(0))
-    inputs = torch.randn(4, 1, 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    child = double_child(space, architecture, (1, 6, 6), weights).train()
-    torch.testing.assert_close(net(inputs, one_hot(space.choices, architecture)), child.embed(inputs))
-    assert any(type(module).__name__ == name for module in child.modules())
-
-
 def test_what_a_child_learned_comes_back(rich_space, double_supernet):
     shape = (2, 8, 8)
     _, weights = double_supernet(rich_space, shape)
@@ -82,29 +71,6 @@ def test_what_a_child_learned_comes_back(rich_space, double_supernet):
         child(inputs)  # moves the running statistics
         twin = double_child(rich_space, architecture, shape, rich_space.supernet_weights(child))
         torch.testing.assert_close(twin.eval()(inputs), child.eval()(inputs), rtol=0, atol=1e-12)
-
-
-def test_learned_tensors_are_copies(double_supernet):
-    space = LayeredSpace(shared=True, depths=(1,), widths=(4,))
-    child = space.child(space.sample(torch.Generator().manual_seed(0)), (1, 6, 6), way=5)
-    before = {name: value.clone() for name, value in space.supernet_weights(child).items()}
-    learned = space.supernet_weights(child)
-    with torch.no_grad():
-        for parameter in child.parameters():
-            parameter.add_(1.0)
-    assert all(torch.equal(learned[name], value) for name, value in before.items())
-
-
-def test_inherited_weights_are_copies(double_supernet):
-    space = LayeredSpace(shared=True, depths=(1,), widths=(4,))
-    net = space.supernet((1, 6, 6))
-    weights = {name: value.detach() for name, value in net.named_parameters()}
-    before = {name: value.clone() for name, value in weights.items()}
-    child = space.child(space.sample(torch.Generator().manual_seed(0)), (1, 6, 6), way=5, weights=weights)
-    with torch.no_grad():
-        for parameter in child.parameters():
-            parameter.add_(1.0)
-    assert all(torch.equal(weights[name], value) for name, value in before.items())
 
 
 def test_classifier_is_inherited_only_where_it_fits():
@@ -125,15 +91,10 @@ def test_foreign_weights_are_refused():
     weights = {name: value.detach() for name, value in space.supernet((1, 8, 8)).named_parameters()}
     for name in weights:
         lacking = {key: value for key, value in weights.items() if key != name}
-        with pytest.raises(ValueError, match=f"lack '{name}': they come from another space"):
+        with pytest.raises(ValueError, match=f"do not hold '{name}' .*: they come from another space"):
             space.child(architecture, (1, 8, 8), 5, weights=lacking)
-    with pytest.raises(ValueError, match=r"hold 'layers.0.kernels.3' \(8, 1, 3, 3\), not \(8, 3, 3, 3\)"):
+    with pytest.raises(ValueError, match=r"do not hold 'layers.0.kernels.3' \(8, 3, 3, 3\)"):
         space.child(architecture, (3, 8, 8), 5, weights=weights)
-    narrow = dict(
-        LayeredSpace(shared=True, depths=(2,), widths=(1,), skips=("residual",)).supernet((1, 8, 8)).state_dict()
-    )
-    with pytest.raises(ValueError, match=r"\(1, 1, 3, 3\), not \(8, 1, 3, 3\)"):
-        space.child(architecture, (1, 8, 8), 5, weights=narrow)
 
 
 def test_dropout_is_active_in_training_only():
@@ -152,11 +113,7 @@ def test_child_exports(tmp_path, norms):
     space = LayeredSpace(shared=True, depths=(2,), widths=(4,), norms=norms, skips=("residual",))
     architecture = space.sample(torch.Generator().manual_seed(0))
     child = space.child(architecture, (3, 9, 7), way=5).eval()
-    inputs = torch.randn(6, 3, 9, 7, generator=torch.Generator().manual_seed(0))
-    program = torch.export.export(child, (inputs[:2],), dynamic_shapes={"inputs": {0: Dim("n")}})
-    torch.export.save(program, tmp_path / "child.pt2")
-    loaded = torch.export.load(tmp_path / "child.pt2").module()
-    torch.testing.assert_close(loaded(inputs), child(inputs))
+    check_export(child, tmp_path / "child.pt2")
 
 
 def test_a_flat_readout_keeps_the_places_of_the_last_map():
@@ -172,7 +129,7 @@ def test_a_flat_readout_keeps_the_places_of_the_last_map():
     assert wide.features == wide.head.in_features == 4 * 3 * 3
     torch.testing.assert_close(wide.embed(inputs), wide.blocks[0](inputs).reshape(5, -1))
     assert "readout" not in {choice.name for choice in LayeredSpace().choices}
-    with pytest.raises(ValueError, match="Unknown label 'flatt' of 'readout': did you mean 'flat'"):
+    with pytest.raises(ValueError, match="unknown label 'flatt' of 'readouts': did you mean 'flat'"):
         LayeredSpace(readouts=("flatt",))
 
 

@@ -2,44 +2,30 @@
 
 import pytest
 import torch
+from space_toys import widened
 
-from lit_metanas.spaces import Gate, LayeredSpace, inherit
+from lit_metanas.spaces import LayeredSpace, inherit
 
 
-def restricted_net(space, weights, labels, shape):
-    small = space.restricted(labels)
+def inheriting_net(small, weights, shape):
     net = small.supernet(shape).double()
     net.load_state_dict(inherit(weights, dict(net.named_parameters())))
-    return small, net
-
-
-def widened(space, small, gates):
-    """The larger space's gates that put all weight on what is left of each choice."""
-    large = {}
-    for before, after in zip(space.choices, small.choices, strict=True):
-        weights = torch.zeros(len(before.labels), dtype=torch.float64)
-        for label, weight in zip(after.labels, gates[after.name].weights, strict=True):
-            weights[before.labels.index(label)] = weight
-        large[before.name] = Gate(weights)
-    return large
+    return net
 
 
 @pytest.mark.parametrize(
     "labels",
     [
-        {"layer1.width": "2"},
-        {"layer1.width": "4", "layer2.width": "2", "layer3.width": "4"},
-        {"layer2.kernel": "11"},
-        {"layer1.kernel": "3", "layer1.norm": "layer"},
-        {"depth": "1"},
-        {"depth": "2", "layer2.width": "4"},
+        {"layer1.width": "4", "layer2.width": "2", "layer2.kernel": "11"},
+        {"depth": "2", "layer2.width": "4", "layer1.kernel": "3", "layer1.norm": "layer"},
         {"layer1.skip": "none", "layer2.skip": "residual", "layer3.dropout": "0.2"},
     ],
 )
 def test_partly_restricted_supernet_under_soft_mixtures(rich_space, double_supernet, random_gates, labels):
     shape = (1, 8, 8)
     net, weights = double_supernet(rich_space, shape)
-    small, small_net = restricted_net(rich_space, weights, labels, shape)
+    small = rich_space.restricted(labels)
+    small_net = inheriting_net(small, weights, shape)
     generator = torch.Generator().manual_seed(1)
     inputs = torch.randn(4, *shape, dtype=torch.float64, generator=generator)
     gates = random_gates(small, "soft", generator)
@@ -52,8 +38,7 @@ def test_subset_of_kernels(double_supernet, random_gates):
     space = LayeredSpace(kernels=(3, 11, 5), depths=(2,), widths=(4,))
     few = LayeredSpace(kernels=(3, 11, 5), depths=(2,), widths=(4,), fixed={"layer1.kernel": ["5", "3"]})
     net, weights = double_supernet(space, (1, 7, 7))
-    small_net = few.supernet((1, 7, 7)).double()
-    small_net.load_state_dict(inherit(weights, dict(small_net.named_parameters())))
+    small_net = inheriting_net(few, weights, (1, 7, 7))
     gates = random_gates(few, "soft", torch.Generator().manual_seed(0))
     inputs = torch.randn(4, 1, 7, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     expected = net(inputs, widened(space, few, gates))

@@ -5,12 +5,10 @@ import torch
 
 import lit_metanas as lm
 from lit_metanas.spaces.any_input.linear_space import (
-    GROUPS,
     ImageFeatures,
     RowFeatures,
     SeriesFeatures,
     TokenFeatures,
-    neighbouring,
 )
 from lit_metanas.testing import check_space
 
@@ -92,14 +90,6 @@ def test_groups_of_up_to_four_neighbours_have_vectors_too():
         torch.testing.assert_close(mean, torch.stack(vectors).mean(0))
 
 
-def test_groups_of_characters_are_told_apart():
-    numbers, within = neighbouring(torch.cartesian_prod(*[torch.arange(1, 60)] * 2))
-    assert within.tolist() == [[True, True, True, *[False] * 5]] * 59**2  # two characters, and a pair
-    assert 0 <= numbers.min() <= numbers.max() < GROUPS
-    expected = GROUPS * (1 - (1 - 1 / GROUPS) ** 59**2)  # different ones among as many random numbers
-    assert len(numbers[:, 2].unique()) > 0.98 * expected
-
-
 def test_rows_are_taken_as_they_are_or_with_squares():
     rows = torch.tensor([[1.0, -3.0]])
     assert RowFeatures(lm.RowShape(2), "coarse")(rows).tolist() == [[1, -3]]
@@ -111,3 +101,26 @@ def test_other_details_are_refused():
         lm.spaces.LinearSpace(details=("rough",))
     with pytest.raises(ValueError, match="'details' is empty"):
         lm.spaces.LinearSpace(details=())
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), *SHAPES[1:]], ids=["images", "series", "tokens", "rows"])
+def test_it_is_exported_for_onnxruntime(shape, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    generator = torch.Generator().manual_seed(0)
+    if isinstance(shape, lm.TokenShape):
+        inputs = torch.randint(1, 13, (24, 11), generator=generator)
+        inputs[::3, 6:] = 0
+    else:
+        inputs = torch.rand((24, *shape), generator=generator)
+    if isinstance(shape, lm.SeriesShape):
+        inputs[:, -1] = 1.0
+        inputs[::3, :, 8:] = 0.0
+    part = lm.Split(inputs, torch.arange(24) % 2)
+    task = lm.Task("toy", 2, part, part, part, vocabulary=13 if isinstance(shape, lm.TokenShape) else None)
+    space, method = lm.spaces.LinearSpace(details=("fine",)), lm.searchers.FixedArchitecture({"detail": "fine"})
+    found = lm.search(task, space, method=method, progress=False)
+    found.export(tmp_path, int8=part)
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    (scores,) = session.run(None, {session.get_inputs()[0].name: inputs[:5].numpy()})
+    with torch.no_grad():
+        torch.testing.assert_close(torch.from_numpy(scores), found.network(inputs[:5]), atol=1e-4, rtol=1e-4)

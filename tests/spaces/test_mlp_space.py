@@ -51,17 +51,6 @@ def test_no_hidden_layer_is_a_linear_classifier():
     assert child.flops == 5 * 3
 
 
-def test_a_supernet_of_several_widths_and_depths_is_searched():
-    torch.manual_seed(0)
-    X = torch.randn(120, 3)
-    task = lm.task_from_arrays(X, (X[:, 0] > 0).long())
-    space = lm.MLPSpace(widths=(4, 16), depths=(0, 1, 2), activations=("ReLU", "Tanh"), dropouts=(0.0,), shared=True)
-    recipe = lm.Recipe(epochs=40)
-    result = lm.search(task, space, method=lm.DARTSSearcher(epochs=2), recipe=recipe, seed=0, progress=False)
-    assert result.test_accuracy > 0.7  # whichever it found
-    assert result.cost.flops > 0
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [

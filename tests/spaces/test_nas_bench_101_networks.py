@@ -9,18 +9,15 @@ from space_toys import (
     PlainNetwork,
     check_channels_last,
     check_child,
-    check_classifier,
     check_computed_flops,
     check_export,
-    check_learned,
     check_statistics,
     convolution,
     decided,
     images,
-    widened,
 )
 
-from lit_metanas.spaces import Gate, NASBench101, inherit, one_hot
+from lit_metanas.spaces import Gate, NASBench101, one_hot
 
 
 def tiny(**options):
@@ -174,77 +171,29 @@ def labels_of(space, generator):
     return {c.name: c.labels[int(torch.randint(len(c.labels), (), generator=generator))] for c in space.choices}
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
 @pytest.mark.parametrize("hard", [False, True])
-@pytest.mark.parametrize("channels", [7, 10])
-def test_one_hot_supernet_is_the_child(double_supernet, dtype, tolerance, hard, channels):
+def test_one_hot_supernet_is_the_child(double_supernet, hard):
     """Of cells with and without anything to prune, whatever the share of the channels; with their own statistics."""
-    space, shape = tiny(channels=channels), (3, 9, 8)
-    net, _ = double_supernet(space, shape)
-    net = net.to(dtype)
-    generator, built = torch.Generator().manual_seed(channels), 0
-    for place in range(16):
-        labels = labels_of(space, generator) if place % 2 else space.sample(generator)
-        gates = decided(space, labels, dtype, hard)
-        if "no path" in str(space.violation(space.canonical(labels))):
-            assert not net(images(8, shape, 1, dtype), gates).any()
-            continue
-        built += 1
-        check_child(space, net, gates, space.canonical(labels), shape, tolerance)
-    assert built > 10
-
-
-def test_one_hot_of_the_pruned_architecture_is_the_same(double_supernet):
     space, shape = tiny(), (3, 9, 8)
     net, _ = double_supernet(space, shape)
-    inputs, generator = images(4, shape), torch.Generator().manual_seed(5)
-    for _ in range(10):
-        labels = labels_of(space, generator)
-        pruned = one_hot(space.choices, space.canonical(labels))
-        expected = net(inputs, pruned)
-        torch.testing.assert_close(net(inputs, decided(space, labels, torch.float64, False)), expected)
-        assert net.flops(decided(space, labels, torch.float64, False)) == net.flops(pruned)
-
-
-def test_what_a_child_learned_comes_back(double_supernet):
-    space, shape = tiny(), (2, 8, 8)
-    _, weights = double_supernet(space, shape)
-    generator = torch.Generator().manual_seed(3)
-    for _ in range(8):
-        check_learned(space, weights, space.sample(generator), shape)
-
-
-def test_classifier_is_inherited_only_where_it_fits():
-    check_classifier(tiny(), tiny().from_matrix(*FIRST), 14)
+    generator, built = torch.Generator().manual_seed(7), 0
+    for place in range(16):
+        labels = labels_of(space, generator) if place % 2 else space.sample(generator)
+        gates = decided(space, labels, torch.float64, hard)
+        if "no path" in str(space.violation(space.canonical(labels))):
+            assert not net(images(8, shape, 1), gates).any()
+            continue
+        built += 1
+        check_child(space, net, gates, space.canonical(labels), shape)
+    assert built > 10
 
 
 def test_foreign_weights_are_refused():
     space = tiny()
     architecture = space.from_matrix(*FIRST)
     weights = dict(space.supernet((1, 8, 8)).named_parameters())
-    child = space.child(architecture, (1, 8, 8), 5, weights)
-    used = [name for name in space.supernet_weights(child) if name in weights]
-    assert len(used) == 3 * (1 + 2 * (3 + 4))  # stem; in each cell three projections and four convolutions
-    for name in used:
-        lacking = {key: value for key, value in weights.items() if key != name}
-        with pytest.raises(ValueError, match=f"do not hold '{name}' .*: they come from another space"):
-            space.child(architecture, (1, 8, 8), 5, lacking)
     with pytest.raises(ValueError, match=r"hold 'stem.kernel' \(7, 1, 3, 3\), not \(7, 3, 3, 3\)"):
         space.child(architecture, (3, 8, 8), 5, weights)
-
-
-def test_restricted_supernet_is_the_larger_one_with_fewer_candidates(double_supernet, random_gates):
-    space, shape = tiny(vertices=5), (1, 8, 8)
-    net, weights = double_supernet(space, shape)
-    small = space.restricted({"edge0-1": "no", "edge1-3": "yes", "op2": C1, "edge0-4": "no"})
-    small_net = small.supernet(shape).double()
-    small_net.load_state_dict(inherit(weights, dict(small_net.named_parameters())))
-    assert len(list(small_net.parameters())) < len(weights)
-    gates = random_gates(small, "soft", torch.Generator().manual_seed(0))
-    large = widened(space, small, gates)
-    inputs = images(4, shape)
-    torch.testing.assert_close(small_net(inputs, gates), net(inputs, large), rtol=0, atol=1e-10)
-    assert small_net.flops(gates) < net.flops(large)
 
 
 def test_a_supernet_takes_isomorphs_apart():
@@ -255,28 +204,11 @@ def test_a_supernet_takes_isomorphs_apart():
     assert fixed.supernet((1, 8, 8)).features == 8
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_channels_last_stays_channels_last(random_gates, channels):
+def test_channels_last_stays_channels_last(random_gates):
     space = tiny(cells=2)
-    net = space.supernet((channels, 8, 8))
+    net = space.supernet((1, 8, 8))
     gates = random_gates(space, "soft", torch.Generator().manual_seed(0))
-    check_channels_last(net, list(net.cells), gates, channels)
-
-
-def test_every_gate_of_a_soft_mixture_gets_a_gradient(double_supernet):
-    space = tiny()
-    net, _ = double_supernet(space, (1, 8, 8))
-    soft = {
-        choice.name: torch.full((len(choice.labels),), 1 / len(choice.labels), dtype=torch.float64, requires_grad=True)
-        for choice in space.choices
-    }
-    net(images(8, (1, 8, 8)), {name: Gate(weights) for name, weights in soft.items()}).square().sum().backward()
-    for name, weights in soft.items():
-        if name.startswith("edge"):  # the weight of "no" is what "yes" leaves
-            assert float(weights.grad[0]) == 0.0
-            assert abs(float(weights.grad[1])) > 1e-4
-        else:
-            assert (weights.grad.abs() > 1e-4).all()
+    check_channels_last(net, list(net.cells), gates, 1)
 
 
 def test_gates_of_a_sampled_child_get_gradients(double_supernet):
@@ -308,27 +240,13 @@ def test_an_empty_sample_is_zero_and_has_a_gradient(double_supernet):
         space.child(space.canonical({choice.name: choice.labels[0] for choice in space.choices}), (1, 8, 8), 3)
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 1, 5), (2, 3, 2), (1, 29, 31)])
-def test_every_size_of_image(random_gates, shape):
-    space = tiny(stacks=3)
-    gates = random_gates(space, "soft", torch.Generator().manual_seed(0))
-    gates = {name: Gate(gate.weights.float()) for name, gate in gates.items()}
-    outputs = space.supernet(shape)(images(4, shape, dtype=torch.float32), gates)
-    assert outputs.shape == (4, 28)
-    assert outputs.isfinite().all()
-
-
-@pytest.mark.parametrize("kind", ["soft", "hard", "index", "mixed"])
-def test_supernet_costs_what_it_computes(double_supernet, random_gates, kind):
+def test_supernet_costs_what_it_computes(double_supernet, random_gates):
     space, shape = tiny(cells=2), (3, 13, 10)
     net, _ = double_supernet(space, shape)
     for seed in range(4):
         generator = torch.Generator().manual_seed(seed)
-        gates = random_gates(space, "soft" if kind == "mixed" else kind, generator)
-        if kind == "mixed":
-            some = random_gates(space, "index", generator)
-            gates |= {name: some[name] for name in list(gates)[: 5 * seed]}
-        check_computed_flops(net, gates, shape)
+        gates, some = (random_gates(space, kind, generator) for kind in ("soft", "index"))
+        check_computed_flops(net, gates | {name: some[name] for name in list(gates)[: 5 * seed]}, shape)
 
 
 @pytest.mark.parametrize(("cell", "parameters"), [(INCEPTION, 2_694_282), (FIRST, 8_555_530)])

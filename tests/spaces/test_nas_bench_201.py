@@ -4,12 +4,10 @@ import re
 from itertools import product
 
 import numpy as np
-import optuna
 import pytest
 import torch
 
-from lit_metanas.searchers.mutation import mutate
-from lit_metanas.spaces import Architecture, NASBench201
+from lit_metanas.spaces import NASBench201
 
 TOTAL = 5**6
 LABELS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
@@ -31,14 +29,7 @@ def connected(architecture):
 
 
 def test_choices(space):
-    assert [choice.name for choice in space.choices] == [
-        "edge0-1",
-        "edge0-2",
-        "edge1-2",
-        "edge0-3",
-        "edge1-3",
-        "edge2-3",
-    ]
+    assert [choice.name[4:] for choice in space.choices] == ["0-1", "0-2", "1-2", "0-3", "1-3", "2-3"]
     assert {choice.labels for choice in space.choices} == {LABELS}
     assert space.size == TOTAL
     assert space.name == "NASBench201"
@@ -57,22 +48,6 @@ def test_published_indices(space, index, text):
     assert space.from_index(index) == architecture
     assert space.to_index(architecture) == index
     assert space.to_string(architecture) == text
-
-
-def test_notation_names_source_and_target(space):
-    architecture = space.from_string(
-        "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|nor_conv_1x1~1|skip_connect~2|"
-    )
-    assert architecture == Architecture(
-        {
-            "edge0-1": "nor_conv_3x3",
-            "edge0-2": "none",
-            "edge1-2": "skip_connect",
-            "edge0-3": "avg_pool_3x3",
-            "edge1-3": "nor_conv_1x1",
-            "edge2-3": "skip_connect",
-        }
-    )
 
 
 def test_every_index_and_every_notation_in_both_directions(space, architectures):
@@ -96,11 +71,9 @@ def test_order_is_that_of_the_table(space, architectures, data_folder):
     "text",
     [
         "",
-        "nor_conv_3x3",
         "|nor_conv_3x3~0|+|none~0|skip_connect~1|",
         "|nor_conv_5x5~0|+|none~0|none~1|+|none~0|none~1|none~2|",
         "|none~1|+|none~0|none~1|+|none~0|none~1|none~2|",
-        "|none~0|+|none~0|none~0|+|none~0|none~1|none~2|",
         "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|none~2|",
         "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|+|none~0|none~1|none~2|none~3|",
     ],
@@ -144,17 +117,6 @@ def test_isomorphs_are_the_published_ones(space, architectures):
     assert len({value(architecture) for architecture in architectures}) == 4_930
 
 
-def test_known_isomorphs(space):
-    direct = space.from_string("|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|")
-    for text in (
-        "|nor_conv_1x1~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|",
-        "|avg_pool_3x3~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|",
-    ):
-        assert space.canonical(space.from_string(text)) == space.canonical(direct)
-    other = space.from_string("|none~0|+|none~0|none~1|+|nor_conv_1x1~0|none~1|none~2|")
-    assert space.canonical(other) != space.canonical(direct)
-
-
 def test_341_cells_connect_nothing(architectures, space):
     assert sum(not connected(architecture) for architecture in architectures) == 341
     assert all(space.violation(architecture) is None for architecture in architectures)
@@ -164,11 +126,6 @@ def test_isomorphs_apart(architectures):
     apart = NASBench201(merge_isomorphs=False)
     assert all(apart.canonical(architecture) == architecture for architecture in architectures[::100])
     assert len({apart.sample(torch.Generator().manual_seed(seed)) for seed in range(2000)}) > 1800
-
-
-def test_merging_knows_all_labels(space):
-    with pytest.raises(ValueError, match="Choice 'edge0-1' has no label 'max_pool'"):
-        space.canonical({**space.from_index(0), "edge0-1": "max_pool"})
 
 
 def test_restricted_spaces_merge_among_what_is_left(space):
@@ -194,33 +151,10 @@ def test_restricted_spaces_merge_among_what_is_left(space):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ({"channels": 0}, "NASBench201: channels is 0; give at least 1."),
         ({"cells": -1}, "NASBench201: cells is -1; give at least 1."),
-        ({"fixed": {"edge0-4": ["none"]}}, "Unknown choice 'edge0-4': NASBench201 has 'edge"),
         ({"fixed": {"edge0-1": ["max_pool"]}}, "Choice 'edge0-1' has no label 'max_pool': use none, skip_connect,"),
     ],
 )
 def test_errors(arguments, text):
     with pytest.raises(ValueError, match=re.escape(text)):
         NASBench201(**arguments)
-
-
-def test_an_optuna_study_sees_one_architecture_for_isomorphs(space):
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    for _ in range(20):
-        trial = study.ask(space.distributions())
-        architecture = space.suggest(trial)
-        assert architecture == space.canonical(architecture)
-        assert space.to_index(architecture) <= space.to_index(
-            {name.removeprefix("arch."): label for name, label in trial.params.items()}
-        )
-        study.tell(trial, 0.0)
-
-
-def test_mutation_changes_the_graph_or_finds_an_isomorph(space):
-    generator = torch.Generator().manual_seed(0)
-    architecture = space.sample(generator)
-    mutants = {mutate(space, architecture, generator) for _ in range(100)}
-    assert len(mutants) > 10
-    assert all(space.canonical(mutant) == mutant for mutant in mutants)

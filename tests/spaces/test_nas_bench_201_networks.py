@@ -6,16 +6,13 @@ import torch
 from space_toys import (
     PlainNetwork,
     check_channels_last,
-    check_classifier,
     check_export,
-    check_learned,
     check_statistics,
     convolution,
     images,
-    widened,
 )
 
-from lit_metanas.spaces import Gate, NASBench201, inherit
+from lit_metanas.spaces import NASBench201
 
 DATASETS = {"cifar10": ((3, 32, 32), 10), "cifar100": ((3, 32, 32), 100), "ImageNet16-120": ((3, 16, 16), 120)}
 
@@ -101,54 +98,23 @@ def test_statistics_are_recorded_and_used(double_supernet, random_gates, kind):
     )
 
 
-def test_what_a_child_learned_comes_back(double_supernet):
-    space, shape = tiny(), (2, 8, 8)
-    _, weights = double_supernet(space, shape)
-    generator = torch.Generator().manual_seed(3)
-    for _ in range(10):
-        check_learned(space, weights, space.sample(generator), shape)
-
-
-def test_classifier_is_inherited_only_where_it_fits():
-    check_classifier(tiny(), tiny().from_index(0), 16)
-
-
 def test_foreign_weights_are_refused():
     space = tiny()
     architecture = space.from_string(
         "|nor_conv_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|none~0|skip_connect~1|skip_connect~2|"
     )
     weights = dict(space.supernet((1, 8, 8)).named_parameters())
-    child = space.child(architecture, (1, 8, 8), 5, weights)
-    used = [name for name in space.supernet_weights(child) if name in weights]
-    assert len(used) == 3 + 3 * 2 * 3 + 2 * 7 + 2
-    for name in used:
-        lacking = {key: value for key, value in weights.items() if key != name}
-        with pytest.raises(ValueError, match=f"do not hold '{name}' .*: they come from another space"):
-            space.child(architecture, (1, 8, 8), 5, lacking)
+    with pytest.raises(ValueError, match=r"do not hold 'last\.scale' \(16,\): they come from another space"):
+        space.child(architecture, (1, 8, 8), 5, {name: own for name, own in weights.items() if name != "last.scale"})
     with pytest.raises(ValueError, match=r"hold 'stem.kernel' \(4, 1, 3, 3\), not \(4, 3, 3, 3\)"):
         space.child(architecture, (3, 8, 8), 5, weights)
 
 
-def test_restricted_supernet_is_the_larger_one_with_fewer_candidates(double_supernet, random_gates):
-    space, shape = tiny(), (1, 8, 8)
-    net, weights = double_supernet(space, shape)
-    small = space.restricted({"edge0-1": "nor_conv_3x3", "edge1-3": "none", "edge2-3": "avg_pool_3x3"})
-    small_net = small.supernet(shape).double()
-    small_net.load_state_dict(inherit(weights, dict(small_net.named_parameters())))
-    gates = random_gates(small, "soft", torch.Generator().manual_seed(0))
-    large = widened(space, small, gates)
-    inputs = images(4, shape)
-    torch.testing.assert_close(small_net(inputs, gates), net(inputs, large), rtol=0, atol=1e-10)
-    assert small_net.flops(gates) < net.flops(large)
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_channels_last_stays_channels_last(random_gates, channels):
+def test_channels_last_stays_channels_last(random_gates):
     space = tiny(cells=2)
-    net = space.supernet((channels, 8, 8))
+    net = space.supernet((1, 8, 8))
     gates = random_gates(space, "soft", torch.Generator().manual_seed(0))
-    check_channels_last(net, [*net.cells, *net.reductions], gates, channels)
+    check_channels_last(net, [*net.cells, *net.reductions], gates, 1)
 
 
 def test_a_supernet_takes_isomorphs_apart():
@@ -156,28 +122,6 @@ def test_a_supernet_takes_isomorphs_apart():
         NASBench201(channels=4, cells=1).supernet((1, 8, 8))
     fixed = NASBench201(channels=4, cells=1).restricted(NASBench201().from_index(7))
     assert fixed.supernet((1, 8, 8)).features == 16
-
-
-def gradients(net, indices):
-    """The gradient of each gate that computes one candidate."""
-    chosen = {name: torch.ones(5, dtype=torch.float64, requires_grad=True) for name in indices}
-    gates = {name: Gate(weights, indices[name]) for name, weights in chosen.items()}
-    net(images(8, (1, 8, 8)), gates).square().sum().backward()
-    return {name: float(weights.grad[indices[name]]) for name, weights in chosen.items()}
-
-
-def test_every_gate_gets_a_gradient(double_supernet):
-    space = tiny()
-    net, _ = double_supernet(space, (1, 8, 8))
-    soft = {choice.name: torch.full((5,), 0.2, dtype=torch.float64, requires_grad=True) for choice in space.choices}
-    net(images(8, (1, 8, 8)), {name: Gate(weights) for name, weights in soft.items()}).square().sum().backward()
-    for weights in soft.values():
-        assert float(weights.grad[0]) == 0.0
-        assert (weights.grad[1:].abs() > 1e-4).all()
-    convolutions = dict.fromkeys(soft, 3)
-    assert all(abs(slope) > 1e-3 for slope in gradients(net, {**convolutions, "edge1-3": 1}).values())
-    # All that node 1 feeds are convolutions with batch-norm, which its scale does not matter to.
-    assert abs(gradients(net, convolutions)["edge0-1"]) < 1e-3
 
 
 def test_cells_without_a_path_compute_nothing():
@@ -191,16 +135,6 @@ def test_cells_without_a_path_compute_nothing():
         child = space.child(space.from_string(text), (1, 8, 8), 3).eval()
         scores = child(images(4, (1, 8, 8), dtype=torch.float32))
         assert bool((scores[0] - scores[1:]).abs().max() > 1e-6) is depends
-
-
-@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 1, 5), (2, 3, 2), (1, 29, 31)])
-def test_every_size_of_image(random_gates, shape):
-    space = tiny()
-    gates = random_gates(space, "soft", torch.Generator().manual_seed(0))
-    gates = {name: Gate(gate.weights.float()) for name, gate in gates.items()}
-    outputs = space.supernet(shape)(images(4, shape, dtype=torch.float32), gates)
-    assert outputs.shape == (4, 16)
-    assert outputs.isfinite().all()
 
 
 def test_published_example():

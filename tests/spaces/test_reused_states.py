@@ -86,26 +86,7 @@ def test_same_under_vmap_of_gradients(both, random_gates):
         gradient = torch.func.grad(lambda *arguments, one=one: loss(*arguments, one), argnums=(0, 1))
         weights = {name: value.detach() for name, value in one.named_parameters()}
         results.append(torch.vmap(gradient, in_dims=(None, 0, 0))(weights, mixtures, batch))
-    second = {name: Gate(rows[1].clone().requires_grad_()) for name, rows in mixtures.items()}
-    by_hand = first_gradients(net, second, batch[1].clone().requires_grad_())
     torch.testing.assert_close(results[0], results[1], rtol=1e-9, atol=1e-9)
-    names = [name for name, _ in net.named_parameters()]
-    assert len(by_hand) == 1 + len(names) + len(gates)
-    for name, expected in zip(names, by_hand[1:], strict=False):
-        torch.testing.assert_close(results[0][0][name][1], expected, rtol=1e-8, atol=1e-8)
-
-
-def test_same_under_autocast(both, random_gates):
-    space, net, plain = both
-    gates = random_gates(space, "soft", torch.Generator().manual_seed(6))
-    gates = {name: Gate(gate.weights.float()) for name, gate in gates.items()}
-    inputs = images(8, SHAPE, dtype=torch.float32)
-    with torch.no_grad():
-        with torch.autocast("cpu", torch.bfloat16):
-            found, expected = (one.float()(inputs, gates).float() for one in (net, plain))
-        exact = net(inputs, gates)
-    assert float((exact - expected).abs().max()) > 0
-    assert float((found - exact).abs().max()) < 2 * float((expected - exact).abs().max()) + 0.01
 
 
 def test_poolings_are_computed_once_for_each_state(both, random_gates):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lit_metanas.io.settings import settings_of
-from lit_metanas.spaces import Architecture, Choice, LayeredSpace, NASBench101, NetworkCost, one_hot
+from lit_metanas.spaces import Architecture, Choice, LayeredSpace, NASBench101, one_hot
 
 
 @pytest.fixture
@@ -34,25 +34,6 @@ def test_canonical_drops_inactive_choices(space):
     other = {**shallow, "layer2.kernel": "5", "layer2.width": "8"}
     assert space.canonical(other) == canonical
     assert space.canonical({**other, "depth": "2"}) != space.canonical({**shallow, "depth": "2"})
-
-
-def test_canonical_is_idempotent_and_ignores_order(space):
-    labels = every_label(space, -1)
-    canonical = space.canonical(dict(reversed(labels.items())))
-    assert canonical == space.canonical(canonical) == space.canonical(labels)
-    assert len(canonical) == len(space.choices)
-
-
-def test_number_of_canonical_architectures(space):
-    per_block = space.size // 2
-    one_block = int(per_block**0.5)
-    assert one_block**2 == per_block
-    generator = torch.Generator().manual_seed(0)
-    small = space.restricted({f"layer{n}.{group}": space.questions[group][0] for n in (1, 2) for group in ("kernel",)})
-    small = small.restricted({f"layer{n}.dropout": "0" for n in (1, 2)})
-    # 2 pools * 2 widths a block: 4 networks of one block, 16 of two.
-    assert small.size == 2 * 16
-    assert len({small.sample(generator) for _ in range(1000)}) == 4 + 16
 
 
 @pytest.mark.parametrize(
@@ -127,24 +108,6 @@ def test_suggest_asks_for_every_choice_and_drops_inactive_ones(space):
     assert seen == {"1", "2"}
 
 
-def test_trials_of_equal_networks_suggest_one_architecture(space):
-    shallow = {f"arch.{name}": label for name, label in every_label(space).items()}
-    first = space.suggest(optuna.trial.FixedTrial(shallow))
-    second = space.suggest(optuna.trial.FixedTrial({**shallow, "arch.layer2.kernel": "5"}))
-    assert first == second
-    assert len({first, second}) == 1
-
-
-def test_distributions_serve_a_model_based_study(space):
-    sampler = optuna.samplers.TPESampler(seed=0, n_startup_trials=3)
-    study = optuna.create_study(sampler=sampler, direction="minimize")
-    for _ in range(12):
-        trial = study.ask(space.distributions())
-        study.tell(trial, float(int(space.suggest(trial)["layer1.width"])))
-    assert study.best_value == 4
-    assert study.best_trial.distributions == space.distributions()
-
-
 def test_one_hot_computes_the_architecture_and_first_labels_where_inactive(space):
     architecture = space.canonical({**every_label(space, -1), "depth": "1"})
     gates = one_hot(space.choices, architecture)
@@ -154,13 +117,6 @@ def test_one_hot_computes_the_architecture_and_first_labels_where_inactive(space
         assert gate.index == choice.labels.index(architecture.get(choice.name, choice.labels[0]))
         assert gate.weights.tolist() == [float(place == gate.index) for place in range(len(choice.labels))]
     assert gates["layer2.width"].index == 0
-
-
-def test_every_layered_architecture_can_be_built(space):
-    architecture = space.canonical(every_label(space))
-    assert space.violation(architecture) is None
-    assert space.name == "LayeredSpace"
-    assert isinstance(space.cost(architecture, (1, 8, 8), 5), NetworkCost)
 
 
 def test_a_space_that_cannot_tell_what_a_child_learned_hands_nothing_on(space):

@@ -1,21 +1,15 @@
 """The sequence space: what its networks compute does not depend on padding; what it may be asked for."""
 
-import re
-from itertools import product
-from math import prod
-
 import pytest
 import torch
-import yaml
-from jsonargparse import ArgumentParser
 from torch import nn
 from torch.func import functional_call, grad, vmap
 from torch.utils.flop_counter import FlopCounterMode
 
 import lit_metanas as lm
 from lit_metanas.inputs.batches import blank_inputs, random_inputs
-from lit_metanas.inputs.shapes import ImageShape, SeriesShape, TokenShape
-from lit_metanas.spaces import Gate, LayeredSpace, SearchSpace, SequenceSpace, one_hot
+from lit_metanas.inputs.shapes import SeriesShape, TokenShape
+from lit_metanas.spaces import Gate, SearchSpace, SequenceSpace, one_hot
 from lit_metanas.spaces.sequence.readouts import READOUTS
 from lit_metanas.spaces.sequence.step_operations import OPERATIONS
 from lit_metanas.testing import check_space
@@ -152,19 +146,6 @@ def test_a_supernet_refuses_depths_that_leave_different_numbers_of_steps():
 
 
 @SHAPES
-def test_the_supernet_does_not_depend_on_padding_either(shape, double_supernet, random_gates):
-    space = SequenceSpace(**ALL)
-    net, _ = double_supernet(space, shape)
-    alone = examples(shape)
-    for kind in ("soft", "index"):
-        gates = random_gates(space, kind, torch.Generator().manual_seed(0))
-        together = net(torch.cat([padded(inputs, 11) for inputs in alone]), gates)
-        for place, inputs in enumerate(alone):
-            found = net(padded(inputs, max(1, inputs.shape[-1])), gates)
-            torch.testing.assert_close(found[0], together[place], rtol=0, atol=1e-10)
-
-
-@SHAPES
 def test_a_gradient_is_finite_where_an_example_is_empty(shape):
     space = SequenceSpace(**ALL)
     net = space.supernet(shape).double()
@@ -252,32 +233,6 @@ def test_a_child_inherits_from_the_supernet_and_tells_what_it_learned(shape):
         one(widths=(4,)).child(only(one(widths=(4,))), shape, 5, weights)
 
 
-def test_a_meta_gradient_goes_through_an_inner_step():
-    """MAML's, against differences of the loss after the step."""
-    space = SequenceSpace(**{**ALL, "depths": (2,), "widths": (4,)})
-    net = space.supernet(TOKENS).double()
-    gates = {c.name: Gate(torch.full((len(c.labels),), 1 / len(c.labels), dtype=torch.float64)) for c in space.choices}
-    inputs = torch.cat([padded(inputs, 11) for inputs in examples(TOKENS)])
-    weights = {name: value.detach().requires_grad_() for name, value in net.named_parameters()}
-
-    def loss(weights, target):
-        return (functional_call(net, weights, (inputs, gates)) - target).pow(2).sum()
-
-    def adapted(weights):
-        steps = torch.autograd.grad(loss(weights, 0.5), list(weights.values()), create_graph=True)
-        return loss({n: w - 0.05 * s for (n, w), s in zip(weights.items(), steps, strict=True)}, -0.5)
-
-    slopes = torch.autograd.grad(adapted(weights), list(weights.values()))
-    generator = torch.Generator().manual_seed(0)
-    way = [torch.randn(w.shape, dtype=torch.float64, generator=generator) for w in weights.values()]
-    ends = []
-    for small in (1e-6, -1e-6):
-        moved = zip(weights.items(), way, strict=True)
-        ends.append(adapted({name: (w + small * v).detach().requires_grad_() for (name, w), v in moved}))
-    found = sum(float((slope * v).sum()) for slope, v in zip(slopes, way, strict=True))
-    assert found == pytest.approx(float((ends[0] - ends[1]).detach()) / 2e-6, rel=1e-5)
-
-
 def test_tasks_may_be_mapped(double_supernet, random_gates):
     space = SequenceSpace(operations=("conv_5", "attention_2", "avg_pool_3"), widths=(8,), depths=(1, 2))
     net, weights = double_supernet(space, TOKENS)
@@ -292,75 +247,20 @@ def test_tasks_may_be_mapped(double_supernet, random_gates):
             torch.testing.assert_close(mapped[name][task], value, rtol=1e-8, atol=1e-8)
 
 
-def test_the_layered_spaces_questions_are_a_restriction_written_in_yaml(tmp_path):
-    path = tmp_path / "space.yaml"
-    path.write_text(
-        """
-class_path: SequenceSpace
-init_args:
-  operations: [conv_3, conv_5, conv_7]
-  activations: [ReLU, Sigmoid, Tanh]
-  skips: [none]
-  pools: [max, avg]
-  depths: [4]
-  widths: [8]
-  readouts: [mean]
-  fixed: {layer4.dropout: ["0.2"]}
-"""
-    )
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(SearchSpace, "space")
-    space = parser.instantiate(parser.parse_args([f"--space={path}"])).space
-    assert isinstance(space, SequenceSpace)
-    assert space.size * 3 == LayeredSpace().size
-    sizes = {choice.name: len(choice.labels) for choice in space.choices if len(choice.labels) > 1}
-    layered = {
-        c.name.replace("kernel", "operation"): len(c.labels) for c in LayeredSpace().choices if len(c.labels) > 1
-    }
-    assert sizes == {name: size for name, size in layered.items() if name != "layer4.dropout"}
-    check_space(space, SERIES)
-
-
-def test_every_candidate_can_be_asked_for_in_yaml(tmp_path):
-    options = {
-        **{name: list(value) for name, value in ALL.items()},
-        "positions": "learned",
-        "depths": list(range(1, 7)),
-    }
-    (tmp_path / "space.yaml").write_text(yaml.safe_dump({"class_path": "SequenceSpace", "init_args": options}))
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(SearchSpace, "space")
-    space = parser.instantiate(parser.parse_args([f"--space={tmp_path / 'space.yaml'}"])).space
-    labels = {choice.name: choice.labels for choice in space.choices}
-    assert labels["layer6.operation"] == tuple(OPERATIONS)
-    assert labels["readout"] == WHOLE
-    assert labels["depth"] == ("1", "2", "3", "4", "5", "6")
-    assert space.size == 6 * len(WHOLE) * prod(len(OPERATIONS) * 4 * 3 * 2 * 2 for _ in range(6))
-
-
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
         ({"operations": ("conv3",)}, "unknown label 'conv3' of 'operations': did you mean 'conv_3'?"),
-        ({"operations": ("lstm",)}, "unknown label 'lstm' of 'operations': use identity, conv_3, "),
         ({"operations": ()}, "'operations' is empty: use identity, "),
-        ({"readouts": ("meen",)}, "unknown label 'meen' of 'readouts': did you mean 'mean'?"),
-        (
-            {"readouts": ("mean", "each")},
-            "'readouts' has mean, each, which are features of an input and of each of its",
-        ),
+        ({"readouts": ("mean", "each")}, "'readouts' has mean, each, which are features of an input and of each"),
         ({"norms": ("batch",)}, "unknown label 'batch' of 'norms': use layer, none."),
-        ({"activations": ("Relu",)}, "unknown label 'Relu' of 'activations': did you mean 'ReLU'?"),
         ({"positions": "learnt"}, "unknown label 'learnt' of 'positions': did you mean 'learned'?"),
         ({"pools": ("none", "max")}, "'pools' has none, max, which leave different numbers of steps: give 'none', or "),
         ({"dropouts": (1.0,)}, "dropout 1.0 is not a probability below 1: use for instance 0.2."),
-        ({"dropouts": ()}, "'dropouts' is empty: give one at least."),
         ({"depths": (0, 2)}, "the least depth is 0; give at least 1."),
         ({"depths": ()}, "'depths' is empty: give one at least."),
-        ({"stride": 0}, "stride is 0; give at least 1."),
         ({"token_scale": 0.0}, "token_scale is 0.0; give a number above 0, such as 0.1."),
         ({"widths": (0,)}, "'conv_3' has no 0 channels: give 'widths' multiples of 1."),
-        ({"operations": ("gru",), "widths": (9,)}, "'gru' has no 9 channels: give 'widths' multiples of 2."),
         ({"operations": ("attention_4",), "widths": (32, 6)}, "'attention_4' has no 6 channels: give 'widths' multi"),
         ({"fixed": {"layer1.operatoin": ["gru"]}}, "Unknown choice 'layer1.operatoin': SequenceSpace has 'layer1.op"),
     ],
@@ -417,28 +317,23 @@ IMAGE_SPACES = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("space", "shape"), list(product(IMAGE_SPACES, (TOKENS, SERIES))))
-def test_a_space_for_images_takes_no_other_inputs(space, shape):
+@pytest.mark.parametrize("space", IMAGE_SPACES, ids=lambda space: space.name)
+def test_a_space_for_images_takes_no_other_inputs(space):
     architecture = space.sample(torch.Generator().manual_seed(0))
     for build in (
-        lambda: space.build(architecture, shape, 5),
-        lambda: space.cost(architecture, shape, 5),
-        lambda: space.supernet(shape),
+        lambda: space.build(architecture, SERIES, 5),
+        lambda: space.cost(architecture, SERIES, 5),
+        lambda: space.supernet(TOKENS),
     ):
         with pytest.raises(ValueError, match=r"for images, and the inputs are se.*: take another space, such as Seq"):
             build()
 
 
-@pytest.mark.parametrize("shape", [(1, 28, 28), ImageShape(1, 28, 28)])
-def test_it_takes_no_images(shape):
+def test_it_takes_no_images():
     space = one()
-    sentence = re.escape(
-        "SequenceSpace is for sequences of tokens and series, and the inputs are images of shape (1, 28, 28): take "
-        "another space, such as LayeredSpace."
-    )
     for build in (space.supernet, lambda shape: space.child(only(space), shape, 5)):
-        with pytest.raises(ValueError, match=sentence):
-            build(shape)
+        with pytest.raises(ValueError, match=r"is for sequences of tokens and series, .* such as LayeredSpace\."):
+            build((1, 28, 28))
 
 
 class OwnSequences(SearchSpace):
@@ -459,36 +354,3 @@ def test_ones_own_body_may_be_for_series():
     dropped = child.body[1](torch.ones(50, 4, 11))
     assert set(dropped.amax(2).flatten().mul(0.9).round(decimals=4).tolist()) == {0.0, 1.0}
     assert torch.equal(dropped.amax(2), dropped.amin(2))  # whole channels
-
-
-class OtherFeatures(OwnSequences):
-    """A body for another number of features than there are."""
-
-    def body(self, shape, build):
-        return nn.Sequential(nn.Conv1d(shape.features + 4, 8, 3), build.dropout("dropout", (0.1,), 8))
-
-
-def test_a_layer_that_cannot_take_series_is_named():
-    sentence = (
-        r"^Layer '0' \(Conv1d\) cannot take inputs of shape \(3, 11\), for series of 3 features and up to 11 steps "
-        r"\(.*\): make it for the channels of shape\[0\]\.$"
-    )
-    with pytest.raises(ValueError, match=sentence):
-        OtherFeatures().supernet(SERIES)
-
-
-class OfElevenSteps(OwnSequences):
-    """A body for series of one length."""
-
-    def body(self, shape, build):
-        last = build.choice("last", {"relu": nn.ReLU, "tanh": nn.Tanh})
-        return nn.Sequential(nn.Flatten(), nn.Linear(11 * shape.features, 8), last)
-
-
-def test_the_test_kit_builds_networks_for_another_shape():
-    sentence = (
-        "OfElevenSteps fits series of 3 features and up to 11 steps, but not series of 5 features and up to 22 steps, "
-        "so size its layers by `shape`: "
-    )
-    with pytest.raises(AssertionError, match=re.escape(sentence)):
-        check_space(OfElevenSteps(), SERIES)

@@ -117,24 +117,13 @@ def test_the_cache_is_read_and_a_damaged_one_made_again(source, cache, monkeypat
     assert all(again.sentences(subset) == source.sentences(subset) for subset in SUBSETS)
     small = {subset: {"a": ["one", "two"], "b": ["three"]} for subset in SUBSETS}
     monkeypatch.setattr(docstrings, "_make", lambda: small)
-    for damaged in (
-        "{",
-        "[]",
-        "{}",
-        json.dumps({**small, "val": {"a": "text"}}),
-        json.dumps({**small, "val": {"a": [3]}}),
-    ):
+    for damaged in ("{", "[]", json.dumps({**small, "val": {"a": "text"}}), json.dumps({**small, "val": {"a": [3]}})):
         again.cache_file.write_text(damaged)
         assert Docstrings(cache=cache).sentences("val") == small["val"]
         assert json.loads(again.cache_file.read_text()) == small
     assert [path.name for path in again.cache.iterdir()] == [again.cache_file.name]
-
-
-def test_the_cache_is_named_by_what_it_depends_on(source, monkeypatch):
-    before = source.cache_file.name
-    assert before.startswith("docstrings-v1-")
     monkeypatch.setattr(docstrings, "installed_version", lambda name: "0")
-    assert source.cache_file.name != before
+    assert not again.cache_file.exists()  # another name, as what it depends on has changed
 
 
 def test_missing_sources_are_told(tmp_path, monkeypatch):

@@ -5,7 +5,6 @@ from collections import Counter
 
 import pytest
 
-from lit_metanas.io import packages
 from lit_metanas.kinds import Phrases
 from lit_metanas.kinds.texts import phrases
 from lit_metanas.kinds.texts.phrases import phrases_of
@@ -55,12 +54,3 @@ def test_episodes_have_no_unknown_piece(source):
     assert not (episode.query.inputs == 1).any()
     shown = source.preprocessing.show(episode.query.inputs[:1])
     assert shown[0] in {text.lower() for text in source.sentences("test")[episode.classes[0]]}
-
-
-def test_the_missing_package_is_told(monkeypatch):
-    def absent(name):
-        raise ImportError(f"No module named '{name}'")
-
-    monkeypatch.setattr(packages, "import_module", absent)
-    with pytest.raises(ValueError, match=r"Phrases needs the package babel .* pip install 'lit-metanas\[text\]'"):
-        Phrases()

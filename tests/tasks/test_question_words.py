@@ -38,6 +38,7 @@ def test_whole_old_sentences_are_left_out_first():
         assert made.show(found) == [f"who sits? | {shown}", "who sits? | ada runs home."]
         assert cut == 1
     assert words(6).show(words(6).encode([("Who sits?", STORY[:1])])) == ["who sits? | ada runs"]
+    assert words(8).show(words(8).encode([("sits " * 50, "Ada eats.")])) == ["sits sits sits sits | ada eats."]
 
 
 def test_passages_are_cut_off_behind_their_begin():
@@ -64,11 +65,6 @@ def test_no_more_of_a_long_story_is_looked_at_than_fits(newest_first):
         "who sits? | ada eats." if newest_first else "who sits? | ada runs home.",
     ]
     assert sum(read) <= 8 * len(story)
-
-
-def test_a_long_question_leaves_room_for_the_passage():
-    made = words(8)
-    assert made.show(made.encode([("sits " * 50, "Ada eats.")])) == ["sits sits sits sits | ada eats."]
 
 
 def test_raw_examples_are_pairs_or_texts_with_a_tab():

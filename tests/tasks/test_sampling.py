@@ -80,6 +80,10 @@ def test_too_few_classes_or_images_of_an_episode(coded):
         draw_episode(coded(classes=3), "val", **EPISODE)
     with pytest.raises(ValueError, match=r"^Class 'val-\d' of coded/val has 4 examples, fewer than shot \+ query ="):
         draw_episode(coded(ordinary=4), "val", **EPISODE)
+    with pytest.raises(ValueError, match=r"has 11 examples, fewer than train \+ val \+ test = 5 \+ 3 \+ 4"):
+        draw_task(coded(ordinary=11), "test", **TASK)
+    with pytest.raises(ValueError, match=r"has 3 examples, fewer than test = 4 held-out examples"):
+        draw_task(coded(reserved=3), "test", **TASK)
 
 
 TASK = {"seed": 0, "index": 3, "way": 4, "train": 5, "val": 3, "test": 4}
@@ -100,13 +104,6 @@ def test_task_parts_are_disjoint_and_test_is_held_out_where_it_can_be(coded, dec
     assert draw_task(coded(), "test", **(TASK | {"val": 0})).val is None
     other = draw_task(coded(reserved=reserved), "test", **(TASK | {"index": 4}))
     assert not torch.equal(task.train.inputs, other.train.inputs)
-
-
-def test_too_few_images_of_a_task(coded):
-    with pytest.raises(ValueError, match=r"has 11 examples, fewer than train \+ val \+ test = 5 \+ 3 \+ 4"):
-        draw_task(coded(ordinary=11), "test", **TASK)
-    with pytest.raises(ValueError, match=r"has 3 examples, fewer than test = 4 held-out examples"):
-        draw_task(coded(reserved=3), "test", **TASK)
 
 
 @pytest.mark.parametrize("use", [lm.EpisodeDataModule, lm.tasks.DrawnTasks, lm.draw_task])

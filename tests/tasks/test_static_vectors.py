@@ -45,10 +45,6 @@ def test_rows_are_looked_up(files, matrix):
     assert found[:, 5].tolist() == [[1, 1, 0], [1, 1, 1], [1, 0, 0], [1, 0, 0]]
     assert found[2, :5].abs().sum() == 0  # the unknown token of an empty sentence
     assert torch.equal(found[3, :5, 0], matrix[0].float())
-
-
-def test_texts_are_shown_by_the_nearest_rows(files):
-    vectors = StaticVectors(*files, steps=3)
     assert vectors.show(vectors.encode(["good night", "", "day"])) == ["good night", "", "day"]
 
 

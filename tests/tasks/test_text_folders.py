@@ -8,7 +8,16 @@ from typing import ClassVar
 import pytest
 
 from lit_metanas.io import packages
-from lit_metanas.kinds import SentenceSource, TextDataset, TextFolder, TextTask
+from lit_metanas.kinds import (
+    BytePairs,
+    NumberWords,
+    PhrasePairs,
+    Phrases,
+    SentenceSource,
+    TextDataset,
+    TextFolder,
+    TextTask,
+)
 from lit_metanas.kinds.texts import text_folders
 
 SUBSETS = ("train", "val", "test")
@@ -91,14 +100,25 @@ def test_a_folder_that_is_no_saved_data_set_is_told(folder):
         TextDataset(str(folder))
 
 
-def test_the_missing_package_is_told(folder, monkeypatch):
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: BytePairs().fitted(["a"]), r"BytePairs needs the package tokenizers .* 'lit-metanas\[text\]'"),
+        (Phrases, r"Phrases needs the package babel .* 'lit-metanas\[text\]'"),
+        (PhrasePairs, r"PhrasePairs needs the package babel .* 'lit-metanas\[translation\]'"),
+        (NumberWords, r"NumberWords needs the package unicode_rbnf .* 'lit-metanas\[translation\]'"),
+        (lambda: TextDataset("."), r"TextDataset needs the package datasets .* 'lit-metanas\[datasets\]'"),
+    ],
+)
+def test_a_missing_package_is_told(make, message, tmp_path, monkeypatch):
     def absent(name):
         raise ImportError(f"No module named '{name}'")
 
-    (folder / "dataset_info.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    Path("dataset_info.json").write_text("{}")
     monkeypatch.setattr(packages, "import_module", absent)
-    with pytest.raises(ValueError, match=r"TextDataset needs the package datasets .* 'lit-metanas\[datasets\]'"):
-        TextDataset(str(folder))
+    with pytest.raises(ValueError, match=message):
+        make()
 
 
 @pytest.fixture
@@ -109,13 +129,8 @@ def datasets():
 @pytest.mark.filterwarnings("default")  # of the package's own dependencies
 def test_a_saved_data_set_is_read(datasets, tmp_path):
     names = ["low", "high", "mid"]
-    features = datasets.Features(
-        {
-            "idx": datasets.Value("int32"),
-            "sentence": datasets.Value("string"),
-            "label": datasets.ClassLabel(names=names),
-        }
-    )
+    text, label = datasets.Value("string"), datasets.ClassLabel(names=names)
+    features = datasets.Features({"idx": datasets.Value("int32"), "sentence": text, "label": label})
     rows = {"idx": list(range(12)), "sentence": [f"say {i}" for i in range(12)], "label": [i % 3 for i in range(12)]}
     whole = datasets.Dataset.from_dict(rows, features=features)
     whole.save_to_disk(str(tmp_path / "one"))

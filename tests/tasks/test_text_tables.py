@@ -54,25 +54,6 @@ def test_classes_are_split_by_a_seed_and_by_lists(table):
         TextTable(table, val=["pray"])
 
 
-def test_a_column_splits_the_classes(write):
-    rows = [
-        f"{subset},text {i},{name}"
-        for name, subset in zip("abcd", ("train", "val", "test", "train"), strict=True)
-        for i in "01"
-    ]
-    path = write("\n".join(["part,text,label", *rows]))
-    source = TextTable(path, subset="part")
-    assert [source.classes(subset) for subset in SUBSETS] == [("a", "d"), ("b",), ("c",)]
-    with pytest.raises(ValueError, match="give lists of classes or the column 'part', not both"):
-        TextTable(path, subset="part", train=["a"])
-    path = write("\n".join(["part,text,label", *rows, "test,text 2,a"]))
-    with pytest.raises(ValueError, match=r"Class 'a' of '.*' stands in train and, at line 10, in test"):
-        TextTable(path, subset="part")
-    path = write("\n".join(["part,text,label", *rows, "meta,text 2,a"]))
-    with pytest.raises(ValueError, match=r"Column 'part' of '.*' holds 'meta' at line 10: write train, val or test"):
-        TextTable(path, subset="part")
-
-
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -209,7 +190,7 @@ def test_large_tables_are_refused(table, monkeypatch):
         TextTable(table)
     monkeypatch.setattr(labelled_text, "MOST_SENTENCES", 40)
     with pytest.raises(ValueError, match="has more than 40 texts"):
-        labelled_text.grouped_by_label([labelled_text.Labelled("here", f"{i}", "x") for i in range(41)], "list")
+        labelled_text.distinct_texts([labelled_text.Labelled("here", f"{i}", "x") for i in range(41)], "list")
 
 
 def test_texts_that_differ_in_capitals_or_white_space_alone_are_taken_once(write):
@@ -226,7 +207,7 @@ def test_a_class_with_one_example_is_told_where_it_is_too_few(write):
     assert source.instances("train", 1) == 1
     with pytest.raises(ValueError, match=r"Class 'z' of table/train has 1 example, fewer than shot \+ query = 1 \+ 2"):
         draw_episode(source, "train", seed=0, epoch=0, index=0, way=2, shot=1, query=2)
-    with pytest.raises(ValueError, match=r"Class 'z' of '.*' has 1 example, too few for a train, val and test part"):
+    with pytest.raises(ValueError, match=r"Class 'z' has 1 example, too few for a train, val and test part"):
         TextTask(path)[0]
 
 

@@ -17,7 +17,6 @@ from jsonargparse import ArgumentParser
 from lit_metanas.inputs import TextPreprocessing, TokenShape
 from lit_metanas.inputs.shapes import PADDING
 from lit_metanas.inputs.tokens import UNKNOWN, split_words
-from lit_metanas.io import packages
 from lit_metanas.io.settings import settings_of
 from lit_metanas.kinds import BytePairs, Characters, Docstrings, SentenceSource, Words
 from lit_metanas.kinds.texts.byte_pairs import SINGLE_BYTES
@@ -330,12 +329,3 @@ def test_damaged_pieces_are_refused(change, message):
     assert BytePairs.from_plain(plain).encode(["abba"]).tolist() == [[4, 3, 2, 0]]
     with pytest.raises(ValueError, match=message):
         BytePairs.from_plain(plain | change)
-
-
-def test_the_missing_package_is_told(monkeypatch):
-    def absent(name):
-        raise ImportError(f"No module named '{name}'")
-
-    monkeypatch.setattr(packages, "import_module", absent)
-    with pytest.raises(ValueError, match=r"BytePairs needs the package tokenizers .* 'lit-metanas\[text\]'"):
-        BytePairs().fitted(STEMS)

@@ -160,9 +160,16 @@ class Faulty(LayeredSpace):
 
 class Net(LayeredSupernet):
     def __init__(self, space, shape):
-        whole = super(type(space), space).supernet(shape)
+        whole = Faulty.supernet(space, shape)
         blocks = [layer.choices for layer in whole.layers]
         super().__init__(shape=shape, depth=whole.depth, blocks=blocks, mix="merged")
+
+
+class FaultyNet(Faulty):
+    """Its supernet breaks one thing."""
+
+    def supernet(self, shape):
+        return self.Supernet(self, shape)
 
 
 class TwoNames(Faulty):
@@ -230,16 +237,13 @@ class Light(Faulty):
         return NetworkCost(cost.parameters - 1, cost.flops)
 
 
-class Careless(Faulty):
+class Careless(FaultyNet):
     class Supernet(Net):
         def flops(self, mixture):
             return 1
 
-    def supernet(self, shape):
-        return self.Supernet(self, shape)
 
-
-class Thorough(Faulty):
+class Thorough(FaultyNet):
     """Computes all, whatever is sampled."""
 
     class Supernet(Net):
@@ -248,9 +252,6 @@ class Thorough(Faulty):
 
         def flops(self, mixture):
             return super().flops({n: Gate(g.weights) for n, g in mixture.items()})
-
-    def supernet(self, shape):
-        return self.Supernet(self, shape)
 
 
 class Unrestrained(Faulty):
@@ -265,7 +266,7 @@ class Regrouped(Faulty):
         return space
 
 
-class Grown(Faulty):
+class Grown(FaultyNet):
     """A restricted space's supernet has a parameter of its own."""
 
     class Supernet(Net):
@@ -274,11 +275,8 @@ class Grown(Faulty):
             if space.size < Faulty().size:
                 self.more = nn.Parameter(torch.zeros(1))
 
-    def supernet(self, shape):
-        return self.Supernet(self, shape)
 
-
-class Shifted(Faulty):
+class Shifted(FaultyNet):
     """A restricted space's supernet computes something else."""
 
     class Supernet(Net):
@@ -289,11 +287,8 @@ class Shifted(Faulty):
         def forward(self, *given, **named):
             return super().forward(*given, **named) + self.shift
 
-    def supernet(self, shape):
-        return self.Supernet(self, shape)
 
-
-class Deaf(Faulty):
+class Deaf(FaultyNet):
     class Supernet(Net):
         def forward(self, inputs, mixture, *rest, **named):
             gates = dict(mixture)
@@ -303,54 +298,36 @@ class Deaf(Faulty):
                 mixture[name]
             return super().forward(inputs, gates, *rest, **named)
 
-    def supernet(self, shape):
-        return self.Supernet(self, shape)
 
-
-class Lucky(Faulty):
+class Lucky(FaultyNet):
     class Supernet(Net):
         def draw_noise(self, examples, generator):
             return {name: torch.rand(value.shape) for name, value in super().draw_noise(examples, generator).items()}
 
-    def supernet(self, shape):
-        return self.Supernet(self, shape)
 
-
-class Fixed(Faulty):
+class Fixed(FaultyNet):
     class Supernet(Net):
         def draw_noise(self, examples, generator):
             return super().draw_noise(examples, torch.Generator().manual_seed(0))
 
-    def supernet(self, shape):
-        return self.Supernet(self, shape)
 
-
-class Short(Faulty):
+class Short(FaultyNet):
     class Supernet(Net):
         def draw_noise(self, examples, generator):
             return {name: value[:1] for name, value in super().draw_noise(examples, generator).items()}
 
-    def supernet(self, shape):
-        return self.Supernet(self, shape)
 
-
-class Noisy(Faulty):
+class Noisy(FaultyNet):
     class Supernet(Net):
         def forward(self, inputs, *rest, **named):
             return super().forward(inputs, *rest, **named) + 1e-9 * torch.rand(())
 
-    def supernet(self, shape):
-        return self.Supernet(self, shape)
 
-
-class Drawing(Faulty):
+class Drawing(FaultyNet):
     class Supernet(Net):
         def forward(self, inputs, *rest, **named):
             torch.rand(1)
             return super().forward(inputs, *rest, **named)
-
-    def supernet(self, shape):
-        return self.Supernet(self, shape)
 
 
 @pytest.mark.parametrize(
@@ -367,7 +344,7 @@ class Drawing(Faulty):
         (Forgetful, "A child that inherits from the child and it differ by "),
         (Cheap, "multiply-adds, but its child has "),
         (Light, "parameters, but its child has "),
-        (Careless, "The supernet tells 1 multiply-adds of "),
+        (Careless, "The supernet reports 1 multiply-adds of "),
         (Thorough, "it computes other candidates, too."),
         (Unrestrained, "is restricted, but has labels ("),
         (Regrouped, "the space has other choices."),

@@ -67,17 +67,6 @@ def test_two_processes_agree_with_one(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(2000)
-@pytest.mark.parametrize("method", ["soft", "fomaml", "paired, SGD"])
-def test_two_processes_agree_with_one_on_texts(method, tmp_path):
-    options = {"method": method, "steps": 20, "texts": True, "precision": "64-true"}
-    (one,) = run(tmp_path / "one", devices=1, **options)
-    first, second = run(tmp_path / "two", devices=2, **options)
-    compare(one, first, second, within=1e-10, steps=20)
-    assert first["test"] == one["test"]
-
-
-@pytest.mark.slow
 @pytest.mark.timeout(7000)
 @pytest.mark.parametrize("method", ["soft", "fomaml", "paired, SGD"])
 def test_other_methods_on_two_and_four_processes(method, tmp_path):

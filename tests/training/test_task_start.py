@@ -264,19 +264,9 @@ def test_missing_newer_and_foreign_files_are_named(images, tmp_path):
             lambda own, path: torch.save({"epoch": 3, "model": own.state_dict()}, path),
             "weights of a network under 'model' (74 tensors such as 'conv1.weight')",
         ),
-        (
-            lambda own, path: torch.save(own.state_dict(), path, _use_new_zipfile_serialization=False),
-            "weights in the format that PyTorch wrote before version 1.6",
-        ),
         (torch.save, "Python objects, such as torch.save(network) writes, which could execute code"),
-        (lambda own, path: torch.jit.trace(own.eval(), torch.zeros(1, 3, 8, 8)).save(path), "a network as TorchScript"),
-        (
-            lambda own, path: torch.export.save(torch.export.export(own.eval(), (torch.zeros(1, 3, 8, 8),)), path),
-            "a program of torch.export",
-        ),
     ],
 )
-@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 def test_files_of_torchvision_are_called_what_they_are(write, message, tmp_path):
     write(ResNet(BasicBlock, [1, 1, 1, 1], num_classes=3), file := tmp_path / "resnet.pt2")
     for read in (read_task_start, read_meta_checkpoint):

@@ -46,13 +46,10 @@ from lit_metanas.tasks.task import Task, warn_of_data
 
 
 class AutoWriter(AutoEstimator):
-    """A search whose network writes a text for each example.
-
-    Its arguments, and the attributes of what was found, are those of ``AutoClassifier``, but for ``start``. A part of
-    the examples chooses among architectures, and in the end the chosen network is trained on all of them.
+    """A search whose network writes a text for each example; see ``AutoClassifier`` for parameters and attributes.
 
     Attributes:
-        words_: of a transcriber, all words that it can write; of others none.
+        words_: all words that a transcriber can write.
     """
 
     _kind: ClassVar[str]
@@ -73,12 +70,11 @@ class AutoWriter(AutoEstimator):
         Args:
             X: the examples, see the class.
             y: the text of each.
-            groups: which examples belong together, such as the files of a speaker, one group an example: none is
-                learned from while others of its group choose among architectures. None has no groups.
+            groups: a group of each example, such as the speaker of a file; no group both learns and chooses.
 
         Raises:
             FileNotFoundError: a file is not there.
-            ValueError: examples or texts are malformed or too few, or an argument is out of its range.
+            ValueError: examples or texts are malformed or too few, or a parameter is out of its range.
             KeyboardInterrupt: see ``AutoClassifier``.
         """
         examples, texts = self._pairs(X, y)
@@ -102,17 +98,7 @@ class AutoWriter(AutoEstimator):
         return self._texts(self._predictions(self._inputs(examples)), examples) if examples else []
 
     def score(self, X: Any, y: Any) -> float:
-        """How good the predictions are, 1 where all are right; see the class for what it measures.
-
-        Args:
-            X: the examples.
-            y: the texts that would be right.
-
-        Raises:
-            NotFittedError: ``fit`` was not called.
-            FileNotFoundError: a file is not there.
-            ValueError: examples or texts are malformed.
-        """
+        """How good the predictions are, 1 if all are right; see the class for the metric, ``predict`` for errors."""
         self._check_fitted()
         examples, texts = self._pairs(X, y)
         return self._judged(self._predictions(self._inputs(examples)), examples, texts)
@@ -151,11 +137,7 @@ class AutoWriter(AutoEstimator):
         return [each for scores in self._scores(inputs) for each in self.objective_.predictions(scores)]
 
     def _pairs(self, X: Any, y: Any) -> tuple[list[Any], list[str]]:
-        """Examples and as many texts.
-
-        Raises:
-            ValueError: they are malformed, or there are more or fewer.
-        """
+        """Examples and as many texts; a ValueError says what is malformed, or that there are more or fewer."""
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
         examples, texts = self._examples(X), checked_texts(y, "y", self._written)
@@ -350,16 +332,7 @@ class AutoAnswerer(AutoWriter):
         return examples, texts
 
     def fit(self, X: Any, y: Any, groups: Groups | None = None) -> Self:
-        """Search, and train what was found.
-
-        Args:
-            X: pairs ``(passage, question)``.
-            y: the answer of each.
-            groups: none, as questions are divided by their passages.
-
-        Raises:
-            ValueError: there are groups; pairs or answers are malformed or too few; or an argument is out of its range.
-        """
+        """Search, and train what was found; there are no groups, as questions are divided by their passages."""
         if groups is not None:
             raise ValueError("Questions are divided by their passages: leave 'groups' out.")
         return super().fit(X, y)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from lit_metanas.estimators.proxies.zero_cost import GradNorm, Jacov, Proxy, Und
 from lit_metanas.inputs.batches import blank_inputs, channels_last, inputs_like
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import RecipeFields
-from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.architecture import Architecture, check_positive
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.embeddings import TaskEmbedding
 from lit_metanas.tasks.task import Split, Task, require_classes
@@ -47,8 +48,7 @@ class ProxyEstimator(Estimator):
     """
 
     def __init__(self, task: Task, space: SearchSpace, seed: int, proxy: Proxy, images: int = 64) -> None:
-        if images < 1:
-            raise ValueError(f"ProxyEstimator: a minibatch of {images} images is too small; give at least 1.")
+        check_positive("ProxyEstimator", {"images": images})
         require_classes(task, type(self).__name__)
         self.task = task
         self.space = space
@@ -84,11 +84,7 @@ class ProxyEstimator(Estimator):
         return cost
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
-        """Score; ``start`` is unused, as proxies measure fresh networks.
-
-        Raises:
-            UndefinedProxyError: the proxy's value is not a finite number.
-        """
+        """Score, whatever the ``start``; UndefinedProxyError if the proxy's value is not a finite number."""
         del start
         cost = self.cost(architecture, fidelity)
         canonical = self.space.canonical(architecture)
@@ -151,8 +147,7 @@ class ProxyEmbedding(TaskEmbedding):
         images: int = 64,
         seed: int = 0,
     ) -> None:
-        if architectures < 1:
-            raise ValueError(f"ProxyEmbedding: {architectures} architectures are too few; give at least 1.")
+        check_positive("ProxyEmbedding", {"architectures": architectures})
         self.space = space
         self.proxies = [Jacov(), GradNorm()] if proxies is None else list(proxies)
         self.architectures = architectures
@@ -160,11 +155,7 @@ class ProxyEmbedding(TaskEmbedding):
         self.seed = seed
 
     def features(self, train: Split, way: int) -> Tensor:
-        """The features, shape ``(proxies * architectures,)``.
-
-        Raises:
-            ValueError: a proxy refuses the images, such as too few of them.
-        """
+        """The features, shape ``(proxies * architectures,)``; ValueError if a proxy refuses the images."""
         nothing = Split(train.inputs[:0], train.labels[:0])
         task = Task("", way, train, None, nothing)
         values = []
@@ -176,14 +167,8 @@ class ProxyEmbedding(TaskEmbedding):
     def _probes(self) -> list[Architecture]:
         """Architectures that can be built, all different if the space has so many."""
         generator = torch.Generator().manual_seed(self.seed)
-        drawn: dict[Architecture, None] = {}
-        for _ in range(100 * self.architectures):
-            if len(drawn) == self.architectures:
-                break
-            architecture = self.space.sample(generator)
-            if self.space.violation(architecture) is None:
-                drawn.setdefault(architecture)
-        return list(drawn)
+        drawn = dict.fromkeys(self.space.sample(generator) for _ in range(100 * self.architectures))
+        return list(islice((one for one in drawn if self.space.violation(one) is None), self.architectures))
 
 
 def _value(estimator: ProxyEstimator, architecture: Architecture) -> float:

@@ -165,11 +165,7 @@ class Jacov(Proxy):
     needs_data = True
 
     def value(self, network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
-        """The score; labels are not used.
-
-        Raises:
-            ValueError: there are fewer than two examples, or they are tokens.
-        """
+        """The score; ValueError if there are fewer than two examples, or tokens instead of numbers."""
         del labels
         if len(inputs) < 2:
             raise ValueError(f"Jacov compares images: give at least 2 in a minibatch instead of {len(inputs)}.")

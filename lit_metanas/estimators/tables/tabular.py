@@ -47,11 +47,7 @@ class Table(ABC):
 
     @abstractmethod
     def score(self, architecture: Architecture, signal: str) -> float:
-        """The score, in [0, 1], higher is better.
-
-        Raises:
-            ValueError: the table has no such signal, or lacks the architecture.
-        """
+        """The score, in [0, 1], higher is better; ValueError if the table lacks the signal or architecture."""
 
     def early(self, signal: str) -> str | None:
         """The signal of the same kind after a shortened training, or None."""

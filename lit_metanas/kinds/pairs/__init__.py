@@ -1,8 +1,7 @@
 """Translation: from an input to a text."""
 
 from lit_metanas.kinds.pairs.number_words import NumberWords
-from lit_metanas.kinds.pairs.parallel_tables import ParallelFolder, ParallelTable
-from lit_metanas.kinds.pairs.parallel_task import ParallelTask
+from lit_metanas.kinds.pairs.parallel_texts import ParallelFolder, ParallelTable, ParallelTask
 from lit_metanas.kinds.pairs.phrase_pairs import PhrasePairs
 
 __all__ = ["NumberWords", "ParallelFolder", "ParallelTable", "ParallelTask", "PhrasePairs"]

@@ -34,27 +34,22 @@ class NumberWords(PairTasks):
     Args:
         subset: which languages are the tasks: meta-train on ``train``, choose by ``val``, report on ``test``.
         source: ``digits``, or the code of the language to translate from.
-        script: the script of the languages to translate to; None for all. Transfer is likelier
-            within one script.
+        script: the script of the languages to translate to; None for all. Transfer is likelier within one script.
         largest: number, from 9 to 9999.
-        tasks: how many; None makes one of each language, and more than that make further ones of the same languages,
-            with other numbers to learn from.
+        tasks: how many; None makes one of each language, and more have other numbers to learn from.
         train: numbers to learn from.
         val: numbers to choose architectures by; 0 leaves tasks without a validation part.
         test: numbers to report the metric on.
-        meta_val: codes of the meta-validation languages; if this or the next list is given, none is drawn at random,
-            and all others are for meta-training.
+        meta_val: codes of the meta-validation languages; with this or the next list, all others are for meta-training.
         meta_test: codes of the meta-test languages.
         fractions: shares of the languages in the three subsets, if no list is given.
         seed: of the draws of languages and numbers, at least 0.
-        preprocessing: makes inputs of sources; None takes ``Characters``. One without a vocabulary gets that of the
-            meta-train languages, and the letters of the others, as ``target_preprocessing``.
+        preprocessing: makes inputs of sources; see ``ParallelTable``.
         target_preprocessing: makes targets.
         metric: what tasks are judged by; see ``Translation``.
 
     Raises:
-        ValueError: there is no such language, the subset has none, an argument is out of its range, or the packages are
-            not installed.
+        ValueError: there is no such language, an argument is out of its range, or a package is not installed.
 
     Example:
         >>> import lit_metanas as lm

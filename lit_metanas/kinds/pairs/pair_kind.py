@@ -1,25 +1,137 @@
-"""Pairs of texts as a kind of data."""
+"""Pairs of texts as a kind of data, and which kind a table holds: rows, labelled texts or pairs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.inputs.tokens import TextPreprocessing
-from lit_metanas.io.text import writable
+from lit_metanas.io.text import printable, writable
 from lit_metanas.kinds.kind import Kind, MadeBefore, Source
-from lit_metanas.kinds.pairs.parallel_task import ParallelTask
-from lit_metanas.kinds.pairs.table_kinds import kind_of_table
-from lit_metanas.kinds.pairs.text_pairs import SOURCE_TEXT_COLUMNS, TARGET_TEXT_COLUMNS, read_pairs
+from lit_metanas.kinds.pairs.parallel_texts import ParallelTask
+from lit_metanas.kinds.pairs.text_pairs import SOURCE_TEXT_COLUMNS, TARGET_TEXT_COLUMNS, find_pair_columns, read_pairs
+from lit_metanas.kinds.rows.row_tasks import all_numbers, label_of_rows
 from lit_metanas.kinds.texts.new_texts import new_texts
-from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, free_columns, guess_two, listed, read_rows
+from lit_metanas.kinds.texts.text_tables import (
+    LABEL_COLUMNS,
+    SUFFIXES_OF_TABLES,
+    TEXT_COLUMNS,
+    NamelessColumnsError,
+    TableRow,
+    check_columns,
+    columns_of,
+    find_columns,
+    free_columns,
+    guess_two,
+    listed,
+    read_rows,
+    usual_column,
+)
 from lit_metanas.kinds.texts.vocabularies import characters_for
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.translation import Translation
 from lit_metanas.spaces import EncoderDecoderSpace, SearchSpace, SequenceSpace
+from lit_metanas.tasks.splits import FEWEST_OF_A_LABEL
 from lit_metanas.tasks.task import Task
+
+TableKind: TypeAlias = Literal["rows", "texts", "pairs"]
+
+_LABELS_ALONE = frozenset(LABEL_COLUMNS) - frozenset(TARGET_TEXT_COLUMNS)
+
+
+def kind_of_table(path: Path, group: str | None) -> TableKind | None:
+    """Rows of numbers or texts with labels, or pairs of texts."""
+    if path.suffix.lower() not in SUFFIXES_OF_TABLES or not path.is_file():
+        return None
+    state = path.stat()
+    found = _known_table(path, group, (state.st_mtime_ns, state.st_size))
+    if isinstance(found, ValueError):
+        raise found
+    return found
+
+
+@lru_cache(maxsize=1)  # three kinds ask for it, one after another
+def _known_table(path: Path, group: str | None, version: tuple[int, int]) -> TableKind | ValueError:
+    """The kind of a table, as it is now, or why it is of none."""
+    try:
+        return _kind_of_table(path, group)
+    except ValueError as error:
+        return error
+
+
+def _kind_of_table(path: Path, group: str | None) -> TableKind:
+    """The kind of a table."""
+    rows, place = list(read_rows(path)), writable(str(path))
+    label = target = numbered = None
+    reason = ""
+    if group is not None:
+        check_columns(rows, place, group=group)
+    try:
+        numbered = label_of_rows(rows, place, group)
+    except NamelessColumnsError:
+        raise
+    except ValueError as error:
+        reason = str(error)
+    if numbered is not None and _repeats(rows, numbered):
+        return "rows"
+    with suppress(ValueError):
+        _, label = find_columns(rows, place, None, None, group=group)
+    with suppress(ValueError):
+        _, target = find_pair_columns(rows, place, None, None, group=group)
+    _refuse_numbers(rows, place, numbered, label, target, reason)
+    if label is None and target is None:
+        find_columns(rows, place, None, None, group=group)  # which says what it lacks
+    if target is None or (label is not None and (label.lower() in _LABELS_ALONE or _repeats(rows, target))):
+        return "texts"
+    return "pairs"
+
+
+def _refuse_numbers(
+    rows: Sequence[TableRow], place: str, numbered: str | None, label: str | None, target: str | None, reason: str
+) -> None:
+    """Refuse a table whose labels are numbers that hardly repeat, or which is nearly one of numbers.
+
+    ``numbered`` is the column of labels if it is one of numbers, else ``reason`` says what that lacks.
+    """
+    names = columns_of(rows)
+    usual = usual_column(names, LABEL_COLUMNS)
+    if target is None:
+        numbers = all_numbers(rows)
+        labelled = usual is not None and usual_column(names, TEXT_COLUMNS) is None
+        if labelled and reason and (label is None or numbers):
+            others = [(where, {name: value for name, value in row.items() if name != usual}) for where, row in rows]
+            if all_numbers(others):
+                raise ValueError(reason)
+            raise ValueError(f"{reason.rstrip('.')}; where texts are to be learned from, call their column 'text'.")
+        if label in (None, numbered) and (numbered is not None or numbers):
+            raise ValueError(_no_labels(place, numbered))
+    elif label in (None, target) and target.lower() not in {*TARGET_TEXT_COLUMNS, *LABEL_COLUMNS}:
+        values = [(where, {target: row.get(target)}) for where, row in rows]
+        if all_numbers(values) and not _repeats(values, target):
+            raise ValueError(_no_labels(place, target, ("texts", "classes"), ("pairs", "texts to be written")))
+
+
+def _no_labels(place: str, column: str | None, *kinds: tuple[str, str]) -> str:
+    """What a table of numbers lacks; ``kinds`` it may be of, each with what the numbers in ``column`` are then."""
+    if column is None:
+        return (
+            f"'{place}' holds numbers alone: call the column of labels 'label', so that they can be told apart; they "
+            "are classes, as numbers are not predicted."
+        )
+    others = ", or ".join(f"kind='{kind}' where these are {noun}" for kind, noun in kinds or [("rows", "classes")])
+    return (
+        f"The values of column '{printable(column, 40)}' of '{place}' hardly repeat, as those of classes do: give "
+        f"labels that repeat (numbers are not predicted), or {others}."
+    )
+
+
+def _repeats(rows: Sequence[TableRow], column: str) -> bool:
+    """Whether what a column holds stands several times, as labels do."""
+    return FEWEST_OF_A_LABEL * len({str(row.get(column)) for _, row in rows}) <= len(rows)
 
 
 class PairKind(Kind):

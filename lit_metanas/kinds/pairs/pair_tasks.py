@@ -38,6 +38,8 @@ class PairTasks(TaskCollection):
         ('doubled/test/bb', ['bbbb'])
     """
 
+    _name = ""
+
     def __init__(
         self,
         names: Sequence[str],
@@ -79,7 +81,7 @@ class PairTasks(TaskCollection):
     @property
     def name(self) -> str:
         """The first part of the ids of the tasks."""
-        return type(self).__name__.lower()
+        return self._name or type(self).__name__.lower()
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -38,26 +38,21 @@ class PhrasePairs(PairTasks):
         subset: which languages are the tasks: meta-train on ``train``, choose by ``val``, report on ``test``.
         source: the code of the language to translate from.
         script: the script of the languages to translate to; None for all. See ``NumberWords``.
-        kinds: of phrases: ``date``, ``duration``, ``countries``, ``measures``, ``languages``, ``calendar`` (days of the
-            week and months); None takes all.
-        tasks: how many; None makes one of each language, and more than that make further ones of the same languages,
-            with other phrases.
+        kinds: some of ``date``, ``duration``, ``countries``, ``measures``, ``languages`` and ``calendar``; None is all.
+        tasks: how many; None makes one of each language, and more have other phrases.
         train: phrases to learn from.
         val: phrases to choose architectures by; 0 leaves tasks without a validation part.
         test: phrases to report the metric on.
-        meta_val: codes of the meta-validation languages; if this or the next list is given, none is drawn at random,
-            and all others are for meta-training.
+        meta_val: codes of the meta-validation languages; with this or the next list, all others are for meta-training.
         meta_test: codes of the meta-test languages.
         fractions: shares of the languages in the three subsets, if no list is given.
         seed: of the draws of languages and phrases, at least 0.
-        preprocessing: makes inputs of sources; None takes ``Characters(steps=80)``. One without a vocabulary gets that
-            of the meta-train languages, and the letters of the others, as ``target_preprocessing``.
+        preprocessing: makes inputs of sources; None takes ``Characters(steps=80)``. See ``ParallelTable``.
         target_preprocessing: makes targets.
         metric: what tasks are judged by; see ``Translation``.
 
     Raises:
-        ValueError: there is no such language, the subset has none, an argument is out of its range, or the package is
-            not installed.
+        ValueError: there is no such language, an argument is out of its range, or a package is not installed.
 
     Example:
         >>> import lit_metanas as lm

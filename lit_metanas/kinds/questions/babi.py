@@ -32,30 +32,26 @@ class BabiTask(SingleTask):
     r"""Questions of one type about stories, such as one of the bAbI tasks, as a collection of a single task.
 
     Each line of a file has a number and a sentence of a story, or a question, a tab, the answer, and possibly a tab and
-    the numbers of the sentences that tell it. A story begins at number 1. Several answers are one with commas between,
+    the numbers of the sentences that give it. A story begins at number 1. Several answers are one with commas between,
     and a class of its own. A question is asked of the sentences before it.
 
     Args:
         path: the file of questions to learn from, in UTF-8.
-        test_path: the file of questions to report accuracy on; None takes the one of the same name with ``_test.txt``
-            at its end instead of ``_train.txt``.
-        preprocessing: what makes inputs of questions; None takes ``QuestionWords()``, sequences of words;
-            ``QuestionSentences()`` makes series of sentences. One without a vocabulary gets
-            that of the training questions.
-        val: share of the training questions to choose architectures by: those of the last stories. 0 leaves the task
-            without a validation part.
+        test_path: the file of questions to report accuracy on; None takes ``_test.txt`` in place of ``_train.txt``.
+        preprocessing: makes inputs of questions; None takes ``QuestionWords()``, sequences of words, and
+            ``QuestionSentences()`` makes series of sentences. One without a vocabulary learns that of ``path``.
+        val: share of the training questions to choose architectures by: those of the last stories; 0 takes none.
 
     Raises:
         FileNotFoundError: one of the files is not there.
-        ValueError: a file is empty, malformed or not UTF-8, all answers are one, there are too few stories, or ``val``
-            is out of its range.
+        ValueError: a file is malformed, all answers are one, there are too few stories, or ``val`` is out of its range.
 
     Example:
         >>> from pathlib import Path
         >>> import lit_metanas as lm
-        >>> told = "1 Ada runs to the {0}.\n2 Tom walks to the {1}.\n3 Where is Ada?\t{0}\t1\n4 Where is Tom?\t{1}\t2\n"
+        >>> text = "1 Ada runs to the {0}.\n2 Tom walks to the {1}.\n3 Where is Ada?\t{0}\t1\n4 Where is Tom?\t{1}\t2\n"
         >>> for part in ("train", "test"):
-        ...     stories = [told.format(*places) for places in (("park", "mill"), ("mill", "pier"), ("pier", "park"))]
+        ...     stories = [text.format(*places) for places in (("park", "mill"), ("mill", "pier"), ("pier", "park"))]
         ...     size = Path(f"whereabouts_{part}.txt").write_text("".join(stories))
         >>> task = lm.BabiTask("whereabouts_train.txt", val=0.3)[0]
         >>> task.classes, len(task.train), len(task.val), len(task.test)
@@ -92,30 +88,27 @@ class BabiFolder(TaskCollection):
     All tasks share one vocabulary, that of all training questions, so that one network's words are another's, too.
 
     Args:
-        root: the folder. Each question type has a file whose name ends in ``_train.txt``, and one that ends in
-            ``_test.txt``, as ``BabiTask`` reads them.
+        root: the folder; each question type has files ``…_train.txt`` and ``…_test.txt``, as ``BabiTask`` reads them.
         subset: which question types the tasks are of; ``all`` takes all.
         train: names of the question types for meta-training; if any of the three lists is given, none is drawn.
         val: names of those to choose by.
         test: names of those to report on.
         fractions: shares of the question types in the three subsets, if no list is given.
         seed: seed of the random split, at least 0.
-        preprocessing: what makes inputs of questions; None takes ``QuestionWords()``, sequences of words;
-            ``QuestionSentences()`` makes series of sentences.
+        preprocessing: makes inputs of questions, as that of ``BabiTask``.
         val_share: share of each type's training questions in its val part, as ``val`` of ``BabiTask``.
 
     Raises:
         FileNotFoundError: there is no such folder, or a file is not there.
-        ValueError: the folder has no such files, one is malformed, a named type does not exist or is named twice, the
-            subset has no type, or an argument is out of its range.
+        ValueError: a file is malformed, a named type does not exist, or an argument is out of its range.
 
     Example:
         >>> from pathlib import Path
         >>> import lit_metanas as lm
-        >>> told = "1 Ada {1} the {0}.\n2 Where is Ada?\t{0}\t1\n"
+        >>> text = "1 Ada {1} the {0}.\n2 Where is Ada?\t{0}\t1\n"
         >>> for verb in ("leaves", "enters", "likes"):
         ...     for part in ("train", "test"):
-        ...         stories = [told.format(place, verb) for place in ("park", "mill", "pier")]
+        ...         stories = [text.format(place, verb) for place in ("park", "mill", "pier")]
         ...         size = Path(f"{verb}_{part}.txt").write_text("".join(stories))
         >>> tasks = lm.kinds.BabiFolder(".", subset="test", train=["enters", "likes"], test=["leaves"])
         >>> len(tasks), tasks[0].id, tasks[0].shape

@@ -31,7 +31,7 @@ class QuestionSentences(QuestionPreprocessing):
     than words. Of a story that is too long the oldest sentences are left out, of a long sentence the last words.
 
     Attributes:
-        words: the words that are told apart, and ``steps``, the words of a sentence at most.
+        words: the words that it knows, and ``steps``, the words of a sentence at most.
         sentences: of a story at most.
 
     Raises:
@@ -87,9 +87,9 @@ class QuestionSentences(QuestionPreprocessing):
         step = cache(self._step)
         found, cut = torch.zeros(len(asked), *shape), 0
         for row, (question, story, seen, _) in zip(found, asked, strict=True):
-            told = [question, *(story[at] for at in range(seen - 1, max(-1, seen - 1 - self.sentences), -1))]
-            row[:, : len(told)] = torch.stack([step(text) for text in told], 1)
-            cut += seen > self.sentences or any(len(split_words(text)) > self.words.steps for text in told)
+            shown = [question, *(story[at] for at in range(seen - 1, max(-1, seen - 1 - self.sentences), -1))]
+            row[:, : len(shown)] = torch.stack([step(text) for text in shown], 1)
+            cut += seen > self.sentences or any(len(split_words(text)) > self.words.steps for text in shown)
         return found, cut
 
     def show(self, inputs: Tensor) -> list[str]:
@@ -119,7 +119,7 @@ class QuestionSentences(QuestionPreprocessing):
 
     @property
     def _known(self) -> int:
-        """Words that are told apart, the unknown one among them."""
+        """Words that it knows, and the unknown one."""
         return self.words.shape.vocabulary - UNKNOWN
 
     def _step(self, text: str) -> Tensor:

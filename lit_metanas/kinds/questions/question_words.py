@@ -39,7 +39,7 @@ class QuestionPreprocessing(Preprocessing):
     """Makes inputs of questions with what they are asked of.
 
     Attributes:
-        words: the words that are told apart.
+        words: the words that it knows.
     """
 
     noun: ClassVar[str] = "questions"
@@ -73,12 +73,12 @@ class QuestionWords(QuestionPreprocessing):
     r"""Question and passage as one sequence of words: the question, a separator, and the passage.
 
     A sequence is padded behind its end, so the question stands at its begin, where it has the same places whatever the
-    passage's length. Of a story the newest sentence comes next, and then older ones: the place of a sentence tells its
+    passage's length. Of a story the newest sentence comes next, and then older ones: the place of a sentence shows its
     age (as the temporal encoding of Sukhbaatar et al. 2015), and the oldest sentences are those that are left out where
     there are too many words. A passage is one text with the question, a tab and the passage, or a pair of these.
 
     Attributes:
-        words: the words that are told apart, and ``steps``, the words of an example at most. The question gets half of
+        words: the words that it knows, and ``steps``, the words of an example at most. The question gets half of
             them at most.
         newest_first: whether the sentences stand in reverse order. Without, they are read as they are written, and what
             is behind ``steps`` is cut off, as of passages in which the answer is to be found.
@@ -199,7 +199,7 @@ class QuestionWords(QuestionPreprocessing):
 
 def _asked(raw: Sequence[Any]) -> list[Asked]:
     pairs = [split_question(one) for one in raw]
-    return [Asked(question, told := passage_sentences(passage), len(told), "") for question, passage in pairs]
+    return [Asked(question, story := passage_sentences(passage), len(story), "") for question, passage in pairs]
 
 
 def split_question(raw: object) -> tuple[str, str]:

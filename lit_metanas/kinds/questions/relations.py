@@ -6,12 +6,12 @@ from itertools import pairwise
 from random import Random
 
 from lit_metanas.kinds.questions.story_cast import ANIMALS, DIRECTIONS, ORDINALS, SIDES, Cast
-from lit_metanas.kinds.questions.whereabouts import Told
+from lit_metanas.kinds.questions.whereabouts import Story
 
 Point = tuple[int, int]
 
 
-def deduction(cast: Cast, draw: Random) -> Told:
+def deduction(cast: Cast, draw: Random) -> Story:
     """What one of a kind fears, as all of it do."""
     kinds = draw.sample(cast.animals, draw.randint(3, 4))
     fears = dict(zip(kinds, kinds[1:] + kinds[:1], strict=True))
@@ -20,11 +20,11 @@ def deduction(cast: Cast, draw: Random) -> Told:
     sentences += [f"{name} is {_one(kind)}." for name, kind in animals.items()]
     draw.shuffle(sentences)
     name = draw.choice(sorted(animals))
-    return Told(sentences, f"what does {name} fear?", fears[animals[name]])
+    return Story(sentences, f"what does {name} fear?", fears[animals[name]])
 
 
-def induction(cast: Cast, draw: Random) -> Told:
-    """Which colour one has, as the other of its kind that is told of."""
+def induction(cast: Cast, draw: Random) -> Story:
+    """Which colour one has, as the other one of its kind."""
     kinds = draw.sample(cast.animals, 3)
     colours = dict(zip(kinds, draw.sample(cast.colours, 3), strict=True))
     first, *others = draw.sample(cast.people, 4)
@@ -33,30 +33,30 @@ def induction(cast: Cast, draw: Random) -> Told:
     sentences = [f"{name} is {_one(its)}." for name, its in [*seen.items(), (first, kind)]]
     sentences += [f"{name} is {colours[its]}." for name, its in seen.items()]
     draw.shuffle(sentences)
-    return Told(sentences, f"what colour is {first}?", colours[kind])
+    return Story(sentences, f"what colour is {first}?", colours[kind])
 
 
-def neighbour(cast: Cast, draw: Random) -> Told:
+def neighbour(cast: Cast, draw: Random) -> Story:
     """What lies on one side of a place."""
-    told = _map(cast, draw)
-    place, other, direction = draw.choice(told)
+    facts = _map(cast, draw)
+    place, other, direction = draw.choice(facts)
     if draw.random() < 0.5:  # asked from the other side
         place, other, direction = other, place, _opposite(direction)
-    return Told(_sentences(told, draw), f"what is {direction} of the {other}?", place)
+    return Story(_sentences(facts, draw), f"what is {direction} of the {other}?", place)
 
 
-def way_to(cast: Cast, draw: Random) -> Told | None:
+def way_to(cast: Cast, draw: Random) -> Story | None:
     """Which way to go, in two steps."""
-    told = _map(cast, draw)
-    begin, end = draw.sample(sorted({place for relation in told for place in relation[:2]}), 2)
-    steps = _ways(told, begin).get(end, [])
+    facts = _map(cast, draw)
+    begin, end = draw.sample(sorted({place for relation in facts for place in relation[:2]}), 2)
+    steps = _ways(facts, begin).get(end, [])
     if len(steps) != 2:
         return None
-    return Told(_sentences(told, draw), f"how do you go from the {begin} to the {end}?", ",".join(steps))
+    return Story(_sentences(facts, draw), f"how do you go from the {begin} to the {end}?", ",".join(steps))
 
 
-def side_of(cast: Cast, draw: Random) -> Told | None:
-    """Whether one thing lies on one side of another, of which only a third one tells."""
+def side_of(cast: Cast, draw: Random) -> Story | None:
+    """Whether one thing lies on one side of another, which only a third one connects."""
     names = [f"{colour} {thing}" for colour in cast.colours[:3] for thing in cast.things[:3]]
     one, middle, other = draw.sample(names, 3)
     spots: dict[str, Point] = {middle: (0, 0)}
@@ -70,26 +70,26 @@ def side_of(cast: Cast, draw: Random) -> Told | None:
     draw.shuffle(sentences)
     side = draw.choice(list(SIDES))
     (x, y), (along, up) = _plus(spots[one], spots[other], -1), SIDES[side]
-    return Told(sentences, f"is the {one} {side} the {other}?", "yes" if x * along + y * up > 0 else "no")
+    return Story(sentences, f"is the {one} {side} the {other}?", "yes" if x * along + y * up > 0 else "no")
 
 
-def bigger_one(cast: Cast, draw: Random) -> Told:
-    """Which of two things is bigger, where a third one may tell."""
+def bigger_one(cast: Cast, draw: Random) -> Story:
+    """Which of two things is bigger, where a third one may connect them."""
     things = draw.sample(cast.things, draw.randint(3, 4))  # the biggest first
     sentences = [f"the {big} is bigger than the {small}." for big, small in pairwise(things)]
     draw.shuffle(sentences)
     pair = draw.sample(range(len(things)), 2)
     asked = " or the ".join(things[at] for at in pair)
-    return Told(sentences, f"which is bigger, the {asked}?", things[min(pair)])
+    return Story(sentences, f"which is bigger, the {asked}?", things[min(pair)])
 
 
-def place_in_row(cast: Cast, draw: Random) -> Told:
-    """Who is at a place of a row, of which each sentence tells two neighbours."""
+def place_in_row(cast: Cast, draw: Random) -> Story:
+    """Who is at a place of a row, of which each sentence names two neighbours."""
     people = draw.sample(cast.people, 4)
     sentences = [f"{first} is before {second}." for first, second in pairwise(people)]
     draw.shuffle(sentences)
     place = draw.randrange(3)
-    return Told(sentences, f"who is the {ORDINALS[place]}?", people[place])
+    return Story(sentences, f"who is the {ORDINALS[place]}?", people[place])
 
 
 def _one(kind: str) -> str:
@@ -103,7 +103,7 @@ def _map(cast: Cast, draw: Random) -> list[Relation]:
     """Places on a grid, each described by its direction from an earlier one; no two are on one spot."""
     places = draw.sample(cast.places, min(len(cast.places), max(4, draw.randint(*cast.sentences))))
     spots: dict[str, Point] = {places[0]: (0, 0)}
-    told: list[Relation] = []
+    facts: list[Relation] = []
     for place in places[1:]:
         free = [
             (other, direction)
@@ -113,25 +113,25 @@ def _map(cast: Cast, draw: Random) -> list[Relation]:
         ]
         other, direction = draw.choice(free)
         spots[place] = _plus(spots[other], DIRECTIONS[direction])
-        told.append((place, other, direction))
-    return told
+        facts.append((place, other, direction))
+    return facts
 
 
-def _sentences(told: list[Relation], draw: Random) -> list[str]:
+def _sentences(facts: list[Relation], draw: Random) -> list[str]:
     """Each relation from one of its two sides, in any order."""
     sides = [
         (place, direction, other) if draw.random() < 0.5 else (other, _opposite(direction), place)
-        for place, other, direction in told
+        for place, other, direction in facts
     ]
     draw.shuffle(sides)
     return [f"the {place} is {direction} of the {other}." for place, direction, other in sides]
 
 
-def _ways(told: list[Relation], begin: str) -> dict[str, list[str]]:
-    """The steps from one place to each other one, along what was told."""
+def _ways(facts: list[Relation], begin: str) -> dict[str, list[str]]:
+    """The steps from one place to each other one, along the facts."""
     ways: dict[str, list[str]] = {begin: []}
-    steps = [*told, *((other, place, _opposite(direction)) for place, other, direction in told)]
-    for _ in told:
+    steps = [*facts, *((other, place, _opposite(direction)) for place, other, direction in facts)]
+    for _ in facts:
         ways |= {to: [*ways[of], direction] for to, of, direction in steps if of in ways and to not in ways}
     return ways
 

@@ -43,23 +43,21 @@ class SquadTask(SingleTask):
     An input is the question, a separator and the passage; targets are the first and the last word of the answer, of
     several answers the first one. Passages are cut off behind the steps of the preprocessing. Where this cuts the
     answer off, a question of the train or val part is left out, and one of the test part counts as a miss. A question
-    without an answer, or whose answers do not stand where they are said to, is left out of all parts. Warnings tell how
+    without an answer, or whose answers do not stand where they are said to, is left out of all parts. Warnings say how
     many these are, and how many passages of ``test_path`` are learned from, too.
 
     Args:
         path: the file of questions to learn from.
         test_path: the file of questions to report on; None takes some passages of the first file.
-        preprocessing: what makes inputs of questions and passages, in the order of their words; None takes 320 words,
-            and tells those apart that stand twice in the training questions and passages.
+        preprocessing: makes inputs of questions and passages, in the order of their words; None takes 320 words.
         longest: words of an answer at most, among predictions.
         val: share of the passages to choose architectures by; 0 leaves the task without a validation part.
-        test: share of the passages to report on; unused where there is a ``test_path``. All others are to learn from.
+        test: share of the passages to report on, without a ``test_path``. All others are to learn from.
         seed: seed of the random split of the passages, at least 0.
 
     Raises:
         FileNotFoundError: a file is not there.
-        ValueError: a file is empty or malformed, no question is left in a part, the preprocessing reverses sentences,
-            or an argument is out of its range.
+        ValueError: a file is malformed, a part has no question, or an argument is out of its range.
 
     Example:
         >>> import json
@@ -69,8 +67,8 @@ class SquadTask(SingleTask):
         ...     answer = {"text": place, "answer_start": len(name) + 10}
         ...     asked = {"id": name, "question": f"Where does {name} live?", "answers": [answer]}
         ...     return {"context": f"{name} lives in {place}, they say.", "qas": [asked]}
-        >>> told = [paragraph(*pair) for pair in zip("Ada Tom Eve Max Lea".split(), "Rome Oslo Bonn Bern Wien".split())]
-        >>> size = Path("lives.json").write_text(json.dumps({"data": [{"title": "lives", "paragraphs": told}]}))
+        >>> rows = [paragraph(*pair) for pair in zip("Ada Tom Eve Max Lea".split(), "Rome Oslo Bonn Bern Wien".split())]
+        >>> size = Path("lives.json").write_text(json.dumps({"data": [{"title": "lives", "paragraphs": rows}]}))
         >>> lives = lm.SquadTask("lives.json")
         >>> task = lives[0]
         >>> task.train.labels.tolist()

@@ -14,12 +14,12 @@ from lit_metanas.io.text import hint
 from lit_metanas.kinds.questions import relations, whereabouts
 from lit_metanas.kinds.questions.question_words import Asked, QuestionPreprocessing, QuestionWords, story_task
 from lit_metanas.kinds.questions.story_cast import Cast, draw_cast, story_vocabulary
-from lit_metanas.kinds.questions.whereabouts import Told
+from lit_metanas.kinds.questions.whereabouts import Story
 from lit_metanas.tasks.source import Subset
 from lit_metanas.tasks.splits import class_subsets
 from lit_metanas.tasks.task import Task, TaskCollection
 
-QUESTION_TYPES: Mapping[str, Callable[[Cast, Random], Told | None]] = {
+QUESTION_TYPES: Mapping[str, Callable[[Cast, Random], Story | None]] = {
     "one-fact": whereabouts.one_fact,
     "two-facts": whereabouts.two_facts,
     "three-facts": whereabouts.three_facts,
@@ -70,8 +70,7 @@ class Stories(TaskCollection):
         preprocessing: what makes inputs of questions; None takes ``QuestionWords()``, which has room for all stories.
 
     Raises:
-        ValueError: a question type does not exist or stands twice, the subset has none, both ``subset`` and ``types``
-            are given, or a number is out of its range.
+        ValueError: a question type does not exist or stands twice, or an argument is out of its range.
 
     Example:
         >>> import lit_metanas as lm
@@ -117,7 +116,7 @@ class Stories(TaskCollection):
         return self.tasks
 
     def __getitem__(self, index: int) -> Task:
-        """Tell the stories of one task."""
+        """Make the stories of one task."""
         if not 0 <= index < self.tasks:
             raise IndexError(f"task {index} of {self.tasks}")
         id = f"stories/{self.types[index % len(self.types)]}/{index}"
@@ -131,8 +130,8 @@ class Stories(TaskCollection):
         """
         name = self.types[index % len(self.types)]
         draw = Random(f"{self.seed} {index} {name}")  # noqa: S311 (stories are no secrets)
-        cast, told = draw_cast(draw), set[str]()
-        train, val, test = (_ask(name, cast, number, draw, told) for number in (self.train, self.val, self.test))
+        cast, known = draw_cast(draw), set[str]()
+        train, val, test = (_ask(name, cast, number, draw, known) for number in (self.train, self.val, self.test))
         return train, val, test
 
 
@@ -157,21 +156,21 @@ def _types(
     return found
 
 
-def _ask(name: str, cast: Cast, number: int, draw: Random, told: set[str]) -> list[Asked]:
+def _ask(name: str, cast: Cast, number: int, draw: Random, known: set[str]) -> list[Asked]:
     """New questions: of a few that could come next, each time the one whose answer was given least often."""
     counts: Counter[str] = Counter()
     found: list[Asked] = []
     for _ in range(number):
         tries = (QUESTION_TYPES[name](cast, draw) for _ in range(_TRIES))
-        fresh = (one for one in tries if one is not None and " ".join([*one.sentences, one.question]) not in told)
+        fresh = (one for one in tries if one is not None and " ".join([*one.sentences, one.question]) not in known)
         new = list(islice(fresh, _CHOSEN_AMONG))
         if not new:
             raise ValueError(
-                f"Stories: there are only about {len(told)} different questions of the type '{name}': lower train, val "
-                "or test."
+                f"Stories: there are only about {len(known)} different questions of the type '{name}': lower train, "
+                "val or test."
             )
         chosen = min(new, key=lambda one: counts[one.answer])
         counts[chosen.answer] += 1
-        told.add(" ".join([*chosen.sentences, chosen.question]))
+        known.add(" ".join([*chosen.sentences, chosen.question]))
         found.append(Asked(chosen.question, chosen.sentences, len(chosen.sentences), chosen.answer))
     return found

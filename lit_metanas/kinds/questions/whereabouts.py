@@ -9,7 +9,7 @@ from typing import NamedTuple
 from lit_metanas.kinds.questions.story_cast import COUNTS, MOTIVES, NO_THING, TIMES, Cast
 
 
-class Told(NamedTuple):
+class Story(NamedTuple):
     """A story with a question."""
 
     sentences: list[str]  # the oldest first
@@ -18,7 +18,7 @@ class Told(NamedTuple):
 
 
 class _World:
-    """Where people and things are while a story is told."""
+    """Where people and things are while a story goes on."""
 
     def __init__(self, cast: Cast, draw: Random) -> None:
         self.cast, self.draw = cast, draw
@@ -56,7 +56,7 @@ class _World:
         """The things that one holds, in alphabetical order."""
         return sorted(thing for thing, holder in self.holder.items() if holder == person)
 
-    def tell(self, sentences: int, moves: float) -> _World:
+    def play(self, sentences: int, moves: float) -> _World:
         """Go on for so many sentences, of which about so large a share are moves."""
         people = self.draw.sample(self.cast.people, 3)
         for _ in range(sentences):
@@ -65,29 +65,29 @@ class _World:
         return self
 
 
-def _where_is(sentences: list[str], at: dict[str, str], draw: Random) -> Told:
+def _where_is(sentences: list[str], at: dict[str, str], draw: Random) -> Story:
     person = draw.choice(sorted(at))
-    return Told(sentences, f"where is {person}?", at[person])
+    return Story(sentences, f"where is {person}?", at[person])
 
 
-def one_fact(cast: Cast, draw: Random) -> Told:
+def one_fact(cast: Cast, draw: Random) -> Story:
     """Where somebody is."""
-    world = _World(cast, draw).tell(cast.length(draw), moves=1.0)
+    world = _World(cast, draw).play(cast.length(draw), moves=1.0)
     return _where_is(world.sentences, world.at, draw)
 
 
-def two_facts(cast: Cast, draw: Random) -> Told | None:
+def two_facts(cast: Cast, draw: Random) -> Story | None:
     """Where a thing is: who has it, or where they dropped it."""
-    world = _World(cast, draw).tell(2 + cast.length(draw), moves=0.6)
+    world = _World(cast, draw).play(2 + cast.length(draw), moves=0.6)
     if not world.ways:
         return None
     thing = draw.choice(sorted(world.ways))
-    return Told(world.sentences, f"where is the {thing}?", world.ways[thing][-1])
+    return Story(world.sentences, f"where is the {thing}?", world.ways[thing][-1])
 
 
-def three_facts(cast: Cast, draw: Random) -> Told | None:
+def three_facts(cast: Cast, draw: Random) -> Story | None:
     """Where a thing was before it was somewhere else."""
-    world = _World(cast, draw).tell(5 + cast.length(draw), moves=0.6)
+    world = _World(cast, draw).play(5 + cast.length(draw), moves=0.6)
     pairs = [
         (thing, before, place)
         for thing, way in sorted(world.ways.items())
@@ -97,38 +97,38 @@ def three_facts(cast: Cast, draw: Random) -> Told | None:
     if not pairs:
         return None
     thing, before, place = draw.choice(pairs)
-    return Told(world.sentences, f"where was the {thing} before the {place}?", before)
+    return Story(world.sentences, f"where was the {thing} before the {place}?", before)
 
 
-def carried_count(cast: Cast, draw: Random) -> Told | None:
+def carried_count(cast: Cast, draw: Random) -> Story | None:
     """How many things somebody carries."""
-    world = _World(cast, draw).tell(3 + cast.length(draw), moves=0.25)
+    world = _World(cast, draw).play(3 + cast.length(draw), moves=0.25)
     person = draw.choice(sorted(world.at))
     carried = world.carried(person)
     if len(carried) >= len(COUNTS):
         return None
-    return Told(world.sentences, f"how many things does {person} carry?", COUNTS[len(carried)])
+    return Story(world.sentences, f"how many things does {person} carry?", COUNTS[len(carried)])
 
 
-def carried_things(cast: Cast, draw: Random) -> Told | None:
+def carried_things(cast: Cast, draw: Random) -> Story | None:
     """What somebody carries: up to two things."""
-    world = _World(cast, draw).tell(2 + cast.length(draw), moves=0.3)
+    world = _World(cast, draw).play(2 + cast.length(draw), moves=0.3)
     person = draw.choice(sorted(world.at))
     carried = world.carried(person)
     if len(carried) > 2:
         return None
-    return Told(world.sentences, f"what does {person} carry?", ",".join(carried) or NO_THING)
+    return Story(world.sentences, f"what does {person} carry?", ",".join(carried) or NO_THING)
 
 
-def yes_or_no(cast: Cast, draw: Random) -> Told:
+def yes_or_no(cast: Cast, draw: Random) -> Story:
     """Whether somebody is at a place."""
-    world = _World(cast, draw).tell(cast.length(draw), moves=1.0)
+    world = _World(cast, draw).play(cast.length(draw), moves=1.0)
     person = draw.choice(sorted(world.at))
     place = draw.choice([world.at[person], draw.choice(cast.places)])
-    return Told(world.sentences, f"is {person} in the {place}?", "yes" if world.at[person] == place else "no")
+    return Story(world.sentences, f"is {person} in the {place}?", "yes" if world.at[person] == place else "no")
 
 
-def negation(cast: Cast, draw: Random) -> Told:
+def negation(cast: Cast, draw: Random) -> Story:
     """Whether somebody is at a place, where some sentences say that they are not."""
     people = draw.sample(cast.people, 3)
     sentences, known = [], {}
@@ -143,10 +143,10 @@ def negation(cast: Cast, draw: Random) -> Told:
     if not denied and draw.random() < 0.5:
         place = draw.choice([other for other in cast.places if other != place])
         denied = True
-    return Told(sentences, f"is {person} in the {place}?", "no" if denied else "yes")
+    return Story(sentences, f"is {person} in the {place}?", "no" if denied else "yes")
 
 
-def uncertainty(cast: Cast, draw: Random) -> Told:
+def uncertainty(cast: Cast, draw: Random) -> Story:
     """Whether somebody is at a place, where some sentences leave it open."""
     people = draw.sample(cast.people, 3)
     sentences, known = [], {}
@@ -157,10 +157,10 @@ def uncertainty(cast: Cast, draw: Random) -> Told:
     person = draw.choice(sorted(known))
     place = draw.choice([*known[person], draw.choice(cast.places)])
     answer = ("yes", "maybe")[len(known[person]) - 1]
-    return Told(sentences, f"is {person} in the {place}?", answer if place in known[person] else "no")
+    return Story(sentences, f"is {person} in the {place}?", answer if place in known[person] else "no")
 
 
-def coreference(cast: Cast, draw: Random) -> Told:
+def coreference(cast: Cast, draw: Random) -> Story:
     """Where somebody is, whom some sentences call she or he: the woman or man who was named last."""
     world, named = _World(cast, draw), dict[str, str]()
     people = [*draw.sample(cast.women, 2), *draw.sample(cast.men, 2)]
@@ -175,7 +175,7 @@ def coreference(cast: Cast, draw: Random) -> Told:
     return _where_is(world.sentences, world.at, draw)
 
 
-def group(cast: Cast, draw: Random) -> Told:
+def group(cast: Cast, draw: Random) -> Story:
     """Where somebody is, of several who go together."""
     at: dict[str, str] = {}
     sentences: list[str] = []
@@ -192,21 +192,21 @@ def group(cast: Cast, draw: Random) -> Told:
     return _where_is(sentences, at, draw)
 
 
-def time_order(cast: Cast, draw: Random) -> Told:
+def time_order(cast: Cast, draw: Random) -> Story:
     """Where somebody was before another place, where sentences do not stand in the order of time."""
     people = draw.sample(cast.people, 2)
     ways = {person: draw.sample(cast.places, draw.randint(2, 4)) for person in people}
-    told = []
+    sentences = []
     for person, places in ways.items():
         times = sorted(draw.sample(range(len(TIMES)), len(places)))
-        told += [f"{TIMES[time]} {person} is in the {place}." for time, place in zip(times, places, strict=True)]
-    draw.shuffle(told)
+        sentences += [f"{TIMES[time]} {person} is in the {place}." for time, place in zip(times, places, strict=True)]
+    draw.shuffle(sentences)
     person = draw.choice(people)
     later = draw.randrange(1, len(ways[person]))
-    return Told(told, f"where was {person} before the {ways[person][later]}?", ways[person][later - 1])
+    return Story(sentences, f"where was {person} before the {ways[person][later]}?", ways[person][later - 1])
 
 
-def gift(cast: Cast, draw: Random) -> Told | None:
+def gift(cast: Cast, draw: Random) -> Story | None:
     """Who gave what to whom."""
     people = draw.sample(cast.people, 4)
     holder = dict(zip(draw.sample(cast.things, 3), draw.choices(people, k=3), strict=True))
@@ -228,11 +228,11 @@ def gift(cast: Cast, draw: Random) -> Told | None:
         f"what did {giver} give to {getter}?",
         f"who got the {thing} from {giver}?",
     )[asked]
-    return Told(sentences, question, one[asked])
+    return Story(sentences, question, one[asked])
 
 
-def motive(cast: Cast, draw: Random) -> Told:
-    """Where somebody will go, or why they went there, which only the other stories tell."""
+def motive(cast: Cast, draw: Random) -> Story:
+    """Where somebody will go, or why they went there, which only the other stories say."""
     people = draw.sample(cast.people, min(len(cast.people), max(3, cast.length(draw) - 1)))
     moods = [draw.choice(cast.moods) for _ in people]
     sentences, gone = [], []
@@ -243,5 +243,5 @@ def motive(cast: Cast, draw: Random) -> Told:
             sentences.append(f"{person} {draw.choice(cast.moves)} to the {MOTIVES[mood]}.")
     asked = draw.randrange(len(people))
     if gone[asked]:
-        return Told(sentences, f"why did {people[asked]} go to the {MOTIVES[moods[asked]]}?", moods[asked])
-    return Told(sentences, f"where will {people[asked]} go?", MOTIVES[moods[asked]])
+        return Story(sentences, f"why did {people[asked]} go to the {MOTIVES[moods[asked]]}?", moods[asked])
+    return Story(sentences, f"where will {people[asked]} go?", MOTIVES[moods[asked]])

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from lit_metanas.inputs.shapes import RowShape
 from lit_metanas.io.text import printable, writable
 from lit_metanas.kinds.kind import Kind, Prepared, Source
-from lit_metanas.kinds.pairs.table_kinds import kind_of_table
+from lit_metanas.kinds.pairs.pair_kind import kind_of_table
 from lit_metanas.kinds.rows.row_tasks import TableTask, find_row_columns
 from lit_metanas.kinds.rows.standardised_columns import QuantileColumns, StandardisedColumns
 from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, TableRow, columns_of, read_rows

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import ast
-import gc
 import hashlib
 import platform
 import re
 import sysconfig
 import warnings
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +18,7 @@ from lit_metanas.io.packages import installed_sources, installed_version
 from lit_metanas.kinds.texts.text_source import CachedTexts, Subsets, TextSource, without_shared
 from lit_metanas.tasks.source import SUBSETS, Subset
 
-NAME_MASK = "_"
-"""What stands for a name of code."""
+NAME_MASK = "_"  # stands for a name of code
 
 PROJECTS = {
     "PIL": "pillow",
@@ -43,11 +40,8 @@ PROJECTS = {
 
 _LARGEST_SOURCE = 1 << 18
 _LONGEST_PARAGRAPH = 2_000
-_MOST_OF_A_FILE = 25
-"""Sentences; so that no file tells what a whole package is about."""
-_WORDS = range(6, 41)
-"""How many words a sentence has, and at least half as many that are no names."""
-
+_MOST_OF_A_FILE = 25  # sentences, so that no file stands for a whole package
+_WORDS = range(6, 41)  # of a sentence, of which at least half are no names
 _SKIPPED = frozenset(("test", "tests", "testing", "_vendor", "vendor", "vendored", "site-packages", "__pycache__"))
 
 
@@ -179,24 +173,22 @@ MODULES: dict[Subset, tuple[str, ...]] = {
 }  # fmt: skip
 """The classes of each subset, of Python's own library first. No package has classes in two subsets."""
 
-MOST, LEAST = 100, 25
-"""Sentences of a class."""
+MOST, LEAST = 100, 25  # sentences of a class
 
 
 class Docstrings(CachedTexts, TextSource):
     """First sentences of docstrings: about 5,000 in some 70 classes, each a module of Python or of a dependency.
 
     Names of code are masked: dotted ones, those with underscores, digits or inner capitals, what is quoted, and those
-    of the module and of the packages, so that no sentence tells its label. A sentence that stands in several classes is
+    of the module and of the packages, so that no sentence gives its label away. One that stands in several classes is
     left out. The sources are parsed and not imported. What they say depends on the versions that are installed, so
     results of different environments are not comparable to the last digit; a module that is absent, or has fewer than
-    25 such sentences, is no class. The sentences are kept in a cached file, whose name tells the versions.
+    25 such sentences, is no class. The sentences are kept in a cached file, whose name depends on the versions.
 
     Args:
         cache: folder of the cached sentences; by default ``$LIT_METANAS_CACHE``, else ``lit_metanas`` in
             ``$XDG_CACHE_HOME`` or ``~/.cache``.
-        preprocessing: what makes inputs of sentences; None takes ``Words()``. One without a vocabulary gets that of the
-            meta-train classes.
+        preprocessing: makes inputs of texts; None takes ``Words()``. One without a vocabulary learns that of ``train``.
 
     Raises:
         ValueError: Python is installed without its sources.
@@ -233,8 +225,7 @@ class Docstrings(CachedTexts, TextSource):
 def _make() -> Subsets:
     """Read the sentences of all classes."""
     others = frozenset(name for names in MODULES.values() for name in names)
-    with _without_collection():
-        found = {name: sentences_of(name, others - {name}, MOST) for names in MODULES.values() for name in names}
+    found = {name: sentences_of(name, others - {name}, MOST) for names in MODULES.values() for name in names}
     kept = without_shared(found, LEAST)
     subsets = {subset: {name: kept[name] for name in MODULES[subset] if name in kept} for subset in SUBSETS}
     if min(map(len, subsets.values())) < 2:
@@ -243,15 +234,3 @@ def _make() -> Subsets:
             "Python that is installed with them, or another source, such as TextTable."
         )
     return subsets
-
-
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    """Pause the search for cycles of garbage, of which syntax trees have none; it would take as long as the rest."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

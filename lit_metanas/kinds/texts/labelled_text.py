@@ -28,10 +28,8 @@ def text_key(text: str) -> str:
     return " ".join(composed(text).casefold().split())
 
 
-def grouped_by_label(
-    rows: Iterable[Labelled], place: str, key: Callable[[str], str] = text_key
-) -> dict[str, dict[str, str]]:
-    """The groups of the texts of each class, by text; of texts of one key the first. Classes go by the alphabet."""
+def distinct_texts(rows: Iterable[Labelled], place: str, key: Callable[[str], str] = text_key) -> list[Labelled]:
+    """The first text of each key in each class, in their order; the classes go by the alphabet."""
     found: dict[str, dict[str, Labelled]] = {}
     number = 0
     for number, row in enumerate(rows, 1):
@@ -39,7 +37,7 @@ def grouped_by_label(
             raise ValueError(f"'{place}' has more than {MOST_SENTENCES} texts: take fewer.")
         label = checked_text(row.label, "label", row.where, place)
         text = checked_text(row.text, "text", row.where, place)
-        found.setdefault(label, {}).setdefault(key(text), row._replace(text=text))
+        found.setdefault(label, {}).setdefault(key(text), row._replace(text=text, label=label))
     if not number:
         raise ValueError(f"'{place}' holds no texts: give some of two or more classes.")
     if len(found) < 2:
@@ -47,10 +45,11 @@ def grouped_by_label(
         raise ValueError(
             f"All texts of '{place}' have the label '{printable(label, 80)}': give texts of two or more classes."
         )
-    twice = number - sum(map(len, found.values()))
-    if twice:
-        warn_of_data(f"'{place}' repeats {number_of(twice, 'text')} of the same class: each is taken once.")
-    return {label: {row.text: row.group for row in found[label].values()} for label in sorted(found)}
+    distinct = [row for label in sorted(found) for row in found[label].values()]
+    if number > len(distinct):
+        twice = number_of(number - len(distinct), "text")
+        warn_of_data(f"'{place}' repeats {twice} of the same class: each is taken once.")
+    return distinct
 
 
 def checked_text(value: object, noun: str, where: str, place: str) -> str:

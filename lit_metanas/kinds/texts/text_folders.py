@@ -11,7 +11,7 @@ from lit_metanas.io.class_folders import class_folders, file_groups
 from lit_metanas.io.packages import import_extra
 from lit_metanas.io.text import number_of
 from lit_metanas.kinds.texts.labelled_text import MOST_SENTENCES, Labelled, read_utf8
-from lit_metanas.kinds.texts.text_source import Lists, TextSource, split_sentences
+from lit_metanas.kinds.texts.text_source import TextSource, split_sentences
 from lit_metanas.kinds.texts.text_tables import labelled_rows
 from lit_metanas.tasks.task import warn_of_data
 
@@ -30,13 +30,11 @@ class TextFolder(TextSource):
         test: names of the meta-test classes.
         fractions: shares of the classes in the three subsets, if no list is given.
         seed: seed of the random split, at least 0.
-        preprocessing: what makes inputs of texts; None takes ``Words()``. One without a vocabulary gets that of the
-            meta-train classes.
+        preprocessing: makes inputs of texts; None takes ``Words()``. One without a vocabulary learns that of ``train``.
 
     Raises:
         FileNotFoundError: there is no such folder.
-        ValueError: the folder has fewer than two classes, one has no text file, a file is empty, too long or not UTF-8,
-            a named class does not exist or is named twice, or an argument is out of its range.
+        ValueError: a class or a file is malformed, a named class does not exist, or an argument is out of its range.
 
     Example:
         >>> from pathlib import Path
@@ -62,15 +60,15 @@ class TextFolder(TextSource):
     ) -> None:
         super().__init__(preprocessing)
         self.root = Path(root)
-        lists: Lists = {"train": train, "val": val, "test": test}
+        self._name = self.root.resolve().name
         self._sentences = split_sentences(
-            text_files(self.root), lists, fractions=fractions, seed=seed, owner="TextFolder", place=str(self.root)
+            text_files(self.root),
+            {"train": train, "val": val, "test": test},
+            fractions=fractions,
+            seed=seed,
+            owner="TextFolder",
+            place=str(self.root),
         )
-
-    @property
-    def name(self) -> str:
-        """The name of the folder."""
-        return self.root.resolve().name
 
 
 def text_files(root: Path, group: str | None = None) -> Iterator[Labelled]:
@@ -98,13 +96,11 @@ class TextDataset(TextSource):
         test: names of the meta-test classes.
         fractions: shares of the classes in the three subsets, if no list is given.
         seed: seed of the random split, at least 0.
-        preprocessing: what makes inputs of texts; None takes ``Words()``. One without a vocabulary gets that of the
-            meta-train classes.
+        preprocessing: makes inputs of texts; None takes ``Words()``. One without a vocabulary learns that of ``train``.
 
     Raises:
         FileNotFoundError: there is no such folder.
-        ValueError: it is no saved data set, or one that is too large, lacks a column, or has malformed texts; a named
-            class does not exist or is named twice, an argument is out of its range, or the package is not installed.
+        ValueError: it is no such data set, a named class does not exist, or the package is not installed.
 
     Example:
         >>> import lit_metanas as lm
@@ -125,16 +121,15 @@ class TextDataset(TextSource):
     ) -> None:
         super().__init__(preprocessing)
         self.path = Path(path)
-        lists: Lists = {"train": train, "val": val, "test": test}
-        rows = read_text_dataset(self.path, text, label)
+        self._name = self.path.resolve().name
         self._sentences = split_sentences(
-            rows, lists, fractions=fractions, seed=seed, owner="TextDataset", place=str(path)
+            read_text_dataset(self.path, text, label),
+            {"train": train, "val": val, "test": test},
+            fractions=fractions,
+            seed=seed,
+            owner="TextDataset",
+            place=str(path),
         )
-
-    @property
-    def name(self) -> str:
-        """The name of the folder."""
-        return self.path.resolve().name
 
 
 def is_dataset(path: Path) -> bool:

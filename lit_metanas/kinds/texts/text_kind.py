@@ -11,9 +11,9 @@ from lit_metanas.inputs.shapes import PADDING, TokenShape
 from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.text import printable, writable
 from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared, Source
-from lit_metanas.kinds.pairs.table_kinds import kind_of_table
+from lit_metanas.kinds.pairs.pair_kind import kind_of_table
 from lit_metanas.kinds.texts.byte_pairs import BytePairs
-from lit_metanas.kinds.texts.labelled_text import Labelled, checked_text, grouped_by_label
+from lit_metanas.kinds.texts.labelled_text import Labelled, checked_text, distinct_texts
 from lit_metanas.kinds.texts.new_texts import new_texts, usual_texts
 from lit_metanas.kinds.texts.text_folders import is_dataset
 from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, columns_of, find_columns, listed, read_rows
@@ -115,8 +115,7 @@ def _labelled(path: Path, group: str | None) -> list[Labelled]:
     """The texts of a table, in its order, or of a folder with a sub-folder of text files for each class."""
     rows, place = labelled_texts(path, group=group), writable(str(path))
     if path.is_dir():
-        found = grouped_by_label(rows, place)
-        return [Labelled("", text, label, own) for label, texts in found.items() for text, own in texts.items()]
+        return distinct_texts(rows, place)
     return [
         one._replace(
             text=checked_text(one.text, "text", one.where, place),

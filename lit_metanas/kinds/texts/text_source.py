@@ -20,7 +20,7 @@ from lit_metanas.inputs.shapes import Shape
 from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.files import write_whole
 from lit_metanas.io.json_files import read_json
-from lit_metanas.kinds.texts.labelled_text import Labelled, grouped_by_label
+from lit_metanas.kinds.texts.labelled_text import Labelled, distinct_texts
 from lit_metanas.kinds.texts.vocabularies import Words
 from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource
 from lit_metanas.tasks.splits import class_subsets
@@ -36,8 +36,7 @@ class TextSource(TaskSource):
     """Sentences by class. The tokens of a class are kept in memory from its first use on.
 
     Args:
-        preprocessing: what makes inputs of sentences; None takes ``Words()``. One without a vocabulary gets that of the
-            meta-train classes.
+        preprocessing: makes inputs of texts; None takes ``Words()``. One without a vocabulary learns that of ``train``.
 
     Example:
         >>> import lit_metanas as lm
@@ -51,12 +50,18 @@ class TextSource(TaskSource):
     """
 
     _sentences: Mapping[Subset, Sentences]
+    _name = ""
 
     def __init__(self, preprocessing: TextPreprocessing | None = None) -> None:
         self._open = preprocessing is None
-        self._given = Words() if preprocessing is None else preprocessing
+        self._given = preprocessing or Words()
         self._fitted: TextPreprocessing | None = None
         self._tokens: dict[tuple[Subset, int], Tensor] = {}
+
+    @property
+    def name(self) -> str:
+        """The first part of the ids of this source's tasks."""
+        return self._name or super().name
 
     def sentences(self, subset: Subset) -> Sentences:
         """The sentences of each class of a subset."""
@@ -101,13 +106,9 @@ class TextSource(TaskSource):
         return self.preprocessing.look_up(self._tokens[place][list(instances)].long())
 
 
-Lists = Mapping[Subset, Sequence[str] | None]
-"""The names of the classes of each subset, as a user lists them."""
-
-
 def split_sentences(
     rows: Iterable[Labelled],
-    lists: Lists,
+    lists: Mapping[Subset, Sequence[str] | None],
     *,
     fractions: tuple[float, float, float],
     seed: int,
@@ -115,7 +116,9 @@ def split_sentences(
     place: str,
 ) -> dict[Subset, Sentences]:
     """The texts of the classes of each subset, as listed or drawn by the seed."""
-    texts = {label: list(own) for label, own in grouped_by_label(rows, place, key=str).items()}
+    texts: dict[str, list[str]] = {}
+    for row in distinct_texts(rows, place, key=str):
+        texts.setdefault(row.label, []).append(row.text)
     names = class_subsets(list(texts), lists, fractions=fractions, seed=seed, owner=owner, place=place)
     return {subset: {name: texts[name] for name in names[subset]} for subset in SUBSETS}
 
@@ -134,8 +137,7 @@ class SentenceSource(TextSource):
         name: the first part of the ids of this source's tasks.
 
     Raises:
-        ValueError: there are fewer than two classes, a sentence is empty, too long or no text, a named class does not
-            exist or is named twice, or the fractions are negative or do not sum to 1.
+        ValueError: a text is malformed, a named class does not exist, or an argument is out of its range.
 
     Example:
         >>> import lit_metanas as lm
@@ -165,17 +167,16 @@ class SentenceSource(TextSource):
             for label, texts in sentences.items()
             for number, text in enumerate(texts)
         )
-        lists: Lists = {"train": train, "val": val, "test": test}
         super().__init__(preprocessing)
         self._sentences = split_sentences(
-            rows, lists, fractions=fractions, seed=seed, owner=type(self).__name__, place=name
+            rows,
+            {"train": train, "val": val, "test": test},
+            fractions=fractions,
+            seed=seed,
+            owner=type(self).__name__,
+            place=name,
         )
         self._name = name
-
-    @property
-    def name(self) -> str:
-        """The name that was given."""
-        return self._name
 
 
 class CachedTexts(ABC):

@@ -19,9 +19,8 @@ from lit_metanas.kinds.texts.labelled_text import (
     checked_text,
     read_utf8,
 )
-from lit_metanas.kinds.texts.text_source import Lists, TextSource, split_sentences
+from lit_metanas.kinds.texts.text_source import TextSource, split_sentences
 from lit_metanas.tasks.labels import warn_of_missing
-from lit_metanas.tasks.source import SUBSETS, Subset
 
 LARGEST_TABLE, MOST_COLUMNS, MOST_TABLE_VALUES = 1 << 26, 1_000, 10_000_000  # bytes, columns, and values of a table
 SUFFIXES_OF_TABLES = (".csv", ".tsv", ".jsonl")
@@ -58,24 +57,19 @@ class TextTable(TextSource):
 
     Args:
         path: the file; its name ends in ``.csv``, ``.tsv`` or ``.jsonl``.
-        text: the column of texts; None finds it by a usual name, such as ``text`` or ``sentence``, or takes the other
-            one of two.
-        label: the column of labels; None finds it by a usual name, such as ``label`` or ``intent``, or takes the other
-            one of two. Of two columns with unusual names, labels are in the one with fewer different values.
-        subset: a column that says of each class whether it is in ``train``, ``val`` or ``test``; then no list is given.
+        text: the column of texts; None finds it by a usual name, such as ``text``, or takes the other one of two.
+        label: the column of labels; None finds it by a usual name, such as ``label``, or takes the other one of two. Of
+            two columns with unusual names, labels are in the one with fewer different values.
         train: names of the meta-training classes; if any of the three lists is given, no class is drawn at random.
         val: names of the meta-validation classes.
         test: names of the meta-test classes.
-        fractions: shares of the classes in the three subsets, if no list and no column is given.
+        fractions: shares of the classes in the three subsets, if no list is given.
         seed: seed of the random split, at least 0.
-        preprocessing: what makes inputs of texts; None takes ``Words()``. One without a vocabulary gets that of the
-            meta-train classes.
+        preprocessing: makes inputs of texts; None takes ``Words()``. One without a vocabulary learns that of ``train``.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no such table, is too large, has a text that is empty or too long, lacks a column or has
-            fewer than two classes; a class stands in two subsets, a named one does not exist, or an argument is out of
-            its range.
+        ValueError: the table is malformed, a named class does not exist, or an argument is out of its range.
 
     Example:
         >>> from pathlib import Path
@@ -92,7 +86,6 @@ class TextTable(TextSource):
         path: str,
         text: str | None = None,
         label: str | None = None,
-        subset: str | None = None,
         train: list[str] | None = None,
         val: list[str] | None = None,
         test: list[str] | None = None,
@@ -102,22 +95,16 @@ class TextTable(TextSource):
     ) -> None:
         super().__init__(preprocessing)
         self.path = Path(path)
-        rows, place = list(read_rows(self.path)), writable(path)
-        text, label = find_columns(rows, place, text, label, subset=subset)
-        lists: Lists = {"train": train, "val": val, "test": test}
-        if subset is not None:
-            if any(names is not None for names in lists.values()):
-                raise ValueError(f"TextTable: give lists of classes or the column '{subset}', not both.")
-            lists = _listed_subsets(rows, place, label, subset)
-        labelled = labelled_rows(rows, place, text, label)
+        self._name = self.path.stem
+        place = writable(path)
         self._sentences = split_sentences(
-            labelled, lists, fractions=fractions, seed=seed, owner="TextTable", place=place
+            labelled_rows(list(read_rows(self.path)), place, text, label),
+            {"train": train, "val": val, "test": test},
+            fractions=fractions,
+            seed=seed,
+            owner="TextTable",
+            place=place,
         )
-
-    @property
-    def name(self) -> str:
-        """The name of the file, without its ending."""
-        return self.path.stem
 
 
 def read_rows(path: Path, *, blank: bool = False) -> Iterator[TableRow]:
@@ -231,7 +218,7 @@ def has_line_of_names(place: str) -> bool:
 def guess_two(
     free: Sequence[str], named: tuple[str | None, str | None], known: tuple[Sequence[str], Sequence[str]]
 ) -> tuple[str | None, str | None]:
-    """Two columns: as they are named, else of a usual name, else the only one that is left beside the other."""
+    """Two columns: as they are named, else of a usual name, else the only one that is left."""
     found: list[str | None] = []
     for name, usual in zip(named, known, strict=True):
         found.append(usual_column(free, usual) if name is None else name)
@@ -310,21 +297,3 @@ def column_groups(rows: Sequence[TableRow], place: str, group: str) -> list[str]
 def number_text(value: Any) -> Any:
     """A whole number as a text; anything else stays."""
     return str(value) if isinstance(value, int) else value
-
-
-def _listed_subsets(rows: Sequence[TableRow], place: str, label: str, column: str) -> Lists:
-    """The classes of each subset as a column says."""
-    found: dict[str, Subset] = {}
-    for where, row in rows:
-        subset, name = row.get(column), str(row.get(label)).strip()
-        if subset not in SUBSETS:
-            raise ValueError(
-                f"Column '{column}' of '{place}' holds '{printable(str(subset), 40)}' at {where}: write train, val or "
-                "test."
-            )
-        if found.setdefault(name, subset) != subset:
-            raise ValueError(
-                f"Class '{printable(name, 80)}' of '{place}' stands in {found[name]} and, at {where}, in {subset}: put "
-                "each class into one subset."
-            )
-    return {subset: sorted(name for name in found if found[name] == subset) for subset in SUBSETS}

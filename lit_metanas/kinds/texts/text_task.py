@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from lit_metanas.inputs.preprocessing import Preprocessing
-from lit_metanas.inputs.shapes import vocabulary_of
 from lit_metanas.inputs.tokens import TextPreprocessing, split_words
 from lit_metanas.io.text import number_of, writable
-from lit_metanas.kinds.texts.labelled_text import Labelled, checked_texts, grouped_by_label, text_key
+from lit_metanas.kinds.labelled_examples import LabelledExamples
+from lit_metanas.kinds.texts.labelled_text import Labelled, checked_texts, distinct_texts, text_key
 from lit_metanas.kinds.texts.text_folders import is_dataset, read_text_dataset, text_files
 from lit_metanas.kinds.texts.text_tables import labelled_rows, read_rows
 from lit_metanas.kinds.texts.vocabularies import Characters, Words
@@ -23,11 +22,9 @@ from lit_metanas.tasks.splits import (
     check_held_out_shares,
     check_shares,
     kept_labels,
-    large_classes,
-    split_examples,
     tell_repeats,
 )
-from lit_metanas.tasks.task import SingleTask, Split, Task, check_task, warn_of_data
+from lit_metanas.tasks.task import SingleTask, Split, Task, warn_of_data
 
 
 class TextTask(SingleTask):
@@ -40,8 +37,8 @@ class TextTask(SingleTask):
             that the package ``datasets`` has saved.
         text: the column of texts; None finds it as ``TextTable`` does.
         label: the column of labels; None finds it as ``TextTable`` does.
-        preprocessing: what makes inputs of texts; None takes that of the meta-trained checkpoint which a search starts
-            from, else as ``task_from_texts`` does. One without a vocabulary gets that of the texts to learn from.
+        preprocessing: makes inputs of texts; None takes that of the checkpoint which a search starts from, else as
+            ``task_from_texts`` does. One without a vocabulary gets that of the texts to learn from.
         train: share of each class's texts to learn from.
         val: share to choose architectures by; 0 leaves the task without a validation part.
         test: share to report accuracy on.
@@ -52,8 +49,7 @@ class TextTask(SingleTask):
 
     Raises:
         FileNotFoundError: there is no such file or folder.
-        ValueError: it is none of these, a text is malformed or of no group, a class has too few texts or groups, or an
-            argument is out of its range.
+        ValueError: a text is malformed, a class has too few texts or groups, or an argument is out of its range.
 
     Example:
         >>> from pathlib import Path
@@ -86,8 +82,16 @@ class TextTask(SingleTask):
         self.seed = seed
         self.group = group
         place = writable(str(self.path))
-        sentences = grouped_by_label(labelled_texts(self.path, text, label, group), place)
-        self._sentences = large_classes(sentences, min_per_class, f"'{place}'")
+        rows = distinct_texts(labelled_texts(self.path, text, label, group), place)
+        self._texts = [row.text for row in rows]
+        self._labelled = LabelledExamples(
+            len(rows),
+            [row.label for row in rows],
+            noun="texts",
+            group=group and [row.group for row in rows],
+            min_per_class=min_per_class,
+            place=f"'{place}'",
+        )
         self._open = preprocessing is None
         self._given = preprocessing
 
@@ -104,7 +108,7 @@ class TextTask(SingleTask):
     @property
     def classes(self) -> tuple[str, ...]:
         """The labels, in the order of their numbers."""
-        return tuple(self._sentences)
+        return tuple(self._labelled.members)
 
     def make(self) -> Task:
         """Split the texts and make inputs of them."""
@@ -112,18 +116,9 @@ class TextTask(SingleTask):
 
     @cached_property
     def _task(self) -> Task:
-        place = writable(str(self.path))
-        return _made(
-            self.path.resolve().stem,
-            self._sentences,
-            self._given,
-            grouped=self.group is not None,
-            train=self.train,
-            val=self.val,
-            test=self.test,
-            seed=self.seed,
-            culprit=lambda name: f"Class '{name}' of '{place}'",
-        )
+        shares = {"train": self.train, "val": self.val, "test": self.test}
+        divided = self._labelled.divided(**shares, seed=self.seed)
+        return _made(self.path.resolve().stem, self._texts, self._labelled, divided, self._given)
 
 
 def task_from_texts(
@@ -144,28 +139,25 @@ def task_from_texts(
     """Make a target task of texts. Each class is split at random by the shares, unless the test part is given.
 
     A text that repeats another of its class, but for capitals and white space, is taken once, so that none is both
-    learned from and tested. A given test part is taken as it is, and what it repeats is told.
+    learned from and tested. A given test part is taken as it is, and a warning counts what it repeats.
 
     Args:
         texts: the texts.
         labels: one label a text: numbers, names, or whatever else is hashable.
         texts_test: the texts of the test part, in the order in which they stay.
         labels_test: their labels.
-        preprocessing: what makes inputs of texts; None takes ``Words()``, or ``Characters()`` where most texts share no
-            word with others, such as names. One without a vocabulary gets that of the texts to learn from.
+        preprocessing: makes inputs of texts; None takes ``Words()``, or ``Characters()`` where most texts share no word
+            with others, such as names. One without a vocabulary gets that of the texts to learn from.
         val: share of each class to choose architectures by; 0 leaves the task without a validation part.
-        test: share of each class to report accuracy on, where ``texts_test`` is not given. What is left is for
-            training.
+        test: share of each class to report accuracy on, without ``texts_test``; what is left is for training.
         seed: of the split, at least 0.
         classes: names of the classes, as in ``task_from_arrays``; None takes the labels themselves.
-        group: of each of ``texts`` which others it belongs to, such as its author: those of a group go into one part.
-            None deals them out one by one.
+        group: of each of ``texts``, such as its author: those of a group go into one part.
         min_per_class: classes with fewer texts are left out, as those of ``FolderTask`` are.
         id: the task's name in records and results.
 
     Raises:
-        ValueError: there are more or fewer labels or groups than texts, a text is none, empty or too long, all labels
-            are the same, there are too few texts or groups of a class, or an argument is out of its range.
+        ValueError: a text or label is malformed, a class has too few, or an argument is out of its range.
 
     Example:
         >>> import lit_metanas as lm
@@ -183,84 +175,52 @@ def task_from_texts(
     whole = checked_texts(texts, "texts")
     given = label_list(labels, len(whole), name="labels", images="texts", noun="texts")
     names = class_names(given, classes, "texts")
-    groups = [""] * len(whole) if group is None else group_names(group, len(whole), "texts")
-    members: dict[Hashable, dict[str, tuple[str, str]]] = {label: {} for label in names}
-    for one, label, own in zip(whole, given, groups, strict=True):
-        members[label].setdefault(text_key(one), (one, own))
-    sentences = {names[label]: dict(distinct.values()) for label, distinct in members.items()}
-    repeated = len(whole) - sum(map(len, sentences.values()))
-    if repeated:
-        warn_of_data(f"texts repeats {number_of(repeated, 'text')} of the same class: each is taken once.")
-    sentences = large_classes(sentences, min_per_class, "texts")
+    groups = None if group is None else group_names(group, len(whole), "texts")
+    first: dict[tuple[Hashable, str], int] = {}
+    for at, (label, one) in enumerate(zip(given, whole, strict=True)):
+        first.setdefault((label, text_key(one)), at)
+    places = list(first.values())
+    if len(places) < len(whole):
+        repeated = number_of(len(whole) - len(places), "text")
+        warn_of_data(f"texts repeats {repeated} of the same class: each is taken once.")
+    labelled = LabelledExamples(
+        len(places),
+        [given[at] for at in places],
+        noun="texts",
+        classes=names,
+        group=groups and [groups[at] for at in places],
+        min_per_class=min_per_class,
+        place="texts",
+    )
     tested: tuple[list[str], Tensor] | None = None
     if texts_test is not None and labels_test is not None:
         held_out = checked_texts(texts_test, "texts_test")
         theirs = label_list(labels_test, len(held_out), name="labels_test", images="texts_test", noun="texts")
-        places, kept = kept_labels(theirs, names, sentences)
-        numbers = class_indices(
-            [theirs[place] for place in places], kept, name="labels_test", learned="labels", noun="texts"
-        )
-        tested = [held_out[place] for place in places], numbers
-        learned = {text for distinct in members.values() for text in distinct}
+        left, kept = kept_labels(theirs, names, labelled.members)
+        numbers = class_indices([theirs[at] for at in left], kept, name="labels_test", learned="labels", noun="texts")
+        tested = [held_out[at] for at in left], numbers
+        learned = {text for _, text in first}
         tell_repeats("texts_test", sum(text_key(one) in learned for one in tested[0]), "text")
-    task = _made(
-        id,
-        sentences,
-        preprocessing,
-        grouped=group is not None,
-        train=None,
-        val=val,
-        test=share,
-        seed=seed,
-        culprit="Class {!r}".format,
-        tested=tested,
-    )
-    check_task(task)
-    return task
+    divided = labelled.divided(val=val, test=share, seed=seed)
+    return _made(id, [whole[at] for at in places], labelled, divided, preprocessing, tested)
 
 
 def _made(
-    name: str,
-    sentences: Mapping[str, Mapping[str, str]],
+    id: str,
+    texts: Sequence[str],
+    labelled: LabelledExamples,
+    divided: Sequence[tuple[Tensor, Tensor]],
     preprocessing: TextPreprocessing | None,
-    *,
-    grouped: bool,
-    train: float | None,
-    val: float,
-    test: float,
-    seed: int,
-    culprit: Callable[[str], str],
     tested: tuple[list[str], Tensor] | None = None,
 ) -> Task:
-    """A task of the texts of each class, with their groups; ``tested`` is the test part if it was given."""
-    texts = [text for members in sentences.values() for text in members]
-    # The places of texts are dealt out, so that the vocabulary can be counted on those to learn from.
-    places = torch.arange(len(texts))[:, None].split([len(members) for members in sentences.values()])
-    splits = split_examples(
-        dict(zip(sentences, places, strict=True)),
-        train=train,
-        val=val,
-        test=test,
-        seed=seed,
-        culprit=culprit,
-        groups={label: list(members.values()) for label, members in sentences.items()} if grouped else None,
-    )
-    parts = [([texts[place] for place in part.inputs[:, 0].tolist()], part.labels) for part in splits]
+    """A task of texts that are divided by their places; ``tested`` is the test part if it was given."""
+    parts = [([texts[at] for at in places.tolist()], labels) for places, labels in divided]
     if tested is not None:
         parts[2] = tested
     known = parts[0][0]
     made = preprocessing.fitted(known) if preprocessing else usual_tokens(known)
-    learned, chosen, judged = (Split(made.encode(part), labels) for part, labels in parts)
-    return Task(
-        id=name,
-        way=len(sentences),
-        train=learned,
-        val=chosen,
-        test=judged,
-        classes=tuple(sentences),
-        vocabulary=vocabulary_of(made.shape),
-        preprocessing=made,
-    )
+    splits = [Split(made.encode(part), labels) for part, labels in parts]
+    return labelled.task(id, splits, None, preprocessing=made)
 
 
 def usual_tokens(texts: Sequence[str]) -> TextPreprocessing:

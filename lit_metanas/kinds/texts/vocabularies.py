@@ -33,7 +33,7 @@ class VocabularyTokens(ABC):
     """What preprocessings have in common whose tokens a vocabulary numbers, above padding and the unknown one."""
 
     field: ClassVar[str]  # that holds the vocabulary
-    wanted: ClassVar[str]
+    wanted: ClassVar[str]  # what a token must be, as messages end
     smallest: ClassVar[int] = 1  # size of a vocabulary
 
     size: int

@@ -16,7 +16,7 @@ from lit_metanas.searchers.samplers.portfolio_sampler import SourceScores
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.encodings import OneHotEncoding
-from lit_metanas.surrogates.gaussian_process import GaussianProcess, GroupedKernel, fit_parameters, mean_distances
+from lit_metanas.surrogates.gaussian_process import GaussianProcess, GroupedKernel, fit_parameters
 
 NEAR = 0.3
 """Trainings are compared if their FLOPs differ by at most this much in the logarithm to base 10, a factor of two."""
@@ -38,9 +38,7 @@ def promising(records: Sequence[SearchRecord], space: ChoiceSpace, flops: float)
         places = torch.tensor([queries.index(query) for query in distinct])
         wanted = torch.cat([features[places], torch.full((len(distinct), 1), log10(flops)).double()], dim=1)
         known = torch.cat([features, budgets[:, None]], dim=1)
-        kernel = GroupedKernel((*widths, 1), mean_distances(known, (*widths, 1)))
-        process = GaussianProcess(kernel, fit_parameters(kernel, known, values, kernel.prior), known, values)
-        order = process(wanted).mean.argsort(descending=True, stable=True).tolist()
+        order = _predict(known, (*widths, 1), values, wanted).argsort(descending=True, stable=True).tolist()
         distinct = [distinct[place] for place in order]
     return distinct
 
@@ -74,12 +72,16 @@ def expected_heights(
     features, widths = _features([*source.members, *wanted], space)
     known, others = features[: len(means)], features[len(means) :]
     values = (means - means.mean()) / means.std()
-    kernel = GroupedKernel(widths, mean_distances(known, widths))
-    process = GaussianProcess(kernel, fit_parameters(kernel, known, values, kernel.prior), known, values)
-    heights = process(others).mean.view(len(architectures), len(recipes))
-    best = heights.max(1)
+    best = _predict(known, widths, values, others).view(len(architectures), len(recipes)).max(1)
     chosen = zip(architectures, best.indices.tolist(), best.values.tolist(), strict=True)
     return [(Query(architecture, recipes[place]), value) for architecture, place, value in chosen]
+
+
+def _predict(known: Tensor, widths: Sequence[int], values: Tensor, wanted: Tensor) -> Tensor:
+    """The scores of wanted features ``(m, d)`` by a Gaussian process on those of known ones."""
+    kernel = GroupedKernel.of(known, widths)
+    process = GaussianProcess(kernel, fit_parameters(kernel, known, values, kernel.prior), known, values)
+    return process(wanted).mean
 
 
 def _ranked(records: Sequence[SearchRecord], space: ChoiceSpace) -> tuple[list[Trial], Tensor]:

@@ -87,13 +87,7 @@ class SuccessiveHalving(Halving):
         return race.finish(contenders, further=self.finish)
 
     def first_rung(self, space: SearchSpace, seed: int, *, problem: str) -> list[Query]:
-        """The queries of the first rung.
-
-        Args:
-            space: the architectures that can be built.
-            seed: of the search.
-            problem: its name; records of this problem are not used.
-        """
+        """The queries of the first rung of a search with this seed; records of ``problem`` are not used."""
         return self._first_rung(space, self._known(problem, space), seed)
 
     def _first_rung(self, space: SearchSpace, known: Sequence[SearchRecord], seed: int) -> list[Query]:

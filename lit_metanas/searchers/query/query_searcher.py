@@ -26,6 +26,7 @@ from lit_metanas.searchers.query.trial_loop import Scoring, TrialLoop
 from lit_metanas.searchers.query.worker_group import WorkerGroup, shared_storage
 from lit_metanas.searchers.samplers.history_sampler import HistorySampler
 from lit_metanas.searchers.searcher import Searcher
+from lit_metanas.spaces.architecture import check_positive
 from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.embeddings import TaskEmbedding
@@ -98,10 +99,8 @@ class QuerySearcher(Searcher):
         heartbeat: int = 30,
         embedding: TaskEmbedding | None = None,
     ) -> None:
-        least_one = {"patience": patience, "refusals": refusals, "failures": failures, "heartbeat": heartbeat}
-        for name, value in least_one.items():
-            if value < 1:
-                raise ValueError(f"The {name} {value} is below 1: give at least one.")
+        counts = {"patience": patience, "refusals": refusals, "failures": failures, "heartbeat": heartbeat}
+        check_positive("QuerySearcher", counts)
         if worker is not None and worker < 0:
             raise ValueError(f"Worker {worker} is below 0: give each worker a number of its own, 0 or more.")
         if worker is not None and storage is None:
@@ -207,7 +206,8 @@ class QuerySearcher(Searcher):
                 study, space, estimator, ledger, self._goal, self._ladder, self.train, self.failures, group
             )
             seeds = tuple(number for number in (seed, self.worker) if number is not None)
-            pruner, trials = self.pruner or NopPruner(), inf if self.trials is None else self.trials
+            trials = inf if self.trials is None else self.trials
+            pruner = self.pruner or NopPruner()
             loop = TrialLoop(scoring, self.sampler, pruner, seeds, trials, self.patience, self.refusals)
             loop.run()
             if group is None and storage is not None:  # other processes may still work in a shared study

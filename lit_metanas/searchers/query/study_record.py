@@ -138,9 +138,11 @@ def _warn_of_losses(study: str, trials: Sequence[FrozenTrial], space: ChoiceSpac
 
 def _lacking(trials: Sequence[FrozenTrial], space: ChoiceSpace | None, prefix: str) -> list[str]:
     """For each trial with a label that the space lacks, the first such label, as the end of a sentence."""
+    if space is None:
+        return []
     found: dict[int, str] = {}
     for trial in trials:
-        for choice in space.choices if space is not None else ():
+        for choice in space.choices:
             if (name := prefix + choice.name) in trial.params and choice.label_of(trial.params[name]) is None:
                 found.setdefault(trial.number, choice.lacks(trial.params[name]))
     return list(found.values())

@@ -29,6 +29,9 @@ from lit_metanas.searchers.samplers.memory import trial_id
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import ChoiceSpace
 
+ScoredQuery = tuple[Query, dict[str, Tensor] | None]
+"""A query that was fully scored, and its weights if the estimator gives any."""
+
 
 @dataclass
 class Outcome:
@@ -57,7 +60,7 @@ class Scoring:
     group: WorkerGroup | None  # the other processes, if there are any
     streak: int = 0  # failures in a row so far
 
-    def tell(self, trial: optuna.Trial, reported: Sequence[int] = ()) -> tuple[Query, dict[str, Tensor] | None] | None:
+    def tell(self, trial: optuna.Trial, reported: Sequence[int] = ()) -> ScoredQuery | None:
         """Score one trial, of which a pruner has seen some steps; give its query and weights if it was fully scored."""
         architecture = self.space.suggest(trial)
         recipe = suggest_recipe(trial, self.ranges)
@@ -71,9 +74,7 @@ class Scoring:
             return None
         return self._try(trial, query, reported)
 
-    def _try(
-        self, trial: optuna.Trial, query: Query, reported: Sequence[int]
-    ) -> tuple[Query, dict[str, Tensor] | None] | None:
+    def _try(self, trial: optuna.Trial, query: Query, reported: Sequence[int]) -> ScoredQuery | None:
         """Measure, and score if the constraints are met."""
         planned, begin = Cost(), perf_counter()
         measures: dict[str, float] = {}
@@ -256,7 +257,7 @@ class TrialLoop:
     trials: float  # most trials
     patience: int
     refusals: int
-    trained: tuple[Query, dict[str, Tensor] | None] | None = None  # the best query, if scored by this process
+    trained: ScoredQuery | None = None  # the best query, if scored by this process
 
     def __post_init__(self) -> None:
         self.study, self.ledger, self.group = self.scoring.study, self.scoring.ledger, self.scoring.group

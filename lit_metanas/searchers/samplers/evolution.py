@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from lit_metanas.searchers.mutation import FRUITLESS_DRAWS
 from lit_metanas.searchers.samplers.history_sampler import History, HistorySampler
 from lit_metanas.searchers.samplers.memory import note_on_trial
+from lit_metanas.spaces.architecture import check_positive
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
 
 AGE = "regularised_evolution:age"
@@ -55,10 +56,7 @@ class RegularisedEvolution(HistorySampler):
         space: ChoiceSpace | None = None,
         prefix: str = PREFIX,
     ) -> None:
-        if population < 1 or sample < 1:
-            raise ValueError(
-                f"RegularisedEvolution needs a population and a sample of at least one: got {population} and {sample}."
-            )
+        check_positive("RegularisedEvolution", {"population": population, "sample": sample})
         super().__init__(seed=seed, space=space, prefix=prefix)
         self.population = population
         self.sample = sample
@@ -110,6 +108,7 @@ class LocalSearch(HistorySampler):
 
     Args:
         initial: number of random trials at the start of each climb; the paper has one, its authors' code ten.
+        first_improvement: move to the first better neighbour, and not to the best of all.
         seed: of all draws, together with the trial's number; None takes one from the operating system.
         space: identifies architectures that are the same, cannot be built, or have inactive choices. The study's
             parameters are its choices, and any others.
@@ -126,14 +125,15 @@ class LocalSearch(HistorySampler):
         self,
         *,
         initial: int = 10,
+        first_improvement: bool = False,
         seed: int | None = None,
         space: ChoiceSpace | None = None,
         prefix: str = PREFIX,
     ) -> None:
-        if initial < 1:
-            raise ValueError(f"LocalSearch starts from at least one random trial: got {initial} as 'initial'.")
+        check_positive("LocalSearch", {"initial": initial})
         super().__init__(seed=seed, space=space, prefix=prefix)
         self.initial = initial
+        self.first_improvement = first_improvement
 
     def propose(
         self, study: Study, trial: FrozenTrial, history: History, generator: np.random.Generator
@@ -168,10 +168,13 @@ class LocalSearch(HistorySampler):
             fresh = [neighbour.parameters for neighbour in neighbours if not neighbour.trials]
             completed = [trial for trial in known if trial.state == TrialState.COMPLETE]
             better = [trial for trial in completed if history.rank(trial) < history.rank(place)]
-            if fresh or not better:
+            if self.first_improvement and better:
+                place = min(better, key=lambda trial: trial.number)
+            elif fresh or not better:
                 running += [trial for trial in known if trial.state == TrialState.RUNNING]
                 return fresh, not running
-            place = min(better, key=lambda trial: (history.rank(trial), trial.number))
+            else:
+                place = min(better, key=lambda trial: (history.rank(trial), trial.number))
 
 
 def _climbs(history: History) -> tuple[list[list[FrozenTrial]], int]:

@@ -17,7 +17,7 @@ from lit_metanas.searchers.mutation import mutate
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.encodings import Encoding, draw_buildable
 from lit_metanas.surrogates.candidate_posterior import CandidateFeatures, CandidatePosterior, by_improvement
-from lit_metanas.surrogates.gaussian_process import GroupedKernel, mean_distances
+from lit_metanas.surrogates.gaussian_process import GroupedKernel
 from lit_metanas.surrogates.meta_surrogate import read_surrogate
 from lit_metanas.surrogates.transfer import (
     TransferSurrogate,
@@ -135,8 +135,7 @@ class SurrogateChoice:
             return self.source
         if self.source is not None:
             return read_surrogate(self.source, self.encoding)
-        scales = mean_distances(self.encoding.candidates.features, self.encoding.groups)
-        kernel = GroupedKernel(self.encoding.groups, scales)
+        kernel = GroupedKernel.of(self.encoding.candidates.features, self.encoding.groups)
         return TransferSurrogate(kernel, (), kernel.prior.mean)
 
     @cached_property

@@ -15,7 +15,7 @@ from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.spaces.architecture import Choice
 from lit_metanas.spaces.forward_pass import ONLY, current, running
 from lit_metanas.spaces.layered.layered_child import pool_of, sizes
-from lit_metanas.spaces.mixture import Gate, Mixture, combine, computed_size, through
+from lit_metanas.spaces.mixture import Gate, Mixture, combine, computed_size, through, times
 from lit_metanas.spaces.operations import (
     ACTIVATIONS,
     INCREASING,
@@ -74,13 +74,12 @@ class SuperBlock(nn.Module):
             outputs = combine(gates["skip"], self.labels["skip"], partial(self._skip, inputs, outputs, gates))
         outputs = self._activate(outputs, gates, self.pools[up] if pooled else [])
         factor = self._width_mask(gates["width"])
-        if factor is not None:
-            factor = factor[None]
         if noise is not None and max(self.rates) > 0:
             uniform = noise[f"{self.key}.dropout"][:, : outputs.shape[1]]
-            scale = dropout_scale(gates["dropout"], self.rates, uniform, outputs.dtype)
-            factor = scale if factor is None else factor * scale
-        return outputs if factor is None else outputs * factor[:, :, None, None]
+            factor = times(dropout_scale(gates["dropout"], self.rates, uniform, outputs.dtype), factor)
+        if factor is None:
+            return outputs
+        return outputs * factor[..., None, None]
 
     def _activate(self, inputs: Tensor, gates: Gates, pools: Sequence[nn.Module]) -> Tensor:
         """Activation and pooling, if there are ``pools``, a candidate each."""

@@ -19,7 +19,7 @@ from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
 from lit_metanas.spaces.builder import Builder, LayerStack, Make, StackLayout
 from lit_metanas.spaces.forward_pass import largest
 from lit_metanas.spaces.mixed_layers import CountedFlops
-from lit_metanas.spaces.operations import ACTIVATIONS, POOLS
+from lit_metanas.spaces.operations import ACTIVATIONS, POOLS, padded
 from lit_metanas.spaces.sequence.readouts import READOUTS
 from lit_metanas.spaces.sequence.step_context import Steps, current_steps, telling_steps
 from lit_metanas.spaces.sequence.step_operations import OPERATIONS, Positions, StepPool
@@ -58,9 +58,8 @@ class Stem(nn.Module):
             inputs = self.embedding(inputs).transpose(1, 2)
         if self.linear is None:
             return inputs
-        missing = -inputs.shape[2] % self.stride
-        inputs = current_steps().blank(inputs)
-        return self.linear(F.pad(inputs, (0, missing)) if missing else inputs)
+        length = -(-inputs.shape[2] // self.stride) * self.stride
+        return self.linear(padded(current_steps().blank(inputs), length))
 
 
 class NormalisedOperation(nn.Module):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
 from typing import Any
@@ -17,8 +17,8 @@ from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import Shape, describe_shape, same_shape
 from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.kinds.stored_preprocessing import UNKNOWN_INPUTS, InputMeaning
-from lit_metanas.meta import Head, InnerLoop, Learner, Parameters
-from lit_metanas.meta.learner import BatchNorm
+from lit_metanas.meta import Head, InnerLoop, Learner, Parameters, evaluate, task_generator
+from lit_metanas.meta.learner import EVALUATION, BatchNorm
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.records.rows import Protocol
 from lit_metanas.records.statistics import t_interval
@@ -26,7 +26,7 @@ from lit_metanas.relaxations import Derived, Relaxation
 from lit_metanas.spaces import Architecture, SearchSpace, Supernet, inherit
 from lit_metanas.tasks.task import Episode
 from lit_metanas.training.architecture_logits import ArchitectureLogits
-from lit_metanas.training.meta_search.episode_scores import EpisodeScores
+from lit_metanas.training.collectives import gather_lists
 from lit_metanas.training.meta_search.meta_checkpoint import (
     META_KEY,
     MetaCheckpoint,
@@ -38,6 +38,44 @@ from lit_metanas.training.meta_search.meta_checkpoint import (
 from lit_metanas.training.meta_search.task_architectures import MetaTrained, TaskArchitectures
 from lit_metanas.training.meta_search.training_state import RunningStatistics
 from lit_metanas.training.outer_training import OuterTraining, validate_anew
+
+
+class EpisodeScores:
+    """One score an episode, brought into the episodes' order over all processes."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.mine: list[float] = []  # episode `i` of process `rank` is number `i * world_size + rank`
+
+    def number(self, trainer: Trainer) -> int:
+        """The number of this process's next episode."""
+        return len(self.mine) * trainer.world_size + trainer.global_rank
+
+    def judge(
+        self,
+        learner: Learner,
+        inner_loop: InnerLoop,
+        parameters: Parameters,
+        episodes: Sequence[Episode],
+        trainer: Trainer,
+        progress: float = 1.0,
+    ) -> None:
+        """Adapt to each of this process's next episodes, outside of inference mode, and add its score."""
+        # Dropout is a part of adaptation, but not of a mere look at the support set.
+        dropout = inner_loop.steps > 0
+        for episode in map(Episode.trainable, episodes):
+            generator = task_generator(self.seed, EVALUATION, self.number(trainer))
+            scores, _ = evaluate(
+                learner, inner_loop, parameters, episode, generator, support_dropout=dropout, progress=progress
+            )
+            right = int((scores.argmax(1) == episode.query.labels).sum())
+            self.mine.append(right / len(episode.query))
+
+    def gather(self, trainer: Trainer) -> list[float]:
+        """The scores of all processes, of which some may have judged an episode fewer, in the episodes' order."""
+        world, rank = trainer.world_size, trainer.global_rank
+        numbered = [(place * world + rank, score) for place, score in enumerate(self.mine)]
+        return [score for _, score in sorted(gather_lists(numbered))]
 
 
 class MetaLearned(OuterTraining):

@@ -20,8 +20,12 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.architecture_logits import ArchitectureLogits
 from lit_metanas.training.weight_sharing.hypergradient import Hypergradient
-from lit_metanas.training.weight_sharing.minibatches import Minibatch
-from lit_metanas.training.weight_sharing.supernet_training import SupernetTraining, WeightRates, check_warm_up
+from lit_metanas.training.weight_sharing.supernet_training import (
+    Minibatch,
+    SupernetTraining,
+    WeightRates,
+    check_warm_up,
+)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from lit_metanas.kinds import TextSource, Words
 from lit_metanas.meta import PairedReinforce
 from lit_metanas.relaxations import Categorical
 from lit_metanas.spaces import LayeredSpace
@@ -45,23 +44,6 @@ def _picture(number: int) -> Tensor:
 
 def _noise(seed: int) -> Tensor:
     return torch.randint(0, 96, SHAPE, generator=torch.Generator().manual_seed(seed)).float()
-
-
-class Sentences(TextSource):
-    """Sentences of two to six words; each class has three words of its own among those that all share."""
-
-    def __init__(self) -> None:
-        super().__init__(Words(steps=6))
-
-    def sentences(self, subset: Subset) -> dict[str, list[str]]:
-        return {f"{subset}{place}": [_sentence(subset, place, i) for i in range(20)] for place in range(8)}
-
-
-def _sentence(subset: Subset, place: int, instance: int) -> str:
-    own = 8 * SUBSETS.index(subset) + place
-    generator = torch.Generator().manual_seed(1000 * own + instance)
-    picked = torch.randint(0, 12, (2 + instance % 5,), generator=generator).tolist()
-    return " ".join(chr(ord("a") + (own + 5 * number) % 26 if number < 3 else 97 + number) for number in picked)
 
 
 class Losses(Callback):

@@ -11,13 +11,12 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.strategies import DDPStrategy
-from meta_toys import Losses, Sentences, make_data, make_model, make_trainer, state_of
+from meta_toys import Losses, make_data, make_model, make_trainer, state_of
 from torch import distributed
 
 from lit_metanas.callbacks import RankMonitor, ReplicaCheck
 from lit_metanas.meta import FOMAML, JointInnerLoop, LinearHead, PrototypeLoss
 from lit_metanas.relaxations import GumbelSoftmax, Softmax
-from lit_metanas.spaces import SequenceSpace
 from lit_metanas.training import ArchitectureSchedule, Preemption
 
 METHODS = {
@@ -38,14 +37,6 @@ METHODS = {
         "batch_norm": "support",
     },
 }
-
-SEQUENCES = SequenceSpace(
-    operations=("conv_3", "gated_linear", "attention_2"),
-    widths=(8,),
-    depths=(1, 2),
-    dropouts=(0.0, 0.2),
-    readouts=("max", "mean"),
-)
 
 KINDS = ("allreduce", "broadcast", "allgather", "_allgather_base", "reduce", "reduce_scatter", "gather", "scatter")
 KINDS += ("alltoall", "alltoall_base", "send", "recv", "barrier", "monitored_barrier")
@@ -97,13 +88,10 @@ def train(folder: Path, **options: Any) -> dict[str, Any]:
     """Fit, save, test; returns what came of it on this process."""
     devices, method = options.pop("devices"), options.pop("method")
     steps, resume = options.pop("steps"), options.pop("resume", None)
-    texts = options.pop("texts", False)
-    source = {"source": Sentences()} if texts else {}
     # Of the last batches of validation and test one process has an episode, and the others have none.
-    data = make_data(steps_per_epoch=steps, tasks_per_step=4, val_episodes=5, test_episodes=13, **source)
+    data = make_data(steps_per_epoch=steps, tasks_per_step=4, val_episodes=5, test_episodes=13)
     saves = Saves(folder, options.pop("saves", []))
-    inputs = {"space": SEQUENCES, "shape": None} if texts else {}
-    model = make_model(weights_seed=0 if resume is None else 99, **{**METHODS[method](), **inputs})
+    model = make_model(weights_seed=0 if resume is None else 99, **METHODS[method]())
     losses = Messages() if resume is None else Losses()
     strategy = DDPStrategy(process_group_backend="gloo") if devices > 1 else "auto"
     guards = [RankMonitor(timeout=600, hang_timeout=6000), ReplicaCheck(every_n_steps=5), Preemption()]

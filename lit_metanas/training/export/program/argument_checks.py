@@ -32,7 +32,7 @@ Allowed = (
 )
 """A value, whole numbers of a range, texts, instances of a class, what passes a function, a list, or any of several."""
 
-Arguments = Mapping[str, Allowed]
+AllowedArguments = Mapping[str, Allowed]
 
 
 def fits(argument: object, allowed: Allowed) -> bool:
@@ -57,7 +57,7 @@ def fits(argument: object, allowed: Allowed) -> bool:
     return allowed(argument)
 
 
-def table(families: Mapping[str, Arguments]) -> dict[str, Arguments]:
+def table(families: Mapping[str, AllowedArguments]) -> dict[str, AllowedArguments]:
     """The arguments of each operation; a family is the names of operations that have the same ones."""
     return {
         name if "." in name else f"{name}.default": arguments
@@ -96,7 +96,7 @@ def is_series(argument: object) -> bool:
     return isinstance(argument, Tensor) and argument.dim() == 3 and argument.shape[1] <= LONGEST_RECURRENCE
 
 
-FACTOR: Allowed = (Tensor, is_number)
+TENSOR_OR_NUMBER: Allowed = (Tensor, is_number)
 MAYBE_TENSOR: Allowed = (Tensor, None)
 SCALAR: Allowed = (int, float)
 TENSORS = Listed(Tensor, range(1, 1001))

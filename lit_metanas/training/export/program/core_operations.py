@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 
 from lit_metanas.training.export.program.argument_checks import (
-    FACTOR,
     MAYBE_TENSOR,
     SCALAR,
+    TENSOR_OR_NUMBER,
     TENSORS,
-    Arguments,
+    AllowedArguments,
     Listed,
     is_moderate,
     is_positive,
@@ -44,28 +44,28 @@ _SMALL = Listed(range(1, 256), (1, 2, 3))
 _SMALL_MARGINS = Listed(range(256), (1, 2, 3))
 _GROUPS = range(1, (1 << 16) + 1)
 
-_SELF: Arguments = {"self": FACTOR}
-_OTHER: Arguments = {**_SELF, "other": FACTOR}
-_NUMBER: Arguments = {**_SELF, "other": SCALAR}
-_KIND: Arguments = {"dtype": (torch.dtype, None)}
-_ALONG: Arguments = {**_SELF, "dim": _AXIS}
-_OVER: Arguments = {**_SELF, "dim": (_AXES, None), "keepdim": bool}
-_ALONG_KEPT: Arguments = {**_ALONG, "keepdim": bool}
-_AT: Arguments = {**_ALONG, "index": Tensor}
-_PART: Arguments = {"dim": _AXIS, "start": (_ANYWHERE, None), "end": (_ANYWHERE, None), "step": _COUNT}
-_NORM: Arguments = {"input": Tensor, "weight": MAYBE_TENSOR, "bias": MAYBE_TENSOR, "eps": SCALAR}
-_SCALED: Arguments = {
+_SELF: AllowedArguments = {"self": TENSOR_OR_NUMBER}
+_OTHER: AllowedArguments = {**_SELF, "other": TENSOR_OR_NUMBER}
+_NUMBER: AllowedArguments = {**_SELF, "other": SCALAR}
+_KIND: AllowedArguments = {"dtype": (torch.dtype, None)}
+_ALONG: AllowedArguments = {**_SELF, "dim": _AXIS}
+_OVER: AllowedArguments = {**_SELF, "dim": (_AXES, None), "keepdim": bool}
+_ALONG_KEPT: AllowedArguments = {**_ALONG, "keepdim": bool}
+_AT: AllowedArguments = {**_ALONG, "index": Tensor}
+_PART: AllowedArguments = {"dim": _AXIS, "start": (_ANYWHERE, None), "end": (_ANYWHERE, None), "step": _COUNT}
+_NORM: AllowedArguments = {"input": Tensor, "weight": MAYBE_TENSOR, "bias": MAYBE_TENSOR, "eps": SCALAR}
+_SCALED: AllowedArguments = {
     "input": Tensor,
     "output_size": (_COUNTS, None),
     "scale_factors": (Listed(is_positive, (1, 2, 3)), None),
 }
-_ROUNDED: Arguments = {"rounding_mode": (frozenset({"trunc", "floor"}), None)}
-_AVERAGED: Arguments = {"count_include_pad": bool, "divisor_override": (range(1, (1 << 31) + 1), None)}
+_ROUNDED: AllowedArguments = {"rounding_mode": (frozenset({"trunc", "floor"}), None)}
+_AVERAGED: AllowedArguments = {"count_include_pad": bool, "divisor_override": (range(1, (1 << 31) + 1), None)}
 _PLACES = Listed(MAYBE_TENSOR, range(1, 13))
 
 
-def _pool(dimensions: int) -> Arguments:
-    """Arguments of a pool, whose kernel has a size for each dimension, so that its cost is known."""
+def _pool(dimensions: int) -> AllowedArguments:
+    """AllowedArguments of a pool, whose kernel has a size for each dimension, so that its cost is known."""
     size = Listed(_WINDOW, (dimensions,))
     return {**_SELF, "kernel_size": size, "stride": _STEPS, "padding": _MARGINS, "ceil_mode": bool}
 
@@ -82,7 +82,7 @@ CORE_OPERATIONS = table({
     "add.Scalar sub.Scalar": {**_NUMBER, "alpha": SCALAR},
     "div.Tensor_mode": {**_OTHER, **_ROUNDED},
     "div.Scalar_mode": {**_NUMBER, **_ROUNDED},
-    "pow.Tensor_Tensor": {**_SELF, "exponent": FACTOR},
+    "pow.Tensor_Tensor": {**_SELF, "exponent": TENSOR_OR_NUMBER},
     "pow.Tensor_Scalar": {**_SELF, "exponent": SCALAR},
     "pow.Scalar": {"self": SCALAR, "exponent": Tensor},
     "clamp": {**_SELF, "min": (int, float, None), "max": (int, float, None)},

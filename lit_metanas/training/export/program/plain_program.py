@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lit_metanas.inputs.batches import blank_inputs
 from lit_metanas.inputs.shapes import Shape, TokenShape, as_shape, describe_shape
-from lit_metanas.training.export.program.argument_checks import Arguments, fits
+from lit_metanas.training.export.program.argument_checks import AllowedArguments, fits
 from lit_metanas.training.export.program.core_operations import ARITHMETIC, CORE_OPERATIONS
 from lit_metanas.training.export.program.operation_limits import (
     StepCost,
@@ -61,7 +61,7 @@ _MAKERS = frozenset({"arange.start_step", "empty.memory_format", "full.default",
 """Operations without inputs, which are given the device."""
 
 _LAYOUT = frozenset({"device", "layout", "memory_format", "non_blocking", "pin_memory"})
-"""Arguments of core operations on where and how numbers are kept, which are left out."""
+"""AllowedArguments of core operations on where and how numbers are kept, which are left out."""
 
 _LARGEST_SIZE = 1 << 40
 """Of a number that is made of sizes."""
@@ -174,7 +174,7 @@ class PlainProgram(nn.Module):
                 found.pop(other, None)
 
 
-def _fit(known: Arguments | None, given: Mapping[str, Any]) -> bool:
+def _fit(known: AllowedArguments | None, given: Mapping[str, Any]) -> bool:
     """Whether an operation is known, and each of its arguments is what it may be."""
     return known is not None and all(key in known and fits(argument, known[key]) for key, argument in given.items())
 

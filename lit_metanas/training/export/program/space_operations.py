@@ -8,10 +8,10 @@ from __future__ import annotations
 from torch import Tensor
 
 from lit_metanas.training.export.program.argument_checks import (
-    FACTOR,
     MAYBE_TENSOR,
+    TENSOR_OR_NUMBER,
     TENSORS,
-    Arguments,
+    AllowedArguments,
     Listed,
     is_matrices,
     is_number,
@@ -24,21 +24,21 @@ _LARGEST = 1 << 16
 _COUNT, _BEYOND_BATCH, _AXES = range(1, _LARGEST + 1), range(1, 4), Listed(range(1, 3), (1,))
 _TAPS, _MARGIN = range(1, 256), range(256)
 
-_SELF: Arguments = {"self": Tensor}
-_BOTH: Arguments = {**_SELF, "other": Tensor}
-_DROPOUT: Arguments = {"input": Tensor, "p": is_share, "train": False}
-_NORM: Arguments = {"input": Tensor, "weight": MAYBE_TENSOR, "bias": MAYBE_TENSOR, "eps": is_share}
-_KERNEL: Arguments = {"input": Tensor, "weight": Tensor, "bias": MAYBE_TENSOR}
+_SELF: AllowedArguments = {"self": Tensor}
+_BOTH: AllowedArguments = {**_SELF, "other": Tensor}
+_DROPOUT: AllowedArguments = {"input": Tensor, "p": is_share, "train": False}
+_NORM: AllowedArguments = {"input": Tensor, "weight": MAYBE_TENSOR, "bias": MAYBE_TENSOR, "eps": is_share}
+_KERNEL: AllowedArguments = {"input": Tensor, "weight": Tensor, "bias": MAYBE_TENSOR}
 
 
-def _pool(dimensions: int, *strides: int) -> Arguments:
-    """Arguments of a pool, whose strides are a list of one of some lengths."""
+def _pool(dimensions: int, *strides: int) -> AllowedArguments:
+    """AllowedArguments of a pool, whose strides are a list of one of some lengths."""
     size = {"kernel_size": Listed(_TAPS, (dimensions,)), "stride": Listed(_TAPS, strides)}
     return {**_SELF, **size, "padding": Listed(_MARGIN, (dimensions,)), "ceil_mode": bool}
 
 
-def _convolution(dimensions: int) -> Arguments:
-    """Arguments of a convolution."""
+def _convolution(dimensions: int) -> AllowedArguments:
+    """AllowedArguments of a convolution."""
     taps = Listed(_TAPS, (dimensions,))
     return {**_KERNEL, "stride": taps, "padding": Listed(_MARGIN, (dimensions,)), "dilation": taps, "groups": _COUNT}
 
@@ -90,7 +90,7 @@ ATEN_OPERATIONS = table({
     "max_pool1d": {**_pool(1, 1), "dilation": Listed(_TAPS, (1,))},
     "max_pool2d": {**_pool(2, 0, 2), "dilation": Listed(_TAPS, (2,))},
     "mean.dim": {**_SELF, "dim": Listed(range(2, 4), (2,))},
-    "mul.Tensor": {**_SELF, "other": FACTOR},
+    "mul.Tensor": {**_SELF, "other": TENSOR_OR_NUMBER},
     "ones_like zeros_like": {**_SELF, "pin_memory": False},
     "pad": {**_SELF, "pad": Listed(_MARGIN, (2, 4))},
     "remainder.Scalar": {**_SELF, "other": range(1, (1 << 31) + 1)},

@@ -1,12 +1,14 @@
-"""Pairs of texts in many languages, each pair of languages a task: one table, or a folder of them."""
+"""One's own pairs of texts: a file as a task, a table or a folder as tasks of many languages."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.class_folders import files_in
-from lit_metanas.io.text import is_text, printable, writable
+from lit_metanas.io.text import is_text, number_of, printable, writable
 from lit_metanas.kinds.pairs.pair_tasks import PairTasks
 from lit_metanas.kinds.pairs.text_pairs import (
     LANGUAGE_COLUMNS,
@@ -14,22 +16,145 @@ from lit_metanas.kinds.pairs.text_pairs import (
     Side,
     TextPair,
     TextShares,
+    deal_sources,
     distinct_pairs,
     find_pair_columns,
     pair_rows,
     read_pairs,
+    translation_task,
 )
-from lit_metanas.kinds.texts.labelled_text import checked_text
+from lit_metanas.kinds.texts.labelled_text import checked_text, text_key
 from lit_metanas.kinds.texts.text_tables import (
     SUFFIXES_OF_TABLES,
     TableRow,
+    column_groups,
     free_columns,
     listed,
     read_rows,
     usual_column,
 )
+from lit_metanas.kinds.texts.vocabularies import Characters
 from lit_metanas.objectives.translation import TextMetric
 from lit_metanas.tasks.source import Subset
+from lit_metanas.tasks.splits import check_shares, tell_shared_groups
+from lit_metanas.tasks.task import SingleTask, Task, warn_of_data
+
+
+class ParallelTask(SingleTask):
+    r"""One's own pairs of texts as a collection of a single task, such as sentences and their translations.
+
+    The task is ``ParallelTask("pairs.tsv")[0]``. Pairs with the same source (but for case and spaces) stay together, so
+    that no source of the test part is learned from. A pair that repeats another is taken once, and one that is longer
+    than the steps of a preprocessing is left out, both with a warning.
+
+    Args:
+        path: a table, CSV, TSV or JSON lines, whose first line names the columns; or the file of sources, a line each.
+        translations: the file of targets, a line each, where ``path`` is no table.
+        source: the column of sources; None finds it by a usual name, such as ``word``, or takes the other one of two.
+        target: the column of targets; None finds it by a usual name, or takes the other one of two.
+        preprocessing: makes inputs of sources; None takes ``Characters()``, which suits words and short sentences, and
+            ``BytePairs()`` suits long ones. One without a vocabulary gets that of the sources to learn from.
+        target_preprocessing: makes targets; as ``preprocessing``.
+        metric: what the task is judged by; see ``Translation``.
+        train: share of the sources to learn from.
+        val: share to choose architectures by; 0 leaves the task without a validation part.
+        test: share to report the metric on.
+        seed: seed of the random split, at least 0.
+        test_path: a table of the pairs to report on; None takes some of ``path``.
+        group: the column that says which pairs belong together, such as those of a document, and so into one part.
+            Groups that have a source in common count as one.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a file is malformed, there are too few sources or groups, or an argument is out of its range.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import lit_metanas as lm
+        >>> rows = [f"{number}\t{number + 1}" for number in range(30)]
+        >>> size = Path("next.tsv").write_text("source\ttarget\n" + "\n".join(rows))
+        >>> task = lm.ParallelTask("next.tsv")[0]
+        >>> len(task.train), len(task.val), len(task.test)
+        (18, 6, 6)
+        >>> task.preprocessing.show(task.test.inputs[:2]), task.objective.target.show(task.test.labels[:2])
+        (['22', '9'], ['23', '10'])
+    """
+
+    def __init__(
+        self,
+        path: str,
+        translations: str | None = None,
+        source: str | None = None,
+        target: str | None = None,
+        preprocessing: TextPreprocessing | None = None,
+        target_preprocessing: TextPreprocessing | None = None,
+        metric: TextMetric = "chrF",
+        train: float = 0.6,
+        val: float = 0.2,
+        test: float = 0.2,
+        seed: int = 0,
+        test_path: str | None = None,
+        group: str | None = None,
+    ) -> None:
+        check_shares("ParallelTask", train=train, val=val, test=test, seed=seed)
+        self.path = Path(path)
+        self.metric: TextMetric = metric
+        self.train = train
+        self.val = val
+        self.test = test
+        self.seed = seed
+        self._given = preprocessing or Characters(), target_preprocessing or Characters()
+        self.group = group
+        rows = list(read_pairs(self.path, translations, source, target, group))
+        self._pairs = distinct_pairs(rows, writable(path))
+        self._groups = None if group is None else _groups(self.path, group, rows)
+        self._tested: list[TextPair] | None = None
+        if test_path is not None:
+            place = writable(test_path)
+            tested = list(read_pairs(Path(test_path), None, source, target, group))
+            self._tested = distinct_pairs(tested, place)
+            if group is not None:
+                tell_shared_groups(f"'{place}'", self._groups, _groups(Path(test_path), group, tested))
+            known = {text_key(pair.source) for pair in self._pairs}
+            if repeated := sum(text_key(pair.source) in known for pair in self._tested):
+                warn_of_data(
+                    f"'{place}' repeats {number_of(repeated, 'source')} of '{writable(path)}', which are learned from: "
+                    f"the test {metric} will be too good. Leave them out of one of the two."
+                )
+
+    def make(self) -> Task:
+        """Split the pairs and make inputs and targets of them."""
+        return self._task
+
+    @cached_property
+    def _task(self) -> Task:
+        place = writable(str(self.path))
+        train, test = self.train, self.test
+        if self._tested is not None:
+            train, test = 1.0, 0.0
+        parts = deal_sources(
+            self._pairs, place, train=train, val=self.val, test=test, seed=self.seed, groups=self._groups
+        )
+        if self._tested is not None:
+            parts["test"] = self._tested
+        source, target = self._given
+        return translation_task(
+            self.path.resolve().stem,
+            parts,
+            source.fitted(pair.source for pair in parts["train"]),
+            target.fitted(pair.target for pair in parts["train"]),
+            metric=self.metric,
+            place=place,
+            validated=self.val > 0,
+        )
+
+
+def _groups(path: Path, group: str, rows: Sequence[tuple[str, TextPair]]) -> dict[TextPair, str]:
+    """The groups of the pairs of a table; of a pair that stands twice the first."""
+    found: dict[TextPair, str] = {}
+    for (_, pair), own in zip(rows, column_groups(list(read_rows(path)), writable(str(path)), group), strict=True):
+        found.setdefault(TextPair(pair.source.strip(), pair.target.strip()), own)
+    return found
 
 
 class ParallelTable(PairTasks):
@@ -41,30 +166,25 @@ class ParallelTable(PairTasks):
     Args:
         path: the file; CSV, TSV or JSON lines, whose first line names the columns.
         subset: which pairs are the tasks: meta-train on ``train``, choose by ``val``, report on ``test``.
-        pair: the column that names the pair of languages; None finds it by a usual name, such as ``pair`` or
-            ``language``.
+        pair: the column that names the pair of languages; None finds it by a usual name, such as ``language``.
         source: the column of sources, as in ``ParallelTask``.
         target: the column of targets, as in ``ParallelTask``.
-        meta_val: names of the meta-validation pairs; if this or the next list is given, none is drawn at random, and
-            all others are for meta-training.
+        meta_val: names of the meta-validation pairs; with this or the next list, all others are for meta-training.
         meta_test: names of the meta-test pairs.
         fractions: shares of the pairs in the three subsets, if no list is given.
         train: share of each pair's texts to learn from.
         val: share to choose architectures by; 0 leaves tasks without a validation part.
         test: share to report the metric on.
-        split_by: which texts decide the part that they stand in: take ``target`` where several languages are
-            translated into one.
+        split_by: which texts decide the part: take ``target`` where several languages are translated into one.
         seed: seed of both splits, at least 0.
         preprocessing: makes inputs of sources; None takes ``Characters()``. One without a vocabulary gets that of the
-            meta-train pairs, and the letters of the others, as ``target_preprocessing``. Do not take ``Words`` for a
-            language that is held out, whose words all stay unknown: see ``PairTasks``.
+            meta-train pairs, and the letters of the others. To ``Words`` a held-out language stays unknown.
         target_preprocessing: makes targets.
         metric: what tasks are judged by; see ``Translation``.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no such table, lacks a column or a text, or has fewer than two pairs of languages; a
-            named one does not exist, the subset has none, or an argument is out of its range.
+        ValueError: the table is malformed, a named pair does not exist, or an argument is out of its range.
 
     Example:
         >>> from pathlib import Path
@@ -96,6 +216,7 @@ class ParallelTable(PairTasks):
         metric: TextMetric = "chrF",
     ) -> None:
         self.path = Path(path)
+        self._name = self.path.stem
         self._shares = TextShares("ParallelTable", train, val, test, seed, split_by)
         rows, place = list(read_rows(self.path)), writable(path)
         column = _pair_column(rows, place, pair)
@@ -122,11 +243,6 @@ class ParallelTable(PairTasks):
             place=place,
             validated=val > 0,
         )
-
-    @property
-    def name(self) -> str:
-        """The name of the file, without its ending."""
-        return self.path.stem
 
     def parts(self, name: str, draw: int) -> Parts:
         """The pairs of texts of a pair of languages, divided."""
@@ -169,8 +285,7 @@ class ParallelFolder(PairTasks):
 
     Raises:
         FileNotFoundError: there is no such folder.
-        ValueError: it has fewer than two tables or two of one name, a named one does not exist, the subset has none, or
-            an argument is out of its range; later, that a table is malformed.
+        ValueError: a table is malformed, a named one does not exist, or an argument is out of its range.
 
     Example:
         >>> from pathlib import Path
@@ -203,6 +318,7 @@ class ParallelFolder(PairTasks):
         metric: TextMetric = "chrF",
     ) -> None:
         self.root = Path(root)
+        self._name = self.root.resolve().name
         self.source = source
         self.target = target
         self._shares = TextShares("ParallelFolder", train, val, test, seed, split_by)
@@ -222,11 +338,6 @@ class ParallelFolder(PairTasks):
             place=writable(root),
             validated=val > 0,
         )
-
-    @property
-    def name(self) -> str:
-        """The name of the folder."""
-        return self.root.resolve().name
 
     def parts(self, name: str, draw: int) -> Parts:
         """The pairs of a table, divided; it is read at its first use."""

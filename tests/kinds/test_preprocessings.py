@@ -1,0 +1,130 @@
+"""The preprocessings that ``auto`` is offered for each kind of data."""
+
+from __future__ import annotations
+
+import wave
+from collections.abc import Callable, Mapping
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import TensorDataset
+
+import lit_metanas as lm
+from lit_metanas.kinds import kind as data_kinds
+from lit_metanas.kinds.given_data import other_ways, read_given
+from lit_metanas.kinds.images import image_kind
+
+
+def ways_of(data: Any, **more: Any) -> Mapping[str, Callable[[], lm.Task]]:
+    """What makes the task of data under each preprocessing, the usual one first."""
+    given = {"kind": None, "test": None, "group": None, **more}
+    return other_ways(data, read_given(data, **given), **given)
+
+
+def photos(root: Path, side: int) -> Path:
+    """Two classes of images in folders."""
+    generator = np.random.default_rng(0)
+    for name in ("one", "two"):
+        (root / name).mkdir(parents=True)
+        for place in range(6):
+            pixels = generator.integers(0, 256, (side, side, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{place}.png")
+    return root
+
+
+def test_images_in_files_are_read_again(tmp_path: Path) -> None:
+    root = photos(tmp_path / "photos", side=64)
+    ways = ways_of(root)
+    assert [*ways] == ["colour 32x32", "colour 64x64", "colour 16x16", "grey 32x32"]
+    direct = lm.FolderTask(str(root), (3, 64, 64))[0]
+    assert torch.equal(ways["colour 64x64"]().test.inputs, direct.test.inputs)
+    root = photos(tmp_path / "small", side=20)  # of which no more would be seen at 64x64
+    for file in root.glob("*/*.png"):
+        Image.open(file).convert("L").convert("RGB" if file.stem == "1" else "L").save(file)
+    assert [*ways_of(root)] == ["grey 32x32", "grey 16x16"]  # as all files are
+    assert torch.equal(read_given(root).test.inputs, lm.FolderTask(str(root), (1, 32, 32))[0].test.inputs)
+    Image.new("RGB", (20, 20), "red").save(root / "two" / "0.png")
+    assert [*ways_of(root)] == ["colour 32x32", "colour 16x16", "grey 32x32"]
+
+
+def test_images_in_memory_are_resized_only_once_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    resized, fit = list[tuple[int, ...]](), image_kind.fit_images
+
+    def noted(images: torch.Tensor, shape: lm.ImageShape) -> torch.Tensor:
+        resized.append(tuple(shape))
+        return fit(images, shape)
+
+    monkeypatch.setattr(image_kind, "fit_images", noted)
+    ways = ways_of((np.random.default_rng(0).random((20, 3, 32, 32)), [0, 1] * 10))
+    assert not resized
+    ways["colour 16x16"]()
+    assert set(resized) == {(3, 16, 16)}
+
+
+def test_rows_have_columns_of_several_scales(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).lognormal(size=(40, 2))
+    labels = ["standardised columns", "quantiles of columns", "standardised together"]
+    ways = ways_of((rows, np.arange(40) % 2))
+    assert [*ways] == labels
+    scores = ways["quantiles of columns"]().train.inputs
+    assert float(scores[:, 0].mean().abs()) < 0.2
+    assert scores.abs().max() <= 3
+    together = ways["standardised together"]().preprocessing
+    assert isinstance(together, lm.kinds.StandardisedColumns)
+    assert len(set(together.means)) == len(set(together.deviations)) == 1
+    lines = [f"{a},{b},{n % 2},{n // 4}" for n, (a, b) in enumerate(rows)]
+    (tmp_path / "rows.csv").write_text("\n".join(["a,b,label,group", *lines]))
+    read = ways_of(tmp_path / "rows.csv", group="group")
+    assert [*read] == labels
+    usual, quantiles = (read[label]().train.labels for label in labels[:2])
+    assert torch.equal(usual, quantiles)
+    data = TensorDataset(torch.from_numpy(rows), torch.arange(40) % 2)
+    listed = ways_of(data, group=[*range(20)] * 2)
+    assert [*listed] == labels
+    inputs = [made().train.inputs for made in listed.values()]
+    assert not any(torch.equal(one, other) for one, other in combinations(inputs, 2))
+    assert ways_of(read_given((rows, np.arange(40) % 2))) == {}  # a task has its own
+
+
+def test_texts_have_words_and_characters() -> None:
+    texts = [f"text {n} " + " ".join(f"w{(n * k) % 9}" for k in range(50)) for n in range(40)]
+    ways = ways_of((texts, [n % 2 for n in range(40)]))
+    assert [*ways] == ["words", "words, first 96 of a text", "characters", "byte pairs"]
+    assert [made().shape.steps for made in ways.values()] == [32, 96, 128, 48]
+    for length, longer in ((60, False), (100, True)):  # texts without words
+        genes = ["".join(np.random.default_rng(n).choice(list("acgt"), length)) for n in range(20)]
+        offered = [*ways_of((genes, [0, 1] * 10))]
+        assert offered[0] == "characters"
+        assert not any("words" in label for label in offered)
+        assert ("characters, first 128 of a text" in offered) == longer
+
+
+def test_sounds_have_bands_and_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = lm.kinds.SpokenWords()
+    for word in (0, 1):
+        (tmp_path / f"word{word}").mkdir()
+        for number, sound in enumerate(words.sounds("test", word, range(4))):
+            with wave.open(str(tmp_path / f"word{word}" / f"{number}.wav"), "wb") as file:
+                file.setparams((1, 2, 8000, 0, "NONE", ""))
+                file.writeframes((sound * 32767).short().numpy().tobytes())
+    ways = ways_of(tmp_path)
+    assert [*ways] == ["40 bands, 25 ms", "80 bands, 25 ms", "20 bands, 25 ms", "40 bands, 50 ms"]
+    assert tuple(ways["40 bands, 50 ms"]().shape) == (41, 50)
+    monkeypatch.setattr(data_kinds, "MOST_BYTES", 1)  # and so none that takes more than usual
+    assert [*ways_of(tmp_path)] == [one for one in ways if "80" not in one]
+
+
+def test_what_takes_too_much_memory_is_not_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = photos(tmp_path / "photos", side=64)
+    texts = [f"text {n} " + "more " * (n % 5) for n in range(40)], [n % 2 for n in range(40)]
+    for data, label, most in ((root, "colour 64x64", 12 * 3 * 64 * 64 * 4), (texts, "characters", 40 * 128 * 8)):
+        monkeypatch.setattr(data_kinds, "MOST_BYTES", most)
+        whole = [*ways_of(data)]
+        assert label in whole
+        monkeypatch.setattr(data_kinds, "MOST_BYTES", most - 1)
+        assert [*ways_of(data)] == [one for one in whole if one != label]
