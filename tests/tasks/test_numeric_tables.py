@@ -304,15 +304,6 @@ class Frame:
         return np.stack(list(self.data.values()), axis=1).astype(dtype or float)
 
 
-def test_named_columns_may_come_in_another_order():
-    columns = {"a": [1.0, 2.0, 3.0], "b": [10.0, 20.0, 30.0]}
-    fitted = lm.kinds.StandardisedColumns(["a", "b"]).fitted(Frame(columns))
-    turned = Frame({"b": columns["b"], "a": columns["a"]})
-    assert torch.equal(fitted.encode(turned), fitted.encode(Frame(columns)))
-    with pytest.raises(ValueError, match="has no column 'b': it has a, c"):
-        fitted.encode(Frame({"a": columns["a"], "c": columns["b"]}))
-
-
 def test_test_rows_and_a_given_preprocessing_go_by_the_names_of_columns():
     columns = dict(zip("abc", X.T, strict=True))
     turned = Frame({name: columns[name][:6] + 1 for name in "cab"})

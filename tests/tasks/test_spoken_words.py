@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -63,25 +61,6 @@ def test_the_filters_are_those_of_plain_loops():
     want = np.array(outputs[4][2:]) + np.array(outputs[5][2:])
     (found,) = synthesis._filter([drive], [coefficients])
     assert np.abs(found - want).max() < 1e-12
-
-
-def test_a_resonator_rings_at_its_formant():
-    formants = np.tile([700.0, 1200.0, 2500.0, 3500.0], (40, 1))
-    voice = draw_voice(np.random.default_rng(0))
-    coefficients = synthesis._coefficients(formants, np.ones((40, 1)), np.tile([2000.0, 500.0], (40, 1)), voice)
-    a, b, c = coefficients[0, :, 1]
-    radius, angle = math.exp(-math.pi * (50 + 0.035 * 700) / 8000), 2 * math.pi * 700 / 8000
-    response, last = [a, a * b], 2
-    while last < 50:
-        response.append(b * response[-1] + c * response[-2])
-        last += 1
-    want = [a * radius**n * math.sin((n + 1) * angle) / math.sin(angle) for n in range(50)]
-    assert np.abs(np.array(response) - want).max() < 1e-12
-    drive = np.zeros((800, 3))
-    drive[0, 1] = 1
-    spectrum = np.abs(np.fft.rfft(synthesis._filter([drive], [coefficients])[0], 8000))
-    peaks = [f for f in range(1, 4000) if spectrum[f] > max(spectrum[f - 1], spectrum[f + 1])]
-    assert np.abs(np.array(peaks) - formants[0]).max() < 25
 
 
 def test_an_utterance_does_not_depend_on_those_spoken_with_it():
