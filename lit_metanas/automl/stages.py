@@ -63,7 +63,7 @@ def run_stages(job: Job, goal: Goal) -> SearchResult:
         options.say(f"trains one network, without a search: {reason}.")
     searcher = goal.searcher(job, begun, plan)
     coming = plan.training or plan.expected
-    budget = ToldBudget(job.task, searcher, queries=None, flops=plan.search, beside=coming)
+    budget = ToldBudget(job.task, searcher, queries=None, flops=plan.search, after=coming)
     # A network of far fewer FLOPs, such as a linear one, would otherwise have thousands of epochs, and take longer.
     most = max(plan.shares.longest, int(plan.search / sum(rungs) / begun.work.epoch))
     scored = BestSoFar(job.estimator(begun.work.recipe).with_recipe({"epochs": most}), job.task.id)

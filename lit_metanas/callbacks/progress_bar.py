@@ -102,8 +102,6 @@ class EpisodeProgressBar(ProgressBar):
 
     Args:
         interval: seconds between two lines without a terminal.
-        loss: the metric that is shown as the loss in training.
-        accuracy: the last part of the metric that is shown as the accuracy, after the phase's own prefix.
 
     Example:
         >>> import lit_metanas as lm
@@ -113,13 +111,11 @@ class EpisodeProgressBar(ProgressBar):
         True
     """
 
-    def __init__(self, interval: float = 10.0, loss: str = "train/loss", accuracy: str = "accuracy") -> None:
+    def __init__(self, interval: float = 10.0) -> None:
         super().__init__()
         if interval <= 0:
             raise ValueError(f"interval is {interval}: give a positive number of seconds.")
         self.interval = interval
-        self.loss = loss
-        self.accuracy = accuracy
         self._enabled = True
         self._live: Live | None = None
         self._meter = EpisodeMeter()
@@ -254,9 +250,9 @@ class EpisodeProgressBar(ProgressBar):
     def _numbers(self, metrics: Mapping[str, Tensor]) -> dict[str, float]:
         """The numbers at the end of the line."""
         prefix = METRIC_PREFIXES.get(self._phase, self._phase)
-        names = {"loss": f"{prefix}/loss", "accuracy": f"{prefix}/{self.accuracy}"}
+        names = {"loss": f"{prefix}/loss", "accuracy": f"{prefix}/accuracy"}
         if prefix == "train":
-            names |= {"loss": self.loss, "val": f"val/{self.accuracy}"}
+            names["val"] = "val/accuracy"
         return {word: float(metrics[name]) for word, name in names.items() if name in metrics}
 
 

@@ -28,14 +28,14 @@ SEARCHING, TESTING = "searching", "testing"
 
 
 class ToldBudget(Budget):
-    """A budget that reports its progress; ``beside`` are FLOPs that are spent after the search."""
+    """A budget that reports its progress; ``after`` are FLOPs that are spent after the search."""
 
     def __init__(
-        self, task: Task, searcher: Searcher, *, queries: int | None, flops: float | None, beside: float = 0.0
+        self, task: Task, searcher: Searcher, *, queries: int | None, flops: float | None, after: float = 0.0
     ) -> None:
         super().__init__(queries=queries, flops=flops)
         self.logs, self.part = False, ""
-        self.beside, self._trained = beside, 0.0
+        self.after, self._trained = after, 0.0
         self._searched = flops  # what the search spends: at most, and then in fact
         self._title = f"search of '{printable(task.id, 40)}' by {type(searcher).__name__}"
         self._begin = self._printed = self._charged = perf_counter()
@@ -51,7 +51,7 @@ class ToldBudget(Budget):
 
     def follow(self, flops: float) -> None:
         """Set the FLOPs that the training after the search may spend, once they are known."""
-        self.beside, self._searched = flops, self.spent.flops
+        self.after, self._searched = flops, self.spent.flops
 
     def trained(self, flops: float, seconds: float = 0.0) -> None:
         """Count FLOPs that were spent after the search, and print a line when it is due."""
@@ -97,14 +97,14 @@ class ToldBudget(Budget):
         left = seconds * (1 - share) / spent - (perf_counter() - self._charged)
         if left <= 0:
             return ""
-        if not self.beside:  # the FLOPs that follow the search are unknown
+        if not self.after:  # the FLOPs that follow the search are unknown
             return f"about {rough(left)} left of the search"
         return f"about {rough(left)} left"
 
     @property
     def _spends(self) -> bool:
         """Whether the budget is still being spent."""
-        return self.part == SEARCHING or (self.beside > 0 and not self.part.startswith(TESTING))
+        return self.part == SEARCHING or (self.after > 0 and not self.part.startswith(TESTING))
 
     @property
     def _elapsed(self) -> float:
@@ -122,7 +122,7 @@ class ToldBudget(Budget):
 
     def _flops_share(self) -> float:
         assert self._searched is not None
-        share = (self.spent.flops + self._trained) / (self._searched + self.beside)
+        share = (self.spent.flops + self._trained) / (self._searched + self.after)
         self._reached = max(self._reached, min(1.0, share))
         return self._reached
 

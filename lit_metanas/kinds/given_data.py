@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeAlias
 from torch.utils.data import Dataset
 
 from lit_metanas.io.files import open_regular
+from lit_metanas.io.packages import class_named
 from lit_metanas.io.text import number_of, printable, writable
 from lit_metanas.kinds.images.array_tasks import task_from_arrays
 from lit_metanas.kinds.images.dataset_tasks import task_from_dataset
@@ -22,7 +23,7 @@ from lit_metanas.kinds.kind import Kind, MadeBefore, Source, kind_named, kind_of
 from lit_metanas.kinds.kind_of_path import check_no_parts, folders_of_parts, kind_of_path
 from lit_metanas.kinds.texts.text_task import task_from_texts
 from lit_metanas.objectives.classification import Classification
-from lit_metanas.objectives.stored_objectives import objective_named
+from lit_metanas.objectives.objective import Objective
 from lit_metanas.tasks.labels import Groups
 from lit_metanas.tasks.splits import FEWEST_OF_A_CLASS
 from lit_metanas.tasks.task import Task, TaskCollection
@@ -50,7 +51,9 @@ def read_given(
     Inputs are made by ``prepared``, or as those of the meta-trained weights ``start`` were, or else as usual.
     """
     named = None if kind is None else kind_named(kind)
-    wanted = None if objective is None else objective_named(objective)
+    wanted = None
+    if objective is not None:
+        wanted = class_named(objective, Objective, "objective", "grades.Ordinal")  # type: ignore[type-abstract]
     if isinstance(data, Task | TaskCollection):
         task = _task_itself(data, test=test, group=group, min_per_class=min_per_class)
     elif isinstance(data, str | os.PathLike):
@@ -78,7 +81,6 @@ def _of_path(
     prepared: Any,
     start: MadeBefore | None,
 ) -> Task:
-    """The task of a file or folder."""
     source = _source(data, test, group)
     own = named or kind_of_path(source.path, source.group)
     if not own.labelled and least is not None:
@@ -141,7 +143,6 @@ def _in_memory(
 
 
 def _pair(name: str, given: Any) -> tuple[Any, Any]:
-    """Examples and labels."""
     if not isinstance(given, tuple | list) or len(given) != 2:
         raise ValueError(
             f"'{name}' cannot be a {type(given).__name__}: give a path, a task, a data set of torch, or a pair of "

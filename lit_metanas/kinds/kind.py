@@ -15,7 +15,7 @@ from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import Shape, TokenShape
 from lit_metanas.io.class_folders import files_in, folders_in
 from lit_metanas.io.packages import class_named, loaded_subclasses
-from lit_metanas.io.text import nearest, writable
+from lit_metanas.io.text import hint, writable
 from lit_metanas.kinds.augmentation import AUGMENTATIONS
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.record import RecipeValue
@@ -272,9 +272,8 @@ def kind_named(name: str) -> Kind:
     known = {kind.name: kind for kind in (*known_kinds(), *_loaded())}
     if name in known:
         return known[name]
-    near = nearest(name, known)
-    hint = f"did you mean '{near}'?" if near else f"give one of {', '.join(known)}, or the path of a class."
-    raise ValueError(f"There is no kind '{name}': {hint}")
+    others = f"give one of {', '.join(known)}, or the path of a class."
+    raise ValueError(f"There is no kind '{name}': {hint(name, known, others)}")
 
 
 def kind_of(task: Task, named: str | None = None) -> Kind:
@@ -302,14 +301,12 @@ def within_memory(task: Task, prepared: Prepared) -> Prepared:
 
 
 def _numbers(shape: Shape) -> int:
-    """Of an input."""
     if isinstance(shape, TokenShape):
         return shape.steps
     return prod(shape)
 
 
 def _made(path: str) -> Kind:
-    """A kind by the path of its class."""
     return class_named(path, Kind, "kind", "graphs.Graphs")()  # type: ignore[type-abstract]
 
 

@@ -101,7 +101,6 @@ class LabelledExamples:
 
 
 def _task(id: str, parts: list[Split], classes: Iterable[str], preprocessing: Preprocessing | None) -> Task:
-    """A task of three parts."""
     train, val, test = parts
     names, vocabulary = tuple(classes), None
     if preprocessing is not None:

@@ -1,8 +1,8 @@
-"""Preprocessings as plain values, in the files of exported networks and in checkpoints."""
+"""Preprocessings and objectives as plain values, in the files of exported networks and in checkpoints."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -10,6 +10,7 @@ from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.io.packages import is_own, stored_classes
 from lit_metanas.kinds import questions, rows, sounds  # noqa: F401  (whose preprocessings a file may name)
 from lit_metanas.kinds.texts import joined_tokens  # noqa: F401
+from lit_metanas.objectives import Classification, Objective
 
 
 def _in_checkpoints(kind: type[Preprocessing]) -> bool:
@@ -32,6 +33,24 @@ def read_preprocessing(stored: object) -> Preprocessing:
         own = sorted(name for name, each in known.items() if is_own(each))
         raise ValueError(f"its preprocessing is none of {', '.join(own)}")
     return kind.from_plain({name: value for name, value in stored.items() if name != "kind"})
+
+
+def describe_objective(objective: Objective) -> dict[str, Any] | None:
+    """An objective as JSON holds it; None for classification."""
+    if type(objective) is Classification:
+        return None
+    return {"kind": objective.kind, **objective.to_plain()}
+
+
+def read_objective(stored: object, names: int, read: Callable[[object], Preprocessing]) -> Objective:
+    """The inverse of ``describe_objective``: of so many classes or symbols; ``read`` makes stored preprocessings."""
+    if stored is None:
+        return Classification.from_plain({}, names, read)
+    # A file never makes the program import what it names: another package's objective is found once it is imported.
+    known = stored_classes(Objective)  # type: ignore[type-abstract]
+    if not isinstance(stored, Mapping) or (kind := known.get(str(stored.get("kind")))) is None:
+        raise ValueError(f"its objective is none of {', '.join(sorted(known))}; import the package that has others")
+    return kind.from_plain({name: value for name, value in stored.items() if name != "kind"}, names, read)
 
 
 @dataclass(frozen=True)

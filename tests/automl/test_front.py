@@ -75,6 +75,7 @@ def test_a_network_of_a_front_whose_training_fails_is_left_out(call: Call, monke
     assert set(kept) == {*before} - {whole.architecture}
 
 
+@pytest.mark.filterwarnings("ignore:.* this network is left out")
 def test_if_all_trainings_of_a_front_fail_the_best_is_as_the_search_trained_it(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

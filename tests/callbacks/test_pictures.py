@@ -100,13 +100,6 @@ def test_architecture_picture_tells_every_layer():
     assert boxes_overlap(figure) == []
 
 
-def test_shared_choices_are_drawn_for_each_layer():
-    space = LayeredSpace(shared=True)
-    shown = texts(draw_architecture(space.canonical({c.name: c.labels[0] for c in space.choices}), space=LayeredSpace))
-    assert shown.count("conv 3×3, 32") == 4
-    assert not any("dropout" in text for text in shown)  # a rate of 0 is no operation
-
-
 @pytest.mark.parametrize(
     ("space", "layer", "behind", "skips"),
     [

@@ -370,7 +370,7 @@ def test_a_long_step_is_told_after_it(monkeypatch, capsys):
 def told(monkeypatch):
     """A clock, and a budget with as many FLOPs for the training after the search as for that."""
     monkeypatch.setattr(search_progress, "perf_counter", clock := Clock())
-    budget = search_progress.ToldBudget(TASK, FixedArchitecture({}), queries=None, flops=1000, beside=1000)
+    budget = search_progress.ToldBudget(TASK, FixedArchitecture({}), queries=None, flops=1000, after=1000)
     budget.logs = True
     budget.begin(search_progress.SEARCHING)
     return clock, budget

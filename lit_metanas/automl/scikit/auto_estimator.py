@@ -21,9 +21,8 @@ from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import KindShape, plain_shape, read_shape
 from lit_metanas.io.packages import import_extra
 from lit_metanas.kinds.kind import kind_named
-from lit_metanas.kinds.stored_preprocessing import read_preprocessing
+from lit_metanas.kinds.stored_preprocessing import describe_objective, read_objective, read_preprocessing
 from lit_metanas.objectives.objective import Objective
-from lit_metanas.objectives.stored_objectives import describe_objective, read_objective
 from lit_metanas.records.budget import Cost
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.any_input import LinearSpace

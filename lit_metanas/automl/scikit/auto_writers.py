@@ -98,7 +98,7 @@ class AutoWriter(AutoEstimator):
         return self._texts(self._predictions(self._inputs(examples)), examples) if examples else []
 
     def score(self, X: Any, y: Any) -> float:
-        """How good the predictions are, 1 if all are right; see the class for the metric, and ``predict`` for errors."""
+        """How good the predictions are, 1 if all are right; see the class for the metric, ``predict`` for errors."""
         self._check_fitted()
         examples, texts = self._pairs(X, y)
         return self._judged(self._predictions(self._inputs(examples)), examples, texts)

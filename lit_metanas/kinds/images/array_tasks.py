@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
@@ -104,7 +104,7 @@ def images_by_class(images: Tensor, labels: Labels, classes: ClassNames | None) 
     return {name: images[own] for name, own in members.items()}
 
 
-class ClassImages(TaskSource):
+class ClassImages(ABC):
     """Images by class, whose classes are divided among the subsets; ``_images`` reads those of a class."""
 
     def __init__(
@@ -154,7 +154,7 @@ class ClassImages(TaskSource):
         return self._images(self._classes[subset][class_index])[list(instances)]
 
 
-class ArraySource(ClassImages):
+class ArraySource(ClassImages, TaskSource):
     """Arrays of images of many classes, from which episodes and tasks are drawn.
 
     The classes are split as given, or at random by a seed. Images are kept as uint8, floats in [0, 1] rounded to it.

@@ -19,6 +19,7 @@ from lit_metanas.kinds.images.image_arrays import image_tensor
 from lit_metanas.kinds.images.image_files import SUFFIXES, has_colour, read_image, read_images, require_shape
 from lit_metanas.kinds.images.torchvision_source import resizing
 from lit_metanas.kinds.labelled_examples import task_of_classes
+from lit_metanas.tasks.source import TaskSource
 from lit_metanas.tasks.splits import by_class, check_shares, large_classes, tell_shared_groups
 from lit_metanas.tasks.task import SingleTask, Task, warn_of_data
 
@@ -148,7 +149,7 @@ def _begins_in_colour(files: Sequence[Path]) -> bool:
     return False
 
 
-class ImageFolder(ClassImages):
+class ImageFolder(ClassImages, TaskSource):
     """Images of any size, grey or colour, resized; the classes are split as given, or at random by a seed.
 
     Args:

@@ -15,7 +15,6 @@ from torch.nn.functional import affine_grid, grid_sample
 
 from lit_metanas.inputs.shapes import describe_shape
 from lit_metanas.io.arrays import DAMAGED
-from lit_metanas.io.class_folders import files_in
 from lit_metanas.io.files import read_regular
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.io.text import writable
@@ -87,11 +86,6 @@ def _in_eight_bits(image: Image.Image) -> Image.Image:
 def read_images(files: list[Path], shape: tuple[int, int, int]) -> Tensor:
     """Read several images, uint8, shape ``(n, channels, height, width)``."""
     return torch.stack([read_image(file, shape) for file in files])
-
-
-def image_files(folder: Path) -> list[Path]:
-    """Return the image files directly in a folder, by name."""
-    return files_in(folder, SUFFIXES)
 
 
 def require_shape(owner: str, shape: tuple[int, int, int]) -> None:

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from lit_metanas.io.arrays import DAMAGED, read_npz
-from lit_metanas.kinds.images.image_files import image_files, read_images
+from lit_metanas.io.class_folders import files_in
+from lit_metanas.kinds.images.image_files import SUFFIXES, read_images
 from lit_metanas.tasks.source import Subset, TaskSource
 
 VALIDATION_ALPHABETS = ("Balinese", "Early_Aramaic", "Gujarati", "Korean", "Tagalog")
@@ -167,7 +168,7 @@ class Omniglot(TaskSource):
                 raise FileNotFoundError(f"There is no folder {folder}: download the {split} images of Omniglot, too.")
             found[split] = []
             for path in sorted(folder.glob("*/*/")):
-                files = image_files(path)
+                files = files_in(path, SUFFIXES)
                 if not files:
                     raise ValueError(f"{path} has no images: download Omniglot again.")
                 images = 255 - read_images(files, self.shape)[:, 0]

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from lit_metanas.io.text import nearest
+from lit_metanas.io.text import hint
 from lit_metanas.kinds.images.array_tasks import ArraySource
 from lit_metanas.kinds.images.dataset_tasks import names_of, read_parts
 from lit_metanas.kinds.images.image_arrays import over_white
@@ -177,9 +177,8 @@ def _dataset_class(name: str) -> type[Dataset[Any]]:
         except (ImportError, AttributeError, ValueError) as error:
             raise ValueError(f"The data set '{name}' cannot be imported ({error}): give another class path.") from error
     if not (isinstance(found, type) and issubclass(found, Dataset)) or found is datasets.VisionDataset:
-        near = nearest(name, datasets.__all__)
-        hint = f"did you mean {near!r}?" if near else "give a name in torchvision.datasets, or a class path."
-        raise ValueError(f"There is no data set '{name}': {hint}")
+        others = "give a name in torchvision.datasets, or a class path."
+        raise ValueError(f"There is no data set '{name}': {hint(name, datasets.__all__, others)}")
     return found
 
 

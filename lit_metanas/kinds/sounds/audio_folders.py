@@ -26,10 +26,10 @@ from lit_metanas.kinds.sounds.recordings import (
 )
 from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.splits import FEWEST_OF_A_CLASS, class_subsets, large_classes
-from lit_metanas.tasks.task import Task
+from lit_metanas.tasks.task import SingleTask, Task
 
 
-class AudioFolderTask(RecordingsTask):
+class AudioFolderTask(RecordingsTask, SingleTask):
     """One's own recordings of words or other sounds as a collection of a single task.
 
     They are WAV files, or with the extra ``speech`` FLAC, OGG, MP3 or AIFF files, in a sub-folder for each word or

@@ -106,28 +106,23 @@ class LogMel(Preprocessing):
             check_rate(self.rate)
         except ValueError as error:
             raise ValueError(f"LogMel {error}.") from None
-        for name, least, most in (("bins", 1, 512), ("steps", 1, 1 << 20)):
-            value = getattr(self, name)
-            if type(value) is not int or not least <= value <= most:
-                raise ValueError(
-                    f"LogMel: {name} = {short_value(value)} must be a whole number from {least} to {most}."
-                )
-        top = self.rate / 2
+        top, real = self.rate / 2, (int, float)
         bounds = {
-            "window": (2 / self.rate, 1.0),
-            "hop": (1 / self.rate, 1.0),
-            "lowest": (0.0, top),
-            "highest": (0.0, top),
-            "floor": (1e-30, 1.0),
-            "mean": (-1e6, 1e6),
-            "deviation": (1e-6, 1e6),
+            "bins": ("a whole number", (int,), 1, 512),
+            "steps": ("a whole number", (int,), 1, 1 << 20),
+            "window": ("a number", real, 2 / self.rate, 1.0),
+            "hop": ("a number", real, 1 / self.rate, 1.0),
+            "lowest": ("a number", real, 0.0, top),
+            "_highest": ("a number", real, 0.0, top),
+            "floor": ("a number", real, 1e-30, 1.0),
+            "mean": ("a number", real, -1e6, 1e6),
+            "deviation": ("a number", real, 1e-6, 1e6),
         }
-        for name, (low, high) in bounds.items():
+        for name, (noun, types, low, high) in bounds.items():
             value = getattr(self, name)
-            if name == "highest" and value is None:
-                continue
-            if type(value) not in (int, float) or not low <= value <= high:
-                raise ValueError(f"LogMel: {name} = {short_value(value)} must be a number from {low:g} to {high:g}.")
+            if type(value) not in types or not low <= value <= high:
+                told = f"{name.strip('_')} = {short_value(value)}"
+                raise ValueError(f"LogMel: {told} must be {noun} from {low:.7g} to {high:.7g}.")
         if type(self.centre) is not bool:
             raise ValueError(f"LogMel: centre = {short_value(self.centre)} must be true or false.")
         if self.lowest >= self._highest:

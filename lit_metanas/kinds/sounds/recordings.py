@@ -15,13 +15,13 @@ from torch import Tensor
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import SeriesShape
 from lit_metanas.io.class_folders import class_folders, file_groups
-from lit_metanas.io.text import nearest, number_of, printable, writable
+from lit_metanas.io.text import hint, number_of, printable, writable
 from lit_metanas.kinds.sounds.log_mel import LONGEST_RECORDING, LogMel, features_for
 from lit_metanas.kinds.sounds.sound_files import SOUND_SUFFIXES, Recording, check_readable, read_sound
 from lit_metanas.kinds.texts.labelled_text import read_utf8
 from lit_metanas.kinds.texts.text_tables import check_columns, listed, separated_rows
 from lit_metanas.tasks.splits import check_shares, large_classes, tell_shared_groups
-from lit_metanas.tasks.task import SingleTask, warn_of_data
+from lit_metanas.tasks.task import warn_of_data
 
 LARGEST_SOUND_TABLE, MOST_RECORDINGS = 1 << 28, 1_000_000
 """Bytes of a table of sound files, and its rows."""
@@ -115,8 +115,7 @@ def _rows(table: Path, columns: TableColumns, group: str | None) -> Iterator[tup
 def _check_columns(names: Sequence[str], columns: TableColumns, place: str) -> None:
     for column in (columns.file, columns.label, columns.speaker):
         if column not in names and column != TableColumns.speaker:
-            near = nearest(column, names)
-            known = f"did you mean '{printable(near, 40)}'?" if near else f"it has {listed(names)}"
+            known = hint(column, [printable(name, 40) for name in names], f"it has {listed(names)}")
             raise ValueError(
                 f"'{place}' has no column '{column}' ({known}): name its columns by 'columns', or rename them."
             )
@@ -150,9 +149,8 @@ def drawn_speakers(words: SpokenByWord, held_out: float | Sequence[str], *, seed
         return frozenset(speakers[i] for i in order[:number])
     for name in held_out:
         if name not in speakers:
-            near = nearest(name, speakers)
-            hint = f"did you mean '{printable(near, 80)}'?" if near else f"there are {len(speakers)} others."
-            raise ValueError(f"{owner}: there is no speaker '{printable(name, 80)}' (named in held_out): {hint}")
+            near = hint(name, [printable(one, 80) for one in speakers], f"there are {len(speakers)} others.")
+            raise ValueError(f"{owner}: there is no speaker '{printable(name, 80)}' (named in held_out): {near}")
     if held_out and set(held_out) == set(speakers):
         raise ValueError(f"{owner}: all speakers are held out: leave some for training.")
     return frozenset(held_out)
@@ -203,7 +201,7 @@ class HasFeatures:
             self._features = LogMel.checked(preprocessing, str(self.root))
 
 
-class RecordingsTask(HasFeatures, SingleTask):
+class RecordingsTask(HasFeatures):
     """One's own recordings as a collection of a single task; the arguments are those of ``AudioFolderTask``."""
 
     def __init__(

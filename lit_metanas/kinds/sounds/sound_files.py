@@ -61,8 +61,8 @@ def read_sound(path: str | Path, most: Callable[[int], int]) -> Recording:
             raise ValueError(f"it is not {SOUND_FORMATS}")
     soundfile = _soundfile(path)
     with _named(path), open_regular(path) as stream, soundfile.SoundFile(stream) as sound:
-        rate = _rate(sound.samplerate)
-        _check_channels(sound.channels)
+        rate = sound.samplerate
+        _check(rate, sound.channels)
         samples = sound.read(frames=most(rate), dtype="float32", always_2d=True)
         return Recording(mono(torch.from_numpy(samples.T)), rate, sound.frames / rate)
 
@@ -128,10 +128,10 @@ def _read_format(content: bytes) -> tuple[int, int, int, int]:
     code, channels, rate, _, block, bits = struct.unpack("<HHIIHH", content[:16])
     if code == _EXTENSIBLE:
         code = int.from_bytes(content[24:26], "little")
-    _check_channels(channels)
+    _check(rate, channels)
     if code in (_PCM, _FLOAT) and block * 8 != channels * bits:
         raise ValueError(f"it tells of {block} bytes for {channels} samples of {bits} bits")
-    return code, channels, _rate(rate), bits
+    return code, channels, rate, bits
 
 
 def _read_samples(
@@ -154,12 +154,9 @@ def _read_samples(
     return Recording(mono(samples.reshape(-1, channels).T), rate, length // frame / rate)
 
 
-def _rate(told: int) -> int:
-    if not LOWEST_RATE <= told <= HIGHEST_RATE:
-        raise ValueError(f"it tells of {told} samples a second")
-    return told
-
-
-def _check_channels(told: int) -> None:
-    if not 1 <= told <= MOST_CHANNELS:
-        raise ValueError(f"it tells of {told} channels")
+def _check(rate: int, channels: int) -> None:
+    """Refuse numbers that no sound has."""
+    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise ValueError(f"it tells of {rate} samples a second")
+    if not 1 <= channels <= MOST_CHANNELS:
+        raise ValueError(f"it tells of {channels} channels")

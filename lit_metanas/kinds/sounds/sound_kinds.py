@@ -61,8 +61,7 @@ class SoundKind(Kind):
     def preprocessings(self, task: Task, source: Source | None) -> Prepared:
         """Twice and half as many bands, and windows of twice the length."""
         usual = _features(task)
-        longer = replace(usual, window=2 * usual.window, hop=2 * usual.hop, steps=-(-usual.steps // 2))
-        return {**_bands(usual), **_by_bands(longer)}
+        return _views(usual, replace(usual, window=2 * usual.window, hop=2 * usual.hop, steps=-(-usual.steps // 2)))
 
     def as_before(self, made: MadeBefore, place: str) -> LogMel | None:
         """The same features."""
@@ -126,7 +125,7 @@ class TranscriptKind(SoundKind):
 
     def preprocessings(self, task: Task, source: Source | None) -> Prepared:
         """Twice and half as many bands; longer windows would leave too few steps."""
-        return _bands(_features(task))
+        return _views(_features(task))
 
 
 def sound_table(root: Path) -> Path | None:
@@ -145,18 +144,14 @@ def _has_transcripts(root: Path) -> bool | None:
 
 
 def _features(task: Task) -> LogMel:
-    """What made its inputs."""
     assert isinstance(task.preprocessing, LogMel)
     return task.preprocessing
 
 
-def _bands(usual: LogMel) -> dict[str, LogMel]:
-    """Twice and half as many bands."""
-    return _by_bands(usual, replace(usual, bins=2 * usual.bins), replace(usual, bins=max(1, usual.bins // 2)))
-
-
-def _by_bands(*all_features: LogMel) -> dict[str, LogMel]:
-    return {f"{one.bins} bands, {1000 * one.window:g} ms": one for one in all_features}
+def _views(usual: LogMel, *others: LogMel) -> dict[str, LogMel]:
+    """The usual features, those of twice and half as many bands, and others, by what distinguishes them."""
+    bands = [replace(usual, bins=2 * usual.bins), replace(usual, bins=max(1, usual.bins // 2))]
+    return {f"{one.bins} bands, {1000 * one.window:g} ms": one for one in (usual, *bands, *others)}
 
 
 def _label_table(root: Path | None, deep: bool) -> str | None:

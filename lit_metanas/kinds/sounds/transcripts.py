@@ -18,10 +18,10 @@ from lit_metanas.objectives.transcription import Transcription
 from lit_metanas.tasks.group_dealing import deal_groups
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.splits import part_sizes, warn_of_repeats
-from lit_metanas.tasks.task import Split, Task, check_task
+from lit_metanas.tasks.task import SingleTask, Split, Task, check_task
 
 
-class TranscriptTask(RecordingsTask):
+class TranscriptTask(RecordingsTask, SingleTask):
     """Recordings with transcripts as a collection of a single task: a network is to write the words that are said.
 
     The objective is ``Transcription``, whose symbols are the words of all transcripts of ``table``, lower-cased and

@@ -13,9 +13,8 @@ from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import ImageShape, Shape, as_shape, plain_shape
 from lit_metanas.io.json_files import LONGEST_TEXT, read_json
 from lit_metanas.io.text import number_of, printable
-from lit_metanas.kinds.stored_preprocessing import read_preprocessing, stored_kind
+from lit_metanas.kinds.stored_preprocessing import describe_objective, read_objective, read_preprocessing, stored_kind
 from lit_metanas.objectives.objective import Objective, Scored
-from lit_metanas.objectives.stored_objectives import describe_objective, read_objective
 from lit_metanas.objectives.translation import Translation
 from lit_metanas.records.plain import from_plain
 
