@@ -275,9 +275,9 @@ def _call(function: Callable[..., None], verb: str, args: list[str], **given: ob
     try:
         function(**{key: settings[key] for key in keys}, **given)
     except ValueError as error:
-        if (told := with_shell_keys(str(error), keys)) == str(error):
+        if (advice := with_shell_keys(str(error), keys)) == str(error):
             raise
-        raise ValueError(told) from error
+        raise ValueError(advice) from error
 
 
 def _parse(parser: ArgumentParser, verb: str, args: list[str]) -> Namespace:

@@ -193,7 +193,7 @@ def _key_next_to_class(tree: object) -> str | None:
 
 def find_misplaced_yaml(args: Sequence[str], verb: str) -> str | None:
     """A sentence on the last of the configurations among the arguments that is for another verb; None if none is."""
-    told, verbs = None, list[str]()
+    sentence, verbs = None, list[str]()
     for path in (path for path, whole in yaml_files(args) if whole):
         tree, shown = read_yaml(path), shown_path(str(path))
         if "class_path" in tree:
@@ -203,8 +203,8 @@ def find_misplaced_yaml(args: Sequence[str], verb: str) -> str | None:
         if BASE in tree:  # the file before
             verbs = [each for each in verbs if each in before] or verbs
         if verb and verbs and verb not in verbs:
-            told = f"'{shown}' is for `lit-metanas {verbs[0]}`, not for `{verb}`."
-    return told
+            sentence = f"'{shown}' is for `lit-metanas {verbs[0]}`, not for `{verb}`."
+    return sentence
 
 
 def _verbs_of(tree: Mapping[str, object]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a user is told about an error, and the exit code."""
+"""A sentence about an error for the user, and the exit code."""
 
 from __future__ import annotations
 

@@ -36,20 +36,20 @@ _CLASS_PATH = re.compile(r"class_path['\"]?:\s+['\"]?([\w.]+)")
 
 def usage_error(error: Exception, args: Sequence[str], keys: Iterable[str] = (), verb: str = "") -> UsageError:
     """The error to raise instead of one that a parser raised; ``keys``, dotted, are those to suggest from."""
-    told = find_yaml_fault(args) or find_misplaced_yaml(args, verb) or _failing_module(args)
-    if told is not None:
-        return UsageError(told)
+    sentence = find_yaml_fault(args) or find_misplaced_yaml(args, verb) or _failing_module(args)
+    if sentence is not None:
+        return UsageError(sentence)
     files = [path for path, _ in yaml_files(args)]
     if not isinstance(error, ArgumentError):  # jsonargparse's is argparse's
         what = " and ".join(f"'{path}'" for path in files) or "The command line"
         return UsageError(f"{what} cannot be understood ({errors.describe(error)}).")
     message, file = _with_reason(error)
-    told = explain(message, keys)
-    if verb and not told.endswith("?"):
-        told = f"{told.rstrip('.')}{_advice(message, verb, bool(files))}."
-    if file and file not in told:
-        told = f"In '{file}': {told}"
-    return UsageError(shorten(told, 2 * LONGEST_REASON))
+    sentence = explain(message, keys)
+    if verb and not sentence.endswith("?"):
+        sentence = f"{sentence.rstrip('.')}{_advice(message, verb, bool(files))}."
+    if file and file not in sentence:
+        sentence = f"In '{file}': {sentence}"
+    return UsageError(shorten(sentence, 2 * LONGEST_REASON))
 
 
 def _advice(message: str, verb: str, configured: bool) -> str:
@@ -106,7 +106,7 @@ def explain(message: str, keys: Iterable[str] = ()) -> str:
     elif unknown is not None:
         near = _nearest_key(unknown[1] or unknown[2], errors.arguments_of(kind), list(keys))
     elif not kinds or _OBJECT.search(kinds[0]):
-        near = next((told for name in names if (told := _nearest_class(name)) != "."), ".")
+        near = next((likely for name in names if (likely := _nearest_class(name)) != "."), ".")
     if given and kinds:
         value = _ARGUMENT.sub(r"\2", given[1])
         return f"'{where}' cannot be '{shorten(value)}': it takes {_readable(kinds[1] or kinds[2])}{near}"
@@ -138,8 +138,8 @@ def _innermost(message: str) -> tuple[list[str], str, str]:
         depth = indentation - 1
     inner = takewhile(lambda line: line[0] > lines[mark][0] or not _MARK.match(line[1]), lines[mark + 1 :])
     reasons = [_KEY.sub(r"\2", text).strip() for indentation, text in inner if text and indentation > lines[mark][0]]
-    told = "\n".join([line for line in reasons if not _NOISE.match(line)] or reasons)
-    return path, kind, told
+    kept = "\n".join([line for line in reasons if not _NOISE.match(line)] or reasons)
+    return path, kind, kept
 
 
 def _nearest_key(word: str, arguments: Mapping[str, object], keys: Sequence[str]) -> str:

@@ -28,7 +28,7 @@ from lit_metanas.io.own_folder import set_aside
 from lit_metanas.io.yaml_files import read_yaml
 
 ID, NAME, HISTORY = "WANDB_RUN_ID", "WANDB_NAME", "WANDB_MAX_END_OF_RUN_HISTORY_METRICS"
-"""Environment variables by which W&B is told a run's id, its name, and how many curves to print at the end; those that
+"""Environment variables with which W&B gets a run's id, its name, and how many curves to print at the end; those that
 the user has set are left alone."""
 
 

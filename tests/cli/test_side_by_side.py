@@ -20,7 +20,6 @@ from own_processes import command, environment
 from lit_metanas.cli.command_line import main
 from lit_metanas.cli.errors import UsageError
 from lit_metanas.cli.experiment import parallel_runner as side_by_side
-from lit_metanas.cli.experiment.parallel_runner import next_step
 from lit_metanas.cli.experiment.plan import Phase, Step
 from lit_metanas.cli.experiment.progress import Progress
 from lit_metanas.cli.experiment.run import run
@@ -191,23 +190,6 @@ def test_who_does_not_listen_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 PLAN = [step(0, 3), step(0, 1), step(1, 3), step(1, 1), step(None, 2), step(2, 1)]
-
-
-@pytest.mark.parametrize(
-    ("done", "running", "number"),
-    [
-        ((), (), 0),
-        ((), (0,), 2),  # within a seed in order
-        ((0,), (), 2),  # the seed with most left
-        ((0, 2), (1, 3), None),
-        ((0, 1, 2), (3,), None),  # a step of all seeds waits for all before it
-        ((0, 1, 2, 3), (), 4),
-        ((0, 1, 2, 3), (4,), None),  # all after it wait for it
-        ((0, 1, 2, 3, 4), (), 5),
-    ],
-)
-def test_the_next_step(done: tuple[int, ...], running: tuple[int, ...], number: int | None) -> None:
-    assert next_step(PLAN, set(done), set(running)) == number
 
 
 @pytest.mark.parametrize(("jobs", "minutes"), [(1, 11), (2, 2 + 9 / 2), (9, 2 + 9 / 3)])
