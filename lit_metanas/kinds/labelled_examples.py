@@ -55,6 +55,7 @@ class LabelledExamples:
         place: str = "X",
     ) -> None:
         self.noun = noun
+        self.place = place
         self.labels = label_list(labels, number, noun=noun)
         self.names = class_names(self.labels, classes, noun)
         members: dict[str, list[int]] = {name: [] for name in self.names.values()}
@@ -73,10 +74,16 @@ class LabelledExamples:
             val=val,
             test=test,
             seed=seed,
-            culprit="Class {!r}".format,
+            culprit=self._culprit,
             groups=self.groups,
         )
         return [(part.inputs[:, 0], part.labels) for part in parts]
+
+    def _culprit(self, name: str) -> str:
+        """A class in messages, with the file that has it."""
+        if self.place.startswith("'"):  # a path stands in quotes, an argument does not
+            return f"Class '{name}' of {self.place}"
+        return f"Class {name!r}"
 
     def task(
         self,
