@@ -48,23 +48,12 @@ def kind_of_table(path: Path, group: str | None) -> TableKind | None:
     if path.suffix.lower() not in SUFFIXES_OF_TABLES or not path.is_file():
         return None
     state = path.stat()
-    found = _known_table(path, group, (state.st_mtime_ns, state.st_size))
-    if isinstance(found, ValueError):
-        raise found
-    return found
+    return _kind_of_table(path, group, (state.st_mtime_ns, state.st_size))
 
 
 @lru_cache(maxsize=1)  # three kinds ask for it, one after another
-def _known_table(path: Path, group: str | None, version: tuple[int, int]) -> TableKind | ValueError:
-    """The kind of a table, as it is now, or why it is of none."""
-    try:
-        return _kind_of_table(path, group)
-    except ValueError as error:
-        return error
-
-
-def _kind_of_table(path: Path, group: str | None) -> TableKind:
-    """The kind of a table."""
+def _kind_of_table(path: Path, group: str | None, version: tuple[int, int]) -> TableKind:
+    """The kind of a table, as it is now."""
     rows, place = list(read_rows(path)), writable(str(path))
     label = target = numbered = None
     reason = ""
