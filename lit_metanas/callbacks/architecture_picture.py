@@ -89,7 +89,7 @@ def draw_architecture(
     below = [max(NAME_ROOM, 0.3 + NOTE_ROOM * len(given) - own / 2) for own in tall]
     right = 1.0 + GAP + max(map(len, lanes)) * (BLOCK + GAP)
     width = right + 0.75 + GAP + last
-    head = 0.5 if title else 0.2
+    head = 0.2 + 0.3 * bool(title)
     height = head + sum(map(sum, zip(tall, above, below, strict=True)))
     drawn = figure(width, height)
     axes = drawn.add_axes((0, 0, 1, 1))

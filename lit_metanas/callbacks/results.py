@@ -163,9 +163,8 @@ def _trials(records: Sequence[SearchRecord]) -> Iterator[Cells]:
         for place, trial in enumerate(record.trials):
             recipe = ", ".join(f"{name}={value}" for name, value in trial.recipe.items())
             value = trial.value if isfinite(trial.value) else nan
-            fidelity = nan if trial.fidelity is None else trial.fidelity
             yield [
-                record.task_id, record.method, place, value, _state(trial), fidelity, trial.cost.queries,
+                record.task_id, record.method, place, value, _state(trial), trial.fidelity or nan, trial.cost.queries,
                 trial.cost.flops, trial.cost.seconds, recipe, str(trial.architecture),
             ]  # fmt: skip
 

@@ -25,6 +25,9 @@ ACCURACY = "accuracy"
 _EPISODES = "episodes"
 """The protocol of few-shot episodes."""
 
+ACCOUNTS = {"flops": "training FLOPs", "queries": "queries"}
+"""Words for the units of a search's cost."""
+
 LONGEST_METRIC = 30
 """Characters of a metric's name."""
 
@@ -186,8 +189,7 @@ def _table(results: list[ResultRow], reference: str | None, scratch: str | None)
     elif scratch is None:
         scratch = _scratch(by_method, protocol.account)
     # A method without results under this protocol is not a reference in its table.
-    reference = reference if reference in by_method else None
-    scratch = scratch if scratch in by_method else None
+    reference, scratch = (name if name in by_method else None for name in (reference, scratch))
     compared, paying = by_method.get(reference or ""), by_method.get(scratch or "")
     class_values = {}
     if single and units == "test examples":

@@ -13,7 +13,7 @@ from rich.table import Table
 from lit_metanas.io.text import duration, markdown_lines, markdown_text, printable, shorten, with_prefix
 from lit_metanas.records.statistics import percent
 from lit_metanas.report.paired_statistics import Difference
-from lit_metanas.report.table import ACCURACY, MethodRow, ProtocolTable
+from lit_metanas.report.table import ACCOUNTS, ACCURACY, MethodRow, ProtocolTable
 
 
 def _over_seeds(row: MethodRow) -> str:
@@ -247,10 +247,9 @@ def verdict(tables: Sequence[ProtocolTable], method: str) -> str:
         if own is not None and other is not None and own.difference is not None:
             score = percent(own.score.mean, own.score.half)
             costs = [with_prefix(row.meta_cost + row.search_cost) for row in (own, other)]
-            account = "training FLOPs" if table.account == "flops" else table.account
             return (
                 f"{method}: {score} % ({table.title}), {points(own.difference)} points to {other.method}; "
-                f"it cost {costs[0]} of {account} with its search, {other.method} {costs[1]}."
+                f"it cost {costs[0]} of {ACCOUNTS[table.account]} with its search, {other.method} {costs[1]}."
             )
     return ""
 

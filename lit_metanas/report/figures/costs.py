@@ -12,7 +12,6 @@ from lit_metanas.io.text import with_prefix
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.records.statistics import bounds
 from lit_metanas.report.figures.panel import (
-    ACCOUNTS,
     MOST_METHODS,
     MOST_PANELS,
     frame,
@@ -22,7 +21,7 @@ from lit_metanas.report.figures.panel import (
     stacked,
 )
 from lit_metanas.report.paired_statistics import mean_curve, saturation
-from lit_metanas.report.table import ACCURACY, MethodRow, ProtocolTable, by_protocol, methods_of, title_of
+from lit_metanas.report.table import ACCOUNTS, ACCURACY, MethodRow, ProtocolTable, by_protocol, methods_of, title_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -22,9 +22,6 @@ TITLE_WIDTH = 54
 MOST_PANELS, MOST_METHODS, COLUMN = 20, 48, 16
 """Most panels of a figure, most methods in one, and names in a column of a legend."""
 
-ACCOUNTS = {"flops": "training FLOPs", "queries": "queries"}
-"""Words for the units of a search's cost."""
-
 
 def stacked(number: int) -> tuple[Figure, list[Axes]]:
     """A figure of ``number`` panels below each other, and their axes."""

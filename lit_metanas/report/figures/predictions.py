@@ -23,6 +23,9 @@ TILE, TITLE_LINE, MARGIN = 2.1, 0.15, 0.25
 TILE_LETTERS, LONGEST_NAME = 27, 54
 """Characters of a line above a picture, and of a name in it."""
 
+MARKS = {True: ("✓", INK), False: ("✗", COLOURS[1])}
+"""The mark and the colour of a right and of a wrong prediction."""
+
 LONGEST_EXAMPLE = 400
 """Characters of an example in a table."""
 
@@ -55,15 +58,14 @@ def _tile(axes: Axes, one: ShownPrediction) -> None:
     if one.series:
         axes.set_xlabel("steps →", fontsize=7, color=FAINT, labelpad=1)
         axes.set_ylabel("features →", fontsize=7, color=FAINT, labelpad=1)
-    colour = INK if one.right else COLOURS[1]
-    axes.set_title("\n".join(_title(one)), fontsize=8.5, color=colour, loc="left", pad=4)
+    axes.set_title("\n".join(_title(one)), fontsize=8.5, color=MARKS[one.right][1], loc="left", pad=4)
 
 
 def _title(one: ShownPrediction) -> list[str]:
     """The prediction, and the right answer if it differs, in lines."""
-    texts = [f"✗ {one.said}", f"is: {one.meant}"]
-    if one.right:
-        texts = [f"✓ {one.said}"]
+    texts = [f"{MARKS[one.right][0]} {one.said}"]
+    if not one.right:
+        texts.append(f"is: {one.meant}")
     lines = [line for text in texts for line in textwrap.wrap(printable(text, LONGEST_NAME), TILE_LETTERS)]
     return [label(line) for line in lines]
 
@@ -75,6 +77,7 @@ def prediction_lines(predictions: Sequence[ShownPrediction]) -> list[tuple[str, 
         return []
     rows: list[tuple[str, ...]] = [("", "example", "said", "right would be"), ("---",) * 4]
     for one in shown:
-        mark = "✓" if one.right else "✗"
-        rows.append((mark, *(shorten(text, LONGEST_EXAMPLE) for text in (one.example, one.said, one.meant))))
+        rows.append(
+            (MARKS[one.right][0], *(shorten(text, LONGEST_EXAMPLE) for text in (one.example, one.said, one.meant)))
+        )
     return rows
