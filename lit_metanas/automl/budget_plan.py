@@ -21,9 +21,13 @@ from lit_metanas.training.child import Recipe, recipe_cost
 
 @dataclass(frozen=True)
 class Shares:
-    """How a budget is divided: the one table of all shares and bounds."""
+    """How a budget is divided: change a share here, and nowhere else.
+
+    The search gets one of the first three, and whatever the last training no longer gains from (``longest``).
+    """
 
     search: float = 0.5  # of the budget, for the search, unless records favour one network
+    single: float = 0.0  # of the budget, if records favour one network, and nothing is left to choose
     preparing: float = 0.2  # of the budget, for preprocessings of one network that records favour
     longest: int = 200  # epochs of the last training of one network; the search gets what is left
     members: int = 5  # networks of an ensemble at most
@@ -177,17 +181,7 @@ def rest(
     seconds: float,
     trainings: Trainings,
 ) -> float:
-    """The FLOPs of everything after the search.
-
-    Args:
-        work: see there.
-        options: see there.
-        plan: of the budget.
-        found: by the search.
-        flops: that the search spent.
-        seconds: of the search, and of all that was trained since.
-        trainings: those of the search.
-    """
+    """The FLOPs of everything after the search, which spent ``flops``; ``seconds`` include what was trained since."""
     if plan.training is not None:
         return plan.training
     if options.minutes is None:

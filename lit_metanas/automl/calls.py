@@ -94,7 +94,7 @@ def _taking(options: Callable[P, AutoOptions]) -> Callable[P, SearchResult]:
     """A function with the signature of the options."""
 
     def auto(*args: P.args, **given: P.kwargs) -> SearchResult:
-        return find(options(*args, **given))
+        return run_auto(options(*args, **given))
 
     auto.__signature__ = signature(options).replace(return_annotation="SearchResult")  # type: ignore[attr-defined]
     auto.__doc__, auto.__qualname__ = with_options(AUTO), "auto"
@@ -104,7 +104,7 @@ def _taking(options: Callable[P, AutoOptions]) -> Callable[P, SearchResult]:
 auto = _taking(AutoOptions)
 
 
-def find(options: AutoOptions, *, began: float | None = None, from_shell: bool = False) -> SearchResult:
+def run_auto(options: AutoOptions, *, began: float | None = None, from_shell: bool = False) -> SearchResult:
     """Read, search, train, test and, with an output, write.
 
     ``began`` is the clock when the minutes began, and ``from_shell`` says that a command repeats the result, no call.
@@ -285,7 +285,7 @@ def auto_verb(*, began: float, **given: Any) -> None:
     options = AutoOptions(**given)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        found = find(options, began=began, from_shell=True)
+        found = run_auto(options, began=began, from_shell=True)
     finally:
         signal.signal(signal.SIGTERM, before)
     print(found)

@@ -44,7 +44,7 @@ from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import Recipe, images_an_epoch, recipe_cost
 
 MOST_EPOCHS = 100_000
-"""Epochs of a candidate at most; the search divides them by its budget."""
+"""Epochs in the recipe of the workload; every training replaces them by its own."""
 
 WORTH_A_TRIAL = 0.02
 """The least that a network adds to the best of those before it on other tasks; 1 is from the worst to the best."""
@@ -141,7 +141,7 @@ def best_of(candidates: Sequence[Candidate], examples: int) -> Candidate:
 class Beginning:
     """The beginning of a search."""
 
-    known: Sequence[SearchRecord]  # of other tasks, each trial with all fields of the recipe that are searched
+    records: Sequence[SearchRecord]  # of other tasks, each trial with all fields of the recipe that are searched
     usual: Architecture  # the network that the search begins with
     portfolio: Sequence[Query]  # tried first, in this order; empty without records
     train: Mapping[str, Sequence[RecipeValue]]  # fields of the recipe that are searched
@@ -182,7 +182,7 @@ def begin(job: Job) -> Beginning:
     if alone and len(portfolio) > 1:
         share, rungs = SHARES.preparing, _one_rung(len(portfolio))
     elif alone:
-        share, reason = 0.0, _why_alone(known, space, covers[0], kind.noun)
+        share, reason = SHARES.single, _why_alone(known, space, covers[0], kind.noun)
     # The mean of linear scores is linear, too: an ensemble of linear models would be about one of them.
     member_epochs = 0 if isinstance(views.space, LinearSpace) else kind.member_epochs
     work = Workload(

@@ -34,7 +34,7 @@ def begin_front(job: Job) -> Beginning:
     measure = measure_name(job.views.limits, job.options.pareto or "")
     generator = torch.Generator().manual_seed(job.options.seed)
     method = FrontHalving(measure=measure, train=begun.train, first=begun.portfolio[:1])
-    first = method.first_rung(begun.known, limited.within, limited.measures, MOST_BEGUN, generator)
+    first = method.first_rung(begun.records, limited.within, limited.measures, MOST_BEGUN, generator)
     candidates, shares = [query.architecture for query in first], begun.work.shares
     work = replace(
         begun.work,
@@ -47,7 +47,7 @@ def begin_front(job: Job) -> Beginning:
     return replace(begun, portfolio=first, work=work, rungs=front_rungs, reason="")
 
 
-def find_front(job: Job, begun: Beginning, plan: BudgetPlan) -> FrontHalving:
+def searcher_of_front(job: Job, begun: Beginning, plan: BudgetPlan) -> FrontHalving:
     """The searcher of a front."""
     rungs = begun.rungs(plan.search, begun.work.trial)
     return FrontHalving(
@@ -78,7 +78,8 @@ def train_front(job: Job, begun: Beginning, known: Known, outcome: SearchOutcome
     front = front[: max(1, POINTS - len(linear))]
     costs = [begun.work.last_epoch(one.found) for one in front]
     epochs, failed = shared_epochs(costs, left, known.plan.shares.longest), ""
-    for place, (one, number) in enumerate(zip(front, epochs, strict=False), start=1):
+    paid = zip(front[: len(epochs)], epochs, strict=True)
+    for place, (one, number) in enumerate(paid, start=1):
         show(f"training network {place} of {len(epochs)}")
         try:
             train_fully(job, begun, known, one, number)
@@ -148,5 +149,5 @@ def _name(job: Job, one: Candidate) -> tuple[Architecture, str]:
     return one.found.architecture, job.views.label_of(one.found.recipe)
 
 
-WHOLE_FRONT = Goal(begin_front, find_front, train_front, collect_front)
+WHOLE_FRONT = Goal(begin_front, searcher_of_front, train_front, collect_front)
 """The search of a front."""

@@ -58,7 +58,7 @@ class Known:
     sentence: str = ""  # how the comparison with linear models ended
 
     def charge(self, cost: Cost) -> None:
-        """Count the cost of a model that was only compared, or failed."""
+        """Count the cost of a model that was only compared, or failed; the progress of a network is known already."""
         self.apart += replace(cost, queries=0)
         self.budget.trained(float(cost.flops), cost.seconds)
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from lit_metanas.automl.budget_plan import SHARES, BudgetPlan
+from lit_metanas.automl.budget_plan import BudgetPlan
 from lit_metanas.automl.options import MEASURES
 from lit_metanas.automl.views import ViewEstimator, Views
 from lit_metanas.callbacks.figures import save
@@ -44,6 +44,9 @@ from lit_metanas.training.export.onnx_program import INT8, ONNX, Int8Loss
 
 METHOD = "auto"
 """The method's name in tables."""
+
+MOST_MEMBERS = 1000
+"""Networks of an ensemble that a file may name; more would fill the memory."""
 
 FRONT_FILES = ("front.md", "front.png")
 """The files of a front, next to the folders of its networks."""
@@ -255,7 +258,7 @@ class OutputFolder:
 
 def _fresh_network(result: SearchResult, views: Views) -> tuple[nn.Module, Task]:
     """The network or ensemble of a result, alone or with a linear model, with fresh weights, and its task."""
-    if not 1 <= result.ensemble <= SHARES.members:
+    if not 1 <= result.ensemble <= MOST_MEMBERS:
         raise ValueError(f"'{STATE}' has an ensemble of {result.ensemble} networks")
     view, task = views.labelled(result.view), views.labelled(result.view).task
     space = views.space if result.space == views.space.name else LinearSpace()

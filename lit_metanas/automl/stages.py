@@ -90,7 +90,7 @@ def run_stages(job: Job, goal: Goal) -> SearchResult:
         return replace(goal.collect(known, results, job), failure=failure)
 
 
-def find_one(job: Job, begun: Beginning, plan: BudgetPlan) -> Halving:
+def searcher_of_one(job: Job, begun: Beginning, plan: BudgetPlan) -> Halving:
     """The searcher of a single network."""
     rungs = begun.rungs(plan.search, begun.work.trial)
     return EvolvingHalving(
@@ -232,7 +232,7 @@ def tested(job: Job, begun: Beginning, known: Known, one: Trained, *, stopped: b
         learned=learned,
         cost=known.budget.spent,
         training_cost=one.cost,
-        meta_cost=cost_of(begun.known) + job.views.meta_cost,
+        meta_cost=cost_of(begun.records) + job.views.meta_cost,
         validated=candidate.value,
         size=size,
     )
@@ -276,5 +276,5 @@ def _latency(job: Job, one: Trained) -> float:
         return nan
 
 
-ONE_NETWORK = Goal(begin, find_one, train_one, collect_one)
+ONE_NETWORK = Goal(begin, searcher_of_one, train_one, collect_one)
 """The search of a single network."""
