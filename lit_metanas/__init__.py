@@ -82,7 +82,7 @@ if TYPE_CHECKING:
     from lit_metanas.training import Recipe as Recipe
     from lit_metanas.training import Trainer as Trainer
     from lit_metanas.training import export_child as export_child
-    from lit_metanas.training import load_exported as load_exported
+    from lit_metanas.training import load as load
 
 __version__ = "0.1.0"
 
@@ -104,7 +104,7 @@ _NAMES = {
         "AudioFolderTask BabiTask FolderTask Glyphs Kind ParallelTask SquadTask TableTask TextTask TranscriptTask "
         "task_from_arrays task_from_dataset task_from_texts"
     ),
-    "training": "Child MetaSearch Recipe Trainer export_child load_exported",
+    "training": "Child MetaSearch Recipe Trainer export_child load",
     "searchers": "DARTSSearcher MetaSearchedArchitecture RandomArchitecture Searcher",
     "comparisons": "SearchResult search",
     "automl": "AutoAnswerer AutoClassifier AutoTranscriber AutoTranslator auto",

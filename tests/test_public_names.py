@@ -108,7 +108,7 @@ import sys, torch, lit_metanas as lm
 space = lm.LayeredSpace(depths=(1,), widths=(4,))
 network = space.child(space.sample(torch.Generator()), (1, 8, 8), way=2)
 lm.export_child(network, sys.argv[1], architecture={}, classes=("a", "b"), shape=(1, 8, 8))
-lm.load_exported(sys.argv[1])
+lm.load(sys.argv[1])
 lm.search, lm.SearchResult, lm.MLPSpace
 print([name for name in ("onnx", "onnxscript", "onnxruntime", "huggingface_hub", "sklearn") if name in sys.modules])
 sys.modules["sklearn"] = None

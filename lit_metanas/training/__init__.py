@@ -1,7 +1,7 @@
 """The LightningModules."""
 
 from lit_metanas.training.child import Child, Recipe
-from lit_metanas.training.export import Exported, ExportedModel, export_child, load_exported
+from lit_metanas.training.export import Exported, ExportedModel, export_child, load
 from lit_metanas.training.meta_search import (
     AdaptedLogits,
     ArchitectureSchedule,
@@ -49,5 +49,5 @@ __all__ = [
     "Trainer",
     "WeightRates",
     "export_child",
-    "load_exported",
+    "load",
 ]

@@ -112,7 +112,7 @@ def test_images_and_texts_go_the_same_way(X, y, space, new, wanted, tmp_path):
     again = pickle.loads(pickle.dumps(classifier))
     np.testing.assert_array_equal(again.predict_proba(new), classifier.predict_proba(new))
     classifier.export(tmp_path)
-    exported = lm.load_exported(tmp_path)
+    exported = lm.load(tmp_path)
     assert exported.classes == tuple(classifier.classes_)
     found = exported.predict(np.asarray(new) if space is IMAGES else list(map(str, new)))
     np.testing.assert_allclose(found, classifier.predict_proba(new), atol=1e-5)
@@ -218,8 +218,8 @@ def test_an_export_knows_the_names_of_columns(monkeypatch, tmp_path):
     classifier = quick(method=lm.RandomArchitecture(), recipe=lm.Recipe(epochs=1)).fit(X, WINE.target)
     classifier.export(tmp_path / "out")
     rows = [dict(zip("cab", row, strict=True)) for row in X[:5, [2, 0, 1]].tolist()]
-    expected = lm.load_exported(tmp_path / "out").predict(X[:5])
-    assert torch.equal(lm.load_exported(tmp_path / "out").predict(rows), expected)
+    expected = lm.load(tmp_path / "out").predict(X[:5])
+    assert torch.equal(lm.load(tmp_path / "out").predict(rows), expected)
 
 
 def test_new_examples_have_to_fit():

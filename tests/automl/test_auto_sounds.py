@@ -53,7 +53,7 @@ def test_sounds_are_heard_whole_from_the_command_to_the_script(late: str, capsys
     assert len(rows) == 24
     assert all(row["class"] in row["file"] for row in rows)
     files = [f"late/high/{number}.{suffix}" for number, suffix in enumerate(("ogg", "mp3", "aiff", "wav"))]
-    exported = lm.load_exported("out")
+    exported = lm.load("out")
     done = subprocess.run([sys.executable, "out/predict.py", *files], capture_output=True, text=True, timeout=300)
     by_script = [json.loads(line) for line in done.stdout.splitlines()]
     found = torch.tensor([[row[name] for name in exported.classes] for row in by_script])

@@ -91,7 +91,7 @@ def test_what_is_written_is_of_the_right_kind_and_survives_a_pickle(data: Data, 
         estimator.cost_, estimator.shape_, estimator.preprocessing_, estimator.objective_,
     )  # fmt: skip
     estimator.export(tmp_path)
-    exported = lm.load_exported(tmp_path)
+    exported = lm.load(tmp_path)
     if kind is not lm.AutoAnswerer:
         assert exported.show(X[:4]) == written
 

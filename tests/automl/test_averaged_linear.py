@@ -98,7 +98,7 @@ def test_networks_read_words_and_the_linear_model_characters(
     expected = (scores / 2).softmax(dim=1)
     told = result.predict(texts[0])
     assert np.allclose([[one[name] for name in result.classes] for one in told], expected)
-    program = lm.load_exported(tmp_path)
+    program = lm.load(tmp_path)
     assert np.allclose(program.predict(texts[0]).numpy(), expected, atol=1e-5)
     assert program.show(texts[0][:2]) == [max(one, key=one.get) for one in told[:2]]  # type: ignore[arg-type]
     card = (tmp_path / "README.md").read_text()

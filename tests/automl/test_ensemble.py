@@ -133,7 +133,7 @@ def test_the_exported_one_says_the_same_and_is_read_again(
 ) -> None:
     result, inputs = call(8.1, output=tmp_path / "out"), torch.from_numpy(arrays[0][:, None])
     assert "  ensemble of 2 such networks: " in repr(result)
-    program = lm.load_exported(tmp_path / "out")
+    program = lm.load(tmp_path / "out")
     assert torch.allclose(program.network(inputs), result.network(inputs), atol=1e-5)
     assert "(ensemble of 2 such networks)" in (tmp_path / "out" / "README.md").read_text()
     (row,) = lm.records.read_results(tmp_path / "out" / "results.json")

@@ -52,7 +52,7 @@ def test_a_front_goes_from_small_networks_to_the_best(call: Call, tmp_path: Path
     assert sorted(path.name for path in folder.iterdir()) == sorted([*found.front_names, "front.md", "front.png"])
     for name, one in zip(found.front_names, found.front, strict=True):
         assert f"| {name} | {one.parameters:,} |" in (folder / "front.md").read_text()
-        assert lm.load_exported(folder / name).architecture == one.architecture.to_json()
+        assert lm.load(folder / name).architecture == one.architecture.to_json()
     assert "in the folder front" in (tmp_path / "out" / "README.md").read_text()
     again = call(output=tmp_path / "out", max_parameters=600)
     assert repr(again) == repr(found)

@@ -65,7 +65,7 @@ def test_an_interrupted_search_leaves_the_best_so_far_and_goes_on(
     assert repr(stopped).startswith("Stopped early; best so far in")
     assert lm.records.read_results(tmp_path / "cut" / "results.json")[0].stopped
     assert ", stopped early" in (tmp_path / "cut" / "README.md").read_text()
-    assert lm.load_exported(tmp_path / "cut").classes == ("bright", "dark")
+    assert lm.load(tmp_path / "cut").classes == ("bright", "dark")
     kept = len(list((tmp_path / "cut" / "trainings").iterdir()))
     assert kept == (2 if searched else len(whole.record.trials))
     trained = trained_in_search(monkeypatch)
@@ -129,7 +129,7 @@ def test_after_a_failed_last_training_the_network_is_as_the_search_trained_it(
     assert found.val_score == validated(found, arrays)
     assert "can't allocate memory" in repr(found)
     inputs = torch.from_numpy(arrays[0][:, None])
-    assert torch.allclose(lm.load_exported(tmp_path).network(inputs), found.network(inputs), atol=1e-5)
+    assert torch.allclose(lm.load(tmp_path).network(inputs), found.network(inputs), atol=1e-5)
     assert same_weights(call(tmp_path).network, whole.network)
     interrupt(monkeypatch, last_training, at=1, by=NO_MEMORY)
     monkeypatch.setattr(lm.LayeredSpace, "supernet_weights", lambda *args: {})
@@ -185,6 +185,6 @@ def test_a_full_disk_at_the_end_does_not_lose_the_result(
         with pytest.warns(UserWarning, match=r"is incomplete \(.*No space left on device.*\): free some space"):
             found = call(tmp_path)
     inputs = torch.from_numpy(arrays[0][:, None])
-    assert torch.allclose(lm.load_exported(tmp_path).network(inputs), found.network(inputs), atol=1e-5)
+    assert torch.allclose(lm.load(tmp_path).network(inputs), found.network(inputs), atol=1e-5)
     assert same_weights(call(tmp_path).network, found.network)
     assert (tmp_path / "report").is_dir()

@@ -194,7 +194,7 @@ def test_detail_that_the_usual_size_loses_is_found_told_and_exported(
     told = found.predict([str(file) for file in files])
     for row, one in zip(scores, told, strict=True):
         assert one["board"] == pytest.approx(float(row[0]), abs=1e-6)
-    exported = lm.load_exported(folder).predict([str(file) for file in files])
+    exported = lm.load(folder).predict([str(file) for file in files])
     torch.testing.assert_close(exported, scores, atol=1e-5, rtol=0)
     assert f"  preprocessing: {SHARP}\n" in repr(found)
     assert f"- Preprocessing: {SHARP}" in (folder / "README.md").read_text()
@@ -234,7 +234,7 @@ def test_the_networks_of_a_front_have_their_own_views(
     for name, one in zip(found.front_names, found.front, strict=True):
         assert tuple(one.shape) == shapes[one.view]
         assert one.flops == space.cost(one.architecture, one.shape, 2).flops
-        assert tuple(lm.load_exported(tmp_path / "out" / "front" / name).shape) == shapes[one.view]
+        assert tuple(lm.load(tmp_path / "out" / "front" / name).shape) == shapes[one.view]
         assert f"preprocessing {one.view}" in (tmp_path / "out" / "front" / "front.md").read_text()
     for trial in found.record.trials:
         size = space.cost(trial.architecture, shapes[str(trial.recipe[PREPROCESSING])], 2).flops

@@ -22,7 +22,7 @@ from torch import nn
 from lit_metanas.cli.command_line import main
 from lit_metanas.kinds.images.image_arrays import fit_images
 from lit_metanas.spaces import LayeredSpace
-from lit_metanas.training import Exported, ExportedModel, export_child, load_exported
+from lit_metanas.training import Exported, ExportedModel, export_child, load
 
 SHAPE = (1, 28, 28)
 CLASSES = ('cat, "tabby"', "dog", "bird")
@@ -54,7 +54,7 @@ def copied(folder: Path, tmp_path: Path) -> Path:
 
 
 def test_parity_for_any_batch_size(network: nn.Module, folder: Path) -> None:
-    exported = load_exported(folder)
+    exported = load(folder)
     assert network.training  # exporting has not changed it
     network = Exported(network=network.eval(), architecture={}, classes=CLASSES, shape=SHAPE).network
     for count in (1, 2, 7):
@@ -83,7 +83,7 @@ def test_loading_needs_torch_alone(network: nn.Module, folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     count, _, scores = done.stdout.partition(" ")
     assert int(count) == len(network.state_dict())
-    assert np.allclose(json.loads(scores), load_exported(folder).network(images).tolist(), atol=1e-5)
+    assert np.allclose(json.loads(scores), load(folder).network(images).tolist(), atol=1e-5)
 
 
 def test_images_are_brought_to_the_shape() -> None:
@@ -111,17 +111,17 @@ def test_damaged_newer_and_missing_files(copied: Path) -> None:
     description = json.loads((copied / "model.json").read_text())
     (copied / "model.json").write_text(json.dumps({**description, "schema": 2}))
     with pytest.raises(ValueError, match="newer than 1"):
-        load_exported(copied)
+        load(copied)
     (copied / "model.json").write_text("{")
     with pytest.raises(ValueError, match=r"model.json' is not valid JSON"):
-        load_exported(copied)
+        load(copied)
     (copied / "model.json").write_text(json.dumps(description))
     (copied / "model.pt2").write_bytes((copied / "model.pt2").read_bytes()[:-10])
     with pytest.raises(ValueError, match="is not the program"):
-        load_exported(copied)
+        load(copied)
     (copied / "model.pt2").unlink()
     with pytest.raises(FileNotFoundError, match=r"no 'model.pt2'"):
-        load_exported(copied)
+        load(copied)
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_files_and_folders_are_classified(
     assert [Path(row["file"]).name for row in rows] == names
     assert sorted(path.name for path in Path().iterdir()) == ["new", "predictions.csv"]
     grey = torch.from_numpy(np.array(Image.open(photographs / "more" / "grey.png")))[None, None]
-    expected = load_exported(folder).predict(grey)[0]
+    expected = load(folder).predict(grey)[0]
     assert np.allclose([float(rows[-1][f"p({name})"]) for name in CLASSES], expected, atol=2e-6)
     assert rows[-1]["class"] == CLASSES[int(expected.argmax())]
     assert f"grey.png: {rows[-1]['class']}" in capsys.readouterr().out
@@ -264,7 +264,7 @@ def test_a_network_of_views_and_channels_last_tensors(network: nn.Module, tmp_pa
     export_child(odd, tmp_path, architecture={}, classes=CLASSES, shape=SHAPE)
     images = torch.rand(5, *SHAPE, generator=torch.Generator().manual_seed(5))
     with torch.no_grad():
-        assert torch.allclose(load_exported(tmp_path).network(images), network.eval()(images), atol=1e-5)
+        assert torch.allclose(load(tmp_path).network(images), network.eval()(images), atol=1e-5)
     network.train()
 
 

@@ -59,7 +59,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("decoder", ["attention", pytest.param("conv", marks=pytest.mark.slow)])
 def test_a_program_writes_what_the_network_writes(decoder: str) -> None:
     child = exported(decoder, seed=1)
-    found = lm.load_exported("out")
+    found = lm.load("out")
     inputs = READ.encode(TEXTS)
     with torch.no_grad():
         scores = child(inputs)
@@ -87,7 +87,7 @@ def test_the_verb_predict_prints_texts(whole: Path, capsys: pytest.CaptureFixtur
     command = [word.replace("FILE", "new.txt") for word in predict_command("out")]
     for _ in range(2):  # earlier predictions are replaced
         assert main(command) == 0
-    said = lm.load_exported("out").show(TEXTS)
+    said = lm.load("out").show(TEXTS)
     printed = capsys.readouterr().out
     for text, written in zip(TEXTS, said, strict=True):
         assert f"{text}: {written}\n" in printed
@@ -168,7 +168,7 @@ def test_symbols_are_printed_by_their_names(capsys: pytest.CaptureFixture[str]) 
         child, "out", architecture=architecture, classes=("low", "mid", "high"), shape=READ.shape, preprocessing=READ,
         objective=lm.Transcription(3, beam=2),
     )  # fmt: skip
-    found = lm.load_exported("out")
+    found = lm.load("out")
     inputs = READ.encode(TEXTS)
     with torch.no_grad():
         scores = child(inputs)
@@ -202,7 +202,7 @@ def test_texts_are_written_with_torch_alone(whole: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", ALONE], input=inputs, capture_output=True, text=True, check=True, timeout=300
     )
-    known = "".join(f"{text}\n" for text in lm.load_exported("out").show(TEXTS))
+    known = "".join(f"{text}\n" for text in lm.load("out").show(TEXTS))
     assert done.stdout.replace("?", "\N{REPLACEMENT CHARACTER}") == known
 
 
@@ -218,7 +218,7 @@ def stored(change: Callable[[dict[str, Any]], object]) -> str:
     change(document)
     Path("out/model.json").write_text(json.dumps(document))
     with pytest.raises(ValueError) as caught:
-        lm.load_exported("out")
+        lm.load("out")
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -277,4 +277,4 @@ def test_a_program_that_is_too_long_to_be_read_is_told(monkeypatch: pytest.Monke
     with pytest.warns(UserWarning, match=r"has \d+ operations, and up to 10 are read \(write fewer steps"):
         lm.export_child(child, "out", **given)
     with pytest.raises(ValueError, match=r"has \d+ operations, and up to 10 are read"):
-        lm.load_exported("out")
+        lm.load("out")

@@ -54,7 +54,7 @@ def test_texts_of_a_table(table: Path, capsys: pytest.CaptureFixture[str]) -> No
     by_name = result.predict(new)
     assert [next(iter(row)) for row in by_name[:2]] == ["cuting", "folding"]
     result.export("out")
-    exported = lm.load_exported("out")
+    exported = lm.load("out")
     expected = torch.tensor([[row[name] for name in exported.classes] for row in by_name])
     torch.testing.assert_close(exported.predict(new), expected, atol=1e-5, rtol=0)
     alone = subprocess.run(
@@ -87,7 +87,7 @@ def test_sounds_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     files = [str(tmp_path / "sounds" / name / "0.wav") for name in ("high", "low")]
     assert [next(iter(row)) for row in result.predict(files)] == ["high", "low"]
     result.export("out")
-    exported = lm.load_exported("out")
+    exported = lm.load("out")
     expected = torch.tensor([[row[name] for name in exported.classes] for row in result.predict(files)])
     torch.testing.assert_close(exported.predict(files), expected, atol=1e-5, rtol=0)
     assert (
@@ -184,7 +184,7 @@ def test_a_damaged_preprocessing_gets_a_sentence(stored: object, table: Path) ->
     about["input"]["preprocessing"] = stored
     file.write_text(json.dumps(about))
     with pytest.raises(ValueError, match=r"'out/model\.json' is damaged or another kind of file \(.*\): export again"):
-        lm.load_exported("out")
+        lm.load("out")
 
 
 def test_the_texts_of_a_table_are_those_of_its_column(tmp_path: Path) -> None:
@@ -249,7 +249,7 @@ def test_questions_are_read_as_auto_reads_them(
     with Path("new.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["n", "context", "question"], *([1, passage, question] for question in asked)])
     Path("new.txt").write_text("\n".join(f"{question}\t{passage}".replace(",\n", ", ") for question in asked))
-    answers = lm.load_exported("out").show([(question, passage) for question in asked])
+    answers = lm.load("out").show([(question, passage) for question in asked])
     for name in ("new.json", "new.csv", "new.txt"):
         assert main(["predict", "out", name, f"--model.output={name}.predicted.json"]) == 0
         written = [row["written"] for row in json.loads(Path(f"{name}.predicted.json").read_text())]

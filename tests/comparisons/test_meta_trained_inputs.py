@@ -267,7 +267,7 @@ def test_texts_are_searched_and_exported_in_double_precision(of_texts: str, tmp_
     (task,) = tasks
     assert [row.method for row in module.results] == list(methods)
     for name in methods:
-        exported = lm.load_exported(module.finished.folder(task.id, name))
+        exported = lm.load(module.finished.folder(task.id, name))
         assert exported.network(task.test.inputs).dtype == torch.float32
 
 

@@ -41,7 +41,7 @@ from lit_metanas.searchers import (
 from lit_metanas.searchers.query.objectives import RecipeRange
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Split, Task
-from lit_metanas.training import Child, DARTSTraining, Recipe, load_exported
+from lit_metanas.training import Child, DARTSTraining, Recipe, load
 from lit_metanas.training.child import fit_child
 
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU",), depths=(1, 2), widths=(2, 4))
@@ -121,7 +121,7 @@ def test_the_result_is_what_a_comparison_writes(method, tmp_path):
     assert [trial.architecture for trial in record.trials] == [trial.architecture for trial in result.record.trials]
     for name, tensor in read_weights(folder / "weights.pt").items():
         assert torch.equal(tensor, result.network.state_dict()[name])
-    assert load_exported(folder).classes == result.classes
+    assert load(folder).classes == result.classes
 
 
 @pytest.mark.parametrize(("method", "refit"), [("queries", False), ("darts", True)])
@@ -191,7 +191,7 @@ def test_network_and_export_take_images_as_users_have_them(found, tmp_path):
     photos = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
     expected = found.predict(torch.from_numpy(photos).permute(0, 3, 1, 2))
     found.export(tmp_path)
-    exported = load_exported(tmp_path)
+    exported = load(tmp_path)
     files = [tmp_path / f"{place}.png" for place in range(2)]
     for file, photo in zip(files, photos, strict=True):
         Image.fromarray(photo).save(file)
@@ -222,8 +222,8 @@ def test_the_program_runs_with_torch_alone(found, tmp_path):
     program = torch.export.load(folder / "model.pt2").module()
     inputs = TASK.test.inputs[:5]
     torch.testing.assert_close(program(inputs), found.network(inputs), atol=1e-5, rtol=0)
-    assert load_exported(folder).classes == ("a", "b", "c")
-    assert load_exported(folder).architecture == found.architecture.to_json()
+    assert load(folder).classes == ("a", "b", "c")
+    assert load(folder).architecture == found.architecture.to_json()
     assert not found.network.training
     found.export(folder)  # again
 

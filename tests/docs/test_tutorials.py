@@ -114,7 +114,7 @@ def test_torch_and_pillow_alone_classify_as_predict_does(shape: tuple[int, int, 
     command = [sys.executable, "-c", ALONE, "classify.py", *names]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=300)
     for name, line in zip(names, done.stdout.splitlines(), strict=True):
-        expected = lm.load_exported(tmp_path / "out").predict(read_images([tmp_path / name], shape))[0]
+        expected = lm.load(tmp_path / "out").predict(read_images([tmp_path / name], shape))[0]
         found = ast.literal_eval(line)
         assert list(found) == ["a", "b", "c"]
         torch.testing.assert_close(torch.tensor(list(found.values())), expected, atol=1e-5, rtol=0)

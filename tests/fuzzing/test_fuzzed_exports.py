@@ -16,7 +16,7 @@ from hypothesis import given
 from torch import nn
 
 from lit_metanas.spaces import LayeredSpace
-from lit_metanas.training import export_child, load_exported
+from lit_metanas.training import export_child, load
 from lit_metanas.training.export.program.core_operations import CORE_OPERATIONS
 from lit_metanas.training.export.program.space_operations import ATEN_OPERATIONS
 
@@ -101,7 +101,7 @@ def files_of(network: nn.Module, folder: Path) -> Contents:
 
 def tried(folder: Path) -> torch.Tensor:
     """Probabilities of a few images."""
-    exported = load_exported(folder)
+    exported = load(folder)
     found = exported.predict(torch.rand(3, 3, 9, 17, generator=torch.Generator().manual_seed(0)))
     assert found.shape == (3, len(exported.classes))
     assert bool(found.isfinite().all())

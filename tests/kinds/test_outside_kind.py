@@ -98,7 +98,7 @@ def test_auto_search_export_and_report(file: Path, tmp_path: Path, capsys: pytes
     again = lm.auto(file, kind="graphs.Graphs", flops=(2e7, 2e7), output=tmp_path / "out", progress=False)
     assert again.predictions == result.predictions
     found = graphs.read_graphs(file)[:4]
-    assert lm.load_exported(tmp_path / "out").show(found) == ["star", "ring", "star", "ring"]
+    assert lm.load(tmp_path / "out").show(found) == ["star", "ring", "star", "ring"]
     task = read_given(file, kind="graphs.Graphs")
     searched = lm.search(task, NodeNetworks(), flops=2e7, recipe=lm.Recipe(epochs=3), progress=False)
     assert 0 <= searched.test_accuracy <= 1

@@ -38,7 +38,7 @@ def test_auto_search_and_export(table: Path, tmp_path: Path) -> None:
     assert result.test_score > 0.8
     assert "ordinal score" in repr(result)
     assert "ordinal score" in (tmp_path / "out" / "report" / "report.md").read_text().lower()
-    exported = lm.load_exported(tmp_path / "out")
+    exported = lm.load(tmp_path / "out")
     assert isinstance(exported.objective, Ordinal)
     rows = [{"one": "0.01", "two": "0.02"}, {"one": "0.97", "two": "0.99"}]
     assert exported.show(rows) == ["grade0", "grade2"]

@@ -148,7 +148,7 @@ def test_files_and_their_export_also_after_a_kill(kind: str, steps: dict[str, fl
     steps["last"] = float("inf")
     for _ in range(2):  # goes on, and is read again
         assert told(lm.auto(path, flops=FLOPS[kind], output=tmp_path / "killed", progress=False)) == found
-    exported = lm.load_exported(tmp_path / "whole")
+    exported = lm.load(tmp_path / "whole")
     raw = NEW_EXAMPLES.get(kind, lambda folder: sorted(folder.rglob("*.png" if kind == "images" else "*.wav"))[:3])(
         path
     )

@@ -167,7 +167,7 @@ def test_an_exported_network_answers_new_questions(folder, tmp_path):
     result = lm.search(task, space, method=lm.RandomArchitecture(), recipe=lm.Recipe(epochs=1), progress=False)
     result.export(tmp_path / "out")
     asked = ["Where is Tom?\tTom takes a bus to the pier. Zoe sings."]
-    exported = lm.load_exported(tmp_path / "out")
+    exported = lm.load(tmp_path / "out")
     assert exported.classes == PLACES
     again = exported.predict(asked)[0]
     told = result.predict(asked)[0]

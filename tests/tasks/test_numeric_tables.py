@@ -257,7 +257,7 @@ def test_raw_rows_are_predicted_by_result_export_and_command(capsys):
     assert result.predict(inputs) == found  # inputs as the task has them
     assert all(shown.example.startswith("a ") for shown in result.predictions)
     result.export("out")
-    exported = lm.load_exported("out")
+    exported = lm.load("out")
     assert exported.preprocessing == task.preprocessing
     torch.testing.assert_close(exported.predict(X), exported.network(inputs).softmax(1))
     torch.testing.assert_close(exported.network(inputs), result.network(inputs), atol=1e-5, rtol=1e-5)

@@ -174,7 +174,7 @@ def test_a_network_marks_answers_of_new_passages(tmp_path):
     assert "  examples: trained on " in str(result)
     assert " multiply-adds an input" in str(result)
     result.export(tmp_path / "out")
-    exported = lm.load_exported(tmp_path / "out")
+    exported = lm.load(tmp_path / "out")
     assert exported.objective == task.goal
     assert exported.show(["\t".join(one) for one in raw]) == texts
     assert exported.show("\t".join(raw[0])) == result.predict("\t".join(raw[0])) == texts[:1]
@@ -182,7 +182,7 @@ def test_a_network_marks_answers_of_new_passages(tmp_path):
     stored = json.loads(description.read_text())
     description.write_text(json.dumps({**stored, "objective": {"kind": "span", "longest": 0}}))
     with pytest.raises(ValueError, match="its longest answer is not from 1"):
-        lm.load_exported(tmp_path / "out")
+        lm.load(tmp_path / "out")
     assert [text.lower() for text in texts] == result.predict(task.test.inputs)  # no word of the answers is unknown
     said = [{"id": one.id + one.passage, "prediction_text": text} for one, text in zip(asked, texts, strict=True)]
     meant = [

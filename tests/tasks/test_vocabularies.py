@@ -23,7 +23,7 @@ from lit_metanas.kinds.texts.byte_pairs import SINGLE_BYTES
 from lit_metanas.objectives import Translation
 from lit_metanas.spaces import EncoderDecoderSpace, SequenceSpace
 from lit_metanas.tasks import check_task, draw_task
-from lit_metanas.training import export_child, load_exported
+from lit_metanas.training import export_child, load
 
 TEXTS = ["Book a table, please!", "book a flight", "Please book the flight to Rome."]
 SCRIPTS = ["Straße", "a  big\tBanana", "большой", "日本語", "हिन्दी", "\U0001f600"]
@@ -241,7 +241,7 @@ def test_a_network_that_knows_very_many_characters_is_read_again(tmp_path):
     child = space.child(architecture, many.shape, 2)
     given = {"architecture": architecture, "classes": ("a", "b"), "shape": many.shape, "preprocessing": many}
     export_child(child, tmp_path, **given)
-    assert load_exported(tmp_path).preprocessing == many
+    assert load(tmp_path).preprocessing == many
 
 
 def test_characters_are_stored_with_an_exported_network(tmp_path):
@@ -253,7 +253,7 @@ def test_characters_are_stored_with_an_exported_network(tmp_path):
     child = space.child(architecture, read.shape, objective.outputs)
     given = {"architecture": architecture, "classes": (), "shape": read.shape, "preprocessing": read}
     export_child(child, tmp_path, **given, objective=objective)
-    found = load_exported(tmp_path)
+    found = load(tmp_path)
     assert (found.preprocessing, found.objective) == (read, objective)
     inputs = read.encode(["42", "?"])
     torch.testing.assert_close(found.network(inputs), child.eval()(inputs), atol=1e-5, rtol=1e-5)
@@ -266,7 +266,7 @@ def test_characters_are_stored_with_an_exported_network(tmp_path):
         held["characters"] = "44"
         file.write_text(json.dumps(damaged), encoding="utf-8")
         with pytest.raises(ValueError, match=r"or one twice.*export again") as caught:
-            load_exported(tmp_path)
+            load(tmp_path)
         assert len(str(caught.value).splitlines()) == 1
 
 

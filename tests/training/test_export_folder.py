@@ -100,7 +100,7 @@ def test_the_script_classifies_images_and_arrays_by_torch_or_onnxruntime_alone(t
     np.save("bytes.npy", arrays)
     np.save("floats.npy", arrays / 255)
     files = [Path("colour.png"), Path("grey.png")]
-    exported = lm.load_exported("out")
+    exported = lm.load("out")
     expected = torch.cat([exported.predict(read_images(files, shape)), *2 * [exported.predict(torch.tensor(arrays))]])
     words = [str(tmp_path / name) for name in ("colour.png", "grey.png", "bytes.npy", "floats.npy")]
     agree(predicted(tmp_path / "out", *words), expected)
@@ -116,7 +116,7 @@ def test_the_script_classifies_texts_as_the_package_does(tmp_path: Path) -> None
     texts = 30 * TEXTS
     Path("new.txt").write_text("\n".join(texts) + "\n\n", encoding="utf-8")
     Path("empty.txt").touch()
-    expected = lm.load_exported("out").predict(texts)
+    expected = lm.load("out").predict(texts)
     for found in answers("empty.txt", "new.txt"):
         agree(found, expected)
 
@@ -180,7 +180,7 @@ def test_the_script_writes_texts_as_the_package_does(tmp_path: Path) -> None:
     texts = 30 * TEXTS
     Path("new.txt").write_text("\n".join(texts) + "\n\n", encoding="utf-8")
     Path("empty.txt").touch()
-    expected = lm.load_exported("out").show(texts)
+    expected = lm.load("out").show(texts)
     assert len(set(expected)) > 1
     assert all(found == expected for found in answers("empty.txt", "new.txt"))
 
@@ -221,7 +221,7 @@ def test_the_script_reads_arrays_of_tokens(capsys: pytest.CaptureFixture[str], m
     monkeypatch.setattr(sys, "argv", ["predict.py", "tokens.npy"])
     runpy.run_path("out/predict.py", run_name="__main__")
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    agree(found, lm.load_exported("out").predict(tokens))
+    agree(found, lm.load("out").predict(tokens))
 
 
 def write_wave(file: str, rate: int, width: int, channels: int, samples: int) -> None:
@@ -243,7 +243,7 @@ def test_the_script_classifies_sounds_as_the_package_does(tmp_path: Path) -> Non
     lm.export_child(network, "out", architecture={}, classes=classes, shape=made.shape, preprocessing=made, onnx=True)
     for name, rate, width, channels in (("one.wav", 8000, 2, 1), ("two.wav", 44100, 3, 2), ("three.wav", 8000, 1, 1)):
         write_wave(name, rate, width, channels, rate // 2)
-    expected = lm.load_exported("out").predict(["one.wav", "two.wav", "three.wav"])
+    expected = lm.load("out").predict(["one.wav", "two.wav", "three.wav"])
     for found in answers("one.wav", "two.wav", "three.wav", lines=70):
         agree(found, expected, within=1e-5)
 
@@ -294,7 +294,7 @@ def test_the_script_transcribes_as_the_package_does(arrays: bool, tmp_path: Path
         network.get_parameter("head.bias").sub_(network(inputs).mean((0, 1)))  # of all symbols about as many
     given = {"classes": ("ä", "b"), "shape": made.shape, "objective": goal, "onnx": True}
     lm.export_child(network, "out", architecture={}, preprocessing=None if arrays else made, **given)
-    exported = lm.load_exported("out")
+    exported = lm.load("out")
     expected = exported.show(inputs)
     steps = exported.network(inputs)[0].argmax(-1).tolist()
     assert 1 < len(expected[0].split()) < len([step for step in steps if step])  # some are repeated
@@ -324,7 +324,7 @@ def test_the_script_classifies_rows_as_the_package_does(tmp_path: Path) -> None:
     Path("new.csv").write_text(TABLE.replace(', "the', ',"the'), encoding="utf-8-sig")
     Path("new.tsv").write_text("height\tthe, age\tw\n2\t\t1\n", encoding="utf-8")
     rows = lm.kinds.NewExamples(["new.csv", "new.tsv"], "rows").examples
-    expected = lm.load_exported("out").predict([row for _, row in rows])
+    expected = lm.load("out").predict([row for _, row in rows])
     assert len(rows) == 7
     for found in answers("new.csv", "new.tsv"):
         agree(found, expected, within=1e-5)
@@ -651,7 +651,7 @@ def test_push_refuses_a_folder_without_the_program_that_is_described(
     assert "There is no 'model.pt2' in 'out'" in capsys.readouterr().err
     os.mkfifo(program)
     with pytest.raises(ValueError, match=r"'out/model.pt2' is not a regular file: give the folder of an exported net"):
-        lm.load_exported("out")
+        lm.load("out")
 
 
 @pytest.mark.parametrize(

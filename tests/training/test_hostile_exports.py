@@ -34,7 +34,7 @@ from lit_metanas.spaces import (
 )
 from lit_metanas.spaces.operations import ACTIVATIONS, NORMS, POOLS, SKIPS
 from lit_metanas.spaces.sequence.step_operations import OPERATIONS
-from lit_metanas.training import export_child, load_exported
+from lit_metanas.training import export_child, load
 from lit_metanas.training.export.program import plain_program
 from lit_metanas.training.export.program.plain_program import PlainProgram
 from lit_metanas.training.export.program.program_archive import read_program
@@ -114,7 +114,7 @@ def call(operation: str) -> Change:
 
 def refused(folder: Path) -> str:
     with pytest.raises(ValueError) as caught:
-        load_exported(folder)
+        load(folder)
     text = str(caught.value)
     assert text.startswith(f"'{folder / 'model.'}")
     assert text.endswith(": export again.")
@@ -197,7 +197,7 @@ def test_just_the_operations_of_all_spaces_are_allowed() -> None:
 
 def test_an_unchanged_archive_that_was_written_anew_is_accepted(copied: Path) -> None:
     change(copied, lambda document: None)
-    assert load_exported(copied).classes == ("a", "b", "c")
+    assert load(copied).classes == ("a", "b", "c")
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ def test_a_tensor_does_not_take_the_name_of_another_one(name: str, copied: Path)
 
 
 def test_a_weight_of_many_names_is_held_once(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = load_exported(copied).predict(torch.ones(1, *SHAPE))
+    expected = load(copied).predict(torch.ones(1, *SHAPE))
 
     def many(document: Document) -> None:
         own = document["config"]["head.bias"]
@@ -297,7 +297,7 @@ def test_a_weight_of_many_names_is_held_once(copied: Path, monkeypatch: pytest.M
     names: list[str] = []
     real = zipfile.ZipFile.read
     monkeypatch.setattr(zipfile.ZipFile, "read", lambda file, name: names.append(name) or real(file, name))
-    assert torch.equal(load_exported(copied).predict(torch.ones(1, *SHAPE)), expected)
+    assert torch.equal(load(copied).predict(torch.ones(1, *SHAPE)), expected)
     assert len(set(names)) == len(names)
 
 
@@ -348,14 +348,14 @@ def test_a_compressed_archive_is_refused_before_it_is_inflated(copied: Path) -> 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_what_no_child_needs_is_not_read(name: str, copied: Path) -> None:
     """torch.export.load would unpickle some of these entries."""
-    expected = load_exported(copied).predict(torch.ones(1, *SHAPE))
+    expected = load(copied).predict(torch.ones(1, *SHAPE))
     write(copied, [*read(copied).items(), (name, HARMFUL), (name.upper(), HARMFUL)])
-    assert torch.equal(load_exported(copied).predict(torch.ones(1, *SHAPE)), expected)
+    assert torch.equal(load(copied).predict(torch.ones(1, *SHAPE)), expected)
     assert not Path("executed").exists()
 
 
 def test_memory_is_bounded_for_many_images(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    network = load_exported(copied).network
+    network = load(copied).network
     images = torch.rand(7, *SHAPE, generator=torch.Generator().manual_seed(0))
     whole = network(images)
     monkeypatch.setattr(plain_program, "LARGEST_MEMORY", 2 * network.memory)
@@ -448,7 +448,7 @@ def test_tokens_that_a_network_does_not_know_are_told(sequence_program: bytes) -
     ],
 )
 def test_arguments_of_a_sequences_operations_are_checked(harm: Change, sequence_program: bytes) -> None:
-    with pytest.raises(Exception):  # noqa: B017 (of any kind: ``load_exported`` makes a sentence of it)
+    with pytest.raises(Exception):  # noqa: B017 (of any kind: ``load`` makes a sentence of it)
         changed_program(sequence_program, harm).check(TokenShape(13, 11), 3)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torchvision.models import VisionTransformer
 
 import lit_metanas as lm
-from lit_metanas.training import export_child, load_exported
+from lit_metanas.training import export_child, load
 from lit_metanas.training.export.program.core_operations import ARITHMETIC, CORE_OPERATIONS
 
 SHAPE = (3, 16, 16)
@@ -111,7 +111,7 @@ def test_a_network_of_ones_own_predicts(name: str, tmp_path: Path) -> None:
         for parameter in network.parameters():
             parameter.data += 0.1 * torch.randn_like(parameter)
     export_child(network, tmp_path, architecture={}, classes="abc", shape=SHAPE)
-    loaded = load_exported(tmp_path).network
+    loaded = load(tmp_path).network
     for count in (1, 2, 5):
         images = torch.rand(count, *SHAPE, generator=torch.Generator().manual_seed(count))
         with torch.no_grad():
@@ -154,7 +154,7 @@ def test_a_space_with_a_trunk_that_is_not_trained_is_searched_and_predicts(tmp_p
     for name, tensor in expected.state_dict().items():
         assert torch.equal(found.state_dict()[name], tensor), name
     result.export(tmp_path)
-    scores = load_exported(tmp_path).network(parts[2].inputs)
+    scores = load(tmp_path).network(parts[2].inputs)
     with torch.no_grad():
         torch.testing.assert_close(scores, result.network.eval()(parts[2].inputs), rtol=1e-5, atol=1e-5)
 
@@ -195,7 +195,7 @@ def test_what_cannot_predict_is_named_at_once(network: nn.Module, message: str, 
     (sentence,) = {str(one.message) for one in warned if one.category is UserWarning}
     assert sentence.startswith(f"`predict` refuses the exported network, since its program {message}")
     with pytest.raises(ValueError) as caught:
-        load_exported(tmp_path)
+        load(tmp_path)
     assert f"model.pt2' {message}" in str(caught.value)
     assert str(caught.value).endswith(": export again.")
 

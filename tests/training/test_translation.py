@@ -51,7 +51,7 @@ def test_a_search_finds_a_network_that_writes_letters_in_reverse(tmp_path):
     assert [shown.example, shown.meant] == [*LETTERS.show(first.inputs[:1]), *LETTERS.show(first.labels[:1])]
     assert [shown.said] == result.predict(first.inputs[:1])
     result.export(tmp_path)
-    assert lm.load_exported(tmp_path).show(["a b c d", "e d a a"]) == ["d c b a", "a a d e"]
+    assert lm.load(tmp_path).show(["a b c d", "e d a a"]) == ["d c b a", "a a d e"]
     with pytest.raises(AttributeError, match="judged by exact match, not by accuracy: see test_score"):
         _ = result.test_accuracy
 

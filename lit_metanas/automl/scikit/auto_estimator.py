@@ -62,7 +62,7 @@ class AutoEstimator(BaseEstimator):
         There is no model card: it would tell a test score, and all examples were learned from.
 
         Args:
-            folder: gets ``model.pt2``, ``weights.pt`` and ``model.json``; see ``load_exported``.
+            folder: gets ``model.pt2``, ``weights.pt`` and ``model.json``; see ``load``.
 
         Raises:
             NotFittedError: ``fit`` was not called.

@@ -1,6 +1,6 @@
 """A trained child as files that torch alone can load."""
 
 from lit_metanas.training.export.exported_model import ExportedModel
-from lit_metanas.training.export.exported_program import Exported, export_child, load_exported
+from lit_metanas.training.export.exported_program import Exported, export_child, load
 
-__all__ = ["Exported", "ExportedModel", "export_child", "load_exported"]
+__all__ = ["Exported", "ExportedModel", "export_child", "load"]

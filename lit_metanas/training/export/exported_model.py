@@ -28,7 +28,7 @@ from lit_metanas.kinds.sounds.sound_files import read_sound
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.tasks.task import warn_of_data
 from lit_metanas.training.collectives import gather_lists
-from lit_metanas.training.export.exported_program import load_exported, network_inputs
+from lit_metanas.training.export.exported_program import load, network_inputs
 from lit_metanas.training.export.network_description import DESCRIPTION, exported_kind
 
 SHOWN, LONGEST_PRINTED = 20, 200
@@ -92,7 +92,7 @@ class ExportedModel(LightningModule):
     def __init__(self, directory: str, output: str = "predictions.csv") -> None:
         super().__init__()
         # Not a submodule: an exported program has no training mode, and stays on the CPU.
-        self.exported = load_exported(_only_export(Path(directory)))
+        self.exported = load(_only_export(Path(directory)))
         self.output = None if output == STANDARD_OUTPUT else _checked_output(output)
         self.unreadable: list[str] = []
         self._batches: list[_Told] = []

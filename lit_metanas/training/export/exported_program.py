@@ -233,7 +233,7 @@ def export_child(
         >>> architecture = space.sample(torch.Generator())
         >>> network = space.child(architecture, (1, 8, 8), way=2)
         >>> lm.export_child(network, "out", architecture=architecture, classes=("cat", "dog"), shape=(1, 8, 8))
-        >>> lm.load_exported("out").classes
+        >>> lm.load("out").classes
         ('cat', 'dog')
     """
     folder = Path(directory)
@@ -288,7 +288,7 @@ def _is_known(preprocessing: Preprocessing) -> bool:
     return (named is not None and is_own(named)) or has_kind(preprocessing)
 
 
-def load_exported(directory: str | os.PathLike[str]) -> Exported:
+def load(directory: str | os.PathLike[str]) -> Exported:
     """Load what ``export_child`` wrote, without executing code in it.
 
     Raises:
@@ -302,7 +302,7 @@ def load_exported(directory: str | os.PathLike[str]) -> Exported:
         >>> architecture = space.sample(torch.Generator())
         >>> network = space.child(architecture, (1, 8, 8), way=2)
         >>> lm.export_child(network, "out", architecture=architecture, classes=("cat", "dog"), shape=(1, 8, 8))
-        >>> exported = lm.load_exported("out")
+        >>> exported = lm.load("out")
         >>> exported.predict(torch.rand(3, 1, 8, 8)).shape
         torch.Size([3, 2])
     """
