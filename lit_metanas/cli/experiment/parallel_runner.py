@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -34,6 +35,7 @@ class ParallelRunner:
         self.progress = progress
         self._free = asyncio.Semaphore(progress.jobs)
         self._begun: dict[int, float] = {}
+        self._interrupted = False
 
     def run(self) -> None:
         """Do the steps; raises ChildProcessError, or UsageError if a step's configuration is wrong."""
@@ -46,7 +48,7 @@ class ParallelRunner:
 
     async def _all(self) -> None:
         steps = self.progress.steps
-        with _at_signals(_cancel_all):
+        with _at_signals(partial(self._stop, asyncio.current_task())):
             for _, group in groupby(range(len(steps)), key=lambda number: steps[number].seed is None):
                 chains: dict[int | None, list[int]] = {}
                 for number in group:
@@ -70,6 +72,7 @@ class ParallelRunner:
         try:
             await _end_of(process)
         except asyncio.CancelledError:
+            self._interrupted = True
             _send(process, signal.SIGINT)
             with suppress(TimeoutError, asyncio.CancelledError):
                 await asyncio.wait_for(_end_of(process), GRACE)
@@ -85,6 +88,12 @@ class ParallelRunner:
         if code:
             self._report_failure(number, log, offset, code)
         self.progress.took(number, seconds, {other: now - begun for other, begun in self._begun.items()})
+
+    def _stop(self, main: asyncio.Task[None] | None) -> None:
+        """End the main task, whose end interrupts the steps; where they were interrupted before, have them killed."""
+        for task in asyncio.all_tasks():
+            if task is main or self._interrupted:
+                task.cancel()
 
     def _report_failure(self, number: int, log: Path, offset: int, code: int) -> None:
         """Say which step failed and how, with the last lines of its log."""
@@ -122,11 +131,6 @@ async def _end_of(process: subprocess.Popen[bytes]) -> None:
 def _send(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
     with suppress(ProcessLookupError, PermissionError):  # already gone
         os.killpg(process.pid, number)
-
-
-def _cancel_all() -> None:
-    for task in asyncio.all_tasks():
-        task.cancel()
 
 
 @contextmanager
