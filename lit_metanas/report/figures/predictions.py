@@ -23,7 +23,7 @@ TILE, TITLE_LINE, MARGIN = 2.1, 0.15, 0.25
 TILE_LETTERS, LONGEST_NAME = 27, 54
 """Characters of a line above a picture, and of a name in it."""
 
-MARKS = {True: ("✓", INK), False: ("✗", COLOURS[1])}
+VERDICTS = {True: ("✓", INK), False: ("✗", COLOURS[1])}
 """The mark and the colour of a right and of a wrong prediction."""
 
 LONGEST_EXAMPLE = 400
@@ -58,12 +58,12 @@ def _tile(axes: Axes, one: ShownPrediction) -> None:
     if one.series:
         axes.set_xlabel("steps →", fontsize=7, color=FAINT, labelpad=1)
         axes.set_ylabel("features →", fontsize=7, color=FAINT, labelpad=1)
-    axes.set_title("\n".join(_title(one)), fontsize=8.5, color=MARKS[one.right][1], loc="left", pad=4)
+    axes.set_title("\n".join(_title(one)), fontsize=8.5, color=VERDICTS[one.right][1], loc="left", pad=4)
 
 
 def _title(one: ShownPrediction) -> list[str]:
     """The prediction, and the right answer if it differs, in lines."""
-    texts = [f"{MARKS[one.right][0]} {one.said}"]
+    texts = [f"{VERDICTS[one.right][0]} {one.said}"]
     if not one.right:
         texts.append(f"is: {one.meant}")
     lines = [line for text in texts for line in textwrap.wrap(printable(text, LONGEST_NAME), TILE_LETTERS)]
@@ -78,6 +78,6 @@ def prediction_lines(predictions: Sequence[ShownPrediction]) -> list[tuple[str, 
     rows: list[tuple[str, ...]] = [("", "example", "said", "right would be"), ("---",) * 4]
     for one in shown:
         rows.append(
-            (MARKS[one.right][0], *(shorten(text, LONGEST_EXAMPLE) for text in (one.example, one.said, one.meant)))
+            (VERDICTS[one.right][0], *(shorten(text, LONGEST_EXAMPLE) for text in (one.example, one.said, one.meant)))
         )
     return rows
