@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import gc
 import hashlib
 import platform
 import re
 import sysconfig
 import warnings
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -214,7 +216,8 @@ class Docstrings(CachedTexts, TextSource):
 
     def make(self) -> Subsets:
         """Read the sources."""
-        return _make()
+        with _without_collection():
+            return _make()
 
     def groups(self, subset: Subset) -> tuple[str, ...]:
         """Return the package of each class; all modules of Python's own library are one group."""
@@ -234,3 +237,15 @@ def _make() -> Subsets:
             "Python that is installed with them, or another source, such as TextTable."
         )
     return subsets
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Pause the search for cycles of garbage: syntax trees have none, and it takes 20 times as long."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
