@@ -57,6 +57,7 @@ def run_stages(job: Job, goal: Goal) -> SearchResult:
     """
     options, begun = job.options, goal.begin(job)
     plan = (job.folder and job.folder.plan) or job.keep(divide(begun.work, options, begun.rungs))
+    begun = replace(begun, work=replace(begun.work, shares=plan.shares))  # a search that goes on keeps its shares
     rungs = begun.rungs(plan.search, begun.work.trial)
     if sum(rungs) == 1:
         reason = begun.reason or "the budget pays for no second one"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from time import perf_counter
@@ -15,7 +16,7 @@ import torch
 from auto_toys import NO_MEMORY, diverge, interrupt, no_search, paced, same_tensors, same_weights
 
 import lit_metanas as lm
-from lit_metanas.automl import last_training, stages
+from lit_metanas.automl import candidates, last_training, stages
 from lit_metanas.automl.candidates import Job
 from lit_metanas.automl.last_training import SEEDS_APART
 from lit_metanas.automl.limits import LimitedSpace
@@ -68,6 +69,17 @@ def test_an_ensemble_is_the_mean_of_its_networks() -> None:
         torch.testing.assert_close(whole(inputs), mean, atol=1e-12, rtol=0)
     assert members_of(whole) == 3
     assert members_of(build_network(space, one, (1, 8, 8), 3)) == 1
+
+
+def test_a_search_that_goes_on_keeps_the_shares_of_its_plan(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as stopped:
+        interrupt(stopped, last_training, at=1)
+        assert call(40.0, output=tmp_path).stopped
+    monkeypatch.setattr(candidates, "SHARES", replace(candidates.SHARES, members=1))
+    assert call(40.0, output=tmp_path).ensemble == 5
+    assert call(40.0).ensemble == 1
 
 
 @pytest.mark.parametrize(("epochs", "networks"), [(7.9, 1), (8.1, 2), (40.0, 5)])
