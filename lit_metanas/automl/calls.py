@@ -96,7 +96,7 @@ def _taking(options: Callable[P, AutoOptions]) -> Callable[P, SearchResult]:
     def auto(*args: P.args, **given: P.kwargs) -> SearchResult:
         return run_auto(options(*args, **given))
 
-    auto.__signature__ = signature(options).replace(return_annotation="SearchResult")  # type: ignore[attr-defined]
+    vars(auto)["__signature__"] = signature(options).replace(return_annotation="SearchResult")
     auto.__doc__, auto.__qualname__ = with_options(AUTO), "auto"
     return auto
 

@@ -15,7 +15,7 @@ from lit_metanas.training.child import Child, Recipe, chosen_child, judge
 
 
 def train_linear(job: Job, begun: Beginning, known: Known, show: Show) -> Candidate | None:
-    """Train linear models, as many as can be paid for, and set what everything after the search may spend.
+    """Train linear models, as many as can be paid for, and settle what everything after the search may spend.
 
     An epoch of the network, and the last training of the best linear model, must be left. Of minutes, the rest is known
     only after these trainings. So the expected rest decides how many there are, and the known rest is then changed to
@@ -26,36 +26,44 @@ def train_linear(job: Job, begun: Beginning, known: Known, show: Show) -> Candid
     """
     work, options, plan, network = begun.work, job.options, known.plan, known.network
     assert network is not None
-    found, spent = network.found, known.budget.spent
-
-    def left() -> float:
-        seconds, trainings = (spent + known.apart).seconds, known.scored.spent
-        return rest(work, options, plan, found, flops=spent.flops, seconds=seconds, trainings=trainings)
-
-    best = None
     if job.linear is None:
-        whole = limited(work, options, plan, found, left())
+        _settle(job, known, limited(work, options, plan, network.found, _left(job, begun, known, network)))
+        return None
+    measured = options.minutes is not None and plan.training is None
+    whole = plan.expected if measured else _left(job, begun, known, network)
+    models, epoch = LinearTrainings(job, plan), work.last_epoch(network.found)
+    number = models.affordable(whole, epoch=epoch)
+    if number:
+        show("training linear models")
+    for model, cost in models.train(number):
+        known.linear += filter(None, [model])
+        known.charge(cost)
+    best = max(known.linear, key=lambda one: one.value, default=None)
+    if measured:
+        wanted = known.apart.flops + _left(job, begun, known, network)
+        if best is not None and job.kind.averages_linear:
+            wanted -= models.last_time(best)  # a linear model takes longer than it counts
     else:
-        fixed = options.minutes is None or plan.training is not None
-        whole, epoch, models = left() if fixed else plan.expected, work.last_epoch(found), LinearTrainings(job, plan)
-        number = models.affordable(whole, epoch=epoch)
-        if number:
-            show("training linear models")
-        for model, cost in models.train(number):
-            known.linear += filter(None, [model])
-            known.charge(cost)
-        best = max(known.linear, key=lambda one: one.value, default=None)
-        if fixed:
-            wanted = limited(work, options, plan, found, whole)
-        else:
-            wanted = known.apart.flops + left()
-            if best is not None and job.kind.averages_linear:
-                wanted -= models.last_time(best)  # a linear model takes longer than it counts
-        if wanted != whole:
-            whole = models.nearest(wanted, epoch=epoch, number=number)
-    known.plan = job.keep(replace(plan, training=whole))
-    known.budget.follow(whole)
+        wanted = limited(work, options, plan, network.found, whole)
+    if wanted != whole:
+        whole = models.nearest(wanted, epoch=epoch, number=number)
+    _settle(job, known, whole)
     return best
+
+
+def _left(job: Job, begun: Beginning, known: Known, network: Candidate) -> float:
+    """The FLOPs that are left after the search, and after the seconds of everything that was trained since."""
+    spent, trainings = known.budget.spent, known.scored.spent
+    seconds = (spent + known.apart).seconds
+    return rest(
+        begun.work, job.options, known.plan, network.found, flops=spent.flops, seconds=seconds, trainings=trainings
+    )
+
+
+def _settle(job: Job, known: Known, flops: float) -> None:
+    """Keep what everything after the search may spend, in the plan and for the progress."""
+    known.plan = job.keep(replace(known.plan, training=flops))
+    known.budget.follow(flops)
 
 
 def compare(job: Job, begun: Beginning, known: Known, best: Candidate, show: Show) -> Candidate:

@@ -220,9 +220,9 @@ def shell_help(**defaults: object) -> dict[str, str]:
     return {name: f"{lines[name]}{end}" for name, end in ends.items()}
 
 
-def with_options(text: str, *names: str) -> str:
-    """A docstring with an entry for each option, or for some of them, where it says ``{options}``."""
-    chosen = [one for one in fields(AutoOptions) if not names or one.name in names]
+def with_options(text: str) -> str:
+    """A docstring with an entry for each option where it says ``{options}``."""
+    chosen = fields(AutoOptions)
     return text.format(options="\n        ".join(f"{one.name}: {one.metadata['help']}." for one in chosen))
 
 

@@ -1,4 +1,4 @@
-"""The verbs of the command line, the models that they take, and keys. Nothing is loaded for it."""
+"""The verbs of the command line, the models that they take, and keys. Only light modules are loaded for it."""
 
 from collections.abc import Mapping, Sequence
 

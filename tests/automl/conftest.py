@@ -3,9 +3,16 @@
 import pytest
 
 import lit_metanas as lm
+from lit_metanas.automl import budget_plan
 
 
 @pytest.fixture
 def space() -> lm.LayeredSpace:
     """A few small networks."""
     return lm.LayeredSpace(kernels=(1, 3), activations=("ReLU",), dropouts=(0,), depths=(1, 2), widths=(4, 8))
+
+
+@pytest.fixture
+def short_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Candidates are trained for three epochs, so that a small budget pays for several."""
+    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", 3)

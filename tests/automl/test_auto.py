@@ -16,7 +16,7 @@ import torch
 from auto_toys import no_search, same_weights
 
 import lit_metanas as lm
-from lit_metanas.automl import budget_plan, calls, last_training
+from lit_metanas.automl import calls, last_training
 from lit_metanas.automl.candidates import Job, begin
 from lit_metanas.automl.limits import LimitedSpace
 from lit_metanas.automl.options import AutoOptions, NetworkLimits
@@ -34,10 +34,7 @@ FLOPS, FLOPS_OF_IMAGES = (3e6, 4e6), (1.5e8, 1.5e8)
 SMALL = lm.LayeredSpace(kernels=(3,), depths=(1,), widths=(4,))
 
 
-@pytest.fixture(autouse=True)
-def short_trials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Candidates are trained for three epochs, so that a small budget pays for several."""
-    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", 3)
+pytestmark = pytest.mark.usefixtures("short_trials")
 
 
 def test_what_is_found_is_within_budget_and_limits(arrays: Arrays) -> None:

@@ -16,7 +16,7 @@ from cipher_tasks import IMAGES, LETTERS, Ciphers, Stripes, quiet_trainer, strip
 from torch import Tensor
 
 import lit_metanas as lm
-from lit_metanas.automl import budget_plan, candidates, last_training
+from lit_metanas.automl import candidates, last_training
 from lit_metanas.estimators import training_estimator
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.kind import kind_named
@@ -28,10 +28,7 @@ ONE_TRIAL, TRIALS = (6e4, 4e4), (4e5, 1e5)
 ONCE: dict[str, Any] = {"flops": TRIALS, "space": IMAGES, "records": (), "progress": False}
 
 
-@pytest.fixture(autouse=True)
-def short_trials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Candidates are trained for three epochs, so that a small budget pays for several."""
-    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", 3)
+pytestmark = pytest.mark.usefixtures("short_trials")
 
 
 def meta_train(path: Path, **options: Any) -> tuple[lm.training.TaskReptile, Path]:

@@ -12,7 +12,7 @@ import torch
 from auto_toys import NO_MEMORY, diverge, interrupt, same_weights
 
 import lit_metanas as lm
-from lit_metanas.automl import budget_plan, last_training, output
+from lit_metanas.automl import last_training, output
 from lit_metanas.records.record_lines import read_record_lines
 from lit_metanas.report.figures.fronts import draw_fronts, draw_tested
 
@@ -20,10 +20,7 @@ Arrays = tuple[np.ndarray, list[str]]
 Call = Callable[..., lm.SearchResult]
 
 
-@pytest.fixture(autouse=True)
-def short_trials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Candidates are trained for three epochs, so that a small budget pays for several."""
-    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", 3)
+pytestmark = pytest.mark.usefixtures("short_trials")
 
 
 @pytest.fixture

@@ -24,10 +24,7 @@ Arrays = tuple[np.ndarray, list[str]]
 Call = Callable[..., lm.SearchResult]
 
 
-@pytest.fixture(autouse=True)
-def short_trials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Candidates are trained for three epochs, so that a small budget pays for several."""
-    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", 3)
+pytestmark = pytest.mark.usefixtures("short_trials")
 
 
 @pytest.fixture

@@ -30,10 +30,7 @@ from lit_metanas.estimators.training_estimator import TrainingEstimator
 Arrays = tuple[np.ndarray, list[str]]
 
 
-@pytest.fixture(autouse=True)
-def short_trials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Candidates are trained for three epochs, so that a small budget pays for several."""
-    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", 3)
+pytestmark = pytest.mark.usefixtures("short_trials")
 
 
 def workload(gone: float = 0.0) -> Workload:
