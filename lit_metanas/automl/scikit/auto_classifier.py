@@ -56,12 +56,16 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
 
     Attributes:
         classes_: the labels, sorted.
-        n_features_in_, feature_names_in_: number and names of the columns of a table.
+        n_features_in_: number of the columns of a table.
+        feature_names_in_: their names, if they have any.
         kind_: ``rows``, ``images`` or ``texts``.
-        shape_, preprocessing_, objective_: of inputs, and what the network was trained for.
+        shape_: shape of an input of the network.
+        preprocessing_: what makes inputs of examples.
+        objective_: what the network was trained for.
         space_: the space's name; ``LinearSpace`` if ``auto`` took a linear model alone.
         architecture_: a label for each choice.
-        ensemble_, linear_: number of networks, and the linear model, whose scores are averaged.
+        ensemble_: number of networks whose scores are averaged.
+        linear_: the linear model whose scores are averaged with theirs.
         network_: the trained network; inputs in, scores out.
         val_score_: the accuracy on the validation examples in the search; NaN if none was scored.
         cost_: of the search.
