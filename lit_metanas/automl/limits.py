@@ -20,6 +20,7 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import build_network
 from lit_metanas.training.export.exported_program import PROGRAM, export_child
+from lit_metanas.training.trainers import torch_threads
 
 DRIVERS = {"latency": "flops", "size": "parameters"}
 """Measures that take long, each with the measure that drives it."""
@@ -53,7 +54,7 @@ class LimitedSpace:
     def __init__(self, space: SearchSpace, limits: NetworkLimits, task: Task) -> None:
         self.space = space
         self.limits = limits
-        self._timed = network_measures(
+        self._measured = network_measures(
             space, task.shape, task.way, task.train.inputs.device, batch=limits.latency_batch
         )["latency"]
         self._bytes = cache(partial(exported_bytes, space, task))
@@ -114,6 +115,10 @@ class LimitedSpace:
     def measured(self, architecture: Architecture) -> dict[str, float]:
         """A network's value of each limited measure."""
         return {name: self.measures[name](architecture) for name in self.limits.given}
+
+    def _timed(self, architecture: Architecture) -> float:
+        with torch_threads(self.limits.threads):
+            return self._measured(architecture)
 
     def _excess(self, architecture: Architecture, *, fresh: bool = False) -> str | None:
         for name, limit in self.limits.given.items():

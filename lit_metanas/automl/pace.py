@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
+from functools import partial
 from statistics import fmean
 from time import perf_counter, process_time
 
@@ -16,6 +17,8 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import Child, Recipe, fit_child, score
+from lit_metanas.training.trainers import torch_threads
+from lit_metanas.training.workers import Tell, submit
 
 MOST_SCORED = 100
 """Examples whose scoring is timed."""
@@ -23,6 +26,9 @@ MOST_SCORED = 100
 WRITING, WRITING_A_STEP, READING_A_STEP = 1.5, 0.3, 0.1
 """Seconds of a processor for export and report, for each step that a network writes, and for each that a recurrent one
 reads: the exported program has all steps, one behind the other."""
+
+CLEARLY_FASTER = 1.2
+"""How many times as fast several threads must be: below that, measurements of a moment differ by chance."""
 
 RECURRENT = "gru"
 """The label of recurrent operations."""
@@ -58,9 +64,45 @@ class Pace:
 
 
 def measure_pace(
-    task: Task, space: SearchSpace, architectures: Sequence[Architecture], recipe: Recipe, *, seconds: float
+    task: Task,
+    space: SearchSpace,
+    architectures: Sequence[Architecture],
+    recipe: Recipe,
+    *,
+    seconds: float,
+    workers: int = 1,
 ) -> Pace:
-    """Train some networks on the train part for a moment, each for the same share of the seconds, and score them."""
+    """Train some networks on the train part for a moment, each for the same share of the seconds, and score them.
+
+    With several workers, all do that at once, and the pace is the mean of one: they share memory and heat.
+    """
+    work = partial(_measured, task, space, architectures, recipe, seconds)
+    if workers == 1:
+        return work(lambda: None)
+    each = [one.result() for one in [submit(work) for _ in range(workers)]]
+    return Pace(*(fmean(values) for values in zip(*(astuple(pace) for pace in each), strict=True)))
+
+
+def threads_that_pay(
+    task: Task, space: SearchSpace, architecture: Architecture, recipe: Recipe, *, seconds: float, most: int
+) -> int:
+    """``most`` threads of torch if they train a network clearly faster than one, else 1."""
+    paces = []
+    for threads in (1, most):
+        with torch_threads(threads):
+            paces.append(measure_pace(task, space, [architecture], recipe, seconds=seconds / 2).flops)
+    return most if paces[1] >= CLEARLY_FASTER * paces[0] else 1
+
+
+def _measured(
+    task: Task,
+    space: SearchSpace,
+    architectures: Sequence[Architecture],
+    recipe: Recipe,
+    seconds: float,
+    tell: Tell,
+) -> Pace:
+    """A pace as the work of a process."""
     val, rates, building, scoring = validation_part(task), list[float](), list[float](), list[float]()
     scored = evenly_spread(val, MOST_SCORED)
     began, worked = perf_counter(), process_time()

@@ -33,6 +33,7 @@ from lit_metanas.records.record import RecipeFields, SearchOutcome, cost_of
 from lit_metanas.searchers.halving import EvolvingHalving, Halving
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.training.child import members_of
+from lit_metanas.training.trainers import torch_threads
 
 
 @dataclass(frozen=True)
@@ -245,12 +246,12 @@ def tested(job: Job, begun: Beginning, known: Known, one: Trained, *, stopped: b
         view=view.label,
         budget=budget,
         pace=plan.pace or nan,
-        latency=_latency(job, one),
+        latency=_latency(job, one, plan.threads),
         latency_batch=job.views.limits.latency_batch,
         linear_model=known.sentence,
         linear=linear,
         linear_view=linear_view,
-        threads=job.options.threads,
+        threads=plan.threads,
         stopped=stopped,
     )
 
@@ -268,10 +269,11 @@ def collect_one(
     return replace(first, training_cost=cost, unreturned=0 if first.stopped else unreturned)
 
 
-def _latency(job: Job, one: Trained) -> float:
+def _latency(job: Job, one: Trained, threads: int) -> float:
     """Seconds of a trained network; NaN, with a warning, if it cannot be timed, so that it is not lost."""
     try:
-        return latency(one.child.network, one.candidate.view.task.shape, batch=job.views.limits.latency_batch)
+        with torch_threads(threads):
+            return latency(one.child.network, one.candidate.view.task.shape, batch=job.views.limits.latency_batch)
     except FAILURES as error:
         warnings.warn(f"The latency of the network is not known: {error}", stacklevel=2)
         return nan

@@ -51,7 +51,9 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         method: the searcher; None is the default of ``search``.
         validation_fraction: share of each class by which architectures are chosen, one example at least.
         random_state: seed of split, search and training: a number, or numpy's ``RandomState``; None draws one.
-        threads: torch's threads meanwhile; None leaves them as they are.
+        threads: torch's threads in the last training and in predictions; None leaves them as they are.
+        workers: processes that train networks side by side, with the same result for any number of FLOPs; ``auto`` is
+            one for each core.
         progress: whether progress is shown on stderr.
 
     Attributes:
