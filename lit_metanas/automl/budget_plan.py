@@ -309,12 +309,12 @@ def search_flops(
             low = middle
         else:
             high = middle
-    return float(f"{low:.3g}")
+    return float(f"{0.995 * low:.3g}")  # rounded up, it could pay for a further network
 
 
 def rungs_of(flops: float, trial: float) -> tuple[int, ...]:
     """The number of candidates in each rung of a search: about half of the rung before, the last two at the end."""
-    trials = flops / trial
+    trials = max(flops, 0.0) / trial
     first = max(round(FIRST_NETWORKS * trials**0.5), min(LEAST_FIRST, int(trials / (2 * LEAST_OF_A_TRIAL))), 1)
     numbers = [min(first, MOST_FIRST)]
     while numbers[-1] > 2:

@@ -15,6 +15,7 @@ import torch
 
 from lit_metanas.automl.budget_plan import (
     EPOCHS_OF_A_TRIAL,
+    LEAST_FIRST,
     MOST_FIRST,
     SHARES,
     BudgetPlan,
@@ -168,8 +169,8 @@ def begin(job: Job) -> Beginning:
     chosen = dict.fromkeys(_in_turn(covers, named)) or [Query.of(limited.begin(dict(*kind.first[:1])), usual)]
     label = views.changes(views.usual)
     first = [Query.of(query.architecture, {**dict(query.recipe), **label}) for query in chosen]
-    if kind.always_compared:
-        first = _in_turn(_under_each_view(job, first[0], recipe), first[1:])
+    views_from = 0 if kind.always_compared else LEAST_FIRST
+    first = [*first[:views_from], *_in_turn(first[views_from:], _under_other_views(job, first[0], recipe))]
     timed = list(dict.fromkeys(query.architecture for query in first))[:TIMED_NETWORKS]
     if views.limits.latency_batch > 1:  # one that does not fit into memory is reported before anything is trained
         limited.measures["latency"](timed[0])
@@ -208,13 +209,13 @@ def _in_turn(*several: Iterable[Query]) -> list[Query]:
     return [one for one in chain.from_iterable(zip_longest(*several)) if one is not None]
 
 
-def _under_each_view(job: Job, first: Query, recipe: Recipe) -> list[Query]:
-    """A query under each preprocessing that is within the limits, the usual one first."""
+def _under_other_views(job: Job, first: Query, recipe: Recipe) -> list[Query]:
+    """A query under each preprocessing but the usual one that is within the limits."""
     changed = [{**dict(first.recipe), PREPROCESSING: label} for label in job.views.labels[1:]]
     if job.views.limits.given:
         refusal = ViewEstimator(job.views, job.options.seed, recipe).refusal
         changed = [fields for fields in changed if refusal(first.architecture, fields) is None]
-    return [first, *(Query.of(first.architecture, fields) for fields in changed)]
+    return [Query.of(first.architecture, fields) for fields in changed]
 
 
 def _neighbours(usual: Architecture, space: SearchSpace, seed: int) -> list[Architecture]:

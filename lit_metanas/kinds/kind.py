@@ -101,7 +101,7 @@ class Kind(ABC):
         read_files: how the names of files end that are read of a folder.
         first: labels of the networks that a search begins with, the best guess first; others are the first ones.
         recipe: the fields in which the usual recipe of this kind differs from ``Recipe``.
-        always_compared: whether the search begins with the first network under each preprocessing.
+        always_compared: whether the first network under each preprocessing comes before the others.
         features: what linear models are linear in, by the detail of ``LinearSpace``; none has no linear models.
         linear_views: by that detail, the preprocessing that features are of, if it is not the usual one.
         linear_rate: learning rate of linear models.
