@@ -99,6 +99,8 @@ class Kind(ABC):
         labelled: whether examples have labels, so that there are classes.
         class_files: how the names of files end that lie in a folder for each class; none where data lie otherwise.
         read_files: how the names of files end that are read of a folder.
+        first: labels, by choice or group, of structurally different networks that a search tries first, the best guess
+            first; open ones take the first label.
         incumbent: labels of the network that a search begins with if no records favour one; open ones take the first.
         always_compared: whether preprocessings are compared even if one network is nearly the best on all other tasks.
         features: what linear models are linear in, by the detail of ``LinearSpace``; none has no linear models.
@@ -135,6 +137,7 @@ class Kind(ABC):
     labelled: ClassVar[bool] = True
     class_files: ClassVar[Collection[str]] = ()
     read_files: ClassVar[Collection[str]] = ()
+    first: ClassVar[Sequence[Mapping[str, str]]] = ()
     incumbent: ClassVar[Mapping[str, str]] = {}
     always_compared: ClassVar[bool] = False
     features: ClassVar[Mapping[str, str]] = {}
