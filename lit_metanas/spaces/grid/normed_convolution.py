@@ -58,11 +58,13 @@ def scaled_kernel(weight: Tensor, gain: Tensor, present: Tensor | None = None) -
 
     ``present`` says in which shares of a mixture of widths the channels ``(in,)`` are there; None if all are.
     """
-    shares = torch.ones_like(weight[:1])
-    if present is not None:
-        shares = shares * present[:, None, None].to(weight)
-    centred = weight - (weight * shares).sum((1, 2, 3), keepdim=True) / shares.sum()
-    squares = (centred * centred * shares).sum((1, 2, 3), keepdim=True)
+    if present is None:
+        centred = weight - weight.mean((1, 2, 3), keepdim=True)
+        squares = (centred * centred).sum((1, 2, 3), keepdim=True)
+    else:
+        shares = present[:, None, None].to(weight).expand_as(weight[0])
+        centred = weight - (weight * shares).sum((1, 2, 3), keepdim=True) / shares.sum()
+        squares = (centred * centred * shares).sum((1, 2, 3), keepdim=True)
     return centred * (gain[:, None, None, None] * squares.clamp(min=LEAST_SQUARES).rsqrt())
 
 
