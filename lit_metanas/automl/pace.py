@@ -9,7 +9,7 @@ from time import perf_counter, process_time
 
 import torch
 
-from lit_metanas.estimators.training_estimator import fresh_weights, validation_part
+from lit_metanas.estimators.training_estimator import first_weights, validation_part
 from lit_metanas.inputs.shapes import SeriesShape, TokenShape
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
@@ -73,7 +73,7 @@ def measure_pace(
                 shape=task.shape,
                 way=task.way,
                 recipe=recipe,
-                weights=fresh_weights(space, task.shape, 0),
+                weights=first_weights(space, task.shape, 0),
                 objective=task.objective,
             )
         building.append(perf_counter() - begin)

@@ -122,7 +122,7 @@ class TrainingEstimator(Estimator):
     def _initial(self) -> dict[str, Tensor]:
         """The weights of the checkpoint, or fresh ones, on the task's device."""
         if self._start is None:
-            weights = fresh_weights(self.space, self.task.shape, self.seed)
+            weights = first_weights(self.space, self.task.shape, self.seed)
         else:
             with torch.random.fork_rng(devices=[]):
                 weights = self._start.for_task(self.space, self.task)
@@ -165,6 +165,11 @@ def fresh_weights(space: SearchSpace, shape: Shape, seed: int) -> dict[str, Tens
         torch.manual_seed(seed)
         supernet: nn.Module = space.supernet(shape)
     return {name: parameter.detach() for name, parameter in supernet.named_parameters()}
+
+
+def first_weights(space: SearchSpace, shape: Shape, seed: int) -> dict[str, Tensor]:
+    """What all children of a space inherit at first: a newly drawn supernet, or nothing where each draws its own."""
+    return fresh_weights(space, shape, seed) if space.drawn_together else {}
 
 
 def overlay(base: Mapping[str, Tensor], top: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -99,7 +99,8 @@ class Kind(ABC):
         labelled: whether examples have labels, so that there are classes.
         class_files: how the names of files end that lie in a folder for each class; none where data lie otherwise.
         read_files: how the names of files end that are read of a folder.
-        first: labels of the networks that a search begins with, the best guess first; others are the first ones.
+        first: labels, by choice or group, of structurally different networks that a search tries first, the best guess
+            first; open ones take the first label.
         recipe: the fields in which the usual recipe of this kind differs from ``Recipe``.
         always_compared: whether the first network under each preprocessing comes before the others.
         features: what linear models are linear in, by the detail of ``LinearSpace``; none has no linear models.
