@@ -102,7 +102,8 @@ class Kind(ABC):
         incumbent: labels of the network that a search begins with if no records favour one; open ones take the first.
         always_compared: whether preprocessings are compared even if one network is nearly the best on all other tasks.
         features: what linear models are linear in, by the detail of ``LinearSpace``; none has no linear models.
-        linear_views: by that detail, the preprocessing that features are of, if it is not the usual one.
+        linear_views: by that detail, the preprocessing that features are of, if it is not the usual one; no network is
+            tried under it.
         linear_rate: learning rate of linear models.
         averages_linear: whether a linear model is averaged with networks, as measured on a few tasks of texts.
         converts: whether ``convert`` makes another preprocessing of what is in memory.
