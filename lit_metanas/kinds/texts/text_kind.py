@@ -25,7 +25,7 @@ from lit_metanas.tasks.task import Task
 
 FEWER_WORDS = 1_000  # words of a smaller vocabulary
 LONG_TEXT, LONG_SHARE = 96, 0.1  # words of an example, where the usual number cuts off more than a share of all
-NGRAMS = "words, pairs and pieces of words"
+NGRAMS = "n-grams"  # the label of words, pairs and pieces of words, for linear models
 CHARACTERS, LONG_SPELLING = "characters", 128  # the label of texts by their characters, and characters of an example
 
 
