@@ -47,7 +47,7 @@ SHARES = Shares()
 EPOCHS_OF_A_TRIAL, STEPS_OF_A_TRIAL = 3, 100
 """The usual first training of a candidate: so many epochs, and at least so many steps."""
 
-LEAST_FIRST, MOST_FIRST, LEAST_OF_A_TRIAL = 4, 32, 0.2
+LEAST_FIRST, MOST_FIRST, LEAST_OF_A_TRIAL = 4, 32, 0.1
 """The first networks: so many even if each has only that part of its usual first training, and so many at most."""
 
 FIRST_NETWORKS = 1.8

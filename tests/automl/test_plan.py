@@ -118,7 +118,7 @@ def test_flops_that_hide_an_epoch_in_their_last_digit_are_no_small_budget() -> N
 
 
 def test_candidates_grow_with_the_budget() -> None:
-    numbers = [rungs_of(trials, 1.0) for trials in (0.2, 0.5, 0.8, 1.6, 5, 11, 108, 1e24)]
+    numbers = [rungs_of(trials, 1.0) for trials in (0.05, 0.1, 0.4, 0.8, 5, 11, 108, 1e24)]
     assert numbers[:5] == [(1,), (1,), (2,), (4, 2), (4, 2)]
     assert numbers[5:7] == [(6, 4, 2), (19, 10, 4, 2)]
     assert numbers[-1][0] == budget_plan.MOST_FIRST
