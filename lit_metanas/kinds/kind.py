@@ -99,10 +99,9 @@ class Kind(ABC):
         labelled: whether examples have labels, so that there are classes.
         class_files: how the names of files end that lie in a folder for each class; none where data lie otherwise.
         read_files: how the names of files end that are read of a folder.
-        first: labels, by choice or group, of structurally different networks that a search tries first, the best guess
-            first; open ones take the first label.
-        incumbent: labels of the network that a search begins with if no records favour one; open ones take the first.
-        always_compared: whether preprocessings are compared even if one network is nearly the best on all other tasks.
+        first: labels of the networks that a search begins with, the best guess first; others are the first ones.
+        recipe: the fields in which the usual recipe of this kind differs from ``Recipe``.
+        always_compared: whether the first network under each preprocessing comes before the others.
         features: what linear models are linear in, by the detail of ``LinearSpace``; none has no linear models.
         linear_views: by that detail, the preprocessing that features are of, if it is not the usual one.
         linear_rate: learning rate of linear models.
@@ -138,7 +137,7 @@ class Kind(ABC):
     class_files: ClassVar[Collection[str]] = ()
     read_files: ClassVar[Collection[str]] = ()
     first: ClassVar[Sequence[Mapping[str, str]]] = ()
-    incumbent: ClassVar[Mapping[str, str]] = {}
+    recipe: ClassVar[Mapping[str, RecipeValue]] = {}
     always_compared: ClassVar[bool] = False
     features: ClassVar[Mapping[str, str]] = {}
     linear_views: ClassVar[Mapping[str, str]] = {}

@@ -56,7 +56,6 @@ class ImageKind(Kind):
     class_files = SUFFIXES
     read_files = SUFFIXES
     first: ClassVar = FIRST_NETWORKS
-    incumbent: ClassVar = CONV_NET
     features: ClassVar = {"coarse": "average pixels", "fine": "average pixels and edges"}
     converts = True
     member_epochs = 150
