@@ -16,7 +16,7 @@ from lit_metanas.spaces.architecture import (
 )
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.grid.grid_blocks import BLOCKS, SQUEEZES
-from lit_metanas.spaces.grid.normed_convolution import GRID_NORMS, CHANNEL_GROUP
+from lit_metanas.spaces.grid.normed_convolution import CHANNEL_GROUP, GRID_NORMS
 from lit_metanas.spaces.grid.staged_network import (
     DOWNS,
     GRID_READOUTS,
