@@ -30,6 +30,7 @@ class Shares:
     first_rung: float = 0.5  # of the search, for the first networks; the later rungs have equal parts of the rest
     longest: int = 200  # epochs of the last training of one network; the search gets what is left
     members: int = 5  # networks of an ensemble at most
+    pair: int = 20  # epochs for each of two networks, which two cores train side by side; further ones need more
     linear: float = 0.2  # of what the search leaves, for linear models at most
     longer: tuple[float, float] = (0.5, 0.8)  # of what is left, and then of the rest, for a network that they beat
     moment: float = 0.03  # of the minutes, to measure the pace
@@ -138,8 +139,9 @@ class Workload:
         if not self.member_epochs:
             return 1
         most = self.views.of(found.recipe).limited.members(found.architecture, self.shares.members, linear)
-        each = self.member_epochs * self.last_epoch(found) + apart
-        return max(1, min(most, int((flops + apart) / each + 1e-6)))
+        epoch, wanted = self.last_epoch(found), flops + apart
+        pair = int(wanted >= 2 * (min(self.shares.pair, self.member_epochs) * epoch + apart) * (1 - 1e-6))
+        return max(1, min(most, max(1 + pair, int(wanted / (self.member_epochs * epoch + apart) + 1e-6))))
 
     def searched(self, budget: float, *, epoch: float, trial: float, single: float) -> float:
         """The search's part of a budget, in FLOPs or seconds; ``single`` if it pays for no second candidate."""
