@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import lit_metanas as lm
 from lit_metanas.estimators import overlay
-from lit_metanas.kinds.images.image_kind import CONV_NET, FIRST_NETWORKS, RES_NET
+from lit_metanas.kinds.images.image_kind import CONV_NET, IMAGE_NETWORKS, RES_NET
 from lit_metanas.searchers.mutation import complete, mutate
 from lit_metanas.spaces.grid.normed_convolution import scaled_kernel
 from lit_metanas.testing import check_space
@@ -153,14 +153,14 @@ def test_known_networks_are_points_of_the_space(name: str) -> None:
 
 def test_a_search_begins_with_networks_of_different_structure() -> None:
     space = lm.GridSpace()
-    found = [complete(space, labels) for labels in FIRST_NETWORKS]
+    found = [complete(space, labels) for labels in IMAGE_NETWORKS]
     assert len(set(found)) == len(found) >= 8
-    for architecture, labels in zip(found, FIRST_NETWORKS, strict=True):
+    for architecture, labels in zip(found, IMAGE_NETWORKS, strict=True):
         assert {choice.name for choice in space.choices if choice.name in labels} <= set(architecture)
         assert space.by_choice(labels).keys() <= {choice.name for choice in space.choices}
         assert space.cost(architecture, SHAPE, WAY).flops < 150e6
     assert {one["block"] for one in found} == {"conv", "residual", "inverted", "convnext"}
-    assert lm.kinds.kind.kind_named("images").first == FIRST_NETWORKS
+    assert lm.kinds.kind.kind_named("images").first == IMAGE_NETWORKS
 
 
 def drawn_labels(space: lm.SearchSpace) -> st.SearchStrategy[dict[str, str]]:

@@ -31,7 +31,7 @@ RES_NET: Mapping[str, str] = {
     "norm": "batch", "activation": "ReLU", "readout": "average", "dropout": "0", "branch_dropout": "0",
 }  # fmt: skip
 """ResNet-10 of width 16."""
-FIRST_NETWORKS: tuple[Mapping[str, str], ...] = (
+IMAGE_NETWORKS: tuple[Mapping[str, str], ...] = (
     CONV_NET,
     {**RES_NET, "stem": "conv_2", "width": "32"},
     {**CONV_NET, "width": "16", "down": "avg", "readout": "average"},
@@ -55,7 +55,7 @@ class ImageKind(Kind):
     configuration = "default_images.yaml"
     class_files = SUFFIXES
     read_files = SUFFIXES
-    first: ClassVar = FIRST_NETWORKS
+    first: ClassVar = IMAGE_NETWORKS
     features: ClassVar = {"coarse": "average pixels", "fine": "average pixels and edges"}
     converts = True
     member_epochs = 150

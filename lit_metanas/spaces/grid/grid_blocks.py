@@ -43,7 +43,7 @@ class Branch(nn.Module):
     def forward(self, branch: Tensor, inputs: Tensor) -> Tensor:
         """Both of shape ``(n, channels, height, width)``, as is their sum."""
         if self.gain is not None:
-            gain = self.gain
+            gain = self.gain.to(branch.dtype)  # in the branch's precision, as its sum has to be
             branch = self.norm.combine(lambda label: branch * gain if label == "none" else branch)
         return self.drop(branch) + inputs
 

@@ -16,7 +16,7 @@ from lit_metanas.spaces.builder import Builder, Make
 from lit_metanas.spaces.flop_count import LayerFlops
 from lit_metanas.spaces.forward_pass import ForwardPass, Number, largest, running
 from lit_metanas.spaces.grid.grid_blocks import BLOCKS, BlockQuestions
-from lit_metanas.spaces.grid.normed_convolution import GROUP, halve, normed_conv
+from lit_metanas.spaces.grid.normed_convolution import CHANNEL_GROUP, halve, normed_conv
 from lit_metanas.spaces.mixed_layers import CountedFlops
 from lit_metanas.spaces.mixture import Gate, Mixture
 from lit_metanas.spaces.mobile.mobile_layout import round_channels
@@ -61,7 +61,7 @@ class GridLayout:
 def stage_width(width: str, growth: str, *, place: int, most: int) -> int:
     """Channels of a stage, by the labels of both choices; places count from 1."""
     factor, limit = GROWTHS[growth]
-    return min(most, round_channels(int(width) * min(limit, factor ** (place - 1)), GROUP))
+    return min(most, round_channels(int(width) * min(limit, factor ** (place - 1)), CHANNEL_GROUP))
 
 
 class GridReadout(nn.Module):
