@@ -61,7 +61,7 @@ LINEAR_STEPS, MOST_LINEAR_STEPS, MOST_SEEN = 300, 1000, 50_000
 MANY_CHOOSE = 1000
 """With so many examples to choose by, all features are compared."""
 
-FLOPS_OF_A_PARAMETER = 50
+FLOPS_OF_A_PARAMETER = 10
 """A step of AdamW for a parameter of a linear model, by its time in FLOPs: most of the time with a large vocabulary."""
 
 
@@ -169,8 +169,7 @@ def begin(job: Job) -> Beginning:
     chosen = dict.fromkeys(_in_turn(covers, named)) or [Query.of(limited.begin(dict(*kind.first[:1])), usual)]
     label = views.changes(views.usual)
     first = [Query.of(query.architecture, {**dict(query.recipe), **label}) for query in chosen]
-    views_from = 0 if kind.always_compared else LEAST_FIRST
-    first = [*first[:views_from], *_in_turn(first[views_from:], _under_other_views(job, first[0], recipe))]
+    first = [*first[:LEAST_FIRST], *_in_turn(first[LEAST_FIRST:], _under_other_views(job, first[0], recipe))]
     timed = list(dict.fromkeys(query.architecture for query in first))[:TIMED_NETWORKS]
     if views.limits.latency_batch > 1:  # one that does not fit into memory is reported before anything is trained
         limited.measures["latency"](timed[0])

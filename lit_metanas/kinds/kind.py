@@ -102,7 +102,6 @@ class Kind(ABC):
         first: labels, by choice or group, of structurally different networks that a search tries first, the best guess
             first; open ones take the first label.
         recipe: the fields in which the usual recipe of this kind differs from ``Recipe``.
-        always_compared: whether the first network under each preprocessing comes before the others.
         features: what linear models are linear in, by the detail of ``LinearSpace``; none has no linear models.
         linear_views: by that detail, the preprocessing that features are of, if it is not the usual one; no network is
             tried under it.
@@ -140,7 +139,6 @@ class Kind(ABC):
     read_files: ClassVar[Collection[str]] = ()
     first: ClassVar[Sequence[Mapping[str, str]]] = ()
     recipe: ClassVar[Mapping[str, RecipeValue]] = {}
-    always_compared: ClassVar[bool] = False
     features: ClassVar[Mapping[str, str]] = {}
     linear_views: ClassVar[Mapping[str, str]] = {}
     linear_rate: ClassVar[float] = 1e-2

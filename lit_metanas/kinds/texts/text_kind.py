@@ -27,6 +27,7 @@ FEWER_WORDS = 1_000  # words of a smaller vocabulary
 LONG_TEXT, LONG_SHARE = 96, 0.1  # words of an example, where the usual number cuts off more than a share of all
 NGRAMS = "n-grams"  # the label of words, pairs and pieces of words, for linear models
 CHARACTERS, LONG_SPELLING = "characters", 128  # the label of texts by their characters, and characters of an example
+ONE_LAYER = {"depth": "1", "skip": "residual"}  # of the first networks
 
 
 class TextKind(Kind):
@@ -37,7 +38,15 @@ class TextKind(Kind):
     configuration = "default_tokens.yaml"
     class_files = frozenset({".txt"})
     read_files = frozenset({".txt", ".arrow"})
-    always_compared = True
+    first: ClassVar = (
+        {"operation": "conv_3", "readout": "max", "width": "128", "dropout": "0.2", **ONE_LAYER},
+        {"operation": "conv_2_to_5", "readout": "max", "width": "128", "dropout": "0.5", **ONE_LAYER},  # Kim 2014
+        {"operation": "gated_linear", "readout": "mean", "width": "64", "dropout": "0.2", **ONE_LAYER},
+        {"operation": "gru", "readout": "max", "width": "64", "dropout": "0.2", **ONE_LAYER},
+        {"operation": "attention_4", "readout": "max", "width": "64", "dropout": "0.2", **ONE_LAYER},
+        {"operation": "conv_5", "readout": "attention", "width": "64", "dropout": "0.2", **ONE_LAYER},
+    )
+    recipe: ClassVar = {"label_smoothing": 0.1}
     features: ClassVar = {"coarse": "counts of tokens", "fine": "counts of up to four neighbouring tokens"}
     linear_views: ClassVar = {"coarse": NGRAMS}
     linear_rate = 0.03
