@@ -45,9 +45,9 @@ from lit_metanas.records.record_lines import record_file
 from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.tasks.splits import warn_of_copies
 from lit_metanas.tasks.task import Task, check_task
-from lit_metanas.training.export.exported_model import predict_command
 from lit_metanas.training.export.exported_program import PROGRAM
 from lit_metanas.training.export.onnx_program import INT8, check_onnx_installed
+from lit_metanas.training.export.prediction_table import predict_command
 from lit_metanas.training.task_start import TaskStart, read_task_start
 from lit_metanas.training.trainers import check_threads
 

@@ -17,6 +17,7 @@ from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.shown_predictions import shown_predictions
 from lit_metanas.estimators.training_estimator import TrainingEstimator, check_finite
 from lit_metanas.inputs.batches import float_type
+from lit_metanas.io.allocator import torch_threads
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Judged
 from lit_metanas.records.budget import Cost, FailedWorkError
@@ -33,7 +34,7 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.tasks.task import Split, Task, TaskCollection, check_task, join_parts
 from lit_metanas.training.child import Child, Recipe, chosen_child, fit_child, judge, members_of, recipe_cost, score
-from lit_metanas.training.trainers import check_threads, torch_threads
+from lit_metanas.training.trainers import check_threads
 
 HALVING_CANDIDATES = 8
 """Architectures that the default method begins with."""

@@ -87,8 +87,10 @@ def join_inputs(parts: Sequence[Tensor]) -> Tensor:
         tensor([[4, 2, 0],
                 [3, 3, 3]])
     """
-    steps = max((part.shape[-1] for part in parts if has_steps(part)), default=0)
-    return torch.cat([F.pad(part, (0, steps - part.shape[-1])) if has_steps(part) else part for part in parts])
+    if not any(map(has_steps, parts[:1])):  # all are of one kind
+        return torch.cat([*parts])
+    steps = max(part.shape[-1] for part in parts)
+    return torch.cat([F.pad(part, (0, steps - part.shape[-1])) for part in parts])
 
 
 def random_inputs(examples: int, shape: Shape) -> Tensor:

@@ -42,6 +42,9 @@ BUILT_IN = {
 MOST_BYTES = 1 << 30
 """Memory that the examples may take under a preprocessing, where they do not usually take more."""
 
+EXAMPLES_A_BATCH = 64
+"""New examples that are read and predicted at once."""
+
 Prepared: TypeAlias = Mapping[str, Any]
 """Preprocessings to choose from by their labels, that of a task first; of images their shapes."""
 
@@ -276,6 +279,20 @@ def kind_named(name: str) -> Kind:
         return known[name]
     others = f"give one of {', '.join(known)}, or the path of a class."
     raise ValueError(f"There is no kind '{name}': {hint(name, known, others)}")
+
+
+def read_new_examples(paths: Sequence[str], kind: str) -> list[tuple[str, Any]]:
+    """New examples of the kind that a user names, each with its name in tables; ValueError where there are none."""
+    examples = kind_named(kind).new_examples(paths)
+    if not examples:
+        named = " and ".join(f"'{writable(path)}'" for path in paths) or "an empty list"
+        raise ValueError(f"There are no new examples in {named}: give files or folders that have some.")
+    return examples
+
+
+def in_batches(examples: Sequence[Any], batch_size: int = EXAMPLES_A_BATCH) -> list[Sequence[Any]]:
+    """Examples in lists of so many."""
+    return [examples[start : start + batch_size] for start in range(0, len(examples), batch_size)]
 
 
 def kind_of(task: Task, named: str | None = None) -> Kind:

@@ -19,6 +19,7 @@ from lit_metanas.comparisons.search_result import PREDICTED_AT_ONCE, SearchResul
 from lit_metanas.comparisons.single_task import search
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import KindShape, plain_shape, read_shape
+from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.packages import import_extra
 from lit_metanas.kinds.kind import kind_named
 from lit_metanas.kinds.stored_preprocessing import describe_objective, read_objective, read_preprocessing
@@ -31,7 +32,6 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import Recipe, WithLinear, build_network, examples_at_once
 from lit_metanas.training.export.exported_program import export_child
-from lit_metanas.training.trainers import torch_threads
 
 try:
     from sklearn.base import BaseEstimator

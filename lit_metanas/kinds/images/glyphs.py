@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import torch
 from torch import Tensor
 
 from lit_metanas.io.arrays import read_npz
 from lit_metanas.io.files import cache_folder, replacing
+from lit_metanas.io.packages import installed_version
 from lit_metanas.kinds.images.glyph_faces import CANVAS, FACES, Distortion, Letter, font_file, letters, master
 from lit_metanas.tasks.source import Subset, TaskSource
 
@@ -87,7 +87,7 @@ class Glyphs(TaskSource):
     @property
     def cache_file(self) -> Path:
         """The file of the cached images; its name tells all that they depend on."""
-        digest = hashlib.sha256(repr((matplotlib.__version__, self.seed, self.pool, self.distortion)).encode())
+        digest = hashlib.sha256(repr((installed_version("matplotlib"), self.seed, self.pool, self.distortion)).encode())
         for face in FACES:
             digest.update(font_file(face).read_bytes())
         return self.cache / f"glyphs-v{_VERSION}-{digest.hexdigest()[:16]}.npz"
