@@ -1,6 +1,6 @@
 """The LightningModules."""
 
-from lit_metanas.training.child import Child, Recipe
+from lit_metanas.training.child import Child
 from lit_metanas.training.export import Exported, ExportedModel, export_child, load
 from lit_metanas.training.meta_search import (
     AdaptedLogits,
@@ -11,6 +11,8 @@ from lit_metanas.training.meta_search import (
     TaskArchitectures,
 )
 from lit_metanas.training.preemption import Preemption
+from lit_metanas.training.recipes import Recipe
+from lit_metanas.training.recipes.mirror_check import mirror_keeps_classes
 from lit_metanas.training.task_reptile import TaskReptile
 from lit_metanas.training.trainers import Trainer
 from lit_metanas.training.weight_sharing import (
@@ -50,4 +52,5 @@ __all__ = [
     "WeightRates",
     "export_child",
     "load",
+    "mirror_keeps_classes",
 ]

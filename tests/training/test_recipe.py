@@ -13,8 +13,10 @@ from torch.nn.functional import cross_entropy
 
 import lit_metanas as lm
 from lit_metanas.kinds.augmentation import mixed
+from lit_metanas.kinds.kind import kind_named, known_kinds
 from lit_metanas.tasks.sampling import changes_generator
 from lit_metanas.training.child import batch_norms, batches, fit_child, score
+from lit_metanas.training.recipes.mirror_check import mirror_keeps_classes
 from lit_metanas.training.recipes.recipe import learning_rates
 
 SHAPE = (1, 8, 8)
@@ -181,6 +183,44 @@ def test_changes_keep_their_precision_under_autocast() -> None:
             one.step_loss(split().inputs, split().labels, seed=0, epoch=0, step=0)
     assert torch.equal(*seen)
     assert seen[1].dtype == torch.float32
+
+
+def bars(upright: bool, examples: int = 90, seed: int = 0) -> lm.Split:
+    """Images with a bright column at the left, in the middle or at the right, or such rows at the top, and so on."""
+    labels = torch.arange(examples) % 3
+    place = torch.arange(8)
+    bright = ((place >= 3 * labels[:, None]) & (place < 3 * labels[:, None] + 2)).float()
+    images = (bright[:, None] if upright else bright[..., None]).expand(-1, 8, 8)
+    noise = torch.rand(examples, 8, 8, generator=torch.Generator().manual_seed(seed))
+    return lm.Split((0.5 * images + 0.5 * noise)[:, None], labels)
+
+
+@pytest.mark.parametrize("upright", [False, True])
+def test_mirroring_is_allowed_where_classes_keep(upright: bool) -> None:
+    """Mirrored columns at the left are at the right: a third of the images keep their class."""
+    one = child(epochs=40)
+    assert not mirror_keeps_classes(one, lm.Split(bars(upright).inputs[:0], bars(upright).labels[:0]))
+    fit_child(one, bars(upright), seed=0)
+    assert score(one, bars(upright, seed=1)) > 0.9
+    assert mirror_keeps_classes(one, bars(upright, seed=1)) is not upright
+
+
+@pytest.mark.parametrize("kind", known_kinds(), ids=lambda kind: kind.name)
+def test_a_kind_has_a_recipe(kind: lm.Kind) -> None:
+    assert lm.Recipe().replace(kind.recipe)
+
+
+def test_the_usual_recipe_is_that_of_the_kind_and_suits_data_and_objective() -> None:
+    images = kind_named("images")
+    for examples, size in ((10, 32), (999, 32), (1000, 64), (9999, 64), (10_000, 128)):
+        part = lm.Split(torch.zeros(examples, 1, 2, 2), torch.zeros(examples).long())
+        recipe = images.usual_recipe(lm.Task("some", 2, part, part, part))
+        assert recipe == {**images.recipe, "batch_size": size}
+    tokens = torch.ones(4, 5).long()
+    spans = lm.Split(tokens, torch.zeros(4, 2).long())
+    task = lm.Task("spans", 3, spans, spans, spans, vocabulary=9, objective=lm.Span())
+    found = images.usual_recipe(task)
+    assert found.keys() == {*images.recipe, "batch_size"} - {"label_smoothing", "augmentation"}
 
 
 def test_parts_that_do_not_fit_are_refused() -> None:
