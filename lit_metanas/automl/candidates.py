@@ -159,7 +159,7 @@ def begin(job: Job) -> Beginning:
     validation_part(job.task)  # otherwise each training would fail by itself
     limited, space = views.usual.limited, views.usual.limited.within
     read = [record for path in options.records for record in read_record_lines(path)]
-    train, recipe = kind.recipes(job.task.goal), Recipe(epochs=MOST_EPOCHS).replace(kind.recipe)
+    train, recipe = kind.recipes(job.task.goal), Recipe(epochs=MOST_EPOCHS).replace(kind.usual_recipe(job.task))
     known = [_whole(one, train) for one in fitting([r for r in read if r.task_id != job.task.id], space)]
     recorded = covering(known, space, MOST_FIRST, WORTH_A_TRIAL)
     usual = {name: value for name, value in asdict(recipe).items() if name in train}

@@ -18,12 +18,15 @@ from lit_metanas.io.packages import class_named, loaded_subclasses
 from lit_metanas.io.text import hint, writable
 from lit_metanas.kinds.augmentation import AUGMENTATIONS
 from lit_metanas.objectives.objective import Objective
-from lit_metanas.records.record import RecipeValue
+from lit_metanas.records.record import RecipeFields, RecipeValue
 from lit_metanas.spaces import SearchSpace, default_space
 from lit_metanas.tasks.task import Task
 
 LEARNING_RATES, WEIGHT_DECAYS, SMOOTHINGS = [3e-3, 1e-2, 3e-2], [1e-3, 1e-2, 1e-1], [0.0, 0.1]
 """What is searched of a recipe."""
+
+BATCH_SIZES = {1000: 32, 10_000: 64}
+"""Examples a step, by the most examples to learn from; 128 for more."""
 
 GROUP = "lit_metanas.kinds"
 """The entry points by which other packages offer kinds."""
@@ -104,7 +107,7 @@ class Kind(ABC):
         read_files: how the names of files end that are read of a folder.
         first: labels, by choice or group, of structurally different networks that a search tries first, the best guess
             first; open ones take the first label.
-        recipe: the fields in which the usual recipe of this kind differs from ``Recipe``.
+        recipe: the recipe that trainings begin with, where it is not that of ``Recipe``; see ``usual_recipe``.
         features: what linear models are linear in, by the detail of ``LinearSpace``; none has no linear models.
         linear_views: by that detail, the preprocessing that features are of, if it is not the usual one; no network is
             tried under it.
@@ -141,7 +144,7 @@ class Kind(ABC):
     class_files: ClassVar[Collection[str]] = ()
     read_files: ClassVar[Collection[str]] = ()
     first: ClassVar[Sequence[Mapping[str, str]]] = ()
-    recipe: ClassVar[Mapping[str, RecipeValue]] = {}
+    recipe: ClassVar[RecipeFields] = {}
     features: ClassVar[Mapping[str, str]] = {}
     linear_views: ClassVar[Mapping[str, str]] = {}
     linear_rate: ClassVar[float] = 1e-2
@@ -176,6 +179,21 @@ class Kind(ABC):
     def space(self, shape: Shape, objective: Objective) -> SearchSpace:
         """What can be built for a shape of inputs and an objective; by default the space for any input."""
         return default_space(shape)
+
+    def usual_recipe(self, task: Task) -> dict[str, RecipeValue]:
+        """The recipe that trainings on a task begin with: ``recipe``, as far as it suits the objective.
+
+        Small data have small batches, so that an epoch has enough steps.
+
+        Returns:
+            Fields of ``Recipe``.
+        """
+        found = {"batch_size": usual_batch_size(len(task.train)), **self.recipe}
+        if not task.goal.smooths:
+            found.pop("label_smoothing", None)
+        if not task.goal.augmentable:
+            found.pop("augmentation", None)
+        return found
 
     def recipes(self, objective: Objective) -> dict[str, Sequence[RecipeValue]]:
         """The fields of the recipe that are searched, with the values to choose from."""
@@ -258,6 +276,11 @@ class Kind(ABC):
     def describe_columns(self, source: Source) -> str:
         """In which columns of a table labels and examples were found, as a sentence; empty where there are none."""
         return ""
+
+
+def usual_batch_size(examples: int) -> int:
+    """Examples a step for so many to learn from."""
+    return next((size for most, size in BATCH_SIZES.items() if examples < most), 128)
 
 
 @cache  # what is installed is looked up once

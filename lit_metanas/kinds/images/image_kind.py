@@ -56,6 +56,13 @@ class ImageKind(Kind):
     class_files = SUFFIXES
     read_files = SUFFIXES
     first: ClassVar = IMAGE_NETWORKS
+    recipe: ClassVar = {
+        "learning_rate": 3e-3,
+        "weight_decay": 0.05,
+        "label_smoothing": 0.1,
+        "warmup": 0.1,
+        "augmentation": "light",
+    }
     features: ClassVar = {"coarse": "average pixels", "fine": "average pixels and edges"}
     converts = True
     member_epochs = 150
