@@ -18,15 +18,12 @@ from lit_metanas.io.packages import class_named, loaded_subclasses
 from lit_metanas.io.text import hint, writable
 from lit_metanas.kinds.augmentation import AUGMENTATIONS
 from lit_metanas.objectives.objective import Objective
-from lit_metanas.records.record import RecipeFields, RecipeValue
+from lit_metanas.records.record import RecipeValue
 from lit_metanas.spaces import SearchSpace, default_space
 from lit_metanas.tasks.task import Task
 
 LEARNING_RATES, WEIGHT_DECAYS, SMOOTHINGS = [3e-3, 1e-2, 3e-2], [1e-3, 1e-2, 1e-1], [0.0, 0.1]
 """What is searched of a recipe."""
-
-BATCH_SIZES = {1000: 32, 10_000: 64}
-"""Examples a step, by the most examples to learn from; 128 for more."""
 
 GROUP = "lit_metanas.kinds"
 """The entry points by which other packages offer kinds."""
@@ -102,11 +99,13 @@ class Kind(ABC):
         labelled: whether examples have labels, so that there are classes.
         class_files: how the names of files end that lie in a folder for each class; none where data lie otherwise.
         read_files: how the names of files end that are read of a folder.
-        recipe: the recipe that trainings begin with, where it is not that of ``Recipe``; see ``usual_recipe``.
-        incumbent: labels of the network that a search begins with if no records favour one; open ones take the first.
-        always_compared: whether preprocessings are compared even if one network is nearly the best on all other tasks.
+        first: labels, by choice or group, of structurally different networks that a search tries first, the best guess
+            first; open ones take the first label.
+        recipe: the fields in which the usual recipe of this kind differs from ``Recipe``.
+        always_compared: whether the first network under each preprocessing comes before the others.
         features: what linear models are linear in, by the detail of ``LinearSpace``; none has no linear models.
-        linear_views: by that detail, the preprocessing that features are of, if it is not the usual one.
+        linear_views: by that detail, the preprocessing that features are of, if it is not the usual one; no network is
+            tried under it.
         linear_rate: learning rate of linear models.
         averages_linear: whether a linear model is averaged with networks, as measured on a few tasks of texts.
         converts: whether ``convert`` makes another preprocessing of what is in memory.
@@ -139,8 +138,8 @@ class Kind(ABC):
     labelled: ClassVar[bool] = True
     class_files: ClassVar[Collection[str]] = ()
     read_files: ClassVar[Collection[str]] = ()
-    recipe: ClassVar[RecipeFields] = {}
-    incumbent: ClassVar[Mapping[str, str]] = {}
+    first: ClassVar[Sequence[Mapping[str, str]]] = ()
+    recipe: ClassVar[Mapping[str, RecipeValue]] = {}
     always_compared: ClassVar[bool] = False
     features: ClassVar[Mapping[str, str]] = {}
     linear_views: ClassVar[Mapping[str, str]] = {}
@@ -180,12 +179,10 @@ class Kind(ABC):
     def usual_recipe(self, task: Task) -> dict[str, RecipeValue]:
         """The recipe that trainings on a task begin with: ``recipe``, as far as it suits the objective.
 
-        Small data have small batches, so that an epoch has enough steps.
-
         Returns:
             Fields of ``Recipe``.
         """
-        found = {"batch_size": usual_batch_size(len(task.train)), **self.recipe}
+        found = dict(self.recipe)
         if not task.goal.smooths:
             found.pop("label_smoothing", None)
         if not task.goal.augmentable:
@@ -273,11 +270,6 @@ class Kind(ABC):
     def describe_columns(self, source: Source) -> str:
         """In which columns of a table labels and examples were found, as a sentence; empty where there are none."""
         return ""
-
-
-def usual_batch_size(examples: int) -> int:
-    """Examples a step for so many to learn from."""
-    return next((size for most, size in BATCH_SIZES.items() if examples < most), 128)
 
 
 @cache  # what is installed is looked up once

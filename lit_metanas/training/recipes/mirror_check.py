@@ -14,8 +14,8 @@ def mirror_keeps_classes(child: Child, val: Split) -> bool:
     """Whether mirrored images are of the same classes, by a network that has seen none of them.
 
     Of the validation images that the network tells rightly, nearly all must be told rightly when left and right have
-    changed places: at least ``LEAST_KEPT``, less half of the 95 % interval of that share. A network that was trained briefly
-    on letters, digits or arrows tells few of the mirrored ones.
+    changed places: at least ``LEAST_KEPT``, less half of the 95 % interval of that share. A network that was trained
+    briefly on letters, digits or arrows tells few of the mirrored ones.
 
     Args:
         child: trained on the task without ``mirror`` in its recipe.
