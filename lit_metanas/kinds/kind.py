@@ -18,15 +18,12 @@ from lit_metanas.io.packages import class_named, loaded_subclasses
 from lit_metanas.io.text import hint, writable
 from lit_metanas.kinds.augmentation import AUGMENTATIONS
 from lit_metanas.objectives.objective import Objective
-from lit_metanas.records.record import RecipeFields, RecipeValue
+from lit_metanas.records.record import RecipeValue
 from lit_metanas.spaces import SearchSpace, default_space
 from lit_metanas.tasks.task import Task
 
 LEARNING_RATES, WEIGHT_DECAYS, SMOOTHINGS = [3e-3, 1e-2, 3e-2], [1e-3, 1e-2, 1e-1], [0.0, 0.1]
 """What is searched of a recipe."""
-
-BATCH_SIZES = {1000: 32, 10_000: 64}
-"""Examples a step, by the most examples to learn from; 128 for more."""
 
 GROUP = "lit_metanas.kinds"
 """The entry points by which other packages offer kinds."""
@@ -183,12 +180,10 @@ class Kind(ABC):
     def usual_recipe(self, task: Task) -> dict[str, RecipeValue]:
         """The recipe that trainings on a task begin with: ``recipe``, as far as it suits the objective.
 
-        Small data have small batches, so that an epoch has enough steps.
-
         Returns:
             Fields of ``Recipe``.
         """
-        found = {"batch_size": usual_batch_size(len(task.train)), **self.recipe}
+        found = dict(self.recipe)
         if not task.goal.smooths:
             found.pop("label_smoothing", None)
         if not task.goal.augmentable:
@@ -276,11 +271,6 @@ class Kind(ABC):
     def describe_columns(self, source: Source) -> str:
         """In which columns of a table labels and examples were found, as a sentence; empty where there are none."""
         return ""
-
-
-def usual_batch_size(examples: int) -> int:
-    """Examples a step for so many to learn from."""
-    return next((size for most, size in BATCH_SIZES.items() if examples < most), 128)
 
 
 @cache  # what is installed is looked up once
