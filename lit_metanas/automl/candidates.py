@@ -35,7 +35,7 @@ from lit_metanas.records.record import PREPROCESSING, RecipeFields, RecipeValue,
 from lit_metanas.records.record_lines import read_record_lines
 from lit_metanas.records.statistics import clearly_above
 from lit_metanas.searchers.halving.proposals import covering, fitting
-from lit_metanas.searchers.mutation import complete, draw_new, mutate
+from lit_metanas.searchers.mutation import draw_new, mutate, named_networks
 from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.spaces.architecture import Architecture
@@ -191,16 +191,9 @@ def begin(job: Job) -> Beginning:
 
 def _first_networks(job: Job) -> list[Architecture]:
     """The first networks of the kind of data that the space can build within the limits; they fit no foreign space."""
-    limited, found = job.views.usual.limited, list[Architecture]()
-    for labels in job.kind.first:
-        wanted = limited.space.by_choice(labels)
-        if not wanted.keys() <= {choice.name for choice in limited.space.choices}:
-            continue
-        with suppress(ValueError):  # a label that the space lacks
-            one = complete(limited.space, wanted)
-            if limited.within.violation(one) is None:
-                found.append(one)
-    return found
+    limited = job.views.usual.limited
+    named = named_networks(limited.space, job.kind.first)
+    return [one for one in named if limited.within.violation(one) is None]
 
 
 def _in_turn(*several: Iterable[Query]) -> list[Query]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
@@ -18,6 +18,7 @@ from lit_metanas.comparisons.shown_predictions import shown_predictions
 from lit_metanas.estimators.training_estimator import TrainingEstimator, check_finite
 from lit_metanas.inputs.batches import float_type
 from lit_metanas.io.allocator import torch_threads
+from lit_metanas.kinds.kind import kind_of
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Judged
 from lit_metanas.records.budget import Cost, FailedWorkError
@@ -65,11 +66,12 @@ def search(
 
     Args:
         task: the task; it sets the input shape and the number of classes.
-        space: the search space; None takes ``default_space``, for which the package has records of other tasks.
+        space: the search space; None takes ``default_space``.
         method: the searcher. The default is successive halving of eight architectures. In a default space these are the
-            portfolio of the records that the package ships (``benchmarks/shipped_records.py``). In other spaces they
-            are drawn at random: no method that starts from scratch was clearly better for the same training FLOPs, and
-            half of them were enough (``benchmarks/from_scratch.py``).
+            portfolio of the records that the package ships (``benchmarks/shipped_records.py``), and then the first
+            networks of the kind of data (``Kind.first``). In other spaces they are drawn at random: no method that
+            starts from scratch was clearly better for the same training FLOPs, and half of them were enough
+            (``benchmarks/from_scratch.py``).
         flops: training FLOPs (3 x forward multiply-adds x images) that the search may spend. None lets the method
             decide when it ends; the default method then gets the cost of four trainings by the recipe.
         queries: architectures that the search may evaluate; None is no limit.
@@ -100,6 +102,7 @@ def search(
         >>> 0 <= result.test_accuracy <= 1
         True
     """
+    usual = space is None
     if space is None and isinstance(task, Task):
         space = default_space(task.shape)
     _check_arguments(task, space, method, recipe, seed, flops)
@@ -107,10 +110,13 @@ def search(
     check_threads("search", threads)
     seed = int(seed)  # one of numpy's is a seed, too
     recipe = recipe or Recipe()
-    searcher = method or default_method(space, recipe)
+    first: Sequence[Mapping[str, str]] = ()
+    if usual and method is None:
+        first = kind_of(task).first
+    searcher = method or default_method(space, recipe, first)
     if flops is None and isinstance(searcher, SuccessiveHalving) and searcher is not method:
-        first = searcher.first_rung(space, seed, problem=task.id)
-        flops = default_flops(task, space, recipe, [query.architecture for query in first])
+        rung = searcher.first_rung(space, seed, problem=task.id)
+        flops = default_flops(task, space, recipe, [query.architecture for query in rung])
     if isinstance(method, QuerySearcher) and method.trials is None and flops is None and queries is None:
         raise ValueError("search: QuerySearcher goes on until its budget is spent: give flops, queries, or its trials.")
     with (
@@ -234,8 +240,8 @@ def _by_class(judged: Judged, task: Task, classes: tuple[str, ...]) -> dict[str,
     return {name: float(right.mean()) for name, right in parts.items() if len(right)}
 
 
-def default_method(space: SearchSpace, recipe: Recipe) -> SuccessiveHalving:
-    """Successive halving of a few architectures, trained by the recipe; see ``search``."""
+def default_method(space: SearchSpace, recipe: Recipe, first: Sequence[Mapping[str, str]] = ()) -> SuccessiveHalving:
+    """Successive halving of a few architectures, trained by the recipe, with some first ones; see ``search``."""
     records = (SHIPPED,) if fitting(read_record_lines(SHIPPED), space) else ()
     usual = asdict(Recipe())
     return SuccessiveHalving(
@@ -243,6 +249,7 @@ def default_method(space: SearchSpace, recipe: Recipe) -> SuccessiveHalving:
         candidates=HALVING_CANDIDATES,
         records=records,
         keep=[name for name, value in asdict(recipe).items() if value != usual[name]],
+        first=first,
     )
 
 

@@ -14,7 +14,7 @@ from lit_metanas.records.record import RecipeFields, RecipeValue, SearchOutcome,
 from lit_metanas.records.statistics import clearly_above
 from lit_metanas.searchers.halving.proposals import covering, promising
 from lit_metanas.searchers.halving.rungs import Contender, Halving, Race
-from lit_metanas.searchers.mutation import below, complete, draw_new
+from lit_metanas.searchers.mutation import below, complete, draw_new, named_networks
 from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
@@ -38,6 +38,7 @@ class SuccessiveHalving(Halving):
         records: files of searches of other tasks in this space; ``shipped`` is the package's. The first candidates are
             then the networks, with their recorded recipes, that cover these tasks best (see ``PortfolioSampler``).
         keep: fields of the estimator's recipe that keep their value, whatever it was in the records.
+        first: labels, by choice or group, of networks that come after those of the records. The others are drawn.
 
     Example:
         >>> import torch
@@ -60,6 +61,7 @@ class SuccessiveHalving(Halving):
         train: dict[str, list[RecipeValue]] | None = None,
         records: Sequence[str] = (),
         keep: Sequence[str] = (),
+        first: Sequence[Mapping[str, str]] = (),
     ) -> None:
         if candidates < 1 or eta < 2:
             raise ValueError(f"Halving needs candidates >= 1 and eta >= 2, not {candidates} and {eta}.")
@@ -72,6 +74,7 @@ class SuccessiveHalving(Halving):
         self.candidates = candidates
         self.eta = eta
         self.keep = tuple(keep)
+        self.first = tuple(first)
 
     def run(
         self, estimator: Estimator, space: SearchSpace, budget: Budget, seed: int, *, problem: str
@@ -95,7 +98,9 @@ class SuccessiveHalving(Halving):
         covers = covering(known, space, self.candidates)
         changes = [{name: value for name, value in query.recipe if name not in self.keep} for query in covers]
         pairs = zip(covers, changes, strict=True)
-        first = list(dict.fromkeys(Query.of(query.architecture, changed) for query, changed in pairs))
+        promised = [Query.of(query.architecture, changed) for query, changed in pairs]
+        named = [Query.of(one, {}) for one in named_networks(space, self.first)]
+        first = list(dict.fromkeys([*promised, *named]))[: self.candidates]
         number = self.candidates - len(first)
 
         def refusal(query: Query) -> str | None:
