@@ -147,7 +147,7 @@ def test_the_scripts_of_texts_and_of_pairs_read_tokens_by_the_same_lines() -> No
 
     for both in (
         (standalone_pairs.source_tokens, standalone_texts.read_tokens),
-        (standalone_pairs.n_grams, standalone_texts.n_grams),
+        (standalone_pairs._n_grams, standalone_texts._n_grams),
     ):
         one, other = (inspect.getsource(each).partition("\n")[2] for each in both)
         assert one == other

@@ -10,7 +10,7 @@ from typing import Any
 from unicodedata import category, normalize
 
 
-def n_grams(words: list[str]) -> list[str]:
+def _n_grams(words: list[str]) -> list[str]:
     """Words, pairs and pieces of two to five characters, each once; words and pairs have a space at both ends."""
     whole = [f" {' '.join(words[at : at + size])} " for size in (1, 2) for at in range(len(words) - size + 1)]
     cut = (one[at : at + size] for one in whole[: len(words)] for size in range(2, 6) for at in range(len(one) - 1))
@@ -33,7 +33,7 @@ def read_tokens(texts: list[str], part: dict[str, Any]) -> list[list[int]]:
         words = re.compile(rf"[\w{signs}]+(?:['’][\w{signs}]+)*|\S")
         rows = [words.findall(normalize("NFC", text.lower())) for text in texts]
         if kind == "grams":
-            rows = [[gram for gram in n_grams(row) if gram in known] for row in rows]
+            rows = [[gram for gram in _n_grams(row) if gram in known] for row in rows]
         found = [[known.get(word, 1) for word in row] for row in rows]
     else:
         found = [[known.get(character, 1) for character in text] for text in texts]
