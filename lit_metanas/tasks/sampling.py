@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from lit_metanas.inputs.input_checks import in_unit_range
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import Shape, vocabulary_of
 from lit_metanas.inputs.tokens import check_range
 from lit_metanas.io.text import number_of
 from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource, check_source
-from lit_metanas.tasks.splits import join_classes
 from lit_metanas.tasks.task import Episode, Split, Task, TaskCollection
 
 # First number of every random key, so that no episode shares its stream with a task.
@@ -69,7 +70,7 @@ def draw_episode(
         if examples < needed:
             _require(source, subset, class_index, examples, needed, f"shot + query = {shot} + {query}")
     picked = _permutations(available, needed, generator)
-    drawn = join_classes(source.inputs_of_classes(subset, chosen, picked))
+    drawn = source.inputs_of_classes(subset, chosen, picked)
     return Episode(
         id=f"{source.name}/{subset}/{epoch}/{index}",
         way=way,
@@ -141,7 +142,7 @@ def draw_task(
 
     def gather(begin: int, end: int | None, held_out: bool = False) -> Split:
         instances = [own[begin:end] for own in picked]
-        return join_classes(source.inputs_of_classes(subset, chosen, instances, held_out))
+        return _of_each_class(source.inputs_of_classes(subset, chosen, instances, held_out), way)
 
     return Task(
         id=f"{source.name}/{subset}/{index}",
@@ -199,11 +200,13 @@ def _require(source: TaskSource, subset: Subset, class_index: int, available: in
         )
 
 
-def _of_each_class(drawn: Split, way: int, part: slice) -> Split:
-    """Some of the examples of each class, all of which have as many."""
-    both = (drawn.inputs, drawn.labels)
-    classes = (each.unflatten(0, (way, -1))[:, part] for each in both)
-    inputs, labels = (each.clone(memory_format=torch.contiguous_format).flatten(0, 1) for each in classes)
+def _of_each_class(drawn: Tensor, way: int, part: slice = slice(None)) -> Split:
+    """Some of the examples of each class, all of which have as many, with their labels."""
+    chosen = drawn.unflatten(0, (way, -1))[:, part]
+    inputs = chosen.clone(memory_format=torch.contiguous_format).flatten(0, 1)
+    labels = torch.arange(way, device=drawn.device).repeat_interleave(chosen.shape[1])
+    if inputs.dim() == 4:
+        inputs = in_unit_range(inputs)
     return Split(inputs, labels)
 
 

@@ -120,8 +120,8 @@ class Omniglot(TaskSource):
 
     def inputs_of_classes(
         self, subset: Subset, class_indices: Sequence[int], instances: Sequence[Sequence[int]], held_out: bool = False
-    ) -> list[Tensor]:
-        """Return images of several classes, each uint8 of shape ``(n, 1, 28, 28)``: picked together, then turned."""
+    ) -> Tensor:
+        """Return images of several classes, uint8, shape ``(n, 1, 28, 28)``: picked together, then turned."""
         characters = self._characters(subset)
         sizes = [len(chosen) for chosen in instances]
         turns, positions = np.divmod(np.asarray(class_indices), len(characters))
@@ -129,10 +129,11 @@ class Omniglot(TaskSource):
         places = np.repeat(starts, sizes) + np.fromiter(chain.from_iterable(instances), np.int64)
         turned = np.repeat(turns, sizes)
         images = self._images.index_select(0, torch.from_numpy(places)).unsqueeze(1)
+        array = images.numpy()  # of the same memory: NumPy turns images of bytes in half the time
         for turn in range(1, int(turns.max()) + 1):
-            rows = torch.from_numpy(np.flatnonzero(turned == turn))
-            images.index_copy_(0, rows, torch.rot90(images.index_select(0, rows), turn, dims=(2, 3)))
-        return list(images.split(sizes))
+            rows = np.flatnonzero(turned == turn)
+            array[rows] = np.rot90(array[rows], turn, axes=(2, 3))
+        return images
 
     def _characters(self, subset: Subset) -> list[_Character]:
         """Return a subset's characters, by alphabet and name; read them all at the first use."""
