@@ -32,6 +32,7 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.sampling import changes_generator
 from lit_metanas.tasks.task import Split, Task
+from lit_metanas.training.precision import FLOAT32, at_least_float32, autocast, by_flags, float32
 from lit_metanas.training.trainers import apart_from_caller
 
 MOST_SCORES = 1 << 26
@@ -125,12 +126,11 @@ def training_loss(
     *,
     label_smoothing: float = 0.0,
 ) -> Tensor:
-    """The loss that trains a child of a space: the objective's, and those of auxiliary classifiers."""
+    """The loss that trains a child of a space: the objective's, and those of auxiliary classifiers; no autocast."""
     scores = space.training_scores(network, inputs, labels)
-    loss, *auxiliary = (objective.loss(each, labels, label_smoothing=label_smoothing) for each in scores)
-    if auxiliary:
-        loss = loss + AUXILIARY_WEIGHT * sum(auxiliary)
-    return loss
+    with float32(inputs.device):
+        losses = [objective.loss(at_least_float32(each), labels, label_smoothing=label_smoothing) for each in scores]
+    return sum((AUXILIARY_WEIGHT * each for each in losses[1:]), start=losses[0])
 
 
 class Child(LightningModule):
@@ -209,7 +209,8 @@ class Child(LightningModule):
         recipe = self.recipe
         if recipe.augmentation != NO_AUGMENTATION:
             generator = changes_generator("train", seed, epoch, step)
-            inputs = channels_last(augment(inputs, recipe.augmentation, generator, colours=self._colours))
+            with float32(inputs.device):  # places within an image need more digits than bf16 has
+                inputs = channels_last(augment(inputs, recipe.augmentation, generator, colours=self._colours))
         smoothing = recipe.label_smoothing
         return training_loss(self.space, self.network, self.objective, inputs, labels, label_smoothing=smoothing)
 
@@ -362,11 +363,13 @@ def recipe_cost(
     return training_cost(space, architecture, task.shape, task.way, images=images)
 
 
-def fit_child(child: Child, train: Split, *, seed: int, epoch_ended: Callable[[], None] | None = None) -> Cost:
+def fit_child(
+    child: Child, train: Split, *, seed: int, epoch_ended: Callable[[], None] | None = None, precision: str = FLOAT32
+) -> Cost:
     """Train a child on one split, on the device that the split lies on; returns what it cost."""
     # The seed orders the batches and drives augmentation and dropout.
     epochs, device = child.recipe.epochs, train.inputs.device
-    with torch.inference_mode(False), torch.enable_grad(), apart_from_caller(device):
+    with torch.inference_mode(False), torch.enable_grad(), apart_from_caller(device), float32(device):
         child.to(device, memory_format=torch.channels_last)
         plain = train.trainable()  # A prediction step gets inference tensors, which cannot be trained on.
         data = replace(plain, inputs=channels_last(plain.inputs))
@@ -378,7 +381,8 @@ def fit_child(child: Child, train: Split, *, seed: int, epoch_ended: Callable[[]
         for epoch in range(epochs):
             # An exhausted sampler has drawn the order of the next epoch. Lightning's loops do not exhaust it.
             for step, (inputs, labels) in enumerate(islice(loader, len(loader))):
-                loss = child.step_loss(inputs, labels, seed=seed, epoch=epoch, step=step)
+                with autocast(by_flags(precision, device), device):
+                    loss = child.step_loss(inputs, labels, seed=seed, epoch=epoch, step=step)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
