@@ -24,14 +24,14 @@ from lit_metanas.training.precision import AUTO_PRECISION, FLOAT32
 class Shares:
     """How a budget is divided: change a share here, and nowhere else.
 
-    The search gets one of the first three, and whatever the last training no longer gains from (``longest``).
+    The search gets its share, and whatever the last training no longer gains from (``longest``).
     """
 
-    search: float = 0.5  # of the budget, for the search, unless records favour one network
-    single: float = 0.0  # of the budget, if records favour one network, and nothing is left to choose
-    preparing: float = 0.2  # of the budget, for preprocessings of one network that records favour
+    search: float = 0.4  # of the budget, for the search
+    first_rung: float = 0.5  # of the search, for the first networks; the later rungs have equal parts of the rest
     longest: int = 200  # epochs of the last training of one network; the search gets what is left
     members: int = 5  # networks of an ensemble at most
+    pair: int = 20  # epochs for each of two networks, which two cores train side by side; further ones need more
     linear: float = 0.2  # of what the search leaves, for linear models at most
     longer: tuple[float, float] = (0.5, 0.8)  # of what is left, and then of the rest, for a network that they beat
     moment: float = 0.03  # of the minutes, to measure the pace
@@ -45,14 +45,17 @@ class Shares:
 SHARES = Shares()
 """The shares of every new plan."""
 
-EPOCHS_OF_A_TRIAL, STEPS_OF_A_TRIAL, USUAL_TRIALS = 3, 100, 14
-"""The least training of a candidate on average, up to so many of them; beyond, length and number grow alike.
+EPOCHS_OF_A_TRIAL, STEPS_OF_A_TRIAL = 3, 100
+"""The usual first training of a candidate: so many epochs, and at least so many steps."""
 
-The steps are those of the shipped records: from shorter trainings these would say less of a new task.
+LEAST_FIRST, MOST_FIRST, LEAST_OF_A_TRIAL = 4, 32, 0.2
+"""The first networks: so many even if each has only that part of its usual first training, and so many at most."""
+
+FIRST_NETWORKS = 1.8
+"""Number and length of the first trainings grow alike: there are so many times the root of the trainings paid for.
+
+That makes six networks of a minute, and twenty of ten, for a few thousand photographs on two cores.
 """
-
-FIRST_RUNG, LATER_RUNGS, MOST_TRIALS = 6, 4, 10_000
-"""Candidates of the first rung and of each later one, and of all at most."""
 
 FRONT_TRIALS = 4
 """Candidates of a search for a front per candidate of another search: its first trainings are shorter."""
@@ -138,8 +141,9 @@ class Workload:
         if not self.member_epochs:
             return 1
         most = self.views.of(found.recipe).limited.members(found.architecture, self.shares.members, linear)
-        each = self.member_epochs * self.last_epoch(found) + apart
-        return max(1, min(most, int((flops + apart) / each + 1e-6)))
+        epoch, wanted = self.last_epoch(found), flops + apart
+        pair = int(wanted >= 2 * (min(self.shares.pair, self.member_epochs) * epoch + apart) * (1 - 1e-6))
+        return max(1, min(most, max(1 + pair, int(wanted / (self.member_epochs * epoch + apart) + 1e-6))))
 
     def searched(self, budget: float, *, epoch: float, trial: float, single: float) -> float:
         """The search's part of a budget, in FLOPs or seconds; ``single`` if it pays for no second candidate."""
@@ -285,7 +289,7 @@ def searched_share(budget: float, *, epoch: float, trial: float, share: float, l
         single: cost of a single candidate, which is compared with no other.
     """
     searched = max(share * budget, budget - longest * epoch)
-    if searched < 2 * trial:
+    if rungs_of(searched, trial) == (1,):
         return single
     return searched
 
@@ -314,19 +318,25 @@ def search_flops(
             low = middle
         else:
             high = middle
-    return float(f"{low:.3g}")
+    return float(f"{0.995 * low:.3g}")  # rounded up, it could pay for a further network
 
 
 def rungs_of(flops: float, trial: float) -> tuple[int, ...]:
-    """The number of candidates in each rung of a search."""
-    trials = flops / trial
-    if trials > USUAL_TRIALS:
-        trials = (trials * USUAL_TRIALS) ** 0.5
-    number = max(1, int(min(trials, MOST_TRIALS)))
-    if number <= FIRST_RUNG:
-        return (number,)
-    later = ceil((number - FIRST_RUNG) / LATER_RUNGS)
-    return (FIRST_RUNG, *[min(LATER_RUNGS, number - FIRST_RUNG)] * later)
+    """The number of candidates in each rung of a search: about half of the rung before, the last two at the end."""
+    trials = max(flops, 0.0) / trial
+    first = max(round(FIRST_NETWORKS * trials**0.5), min(LEAST_FIRST, int(trials / (2 * LEAST_OF_A_TRIAL))), 1)
+    numbers = [min(first, MOST_FIRST)]
+    while numbers[-1] > 2:
+        numbers.append(max(2, 2 * round(numbers[-1] / 4)))  # even numbers keep two workers busy
+    return tuple(numbers)
+
+
+def rung_shares(numbers: Sequence[int], first: float) -> list[float]:
+    """The share of a search for each of its rungs, of which the first one has ``first`` unless it is alone."""
+    later = len(numbers) - 1
+    if not later:
+        return [1.0]
+    return [first, *[(1 - first) / later] * later]
 
 
 def front_rungs(flops: float, trial: float) -> tuple[int, ...]:

@@ -142,7 +142,8 @@ def _read(options: AutoOptions, output: Path | None, start: TaskStart | None, be
     with undisturbed(task, options.threads):
         task = task.trainable()
         if start is None:
-            views = Views(task, other_ways(options.data, task, **options.read_as), space, options.limits)
+            ways, apart = other_ways(options.data, task, **options.read_as), kind.linear_views.values()
+            views = Views(task, ways, space, options.limits, linear=apart)
         else:
             views = Views(task, {}, space, options.limits, start)
             place = writable(str(options.start))

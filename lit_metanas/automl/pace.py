@@ -10,7 +10,7 @@ from time import perf_counter, process_time
 
 import torch
 
-from lit_metanas.estimators.training_estimator import fresh_weights, validation_part
+from lit_metanas.estimators.training_estimator import first_weights, validation_part
 from lit_metanas.inputs.shapes import SeriesShape, TokenShape
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
@@ -73,7 +73,7 @@ def measure_pace(
 ) -> Pace:
     """Train some networks on the train part for a moment, each for the same share of the seconds, and score them."""
     val, rates, building, scoring = validation_part(task), list[float](), list[float](), list[float]()
-    scored = evenly_spread(val, MOST_SCORED)
+    scored = val.spread(MOST_SCORED)
     began, worked = perf_counter(), process_time()
     for architecture in architectures:
         begin = perf_counter()
@@ -92,7 +92,7 @@ def faster_precision(
 ) -> str:
     """The precision in which some networks are trained fastest: see ``by_timing``."""
     children = [_fresh_child(task, space, one, replace(recipe, epochs=1)) for one in architectures[:PRECISION_NETWORKS]]
-    part = evenly_spread(task.train, PRECISION_STEPS * recipe.batch_size)
+    part = task.train.spread(PRECISION_STEPS * recipe.batch_size)
     trainings = [partial(_train_in, child, part) for child in children]
     return by_timing(trainings, part.inputs.device, seconds=seconds)
 
@@ -111,7 +111,7 @@ def _fresh_child(task: Task, space: SearchSpace, architecture: Architecture, rec
             shape=task.shape,
             way=task.way,
             recipe=recipe,
-            weights=fresh_weights(space, task.shape, 0),
+            weights=first_weights(space, task.shape, 0),
             objective=task.objective,
         )
 
@@ -122,7 +122,7 @@ def _training_pace(child: Child, train: Split, seconds: float, precision: str) -
     while True:
         examples = batches * min(recipe.batch_size, len(train))
         child.recipe = replace(recipe, epochs=max(1, round(examples / len(train))))
-        part = evenly_spread(train, examples)
+        part = train.spread(examples)
         child.train()
         begin = perf_counter()
         cost = fit_child(child, part, seed=0, precision=precision)
@@ -130,11 +130,3 @@ def _training_pace(child: Child, train: Split, seconds: float, precision: str) -
         if taken >= seconds / 2:
             return cost.flops / taken
         batches *= 2
-
-
-def evenly_spread(part: Split, most: int) -> Split:
-    """At most so many examples of a part, spread evenly over it."""
-    if len(part) <= most:
-        return part
-    places = torch.linspace(0, len(part) - 1, most, device=part.labels.device).round().long()
-    return Split(part.inputs[places], part.labels[places])

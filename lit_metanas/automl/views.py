@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from copy import copy
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
@@ -73,6 +73,7 @@ class Views:
     """The same data under several preprocessings; each is made when asked for, and the last ones stay in memory.
 
     ``ways`` makes the task of each preprocessing by its label, the usual one first, and is empty without a choice.
+    Networks have no choice of those that are ``linear``, which linear models alone are of.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Views:
         space: SearchSpace,
         limits: NetworkLimits,
         start: TaskStart | None = None,
+        linear: Collection[str] = (),
     ) -> None:
         self.space = space
         self.limits = limits
@@ -92,7 +94,7 @@ class Views:
             with torch.random.fork_rng(devices=[]):
                 weights = start.for_task(space, task)
             self.weights = {name: tensor.to(task.train.inputs.device) for name, tensor in weights.items()}
-        self.labels = tuple(ways)
+        self.labels = tuple(label for label in ways if label not in linear)
         self._ways = ways
         self.usual = self._view(next(iter(ways), ""), task)
         self._kept: dict[str, View] = {}
@@ -100,7 +102,7 @@ class Views:
 
     def in_space(self, space: SearchSpace) -> Views:
         """The same data, read as rarely, for networks of another space, which begin with fresh weights."""
-        ways = {label: partial(self._task, label) for label in self.labels}
+        ways = {label: partial(self._task, label) for label in self._ways}
         return Views(self.usual.task, ways, space, self.limits)
 
     def of(self, recipe: RecipeFields) -> View:
@@ -112,8 +114,8 @@ class Views:
         label = self.label_of(recipe)
         if label == self.usual.label:
             return self.usual
-        if label not in self.labels:
-            raise ValueError(f"There is no preprocessing '{label}': take one of {', '.join(self.labels)}.")
+        if label not in self._ways:
+            raise ValueError(f"There is no preprocessing '{label}': take one of {', '.join(self._ways)}.")
         if label in self._failed:
             raise ValueError(self._failed[label])
         view = self._kept.pop(label, None) or self._made(label)

@@ -99,10 +99,13 @@ class Kind(ABC):
         labelled: whether examples have labels, so that there are classes.
         class_files: how the names of files end that lie in a folder for each class; none where data lie otherwise.
         read_files: how the names of files end that are read of a folder.
-        incumbent: labels of the network that a search begins with if no records favour one; open ones take the first.
-        always_compared: whether preprocessings are compared even if one network is nearly the best on all other tasks.
+        first: labels, by choice or group, of structurally different networks that a search tries first, the best guess
+            first; open ones take the first label.
+        recipe: the fields in which the usual recipe of this kind differs from ``Recipe``.
+        always_compared: whether the first network under each preprocessing comes before the others.
         features: what linear models are linear in, by the detail of ``LinearSpace``; none has no linear models.
-        linear_views: by that detail, the preprocessing that features are of, if it is not the usual one.
+        linear_views: by that detail, the preprocessing that features are of, if it is not the usual one; no network is
+            tried under it.
         linear_rate: learning rate of linear models.
         averages_linear: whether a linear model is averaged with networks, as measured on a few tasks of texts.
         converts: whether ``convert`` makes another preprocessing of what is in memory.
@@ -135,7 +138,8 @@ class Kind(ABC):
     labelled: ClassVar[bool] = True
     class_files: ClassVar[Collection[str]] = ()
     read_files: ClassVar[Collection[str]] = ()
-    incumbent: ClassVar[Mapping[str, str]] = {}
+    first: ClassVar[Sequence[Mapping[str, str]]] = ()
+    recipe: ClassVar[Mapping[str, RecipeValue]] = {}
     always_compared: ClassVar[bool] = False
     features: ClassVar[Mapping[str, str]] = {}
     linear_views: ClassVar[Mapping[str, str]] = {}

@@ -121,7 +121,7 @@ class EvolvingHalving(Halving):
             any, a search with records starts from their best candidates.
         candidates: architectures in each rung.
         rungs: share of the budget's FLOPs for each rung.
-        survivors: number of contenders that go on to the next rung.
+        survivors: number of contenders that go on to the next rung, or one number for each rung.
         parents: number of contenders, the first ones, that have mutants in turn; None is all.
         finish: whether the winner is trained further with the rest of the budget.
         train: fields of the estimator's recipe that also mutate, and the values to choose from; the incumbent has the
@@ -141,7 +141,7 @@ class EvolvingHalving(Halving):
     Example:
         >>> import lit_metanas as lm
         >>> lm.searchers.EvolvingHalving(candidates=(2, 2), rungs=(0.2, 0.2)).survivors
-        1
+        (1, 1)
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class EvolvingHalving(Halving):
         incumbent: Mapping[str, str] | None = None,
         candidates: Sequence[int] = (6, 4, 4),
         rungs: Sequence[float] = (0.14, 0.14, 0.10),
-        survivors: int = 1,
+        survivors: int | Sequence[int] = 1,
         parents: int | None = None,
         finish: bool = True,
         train: dict[str, list[RecipeValue]] | None = None,
@@ -163,10 +163,12 @@ class EvolvingHalving(Halving):
         examples: int | None = None,
     ) -> None:
         super().__init__(estimator, rungs, finish, train, records, later)
-        if len(candidates) != len(rungs) or survivors < 1 or min(candidates) < survivors:
+        kept = (survivors,) * len(rungs) if isinstance(survivors, int) else tuple(survivors)
+        numbers = zip(candidates, kept, strict=False)
+        if not len(candidates) == len(rungs) == len(kept) or not all(1 <= few <= most for most, few in numbers):
             raise ValueError(
-                f"EvolvingHalving needs one number of candidates a rung, each at least {survivors}, the survivors (and "
-                f"these at least 1): got {list(candidates)} for {number_of(len(rungs), 'rung')}."
+                "EvolvingHalving needs one number of candidates a rung, and of survivors from 1 to that: got "
+                f"{list(candidates)} and {list(kept)} for {number_of(len(rungs), 'rung')}."
             )
         for name, value, least in (("proposals", proposals, 0), ("parents", parents, 1), ("examples", examples, 1)):
             if value is not None and value < least:
@@ -175,7 +177,7 @@ class EvolvingHalving(Halving):
             raise ValueError(f"EvolvingHalving: recipe_mutations is {recipe_mutations}; give a probability.")
         self.incumbent = dict(incumbent or {})
         self.candidates = tuple(candidates)
-        self.survivors = survivors
+        self.survivors = kept
         self.parents = parents
         self.recipe_mutations = recipe_mutations
         self.proposals = proposals
@@ -190,7 +192,7 @@ class EvolvingHalving(Halving):
         fields = [*self.train, *self.later]
         recipe = {name: estimator.settings[name] for name in fields if name in estimator.settings}
         contenders = self._first_parents(space, self._promised(race, recipe), recipe)
-        for number, share in zip(self.candidates, self.rungs, strict=True):
+        for number, share, survivors in zip(self.candidates, self.rungs, self.survivors, strict=True):
             begun: set[Query] = set()
             if race.entered or self.first:
                 begun = {contender.query for contender in contenders}
@@ -198,7 +200,7 @@ class EvolvingHalving(Halving):
             ranked = race.train(rung, share * race.total)
             if not ranked:
                 break
-            contenders = self._led(ranked, begun)[: self.survivors]
+            contenders = self._led(ranked, begun)[:survivors]
         return race.finish(contenders, further=self.finish)
 
     def _led(self, ranked: list[Contender], begun: Collection[Query]) -> list[Contender]:

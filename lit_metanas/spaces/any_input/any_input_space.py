@@ -16,7 +16,7 @@ from lit_metanas.spaces.body_networks import BodySupernet
 from lit_metanas.spaces.builder import Builder, LayerStack, Make
 from lit_metanas.spaces.child_network import ChildNetwork
 from lit_metanas.spaces.forward_pass import largest
-from lit_metanas.spaces.layered import LayeredSpace
+from lit_metanas.spaces.grid import GridSpace
 from lit_metanas.spaces.mixed_layers import CountedFlops
 from lit_metanas.spaces.mlp import MLPSpace
 from lit_metanas.spaces.operations import POOLS
@@ -212,7 +212,7 @@ def default_space(shape: Shape) -> SearchSpace:
     Example:
         >>> import lit_metanas as lm
         >>> lm.default_space((3, 32, 32)).name, lm.default_space(lm.TokenShape(100, 20)).name
-        ('LayeredSpace', 'SequenceSpace')
+        ('GridSpace', 'SequenceSpace')
     """
     kind = type(as_shape(shape))
     if kind is RowShape:
@@ -226,15 +226,4 @@ def default_space(shape: Shape) -> SearchSpace:
             widths=(32, 64),
             shared=True,
         )
-    return LayeredSpace(
-        kernels=(3, 5),
-        activations=("ReLU", "GELU"),
-        dropouts=(0.0, 0.2),
-        depths=(2, 3, 4),
-        widths=(16, 32, 64),
-        skips=("none", "residual"),
-        norms=("batch", "layer"),
-        readouts=("average", "flat"),
-        roundings=("down", "up"),
-        shared=True,
-    )
+    return GridSpace()
