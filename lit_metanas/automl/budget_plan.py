@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import ceil
 from time import perf_counter
 
-from lit_metanas.automl.options import AutoOptions
-from lit_metanas.automl.pace import Pace, measure_pace
+from lit_metanas.automl.options import PRECISION_OF_FLOPS, AutoOptions
+from lit_metanas.automl.pace import Pace, faster_precision, measure_pace
 from lit_metanas.automl.views import View, Views, without_preprocessing
 from lit_metanas.io.text import duration
 from lit_metanas.records.budget import Cost
@@ -17,6 +17,7 @@ from lit_metanas.records.record import RecipeFields, SearchOutcome
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.tasks.task import Split
 from lit_metanas.training.child import Recipe, recipe_cost
+from lit_metanas.training.precision import AUTO_PRECISION, FLOAT32
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class BudgetPlan:
     prepared: float = 0.0  # seconds before the search
     expected: float = 0.0  # training FLOPs of the training, about
     shares: Shares = field(default_factory=lambda: SHARES)
+    precision: str = FLOAT32  # of the networks' trainings
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,8 @@ def divide(work: Workload, options: AutoOptions, rungs: Rungs) -> BudgetPlan:
         ValueError: they are too few for one network.
     """
     if options.minutes is None:
-        return _divided_flops(work, options.parts)
+        precision = PRECISION_OF_FLOPS if options.precision == AUTO_PRECISION else options.precision
+        return replace(_divided_flops(work, options.parts), precision=precision)
     return _divided_minutes(work, options, options.minutes, rungs)
 
 
@@ -193,7 +196,8 @@ def rest(
     view, label = work.views.of(found.recipe), work.views.label_of
     before = [each for one, own, each in trainings if one == found.architecture and label(own) == view.label]
     recipe, moment = work.recipe_of(found), work.moment(options.minutes)
-    pace = measure_pace(view.task, work.views.space, [found.architecture], recipe, seconds=moment)
+    networks = [found.architecture]
+    pace = measure_pace(view.task, work.views.space, networks, recipe, seconds=moment, precision=plan.precision)
     pace = pace.averaged(before, scored=work.scored)
     gone = max(perf_counter() - work.began, plan.prepared + seconds)
     ending = work.ending(found.architecture, view, pace)
@@ -239,7 +243,10 @@ def _divided_minutes(work: Workload, options: AutoOptions, minutes: float, rungs
             f"starting and reading the data took {duration(gone)} of {duration(60 * minutes)}, which leaves little for "
             "the network: more minutes would help."
         )
-    pace = measure_pace(task, work.views.space, work.networks, work.recipe, seconds=work.moment(minutes))
+    precision, moment = options.precision, work.moment(minutes)
+    if precision == AUTO_PRECISION:
+        precision = faster_precision(task, work.views.space, work.networks, work.recipe, seconds=moment / 2)
+    pace = measure_pace(task, work.views.space, work.networks, work.recipe, seconds=moment / 2, precision=precision)
     prepared, ending = perf_counter() - work.began, work.ending(network, usual, pace)
     left = 60 * minutes - prepared - ending
     epoch, trial = work.epoch * len(usual.learned) / len(task.train) / pace.flops, work.trial / pace.flops
@@ -259,10 +266,10 @@ def _divided_minutes(work: Workload, options: AutoOptions, minutes: float, rungs
         )
     training = pace.flops * (left - searching)
     options.say(
-        f"this machine trains {pace.flops:.3g} FLOPs a second: {search:.3g} are to try networks, about {training:.2g} "
-        "to train the best of them."
+        f"this machine trains {pace.flops:.3g} FLOPs a second ({precision}): {search:.3g} are to try networks, about "
+        f"{training:.2g} to train the best of them."
     )
-    return BudgetPlan(search, None, pace.flops, prepared, expected=training, shares=work.shares)
+    return BudgetPlan(search, None, pace.flops, prepared, expected=training, shares=work.shares, precision=precision)
 
 
 def rounded(flops: float) -> float:

@@ -42,6 +42,7 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import Recipe, images_an_epoch, recipe_cost
+from lit_metanas.training.precision import FLOAT32
 
 MOST_EPOCHS = 100_000
 """Epochs in the recipe of the workload; every training replaces them by its own."""
@@ -76,6 +77,7 @@ class Job:
     folder: OutputFolder | None
     began: float  # the clock when the minutes began
     reading: float  # seconds to read the data
+    precision: str = FLOAT32  # of the networks' trainings, once the plan has it
 
     @property
     def task(self) -> Task:
@@ -90,7 +92,7 @@ class Job:
 
     def estimator(self, recipe: Recipe) -> Estimator:
         """What trains candidates of the search; the output keeps their scores and weights."""
-        return self.kept(ViewEstimator(self.views, self.options.seed, recipe))
+        return self.kept(ViewEstimator(self.views, self.options.seed, recipe, precision=self.precision))
 
     def kept(self, estimator: ViewEstimator) -> Estimator:
         """An estimator whose scores the output keeps, if there is one."""

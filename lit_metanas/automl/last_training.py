@@ -140,7 +140,7 @@ def _train_member(job: Job, begun: Beginning, known: Known, network: Candidate, 
         known.budget.trained(float(epoch))
 
     try:
-        cost = fit_child(child, view.learned, seed=seed, epoch_ended=epoch_ended)
+        cost = fit_child(child, view.learned, seed=seed, epoch_ended=epoch_ended, precision=job.precision)
     except (KeyboardInterrupt, *FAILURES):
         known.apart += Cost(flops=ended * epoch, seconds=perf_counter() - begin)
         raise
@@ -191,6 +191,6 @@ def trained_briefly(job: Job, begun: Beginning, known: Known, network: Candidate
     pace = known.plan.pace or known.budget.spent.flops / max(known.budget.spent.seconds, 1.0)
     share = LAST_SECONDS * pace / begun.work.last_epoch(network.found)
     part = view.task.train.spread(max(network.recipe.batch_size, int(share * len(view.learned))))
-    cost = fit_child(child, part, seed=seed)
+    cost = fit_child(child, part, seed=seed, precision=job.precision)
     check_finite(child.network)
     return Trained(network, child, replace(cost, seconds=perf_counter() - begin), held_out=True)

@@ -57,6 +57,7 @@ def run_stages(job: Job, goal: Goal) -> SearchResult:
     """
     options, begun = job.options, goal.begin(job)
     plan = (job.folder and job.folder.plan) or job.keep(divide(begun.work, options, begun.rungs))
+    job = replace(job, precision=plan.precision)
     begun = replace(begun, work=replace(begun.work, shares=plan.shares))  # a search that goes on keeps its shares
     rungs = begun.rungs(plan.search, begun.work.trial)
     if sum(rungs) == 1:
@@ -234,6 +235,7 @@ def tested(job: Job, begun: Beginning, known: Known, one: Trained, *, stopped: b
         training_cost=one.cost,
         meta_cost=cost_of(begun.records) + job.views.meta_cost,
         validated=candidate.value,
+        precision=job.precision,
         size=size,
     )
     budget = None

@@ -25,6 +25,7 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.tasks.task import Split, Task, check_task
 from lit_metanas.training.child import Recipe, WithLinear
+from lit_metanas.training.precision import FLOAT32
 from lit_metanas.training.task_start import TaskStart
 
 VIEWS_KEPT = 2
@@ -186,16 +187,19 @@ def _same_labels(one: Split | None, other: Split | None) -> bool:
 class ViewEstimator(Estimator):
     """Validation score of a child network that is trained under the preprocessing which a recipe names."""
 
-    def __init__(self, views: Views, seed: int, recipe: Recipe) -> None:
+    def __init__(self, views: Views, seed: int, recipe: Recipe, *, precision: str = FLOAT32) -> None:
         self.views = views
         self.seed = seed
         self.recipe = recipe
+        self.precision = precision
         self.label = views.usual.label
 
     @property
     def settings(self) -> RecipeFields:
-        """The recipe, with the preprocessing if there is a choice."""
+        """The recipe, with the preprocessing if there is a choice, and the precision if it is not float32."""
         settings: dict[str, RecipeValue] = asdict(self.recipe)
+        if self.precision != FLOAT32:
+            settings["precision"] = self.precision
         if self.views.labels:
             settings[PREPROCESSING] = self.label
         return settings
@@ -246,7 +250,8 @@ class ViewEstimator(Estimator):
 
     @property
     def _estimator(self) -> TrainingEstimator:
-        return TrainingEstimator(self._view.task, self.views.space, self.seed, self.recipe)
+        view, space = self._view, self.views.space
+        return TrainingEstimator(view.task, space, self.seed, self.recipe, precision=self.precision)
 
 
 def without_preprocessing(recipe: RecipeFields) -> dict[str, RecipeValue]:

@@ -19,6 +19,7 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import Child, Recipe, fit_child, recipe_cost, score
+from lit_metanas.training.precision import FLOAT32, by_flags, check_precision
 from lit_metanas.training.task_start import read_task_start
 
 
@@ -35,11 +36,13 @@ class TrainingEstimator(Estimator):
         seed: of initial weights, batches and dropout.
         recipe: training hyper-parameters; its epochs are those of fidelity 1.
         start: checkpoint of ``TaskReptile`` whose weights all architectures start from; None starts from fresh ones.
+        precision: of the trainings: ``32-true``; ``bf16-mixed``, where the networks' passes are in bf16; or ``auto``,
+            which is the second one on a device that is made for it. Scores are those of the network in float32.
 
     Raises:
         FileNotFoundError: there is no such checkpoint.
-        ValueError: the task has no validation part; or the checkpoint is damaged, or of another space, shape or
-            vocabulary.
+        ValueError: the task has no validation part, there is no such precision, or the checkpoint is damaged, or of
+            another space, shape or vocabulary.
 
     Example:
         >>> import torch
@@ -54,21 +57,32 @@ class TrainingEstimator(Estimator):
     """
 
     def __init__(
-        self, task: Task, space: SearchSpace, seed: int, recipe: Recipe | None = None, start: str | None = None
+        self,
+        task: Task,
+        space: SearchSpace,
+        seed: int,
+        recipe: Recipe | None = None,
+        start: str | None = None,
+        *,
+        precision: str = FLOAT32,
     ) -> None:
+        check_precision("TrainingEstimator", precision)
         self.task = task
         self.space = space
         self.seed = seed
         self.recipe = recipe or Recipe()
         self.val = validation_part(task)
+        self.precision = by_flags(precision, task.train.inputs.device)
         self._start = None if start is None else read_task_start(start)
         if self._start is not None:
             self._initial  # noqa: B018 (weights that do not fit are refused before a search begins)
 
     @property
     def settings(self) -> RecipeFields:
-        """The recipe, and a digest of the checkpoint's weights."""
+        """The recipe, a digest of the checkpoint's weights, and the precision if it is not float32."""
         settings = asdict(self.recipe)
+        if self.precision != FLOAT32:
+            settings["precision"] = self.precision
         if self._start is not None:
             settings["start"] = tensor_digest(*self._initial.values())
         return settings
@@ -112,7 +126,7 @@ class TrainingEstimator(Estimator):
                 weights=weights,
                 objective=self.task.objective,
             )
-            spent = fit_child(child, part, seed=self.seed)
+            spent = fit_child(child, part, seed=self.seed, precision=self.precision)
             check_finite(child.network)
             value = score(child.to(self.val.inputs.device), self.val)
         cost = replace(self.cost(architecture, fidelity), steps=spent.steps)

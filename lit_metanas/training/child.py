@@ -26,6 +26,7 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.sampling import changes_generator
 from lit_metanas.tasks.task import Split, Task
+from lit_metanas.training.precision import FLOAT32, at_least_float32, autocast, by_flags, float32
 from lit_metanas.training.recipes.recipe import Recipe as Recipe
 from lit_metanas.training.recipes.recipe import check_changes, learning_rates
 from lit_metanas.training.recipes.weight_average import WeightAverage
@@ -69,22 +70,23 @@ def training_loss(
     label_smoothing: float = 0.0,
     mixture: tuple[Tensor, float] | None = None,
 ) -> Tensor:
-    """The loss that trains a child of a space: the objective's, and those of auxiliary classifiers.
+    """The loss that trains a child of a space: the objective's, and those of auxiliary classifiers; no autocast.
 
     Inputs that are mixed have as a ``mixture`` the other labels, and the weight of their own.
     """
 
     def loss_of(scores: Tensor) -> Tensor:
+        scores = at_least_float32(scores)
         own = objective.loss(scores, labels, label_smoothing=label_smoothing)
         if mixture is None:
             return own
         others, weight = mixture
         return weight * own + (1 - weight) * objective.loss(scores, others, label_smoothing=label_smoothing)
 
-    loss, *auxiliary = map(loss_of, space.training_scores(network, inputs, labels))
-    if auxiliary:
-        loss = loss + AUXILIARY_WEIGHT * sum(auxiliary)
-    return loss
+    scores = space.training_scores(network, inputs, labels)
+    with float32(inputs.device):
+        losses = [loss_of(each) for each in scores]
+    return sum((AUXILIARY_WEIGHT * each for each in losses[1:]), start=losses[0])
 
 
 class Child(LightningModule):
@@ -172,8 +174,7 @@ class Child(LightningModule):
         recipe, mixture = self.recipe, None
         if recipe.augmentation != NO_AUGMENTATION or recipe.mirror or recipe.mixup:
             generator = changes_generator("train", seed, epoch, step)
-            # Under autocast the places that pixels are taken from would have 8 bits.
-            with torch.autocast(inputs.device.type, enabled=False):
+            with float32(inputs.device):  # places within an image need more digits than bf16 has
                 inputs = augment(inputs, recipe.augmentation, generator, colours=self._colours, mirror=recipe.mirror)
                 if recipe.mixup:
                     inputs, others, weight = mixed(inputs, recipe.mixup, generator)
@@ -355,11 +356,13 @@ def recipe_cost(
     return training_cost(space, architecture, task.shape, task.way, images=images)
 
 
-def fit_child(child: Child, train: Split, *, seed: int, epoch_ended: Callable[[], None] | None = None) -> Cost:
+def fit_child(
+    child: Child, train: Split, *, seed: int, epoch_ended: Callable[[], None] | None = None, precision: str = FLOAT32
+) -> Cost:
     """Train a child on one split, on the device that the split lies on; returns what it cost."""
     # The seed orders the batches and drives augmentation and dropout.
     epochs, device = child.recipe.epochs, train.inputs.device
-    with torch.inference_mode(False), torch.enable_grad(), apart_from_caller(device):
+    with torch.inference_mode(False), torch.enable_grad(), apart_from_caller(device), float32(device):
         child.to(device, memory_format=torch.channels_last)
         plain = train.trainable()  # A prediction step gets inference tensors, which cannot be trained on.
         data = replace(plain, inputs=channels_last(plain.inputs))
@@ -371,7 +374,8 @@ def fit_child(child: Child, train: Split, *, seed: int, epoch_ended: Callable[[]
         for epoch in range(epochs):
             # An exhausted sampler has drawn the order of the next epoch. Lightning's loops do not exhaust it.
             for step, (inputs, labels) in enumerate(islice(loader, len(loader))):
-                loss = child.step_loss(inputs, labels, seed=seed, epoch=epoch, step=step)
+                with autocast(by_flags(precision, device), device):
+                    loss = child.step_loss(inputs, labels, seed=seed, epoch=epoch, step=step)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
