@@ -68,6 +68,7 @@ class ImageKind(Kind):
         "augmentation": "light",
     }
     features: ClassVar = {"coarse": "average pixels", "fine": "average pixels and edges"}
+    mirrors = True
     converts = True
     member_epochs = 150
 
