@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from math import ceil
 from time import perf_counter
 
-from lit_metanas.automl.options import AutoOptions
-from lit_metanas.automl.pace import Pace, measure_pace
+from lit_metanas.automl.options import PRECISION_OF_FLOPS, AutoOptions
+from lit_metanas.automl.pace import Pace, faster_precision, measure_pace
 from lit_metanas.automl.views import View, Views, without_preprocessing
+from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.text import duration
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import RecipeFields, SearchOutcome
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.tasks.task import Split
 from lit_metanas.training.child import Recipe, recipe_cost
-from lit_metanas.training.trainers import torch_threads
+from lit_metanas.training.precision import AUTO_PRECISION, FLOAT32
 from lit_metanas.training.workers import workers_now
 
 
@@ -25,14 +26,14 @@ from lit_metanas.training.workers import workers_now
 class Shares:
     """How a budget is divided: change a share here, and nowhere else.
 
-    The search gets one of the first three, and whatever the last training no longer gains from (``longest``).
+    The search gets its share, and whatever the last training no longer gains from (``longest``).
     """
 
-    search: float = 0.5  # of the budget, for the search, unless records favour one network
-    single: float = 0.0  # of the budget, if records favour one network, and nothing is left to choose
-    preparing: float = 0.2  # of the budget, for preprocessings of one network that records favour
+    search: float = 0.4  # of the budget, for the search
+    first_rung: float = 0.5  # of the search, for the first networks; the later rungs have equal parts of the rest
     longest: int = 200  # epochs of the last training of one network; the search gets what is left
     members: int = 5  # networks of an ensemble at most
+    pair: int = 20  # epochs for each of two networks, which two cores train side by side; further ones need more
     linear: float = 0.2  # of what the search leaves, for linear models at most
     longer: tuple[float, float] = (0.5, 0.8)  # of what is left, and then of the rest, for a network that they beat
     moment: float = 0.03  # of the minutes, to measure the pace
@@ -46,14 +47,17 @@ class Shares:
 SHARES = Shares()
 """The shares of every new plan."""
 
-EPOCHS_OF_A_TRIAL, STEPS_OF_A_TRIAL, USUAL_TRIALS = 3, 100, 14
-"""The least training of a candidate on average, up to so many of them; beyond, length and number grow alike.
+EPOCHS_OF_A_TRIAL, STEPS_OF_A_TRIAL = 3, 100
+"""The usual first training of a candidate: so many epochs, and at least so many steps."""
 
-The steps are those of the shipped records: from shorter trainings these would say less of a new task.
+LEAST_FIRST, MOST_FIRST, LEAST_OF_A_TRIAL = 4, 32, 0.1
+"""The first networks: so many even if each has only that part of its usual first training, and so many at most."""
+
+FIRST_NETWORKS = 1.8
+"""Number and length of the first trainings grow alike: there are so many times the root of the trainings paid for.
+
+That makes six networks of a minute, and twenty of ten, for a few thousand photographs on two cores.
 """
-
-FIRST_RUNG, LATER_RUNGS, MOST_TRIALS = 6, 4, 10_000
-"""Candidates of the first rung and of each later one, and of all at most."""
 
 FRONT_TRIALS = 4
 """Candidates of a search for a front per candidate of another search: its first trainings are shorter."""
@@ -76,6 +80,7 @@ class BudgetPlan:
     expected: float = 0.0  # training FLOPs of the training, about
     threads: int = 1  # torch's in the last training of a single network
     shares: Shares = field(default_factory=lambda: SHARES)
+    precision: str = FLOAT32  # of the networks' trainings
 
 
 @dataclass(frozen=True)
@@ -136,8 +141,7 @@ class Workload:
         if not self.member_epochs:
             return 1
         most = self.views.of(found.recipe).limited.members(found.architecture, self.shares.members, linear)
-        each = self.member_epochs * self.last_epoch(found)
-        return max(1, min(most, int(flops / each + 1e-6)))
+        return max((n for n in range(2, most + 1) if flops >= self._least(found, n) * (1 - 1e-6)), default=1)
 
     def last_flops(
         self, found: SearchOutcome, seconds: float, *, alone: float, beside: float, workers: int, ending: float
@@ -152,16 +156,21 @@ class Workload:
             workers: how many members that are.
             ending: seconds that each member but the first takes in addition.
         """
-        most = 0.0
+        flops = list[float]()
         for number in range(1, self.shares.members + 1):
             pace, rounds = alone if number == 1 else beside, ceil(number / workers)
-            flops = pace * max(0.0, seconds - (number - 1) * ending) * number / rounds
-            affordable = self.members(found, flops)
-            if affordable > number:  # their last round would take longer
-                flops = (1 - 1e-5) * (number + 1) * self.member_epochs * self.last_epoch(found)
+            own = pace * max(0.0, seconds - (number - 1) * ending) * number / rounds
+            affordable = self.members(found, own)
+            if affordable > number:  # whose last round would take longer
+                own = (1 - 1e-5) * self._least(found, number + 1)
             if affordable >= number:
-                most = max(most, flops)
-        return most
+                flops.append(own)
+        return max(flops)
+
+    def _least(self, found: SearchOutcome, members: int) -> float:
+        """The least FLOPs of an ensemble of so many members."""
+        epochs = self.member_epochs if members > 2 else min(self.shares.pair, self.member_epochs)
+        return members * epochs * self.last_epoch(found)
 
     def searched(self, budget: float, *, epoch: float, trial: float, single: float) -> float:
         """The search's part of a budget, in FLOPs or seconds; ``single`` if it pays for no second candidate."""
@@ -191,7 +200,8 @@ def divide(work: Workload, options: AutoOptions, rungs: Rungs) -> BudgetPlan:
         ValueError: they are too few for one network.
     """
     if options.minutes is None:
-        return _divided_flops(work, options.parts)
+        precision = PRECISION_OF_FLOPS if options.precision == AUTO_PRECISION else options.precision
+        return replace(_divided_flops(work, options.parts), precision=precision)
     return _divided_minutes(work, options, options.minutes, rungs)
 
 
@@ -213,8 +223,9 @@ def rest(
     view, label = work.views.of(found.recipe), work.views.label_of
     before = [each for one, own, each in trainings if one == found.architecture and label(own) == view.label]
     recipe, moment, workers = work.recipe_of(found), work.moment(options.minutes), workers_now()
+    measure = partial(measure_pace, view.task, work.views.space, [found.architecture], recipe)
     with torch_threads(plan.threads):
-        pace = measure_pace(view.task, work.views.space, [found.architecture], recipe, seconds=moment)
+        pace = measure(seconds=moment, precision=plan.precision)
     if plan.threads == 1:  # as in the earlier trainings
         pace = pace.averaged(before, scored=work.scored)
     gone = max(perf_counter() - work.began, plan.prepared + seconds)
@@ -222,8 +233,7 @@ def rest(
     left = 60 * options.minutes - gone - ending
     beside = pace
     if work.member_epochs and workers > 1:
-        networks = [found.architecture]
-        beside = measure_pace(view.task, work.views.space, networks, recipe, seconds=moment, workers=workers)
+        beside = measure(seconds=moment, precision=plan.precision, workers=workers)
         beside, left = beside.averaged(before, scored=work.scored), left - moment
     flops = work.last_flops(found, left, alone=pace.flops, beside=beside.flops, workers=workers, ending=ending)
     # A machine that got slower would leave the network untrained.
@@ -267,8 +277,11 @@ def _divided_minutes(work: Workload, options: AutoOptions, minutes: float, rungs
             f"starting and reading the data took {duration(gone)} of {duration(60 * minutes)}, which leaves little for "
             "the network: more minutes would help."
         )
-    moment, workers = work.moment(minutes), workers_now()
-    pace = measure_pace(task, work.views.space, work.networks, work.recipe, seconds=moment, workers=workers)
+    precision, moment, workers = options.precision, work.moment(minutes), workers_now()
+    if precision == AUTO_PRECISION:
+        precision = faster_precision(task, work.views.space, work.networks, work.recipe, seconds=moment / 2)
+    measure = partial(measure_pace, task, work.views.space, work.networks, work.recipe)
+    pace = measure(seconds=moment / 2, precision=precision, workers=workers)
     prepared, ending = perf_counter() - work.began, work.ending(network, usual, pace)
     left = 60 * minutes - prepared - ending
     epoch = work.epoch * len(usual.learned) / len(task.train) / pace.flops
@@ -288,10 +301,10 @@ def _divided_minutes(work: Workload, options: AutoOptions, minutes: float, rungs
         )
     training = pace.flops * (left - searching)
     options.say(
-        f"this machine trains {workers * pace.flops:.3g} FLOPs a second: {search:.3g} are to try networks, about "
-        f"{training:.2g} to train the best of them."
+        f"this machine trains {workers * pace.flops:.3g} FLOPs a second ({precision}): {search:.3g} are to try "
+        f"networks, about {training:.2g} to train the best of them."
     )
-    return BudgetPlan(search, None, pace.flops, prepared, expected=training, shares=work.shares)
+    return BudgetPlan(search, None, pace.flops, prepared, expected=training, shares=work.shares, precision=precision)
 
 
 def rounded(flops: float) -> float:
@@ -311,7 +324,7 @@ def searched_share(budget: float, *, epoch: float, trial: float, share: float, l
         single: cost of a single candidate, which is compared with no other.
     """
     searched = max(share * budget, budget - longest * epoch)
-    if searched < 2 * trial:
+    if rungs_of(searched, trial) == (1,):
         return single
     return searched
 
@@ -350,19 +363,25 @@ def search_flops(
             low = middle
         else:
             high = middle
-    return float(f"{low:.3g}")
+    return float(f"{0.995 * low:.3g}")  # rounded up, it could pay for a further network
 
 
 def rungs_of(flops: float, trial: float) -> tuple[int, ...]:
-    """The number of candidates in each rung of a search."""
-    trials = flops / trial
-    if trials > USUAL_TRIALS:
-        trials = (trials * USUAL_TRIALS) ** 0.5
-    number = max(1, int(min(trials, MOST_TRIALS)))
-    if number <= FIRST_RUNG:
-        return (number,)
-    later = ceil((number - FIRST_RUNG) / LATER_RUNGS)
-    return (FIRST_RUNG, *[min(LATER_RUNGS, number - FIRST_RUNG)] * later)
+    """The number of candidates in each rung of a search: about half of the rung before, the last two at the end."""
+    trials = max(flops, 0.0) / trial
+    first = max(round(FIRST_NETWORKS * trials**0.5), min(LEAST_FIRST, int(trials / (2 * LEAST_OF_A_TRIAL))), 1)
+    numbers = [min(first, MOST_FIRST)]
+    while numbers[-1] > 2:
+        numbers.append(max(2, 2 * round(numbers[-1] / 4)))  # even numbers keep two workers busy
+    return tuple(numbers)
+
+
+def rung_shares(numbers: Sequence[int], first: float) -> list[float]:
+    """The share of a search for each of its rungs, of which the first one has ``first`` unless it is alone."""
+    later = len(numbers) - 1
+    if not later:
+        return [1.0]
+    return [first, *[(1 - first) / later] * later]
 
 
 def front_rungs(flops: float, trial: float) -> tuple[int, ...]:

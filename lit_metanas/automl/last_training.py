@@ -14,15 +14,15 @@ from torch import Tensor
 
 from lit_metanas.automl.budget_plan import BudgetPlan
 from lit_metanas.automl.candidates import Beginning, Candidate, Job, last_cost
-from lit_metanas.automl.pace import evenly_spread
 from lit_metanas.comparisons.search_progress import ToldBudget
 from lit_metanas.estimators.estimator import FAILURES, BestSoFar, reason_of
-from lit_metanas.estimators.training_estimator import check_finite
+from lit_metanas.estimators.training_estimator import check_finite, validation_part
+from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.text import printable
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.tasks.task import Split
 from lit_metanas.training.child import Child, Ensemble, chosen_child, fit_child
-from lit_metanas.training.trainers import torch_threads
+from lit_metanas.training.recipes.mirror_check import mirror_keeps_classes
 from lit_metanas.training.workers import Tell, submit, worker_processes
 
 LAST_SECONDS = 3.0
@@ -103,7 +103,7 @@ def train_fully(
         FailedWorkError: all diverge, and the search has no weights of them.
         LastTrainingError: one fails, as without memory.
     """
-    network = replace(chosen, view=job.views.of(chosen.found.recipe))
+    network = _mirrored(job, replace(chosen, view=job.views.of(chosen.found.recipe)))
     finished, diverged, failure, held = list[Trained](), list[str](), "", ExitStack()
     if members == 1:
         held.enter_context(worker_processes(1))  # this process alone, whose threads may use all cores
@@ -143,6 +143,14 @@ def train_fully(
         raise FailedWorkError(f"{diverged[0]}; the search kept no weights: give another seed.")
 
 
+def _mirrored(job: Job, network: Candidate) -> Candidate:
+    """A network, to be trained on mirrored examples, too, if those that it is validated on keep their classes."""
+    scored = as_scored(job, network) if job.kind.mirrors else None
+    if scored is None or not mirror_keeps_classes(scored.child, validation_part(network.view.task)):
+        return network
+    return replace(network, recipe=replace(network.recipe, mirror=True))
+
+
 class _Member:
     """The training of a member of an ensemble, or of the only network, which may be under way."""
 
@@ -152,7 +160,8 @@ class _Member:
         recipe, seed = replace(network.recipe, epochs=epochs), job.options.seed + member * SEEDS_APART
         found = replace(network.found, weights=job.views.weights) if member else network.found
         self._child = chosen_child(network.view.task, job.views.space, found, recipe, seed)
-        self._submitted = submit(partial(_fit, self._child, network.view.learned, seed), self._epoch_ended)
+        work = partial(_fit, self._child, network.view.learned, seed, job.precision)
+        self._submitted = submit(work, self._epoch_ended)
 
     def result(self) -> Trained:
         """Wait for the trained network."""
@@ -172,9 +181,9 @@ class _Member:
         self._budget.trained(float(self._epoch))
 
 
-def _fit(child: Child, part: Split, seed: int, tell: Tell) -> tuple[dict[str, Tensor], Cost]:
+def _fit(child: Child, part: Split, seed: int, precision: str, tell: Tell) -> tuple[dict[str, Tensor], Cost]:
     """Train a child as the work of a process."""
-    cost = fit_child(child, part, seed=seed, epoch_ended=tell)
+    cost = fit_child(child, part, seed=seed, epoch_ended=tell, precision=precision)
     return child.network.state_dict(), cost
 
 
@@ -221,7 +230,7 @@ def trained_briefly(job: Job, begun: Beginning, known: Known, network: Candidate
     child = chosen_child(view.task, job.views.space, network.found, network.recipe, seed)
     pace = known.plan.pace or known.budget.spent.flops / max(known.budget.spent.seconds, 1.0)
     share = LAST_SECONDS * pace / begun.work.last_epoch(network.found)
-    part = evenly_spread(view.task.train, max(network.recipe.batch_size, int(share * len(view.learned))))
-    cost = fit_child(child, part, seed=seed)
+    part = view.task.train.spread(max(network.recipe.batch_size, int(share * len(view.learned))))
+    cost = fit_child(child, part, seed=seed, precision=job.precision)
     check_finite(child.network)
     return Trained(network, child, replace(cost, seconds=perf_counter() - begin), held_out=True)

@@ -13,6 +13,7 @@ import torch
 
 from lit_metanas.automl.options import NetworkLimits
 from lit_metanas.estimators.estimator import Measure, latency_measure, network_measures
+from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.text import at_once
 from lit_metanas.searchers.mutation import complete, draw_new
 from lit_metanas.spaces.architecture import Architecture
@@ -20,7 +21,6 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import build_network
 from lit_metanas.training.export.exported_program import PROGRAM, export_child
-from lit_metanas.training.trainers import torch_threads
 
 DRIVERS = {"latency": "flops", "size": "parameters"}
 """Measures that take long, each with the measure that drives it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from time import perf_counter
 
 from lit_metanas.automl.budget_plan import BudgetPlan, limited, rest
@@ -72,9 +73,8 @@ def _threads(job: Job, begun: Beginning, plan: BudgetPlan, network: Candidate) -
     timed = "latency" in job.views.limits.given or options.pareto == "latency"  # which is of one thread
     if options.minutes is None or plan.training is not None or most == 1 or timed:
         return plan.threads
-    view, recipe, seconds = network.view, network.recipe, begun.work.moment(options.minutes)
-    architecture = network.found.architecture
-    return threads_that_pay(view.task, job.views.space, architecture, recipe, seconds=seconds, most=most)
+    measure = partial(threads_that_pay, seconds=begun.work.moment(options.minutes), precision=plan.precision, most=most)
+    return measure(network.view.task, job.views.space, network.found.architecture, network.recipe)
 
 
 def _settle(job: Job, known: Known, flops: float) -> None:

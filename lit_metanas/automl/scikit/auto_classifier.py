@@ -54,6 +54,8 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         threads: torch's threads in the last training and in predictions; None leaves them as they are.
         workers: processes that train networks side by side, with the same result for any number of FLOPs; ``auto`` is
             one for each core.
+        precision: of the trainings: ``32-true``, ``bf16-mixed``, or ``auto``, which is the second one if minutes are
+            given and this machine gains from it. Predictions are always those of float32.
         progress: whether progress is shown on stderr.
 
     Attributes:
@@ -72,6 +74,7 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         val_score_: the accuracy on the validation examples in the search; NaN if none was scored.
         cost_: of the search.
         budget_: two numbers of ``flops`` that repeat a fit of ``auto``; None if it was stopped, and of other searches.
+        precision_: the precision of the trainings, which repeats them together with ``budget_``.
 
     Raises:
         ValueError: scikit-learn is not installed; or, by ``fit``, there are fewer than two classes, or two examples of
