@@ -28,9 +28,11 @@ class StepTimes:
 
     Attributes:
         rates: seconds for a unit of each kind of work.
+        probes: seconds of a step of each network by which machines are compared; none for a machine that was.
     """
 
     rates: Mapping[str, float]
+    probes: tuple[float, ...] = ()
 
     def seconds(self, work: Mapping[str, float]) -> float:
         """The predicted seconds for some work; kinds without a rate take none."""
@@ -50,7 +52,7 @@ def nominal_times(precision: str = "32-true") -> StepTimes:
     tables = parse_yaml(files(__package__).joinpath("step_rates.yaml").read_text(encoding="utf-8"))
     if precision not in tables:
         raise ValueError(f"Times of steps are known for {' and '.join(tables)}, and the precision is '{precision}'.")
-    return StepTimes(tables[precision])
+    return StepTimes(tables[precision]["rates"], tuple(tables[precision]["probes"]))
 
 
 def step_seconds(
