@@ -98,7 +98,8 @@ _NAMES = {
     "objectives": "Classification Objective Span Transcription Translation",
     "tasks": "EpisodeDataModule Split Task TaskSource TrainingTaskDataModule draw_task",
     "spaces": (
-        "Architecture Builder EncoderDecoderSpace GridSpace LayeredSpace MLPSpace SearchSpace SequenceSpace default_space"
+        "Architecture Builder EncoderDecoderSpace GridSpace LayeredSpace MLPSpace SearchSpace SequenceSpace "
+        "default_space"
     ),
     "records": "Budget Cost",
     "kinds": (

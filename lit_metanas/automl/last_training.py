@@ -9,7 +9,6 @@ from time import perf_counter
 
 from lit_metanas.automl.budget_plan import BudgetPlan
 from lit_metanas.automl.candidates import Beginning, Candidate, Job, last_cost
-from lit_metanas.automl.pace import evenly_spread
 from lit_metanas.comparisons.search_progress import ToldBudget
 from lit_metanas.estimators.estimator import FAILURES, BestSoFar, reason_of
 from lit_metanas.estimators.training_estimator import check_finite
@@ -141,7 +140,7 @@ def _train_member(job: Job, begun: Beginning, known: Known, network: Candidate, 
         known.budget.trained(float(epoch))
 
     try:
-        cost = fit_child(child, view.learned, seed=seed, epoch_ended=epoch_ended)
+        cost = fit_child(child, view.learned, seed=seed, epoch_ended=epoch_ended, precision=job.precision)
     except (KeyboardInterrupt, *FAILURES):
         known.apart += Cost(flops=ended * epoch, seconds=perf_counter() - begin)
         raise
@@ -191,7 +190,7 @@ def trained_briefly(job: Job, begun: Beginning, known: Known, network: Candidate
     child = chosen_child(view.task, job.views.space, network.found, network.recipe, seed)
     pace = known.plan.pace or known.budget.spent.flops / max(known.budget.spent.seconds, 1.0)
     share = LAST_SECONDS * pace / begun.work.last_epoch(network.found)
-    part = evenly_spread(view.task.train, max(network.recipe.batch_size, int(share * len(view.learned))))
-    cost = fit_child(child, part, seed=seed)
+    part = view.task.train.spread(max(network.recipe.batch_size, int(share * len(view.learned))))
+    cost = fit_child(child, part, seed=seed, precision=job.precision)
     check_finite(child.network)
     return Trained(network, child, replace(cost, seconds=perf_counter() - begin), held_out=True)

@@ -108,7 +108,7 @@ def end_of_evaluation(trainer: Trainer, module: LightningModule, verb: str, *, k
 def end_of_search(module: LightningModule) -> list[str]:
     """The results of a search, and the command that shows or uses them."""
     from lit_metanas.comparisons import SourceSearch, TargetSearch  # else each verb would pay for them
-    from lit_metanas.training.export.exported_model import predict_command
+    from lit_metanas.training.export.prediction_table import predict_command
 
     if isinstance(module, SourceSearch):
         return _end_of_source_search(module)

@@ -129,7 +129,7 @@ def execute(args: list[str], *, debug: bool = False, suggests: bool = True) -> N
     elif verb == "auto":
         with _collecting_nothing(before="lit_metanas.automl.calls"):
             from lit_metanas.automl.calls import auto_verb
-            from lit_metanas.cli.parser import find_own_modules
+            from lit_metanas.cli.prediction import find_own_modules
             from lit_metanas.io import tune_allocator
 
         tune_allocator()
@@ -157,6 +157,16 @@ def _help(verb: str, args: list[str]) -> str | None:
 
 def _train(verb: str, args: list[str], debug: bool, suggests: bool) -> None:
     """Execute a verb of the Trainer."""
+    if not debug:
+        _quieten()
+    if verb == "predict":
+        with _collecting_nothing(before="lit_metanas.training.export.prediction_table"):
+            from lit_metanas.cli.prediction import predict_plainly
+            from lit_metanas.io import tune_allocator
+
+        tune_allocator()
+        if predict_plainly(args):
+            return
     with _collecting_nothing(before="lit_metanas.cli.program"):
         from lit_metanas.cli.experiment.run import leave_process_group
         from lit_metanas.cli.program import Program
@@ -164,8 +174,6 @@ def _train(verb: str, args: list[str], debug: bool, suggests: bool) -> None:
         from lit_metanas.io import tune_allocator
 
     tune_allocator()
-    if not debug:
-        _quieten()
     words = ["--help" if word == "--help-all" else word for word in args]  # the parser's help is the whole one
     with own_run():
         Program([verb, *words], suggests=suggests)

@@ -5,11 +5,8 @@ from __future__ import annotations
 import ast
 import inspect
 import json
-import os
-import sys
 from contextlib import suppress
 from contextvars import ContextVar
-from itertools import takewhile
 from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
@@ -19,6 +16,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser
 from lit_metanas.cli.configuration_files import find_misplaced_yaml, verbs_of_model, with_bases, with_lists
 from lit_metanas.cli.errors import UsageError, last_name, public_names
 from lit_metanas.cli.parser_messages import usage_error
+from lit_metanas.cli.prediction import find_own_modules, with_examples
 from lit_metanas.cli.verbs import TRAINER_VERBS
 from lit_metanas.io.text import short_number
 
@@ -60,7 +58,7 @@ def configuration(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
     verb = ""
     if isinstance(args, list):
         verb = next((word for word in args[:1] if word in TRAINER_VERBS), "")
-        args = words = with_bases(with_lists(_with_examples(args), verb), verb)
+        args = words = with_bases(with_lists(with_examples(args), verb), verb)
     known = ["config", "seed_everything", "trainer", "model", "data", "ckpt_path", "trainer.threads"]
     known += [f"trainer.{name}" for name in inspect.signature(pytorch.Trainer).parameters]
     named = _PROGRAM.set(f"lit-metanas {verb}".strip())
@@ -82,54 +80,6 @@ def configuration(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
         what = find_misplaced_yaml(words, verb) or f"{model} is for `lit-metanas {others[0]}`, not for `{verb}`."
         raise UsageError(what)
     return config
-
-
-def _with_examples(args: list[str]) -> list[str]:
-    """``predict EXPORTED PATH ... [--csv]`` with their keys."""
-    if args[:1] != ["predict"]:
-        return args
-    # At the top each verb would pay for it.
-    from lit_metanas.training.export.exported_model import STANDARD_OUTPUT, example_words
-
-    kind, args = _own_kind(args)
-    words = [word for word in args if word != "--csv"]
-    bare = list(takewhile(lambda word: not word.startswith("-"), words[1:]))
-    rest = words[1 + len(bare) :]
-    keys = {word.partition("=")[0] for word in rest}
-    if "--csv" in args:
-        if "--model.output" in keys:
-            raise UsageError("--csv prints what --model.output writes: give one of the two.")
-        rest.append(f"--model.output={STANDARD_OUTPUT}")
-    if bare[1:] or any(map(os.path.isdir, bare)):
-        folder, *paths = bare
-        if not paths and any(key.startswith(("--data", "-c", "--config")) for key in keys):
-            bare = ["--model.directory", folder]
-        else:
-            bare = example_words(folder, paths, kind)
-    return ["predict", *bare, *rest]
-
-
-def _own_kind(words: list[str]) -> tuple[str | None, list[str]]:
-    """The kind of data of another package that ``predict --kind`` is to import, and the other words."""
-    place = next((place for place, word in enumerate(words) if word.partition("=")[0] == "--kind"), None)
-    if place is None:
-        return None, words
-    value, rest = words[place].partition("=")[2], [*words[:place], *words[place + 1 :]]
-    if not value and place < len(rest):
-        value = rest.pop(place)
-    if not value:
-        raise UsageError("--kind has no value: give the path of a class, such as graphs.Graphs.")
-    from lit_metanas.kinds.kind import kind_named  # other verbs do without
-
-    find_own_modules()
-    kind_named(value)
-    return value, rest
-
-
-def find_own_modules() -> None:
-    """Let the working folder be a place for modules: the last one, so that its files hide none that are installed."""
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
 
 
 def of_verb(config: Namespace) -> Namespace:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import torch
 import torch.nn.functional as F
@@ -70,6 +71,14 @@ def trim_steps(inputs: Tensor) -> Tensor:
     return inputs[..., : int(within.nonzero().max()) + 1]
 
 
+def shortened(inputs: Tensor) -> Tensor:
+    """What ``trim_steps`` leaves, but in exported programs and under vmap, where sizes cannot depend on values."""
+    if not torch.compiler.is_compiling():
+        with suppress(RuntimeError):
+            return trim_steps(inputs)
+    return inputs
+
+
 def join_inputs(parts: Sequence[Tensor]) -> Tensor:
     """The inputs of several parts as one, padded to the longest.
 
@@ -78,8 +87,10 @@ def join_inputs(parts: Sequence[Tensor]) -> Tensor:
         tensor([[4, 2, 0],
                 [3, 3, 3]])
     """
-    steps = max((part.shape[-1] for part in parts if has_steps(part)), default=0)
-    return torch.cat([F.pad(part, (0, steps - part.shape[-1])) if has_steps(part) else part for part in parts])
+    if not any(map(has_steps, parts[:1])):  # all are of one kind
+        return torch.cat([*parts])
+    steps = max(part.shape[-1] for part in parts)
+    return torch.cat([F.pad(part, (0, steps - part.shape[-1])) for part in parts])
 
 
 def random_inputs(examples: int, shape: Shape) -> Tensor:

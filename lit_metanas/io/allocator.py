@@ -1,10 +1,12 @@
-"""The memory allocator of the process."""
+"""The memory allocator and the threads of the process."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 SWITCH = "LIT_METANAS_ALLOCATOR"
 """Environment variable: ``0`` leaves the allocator as it is."""
@@ -45,3 +47,16 @@ def _has_accelerator() -> bool:
     import torch
 
     return torch.accelerator.is_available()
+
+
+@contextmanager
+def torch_threads(number: int | None) -> Iterator[None]:
+    """Give torch so many threads, and put back what it had; None leaves them as they are."""
+    import torch  # a second, which the help of the command line does without
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

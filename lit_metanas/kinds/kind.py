@@ -18,7 +18,7 @@ from lit_metanas.io.packages import class_named, loaded_subclasses
 from lit_metanas.io.text import hint, writable
 from lit_metanas.kinds.augmentation import AUGMENTATIONS
 from lit_metanas.objectives.objective import Objective
-from lit_metanas.records.record import RecipeValue
+from lit_metanas.records.record import RecipeFields, RecipeValue
 from lit_metanas.spaces import SearchSpace, default_space
 from lit_metanas.tasks.task import Task
 
@@ -41,6 +41,9 @@ BUILT_IN = {
 
 MOST_BYTES = 1 << 30
 """Memory that the examples may take under a preprocessing, where they do not usually take more."""
+
+EXAMPLES_A_BATCH = 64
+"""New examples that are read and predicted at once."""
 
 Prepared: TypeAlias = Mapping[str, Any]
 """Preprocessings to choose from by their labels, that of a task first; of images their shapes."""
@@ -101,10 +104,10 @@ class Kind(ABC):
         read_files: how the names of files end that are read of a folder.
         first: labels, by choice or group, of structurally different networks that a search tries first, the best guess
             first; open ones take the first label.
-        incumbent: labels of the network that a search begins with if no records favour one; open ones take the first.
-        always_compared: whether preprocessings are compared even if one network is nearly the best on all other tasks.
+        recipe: the recipe that trainings begin with, where it is not that of ``Recipe``; see ``usual_recipe``.
         features: what linear models are linear in, by the detail of ``LinearSpace``; none has no linear models.
-        linear_views: by that detail, the preprocessing that features are of, if it is not the usual one.
+        linear_views: by that detail, the preprocessing that features are of, if it is not the usual one; no network is
+            tried under it.
         linear_rate: learning rate of linear models.
         averages_linear: whether a linear model is averaged with networks, as measured on a few tasks of texts.
         converts: whether ``convert`` makes another preprocessing of what is in memory.
@@ -138,8 +141,7 @@ class Kind(ABC):
     class_files: ClassVar[Collection[str]] = ()
     read_files: ClassVar[Collection[str]] = ()
     first: ClassVar[Sequence[Mapping[str, str]]] = ()
-    incumbent: ClassVar[Mapping[str, str]] = {}
-    always_compared: ClassVar[bool] = False
+    recipe: ClassVar[RecipeFields] = {}
     features: ClassVar[Mapping[str, str]] = {}
     linear_views: ClassVar[Mapping[str, str]] = {}
     linear_rate: ClassVar[float] = 1e-2
@@ -174,6 +176,19 @@ class Kind(ABC):
     def space(self, shape: Shape, objective: Objective) -> SearchSpace:
         """What can be built for a shape of inputs and an objective; by default the space for any input."""
         return default_space(shape)
+
+    def usual_recipe(self, task: Task) -> dict[str, RecipeValue]:
+        """The recipe that trainings on a task begin with: ``recipe``, as far as it suits the objective.
+
+        Returns:
+            Fields of ``Recipe``.
+        """
+        found = dict(self.recipe)
+        if not task.goal.smooths:
+            found.pop("label_smoothing", None)
+        if not task.goal.augmentable:
+            found.pop("augmentation", None)
+        return found
 
     def recipes(self, objective: Objective) -> dict[str, Sequence[RecipeValue]]:
         """The fields of the recipe that are searched, with the values to choose from."""
@@ -277,6 +292,20 @@ def kind_named(name: str) -> Kind:
         return known[name]
     others = f"give one of {', '.join(known)}, or the path of a class."
     raise ValueError(f"There is no kind '{name}': {hint(name, known, others)}")
+
+
+def read_new_examples(paths: Sequence[str], kind: str) -> list[tuple[str, Any]]:
+    """New examples of the kind that a user names, each with its name in tables; ValueError where there are none."""
+    examples = kind_named(kind).new_examples(paths)
+    if not examples:
+        named = " and ".join(f"'{writable(path)}'" for path in paths) or "an empty list"
+        raise ValueError(f"There are no new examples in {named}: give files or folders that have some.")
+    return examples
+
+
+def in_batches(examples: Sequence[Any], batch_size: int = EXAMPLES_A_BATCH) -> list[Sequence[Any]]:
+    """Examples in lists of so many."""
+    return [examples[start : start + batch_size] for start in range(0, len(examples), batch_size)]
 
 
 def kind_of(task: Task, named: str | None = None) -> Kind:

@@ -7,8 +7,7 @@ from typing import Any
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
-from lit_metanas.io.text import writable
-from lit_metanas.kinds.kind import kind_named
+from lit_metanas.kinds.kind import EXAMPLES_A_BATCH, in_batches, read_new_examples
 
 
 class NewExamples(LightningDataModule):
@@ -38,19 +37,15 @@ class NewExamples(LightningDataModule):
         [('line 2', {'height': '1.8', 'age': '20'}), ('line 3', {'height': '1.6', 'age': ''})]
     """
 
-    def __init__(self, examples: str | list[str], kind: str = "images", batch_size: int = 64) -> None:
+    def __init__(self, examples: str | list[str], kind: str = "images", batch_size: int = EXAMPLES_A_BATCH) -> None:
         super().__init__()
         if batch_size < 1:
             raise ValueError(f"NewExamples: batch_size = {batch_size} must be at least 1.")
         paths = [examples] if isinstance(examples, str) else list(examples)
-        self.examples = kind_named(kind).new_examples(paths)
-        if not self.examples:
-            named = " and ".join(f"'{writable(path)}'" for path in paths) or "an empty list"
-            raise ValueError(f"There are no new examples in {named}: give files or folders that have some.")
+        self.examples = read_new_examples(paths, kind)
         self.batch_size = batch_size
 
     def predict_dataloader(self) -> DataLoader[list[tuple[str, Any]]]:
         """Return a loader of lists of names and examples."""
-        starts = range(0, len(self.examples), self.batch_size)
-        batches: Any = [self.examples[at : at + self.batch_size] for at in starts]
+        batches: Any = in_batches(self.examples, self.batch_size)
         return DataLoader(batches, batch_size=None, collate_fn=list)

@@ -42,7 +42,7 @@ from lit_metanas.report.report_page import (
 )
 from lit_metanas.report.table import ProtocolTable, tables
 from lit_metanas.report.table_text import to_rich, verdict
-from lit_metanas.training.export.exported_model import predict_command
+from lit_metanas.training.export.prediction_table import predict_command
 
 MOST_RESULTS = 20_000
 """Rows of one report."""

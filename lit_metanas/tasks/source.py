@@ -9,6 +9,7 @@ from typing import Literal
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from lit_metanas.inputs.batches import join_inputs
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.settings import keeps_arguments
@@ -90,8 +91,10 @@ class TaskSource(ABC):
 
     def inputs_of_classes(
         self, subset: Subset, class_indices: Sequence[int], instances: Sequence[Sequence[int]], held_out: bool = False
-    ) -> list[Tensor]:
-        """Return examples of several classes, one tensor a class: a source may pick them faster than one by one.
+    ) -> Tensor:
+        """Return examples of several classes, one class after the other, padded to the longest.
+
+        A source may pick them faster than class by class.
 
         Args:
             subset: the subset of the classes.
@@ -100,7 +103,7 @@ class TaskSource(ABC):
             held_out: whether these are the reserved ones.
         """
         each = zip(class_indices, instances, strict=True)
-        return [self.inputs(subset, index, chosen, held_out) for index, chosen in each]
+        return join_inputs([self.inputs(subset, index, chosen, held_out) for index, chosen in each])
 
 
 def check_source(source: object) -> None:

@@ -31,8 +31,8 @@ FEWEST_OF_A_LABEL = 3  # examples that a label has on average; what has fewer is
 def join_classes(classes: Sequence[Tensor]) -> Split:
     """One split of the examples of all classes, ordered by class; images become floating point in [0, 1]."""
     inputs = join_inputs(classes)
-    numbers = [label for label, part in enumerate(classes) for _ in range(part.shape[0])]
-    labels = torch.tensor(numbers, dtype=torch.int64, device=inputs.device)
+    sizes = torch.tensor([part.shape[0] for part in classes])
+    labels = torch.arange(len(classes)).repeat_interleave(sizes).to(inputs.device)
     if inputs.dim() == 4:
         inputs = in_unit_range(inputs)
     return Split(inputs, labels)

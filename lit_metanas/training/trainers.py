@@ -18,7 +18,8 @@ from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.plugins import LayerSync, Precision
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
-from lit_metanas.io.checkpoints import AtomicCheckpointIO
+from lit_metanas.io.allocator import torch_threads
+from lit_metanas.io.checkpoint_io import AtomicCheckpointIO
 from lit_metanas.io.own_folder import own_folder
 from lit_metanas.io.text import DEBUG, number_of, short_number
 from lit_metanas.training.outer_training import check_end
@@ -221,17 +222,6 @@ def check_threads(owner: str, threads: int | None) -> None:
             f"{owner}: threads is {short_number(threads)}; give 1 to {MOST_PROCESSES}, or none to leave them as they "
             "are."
         )
-
-
-@contextmanager
-def torch_threads(number: int | None) -> Iterator[None]:
-    """Give torch so many threads, and put back what it had; None leaves them as they are."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class _End(Callback):

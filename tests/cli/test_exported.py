@@ -187,6 +187,33 @@ def test_paths_are_taken_as_a_shell_gives_them(
     assert [Path(row["file"]).name for row in rows] == names
 
 
+def test_a_trainer_predicts_the_same(
+    folder: Path, photographs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(photographs.parent)
+    (photographs / "bad.png").write_bytes(b"no image")
+    found = []
+    for words in ([], ["--trainer.devices=1"]):
+        with pytest.warns(UserWarning, match="1 of 3 images cannot be read"):
+            assert main(["predict", str(folder), "new", *words]) == 1
+        found.append((Path("predictions.csv").read_text(), capsys.readouterr().out))
+    assert found[0] == found[1]
+    assert found[0][1].endswith("All probabilities are in predictions.csv.\n")
+
+
+def test_a_plain_prediction_loads_neither_lightning_nor_a_compiler(folder: Path, photographs: Path) -> None:
+    code = (
+        "import sys; from lit_metanas.cli.command_line import main\n"
+        "assert main(sys.argv[1:]) == 0\n"
+        "heavy = 'lightning torchmetrics torchvision torch._dynamo matplotlib scipy optuna jsonargparse'\n"
+        "print([name for name in heavy.split() if name in sys.modules])"
+    )
+    words = ["predict", str(folder), str(photographs), "--csv"]
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=600)
+    assert done.stdout.splitlines()[-1:] == ["[]"], done.stderr
+    assert len(done.stdout.splitlines()) == 4
+
+
 def test_unreadable_images_are_named_and_the_others_are_predicted(
     folder: Path, photographs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,7 +19,7 @@ import torch
 
 import lit_metanas as lm
 from lit_metanas.cli.command_line import main
-from lit_metanas.training.export.exported_model import predict_command
+from lit_metanas.training.export.prediction_table import predict_command
 
 READ = lm.kinds.Words(steps=5, least=1).fitted(["one two three four"])
 WRITTEN = lm.kinds.Words(steps=4, least=1).fitted(["un deux trois"])

@@ -15,7 +15,7 @@ import torch
 
 import lit_metanas as lm
 from lit_metanas.cli.command_line import main
-from lit_metanas.training.export.exported_model import predict_command
+from lit_metanas.training.export.prediction_table import predict_command
 
 SMALL = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,), dropouts=(0.0,), readouts=("max",))
 

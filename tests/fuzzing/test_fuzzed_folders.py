@@ -30,7 +30,7 @@ from lit_metanas.kinds import FolderTask
 from lit_metanas.kinds.images.glyphs import _read
 from lit_metanas.kinds.images.image_files import read_image
 from lit_metanas.records import ArchitectureRow
-from lit_metanas.training.export.exported_model import _holds_predictions
+from lit_metanas.training.export.prediction_table import _holds_predictions
 
 CONFIG = {
     "seed_everything": 0,

@@ -18,7 +18,7 @@ from lit_metanas.cli.command_line import main
 from lit_metanas.cli.experiment.plan import Phase
 from lit_metanas.cli.experiment.run import run
 from lit_metanas.comparisons.finished_pairs import FinishedPairs
-from lit_metanas.training.export import ExportedModel
+from lit_metanas.training import ExportedModel
 
 NETWORK = "front/1-8-parameters"
 FOLDERS = ("front", "trainings", "report", NETWORK)

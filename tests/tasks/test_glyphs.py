@@ -10,6 +10,7 @@ from lit_metanas.kinds import Distortion, Glyphs
 from lit_metanas.kinds.images import glyphs as glyphs_module
 from lit_metanas.kinds.images.glyph_faces import letters, master
 from lit_metanas.kinds.images.glyphs import SCRIPTS
+from lit_metanas.tasks import TaskSource
 
 
 @contextmanager
@@ -103,6 +104,13 @@ def test_cached_and_rendered_images_agree(glyphs):
     assert torch.equal(glyphs.inputs("train", 0, range(7))[:6], glyphs.inputs("train", 0, range(6)))
 
 
+@pytest.mark.parametrize("instances", [[[3, 1], [0], [], [2, 2]], [[3, 1], [9], [0], []]])
+def test_classes_are_picked_at_once_if_the_cache_has_all(tmp_path, few_letters, instances):
+    source, classes = Glyphs(cache=str(tmp_path), pool=5), [1, 0, 2, 1]
+    expected = TaskSource.inputs_of_classes(source, "train", classes, instances)
+    assert torch.equal(source.inputs_of_classes("train", classes, instances), expected)
+
+
 def test_a_damaged_cache_file_is_rendered_again(tmp_path, few_letters):
     first = Glyphs(cache=str(tmp_path), pool=3)
     first.prepare()
@@ -116,11 +124,9 @@ def test_a_damaged_cache_file_is_rendered_again(tmp_path, few_letters):
         again = Glyphs(cache=str(tmp_path), pool=3)
         again.prepare()
         assert again.cache_file.read_bytes()[:4] == intact[:4]
-        got = again._cached_pools()
-        assert got.keys() == want.keys()
-        assert all(torch.equal(got[code_point], want[code_point]) for code_point in want)
+        assert torch.equal(again._cached_pools(), want)
     np.savez(first.cache_file, images=np.array([{}], dtype=object))  # code in a file is not run, but replaced
-    assert Glyphs(cache=str(tmp_path), pool=3)._cached_pools().keys() == want.keys()
+    assert torch.equal(Glyphs(cache=str(tmp_path), pool=3)._cached_pools(), want)
 
 
 def test_the_cache_files_name_tells_what_it_depends_on(tmp_path, monkeypatch):

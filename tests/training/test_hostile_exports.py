@@ -464,3 +464,45 @@ def test_a_larger_archive_is_not_read(copied: Path) -> None:
     with (copied / "model.pt2").open("ab") as stream:
         stream.truncate(1 << 40)
     assert "larger than" in refused(copied)
+
+
+FLOATS, TOKENS = torch.zeros(2, 3, 4, 5, device="meta"), torch.zeros(2, 3, dtype=torch.int64, device="meta")
+MASK = torch.zeros(3, 4, 5, dtype=torch.bool, device="meta")
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments"),
+    [
+        ("eq.Scalar", {"self": TOKENS, "other": 0}),
+        ("gt.Scalar", {"self": FLOATS, "other": 0}),
+        ("bitwise_not.default", {"self": MASK}),
+        ("clamp.default", {"self": FLOATS, "min": 1.0}),
+        ("gelu.default", {"self": FLOATS}),
+        ("mul.Tensor", {"self": FLOATS, "other": FLOATS[0, :, :, :1]}),
+        ("linear.default", {"input": FLOATS, "weight": FLOATS[0, 0], "bias": FLOATS[0, 0, :, 0]}),
+        ("linear.default", {"input": FLOATS[0, 0], "weight": FLOATS[0, 0]}),
+        ("mean.dim", {"self": FLOATS, "dim": [2, 3]}),
+        ("sum.dim_IntList", {"self": FLOATS, "dim": [1], "keepdim": True}),
+        ("amax.default", {"self": FLOATS, "dim": [2]}),
+        ("masked_fill.Scalar", {"self": FLOATS, "mask": MASK, "value": 0}),
+    ],
+)
+def test_a_shape_that_is_known_is_the_one_of_torch(operation, arguments):
+    known = plain_program._known_shape(operation, arguments)
+    overload, _, kind = operation.partition(".")
+    expected = getattr(getattr(torch.ops.aten, overload), kind)(**arguments)
+    assert (known.shape, known.dtype, known.device) == (expected.shape, expected.dtype, expected.device)
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments"),
+    [
+        ("linear.default", {"input": FLOATS, "weight": FLOATS[0, 0, :, :4]}),
+        ("linear.default", {"input": FLOATS, "weight": FLOATS[0, 0], "bias": FLOATS[0, 0, 0]}),
+        ("mean.dim", {"self": FLOATS, "dim": [4]}),
+        ("mean.dim", {"self": FLOATS, "dim": [1, 1]}),
+        ("masked_fill.Scalar", {"self": FLOATS, "mask": MASK[:2], "value": 0}),
+    ],
+)
+def test_parts_that_do_not_fit_are_left_to_torch(operation, arguments):
+    assert plain_program._known_shape(operation, arguments) is None

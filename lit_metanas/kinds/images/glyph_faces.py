@@ -6,13 +6,16 @@ import unicodedata
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import matplotlib
 import numpy as np
 import torch
-from matplotlib.ft2font import FT2Font, LoadFlags
 from torch import Tensor
 from torch.nn import functional as F
+
+# matplotlib is imported where letters are drawn: other images do without.
+if TYPE_CHECKING:
+    from matplotlib.ft2font import FT2Font
 
 CANVAS = 56
 """Side of a master image in pixels: twice the side of an instance."""
@@ -81,6 +84,8 @@ def letters() -> tuple[Letter, ...]:
 
 def master(code_point: int, face: str) -> Tensor:
     """Draw a letter in a face: ink 1 on 0, centred, its longer side 40 of 56 pixels, shape ``(56, 56)``."""
+    from matplotlib.ft2font import LoadFlags
+
     font, _ = _font(face)
     size = 36.0
     font.set_size(size, 72)
@@ -100,12 +105,16 @@ def master(code_point: int, face: str) -> Tensor:
 
 def font_file(face: str) -> Path:
     """Return the path of a face's font file."""
+    import matplotlib
+
     return Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{face}.ttf"
 
 
 @cache
 def _font(face: str) -> tuple[FT2Font, frozenset[int]]:
     """Open a face; return it with the code points that it covers."""
+    from matplotlib.ft2font import FT2Font
+
     font = FT2Font(str(font_file(face)))
     last = 127 if face in _COMPUTER_MODERN else 0x10FFFF
     return font, frozenset(each for each in font.get_charmap() if each <= last)

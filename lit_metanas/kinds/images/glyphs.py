@@ -6,15 +6,16 @@ import hashlib
 import math
 from collections.abc import Sequence
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import torch
 from torch import Tensor
 
 from lit_metanas.io.arrays import read_npz
 from lit_metanas.io.files import cache_folder, replacing
+from lit_metanas.io.packages import installed_version
 from lit_metanas.kinds.images.glyph_faces import CANVAS, FACES, Distortion, Letter, font_file, letters, master
 from lit_metanas.tasks.source import Subset, TaskSource
 
@@ -76,7 +77,7 @@ class Glyphs(TaskSource):
         self.ordinary = ordinary
         self.held_out = held_out
         self.distortion = distortion or Distortion()
-        self._pools: dict[int, Tensor] | None = None
+        self._pools: Tensor | None = None
         self._blocks: dict[tuple[int, bool, int], Tensor] = {}
 
     @property
@@ -87,7 +88,7 @@ class Glyphs(TaskSource):
     @property
     def cache_file(self) -> Path:
         """The file of the cached images; its name tells all that they depend on."""
-        digest = hashlib.sha256(repr((matplotlib.__version__, self.seed, self.pool, self.distortion)).encode())
+        digest = hashlib.sha256(repr((installed_version("matplotlib"), self.seed, self.pool, self.distortion)).encode())
         for face in FACES:
             digest.update(font_file(face).read_bytes())
         return self.cache / f"glyphs-v{_VERSION}-{digest.hexdigest()[:16]}.npz"
@@ -121,26 +122,36 @@ class Glyphs(TaskSource):
         """Return images of one class, from the cache or rendered, uint8, shape ``(n, 1, 28, 28)``."""
         letter = _letters_of(subset)[class_index]
         if not held_out and max(instances, default=0) < self.pool:
-            return self._cached_pools()[letter.code_point][list(instances), None]
+            return self._cached_pools()[_place(letter)][list(instances), None]
         for block in {i // _BLOCK for i in instances}:
             if (letter.code_point, held_out, block) not in self._blocks:
                 self._blocks[letter.code_point, held_out, block] = self._render(letter, held_out, block)
         picked = [self._blocks[letter.code_point, held_out, i // _BLOCK][i % _BLOCK] for i in instances]
         return torch.stack(picked)[:, None]
 
+    def inputs_of_classes(
+        self, subset: Subset, class_indices: Sequence[int], instances: Sequence[Sequence[int]], held_out: bool = False
+    ) -> Tensor:
+        """Return images of several classes, uint8, shape ``(n, 1, 28, 28)``: cached ones are picked together."""
+        chosen = np.fromiter(chain.from_iterable(instances), np.int64)
+        if held_out or chosen.max(initial=0) >= self.pool:
+            return super().inputs_of_classes(subset, class_indices, instances, held_out)
+        places = [_place(_letters_of(subset)[index]) for index in class_indices]
+        rows = np.repeat(places, [len(own) for own in instances]) * self.pool + chosen
+        return self._cached_pools().flatten(0, 1).index_select(0, torch.from_numpy(rows)).unsqueeze(1)
+
     @property
     def _pool_shape(self) -> tuple[int, ...]:
         return len(letters()), self.pool, *self.shape[1:]
 
-    def _cached_pools(self) -> dict[int, Tensor]:
-        """Load the cache file once; render it first where it is missing or damaged."""
+    def _cached_pools(self) -> Tensor:
+        """Load the cache file once, ``(letters, pool, 28, 28)``; render it first where it is missing or damaged."""
         if self._pools is None:
-            images = _read(self.cache_file, self._pool_shape)
-            if images is None:
-                self.prepare()
-                images = _read(self.cache_file, self._pool_shape)
-            assert images is not None
-            self._pools = {letter.code_point: images[i] for i, letter in enumerate(letters())}
+            self._pools = _read(self.cache_file, self._pool_shape)
+        if self._pools is None:
+            self.prepare()
+            self._pools = _read(self.cache_file, self._pool_shape)
+        assert self._pools is not None
         return self._pools
 
     def _render_pool(self, letter: Letter) -> Tensor:
@@ -154,6 +165,16 @@ class Glyphs(TaskSource):
         faces = letter.held_out_faces if held_out else letter.faces
         masters = torch.stack([master(letter.code_point, face) for face in faces])
         return self.distortion(masters[generator.integers(len(faces), size=_BLOCK)], generator)
+
+
+@cache
+def _places() -> dict[int, int]:
+    return {letter.code_point: place for place, letter in enumerate(letters())}
+
+
+def _place(letter: Letter) -> int:
+    """The place of a letter among all."""
+    return _places()[letter.code_point]
 
 
 @cache

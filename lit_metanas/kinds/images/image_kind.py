@@ -16,10 +16,14 @@ from lit_metanas.kinds.images.folders import FolderTask
 from lit_metanas.kinds.images.image_arrays import fit_images
 from lit_metanas.kinds.images.image_files import SUFFIXES, shorter_side
 from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared, Source
+from lit_metanas.records.record import RecipeValue
 from lit_metanas.tasks.task import Split, Task
 
 SMALLEST_HALVED = 16
 """Pixels of the shorter side of images that are also tried at half the size."""
+
+BATCH_SIZES, LARGEST_BATCH = {1000: 32, 10_000: 64}, 128
+"""Images a step for fewer images to learn from than that, and for more."""
 
 CONV_NET: Mapping[str, str] = {
     "stem": "conv", "block": "conv", "stages": "4", "depth": "1", "width": "32", "growth": "2_to_4", "down": "max",
@@ -31,7 +35,7 @@ RES_NET: Mapping[str, str] = {
     "norm": "batch", "activation": "ReLU", "readout": "average", "dropout": "0", "branch_dropout": "0",
 }  # fmt: skip
 """ResNet-10 of width 16."""
-FIRST_NETWORKS: tuple[Mapping[str, str], ...] = (
+IMAGE_NETWORKS: tuple[Mapping[str, str], ...] = (
     CONV_NET,
     {**RES_NET, "stem": "conv_2", "width": "32"},
     {**CONV_NET, "width": "16", "down": "avg", "readout": "average"},
@@ -55,8 +59,14 @@ class ImageKind(Kind):
     configuration = "default_images.yaml"
     class_files = SUFFIXES
     read_files = SUFFIXES
-    first: ClassVar = FIRST_NETWORKS
-    incumbent: ClassVar = CONV_NET
+    first: ClassVar = IMAGE_NETWORKS
+    recipe: ClassVar = {
+        "learning_rate": 3e-3,
+        "weight_decay": 0.05,
+        "label_smoothing": 0.1,
+        "warmup": 0.1,
+        "augmentation": "light",
+    }
     features: ClassVar = {"coarse": "average pixels", "fine": "average pixels and edges"}
     converts = True
     member_epochs = 150
@@ -81,6 +91,11 @@ class ImageKind(Kind):
         if source.prepared is not None or any(map(_has_colour, _parts(task))):
             return task
         return _mapped(task, lambda own: own[:, :1])
+
+    def usual_recipe(self, task: Task) -> dict[str, RecipeValue]:
+        """That of the kind; small data have small batches, so that an epoch has enough steps."""
+        size = next((size for most, size in BATCH_SIZES.items() if len(task.train) < most), LARGEST_BATCH)
+        return {**super().usual_recipe(task), "batch_size": size}
 
     def preprocessings(self, task: Task, source: Source | None) -> Prepared:
         """Shapes: the usual one, twice and half the size, and grey."""

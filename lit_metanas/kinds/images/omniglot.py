@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ class _Character:
     name: str
     images: Tensor
     start: int = 0  # place of the first one among the images of all characters
+    drawers: int = 0
 
 
 _Characters = dict[str, list[_Character]]
@@ -108,7 +110,7 @@ class Omniglot(TaskSource):
     def instances(self, subset: Subset, class_index: int, held_out: bool = False) -> int:
         """Return the number of drawers; none is held out."""
         characters = self._characters(subset)
-        return 0 if held_out else len(characters[class_index % len(characters)].images)
+        return 0 if held_out else characters[class_index % len(characters)].drawers
 
     def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
         """Return images of one class, one instance a drawer, uint8, shape ``(n, 1, 28, 28)``."""
@@ -118,21 +120,20 @@ class Omniglot(TaskSource):
 
     def inputs_of_classes(
         self, subset: Subset, class_indices: Sequence[int], instances: Sequence[Sequence[int]], held_out: bool = False
-    ) -> list[Tensor]:
-        """Return images of several classes, each uint8 of shape ``(n, 1, 28, 28)``: picked together, then turned."""
+    ) -> Tensor:
+        """Return images of several classes, uint8, shape ``(n, 1, 28, 28)``: picked together, then turned."""
         characters = self._characters(subset)
-        places: list[int] = []
-        turned: dict[int, list[int]] = {}
-        for index, chosen in zip(class_indices, instances, strict=True):
-            turn, position = divmod(index, len(characters))
-            if turn:
-                turned.setdefault(turn, []).extend(range(len(places), len(places) + len(chosen)))
-            places += [characters[position].start + instance for instance in chosen]
-        images = self._images.index_select(0, torch.tensor(places, dtype=torch.int64)).unsqueeze(1)
-        for turn, own in turned.items():
-            rows = torch.tensor(own, dtype=torch.int64)
-            images.index_copy_(0, rows, torch.rot90(images.index_select(0, rows), turn, dims=(2, 3)))
-        return list(images.split([len(chosen) for chosen in instances]))
+        sizes = [len(chosen) for chosen in instances]
+        turns, positions = np.divmod(np.asarray(class_indices), len(characters))
+        starts = np.array([characters[position].start for position in positions.tolist()])
+        places = np.repeat(starts, sizes) + np.fromiter(chain.from_iterable(instances), np.int64)
+        turned = np.repeat(turns, sizes)
+        images = self._images.index_select(0, torch.from_numpy(places)).unsqueeze(1)
+        array = images.numpy()  # of the same memory: NumPy turns images of bytes in half the time
+        for turn in range(1, int(turns.max()) + 1):
+            rows = np.flatnonzero(turned == turn)
+            array[rows] = np.rot90(array[rows], turn, axes=(2, 3))
+        return images
 
     def _characters(self, subset: Subset) -> list[_Character]:
         """Return a subset's characters, by alphabet and name; read them all at the first use."""
@@ -156,7 +157,8 @@ class Omniglot(TaskSource):
         self._images = torch.cat([character.images for character in everything] or [self._images])
         start = 0
         for character in everything:
-            character.start, start = start, start + len(character.images)
+            character.start, character.drawers = start, len(character.images)
+            start += character.drawers
             character.images = self._images[character.start : start]
 
     def _read_folder(self) -> _Characters:

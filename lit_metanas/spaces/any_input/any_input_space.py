@@ -217,13 +217,23 @@ def default_space(shape: Shape) -> SearchSpace:
     kind = type(as_shape(shape))
     if kind is RowShape:
         return MLPSpace(shared=True)
-    if kind is not ImageShape:
+    if kind is ImageShape:
+        return GridSpace()
+    operations, activations = ("conv_3", "conv_5", "sep_conv_7", "gated_linear", "attention_4", "gru"), ("ReLU", "GELU")
+    if kind is SeriesShape:
         return SequenceSpace(
-            operations=("conv_3", "conv_5", "sep_conv_7", "gated_linear", "attention_4", "gru"),
-            activations=("ReLU", "GELU"),
+            operations=operations,
+            activations=activations,
             dropouts=(0.0, 0.2),
-            pools=("none",) if kind is TokenShape else ("max", "avg"),
+            pools=("max", "avg"),
             widths=(32, 64),
             shared=True,
         )
-    return GridSpace()
+    return SequenceSpace(
+        operations=(*operations, "conv_2_to_5"),
+        activations=activations,
+        dropouts=(0.0, 0.2, 0.5),
+        widths=(32, 64, 128),
+        token_scale=0.1,  # 64 intents, four epochs: 87.2 where a scale of 1 gives 80
+        shared=True,
+    )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-from lit_metanas.spaces.builder import Builder
+from lit_metanas.spaces.builder import Builder, Make
 from lit_metanas.spaces.forward_pass import Number
 from lit_metanas.spaces.grid.normed_convolution import GridQuestions, normed_conv
 
@@ -30,14 +29,6 @@ class BlockQuestions(GridQuestions):
     branch_dropouts: Sequence[float]
 
 
-class MakeBlock(Protocol):
-    """Makes a block from ``channels`` to ``width``; the first one of a later stage ``begins`` it."""
-
-    def __call__(
-        self, build: Builder, questions: BlockQuestions, channels: Number, width: Number, *, begins: bool
-    ) -> nn.Module: ...
-
-
 class Branch(nn.Module):
     """The sum of a block's input and its branch, which a training may drop, and which starts at zero without norms."""
 
@@ -52,7 +43,7 @@ class Branch(nn.Module):
     def forward(self, branch: Tensor, inputs: Tensor) -> Tensor:
         """Both of shape ``(n, channels, height, width)``, as is their sum."""
         if self.gain is not None:
-            gain = self.gain
+            gain = self.gain.to(branch.dtype)  # in the branch's precision, as its sum has to be
             branch = self.norm.combine(lambda label: branch * gain if label == "none" else branch)
         return self.drop(branch) + inputs
 
@@ -125,7 +116,7 @@ class InvertedBlock(nn.Module):
         self.inner = questions.activation()
         self.depthwise = normed_conv(build, questions, hidden, hidden, 3, strided=begins, depthwise=True)
         self.activation = questions.activation()
-        makers = {"none": nn.Identity, "se": partial(SqueezeExcitation, build, hidden)}
+        makers: dict[str, Make] = {"none": nn.Identity, "se": partial(SqueezeExcitation, build, hidden)}
         self.squeeze = build.choice("squeeze", {label: makers[label] for label in questions.squeezes})
         self.project = normed_conv(build, questions, hidden, width, 1)
         self.branch = None if begins else Branch(build, questions)
@@ -168,10 +159,10 @@ class ConvNeXtBlock(nn.Module):
         return self.branch(self.weigh(self.project(hidden)), inputs)
 
 
-BLOCKS: Mapping[str, MakeBlock] = {
+BLOCKS: Mapping[str, Callable[..., nn.Module]] = {
     "conv": PlainBlock,
     "residual": ResidualBlock,
     "inverted": InvertedBlock,
     "convnext": ConvNeXtBlock,
 }
-"""What makes each block, by label."""
+"""What makes each block, by label: from ``channels`` to ``width``; the first one of a later stage ``begins`` it."""

@@ -16,7 +16,7 @@ from lit_metanas.spaces.architecture import (
 )
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.grid.grid_blocks import BLOCKS, SQUEEZES
-from lit_metanas.spaces.grid.normed_convolution import GRID_NORMS, GROUP
+from lit_metanas.spaces.grid.normed_convolution import CHANNEL_GROUP, GRID_NORMS
 from lit_metanas.spaces.grid.staged_network import (
     DOWNS,
     GRID_READOUTS,
@@ -107,8 +107,8 @@ class GridSpace(SearchSpace):
         check_given(self.name, {**numbers, "dropouts": dropouts, "branch_dropouts": branch_dropouts})
         check_positive(self.name, {f"the least of '{name}'": min(given) for name, given in numbers.items()})
         for width in (*widths, most_width):
-            if width % GROUP:
-                raise ValueError(f"{self.name}: width {width} is no multiple of {GROUP}: give one, such as 32.")
+            if width % CHANNEL_GROUP:
+                raise ValueError(f"{self.name}: width {width} is no multiple of {CHANNEL_GROUP}: give one, such as 32.")
         check_dropouts(self.name, (*dropouts, *branch_dropouts))
         self.layout = GridLayout(
             stems=check_known(self.name, "stems", stems, STEMS),

@@ -16,7 +16,7 @@ from lit_metanas.spaces.mixed_layers import CountedFlops, MixedNorm, SlicedConv2
 from lit_metanas.spaces.operations import EPSILON, leading_part
 
 GRID_NORMS = ("batch", "group", "none")
-GROUP = 8
+CHANNEL_GROUP = 8
 """Channels of a group of group norm, of which all numbers of channels are multiples."""
 ACTIVE_GAIN = 1.7
 """What an activation takes from the deviation, which the next layer's weights give back: 1.71 for ReLU, 1.70 for GELU
@@ -58,11 +58,13 @@ def scaled_kernel(weight: Tensor, gain: Tensor, present: Tensor | None = None) -
 
     ``present`` says in which shares of a mixture of widths the channels ``(in,)`` are there; None if all are.
     """
-    shares = torch.ones_like(weight[:1])
-    if present is not None:
-        shares = shares * present[:, None, None].to(weight)
-    centred = weight - (weight * shares).sum((1, 2, 3), keepdim=True) / shares.sum()
-    squares = (centred * centred * shares).sum((1, 2, 3), keepdim=True)
+    if present is None:
+        centred = weight - weight.mean((1, 2, 3), keepdim=True)
+        squares = (centred * centred).sum((1, 2, 3), keepdim=True)
+    else:
+        shares = present[:, None, None].to(weight).expand_as(weight[0])
+        centred = weight - (weight * shares).sum((1, 2, 3), keepdim=True) / shares.sum()
+        squares = (centred * centred * shares).sum((1, 2, 3), keepdim=True)
     return centred * (gain[:, None, None, None] * squares.clamp(min=LEAST_SQUARES).rsqrt())
 
 
@@ -116,13 +118,13 @@ class OpenGroupNorm(nn.GroupNorm):
     """Group norm of a supernet: fewer channels are the leading groups."""
 
     def __init__(self, width: Number) -> None:
-        super().__init__(largest(width) // GROUP, largest(width), eps=EPSILON)
+        super().__init__(largest(width) // CHANNEL_GROUP, largest(width), eps=EPSILON)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, height, width)``, unchanged."""
         channels = inputs.shape[1]
         scale, shift = leading_part(self.weight, channels), leading_part(self.bias, channels)
-        return F.group_norm(inputs, channels // GROUP, scale, shift, self.eps)
+        return F.group_norm(inputs, channels // CHANNEL_GROUP, scale, shift, self.eps)
 
 
 class OpenNormedConv(nn.Module):
@@ -193,7 +195,7 @@ def normed_conv(
     if norm == "batch":
         layers["norm"] = build.norm(after)
     elif norm == "group":
-        layers["group"] = nn.GroupNorm(after // GROUP, after, eps=EPSILON)
+        layers["group"] = nn.GroupNorm(after // CHANNEL_GROUP, after, eps=EPSILON)
     return nn.Sequential(layers)
 
 

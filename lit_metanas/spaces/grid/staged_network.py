@@ -11,12 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import ImageShape, Shape
+from lit_metanas.spaces.architecture import Choice
 from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
 from lit_metanas.spaces.builder import Builder, Make
 from lit_metanas.spaces.flop_count import LayerFlops
 from lit_metanas.spaces.forward_pass import ForwardPass, Number, largest, running
 from lit_metanas.spaces.grid.grid_blocks import BLOCKS, BlockQuestions
-from lit_metanas.spaces.grid.normed_convolution import GROUP, halve, normed_conv
+from lit_metanas.spaces.grid.normed_convolution import CHANNEL_GROUP, halve, normed_conv
 from lit_metanas.spaces.mixed_layers import CountedFlops
 from lit_metanas.spaces.mixture import Gate, Mixture
 from lit_metanas.spaces.mobile.mobile_layout import round_channels
@@ -61,7 +62,7 @@ class GridLayout:
 def stage_width(width: str, growth: str, *, place: int, most: int) -> int:
     """Channels of a stage, by the labels of both choices; places count from 1."""
     factor, limit = GROWTHS[growth]
-    return min(most, round_channels(int(width) * min(limit, factor ** (place - 1)), GROUP))
+    return min(most, round_channels(int(width) * min(limit, factor ** (place - 1)), CHANNEL_GROUP))
 
 
 class GridReadout(nn.Module):
@@ -107,7 +108,7 @@ class StagedNetwork(nn.Module):
         self.stem = build.question("stem", layout.stems)
         self.depth = build.question("stages", layout.stages)
         self.depths = [int(label) for label in self.depth.labels]
-        block = build.question("block", layout.blocks)
+        build.question("block", layout.blocks)
         build.question("width", layout.widths)
         build.question("growth", layout.growths)
         self.down = build.question("down", layout.downs)
@@ -130,7 +131,7 @@ class StagedNetwork(nn.Module):
         for place in range(1, max(self.depths) + 1):
             with build.where("stages", [str(number) for number in layout.stages if number >= place]):
                 before, width = width, self._width(build, place)
-                self.stages.append(self._stage(build, place, before, width, list(block.labels)))
+                self.stages.append(self._stage(build, place, before, width))
         self.features = largest(width)
         if "flat" in layout.readouts:
             self.features *= min(shape.height, MOST_FLAT) * min(shape.width, MOST_FLAT)
@@ -164,7 +165,7 @@ class StagedNetwork(nn.Module):
     def _width(self, build: Builder, place: int) -> Number:
         return build.joint_number(("width", "growth"), partial(stage_width, place=place, most=self.layout.most_width))
 
-    def _stage(self, build: Builder, place: int, before: Number, width: Number, labels: Sequence[str]) -> nn.Module:
+    def _stage(self, build: Builder, place: int, before: Number, width: Number) -> nn.Module:
         """The blocks of a stage, of which the first few are computed."""
 
         def block(number: int) -> nn.Module:
@@ -186,6 +187,10 @@ class StagedSupernet(BodySupernet):
 
     body: StagedNetwork
 
+    def __init__(self, body: StagedNetwork, shape: Shape, choices: Sequence[Choice]) -> None:
+        super().__init__(body, shape, choices, features=body.features)
+        self._paths: dict[tuple[str, str], LayerFlops] = {}
+
     def flops(self, mixture: Mixture) -> int:
         """Forward multiply-adds that one input costs under ``mixture``."""
         body, total = self.body, 0
@@ -199,10 +204,6 @@ class StagedSupernet(BodySupernet):
                 with running(ForwardPass({**mixture, **path})):
                     total += self._paths[stem, down].computed(body)
         return total
-
-    def __init__(self, body: StagedNetwork, shape: Shape, choices: Sequence[object]) -> None:
-        super().__init__(body, shape, choices, features=body.features)  # type: ignore[arg-type]
-        self._paths: dict[tuple[str, str], LayerFlops] = {}
 
 
 class StagedChild(BodyChild):

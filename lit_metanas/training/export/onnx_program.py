@@ -21,7 +21,6 @@ from lit_metanas.io.files import replacing
 from lit_metanas.io.text import number_of
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.tasks.task import Split
-from lit_metanas.training.child import judge
 
 ONNX, INT8 = "model.onnx", "model_int8.onnx"
 
@@ -122,6 +121,8 @@ def onnx_scores(model: bytes | str | os.PathLike[str]) -> Callable[[Tensor], Ten
 def quantise_onnx(directory: str | os.PathLike[str], split: Split, objective: Objective) -> Int8Loss:
     """Write ``model_int8.onnx`` beside ``model.onnx``: weights of 8 bits, activations by the range of each batch."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    from lit_metanas.training.child import judge  # and Lightning, two seconds which reading an export does without
 
     if not len(split):
         raise ValueError("There are no examples on which the loss by 8 bits could be measured: give some.")

@@ -48,14 +48,20 @@ FIRST_ALONE: Mapping[str, int] = {
 _LIKE_INPUT = frozenset(
     {
         "batch_norm.default", "group_norm.default", "layer_norm.default", *FIRST_ALONE.keys() - {"gru.input"},
-        "_softmax.default", "elu.default", "gelu.default", "hardtanh.default", "leaky_relu.default", "relu.default",
-        "relu6.default", "sigmoid.default", "silu.default", "tanh.default",
+        "_softmax.default", "clamp.default", "elu.default", "gelu.default", "hardtanh.default", "leaky_relu.default",
+        "relu.default", "relu6.default", "sigmoid.default", "silu.default", "tanh.default",
     }
 )  # fmt: skip
 """Operations with outputs of their input's shape, which PyTorch takes a millisecond to find out without numbers."""
 
 _BROADCAST = frozenset({"add.Tensor", "div.Tensor", "mul.Tensor", "sub.Tensor"})
 """Operations of two inputs, whose outputs have the shape that both are expanded to."""
+
+_COMPARED = frozenset({"eq.Scalar", "gt.Scalar", "ne.Scalar"})
+"""Comparisons with a number. Without numbers, PyTorch loads its compiler for them: almost a second."""
+
+_REDUCTIONS = frozenset({"amax.default", "mean.dim", "sum.dim_IntList"})
+"""Operations whose outputs lack some axes of their input, or have size 1 there; they load the compiler, too."""
 
 _MAKERS = frozenset({"arange.start_step", "empty.memory_format", "full.default", "scalar_tensor.default"})
 """Operations without inputs, which are given the device."""
@@ -207,13 +213,48 @@ def _outputs(operation: str, given: Mapping[str, Any], device: torch.device) -> 
 def _known_shape(operation: str, given: Mapping[str, Any]) -> Tensor | None:
     """What an operation gives without numbers, where that is plain; None elsewhere."""
     first, other = given.get("input", given.get("self")), given.get("other")
-    if not isinstance(first, Tensor) or not first.is_meta or not first.is_floating_point():
+    if not isinstance(first, Tensor) or not first.is_meta:
+        return None
+    if operation in _COMPARED:
+        return first.new_empty(first.shape, dtype=torch.bool)
+    if operation == "bitwise_not.default" and first.dtype == torch.bool:
+        return first.new_empty(first.shape)
+    if not first.is_floating_point():
         return None
     if operation in _LIKE_INPUT or (operation in _BROADCAST and not isinstance(other, Tensor)):
-        return torch.empty_like(first)
+        return first.new_empty(first.shape)
     if operation in _BROADCAST and isinstance(other, Tensor) and other.dtype == first.dtype:
-        return torch.empty(torch.broadcast_shapes(first.shape, other.shape), dtype=first.dtype, device="meta")
+        return first.new_empty(torch.broadcast_shapes(first.shape, other.shape))
+    if operation == "linear.default":
+        return _linear_shape(first, given["weight"], given.get("bias"))
+    if operation in _REDUCTIONS and given.keys() <= {"self", "dim", "keepdim"}:
+        return _reduced_shape(first, given["dim"], keepdim=given.get("keepdim", False))
+    if operation == "masked_fill.Scalar" and _can_expand(given["mask"].shape, first.shape):
+        return first.new_empty(first.shape)
     return None
+
+
+def _reduced_shape(inputs: Tensor, axes: Sequence[int], *, keepdim: bool) -> Tensor | None:
+    """What a sum over some axes gives without numbers; None for others than those that are counted from the first."""
+    if len({*axes} & {*range(inputs.dim())}) < max(1, len(axes)):
+        return None
+    sizes = [1 if axis in axes else size for axis, size in enumerate(inputs.shape) if keepdim or axis not in axes]
+    return inputs.new_empty(sizes)
+
+
+def _can_expand(part: torch.Size, whole: torch.Size) -> bool:
+    """Whether a tensor of one shape can be expanded to another."""
+    return len(part) <= len(whole) and all(
+        one in (1, all_) for one, all_ in zip(reversed(part), reversed(whole), strict=False)
+    )
+
+
+def _linear_shape(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor | None:
+    """What a linear layer gives without numbers; None for parts that do not fit each other, which PyTorch refuses."""
+    fits_bias = bias is None or (bias.shape == weight.shape[:1] and bias.dtype == weight.dtype)
+    if weight.dim() != 2 or weight.dtype != inputs.dtype or inputs.shape[-1:] != weight.shape[1:] or not fits_bias:
+        return None
+    return inputs.new_empty((*inputs.shape[:-1], len(weight)))
 
 
 def _check_inputs(inputs: Tensor, shape: Shape) -> None:

@@ -1,0 +1,293 @@
+"""The table of what an exported network says of new examples: printed, and written as CSV or JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.inputs.shapes import Shape, as_shape
+from lit_metanas.inputs.tokens import TextPreprocessing
+from lit_metanas.io.files import own_path, write_whole
+from lit_metanas.io.text import MOST_NAMED, cell_text, printable, utf8_text, writable
+from lit_metanas.kinds.kind import kind_named
+from lit_metanas.kinds.questions.question_words import SEPARATOR_SHOWN, QuestionPreprocessing
+from lit_metanas.kinds.rows.standardised_columns import NumericColumns, row_numbers
+from lit_metanas.kinds.sounds import LogMel
+from lit_metanas.kinds.sounds.sound_files import read_sound
+from lit_metanas.objectives.classification import Classification
+from lit_metanas.tasks.task import warn_of_data
+from lit_metanas.training.export.exported_program import load, network_inputs
+from lit_metanas.training.export.network_description import DESCRIPTION, exported_kind
+
+SHOWN, LONGEST_PRINTED = 20, 200
+"""Examples that are printed, and characters of each."""
+
+NEW_FILES = {"images": "NEW_IMAGES", "sounds": "NEW_SOUNDS"}
+"""What a command calls new examples, by what they are; others stand in a ``FILE``."""
+
+_COLUMNS = {"images": "file", "sounds": "file", "examples": "file", "texts": "text", "questions": "text"}
+"""What the first column of a table of predictions is called, by what they are of; else ``row``."""
+
+STANDARD_OUTPUT = "-"
+"""Named as the file to write, it gets the table alone, so that other programs can read it."""
+
+Row = dict[str, str | float]
+
+
+class ReadBatch(NamedTuple):
+    """What an exported network says of a batch."""
+
+    found: Tensor | list[str]  # probabilities, shape (n, classes), or what is said
+    rows: list[Row]  # of the table
+    unreadable: list[str]  # why files were left out
+
+
+WRITTEN = "written"
+"""The column of what a network says that tells no classes apart."""
+
+
+class PredictionTable:
+    """Runs an exported network on batches of named examples; prints what it says and writes the table."""
+
+    def __init__(self, directory: str, output: str) -> None:
+        self.exported = load(_only_export(Path(directory)))
+        self.output = None if output == STANDARD_OUTPUT else _checked_output(output)
+        self._told_of_cut = False
+
+    def begin(self) -> None:
+        """Forget what was said of earlier examples."""
+        self._told_of_cut = False
+
+    def predict(self, batch: Sequence[tuple[str, Any]]) -> ReadBatch:
+        """What the network says of a batch of names and examples; raises ValueError for examples of another kind."""
+        exported, column = self.exported, _column(batch[0][1])
+        if column != _COLUMNS.get(exported.noun, "row"):
+            raise ValueError(f"The exported network is for {exported.noun}: say so by --data.kind={exported.noun}.")
+        names, given, unreadable = [name for name, _ in batch], [example for _, example in batch], list[str]()
+        inputs: Any = given
+        if column == "file":
+            inputs, given, unreadable = _readable(given, as_shape(exported.shape), exported.preprocessing)
+            names = list(map(str, given))
+        elif isinstance(exported.preprocessing, NumericColumns) and exported.preprocessing.names:
+            inputs = [row_numbers(row, exported.preprocessing.names, where) for where, row in batch]
+        if not names:
+            return ReadBatch(torch.zeros(0, len(exported.classes)) if self._classifies else [], [], unreadable)
+        self._tell_of_cut(given)
+        found: Tensor | list[str]
+        if self._classifies:
+            found = exported.predict(inputs)
+            answers = [self._of_class(each) for each in found]
+        else:
+            found = exported.show(inputs)
+            answers = [{WRITTEN: each} for each in found]
+        rows = [{column: utf8_text(name), **answer} for name, answer in zip(names, answers, strict=True)]
+        return ReadBatch(found, rows, unreadable)
+
+    def write(self, rows: list[Row]) -> None:
+        """Print the first rows, and write all of them."""
+        if self.output is None:
+            print(_csv(rows), end="")
+            return
+        for row in rows[:SHOWN]:
+            print(self._line(row))
+        table = _csv(rows)
+        if self.output.suffix == ".json":
+            table = json.dumps(rows, indent=1, ensure_ascii=False)
+        write_whole(self.output, table)
+        which = "All"
+        if len(rows) > SHOWN:
+            which = f"… and {len(rows) - SHOWN} more; all"
+        print(f"{which} {self._noun} are in {writable(str(self.output))}.")
+
+    def report_unreadable(self, reasons: Sequence[str], read: int) -> None:
+        """Name the files that were left out, and why; ValueError if none of the others was read."""
+        noun = self.exported.noun
+        if not reasons:
+            return
+        if not read and len(reasons) > 1:
+            raise ValueError(f"{reasons[0]} Nor can {len(reasons) - 1} other {noun} be read.")
+        if not read:
+            raise ValueError(reasons[0])
+        said = f"{len(reasons)} of {read + len(reasons)} {noun} cannot be read, and have no prediction. "
+        said += " ".join(reasons[:MOST_NAMED])
+        if len(reasons) > MOST_NAMED:
+            said += f" And {len(reasons) - MOST_NAMED} more."
+        warn_of_data(said)
+
+    def _tell_of_cut(self, examples: Sequence[Any]) -> None:
+        """Say once that sounds are cut, or examples of which texts are written; texts to be classified mostly are."""
+        if self._told_of_cut or (self._classifies and not isinstance(self.exported.preprocessing, LogMel)):
+            return
+        if (told := _first_longer(examples, self.exported.preprocessing)) is not None:
+            self._told_of_cut = True
+            warn_of_data(f"{told}: the rest of longer {self.exported.noun} is left out.")
+
+    @property
+    def _classifies(self) -> bool:
+        return isinstance(self.exported.objective, Classification | None)
+
+    @property
+    def _noun(self) -> str:
+        """What the file holds, in the plural."""
+        objective = self.exported.objective
+        if objective is None or self._classifies:
+            return "probabilities"
+        return objective.noun
+
+    def _of_class(self, probabilities: Tensor) -> Row:
+        named = zip(self.exported.classes, probabilities.tolist(), strict=True)
+        by_class = {name: round(value, 6) for name, value in named}
+        best = max(by_class, key=by_class.__getitem__)
+        shares: Row = {f"p({name})": value for name, value in by_class.items()}
+        return {"class": best, "probability": by_class[best], **shares}
+
+    def _line(self, row: Row) -> str:
+        """What is printed of an example."""
+        (kind, given), *_ = row.items()
+        example = printable(str(given))
+        if kind == "text":
+            example = printable(str(given).replace("\t", f" {SEPARATOR_SHOWN} "), LONGEST_PRINTED)
+        if self._classifies:
+            return f"{example}: {printable(str(row['class']))} ({float(row['probability']):.1%})"
+        return f"{example}: {printable(str(row[WRITTEN]))}"
+
+
+def predict_command(folder: str, kind: str | None = None) -> list[str]:
+    """The words of the command that runs the exported network in a folder on new examples."""
+    if kind is not None and "." in kind:
+        return ["predict", folder, "FILE", "--kind", kind]
+    try:
+        noun = exported_kind(folder)
+    except (OSError, ValueError):  # which the command would tell
+        noun = "images"
+    if not _reads(noun):
+        return ["predict", "--model.directory", folder, "--data", "YOUR_DATA_MODULE"]
+    return ["predict", folder, NEW_FILES.get(noun, "FILE")]
+
+
+def example_words(folder: str, paths: Sequence[str], kind: str | None = None) -> list[str]:
+    """The keys by which ``predict`` takes an exported network and new examples of the kind that it is for."""
+    own = _only_export(Path(folder))
+    kind = kind or exported_kind(own)
+    if not _reads(kind):
+        raise ValueError(
+            f"'{folder}' does not tell how inputs are made of files, since its task had no preprocessing: give "
+            "--model.directory, and inputs by a data module of your own (--data)."
+        )
+    if not paths:
+        command = f"lit-metanas predict {folder} {NEW_FILES.get(kind, 'FILE')}"
+        raise ValueError(f"There are no new {kind}: give them right after the folder, as in `{command}`.")
+    examples = f"--data.examples={json.dumps(list(paths))}"
+    return ["--model.directory", folder, "--data", "NewExamples", f"--data.kind={kind}", examples]
+
+
+def _reads(kind: str) -> bool:
+    """Whether new examples of a kind can be read of files."""
+    with suppress(ValueError):
+        kind_named(kind)
+        return True
+    return False
+
+
+def _first_longer(examples: Sequence[Any], preprocessing: Preprocessing | None) -> str | None:
+    """A clause on the first example of which something is cut off; None where nothing is."""
+    if isinstance(preprocessing, LogMel):
+        for file in examples:
+            seconds = read_sound(file, lambda rate: 1).seconds
+            if preprocessing.cuts(seconds):
+                most = preprocessing.longest / preprocessing.rate
+                return f"'{writable(str(file))}' lasts {seconds:.2f} s, and {most:.2f} s are read"
+        return None
+    if isinstance(preprocessing, TextPreprocessing):
+        room = f"{preprocessing.steps} tokens"
+    elif isinstance(preprocessing, QuestionPreprocessing):
+        room = preprocessing.room
+    else:
+        return None
+    for text, fits in zip(examples, preprocessing.whole(examples), strict=True):
+        if not fits:
+            return f"'{printable(' '.join(text.split()), 40)}' has more than the {room} that are read"
+    return None
+
+
+def _readable(
+    files: Sequence[Path], shape: Shape, preprocessing: Preprocessing | None
+) -> tuple[Tensor, list[Path], list[str]]:
+    """The inputs made of files, those that could be read, and why each of the others could not."""
+    inputs, read, reasons = list[Tensor](), list[Path](), list[str]()
+    for file in files:
+        try:
+            inputs.append(network_inputs([file], shape, preprocessing))
+            read.append(file)
+        except (ValueError, OSError) as error:
+            reasons.append(str(error))
+    return torch.cat(inputs or [torch.zeros(0)]), read, reasons
+
+
+def _column(example: Any) -> str:
+    """What the first column of the table is called for such an example."""
+    match example:
+        case Path():
+            return "file"
+        case str():
+            return "text"
+    return "row"
+
+
+def _checked_output(output: str) -> Path:
+    """The file to write."""
+    file = own_path(output, "output")
+    if file.suffix not in (".csv", ".json"):
+        raise ValueError(f"The output '{output}' is neither CSV nor JSON: let its name end in .csv or .json.")
+    if os.path.lexists(file) and not _holds_predictions(file):
+        raise ValueError(f"'{output}' already exists and holds no predictions: give another 'output' (--model.output).")
+    return file
+
+
+def _csv(rows: list[Row]) -> str:
+    text = io.StringIO()
+    lines: list[Iterable[str | float]] = [rows[0].keys(), *(row.values() for row in rows)]
+    csv.writer(text, lineterminator="\n").writerows(map(_cell, line) for line in lines)
+    return text.getvalue()
+
+
+def _cell(value: str | float) -> str | float:
+    if isinstance(value, str):
+        return cell_text(value)
+    return value
+
+
+def _holds_predictions(file: Path) -> bool:
+    """Whether a file begins as those that are written here do."""
+    with suppress(OSError, csv.Error):
+        if file.is_file() and not file.is_symlink():
+            with file.open("rb") as opened:
+                begin = opened.read(1000).decode(errors="replace")
+            head = next(csv.reader(io.StringIO(begin)), [])
+            as_table = head[1:3] == ["class", "probability"] and "".join(head[3:4]).startswith("p(")
+            as_list = "".join(begin.split()).startswith(('[{"file":', '[{"text":', '[{"row":'))
+            return as_list or ((as_table or head[1:] == [WRITTEN]) and head[0] in ("file", "text", "row"))
+    return False
+
+
+def _only_export(directory: Path) -> Path:
+    """The folder itself, or the one below it that holds an exported network."""
+    if (directory / DESCRIPTION).is_file():
+        return directory
+    found = sorted(path.parent for path in directory.rglob(DESCRIPTION))
+    if len(found) > 1:
+        raise ValueError(
+            f"There are {len(found)} exported networks in '{directory}': give the folder of one, for instance "
+            f"'{found[0]}'."
+        )
+    return next(iter(found), directory)
