@@ -20,6 +20,7 @@ from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.files import cache_folder, write_whole
 from lit_metanas.io.json_files import read_json
 from lit_metanas.io.text import hardware
+from lit_metanas.training.precision import FLOAT32, at_least_float32, autocast
 from lit_metanas.training.step_time.recorded_work import record_work
 from lit_metanas.training.step_time.step_rates import StepTimes, fit_rates, nominal_times
 from lit_metanas.training.trainers import apart_from_caller
@@ -52,7 +53,7 @@ _CONVOLUTIONS = (
 """Networks that are timed: channels, side of the images, and of their convolutions kernel, stride and groups."""
 
 
-def machine_times(precision: str = "32-true", threads: int = 1) -> StepTimes:
+def machine_times(precision: str = FLOAT32, threads: int = 1) -> StepTimes:
     """How fast this machine trains on its processor, measured once in some seconds and kept in the folder for caches.
 
     Steps of some small networks are timed, and the nominal rates of a group of work are multiplied by one number.
@@ -133,13 +134,13 @@ def fastest_step(
 ) -> float:
     """The seconds of the fastest of some training steps of a network of classes."""
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # which torch's types lack
-    optimizer = torch.optim.AdamW(network.parameters())
+    optimizer = torch.optim.AdamW(network.parameters(), fused=True)
     labels, found = torch.zeros(len(inputs), dtype=torch.int64), list[float]()
     for _ in range(1 + STEPS_TIMED):  # the first allocates memory
         begin = clock()
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed", cache_enabled=False):
+        with autocast(precision, inputs.device):
             scores = network(inputs)
-        loss = F.cross_entropy(scores.float(), labels)
+        loss = F.cross_entropy(at_least_float32(scores), labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.yaml_files import parse_yaml
 from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.training.precision import FLOAT32
 from lit_metanas.training.step_time.recorded_work import StepWork, step_work
 
 
@@ -40,7 +41,7 @@ class StepTimes:
 
 
 @cache
-def nominal_times(precision: str = "32-true") -> StepTimes:
+def nominal_times(precision: str = FLOAT32) -> StepTimes:
     """How fast one thread of a certain machine trains: for decisions that are to repeat on every machine.
 
     Args:
