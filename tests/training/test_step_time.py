@@ -100,7 +100,7 @@ def test_steps_of_all_spaces_take_time_which_is_linear_in_the_batch(name, precis
     small, middle, large = (
         step_seconds(space, architecture, shape, 4, batch_size=size, times=times) for size in (10, 20, 30)
     )
-    assert 0 < small < middle < large < 10
+    assert 0 < small <= middle <= large < 10
     assert large - middle == pytest.approx(middle - small)
     assert torch.equal(torch.get_rng_state(), before)
     assert step_work(space, dict(architecture), shape, 4) is step_work(space, architecture, shape, 4)
