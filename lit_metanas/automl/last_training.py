@@ -11,10 +11,11 @@ from lit_metanas.automl.budget_plan import BudgetPlan
 from lit_metanas.automl.candidates import Beginning, Candidate, Job, last_cost
 from lit_metanas.comparisons.search_progress import ToldBudget
 from lit_metanas.estimators.estimator import FAILURES, BestSoFar, reason_of
-from lit_metanas.estimators.training_estimator import check_finite
+from lit_metanas.estimators.training_estimator import check_finite, validation_part
 from lit_metanas.io.text import printable
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.training.child import Child, Ensemble, chosen_child, fit_child
+from lit_metanas.training.recipes.mirror_check import mirror_keeps_classes
 
 LAST_SECONDS = 3.0
 """The approximate training of a network after Ctrl-C, if its space keeps no weights of the search."""
@@ -94,7 +95,7 @@ def train_fully(
         FailedWorkError: all diverge, and the search has no weights of them.
         LastTrainingError: one fails, as without memory.
     """
-    network = replace(chosen, view=job.views.of(chosen.found.recipe))
+    network = _mirrored(job, replace(chosen, view=job.views.of(chosen.found.recipe)))
     finished, diverged, failure = list[Trained](), list[str](), ""
     try:
         for member in range(members):
@@ -125,6 +126,14 @@ def train_fully(
         warnings.warn(f"{diverged[0]}: this network is left out.", stacklevel=3)
     else:
         raise FailedWorkError(f"{diverged[0]}; the search kept no weights: give another seed.")
+
+
+def _mirrored(job: Job, network: Candidate) -> Candidate:
+    """A network, to be trained on mirrored examples, too, if those that it is validated on keep their classes."""
+    scored = as_scored(job, network) if job.kind.mirrors else None
+    if scored is None or not mirror_keeps_classes(scored.child, validation_part(network.view.task)):
+        return network
+    return replace(network, recipe=replace(network.recipe, mirror=True))
 
 
 def _train_member(job: Job, begun: Beginning, known: Known, network: Candidate, epochs: int, member: int) -> Trained:

@@ -108,6 +108,7 @@ class Kind(ABC):
         features: what linear models are linear in, by the detail of ``LinearSpace``; none has no linear models.
         linear_views: by that detail, the preprocessing that features are of, if it is not the usual one; no network is
             tried under it.
+        mirrors: whether a network is also trained on mirrored examples, if these keep their classes.
         linear_rate: learning rate of linear models.
         averages_linear: whether a linear model is averaged with networks, as measured on a few tasks of texts.
         converts: whether ``convert`` makes another preprocessing of what is in memory.
@@ -144,6 +145,7 @@ class Kind(ABC):
     recipe: ClassVar[RecipeFields] = {}
     features: ClassVar[Mapping[str, str]] = {}
     linear_views: ClassVar[Mapping[str, str]] = {}
+    mirrors: ClassVar[bool] = False
     linear_rate: ClassVar[float] = 1e-2
     averages_linear: ClassVar[bool] = False
     converts: ClassVar[bool] = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -16,6 +16,7 @@ from lit_metanas.kinds.images.folders import FolderTask
 from lit_metanas.kinds.images.image_arrays import fit_images
 from lit_metanas.kinds.images.image_files import SUFFIXES, shorter_side
 from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared, Source
+from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.record import RecipeValue
 from lit_metanas.tasks.task import Split, Task
 
@@ -68,6 +69,7 @@ class ImageKind(Kind):
         "augmentation": "light",
     }
     features: ClassVar = {"coarse": "average pixels", "fine": "average pixels and edges"}
+    mirrors = True
     converts = True
     member_epochs = 150
 
@@ -96,6 +98,10 @@ class ImageKind(Kind):
         """That of the kind; small data have small batches, so that an epoch has enough steps."""
         size = next((size for most, size in BATCH_SIZES.items() if len(task.train) < most), LARGEST_BATCH)
         return {**super().usual_recipe(task), "batch_size": size}
+
+    def recipes(self, objective: Objective) -> dict[str, Sequence[RecipeValue]]:
+        """Learning rates and weight decays around those of the usual recipe."""
+        return {**super().recipes(objective), "learning_rate": [3e-3, 1e-3, 1e-2], "weight_decay": [0.05, 0.01, 0.2]}
 
     def preprocessings(self, task: Task, source: Source | None) -> Prepared:
         """Shapes: the usual one, twice and half the size, and grey."""
