@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from lit_metanas.spaces import Architecture as Architecture
     from lit_metanas.spaces import Builder as Builder
     from lit_metanas.spaces import EncoderDecoderSpace as EncoderDecoderSpace
+    from lit_metanas.spaces import GridSpace as GridSpace
     from lit_metanas.spaces import LayeredSpace as LayeredSpace
     from lit_metanas.spaces import MLPSpace as MLPSpace
     from lit_metanas.spaces import SearchSpace as SearchSpace
@@ -97,7 +98,8 @@ _NAMES = {
     "objectives": "Classification Objective Span Transcription Translation",
     "tasks": "EpisodeDataModule Split Task TaskSource TrainingTaskDataModule draw_task",
     "spaces": (
-        "Architecture Builder EncoderDecoderSpace LayeredSpace MLPSpace SearchSpace SequenceSpace default_space"
+        "Architecture Builder EncoderDecoderSpace GridSpace LayeredSpace MLPSpace SearchSpace SequenceSpace "
+        "default_space"
     ),
     "records": "Budget Cost",
     "kinds": (

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import ceil
 from time import perf_counter
 
-from lit_metanas.automl.options import AutoOptions
-from lit_metanas.automl.pace import Pace, measure_pace
+from lit_metanas.automl.options import PRECISION_OF_FLOPS, AutoOptions
+from lit_metanas.automl.pace import Pace, faster_precision, measure_pace
 from lit_metanas.automl.views import View, Views, without_preprocessing
 from lit_metanas.io.text import duration
 from lit_metanas.records.budget import Cost
@@ -17,20 +17,21 @@ from lit_metanas.records.record import RecipeFields, SearchOutcome
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.tasks.task import Split
 from lit_metanas.training.child import Recipe, recipe_cost
+from lit_metanas.training.precision import AUTO_PRECISION, FLOAT32
 
 
 @dataclass(frozen=True)
 class Shares:
     """How a budget is divided: change a share here, and nowhere else.
 
-    The search gets one of the first three, and whatever the last training no longer gains from (``longest``).
+    The search gets its share, and whatever the last training no longer gains from (``longest``).
     """
 
-    search: float = 0.5  # of the budget, for the search, unless records favour one network
-    single: float = 0.0  # of the budget, if records favour one network, and nothing is left to choose
-    preparing: float = 0.2  # of the budget, for preprocessings of one network that records favour
+    search: float = 0.4  # of the budget, for the search
+    first_rung: float = 0.5  # of the search, for the first networks; the later rungs have equal parts of the rest
     longest: int = 200  # epochs of the last training of one network; the search gets what is left
     members: int = 5  # networks of an ensemble at most
+    pair: int = 20  # epochs for each of two networks, which two cores train side by side; further ones need more
     linear: float = 0.2  # of what the search leaves, for linear models at most
     longer: tuple[float, float] = (0.5, 0.8)  # of what is left, and then of the rest, for a network that they beat
     moment: float = 0.03  # of the minutes, to measure the pace
@@ -44,14 +45,17 @@ class Shares:
 SHARES = Shares()
 """The shares of every new plan."""
 
-EPOCHS_OF_A_TRIAL, STEPS_OF_A_TRIAL, USUAL_TRIALS = 3, 100, 14
-"""The least training of a candidate on average, up to so many of them; beyond, length and number grow alike.
+EPOCHS_OF_A_TRIAL, STEPS_OF_A_TRIAL = 3, 100
+"""The usual first training of a candidate: so many epochs, and at least so many steps."""
 
-The steps are those of the shipped records: from shorter trainings these would say less of a new task.
+LEAST_FIRST, MOST_FIRST, LEAST_OF_A_TRIAL = 4, 32, 0.1
+"""The first networks: so many even if each has only that part of its usual first training, and so many at most."""
+
+FIRST_NETWORKS = 1.8
+"""Number and length of the first trainings grow alike: there are so many times the root of the trainings paid for.
+
+That makes six networks of a minute, and twenty of ten, for a few thousand photographs on two cores.
 """
-
-FIRST_RUNG, LATER_RUNGS, MOST_TRIALS = 6, 4, 10_000
-"""Candidates of the first rung and of each later one, and of all at most."""
 
 FRONT_TRIALS = 4
 """Candidates of a search for a front per candidate of another search: its first trainings are shorter."""
@@ -73,6 +77,7 @@ class BudgetPlan:
     prepared: float = 0.0  # seconds before the search
     expected: float = 0.0  # training FLOPs of the training, about
     shares: Shares = field(default_factory=lambda: SHARES)
+    precision: str = FLOAT32  # of the networks' trainings
 
 
 @dataclass(frozen=True)
@@ -136,8 +141,9 @@ class Workload:
         if not self.member_epochs:
             return 1
         most = self.views.of(found.recipe).limited.members(found.architecture, self.shares.members, linear)
-        each = self.member_epochs * self.last_epoch(found) + apart
-        return max(1, min(most, int((flops + apart) / each + 1e-6)))
+        epoch, wanted = self.last_epoch(found), flops + apart
+        pair = int(wanted >= 2 * (min(self.shares.pair, self.member_epochs) * epoch + apart) * (1 - 1e-6))
+        return max(1, min(most, max(1 + pair, int(wanted / (self.member_epochs * epoch + apart) + 1e-6))))
 
     def searched(self, budget: float, *, epoch: float, trial: float, single: float) -> float:
         """The search's part of a budget, in FLOPs or seconds; ``single`` if it pays for no second candidate."""
@@ -167,7 +173,8 @@ def divide(work: Workload, options: AutoOptions, rungs: Rungs) -> BudgetPlan:
         ValueError: they are too few for one network.
     """
     if options.minutes is None:
-        return _divided_flops(work, options.parts)
+        precision = PRECISION_OF_FLOPS if options.precision == AUTO_PRECISION else options.precision
+        return replace(_divided_flops(work, options.parts), precision=precision)
     return _divided_minutes(work, options, options.minutes, rungs)
 
 
@@ -189,7 +196,8 @@ def rest(
     view, label = work.views.of(found.recipe), work.views.label_of
     before = [each for one, own, each in trainings if one == found.architecture and label(own) == view.label]
     recipe, moment = work.recipe_of(found), work.moment(options.minutes)
-    pace = measure_pace(view.task, work.views.space, [found.architecture], recipe, seconds=moment)
+    networks = [found.architecture]
+    pace = measure_pace(view.task, work.views.space, networks, recipe, seconds=moment, precision=plan.precision)
     pace = pace.averaged(before, scored=work.scored)
     gone = max(perf_counter() - work.began, plan.prepared + seconds)
     ending = work.ending(found.architecture, view, pace)
@@ -235,7 +243,10 @@ def _divided_minutes(work: Workload, options: AutoOptions, minutes: float, rungs
             f"starting and reading the data took {duration(gone)} of {duration(60 * minutes)}, which leaves little for "
             "the network: more minutes would help."
         )
-    pace = measure_pace(task, work.views.space, work.networks, work.recipe, seconds=work.moment(minutes))
+    precision, moment = options.precision, work.moment(minutes)
+    if precision == AUTO_PRECISION:
+        precision = faster_precision(task, work.views.space, work.networks, work.recipe, seconds=moment / 2)
+    pace = measure_pace(task, work.views.space, work.networks, work.recipe, seconds=moment / 2, precision=precision)
     prepared, ending = perf_counter() - work.began, work.ending(network, usual, pace)
     left = 60 * minutes - prepared - ending
     epoch, trial = work.epoch * len(usual.learned) / len(task.train) / pace.flops, work.trial / pace.flops
@@ -255,10 +266,10 @@ def _divided_minutes(work: Workload, options: AutoOptions, minutes: float, rungs
         )
     training = pace.flops * (left - searching)
     options.say(
-        f"this machine trains {pace.flops:.3g} FLOPs a second: {search:.3g} are to try networks, about {training:.2g} "
-        "to train the best of them."
+        f"this machine trains {pace.flops:.3g} FLOPs a second ({precision}): {search:.3g} are to try networks, about "
+        f"{training:.2g} to train the best of them."
     )
-    return BudgetPlan(search, None, pace.flops, prepared, expected=training, shares=work.shares)
+    return BudgetPlan(search, None, pace.flops, prepared, expected=training, shares=work.shares, precision=precision)
 
 
 def rounded(flops: float) -> float:
@@ -278,7 +289,7 @@ def searched_share(budget: float, *, epoch: float, trial: float, share: float, l
         single: cost of a single candidate, which is compared with no other.
     """
     searched = max(share * budget, budget - longest * epoch)
-    if searched < 2 * trial:
+    if rungs_of(searched, trial) == (1,):
         return single
     return searched
 
@@ -307,19 +318,25 @@ def search_flops(
             low = middle
         else:
             high = middle
-    return float(f"{low:.3g}")
+    return float(f"{0.995 * low:.3g}")  # rounded up, it could pay for a further network
 
 
 def rungs_of(flops: float, trial: float) -> tuple[int, ...]:
-    """The number of candidates in each rung of a search."""
-    trials = flops / trial
-    if trials > USUAL_TRIALS:
-        trials = (trials * USUAL_TRIALS) ** 0.5
-    number = max(1, int(min(trials, MOST_TRIALS)))
-    if number <= FIRST_RUNG:
-        return (number,)
-    later = ceil((number - FIRST_RUNG) / LATER_RUNGS)
-    return (FIRST_RUNG, *[min(LATER_RUNGS, number - FIRST_RUNG)] * later)
+    """The number of candidates in each rung of a search: about half of the rung before, the last two at the end."""
+    trials = max(flops, 0.0) / trial
+    first = max(round(FIRST_NETWORKS * trials**0.5), min(LEAST_FIRST, int(trials / (2 * LEAST_OF_A_TRIAL))), 1)
+    numbers = [min(first, MOST_FIRST)]
+    while numbers[-1] > 2:
+        numbers.append(max(2, 2 * round(numbers[-1] / 4)))  # even numbers keep two workers busy
+    return tuple(numbers)
+
+
+def rung_shares(numbers: Sequence[int], first: float) -> list[float]:
+    """The share of a search for each of its rungs, of which the first one has ``first`` unless it is alone."""
+    later = len(numbers) - 1
+    if not later:
+        return [1.0]
+    return [first, *[(1 - first) / later] * later]
 
 
 def front_rungs(flops: float, trial: float) -> tuple[int, ...]:

@@ -48,6 +48,7 @@ from lit_metanas.tasks.task import Task, check_task
 from lit_metanas.training.export.exported_program import PROGRAM
 from lit_metanas.training.export.onnx_program import INT8, check_onnx_installed
 from lit_metanas.training.export.prediction_table import predict_command
+from lit_metanas.training.precision import check_precision
 from lit_metanas.training.task_start import TaskStart, read_task_start
 from lit_metanas.training.trainers import check_threads
 
@@ -65,8 +66,8 @@ AUTO = """Search and train a network for data of any kind, within minutes and ha
     features are candidates, too. The best candidate by validation, alone or as an ensemble, is trained on all but the
     test part, and tested once.
 
-    The FLOPs in the result's ``budget`` repeat a run. After Ctrl-C, SIGTERM or a failed last training, the best so far
-    is tested and returned; with an ``output`` the same call goes on.
+    The FLOPs in the result's ``budget`` repeat a run, with its ``precision``. After Ctrl-C, SIGTERM or a failed last
+    training, the best so far is tested and returned; with an ``output`` the same call goes on.
 
     Args:
         {options}
@@ -111,6 +112,7 @@ def run_auto(options: AutoOptions, *, began: float | None = None, from_shell: bo
     """
     began = perf_counter() if began is None else began
     check_threads("auto", options.threads)
+    check_precision("auto", options.precision)
     if options.onnx or options.int8:
         check_onnx_installed()
     start = None if options.start is None else read_task_start(os.fspath(options.start))
@@ -140,7 +142,8 @@ def _read(options: AutoOptions, output: Path | None, start: TaskStart | None, be
     with undisturbed(task, options.threads):
         task = task.trainable()
         if start is None:
-            views = Views(task, other_ways(options.data, task, **options.read_as), space, options.limits)
+            ways, apart = other_ways(options.data, task, **options.read_as), kind.linear_views.values()
+            views = Views(task, ways, space, options.limits, linear=apart)
         else:
             views = Views(task, {}, space, options.limits, start)
             place = writable(str(options.start))
@@ -216,6 +219,7 @@ def _settings(options: AutoOptions, kind: Kind, views: Views, linear: Views | No
         "records": [settings_of(record_file(path)) for path in options.records],
         "seed": options.seed,
         "threads": options.threads,
+        "precision": options.precision,
     }
 
 
@@ -223,7 +227,7 @@ def _with_command(result: SearchResult, options: AutoOptions, from_shell: bool) 
     """A result, and each of its front, with what repeats it, unless it was stopped."""
     if result.budget is None:
         return result
-    command = options.repeated(result.budget, from_shell=from_shell)
+    command = options.repeated(result.budget, result.precision, from_shell=from_shell)
     return replace(result, command=command, front=tuple(replace(one, command=command) for one in result.front))
 
 

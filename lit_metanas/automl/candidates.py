@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, chain, zip_longest
 from math import ceil
 from time import perf_counter
 
@@ -15,7 +15,8 @@ import torch
 
 from lit_metanas.automl.budget_plan import (
     EPOCHS_OF_A_TRIAL,
-    FIRST_RUNG,
+    LEAST_FIRST,
+    MOST_FIRST,
     SHARES,
     BudgetPlan,
     Rungs,
@@ -34,14 +35,14 @@ from lit_metanas.records.record import PREPROCESSING, RecipeFields, RecipeValue,
 from lit_metanas.records.record_lines import read_record_lines
 from lit_metanas.records.statistics import clearly_above
 from lit_metanas.searchers.halving.proposals import covering, fitting
-from lit_metanas.searchers.mutation import draw_new, mutate
+from lit_metanas.searchers.mutation import draw_new, mutate, named_networks
 from lit_metanas.searchers.query.ledger import Query
-from lit_metanas.searchers.samplers.portfolio_sampler import SourceScores
 from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import Recipe, images_an_epoch, recipe_cost
+from lit_metanas.training.precision import FLOAT32
 
 MOST_EPOCHS = 100_000
 """Epochs in the recipe of the workload; every training replaces them by its own."""
@@ -61,7 +62,7 @@ LINEAR_STEPS, MOST_LINEAR_STEPS, MOST_SEEN = 300, 1000, 50_000
 MANY_CHOOSE = 1000
 """With so many examples to choose by, all features are compared."""
 
-FLOPS_OF_A_PARAMETER = 50
+FLOPS_OF_A_PARAMETER = 10
 """A step of AdamW for a parameter of a linear model, by its time in FLOPs: most of the time with a large vocabulary."""
 
 
@@ -76,6 +77,7 @@ class Job:
     folder: OutputFolder | None
     began: float  # the clock when the minutes began
     reading: float  # seconds to read the data
+    precision: str = FLOAT32  # of the networks' trainings, once the plan has it
 
     @property
     def task(self) -> Task:
@@ -90,7 +92,7 @@ class Job:
 
     def estimator(self, recipe: Recipe) -> Estimator:
         """What trains candidates of the search; the output keeps their scores and weights."""
-        return self.kept(ViewEstimator(self.views, self.options.seed, recipe))
+        return self.kept(ViewEstimator(self.views, self.options.seed, recipe, precision=self.precision))
 
     def kept(self, estimator: ViewEstimator) -> Estimator:
         """An estimator whose scores the output keeps, if there is one."""
@@ -142,83 +144,72 @@ class Beginning:
     """The beginning of a search."""
 
     records: Sequence[SearchRecord]  # of other tasks, each trial with all fields of the recipe that are searched
-    usual: Architecture  # the network that the search begins with
-    portfolio: Sequence[Query]  # tried first, in this order; empty without records
+    first: Sequence[Query]  # tried first, in this order; at least one
     train: Mapping[str, Sequence[RecipeValue]]  # fields of the recipe that are searched
     work: Workload
     rungs: Rungs
-    reason: str = ""  # why there is nothing to choose, as the end of a sentence
 
 
 def begin(job: Job) -> Beginning:
-    """Begin with a few networks that cover all tasks on record, or with the usual one of the kind of data.
+    """Begin with the first networks of the kind of data and those that cover all tasks on record, in turn.
 
     Raises:
         NoNetworkWithinError: no network is within the limits.
         ValueError: there is no validation part, records cannot be read, or a network cannot be timed.
     """
-    options, views, kind, goal = job.options, job.views, job.kind, job.task.goal
+    options, views, kind = job.options, job.views, job.kind
     validation_part(job.task)  # otherwise each training would fail by itself
     limited, space = views.usual.limited, views.usual.limited.within
     read = [record for path in options.records for record in read_record_lines(path)]
-    train = kind.recipes(goal)
+    train, recipe = kind.recipes(job.task.goal), Recipe(epochs=MOST_EPOCHS).replace(kind.usual_recipe(job.task))
     known = [_whole(one, train) for one in fitting([r for r in read if r.task_id != job.task.id], space)]
-    covers = covering(known, space, FIRST_RUNG, WORTH_A_TRIAL)
-    searched = [{name: value for name, value in query.recipe if name in train} for query in covers]
-    recipe = Recipe(epochs=MOST_EPOCHS)
-    if covers:
-        usual, recipe = covers[0].architecture, recipe.replace(searched[0])
-    else:
-        usual = limited.begin(kind.incumbent)
+    recorded = covering(known, space, MOST_FIRST, WORTH_A_TRIAL)
+    usual = {name: value for name, value in asdict(recipe).items() if name in train}
+    named = [Query.of(one, usual) for one in _first_networks(job)]
+    covers = [Query.of(one.architecture, {n: v for n, v in one.recipe if n in train}) for one in recorded]
+    # The records are one vote: they name the first network, and every other one of those after it.
+    chosen = dict.fromkeys(_in_turn(covers, named)) or [Query.of(limited.begin(dict(*kind.first[:1])), usual)]
+    label = views.changes(views.usual)
+    first = [Query.of(query.architecture, {**dict(query.recipe), **label}) for query in chosen]
+    first = [*first[:LEAST_FIRST], *_in_turn(first[LEAST_FIRST:], _under_other_views(job, first[0], recipe))]
+    timed = list(dict.fromkeys(query.architecture for query in first))[:TIMED_NETWORKS]
     if views.limits.latency_batch > 1:  # one that does not fit into memory is reported before anything is trained
-        limited.measures["latency"](usual)
-    named = views.changes(views.usual)
-    portfolio = [Query.of(q.architecture, {**fields, **named}) for q, fields in zip(covers, searched, strict=True)]
-    timed = [query.architecture for query in portfolio[:TIMED_NETWORKS]]
-    alone, share, reason = len(portfolio) == 1, SHARES.search, ""
-    rungs: Rungs = rungs_of
-    if portfolio and kind.always_compared:
-        portfolio = _under_each_view(job, portfolio, recipe)
-    if alone and len(portfolio) > 1:
-        share, rungs = SHARES.preparing, _one_rung(len(portfolio))
-    elif alone:
-        share, reason = SHARES.single, _why_alone(known, space, covers[0], kind.noun)
+        limited.measures["latency"](timed[0])
     # The mean of linear scores is linear, too: an ensemble of linear models would be about one of them.
     member_epochs = 0 if isinstance(views.space, LinearSpace) else kind.member_epochs
     work = Workload(
         views,
-        timed or [usual, *_neighbours(usual, space, options.seed)],
+        timed if len(timed) > 1 else [*timed, *_neighbours(timed[0], space, options.seed)],
         recipe,
-        share,
+        SHARES.search,
         job.began,
         job.reading,
         writes=job.folder is not None,
         member_epochs=member_epochs,
         shares=SHARES,
     )
-    return Beginning(known, usual, portfolio, train, work, rungs, reason)
+    return Beginning(known, first, train, work, rungs_of)
 
 
-def _under_each_view(job: Job, portfolio: Sequence[Query], recipe: Recipe) -> list[Query]:
-    """A portfolio whose first network is tried under each preprocessing that is within the limits."""
-    first, *others = portfolio
+def _first_networks(job: Job) -> list[Architecture]:
+    """The first networks of the kind of data that the space can build within the limits; they fit no foreign space."""
+    limited = job.views.usual.limited
+    named = named_networks(limited.space, job.kind.first)
+    return [one for one in named if limited.within.violation(one) is None]
+
+
+def _in_turn(*several: Iterable[Query]) -> list[Query]:
+    """The first of each, then the second of each, and so on."""
+    return [one for one in chain.from_iterable(zip_longest(*several)) if one is not None]
+
+
+def _under_other_views(job: Job, first: Query, recipe: Recipe) -> list[Query]:
+    """A query under each preprocessing but the usual one that is within the limits."""
     changed = [{**dict(first.recipe), PREPROCESSING: label} for label in job.views.labels[1:]]
     if job.views.limits.given:
         refusal = ViewEstimator(job.views, job.options.seed, recipe).refusal
         changed = [fields for fields in changed if refusal(first.architecture, fields) is None]
-    return [first, *(Query.of(first.architecture, fields) for fields in changed), *others]
-
-
-def _one_rung(number: int) -> Rungs:
-    """A single network has one rung, with its preprocessings."""
-    return lambda flops, trial: (max(1, min(number, int(flops / trial))),)
-
-
-def _why_alone(known: Sequence[SearchRecord], space: SearchSpace, query: Query, noun: str) -> str:
-    """The number of recorded tasks on which no other network with its recipe was better."""
-    source = SourceScores(known, space)
-    heights = source.scores[:, source.members.index(query)]
-    return f"it was the best on {int((heights == 1).sum())} of {len(heights)} tasks of {noun} in the records"
+    return [Query.of(first.architecture, fields) for fields in changed]
 
 
 def _neighbours(usual: Architecture, space: SearchSpace, seed: int) -> list[Architecture]:

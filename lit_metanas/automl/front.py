@@ -18,7 +18,6 @@ from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.records.record import SearchOutcome
 from lit_metanas.records.statistics import non_dominated
 from lit_metanas.searchers.halving import FrontHalving
-from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.spaces.architecture import Architecture
 
 MOST_BEGUN = 24
@@ -33,7 +32,7 @@ def begin_front(job: Job) -> Beginning:
     begun, limited = begin(job), job.views.usual.limited
     measure = measure_name(job.views.limits, job.options.pareto or "")
     generator = torch.Generator().manual_seed(job.options.seed)
-    method = FrontHalving(measure=measure, train=begun.train, first=begun.portfolio[:1])
+    method = FrontHalving(measure=measure, train=begun.train, first=begun.first[:1])
     first = method.first_rung(begun.records, limited.within, limited.measures, MOST_BEGUN, generator)
     candidates, shares = [query.architecture for query in first], begun.work.shares
     work = replace(
@@ -44,7 +43,7 @@ def begin_front(job: Job) -> Beginning:
         trials=FRONT_TRIALS if candidates else 1,
         member_epochs=0,
     )
-    return replace(begun, portfolio=first, work=work, rungs=front_rungs, reason="")
+    return replace(begun, first=first, work=work, rungs=front_rungs)
 
 
 def searcher_of_front(job: Job, begun: Beginning, plan: BudgetPlan) -> FrontHalving:
@@ -58,7 +57,7 @@ def searcher_of_front(job: Job, begun: Beginning, plan: BudgetPlan) -> FrontHalv
         allowance=begun.work.scored**-0.5,  # two standard errors, at most
         train=begun.train,
         later=job.views.choice,
-        first=begun.portfolio[: rungs[0]] or [Query.of(begun.usual, {})],
+        first=begun.first[: rungs[0]],
     )
 
 

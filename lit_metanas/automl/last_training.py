@@ -9,13 +9,13 @@ from time import perf_counter
 
 from lit_metanas.automl.budget_plan import BudgetPlan
 from lit_metanas.automl.candidates import Beginning, Candidate, Job, last_cost
-from lit_metanas.automl.pace import evenly_spread
 from lit_metanas.comparisons.search_progress import ToldBudget
 from lit_metanas.estimators.estimator import FAILURES, BestSoFar, reason_of
-from lit_metanas.estimators.training_estimator import check_finite
+from lit_metanas.estimators.training_estimator import check_finite, validation_part
 from lit_metanas.io.text import printable
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.training.child import Child, Ensemble, chosen_child, fit_child
+from lit_metanas.training.recipes.mirror_check import mirror_keeps_classes
 
 LAST_SECONDS = 3.0
 """The approximate training of a network after Ctrl-C, if its space keeps no weights of the search."""
@@ -95,7 +95,7 @@ def train_fully(
         FailedWorkError: all diverge, and the search has no weights of them.
         LastTrainingError: one fails, as without memory.
     """
-    network = replace(chosen, view=job.views.of(chosen.found.recipe))
+    network = _mirrored(job, replace(chosen, view=job.views.of(chosen.found.recipe)))
     finished, diverged, failure = list[Trained](), list[str](), ""
     try:
         for member in range(members):
@@ -128,6 +128,14 @@ def train_fully(
         raise FailedWorkError(f"{diverged[0]}; the search kept no weights: give another seed.")
 
 
+def _mirrored(job: Job, network: Candidate) -> Candidate:
+    """A network, to be trained on mirrored examples, too, if those that it is validated on keep their classes."""
+    scored = as_scored(job, network) if job.kind.mirrors else None
+    if scored is None or not mirror_keeps_classes(scored.child, validation_part(network.view.task)):
+        return network
+    return replace(network, recipe=replace(network.recipe, mirror=True))
+
+
 def _train_member(job: Job, begun: Beginning, known: Known, network: Candidate, epochs: int, member: int) -> Trained:
     """Train a member of an ensemble; the cost of one that is interrupted or fails is counted apart."""
     begin, epoch, view, ended = perf_counter(), begun.work.last_epoch(network.found), network.view, 0
@@ -141,7 +149,7 @@ def _train_member(job: Job, begun: Beginning, known: Known, network: Candidate, 
         known.budget.trained(float(epoch))
 
     try:
-        cost = fit_child(child, view.learned, seed=seed, epoch_ended=epoch_ended)
+        cost = fit_child(child, view.learned, seed=seed, epoch_ended=epoch_ended, precision=job.precision)
     except (KeyboardInterrupt, *FAILURES):
         known.apart += Cost(flops=ended * epoch, seconds=perf_counter() - begin)
         raise
@@ -191,7 +199,7 @@ def trained_briefly(job: Job, begun: Beginning, known: Known, network: Candidate
     child = chosen_child(view.task, job.views.space, network.found, network.recipe, seed)
     pace = known.plan.pace or known.budget.spent.flops / max(known.budget.spent.seconds, 1.0)
     share = LAST_SECONDS * pace / begun.work.last_epoch(network.found)
-    part = evenly_spread(view.task.train, max(network.recipe.batch_size, int(share * len(view.learned))))
-    cost = fit_child(child, part, seed=seed)
+    part = view.task.train.spread(max(network.recipe.batch_size, int(share * len(view.learned))))
+    cost = fit_child(child, part, seed=seed, precision=job.precision)
     check_finite(child.network)
     return Trained(network, child, replace(cost, seconds=perf_counter() - begin), held_out=True)

@@ -30,6 +30,9 @@ MOST_MINUTES, MOST_FLOPS = 1e6, 1e24
 MOST_AT_ONCE = 1_000_000
 """The most inputs of a latency."""
 
+PRECISION_OF_FLOPS = "32-true"
+"""The precision ``auto`` without minutes: no clock decides then, so that the same FLOPs repeat a run."""
+
 MEASURES = ("parameters", "flops", "latency")
 """What accuracy can be traded against."""
 
@@ -39,7 +42,7 @@ _SECONDS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
 _BYTES = {"": 1.0, "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9}
 
 
-_NOT_REPEATED = ("minutes", "onnx", "int8", "progress", "output")
+_NOT_REPEATED = ("minutes", "onnx", "int8", "progress", "output", "precision")
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,11 @@ class AutoOptions:
     records: Sequence[str] = option("files of searches of other tasks that networks are taken from", ("shipped",))
     seed: int = option("of search and training", 0, shell=int)
     threads: int | None = option("torch's threads on a CPU, in training and for the latency", 1, shell=int)
+    precision: str = option(
+        "32-true, bf16-mixed, or auto: bf16 in networks' trainings if minutes are given and this machine gains from it",
+        "auto",
+        shell=str,
+    )
     progress: bool = option("whether progress is shown on stderr", True)
 
     def __post_init__(self) -> None:
@@ -179,9 +187,11 @@ class AutoOptions:
         if self.progress:
             print(f"auto: {printable(text)}", file=sys.stderr, flush=True)
 
-    def repeated(self, budget: tuple[float, float], *, from_shell: bool) -> str:
+    def repeated(self, budget: tuple[float, float], precision: str, *, from_shell: bool) -> str:
         """The command, or the call in Python, that repeats a result; what lies in memory goes by the option's name."""
         given = {"flops": f"[{','.join(map(plain_number, budget))}]", "seed": str(self.seed)}
+        if precision != PRECISION_OF_FLOPS:
+            given["precision"] = _word("precision", precision, from_shell)
         limits = {f"max_{name}": limit for name, limit in self.limits.given.items()}
         for one in fields(self)[1:]:
             value = limits.get(one.name, getattr(self, one.name))

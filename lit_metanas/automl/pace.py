@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import fmean
 from time import perf_counter, process_time
 
 import torch
 
-from lit_metanas.estimators.training_estimator import fresh_weights, validation_part
+from lit_metanas.estimators.training_estimator import first_weights, validation_part
 from lit_metanas.inputs.shapes import SeriesShape, TokenShape
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import Child, Recipe, fit_child, score
+from lit_metanas.training.precision import FLOAT32, by_timing
 
 MOST_SCORED = 100
 """Examples whose scoring is timed."""
@@ -23,6 +25,9 @@ MOST_SCORED = 100
 WRITING, WRITING_A_STEP, READING_A_STEP = 1.5, 0.3, 0.1
 """Seconds of a processor for export and report, for each step that a network writes, and for each that a recurrent one
 reads: the exported program has all steps, one behind the other."""
+
+PRECISION_NETWORKS, PRECISION_STEPS = 2, 4
+"""The networks that are trained to compare precisions, and the steps of each training."""
 
 RECURRENT = "gru"
 """The label of recurrent operations."""
@@ -58,26 +63,23 @@ class Pace:
 
 
 def measure_pace(
-    task: Task, space: SearchSpace, architectures: Sequence[Architecture], recipe: Recipe, *, seconds: float
+    task: Task,
+    space: SearchSpace,
+    architectures: Sequence[Architecture],
+    recipe: Recipe,
+    *,
+    seconds: float,
+    precision: str = FLOAT32,
 ) -> Pace:
     """Train some networks on the train part for a moment, each for the same share of the seconds, and score them."""
     val, rates, building, scoring = validation_part(task), list[float](), list[float](), list[float]()
-    scored = evenly_spread(val, MOST_SCORED)
+    scored = val.spread(MOST_SCORED)
     began, worked = perf_counter(), process_time()
     for architecture in architectures:
         begin = perf_counter()
-        with torch.random.fork_rng(devices=[]):
-            child = Child(
-                space=space,
-                architecture=architecture,
-                shape=task.shape,
-                way=task.way,
-                recipe=recipe,
-                weights=fresh_weights(space, task.shape, 0),
-                objective=task.objective,
-            )
+        child = _fresh_child(task, space, architecture, recipe)
         building.append(perf_counter() - begin)
-        rates.append(_training_pace(child, task.train, seconds / len(architectures)))
+        rates.append(_training_pace(child, task.train, seconds / len(architectures), precision))
         begin = perf_counter()
         score(child.to(scored.inputs.device), scored)
         scoring.append((perf_counter() - begin) / len(scored))
@@ -85,25 +87,46 @@ def measure_pace(
     return Pace(1 / fmean(1 / rate for rate in rates), fmean(building), fmean(scoring), max(1.0, waiting))
 
 
-def _training_pace(child: Child, train: Split, seconds: float) -> float:
+def faster_precision(
+    task: Task, space: SearchSpace, architectures: Sequence[Architecture], recipe: Recipe, *, seconds: float
+) -> str:
+    """The precision in which some networks are trained fastest: see ``by_timing``."""
+    children = [_fresh_child(task, space, one, replace(recipe, epochs=1)) for one in architectures[:PRECISION_NETWORKS]]
+    part = task.train.spread(PRECISION_STEPS * recipe.batch_size)
+    trainings = [partial(_train_in, child, part) for child in children]
+    return by_timing(trainings, part.inputs.device, seconds=seconds)
+
+
+def _train_in(child: Child, part: Split, precision: str) -> None:
+    """Train a network for an epoch."""
+    fit_child(child, part, seed=0, precision=precision)
+
+
+def _fresh_child(task: Task, space: SearchSpace, architecture: Architecture, recipe: Recipe) -> Child:
+    """A new network, which leaves no trace in the caller's random state."""
+    with torch.random.fork_rng(devices=[]):
+        return Child(
+            space=space,
+            architecture=architecture,
+            shape=task.shape,
+            way=task.way,
+            recipe=recipe,
+            weights=first_weights(space, task.shape, 0),
+            objective=task.objective,
+        )
+
+
+def _training_pace(child: Child, train: Split, seconds: float, precision: str) -> float:
     """Training FLOPs a second; the first step, which takes longer, is not counted."""
     recipe, batches = child.recipe, 1
     while True:
         examples = batches * min(recipe.batch_size, len(train))
         child.recipe = replace(recipe, epochs=max(1, round(examples / len(train))))
-        part = evenly_spread(train, examples)
+        part = train.spread(examples)
         child.train()
         begin = perf_counter()
-        cost = fit_child(child, part, seed=0)
+        cost = fit_child(child, part, seed=0, precision=precision)
         taken = perf_counter() - begin
         if taken >= seconds / 2:
             return cost.flops / taken
         batches *= 2
-
-
-def evenly_spread(part: Split, most: int) -> Split:
-    """At most so many examples of a part, spread evenly over it."""
-    if len(part) <= most:
-        return part
-    places = torch.linspace(0, len(part) - 1, most, device=part.labels.device).round().long()
-    return Split(part.inputs[places], part.labels[places])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import nan
 
-from lit_metanas.automl.budget_plan import BudgetPlan, divide
+from lit_metanas.automl.budget_plan import BudgetPlan, divide, rung_shares
 from lit_metanas.automl.candidates import Beginning, Candidate, Job, begin, best_of
 from lit_metanas.automl.last_training import (
     Known,
@@ -57,11 +57,11 @@ def run_stages(job: Job, goal: Goal) -> SearchResult:
     """
     options, begun = job.options, goal.begin(job)
     plan = (job.folder and job.folder.plan) or job.keep(divide(begun.work, options, begun.rungs))
+    job = replace(job, precision=plan.precision)
     begun = replace(begun, work=replace(begun.work, shares=plan.shares))  # a search that goes on keeps its shares
     rungs = begun.rungs(plan.search, begun.work.trial)
     if sum(rungs) == 1:
-        reason = begun.reason or "the budget pays for no second one"
-        options.say(f"trains one network, without a search: {reason}.")
+        options.say("trains one network, without a search: the budget pays for no second one.")
     searcher = goal.searcher(job, begun, plan)
     coming = plan.training or plan.expected
     budget = ToldBudget(job.task, searcher, queries=None, flops=plan.search, after=coming)
@@ -95,15 +95,15 @@ def searcher_of_one(job: Job, begun: Beginning, plan: BudgetPlan) -> Halving:
     """The searcher of a single network."""
     rungs = begun.rungs(plan.search, begun.work.trial)
     return EvolvingHalving(
-        incumbent=begun.usual,
-        first=begun.portfolio,
+        first=begun.first,
         candidates=rungs,
-        rungs=[number / sum(rungs) for number in rungs],
+        rungs=rung_shares(rungs, plan.shares.first_rung),
+        # A third of each rung, if it has four or more, are new: changes of those that were best before.
+        survivors=[*(number - number // 3 * (number > 3) for number in rungs[1:]), 1],
         finish=False,
         train={name: list(values) for name, values in begun.train.items()},
         later=job.views.choice,
-        # A network that no records speak for is given up for any that scores better.
-        examples=begun.work.scored if begun.portfolio else None,
+        examples=begun.work.scored,
     )
 
 
@@ -235,6 +235,7 @@ def tested(job: Job, begun: Beginning, known: Known, one: Trained, *, stopped: b
         training_cost=one.cost,
         meta_cost=cost_of(begun.records) + job.views.meta_cost,
         validated=candidate.value,
+        precision=job.precision,
         size=size,
     )
     budget = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from copy import copy
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
@@ -25,6 +25,7 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.tasks.task import Split, Task, check_task
 from lit_metanas.training.child import Recipe, WithLinear
+from lit_metanas.training.precision import FLOAT32
 from lit_metanas.training.task_start import TaskStart
 
 VIEWS_KEPT = 2
@@ -72,6 +73,7 @@ class Views:
     """The same data under several preprocessings; each is made when asked for, and the last ones stay in memory.
 
     ``ways`` makes the task of each preprocessing by its label, the usual one first, and is empty without a choice.
+    Networks have no choice of those that are ``linear``, which linear models alone are of.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Views:
         space: SearchSpace,
         limits: NetworkLimits,
         start: TaskStart | None = None,
+        linear: Collection[str] = (),
     ) -> None:
         self.space = space
         self.limits = limits
@@ -91,7 +94,7 @@ class Views:
             with torch.random.fork_rng(devices=[]):
                 weights = start.for_task(space, task)
             self.weights = {name: tensor.to(task.train.inputs.device) for name, tensor in weights.items()}
-        self.labels = tuple(ways)
+        self.labels = tuple(label for label in ways if label not in linear)
         self._ways = ways
         self.usual = self._view(next(iter(ways), ""), task)
         self._kept: dict[str, View] = {}
@@ -99,7 +102,7 @@ class Views:
 
     def in_space(self, space: SearchSpace) -> Views:
         """The same data, read as rarely, for networks of another space, which begin with fresh weights."""
-        ways = {label: partial(self._task, label) for label in self.labels}
+        ways = {label: partial(self._task, label) for label in self._ways}
         return Views(self.usual.task, ways, space, self.limits)
 
     def of(self, recipe: RecipeFields) -> View:
@@ -111,8 +114,8 @@ class Views:
         label = self.label_of(recipe)
         if label == self.usual.label:
             return self.usual
-        if label not in self.labels:
-            raise ValueError(f"There is no preprocessing '{label}': take one of {', '.join(self.labels)}.")
+        if label not in self._ways:
+            raise ValueError(f"There is no preprocessing '{label}': take one of {', '.join(self._ways)}.")
         if label in self._failed:
             raise ValueError(self._failed[label])
         view = self._kept.pop(label, None) or self._made(label)
@@ -184,16 +187,19 @@ def _same_labels(one: Split | None, other: Split | None) -> bool:
 class ViewEstimator(Estimator):
     """Validation score of a child network that is trained under the preprocessing which a recipe names."""
 
-    def __init__(self, views: Views, seed: int, recipe: Recipe) -> None:
+    def __init__(self, views: Views, seed: int, recipe: Recipe, *, precision: str = FLOAT32) -> None:
         self.views = views
         self.seed = seed
         self.recipe = recipe
+        self.precision = precision
         self.label = views.usual.label
 
     @property
     def settings(self) -> RecipeFields:
-        """The recipe, with the preprocessing if there is a choice."""
+        """The recipe, with the preprocessing if there is a choice, and the precision if it is not float32."""
         settings: dict[str, RecipeValue] = asdict(self.recipe)
+        if self.precision != FLOAT32:
+            settings["precision"] = self.precision
         if self.views.labels:
             settings[PREPROCESSING] = self.label
         return settings
@@ -244,7 +250,8 @@ class ViewEstimator(Estimator):
 
     @property
     def _estimator(self) -> TrainingEstimator:
-        return TrainingEstimator(self._view.task, self.views.space, self.seed, self.recipe)
+        view, space = self._view, self.views.space
+        return TrainingEstimator(view.task, space, self.seed, self.recipe, precision=self.precision)
 
 
 def without_preprocessing(recipe: RecipeFields) -> dict[str, RecipeValue]:

@@ -18,6 +18,7 @@ from lit_metanas.records.statistics import percent
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.tasks.task import Split
 from lit_metanas.training.child import Recipe
+from lit_metanas.training.precision import FLOAT32
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -55,12 +56,13 @@ class ResultFields:
         preprocessing: makes inputs of raw examples; None if these are images.
         predictions: the network's predictions for ten test examples, with the right answers.
         budget: with ``auto``, the training FLOPs for its search and for the training after it; passing both as
-            ``flops`` repeats the run exactly. If one number was given for both, their sum may be larger, since the
-            training may also spend what the search left. None for other searches.
+            ``flops``, with the ``precision``, repeats the run exactly. If one number was given for both, their sum may
+            be larger, since the training may also spend what the search left. None for other searches.
         pace: training FLOPs a second that ``auto`` measured on this machine to convert minutes; otherwise NaN.
         latency: seconds that the network takes for ``latency_batch`` inputs at once, with ``threads`` of torch; NaN if
             not measured.
         threads: torch's threads in the search; None if unknown.
+        precision: of the networks' trainings, ``32-true`` or ``bf16-mixed``. Weights, scores and exports are float32.
         stopped: whether the search was interrupted, or its last training failed, and this is the best so far.
         failure: with ``auto``, the reason why its last training failed; empty if it did not.
         front: with ``auto`` and ``pareto``, networks that trade the score against a measure, the smallest first,
@@ -108,6 +110,7 @@ class ResultFields:
     pace: float = math.nan
     latency: float = math.nan
     threads: int | None = None
+    precision: str = FLOAT32
     stopped: bool = False
     front: tuple[ResultFields, ...] = ()
     traded: str = ""

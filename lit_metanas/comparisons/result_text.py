@@ -14,6 +14,7 @@ from lit_metanas.records.statistics import percent
 from lit_metanas.training.export.hub_card import ModelCard
 from lit_metanas.training.export.onnx_program import Int8Loss
 from lit_metanas.training.export.predict_script import script_packages, script_takes
+from lit_metanas.training.precision import FLOAT32
 
 
 def describe_result(result: ResultFields) -> str:
@@ -32,6 +33,8 @@ def card_of(result: ResultFields, license: str, command: str, loss: Int8Loss | N
     """The model card of a result."""
     given = ", ".join(f"{name}={value}" for name, value in result.whole_recipe.items())
     made = f"method {result.record.method or 'unnamed'}, seed {result.record.seed}, recipe {given}"
+    if result.precision != FLOAT32:
+        made += f", precision {result.precision}"
     if result.stopped:
         made += ", stopped early"
     noun = getattr(result.preprocessing, "noun", "")
@@ -142,6 +145,8 @@ def _cost_lines(result: ResultFields) -> list[str]:
         f"  cost of the search: {_cost_text(result.cost)}",
         f"  cost of all training after it{_unreturned(result)}: {_cost_text(result.training_cost)}",
     ]
+    if result.precision != FLOAT32:
+        lines.append(f"  precision of the trainings: {result.precision}")
     if energy := _energy(result):
         lines.append(f"  energy of both: {energy}")
     if result.meta_cost.flops:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
@@ -18,6 +18,7 @@ from lit_metanas.comparisons.shown_predictions import shown_predictions
 from lit_metanas.estimators.training_estimator import TrainingEstimator, check_finite
 from lit_metanas.inputs.batches import float_type
 from lit_metanas.io.allocator import torch_threads
+from lit_metanas.kinds.kind import kind_of
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Judged
 from lit_metanas.records.budget import Cost, FailedWorkError
@@ -34,6 +35,7 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.tasks.task import Split, Task, TaskCollection, check_task, join_parts
 from lit_metanas.training.child import Child, Recipe, chosen_child, fit_child, judge, members_of, recipe_cost, score
+from lit_metanas.training.precision import FLOAT32, by_flags, check_precision
 from lit_metanas.training.trainers import check_threads
 
 HALVING_CANDIDATES = 8
@@ -55,6 +57,7 @@ def search(
     validate: bool = False,
     seed: int = 0,
     threads: int | None = 1,
+    precision: str = FLOAT32,
     progress: bool = True,
 ) -> SearchResult:
     """Search the architecture for one task, train the chosen network, and score it on the task's test part.
@@ -65,11 +68,12 @@ def search(
 
     Args:
         task: the task; it sets the input shape and the number of classes.
-        space: the search space; None takes ``default_space``, for which the package has records of other tasks.
+        space: the search space; None takes ``default_space``.
         method: the searcher. The default is successive halving of eight architectures. In a default space these are the
-            portfolio of the records that the package ships (``benchmarks/shipped_records.py``). In other spaces they
-            are drawn at random: no method that starts from scratch was clearly better for the same training FLOPs, and
-            half of them were enough (``benchmarks/from_scratch.py``).
+            portfolio of the records that the package ships (``benchmarks/shipped_records.py``), and then the first
+            networks of the kind of data (``Kind.first``). In other spaces they are drawn at random: no method that
+            starts from scratch was clearly better for the same training FLOPs, and half of them were enough
+            (``benchmarks/from_scratch.py``).
         flops: training FLOPs (3 x forward multiply-adds x images) that the search may spend. None lets the method
             decide when it ends; the default method then gets the cost of four trainings by the recipe.
         queries: architectures that the search may evaluate; None is no limit.
@@ -82,6 +86,10 @@ def search(
         seed: seed of search and training; the same seed gives the same result.
         threads: torch's threads during the call, if the task lies on a CPU; None leaves them as they are. One thread is
             up to 20 times faster for small images.
+        precision: of the trainings by the default method, and of the chosen network's: ``32-true``; ``bf16-mixed``,
+            where the networks' passes are in bf16, but weights, optimizers, losses and everything that is scored or
+            exported in float32; or ``auto``, which is the second one on a device that is made for it. The estimator of
+            another method has a precision of its own.
         progress: whether a terminal or notebook shows the share of the budget that is spent; a log, on stderr, gets a
             line at each tenth.
 
@@ -100,17 +108,23 @@ def search(
         >>> 0 <= result.test_accuracy <= 1
         True
     """
+    usual = space is None
     if space is None and isinstance(task, Task):
         space = default_space(task.shape)
     _check_arguments(task, space, method, recipe, seed, flops)
     assert space is not None
     check_threads("search", threads)
+    check_precision("search", precision)
+    precision = by_flags(precision, task.train.inputs.device)
     seed = int(seed)  # one of numpy's is a seed, too
     recipe = recipe or Recipe()
-    searcher = method or default_method(space, recipe)
+    first: Sequence[Mapping[str, str]] = ()
+    if usual and method is None:
+        first = kind_of(task).first
+    searcher = method or default_method(space, recipe, first, precision=precision)
     if flops is None and isinstance(searcher, SuccessiveHalving) and searcher is not method:
-        first = searcher.first_rung(space, seed, problem=task.id)
-        flops = default_flops(task, space, recipe, [query.architecture for query in first])
+        rung = searcher.first_rung(space, seed, problem=task.id)
+        flops = default_flops(task, space, recipe, [query.architecture for query in rung])
     if isinstance(method, QuerySearcher) and method.trials is None and flops is None and queries is None:
         raise ValueError("search: QuerySearcher goes on until its budget is spent: give flops, queries, or its trials.")
     with (
@@ -127,12 +141,13 @@ def search(
         cost = replace(budget.spent, seconds=perf_counter() - begin)
         part = all_but_test(task) if refit else task.train
         show(_training_share(task, part, space=space, found=found, recipe=recipe, spent=cost))
-        child, training_cost = _train(task, part, space=space, found=found, recipe=recipe, seed=seed)
+        train = partial(_train, task, space=space, found=found, recipe=recipe, seed=seed, precision=precision)
+        child, training_cost = train(part)
         validated = math.nan
         if validate and task.val is not None:
             other, more = child, Cost()
             if part is not task.train:
-                other, more = _train(task, task.train, space=space, found=found, recipe=recipe, seed=seed)
+                other, more = train(task.train)
             validated, training_cost = score(other, task.val), training_cost + more
         return result_of(
             task,
@@ -144,6 +159,7 @@ def search(
             training_cost=training_cost,
             meta_cost=searcher.meta_cost + found.meta_cost,
             validated=validated,
+            precision=precision,
         )
 
 
@@ -180,6 +196,7 @@ def result_of(
     training_cost: Cost,
     meta_cost: Cost,
     validated: float = math.nan,
+    precision: str = FLOAT32,
     size: NetworkCost | None = None,
 ) -> SearchResult:
     """Test a trained network once, and collect its result; ``size`` None is that of the architecture."""
@@ -214,6 +231,7 @@ def result_of(
         ensemble=ensemble,
         ordinal=found.ordinal,
         test=task.test,
+        precision=precision,
     )
 
 
@@ -234,15 +252,18 @@ def _by_class(judged: Judged, task: Task, classes: tuple[str, ...]) -> dict[str,
     return {name: float(right.mean()) for name, right in parts.items() if len(right)}
 
 
-def default_method(space: SearchSpace, recipe: Recipe) -> SuccessiveHalving:
-    """Successive halving of a few architectures, trained by the recipe; see ``search``."""
+def default_method(
+    space: SearchSpace, recipe: Recipe, first: Sequence[Mapping[str, str]] = (), *, precision: str = FLOAT32
+) -> SuccessiveHalving:
+    """Successive halving of a few architectures, trained by the recipe, with some first ones; see ``search``."""
     records = (SHIPPED,) if fitting(read_record_lines(SHIPPED), space) else ()
     usual = asdict(Recipe())
     return SuccessiveHalving(
-        estimator=partial(TrainingEstimator, recipe=recipe),
+        estimator=partial(TrainingEstimator, recipe=recipe, precision=precision),
         candidates=HALVING_CANDIDATES,
         records=records,
         keep=[name for name, value in asdict(recipe).items() if value != usual[name]],
+        first=first,
     )
 
 
@@ -283,12 +304,12 @@ def _check_arguments(
 
 
 def _train(
-    task: Task, part: Split, *, space: SearchSpace, found: SearchOutcome, recipe: Recipe, seed: int
+    task: Task, part: Split, *, space: SearchSpace, found: SearchOutcome, recipe: Recipe, seed: int, precision: str
 ) -> tuple[Child, Cost]:
     """Train the chosen network by the recipe on a part of the task; returns the cost, too."""
     begin = perf_counter()
     child = chosen_child(task, space, found, recipe.replace(found.recipe), seed)
-    cost = fit_child(child, part, seed=seed)
+    cost = fit_child(child, part, seed=seed, precision=precision)
     try:
         check_finite(child.network)
     except ArithmeticError as error:

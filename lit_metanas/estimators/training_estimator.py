@@ -19,14 +19,16 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import Child, Recipe, fit_child, recipe_cost, score
+from lit_metanas.training.precision import FLOAT32, by_flags, check_precision
 from lit_metanas.training.task_start import read_task_start
 
 
 class TrainingEstimator(Estimator):
     """Validation score of a child network that is trained on the task's train part.
 
-    The fidelity is the share of the recipe's epochs, rounded down to whole ones but at least one. All architectures see
-    the same batches. Architectures that share layers start from the same weights.
+    The fidelity is the share of the recipe's epochs, rounded down to whole ones. Less than one epoch is one over a part
+    of the examples, of at least a batch. All architectures see the same batches of the same part. Architectures that
+    share layers start from the same weights.
 
     Args:
         task: gives the train and validation parts.
@@ -34,11 +36,13 @@ class TrainingEstimator(Estimator):
         seed: of initial weights, batches and dropout.
         recipe: training hyper-parameters; its epochs are those of fidelity 1.
         start: checkpoint of ``TaskReptile`` whose weights all architectures start from; None starts from fresh ones.
+        precision: of the trainings: ``32-true``; ``bf16-mixed``, where the networks' passes are in bf16; or ``auto``,
+            which is the second one on a device that is made for it. Scores are those of the network in float32.
 
     Raises:
         FileNotFoundError: there is no such checkpoint.
-        ValueError: the task has no validation part; or the checkpoint is damaged, or of another space, shape or
-            vocabulary.
+        ValueError: the task has no validation part, there is no such precision, or the checkpoint is damaged, or of
+            another space, shape or vocabulary.
 
     Example:
         >>> import torch
@@ -53,21 +57,32 @@ class TrainingEstimator(Estimator):
     """
 
     def __init__(
-        self, task: Task, space: SearchSpace, seed: int, recipe: Recipe | None = None, start: str | None = None
+        self,
+        task: Task,
+        space: SearchSpace,
+        seed: int,
+        recipe: Recipe | None = None,
+        start: str | None = None,
+        *,
+        precision: str = FLOAT32,
     ) -> None:
+        check_precision("TrainingEstimator", precision)
         self.task = task
         self.space = space
         self.seed = seed
         self.recipe = recipe or Recipe()
         self.val = validation_part(task)
+        self.precision = by_flags(precision, task.train.inputs.device)
         self._start = None if start is None else read_task_start(start)
         if self._start is not None:
             self._initial  # noqa: B018 (weights that do not fit are refused before a search begins)
 
     @property
     def settings(self) -> RecipeFields:
-        """The recipe, and a digest of the checkpoint's weights."""
+        """The recipe, a digest of the checkpoint's weights, and the precision if it is not float32."""
         settings = asdict(self.recipe)
+        if self.precision != FLOAT32:
+            settings["precision"] = self.precision
         if self._start is not None:
             settings["start"] = tensor_digest(*self._initial.values())
         return settings
@@ -92,13 +107,14 @@ class TrainingEstimator(Estimator):
 
     def cost(self, architecture: Architecture, fidelity: float) -> Cost:
         """One query, and 3 x forward multiply-adds x training images."""
-        epochs = self._epochs(fidelity)
-        cost = recipe_cost(self.space, architecture, self.task, self.task.train, self.recipe, epochs=epochs)
+        epochs, part = self._trained(fidelity)
+        cost = recipe_cost(self.space, architecture, self.task, part, self.recipe, epochs=epochs)
         return replace(cost, queries=1)
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
         """Train and validate; ArithmeticError if training ended in weights that are not finite."""
         weights = overlay(self._initial, start or {})
+        epochs, part = self._trained(fidelity)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             child = Child(
@@ -106,11 +122,11 @@ class TrainingEstimator(Estimator):
                 architecture=architecture,
                 shape=self.task.shape,
                 way=self.task.way,
-                recipe=replace(self.recipe, epochs=self._epochs(fidelity)),
+                recipe=replace(self.recipe, epochs=epochs),
                 weights=weights,
                 objective=self.task.objective,
             )
-            spent = fit_child(child, self.task.train, seed=self.seed)
+            spent = fit_child(child, part, seed=self.seed, precision=self.precision)
             check_finite(child.network)
             value = score(child.to(self.val.inputs.device), self.val)
         cost = replace(self.cost(architecture, fidelity), steps=spent.steps)
@@ -120,15 +136,19 @@ class TrainingEstimator(Estimator):
     def _initial(self) -> dict[str, Tensor]:
         """The weights of the checkpoint, or fresh ones, on the task's device."""
         if self._start is None:
-            weights = fresh_weights(self.space, self.task.shape, self.seed)
+            weights = first_weights(self.space, self.task.shape, self.seed)
         else:
             with torch.random.fork_rng(devices=[]):
                 weights = self._start.for_task(self.space, self.task)
         return {name: tensor.to(self.val.inputs.device) for name, tensor in weights.items()}
 
-    def _epochs(self, fidelity: float) -> int:
+    def _trained(self, fidelity: float) -> tuple[int, Split]:
+        """The epochs of a training, and the examples of each."""
         assert 0 < fidelity <= 1, fidelity
-        return max(1, int(fidelity * self.recipe.epochs + 1e-9))
+        epochs, train = fidelity * self.recipe.epochs + 1e-9, self.task.train
+        if epochs >= 1:
+            return int(epochs), train
+        return 1, train.spread(max(int(epochs * len(train)), self.recipe.batch_size))
 
 
 def check_finite(network: nn.Module) -> None:
@@ -159,6 +179,11 @@ def fresh_weights(space: SearchSpace, shape: Shape, seed: int) -> dict[str, Tens
         torch.manual_seed(seed)
         supernet: nn.Module = space.supernet(shape)
     return {name: parameter.detach() for name, parameter in supernet.named_parameters()}
+
+
+def first_weights(space: SearchSpace, shape: Shape, seed: int) -> dict[str, Tensor]:
+    """What all children of a space inherit at first: a newly drawn supernet, or nothing where each draws its own."""
+    return fresh_weights(space, shape, seed) if space.drawn_together else {}
 
 
 def overlay(base: Mapping[str, Tensor], top: Mapping[str, Tensor]) -> dict[str, Tensor]:

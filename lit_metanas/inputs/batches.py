@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import torch
 import torch.nn.functional as F
@@ -68,6 +69,14 @@ def trim_steps(inputs: Tensor) -> Tensor:
     within = step_mask(inputs).any(0)
     within[0] = True
     return inputs[..., : int(within.nonzero().max()) + 1]
+
+
+def shortened(inputs: Tensor) -> Tensor:
+    """What ``trim_steps`` leaves, but in exported programs and under vmap, where sizes cannot depend on values."""
+    if not torch.compiler.is_compiling():
+        with suppress(RuntimeError):
+            return trim_steps(inputs)
+    return inputs
 
 
 def join_inputs(parts: Sequence[Tensor]) -> Tensor:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         BytePairs,
         Characters,
         Docstrings,
+        NGrams,
         Phrases,
         SentenceSource,
         StaticVectors,
@@ -57,7 +58,7 @@ _NAMES = {
     "rows": "QuantileColumns StandardisedColumns TableTask",
     "sounds": "AudioFolder AudioFolderTask LogMel SpokenWords TableColumns TranscriptTask mu_law_sound",
     "texts": (
-        "BytePairs Characters Docstrings Phrases SentenceSource StaticVectors TextDataset TextFolder TextSource "
+        "BytePairs Characters Docstrings NGrams Phrases SentenceSource StaticVectors TextDataset TextFolder TextSource "
         "TextTable TextTask Words task_from_texts"
     ),
 }
@@ -80,6 +81,7 @@ __all__ = [
     "ImageFolder",
     "Kind",
     "LogMel",
+    "NGrams",
     "NewExamples",
     "NumberWords",
     "Omniglot",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,7 +13,6 @@ from lit_metanas.inputs.batches import step_mask
 from lit_metanas.inputs.shapes import PADDING
 from lit_metanas.inputs.tokens import UNKNOWN
 from lit_metanas.kinds.images.image_files import ImageAugmentation
-from lit_metanas.objectives.objective import Objective
 
 NO_AUGMENTATION = "none"
 
@@ -24,7 +24,7 @@ MASKS = 2
 class _Strength:
     """How much is changed."""
 
-    images: ImageAugmentation  # without mirroring, which would make other letters and digits
+    images: Mapping[str, float]  # of ``ImageAugmentation``, but for mirroring
     bands: float  # the widest mask of bands, as a share of all
     steps: float  # the widest mask of steps, as a share of those of an example
     tokens: float  # probability that a token is hidden
@@ -32,24 +32,18 @@ class _Strength:
 
 
 _STRENGTHS: Mapping[str, _Strength] = {
-    "light": _Strength(ImageAugmentation(flip=0.0, zoom=0.8), bands=15 / 80, steps=0.2, tokens=0.1, noise=0.1),
-    "strong": _Strength(
-        ImageAugmentation(flip=0.0, zoom=0.5, colour=0.4), bands=27 / 80, steps=0.2, tokens=0.3, noise=0.3
+    "light": _Strength(
+        {"turn": 10.0, "scale": 0.15, "move": 0.1, "colour": 0.2}, bands=15 / 80, steps=0.2, tokens=0.1, noise=0.1
     ),
-}
+    "strong": _Strength(
+        {"turn": 15.0, "shear": 10.0, "scale": 0.3, "move": 0.15, "colour": 0.4, "cover": 0.25},
+        bands=27 / 80, steps=0.2, tokens=0.3, noise=0.3,
+    ),
+}  # fmt: skip
 """Masks are those of the policies SM and SS (Park et al. 2019, Table 1); 0.3 of the words, Iyyer et al. (2015)."""
 
 AUGMENTATIONS = (NO_AUGMENTATION, *_STRENGTHS)
 """What a recipe may have, each stronger than the one before."""
-
-
-def check_augmentation(augmentation: str, objective: Objective) -> None:
-    """Refuse to change examples whose targets are places in a text, and would no longer be right."""
-    if augmentation != NO_AUGMENTATION and not objective.augmentable:
-        raise ValueError(
-            f"Recipe: augmentation is '{augmentation}', and it would hide words of the answers of questions: set it to "
-            f"'{NO_AUGMENTATION}'."
-        )
 
 
 def colours_can_change(inputs: Tensor) -> bool:
@@ -57,26 +51,48 @@ def colours_can_change(inputs: Tensor) -> bool:
     return inputs.dim() == 4 and len(inputs) > 0 and bool(inputs.min() >= 0) and bool(inputs.max() <= 1)
 
 
-def augment(inputs: Tensor, augmentation: str, generator: torch.Generator, *, colours: bool = False) -> Tensor:
+def augment(
+    inputs: Tensor, augmentation: str, generator: torch.Generator, *, colours: bool = False, mirror: bool = False
+) -> Tensor:
     """Change examples of any kind at random, each by itself, by one of ``AUGMENTATIONS``.
 
-    Of images a part is cut out and zoomed; ``strong`` also changes brightness, contrast and saturation if ``colours``
-    may change: ``colours_can_change`` of all that are trained on, so that each batch is changed alike. The generator is
-    on the CPU.
+    Images are turned, scaled and moved; their brightness, contrast and saturation change if ``colours`` may change:
+    ``colours_can_change`` of all that are trained on, so that each batch is changed alike. With ``mirror``, half of
+    them are mirrored, without augmentation, too. The generator is on the CPU.
     """
+    if inputs.dim() == 4:
+        change = dict(_STRENGTHS[augmentation].images) if augmentation != NO_AUGMENTATION else {}
+        if not colours:
+            change.pop("colour", None)
+        if not change and not mirror:
+            return inputs
+        return ImageAugmentation(flip=0.5 * mirror, **change)(inputs, generator)
     if augmentation == NO_AUGMENTATION:
         return inputs
     strength = _STRENGTHS[augmentation]
-    if inputs.dim() == 4:
-        change = strength.images
-        if not colours:
-            change = ImageAugmentation(flip=change.flip, zoom=change.zoom)
-        return change(inputs, generator)
     if inputs.dim() == 3:
         return mask_series(inputs, strength.bands, strength.steps, generator)
     if not inputs.is_floating_point():
         return hide_tokens(inputs, strength.tokens, generator)
     return add_noise(inputs, strength.noise, generator)
+
+
+def mixed(inputs: Tensor, concentration: float, generator: torch.Generator) -> tuple[Tensor, Tensor, float]:
+    """Mix each example with another one of its batch: mixup (Zhang et al. 2018).
+
+    Args:
+        inputs: of any shape ``(n, ...)``.
+        concentration: both parameters of the Beta distribution that the weight of the batch is drawn from.
+        generator: on the CPU.
+
+    Returns:
+        The mixed inputs, which example each was mixed with, shape ``(n,)``, and the weight of its own.
+    """
+    # torch's Beta distribution takes no generator.
+    draw = np.random.default_rng(int(torch.randint(1 << 62, (), generator=generator)))
+    weight = float(draw.beta(concentration, concentration))
+    others = torch.randperm(len(inputs), generator=generator).to(inputs.device)
+    return inputs[others].lerp(inputs, weight), others, weight
 
 
 def mask_series(series: Tensor, bands: float, steps: float, generator: torch.Generator) -> Tensor:

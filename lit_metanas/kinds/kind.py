@@ -18,7 +18,7 @@ from lit_metanas.io.packages import class_named, loaded_subclasses
 from lit_metanas.io.text import hint, writable
 from lit_metanas.kinds.augmentation import AUGMENTATIONS
 from lit_metanas.objectives.objective import Objective
-from lit_metanas.records.record import RecipeValue
+from lit_metanas.records.record import RecipeFields, RecipeValue
 from lit_metanas.spaces import SearchSpace, default_space
 from lit_metanas.tasks.task import Task
 
@@ -102,10 +102,13 @@ class Kind(ABC):
         labelled: whether examples have labels, so that there are classes.
         class_files: how the names of files end that lie in a folder for each class; none where data lie otherwise.
         read_files: how the names of files end that are read of a folder.
-        incumbent: labels of the network that a search begins with if no records favour one; open ones take the first.
-        always_compared: whether preprocessings are compared even if one network is nearly the best on all other tasks.
+        first: labels, by choice or group, of structurally different networks that a search tries first, the best guess
+            first; open ones take the first label.
+        recipe: the recipe that trainings begin with, where it is not that of ``Recipe``; see ``usual_recipe``.
         features: what linear models are linear in, by the detail of ``LinearSpace``; none has no linear models.
-        linear_views: by that detail, the preprocessing that features are of, if it is not the usual one.
+        linear_views: by that detail, the preprocessing that features are of, if it is not the usual one; no network is
+            tried under it.
+        mirrors: whether a network is also trained on mirrored examples, if these keep their classes.
         linear_rate: learning rate of linear models.
         averages_linear: whether a linear model is averaged with networks, as measured on a few tasks of texts.
         converts: whether ``convert`` makes another preprocessing of what is in memory.
@@ -138,10 +141,11 @@ class Kind(ABC):
     labelled: ClassVar[bool] = True
     class_files: ClassVar[Collection[str]] = ()
     read_files: ClassVar[Collection[str]] = ()
-    incumbent: ClassVar[Mapping[str, str]] = {}
-    always_compared: ClassVar[bool] = False
+    first: ClassVar[Sequence[Mapping[str, str]]] = ()
+    recipe: ClassVar[RecipeFields] = {}
     features: ClassVar[Mapping[str, str]] = {}
     linear_views: ClassVar[Mapping[str, str]] = {}
+    mirrors: ClassVar[bool] = False
     linear_rate: ClassVar[float] = 1e-2
     averages_linear: ClassVar[bool] = False
     converts: ClassVar[bool] = False
@@ -174,6 +178,19 @@ class Kind(ABC):
     def space(self, shape: Shape, objective: Objective) -> SearchSpace:
         """What can be built for a shape of inputs and an objective; by default the space for any input."""
         return default_space(shape)
+
+    def usual_recipe(self, task: Task) -> dict[str, RecipeValue]:
+        """The recipe that trainings on a task begin with: ``recipe``, as far as it suits the objective.
+
+        Returns:
+            Fields of ``Recipe``.
+        """
+        found = dict(self.recipe)
+        if not task.goal.smooths:
+            found.pop("label_smoothing", None)
+        if not task.goal.augmentable:
+            found.pop("augmentation", None)
+        return found
 
     def recipes(self, objective: Objective) -> dict[str, Sequence[RecipeValue]]:
         """The fields of the recipe that are searched, with the values to choose from."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from functools import partial
 from math import exp, isclose, log
 from typing import Any, TypeVar
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from lit_metanas.spaces.architecture import Architecture, Choice
+from lit_metanas.spaces.architecture import Architecture, Choice, labels_of
 from lit_metanas.spaces.choice_space import ChoiceSpace
 
 RANGE_STEPS = 10
@@ -157,6 +157,19 @@ def complete(space: ChoiceSpace, labels: Mapping[str, str]) -> Architecture:
         full.setdefault(choice.name, default)
         last[choice.group] = full[choice.name]
     return space.canonical(full)
+
+
+def named_networks(space: ChoiceSpace, named: Iterable[Mapping[str, str]]) -> list[Architecture]:
+    """Those of some networks that the space can build, named by labels of choices or groups; see ``complete``."""
+    found: dict[Architecture, None] = {}
+    known = labels_of(space.choices)
+    for labels in named:
+        wanted = space.by_choice(labels)
+        if all(label in known.get(name, ()) for name, label in wanted.items()):
+            one = complete(space, wanted)
+            if space.violation(one) is None:
+                found[one] = None
+    return list(found)
 
 
 def mutate(

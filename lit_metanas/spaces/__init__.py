@@ -8,6 +8,7 @@ from lit_metanas.spaces.choice_space import ChoiceSpace
 from lit_metanas.spaces.enas_macro import ENASMacro
 from lit_metanas.spaces.encoder_decoder import EncoderDecoderSpace
 from lit_metanas.spaces.encodings import Candidates, Encoding, OneHotEncoding
+from lit_metanas.spaces.grid import GridSpace
 from lit_metanas.spaces.layered import LayeredSpace
 from lit_metanas.spaces.mixture import Gate, Mixture, one_hot
 from lit_metanas.spaces.mlp import MLPSpace
@@ -31,6 +32,7 @@ __all__ = [
     "EncoderDecoderSpace",
     "Encoding",
     "Gate",
+    "GridSpace",
     "LayeredSpace",
     "LinearSpace",
     "MLPSpace",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -130,6 +131,18 @@ class Builder:
         self.sliced = self.sliced or len(by_label) > 1
         return OpenNumber([(name, left)]) if self.mixed else left[0]
 
+    def joint_number(self, names: Sequence[str], number: Callable[..., int]) -> Number:
+        """A number that several choices give together, such as a width that grows from stage to stage.
+
+        Args:
+            names: of choices that were asked for before.
+            number: makes it of their labels, in the same order.
+        """
+        open_names = [name for name in names if len(self.choices[name].labels) > 1]
+        self.sliced = self.sliced or bool(open_names)
+        numbers = tuple(number(*labels) for labels in product(*map(self._left, names)))
+        return OpenNumber([(tuple(names), numbers)]) if self.mixed else numbers[0]
+
     def question(self, name: str, labels: Sequence[str | int], *, group: str | None = None) -> OpenChoice:
         """A choice that a layer of one's own looks at, in ``forward``; in a child it has one label."""
         left = self._ask(name, tuple(map(str, labels)), group)
@@ -178,10 +191,16 @@ class Builder:
 
     def dropout(self, name: str, rates: Sequence[float], width: Number, *, group: str | None = None) -> nn.Module:
         """A choice among probabilities that a channel is dropped; ``width`` is the number of channels."""
-        check_dropouts(f"'{name}'", rates)
-        by_name = {f"{rate:g}": rate for rate in rates}
-        left = [by_name[label] for label in self._ask(name, tuple(by_name), group)]
+        left = self._rates(name, rates, group)
         return MixedDropout(name, left, width) if self.mixed else ChannelDropout(left[0])
+
+    def branch_dropout(self, name: str, rates: Sequence[float], *, group: str | None = None) -> nn.Module:
+        """A choice among probabilities that an example loses a branch (stochastic depth, Huang et al. 2016).
+
+        It stands behind the last layer of the branch, whose input is then added.
+        """
+        left = self._rates(name, rates, group)
+        return MixedDropout(name, left, 1) if self.mixed else BranchDropout(left[0])
 
     def depth(
         self,
@@ -223,6 +242,12 @@ class Builder:
         """The sum of what layers make of the same inputs, for instance of ``nn.Identity()`` and a block."""
         return Sum(layers)
 
+    def _rates(self, name: str, rates: Sequence[float], group: str | None) -> list[float]:
+        """The rates that are left of a choice among some."""
+        check_dropouts(f"'{name}'", rates)
+        by_name = {f"{rate:g}": rate for rate in rates}
+        return [by_name[label] for label in self._ask(name, tuple(by_name), group)]
+
     def _ask(self, name: str, labels: tuple[str, ...], group: str | None) -> tuple[str, ...]:
         """The labels that are left of a choice."""
         if group is None:
@@ -233,10 +258,15 @@ class Builder:
                 raise ValueError(f"Choice '{name}' is asked for twice, with {before.labels} and with {labels}.")
             conditions = _either(dict(before.active_if), conditions, name)
         self.choices[name] = Choice(name, labels, group, tuple(conditions.items()))
+        return self._left(name)
+
+    def _left(self, name: str) -> tuple[str, ...]:
+        """The labels that are left of a choice that was asked for."""
+        labels, conditions = self.choices[name].labels, self.choices[name].active_if
         if self._labels is None:
             return labels
         if name not in self._labels:
-            if any(allowed.isdisjoint(self._labels.get(other, ())) for other, allowed in conditions.items()):
+            if any(allowed.isdisjoint(self._labels.get(other, ())) for other, allowed in conditions):
                 return labels[:1]  # of a child in which it does not matter
             raise ValueError(f"Choice '{name}' is new: the choices of a body may not depend on the shape of an image.")
         return tuple(label for label in labels if label in self._labels[name])
@@ -265,6 +295,16 @@ class ChannelDropout(nn.Dropout2d):
         if inputs.dim() == 3:
             return F.dropout1d(inputs, self.p, self.training)
         return super().forward(inputs)
+
+
+class BranchDropout(nn.Dropout):
+    """Drops all that some examples have, in a child; the others are scaled up, so that the mean stays."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, channels, ...)``, unchanged."""
+        if not self.training or not self.p:
+            return inputs
+        return inputs * F.dropout(inputs.new_ones(len(inputs), *[1] * (inputs.dim() - 1)), self.p)
 
 
 class ChosenLayer(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from lit_metanas.spaces.mixture import Gate, Mixture, combine, computed_size, leading, total
+from lit_metanas.spaces.mixture import Gate, Mixture, combine, computed_size, joint, leading, total
 
 ONLY = Gate(torch.ones(1), 0)
 """The gate of a single candidate."""
@@ -55,8 +56,10 @@ def current() -> ForwardPass:
     return found
 
 
-def gate_of(name: str) -> Gate:
-    """The gate of a choice in this forward pass; without a name that of a single candidate."""
+def gate_of(name: str | tuple[str, ...]) -> Gate:
+    """The gate of a choice, or of several at once, in this forward pass; without a name that of a single candidate."""
+    if isinstance(name, tuple):
+        return joint([gate_of(each) for each in name])
     return current().mixture[name] if name else ONLY
 
 
@@ -86,13 +89,25 @@ class OpenChoice:
         """The sampled candidate's output, or the weighted sum of all."""
         return combine(self.gate(), self.labels, compute)
 
+    @contextmanager
+    def settled(self, label: str) -> Iterator[None]:
+        """In a forward pass within, the choice has this label, whose weight is one."""
+        if not self.name:
+            yield
+            return
+        weights = torch.zeros(len(self.labels))
+        weights[place := self.labels.index(label)] = 1.0
+        here = current()
+        with running(here._replace(mixture=ChainMap({self.name: Gate(weights, place)}, here.mixture))):  # type: ignore[arg-type]
+            yield
+
     def total(self, compute: Callable[[str], Tensor]) -> Tensor | None:
         """The same, but ``none`` adds nothing; None if nothing is left."""
         return total(self.gate(), self.labels, compute)
 
 
-Factor = tuple[str, tuple[int, ...]]
-"""A choice, or nothing for a constant, and its candidates."""
+Factor = tuple[str | tuple[str, ...], tuple[int, ...]]
+"""A choice, several at once, or nothing for a constant, and its candidates: those of several as ``joint`` has them."""
 
 
 @total_ordering

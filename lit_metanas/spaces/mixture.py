@@ -73,6 +73,15 @@ def one_hot(choices: tuple[Choice, ...], architecture: Architecture) -> dict[str
     return gates
 
 
+def joint(gates: Sequence[Gate]) -> Gate:
+    """The gate of several choices at once: of all combinations of their candidates, those of the last one fastest."""
+    weights, index = gates[0].weights, gates[0].index
+    for gate in gates[1:]:
+        weights = torch.outer(weights.to(gate.weights), gate.weights).flatten()
+        index = None if index is None or gate.index is None else index * len(gate.weights) + gate.index
+    return Gate(weights, index)
+
+
 def combine(gate: Gate, candidates: Sequence[_Candidate], compute: Callable[[_Candidate], Tensor]) -> Tensor:
     """Compute the gate's one candidate, or all of them weighted and summed."""
     if gate.index is not None:

@@ -19,6 +19,7 @@ EPSILON = 1e-5
 
 ACTIVATIONS: Mapping[str, type[nn.Module]] = {
     "ReLU": nn.ReLU,
+    "ReLU6": nn.ReLU6,
     "Sigmoid": nn.Sigmoid,
     "Tanh": nn.Tanh,
     "GELU": nn.GELU,
@@ -27,7 +28,7 @@ ACTIVATIONS: Mapping[str, type[nn.Module]] = {
     "ELU": nn.ELU,
     "Identity": nn.Identity,
 }
-INCREASING = frozenset({"ReLU", "Sigmoid", "Tanh", "LeakyReLU", "ELU", "Identity"})
+INCREASING = frozenset({"ReLU", "ReLU6", "Sigmoid", "Tanh", "LeakyReLU", "ELU", "Identity"})
 """Activations that never decrease, so that they may follow a maximum as well as precede it."""
 
 POOLS: Mapping[str, type[nn.MaxPool2d | nn.AvgPool2d]] = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}

@@ -76,6 +76,8 @@ class SearchSpace(ChoiceSpace):
     Attributes:
         shapes: the kinds of input that the networks take, for instance ``(SeriesShape, TokenShape)``.
         child_class: of the children that ``build`` makes of a body.
+        drawn_together: whether the first weights of children are parts of one newly drawn supernet. Otherwise each
+            draws its own, as large as its own layers need them, and inherits what a given parent has.
 
     Example:
         >>> from functools import partial
@@ -97,6 +99,7 @@ class SearchSpace(ChoiceSpace):
 
     shapes: ClassVar[tuple[ShapeType, ...]] = (ImageShape,)
     child_class: type[BodyChild] = BodyChild
+    drawn_together: ClassVar[bool] = True
 
     @cached_property
     def choices(self) -> tuple[Choice, ...]:  # type: ignore[override]

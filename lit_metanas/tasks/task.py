@@ -59,6 +59,13 @@ class Split:
         tensors = (self.inputs, self.labels)
         return Split(*(tensor.clone() if tensor.is_inference() else tensor for tensor in tensors))
 
+    def spread(self, most: int) -> Split:
+        """At most so many of the examples, spread evenly over them."""
+        if len(self) <= most:
+            return self
+        places = torch.linspace(0, len(self) - 1, most, device=self.labels.device).round().long()
+        return Split(self.inputs[places], self.labels[places])
+
 
 def join_parts(*parts: Split) -> Split:
     """The examples of several parts as one."""

@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lit_metanas.training.child import Child, Recipe
+    from lit_metanas.training.child import Child
     from lit_metanas.training.export import Exported, export_child, load
     from lit_metanas.training.export.exported_model import ExportedModel
     from lit_metanas.training.meta_search import (
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
         TaskArchitectures,
     )
     from lit_metanas.training.preemption import Preemption
+    from lit_metanas.training.recipes import Recipe
+    from lit_metanas.training.recipes.mirror_check import mirror_keeps_classes
     from lit_metanas.training.task_reptile import TaskReptile
     from lit_metanas.training.trainers import Trainer
     from lit_metanas.training.weight_sharing import (
@@ -31,11 +33,13 @@ if TYPE_CHECKING:
     )
 
 _NAMES = {
-    "child": "Child Recipe",
+    "child": "Child",
     "export": "Exported export_child load",
     "export.exported_model": "ExportedModel",
     "meta_search": "AdaptedLogits ArchitectureSchedule GuardedArchitectures MetaRecipe MetaSearch TaskArchitectures",
     "preemption": "Preemption",
+    "recipes": "Recipe",
+    "recipes.mirror_check": "mirror_keeps_classes",
     "task_reptile": "TaskReptile",
     "trainers": "Trainer",
     "weight_sharing": (
@@ -70,6 +74,7 @@ __all__ = [
     "WeightRates",
     "export_child",
     "load",
+    "mirror_keeps_classes",
 ]
 
 

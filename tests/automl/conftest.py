@@ -4,6 +4,13 @@ import pytest
 
 import lit_metanas as lm
 from lit_metanas.automl import budget_plan
+from lit_metanas.training import precision
+
+
+@pytest.fixture(autouse=True)
+def _no_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor without bf16, so that minutes do not decide by a clock how networks are trained."""
+    monkeypatch.setattr(precision, "fast_bf16", lambda device: False)
 
 
 @pytest.fixture

@@ -203,7 +203,10 @@ def test_a_start_of_something_else_is_refused_before_anything_is_written(
     )
     refused(TASK, tmp_path / "none.ckpt", "There is no checkpoint '.*none.ckpt': give one that `fit` of TaskReptile")
     assert not (tmp_path / "out").exists()
-    refused(texts, usual, "is of the search space LayeredSpace, the model of SequenceSpace: give one of that space")
-    refused(TASK, learned[1], "is of another search space: for 'depth' the model has 2, 3, 4, the checkpoint only 2")
+    refused(texts, usual, "is of the search space GridSpace, the model of SequenceSpace: give one of that space")
+    refused(
+        TASK, learned[1], "is of another search space: for 'depth' the model has 2, 3, the checkpoint only 2",
+        space=lm.LayeredSpace(depths=(2, 3), shared=True),
+    )  # fmt: skip
     other = lm.task_from_arrays(torch.rand(20, 9, 9), torch.arange(20) % 2)
     refused(other, usual, r"is for images of shape \(1, 8, 8\), the model for images of shape \(1, 9, 9\)")

@@ -21,6 +21,7 @@ from lit_metanas.automl.views import Views
 from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.kinds.texts.joined_tokens import JoinedTokens
+from lit_metanas.kinds.texts.text_kind import NGRAMS
 from lit_metanas.spaces.any_input import linear_space
 from lit_metanas.training.child import WithLinear, build_network, chosen_child, fit_child, members_of
 
@@ -80,12 +81,12 @@ def test_the_mean_is_that_of_both_scores() -> None:
 
 
 @pytest.mark.usefixtures("good")
-def test_networks_read_words_and_the_linear_model_characters(
+def test_networks_read_words_and_the_linear_model_n_grams(
     call: Call, texts: Texts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     result = call(4e9, output=tmp_path)
-    assert (result.space, result.view, result.linear_view) == ("SequenceSpace", "words", "characters")
-    assert result.linear == lm.Architecture({"detail": "fine"})
+    assert (result.space, result.view, result.linear_view) == ("SequenceSpace", "words", NGRAMS)
+    assert result.linear == lm.Architecture({"detail": "coarse"})
     assert result.linear_model.endswith(f"the mean of their scores 100.0 %{BOTH}")
     assert f"  ensemble of {result.ensemble} such networks and a linear model: " in repr(result)
     assert result.ensemble == members_of(result.network) > 1
@@ -103,7 +104,7 @@ def test_networks_read_words_and_the_linear_model_characters(
     assert program.show(texts[0][:2]) == [max(one, key=one.get) for one in told[:2]]  # type: ignore[arg-type]
     card = (tmp_path / "README.md").read_text()
     assert "such networks and a linear model)" in card
-    assert "words; of the linear model: characters" in card
+    assert f"words; of the linear model: {NGRAMS}" in card
     (row,) = lm.records.read_results(tmp_path / "results.json")
     (chosen,) = lm.records.read_architectures(tmp_path / "architectures.json")
     assert (row.parameters, row.linear, chosen.linear) == (result.parameters, result.linear, result.linear)
@@ -117,7 +118,7 @@ def test_networks_read_words_and_the_linear_model_characters(
 
 @pytest.mark.usefixtures("good")
 def test_the_linear_model_learns_from_all_but_the_test_part(call: Call, texts: Texts) -> None:
-    result, task = call(), lm.task_from_texts(*texts, preprocessing=lm.kinds.Characters(steps=128))
+    result, task = call(), lm.task_from_texts(*texts, preprocessing=lm.kinds.NGrams())
     assert result.linear is not None
     outcome, trained = lm.records.SearchOutcome(result.linear, None, lm.records.SearchRecord(task.id)), []
     for decay in candidates.LINEAR_DECAYS:

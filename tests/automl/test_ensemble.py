@@ -45,7 +45,7 @@ def short_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
 def epoch(arrays: Arrays, space: lm.LayeredSpace) -> float:
     """Training FLOPs of an epoch of the network that the search begins with, on all but the test part."""
     task = read_given(arrays)
-    usual = LimitedSpace(space, NetworkLimits(), task).begin(ImageKind.incumbent)
+    usual = LimitedSpace(space, NetworkLimits(), task).begin({})
     return training_cost(space, usual, task.shape, task.way, images=len(all_but_test(task))).flops
 
 

@@ -21,7 +21,9 @@ from lit_metanas.automl.views import Views
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.kinds.given_data import other_ways
 from lit_metanas.kinds.kind import kind_named
+from lit_metanas.kinds.texts.text_kind import NGRAMS
 from lit_metanas.records.record import SearchOutcome, SearchRecord
+from lit_metanas.spaces.any_input import linear_space
 from lit_metanas.training.child import training_cost
 
 Arrays = tuple[np.ndarray, list[str]]
@@ -40,7 +42,7 @@ def sides() -> Arrays:
 
 @pytest.fixture
 def letters() -> Texts:
-    """Texts whose words are all new, and whose neighbouring characters tell their class."""
+    """Texts whose words are all new, and the ends of whose second words tell their class."""
     generator = np.random.default_rng(0)
     words = ("".join(generator.choice([*"aeiou"], 2)) + own for own in ["lo", "ko"] * 80)
     return [f"say {one}{place}{generator.integers(99)}" for place, one in enumerate(words)], ["l", "k"] * 80
@@ -59,7 +61,7 @@ def trainings(task: lm.Task, kind: str, ways: Any = None, **limits: float) -> Li
 
 
 def of_texts(letters: Texts, **limits: float) -> LinearTrainings:
-    """Of texts, which are read as words and as characters."""
+    """Of texts, which are read as words and as n-grams."""
     task = lm.task_from_texts(*letters)
     return trainings(task, "texts", other_ways(letters, task, kind=None, test=None, group=None), **limits)
 
@@ -427,13 +429,13 @@ def test_vectors_of_many_words_count_and_steps_are_bounded() -> None:
         assert recipe.epochs * -(-examples // recipe.batch_size) <= 1000
 
 
-def test_neighbouring_characters_decide_if_they_can_be_paid_for(
-    letters: Texts, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_n_grams_decide_if_they_can_be_paid_for(letters: Texts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear_space, "GROUPS", 16)  # so that those of words cost less
     models = of_texts(letters)
-    assert [models.affordable(flops, epoch=0) for flops in (1e7, 7e10, 1e12)] == [0, 3, 6]
+    words, grams, *_ = models._needed(0.0)
+    assert [models.affordable(flops, epoch=0) for flops in (1.0, words, grams * 0.99, 1e12)] == [0, 1, 1, 4]
     for epoch in (0.0, 1e11, 1e13):
-        for part in (1e6, 3e7, 1e8, 7e10, 1e11, 2e11, 1e12):
+        for part in (1e6, 3e7, 1e8, 1e9, 2e9, 1e10, 1e12):
             number = models.affordable(part + epoch, epoch=epoch)
             for other in (1.0, 1e11 / 3, 1e13 / 3):
                 assert models.affordable(models.nearest(other, epoch=epoch, number=number), epoch=epoch) == number
@@ -443,11 +445,20 @@ def test_neighbouring_characters_decide_if_they_can_be_paid_for(
         assert best is not None
         return best.view.label, best.features, best.value, {one.view.label for one in found if one}
 
-    fine = "counts of up to four neighbouring tokens"
-    assert views(models, 4) == ("characters", fine, 1.0, {"characters"})
-    assert views(models, 3)[3] == {"words"}
-    small = views(of_texts(letters, max_parameters=100_000), 1)
-    assert small[:2] == ("words", "counts of tokens")
+    assert views(models, 2) == (NGRAMS, "counts of tokens", 1.0, {NGRAMS})
+    assert views(models, 1)[3] == {"words"}
+    small = views(of_texts(letters, max_parameters=1_000), 1)
+    assert small[:2] == ("words", "counts of up to four neighbouring tokens")
     monkeypatch.setattr(candidates, "MANY_CHOOSE", 20)  # so that all features are compared
     many = views(of_texts(letters), 2)
-    assert (many[0], many[3]) == ("characters", {"words", "characters"})
+    assert (many[0], many[3]) == (NGRAMS, {"words", NGRAMS})
+
+
+def test_no_network_is_tried_on_n_grams(letters: Texts) -> None:
+    task = lm.task_from_texts(*letters)
+    ways = other_ways(letters, task, kind=None, test=None, group=None)
+    networks = Views(task, ways, lm.SequenceSpace(), AutoOptions(None, flops=1.0).limits, linear=[NGRAMS])  # type: ignore[arg-type]
+    linear = networks.in_space(lm.spaces.LinearSpace())
+    assert {*linear.labels} == {*networks.labels, NGRAMS}
+    assert networks.choice == {"preprocessing": [*networks.labels]}
+    assert networks.labelled(NGRAMS).task.preprocessing == linear.labelled(NGRAMS).task.preprocessing

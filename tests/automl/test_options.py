@@ -93,10 +93,11 @@ def test_a_command_repeats_what_was_given_and_nothing_else() -> None:
         "-my data", minutes=3, output="out/", group="-g", max_latency="7us", max_size="2MB", threads=None, onnx=True,
         progress=False,
     )  # fmt: skip
-    assert options.repeated((1e9, 2.5), from_shell=True) == (
+    assert options.repeated((1e9, 2.5), "32-true", from_shell=True) == (
         "lit-metanas auto '--data=-my data' --flops '[1000000000,2.5]' --seed 0 --group=-g --max_latency 0.007ms "
         "--max_size 2000000 --threads None --output out_again"
     )
-    assert options.repeated((1.0, 2.0), from_shell=False) == (
-        "lm.auto('-my data', flops=[1,2], seed=0, group='-g', max_latency='0.007ms', max_size=2000000, threads=None)"
+    assert options.repeated((1.0, 2.0), "bf16-mixed", from_shell=False) == (
+        "lm.auto('-my data', flops=[1,2], seed=0, precision='bf16-mixed', group='-g', max_latency='0.007ms', "
+        "max_size=2000000, threads=None)"
     )

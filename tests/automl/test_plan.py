@@ -17,6 +17,7 @@ from lit_metanas.automl.budget_plan import (
     Workload,
     divide,
     front_rungs,
+    rung_shares,
     rungs_of,
     search_flops,
     searched_share,
@@ -117,18 +118,20 @@ def test_flops_that_hide_an_epoch_in_their_last_digit_are_no_small_budget() -> N
 
 
 def test_candidates_grow_with_the_budget() -> None:
-    numbers = [sum(rungs_of(trials, 1.0)) for trials in (0.2, 0.5, 1, 2, 7, 14, 133, 1333)]
-    assert numbers[:3] == [1, 1, 1]
+    numbers = [rungs_of(trials, 1.0) for trials in (0.05, 0.1, 0.4, 0.8, 5, 11, 108, 1e24)]
+    assert numbers[:5] == [(1,), (1,), (2,), (4, 2), (4, 2)]
+    assert numbers[5:7] == [(6, 4, 2), (19, 10, 4, 2)]
+    assert numbers[-1][0] == budget_plan.MOST_FIRST
     assert numbers == sorted(numbers)
-    assert rungs_of(14, 1.0) == (6, 4, 4)
-    assert rungs_of(2, 1.0) == (2,)
-    assert 30 < numbers[-2] < 60
-    assert all(min(rungs_of(trials, 1.0)) >= 1 for trials in range(1, 200))
-    assert sum(rungs_of(1e24, 1.0)) <= budget_plan.MOST_TRIALS + budget_plan.LATER_RUNGS
+
+
+def test_the_first_rung_has_its_share_and_the_others_the_rest() -> None:
+    assert rung_shares((1,), 0.5) == [1.0]
+    assert rung_shares((6, 4, 2), 0.5) == [0.5, 0.25, 0.25]
 
 
 def test_a_search_for_a_front_begins_with_half_of_its_candidates() -> None:
-    assert front_rungs(1.0, 1.0) == (1,)
+    assert front_rungs(0.5, 1.0) == (1,)
     assert front_rungs(7.0, 1.0) == (4, 2, 1)
     assert sum(front_rungs(28.0, 1.0)) == sum(rungs_of(28.0, 1.0))
 
@@ -147,8 +150,7 @@ def test_a_training_has_no_more_epochs_than_help() -> None:
         return searched_share(budget, epoch=1, trial=trial, share=share, longest=200, single=1)
 
     assert (share(100), share(1000)) == (50, 800)
-    assert share(100, trial=26) == 1  # a single candidate is not compared
-    assert (share(100, share=0.0), share(1000, share=0.0)) == (1, 800)
+    assert share(100, trial=100) == 1  # a single candidate is not compared
 
 
 def test_a_search_takes_the_seconds_that_it_was_given() -> None:
@@ -156,7 +158,7 @@ def test_a_search_takes_the_seconds_that_it_was_given() -> None:
     for seconds in (1.0, 10.0, 100.0):
         flops = search_flops(seconds, pace, trial=3e8, scored=50, rungs=rungs_of)
         taken = flops / 1e9 + sum(rungs_of(flops, 3e8)) * 0.1
-        assert seconds - 0.2 <= taken <= 1.01 * seconds
+        assert seconds - 0.7 <= taken <= 1.01 * seconds  # a further network may bring a further rung
 
 
 def test_a_pace_is_averaged_with_that_of_earlier_trainings() -> None:

@@ -60,6 +60,7 @@ def test_the_last_line_predicts(photos: Path, capsys: pytest.CaptureFixture[str]
 def test_the_command_of_the_card_repeats_the_result(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget_plan, "measure_pace", lambda *args, **more: Pace(2e7, 0.0, 0.0))
     monkeypatch.setattr(Pace, "averaged", lambda self, trainings, scored: self)
+    monkeypatch.setattr(budget_plan, "faster_precision", lambda *args, **more: "bf16-mixed")
     for file in photos.glob("photos/*/*.png"):
         file.rename(file.with_name(f"day{int(file.stem) // 2}_{file.name}"))
     photos.joinpath("photos").rename("two letters")

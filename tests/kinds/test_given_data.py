@@ -19,10 +19,10 @@ from torch.utils.data import TensorDataset
 import lit_metanas as lm
 from lit_metanas.automl import calls
 from lit_metanas.cli.parser import Parser
-from lit_metanas.kinds.augmentation import check_augmentation
 from lit_metanas.kinds.given_data import describe_columns, describe_given, kind_of_examples, read_given
 from lit_metanas.kinds.kind import BUILT_IN, kind_named, kind_of
 from lit_metanas.tasks.splits import warn_of_copies
+from lit_metanas.training.recipes.recipe import check_changes
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "spaces"
 
@@ -77,7 +77,7 @@ def test_whatever_is_searched_of_a_recipe_its_objective_can_be_trained_with(kind
     for name, values in kind_named(kind).recipes(objective).items():
         for value in values:
             recipe = lm.Recipe().replace({name: value})
-            check_augmentation(recipe.augmentation, objective)
+            check_changes(recipe, lm.inputs.RowShape(4), objective)
             assert torch.isfinite(objective.loss(scores, targets, label_smoothing=recipe.label_smoothing))
 
 

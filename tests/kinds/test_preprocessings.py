@@ -94,8 +94,9 @@ def test_rows_have_columns_of_several_scales(tmp_path: Path) -> None:
 def test_texts_have_words_and_characters() -> None:
     texts = [f"text {n} " + " ".join(f"w{(n * k) % 9}" for k in range(50)) for n in range(40)]
     ways = ways_of((texts, [n % 2 for n in range(40)]))
-    assert [*ways] == ["words", "words, first 96 of a text", "characters", "byte pairs"]
-    assert [made().shape.steps for made in ways.values()] == [32, 96, 128, 48]
+    assert [*ways] == ["words", "words, first 96 of a text", "characters", "byte pairs", "n-grams"]
+    longest = max(len(lm.kinds.NGrams().split(text)) for text in texts)
+    assert [made().shape.steps for made in ways.values()] == [32, 96, 128, 48, pytest.approx(5 * longest / 4, rel=0.3)]
     for length, longer in ((60, False), (100, True)):  # texts without words
         genes = ["".join(np.random.default_rng(n).choice(list("acgt"), length)) for n in range(20)]
         offered = [*ways_of((genes, [0, 1] * 10))]

@@ -11,6 +11,7 @@ from lit_metanas.io.settings import settings_of
 from lit_metanas.records import record_lines
 from lit_metanas.records.record_lines import SHIPPED, SHIPPED_FILE
 from lit_metanas.searchers.halving.proposals import covering
+from lit_metanas.searchers.mutation import complete
 
 SPACE = lm.spaces.AnyInputSpace(operations=("conv_3", "gru"), depths=(1, 2), widths=(4, 8), readouts=("mean",))
 
@@ -110,7 +111,9 @@ def test_the_package_ships_small_records_of_each_default_space(kind):
 
 def fits(record, space):
     choices = {choice.name: choice.labels for choice in space.choices}
-    return record.choices == choices
+    return record.choices.keys() == choices.keys() and all(
+        {*own} <= {*choices[name]} for name, own in record.choices.items()
+    )
 
 
 def test_a_search_begins_with_the_shipped_records_without_being_told(task):
@@ -122,3 +125,17 @@ def test_a_search_begins_with_the_shipped_records_without_being_told(task):
     own = [record for record in lm.records.read_record_lines(SHIPPED) if record.space == "LayeredSpace"]
     assert found.meta_cost.flops == sum(record.trials[-1].cost.flops for record in own)
     assert "cost of what was learned before: " in repr(found)
+
+
+def test_a_search_without_records_begins_with_the_first_networks_of_the_kind(task):
+    named = lm.kinds.kind.kind_named("images").first
+    space = lm.default_space(task.shape)
+    rung = default_method(space, lm.Recipe(), named).first_rung(space, 0, problem=task.id)
+    assert [query.architecture for query in rung] == [complete(space, labels) for labels in named[:8]]
+    found = lm.search(task, flops=1e10, recipe=lm.Recipe(epochs=1), progress=False)
+    assert [trial.architecture for trial in found.record.trials[:8]] == [query.architecture for query in rung]
+    few = lm.GridSpace(blocks=["conv"])
+    fitting = [complete(few, labels) for labels in named if labels["block"] == "conv"]
+    rung = default_method(few, lm.Recipe(), named).first_rung(few, 0, problem=task.id)
+    assert [query.architecture for query in rung][: len(fitting)] == fitting
+    assert len({query.architecture for query in rung}) == len(rung) == 8

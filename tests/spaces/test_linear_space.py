@@ -23,11 +23,12 @@ def test_it_passes_the_test_kit(shape):
 
 def test_nothing_but_the_classifier_and_the_vectors_of_tokens_is_learned():
     space = lm.spaces.LinearSpace()
-    for shape, names in zip(SHAPES, [set(), set(), {"body.features.fine.vectors.weight"}, set()], strict=True):
+    for shape, names in zip(SHAPES, [set(), set(), {"body.features.fine.vectors"}, set()], strict=True):
         child = space.build(space.canonical({"detail": "fine"}), shape, way=3)
         assert {name for name, _ in child.named_parameters()} == {"head.weight", "head.bias", *names}
         assert child.features == child.body.longest
-        assert child.flops == child.features * 3
+        summed = 4 * shape.steps if names else 0  # a vector of each group of up to four
+        assert child.flops == child.features * (3 + summed)
 
 
 def test_patches_are_averaged_and_those_at_the_end_are_smaller():
@@ -65,16 +66,22 @@ def test_moments_are_those_of_the_steps_of_an_example():
     torch.testing.assert_close(fine(series[:, :, :4]), found)
 
 
-def test_vectors_of_tokens_are_averaged_up_to_the_end():
+def drawn_vectors(features):
+    """The vectors of tokens, which begin as zeros, drawn at random."""
+    assert not features.vectors.any()
+    return torch.nn.init.normal_(features.vectors)
+
+
+def test_vectors_of_tokens_are_added_up_to_the_end_and_scaled():
     features = TokenFeatures(lm.TokenShape(5, 6), "coarse")
-    vectors = features.vectors.weight
+    vectors = drawn_vectors(features)
     found = features(torch.tensor([[4, 2, 4, 0, 0], [0, 0, 0, 0, 0]]))
-    torch.testing.assert_close(found, torch.stack([(2 * vectors[4] + vectors[2]) / 3, torch.zeros(32)]))
+    torch.testing.assert_close(found, torch.stack([(2 * vectors[4] + vectors[2]) / 3**0.5, torch.zeros(32)]))
 
 
 def test_groups_of_up_to_four_neighbours_have_vectors_too():
     features = TokenFeatures(lm.TokenShape(50_000, 7), "fine")
-    tokens = [[4, 2, 4, 49_999, 2], [7], []]
+    tokens, table = [[4, 2, 4, 49_999, 2], [7], []], drawn_vectors(features)
 
     def number(group):
         found = 0
@@ -82,12 +89,12 @@ def test_groups_of_up_to_four_neighbours_have_vectors_too():
             found = (found * 1_000_003 + token) % (2**31 - 1)
         return found % 2**15
 
-    for own, mean in zip(
+    for own, found in zip(
         tokens, features(torch.tensor([[*own, *[0] * (7 - len(own))] for own in tokens])), strict=True
     ):
         groups = [own[i : i + n] for n in (1, 2, 3, 4) for i in range(len(own) - n + 1)]
-        vectors = [features.vectors.weight[number(group)] for group in groups] or [torch.zeros(32)]
-        torch.testing.assert_close(mean, torch.stack(vectors).mean(0))
+        vectors = torch.stack([table[number(group)] for group in groups] or [torch.zeros(32)])
+        torch.testing.assert_close(found, vectors.sum(0) / len(vectors) ** 0.5)
 
 
 def test_rows_are_taken_as_they_are_or_with_squares():

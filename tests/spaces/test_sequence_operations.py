@@ -92,6 +92,7 @@ PLAIN = {
     "identity": lambda layer, x: x,
     **{f"conv_{size}": lambda layer, x: convolved(x, layer.weight, layer.bias) for size in (3, 5, 7)},
     **{f"sep_conv_{size}": separable for size in (3, 5, 7)},
+    "conv_2_to_5": lambda layer, x: torch.cat([convolved(x, one.weight, one.bias) for one in layer.parts]),
     "dil_conv_3": lambda layer, x: convolved(x, layer.weight, layer.bias, dilation=2),
     "gated_linear": gated,
     "attention_2": attended,

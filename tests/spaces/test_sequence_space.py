@@ -11,7 +11,7 @@ from lit_metanas.inputs.batches import blank_inputs, random_inputs
 from lit_metanas.inputs.shapes import SeriesShape, TokenShape
 from lit_metanas.spaces import Gate, SearchSpace, SequenceSpace, one_hot
 from lit_metanas.spaces.sequence.readouts import READOUTS
-from lit_metanas.spaces.sequence.step_operations import OPERATIONS
+from lit_metanas.spaces.sequence.step_operations import OPERATIONS, ParallelConvolutions
 from lit_metanas.testing import check_space
 
 TOKENS, SERIES = TokenShape(13, 11), SeriesShape(3, 11)
@@ -171,12 +171,31 @@ def test_multiply_adds_are_those_of_the_formulas(label):
     maps = {"identity": 0, "gated_linear": 2, "max_pool_3": 0, "avg_pool_3": 0}
     per_step = {name: 64 * number for name, number in maps.items()}
     per_step |= {f"conv_{size}": 64 * size for size in (3, 5, 7)} | {"dil_conv_3": 64 * 3}
+    per_step |= {"conv_2_to_5": 16 * (2 + 3 + 4 + 5)}
     per_step |= {f"sep_conv_{size}": 8 * size + 64 for size in (3, 5, 7)}
     per_step |= {f"attention_{heads}": 4 * 64 + 2 * 11 * 8 for heads in (2, 4)}  # each step with each other one
     per_step |= {"gru": 2 * 3 * (8 * 4 + 4 * 4)}
     space = one(operations=(label,), depths=(1,))
     assert space.cost(only(space), TOKENS, way=5).flops == 11 * per_step[label] + 5 * 8
     assert space.cost(only(space), SERIES, way=5).flops == 11 * (per_step[label] + 3 * 8) + 5 * 8
+
+
+def test_text_cnn_is_a_point_of_it():
+    """Kim 2014: vectors of words, convolutions of several sizes, the most of each channel over time, dropout."""
+    space = one(operations=("conv_2_to_5",), activations=("ReLU",), norms=("none",), skips=("none",), depths=(1,),
+                dropouts=(0.5,), readouts=("max",))  # fmt: skip
+    network = space.child(only(space), TokenShape(20, 12), way=3).double().eval()
+    vectors, head = network.body.stem.embedding.weight, network.head
+    parts = next(own for own in network.modules() if isinstance(own, ParallelConvolutions)).parts
+    tokens = torch.tensor([[4, 9, 2, 7, 7, 3, 0, 0], [5, 0, 0, 0, 0, 0, 0, 0]])
+    with torch.no_grad():
+        for example, length in zip(tokens, (6, 1), strict=True):
+            most = []
+            for size, part in zip((2, 3, 4, 5), parts, strict=True):
+                words = nn.functional.pad(vectors[example[:length]].T, (size // 2, (size - 1) // 2))
+                maps = torch.einsum("ock,ctk->ot", part.weight, words.unfold(1, size, 1)) + part.bias[:, None]
+                most.append(maps.relu().amax(1))
+            torch.testing.assert_close(network(example[None])[0], head(torch.cat(most)))
 
 
 def test_costs_of_tokens_and_of_series_are_told_apart():

@@ -1,5 +1,7 @@
 """Changes of training images: what they do, and that an episode decides them."""
 
+import math
+
 import pytest
 import torch
 
@@ -61,14 +63,73 @@ def test_brightness_contrast_and_saturation_stay_within_their_factors():
         assert 1.35 < factors.max() < 1.41
 
 
+def placed_by_loops(image, turn, slant, factor, right, below):
+    """An image that is turned, slanted, scaled and moved, one pixel after the other, by distances in pixels."""
+    channels, height, width = image.shape
+    found = torch.zeros_like(image)
+    for row in range(height):
+        for column in range(width):
+            x, y = column + 0.5 - width / 2, row + 0.5 - height / 2
+            x = x + math.tan(slant) * y
+            x, y = math.cos(turn) * x - math.sin(turn) * y, math.sin(turn) * x + math.cos(turn) * y
+            x, y = factor * x + right * width + width / 2 - 0.5, factor * y + below * height + height / 2 - 0.5
+            x, y = min(max(x, 0.0), width - 1.0), min(max(y, 0.0), height - 1.0)
+            left, top = min(int(x), width - 2), min(int(y), height - 2)
+            across, down = x - left, y - top
+            for channel in range(channels):
+                corners = image[channel, top : top + 2, left : left + 2].tolist()
+                upper = corners[0][0] * (1 - across) + corners[0][1] * across
+                lower = corners[1][0] * (1 - across) + corners[1][1] * across
+                found[channel, row, column] = upper * (1 - down) + lower * down
+    return found
+
+
+def test_places_against_plain_loops():
+    before = torch.rand(5, 2, 6, 10, generator=seeded(5))
+    change = ImageAugmentation(flip=0.0, turn=40.0, shear=20.0, scale=0.5, move=0.3)
+    after = change(before, seeded())
+    generator = seeded()
+    torch.rand(8, 5, generator=generator)
+    draws = 2 * torch.rand(5, 5, generator=generator) - 1
+    for image, one, (turn, shear, scale, right, below) in zip(before, after, draws.T.tolist(), strict=True):
+        expected = placed_by_loops(
+            image, math.radians(40 * turn), math.radians(20 * shear), 1.5**scale, 0.3 * right, 0.3 * below
+        )
+        torch.testing.assert_close(one, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["turn", "shear", "scale", "move"])
+def test_hardly_changed_places_change_hardly_anything(name):
+    after = ImageAugmentation(**{**NOTHING, name: 1e-9})(images(), seeded())
+    torch.testing.assert_close(after, images(), rtol=0, atol=1e-5)
+
+
+def test_a_rectangle_gets_the_mean_colour():
+    before = images(200, side=20)
+    after = ImageAugmentation(**{**NOTHING, "cover": 0.25})(before, seeded())
+    changed = (after != before).all(1)
+    shares = changed.double().mean((1, 2))
+    assert shares.max() <= 0.25 * 1.2  # sides are rounded
+    assert shares.max() > 0.2
+    assert 0.09 < shares.mean() < 0.16
+    covered = torch.where(changed[:, None], after - before.mean((2, 3), keepdim=True), 0.0)
+    assert covered.abs().max() < 1e-6
+    for one in changed[shares > 0]:
+        down, across = one.any(1).nonzero().flatten(), one.any(0).nonzero().flatten()
+        assert int(one.sum()) == (down[-1] - down[0] + 1) * (across[-1] - across[0] + 1)
+    middle = changed.double().mean(0)
+    assert middle[:10].sum() == pytest.approx(float(middle[10:].sum()), rel=0.2)
+
+
 @pytest.mark.parametrize("channels", [1, 2, 3])
 def test_images_stay_images(channels):
-    after = ImageAugmentation(flip=0.5, zoom=0.3, colour=1.0)(images(channels=channels), seeded())
+    more = {"turn": 30.0, "shear": 10.0, "scale": 0.5, "move": 0.2, "cover": 0.5}
+    after = ImageAugmentation(flip=0.5, zoom=0.3, colour=1.0, **more)(images(channels=channels), seeded())
     assert after.shape == (40, channels, 8, 8)
     assert 0 <= after.min() < after.max() <= 1
 
 
-@pytest.mark.parametrize(("name", "value"), [("zoom", 1.5), ("colour", -0.1)])
+@pytest.mark.parametrize(("name", "value"), [("zoom", 1.5), ("colour", -0.1), ("turn", 181), ("cover", 2)])
 def test_numbers_out_of_range(name, value):
     with pytest.raises(ValueError, match=f"{name} is {value}"):
         ImageAugmentation(**{name: value})

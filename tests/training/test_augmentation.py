@@ -15,6 +15,7 @@ import lit_metanas as lm
 from lit_metanas.inputs.shapes import PADDING
 from lit_metanas.inputs.tokens import UNKNOWN
 from lit_metanas.kinds.augmentation import (
+    AUGMENTATIONS,
     MASKS,
     add_noise,
     augment,
@@ -73,20 +74,22 @@ def test_it_is_a_function_of_the_generator_and_does_nothing_where_there_is_none(
     assert torch.equal(inputs, before)
 
 
-def test_images_are_not_mirrored() -> None:
-    """A ramp from left to right still rises from left to right, whatever is cut out of it."""
+def test_images_are_mirrored_if_they_may_be() -> None:
+    """A ramp from left to right still rises from left to right, however it is turned and whatever is covered."""
     ramps = torch.linspace(0.2, 0.8, 16).expand(50, 1, 16, 16)
-    for strength in ("light", "strong"):
-        changed = augment(ramps, strength, drawn(), colours=True)
-        assert bool((changed.diff(dim=3) >= -1e-6).all())
-        assert 0 <= float(changed.min()) <= float(changed.max()) <= 1
+    for strength in AUGMENTATIONS:
+        for mirror in (False, True):
+            changed = augment(ramps, strength, drawn(), colours=True, mirror=mirror)
+            rising = changed[..., 8:].mean((1, 2, 3)) > changed[..., :8].mean((1, 2, 3))
+            assert 15 < int(rising.sum()) < 35 if mirror else bool(rising.all())
+            assert 0 <= float(changed.min()) <= float(changed.max()) <= 1
 
 
 def test_colours_change_where_they_may() -> None:
     flat = torch.full((20, 3, 8, 8), 0.75)
-    torch.testing.assert_close(augment(flat, "strong", drawn()), flat)
-    torch.testing.assert_close(augment(flat, "light", drawn(), colours=True), flat)
-    assert bool((augment(flat, "strong", drawn(), colours=True) != flat).any(1).all())
+    for strength in ("light", "strong"):
+        torch.testing.assert_close(augment(flat, strength, drawn()), flat)
+        assert bool((augment(flat, strength, drawn(), colours=True) != flat).any(1).all())
     for inputs, found in ((flat, True), (flat * 2, False), (-flat, False), (flat[:0], False), (flat[0], False)):
         assert colours_can_change(inputs) is found
     assert not colours_can_change(torch.where(torch.arange(20)[:, None, None, None] == 7, torch.nan, flat))

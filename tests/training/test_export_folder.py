@@ -37,6 +37,7 @@ from lit_metanas.training.export.predict_script import script_packages, script_t
 WORDS = lm.kinds.Words(steps=5, least=1).fitted(["it's one two, three नमस्ते"])
 TEXTS = ["IT'S one, two", "", "three नमस्ते six one two one"]
 CHARACTERS = lm.kinds.Characters(steps=12).fitted(TEXTS)
+GRAMS = lm.kinds.NGrams(steps=40).fitted(TEXTS)
 MARKS = lm.kinds.Words(steps=5, least=1, words=("one", *".,;:!?%)]}’。，、([{¿¡-"))
 
 ALONE = """
@@ -117,12 +118,12 @@ def test_the_script_classifies_texts_as_the_package_does(tmp_path: Path) -> None
     Path("new.txt").write_text("\n".join(texts) + "\n\n", encoding="utf-8")
     Path("empty.txt").touch()
     expected = lm.load("out").predict(texts)
-    for found in answers("empty.txt", "new.txt"):
+    for found in answers("empty.txt", "new.txt", lines=70):
         agree(found, expected)
 
 
 @pytest.mark.parametrize(
-    "made", [WORDS, CHARACTERS, lm.kinds.BytePairs(size=270, steps=20), JoinedTokens(CHARACTERS, WORDS)]
+    "made", [WORDS, CHARACTERS, GRAMS, lm.kinds.BytePairs(size=270, steps=20), JoinedTokens(WORDS, GRAMS)]
 )
 def test_the_script_divides_texts_as_the_package_does(made: lm.Preprocessing) -> None:
     from lit_metanas.training.export.standalone_pairs import source_tokens
@@ -144,9 +145,12 @@ def test_the_script_divides_texts_as_the_package_does(made: lm.Preprocessing) ->
 def test_the_scripts_of_texts_and_of_pairs_read_tokens_by_the_same_lines() -> None:
     from lit_metanas.training.export import standalone_pairs, standalone_texts
 
-    both = (standalone_pairs.source_tokens, standalone_texts.read_tokens)
-    one, other = (inspect.getsource(each).partition("\n")[2] for each in both)
-    assert one == other
+    for both in (
+        (standalone_pairs.source_tokens, standalone_texts.read_tokens),
+        (standalone_pairs._n_grams, standalone_texts._n_grams),
+    ):
+        one, other = (inspect.getsource(each).partition("\n")[2] for each in both)
+        assert one == other
 
 
 def test_the_script_composes_small_letters_as_the_package_does() -> None:
@@ -182,7 +186,7 @@ def test_the_script_writes_texts_as_the_package_does(tmp_path: Path) -> None:
     Path("empty.txt").touch()
     expected = lm.load("out").show(texts)
     assert len(set(expected)) > 1
-    assert all(found == expected for found in answers("empty.txt", "new.txt"))
+    assert all(found == expected for found in answers("empty.txt", "new.txt", lines=70))
 
 
 @pytest.mark.parametrize("target", [WORDS, MARKS, CHARACTERS, lm.kinds.BytePairs(size=270, steps=20)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import onnx
 import onnxruntime
@@ -15,6 +16,12 @@ from lit_metanas.inputs.batches import random_inputs
 from lit_metanas.training.export.onnx_program import PARITY, quantise_onnx
 
 IMAGES, SERIES, TOKENS = (1, 12, 12), lm.SeriesShape(5, 9), lm.TokenShape(vocabulary=20, steps=7)
+GRIDS: dict[str, dict[str, Any]] = {
+    "plain": {"blocks": ("conv",), "norms": ("none",), "readouts": ("flat",), "stages": (2,), "depths": (2,)},
+    "residual": {"blocks": ("residual",), "norms": ("group",), "readouts": ("gem",), "widths": (8,), "stages": (2,)},
+    "inverted": {"blocks": ("inverted",), "norms": ("batch",), "squeezes": ("se",), "widths": (8,), "stages": (2,)},
+    "convnext": {"blocks": ("convnext",), "norms": ("batch",), "stems": ("patch_2",), "widths": (8,), "stages": (2,)},
+}
 SEQUENCES = {"widths": (8,), "depths": (2,), "dropouts": (0.0,)}
 
 
@@ -42,13 +49,17 @@ def run(folder: Path, inputs: torch.Tensor, file: str = "model.onnx") -> torch.T
     ("space", "shape"),
     [
         (lm.LayeredSpace(depths=(2,), widths=(4,)), IMAGES),
+        *[
+            pytest.param(lm.GridSpace(**narrow), IMAGES, marks=[pytest.mark.slow] * (name in ("plain", "convnext")))
+            for name, narrow in GRIDS.items()
+        ],
         (lm.SequenceSpace(operations=("attention_4", "gated_linear"), **SEQUENCES), SERIES),
         (lm.SequenceSpace(operations=("attention_4", "sep_conv_3"), **SEQUENCES), TOKENS),
         pytest.param(lm.SequenceSpace(operations=("gru",), **SEQUENCES), TOKENS, marks=pytest.mark.slow),
         pytest.param(lm.spaces.NASBench201(), (3, 12, 12), marks=pytest.mark.slow),
         pytest.param(lm.spaces.AnyInputSpace(), TOKENS, marks=pytest.mark.slow),
     ],
-    ids=["images", "series", "tokens", "gru", "NAS-Bench-201", "any input"],
+    ids=["images", *GRIDS, "series", "tokens", "gru", "NAS-Bench-201", "any input"],
 )
 def test_onnxruntime_computes_what_the_network_does(space: lm.SearchSpace, shape: lm.Shape, tmp_path: Path) -> None:
     _, network = drawn(space, shape)

@@ -52,6 +52,8 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         validation_fraction: share of each class by which architectures are chosen, one example at least.
         random_state: seed of split, search and training: a number, or numpy's ``RandomState``; None draws one.
         threads: torch's threads meanwhile; None leaves them as they are.
+        precision: of the trainings: ``32-true``, ``bf16-mixed``, or ``auto``, which is the second one if minutes are
+            given and this machine gains from it. Predictions are always those of float32.
         progress: whether progress is shown on stderr.
 
     Attributes:
@@ -70,6 +72,7 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         val_score_: the accuracy on the validation examples in the search; NaN if none was scored.
         cost_: of the search.
         budget_: two numbers of ``flops`` that repeat a fit of ``auto``; None if it was stopped, and of other searches.
+        precision_: the precision of the trainings, which repeats them together with ``budget_``.
 
     Raises:
         ValueError: scikit-learn is not installed; or, by ``fit``, there are fewer than two classes, or two examples of

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lit_metanas.automl.calls import auto
-from lit_metanas.automl.options import shared
+from lit_metanas.automl.options import PRECISION_OF_FLOPS, shared
 from lit_metanas.comparisons.search_result import PREDICTED_AT_ONCE, SearchResult
 from lit_metanas.comparisons.single_task import search
 from lit_metanas.inputs.preprocessing import Preprocessing
@@ -32,6 +32,7 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import Recipe, WithLinear, build_network, examples_at_once
 from lit_metanas.training.export.exported_program import export_child
+from lit_metanas.training.precision import AUTO_PRECISION
 
 try:
     from sklearn.base import BaseEstimator
@@ -51,6 +52,7 @@ class AutoEstimator(BaseEstimator):
     validation_fraction: float = 0.2
     random_state: Any = 0
     threads: int | None = shared("threads")
+    precision: str = shared("precision")
     progress: bool = False
 
     def __post_init__(self) -> None:
@@ -112,6 +114,7 @@ class AutoEstimator(BaseEstimator):
         self.linear_ = found.linear and found.linear.to_json()
         self.network_ = self._scoring(found.network)
         self.val_score_, self.cost_, self.budget_ = found.val_score, found.cost, found.budget
+        self.precision_ = found.precision
         return found
 
     def _ended(self, found: SearchResult) -> Self:
@@ -131,14 +134,16 @@ class AutoEstimator(BaseEstimator):
                     "'method' whose estimator has the start."
                 )
             space, method = self._space(kind, task.shape, task.goal), deepcopy(self.method)
-            return search(task, space, method=method, flops=flops, recipe=self.recipe, **more)
+            precision = PRECISION_OF_FLOPS if self.precision == AUTO_PRECISION else self.precision
+            return search(task, space, method=method, flops=flops, recipe=self.recipe, precision=precision, **more)
         given: dict[str, Any] = {"recipe": self.recipe, "method": self.method}
         budget = "two flops"
         if self.minutes is not None:
             given, budget = {"flops": flops, **given}, "minutes"
         if wrong := [name for name, value in given.items() if value is not None]:
             raise ValueError(f"{type(self).__name__}: {budget} decide {wrong[0]}, too: give one of them.")
-        return auto(task, minutes=self.minutes, flops=flops, space=deepcopy(self.space), start=start, **more)
+        more |= {"minutes": self.minutes, "flops": flops, "start": start, "precision": self.precision}
+        return auto(task, space=deepcopy(self.space), **more)
 
     def _space(self, kind: str, shape: KindShape, objective: Objective) -> SearchSpace:
         """A copy of the space, which keeps what it works out, so that the argument stays as it is given."""

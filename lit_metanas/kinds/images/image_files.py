@@ -96,10 +96,11 @@ def require_shape(owner: str, shape: tuple[int, int, int]) -> None:
 
 @keeps_arguments()
 class ImageAugmentation(EpisodeAugmentation):
-    """Mirrors images, cuts parts out of them, and changes their colours; a pure function of images and a generator.
+    """Mirrors, cuts, turns, moves, recolours and covers images; a pure function of images and a generator.
 
     The transforms of torchvision draw once for a whole batch, from the global generator. Here each image has draws of
-    its own, and all are computed together.
+    its own, and all are computed together: what changes places is one sampling of the pixels. What comes from outside
+    of an image repeats its border.
 
     Args:
         flip: probability that left and right change places.
@@ -107,6 +108,12 @@ class ImageAugmentation(EpisodeAugmentation):
             whole; 1 cuts nothing.
         colour: brightness, contrast and, of images in colour, saturation are each multiplied by a factor between
             ``1 - colour`` and ``1 + colour``.
+        turn: most degrees by which an image is turned, to either side.
+        shear: most degrees by which its vertical lines are slanted.
+        scale: it is enlarged or reduced by a factor of up to ``1 + scale``.
+        move: most it is moved along each axis, as a share of its side.
+        cover: most of its area that a rectangle covers, which gets the image's mean colour (DeVries and Taylor 2017;
+            Zhong et al. 2020).
 
     Raises:
         ValueError: a number is out of its range.
@@ -119,34 +126,57 @@ class ImageAugmentation(EpisodeAugmentation):
         torch.Size([6, 3, 32, 32])
     """
 
-    def __init__(self, *, flip: float = 0.5, zoom: float = 1.0, colour: float = 0.0) -> None:
-        for name, value in (("flip", flip), ("colour", colour)):
+    def __init__(
+        self,
+        *,
+        flip: float = 0.5,
+        zoom: float = 1.0,
+        colour: float = 0.0,
+        turn: float = 0.0,
+        shear: float = 0.0,
+        scale: float = 0.0,
+        move: float = 0.0,
+        cover: float = 0.0,
+    ) -> None:
+        for name, value in (("flip", flip), ("colour", colour), ("scale", scale), ("move", move), ("cover", cover)):
             if not 0 <= value <= 1:
                 raise ValueError(f"ImageAugmentation: {name} is {value}; give a number from 0 to 1.")
+        for name, value, most in (("turn", turn, 180), ("shear", shear, 45)):
+            if not 0 <= value <= most:
+                raise ValueError(f"ImageAugmentation: {name} is {value}; give degrees from 0 to {most}.")
         if not 0 < zoom <= 1:
             raise ValueError(f"ImageAugmentation: zoom is {zoom}; give a share of the area above 0, at most 1.")
         self.flip = flip
         self.zoom = zoom
         self.colour = colour
+        self.turn = turn
+        self.shear = shear
+        self.scale = scale
+        self.move = move
+        self.cover = cover
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Change images.
 
         Args:
-            images: in [0, 1], shape ``(n, channels, height, width)``.
+            images: in [0, 1], shape ``(n, channels, height, width)``; without ``colour`` of any values.
             generator: of what is drawn, on the CPU.
 
         Returns:
             Images of the same shape, in [0, 1].
         """
         draws = torch.rand(8, len(images), generator=generator).to(images)
-        if self.zoom < 1:
-            images = self._cut(images, draws[:4])
+        if self.turn or self.shear or self.scale or self.move:
+            images = self._place(images, draws[:4], torch.rand(5, len(images), generator=generator).to(images))
+        elif self.zoom < 1:
+            images = self._place(images, draws[:4])
         if self.flip:
             mirrored = draws[4] < self.flip
             images = torch.where(mirrored[:, None, None, None], images.flip(-1), images)
         if self.colour:
             images = self._colour(images, draws[5:])
+        if self.cover:
+            images = self._covered(images, torch.rand(4, len(images), generator=generator).to(images))
         return images
 
     def of_episode(self, episode: Episode, generator: torch.Generator) -> Episode:
@@ -168,8 +198,11 @@ class ImageAugmentation(EpisodeAugmentation):
         first, second = self(torch.cat([support.inputs, query.inputs]), generator).split([len(support), len(query)])
         return replace(episode, train=Split(first, support.labels), test=Split(second, query.labels))
 
-    def _cut(self, images: Tensor, draws: Tensor) -> Tensor:
-        """Cut a part out of each image; draws in [0, 1), shape ``(4, n)``: of area, ratio of the sides and place."""
+    def _place(self, images: Tensor, draws: Tensor, more: Tensor | None = None) -> Tensor:
+        """Cut a part out of each image, and turn, slant, scale and move it.
+
+        Draws in [0, 1), shape ``(4, n)``: of area, ratio of the sides and place; and of the rest, ``(5, n)``.
+        """
         side = (self.zoom + (1 - self.zoom) * draws[0]).sqrt()
         # Sides from 3:4 to 4:3, as torchvision's, as far as none becomes longer than the image's.
         most = torch.minimum(-side.log(), torch.full_like(side, math.log(4 / 3) / 2))
@@ -178,24 +211,59 @@ class ImageAugmentation(EpisodeAugmentation):
         none = torch.zeros_like(side)
         across = torch.stack([width, none, (1 - width) * (2 * draws[2] - 1)], dim=-1)
         down = torch.stack([none, height, (1 - height) * (2 * draws[3] - 1)], dim=-1)
-        grid = affine_grid(torch.stack([across, down], dim=1), list(images.shape), align_corners=False)
+        placed = torch.stack([across, down], dim=1)
+        if more is not None:
+            placed = placed @ self._turned(more, images.shape[3] / images.shape[2])
+        grid = affine_grid(placed, list(images.shape), align_corners=False)
         return grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+    def _turned(self, draws: Tensor, ratio: float) -> Tensor:
+        """Matrices ``(n, 3, 3)`` that turn, slant, scale and move, of images whose width has a ratio to the height."""
+        turn, shear, scale, right, below = (2 * draws - 1).unbind()
+        angle, slant = torch.deg2rad(self.turn * turn), torch.deg2rad(self.shear * shear).tan()
+        factor = (math.log1p(self.scale) * scale).exp()
+        cos, sin = factor * angle.cos(), factor * angle.sin()
+        none = torch.zeros_like(cos)
+        # Both axes are from -1 to 1: one unit is as many times longer as the side is.
+        rows = (
+            torch.stack([cos, (cos * slant - sin) / ratio, 2 * self.move * right], dim=-1),
+            torch.stack([sin * ratio, sin * slant + cos, 2 * self.move * below], dim=-1),
+            torch.stack([none, none, none + 1], dim=-1),
+        )
+        return torch.stack(rows, dim=1)
+
+    def _covered(self, images: Tensor, draws: Tensor) -> Tensor:
+        """Cover a rectangle of each image; draws in [0, 1), shape ``(4, n)``: of area, ratio of the sides and place."""
+        height, width = images.shape[2:]
+        side = (self.cover * draws[0]).sqrt()
+        stretch = ((2 * draws[1] - 1) * torch.minimum(-side.log(), torch.full_like(side, math.log(2) / 2))).exp()
+        hidden = []
+        for places, share, begin in ((height, side / stretch, draws[2]), (width, side * stretch, draws[3])):
+            size = (places * share).round()[:, None]
+            first = (begin[:, None] * (places - size + 1)).floor()
+            place = torch.arange(places, device=images.device)
+            hidden.append((place >= first) & (place < first + size))
+        covered = hidden[0][:, None, :, None] & hidden[1][:, None, None, :]
+        return torch.where(covered, images.mean((2, 3), keepdim=True), images)
 
     def _colour(self, images: Tensor, draws: Tensor) -> Tensor:
         """Change brightness, contrast and saturation; draws in [0, 1), shape ``(3, n)``."""
+        # All three are linear in the image, its grey values and their mean. So they are one pass over the pixels, and
+        # values are cut off at 0 and 1 once, where torchvision does it after each.
         factors = 1 + self.colour * (2 * draws - 1)
         brightness, contrast, saturation = factors[..., None, None, None].unbind()
-        images = (images * brightness).clamp(0, 1)
         grey = _brightness(images)
-        images = (grey.mean((2, 3), keepdim=True).lerp(images, contrast)).clamp(0, 1)
-        if images.shape[1] != 3:
-            return images
-        return _brightness(images).lerp(images, saturation).clamp(0, 1)
+        constant = brightness * (1 - contrast) * grey.mean((2, 3), keepdim=True)
+        whole = brightness * contrast
+        if images.shape[1] == 3:
+            constant = constant + whole * (1 - saturation) * grey
+            whole = whole * saturation
+        return torch.addcmul(constant, images, whole).clamp_(0, 1)
 
 
 def _brightness(images: Tensor) -> Tensor:
     """How bright each pixel is: shape ``(n, channels, height, width)`` to ``(n, 1, height, width)``."""
     if images.shape[1] != 3:
         return images.mean(1, keepdim=True)
-    weights = torch.tensor(GREY).to(images)[:, None, None]
-    return (images * weights).sum(1, keepdim=True)
+    red, green, blue = (value * images[:, place, None] for place, value in enumerate(GREY))
+    return red + green + blue

@@ -130,7 +130,7 @@ class PairKind(Kind):
     noun = "pairs of texts"
     configuration = "encoder_decoder_small.yaml"
     labelled = False
-    incumbent: ClassVar = {"operation": "gru"}
+    first: ClassVar = ({"operation": "gru"},)
 
     def claims(self, path: Path, group: str | None) -> bool:
         """A table of two texts, neither of which repeats as labels do."""

@@ -29,7 +29,7 @@ class QuestionKind(Kind):
     noun = "questions"
     configuration = "sequence_spans.yaml"
     labelled = False
-    incumbent: ClassVar = {"operation": "gru", "depth": "2"}
+    first: ClassVar = ({"operation": "gru", "depth": "2"},)
 
     def claims(self, path: Path, group: str | None) -> bool:
         """A JSON file."""

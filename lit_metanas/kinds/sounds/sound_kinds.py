@@ -89,7 +89,7 @@ class TranscriptKind(SoundKind):
     configuration = "sequence_transcripts.yaml"
     labelled = False
     class_files = ()
-    incumbent: ClassVar = {"operation": "conv_5", "depth": "2"}
+    first: ClassVar = ({"operation": "conv_5", "depth": "2"},)
     features: ClassVar = {}
     member_epochs = 0
 

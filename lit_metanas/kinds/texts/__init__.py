@@ -2,6 +2,7 @@
 
 from lit_metanas.kinds.texts.byte_pairs import BytePairs
 from lit_metanas.kinds.texts.docstrings import Docstrings
+from lit_metanas.kinds.texts.ngrams import NGrams
 from lit_metanas.kinds.texts.phrases import Phrases
 from lit_metanas.kinds.texts.static_vectors import StaticVectors
 from lit_metanas.kinds.texts.text_folders import TextDataset, TextFolder
@@ -14,6 +15,7 @@ __all__ = [
     "BytePairs",
     "Characters",
     "Docstrings",
+    "NGrams",
     "Phrases",
     "SentenceSource",
     "StaticVectors",

@@ -15,6 +15,7 @@ from lit_metanas.kinds.pairs.pair_kind import kind_of_table
 from lit_metanas.kinds.texts.byte_pairs import BytePairs
 from lit_metanas.kinds.texts.labelled_text import Labelled, checked_text, distinct_texts
 from lit_metanas.kinds.texts.new_texts import new_texts, usual_texts
+from lit_metanas.kinds.texts.ngrams import NGrams
 from lit_metanas.kinds.texts.text_folders import is_dataset
 from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, columns_of, find_columns, listed, read_rows
 from lit_metanas.kinds.texts.text_task import TextTask, labelled_texts, task_from_texts
@@ -24,7 +25,9 @@ from lit_metanas.tasks.task import Task
 
 FEWER_WORDS = 1_000  # words of a smaller vocabulary
 LONG_TEXT, LONG_SHARE = 96, 0.1  # words of an example, where the usual number cuts off more than a share of all
+NGRAMS = "n-grams"  # the label of words, pairs and pieces of words, for linear models
 CHARACTERS, LONG_SPELLING = "characters", 128  # the label of texts by their characters, and characters of an example
+ONE_LAYER = {"depth": "1", "skip": "residual"}  # of the first networks
 
 
 class TextKind(Kind):
@@ -35,9 +38,17 @@ class TextKind(Kind):
     configuration = "default_tokens.yaml"
     class_files = frozenset({".txt"})
     read_files = frozenset({".txt", ".arrow"})
-    always_compared = True
+    first: ClassVar = (
+        {"operation": "conv_3", "readout": "max", "width": "128", "dropout": "0.2", **ONE_LAYER},
+        {"operation": "conv_2_to_5", "readout": "max", "width": "128", "dropout": "0.5", **ONE_LAYER},  # Kim 2014
+        {"operation": "gated_linear", "readout": "mean", "width": "64", "dropout": "0.2", **ONE_LAYER},
+        {"operation": "gru", "readout": "max", "width": "64", "dropout": "0.2", **ONE_LAYER},
+        {"operation": "attention_4", "readout": "max", "width": "64", "dropout": "0.2", **ONE_LAYER},
+        {"operation": "conv_5", "readout": "attention", "width": "64", "dropout": "0.2", **ONE_LAYER},
+    )
+    recipe: ClassVar = {"label_smoothing": 0.1}
     features: ClassVar = {"coarse": "counts of tokens", "fine": "counts of up to four neighbouring tokens"}
-    linear_views: ClassVar = {"fine": CHARACTERS}
+    linear_views: ClassVar = {"coarse": NGRAMS}
     linear_rate = 0.03
     averages_linear = True
     member_epochs = 60
@@ -89,6 +100,7 @@ class TextKind(Kind):
             found["byte pairs"] = BytePairs()
         if isinstance(usual, Words) and len(usual.words) > 2 * FEWER_WORDS:
             found[f"{FEWER_WORDS} words"] = Words(size=FEWER_WORDS)
+        found[NGRAMS] = NGrams()
         return found
 
     def as_before(self, made: MadeBefore, place: str) -> TextPreprocessing | None:

@@ -14,7 +14,7 @@ from lit_metanas.records.record import RecipeFields, RecipeValue, SearchOutcome,
 from lit_metanas.records.statistics import clearly_above
 from lit_metanas.searchers.halving.proposals import covering, promising
 from lit_metanas.searchers.halving.rungs import Contender, Halving, Race
-from lit_metanas.searchers.mutation import below, complete, draw_new
+from lit_metanas.searchers.mutation import below, complete, draw_new, named_networks
 from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
@@ -38,6 +38,7 @@ class SuccessiveHalving(Halving):
         records: files of searches of other tasks in this space; ``shipped`` is the package's. The first candidates are
             then the networks, with their recorded recipes, that cover these tasks best (see ``PortfolioSampler``).
         keep: fields of the estimator's recipe that keep their value, whatever it was in the records.
+        first: labels, by choice or group, of networks that come after those of the records. The others are drawn.
 
     Example:
         >>> import torch
@@ -60,6 +61,7 @@ class SuccessiveHalving(Halving):
         train: dict[str, list[RecipeValue]] | None = None,
         records: Sequence[str] = (),
         keep: Sequence[str] = (),
+        first: Sequence[Mapping[str, str]] = (),
     ) -> None:
         if candidates < 1 or eta < 2:
             raise ValueError(f"Halving needs candidates >= 1 and eta >= 2, not {candidates} and {eta}.")
@@ -72,6 +74,7 @@ class SuccessiveHalving(Halving):
         self.candidates = candidates
         self.eta = eta
         self.keep = tuple(keep)
+        self.first = tuple(first)
 
     def run(
         self, estimator: Estimator, space: SearchSpace, budget: Budget, seed: int, *, problem: str
@@ -95,7 +98,9 @@ class SuccessiveHalving(Halving):
         covers = covering(known, space, self.candidates)
         changes = [{name: value for name, value in query.recipe if name not in self.keep} for query in covers]
         pairs = zip(covers, changes, strict=True)
-        first = list(dict.fromkeys(Query.of(query.architecture, changed) for query, changed in pairs))
+        promised = [Query.of(query.architecture, changed) for query, changed in pairs]
+        named = [Query.of(one, {}) for one in named_networks(space, self.first)]
+        first = list(dict.fromkeys([*promised, *named]))[: self.candidates]
         number = self.candidates - len(first)
 
         def refusal(query: Query) -> str | None:
@@ -121,7 +126,7 @@ class EvolvingHalving(Halving):
             any, a search with records starts from their best candidates.
         candidates: architectures in each rung.
         rungs: share of the budget's FLOPs for each rung.
-        survivors: number of contenders that go on to the next rung.
+        survivors: number of contenders that go on to the next rung, or one number for each rung.
         parents: number of contenders, the first ones, that have mutants in turn; None is all.
         finish: whether the winner is trained further with the rest of the budget.
         train: fields of the estimator's recipe that also mutate, and the values to choose from; the incumbent has the
@@ -141,7 +146,7 @@ class EvolvingHalving(Halving):
     Example:
         >>> import lit_metanas as lm
         >>> lm.searchers.EvolvingHalving(candidates=(2, 2), rungs=(0.2, 0.2)).survivors
-        1
+        (1, 1)
     """
 
     def __init__(
@@ -151,7 +156,7 @@ class EvolvingHalving(Halving):
         incumbent: Mapping[str, str] | None = None,
         candidates: Sequence[int] = (6, 4, 4),
         rungs: Sequence[float] = (0.14, 0.14, 0.10),
-        survivors: int = 1,
+        survivors: int | Sequence[int] = 1,
         parents: int | None = None,
         finish: bool = True,
         train: dict[str, list[RecipeValue]] | None = None,
@@ -163,10 +168,12 @@ class EvolvingHalving(Halving):
         examples: int | None = None,
     ) -> None:
         super().__init__(estimator, rungs, finish, train, records, later)
-        if len(candidates) != len(rungs) or survivors < 1 or min(candidates) < survivors:
+        kept = (survivors,) * len(rungs) if isinstance(survivors, int) else tuple(survivors)
+        numbers = zip(candidates, kept, strict=False)
+        if not len(candidates) == len(rungs) == len(kept) or not all(1 <= few <= most for most, few in numbers):
             raise ValueError(
-                f"EvolvingHalving needs one number of candidates a rung, each at least {survivors}, the survivors (and "
-                f"these at least 1): got {list(candidates)} for {number_of(len(rungs), 'rung')}."
+                "EvolvingHalving needs one number of candidates a rung, and of survivors from 1 to that: got "
+                f"{list(candidates)} and {list(kept)} for {number_of(len(rungs), 'rung')}."
             )
         for name, value, least in (("proposals", proposals, 0), ("parents", parents, 1), ("examples", examples, 1)):
             if value is not None and value < least:
@@ -175,7 +182,7 @@ class EvolvingHalving(Halving):
             raise ValueError(f"EvolvingHalving: recipe_mutations is {recipe_mutations}; give a probability.")
         self.incumbent = dict(incumbent or {})
         self.candidates = tuple(candidates)
-        self.survivors = survivors
+        self.survivors = kept
         self.parents = parents
         self.recipe_mutations = recipe_mutations
         self.proposals = proposals
@@ -190,7 +197,7 @@ class EvolvingHalving(Halving):
         fields = [*self.train, *self.later]
         recipe = {name: estimator.settings[name] for name in fields if name in estimator.settings}
         contenders = self._first_parents(space, self._promised(race, recipe), recipe)
-        for number, share in zip(self.candidates, self.rungs, strict=True):
+        for number, share, survivors in zip(self.candidates, self.rungs, self.survivors, strict=True):
             begun: set[Query] = set()
             if race.entered or self.first:
                 begun = {contender.query for contender in contenders}
@@ -198,7 +205,7 @@ class EvolvingHalving(Halving):
             ranked = race.train(rung, share * race.total)
             if not ranked:
                 break
-            contenders = self._led(ranked, begun)[: self.survivors]
+            contenders = self._led(ranked, begun)[:survivors]
         return race.finish(contenders, further=self.finish)
 
     def _led(self, ranked: list[Contender], begun: Collection[Query]) -> list[Contender]:

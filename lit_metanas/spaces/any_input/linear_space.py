@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lit_metanas.inputs.batches import shortened
 from lit_metanas.inputs.shapes import ImageShape, KindShape, RowShape, SeriesShape, Shape, TokenShape, as_shape
 from lit_metanas.spaces.architecture import check_known
 from lit_metanas.spaces.builder import Builder
@@ -45,9 +46,10 @@ class LinearSpace(SearchSpace):
     patches, too (after Dalal and Triggs 2005). Series have the mean of each feature over the steps and its mean
     deviation from that; ``fine`` ones have its means around five places from beginning to end, too. Rows are taken as
     they are, ``fine`` ones with the squares of their numbers. All these are computed, not learned, and standardised by
-    a batch-norm, but for rows as they are. Tokens have a vector each, of which the mean is taken, so that scores are
-    linear in how often there is each token (fastText, Joulin et al. 2017). ``fine`` ones have a vector for each group
-    of up to four neighbouring tokens, by a hash, so that tokens may be characters.
+    a batch-norm, but for rows as they are. Tokens have a vector each, so that scores are linear in how often there is
+    each token (fastText, Joulin et al. 2017); ``fine`` ones have a vector for each group of up to four neighbouring
+    tokens, by a hash. Departures from the paper: their sum is divided by the root of their number, as rows of counts
+    are scaled for a support-vector machine, and vectors begin as zeros, so that rare tokens add no noise.
 
     Args:
         details: ``coarse`` for few features, ``fine`` for many.
@@ -94,8 +96,8 @@ class PlainFeatures(nn.Module):
         return self.detail.combine(partial(self._features, inputs))
 
     def computed_flops(self, count: CountedFlops) -> int:
-        """See ``MixedLayer``: features are sums, which are not counted."""
-        return 0
+        """See ``MixedLayer``."""
+        return sum(count.whole(self.features[label]) for label in self.detail.computed_labels())
 
     def _features(self, inputs: Tensor, label: str) -> Tensor:
         found: Tensor = self.features[label](inputs)
@@ -179,7 +181,7 @@ class SeriesFeatures(Features):
 
 
 class TokenFeatures(Features):
-    """The mean of learned vectors of an example's tokens, or, if ``fine``, of all groups of neighbours."""
+    """The scaled sum of learned vectors of an example's tokens, or, if ``fine``, of all groups of neighbours."""
 
     length = VECTOR_SIZE
     standardised = False
@@ -187,13 +189,15 @@ class TokenFeatures(Features):
     def __init__(self, shape: TokenShape, detail: str) -> None:
         super().__init__()
         self.grouped = detail == "fine"
-        self.vectors = nn.Embedding(GROUPS if self.grouped else shape.vocabulary, self.length)
+        self.vectors = nn.Parameter(torch.zeros(GROUPS if self.grouped else shape.vocabulary, self.length))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, steps)``, int64, 0 behind the end, to ``(n, features)``."""
+        inputs = shortened(inputs)
         numbers, within = neighbouring(inputs) if self.grouped else (inputs, inputs != 0)
-        vectors = self.vectors(numbers).masked_fill(~within[:, :, None], 0.0)
-        return vectors.sum(1) / within.sum(1, keepdim=True).clamp(min=1)
+        counted = within.to(self.vectors)
+        weights = counted * counted.sum(1, keepdim=True).clamp(min=1).rsqrt()
+        return torch.bmm(weights.unsqueeze(1), F.embedding(numbers, self.vectors)).squeeze(1)
 
 
 def neighbouring(tokens: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -12,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_metanas.inputs.batches import step_mask, trim_steps
+from lit_metanas.inputs.batches import shortened, step_mask
 from lit_metanas.inputs.shapes import SeriesShape, Shape, TokenShape
 from lit_metanas.objectives.objective import NEVER
 from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
@@ -151,11 +150,7 @@ class SequenceLayers(LayerStack):
 
     def layer_outputs(self, inputs: Tensor, wanted: Collection[int]) -> dict[int, tuple[Tensor, Steps]]:
         """For each wanted place, from 1 on, the layer's outputs ``(n, width, steps)``, and their steps."""
-        # Steps behind the end of all examples are left out, but in exported programs and under vmap, where sizes
-        # cannot depend on values.
-        if not torch.compiler.is_compiling():
-            with suppress(RuntimeError):
-                inputs = trim_steps(inputs)
+        inputs = shortened(inputs)
         if inputs.shape[-1] > self.shape.steps:
             raise ValueError(
                 f"An input has {inputs.shape[-1]} steps, and the network is for up to {self.shape.steps}: cut it."

@@ -6,7 +6,7 @@ Outputs there are finite, and mean nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Literal
@@ -79,6 +79,20 @@ class SeparableConvolution(nn.Sequential):
     def __init__(self, width: int, size: int) -> None:
         depthwise = nn.Conv1d(width, width, size, padding=size // 2, groups=width, bias=False)
         super().__init__(depthwise, nn.Conv1d(width, width, 1))
+
+
+class ParallelConvolutions(nn.Module):
+    """Convolutions of several sizes, each of an equal part of the channels (Kim 2014, who takes 100 of each size)."""
+
+    def __init__(self, width: int, sizes: Sequence[int]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(nn.Conv1d(width, width // len(sizes), size) for size in sizes)
+        self.margins = [(size // 2, (size - 1) // 2) for size in sizes]
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, width, steps)``, unchanged."""
+        made = [part(F.pad(inputs, margin)) for part, margin in zip(self.parts, self.margins, strict=True)]
+        return torch.cat(made, 1)
 
 
 class GatedLinear(nn.Module):
@@ -186,6 +200,7 @@ OPERATIONS: Mapping[str, MakeOperation] = {
     "identity": partial(_of_width, make=nn.Identity),
     **{f"conv_{size}": partial(_convolution, size=size) for size in (3, 5, 7)},
     **{f"sep_conv_{size}": partial(_of_width, make=partial(SeparableConvolution, size=size)) for size in (3, 5, 7)},
+    "conv_2_to_5": partial(_of_width, make=partial(ParallelConvolutions, sizes=(2, 3, 4, 5))),
     "dil_conv_3": partial(_convolution, size=3, dilation=2),
     "gated_linear": partial(_of_width, make=GatedLinear),
     "attention_2": partial(_attention, heads=2),

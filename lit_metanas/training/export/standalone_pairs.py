@@ -9,8 +9,15 @@ from typing import Any
 from unicodedata import category, normalize
 
 
+def _n_grams(words: list[str]) -> list[str]:
+    """Words, pairs and pieces of two to five characters, each once; words and pairs have a space at both ends."""
+    whole = [f" {' '.join(words[at : at + size])} " for size in (1, 2) for at in range(len(words) - size + 1)]
+    cut = (one[at : at + size] for one in whole[: len(words)] for size in range(2, 6) for at in range(len(one) - 1))
+    return list(dict.fromkeys([*whole, *cut]))
+
+
 def source_tokens(texts: list[str], part: dict[str, Any]) -> list[list[int]]:
-    """The words, characters or byte pairs of each text by number, padded and cut."""
+    """The words, n-grams, characters or byte pairs of each text by number, padded and cut."""
     kind, steps = part["kind"], part["steps"]
     known = {piece: number for number, piece in enumerate(part["pieces" if kind == "byte pairs" else kind], 2)}
     texts = [normalize("NFC", text[: 100 * steps]) for text in texts]
@@ -20,10 +27,13 @@ def source_tokens(texts: list[str], part: dict[str, Any]) -> list[list[int]]:
         tokenizer = tokenizers.Tokenizer(pairs)
         tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
         found = [tokenizer.encode(normalize("NFC", text.lower())).ids for text in texts]
-    elif kind == "words":
+    elif kind in ("words", "grams"):
         signs = "".join(sign for sign in map(chr, range(0x300, 0x20D0)) if category(sign)[0] == "M")
         words = re.compile(rf"[\w{signs}]+(?:['’][\w{signs}]+)*|\S")
-        found = [[known.get(word, 1) for word in words.findall(normalize("NFC", text.lower()))] for text in texts]
+        rows = [words.findall(normalize("NFC", text.lower())) for text in texts]
+        if kind == "grams":
+            rows = [[gram for gram in _n_grams(row) if gram in known] for row in rows]
+        found = [[known.get(word, 1) for word in row] for row in rows]
     else:
         found = [[known.get(character, 1) for character in text] for text in texts]
     return [((row or [1]) + [0] * steps)[:steps] for row in found]

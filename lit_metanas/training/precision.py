@@ -1,0 +1,91 @@
+"""The precision of a training: what decides it, and what applies it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from statistics import median
+from time import perf_counter
+
+import torch
+from torch import Tensor
+
+FLOAT32, BF16, AUTO_PRECISION = "32-true", "bf16-mixed", "auto"
+"""Precisions by Lightning's names, and the one that stands for a decision between them."""
+
+PRECISIONS = (AUTO_PRECISION, FLOAT32, BF16)
+
+LEAST_GAIN = 1.2
+"""How many times as fast a training must be in bf16, to be one: for less, a network need not lose digits."""
+
+ROUNDS = 5
+"""Of a benchmark at most."""
+
+
+def check_precision(owner: str, precision: str) -> None:
+    """Refuse a precision that there is none of; ``owner`` begins the sentence."""
+    if precision not in PRECISIONS:
+        raise ValueError(f"{owner}: precision is '{precision}'; give {', '.join(PRECISIONS[:-1])} or {PRECISIONS[-1]}.")
+
+
+def fast_bf16(device: torch.device) -> bool:
+    """Whether a device multiplies matrices in bf16 by units of its own."""
+    match device.type:
+        case "cpu":
+            # Without these instructions bf16 is emulated, and several times slower than float32.
+            found = torch.cpu.get_capabilities()
+            return bool(found.get("amx_bf16") or found.get("avx512_bf16"))
+        case "cuda":
+            return torch.cuda.is_bf16_supported(including_emulation=False)
+        case _:
+            return False
+
+
+def by_flags(precision: str, device: torch.device) -> str:
+    """A precision as it was given; ``auto`` is bf16 on a device that is made for it. No clock is asked."""
+    if precision != AUTO_PRECISION:
+        return precision
+    return BF16 if fast_bf16(device) else FLOAT32
+
+
+def by_timing(trainings: Sequence[Callable[[str], object]], device: torch.device, *, seconds: float) -> str:
+    """The precision in which some trainings are fastest: bf16 only on a device for it, and if it gains enough.
+
+    Args:
+        trainings: each does a few steps in the precision that it is given.
+        device: where they do them.
+        seconds: of the benchmark, which does at least one round after a first one that does not count.
+    """
+    if not fast_bf16(device):
+        return FLOAT32
+    begin, ratios = perf_counter(), list[float]()
+    for round_number in range(ROUNDS + 1):
+        # In turn, so that what slows the machine slows both.
+        plain, mixed = (sum(_timed(train, precision) for train in trainings) for precision in (FLOAT32, BF16))
+        if round_number:
+            ratios.append(plain / mixed)
+        if ratios and perf_counter() - begin > seconds:
+            break
+    return BF16 if median(ratios) >= LEAST_GAIN else FLOAT32
+
+
+def _timed(train: Callable[[str], object], precision: str) -> float:
+    begin = perf_counter()
+    train(precision)
+    return perf_counter() - begin
+
+
+def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
+    """What a step of training runs in, whatever precision the caller has: convolutions and products, but no weights."""
+    # The cache of cast weights would be the caller's, if there is autocast around this one, and outlive the step.
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == BF16, cache_enabled=False)
+
+
+def float32(device: torch.device) -> AbstractContextManager[object]:
+    """What losses, distances and augmentation run in: no autocast."""
+    return torch.autocast(device.type, enabled=False)
+
+
+def at_least_float32(scores: Tensor) -> Tensor:
+    """Scores of bf16 in float32; others as they are."""
+    return scores.to(torch.promote_types(scores.dtype, torch.float32))

@@ -1,0 +1,124 @@
+"""The recipe of a child's training, and its learning rates."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler
+
+from lit_metanas.inputs.shapes import ImageShape, RowShape, Shape, describe_shape
+from lit_metanas.kinds.augmentation import AUGMENTATIONS, NO_AUGMENTATION
+from lit_metanas.objectives.classification import Classification
+from lit_metanas.objectives.objective import Objective
+from lit_metanas.records.record import RecipeFields
+
+_LEAST = {
+    "epochs": 1,
+    "batch_size": 1,
+    "learning_rate": 0,
+    "weight_decay": 0,
+    "label_smoothing": 0,
+    "warmup": 0,
+    "average": 0,
+    "mixup": 0,
+}
+_SHARES = ("label_smoothing", "warmup", "average")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a child network is trained on one task; it is no part of the architecture.
+
+    Attributes:
+        epochs: passes over the train part.
+        batch_size: examples a step; a smaller train part is one batch.
+        learning_rate: of AdamW at its highest; it falls to zero as a half cosine.
+        weight_decay: of AdamW.
+        label_smoothing: of the cross-entropy.
+        inherit: start from the weights of the search, if it has any.
+        augmentation: how the examples of each step are changed at random: ``none``, ``light`` or ``strong``. Images are
+            turned, zoomed and moved a little, and become brighter or darker, if the whole train part lies in [0, 1];
+            ``strong`` does more of it, also changes contrast and colours, and covers a rectangle. In sounds and other
+            series, blocks of bands and of steps are hidden. In texts, words are replaced by the unknown one, which must
+            be token 1. Rows of numbers get noise. Validation and test examples are never changed.
+        mirror: whether half of the images of each step are mirrored. Letters, digits and arrows must not be;
+            ``mirror_keeps_classes`` finds out.
+        mixup: each example becomes a random mean of itself and another one, with the same mean of their losses (Zhang
+            et al. 2018): the parameter of the Beta distribution that weights are drawn from; 0 mixes nothing. Only for
+            classes of images or rows.
+        warmup: share of the steps in which the learning rate rises from near zero in a line. With 0.3 the learning
+            rate is that of the one-cycle policy (Smith and Topin 2018).
+        average: the network that is scored and kept has averaged weights, exponentially and over about this share of
+            the steps (Polyak and Juditsky 1992); 0 keeps the last ones. The statistics of batch norm are averaged, too.
+
+    Raises:
+        ValueError: a number is out of its range, or the augmentation is unknown.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> recipe = lm.Recipe(epochs=100, label_smoothing=0.1)
+        >>> recipe.replace({"learning_rate": 1e-3}).epochs
+        100
+    """
+
+    epochs: int = 30
+    batch_size: int = 50
+    learning_rate: float = 1e-2
+    weight_decay: float = 1e-3
+    label_smoothing: float = 0.0
+    inherit: bool = True
+    augmentation: str = NO_AUGMENTATION
+    mirror: bool = False
+    mixup: float = 0.0
+    warmup: float = 0.0
+    average: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, least in _LEAST.items():
+            value = getattr(self, name)
+            if value < least:
+                raise ValueError(f"Recipe: {name} is {value}; it must be at least {least}.")
+        for name in _SHARES:
+            value = getattr(self, name)
+            if value > 1:
+                raise ValueError(f"Recipe: {name} is {value}; it must be at most 1.")
+        if self.augmentation not in AUGMENTATIONS:
+            raise ValueError(f"Recipe: augmentation is '{self.augmentation}'; use {', '.join(AUGMENTATIONS)}.")
+
+    def replace(self, changes: RecipeFields) -> Recipe:
+        """The recipe with new values of fields that can be searched; ValueError for others, or values out of range."""
+        names = [field.name for field in fields(self) if field.name != "inherit"]
+        for name in changes:
+            if name not in names:
+                raise ValueError(f"A recipe has no field '{name}' to be searched: use {', '.join(names)}.")
+        return Recipe(**{**asdict(self), **changes})
+
+
+def check_changes(recipe: Recipe, shape: Shape, objective: Objective) -> None:
+    """Refuse changes of examples that would make targets wrong, or that inputs of a shape cannot have."""
+    if recipe.augmentation != NO_AUGMENTATION and not objective.augmentable:
+        raise ValueError(
+            f"Recipe: augmentation is '{recipe.augmentation}', and it would hide words of the answers of questions: "
+            f"set it to '{NO_AUGMENTATION}'."
+        )
+    if recipe.mirror and not isinstance(shape, ImageShape):
+        raise ValueError(f"Recipe: mirror is for images, and the inputs are {describe_shape(shape)}: leave it out.")
+    if recipe.mixup and not (isinstance(objective, Classification) and isinstance(shape, ImageShape | RowShape)):
+        raise ValueError("Recipe: mixup is for classes of images or rows: set it to 0.")
+
+
+def learning_rates(optimizer: Optimizer, recipe: Recipe, steps: int) -> LRScheduler:
+    """The learning rates of so many steps: a line up, if there is a warm-up, and a half cosine down to zero."""
+    rising = round(recipe.warmup * steps)
+    if not rising:
+        return CosineAnnealingLR(optimizer, T_max=steps)
+    falling = max(1, steps - rising)
+
+    def factor(step: int) -> float:
+        if step < rising:
+            return (step + 1) / (rising + 1)
+        return (1 + math.cos(math.pi * min(1.0, (step - rising) / falling))) / 2
+
+    return LambdaLR(optimizer, factor)

@@ -1,0 +1,128 @@
+"""The seconds of a training step: each kind of work, times its rate on a machine.
+
+Rates are fitted to measured steps by non-negative least squares of relative errors. Justus et al. (2018) predict the
+times of layers by a neural network; sums of work that have a meaning need fewer measurements.
+
+1. Justus, Brennan, Bonner, McGough. Predicting the computational cost of deep learning models. IEEE Big Data 2018.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lit_metanas.inputs.shapes import Shape
+from lit_metanas.io.yaml_files import parse_yaml
+from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.training.step_time.recorded_work import StepWork, step_work
+
+
+@dataclass(frozen=True)
+class StepTimes:
+    """How fast a machine trains, with one precision and number of threads.
+
+    Attributes:
+        rates: seconds for a unit of each kind of work.
+    """
+
+    rates: Mapping[str, float]
+
+    def seconds(self, work: Mapping[str, float]) -> float:
+        """The predicted seconds for some work; kinds without a rate take none."""
+        return sum(amount * self.rates.get(kind, 0.0) for kind, amount in work.items())
+
+
+@cache
+def nominal_times(precision: str = "32-true") -> StepTimes:
+    """How fast one thread of a certain machine trains: for decisions that are to repeat on every machine.
+
+    Args:
+        precision: ``32-true`` or ``bf16-mixed``.
+
+    Raises:
+        ValueError: it is another one.
+    """
+    tables = parse_yaml(files(__package__).joinpath("step_rates.yaml").read_text(encoding="utf-8"))
+    if precision not in tables:
+        raise ValueError(f"Times of steps are known for {' and '.join(tables)}, and the precision is '{precision}'.")
+    return StepTimes(tables[precision])
+
+
+def step_seconds(
+    space: SearchSpace,
+    architecture: Mapping[str, str],
+    shape: Shape,
+    way: int,
+    *,
+    batch_size: int,
+    times: StepTimes | None = None,
+) -> float:
+    """The predicted seconds of a training step of an architecture: forward pass, loss, backward pass, AdamW.
+
+    Args:
+        space: that the architecture belongs to.
+        architecture: one label for each active choice.
+        shape: of one input.
+        way: number of outputs.
+        batch_size: examples of a step.
+        times: of the machine; None for ``nominal_times()``.
+
+    Raises:
+        ValueError: the architecture cannot be built.
+
+    Example:
+        >>> import lit_metanas as lm
+        >>> from lit_metanas.training.step_time import nominal_times, step_seconds
+        >>> space = lm.LayeredSpace(widths=(16, 64), shared=True)
+        >>> labels = {choice.name: choice.labels[0] for choice in space.choices}
+        >>> given = {"shape": (3, 32, 32), "way": 10, "batch_size": 64}
+        >>> narrow, wide = (step_seconds(space, {**labels, "width": width}, **given) for width in ("16", "64"))
+        >>> 1 < wide / narrow < 16  # the ratio of their multiply-adds is 15
+        True
+    """
+    found = times or nominal_times()
+    work: StepWork = step_work(space, architecture, shape, way)
+    return found.seconds(work.total(batch_size))
+
+
+def fit_rates(
+    works: Sequence[Mapping[str, float]], seconds: Sequence[float], weights: Sequence[float] | None = None
+) -> dict[str, float]:
+    """Rates of kinds of work, none negative, with the least sum of squares of predictions' relative errors."""
+    kinds = sorted({kind for work in works for kind in work})
+    amounts = np.array([[work.get(kind, 0.0) for kind in kinds] for work in works])
+    scale = np.sqrt(np.ones(len(works)) if weights is None else np.array(weights))
+    matrix = amounts * (scale / np.array(seconds))[:, None]
+    units = np.where(matrix.any(0), matrix.max(0), 1.0)  # amounts differ by ten orders of magnitude
+    rates = nonnegative_least_squares(matrix / units, scale) / units
+    return dict(zip(kinds, rates.tolist(), strict=True))
+
+
+def nonnegative_least_squares(matrix: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The ``x`` without negative elements with the least ``|matrix @ x - values|`` (Lawson and Hanson 1974, NNLS)."""
+    number = matrix.shape[1]
+    solution, free = np.zeros(number), np.zeros(number, dtype=bool)
+    least = 1e-10 * np.abs(matrix.T @ values).max(initial=0.0)
+    for _ in range(10 * number):  # each time a better solution, but for rounding
+        downhill = np.where(free, -np.inf, matrix.T @ (values - matrix @ solution))
+        if free.all() or downhill.max() <= least:
+            break
+        free[downhill.argmax()] = True
+        while True:
+            target = np.zeros(number)
+            target[free] = np.linalg.lstsq(matrix[:, free], values)[0]
+            blocked = np.flatnonzero(free & (target <= 0))
+            if not len(blocked):
+                break
+            # Go as far as to the first element that gets to zero, and leave it there.
+            steps = solution[blocked] / (solution[blocked] - target[blocked])
+            solution += steps.min() * (target - solution)
+            solution[blocked[steps.argmin()]] = 0.0
+            free &= solution > 0
+        solution = target
+    return solution

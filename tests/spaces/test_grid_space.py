@@ -1,0 +1,334 @@
+"""The grid space: its choices, its networks against hand-written ones, and what they inherit."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+import lit_metanas as lm
+from lit_metanas.estimators import overlay
+from lit_metanas.kinds.images.image_kind import CONV_NET, IMAGE_NETWORKS, RES_NET
+from lit_metanas.searchers.mutation import complete, mutate
+from lit_metanas.spaces.grid.normed_convolution import scaled_kernel
+from lit_metanas.testing import check_space
+
+SPACE = lm.GridSpace(activations=("ReLU", "GELU", "SiLU", "ReLU6"))
+SHAPE, WAY = (3, 32, 32), 7
+SMALL: Mapping[str, Any] = {
+    "stages": (2,), "depths": (1,), "widths": (8, 16), "growths": ("1", "2"), "activations": ("ReLU",),
+    "stems": ("conv",), "downs": ("max",), "norms": ("batch",), "readouts": ("average",), "dropouts": (0.0,),
+    "branch_dropouts": (0.0,),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"stages": (2, 3), "depths": (1, 2), "blocks": ("conv", "residual"), "downs": ("max", "stride"),
+         "activations": ("ReLU", "GELU")},
+        {"stems": ("patch_2", "conv_2"), "norms": ("batch", "group", "none"), "blocks": ("residual", "convnext")},
+        {"readouts": ("flat", "average", "gem"), "dropouts": (0.0, 0.2), "branch_dropouts": (0.0, 0.1),
+         "blocks": ("convnext", "inverted")},
+    ],
+    ids=["sizes", "norms", "readouts"],
+)  # fmt: skip
+def test_it_passes_the_test_kit(more: Mapping[str, Any]) -> None:
+    check_space(lm.GridSpace(**{**SMALL, **more}), (1, 12, 12))
+
+
+def normed(channels: int, width: int, size: int, stride: int = 1, groups: int = 1) -> list[nn.Module]:
+    conv = nn.Conv2d(channels, width, size, stride, size // 2, groups=groups, bias=False)
+    return [conv, nn.BatchNorm2d(width)]
+
+
+def conv_net(widths: Sequence[int], pool: nn.Module, head: Sequence[nn.Module], *, convs: int = 1) -> nn.Module:
+    layers: list[nn.Module] = []
+    channels = 3
+    for width in widths:
+        for _ in range(convs):
+            layers += [*normed(channels, width, 3), nn.ReLU()]
+            channels = width
+        layers.append(pool)
+    return nn.Sequential(*layers, *head)
+
+
+class Basic(nn.Module):
+    """ResNet's basic block, as torchvision writes it."""
+
+    def __init__(self, channels: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = normed(channels, width, 3, stride)
+        self.conv2, self.bn2 = normed(width, width, 3)
+        same = stride == 1 and channels == width
+        self.downsample = nn.Identity() if same else nn.Sequential(*normed(channels, width, 1, stride))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        found = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(inputs)))))
+        return F.relu(found + self.downsample(inputs))
+
+
+class Inverted(nn.Module):
+    """MobileNetV2's block, as torchvision writes it."""
+
+    def __init__(self, channels: int, width: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        hidden = channels * expansion
+        self.same = stride == 1 and channels == width
+        self.conv = nn.Sequential(
+            *normed(channels, hidden, 1), nn.ReLU6(), *normed(hidden, hidden, 3, stride, hidden), nn.ReLU6(),
+            *normed(hidden, width, 1),
+        )  # fmt: skip
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return inputs + self.conv(inputs) if self.same else self.conv(inputs)
+
+
+class Means(nn.Module):
+    def forward(self, inputs: Tensor) -> Tensor:
+        return inputs.mean((2, 3))
+
+
+def res_net_10() -> nn.Module:
+    blocks = [Basic(max(16, width // 2), width, 1 + (width > 16)) for width in (16, 32, 64, 128)]
+    return nn.Sequential(*normed(3, 16, 3), nn.ReLU(), *blocks, Means(), nn.Linear(128, WAY))
+
+
+def mobile_net() -> nn.Module:
+    blocks: list[nn.Module] = []
+    for before, width in ((16, 16), (16, 32), (32, 64)):
+        blocks += [Inverted(before, width, 1 + (width > before), 4), Inverted(width, width, 1, 4)]
+    return nn.Sequential(*normed(3, 16, 3, 2), nn.ReLU6(), *blocks, Means(), nn.Linear(64, WAY))
+
+
+MAX, AVG = nn.MaxPool2d(2), nn.AvgPool2d(2)
+POINTS: Mapping[str, tuple[nn.Module, Mapping[str, str]]] = {
+    "Conv-4": (
+        conv_net([64] * 4, MAX, [nn.Flatten(), nn.Linear(256, WAY)]), {**CONV_NET, "width": "64", "growth": "1"}
+    ),
+    "the pyramid": (
+        conv_net([16, 32, 64, 64], AVG, [Means(), nn.Linear(64, WAY)]),
+        {**CONV_NET, "width": "16", "down": "avg", "readout": "average"},
+    ),
+    "32-64-128-128": (conv_net([32, 64, 128, 128], MAX, [nn.Flatten(), nn.Linear(512, WAY)]), CONV_NET),
+    "VGG-8": (
+        conv_net([32, 64, 128, 128], MAX, [nn.Flatten(), nn.Linear(512, WAY)], convs=2), {**CONV_NET, "depth": "2"}
+    ),
+    "ResNet-10": (res_net_10(), RES_NET),
+    "MobileNetV2": (
+        mobile_net(),
+        {**RES_NET, "stem": "conv_2", "stages": "3", "depth": "2", "block": "inverted", "expansion": "4",
+         "squeeze": "none", "activation": "ReLU6"},
+    ),
+}  # fmt: skip
+
+
+def drawn(network: nn.Module, seed: int) -> nn.Module:
+    """The network with weights and statistics that tell its layers apart."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, tensor in network.state_dict().items():
+            if tensor.is_floating_point():
+                tensor.copy_(tensor + 0.2 * torch.rand(tensor.shape, generator=generator) * (1 + ("var" in name)))
+    return network.eval()
+
+
+@pytest.mark.parametrize("name", POINTS)
+def test_known_networks_are_points_of_the_space(name: str) -> None:
+    plain, labels = POINTS[name]
+    architecture = complete(SPACE, labels)
+    child = SPACE.child(architecture, SHAPE, WAY)
+    parameters = sum(each.numel() for each in plain.parameters())
+    assert SPACE.cost(architecture, SHAPE, WAY).parameters == parameters
+    for own, known in zip(child.state_dict().values(), drawn(plain, 0).state_dict().values(), strict=True):
+        own.copy_(known)
+    images = torch.rand(5, *SHAPE)
+    for training in (False, True):
+        torch.testing.assert_close(child.train(training)(images), plain.train(training)(images), rtol=1e-4, atol=1e-4)
+
+
+def test_a_search_begins_with_networks_of_different_structure() -> None:
+    space = lm.GridSpace()
+    found = [complete(space, labels) for labels in IMAGE_NETWORKS]
+    assert len(set(found)) == len(found) >= 8
+    for architecture, labels in zip(found, IMAGE_NETWORKS, strict=True):
+        assert {choice.name for choice in space.choices if choice.name in labels} <= set(architecture)
+        assert space.by_choice(labels).keys() <= {choice.name for choice in space.choices}
+        assert space.cost(architecture, SHAPE, WAY).flops < 150e6
+    assert {one["block"] for one in found} == {"conv", "residual", "inverted", "convnext"}
+    assert lm.kinds.kind.kind_named("images").first == IMAGE_NETWORKS
+
+
+def drawn_labels(space: lm.SearchSpace) -> st.SearchStrategy[dict[str, str]]:
+    return st.fixed_dictionaries({choice.name: st.sampled_from(choice.labels) for choice in space.choices})
+
+
+@given(drawn_labels(SPACE))
+def test_equal_networks_are_one_architecture(labels: dict[str, str]) -> None:
+    architecture = SPACE.canonical(labels)
+    assert SPACE.canonical(architecture) == architecture
+    assert ("expansion" in architecture) == ("squeeze" in architecture) == (labels["block"] == "inverted")
+    assert ("branch_dropout" in architecture) == (labels["block"] != "conv")
+    depths = [name for name in architecture if name.endswith(".depth")]
+    assert depths == [f"stage{place}.depth" for place in range(1, int(labels["stages"]) + 1)]
+    assert widths(labels) == widths(architecture)
+    others = [one for one in ("1", "1.5", "2", "2_to_4") if widths({**labels, "growth": one}) == widths(labels)]
+    assert architecture["growth"] == others[0]
+
+
+def widths(labels: Mapping[str, str]) -> list[int]:
+    """Channels of the stages, spelled out."""
+    found = []
+    for place in range(int(labels["stages"])):
+        times = min(4, 2**place) if labels["growth"] == "2_to_4" else float(labels["growth"]) ** place
+        exact = int(labels["width"]) * times
+        found.append(
+            next(width for width in (8 * int(exact / 8 + 0.5), 8 * int(exact / 8 + 1)) if width >= 0.9 * exact)
+        )
+    return [min(256, width) for width in found]
+
+
+@pytest.mark.parametrize("growth", ["1", "1.5", "2", "2_to_4"])
+def test_stages_are_as_wide_as_they_grow(growth: str) -> None:
+    labels = {**RES_NET, "stages": "5", "width": "24", "growth": growth}
+    child = SPACE.child(complete(SPACE, labels), SHAPE, WAY)
+    first = [name for name, own in child.named_modules() if name.endswith("first.conv")]
+    assert [child.get_submodule(name).out_channels for name in first] == widths(labels)
+
+
+@pytest.mark.parametrize("size", [16, 33, 96])
+@pytest.mark.parametrize("stem", ["conv", "conv_2", "patch_2", "patch_4"])
+@pytest.mark.parametrize("down", ["max", "stride"])
+def test_images_of_all_sizes_are_read(size: int, stem: str, down: str) -> None:
+    labels = {**CONV_NET, "stem": stem, "down": down, "stages": "5", "width": "8", "growth": "1"}
+    network = SPACE.child(complete(SPACE, labels), (3, size, size), WAY)
+    side = size // int(stem[-1]) if stem.startswith("patch") else -(-size // (1 + stem.endswith("2")))
+    for stage in range(5):
+        if down == "max":
+            side = max(1, side // 2)
+        elif stage:
+            side = -(-side // 2)
+    read = -(-side // -(-side // 4))
+    assert network.head.in_features == 8 * read**2
+    assert network.eval()(torch.rand(2, 3, size, size)).shape == (2, WAY)
+
+
+def test_readouts_are_what_they_say() -> None:
+    images = torch.rand(4, *SHAPE)
+    made = {}
+    for readout in ("average", "gem", "flat"):
+        labels = {**CONV_NET, "stages": "2", "readout": readout}
+        torch.manual_seed(0)
+        network = drawn(SPACE.child(complete(SPACE, labels), SHAPE, WAY), 3)
+        made[readout] = network.embed(images)
+        if readout == "gem":
+            network.body.readout.power.data.fill_(1.0)
+            torch.testing.assert_close(network.embed(images), made["average"], rtol=1e-4, atol=1e-5)
+    assert (made["gem"] >= made["average"] - 1e-5).all()
+    torch.testing.assert_close(made["flat"].unflatten(1, (64, 16)).mean(2), made["average"])
+
+
+def test_scaled_weights_are_those_of_plain_loops() -> None:
+    weight, gain = torch.randn(3, 4, 3, 3, dtype=torch.float64), torch.tensor([1.0, 2.0, 0.5], dtype=torch.float64)
+    present = torch.tensor([1.0, 1.0, 0.25, 0.0], dtype=torch.float64)
+    found, mixed = scaled_kernel(weight, gain), scaled_kernel(weight, gain, present)
+    for out in range(3):
+        rows = weight[out].flatten()
+        torch.testing.assert_close(
+            found[out].flatten(), gain[out] * (rows - rows.mean()) / (rows.var(correction=0) * len(rows)).sqrt()
+        )
+        mean = sum(present[i] * weight[out, i].sum() for i in range(4)) / (9 * present.sum())
+        squares = torch.stack([present[i] * ((weight[out, i] - mean) ** 2).sum() for i in range(4)]).sum()
+        torch.testing.assert_close(mixed[out], gain[out] * (weight[out] - mean) / squares.sqrt())
+    alone = scaled_kernel(weight[:, :2], gain)
+    torch.testing.assert_close(scaled_kernel(weight, gain, torch.tensor([1, 1, 0, 0]))[:, :2], alone)
+
+
+def test_without_norms_activations_neither_vanish_nor_explode() -> None:
+    torch.manual_seed(0)
+    for block in ("conv", "residual", "inverted", "convnext"):
+        labels = {**RES_NET, "block": block, "norm": "none", "depth": "3", "readout": "average", "width": "32"}
+        network = SPACE.child(complete(SPACE, labels), SHAPE, WAY)
+        features = network.embed(torch.randn(16, *SHAPE))
+        assert 0.02 < features.std() < 5, block
+
+
+def test_an_example_loses_its_branch_or_gets_more_of_it() -> None:
+    drop = lm.Builder({"drop": ("0.25",)}, mixed=False).branch_dropout("drop", (0.0, 0.25))
+    inputs = torch.ones(4000, 3, 2, 2)
+    torch.manual_seed(0)
+    outputs = drop(inputs)
+    kept = outputs[:, 0, 0, 0] > 0
+    assert 0.7 < kept.float().mean() < 0.8
+    torch.testing.assert_close(outputs, inputs * kept[:, None, None, None] / 0.75)
+    assert drop.eval()(inputs) is inputs
+
+
+def test_a_mutant_inherits_all_that_it_shares_with_its_parent() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for seed in range(12):
+        parent = SPACE.sample(generator)
+        child = drawn(SPACE.child(parent, SHAPE, WAY), seed)
+        learned = SPACE.supernet_weights(child)
+        twin = SPACE.child(parent, SHAPE, WAY, learned).eval()
+        images = torch.rand(2, *SHAPE)
+        torch.testing.assert_close(twin(images), child(images))
+        mutant = mutate(SPACE, parent, generator)
+        torch.manual_seed(1)
+        fresh = SPACE.supernet_weights(SPACE.child(mutant, SHAPE, WAY))
+        torch.manual_seed(1)
+        found = SPACE.supernet_weights(SPACE.child(mutant, SHAPE, WAY, learned))
+        body = {name: value for name, value in learned.items() if not name.startswith("head.")}
+        shared = overlay(fresh, {name: body[name] for name in fresh.keys() & body.keys()})
+        for name in fresh:
+            if not name.startswith("head."):
+                torch.testing.assert_close(found[name], shared[name], rtol=0, atol=0)
+
+
+def test_children_draw_weights_of_their_own_size() -> None:
+    part = lm.Split(torch.rand(4, *SHAPE), torch.tensor([0, 1, 0, 1]))
+    task = lm.Task("toy", 2, part, part, part)
+    estimator = lm.estimators.TrainingEstimator(task, SPACE, 0, lm.Recipe(epochs=1, learning_rate=0.0))
+    labels = {**CONV_NET, "width": "8", "growth": "1"}
+    weights = estimator(complete(SPACE, labels), fidelity=1.0).weights
+    assert weights is not None
+    kernels = {name: value for name, value in weights.items() if value.dim() == 4}
+    assert len(kernels) == 4
+    for value in kernels.values():  # PyTorch's bound for a layer of this size
+        assert 0.9 < value.abs().max() * value[0].numel() ** 0.5 <= 1.0
+
+
+def test_weights_of_another_space_are_refused() -> None:
+    architecture = complete(SPACE, CONV_NET)
+    with pytest.raises(ValueError, match="hold none of this network's"):
+        SPACE.child(architecture, SHAPE, WAY, {"layers.0.scale": torch.ones(3)})
+    name = next(iter(SPACE.supernet_weights(SPACE.child(architecture, SHAPE, WAY))))
+    with pytest.raises(ValueError, match="come from another"):
+        SPACE.child(architecture, SHAPE, WAY, {name: torch.ones(3)})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"widths": (12,)}, "width 12 is no multiple of 8"),
+        ({"blocks": ("residul",)}, "did you mean 'residual'"),
+        ({"stages": ()}, "'stages' is empty"),
+        ({"depths": (0,)}, "the least of 'depths' is 0"),
+        ({"dropouts": (1.0,)}, "not a probability"),
+        ({"fixed": {"stage9.depth": ["1"]}}, "Unknown choice 'stage9.depth'"),
+    ],
+)
+def test_what_cannot_be_built_is_refused(arguments: Mapping[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        lm.GridSpace(**arguments)
+
+
+def test_choices_can_be_fixed() -> None:
+    space = lm.GridSpace(fixed={"block": ["conv"], "stages": ["3", "4"]})
+    left = {choice.name: choice.labels for choice in space.choices}
+    assert (left["block"], left["stages"], len(left["stem"])) == (("conv",), ("3", "4"), 4)
+    assert {one["block"] for one in (space.sample(torch.Generator().manual_seed(s)) for s in range(5))} == {"conv"}
