@@ -21,7 +21,7 @@ from lit_metanas.automl.views import Views
 from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.kinds.texts.joined_tokens import JoinedTokens
-from lit_metanas.kinds.texts.text_kind import NGRAMS
+from lit_metanas.kinds.texts.text_kind import NGRAMS, TextKind
 from lit_metanas.spaces.any_input import linear_space
 from lit_metanas.training.child import WithLinear, build_network, chosen_child, fit_child, members_of
 
@@ -32,7 +32,8 @@ BOTH = ": both were taken"
 
 @pytest.fixture(autouse=True)
 def few_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Linear models that are trained in a moment."""
+    """Linear models that are trained in a moment, next to a narrow network."""
+    monkeypatch.setattr(TextKind, "first", ({"operation": "conv_3", "width": "32"},))
     monkeypatch.setattr(candidates, "LINEAR_STEPS", 20)
     monkeypatch.setattr(linear_space, "GROUPS", 256)
 
