@@ -32,6 +32,7 @@ for name in [name for name in os.environ if name.startswith(("LIT_METANAS_", "SL
 for name in LAUNCHERS + TERMINALS:
     os.environ.pop(name, None)
 os.environ |= {"WANDB_INIT_TIMEOUT": "600", "WANDB_X_SERVICE_WAIT": "600"}
+os.environ["LIT_METANAS_PROCESSES"] = "1024"  # which share the cores, so that none has several
 settings.register_profile(
     "anywhere", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
