@@ -44,9 +44,8 @@ def test_the_result_does_not_depend_on_their_number(arrays: Arrays, space: lm.La
     assert len(one.record.trials) > 4
     for other in found[1:]:
         assert same_weights(one.network, other.network)
-        trials = [
-            [replace(each, cost=replace(each.cost, seconds=0.0)) for each in r.record.trials] for r in (one, other)
-        ]
+        both = (one.record.trials, other.record.trials)
+        trials = [[replace(each, cost=replace(each.cost, seconds=0.0)) for each in own] for own in both]
         assert trials[0] == trials[1]
         assert (one.test_score, one.val_score, one.budget) == (other.test_score, other.val_score, other.budget)
         assert one.training_cost.flops == other.training_cost.flops
@@ -122,9 +121,7 @@ def test_several_threads_are_taken_if_they_are_clearly_faster(
     assert NetworkLimits().threads == torch.get_num_threads() == 1
 
 
-def test_small_budgets_start_no_process(
-    arrays: Arrays, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_small_budgets_start_none(arrays: Arrays, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "own_cores", lambda: 4)
     monkeypatch.setattr(workers, "_Pool", lambda *args: pytest.fail("started processes"))
     lm.auto(arrays, flops=4e6, space=space, progress=False)
