@@ -84,14 +84,14 @@ def test_the_mean_is_that_of_both_scores() -> None:
 def test_networks_read_words_and_the_linear_model_n_grams(
     call: Call, texts: Texts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    result = call(4e9, output=tmp_path)
+    result = call(1.3e10, output=tmp_path)
     assert (result.space, result.view, result.linear_view) == ("SequenceSpace", "words", NGRAMS)
     assert result.linear == lm.Architecture({"detail": "coarse"})
     assert result.linear_model.endswith(f"the mean of their scores 100.0 %{BOTH}")
     assert f"  ensemble of {result.ensemble} such networks and a linear model: " in repr(result)
     assert result.ensemble == members_of(result.network) > 1
     assert result.parameters == sum(own.numel() for own in result.network.parameters())
-    assert result.training_cost.flops <= 4e9
+    assert result.training_cost.flops <= 1.3e10
     assert isinstance(result.preprocessing, JoinedTokens)
     first, second = result.preprocessing.first, result.preprocessing.second
     with torch.no_grad():
@@ -243,7 +243,7 @@ def test_a_classifier_is_pickled_with_it(texts: Texts, monkeypatch: pytest.Monke
     pytest.importorskip("sklearn", reason="needs the extra sklearn")
 
     def short(task: lm.Task, **more: Any) -> lm.SearchResult:
-        return lm.auto(task, flops=(2e8, 4e9), records=[], progress=False)
+        return lm.auto(task, flops=(3e8, 3e9), records=[], progress=False)
 
     monkeypatch.setattr("lit_metanas.automl.scikit.auto_estimator.auto", short)
     X, y = texts
