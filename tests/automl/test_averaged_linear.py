@@ -108,9 +108,9 @@ def test_networks_read_words_and_the_linear_model_n_grams(
     (row,) = lm.records.read_results(tmp_path / "results.json")
     (chosen,) = lm.records.read_architectures(tmp_path / "architectures.json")
     assert (row.parameters, row.linear, chosen.linear) == (result.parameters, result.linear, result.linear)
-    assert same_weights(result.network, call(4e9).network)
+    assert same_weights(result.network, call(1.3e10).network)
     no_search(monkeypatch)
-    again = call(4e9, output=tmp_path)
+    again = call(1.3e10, output=tmp_path)
     assert same_weights(result.network, again.network)
     assert again.to_plain() == result.to_plain()
     assert again.predict(texts[0]) == told
