@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from math import ceil
 from time import perf_counter
 
 from lit_metanas.automl.options import PRECISION_OF_FLOPS, AutoOptions
 from lit_metanas.automl.pace import Pace, faster_precision, measure_pace
 from lit_metanas.automl.views import View, Views, without_preprocessing
+from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.text import duration
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import RecipeFields, SearchOutcome
@@ -18,6 +19,7 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.tasks.task import Split
 from lit_metanas.training.child import Recipe, recipe_cost
 from lit_metanas.training.precision import AUTO_PRECISION, FLOAT32
+from lit_metanas.training.workers import workers_now
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,9 @@ class Shares:
     pair: int = 20  # epochs for each of two networks, which two cores train side by side; further ones need more
     linear: float = 0.2  # of what the search leaves, for linear models at most
     longer: tuple[float, float] = (0.5, 0.8)  # of what is left, and then of the rest, for a network that they beat
-    moment: float = 0.03  # of the minutes, to measure the pace
+    moment: float = 0.015  # of the minutes, to measure the pace
     shortest_moment: float = 0.2  # seconds
-    longest_moment: float = 6.0  # seconds
+    longest_moment: float = 2.0  # seconds
     slow_start: float = 0.5  # of the minutes; if more is gone before the search, a sentence says so
     least_trained: float = 0.25  # of its planned seconds, which the last training gets even if the search was slow
     most_trained: int = 5  # times the planned epochs, which a far smaller network gets at most of FLOPs
@@ -76,6 +78,7 @@ class BudgetPlan:
     pace: float = 0.0  # training FLOPs a second; 0 if it was not measured
     prepared: float = 0.0  # seconds before the search
     expected: float = 0.0  # training FLOPs of the training, about
+    threads: int = 1  # torch's in the last training of a single network
     shares: Shares = field(default_factory=lambda: SHARES)
     precision: str = FLOAT32  # of the networks' trainings
 
@@ -127,23 +130,47 @@ class Workload:
         view = self.views.of(found.recipe)
         return self.epoch_of(found.architecture, view, view.learned)
 
-    def members(
-        self, found: SearchOutcome, flops: float, *, apart: float = 0.0, linear: Mapping[str, float] | None = None
-    ) -> int:
+    def members(self, found: SearchOutcome, flops: float, *, linear: Mapping[str, float] | None = None) -> int:
         """How many networks of what was found make an ensemble.
 
         Args:
             found: by the search.
             flops: of all their trainings.
-            apart: the part of these that each but the first takes in addition to its training.
             linear: limited measures of a linear model that is averaged with them, if there is one.
         """
         if not self.member_epochs:
             return 1
         most = self.views.of(found.recipe).limited.members(found.architecture, self.shares.members, linear)
-        epoch, wanted = self.last_epoch(found), flops + apart
-        pair = int(wanted >= 2 * (min(self.shares.pair, self.member_epochs) * epoch + apart) * (1 - 1e-6))
-        return max(1, min(most, max(1 + pair, int(wanted / (self.member_epochs * epoch + apart) + 1e-6))))
+        return max((n for n in range(2, most + 1) if flops >= self._least(found, n) * (1 - 1e-6)), default=1)
+
+    def last_flops(
+        self, found: SearchOutcome, seconds: float, *, alone: float, beside: float, workers: int, ending: float
+    ) -> float:
+        """The FLOPs of the last training that take so many seconds, of one network or an ensemble.
+
+        Args:
+            found: by the search.
+            seconds: of the training.
+            alone: FLOPs a second of one network that is trained alone.
+            beside: those of each of the members that are trained side by side.
+            workers: how many members that are.
+            ending: seconds that each member but the first takes in addition.
+        """
+        flops = list[float]()
+        for number in range(1, self.shares.members + 1):
+            pace, rounds = alone if number == 1 else beside, ceil(number / workers)
+            own = pace * max(0.0, seconds - (number - 1) * ending) * number / rounds
+            affordable = self.members(found, own)
+            if affordable > number:  # whose last round would take longer
+                own = (1 - 1e-5) * self._least(found, number + 1)
+            if affordable >= number:
+                flops.append(own)
+        return max(flops)
+
+    def _least(self, found: SearchOutcome, members: int) -> float:
+        """The least FLOPs of an ensemble of so many members."""
+        epochs = self.member_epochs if members > 2 else min(self.shares.pair, self.member_epochs)
+        return members * epochs * self.last_epoch(found)
 
     def searched(self, budget: float, *, epoch: float, trial: float, single: float) -> float:
         """The search's part of a budget, in FLOPs or seconds; ``single`` if it pays for no second candidate."""
@@ -195,16 +222,23 @@ def rest(
         return rounded(sum(options.parts) - flops)
     view, label = work.views.of(found.recipe), work.views.label_of
     before = [each for one, own, each in trainings if one == found.architecture and label(own) == view.label]
-    recipe, moment = work.recipe_of(found), work.moment(options.minutes)
-    networks = [found.architecture]
-    pace = measure_pace(view.task, work.views.space, networks, recipe, seconds=moment, precision=plan.precision)
-    pace = pace.averaged(before, scored=work.scored)
+    recipe, moment, workers = work.recipe_of(found), work.moment(options.minutes), workers_now()
+    measure = partial(measure_pace, view.task, work.views.space, [found.architecture], recipe)
+    with torch_threads(plan.threads):
+        pace = measure(seconds=moment, precision=plan.precision)
+    if plan.threads == 1:  # as in the earlier trainings
+        pace = pace.averaged(before, scored=work.scored)
     gone = max(perf_counter() - work.began, plan.prepared + seconds)
     ending = work.ending(found.architecture, view, pace)
-    left = pace.flops * (60 * options.minutes - gone - ending)
-    left -= pace.flops * ending * (work.members(found, left, apart=pace.flops * ending) - 1)
+    left = 60 * options.minutes - gone - ending
+    beside = pace
+    if work.member_epochs and workers > 1:
+        beside = measure(seconds=moment, precision=plan.precision, workers=workers)
+        beside, left = beside.averaged(before, scored=work.scored), left - moment
+    flops = work.last_flops(found, left, alone=pace.flops, beside=beside.flops, workers=workers, ending=ending)
     # A machine that got slower would leave the network untrained.
-    return rounded(max(left, plan.shares.least_trained * plan.search * pace.flops / plan.pace))
+    least = plan.shares.least_trained * plan.search / (workers * plan.pace)
+    return rounded(max(flops, least * pace.flops))
 
 
 def limited(work: Workload, options: AutoOptions, plan: BudgetPlan, found: SearchOutcome, flops: float) -> float:
@@ -243,20 +277,21 @@ def _divided_minutes(work: Workload, options: AutoOptions, minutes: float, rungs
             f"starting and reading the data took {duration(gone)} of {duration(60 * minutes)}, which leaves little for "
             "the network: more minutes would help."
         )
-    precision, moment = options.precision, work.moment(minutes)
+    precision, moment, workers = options.precision, work.moment(minutes), workers_now()
     if precision == AUTO_PRECISION:
         precision = faster_precision(task, work.views.space, work.networks, work.recipe, seconds=moment / 2)
-    pace = measure_pace(task, work.views.space, work.networks, work.recipe, seconds=moment / 2, precision=precision)
+    measure = partial(measure_pace, task, work.views.space, work.networks, work.recipe)
+    pace = measure(seconds=moment / 2, precision=precision, workers=workers)
     prepared, ending = perf_counter() - work.began, work.ending(network, usual, pace)
     left = 60 * minutes - prepared - ending
-    epoch, trial = work.epoch * len(usual.learned) / len(task.train) / pace.flops, work.trial / pace.flops
+    epoch = work.epoch * len(usual.learned) / len(task.train) / pace.flops
+    trial = work.trial / (workers * pace.flops)
     first, last = (work.epoch_of(network, usual, part) / pace.flops for part in (task.train, usual.learned))
     least = first + pace.building + pace.scoring * work.scored
     searching = max(work.searched(left, epoch=epoch, trial=trial, single=least), least)
     views = len(work.views.labels[1:])
-    search = search_flops(
-        searching, pace, trial=work.trial, scored=work.scored, rungs=rungs, views=views, reading=work.reading
-    )
+    around = partial(search_flops, scored=work.scored, views=views, reading=work.reading, workers=workers)
+    search = around(searching, pace, trial=work.trial, rungs=rungs)
     search = max(search, float(ceil(first * pace.flops)))
     if left - searching < last:
         needed = prepared + ending + 2.2 * max(least, last)
@@ -266,8 +301,8 @@ def _divided_minutes(work: Workload, options: AutoOptions, minutes: float, rungs
         )
     training = pace.flops * (left - searching)
     options.say(
-        f"this machine trains {pace.flops:.3g} FLOPs a second ({precision}): {search:.3g} are to try networks, about "
-        f"{training:.2g} to train the best of them."
+        f"this machine trains {workers * pace.flops:.3g} FLOPs a second ({precision}): {search:.3g} are to try "
+        f"networks, about {training:.2g} to train the best of them."
     )
     return BudgetPlan(search, None, pace.flops, prepared, expected=training, shares=work.shares, precision=precision)
 
@@ -295,7 +330,15 @@ def searched_share(budget: float, *, epoch: float, trial: float, share: float, l
 
 
 def search_flops(
-    seconds: float, pace: Pace, *, trial: float, scored: int, rungs: Rungs, views: int = 0, reading: float = 0.0
+    seconds: float,
+    pace: Pace,
+    *,
+    trial: float,
+    scored: int,
+    rungs: Rungs,
+    views: int = 0,
+    reading: float = 0.0,
+    workers: int = 1,
 ) -> float:
     """The FLOPs of a search of so many seconds, building and scoring of its networks included.
 
@@ -307,13 +350,15 @@ def search_flops(
         rungs: candidates for so many FLOPs.
         views: other preprocessings, one of which comes in with each rung after the first.
         reading: seconds to make the data under one of these.
+        workers: networks of a rung that are trained side by side, for the same FLOPs each.
     """
     around = pace.building + pace.scoring * scored
     low, high = 0.0, pace.flops * seconds
     for _ in range(50):
         middle = (low + high) / 2
         numbers = rungs(middle, trial)
-        taken = middle / pace.flops + sum(numbers) * around + min(views, len(numbers) - 1) * reading
+        each = middle / pace.flops / sum(numbers) + around
+        taken = sum(ceil(number / workers) for number in numbers) * each + min(views, len(numbers) - 1) * reading
         if taken <= seconds:
             low = middle
         else:

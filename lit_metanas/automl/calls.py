@@ -10,14 +10,17 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from inspect import Parameter, Signature, signature
+from math import inf
 from pathlib import Path
 from time import perf_counter
 from typing import Any, ParamSpec
 
+import torch
+
 from lit_metanas.automl.candidates import Job
 from lit_metanas.automl.front import WHOLE_FRONT
 from lit_metanas.automl.limits import NoNetworkWithinError
-from lit_metanas.automl.options import AutoOptions, shell_options, with_options
+from lit_metanas.automl.options import AUTO_THREADS, AutoOptions, shell_options, with_options
 from lit_metanas.automl.output import READ_DATA, STATE, OutputFolder
 from lit_metanas.automl.stages import ONE_NETWORK, run_stages
 from lit_metanas.automl.views import Views
@@ -51,6 +54,7 @@ from lit_metanas.training.export.prediction_table import predict_command
 from lit_metanas.training.precision import check_precision
 from lit_metanas.training.task_start import TaskStart, read_task_start
 from lit_metanas.training.trainers import check_threads
+from lit_metanas.training.workers import check_workers, number_of_workers, worker_processes
 
 MANY_FILES, MANY_BYTES = 5_000, 4_000_000
 """So many files of a folder, or bytes of a table, take a while to read; a sentence says so."""
@@ -61,10 +65,10 @@ AUTO = """Search and train a network for data of any kind, within minutes and ha
     transcripts; a table (CSV, TSV, JSON lines) of texts or numbers and labels, or of pairs of texts; or questions in
     SQuAD's format. A part of them is learned from, one chooses, and one tests.
 
-    The search begins with networks and recipes that did well on recorded tasks. Unless the records favour a single
-    network, half of the budget goes to the search of architecture, recipe and preprocessing. Linear models of plain
-    features are candidates, too. The best candidate by validation, alone or as an ensemble, is trained on all but the
-    test part, and tested once.
+    The search begins with networks of different structure and a recipe for the kind of data, and with what did well on
+    recorded tasks. Two fifths of the budget go to the search of architecture, recipe and preprocessing. Linear models
+    of plain features are candidates, too. The best candidate by validation, alone or as an ensemble, is trained on all
+    but the test part, and tested once.
 
     The FLOPs in the result's ``budget`` repeat a run, with its ``precision``. After Ctrl-C, SIGTERM or a failed last
     training, the best so far is tested and returned; with an ``output`` the same call goes on.
@@ -111,8 +115,11 @@ def run_auto(options: AutoOptions, *, began: float | None = None, from_shell: bo
     ``began`` is the clock when the minutes began, and ``from_shell`` says that a command repeats the result, no call.
     """
     began = perf_counter() if began is None else began
-    check_threads("auto", options.threads)
+    check_workers("auto", options.workers)
+    check_threads("auto", options.given_threads)
     check_precision("auto", options.precision)
+    if options.threads is None:
+        options = replace(options, threads=torch.get_num_threads())
     if options.onnx or options.int8:
         check_onnx_installed()
     start = None if options.start is None else read_task_start(os.fspath(options.start))
@@ -131,7 +138,7 @@ def run_auto(options: AutoOptions, *, began: float | None = None, from_shell: bo
 
 @contextmanager
 def _read(options: AutoOptions, output: Path | None, start: TaskStart | None, began: float) -> Iterator[Job]:
-    """Read the data, find out what they are, and set precision and threads while a search goes on."""
+    """Read the data, find out what they are, and set precision, threads and workers while a search goes on."""
     begin = perf_counter()
     task = read_given(options.data, **options.read_as, start=None if start is None else start.made_before)
     reading = perf_counter() - begin
@@ -139,7 +146,10 @@ def _read(options: AutoOptions, output: Path | None, start: TaskStart | None, be
     space = options.space or kind.space(task.shape, task.goal)
     space.check_shape(task.shape)
     space.check_objective(task.goal)
-    with undisturbed(task, options.threads):
+    flops = inf if options.minutes is not None else sum(options.parts)
+    with undisturbed(task, 1), ExitStack() as held:
+        workers = number_of_workers(options.workers, flops=flops, device=task.train.inputs.device)
+        held.enter_context(worker_processes(workers))
         task = task.trainable()
         if start is None:
             ways, apart = other_ways(options.data, task, **options.read_as), kind.linear_views.values()
@@ -227,6 +237,8 @@ def _with_command(result: SearchResult, options: AutoOptions, from_shell: bool) 
     """A result, and each of its front, with what repeats it, unless it was stopped."""
     if result.budget is None:
         return result
+    if options.threads == AUTO_THREADS and result.threads != 1:
+        options = replace(options, threads=result.threads)
     command = options.repeated(result.budget, result.precision, from_shell=from_shell)
     return replace(result, command=command, front=tuple(replace(one, command=command) for one in result.front))
 

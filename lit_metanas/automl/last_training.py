@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from time import perf_counter
+
+import torch
+from torch import Tensor
 
 from lit_metanas.automl.budget_plan import BudgetPlan
 from lit_metanas.automl.candidates import Beginning, Candidate, Job, last_cost
 from lit_metanas.comparisons.search_progress import ToldBudget
 from lit_metanas.estimators.estimator import FAILURES, BestSoFar, reason_of
 from lit_metanas.estimators.training_estimator import check_finite, validation_part
+from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.text import printable
 from lit_metanas.records.budget import Cost, FailedWorkError
+from lit_metanas.tasks.task import Split
 from lit_metanas.training.child import Child, Ensemble, chosen_child, fit_child
 from lit_metanas.training.recipes.mirror_check import mirror_keeps_classes
+from lit_metanas.training.workers import Tell, submit, worker_processes
 
 LAST_SECONDS = 3.0
 """The approximate training of a network after Ctrl-C, if its space keeps no weights of the search."""
@@ -86,7 +94,7 @@ def train_linear_fully(job: Job, known: Known, model: Candidate, mean: Candidate
 def train_fully(
     job: Job, begun: Beginning, known: Known, chosen: Candidate, epochs: int, members: int = 1, show: Show | None = None
 ) -> None:
-    """Train a network, or the members of an ensemble one after the other, on all but the test part.
+    """Train a network, or the members of an ensemble side by side, on all but the test part.
 
     The first one begins with the weights of the search, the others do not. Those that diverge are left out, with a
     warning; if all do, the network is as the search trained it. If one fails, those before it are kept.
@@ -96,12 +104,16 @@ def train_fully(
         LastTrainingError: one fails, as without memory.
     """
     network = _mirrored(job, replace(chosen, view=job.views.of(chosen.found.recipe)))
-    finished, diverged, failure = list[Trained](), list[str](), ""
+    finished, diverged, failure, held = list[Trained](), list[str](), "", ExitStack()
+    if members == 1:
+        held.enter_context(worker_processes(1))  # this process alone, whose threads may use all cores
+        held.enter_context(torch_threads(known.plan.threads))
+    trainings = [_Member(job, begun, known, network, epochs, member) for member in range(members)]
     try:
         for member in range(members):
             if members > 1 and show is not None:
                 show(f"training network {member + 1} of {members}")
-            one = _train_member(job, begun, known, network, epochs, member)
+            one = trainings[member].result()
             if (reason := divergence(one)) is None:
                 finished.append(one)
             else:
@@ -110,6 +122,9 @@ def train_fully(
     except FAILURES as error:
         failure = printable(reason_of(error), 200)
     finally:  # an interrupt leaves those that have finished
+        held.close()
+        for training in trainings[len(finished) + len(diverged) :]:
+            known.apart += training.give_up()
         if finished:
             known.trained.append(with_linear(known, chosen, _ensemble_of(finished)))
         for reason in diverged if finished or failure else diverged[1:]:
@@ -136,24 +151,40 @@ def _mirrored(job: Job, network: Candidate) -> Candidate:
     return replace(network, recipe=replace(network.recipe, mirror=True))
 
 
-def _train_member(job: Job, begun: Beginning, known: Known, network: Candidate, epochs: int, member: int) -> Trained:
-    """Train a member of an ensemble; the cost of one that is interrupted or fails is counted apart."""
-    begin, epoch, view, ended = perf_counter(), begun.work.last_epoch(network.found), network.view, 0
-    recipe, seed = replace(network.recipe, epochs=epochs), job.options.seed + member * SEEDS_APART
-    found = replace(network.found, weights=job.views.weights) if member else network.found
-    child = chosen_child(view.task, job.views.space, found, recipe, seed)
+class _Member:
+    """The training of a member of an ensemble, or of the only network, which may be under way."""
 
-    def epoch_ended() -> None:
-        nonlocal ended
-        ended += 1
-        known.budget.trained(float(epoch))
+    def __init__(self, job: Job, begun: Beginning, known: Known, network: Candidate, epochs: int, member: int) -> None:
+        self._network, self._budget = network, known.budget
+        self._epoch, self._ended = begun.work.last_epoch(network.found), 0
+        recipe, seed = replace(network.recipe, epochs=epochs), job.options.seed + member * SEEDS_APART
+        found = replace(network.found, weights=job.views.weights) if member else network.found
+        self._child = chosen_child(network.view.task, job.views.space, found, recipe, seed)
+        work = partial(_fit, self._child, network.view.learned, seed, job.precision)
+        self._submitted = submit(work, self._epoch_ended)
 
-    try:
-        cost = fit_child(child, view.learned, seed=seed, epoch_ended=epoch_ended, precision=job.precision)
-    except (KeyboardInterrupt, *FAILURES):
-        known.apart += Cost(flops=ended * epoch, seconds=perf_counter() - begin)
-        raise
-    return Trained(network, child, replace(cost, seconds=perf_counter() - begin))
+    def result(self) -> Trained:
+        """Wait for the trained network."""
+        weights, cost = self._submitted.result()
+        device = self._network.view.learned.inputs.device
+        self._child.to(device, memory_format=torch.channels_last)  # as it was trained, in whichever process
+        self._child.network.load_state_dict(weights)
+        return Trained(self._network, self._child, replace(cost, seconds=self._submitted.seconds))
+
+    def give_up(self) -> Cost:
+        """End the training; returns what it has cost."""
+        self._submitted.give_up()
+        return Cost(flops=self._ended * self._epoch, seconds=self._submitted.seconds)
+
+    def _epoch_ended(self) -> None:
+        self._ended += 1
+        self._budget.trained(float(self._epoch))
+
+
+def _fit(child: Child, part: Split, seed: int, precision: str, tell: Tell) -> tuple[dict[str, Tensor], Cost]:
+    """Train a child as the work of a process."""
+    cost = fit_child(child, part, seed=seed, epoch_ended=tell, precision=precision)
+    return child.network.state_dict(), cost
 
 
 def _ensemble_of(members: Sequence[Trained]) -> Trained:

@@ -13,6 +13,7 @@ import torch
 
 from lit_metanas.automl.options import NetworkLimits
 from lit_metanas.estimators.estimator import Measure, latency_measure, network_measures
+from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.text import at_once
 from lit_metanas.searchers.mutation import complete, draw_new
 from lit_metanas.spaces.architecture import Architecture
@@ -53,7 +54,7 @@ class LimitedSpace:
     def __init__(self, space: SearchSpace, limits: NetworkLimits, task: Task) -> None:
         self.space = space
         self.limits = limits
-        self._timed = network_measures(
+        self._measured = network_measures(
             space, task.shape, task.way, task.train.inputs.device, batch=limits.latency_batch
         )["latency"]
         self._bytes = cache(partial(exported_bytes, space, task))
@@ -114,6 +115,10 @@ class LimitedSpace:
     def measured(self, architecture: Architecture) -> dict[str, float]:
         """A network's value of each limited measure."""
         return {name: self.measures[name](architecture) for name in self.limits.given}
+
+    def _timed(self, architecture: Architecture) -> float:
+        with torch_threads(self.limits.threads):
+            return self._measured(architecture)
 
     def _excess(self, architecture: Architecture, *, fresh: bool = False) -> str | None:
         for name, limit in self.limits.given.items():

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from time import perf_counter
 
-from lit_metanas.automl.budget_plan import limited, rest
+from lit_metanas.automl.budget_plan import BudgetPlan, limited, rest
 from lit_metanas.automl.candidates import Beginning, Candidate, Job, LinearTrainings, best_of, last_cost
 from lit_metanas.automl.last_training import Known, Show, train_linear_fully
+from lit_metanas.automl.options import AUTO_THREADS
+from lit_metanas.automl.pace import threads_that_pay
 from lit_metanas.estimators.estimator import FAILURES
 from lit_metanas.estimators.training_estimator import validation_part
+from lit_metanas.records.statistics import forecast
+from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.training.child import Child, Recipe, chosen_child, judge
+from lit_metanas.training.workers import workers_now
 
 
 def train_linear(job: Job, begun: Beginning, known: Known, show: Show) -> Candidate | None:
@@ -26,6 +32,7 @@ def train_linear(job: Job, begun: Beginning, known: Known, show: Show) -> Candid
     """
     work, options, plan, network = begun.work, job.options, known.plan, known.network
     assert network is not None
+    plan = known.plan = replace(plan, threads=_threads(job, begun, plan, network))
     if job.linear is None:
         _settle(job, known, limited(work, options, plan, network.found, _left(job, begun, known, network)))
         return None
@@ -54,10 +61,22 @@ def train_linear(job: Job, begun: Beginning, known: Known, show: Show) -> Candid
 def _left(job: Job, begun: Beginning, known: Known, network: Candidate) -> float:
     """The FLOPs that are left after the search, and after the seconds of everything that was trained since."""
     spent, trainings = known.budget.spent, known.scored.spent
-    seconds = (spent + known.apart).seconds
+    seconds = spent.seconds / workers_now() + known.apart.seconds
     return rest(
         begun.work, job.options, known.plan, network.found, flops=spent.flops, seconds=seconds, trainings=trainings
     )
+
+
+def _threads(job: Job, begun: Beginning, plan: BudgetPlan, network: Candidate) -> int:
+    """Torch's threads in the last training: what the options say, or of minutes as many as pay, one or all."""
+    options, most = job.options, workers_now()
+    if options.threads != AUTO_THREADS:
+        return options.given_threads
+    timed = "latency" in job.views.limits.given or options.pareto == "latency"  # which is of one thread
+    if options.minutes is None or plan.training is not None or most == 1 or timed:
+        return plan.threads
+    measure = partial(threads_that_pay, seconds=begun.work.moment(options.minutes), precision=plan.precision, most=most)
+    return measure(network.view.task, job.views.space, network.found.architecture, network.recipe)
 
 
 def _settle(job: Job, known: Known, flops: float) -> None:
@@ -69,8 +88,9 @@ def _settle(job: Job, known: Known, flops: float) -> None:
 def compare(job: Job, begun: Beginning, known: Known, best: Candidate, show: Show) -> Candidate:
     """The best of the network, a linear model, and the mean of both.
 
-    The search may have trained the network too briefly to tell. So if the linear model leads, the network is first
-    trained on, on the same examples, and once more if it still trails. A mean is trained in its linear part.
+    The search may have trained the network too briefly to tell. If the linear model leads, the network is taken if its
+    scores so far promise more; else it is first trained on, on the same examples, and once more if it still trails. A
+    mean is trained in its linear part.
     """
     network, examples = known.network, len(validation_part(job.task))
     assert network is not None
@@ -83,6 +103,9 @@ def compare(job: Job, begun: Beginning, known: Known, best: Candidate, show: Sho
         return network if failure else chosen
     if chosen is best and (slow := best.view.limited.check(best.found.architecture)) is not None:
         known.sentence += f": the linear model is slower now ({slow}), so the network was taken"
+        return network
+    if chosen is best and (promised := _promised(known, network)) > best.value:
+        known.sentence += f", and promises {100 * promised:.1f} %: the network was taken"
         return network
     for share in known.plan.shares.longer:
         left = (known.plan.training or 0) - known.apart.flops
@@ -100,6 +123,16 @@ def compare(job: Job, begun: Beginning, known: Known, best: Candidate, show: Sho
     else:
         known.sentence += ": the network was taken"
     return chosen
+
+
+def _promised(known: Known, network: Candidate) -> float:
+    """The score that a network has after its last training, by its scores in the search."""
+    query = Query.of(network.found.architecture, network.found.recipe)
+    trials = [one for one in network.found.record.trials if one.scored]
+    curve = [(one.trained, one.value) for one in trials if Query.of(one.architecture, one.recipe) == query]
+    if not curve:
+        return network.value
+    return forecast(curve, curve[-1][0] + (known.plan.training or 0) - known.apart.flops)
 
 
 def mean_of(job: Job, network: Candidate, linear: Candidate) -> list[Candidate]:

@@ -12,7 +12,7 @@ from functools import partial
 from inspect import Parameter
 from math import inf
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from lit_metanas.io.text import plain_number, printable, short_value
 
@@ -42,7 +42,10 @@ _SECONDS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
 _BYTES = {"": 1.0, "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9}
 
 
-_NOT_REPEATED = ("minutes", "onnx", "int8", "progress", "output", "precision")
+AUTO_THREADS = "auto"
+"""The number of threads that is found for a network."""
+
+_NOT_REPEATED = ("minutes", "onnx", "int8", "workers", "progress", "output", "precision")
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class NetworkLimits:
     latency: float | None = None  # seconds of a forward pass, the median of several
     size: float | None = None  # bytes of the exported program
     latency_batch: int = 1  # inputs of that forward pass
+    threads: int = 1  # torch's in that forward pass
 
     @classmethod
     def of(cls, options: AutoOptions) -> NetworkLimits:
@@ -65,19 +69,21 @@ class NetworkLimits:
             "size": (options.max_size, bytes_of),
         }
         limits = {name: read(value) for name, (value, read) in given.items() if value is not None}
-        return cls(**limits, latency_batch=whole_number("latency_batch", options.latency_batch, 1, MOST_AT_ONCE))
+        batch = whole_number("latency_batch", options.latency_batch, 1, MOST_AT_ONCE)
+        return cls(**limits, latency_batch=batch, threads=options.given_threads)
 
     @property
     def given(self) -> dict[str, float]:
         """The limits that there are, by name."""
         limits = {name: value for name, value in asdict(self).items() if value is not None}
-        limits.pop("latency_batch")
+        del limits["latency_batch"], limits["threads"]
         return limits
 
     @property
     def settings(self) -> dict[str, float | None]:
         """Values that distinguish these limits from others; a batch of one input, the usual one, is left out."""
         settings = asdict(self)
+        del settings["threads"]  # an option of its own
         if self.latency_batch == 1:
             settings.pop("latency_batch")
         return settings
@@ -151,7 +157,17 @@ class AutoOptions:
     )
     records: Sequence[str] = option("files of searches of other tasks that networks are taken from", ("shipped",))
     seed: int = option("of search and training", 0, shell=int)
-    threads: int | None = option("torch's threads on a CPU, in training and for the latency", 1, shell=int)
+    threads: int | Literal["auto"] | None = option(
+        "torch's threads in the last training of a single network, and for the latency, on a CPU; auto is one, or one "
+        "for each core if minutes are given, no latency is limited, and the training is then faster",
+        "auto",
+        shell=int | Literal["auto"] | None,
+    )
+    workers: int | Literal["auto"] = option(
+        "processes that train networks side by side, with the same result for any number; auto is one for each core",
+        "auto",
+        shell=int | Literal["auto"],
+    )
     precision: str = option(
         "32-true, bf16-mixed, or auto: bf16 in networks' trainings if minutes are given and this machine gains from it",
         "auto",
@@ -176,6 +192,11 @@ class AutoOptions:
             raise ValueError(f"auto: no front can be made for pareto = '{wrong}': give {known}.")
         if (self.onnx or self.int8) and self.output is None:
             raise ValueError("auto: onnx and int8 are files in the output: give 'output', too.")
+
+    @property
+    def given_threads(self) -> int:
+        """The number of threads; 1 if it is to be found, or is that of the caller."""
+        return self.threads if isinstance(self.threads, int) else 1
 
     @property
     def read_as(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from functools import partial
 from statistics import fmean
 from time import perf_counter, process_time
@@ -12,12 +12,14 @@ import torch
 
 from lit_metanas.estimators.training_estimator import first_weights, validation_part
 from lit_metanas.inputs.shapes import SeriesShape, TokenShape
+from lit_metanas.io.allocator import torch_threads
 from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import Child, Recipe, fit_child, score
 from lit_metanas.training.precision import FLOAT32, by_timing
+from lit_metanas.training.workers import Tell, submit
 
 MOST_SCORED = 100
 """Examples whose scoring is timed."""
@@ -25,6 +27,9 @@ MOST_SCORED = 100
 WRITING, WRITING_A_STEP, READING_A_STEP = 1.5, 0.3, 0.1
 """Seconds of a processor for export and report, for each step that a network writes, and for each that a recurrent one
 reads: the exported program has all steps, one behind the other."""
+
+CLEARLY_FASTER = 1.2
+"""How many times as fast several threads must be: below that, measurements of a moment differ by chance."""
 
 PRECISION_NETWORKS, PRECISION_STEPS = 2, 4
 """The networks that are trained to compare precisions, and the steps of each training."""
@@ -69,9 +74,41 @@ def measure_pace(
     recipe: Recipe,
     *,
     seconds: float,
+    workers: int = 1,
     precision: str = FLOAT32,
 ) -> Pace:
-    """Train some networks on the train part for a moment, each for the same share of the seconds, and score them."""
+    """Train some networks on the train part for a moment, each for the same share of the seconds, and score them.
+
+    With several workers, all do that at once, and the pace is the mean of one: they share memory and heat.
+    """
+    work = partial(_measured, task, space, architectures, recipe, seconds, precision)
+    if workers == 1:
+        return work(lambda: None)
+    each = [one.result() for one in [submit(work) for _ in range(workers)]]
+    return Pace(*(fmean(values) for values in zip(*(astuple(pace) for pace in each), strict=True)))
+
+
+def threads_that_pay(
+    task: Task, space: SearchSpace, one: Architecture, recipe: Recipe, *, seconds: float, precision: str, most: int
+) -> int:
+    """``most`` threads of torch if they train a network clearly faster than one, else 1."""
+    paces = []
+    for threads in (1, most):
+        with torch_threads(threads):
+            paces.append(measure_pace(task, space, [one], recipe, seconds=seconds / 2, precision=precision).flops)
+    return most if paces[1] >= CLEARLY_FASTER * paces[0] else 1
+
+
+def _measured(
+    task: Task,
+    space: SearchSpace,
+    architectures: Sequence[Architecture],
+    recipe: Recipe,
+    seconds: float,
+    precision: str,
+    tell: Tell,
+) -> Pace:
+    """A pace as the work of a process."""
     val, rates, building, scoring = validation_part(task), list[float](), list[float](), list[float]()
     scored = val.spread(MOST_SCORED)
     began, worked = perf_counter(), process_time()
@@ -84,7 +121,7 @@ def measure_pace(
         score(child.to(scored.inputs.device), scored)
         scoring.append((perf_counter() - begin) / len(scored))
     waiting = (perf_counter() - began) / max(process_time() - worked, 1e-9)
-    return Pace(1 / fmean(1 / rate for rate in rates), fmean(building), fmean(scoring), max(1.0, waiting))
+    return Pace(fmean(rates), fmean(building), fmean(scoring), max(1.0, waiting))  # all get the same time
 
 
 def faster_precision(

@@ -27,6 +27,7 @@ from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import result_of
 from lit_metanas.estimators.estimator import FAILURES, BestSoFar, latency, reason_of
 from lit_metanas.estimators.training_estimator import validation_part
+from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.text import printable
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.record import RecipeFields, SearchOutcome, cost_of
@@ -246,12 +247,12 @@ def tested(job: Job, begun: Beginning, known: Known, one: Trained, *, stopped: b
         view=view.label,
         budget=budget,
         pace=plan.pace or nan,
-        latency=_latency(job, one),
+        latency=_latency(job, one, plan.threads),
         latency_batch=job.views.limits.latency_batch,
         linear_model=known.sentence,
         linear=linear,
         linear_view=linear_view,
-        threads=job.options.threads,
+        threads=plan.threads,
         stopped=stopped,
     )
 
@@ -269,10 +270,11 @@ def collect_one(
     return replace(first, training_cost=cost, unreturned=0 if first.stopped else unreturned)
 
 
-def _latency(job: Job, one: Trained) -> float:
+def _latency(job: Job, one: Trained, threads: int) -> float:
     """Seconds of a trained network; NaN, with a warning, if it cannot be timed, so that it is not lost."""
     try:
-        return latency(one.child.network, one.candidate.view.task.shape, batch=job.views.limits.latency_batch)
+        with torch_threads(threads):
+            return latency(one.child.network, one.candidate.view.task.shape, batch=job.views.limits.latency_batch)
     except FAILURES as error:
         warnings.warn(f"The latency of the network is not known: {error}", stacklevel=2)
         return nan

@@ -15,6 +15,7 @@ from lit_metanas.io.text import duration, number_of, printable, rough
 from lit_metanas.records.budget import Budget, Cost
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.tasks.task import Task
+from lit_metanas.training.workers import workers_now
 
 LEAST_BETWEEN_LINES, MOST_BETWEEN_LINES = 2.0, 30.0
 """Seconds between two lines of a log; each further tenth of the budget gets one."""
@@ -39,7 +40,7 @@ class ToldBudget(Budget):
         self._searched = flops  # what the search spends: at most, and then in fact
         self._title = f"search of '{printable(task.id, 40)}' by {type(searcher).__name__}"
         self._begin = self._printed = self._charged = perf_counter()
-        self._before = 0.0
+        self._before = self._trainings = 0.0
         self._reached = 0.0  # the highest share of FLOPs so far: it does not fall where more are left than was expected
         self._first: tuple[float, float] | None = None  # share and seconds once something was trained
         self._tenth, self._line = 0, ""
@@ -60,7 +61,9 @@ class ToldBudget(Budget):
 
     def _report_tenths(self, seconds: float) -> None:
         now = perf_counter()
-        self._before += max(0.0, seconds - (now - self._charged))  # of a training that was kept by an earlier call
+        self._trainings += seconds / workers_now()
+        # What takes longer than this call so far was kept by an earlier one.
+        self._before = max(self._before, self._trainings - (now - self._begin))
         self._charged = now
         share = self._share()
         self._first = self._first or (share, self._elapsed)

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import partial
 from math import isnan
 from statistics import median
 from time import perf_counter
@@ -23,6 +24,7 @@ from lit_metanas.records.record import RecipeFields, RecipeValue, SearchOutcome,
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
+from lit_metanas.training.workers import Submitted, Tell, submit
 
 FAILURES = (ArithmeticError, MemoryError, RuntimeError, ValueError)
 """Errors of a child that cannot be built, does not fit into memory, or diverges in training."""
@@ -82,6 +84,12 @@ class Estimator(ABC):
     def cost(self, architecture: Architecture, fidelity: float) -> Cost:
         """The cost of a call, known beforehand."""
 
+    def submit(
+        self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None
+    ) -> Submitted[Score]:
+        """Submit a call to the worker processes; without any it is done when its result is waited for."""
+        return submit(partial(_score, self, architecture, fidelity, start))
+
     @property
     def settings(self) -> RecipeFields:
         """Further settings that decide a score, such as the recipe; a stored search resumes only if they are equal."""
@@ -110,6 +118,10 @@ class Estimator(ABC):
         """Whether a network may start from the weights of a parent, by the changed fields of their recipes."""
         return True
 
+    def pace(self, architecture: Architecture) -> float:
+        """Training FLOPs in a unit of time, compared with other architectures: by these, halving gives equal times."""
+        return 1.0
+
     def with_recipe(self, changes: RecipeFields) -> Estimator:
         """The same estimator under changed training hyper-parameters; ValueError if it has no recipe."""
         raise ValueError(
@@ -123,6 +135,13 @@ def _inside(name: str) -> Any:
     return property(lambda around: getattr(around.estimator, name))
 
 
+def _score(
+    estimator: Estimator, architecture: Architecture, fidelity: float, start: dict[str, Tensor] | None, tell: Tell
+) -> Score:
+    """A call as the work of a process."""
+    return estimator(architecture, fidelity=fidelity, start=start)
+
+
 class EstimatorAround(Estimator):
     """Wraps another estimator to do more with each score; the rest is forwarded."""
 
@@ -133,6 +152,7 @@ class EstimatorAround(Estimator):
     refusal = _inside("refusal")
     inherits = _inside("inherits")
     cost = _inside("cost")
+    pace = _inside("pace")
 
     def __init__(self, estimator: Estimator) -> None:
         self.estimator = estimator
@@ -161,10 +181,19 @@ class BestSoFar(EstimatorAround):
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
         """Estimate, and keep the trial."""
-        begin = perf_counter()
-        score = self.estimator(architecture, fidelity=fidelity, start=start)
-        seconds = score.cost.seconds + perf_counter() - begin  # a kept score has seconds of its own
-        self.spent.append((architecture, {**self._recipe}, replace(score.cost, seconds=seconds)))
+        return self.submit(architecture, fidelity=fidelity, start=start).result()
+
+    def submit(
+        self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None
+    ) -> Submitted[Score]:
+        """Submit a call, and keep the trial once its result is waited for."""
+        submitted = self.estimator.submit(architecture, fidelity=fidelity, start=start)
+        return submitted.then(lambda score: self._keep(architecture, score, submitted.seconds))
+
+    def _keep(self, architecture: Architecture, score: Score, seconds: float) -> None:
+        """Keep a trial."""
+        cost = replace(score.cost, seconds=score.cost.seconds + seconds)  # a kept score has seconds of its own
+        self.spent.append((architecture, {**self._recipe}, cost))
         trials = self._record.trials
         spent = score.cost
         if trials:
@@ -172,11 +201,10 @@ class BestSoFar(EstimatorAround):
         failure = "its score is not a number" if isnan(score.value) else ""
         trials.append(Trial(architecture, score.value, spent, failure=failure, recipe={**self._recipe}))
         if failure:
-            return score
+            return
         if not self._best or score.value >= self._record.value_of(self._best[0].architecture, self._best[0].recipe):
             recipe = {**self._recipe}
             self._best[:] = [SearchOutcome(architecture, score.weights, self._record, recipe=recipe)]
-        return score
 
 
 EstimatorCallable = Callable[[Task, SearchSpace, int], Estimator]

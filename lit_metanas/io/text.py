@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import os
 import platform
 import re
 import reprlib
@@ -14,6 +13,8 @@ from difflib import SequenceMatcher
 from functools import cache, lru_cache
 from numbers import Number
 from pathlib import Path
+
+from lit_metanas.io.cores import usable_cores
 
 _PASSWORD = re.compile(r"(\b[\w+.-]+://[^\s:/@]*:)[^\s/]+@")
 
@@ -255,7 +256,7 @@ def hardware() -> str:
     """The machine in one line: processor, usable cores, accelerator if any, version of torch."""
     import torch  # the command line counts nouns before it needs torch
 
-    parts = [_processor(), number_of(_cores(), "core")]
+    parts = [_processor(), number_of(usable_cores(), "core")]
     if torch.cuda.is_available():
         parts.append(f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}")
     return ", ".join([*parts, f"torch {torch.__version__}"])
@@ -270,10 +271,3 @@ def _processor() -> str:
             if key.strip() == "model name" and value.strip():
                 return value.strip()
     return platform.processor() or platform.machine() or "unknown processor"
-
-
-def _cores() -> int:
-    """The number of cores that this process may use; a shared machine may have more."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -46,7 +46,7 @@ class Cost:
         steps: optimizer steps.
         images: training images seen, with repetition.
         flops: training cost: 3 x forward multiply-adds x images.
-        seconds: wall time; reported, never used to stop or to compare.
+        seconds: of all work, so that trainings side by side add up; reported, never used to stop or to compare.
 
     Example:
         >>> import lit_metanas as lm

@@ -51,7 +51,9 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         method: the searcher; None is the default of ``search``.
         validation_fraction: share of each class by which architectures are chosen, one example at least.
         random_state: seed of split, search and training: a number, or numpy's ``RandomState``; None draws one.
-        threads: torch's threads meanwhile; None leaves them as they are.
+        threads: torch's threads in the last training and in predictions; None leaves them as they are.
+        workers: processes that train networks side by side, with the same result for any number of FLOPs; ``auto`` is
+            one for each core.
         precision: of the trainings: ``32-true``, ``bf16-mixed``, or ``auto``, which is the second one if minutes are
             given and this machine gains from it. Predictions are always those of float32.
         progress: whether progress is shown on stderr.

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from io import BytesIO
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -51,7 +51,8 @@ class AutoEstimator(BaseEstimator):
     method: Searcher | None = None
     validation_fraction: float = 0.2
     random_state: Any = 0
-    threads: int | None = shared("threads")
+    threads: int | None = 1
+    workers: int | Literal["auto"] = shared("workers")
     precision: str = shared("precision")
     progress: bool = False
 
@@ -125,7 +126,12 @@ class AutoEstimator(BaseEstimator):
 
     def _search(self, task: Task, kind: str, seed: int) -> SearchResult:
         """The result of ``auto`` within minutes or two numbers of FLOPs, or of ``search`` within one number of them."""
-        more: dict[str, Any] = {"seed": seed, "threads": self.threads, "progress": self.progress}
+        more: dict[str, Any] = {
+            "seed": seed,
+            "threads": self.threads,
+            "workers": self.workers,
+            "progress": self.progress,
+        }
         flops, start = self.flops, getattr(self, "start", None)
         if self.minutes is None and not isinstance(flops, tuple | list):
             if start is not None:

@@ -9,13 +9,12 @@ from dataclasses import dataclass, field, replace
 from itertools import cycle
 from math import inf, isnan
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lit_metanas.estimators.estimator import FAILURES, Estimator, EstimatorCallable, reason_of
+from lit_metanas.estimators.estimator import FAILURES, Estimator, EstimatorCallable, Score, reason_of
 from lit_metanas.io.settings import keeps_arguments, settings_of
 from lit_metanas.io.text import number_of
 from lit_metanas.records.budget import Budget, Cost, FailedWorkError, TooSmallBudgetError
@@ -28,6 +27,7 @@ from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
+from lit_metanas.training.workers import Submitted
 
 WHOLE_GROUPS = 0.5
 """Probability that a changed label changes the choices of its kind in all layers."""
@@ -61,6 +61,15 @@ class Contender:
         return replace(self, architecture=other.architecture, recipe=other.recipe)
 
 
+@dataclass(frozen=True)
+class _Training:
+    """A training under way, and what the budget pays for it."""
+
+    submitted: Submitted[Score]
+    price: Cost
+    repeated: bool  # whether the same query was paid for before
+
+
 @dataclass
 class Race:
     """A search in rungs under way: what it trains with, what it has spent, and what it has tried."""
@@ -86,21 +95,35 @@ class Race:
 
     def train(self, contenders: Sequence[Contender], flops: float, power: float = 0.0) -> list[Contender]:
         """Train each contender for a part of ``flops``, in proportion to its full cost to a power; best score first."""
-        # At power 0 all get the same FLOPs, at 1 the same number of epochs, as far as the estimator can divide a
-        # training. TrainingEstimator trains at least one epoch, so that a small part can be exceeded. Contenders that
+        # At power 0 all get the same FLOPs, or the same time if the estimator knows their pace; at 1 all get the same
+        # number of epochs, as far as it can divide a training, so that a small part can be exceeded. Contenders that
         # the budget cannot pay for, or whose training fails, are left out. One that was scored before costs no query.
+        # What the budget pays for is decided before any training, so that it does not depend on the number of workers.
         self.entered |= {contender.query for contender in contenders}
         seen = self.tried
         costs = [self._full_cost(contender) for contender in contenders]
-        parts = [1.0 if isinstance(cost, str) else cost**power for cost in costs]
-        done = []
+        parts = [self._part(contender, cost, power) for contender, cost in zip(contenders, costs, strict=True)]
+        planned, entries = Cost(), list[tuple[Contender, _Training | str]]()
         for contender, full, part in zip(contenders, costs, parts, strict=True):
             if isinstance(full, str):
-                self._note(contender, -inf, failure=full)
+                entries.append((contender, full))
             elif flops > 0:
                 share = min(1.0, flops * part / sum(parts) / full)
-                done += self._train_one(contender, share, repeated=contender.query in seen)
+                training = self._begin(contender, share, planned, repeated=contender.query in seen)
+                if training is not None:
+                    planned += training.price
+                    entries.append((contender, training))
+        done = [contender for entry in entries for contender in self._end(*entry)]
         return sorted(done, key=lambda contender: -contender.value)
+
+    def _part(self, contender: Contender, cost: int | str, power: float) -> float:
+        """A contender's part of the FLOPs, in proportion to those of others; 1 if it cannot be trained."""
+        if isinstance(cost, str):
+            return 1.0
+        try:
+            return float(contender.query.under(self.estimator).pace(contender.architecture) * cost**power)
+        except FAILURES:  # its training will fail, too
+            return 1.0
 
     def _full_cost(self, contender: Contender) -> int | str:
         """Training FLOPs at fidelity 1; or the reason why there are none, such as a recipe with too many classes."""
@@ -115,24 +138,32 @@ class Race:
             )
         return flops
 
-    def _train_one(self, contender: Contender, fidelity: float, *, repeated: bool) -> list[Contender]:
-        """The contender with its score; empty if the budget does not pay for it, or if it fails."""
+    def _begin(self, contender: Contender, fidelity: float, planned: Cost, *, repeated: bool) -> _Training | None:
+        """Submit a training; None if the budget does not pay for it, and for those that are planned before it."""
         under = contender.query.under(self.estimator)
         price = _once(under.cost(contender.architecture, fidelity), repeated)
-        if not self.budget.affords(price):
+        if not self.budget.affords(planned + price):
+            return None
+        submitted = under.submit(contender.architecture, fidelity=fidelity, start=contender.weights)
+        return _Training(submitted, price, repeated)
+
+    def _end(self, contender: Contender, training: _Training | str) -> list[Contender]:
+        """The contender with its score; empty if it fails, or has failed for a reason that is given."""
+        if isinstance(training, str):
+            self._note(contender, -inf, failure=training)
             return []
-        begin = perf_counter()
+        submitted, price = training.submitted, training.price
         try:
-            score = under(contender.architecture, fidelity=fidelity, start=contender.weights)
+            score = submitted.result()
             if isnan(score.value):
                 raise ArithmeticError("its score is not a number")
         except FAILURES as error:
-            self.budget.charge(replace(price, seconds=perf_counter() - begin))  # in full: how far it came is unknown
+            self.budget.charge(replace(price, seconds=submitted.seconds))  # in full: how far it came is unknown
             self._note(contender, -inf, failure=reason_of(error))
             return []
-        cost = _once(score.cost, repeated)
+        cost = _once(score.cost, training.repeated)
         # A score that was kept in a file has seconds of its own.
-        self.budget.charge(replace(cost, seconds=cost.seconds + perf_counter() - begin))
+        self.budget.charge(replace(cost, seconds=cost.seconds + submitted.seconds))
         trained = contender.trained + score.cost.flops
         self._note(contender, score.value, trained=trained)
         return [replace(contender, value=score.value, weights=score.weights, trained=trained)]

@@ -1,0 +1,69 @@
+"""The cores of a processor that this process may use."""
+
+from __future__ import annotations
+
+import os
+import sys
+from multiprocessing import current_process
+from pathlib import Path
+
+SHARED_BY = "LIT_METANAS_PROCESSES"
+"""Environment variable: the number of processes that share the cores, as ``run`` sets it for its steps."""
+
+_GROUPS = Path("/sys/fs/cgroup")
+_OWN_GROUP = Path("/proc/self/cgroup")
+
+_SHARED_BY = (SHARED_BY, "PYTEST_XDIST_WORKER_COUNT", "LOCAL_WORLD_SIZE", "WORLD_SIZE")
+"""Variables of processes that work side by side: of ``run``, of pytest, of torchrun, and of Lightning's launcher."""
+
+
+def usable_cores() -> int:
+    """The cores that the system lets this process use; the machine may have more.
+
+    A process may be bound to some cores, and a container may have a share of their time (``cpu.max`` of cgroup v2).
+    """
+    if hasattr(os, "process_cpu_count"):  # Python 3.13
+        bound = os.process_cpu_count()
+    elif hasattr(os, "sched_getaffinity"):
+        bound = len(os.sched_getaffinity(0))
+    else:
+        bound = os.cpu_count()
+    return max(1, int(min(bound or 1, _quota())))
+
+
+def own_cores() -> int:
+    """The cores for this process alone, if others work beside it: those of a test run, of a job array, of joblib."""
+    if current_process().daemon or _in_joblib():
+        return 1
+    sharing = next((number for name in _SHARED_BY if (number := _positive(os.environ.get(name))) > 1), 1)
+    return max(1, usable_cores() // sharing)
+
+
+def _quota() -> float:
+    """The cores whose time the groups of this process may use; infinite without a limit."""
+    try:
+        lines = _OWN_GROUP.read_text().splitlines()
+    except OSError:
+        return float("inf")
+    path = next((line.removeprefix("0::") for line in lines if line.startswith("0::")), "/")
+    own = _GROUPS / path.strip("/")
+    return min(_limit(group / "cpu.max") for group in (own, *own.parents) if group.is_relative_to(_GROUPS))
+
+
+def _limit(file: Path) -> float:
+    """The limit of one group, such as 1.5 for ``150000 100000``."""
+    try:
+        time, period = file.read_text().split()
+        return float(time) / float(period)
+    except (OSError, ValueError, ZeroDivisionError):  # no limit is the word max
+        return float("inf")
+
+
+def _in_joblib() -> bool:
+    """Whether joblib runs this beside other work, in a process or a thread."""
+    joblib = sys.modules.get("joblib.parallel")
+    return joblib is not None and bool(joblib.get_active_backend()[0].nesting_level)
+
+
+def _positive(text: str | None) -> int:
+    return int(text) if text and text.isascii() and text.isdecimal() else 0
