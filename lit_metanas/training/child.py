@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler, TensorDataset
 from torchmetrics import MeanMetric
 
-from lit_metanas.inputs.batches import channels_last
+from lit_metanas.inputs.batches import at_least_float32, channels_last, float32
 from lit_metanas.inputs.shapes import Shape, as_shape
 from lit_metanas.kinds.augmentation import NO_AUGMENTATION, augment, colours_can_change, mixed
 from lit_metanas.objectives.classification import Classification
