@@ -30,8 +30,7 @@ import torch
 from bootstrap import mean_and_interval
 from data_files import clinc150
 from kept_rows import kept_rows, read_rows
-from mixed_tasks import WORDS, Folders, divide, fsdd, small_photographs, snips_intents, task_of, text_task
-from shipped_pools import digits
+from mixed_tasks import WORDS, Folders, digits, divide, fsdd, small_photographs, snips_intents, task_of, text_task
 
 import lit_metanas as lm
 from lit_metanas.comparisons.single_task import all_but_test
@@ -48,7 +47,7 @@ from lit_metanas.training.child import recipe_cost
 
 RESULTS = Path(__file__).parent / "results" / "auto_choices.jsonl"
 USUAL_ROWS = {"depth": "2", "width": "64"}
-"""That network for rows, of which there are no records."""
+"""The network that all begin with for rows, of which there are no records."""
 
 
 @dataclass(frozen=True)
@@ -167,11 +166,11 @@ def usual_network(task: lm.Task) -> Architecture:
     space, dataset = lm.default_space(task.shape), task.id.split("/")[0]
     others = [record for record in lm.records.read_record_lines(SHIPPED) if record.task_id.split("/")[0] != dataset]
     best = covering(others, space, 1)
-    return best[0].architecture if best else complete(space, USUAL_ROWS)
+    return best[0].architecture if best else complete(space, dict(*kind_of(task).first[:1]) or USUAL_ROWS)
 
 
 def ways_of(task: lm.Task, draw: Callable[..., lm.Task]) -> Ways:
-    """What makes the same task under each preprocessing that ``auto`` offers for such data.
+    """What makes the same task under each preprocessing that ``auto`` offers for networks of such data.
 
     Args:
         task: as usual.
@@ -180,8 +179,9 @@ def ways_of(task: lm.Task, draw: Callable[..., lm.Task]) -> Ways:
     kind = kind_of(task)
     if kind.name == "images":
         return other_ways((task.train.inputs, task.train.labels), task, kind=None, test=None, group=None)
-    offered = kind.preprocessings(task, None)
-    return {label: partial(draw, preprocessing=one) for label, one in offered.items()} if len(offered) > 1 else {}
+    linear, offered = set(kind.linear_views.values()), kind.preprocessings(task, None)
+    ways = {label: partial(draw, preprocessing=one) for label, one in offered.items() if label not in linear}
+    return ways if len(ways) > 1 else {}
 
 
 def search(name: str, task: lm.Task, method: str, seed: int, epochs: int, ways: Ways) -> Row:
@@ -193,7 +193,8 @@ def search(name: str, task: lm.Task, method: str, seed: int, epochs: int, ways: 
         space = space.limited(lambda one: None if one == usual else "it is not the usual one")
     values = {**kind.recipes(task.goal), "batch_size": BATCH_SIZES}
     only = {field: values[field] for field in choices.recipe}
-    changed = patch.multiple(type(kind), incumbent=usual, recipes=lambda self, objective: only)
+    alike = {"first": (usual,), "usual_recipe": lambda self, task: {}, "recipes": lambda self, objective: only}
+    changed = patch.multiple(type(kind), **alike)
     offered = patch("lit_metanas.automl.calls.other_ways", return_value=ways if choices.preprocessing else {})
     with changed, offered:
         if choices == METHODS["no search"]:

@@ -55,8 +55,8 @@ COMPONENTS = 200
 
 FIXED: Mapping[str, Labels] = {
     "images": {
-        "depth": "4", "width": "64", "kernel": "3", "activation": "ReLU", "pool": "max", "norm": "batch",
-        "skip": "none", "dropout": "0", "readout": "flat", "rounding": "down",
+        "stem": "conv", "block": "conv", "stages": "4", "depth": "1", "width": "64", "growth": "1", "down": "max",
+        "norm": "batch", "activation": "ReLU", "readout": "flat", "dropout": "0",
     },
     "texts": {
         "depth": "1", "width": "64", "operation": "conv_5", "activation": "ReLU", "readout": "max", "skip": "none",
@@ -180,7 +180,7 @@ def by_sampler(sampler: Callable[[], BaseSampler], given: Given) -> Outcome:
     begun = beginning_of(task, given.source)
     work, part = begun.work, all_but_test(task)
     space = work.views.space
-    epoch = recipe_cost(space, begun.usual, task, part, work.recipe, epochs=1).flops
+    epoch = recipe_cost(space, begun.first[0].architecture, task, part, work.recipe, epochs=1).flops
     # On tables `auto` may begin with a network of next to no FLOPs: what 200 epochs of it take trains no other.
     search, longest = SHARES.search * given.flops, SHARES.longest
     if given.kind != "rows":

@@ -1,9 +1,9 @@
-"""Twenty-four small tasks of images, speech, text and series, from eighteen data sets.
+"""Small tasks of images, speech, text and series.
 
-Real data, but for ``glyphs`` and ``spoken``, which the package makes itself. A folder holds ``omniglot_28_u4.npz``,
-``caltech101_32.npz``, ``fsdd_8k_int16.npz``, ``wake_words_8k_mulaw.npz``, ``clinc150.json``, ``hwu64.json.gz``,
-``snips7.json.gz``, ``xsid.json.gz``, ``tatoeba112.json.gz`` and ``g2p20.json.gz``; another one the folders of the UCR
-and UEA archives that the wheel of aeon 1.6 ships in ``aeon/datasets/data`` (Bagnall et al. 2018).
+Real data, but for ``spoken``, which the package makes itself. A folder holds ``caltech101_32.npz``,
+``fsdd_8k_int16.npz``, ``wake_words_8k_mulaw.npz``, ``clinc150.json``, ``hwu64.json.gz``, ``snips7.json.gz``,
+``xsid.json.gz``, ``tatoeba112.json.gz`` and ``g2p20.json.gz``; another one the folders of the UCR and UEA archives that
+the wheel of aeon 1.6 ships in ``aeon/datasets/data`` (Bagnall et al. 2018).
 """
 
 from __future__ import annotations
@@ -100,37 +100,6 @@ def task_of(
 # Images
 
 
-def omniglot(folders: Folders, alphabet: str) -> lm.Task:
-    """Fifteen characters of an alphabet, drawn by ten, five and five people."""
-    source = _omniglot(folders.data / "omniglot_28_u4.npz")
-    places = [
-        (subset, place)
-        for subset in ("train", "test")
-        for place, name in enumerate(source.classes(subset))
-        if name.startswith(f"{alphabet}/")
-    ][:15]
-    images = torch.cat([source.inputs(subset, place, range(20)) for subset, place in places])
-    labels = np.repeat(np.arange(len(places)), 20)
-    drawers = {"train": range(10), "val": range(10, 15), "test": range(15, 20)}
-    rows = {part: [20 * c + d for c in range(len(places)) for d in own] for part, own in drawers.items()}
-    return task_of(f"omniglot/{alphabet}", images, labels.tolist(), rows)
-
-
-@cache
-def _omniglot(file: Path) -> lm.kinds.Omniglot:
-    return lm.kinds.Omniglot(str(file), rotations=False, validation_alphabets=())
-
-
-def caltech(folders: Folders, first: int) -> lm.Task:
-    """Twelve classes of coloured photographs, every eighth of the list."""
-    data = read_npz(folders.data / "caltech101_32.npz", "get the compact Caltech-101 again")
-    classes = list(range(first, 101, 8))[:12]
-    rows = np.flatnonzero(np.isin(data["label"], classes))
-    images = torch.from_numpy(data["images"][rows]).permute(0, 3, 1, 2)
-    labels = [classes.index(label) for label in data["label"][rows].tolist()]
-    return task_of(f"caltech/{first}", images, labels, divide(labels, (15, 8, 20)))
-
-
 def small_photographs(folders: Folders, name: str, classes: Sequence[int]) -> lm.Task:
     """Classes of coloured photographs of 16 times 16 pixels: 15, 8 and 20 of each."""
     data = read_npz(folders.data / "caltech101_32.npz", "get the compact Caltech-101 again")
@@ -138,6 +107,16 @@ def small_photographs(folders: Folders, name: str, classes: Sequence[int]) -> lm
     whole = torch.from_numpy(data["images"][rows]).permute(0, 3, 1, 2).float() / 255
     labels = [classes.index(label) for label in data["label"][rows].tolist()]
     return task_of(f"caltech/{name}", torch.nn.functional.avg_pool2d(whole, 2), labels, divide(labels, (15, 8, 20)))
+
+
+def digits(folders: Folders) -> lm.Task:
+    """Handwritten digits of 8 times 8 pixels, which scikit-learn ships."""
+    from sklearn.datasets import load_digits  # an extra, for this one task
+
+    del folders
+    found = load_digits()
+    images = torch.from_numpy(found.images / 16).float()[:, None]
+    return task_of("digits/all", images, found.target.tolist(), divide(found.target.tolist(), (20, 10, 60)))
 
 
 # Speech

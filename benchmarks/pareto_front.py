@@ -27,9 +27,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-from mixed_tasks import Folders, fsdd, small_photographs
+from mixed_tasks import Folders, digits, fsdd, small_photographs
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler
-from shipped_pools import digits
 
 import lit_metanas as lm
 from lit_metanas.automl.budget_plan import SHARES, shared_epochs

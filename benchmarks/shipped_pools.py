@@ -1,10 +1,10 @@
 """Pools of networks with their recipes, each trained on small tasks: from what is found the package ships its records.
 
-One pool each is for images, series and tokens; their spaces are those of a search that is given none. Trainings are
-written as they finish, one a line, so that an interrupted run goes on:
+One pool each is for series and tokens; their networks are also of the spaces of a search that is given none. Trainings
+are written as they finish, one a line, so that an interrupted run goes on:
 
     python benchmarks/shipped_pools.py --data FOLDER --series FOLDER
-    python benchmarks/shipped_pools.py --data FOLDER --pools images
+    python benchmarks/shipped_pools.py --data FOLDER --pools series
 
 The folders are those of ``mixed_tasks.py``; series need the second one, too.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,18 +22,14 @@ from mixed_tasks import (
     Folders,
     Problem,
     archive,
-    caltech,
     clinc,
-    divide,
     fsdd,
     hwu,
     languages,
-    omniglot,
     problems_of,
     snips_intents,
     spellings,
     spoken,
-    task_of,
     wake_words,
     xsid,
 )
@@ -42,38 +38,9 @@ from pair_pool import PairPool
 import lit_metanas as lm
 
 RESULTS = Path(__file__).parent / "results" / "shipped"
-NETWORKS = {"images": 24, "series": 24, "tokens": 48}
+NETWORKS = {"series": 24, "tokens": 48}
 """In the pool of each kind."""
-ALPHABETS = ("Greek", "Korean", "Gujarati", "Japanese_(hiragana)", "Latin", "Tibetan")
 
-
-def letters(index: int, folders: Folders) -> lm.Task:
-    """Ten letters of the package's own source; the test part is of faces that no other part shows."""
-    del folders
-    return lm.draw_task(_glyphs(), "train", index=index, way=10, train=20, val=10, test=30)
-
-
-@cache
-def _glyphs() -> lm.Glyphs:
-    return lm.Glyphs(pool=1)
-
-
-def digits(folders: Folders) -> lm.Task:
-    """Handwritten digits of 8 times 8 pixels, which scikit-learn ships."""
-    from sklearn.datasets import load_digits  # an extra, for this one task
-
-    del folders
-    found = load_digits()
-    images = torch.from_numpy(found.images / 16).float()[:, None]
-    return task_of("digits/all", images, found.target.tolist(), divide(found.target.tolist(), (20, 10, 60)))
-
-
-IMAGES = (
-    *problems_of("omniglot", omniglot, ALPHABETS),
-    *(Problem("glyphs", f"train/{place}", partial(letters, place)) for place in range(4)),
-    *problems_of("caltech", caltech, range(0, 8, 2)),
-    Problem("digits", "all", digits),
-)
 SERIES = (
     *problems_of("fsdd", fsdd, (0, 1)),
     *problems_of("wake", wake_words, ("Picovoice", "OpenVoiceOS")),
@@ -94,15 +61,24 @@ TOKENS = (
     *problems_of("hwu64", hwu, (16,)),
     *problems_of("xsid", xsid, ("it",)),
 )
-PROBLEMS: Mapping[str, Sequence[Problem]] = {"images": IMAGES, "series": SERIES, "tokens": TOKENS}
-SHAPES: Mapping[str, lm.Shape] = {
-    "images": lm.ImageShape(1, 28, 28), "series": lm.SeriesShape(6, 40), "tokens": lm.TokenShape(100, 20),
-}  # fmt: skip
+PROBLEMS: Mapping[str, Sequence[Problem]] = {"series": SERIES, "tokens": TOKENS}
+USUAL = {
+    "operations": ("conv_3", "conv_5", "sep_conv_7", "gated_linear", "attention_4", "gru"),
+    "activations": ("ReLU", "GELU"),
+    "dropouts": (0.0, 0.2),
+    "widths": (32, 64),
+    "shared": True,
+}
+SPACES: Mapping[str, lm.SearchSpace] = {
+    "series": lm.SequenceSpace(pools=("max", "avg"), **USUAL),
+    "tokens": lm.SequenceSpace(**USUAL),
+}
+"""Of the pools' networks. The default space of texts has grown since, and holds them."""
 
 
 def pool_of(kind: str, results: Path = RESULTS) -> PairPool:
     """The pool of a kind of input."""
-    return PairPool(results / f"{kind}.jsonl", NETWORKS[kind], lm.default_space(SHAPES[kind]))
+    return PairPool(results / f"{kind}.jsonl", NETWORKS[kind], SPACES[kind])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

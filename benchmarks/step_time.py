@@ -24,7 +24,7 @@ from lit_metanas.io import tune_allocator
 from lit_metanas.io.text import hardware
 from lit_metanas.spaces import LayeredSpace, MobileMacro, SearchSpace
 from lit_metanas.training.step_time import machine_times, nominal_times, step_work
-from lit_metanas.training.step_time.machine_rates import fastest_step
+from lit_metanas.training.step_time.machine_rates import fastest_step, timed_networks
 from lit_metanas.training.step_time.step_rates import fit_rates
 
 PRECISIONS = ("32-true", "bf16-mixed")
@@ -96,11 +96,12 @@ def main() -> None:
             )
     if options.fit:
         works = [work for rows in found.values() for work, _ in rows]
-        rates = {
-            precision: fit_rates(works, [seconds[precision] for rows in found.values() for _, seconds in rows])
-            for precision in PRECISIONS
-        }
-        options.fit.write_text(yaml.safe_dump(rates), encoding="utf-8")
+        tables = {}
+        for precision in PRECISIONS:
+            probes = [fastest_step(*probe, precision, clock=process_time) for probe in timed_networks()]
+            rates = fit_rates(works, [seconds[precision] for rows in found.values() for _, seconds in rows])
+            tables[precision] = {"probes": probes, "rates": rates}
+        options.fit.write_text(yaml.safe_dump(tables), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import gc
 import os
 import random
 import signal
@@ -55,6 +56,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "slow" in item.keywords:
             item.add_marker(pytest.mark.skip(reason="slow: give --slow"))
+
+
+def pytest_collection_finish() -> None:
+    """Leave out of each search for garbage what was imported and collected: 1.5 million objects, half a second."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -36,9 +36,9 @@ class Shares:
     pair: int = 20  # epochs for each of two networks, which two cores train side by side; further ones need more
     linear: float = 0.2  # of what the search leaves, for linear models at most
     longer: tuple[float, float] = (0.5, 0.8)  # of what is left, and then of the rest, for a network that they beat
-    moment: float = 0.03  # of the minutes, to measure the pace
+    moment: float = 0.015  # of the minutes, to measure the pace
     shortest_moment: float = 0.2  # seconds
-    longest_moment: float = 6.0  # seconds
+    longest_moment: float = 2.0  # seconds
     slow_start: float = 0.5  # of the minutes; if more is gone before the search, a sentence says so
     least_trained: float = 0.25  # of its planned seconds, which the last training gets even if the search was slow
     most_trained: int = 5  # times the planned epochs, which a far smaller network gets at most of FLOPs

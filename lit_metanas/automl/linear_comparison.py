@@ -14,6 +14,8 @@ from lit_metanas.automl.options import AUTO_THREADS
 from lit_metanas.automl.pace import threads_that_pay
 from lit_metanas.estimators.estimator import FAILURES
 from lit_metanas.estimators.training_estimator import validation_part
+from lit_metanas.records.statistics import forecast
+from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.training.child import Child, Recipe, chosen_child, judge
 from lit_metanas.training.workers import workers_now
 
@@ -86,8 +88,9 @@ def _settle(job: Job, known: Known, flops: float) -> None:
 def compare(job: Job, begun: Beginning, known: Known, best: Candidate, show: Show) -> Candidate:
     """The best of the network, a linear model, and the mean of both.
 
-    The search may have trained the network too briefly to tell. So if the linear model leads, the network is first
-    trained on, on the same examples, and once more if it still trails. A mean is trained in its linear part.
+    The search may have trained the network too briefly to tell. If the linear model leads, the network is taken if its
+    scores so far promise more; else it is first trained on, on the same examples, and once more if it still trails. A
+    mean is trained in its linear part.
     """
     network, examples = known.network, len(validation_part(job.task))
     assert network is not None
@@ -100,6 +103,9 @@ def compare(job: Job, begun: Beginning, known: Known, best: Candidate, show: Sho
         return network if failure else chosen
     if chosen is best and (slow := best.view.limited.check(best.found.architecture)) is not None:
         known.sentence += f": the linear model is slower now ({slow}), so the network was taken"
+        return network
+    if chosen is best and (promised := _promised(known, network)) > best.value:
+        known.sentence += f", and promises {100 * promised:.1f} %: the network was taken"
         return network
     for share in known.plan.shares.longer:
         left = (known.plan.training or 0) - known.apart.flops
@@ -117,6 +123,16 @@ def compare(job: Job, begun: Beginning, known: Known, best: Candidate, show: Sho
     else:
         known.sentence += ": the network was taken"
     return chosen
+
+
+def _promised(known: Known, network: Candidate) -> float:
+    """The score that a network has after its last training, by its scores in the search."""
+    query = Query.of(network.found.architecture, network.found.recipe)
+    trials = [one for one in network.found.record.trials if one.scored]
+    curve = [(one.trained, one.value) for one in trials if Query.of(one.architecture, one.recipe) == query]
+    if not curve:
+        return network.value
+    return forecast(curve, curve[-1][0] + (known.plan.training or 0) - known.apart.flops)
 
 
 def mean_of(job: Job, network: Candidate, linear: Candidate) -> list[Candidate]:

@@ -18,7 +18,7 @@ from lit_metanas.estimators.estimator import FAILURES, Estimator, Measure, Score
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.inputs.shapes import TokenShape
 from lit_metanas.kinds.texts.joined_tokens import joined_task
-from lit_metanas.records.budget import Cost
+from lit_metanas.records.budget import TRAINING_PASSES, Cost
 from lit_metanas.records.record import PREPROCESSING, RecipeFields, RecipeValue
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
@@ -26,6 +26,7 @@ from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.tasks.task import Split, Task, check_task
 from lit_metanas.training.child import Recipe, WithLinear
 from lit_metanas.training.precision import FLOAT32
+from lit_metanas.training.step_time import nominal_times, step_seconds
 from lit_metanas.training.task_start import TaskStart
 
 VIEWS_KEPT = 2
@@ -237,6 +238,14 @@ class ViewEstimator(Estimator):
     def cost(self, architecture: Architecture, fidelity: float) -> Cost:
         """The cost of a training on inputs of this preprocessing."""
         return self._estimator.cost(architecture, fidelity)
+
+    def pace(self, architecture: Architecture) -> float:
+        """Training FLOPs a second of a certain machine, so that decisions are the same on each."""
+        task, space, batch = self._view.task, self.views.space, self.recipe.batch_size
+        times = nominal_times(self.precision)
+        seconds = step_seconds(space, architecture, task.shape, task.way, batch_size=batch, times=times)
+        flops = TRAINING_PASSES * batch * space.cost(architecture, task.shape, task.way).flops
+        return max(flops, 1) / max(seconds, 1e-9)
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
         """Train and validate, by default from the meta-trained weights, if there are any."""

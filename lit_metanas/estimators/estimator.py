@@ -118,6 +118,10 @@ class Estimator(ABC):
         """Whether a network may start from the weights of a parent, by the changed fields of their recipes."""
         return True
 
+    def pace(self, architecture: Architecture) -> float:
+        """Training FLOPs in a unit of time, compared with other architectures: by these, halving gives equal times."""
+        return 1.0
+
     def with_recipe(self, changes: RecipeFields) -> Estimator:
         """The same estimator under changed training hyper-parameters; ValueError if it has no recipe."""
         raise ValueError(
@@ -148,6 +152,7 @@ class EstimatorAround(Estimator):
     refusal = _inside("refusal")
     inherits = _inside("inherits")
     cost = _inside("cost")
+    pace = _inside("pace")
 
     def __init__(self, estimator: Estimator) -> None:
         self.estimator = estimator

@@ -21,8 +21,8 @@ LARGEST_RECORDS = 1 << 28
 """Bytes of a file of records."""
 
 SHIPPED = "shipped"
-"""Stands for the package's own file of records: 48 networks of a default space on each of 37 small tasks of images,
-speech, series and texts (``benchmarks/shipped_records.py``)."""
+"""Stands for the package's own file of records: 24 networks on each of 12 small tasks of speech and series, and 48 on
+each of 10 of texts (``benchmarks/shipped_records.py``)."""
 
 SHIPPED_FILE = Path(__file__).with_name("shipped_records.jsonl")
 

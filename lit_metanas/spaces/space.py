@@ -187,6 +187,17 @@ class SearchSpace(ChoiceSpace):
             child.inherit(weights)
         return child
 
+    def unlearned_part(self, child: nn.Module, inputs: Tensor) -> Tensor:
+        """What a child makes of all training inputs by nothing that it learns: it is computed once, not in each step.
+
+        The child takes it in place of the inputs; by default it is the inputs themselves.
+
+        Args:
+            child: that is to be trained.
+            inputs: shape ``(n, *shape)``.
+        """
+        return inputs
+
     def training_scores(self, child: nn.Module, inputs: Tensor, targets: Tensor) -> list[Tensor]:
         """The scores that a child is trained on: its classifier's, then those of auxiliary classifiers if it has any.
 

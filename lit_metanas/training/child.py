@@ -172,7 +172,7 @@ class Child(LightningModule):
     def step_loss(self, inputs: Tensor, labels: Tensor, *, seed: int, epoch: int, step: int) -> Tensor:
         """The loss of one step of training, after the recipe's augmentation; steps count from 0 within each epoch."""
         recipe, mixture = self.recipe, None
-        if recipe.augmentation != NO_AUGMENTATION or recipe.mirror or recipe.mixup:
+        if recipe.changes_examples:
             generator = changes_generator("train", seed, epoch, step)
             with float32(inputs.device):  # places within an image need more digits than bf16 has
                 inputs = augment(inputs, recipe.augmentation, generator, colours=self._colours, mirror=recipe.mirror)
@@ -367,6 +367,8 @@ def fit_child(
         plain = train.trainable()  # A prediction step gets inference tensors, which cannot be trained on.
         data = replace(plain, inputs=channels_last(plain.inputs))
         child.look_at_inputs(data.inputs)
+        if not child.recipe.changes_examples:
+            data = replace(data, inputs=child.space.unlearned_part(child.network, data.inputs))
         loader = batches(data, child.recipe.batch_size, seed)
         torch.manual_seed(seed)
         # A Trainer does the same steps, but for a small network its own work takes up to an eighth of their time.

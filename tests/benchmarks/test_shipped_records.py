@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-import torch
 
 import lit_metanas as lm
 from lit_metanas.records.record_lines import SHIPPED_FILE
@@ -18,9 +17,9 @@ def module(load):
 def test_what_the_package_ships_of_a_task_is_made_again_from_its_pool(load):
     made, pools = load("shipped_records"), load("shipped_pools")
     shapes = json.loads((pools.RESULTS / made.SHAPES).read_text())
-    (problem,) = [p for p in pools.IMAGES if p.id == "digits/all"]
+    (problem,) = [p for p in pools.TOKENS if p.id == "snips/intents"]
     (shipped,) = [record for record in lm.records.read_record_lines("shipped") if record.task_id == problem.id]
-    assert made.record_of(problem, pools.pool_of("images"), shapes[problem.id]) == shipped
+    assert made.record_of(problem, pools.pool_of("tokens"), shapes[problem.id]) == shipped
 
 
 @pytest.mark.slow
@@ -51,10 +50,10 @@ def test_a_record_tells_networks_apart_from_recipes_and_what_each_cost(load, tmp
 
 
 def test_the_data_set_of_a_task_is_left_out(module, load):
-    (problem,) = [p for p in load("shipped_pools").IMAGES if p.id == "digits/all"]
+    (problem,) = [p for p in load("shipped_pools").SERIES if p.id == "GunPoint/all"]
     known = {record.task_id for record in lm.records.read_record_lines("shipped")}
     others = {record.task_id for record in module.others_of(problem)}
-    assert known - others == {"digits/all"}
+    assert known - others == {"GunPoint/all"}
 
 
 def rows(module, tmp_path):
@@ -62,7 +61,7 @@ def rows(module, tmp_path):
     for dataset, task, method, seed in (
         (d, t, m, s) for d in "abc" for t in "12" for m in module.METHODS for s in (0, 1)
     ):
-        kind = "images" if dataset == "a" else "tokens"
+        kind = "series" if dataset == "a" else "tokens"
         test = 50 + 10 * (method == module.METHODS[0]) + draw.random()
         yield module.Row(f"{dataset}/{task}", kind, method, seed, test, 10, 5, 0.1)
 
@@ -81,8 +80,8 @@ def test_the_table_compares_pairs_of_a_task_and_a_seed(module, tmp_path):
 
 def test_a_run_goes_on(module, load, tmp_path, monkeypatch):
     problem = load("mixed_tasks").Problem("toy", "1", draw=lambda folders: object())
-    monkeypatch.setattr(module, "PROBLEMS", {"images": [problem]})
-    made = {method: module.Row(problem.id, "images", method, 0, 50.0, 10, 5, 0.1) for method in module.METHODS}
+    monkeypatch.setattr(module, "PROBLEMS", {"series": [problem]})
+    made = {method: module.Row(problem.id, "series", method, 0, 50.0, 10, 5, 0.1) for method in module.METHODS}
     monkeypatch.setattr(module, "search", lambda problem, kind, task, method, seed: made[method])
     path = tmp_path / "searches.jsonl"
     module.measure(None, path, [0])
@@ -92,10 +91,10 @@ def test_a_run_goes_on(module, load, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_all_methods_of_a_task_spend_as_much(module, load, place):
-    examples = torch.rand(60, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    task = lm.task_from_arrays(examples, torch.arange(60) % 3)
+    words = ["red", "green", "blue"]
+    task = lm.task_from_texts([f"{words[n % 3]} {n}" for n in range(60)], [words[n % 3] for n in range(60)])
     problem = load("mixed_tasks").Problem("toy", "1", draw=lambda folders: None)
-    row = module.search(problem, "images", task, module.METHODS[place], 0, epochs=8)
+    row = module.search(problem, "tokens", task, module.METHODS[place], 0, epochs=8)
     space = lm.default_space(task.shape)
     best = module.covering(module.others_of(problem), space, 1)[0].architecture
     learned = len(task.train) + len(task.val)

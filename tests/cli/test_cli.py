@@ -65,6 +65,7 @@ def test_neither_imports_nor_the_exit_look_for_garbage(monkeypatch: pytest.Monke
     left: list[Callable[[], None]] = []
     monkeypatch.setattr(command_line.atexit, "register", left.append)
     monkeypatch.delitem(sys.modules, "triton", raising=False)
+    gc.unfreeze()
     try:
         with command_line._collecting_nothing(before="no.such.module"):
             assert not gc.isenabled()
@@ -83,6 +84,7 @@ def test_neither_imports_nor_the_exit_look_for_garbage(monkeypatch: pytest.Monke
         assert gc.isenabled()
     assert gc.get_freeze_count() == 0
     assert left == [leave]
+    gc.freeze()  # as before
 
 
 def test_version_and_no_arguments(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,12 +27,20 @@ PAGES = [
 ]
 
 
+@pytest.fixture(scope="module")
+def own_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a reader of the pages has."""
+    folder = tmp_path_factory.mktemp("own_data")
+    write_data(folder)
+    return folder
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_a_page_does_what_it_says(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_does_what_it_says(page: Path, own_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     if page.stem in {"kinds_of_data", "use_a_network"}:
-        write_data(tmp_path)
+        shutil.copytree(own_data, tmp_path, dirs_exist_ok=True)
     known = set(sys.modules)
     reader = Reader(tmp_path, ROOT)
     for block in blocks(page):

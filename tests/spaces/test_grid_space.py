@@ -14,7 +14,10 @@ import lit_metanas as lm
 from lit_metanas.estimators import overlay
 from lit_metanas.kinds.images.image_kind import CONV_NET, IMAGE_NETWORKS, RES_NET
 from lit_metanas.searchers.mutation import complete, mutate
+from lit_metanas.spaces.builder import Builder
+from lit_metanas.spaces.flop_count import LayerFlops
 from lit_metanas.spaces.grid.normed_convolution import scaled_kernel
+from lit_metanas.spaces.grid.staged_network import convolved_flops
 from lit_metanas.testing import check_space
 
 SPACE = lm.GridSpace(activations=("ReLU", "GELU", "SiLU", "ReLU6"))
@@ -332,3 +335,16 @@ def test_choices_can_be_fixed() -> None:
     left = {choice.name: choice.labels for choice in space.choices}
     assert (left["block"], left["stages"], len(left["stem"])) == (("conv",), ("3", "4"), 4)
     assert {one["block"] for one in (space.sample(torch.Generator().manual_seed(s)) for s in range(5))} == {"conv"}
+
+
+def test_convolutions_are_counted_as_layer_by_layer() -> None:
+    space, shape = lm.GridSpace(), lm.ImageShape(3, 33, 20)
+    generator = torch.Generator().manual_seed(4)
+    for _ in range(15):
+        labels = {name: (label,) for name, label in space.sample(generator).items()}
+        body = space.body(shape, Builder(labels, mixed=False))
+        before = {name: value.clone() for name, value in body.state_dict().items()}
+        layers = LayerFlops(body, shape)
+        assert convolved_flops(body, shape) == (layers.features, layers.whole(body))
+        assert all(layer.training for layer in body.modules())
+        assert all(torch.equal(value, before[name]) for name, value in body.state_dict().items())

@@ -95,14 +95,14 @@ class Race:
 
     def train(self, contenders: Sequence[Contender], flops: float, power: float = 0.0) -> list[Contender]:
         """Train each contender for a part of ``flops``, in proportion to its full cost to a power; best score first."""
-        # At power 0 all get the same FLOPs, at 1 the same number of epochs, as far as the estimator can divide a
-        # training. TrainingEstimator trains at least one epoch, so that a small part can be exceeded. Contenders that
+        # At power 0 all get the same FLOPs, or the same time if the estimator knows their pace; at 1 all get the same
+        # number of epochs, as far as it can divide a training, so that a small part can be exceeded. Contenders that
         # the budget cannot pay for, or whose training fails, are left out. One that was scored before costs no query.
         # What the budget pays for is decided before any training, so that it does not depend on the number of workers.
         self.entered |= {contender.query for contender in contenders}
         seen = self.tried
         costs = [self._full_cost(contender) for contender in contenders]
-        parts = [1.0 if isinstance(cost, str) else cost**power for cost in costs]
+        parts = [self._part(contender, cost, power) for contender, cost in zip(contenders, costs, strict=True)]
         planned, entries = Cost(), list[tuple[Contender, _Training | str]]()
         for contender, full, part in zip(contenders, costs, parts, strict=True):
             if isinstance(full, str):
@@ -115,6 +115,15 @@ class Race:
                     entries.append((contender, training))
         done = [contender for entry in entries for contender in self._end(*entry)]
         return sorted(done, key=lambda contender: -contender.value)
+
+    def _part(self, contender: Contender, cost: int | str, power: float) -> float:
+        """A contender's part of the FLOPs, in proportion to those of others; 1 if it cannot be trained."""
+        if isinstance(cost, str):
+            return 1.0
+        try:
+            return float(contender.query.under(self.estimator).pace(contender.architecture) * cost**power)
+        except FAILURES:  # its training will fail, too
+            return 1.0
 
     def _full_cost(self, contender: Contender) -> int | str:
         """Training FLOPs at fidelity 1; or the reason why there are none, such as a recipe with too many classes."""

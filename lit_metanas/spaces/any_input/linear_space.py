@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_metanas.inputs.batches import shortened
+from lit_metanas.inputs.batches import blank_inputs, shortened
 from lit_metanas.inputs.shapes import ImageShape, KindShape, RowShape, SeriesShape, Shape, TokenShape, as_shape
 from lit_metanas.spaces.architecture import check_known
 from lit_metanas.spaces.builder import Builder
@@ -34,6 +34,9 @@ VECTOR_SIZE = 32
 
 NEIGHBOURS, GROUPS = 4, 1 << 15
 """The most tokens of a group, and how many groups there are."""
+
+COMPUTED_AT_ONCE = 256
+"""Examples of which features are computed together, so that what lies between takes little memory."""
 
 _FACTOR, PRIME = 1_000_003, (1 << 31) - 1
 """They make the number of a group from the numbers of its tokens; no product of theirs is beyond 63 bits."""
@@ -76,6 +79,14 @@ class LinearSpace(SearchSpace):
         """The features."""
         return PlainFeatures(build, self.details, shape)
 
+    def unlearned_part(self, child: nn.Module, inputs: Tensor) -> Tensor:
+        """The features of images or series, shape ``(n, features)``; tokens and rows as they are."""
+        (body,) = (layer for layer in child.modules() if isinstance(layer, PlainFeatures))
+        (features,) = body.features.values()
+        if body.dimensions == 2:
+            return inputs
+        return torch.cat([features(part) for part in inputs.split(COMPUTED_AT_ONCE)])
+
 
 class PlainFeatures(nn.Module):
     """Features of one detail, or those of all, weighed; what the shorter ones lack are zeros."""
@@ -90,6 +101,7 @@ class PlainFeatures(nn.Module):
             {label: build.norm(one.length, affine=False) for label, one in made.items() if one.standardised}
         )
         self.longest = max(one.length for one in made.values())
+        self.dimensions = blank_inputs(1, found).dim()
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, *shape)`` to ``(n, features)``."""
@@ -100,7 +112,9 @@ class PlainFeatures(nn.Module):
         return sum(count.whole(self.features[label]) for label in self.detail.computed_labels())
 
     def _features(self, inputs: Tensor, label: str) -> Tensor:
-        found: Tensor = self.features[label](inputs)
+        found = inputs
+        if inputs.dim() == self.dimensions:  # else they are features already: see `unlearned_part`
+            found = self.features[label](inputs)
         if label in self.norms:
             found = self.norms[label](found.unsqueeze(2).unsqueeze(2)).flatten(1)
         return padded(found, self.longest)

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lit_metanas.inputs.batches import blank_inputs
 from lit_metanas.inputs.shapes import ImageShape, Shape
 from lit_metanas.spaces.architecture import Choice
 from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
@@ -87,12 +88,18 @@ class GridReadout(nn.Module):
                 inputs = F.avg_pool2d(inputs, sides, ceil_mode=True, count_include_pad=False)
             features = inputs.flatten(1)
         elif label == "average":
-            features = inputs.mean((2, 3))
+            features = _means(inputs)
         else:
             # Radenovic et al. 2019, equation 3; its p is one number for all channels.
             assert self.power is not None
-            features = inputs.clamp(min=1e-6).pow(self.power).mean((2, 3)).pow(1 / self.power)
+            features = _means(inputs.clamp(min=1e-6).pow(self.power)).pow(1 / self.power)
         return padded(features, self.features) if self.features else features
+
+
+def _means(inputs: Tensor) -> Tensor:
+    """The mean of each channel, ``(n, channels)``."""
+    # The gradient of a plain mean has the channels first: layers in front of it would be up to twice as slow.
+    return F.avg_pool2d(inputs, inputs.shape[2:]).flatten(1)
 
 
 class StagedNetwork(nn.Module):
@@ -209,6 +216,10 @@ class StagedSupernet(BodySupernet):
 class StagedChild(BodyChild):
     """The child, which keeps its own weights where others have none to inherit."""
 
+    def __init__(self, body: nn.Module, shape: Shape, way: int, *, sliced: bool = False) -> None:
+        features, flops = convolved_flops(body, shape)
+        super().__init__(body, shape, way, sliced=sliced, features=features, flops=flops + features * way)
+
     @torch.no_grad()
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
         """Copy what a supernet or another child has under the same names, the leading part that both have."""
@@ -226,6 +237,30 @@ class StagedChild(BodyChild):
             part = tuple(slice(min(one, other)) for one, other in zip(given.shape, taken.shape, strict=True))
             taken[part] = given[part].to(taken)
         self._inherit_head(weights)
+
+
+@torch.no_grad()
+def convolved_flops(body: nn.Module, shape: Shape) -> tuple[int, int]:
+    """Features of a child's body, and its multiply-adds, all of which are in convolutions.
+
+    ``LayerFlops`` counts the same in five times as long, and limits look at hundreds of networks.
+    """
+    counts: list[int] = []
+
+    def count(layer: nn.Conv2d, inputs: object, outputs: Tensor) -> None:
+        counts.append(layer.weight.numel() * outputs[0, 0].numel())
+
+    handles = [layer.register_forward_hook(count) for layer in body.modules() if isinstance(layer, nn.Conv2d)]
+    try:
+        found: Tensor = body.eval()(blank_inputs(1, shape).to(next(body.parameters())))
+    except RuntimeError:
+        layers = LayerFlops(body.train(), shape)  # which names the layer that fails
+        return layers.features, layers.whole(body)
+    finally:
+        body.train()
+        for handle in handles:
+            handle.remove()
+    return found.shape[1], sum(counts)
 
 
 def _only(labels: Sequence[str], label: str) -> Gate:

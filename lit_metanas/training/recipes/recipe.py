@@ -87,6 +87,11 @@ class Recipe:
         if self.augmentation not in AUGMENTATIONS:
             raise ValueError(f"Recipe: augmentation is '{self.augmentation}'; use {', '.join(AUGMENTATIONS)}.")
 
+    @property
+    def changes_examples(self) -> bool:
+        """Whether the examples of each step are changed at random."""
+        return self.augmentation != NO_AUGMENTATION or self.mirror or self.mixup > 0
+
     def replace(self, changes: RecipeFields) -> Recipe:
         """The recipe with new values of fields that can be searched; ValueError for others, or values out of range."""
         names = [field.name for field in fields(self) if field.name != "inherit"]

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
@@ -19,6 +20,7 @@ from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.files import cache_folder, write_whole
 from lit_metanas.io.json_files import read_json
 from lit_metanas.io.text import hardware
+from lit_metanas.training.precision import FLOAT32, at_least_float32, autocast
 from lit_metanas.training.step_time.recorded_work import record_work
 from lit_metanas.training.step_time.step_rates import StepTimes, fit_rates, nominal_times
 from lit_metanas.training.trainers import apart_from_caller
@@ -35,8 +37,8 @@ WORK_GROUPS: Mapping[str, tuple[str, ...]] = {
 PULL = 0.1
 """Weight of a common ratio of all groups, where a measured step has 1."""
 
-STEPS_TIMED = 6
-"""Of each network; the fastest counts, as other programs make steps slower and never faster."""
+STEPS_TIMED, SECONDS_TIMED = 6, 0.3
+"""Of each network at most; the fastest step counts, as other programs make steps slower and never faster."""
 
 _CONVOLUTIONS = (
     (16, 32, 3, 1, 1),
@@ -51,7 +53,7 @@ _CONVOLUTIONS = (
 """Networks that are timed: channels, side of the images, and of their convolutions kernel, stride and groups."""
 
 
-def machine_times(precision: str = "32-true", threads: int = 1) -> StepTimes:
+def machine_times(precision: str = FLOAT32, threads: int = 1) -> StepTimes:
     """How fast this machine trains on its processor, measured once in some seconds and kept in the folder for caches.
 
     Steps of some small networks are timed, and the nominal rates of a group of work are multiplied by one number.
@@ -63,8 +65,8 @@ def machine_times(precision: str = "32-true", threads: int = 1) -> StepTimes:
     Raises:
         ValueError: the precision is another one.
     """
-    nominal = nominal_times(precision).rates
-    key = {"machine": hardware(), "threads": threads, "precision": precision, "nominal": dict(nominal)}
+    nominal = nominal_times(precision)
+    key = {"machine": hardware(), "threads": threads, "precision": precision, "nominal": asdict(nominal)}
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
     path = cache_folder() / f"step-times-{digest[:16]}.json"
     ratios = _read_ratios(path)
@@ -74,7 +76,7 @@ def machine_times(precision: str = "32-true", threads: int = 1) -> StepTimes:
             ratios = measure_ratios(precision, clock=process_time if threads == 1 else perf_counter)
         with suppress(OSError):  # where nothing can be written, each process measures
             write_whole(path, json.dumps({"ratios": ratios, **key}, indent=1))
-    return StepTimes({kind: rate * ratios[work_group(kind)] for kind, rate in nominal.items()})
+    return StepTimes({kind: rate * ratios[work_group(kind)] for kind, rate in nominal.rates.items()})
 
 
 def _read_ratios(path: Path) -> dict[str, float] | None:
@@ -96,22 +98,24 @@ def work_group(kind: str) -> str:
 
 def measure_ratios(precision: str, *, clock: Callable[[], float] = perf_counter) -> dict[str, float]:
     """How many times as long as nominally this machine takes for each group of work."""
-    rates, parts, seconds = nominal_times(precision).rates, list[dict[str, float]](), list[float]()
+    parts, taken, nominal = list[dict[str, float]](), list[float](), nominal_times(precision)
     with apart_from_caller(torch.device("cpu")), torch.inference_mode(False), torch.enable_grad():
-        for network, inputs in _timed_networks():
-            work = record_work(network, network, inputs[:2])
-            part = dict.fromkeys(WORK_GROUPS, 0.0)
-            for kind, amount in work.total(len(inputs)).items():
-                part[work_group(kind)] += amount * rates.get(kind, 0.0)
-            parts.append(part)
-            seconds.append(fastest_step(network, inputs, precision, clock=clock))
-    pace = median(taken / sum(part.values()) for taken, part in zip(seconds, parts, strict=True))
+        for (network, inputs), seconds in zip(timed_networks(), nominal.probes, strict=True):
+            work = record_work(network, network, inputs[:2]).total(len(inputs))
+            groups = dict.fromkeys(WORK_GROUPS, 0.0)
+            for kind, amount in work.items():
+                groups[work_group(kind)] += amount * nominal.rates.get(kind, 0.0)
+            # Only shares are predicted, so that an error for a network is not taken for one of the machine.
+            whole = sum(groups.values())
+            parts.append({group: part / whole * seconds for group, part in groups.items()})
+            taken.append(fastest_step(network, inputs, precision, clock=clock))
+    pace = median(own / nominally for own, nominally in zip(taken, nominal.probes, strict=True))
     pulls = [{group: 1.0} for group in WORK_GROUPS]
     weights = [*([1.0] * len(parts)), *([PULL] * len(pulls))]
-    return fit_rates([*parts, *pulls], [*seconds, *([pace] * len(pulls))], weights)
+    return fit_rates([*parts, *pulls], [*taken, *([pace] * len(pulls))], weights)
 
 
-def _timed_networks() -> Iterator[tuple[nn.Module, Tensor]]:
+def timed_networks() -> Iterator[tuple[nn.Module, Tensor]]:
     """Small networks of all groups of work, each with the inputs of a step."""
     for channels, side, kernel, stride, groups in _CONVOLUTIONS:
         layers: list[nn.Module] = [nn.Conv2d(3, channels, 3, padding=1)]
@@ -130,15 +134,17 @@ def fastest_step(
 ) -> float:
     """The seconds of the fastest of some training steps of a network of classes."""
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # which torch's types lack
-    optimizer = torch.optim.AdamW(network.parameters())
+    optimizer = torch.optim.AdamW(network.parameters(), fused=True)
     labels, found = torch.zeros(len(inputs), dtype=torch.int64), list[float]()
     for _ in range(1 + STEPS_TIMED):  # the first allocates memory
         begin = clock()
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed", cache_enabled=False):
+        with autocast(precision, inputs.device):
             scores = network(inputs)
-        loss = F.cross_entropy(scores.float(), labels)
+        loss = F.cross_entropy(at_least_float32(scores), labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         found.append(clock() - begin)
+        if len(found) > 2 and sum(found) > SECONDS_TIMED:
+            break
     return min(found[1:])

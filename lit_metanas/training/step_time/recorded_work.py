@@ -34,7 +34,8 @@ LARGE_KERNEL = 5
 """Size from which on convolutions of single channels are slow: in bf16, 10 times as slow as those of 3x3."""
 
 _KINDS: Mapping[str, str] = {
-    **dict.fromkeys(("silu", "gelu", "sigmoid", "sigmoid_", "tanh", "tanh_", "glu", "elu", "exp"), "curved"),
+    **dict.fromkeys(("elu", "gelu", "glu", "silu"), "curved"),
+    **dict.fromkeys(("exp", "sigmoid", "sigmoid_", "tanh", "tanh_"), "saturating"),
     **dict.fromkeys(("pow", "rsqrt", "sqrt"), "power"),
     **dict.fromkeys(("max_pool2d_with_indices", "avg_pool2d"), "pool"),
     **dict.fromkeys(("mean", "sum", "amax"), "reduction"),
@@ -125,7 +126,10 @@ class _Recorder(TorchDispatchMode):
         if made and not operation.is_view and name not in _FREE:
             call, work = _work(name, args, taken, made[0])
             self.once[f"{call} calls"] += 1
-            (self.all if fed else self.once).update(work)
+            if fed:
+                self.all.update(work)
+            else:
+                self.once["weight values"] += made[0].numel()
         return outputs
 
 
@@ -149,10 +153,18 @@ def _work(name: str, args: Sequence[Any], taken: Sequence[Tensor], made: Tensor)
             kind = "group norm" if args[6] > 1 else "layer norm"
         case _:
             kind = _KINDS.get(name, "plain")
-            if kind == "plain" and not any(each.requires_grad for each in taken):
-                kind = "fixed"  # without a backward pass
+            if kind == "plain":
+                kind = _plain_kind(taken, made)
     passed = max(each.numel() for each in (made, *taken) if each.shape[:1] == made.shape[:1])
     return "other", {f"{kind} values": passed}
+
+
+def _plain_kind(taken: Sequence[Tensor], made: Tensor) -> str:
+    """Whether an operation has a backward pass, and one that adds up the gradient of what was broadcast."""
+    learned = [each for each in taken if each.requires_grad]
+    if not learned:
+        return "fixed"
+    return "broadcast" if min(each.numel() for each in learned) < made.numel() else "plain"
 
 
 def _convolution_work(
@@ -171,7 +183,8 @@ def _convolution_work(
         }
     kind = f"{call} pointwise" if taps == 1 else f"{call} convolution"
     if channels <= FEW_CHANNELS:
-        kind, inner = f"{call} image", channels
+        # One channel has no layout, and what is behind it is computed with the channels first.
+        kind, inner = f"{call} {'grey' if channels == 1 else 'colour'}", channels
     else:
         inner = _lanes(channels)
     multiply_adds = made.numel() / width * _lanes(width) * inner * taps

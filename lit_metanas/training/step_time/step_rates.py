@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.yaml_files import parse_yaml
 from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.training.precision import FLOAT32
 from lit_metanas.training.step_time.recorded_work import StepWork, step_work
 
 
@@ -28,9 +29,11 @@ class StepTimes:
 
     Attributes:
         rates: seconds for a unit of each kind of work.
+        probes: seconds of a step of each network by which machines are compared; none for a machine that was.
     """
 
     rates: Mapping[str, float]
+    probes: tuple[float, ...] = ()
 
     def seconds(self, work: Mapping[str, float]) -> float:
         """The predicted seconds for some work; kinds without a rate take none."""
@@ -38,7 +41,7 @@ class StepTimes:
 
 
 @cache
-def nominal_times(precision: str = "32-true") -> StepTimes:
+def nominal_times(precision: str = FLOAT32) -> StepTimes:
     """How fast one thread of a certain machine trains: for decisions that are to repeat on every machine.
 
     Args:
@@ -50,7 +53,7 @@ def nominal_times(precision: str = "32-true") -> StepTimes:
     tables = parse_yaml(files(__package__).joinpath("step_rates.yaml").read_text(encoding="utf-8"))
     if precision not in tables:
         raise ValueError(f"Times of steps are known for {' and '.join(tables)}, and the precision is '{precision}'.")
-    return StepTimes(tables[precision])
+    return StepTimes(tables[precision]["rates"], tuple(tables[precision]["probes"]))
 
 
 def step_seconds(
