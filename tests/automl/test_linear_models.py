@@ -381,7 +381,7 @@ def test_seconds_of_linear_models_come_off_the_minutes(sides: Arrays, monkeypatc
         result = call(sides, None, minutes=0.5, workers=1)
     assert result.linear_model
     assert result.budget is not None
-    assert 5e8 < sum(result.budget) < 1.2e9  # ten of thirty seconds, and what linear models cost
+    assert 2e8 < result.budget[1] < 1e9  # ten of thirty seconds at most
     again = call(sides, result.budget)
     assert (again.budget, again.linear_model) == (result.budget, result.linear_model)
     assert again.training_cost.flops == result.training_cost.flops <= result.budget[1]
