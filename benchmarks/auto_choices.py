@@ -170,7 +170,7 @@ def usual_network(task: lm.Task) -> Architecture:
 
 
 def ways_of(task: lm.Task, draw: Callable[..., lm.Task]) -> Ways:
-    """What makes the same task under each preprocessing that ``auto`` offers for such data.
+    """What makes the same task under each preprocessing that ``auto`` offers for networks of such data.
 
     Args:
         task: as usual.
@@ -179,8 +179,9 @@ def ways_of(task: lm.Task, draw: Callable[..., lm.Task]) -> Ways:
     kind = kind_of(task)
     if kind.name == "images":
         return other_ways((task.train.inputs, task.train.labels), task, kind=None, test=None, group=None)
-    offered = kind.preprocessings(task, None)
-    return {label: partial(draw, preprocessing=one) for label, one in offered.items()} if len(offered) > 1 else {}
+    linear, offered = set(kind.linear_views.values()), kind.preprocessings(task, None)
+    ways = {label: partial(draw, preprocessing=one) for label, one in offered.items() if label not in linear}
+    return ways if len(ways) > 1 else {}
 
 
 def search(name: str, task: lm.Task, method: str, seed: int, epochs: int, ways: Ways) -> Row:

@@ -24,7 +24,7 @@ from lit_metanas.kinds.stored_preprocessing import InputMeaning
 from lit_metanas.training.task_start import Vocabularies, read_task_start
 
 TASK = Stripes(1, first=70)[0]
-ONE_TRIAL, TRIALS = (6e4, 4e4), (4e5, 1e5)
+ONE_TRIAL, TRIALS = (2e4, 4e4), (4e5, 1e5)
 ONCE: dict[str, Any] = {"flops": TRIALS, "space": IMAGES, "records": (), "progress": False}
 
 

@@ -89,7 +89,9 @@ def test_a_method_changes_what_it_may_and_nothing_else(module, rows, toy, monkey
         assert trials[0].architecture == usual
         changed = [{name: value for name, value in t.recipe.items() if name != PREPROCESSING} for t in trials]
         assert all(set(recipe) == set(choices.recipe) for recipe in changed)
-        assert ({trial.architecture for trial in trials} == {usual}) == (not choices.architecture)
+        others = {trial.architecture for trial in trials} - {usual}
+        assert choices.architecture or not others
+        assert others or method != "architecture"  # so few trials of other methods may all change the recipe
         assert (len({tuple(recipe.items()) for recipe in changed}) > 1) == bool(choices.recipe)
         views = {trial.recipe.get(PREPROCESSING) for trial in trials}
         assert len(views) > 1 if choices.preprocessing else views == {None}

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lit_metanas.cli.command_line import main
-from lit_metanas.io.checkpoint_io import AtomicCheckpointIO
+from lit_metanas.training.trainers import AtomicCheckpointIO
 
 
 def test_a_checkpoint_is_written_beside_the_one_that_it_replaces(tmp_path, monkeypatch):

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import torch
 
-from lit_metanas.io.checkpoint_io import AtomicCheckpointIO
 from lit_metanas.io.checkpoints import KEYWORDS, load_plain, read_checkpoint
+from lit_metanas.training.trainers import AtomicCheckpointIO
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is replaced. this run changes", "ignore:.*was not removed")
 
