@@ -90,13 +90,13 @@ def measure(task: lm.Task, key: Key) -> Row:
     name, change, seed = key
     base = replace(BASE, mirror=name in MIRRORED, epochs=max(1, round(SEEN / len(task.train))))
     begin = time.process_time()
-    with torch.random.fork_rng(), torch.autocast("cpu", torch.bfloat16):
+    with torch.random.fork_rng():
         torch.manual_seed(seed)
         recipe = replace(base, **CHANGES[change])
         child = lm.Child(
             space=SPACE, architecture=complete(SPACE, WIDTHS), shape=task.shape, way=task.way, recipe=recipe
         )
-        fit_child(child, task.train, seed=seed)
+        fit_child(child, task.train, seed=seed, precision="bf16-mixed")
         assert task.val is not None
         value = 100 * score(child, task.val)
     row = Row(*key, round(value, 2), round(time.process_time() - begin, 1))

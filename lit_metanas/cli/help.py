@@ -194,7 +194,7 @@ def experiment_help(args: Sequence[str]) -> str:
     options = {
         "--directory FOLDER": "where everything goes",
         "--seeds [N, ...]": "the seeds; each has a folder of its own",
-        "--jobs N": "how many seeds run side by side (default: 1)",
+        "--jobs N": "how many seeds run side by side (default: one for each core)",
     }
     return "\n".join([
         *lines,

@@ -63,7 +63,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "inputs": "what the user has to give, by name: --inputs.NAME VALUE",
         "args": "further arguments of all phases of a verb",
         "needs": "inputs that must be files or folders, and what each is",
-        "jobs": "how many seeds run side by side (default: 1)",
+        "jobs": "how many seeds run side by side (default: one for each core)",
         "pace": "how long the phases take, in times of their minutes (default: 1.0)",
     },
     "report": {

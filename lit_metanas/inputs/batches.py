@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +28,16 @@ def float_type(inputs: Tensor) -> torch.dtype:
     if inputs.is_floating_point():
         return inputs.dtype
     return torch.get_default_dtype()
+
+
+def float32(device: torch.device) -> AbstractContextManager[object]:
+    """What losses, distances, second derivatives and augmentation run in: no autocast."""
+    return torch.autocast(device.type, enabled=False)
+
+
+def at_least_float32(outputs: Tensor) -> Tensor:
+    """Features or scores of bf16 in float32; others as they are."""
+    return outputs.to(torch.promote_types(outputs.dtype, torch.float32))
 
 
 def inputs_like(inputs: Tensor, like: Tensor) -> Tensor:

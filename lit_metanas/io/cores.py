@@ -39,6 +39,11 @@ def own_cores() -> int:
     return max(1, usable_cores() // sharing)
 
 
+def shared_by(processes: int) -> dict[str, str]:
+    """What tells a process that it is one of so many that share the cores of this one."""
+    return {SHARED_BY: str(processes * max(1, _positive(os.environ.get(SHARED_BY))))}
+
+
 def _quota() -> float:
     """The cores whose time the groups of this process may use; infinite without a limit."""
     try:

@@ -131,8 +131,8 @@ def left_out_losses(
                 images = sum(inner_loop.support_images(part, step) for step in range(steps))
                 cost += Cost(steps=steps, images=images, flops=inner_loop.flops(parameters, adaptation))
         else:
-            head = learner.head.start(parameters.head, features[~out], kept.labels, episode.way)
-            scores = learner.head.scores(head, features[out], features[~out], kept.labels, episode.way)
+            head = learner.start_head(parameters.head, features[~out], kept, episode.way)
+            scores = learner.head_scores(head, features[out], features[~out], kept, episode.way)
         found.append(cross_entropy(scores, asked.labels, reduction="none"))
     return torch.stack(found, dim=1).flatten(), cost
 

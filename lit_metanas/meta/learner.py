@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
-from lit_metanas.inputs.batches import join_inputs
+from lit_metanas.inputs.batches import at_least_float32, float32, join_inputs
 from lit_metanas.meta.heads import Head
 from lit_metanas.relaxations.relaxation import Relaxation
 from lit_metanas.spaces.mixture import Mixture
@@ -231,7 +231,7 @@ class Learner:
         statistics: Mapping[str, Tensor] | None = None,
         record: dict[str, Tensor] | None = None,
     ) -> Tensor:
-        """Embed ``inputs``, shape ``(n, *shape)``, as ``(n, features)``; see ``Supernet.forward``."""
+        """Embed ``inputs``, shape ``(n, *shape)``, as ``(n, features)``, at least float32; see ``Supernet.forward``."""
         if statistics is None and self.batch_norm == "running":
             statistics = self.statistics
         features: Tensor = functional_call(
@@ -240,7 +240,17 @@ class Learner:
             (inputs, mixture, noise or None, statistics or None, record),
             tie_weights=self._ties_weights,
         )
-        return features
+        return at_least_float32(features)
+
+    def start_head(self, meta: Tensors, features: Tensor, support: Split, way: int) -> Tensors:
+        """The head that a task starts with (``Head.start``), without autocast."""
+        with float32(features.device):
+            return self.head.start(meta, features, support.labels, way)
+
+    def head_scores(self, head: Tensors, asked: Tensor, compared: Tensor, support: Split, way: int) -> Tensor:
+        """The scores of some features (``Head.scores``), without autocast: of bf16 a distance has too few digits."""
+        with float32(asked.device):
+            return self.head.scores(head, asked, compared, support.labels, way)
 
     @property
     def looks_again(self) -> bool:
@@ -260,7 +270,7 @@ class Learner:
         if self.head.starts_from_support:
             mixture = self.mixture(parameters.logits, noise, 0, progress)
             features = self.features(parameters.weights, support.inputs, mixture, noise=noise_row(noise.support, 0))
-        head = self.head.start(parameters.head, features, support.labels, episode.way)
+        head = self.start_head(parameters.head, features, support, episode.way)
         return parameters._replace(head=head)
 
     def loss(
@@ -268,7 +278,7 @@ class Learner:
     ) -> Tensor:
         """The inner loss: mean cross-entropy of (a part of) the support set under a task's own tree."""
         features = self.features(parameters.weights, support.inputs, mixture, noise=noise)
-        return cross_entropy(self.head.scores(parameters.head, features, features, support.labels, way), support.labels)
+        return cross_entropy(self.head_scores(parameters.head, features, features, support, way), support.labels)
 
     def conclude(self, parameters: Parameters, episode: Episode, noise: TaskNoise, mixture: Mixture) -> Adapted:
         """Embed the support set once more under the adapted tree, if head or batch-norm need it.
@@ -304,7 +314,7 @@ class Learner:
         inputs = join_inputs([support.inputs, query.inputs])
         features = self.features(parameters.weights, inputs, mixture, noise=dropout)
         compared, asked = features.split([len(support), len(query)])
-        scores = self.head.scores(parameters.head, asked, compared, support.labels, episode.way)
+        scores = self.head_scores(parameters.head, asked, compared, support, episode.way)
         return Adapted(parameters, compared, {}), scores
 
     def scores(self, adapted: Adapted, episode: Episode, noise: TaskNoise, mixture: Mixture) -> Tensor:
@@ -313,7 +323,7 @@ class Learner:
         features = self.features(
             tree.weights, episode.query.inputs, mixture, noise=noise.query, statistics=statistics or None
         )
-        return self.head.scores(tree.head, features, support, episode.support.labels, episode.way)
+        return self.head_scores(tree.head, features, support, episode.support, episode.way)
 
 
 def _stack(rows: list[dict[str, Tensor]], device: torch.device) -> dict[str, Tensor]:

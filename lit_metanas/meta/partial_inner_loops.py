@@ -56,7 +56,7 @@ class HeadInnerLoop(InnerLoop):
 
         def loss(moving: Tensors) -> tuple[Tensor, Tensor]:
             head = parameters.with_tensors(moving).head
-            scores = learner.head.scores(head, features, features, support.labels, episode.way)
+            scores = learner.head_scores(head, features, features, support, episode.way)
             value = cross_entropy(scores, support.labels)
             return value, value.detach()
 

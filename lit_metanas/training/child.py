@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler, TensorDataset
 from torchmetrics import MeanMetric
 
-from lit_metanas.inputs.batches import channels_last
+from lit_metanas.inputs.batches import at_least_float32, channels_last, float32
 from lit_metanas.inputs.shapes import Shape, as_shape
 from lit_metanas.kinds.augmentation import NO_AUGMENTATION, augment, colours_can_change, mixed
 from lit_metanas.objectives.classification import Classification
@@ -26,7 +26,7 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.sampling import changes_generator
 from lit_metanas.tasks.task import Split, Task
-from lit_metanas.training.precision import FLOAT32, at_least_float32, autocast, by_flags, float32
+from lit_metanas.training.precision import FLOAT32, autocast, by_flags
 from lit_metanas.training.recipes.recipe import Recipe as Recipe
 from lit_metanas.training.recipes.recipe import check_changes, learning_rates
 from lit_metanas.training.recipes.weight_average import WeightAverage

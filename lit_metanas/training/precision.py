@@ -8,7 +8,6 @@ from statistics import median
 from time import perf_counter
 
 import torch
-from torch import Tensor
 
 FLOAT32, BF16, AUTO_PRECISION = "32-true", "bf16-mixed", "auto"
 """Precisions by Lightning's names, and the one that stands for a decision between them."""
@@ -79,13 +78,3 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[obj
     """What a step of training runs in, whatever precision the caller has: convolutions and products, but no weights."""
     # The cache of cast weights would be the caller's, if there is autocast around this one, and outlive the step.
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == BF16, cache_enabled=False)
-
-
-def float32(device: torch.device) -> AbstractContextManager[object]:
-    """What losses, distances and augmentation run in: no autocast."""
-    return torch.autocast(device.type, enabled=False)
-
-
-def at_least_float32(scores: Tensor) -> Tensor:
-    """Scores of bf16 in float32; others as they are."""
-    return scores.to(torch.promote_types(scores.dtype, torch.float32))

@@ -168,11 +168,12 @@ class _Pool:
         """Go on until some work is done; if that is interrupted, all work is given up."""
         try:
             while not one.answered:
+                self._start()
                 ready = wait([each.pipe for each in self._running if each.pipe is not None])
                 for each in [each for each in self._running if each.pipe in ready]:
                     each.read()
                 self._running = [each for each in self._running if not each.answered]
-                self._start()
+            self._start()
         except BaseException:
             self.give_up()
             raise
@@ -238,7 +239,8 @@ def workers_now() -> int:
 
 def check_workers(owner: str, workers: object) -> None:
     """Refuse a number of workers that is out of its range; ``owner`` begins the message."""
-    if workers != AUTO_WORKERS and not (isinstance(workers, Integral) and 1 <= int(workers) <= MOST_PROCESSES):
+    whole = isinstance(workers, Integral) and not isinstance(workers, bool)
+    if workers != AUTO_WORKERS and not (whole and 1 <= workers <= MOST_PROCESSES):  # type: ignore[operator]
         shown = short_value(workers)
         raise ValueError(f"{owner}: workers is {shown}; give 1 to {MOST_PROCESSES}, or '{AUTO_WORKERS}'.")
 

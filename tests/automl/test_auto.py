@@ -316,6 +316,20 @@ def test_a_space_of_ones_own_needs_no_network_of_the_kind(
     assert [query.architecture for query in begun.first] == [complete(space, own)]
 
 
+@pytest.mark.parametrize("upright", [True, False])
+def test_images_are_mirrored_where_that_keeps_their_classes(upright: bool) -> None:
+    X = np.random.default_rng(0).random((60, 8, 8), dtype=np.float32) / 2
+    y = np.arange(60) % 2
+    X[y == 0, :4] += 0.5
+    X[y == 1, 4:] += 0.5  # the upper or the lower half is bright
+    if upright:
+        X = X.transpose(0, 2, 1).copy()  # the left or the right half
+    space = lm.LayeredSpace(activations=("ReLU",), dropouts=(0,), depths=(1,), widths=(8,), readouts=("flat",))
+    result = lm.auto((X, y), flops=(4e7, 1e7), space=space, records=(), progress=False)
+    assert result.val_score > 0.9
+    assert result.recipe.mirror is not upright
+
+
 def test_records_without_augmentation_are_of_trainings_without(
     arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path
 ) -> None:

@@ -85,14 +85,14 @@ def test_the_mean_is_that_of_both_scores() -> None:
 def test_networks_read_words_and_the_linear_model_n_grams(
     call: Call, texts: Texts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    result = call(4e9, output=tmp_path)
+    result = call(1.3e10, output=tmp_path)
     assert (result.space, result.view, result.linear_view) == ("SequenceSpace", "words", NGRAMS)
     assert result.linear == lm.Architecture({"detail": "coarse"})
     assert result.linear_model.endswith(f"the mean of their scores 100.0 %{BOTH}")
     assert f"  ensemble of {result.ensemble} such networks and a linear model: " in repr(result)
     assert result.ensemble == members_of(result.network) > 1
     assert result.parameters == sum(own.numel() for own in result.network.parameters())
-    assert result.training_cost.flops <= 4e9
+    assert result.training_cost.flops <= 1.3e10
     assert isinstance(result.preprocessing, JoinedTokens)
     first, second = result.preprocessing.first, result.preprocessing.second
     with torch.no_grad():
@@ -109,9 +109,9 @@ def test_networks_read_words_and_the_linear_model_n_grams(
     (row,) = lm.records.read_results(tmp_path / "results.json")
     (chosen,) = lm.records.read_architectures(tmp_path / "architectures.json")
     assert (row.parameters, row.linear, chosen.linear) == (result.parameters, result.linear, result.linear)
-    assert same_weights(result.network, call(4e9).network)
+    assert same_weights(result.network, call(1.3e10).network)
     no_search(monkeypatch)
-    again = call(4e9, output=tmp_path)
+    again = call(1.3e10, output=tmp_path)
     assert same_weights(result.network, again.network)
     assert again.to_plain() == result.to_plain()
     assert again.predict(texts[0]) == told
@@ -245,7 +245,7 @@ def test_a_classifier_is_pickled_with_it(texts: Texts, monkeypatch: pytest.Monke
     pytest.importorskip("sklearn", reason="needs the extra sklearn")
 
     def short(task: lm.Task, **more: Any) -> lm.SearchResult:
-        return lm.auto(task, flops=(2e8, 4e9), records=[], progress=False)
+        return lm.auto(task, flops=(3e8, 3e9), records=[], progress=False)
 
     monkeypatch.setattr("lit_metanas.automl.scikit.auto_estimator.auto", short)
     X, y = texts

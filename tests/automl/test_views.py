@@ -24,6 +24,7 @@ from lit_metanas.automl.views import ViewEstimator, Views
 from lit_metanas.estimators import training_estimator
 from lit_metanas.kinds import kind as data_kinds
 from lit_metanas.kinds.given_data import other_ways, read_given
+from lit_metanas.kinds.images.image_kind import ImageKind
 from lit_metanas.records.record import PREPROCESSING
 
 COLOUR, GREY, HALF, SHARP = "colour 16x16", "grey 16x16", "colour 8x8", "grey 64x64"
@@ -38,10 +39,16 @@ STEPS = 6
 Found = tuple[lm.SearchResult, Path]
 
 
+def make_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let candidates be trained for few steps, and begin without augmentation, which would blur single pixels."""
+    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", STEPS)
+    monkeypatch.setattr(ImageKind, "recipe", {})
+
+
 @pytest.fixture(autouse=True)
 def short_trials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Candidates are trained for few steps, so that a small budget pays for several."""
-    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", STEPS)
+    """A small budget pays for several candidates."""
+    make_quick(monkeypatch)
 
 
 @pytest.fixture
@@ -73,7 +80,7 @@ def boards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def whole(boards: Path, shallow: lm.LayeredSpace, tmp_path_factory: pytest.TempPathFactory) -> Found:
     """A search of boards, and its folder."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(budget_plan, "STEPS_OF_A_TRIAL", STEPS)
+        make_quick(patched)
         folder = tmp_path_factory.mktemp("found") / "out"
         return lm.auto(boards, space=shallow, output=folder, **SEARCHED), folder
 
@@ -214,7 +221,7 @@ def test_an_interrupted_search_goes_on_with_its_views(
 ) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(OutputFolder, "write", lambda *args, **more: None)
-        interrupt(patched, training_estimator, at=11)
+        interrupt(patched, training_estimator, at=23)
         stopped = lm.auto(boards, space=shallow, output=tmp_path / "out", **SEARCHED)
         assert (stopped.stopped, stopped.view, tuple(stopped.shape)) == (True, SHARP, (1, 64, 64))
         goes_on = lm.auto(boards, space=shallow, output=tmp_path / "out", **SEARCHED)

@@ -118,6 +118,22 @@ def test_one_job_stays_in_this_process() -> None:
         run(phases(), Path("out"), jobs=0, execute=never)
 
 
+def test_as_many_jobs_as_cores_and_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lit_metanas.cli.experiment.run.own_cores", lambda: 8)
+    calls: list[list[str]] = []
+    run(phases(), Path("one"), [0], execute=calls.append)
+    assert [call[0] for call in calls] == ["fit", "search", "report"]
+    later(lambda: len(begun()) == 2, Path("go").touch)
+    run(phases("--wait=go"), Path("out"), [0, 1], execute=never)
+    sharing = {name: int(words["sharing"]) for event, name, *_, words in events() if event == "begins"}
+    here = int(os.environ["LIT_METANAS_PROCESSES"])
+    assert sharing.pop("out/report") == here
+    assert set(sharing.values()) == {2 * here}
+    monkeypatch.setattr("lit_metanas.cli.experiment.run.own_cores", lambda: 1)
+    run(phases(), Path("alone"), [0, 1], execute=calls.append)
+    assert len(calls) == 3 + 5
+
+
 def test_what_is_finished_is_skipped_whatever_the_jobs(capsys: pytest.CaptureFixture[str]) -> None:
     run(phases(), Path("out"), [0], jobs=1, execute=lambda args: None)
     run(phases(), Path("out"), [0, 1], jobs=2, execute=never)

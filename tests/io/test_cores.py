@@ -10,7 +10,7 @@ import pytest
 from joblib import Parallel, delayed
 
 from lit_metanas.io import cores
-from lit_metanas.io.cores import SHARED_BY, own_cores, usable_cores
+from lit_metanas.io.cores import SHARED_BY, own_cores, shared_by, usable_cores
 
 
 @pytest.fixture
@@ -60,6 +60,13 @@ def test_processes_side_by_side_share_them(groups: Path, monkeypatch: pytest.Mon
         monkeypatch.setenv(name, value)
         assert own_cores() == number
         assert usable_cores() == 8
+
+
+def test_steps_of_an_experiment_share_them(groups: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, left in ((2, 4), (2, 2), (1, 2)):
+        for name, value in shared_by(number).items():
+            monkeypatch.setenv(name, value)
+        assert own_cores() == left
 
 
 def test_joblib_and_a_daemon_leave_one(groups: Path) -> None:

@@ -91,6 +91,34 @@ def test_the_schedule_equals_a_plain_version(candidates, eta, rungs, seed):
     assert len(found.record.trials) == len(calls)
 
 
+class Paced(Curve):
+    """Deep networks train four times as many FLOPs in a second."""
+
+    def pace(self, architecture):
+        return {"1": 1.0, "2": 4.0}[architecture["depth"]]
+
+
+def test_networks_of_a_known_pace_get_the_same_time():
+    estimator, budget = Paced(None, SPACE, 0), Budget(flops=10**4)
+    first = [Query.of(complete(SPACE, {"depth": depth, "width": width}), {}) for depth in "12" for width in ("8", "16")]
+    searcher = EvolvingHalving(candidates=(4,), rungs=(0.1,), first=first, finish=False)
+    searcher.run(BestSoFar(estimator, "curve"), SPACE, budget, 0, problem="curve")
+    flops = [fidelity * estimator.full(architecture) for architecture, fidelity, _ in estimator.calls]
+    assert flops == pytest.approx([100.0, 100.0, 400.0, 400.0])
+
+
+def test_each_rung_keeps_its_own_number():
+    calls, first = [], [Query.of(one, {}) for one in SPACE.architectures()][:6]
+    given = {"candidates": (6, 4, 2), "rungs": (0.3, 0.3, 0.3), "finish": False, "first": first}
+    run(EvolvingHalving(survivors=(3, 2, 1), **given), Budget(flops=5000), calls=calls)
+    assert [sum(before > 0 for _, _, before in rung) for rung in (calls[:6], calls[6:10], calls[10:])] == [0, 4, 2]
+    best = sorted(calls[:6], key=lambda call: -quality(call[0]) * (1 - math.exp(-250 / 500)))[:3]
+    assert {architecture for architecture, _, _ in calls[6:9]} == {architecture for architecture, _, _ in best}
+    for wrong in ((3, 2), (7, 2, 1), (0, 1, 1)):
+        with pytest.raises(ValueError, match="one number of candidates a rung, and of survivors from 1 to that"):
+            EvolvingHalving(survivors=wrong, **given)
+
+
 @settings(max_examples=40, deadline=None)
 @given(flops=st.integers(1, 6000), seed=st.integers(0, 50), evolve=st.booleans(), queries=st.none() | st.integers(1, 9))
 def test_the_budget_is_never_overdrawn(flops, seed, evolve, queries):

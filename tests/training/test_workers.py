@@ -68,7 +68,7 @@ class Failing(TrainingEstimator):
             if self.kills:
                 os.kill(os.getpid(), signal.SIGKILL)
             raise ArithmeticError("diverged")
-        warnings.warn(f"a network of width {architecture['width']}", stacklevel=1)
+        warnings.warn(f"a network of width {architecture['layer1.width']}", stacklevel=1)
         return super().__call__(architecture, fidelity=fidelity, start=start)
 
 

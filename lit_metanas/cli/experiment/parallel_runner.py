@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import groupby
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from lit_metanas.cli.errors import UsageError
 from lit_metanas.cli.experiment.progress import Progress
+from lit_metanas.io.cores import shared_by
 from lit_metanas.io.own_folder import open_own
 from lit_metanas.io.text import without_passwords
 
@@ -66,8 +67,11 @@ class ParallelRunner:
                     await self._step(number, args)
 
     async def _step(self, number: int, args: list[str]) -> None:
-        log = self.progress.steps[number].folder / "log.txt"
-        process, offset = _start(log, args)
+        step = self.progress.steps[number]
+        log, sharing = step.folder / "log.txt", 1
+        if step.seed is not None:
+            sharing = min(self.progress.jobs, len({each.seed for each in self.progress.steps} - {None}))
+        process, offset = _start(log, args, shared_by(sharing))
         self._begun[number] = time.monotonic()
         try:
             await _end_of(process)
@@ -111,14 +115,19 @@ class ParallelRunner:
         raise ChildProcessError(sentence)
 
 
-def _start(log: Path, args: list[str]) -> tuple[subprocess.Popen[bytes], int]:
-    """Start a command line; returns its process, and where in the log its own output begins."""
+def _start(log: Path, args: list[str], environment: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int]:
+    """Start a command line in a changed environment; returns its process, and where in the log its output begins."""
     # The process leads a group of its own: signals come from here alone, and reach what it starts.
     with open(open_own(log, os.O_WRONLY | os.O_APPEND), "ab") as file:
         file.write(f"$ lit-metanas {without_passwords(shlex.join(args))}\n".encode())
         file.flush()
         process = subprocess.Popen(  # noqa: S603 (this program, no shell)
-            [*COMMAND, *args], stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
+            [*COMMAND, *args],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={**os.environ, **environment},
         )
         return process, file.tell()
 

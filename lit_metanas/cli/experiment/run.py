@@ -14,6 +14,7 @@ from lit_metanas.cli.errors import UsageError
 from lit_metanas.cli.experiment.parallel_runner import ParallelRunner
 from lit_metanas.cli.experiment.plan import Phase, plan
 from lit_metanas.cli.experiment.progress import Progress
+from lit_metanas.io.cores import own_cores
 from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.own_folder import check_files, own_folder
@@ -40,7 +41,7 @@ def run(
     inputs: dict[str, str] | None = None,
     args: dict[str, list[str]] | None = None,
     needs: dict[str, str] | None = None,
-    jobs: int = 1,
+    jobs: int | None = None,
     pace: float = 1.0,
     *,
     execute: Execute,
@@ -48,7 +49,7 @@ def run(
     """Go through phases; ``execute`` runs one command."""
     # Each phase prints the one command that does the same. What was finished with the same configuration is skipped; an
     # interrupted ``fit`` goes on from its last checkpoint; a folder of another configuration is set aside.
-    if jobs < 1:
+    if jobs is not None and jobs < 1:
         raise UsageError(f"'jobs' is {jobs}: give 1, or how many seeds run side by side.")
     if not 0 <= pace < 1e9:
         raise UsageError(f"'pace' is {pace}: give a number from 0, or 1 where the phases take their minutes.")
@@ -57,6 +58,8 @@ def run(
         seeds = [0]
     steps = plan(phases, directory, seeds, protocols=protocols, methods=methods, inputs=inputs, args=args, needs=needs)
     steps = [replace(step, minutes=pace * step.minutes) for step in steps]
+    if jobs is None:
+        jobs = max(1, min(own_cores(), len({step.seed for step in steps} - {None})))
     progress = Progress(steps, jobs)
     with directory_lock(directory, "run", "directory"):
         for step in steps:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from lit_metanas.spaces.builder import Builder, Make
 from lit_metanas.spaces.forward_pass import Number, OpenChoice, OpenNumber, largest
 from lit_metanas.spaces.mixed_layers import CountedFlops, MixedNorm, SlicedConv2d, weigh
-from lit_metanas.spaces.operations import EPSILON, leading_part
+from lit_metanas.spaces.operations import EPSILON, halve_by_mean, leading_part
 
 GRID_NORMS = ("batch", "group", "none")
 CHANNEL_GROUP = 8
@@ -203,4 +203,4 @@ def halve(kind: str, inputs: Tensor) -> Tensor:
     """Pool ``(n, channels, height, width)`` to half the height and width, by ``max`` or ``avg``, but not below one."""
     if min(inputs.shape[2:]) < 2:
         return inputs
-    return F.max_pool2d(inputs, 2) if kind == "max" else F.avg_pool2d(inputs, 2)
+    return F.max_pool2d(inputs, 2) if kind == "max" else halve_by_mean(inputs, up=False)

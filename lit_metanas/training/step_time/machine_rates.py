@@ -15,12 +15,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_metanas.inputs.batches import channels_last
+from lit_metanas.inputs.batches import at_least_float32, channels_last
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.files import cache_folder, write_whole
 from lit_metanas.io.json_files import read_json
 from lit_metanas.io.text import hardware
-from lit_metanas.training.precision import FLOAT32, at_least_float32, autocast
+from lit_metanas.training.precision import FLOAT32, autocast
 from lit_metanas.training.step_time.recorded_work import record_work
 from lit_metanas.training.step_time.step_rates import StepTimes, fit_rates, nominal_times
 from lit_metanas.training.trainers import apart_from_caller

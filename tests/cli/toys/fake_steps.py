@@ -14,7 +14,8 @@ FOLDER = Path(WORDS.get("trainer.default_root_dir") or WORDS["output"])
 
 def note(what: str) -> None:
     with open("events.jsonl", "a") as events:
-        events.write(json.dumps([what, str(FOLDER), time.monotonic(), os.getpid(), WORDS]) + "\n")
+        shown = {**WORDS, "sharing": os.environ.get("LIT_METANAS_PROCESSES", "1")}
+        events.write(json.dumps([what, str(FOLDER), time.monotonic(), os.getpid(), shown]) + "\n")
 
 
 def stop(number: int, _: object) -> None:

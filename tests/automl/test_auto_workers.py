@@ -1,0 +1,128 @@
+"""Networks that ``auto`` trains side by side, and the threads of its last training."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import replace
+from multiprocessing import active_children
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from auto_toys import paced, same_weights
+
+import lit_metanas as lm
+from lit_metanas.automl import last_training, linear_comparison
+from lit_metanas.automl.options import NetworkLimits
+from lit_metanas.automl.pace import Pace
+from lit_metanas.kinds.images.image_kind import ImageKind
+from lit_metanas.training import child as training_child
+from lit_metanas.training import workers
+
+Arrays = tuple[np.ndarray, list[str]]
+
+pytestmark = pytest.mark.usefixtures("short_trials")
+
+
+@pytest.fixture(autouse=True)
+def short_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four epochs are enough for a member."""
+    monkeypatch.setattr(ImageKind, "member_epochs", 4)
+
+
+def test_the_result_does_not_depend_on_their_number(arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path) -> None:
+    found = []
+    for number in (1, 2, 3):
+        given: dict[str, Any] = {"space": space, "output": tmp_path / str(number), "progress": False}
+        found.append(lm.auto(arrays, flops=(4e6, 6e6), workers=number, **given))
+        assert active_children() == []
+    one = found[0]
+    assert one.ensemble > 1
+    assert len(one.record.trials) > 4
+    for other in found[1:]:
+        assert same_weights(one.network, other.network)
+        both = (one.record.trials, other.record.trials)
+        trials = [[replace(each, cost=replace(each.cost, seconds=0.0)) for each in own] for own in both]
+        assert trials[0] == trials[1]
+        assert (one.test_score, one.val_score, one.budget) == (other.test_score, other.val_score, other.budget)
+        assert one.training_cost.flops == other.training_cost.flops
+        assert "workers" not in other.command
+    again = lm.auto(arrays, flops=(4e6, 6e6), workers=1, **given)  # a finished search is one for any number
+    assert same_weights(one.network, again.network)
+
+
+def test_an_interrupt_counts_the_epochs_of_all_members(
+    arrays: Arrays, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, main = last_training.fit_child, os.getpid()
+
+    def fit(child: lm.Child, part: lm.Split, *, epoch_ended: Any, **more: Any) -> lm.Cost:
+        steps = iter(range(child.recipe.epochs))
+
+        def ended() -> None:
+            epoch_ended()
+            if next(steps) == 1:
+                os.kill(main, signal.SIGINT)
+                signal.pause()
+
+        return plain(child, part, epoch_ended=ended, **more)
+
+    monkeypatch.setattr(last_training, "fit_child", fit)
+    stopped = lm.auto(arrays, flops=(4e6, 6e6), workers=2, space=space, progress=False)
+    assert stopped.stopped
+    assert active_children() == []
+    assert 0 < stopped.training_cost.flops < 6e6
+
+
+def test_threads_are_found_for_minutes_alone(
+    arrays: Arrays, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ImageKind, "member_epochs", 0)
+    paced(monkeypatch, 1e6)
+    monkeypatch.setattr(linear_comparison, "threads_that_pay", lambda *args, most, **more: most)
+    used, plain = [], training_child.fit_child
+
+    def fit(child: lm.Child, part: lm.Split, **more: Any) -> lm.Cost:
+        used.append(torch.get_num_threads())
+        return plain(child, part, **more)
+
+    monkeypatch.setattr(last_training, "fit_child", fit)
+    given: dict[str, Any] = {"space": space, "workers": 2, "progress": False}
+    first = lm.auto(arrays, minutes=0.05, **given)
+    assert (first.threads, used, torch.get_num_threads()) == (2, [2], 1)
+    assert first.budget is not None
+    assert ", threads=2" in first.command
+    again = lm.auto(arrays, flops=first.budget, threads=2, **given)
+    assert same_weights(first.network, again.network)
+    assert again.command == first.command
+    other = lm.auto(arrays, flops=first.budget, **given)
+    assert (other.threads, used[1:]) == (1, [2, 1])
+    limited = lm.auto(arrays, minutes=0.05, max_latency=1, **given)
+    assert limited.threads == 1  # a latency would be of other threads than those that chose the network
+    alone = lm.auto(arrays, minutes=0.05, **{**given, "workers": 1})
+    assert alone.threads == 1
+
+
+def test_several_threads_are_taken_if_they_are_clearly_faster(
+    arrays: Arrays, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = lm.task_from_arrays(*arrays)
+    one = space.sample(torch.Generator().manual_seed(0))
+    for gain, threads in ((1.1, 1), (1.3, 3)):
+        monkeypatch.setattr(
+            "lit_metanas.automl.pace.measure_pace",
+            lambda *args, gain=gain, **more: Pace(1e6 * gain ** (torch.get_num_threads() > 1), 0.0, 0.0),
+        )
+        found = lm.automl.pace.threads_that_pay(task, space, one, lm.Recipe(), seconds=1, precision="32-true", most=3)
+        assert found == threads
+    assert NetworkLimits().threads == torch.get_num_threads() == 1
+
+
+def test_small_budgets_start_none(arrays: Arrays, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "own_cores", lambda: 4)
+    monkeypatch.setattr(workers, "_Pool", lambda *args: pytest.fail("started processes"))
+    lm.auto(arrays, flops=4e6, space=space, progress=False)
+    lm.search(lm.task_from_arrays(*arrays), space, flops=4e6, progress=False)
