@@ -122,7 +122,7 @@ def test_linear_models_alone_are_trained_if_these_alone_are_within_the_limits(
     def call(limit: float) -> lm.SearchResult:
         return lm.auto(images, flops=2e7, max_parameters=limit, output=tmp_path / "model")
 
-    with pytest.raises(ValueError, match=r"No network of LayeredSpace .* the nearest has ") as refused:
+    with pytest.raises(ValueError, match=r"No network of GridSpace .* the nearest has ") as refused:
         call(10)
     smallest, linear = (int(told.replace(",", "")) for told in re.findall(r"has ([\d,]+) param", str(refused.value)))
     assert linear < smallest
