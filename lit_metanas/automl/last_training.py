@@ -108,8 +108,10 @@ def train_fully(
     if members == 1:
         held.enter_context(worker_processes(1))  # this process alone, whose threads may use all cores
         held.enter_context(torch_threads(known.plan.threads))
-    trainings = [_Member(job, begun, known, network, epochs, member) for member in range(members)]
+    trainings = list[_Member]()
     try:
+        for member in range(members):
+            trainings.append(_Member(job, begun, known, network, epochs, member))
         for member in range(members):
             if members > 1 and show is not None:
                 show(f"training network {member + 1} of {members}")

@@ -61,7 +61,7 @@ TRAINER = {
     "accelerator": "cpu, gpu or another (default: the fastest that is there)",
     "devices": "how many of them, or their numbers, as in [0,1] (default: all)",
     "threads": "torch's threads on a CPU (default: 1, the fastest for small images)",
-    "precision": "of numbers: 32-true, 16-mixed, bf16-mixed and others (default: 32-true)",
+    "precision": "of numbers: auto, 32-true, bf16-mixed and others (default: 32-true)",
     "default_root_dir": "the run's directory (default: runs/latest; of a search model.directory)",
     "logger": "WandbLogger, TensorBoardLogger and others (default: CSV files)",
     "callbacks": "ArchitectureLogger, EpisodeProgressBar, SkipStop and others, as a list",

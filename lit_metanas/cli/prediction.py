@@ -56,7 +56,7 @@ def _plain_values(words: Sequence[str]) -> dict[str, str] | None:
         key, equals, value = rest.pop(0).partition("=")
         if not equals and rest:
             value = rest.pop(0)
-        if key not in given or not value or value.startswith("-") != (value == "-"):
+        if key not in given or not value or (value.startswith("-") and len(value) > 1):
             return None
         given[key] = value
     paths = None

@@ -126,6 +126,11 @@ class Program(LightningCLI):
             )
         if self.verb == "predict":
             self.save_config_callback = None
+        own = f"{__package__.partition('.')[0]}."
+        if all(chosen[key].get("class_path", "").startswith(own) for key in ("model", "data")):
+            # Else Lightning makes YAML of the whole configuration, a third of the time in which it is read, for modules
+            # that save it as their hyper-parameters.
+            self.config_dump: dict[str, Any] = {}
         self.save_config_kwargs["config_filename"] = f"config.{self.verb}.yaml"
 
     def instantiate_classes(self) -> None:

@@ -49,7 +49,7 @@ class SaveConfig(SaveConfigCallback):
         config = self.config.clone()
         if config.trainer.get("threads") is None and trainer.strategy.root_device.type == "cpu":
             config.trainer["threads"] = torch.get_num_threads()  # those of this machine; other numbers with others
-        text = self.parser.dump(config, skip_none=True)
+        text = self.parser.dump(config, skip_unset=True)
         path = Path(trainer.default_root_dir) / self.config_filename
         if path.is_file() and self.config.get("ckpt_path"):
             before, now = read_saved(path), dict(_leaves(yaml.safe_load(text)))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from lit_metanas.inputs.batches import float32
 from lit_metanas.meta.learner import Parameters, TaskNoise, Tensors
 from lit_metanas.relaxations.relaxation import Relaxation
 from lit_metanas.spaces.operations import differentiated_twice
@@ -18,7 +19,10 @@ from lit_metanas.tasks.task import Episode, Split
 
 
 class Differentiation(ABC):
-    """Takes gradients, which can themselves be differentiated if ``second_order``, and are constants otherwise."""
+    """Takes gradients, which can themselves be differentiated if ``second_order``, and are constants otherwise.
+
+    Those that are differentiated are computed without autocast.
+    """
 
     def __init__(self, *, second_order: bool = False) -> None:
         self.second_order = second_order
@@ -37,6 +41,7 @@ class Autograd(Differentiation):
         leaves = {name: _leaf(value, keep) for name, value in at.items()}
         with ExitStack() as modes:
             modes.enter_context(torch.enable_grad())
+            modes.enter_context(_precise(keep, leaves))
             if keep:
                 modes.enter_context(differentiated_twice())
             loss, further = function(leaves)
@@ -46,6 +51,13 @@ class Autograd(Differentiation):
             loss, tuple(leaves.values()), create_graph=keep, allow_unused=True, materialize_grads=True
         )
         return dict(zip(leaves, gradients, strict=True)), further
+
+
+def _precise(second_order: bool, at: Tensors) -> AbstractContextManager[object]:
+    """No autocast for gradients that are differentiated: of bf16 a second derivative has too few digits."""
+    if not (second_order and at):
+        return nullcontext()
+    return float32(next(iter(at.values())).device)
 
 
 def _leaf(value: Tensor, keep_graph: bool) -> Tensor:
@@ -64,7 +76,8 @@ class Functional(Differentiation):
         # torch.autograd.grad around a vmap gives silently wrong second-order gradients through batch-norm.
         if not self.second_order:
             at = {name: value.detach() for name, value in at.items()}
-        gradients, further = torch.func.grad(function, has_aux=True)(at)
+        with _precise(self.second_order, at):
+            gradients, further = torch.func.grad(function, has_aux=True)(at)
         if not self.second_order:
             gradients = {name: value.detach() for name, value in gradients.items()}
         return gradients, further

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from lit_metanas.inputs.batches import float32
 from lit_metanas.io.settings import keeps_arguments
 
 _LOG_SCALE = "log_scale"
@@ -88,7 +89,8 @@ def squared_distances(points: Tensor, centres: Tensor) -> Tensor:
     origin = centres.detach().mean(0)
     points, centres = points - origin, centres - origin
     lengths = points.square().sum(-1, keepdim=True) + centres.square().sum(-1)
-    return lengths - 2 * (points @ centres.T)
+    with float32(points.device):
+        return lengths - 2 * (points @ centres.T)
 
 
 class LinearHead(Head):

@@ -16,6 +16,7 @@ import torch
 from lightning import pytorch
 from lightning.fabric.plugins import CheckpointIO, ClusterEnvironment, TorchCheckpointIO
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
+from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.plugins import LayerSync, Precision
 from lightning.pytorch.strategies import SingleDeviceStrategy
@@ -24,8 +25,9 @@ from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.checkpoints import read_checkpoint
 from lit_metanas.io.files import write_whole
 from lit_metanas.io.own_folder import own_folder, remove_partial
-from lit_metanas.io.text import DEBUG, number_of, short_number
+from lit_metanas.io.text import DEBUG, number_of, printable, short_number
 from lit_metanas.training.outer_training import check_end
+from lit_metanas.training.precision import AUTO_PRECISION, by_flags
 from lit_metanas.training.preemption import Preemption
 from lit_metanas.training.resume_check import ResumeCheck
 
@@ -34,6 +36,9 @@ MOST_PROCESSES = 4096
 
 THREADS_KEY = "lit_metanas_threads"
 """Of a checkpoint: torch's threads in its training on a CPU."""
+
+PRECISION_KEY = "lit_metanas_precision"
+"""Of a checkpoint: the Trainer's precision."""
 
 OUTPUT_FOLDERS = ("checkpoints", "logs", "lightning_logs", "wandb")
 """Into which a Trainer writes in its ``default_root_dir``."""
@@ -155,6 +160,9 @@ class Trainer(pytorch.Trainer):
         threads: torch's threads during a run on a CPU, at least 1: small images are fastest with one, by up to 20
             times. They are put back after the run; None leaves them as they are. Another number gives sums of another
             order, and so other numbers in their last bits: a checkpoint says with how many it was trained.
+        precision: one of Lightning's, by default ``32-true``; ``auto`` is ``bf16-mixed`` on a device that has units for
+            products in bf16, and ``32-true`` on others. It is not the default, as another processor would give other
+            numbers. A checkpoint names its precision, and a training that goes on in another one says so.
         callbacks: one or several callbacks. Unless it is among them, or there are to be no checkpoints, ``Preemption``
             is added: a training that Ctrl-C or SIGTERM stops leaves one, from which it goes on as if it had not been.
         plugins: one or several plugins. Without another one for checkpoints, these are written whole and read without
@@ -181,6 +189,7 @@ class Trainer(pytorch.Trainer):
         use_distributed_sampler: bool = False,
         enable_model_summary: bool | None = False,
         threads: int | None = 1,
+        precision: str | int | None = None,
         callbacks: list[Callback] | Callback | None = None,
         plugins: list[Plugin] | Plugin | None = None,
         **settings: Any,
@@ -198,7 +207,7 @@ class Trainer(pytorch.Trainer):
             raise ValueError(f"Trainer: check_val_every_n_epoch is {every}; give 1 or more, or none for no epochs.")
         given = _as_list(callbacks)
         plugged: list[Plugin] = _as_list(plugins)
-        own = [ResumeCheck(), _End(), _Threads(threads), *given]
+        own = [ResumeCheck(), _End(), _Threads(threads), _Precision(), *given]
         stoppable = any(isinstance(each, Preemption) for each in given)
         if settings.get("enable_checkpointing") is not False and not stoppable:
             own.append(Preemption())
@@ -208,9 +217,12 @@ class Trainer(pytorch.Trainer):
         self._ends_otherwise = timed or max_epochs == -1
         if max_epochs is None:
             max_epochs = -1
+        if precision == AUTO_PRECISION:
+            precision = by_flags(AUTO_PRECISION, _device_of(settings.get("accelerator", "auto")))
         with quiet_lightning():
             super().__init__(
                 max_epochs=max_epochs,
+                precision=precision,  # type: ignore[arg-type]  # Lightning checks it, and names those that it has
                 plugins=plugged,
                 callbacks=own,
                 inference_mode=inference_mode,
@@ -250,6 +262,15 @@ class Trainer(pytorch.Trainer):
             ckpt_path: a checkpoint of ``model``.
         """
         self.predict(model, datamodule=datamodule, return_predictions=False, ckpt_path=ckpt_path)
+
+
+def _device_of(accelerator: object) -> torch.device:
+    """The kind of device that Lightning takes for an accelerator by name; one that is none of torch's has no bf16."""
+    if accelerator == "cpu" or isinstance(accelerator, CPUAccelerator):
+        return torch.device("cpu")
+    if accelerator in ("auto", "gpu", "cuda"):
+        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    return torch.device("meta")
 
 
 def _as_list(given: list[_Given] | _Given | None) -> list[_Given]:
@@ -319,6 +340,26 @@ class _Threads(Callback):
 
     def on_exception(self, trainer: pytorch.Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self._run.close()
+
+
+class _Precision(Callback):
+    """Keeps the precision of a training in its checkpoints."""
+
+    def on_save_checkpoint(
+        self, trainer: pytorch.Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        checkpoint[PRECISION_KEY] = str(trainer.precision)
+
+    def on_load_checkpoint(
+        self, trainer: pytorch.Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        kept, used = checkpoint.get(PRECISION_KEY), str(trainer.precision)
+        if trainer.training and isinstance(kept, str) and kept != used:
+            warnings.warn(
+                f"The checkpoint was trained in precision {printable(kept, 20)}, and this run has {used}: set the "
+                "trainer's precision to that of the checkpoint to go on bit for bit.",
+                stacklevel=2,
+            )
 
 
 @contextmanager

@@ -32,6 +32,9 @@ AUTO_WORKERS = "auto"
 WORTH_PROCESSES = 2e10
 """Training FLOPs from which on processes pay, about a second of a core. Each takes 0.05 s to start and to answer."""
 
+STOPS = (signal.SIGINT, signal.SIGTERM)
+"""Signals that end the main process, or its search."""
+
 _T = TypeVar("_T")
 
 Tell = Callable[[], None]
@@ -97,7 +100,7 @@ class _Process(Submitted[_T]):
         self.pipe, theirs = context.Pipe(duplex=False)
         given = theirs, self._work, torch.get_default_dtype()
         self._process = context.Process(target=_answer, args=given, daemon=True)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _signals_wait():
             # Python 3.12 and later warn of threads. None of ours, nor of torch's, holds a lock that a worker needs.
             warnings.filterwarnings("ignore", r".*multi-threaded, use of fork\(\)", DeprecationWarning)
             self._process.start()
@@ -273,10 +276,25 @@ def _starts_quietly() -> bool:
     return file is None or Path(file).stem == "lit-metanas" or (spec is not None and spec.name.endswith("__main__"))
 
 
+@contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Have Ctrl-C and SIGTERM wait until a process is started: what they raise in a fork would be lost."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _answer(pipe: Connection, work: Told[Any], dtype: torch.dtype) -> None:
     """Work in a worker process, and answer."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C comes to all, and the main process ends the others
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     Thread(target=_end_with_parent, daemon=True).start()
     _pool.set(None)
     torch.set_num_threads(1)

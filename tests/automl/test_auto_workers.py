@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import time
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing import active_children
 from pathlib import Path
@@ -18,6 +20,7 @@ import lit_metanas as lm
 from lit_metanas.automl import last_training, linear_comparison
 from lit_metanas.automl.options import NetworkLimits
 from lit_metanas.automl.pace import Pace
+from lit_metanas.comparisons.search_progress import ToldBudget
 from lit_metanas.kinds.images.image_kind import ImageKind
 from lit_metanas.training import child as training_child
 from lit_metanas.training import workers
@@ -34,10 +37,9 @@ def short_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_result_does_not_depend_on_their_number(arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path) -> None:
-    found = []
-    for number in (1, 2, 3):
-        given: dict[str, Any] = {"space": space, "output": tmp_path / str(number), "progress": False}
-        found.append(lm.auto(arrays, flops=(4e6, 6e6), workers=number, **given))
+    found, given = [], {"flops": (4e6, 6e6), "space": space, "progress": False}
+    for number, output in ((1, None), (2, tmp_path), (3, None)):
+        found.append(lm.auto(arrays, workers=number, output=output, **given))
         assert active_children() == []
     one = found[0]
     assert one.ensemble > 1
@@ -50,14 +52,14 @@ def test_the_result_does_not_depend_on_their_number(arrays: Arrays, space: lm.La
         assert (one.test_score, one.val_score, one.budget) == (other.test_score, other.val_score, other.budget)
         assert one.training_cost.flops == other.training_cost.flops
         assert "workers" not in other.command
-    again = lm.auto(arrays, flops=(4e6, 6e6), workers=1, **given)  # a finished search is one for any number
+    again = lm.auto(arrays, workers=1, output=tmp_path, **given)  # a finished search is one for any number
     assert same_weights(one.network, again.network)
 
 
 def test_an_interrupt_counts_the_epochs_of_all_members(
-    arrays: Arrays, space: lm.LayeredSpace, monkeypatch: pytest.MonkeyPatch
+    arrays: Arrays, space: lm.LayeredSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain, main = last_training.fit_child, os.getpid()
+    plain, main, trained = last_training.fit_child, os.getpid(), ToldBudget.trained
 
     def fit(child: lm.Child, part: lm.Split, *, epoch_ended: Any, **more: Any) -> lm.Cost:
         steps = iter(range(child.recipe.epochs))
@@ -65,11 +67,20 @@ def test_an_interrupt_counts_the_epochs_of_all_members(
         def ended() -> None:
             epoch_ended()
             if next(steps) == 1:
-                os.kill(main, signal.SIGINT)
+                with suppress(FileExistsError):  # of the other member
+                    (tmp_path / "interrupted").touch(exist_ok=False)
+                    while not (tmp_path / "told").exists():
+                        time.sleep(0.05)
+                    os.kill(main, signal.SIGINT)
                 signal.pause()
 
         return plain(child, part, epoch_ended=ended, **more)
 
+    def told(self: ToldBudget, flops: float, seconds: float = 0.0) -> None:
+        trained(self, flops, seconds)
+        (tmp_path / "told").touch()
+
+    monkeypatch.setattr(ToldBudget, "trained", told)
     monkeypatch.setattr(last_training, "fit_child", fit)
     stopped = lm.auto(arrays, flops=(4e6, 6e6), workers=2, space=space, progress=False)
     assert stopped.stopped
@@ -91,7 +102,7 @@ def test_threads_are_found_for_minutes_alone(
 
     monkeypatch.setattr(last_training, "fit_child", fit)
     given: dict[str, Any] = {"space": space, "workers": 2, "progress": False}
-    first = lm.auto(arrays, minutes=0.05, **given)
+    first = lm.auto(arrays, minutes=0.03, **given)
     assert (first.threads, used, torch.get_num_threads()) == (2, [2], 1)
     assert first.budget is not None
     assert ", threads=2" in first.command
@@ -100,9 +111,9 @@ def test_threads_are_found_for_minutes_alone(
     assert again.command == first.command
     other = lm.auto(arrays, flops=first.budget, **given)
     assert (other.threads, used[1:]) == (1, [2, 1])
-    limited = lm.auto(arrays, minutes=0.05, max_latency=1, **given)
+    limited = lm.auto(arrays, minutes=0.03, max_latency=1, **given)
     assert limited.threads == 1  # a latency would be of other threads than those that chose the network
-    alone = lm.auto(arrays, minutes=0.05, **{**given, "workers": 1})
+    alone = lm.auto(arrays, minutes=0.03, **{**given, "workers": 1})
     assert alone.threads == 1
 
 

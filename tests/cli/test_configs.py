@@ -15,6 +15,7 @@ from PIL import Image
 
 from lit_metanas.callbacks import RankMonitor, ReplicaCheck, ResultsFile
 from lit_metanas.cli.configuration_files import with_bases
+from lit_metanas.cli.errors import public_names
 from lit_metanas.cli.experiment.plan import plan
 from lit_metanas.cli.experiment.run import run
 from lit_metanas.cli.program import Program
@@ -52,6 +53,7 @@ def option(name: str) -> str:
 
 
 def parsed(kind: type, path: Path) -> object:
+    public_names()  # whose modules are imported then, so that a class goes by its name alone
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(kind, "value")
     return parser.parse_args([f"--value={path}"]).value

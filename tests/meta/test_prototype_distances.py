@@ -29,7 +29,7 @@ def test_the_gradient_is_that_of_the_differences():
     torch.testing.assert_close(found, expected)
 
 
-def test_half_precision_takes_differences():
+def test_autocast_and_half_precision_lose_no_digits():
     points, centres = 10 + torch.rand(7, 5), 10 + torch.rand(3, 5)
     with torch.autocast("cpu", torch.bfloat16):
         found = squared_distances(points, centres)

@@ -20,8 +20,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 import lit_metanas as lm
-from lit_metanas.training import MetaSearch
-from lit_metanas.training.trainers import THREADS_KEY, quiet_trainer
+from lit_metanas.training import MetaSearch, precision
+from lit_metanas.training.trainers import PRECISION_KEY, THREADS_KEY, quiet_trainer
 
 QUIET: dict[str, Any] = {
     "accelerator": "cpu", "devices": 1, "logger": False, "enable_checkpointing": False, "enable_progress_bar": False,
@@ -97,6 +97,41 @@ def test_another_number_of_threads_than_the_checkpoints_is_told(threads: int | N
         lm.Trainer(threads=other, **again).fit(make_model(), little(), ckpt_path=tmp_path / "last.ckpt")
     lm.Trainer(threads=threads, **again).fit(make_model(), little(), ckpt_path=tmp_path / "last.ckpt")
     lm.Trainer(threads=other, **QUIET).test(make_model(), little(), ckpt_path=tmp_path / "last.ckpt", verbose=False)
+
+
+@pytest.mark.parametrize(("fast", "taken"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_auto_is_the_precision_that_the_device_has_units_for(
+    fast: bool, taken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precision, "fast_bf16", lambda device: fast and device.type == "cpu")
+    assert lm.Trainer(precision="auto", **QUIET).precision == taken
+    assert lm.Trainer(precision="auto", **QUIET | {"accelerator": CPUAccelerator()}).precision == taken
+    assert lm.Trainer(**QUIET).precision == "32-true"
+    assert lm.Trainer(precision="bf16-mixed", **QUIET).precision == "bf16-mixed"
+    assert lm.Trainer(precision=64, **QUIET).precision == "64-true"
+    with pytest.raises(ValueError, match="Precision 'half' is invalid"):
+        lm.Trainer(precision="half", **QUIET)
+
+
+@pytest.mark.parametrize(("before", "after"), [("32-true", "bf16-mixed"), ("bf16-mixed", "32-true")])
+def test_a_training_goes_on_in_another_precision_and_says_so(before: str, after: str, tmp_path: Path) -> None:
+    little = partial(make_data, steps_per_epoch=1, val_episodes=1, test_episodes=1)
+    first = lm.Trainer(precision=before, **QUIET)
+    first.fit(make_model(), little())
+    first.save_checkpoint(tmp_path / "last.ckpt")
+    content = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    assert content[PRECISION_KEY] == before
+    assert {value.dtype for value in content["state_dict"].values() if value.is_floating_point()} == {torch.float32}
+    again, said = QUIET | {"max_epochs": 2}, f"was trained in precision {before}, and this run has {after}: set the"
+    model = make_model()
+    with pytest.warns(UserWarning, match=said):
+        lm.Trainer(precision=after, **again).fit(model, little(), ckpt_path=tmp_path / "last.ckpt")
+    assert int(model.outer_steps) == 2
+    uninterrupted, resumed = make_model(), make_model()
+    lm.Trainer(precision=before, **again).fit(uninterrupted, little())
+    lm.Trainer(precision=before, **again).fit(resumed, little(), ckpt_path=tmp_path / "last.ckpt")
+    assert all(torch.equal(value, resumed.state_dict()[name]) for name, value in uninterrupted.state_dict().items())
+    lm.Trainer(precision=after, **QUIET).test(make_model(), little(), ckpt_path=tmp_path / "last.ckpt", verbose=False)
 
 
 def test_lightnings_own_trainer_gives_the_same_numbers() -> None:

@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from lit_metanas.inputs.batches import float32
 from lit_metanas.io.settings import keeps_arguments
 
 
@@ -116,7 +117,18 @@ class SecondOrder(Hypergradient):
         logits: Mapping[str, Tensor],
         rate: float,
     ) -> dict[str, Tensor]:
-        """Derive the gradient."""
+        """Derive the gradient, without autocast: bf16 does not tell ``w + e v`` from ``w``."""
+        with float32(next(iter(weights.values())).device):
+            return self._derive(train_loss, val_loss, weights, logits, rate)
+
+    def _derive(
+        self,
+        train_loss: Loss,
+        val_loss: Loss,
+        weights: Mapping[str, Tensor],
+        logits: Mapping[str, Tensor],
+        rate: float,
+    ) -> dict[str, Tensor]:
         slope = _gradient(train_loss(weights, logits), weights)
         ahead = {n: (w.detach() - rate * slope[n]).requires_grad_() for n, w in weights.items()}
         both = _gradient(val_loss(ahead, logits), {**_with_prefix("w", ahead), **_with_prefix("a", logits)})
