@@ -277,7 +277,7 @@ def test_what_the_budget_left_out_is_told(searcher):
     assert (paid.cost.queries, paid.untried) == (all_of_them, 0)
     assert f"  tried: {all_of_them} architectures" in str(paid).splitlines()
     assert 0 < short.cost.queries < all_of_them
-    assert short.untried == all_of_them - short.cost.queries
+    assert 0 < short.untried <= all_of_them - short.cost.queries  # a mutant may be one of those left out before
     named = "1 architecture" if short.cost.queries == 1 else f"{short.cost.queries} architectures"
     assert f"  tried: {named}; the budget did not pay for {short.untried} more" in str(short).splitlines()
 

@@ -16,7 +16,7 @@ from lit_metanas.tasks import TaskSource
 @contextmanager
 def only(chosen):
     """The source has these letters."""
-    clear = (glyphs_module._letters_of.cache_clear, glyphs_module._names.cache_clear)
+    clear = [each.cache_clear for each in (glyphs_module._letters_of, glyphs_module._names, glyphs_module._places)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(glyphs_module, "letters", lambda: chosen)
         for call in clear:

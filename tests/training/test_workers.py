@@ -296,7 +296,7 @@ def test_auto_is_one_for_each_core_if_the_work_is_worth_it(monkeypatch: pytest.M
     assert [number(given, flops=1e9) for given in (1, 2, 5)] == [1, 2, 5]
     assert number_of_workers("auto", flops=1e12, device=torch.device("cuda")) == 1
     monkeypatch.setattr(workers, "_method", lambda: "spawn")
-    monkeypatch.setattr(sys.modules["__main__"], "__file__", "script.py")
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", "script.py", raising=False)
     monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
     assert [number(given, flops=1e12) for given in ("auto", 2)] == [1, 2]
     monkeypatch.setattr(sys.modules["__main__"], "__file__", "/usr/bin/lit-metanas")

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypedDict, get_args
 from lightning.pytorch.cli import OptimizerCallable
 from torch.optim import AdamW
 
+from lit_metanas.io.settings import settings_of
 from lit_metanas.kinds.images.image_files import ImageAugmentation
 from lit_metanas.meta import Head, MetaGradient, PrototypeHead, PrototypeLoss
 from lit_metanas.records.record import RecipeFields, RecipeValue
@@ -34,7 +35,7 @@ _AUGMENTATIONS: Mapping[Changes, dict[str, float]] = {
     "cut": {"flip": 0.5, "zoom": 0.5, "colour": 0.0},
     "colour": {"flip": 0.5, "zoom": 0.5, "colour": 0.4},
 }
-"""Arguments of ``ImageAugmentation``, again all of them."""
+"""Arguments of ``ImageAugmentation``."""
 
 
 class RecipeParts(TypedDict):
@@ -152,7 +153,8 @@ class MetaRecipe:
         over = {"model": {"init_args": model}}
         data: dict[str, Any] = {name: value for name in ("way", "query") if (value := getattr(self, name)) is not None}
         if self.augmentation is not None:
-            changes = dict(_AUGMENTATIONS[self.augmentation])
+            # All arguments, so that none of another configuration's is left.
+            changes = settings_of(ImageAugmentation(**_AUGMENTATIONS[self.augmentation]))["arguments"]
             data["augmentation"] = {"class_path": "ImageAugmentation", "init_args": changes}
         return {**over, "data": {"init_args": data}} if data else over
 
