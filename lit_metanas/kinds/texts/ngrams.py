@@ -36,7 +36,7 @@ class NGrams(CountedTokens, TextPreprocessing):
         >>> import lit_metanas as lm
         >>> grams = lm.kinds.NGrams().fitted(["so low", "so slow"])
         >>> grams.grams
-        ('ow', 'w ', 'lo', 'low', 'ow ', 'low ', ' s', ' so', ' so ', 'o ', 'so', 'so ')
+        (' s', ' so', ' so ', 'lo', 'low', 'low ', 'o ', 'ow', 'ow ', 'so', 'so ', 'w ')
         >>> grams.show(grams.encode(["low, so low"]))
         ['so']
 
