@@ -263,7 +263,7 @@ def test_a_class_with_its_recipe_is_described_readably():
     assert recipe["arguments"]["epochs"] == 5
     assert described["arguments"]["estimator"] == {
         "class": "lit_metanas.estimators.training_estimator.TrainingEstimator",
-        "arguments": {"recipe": recipe, "start": None},
+        "arguments": {"recipe": recipe, "start": None, "precision": "32-true"},
     }
     assert settings_of(TrainingEstimator) == "lit_metanas.estimators.training_estimator.TrainingEstimator"
     assert settings_of(QuerySearcher())["arguments"]["estimator"] is None
