@@ -17,8 +17,9 @@ from lit_metanas.records.budget import Cost
 from lit_metanas.records.record import RecipeFields, SearchOutcome
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.tasks.task import Split
-from lit_metanas.training.child import Recipe, recipe_cost
+from lit_metanas.training.child import recipe_cost
 from lit_metanas.training.precision import AUTO_PRECISION, FLOAT32
+from lit_metanas.training.recipes import Recipe
 from lit_metanas.training.workers import workers_now
 
 

@@ -16,7 +16,8 @@ from lit_metanas.estimators.estimator import FAILURES
 from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.records.statistics import forecast
 from lit_metanas.searchers.query.ledger import Query
-from lit_metanas.training.child import Child, Recipe, chosen_child, judge
+from lit_metanas.training.child import Child, chosen_child, judge
+from lit_metanas.training.recipes import Recipe
 from lit_metanas.training.workers import workers_now
 
 

@@ -17,8 +17,9 @@ from lit_metanas.records.budget import Cost
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Split, Task
-from lit_metanas.training.child import Child, Recipe, fit_child, score
+from lit_metanas.training.child import Child, fit_child, score
 from lit_metanas.training.precision import FLOAT32, by_timing
+from lit_metanas.training.recipes import Recipe
 from lit_metanas.training.workers import Tell, submit
 
 MOST_SCORED = 100

@@ -24,8 +24,9 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.tasks.task import Split, Task, check_task
-from lit_metanas.training.child import Recipe, WithLinear
+from lit_metanas.training.child import WithLinear
 from lit_metanas.training.precision import FLOAT32
+from lit_metanas.training.recipes import Recipe
 from lit_metanas.training.step_time import nominal_times, step_seconds
 from lit_metanas.training.task_start import TaskStart
 

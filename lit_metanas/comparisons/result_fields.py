@@ -17,8 +17,8 @@ from lit_metanas.records.rows import ShownPrediction
 from lit_metanas.records.statistics import percent
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.tasks.task import Split
-from lit_metanas.training.child import Recipe
 from lit_metanas.training.precision import FLOAT32
+from lit_metanas.training.recipes import Recipe
 
 
 @dataclass(frozen=True, eq=False, repr=False)

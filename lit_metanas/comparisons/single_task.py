@@ -35,8 +35,9 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.tasks.task import Split, Task, TaskCollection, check_task, join_parts
-from lit_metanas.training.child import Child, Recipe, chosen_child, fit_child, judge, members_of, recipe_cost, score
+from lit_metanas.training.child import Child, chosen_child, fit_child, judge, members_of, recipe_cost, score
 from lit_metanas.training.precision import FLOAT32, by_flags, check_precision
+from lit_metanas.training.recipes import Recipe
 from lit_metanas.training.trainers import check_threads
 from lit_metanas.training.workers import check_workers, number_of_workers, worker_processes
 

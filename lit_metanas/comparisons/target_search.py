@@ -26,9 +26,10 @@ from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.target_data import WholeTask
 from lit_metanas.tasks.task import Task
-from lit_metanas.training.child import Recipe, batch_norms
+from lit_metanas.training.child import batch_norms
 from lit_metanas.training.export.hub_card import check_card_place
 from lit_metanas.training.export.onnx_program import check_onnx_installed
+from lit_metanas.training.recipes import Recipe
 
 
 class TargetSearch(Comparison[Task, Searcher]):

@@ -18,8 +18,9 @@ from lit_metanas.records.record import RecipeFields
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Split, Task
-from lit_metanas.training.child import Child, Recipe, fit_child, recipe_cost, score
+from lit_metanas.training.child import Child, fit_child, recipe_cost, score
 from lit_metanas.training.precision import FLOAT32, by_flags, check_precision
+from lit_metanas.training.recipes import Recipe
 from lit_metanas.training.task_start import read_task_start
 
 

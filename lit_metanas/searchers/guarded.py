@@ -18,7 +18,8 @@ from lit_metanas.records.statistics import leads
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
-from lit_metanas.training.child import Recipe, chosen_child, fit_child, judge, recipe_cost
+from lit_metanas.training.child import chosen_child, fit_child, judge, recipe_cost
+from lit_metanas.training.recipes import Recipe
 
 
 class GuardedSearcher(Searcher):

@@ -27,8 +27,7 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.sampling import changes_generator
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.precision import FLOAT32, autocast, by_flags
-from lit_metanas.training.recipes.recipe import Recipe as Recipe
-from lit_metanas.training.recipes.recipe import check_changes, learning_rates
+from lit_metanas.training.recipes.recipe import Recipe, check_changes, learning_rates
 from lit_metanas.training.recipes.weight_average import WeightAverage
 from lit_metanas.training.trainers import apart_from_caller
 

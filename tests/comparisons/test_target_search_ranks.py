@@ -15,7 +15,7 @@ from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader
 from lit_metanas.tasks.target_data import RankSampler
 from lit_metanas.tasks.task import Split, Task
-from lit_metanas.training.child import Recipe
+from lit_metanas.training.recipes import Recipe
 from lit_metanas.comparisons import TargetSearch
 from lit_metanas.searchers import RandomArchitecture, DARTSSearcher
 from lit_metanas.spaces.layered import LayeredSpace

@@ -13,7 +13,7 @@ from optuna.study import StudyDirection
 from lit_metanas.estimators.estimator import Estimator
 from lit_metanas.records.record import RecipeValue
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.training.child import Recipe
+from lit_metanas.training.recipes import Recipe
 
 RECIPE_PREFIX = "train."
 """Prefix of a study's parameters that are numbers of a recipe."""
