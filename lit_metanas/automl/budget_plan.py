@@ -57,7 +57,7 @@ LEAST_FIRST, MOST_FIRST, LEAST_OF_A_TRIAL = 4, 32, 0.1
 FIRST_NETWORKS = 1.8
 """Number and length of the first trainings grow alike: there are so many times the root of the trainings paid for.
 
-That makes six networks of a minute, and twenty of ten, for a few thousand photographs on two cores.
+That makes four to six networks of a minute, and some twenty of ten, for a few thousand photographs on two cores.
 """
 
 FRONT_TRIALS = 4
@@ -354,7 +354,7 @@ def search_flops(
         workers: networks of a rung that are trained side by side, for the same FLOPs each.
     """
     around = pace.building + pace.scoring * scored
-    low, high = 0.0, pace.flops * seconds
+    low, high = 0.0, workers * pace.flops * seconds
     for _ in range(50):
         middle = (low + high) / 2
         numbers = rungs(middle, trial)

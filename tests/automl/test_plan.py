@@ -159,6 +159,8 @@ def test_a_search_takes_the_seconds_that_it_was_given() -> None:
         flops = search_flops(seconds, pace, trial=3e8, scored=50, rungs=rungs_of)
         taken = flops / 1e9 + sum(rungs_of(flops, 3e8)) * 0.1
         assert seconds - 0.7 <= taken <= 1.01 * seconds  # a further network may bring a further rung
+    one, two = (search_flops(100.0, pace, trial=3e8, scored=50, rungs=rungs_of, workers=number) for number in (1, 2))
+    assert two == pytest.approx(2 * one, rel=0.1)
 
 
 def test_a_pace_is_averaged_with_that_of_earlier_trainings() -> None:
