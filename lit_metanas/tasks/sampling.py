@@ -65,10 +65,10 @@ def draw_episode(
     """
     generator = np.random.default_rng((_EPISODE, SUBSETS.index(subset), seed, epoch, index))
     chosen = _choose_classes(source, subset, way=way, within_group=within_group, generator=generator)
-    needed, available = shot + query, [source.episode_instances(subset, class_index) for class_index in chosen]
+    needed, wanted = shot + query, f"shot + query = {shot} + {query}"
+    available = [source.episode_instances(subset, class_index) for class_index in chosen]
     for class_index, examples in zip(chosen, available, strict=True):
-        if examples < needed:
-            _require(source, subset, class_index, examples, needed, f"shot + query = {shot} + {query}")
+        _require(source, subset, class_index, examples, needed, wanted)
     picked = _permutations(available, needed, generator)
     drawn = source.inputs_of_classes(subset, chosen, picked)
     return Episode(
