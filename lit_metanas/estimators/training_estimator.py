@@ -18,7 +18,7 @@ from lit_metanas.records.record import RecipeFields
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Split, Task
-from lit_metanas.training.child import Child, fit_child, recipe_cost, score
+from lit_metanas.training.child import Child, fit_child, images_an_epoch, score, training_cost
 from lit_metanas.training.precision import FLOAT32, by_flags, check_precision
 from lit_metanas.training.recipes import Recipe
 from lit_metanas.training.task_start import read_task_start
@@ -108,14 +108,15 @@ class TrainingEstimator(Estimator):
 
     def cost(self, architecture: Architecture, fidelity: float) -> Cost:
         """One query, and 3 x forward multiply-adds x training images."""
-        epochs, part = self._trained(fidelity)
-        cost = recipe_cost(self.space, architecture, self.task, part, self.recipe, epochs=epochs)
+        epochs, examples = self._seen(fidelity)
+        images = epochs * images_an_epoch(examples, self.recipe.batch_size)
+        cost = training_cost(self.space, architecture, self.task.shape, self.task.way, images=images)
         return replace(cost, queries=1)
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
         """Train and validate; ArithmeticError if training ended in weights that are not finite."""
         weights = overlay(self._initial, start or {})
-        epochs, part = self._trained(fidelity)
+        epochs, examples = self._seen(fidelity)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             child = Child(
@@ -127,7 +128,7 @@ class TrainingEstimator(Estimator):
                 weights=weights,
                 objective=self.task.objective,
             )
-            spent = fit_child(child, part, seed=self.seed, precision=self.precision)
+            spent = fit_child(child, self.task.train.spread(examples), seed=self.seed, precision=self.precision)
             check_finite(child.network)
             value = score(child.to(self.val.inputs.device), self.val)
         cost = replace(self.cost(architecture, fidelity), steps=spent.steps)
@@ -143,13 +144,13 @@ class TrainingEstimator(Estimator):
                 weights = self._start.for_task(self.space, self.task)
         return {name: tensor.to(self.val.inputs.device) for name, tensor in weights.items()}
 
-    def _trained(self, fidelity: float) -> tuple[int, Split]:
-        """The epochs of a training, and the examples of each."""
+    def _seen(self, fidelity: float) -> tuple[int, int]:
+        """The epochs of a training, and the number of examples of each."""
         assert 0 < fidelity <= 1, fidelity
-        epochs, train = fidelity * self.recipe.epochs + 1e-9, self.task.train
+        epochs, number = fidelity * self.recipe.epochs + 1e-9, len(self.task.train)
         if epochs >= 1:
-            return int(epochs), train
-        return 1, train.spread(max(int(epochs * len(train)), self.recipe.batch_size))
+            return int(epochs), number
+        return 1, min(number, max(int(epochs * number), self.recipe.batch_size))
 
 
 def check_finite(network: nn.Module) -> None:
