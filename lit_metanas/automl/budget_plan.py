@@ -281,8 +281,9 @@ def _divided_minutes(work: Workload, options: AutoOptions, minutes: float, rungs
     precision, moment, workers = options.precision, work.moment(minutes), workers_now()
     if precision == AUTO_PRECISION:
         precision = faster_precision(task, work.views.space, work.networks, work.recipe, seconds=moment / 2)
-    measure = partial(measure_pace, task, work.views.space, work.networks, work.recipe)
-    pace = measure(seconds=moment / 2, precision=precision, workers=workers)
+    pace = measure_pace(
+        task, work.views.space, work.networks, work.recipe, seconds=moment / 2, precision=precision, workers=workers
+    )
     prepared, ending = perf_counter() - work.began, work.ending(network, usual, pace)
     left = 60 * minutes - prepared - ending
     epoch = work.epoch * len(usual.learned) / len(task.train) / pace.flops
@@ -290,9 +291,16 @@ def _divided_minutes(work: Workload, options: AutoOptions, minutes: float, rungs
     first, last = (work.epoch_of(network, usual, part) / pace.flops for part in (task.train, usual.learned))
     least = first + pace.building + pace.scoring * work.scored
     searching = max(work.searched(left, epoch=epoch, trial=trial, single=least), least)
-    views = len(work.views.labels[1:])
-    around = partial(search_flops, scored=work.scored, views=views, reading=work.reading, workers=workers)
-    search = around(searching, pace, trial=work.trial, rungs=rungs)
+    search = search_flops(
+        searching,
+        pace,
+        trial=work.trial,
+        scored=work.scored,
+        rungs=rungs,
+        views=len(work.views.labels[1:]),
+        reading=work.reading,
+        workers=workers,
+    )
     search = max(search, float(ceil(first * pace.flops)))
     if left - searching < last:
         needed = prepared + ending + 2.2 * max(least, last)

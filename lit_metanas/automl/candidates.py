@@ -166,7 +166,7 @@ def begin(job: Job) -> Beginning:
     known = [_whole(one, train) for one in fitting([r for r in read if r.task_id != job.task.id], space)]
     recorded = covering(known, space, MOST_FIRST, WORTH_A_TRIAL)
     usual = {name: value for name, value in asdict(recipe).items() if name in train}
-    named = [Query.of(one, usual) for one in _first_networks(job)]
+    named = [Query.of(one, usual) for one in named_networks(space, kind.first)]
     covers = [Query.of(one.architecture, {n: v for n, v in one.recipe if n in train}) for one in recorded]
     # The records are one vote: they name the first network, and every other one of those after it.
     chosen = dict.fromkeys(_in_turn(covers, named)) or [Query.of(limited.begin(dict(*kind.first[:1])), usual)]
@@ -190,13 +190,6 @@ def begin(job: Job) -> Beginning:
         shares=SHARES,
     )
     return Beginning(known, first, train, work, rungs_of)
-
-
-def _first_networks(job: Job) -> list[Architecture]:
-    """The first networks of the kind of data that the space can build within the limits; they fit no foreign space."""
-    limited = job.views.usual.limited
-    named = named_networks(limited.space, job.kind.first)
-    return [one for one in named if limited.within.violation(one) is None]
 
 
 def _in_turn(*several: Iterable[Query]) -> list[Query]:

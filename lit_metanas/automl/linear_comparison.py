@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from time import perf_counter
 
 from lit_metanas.automl.budget_plan import BudgetPlan, limited, rest
@@ -76,8 +75,15 @@ def _threads(job: Job, begun: Beginning, plan: BudgetPlan, network: Candidate) -
     timed = "latency" in job.views.limits.given or options.pareto == "latency"  # which is of one thread
     if options.minutes is None or plan.training is not None or most == 1 or timed:
         return plan.threads
-    measure = partial(threads_that_pay, seconds=begun.work.moment(options.minutes), precision=plan.precision, most=most)
-    return measure(network.view.task, job.views.space, network.found.architecture, network.recipe)
+    return threads_that_pay(
+        network.view.task,
+        job.views.space,
+        network.found.architecture,
+        network.recipe,
+        seconds=begun.work.moment(options.minutes),
+        precision=plan.precision,
+        most=most,
+    )
 
 
 def _settle(job: Job, known: Known, flops: float) -> None:
