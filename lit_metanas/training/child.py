@@ -361,6 +361,7 @@ def fit_child(
     """Train a child on one split, on the device that the split lies on; returns what it cost."""
     # The seed orders the batches and drives augmentation and dropout.
     epochs, device = child.recipe.epochs, train.inputs.device
+    precision = by_flags(precision, device)
     with torch.inference_mode(False), torch.enable_grad(), apart_from_caller(device), float32(device):
         child.to(device, memory_format=torch.channels_last)
         plain = train.trainable()  # A prediction step gets inference tensors, which cannot be trained on.
@@ -375,7 +376,7 @@ def fit_child(
         for epoch in range(epochs):
             # An exhausted sampler has drawn the order of the next epoch. Lightning's loops do not exhaust it.
             for step, (inputs, labels) in enumerate(islice(loader, len(loader))):
-                with autocast(by_flags(precision, device), device):
+                with autocast(precision, device):
                     loss = child.step_loss(inputs, labels, seed=seed, epoch=epoch, step=step)
                 optimizer.zero_grad()
                 loss.backward()
