@@ -119,30 +119,18 @@ class SecondOrder(Hypergradient):
     ) -> dict[str, Tensor]:
         """Derive the gradient, without autocast: bf16 does not tell ``w + e v`` from ``w``."""
         with float32(next(iter(weights.values())).device):
-            return self._derive(train_loss, val_loss, weights, logits, rate)
-
-    def _derive(
-        self,
-        train_loss: Loss,
-        val_loss: Loss,
-        weights: Mapping[str, Tensor],
-        logits: Mapping[str, Tensor],
-        rate: float,
-    ) -> dict[str, Tensor]:
-        slope = _gradient(train_loss(weights, logits), weights)
-        ahead = {n: (w.detach() - rate * slope[n]).requires_grad_() for n, w in weights.items()}
-        both = _gradient(val_loss(ahead, logits), {**_with_prefix("w", ahead), **_with_prefix("a", logits)})
-        direct = {name: both[f"a {name}"] for name in logits}
-        vector = {name: both[f"w {name}"] for name in ahead}
-        norm = torch.stack([value.square().sum() for value in vector.values()]).sum().sqrt()
-        if not norm > 0:
-            return direct
-        step = self.epsilon / norm
-        plus, minus = (
-            _gradient(train_loss({n: w.detach() + sign * step * vector[n] for n, w in weights.items()}, logits), logits)
-            for sign in (1, -1)
-        )
-        return {name: direct[name] - rate * (plus[name] - minus[name]) / (2 * step) for name in logits}
+            slope = _gradient(train_loss(weights, logits), weights)
+            ahead = {n: (w.detach() - rate * slope[n]).requires_grad_() for n, w in weights.items()}
+            both = _gradient(val_loss(ahead, logits), {**_with_prefix("w", ahead), **_with_prefix("a", logits)})
+            direct = {name: both[f"a {name}"] for name in logits}
+            vector = {name: both[f"w {name}"] for name in ahead}
+            norm = torch.stack([value.square().sum() for value in vector.values()]).sum().sqrt()
+            if not norm > 0:
+                return direct
+            step = self.epsilon / norm
+            near = ({n: w.detach() + sign * step * vector[n] for n, w in weights.items()} for sign in (1, -1))
+            plus, minus = (_gradient(train_loss(each, logits), logits) for each in near)
+            return {name: direct[name] - rate * (plus[name] - minus[name]) / (2 * step) for name in logits}
 
 
 def _with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
