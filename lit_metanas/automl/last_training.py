@@ -23,7 +23,7 @@ from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.tasks.task import Split
 from lit_metanas.training.child import Child, Ensemble, chosen_child, fit_child
 from lit_metanas.training.recipes.mirror_check import mirror_keeps_classes
-from lit_metanas.training.workers import Tell, submit, worker_processes
+from lit_metanas.training.workers import StepEnded, submit, worker_processes
 
 LAST_SECONDS = 3.0
 """The approximate training of a network after Ctrl-C, if its space keeps no weights of the search."""
@@ -183,9 +183,9 @@ class _Member:
         self._budget.trained(float(self._epoch))
 
 
-def _fit(child: Child, part: Split, seed: int, precision: str, tell: Tell) -> tuple[dict[str, Tensor], Cost]:
+def _fit(child: Child, part: Split, seed: int, precision: str, step_ended: StepEnded) -> tuple[dict[str, Tensor], Cost]:
     """Train a child as the work of a process."""
-    cost = fit_child(child, part, seed=seed, epoch_ended=tell, precision=precision)
+    cost = fit_child(child, part, seed=seed, epoch_ended=step_ended, precision=precision)
     return child.network.state_dict(), cost
 
 

@@ -20,7 +20,7 @@ from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import Child, fit_child, score
 from lit_metanas.training.precision import FLOAT32, by_timing
 from lit_metanas.training.recipes import Recipe
-from lit_metanas.training.workers import Tell, submit
+from lit_metanas.training.workers import StepEnded, submit
 
 MOST_SCORED = 100
 """Examples whose scoring is timed."""
@@ -107,7 +107,7 @@ def _measured(
     recipe: Recipe,
     seconds: float,
     precision: str,
-    tell: Tell,
+    step_ended: StepEnded,
 ) -> Pace:
     """A pace as the work of a process."""
     val, rates, building, scoring = validation_part(task), list[float](), list[float](), list[float]()

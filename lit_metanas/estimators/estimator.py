@@ -24,7 +24,7 @@ from lit_metanas.records.record import RecipeFields, RecipeValue, SearchOutcome,
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
-from lit_metanas.training.workers import Submitted, Tell, submit
+from lit_metanas.training.workers import StepEnded, Submitted, submit
 
 FAILURES = (ArithmeticError, MemoryError, RuntimeError, ValueError)
 """Errors of a child that cannot be built, does not fit into memory, or diverges in training."""
@@ -136,7 +136,11 @@ def _inside(name: str) -> Any:
 
 
 def _score(
-    estimator: Estimator, architecture: Architecture, fidelity: float, start: dict[str, Tensor] | None, tell: Tell
+    estimator: Estimator,
+    architecture: Architecture,
+    fidelity: float,
+    start: dict[str, Tensor] | None,
+    step_ended: StepEnded,
 ) -> Score:
     """A call as the work of a process."""
     return estimator(architecture, fidelity=fidelity, start=start)

@@ -37,9 +37,9 @@ STOPS = (signal.SIGINT, signal.SIGTERM)
 
 _T = TypeVar("_T")
 
-Tell = Callable[[], None]
-Told = Callable[[Tell], _T]
-"""Work of a worker; it may tell the main process that a step of it is done, such as an epoch."""
+StepEnded = Callable[[], None]
+Work = Callable[[StepEnded], _T]
+"""Work of a worker; it may report to the main process that a step of it has ended, such as an epoch."""
 
 
 class Submitted(Generic[_T]):
@@ -49,9 +49,9 @@ class Submitted(Generic[_T]):
         seconds: what the work has taken, not counting the time before its start.
     """
 
-    def __init__(self, work: Told[_T], told: Tell) -> None:
+    def __init__(self, work: Work[_T], step_ended: StepEnded) -> None:
         self.seconds = 0.0
-        self._work, self._told = work, told
+        self._work, self._step_ended = work, step_ended
         self._then: list[Callable[[_T], None]] = []
 
     def then(self, use: Callable[[_T], None]) -> Self:
@@ -72,7 +72,7 @@ class Submitted(Generic[_T]):
     def _wait(self) -> _T:
         begin = perf_counter()
         try:
-            return self._work(self._told)
+            return self._work(self._step_ended)
         finally:
             self.seconds = perf_counter() - begin
 
@@ -80,8 +80,8 @@ class Submitted(Generic[_T]):
 class _Process(Submitted[_T]):
     """Work in a process of its own; it ends with the work, so that its memory is free again."""
 
-    def __init__(self, work: Told[_T], told: Tell, pool: _Pool) -> None:
-        super().__init__(work, told)
+    def __init__(self, work: Work[_T], step_ended: StepEnded, pool: _Pool) -> None:
+        super().__init__(work, step_ended)
         self._pool = pool
         self._answer: tuple[Any, BaseException | None] | None = None
         self._begun = 0.0
@@ -117,11 +117,11 @@ class _Process(Submitted[_T]):
             self._answer = None, RuntimeError(f"its process died ({_how(self._process.exitcode)})")
         else:
             if message is None:
-                self._told()
+                self._step_ended()
                 return
-            found, error, self.seconds, told = message
+            found, error, self.seconds, warned = message
             self._answer = found, error
-            for each in told:
+            for each in warned:
                 warnings.warn_explicit(*each)
         self.end()
 
@@ -160,9 +160,9 @@ class _Pool:
         self._waiting: deque[_Process[Any]] = deque()
         self._running: list[_Process[Any]] = []
 
-    def submit(self, work: Told[_T], told: Tell) -> Submitted[_T]:
+    def submit(self, work: Work[_T], step_ended: StepEnded) -> Submitted[_T]:
         """Start work, or have it wait for a process that ends."""
-        one = _Process(work, told, self)
+        one = _Process(work, step_ended, self)
         self._waiting.append(one)
         self._start()
         return one
@@ -221,17 +221,17 @@ def worker_processes(number: int) -> Iterator[None]:
             pool.give_up()
 
 
-def submit(work: Told[_T], told: Tell = lambda: None) -> Submitted[_T]:
+def submit(work: Work[_T], step_ended: StepEnded = lambda: None) -> Submitted[_T]:
     """Submit work to the processes of the innermost ``worker_processes``, if there are any.
 
     Args:
         work: gets a function to call after each of its steps.
-        told: called in this process for each step.
+        step_ended: called in this process after each step.
     """
     pool = _pool.get()
     if pool is None:
-        return Submitted(work, told)
-    return pool.submit(work, told)
+        return Submitted(work, step_ended)
+    return pool.submit(work, step_ended)
 
 
 def workers_now() -> int:
@@ -289,7 +289,7 @@ def _signals_wait() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _answer(pipe: Connection, work: Told[Any], dtype: torch.dtype) -> None:
+def _answer(pipe: Connection, work: Work[Any], dtype: torch.dtype) -> None:
     """Work in a worker process, and answer."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C comes to all, and the main process ends the others
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -300,13 +300,13 @@ def _answer(pipe: Connection, work: Told[Any], dtype: torch.dtype) -> None:
     torch.set_num_threads(1)
     torch.set_default_dtype(dtype)
     found, error, begin = None, None, perf_counter()
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as warned:
         try:
             found = work(lambda: pipe.send_bytes(pickle.dumps(None)))
         except BaseException as caught:
             error = _sendable(caught)
     seconds = perf_counter() - begin
-    reissued = [(each.message, each.category, each.filename, each.lineno) for each in told]
+    reissued = [(each.message, each.category, each.filename, each.lineno) for each in warned]
     pipe.send_bytes(pickle.dumps((found, error, seconds, reissued)))
 
 

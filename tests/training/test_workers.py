@@ -23,7 +23,7 @@ import lit_metanas as lm
 from lit_metanas.estimators import TrainingEstimator
 from lit_metanas.searchers import EvolvingHalving, SuccessiveHalving
 from lit_metanas.training import workers
-from lit_metanas.training.workers import Submitted, Tell, number_of_workers, submit, worker_processes, workers_now
+from lit_metanas.training.workers import StepEnded, Submitted, number_of_workers, submit, worker_processes, workers_now
 
 CPU = torch.device("cpu")
 
@@ -43,16 +43,16 @@ def space() -> lm.LayeredSpace:
     return lm.LayeredSpace(kernels=(1, 3), activations=("ReLU",), depths=(1, 2), widths=(4, 8))
 
 
-def asleep(seconds: float, value: Any, tell: Tell) -> Any:
+def asleep(seconds: float, value: Any, step_ended: StepEnded) -> Any:
     time.sleep(seconds)
     return value
 
 
-def failing(error: BaseException, tell: Tell) -> None:
+def failing(error: BaseException, step_ended: StepEnded) -> None:
     raise error
 
 
-def killed(tell: Tell) -> None:
+def killed(step_ended: StepEnded) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -131,7 +131,7 @@ def test_a_killed_process_loses_its_candidate_only(
 
 
 def test_work_is_side_by_side_and_results_are_in_order(tmp_path: Path) -> None:
-    def meet(name: str, other: str, tell: Tell) -> str:
+    def meet(name: str, other: str, step_ended: StepEnded) -> str:
         (tmp_path / name).touch()
         for _ in range(600):
             if (tmp_path / other).exists():
@@ -153,7 +153,7 @@ def test_work_is_side_by_side_and_results_are_in_order(tmp_path: Path) -> None:
 def test_without_processes_work_is_done_when_it_is_waited_for() -> None:
     done: list[int] = []
     with worker_processes(1):
-        one, other = (submit(lambda tell, number=number: done.append(number)) for number in (1, 2))
+        one, other = (submit(lambda step_ended, number=number: done.append(number)) for number in (1, 2))
         assert done == []
         other.result()
         one.result()
@@ -161,9 +161,9 @@ def test_without_processes_work_is_done_when_it_is_waited_for() -> None:
 
 
 def test_steps_are_told_in_the_main_process() -> None:
-    def steps(tell: Tell) -> int:
+    def steps(step_ended: StepEnded) -> int:
         for _ in range(3):
-            tell()
+            step_ended()
         return os.getpid()
 
     told: list[int] = []
@@ -195,8 +195,8 @@ def test_an_interrupt_leaves_no_process() -> None:
     def interrupted() -> None:
         raise KeyboardInterrupt
 
-    def step(tell: Tell) -> None:
-        tell()
+    def step(step_ended: StepEnded) -> None:
+        step_ended()
         time.sleep(600)
 
     def wait(one: Submitted[Any]) -> None:
@@ -230,7 +230,7 @@ import os, sys, time
 from functools import partial
 from lit_metanas.training.workers import submit, worker_processes
 
-def work(tell):
+def work(step_ended):
     print(os.getpid(), flush=True)
     time.sleep(600)
 
