@@ -145,7 +145,7 @@ class Workload:
         return max((n for n in range(2, most + 1) if flops >= self._least(found, n) * (1 - 1e-6)), default=1)
 
     def last_flops(
-        self, found: SearchOutcome, seconds: float, *, alone: float, beside: float, workers: int, ending: float
+        self, found: SearchOutcome, seconds: float, *, alone: float, together: float, workers: int, ending: float
     ) -> float:
         """The FLOPs of the last training that take so many seconds, of one network or an ensemble.
 
@@ -153,13 +153,13 @@ class Workload:
             found: by the search.
             seconds: of the training.
             alone: FLOPs a second of one network that is trained alone.
-            beside: those of each of the members that are trained side by side.
+            together: those of each of the members that are trained side by side.
             workers: how many members that are.
             ending: seconds that each member but the first takes in addition.
         """
         flops = list[float]()
         for number in range(1, self.shares.members + 1):
-            pace, rounds = alone if number == 1 else beside, ceil(number / workers)
+            pace, rounds = alone if number == 1 else together, ceil(number / workers)
             own = pace * max(0.0, seconds - (number - 1) * ending) * number / rounds
             affordable = self.members(found, own)
             if affordable > number:  # whose last round would take longer
@@ -232,11 +232,11 @@ def rest(
     gone = max(perf_counter() - work.began, plan.prepared + seconds)
     ending = work.ending(found.architecture, view, pace)
     left = 60 * options.minutes - gone - ending
-    beside = pace
+    together = pace
     if work.member_epochs and workers > 1:
-        beside = measure(seconds=moment, precision=plan.precision, workers=workers)
-        beside, left = beside.averaged(before, scored=work.scored), left - moment
-    flops = work.last_flops(found, left, alone=pace.flops, beside=beside.flops, workers=workers, ending=ending)
+        together = measure(seconds=moment, precision=plan.precision, workers=workers)
+        together, left = together.averaged(before, scored=work.scored), left - moment
+    flops = work.last_flops(found, left, alone=pace.flops, together=together.flops, workers=workers, ending=ending)
     # A machine that got slower would leave the network untrained.
     least = plan.shares.least_trained * plan.search / (workers * plan.pace)
     return rounded(max(flops, least * pace.flops))

@@ -32,7 +32,7 @@ def usable_cores() -> int:
 
 
 def own_cores() -> int:
-    """The cores for this process alone, if others work beside it: those of a test run, of a job array, of joblib."""
+    """The cores for this process alone, if others share them: those of a test run, of a job array, of joblib."""
     if current_process().daemon or _in_joblib():
         return 1
     sharing = next((number for name in _SHARED_BY if (number := _positive(os.environ.get(name))) > 1), 1)
@@ -40,7 +40,7 @@ def own_cores() -> int:
 
 
 def shared_by(processes: int) -> dict[str, str]:
-    """What tells a process that it is one of so many that share the cores of this one."""
+    """The variables by which a process knows that it is one of so many that share the cores of this one."""
     return {SHARED_BY: str(processes * max(1, _positive(os.environ.get(SHARED_BY))))}
 
 
@@ -65,7 +65,7 @@ def _limit(file: Path) -> float:
 
 
 def _in_joblib() -> bool:
-    """Whether joblib runs this beside other work, in a process or a thread."""
+    """Whether joblib runs this while it runs other work, in a process or a thread."""
     joblib = sys.modules.get("joblib.parallel")
     return joblib is not None and bool(joblib.get_active_backend()[0].nesting_level)
 

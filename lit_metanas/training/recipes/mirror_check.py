@@ -7,22 +7,22 @@ from lit_metanas.tasks.task import Split
 from lit_metanas.training.child import Child, judge
 
 LEAST_KEPT = 0.8
-"""The least share of the rightly told images that are told rightly when they are mirrored, too."""
+"""The least share of the recognised images that are recognised when they are mirrored, too."""
 
 
 def mirror_keeps_classes(child: Child, val: Split) -> bool:
     """Whether mirrored images are of the same classes, by a network that has seen none of them.
 
-    Of the validation images that the network tells rightly, nearly all must be told rightly when left and right have
-    changed places: at least ``LEAST_KEPT``, less half of the 95 % interval of that share. A network that was trained
-    briefly on letters, digits or arrows tells few of the mirrored ones.
+    Of the validation images that the network recognises, nearly all must be recognised when left and right have changed
+    places: at least ``LEAST_KEPT``, less half of the 95 % interval of that share. A network that was trained briefly on
+    letters, digits or arrows recognises few of the mirrored ones.
 
     Args:
         child: trained on the task without ``mirror`` in its recipe.
         val: images to choose by, shape ``(n, channels, height, width)``.
 
     Returns:
-        Whether a recipe for these data may have ``mirror``; False if the network tells none of them.
+        Whether a recipe for these data may have ``mirror``; False if the network recognises none of them.
 
     Example:
         >>> import torch
@@ -39,8 +39,8 @@ def mirror_keeps_classes(child: Child, val: Split) -> bool:
     for inputs in (val.inputs, val.inputs.flip(-1)):
         _, judged = judge(child, Split(inputs, val.labels), child.objective)
         right.append(judged.right > 0)
-    told = int(right[0].sum())
-    if not told:
+    recognised = int(right[0].sum())
+    if not recognised:
         return False
-    kept = int((right[0] & right[1]).sum()) / told
-    return kept + wilson(kept, told) >= LEAST_KEPT
+    kept = int((right[0] & right[1]).sum()) / recognised
+    return kept + wilson(kept, recognised) >= LEAST_KEPT
