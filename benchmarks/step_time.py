@@ -22,7 +22,7 @@ from lit_metanas.inputs.batches import blank_inputs, channels_last
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io import tune_allocator
 from lit_metanas.io.text import hardware
-from lit_metanas.spaces import LayeredSpace, MobileMacro, SearchSpace
+from lit_metanas.spaces import LayeredSpace, SearchSpace
 from lit_metanas.training.step_time import machine_times, nominal_times, step_work
 from lit_metanas.training.step_time.machine_rates import fastest_step, timed_networks
 from lit_metanas.training.step_time.step_rates import fit_rates
@@ -36,7 +36,6 @@ SERIES = [SeriesShape(features, steps) for features in (8, 40) for steps in (32,
 CASES: Mapping[str, tuple[SearchSpace, Sequence[Shape]]] = {
     "GridSpace": (GridSpace(), IMAGES),
     "LayeredSpace": (LAYERED, IMAGES[:-1]),
-    "MobileMacro": (MobileMacro(), IMAGES[1:5]),
     "SequenceSpace, texts": (default_space(TEXTS[0]), TEXTS),
     "SequenceSpace, series": (default_space(SERIES[0]), SERIES),
 }

@@ -12,7 +12,6 @@ from lit_metanas.spaces.grid import GridSpace
 from lit_metanas.spaces.layered import LayeredSpace
 from lit_metanas.spaces.mixture import Gate, Mixture, one_hot
 from lit_metanas.spaces.mlp import MLPSpace
-from lit_metanas.spaces.mobile import MobileMacro, MobileStage
 from lit_metanas.spaces.nas_bench_101 import NASBench101
 from lit_metanas.spaces.nas_bench_201 import NASBench201, NASBench201Encoding
 from lit_metanas.spaces.nas_bench_graph import NASBenchGraph, NASBenchGraphEncoding
@@ -38,8 +37,6 @@ __all__ = [
     "MLPSpace",
     "MetaNASCell",
     "Mixture",
-    "MobileMacro",
-    "MobileStage",
     "NASBench101",
     "NASBench201",
     "NASBench201Encoding",

@@ -22,8 +22,6 @@ from lit_metanas.spaces import (
     DARTSCell,
     ENASMacro,
     MetaNASCell,
-    MobileMacro,
-    MobileStage,
     NASBench101,
     NASBench201,
     one_hot,
@@ -34,12 +32,6 @@ SPACES = {"darts": DARTSCell(channels=2, cells=2), "metanas": MetaNASCell(channe
 SPACES["enas"] = ENASMacro(layers=4, channels=4)
 SPACES["nas-bench-101"] = NASBench101(vertices=5, channels=4, stacks=2, cells=1, merge_isomorphs=False)
 SPACES["nas-bench-201"] = NASBench201(channels=4, cells=1, merge_isomorphs=False)
-SPACES["mobile"] = MobileMacro(
-    stages=[MobileStage(4, depths=(1, 2)), MobileStage(4, 2, depths=(2,), skips=("none", "identity"))],
-    stem=4,
-    last=8,
-    divisor=1,
-)
 
 
 def inner(meta_gradient, relaxation=None, inner_loop=None):

@@ -25,7 +25,6 @@ IMAGES, TEXTS = lm.ImageShape(3, 16, 16), lm.TokenShape(50, 12)
 SPACES = {
     "grid": (lm.GridSpace(), IMAGES),
     "layered": (lm.LayeredSpace(), IMAGES),
-    "mobile": (lm.spaces.MobileMacro(), IMAGES),
     "texts": (lm.default_space(TEXTS), TEXTS),
     "series": (lm.default_space(lm.SeriesShape(5, 12)), lm.SeriesShape(5, 12)),
     "rows": (lm.default_space(lm.RowShape(7)), lm.RowShape(7)),
