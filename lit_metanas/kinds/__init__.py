@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lit_metanas.kinds.images.dataset_tasks import DatasetSource, task_from_dataset
     from lit_metanas.kinds.kind import Kind, Source
     from lit_metanas.kinds.new_examples import NewExamples
-    from lit_metanas.kinds.pairs import NumberWords, ParallelFolder, ParallelTable, ParallelTask, PhrasePairs
+    from lit_metanas.kinds.pairs import NumberWords, ParallelFolder, ParallelTable, ParallelTask
     from lit_metanas.kinds.questions import BabiFolder, BabiTask, QuestionSentences, QuestionWords, SquadTask, Stories
     from lit_metanas.kinds.rows import QuantileColumns, StandardisedColumns, TableTask
     from lit_metanas.kinds.sounds import (
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
         Characters,
         Docstrings,
         NGrams,
-        Phrases,
         SentenceSource,
         StaticVectors,
         TextDataset,
@@ -53,12 +52,12 @@ _NAMES = {
     ),
     "kind": "Kind Source",
     "new_examples": "NewExamples",
-    "pairs": "NumberWords ParallelFolder ParallelTable ParallelTask PhrasePairs",
+    "pairs": "NumberWords ParallelFolder ParallelTable ParallelTask",
     "questions": "BabiFolder BabiTask QuestionSentences QuestionWords SquadTask Stories",
     "rows": "QuantileColumns StandardisedColumns TableTask",
     "sounds": "AudioFolder AudioFolderTask LogMel SpokenWords TableColumns TranscriptTask mu_law_sound",
     "texts": (
-        "BytePairs Characters Docstrings NGrams Phrases SentenceSource StaticVectors TextDataset TextFolder TextSource "
+        "BytePairs Characters Docstrings NGrams SentenceSource StaticVectors TextDataset TextFolder TextSource "
         "TextTable TextTask Words task_from_texts"
     ),
 }
@@ -88,8 +87,6 @@ __all__ = [
     "ParallelFolder",
     "ParallelTable",
     "ParallelTask",
-    "PhrasePairs",
-    "Phrases",
     "QuantileColumns",
     "QuestionSentences",
     "QuestionWords",

@@ -30,7 +30,7 @@ from lit_metanas.training import ExportedModel, MetaRecipe, Preemption
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 
-COLLECTIONS = ("number_words", "phrase_pairs", "stories")
+COLLECTIONS = ("number_words", "stories")
 """Sources of tasks, not of episodes."""
 
 TRAININGS = ("amortised/supernet", "amortised/layered_surrogate", "amortised/graph_surrogate")

@@ -11,8 +11,6 @@ from lit_metanas.io import packages
 from lit_metanas.kinds import (
     BytePairs,
     NumberWords,
-    PhrasePairs,
-    Phrases,
     SentenceSource,
     TextDataset,
     TextFolder,
@@ -104,8 +102,6 @@ def test_a_folder_that_is_no_saved_data_set_is_told(folder):
     ("make", "message"),
     [
         (lambda: BytePairs().fitted(["a"]), r"BytePairs needs the package tokenizers .* 'lit-metanas\[text\]'"),
-        (Phrases, r"Phrases needs the package babel .* 'lit-metanas\[text\]'"),
-        (PhrasePairs, r"PhrasePairs needs the package babel .* 'lit-metanas\[translation\]'"),
         (NumberWords, r"NumberWords needs the package unicode_rbnf .* 'lit-metanas\[translation\]'"),
         (lambda: TextDataset("."), r"TextDataset needs the package datasets .* 'lit-metanas\[datasets\]'"),
     ],

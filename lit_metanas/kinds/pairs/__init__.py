@@ -2,6 +2,5 @@
 
 from lit_metanas.kinds.pairs.number_words import NumberWords
 from lit_metanas.kinds.pairs.parallel_texts import ParallelFolder, ParallelTable, ParallelTask
-from lit_metanas.kinds.pairs.phrase_pairs import PhrasePairs
 
-__all__ = ["NumberWords", "ParallelFolder", "ParallelTable", "ParallelTask", "PhrasePairs"]
+__all__ = ["NumberWords", "ParallelFolder", "ParallelTable", "ParallelTask"]
