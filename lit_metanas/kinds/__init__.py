@@ -35,7 +35,6 @@ if TYPE_CHECKING:
         Docstrings,
         NGrams,
         SentenceSource,
-        StaticVectors,
         TextDataset,
         TextFolder,
         TextSource,
@@ -57,7 +56,7 @@ _NAMES = {
     "rows": "QuantileColumns StandardisedColumns TableTask",
     "sounds": "AudioFolder AudioFolderTask LogMel SpokenWords TableColumns TranscriptTask mu_law_sound",
     "texts": (
-        "BytePairs Characters Docstrings NGrams SentenceSource StaticVectors TextDataset TextFolder TextSource "
+        "BytePairs Characters Docstrings NGrams SentenceSource TextDataset TextFolder TextSource "
         "TextTable TextTask Words task_from_texts"
     ),
 }
@@ -95,7 +94,6 @@ __all__ = [
     "SpokenWords",
     "SquadTask",
     "StandardisedColumns",
-    "StaticVectors",
     "Stories",
     "TableColumns",
     "TableTask",

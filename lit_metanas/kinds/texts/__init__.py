@@ -3,7 +3,6 @@
 from lit_metanas.kinds.texts.byte_pairs import BytePairs
 from lit_metanas.kinds.texts.docstrings import Docstrings
 from lit_metanas.kinds.texts.ngrams import NGrams
-from lit_metanas.kinds.texts.static_vectors import StaticVectors
 from lit_metanas.kinds.texts.text_folders import TextDataset, TextFolder
 from lit_metanas.kinds.texts.text_source import SentenceSource, TextSource
 from lit_metanas.kinds.texts.text_tables import TextTable
@@ -16,7 +15,6 @@ __all__ = [
     "Docstrings",
     "NGrams",
     "SentenceSource",
-    "StaticVectors",
     "TextDataset",
     "TextFolder",
     "TextSource",
