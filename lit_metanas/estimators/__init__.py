@@ -1,6 +1,5 @@
 """Performance estimation: training, supernets, proxies and tabular benchmarks."""
 
-from lit_metanas.estimators.episode_estimator import EpisodeEstimator
 from lit_metanas.estimators.estimator import Estimator, EstimatorCallable, Score
 from lit_metanas.estimators.proxies import (
     FlopCount,
@@ -28,7 +27,6 @@ from lit_metanas.estimators.tables import (
 from lit_metanas.estimators.training_estimator import TrainingEstimator, fresh_weights, overlay
 
 __all__ = [
-    "EpisodeEstimator",
     "Estimator",
     "EstimatorCallable",
     "FlopCount",

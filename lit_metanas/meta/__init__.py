@@ -9,7 +9,6 @@ from lit_metanas.meta.meta_gradients import ANIL, FOMAML, MAML, MetaGradient, Pr
 from lit_metanas.meta.nas_meta_gradients import TNAS, MetaNAS, Reptile
 from lit_metanas.meta.paired_reinforce import PairedReinforce
 from lit_metanas.meta.partial_inner_loops import AlternatingInnerLoop, HeadInnerLoop
-from lit_metanas.meta.sandwich import Sandwich
 
 __all__ = [
     "ANIL",
@@ -36,7 +35,6 @@ __all__ = [
     "PrototypeLinearHead",
     "PrototypeLoss",
     "Reptile",
-    "Sandwich",
     "TaskNoise",
     "UpdateRule",
     "evaluate",

@@ -39,7 +39,6 @@ from lit_metanas.meta import (
     PrototypeLinearHead,
     PrototypeLoss,
     Reptile,
-    Sandwich,
 )
 from lit_metanas.records import (
     ArchitectureRow,
@@ -258,7 +257,6 @@ META: dict[str, Callable[[], dict[str, Any]]] = {
     "PrototypeLoss, straight-through": lambda: {"relaxation": StraightThrough(), "batch_norm": "transductive"},
     "PrototypeLoss, sampled child": lambda: {"meta_gradient": PrototypeLoss(), "relaxation": SampledChild(end=0.1)},
     "PrototypeLoss, uniform": lambda: {"relaxation": Uniform()},
-    "Sandwich": lambda: {"meta_gradient": Sandwich(sampled=1, begin=0.3), "relaxation": Uniform()},
     "PairedReinforce": lambda: {"meta_gradient": PairedReinforce(normalise=True), "relaxation": Categorical()},
 }
 EVERY_BLOCK = LayeredSpace(
