@@ -1,7 +1,7 @@
 """Meta-learning: the parameter tree, adaptation to one task, and outer gradients."""
 
 from lit_metanas.meta.differentiation import SGD, Adam, UpdateRule
-from lit_metanas.meta.evaluation import evaluate, left_out_losses
+from lit_metanas.meta.evaluation import evaluate
 from lit_metanas.meta.heads import Head, LinearHead, PrototypeHead, PrototypeLinearHead
 from lit_metanas.meta.inner_loop import Adaptation, InnerLoop, JointInnerLoop, NoInnerLoop
 from lit_metanas.meta.learner import Adapted, Learner, Parameters, TaskNoise, task_generator
@@ -38,6 +38,5 @@ __all__ = [
     "TaskNoise",
     "UpdateRule",
     "evaluate",
-    "left_out_losses",
     "task_generator",
 ]

@@ -94,9 +94,9 @@ class TaskNoise(NamedTuple):
     query: dict[str, Tensor]
 
 
-EVALUATION, ADAPTED_LOGITS, LEFT_OUT = -1, -2, -3
-"""Steps of ``task_generator`` outside of meta-training, whose steps count from 0: episodes that are evaluated, logits
-that adapt to one, and support examples that are left out."""
+EVALUATION, ADAPTED_LOGITS = -1, -2
+"""Steps of ``task_generator`` outside of meta-training, whose steps count from 0: episodes that are evaluated, and
+logits that adapt to one."""
 
 
 def task_generator(seed: int, step: int, task: int) -> torch.Generator:

@@ -1,6 +1,5 @@
 """Searchers of one task under a budget."""
 
-from lit_metanas.searchers.guarded import GuardedSearcher
 from lit_metanas.searchers.halving import EvolvingHalving, FrontHalving, Halving, SuccessiveHalving
 from lit_metanas.searchers.query import QuerySearcher, record_of
 from lit_metanas.searchers.samplers import LocalSearch, MetaSampler, PortfolioSampler, RegularisedEvolution
@@ -20,7 +19,6 @@ __all__ = [
     "EvolvingHalving",
     "FixedArchitecture",
     "FrontHalving",
-    "GuardedSearcher",
     "Halving",
     "LocalSearch",
     "MetaSampler",

@@ -68,7 +68,6 @@ from lit_metanas.searchers import (
     EvolvingHalving,
     FixedArchitecture,
     FrontHalving,
-    GuardedSearcher,
     LocalSearch,
     MetaSampler,
     MetaSearchedArchitecture,
@@ -352,9 +351,6 @@ SEARCHERS: dict[str, Callable[[Path], Searcher]] = {
     ),
     "front halving": lambda _: FrontHalving(
         estimator=brief_training, candidates=(4, 2), rungs=(0.6, 0.4), train={"learning_rate": [0.01, 0.03]}
-    ),
-    "guarded": lambda _: GuardedSearcher(
-        FixedArchitecture(GIVEN), RandomArchitecture(), recipe=Recipe(epochs=2, batch_size=8), margin=0.5
     ),
 }
 

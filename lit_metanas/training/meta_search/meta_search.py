@@ -32,7 +32,7 @@ from lit_metanas.tasks.task import Episode
 from lit_metanas.training.architecture_logits import ArchitectureSchedule, fixed_labels
 from lit_metanas.training.collectives import outer_mean
 from lit_metanas.training.meta_search.meta_learned import MetaLearned
-from lit_metanas.training.meta_search.task_architectures import TaskArchitectures
+from lit_metanas.training.meta_search.task_architectures import AdaptedLogits
 
 LOG_INTERVAL = 0.5
 """Seconds after which a step's loss is logged though no logger asks for it, so that progress bars have a recent one."""
@@ -112,7 +112,7 @@ class MetaSearch(MetaLearned):
         flops: float | None = None,
         architecture: dict[str, str] | str | None = None,
         start: str | None = None,
-        task_architectures: TaskArchitectures | None = None,
+        task_architectures: AdaptedLogits | None = None,
         query_dropout: bool = True,
         gradient_clip: float | None = None,
         skipped: int = 20,
