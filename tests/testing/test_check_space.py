@@ -69,7 +69,6 @@ def test_every_space_passes(name):
     ("name", "seed"),
     [
         ("layered, all open", 1),
-        ("mobile, blocks skipped", 2),
         ("macro", 1),
         pytest.param("MetaNAS", 2, marks=pytest.mark.slow),
         ("NAS-Bench-101", 1),

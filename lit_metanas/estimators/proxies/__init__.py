@@ -1,6 +1,6 @@
 """Zero-cost proxies."""
 
-from lit_metanas.estimators.proxies.proxy_scores import ProxyEmbedding, ProxyEstimator
+from lit_metanas.estimators.proxies.proxy_scores import ProxyEstimator
 from lit_metanas.estimators.proxies.zero_cost import (
     FlopCount,
     GradNorm,
@@ -21,7 +21,6 @@ __all__ = [
     "Nwot",
     "ParameterCount",
     "Proxy",
-    "ProxyEmbedding",
     "ProxyEstimator",
     "Snip",
     "Synflow",
