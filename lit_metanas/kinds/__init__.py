@@ -11,7 +11,6 @@ if TYPE_CHECKING:
         ImageAugmentation,
         ImageFolder,
         Omniglot,
-        TorchvisionSource,
     )
     from lit_metanas.kinds.images.array_tasks import ArraySource, task_from_arrays
     from lit_metanas.kinds.images.dataset_tasks import DatasetSource, task_from_dataset
@@ -47,7 +46,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "images": (
         "ArraySource DatasetSource Distortion FolderTask Glyphs ImageAugmentation ImageFolder Omniglot "
-        "TorchvisionSource task_from_arrays task_from_dataset"
+        "task_from_arrays task_from_dataset"
     ),
     "kind": "Kind Source",
     "new_examples": "NewExamples",
@@ -102,7 +101,6 @@ __all__ = [
     "TextSource",
     "TextTable",
     "TextTask",
-    "TorchvisionSource",
     "TranscriptTask",
     "Words",
     "mu_law_sound",
