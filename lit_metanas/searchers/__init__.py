@@ -2,7 +2,7 @@
 
 from lit_metanas.searchers.halving import EvolvingHalving, FrontHalving, Halving, SuccessiveHalving
 from lit_metanas.searchers.query import QuerySearcher, record_of
-from lit_metanas.searchers.samplers import LocalSearch, MetaSampler, PortfolioSampler, RegularisedEvolution
+from lit_metanas.searchers.samplers import MetaSampler, PortfolioSampler, RegularisedEvolution
 from lit_metanas.searchers.searcher import (
     BorrowedArchitecture,
     FixedArchitecture,
@@ -20,7 +20,6 @@ __all__ = [
     "FixedArchitecture",
     "FrontHalving",
     "Halving",
-    "LocalSearch",
     "MetaSampler",
     "MetaSearchedArchitecture",
     "OneShotSearcher",

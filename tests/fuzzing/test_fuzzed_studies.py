@@ -16,13 +16,12 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from query_toys import SPACE, search
 
 from lit_metanas.records import Budget
-from lit_metanas.searchers import LocalSearch, MetaSampler, RegularisedEvolution
+from lit_metanas.searchers import MetaSampler, RegularisedEvolution
 
 SAMPLERS: dict[str, Callable[[], BaseSampler]] = {
     "random": lambda: RandomSampler(seed=0),
     "TPE": lambda: TPESampler(seed=0, n_startup_trials=2),
     "evolution": lambda: RegularisedEvolution(population=3, sample=2, seed=0),
-    "local": lambda: LocalSearch(seed=0),
     "meta": lambda: MetaSampler(space=SPACE, first=2, seed=0),
 }
 

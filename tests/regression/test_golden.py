@@ -68,7 +68,6 @@ from lit_metanas.searchers import (
     EvolvingHalving,
     FixedArchitecture,
     FrontHalving,
-    LocalSearch,
     MetaSampler,
     MetaSearchedArchitecture,
     OneShotSearcher,
@@ -334,7 +333,6 @@ SEARCHERS: dict[str, Callable[[Path], Searcher]] = {
     "queries, random": lambda _: queries(sampler=RandomSampler()),
     "queries, TPE": lambda _: queries(sampler=TPESampler(n_startup_trials=3)),
     "queries, evolution": lambda _: queries(sampler=RegularisedEvolution(population=3, sample=2, space=SEARCHED)),
-    "queries, local search": lambda _: queries(sampler=LocalSearch(initial=2, space=SEARCHED)),
     "queries, MetaSampler": lambda _: queries(sampler=MetaSampler(space=SEARCHED, first=3)),
     "queries, portfolio": lambda _: queries(
         sampler=PortfolioSampler(space=SEARCHED, records=[earlier_search()], then=MetaSampler(space=SEARCHED, first=2))

@@ -9,7 +9,7 @@ from optuna.samplers import RandomSampler
 
 from lit_metanas.cli.command_line import main
 from lit_metanas.records import read_record_lines
-from lit_metanas.searchers import LocalSearch, MetaSampler, QuerySearcher, RegularisedEvolution, record_of
+from lit_metanas.searchers import MetaSampler, QuerySearcher, RegularisedEvolution, record_of
 from lit_metanas.searchers.query.study import quiet_optuna
 from lit_metanas.spaces import Choice, ChoiceSpace, LayeredSpace, OneHotEncoding
 from lit_metanas.surrogates import MetaSurrogate, RecordDataModule
@@ -67,7 +67,6 @@ def tried(study, prefix=""):
 SAMPLERS = {
     "meta": lambda **options: MetaSampler(space=SPACE, seed=0, **options),
     "evolution": lambda **options: RegularisedEvolution(population=6, sample=3, space=SPACE, seed=0, **options),
-    "local": lambda **options: LocalSearch(initial=2, space=SPACE, seed=0, **options),
 }
 every_sampler = pytest.mark.parametrize("make", SAMPLERS.values(), ids=SAMPLERS)
 

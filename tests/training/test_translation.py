@@ -67,7 +67,6 @@ def brief(task, space, seed):
         lm.searchers.QuerySearcher(
             trials=3, sampler=lm.searchers.RegularisedEvolution(space=SPACE, population=2), estimator=brief
         ),
-        lm.searchers.QuerySearcher(trials=3, sampler=lm.searchers.LocalSearch(space=SPACE), estimator=brief),
         lm.searchers.QuerySearcher(trials=3, sampler=lm.searchers.MetaSampler(space=SPACE, first=2), estimator=brief),
         lm.searchers.SuccessiveHalving(candidates=2, estimator=brief),
         lm.RandomArchitecture(),
