@@ -1,6 +1,6 @@
 """What can be built: architectures, search spaces, and the networks they describe."""
 
-from lit_metanas.spaces.any_input import AnyInputSpace, LinearSpace, default_space
+from lit_metanas.spaces.any_input import LinearSpace, default_space
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.cells import DARTSCell, MetaNASCell
@@ -20,7 +20,6 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost, Supernet, inherit
 
 __all__ = [
-    "AnyInputSpace",
     "Architecture",
     "Builder",
     "Candidates",

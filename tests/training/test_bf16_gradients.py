@@ -34,12 +34,10 @@ FAMILIES: dict[str, tuple[SearchSpace, Shape, float]] = {
     "nas-bench-101": (lm.spaces.NASBench101(vertices=4, stacks=1, cells=1, **OPEN), GREY, 0.97),
     "nas-bench-201": (lm.spaces.NASBench201(cells=1, **OPEN), GREY, 0.97),
     "grid": (lm.GridSpace(stages=(2,), depths=(1,), widths=(16,)), GREY, 0.99),
-    "any input, images": (lm.spaces.AnyInputSpace(), GREY, 0.99),
-    "any input, series": (lm.spaces.AnyInputSpace(), SERIES, 0.99),
-    "any input, tokens": (lm.spaces.AnyInputSpace(), TOKENS, 0.99),
     "linear": (lm.spaces.LinearSpace(), GREY, 0.99),
     "mlp": (lm.MLPSpace(), RowShape(7), 0.99),
-    "sequence": (lm.SequenceSpace(), SERIES, 0.99),
+    "series": (lm.SequenceSpace(), SERIES, 0.99),
+    "tokens": (lm.SequenceSpace(), TOKENS, 0.99),
     "encoder-decoder": (lm.EncoderDecoderSpace(lm.SequenceSpace(readouts=("each",)), target_steps=6), TOKENS, 0.99),
 }
 
