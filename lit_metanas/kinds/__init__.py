@@ -34,7 +34,6 @@ if TYPE_CHECKING:
         Docstrings,
         NGrams,
         SentenceSource,
-        TextDataset,
         TextFolder,
         TextSource,
         TextTable,
@@ -55,7 +54,7 @@ _NAMES = {
     "rows": "QuantileColumns StandardisedColumns TableTask",
     "sounds": "AudioFolder AudioFolderTask LogMel SpokenWords TableColumns TranscriptTask mu_law_sound",
     "texts": (
-        "BytePairs Characters Docstrings NGrams SentenceSource TextDataset TextFolder TextSource "
+        "BytePairs Characters Docstrings NGrams SentenceSource TextFolder TextSource "
         "TextTable TextTask Words task_from_texts"
     ),
 }
@@ -96,7 +95,6 @@ __all__ = [
     "Stories",
     "TableColumns",
     "TableTask",
-    "TextDataset",
     "TextFolder",
     "TextSource",
     "TextTable",
