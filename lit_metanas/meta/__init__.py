@@ -7,7 +7,6 @@ from lit_metanas.meta.inner_loop import Adaptation, InnerLoop, JointInnerLoop, N
 from lit_metanas.meta.learner import Adapted, Learner, Parameters, TaskNoise, task_generator
 from lit_metanas.meta.meta_gradients import ANIL, FOMAML, MAML, MetaGradient, PrototypeLoss
 from lit_metanas.meta.nas_meta_gradients import TNAS, MetaNAS, Reptile
-from lit_metanas.meta.paired_reinforce import PairedReinforce
 from lit_metanas.meta.partial_inner_loops import AlternatingInnerLoop, HeadInnerLoop
 
 __all__ = [
@@ -29,7 +28,6 @@ __all__ = [
     "MetaGradient",
     "MetaNAS",
     "NoInnerLoop",
-    "PairedReinforce",
     "Parameters",
     "PrototypeHead",
     "PrototypeLinearHead",

@@ -35,7 +35,6 @@ from lit_metanas.meta import (
     JointInnerLoop,
     LinearHead,
     MetaNAS,
-    PairedReinforce,
     PrototypeLinearHead,
     PrototypeLoss,
     Reptile,
@@ -54,12 +53,10 @@ from lit_metanas.records import (
 from lit_metanas.relaxations import (
     AnnealedSoftmax,
     AuxiliarySkip,
-    Categorical,
     GumbelSoftmax,
     SampledChild,
     Softmax,
     StraightThrough,
-    Uniform,
 )
 from lit_metanas.searchers import (
     BorrowedArchitecture,
@@ -254,8 +251,6 @@ META: dict[str, Callable[[], dict[str, Any]]] = {
     },
     "PrototypeLoss, straight-through": lambda: {"relaxation": StraightThrough(), "batch_norm": "transductive"},
     "PrototypeLoss, sampled child": lambda: {"meta_gradient": PrototypeLoss(), "relaxation": SampledChild(end=0.1)},
-    "PrototypeLoss, uniform": lambda: {"relaxation": Uniform()},
-    "PairedReinforce": lambda: {"meta_gradient": PairedReinforce(normalise=True), "relaxation": Categorical()},
 }
 EVERY_BLOCK = LayeredSpace(
     kernels=(1, 3), depths=(2,), widths=(4,), activations=("ReLU",), dropouts=(0.0,), skips=("none", "residual"),

@@ -12,14 +12,13 @@ from lit_metanas.relaxations import (
     SampledChild,
     Softmax,
     StraightThrough,
-    Uniform,
     log_probability,
     probabilities,
 )
 from lit_metanas.spaces import Gate
 
 SOFT = [Softmax(), AnnealedSoftmax(), GumbelSoftmax(), StraightThrough()]
-DISCRETE = [SampledChild(), Uniform(), Categorical(), Argmax()]
+DISCRETE = [SampledChild(), Categorical(), Argmax()]
 LOGITS = torch.tensor([0.3, -1.2, 0.9, 0.1], dtype=torch.float64)
 NOISE = torch.tensor([0.2, 0.7, 0.4, 0.9], dtype=torch.float64)
 
@@ -91,14 +90,7 @@ def test_gumbel_max_frequencies_are_the_softmax(relaxation):
     assert (frequencies(relaxation, LOGITS) - p).abs().max() < 4 * 0.5 / 4000**0.5
 
 
-def test_uniform_ignores_logits_but_not_pruning():
-    logits = torch.tensor([5.0, PRUNED, -5.0, 0.0])
-    share = frequencies(Uniform(), logits)
-    assert share[1] == 0
-    assert (share[[0, 2, 3]] - 1 / 3).abs().max() < 0.03
-
-
-@pytest.mark.parametrize("relaxation", [Uniform(), Categorical(), Argmax()], ids=name)
+@pytest.mark.parametrize("relaxation", [Categorical(), Argmax()], ids=name)
 def test_no_gradient_to_logits(relaxation):
     gate = gate_of(relaxation, LOGITS.clone().requires_grad_())
     assert not gate.weights.requires_grad

@@ -21,7 +21,7 @@ from lit_metanas.training import MetaSearch
 
 METHODS = {
     "prototypes": lambda: {"meta_gradient": PrototypeLoss(), "relaxation": GumbelSoftmax()},
-    "paired": dict,
+    "sampled": dict,
     "maml": lambda: {
         "meta_gradient": MAML(),
         "relaxation": Softmax(),

@@ -46,7 +46,6 @@ def inner(meta_gradient, relaxation=None, inner_loop=None):
 METHODS = {
     "softmax": lambda: {"meta_gradient": PrototypeLoss(), "relaxation": Softmax()},
     "sampled child": lambda: {"meta_gradient": PrototypeLoss(), "relaxation": SampledChild()},
-    "paired score": lambda: {},
     "maml": lambda: inner(MAML()),
     "tnas": lambda: inner(TNAS()),
     "meta_nas": lambda: inner(MetaNAS(), AnnealedSoftmax(), AlternatingInnerLoop(steps=1)),
@@ -61,7 +60,6 @@ METHODS = {
         ("metanas", "meta_nas"),
         ("enas", "maml"),
         ("nas-bench-101", "softmax"),
-        ("nas-bench-101", "paired score"),
         ("nas-bench-201", "sampled child"),
         ("nas-bench-201", "maml"),
         pytest.param("darts", "tnas", marks=pytest.mark.slow),

@@ -35,7 +35,6 @@ METHODS = {
         "relaxation": SampledChild(),
         "weight_optimizer": lambda parameters: torch.optim.Adam(parameters, lr=3e-2),
     },
-    "paired score": lambda: {},
     "reptile": lambda: {
         "meta_gradient": Reptile(),
         "relaxation": Softmax(),

@@ -178,7 +178,7 @@ class MetaSearch(MetaLearned):
         parameters = self.meta_parameters()
         tied = progress < self.schedule.tied_until
         noises = [self._noise(parameters, episode, place, tied) for place, episode in enumerate(batch)]
-        gradients, metrics = self.meta_gradient.mean(
+        gradients, metrics = self.meta_gradient(
             self.learner, self.inner_loop, parameters, batch, noises, progress=progress
         )
         tasks = zip(batch, noises, strict=True)
@@ -196,7 +196,6 @@ class MetaSearch(MetaLearned):
             self.leave_out(finite, partial(self._describe, batch, batch_idx), fix)
             self.log("train/skipped", float(self.account.skipped))
         if bool(finite.any()):
-            gradients = self.meta_gradient.finish(gradients, metrics)
             if tied:
                 gradients = gradients._replace(logits=self.logits.tie(gradients.logits))
             self._step(gradients, progress)
@@ -222,7 +221,6 @@ class MetaSearch(MetaLearned):
             episode,
             generator,
             steps=self.inner_loop.steps,
-            draws=self.meta_gradient.draws,
             query_dropout=self.query_dropout,
         )
         if tied:
