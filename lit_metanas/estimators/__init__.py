@@ -2,10 +2,6 @@
 
 from lit_metanas.estimators.estimator import Estimator, EstimatorCallable, Score
 from lit_metanas.estimators.proxies import (
-    FlopCount,
-    GradNorm,
-    Jacov,
-    L2Norm,
     Nwot,
     ParameterCount,
     Proxy,
@@ -28,10 +24,6 @@ from lit_metanas.estimators.training_estimator import TrainingEstimator, fresh_w
 __all__ = [
     "Estimator",
     "EstimatorCallable",
-    "FlopCount",
-    "GradNorm",
-    "Jacov",
-    "L2Norm",
     "NASBench101Table",
     "NASBench201Table",
     "NASBenchGraphTable",

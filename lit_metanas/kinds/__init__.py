@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from lit_metanas.kinds.images.dataset_tasks import DatasetSource, task_from_dataset
     from lit_metanas.kinds.kind import Kind, Source
     from lit_metanas.kinds.new_examples import NewExamples
-    from lit_metanas.kinds.pairs import NumberWords, ParallelFolder, ParallelTable, ParallelTask
-    from lit_metanas.kinds.questions import BabiFolder, BabiTask, QuestionSentences, QuestionWords, SquadTask, Stories
+    from lit_metanas.kinds.pairs import NumberWords, ParallelTable, ParallelTask
+    from lit_metanas.kinds.questions import BabiTask, QuestionSentences, QuestionWords, SquadTask, Stories
     from lit_metanas.kinds.rows import QuantileColumns, StandardisedColumns, TableTask
     from lit_metanas.kinds.sounds import (
         AudioFolder,
@@ -49,8 +49,8 @@ _NAMES = {
     ),
     "kind": "Kind Source",
     "new_examples": "NewExamples",
-    "pairs": "NumberWords ParallelFolder ParallelTable ParallelTask",
-    "questions": "BabiFolder BabiTask QuestionSentences QuestionWords SquadTask Stories",
+    "pairs": "NumberWords ParallelTable ParallelTask",
+    "questions": "BabiTask QuestionSentences QuestionWords SquadTask Stories",
     "rows": "QuantileColumns StandardisedColumns TableTask",
     "sounds": "AudioFolder AudioFolderTask LogMel SpokenWords TableColumns TranscriptTask mu_law_sound",
     "texts": (
@@ -64,7 +64,6 @@ __all__ = [
     "ArraySource",
     "AudioFolder",
     "AudioFolderTask",
-    "BabiFolder",
     "BabiTask",
     "BytePairs",
     "Characters",
@@ -81,7 +80,6 @@ __all__ = [
     "NewExamples",
     "NumberWords",
     "Omniglot",
-    "ParallelFolder",
     "ParallelTable",
     "ParallelTask",
     "QuantileColumns",

@@ -10,7 +10,6 @@ from lit_metanas.relaxations.relaxation import (
     Relaxation,
     Softmax,
     StraightThrough,
-    log_probability,
     probabilities,
 )
 
@@ -27,6 +26,5 @@ __all__ = [
     "SampledChild",
     "Softmax",
     "StraightThrough",
-    "log_probability",
     "probabilities",
 ]

@@ -2,10 +2,6 @@
 
 from lit_metanas.estimators.proxies.proxy_scores import ProxyEstimator
 from lit_metanas.estimators.proxies.zero_cost import (
-    FlopCount,
-    GradNorm,
-    Jacov,
-    L2Norm,
     Nwot,
     ParameterCount,
     Proxy,
@@ -14,10 +10,6 @@ from lit_metanas.estimators.proxies.zero_cost import (
 )
 
 __all__ = [
-    "FlopCount",
-    "GradNorm",
-    "Jacov",
-    "L2Norm",
     "Nwot",
     "ParameterCount",
     "Proxy",
