@@ -137,7 +137,8 @@ class AutoOptions:
     )
     space: SearchSpace | None = option("what can be built; by default the space of the kind")
     start: str | os.PathLike[str] | None = option(
-        "a checkpoint that `fit` of TaskReptile wrote, for all networks to begin with", shell=str | None
+        "an exported model, to go on with more data; or a checkpoint of TaskReptile, for all networks to begin with",
+        shell=str | None,
     )
     max_parameters: float | None = option("most trainable parameters", shell=float | None)
     max_flops: float | None = option("most multiply-adds for one input", shell=float | None)

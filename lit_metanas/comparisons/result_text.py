@@ -118,6 +118,8 @@ def _score_lines(result: ResultFields) -> list[str]:
     if len(set(result.class_accuracy.values())) > 1:
         name, share = min(result.class_accuracy.items(), key=lambda item: item[1])
         lines.append(f"  weakest class: {printable(name, 40)}, {100 * share:.1f} %")
+    if result.earlier:
+        lines.append(_wrap(result.earlier))
     noun = "images" if isinstance(as_shape(result.shape), ImageShape) else "examples"
     return [*lines, f"  {noun}: trained on {trained}, tested on {tested}"]
 
