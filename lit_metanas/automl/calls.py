@@ -167,7 +167,9 @@ def _read(
         views = Views(task, ways, space, options.limits, start, linear=apart)
         if start is not None:
             place = writable(str(options.start))
-            which = "all networks begin with" if views.known is None else "the first network is that of"
+            which = "the first network is that of"
+            if views.known is None:
+                which = "all networks begin with" if views.weights else "inputs are made as those of"
             options.say(f"{which} '{place}', on {describe_shape(task.shape)}.")
         linear = None
         if options.space is None and isinstance(task.goal, Classification) and kind.features:

@@ -21,6 +21,7 @@ from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import NEVER, Judged, Objective
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.statistics import percent
+from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
@@ -30,6 +31,8 @@ from lit_metanas.training.task_start import TaskStart, read_task_start
 
 BEGINNINGS = ("", "networks.0.", "network.", "network.networks.0.")
 """How names of weights begin in ``weights.pt``: of one network, of an ensemble, and of both with a linear model."""
+
+LINEAR_CHOICES = {choice.name for choice in LinearSpace().choices}
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,10 @@ class ModelStart:
             return MadeBefore(made.first.shape, made.first, self._objective.written_by)
         return MadeBefore(self.model.shape, made, self._objective.written_by)
 
-    def network(self, space: SearchSpace, task: Task) -> tuple[Architecture, dict[str, Tensor]]:
+    def network(self, space: SearchSpace, task: Task) -> tuple[Architecture, dict[str, Tensor]] | None:
         """The architecture, and its weights under the names by which children of the space inherit them.
+
+        None for a linear model, of which no network can begin.
 
         A class that the model knows keeps its outputs, and a new class begins with the mean of all.
 
@@ -68,6 +73,8 @@ class ModelStart:
                 f"The model in '{self.place}' takes other inputs than task '{task.id}' has: give the data as paths, "
                 "which its preprocessing reads, or leave 'start' out."
             )
+        if self.model.architecture.keys() == LINEAR_CHOICES:
+            return None
         foreign = ValueError(
             f"The network in '{self.place}' is none of {space.name}: give the space that it was found in, or leave "
             "'start' out."

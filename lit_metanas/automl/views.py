@@ -98,11 +98,10 @@ class Views:
             self.meta_cost = start.cost
             device = task.train.inputs.device
             with torch.random.fork_rng(devices=[]):
-                if isinstance(start, ModelStart):
-                    self.known, weights = start.network(space, task)
-                    self._known_weights = _on(weights, device)
-                else:
+                if not isinstance(start, ModelStart):
                     self.weights = _on(start.for_task(space, task), device)
+                elif network := start.network(space, task):
+                    self.known, self._known_weights = network[0], _on(network[1], device)
         self.labels = tuple(label for label in ways if label not in linear)
         self._ways = ways
         self.usual = self._view(next(iter(ways), ""), task)

@@ -113,3 +113,13 @@ def test_a_start_that_does_not_fit_is_refused(learned: Path, tmp_path: Path) -> 
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match=r"There is no 'model.json' in '.*empty'"):
         lm.auto(data, start=tmp_path / "empty", flops=FLOPS, progress=False)
+
+
+def test_a_linear_model_gives_its_preprocessing_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, space = photographs(tmp_path / "more", "cat", "dog", number=10, seed=3), lm.spaces.LinearSpace()
+    architecture, shape = space.canonical({"detail": "coarse"}), (3, 8, 8)
+    linear = space.child(architecture, shape, way=2)
+    lm.export_child(linear, tmp_path / "out", architecture=architecture, classes=("cat", "dog"), shape=shape)
+    result = lm.auto(data, start=tmp_path / "out", flops=(3e8, 6e8), records=(), workers=1)
+    assert (tuple(result.shape), result.earlier[:12]) == (shape, "the model in")
+    assert f"inputs are made as those of '{tmp_path / 'out'}'" in capsys.readouterr().err
