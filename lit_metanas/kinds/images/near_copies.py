@@ -50,7 +50,7 @@ def describe_near_copies(task: Task) -> list[str]:
         return []
     return [
         f"'{printable(task.id, 40)}': {number:,} of the {len(task.test):,} images to test are nearly the same as one "
-        "that is learned from, so the score may be too good; remove copies, or keep series of images together by 'group'."
+        "that is learned from, so the score may be too good; remove copies, or keep series together by 'group'."
     ]
 
 
