@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lit_metanas.kinds.kind import Kind, Source
     from lit_metanas.kinds.new_examples import NewExamples
     from lit_metanas.kinds.pairs import NumberWords, ParallelTable, ParallelTask
-    from lit_metanas.kinds.questions import BabiTask, QuestionSentences, QuestionWords, SquadTask, Stories
+    from lit_metanas.kinds.questions import BabiTask, QuestionWords, SquadTask, Stories
     from lit_metanas.kinds.rows import QuantileColumns, StandardisedColumns, TableTask
     from lit_metanas.kinds.sounds import (
         AudioFolder,
@@ -50,7 +50,7 @@ _NAMES = {
     "kind": "Kind Source",
     "new_examples": "NewExamples",
     "pairs": "NumberWords ParallelTable ParallelTask",
-    "questions": "BabiTask QuestionSentences QuestionWords SquadTask Stories",
+    "questions": "BabiTask QuestionWords SquadTask Stories",
     "rows": "QuantileColumns StandardisedColumns TableTask",
     "sounds": "AudioFolder AudioFolderTask LogMel SpokenWords TableColumns TranscriptTask mu_law_sound",
     "texts": (
@@ -83,7 +83,6 @@ __all__ = [
     "ParallelTable",
     "ParallelTask",
     "QuantileColumns",
-    "QuestionSentences",
     "QuestionWords",
     "SentenceSource",
     "Source",

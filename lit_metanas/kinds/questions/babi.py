@@ -10,7 +10,6 @@ from lit_metanas.io.text import number_of, printable, writable
 from lit_metanas.kinds.questions.question_words import (
     LONGEST_PASSAGE,
     Asked,
-    QuestionPreprocessing,
     QuestionWords,
     story_task,
     vocabulary_texts,
@@ -32,8 +31,8 @@ class BabiTask(SingleTask):
     Args:
         path: the file of questions to learn from, in UTF-8.
         test_path: the file of questions to report accuracy on; None takes ``_test.txt`` in place of ``_train.txt``.
-        preprocessing: makes inputs of questions; None takes ``QuestionWords()``, sequences of words, and
-            ``QuestionSentences()`` makes series of sentences. One without a vocabulary learns that of ``path``.
+        preprocessing: makes inputs of questions; None takes ``QuestionWords()``. One without a vocabulary
+            learns that of ``path``.
         val: share of the training questions to choose architectures by: those of the last stories; 0 takes none.
 
     Raises:
@@ -58,7 +57,7 @@ class BabiTask(SingleTask):
         self,
         path: str,
         test_path: str | None = None,
-        preprocessing: QuestionPreprocessing | None = None,
+        preprocessing: QuestionWords | None = None,
         val: float = 0.1,
     ) -> None:
         self.path = Path(path)

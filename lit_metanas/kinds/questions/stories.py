@@ -12,7 +12,7 @@ from lit_metanas.inputs.shapes import Shape
 from lit_metanas.inputs.tokens import check_range
 from lit_metanas.io.text import hint
 from lit_metanas.kinds.questions import whereabouts
-from lit_metanas.kinds.questions.question_words import Asked, QuestionPreprocessing, QuestionWords, story_task
+from lit_metanas.kinds.questions.question_words import Asked, QuestionWords, story_task
 from lit_metanas.kinds.questions.story_cast import Cast, draw_cast, story_vocabulary
 from lit_metanas.kinds.questions.whereabouts import Story
 from lit_metanas.tasks.source import Subset
@@ -81,7 +81,7 @@ class Stories(TaskCollection):
         test: int = 100,
         fractions: tuple[float, float, float] = (0.6, 0.15, 0.25),
         seed: int = 0,
-        preprocessing: QuestionPreprocessing | None = None,
+        preprocessing: QuestionWords | None = None,
     ) -> None:
         sizes = {"train": (train, 2, MOST_STORIES), "val": (val, 0, MOST_STORIES), "test": (test, 1, MOST_STORIES)}
         check_range("Stories", tasks=(tasks, 1, MOST_STORY_TASKS), seed=(seed, 0, 2**63), **sizes)
