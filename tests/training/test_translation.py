@@ -75,7 +75,7 @@ def brief(task, space, seed):
         lm.searchers.ENASSearcher(epochs=1, batch_size=100, candidates=2),
         lm.searchers.OneShotSearcher(epochs=1, batch_size=100, candidates=2),
     ],
-    ids=["random", "evolution", "local", "meta", "halving", "drawn", "fixed", "darts", "enas", "one-shot"],
+    ids=["random", "evolution", "meta", "halving", "drawn", "fixed", "darts", "enas", "one-shot"],
 )
 def test_all_methods_search_it(method):
     recipe = lm.Recipe(epochs=3, batch_size=100, label_smoothing=0.1)
