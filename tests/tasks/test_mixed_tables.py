@@ -165,7 +165,7 @@ def test_what_a_table_is_taken_for(kind: str, head: str, rows: list[str], tmp_pa
 
 
 def test_sentences_are_not_left_out_unasked(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="Column 'body' of '.*' holds texts; where texts are to be learned from, call"):
+    with pytest.raises(ValueError, match=r"Column 'body' of '.*' holds texts; where texts are to be learned"):
         table_kind(tmp_path / "t.csv", "body,age,label", "how are you #,1,a", "I am # well,#,b")
     task = read_given(str(tmp_path / "t.csv"), kind="rows")
     assert isinstance(task.preprocessing, lm.kinds.Columns)
@@ -174,7 +174,8 @@ def test_sentences_are_not_left_out_unasked(tmp_path: Path) -> None:
 
 def test_a_count_of_the_rows_is_left_out() -> None:
     count, draw = list(range(7, 107)), np.random.default_rng(0)
-    rows = [[place, float(draw.normal()), int(year)] for place, year in zip(count, draw.integers(1900, 2000, 100))]
+    years = draw.integers(1900, 2000, 100).tolist()
+    rows = [[place, float(draw.normal()), year] for place, year in zip(count, years, strict=True)]
     draw.shuffle(rows)
     assert lm.kinds.Columns().fitted(rows).left_out == "'1' (numbers of rows)"
     assert lm.kinds.Columns().fitted(rows[:49]).left_out == ""  # too few to tell

@@ -167,7 +167,7 @@ def test_former_exports_are_read():
     assert scores.encode([[24.0, NAN]]).tolist() == [[0, 0, 0.5]]
     assert scores.encode([[100.0, 0.0]]).tolist() == [[3, -3, 0]]
     for damaged in ({"means": 5}, {"means": [1.0]}, {"names": "ab"}, {"knots": [1]}):
-        with pytest.raises(ValueError, match="not a mean and deviation, or quantiles, for each name|must be a list"):
+        with pytest.raises(ValueError, match=r"not a mean and deviation, or quantiles, for each name|must be a list"):
             read_preprocessing({**former, **damaged})
 
 
@@ -447,6 +447,6 @@ def test_an_array_is_no_number():
         lm.kinds.Columns().fitted([[value], [1.0]])
     for given in (value, [1, 2], {"b": 1}):
         with pytest.raises(
-            ValueError, match="Column 'a' of the table holds .* at row 2, which is a (ndarray|list|dict)"
+            ValueError, match=r"Column 'a' of the table holds .* at row 2, which is a (ndarray|list|dict)"
         ):
             lm.kinds.Columns(("a",)).fitted([{"a": 1}, {"a": given}])

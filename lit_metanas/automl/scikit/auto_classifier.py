@@ -42,7 +42,8 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
     It takes a table (two dimensions) of numbers, categories and dates, such as a data frame; images (three or four); or
     a list of texts. A part of each class chooses among architectures; then the chosen network is trained on all
     examples, so that only new ones, as by ``cross_val_score``, show what it is worth. Gaps of a table (None and NaN)
-    are information; see ``lm.kinds.Columns``. Pickles hold weights and plain values. It needs ``pip install 'lit-metanas[sklearn]'``.
+    are information; see ``lm.kinds.Columns``. Pickles hold weights and plain values. It needs
+    ``pip install 'lit-metanas[sklearn]'``.
 
     Args:
         minutes: how long ``fit`` may take, by ``auto``. None searches by ``recipe`` and ``method``.

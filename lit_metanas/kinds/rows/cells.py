@@ -34,7 +34,7 @@ class CellError(ValueError):
 
 
 @dataclass(frozen=True, eq=False)
-class Cells:
+class ColumnCells:
     """The cells of one column.
 
     Attributes:
@@ -99,7 +99,7 @@ class Cells:
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class RawTable:
     """Rows by column.
 
     Attributes:
@@ -107,21 +107,21 @@ class Table:
         rows: how many there are.
     """
 
-    columns: Sequence[Cells]
+    columns: Sequence[ColumnCells]
     rows: int
 
     def __len__(self) -> int:
         return self.rows
 
-    def taken(self, rows: NDArray[np.int64]) -> Table:
+    def taken(self, rows: NDArray[np.int64]) -> RawTable:
         """Some of the rows."""
         where = [self.columns[0].at(row) for row in rows.tolist()] if self.columns else []
-        return Table([replace(cells, values=cells.values[rows], where=where) for cells in self.columns], len(rows))
+        return RawTable([replace(cells, values=cells.values[rows], where=where) for cells in self.columns], len(rows))
 
 
 def as_table(
-    rows: Rows | Table, *, names: Sequence[str] = (), name: str = "the table", where: Sequence[str] | None = None
-) -> Table:
+    rows: Rows | RawTable, *, names: Sequence[str] = (), name: str = "the table", where: Sequence[str] | None = None
+) -> RawTable:
     """Rows by column; mappings have the columns' ``names`` for keys, and data frames have them in any order.
 
     Args:
@@ -133,7 +133,7 @@ def as_table(
     Raises:
         ValueError: they are no rows of one length, a column is missing, or a number is infinite.
     """
-    if isinstance(rows, Table):
+    if isinstance(rows, RawTable):
         return rows
     if isinstance(rows, Tensor):
         rows = rows.detach().cpu().numpy()
@@ -157,16 +157,16 @@ def as_table(
     if len(keys) != len(columns):
         raise ValueError(f"{name} has {len(columns)} columns, and {len(keys)} names were given: name each once.")
     number = len(columns[0]) if columns else len(given)
-    return Table(
+    return RawTable(
         [
-            Cells(key, _values(column, name, place), where, name, place + 1)
+            ColumnCells(key, _values(column, name, place), where, name, place + 1)
             for place, (key, column) in enumerate(zip(keys, columns, strict=True))
         ],
         number,
     )
 
 
-def has_names(rows: Rows | Table) -> bool:
+def has_names(rows: Rows | RawTable) -> bool:
     """Whether rows name their columns: mappings, and data frames with texts for names."""
     if isinstance(rows, Sequence):
         return len(rows) > 0 and all(isinstance(row, Mapping) for row in rows)
@@ -176,10 +176,7 @@ def has_names(rows: Rows | Table) -> bool:
 
 def is_mixed(rows: Any) -> bool:
     """Whether rows hold anything but numbers and gaps: texts, dates, categories."""
-    if hasattr(rows, "columns"):
-        kinds = [np.asarray(rows[name]) for name in rows.columns]
-    else:
-        kinds = [np.asarray(rows)]
+    kinds = [np.asarray(rows[name]) for name in getattr(rows, "columns", ())] or [np.asarray(rows)]
     words = (each for each in kinds if each.dtype.kind == "O")
     return any(each.dtype.kind in "MSUT" for each in kinds) or any(
         isinstance(cell, str | date) for each in words for cell in each.flat
@@ -200,7 +197,7 @@ def _matrix(rows: Rows, name: str) -> NDArray[Any]:
 
 
 def _values(column: NDArray[Any], name: str, place: int) -> NDArray[Any]:
-    """A column of cells as ``Cells`` has it."""
+    """A column of cells as ``ColumnCells`` has it."""
     if column.ndim != 1:
         raise ValueError(
             f"Column {place + 1} of {name} has shape {column.shape}: give each column one name, and cells."
@@ -234,7 +231,7 @@ def is_gap(value: Any) -> bool:
     return is_missing(value) or (isinstance(value, str) and value.strip().lower() in MISSING)
 
 
-def is_number(value: Any) -> bool:
+def is_plain_number(value: Any) -> bool:
     """Whether a cell is a number, or a gap; booleans in words are none."""
     return is_gap(value) or _finite(value) is not None
 

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from lit_metanas.io.text import printable
-from lit_metanas.kinds.rows.cells import Cells
+from lit_metanas.kinds.rows.cells import ColumnCells
 from lit_metanas.records.plain import to_plain
 
 MOST_DEVIATIONS = 1000.0
@@ -27,12 +27,12 @@ NORMAL_SCORES = np.linspace(-3.0, 3.0, 49)
 LEAST_OF_A_CATEGORY = 2
 """Rows that a category has at least; all rarer ones are taken for one."""
 
-GAP, RARE = "?", "rare"
+SHOWN_GAP, SHOWN_RARE = "?", "rare"
 """How a gap, and a category that is rare or new, are shown."""
 
 
 @dataclass(frozen=True)
-class Column(ABC):
+class TableColumn(ABC):
     """A column that was learned from: it makes ``width`` numbers of each cell.
 
     Attributes:
@@ -56,7 +56,7 @@ class Column(ABC):
         return self.values + self.gaps
 
     @abstractmethod
-    def encode(self, cells: Cells) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    def encode(self, cells: ColumnCells) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """The numbers of cells, shape ``(n, values)``, and where there are gaps, ``(n,)``."""
 
     @abstractmethod
@@ -70,7 +70,7 @@ class Column(ABC):
 
 
 @dataclass(frozen=True)
-class UnusedColumn(Column):
+class UnusedColumn(TableColumn):
     """A column that is left out for a reason, such as ``constant``."""
 
     reason: str = ""
@@ -82,7 +82,7 @@ class UnusedColumn(Column):
         """None."""
         return 0
 
-    def encode(self, cells: Cells) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    def encode(self, cells: ColumnCells) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """No numbers."""
         rows = len(cells.values)
         return np.zeros((rows, 0)), np.zeros(rows, dtype=bool)
@@ -93,7 +93,7 @@ class UnusedColumn(Column):
 
 
 @dataclass(frozen=True)
-class ScaledColumn(Column):
+class ScaledColumn(TableColumn):
     """A column of numbers; booleans are 1 and 0. A gap counts as the mean or median."""
 
     @property
@@ -114,7 +114,7 @@ class ScaledColumn(Column):
     def unscaled(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """The inverse of ``scaled``."""
 
-    def encode(self, cells: Cells) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    def encode(self, cells: ColumnCells) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """The scaled numbers of cells."""
         numbers = cells.numbers()
         absent = np.isnan(numbers)
@@ -247,7 +247,7 @@ class PiecewiseColumn(ScaledColumn):
 
 
 @dataclass(frozen=True)
-class CategoryColumn(Column):
+class CategoryColumn(TableColumn):
     """Texts that repeat, one number each: the first layer of a network learns a vector of each (Guo, Berkhahn 2016).
 
     Attributes:
@@ -278,7 +278,7 @@ class CategoryColumn(Column):
         """Of each category one, and one for the rare."""
         return len(self.categories) + self.rare
 
-    def encode(self, cells: Cells) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    def encode(self, cells: ColumnCells) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """One of each row, or none of a gap, and of a new category where none was rare."""
         texts, places = cells.texts(), {text: place for place, text in enumerate(self.categories)}
         absent = np.array([not text for text in texts], dtype=bool)
@@ -289,7 +289,7 @@ class CategoryColumn(Column):
 
     def show(self, inputs: NDArray[np.float64]) -> list[str]:
         """The categories."""
-        names = [*(printable(text, 40) for text in self.categories), RARE]
+        names = [*(printable(text, 40) for text in self.categories), SHOWN_RARE]
         places = np.pad(inputs, ((0, 0), (0, 1)), constant_values=0.5).argmax(1)
         return [names[min(place, len(names) - 1)] for place in places.tolist()]
 

@@ -15,14 +15,14 @@ from torch import Tensor
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import RowShape
 from lit_metanas.io.text import first_few, number_of, printable
-from lit_metanas.kinds.rows.cells import NO_NUMBER, Cells, Rows, Table, as_table, has_names, read_number
+from lit_metanas.kinds.rows.cells import NO_NUMBER, ColumnCells, RawTable, Rows, as_table, has_names, read_number
 from lit_metanas.kinds.rows.column_kinds import (
-    GAP,
+    SHOWN_GAP,
     CategoryColumn,
-    Column,
     NumberColumn,
     PiecewiseColumn,
     QuantileColumn,
+    TableColumn,
     UnusedColumn,
 )
 from lit_metanas.kinds.rows.date_columns import STRAYS, DateColumn, form_of_dates
@@ -31,7 +31,7 @@ from lit_metanas.records.plain import from_plain
 Scale: TypeAlias = Literal["standardised", "quantiles", "pieces", "together"]
 CellKind: TypeAlias = Literal["numbers", "dates", "categories", "texts", "gaps"]
 
-COLUMN_KINDS: dict[str, type[Column]] = {
+COLUMN_KINDS: dict[str, type[TableColumn]] = {
     each.kind: each
     for each in (UnusedColumn, NumberColumn, QuantileColumn, PiecewiseColumn, CategoryColumn, DateColumn)
 }
@@ -42,13 +42,13 @@ SCALES: tuple[Scale, ...] = ("standardised", "quantiles", "pieces", "together")
 CODES = 12
 """Different values up to which numbers next to a few texts are codes of categories."""
 
-MOST_CATEGORIES, PIECES = 256, 16
+MOST_CATEGORIES, MOST_PIECES = 256, 16
 """Categories of a column, and pieces of one of numbers, at most."""
 
 MOST_INPUTS = 1 << 26
 """Numbers of all inputs of a table: of a large one, columns have fewer categories and pieces."""
 
-COUNTED = 50
+LEAST_COUNTED = 50
 """Rows from which whole numbers that all differ and leave few out are taken for a count of the rows."""
 
 
@@ -87,7 +87,7 @@ class Columns(Preprocessing):
 
     names: tuple[str, ...] = ()
     scale: Scale = "standardised"
-    columns: tuple[Column, ...] = ()
+    columns: tuple[TableColumn, ...] = ()
 
     noun: ClassVar[str] = "rows"
     kind: ClassVar[str] = "columns"
@@ -102,7 +102,7 @@ class Columns(Preprocessing):
             raise ValueError("Columns: the names are not those of the columns.")
 
     @property
-    def used(self) -> tuple[Column, ...]:
+    def used(self) -> tuple[TableColumn, ...]:
         """Those that are not left out."""
         return tuple(column for column in self.columns if column.width)
 
@@ -117,7 +117,7 @@ class Columns(Preprocessing):
         """The numbers of all columns, and the share that is missing."""
         return RowShape(sum(column.width for column in self.columns) + 1)
 
-    def fitted(self, rows: Rows | Table) -> Self:
+    def fitted(self, rows: Rows | RawTable) -> Self:
         """The same with what it takes of some rows, unless it has that.
 
         Raises:
@@ -141,7 +141,7 @@ class Columns(Preprocessing):
             raise ValueError(f"There is no column to learn from, as all are left out: {found.left_out}; give others.")
         return found
 
-    def encode(self, raw: Rows | Table, where: Sequence[str] | None = None) -> Tensor:
+    def encode(self, raw: Rows | RawTable, where: Sequence[str] | None = None) -> Tensor:
         """The inputs of rows, shape ``(n, numbers)``, float32.
 
         Args:
@@ -181,7 +181,7 @@ class Columns(Preprocessing):
             begin += column.width
             cells = column.show(own[:, : column.values])
             if column.gaps:
-                cells = [GAP if absent else cell for cell, absent in zip(cells, own[:, -1] > 0.5, strict=True)]
+                cells = [SHOWN_GAP if absent else cell for cell, absent in zip(cells, own[:, -1] > 0.5, strict=True)]
             shown.append([f"{column.name} {cell}".strip() for cell in cells])
         return [", ".join(row) for row in zip(*shown, strict=True)]
 
@@ -222,7 +222,7 @@ def _of_former(plain: Mapping[str, Any]) -> dict[str, Any]:
     return {"names": names, "scale": scale, "columns": columns}
 
 
-def _read_column(plain: object) -> Column:
+def _read_column(plain: object) -> TableColumn:
     """A stored column."""
     kind = COLUMN_KINDS.get(str(plain.get("kind"))) if isinstance(plain, Mapping) else None
     if kind is None or not isinstance(plain, Mapping):
@@ -230,7 +230,7 @@ def _read_column(plain: object) -> Column:
     return from_plain(kind, {name: value for name, value in plain.items() if name != "kind"}, "a stored column")
 
 
-def _fitted(cells: Cells, scale: Scale, most: int) -> Column:
+def _fitted(cells: ColumnCells, scale: Scale, most: int) -> TableColumn:
     """What is learned of the cells of a column, of which ``most`` numbers are made."""
     kind = kind_of_cells(cells)
     if kind == "gaps":
@@ -251,18 +251,18 @@ def _fitted(cells: Cells, scale: Scale, most: int) -> Column:
     if scale == "quantiles":
         return QuantileColumn.fitted(cells.name, numbers)
     if scale == "pieces":
-        return PiecewiseColumn.fitted(cells.name, numbers, min(most, PIECES))
+        return PiecewiseColumn.fitted(cells.name, numbers, min(most, MOST_PIECES))
     return NumberColumn.fitted(cells.name, numbers)
 
 
 def _counts_rows(known: NDArray[np.float64]) -> bool:
     """Whether numbers count rows: whole ones that all differ, of which at least half of their range are there."""
-    if len(known) < COUNTED or known.max() - known.min() >= 2 * len(known) or (known != np.floor(known)).any():
+    if len(known) < LEAST_COUNTED or known.max() - known.min() >= 2 * len(known) or (known != np.floor(known)).any():
         return False
     return len(np.unique(known)) == len(known)
 
 
-def kind_of_cells(cells: Cells) -> CellKind:
+def kind_of_cells(cells: ColumnCells) -> CellKind:
     """What a column holds.
 
     Raises:

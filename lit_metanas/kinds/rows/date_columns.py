@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lit_metanas.io.text import printable
-from lit_metanas.kinds.rows.cells import Cells
-from lit_metanas.kinds.rows.column_kinds import Column, NumberColumn
+from lit_metanas.kinds.rows.cells import ColumnCells
+from lit_metanas.kinds.rows.column_kinds import NumberColumn, TableColumn
 
 STRAYS = 0.1
 """The most cells of another kind, as a share, with which a column is still taken for one of numbers or dates."""
@@ -30,7 +30,7 @@ DATE_FORMS = (ISO, *(day + time for day, time in product(_DAYS, ("", " %H:%M", "
 
 
 @dataclass(frozen=True)
-class DateColumn(Column):
+class DateColumn(TableColumn):
     """Dates in one form, as year, month, day of the week and hour, each standardised."""
 
     form: str = ISO
@@ -49,14 +49,14 @@ class DateColumn(Column):
         return PARTS_OF_A_DATE
 
     @classmethod
-    def fitted(cls, cells: Cells, form: str) -> Self:
+    def fitted(cls, cells: ColumnCells, form: str) -> Self:
         """With the means and deviations of the parts of dates."""
         found = parts_of_dates(cells, form)
         return cls(
             cells.name, bool(np.isnan(found).any()), form, tuple(NumberColumn.fitted("", part) for part in found.T)
         )
 
-    def encode(self, cells: Cells) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    def encode(self, cells: ColumnCells) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """The scaled parts of dates; the means of a gap."""
         found = parts_of_dates(cells, self.form)
         means = [part.mean for part in self.parts]
@@ -83,7 +83,7 @@ def read_date(text: str, form: str) -> datetime | None:
     return None
 
 
-def parts_of_dates(cells: Cells, form: str) -> NDArray[np.float64]:
+def parts_of_dates(cells: ColumnCells, form: str) -> NDArray[np.float64]:
     """Year, month, day of the week and hour of dates in a form, shape ``(n, 4)``; NaN of a gap."""
     found = np.full((len(cells.values), PARTS_OF_A_DATE), np.nan)
     for row, text in enumerate(cells.texts()):
@@ -96,7 +96,7 @@ def parts_of_dates(cells: Cells, form: str) -> NDArray[np.float64]:
     return found
 
 
-def form_of_dates(cells: Cells, texts: Sequence[str]) -> str:
+def form_of_dates(cells: ColumnCells, texts: Sequence[str]) -> str:
     """The form in which all texts of cells are dates; empty if they are no dates.
 
     Raises:

@@ -16,7 +16,7 @@ from torch import Tensor
 from lit_metanas.inputs.shapes import RowShape
 from lit_metanas.io.text import printable, writable
 from lit_metanas.kinds.labelled_examples import LabelledExamples
-from lit_metanas.kinds.rows.cells import Cells, Rows, Table, as_table, has_names, is_number, objects_of
+from lit_metanas.kinds.rows.cells import ColumnCells, RawTable, Rows, as_table, has_names, is_plain_number, objects_of
 from lit_metanas.kinds.rows.columns import Columns, hardly_repeat, kind_of_cells
 from lit_metanas.kinds.texts.labelled_text import checked_text
 from lit_metanas.kinds.texts.text_tables import (
@@ -39,7 +39,7 @@ from lit_metanas.tasks.labels import ClassNames, Groups, Labels, warn_of_missing
 from lit_metanas.tasks.splits import check_shares, tell_shared_groups
 from lit_metanas.tasks.task import SingleTask, Split, Task, warn_of_data
 
-WORDS = 3
+SENTENCE_WORDS = 3
 """Words on average, from which on texts that hardly repeat are sentences."""
 
 
@@ -107,18 +107,18 @@ class TableTask(SingleTask):
         self.label, self.columns = find_row_columns(rows, place, label, columns, group)
         if preprocessing is not None and preprocessing.names:
             self.columns = _in_order(self.columns, preprocessing.names, place)
-        self._labelled = table_of(rows, place, self.columns), labels_of(rows, place, self.label)
+        self._labelled = table_of(rows, place, self.columns), row_labels(rows, place, self.label)
         warn_of_missing(self._labelled[1], place, "row")
         if columns is None and "" in {*columns_of(rows)} - {self.label, group, *self.columns}:
             warn_of_data(f"A column of '{place}' has no name and numbers the rows, as pandas does: it is left out.")
         self._groups = None if group is None else column_groups(rows, place, group)
-        self._tested: tuple[Table, list[str]] | None = None
+        self._tested: tuple[RawTable, list[str]] | None = None
         if test_path is not None:
             self.shares = None, val, 0.0
             tested, there = list(read_rows(Path(test_path))), writable(test_path)
             wanted = {f"column {number}": name for number, name in enumerate((self.label, *self.columns))}
             check_columns(tested, there, **wanted)
-            self._tested = table_of(tested, there, self.columns), labels_of(tested, there, self.label)
+            self._tested = table_of(tested, there, self.columns), row_labels(tested, there, self.label)
             if group is not None:
                 tell_shared_groups(f"'{there}'", self._groups, column_groups(tested, there, group))
             known = set(self._labelled[1])
@@ -156,7 +156,7 @@ class TableTask(SingleTask):
 
 def task_of_rows(
     id: str,
-    X: Rows | Table,
+    X: Rows | RawTable,
     y: Labels,
     *,
     shares: tuple[float | None, float, float],
@@ -166,7 +166,7 @@ def task_of_rows(
     group: Groups | None = None,
     min_per_class: int | None = None,
     place: str = "X",
-    tested: tuple[Rows | Table, Labels] | None = None,
+    tested: tuple[Rows | RawTable, Labels] | None = None,
     tested_in: str = "X_test",
     preprocessing: Columns | None = None,
 ) -> Task:
@@ -218,7 +218,7 @@ def find_row_columns(
     label = usual_column(free, LABEL_COLUMNS) if label is None else label
     if label is None:
         named = [name for name in free if name not in (columns or ()) and not _is_numeric(rows, name)]
-        nameless = has_line_of_names(place) and all(is_number(name) for name in {*free} - {*named})
+        nameless = has_line_of_names(place) and all(is_plain_number(name) for name in {*free} - {*named})
         if free and not named and nameless:
             raise NamelessColumnsError(place)
         if len(named) != 1:
@@ -238,7 +238,7 @@ def find_row_columns(
 def label_of_rows(rows: Sequence[TableRow], place: str, group: str | None = None) -> str:
     """The column of labels of a table of rows, as ``TableTask`` finds it; a ValueError where it is no such table."""
     label, columns = find_row_columns(rows, place, None, None, group)
-    labels_of(rows, place, label)
+    row_labels(rows, place, label)
     if group is not None:
         column_groups(rows, place, group)
     table = table_of(rows, place, columns)
@@ -251,12 +251,12 @@ def label_of_rows(rows: Sequence[TableRow], place: str, group: str | None = None
     return label
 
 
-def _holds_texts(cells: Cells) -> bool:
+def _holds_texts(cells: ColumnCells) -> bool:
     """Whether cells are sentences, or texts by the name of their column, most of which differ."""
     texts = [text for text in cells.texts() if text]
-    if not hardly_repeat(Counter(texts)) or all(map(is_number, texts)):
+    if not hardly_repeat(Counter(texts)) or all(map(is_plain_number, texts)):
         return False
-    return cells.name.lower() in TEXT_COLUMNS or sum(len(text.split()) for text in texts) >= WORDS * len(texts)
+    return cells.name.lower() in TEXT_COLUMNS or sum(len(text.split()) for text in texts) >= SENTENCE_WORDS * len(texts)
 
 
 def all_numbers(rows: Sequence[TableRow]) -> bool:
@@ -265,14 +265,14 @@ def all_numbers(rows: Sequence[TableRow]) -> bool:
     return bool(columns) and all(_is_numeric(rows, name) for name in columns)
 
 
-def table_of(rows: Sequence[TableRow], place: str, columns: Sequence[str]) -> Table:
+def table_of(rows: Sequence[TableRow], place: str, columns: Sequence[str]) -> RawTable:
     """The cells of some columns of a table."""
     where = [each for each, _ in rows]
-    cells = [Cells(name, objects_of([row.get(name) for _, row in rows]), where, f"'{place}'") for name in columns]
-    return Table(cells, len(rows))
+    cells = [ColumnCells(name, objects_of([row.get(name) for _, row in rows]), where, f"'{place}'") for name in columns]
+    return RawTable(cells, len(rows))
 
 
-def labels_of(rows: Sequence[TableRow], place: str, label: str) -> list[str]:
+def row_labels(rows: Sequence[TableRow], place: str, label: str) -> list[str]:
     """The labels of the rows of a table."""
     return [checked_text(number_text(row.get(label)), "label", where, place) for where, row in rows]
 
@@ -292,4 +292,4 @@ def _refuse_none(place: str) -> list[str]:
 
 
 def _is_numeric(rows: Sequence[TableRow], name: str) -> bool:
-    return all(is_number(row.get(name)) for _, row in rows)
+    return all(is_plain_number(row.get(name)) for _, row in rows)

@@ -10,7 +10,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-MISSING = ("", "na", "n/a", "nan", "null", "none", "?")
+GAPS = ("", "na", "n/a", "nan", "null", "none", "?")
 
 
 def number_in(text: str) -> float:
@@ -79,7 +79,7 @@ def encoded_rows(file: Path, made: dict[str, Any]) -> list[list[float]]:
                 raise ValueError(f"it has {len(row)} values for {width} columns")
             found, gaps = list[float](), 0
             for place, (_, column) in zip(places, used, strict=True):
-                gap = (text := row[place].strip()).lower() in MISSING
+                gap = (text := row[place].strip()).lower() in GAPS
                 found += gap_numbers(column) if gap else cell_numbers(text, column)
                 found += [float(gap)] * column["gaps"]
                 gaps += gap
