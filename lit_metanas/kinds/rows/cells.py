@@ -1,13 +1,16 @@
-"""The cells of a table by column, as files, arrays and data frames have them."""
+"""The cells of a table by column, as files, arrays and data frames have them, and what a column holds."""
 
 from __future__ import annotations
 
 import math
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import date
-from typing import Any, TypeAlias
+from datetime import date, datetime
+from itertools import product
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +22,23 @@ from lit_metanas.tasks.labels import MISSING, is_missing
 Rows: TypeAlias = Tensor | NDArray[Any] | Sequence[Any]
 """Shape ``(n, columns)``, a table of pandas, or a list of rows; of a table with names also mappings from these."""
 
+CellKind: TypeAlias = Literal["numbers", "dates", "categories", "texts", "gaps"]
+
 LONGEST_CELL = 200
 """Characters of a cell that are read: what follows tells no two categories apart."""
+
+CODES = 12
+"""Different values up to which numbers next to a few texts are codes of categories."""
+
+STRAYS = 0.1
+"""The most cells of another kind, as a share, with which a column is still taken for one of numbers or dates."""
+
+ISO = "ISO 8601"
+_ISO_BEGINS = re.compile(r"\d{4}-\d\d-\d\d")
+_LIKE_A_DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}(?![-/.\d])")
+_DAYS = ("%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y")
+DATE_FORMS = (ISO, *(day + time for day, time in product(_DAYS, ("", " %H:%M", " %H:%M:%S"))))
+"""How dates are written; of one that may be read in two ways the first is taken."""
 
 NO_NUMBER = "no finite number: give numbers without a unit, and leave gaps empty."
 """What is wrong with a text in a column of numbers."""
@@ -281,3 +299,67 @@ def _columns_named(names: Sequence[str]) -> str:
     if len(names) == 1:
         return f"column {named}"
     return f"columns {named}"
+
+
+def kind_of_cells(cells: ColumnCells) -> CellKind:
+    """What a column holds.
+
+    Raises:
+        ValueError: a few cells are of another kind than all others, or dates are written in several forms.
+    """
+    if cells.values.dtype.kind == "f":
+        return "gaps" if np.isnan(cells.values).all() else "numbers"
+    texts = cells.texts()
+    known = [row for row, text in enumerate(texts) if text]
+    if not known:
+        return "gaps"
+    strays = [row for row in known if read_number(cells.values[row]) is None]
+    if not strays:
+        return "numbers"
+    counts = Counter(texts[row] for row in known)
+    if len(strays) <= STRAYS * len(known) and len(counts) > CODES:
+        raise cells.refusal(strays[0], NO_NUMBER)
+    if form_of_dates(cells, texts):
+        return "dates"
+    if hardly_repeat(counts):
+        return "texts"
+    return "categories"
+
+
+def hardly_repeat(counts: Mapping[str, int]) -> bool:
+    """Whether most cells differ from all others, by the numbers of each text."""
+    return 2 * sum(count == 1 for count in counts.values()) > sum(counts.values())
+
+
+def form_of_dates(cells: ColumnCells, texts: Sequence[str]) -> str:
+    """The form in which all texts of cells are dates; empty if they are no dates.
+
+    Raises:
+        ValueError: nearly all are dates, and there are several forms, or one is something else.
+    """
+    known = [(row, text) for row, text in enumerate(texts) if text]
+    dates = [(row, text) for row, text in known if _LIKE_A_DATE.match(text)]
+    if not dates or len(known) - len(dates) > STRAYS * len(known):
+        return ""
+    first, example = dates[0]
+    forms = [form for form in DATE_FORMS if read_date(example, form)]
+    if not forms:
+        return ""
+    for row, text in known:
+        forms = [form for form in forms if read_date(text, form)]
+        if not forms:
+            other = f"'{printable(example, 40)}' at {cells.at(first)}"
+            raise cells.refusal(row, f"no date in the form of {other}: write all in one form, and leave gaps empty.")
+    return forms[0]
+
+
+def read_date(text: str, form: str) -> datetime | None:
+    """A date in a form; None of anything else."""
+    try:
+        if form != ISO:
+            return datetime.strptime(text, form)
+        if _ISO_BEGINS.match(text):
+            return datetime.fromisoformat(text)
+    except ValueError:
+        pass
+    return None

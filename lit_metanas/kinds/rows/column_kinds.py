@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import pairwise
 from typing import Any, ClassVar, Self
 
@@ -15,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from lit_metanas.io.text import printable
-from lit_metanas.kinds.rows.cells import ColumnCells
+from lit_metanas.kinds.rows.cells import DATE_FORMS, ISO, ColumnCells, read_date
 from lit_metanas.records.plain import to_plain
 
 MOST_DEVIATIONS = 1000.0
@@ -26,6 +27,8 @@ NORMAL_SCORES = np.linspace(-3.0, 3.0, 49)
 
 LEAST_OF_A_CATEGORY = 2
 """Rows that a category has at least; all rarer ones are taken for one."""
+
+PARTS_OF_A_DATE = 4
 
 SHOWN_GAP, SHOWN_RARE = "?", "rare"
 """How a gap, and a category that is rare or new, are shown."""
@@ -292,6 +295,61 @@ class CategoryColumn(TableColumn):
         names = [*(printable(text, 40) for text in self.categories), SHOWN_RARE]
         places = np.pad(inputs, ((0, 0), (0, 1)), constant_values=0.5).argmax(1)
         return [names[min(place, len(names) - 1)] for place in places.tolist()]
+
+
+@dataclass(frozen=True)
+class DateColumn(TableColumn):
+    """Dates in one form, as year, month, day of the week and hour, each standardised."""
+
+    form: str = ISO
+    parts: tuple[NumberColumn, ...] = ()
+
+    kind: ClassVar[str] = "dates"
+
+    def __post_init__(self) -> None:
+        """Look at form and parts."""
+        if self.form not in DATE_FORMS or len(self.parts) != self.values:
+            raise ValueError(f"DateColumn: the form is none of {', '.join(DATE_FORMS)}, or a part is missing.")
+
+    @property
+    def values(self) -> int:
+        """Of each part one."""
+        return PARTS_OF_A_DATE
+
+    @classmethod
+    def fitted(cls, cells: ColumnCells, form: str) -> Self:
+        """With the means and deviations of the parts of dates."""
+        found = parts_of_dates(cells, form)
+        return cls(
+            cells.name, bool(np.isnan(found).any()), form, tuple(NumberColumn.fitted("", part) for part in found.T)
+        )
+
+    def encode(self, cells: ColumnCells) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """The scaled parts of dates; the means of a gap."""
+        found = parts_of_dates(cells, self.form)
+        means = [part.mean for part in self.parts]
+        filled = np.where(np.isnan(found), means, found)
+        scaled = [part.scaled(numbers) for part, numbers in zip(self.parts, filled.T, strict=True)]
+        return np.concatenate(scaled, axis=1), np.isnan(found[:, 0])
+
+    def show(self, inputs: NDArray[np.float64]) -> list[str]:
+        """Year, month, day of the week and hour."""
+        parts = [part.unscaled(inputs[:, place : place + 1]) for place, part in enumerate(self.parts)]
+        rows = np.stack(parts, axis=1).round().astype(int).tolist()
+        return [f"{year}-{month:02d}, day {day + 1}, {hour} h" for year, month, day, hour in rows]
+
+
+def parts_of_dates(cells: ColumnCells, form: str) -> NDArray[np.float64]:
+    """Year, month, day of the week and hour of dates in a form, shape ``(n, 4)``; NaN of a gap."""
+    found = np.full((len(cells.values), PARTS_OF_A_DATE), np.nan)
+    for row, text in enumerate(cells.texts()):
+        if not text:
+            continue
+        if (date := read_date(text, form)) is None:
+            example = "2026-01-31" if form == ISO else datetime(2026, 1, 31, 14, 30).strftime(form)
+            raise cells.refusal(row, f"no date in the form of '{example}': write it so, or leave it empty.")
+        found[row] = date.year, date.month, date.weekday(), date.hour
+    return found
 
 
 def quantiles_of(numbers: NDArray[np.float64], shares: NDArray[np.float64]) -> tuple[float, ...]:

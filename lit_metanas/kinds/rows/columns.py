@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Self, TypeAlias
@@ -15,21 +14,20 @@ from torch import Tensor
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import RowShape
 from lit_metanas.io.text import first_few, number_of, printable
-from lit_metanas.kinds.rows.cells import NO_NUMBER, ColumnCells, RawTable, Rows, as_table, has_names, read_number
+from lit_metanas.kinds.rows.cells import ColumnCells, RawTable, Rows, as_table, form_of_dates, has_names, kind_of_cells
 from lit_metanas.kinds.rows.column_kinds import (
     SHOWN_GAP,
     CategoryColumn,
+    DateColumn,
     NumberColumn,
     PiecewiseColumn,
     QuantileColumn,
     TableColumn,
     UnusedColumn,
 )
-from lit_metanas.kinds.rows.date_columns import STRAYS, DateColumn, form_of_dates
 from lit_metanas.records.plain import from_plain
 
 Scale: TypeAlias = Literal["standardised", "quantiles", "pieces", "together"]
-CellKind: TypeAlias = Literal["numbers", "dates", "categories", "texts", "gaps"]
 
 COLUMN_KINDS: dict[str, type[TableColumn]] = {
     each.kind: each
@@ -38,9 +36,6 @@ COLUMN_KINDS: dict[str, type[TableColumn]] = {
 """By the names that files give them."""
 
 SCALES: tuple[Scale, ...] = ("standardised", "quantiles", "pieces", "together")
-
-CODES = 12
-"""Different values up to which numbers next to a few texts are codes of categories."""
 
 MOST_CATEGORIES, MOST_PIECES = 256, 16
 """Categories of a column, and pieces of one of numbers, at most."""
@@ -260,33 +255,3 @@ def _counts_rows(known: NDArray[np.float64]) -> bool:
     if len(known) < LEAST_COUNTED or known.max() - known.min() >= 2 * len(known) or (known != np.floor(known)).any():
         return False
     return len(np.unique(known)) == len(known)
-
-
-def kind_of_cells(cells: ColumnCells) -> CellKind:
-    """What a column holds.
-
-    Raises:
-        ValueError: a few cells are of another kind than all others, or dates are written in several forms.
-    """
-    if cells.values.dtype.kind == "f":
-        return "gaps" if np.isnan(cells.values).all() else "numbers"
-    texts = cells.texts()
-    known = [row for row, text in enumerate(texts) if text]
-    if not known:
-        return "gaps"
-    strays = [row for row in known if read_number(cells.values[row]) is None]
-    if not strays:
-        return "numbers"
-    counts = Counter(texts[row] for row in known)
-    if len(strays) <= STRAYS * len(known) and len(counts) > CODES:
-        raise cells.refusal(strays[0], NO_NUMBER)
-    if form_of_dates(cells, texts):
-        return "dates"
-    if hardly_repeat(counts):
-        return "texts"
-    return "categories"
-
-
-def hardly_repeat(counts: Mapping[str, int]) -> bool:
-    """Whether most cells differ from all others, by the numbers of each text."""
-    return 2 * sum(count == 1 for count in counts.values()) > sum(counts.values())

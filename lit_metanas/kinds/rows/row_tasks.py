@@ -16,8 +16,18 @@ from torch import Tensor
 from lit_metanas.inputs.shapes import RowShape
 from lit_metanas.io.text import printable, writable
 from lit_metanas.kinds.labelled_examples import LabelledExamples
-from lit_metanas.kinds.rows.cells import ColumnCells, RawTable, Rows, as_table, has_names, is_plain_number, objects_of
-from lit_metanas.kinds.rows.columns import Columns, hardly_repeat, kind_of_cells
+from lit_metanas.kinds.rows.cells import (
+    ColumnCells,
+    RawTable,
+    Rows,
+    as_table,
+    hardly_repeat,
+    has_names,
+    is_plain_number,
+    kind_of_cells,
+    objects_of,
+)
+from lit_metanas.kinds.rows.columns import Columns
 from lit_metanas.kinds.texts.labelled_text import checked_text
 from lit_metanas.kinds.texts.text_tables import (
     LABEL_COLUMNS,
