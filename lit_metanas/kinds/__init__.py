@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lit_metanas.kinds.new_examples import NewExamples
     from lit_metanas.kinds.pairs import NumberWords, ParallelTable, ParallelTask
     from lit_metanas.kinds.questions import BabiTask, QuestionWords, SquadTask, Stories
-    from lit_metanas.kinds.rows import QuantileColumns, StandardisedColumns, TableTask
+    from lit_metanas.kinds.rows import Columns, TableTask
     from lit_metanas.kinds.sounds import (
         AudioFolder,
         AudioFolderTask,
@@ -51,7 +51,7 @@ _NAMES = {
     "new_examples": "NewExamples",
     "pairs": "NumberWords ParallelTable ParallelTask",
     "questions": "BabiTask QuestionWords SquadTask Stories",
-    "rows": "QuantileColumns StandardisedColumns TableTask",
+    "rows": "Columns TableTask",
     "sounds": "AudioFolder AudioFolderTask LogMel SpokenWords TableColumns TranscriptTask mu_law_sound",
     "texts": (
         "BytePairs Characters Docstrings NGrams SentenceSource TextFolder TextSource "
@@ -67,6 +67,7 @@ __all__ = [
     "BabiTask",
     "BytePairs",
     "Characters",
+    "Columns",
     "DatasetSource",
     "Distortion",
     "Docstrings",
@@ -82,13 +83,11 @@ __all__ = [
     "Omniglot",
     "ParallelTable",
     "ParallelTask",
-    "QuantileColumns",
     "QuestionWords",
     "SentenceSource",
     "Source",
     "SpokenWords",
     "SquadTask",
-    "StandardisedColumns",
     "Stories",
     "TableColumns",
     "TableTask",
