@@ -143,7 +143,7 @@ def test_null_is_no_text_at_any_depth(words: list[str]) -> None:
     searcher = program.model.methods["TPE"]
     assert searcher.storage is None
     assert searcher.study == "None of these"
-    assert len(program.model.methods) == 4
+    assert len(program.model.methods) == 3
 
 
 MISTAKES = {

@@ -114,11 +114,14 @@ def test_interrupted_at_any_moment(moment, tmp_path):
         def on_train_epoch_end(self, *args):
             interrupt("epoch end")
 
-    gradient, prune = model.meta_gradient.finish, model.logits.prune
+    gradient, prune = model.meta_gradient, model.logits.prune
 
-    def finished(*args):
+    def finished(*args, **options):
+        found = gradient(*args, **options)
         interrupt("forward")
-        return gradient(*args)
+        return found
+
+    finished.flops = gradient.flops
 
     def pruned(below):
         interrupt("logits")
@@ -129,7 +132,7 @@ def test_interrupted_at_any_moment(moment, tmp_path):
         adam.register_step_pre_hook(lambda *_: interrupt("weights"))
         return adam
 
-    model.meta_gradient.finish, model.logits.prune, model.weight_optimizer = finished, pruned, optimizer
+    model.meta_gradient, model.logits.prune, model.weight_optimizer = finished, pruned, optimizer
     saver, again = (ModelCheckpoint(tmp_path, save_last=False, save_top_k=0, save_on_exception=True) for _ in range(2))
     handler = signal.getsignal(signal.SIGINT)
     try:
