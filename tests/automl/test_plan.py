@@ -179,7 +179,7 @@ def test_export_takes_longer_if_steps_are_written_or_read_one_by_one() -> None:
     assert pace.writing_seconds(task, other) == pytest.approx(2 * (1.5 + 30 * 0.1))
 
 
-@pytest.mark.parametrize(("steps", "flops"), [(20, 4e8), (1000, 5e9)])
+@pytest.mark.parametrize(("steps", "flops"), [(20, 8e8), (1000, 5e9)])
 def test_a_linear_candidate_has_no_more_epochs_than_help_or_than_others_have(
     steps: int, flops: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
