@@ -275,6 +275,12 @@ def all_numbers(rows: Sequence[TableRow]) -> bool:
     return bool(columns) and all(_is_numeric(rows, name) for name in columns)
 
 
+def seem_rows(rows: Sequence[TableRow], place: str) -> bool:
+    """Whether a table has numbers and no texts, whatever its labels are."""
+    columns = table_of(rows, place, columns_of(rows)).columns
+    return any(_is_numeric(rows, cells.name) for cells in columns) and not any(map(_holds_texts, columns))
+
+
 def table_of(rows: Sequence[TableRow], place: str, columns: Sequence[str]) -> RawTable:
     """The cells of some columns of a table."""
     where = [each for each, _ in rows]
