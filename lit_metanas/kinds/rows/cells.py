@@ -90,15 +90,11 @@ class ColumnCells:
         Raises:
             CellError: one is something else.
         """
-        if self.values.dtype.kind == "f":
-            return self.values
-        found = np.empty(len(self.values))
-        for row, value in enumerate(self.values):
-            number = read_number(value)
-            if number is None:
-                raise self.refusal(row, NO_NUMBER)
-            found[row] = number
-        return found
+        values: NDArray[np.float64] = self.resolved().values
+        if values.dtype.kind == "f":
+            return values
+        row = next(row for row, value in enumerate(self.values) if read_number(value) is None)
+        raise self.refusal(row, NO_NUMBER)
 
     def resolved(self) -> ColumnCells:
         """The same as an array of numbers, if all cells are such, so that they are read once."""
@@ -325,11 +321,12 @@ def kind_of_cells(cells: ColumnCells) -> CellKind:
     if not known:
         return "gaps"
     strays = [row for row in known if read_number(cells.values[row]) is None]
-    if not strays:
-        return "numbers"
     counts = Counter(texts[row] for row in known)
+    # Without strays these are some rows of a column that has texts in others.
     if len(strays) <= STRAYS * len(known) and len(counts) > CODES:
-        raise cells.refusal(strays[0], NO_NUMBER)
+        if strays:
+            raise cells.refusal(strays[0], NO_NUMBER)
+        return "numbers"
     if form_of_dates(cells, texts):
         return "dates"
     if hardly_repeat(counts):

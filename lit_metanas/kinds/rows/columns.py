@@ -46,7 +46,6 @@ MOST_OF_A_ROW, MOST_INPUTS = 1 << 14, 1 << 26
 LEAST_COUNTED = 50
 """Rows from which whole numbers that all differ and leave few out are taken for a count of the rows."""
 
-
 FORMER_KINDS = {"standardised-columns": "columns", "quantile-columns": "columns"}
 """What stored columns were called while tables held numbers alone, and are now."""
 
@@ -197,7 +196,10 @@ class Columns(Preprocessing):
         names, columns = plain.get("names"), plain.get("columns")
         if not isinstance(names, list) or not isinstance(columns, list) or not columns:
             raise ValueError("Columns: the stored preprocessing has no names and columns.")
-        return cls(tuple(names), plain.get("scale", ""), tuple(map(_read_column, columns)))
+        found = cls(tuple(names), plain.get("scale", ""), tuple(map(_read_column, columns)))
+        if not found.used:
+            raise ValueError("Columns: all stored columns are left out.")
+        return found
 
 
 def _of_former(plain: Mapping[str, Any]) -> dict[str, Any]:
