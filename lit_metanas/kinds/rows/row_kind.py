@@ -24,6 +24,7 @@ class RowKind(Kind):
     name = "rows"
     noun = "rows"
     configuration = "default_rows.yaml"
+    trees = True
     features: ClassVar = {"coarse": "the columns", "fine": "the columns and their squares"}
 
     def claims(self, path: Path, group: str | None) -> bool:
