@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from lit_metanas.kinds import task_from_texts as task_from_texts
     from lit_metanas.objectives import Classification as Classification
     from lit_metanas.objectives import Objective as Objective
+    from lit_metanas.objectives import Regression as Regression
     from lit_metanas.objectives import Span as Span
     from lit_metanas.objectives import Transcription as Transcription
     from lit_metanas.objectives import Translation as Translation
@@ -95,7 +96,7 @@ ROOMS = (
 
 _NAMES = {
     "inputs": "ImageShape Preprocessing RowShape SeriesShape Shape TokenShape",
-    "objectives": "Classification Objective Span Transcription Translation",
+    "objectives": "Classification Objective Regression Span Transcription Translation",
     "tasks": "EpisodeDataModule Split Task TaskSource TrainingTaskDataModule draw_task",
     "spaces": (
         "Architecture Builder EncoderDecoderSpace GridSpace LayeredSpace MLPSpace SearchSpace SequenceSpace "

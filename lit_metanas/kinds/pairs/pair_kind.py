@@ -28,6 +28,7 @@ from lit_metanas.kinds.texts.text_tables import (
     free_columns,
     guess_two,
     listed,
+    number_text,
     read_rows,
     usual_column,
 )
@@ -35,6 +36,7 @@ from lit_metanas.kinds.texts.vocabularies import characters_for
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.translation import Translation
 from lit_metanas.spaces import EncoderDecoderSpace, SearchSpace, SequenceSpace
+from lit_metanas.tasks.number_targets import are_numbers
 from lit_metanas.tasks.splits import FEWEST_OF_A_LABEL
 from lit_metanas.tasks.task import Task
 
@@ -65,10 +67,12 @@ def _kind_of_table(path: Path, group: str | None, version: tuple[int, int]) -> T
         raise
     except ValueError as error:
         reason = str(error)
-    if numbered is not None and _repeats(rows, numbered):
+    if numbered is not None and (_repeats(rows, numbered) or _is_target(rows, numbered)):
         return "rows"
     with suppress(ValueError):
-        _, label = find_columns(rows, place, None, None, group=group)
+        text, label = find_columns(rows, place, None, None, group=group)
+        if _is_target(rows, label) and (label in _LABELS_ALONE or text.lower() in TEXT_COLUMNS):
+            return "texts"
     with suppress(ValueError):
         _, target = find_pair_columns(rows, place, None, None, group=group)
     _refuse_numbers(rows, place, numbered, label, target, reason)
@@ -116,6 +120,11 @@ def _no_labels(place: str, column: str | None, *kinds: tuple[str, str]) -> str:
         f"The values of column '{printable(column, 40)}' of '{place}' hardly repeat, as those of classes do: give "
         f"labels that repeat (numbers are not predicted), or {others}."
     )
+
+
+def _is_target(rows: Sequence[TableRow], column: str) -> bool:
+    """Whether a column holds numbers to be predicted."""
+    return are_numbers([number_text(row.get(column)) for _, row in rows])
 
 
 def _repeats(rows: Sequence[TableRow], column: str) -> bool:

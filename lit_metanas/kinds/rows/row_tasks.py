@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lit_metanas.inputs.shapes import RowShape
 from lit_metanas.io.text import printable, writable
-from lit_metanas.kinds.labelled_examples import LabelledExamples
+from lit_metanas.kinds.labelled_examples import labelled_examples
 from lit_metanas.kinds.rows.standardised_columns import (
     NumericColumns,
     Rows,
@@ -39,6 +39,7 @@ from lit_metanas.kinds.texts.text_tables import (
     usual_column,
 )
 from lit_metanas.tasks.labels import ClassNames, Groups, Labels, warn_of_missing
+from lit_metanas.tasks.number_targets import Targets, learned_as, number_targets
 from lit_metanas.tasks.splits import check_shares, tell_shared_groups
 from lit_metanas.tasks.task import SingleTask, Split, Task, warn_of_data
 
@@ -63,6 +64,7 @@ class TableTask(SingleTask):
         group: the column that tells which rows belong together, and so into one part; it is not learned from.
         preprocessing: what makes inputs of rows, fitted on those to learn from; None takes ``StandardisedColumns``.
         min_per_class: classes with fewer rows are left out, as those of ``FolderTask`` are.
+        targets: what labels are learned as, as in ``task_from_arrays``.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -93,6 +95,7 @@ class TableTask(SingleTask):
         group: str | None = None,
         preprocessing: NumericColumns | None = None,
         min_per_class: int | None = None,
+        targets: Targets | None = None,
     ) -> None:
         check_shares("TableTask", train=train, val=val, test=test, seed=seed)
         self.path = Path(path)
@@ -106,24 +109,34 @@ class TableTask(SingleTask):
         self.label, self.columns = find_row_columns(rows, place, label, columns, group)
         if preprocessing is not None and preprocessing.names:
             self.columns = _in_order(self.columns, preprocessing.names, place)
-        self._labelled = _numbers(rows, place, self.label, self.columns)
-        warn_of_missing(self._labelled[1], place, "row")
+        numbers, labels = _numbers(rows, place, self.label, self.columns)
+        self.targets = learned_as(labels, targets)
+        self._labelled = numbers, self._read(labels, rows, place)
         if columns is None and "" in {*columns_of(rows)} - {self.label, group, *self.columns}:
             warn_of_data(f"A column of '{place}' has no name and numbers the rows, as pandas does: it is left out.")
         self._groups = None if group is None else column_groups(rows, place, group)
-        self._tested: tuple[NDArray[np.float64], list[str]] | None = None
+        self._tested: tuple[NDArray[np.float64], Labels] | None = None
         if test_path is not None:
             self.shares = None, val, 0.0
             tested, there = list(read_rows(Path(test_path))), writable(test_path)
             wanted = {f"column {number}": name for number, name in enumerate((self.label, *self.columns))}
             check_columns(tested, there, **wanted)
-            self._tested = _numbers(tested, there, self.label, self.columns)
+            numbers, own = _numbers(tested, there, self.label, self.columns)
+            self._tested = numbers, self._read(own, tested, there)
             if group is not None:
                 tell_shared_groups(f"'{there}'", self._groups, column_groups(tested, there, group))
-            known = set(self._labelled[1])
-            if foreign := [label for label in self._tested[1] if label not in known]:
+            known = set(labels)
+            foreign = [label for label in own if label not in known and self.targets == "classification"]
+            if foreign:
                 shown = printable(foreign[0], 80)
                 raise ValueError(f"'{there}' has the label '{shown}', which '{place}' lacks: leave its rows out.")
+
+    def _read(self, labels: list[str], rows: Sequence[TableRow], place: str) -> Labels:
+        """Labels as they are, or as numbers."""
+        if self.targets == "regression":
+            return number_targets(labels, len(rows), name=f"'{place}'", where=[where for where, _ in rows])
+        warn_of_missing(labels, place, "row")
+        return labels
 
     @property
     def shape(self) -> RowShape:
@@ -141,6 +154,8 @@ class TableTask(SingleTask):
             *self._labelled,
             shares=self.shares,
             seed=self.seed,
+            targets=self.targets,
+            classes=[self.label] if self.targets == "regression" else None,
             names=self.columns,
             group=self._groups,
             min_per_class=self.min_per_class,
@@ -158,6 +173,7 @@ def task_of_rows(
     *,
     shares: tuple[float | None, float, float],
     seed: int,
+    targets: Targets | None = None,
     classes: ClassNames | None = None,
     names: Sequence[str] = (),
     group: Groups | None = None,
@@ -167,7 +183,7 @@ def task_of_rows(
     tested_in: str = "X_test",
     preprocessing: NumericColumns | None = None,
 ) -> Task:
-    """A task of labelled rows, each class split by the shares of train, val and test part.
+    """A task of labelled rows, each class or quantile split by the shares of train, val and test part.
 
     Tables of pandas may have the columns' ``names`` in another order. Messages call the rows ``place``, and those of a
     given test part ``tested_in``. Inputs are made by a preprocessing that is fitted on the train part.
@@ -175,13 +191,20 @@ def task_of_rows(
     made = preprocessing or StandardisedColumns()
     names = made.names or tuple(names) or column_names(X)
     rows = row_array(X, names=names, name="X")
-    labelled = LabelledExamples(
-        len(rows), y, noun="rows", classes=classes, group=group, min_per_class=min_per_class, place=place
+    labelled = labelled_examples(
+        len(rows),
+        y,
+        noun="rows",
+        targets=targets,
+        classes=classes,
+        group=group,
+        min_per_class=min_per_class,
+        place=place,
     )
     train, val, test = shares
     divided = labelled.divided(train=train, val=val, test=test, seed=seed)
     columns = replace(made, names=names).fitted(rows[divided[0][0].numpy()])
-    parts = [Split(columns.encode(rows[places.numpy()]), labels) for places, labels in divided]
+    parts = [Split(columns.encode(rows[places.numpy()]), own) for places, own in divided]
     given = None
     if tested is not None:
         given = columns.encode(row_array(tested[0], names=names, name="X_test")), tested[1]
