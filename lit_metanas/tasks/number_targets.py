@@ -25,7 +25,7 @@ FEWEST_NUMBERS = 10
 FEWEST_REPEATS, RARE_LABELS = 3, 0.1
 """Whole numbers are targets if more than this share of them are the label of fewer examples."""
 
-STRATA, LEAST_OF_A_STRATUM = 10, 5
+STRATA, LEAST_OF_A_STRATUM = 10, 10
 """Quantiles by which examples are divided at most, and the fewest examples of one."""
 
 _NUMBER_WITH_UNIT = re.compile(r"\s*(?:[$€£]\s*)?[-+]?[0-9][0-9.,'  ]*\s*[^\W\d]*[%°²³$€£]?\s*")

@@ -166,7 +166,7 @@ class PredictionTable:
             return f"{example}: {printable(str(row['class']))} ({float(row['probability']):.1%})"
         if WRITTEN in row:
             return f"{example}: {printable(str(row[WRITTEN]))}"
-        return f"{example}: {', '.join(f'{printable(name)} {value}' for name, value in [*row.items()][1:])}"
+        return f"{example}: {', '.join(f'{printable(name)} {value:.6g}' for name, value in [*row.items()][1:])}"
 
 
 def predict_command(folder: str, kind: str | None = None) -> list[str]:
