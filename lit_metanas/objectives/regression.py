@@ -45,7 +45,7 @@ class Regression(Objective):
     Attributes:
         means: of the targets to learn from, one for each number that is predicted.
         deviations: of these, above 0.
-        reaches: half the width of each prediction interval; empty where none is known.
+        reaches: half the width of each prediction interval; None where these are not known.
 
     Raises:
         ValueError: there are not as many of each, or a number is out of its range.
@@ -68,18 +68,18 @@ class Regression(Objective):
 
     means: tuple[float, ...]
     deviations: tuple[float, ...]
-    reaches: tuple[float, ...] = ()
+    reaches: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
-        numbers = len(self.means)
-        if not numbers or len(self.deviations) != numbers or len(self.reaches) not in (0, numbers):
+        numbers, reaches = len(self.means), self.reaches or ()
+        if not numbers or len(self.deviations) != numbers or (self.reaches is not None and len(reaches) != numbers):
             raise ValueError(
                 "Regression: give a mean and a deviation for each target, and a reach for each or for none."
             )
-        for number in (*self.means, *self.deviations, *self.reaches):
+        for number in (*self.means, *self.deviations, *reaches):
             if type(number) not in (int, float) or not math.isfinite(number):
                 raise ValueError("Regression: a mean, deviation or reach is no finite number.")
-        if min(self.deviations) <= 0 or min(self.reaches, default=0.0) < 0:
+        if min(self.deviations) <= 0 or min(reaches, default=0.0) < 0:
             raise ValueError("Regression: a deviation is not above 0, or a reach is below 0.")
 
     @classmethod
@@ -115,10 +115,10 @@ class Regression(Objective):
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any], names: int, read: Callable[[object], Preprocessing]) -> Self:
         """With the stored scale and reach."""
-        lists = [plain.get("means"), plain.get("deviations"), plain.get("reaches", [])]
-        if not all(isinstance(one, list) for one in lists):
+        lists = {name: plain[name] for name in ("means", "deviations", "reaches") if name in plain}
+        if not {"means", "deviations"} <= lists.keys() or not all(isinstance(one, list) for one in lists.values()):
             raise ValueError(f"it is a {cls.kind} without means and deviations")
-        found = cls(*map(tuple, lists))  # type: ignore[arg-type]
+        found = cls(**{name: tuple(one) for name, one in lists.items()})
         if names != found.outputs:
             raise ValueError(f"it is a {cls.kind} of {found.outputs} targets with {names} names")
         return found

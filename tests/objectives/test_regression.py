@@ -63,7 +63,7 @@ def test_nine_of_ten_new_targets_lie_within_the_interval_whatever_their_distribu
         covered.append((new <= ready.reaches[0]).double().mean())
     # By the theory the mean is from 0.9 to 0.9 + 1 / 40.
     assert COVERAGE - 0.01 < float(torch.stack(covered).mean()) < COVERAGE + 1 / 40 + 0.01
-    assert objective.calibrated(torch.zeros(8, 1), torch.ones(8, 1)).reaches == ()
+    assert objective.calibrated(torch.zeros(8, 1), torch.ones(8, 1)).reaches is None
 
 
 def test_intervals_have_their_columns_and_are_stored() -> None:
@@ -82,7 +82,7 @@ def test_intervals_have_their_columns_and_are_stored() -> None:
         ({"means": ["1"]}, "no finite number"),
         ({"deviations": [0.0]}, "not above 0"),
         ({"reaches": [1.0, 2.0]}, "a reach for each or for none"),
-        ({"means": 3}, "without means and deviations"),
+        ({"deviations": 3}, "without means and deviations"),
         ({"means": [1.0, 2.0], "deviations": [1.0, 2.0]}, "2 targets with 1 names"),
     ],
 )

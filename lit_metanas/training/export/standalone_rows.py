@@ -43,7 +43,7 @@ def scaled_rows(file: Path, made: dict[str, Any]) -> list[list[float]]:
     return inputs
 
 
-def numbers(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[str, float]:
+def _numbers(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[str, float]:
     """Numbers by their columns, with both ends of their intervals if these are known."""
     ends = {"prediction": 0, "lower": -1, "upper": 1} if "reaches" in goal else {"prediction": 0}
     shown = [f"({name})" if len(names) > 1 else "" for name in names]
@@ -64,7 +64,7 @@ if __name__ == "__main__":
     for at in range(0, len(rows), 64):
         for row in run(lib.asarray(rows[at : at + 64], dtype=lib.float32)).tolist():
             if "objective" in about:
-                print(json.dumps(numbers(row, about["classes"], about["objective"]), ensure_ascii=False))
+                print(json.dumps(_numbers(row, about["classes"], about["objective"]), ensure_ascii=False))
                 continue
             shares = lib.exp(lib.asarray(row, dtype=lib.float64) - max(row))
             named = sorted(zip((shares / shares.sum()).tolist(), about["classes"], strict=True))
