@@ -71,7 +71,7 @@ if __name__ == "__main__":
     files = (read_texts(file, about["input"]["preprocessing"]) for file in given.files)
     batches = (rows[at : at + 64] for rows in files for at in range(0, len(rows), 64))
     for row in (row for batch in batches for row in run(lib.asarray(batch, dtype=lib.int64)).tolist()):
-        if "objective" in about:
+        if "means" in about.get("objective", {}):
             print(json.dumps(_numbers(row, about["classes"], about["objective"]), ensure_ascii=False))
             continue
         scores = lib.asarray(row, dtype=lib.float64)
