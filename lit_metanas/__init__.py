@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from lit_metanas import training as training
     from lit_metanas.automl import AutoAnswerer as AutoAnswerer
     from lit_metanas.automl import AutoClassifier as AutoClassifier
+    from lit_metanas.automl import AutoRegressor as AutoRegressor
     from lit_metanas.automl import AutoTranscriber as AutoTranscriber
     from lit_metanas.automl import AutoTranslator as AutoTranslator
     from lit_metanas.automl import auto as auto
@@ -110,7 +111,7 @@ _NAMES = {
     "training": "Child MetaSearch Recipe Trainer export_child load",
     "searchers": "DARTSSearcher MetaSearchedArchitecture RandomArchitecture Searcher",
     "comparisons": "SearchResult search",
-    "automl": "AutoAnswerer AutoClassifier AutoTranscriber AutoTranslator auto",
+    "automl": "AutoAnswerer AutoClassifier AutoRegressor AutoTranscriber AutoTranslator auto",
 }
 _ROOM_OF = {name: room for room, names in _NAMES.items() for name in names.split()}
 

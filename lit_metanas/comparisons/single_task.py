@@ -241,6 +241,7 @@ def result_of(
         validated=validated,
         preprocessing=task.preprocessing,
         predictions=shown_predictions(task, predictions),
+        measures=task.goal.measures(predictions, task.test.labels, classes),
         ensemble=ensemble,
         ordinal=found.ordinal,
         test=task.test,

@@ -62,6 +62,8 @@ class Objective(ABC):
         smooths: whether ``loss`` takes label smoothing.
         augmentable: whether targets stay right when an input is changed at random.
         target_type: of the tensors of targets.
+        named: what the names of a task's classes are of, in the plural.
+        caveat: what a model card says of the limits of predictions.
 
     Example:
         >>> import torch
@@ -78,6 +80,10 @@ class Objective(ABC):
     smooths: ClassVar[bool] = False
     augmentable: ClassVar[bool] = True
     target_type: ClassVar[torch.dtype] = torch.int64
+    named: ClassVar[str] = "classes"
+    caveat: ClassVar[str] = (
+        "Its probabilities are not calibrated, and it has no answer for what belongs to none of its classes."
+    )
 
     @property
     @abstractmethod
@@ -182,6 +188,20 @@ class Objective(ABC):
     @abstractmethod
     def judge(self, predictions: Sequence[Any], targets: Tensor) -> Judged:
         """Compare predictions with targets."""
+
+    def agrees(self, prediction: Any, answer: Any) -> bool:
+        """Whether a prediction counts as right where examples are shown: by default, whether it is the answer."""
+        return bool(prediction == answer)
+
+    def measures(self, predictions: Sequence[Any], targets: Tensor, names: Sequence[str]) -> dict[str, float]:
+        """What else is reported of test predictions, by its name; by default nothing.
+
+        Args:
+            predictions: what the scores say.
+            targets: of the same examples.
+            names: of classes, symbols or targets.
+        """
+        return {}
 
     @abstractmethod
     def answers(self, targets: Tensor) -> list[Any]:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.io.text import number_of
 from lit_metanas.objectives.objective import Examples, Judged, Objective
 
 
@@ -65,6 +66,11 @@ class Regression(Objective):
     metric: ClassVar[str] = "R2"
     noun: ClassVar[str] = "numbers"
     target_type: ClassVar[torch.dtype] = torch.float32
+    named: ClassVar[str] = "targets"
+    caveat: ClassVar[str] = (
+        "Its prediction intervals hold nine of ten numbers for such inputs alone, and it knows of no numbers far from "
+        "those that it was trained on."
+    )
 
     means: tuple[float, ...]
     deviations: tuple[float, ...]
@@ -87,11 +93,13 @@ class Regression(Objective):
         """For targets like those to learn from, shape ``(n, outputs)``.
 
         Raises:
-            ValueError: there are none, or all are the same.
+            ValueError: there are fewer than two, or all are the same.
         """
         values = targets.double()
-        if not len(values):
-            raise ValueError("There are no targets to learn from: give some.")
+        if len(values) < 2:
+            raise ValueError(
+                f"There is {number_of(len(values), 'sample')} with a target to learn from: give two or more."
+            )
         constant = (values == values[:1]).all(0)
         if bool(constant.any()):
             same = float(values[0, int(constant.int().argmax())])
@@ -189,6 +197,29 @@ class Regression(Objective):
         exact = (errors == 0).all(0).double()
         right = torch.where(scale > 0, (squares - errors) / scale, exact).mean(1)
         return Judged(right, torch.where(scale > 0, squares / scale, torch.ones_like(squares)).mean(1))
+
+    def agrees(self, prediction: tuple[float, ...], answer: tuple[float, ...]) -> bool:
+        """Whether the targets lie within the prediction intervals; without these, within a deviation."""
+        rows = zip(prediction, answer, self.reaches or self.deviations, strict=True)
+        return all(abs(said - meant) <= reach for said, meant, reach in rows)
+
+    def measures(
+        self, predictions: Sequence[tuple[float, ...]], targets: Tensor, names: Sequence[str]
+    ) -> dict[str, float]:
+        """RMSE and MAE in the user's units, and the share of targets within their intervals, each for every target."""
+        from torchmetrics.functional.regression import mean_absolute_error, mean_squared_error  # takes seconds
+
+        found: dict[str, float] = {}
+        said = torch.tensor(list(predictions), dtype=torch.float64).reshape(targets.shape)
+        for place, name in enumerate(self.names(names)):
+            own, meant = said[:, place].contiguous(), targets[:, place].cpu().double()
+            end = f" of {name}" if self.outputs > 1 else ""
+            found[f"RMSE{end}"] = float(mean_squared_error(own, meant, squared=False))
+            found[f"MAE{end}"] = float(mean_absolute_error(own, meant))
+            if self.reaches:
+                within = (own - meant).abs() <= self.reaches[place]
+                found[f"targets within their {100 * COVERAGE:.0f} % intervals{end}"] = float(within.double().mean())
+        return found
 
     def calibrated(self, scores: Tensor, targets: Tensor) -> Self:
         """With prediction intervals by split conformal prediction (Lei et al. 2018).
