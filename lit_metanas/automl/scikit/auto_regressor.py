@@ -106,8 +106,8 @@ class AutoRegressor(RegressorMixin, ExampleEstimator):
         middle = self.predict(X)
         if (reaches := self._goal.reaches) is None:
             raise ValueError(
-                "AutoRegressor: there are no intervals. They need 'minutes' or two 'flops', and nine examples that choose "
-                "among architectures."
+                "There are no intervals, which need minutes or two flops, and nine examples that choose among "
+                "architectures."
             )
         reach = reaches[0] if self._flat else np.array(reaches)
         return np.stack([middle - reach, middle + reach], axis=-1)
