@@ -235,7 +235,7 @@ def _scored_network(job: Job, one: Candidate) -> nn.Module | None:
     """A candidate's network with the weights of its score, of a mean with the linear model; None if none are kept."""
     if one.joined is None or one.linear is None:
         scored = as_scored(job, one)
-        return scored and scored.child.network
+        return None if scored is None else scored.child.network
     own = _scored_network(job, replace(one, view=one.joined.networks, linear=None, joined=None))
     linear = _scored_network(job, one.linear)
     return own and linear and one.joined.network(own, linear)
