@@ -125,7 +125,7 @@ class Candidate:
         features = self.features
         if self.view.label:
             features += f" ({self.view.label})"
-        return f"of {features}, has validation accuracy {100 * self.value:.1f} %"
+        return f"of {features}, has validation {self.view.task.goal.metric} {100 * self.value:.1f} %"
 
 
 def best_of(candidates: Sequence[Candidate], examples: int) -> Candidate:

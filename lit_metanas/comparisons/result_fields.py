@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from torch import nn
 
@@ -40,6 +40,7 @@ class ResultFields:
             correctly.
         ci95: distance from ``test_score`` to the end of its 95 % confidence interval; NaN for one or two test examples.
         class_accuracy: for classification, the same share for each class that has test examples, by its name.
+        measures: what else is known of the test predictions, by its name: of a regression RMSE and MAE.
         images: the numbers of images that the network was trained and tested on.
         cost: cost of the search alone: training FLOPs, seconds, and queries, the number of architectures tried.
         training_cost: cost of all training after the search: of the chosen network, or of all that are averaged; with
@@ -131,6 +132,7 @@ class ResultFields:
     unreturned: int = 0
     earlier: str = ""
     rival: str = ""
+    measures: dict[str, float] = field(default_factory=dict)
 
     @property
     def metric(self) -> str:
