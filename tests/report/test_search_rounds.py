@@ -32,15 +32,16 @@ def test_a_round_begins_where_networks_come_again():
 def test_each_network_is_a_line_to_where_it_was_dropped():
     (axes,) = draw_rounds(searched(ORDER)).axes
     lines = [list(map(tuple, line.get_xydata())) for line in axes.lines if line.get_linestyle() == "-"]
-    assert lines[0] == [(7e9, 66), (9e9, 81), (10e9, 82)]  # the chosen one comes first
+    assert lines[0] == [(6, 66), (8, 81), (9, 82)]  # the chosen one comes first
     assert sorted(map(len, lines)) == [1, 1, 2, 3, 3]
     marks = {line.get_marker(): [] for line in axes.lines if line.get_linestyle() == "None"}
     for line in axes.lines:
         if line.get_linestyle() == "None":
             marks[line.get_marker()].append(tuple(line.get_xydata()[0]))
-    assert marks["o"] == [(10e9, 82)]
-    assert sorted(marks["x"]) == [(3e9, 40), (4e9, 30), (6e9, 65), (8e9, 80)]
-    assert {text.get_text() for text in axes.texts} >= {"1", "5", "round 1", "round 4"}
+    assert marks["o"] == [(9, 82)]
+    assert sorted(marks["x"]) == [(2, 40), (3, 30), (5, 65), (7, 80)]
+    assert {text.get_text() for text in axes.texts} >= {"5", "round 1", "2", "3", "4"}
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["4 G", "7 G", "10 G"]
     names = [text.get_text() for text in axes.get_legend().get_texts()]
     assert names == ["5: chosen", "2: kernel b", "1: kernel a", "3: kernel c", "4: kernel d"]
 

@@ -1,8 +1,9 @@
-"""A search in rounds: the scores of all that was tried over the budget, and how it ended in words."""
+"""A search in rounds: the scores of all that was tried, round by round, and in words how it ended."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 from lit_metanas.callbacks.figures import COLOURS, FAINT, label
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 MOST_LISTED = 16
 """Networks in the legend."""
 
+TICK_WIDTH = 0.12
+"""The part of the axis that the text of a tick needs."""
+
 HOW = (
     "Each point is the validation score of a network after a training. All networks of a round are trained for equally "
     "long. The better ones go on, and changes of the best come in, which begin with what it has learned. A cross marks "
@@ -27,34 +31,36 @@ HOW = (
 
 
 def draw_rounds(result: ResultFields) -> Figure | None:
-    """Draw the validation scores of each network over the FLOPs of the search.
+    """Draw the validation scores of each network over the trainings of the search, in their order.
 
     None with fewer than two networks, and for a front, which is not judged by scores alone.
     """
-    networks = _networks(result.record.trials)
-    scored = {key: own for key, trials in networks.items() if (own := [trial for trial in trials if trial.scored])}
-    if len(scored) < 2 or len(result.record.objectives) > 1:
+    trials = result.record.trials
+    networks = _networks(trials)
+    curves = {
+        key: points
+        for key, places in networks.items()
+        if (points := [(place, 100 * trials[place].value) for place in places if trials[place].scored])
+    }
+    if len(curves) < 2 or len(result.record.objectives) > 1:
         return None
     taken = _chosen(result)
-    first = taken or max(scored, key=lambda key: (len(scored[key]), scored[key][-1].value))
+    first = taken or max(curves, key=lambda key: (len(curves[key]), curves[key][-1][1]))
     numbers = {key: number for number, key in enumerate(networks, start=1)}
     drawn, (axes,) = stacked(1)
     # The legend has the chosen network first, or the best one, and then those that were kept longest.
-    for place, key in enumerate(sorted(scored, key=lambda key: (key != first, -len(scored[key])))):
-        points = [(trial.cost.flops, 100 * trial.value) for trial in scored[key]]
-        colour, name = FAINT, "_"
+    for place, key in enumerate(sorted(curves, key=lambda key: (key != first, -len(curves[key])))):
+        points, colour, name = curves[key], FAINT, "_"
         if key == first or len(points) > 1:
             colour = COLOURS[place % len(COLOURS)]
         if place < MOST_LISTED:
-            difference = _difference(scored[key][0], scored[first][0]) or ("chosen" if taken else "best")
-            name = name_label(f"{numbers[key]}: {difference}")
+            difference = _difference(trials[networks[key][0]], trials[networks[first][0]])
+            name = name_label(f"{numbers[key]}: {difference or ('chosen' if taken else 'best')}")
         axes.plot(*zip(*points, strict=True), ".-", color=colour, linewidth=1.3, label=name)
         _end(axes, points[-1], str(numbers[key]), colour, ringed=key == taken)
     title = f"What the search tried for '{shorten(result.task_id, 30)}'"
-    frame(axes, title, "training FLOPs of the search so far", f"validation {label(result.metric)}, %")
-    axes.set_xlim(left=0)
-    axes.xaxis.set_major_formatter(lambda value, _: with_prefix(value, exact=True))
-    _mark_rounds(axes, rounds_of(result.record.trials))
+    frame(axes, title, "training FLOPs after each round", f"validation {label(result.metric)}, %")
+    _mark_rounds(axes, rounds_of(trials))
     legend(axes)
     return drawn
 
@@ -95,11 +101,11 @@ def rounds_of(trials: Sequence[Trial]) -> list[list[Trial]]:
     return rounds
 
 
-def _networks(trials: Sequence[Trial]) -> dict[Hashable, list[Trial]]:
-    """The trials of each network, in the order in which they came in."""
-    found: dict[Hashable, list[Trial]] = {}
-    for trial in trials:
-        found.setdefault(_network(trial), []).append(trial)
+def _networks(trials: Sequence[Trial]) -> dict[Hashable, list[int]]:
+    """The places of the trials of each network, in the order in which they came in."""
+    found: dict[Hashable, list[int]] = {}
+    for place, trial in enumerate(trials):
+        found.setdefault(_network(trial), []).append(place)
     return found
 
 
@@ -130,16 +136,20 @@ def _end(axes: Axes, place: tuple[float, float], number: str, colour: str, *, ri
         axes.plot(*place, "o", color=colour, markersize=11, markerfacecolor="none", markeredgewidth=1.6)
     else:
         axes.plot(*place, "x", color=colour, markersize=6, markeredgewidth=1.4)
-    axes.annotate(number, place, (7, 3), textcoords="offset points", fontsize=7.5, color=colour)
+    axes.annotate(number, place, (0, 6), textcoords="offset points", fontsize=7.5, color=colour, ha="center")
 
 
 def _mark_rounds(axes: Axes, rounds: Sequence[Sequence[Trial]]) -> None:
-    """A grey field for every other round, with its number above."""
-    begin = 0.0
-    for number, trials in enumerate(rounds, start=1):
-        end = float(trials[-1].cost.flops)
+    """A grey field for every other round, with its number above, and what was spent so far below."""
+    ends = [number - 0.5 for number in accumulate(len(trials) for trials in rounds)]
+    ticks: list[tuple[float, str]] = []
+    for number, (begin, end) in enumerate(pairwise([-0.5, *ends]), start=1):
         if number % 2 == 0:
             axes.axvspan(begin, end, color="#F1F1F1", linewidth=0, zorder=0)
-        axes.annotate(f"round {number}", ((begin + end) / 2, 1), (0, 3), xycoords=axes.get_xaxis_transform(),
+        text = "round 1" if number == 1 else str(number)
+        axes.annotate(text, ((begin + end) / 2, 1), (0, 3), xycoords=axes.get_xaxis_transform(),
                       textcoords="offset points", fontsize=7.5, color=FAINT, ha="center")  # fmt: skip
-        begin = end
+        if ends[-1] - end > TICK_WIDTH * ends[-1] or number == len(rounds):  # otherwise it would lie on the last one
+            ticks.append((end, with_prefix(float(rounds[number - 1][-1].cost.flops), exact=True)))
+    axes.set_xlim(-0.5, ends[-1] + 0.5)
+    axes.set_xticks(*zip(*ticks, strict=True))
