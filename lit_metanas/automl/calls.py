@@ -50,7 +50,7 @@ from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.record_lines import record_file
 from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.tasks.splits import warn_of_copies
-from lit_metanas.tasks.task import Task, check_task
+from lit_metanas.tasks.task import Task, check_task, warn_of_data
 from lit_metanas.training.export.exported_program import PROGRAM, WEIGHTS
 from lit_metanas.training.export.onnx_program import INT8, check_onnx_installed
 from lit_metanas.training.export.prediction_table import predict_command
@@ -228,6 +228,8 @@ def _describe(task: Task, options: AutoOptions) -> Kind:
     text = describe_given(task, kind, grouped=options.group is not None)
     options.say(text + describe_columns(options.data, kind, options.group))
     warn_of_copies(task, drawn=not has_test_part(options.data, options.test))
+    for sentence in kind.caveats(task):
+        warn_of_data(sentence)
     return kind
 
 
