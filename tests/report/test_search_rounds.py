@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from lit_metanas.records import Cost, SearchRecord, Trial
-from lit_metanas.report.figures.search_rounds import describe_rounds, draw_rounds, rounds_of
+from lit_metanas.report.figures.costs import describe_rounds, draw_rounds, rounds_of
 from lit_metanas.spaces import Architecture
 
 
