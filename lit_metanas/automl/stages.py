@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import nan
 
-from lit_metanas.automl.budget_plan import BudgetPlan, divide, rung_shares
+from lit_metanas.automl.budget_plan import BudgetPlan, divide
 from lit_metanas.automl.candidates import Beginning, Candidate, Job, begin, best_of
 from lit_metanas.automl.last_training import (
     Known,
@@ -108,7 +108,7 @@ def searcher_of_one(job: Job, begun: Beginning, plan: BudgetPlan) -> Halving:
     return EvolvingHalving(
         first=begun.first,
         candidates=rungs,
-        rungs=rung_shares(rungs, plan.shares.first_rung),
+        rungs=begun.work.rung_shares(rungs),
         # A third of each rung, if it has four or more, are new: changes of those that were best before.
         survivors=[*(number - number // 3 * (number > 3) for number in rungs[1:]), 1],
         finish=False,
