@@ -43,7 +43,8 @@ def examples_at_once(objective: Objective, most: int) -> int:
 @torch.no_grad()
 def scores_of(network: Callable[[Tensor], Tensor], split: Split, objective: Objective) -> Tensor:
     """A network's scores of a split's examples, some at once."""
-    return torch.cat([network(part) for part in split.inputs.split(examples_at_once(objective, 500))])
+    parts = split.inputs.split(examples_at_once(objective, 500))
+    return torch.cat([network(as_floats(part)) for part in parts])
 
 
 @torch.no_grad()
