@@ -46,18 +46,20 @@ TableKind: TypeAlias = Literal["rows", "texts", "pairs"]
 _LABELS_ALONE = frozenset(LABEL_COLUMNS) - frozenset(TARGET_TEXT_COLUMNS)
 
 
-def kind_of_table(path: Path, group: str | None) -> TableKind | None:
+def kind_of_table(path: Path, group: str | None, label: str | None = None) -> TableKind | None:
     """Rows or texts with labels, or pairs of texts."""
     if path.suffix.lower() not in SUFFIXES_OF_TABLES or not path.is_file():
         return None
     state = path.stat()
-    return _kind_of_table(path, group, (state.st_mtime_ns, state.st_size))
+    return _kind_of_table(path, group, label, (state.st_mtime_ns, state.st_size))
 
 
 @lru_cache(maxsize=1)  # three kinds ask for it, one after another
-def _kind_of_table(path: Path, group: str | None, version: tuple[int, int]) -> TableKind:
+def _kind_of_table(path: Path, group: str | None, named: str | None, version: tuple[int, int]) -> TableKind:
     """The kind of a table, as it is now."""
     rows, place = list(read_rows(path)), writable(str(path))
+    if named is not None:
+        return _kind_by_label(rows, place, group, named)
     label = target = numbered = None
     reason = ""
     if group is not None:
@@ -88,6 +90,19 @@ def _kind_of_table(path: Path, group: str | None, version: tuple[int, int]) -> T
     return "pairs"
 
 
+def _kind_by_label(rows: Sequence[TableRow], place: str, group: str | None, label: str) -> TableKind:
+    """Rows or texts, by the columns beside that of the labels."""
+    try:
+        label_of_rows(rows, place, group, label)
+    except ValueError:
+        check_columns(rows, place, label=label, group=group)
+        with suppress(ValueError):
+            find_columns(rows, place, None, label, group=group)
+            return "texts"
+        raise
+    return "rows"
+
+
 def _refuse_numbers(
     rows: Sequence[TableRow], place: str, numbered: str | None, label: str | None, target: str | None, reason: str
 ) -> None:
@@ -116,7 +131,10 @@ def _refuse_numbers(
 def _no_labels(place: str, column: str | None, *kinds: tuple[str, str]) -> str:
     """What a table of numbers lacks; ``kinds`` it may be of, each with what the numbers in ``column`` are then."""
     if column is None:
-        return f"'{place}' holds numbers alone: call the column of labels, or of the numbers to be predicted, 'label'."
+        return (
+            f"'{place}' holds numbers alone: call the column of labels, or of the numbers to be predicted, 'label', or "
+            "name it by --label."
+        )
     others = ", or ".join(f"kind='{kind}' where these are {noun}" for kind, noun in kinds or [("rows", "classes")])
     return (
         f"The values of column '{printable(column, 40)}' of '{place}' hardly repeat, as those of classes do, and are "
