@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 
 from torch.utils.data import Dataset
 
+from lit_metanas.io.class_folders import files_in
 from lit_metanas.io.files import open_regular
 from lit_metanas.io.packages import class_named
 from lit_metanas.io.text import number_of, printable, writable
@@ -58,9 +59,7 @@ def read_given(
     """
     if shape is not None and start is not None:
         raise ValueError("'start' keeps the shape of its images: leave 'shape' out.")
-    if label is not None and not (
-        isinstance(data, str | os.PathLike) and Path(data).suffix.lower() in SUFFIXES_OF_TABLES
-    ):
+    if label is not None and not (isinstance(data, str | os.PathLike) and _has_table(Path(data))):
         raise ValueError(
             f"label = '{printable(label, 40)}' names a column of a table, and the data are none: leave it out."
         )
@@ -119,6 +118,11 @@ def _source(data: str | os.PathLike[str], test: Given | None, group: Any) -> Sou
     if path.is_dir():
         check_no_parts(path)
     return Source(path, None if test is None else existing_path(test, "test"), group)
+
+
+def _has_table(path: Path) -> bool:
+    """Whether a path is a table, or a folder with one."""
+    return path.suffix.lower() in SUFFIXES_OF_TABLES or (path.is_dir() and bool(files_in(path, SUFFIXES_OF_TABLES)))
 
 
 def _least(data: Given, test: Given | None, least: int | None) -> int:

@@ -6,15 +6,19 @@ import csv
 import json
 import subprocess
 import sys
+import wave
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.metrics import r2_score
 
 import lit_metanas as lm
 from lit_metanas.automl import calls
 from lit_metanas.cli.command_line import main
+from lit_metanas.kinds.given_data import read_given
+from lit_metanas.kinds.kind import kind_of
 from lit_metanas.training.export.hub_card import read_card
 
 
@@ -98,3 +102,49 @@ def test_several_numbers_are_predicted_at_once() -> None:
     }
     result.export("several")
     assert lm.load("several").show(X[:1])[0].startswith("near ")
+
+
+@pytest.mark.parametrize("kind", ["images", "sounds"])
+@pytest.mark.parametrize("beside", [True, False])
+def test_files_that_a_table_names_have_numbers(
+    kind: str, beside: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("data").mkdir()
+    draw, lines = np.random.default_rng(0), ["file,price"]
+    for number in range(60):
+        value = draw.uniform(0.2, 0.9)
+        name = f"{number}.{'png' if kind == 'images' else 'wav'}"
+        if kind == "images":
+            Image.fromarray((255 * value * np.ones((12, 12))).astype(np.uint8)).save(f"data/{name}")
+        else:
+            tone = np.sin(np.arange(1600) * value) * 20_000
+            with wave.open(f"data/{name}", "wb") as file:
+                file.setparams((1, 2, 8000, 0, "NONE", ""))
+                file.writeframes(tone.astype(np.int16).tobytes())
+        lines.append(f"{name},{100 * value:.3f}")
+    Path("data/prices.csv").write_text("\n".join(lines))
+    task = read_given("data" if beside else "data/prices.csv")
+    assert (kind_of(task).name, task.goal.kind, task.classes) == (kind, "regression", ("price",))
+    assert [len(part) for part in (task.train, task.val, task.test)] == [36, 12, 12]
+    space = lm.LayeredSpace(depths=(1,), widths=(8,), dropouts=(0,)) if kind == "images" else None
+    result = lm.search(task, space, method=lm.RandomArchitecture(), recipe=lm.Recipe(epochs=60), progress=False)
+    assert result.test_score > 0.5
+    result.export("model")
+    main(["predict", "model", "data/0.png" if kind == "images" else "data/0.wav"])
+    assert Path("predictions.csv").read_text().startswith("file,prediction\n")
+
+
+def test_tables_of_files_get_one_sentence_if_they_are_malformed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.new("L", (8, 8)).save("0.png")
+    for lines, sentence in (
+        (["file,price", "0.png,1", "../1.png,2"], r"Line 3 of 't.csv' names '\.\./1\.png': give files by their path"),
+        (["file,price", "0.png,1", "1.png,2"], r"Line 3 of 't.csv' names '1.png', which '\.' lacks: add it"),
+        (["file,a,b", "0.png,1,2"], "'t.csv' has the columns a, b beside that of the files: .* or name it by --label"),
+    ):
+        Path("t.csv").write_text("\n".join(lines))
+        with pytest.raises(ValueError, match=sentence):
+            read_given("t.csv")

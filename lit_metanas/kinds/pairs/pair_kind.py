@@ -11,7 +11,8 @@ from typing import Any, ClassVar, Literal, TypeAlias
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.text import printable, writable
-from lit_metanas.kinds.kind import Kind, MadeBefore, Source
+from lit_metanas.kinds.kind import Kind, MadeBefore, Source, known_kinds
+from lit_metanas.kinds.listed_files import file_column
 from lit_metanas.kinds.pairs.parallel_texts import ParallelTask
 from lit_metanas.kinds.pairs.text_pairs import SOURCE_TEXT_COLUMNS, TARGET_TEXT_COLUMNS, find_pair_columns, read_pairs
 from lit_metanas.kinds.rows.cells import CellError
@@ -55,9 +56,11 @@ def kind_of_table(path: Path, group: str | None, label: str | None = None) -> Ta
 
 
 @lru_cache(maxsize=1)  # three kinds ask for it, one after another
-def _kind_of_table(path: Path, group: str | None, named: str | None, version: tuple[int, int]) -> TableKind:
-    """The kind of a table, as it is now."""
+def _kind_of_table(path: Path, group: str | None, named: str | None, version: tuple[int, int]) -> TableKind | None:
+    """The kind of a table, as it is now; None where it names files."""
     rows, place = list(read_rows(path)), writable(str(path))
+    if rows and file_column(rows, {suffix for kind in known_kinds() for suffix in kind.class_files}) is not None:
+        return None
     if named is not None:
         return _kind_by_label(rows, place, group, named)
     label = target = numbered = None
