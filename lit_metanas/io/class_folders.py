@@ -83,7 +83,8 @@ def file_within(root: Path, name: str, where: str, suffixes: Collection[str], no
         raise ValueError(f"{where} names '{shown}': give files by their path within '{root}'.")
     file = root / name
     if file.suffix.lower() not in suffixes:
-        raise ValueError(f"{where} names '{shown}', which is none of the {noun} ({', '.join(sorted(suffixes))}).")
+        one = f"{'an' if noun[0] in 'aeiou' else 'a'} {noun.removesuffix('s')}"
+        raise ValueError(f"{where} names '{shown}', which is not {one} ({', '.join(sorted(suffixes))}).")
     if not file.exists():
         raise ValueError(f"{where} names '{shown}', which '{root}' lacks: add it, or leave the line out.")
     return file

@@ -701,7 +701,7 @@ def test_a_table_has_its_column_of_labels_by_name(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has no column 'prize': did you mean 'price'"):
         read_given(tmp_path / "t.csv", label="prize")
     with pytest.raises(ValueError, match="label = 'b' names a column of a table, and the data are none"):
-        read_given(tmp_path, label="b")
+        read_given(([1], [2]), label="b")
 
 
 @pytest.mark.parametrize(
