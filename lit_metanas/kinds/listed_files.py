@@ -127,10 +127,9 @@ def task_of_files(
     suffixes: Collection[str],
     noun: str,
     read: Callable[[Path], Tensor],
-    made: Callable[[Tensor], Tensor],
     preprocessing: Preprocessing | None = None,
 ) -> Task:
-    """The task of the files of a table; ``read`` reads one, and ``made`` makes inputs of several."""
+    """The task of the files of a table; ``read`` makes an input of one."""
     listing, inputs = ListedFiles.of(source.path, suffixes, noun, source).read(read, noun)
     targets, labels = learned_as(listing.labels, source.targets), list[str]()
     given: Labels = listing.labels
@@ -150,11 +149,11 @@ def task_of_files(
     tested, share = None, TEST
     if source.test is not None:
         other, others = ListedFiles.of(source.test, suffixes, noun, source).read(read, noun)
-        tested, share = (made(others), other.labels), 0.0
+        tested, share = (others, other.labels), 0.0
         if other.groups is not None:
             tell_shared_groups(other.place, listing.groups, other.groups)
     divided = examples.divided(val=VAL, test=share, seed=0)
-    parts = [Split(made(inputs[places]), own) for places, own in divided]
+    parts = [Split(inputs[places], own) for places, own in divided]
     name = source.path.resolve()
     id = name.name if name.is_dir() else name.stem
     return examples.task(id, parts, tested, f"'{writable(str(source.test))}'", preprocessing)

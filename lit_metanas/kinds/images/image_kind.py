@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from lit_metanas.inputs.input_checks import in_unit_range
+from lit_metanas.inputs.batches import as_floats
 from lit_metanas.inputs.shapes import ImageShape
 from lit_metanas.io.class_folders import files_in, folders_in
 from lit_metanas.kinds.images.folders import FolderTask
@@ -98,8 +98,7 @@ class ImageKind(Kind):
         if source.side is not None and shape is None:
             shape = ImageShape(3, source.side, source.side)
         if table_of_files(source.path, SUFFIXES) is not None:
-            read = partial(read_image, shape=shape or USUAL_SHAPE)
-            task = task_of_files(source, SUFFIXES, self.noun, read, in_unit_range)
+            task = task_of_files(source, SUFFIXES, self.noun, partial(read_image, shape=shape or USUAL_SHAPE))
         else:
             task = FolderTask(
                 str(source.path),
@@ -107,10 +106,10 @@ class ImageKind(Kind):
                 test_root=source.test_path,
                 group=source.group,
                 min_per_class=source.least,
-            )[0]
+            ).in_eight_bits()
         if source.prepared is not None or any(map(_has_colour, _parts(task))):
             return task
-        return _mapped(task, lambda own: own[:, :1])
+        return _mapped(task, lambda own: own[:, :1].contiguous())
 
     def usual_recipe(self, task: Task) -> dict[str, RecipeValue]:
         """That of the kind; small data have small batches, so that an epoch has enough steps."""
@@ -140,7 +139,7 @@ class ImageKind(Kind):
 
     def convert(self, task: Task, prepared: ImageShape) -> Task:
         """The same images, as prediction brings them to a shape."""
-        return _mapped(task, lambda own: fit_images(own, prepared).to(own.dtype))
+        return _mapped(task, lambda own: fit_images(own, prepared).to(as_floats(own[:0]).dtype))
 
     def resized(self, task: Task, side: int) -> Task:
         """As prediction brings images to a shape."""

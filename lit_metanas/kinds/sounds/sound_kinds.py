@@ -54,7 +54,7 @@ class SoundKind(Kind):
                 ListedFiles.of(source.path, SOUND_SUFFIXES, "sounds", source).files
             )
             reader = RecordingReader(features)
-            task = task_of_files(source, SOUND_SUFFIXES, self.noun, reader.input, lambda inputs: inputs, features)
+            task = task_of_files(source, SOUND_SUFFIXES, self.noun, reader.input, features)
             reader.warn()
             return task
         deep = source.group is not None
