@@ -127,8 +127,13 @@ def test_files_that_a_table_names_have_numbers(
     task = read_given("data" if beside else "data/prices.csv")
     assert (kind_of(task).name, task.goal.kind, task.classes) == (kind, "regression", ("price",))
     assert [len(part) for part in (task.train, task.val, task.test)] == [36, 12, 12]
-    space = lm.LayeredSpace(depths=(1,), widths=(8,), dropouts=(0,)) if kind == "images" else None
-    result = lm.search(task, space, method=lm.RandomArchitecture(), recipe=lm.Recipe(epochs=60), progress=False)
+    space = {
+        "images": lm.LayeredSpace(depths=(1,), widths=(8,), dropouts=(0,)),
+        "sounds": lm.SequenceSpace(
+            operations=("conv_3",), depths=(1,), widths=(16,), dropouts=(0.0,), readouts=("mean",)
+        ),
+    }[kind]
+    result = lm.search(task, space, method=lm.RandomArchitecture(), recipe=lm.Recipe(epochs=40), progress=False)
     assert result.test_score > 0.5
     result.export("model")
     main(["predict", "model", "data/0.png" if kind == "images" else "data/0.wav"])
