@@ -88,7 +88,7 @@ def test_numbers_of_images_and_texts(kind: str) -> None:
     assert said["lower"] < said["prediction"] < said["upper"]
 
 
-def test_several_numbers_are_predicted_at_once() -> None:
+def test_several_numbers_are_predicted_at_once(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     X = draw.normal(size=(100, 3))
     y = np.stack([X[:, 0] + 5, 1000 * X[:, 1]], axis=1)
@@ -100,8 +100,8 @@ def test_several_numbers_are_predicted_at_once() -> None:
     assert result.predict(X[:1])[0].keys() == {
         f"{end}({name})" for end in ("prediction", "lower", "upper") for name in ("near", "far")
     }
-    result.export("several")
-    assert lm.load("several").show(X[:1])[0].startswith("near ")
+    result.export(tmp_path / "several")
+    assert lm.load(tmp_path / "several").show(X[:1])[0].startswith("near ")
 
 
 @pytest.mark.parametrize("kind", ["images", "sounds"])
