@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lit_metanas.inputs.batches import blank_inputs
-from lit_metanas.inputs.shapes import ImageShape, Shape
+from lit_metanas.inputs.shapes import ImageShape, SeriesShape, Shape
 from lit_metanas.spaces.architecture import Choice
 from lit_metanas.spaces.body_networks import BodyChild, BodySupernet
 from lit_metanas.spaces.builder import Builder, Make
@@ -19,6 +19,7 @@ from lit_metanas.spaces.flop_count import LayerFlops
 from lit_metanas.spaces.forward_pass import ForwardPass, Number, largest, running
 from lit_metanas.spaces.grid.grid_blocks import BLOCKS, BlockQuestions
 from lit_metanas.spaces.grid.normed_convolution import CHANNEL_GROUP, halve, normed_conv
+from lit_metanas.spaces.grid.series_image import SeriesImage
 from lit_metanas.spaces.mixed_layers import CountedFlops
 from lit_metanas.spaces.mixture import Gate, Mixture
 from lit_metanas.spaces.mobile.mobile_layout import round_channels
@@ -109,9 +110,13 @@ class StagedNetwork(nn.Module):
     that the whole network makes with each.
     """
 
-    def __init__(self, build: Builder, layout: GridLayout, shape: ImageShape) -> None:
+    def __init__(self, build: Builder, layout: GridLayout, shape: ImageShape | SeriesShape) -> None:
         super().__init__()
         self.layout = layout
+        self.image: SeriesImage | None = None
+        if isinstance(shape, SeriesShape):
+            self.image = SeriesImage(shape)
+            shape = self.image.shape
         self.stem = build.question("stem", layout.stems)
         self.depth = build.question("stages", layout.stages)
         self.depths = [int(label) for label in self.depth.labels]
@@ -146,7 +151,9 @@ class StagedNetwork(nn.Module):
         self.dropout = build.dropout("dropout", layout.dropouts, self.features)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Images ``(n, channels, height, width)`` to features ``(n, features)``."""
+        """Images ``(n, channels, height, width)`` or series ``(n, features, steps)`` to features ``(n, features)``."""
+        if self.image is not None:
+            inputs = self.image(inputs)
         return self.dropout(self.stem.combine(lambda stem: self.down.combine(partial(self._features, inputs, stem))))
 
     def computed_flops(self, count: CountedFlops) -> int:
