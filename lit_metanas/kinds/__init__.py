@@ -1,4 +1,4 @@
-"""Kinds of data: images, sounds, texts, rows, pairs of texts, questions; what reads each and makes tasks of it."""
+"""Kinds of data: images, sounds, texts, rows, series, pairs, questions; what reads each and makes tasks of it."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lit_metanas.kinds.pairs import NumberWords, ParallelFolder, ParallelTable, ParallelTask, PhrasePairs
     from lit_metanas.kinds.questions import BabiFolder, BabiTask, QuestionSentences, QuestionWords, SquadTask, Stories
     from lit_metanas.kinds.rows import Columns, TableTask
+    from lit_metanas.kinds.series import ScaledSeries, SeriesTask, task_from_series
     from lit_metanas.kinds.sounds import (
         AudioFolder,
         AudioFolderTask,
@@ -56,6 +57,7 @@ _NAMES = {
     "pairs": "NumberWords ParallelFolder ParallelTable ParallelTask PhrasePairs",
     "questions": "BabiFolder BabiTask QuestionSentences QuestionWords SquadTask Stories",
     "rows": "Columns TableTask",
+    "series": "ScaledSeries SeriesTask task_from_series",
     "sounds": "AudioFolder AudioFolderTask LogMel SpokenWords TableColumns TranscriptTask mu_law_sound",
     "texts": (
         "BytePairs Characters Docstrings NGrams Phrases SentenceSource StaticVectors TextDataset TextFolder TextSource "
@@ -93,7 +95,9 @@ __all__ = [
     "Phrases",
     "QuestionSentences",
     "QuestionWords",
+    "ScaledSeries",
     "SentenceSource",
+    "SeriesTask",
     "Source",
     "SpokenWords",
     "SquadTask",
@@ -112,6 +116,7 @@ __all__ = [
     "mu_law_sound",
     "task_from_arrays",
     "task_from_dataset",
+    "task_from_series",
     "task_from_texts",
 ]
 

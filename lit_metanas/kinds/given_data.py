@@ -65,7 +65,7 @@ def read_given(
     elif isinstance(data, str | os.PathLike):
         task = _of_path(data, named, test, group, min_per_class, shape, prepared, start)
     elif named is None or named.labelled:
-        task = _in_memory(data, test, group, min_per_class, prepared, start)
+        task = _in_memory(data, named, test, group, min_per_class, prepared, start)
         if shape is not None and prepared is None:
             task = kind_of(task, kind).resized(task, shape)
     else:
@@ -124,6 +124,7 @@ def _least(data: Given, test: Given | None, least: int | None) -> int:
 
 def _in_memory(
     data: Dataset[Any] | Sequence[Any],
+    named: Kind | None,
     test: Given | None,
     group: Groups | None,
     least: int | None,
@@ -139,6 +140,12 @@ def _in_memory(
     else:
         examples, labels = _pair("data", data)
         tested = (None, None) if test is None else _pair("test", test)
+        least = divided["min_per_class"]
+        if named is not None:
+            asked = prepared if start is None else named.as_before(start, "data")
+            found = named.in_memory(examples, labels, tested, group=group, least=least, prepared=asked)
+            if found is not None:
+                return found
         if kind_of_examples(examples) == "texts":
             check_no_files(examples)
             made = prepared if start is None else kind_named("texts").as_before(start, "data")

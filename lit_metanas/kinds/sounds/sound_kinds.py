@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from lit_metanas.inputs.shapes import SeriesShape, Shape
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.class_folders import files_in
 from lit_metanas.io.text import writable
 from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared, Source
@@ -76,8 +76,8 @@ class SoundKind(Kind):
         return _has_transcripts(path) is False
 
     def holds(self, task: Task) -> bool:
-        """By the shape of its inputs, where each gets one answer."""
-        return isinstance(task.shape, SeriesShape) and task.goal.scored == "input"
+        """By what made its inputs, where each gets one answer."""
+        return isinstance(task.preprocessing, LogMel) and task.goal.scored == "input"
 
     def read(self, source: Source) -> Task:
         """Of class folders, or of a table."""
