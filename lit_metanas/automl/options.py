@@ -132,7 +132,8 @@ class AutoOptions:
         "classes with fewer examples are left out; by default those that cannot be divided", shell=int | None
     )
     objective: str | None = option(
-        "the path of an objective's class, such as grades.Ordinal; by default classes are told apart",
+        "classification, regression, or the path of a class, such as grades.Ordinal; by default numbers "
+        "are predicted if they have fractions or hardly repeat, and classes are told apart",
         shell=str | None,
     )
     shape: int | None = option("pixels of each side that images begin with; 32 by default", shell=int | None)

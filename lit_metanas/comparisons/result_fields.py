@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from torch import nn
 
@@ -40,6 +40,7 @@ class ResultFields:
             correctly.
         ci95: distance from ``test_score`` to the end of its 95 % confidence interval; NaN for one or two test examples.
         class_accuracy: for classification, the same share for each class that has test examples, by its name.
+        measures: what else is known of the test predictions, by its name: of a regression RMSE and MAE.
         images: the numbers of images that the network was trained and tested on.
         cost: cost of the search alone: training FLOPs, seconds, and queries, the number of architectures tried.
         training_cost: cost of all training after the search: of the chosen network, or of all that are averaged; with
@@ -76,6 +77,8 @@ class ResultFields:
         linear: with ``auto``, the architecture of a linear model whose scores are averaged with the network's or the
             ensemble's; None without one. The validation score is then that of one network and the linear model
             together.
+        rival: with ``auto`` on rows, the validation score of gradient-boosted trees of scikit-learn, compared with that
+            of the chosen model; empty if there is none.
         linear_view: the linear model's preprocessing, in the form of ``view``.
         ordinal: whether the values in the record only rank the trials, as a zero-cost proxy does.
         latency_batch: number of inputs at once that ``latency`` is for.
@@ -128,6 +131,8 @@ class ResultFields:
     failure: str = ""
     unreturned: int = 0
     earlier: str = ""
+    rival: str = ""
+    measures: dict[str, float] = field(default_factory=dict)
 
     @property
     def metric(self) -> str:

@@ -52,6 +52,9 @@ def card_of(result: ResultFields, license: str, command: str, loss: Int8Loss | N
         ci95=result.ci95,
         examples=result.images,
         classes=result.classes,
+        named=result.objective.named,
+        caveat=result.objective.caveat,
+        measures=result.measures,
         space=result.space,
         architecture=describe_chosen(result.architecture, result.ensemble, result.linear),
         preprocessing=_views(result),
@@ -119,6 +122,8 @@ def _score_lines(result: ResultFields) -> list[str]:
     if math.isnan(result.ci95):
         interval = f"of {number_of(tested, 'example')}, too few for an interval"
     lines = [f"  test {result.metric}: {percent(result.test_score, result.ci95)} % ({interval})"]
+    if result.measures:
+        lines.append(_wrap(", ".join(f"{name} {value:.4g}" for name, value in result.measures.items())))
     if len(set(result.class_accuracy.values())) > 1:
         name, share = min(result.class_accuracy.items(), key=lambda item: item[1])
         lines.append(f"  weakest class: {printable(name, 40)}, {100 * share:.1f} %")
@@ -142,6 +147,8 @@ def _network_lines(result: ResultFields) -> list[str]:
         lines.append(tried)
     if result.linear_model:
         lines.append(_wrap(f"linear model: {result.linear_model}"))
+    if result.rival:
+        lines.append(_wrap(f"rival: {result.rival}"))
     return lines
 
 

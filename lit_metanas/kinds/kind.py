@@ -21,6 +21,7 @@ from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.record import RecipeFields, RecipeValue
 from lit_metanas.spaces import SearchSpace, default_space
 from lit_metanas.tasks.labels import Groups, Labels
+from lit_metanas.tasks.number_targets import Targets
 from lit_metanas.tasks.task import Task
 
 LEARNING_RATES, WEIGHT_DECAYS, SMOOTHINGS = [3e-3, 1e-2, 3e-2], [1e-3, 1e-2, 1e-1], [0.0, 0.1]
@@ -60,6 +61,7 @@ class Source:
         test: the path of the test part; None takes some of the examples.
         group: which examples belong together, see ``auto``.
         least: examples of the smallest class that is kept.
+        targets: what labels are learned as; None looks at them.
         prepared: what makes inputs of the examples; None is the usual one.
         side: pixels of each side of images; None is the usual number.
 
@@ -74,6 +76,7 @@ class Source:
     test: Path | None = None
     group: str | None = None
     least: int = 1
+    targets: Targets | None = None
     prepared: Any = None
     side: int | None = None
 
@@ -115,6 +118,7 @@ class Kind(ABC):
         mirrors: whether a network is also trained on mirrored examples, if these keep their classes.
         linear_rate: learning rate of linear models.
         averages_linear: whether a linear model is averaged with networks, as measured on a few tasks of texts.
+        trees: whether gradient-boosted trees of scikit-learn are a rival, whose score is reported.
         converts: whether ``convert`` makes another preprocessing of what is in memory.
         sided: whether ``Source.side`` and ``resized`` set the size of examples.
         member_epochs: epochs that are enough for each network of an ensemble, as measured on a few tasks of images,
@@ -153,6 +157,7 @@ class Kind(ABC):
     mirrors: ClassVar[bool] = False
     linear_rate: ClassVar[float] = 1e-2
     averages_linear: ClassVar[bool] = False
+    trees: ClassVar[bool] = False
     converts: ClassVar[bool] = False
     sided: ClassVar[bool] = False
     member_epochs: ClassVar[int] = 0
@@ -188,7 +193,8 @@ class Kind(ABC):
         tested: tuple[Any, Any],
         *,
         group: Groups | None,
-        least: int | None,
+        min_per_class: int | None,
+        targets: Targets | None,
         prepared: Any,
     ) -> Task | None:
         """The task of labelled examples in memory, where a user names the kind; None goes by their shape.
@@ -198,7 +204,8 @@ class Kind(ABC):
             labels: of each.
             tested: examples and labels of the test part; None twice draws it.
             group: which examples belong together.
-            least: examples of the smallest class that is kept.
+            min_per_class: examples of the smallest class that is kept.
+            targets: what labels are learned as; None looks at them.
             prepared: what makes inputs of the examples; None is the usual one.
 
         Raises:

@@ -12,29 +12,26 @@ import torch
 from torch import Tensor
 
 from lit_metanas.inputs.batches import join_inputs
-from lit_metanas.inputs.input_checks import in_unit_range
 from lit_metanas.inputs.shapes import ImageShape, RowShape, TokenShape
 from lit_metanas.io.text import first_few, hint, number_of, printable, short_value
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.tasks.group_dealing import deal_groups, named_parts
+from lit_metanas.tasks.number_targets import FEWEST_NUMBERS
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.task import Split, Task, warn_of_data
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V", bound=Sized)
 
-FEWEST_TARGETS = 10  # numbers that are taken for targets of a regression; fewer may be classes, such as versions
 FEWEST_OF_A_CLASS = 3  # examples of a class that is divided: to learn from, to choose by and to test
 FEWEST_OF_A_LABEL = 3  # examples that a label has on average; what has fewer is a number to be predicted, or a text
 
 
 def join_classes(classes: Sequence[Tensor]) -> Split:
-    """One split of the examples of all classes, ordered by class; images become floating point in [0, 1]."""
+    """One split of the examples of all classes, ordered by class."""
     inputs = join_inputs(classes)
     sizes = torch.tensor([part.shape[0] for part in classes])
     labels = torch.arange(len(classes)).repeat_interleave(sizes).to(inputs.device)
-    if inputs.dim() == 4:
-        inputs = in_unit_range(inputs)
     return Split(inputs, labels)
 
 
@@ -166,14 +163,15 @@ def kept_labels(
 
 def split_classes(classes: Sequence[Tensor], sizes: Sequence[tuple[int, int, int]], seed: int) -> list[Split]:
     """Deal the examples of each class out to train, val and test, in an order drawn from the seed and the label."""
-    parts: list[list[Tensor]] = [[], [], []]
+    places: list[Sequence[Tensor]] = []
     for label, (inputs, counts) in enumerate(zip(classes, sizes, strict=True)):
         order = torch.from_numpy(np.random.default_rng((seed, label)).permutation(len(inputs))).to(inputs.device)
-        start = 0
-        for part, count in zip(parts, counts, strict=True):
-            part.append(inputs[order[start : start + count]])
-            start += count
-    return [join_classes(parts.pop(0)) for _ in SUBSETS]  # each is let go of once its copy is made
+        places.append(order[: sum(counts)].split(counts))
+    # The copies of one part at a time: examples may take half of the memory.
+    return [
+        join_classes([inputs[own[part]] for inputs, own in zip(classes, places, strict=True)])
+        for part in range(len(SUBSETS))
+    ]
 
 
 def split_examples(
@@ -207,7 +205,7 @@ def split_examples(
 
 def _check_no_targets(numbers: Mapping[str, int]) -> None:
     """Refuse class names that are numbers with fractions and hardly repeat, as the targets of a regression."""
-    if len(numbers) < FEWEST_TARGETS or FEWEST_OF_A_LABEL * len(numbers) <= sum(numbers.values()):
+    if len(numbers) < FEWEST_NUMBERS or FEWEST_OF_A_LABEL * len(numbers) <= sum(numbers.values()):
         return
     try:
         values = [float(name) for name in numbers]
@@ -216,8 +214,8 @@ def _check_no_targets(numbers: Mapping[str, int]) -> None:
     if all(map(isfinite, values)) and not all(value.is_integer() for value in values):
         some = ", ".join(printable(name, 20) for name in [*numbers][:3])
         raise ValueError(
-            f"The labels are numbers that hardly repeat ({some} …): classes are told apart, and no numbers predicted; "
-            "give labels that are classes."
+            f"The labels are numbers that hardly repeat ({some} …), and no classes: give objective 'regression', which "
+            "predicts numbers, or labels that are classes."
         ) from None
 
 

@@ -15,7 +15,7 @@ from lit_metanas.kinds.kind import Kind, MadeBefore, Source
 from lit_metanas.kinds.pairs.parallel_texts import ParallelTask
 from lit_metanas.kinds.pairs.text_pairs import SOURCE_TEXT_COLUMNS, TARGET_TEXT_COLUMNS, find_pair_columns, read_pairs
 from lit_metanas.kinds.rows.cells import CellError
-from lit_metanas.kinds.rows.row_tasks import all_numbers, find_row_columns, label_of_rows
+from lit_metanas.kinds.rows.row_tasks import all_numbers, find_row_columns, label_of_rows, seem_rows
 from lit_metanas.kinds.texts.new_texts import new_texts
 from lit_metanas.kinds.texts.text_tables import (
     LABEL_COLUMNS,
@@ -29,6 +29,7 @@ from lit_metanas.kinds.texts.text_tables import (
     free_columns,
     guess_two,
     listed,
+    number_text,
     read_rows,
     usual_column,
 )
@@ -36,6 +37,7 @@ from lit_metanas.kinds.texts.vocabularies import characters_for
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.translation import Translation
 from lit_metanas.spaces import EncoderDecoderSpace, SearchSpace, SequenceSpace
+from lit_metanas.tasks.number_targets import FEWEST_NUMBERS, are_numbers
 from lit_metanas.tasks.splits import FEWEST_OF_A_LABEL
 from lit_metanas.tasks.task import Task
 
@@ -70,14 +72,18 @@ def _kind_of_table(path: Path, group: str | None, version: tuple[int, int]) -> T
         reason = str(error)
     except ValueError as error:
         reason = str(error)
-    if numbered is not None and _repeats(rows, numbered):
+    if numbered is not None and (_repeats(rows, numbered) or _are_targets(rows, numbered)):
         return "rows"
     with suppress(ValueError):
         _, label = find_columns(rows, place, None, None, group=group)
+        if _are_targets(rows, label):
+            return "texts"
     with suppress(ValueError):
         _, target = find_pair_columns(rows, place, None, None, group=group)
     _refuse_numbers(rows, place, numbered, label, target, reason)
     if label is None and target is None:
+        if reason and seem_rows(rows, place):
+            raise ValueError(reason)
         find_columns(rows, place, None, None, group=group)  # which says what it lacks
     if target is None or (label is not None and (label.lower() in _LABELS_ALONE or _repeats(rows, target))):
         return "texts"
@@ -112,15 +118,20 @@ def _refuse_numbers(
 def _no_labels(place: str, column: str | None, *kinds: tuple[str, str]) -> str:
     """What a table of numbers lacks; ``kinds`` it may be of, each with what the numbers in ``column`` are then."""
     if column is None:
-        return (
-            f"'{place}' holds numbers alone: call the column of labels 'label', so that they can be told apart; they "
-            "are classes, as numbers are not predicted."
-        )
+        return f"'{place}' holds numbers alone: call the column of labels, or of the numbers to be predicted, 'label'."
     others = ", or ".join(f"kind='{kind}' where these are {noun}" for kind, noun in kinds or [("rows", "classes")])
     return (
-        f"The values of column '{printable(column, 40)}' of '{place}' hardly repeat, as those of classes do: give "
-        f"labels that repeat (numbers are not predicted), or {others}."
+        f"The values of column '{printable(column, 40)}' of '{place}' hardly repeat, as those of classes do, and are "
+        f"fewer than the {FEWEST_NUMBERS} different numbers that can be predicted: add rows, or say {others}."
     )
+
+
+def _are_targets(rows: Sequence[TableRow], column: str) -> bool:
+    """Whether a column holds numbers to be predicted, and no texts to be written of what is called a source."""
+    source = usual_column(columns_of(rows), [name for name in SOURCE_TEXT_COLUMNS if name not in TEXT_COLUMNS])
+    if source is not None and column.lower() in TARGET_TEXT_COLUMNS:
+        return False
+    return are_numbers([number_text(row.get(column)) for _, row in rows])
 
 
 def _repeats(rows: Sequence[TableRow], column: str) -> bool:

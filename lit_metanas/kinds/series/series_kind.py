@@ -23,6 +23,7 @@ from lit_metanas.kinds.series.series_files import (
 from lit_metanas.kinds.series.series_tasks import SeriesTask, task_from_series
 from lit_metanas.kinds.texts.text_tables import read_rows
 from lit_metanas.tasks.labels import Groups, Labels
+from lit_metanas.tasks.number_targets import Targets
 from lit_metanas.tasks.task import Task
 
 FINEST_HALVED = 32
@@ -63,6 +64,7 @@ class SeriesKind(Kind):
             group=source.group,
             preprocessing=source.prepared,
             min_per_class=source.least,
+            targets=source.targets,
         )[0]
 
     def in_memory(
@@ -72,11 +74,20 @@ class SeriesKind(Kind):
         tested: tuple[Any, Any],
         *,
         group: Groups | None,
-        least: int | None,
+        min_per_class: int | None,
+        targets: Targets | None,
         prepared: Any,
     ) -> Task:
         """The task of arrays."""
-        return task_from_series(examples, labels, *tested, group=group, min_per_class=least, preprocessing=prepared)
+        return task_from_series(
+            examples,
+            labels,
+            *tested,
+            group=group,
+            min_per_class=min_per_class,
+            targets=targets,
+            preprocessing=prepared,
+        )
 
     def preprocessings(self, task: Task, source: Source | None) -> Prepared:
         """All steps, or the means of more neighbours."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from lit_metanas.inputs.shapes import SeriesShape
 from lit_metanas.io.text import number_of, writable
-from lit_metanas.kinds.labelled_examples import LabelledExamples
+from lit_metanas.kinds.labelled_examples import LabelledExamples, labelled_examples
 from lit_metanas.kinds.series.scaled_series import RawSeries, ScaledSeries, series_array
 from lit_metanas.kinds.series.series_files import (
     ARCHIVE_SUFFIX,
@@ -23,6 +23,7 @@ from lit_metanas.kinds.series.series_files import (
     read_long_table,
 )
 from lit_metanas.tasks.labels import ClassNames, Groups, Labels
+from lit_metanas.tasks.number_targets import Targets
 from lit_metanas.tasks.splits import check_held_out_shares, check_shares, tell_shared_groups
 from lit_metanas.tasks.task import SingleTask, Split, Task, warn_of_data
 
@@ -39,6 +40,7 @@ def task_from_series(
     classes: ClassNames | None = None,
     group: Groups | None = None,
     min_per_class: int | None = None,
+    targets: Targets | None = None,
     preprocessing: ScaledSeries | None = None,
     id: str = "series",
 ) -> Task:
@@ -56,6 +58,7 @@ def task_from_series(
         classes: names of the classes, as in ``task_from_arrays``; None takes the labels themselves.
         group: of each of ``X`` which others it belongs to, such as a patient: those of a group go into one part.
         min_per_class: classes with fewer series are left out, as those of ``FolderTask`` are.
+        targets: what labels are learned as, as in ``task_from_arrays``.
         preprocessing: what makes inputs, fitted on the series to learn from; None takes ``ScaledSeries``.
         id: the task's name in records and results.
 
@@ -77,8 +80,8 @@ def task_from_series(
         tested, test = ([series_array(one, f"X_test[{at}]") for at, one in enumerate(X_test)], y_test), 0.0
     check_held_out_shares(val=val, test=test, drawn=tested is None, seed=seed)
     series = [series_array(one, f"X[{at}]") for at, one in enumerate(X)]
-    labelled = LabelledExamples(
-        len(series), y, noun="series", classes=classes, group=group, min_per_class=min_per_class
+    labelled = labelled_examples(
+        len(series), y, noun="series", targets=targets, classes=classes, group=group, min_per_class=min_per_class
     )
     return _task(id, series, labelled, (None, val, test), seed, preprocessing or ScaledSeries(), tested)
 
@@ -105,6 +108,7 @@ class SeriesTask(SingleTask):
             ``FolderTask`` takes.
         preprocessing: what makes inputs, fitted on the series to learn from; None takes ``ScaledSeries``.
         min_per_class: classes with fewer series are left out, as those of ``FolderTask`` are.
+        targets: what labels are learned as, as in ``task_from_arrays``.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
@@ -135,6 +139,7 @@ class SeriesTask(SingleTask):
         group: str | None = None,
         preprocessing: ScaledSeries | None = None,
         min_per_class: int | None = None,
+        targets: Targets | None = None,
     ) -> None:
         check_shares("SeriesTask", train=train, val=val, test=test, seed=seed)
         self.path = Path(path)
@@ -143,6 +148,7 @@ class SeriesTask(SingleTask):
         self.group = group
         self.preprocessing = preprocessing or ScaledSeries()
         self.min_per_class = min_per_class
+        self.targets = targets
         first, second = self.path, None if test_path is None else Path(test_path)
         if second is None and (pair := archive_pair(first)) is not None:
             first, second = pair
@@ -152,7 +158,9 @@ class SeriesTask(SingleTask):
         if second is not None:
             self.shares = None, val, 0.0
             self._tested = read_labelled(second, id, label, group, self._series[0].names)
-            self._check_tested(second)
+            if group is not None:
+                groups = [[one.group for one in own] for own in (self._series, self._tested)]
+                tell_shared_groups(f"'{writable(str(second))}'", *groups)
 
     @property
     def shape(self) -> SeriesShape:
@@ -168,10 +176,11 @@ class SeriesTask(SingleTask):
     @cached_property
     def _task(self) -> Task:
         place, own = f"'{writable(str(self.path))}'", self._series
-        labelled = LabelledExamples(
+        labelled = labelled_examples(
             len(own),
             [one.label for one in own],
             noun="series",
+            targets=self.targets,
             group=None if self.group is None else [one.group for one in own],
             min_per_class=self.min_per_class,
             place=place,
@@ -182,17 +191,6 @@ class SeriesTask(SingleTask):
         series = [series_array(one.values, one.where) for one in own]
         made = replace(self.preprocessing, names=own[0].names)
         return _task(self.path.resolve().stem, series, labelled, self.shares, self.seed, made, tested)
-
-    def _check_tested(self, path: Path) -> None:
-        assert self._tested is not None
-        known, there = {one.label for one in self._series}, f"'{writable(str(path))}'"
-        if foreign := [one for one in self._tested if one.label not in known]:
-            raise ValueError(
-                f"{foreign[0].where[:1].upper()}{foreign[0].where[1:]} has the label '{foreign[0].label}', which the "
-                "series to learn from lack: leave it out."
-            )
-        if self.group is not None:
-            tell_shared_groups(there, [one.group for one in self._series], [one.group for one in self._tested])
 
 
 def read_labelled(

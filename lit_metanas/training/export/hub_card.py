@@ -6,7 +6,7 @@ import math
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from lit_metanas.io.files import read_regular, write_whole
 from lit_metanas.io.own_folder import check_files
 from lit_metanas.io.text import duration, markdown_text, number_of, printable, with_prefix
 from lit_metanas.io.yaml_files import YAMLLimit, parse_yaml
+from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.records.statistics import percent
 from lit_metanas.training.export.exported_program import (
@@ -66,6 +67,9 @@ class ModelCard:
     takes: str = "FILE"  # argument of predict.py
     is_command: bool = False  # whether `reproduce` is a command
     latency: str = ""
+    named: str = "classes"  # what `classes` are the names of
+    caveat: str = Objective.caveat
+    measures: dict[str, float] = field(default_factory=dict)  # of the test predictions
 
     def metadata(self) -> dict[str, Any]:
         """The front matter: a ``model-index`` with a result for each file that was scored."""
@@ -111,6 +115,7 @@ class ModelCard:
         rows = {f"test {markdown_text(self.metric)}".replace("|", "\\|"): f"{score}, of {number_of(tested, 'example')}"}
         if self.int8 is not None:
             rows[_INT8_NAME] = self.int8.told
+        rows |= {markdown_text(name): f"{value:.4g}" for name, value in self.measures.items()}
         rows |= {"parameters": f"{self.parameters:,}", "multiply-adds for one input": f"{self.flops:,}"}
         rows["latency"] = self.latency
         for what, cost in self.costs.items():
@@ -120,7 +125,7 @@ class ModelCard:
         notes = {
             "Preprocessing": markdown_text(self.preprocessing, 200),
             "Recipe of the last training": markdown_text(self.recipe, 2000),
-            "Classes": markdown_text(", ".join(self.classes), 4000),
+            self.named.capitalize(): markdown_text(", ".join(self.classes), 4000),
             "Front": self.front and f"{markdown_text(self.front, 400)}.",
         }
         # In an indented block Markdown makes nothing of a command's characters, and escapes would be copied.
@@ -151,9 +156,8 @@ class ModelCard:
             "## Intended use and limits",
             "",
             "It is for inputs like those that it was trained on. It was tested on no others: not on those of other "
-            "cameras, microphones, speakers, languages or times. Its probabilities are not calibrated, and it has no "
-            "answer for what belongs to none of its classes. Whoever publishes it says here what it is for, and what "
-            "the training data hold and may be used for.",
+            f"cameras, microphones, speakers, languages or times. {self.caveat} Whoever publishes it says here what it "
+            "is for, and what the training data hold and may be used for.",
             "",
         ])  # fmt: skip
 

@@ -57,6 +57,14 @@ def scaled_series(file: Path, made: dict[str, Any]) -> list[list[float]]:
     return [own + [0.0] * (steps - len(own)) for own in [*inputs, [1.0] * len(inputs[0])]]
 
 
+def _numbers(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[str, float]:
+    """Numbers by their columns, with both ends of their intervals if these are known."""
+    ends = {"prediction": 0, "lower": -1, "upper": 1} if "reaches" in goal else {"prediction": 0}
+    shown = [f"({name})" if len(names) > 1 else "" for name in names]
+    named = list(zip(shown, row, goal.get("reaches", row), strict=True))
+    return {end + name: value + sign * reach for name, value, reach in named for end, sign in ends.items()}
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="+", type=Path)
@@ -68,6 +76,9 @@ if __name__ == "__main__":
     run: Any = (lambda inputs: session.run(None, {"inputs": inputs})[0]) if session else lib.export.load(path).module()
     for inputs in (scaled_series(file, about["input"]["preprocessing"]) for file in given.files):
         scores = run(lib.asarray([inputs], dtype=lib.float32)).tolist()[0]
+        if "means" in about.get("objective", {}):
+            print(json.dumps(_numbers(scores, about["classes"], about["objective"]), ensure_ascii=False))
+            continue
         shares = lib.exp(lib.asarray(scores, dtype=lib.float64) - max(scores))
         named = sorted(zip((shares / shares.sum()).tolist(), about["classes"], strict=True))
         print(json.dumps({name: share for share, name in named[::-1]}, ensure_ascii=False))
