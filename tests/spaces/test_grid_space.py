@@ -19,8 +19,7 @@ from lit_metanas.searchers.mutation import complete, mutate
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.flop_count import LayerFlops
 from lit_metanas.spaces.grid.normed_convolution import scaled_kernel
-from lit_metanas.spaces.grid.series_image import SeriesImage
-from lit_metanas.spaces.grid.staged_network import convolved_flops
+from lit_metanas.spaces.grid.staged_network import SeriesImage, convolved_flops
 from lit_metanas.testing import check_space
 
 SPACE = lm.GridSpace(activations=("ReLU", "GELU", "SiLU", "ReLU6"))

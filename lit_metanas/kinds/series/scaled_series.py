@@ -18,13 +18,13 @@ from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import SeriesShape
 from lit_metanas.io.text import number_of, printable, short_value
 from lit_metanas.kinds.rows.column_kinds import NumberColumn
-from lit_metanas.kinds.series.series_files import Channels, read_series_file
+from lit_metanas.kinds.series.series_files import SeriesValues, read_series_file
 
 RawSeries: TypeAlias = Tensor | NDArray[Any] | Sequence[Any] | Mapping[str, Any] | str | Path
 """Shape ``(channels, steps)``, or ``(steps,)`` of a single channel, NaN where a value is missing; channels by their
 names; or a CSV file."""
 
-MOST_STEPS = 512
+LONGEST_INPUT = 512
 """Of an input, whose cost grows with its steps: neighbours of longer series are averaged."""
 MOST_DEVIATION = 100.0
 """How far a value is from the mean at most; one that is farther counts as this far."""
@@ -100,7 +100,7 @@ class ScaledSeries(Preprocessing):
         if not found:
             raise ValueError("There are no series to learn from: give some.")
         longest = max(one.shape[1] for one in found)
-        every = self.every or -(-longest // MOST_STEPS)
+        every = self.every or -(-longest // LONGEST_INPUT)
         scales = [NumberColumn.fitted("", channel) for channel in np.concatenate(found, axis=1)]
         return replace(
             self,
@@ -155,16 +155,16 @@ class ScaledSeries(Preprocessing):
             raise ValueError("ScaledSeries: the stored preprocessing was never fitted.")
         return found
 
-    def _averaged(self, series: Channels) -> Channels:
+    def _averaged(self, series: SeriesValues) -> SeriesValues:
         """Means of ``every`` neighbouring steps; those at the end are of fewer."""
         starts = np.arange(0, series.shape[1], self.every)
         sums = np.add.reduceat(series, starts, axis=1)
-        averaged: Channels = sums / np.diff(np.append(starts, series.shape[1]))
+        averaged: SeriesValues = sums / np.diff(np.append(starts, series.shape[1]))
         return averaged
 
-    def _arrays(self, raw: Sequence[RawSeries]) -> list[Channels]:
+    def _arrays(self, raw: Sequence[RawSeries]) -> list[SeriesValues]:
         """Series as arrays; all have the channels of the first one."""
-        found = list[Channels]()
+        found = list[SeriesValues]()
         for number, one in enumerate(raw, 1):
             if isinstance(one, str | Path):
                 one = read_series_file(Path(one), self.names).values
@@ -178,7 +178,7 @@ class ScaledSeries(Preprocessing):
         return found
 
 
-def series_array(series: Any, name: str, channels: Sequence[str] = ()) -> Channels:
+def series_array(series: Any, name: str, channels: Sequence[str] = ()) -> SeriesValues:
     """A series as an array of shape ``(channels, steps)``, without steps at its end that have no value.
 
     Of a mapping, the named channels are taken, or all. Messages begin with ``name``.
@@ -215,7 +215,7 @@ def series_array(series: Any, name: str, channels: Sequence[str] = ()) -> Channe
     return array[:, : known[-1] + 1]
 
 
-def filled(series: Channels, means: Sequence[float]) -> Channels:
+def filled(series: SeriesValues, means: Sequence[float]) -> SeriesValues:
     """A series ``(channels, steps)`` whose missing values are interpolated, or the mean of an empty channel."""
     found, steps = series.copy(), np.arange(series.shape[1])
     for row, mean in zip(found, means, strict=True):

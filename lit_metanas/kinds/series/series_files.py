@@ -27,7 +27,7 @@ from lit_metanas.kinds.texts.text_tables import (
     usual_column,
 )
 
-Channels: TypeAlias = NDArray[np.float64]
+SeriesValues: TypeAlias = NDArray[np.float64]
 """Of a series, shape ``(channels, steps)``, NaN where a value is missing."""
 
 SERIES_TABLES = (".csv", ".tsv")
@@ -53,7 +53,7 @@ class RecordedSeries:
     """A series of a file: where it stands, its channels, and what is known of it."""
 
     where: str
-    values: Channels
+    values: SeriesValues
     names: tuple[str, ...] = ()  # of the channels
     label: str = ""
     group: str = ""
@@ -67,7 +67,7 @@ def read_series_file(file: Path, names: Sequence[str] = (), label: str = "", gro
     return RecordedSeries(place, _values(rows, wanted, place), wanted, label, group)
 
 
-def read_folder(root: Path, group: str | None, names: Sequence[str] = ()) -> list[RecordedSeries]:
+def read_class_folders(root: Path, group: str | None, names: Sequence[str] = ()) -> list[RecordedSeries]:
     """The series of a folder with a folder of CSV files for each class."""
     classes = class_folders(root, SERIES_TABLES, "series", group is not None)
     groups, found = file_groups(root, classes, group), list[RecordedSeries]()
@@ -140,7 +140,7 @@ def _channels(free: Iterable[str], place: str) -> list[str]:
     return found
 
 
-def _values(rows: Sequence[TableRow], names: Sequence[str], place: str) -> Channels:
+def _values(rows: Sequence[TableRow], names: Sequence[str], place: str) -> SeriesValues:
     where = [each for each, _ in rows]
     return np.array([_numbers(name, [row.get(name) for _, row in rows], where, place) for name in names])
 

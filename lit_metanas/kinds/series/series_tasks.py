@@ -15,11 +15,11 @@ from lit_metanas.kinds.labelled_examples import LabelledExamples, labelled_examp
 from lit_metanas.kinds.series.scaled_series import RawSeries, ScaledSeries, series_array
 from lit_metanas.kinds.series.series_files import (
     ARCHIVE_SUFFIX,
-    Channels,
     RecordedSeries,
+    SeriesValues,
     archive_pair,
     read_archive_file,
-    read_folder,
+    read_class_folders,
     read_long_table,
 )
 from lit_metanas.tasks.labels import ClassNames, Groups, Labels
@@ -198,7 +198,7 @@ def read_labelled(
 ) -> list[RecordedSeries]:
     """The labelled series of a file or folder."""
     if path.is_dir():
-        return read_folder(path, group, names)
+        return read_class_folders(path, group, names)
     if path.suffix.lower() != ARCHIVE_SUFFIX:
         return read_long_table(path, id, label, group)
     if group is not None:
@@ -208,12 +208,12 @@ def read_labelled(
 
 def _task(
     id: str,
-    series: Sequence[Channels],
+    series: Sequence[SeriesValues],
     labelled: LabelledExamples,
     shares: tuple[float | None, float, float],
     seed: int,
     preprocessing: ScaledSeries,
-    tested: tuple[Sequence[Channels], Labels] | None,
+    tested: tuple[Sequence[SeriesValues], Labels] | None,
 ) -> Task:
     """A task of series, with inputs by a preprocessing that is fitted on the train part."""
     train, val, test = shares
@@ -230,7 +230,7 @@ def _task(
     return labelled.task(id, parts, given, preprocessing=made)
 
 
-def _tell(series: Sequence[Channels], made: ScaledSeries, place: str) -> None:
+def _tell(series: Sequence[SeriesValues], made: ScaledSeries, place: str) -> None:
     """Say in a line each what was filled, and what is cut."""
     missing = sum(int(np.isnan(one).sum()) for one in series)
     if missing:

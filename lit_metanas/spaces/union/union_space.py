@@ -20,7 +20,7 @@ from lit_metanas.spaces.supernet import Supernet
 
 FAMILY = "family"
 """The choice among the spaces."""
-OUTPUTS = frozenset({"head.weight", "head.bias"})
+HEAD_WEIGHTS = frozenset({"head.weight", "head.bias"})
 """Weights that have the same names in all families."""
 
 Value = TypeVar("Value")
@@ -216,7 +216,7 @@ class UnionSpace(SearchSpace):
         """Build the plain network; it inherits from its own family alone."""
         child = self.build(architecture, shape, way)
         if own := within(child.family, weights or {}):
-            child.inherit(own | {name: value for name, value in (weights or {}).items() if name in OUTPUTS})
+            child.inherit(own | {name: value for name, value in (weights or {}).items() if name in HEAD_WEIGHTS})
         return child
 
     def unlearned_part(self, child: nn.Module, inputs: Tensor) -> Tensor:
@@ -230,7 +230,7 @@ class UnionSpace(SearchSpace):
     def supernet_weights(self, child: nn.Module) -> dict[str, Tensor]:
         """The weights of a trained child, under the names by which another one inherits them."""
         found = super().supernet_weights(child)
-        outputs = {name: found.pop(name) for name in OUTPUTS & found.keys()}
+        outputs = {name: found.pop(name) for name in HEAD_WEIGHTS & found.keys()}
         return under(str(getattr(child, FAMILY, "")), found) | outputs
 
     def restricted(self, labels: Mapping[str, str]) -> Self:

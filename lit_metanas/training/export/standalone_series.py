@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 
-def filled(channel: list[float], mean: float) -> list[float]:
+def without_gaps(channel: list[float], mean: float) -> list[float]:
     """A channel whose missing values are interpolated in time, or the mean if nothing of it is known."""
     known = [at for at, value in enumerate(channel) if not isnan(value)] or [-1]
     found = []
@@ -51,7 +51,7 @@ def scaled_series(file: Path, made: dict[str, Any]) -> list[list[float]]:
         raise SystemExit(f"{file} cannot be read ({error}): fix it.") from None
     every, steps, inputs = made["every"], made["steps"], []
     for own, mean, deviation in zip(channels, made["means"], made["deviations"], strict=True):
-        scaled = [max(-100.0, min(100.0, (one - mean) / deviation)) for one in filled(own[:count], mean)]
+        scaled = [max(-100.0, min(100.0, (one - mean) / deviation)) for one in without_gaps(own[:count], mean)]
         parts = [scaled[at : at + every] for at in range(0, count, every)][:steps]
         inputs.append([sum(part) / len(part) for part in parts])
     return [own + [0.0] * (steps - len(own)) for own in [*inputs, [1.0] * len(inputs[0])]]
