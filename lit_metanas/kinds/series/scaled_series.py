@@ -51,8 +51,8 @@ class ScaledSeries(Preprocessing):
     Example:
         >>> import lit_metanas as lm
         >>> scaled = lm.kinds.ScaledSeries().fitted([[[1.0, 3.0], [0.0, 0.0]], [[2.0, None, 2.0], [0.0, 0.0, 0.0]]])
-        >>> scaled.shape, scaled.encode([[[3.0], [0.5]]])[0].tolist()
-        (SeriesShape(features=3, steps=3), [[1.5811388492584229, 0.0, 0.0], [0.5, 0.0, 0.0], [1.0, 0.0, 0.0]])
+        >>> scaled.shape, scaled.encode([[[2.0], [0.5]]])[0].tolist()
+        (SeriesShape(features=3, steps=3), [[0.0, 0.0, 0.0], [0.5, 0.0, 0.0], [1.0, 0.0, 0.0]])
     """
 
     names: tuple[str, ...] = ()
@@ -99,16 +99,15 @@ class ScaledSeries(Preprocessing):
         found = self._arrays(series)
         if not found:
             raise ValueError("There are no series to learn from: give some.")
-        longest = max(one.shape[1] for one in found)
-        every = self.every or -(-longest // LONGEST_INPUT)
+        reaching = self.reaching(max(one.shape[1] for one in found))
         scales = [NumberColumn.fitted("", channel) for channel in np.concatenate(found, axis=1)]
-        return replace(
-            self,
-            means=tuple(one.mean for one in scales),
-            deviations=tuple(one.deviation for one in scales),
-            steps=self.steps or -(-longest // every),
-            every=every,
-        )
+        means, deviations = tuple(one.mean for one in scales), tuple(one.deviation for one in scales)
+        return replace(reaching, means=means, deviations=deviations)
+
+    def reaching(self, longest: int) -> Self:
+        """The same for series of up to so many steps, unless ``steps`` and ``every`` are known."""
+        every = self.every or -(-longest // LONGEST_INPUT)
+        return replace(self, every=every, steps=self.steps or -(-longest // every))
 
     def encode(self, raw: Sequence[RawSeries]) -> Tensor:
         """The inputs of series, shape ``(n, channels + 1, steps)``, float32.

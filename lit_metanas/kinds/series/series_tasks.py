@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from lit_metanas.inputs.shapes import SeriesShape
-from lit_metanas.io.text import number_of, writable
+from lit_metanas.io.text import writable
 from lit_metanas.kinds.labelled_examples import LabelledExamples, labelled_examples
 from lit_metanas.kinds.series.scaled_series import RawSeries, ScaledSeries, series_array
 from lit_metanas.kinds.series.series_files import (
@@ -71,7 +71,7 @@ def task_from_series(
         >>> X, y = [np.random.rand(3, 20 + n) for n in range(20)], ["walk", "run"] * 10
         >>> task = lm.kinds.task_from_series(X, y)
         >>> task.shape, task.classes, len(task.train), len(task.val), len(task.test)
-        (SeriesShape(features=4, steps=37), ('run', 'walk'), 12, 4, 4)
+        (SeriesShape(features=4, steps=39), ('run', 'walk'), 12, 4, 4)
     """
     if (X_test is None) != (y_test is None):
         raise ValueError("X_test and y_test belong together: give both or neither.")
@@ -219,26 +219,14 @@ def _task(
     train, val, test = shares
     divided = labelled.divided(train=train, val=val, test=test, seed=seed)
     own = [[series[place] for place in places.tolist()] for places, _ in divided]
-    made = preprocessing.fitted(own[0])
-    parts = [Split(made.encode(part), labels) for part, (_, labels) in zip(own, divided, strict=True)]
+    every = [*series, *(tested[0] if tested is not None else ())]
+    made = preprocessing.reaching(max(one.shape[1] for one in every)).fitted(own[0])
+    parts = [Split(made.encode(part), targets) for part, (_, targets) in zip(own, divided, strict=True)]
     given = None
-    every = list(series)
     if tested is not None:
         given = made.encode(tested[0]), tested[1]
-        every += tested[0]
-    _tell(every, made, labelled.place)
-    return labelled.task(id, parts, given, preprocessing=made)
-
-
-def _tell(series: Sequence[SeriesValues], made: ScaledSeries, place: str) -> None:
-    """Say in a line each what was filled, and what is cut."""
-    missing = sum(int(np.isnan(one).sum()) for one in series)
-    if missing:
-        values = sum(one.size for one in series)
+    if missing := sum(int(np.isnan(one).sum()) for one in every):
+        values = sum(one.size for one in every)
+        place = labelled.place
         warn_of_data(f"{place}: {missing:,} of {values:,} values are missing, and are interpolated in time.")
-    longest = made.steps * made.every
-    if cut := sum(one.shape[1] > longest for one in series):
-        warn_of_data(
-            f"{place}: {cut} of {len(series)} series are longer than all that are learned from, and are cut to "
-            f"{number_of(longest, 'step')}."
-        )
+    return labelled.task(id, parts, given, preprocessing=made)

@@ -105,6 +105,7 @@ class UnionSpace(SearchSpace):
         ValueError: there are no spaces, they have no kind of input in common, or their networks score different things.
 
     Example:
+        >>> import torch
         >>> import lit_metanas as lm
         >>> space = lm.spaces.UnionSpace({"steps": lm.SequenceSpace(widths=(16,)), "grid": lm.GridSpace(widths=(8,))})
         >>> architecture = space.sample(torch.Generator().manual_seed(1))
