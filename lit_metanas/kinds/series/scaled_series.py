@@ -149,7 +149,8 @@ class ScaledSeries(Preprocessing):
         known = {field.name for field in fields(cls)}
         if set(plain) != known or not all(isinstance(plain[name], list) for name in lists):
             raise ValueError("ScaledSeries: the stored preprocessing has not its names, means, deviations and steps.")
-        found = cls(**{name: tuple(value) if name in lists else value for name, value in plain.items()})
+        read: dict[str, Any] = {name: tuple(value) if name in lists else value for name, value in plain.items()}
+        found = cls(**read)
         if not found.means or not found.steps or not found.every:
             raise ValueError("ScaledSeries: the stored preprocessing was never fitted.")
         return found

@@ -169,11 +169,11 @@ def read_archive_file(path: Path, *, labelled: bool = True) -> list[RecordedSeri
         if "@classlabel" not in header or header["@classlabel"][:1] != ["true"]:
             channels, label = [*channels, label], ""
         parts = [own.split(",") for own in channels]
-        values = [_numbers(str(at), own, [where] * len(own), place) for at, own in enumerate(parts, 1)]
-        if len({len(own) for own in values}) != 1:
+        numbers = [_numbers(str(at), own, [where] * len(own), place) for at, own in enumerate(parts, 1)]
+        if len({len(own) for own in numbers}) != 1:
             raise ValueError(f"The channels at {where} of '{place}' differ in length: fix it, or leave it out.")
         known = checked_text(label, "label", where, place) if labelled else ""
-        found.append(RecordedSeries(f"{where} of '{place}'", np.array(values), label=known))
+        found.append(RecordedSeries(f"{where} of '{place}'", np.array(numbers), label=known))
     if not found:
         raise ValueError(f"'{place}' has no series: give lines of numbers below '@data'.")
     return found
