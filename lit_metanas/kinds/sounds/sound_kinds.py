@@ -39,13 +39,13 @@ SPECTRUM_NET: Mapping[str, str] = in_family(
 """Convolutions of 16, 32, 64 and 64 channels on spectra as images."""
 SOUND_NETWORKS: tuple[Mapping[str, str], ...] = (
     STEP_NET,
-    {**SPECTRUM_NET, "grid.down": "avg", "grid.readout": "average"},
     SPECTRUM_NET,
+    {**SPECTRUM_NET, "grid.down": "avg", "grid.readout": "average"},
     {**STEP_NET, "sequence.operation": "gru", "sequence.depth": "2"},
+    {**SPECTRUM_NET, "grid.width": "32"},
     {**SPECTRUM_NET, "grid.block": "inverted", "grid.stem": "conv_2", "grid.depth": "2", "grid.growth": "1.5",
      "grid.down": "stride", "grid.activation": "SiLU", "grid.readout": "average", "grid.expansion": "4",
      "grid.squeeze": "none", "grid.branch_dropout": "0"},
-    {**SPECTRUM_NET, "grid.width": "32"},
     {**STEP_NET, "sequence.operation": "sep_conv_7", "sequence.readout": "attention"},
 )  # fmt: skip
 """Of different structure, those first that did best on validation parts of environmental sounds and spoken digits."""

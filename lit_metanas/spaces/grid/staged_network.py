@@ -37,8 +37,6 @@ DOWNS = ("max", "avg", "stride")
 GRID_READOUTS = ("flat", "average", "gem")
 MOST_FLAT = 4
 """Height and width up to which a last map is read as it is; a larger one is averaged in patches."""
-TALLEST = 2
-"""Rows of the image of a series, for each of its columns, at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +69,9 @@ def stage_width(width: str, growth: str, *, place: int, most: int) -> int:
 class SeriesImage(nn.Module):
     """Series as images: steps from top to bottom, features from left to right.
 
-    A long series has several neighbouring steps in one row, as channels, so that an image of 250 steps costs little
-    more than one of 60. The last channel is the share of a row's steps that lie within the example.
+    A long series has several neighbouring steps in one row, as channels, so that there are no more rows than columns,
+    and an image of 250 steps costs little more than one of 32. The last channel is the share of a row's steps that lie
+    within the example.
 
     Attributes:
         joined: steps of a row, a power of two.
@@ -81,13 +80,13 @@ class SeriesImage(nn.Module):
     Example:
         >>> image = SeriesImage(SeriesShape(features=41, steps=250))
         >>> image.joined, image.shape, image(torch.rand(2, 41, 90)).shape
-        (4, ImageShape(channels=5, height=63, width=40), torch.Size([2, 5, 63, 40]))
+        (8, ImageShape(channels=9, height=32, width=40), torch.Size([2, 9, 32, 40]))
     """
 
     def __init__(self, shape: SeriesShape) -> None:
         super().__init__()
         columns, self.joined = max(1, shape.features - 1), 1
-        while shape.steps > TALLEST * self.joined * columns:
+        while shape.steps > self.joined * columns:
             self.joined *= 2
         self.steps = shape.steps
         self.shape = ImageShape(self.joined + 1, -(-shape.steps // self.joined), columns)
