@@ -1,4 +1,4 @@
-"""Kinds of data: images, sounds, texts, rows, pairs of texts, questions; what reads each and makes tasks of it."""
+"""Kinds of data: images, sounds, texts, rows, series, pairs, questions; what reads each and makes tasks of it."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lit_metanas.kinds.pairs import NumberWords, ParallelTable, ParallelTask
     from lit_metanas.kinds.questions import BabiTask, QuestionWords, SquadTask, Stories
     from lit_metanas.kinds.rows import Columns, TableTask
+    from lit_metanas.kinds.series import ScaledSeries, SeriesTask, task_from_series
     from lit_metanas.kinds.sounds import (
         AudioFolder,
         AudioFolderTask,
@@ -52,6 +53,7 @@ _NAMES = {
     "pairs": "NumberWords ParallelTable ParallelTask",
     "questions": "BabiTask QuestionWords SquadTask Stories",
     "rows": "Columns TableTask",
+    "series": "ScaledSeries SeriesTask task_from_series",
     "sounds": "AudioFolder AudioFolderTask LogMel SpokenWords TableColumns TranscriptTask mu_law_sound",
     "texts": (
         "BytePairs Characters Docstrings NGrams SentenceSource TextFolder TextSource "
@@ -84,7 +86,9 @@ __all__ = [
     "ParallelTable",
     "ParallelTask",
     "QuestionWords",
+    "ScaledSeries",
     "SentenceSource",
+    "SeriesTask",
     "Source",
     "SpokenWords",
     "SquadTask",
@@ -100,6 +104,7 @@ __all__ = [
     "mu_law_sound",
     "task_from_arrays",
     "task_from_dataset",
+    "task_from_series",
     "task_from_texts",
 ]
 

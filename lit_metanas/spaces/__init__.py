@@ -18,6 +18,7 @@ from lit_metanas.spaces.nas_bench_graph import NASBenchGraph, NASBenchGraphEncod
 from lit_metanas.spaces.sequence import SequenceSpace
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost, Supernet, inherit
+from lit_metanas.spaces.union import UnionSpace
 
 __all__ = [
     "Architecture",
@@ -46,6 +47,7 @@ __all__ = [
     "SearchSpace",
     "SequenceSpace",
     "Supernet",
+    "UnionSpace",
     "default_space",
     "inherit",
     "one_hot",

@@ -79,6 +79,12 @@ def recurrent(layer, x):
     return reference(x.T)[0].T
 
 
+def inception(layer, x):
+    narrow = convolved(x, layer.bottleneck.weight, None)
+    made = [convolved(narrow, one.weight, one.bias) for one in layer.convolutions.parts]
+    return torch.cat([*made, convolved(pooled(layer.pool, x), layer.pooled.weight, None)])
+
+
 def pooled(layer, x):
     found = []
     for step in range(0, x.shape[1], layer.stride):
@@ -94,6 +100,7 @@ PLAIN = {
     **{f"sep_conv_{size}": separable for size in (3, 5, 7)},
     "conv_2_to_5": lambda layer, x: torch.cat([convolved(x, one.weight, one.bias) for one in layer.parts]),
     "dil_conv_3": lambda layer, x: convolved(x, layer.weight, layer.bias, dilation=2),
+    "inception": inception,
     "gated_linear": gated,
     "attention_2": attended,
     "attention_4": attended,
