@@ -46,6 +46,7 @@ from lit_metanas.objectives.classification import Classification
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.record_lines import record_file
 from lit_metanas.spaces.any_input import LinearSpace
+from lit_metanas.tasks.class_balance import balanced_task
 from lit_metanas.tasks.splits import warn_of_copies
 from lit_metanas.tasks.task import Task, check_task
 from lit_metanas.training.export.exported_program import PROGRAM
@@ -141,8 +142,11 @@ def _read(options: AutoOptions, output: Path | None, start: TaskStart | None, be
     """Read the data, find out what they are, and set precision, threads and workers while a search goes on."""
     begin = perf_counter()
     task = read_given(options.data, **options.read_as, start=None if start is None else start.made_before)
+    task, why = balanced_task(task, options.metric, options.class_weight)
     reading = perf_counter() - begin
     kind = _describe(task, options)
+    if why:
+        options.say(why)
     space = options.space or kind.space(task.shape, task.goal)
     space.check_shape(task.shape)
     space.check_objective(task.goal)

@@ -86,6 +86,11 @@ class Job:
         return self.views.usual.task
 
     @property
+    def examples(self) -> int:
+        """Examples to choose by; fewer than there are if a class is rare and each counts alike."""
+        return self.task.goal.examples_worth(validation_part(self.task).labels)
+
+    @property
     def alone(self) -> Job:
         """The same for linear models alone."""
         assert self.linear is not None
@@ -125,7 +130,7 @@ class Candidate:
         features = self.features
         if self.view.label:
             features += f" ({self.view.label})"
-        return f"of {features}, has validation accuracy {100 * self.value:.1f} %"
+        return f"of {features}, has validation {self.view.task.goal.metric} {100 * self.value:.1f} %"
 
 
 def best_of(candidates: Sequence[Candidate], examples: int) -> Candidate:

@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, MISSING, asdict, dataclass, field, fields
 from functools import partial
 from inspect import Parameter
@@ -15,6 +15,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal
 
 from lit_metanas.io.text import plain_number, printable, short_value
+from lit_metanas.tasks.class_balance import AUTO_WEIGHT, ClassWeight
 
 if TYPE_CHECKING:
     from lit_metanas.kinds.given_data import Given
@@ -134,6 +135,16 @@ class AutoOptions:
     objective: str | None = option(
         "the path of an objective's class, such as grades.Ordinal; by default classes are told apart",
         shell=str | None,
+    )
+    metric: str | None = option(
+        "accuracy or balanced accuracy, which is the mean recall; by default the second one if a class is rare",
+        shell=str | None,
+    )
+    class_weight: ClassWeight | Mapping[Any, float] = option(
+        "balanced gives all classes the same weight in training, null each example; auto is balanced if networks are "
+        "chosen by balanced accuracy",
+        AUTO_WEIGHT,
+        shell=ClassWeight,
     )
     space: SearchSpace | None = option("what can be built; by default the space of the kind")
     start: str | os.PathLike[str] | None = option(

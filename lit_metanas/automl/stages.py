@@ -26,7 +26,6 @@ from lit_metanas.comparisons.search_progress import SEARCHING, TESTING, ToldBudg
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import result_of
 from lit_metanas.estimators.estimator import FAILURES, BestSoFar, latency, reason_of
-from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.text import printable
 from lit_metanas.records.budget import FailedWorkError
@@ -104,7 +103,7 @@ def searcher_of_one(job: Job, begun: Beginning, plan: BudgetPlan) -> Halving:
         finish=False,
         train={name: list(values) for name, values in begun.train.items()},
         later=job.views.choice,
-        examples=begun.work.scored,
+        examples=job.examples,
     )
 
 
@@ -185,7 +184,7 @@ def take_best(job: Job, begun: Beginning, known: Known, failure: str) -> None:
     candidates = [network]
     if linear is not None:
         candidates += [linear, *mean_of(job, network, linear)]
-    chosen = known.mean or best_of(candidates, len(validation_part(job.task)))
+    chosen = known.mean or best_of(candidates, job.examples)
     if linear is not None and known.mean is None:
         how = {linear: "the linear model was taken", network: "the network was taken"}.get(chosen, "both were taken")
         known.sentence = f"{describe_both(linear, network, chosen)}: {how}"

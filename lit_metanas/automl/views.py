@@ -174,7 +174,9 @@ class Views:
             raise ValueError(
                 f"The data of '{usual.id}' have changed since they were first read: leave them as they are."
             )
-        return task
+        val = task.val and replace(task.val, weights=getattr(usual.val, "weights", None))
+        train = replace(task.train, weights=usual.train.weights)
+        return replace(task, objective=usual.objective, train=train, val=val)
 
     def _view(self, label: str, task: Task) -> View:
         return View(label, task, LimitedSpace(self.space, self.limits, task))

@@ -249,7 +249,7 @@ def _reach(judged: Judged, task: Task) -> float:
     if len(task.test) < FEWEST_OF_INTERVAL:
         return math.nan
     if isinstance(task.goal, Classification) or judged.half == 0:
-        return wilson_reach(judged.value, len(task.test))
+        return wilson_reach(judged.value, task.goal.examples_worth(task.test.labels))
     return judged.half
 
 
@@ -257,8 +257,9 @@ def _by_class(judged: Judged, task: Task, classes: tuple[str, ...]) -> dict[str,
     """The accuracy on the examples of each class that has any; empty without classes."""
     if not isinstance(task.goal, Classification):
         return {}
-    parts = {name: judged.right[(task.test.labels == label).cpu()] for label, name in enumerate(classes)}
-    return {name: float(right.mean()) for name, right in parts.items() if len(right)}
+    labels = task.test.labels.cpu()
+    parts = {name: Judged(*(each[labels == label] for each in judged)) for label, name in enumerate(classes)}
+    return {name: own.value for name, own in parts.items() if len(own.right)}
 
 
 def default_method(

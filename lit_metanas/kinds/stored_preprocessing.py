@@ -11,6 +11,7 @@ from lit_metanas.io.packages import is_own, stored_classes
 from lit_metanas.kinds import questions, rows, sounds  # noqa: F401  (whose preprocessings a file may name)
 from lit_metanas.kinds.texts import joined_tokens  # noqa: F401
 from lit_metanas.objectives import Classification, Objective
+from lit_metanas.objectives.classification import ACCURACY
 
 
 def _in_checkpoints(kind: type[Preprocessing]) -> bool:
@@ -36,8 +37,8 @@ def read_preprocessing(stored: object) -> Preprocessing:
 
 
 def describe_objective(objective: Objective) -> dict[str, Any] | None:
-    """An objective as JSON holds it; None for classification."""
-    if type(objective) is Classification:
+    """An objective as JSON holds it; None for classification by accuracy."""
+    if type(objective) is Classification and objective.metric == ACCURACY:
         return None
     return {"kind": objective.kind, **objective.to_plain()}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import torch
 import torch.nn.functional as F
@@ -13,30 +13,50 @@ from torch import Tensor
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.objectives.objective import Examples, Judged, Objective
 
+ClassMetric = Literal["accuracy", "balanced accuracy"]
+
+ACCURACY, BALANCED = get_args(ClassMetric)
+
 HUB_NOUNS = {"images": "image", "sounds": "audio", "texts": "text"}
 """What the Hub calls inputs."""
 
 
 @dataclass(frozen=True)
 class Classification(Objective):
-    """Tell classes apart: cross-entropy, accuracy.
+    """Tell classes apart: cross-entropy, accuracy or balanced accuracy.
+
+    The balanced accuracy is the mean recall: the share of the examples of a class that are recognised, averaged over
+    the classes. It suits data with a rare class: whoever never predicts it has a high accuracy.
 
     Attributes:
         way: number of classes.
+        metric: ``accuracy`` or ``balanced accuracy``, by which networks are chosen and tested.
+
+    Raises:
+        ValueError: there is no such metric.
 
     Example:
         >>> import torch
         >>> import lit_metanas as lm
         >>> float(lm.Classification(2).loss(torch.zeros(4, 2), torch.tensor([0, 1, 0, 1])))  # the logarithm of 2
         0.6931471824645996
+        >>> answers, always_first = torch.tensor([0, 0, 0, 1]), [0, 0, 0, 0]
+        >>> objectives = lm.Classification(2), lm.Classification(2, "balanced accuracy")
+        >>> [objective.judge(always_first, answers).value for objective in objectives]
+        [0.75, 0.5]
     """
 
     kind: ClassVar[str] = "classification"
-    metric: ClassVar[str] = "accuracy"
     noun: ClassVar[str] = "classes"
     smooths: ClassVar[bool] = True
 
     way: int
+    metric: ClassMetric = "accuracy"
+
+    def __post_init__(self) -> None:
+        if self.metric not in get_args(ClassMetric):
+            known = " or ".join(get_args(ClassMetric))
+            raise ValueError(f"Classification: there is no metric '{self.metric}': give {known}.")
 
     @property
     def outputs(self) -> int:
@@ -53,15 +73,18 @@ class Classification(Objective):
         return f"{HUB_NOUNS.get(noun, 'tabular')}-classification"
 
     def to_plain(self) -> dict[str, Any]:
-        """Nothing but the number of classes."""
-        return {}
+        """The metric."""
+        return {"metric": self.metric}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any], names: int, read: Callable[[object], Preprocessing]) -> Self:
-        """Of so many classes."""
+        """Of so many classes, with the stored metric."""
         if not names:
             raise ValueError(f"it is a {cls.kind} with 0 classes")
-        return cls(names)
+        metric = plain.get("metric", ACCURACY)
+        if metric not in get_args(ClassMetric):
+            raise ValueError(f"its metric is none of {', '.join(get_args(ClassMetric))}")
+        return cls(names, metric)
 
     def names(self, given: Sequence[str]) -> tuple[str, ...]:
         """Of the classes."""
@@ -70,6 +93,14 @@ class Classification(Objective):
     def loss(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
         """Cross-entropy of scores ``(n, way)`` and class indices ``(n,)``."""
         return F.cross_entropy(scores, targets, label_smoothing=label_smoothing)
+
+    def losses(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
+        """The cross-entropy of each example."""
+        return F.cross_entropy(scores, targets, label_smoothing=label_smoothing, reduction="none")
+
+    def examples_worth(self, targets: Tensor) -> int:
+        """Fewer than there are if each class counts alike, and one is rare."""
+        return self.judge(self.answers(targets), targets).effective
 
     def predictions(self, scores: Tensor) -> list[int]:
         """The class of the largest score."""
@@ -95,6 +126,10 @@ class Classification(Objective):
             )
 
     def judge(self, predictions: Sequence[int], targets: Tensor) -> Judged:
-        """One for each example that is told rightly."""
-        right = torch.tensor(list(predictions), dtype=torch.int64) == targets.cpu()
-        return Judged(right.double(), torch.ones(len(targets), dtype=torch.float64))
+        """One for each example that is recognised; for the balanced accuracy each class has the same weight in all."""
+        targets = targets.cpu()
+        right = torch.tensor(list(predictions), dtype=torch.int64) == targets
+        whole = torch.ones(len(targets), dtype=torch.float64)
+        if self.metric == BALANCED:
+            whole = 1 / targets.bincount(minlength=self.way).double()[targets]
+        return Judged(right * whole, whole)

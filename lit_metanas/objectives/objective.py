@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
+import torch
 from torch import Tensor
 
 from lit_metanas.inputs.preprocessing import Preprocessing
@@ -39,6 +40,11 @@ class Judged(NamedTuple):
     def value(self) -> float:
         """The metric."""
         return float(self.right.sum() / self.whole.sum())
+
+    @property
+    def effective(self) -> int:
+        """How many examples of equal weight have as exact a mean (Kish 1965, 11.7)."""
+        return max(1, round(float(self.whole.sum() ** 2 / (self.whole**2).sum())))
 
     @property
     def half(self) -> float:
@@ -154,6 +160,24 @@ class Objective(ABC):
         Raises:
             ValueError: it does not take label smoothing.
         """
+
+    def losses(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
+        """The loss of each example, shape ``(n,)``, for examples with weights.
+
+        Args:
+            scores: what a network gives.
+            targets: int64, of the first dimension ``n``.
+            label_smoothing: see ``loss``.
+
+        Raises:
+            ValueError: it does not take label smoothing.
+        """
+        pairs = zip(scores.split(1), targets.split(1), strict=True)
+        return torch.stack([self.loss(*pair, label_smoothing) for pair in pairs])
+
+    def examples_worth(self, targets: Tensor) -> int:
+        """How many examples of equal weight give as exact a score as examples of these targets; by default as many."""
+        return len(targets)
 
     @abstractmethod
     def predictions(self, scores: Tensor) -> list[Any]:

@@ -66,21 +66,28 @@ def training_loss(
     inputs: Tensor,
     labels: Tensor,
     *,
+    weights: Tensor | None = None,
     label_smoothing: float = 0.0,
     mixture: tuple[Tensor, float] | None = None,
 ) -> Tensor:
     """The loss that trains a child of a space: the objective's, and those of auxiliary classifiers; no autocast.
 
-    Inputs that are mixed have as a ``mixture`` the other labels, and the weight of their own.
+    Inputs that are mixed have as a ``mixture`` the places of the others in the batch, and the share of their own.
     """
+
+    def loss_at(scores: Tensor, places: Tensor | slice) -> Tensor:
+        if weights is None:
+            return objective.loss(scores, labels[places], label_smoothing=label_smoothing)
+        # Not divided by the weights of a batch, which would be more where a rare class has an example in it.
+        return (weights[places] * objective.losses(scores, labels[places], label_smoothing)).mean()
 
     def loss_of(scores: Tensor) -> Tensor:
         scores = at_least_float32(scores)
-        own = objective.loss(scores, labels, label_smoothing=label_smoothing)
+        own = loss_at(scores, slice(None))
         if mixture is None:
             return own
-        others, weight = mixture
-        return weight * own + (1 - weight) * objective.loss(scores, others, label_smoothing=label_smoothing)
+        others, share = mixture
+        return share * own + (1 - share) * loss_at(scores, others)
 
     scores = space.training_scores(network, inputs, labels)
     with float32(inputs.device):
@@ -161,14 +168,16 @@ class Child(LightningModule):
         assert isinstance(scores, Tensor)
         return scores
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """The loss of a batch of inputs and labels: see ``step_loss``."""
+    def training_step(self, batch: Sequence[Tensor], batch_idx: int) -> Tensor:
+        """The loss of a batch of inputs, labels, and weights if examples have any: see ``step_loss``."""
         # The seed of torch is set once for a whole run, so that a resumed one changes each batch in the same way.
         loss = self.step_loss(*batch, seed=torch.initial_seed(), epoch=self.current_epoch, step=batch_idx)
         self.log("train/loss", loss, prog_bar=True)
         return loss
 
-    def step_loss(self, inputs: Tensor, labels: Tensor, *, seed: int, epoch: int, step: int) -> Tensor:
+    def step_loss(
+        self, inputs: Tensor, labels: Tensor, weights: Tensor | None = None, *, seed: int, epoch: int, step: int
+    ) -> Tensor:
         """The loss of one step of training, after the recipe's augmentation; steps count from 0 within each epoch."""
         recipe, mixture = self.recipe, None
         if recipe.changes_examples:
@@ -176,8 +185,8 @@ class Child(LightningModule):
             with float32(inputs.device):  # places within an image need more digits than bf16 has
                 inputs = augment(inputs, recipe.augmentation, generator, colours=self._colours, mirror=recipe.mirror)
                 if recipe.mixup:
-                    inputs, others, weight = mixed(inputs, recipe.mixup, generator)
-                    mixture = labels[others], weight
+                    inputs, others, share = mixed(inputs, recipe.mixup, generator)
+                    mixture = others, share
             inputs = channels_last(inputs)
         return training_loss(
             self.space,
@@ -185,6 +194,7 @@ class Child(LightningModule):
             self.objective,
             inputs,
             labels,
+            weights=weights,
             label_smoothing=recipe.label_smoothing,
             mixture=mixture,
         )
@@ -203,11 +213,11 @@ class Child(LightningModule):
         if self.average is not None:
             self.network.load_state_dict(self.average.network.state_dict())
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+    def validation_step(self, batch: Sequence[Tensor], batch_idx: int) -> None:
         """The objective's metric on the validation part."""
         self._evaluate("val", self.val_metric, batch)
 
-    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+    def test_step(self, batch: Sequence[Tensor], batch_idx: int) -> None:
         """The objective's metric on the test part."""
         self._evaluate("test", self.test_metric, batch)
 
@@ -233,8 +243,8 @@ class Child(LightningModule):
             self.average.window = recipe.average * steps
         return optimizer, learning_rates(optimizer, recipe, steps)
 
-    def _evaluate(self, prefix: str, metric: MeanMetric, batch: tuple[Tensor, Tensor]) -> None:
-        inputs, labels = batch
+    def _evaluate(self, prefix: str, metric: MeanMetric, batch: Sequence[Tensor]) -> None:
+        inputs, labels = batch[:2]
         judged = self.objective.judge(self.objective.predictions(self(inputs)), labels)
         # Summed over the batch: an example may have wrong symbols although none were expected of it.
         whole = judged.whole.sum()
@@ -319,8 +329,11 @@ def chosen_child(task: Task, space: SearchSpace, found: SearchOutcome, recipe: R
 
 
 def batches(split: Split, batch_size: int, seed: int | None = None) -> DataLoader[tuple[Tensor, ...]]:
-    """Batches of inputs and labels; with a seed, shuffled in each epoch and without a last batch of one example."""
-    data = TensorDataset(split.inputs, split.labels)
+    """Batches of inputs, labels, and weights if there are any.
+
+    With a seed they are shuffled in each epoch, and have no last batch of one example.
+    """
+    data = TensorDataset(*(one for one in (split.inputs, split.labels, split.weights) if one is not None))
     if seed is None:
         return DataLoader(data, batch_size=None, sampler=BatchSampler(SequentialSampler(data), batch_size, False))
     shuffled = RandomSampler(data, generator=torch.Generator().manual_seed(seed))
@@ -375,9 +388,9 @@ def fit_child(
         optimizer, schedule = child.optimizer_for(epochs * len(loader))
         for epoch in range(epochs):
             # An exhausted sampler has drawn the order of the next epoch. Lightning's loops do not exhaust it.
-            for step, (inputs, labels) in enumerate(islice(loader, len(loader))):
+            for step, batch in enumerate(islice(loader, len(loader))):
                 with autocast(precision, device):
-                    loss = child.step_loss(inputs, labels, seed=seed, epoch=epoch, step=step)
+                    loss = child.step_loss(*batch, seed=seed, epoch=epoch, step=step)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()

@@ -149,7 +149,13 @@ class AutoEstimator(BaseEstimator):
             given, budget = {"flops": flops, **given}, "minutes"
         if wrong := [name for name, value in given.items() if value is not None]:
             raise ValueError(f"{type(self).__name__}: {budget} decide {wrong[0]}, too: give one of them.")
-        more |= {"minutes": self.minutes, "flops": flops, "start": start, "precision": self.precision}
+        more |= {
+            "minutes": self.minutes,
+            "flops": flops,
+            "start": start,
+            "precision": self.precision,
+            "class_weight": None,
+        }
         return auto(task, space=deepcopy(self.space), **more)
 
     def _space(self, kind: str, shape: KindShape, objective: Objective) -> SearchSpace:
