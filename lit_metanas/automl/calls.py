@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from inspect import Parameter, Signature, signature
 from math import inf
 from pathlib import Path
@@ -20,6 +21,7 @@ import torch
 from lit_metanas.automl.candidates import Job
 from lit_metanas.automl.front import WHOLE_FRONT
 from lit_metanas.automl.limits import NoNetworkWithinError
+from lit_metanas.automl.model_start import ModelStart, read_start
 from lit_metanas.automl.options import AUTO_THREADS, AutoOptions, shell_options, with_options
 from lit_metanas.automl.output import READ_DATA, STATE, OutputFolder
 from lit_metanas.automl.stages import ONE_NETWORK, run_stages
@@ -27,6 +29,7 @@ from lit_metanas.automl.views import Views
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import undisturbed
 from lit_metanas.comparisons.target_search import task_settings
+from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import describe_shape
 from lit_metanas.io.files import own_path
 from lit_metanas.io.locks import directory_lock
@@ -49,11 +52,11 @@ from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.tasks.class_balance import balanced_task
 from lit_metanas.tasks.splits import warn_of_copies
 from lit_metanas.tasks.task import Task, check_task
-from lit_metanas.training.export.exported_program import PROGRAM
+from lit_metanas.training.export.exported_program import PROGRAM, WEIGHTS
 from lit_metanas.training.export.onnx_program import INT8, check_onnx_installed
 from lit_metanas.training.export.prediction_table import predict_command
 from lit_metanas.training.precision import check_precision
-from lit_metanas.training.task_start import TaskStart, read_task_start
+from lit_metanas.training.task_start import TaskStart
 from lit_metanas.training.trainers import check_threads
 from lit_metanas.training.workers import check_workers, number_of_workers, worker_processes
 
@@ -123,7 +126,7 @@ def run_auto(options: AutoOptions, *, began: float | None = None, from_shell: bo
         options = replace(options, threads=torch.get_num_threads())
     if options.onnx or options.int8:
         check_onnx_installed()
-    start = None if options.start is None else read_task_start(os.fspath(options.start))
+    start = None if options.start is None else read_start(options.start)
     output = None if options.output is None else own_path(options.output, "output")
     _check_paths(options, output, "--output" if from_shell else "output=")
     with ExitStack() as held:
@@ -131,14 +134,20 @@ def run_auto(options: AutoOptions, *, began: float | None = None, from_shell: bo
             held.enter_context(directory_lock(output, "auto", "output"))
         job = held.enter_context(_read(options, output, start, began))
         known = job.folder and job.folder.finished(job.views)
-        result = _with_command(known or _searched(job), options, from_shell)
+        result = known or _searched(job)
+        if known is None and isinstance(start, ModelStart):
+            read = partial(_read_as, options)
+            result = replace(result, earlier=start.compare(result, job.task, read))
+        result = _with_command(result, options, from_shell)
         if job.folder is not None:
             _write(job.folder, job, result, finished=known is not None, from_shell=from_shell)
     return result
 
 
 @contextmanager
-def _read(options: AutoOptions, output: Path | None, start: TaskStart | None, began: float) -> Iterator[Job]:
+def _read(
+    options: AutoOptions, output: Path | None, start: TaskStart | ModelStart | None, began: float
+) -> Iterator[Job]:
     """Read the data, find out what they are, and set precision, threads and workers while a search goes on."""
     begin = perf_counter()
     task = read_given(options.data, **options.read_as, start=None if start is None else start.made_before)
@@ -155,18 +164,27 @@ def _read(options: AutoOptions, output: Path | None, start: TaskStart | None, be
         workers = number_of_workers(options.workers, flops=flops, device=task.train.inputs.device)
         held.enter_context(worker_processes(workers))
         task = task.trainable()
-        if start is None:
-            ways, apart = other_ways(options.data, task, **options.read_as), kind.linear_views.values()
-            views = Views(task, ways, space, options.limits, linear=apart)
-        else:
-            views = Views(task, {}, space, options.limits, start)
+        ways, apart = other_ways(options.data, task, **options.read_as), kind.linear_views.values()
+        if start is not None:  # networks take inputs as before, linear models those that suit them
+            usual = [*ways][: any(label in ways for label in apart)]
+            ways = {label: way for label, way in ways.items() if label in (*usual, *apart)}
+        views = Views(task, ways, space, options.limits, start, linear=apart)
+        if start is not None:
             place = writable(str(options.start))
-            options.say(f"all networks begin with '{place}', on {describe_shape(task.shape)}.")
+            which = "the first network is that of"
+            if views.known is None:
+                which = "all networks begin with" if views.weights else "inputs are made as those of"
+            options.say(f"{which} '{place}', on {describe_shape(task.shape)}.")
         linear = None
         if options.space is None and isinstance(task.goal, Classification) and kind.features:
             linear = views.in_space(LinearSpace())
         folder = None if output is None else OutputFolder(output, _settings(options, kind, views, linear))
         yield Job(options, kind, views, linear, folder, began, reading)
+
+
+def _read_as(options: AutoOptions, preprocessing: Preprocessing) -> Task:
+    """The data by another preprocessing."""
+    return read_given(options.data, **options.read_as, prepared=preprocessing).trainable()
 
 
 def _searched(job: Job) -> SearchResult:
@@ -224,7 +242,7 @@ def _settings(options: AutoOptions, kind: Kind, views: Views, linear: Views | No
         READ_DATA: raw_digest(options.data, kind, options.test, options.group),
         "preprocessings": list(views.labels),
         "space": settings_of(views.space),
-        "start": None if options.start is None else settings_of(os.fspath(options.start)),
+        "start": _start_settings(options.start),
         "linear_models": None if linear is None else settings_of(linear.space),
         "limits": views.limits.settings,
         "pareto": options.pareto,
@@ -235,6 +253,15 @@ def _settings(options: AutoOptions, kind: Kind, views: Views, linear: Views | No
         "threads": options.threads,
         "precision": options.precision,
     }
+
+
+def _start_settings(start: str | os.PathLike[str] | None) -> Any:
+    """The content of a start as plain values."""
+    if start is None:
+        return None
+    if os.path.isdir(start):
+        return settings_of(os.path.join(start, WEIGHTS))
+    return settings_of(os.fspath(start))
 
 
 def _with_command(result: SearchResult, options: AutoOptions, from_shell: bool) -> SearchResult:

@@ -175,6 +175,8 @@ def begin(job: Job) -> Beginning:
     covers = [Query.of(one.architecture, {n: v for n, v in one.recipe if n in train}) for one in recorded]
     # The records are one vote: they name the first network, and every other one of those after it.
     chosen = dict.fromkeys(_in_turn(covers, named)) or [Query.of(limited.begin(dict(*kind.first[:1])), usual)]
+    if views.known is not None and space.violation(views.known) is None:
+        chosen = dict.fromkeys([Query.of(views.known, usual), *chosen])
     label = views.changes(views.usual)
     first = [Query.of(query.architecture, {**dict(query.recipe), **label}) for query in chosen]
     first = [*first[:LEAST_FIRST], *_in_turn(first[LEAST_FIRST:], _under_other_views(job, first[0], recipe))]

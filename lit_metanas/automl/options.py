@@ -146,9 +146,11 @@ class AutoOptions:
         AUTO_WEIGHT,
         shell=ClassWeight,
     )
+    shape: int | None = option("pixels of each side that images begin with; 32 by default", shell=int | None)
     space: SearchSpace | None = option("what can be built; by default the space of the kind")
     start: str | os.PathLike[str] | None = option(
-        "a checkpoint that `fit` of TaskReptile wrote, for all networks to begin with", shell=str | None
+        "an exported model, to go on with more data; or a checkpoint of TaskReptile, for all networks to begin with",
+        shell=str | None,
     )
     max_parameters: float | None = option("most trainable parameters", shell=float | None)
     max_flops: float | None = option("most multiply-adds for one input", shell=float | None)
@@ -194,6 +196,8 @@ class AutoOptions:
             self.minutes = positive("auto: minutes", wanted, MOST_MINUTES)
         self.parts = _parts(self.flops)
         self.limits = NetworkLimits.of(self)
+        if self.shape is not None:
+            self.shape = whole_number("auto: shape", self.shape, 1, 4096)
         self.seed = whole_number("auto: seed", self.seed, 0, 2**63 - 1)
         several = (self.records,) if isinstance(self.records, str | os.PathLike) else self.records
         self.records = tuple(map(os.fspath, several))
@@ -212,7 +216,7 @@ class AutoOptions:
     @property
     def read_as(self) -> dict[str, Any]:
         """The options that say how the data are read."""
-        return {name: getattr(self, name) for name in ("kind", "test", "group", "min_per_class", "objective")}
+        return {name: getattr(self, name) for name in ("kind", "test", "group", "min_per_class", "objective", "shape")}
 
     def say(self, text: str) -> None:
         """Report on stderr, if progress is wanted."""

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lit_metanas.automl.limits import LimitedSpace
+from lit_metanas.automl.model_start import ModelStart
 from lit_metanas.automl.options import NetworkLimits
 from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.estimators.estimator import FAILURES, Estimator, Measure, Score, reason_of
@@ -84,23 +85,34 @@ class Views:
         ways: Mapping[str, Callable[[], Task]],
         space: SearchSpace,
         limits: NetworkLimits,
-        start: TaskStart | None = None,
+        start: TaskStart | ModelStart | None = None,
         linear: Collection[str] = (),
     ) -> None:
         self.space = space
         self.limits = limits
         self.meta_cost = Cost()
-        self.weights: dict[str, Tensor] | None = None  # of meta-trained weights, for networks of the space
+        self.weights: dict[str, Tensor] | None = None  # meta-trained, for networks of the space
+        self.known: Architecture | None = None  # the network of an exported model that is the start
+        self._known_weights: dict[str, Tensor] = {}
         if start is not None:
             self.meta_cost = start.cost
+            device = task.train.inputs.device
             with torch.random.fork_rng(devices=[]):
-                weights = start.for_task(space, task)
-            self.weights = {name: tensor.to(task.train.inputs.device) for name, tensor in weights.items()}
+                if not isinstance(start, ModelStart):
+                    self.weights = _on(start.for_task(space, task), device)
+                elif network := start.network(space, task):
+                    self.known, self._known_weights = network[0], _on(network[1], device)
         self.labels = tuple(label for label in ways if label not in linear)
         self._ways = ways
         self.usual = self._view(next(iter(ways), ""), task)
         self._kept: dict[str, View] = {}
         self._failed: dict[str, str] = {}
+
+    def weights_of(self, architecture: Architecture) -> dict[str, Tensor] | None:
+        """The weights that a network begins with: those of the model that is the start, meta-trained ones, or none."""
+        if architecture == self.known:
+            return self._known_weights
+        return self.weights
 
     def in_space(self, space: SearchSpace) -> Views:
         """The same data, read as rarely, for networks of another space, which begin with fresh weights."""
@@ -182,6 +194,10 @@ class Views:
         return View(label, task, LimitedSpace(self.space, self.limits, task))
 
 
+def _on(weights: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    return {name: tensor.to(device) for name, tensor in weights.items()}
+
+
 def _same_labels(one: Split | None, other: Split | None) -> bool:
     if one is None or other is None:
         return one is other
@@ -251,9 +267,9 @@ class ViewEstimator(Estimator):
         return max(flops, 1) / max(seconds, 1e-9)
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
-        """Train and validate, by default from the meta-trained weights, if there are any."""
+        """Train and validate, by default from the weights that there are for the network, if any."""
         if start is None:
-            start = self.views.weights
+            start = self.views.weights_of(architecture)
         return self._estimator(architecture, fidelity=fidelity, start=start)
 
     @property

@@ -49,9 +49,9 @@ class ResultsFile(Callback):
         """Merge the row into the file; a module without test scores raises ValueError."""
         if not trainer.is_global_zero:
             return
-        merge_results(self.path, [self._result(pl_module)])
+        merge_results(self.path, [self._result(pl_module, str(trainer.precision))])
 
-    def _result(self, module: LightningModule) -> ResultRow:
+    def _result(self, module: LightningModule, precision: str) -> ResultRow:
         """The row, with all that the module knows."""
         if not isinstance(module, Tested) or not len(module.test_values):
             raise ValueError(
@@ -71,6 +71,7 @@ class ResultsFile(Callback):
             ci95=interval.half,
             values=values,
             hardware=hardware(),
+            precision=precision,
             config=self.config,
             **{**known, **measured},
         )

@@ -81,6 +81,8 @@ class ResultFields:
         latency_batch: number of inputs at once that ``latency`` is for.
         command: with ``auto``, the command or call that repeats it, with FLOPs instead of minutes; empty for a stopped
             search and for other searches.
+        earlier: with ``auto`` and an exported model as ``start``, that model's score on the same test examples, and the
+            paired difference; otherwise empty.
         test: the test part, as the network takes it, for ``export`` with ``int8``. A copy or a pickle has none.
     """
 
@@ -125,6 +127,7 @@ class ResultFields:
     latency_batch: int = 1
     failure: str = ""
     unreturned: int = 0
+    earlier: str = ""
 
     @property
     def metric(self) -> str:

@@ -9,6 +9,7 @@ from lit_metanas.comparisons.result_fields import ResultFields
 from lit_metanas.inputs.shapes import ImageShape, as_shape
 from lit_metanas.io.text import at_once, number_of, printable
 from lit_metanas.records.budget import Cost, describe_energy
+from lit_metanas.records.record import PREPROCESSING
 from lit_metanas.records.rows import describe_chosen, describe_networks
 from lit_metanas.records.statistics import percent
 from lit_metanas.training.export.hub_card import ModelCard
@@ -26,6 +27,9 @@ def describe_result(result: ResultFields) -> str:
     lines.append(_wrap(f"architecture: {result.architecture}"))
     if result.view:
         lines.append(f"  preprocessing: {_views(result)}")
+    if len(scores := _scores_by_view(result)) > 1:
+        each = ", ".join(f"{view} {100 * score:.1f} %" for view, score in scores.items())
+        lines.append(_wrap(f"best validation {result.metric} of the search with each: {each}"))
     return "\n".join((*lines, *_score_lines(result), *_network_lines(result), *_cost_lines(result)))
 
 
@@ -118,6 +122,8 @@ def _score_lines(result: ResultFields) -> list[str]:
     if len(set(result.class_accuracy.values())) > 1:
         name, share = min(result.class_accuracy.items(), key=lambda item: item[1])
         lines.append(f"  weakest class: {printable(name, 40)}, {100 * share:.1f} %")
+    if result.earlier:
+        lines.append(_wrap(result.earlier))
     noun = "images" if isinstance(as_shape(result.shape), ImageShape) else "examples"
     return [*lines, f"  {noun}: trained on {trained}, tested on {tested}"]
 
@@ -163,6 +169,15 @@ def _views(result: ResultFields) -> str:
     if result.linear_view in ("", result.view):
         return result.view
     return f"{result.view}; of the linear model: {result.linear_view}"
+
+
+def _scores_by_view(result: ResultFields) -> dict[str, float]:
+    """The best validation score of the search with each preprocessing that it tried, the highest first."""
+    found = dict[str, float]()
+    for trial in result.record.trials:
+        if trial.scored and (view := trial.recipe.get(PREPROCESSING)) is not None:
+            found[str(view)] = max(trial.value, found.get(str(view), trial.value))
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
 def _front_lines(result: ResultFields) -> list[str]:

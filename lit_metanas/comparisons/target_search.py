@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Literal
 
 from rich.console import Console
@@ -231,11 +231,12 @@ def comparison_row(
         linear=found.linear,
         stopped=found.stopped,
         hardware=hardware(),
+        precision=found.precision,
         config=config,
     )
     return ComparisonRow.of(
         result,
-        found.record,
+        replace(found.record, precision=found.precision),
         value=found.val_score,
         metric=f"validation {found.metric}",
         shape=task.shape,

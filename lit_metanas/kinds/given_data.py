@@ -43,23 +43,31 @@ def read_given(
     group: str | Groups | None = None,
     min_per_class: int | None = None,
     objective: str | None = None,
+    shape: int | None = None,
     prepared: Any = None,
     start: MadeBefore | None = None,
 ) -> Task:
     """The task of what was given to ``auto``, split as the task's class splits it.
 
-    Inputs are made by ``prepared``, or as those of the meta-trained weights ``start`` were, or else as usual.
+    Inputs are made by ``prepared``, or as those of the meta-trained weights ``start`` were, or else as usual, images
+    with sides of ``shape`` pixels.
     """
+    if shape is not None and start is not None:
+        raise ValueError("'start' keeps the shape of its images: leave 'shape' out.")
     named = None if kind is None else kind_named(kind)
     wanted = None
     if objective is not None:
         wanted = class_named(objective, Objective, "objective", "grades.Ordinal")  # type: ignore[type-abstract]
     if isinstance(data, Task | TaskCollection):
+        if shape is not None:
+            raise ValueError("A task has its inputs: leave 'shape' out, or give it to what makes the task.")
         task = _task_itself(data, test=test, group=group, min_per_class=min_per_class)
     elif isinstance(data, str | os.PathLike):
-        task = _of_path(data, named, test, group, min_per_class, prepared, start)
+        task = _of_path(data, named, test, group, min_per_class, shape, prepared, start)
     elif named is None or named.labelled:
         task = _in_memory(data, test, group, min_per_class, prepared, start)
+        if shape is not None and prepared is None:
+            task = kind_of(task, kind).resized(task, shape)
     else:
         raise ValueError(
             f"Examples in memory have labels, so these are no '{named.name}': give a path, or use AutoTranscriber, "
@@ -78,6 +86,7 @@ def _of_path(
     test: Given | None,
     group: Any,
     least: int | None,
+    side: int | None,
     prepared: Any,
     start: MadeBefore | None,
 ) -> Task:
@@ -85,8 +94,10 @@ def _of_path(
     own = named or kind_of_path(source.path, source.group)
     if not own.labelled and least is not None:
         raise ValueError(f"Data of the kind '{own.name}' have no classes: leave 'min_per_class' out.")
+    if not own.sided and side is not None:
+        raise ValueError(f"Data of the kind '{own.name}' have no 'shape': leave it out.")
     made = prepared if start is None else own.as_before(start, str(data))
-    task = own.read(replace(source, least=_least(data, test, least), prepared=made))
+    task = own.read(replace(source, least=_least(data, test, least), prepared=made, side=side))
     if source.path == Path(data):
         return task
     return replace(task, id=Path(data).resolve().name)  # not ``train``
@@ -160,6 +171,7 @@ def other_ways(
     group: str | Groups | None,
     min_per_class: int | None = None,
     objective: str | None = None,
+    shape: int | None = None,
 ) -> dict[str, Callable[[], Task]]:
     """What makes the same task under each preprocessing to choose from, by its label, the usual one first.
 
@@ -175,7 +187,14 @@ def other_ways(
     if source is None and own.converts:
         return {label: partial(own.convert, task, one) for label, one in offered.items()}
     again = partial(
-        read_given, data, kind=kind, test=test, group=group, min_per_class=min_per_class, objective=objective
+        read_given,
+        data,
+        kind=kind,
+        test=test,
+        group=group,
+        min_per_class=min_per_class,
+        objective=objective,
+        shape=shape,
     )
     return {label: partial(again, prepared=one) for label, one in offered.items()}
 

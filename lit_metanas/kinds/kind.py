@@ -59,6 +59,7 @@ class Source:
         group: which examples belong together, see ``auto``.
         least: examples of the smallest class that is kept.
         prepared: what makes inputs of the examples; None is the usual one.
+        side: pixels of each side of images; None is the usual number.
 
     Example:
         >>> from pathlib import Path
@@ -72,6 +73,7 @@ class Source:
     group: str | None = None
     least: int = 1
     prepared: Any = None
+    side: int | None = None
 
     @property
     def test_path(self) -> str | None:
@@ -112,6 +114,7 @@ class Kind(ABC):
         linear_rate: learning rate of linear models.
         averages_linear: whether a linear model is averaged with networks, as measured on a few tasks of texts.
         converts: whether ``convert`` makes another preprocessing of what is in memory.
+        sided: whether ``Source.side`` and ``resized`` set the size of examples.
         member_epochs: epochs that are enough for each network of an ensemble, as measured on a few tasks of images,
             sounds and texts; 0 trains single networks.
 
@@ -149,6 +152,7 @@ class Kind(ABC):
     linear_rate: ClassVar[float] = 1e-2
     averages_linear: ClassVar[bool] = False
     converts: ClassVar[bool] = False
+    sided: ClassVar[bool] = False
     member_epochs: ClassVar[int] = 0
 
     @abstractmethod
@@ -213,6 +217,10 @@ class Kind(ABC):
     def convert(self, task: Task, prepared: Any) -> Task:
         """The same examples under another preprocessing, where ``converts``; others have to be read again."""
         raise ValueError(f"The kind '{self.name}' makes inputs of raw examples alone: read them again.")
+
+    def resized(self, task: Task, side: int) -> Task:
+        """The examples of a task, which are in memory, with sides of so many pixels, where ``sided``."""
+        raise ValueError(f"Data of the kind '{self.name}' have no 'shape': leave it out.")
 
     def as_before(self, made: MadeBefore, place: str) -> Any:
         """What makes inputs as those of meta-trained weights were made; None leaves it open, as by default.

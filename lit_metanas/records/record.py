@@ -84,6 +84,7 @@ class SearchRecord:
         seed: the search's seed.
         method: the searcher's row in tables.
         embedding: features of the task itself; empty if none were computed.
+        precision: of the networks' trainings, in Lightning's words.
 
     Example:
         >>> import lit_metanas as lm
@@ -101,6 +102,7 @@ class SearchRecord:
     seed: int = 0
     method: str = ""
     embedding: tuple[float, ...] = ()
+    precision: str = "32-true"
 
     def __post_init__(self) -> None:
         """Refuse a scored trial that lacks the measure of an objective."""

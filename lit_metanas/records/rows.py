@@ -65,6 +65,7 @@ class ResultRow:
             without validation scores.
         metric: name of the score.
         hardware: the machine.
+        precision: of the networks' trainings, in Lightning's words.
         config: path of the run's saved configuration.
         front: the trials of a search with several objectives that no other beats in all of them; otherwise empty.
         ensemble: number of separately trained networks of the architecture, whose mean scores were tested;
@@ -112,6 +113,7 @@ class ResultRow:
     curve: tuple[tuple[float, float], ...] = ()
     metric: str = "accuracy"
     hardware: str = ""
+    precision: str = "32-true"
     config: str = ""
     front: tuple[Trial, ...] = ()
     ensemble: int = 1

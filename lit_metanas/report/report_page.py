@@ -175,12 +175,13 @@ def _network_lines(networks: Sequence[KeptNetwork]) -> str:
 
 
 def _origins(table: ProtocolTable) -> str:
-    """Seeds, batch-norm mode, machine and configuration of each row, without columns that are empty."""
+    """Seeds, batch-norm mode, machine, precision and configuration of each row, without columns that are empty."""
     columns = {
         "method": [row.method for row in table.rows],
         "seeds": [", ".join(map(str, row.seed_numbers)) for row in table.rows],
         "batch norm": [row.batch_norm for row in table.rows],
         "hardware": ["; ".join(row.hardware) for row in table.rows],
+        "precision": [", ".join(row.precisions) for row in table.rows],
         "configuration": [", ".join(row.configs) for row in table.rows],
     }
     used = {heading: [cell or "–" for cell in column] for heading, column in columns.items() if any(column)}

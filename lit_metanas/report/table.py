@@ -52,6 +52,7 @@ class MethodRow:
         parameters: trainable parameters of the network.
         flops: forward multiply-adds of the network for one input.
         hardware: the machines.
+        precisions: of the networks' trainings, those other than float32.
         configs: paths of the runs' configurations.
         stopped: whether one of the searches was stopped early, and its result is the best so far.
 
@@ -82,6 +83,7 @@ class MethodRow:
     parameters: float
     flops: float
     hardware: tuple[str, ...]
+    precisions: tuple[str, ...]
     configs: tuple[str, ...]
     stopped: bool
 
@@ -271,6 +273,7 @@ def _row(
         parameters=fmean(result.parameters for result in results),
         flops=fmean(result.flops for result in results),
         hardware=tuple(sorted({result.hardware for result in results if result.hardware})),
+        precisions=tuple(sorted({result.precision for result in results} - {"32-true"})),
         configs=tuple(sorted({result.config for result in results if result.config})),
         stopped=any(result.stopped for result in results),
     )

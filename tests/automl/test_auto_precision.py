@@ -13,6 +13,8 @@ from auto_toys import interrupt, paced, same_weights
 
 import lit_metanas as lm
 from lit_metanas.automl import budget_plan, last_training, pace
+from lit_metanas.records.record_lines import read_record_lines
+from lit_metanas.records.result_files import read_results
 from lit_metanas.training import precision
 from lit_metanas.training.precision import BF16, FLOAT32
 
@@ -61,6 +63,9 @@ def test_minutes_name_what_the_clock_decided_and_its_call_repeats_it(
     assert "32-true" not in result.command
     state = json.loads((tmp_path / "auto.json").read_text())
     assert state["plan"]["precision"] == state["done"]["precision"] == name
+    (row,), (record,) = read_results(tmp_path / "results.json"), read_record_lines(tmp_path / "records.jsonl")
+    assert row.precision == record.precision == name
+    assert (f"| {BF16} |" in (tmp_path / "report" / "report.md").read_text()) == (name == BF16)
     monkeypatch.setattr(budget_plan, "faster_precision", lambda *args, **more: pytest.fail("timed"))
     again = eval(result.command, {"lm": lm, "data": arrays, "space": space})
     assert same_weights(again.network, result.network)

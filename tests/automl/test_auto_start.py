@@ -201,7 +201,7 @@ def test_a_start_of_something_else_is_refused_before_anything_is_written(
     refused(
         TASK, foreign, r"conv.pth' holds weights of a network \(2 tensors such as 'weight'\), not a checkpoint of lit-"
     )
-    refused(TASK, tmp_path / "none.ckpt", "There is no checkpoint '.*none.ckpt': give one that `fit` of TaskReptile")
+    refused(TASK, tmp_path / "none.ckpt", "There is no start '.*none.ckpt': give the folder of an exported model, or")
     assert not (tmp_path / "out").exists()
     refused(texts, usual, "is of the search space GridSpace, the model of SequenceSpace: give one of that space")
     refused(

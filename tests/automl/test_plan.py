@@ -57,7 +57,7 @@ def test_minutes_become_flops_by_a_measured_pace(
     assert 0 < training < 12e6  # what the search has left
     told = capsys.readouterr().err
     assert "auto: this machine trains 2e+06 FLOPs a second" in told
-    assert "auto: 'arrays': 40 images of 2 classes: 24 to learn from, 8 to choose by, 8 to test." in told
+    assert "auto: 'arrays': 40 images of 2 classes, 8x8 pixels: 24 to learn from, 8 to choose by, 8 to test." in told
     again = lm.auto(arrays, flops=result.budget, space=space, progress=False)
     assert same_weights(result.network, again.network)
 

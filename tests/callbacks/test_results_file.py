@@ -51,4 +51,4 @@ def test_merge_tells_seeds_and_protocols_apart(tested, tmp_path):
 
 def test_a_module_without_scores_is_named(module, tmp_path):
     with pytest.raises(ValueError, match="Drifting kept none in test_values"):
-        ResultsFile(str(tmp_path / "r.json"), method="a")._result(module)
+        ResultsFile(str(tmp_path / "r.json"), method="a")._result(module, "32-true")

@@ -99,7 +99,7 @@ def test_the_command_of_the_card_repeats_the_result(photos: Path, monkeypatch: p
         (["photos", "--pareto", "size", "of", "shoe"], "pareto = 'size of shoe': give parameters, flops or latency"),
         (["--pareto=shoes", "photos"], "no front can be made for pareto = 'shoes'"),
         (["photos", "--flops", "1e10", "--max-size", "tiny"], "'tiny' is no size"),
-        (["photos", "--start", "none.ckpt"], "There is no checkpoint 'none.ckpt': give one that `fit` of TaskReptile"),
+        (["photos", "--start", "none.ckpt"], "There is no start 'none.ckpt': give the folder of an exported model"),
         (["photos", "--start=photos/cross/0.png"], "0.png' is damaged or was not written by TaskReptile: give one"),
         (["photos", "--onnx", "--minutes", "0"], "minutes = 0.0 must be"),
         (["photos", "--onnx=perhaps"], "onnx"),

@@ -23,7 +23,7 @@ from lit_metanas.report.dashboard import dashboard
 from lit_metanas.report.report_verb import report
 from lit_metanas.training.export.hub_card import push
 
-COLUMNS, ROWS = 100, 46
+COLUMNS, ROWS = 100, 50
 PUBLIC = public_names()
 EXPERIMENTS = sorted((Path(__file__).parents[2] / "configs" / "experiments").glob("*.yaml"))
 INNER = {"DARTSTraining", "ENASTraining", "SinglePathTraining"}

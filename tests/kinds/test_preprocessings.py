@@ -52,6 +52,23 @@ def test_images_in_files_are_read_again(tmp_path: Path) -> None:
     assert [*ways_of(root)] == ["colour 32x32", "colour 16x16", "grey 32x32"]
 
 
+def test_a_person_sets_the_size_of_images(tmp_path: Path) -> None:
+    root = photos(tmp_path / "photos", side=64)
+    assert [*ways_of(root, shape=48)] == ["colour 48x48", "colour 24x24", "grey 48x48"]
+    assert torch.equal(read_given(root, shape=48).test.inputs, lm.FolderTask(str(root), (3, 48, 48))[0].test.inputs)
+    kind = image_kind.ImageKind()
+    said = kind.describe_columns(data_kinds.Source(root)) + kind.describe(read_given(root, shape=48))
+    assert said == " The shorter side of the files has about 64 pixels., 48x48 pixels"
+    arrays = np.random.default_rng(0).random((20, 12, 10)).astype(np.float32), [0, 1] * 10
+    assert read_given(arrays, shape=6).shape == (1, 6, 6)
+    assert {make().shape for make in ways_of(arrays, shape=24).values()} == {(1, 24, 24), (1, 12, 12)}
+    texts = [f"text {place}" for place in range(20)], ["a", "b"] * 10
+    with pytest.raises(ValueError, match="Data of the kind 'texts' have no 'shape': leave it out"):
+        read_given(texts, shape=6)
+    with pytest.raises(ValueError, match="A task has its inputs: leave 'shape' out"):
+        read_given(read_given(root), shape=6)
+
+
 def test_images_in_memory_are_resized_only_once_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     resized, fit = list[tuple[int, ...]](), image_kind.fit_images
 

@@ -83,13 +83,13 @@ def test_a_weight_counts_as_so_many_examples(mixup):
     ).eval()
     inputs, labels, weights = task.train.inputs[-8:], task.train.labels[-8:], task.train.weights[-8:]
     asked = {"seed": 0, "epoch": 0, "step": 0}
-    found = float(child.step_loss(inputs, labels, weights, **asked))
+    found = child.step_loss(inputs, labels, weights, **asked).item()
     if not mixup:
         examples = zip(inputs[:, None], labels[:, None], strict=True)
-        losses = [float(child.step_loss(*one, **asked)) for one in examples]
+        losses = [child.step_loss(*one, **asked).item() for one in examples]
         assert found == pytest.approx(np.mean(np.array(losses) * weights.numpy()), rel=1e-5)
-    equal = float(child.step_loss(inputs, labels, torch.ones(8), **asked))
-    assert equal == pytest.approx(float(child.step_loss(inputs, labels, **asked)), rel=1e-5)
+    equal = child.step_loss(inputs, labels, torch.ones(8), **asked).item()
+    assert equal == pytest.approx(child.step_loss(inputs, labels, **asked).item(), rel=1e-5)
     assert found != pytest.approx(equal, rel=1e-3)
 
 

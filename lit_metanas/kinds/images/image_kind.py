@@ -71,6 +71,7 @@ class ImageKind(Kind):
     features: ClassVar = {"coarse": "average pixels", "fine": "average pixels and edges"}
     mirrors = True
     converts = True
+    sided = True
     member_epochs = 150
 
     def claims(self, path: Path, group: str | None) -> bool:
@@ -83,9 +84,12 @@ class ImageKind(Kind):
 
     def read(self, source: Source) -> Task:
         """Of class folders; grey images are read with one channel."""
+        shape = source.prepared
+        if source.side is not None and shape is None:
+            shape = ImageShape(3, source.side, source.side)
         task = FolderTask(
             str(source.path),
-            source.prepared,
+            shape,
             test_root=source.test_path,
             group=source.group,
             min_per_class=source.least,
@@ -124,6 +128,22 @@ class ImageKind(Kind):
         """The same images, as prediction brings them to a shape."""
         return _mapped(task, lambda own: fit_images(own, prepared).to(own.dtype))
 
+    def resized(self, task: Task, side: int) -> Task:
+        """As prediction brings images to a shape."""
+        assert isinstance(task.shape, ImageShape)
+        return self.convert(task, task.shape._replace(height=side, width=side))
+
+    def describe(self, task: Task) -> str:
+        """The pixels that a network sees."""
+        _, height, width = task.train.inputs.shape[1:]
+        return f", {height}x{width} pixels"
+
+    def describe_columns(self, source: Source) -> str:
+        """The pixels that the files have."""
+        if not source.path.is_dir() or not (side := _side(source)):
+            return ""
+        return f" The shorter side of the files has about {side} pixels."
+
     def as_before(self, made: MadeBefore, place: str) -> ImageShape | None:
         """The shape of the images."""
         if isinstance(made.shape, ImageShape):
@@ -132,10 +152,10 @@ class ImageKind(Kind):
 
 
 def _side(source: Source) -> int:
-    """Pixels of the shorter side of images in a folder: the median of the first one of each class."""
+    """Pixels of the shorter side of images in a folder: the median of the first one of each class; 0 without."""
     firsts = (files_in(folder, SUFFIXES, source.group is not None)[:1] for folder in folders_in(source.path))
     sides = sorted(shorter_side(file) for files in firsts for file in files)
-    return sides[len(sides) // 2]
+    return sides[len(sides) // 2] if sides else 0
 
 
 def _has_colour(part: Split) -> bool:
