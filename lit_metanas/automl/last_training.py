@@ -21,7 +21,8 @@ from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.text import printable
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.tasks.task import Split
-from lit_metanas.training.child import Child, Ensemble, chosen_child, fit_child
+from lit_metanas.training.child import Child, chosen_child, fit_child
+from lit_metanas.training.ensembles import Ensemble
 from lit_metanas.training.recipes.mirror_check import mirror_keeps_classes
 from lit_metanas.training.workers import StepEnded, submit, worker_processes
 

@@ -32,7 +32,7 @@ from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.record import RecipeFields, SearchOutcome, cost_of
 from lit_metanas.searchers.halving import EvolvingHalving, Halving
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.training.child import members_of
+from lit_metanas.training.ensembles import members_of
 
 
 @dataclass(frozen=True)

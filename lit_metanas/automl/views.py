@@ -25,7 +25,7 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.tasks.task import Split, Task, check_task
-from lit_metanas.training.child import WithLinear
+from lit_metanas.training.ensembles import WithLinear
 from lit_metanas.training.precision import FLOAT32
 from lit_metanas.training.recipes import Recipe
 from lit_metanas.training.step_time import nominal_times, step_seconds

@@ -8,6 +8,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from lit_metanas.callbacks.fonts import use_fonts
 from lit_metanas.callbacks.probability_history import ProbabilityHistory
 from lit_metanas.io.files import replacing
 from lit_metanas.io.text import printable
@@ -62,6 +63,7 @@ def pixels(drawn: Figure) -> NDArray[uint8]:
     import numpy
     from PIL import Image
 
+    use_fonts(drawn)
     buffer = io.BytesIO()
     drawn.savefig(buffer, format="png", bbox_inches="tight")
     with Image.open(buffer) as image:
@@ -70,6 +72,7 @@ def pixels(drawn: Figure) -> NDArray[uint8]:
 
 def save(drawn: Figure, path: str | os.PathLike[str]) -> None:
     """Write the figure, with all that stands around its axes, as a PNG file, atomically."""
+    use_fonts(drawn)
     with replacing(path) as temporary:
         drawn.savefig(temporary, format="png", bbox_inches="tight")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 
+from lit_metanas.comparisons.class_measures import ClassTable
 from lit_metanas.comparisons.result_fields import ResultFields
 from lit_metanas.inputs.shapes import ImageShape, as_shape
 from lit_metanas.io.text import at_once, number_of, printable
@@ -44,6 +45,7 @@ def card_of(result: ResultFields, license: str, command: str, loss: Int8Loss | N
     noun = getattr(result.preprocessing, "noun", "")
     if isinstance(as_shape(result.shape), ImageShape):
         noun = "images"
+    table = class_table(result)
     return ModelCard(
         kind=result.objective.hub_task(noun),
         data=result.task_id,
@@ -73,7 +75,24 @@ def card_of(result: ResultFields, license: str, command: str, loss: Int8Loss | N
         int8=loss,
         front=_front_sentence(result),
         energy=_energy(result),
+        measures=measures_in_words(result),
+        by_class=table.markdown() if table else "",
     )
+
+
+def measures_in_words(result: ResultFields) -> dict[str, str]:
+    """The measures that did not choose, as people write them."""
+    others = {name: value for name, value in result.measures.items() if name != result.metric}
+    return {name: f"{100 * value:.1f} %" if "accuracy" in name else f"{value:.3f}" for name, value in others.items()}
+
+
+def class_table(result: ResultFields) -> ClassTable | None:
+    """Recall, precision and confusions of the classes; None without classes or test examples."""
+    if not result.class_accuracy or not result.examples:
+        return None
+    places = {name: place for place, name in enumerate(result.classes)}
+    pairs = [[places[name] for name in column] for column in list(zip(*result.examples, strict=True))[1:3]]
+    return ClassTable.of(*pairs, result.classes)
 
 
 def _recipe_sentence(result: ResultFields) -> str:
@@ -122,6 +141,8 @@ def _score_lines(result: ResultFields) -> list[str]:
     if len(set(result.class_accuracy.values())) > 1:
         name, share = min(result.class_accuracy.items(), key=lambda item: item[1])
         lines.append(f"  weakest class: {printable(name, 40)}, {100 * share:.1f} %")
+    if others := measures_in_words(result):
+        lines.append(_wrap(f"also on the test part: {', '.join(f'{name} {value}' for name, value in others.items())}"))
     if result.earlier:
         lines.append(_wrap(result.earlier))
     noun = "images" if isinstance(as_shape(result.shape), ImageShape) else "examples"

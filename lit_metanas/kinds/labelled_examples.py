@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import vocabulary_of
+from lit_metanas.io.text import writable
 from lit_metanas.tasks.labels import ClassNames, Groups, Labels, class_indices, class_names, group_names, label_list
 from lit_metanas.tasks.splits import by_class, join_classes, kept_labels, large_classes, split_examples, warn_of_repeats
 from lit_metanas.tasks.task import Split, Task, check_task
@@ -25,19 +28,28 @@ def task_of_classes(
     tested: Mapping[str, Tensor] | None,
     tested_in: str = "",
     preprocessing: Preprocessing | None = None,
+    files: Mapping[str, Sequence[Path]],
+    tested_files: Mapping[str, Sequence[Path]] | None = None,
 ) -> Task:
     """A task of the inputs of each class, divided by shares of train, val and test part.
 
     ``tested`` are those of a given test part; what it repeats is warned of where ``tested_in`` says what holds it.
+    Both were read from ``files``.
     """
     train, val, test = shares
-    parts = split_examples(classes, train=train, val=val, test=test, seed=seed, culprit=culprit, groups=groups)
-    if tested is not None:
+    divide = partial(split_examples, train=train, val=val, test=test, seed=seed, culprit=culprit, groups=groups)
+    parts = divide(classes)
+    if tested is None:
+        places = divide({name: torch.arange(len(own))[:, None] for name, own in classes.items()})[2]
+        listed = [files[name] for name in classes]
+        names = [listed[label][int(place)] for place, label in zip(places.inputs[:, 0], places.labels, strict=True)]
+    else:
+        names = [file for name in classes for file in (tested_files or {}).get(name, ())]
         none = next(iter(classes.values()))[:0]
         parts[2] = join_classes([tested.get(name, none) for name in classes])
         if tested_in:
             warn_of_repeats(tested_in, [part.inputs for part in parts[:2]], parts[2].inputs)
-    return _task(id, parts, classes, preprocessing)
+    return _task(id, parts, classes, preprocessing, [writable(str(file)) for file in names])
 
 
 class LabelledExamples:
@@ -62,6 +74,7 @@ class LabelledExamples:
         for at, label in enumerate(self.labels):
             members[self.names[label]].append(at)
         self.members = large_classes(members, min_per_class, place)
+        self._tested: list[int] = []
         self.groups = None
         if group is not None:
             self.groups = by_class(group_names(group, number, noun), self.members)
@@ -77,6 +90,7 @@ class LabelledExamples:
             culprit=self._culprit,
             groups=self.groups,
         )
+        self._tested = parts[2].inputs[:, 0].tolist()
         return [(part.inputs[:, 0], part.labels) for part in parts]
 
     def _culprit(self, name: str) -> str:
@@ -92,9 +106,13 @@ class LabelledExamples:
         tested: tuple[Tensor, Labels] | None = None,
         tested_in: str = "X_test",
         preprocessing: Preprocessing | None = None,
+        test_names: Sequence[str] = (),
     ) -> Task:
-        """A task of the parts; inputs and labels of a given test part stay in their order."""
-        parts = list(parts)
+        """A task of the parts; inputs and labels of a given test part stay in their order.
+
+        Test examples are called by their places, from 0 on, unless they have names.
+        """
+        parts, places = list(parts), self._tested
         if tested is not None:
             inputs, labels = tested
             given = label_list(labels, len(inputs), name="y_test", images="X_test", noun=self.noun)
@@ -102,12 +120,18 @@ class LabelledExamples:
             numbers = class_indices([given[place] for place in places], kept, noun=self.noun)
             parts[2] = Split(inputs[places], numbers.to(inputs.device))
             warn_of_repeats(tested_in, [part.inputs for part in parts[:2]], parts[2].inputs)
-        task = _task(id, parts, self.members, preprocessing)
+        task = _task(id, parts, self.members, preprocessing, test_names or list(map(str, places)))
         check_task(task)
         return task
 
 
-def _task(id: str, parts: list[Split], classes: Iterable[str], preprocessing: Preprocessing | None) -> Task:
+def _task(
+    id: str,
+    parts: list[Split],
+    classes: Iterable[str],
+    preprocessing: Preprocessing | None,
+    test_names: Sequence[str],
+) -> Task:
     train, val, test = parts
     names, vocabulary = tuple(classes), None
     if preprocessing is not None:
@@ -121,4 +145,5 @@ def _task(id: str, parts: list[Split], classes: Iterable[str], preprocessing: Pr
         classes=names,
         vocabulary=vocabulary,
         preprocessing=preprocessing,
+        test_names=tuple(test_names),
     )

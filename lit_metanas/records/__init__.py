@@ -1,6 +1,7 @@
 """Budgets, records of searches, results and their files."""
 
 from lit_metanas.records.budget import Budget, Cost, Exhausted
+from lit_metanas.records.example_rows import ExampleRow, read_example_rows, write_example_rows
 from lit_metanas.records.record import SearchOutcome, SearchRecord, TaskScores, Trial
 from lit_metanas.records.record_lines import merge_record_lines, read_record_lines, write_record_lines
 from lit_metanas.records.result_files import (
@@ -22,6 +23,7 @@ __all__ = [
     "ArchitectureRow",
     "Budget",
     "Cost",
+    "ExampleRow",
     "Exhausted",
     "Protocol",
     "ResultRow",
@@ -35,11 +37,13 @@ __all__ = [
     "merge_results",
     "rank_gaussian",
     "read_architectures",
+    "read_example_rows",
     "read_predictions",
     "read_record_lines",
     "read_records",
     "read_results",
     "write_architectures",
+    "write_example_rows",
     "write_predictions",
     "write_record_lines",
     "write_records",

@@ -152,8 +152,8 @@ def merge_architectures(path: str | os.PathLike[str], rows: Iterable[Architectur
     _merge(path, "architectures", ArchitectureRow, list(rows))
 
 
-EXPORT, PREDICTIONS = "model.json", "predictions.json"
-"""Files of a kept network: its export, and its predictions for some test examples."""
+EXPORT, PREDICTIONS, ERRORS = "model.json", "predictions.json", "errors.json"
+"""Files of a kept network: its export, its predictions for some test examples, and its worst errors."""
 
 
 class KeptNetwork(NamedTuple):

@@ -49,16 +49,15 @@ def page_text(
     tables: Sequence[ProtocolTable],
     pictures: Sequence[Picture],
     networks: Sequence[KeptNetwork],
-    examples: str,
+    examples: Sequence[str],
     said: str,
 ) -> str:
-    """The verdict, tables, predictions, networks, figures, and the origin of each row, as Markdown."""
+    """The verdict, tables, sections on test examples, networks, figures, and the origin of each row, as Markdown."""
     parts = ["# Report\n"]
     if said:
         parts.append(f"{markdown_text(said)}\n")
     parts += ["## Results\n", *(to_markdown(table) for table in tables)]
-    if examples:
-        parts += ["## Predictions\n", examples]
+    parts += filter(None, examples)
     if networks:
         parts += ["## Networks\n", _network_lines(networks)]
     parts.append("## Figures\n")
@@ -109,14 +108,19 @@ def _caption(rows: Sequence[ArchitectureRow]) -> str:
     return f"{chosen} ({'; '.join(dict.fromkeys(users))})"
 
 
+def shown_network(networks: Sequence[KeptNetwork]) -> tuple[KeptNetwork, list[KeptNetwork]]:
+    """The network of the first task whose test examples are shown, and all networks of that task."""
+    task = networks[0].row.task_id
+    networks = [one for one in networks if one.row.task_id == task]
+    return best_networks(networks).get(task) or networks[0], networks
+
+
 def prediction_section(folder: Path, networks: Sequence[KeptNetwork]) -> str:
     """A figure and a table of a network's predictions for test examples, as Markdown; empty without a network."""
     if not networks:
         return ""
-    task = networks[0].row.task_id
-    networks = [one for one in networks if one.row.task_id == task]
-    best = best_networks(networks).get(task)
-    network = best or networks[0]
+    network, networks = shown_network(networks)
+    task, best = network.row.task_id, best_networks(networks).get(network.row.task_id)
     try:
         predictions = read_predictions(network.folder / PREDICTIONS)[:MOST_SHOWN]
     except ValueError as error:
@@ -140,7 +144,7 @@ def prediction_section(folder: Path, networks: Sequence[KeptNetwork]) -> str:
         parts.append(markdown_lines(lines))
     if any(UNKNOWN_MARK in one.example for one in predictions):
         parts.append(f"{UNKNOWN_MARK} stands for words or characters that the network's vocabulary lacks.")
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(["## Predictions", *parts]) + "\n"
 
 
 def best_sentences(networks: Sequence[KeptNetwork]) -> list[str]:

@@ -29,6 +29,7 @@ from lit_metanas.records.result_files import (
     read_results,
 )
 from lit_metanas.records.rows import ArchitectureRow, ResultRow
+from lit_metanas.report.class_section import WORST, class_section
 from lit_metanas.report.figures.costs import draw_costs, draw_curves
 from lit_metanas.report.figures.fronts import draw_fronts
 from lit_metanas.report.leaderboard import PAGE, leaderboard_page, read_folder
@@ -233,10 +234,13 @@ def write_report(
             pictures.append(picture)
     pictures += draw_architectures(folder, architectures)
     examples = prediction_section(folder, looked_at)
-    write_whole(folder / "report.md", page_text(made, pictures, networks, examples, said))
+    classes, confusions = class_section(folder, looked_at)
+    pictures += confusions
+    write_whole(folder / "report.md", page_text(made, pictures, networks, [classes, examples], said))
     files = {folder / "report.md": "report", **{folder / picture.file: picture.title for picture in pictures}}
-    if PREDICTED in examples:
-        files[folder / PREDICTED] = "Predictions"
+    for name, title in ((WORST, "Worst errors"), (PREDICTED, "Predictions")):
+        if f"]({name})" in f"{classes}{examples}":
+            files[folder / name] = title
     return Report(tuple(made), files, said)
 
 

@@ -99,6 +99,7 @@ class Task:
         vocabulary: number of tokens, where inputs are sequences of such.
         preprocessing: what made the inputs of raw examples, and makes those of new ones; None for images.
         objective: what is wanted of a network; None is to tell ``way`` classes apart.
+        test_names: where the test examples came from, such as files or places in a table, one each; may be empty.
 
     Raises:
         ValueError: a name cannot be written in UTF-8, or ``way`` is not the number of the objective's outputs.
@@ -120,6 +121,7 @@ class Task:
     vocabulary: int | None = None
     preprocessing: Preprocessing | None = None
     objective: Objective | None = None
+    test_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Look at the names, which results are written under, and at the objective."""

@@ -23,7 +23,8 @@ from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.kinds.texts.joined_tokens import JoinedTokens
 from lit_metanas.kinds.texts.text_kind import NGRAMS, TextKind
 from lit_metanas.spaces.any_input import linear_space
-from lit_metanas.training.child import WithLinear, build_network, chosen_child, fit_child, members_of
+from lit_metanas.training.child import chosen_child, fit_child
+from lit_metanas.training.ensembles import WithLinear, build_network, members_of
 
 Texts = tuple[list[str], list[str]]
 Call = Callable[..., lm.SearchResult]

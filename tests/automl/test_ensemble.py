@@ -29,7 +29,8 @@ from lit_metanas.kinds.images.image_kind import ImageKind
 from lit_metanas.kinds.kind import kind_named, known_kinds
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.record import SearchOutcome
-from lit_metanas.training.child import Ensemble, build_network, chosen_child, fit_child, members_of, training_cost
+from lit_metanas.training.child import chosen_child, fit_child, training_cost
+from lit_metanas.training.ensembles import Ensemble, build_network, members_of
 
 Arrays = tuple[np.ndarray, list[str]]
 Call = Callable[..., lm.SearchResult]

@@ -30,7 +30,8 @@ from lit_metanas.spaces.any_input import LinearSpace
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
-from lit_metanas.training.child import WithLinear, build_network, examples_at_once
+from lit_metanas.training.child import examples_at_once
+from lit_metanas.training.ensembles import WithLinear, build_network
 from lit_metanas.training.export.exported_program import export_child
 from lit_metanas.training.precision import AUTO_PRECISION
 from lit_metanas.training.recipes import Recipe

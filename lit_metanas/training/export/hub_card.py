@@ -6,7 +6,7 @@ import math
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,8 @@ class ModelCard:
     takes: str = "FILE"  # argument of predict.py
     is_command: bool = False  # whether `reproduce` is a command
     latency: str = ""
+    measures: dict[str, str] = field(default_factory=dict)  # of the test part, which did not choose
+    by_class: str = ""  # tables of classes, as Markdown
 
     def metadata(self) -> dict[str, Any]:
         """The front matter: a ``model-index`` with a result for each file that was scored."""
@@ -111,6 +113,7 @@ class ModelCard:
         rows = {f"test {markdown_text(self.metric)}".replace("|", "\\|"): f"{score}, of {number_of(tested, 'example')}"}
         if self.int8 is not None:
             rows[_INT8_NAME] = self.int8.told
+        rows |= {f"test {name}": value for name, value in self.measures.items()}
         rows |= {"parameters": f"{self.parameters:,}", "multiply-adds for one input": f"{self.flops:,}"}
         rows["latency"] = self.latency
         for what, cost in self.costs.items():
@@ -143,6 +146,7 @@ class ModelCard:
             *(f"- {name}: {value}" for name, value in notes.items() if value),
             f"- To reproduce:{reproduce}",
             "",
+            *(["## Classes on the test part", "", self.by_class, ""] if self.by_class else []),
             "## Use",
             "",
             f"`python predict.py {self.takes} ...` needs {' and '.join(self.packages)}; {self._other_way}. "

@@ -1,0 +1,101 @@
+"""A trained network on the test part: its score, what it says of each example, and its worst errors."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from lit_metanas.comparisons.class_measures import class_measures
+from lit_metanas.comparisons.shown_predictions import shown_predictions
+from lit_metanas.inputs.batches import at_least_float32
+from lit_metanas.objectives.classification import Classification
+from lit_metanas.objectives.objective import Judged
+from lit_metanas.records.example_rows import ExampleRow
+from lit_metanas.records.rows import ShownPrediction
+from lit_metanas.records.statistics import FEWEST_OF_INTERVAL, wilson_reach
+from lit_metanas.tasks.task import Task
+from lit_metanas.training.child import Child, examples_at_once, judge
+
+WORST_SHOWN = 20
+"""The most errors that are shown."""
+
+
+class Tested(NamedTuple):
+    """What a network says of the test part of a task."""
+
+    task: Task
+    predictions: list[Any]
+    judged: Judged
+    probabilities: Tensor | None  # of each class, shape (n, way); None where no classes are told apart
+
+    @property
+    def reach(self) -> float:
+        """Distance from the score to the end of its 95 % interval; NaN for too few examples."""
+        labels = self.task.test.labels
+        if len(labels) < FEWEST_OF_INTERVAL:
+            return math.nan
+        if self.probabilities is not None or self.judged.half == 0:
+            return wilson_reach(self.judged.value, self.task.goal.examples_worth(labels))
+        return self.judged.half
+
+    @property
+    def by_class(self) -> dict[str, float]:
+        """The recall of each class that has any examples; empty without classes."""
+        if self.probabilities is None:
+            return {}
+        labels, names = self.task.test.labels.cpu(), self.task.goal.names(self.task.classes)
+        parts = {name: Judged(*(each[labels == label] for each in self.judged)) for label, name in enumerate(names)}
+        return {name: own.value for name, own in parts.items() if len(own.right)}
+
+    @property
+    def measures(self) -> dict[str, float]:
+        """Measures that do not choose; empty without classes."""
+        if self.probabilities is None:
+            return {}
+        return class_measures(self.task.test.labels.cpu(), torch.tensor(self.predictions), self.probabilities)
+
+    @property
+    def rows(self) -> tuple[ExampleRow, ...]:
+        """A row for each example."""
+        task, number = self.task, len(self.predictions)
+        names = task.test_names or tuple(map(str, range(number)))
+        said, meant = (
+            task.goal.show(each, task.test.inputs, task)
+            for each in (self.predictions, task.goal.answers(task.test.labels))
+        )
+        numbers = [[math.nan] * number] * 2
+        if self.probabilities is not None:
+            own = self.probabilities.gather(1, torch.tensor(self.predictions)[:, None])[:, 0]
+            numbers = [own.tolist(), self._losses.tolist()]
+        return tuple(map(ExampleRow._make, zip(names, meant, said, *numbers, strict=True)))
+
+    @property
+    def worst(self) -> tuple[ShownPrediction, ...]:
+        """The errors of the highest loss, the highest first; none without classes."""
+        if self.probabilities is None:
+            return ()
+        wrong = self.judged.right == 0
+        places = torch.where(wrong, self._losses, -1.0).argsort(descending=True)[: min(WORST_SHOWN, int(wrong.sum()))]
+        return shown_predictions(self.task, self.predictions, places)
+
+    @property
+    def _losses(self) -> Tensor:
+        """The negative logarithm of the probability of each example's class."""
+        assert self.probabilities is not None
+        own = self.probabilities.double().gather(1, self.task.test.labels.cpu()[:, None])[:, 0]
+        return -own.clamp(min=torch.finfo(torch.float32).tiny).log()
+
+
+@torch.no_grad()
+def tested_part(child: Child, task: Task) -> Tested:
+    """Test a trained network once."""
+    child.eval()
+    if not isinstance(task.goal, Classification):
+        return Tested(task, *judge(child, task.test, task.goal), None)
+    scores = [child(part) for part in task.test.inputs.split(examples_at_once(task.goal, 500))]
+    predictions = [each for part in scores for each in task.goal.predictions(part)]
+    probabilities = torch.cat([at_least_float32(part).softmax(1).cpu() for part in scores])
+    return Tested(task, predictions, task.goal.judge(predictions, task.test.labels), probabilities)
