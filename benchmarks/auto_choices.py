@@ -37,7 +37,6 @@ from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.kinds.given_data import other_ways
 from lit_metanas.kinds.kind import kind_of
-from lit_metanas.kinds.rows.standardised_columns import NumericColumns
 from lit_metanas.records.record import PREPROCESSING
 from lit_metanas.records.record_lines import SHIPPED
 from lit_metanas.searchers.halving.proposals import covering
@@ -94,14 +93,14 @@ def intents(folders: Folders, preprocessing: TextPreprocessing = WORDS) -> lm.Ta
     return text_task("clinc/twenty", {name: found[name] for name in names}, preprocessing, (15, 8, 30))
 
 
-def tumours(folders: Folders, preprocessing: NumericColumns | None = None) -> lm.Task:
+def tumours(folders: Folders, preprocessing: lm.kinds.Columns | None = None) -> lm.Task:
     """Two classes by thirty numbers, which scikit-learn ships: 60, 30 and 120 of each."""
     from sklearn.datasets import load_breast_cancer  # an extra, for this one task
 
     del folders
     found = load_breast_cancer()
     rows = divide(found.target.tolist(), (60, 30, 120))
-    columns = (preprocessing or lm.kinds.StandardisedColumns()).fitted(found.data[rows["train"]])
+    columns = (preprocessing or lm.kinds.Columns()).fitted(found.data[rows["train"]])
     return task_of("tumours/all", columns.encode(found.data), found.target.tolist(), rows, columns)
 
 

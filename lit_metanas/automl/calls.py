@@ -236,6 +236,8 @@ def _describe(task: Task, options: AutoOptions) -> Kind:
     text = describe_given(task, kind, grouped=options.group is not None)
     options.say(text + describe_columns(options.data, kind, options.group))
     warn_of_copies(task, drawn=not has_test_part(options.data, options.test))
+    for sentence in kind.caveats(task):
+        warn_of_data(sentence)
     return kind
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lit_metanas.kinds.new_examples import NewExamples
     from lit_metanas.kinds.pairs import NumberWords, ParallelFolder, ParallelTable, ParallelTask, PhrasePairs
     from lit_metanas.kinds.questions import BabiFolder, BabiTask, QuestionSentences, QuestionWords, SquadTask, Stories
-    from lit_metanas.kinds.rows import QuantileColumns, StandardisedColumns, TableTask
+    from lit_metanas.kinds.rows import Columns, TableTask
     from lit_metanas.kinds.sounds import (
         AudioFolder,
         AudioFolderTask,
@@ -55,7 +55,7 @@ _NAMES = {
     "new_examples": "NewExamples",
     "pairs": "NumberWords ParallelFolder ParallelTable ParallelTask PhrasePairs",
     "questions": "BabiFolder BabiTask QuestionSentences QuestionWords SquadTask Stories",
-    "rows": "QuantileColumns StandardisedColumns TableTask",
+    "rows": "Columns TableTask",
     "sounds": "AudioFolder AudioFolderTask LogMel SpokenWords TableColumns TranscriptTask mu_law_sound",
     "texts": (
         "BytePairs Characters Docstrings NGrams Phrases SentenceSource StaticVectors TextDataset TextFolder TextSource "
@@ -72,6 +72,7 @@ __all__ = [
     "BabiTask",
     "BytePairs",
     "Characters",
+    "Columns",
     "DatasetSource",
     "Distortion",
     "Docstrings",
@@ -90,14 +91,12 @@ __all__ = [
     "ParallelTask",
     "PhrasePairs",
     "Phrases",
-    "QuantileColumns",
     "QuestionSentences",
     "QuestionWords",
     "SentenceSource",
     "Source",
     "SpokenWords",
     "SquadTask",
-    "StandardisedColumns",
     "StaticVectors",
     "Stories",
     "TableColumns",

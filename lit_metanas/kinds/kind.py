@@ -274,6 +274,10 @@ class Kind(ABC):
         inner = [file for each in folders_in(folder) for file in files_in(each, self.read_files, deep)]
         return inner or files_in(folder, self.read_files)
 
+    def caveats(self, task: Task) -> list[str]:
+        """Sentences on examples that a person should know of, as they make scores too good; by default none."""
+        return []
+
     def describe(self, task: Task) -> str:
         """What else the announcement of a task says of its examples, such as ``, heard for 5 s``."""
         return ""

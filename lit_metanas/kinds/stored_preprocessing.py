@@ -23,7 +23,8 @@ def stored_kind(stored: object) -> type[Preprocessing] | None:
     """The kind of a stored preprocessing, of this package or one that is imported; None where there is no such kind."""
     if not isinstance(stored, Mapping) or not isinstance(stored.get("kind"), str):
         return None
-    return stored_classes(Preprocessing).get(stored["kind"])  # type: ignore[type-abstract]
+    kind = str(stored["kind"])
+    return stored_classes(Preprocessing).get(rows.FORMER_KINDS.get(kind, kind))  # type: ignore[type-abstract]
 
 
 def read_preprocessing(stored: object) -> Preprocessing:

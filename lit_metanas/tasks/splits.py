@@ -40,11 +40,11 @@ def join_classes(classes: Sequence[Tensor]) -> Split:
 
 def warn_of_repeats(tested_in: str, learned: Sequence[Tensor], tested: Tensor) -> None:
     """Warn of test examples that equal some to learn from, to the last bit."""
-    known = {digest for part in learned for digest in _digests(part)}
-    tell_repeats(tested_in, sum(digest in known for digest in _digests(tested)))
+    known = {digest for part in learned for digest in digests(part)}
+    tell_repeats(tested_in, sum(digest in known for digest in digests(tested)))
 
 
-def _digests(inputs: Tensor) -> list[int]:
+def digests(inputs: Tensor) -> list[int]:
     """What is the same for equal examples, and hardly ever for others: Python's own hashes, which take least time."""
     return [hash(row.tobytes()) for row in inputs.cpu().numpy()]
 
@@ -61,9 +61,9 @@ def warn_of_copies(task: Task, *, drawn: bool) -> None:
         rightly = ", unless rows are rightly equal", ", unless these columns cannot tell the classes apart"
     named = {"learn from": task.train, "choose by": task.val, "test": task.test}
     parts = {what: part for what, part in named.items() if part is not None}
-    digests = {what: _digests(part.inputs) for what, part in parts.items()}
+    own_digests = {what: digests(part.inputs) for what, part in parts.items()}
     seen, copied = set[int](), []
-    for what, own in digests.items():  # the last training is on those to choose by, too
+    for what, own in own_digests.items():  # the last training is on those to choose by, too
         copies = sum(digest in seen for digest in own)
         if copies and (drawn or what != "test"):
             copied.append(f"{copies:,} of the {len(own):,} to {what}")
@@ -75,7 +75,7 @@ def warn_of_copies(task: Task, *, drawn: bool) -> None:
         )
     if not isinstance(task.goal, Classification):
         return
-    everything = [digest for own in digests.values() for digest in own]
+    everything = [digest for own in own_digests.values() for digest in own]
     labels = torch.cat([part.labels for part in parts.values()]).tolist()
     classes = Counter(digest for digest, _ in {*zip(everything, labels, strict=True)})
     if several := sum(classes[digest] > 1 for digest in everything):

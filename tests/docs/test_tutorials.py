@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -127,6 +128,27 @@ def test_torch_and_pillow_alone_classify_as_predict_does(shape: tuple[int, int, 
         found = ast.literal_eval(line)
         assert list(found) == ["a", "b", "c"]
         torch.testing.assert_close(torch.tensor(list(found.values())), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_web_service_answers_as_predict_does(channels: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = pytest.importorskip("fastapi.testclient", reason="needs fastapi and httpx")
+    pytest.importorskip("onnxruntime", reason="needs lit-metanas[onnx]")
+    (script,) = (block for block in blocks(ROOT / "docs/tutorials/use_a_network.md") if block.rest == "serve.py")
+    space, shape = lm.LayeredSpace(depths=(2,), widths=(4,)), (channels, 12, 10)
+    architecture = space.sample(torch.Generator().manual_seed(0))
+    network = space.child(architecture, shape, way=3)
+    names = ("a", "b", "c")
+    lm.export_child(network, tmp_path / "out", architecture=architecture, classes=names, shape=shape, onnx=True)
+    pixels = torch.randint(0, 256, (30, 40, 3), dtype=torch.uint8).numpy()
+    Image.fromarray(pixels).save(file := tmp_path / "noise.png")
+    monkeypatch.chdir(tmp_path)
+    served: dict[str, Any] = {}
+    exec(script.code, served)
+    answer = client.TestClient(served["app"]).post("/classify", content=file.read_bytes()).json()
+    expected = lm.load("out").predict(read_images([file], shape))[0]
+    assert tuple(answer) == names
+    torch.testing.assert_close(torch.tensor(list(answer.values())), expected, atol=1e-5, rtol=0)
 
 
 def test_the_readme_does_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -598,8 +598,8 @@ def test_names_of_files_are_no_texts(tmp_path: Path) -> None:
     ("text", "told"),
     [
         (
-            "a,colour,target\n" + "1,red,x\n2,blue,y\n" * 5,
-            r"Column 'colour' .* holds 'red'.*; where texts are to be learned",
+            "a,body,target\n" + "".join(f"1,how are you {n},x\n2,I am well {n},y\n" for n in range(5)),
+            r"Column 'body' .* holds texts; where texts are to be learned from, call their column 'text'",
         ),
         ("a,b,label\n" + "1,2,0\n2,3,1\n" * 5 + "4,5,\n", r"no label at line 12 .*, or leave this one out\.$"),
         ("a;b;label\n" + "1,5;2,5;0\n" * 9, r"has one column, 'a;b;label': separate columns by commas, and"),

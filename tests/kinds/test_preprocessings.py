@@ -85,15 +85,15 @@ def test_images_in_memory_are_resized_only_once_they_are_asked_for(monkeypatch: 
 
 def test_rows_have_columns_of_several_scales(tmp_path: Path) -> None:
     rows = np.random.default_rng(0).lognormal(size=(40, 2))
-    labels = ["standardised columns", "quantiles of columns", "standardised together"]
+    labels = ["standardised columns", "quantiles of columns", "pieces of columns", "standardised together"]
     ways = ways_of((rows, np.arange(40) % 2))
     assert [*ways] == labels
     scores = ways["quantiles of columns"]().train.inputs
     assert float(scores[:, 0].mean().abs()) < 0.2
     assert scores.abs().max() <= 3
     together = ways["standardised together"]().preprocessing
-    assert isinstance(together, lm.kinds.StandardisedColumns)
-    assert len(set(together.means)) == len(set(together.deviations)) == 1
+    assert isinstance(together, lm.kinds.Columns)
+    assert len({(column.mean, column.deviation) for column in together.columns}) == 1
     lines = [f"{a},{b},{n % 2},{n // 4}" for n, (a, b) in enumerate(rows)]
     (tmp_path / "rows.csv").write_text("\n".join(["a,b,label,group", *lines]))
     read = ways_of(tmp_path / "rows.csv", group="group")

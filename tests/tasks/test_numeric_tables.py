@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ Y = np.where(X[:, 0] > 5, "high", "low")
 
 
 def test_columns_are_standardised_by_their_own_numbers():
-    columns = lm.kinds.StandardisedColumns().fitted(X)
+    columns = lm.kinds.Columns().fitted(X)
     found = columns.encode(X)
     wanted = (X - X.mean(0)) / X.std(0)
     np.testing.assert_allclose(found[:, :3], wanted, atol=1e-5)
@@ -36,45 +37,41 @@ def test_columns_are_standardised_by_their_own_numbers():
 
 def test_a_missing_value_is_the_mean_and_is_counted():
     rows = [[1.0, NAN], [3.0, 4.0], [NAN, 8.0], [None, NAN]]
-    columns = lm.kinds.StandardisedColumns(("a", "b")).fitted(rows)
-    assert (columns.means, columns.deviations) == ((2.0, 6.0), (1.0, 2.0))
-    assert columns.encode(rows).tolist() == [[-1, 0, 0.5], [1, -1, 0], [0, 1, 0.5], [0, 0, 1]]
-    assert columns.encode([{"b": "8", "a": " NA "}]).tolist() == [[0, 1, 0.5]]
-    assert columns.show(columns.encode(rows[:2])) == ["a 1, b 6", "a 3, b 4"]
+    columns = lm.kinds.Columns(("a", "b")).fitted(rows)
+    assert [(one.mean, one.deviation, one.gaps) for one in columns.columns] == [(2.0, 1.0, True), (6.0, 2.0, True)]
+    wanted = [[-1, 0, 0, 1, 0.5], [1, 0, -1, 0, 0], [0, 1, 1, 0, 0.5], [0, 1, 0, 1, 1]]
+    assert columns.encode(rows).tolist() == wanted
+    assert columns.encode([{"b": "8", "a": " NA "}]).tolist() == [[0, 1, 1, 0, 0.5]]
+    assert columns.show(columns.encode(rows[:2])) == ["a 1, b ?", "a 3, b 4"]
 
 
 def test_constant_empty_and_huge_columns():
     rows = np.array([[7.3, NAN, 1e300, 0.0], [7.3, NAN, -1e300, 1e-300]] * 3)
-    columns = lm.kinds.StandardisedColumns().fitted(rows)
+    columns = lm.kinds.Columns().fitted(rows)
+    assert columns.left_out == "'1' (constant), '2' (empty)"
     found = columns.encode(rows)
-    assert found[:, :2].abs().max() == 0
-    torch.testing.assert_close(found[:2, 2:4], torch.tensor([[1.0, -1.0], [-1.0, 1.0]]))
+    torch.testing.assert_close(found[:2], torch.tensor([[1.0, -1.0, 0.0], [-1.0, 1.0, 0.0]]))
     far = columns.encode([[7.3, 5.0, 1.7e308, 1e300], [9.3, 0.0, -1.7e308, 0.0]])
     assert far.isfinite().all()
     assert far.abs().max() == 1000
-    assert far[1, 0] == pytest.approx(2)
+    with pytest.raises(ValueError, match=r"no column to learn from, as all are left out: '1' \(constant\)"):
+        lm.kinds.Columns().fitted(rows[:, :2])
 
 
 def test_all_columns_can_share_one_mean_and_deviation():
     rows = np.array([[1.0, 10.0], [3.0, NAN], [5.0, 30.0]])
-    columns = lm.kinds.StandardisedColumns(("a", "b"), together=True).fitted(rows)
+    columns = lm.kinds.Columns(("a", "b"), "together").fitted(rows)
     known = rows[~np.isnan(rows)]
-    assert columns.means == pytest.approx((known.mean(),) * 2)
-    assert columns.deviations == pytest.approx((known.std(),) * 2)
+    for column in columns.columns:
+        assert (column.mean, column.deviation) == (pytest.approx(known.mean()), pytest.approx(known.std()))
     again = read_preprocessing(columns.described())
     assert again == columns
-    assert again.together
-    assert lm.kinds.StandardisedColumns(("a", "b"), together=True) != lm.kinds.StandardisedColumns(("a", "b"))
-    plain = lm.kinds.StandardisedColumns(("a", "b")).fitted(rows)
-    assert plain.to_plain().keys() == {"names", "means", "deviations"}
-    with pytest.raises(ValueError, match="the stored 'together' is neither true nor false"):
-        lm.kinds.StandardisedColumns.from_plain({**plain.to_plain(), "together": 1})
     torch.testing.assert_close(again.encode(rows), columns.encode(rows))
 
 
 def test_quantiles_make_any_column_about_normal():
     rows = np.random.default_rng(0).lognormal(sigma=2, size=(2000, 2))
-    columns = lm.kinds.QuantileColumns().fitted(rows)
+    columns = lm.kinds.Columns(scale="quantiles").fitted(rows)
     found = columns.encode(rows)
     assert columns.shape == RowShape(3)
     assert found[:, :2].mean(0).abs().max() < 0.01
@@ -89,51 +86,89 @@ def test_quantiles_make_any_column_about_normal():
     assert [float(number) for number in shown] == pytest.approx(rows[0].tolist(), rel=1e-4)
 
 
-def test_quantiles_of_ties_missing_and_constant_values():
-    rows = [[0.0, 7.3, NAN], [0.0, 7.3, NAN], [0.0, 7.3, None], [1.0, NAN, NAN]]
-    columns = lm.kinds.QuantileColumns(("a", "b", "c")).fitted(rows)
+def test_quantiles_of_ties_and_gaps():
+    rows = [[0.0, 7.3, NAN], [0.0, 7.3, 5.0], [0.0, 7.3, None], [1.0, NAN, 6.0]]
+    columns = lm.kinds.Columns(("a", "b", "c"), "quantiles").fitted(rows)
     found = columns.encode(rows)
     assert found[:3, 0].unique().numel() == 1
     assert -3 < found[0, 0] < 0 < found[3, 0]
-    assert found[:, 1:3].abs().max() == 0
-    assert found[:, 3].tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3, 2 / 3])
-    assert columns.encode([{"c": 5, "b": "", "a": 1}])[0, 1] == 0
-    assert lm.kinds.QuantileColumns().fitted([[1.7e308], [-1.7e308]]).encode([[0.0]]).abs().max() < 1e-6
+    assert found[:, 1].abs().max() == 0
+    assert found[:, 2].tolist() == [0, 0, 0, 1]
+    assert found[:, 5].tolist() == pytest.approx([1 / 3, 0, 1 / 3, 1 / 3])
+    large = lm.kinds.Columns(scale="quantiles").fitted([[1.7e308], [-1.7e308]])
+    assert large.encode([[0.0]]).abs().max() < 1e-6
     assert columns.fitted([[1, 2, 3]]) is columns
     again = read_preprocessing(json.loads(json.dumps(columns.described())))
     assert again == columns
-    assert again.digest == columns.digest != lm.kinds.QuantileColumns().fitted(X).digest
+    assert again.digest == columns.digest != lm.kinds.Columns(scale="quantiles").fitted(X).digest
+
+
+def test_pieces_are_what_the_equation_says():
+    rows = np.random.default_rng(1).lognormal(size=(300, 1))
+    column = lm.kinds.Columns(scale="pieces").fitted(rows).columns[0]
+    edges, values = column.edges, [*rows[:9, 0].tolist(), -1.0, 1e308]
+    found = lm.kinds.Columns(scale="pieces").fitted(rows).encode([[value] for value in values])
+    assert len(edges) == 17
+    assert edges == pytest.approx(np.quantile(rows, np.linspace(0, 1, 17)).tolist())
+    for value, row in zip(values, found.tolist(), strict=True):
+        wanted = []
+        for low, high in pairwise(edges):
+            if value < low:
+                wanted.append(0.0)
+            elif value >= high:
+                wanted.append(1.0)
+            else:
+                wanted.append((value - low) / (high - low))
+        assert row == pytest.approx([*wanted, 0.0], abs=1e-6)
+    few = lm.kinds.Columns(("a",), "pieces").fitted([[1], [1], [2], [4], [None]])
+    assert few.columns[0].edges[0] == 1
+    assert len(few.columns[0].edges) < 17
+    again = read_preprocessing(json.loads(json.dumps(few.described())))
+    assert torch.equal(again.encode([[3], [None]]), few.encode([[3], [None]]))
+    assert few.show(few.encode([[3], [None]])) == ["a 3", "a ?"]
+
+
+NUMBER = {"kind": "number", "name": "a", "gaps": False, "mean": 1.0, "deviation": 2.0}
+KNOTS = [float(place) for place in range(49)]
 
 
 @pytest.mark.parametrize(
-    ("plain", "message"),
+    ("columns", "message"),
     [
-        ({"knots": [[0.0] * 49]}, "no names and quantiles"),
-        ({"names": [], "knots": ["0" * 49]}, "are no list"),
-        ({"names": [], "knots": [[0.0] * 48]}, "not 49 quantiles that are numbers"),
-        ({"names": [], "knots": [[1.0] + [0.0] * 48]}, "are not finite, or do not rise"),
-        ({"names": ["a"], "knots": [[0.0] * 49] * 2}, "1 name and the quantiles of 2 columns"),
+        ([], "no names and columns"),
+        ([NUMBER, NUMBER], "names are not those of the columns"),
+        ([{**NUMBER, "kind": "colour"}], "a stored column is none of unused, number, quantiles"),
+        ([7], "a stored column is none of"),
+        ([{**NUMBER, "deviation": 0.0}], "the deviation is not above 0"),
+        ([{**NUMBER, "mean": "NaN"}], "the mean is not finite"),
+        ([{**NUMBER, "mean": "1"}], "must be a number"),
+        ([{**NUMBER, "name": 5}], "must be a text"),
+        ([{"kind": "quantiles", "name": "a", "knots": KNOTS[:48]}], "has 48 quantiles, not 49"),
+        ([{"kind": "quantiles", "name": "a", "knots": KNOTS[::-1]}], "are not finite, or do not rise"),
+        ([{"kind": "pieces", "name": "a", "edges": [0.0]}], "has 1 quantiles, not two or more"),
+        ([{"kind": "pieces", "name": "a", "edges": [0.0, 0.0]}], "two edges are equal"),
+        ([{"kind": "categories", "name": "a", "categories": ["x", "x"]}], "a category stands twice"),
+        ([{"kind": "dates", "name": "a", "form": "%s"}], "the form is none of ISO 8601, "),
+        ([{"kind": "dates", "name": "a"}], "or a part is missing"),
     ],
 )
-def test_damaged_quantiles_are_refused(plain, message):
+def test_damaged_columns_are_refused(columns, message):
     with pytest.raises(ValueError, match=message):
-        lm.kinds.QuantileColumns.from_plain(plain)
+        lm.kinds.Columns.from_plain({"names": ["a"], "scale": "standardised", "columns": columns})
 
 
-@pytest.mark.parametrize(
-    ("plain", "message"),
-    [
-        ({"means": [1.0], "deviations": [1.0]}, "no names, means and deviations"),
-        ({"names": [], "means": [1.0], "deviations": [0.0]}, "a deviation is not above 0"),
-        ({"names": [], "means": [NAN], "deviations": [1.0]}, "a mean is not finite"),
-        ({"names": [], "means": ["1"], "deviations": [1.0]}, "not a number"),
-        ({"names": ["a"], "means": [1.0, 2.0], "deviations": [1.0, 1.0]}, "1 name, 2 means and 2 deviations"),
-        ({"names": ["a", "a"], "means": [1.0, 2.0], "deviations": [1.0, 1.0]}, "stands twice"),
-    ],
-)
-def test_damaged_columns_are_refused(plain, message):
-    with pytest.raises(ValueError, match=message):
-        lm.kinds.StandardisedColumns.from_plain(plain)
+def test_former_exports_are_read():
+    rows = [[1.0, NAN], [3.0, 4.0], [5.0, 8.0]]
+    former = {"kind": "standardised-columns", "names": ["a", "b"], "means": [3.0, 6.0], "deviations": [2.0, 2.0]}
+    found = read_preprocessing(former)
+    assert found.encode(rows).tolist() == [[-1, 0, 0.5], [0, -1, 0], [1, 1, 0]]
+    assert read_preprocessing(found.described()) == found
+    scores = read_preprocessing({"kind": "quantile-columns", "names": [], "knots": [KNOTS, KNOTS]})
+    assert scores.encode([[24.0, NAN]]).tolist() == [[0, 0, 0.5]]
+    assert scores.encode([[100.0, 0.0]]).tolist() == [[3, -3, 0]]
+    for damaged in ({"means": 5}, {"means": [1.0]}, {"names": "ab"}, {"knots": [1]}):
+        with pytest.raises(ValueError, match=r"not a mean and deviation, or quantiles, for each name|must be a list"):
+            read_preprocessing({**former, **damaged})
 
 
 @pytest.mark.parametrize(
@@ -141,14 +176,14 @@ def test_damaged_columns_are_refused(plain, message):
     [
         ([[1.0, 2.0]], "The rows have 2 columns, and 3 were learned from"),
         ([1.0, 2.0, 3.0], r"shape \(3,\): give rows"),
-        ([[1.0, 2.0], [3.0]], "not a number: give rows of numbers, all of one length"),
+        ([[1.0, 2.0], [3.0]], "is no table: give rows of numbers or texts, all of one length"),
         ([[1.0, 2.0, 3.0], [4.0, math.inf, 6.0]], "an infinite value in row 1, column 1"),
         ([{"b": 2}], "Row 1 lacks columns 'a', 'c', which were learned from: add them"),
         ([{"a": 1, "b": "blue", "c": 3}], "Column 'b' of the table holds 'blue' at row 1, which is no finite number"),
     ],
 )
 def test_other_rows_are_refused(rows, message):
-    columns = lm.kinds.StandardisedColumns(("a", "b", "c")).fitted(X)
+    columns = lm.kinds.Columns(("a", "b", "c")).fitted(X)
     with pytest.raises(ValueError, match=message) as caught:
         columns.encode(rows)
     assert str(caught.value).count(". ") == 0
@@ -212,8 +247,8 @@ def test_a_file_is_the_same_table(name):
         torch.testing.assert_close(getattr(task, part).inputs, getattr(wanted, part).inputs)
         assert torch.equal(getattr(task, part).labels, getattr(wanted, part).labels)
     whole = lm.TableTask(name)
-    assert (whole.label, whole.columns, whole.shape) == ("class", ["a", "b", "c", "empty"], RowShape(5))
-    assert (whole[0].train.inputs[:, 4] == 0.25).all()
+    assert (whole.label, whole.columns, whole.shape) == ("class", ["a", "b", "c", "empty"], RowShape(4))
+    assert whole[0].preprocessing.left_out == "'empty' (empty)"
 
 
 @pytest.mark.parametrize(
@@ -226,9 +261,7 @@ def test_a_file_is_the_same_table(name):
             "The first line of 't.csv' must name the columns, but it holds numbers alone",
         ),
         ("a,label\n1,x\n3,y\n", {"columns": ["z"]}, "has no column 'z'"),
-        ("a,label\n1,x\nred,y\n", {}, "Column 'a' of 't.csv' holds 'red' at line 3, which is no finite number"),
-        ("a,label\n1,x\n٣٤,y\n", {}, "holds '٣٤' at line 3, which is no finite number"),
-        ("label\nx\ny\n", {}, "has no columns of numbers beside the labels"),
+        ("label\nx\ny\n", {}, "has no columns but that of the labels"),
     ],
 )
 def test_bad_files_get_one_sentence(content, options, message):
@@ -278,7 +311,7 @@ def test_raw_rows_are_predicted_by_result_export_and_command(capsys):
         assert main(["predict", "out", *others, "long.csv"]) == 2
         said = capsys.readouterr().err
         assert "Column 'c' of the table holds 'blue' at line 101" in said
-        assert "fix it, or leave the value empty." in said
+        assert "give numbers without a unit, and leave gaps empty." in said
     Path("long.csv").write_text("\n".join([*long[:-1], "1,2,"]))
     assert main(["predict", "out", "table.csv", "long.csv"]) == 0
     assert "\nline 101 of 'long.csv'," in Path("predictions.csv").read_text()
@@ -292,7 +325,7 @@ class Frame:
         self.ndim = 2
 
     def __getitem__(self, names):
-        return Frame({name: self.data[name] for name in names})
+        return self.data[names]
 
     def __iter__(self):
         return iter(self.columns)
@@ -307,29 +340,27 @@ class Frame:
 def test_test_rows_and_a_given_preprocessing_go_by_the_names_of_columns():
     columns = dict(zip("abc", X.T, strict=True))
     turned = Frame({name: columns[name][:6] + 1 for name in "cab"})
-    for preprocessing in (None, lm.kinds.QuantileColumns()):
+    for preprocessing in (None, lm.kinds.Columns(scale="quantiles")):
         task = lm.task_from_arrays(Frame(columns), Y, turned, Y[:6], preprocessing=preprocessing)
         assert task.preprocessing.names == ("a", "b", "c")
         assert torch.equal(task.test.inputs, task.preprocessing.encode(X[:6] + 1))
     with pytest.raises(ValueError, match="X_test has no column 'b': it has a, c"):
         lm.task_from_arrays(Frame(columns), Y, Frame({"a": X[:6, 0], "c": X[:6, 2]}), Y[:6])
     write("table.csv")
-    task = lm.TableTask("table.csv", columns=["b", "a"], preprocessing=lm.kinds.QuantileColumns())[0]
+    task = lm.TableTask("table.csv", columns=["b", "a"], preprocessing=lm.kinds.Columns(scale="quantiles"))[0]
     rows = [{"a": row[0], "b": row[1], "class": "?"} for row in X[:5]]
     assert torch.equal(task.preprocessing.encode(rows), task.preprocessing.encode(X[:5, [1, 0]]))
     for turned in (
-        lm.TableTask("table.csv", columns=["a", "b", "c"], preprocessing=lm.kinds.StandardisedColumns(("c", "a", "b")))[
-            0
-        ],
-        lm.task_from_arrays(Frame(columns), Y, preprocessing=lm.kinds.StandardisedColumns(("c", "a", "b"))),
+        lm.TableTask("table.csv", columns=["a", "b", "c"], preprocessing=lm.kinds.Columns(("c", "a", "b")))[0],
+        lm.task_from_arrays(Frame(columns), Y, preprocessing=lm.kinds.Columns(("c", "a", "b"))),
     ):
         assert turned.preprocessing.names == ("c", "a", "b")
-        means = dict(zip("cab", turned.preprocessing.means, strict=True))
+        means = {column.name: column.mean for column in turned.preprocessing.columns}
         assert means == pytest.approx(dict(zip("abc", X.mean(0), strict=True)), rel=0.1)
-    with pytest.raises(ValueError, match="preprocessing is for a table of numbers, and X holds images"):
-        lm.task_from_arrays(np.zeros((6, 4, 4)), [0, 1] * 3, preprocessing=lm.kinds.QuantileColumns())
+    with pytest.raises(ValueError, match="preprocessing is for a table, and X holds images"):
+        lm.task_from_arrays(np.zeros((6, 4, 4)), [0, 1] * 3, preprocessing=lm.kinds.Columns(scale="quantiles"))
     with pytest.raises(ValueError, match="has the columns a, b, c, empty, and the preprocessing is for a, z: give"):
-        lm.TableTask("table.csv", preprocessing=lm.kinds.StandardisedColumns(("a", "z")))
+        lm.TableTask("table.csv", preprocessing=lm.kinds.Columns(("a", "z")))
 
 
 class NotAvailable:
@@ -347,11 +378,15 @@ class NotAvailable:
 
 def test_what_pandas_has_for_a_missing_value_is_missing():
     rows = [[1.0, NotAvailable()], [3, 4.0], [NotAvailable(), "8"], [None, NAN]]
-    columns = lm.kinds.StandardisedColumns(("a", "b")).fitted(rows)
-    assert (columns.means, columns.deviations) == ((2.0, 6.0), (1.0, 2.0))
+    columns = lm.kinds.Columns(("a", "b")).fitted(rows)
     named = [dict(zip("ab", row, strict=True)) for row in rows]
     for given in (rows, np.array(rows, dtype=object), named):
-        assert columns.encode(given).tolist() == [[-1, 0, 0.5], [1, -1, 0], [0, 1, 0.5], [0, 0, 1]]
+        assert columns.encode(given).tolist() == [
+            [-1, 0, 0, 1, 0.5],
+            [1, 0, -1, 0, 0],
+            [0, 1, 1, 0, 0.5],
+            [0, 1, 0, 1, 1],
+        ]
 
 
 def test_a_line_of_json_may_leave_columns_out(capsys):
@@ -408,7 +443,10 @@ def test_a_key_that_few_lines_of_json_have_is_no_column():
 
 def test_an_array_is_no_number():
     value = np.array([1.0, 2.0])
-    with pytest.raises(ValueError, match="holds something that is not a number"):
-        lm.kinds.StandardisedColumns().fitted([[value], [1.0]])
-    with pytest.raises(ValueError, match="Column 'a' of the table holds"):
-        lm.kinds.StandardisedColumns(("a",)).fitted([{"a": value}])
+    with pytest.raises(ValueError, match="is no table"):
+        lm.kinds.Columns().fitted([[value], [1.0]])
+    for given in (value, [1, 2], {"b": 1}):
+        with pytest.raises(
+            ValueError, match=r"Column 'a' of the table holds .* at row 2, which is a (ndarray|list|dict)"
+        ):
+            lm.kinds.Columns(("a",)).fitted([{"a": 1}, {"a": given}])

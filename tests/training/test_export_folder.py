@@ -306,8 +306,7 @@ def test_the_script_transcribes_as_the_package_does(arrays: bool, tmp_path: Path
 
 
 ROWS = [[1.0, 20.0, 5.0], [3.0, 30.0, 5.0], [math.nan, 50.0, 5.0], [4.0, 20.0, 7.0], [1e308, -1e308, 5.0]]
-COLUMNS = lm.kinds.StandardisedColumns(("height", "the, age", "w")).fitted(ROWS[:4])
-QUANTILES = lm.kinds.QuantileColumns(COLUMNS.names).fitted(ROWS)
+COLUMNS = lm.kinds.Columns(("height", "the, age", "w")).fitted(ROWS[:4])
 TABLE = """note,w , "the, age",height
 "a
 b",5,20,1
@@ -330,23 +329,51 @@ def test_the_script_classifies_rows_as_the_package_does(tmp_path: Path) -> None:
     rows = lm.kinds.NewExamples(["new.csv", "new.tsv"], "rows").examples
     expected = lm.load("out").predict([row for _, row in rows])
     assert len(rows) == 7
-    for found in answers("new.csv", "new.tsv"):
+    for found in answers("new.csv", "new.tsv", lines=110):
         agree(found, expected, within=1e-5)
 
 
-@pytest.mark.parametrize(
-    "made", [COLUMNS, QUANTILES, lm.kinds.StandardisedColumns().fitted(ROWS), lm.kinds.QuantileColumns().fitted(ROWS)]
-)
-def test_the_script_scales_rows_as_the_package_does(
-    made: lm.kinds.StandardisedColumns | lm.kinds.QuantileColumns,
-) -> None:
-    from lit_metanas.training.export.standalone_rows import scaled_rows
+@pytest.mark.parametrize("names", [COLUMNS.names, ()])
+@pytest.mark.parametrize("scale", ["standardised", "quantiles", "pieces"])
+def test_the_script_scales_rows_as_the_package_does(scale: Any, names: tuple[str, ...]) -> None:
+    from lit_metanas.training.export.standalone_rows import encoded_rows
+
+    made = lm.kinds.Columns(names, scale).fitted(ROWS)
 
     values = [*ROWS, [1e308, 5.0, -1e308], [math.nan] * 3, [2.0, 25.0, 6.0], [-4.0, 20.5, 5.5]]
     lines = [",".join("" if math.isnan(value) else str(value) for value in row) for row in values]
     Path("new.csv").write_text("\n".join(['height,"the, age",w', *lines]))
-    found = torch.tensor(scaled_rows(Path("new.csv"), made.to_plain()))
+    found = torch.tensor(encoded_rows(Path("new.csv"), made.to_plain()))
     torch.testing.assert_close(found, made.encode([row for _, row in lm.kinds.NewExamples("new.csv", "rows").examples]))
+
+
+MIXED = """when,colour,on,weight,id,sort
+2024-01-05,red,true,3.5,a1,7
+2024-02-29,blue,FALSE,,b2,7
+,red,true,1e3,c3,7
+2023-12-31,,False,-2,d4,7
+2024-03-01,"gr, een",true,4,e5,7
+2024-03-02,blue,?,4,f6,7
+"""
+
+
+@pytest.mark.parametrize(("times", "scale"), [("", "standardised"), ("T10:30", "pieces")])
+def test_the_script_encodes_mixed_rows_as_the_package_does(times: str, scale: Any) -> None:
+    from lit_metanas.training.export.standalone_rows import encoded_rows
+
+    lines = [line.split(",", 1) for line in MIXED.splitlines()]
+    table = [f"{when}{times * when.startswith('2')},{rest}" for when, rest in lines]
+    Path("learned.csv").write_text("\n".join(table))
+    rows = [row for _, row in lm.kinds.NewExamples("learned.csv", "rows").examples]
+    made = lm.kinds.Columns(tuple(rows[0]), scale).fitted(rows)
+    assert made.left_out == "'id' (texts that hardly repeat), 'sort' (constant)"
+    # A new category and another column, without those that are left out.
+    named = ["note,when,colour,on,weight", *(f"n,{line.rsplit(',', 2)[0]}" for line in table[1:])]
+    Path("new.csv").write_text("\n".join([*named, named[1].replace("red", "pink")]))
+    found = encoded_rows(Path("new.csv"), json.loads(json.dumps(made.to_plain())))
+    given = [row for _, row in lm.kinds.NewExamples("new.csv", "rows").examples]
+    torch.testing.assert_close(torch.tensor(found), made.encode(given))
+    assert len(found) == 7
 
 
 @pytest.mark.parametrize(
@@ -363,12 +390,12 @@ def test_the_script_scales_rows_as_the_package_does(
     ],
 )
 def test_the_script_names_tables_that_it_cannot_read(table: str | None, told: str) -> None:
-    from lit_metanas.training.export.standalone_rows import scaled_rows
+    from lit_metanas.training.export.standalone_rows import encoded_rows
 
     if table is not None:
         Path("new.csv").write_text(table)
     with pytest.raises(SystemExit, match=rf"^new\.csv cannot be read \({told}\): fix it\.$"):
-        scaled_rows(Path("new.csv"), COLUMNS.to_plain())
+        encoded_rows(Path("new.csv"), COLUMNS.to_plain())
 
 
 def test_the_script_says_what_it_does_not_read() -> None:

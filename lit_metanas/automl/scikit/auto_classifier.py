@@ -20,7 +20,9 @@ from lit_metanas.inputs.shapes import vocabulary_of
 from lit_metanas.io.text import printable
 from lit_metanas.kinds.given_data import ExampleKind, check_no_files, kind_of_examples
 from lit_metanas.kinds.images.image_arrays import image_tensor
-from lit_metanas.kinds.rows import StandardisedColumns
+from lit_metanas.kinds.rows import Columns
+from lit_metanas.kinds.rows.cells import as_table, is_mixed
+from lit_metanas.kinds.rows.row_tasks import column_names
 from lit_metanas.kinds.texts.labelled_text import checked_texts
 from lit_metanas.kinds.texts.text_task import usual_tokens
 from lit_metanas.tasks.class_balance import ClassWeight, balanced_task
@@ -39,10 +41,11 @@ except ImportError:  # `AutoClassifier` says so when one is made
 class AutoClassifier(ClassifierMixin, AutoEstimator):
     """A classifier of scikit-learn: it searches an architecture for one's own examples, and trains it.
 
-    It takes a numeric table (two dimensions), images (three or four) or a list of texts. A part of each class chooses
-    among architectures; then the chosen network is trained on all examples, so that only new ones, as by
-    ``cross_val_score``, show what it is worth. Missing values of a table (NaN) take the mean of their column. Pickles
-    hold weights and plain values. It needs ``pip install 'lit-metanas[sklearn]'``.
+    It takes a table (two dimensions) of numbers, categories and dates, such as a data frame; images (three or four); or
+    a list of texts. A part of each class chooses among architectures; then the chosen network is trained on all
+    examples, so that only new ones, as by ``cross_val_score``, show what it is worth. Gaps of a table (None and NaN)
+    are information; see ``lm.kinds.Columns``. Pickles hold weights and plain values. It needs
+    ``pip install 'lit-metanas[sklearn]'``.
 
     Args:
         minutes: how long ``fit`` may take, by ``auto``. None searches by ``recipe`` and ``method``.
@@ -113,7 +116,7 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         """Search, and train what was found.
 
         Args:
-            X: a table of numbers ``(n, columns)``; images ``(n, height, width)``, ``(n, channels, height, width)`` or
+            X: a table ``(n, columns)``; images ``(n, height, width)``, ``(n, channels, height, width)`` or
                 ``(n, height, width, channels)``, uint8 or floats in [0, 1]; or texts.
             y: one label an example.
             groups: which examples belong together, such as those of a patient, one group an example: none is learned
@@ -185,7 +188,10 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         if y is not None and np.asarray(y).dtype.kind in "OSU":  # before numpy makes texts of missing labels
             labels = np.asarray(y, dtype=object).ravel()
             label_list(labels, len(labels), noun=kind)
-        if kind == "rows":
+        if kind == "rows" and is_mixed(X):
+            validate_data(self, X, skip_check_array=True)
+            X = as_table(X, names=column_names(X), name="X")
+        elif kind == "rows":
             X, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
         else:
             if kind == "texts":
@@ -200,6 +206,8 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         """New rows as an array of so many columns, images as a tensor, or a list of texts."""
         from sklearn.utils.validation import validate_data
 
+        if kind == "rows" and is_mixed(X):
+            return validate_data(self, X, reset=False, skip_check_array=True)
         if kind == "rows":
             return validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan")
         if kind == "images":
@@ -293,7 +301,8 @@ def _inputs(
     if kind == "images":
         return in_unit_range(X), None
     if kind == "rows":
-        made = StandardisedColumns(columns).fitted(X[learned.numpy()])
-        return made.encode(X), made
+        table = as_table(X, names=columns, name="X")
+        made = Columns(columns).fitted(table.taken(learned.numpy()))
+        return made.encode(table), made
     tokens = usual_tokens([X[place] for place in learned.tolist()])
     return tokens.encode(X), tokens

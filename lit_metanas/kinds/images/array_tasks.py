@@ -1,4 +1,4 @@
-"""Arrays of images, or tables of numbers, and labels as a target task or a task source."""
+"""Arrays of images, or tables, and labels as a target task or a task source."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch import Tensor
 from lit_metanas.inputs.input_checks import in_unit_range
 from lit_metanas.kinds.images.image_arrays import Channels, Images, image_tensor
 from lit_metanas.kinds.labelled_examples import LabelledExamples
+from lit_metanas.kinds.rows.columns import Columns
 from lit_metanas.kinds.rows.row_tasks import is_table, task_of_rows
-from lit_metanas.kinds.rows.standardised_columns import NumericColumns
 from lit_metanas.tasks.labels import ClassNames, Groups, Labels, plain_label
 from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.splits import check_held_out_shares, class_subsets
@@ -33,15 +33,15 @@ def task_from_arrays(
     channels: Channels | None = None,
     group: Groups | None = None,
     min_per_class: int | None = None,
-    preprocessing: NumericColumns | None = None,
+    preprocessing: Columns | None = None,
     id: str = "arrays",
 ) -> Task:
     """Make a target task of arrays. Each class is split at random by the shares, unless the test part is given.
 
     Args:
         X: images, uint8 from 0 to 255 or floats in [0, 1]; shape ``(n, height, width)``, ``(n, channels, height,
-            width)`` or ``(n, height, width, channels)``. Or a table of numbers, ``(n, columns)``, not of uint8; NaN is
-            a missing value.
+            width)`` or ``(n, height, width, channels)``. Or a table, ``(n, columns)``, not of uint8: an array, lists
+            or a data frame of numbers, categories and dates; None and NaN are gaps.
         y: one label an image or row: numbers, names, or whatever else is hashable.
         X_test: images or rows of the test part, in the order in which they stay.
         y_test: their labels.
@@ -54,7 +54,7 @@ def task_from_arrays(
         group: of each of ``X`` which others it belongs to, such as the patient of a photograph: those of a group go
             into one part. None deals them out one by one.
         min_per_class: classes with fewer images or rows are left out, as those of ``FolderTask`` are.
-        preprocessing: of a table, in place of ``StandardisedColumns``; fitted on the rows to learn from.
+        preprocessing: of a table, in place of ``Columns()``; fitted on the rows to learn from.
         id: the task's name in records and results.
 
     Raises:
@@ -67,8 +67,8 @@ def task_from_arrays(
         >>> task = lm.task_from_arrays(X, y)
         >>> task.shape, task.classes, len(task.train), len(task.val), len(task.test)
         (ImageShape(channels=1, height=8, width=8), ('cat', 'dog'), 12, 4, 4)
-        >>> lm.task_from_arrays(np.random.rand(20, 3), y).preprocessing.columns
-        3
+        >>> lm.task_from_arrays(np.random.rand(20, 3), y).shape
+        RowShape(numbers=4)
     """
     if (X_test is None) != (y_test is None):
         raise ValueError("X_test and y_test belong together: give both or neither.")
@@ -79,11 +79,11 @@ def task_from_arrays(
     divided: dict[str, Any] = {"classes": classes, "group": group, "min_per_class": min_per_class}
     if is_table(X):
         if channels is not None:
-            raise ValueError(f"channels = {channels!r} is for images, and X is a table of numbers: leave it out.")
+            raise ValueError(f"channels = {channels!r} is for images, and X is a table: leave it out.")
         shares = (None, val, test)
         return task_of_rows(id, X, y, shares=shares, seed=seed, tested=tested, preprocessing=preprocessing, **divided)
     if preprocessing is not None:
-        raise ValueError("preprocessing is for a table of numbers, and X holds images: leave it out.")
+        raise ValueError("preprocessing is for a table, and X holds images: leave it out.")
     images = image_tensor(X, channels=channels)
     labelled = LabelledExamples(len(images), y, noun="images", **divided)
     parts = [

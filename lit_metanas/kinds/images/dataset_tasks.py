@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from lit_metanas.io.text import printable
 from lit_metanas.kinds.images.array_tasks import ArraySource, task_from_arrays
 from lit_metanas.kinds.images.image_arrays import Channels, over_white
-from lit_metanas.kinds.rows.standardised_columns import NumericColumns
+from lit_metanas.kinds.rows.columns import Columns
 from lit_metanas.tasks.labels import ClassNames, Groups, plain_label
 from lit_metanas.tasks.task import Task
 
@@ -95,7 +95,7 @@ def task_from_dataset(
     channels: Channels | None = None,
     group: Groups | None = None,
     min_per_class: int | None = None,
-    preprocessing: NumericColumns | None = None,
+    preprocessing: Columns | None = None,
     id: str | None = None,
 ) -> Task:
     """Make a target task of a map-style data set of pairs (image, label), such as torchvision's.

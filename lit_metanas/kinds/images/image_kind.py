@@ -15,6 +15,7 @@ from lit_metanas.io.class_folders import files_in, folders_in
 from lit_metanas.kinds.images.folders import FolderTask
 from lit_metanas.kinds.images.image_arrays import fit_images
 from lit_metanas.kinds.images.image_files import SUFFIXES, shorter_side
+from lit_metanas.kinds.images.near_copies import describe_near_copies
 from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared, Source
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.record import RecipeValue
@@ -132,6 +133,10 @@ class ImageKind(Kind):
         """As prediction brings images to a shape."""
         assert isinstance(task.shape, ImageShape)
         return self.convert(task, task.shape._replace(height=side, width=side))
+
+    def caveats(self, task: Task) -> list[str]:
+        """On near copies in the test part."""
+        return describe_near_copies(task)
 
     def describe(self, task: Task) -> str:
         """The pixels that a network sees."""

@@ -14,7 +14,8 @@ from lit_metanas.io.text import printable, writable
 from lit_metanas.kinds.kind import Kind, MadeBefore, Source
 from lit_metanas.kinds.pairs.parallel_texts import ParallelTask
 from lit_metanas.kinds.pairs.text_pairs import SOURCE_TEXT_COLUMNS, TARGET_TEXT_COLUMNS, find_pair_columns, read_pairs
-from lit_metanas.kinds.rows.row_tasks import all_numbers, label_of_rows
+from lit_metanas.kinds.rows.cells import CellError
+from lit_metanas.kinds.rows.row_tasks import all_numbers, find_row_columns, label_of_rows
 from lit_metanas.kinds.texts.new_texts import new_texts
 from lit_metanas.kinds.texts.text_tables import (
     LABEL_COLUMNS,
@@ -44,7 +45,7 @@ _LABELS_ALONE = frozenset(LABEL_COLUMNS) - frozenset(TARGET_TEXT_COLUMNS)
 
 
 def kind_of_table(path: Path, group: str | None) -> TableKind | None:
-    """Rows of numbers or texts with labels, or pairs of texts."""
+    """Rows or texts with labels, or pairs of texts."""
     if path.suffix.lower() not in SUFFIXES_OF_TABLES or not path.is_file():
         return None
     state = path.stat()
@@ -63,6 +64,10 @@ def _kind_of_table(path: Path, group: str | None, version: tuple[int, int]) -> T
         numbered = label_of_rows(rows, place, group)
     except NamelessColumnsError:
         raise
+    except CellError as error:
+        if _repeats(rows, find_row_columns(rows, place, None, None, group)[0]):
+            raise
+        reason = str(error)
     except ValueError as error:
         reason = str(error)
     if numbered is not None and _repeats(rows, numbered):
@@ -84,7 +89,7 @@ def _refuse_numbers(
 ) -> None:
     """Refuse a table whose labels are numbers that hardly repeat, or which is nearly one of numbers.
 
-    ``numbered`` is the column of labels if it is one of numbers, else ``reason`` says what that lacks.
+    ``numbered`` is the column of labels if the table is one of rows, else ``reason`` says what that lacks.
     """
     names = columns_of(rows)
     usual = usual_column(names, LABEL_COLUMNS)

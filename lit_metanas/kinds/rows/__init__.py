@@ -1,6 +1,6 @@
-"""Rows of a numeric table: how they are made inputs, and tasks of them."""
+"""Rows of a table: what their columns hold, how they are made inputs, and tasks of them."""
 
+from lit_metanas.kinds.rows.columns import FORMER_KINDS, Columns
 from lit_metanas.kinds.rows.row_tasks import TableTask
-from lit_metanas.kinds.rows.standardised_columns import QuantileColumns, StandardisedColumns
 
-__all__ = ["QuantileColumns", "StandardisedColumns", "TableTask"]
+__all__ = ["FORMER_KINDS", "Columns", "TableTask"]

@@ -1,4 +1,4 @@
-"""Rows of numbers as a kind of data."""
+"""Rows of a table as a kind of data."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ from lit_metanas.inputs.shapes import RowShape
 from lit_metanas.io.text import printable, writable
 from lit_metanas.kinds.kind import Kind, Prepared, Source
 from lit_metanas.kinds.pairs.pair_kind import kind_of_table
+from lit_metanas.kinds.rows.column_kinds import ScaledColumn
+from lit_metanas.kinds.rows.columns import Columns
 from lit_metanas.kinds.rows.row_tasks import TableTask, find_row_columns
-from lit_metanas.kinds.rows.standardised_columns import QuantileColumns, StandardisedColumns
 from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, TableRow, columns_of, read_rows
 from lit_metanas.tasks.task import Task
 
 
 class RowKind(Kind):
-    """Rows of a table of numbers, each with a label."""
+    """Rows of a table, each with a label: numbers, categories, dates and gaps."""
 
     name = "rows"
-    noun = "rows of numbers"
+    noun = "rows"
     configuration = "default_rows.yaml"
     features: ClassVar = {"coarse": "the columns", "fine": "the columns and their squares"}
 
     def claims(self, path: Path, group: str | None) -> bool:
-        """A table whose columns hold numbers, but for labels that repeat."""
+        """A table of labels that repeat, and columns of which none holds sentences."""
         return kind_of_table(path, group) == self.name
 
     def holds(self, task: Task) -> bool:
@@ -44,14 +45,23 @@ class RowKind(Kind):
         )[0]
 
     def preprocessings(self, task: Task, source: Source | None) -> Prepared:
-        """Columns each by itself, as normal scores, or all by one mean and deviation."""
+        """Numbers standardised, as normal scores, in pieces, or, if there is nothing else, all together."""
         usual = task.preprocessing
-        assert isinstance(usual, StandardisedColumns)
-        return {
-            "standardised columns": usual,
-            "quantiles of columns": QuantileColumns(usual.names),
-            "standardised together": StandardisedColumns(usual.names, together=True),
-        }
+        assert isinstance(usual, Columns)
+        scaled = [isinstance(column, ScaledColumn) for column in usual.used]
+        if not any(scaled):
+            return {}
+        found = {"standardised columns": usual}
+        found |= {f"{scale} of columns": Columns(usual.names, scale) for scale in ("quantiles", "pieces")}
+        if all(scaled):
+            found["standardised together"] = Columns(usual.names, "together")
+        return found
+
+    def describe(self, task: Task) -> str:
+        """Which columns are left out."""
+        if isinstance(task.preprocessing, Columns) and task.preprocessing.left_out:
+            return f", without {task.preprocessing.left_out}"
+        return ""
 
     def new_examples(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
         """The rows of tables, by where they stand; of several tables also in which one."""

@@ -1,30 +1,37 @@
-"""Rows of numbers with labels as one target task: of a file, or in memory."""
+"""Rows with labels as one target task: of a file, or in memory."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from lit_metanas.inputs.shapes import RowShape
 from lit_metanas.io.text import printable, writable
 from lit_metanas.kinds.labelled_examples import LabelledExamples
-from lit_metanas.kinds.rows.standardised_columns import (
-    NumericColumns,
+from lit_metanas.kinds.rows.cells import (
+    ColumnCells,
+    RawTable,
     Rows,
-    StandardisedColumns,
-    number_in,
-    row_array,
+    as_table,
+    hardly_repeat,
+    has_names,
+    is_plain_number,
+    kind_of_cells,
+    objects_of,
 )
+from lit_metanas.kinds.rows.columns import Columns
 from lit_metanas.kinds.texts.labelled_text import checked_text
 from lit_metanas.kinds.texts.text_tables import (
     LABEL_COLUMNS,
+    TEXT_COLUMNS,
     NamelessColumnsError,
     TableRow,
     check_columns,
@@ -42,11 +49,15 @@ from lit_metanas.tasks.labels import ClassNames, Groups, Labels, warn_of_missing
 from lit_metanas.tasks.splits import check_shares, tell_shared_groups
 from lit_metanas.tasks.task import SingleTask, Split, Task, warn_of_data
 
+SENTENCE_WORDS = 3
+"""Words on average, from which on texts that hardly repeat are sentences."""
+
 
 class TableTask(SingleTask):
-    r"""One's own table of numbers as a collection of a single task, ``TableTask("iris.csv")[0]``.
+    r"""One's own table as a collection of a single task, ``TableTask("iris.csv")[0]``.
 
-    A value that is empty, ``NA``, ``nan``, ``null`` or ``?`` is missing.
+    Columns hold numbers, booleans, categories or dates in one form; see ``Columns``. A value that is empty, ``NA``,
+    ``nan``, ``null`` or ``?`` is missing.
 
     Args:
         path: a file in UTF-8 whose name ends in ``.csv``, ``.tsv`` or ``.jsonl``; the first line of CSV and TSV names
@@ -61,14 +72,14 @@ class TableTask(SingleTask):
         test_path: a file of the rows to report accuracy on, with the same columns by name, in place of some of
             ``path``.
         group: the column that tells which rows belong together, and so into one part; it is not learned from.
-        preprocessing: what makes inputs of rows, fitted on those to learn from; None takes ``StandardisedColumns``.
+        preprocessing: what makes inputs of rows, fitted on those to learn from; None takes ``Columns()``.
         min_per_class: classes with fewer rows are left out, as those of ``FolderTask`` are.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no such table, a value is no number, a label or group is missing, there are too few rows or
-            groups of a class, the test rows lack a column or have a label of their own, or an argument is out of its
-            range.
+        ValueError: it is no such table, a value in a column of numbers or dates is something else, a label or group is
+            missing, there are too few rows or groups of a class, the test rows lack a column or have a label of their
+            own, or an argument is out of its range.
 
     Example:
         >>> from pathlib import Path
@@ -91,7 +102,7 @@ class TableTask(SingleTask):
         seed: int = 0,
         test_path: str | None = None,
         group: str | None = None,
-        preprocessing: NumericColumns | None = None,
+        preprocessing: Columns | None = None,
         min_per_class: int | None = None,
     ) -> None:
         check_shares("TableTask", train=train, val=val, test=test, seed=seed)
@@ -106,18 +117,18 @@ class TableTask(SingleTask):
         self.label, self.columns = find_row_columns(rows, place, label, columns, group)
         if preprocessing is not None and preprocessing.names:
             self.columns = _in_order(self.columns, preprocessing.names, place)
-        self._labelled = _numbers(rows, place, self.label, self.columns)
+        self._labelled = table_of(rows, place, self.columns), row_labels(rows, place, self.label)
         warn_of_missing(self._labelled[1], place, "row")
         if columns is None and "" in {*columns_of(rows)} - {self.label, group, *self.columns}:
             warn_of_data(f"A column of '{place}' has no name and numbers the rows, as pandas does: it is left out.")
         self._groups = None if group is None else column_groups(rows, place, group)
-        self._tested: tuple[NDArray[np.float64], list[str]] | None = None
+        self._tested: tuple[RawTable, list[str]] | None = None
         if test_path is not None:
             self.shares = None, val, 0.0
             tested, there = list(read_rows(Path(test_path))), writable(test_path)
             wanted = {f"column {number}": name for number, name in enumerate((self.label, *self.columns))}
             check_columns(tested, there, **wanted)
-            self._tested = _numbers(tested, there, self.label, self.columns)
+            self._tested = table_of(tested, there, self.columns), row_labels(tested, there, self.label)
             if group is not None:
                 tell_shared_groups(f"'{there}'", self._groups, column_groups(tested, there, group))
             known = set(self._labelled[1])
@@ -128,7 +139,9 @@ class TableTask(SingleTask):
     @property
     def shape(self) -> RowShape:
         """Of one input."""
-        return RowShape(len(self.columns) + 1)
+        shape = self._task.shape
+        assert isinstance(shape, RowShape)
+        return shape
 
     def make(self) -> Task:
         """Split the rows and make inputs of them."""
@@ -153,7 +166,7 @@ class TableTask(SingleTask):
 
 def task_of_rows(
     id: str,
-    X: Rows,
+    X: Rows | RawTable,
     y: Labels,
     *,
     shares: tuple[float | None, float, float],
@@ -163,33 +176,35 @@ def task_of_rows(
     group: Groups | None = None,
     min_per_class: int | None = None,
     place: str = "X",
-    tested: tuple[Rows, Labels] | None = None,
+    tested: tuple[Rows | RawTable, Labels] | None = None,
     tested_in: str = "X_test",
-    preprocessing: NumericColumns | None = None,
+    preprocessing: Columns | None = None,
 ) -> Task:
     """A task of labelled rows, each class split by the shares of train, val and test part.
 
     Tables of pandas may have the columns' ``names`` in another order. Messages call the rows ``place``, and those of a
     given test part ``tested_in``. Inputs are made by a preprocessing that is fitted on the train part.
     """
-    made = preprocessing or StandardisedColumns()
+    made = preprocessing or Columns()
     names = made.names or tuple(names) or column_names(X)
-    rows = row_array(X, names=names, name="X")
+    table = as_table(X, names=names, name="X")
     labelled = LabelledExamples(
-        len(rows), y, noun="rows", classes=classes, group=group, min_per_class=min_per_class, place=place
+        len(table), y, noun="rows", classes=classes, group=group, min_per_class=min_per_class, place=place
     )
     train, val, test = shares
     divided = labelled.divided(train=train, val=val, test=test, seed=seed)
-    columns = replace(made, names=names).fitted(rows[divided[0][0].numpy()])
-    parts = [Split(columns.encode(rows[places.numpy()]), labels) for places, labels in divided]
+    columns = replace(made, names=names).fitted(table.taken(divided[0][0].numpy()))
+    parts = [Split(columns.encode(table.taken(places.numpy())), labels) for places, labels in divided]
     given = None
     if tested is not None:
-        given = columns.encode(row_array(tested[0], names=names, name="X_test")), tested[1]
+        given = columns.encode(as_table(tested[0], names=names, name="X_test")), tested[1]
     return labelled.task(id, parts, given, tested_in, columns)
 
 
 def is_table(X: object) -> bool:
-    """Whether something is rows of numbers, and no images: those are of more dimensions, or of bytes."""
+    """Whether something is rows of a table, and no images: those are of more dimensions, or of bytes."""
+    if hasattr(X, "columns"):
+        return True
     if not isinstance(X, Tensor | np.ndarray):
         try:
             X = np.asarray(X)
@@ -198,11 +213,10 @@ def is_table(X: object) -> bool:
     return X.ndim == 2 and X.dtype not in (np.uint8, torch.uint8)
 
 
-def column_names(X: object) -> tuple[str, ...]:
+def column_names(X: Any) -> tuple[str, ...]:
     """The names of the columns of a table of pandas; none where one is no text, or there are no names."""
-    names = tuple(getattr(X, "columns", ()))
-    if all(isinstance(name, str) for name in names):
-        return names
+    if has_names(X) and hasattr(X, "columns"):
+        return tuple(X.columns)
     return ()
 
 
@@ -214,7 +228,7 @@ def find_row_columns(
     label = usual_column(free, LABEL_COLUMNS) if label is None else label
     if label is None:
         named = [name for name in free if name not in (columns or ()) and not _is_numeric(rows, name)]
-        nameless = has_line_of_names(place) and all(_is_number(name) for name in {*free} - {*named})
+        nameless = has_line_of_names(place) and all(is_plain_number(name) for name in {*free} - {*named})
         if free and not named and nameless:
             raise NamelessColumnsError(place)
         if len(named) != 1:
@@ -232,12 +246,27 @@ def find_row_columns(
 
 
 def label_of_rows(rows: Sequence[TableRow], place: str, group: str | None = None) -> str:
-    """The column of labels of a table of numbers, as ``TableTask`` finds it; a ValueError where it is no such table."""
+    """The column of labels of a table of rows, as ``TableTask`` finds it; a ValueError where it is no such table."""
     label, columns = find_row_columns(rows, place, None, None, group)
-    _numbers(rows, place, label, columns)
+    row_labels(rows, place, label)
     if group is not None:
         column_groups(rows, place, group)
+    table = table_of(rows, place, columns)
+    texts = next((cells for cells in table.columns if _holds_texts(cells)), None)
+    if texts is not None:
+        raise ValueError(f"{texts.called} holds texts.")
+    kinds = [kind_of_cells(cells) for cells in table.columns]
+    if not {"numbers", "dates"} & {*kinds} and ("categories" not in kinds or len(kinds) == 1):
+        raise ValueError(f"{table.columns[0].called} holds '{printable(str(table.columns[0].values[0]), 40)}'.")
     return label
+
+
+def _holds_texts(cells: ColumnCells) -> bool:
+    """Whether cells are sentences, or texts by the name of their column, most of which differ."""
+    texts = [text for text in cells.texts() if text]
+    if not hardly_repeat(Counter(texts)) or all(map(is_plain_number, texts)):
+        return False
+    return cells.name.lower() in TEXT_COLUMNS or sum(len(text.split()) for text in texts) >= SENTENCE_WORDS * len(texts)
 
 
 def all_numbers(rows: Sequence[TableRow]) -> bool:
@@ -246,13 +275,16 @@ def all_numbers(rows: Sequence[TableRow]) -> bool:
     return bool(columns) and all(_is_numeric(rows, name) for name in columns)
 
 
-def _numbers(
-    rows: Sequence[TableRow], place: str, label: str, columns: Sequence[str]
-) -> tuple[NDArray[np.float64], list[str]]:
-    """The numbers and the labels of the rows of a table."""
-    found = [[number_in(row.get(name), name, where, f"'{place}'") for name in columns] for where, row in rows]
-    labels = [checked_text(number_text(row.get(label)), "label", where, place) for where, row in rows]
-    return row_array(found), labels
+def table_of(rows: Sequence[TableRow], place: str, columns: Sequence[str]) -> RawTable:
+    """The cells of some columns of a table."""
+    where = [each for each, _ in rows]
+    cells = [ColumnCells(name, objects_of([row.get(name) for _, row in rows]), where, f"'{place}'") for name in columns]
+    return RawTable(cells, len(rows))
+
+
+def row_labels(rows: Sequence[TableRow], place: str, label: str) -> list[str]:
+    """The labels of the rows of a table."""
+    return [checked_text(number_text(row.get(label)), "label", where, place) for where, row in rows]
 
 
 def _in_order(columns: Sequence[str], wanted: Sequence[str], place: str) -> list[str]:
@@ -266,17 +298,8 @@ def _in_order(columns: Sequence[str], wanted: Sequence[str], place: str) -> list
 
 
 def _refuse_none(place: str) -> list[str]:
-    raise ValueError(f"'{place}' has no columns of numbers beside the labels: give some.")
+    raise ValueError(f"'{place}' has no columns but that of the labels: give some.")
 
 
 def _is_numeric(rows: Sequence[TableRow], name: str) -> bool:
-    return all(_is_number(row.get(name)) for _, row in rows)
-
-
-def _is_number(value: object) -> bool:
-    """Whether a value of a table is a number, or missing."""
-    try:
-        number_in(value, "", "")
-    except ValueError:
-        return False
-    return True
+    return all(is_plain_number(row.get(name)) for _, row in rows)

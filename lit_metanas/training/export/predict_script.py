@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import ImageShape, Shape, as_shape
-from lit_metanas.kinds.rows import QuantileColumns, StandardisedColumns
+from lit_metanas.kinds.rows import Columns
 from lit_metanas.kinds.sounds import LogMel
 from lit_metanas.kinds.texts.byte_pairs import BytePairs
 from lit_metanas.kinds.texts.joined_tokens import JOINABLE, JoinedTokens
@@ -25,7 +25,7 @@ def script_name(preprocessing: Preprocessing | None, objective: Objective) -> st
         return "standalone_texts.py"
     if isinstance(objective, Translation) and {made, objective.target.kind} <= texts:
         return "standalone_pairs.py"
-    if classifies and made in (StandardisedColumns.kind, QuantileColumns.kind):
+    if classifies and made == Columns.kind:
         return "standalone_rows.py"
     if made == LogMel.kind and isinstance(objective, Classification | Transcription):
         return "standalone_sounds.py"

@@ -21,7 +21,7 @@ from lit_metanas.io.files import own_path, write_whole
 from lit_metanas.io.text import MOST_NAMED, cell_text, printable, utf8_text, writable
 from lit_metanas.kinds.kind import kind_named
 from lit_metanas.kinds.questions.question_words import SEPARATOR_SHOWN, QuestionPreprocessing
-from lit_metanas.kinds.rows.standardised_columns import NumericColumns, row_numbers
+from lit_metanas.kinds.rows.columns import Columns
 from lit_metanas.kinds.sounds import LogMel
 from lit_metanas.kinds.sounds.sound_files import read_sound
 from lit_metanas.objectives.classification import Classification
@@ -78,8 +78,8 @@ class PredictionTable:
         if column == "file":
             inputs, given, unreadable = _readable(given, as_shape(exported.shape), exported.preprocessing)
             names = list(map(str, given))
-        elif isinstance(exported.preprocessing, NumericColumns) and exported.preprocessing.names:
-            inputs = [row_numbers(row, exported.preprocessing.names, where) for where, row in batch]
+        elif isinstance(exported.preprocessing, Columns):
+            inputs = exported.preprocessing.encode(given, where=names)
         if not names:
             return ReadBatch(torch.zeros(0, len(exported.classes)) if self._classifies else [], [], unreadable)
         self._tell_of_cut(given)

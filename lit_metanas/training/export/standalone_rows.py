@@ -4,40 +4,86 @@ import argparse
 import csv
 import importlib
 import json
-from math import isinf, isnan, nan
+from datetime import datetime
+from itertools import pairwise
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
+GAPS = ("", "na", "n/a", "nan", "null", "none", "?")
 
-def scale_number(value: float, scale: list[float]) -> float:
-    """A number by the mean and deviation of its column, or as the normal score that 49 quantiles give; 0 if missing."""
-    if isnan(value) or len(scale) == 2:
-        return 0.0 if isnan(value) else max(-1000.0, min(1000.0, (value - scale[0]) / scale[1]))
-    first, last = sum(knot < value for knot in scale), sum(knot <= value for knot in scale)
+
+def number_in(text: str) -> float:
+    """A number, or a boolean as 1 or 0."""
+    plain = ascii(text.lower().replace("_", "x"))[1:-1]  # other digits fail
+    number = float(plain) if plain not in ("true", "false") else float(plain == "true")
+    if not isfinite(number):
+        raise ValueError("it has an infinite number")
+    return number
+
+
+def standardised(value: float, part: dict[str, Any]) -> float:
+    """A number by mean and deviation."""
+    return max(-1000.0, min(1000.0, (value - part["mean"]) / part["deviation"]))
+
+
+def normal_score(value: float, knots: list[float]) -> float:
+    """The normal score of a number among 49 quantiles."""
+    first, last = sum(knot < value for knot in knots), sum(knot <= value for knot in knots)
     place = (first + last - 1) / 2
-    if first == last and 0 < first < len(scale):  # quartered, since the difference of two large numbers is infinite
-        place += (value / 4 - scale[first - 1] / 4) / (scale[first] / 4 - scale[first - 1] / 4) - 0.5
+    if first == last and 0 < first < len(knots):  # quartered, since the difference of two large numbers is infinite
+        place += (value / 4 - knots[first - 1] / 4) / (knots[first] / 4 - knots[first - 1] / 4) - 0.5
     return max(0.0, min(48.0, place)) / 8 - 3
 
 
-def scaled_rows(file: Path, made: dict[str, Any]) -> list[list[float]]:
-    """The inputs of a table's rows: the columns that the network looks at, and the share that is missing."""
-    scales = made.get("knots") or list(zip(made["means"], made["deviations"], strict=True))
+def cell_numbers(text: str, column: dict[str, Any]) -> list[float]:
+    """What the network gets of a cell that is no gap, by the kind of its column."""
+    if column["kind"] == "number":
+        return [standardised(number_in(text), column)]
+    if column["kind"] == "quantiles":
+        return [normal_score(number_in(text), column["knots"])]
+    if column["kind"] == "pieces":
+        value, edges = number_in(text) / 4, [edge / 4 for edge in column["edges"]]
+        return [max(0.0, min(1.0, (value - low) / (high - low))) for low, high in pairwise(edges)]
+    if column["kind"] == "categories":
+        known = [*column["categories"], *[None] * column["rare"]]
+        place = known.index(text[:200]) if text[:200] in known else len(column["categories"])
+        return [float(place == own) for own in range(len(known))]
+    iso, form = text.replace("Z", "+00:00"), column["form"]
+    date = datetime.fromisoformat(iso) if form == "ISO 8601" else datetime.strptime(text, form)
+    parts = (date.year, date.month, date.weekday(), date.hour)
+    return [standardised(value, part) for value, part in zip(parts, column["parts"], strict=True)]
+
+
+def gap_numbers(column: dict[str, Any]) -> list[float]:
+    """What the network gets of a gap."""
+    if column["kind"] == "pieces":
+        edges = len(column["edges"])
+        return [float(place < edges // 2) for place in range(edges - 1)]
+    sizes = {"categories": len(column.get("categories", ())) + column.get("rare", 0), "dates": 4}
+    return [0.0] * sizes.get(column["kind"], 1)
+
+
+def encoded_rows(file: Path, made: dict[str, Any]) -> list[list[float]]:
+    """The inputs of a table's rows: those of the columns that the network looks at, and the share that is missing."""
     form: Any = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if file.suffix.lower() == ".tsv" else {"strict": True}
-    missing, inputs = ("", "na", "n/a", "nan", "null", "none", "?"), []
+    used, inputs = [(at, one) for at, one in enumerate(made["columns"]) if one["kind"] != "unused"], list[list[float]]()
     try:
         lines = csv.reader(file.read_text(encoding="utf-8-sig").split("\n"), **form)
         head = [name.strip() for name in next(lines, [])]
-        if wrong := [name for name in made["names"] if head.count(name) != 1]:
+        if wrong := [one["name"] for _, one in used if made["names"] and head.count(one["name"]) != 1]:
             raise ValueError(f"it does not name the column '{wrong[0]}' once")
-        places = [head.index(name) for name in made["names"]] or range(len(scales))
+        places = [head.index(one["name"]) if made["names"] else at for at, one in used]
         for row in (row for row in lines if len(row) > 1 or "".join(row).strip()):
-            if len(row) != (width := len(head) if made["names"] else len(scales)):
+            if len(row) != (width := len(head) if made["names"] else len(made["columns"])):
                 raise ValueError(f"it has {len(row)} values for {width} columns")
-            texts = [ascii(row[at].strip().lower().replace("_", "x"))[1:-1] for at in places]  # other digits fail
-            if any(map(isinf, numbers := [nan if text in missing else float(text) for text in texts])):
-                raise ValueError("it has an infinite number")
-            inputs.append([*map(scale_number, numbers, scales), sum(map(isnan, numbers)) / len(numbers)])
+            found, gaps = list[float](), 0
+            for place, (_, column) in zip(places, used, strict=True):
+                gap = (text := row[place].strip()).lower() in GAPS
+                found += gap_numbers(column) if gap else cell_numbers(text, column)
+                found += [float(gap)] * column["gaps"]
+                gaps += gap
+            inputs.append([*found, gaps / len(used)])
     except (OSError, ValueError, csv.Error) as error:
         raise SystemExit(f"{file} cannot be read ({error}; rows before: {len(inputs)}): fix it.") from None
     return inputs
@@ -52,7 +98,7 @@ if __name__ == "__main__":
     session = None if path.endswith(".pt2") else importlib.import_module("onnxruntime").InferenceSession(path)
     lib: Any = importlib.import_module("numpy" if session else "torch")
     run: Any = (lambda inputs: session.run(None, {"inputs": inputs})[0]) if session else lib.export.load(path).module()
-    rows = [row for file in given.files for row in scaled_rows(file, about["input"]["preprocessing"])]
+    rows = [row for file in given.files for row in encoded_rows(file, about["input"]["preprocessing"])]
     for at in range(0, len(rows), 64):
         for row in run(lib.asarray(rows[at : at + 64], dtype=lib.float32)).tolist():
             shares = lib.exp(lib.asarray(row, dtype=lib.float64) - max(row))

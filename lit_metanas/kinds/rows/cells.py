@@ -1,0 +1,365 @@
+"""The cells of a table by column, as files, arrays and data frames have them, and what a column holds."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from itertools import product
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lit_metanas.io.text import first_few, printable
+from lit_metanas.tasks.labels import MISSING, is_missing
+
+Rows: TypeAlias = Tensor | NDArray[Any] | Sequence[Any]
+"""Shape ``(n, columns)``, a table of pandas, or a list of rows; of a table with names also mappings from these."""
+
+CellKind: TypeAlias = Literal["numbers", "dates", "categories", "texts", "gaps"]
+
+LONGEST_CELL = 200
+"""Characters of a cell that are read: what follows tells no two categories apart."""
+
+CODES = 12
+"""Different values up to which numbers next to a few texts are codes of categories."""
+
+STRAYS = 0.1
+"""The most cells of another kind, as a share, with which a column is still taken for one of numbers or dates."""
+
+ISO = "ISO 8601"
+_ISO_BEGINS = re.compile(r"\d{4}-\d\d-\d\d")
+_LIKE_A_DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}(?![-/.\d])")
+_DAYS = ("%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y")
+DATE_FORMS = (ISO, *(day + time for day, time in product(_DAYS, ("", " %H:%M", " %H:%M:%S"))))
+"""How dates are written; of one that may be read in two ways the first is taken."""
+
+NO_NUMBER = "no finite number: give numbers without a unit, and leave gaps empty."
+"""What is wrong with a text in a column of numbers."""
+
+TRUTH = {"true": 1.0, "false": 0.0}
+"""Booleans as files write them, in small letters, and their numbers."""
+
+
+class CellError(ValueError):
+    """A cell is of another kind than all others of its column."""
+
+
+@dataclass(frozen=True, eq=False)
+class ColumnCells:
+    """The cells of one column.
+
+    Attributes:
+        name: of the column; empty where it has none.
+        values: shape ``(n,)``: float64 with NaN for gaps, or Python's objects.
+        where: where each stands, such as ``line 3``; None counts rows from 1.
+        place: what holds the column, for messages.
+        number: of the column, from 1.
+    """
+
+    name: str
+    values: NDArray[Any]
+    where: Sequence[str] | None = None
+    place: str = "the table"
+    number: int = 1
+
+    @property
+    def called(self) -> str:
+        """The column in a message."""
+        if self.name:
+            return f"Column '{printable(self.name, 40)}' of {self.place}"
+        return f"Column {self.number} of {self.place}"
+
+    def at(self, row: int) -> str:
+        """Where a cell stands."""
+        return f"row {row + 1}" if self.where is None else self.where[row]
+
+    def refusal(self, row: int, what: str) -> CellError:
+        """An error that names a cell; ``what`` is a clause about it and its fix."""
+        shown = printable(str(self.values[row]), 40)
+        return CellError(f"{self.called} holds '{shown}' at {self.at(row)}, which is {what}")
+
+    def numbers(self) -> NDArray[np.float64]:
+        """The cells as numbers, NaN where there is a gap.
+
+        Raises:
+            CellError: one is something else.
+        """
+        if self.values.dtype.kind == "f":
+            return self.values
+        found = np.empty(len(self.values))
+        for row, value in enumerate(self.values):
+            number = read_number(value)
+            if number is None:
+                raise self.refusal(row, NO_NUMBER)
+            found[row] = number
+        return found
+
+    def texts(self) -> list[str]:
+        """The cells as texts of at most ``LONGEST_CELL`` characters, empty where there is a gap.
+
+        Raises:
+            CellError: one is a list or the like.
+        """
+        found = []
+        for row, value in enumerate(self.values.tolist()):
+            text = _text(value)
+            if text is None:
+                raise self.refusal(row, f"a {type(value).__name__}: give a number or a text.")
+            found.append(text)
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class RawTable:
+    """Rows by column.
+
+    Attributes:
+        columns: the cells of each column, all of one length.
+        rows: how many there are.
+    """
+
+    columns: Sequence[ColumnCells]
+    rows: int
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def taken(self, rows: NDArray[np.int64]) -> RawTable:
+        """Some of the rows."""
+        where = [self.columns[0].at(row) for row in rows.tolist()] if self.columns else []
+        return RawTable([replace(cells, values=cells.values[rows], where=where) for cells in self.columns], len(rows))
+
+
+def as_table(
+    rows: Rows | RawTable, *, names: Sequence[str] = (), name: str = "the table", where: Sequence[str] | None = None
+) -> RawTable:
+    """Rows by column; mappings have the columns' ``names`` for keys, and data frames have them in any order.
+
+    Args:
+        rows: of numbers, texts, booleans and gaps.
+        names: of the columns; none takes those that the rows have.
+        name: what messages call the table.
+        where: where each row stands; None counts them from 1.
+
+    Raises:
+        ValueError: they are no rows of one length, a column is missing, or a number is infinite.
+    """
+    if isinstance(rows, RawTable):
+        return rows
+    if isinstance(rows, Tensor):
+        rows = rows.detach().cpu().numpy()
+    given: Any = rows
+    if isinstance(rows, Sequence) and has_names(rows):
+        keys = list(names or rows[0])
+        for place, row in enumerate(rows):
+            if absent := [key for key in keys if key not in row]:
+                raise _absent(absent, where[place] if where is not None else f"row {place + 1}")
+        columns = [objects_of([row[key] for row in rows]) for key in keys]
+    elif hasattr(given, "columns"):
+        keys = list(given.columns)
+        if names and has_names(rows):
+            if absent := [each for each in names if each not in keys]:
+                raise ValueError(f"{name} has no {_columns_named(absent)}: it has {', '.join(keys[:10])}.")
+            keys = list(names)
+        columns = [np.asarray(given[key]) for key in keys]
+    else:
+        columns = list(_matrix(rows, name).T)
+    keys = list(names) or [""] * len(columns)
+    if len(keys) != len(columns):
+        raise ValueError(f"{name} has {len(columns)} columns, and {len(keys)} names were given: name each once.")
+    number = len(columns[0]) if columns else len(given)
+    return RawTable(
+        [
+            ColumnCells(key, _values(column, name, place), where, name, place + 1)
+            for place, (key, column) in enumerate(zip(keys, columns, strict=True))
+        ],
+        number,
+    )
+
+
+def has_names(rows: Rows | RawTable) -> bool:
+    """Whether rows name their columns: mappings, and data frames with texts for names."""
+    if isinstance(rows, Sequence):
+        return len(rows) > 0 and all(isinstance(row, Mapping) for row in rows)
+    names = [*getattr(rows, "columns", ())]
+    return bool(names) and all(isinstance(each, str) for each in names)
+
+
+def is_mixed(rows: Any) -> bool:
+    """Whether rows hold anything but numbers and gaps: texts, dates, categories."""
+    kinds = [np.asarray(rows[name]) for name in getattr(rows, "columns", ())] or [np.asarray(rows)]
+    words = (each for each in kinds if each.dtype.kind == "O")
+    return any(each.dtype.kind in "MSUT" for each in kinds) or any(
+        isinstance(cell, str | date) for each in words for cell in each.flat
+    )
+
+
+def _matrix(rows: Rows, name: str) -> NDArray[Any]:
+    """Rows that have no names as an array, shape ``(n, columns)``."""
+    try:
+        found = np.asarray(rows)
+        if found.dtype.kind not in "biufM" and not isinstance(rows, np.ndarray):
+            found = np.array(rows, dtype=object)  # numpy would make texts of numbers next to texts
+    except ValueError:
+        raise ValueError(f"{name} is no table: give rows of numbers or texts, all of one length.") from None
+    if found.ndim != 2:
+        raise ValueError(f"{name} has shape {found.shape}: give rows of numbers or texts, (n, columns), of one length.")
+    return found
+
+
+def _values(column: NDArray[Any], name: str, place: int) -> NDArray[Any]:
+    """A column of cells as ``ColumnCells`` has it."""
+    if column.ndim != 1:
+        raise ValueError(
+            f"Column {place + 1} of {name} has shape {column.shape}: give each column one name, and cells."
+        )
+    if column.dtype.kind in "biuf":
+        numbers = column.astype(np.float64)
+        infinite = np.flatnonzero(np.isinf(numbers))
+        if len(infinite):
+            raise ValueError(
+                f"{name} has an infinite value in row {infinite[0]}, column {place}: fix it, or make it NaN, which "
+                "counts as missing."
+            )
+        return numbers
+    if column.dtype.kind == "M":
+        texts: NDArray[Any] = column.astype("datetime64[s]").astype(str).astype(object)
+        texts[np.isnat(column)] = None
+        return texts
+    return column.astype(object)
+
+
+def objects_of(values: Sequence[Any]) -> NDArray[Any]:
+    """An array of objects, whatever they are."""
+    found = np.empty(len(values), dtype=object)
+    for place, value in enumerate(values):
+        found[place] = value
+    return found
+
+
+def is_gap(value: Any) -> bool:
+    """Whether a cell stands for no value."""
+    return is_missing(value) or (isinstance(value, str) and value.strip().lower() in MISSING)
+
+
+def is_plain_number(value: Any) -> bool:
+    """Whether a cell is a number, or a gap; booleans in words are none."""
+    return is_gap(value) or _finite(value) is not None
+
+
+def read_number(value: Any) -> float | None:
+    """A cell as a number: NaN of a gap, 1 and 0 of booleans, None of anything else."""
+    if is_gap(value):
+        return math.nan
+    if isinstance(value, str) and value.strip().lower() in TRUTH:
+        return TRUTH[value.strip().lower()]
+    return _finite(value)
+
+
+def _finite(value: Any) -> float | None:
+    # Python reads 1_000 and the digits of all scripts, too, which other programs take for texts.
+    if isinstance(value, str) and ("_" in value or not value.strip().isascii()):
+        return None
+    with suppress(ValueError, TypeError, OverflowError):
+        found = float(value)
+        if math.isfinite(found):
+            return found
+    return None
+
+
+def _text(value: Any) -> str | None:
+    """A cell as a text, empty of a gap; None of what is no single value."""
+    if is_gap(value):
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # as files write it
+    if isinstance(value, list | tuple | dict | set | np.ndarray | Tensor):
+        return None
+    return str(value).strip()[:LONGEST_CELL]
+
+
+def _absent(names: Sequence[str], where: str) -> ValueError:
+    learned, them = ("was", "it") if len(names) == 1 else ("were", "them")
+    return ValueError(
+        f"{where[:1].upper()}{where[1:]} lacks {_columns_named(names)}, which {learned} learned from: add {them}, "
+        "empty where a value is missing."
+    )
+
+
+def _columns_named(names: Sequence[str]) -> str:
+    """``column 'a'``, or ``columns 'a', 'b', 'c' and 9 more``."""
+    named = first_few([f"'{printable(name, 40)}'" for name in names])
+    if len(names) == 1:
+        return f"column {named}"
+    return f"columns {named}"
+
+
+def kind_of_cells(cells: ColumnCells) -> CellKind:
+    """What a column holds.
+
+    Raises:
+        ValueError: a few cells are of another kind than all others, or dates are written in several forms.
+    """
+    if cells.values.dtype.kind == "f":
+        return "gaps" if np.isnan(cells.values).all() else "numbers"
+    texts = cells.texts()
+    known = [row for row, text in enumerate(texts) if text]
+    if not known:
+        return "gaps"
+    strays = [row for row in known if read_number(cells.values[row]) is None]
+    if not strays:
+        return "numbers"
+    counts = Counter(texts[row] for row in known)
+    if len(strays) <= STRAYS * len(known) and len(counts) > CODES:
+        raise cells.refusal(strays[0], NO_NUMBER)
+    if form_of_dates(cells, texts):
+        return "dates"
+    if hardly_repeat(counts):
+        return "texts"
+    return "categories"
+
+
+def hardly_repeat(counts: Mapping[str, int]) -> bool:
+    """Whether most cells differ from all others, by the numbers of each text."""
+    return 2 * sum(count == 1 for count in counts.values()) > sum(counts.values())
+
+
+def form_of_dates(cells: ColumnCells, texts: Sequence[str]) -> str:
+    """The form in which all texts of cells are dates; empty if they are no dates.
+
+    Raises:
+        ValueError: nearly all are dates, and there are several forms, or one is something else.
+    """
+    known = [(row, text) for row, text in enumerate(texts) if text]
+    dates = [(row, text) for row, text in known if _LIKE_A_DATE.match(text)]
+    if not dates or len(known) - len(dates) > STRAYS * len(known):
+        return ""
+    first, example = dates[0]
+    forms = [form for form in DATE_FORMS if read_date(example, form)]
+    if not forms:
+        return ""
+    for row, text in known:
+        forms = [form for form in forms if read_date(text, form)]
+        if not forms:
+            other = f"'{printable(example, 40)}' at {cells.at(first)}"
+            raise cells.refusal(row, f"no date in the form of {other}: write all in one form, and leave gaps empty.")
+    return forms[0]
+
+
+def read_date(text: str, form: str) -> datetime | None:
+    """A date in a form; None of anything else."""
+    try:
+        if form != ISO:
+            return datetime.strptime(text, form)
+        if _ISO_BEGINS.match(text):
+            return datetime.fromisoformat(text)
+    except ValueError:
+        pass
+    return None

@@ -1,0 +1,371 @@
+"""Columns of a table by what they hold: how each becomes numbers for a network."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lit_metanas.io.text import printable
+from lit_metanas.kinds.rows.cells import DATE_FORMS, ISO, ColumnCells, read_date
+from lit_metanas.records.plain import to_plain
+
+MOST_DEVIATIONS = 1000.0
+"""How far a value is from the mean at most; one that is farther counts as this far."""
+
+NORMAL_SCORES = np.linspace(-3.0, 3.0, 49)
+"""Of the quantiles that are kept of a column."""
+
+LEAST_OF_A_CATEGORY = 2
+"""Rows that a category has at least; all rarer ones are taken for one."""
+
+PARTS_OF_A_DATE = 4
+
+SHOWN_GAP, SHOWN_RARE = "?", "rare"
+"""How a gap, and a category that is rare or new, are shown."""
+
+
+@dataclass(frozen=True)
+class TableColumn(ABC):
+    """A column that was learned from: it makes ``width`` numbers of each cell.
+
+    Attributes:
+        name: of the column; empty where it has none.
+        gaps: whether cells were missing, so that the last number says whether one is.
+    """
+
+    name: str = ""
+    gaps: bool = False
+
+    kind: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def values(self) -> int:
+        """How many numbers stand for the content of a cell."""
+
+    @property
+    def width(self) -> int:
+        """How many numbers an input has of a cell."""
+        return self.values + self.gaps
+
+    @abstractmethod
+    def encode(self, cells: ColumnCells) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """The numbers of cells, shape ``(n, values)``, and where there are gaps, ``(n,)``."""
+
+    @abstractmethod
+    def show(self, inputs: NDArray[np.float64]) -> list[str]:
+        """The cells that numbers ``(n, values)`` stand for."""
+
+    def to_plain(self) -> dict[str, Any]:
+        """All attributes, as JSON holds them."""
+        plain: dict[str, Any] = to_plain(self)
+        return {"kind": self.kind, **plain}
+
+
+@dataclass(frozen=True)
+class UnusedColumn(TableColumn):
+    """A column that is left out for a reason, such as ``constant``."""
+
+    reason: str = ""
+
+    kind: ClassVar[str] = "unused"
+
+    @property
+    def values(self) -> int:
+        """None."""
+        return 0
+
+    def encode(self, cells: ColumnCells) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """No numbers."""
+        rows = len(cells.values)
+        return np.zeros((rows, 0)), np.zeros(rows, dtype=bool)
+
+    def show(self, inputs: NDArray[np.float64]) -> list[str]:
+        """Nothing."""
+        return [""] * len(inputs)
+
+
+@dataclass(frozen=True)
+class ScaledColumn(TableColumn):
+    """A column of numbers; booleans are 1 and 0. A gap counts as the mean or median."""
+
+    @property
+    def values(self) -> int:
+        """One."""
+        return 1
+
+    @property
+    def of_gap(self) -> NDArray[np.float64]:
+        """The inputs of a gap, shape ``(values,)``."""
+        return np.zeros(self.values)
+
+    @abstractmethod
+    def scaled(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Numbers ``(n,)`` without gaps as inputs ``(n, values)``."""
+
+    @abstractmethod
+    def unscaled(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The inverse of ``scaled``."""
+
+    def encode(self, cells: ColumnCells) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """The scaled numbers of cells."""
+        numbers = cells.numbers()
+        absent = np.isnan(numbers)
+        inputs = self.scaled(np.where(absent, 0.0, numbers))
+        inputs[absent] = self.of_gap
+        return inputs, absent
+
+    def show(self, inputs: NDArray[np.float64]) -> list[str]:
+        """The numbers."""
+        return [f"{number:.6g}" for number in self.unscaled(inputs).tolist()]
+
+
+@dataclass(frozen=True)
+class NumberColumn(ScaledColumn):
+    """Numbers less their mean, divided by their standard deviation."""
+
+    mean: float = 0.0
+    deviation: float = 1.0
+
+    kind: ClassVar[str] = "number"
+
+    def __post_init__(self) -> None:
+        """Look at both."""
+        if not math.isfinite(self.mean) or not 0 < self.deviation < math.inf:
+            raise ValueError("NumberColumn: the mean is not finite, or the deviation is not above 0.")
+
+    @classmethod
+    def fitted(cls, name: str, *columns: NDArray[np.float64]) -> Self:
+        """With the mean and deviation of all known numbers of some columns."""
+        known = np.concatenate([numbers[~np.isnan(numbers)] for numbers in columns])
+        # Divided before they are squared and added, since that of large numbers is infinite.
+        scale = float(np.abs(known).max(initial=0.0)) or 1.0
+        shares = known / scale
+        mean = float(shares.mean()) if len(shares) else 0.0
+        deviation = float(np.sqrt(((shares - mean) ** 2).mean())) if len(shares) else 0.0
+        # A constant that is no sum of powers of two has a deviation by rounding.
+        size = 1.0 if deviation <= 1e-12 else max(deviation * scale, float(np.finfo(np.float64).tiny))
+        return cls(name, any(bool(np.isnan(numbers).any()) for numbers in columns), mean * scale, size)
+
+    def scaled(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Standardised."""
+        with np.errstate(over="ignore"):
+            return ((numbers - self.mean) / self.deviation).clip(-MOST_DEVIATIONS, MOST_DEVIATIONS)[:, None]
+
+    def unscaled(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The inverse of ``scaled``."""
+        return inputs[:, 0] * self.deviation + self.mean
+
+
+@dataclass(frozen=True)
+class QuantileColumn(ScaledColumn):
+    """Numbers as normal scores, read off the line through their quantiles at ``NORMAL_SCORES``.
+
+    So the order of numbers is kept, whatever their distribution, and none is far from all others.
+    """
+
+    knots: tuple[float, ...] = ()
+
+    kind: ClassVar[str] = "quantiles"
+
+    def __post_init__(self) -> None:
+        """Look at the knots."""
+        check_rising("QuantileColumn", self.knots, len(NORMAL_SCORES))
+
+    @classmethod
+    def fitted(cls, name: str, numbers: NDArray[np.float64]) -> Self:
+        """With the quantiles of the known numbers."""
+        shares = torch.special.ndtr(torch.from_numpy(NORMAL_SCORES)).numpy()
+        return cls(name, bool(np.isnan(numbers).any()), quantiles_of(numbers, shares))
+
+    def scaled(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The scores."""
+        column, own = numbers / 4, np.array(self.knots) / 4
+        # The mean of the first and the last score of equal quantiles.
+        last = np.interp(column, own, NORMAL_SCORES)
+        first = -np.interp(-column, -own[::-1], NORMAL_SCORES)
+        return ((first + last) / 2)[:, None]
+
+    def unscaled(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The inverse of ``scaled``."""
+        return np.interp(inputs[:, 0], NORMAL_SCORES, self.knots)
+
+
+@dataclass(frozen=True)
+class PiecewiseColumn(ScaledColumn):
+    """Numbers by how much of each piece between two quantiles lies below them: piecewise linear encoding.
+
+    Gorishniy et al. 2022, "On Embeddings for Numerical Features in Tabular Deep Learning", equation 1. Differs from the
+    paper in that numbers outside of all quantiles count as the nearest, so that no input is far from all others.
+    """
+
+    edges: tuple[float, ...] = ()
+
+    kind: ClassVar[str] = "pieces"
+
+    def __post_init__(self) -> None:
+        """Look at the edges."""
+        check_rising("PiecewiseColumn", self.edges)
+        if any(one == other for one, other in pairwise(self.edges)):
+            raise ValueError("PiecewiseColumn: two edges are equal.")
+
+    @classmethod
+    def fitted(cls, name: str, numbers: NDArray[np.float64], pieces: int) -> Self:
+        """With the different ones of the quantiles of the known numbers, for so many pieces at most."""
+        edges = tuple(dict.fromkeys(quantiles_of(numbers, np.linspace(0.0, 1.0, pieces + 1))))
+        if len(edges) == 1:
+            edges = (edges[0], np.nextafter(edges[0], math.inf) + 1)
+        return cls(name, bool(np.isnan(numbers).any()), edges)
+
+    @property
+    def values(self) -> int:
+        """Of each piece one."""
+        return len(self.edges) - 1
+
+    @property
+    def of_gap(self) -> NDArray[np.float64]:
+        """Those of the middle edge."""
+        return (np.arange(self.values) < len(self.edges) // 2).astype(np.float64)
+
+    def scaled(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The shares of the pieces."""
+        edges = np.array(self.edges) / 4  # the difference of two large numbers is infinite
+        with np.errstate(over="ignore"):
+            return ((numbers[:, None] / 4 - edges[:-1]) / np.diff(edges)).clip(0.0, 1.0)
+
+    def unscaled(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The inverse of ``scaled``."""
+        edges = np.array(self.edges)
+        return edges[0] + 4 * (inputs * np.diff(edges / 4)).sum(1)
+
+
+@dataclass(frozen=True)
+class CategoryColumn(TableColumn):
+    """Texts that repeat, one number each: the first layer of a network learns a vector of each (Guo, Berkhahn 2016).
+
+    Attributes:
+        categories: known ones, the most frequent first.
+        rare: whether there were rare ones, which share a number with those that are new.
+    """
+
+    categories: tuple[str, ...] = ()
+    rare: bool = False
+
+    kind: ClassVar[str] = "categories"
+
+    def __post_init__(self) -> None:
+        """Look at the categories."""
+        if len(set(self.categories)) < len(self.categories) or "" in self.categories:
+            raise ValueError("CategoryColumn: a category stands twice, or is empty.")
+
+    @classmethod
+    def fitted(cls, name: str, texts: Sequence[str], most: int) -> Self:
+        """With the most frequent texts, so many at most."""
+        counts = Counter(text for text in texts if text)
+        known = [text for text, count in sorted(counts.items(), key=lambda one: (-one[1], one[0]))][:most]
+        kept = tuple(text for text in known if counts[text] >= LEAST_OF_A_CATEGORY)
+        return cls(name, "" in texts, kept, len(kept) < len(counts))
+
+    @property
+    def values(self) -> int:
+        """Of each category one, and one for the rare."""
+        return len(self.categories) + self.rare
+
+    def encode(self, cells: ColumnCells) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """One of each row, or none of a gap, and of a new category where none was rare."""
+        texts, places = cells.texts(), {text: place for place, text in enumerate(self.categories)}
+        absent = np.array([not text for text in texts], dtype=bool)
+        own = np.array([places.get(text, len(places)) for text in texts], dtype=np.int64)
+        found = np.zeros((len(texts), len(places) + 1))
+        found[~absent, own[~absent]] = 1.0
+        return found[:, : self.values], absent
+
+    def show(self, inputs: NDArray[np.float64]) -> list[str]:
+        """The categories."""
+        names = [*(printable(text, 40) for text in self.categories), SHOWN_RARE]
+        places = np.pad(inputs, ((0, 0), (0, 1)), constant_values=0.5).argmax(1)
+        return [names[min(place, len(names) - 1)] for place in places.tolist()]
+
+
+@dataclass(frozen=True)
+class DateColumn(TableColumn):
+    """Dates in one form, as year, month, day of the week and hour, each standardised."""
+
+    form: str = ISO
+    parts: tuple[NumberColumn, ...] = ()
+
+    kind: ClassVar[str] = "dates"
+
+    def __post_init__(self) -> None:
+        """Look at form and parts."""
+        if self.form not in DATE_FORMS or len(self.parts) != self.values:
+            raise ValueError(f"DateColumn: the form is none of {', '.join(DATE_FORMS)}, or a part is missing.")
+
+    @property
+    def values(self) -> int:
+        """Of each part one."""
+        return PARTS_OF_A_DATE
+
+    @classmethod
+    def fitted(cls, cells: ColumnCells, form: str) -> Self:
+        """With the means and deviations of the parts of dates."""
+        found = parts_of_dates(cells, form)
+        return cls(
+            cells.name, bool(np.isnan(found).any()), form, tuple(NumberColumn.fitted("", part) for part in found.T)
+        )
+
+    def encode(self, cells: ColumnCells) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """The scaled parts of dates; the means of a gap."""
+        found = parts_of_dates(cells, self.form)
+        means = [part.mean for part in self.parts]
+        filled = np.where(np.isnan(found), means, found)
+        scaled = [part.scaled(numbers) for part, numbers in zip(self.parts, filled.T, strict=True)]
+        return np.concatenate(scaled, axis=1), np.isnan(found[:, 0])
+
+    def show(self, inputs: NDArray[np.float64]) -> list[str]:
+        """Year, month, day of the week and hour."""
+        parts = [part.unscaled(inputs[:, place : place + 1]) for place, part in enumerate(self.parts)]
+        rows = np.stack(parts, axis=1).round().astype(int).tolist()
+        return [f"{year}-{month:02d}, day {day + 1}, {hour} h" for year, month, day, hour in rows]
+
+
+def parts_of_dates(cells: ColumnCells, form: str) -> NDArray[np.float64]:
+    """Year, month, day of the week and hour of dates in a form, shape ``(n, 4)``; NaN of a gap."""
+    found = np.full((len(cells.values), PARTS_OF_A_DATE), np.nan)
+    for row, text in enumerate(cells.texts()):
+        if not text:
+            continue
+        if (date := read_date(text, form)) is None:
+            example = "2026-01-31" if form == ISO else datetime(2026, 1, 31, 14, 30).strftime(form)
+            raise cells.refusal(row, f"no date in the form of '{example}': write it so, or leave it empty.")
+        found[row] = date.year, date.month, date.weekday(), date.hour
+    return found
+
+
+def quantiles_of(numbers: NDArray[np.float64], shares: NDArray[np.float64]) -> tuple[float, ...]:
+    """The quantiles of the known numbers; zeros if there are none."""
+    known = numbers[~np.isnan(numbers)]
+    if not len(known):
+        return (0.0,) * len(shares)
+    # Halved, since the difference of two large numbers is infinite.
+    found = 2 * np.quantile(known / 2, shares)
+    # A quantile between two neighbours may be rounded below the one before.
+    return tuple(np.maximum.accumulate(found).tolist())
+
+
+def check_rising(owner: str, knots: Sequence[float], number: int | None = None) -> None:
+    """Refuse knots that are not finite, or do not rise, or are not so many."""
+    if len(knots) < 2 or (number is not None and len(knots) != number):
+        raise ValueError(f"{owner}: a column has {len(knots)} quantiles, not {number or 'two or more'}.")
+    if not all(map(math.isfinite, knots)) or any(one > other for one, other in pairwise(knots)):
+        raise ValueError(f"{owner}: the quantiles of a column are not finite, or do not rise.")
