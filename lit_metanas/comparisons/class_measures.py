@@ -138,11 +138,11 @@ class ClassTable:
             rows = zip(self.names, self.confusions.tolist(), strict=True)
             return [markdown_lines([*lines, *((shorten(name), *map(str, row)) for name, row in rows)])]
         wrong = self.confusions.clone().fill_diagonal_(0)
-        values, places = wrong.flatten().topk(MOST_CONFUSIONS)
+        values, places = wrong.flatten().sort(descending=True, stable=True)
         shown = [
             f"{markdown_text(self.names[place // len(self.names)], 80)} for "
             f"{markdown_text(self.names[place % len(self.names)], 80)} ({number})"
-            for number, place in zip(values.tolist(), places.tolist(), strict=True)
+            for number, place in zip(values[:MOST_CONFUSIONS].tolist(), places.tolist(), strict=False)
             if number
         ]
         return [f"Most frequently taken: {', '.join(shown)}."] if shown else []
