@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 USUAL = "DejaVu Sans"
 """matplotlib's own font: Latin, Greek, Cyrillic, Arabic, Hebrew and others, but no Chinese or Thai."""
 
-MISSING = "\N{REPLACEMENT CHARACTER}"
+NO_LETTER = "\N{REPLACEMENT CHARACTER}"
 """Stands for a letter that no font has."""
 
 _PREFERRED = ("Noto Sans", "Source Han Sans", "WenQuanYi", "Microsoft YaHei", "PingFang", "Arial Unicode")
 
 
-def drawable(text: str) -> bool:
+def has_letters(text: str) -> bool:
     """Whether the fonts of this machine have all letters of a text."""
     return all(_font_of(each) is not None for each in text)
 
@@ -33,7 +33,7 @@ def use_fonts(drawn: Figure) -> None:
         fonts = {each: _font_of(each) for each in dict.fromkeys(shown) if not each.isspace()}
         if set(fonts.values()) <= {USUAL}:
             continue
-        text.set_text("".join(MISSING if fonts.get(each, USUAL) is None else each for each in shown))
+        text.set_text("".join(NO_LETTER if fonts.get(each, USUAL) is None else each for each in shown))
         others = [font for font in dict.fromkeys(fonts.values()) if font not in (None, USUAL)]
         text.set_fontfamily([USUAL, *others])  # matplotlib takes each letter from the first one that has it
 

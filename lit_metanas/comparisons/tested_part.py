@@ -23,7 +23,7 @@ WORST_SHOWN = 20
 """The most errors that are shown."""
 
 
-class Tested(NamedTuple):
+class TestedPart(NamedTuple):
     """What a network says of the test part of a task."""
 
     task: Task
@@ -90,12 +90,12 @@ class Tested(NamedTuple):
 
 
 @torch.no_grad()
-def tested_part(child: Child, task: Task) -> Tested:
+def tested_part(child: Child, task: Task) -> TestedPart:
     """Test a trained network once."""
     child.eval()
     if not isinstance(task.goal, Classification):
-        return Tested(task, *judge(child, task.test, task.goal), None)
+        return TestedPart(task, *judge(child, task.test, task.goal), None)
     scores = [child(part) for part in task.test.inputs.split(examples_at_once(task.goal, 500))]
     predictions = [each for part in scores for each in task.goal.predictions(part)]
     probabilities = torch.cat([at_least_float32(part).softmax(1).cpu() for part in scores])
-    return Tested(task, predictions, task.goal.judge(predictions, task.test.labels), probabilities)
+    return TestedPart(task, predictions, task.goal.judge(predictions, task.test.labels), probabilities)

@@ -72,6 +72,7 @@ def read_example_rows(path: str | os.PathLike[str]) -> list[ExampleRow]:
         heading, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
         if tuple(heading) != ExampleRow._fields:
             raise ValueError(f"does not begin with {','.join(ExampleRow._fields)}")
-        return [ExampleRow(*row[:3], *(float(cell or "nan") for cell in row[3:])) for row in rows]
+        found = [(*row[:3], *(float(cell or "nan") for cell in row[3:])) for row in rows]
+        return [ExampleRow._make(row) for row in found]
     except (ValueError, TypeError, csv.Error) as error:
         raise ValueError(f"'{writable(str(Path(path)))}' is damaged or another file ({error}): {fix}.") from None

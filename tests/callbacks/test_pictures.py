@@ -189,8 +189,8 @@ def test_letters_that_no_font_has_become_a_sign(tmp_path, monkeypatch):
     usual = fonts._fonts()[:1]
     monkeypatch.setattr(fonts, "_fonts", lambda: usual)
     fonts._font_of.cache_clear()
-    assert fonts.drawable("Ж é ש")
-    assert not fonts.drawable("a 猫")
+    assert fonts.has_letters("Ж é ש")
+    assert not fonts.has_letters("a 猫")
     drawn = figures.figure(2, 1)
     text = drawn.text(0, 0, "a 猫")
     figures.save(drawn, tmp_path / "one.png")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lit_metanas.callbacks.figures import FAINT, INK, figure, label
-from lit_metanas.callbacks.fonts import drawable
+from lit_metanas.callbacks.fonts import has_letters
 from lit_metanas.comparisons.class_measures import ClassTable
 
 if TYPE_CHECKING:
@@ -61,12 +61,12 @@ def _write_numbers(axes: Axes, counts: list[list[int]], shares: list[list[float]
 
 def shown_names(names: Sequence[str]) -> list[str]:
     """Names for a figure; the number of one that no font of this machine can write."""
-    return [label(name, SHORT_NAME) if drawable(name) else f"no. {place}" for place, name in enumerate(names, 1)]
+    return [label(name, SHORT_NAME) if has_letters(name) else f"no. {place}" for place, name in enumerate(names, 1)]
 
 
 def numbers_in_words(names: Sequence[str]) -> str:
     """A sentence on the names that a figure replaces by numbers; empty if there are none."""
-    replaced = [f"no. {place} is {name}" for place, name in enumerate(names, 1) if not drawable(name)]
+    replaced = [f"no. {place} is {name}" for place, name in enumerate(names, 1) if not has_letters(name)]
     if not replaced or len(names) > MOST_NAMED_CLASSES:
         return ""
     return f" No font of this machine has the letters of some names: {', '.join(replaced)}."
