@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from lit_metanas import training as training
     from lit_metanas.automl import AutoAnswerer as AutoAnswerer
     from lit_metanas.automl import AutoClassifier as AutoClassifier
+    from lit_metanas.automl import AutoRegressor as AutoRegressor
     from lit_metanas.automl import AutoTranscriber as AutoTranscriber
     from lit_metanas.automl import AutoTranslator as AutoTranslator
     from lit_metanas.automl import auto as auto
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from lit_metanas.kinds import task_from_texts as task_from_texts
     from lit_metanas.objectives import Classification as Classification
     from lit_metanas.objectives import Objective as Objective
+    from lit_metanas.objectives import Regression as Regression
     from lit_metanas.objectives import Span as Span
     from lit_metanas.objectives import Transcription as Transcription
     from lit_metanas.objectives import Translation as Translation
@@ -95,7 +97,7 @@ ROOMS = (
 
 _NAMES = {
     "inputs": "ImageShape Preprocessing RowShape SeriesShape Shape TokenShape",
-    "objectives": "Classification Objective Span Transcription Translation",
+    "objectives": "Classification Objective Regression Span Transcription Translation",
     "tasks": "EpisodeDataModule Split Task TaskSource TrainingTaskDataModule draw_task",
     "spaces": (
         "Architecture Builder EncoderDecoderSpace GridSpace LayeredSpace MLPSpace SearchSpace SequenceSpace "
@@ -109,7 +111,7 @@ _NAMES = {
     "training": "Child MetaSearch Recipe Trainer export_child load",
     "searchers": "DARTSSearcher MetaSearchedArchitecture RandomArchitecture Searcher",
     "comparisons": "SearchResult search",
-    "automl": "AutoAnswerer AutoClassifier AutoTranscriber AutoTranslator auto",
+    "automl": "AutoAnswerer AutoClassifier AutoRegressor AutoTranscriber AutoTranslator auto",
 }
 _ROOM_OF = {name: room for room, names in _NAMES.items() for name in names.split()}
 

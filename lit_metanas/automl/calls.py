@@ -47,6 +47,7 @@ from lit_metanas.kinds.given_data import (
 )
 from lit_metanas.kinds.kind import Kind, kind_of
 from lit_metanas.objectives.classification import Classification
+from lit_metanas.objectives.regression import Regression
 from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.record_lines import record_file
 from lit_metanas.spaces.any_input import LinearSpace
@@ -180,7 +181,7 @@ def _read(
                 which = "all networks begin with" if views.weights else "inputs are made as those of"
             options.say(f"{which} '{place}', on {describe_shape(task.shape)}.")
         linear = None
-        if options.space is None and isinstance(task.goal, Classification) and kind.features:
+        if options.space is None and isinstance(task.goal, Classification | Regression) and kind.features:
             linear = views.in_space(LinearSpace())
         folder = None if output is None else OutputFolder(output, _settings(options, kind, views, linear))
         yield Job(options, kind, views, linear, folder, began, reading)
@@ -235,6 +236,8 @@ def _describe(task: Task, options: AutoOptions) -> Kind:
         raise ValueError(f"The data are of the kind '{kind_of(task).name}', not '{options.kind}': leave 'kind' out.")
     text = describe_given(task, kind, grouped=options.group is not None)
     options.say(text + describe_columns(options.data, kind, options.group))
+    if isinstance(task.goal, Regression) and options.objective is None and not isinstance(options.data, Task):
+        options.say("targets are numbers: regression; give --objective classification for classes.")
     warn_of_copies(task, drawn=not has_test_part(options.data, options.test))
     for sentence in kind.caveats(task):
         warn_of_data(sentence)

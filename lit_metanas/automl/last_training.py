@@ -10,7 +10,7 @@ from functools import partial
 from time import perf_counter
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lit_metanas.automl.budget_plan import BudgetPlan
 from lit_metanas.automl.candidates import Beginning, Candidate, Job, last_cost
@@ -19,9 +19,10 @@ from lit_metanas.estimators.estimator import FAILURES, BestSoFar, reason_of
 from lit_metanas.estimators.training_estimator import check_finite, validation_part
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.text import printable
+from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.tasks.task import Split
-from lit_metanas.training.child import Child, chosen_child, fit_child
+from lit_metanas.training.child import Child, chosen_child, fit_child, scores_of
 from lit_metanas.training.ensembles import Ensemble
 from lit_metanas.training.recipes.mirror_check import mirror_keeps_classes
 from lit_metanas.training.workers import StepEnded, submit, worker_processes
@@ -215,6 +216,30 @@ def as_scored(job: Job, one: Candidate) -> Trained | None:
         return None
     child.recipe = one.recipe
     return Trained(one, child, Cost(), held_out=True)
+
+
+def calibrated(job: Job, one: Trained) -> Objective:
+    """The objective, with what the validation part says of a candidate as it was scored.
+
+    The last training learns from that part, too. What the same candidate, trained less, says of it stands for the
+    network after that training: its errors are hardly smaller.
+    """
+    task = one.candidate.view.task
+    network = one.child.network if one.held_out else _scored_network(job, one.candidate)
+    if network is None or task.goal.scored != "input":
+        return task.goal
+    val = validation_part(task)
+    return task.goal.calibrated(scores_of(network.to(val.inputs.device).eval(), val, task.goal), val.labels)
+
+
+def _scored_network(job: Job, one: Candidate) -> nn.Module | None:
+    """A candidate's network with the weights of its score, of a mean with the linear model; None if none are kept."""
+    if one.joined is None or one.linear is None:
+        scored = as_scored(job, one)
+        return scored and scored.child.network
+    own = _scored_network(job, replace(one, view=one.joined.networks, linear=None, joined=None))
+    linear = _scored_network(job, one.linear)
+    return own and linear and one.joined.network(own, linear)
 
 
 def divergence(one: Trained) -> str | None:

@@ -133,7 +133,8 @@ class AutoOptions:
         "classes with fewer examples are left out; by default those that cannot be divided", shell=int | None
     )
     objective: str | None = option(
-        "the path of an objective's class, such as grades.Ordinal; by default classes are told apart",
+        "classification, regression, or the path of a class, such as grades.Ordinal; by default numbers "
+        "are predicted if they have fractions or hardly repeat, and classes are told apart",
         shell=str | None,
     )
     metric: str | None = option(

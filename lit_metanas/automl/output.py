@@ -42,6 +42,7 @@ from lit_metanas.tasks.task import Task
 from lit_metanas.training.ensembles import build_network
 from lit_metanas.training.export.exported_program import CARD, EXPORTED, WEIGHTS
 from lit_metanas.training.export.hub_card import check_card_place, tells_int8
+from lit_metanas.training.export.network_description import DESCRIPTION, read_description
 from lit_metanas.training.export.onnx_program import INT8, ONNX, Int8Loss
 
 METHOD = "auto"
@@ -257,7 +258,8 @@ class OutputFolder:
         network, task = _fresh_network(result, views)
         network.load_state_dict(read_weights(folder / WEIGHTS))
         network = network.to(task.train.inputs.device).eval()
-        return replace(result, network=network, preprocessing=task.preprocessing, objective=task.goal, test=task.test)
+        objective = read_description(folder / DESCRIPTION).objective  # with what it learned of validation examples
+        return replace(result, network=network, preprocessing=task.preprocessing, objective=objective, test=task.test)
 
 
 def _fresh_network(result: SearchResult, views: Views) -> tuple[nn.Module, Task]:

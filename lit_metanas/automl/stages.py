@@ -15,6 +15,7 @@ from lit_metanas.automl.last_training import (
     Show,
     Trained,
     as_scored,
+    calibrated,
     train_fully,
     train_linear_fully,
     trained_briefly,
@@ -226,7 +227,7 @@ def tested(job: Job, begun: Beginning, known: Known, one: Trained, *, stopped: b
         untried = network.found.untried
     record = replace(network.found.record, method=METHOD, seed=job.options.seed, space=space.name)
     result = result_of(
-        view.task,
+        replace(view.task, objective=calibrated(job, one)),
         view.limited.space,
         replace(candidate.found, record=record, untried=untried),
         one.child.to(view.task.train.inputs.device),

@@ -57,8 +57,8 @@ class ResultFields:
             that it was chosen by; with other searches NaN unless asked for.
         preprocessing: makes inputs of raw examples; None if these are images.
         predictions: the network's predictions for ten test examples, with the right answers.
-        measures: for classification, measures of the test part that did not choose: accuracy, balanced accuracy,
-            log-loss, calibration error, and the AUROC of two classes.
+        measures: what else is known of the test predictions, by its name. For classification these are accuracy,
+            balanced accuracy, log-loss, calibration error, and the AUROC of two classes; for a regression RMSE and MAE.
         examples: a row for each test example: its name, the right answer, and what the network says. A copy that was
             read from files has none.
         errors: for classification, the test errors of the highest loss, at most 20. A copy that was read from files has

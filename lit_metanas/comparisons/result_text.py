@@ -54,6 +54,8 @@ def card_of(result: ResultFields, license: str, command: str, loss: Int8Loss | N
         ci95=result.ci95,
         examples=result.images,
         classes=result.classes,
+        named=result.objective.named,
+        caveat=result.objective.caveat,
         space=result.space,
         architecture=describe_chosen(result.architecture, result.ensemble, result.linear),
         preprocessing=_views(result),
@@ -83,7 +85,7 @@ def card_of(result: ResultFields, license: str, command: str, loss: Int8Loss | N
 def measures_in_words(result: ResultFields) -> dict[str, str]:
     """The measures that did not choose, as people write them."""
     others = {name: value for name, value in result.measures.items() if name != result.metric}
-    return {name: f"{100 * value:.1f} %" if "accuracy" in name else f"{value:.3f}" for name, value in others.items()}
+    return {name: f"{100 * value:.1f} %" if "accuracy" in name else f"{value:.4g}" for name, value in others.items()}
 
 
 def class_table(result: ResultFields) -> ClassTable | None:

@@ -21,6 +21,7 @@ from lit_metanas.inputs.shapes import TokenShape, as_shape, describe_shape
 from lit_metanas.io.files import write_whole
 from lit_metanas.io.own_folder import check_files, own_folder
 from lit_metanas.objectives.classification import ACCURACY, Classification
+from lit_metanas.objectives.regression import Regression
 from lit_metanas.records.plain import read_field, to_plain
 from lit_metanas.records.record import SearchRecord
 from lit_metanas.tasks.task import Split
@@ -101,9 +102,10 @@ class SearchResult(ResultFields):
 
     @torch.no_grad()
     def predict(self, examples: GivenExamples | str | os.PathLike[str]) -> list[dict[str, float]] | list[str]:
-        """Predict for each example the classes' probabilities by name, the most probable first, or a text.
+        """Predict for each example the classes' probabilities by name, the most probable first, numbers, or a text.
 
-        A transcription is the symbols' names with spaces between them.
+        A transcription is the symbols' names with spaces between them. A number has both ends of its interval, too, as
+        in the table of the verb ``predict``.
 
         Args:
             examples: inputs in the task's form, shape ``(n, *shape)``, or a single one of shape ``shape``. Images may
@@ -124,6 +126,9 @@ class SearchResult(ResultFields):
         inputs = network_inputs(given, shape, self.preprocessing)
         parts = inputs_like(inputs, weight).split(examples_at_once(self.objective, PREDICTED_AT_ONCE))
         scores = (self.network(part) for part in parts)
+        if isinstance(self.objective, Regression):
+            numbers = torch.cat([self.objective.values(part) for part in scores]).tolist()
+            return [self.objective.columns(row, self.classes) for row in numbers]
         if not isinstance(self.objective, Classification):
             said = [each for part in scores for each in self.objective.predictions(part)]
             return show_predictions(said, given, inputs, self.objective, self)
@@ -211,7 +216,8 @@ class SearchResult(ResultFields):
             )
         if scored is None:
             return None
-        return quantise_onnx(folder, scored, self.objective)
+        _, goal = self.objective.program_of(self.network)
+        return quantise_onnx(folder, scored, goal)
 
     def _scored_on(self, int8: Split | bool | None) -> Split | None:
         """The examples to score weights of 8 bits on; None if no such weights are asked for."""

@@ -38,7 +38,7 @@ def shown_predictions(
         ShownPrediction(
             said=shorten(own, LONGEST_SHOWN),
             meant=shorten(wanted, LONGEST_SHOWN),
-            right=one == other,
+            right=task.goal.agrees(one, other),
             **_example(task, row),
         )
         for row, own, wanted, one, other in zip(inputs, *words, said, meant, strict=True)

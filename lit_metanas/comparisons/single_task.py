@@ -33,7 +33,7 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.tasks.task import Split, Task, TaskCollection, check_task, join_parts
-from lit_metanas.training.child import Child, chosen_child, fit_child, recipe_cost, score
+from lit_metanas.training.child import Child, chosen_child, fit_child, recipe_cost, score, scores_of
 from lit_metanas.training.ensembles import members_of
 from lit_metanas.training.precision import FLOAT32, by_flags, check_precision
 from lit_metanas.training.recipes import Recipe
@@ -151,14 +151,18 @@ def search(
         show(_training_share(task, part, space=space, found=found, recipe=recipe, spent=cost))
         train = partial(_train, task, space=space, found=found, recipe=recipe, seed=seed, precision=precision)
         child, training_cost = train(part)
-        validated = math.nan
+        validated, tested = math.nan, task
+        other = child if part is task.train else None
         if validate and task.val is not None:
-            other, more = child, Cost()
-            if part is not task.train:
+            if other is None:
                 other, more = train(task.train)
-            validated, training_cost = score(other, task.val), training_cost + more
+                training_cost += more
+            validated = score(other, task.val)
+        if other is not None and task.val is not None and task.goal.scored == "input":
+            scores = scores_of(other.eval(), task.val, task.goal)
+            tested = replace(task, objective=task.goal.calibrated(scores, task.val.labels))
         return result_of(
-            task,
+            tested,
             space,
             found,
             child,

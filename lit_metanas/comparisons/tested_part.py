@@ -52,9 +52,10 @@ class TestedPart(NamedTuple):
 
     @property
     def measures(self) -> dict[str, float]:
-        """Measures that do not choose; empty without classes."""
+        """Measures that do not choose."""
         if self.probabilities is None:
-            return {}
+            goal, task = self.task.goal, self.task
+            return goal.measures(self.predictions, task.test.labels, goal.names(task.classes))
         return class_measures(self.task.test.labels.cpu(), torch.tensor(self.predictions), self.probabilities)
 
     @property

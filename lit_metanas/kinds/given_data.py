@@ -24,7 +24,9 @@ from lit_metanas.kinds.kind_of_path import check_no_parts, folders_of_parts, kin
 from lit_metanas.kinds.texts.text_task import task_from_texts
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Objective
+from lit_metanas.objectives.regression import Regression
 from lit_metanas.tasks.labels import Groups
+from lit_metanas.tasks.number_targets import Targets, named_targets
 from lit_metanas.tasks.splits import FEWEST_OF_A_CLASS
 from lit_metanas.tasks.task import Task, TaskCollection
 
@@ -55,17 +57,18 @@ def read_given(
     if shape is not None and start is not None:
         raise ValueError("'start' keeps the shape of its images: leave 'shape' out.")
     named = None if kind is None else kind_named(kind)
-    wanted = None
-    if objective is not None:
+    targets, wanted = named_targets(objective), None
+    if objective is not None and targets is None:
+        targets = "classification"
         wanted = class_named(objective, Objective, "objective", "grades.Ordinal")  # type: ignore[type-abstract]
     if isinstance(data, Task | TaskCollection):
         if shape is not None:
             raise ValueError("A task has its inputs: leave 'shape' out, or give it to what makes the task.")
         task = _task_itself(data, test=test, group=group, min_per_class=min_per_class)
     elif isinstance(data, str | os.PathLike):
-        task = _of_path(data, named, test, group, min_per_class, shape, prepared, start)
+        task = _of_path(data, named, test, group, min_per_class, targets, shape, prepared, start)
     elif named is None or named.labelled:
-        task = _in_memory(data, test, group, min_per_class, prepared, start)
+        task = _in_memory(data, test, group, min_per_class, targets, prepared, start)
         if shape is not None and prepared is None:
             task = kind_of(task, kind).resized(task, shape)
     else:
@@ -73,10 +76,12 @@ def read_given(
             f"Examples in memory have labels, so these are no '{named.name}': give a path, or use AutoTranscriber, "
             "AutoTranslator or AutoAnswerer."
         )
+    if isinstance(task.goal, Regression) and min_per_class is not None:
+        raise ValueError(f"Task '{task.id}' has numbers and no classes: leave 'min_per_class' out.")
+    if targets not in (None, task.goal.kind):
+        raise ValueError(f"Task '{task.id}' has {task.goal.noun}: leave 'objective' out.")
     if wanted is None:
         return task
-    if not isinstance(task.goal, Classification):
-        raise ValueError(f"Task '{task.id}' has {task.goal.noun} and no labels: leave 'objective' out.")
     return replace(task, objective=wanted.for_classes(task.way))
 
 
@@ -86,6 +91,7 @@ def _of_path(
     test: Given | None,
     group: Any,
     least: int | None,
+    targets: Targets | None,
     side: int | None,
     prepared: Any,
     start: MadeBefore | None,
@@ -97,7 +103,7 @@ def _of_path(
     if not own.sided and side is not None:
         raise ValueError(f"Data of the kind '{own.name}' have no 'shape': leave it out.")
     made = prepared if start is None else own.as_before(start, str(data))
-    task = own.read(replace(source, least=_least(data, test, least), prepared=made, side=side))
+    task = own.read(replace(source, least=_least(data, test, least), targets=targets, prepared=made, side=side))
     if source.path == Path(data):
         return task
     return replace(task, id=Path(data).resolve().name)  # not ``train``
@@ -127,11 +133,12 @@ def _in_memory(
     test: Given | None,
     group: Groups | None,
     least: int | None,
+    targets: Targets | None,
     prepared: Any,
     start: MadeBefore | None,
 ) -> Task:
     """The task of a data set of torch, or of a pair of examples and labels."""
-    divided: Any = {"group": group, "min_per_class": _least(data, test, least)}
+    divided: Any = {"group": group, "min_per_class": _least(data, test, least), "targets": targets}
     if isinstance(data, Dataset):
         if test is not None and not isinstance(test, Dataset):
             raise ValueError(f"The test part of a data set must be one, too, not {type(test).__name__}.")

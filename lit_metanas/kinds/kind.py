@@ -20,6 +20,7 @@ from lit_metanas.kinds.augmentation import AUGMENTATIONS
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.record import RecipeFields, RecipeValue
 from lit_metanas.spaces import SearchSpace, default_space
+from lit_metanas.tasks.number_targets import Targets
 from lit_metanas.tasks.task import Task
 
 LEARNING_RATES, WEIGHT_DECAYS, SMOOTHINGS = [3e-3, 1e-2, 3e-2], [1e-3, 1e-2, 1e-1], [0.0, 0.1]
@@ -58,6 +59,7 @@ class Source:
         test: the path of the test part; None takes some of the examples.
         group: which examples belong together, see ``auto``.
         least: examples of the smallest class that is kept.
+        targets: what labels are learned as; None looks at them.
         prepared: what makes inputs of the examples; None is the usual one.
         side: pixels of each side of images; None is the usual number.
 
@@ -72,6 +74,7 @@ class Source:
     test: Path | None = None
     group: str | None = None
     least: int = 1
+    targets: Targets | None = None
     prepared: Any = None
     side: int | None = None
 

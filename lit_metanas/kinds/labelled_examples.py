@@ -1,7 +1,8 @@
-"""Tasks of examples by class: of folders, or in memory with a label each."""
+"""Tasks of examples in memory or in folders, each with a label: by class, or by a number."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,10 @@ from torch import Tensor
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import vocabulary_of
 from lit_metanas.io.text import writable
+from lit_metanas.objectives.objective import Objective
+from lit_metanas.objectives.regression import Regression
 from lit_metanas.tasks.labels import ClassNames, Groups, Labels, class_indices, class_names, group_names, label_list
+from lit_metanas.tasks.number_targets import Targets, are_numbers, learned_as, number_targets, strata_of
 from lit_metanas.tasks.splits import by_class, join_classes, kept_labels, large_classes, split_examples, warn_of_repeats
 from lit_metanas.tasks.task import Split, Task, check_task
 
@@ -52,52 +56,31 @@ def task_of_classes(
     return _task(id, parts, classes, preprocessing, [writable(str(file)) for file in names])
 
 
-class LabelledExamples:
+class LabelledExamples(ABC):
     """Examples in memory with a label each, called by ``noun``; they are divided by their places."""
 
-    def __init__(
-        self,
-        number: int,
-        labels: Labels,
-        *,
-        noun: str,
-        classes: ClassNames | None = None,
-        group: Groups | None = None,
-        min_per_class: int | None = None,
-        place: str = "X",
-    ) -> None:
+    names: Sequence[str]  # of the network's outputs
+    strata: Mapping[str, Sequence[int]]  # the places of examples that are divided alike
+
+    def __init__(self, number: int, *, noun: str, group: Groups | None, place: str) -> None:
         self.noun = noun
         self.place = place
-        self.labels = label_list(labels, number, noun=noun)
-        self.names = class_names(self.labels, classes, noun)
-        members: dict[str, list[int]] = {name: [] for name in self.names.values()}
-        for at, label in enumerate(self.labels):
-            members[self.names[label]].append(at)
-        self.members = large_classes(members, min_per_class, place)
+        self._groups = None if group is None else group_names(group, number, noun)
         self._tested: list[int] = []
-        self.groups = None
-        if group is not None:
-            self.groups = by_class(group_names(group, number, noun), self.members)
 
     def divided(self, *, train: float | None = None, val: float, test: float, seed: int) -> list[tuple[Tensor, Tensor]]:
-        """Places and labels of the train, val and test part; ``train`` is all that is left by default."""
+        """Places and targets of the train, val and test part; ``train`` is all that is left by default."""
         parts = split_examples(
-            {name: torch.tensor(places)[:, None] for name, places in self.members.items()},
+            {name: torch.tensor(places)[:, None] for name, places in self.strata.items()},
             train=train,
             val=val,
             test=test,
             seed=seed,
             culprit=self._culprit,
-            groups=self.groups,
+            groups=by_class(self._groups, self.strata),
         )
         self._tested = parts[2].inputs[:, 0].tolist()
-        return [(part.inputs[:, 0], part.labels) for part in parts]
-
-    def _culprit(self, name: str) -> str:
-        """A class in messages, with the file that has it."""
-        if self.place.startswith("'"):  # a path stands in quotes, an argument does not
-            return f"Class '{name}' of {self.place}"
-        return f"Class {name!r}"
+        return [(part.inputs[:, 0], self._targets(part)) for part in parts]
 
     def task(
         self,
@@ -115,14 +98,145 @@ class LabelledExamples:
         parts, places = list(parts), self._tested
         if tested is not None:
             inputs, labels = tested
-            given = label_list(labels, len(inputs), name="y_test", images="X_test", noun=self.noun)
-            places, kept = kept_labels(given, self.names, self.members)
-            numbers = class_indices([given[place] for place in places], kept, noun=self.noun)
-            parts[2] = Split(inputs[places], numbers.to(inputs.device))
+            places, targets = self.tested(labels, len(inputs))
+            parts[2] = Split(inputs[places], targets.to(inputs.device))
             warn_of_repeats(tested_in, [part.inputs for part in parts[:2]], parts[2].inputs)
-        task = _task(id, parts, self.members, preprocessing, test_names or list(map(str, places)))
+        names = test_names or list(map(str, places))
+        task = _task(id, parts, self.names, preprocessing, names, self._objective(parts[0].labels))
         check_task(task)
         return task
+
+    @abstractmethod
+    def tested(
+        self, labels: Labels, number: int, *, name: str = "y_test", images: str = "X_test", learned: str = "y"
+    ) -> tuple[list[int], Tensor]:
+        """The places and targets of those of a given test part that can be tested."""
+
+    @abstractmethod
+    def _targets(self, part: Split) -> Tensor:
+        """The targets of places, whose strata are numbered."""
+
+    @abstractmethod
+    def _objective(self, targets: Tensor) -> Objective | None:
+        """What is learned, by the targets to learn from."""
+
+    @abstractmethod
+    def _culprit(self, name: str) -> str:
+        """A stratum in messages, with the file that has it."""
+
+
+class ClassifiedExamples(LabelledExamples):
+    """Examples with a class each."""
+
+    def __init__(
+        self,
+        number: int,
+        labels: Labels,
+        *,
+        noun: str,
+        classes: ClassNames | None = None,
+        group: Groups | None = None,
+        min_per_class: int | None = None,
+        place: str = "X",
+    ) -> None:
+        self.labels = label_list(labels, number, noun=noun)
+        self._named = class_names(self.labels, classes, noun)
+        members: dict[str, list[int]] = {name: [] for name in self._named.values()}
+        for at, label in enumerate(self.labels):
+            members[self._named[label]].append(at)
+        self.strata = large_classes(members, min_per_class, place)
+        self.names = tuple(self.strata)
+        super().__init__(number, noun=noun, group=group, place=place)
+
+    def tested(
+        self, labels: Labels, number: int, *, name: str = "y_test", images: str = "X_test", learned: str = "y"
+    ) -> tuple[list[int], Tensor]:
+        """Without those of classes that were left out."""
+        given = label_list(labels, number, name=name, images=images, noun=self.noun)
+        places, kept = kept_labels(given, self._named, self.strata)
+        return places, class_indices([given[at] for at in places], kept, name=name, learned=learned, noun=self.noun)
+
+    def _targets(self, part: Split) -> Tensor:
+        return part.labels
+
+    def _objective(self, targets: Tensor) -> Objective | None:
+        return None
+
+    def _culprit(self, name: str) -> str:
+        if self.place.startswith("'"):  # a path stands in quotes, an argument does not
+            return f"Class '{name}' of {self.place}"
+        return f"Class {name!r}"
+
+
+class NumberedExamples(LabelledExamples):
+    """Examples with a number each, or several; they are divided by quantiles."""
+
+    def __init__(
+        self,
+        number: int,
+        labels: Labels,
+        *,
+        noun: str,
+        names: Sequence[str] = (),
+        group: Groups | None = None,
+        place: str = "X",
+    ) -> None:
+        self.targets = number_targets(labels, number, noun=noun)
+        own = tuple(names) or tuple(map(str, getattr(labels, "columns", ())))
+        self.names = Regression.of(self.targets).names(own)
+        if len(self.names) != self.targets.shape[1]:
+            raise ValueError(
+                f"There are {self.targets.shape[1]} targets, and {len(self.names)} names of them: give one each."
+            )
+        # A group may have similar numbers alone.
+        strata = strata_of(self.targets) if group is None else [torch.arange(number)]
+        self.strata = {str(place): own.tolist() for place, own in enumerate(strata)}
+        super().__init__(number, noun=noun, group=group, place=place)
+
+    def tested(
+        self, labels: Labels, number: int, *, name: str = "y_test", images: str = "X_test", learned: str = "y"
+    ) -> tuple[list[int], Tensor]:
+        """All of them."""
+        return list(range(number)), number_targets(labels, number, name=name, noun=self.noun)
+
+    def _targets(self, part: Split) -> Tensor:
+        return self.targets[part.inputs[:, 0]]
+
+    def _objective(self, targets: Tensor) -> Objective | None:
+        return Regression.of(targets)
+
+    def _culprit(self, name: str) -> str:
+        return self.place
+
+
+def labelled_examples(
+    number: int,
+    labels: Labels,
+    *,
+    noun: str,
+    targets: Targets | None = None,
+    classes: ClassNames | None = None,
+    group: Groups | None = None,
+    min_per_class: int | None = None,
+    place: str = "X",
+) -> LabelledExamples:
+    """Examples by class or by number, as ``targets`` says, or as their labels look."""
+    if targets is None:
+        targets = "regression" if _are_several(labels) else learned_as(label_list(labels, number, noun=noun), None)
+    if targets == "regression":
+        names = classes if isinstance(classes, Sequence) else ()
+        return NumberedExamples(number, labels, noun=noun, names=names, group=group, place=place)
+    return ClassifiedExamples(
+        number, labels, noun=noun, classes=classes, group=group, min_per_class=min_per_class, place=place
+    )
+
+
+def _are_several(labels: Labels) -> bool:
+    """Whether examples have several numbers each."""
+    if len(getattr(labels, "shape", ())) != 2:
+        return False
+    columns = number_targets(labels, len(labels)).T.tolist()
+    return len(columns) > 1 and all(map(are_numbers, columns))
 
 
 def _task(
@@ -131,6 +245,7 @@ def _task(
     classes: Iterable[str],
     preprocessing: Preprocessing | None,
     test_names: Sequence[str],
+    objective: Objective | None = None,
 ) -> Task:
     train, val, test = parts
     names, vocabulary = tuple(classes), None
@@ -146,4 +261,5 @@ def _task(
         vocabulary=vocabulary,
         preprocessing=preprocessing,
         test_names=tuple(test_names),
+        objective=objective,
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 
@@ -66,6 +66,9 @@ class Objective(ABC):
         noun: what predictions are, in the plural.
         smooths: whether ``loss`` takes label smoothing.
         augmentable: whether targets stay right when an input is changed at random.
+        target_type: of the tensors of targets.
+        named: what the names of a task's classes are of, in the plural.
+        caveat: what a model card says of the limits of predictions.
 
     Example:
         >>> import torch
@@ -81,6 +84,11 @@ class Objective(ABC):
     noun: ClassVar[str] = "predictions"
     smooths: ClassVar[bool] = False
     augmentable: ClassVar[bool] = True
+    target_type: ClassVar[torch.dtype] = torch.int64
+    named: ClassVar[str] = "classes"
+    caveat: ClassVar[str] = (
+        "Its probabilities are not calibrated, and it has no answer for what belongs to none of its classes."
+    )
 
     @property
     @abstractmethod
@@ -154,7 +162,7 @@ class Objective(ABC):
 
         Args:
             scores: what a network gives.
-            targets: int64, of the first dimension ``n``.
+            targets: of ``target_type``, and of the first dimension ``n``.
             label_smoothing: share of the target distribution that all classes have alike.
 
         Raises:
@@ -179,6 +187,23 @@ class Objective(ABC):
         """How many examples of equal weight give as exact a score as examples of these targets; by default as many."""
         return len(targets)
 
+    def values(self, scores: Tensor) -> Tensor:
+        """The numbers that scores stand for, of their shape: by default probabilities."""
+        return scores.softmax(dim=-1)
+
+    def calibrated(self, scores: Tensor, targets: Tensor) -> Self:
+        """The objective with what examples say of a network that has not learned from them; by default as it is.
+
+        Args:
+            scores: the network's, of the examples.
+            targets: of the same examples.
+        """
+        return self
+
+    def program_of(self, network: nn.Module) -> tuple[nn.Module, Self]:
+        """What an export makes a program of, and the objective whose scores that gives; by default both as they are."""
+        return network, self
+
     @abstractmethod
     def predictions(self, scores: Tensor) -> list[Any]:
         """What the scores of each example say."""
@@ -186,6 +211,20 @@ class Objective(ABC):
     @abstractmethod
     def judge(self, predictions: Sequence[Any], targets: Tensor) -> Judged:
         """Compare predictions with targets."""
+
+    def agrees(self, prediction: Any, answer: Any) -> bool:
+        """Whether a prediction counts as right where examples are shown: by default, whether it is the answer."""
+        return bool(prediction == answer)
+
+    def measures(self, predictions: Sequence[Any], targets: Tensor, names: Sequence[str]) -> dict[str, float]:
+        """What else is reported of test predictions, by its name; by default nothing.
+
+        Args:
+            predictions: what the scores say.
+            targets: of the same examples.
+            names: of classes, symbols or targets.
+        """
+        return {}
 
     @abstractmethod
     def answers(self, targets: Tensor) -> list[Any]:
@@ -207,7 +246,7 @@ class Objective(ABC):
 
         Args:
             name: of the examples, as the message begins.
-            targets: int64, of the first dimension ``n``.
+            targets: of ``target_type``, and of the first dimension ``n``.
 
         Raises:
             ValueError: there is one.

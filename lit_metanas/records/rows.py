@@ -205,7 +205,7 @@ class ShownPrediction:
     Attributes:
         said: the prediction, in words.
         meant: the right answer.
-        right: whether the two are the same.
+        right: whether the two agree, see ``Objective.agrees``.
         example: the example as a text; empty if a picture shows it.
         picture: the example as rows of pixels, the uppermost first: each level from 0 to 255 as two hexadecimal digits,
             three levels a pixel for a coloured picture; empty if a text shows it.

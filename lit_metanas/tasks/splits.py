@@ -17,13 +17,13 @@ from lit_metanas.inputs.shapes import ImageShape, RowShape, TokenShape
 from lit_metanas.io.text import first_few, hint, number_of, printable, short_value
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.tasks.group_dealing import deal_groups, named_parts
+from lit_metanas.tasks.number_targets import FEWEST_NUMBERS
 from lit_metanas.tasks.source import SUBSETS, Subset
 from lit_metanas.tasks.task import Split, Task, warn_of_data
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V", bound=Sized)
 
-FEWEST_TARGETS = 10  # numbers that are taken for targets of a regression; fewer may be classes, such as versions
 FEWEST_OF_A_CLASS = 3  # examples of a class that is divided: to learn from, to choose by and to test
 FEWEST_OF_A_LABEL = 3  # examples that a label has on average; what has fewer is a number to be predicted, or a text
 
@@ -207,7 +207,7 @@ def split_examples(
 
 def _check_no_targets(numbers: Mapping[str, int]) -> None:
     """Refuse class names that are numbers with fractions and hardly repeat, as the targets of a regression."""
-    if len(numbers) < FEWEST_TARGETS or FEWEST_OF_A_LABEL * len(numbers) <= sum(numbers.values()):
+    if len(numbers) < FEWEST_NUMBERS or FEWEST_OF_A_LABEL * len(numbers) <= sum(numbers.values()):
         return
     try:
         values = [float(name) for name in numbers]
@@ -216,8 +216,8 @@ def _check_no_targets(numbers: Mapping[str, int]) -> None:
     if all(map(isfinite, values)) and not all(value.is_integer() for value in values):
         some = ", ".join(printable(name, 20) for name in [*numbers][:3])
         raise ValueError(
-            f"The labels are numbers that hardly repeat ({some} …): classes are told apart, and no numbers predicted; "
-            "give labels that are classes."
+            f"The labels are numbers that hardly repeat ({some} …), and no classes: give objective 'regression', which "
+            "predicts numbers, or labels that are classes."
         ) from None
 
 

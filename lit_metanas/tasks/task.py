@@ -29,7 +29,8 @@ class Split:
         inputs: images ``(n, channels, height, width)``, float32 in [0, 1]; series ``(n, features, steps)``, float32,
             of which the last feature is the mask; tokens ``(n, steps)``, int64; or rows of a table ``(n, numbers)``,
             float32. See ``Shape``.
-        labels: class indices in ``[0, way)``, shape ``(n,)``, int64; or the targets of another objective.
+        labels: class indices in ``[0, way)``, shape ``(n,)``, int64; or the targets of another objective, such as
+            numbers ``(n, targets)``, float32.
         weights: how much each example counts in the loss of a training, shape ``(n,)``, float32; None is 1 each. Scores
             do not depend on them.
 
@@ -95,7 +96,8 @@ class Task:
         train: examples to learn from.
         val: examples to choose architectures by; an episode has none, and an empty part counts as none.
         test: examples to be judged by.
-        classes: the names of the classes, in the order of their labels; of symbols, from 1 on, in transcription.
+        classes: the names of the classes, in the order of their labels; of symbols, from 1 on, in transcription; of
+            targets that are numbers.
         vocabulary: number of tokens, where inputs are sequences of such.
         preprocessing: what made the inputs of raw examples, and makes those of new ones; None for images.
         objective: what is wanted of a network; None is to tell ``way`` classes apart.
@@ -255,16 +257,16 @@ def _check_split(name: str, part: Split, task: Task, check: Callable[[str, Tenso
         shape = shape_of(inputs, task.vocabulary)
     except ValueError as error:
         raise ValueError(f"{name} is malformed. {error}") from None
-    one_each = isinstance(task.goal, Classification)
+    one_each, kind = isinstance(task.goal, Classification), task.goal.target_type
     fits, wanted = inputs.is_floating_point(), "floating point, such as float32"
     if isinstance(shape, TokenShape):
         fits, wanted = inputs.dtype == torch.int64, "int64"
     if not fits or inputs.dtype != task.train.inputs.dtype:
         raise ValueError(f"{name} has {noun} of type {inputs.dtype}: give all parts {wanted}.")
-    if labels.shape[:1] != inputs.shape[:1] or labels.dtype != torch.int64 or (one_each and labels.dim() != 1):
+    if labels.shape[:1] != inputs.shape[:1] or labels.dtype != kind or (one_each and labels.dim() != 1):
         raise ValueError(
             f"{name} has {len(inputs)} {noun}, but labels of shape {tuple(labels.shape)} and type {labels.dtype}: give "
-            f"one int64 an {noun[:-1]}."
+            f"one {str(kind)[6:]} an {noun[:-1]}."
         )
     check(name, labels)
     if (weights := part.weights) is not None:

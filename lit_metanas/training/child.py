@@ -41,6 +41,12 @@ def examples_at_once(objective: Objective, most: int) -> int:
 
 
 @torch.no_grad()
+def scores_of(network: Callable[[Tensor], Tensor], split: Split, objective: Objective) -> Tensor:
+    """A network's scores of a split's examples, some at once."""
+    return torch.cat([network(part) for part in split.inputs.split(examples_at_once(objective, 500))])
+
+
+@torch.no_grad()
 def judge(
     scores: Callable[[Tensor], Tensor], split: Split, objective: Objective, *, batch_size: int = 500
 ) -> tuple[list[Any], Judged]:

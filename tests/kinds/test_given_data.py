@@ -396,11 +396,11 @@ def test_bad_data_get_one_sentence(images: Path, texts: Path, tmp_path: Path) ->
         (tmp_path / "one", "has 1 class folder"),
         (
             tmp_path / "columns.csv",
-            "holds numbers alone: call the column of labels 'label', .* numbers are not predicted",
+            "holds numbers alone: call the column of labels, or of the numbers to be predicted, 'label'",
         ),
         (
             tmp_path / "prices.csv",
-            "values of column 'label' of '.*' hardly repeat, .* or kind='rows' where these are",
+            "values of column 'label' of '.*' hardly repeat, .* fewer than the 10 .* say kind='rows' where these are",
         ),
         (
             tmp_path / "names.csv",
@@ -651,30 +651,67 @@ def test_columns_are_told_and_the_best_known_name_is_taken(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("kind", ["images", "rows", "texts"])
-def test_targets_of_a_regression_are_refused(kind: str) -> None:
+def test_numbers_are_predicted_and_divided_by_quantiles(kind: str) -> None:
     draw = np.random.default_rng(0)
-    y = draw.random(20).round(4)
-    X = {"images": draw.random((20, 8, 8)), "rows": draw.random((20, 3)), "texts": [f"t {n}" for n in range(20)]}[kind]
-    told = r"The labels are numbers that hardly repeat \(0\.\d+, 0\.\d+, 0\.\d+ …\): .*; give labels that are classes\."
-    for group in (None, [str(n % 10) for n in range(20)]):
-        with pytest.raises(ValueError, match=told):
-            read_given((X, y), group=group)
-    with pytest.raises(ValueError, match=r"too few to learn from: add some of|are these classes"):
-        read_given((X, (10 * y).round()))  # classes, if few of each
+    y = draw.exponential(100.0, 60).round(2)
+    X = {"images": draw.random((60, 8, 8)), "rows": draw.random((60, 3)), "texts": [f"t {n}" for n in range(60)]}[kind]
+    for group in (None, [str(n % 15) for n in range(60)]):
+        task = read_given((X, y), group=group)
+        parts = [task.train, task.val, task.test]
+        assert sorted(value for part in parts for (value,) in part.labels.tolist()) == pytest.approx(sorted(y))
+        assert task.goal == lm.Regression.of(task.train.labels)
+        assert (task.way, task.classes, [len(part) for part in parts]) == (1, ("target",), [36, 12, 12])
+        thirds = torch.tensor(np.quantile(y, [1 / 3, 2 / 3]))
+        counts = torch.bucketize(task.test.labels[:, 0].double(), thirds).bincount(minlength=3)
+        assert group is not None or counts.tolist() == [4, 4, 4]
+    tested = read_given((X[5:], y[5:]), test=(X[:5], y[:5]))
+    assert tested.test.labels[:, 0].tolist() == pytest.approx(y[:5])
+    assert read_given((X, (y / 100).round()), objective="regression").goal.kind == "regression"
+    with pytest.raises(ValueError, match=r"The labels are numbers that hardly repeat .*: give objective 'regression'"):
+        read_given((X, y), objective="classification")
+    with pytest.raises(ValueError, match="has numbers and no classes: leave 'min_per_class' out"):
+        read_given((X, y), min_per_class=2)
     names = np.array(["3.10", "3.11", "inf"])[np.arange(4) // 2]
     with pytest.raises(ValueError, match=r"has 0 classes of 3 examples or more, .*: add some of '3\.1\d' \(2\)"):
         read_given((X[:4], names))
 
 
-def test_a_table_of_texts_and_numbers_that_hardly_repeat_is_refused(tmp_path: Path) -> None:
+def test_a_table_of_texts_and_numbers_predicts_the_numbers(tmp_path: Path) -> None:
     rows = [f"house {number},{number + 0.5}" for number in range(20)]
-    told = (
-        "values of column 'price' .* hardly repeat, .*, or kind='texts' where these are classes, or kind='pairs' where "
-    )
-    (tmp_path / "houses.csv").write_text("\n".join(["text,price", *rows]))
-    with pytest.raises(ValueError, match=told):
-        read_given(tmp_path / "houses.csv")
-    assert kind_of(read_given(tmp_path / "houses.csv", kind="pairs")).name == "pairs"
-    (tmp_path / "houses.csv").write_text("\n".join(["text,label", *rows]))
-    with pytest.raises(ValueError, match="The labels are numbers that hardly repeat"):
-        read_given(tmp_path / "houses.csv")
+    for text, number in (("text", "price"), ("text", "label"), ("text", "target"), ("words", "price")):
+        (tmp_path / "houses.csv").write_text("\n".join([f"{text},{number}", *rows]))
+        task = read_given(tmp_path / "houses.csv")
+        assert (kind_of(task).name, task.goal.kind) == ("texts", "regression")
+    (tmp_path / "houses.csv").write_text("\n".join(["source,target", *rows]))
+    assert kind_of(read_given(tmp_path / "houses.csv")).name == "pairs"
+
+
+@pytest.mark.parametrize(
+    ("labels", "wanted", "sentence"),
+    [
+        (["3.5", *map(str, range(30)), ""], None, "There is no label at line 33"),
+        (
+            ["3.5", *map(str, range(30)), "NA"],
+            None,
+            "The target at line 33 of .* is missing: fill it in, or leave this",
+        ),
+        (
+            ["3.5"] * 20 + ["2", "x"],
+            "regression",
+            "The target at line 23 of .* is no number. 'x' is none that is finite: fix it",
+        ),
+        (
+            [f"{n} kg" for n in range(30)],
+            None,
+            "'0 kg' has a unit: give the numbers alone, all in one unit; if these are",
+        ),
+        ([f"{n},5" for n in range(30)], None, "'0,5' has separators: write numbers with a point and nothing else"),
+        (["7.5"] * 30, "regression", "All targets to learn from are 7.5: there is nothing to predict"),
+    ],
+)
+def test_malformed_numbers_get_one_sentence(
+    labels: list[str], wanted: str | None, sentence: str, tmp_path: Path
+) -> None:
+    (tmp_path / "t.csv").write_text("\n".join(["a,label", *(f'{n},"{label}"' for n, label in enumerate(labels))]))
+    with pytest.raises(ValueError, match=sentence):
+        read_given(tmp_path / "t.csv", kind="rows", objective=wanted)

@@ -10,26 +10,17 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from lit_metanas.automl.options import shared
-from lit_metanas.automl.scikit.auto_estimator import AutoEstimator
-from lit_metanas.inputs.input_checks import in_unit_range
-from lit_metanas.inputs.preprocessing import Preprocessing
+from lit_metanas.automl.scikit.auto_estimator import ExampleEstimator, inputs_of
 from lit_metanas.inputs.shapes import vocabulary_of
 from lit_metanas.io.text import printable
-from lit_metanas.kinds.given_data import ExampleKind, check_no_files, kind_of_examples
-from lit_metanas.kinds.images.image_arrays import image_tensor
-from lit_metanas.kinds.rows import Columns
-from lit_metanas.kinds.rows.cells import as_table, is_mixed
-from lit_metanas.kinds.rows.row_tasks import column_names
-from lit_metanas.kinds.texts.labelled_text import checked_texts
-from lit_metanas.kinds.texts.text_task import usual_tokens
+from lit_metanas.kinds.given_data import ExampleKind
+from lit_metanas.kinds.rows.cells import Table
 from lit_metanas.tasks.class_balance import ClassWeight, balanced_task
 from lit_metanas.tasks.labels import Groups, group_names, label_list
 from lit_metanas.tasks.splits import by_class, split_examples
 from lit_metanas.tasks.task import Split, Task
-from lit_metanas.training.export.exported_program import network_inputs
 
 try:
     from sklearn.base import ClassifierMixin
@@ -38,7 +29,7 @@ except ImportError:  # `AutoClassifier` says so when one is made
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class AutoClassifier(ClassifierMixin, AutoEstimator):
+class AutoClassifier(ClassifierMixin, ExampleEstimator):
     """A classifier of scikit-learn: it searches an architecture for one's own examples, and trains it.
 
     It takes a table (two dimensions) of numbers, categories and dates, such as a data frame; images (three or four); or
@@ -101,16 +92,8 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         (['left', 'right'], (5, 2), True)
     """
 
-    start: str | None = shared("start")
     metric: str | None = shared("metric")
     class_weight: ClassWeight | Mapping[Any, float] = shared("class_weight")
-
-    def __sklearn_tags__(self) -> Any:
-        """What scikit-learn is told of the examples: also images, and tables with missing values."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.input_tags.allow_nan = True
-        return tags
 
     def fit(self, X: Any, y: Any, groups: Groups | None = None, sample_weight: Any = None) -> Self:
         """Search, and train what was found.
@@ -130,14 +113,7 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         """
         from sklearn.base import clone
 
-        kind = kind_of_examples(X)
-        if kind == "texts":
-            check_no_files(X)
-        if self.start is not None and kind != "images":
-            raise ValueError(
-                f"AutoClassifier: 'start' is for images, and X holds {kind}, which are read in their own way: leave it "
-                "out, or call `auto` with a task that has its preprocessing."
-            )
+        kind = self._kind_of(X)
         checking = clone(self)  # gets the numbers and names of columns, which are kept where all goes well
         X, y = checking._checked(X, y, kind)
         if sample_weight is not None:
@@ -149,10 +125,7 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
         task = self._task(X, labels, classes, kind, seed, named, columns, sample_weight)
         found = self._learn(task, kind, seed)
         self.classes_ = classes
-        for name in ("n_features_in_", "feature_names_in_"):
-            self.__dict__.pop(name, None)
-            if hasattr(checking, name):
-                setattr(self, name, getattr(checking, name))
+        self._keep_columns(checking)
         return self._ended(found)
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -168,12 +141,7 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
             NotFittedError: ``fit`` was not called.
             ValueError: the examples are of another kind, or have another number of columns.
         """
-        self._check_fitted()
-        if (kind := kind_of_examples(X)) != self.kind_:
-            raise ValueError(f"X holds {kind}, and {type(self).__name__} was fitted on {self.kind_}: give such.")
-        inputs = network_inputs(self._checked_examples(X, kind), self.shape_, self.preprocessing_)
-        inputs = inputs.double() if kind == "rows" else inputs
-        return torch.cat(list(self._scores(inputs))).double().softmax(dim=1).numpy()
+        return self._scores_of(X).double().softmax(dim=1).numpy()
 
     @property
     def _names(self) -> tuple[str, ...]:
@@ -182,42 +150,19 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
 
     def _checked(self, X: Any, y: Any, kind: ExampleKind) -> tuple[Any, NDArray[Any]]:
         """Examples and labels, as many of both."""
-        from sklearn.utils.multiclass import check_classification_targets
-        from sklearn.utils.validation import check_consistent_length, column_or_1d, validate_data
+        from sklearn.utils.multiclass import check_classification_targets, type_of_target
+        from sklearn.utils.validation import check_consistent_length, column_or_1d
 
         if y is not None and np.asarray(y).dtype.kind in "OSU":  # before numpy makes texts of missing labels
             labels = np.asarray(y, dtype=object).ravel()
             label_list(labels, len(labels), noun=kind)
-        if kind == "rows" and is_mixed(X):
-            validate_data(self, X, skip_check_array=True)
-            X = as_table(X, names=column_names(X), name="X")
-        elif kind == "rows":
-            X, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
-        else:
-            if kind == "texts":
-                checked_texts(X, "X")
-            X = self._checked_examples(X, kind)
+        X, y = self._checked_pair(X, y, kind)
         y = column_or_1d(y, warn=True)
         check_consistent_length(X, y)
+        if type_of_target(y) == "continuous":
+            raise ValueError("y looks continuous: use AutoRegressor (Unknown label type: continuous).")
         check_classification_targets(y)
         return X, y
-
-    def _checked_examples(self, X: Any, kind: ExampleKind) -> Any:
-        """New rows as an array of so many columns, images as a tensor, or a list of texts."""
-        from sklearn.utils.validation import validate_data
-
-        if kind == "rows" and is_mixed(X):
-            return validate_data(self, X, reset=False, skip_check_array=True)
-        if kind == "rows":
-            return validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan")
-        if kind == "images":
-            return image_tensor(X)
-        if isinstance(X, str):
-            raise ValueError("X is a single text: give a list of texts.")
-        wrong = next((place for place, text in enumerate(X) if not isinstance(text, str)), None)
-        if wrong is not None:
-            raise ValueError(f"X has an example that is no text, in place {wrong}: give a list of texts.")
-        return list(map(str, X))
 
     def _task(
         self,
@@ -255,7 +200,7 @@ class AutoClassifier(ClassifierMixin, AutoEstimator):
             validated=True,
         )
         learned, chosen = train.inputs[:, 0], val.inputs[:, 0]
-        inputs, preprocessing = _inputs(X, kind, learned, columns)
+        inputs, preprocessing = inputs_of(X, kind, learned, columns)
         shape = None if preprocessing is None else preprocessing.shape
         held_out, train = Split(inputs[chosen], val.labels), Split(inputs[learned], train.labels)
         if sample_weight is not None:
@@ -289,20 +234,13 @@ def _with_weight(X: Any, y: Any, groups: Any, sample_weight: Any) -> tuple[Any, 
     if not len(kept):
         raise ValueError("sample_weight is 0 for all examples: give some of them a weight.")
     if len(kept) < len(y):
-        X = [X[place] for place in kept] if isinstance(X, list) else X[kept]
+        X = _taken(X, kept)
         groups = None if groups is None else np.asarray(groups)[kept]
     return X, y[kept], groups, weights[kept]
 
 
-def _inputs(
-    X: Any, kind: ExampleKind, learned: Tensor, columns: tuple[str, ...]
-) -> tuple[Tensor, Preprocessing | None]:
-    """The inputs of checked examples, and what makes them; the places of those to learn from are given."""
-    if kind == "images":
-        return in_unit_range(X), None
-    if kind == "rows":
-        table = as_table(X, names=columns, name="X")
-        made = Columns(columns).fitted(table.taken(learned.numpy()))
-        return made.encode(table), made
-    tokens = usual_tokens([X[place] for place in learned.tolist()])
-    return tokens.encode(X), tokens
+def _taken(X: Any, places: NDArray[np.int64]) -> Any:
+    """Some of the checked examples."""
+    if isinstance(X, list):
+        return [X[place] for place in places]
+    return X.taken(places) if isinstance(X, Table) else X[places]

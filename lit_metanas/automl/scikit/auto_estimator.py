@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from io import BytesIO
 from typing import Any, Literal, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -17,12 +18,20 @@ from lit_metanas.automl.calls import auto
 from lit_metanas.automl.options import PRECISION_OF_FLOPS, shared
 from lit_metanas.comparisons.search_result import PREDICTED_AT_ONCE, SearchResult
 from lit_metanas.comparisons.single_task import search
+from lit_metanas.inputs.input_checks import in_unit_range
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import KindShape, plain_shape, read_shape
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.packages import import_extra
+from lit_metanas.kinds.given_data import ExampleKind, check_no_files, kind_of_examples
+from lit_metanas.kinds.images.image_arrays import image_tensor
 from lit_metanas.kinds.kind import kind_named
+from lit_metanas.kinds.rows import Columns
+from lit_metanas.kinds.rows.cells import as_table, is_mixed
+from lit_metanas.kinds.rows.row_tasks import column_names
 from lit_metanas.kinds.stored_preprocessing import describe_objective, read_objective, read_preprocessing
+from lit_metanas.kinds.texts.labelled_text import checked_texts
+from lit_metanas.kinds.texts.text_task import usual_tokens
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.budget import Cost
 from lit_metanas.searchers.searcher import Searcher
@@ -32,7 +41,7 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import examples_at_once
 from lit_metanas.training.ensembles import WithLinear, build_network
-from lit_metanas.training.export.exported_program import export_child
+from lit_metanas.training.export.exported_program import export_child, network_inputs
 from lit_metanas.training.precision import AUTO_PRECISION
 from lit_metanas.training.recipes import Recipe
 
@@ -110,7 +119,7 @@ class AutoEstimator(BaseEstimator):
         """Search, and train what was found on all examples; one that fails leaves an earlier fit as it was."""
         found = self._search(task, kind, seed)
         self.kind_ = kind
-        self.objective_: Objective = task.goal
+        self.objective_: Objective = found.objective
         self.shape_: KindShape = task.shape
         self.preprocessing_: Preprocessing | None = task.preprocessing
         self.space_, self.architecture_, self.ensemble_ = found.space, found.architecture.to_json(), found.ensemble
@@ -212,3 +221,89 @@ class AutoEstimator(BaseEstimator):
                 network = WithLinear(network, build_network(linear, averaged, self.shape_, outputs))
         self.network_ = self._scoring(network)
         self.network_.load_state_dict(torch.load(BytesIO(weights), weights_only=True))
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class ExampleEstimator(AutoEstimator):
+    """A search for examples in memory: rows, images or texts."""
+
+    start: str | None = shared("start")
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn is told of the examples: also images, and tables with missing values."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True
+        return tags
+
+    def _kind_of(self, X: Any) -> ExampleKind:
+        """The kind of examples to learn from."""
+        kind = kind_of_examples(X)
+        if kind == "texts":
+            check_no_files(X)
+        if self.start is not None and kind != "images":
+            raise ValueError(
+                f"{type(self).__name__}: 'start' is for images, and X holds {kind}, which are read in their own way: "
+                "leave it out, or call `auto` with a task that has its preprocessing."
+            )
+        return kind
+
+    def _scores_of(self, X: Any) -> Tensor:
+        """The network's scores of new examples, shape ``(n, outputs)``."""
+        self._check_fitted()
+        if (kind := kind_of_examples(X)) != self.kind_:
+            raise ValueError(f"X holds {kind}, and {type(self).__name__} was fitted on {self.kind_}: give such.")
+        inputs = network_inputs(self._checked_examples(X, kind), self.shape_, self.preprocessing_)
+        return torch.cat(list(self._scores(inputs.double() if kind == "rows" else inputs)))
+
+    def _keep_columns(self, checked: Self) -> None:
+        """Take the number and names of columns from what has checked them."""
+        for name in ("n_features_in_", "feature_names_in_"):
+            self.__dict__.pop(name, None)
+            if hasattr(checked, name):
+                setattr(self, name, getattr(checked, name))
+
+    def _checked_pair(self, X: Any, y: Any, kind: ExampleKind, **more: Any) -> tuple[Any, Any]:
+        """Examples to learn from; and ``y``, of rows of numbers as scikit-learn checks it."""
+        from sklearn.utils.validation import validate_data
+
+        if kind == "rows" and is_mixed(X):
+            validate_data(self, X, skip_check_array=True)
+            return as_table(X, names=column_names(X), name="X"), y
+        if kind == "rows":
+            X, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan", **more)
+            return X, y
+        if kind == "texts":
+            checked_texts(X, "X")
+        return self._checked_examples(X, kind), y
+
+    def _checked_examples(self, X: Any, kind: ExampleKind) -> Any:
+        """New rows as an array of so many columns, images as a tensor, or a list of texts."""
+        from sklearn.utils.validation import validate_data
+
+        if kind == "rows" and is_mixed(X):
+            return validate_data(self, X, reset=False, skip_check_array=True)
+        if kind == "rows":
+            return validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan")
+        if kind == "images":
+            return image_tensor(X)
+        if isinstance(X, str):
+            raise ValueError("X is a single text: give a list of texts.")
+        wrong = next((place for place, text in enumerate(X) if not isinstance(text, str)), None)
+        if wrong is not None:
+            raise ValueError(f"X has an example that is no text, in place {wrong}: give a list of texts.")
+        return list(map(str, X))
+
+
+def inputs_of(
+    X: Any, kind: ExampleKind, learned: Tensor, columns: tuple[str, ...]
+) -> tuple[Tensor, Preprocessing | None]:
+    """The inputs of checked examples, and what makes them; the places of those to learn from are given."""
+    if kind == "images":
+        return in_unit_range(X), None
+    if kind == "rows":
+        table = as_table(X, names=columns, name="X")
+        made = Columns(columns).fitted(table.taken(learned.numpy()))
+        return made.encode(table), made
+    tokens = usual_tokens([X[place] for place in learned.tolist()])
+    return tokens.encode(X), tokens

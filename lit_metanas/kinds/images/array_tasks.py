@@ -11,10 +11,11 @@ from torch import Tensor
 
 from lit_metanas.inputs.input_checks import in_unit_range
 from lit_metanas.kinds.images.image_arrays import Channels, Images, image_tensor
-from lit_metanas.kinds.labelled_examples import LabelledExamples
+from lit_metanas.kinds.labelled_examples import ClassifiedExamples, labelled_examples
 from lit_metanas.kinds.rows.columns import Columns
 from lit_metanas.kinds.rows.row_tasks import is_table, task_of_rows
 from lit_metanas.tasks.labels import ClassNames, Groups, Labels, plain_label
+from lit_metanas.tasks.number_targets import Targets
 from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.splits import check_held_out_shares, class_subsets
 from lit_metanas.tasks.task import Split, Task
@@ -33,6 +34,7 @@ def task_from_arrays(
     channels: Channels | None = None,
     group: Groups | None = None,
     min_per_class: int | None = None,
+    targets: Targets | None = None,
     preprocessing: Columns | None = None,
     id: str = "arrays",
 ) -> Task:
@@ -42,7 +44,8 @@ def task_from_arrays(
         X: images, uint8 from 0 to 255 or floats in [0, 1]; shape ``(n, height, width)``, ``(n, channels, height,
             width)`` or ``(n, height, width, channels)``. Or a table, ``(n, columns)``, not of uint8: an array, lists
             or a data frame of numbers, categories and dates; None and NaN are gaps.
-        y: one label an image or row: numbers, names, or whatever else is hashable.
+        y: one label an image or row: numbers, names, or whatever else is hashable. Numbers that are no classes are
+            predicted: see ``targets``.
         X_test: images or rows of the test part, in the order in which they stay.
         y_test: their labels.
         val: share of each class to choose architectures by; 0 leaves the task without a validation part.
@@ -54,6 +57,9 @@ def task_from_arrays(
         group: of each of ``X`` which others it belongs to, such as the patient of a photograph: those of a group go
             into one part. None deals them out one by one.
         min_per_class: classes with fewer images or rows are left out, as those of ``FolderTask`` are.
+        targets: ``classification`` or ``regression``, which predicts numbers, one for each of ``X`` or several, ``(n,
+            targets)``. None looks at ``y``: ten different numbers or more are predicted if some have a fraction, or
+            more than a tenth are of fewer than three examples.
         preprocessing: of a table, in place of ``Columns()``; fitted on the rows to learn from.
         id: the task's name in records and results.
 
@@ -76,7 +82,12 @@ def task_from_arrays(
     if X_test is not None and y_test is not None:
         tested, test = (X_test, y_test), 0.0
     check_held_out_shares(val=val, test=test, drawn=tested is None, seed=seed)
-    divided: dict[str, Any] = {"classes": classes, "group": group, "min_per_class": min_per_class}
+    divided: dict[str, Any] = {
+        "classes": classes,
+        "group": group,
+        "min_per_class": min_per_class,
+        "targets": targets,
+    }
     if is_table(X):
         if channels is not None:
             raise ValueError(f"channels = {channels!r} is for images, and X is a table: leave it out.")
@@ -85,7 +96,7 @@ def task_from_arrays(
     if preprocessing is not None:
         raise ValueError("preprocessing is for a table, and X holds images: leave it out.")
     images = image_tensor(X, channels=channels)
-    labelled = LabelledExamples(len(images), y, noun="images", **divided)
+    labelled = labelled_examples(len(images), y, noun="images", **divided)
     parts = [
         Split(in_unit_range(images[places]), labels.to(images.device))
         for places, labels in labelled.divided(val=val, test=test, seed=seed)
@@ -100,8 +111,8 @@ def images_by_class(images: Tensor, labels: Labels, classes: ClassNames | None) 
     """The images of each class as uint8, floats in [0, 1] rounded to it."""
     if images.dtype != torch.uint8:
         images = images.mul_(255).round_().byte()
-    members = LabelledExamples(len(images), labels, noun="images", classes=classes).members
-    return {name: images[own] for name, own in members.items()}
+    members = ClassifiedExamples(len(images), labels, noun="images", classes=classes).strata
+    return {name: images[list(own)] for name, own in members.items()}
 
 
 class ClassImages(ABC):

@@ -17,6 +17,7 @@ from lit_metanas.kinds.images.array_tasks import ArraySource, task_from_arrays
 from lit_metanas.kinds.images.image_arrays import Channels, over_white
 from lit_metanas.kinds.rows.columns import Columns
 from lit_metanas.tasks.labels import ClassNames, Groups, plain_label
+from lit_metanas.tasks.number_targets import Targets
 from lit_metanas.tasks.task import Task
 
 
@@ -95,6 +96,7 @@ def task_from_dataset(
     channels: Channels | None = None,
     group: Groups | None = None,
     min_per_class: int | None = None,
+    targets: Targets | None = None,
     preprocessing: Columns | None = None,
     id: str | None = None,
 ) -> Task:
@@ -112,6 +114,7 @@ def task_from_dataset(
         channels: whether the channels come ``first`` or ``last``, where the shape does not tell.
         group: of each item which others it belongs to, as in ``task_from_arrays``.
         min_per_class: classes with fewer items are left out, as those of ``FolderTask`` are.
+        targets: what labels are learned as, as in ``task_from_arrays``.
         preprocessing: of rows of numbers, as in ``task_from_arrays``.
         id: the task's name in records and results; the data set's class by default.
 
@@ -147,6 +150,7 @@ def task_from_dataset(
         channels=channels,
         group=group,
         min_per_class=min_per_class,
+        targets=targets,
         preprocessing=preprocessing,
         id=id or type(dataset).__name__.lower(),
     )

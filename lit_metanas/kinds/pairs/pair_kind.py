@@ -29,6 +29,7 @@ from lit_metanas.kinds.texts.text_tables import (
     free_columns,
     guess_two,
     listed,
+    number_text,
     read_rows,
     usual_column,
 )
@@ -36,6 +37,7 @@ from lit_metanas.kinds.texts.vocabularies import characters_for
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.translation import Translation
 from lit_metanas.spaces import EncoderDecoderSpace, SearchSpace, SequenceSpace
+from lit_metanas.tasks.number_targets import FEWEST_NUMBERS, are_numbers
 from lit_metanas.tasks.splits import FEWEST_OF_A_LABEL
 from lit_metanas.tasks.task import Task
 
@@ -70,10 +72,12 @@ def _kind_of_table(path: Path, group: str | None, version: tuple[int, int]) -> T
         reason = str(error)
     except ValueError as error:
         reason = str(error)
-    if numbered is not None and _repeats(rows, numbered):
+    if numbered is not None and (_repeats(rows, numbered) or _are_targets(rows, numbered)):
         return "rows"
     with suppress(ValueError):
         _, label = find_columns(rows, place, None, None, group=group)
+        if _are_targets(rows, label):
+            return "texts"
     with suppress(ValueError):
         _, target = find_pair_columns(rows, place, None, None, group=group)
     _refuse_numbers(rows, place, numbered, label, target, reason)
@@ -112,15 +116,20 @@ def _refuse_numbers(
 def _no_labels(place: str, column: str | None, *kinds: tuple[str, str]) -> str:
     """What a table of numbers lacks; ``kinds`` it may be of, each with what the numbers in ``column`` are then."""
     if column is None:
-        return (
-            f"'{place}' holds numbers alone: call the column of labels 'label', so that they can be told apart; they "
-            "are classes, as numbers are not predicted."
-        )
+        return f"'{place}' holds numbers alone: call the column of labels, or of the numbers to be predicted, 'label'."
     others = ", or ".join(f"kind='{kind}' where these are {noun}" for kind, noun in kinds or [("rows", "classes")])
     return (
-        f"The values of column '{printable(column, 40)}' of '{place}' hardly repeat, as those of classes do: give "
-        f"labels that repeat (numbers are not predicted), or {others}."
+        f"The values of column '{printable(column, 40)}' of '{place}' hardly repeat, as those of classes do, and are "
+        f"fewer than the {FEWEST_NUMBERS} different numbers that can be predicted: add rows, or say {others}."
     )
+
+
+def _are_targets(rows: Sequence[TableRow], column: str) -> bool:
+    """Whether a column holds numbers to be predicted, and no texts to be written of what is called a source."""
+    source = usual_column(columns_of(rows), [name for name in SOURCE_TEXT_COLUMNS if name not in TEXT_COLUMNS])
+    if source is not None and column.lower() in TARGET_TEXT_COLUMNS:
+        return False
+    return are_numbers([number_text(row.get(column)) for _, row in rows])
 
 
 def _repeats(rows: Sequence[TableRow], column: str) -> bool:

@@ -42,6 +42,7 @@ class RowKind(Kind):
             group=source.group,
             preprocessing=source.prepared,
             min_per_class=source.least,
+            targets=source.targets,
         )[0]
 
     def preprocessings(self, task: Task, source: Source | None) -> Prepared:

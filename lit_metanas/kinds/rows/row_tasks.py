@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lit_metanas.inputs.shapes import RowShape
 from lit_metanas.io.text import printable, writable
-from lit_metanas.kinds.labelled_examples import LabelledExamples
+from lit_metanas.kinds.labelled_examples import labelled_examples
 from lit_metanas.kinds.rows.cells import (
     ColumnCells,
     RawTable,
@@ -46,6 +46,7 @@ from lit_metanas.kinds.texts.text_tables import (
     usual_column,
 )
 from lit_metanas.tasks.labels import ClassNames, Groups, Labels, warn_of_missing
+from lit_metanas.tasks.number_targets import Targets, learned_as, number_targets
 from lit_metanas.tasks.splits import check_shares, tell_shared_groups
 from lit_metanas.tasks.task import SingleTask, Split, Task, warn_of_data
 
@@ -74,6 +75,7 @@ class TableTask(SingleTask):
         group: the column that tells which rows belong together, and so into one part; it is not learned from.
         preprocessing: what makes inputs of rows, fitted on those to learn from; None takes ``Columns()``.
         min_per_class: classes with fewer rows are left out, as those of ``FolderTask`` are.
+        targets: what labels are learned as, as in ``task_from_arrays``.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -104,6 +106,7 @@ class TableTask(SingleTask):
         group: str | None = None,
         preprocessing: Columns | None = None,
         min_per_class: int | None = None,
+        targets: Targets | None = None,
     ) -> None:
         check_shares("TableTask", train=train, val=val, test=test, seed=seed)
         self.path = Path(path)
@@ -117,24 +120,34 @@ class TableTask(SingleTask):
         self.label, self.columns = find_row_columns(rows, place, label, columns, group)
         if preprocessing is not None and preprocessing.names:
             self.columns = _in_order(self.columns, preprocessing.names, place)
-        self._labelled = table_of(rows, place, self.columns), row_labels(rows, place, self.label)
-        warn_of_missing(self._labelled[1], place, "row")
+        labels = row_labels(rows, place, self.label)
+        self.targets = learned_as(labels, targets)
+        self._labelled = table_of(rows, place, self.columns), self._read(labels, rows, place)
         if columns is None and "" in {*columns_of(rows)} - {self.label, group, *self.columns}:
             warn_of_data(f"A column of '{place}' has no name and numbers the rows, as pandas does: it is left out.")
         self._groups = None if group is None else column_groups(rows, place, group)
-        self._tested: tuple[RawTable, list[str]] | None = None
+        self._tested: tuple[RawTable, Labels] | None = None
         if test_path is not None:
             self.shares = None, val, 0.0
             tested, there = list(read_rows(Path(test_path))), writable(test_path)
             wanted = {f"column {number}": name for number, name in enumerate((self.label, *self.columns))}
             check_columns(tested, there, **wanted)
-            self._tested = table_of(tested, there, self.columns), row_labels(tested, there, self.label)
+            own = row_labels(tested, there, self.label)
+            self._tested = table_of(tested, there, self.columns), self._read(own, tested, there)
             if group is not None:
                 tell_shared_groups(f"'{there}'", self._groups, column_groups(tested, there, group))
-            known = set(self._labelled[1])
-            if foreign := [label for label in self._tested[1] if label not in known]:
+            known = set(labels)
+            foreign = [label for label in own if label not in known and self.targets == "classification"]
+            if foreign:
                 shown = printable(foreign[0], 80)
                 raise ValueError(f"'{there}' has the label '{shown}', which '{place}' lacks: leave its rows out.")
+
+    def _read(self, labels: list[str], rows: Sequence[TableRow], place: str) -> Labels:
+        """Labels as they are, or as numbers."""
+        if self.targets == "regression":
+            return number_targets(labels, len(rows), name=f"'{place}'", where=[where for where, _ in rows])
+        warn_of_missing(labels, place, "row")
+        return labels
 
     @property
     def shape(self) -> RowShape:
@@ -154,6 +167,8 @@ class TableTask(SingleTask):
             *self._labelled,
             shares=self.shares,
             seed=self.seed,
+            targets=self.targets,
+            classes=[self.label] if self.targets == "regression" else None,
             names=self.columns,
             group=self._groups,
             min_per_class=self.min_per_class,
@@ -171,6 +186,7 @@ def task_of_rows(
     *,
     shares: tuple[float | None, float, float],
     seed: int,
+    targets: Targets | None = None,
     classes: ClassNames | None = None,
     names: Sequence[str] = (),
     group: Groups | None = None,
@@ -180,7 +196,7 @@ def task_of_rows(
     tested_in: str = "X_test",
     preprocessing: Columns | None = None,
 ) -> Task:
-    """A task of labelled rows, each class split by the shares of train, val and test part.
+    """A task of labelled rows, each class or quantile split by the shares of train, val and test part.
 
     Tables of pandas may have the columns' ``names`` in another order. Messages call the rows ``place``, and those of a
     given test part ``tested_in``. Inputs are made by a preprocessing that is fitted on the train part.
@@ -188,13 +204,20 @@ def task_of_rows(
     made = preprocessing or Columns()
     names = made.names or tuple(names) or column_names(X)
     table = as_table(X, names=names, name="X")
-    labelled = LabelledExamples(
-        len(table), y, noun="rows", classes=classes, group=group, min_per_class=min_per_class, place=place
+    labelled = labelled_examples(
+        len(table),
+        y,
+        noun="rows",
+        targets=targets,
+        classes=classes,
+        group=group,
+        min_per_class=min_per_class,
+        place=place,
     )
     train, val, test = shares
     divided = labelled.divided(train=train, val=val, test=test, seed=seed)
     columns = replace(made, names=names).fitted(table.taken(divided[0][0].numpy()))
-    parts = [Split(columns.encode(table.taken(places.numpy())), labels) for places, labels in divided]
+    parts = [Split(columns.encode(table.taken(places.numpy())), own) for places, own in divided]
     given = None
     if tested is not None:
         given = columns.encode(as_table(tested[0], names=names, name="X_test")), tested[1]

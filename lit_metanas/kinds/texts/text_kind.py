@@ -65,7 +65,13 @@ class TextKind(Kind):
         """Of a table, class folders or a saved data set."""
         tokens, group = source.prepared, source.group
         if source.test is None:
-            return TextTask(str(source.path), preprocessing=tokens, group=group, min_per_class=source.least)[0]
+            return TextTask(
+                str(source.path),
+                preprocessing=tokens,
+                group=group,
+                min_per_class=source.least,
+                targets=source.targets,
+            )[0]
         learned, tested = (_labelled(part, group) for part in (source.path, source.test))
         groups = None
         if group is not None:
@@ -79,6 +85,7 @@ class TextKind(Kind):
             preprocessing=tokens,
             group=groups,
             min_per_class=source.least,
+            targets=source.targets,
             id=source.path.resolve().stem,
         )
 

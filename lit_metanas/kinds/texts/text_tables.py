@@ -21,6 +21,7 @@ from lit_metanas.kinds.texts.labelled_text import (
 )
 from lit_metanas.kinds.texts.text_source import TextSource, split_sentences
 from lit_metanas.tasks.labels import warn_of_missing
+from lit_metanas.tasks.number_targets import are_numbers
 
 LARGEST_TABLE, MOST_COLUMNS, MOST_TABLE_VALUES = 1 << 26, 1_000, 10_000_000  # bytes, columns, and values of a table
 SUFFIXES_OF_TABLES = (".csv", ".tsv", ".jsonl")
@@ -191,6 +192,10 @@ def find_columns(
     free = free_columns(rows, place, text=text, label=label, **others)
     text, label = guess_two(free, (text, label), (TEXT_COLUMNS, LABEL_COLUMNS))
     if text is None and label is None and len(free) == 2:
+        numbers = [name for name in free if are_numbers([number_text(row.get(name)) for _, row in rows])]
+        if len(numbers) == 1:
+            (label,), (text,) = numbers, {*free} - {*numbers}
+            return text, label
         first, second = (len({str(row.get(name)) for _, row in rows}) for name in free)
         if first != second:
             text, label = free if first > second else reversed(free)
@@ -295,5 +300,5 @@ def column_groups(rows: Sequence[TableRow], place: str, group: str) -> list[str]
 
 
 def number_text(value: Any) -> Any:
-    """A whole number as a text; anything else stays."""
-    return str(value) if isinstance(value, int) else value
+    """A number as a text; anything else stays."""
+    return str(value) if isinstance(value, int | float) else value

@@ -12,18 +12,14 @@ from torch import Tensor
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.tokens import TextPreprocessing, split_words
 from lit_metanas.io.text import number_of, writable
-from lit_metanas.kinds.labelled_examples import LabelledExamples
+from lit_metanas.kinds.labelled_examples import LabelledExamples, labelled_examples
 from lit_metanas.kinds.texts.labelled_text import Labelled, checked_texts, distinct_texts, text_key
 from lit_metanas.kinds.texts.text_folders import is_dataset, read_text_dataset, text_files
 from lit_metanas.kinds.texts.text_tables import labelled_rows, read_rows
 from lit_metanas.kinds.texts.vocabularies import Characters, Words
-from lit_metanas.tasks.labels import ClassNames, Groups, Labels, class_indices, class_names, group_names, label_list
-from lit_metanas.tasks.splits import (
-    check_held_out_shares,
-    check_shares,
-    kept_labels,
-    tell_repeats,
-)
+from lit_metanas.tasks.labels import ClassNames, Groups, Labels, group_names, label_list
+from lit_metanas.tasks.number_targets import Targets, learned_as, number_targets
+from lit_metanas.tasks.splits import check_held_out_shares, check_shares, tell_repeats
 from lit_metanas.tasks.task import SingleTask, Split, Task, warn_of_data
 
 
@@ -46,6 +42,7 @@ class TextTask(SingleTask):
         group: which texts belong together, such as those of an author, and so into one part: the column of a table, or
             for text files what ``FolderTask`` takes.
         min_per_class: classes with fewer texts are left out, as those of ``FolderTask`` are.
+        targets: what labels are learned as, as in ``task_from_arrays``.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
@@ -73,6 +70,7 @@ class TextTask(SingleTask):
         seed: int = 0,
         group: str | None = None,
         min_per_class: int | None = None,
+        targets: Targets | None = None,
     ) -> None:
         check_shares("TextTask", train=train, val=val, test=test, seed=seed)
         self.path = Path(path)
@@ -84,10 +82,15 @@ class TextTask(SingleTask):
         place = writable(str(self.path))
         rows = distinct_texts(labelled_texts(self.path, text, label, group), place)
         self._texts = [row.text for row in rows]
-        self._labelled = LabelledExamples(
+        labels: Labels = [row.label for row in rows]
+        if learned_as([row.label for row in rows], targets) == "regression":
+            targets = "regression"
+            labels = number_targets(labels, len(rows), name=f"'{place}'", where=[row.where for row in rows])
+        self._labelled = labelled_examples(
             len(rows),
-            [row.label for row in rows],
+            labels,
             noun="texts",
+            targets=targets,
             group=group and [row.group for row in rows],
             min_per_class=min_per_class,
             place=f"'{place}'",
@@ -108,7 +111,7 @@ class TextTask(SingleTask):
     @property
     def classes(self) -> tuple[str, ...]:
         """The labels, in the order of their numbers."""
-        return tuple(self._labelled.members)
+        return tuple(self._labelled.names)
 
     def make(self) -> Task:
         """Split the texts and make inputs of them."""
@@ -134,6 +137,7 @@ def task_from_texts(
     classes: ClassNames | None = None,
     group: Groups | None = None,
     min_per_class: int | None = None,
+    targets: Targets | None = None,
     id: str = "texts",
 ) -> Task:
     """Make a target task of texts. Each class is split at random by the shares, unless the test part is given.
@@ -154,6 +158,7 @@ def task_from_texts(
         classes: names of the classes, as in ``task_from_arrays``; None takes the labels themselves.
         group: of each of ``texts``, such as its author: those of a group go into one part.
         min_per_class: classes with fewer texts are left out, as those of ``FolderTask`` are.
+        targets: what labels are learned as, as in ``task_from_arrays``.
         id: the task's name in records and results.
 
     Raises:
@@ -174,7 +179,6 @@ def task_from_texts(
     check_held_out_shares(val=val, test=share, drawn=texts_test is None, seed=seed)
     whole = checked_texts(texts, "texts")
     given = label_list(labels, len(whole), name="labels", images="texts", noun="texts")
-    names = class_names(given, classes, "texts")
     groups = None if group is None else group_names(group, len(whole), "texts")
     first: dict[tuple[Hashable, str], int] = {}
     for at, (label, one) in enumerate(zip(given, whole, strict=True)):
@@ -183,11 +187,12 @@ def task_from_texts(
     if len(places) < len(whole):
         repeated = number_of(len(whole) - len(places), "text")
         warn_of_data(f"texts repeats {repeated} of the same class: each is taken once.")
-    labelled = LabelledExamples(
+    labelled = labelled_examples(
         len(places),
         [given[at] for at in places],
         noun="texts",
-        classes=names,
+        targets=targets,
+        classes=classes,
         group=groups and [groups[at] for at in places],
         min_per_class=min_per_class,
         place="texts",
@@ -195,10 +200,9 @@ def task_from_texts(
     tested: tuple[list[str], Tensor] | None = None
     if texts_test is not None and labels_test is not None:
         held_out = checked_texts(texts_test, "texts_test")
-        theirs = label_list(labels_test, len(held_out), name="labels_test", images="texts_test", noun="texts")
-        left, kept = kept_labels(theirs, names, labelled.members)
-        numbers = class_indices([theirs[at] for at in left], kept, name="labels_test", learned="labels", noun="texts")
-        tested = [held_out[at] for at in left], numbers
+        called = {"name": "labels_test", "images": "texts_test", "learned": "labels"}
+        left, own = labelled.tested(labels_test, len(held_out), **called)
+        tested = [held_out[at] for at in left], own
         learned = {text for _, text in first}
         tell_repeats("texts_test", sum(text_key(one) in learned for one in tested[0]), "text")
     divided = labelled.divided(val=val, test=share, seed=seed)

@@ -94,7 +94,7 @@ class Exported:
 
     @torch.no_grad()
     def predict(self, examples: GivenExamples | str | os.PathLike[str]) -> Tensor:
-        """Probabilities, shape ``(n, classes)``; or of each step, ``(n, steps, outputs)``.
+        """Probabilities, shape ``(n, classes)``; or of each step, ``(n, steps, outputs)``; of a regression numbers.
 
         Args:
             examples: images of any size, grey or colour, shape ``(n, channels, height, width)``, uint8 or floating
@@ -104,7 +104,7 @@ class Exported:
             ValueError: the examples cannot be brought to the network's shape.
         """
         scores: Tensor = self.network(network_inputs(one_or_more(examples, self.shape), self.shape, self.preprocessing))
-        return scores.softmax(dim=-1)
+        return self._goal.values(scores)
 
     @torch.no_grad()
     def show(self, examples: GivenExamples | str | os.PathLike[str]) -> list[str]:
@@ -116,10 +116,13 @@ class Exported:
         Raises:
             ValueError: the examples cannot be brought to the network's shape.
         """
-        goal = self.objective or Classification(len(self.classes))
         given = one_or_more(examples, self.shape)
         inputs = network_inputs(given, self.shape, self.preprocessing)
-        return show_predictions(goal.predictions(self.network(inputs)), given, inputs, goal, self)
+        return show_predictions(self._goal.predictions(self.network(inputs)), given, inputs, self._goal, self)
+
+    @property
+    def _goal(self) -> Objective:
+        return self.objective or Classification(len(self.classes))
 
 
 GivenExamples = Tensor | NDArray[Any] | Sequence[Any]
@@ -247,7 +250,8 @@ def export_child(
         example = example.float()
     goal = objective or Classification(len(classes))
     _check_outputs(network, example, goal, classes)
-    traced = trace_program(network, example, shape, goal.outputs, each_step=goal.scored != "input")
+    program, _ = goal.program_of(network)
+    traced = trace_program(program.eval(), example, shape, goal.outputs, each_step=goal.scored != "input")
     if traced.refusal:
         warnings.warn(
             f"`predict` refuses the exported network, since its program {traced.refusal}: export again once that is "
@@ -262,7 +266,7 @@ def export_child(
         )
     translated = b""
     if onnx:
-        translated = onnx_program(traced.program, network, shape)
+        translated = onnx_program(traced.program, program, shape)
     digest = hashlib.sha256(traced.content).hexdigest()
     stored = StoredNetwork(dict(architecture), tuple(classes), shape, preprocessing, goal, digest)
     # All is made before an earlier network's files are touched.
@@ -317,6 +321,7 @@ def load(directory: str | os.PathLike[str]) -> Exported:
         raise ValueError(f"'{Path(directory) / PROGRAM}' {reason}: export again.") from None
     parts = described._asdict()
     del parts["digest"]
+    _, parts["objective"] = described.objective.program_of(network)
     return Exported(network, **parts)
 
 

@@ -16,6 +16,7 @@ from lit_metanas.io.files import read_regular, write_whole
 from lit_metanas.io.own_folder import check_files
 from lit_metanas.io.text import duration, markdown_text, number_of, printable, with_prefix
 from lit_metanas.io.yaml_files import YAMLLimit, parse_yaml
+from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.records.statistics import percent
 from lit_metanas.training.export.exported_program import (
@@ -68,6 +69,8 @@ class ModelCard:
     latency: str = ""
     measures: dict[str, str] = field(default_factory=dict)  # of the test part, which did not choose
     by_class: str = ""  # tables of classes, as Markdown
+    named: str = "classes"  # what `classes` are the names of
+    caveat: str = Objective.caveat
 
     def metadata(self) -> dict[str, Any]:
         """The front matter: a ``model-index`` with a result for each file that was scored."""
@@ -123,7 +126,7 @@ class ModelCard:
         notes = {
             "Preprocessing": markdown_text(self.preprocessing, 200),
             "Recipe of the last training": markdown_text(self.recipe, 2000),
-            "Classes": markdown_text(", ".join(self.classes), 4000),
+            self.named.capitalize(): markdown_text(", ".join(self.classes), 4000),
             "Front": self.front and f"{markdown_text(self.front, 400)}.",
         }
         # In an indented block Markdown makes nothing of a command's characters, and escapes would be copied.
@@ -155,9 +158,8 @@ class ModelCard:
             "## Intended use and limits",
             "",
             "It is for inputs like those that it was trained on. It was tested on no others: not on those of other "
-            "cameras, microphones, speakers, languages or times. Its probabilities are not calibrated, and it has no "
-            "answer for what belongs to none of its classes. Whoever publishes it says here what it is for, and what "
-            "the training data hold and may be used for.",
+            f"cameras, microphones, speakers, languages or times. {self.caveat} Whoever publishes it says here what it "
+            "is for, and what the training data hold and may be used for.",
             "",
         ])  # fmt: skip
 

@@ -15,6 +15,7 @@ from lit_metanas.io.json_files import LONGEST_TEXT, read_json
 from lit_metanas.io.text import number_of, printable
 from lit_metanas.kinds.stored_preprocessing import describe_objective, read_objective, read_preprocessing, stored_kind
 from lit_metanas.objectives.objective import Objective, Scored
+from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.translation import Translation
 from lit_metanas.records.plain import from_plain
 
@@ -50,11 +51,18 @@ def describe_network(network: StoredNetwork) -> dict[str, Any]:
         "architecture": network.architecture,
         "classes": list(network.classes),
         "input": _describe_input(as_shape(network.shape), network.preprocessing),
-        "output": SCORES_IN_WORDS[network.objective.scored],
+        "output": _output_in_words(network.objective),
     }
     if (goal := describe_objective(network.objective)) is not None:
         described["objective"] = goal
     return {**described, "program_sha256": network.digest}
+
+
+def _output_in_words(objective: Objective) -> str:
+    """What the program gives."""
+    if isinstance(objective, Regression):
+        return "numbers in the units of the targets"
+    return SCORES_IN_WORDS[objective.scored]
 
 
 def _describe_input(shape: Shape, preprocessing: Preprocessing | None) -> dict[str, Any]:

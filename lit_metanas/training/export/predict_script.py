@@ -11,6 +11,7 @@ from lit_metanas.kinds.texts.joined_tokens import JOINABLE, JoinedTokens
 from lit_metanas.objectives import Translation
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Objective
+from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.transcription import Transcription
 
 IMAGES_AND_ARRAYS = "standalone_predict.py"
@@ -20,14 +21,14 @@ IMAGES_AND_ARRAYS = "standalone_predict.py"
 def script_name(preprocessing: Preprocessing | None, objective: Objective) -> str:
     """The script for such inputs and answers. Each stands alone in its folder, so they repeat how a program is run."""
     made = getattr(preprocessing, "kind", "")
-    texts, classifies = {each.kind for each in JOINABLE}, isinstance(objective, Classification)
-    if classifies and made in {*texts, JoinedTokens.kind}:
+    texts, one_answer = {each.kind for each in JOINABLE}, isinstance(objective, Classification | Regression)
+    if one_answer and made in {*texts, JoinedTokens.kind}:
         return "standalone_texts.py"
     if isinstance(objective, Translation) and {made, objective.target.kind} <= texts:
         return "standalone_pairs.py"
-    if classifies and made == Columns.kind:
+    if one_answer and made == Columns.kind:
         return "standalone_rows.py"
-    if made == LogMel.kind and isinstance(objective, Classification | Transcription):
+    if made == LogMel.kind and (one_answer or isinstance(objective, Transcription)):
         return "standalone_sounds.py"
     return IMAGES_AND_ARRAYS
 

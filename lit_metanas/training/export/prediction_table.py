@@ -25,6 +25,7 @@ from lit_metanas.kinds.rows.columns import Columns
 from lit_metanas.kinds.sounds import LogMel
 from lit_metanas.kinds.sounds.sound_files import read_sound
 from lit_metanas.objectives.classification import Classification
+from lit_metanas.objectives.regression import Regression
 from lit_metanas.tasks.task import warn_of_data
 from lit_metanas.training.export.exported_program import load, network_inputs
 from lit_metanas.training.export.network_description import DESCRIPTION, exported_kind
@@ -47,7 +48,7 @@ Row = dict[str, str | float]
 class ReadBatch(NamedTuple):
     """What an exported network says of a batch."""
 
-    found: Tensor | list[str]  # probabilities, shape (n, classes), or what is said
+    found: Tensor | list[str]  # probabilities, shape (n, classes), numbers, or what is said
     rows: list[Row]  # of the table
     unreadable: list[str]  # why files were left out
 
@@ -87,6 +88,10 @@ class PredictionTable:
         if self._classifies:
             found = exported.predict(inputs)
             answers = [self._of_class(each) for each in found]
+        elif isinstance(exported.objective, Regression):
+            found = exported.predict(inputs)
+            numbers = [exported.objective.columns(each, exported.classes) for each in found.tolist()]
+            answers = [{name: float(f"{value:.6g}") for name, value in row.items()} for row in numbers]
         else:
             found = exported.show(inputs)
             answers = [{WRITTEN: each} for each in found]
@@ -159,7 +164,9 @@ class PredictionTable:
             example = printable(str(given).replace("\t", f" {SEPARATOR_SHOWN} "), LONGEST_PRINTED)
         if self._classifies:
             return f"{example}: {printable(str(row['class']))} ({float(row['probability']):.1%})"
-        return f"{example}: {printable(str(row[WRITTEN]))}"
+        if WRITTEN in row:
+            return f"{example}: {printable(str(row[WRITTEN]))}"
+        return f"{example}: {', '.join(f'{printable(name)} {value:.6g}' for name, value in [*row.items()][1:])}"
 
 
 def predict_command(folder: str, kind: str | None = None) -> list[str]:
@@ -276,7 +283,9 @@ def _holds_predictions(file: Path) -> bool:
             head = next(csv.reader(io.StringIO(begin)), [])
             as_table = head[1:3] == ["class", "probability"] and "".join(head[3:4]).startswith("p(")
             as_list = "".join(begin.split()).startswith(('[{"file":', '[{"text":', '[{"row":'))
-            return as_list or ((as_table or head[1:] == [WRITTEN]) and head[0] in ("file", "text", "row"))
+            as_numbers = "".join(head[1:2]).startswith("prediction")
+            as_table = as_table or as_numbers or head[1:] == [WRITTEN]
+            return as_list or (as_table and head[0] in ("file", "text", "row"))
     return False
 
 

@@ -39,6 +39,14 @@ def read_inputs(file: Path, about: dict[str, Any], lib: Any) -> Any:
     return given / 255 if inputs.dtype == lib.uint8 and kind == "image" else given
 
 
+def _numbers(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[str, float]:
+    """Numbers by their columns, with both ends of their intervals if these are known."""
+    ends = {"prediction": 0, "lower": -1, "upper": 1} if "reaches" in goal else {"prediction": 0}
+    shown = [f"({name})" if len(names) > 1 else "" for name in names]
+    named = list(zip(shown, row, goal.get("reaches", row), strict=True))
+    return {end + name: value + sign * reach for name, value, reach in named for end, sign in ends.items()}
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="+", type=Path)
@@ -54,6 +62,8 @@ if __name__ == "__main__":
         if "objective" not in about:
             named = sorted(zip((shares / shares.sum()).tolist(), names, strict=True))
             told: Any = {name: share for share, name in named[::-1]}
+        elif "means" in about["objective"]:
+            told = _numbers(row, names, about["objective"])
         else:  # of each step; in transcripts repetitions are one, and 0 is no symbol
             told = " ".join(names[symbol - 1] for symbol, _ in groupby(best) if symbol) if names else best
         print(json.dumps(told, ensure_ascii=False))

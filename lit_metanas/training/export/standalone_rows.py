@@ -89,6 +89,14 @@ def encoded_rows(file: Path, made: dict[str, Any]) -> list[list[float]]:
     return inputs
 
 
+def _numbers(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[str, float]:
+    """Numbers by their columns, with both ends of their intervals if these are known."""
+    ends = {"prediction": 0, "lower": -1, "upper": 1} if "reaches" in goal else {"prediction": 0}
+    shown = [f"({name})" if len(names) > 1 else "" for name in names]
+    named = list(zip(shown, row, goal.get("reaches", row), strict=True))
+    return {end + name: value + sign * reach for name, value, reach in named for end, sign in ends.items()}
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="+", type=Path)
@@ -101,6 +109,9 @@ if __name__ == "__main__":
     rows = [row for file in given.files for row in encoded_rows(file, about["input"]["preprocessing"])]
     for at in range(0, len(rows), 64):
         for row in run(lib.asarray(rows[at : at + 64], dtype=lib.float32)).tolist():
+            if "means" in about.get("objective", {}):
+                print(json.dumps(_numbers(row, about["classes"], about["objective"]), ensure_ascii=False))
+                continue
             shares = lib.exp(lib.asarray(row, dtype=lib.float64) - max(row))
             named = sorted(zip((shares / shares.sum()).tolist(), about["classes"], strict=True))
             print(json.dumps({name: share for share, name in named[::-1]}, ensure_ascii=False))

@@ -48,6 +48,14 @@ def log_mel(file: Path, made: dict[str, Any], lib: Any) -> Any:
     return lib.asarray(lib.concatenate([logs.T, lib.ones((1, steps))]) * (lib.arange(steps) < count), dtype=lib.float32)
 
 
+def _numbers(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[str, float]:
+    """Numbers by their columns, with both ends of their intervals if these are known."""
+    ends = {"prediction": 0, "lower": -1, "upper": 1} if "reaches" in goal else {"prediction": 0}
+    shown = [f"({name})" if len(names) > 1 else "" for name in names]
+    named = list(zip(shown, row, goal.get("reaches", row), strict=True))
+    return {end + name: value + sign * reach for name, value, reach in named for end, sign in ends.items()}
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="+", type=Path)
@@ -59,6 +67,9 @@ if __name__ == "__main__":
     run: Any = (lambda inputs: session.run(None, {"inputs": inputs})[0]) if session else lib.export.load(path).module()
     for inputs in (log_mel(file, about["input"]["preprocessing"], lib) for file in given.files):
         scores = lib.asarray(run(inputs[None]).tolist()[0], dtype=lib.float64)
+        if "means" in about.get("objective", {}):
+            print(json.dumps(_numbers(scores.tolist(), about["classes"], about["objective"]), ensure_ascii=False))
+            continue
         shares, path = lib.exp(scores - scores.max()), scores.argmax(-1).reshape(-1).tolist()
         named = sorted(zip((shares / shares.sum()).tolist(), about["classes"], strict="objective" not in about))
         said = (about["classes"][now - 1] for last, now in zip([0, *path], path, strict=False) if now not in (0, last))

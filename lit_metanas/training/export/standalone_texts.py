@@ -51,6 +51,14 @@ def read_texts(file: Path, made: dict[str, Any]) -> list[list[int]]:
     return [list(chain(*tokens)) for tokens in zip(*parts, strict=True)]
 
 
+def _numbers(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[str, float]:
+    """Numbers by their columns, with both ends of their intervals if these are known."""
+    ends = {"prediction": 0, "lower": -1, "upper": 1} if "reaches" in goal else {"prediction": 0}
+    shown = [f"({name})" if len(names) > 1 else "" for name in names]
+    named = list(zip(shown, row, goal.get("reaches", row), strict=True))
+    return {end + name: value + sign * reach for name, value, reach in named for end, sign in ends.items()}
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="+", type=Path)
@@ -63,6 +71,9 @@ if __name__ == "__main__":
     files = (read_texts(file, about["input"]["preprocessing"]) for file in given.files)
     batches = (rows[at : at + 64] for rows in files for at in range(0, len(rows), 64))
     for row in (row for batch in batches for row in run(lib.asarray(batch, dtype=lib.int64)).tolist()):
+        if "means" in about.get("objective", {}):
+            print(json.dumps(_numbers(row, about["classes"], about["objective"]), ensure_ascii=False))
+            continue
         scores = lib.asarray(row, dtype=lib.float64)
         shares = lib.exp(scores - scores.max())
         named = sorted(zip((shares / shares.sum()).tolist(), about["classes"], strict=True))

@@ -1,0 +1,124 @@
+"""A search behind scikit-learn's interface: examples and numbers in, a regressor out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lit_metanas.automl.scikit.auto_estimator import ExampleEstimator, inputs_of
+from lit_metanas.kinds.labelled_examples import NumberedExamples
+from lit_metanas.objectives.regression import Regression
+from lit_metanas.tasks.labels import Groups
+from lit_metanas.tasks.task import Split
+
+try:
+    from sklearn.base import RegressorMixin
+except ImportError:  # `AutoRegressor` says so when one is made
+    RegressorMixin = type("RegressorMixin", (), {})
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class AutoRegressor(RegressorMixin, ExampleEstimator):
+    """A regressor of scikit-learn: it searches an architecture for one's own examples, and trains it.
+
+    Examples, parameters and attributes are those of ``AutoClassifier``, but for ``classes_``. The examples that choose
+    among architectures are drawn by quantiles of ``y``. ``score`` is R².
+
+    Attributes:
+        targets_: the names of the numbers that are predicted for an example.
+        objective_: what the network was trained for, with the scale of ``y``.
+        val_score_: R² on the validation examples in the search; NaN if none was scored.
+
+    Raises:
+        ValueError: scikit-learn is not installed; or, by ``fit``, ``y`` is constant, examples or numbers are malformed,
+            or a parameter is out of its range.
+        KeyboardInterrupt: Ctrl-C came in ``fit``; if there was any network, the regressor is fitted with the best so
+            far.
+
+    Example:
+        >>> import numpy as np
+        >>> import lit_metanas as lm
+        >>> X = np.random.default_rng(0).normal(size=(60, 3))
+        >>> y = 200 + 30 * X[:, 0]
+        >>> regressor = lm.AutoRegressor(flops=1e7, recipe=lm.Recipe(epochs=20)).fit(X, y)
+        >>> regressor.predict(X[:5]).shape, regressor.score(X, y) > 0.8
+        ((5,), True)
+    """
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn is told: there may be several numbers for an example."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def fit(self, X: Any, y: Any, groups: Groups | None = None) -> Self:
+        """Search, and train what was found.
+
+        Args:
+            X: examples; see ``AutoClassifier.fit``.
+            y: a number for each, shape ``(n,)``, or several, ``(n, targets)``.
+            groups: which examples belong together; see ``AutoClassifier.fit``.
+
+        Raises:
+            ValueError: see the class.
+            KeyboardInterrupt: see the class.
+        """
+        from sklearn.base import clone
+        from sklearn.utils.validation import check_array, check_consistent_length
+
+        kind = self._kind_of(X)
+        checking = clone(self)  # gets the numbers and names of columns, which are kept where all goes well
+        X, y = checking._checked_pair(X, y, kind, y_numeric=True, multi_output=True)
+        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        check_consistent_length(X, y)
+        seed = self._drawn_seed()
+        examples = NumberedExamples(len(y), y, noun=kind, group=groups)
+        parts = examples.divided(val=self.validation_fraction, test=0.0, seed=seed)
+        columns = tuple(map(str, getattr(checking, "feature_names_in_", ())))
+        inputs, preprocessing = inputs_of(X, kind, parts[0][0], columns)
+        train, val, _ = (Split(inputs[places], targets) for places, targets in parts)
+        # Nobody looks at a test part.
+        found = self._learn(examples.task(kind, [train, val, val], preprocessing=preprocessing), kind, seed)
+        self.targets_, self._flat = tuple(examples.names), y.ndim == 1
+        self._keep_columns(checking)
+        return self._ended(found)
+
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """The number of each example, shape ``(n,)``; or ``(n, targets)``, as ``y`` had it.
+
+        Raises:
+            NotFittedError: ``fit`` was not called.
+            ValueError: the examples are of another kind, or have another number of columns.
+        """
+        numbers: NDArray[np.float64] = self._goal.values(self._scores_of(X)).numpy()
+        return numbers[:, 0] if self._flat else numbers
+
+    def predict_interval(self, X: Any) -> NDArray[np.float64]:
+        """Both ends of the 90 % interval of each number, shape ``(n, 2)`` or ``(n, targets, 2)``; see ``Regression``.
+
+        Raises:
+            NotFittedError: ``fit`` was not called.
+            ValueError: there are no intervals, or the examples are malformed.
+        """
+        middle = self.predict(X)
+        if (reaches := self._goal.reaches) is None:
+            raise ValueError(
+                "There are no intervals, which need minutes or two flops, and nine examples that choose among "
+                "architectures."
+            )
+        reach = reaches[0] if self._flat else np.array(reaches)
+        return np.stack([middle - reach, middle + reach], axis=-1)
+
+    @property
+    def _goal(self) -> Regression:
+        self._check_fitted()
+        assert isinstance(self.objective_, Regression)
+        return self.objective_
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        """Of the targets."""
+        return self.targets_

@@ -1,0 +1,144 @@
+"""Targets that are numbers: whether labels are such, how they are read, and how examples are divided by them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from contextlib import suppress
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lit_metanas.io.text import printable
+from lit_metanas.tasks.labels import MISSING, Labels, is_missing, plain_label
+
+Targets: TypeAlias = Literal["classification", "regression"]
+"""What labels are learned as."""
+
+FEWEST_NUMBERS = 10
+"""Different numbers that are taken for targets of a regression; fewer may be classes, such as versions."""
+
+FEWEST_REPEATS, RARE_LABELS = 3, 0.1
+"""Whole numbers are targets if more than this share of them are the label of fewer examples."""
+
+STRATA, LEAST_OF_A_STRATUM = 10, 10
+"""Quantiles by which examples are divided at most, and the fewest examples of one."""
+
+_NUMBER_WITH_UNIT = re.compile(r"\s*(?:[$€£]\s*)?[-+]?[0-9][0-9.,'  ]*\s*[^\W\d]*[%°²³$€£]?\s*")
+
+
+def are_numbers(labels: Sequence[Hashable]) -> bool:
+    """Whether labels are numbers to be predicted, and no classes.
+
+    There are at least ``FEWEST_NUMBERS`` different ones, and some have a fraction, or many hardly repeat.
+
+    Example:
+        >>> are_numbers([0.5 * n for n in range(20)]), are_numbers([n % 20 for n in range(100)])
+        (True, False)
+    """
+    counts = Counter(label for label in labels if not _is_absent(label))
+    if len(counts) < FEWEST_NUMBERS:
+        return False
+    values = list(map(_number, counts))
+    if any(value is None for value in values):
+        return False
+    fraction = any(value is not None and not value.is_integer() for value in values)
+    rare = sum(number < FEWEST_REPEATS for number in counts.values())
+    return fraction or rare > RARE_LABELS * len(counts)
+
+
+def learned_as(labels: Sequence[Hashable], wanted: Targets | None) -> Targets:
+    """What labels are learned as: as wanted, or as they look.
+
+    Raises:
+        ValueError: numbers have a unit, or separators within.
+    """
+    if wanted is not None:
+        return wanted
+    if are_numbers(labels):
+        return "regression"
+    texts = {label for label in labels if isinstance(label, str) and not _is_absent(label)}
+    wrong = next((text for text in sorted(texts) if _number(text) is None), None)
+    if wrong is None or len(texts) < FEWEST_NUMBERS or not all(map(_NUMBER_WITH_UNIT.fullmatch, texts)):
+        return "classification"
+    digits = [re.sub(r"[^0-9.]", "", text.replace(",", ".")) for text in map(str, labels)]
+    if are_numbers(digits):
+        raise ValueError(f"{_no_number(wrong)}; if these are classes, give objective 'classification'.")
+    return "classification"
+
+
+def number_targets(
+    labels: Labels, number: int, *, name: str = "y", noun: str = "rows", where: Sequence[str] = ()
+) -> Tensor:
+    """The targets of so many examples, shape ``(n, targets)``, float32.
+
+    Messages call them ``name``, and say of each ``where`` it stands.
+
+    Raises:
+        ValueError: one is missing or no number, or there are not as many of them.
+    """
+    columns: Any = labels
+    if isinstance(labels, Tensor):
+        columns = labels.detach().cpu().numpy()
+    array = np.asarray(columns)
+    if array.ndim not in (1, 2) or not math.prod(array.shape[1:]):
+        raise ValueError(f"{name} has shape {array.shape}: give one number, or several, for each of the {noun}.")
+    if len(array) != number:
+        raise ValueError(f"There are {number} {noun}, but {name} has {len(array)} targets: give as many.")
+    if array.dtype.kind in "biuf" and bool(np.isfinite(array).all()):
+        return torch.from_numpy(array.astype(np.float32).reshape(number, -1))
+    rows = [array[:, place].tolist() for place in range(array.shape[1])] if array.ndim == 2 else [array.tolist()]
+    found = np.array([[_checked(value, place, name, where) for place, value in enumerate(row)] for row in rows])
+    return torch.from_numpy(found.T.astype(np.float32))
+
+
+def strata_of(targets: Tensor) -> list[Tensor]:
+    """The places of examples by quantiles of their targets, of several by those of the mean of their ranks."""
+    number = len(targets)
+    ranks = targets.double().argsort(dim=0, stable=True).argsort(dim=0).double().mean(1)
+    order = ranks.argsort(stable=True)
+    return [*order.tensor_split(max(1, min(STRATA, number // LEAST_OF_A_STRATUM)))]
+
+
+def named_targets(name: str | None) -> Targets | None:
+    """The kind of targets that an objective's name stands for; None for another text."""
+    return next((one for one in get_args(Targets) if one == name), None)
+
+
+def _checked(value: Any, place: int, name: str, where: Sequence[str]) -> float:
+    """A target as a number."""
+    at = f"at {where[place]} of" if where else f"{place} in"
+    if _is_absent(value):
+        raise ValueError(f"The target {at} {name} is missing: fill it in, or leave this example out.")
+    found = _number(plain_label(value))
+    if found is None:
+        raise ValueError(f"The target {at} {name} is no number. {_no_number(str(value))}.")
+    return found
+
+
+def _no_number(text: str) -> str:
+    shown = printable(text.strip(), 40)
+    if not _NUMBER_WITH_UNIT.fullmatch(text):
+        return f"'{shown}' is none that is finite: fix it, or leave this example out"
+    if re.search(r"[^\W\d]|[%°²³$€£]", text):
+        return f"'{shown}' has a unit: give the numbers alone, all in one unit"
+    return f"'{shown}' has separators: write numbers with a point and nothing else, as 1234.5"
+
+
+def _number(value: object) -> float | None:
+    """A finite number, or a text that is one; None for anything else."""
+    # Python reads 1_000 and the digits of all scripts, too, which other programs take for texts.
+    if isinstance(value, bool) or (isinstance(value, str) and ("_" in value or not value.strip().isascii())):
+        return None
+    with suppress(ValueError, TypeError, OverflowError):
+        found = float(value)  # type: ignore[arg-type]
+        return found if math.isfinite(found) else None
+    return None
+
+
+def _is_absent(value: object) -> bool:
+    return is_missing(value) or (isinstance(value, str) and value.strip().casefold() in MISSING)

@@ -1,0 +1,117 @@
+"""Run the exported network beside this file: on tables, .csv or .tsv. Each row's answer is a line of JSON."""
+
+import argparse
+import csv
+import importlib
+import json
+from datetime import datetime
+from itertools import pairwise
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+GAPS = ("", "na", "n/a", "nan", "null", "none", "?")
+
+
+def number_in(text: str) -> float:
+    """A number, or a boolean as 1 or 0."""
+    plain = ascii(text.lower().replace("_", "x"))[1:-1]  # other digits fail
+    number = float(plain) if plain not in ("true", "false") else float(plain == "true")
+    if not isfinite(number):
+        raise ValueError("it has an infinite number")
+    return number
+
+
+def standardised(value: float, part: dict[str, Any]) -> float:
+    """A number by mean and deviation."""
+    return max(-1000.0, min(1000.0, (value - part["mean"]) / part["deviation"]))
+
+
+def normal_score(value: float, knots: list[float]) -> float:
+    """The normal score of a number among 49 quantiles."""
+    first, last = sum(knot < value for knot in knots), sum(knot <= value for knot in knots)
+    place = (first + last - 1) / 2
+    if first == last and 0 < first < len(knots):  # quartered, since the difference of two large numbers is infinite
+        place += (value / 4 - knots[first - 1] / 4) / (knots[first] / 4 - knots[first - 1] / 4) - 0.5
+    return max(0.0, min(48.0, place)) / 8 - 3
+
+
+def cell_numbers(text: str, column: dict[str, Any]) -> list[float]:
+    """What the network gets of a cell that is no gap, by the kind of its column."""
+    if column["kind"] == "number":
+        return [standardised(number_in(text), column)]
+    if column["kind"] == "quantiles":
+        return [normal_score(number_in(text), column["knots"])]
+    if column["kind"] == "pieces":
+        value, edges = number_in(text) / 4, [edge / 4 for edge in column["edges"]]
+        return [max(0.0, min(1.0, (value - low) / (high - low))) for low, high in pairwise(edges)]
+    if column["kind"] == "categories":
+        known = [*column["categories"], *[None] * column["rare"]]
+        place = known.index(text[:200]) if text[:200] in known else len(column["categories"])
+        return [float(place == own) for own in range(len(known))]
+    iso, form = text.replace("Z", "+00:00"), column["form"]
+    date = datetime.fromisoformat(iso) if form == "ISO 8601" else datetime.strptime(text, form)
+    parts = (date.year, date.month, date.weekday(), date.hour)
+    return [standardised(value, part) for value, part in zip(parts, column["parts"], strict=True)]
+
+
+def gap_numbers(column: dict[str, Any]) -> list[float]:
+    """What the network gets of a gap."""
+    if column["kind"] == "pieces":
+        edges = len(column["edges"])
+        return [float(place < edges // 2) for place in range(edges - 1)]
+    sizes = {"categories": len(column.get("categories", ())) + column.get("rare", 0), "dates": 4}
+    return [0.0] * sizes.get(column["kind"], 1)
+
+
+def encoded_rows(file: Path, made: dict[str, Any]) -> list[list[float]]:
+    """The inputs of a table's rows: those of the columns that the network looks at, and the share that is missing."""
+    form: Any = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if file.suffix.lower() == ".tsv" else {"strict": True}
+    used, inputs = [(at, one) for at, one in enumerate(made["columns"]) if one["kind"] != "unused"], list[list[float]]()
+    try:
+        lines = csv.reader(file.read_text(encoding="utf-8-sig").split("\n"), **form)
+        head = [name.strip() for name in next(lines, [])]
+        if wrong := [one["name"] for _, one in used if made["names"] and head.count(one["name"]) != 1]:
+            raise ValueError(f"it does not name the column '{wrong[0]}' once")
+        places = [head.index(one["name"]) if made["names"] else at for at, one in used]
+        for row in (row for row in lines if len(row) > 1 or "".join(row).strip()):
+            if len(row) != (width := len(head) if made["names"] else len(made["columns"])):
+                raise ValueError(f"it has {len(row)} values for {width} columns")
+            found, gaps = list[float](), 0
+            for place, (_, column) in zip(places, used, strict=True):
+                gap = (text := row[place].strip()).lower() in GAPS
+                found += gap_numbers(column) if gap else cell_numbers(text, column)
+                found += [float(gap)] * column["gaps"]
+                gaps += gap
+            inputs.append([*found, gaps / len(used)])
+    except (OSError, ValueError, csv.Error) as error:
+        raise SystemExit(f"{file} cannot be read ({error}; rows before: {len(inputs)}): fix it.") from None
+    return inputs
+
+
+def _numbers(row: list[float], names: list[str], goal: dict[str, Any]) -> dict[str, float]:
+    """Numbers by their columns, with both ends of their intervals if these are known."""
+    ends = {"prediction": 0, "lower": -1, "upper": 1} if "reaches" in goal else {"prediction": 0}
+    shown = [f"({name})" if len(names) > 1 else "" for name in names]
+    named = list(zip(shown, row, goal.get("reaches", row), strict=True))
+    return {end + name: value + sign * reach for name, value, reach in named for end, sign in ends.items()}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("files", nargs="+", type=Path)
+    parser.add_argument("--model", default="model.pt2", help="model.pt2 by torch, model.onnx by onnxruntime and numpy")
+    given, folder = parser.parse_args(), Path(__file__).resolve().parent
+    about, path = json.loads((folder / "model.json").read_text(encoding="utf-8")), str(folder / given.model)
+    session = None if path.endswith(".pt2") else importlib.import_module("onnxruntime").InferenceSession(path)
+    lib: Any = importlib.import_module("numpy" if session else "torch")
+    run: Any = (lambda inputs: session.run(None, {"inputs": inputs})[0]) if session else lib.export.load(path).module()
+    rows = [row for file in given.files for row in encoded_rows(file, about["input"]["preprocessing"])]
+    for at in range(0, len(rows), 64):
+        for row in run(lib.asarray(rows[at : at + 64], dtype=lib.float32)).tolist():
+            if "means" in about.get("objective", {}):
+                print(json.dumps(_numbers(row, about["classes"], about["objective"]), ensure_ascii=False))
+                continue
+            shares = lib.exp(lib.asarray(row, dtype=lib.float64) - max(row))
+            named = sorted(zip((shares / shares.sum()).tolist(), about["classes"], strict=True))
+            print(json.dumps({name: share for share, name in named[::-1]}, ensure_ascii=False))

@@ -1,0 +1,96 @@
+"""`AutoRegressor` as one of scikit-learn's regressors."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+import lit_metanas as lm
+
+pytest.importorskip("sklearn", reason="needs the extra sklearn")
+
+from sklearn.datasets import load_diabetes
+from sklearn.model_selection import cross_val_score
+from sklearn.utils.estimator_checks import check_estimator
+
+SMALL = lm.MLPSpace(depths=(0, 1), widths=(16,), dropouts=(0.0,), activations=("ReLU",), shared=True)
+DRAW = np.random.default_rng(0)
+X = DRAW.normal(size=(120, 3))
+Y = 5000 + 900 * X[:, 0] - 400 * X[:, 1]
+
+
+def quick(**options):
+    """A regressor whose search takes a moment."""
+    return lm.AutoRegressor(**{"space": SMALL, "flops": 1e7, "recipe": lm.Recipe(epochs=20), **options})
+
+
+def test_it_passes_the_checks_of_estimators():
+    results = check_estimator(quick(flops=1e6), on_skip=None, on_fail=None)
+    failed = [(one["check_name"], one["exception"]) for one in results if one["status"] in ("failed", "xfail")]
+    assert failed == []
+    assert len(results) > 50
+    skipped = {one["check_name"] for one in results if one["status"] == "skipped"}
+    assert skipped <= {"check_array_api_input", "check_regressor_data_not_an_array"}
+
+
+def test_a_search_takes_the_place_of_a_regressor():
+    data = load_diabetes()
+    assert cross_val_score(quick(), data.data, data.target, cv=3).mean() > 0.4
+
+
+@pytest.mark.parametrize("kind", ["images", "texts"])
+def test_numbers_of_images_and_texts(kind):
+    values = DRAW.uniform(0, 10, 60)
+    examples = {
+        "images": np.clip(values[:, None, None] / 10 + 0.02 * DRAW.normal(size=(60, 8, 8)), 0, 1),
+        "texts": [" ".join(["very"] * int(value) + ["good"]) for value in values],
+    }[kind]
+    space = {
+        "images": lm.LayeredSpace(depths=(1,), widths=(8,), kernels=(3,), dropouts=(0,)),
+        "texts": lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(16,), dropouts=(0.0,)),
+    }[kind]
+    regressor = quick(space=space, flops=1e8, recipe=lm.Recipe(epochs=60)).fit(examples, values)
+    assert regressor.score(examples, values) > 0.6
+
+
+def test_intervals_several_numbers_pickles_and_exports(tmp_path):
+    regressor = lm.AutoRegressor(space=SMALL, flops=(1e6, 5e5)).fit(X, Y)
+    ends = regressor.predict_interval(X)
+    assert ends.shape == (120, 2)
+    assert ((ends[:, 0] <= Y) & (ends[:, 1] >= Y)).mean() > 0.8
+    again = pickle.loads(pickle.dumps(regressor))
+    np.testing.assert_array_equal(again.predict_interval(X), ends)
+    regressor.export(tmp_path / "out")
+    np.testing.assert_allclose(lm.load(tmp_path / "out").predict(X)[:, 0], regressor.predict(X), rtol=1e-4)
+    both = quick().fit(X, np.stack([Y, -Y], axis=1))
+    assert both.predict(X).shape == (120, 2)
+    assert both.score(X, np.stack([Y, -Y], axis=1)) > 0.8
+    with pytest.raises(ValueError, match="There are no intervals"):
+        both.predict_interval(X)
+    assert pickle.loads(pickle.dumps(both)).predict(X) == pytest.approx(both.predict(X))
+
+
+@pytest.mark.parametrize(
+    ("y", "sentence"),
+    [
+        (np.ones(120), "All targets to learn from are 1: there is nothing to predict"),
+        (np.where(np.arange(120) == 3, np.nan, Y), "y contains NaN"),
+        (Y[:5], "inconsistent numbers of samples"),
+    ],
+)
+def test_malformed_numbers_get_one_sentence(y, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        quick().fit(X, y)
+
+
+def test_a_classifier_refuses_continuous_numbers():
+    with pytest.raises(ValueError, match="y looks continuous: use AutoRegressor"):
+        lm.AutoClassifier().fit(X, Y)
+
+
+def test_the_seed_alone_decides():
+    one, other = (quick(random_state=3).fit(X, Y).predict(X) for _ in range(2))
+    assert torch.equal(torch.from_numpy(one), torch.from_numpy(other))

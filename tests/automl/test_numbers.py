@@ -1,0 +1,100 @@
+"""Numbers as targets: from data to an exported network that predicts them, by the shell and in Python."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import r2_score
+
+import lit_metanas as lm
+from lit_metanas.automl import calls
+from lit_metanas.cli.command_line import main
+from lit_metanas.training.export.hub_card import read_card
+
+
+@pytest.fixture
+def houses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a table of houses, whose price a line gives with some noise."""
+    monkeypatch.chdir(tmp_path)
+    draw = np.random.default_rng(0)
+    rows = draw.normal(size=(150, 3))
+    prices = 250_000 + 40_000 * rows[:, 0] - 25_000 * rows[:, 1] + 8_000 * draw.normal(size=150)
+    lines = [f"{a:.4f},{b:.4f},{c:.4f},{price:.2f}" for (a, b, c), price in zip(rows, prices, strict=True)]
+    for name, own in (("houses", lines[:120]), ("new", lines[120:])):
+        (tmp_path / f"{name}.csv").write_text("\n".join(["area,age,floor,target", *own]))
+    return tmp_path
+
+
+def test_a_table_of_prices_becomes_a_network_that_predicts_prices(
+    houses: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main(["auto", "houses.csv", "--flops", "[5e6,3e6]", "--workers", "1"])
+    told = capsys.readouterr()
+    assert "auto: targets are numbers: regression; give --objective classification for classes." in told.err
+    assert "test R2: 9" in told.out
+    assert read_card(Path("model/README.md"))["pipeline_tag"] == "tabular-regression"
+    main(["predict", "model", "new.csv"])
+    assert "line 2: prediction 1" in capsys.readouterr().out
+    with Path("predictions.csv").open() as opened:
+        rows = list(csv.DictReader(opened))
+    with Path("new.csv").open() as opened:
+        prices = [float(row["target"]) for row in csv.DictReader(opened)]
+    assert list(rows[0]) == ["row", "prediction", "lower", "upper"]
+    assert r2_score(prices, [float(row["prediction"]) for row in rows]) > 0.9
+    inside = [float(row["lower"]) <= price <= float(row["upper"]) for row, price in zip(rows, prices, strict=True)]
+    assert sum(inside) >= 24  # of 30
+    done = subprocess.run(
+        [sys.executable, "model/predict.py", "new.csv"], capture_output=True, text=True, check=True, timeout=300
+    )
+    for line, row in zip(done.stdout.splitlines(), rows, strict=True):
+        assert json.loads(line) == pytest.approx({name: float(row[name]) for name in json.loads(line)}, rel=1e-4)
+    main(["predict", "model", "new.csv"])  # replaces its own table
+
+    # The same call reads the finished search, with its intervals.
+    monkeypatch.setattr(calls, "_searched", None)
+    again = lm.auto("houses.csv", flops=(5e6, 3e6), output="model", workers=1, progress=False)
+    assert again.objective == lm.Regression(
+        again.objective.means, again.objective.deviations, lm.load("model").objective.reaches
+    )
+    exported = lm.load("model")
+    numbers = exported.predict([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])[:, 0]
+    assert again.predict([[0.0, 0.0, 0.0]])[0]["prediction"] == pytest.approx(float(numbers[0]), rel=1e-5)
+    assert float(numbers[1] - numbers[0]) == pytest.approx(40_000, rel=0.3)
+
+
+@pytest.mark.parametrize("kind", ["images", "texts"])
+def test_numbers_of_images_and_texts(kind: str) -> None:
+    draw = np.random.default_rng(0)
+    y = draw.uniform(0, 10, 90).round(3)
+    X = {
+        "images": np.clip(y[:, None, None] / 10 + 0.05 * draw.normal(size=(90, 8, 8)), 0, 1),
+        "texts": [" ".join(["so"] * int(value) + ["good", "bad"][: 1 + int(value) % 2]) for value in y],
+    }[kind]
+    space = lm.LayeredSpace(depths=(1,), widths=(8,)) if kind == "images" else None
+    result = lm.auto((X, y), flops=(1e8, 1e8), space=space, workers=1, progress=False)
+    assert result.metric == "R2"
+    assert result.test_score > 0.5
+    (said,) = result.predict(X[:1])
+    assert said["lower"] < said["prediction"] < said["upper"]
+
+
+def test_several_numbers_are_predicted_at_once() -> None:
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(100, 3))
+    y = np.stack([X[:, 0] + 5, 1000 * X[:, 1]], axis=1)
+    task = lm.task_from_arrays(X, y, classes=["near", "far"])
+    result = lm.search(
+        task, lm.MLPSpace(depths=(1,)), method=lm.RandomArchitecture(), recipe=lm.Recipe(epochs=60), validate=True
+    )
+    assert result.test_score > 0.9
+    assert result.predict(X[:1])[0].keys() == {
+        f"{end}({name})" for end in ("prediction", "lower", "upper") for name in ("near", "far")
+    }
+    result.export("several")
+    assert lm.load("several").show(X[:1])[0].startswith("near ")
