@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
+from math import inf
 from time import perf_counter
 
 import torch
@@ -14,13 +15,16 @@ from torch import Tensor, nn
 
 from lit_metanas.automl.budget_plan import BudgetPlan
 from lit_metanas.automl.candidates import Beginning, Candidate, Job, last_cost
+from lit_metanas.automl.views import MOST_CALIBRATING
 from lit_metanas.comparisons.search_progress import ToldBudget
 from lit_metanas.estimators.estimator import FAILURES, BestSoFar, reason_of
 from lit_metanas.estimators.training_estimator import check_finite, validation_part
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.text import printable
+from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.budget import Cost, FailedWorkError
+from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.tasks.task import Split
 from lit_metanas.training.child import Child, chosen_child, fit_child, scores_of
 from lit_metanas.training.ensembles import Ensemble
@@ -29,6 +33,9 @@ from lit_metanas.training.workers import StepEnded, submit, worker_processes
 
 LAST_SECONDS = 3.0
 """The approximate training of a network after Ctrl-C, if its space keeps no weights of the search."""
+
+LONGER = 2.0
+"""A last training of more than so many times the FLOPs of that which was scored makes a network surer."""
 
 SEEDS_APART = 1_000_003
 """The distance of the seeds of an ensemble's members, so that searches of neighbouring seeds share none."""
@@ -49,6 +56,7 @@ class Trained:
     child: Child
     cost: Cost  # of its last training
     held_out: bool = False  # whether it has learned nothing from the validation part
+    honest: nn.Module | None = None  # the network of an ensemble that does not know the examples to calibrate by
 
 
 @dataclass
@@ -98,7 +106,8 @@ def train_fully(
 ) -> None:
     """Train a network, or the members of an ensemble side by side, on all but the test part.
 
-    The first one begins with the weights of the search, the others do not. Those that diverge are left out, with a
+    The first one begins with the weights of the search, the others do not. The first one of several does not learn from
+    a few validation examples, by which all are calibrated. Those that diverge are left out, with a
     warning; if all do, the network is as the search trained it. If one fails, those before it are kept.
 
     Raises:
@@ -113,7 +122,7 @@ def train_fully(
     trainings = list[_Member]()
     try:
         for member in range(members):
-            trainings.append(_Member(job, begun, known, network, epochs, member))
+            trainings.append(_Member(job, begun, known, network, epochs, member, of=members))
         for member in range(members):
             if members > 1 and show is not None:
                 show(f"training network {member + 1} of {members}")
@@ -158,13 +167,16 @@ def _mirrored(job: Job, network: Candidate) -> Candidate:
 class _Member:
     """The training of a member of an ensemble, or of the only network, which may be under way."""
 
-    def __init__(self, job: Job, begun: Beginning, known: Known, network: Candidate, epochs: int, member: int) -> None:
-        self._network, self._budget = network, known.budget
-        self._epoch, self._ended = begun.work.last_epoch(network.found), 0
+    def __init__(
+        self, job: Job, begun: Beginning, known: Known, network: Candidate, epochs: int, member: int, of: int
+    ) -> None:
+        self._network, self._budget, self._honest = network, known.budget, member == 0 < of - 1
+        part = network.view.calibrating[1] if self._honest else network.view.learned
+        self._epoch, self._ended = begun.work.epoch_of(network.found.architecture, network.view, part), 0
         recipe, seed = replace(network.recipe, epochs=epochs), job.options.seed + member * SEEDS_APART
         found = replace(network.found, weights=job.views.weights) if member else network.found
         self._child = chosen_child(network.view.task, job.views.space, found, recipe, seed)
-        work = partial(_fit, self._child, network.view.learned, seed, job.precision)
+        work = partial(_fit, self._child, part, seed, job.precision)
         self._submitted = submit(work, self._epoch_ended)
 
     def result(self) -> Trained:
@@ -173,7 +185,8 @@ class _Member:
         device = self._network.view.learned.inputs.device
         self._child.to(device, memory_format=torch.channels_last)  # as it was trained, in whichever process
         self._child.network.load_state_dict(weights)
-        return Trained(self._network, self._child, replace(cost, seconds=self._submitted.seconds))
+        honest = self._child.network if self._honest else None
+        return Trained(self._network, self._child, replace(cost, seconds=self._submitted.seconds), honest=honest)
 
     def give_up(self) -> Cost:
         """End the training; returns what it has cost."""
@@ -219,24 +232,45 @@ def as_scored(job: Job, one: Candidate) -> Trained | None:
 
 
 def calibrated(job: Job, one: Trained) -> Objective:
-    """The objective, with what the validation part says of a candidate as it was scored.
+    """The objective, with what validation examples say of a candidate that has not learned from them.
 
-    The last training learns from that part, too. What the same candidate, trained less, says of it stands for the
-    network after that training: its errors are hardly smaller.
+    Of an ensemble that is the network which has not; of any other candidate the same one as it was scored. If its last
+    training was far longer than that, it is surer of what it says, so that no temperature makes it still surer.
     """
-    task = one.candidate.view.task
-    network = one.child.network if one.held_out else _scored_network(job, one.candidate)
-    if network is None or task.goal.scored != "input":
-        return task.goal
+    candidate = one.candidate
+    network: nn.Module | None = one.child.network
+    task, longer = candidate.view.task, False
     val = validation_part(task)
-    return task.goal.calibrated(scores_of(network.to(val.inputs.device).eval(), val, task.goal), val.labels)
+    if task.goal.scored != "input":
+        return task.goal
+    if one.honest is not None:
+        val, network = val.spread(MOST_CALIBRATING), one.honest
+        if candidate.joined is not None and candidate.linear is not None:
+            linear = _scored_network(job, candidate.linear)
+            network = linear and candidate.joined.network(network, linear)
+    elif not one.held_out:
+        network, longer = _scored_network(job, candidate), one.cost.flops > LONGER * _trained(candidate)
+    if network is None:
+        return task.goal
+    goal = task.goal.calibrated(scores_of(network.to(val.inputs.device).eval(), val, task.goal), val.labels)
+    if longer and isinstance(goal, Classification):
+        goal = replace(goal, temperature=max(1.0, goal.temperature))
+    return goal
+
+
+def _trained(candidate: Candidate) -> float:
+    """The training FLOPs of a network when it was scored; of a linear model those of its last training."""
+    query = Query.of(candidate.found.architecture, candidate.found.recipe)
+    trials = [one for one in candidate.found.record.trials if one.scored]
+    known = [one.trained for one in trials if Query.of(one.architecture, one.recipe) == query]
+    return max(known, default=inf)
 
 
 def _scored_network(job: Job, one: Candidate) -> nn.Module | None:
     """A candidate's network with the weights of its score, of a mean with the linear model; None if none are kept."""
     if one.joined is None or one.linear is None:
         scored = as_scored(job, one)
-        return scored and scored.child.network
+        return None if scored is None else scored.child.network
     own = _scored_network(job, replace(one, view=one.joined.networks, linear=None, joined=None))
     linear = _scored_network(job, one.linear)
     return own and linear and one.joined.network(own, linear)

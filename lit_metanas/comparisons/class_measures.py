@@ -20,6 +20,9 @@ from lit_metanas.io.text import markdown_lines, markdown_text, shorten
 CALIBRATION_BINS = 15
 """Bins of equal mass of the calibration error."""
 
+UNCALIBRATED = "without the temperature"
+"""The end of the names of measures of a network's own probabilities."""
+
 LARGEST_MATRIX = 12
 """Classes of a confusion matrix that is a table; of more the most frequent confusions are listed."""
 

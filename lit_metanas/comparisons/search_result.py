@@ -132,7 +132,7 @@ class SearchResult(ResultFields):
         if not isinstance(self.objective, Classification):
             said = [each for part in scores for each in self.objective.predictions(part)]
             return show_predictions(said, given, inputs, self.objective, self)
-        named = [zip(self.classes, row, strict=True) for row in torch.cat(list(scores)).softmax(dim=1).tolist()]
+        named = [zip(self.classes, row, strict=True) for row in self.objective.values(torch.cat(list(scores))).tolist()]
         return [dict(sorted(pairs, key=lambda pair: -pair[1])) for pairs in named]
 
     def export(

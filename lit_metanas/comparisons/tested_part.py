@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from lit_metanas.comparisons.class_measures import class_measures
+from lit_metanas.comparisons.class_measures import UNCALIBRATED, class_measures
 from lit_metanas.comparisons.shown_predictions import shown_predictions
-from lit_metanas.inputs.batches import at_least_float32
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Judged
 from lit_metanas.records.example_rows import ExampleRow
@@ -56,7 +55,14 @@ class TestedPart(NamedTuple):
         if self.probabilities is None:
             goal, task = self.task.goal, self.task
             return goal.measures(self.predictions, task.test.labels, goal.names(task.classes))
-        return class_measures(self.task.test.labels.cpu(), torch.tensor(self.predictions), self.probabilities)
+        labels, said = self.task.test.labels.cpu(), torch.tensor(self.predictions)
+        found = class_measures(labels, said, self.probabilities)
+        assert isinstance(self.task.goal, Classification)
+        if (temperature := self.task.goal.temperature) != 1:
+            plain = class_measures(labels, said, (self.probabilities.double().log() * temperature).softmax(1))
+            found |= {f"{name} {UNCALIBRATED}": plain[name] for name in ("log-loss", "calibration error")}
+            found["temperature"] = temperature
+        return found
 
     @property
     def rows(self) -> tuple[ExampleRow, ...]:
@@ -98,5 +104,5 @@ def tested_part(child: Child, task: Task) -> TestedPart:
         return TestedPart(task, *judge(child, task.test, task.goal), None)
     scores = [child(part) for part in task.test.inputs.split(examples_at_once(task.goal, 500))]
     predictions = [each for part in scores for each in task.goal.predictions(part)]
-    probabilities = torch.cat([at_least_float32(part).softmax(1).cpu() for part in scores])
+    probabilities = torch.cat([task.goal.values(part).cpu() for part in scores])
     return TestedPart(task, predictions, task.goal.judge(predictions, task.test.labels), probabilities)

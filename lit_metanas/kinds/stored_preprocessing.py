@@ -11,7 +11,6 @@ from lit_metanas.io.packages import is_own, stored_classes
 from lit_metanas.kinds import questions, rows, sounds  # noqa: F401  (whose preprocessings a file may name)
 from lit_metanas.kinds.texts import joined_tokens  # noqa: F401
 from lit_metanas.objectives import Classification, Objective
-from lit_metanas.objectives.classification import ACCURACY
 
 
 def _in_checkpoints(kind: type[Preprocessing]) -> bool:
@@ -38,8 +37,8 @@ def read_preprocessing(stored: object) -> Preprocessing:
 
 
 def describe_objective(objective: Objective) -> dict[str, Any] | None:
-    """An objective as JSON holds it; None for classification by accuracy."""
-    if type(objective) is Classification and objective.metric == ACCURACY:
+    """An objective as JSON holds it; None for classification by accuracy with a temperature of 1."""
+    if objective == Classification(objective.outputs):
         return None
     return {"kind": objective.kind, **objective.to_plain()}
 

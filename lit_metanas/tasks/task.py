@@ -61,10 +61,15 @@ class Split:
 
     def spread(self, most: int) -> Split:
         """At most so many of the examples, spread evenly over them."""
+        return self.divided(most)[0]
+
+    def divided(self, most: int) -> tuple[Split, Split]:
+        """At most so many of the examples, spread evenly over them, and the others."""
         if len(self) <= most:
-            return self
+            return self, self._changed(lambda tensor: tensor[:0])
         places = torch.linspace(0, len(self) - 1, most, device=self.labels.device).round().long()
-        return self._changed(lambda tensor: tensor[places])
+        others = torch.ones(len(self), dtype=torch.bool, device=self.labels.device).index_fill(0, places, value=False)
+        return self._changed(lambda tensor: tensor[places]), self._changed(lambda tensor: tensor[others])
 
     def _changed(self, change: Callable[[Tensor], Tensor]) -> Split:
         """The same with each tensor changed."""

@@ -16,7 +16,7 @@ from lit_metanas.automl.scikit.auto_estimator import ExampleEstimator, inputs_of
 from lit_metanas.inputs.shapes import vocabulary_of
 from lit_metanas.io.text import printable
 from lit_metanas.kinds.given_data import ExampleKind
-from lit_metanas.kinds.rows.cells import Table
+from lit_metanas.kinds.rows.cells import RawTable
 from lit_metanas.tasks.class_balance import ClassWeight, balanced_task
 from lit_metanas.tasks.labels import Groups, group_names, label_list
 from lit_metanas.tasks.splits import by_class, split_examples
@@ -141,7 +141,7 @@ class AutoClassifier(ClassifierMixin, ExampleEstimator):
             NotFittedError: ``fit`` was not called.
             ValueError: the examples are of another kind, or have another number of columns.
         """
-        return self._scores_of(X).double().softmax(dim=1).numpy()
+        return self.objective_.values(self._scores_of(X).double()).numpy()
 
     @property
     def _names(self) -> tuple[str, ...]:
@@ -243,4 +243,4 @@ def _taken(X: Any, places: NDArray[np.int64]) -> Any:
     """Some of the checked examples."""
     if isinstance(X, list):
         return [X[place] for place in places]
-    return X.taken(places) if isinstance(X, Table) else X[places]
+    return X.taken(places) if isinstance(X, RawTable) else X[places]

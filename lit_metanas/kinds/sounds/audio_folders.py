@@ -159,7 +159,7 @@ class AudioFolderTask(RecordingsTask, SingleTask):
             tested_in=given_in,
             preprocessing=self.features,
             files=_files(spoken),
-            tested_files=heard and _files(heard),
+            tested_files=_files(heard or {}),
         )
         reader.warn()
         return task
