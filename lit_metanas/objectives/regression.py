@@ -19,6 +19,9 @@ from lit_metanas.objectives.objective import Examples, Judged, Objective
 class _Scale(nn.Module):
     """Standardised numbers in the user's units."""
 
+    means: Tensor
+    deviations: Tensor
+
     def __init__(self, means: Tensor, deviations: Tensor) -> None:
         super().__init__()
         self.register_buffer("means", means)
