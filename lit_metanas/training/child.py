@@ -13,7 +13,6 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler, TensorDataset
-from torchmetrics import MeanMetric
 
 from lit_metanas.inputs.batches import at_least_float32, channels_last, float32
 from lit_metanas.inputs.shapes import Shape, as_shape
@@ -26,6 +25,7 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.sampling import changes_generator
 from lit_metanas.tasks.task import Split, Task
+from lit_metanas.training.collectives import gather_lists
 from lit_metanas.training.precision import FLOAT32, autocast, by_flags
 from lit_metanas.training.recipes.recipe import Recipe, check_changes, learning_rates
 from lit_metanas.training.recipes.weight_average import WeightAverage
@@ -149,7 +149,7 @@ class Child(LightningModule):
         self.average: WeightAverage | None = None
         if self.recipe.average:
             self.average = WeightAverage(self.network)
-        self.val_metric, self.test_metric = MeanMetric(), MeanMetric()
+        self._answers: list[tuple[list[Any], Tensor]] = []  # predictions and targets of the batches of an evaluation
         self._colours = False
 
     def look_at_inputs(self, inputs: Tensor) -> None:
@@ -220,12 +220,20 @@ class Child(LightningModule):
             self.network.load_state_dict(self.average.network.state_dict())
 
     def validation_step(self, batch: Sequence[Tensor], batch_idx: int) -> None:
-        """The objective's metric on the validation part."""
-        self._evaluate("val", self.val_metric, batch)
+        """Predict a batch of the validation part, for the objective's metric of the whole part."""
+        self._evaluate(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the metric of the validation part."""
+        self._log_score("val")
 
     def test_step(self, batch: Sequence[Tensor], batch_idx: int) -> None:
-        """The objective's metric on the test part."""
-        self._evaluate("test", self.test_metric, batch)
+        """Predict a batch of the test part, for the objective's metric of the whole part."""
+        self._evaluate(batch)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the metric of the test part."""
+        self._log_score("test")
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """AdamW with the recipe's learning rates over all steps."""
@@ -249,13 +257,16 @@ class Child(LightningModule):
             self.average.window = recipe.average * steps
         return optimizer, learning_rates(optimizer, recipe, steps)
 
-    def _evaluate(self, prefix: str, metric: MeanMetric, batch: Sequence[Tensor]) -> None:
+    def _evaluate(self, batch: Sequence[Tensor]) -> None:
         inputs, labels = batch[:2]
-        judged = self.objective.judge(self.objective.predictions(self(inputs)), labels)
-        # Summed over the batch: an example may have wrong symbols although none were expected of it.
-        whole = judged.whole.sum()
-        metric.update(judged.right.sum() / whole.clamp(min=1e-12), whole)
-        self.log(f"{prefix}/{self.objective.metric.replace(' ', '_')}", metric, on_epoch=True, prog_bar=True)
+        self._answers.append((self.objective.predictions(self(inputs)), labels.cpu()))
+
+    def _log_score(self, prefix: str) -> None:
+        # Of all batches at once: the mean recall of a part is not the mean of those of its batches.
+        answers, self._answers = gather_lists(self._answers), []
+        predictions = [each for said, _ in answers for each in said]
+        judged = self.objective.judge(predictions, torch.cat([labels for _, labels in answers]))
+        self.log(f"{prefix}/{self.objective.metric.replace(' ', '_')}", judged.value, prog_bar=True)
 
 
 def chosen_child(task: Task, space: SearchSpace, found: SearchOutcome, recipe: Recipe, seed: int) -> Child:
