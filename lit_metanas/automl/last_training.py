@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
-from math import inf
 from time import perf_counter
 
 import torch
@@ -21,10 +20,8 @@ from lit_metanas.estimators.estimator import FAILURES, BestSoFar, reason_of
 from lit_metanas.estimators.training_estimator import check_finite, validation_part
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.text import printable
-from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.budget import Cost, FailedWorkError
-from lit_metanas.searchers.query.ledger import Query
 from lit_metanas.tasks.task import Split
 from lit_metanas.training.child import Child, chosen_child, fit_child, scores_of
 from lit_metanas.training.ensembles import Ensemble
@@ -33,9 +30,6 @@ from lit_metanas.training.workers import StepEnded, submit, worker_processes
 
 LAST_SECONDS = 3.0
 """The approximate training of a network after Ctrl-C, if its space keeps no weights of the search."""
-
-LONGER = 2.0
-"""A last training of more than so many times the FLOPs of that which was scored makes a network surer."""
 
 SEEDS_APART = 1_000_003
 """The distance of the seeds of an ensemble's members, so that searches of neighbouring seeds share none."""
@@ -234,12 +228,12 @@ def as_scored(job: Job, one: Candidate) -> Trained | None:
 def calibrated(job: Job, one: Trained) -> Objective:
     """The objective, with what validation examples say of a candidate that has not learned from them.
 
-    Of an ensemble that is the network which has not; of any other candidate the same one as it was scored. If its last
-    training was far longer than that, it is surer of what it says, so that no temperature makes it still surer.
+    Of an ensemble that is the network which has not. A single network has fewer epochs, and what the same one says as
+    it was scored stands for it: on photographs the best temperature after 20 epochs was within 4 % of that after two.
     """
     candidate = one.candidate
     network: nn.Module | None = one.child.network
-    task, longer = candidate.view.task, False
+    task = candidate.view.task
     val = validation_part(task)
     if task.goal.scored != "input":
         return task.goal
@@ -249,21 +243,10 @@ def calibrated(job: Job, one: Trained) -> Objective:
             linear = _scored_network(job, candidate.linear)
             network = linear and candidate.joined.network(network, linear)
     elif not one.held_out:
-        network, longer = _scored_network(job, candidate), one.cost.flops > LONGER * _trained(candidate)
+        network = _scored_network(job, candidate)
     if network is None:
         return task.goal
-    goal = task.goal.calibrated(scores_of(network.to(val.inputs.device).eval(), val, task.goal), val.labels)
-    if longer and isinstance(goal, Classification):
-        goal = replace(goal, temperature=max(1.0, goal.temperature))
-    return goal
-
-
-def _trained(candidate: Candidate) -> float:
-    """The training FLOPs of a network when it was scored; of a linear model those of its last training."""
-    query = Query.of(candidate.found.architecture, candidate.found.recipe)
-    trials = [one for one in candidate.found.record.trials if one.scored]
-    known = [one.trained for one in trials if Query.of(one.architecture, one.recipe) == query]
-    return max(known, default=inf)
+    return task.goal.calibrated(scores_of(network.to(val.inputs.device).eval(), val, task.goal), val.labels)
 
 
 def _scored_network(job: Job, one: Candidate) -> nn.Module | None:

@@ -138,12 +138,11 @@ class AutoOptions:
         shell=str | None,
     )
     metric: str | None = option(
-        "accuracy or balanced accuracy, which is the mean recall; by default the second one if a class is rare",
+        "accuracy or balanced accuracy (the mean recall); by default the latter if a class is rare",
         shell=str | None,
     )
     class_weight: ClassWeight | Mapping[Any, float] = option(
-        "balanced gives all classes the same weight in training, null each example; auto is balanced if networks are "
-        "chosen by balanced accuracy",
+        "balanced (all classes count alike in training), null, or auto: balanced with balanced accuracy",
         AUTO_WEIGHT,
         shell=ClassWeight,
     )

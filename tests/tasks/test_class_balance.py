@@ -108,10 +108,10 @@ def test_losses_of_examples_have_the_loss_as_their_mean():
 def test_rare_examples_are_found_by_networks_and_linear_models():
     """Where a class is rare and hidden in another one, accuracy alone never predicts it."""
     draw = np.random.default_rng(0)
-    labels = (np.arange(900) < 45).astype(int)
-    X = draw.normal(size=(900, 2)) + 1.3 * labels[:, None]
+    labels = (np.arange(1800) < 90).astype(int)
+    X = draw.normal(size=(1800, 2)) + 1.5 * labels[:, None]
     found = {
-        metric: lm.auto((X, labels), flops=3e7, metric=metric, progress=False, workers=1)
+        metric: lm.auto((X, labels), flops=1e8, metric=metric, progress=False, workers=1)
         for metric in ("accuracy", None)
     }
     assert found[None].metric == "balanced accuracy"
