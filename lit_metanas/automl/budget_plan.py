@@ -144,6 +144,13 @@ class Workload:
         most = self.views.of(found.recipe).limited.members(found.architecture, self.shares.members, linear)
         return max((n for n in range(2, most + 1) if flops >= self._least(found, n) * (1 - 1e-6)), default=1)
 
+    def rung_shares(self, numbers: Sequence[int]) -> list[float]:
+        """The share of a search for each of its rungs of so many candidates; those of a front have equal parts."""
+        first, later = self.shares.first_rung, len(numbers) - 1
+        if self.points > 1 or not later:
+            return [number / sum(numbers) for number in numbers]
+        return [first, *[(1 - first) / later] * later]
+
     def last_flops(
         self, found: SearchOutcome, seconds: float, *, alone: float, together: float, workers: int, ending: float
     ) -> float:
@@ -297,6 +304,7 @@ def _divided_minutes(work: Workload, options: AutoOptions, minutes: float, rungs
         trial=work.trial,
         scored=work.scored,
         rungs=rungs,
+        shares=work.rung_shares,
         views=len(work.views.labels[1:]),
         reading=work.reading,
         workers=workers,
@@ -345,6 +353,7 @@ def search_flops(
     trial: float,
     scored: int,
     rungs: Rungs,
+    shares: Callable[[Sequence[int]], Sequence[float]],
     views: int = 0,
     reading: float = 0.0,
     workers: int = 1,
@@ -357,6 +366,7 @@ def search_flops(
         trial: FLOPs of the training of a candidate.
         scored: examples that each network is scored on.
         rungs: candidates for so many FLOPs.
+        shares: of these FLOPs for each rung, by their candidates.
         views: other preprocessings, one of which comes in with each rung after the first.
         reading: seconds to make the data under one of these.
         workers: networks of a rung that are trained side by side, for the same FLOPs each.
@@ -365,9 +375,10 @@ def search_flops(
     low, high = 0.0, workers * pace.flops * seconds
     for _ in range(50):
         middle = (low + high) / 2
-        numbers = rungs(middle, trial)
-        each = middle / pace.flops / sum(numbers) + around
-        taken = sum(ceil(number / workers) for number in numbers) * each + min(views, len(numbers) - 1) * reading
+        numbers, taken = rungs(middle, trial), 0.0
+        for number, share in zip(numbers, shares(numbers), strict=True):
+            taken += ceil(number / workers) * (share * middle / number / pace.flops + around)
+        taken += min(views, len(numbers) - 1) * reading
         if taken <= seconds:
             low = middle
         else:
@@ -383,14 +394,6 @@ def rungs_of(flops: float, trial: float) -> tuple[int, ...]:
     while numbers[-1] > 2:
         numbers.append(max(2, 2 * round(numbers[-1] / 4)))  # even numbers keep two workers busy
     return tuple(numbers)
-
-
-def rung_shares(numbers: Sequence[int], first: float) -> list[float]:
-    """The share of a search for each of its rungs, of which the first one has ``first`` unless it is alone."""
-    later = len(numbers) - 1
-    if not later:
-        return [1.0]
-    return [first, *[(1 - first) / later] * later]
 
 
 def front_rungs(flops: float, trial: float) -> tuple[int, ...]:

@@ -52,7 +52,7 @@ def searcher_of_front(job: Job, begun: Beginning, plan: BudgetPlan) -> FrontHalv
     return FrontHalving(
         measure=measure_name(job.views.limits, job.options.pareto or ""),
         candidates=rungs,
-        rungs=[number / sum(rungs) for number in rungs],
+        rungs=begun.work.rung_shares(rungs),
         points=POINTS,
         allowance=job.examples**-0.5,  # two standard errors, at most
         train=begun.train,

@@ -68,6 +68,7 @@ class Known:
     apart: Cost = field(default_factory=Cost)  # of models that were only compared, failed or diverged
     longer: int = 0  # of these, the FLOPs of the network itself, which was trained on to be compared
     sentence: str = ""  # how the comparison with linear models ended
+    trees: float | None = None  # the validation score of boosted trees, a rival
 
     def charge(self, cost: Cost) -> None:
         """Count the cost of a model that was only compared, or failed; the progress of a network is known already."""

@@ -19,6 +19,7 @@ from lit_metanas.kinds.kind import MadeBefore
 from lit_metanas.kinds.texts.joined_tokens import JoinedTokens, joined_task
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import NEVER, Judged, Objective
+from lit_metanas.objectives.regression import Regression
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.statistics import percent
 from lit_metanas.spaces.any_input import LinearSpace
@@ -27,6 +28,7 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import judge
 from lit_metanas.training.export.exported_program import WEIGHTS, Exported, load
+from lit_metanas.training.export.network_description import DESCRIPTION, read_description
 from lit_metanas.training.task_start import TaskStart, read_task_start
 
 BEGINNINGS = ("", "networks.0.", "network.", "network.networks.0.")
@@ -42,6 +44,7 @@ class ModelStart:
     place: str
     model: Exported
     weights: Mapping[str, Tensor]  # of ``weights.pt``
+    objective: Objective  # that its network, without what the program adds, was trained for
     cost: ClassVar[Cost] = Cost()  # of meta-training: none
 
     @property
@@ -49,8 +52,8 @@ class ModelStart:
         """What made the network's inputs."""
         made = self.model.preprocessing
         if isinstance(made, JoinedTokens):
-            return MadeBefore(made.first.shape, made.first, self._objective.written_by)
-        return MadeBefore(self.model.shape, made, self._objective.written_by)
+            return MadeBefore(made.first.shape, made.first, self.objective.written_by)
+        return MadeBefore(self.model.shape, made, self.objective.written_by)
 
     def network(self, space: SearchSpace, task: Task) -> tuple[Architecture, dict[str, Tensor]] | None:
         """The architecture, and its weights under the names by which children of the space inherit them.
@@ -62,9 +65,9 @@ class ModelStart:
         Raises:
             ValueError: the model is not of the space, for other inputs, or for another objective.
         """
-        if task.goal.kind != self._objective.kind:
+        if task.goal.kind != self.objective.kind:
             raise ValueError(
-                f"The model in '{self.place}' is for {self._objective.kind}, and task '{task.id}' for "
+                f"The model in '{self.place}' is for {self.objective.kind}, and task '{task.id}' for "
                 f"{task.goal.kind}: leave 'start' out."
             )
         before = self.made_before
@@ -81,7 +84,7 @@ class ModelStart:
         )
         try:
             architecture = space.canonical(self.model.architecture)
-            child = space.child(architecture, task.shape, self._objective.outputs)
+            child = space.child(architecture, task.shape, self.objective.outputs)
         except ValueError:
             raise foreign from None
         own = child.state_dict()
@@ -95,6 +98,8 @@ class ModelStart:
         weights = space.supernet_weights(child)
         for name in space.output_weights(1, 1).keys() & weights.keys():
             weights[name] = self._for_classes(weights[name], weights[name].mean(0), task)
+            if isinstance(task.goal, Regression) and isinstance(self.objective, Regression):
+                weights[name] = task.goal.rescaled(weights[name], self.objective)
         return architecture, weights
 
     def compare(self, result: SearchResult, task: Task, read: Callable[[Preprocessing], Task]) -> str:
@@ -116,7 +121,8 @@ class ModelStart:
             return self._for_classes(own, torch.full_like(own[0], NEVER), task).movedim(0, -1).to(inputs.device)
 
         assert result.test is not None
-        _, before = judge(scores, known.test, result.objective)
+        said, _ = judge(scores, known.test, self.model.objective or self.objective)
+        before = result.objective.judge(said, known.test.labels)
         _, after = judge(result.network, result.test, result.objective)
         gain = Judged(after.right - before.right, after.whole)
         return (
@@ -124,10 +130,6 @@ class ModelStart:
             f"this one is {100 * gain.value:+.1f} ± {100 * gain.half:.1f} points ahead, pair by pair. If the earlier "
             "model has learned from some of them, its score is too high: give a test part that it has not seen."
         )
-
-    @property
-    def _objective(self) -> Objective:
-        return self.model.objective or Classification(len(self.model.classes))
 
     def _for_classes(self, rows: Tensor, new: Tensor, task: Task) -> Tensor:
         """A row for each output of the model as a row for each of a task's; ``new`` is that of a new class."""
@@ -157,7 +159,8 @@ def read_start(path: str | os.PathLike[str]) -> TaskStart | ModelStart:
         )
     if Path(path).is_file():
         return read_task_start(path)
-    return ModelStart(writable(os.fspath(path)), load(path), read_weights(Path(path) / WEIGHTS))
+    model, weights = load(path), read_weights(Path(path) / WEIGHTS)
+    return ModelStart(writable(os.fspath(path)), model, weights, read_description(Path(path) / DESCRIPTION).objective)
 
 
 def _digest(preprocessing: Preprocessing | None) -> str:

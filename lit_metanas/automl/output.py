@@ -130,7 +130,14 @@ class OutputFolder:
         write_record_lines(self.path / RECORDS, [record])
         networks = kept_networks(self.path)
         architectures = [network.row for network in networks]
-        write_report(self.report, [rows.result], architectures=architectures, networks=networks, looked_at=networks)
+        write_report(
+            self.report,
+            [rows.result],
+            architectures=architectures,
+            networks=networks,
+            looked_at=networks,
+            searched=result,
+        )
         if result.front:
             self._write_front(result)
         if not result.stopped:

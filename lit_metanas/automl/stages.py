@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import nan
 
-from lit_metanas.automl.budget_plan import BudgetPlan, divide, rung_shares
+from lit_metanas.automl.budget_plan import BudgetPlan, divide
 from lit_metanas.automl.candidates import Beginning, Candidate, Job, begin, best_of
 from lit_metanas.automl.last_training import (
     Known,
@@ -21,7 +21,15 @@ from lit_metanas.automl.last_training import (
     trained_briefly,
     with_linear,
 )
-from lit_metanas.automl.linear_comparison import compare, describe_both, ending, mean_of, train_linear
+from lit_metanas.automl.linear_comparison import (
+    compare,
+    describe_both,
+    describe_trees,
+    ending,
+    mean_of,
+    score_trees,
+    train_linear,
+)
 from lit_metanas.automl.output import METHOD
 from lit_metanas.comparisons.search_progress import SEARCHING, TESTING, ToldBudget, show_progress
 from lit_metanas.comparisons.search_result import SearchResult
@@ -78,6 +86,7 @@ def run_stages(job: Job, goal: Goal) -> SearchResult:
             space = job.views.space if job.views.labels else job.views.usual.limited.within
             outcome = searcher.run(scored, space, budget, options.seed, problem=job.task.id)
             known.network = found_network(job, begun, outcome)
+            score_trees(job, known, show)
             goal.train(job, begun, known, outcome, show)
         except KeyboardInterrupt:
             stopped = True
@@ -98,7 +107,7 @@ def searcher_of_one(job: Job, begun: Beginning, plan: BudgetPlan) -> Halving:
     return EvolvingHalving(
         first=begun.first,
         candidates=rungs,
-        rungs=rung_shares(rungs, plan.shares.first_rung),
+        rungs=begun.work.rung_shares(rungs),
         # A third of each rung, if it has four or more, are new: changes of those that were best before.
         survivors=[*(number - number // 3 * (number > 3) for number in rungs[1:]), 1],
         finish=False,
@@ -250,6 +259,7 @@ def tested(job: Job, begun: Beginning, known: Known, one: Trained, *, stopped: b
         latency=_latency(job, one, plan.threads),
         latency_batch=job.views.limits.latency_batch,
         linear_model=known.sentence,
+        rival=describe_trees(known.trees, candidate.value, len(validation_part(job.task))),
         linear=linear,
         linear_view=linear_view,
         threads=plan.threads,

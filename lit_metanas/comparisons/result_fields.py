@@ -84,6 +84,8 @@ class ResultFields:
         linear: with ``auto``, the architecture of a linear model whose scores are averaged with the network's or the
             ensemble's; None without one. The validation score is then that of one network and the linear model
             together.
+        rival: with ``auto`` on rows, the validation score of gradient-boosted trees of scikit-learn, compared with that
+            of the chosen model; empty if there is none.
         linear_view: the linear model's preprocessing, in the form of ``view``.
         ordinal: whether the values in the record only rank the trials, as a zero-cost proxy does.
         latency_batch: number of inputs at once that ``latency`` is for.
@@ -136,6 +138,7 @@ class ResultFields:
     failure: str = ""
     unreturned: int = 0
     earlier: str = ""
+    rival: str = ""
     measures: dict[str, float] = field(default_factory=dict)
     examples: tuple[ExampleRow, ...] = ()
     errors: tuple[ShownPrediction, ...] = ()

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lit_metanas.inputs.batches import step_mask, trim_steps
+from lit_metanas.inputs.batches import as_floats, step_mask, trim_steps
 from lit_metanas.inputs.tokens import UNKNOWN_SHOWN
 from lit_metanas.io.text import shorten
 from lit_metanas.records.rows import UNKNOWN_MARK, ShownPrediction
@@ -51,7 +51,7 @@ def _example(task: Task, row: Tensor) -> dict[str, Any]:
         return {"example": shorten(_text(task, row), LONGEST_SHOWN)}
     if row.dim() == 2:
         return {"picture": _rows(_heat(row).unsqueeze(2)), "series": True}
-    pixels = row.float().mul(255).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0)
+    pixels = as_floats(row).float().mul(255).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0)
     if pixels.shape[2] == 3:
         return {"picture": _rows(pixels), "coloured": True}
     return {"picture": _rows(pixels[:, :, :1])}

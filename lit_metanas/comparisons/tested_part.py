@@ -16,7 +16,7 @@ from lit_metanas.records.example_rows import ExampleRow
 from lit_metanas.records.rows import ShownPrediction
 from lit_metanas.records.statistics import FEWEST_OF_INTERVAL, wilson_reach
 from lit_metanas.tasks.task import Task
-from lit_metanas.training.child import Child, examples_at_once, judge
+from lit_metanas.training.child import Child, judge, scores_of
 
 WORST_SHOWN = 20
 """The most errors that are shown."""
@@ -96,13 +96,11 @@ class TestedPart(NamedTuple):
         return -own.clamp(min=torch.finfo(torch.float32).tiny).log()
 
 
-@torch.no_grad()
 def tested_part(child: Child, task: Task) -> TestedPart:
     """Test a trained network once."""
     child.eval()
     if not isinstance(task.goal, Classification):
         return TestedPart(task, *judge(child, task.test, task.goal), None)
-    scores = [child(part) for part in task.test.inputs.split(examples_at_once(task.goal, 500))]
-    predictions = [each for part in scores for each in task.goal.predictions(part)]
-    probabilities = torch.cat([task.goal.values(part).cpu() for part in scores])
-    return TestedPart(task, predictions, task.goal.judge(predictions, task.test.labels), probabilities)
+    scores = scores_of(child, task.test, task.goal)
+    predictions = task.goal.predictions(scores)
+    return TestedPart(task, predictions, task.goal.judge(predictions, task.test.labels), task.goal.values(scores).cpu())

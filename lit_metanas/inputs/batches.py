@@ -40,8 +40,16 @@ def at_least_float32(outputs: Tensor) -> Tensor:
     return outputs.to(torch.promote_types(outputs.dtype, torch.float32))
 
 
+def as_floats(inputs: Tensor) -> Tensor:
+    """Images of 8 bits as float32 in [0, 1]; other inputs as they are."""
+    if inputs.dtype == torch.uint8:
+        return inputs.float().div_(255)
+    return inputs
+
+
 def inputs_like(inputs: Tensor, like: Tensor) -> Tensor:
     """Inputs on another tensor's device and of its precision; tokens stay whole numbers."""
+    inputs = as_floats(inputs)
     if inputs.is_floating_point():
         return inputs.to(like)
     return inputs.to(like.device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lit_metanas.inputs.batches import step_mask
+from lit_metanas.inputs.batches import as_floats, step_mask
 
 BRIGHTEST = 10.0
 """No image scaled to [0, 1] has a larger value; one from 0 to 255 nearly always has."""
@@ -39,7 +39,6 @@ def check_padding(name: str, inputs: Tensor) -> None:
 
 def in_unit_range(images: Tensor) -> Tensor:
     """Floating point in [0, 1]: uint8 is divided by 255, floating point stays."""
-    if images.dtype == torch.uint8:
-        return images.float().div_(255)
-    check_brightness("A source", images)
-    return images
+    if images.dtype != torch.uint8:
+        check_brightness("A source", images)
+    return as_floats(images)

@@ -138,20 +138,23 @@ def read_classes(
     classes: Mapping[str, Sequence[Path]], read: Callable[[Path], Tensor], noun: str, *, skip_unreadable: bool
 ) -> tuple[dict[str, Tensor], dict[str, list[Path]]]:
     """For each class a tensor of shape ``(n, ...)`` and its files; unreadable ones are left out, with a warning."""
-    found: dict[str, list[Tensor]] = {name: [] for name in classes}
+    found: dict[str, Tensor] = {}
     kept: dict[str, list[Path]] = {name: [] for name in classes}
     unreadable, number = list[str](), sum(map(len, classes.values()))
     for name, files in classes.items():
+        parts = list[Tensor]()
         for file in files:
             try:
-                found[name].append(read(file))
+                parts.append(read(file))
                 kept[name].append(file)
             except ValueError:
                 unreadable.append(f"'{writable(str(file))}'")
                 if not skip_unreadable or len(unreadable) == number:
                     raise
+        if parts:
+            found[name] = torch.stack(parts)
     if unreadable:
         verb = "is" if len(unreadable) == 1 else "are"
         _warn(f"{len(unreadable)} of {number} {noun} cannot be read and {verb} left out: {first_few(unreadable)}.")
-    none = next(part for parts in found.values() for part in parts)[None][:0]
-    return {name: torch.stack(parts) if parts else none for name, parts in found.items()}, kept
+    none = next(iter(found.values()))[:0]
+    return {name: found.get(name, none) for name in classes}, kept

@@ -47,7 +47,9 @@ AUGMENTATIONS = (NO_AUGMENTATION, *_STRENGTHS)
 
 
 def colours_can_change(inputs: Tensor) -> bool:
-    """Whether inputs are images in [0, 1], so that brightness and contrast mean something."""
+    """Whether inputs are images in [0, 1] or of 8 bits, so that brightness and contrast mean something."""
+    if inputs.dtype == torch.uint8:
+        return True
     return inputs.dim() == 4 and len(inputs) > 0 and bool(inputs.min() >= 0) and bool(inputs.max() <= 1)
 
 

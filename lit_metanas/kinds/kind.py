@@ -116,6 +116,7 @@ class Kind(ABC):
         mirrors: whether a network is also trained on mirrored examples, if these keep their classes.
         linear_rate: learning rate of linear models.
         averages_linear: whether a linear model is averaged with networks, as measured on a few tasks of texts.
+        trees: whether gradient-boosted trees of scikit-learn are a rival, whose score is reported.
         converts: whether ``convert`` makes another preprocessing of what is in memory.
         sided: whether ``Source.side`` and ``resized`` set the size of examples.
         member_epochs: epochs that are enough for each network of an ensemble, as measured on a few tasks of images,
@@ -154,6 +155,7 @@ class Kind(ABC):
     mirrors: ClassVar[bool] = False
     linear_rate: ClassVar[float] = 1e-2
     averages_linear: ClassVar[bool] = False
+    trees: ClassVar[bool] = False
     converts: ClassVar[bool] = False
     sided: ClassVar[bool] = False
     member_epochs: ClassVar[int] = 0

@@ -160,6 +160,16 @@ class Regression(Objective):
         numbers = scores.double()
         return numbers * numbers.new_tensor(self.deviations) + numbers.new_tensor(self.means)
 
+    def rescaled(self, rows: Tensor, before: Regression) -> Tensor:
+        """A linear layer's weights ``(outputs, n)``, or its bias ``(outputs,)``, that gave scores of another scale.
+
+        With them the layer stands for the same numbers in this objective's scale.
+        """
+        old, new = rows.new_tensor(before.deviations), rows.new_tensor(self.deviations)
+        if rows.dim() == 2:
+            return rows * (old / new)[:, None]
+        return (rows * old + rows.new_tensor(before.means) - rows.new_tensor(self.means)) / new
+
     def predictions(self, scores: Tensor) -> list[tuple[float, ...]]:
         """The numbers of each example."""
         return self.answers(self.values(scores))

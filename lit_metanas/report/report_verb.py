@@ -15,6 +15,7 @@ from rich.console import Console
 
 from lit_metanas.callbacks.figures import draw_probabilities, save
 from lit_metanas.callbacks.probability_history import ProbabilityHistory
+from lit_metanas.comparisons.result_fields import ResultFields
 from lit_metanas.io.files import own_path, write_whole
 from lit_metanas.io.text import number_of, printable
 from lit_metanas.records.budget import Cost
@@ -30,7 +31,7 @@ from lit_metanas.records.result_files import (
 )
 from lit_metanas.records.rows import ArchitectureRow, ResultRow
 from lit_metanas.report.class_section import WORST, class_section
-from lit_metanas.report.figures.costs import draw_costs, draw_curves
+from lit_metanas.report.figures.costs import HOW, describe_rounds, draw_costs, draw_curves, draw_rounds
 from lit_metanas.report.figures.fronts import draw_fronts
 from lit_metanas.report.leaderboard import PAGE, leaderboard_page, read_folder
 from lit_metanas.report.report_page import (
@@ -69,6 +70,7 @@ FRONTS = Picture(
     "Each point is a network; the search found no other that is better in one objective and no worse in the others. A "
     "ring marks the chosen network, if it is one of them.",
 )
+TRIED = Picture("search.png", "What the search tried", HOW)
 PROBABILITIES = Picture(
     "probabilities.png",
     "Probabilities of each choice over meta-training",
@@ -187,6 +189,7 @@ def write_report(
     networks: Sequence[KeptNetwork] = (),
     looked_at: Sequence[KeptNetwork] = (),
     subject: str | None = None,
+    searched: ResultFields | None = None,
 ) -> Report:
     """Write ``report.md`` and its figures into a folder.
 
@@ -201,6 +204,7 @@ def write_report(
             named.
         looked_at: networks with predictions; those of the first task's best network are shown.
         subject: the method that the report's first sentence is about.
+        searched: the only row's result, if all that its search tried is to be drawn.
 
     Raises:
         ValueError: there are no results, too many, or a named method has none.
@@ -224,7 +228,10 @@ def write_report(
             f"No table compares '{printable(subject)}' with a reference: name a method that has results, and another "
             "one as the reference."
         )
-    drawn = {COSTS: draw_costs(made), ANYTIME: draw_curves(results), FRONTS: draw_fronts(results)}
+    curves = {ANYTIME: draw_curves(results)}
+    if searched is not None and (rounds := draw_rounds(searched)) is not None:  # its upper edge is the anytime curve
+        curves = {TRIED._replace(caption=f"{describe_rounds(searched)} {TRIED.caption}"): rounds}
+    drawn = {COSTS: draw_costs(made), **curves, FRONTS: draw_fronts(results)}
     if history is not None and history.moments and history.labels:
         drawn[PROBABILITIES] = draw_probabilities(history)
     pictures = []

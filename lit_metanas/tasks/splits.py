@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from lit_metanas.inputs.batches import join_inputs
-from lit_metanas.inputs.input_checks import in_unit_range
 from lit_metanas.inputs.shapes import ImageShape, RowShape, TokenShape
 from lit_metanas.io.text import first_few, hint, number_of, printable, short_value
 from lit_metanas.objectives.classification import Classification
@@ -29,12 +28,10 @@ FEWEST_OF_A_LABEL = 3  # examples that a label has on average; what has fewer is
 
 
 def join_classes(classes: Sequence[Tensor]) -> Split:
-    """One split of the examples of all classes, ordered by class; images become floating point in [0, 1]."""
+    """One split of the examples of all classes, ordered by class."""
     inputs = join_inputs(classes)
     sizes = torch.tensor([part.shape[0] for part in classes])
     labels = torch.arange(len(classes)).repeat_interleave(sizes).to(inputs.device)
-    if inputs.dim() == 4:
-        inputs = in_unit_range(inputs)
     return Split(inputs, labels)
 
 
@@ -166,14 +163,15 @@ def kept_labels(
 
 def split_classes(classes: Sequence[Tensor], sizes: Sequence[tuple[int, int, int]], seed: int) -> list[Split]:
     """Deal the examples of each class out to train, val and test, in an order drawn from the seed and the label."""
-    parts: list[list[Tensor]] = [[], [], []]
+    places: list[Sequence[Tensor]] = []
     for label, (inputs, counts) in enumerate(zip(classes, sizes, strict=True)):
         order = torch.from_numpy(np.random.default_rng((seed, label)).permutation(len(inputs))).to(inputs.device)
-        start = 0
-        for part, count in zip(parts, counts, strict=True):
-            part.append(inputs[order[start : start + count]])
-            start += count
-    return [join_classes(parts.pop(0)) for _ in SUBSETS]  # each is let go of once its copy is made
+        places.append(order[: sum(counts)].split(counts))
+    # The copies of one part at a time: examples may take half of the memory.
+    return [
+        join_classes([inputs[own[part]] for inputs, own in zip(classes, places, strict=True)])
+        for part in range(len(SUBSETS))
+    ]
 
 
 def split_examples(

@@ -26,7 +26,8 @@ class Split:
     """Labelled examples.
 
     Attributes:
-        inputs: images ``(n, channels, height, width)``, float32 in [0, 1]; series ``(n, features, steps)``, float32,
+        inputs: images ``(n, channels, height, width)``, float32 in [0, 1], or uint8, which a training divides by 255
+            batch by batch; series ``(n, features, steps)``, float32,
             of which the last feature is the mask; tokens ``(n, steps)``, int64; or rows of a table ``(n, numbers)``,
             float32. See ``Shape``.
         labels: class indices in ``[0, way)``, shape ``(n,)``, int64; or the targets of another objective, such as
@@ -266,6 +267,8 @@ def _check_split(name: str, part: Split, task: Task, check: Callable[[str, Tenso
     fits, wanted = inputs.is_floating_point(), "floating point, such as float32"
     if isinstance(shape, TokenShape):
         fits, wanted = inputs.dtype == torch.int64, "int64"
+    if isinstance(shape, ImageShape):
+        fits, wanted = fits or inputs.dtype == torch.uint8, f"{wanted}, or uint8"
     if not fits or inputs.dtype != task.train.inputs.dtype:
         raise ValueError(f"{name} has {noun} of type {inputs.dtype}: give all parts {wanted}.")
     if labels.shape[:1] != inputs.shape[:1] or labels.dtype != kind or (one_each and labels.dim() != 1):
@@ -281,7 +284,7 @@ def _check_split(name: str, part: Split, task: Task, check: Callable[[str, Tenso
     # By the least and the largest number, which are NaN where one is: isfinite would copy all of them.
     if inputs.numel() and not all(bool(torch.isfinite(end)) for end in torch.aminmax(inputs)):
         raise ValueError(f"{name} has {noun} with values that are not finite: leave them out.")
-    if isinstance(shape, ImageShape):
+    if isinstance(shape, ImageShape) and inputs.is_floating_point():
         check_brightness(name, inputs)
     elif isinstance(shape, TokenShape):
         check_tokens(name, inputs, shape.vocabulary)

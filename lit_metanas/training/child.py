@@ -14,7 +14,7 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler, TensorDataset
 
-from lit_metanas.inputs.batches import at_least_float32, channels_last, float32
+from lit_metanas.inputs.batches import as_floats, at_least_float32, channels_last, float32
 from lit_metanas.inputs.shapes import Shape, as_shape
 from lit_metanas.kinds.augmentation import NO_AUGMENTATION, augment, colours_can_change, mixed
 from lit_metanas.objectives.classification import Classification
@@ -43,7 +43,8 @@ def examples_at_once(objective: Objective, most: int) -> int:
 @torch.no_grad()
 def scores_of(network: Callable[[Tensor], Tensor], split: Split, objective: Objective) -> Tensor:
     """A network's scores of a split's examples, some at once."""
-    return torch.cat([network(part) for part in split.inputs.split(examples_at_once(objective, 500))])
+    parts = split.inputs.split(examples_at_once(objective, 500))
+    return torch.cat([network(as_floats(part)) for part in parts])
 
 
 @torch.no_grad()
@@ -52,7 +53,7 @@ def judge(
 ) -> tuple[list[Any], Judged]:
     """The predictions for a split's examples, and how good they are; ``scores`` maps inputs to a network's scores."""
     parts = split.inputs.split(examples_at_once(objective, batch_size))
-    predictions = [each for part in parts for each in objective.predictions(scores(part))]
+    predictions = [each for part in parts for each in objective.predictions(scores(as_floats(part)))]
     return predictions, objective.judge(predictions, split.labels)
 
 
@@ -337,7 +338,9 @@ def fit_child(
     with torch.inference_mode(False), torch.enable_grad(), apart_from_caller(device), float32(device):
         child.to(device, memory_format=torch.channels_last)
         plain = train.trainable()  # A prediction step gets inference tensors, which cannot be trained on.
-        data = replace(plain, inputs=channels_last(plain.inputs))
+        data = plain
+        if plain.inputs.dtype != torch.uint8:  # a copy of all images of 8 bits might be all that the memory holds
+            data = replace(plain, inputs=channels_last(plain.inputs))
         child.look_at_inputs(data.inputs)
         if not child.recipe.changes_examples:
             data = replace(data, inputs=child.space.unlearned_part(child.network, data.inputs))
@@ -347,9 +350,11 @@ def fit_child(
         optimizer, schedule = child.optimizer_for(epochs * len(loader))
         for epoch in range(epochs):
             # An exhausted sampler has drawn the order of the next epoch. Lightning's loops do not exhaust it.
-            for step, batch in enumerate(islice(loader, len(loader))):
+            for step, (inputs, *others) in enumerate(islice(loader, len(loader))):
+                if inputs.dtype == torch.uint8:
+                    inputs = channels_last(as_floats(inputs))
                 with autocast(precision, device):
-                    loss = child.step_loss(*batch, seed=seed, epoch=epoch, step=step)
+                    loss = child.step_loss(inputs, *others, seed=seed, epoch=epoch, step=step)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()

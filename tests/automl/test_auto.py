@@ -197,7 +197,8 @@ def test_the_folder_has_all_and_a_finished_search_is_not_done_again(
         "model.pt2", "weights.pt", "model.json", "auto.json", "results.json", "architectures.json", "records.jsonl",
         "predictions.json", "report", "predict.py", "README.md",
     }  # fmt: skip
-    assert "accuracy" in (folder / "report" / "report.md").read_text()
+    assert "The search tried " in (folder / "report" / "report.md").read_text()
+    assert (folder / "report" / "search.png").is_file()
     assert lm.records.read_results(folder / "results.json")[0].value == result.test_score
     no_search(monkeypatch)
     again = call()

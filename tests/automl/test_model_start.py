@@ -11,6 +11,7 @@ from PIL import Image
 
 import lit_metanas as lm
 from lit_metanas.automl.model_start import ModelStart, read_start
+from lit_metanas.inputs.batches import as_floats
 from lit_metanas.kinds.given_data import read_given
 
 pytestmark = pytest.mark.usefixtures("short_trials")
@@ -61,7 +62,7 @@ def test_a_new_class_begins_with_the_mean_of_those_that_are_known(learned: Path,
     data = photographs(tmp_path / "more", "bird", "cat", "dog", number=10, seed=2)
     start, task, network = begun(learned, data)
     assert task.classes == ("bird", "cat", "dog")
-    inputs = task.test.inputs
+    inputs = as_floats(task.test.inputs)
     with torch.no_grad():
         own, before = network(inputs), start.model.network(inputs)
     torch.testing.assert_close(own[:, 1:], before)
@@ -103,6 +104,23 @@ def test_texts_are_read_as_before_also_by_a_linear_model(tmp_path: Path) -> None
     assert "on the same 12 test examples" in after.earlier
 
 
+def test_numbers_keep_their_meaning_under_another_scale(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    for name, middle in (("first", 100.0), ("more", 900.0)):
+        X = generator.normal(size=(80, 3))
+        y = middle + 30 * X[:, 0] - 8 * X[:, 1]
+        lines = [",".join(f"{each:.4f}" for each in (*row, target)) for row, target in zip(X, y, strict=True)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["a,b,c,target", *lines]))
+    options = {"flops": (3e7, 3e7), "records": (), "progress": False, "workers": 1}
+    lm.auto(tmp_path / "first.csv", output=tmp_path / "model", **options)
+    start, task, network = begun(tmp_path / "model", tmp_path / "more.csv")
+    with torch.no_grad():
+        own, before = task.goal.values(network(task.test.inputs)), start.model.network(task.test.inputs)
+    torch.testing.assert_close(own.float(), before)
+    after = lm.auto(tmp_path / "more.csv", start=tmp_path / "model", **options)
+    assert "on the same 16 test examples" in after.earlier
+
+
 def test_a_start_that_does_not_fit_is_refused(learned: Path, tmp_path: Path) -> None:
     data = photographs(tmp_path / "more", "cat", "dog", number=10, seed=3)
     texts = sentences(tmp_path / "texts.csv", {"good": "praise", "bad": "blame"})
@@ -115,6 +133,7 @@ def test_a_start_that_does_not_fit_is_refused(learned: Path, tmp_path: Path) -> 
         lm.auto(data, start=tmp_path / "empty", flops=FLOPS, progress=False)
 
 
+@pytest.mark.filterwarnings("ignore:.* are nearly the same")  # with so few pixels
 def test_a_linear_model_gives_its_preprocessing_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data, space = photographs(tmp_path / "more", "cat", "dog", number=10, seed=3), lm.spaces.LinearSpace()
     architecture, shape = space.canonical({"detail": "coarse"}), (3, 8, 8)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -17,7 +19,6 @@ from lit_metanas.automl.budget_plan import (
     Workload,
     divide,
     front_rungs,
-    rung_shares,
     rungs_of,
     search_flops,
     searched_share,
@@ -126,8 +127,10 @@ def test_candidates_grow_with_the_budget() -> None:
 
 
 def test_the_first_rung_has_its_share_and_the_others_the_rest() -> None:
-    assert rung_shares((1,), 0.5) == [1.0]
-    assert rung_shares((6, 4, 2), 0.5) == [0.5, 0.25, 0.25]
+    work = workload()
+    assert work.rung_shares((1,)) == [1.0]
+    assert work.rung_shares((6, 4, 2)) == [0.5, 0.25, 0.25]
+    assert replace(work, points=2).rung_shares((3, 1)) == [0.75, 0.25]
 
 
 def test_a_search_for_a_front_begins_with_half_of_its_candidates() -> None:
@@ -155,12 +158,21 @@ def test_a_training_has_no_more_epochs_than_help() -> None:
 
 def test_a_search_takes_the_seconds_that_it_was_given() -> None:
     pace = Pace(flops=1e9, building=0.05, scoring=0.001)
+    flops_of = partial(search_flops, pace=pace, trial=3e8, scored=50, rungs=rungs_of, shares=workload().rung_shares)
     for seconds in (1.0, 10.0, 100.0):
-        flops = search_flops(seconds, pace, trial=3e8, scored=50, rungs=rungs_of)
+        flops = flops_of(seconds)
         taken = flops / 1e9 + sum(rungs_of(flops, 3e8)) * 0.1
         assert seconds - 0.7 <= taken <= 1.01 * seconds  # a further network may bring a further rung
-    one, two = (search_flops(100.0, pace, trial=3e8, scored=50, rungs=rungs_of, workers=number) for number in (1, 2))
+    one, two = (flops_of(100.0, workers=number) for number in (1, 2))
     assert two == pytest.approx(2 * one, rel=0.1)
+
+
+def test_a_rung_with_an_odd_number_of_networks_keeps_a_worker_waiting() -> None:
+    shares = [0.5, 0.25, 0.25]
+    flops = search_flops(
+        100.0, Pace(1e9, 0.0, 0.0), trial=1.0, scored=1, rungs=lambda *_: (5, 4, 2), shares=lambda _: shares, workers=2
+    )
+    assert flops == pytest.approx(0.995 * 1e11 / (3 / 5 * 0.5 + 0.25 / 2 + 0.25 / 2), rel=1e-3)
 
 
 def test_a_pace_is_averaged_with_that_of_earlier_trainings() -> None:
@@ -179,7 +191,7 @@ def test_export_takes_longer_if_steps_are_written_or_read_one_by_one() -> None:
     assert pace.writing_seconds(task, other) == pytest.approx(2 * (1.5 + 30 * 0.1))
 
 
-@pytest.mark.parametrize(("steps", "flops"), [(20, 4e8), (1000, 5e9)])
+@pytest.mark.parametrize(("steps", "flops"), [(20, 8e8), (1000, 5e9)])
 def test_a_linear_candidate_has_no_more_epochs_than_help_or_than_others_have(
     steps: int, flops: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from fuzz_tools import CASES, Case, cases, limits
+from fuzz_tools import CASES, Case, cases, edited, limits
 from hypothesis import given
 
 import lit_metanas as lm
@@ -105,6 +105,38 @@ def test_few_values_in_many_columns_count_as_many(reader: Callable[[str], Any], 
     path.write_text("\n".join(lines * 300))
     with limits(), pytest.raises(ValueError, match=r"sparse\.jsonl' has more than 1000000 rows or 10000000 values"):
         reader(str(path))
+
+
+def test_many_categories_and_long_cells_in_many_columns(tmp_path: Path) -> None:
+    random, path = Random(0), tmp_path / "wide.csv"
+    lines = [",".join([*(f"v{random.randrange(90)}" for _ in range(998)), "ab"[n % 2]]) for n in range(400)]
+    path.write_text("\n".join([",".join([*(f"c{n}" for n in range(998)), "label"]), *lines]))
+    with limits():
+        assert lm.TableTask(str(path))[0].shape.numbers < 20_000
+    lines = [f"{'x' * 90_000}{n % 3},{n},{'ab'[n % 2]}" for n in range(60)]
+    path.write_text("\n".join(["long,number,label", *lines]))
+    with limits():
+        made = lm.TableTask(str(path))[0].preprocessing
+    assert made is not None
+    assert len(json.dumps(made.described())) < 1000
+
+
+ROWS = [[1.5 * n, "abc"[n % 3], f"2020-01-{n % 28 + 1:02d}", None if n % 4 else n, n == 3] for n in range(40)]
+
+
+@cases(40, 4_000)
+@given(random=CASES)
+def test_stored_columns_work_or_are_refused(random: Case) -> None:
+    scale: Any = random.choice(["standardised", "quantiles", "pieces", "together"])
+    made = lm.kinds.Columns(tuple("abcde"), scale).fitted(ROWS)
+    plain, told = edited(random, json.loads(json.dumps(made.to_plain())), most=2)
+    try:
+        columns = lm.kinds.Columns.from_plain(plain)
+        inputs = columns.encode(ROWS)
+    except ValueError:
+        return
+    assert inputs.isfinite().all(), told
+    assert len(columns.show(inputs)) == len(ROWS), told
 
 
 ALIASES = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(

@@ -15,6 +15,7 @@ from PIL import Image
 from torch.utils.data import TensorDataset
 
 import lit_metanas as lm
+from lit_metanas.inputs.batches import as_floats
 from lit_metanas.kinds import kind as data_kinds
 from lit_metanas.kinds.given_data import other_ways, read_given
 from lit_metanas.kinds.images import image_kind
@@ -42,12 +43,12 @@ def test_images_in_files_are_read_again(tmp_path: Path) -> None:
     ways = ways_of(root)
     assert [*ways] == ["colour 32x32", "colour 64x64", "colour 16x16", "grey 32x32"]
     direct = lm.FolderTask(str(root), (3, 64, 64))[0]
-    assert torch.equal(ways["colour 64x64"]().test.inputs, direct.test.inputs)
+    assert torch.equal(as_floats(ways["colour 64x64"]().test.inputs), direct.test.inputs)
     root = photos(tmp_path / "small", side=20)  # of which no more would be seen at 64x64
     for file in root.glob("*/*.png"):
         Image.open(file).convert("L").convert("RGB" if file.stem == "1" else "L").save(file)
     assert [*ways_of(root)] == ["grey 32x32", "grey 16x16"]  # as all files are
-    assert torch.equal(read_given(root).test.inputs, lm.FolderTask(str(root), (1, 32, 32))[0].test.inputs)
+    assert torch.equal(as_floats(read_given(root).test.inputs), lm.FolderTask(str(root), (1, 32, 32))[0].test.inputs)
     Image.new("RGB", (20, 20), "red").save(root / "two" / "0.png")
     assert [*ways_of(root)] == ["colour 32x32", "colour 16x16", "grey 32x32"]
 
@@ -55,7 +56,9 @@ def test_images_in_files_are_read_again(tmp_path: Path) -> None:
 def test_a_person_sets_the_size_of_images(tmp_path: Path) -> None:
     root = photos(tmp_path / "photos", side=64)
     assert [*ways_of(root, shape=48)] == ["colour 48x48", "colour 24x24", "grey 48x48"]
-    assert torch.equal(read_given(root, shape=48).test.inputs, lm.FolderTask(str(root), (3, 48, 48))[0].test.inputs)
+    assert torch.equal(
+        as_floats(read_given(root, shape=48).test.inputs), lm.FolderTask(str(root), (3, 48, 48))[0].test.inputs
+    )
     kind = image_kind.ImageKind()
     said = kind.describe_columns(data_kinds.Source(root)) + kind.describe(read_given(root, shape=48))
     assert said == " The shorter side of the files has about 64 pixels., 48x48 pixels"
@@ -140,7 +143,7 @@ def test_sounds_have_bands_and_windows(tmp_path: Path, monkeypatch: pytest.Monke
 def test_what_takes_too_much_memory_is_not_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = photos(tmp_path / "photos", side=64)
     texts = [f"text {n} " + "more " * (n % 5) for n in range(40)], [n % 2 for n in range(40)]
-    for data, label, most in ((root, "colour 64x64", 12 * 3 * 64 * 64 * 4), (texts, "characters", 40 * 128 * 8)):
+    for data, label, most in ((root, "colour 64x64", 12 * 3 * 64 * 64), (texts, "characters", 40 * 128 * 8)):
         monkeypatch.setattr(data_kinds, "MOST_BYTES", most)
         whole = [*ways_of(data)]
         assert label in whole

@@ -52,9 +52,14 @@ def test_what_is_printed_is_short():
             "The val part of task 'toy' has inputs of shape (4, 1, 8, 8): give all parts one shape.",
         ),
         (
+            {"train": part(inputs=torch.zeros(4, 1, 8, 8, dtype=torch.int16))},
+            "The train part of task 'toy' has images of type torch.int16: give all parts floating point, such as "
+            "float32, or uint8.",
+        ),
+        (
             {"train": part(inputs=torch.zeros(4, 1, 8, 8, dtype=torch.uint8))},
-            "The train part of task 'toy' has images of type torch.uint8: give all parts floating point, such as "
-            "float32.",
+            "The val part of task 'toy' has images of type torch.float32: give all parts floating point, such as "
+            "float32, or uint8.",
         ),
         (
             {"test": part(inputs=torch.rand(4, 1, 8, 8, dtype=torch.float64))},

@@ -137,6 +137,7 @@ KNOTS = [float(place) for place in range(49)]
     [
         ([], "no names and columns"),
         ([NUMBER, NUMBER], "names are not those of the columns"),
+        ([{"kind": "unused", "name": "a", "reason": "empty"}], "all stored columns are left out"),
         ([{**NUMBER, "kind": "colour"}], "a stored column is none of unused, number, quantiles"),
         ([7], "a stored column is none of"),
         ([{**NUMBER, "deviation": 0.0}], "the deviation is not above 0"),

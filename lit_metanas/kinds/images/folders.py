@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from lit_metanas.inputs.batches import as_floats
 from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.io.arrays import read_npz
 from lit_metanas.io.class_folders import class_folders, file_groups, read_classes
@@ -122,6 +123,13 @@ class FolderTask(SingleTask):
 
     def make(self) -> Task:
         """Read the images and split them."""
+        task = self.in_eight_bits()
+        for part in filter(None, (task.train, task.val, task.test)):
+            part.inputs = as_floats(part.inputs)
+        return task
+
+    def in_eight_bits(self) -> Task:
+        """The same task with images as uint8, which take a quarter of the memory."""
         images, files = self._read(self._files)
         images = large_classes(images, self.min_per_class, f"'{writable(str(self.root))}'")
         tested, tested_files = (None, None) if self._tested is None else self._read(self._tested)

@@ -10,6 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from lit_metanas.inputs.batches import as_floats
 from lit_metanas.inputs.shapes import ImageShape
 from lit_metanas.io.class_folders import files_in, folders_in
 from lit_metanas.kinds.images.folders import FolderTask
@@ -94,10 +95,10 @@ class ImageKind(Kind):
             test_root=source.test_path,
             group=source.group,
             min_per_class=source.least,
-        )[0]
+        ).in_eight_bits()
         if source.prepared is not None or any(map(_has_colour, _parts(task))):
             return task
-        return _mapped(task, lambda own: own[:, :1])
+        return _mapped(task, lambda own: own[:, :1].contiguous())
 
     def usual_recipe(self, task: Task) -> dict[str, RecipeValue]:
         """That of the kind; small data have small batches, so that an epoch has enough steps."""
@@ -127,7 +128,7 @@ class ImageKind(Kind):
 
     def convert(self, task: Task, prepared: ImageShape) -> Task:
         """The same images, as prediction brings them to a shape."""
-        return _mapped(task, lambda own: fit_images(own, prepared).to(own.dtype))
+        return _mapped(task, lambda own: fit_images(own, prepared).to(as_floats(own[:0]).dtype))
 
     def resized(self, task: Task, side: int) -> Task:
         """As prediction brings images to a shape."""

@@ -34,17 +34,16 @@ def near_copies(images: Tensor, others: Tensor) -> Tensor:
         images: shape ``(n, channels, height, width)``.
         others: shape ``(m, channels, height, width)``.
     """
-    known, found = _normalised(others), list[Tensor]()
-    for part in _normalised(images).split(COMPARED_AT_ONCE):
-        found.append((part @ known.T).amax(1) >= ALIKE)
-    return torch.cat(found)
+    known = torch.cat([_normalised(part) for part in others.split(COMPARED_AT_ONCE)])
+    parts = (_normalised(part) for part in images.split(COMPARED_AT_ONCE))
+    return torch.cat([(part @ known.T).amax(1) >= ALIKE for part in parts])
 
 
 def describe_near_copies(task: Task) -> list[str]:
     """A sentence on test images that are near copies of some that are learned from, apart from equal ones, if any."""
-    learned = torch.cat([part.inputs for part in (task.train, task.val) if part is not None])
-    equal = set(digests(learned))
-    found = near_copies(task.test.inputs, learned).tolist()
+    learned = [part.inputs for part in (task.train, task.val) if part is not None]
+    equal = {own for part in learned for own in digests(part)}
+    found = torch.stack([near_copies(task.test.inputs, part) for part in learned]).any(0).tolist()
     number = sum(near and own not in equal for near, own in zip(found, digests(task.test.inputs), strict=True))
     if not number:
         return []

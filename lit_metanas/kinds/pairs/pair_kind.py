@@ -15,7 +15,7 @@ from lit_metanas.kinds.kind import Kind, MadeBefore, Source
 from lit_metanas.kinds.pairs.parallel_texts import ParallelTask
 from lit_metanas.kinds.pairs.text_pairs import SOURCE_TEXT_COLUMNS, TARGET_TEXT_COLUMNS, find_pair_columns, read_pairs
 from lit_metanas.kinds.rows.cells import CellError
-from lit_metanas.kinds.rows.row_tasks import all_numbers, find_row_columns, label_of_rows
+from lit_metanas.kinds.rows.row_tasks import all_numbers, find_row_columns, label_of_rows, seem_rows
 from lit_metanas.kinds.texts.new_texts import new_texts
 from lit_metanas.kinds.texts.text_tables import (
     LABEL_COLUMNS,
@@ -82,6 +82,8 @@ def _kind_of_table(path: Path, group: str | None, version: tuple[int, int]) -> T
         _, target = find_pair_columns(rows, place, None, None, group=group)
     _refuse_numbers(rows, place, numbered, label, target, reason)
     if label is None and target is None:
+        if reason and seem_rows(rows, place):
+            raise ValueError(reason)
         find_columns(rows, place, None, None, group=group)  # which says what it lacks
     if target is None or (label is not None and (label.lower() in _LABELS_ALONE or _repeats(rows, target))):
         return "texts"

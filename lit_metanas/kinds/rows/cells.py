@@ -6,7 +6,6 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import product
@@ -91,15 +90,23 @@ class ColumnCells:
         Raises:
             CellError: one is something else.
         """
+        values: NDArray[np.float64] = self.resolved().values
+        if values.dtype.kind == "f":
+            return values
+        row = next(row for row, value in enumerate(self.values) if read_number(value) is None)
+        raise self.refusal(row, NO_NUMBER)
+
+    def resolved(self) -> ColumnCells:
+        """The same as an array of numbers, if all cells are such, so that they are read once."""
         if self.values.dtype.kind == "f":
-            return self.values
+            return self
         found = np.empty(len(self.values))
         for row, value in enumerate(self.values):
             number = read_number(value)
             if number is None:
-                raise self.refusal(row, NO_NUMBER)
+                return self
             found[row] = number
-        return found
+        return replace(self, values=found)
 
     def texts(self) -> list[str]:
         """The cells as texts of at most ``LONGEST_CELL`` characters, empty where there is a gap.
@@ -177,7 +184,7 @@ def as_table(
     number = len(columns[0]) if columns else len(given)
     return RawTable(
         [
-            ColumnCells(key, _values(column, name, place), where, name, place + 1)
+            ColumnCells(key, _values(column, name, place), where, name, place + 1).resolved()
             for place, (key, column) in enumerate(zip(keys, columns, strict=True))
         ],
         number,
@@ -251,27 +258,27 @@ def is_gap(value: Any) -> bool:
 
 def is_plain_number(value: Any) -> bool:
     """Whether a cell is a number, or a gap; booleans in words are none."""
-    return is_gap(value) or _finite(value) is not None
+    return read_number(value) is not None and not (isinstance(value, str) and value.strip().lower() in TRUTH)
 
 
 def read_number(value: Any) -> float | None:
     """A cell as a number: NaN of a gap, 1 and 0 of booleans, None of anything else."""
-    if is_gap(value):
+    if isinstance(value, str):
+        text = value.strip().lower()
+        if text in MISSING:
+            return math.nan
+        if text in TRUTH:
+            return TRUTH[text]
+        # Python reads 1_000 and the digits of all scripts, too, which other programs take for texts.
+        if "_" in text or not text.isascii():
+            return None
+    elif is_missing(value):
         return math.nan
-    if isinstance(value, str) and value.strip().lower() in TRUTH:
-        return TRUTH[value.strip().lower()]
-    return _finite(value)
-
-
-def _finite(value: Any) -> float | None:
-    # Python reads 1_000 and the digits of all scripts, too, which other programs take for texts.
-    if isinstance(value, str) and ("_" in value or not value.strip().isascii()):
-        return None
-    with suppress(ValueError, TypeError, OverflowError):
+    try:
         found = float(value)
-        if math.isfinite(found):
-            return found
-    return None
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return found if math.isfinite(found) else None
 
 
 def _text(value: Any) -> str | None:
@@ -314,11 +321,12 @@ def kind_of_cells(cells: ColumnCells) -> CellKind:
     if not known:
         return "gaps"
     strays = [row for row in known if read_number(cells.values[row]) is None]
-    if not strays:
-        return "numbers"
     counts = Counter(texts[row] for row in known)
+    # Without strays these are some rows of a column that has texts in others.
     if len(strays) <= STRAYS * len(known) and len(counts) > CODES:
-        raise cells.refusal(strays[0], NO_NUMBER)
+        if strays:
+            raise cells.refusal(strays[0], NO_NUMBER)
+        return "numbers"
     if form_of_dates(cells, texts):
         return "dates"
     if hardly_repeat(counts):

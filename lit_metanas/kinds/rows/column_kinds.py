@@ -216,13 +216,15 @@ class PiecewiseColumn(ScaledColumn):
     def __post_init__(self) -> None:
         """Look at the edges."""
         check_rising("PiecewiseColumn", self.edges)
-        if any(one == other for one, other in pairwise(self.edges)):
+        if any(one / 4 == other / 4 for one, other in pairwise(self.edges)):
             raise ValueError("PiecewiseColumn: two edges are equal.")
 
     @classmethod
     def fitted(cls, name: str, numbers: NDArray[np.float64], pieces: int) -> Self:
         """With the different ones of the quantiles of the known numbers, for so many pieces at most."""
-        edges = tuple(dict.fromkeys(quantiles_of(numbers, np.linspace(0.0, 1.0, pieces + 1))))
+        # Quartered, as the difference of two large numbers is infinite; some tiny ones are then equal.
+        quarters = dict.fromkeys(edge / 4 for edge in quantiles_of(numbers, np.linspace(0.0, 1.0, pieces + 1)))
+        edges = tuple(4 * quarter for quarter in quarters)
         if len(edges) == 1:
             edges = (edges[0], np.nextafter(edges[0], math.inf) + 1)
         return cls(name, bool(np.isnan(numbers).any()), edges)
@@ -239,7 +241,7 @@ class PiecewiseColumn(ScaledColumn):
 
     def scaled(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
         """The shares of the pieces."""
-        edges = np.array(self.edges) / 4  # the difference of two large numbers is infinite
+        edges = np.array(self.edges) / 4
         with np.errstate(over="ignore"):
             return ((numbers[:, None] / 4 - edges[:-1]) / np.diff(edges)).clip(0.0, 1.0)
 
@@ -335,8 +337,8 @@ class DateColumn(TableColumn):
     def show(self, inputs: NDArray[np.float64]) -> list[str]:
         """Year, month, day of the week and hour."""
         parts = [part.unscaled(inputs[:, place : place + 1]) for place, part in enumerate(self.parts)]
-        rows = np.stack(parts, axis=1).round().astype(int).tolist()
-        return [f"{year}-{month:02d}, day {day + 1}, {hour} h" for year, month, day, hour in rows]
+        rows = np.stack(parts, axis=1).tolist()
+        return [f"{year:.0f}-{month:02.0f}, day {day + 1:.0f}, {hour:.0f} h" for year, month, day, hour in rows]
 
 
 def parts_of_dates(cells: ColumnCells, form: str) -> NDArray[np.float64]:

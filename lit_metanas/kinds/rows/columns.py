@@ -40,12 +40,11 @@ SCALES: tuple[Scale, ...] = ("standardised", "quantiles", "pieces", "together")
 MOST_CATEGORIES, MOST_PIECES = 256, 16
 """Categories of a column, and pieces of one of numbers, at most."""
 
-MOST_INPUTS = 1 << 26
-"""Numbers of all inputs of a table: of a large one, columns have fewer categories and pieces."""
+MOST_OF_A_ROW, MOST_INPUTS = 1 << 14, 1 << 26
+"""Numbers of an input, and of all inputs of a table: of a large one, columns have fewer categories and pieces."""
 
 LEAST_COUNTED = 50
 """Rows from which whole numbers that all differ and leave few out are taken for a count of the rows."""
-
 
 FORMER_KINDS = {"standardised-columns": "columns", "quantile-columns": "columns"}
 """What stored columns were called while tables held numbers alone, and are now."""
@@ -124,7 +123,7 @@ class Columns(Preprocessing):
         table = as_table(rows, names=self.names)
         if not len(table) or not table.columns:
             raise ValueError(f"There is nothing in {len(table)} rows of {len(table.columns)} columns: give some.")
-        most = max(2, MOST_INPUTS // (len(table) * len(table.columns)))
+        most = max(2, min(MOST_OF_A_ROW, MOST_INPUTS // len(table)) // len(table.columns))
         columns = [_fitted(cells, self.scale, most) for cells in table.columns]
         if self.scale == "together":
             scaled = [place for place, column in enumerate(columns) if isinstance(column, NumberColumn)]
@@ -197,7 +196,10 @@ class Columns(Preprocessing):
         names, columns = plain.get("names"), plain.get("columns")
         if not isinstance(names, list) or not isinstance(columns, list) or not columns:
             raise ValueError("Columns: the stored preprocessing has no names and columns.")
-        return cls(tuple(names), plain.get("scale", ""), tuple(map(_read_column, columns)))
+        found = cls(tuple(names), plain.get("scale", ""), tuple(map(_read_column, columns)))
+        if not found.used:
+            raise ValueError("Columns: all stored columns are left out.")
+        return found
 
 
 def _of_former(plain: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from lit_metanas.inputs.shapes import RowShape
 from lit_metanas.io.text import printable, writable
-from lit_metanas.kinds.kind import Kind, Prepared, Source
+from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared, Source
 from lit_metanas.kinds.pairs.pair_kind import kind_of_table
 from lit_metanas.kinds.rows.column_kinds import ScaledColumn
 from lit_metanas.kinds.rows.columns import Columns
@@ -24,6 +24,7 @@ class RowKind(Kind):
     name = "rows"
     noun = "rows"
     configuration = "default_rows.yaml"
+    trees = True
     features: ClassVar = {"coarse": "the columns", "fine": "the columns and their squares"}
 
     def claims(self, path: Path, group: str | None) -> bool:
@@ -63,6 +64,10 @@ class RowKind(Kind):
         if isinstance(task.preprocessing, Columns) and task.preprocessing.left_out:
             return f", without {task.preprocessing.left_out}"
         return ""
+
+    def as_before(self, made: MadeBefore, place: str) -> Columns | None:
+        """The same columns."""
+        return None if made.inputs is None else Columns.checked(made.inputs, writable(place))
 
     def new_examples(self, paths: Sequence[str]) -> list[tuple[str, Any]]:
         """The rows of tables, by where they stand; of several tables also in which one."""

@@ -286,8 +286,10 @@ def label_of_rows(rows: Sequence[TableRow], place: str, group: str | None = None
 
 def _holds_texts(cells: ColumnCells) -> bool:
     """Whether cells are sentences, or texts by the name of their column, most of which differ."""
+    if cells.values.dtype.kind == "f":
+        return False
     texts = [text for text in cells.texts() if text]
-    if not hardly_repeat(Counter(texts)) or all(map(is_plain_number, texts)):
+    if not hardly_repeat(Counter(texts)):
         return False
     return cells.name.lower() in TEXT_COLUMNS or sum(len(text.split()) for text in texts) >= SENTENCE_WORDS * len(texts)
 
@@ -298,11 +300,17 @@ def all_numbers(rows: Sequence[TableRow]) -> bool:
     return bool(columns) and all(_is_numeric(rows, name) for name in columns)
 
 
+def seem_rows(rows: Sequence[TableRow], place: str) -> bool:
+    """Whether a table has numbers and no texts, whatever its labels are."""
+    columns = table_of(rows, place, columns_of(rows)).columns
+    return any(cells.values.dtype.kind == "f" for cells in columns) and not any(map(_holds_texts, columns))
+
+
 def table_of(rows: Sequence[TableRow], place: str, columns: Sequence[str]) -> RawTable:
     """The cells of some columns of a table."""
-    where = [each for each, _ in rows]
-    cells = [ColumnCells(name, objects_of([row.get(name) for _, row in rows]), where, f"'{place}'") for name in columns]
-    return RawTable(cells, len(rows))
+    where, place = [each for each, _ in rows], f"'{place}'"
+    values = {name: objects_of([row.get(name) for _, row in rows]) for name in columns}
+    return RawTable([ColumnCells(name, own, where, place).resolved() for name, own in values.items()], len(rows))
 
 
 def row_labels(rows: Sequence[TableRow], place: str, label: str) -> list[str]:

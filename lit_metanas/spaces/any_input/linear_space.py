@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_metanas.inputs.batches import blank_inputs, shortened
+from lit_metanas.inputs.batches import as_floats, blank_inputs, shortened
 from lit_metanas.inputs.shapes import ImageShape, KindShape, RowShape, SeriesShape, Shape, TokenShape, as_shape
 from lit_metanas.spaces.architecture import check_known
 from lit_metanas.spaces.builder import Builder
@@ -85,7 +85,7 @@ class LinearSpace(SearchSpace):
         (features,) = body.features.values()
         if body.dimensions == 2:
             return inputs
-        return torch.cat([features(part) for part in inputs.split(COMPUTED_AT_ONCE)])
+        return torch.cat([features(as_floats(part)) for part in inputs.split(COMPUTED_AT_ONCE)])
 
 
 class PlainFeatures(nn.Module):

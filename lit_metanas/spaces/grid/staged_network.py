@@ -19,7 +19,7 @@ from lit_metanas.spaces.flop_count import LayerFlops
 from lit_metanas.spaces.forward_pass import ForwardPass, Number, largest, running
 from lit_metanas.spaces.grid.grid_blocks import BLOCKS, BlockQuestions
 from lit_metanas.spaces.grid.normed_convolution import CHANNEL_GROUP, halve, normed_conv
-from lit_metanas.spaces.mixed_layers import CountedFlops
+from lit_metanas.spaces.mixed_layers import CountedFlops, averages
 from lit_metanas.spaces.mixture import Gate, Mixture
 from lit_metanas.spaces.mobile.mobile_layout import round_channels
 from lit_metanas.spaces.operations import ACTIVATIONS, padded
@@ -88,18 +88,12 @@ class GridReadout(nn.Module):
                 inputs = F.avg_pool2d(inputs, sides, ceil_mode=True, count_include_pad=False)
             features = inputs.flatten(1)
         elif label == "average":
-            features = _means(inputs)
+            features = averages(inputs)
         else:
             # Radenovic et al. 2019, equation 3; its p is one number for all channels.
             assert self.power is not None
-            features = _means(inputs.clamp(min=1e-6).pow(self.power)).pow(1 / self.power)
+            features = averages(inputs.clamp(min=1e-6).pow(self.power)).pow(1 / self.power)
         return padded(features, self.features) if self.features else features
-
-
-def _means(inputs: Tensor) -> Tensor:
-    """The mean of each channel, ``(n, channels)``."""
-    # The gradient of a plain mean has the channels first: layers in front of it would be up to twice as slow.
-    return F.avg_pool2d(inputs, inputs.shape[2:]).flatten(1)
 
 
 class StagedNetwork(nn.Module):
