@@ -15,7 +15,6 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal
 
 from lit_metanas.io.text import plain_number, printable, short_value
-from lit_metanas.tasks.class_balance import AUTO_WEIGHT, ClassWeight
 
 if TYPE_CHECKING:
     from lit_metanas.kinds.given_data import Given
@@ -133,18 +132,18 @@ class AutoOptions:
         "classes with fewer examples are left out; by default those that cannot be divided", shell=int | None
     )
     objective: str | None = option(
-        "classification, regression, or the path of a class, such as grades.Ordinal; by default numbers "
-        "are predicted if they have fractions or hardly repeat, and classes are told apart",
+        "classification, regression, or the path of a class, such as grades.Ordinal; by default regression "
+        "if targets are numbers that have fractions or hardly repeat",
         shell=str | None,
     )
     metric: str | None = option(
-        "accuracy or balanced accuracy (the mean recall); by default the latter if a class is rare",
+        "accuracy, or balanced accuracy, the default if a class is rare",
         shell=str | None,
     )
-    class_weight: ClassWeight | Mapping[Any, float] = option(
-        "balanced (all classes count alike in training), null, or auto: balanced with balanced accuracy",
-        AUTO_WEIGHT,
-        shell=ClassWeight,
+    class_weight: Literal["auto", "balanced"] | Mapping[Any, float] | None = option(
+        "balanced (each class counts alike), null, or auto, by the metric",
+        "auto",
+        shell=Literal["auto", "balanced"] | None,
     )
     shape: int | None = option("pixels of each side that images begin with; 32 by default", shell=int | None)
     space: SearchSpace | None = option("what can be built; by default the space of the kind")

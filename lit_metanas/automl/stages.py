@@ -35,6 +35,7 @@ from lit_metanas.comparisons.search_progress import SEARCHING, TESTING, ToldBudg
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import result_of
 from lit_metanas.estimators.estimator import FAILURES, BestSoFar, latency, reason_of
+from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.text import printable
 from lit_metanas.records.budget import FailedWorkError
