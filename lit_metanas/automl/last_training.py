@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from lit_metanas.automl.budget_plan import BudgetPlan
 from lit_metanas.automl.candidates import Beginning, Candidate, Job, last_cost
-from lit_metanas.automl.views import MOST_CALIBRATING
 from lit_metanas.comparisons.search_progress import ToldBudget
 from lit_metanas.estimators.estimator import FAILURES, BestSoFar, reason_of
 from lit_metanas.estimators.training_estimator import check_finite, validation_part
@@ -232,14 +231,13 @@ def calibrated(job: Job, one: Trained) -> Objective:
     Of an ensemble that is the network which has not. A single network has fewer epochs, and what the same one says as
     it was scored stands for it: on photographs the best temperature after 20 epochs was within 4 % of that after two.
     """
-    candidate = one.candidate
+    candidate, task = one.candidate, one.candidate.view.task
     network: nn.Module | None = one.child.network
-    task = candidate.view.task
-    val = validation_part(task)
+    part = validation_part(task)
     if task.goal.scored != "input":
         return task.goal
     if one.honest is not None:
-        val, network = val.spread(MOST_CALIBRATING), one.honest
+        part, network = candidate.view.calibrating[0], one.honest
         if candidate.joined is not None and candidate.linear is not None:
             linear = _scored_network(job, candidate.linear)
             network = linear and candidate.joined.network(network, linear)
@@ -247,7 +245,7 @@ def calibrated(job: Job, one: Trained) -> Objective:
         network = _scored_network(job, candidate)
     if network is None:
         return task.goal
-    return task.goal.calibrated(scores_of(network.to(val.inputs.device).eval(), val, task.goal), val.labels)
+    return task.goal.calibrated(scores_of(network.to(part.inputs.device).eval(), part, task.goal), part.labels)
 
 
 def _scored_network(job: Job, one: Candidate) -> nn.Module | None:

@@ -24,14 +24,15 @@ from lit_metanas.io.files import write_whole
 from lit_metanas.io.json_files import read_json
 from lit_metanas.io.own_folder import check_files, check_only, check_tree, own_folder, remove_files, remove_partial
 from lit_metanas.io.text import markdown_lines, writable
-from lit_metanas.records.example_rows import EXAMPLE_ROWS, write_example_rows
 from lit_metanas.records.plain import from_plain, to_plain
 from lit_metanas.records.record_lines import read_record_lines, write_record_lines
 from lit_metanas.records.result_files import (
     ERRORS,
+    EXAMPLE_ROWS,
     PREDICTIONS,
     kept_networks,
     write_architectures,
+    write_example_rows,
     write_predictions,
     write_results,
 )

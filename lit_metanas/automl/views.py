@@ -32,7 +32,7 @@ from lit_metanas.training.step_time import nominal_times, step_seconds
 from lit_metanas.training.task_start import TaskStart
 
 MOST_CALIBRATING = 300
-"""Validation examples that the first network of an ensemble does not learn from: enough for a temperature."""
+"""Validation examples, at most half of them, that the first network of an ensemble does not learn from."""
 
 VIEWS_KEPT = 2
 """Views in memory at a time, apart from the usual one."""
@@ -54,7 +54,8 @@ class View:
     @cached_property
     def calibrating(self) -> tuple[Split, Split]:
         """Some validation examples, and all others but the test part."""
-        held_back, others = validation_part(self.task).divided(MOST_CALIBRATING)
+        val = validation_part(self.task)
+        held_back, others = val.divided(min(MOST_CALIBRATING, (len(val) + 1) // 2))
         return held_back, join_parts(self.task.train, others) if len(others) else self.task.train
 
     def size(self, architecture: Architecture, networks: int = 1) -> NetworkCost:

@@ -12,8 +12,7 @@ from lit_metanas.comparisons.class_measures import UNCALIBRATED, class_measures
 from lit_metanas.comparisons.shown_predictions import shown_predictions
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Judged
-from lit_metanas.records.example_rows import ExampleRow
-from lit_metanas.records.rows import ShownPrediction
+from lit_metanas.records.rows import ExampleRow, ShownPrediction
 from lit_metanas.records.statistics import FEWEST_OF_INTERVAL, wilson_reach
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import Child, judge, scores_of

@@ -1,22 +1,23 @@
 """Budgets, records of searches, results and their files."""
 
 from lit_metanas.records.budget import Budget, Cost, Exhausted
-from lit_metanas.records.example_rows import ExampleRow, read_example_rows, write_example_rows
 from lit_metanas.records.record import SearchOutcome, SearchRecord, TaskScores, Trial
 from lit_metanas.records.record_lines import merge_record_lines, read_record_lines, write_record_lines
 from lit_metanas.records.result_files import (
     merge_architectures,
     merge_results,
     read_architectures,
+    read_example_rows,
     read_predictions,
     read_records,
     read_results,
     write_architectures,
+    write_example_rows,
     write_predictions,
     write_records,
     write_results,
 )
-from lit_metanas.records.rows import ArchitectureRow, Protocol, ResultRow, ShownPrediction
+from lit_metanas.records.rows import ArchitectureRow, ExampleRow, Protocol, ResultRow, ShownPrediction
 from lit_metanas.records.statistics import rank_gaussian
 
 __all__ = [

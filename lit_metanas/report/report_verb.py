@@ -30,14 +30,15 @@ from lit_metanas.records.result_files import (
     read_results,
 )
 from lit_metanas.records.rows import ArchitectureRow, ResultRow
-from lit_metanas.report.class_section import WORST, class_section
 from lit_metanas.report.figures.costs import HOW, describe_rounds, draw_costs, draw_curves, draw_rounds
 from lit_metanas.report.figures.fronts import draw_fronts
 from lit_metanas.report.leaderboard import PAGE, leaderboard_page, read_folder
 from lit_metanas.report.report_page import (
     PREDICTED,
+    WORST,
     Picture,
     best_sentences,
+    class_section,
     draw_architectures,
     page_text,
     prediction_section,

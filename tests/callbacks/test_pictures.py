@@ -2,7 +2,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lit_metanas.callbacks import ProbabilityHistory, figures, fonts
+from lit_metanas.callbacks import ProbabilityHistory, figures
 from lit_metanas.callbacks.architecture_picture import draw_architecture
 from lit_metanas.callbacks.figures import draw_probabilities, natural, pixels, save
 from lit_metanas.callbacks.probability_history import Moment
@@ -186,11 +186,11 @@ def test_picture_file_and_pixels(tmp_path):
 
 def test_letters_that_no_font_has_become_a_sign(tmp_path, monkeypatch):
     """A box, which matplotlib draws with a warning, is the same for all of them; here only the usual font is there."""
-    usual = fonts._fonts()[:1]
-    monkeypatch.setattr(fonts, "_fonts", lambda: usual)
-    fonts._font_of.cache_clear()
-    assert fonts.has_letters("Ж é ש")
-    assert not fonts.has_letters("a 猫")
+    usual = figures._fonts()[:1]
+    monkeypatch.setattr(figures, "_fonts", lambda: usual)
+    figures._font_of.cache_clear()
+    assert figures.has_letters("Ж é ש")
+    assert not figures.has_letters("a 猫")
     drawn = figures.figure(2, 1)
     text = drawn.text(0, 0, "a 猫")
     figures.save(drawn, tmp_path / "one.png")
@@ -199,9 +199,9 @@ def test_letters_that_no_font_has_become_a_sign(tmp_path, monkeypatch):
     assert "no. 2 is 猫" in confusions.numbers_in_words(["bird", "猫"])
     # With a font that has the letters nothing changes.
     known = [*usual, ("Some Han", lambda: {ord("猫")})]
-    monkeypatch.setattr(fonts, "_fonts", lambda: known)
-    fonts._font_of.cache_clear()
+    monkeypatch.setattr(figures, "_fonts", lambda: known)
+    figures._font_of.cache_clear()
     text = drawn.text(0, 0, "a 猫")
-    fonts.use_fonts(drawn)
+    figures.use_fonts(drawn)
     assert (text.get_text(), text.get_fontfamily()) == ("a 猫", ["DejaVu Sans", "Some Han"])
-    fonts._font_of.cache_clear()
+    figures._font_of.cache_clear()

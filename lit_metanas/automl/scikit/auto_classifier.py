@@ -141,7 +141,8 @@ class AutoClassifier(ClassifierMixin, ExampleEstimator):
             NotFittedError: ``fit`` was not called.
             ValueError: the examples are of another kind, or have another number of columns.
         """
-        return self.objective_.values(self._scores_of(X).double()).numpy()
+        scores = self._scores_of(X)
+        return self.objective_.values(scores.double()).numpy()
 
     @property
     def _names(self) -> tuple[str, ...]:
@@ -232,7 +233,7 @@ def _with_weight(X: Any, y: Any, groups: Any, sample_weight: Any) -> tuple[Any, 
         raise ValueError("sample_weight has a number that is negative or not finite: give numbers from 0 on.")
     (kept,) = weights.nonzero()
     if not len(kept):
-        raise ValueError("sample_weight is 0 for all examples: give some of them a weight.")
+        raise ValueError("sample_weight is zero for all examples: give some of them a weight.")
     if len(kept) < len(y):
         X = _taken(X, kept)
         groups = None if groups is None else np.asarray(groups)[kept]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lit_metanas.callbacks.figures import FAINT, INK, figure, label
-from lit_metanas.callbacks.fonts import has_letters
+from lit_metanas.callbacks.figures import FAINT, INK, figure, has_letters, label
 from lit_metanas.comparisons.class_measures import ClassTable
 
 if TYPE_CHECKING:
