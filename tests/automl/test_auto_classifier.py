@@ -49,7 +49,7 @@ def test_it_passes_the_checks_of_estimators():
     them.
     """
     expected = {
-        "check_sample_weight_equivalence_on_dense_data": "copies of an example may come into both parts, one with a weight cannot",
+        "check_sample_weight_equivalence_on_dense_data": "copies of an example may come into both parts",
         "check_class_weight_classifiers": "its training is too short; see test_weights_of_classes_and_examples",
     }
     results = check_estimator(quick(flops=2e6), on_skip=None, on_fail=None, expected_failed_checks=expected)
