@@ -16,7 +16,7 @@ from lit_metanas.automl.model_start import ModelStart
 from lit_metanas.automl.options import NetworkLimits
 from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.estimators.estimator import FAILURES, Estimator, Measure, Score, reason_of
-from lit_metanas.estimators.training_estimator import TrainingEstimator
+from lit_metanas.estimators.training_estimator import TrainingEstimator, validation_part
 from lit_metanas.inputs.shapes import TokenShape
 from lit_metanas.kinds.texts.joined_tokens import joined_task
 from lit_metanas.records.budget import TRAINING_PASSES, Cost
@@ -24,12 +24,15 @@ from lit_metanas.records.record import PREPROCESSING, RecipeFields, RecipeValue
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
-from lit_metanas.tasks.task import Split, Task, check_task
-from lit_metanas.training.child import WithLinear
+from lit_metanas.tasks.task import Split, Task, check_task, join_parts
+from lit_metanas.training.ensembles import WithLinear
 from lit_metanas.training.precision import FLOAT32
 from lit_metanas.training.recipes import Recipe
 from lit_metanas.training.step_time import nominal_times, step_seconds
 from lit_metanas.training.task_start import TaskStart
+
+MOST_CALIBRATING = 300
+"""Validation examples, at most half of them, that the first network of an ensemble does not learn from."""
 
 VIEWS_KEPT = 2
 """Views in memory at a time, apart from the usual one."""
@@ -47,6 +50,13 @@ class View:
     def learned(self) -> Split:
         """All but the test part."""
         return all_but_test(self.task)
+
+    @cached_property
+    def calibrating(self) -> tuple[Split, Split]:
+        """Some validation examples, and all others but the test part."""
+        val = validation_part(self.task)
+        held_back, others = val.divided(min(MOST_CALIBRATING, (len(val) + 1) // 2))
+        return held_back, join_parts(self.task.train, others) if len(others) else self.task.train
 
     def size(self, architecture: Architecture, networks: int = 1) -> NetworkCost:
         """The cost of so many networks of an architecture for such inputs."""
@@ -186,7 +196,9 @@ class Views:
             raise ValueError(
                 f"The data of '{usual.id}' have changed since they were first read: leave them as they are."
             )
-        return task
+        val = task.val and replace(task.val, weights=getattr(usual.val, "weights", None))
+        train = replace(task.train, weights=usual.train.weights)
+        return replace(task, objective=usual.objective, train=train, val=val)
 
     def _view(self, label: str, task: Task) -> View:
         return View(label, task, LimitedSpace(self.space, self.limits, task))

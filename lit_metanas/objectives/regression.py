@@ -148,9 +148,12 @@ class Regression(Objective):
         """
         if label_smoothing:
             raise ValueError(f"Regression takes no label smoothing: set label_smoothing = {label_smoothing} to 0.")
-        return F.mse_loss(
-            scores, ((targets - targets.new_tensor(self.means)) / targets.new_tensor(self.deviations)).to(scores)
-        )
+        return self.losses(scores, targets).mean()
+
+    def losses(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
+        """The mean squared error of each example."""
+        wanted = (targets - targets.new_tensor(self.means)) / targets.new_tensor(self.deviations)
+        return F.mse_loss(scores, wanted.to(scores), reduction="none").mean(1)
 
     def values(self, scores: Tensor) -> Tensor:
         """The numbers that scores stand for, shape ``(n, outputs)``, float64."""
