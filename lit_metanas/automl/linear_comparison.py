@@ -6,8 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from time import perf_counter
-
-import torch
+from typing import Any
 
 from lit_metanas.automl.budget_plan import BudgetPlan, limited, rest
 from lit_metanas.automl.candidates import Beginning, Candidate, Job, LinearTrainings, best_of, last_cost
@@ -17,9 +16,11 @@ from lit_metanas.automl.pace import threads_that_pay
 from lit_metanas.estimators.estimator import FAILURES
 from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.objectives.classification import Classification
+from lit_metanas.objectives.objective import Judged, Objective
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.statistics import clearly_above, forecast
+from lit_metanas.records.statistics import forecast
 from lit_metanas.searchers.query.ledger import Query
+from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import Child, chosen_child, judge
 from lit_metanas.training.recipes import Recipe
 from lit_metanas.training.workers import workers_now
@@ -32,34 +33,46 @@ looks at a number, as measured on a few tables."""
 def score_trees(job: Job, known: Known, show: Show) -> None:
     """Score gradient-boosted trees of scikit-learn on the same validation part, if they are a rival and cost little."""
     task, goal, val = job.task, job.task.goal, validation_part(job.task)
-    if not job.kind.trees or not isinstance(goal, Classification) or find_spec("sklearn") is None:
+    features = job.kind.tree_features(task, task.train.inputs)
+    if features is None or find_spec("sklearn") is None:
         return
-    looks = TREES_ROUNDS * task.train.inputs.numel() * (goal.outputs if goal.outputs > 2 else 1)
+    looks = TREES_ROUNDS * features.size * (goal.outputs if goal.outputs > 2 else 1)
     if TREES_FLOPS * looks > TREES_SHARE * (known.plan.search + (known.plan.training or known.plan.expected)):
         return
     show("scoring boosted trees")
     begin = perf_counter()
     with suppress(*FAILURES):
-        from sklearn.ensemble import HistGradientBoostingClassifier
-
-        trees = HistGradientBoostingClassifier(random_state=job.options.seed)
-        trees.fit(task.train.inputs.cpu().numpy(), task.train.labels.cpu().numpy())
-        found = torch.from_numpy(trees.predict_proba(val.inputs.cpu().numpy()))
-        scores = torch.zeros(len(val), goal.outputs, dtype=found.dtype)
-        scores[:, trees.classes_] = found
-        known.trees = goal.judge(goal.predictions(scores), val.labels.cpu()).value
+        predictions = _by_trees(goal, features, task, job.kind.tree_features(task, val.inputs), job.options.seed)
+        known.trees = goal.judge(predictions, val.labels.cpu())
     known.charge(Cost(seconds=perf_counter() - begin))
 
 
-def describe_trees(value: float | None, chosen: float, examples: int) -> str:
-    """The score of boosted trees on so many examples, compared with that of the model that was chosen."""
-    if value is None:
+def _by_trees(goal: Objective, features: Any, task: Task, asked: Any, seed: int) -> list[Any]:
+    """What boosted trees predict for the rows that are asked."""
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    targets = task.train.labels.cpu().numpy()
+    if isinstance(goal, Classification):
+        found: list[Any] = (
+            HistGradientBoostingClassifier(random_state=seed).fit(features, targets).predict(asked).tolist()
+        )
+        return found
+    columns = [
+        HistGradientBoostingRegressor(random_state=seed).fit(features, one).predict(asked).tolist() for one in targets.T
+    ]
+    return list(zip(*columns, strict=True))
+
+
+def describe_trees(found: Judged | None, chosen: float) -> str:
+    """The score of boosted trees, compared with that of the model that was chosen on the same examples."""
+    if found is None:
         return ""
-    text = f"HistGradientBoosting of scikit-learn reaches {100 * value:.1f} on the same validation part, "
-    if clearly_above(value, chosen, examples):
-        return f"{text}{100 * (value - chosen):.1f} points more: use it here"
-    more = "more, which may be chance" if value > chosen else "less"
-    return f"{text}{100 * abs(value - chosen):.1f} points {more}"
+    ahead = found.value - chosen
+    text = f"HistGradientBoosting of scikit-learn reaches {100 * found.value:.1f} on the same validation part, "
+    if ahead >= max(found.half / 1.96, 1e-9):  # its standard error
+        return f"{text}{100 * ahead:.1f} points more: use it here"
+    more = "more, which may be chance" if ahead > 0 else "less"
+    return f"{text}{100 * abs(ahead):.1f} points {more}"
 
 
 def train_linear(job: Job, begun: Beginning, known: Known, show: Show) -> Candidate | None:
