@@ -17,6 +17,7 @@ from lit_metanas.estimators.estimator import FAILURES
 from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Judged, Objective
+from lit_metanas.objectives.regression import Regression
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.statistics import forecast
 from lit_metanas.searchers.query.ledger import Query
@@ -34,9 +35,12 @@ def score_trees(job: Job, known: Known, show: Show) -> None:
     """Score gradient-boosted trees of scikit-learn on the same validation part, if they are a rival and cost little."""
     task, goal, val = job.task, job.task.goal, validation_part(job.task)
     features = job.kind.tree_features(task, task.train.inputs)
-    if features is None or find_spec("sklearn") is None:
+    if not isinstance(goal, Classification | Regression) or features is None or find_spec("sklearn") is None:
         return
-    looks = TREES_ROUNDS * features.size * (goal.outputs if goal.outputs > 2 else 1)
+    ensembles = goal.outputs  # of trees
+    if isinstance(goal, Classification) and goal.outputs == 2:
+        ensembles = 1
+    looks = TREES_ROUNDS * features.size * ensembles
     if TREES_FLOPS * looks > TREES_SHARE * (known.plan.search + (known.plan.training or known.plan.expected)):
         return
     show("scoring boosted trees")

@@ -61,6 +61,7 @@ class Source:
         path: a file or a folder.
         test: the path of the test part; None takes some of the examples.
         group: which examples belong together, see ``auto``.
+        label: the column of labels of a table; None finds it by its name.
         least: examples of the smallest class that is kept.
         targets: what labels are learned as; None looks at them.
         prepared: what makes inputs of the examples; None is the usual one.
@@ -76,6 +77,7 @@ class Source:
     path: Path
     test: Path | None = None
     group: str | None = None
+    label: str | None = None
     least: int = 1
     targets: Targets | None = None
     prepared: Any = None

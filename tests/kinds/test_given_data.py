@@ -687,6 +687,24 @@ def test_a_table_of_texts_and_numbers_predicts_the_numbers(tmp_path: Path) -> No
     assert kind_of(read_given(tmp_path / "houses.csv")).name == "pairs"
 
 
+def test_a_table_has_its_column_of_labels_by_name(tmp_path: Path) -> None:
+    lines = [f"{n},{n % 7},word {n},{n + 0.5}" for n in range(30)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,text,price", *lines]))
+    texts = read_given(tmp_path / "t.csv", label="b", min_per_class=1)
+    assert (kind_of(texts).name, texts.way) == ("texts", 7)
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,price", *(f"{n},{n % 7},{n + 0.5}" for n in range(30))]))
+    with pytest.raises(ValueError, match=r"holds numbers alone: .*, or name it by --label"):
+        read_given(tmp_path / "t.csv")
+    for label, goal in (("price", "regression"), ("b", "classification")):
+        task = read_given(tmp_path / "t.csv", label=label)
+        assert (kind_of(task).name, task.goal.kind) == ("rows", goal)
+        assert describe_columns(str(tmp_path / "t.csv"), kind_of(task), None, label).endswith(f"column '{label}'.")
+    with pytest.raises(ValueError, match="has no column 'prize': did you mean 'price'"):
+        read_given(tmp_path / "t.csv", label="prize")
+    with pytest.raises(ValueError, match="label = 'b' names a column of a table, and the data are none"):
+        read_given(([1], [2]), label="b")
+
+
 @pytest.mark.parametrize(
     ("labels", "wanted", "sentence"),
     [

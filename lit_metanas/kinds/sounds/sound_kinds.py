@@ -11,14 +11,17 @@ from lit_metanas.inputs.shapes import SeriesShape, Shape
 from lit_metanas.io.class_folders import files_in
 from lit_metanas.io.text import writable
 from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared, Source
+from lit_metanas.kinds.listed_files import ListedFiles, table_of_files, task_of_files
 from lit_metanas.kinds.sounds.audio_folders import AudioFolderTask
-from lit_metanas.kinds.sounds.log_mel import LogMel
+from lit_metanas.kinds.sounds.log_mel import LogMel, features_for
+from lit_metanas.kinds.sounds.recordings import RecordingReader
 from lit_metanas.kinds.sounds.sound_files import SOUND_SUFFIXES
 from lit_metanas.kinds.sounds.transcripts import TranscriptTask
 from lit_metanas.kinds.texts.text_tables import read_rows
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.transcription import Transcription
 from lit_metanas.spaces import SearchSpace, SequenceSpace
+from lit_metanas.tasks.number_targets import learned_as
 from lit_metanas.tasks.task import Task
 
 SOUND_TABLES = (".csv", ".tsv")
@@ -37,15 +40,23 @@ class SoundKind(Kind):
     member_epochs = 60
 
     def claims(self, path: Path, group: str | None) -> bool:
-        """Sounds beside one table, which has no transcripts."""
-        return _has_transcripts(path) is False
+        """Sounds beside one table, which has no transcripts, or a table that names sounds."""
+        return _has_transcripts(path) is False or (path.is_file() and _table(path) is not None)
 
     def holds(self, task: Task) -> bool:
         """By the shape of its inputs, where each gets one answer."""
         return isinstance(task.shape, SeriesShape) and task.goal.scored == "input"
 
     def read(self, source: Source) -> Task:
-        """Of class folders, or of a table."""
+        """Of class folders, or of a table of classes or numbers."""
+        if source.path.is_file() or _has_numbers(source):
+            features = source.prepared or features_for(
+                ListedFiles.of(source.path, SOUND_SUFFIXES, "sounds", source).files
+            )
+            reader = RecordingReader(features)
+            task = task_of_files(source, SOUND_SUFFIXES, self.noun, reader.input, features)
+            reader.warn()
+            return task
         deep = source.group is not None
         return AudioFolderTask(
             str(source.path),
@@ -141,6 +152,19 @@ def _has_transcripts(root: Path) -> bool | None:
     if table is None or not files_in(root, SOUND_SUFFIXES):
         return None
     return "transcript" in next(read_rows(table), ("", {}))[1]
+
+
+def _table(path: Path) -> Path | None:
+    """The table that names sounds; None where there is none."""
+    return table_of_files(path, SOUND_SUFFIXES)
+
+
+def _has_numbers(source: Source) -> bool:
+    """Whether the table of the sounds in a folder has a number for each."""
+    if _table(source.path) is None:
+        return False
+    listing = ListedFiles.of(source.path, SOUND_SUFFIXES, "sounds", source)
+    return learned_as(listing.labels, source.targets) == "regression"
 
 
 def _features(task: Task) -> LogMel:
