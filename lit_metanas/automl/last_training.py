@@ -19,7 +19,7 @@ from lit_metanas.estimators.estimator import FAILURES, BestSoFar, reason_of
 from lit_metanas.estimators.training_estimator import check_finite, validation_part
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.text import printable
-from lit_metanas.objectives.objective import Objective
+from lit_metanas.objectives.objective import Judged, Objective
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.tasks.task import Split
 from lit_metanas.training.child import Child, chosen_child, fit_child, scores_of
@@ -67,7 +67,7 @@ class Known:
     apart: Cost = field(default_factory=Cost)  # of models that were only compared, failed or diverged
     longer: int = 0  # of these, the FLOPs of the network itself, which was trained on to be compared
     sentence: str = ""  # how the comparison with linear models ended
-    trees: float | None = None  # the validation score of boosted trees, a rival
+    trees: Judged | None = None  # how good boosted trees, a rival, are on the validation part
 
     def charge(self, cost: Cost) -> None:
         """Count the cost of a model that was only compared, or failed; the progress of a network is known already."""

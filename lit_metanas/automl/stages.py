@@ -260,7 +260,7 @@ def tested(job: Job, begun: Beginning, known: Known, one: Trained, *, stopped: b
         latency=_latency(job, one, plan.threads),
         latency_batch=job.views.limits.latency_batch,
         linear_model=known.sentence,
-        rival=describe_trees(known.trees, candidate.value, len(validation_part(job.task))),
+        rival=describe_trees(known.trees, candidate.value),
         linear=linear,
         linear_view=linear_view,
         threads=plan.threads,

@@ -534,7 +534,7 @@ def test_a_column_of_groups_is_neither_text_nor_label_nor_number(tmp_path: Path)
         assert kind_of(task).name == kind
         assert [len(part) for part in (task.train, task.val or (), task.test)] == [24, 8, 8]
         if kind == "rows":
-            assert task.shape == lm.inputs.RowShape(2)
+            assert task.preprocessing.names == ("height",)
         with pytest.raises(ValueError, match="has no column 'groups': did you mean 'group'"):
             read_given(table, group="groups")
 
