@@ -10,7 +10,7 @@ from functools import partial
 from time import perf_counter
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lit_metanas.automl.budget_plan import BudgetPlan
 from lit_metanas.automl.candidates import Beginning, Candidate, Job, last_cost
@@ -219,27 +219,27 @@ def as_scored(job: Job, one: Candidate) -> Trained | None:
 
 
 def calibrated(job: Job, one: Trained) -> Objective:
-    """The objective, with what the validation part says of a candidate as it was scored.
+    """The objective, with what examples that were set apart say of a candidate as it was scored.
 
-    The last training learns from that part, too. What the same candidate, trained less, says of it stands for the
-    network after that training: its errors are hardly smaller.
+    The last training learns from these, too. What the candidate, trained less and on fewer examples, says of them
+    stands for the network after that training, whose errors are hardly larger. If none were set apart, the validation
+    part stands for them: the candidate was chosen by it, so the errors are mostly larger on new examples.
     """
-    task = one.candidate.view.task
-    network = one.child.network if one.held_out else _scored_network(job, one.candidate)
-    if network is None or task.goal.scored != "input":
-        return task.goal
-    val = validation_part(task)
-    return task.goal.calibrated(scores_of(network.to(val.inputs.device).eval(), val, task.goal), val.labels)
-
-
-def _scored_network(job: Job, one: Candidate) -> nn.Module | None:
-    """A candidate's network with the weights of its score, of a mean with the linear model; None if none are kept."""
-    if one.joined is None or one.linear is None:
-        scored = as_scored(job, one)
-        return None if scored is None else scored.child.network
-    own = _scored_network(job, replace(one, view=one.joined.networks, linear=None, joined=None))
-    linear = _scored_network(job, one.linear)
-    return own and linear and one.joined.network(own, linear)
+    goal, joined = one.candidate.view.task.goal, one.candidate.joined
+    if goal.scored != "input":
+        return goal
+    members = [one.candidate]
+    if joined is not None and one.candidate.linear is not None:
+        members = [replace(one.candidate, view=joined.networks, linear=None, joined=None), one.candidate.linear]
+    found, targets = list[Tensor](), None
+    for member in members:
+        if (scored := as_scored(job, member)) is None:
+            return goal
+        part = member.view.apart or validation_part(member.view.task)
+        network, targets = scored.child.network.to(part.inputs.device).eval(), part.labels
+        found.append(scores_of(network, part, goal))
+    assert targets is not None
+    return goal.calibrated(torch.stack(found).mean(0), targets)
 
 
 def divergence(one: Trained) -> str | None:

@@ -230,8 +230,8 @@ def tested(job: Job, begun: Beginning, known: Known, one: Trained, *, stopped: b
         linear, linear_view = candidate.linear.found.architecture, candidate.joined.linear.label
         size = candidate.joined.size(candidate.found.architecture, linear, members_of(one.child.network))
     learned = len(view.task.train)
-    if view.task.val is not None and not one.held_out:
-        learned += len(view.task.val)
+    if not one.held_out:
+        learned = len((view if candidate.joined is None else candidate.joined.networks).learned)
     space, untried = job.views.usual.limited.within, candidate.found.untried
     if candidate.features:
         untried = network.found.untried
