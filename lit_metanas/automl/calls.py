@@ -227,7 +227,7 @@ def _describe(task: Task, options: AutoOptions) -> Kind:
     if not kind.holds(task):
         raise ValueError(f"The data are of the kind '{kind_of(task).name}', not '{options.kind}': leave 'kind' out.")
     text = describe_given(task, kind, grouped=options.group is not None)
-    options.say(text + describe_columns(options.data, kind, options.group))
+    options.say(text + describe_columns(options.data, kind, options.group, options.label))
     if isinstance(task.goal, Regression) and options.objective is None and not isinstance(options.data, Task):
         options.say("targets are numbers: regression; give --objective classification for classes.")
     warn_of_copies(task, drawn=not has_test_part(options.data, options.test))

@@ -173,7 +173,7 @@ def begin(job: Job) -> Beginning:
     chosen = list(dict.fromkeys([*covers[:1], *named[:own], *_in_turn(covers[1:], named[own:])]))
     chosen = chosen or [Query.of(limited.begin(dict(*kind.first[:1])), usual)]
     if views.known is not None and space.violation(views.known) is None:
-        chosen = dict.fromkeys([Query.of(views.known, usual), *chosen])
+        chosen = list(dict.fromkeys([Query.of(views.known, usual), *chosen]))
     label = views.changes(views.usual)
     first = [Query.of(query.architecture, {**dict(query.recipe), **label}) for query in chosen]
     first = [*first[:LEAST_FIRST], *_in_turn(first[LEAST_FIRST:], _under_other_views(job, first[0], recipe))]

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from time import perf_counter
+from typing import Any
 
 import torch
 
@@ -17,9 +18,11 @@ from lit_metanas.automl.pace import threads_that_pay
 from lit_metanas.estimators.estimator import FAILURES
 from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.objectives.classification import Classification
+from lit_metanas.objectives.regression import Regression
 from lit_metanas.records.budget import Cost
 from lit_metanas.records.statistics import clearly_above, forecast
 from lit_metanas.searchers.query.ledger import Query
+from lit_metanas.tasks.task import Split
 from lit_metanas.training.child import Child, chosen_child, judge
 from lit_metanas.training.recipes import Recipe
 from lit_metanas.training.workers import workers_now
@@ -32,23 +35,34 @@ looks at a number, as measured on a few tables."""
 def score_trees(job: Job, known: Known, show: Show) -> None:
     """Score gradient-boosted trees of scikit-learn on the same validation part, if they are a rival and cost little."""
     task, goal, val = job.task, job.task.goal, validation_part(job.task)
-    if not job.kind.trees or not isinstance(goal, Classification) or find_spec("sklearn") is None:
+    if not job.kind.trees or not isinstance(goal, Classification | Regression) or find_spec("sklearn") is None:
         return
-    looks = TREES_ROUNDS * task.train.inputs.numel() * (goal.outputs if goal.outputs > 2 else 1)
+    ensembles = goal.outputs  # of trees
+    if isinstance(goal, Classification) and goal.outputs == 2:
+        ensembles = 1
+    looks = TREES_ROUNDS * task.train.inputs.numel() * ensembles
     if TREES_FLOPS * looks > TREES_SHARE * (known.plan.search + (known.plan.training or known.plan.expected)):
         return
     show("scoring boosted trees")
     begin = perf_counter()
     with suppress(*FAILURES):
-        from sklearn.ensemble import HistGradientBoostingClassifier
-
-        trees = HistGradientBoostingClassifier(random_state=job.options.seed)
-        trees.fit(task.train.inputs.cpu().numpy(), task.train.labels.cpu().numpy())
-        found = torch.from_numpy(trees.predict_proba(val.inputs.cpu().numpy()))
-        scores = torch.zeros(len(val), goal.outputs, dtype=found.dtype)
-        scores[:, trees.classes_] = found
-        known.trees = goal.judge(goal.predictions(scores), val.labels.cpu()).value
+        known.trees = goal.judge(_tree_predictions(goal, task.train, val, job.options.seed), val.labels.cpu()).value
     known.charge(Cost(seconds=perf_counter() - begin))
+
+
+def _tree_predictions(goal: Classification | Regression, train: Split, val: Split, seed: int) -> list[Any]:
+    """What boosted trees predict of validation examples."""
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    inputs, targets, new = (one.cpu().numpy() for one in (train.inputs, train.labels, val.inputs))
+    if isinstance(goal, Regression):
+        trees = [HistGradientBoostingRegressor(random_state=seed).fit(inputs, column) for column in targets.T]
+        return list(zip(*(one.predict(new).tolist() for one in trees), strict=True))
+    classes = HistGradientBoostingClassifier(random_state=seed).fit(inputs, targets)
+    found = torch.from_numpy(classes.predict_proba(new))
+    scores = torch.zeros(len(val), goal.outputs, dtype=found.dtype)
+    scores[:, classes.classes_] = found
+    return goal.predictions(scores)
 
 
 def describe_trees(value: float | None, chosen: float, examples: int) -> str:

@@ -128,6 +128,9 @@ class AutoOptions:
         "keeps groups in one part: a column, folder (class/group/file), or (p[0-9]+)_ in files' names",
         shell=str | None,
     )
+    label: str | None = option(
+        "the column of labels, or of numbers to predict, of a table; by default found by its name", shell=str | None
+    )
     min_per_class: int | None = option(
         "classes with fewer examples are left out; by default those that cannot be divided", shell=int | None
     )
@@ -206,7 +209,8 @@ class AutoOptions:
     @property
     def read_as(self) -> dict[str, Any]:
         """The options that say how the data are read."""
-        return {name: getattr(self, name) for name in ("kind", "test", "group", "min_per_class", "objective", "shape")}
+        names = ("kind", "test", "group", "label", "min_per_class", "objective", "shape")
+        return {name: getattr(self, name) for name in names}
 
     def say(self, text: str) -> None:
         """Report on stderr, if progress is wanted."""

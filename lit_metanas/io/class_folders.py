@@ -76,6 +76,20 @@ def files_in(folder: Path, suffixes: Collection[str], deep: bool = False) -> lis
     return found
 
 
+def file_within(root: Path, name: str, where: str, suffixes: Collection[str], noun: str) -> Path:
+    """A file of a folder that a table names ``where``, such as ``Line 3 of 'a.csv'``."""
+    shown = printable(name, 200)
+    if "\0" in name or Path(name).is_absolute() or ".." in Path(name).parts:
+        raise ValueError(f"{where} names '{shown}': give files by their path within '{root}'.")
+    file = root / name
+    if file.suffix.lower() not in suffixes:
+        one = f"{'an' if noun[0] in 'aeiou' else 'a'} {noun.removesuffix('s')}"
+        raise ValueError(f"{where} names '{shown}', which is not {one} ({', '.join(sorted(suffixes))}).")
+    if not file.exists():
+        raise ValueError(f"{where} names '{shown}', which '{root}' lacks: add it, or leave the line out.")
+    return file
+
+
 def _is_named(name: str, suffixes: Collection[str]) -> bool:
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes
 

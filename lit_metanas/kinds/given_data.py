@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 
 from torch.utils.data import Dataset
 
+from lit_metanas.io.class_folders import files_in
 from lit_metanas.io.files import open_regular
 from lit_metanas.io.packages import class_named
 from lit_metanas.io.text import number_of, printable, writable
@@ -21,6 +22,7 @@ from lit_metanas.kinds.images.array_tasks import task_from_arrays
 from lit_metanas.kinds.images.dataset_tasks import task_from_dataset
 from lit_metanas.kinds.kind import Kind, MadeBefore, Source, kind_named, kind_of, known_kinds, within_memory
 from lit_metanas.kinds.kind_of_path import check_no_parts, folders_of_parts, kind_of_path
+from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES
 from lit_metanas.kinds.texts.text_task import task_from_texts
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Objective
@@ -43,6 +45,7 @@ def read_given(
     kind: str | None = None,
     test: Given | None = None,
     group: str | Groups | None = None,
+    label: str | None = None,
     min_per_class: int | None = None,
     objective: str | None = None,
     shape: int | None = None,
@@ -56,6 +59,10 @@ def read_given(
     """
     if shape is not None and start is not None:
         raise ValueError("'start' keeps the shape of its images: leave 'shape' out.")
+    if label is not None and not (isinstance(data, str | os.PathLike) and _has_table(Path(data))):
+        raise ValueError(
+            f"label = '{printable(label, 40)}' names a column of a table, and the data are none: leave it out."
+        )
     named = None if kind is None else kind_named(kind)
     targets, wanted = named_targets(objective), None
     if objective is not None and targets is None:
@@ -66,9 +73,10 @@ def read_given(
             raise ValueError("A task has its inputs: leave 'shape' out, or give it to what makes the task.")
         task = _task_itself(data, test=test, group=group, min_per_class=min_per_class)
     elif isinstance(data, str | os.PathLike):
-        task = _of_path(data, named, test, group, min_per_class, targets, shape, prepared, start)
+        source = replace(_source(data, test, group), label=label, targets=targets, side=shape, prepared=prepared)
+        task = _of_path(data, source, named, min_per_class, start)
     elif named is None or named.labelled:
-        task = _in_memory(data, test, group, min_per_class, targets, prepared, start)
+        task = _in_memory(data, named, test, group, min_per_class, targets, prepared, start)
         if shape is not None and prepared is None:
             task = kind_of(task, kind).resized(task, shape)
     else:
@@ -86,24 +94,15 @@ def read_given(
 
 
 def _of_path(
-    data: str | os.PathLike[str],
-    named: Kind | None,
-    test: Given | None,
-    group: Any,
-    least: int | None,
-    targets: Targets | None,
-    side: int | None,
-    prepared: Any,
-    start: MadeBefore | None,
+    data: str | os.PathLike[str], source: Source, named: Kind | None, least: int | None, start: MadeBefore | None
 ) -> Task:
-    source = _source(data, test, group)
-    own = named or kind_of_path(source.path, source.group)
+    own = named or kind_of_path(source.path, source.group, source.label)
     if not own.labelled and least is not None:
         raise ValueError(f"Data of the kind '{own.name}' have no classes: leave 'min_per_class' out.")
-    if not own.sided and side is not None:
+    if not own.sided and source.side is not None:
         raise ValueError(f"Data of the kind '{own.name}' have no 'shape': leave it out.")
-    made = prepared if start is None else own.as_before(start, str(data))
-    task = own.read(replace(source, least=_least(data, test, least), targets=targets, prepared=made, side=side))
+    made = source.prepared if start is None else own.as_before(start, str(data))
+    task = own.read(replace(source, least=_least(data, source.test, least), prepared=made))
     if source.path == Path(data):
         return task
     return replace(task, id=Path(data).resolve().name)  # not ``train``
@@ -121,6 +120,11 @@ def _source(data: str | os.PathLike[str], test: Given | None, group: Any) -> Sou
     return Source(path, None if test is None else existing_path(test, "test"), group)
 
 
+def _has_table(path: Path) -> bool:
+    """Whether a path is a table, or a folder with one."""
+    return path.suffix.lower() in SUFFIXES_OF_TABLES or (path.is_dir() and bool(files_in(path, SUFFIXES_OF_TABLES)))
+
+
 def _least(data: Given, test: Given | None, least: int | None) -> int:
     """Examples of the smallest class that is kept: by default enough for all parts that are drawn."""
     if least is None:
@@ -130,6 +134,7 @@ def _least(data: Given, test: Given | None, least: int | None) -> int:
 
 def _in_memory(
     data: Dataset[Any] | Sequence[Any],
+    named: Kind | None,
     test: Given | None,
     group: Groups | None,
     least: int | None,
@@ -146,6 +151,11 @@ def _in_memory(
     else:
         examples, labels = _pair("data", data)
         tested = (None, None) if test is None else _pair("test", test)
+        if named is not None:
+            asked = prepared if start is None else named.as_before(start, "data")
+            found = named.in_memory(examples, labels, tested, prepared=asked, **divided)
+            if found is not None:
+                return found
         if kind_of_examples(examples) == "texts":
             check_no_files(examples)
             made = prepared if start is None else kind_named("texts").as_before(start, "data")
@@ -176,6 +186,7 @@ def other_ways(
     kind: str | None,
     test: Given | None,
     group: str | Groups | None,
+    label: str | None = None,
     min_per_class: int | None = None,
     objective: str | None = None,
     shape: int | None = None,
@@ -187,7 +198,9 @@ def other_ways(
     if isinstance(data, Task | TaskCollection):
         return {}
     own = kind_of(task, kind)
-    source = _source(data, test, group) if isinstance(data, str | os.PathLike) else None
+    source = None
+    if isinstance(data, str | os.PathLike):
+        source = replace(_source(data, test, group), label=label)
     offered = within_memory(task, own.preprocessings(task, source))
     if len(offered) < 2:
         return {}
@@ -199,6 +212,7 @@ def other_ways(
         kind=kind,
         test=test,
         group=group,
+        label=label,
         min_per_class=min_per_class,
         objective=objective,
         shape=shape,
@@ -219,11 +233,11 @@ def describe_given(task: Task, kind: Kind, *, grouped: bool = False) -> str:
     return f"'{printable(task.id, 40)}': {examples}{kind.describe(task)}: {', '.join(shares)}."
 
 
-def describe_columns(data: Given, kind: Kind, group: str | Groups | None) -> str:
+def describe_columns(data: Given, kind: Kind, group: str | Groups | None, label: str | None = None) -> str:
     """Which columns of a table the labels and texts were found in; empty for anything else."""
     if not isinstance(data, str | os.PathLike):
         return ""
-    return kind.describe_columns(Source(Path(data), group=group if isinstance(group, str) else None))
+    return kind.describe_columns(Source(Path(data), group=group if isinstance(group, str) else None, label=label))
 
 
 def raw_digest(data: Given, kind: Kind, test: Given | None, group: str | Groups | None) -> str | None:

@@ -20,6 +20,7 @@ from lit_metanas.kinds.augmentation import AUGMENTATIONS
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.record import RecipeFields, RecipeValue
 from lit_metanas.spaces import SearchSpace, default_space
+from lit_metanas.tasks.labels import Groups, Labels
 from lit_metanas.tasks.number_targets import Targets
 from lit_metanas.tasks.task import Task
 
@@ -35,6 +36,7 @@ BUILT_IN = {
     "transcripts": "sounds.sound_kinds.TranscriptKind",
     "texts": "texts.text_kind.TextKind",
     "rows": "rows.row_kind.RowKind",
+    "series": "series.series_kind.SeriesKind",
     "pairs": "pairs.pair_kind.PairKind",
     "questions": "questions.question_kind.QuestionKind",
 }
@@ -58,6 +60,7 @@ class Source:
         path: a file or a folder.
         test: the path of the test part; None takes some of the examples.
         group: which examples belong together, see ``auto``.
+        label: the column of labels of a table; None finds it by its name.
         least: examples of the smallest class that is kept.
         targets: what labels are learned as; None looks at them.
         prepared: what makes inputs of the examples; None is the usual one.
@@ -73,6 +76,7 @@ class Source:
     path: Path
     test: Path | None = None
     group: str | None = None
+    label: str | None = None
     least: int = 1
     targets: Targets | None = None
     prepared: Any = None
@@ -183,6 +187,33 @@ class Kind(ABC):
         Raises:
             ValueError: the data are malformed.
         """
+
+    def in_memory(
+        self,
+        examples: Any,
+        labels: Labels,
+        tested: tuple[Any, Any],
+        *,
+        group: Groups | None,
+        min_per_class: int | None,
+        targets: Targets | None,
+        prepared: Any,
+    ) -> Task | None:
+        """The task of labelled examples in memory, where a user names the kind; None goes by their shape.
+
+        Args:
+            examples: as a user has them.
+            labels: of each.
+            tested: examples and labels of the test part; None twice draws it.
+            group: which examples belong together.
+            min_per_class: examples of the smallest class that is kept.
+            targets: what labels are learned as; None looks at them.
+            prepared: what makes inputs of the examples; None is the usual one.
+
+        Raises:
+            ValueError: the examples or labels are malformed.
+        """
+        return None
 
     def space(self, shape: Shape, objective: Objective) -> SearchSpace:
         """What can be built for a shape of inputs and an objective; by default the space for any input."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from lit_metanas.io.class_folders import FOLDER, files_in, folders_in
 from lit_metanas.io.text import first_few, number_of, writable
 from lit_metanas.kinds.kind import Kind, kind_named, known_kinds
+from lit_metanas.kinds.pairs.pair_kind import kind_of_table
 from lit_metanas.tasks.splits import FEWEST_OF_A_CLASS
 from lit_metanas.tasks.task import warn_of_data
 
@@ -48,8 +49,10 @@ def check_no_parts(path: Path) -> None:
         )
 
 
-def kind_of_path(path: Path, group: str | None) -> Kind:
-    """The kind of a file or folder; a ValueError tells why it is not clear."""
+def kind_of_path(path: Path, group: str | None, label: str | None = None) -> Kind:
+    """The kind of a file or folder, of a table by its column of labels; a ValueError tells why it is not clear."""
+    if label is not None and (named := kind_of_table(path, group, label)) is not None:
+        return kind_named(named)
     kinds, place = known_kinds(), f"'{writable(str(path))}'"
     inner = _kind_of_class_folders(path, group, [kind for kind in kinds if kind.class_files])
     if inner is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 
 import torch
 from torch import Tensor
@@ -216,8 +217,10 @@ def _are_several(labels: Labels) -> bool:
     """Whether examples have several numbers each."""
     if len(getattr(labels, "shape", ())) != 2:
         return False
-    columns = number_targets(labels, len(labels)).T.tolist()
-    return len(columns) > 1 and all(map(are_numbers, columns))
+    with suppress(ValueError):  # of names
+        columns = number_targets(labels, len(labels)).T.tolist()
+        return len(columns) > 1 and all(map(are_numbers, columns))
+    return False
 
 
 def _task(

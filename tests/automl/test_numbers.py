@@ -6,15 +6,19 @@ import csv
 import json
 import subprocess
 import sys
+import wave
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.metrics import r2_score
 
 import lit_metanas as lm
 from lit_metanas.automl import calls
 from lit_metanas.cli.command_line import main
+from lit_metanas.kinds.given_data import read_given
+from lit_metanas.kinds.kind import kind_of
 from lit_metanas.training.export.hub_card import read_card
 
 
@@ -27,14 +31,14 @@ def houses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     prices = 250_000 + 40_000 * rows[:, 0] - 25_000 * rows[:, 1] + 8_000 * draw.normal(size=150)
     lines = [f"{a:.4f},{b:.4f},{c:.4f},{price:.2f}" for (a, b, c), price in zip(rows, prices, strict=True)]
     for name, own in (("houses", lines[:120]), ("new", lines[120:])):
-        (tmp_path / f"{name}.csv").write_text("\n".join(["area,age,floor,target", *own]))
+        (tmp_path / f"{name}.csv").write_text("\n".join(["area,age,floor,price", *own]))
     return tmp_path
 
 
 def test_a_table_of_prices_becomes_a_network_that_predicts_prices(
     houses: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    main(["auto", "houses.csv", "--flops", "[5e6,3e6]", "--workers", "1"])
+    main(["auto", "houses.csv", "--label", "price", "--flops", "[5e6,3e6]", "--workers", "1"])
     told = capsys.readouterr()
     assert "auto: targets are numbers: regression; give --objective classification for classes." in told.err
     assert "test R2: 9" in told.out
@@ -44,7 +48,7 @@ def test_a_table_of_prices_becomes_a_network_that_predicts_prices(
     with Path("predictions.csv").open() as opened:
         rows = list(csv.DictReader(opened))
     with Path("new.csv").open() as opened:
-        prices = [float(row["target"]) for row in csv.DictReader(opened)]
+        prices = [float(row["price"]) for row in csv.DictReader(opened)]
     assert list(rows[0]) == ["row", "prediction", "lower", "upper"]
     assert r2_score(prices, [float(row["prediction"]) for row in rows]) > 0.9
     inside = [float(row["lower"]) <= price <= float(row["upper"]) for row, price in zip(rows, prices, strict=True)]
@@ -58,7 +62,7 @@ def test_a_table_of_prices_becomes_a_network_that_predicts_prices(
 
     # The same call reads the finished search, with its intervals.
     monkeypatch.setattr(calls, "_searched", None)
-    again = lm.auto("houses.csv", flops=(5e6, 3e6), output="model", workers=1, progress=False)
+    again = lm.auto("houses.csv", flops=(5e6, 3e6), label="price", output="model", workers=1, progress=False)
     assert again.objective == lm.Regression(
         again.objective.means, again.objective.deviations, lm.load("model").objective.reaches
     )
@@ -84,7 +88,7 @@ def test_numbers_of_images_and_texts(kind: str) -> None:
     assert said["lower"] < said["prediction"] < said["upper"]
 
 
-def test_several_numbers_are_predicted_at_once() -> None:
+def test_several_numbers_are_predicted_at_once(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     X = draw.normal(size=(100, 3))
     y = np.stack([X[:, 0] + 5, 1000 * X[:, 1]], axis=1)
@@ -96,5 +100,56 @@ def test_several_numbers_are_predicted_at_once() -> None:
     assert result.predict(X[:1])[0].keys() == {
         f"{end}({name})" for end in ("prediction", "lower", "upper") for name in ("near", "far")
     }
-    result.export("several")
-    assert lm.load("several").show(X[:1])[0].startswith("near ")
+    result.export(tmp_path / "several")
+    assert lm.load(tmp_path / "several").show(X[:1])[0].startswith("near ")
+
+
+@pytest.mark.parametrize("kind", ["images", "sounds"])
+@pytest.mark.parametrize("beside", [True, False])
+def test_files_that_a_table_names_have_numbers(
+    kind: str, beside: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("data").mkdir()
+    draw, lines = np.random.default_rng(0), ["file,price"]
+    for number in range(60):
+        value = draw.uniform(0.2, 0.9)
+        name = f"{number}.{'png' if kind == 'images' else 'wav'}"
+        if kind == "images":
+            Image.fromarray((255 * value * np.ones((12, 12))).astype(np.uint8)).save(f"data/{name}")
+        else:
+            tone = np.sin(np.arange(1600) * value) * 20_000
+            with wave.open(f"data/{name}", "wb") as file:
+                file.setparams((1, 2, 8000, 0, "NONE", ""))
+                file.writeframes(tone.astype(np.int16).tobytes())
+        lines.append(f"{name},{100 * value:.3f}")
+    Path("data/prices.csv").write_text("\n".join(lines))
+    task = read_given("data" if beside else "data/prices.csv")
+    assert (kind_of(task).name, task.goal.kind, task.classes) == (kind, "regression", ("price",))
+    assert [len(part) for part in (task.train, task.val, task.test)] == [36, 12, 12]
+    space = {
+        "images": lm.LayeredSpace(depths=(1,), widths=(8,), dropouts=(0,)),
+        "sounds": lm.SequenceSpace(
+            operations=("conv_3",), depths=(1,), widths=(16,), dropouts=(0.0,), readouts=("mean",)
+        ),
+    }[kind]
+    result = lm.search(task, space, method=lm.RandomArchitecture(), recipe=lm.Recipe(epochs=40), progress=False)
+    assert result.test_score > 0.5
+    result.export("model")
+    main(["predict", "model", "data/0.png" if kind == "images" else "data/0.wav"])
+    assert Path("predictions.csv").read_text().startswith("file,prediction\n")
+
+
+def test_tables_of_files_get_one_sentence_if_they_are_malformed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.new("L", (8, 8)).save("0.png")
+    for lines, sentence in (
+        (["file,price", "0.png,1", "../1.png,2"], r"Line 3 of 't.csv' names '\.\./1\.png': give files by their path"),
+        (["file,price", "0.png,1", "1.png,2"], r"Line 3 of 't.csv' names '1.png', which '\.' lacks: add it"),
+        (["file,a,b", "0.png,1,2"], "'t.csv' has the columns a, b beside that of the files: .* or name it by --label"),
+    ):
+        Path("t.csv").write_text("\n".join(lines))
+        with pytest.raises(ValueError, match=sentence):
+            read_given("t.csv")

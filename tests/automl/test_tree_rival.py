@@ -35,6 +35,17 @@ def test_their_validation_score_is_reported_and_they_are_not_exported(tmp_path: 
     assert again.rival == found.rival
 
 
+def test_numbers_have_trees_of_numbers() -> None:
+    ensemble = pytest.importorskip("sklearn.ensemble")
+    X = np.random.default_rng(0).uniform(0, 4, (240, 2))
+    y = np.floor(X[:, 0]) * np.floor(X[:, 1]) + 0.5 * X[:, 0]
+    found, task = lm.auto((X, y), flops=2e8, seed=3, progress=False), read_given((X, y))
+    trees = ensemble.HistGradientBoostingRegressor(random_state=3).fit(task.train.inputs, task.train.labels[:, 0])
+    assert task.val is not None
+    score = trees.score(task.val.inputs, task.val.labels[:, 0])
+    assert f"reaches {100 * score:.1f} on the same validation part" in found.rival
+
+
 def test_the_result_is_the_same_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("sklearn")
     given: dict[str, Any] = {"flops": 2e8, "progress": False}

@@ -58,7 +58,13 @@ def test_the_space_of_a_kind_is_that_of_its_configuration(kind: str) -> None:
     parser.add_subclass_arguments(lm.SearchSpace, "space")
     file = CONFIGS / kind_named(kind).configuration
     shipped = parser.instantiate(parser.parse_object({"space": str(file)})).space
-    inputs = {"sounds": torch.ones(4, 5, 10), "texts": torch.ones(4, 8, dtype=torch.int64), "rows": torch.ones(4, 3)}
+    series = torch.ones(4, 5, 10)
+    inputs = {
+        "sounds": series,
+        "series": series,
+        "texts": torch.ones(4, 8, dtype=torch.int64),
+        "rows": torch.ones(4, 3),
+    }
     part = lm.Split(inputs.get(kind, torch.rand(4, 1, 8, 8)), torch.tensor([0, 1, 0, 1]))
     task = lm.Task("toy", 2, part, part, part, vocabulary=9)
     own = kind_named(kind).space(task.shape, task.goal)
@@ -391,7 +397,7 @@ def test_bad_data_get_one_sentence(images: Path, texts: Path, tmp_path: Path) ->
         (tmp_path / "mixed", r"holds 1 image and 1 text: say by 'kind' which are meant, such as kind='images'"),
         (
             tmp_path / "empty",
-            r"has no sub-folders with images \(.*\.jpg .*\), sounds \(.*\), texts \(\.txt\): give a",
+            r"has no sub-folders with images \(.*\.jpg .*\), sounds \(.*\), texts \(\.txt\), series \(.*\): give a",
         ),
         (tmp_path / "one", "has 1 class folder"),
         (
@@ -685,6 +691,24 @@ def test_a_table_of_texts_and_numbers_predicts_the_numbers(tmp_path: Path) -> No
         assert (kind_of(task).name, task.goal.kind) == ("texts", "regression")
     (tmp_path / "houses.csv").write_text("\n".join(["source,target", *rows]))
     assert kind_of(read_given(tmp_path / "houses.csv")).name == "pairs"
+
+
+def test_a_table_has_its_column_of_labels_by_name(tmp_path: Path) -> None:
+    lines = [f"{n},{n % 7},word {n},{n + 0.5}" for n in range(30)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,text,price", *lines]))
+    texts = read_given(tmp_path / "t.csv", label="b", min_per_class=1)
+    assert (kind_of(texts).name, texts.way) == ("texts", 7)
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,price", *(f"{n},{n % 7},{n + 0.5}" for n in range(30))]))
+    with pytest.raises(ValueError, match=r"holds numbers alone: .*, or name it by --label"):
+        read_given(tmp_path / "t.csv")
+    for label, goal in (("price", "regression"), ("b", "classification")):
+        task = read_given(tmp_path / "t.csv", label=label)
+        assert (kind_of(task).name, task.goal.kind) == ("rows", goal)
+        assert describe_columns(str(tmp_path / "t.csv"), kind_of(task), None, label).endswith(f"column '{label}'.")
+    with pytest.raises(ValueError, match="has no column 'prize': did you mean 'price'"):
+        read_given(tmp_path / "t.csv", label="prize")
+    with pytest.raises(ValueError, match="label = 'b' names a column of a table, and the data are none"):
+        read_given(([1], [2]), label="b")
 
 
 @pytest.mark.parametrize(

@@ -237,5 +237,5 @@ def test_parts_that_do_not_fit_are_refused() -> None:
     tokens["architecture"] = tokens["space"].sample(torch.Generator().manual_seed(0))
     with pytest.raises(ValueError, match="mirror is for images, and the inputs are"):
         lm.Child(recipe=lm.Recipe(mirror=True), **tokens)
-    with pytest.raises(ValueError, match="mixup is for classes of images or rows"):
+    with pytest.raises(ValueError, match="mixup is for classes or numbers of images or rows"):
         lm.Child(recipe=lm.Recipe(mixup=0.2), **tokens)

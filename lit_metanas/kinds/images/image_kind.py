@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,12 +16,19 @@ from lit_metanas.inputs.shapes import ImageShape
 from lit_metanas.io.class_folders import files_in, folders_in
 from lit_metanas.kinds.images.folders import FolderTask
 from lit_metanas.kinds.images.image_arrays import fit_images
-from lit_metanas.kinds.images.image_files import SUFFIXES, shorter_side
+from lit_metanas.kinds.images.image_files import SUFFIXES, read_image, shorter_side
 from lit_metanas.kinds.images.near_copies import describe_near_copies
 from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared, Source
+from lit_metanas.kinds.listed_files import ListedFiles, table_of_files, task_of_files
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.record import RecipeValue
 from lit_metanas.tasks.task import Split, Task
+
+USUAL_SHAPE = ImageShape(3, 32, 32)
+"""Of images that a table names."""
+
+FEW = 20
+"""Images whose pixels are looked at before they are read."""
 
 SMALLEST_HALVED = 16
 """Pixels of the shorter side of images that are also tried at half the size."""
@@ -77,25 +85,28 @@ class ImageKind(Kind):
     member_epochs = 150
 
     def claims(self, path: Path, group: str | None) -> bool:
-        """Never: images lie in class folders."""
-        return False
+        """A table that names images, alone or beside them; others lie in class folders."""
+        return table_of_files(path, SUFFIXES) is not None
 
     def holds(self, task: Task) -> bool:
         """By the shape of its inputs."""
         return isinstance(task.shape, ImageShape)
 
     def read(self, source: Source) -> Task:
-        """Of class folders; grey images are read with one channel."""
+        """Of class folders, or of a table; grey images are read with one channel."""
         shape = source.prepared
         if source.side is not None and shape is None:
             shape = ImageShape(3, source.side, source.side)
-        task = FolderTask(
-            str(source.path),
-            shape,
-            test_root=source.test_path,
-            group=source.group,
-            min_per_class=source.least,
-        ).in_eight_bits()
+        if table_of_files(source.path, SUFFIXES) is not None:
+            task = task_of_files(source, SUFFIXES, self.noun, partial(read_image, shape=shape or USUAL_SHAPE))
+        else:
+            task = FolderTask(
+                str(source.path),
+                shape,
+                test_root=source.test_path,
+                group=source.group,
+                min_per_class=source.least,
+            ).in_eight_bits()
         if source.prepared is not None or any(map(_has_colour, _parts(task))):
             return task
         return _mapped(task, lambda own: own[:, :1].contiguous())
@@ -146,7 +157,7 @@ class ImageKind(Kind):
 
     def describe_columns(self, source: Source) -> str:
         """The pixels that the files have."""
-        if not source.path.is_dir() or not (side := _side(source)):
+        if not (side := _side(source)):
             return ""
         return f" The shorter side of the files has about {side} pixels."
 
@@ -158,8 +169,12 @@ class ImageKind(Kind):
 
 
 def _side(source: Source) -> int:
-    """Pixels of the shorter side of images in a folder: the median of the first one of each class; 0 without."""
-    firsts = (files_in(folder, SUFFIXES, source.group is not None)[:1] for folder in folders_in(source.path))
+    """Pixels of the shorter side of images: the median of the first one of each class, or of a few; 0 without."""
+    if table_of_files(source.path, SUFFIXES) is not None:
+        firsts = [ListedFiles.of(source.path, SUFFIXES, "images", source).files[:FEW]]
+    else:
+        folders = folders_in(source.path) if source.path.is_dir() else []
+        firsts = [files_in(folder, SUFFIXES, source.group is not None)[:1] for folder in folders]
     sides = sorted(shorter_side(file) for files in firsts for file in files)
     return sides[len(sides) // 2] if sides else 0
 

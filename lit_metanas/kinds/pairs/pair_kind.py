@@ -11,7 +11,8 @@ from typing import Any, ClassVar, Literal, TypeAlias
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.inputs.tokens import TextPreprocessing
 from lit_metanas.io.text import printable, writable
-from lit_metanas.kinds.kind import Kind, MadeBefore, Source
+from lit_metanas.kinds.kind import Kind, MadeBefore, Source, known_kinds
+from lit_metanas.kinds.listed_files import file_column
 from lit_metanas.kinds.pairs.parallel_texts import ParallelTask
 from lit_metanas.kinds.pairs.text_pairs import SOURCE_TEXT_COLUMNS, TARGET_TEXT_COLUMNS, find_pair_columns, read_pairs
 from lit_metanas.kinds.rows.cells import CellError
@@ -46,18 +47,22 @@ TableKind: TypeAlias = Literal["rows", "texts", "pairs"]
 _LABELS_ALONE = frozenset(LABEL_COLUMNS) - frozenset(TARGET_TEXT_COLUMNS)
 
 
-def kind_of_table(path: Path, group: str | None) -> TableKind | None:
+def kind_of_table(path: Path, group: str | None, label: str | None = None) -> TableKind | None:
     """Rows or texts with labels, or pairs of texts."""
     if path.suffix.lower() not in SUFFIXES_OF_TABLES or not path.is_file():
         return None
     state = path.stat()
-    return _kind_of_table(path, group, (state.st_mtime_ns, state.st_size))
+    return _kind_of_table(path, group, label, (state.st_mtime_ns, state.st_size))
 
 
 @lru_cache(maxsize=1)  # three kinds ask for it, one after another
-def _kind_of_table(path: Path, group: str | None, version: tuple[int, int]) -> TableKind:
-    """The kind of a table, as it is now."""
+def _kind_of_table(path: Path, group: str | None, named: str | None, version: tuple[int, int]) -> TableKind | None:
+    """The kind of a table, as it is now; None where it names files."""
     rows, place = list(read_rows(path)), writable(str(path))
+    if rows and file_column(rows, {suffix for kind in known_kinds() for suffix in kind.class_files}) is not None:
+        return None
+    if named is not None:
+        return _kind_by_label(rows, place, group, named)
     label = target = numbered = None
     reason = ""
     if group is not None:
@@ -90,6 +95,19 @@ def _kind_of_table(path: Path, group: str | None, version: tuple[int, int]) -> T
     return "pairs"
 
 
+def _kind_by_label(rows: Sequence[TableRow], place: str, group: str | None, label: str) -> TableKind:
+    """Rows or texts, by the columns beside that of the labels."""
+    try:
+        label_of_rows(rows, place, group, label)
+    except ValueError:
+        check_columns(rows, place, label=label, group=group)
+        with suppress(ValueError):
+            find_columns(rows, place, None, label, group=group)
+            return "texts"
+        raise
+    return "rows"
+
+
 def _refuse_numbers(
     rows: Sequence[TableRow], place: str, numbered: str | None, label: str | None, target: str | None, reason: str
 ) -> None:
@@ -118,7 +136,10 @@ def _refuse_numbers(
 def _no_labels(place: str, column: str | None, *kinds: tuple[str, str]) -> str:
     """What a table of numbers lacks; ``kinds`` it may be of, each with what the numbers in ``column`` are then."""
     if column is None:
-        return f"'{place}' holds numbers alone: call the column of labels, or of the numbers to be predicted, 'label'."
+        return (
+            f"'{place}' holds numbers alone: call the column of labels, or of the numbers to be predicted, 'label', or "
+            "name it by --label."
+        )
     others = ", or ".join(f"kind='{kind}' where these are {noun}" for kind, noun in kinds or [("rows", "classes")])
     return (
         f"The values of column '{printable(column, 40)}' of '{place}' hardly repeat, as those of classes do, and are "

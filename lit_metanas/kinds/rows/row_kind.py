@@ -39,6 +39,7 @@ class RowKind(Kind):
         """Of a table."""
         return TableTask(
             str(source.path),
+            source.label,
             test_path=source.test_path,
             group=source.group,
             preprocessing=source.prepared,
@@ -82,7 +83,7 @@ class RowKind(Kind):
         if source.path.suffix.lower() not in SUFFIXES_OF_TABLES or not source.path.is_file():
             return ""
         rows = list(read_rows(source.path))
-        label, *_ = find_row_columns(rows, writable(str(source.path)), None, None, source.group)
+        label, *_ = find_row_columns(rows, writable(str(source.path)), source.label, None, source.group)
         return f" Labels are in column '{printable(label, 40)}'."
 
 

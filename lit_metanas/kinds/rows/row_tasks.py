@@ -268,9 +268,9 @@ def find_row_columns(
     return label, [name for name in columns if name != label] or _refuse_none(place)
 
 
-def label_of_rows(rows: Sequence[TableRow], place: str, group: str | None = None) -> str:
+def label_of_rows(rows: Sequence[TableRow], place: str, group: str | None = None, label: str | None = None) -> str:
     """The column of labels of a table of rows, as ``TableTask`` finds it; a ValueError where it is no such table."""
-    label, columns = find_row_columns(rows, place, None, None, group)
+    label, columns = find_row_columns(rows, place, label, None, group)
     row_labels(rows, place, label)
     if group is not None:
         column_groups(rows, place, group)

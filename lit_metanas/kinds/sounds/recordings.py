@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import SeriesShape
-from lit_metanas.io.class_folders import class_folders, file_groups
+from lit_metanas.io.class_folders import class_folders, file_groups, file_within
 from lit_metanas.io.text import hint, number_of, printable, writable
 from lit_metanas.kinds.sounds.log_mel import LONGEST_RECORDING, LogMel, features_for
 from lit_metanas.kinds.sounds.sound_files import SOUND_SUFFIXES, Recording, check_readable, read_sound
@@ -73,7 +73,7 @@ def find_recordings(
     found: SpokenByWord = {}
     labels: dict[Path, str] = {}
     for where, name, label, speaker, own in _rows(Path(table), columns, group):
-        file = _inside(root, name, where)
+        file = file_within(root, name, where, SOUND_SUFFIXES, "sounds")
         if file in labels:
             raise ValueError(f"{where} names '{printable(name, 200)}' again: leave one of the lines out.")
         labels[file] = label
@@ -119,19 +119,6 @@ def _check_columns(names: Sequence[str], columns: TableColumns, place: str) -> N
             raise ValueError(
                 f"'{place}' has no column '{column}' ({known}): name its columns by 'columns', or rename them."
             )
-
-
-def _inside(root: Path, name: str, where: str) -> Path:
-    """A sound file of the folder that a row names."""
-    shown = printable(name, 200)
-    if "\0" in name or Path(name).is_absolute() or ".." in Path(name).parts:
-        raise ValueError(f"{where} names '{shown}': give files by their path within '{root}'.")
-    file = root / name
-    if file.suffix.lower() not in SOUND_SUFFIXES:
-        raise ValueError(f"{where} names '{shown}', which is not a sound ({', '.join(sorted(SOUND_SUFFIXES))}).")
-    if not file.exists():
-        raise ValueError(f"{where} names '{shown}', which '{root}' lacks: add it, or leave the line out.")
-    return file
 
 
 def drawn_speakers(words: SpokenByWord, held_out: float | Sequence[str], *, seed: int, owner: str) -> frozenset[str]:

@@ -16,7 +16,6 @@ from lit_metanas.kinds.texts.byte_pairs import BytePairs
 from lit_metanas.kinds.texts.labelled_text import Labelled, checked_text, distinct_texts
 from lit_metanas.kinds.texts.new_texts import new_texts, usual_texts
 from lit_metanas.kinds.texts.ngrams import NGrams
-from lit_metanas.kinds.texts.text_folders import is_dataset
 from lit_metanas.kinds.texts.text_tables import SUFFIXES_OF_TABLES, columns_of, find_columns, listed, read_rows
 from lit_metanas.kinds.texts.text_task import TextTask, labelled_texts, task_from_texts
 from lit_metanas.kinds.texts.vocabularies import Characters, Words
@@ -54,8 +53,8 @@ class TextKind(Kind):
     member_epochs = 60
 
     def claims(self, path: Path, group: str | None) -> bool:
-        """A data set that Hugging Face's package has saved, or a table of texts and labels."""
-        return (path.is_dir() and is_dataset(path)) or kind_of_table(path, group) == self.name
+        """A table of texts and labels."""
+        return kind_of_table(path, group) == self.name
 
     def holds(self, task: Task) -> bool:
         """By the shape of its inputs, where each gets one answer."""
@@ -67,12 +66,13 @@ class TextKind(Kind):
         if source.test is None:
             return TextTask(
                 str(source.path),
+                label=source.label,
                 preprocessing=tokens,
                 group=group,
                 min_per_class=source.least,
                 targets=source.targets,
             )[0]
-        learned, tested = (_labelled(part, group) for part in (source.path, source.test))
+        learned, tested = (_labelled(part, source.label, group) for part in (source.path, source.test))
         groups = None
         if group is not None:
             groups = [one.group for one in learned]
@@ -123,16 +123,16 @@ class TextKind(Kind):
         if source.path.suffix.lower() not in SUFFIXES_OF_TABLES or not source.path.is_file():
             return ""
         rows = list(read_rows(source.path))
-        text, label = find_columns(rows, writable(str(source.path)), None, None, group=source.group)
+        text, label = find_columns(rows, writable(str(source.path)), None, source.label, group=source.group)
         others, left = "", [name for name in columns_of(rows) if name not in (text, label, source.group)]
         if left:
             others = f"; other columns are ignored: {listed(left)}"
         return f" Labels are in column '{printable(label, 40)}', texts in '{printable(text, 40)}'{others}."
 
 
-def _labelled(path: Path, group: str | None) -> list[Labelled]:
+def _labelled(path: Path, label: str | None, group: str | None) -> list[Labelled]:
     """The texts of a table, in its order, or of a folder with a sub-folder of text files for each class."""
-    rows, place = labelled_texts(path, group=group), writable(str(path))
+    rows, place = labelled_texts(path, None, label, group), writable(str(path))
     if path.is_dir():
         return distinct_texts(rows, place)
     return [

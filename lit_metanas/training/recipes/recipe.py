@@ -10,7 +10,6 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler
 
 from lit_metanas.inputs.shapes import ImageShape, RowShape, Shape, describe_shape
 from lit_metanas.kinds.augmentation import AUGMENTATIONS, NO_AUGMENTATION
-from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.record import RecipeFields
 
@@ -47,7 +46,7 @@ class Recipe:
             ``mirror_keeps_classes`` finds out.
         mixup: each example becomes a random mean of itself and another one, with the same mean of their losses (Zhang
             et al. 2018): the parameter of the Beta distribution that weights are drawn from; 0 mixes nothing. Only for
-            classes of images or rows.
+            classes or numbers of images or rows.
         warmup: share of the steps in which the learning rate rises from near zero in a line. With 0.3 the learning
             rate is that of the one-cycle policy (Smith and Topin 2018).
         average: the network that is scored and kept has averaged weights, exponentially and over about this share of
@@ -110,8 +109,8 @@ def check_changes(recipe: Recipe, shape: Shape, objective: Objective) -> None:
         )
     if recipe.mirror and not isinstance(shape, ImageShape):
         raise ValueError(f"Recipe: mirror is for images, and the inputs are {describe_shape(shape)}: leave it out.")
-    if recipe.mixup and not (isinstance(objective, Classification) and isinstance(shape, ImageShape | RowShape)):
-        raise ValueError("Recipe: mixup is for classes of images or rows: set it to 0.")
+    if recipe.mixup and not (objective.scored == "input" and isinstance(shape, ImageShape | RowShape)):
+        raise ValueError("Recipe: mixup is for classes or numbers of images or rows: set it to 0.")
 
 
 def learning_rates(optimizer: Optimizer, recipe: Recipe, steps: int) -> LRScheduler:
