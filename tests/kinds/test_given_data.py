@@ -603,7 +603,7 @@ def test_names_of_files_are_no_texts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("a,b,c\n" + "1,red,x\n2,blue,y\n" * 5, "has the columns a, b, c: call that of the labels 'label', or name it"),
+        ("a,b,c\n" + "1,red,x\n2,blue,y\n" * 5, "has the columns a, b, c: name that of the labels, or of"),
         (
             "a,body,target\n" + "".join(f"1,how are you {n},x\n2,I am well {n},y\n" for n in range(5)),
             r"Column 'body' .* holds texts; where texts are to be learned from, call their column 'text'",
