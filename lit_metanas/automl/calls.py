@@ -173,7 +173,9 @@ def _read(
         if start is not None:  # networks take inputs as before, linear models those that suit them
             usual = [*ways][: any(label in ways for label in apart)]
             ways = {label: way for label, way in ways.items() if label in (*usual, *apart)}
-        views = Views(task, ways, space, options.limits, start, linear=apart)
+        # Examples of a group that is learned from would say too little of new ones.
+        intervals = isinstance(task.goal, Regression) and options.group is None
+        views = Views(task, ways, space, options.limits, start, linear=apart, apart=intervals)
         if start is not None:
             place = writable(str(options.start))
             which = "the first network is that of"

@@ -146,12 +146,12 @@ class Regression(Objective):
         Raises:
             ValueError: there is label smoothing.
         """
-        if label_smoothing:
-            raise ValueError(f"Regression takes no label smoothing: set label_smoothing = {label_smoothing} to 0.")
-        return self.losses(scores, targets).mean()
+        return self.losses(scores, targets, label_smoothing).mean()
 
     def losses(self, scores: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
-        """The mean squared error of each example."""
+        """The squared error of each example, the mean of those of its targets."""
+        if label_smoothing:
+            raise ValueError(f"Regression takes no label smoothing: set label_smoothing = {label_smoothing} to 0.")
         wanted = (targets - targets.new_tensor(self.means)) / targets.new_tensor(self.deviations)
         return F.mse_loss(scores, wanted.to(scores), reduction="none").mean(1)
 
