@@ -100,9 +100,9 @@ def train_fully(
 ) -> None:
     """Train a network, or the members of an ensemble side by side, on all but the test part.
 
-    The first one begins with the weights of the search, the others do not. The first one of several does not learn from
-    a few validation examples, by which all are calibrated. Those that diverge are left out, with a
-    warning; if all do, the network is as the search trained it. If one fails, those before it are kept.
+    The first one begins with the weights of the search, the others do not. The first one of several leaves out some
+    validation examples, by which all are calibrated. Those that diverge are left out, with a warning; if all do, the
+    network is as the search trained it. If one fails, those before it are kept.
 
     Raises:
         FailedWorkError: all diverge, and the search has no weights of them.
@@ -228,8 +228,8 @@ def as_scored(job: Job, one: Candidate) -> Trained | None:
 def calibrated(job: Job, one: Trained) -> Objective:
     """The objective, with what examples say of a candidate that has not learned from them.
 
-    An ensemble has a network that has left some out. A single network has fewer epochs, and what the same one says as
-    it was scored stands for it: on photographs the best temperature after 20 epochs was within 4 % of that after two.
+    An ensemble has a first network that has left some out. For a single network, which has fewer epochs, the same one
+    as it was scored stands: on photographs its temperature was within 4 % of the best one, after 4 epochs as after 20.
     The examples are those that were set apart, or else the validation part, by which the candidate was chosen.
     """
     candidate, goal = one.candidate, one.candidate.view.task.goal
