@@ -11,6 +11,9 @@ from math import prod
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
+from numpy.typing import NDArray
+from torch import Tensor
+
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import Shape, TokenShape
 from lit_metanas.io.class_folders import files_in, folders_in
@@ -120,7 +123,6 @@ class Kind(ABC):
         mirrors: whether a network is also trained on mirrored examples, if these keep their classes.
         linear_rate: learning rate of linear models.
         averages_linear: whether a linear model is averaged with networks, as measured on a few tasks of texts.
-        trees: whether gradient-boosted trees of scikit-learn are a rival, whose score is reported.
         converts: whether ``convert`` makes another preprocessing of what is in memory.
         sided: whether ``Source.side`` and ``resized`` set the size of examples.
         member_epochs: epochs that are enough for each network of an ensemble, as measured on a few tasks of images,
@@ -159,7 +161,6 @@ class Kind(ABC):
     mirrors: ClassVar[bool] = False
     linear_rate: ClassVar[float] = 1e-2
     averages_linear: ClassVar[bool] = False
-    trees: ClassVar[bool] = False
     converts: ClassVar[bool] = False
     sided: ClassVar[bool] = False
     member_epochs: ClassVar[int] = 0
@@ -249,6 +250,18 @@ class Kind(ABC):
             source: what it was read of; None where its examples were given in memory.
         """
         return {}
+
+    def tree_features(self, task: Task, inputs: Tensor) -> NDArray[Any] | None:
+        """What gradient-boosted trees, as rivals whose score is reported, learn from; by default there are none.
+
+        Args:
+            task: as it is usually made.
+            inputs: some of its inputs, shape ``(n, *shape)``.
+
+        Returns:
+            Shape ``(n, features)``; gaps may be NaN.
+        """
+        return None
 
     def convert(self, task: Task, prepared: Any) -> Task:
         """The same examples under another preprocessing, where ``converts``; others have to be read again."""

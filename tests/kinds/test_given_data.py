@@ -534,7 +534,7 @@ def test_a_column_of_groups_is_neither_text_nor_label_nor_number(tmp_path: Path)
         assert kind_of(task).name == kind
         assert [len(part) for part in (task.train, task.val or (), task.test)] == [24, 8, 8]
         if kind == "rows":
-            assert task.shape == lm.inputs.RowShape(2)
+            assert task.preprocessing.names == ("height",)
         with pytest.raises(ValueError, match="has no column 'groups': did you mean 'group'"):
             read_given(table, group="groups")
 
@@ -603,7 +603,7 @@ def test_names_of_files_are_no_texts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("a,b,c\n" + "1,red,x\n2,blue,y\n" * 5, "has the columns a, b, c: call that of the labels 'label', or name it"),
+        ("a,b,c\n" + "1,red,x\n2,blue,y\n" * 5, "has the columns a, b, c: name that of the labels, or of"),
         (
             "a,body,target\n" + "".join(f"1,how are you {n},x\n2,I am well {n},y\n" for n in range(5)),
             r"Column 'body' .* holds texts; where texts are to be learned from, call their column 'text'",

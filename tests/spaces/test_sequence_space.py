@@ -331,7 +331,7 @@ def test_more_steps_than_a_network_is_for_are_told():
 
 
 IMAGE_SPACES = (
-    lm.LayeredSpace(), lm.spaces.ENASMacro(), lm.spaces.MobileMacro(), lm.spaces.DARTSCell(), lm.spaces.MetaNASCell(),
+    lm.LayeredSpace(), lm.spaces.ENASMacro(), lm.spaces.DARTSCell(), lm.spaces.MetaNASCell(),
     lm.spaces.NASBench101(merge_isomorphs=False), lm.spaces.NASBench201(merge_isomorphs=False),
 )  # fmt: skip
 

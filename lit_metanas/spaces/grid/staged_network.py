@@ -21,7 +21,6 @@ from lit_metanas.spaces.grid.grid_blocks import BLOCKS, BlockQuestions
 from lit_metanas.spaces.grid.normed_convolution import CHANNEL_GROUP, halve, normed_conv
 from lit_metanas.spaces.mixed_layers import CountedFlops, averages
 from lit_metanas.spaces.mixture import Gate, Mixture
-from lit_metanas.spaces.mobile.mobile_layout import round_channels
 from lit_metanas.spaces.operations import ACTIVATIONS, padded
 
 STEMS: Mapping[str, tuple[int, int]] = {"conv": (3, 1), "conv_2": (3, 2), "patch_2": (2, 2), "patch_4": (4, 4)}
@@ -58,6 +57,12 @@ class GridLayout:
     branch_dropouts: tuple[float, ...]
     readouts: tuple[str, ...]
     most_width: int
+
+
+def round_channels(channels: float, divisor: int) -> int:
+    """The nearest multiple of ``divisor`` that is at least 0.9 of ``channels``, as in MobileNetV2's networks."""
+    nearest = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return nearest + divisor * (nearest < 0.9 * channels)
 
 
 def stage_width(width: str, growth: str, *, place: int, most: int) -> int:

@@ -55,10 +55,8 @@ class SequenceSpace(SearchSpace):
         depths: numbers of layers.
         widths: numbers of channels. One alone where weights are shared; methods that train one network after the other
             choose among several.
-        readouts: ``mean``, ``max``, ``attention``, ``last``; ``hops_1``, ``hops_2``, ``hops_3``, in which the first
-            step asks the others so many times (Sukhbaatar et al. 2015), as a question asks the sentences of a story
-            (``QuestionSentences``), for which each should be a step of its own: ``stride=1``, no ``pools``; or
-            ``each`` alone, for objectives that want an output of each step, such as ``Transcription``.
+        readouts: ``mean``, ``max``, ``attention``, ``last``; or ``each`` alone, for objectives that want an output of
+            each step, such as ``Transcription``.
         positions: how attention finds out the places of steps: ``sinusoidal``, ``learned``, ``none``.
         stride: steps that the stem makes one of, for long series such as speech.
         token_scale: standard deviation of the vectors that tokens begin with, of every channel. Training moves those of
