@@ -86,6 +86,11 @@ class Job:
         return self.views.usual.task
 
     @property
+    def examples(self) -> int:
+        """Examples to choose by; fewer than there are if a class is rare and each counts alike."""
+        return self.task.goal.examples_worth(validation_part(self.task).labels)
+
+    @property
     def alone(self) -> Job:
         """The same for linear models alone."""
         assert self.linear is not None

@@ -42,7 +42,7 @@ from lit_metanas.records.budget import FailedWorkError
 from lit_metanas.records.record import RecipeFields, SearchOutcome, cost_of
 from lit_metanas.searchers.halving import EvolvingHalving, Halving
 from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.training.child import members_of
+from lit_metanas.training.ensembles import members_of
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def searcher_of_one(job: Job, begun: Beginning, plan: BudgetPlan) -> Halving:
         finish=False,
         train={name: list(values) for name, values in begun.train.items()},
         later=job.views.choice,
-        examples=begun.work.scored,
+        examples=job.examples,
     )
 
 
@@ -195,7 +195,7 @@ def take_best(job: Job, begun: Beginning, known: Known, failure: str) -> None:
     candidates = [network]
     if linear is not None:
         candidates += [linear, *mean_of(job, network, linear)]
-    chosen = known.mean or best_of(candidates, len(validation_part(job.task)))
+    chosen = known.mean or best_of(candidates, job.examples)
     if linear is not None and known.mean is None:
         how = {linear: "the linear model was taken", network: "the network was taken"}.get(chosen, "both were taken")
         known.sentence = f"{describe_both(linear, network, chosen)}: {how}"

@@ -16,7 +16,7 @@ from lit_metanas.automl.model_start import ModelStart
 from lit_metanas.automl.options import NetworkLimits
 from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.estimators.estimator import FAILURES, Estimator, Measure, Score, reason_of
-from lit_metanas.estimators.training_estimator import TrainingEstimator
+from lit_metanas.estimators.training_estimator import TrainingEstimator, validation_part
 from lit_metanas.inputs.shapes import TokenShape
 from lit_metanas.kinds.texts.joined_tokens import joined_task
 from lit_metanas.records.budget import TRAINING_PASSES, Cost
@@ -24,12 +24,15 @@ from lit_metanas.records.record import PREPROCESSING, RecipeFields, RecipeValue
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
-from lit_metanas.tasks.task import Split, Task, check_task
-from lit_metanas.training.child import WithLinear
+from lit_metanas.tasks.task import Split, Task, check_task, join_parts
+from lit_metanas.training.ensembles import WithLinear
 from lit_metanas.training.precision import FLOAT32
 from lit_metanas.training.recipes import Recipe
 from lit_metanas.training.step_time import nominal_times, step_seconds
 from lit_metanas.training.task_start import TaskStart
+
+MOST_CALIBRATING = 300
+"""Validation examples, at most half of them, that the first network of an ensemble does not learn from."""
 
 VIEWS_KEPT = 2
 """Views in memory at a time, apart from the usual one."""
@@ -40,11 +43,10 @@ EVERY_APART, FEWEST_APART = 5, 20
 
 def set_apart(task: Task) -> tuple[Task, Split | None]:
     """A task without some of its examples to learn from, and these; None where it has too few."""
-    train = task.train
-    places = torch.arange(len(train), device=train.labels.device) % EVERY_APART == EVERY_APART - 1
-    if int(places.sum()) < FEWEST_APART:
+    number = len(task.train) // EVERY_APART
+    if number < FEWEST_APART:
         return task, None
-    rest, apart = (Split(train.inputs[own], train.labels[own]) for own in (~places, places))
+    apart, rest = task.train.divided(number)
     return replace(task, train=rest), apart
 
 
@@ -62,6 +64,15 @@ class View:
     def learned(self) -> Split:
         """All but the test part."""
         return all_but_test(self.given)
+
+    @cached_property
+    def calibrating(self) -> tuple[Split, Split]:
+        """The examples that were set apart, or some validation examples; and all others but the test part."""
+        if self.apart is not None:
+            return self.apart, all_but_test(self.task)
+        val = validation_part(self.task)
+        held_back, others = val.divided(min(MOST_CALIBRATING, (len(val) + 1) // 2))
+        return held_back, join_parts(self.task.train, others) if len(others) else self.task.train
 
     def size(self, architecture: Architecture, networks: int = 1) -> NetworkCost:
         """The cost of so many networks of an architecture for such inputs."""
@@ -167,9 +178,11 @@ class Views:
         task = joined_task(view.task, linear.task)
         if task is None:
             return None
-        return JoinedView(
-            replace(view, task=task, given=task), view, linear, (view.task.shape[-1], linear.task.shape[-1])
-        )
+        both, steps = replace(view, task=task, given=task), (view.task.shape[-1], linear.task.shape[-1])
+        if view.apart is not None and linear.apart is not None:
+            others = joined_task(replace(view.task, train=view.apart), replace(linear.task, train=linear.apart))
+            both = replace(both, apart=None if others is None else others.train)
+        return JoinedView(both, view, linear, steps)
 
     def labelled(self, label: str) -> View:
         """The view of a label; the usual one without a choice."""
@@ -206,7 +219,9 @@ class Views:
             raise ValueError(
                 f"The data of '{usual.id}' have changed since they were first read: leave them as they are."
             )
-        return task
+        val = task.val and replace(task.val, weights=getattr(usual.val, "weights", None))
+        train = replace(task.train, weights=usual.train.weights)
+        return replace(task, objective=usual.objective, train=train, val=val)
 
     def _view(self, label: str, task: Task) -> View:
         given, apart = task, None

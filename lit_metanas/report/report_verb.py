@@ -35,8 +35,10 @@ from lit_metanas.report.figures.fronts import draw_fronts
 from lit_metanas.report.leaderboard import PAGE, leaderboard_page, read_folder
 from lit_metanas.report.report_page import (
     PREDICTED,
+    WORST,
     Picture,
     best_sentences,
+    class_section,
     draw_architectures,
     page_text,
     prediction_section,
@@ -240,10 +242,13 @@ def write_report(
             pictures.append(picture)
     pictures += draw_architectures(folder, architectures)
     examples = prediction_section(folder, looked_at)
-    write_whole(folder / "report.md", page_text(made, pictures, networks, examples, said))
+    classes, confusions = class_section(folder, looked_at)
+    pictures += confusions
+    write_whole(folder / "report.md", page_text(made, pictures, networks, [classes, examples], said))
     files = {folder / "report.md": "report", **{folder / picture.file: picture.title for picture in pictures}}
-    if PREDICTED in examples:
-        files[folder / PREDICTED] = "Predictions"
+    for name, title in ((WORST, "Worst errors"), (PREDICTED, "Predictions")):
+        if f"]({name})" in f"{classes}{examples}":
+            files[folder / name] = title
     return Report(tuple(made), files, said)
 
 

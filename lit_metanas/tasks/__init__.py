@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from lit_metanas.tasks.class_balance import balanced_task
 from lit_metanas.tasks.embeddings import ClassDistances, DataStatistics, JoinedEmbedding, RandomFeatures, TaskEmbedding
 from lit_metanas.tasks.episode_loader import EpisodeAugmentation, EpisodeLoader, EpisodeSampler, EpisodeStream
 from lit_metanas.tasks.sampling import DrawnTasks, draw_episode, draw_task
@@ -32,6 +33,7 @@ __all__ = [
     "TaskEmbedding",
     "TaskSource",
     "TrainingTaskDataModule",
+    "balanced_task",
     "check_task",
     "draw_episode",
     "draw_task",

@@ -132,6 +132,7 @@ class FolderTask(SingleTask):
         """The same task with images as uint8, which take a quarter of the memory."""
         images, files = self._read(self._files)
         images = large_classes(images, self.min_per_class, f"'{writable(str(self.root))}'")
+        tested, tested_files = (None, None) if self._tested is None else self._read(self._tested)
         return task_of_classes(
             self.root.resolve().name,
             images,
@@ -139,8 +140,10 @@ class FolderTask(SingleTask):
             seed=self.seed,
             culprit=lambda name: str(self.root / name),
             groups=by_class(self._groups or None, {name: files[name] for name in images}),
-            tested=None if self._tested is None else self._read(self._tested)[0],
+            tested=tested,
             tested_in=f"'{self.test_root}'",
+            files=files,
+            tested_files=tested_files,
         )
 
     def _read(self, classes: Mapping[str, Sequence[Path]]) -> tuple[dict[str, Tensor], dict[str, list[Path]]]:

@@ -224,7 +224,7 @@ def _made(
     known = parts[0][0]
     made = preprocessing.fitted(known) if preprocessing else usual_tokens(known)
     splits = [Split(made.encode(part), labels) for part, labels in parts]
-    return labelled.task(id, splits, None, preprocessing=made)
+    return labelled.task(id, splits, None, preprocessing=made, test_names=parts[2][0])
 
 
 def usual_tokens(texts: Sequence[str]) -> TextPreprocessing:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from lit_metanas.callbacks.figures import COLOURS, FAINT, INK, label
 from lit_metanas.comparisons.result_fields import ResultFields
 from lit_metanas.io.text import first_few, number_of, shorten, with_prefix
+from lit_metanas.objectives.classification import ACCURACY
 from lit_metanas.records.record import Trial
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.records.statistics import bounds
@@ -24,7 +25,7 @@ from lit_metanas.report.figures.panel import (
     stacked,
 )
 from lit_metanas.report.paired_statistics import mean_curve, saturation
-from lit_metanas.report.table import ACCOUNTS, ACCURACY, MethodRow, ProtocolTable, by_protocol, methods_of, title_of
+from lit_metanas.report.table import ACCOUNTS, MethodRow, ProtocolTable, by_protocol, methods_of, title_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
