@@ -19,7 +19,7 @@ from lit_metanas.estimators.estimator import FAILURES, BestSoFar, reason_of
 from lit_metanas.estimators.training_estimator import check_finite, validation_part
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.text import printable
-from lit_metanas.objectives.objective import Objective
+from lit_metanas.objectives.objective import Judged, Objective
 from lit_metanas.records.budget import Cost, FailedWorkError
 from lit_metanas.tasks.task import Split
 from lit_metanas.training.child import Child, chosen_child, fit_child, scores_of
@@ -67,7 +67,7 @@ class Known:
     apart: Cost = field(default_factory=Cost)  # of models that were only compared, failed or diverged
     longer: int = 0  # of these, the FLOPs of the network itself, which was trained on to be compared
     sentence: str = ""  # how the comparison with linear models ended
-    trees: float | None = None  # the validation score of boosted trees, a rival
+    trees: Judged | None = None  # how good boosted trees, a rival, are on the validation part
 
     def charge(self, cost: Cost) -> None:
         """Count the cost of a model that was only compared, or failed; the progress of a network is known already."""
@@ -100,9 +100,9 @@ def train_fully(
 ) -> None:
     """Train a network, or the members of an ensemble side by side, on all but the test part.
 
-    The first one begins with the weights of the search, the others do not. The first one of several does not learn from
-    a few validation examples, by which all are calibrated. Those that diverge are left out, with a
-    warning; if all do, the network is as the search trained it. If one fails, those before it are kept.
+    The first one begins with the weights of the search, the others do not. The first one of several leaves out some
+    validation examples, by which all are calibrated. Those that diverge are left out, with a warning; if all do, the
+    network is as the search trained it. If one fails, those before it are kept.
 
     Raises:
         FailedWorkError: all diverge, and the search has no weights of them.
@@ -228,35 +228,33 @@ def as_scored(job: Job, one: Candidate) -> Trained | None:
 def calibrated(job: Job, one: Trained) -> Objective:
     """The objective, with what examples say of a candidate that has not learned from them.
 
-    Of an ensemble that is the network which has not. A single network has fewer epochs, and what the same one says as
-    it was scored stands for it: on photographs the best temperature after 20 epochs was within 4 % of that after two.
-    The examples are those that were set apart, or else validation examples.
+    An ensemble has a first network that has left some out. For a single network, which has fewer epochs, the same one
+    as it was scored stands: on photographs its temperature was within 4 % of the best one, after 4 epochs as after 20.
+    The examples are those that were set apart, or else the validation part, by which the candidate was chosen.
     """
-    candidate, task = one.candidate, one.candidate.view.task
-    network: nn.Module | None = one.child.network
-    part = validation_part(task) if candidate.view.apart is None else candidate.view.apart
-    if task.goal.scored != "input":
-        return task.goal
+    candidate, goal = one.candidate, one.candidate.view.task.goal
+    if goal.scored != "input":
+        return goal
     if one.honest is not None:
         part, network = candidate.view.calibrating[0], one.honest
         if candidate.joined is not None and candidate.linear is not None:
-            linear = _scored_network(job, candidate.linear)
-            network = linear and candidate.joined.network(network, linear)
-    elif not one.held_out:
-        network = _scored_network(job, candidate)
-    if network is None:
-        return task.goal
-    return task.goal.calibrated(scores_of(network.to(part.inputs.device).eval(), part, task.goal), part.labels)
-
-
-def _scored_network(job: Job, one: Candidate) -> nn.Module | None:
-    """A candidate's network with the weights of its score, of a mean with the linear model; None if none are kept."""
-    if one.joined is None or one.linear is None:
-        scored = as_scored(job, one)
-        return None if scored is None else scored.child.network
-    own = _scored_network(job, replace(one, view=one.joined.networks, linear=None, joined=None))
-    linear = _scored_network(job, one.linear)
-    return own and linear and one.joined.network(own, linear)
+            linear = as_scored(job, candidate.linear)
+            if linear is None:
+                return goal
+            network = candidate.joined.network(network, linear.child.network)
+        return goal.calibrated(scores_of(network.to(part.inputs.device).eval(), part, goal), part.labels)
+    members = [candidate]
+    if candidate.joined is not None and candidate.linear is not None:
+        members = [replace(candidate, view=candidate.joined.networks, linear=None, joined=None), candidate.linear]
+    found, targets = list[Tensor](), None
+    for member in members:
+        if (scored := as_scored(job, member)) is None:
+            return goal
+        part = member.view.apart or validation_part(member.view.task)
+        network, targets = scored.child.network.to(part.inputs.device).eval(), part.labels
+        found.append(scores_of(network, part, goal))
+    assert targets is not None
+    return goal.calibrated(torch.stack(found).mean(0), targets)
 
 
 def divergence(one: Trained) -> str | None:

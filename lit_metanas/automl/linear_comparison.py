@@ -8,8 +8,6 @@ from importlib.util import find_spec
 from time import perf_counter
 from typing import Any
 
-import torch
-
 from lit_metanas.automl.budget_plan import BudgetPlan, limited, rest
 from lit_metanas.automl.candidates import Beginning, Candidate, Job, LinearTrainings, best_of, last_cost
 from lit_metanas.automl.last_training import Known, Show, train_linear_fully
@@ -18,11 +16,12 @@ from lit_metanas.automl.pace import threads_that_pay
 from lit_metanas.estimators.estimator import FAILURES
 from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.objectives.classification import Classification
+from lit_metanas.objectives.objective import Judged, Objective
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.records.budget import Cost
-from lit_metanas.records.statistics import clearly_above, forecast
+from lit_metanas.records.statistics import forecast
 from lit_metanas.searchers.query.ledger import Query
-from lit_metanas.tasks.task import Split
+from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import Child, chosen_child, judge
 from lit_metanas.training.recipes import Recipe
 from lit_metanas.training.workers import workers_now
@@ -35,45 +34,49 @@ looks at a number, as measured on a few tables."""
 def score_trees(job: Job, known: Known, show: Show) -> None:
     """Score gradient-boosted trees of scikit-learn on the same validation part, if they are a rival and cost little."""
     task, goal, val = job.task, job.task.goal, validation_part(job.task)
-    if not job.kind.trees or not isinstance(goal, Classification | Regression) or find_spec("sklearn") is None:
+    features = job.kind.tree_features(task, task.train.inputs)
+    if not isinstance(goal, Classification | Regression) or features is None or find_spec("sklearn") is None:
         return
     ensembles = goal.outputs  # of trees
     if isinstance(goal, Classification) and goal.outputs == 2:
         ensembles = 1
-    looks = TREES_ROUNDS * task.train.inputs.numel() * ensembles
+    looks = TREES_ROUNDS * features.size * ensembles
     if TREES_FLOPS * looks > TREES_SHARE * (known.plan.search + (known.plan.training or known.plan.expected)):
         return
     show("scoring boosted trees")
     begin = perf_counter()
     with suppress(*FAILURES):
-        known.trees = goal.judge(_tree_predictions(goal, task.train, val, job.options.seed), val.labels.cpu()).value
+        predictions = _by_trees(goal, features, task, job.kind.tree_features(task, val.inputs), job.options.seed)
+        known.trees = goal.judge(predictions, val.labels.cpu())
     known.charge(Cost(seconds=perf_counter() - begin))
 
 
-def _tree_predictions(goal: Classification | Regression, train: Split, val: Split, seed: int) -> list[Any]:
-    """What boosted trees predict of validation examples."""
+def _by_trees(goal: Objective, features: Any, task: Task, asked: Any, seed: int) -> list[Any]:
+    """What boosted trees predict for the rows that are asked."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-    inputs, targets, new = (one.cpu().numpy() for one in (train.inputs, train.labels, val.inputs))
-    if isinstance(goal, Regression):
-        trees = [HistGradientBoostingRegressor(random_state=seed).fit(inputs, column) for column in targets.T]
-        return list(zip(*(one.predict(new).tolist() for one in trees), strict=True))
-    classes = HistGradientBoostingClassifier(random_state=seed).fit(inputs, targets)
-    found = torch.from_numpy(classes.predict_proba(new))
-    scores = torch.zeros(len(val), goal.outputs, dtype=found.dtype)
-    scores[:, classes.classes_] = found
-    return goal.predictions(scores)
+    targets = task.train.labels.cpu().numpy()
+    if isinstance(goal, Classification):
+        found: list[Any] = (
+            HistGradientBoostingClassifier(random_state=seed).fit(features, targets).predict(asked).tolist()
+        )
+        return found
+    columns = [
+        HistGradientBoostingRegressor(random_state=seed).fit(features, one).predict(asked).tolist() for one in targets.T
+    ]
+    return list(zip(*columns, strict=True))
 
 
-def describe_trees(value: float | None, chosen: float, examples: int) -> str:
-    """The score of boosted trees on so many examples, compared with that of the model that was chosen."""
-    if value is None:
+def describe_trees(found: Judged | None, chosen: float) -> str:
+    """The score of boosted trees, compared with that of the model that was chosen on the same examples."""
+    if found is None:
         return ""
-    text = f"HistGradientBoosting of scikit-learn reaches {100 * value:.1f} on the same validation part, "
-    if clearly_above(value, chosen, examples):
-        return f"{text}{100 * (value - chosen):.1f} points more: use it here"
-    more = "more, which may be chance" if value > chosen else "less"
-    return f"{text}{100 * abs(value - chosen):.1f} points {more}"
+    ahead = found.value - chosen
+    text = f"HistGradientBoosting of scikit-learn reaches {100 * found.value:.1f} on the same validation part, "
+    if ahead >= max(found.half / 1.96, 1e-9):  # its standard error
+        return f"{text}{100 * ahead:.1f} points more: use it here"
+    more = "more, which may be chance" if ahead > 0 else "less"
+    return f"{text}{100 * abs(ahead):.1f} points {more}"
 
 
 def train_linear(job: Job, begun: Beginning, known: Known, show: Show) -> Candidate | None:

@@ -35,7 +35,6 @@ from lit_metanas.comparisons.search_progress import SEARCHING, TESTING, ToldBudg
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import result_of
 from lit_metanas.estimators.estimator import FAILURES, BestSoFar, latency, reason_of
-from lit_metanas.estimators.training_estimator import validation_part
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.text import printable
 from lit_metanas.records.budget import FailedWorkError
@@ -260,7 +259,7 @@ def tested(job: Job, begun: Beginning, known: Known, one: Trained, *, stopped: b
         latency=_latency(job, one, plan.threads),
         latency_batch=job.views.limits.latency_batch,
         linear_model=known.sentence,
-        rival=describe_trees(known.trees, candidate.value, len(validation_part(job.task))),
+        rival=describe_trees(known.trees, candidate.value),
         linear=linear,
         linear_view=linear_view,
         threads=plan.threads,

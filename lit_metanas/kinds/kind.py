@@ -11,6 +11,9 @@ from math import prod
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
+from numpy.typing import NDArray
+from torch import Tensor
+
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import Shape, TokenShape
 from lit_metanas.io.class_folders import files_in, folders_in
@@ -20,6 +23,7 @@ from lit_metanas.kinds.augmentation import AUGMENTATIONS
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.record import RecipeFields, RecipeValue
 from lit_metanas.spaces import SearchSpace, default_space
+from lit_metanas.tasks.labels import Groups, Labels
 from lit_metanas.tasks.number_targets import Targets
 from lit_metanas.tasks.task import Task
 
@@ -35,6 +39,7 @@ BUILT_IN = {
     "transcripts": "sounds.sound_kinds.TranscriptKind",
     "texts": "texts.text_kind.TextKind",
     "rows": "rows.row_kind.RowKind",
+    "series": "series.series_kind.SeriesKind",
     "pairs": "pairs.pair_kind.PairKind",
     "questions": "questions.question_kind.QuestionKind",
 }
@@ -118,7 +123,6 @@ class Kind(ABC):
         mirrors: whether a network is also trained on mirrored examples, if these keep their classes.
         linear_rate: learning rate of linear models.
         averages_linear: whether a linear model is averaged with networks, as measured on a few tasks of texts.
-        trees: whether gradient-boosted trees of scikit-learn are a rival, whose score is reported.
         converts: whether ``convert`` makes another preprocessing of what is in memory.
         sided: whether ``Source.side`` and ``resized`` set the size of examples.
         member_epochs: epochs that are enough for each network of an ensemble, as measured on a few tasks of images,
@@ -157,7 +161,6 @@ class Kind(ABC):
     mirrors: ClassVar[bool] = False
     linear_rate: ClassVar[float] = 1e-2
     averages_linear: ClassVar[bool] = False
-    trees: ClassVar[bool] = False
     converts: ClassVar[bool] = False
     sided: ClassVar[bool] = False
     member_epochs: ClassVar[int] = 0
@@ -185,6 +188,33 @@ class Kind(ABC):
         Raises:
             ValueError: the data are malformed.
         """
+
+    def in_memory(
+        self,
+        examples: Any,
+        labels: Labels,
+        tested: tuple[Any, Any],
+        *,
+        group: Groups | None,
+        min_per_class: int | None,
+        targets: Targets | None,
+        prepared: Any,
+    ) -> Task | None:
+        """The task of labelled examples in memory, where a user names the kind; None goes by their shape.
+
+        Args:
+            examples: as a user has them.
+            labels: of each.
+            tested: examples and labels of the test part; None twice draws it.
+            group: which examples belong together.
+            min_per_class: examples of the smallest class that is kept.
+            targets: what labels are learned as; None looks at them.
+            prepared: what makes inputs of the examples; None is the usual one.
+
+        Raises:
+            ValueError: the examples or labels are malformed.
+        """
+        return None
 
     def space(self, shape: Shape, objective: Objective) -> SearchSpace:
         """What can be built for a shape of inputs and an objective; by default the space for any input."""
@@ -220,6 +250,18 @@ class Kind(ABC):
             source: what it was read of; None where its examples were given in memory.
         """
         return {}
+
+    def tree_features(self, task: Task, inputs: Tensor) -> NDArray[Any] | None:
+        """What gradient-boosted trees, as rivals whose score is reported, learn from; by default there are none.
+
+        Args:
+            task: as it is usually made.
+            inputs: some of its inputs, shape ``(n, *shape)``.
+
+        Returns:
+            Shape ``(n, features)``; gaps may be NaN.
+        """
+        return None
 
     def convert(self, task: Task, prepared: Any) -> Task:
         """The same examples under another preprocessing, where ``converts``; others have to be read again."""

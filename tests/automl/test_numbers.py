@@ -27,10 +27,10 @@ def houses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with a table of houses, whose price a line gives with some noise."""
     monkeypatch.chdir(tmp_path)
     draw = np.random.default_rng(0)
-    rows = draw.normal(size=(150, 3))
-    prices = 250_000 + 40_000 * rows[:, 0] - 25_000 * rows[:, 1] + 8_000 * draw.normal(size=150)
+    rows = draw.normal(size=(360, 3))
+    prices = 250_000 + 40_000 * rows[:, 0] - 25_000 * rows[:, 1] + 8_000 * draw.normal(size=360)
     lines = [f"{a:.4f},{b:.4f},{c:.4f},{price:.2f}" for (a, b, c), price in zip(rows, prices, strict=True)]
-    for name, own in (("houses", lines[:120]), ("new", lines[120:])):
+    for name, own in (("houses", lines[:300]), ("new", lines[300:])):
         (tmp_path / f"{name}.csv").write_text("\n".join(["area,age,floor,price", *own]))
     return tmp_path
 
@@ -38,7 +38,7 @@ def houses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_table_of_prices_becomes_a_network_that_predicts_prices(
     houses: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    main(["auto", "houses.csv", "--label", "price", "--flops", "[5e6,3e6]", "--workers", "1"])
+    main(["auto", "houses.csv", "--label", "price", "--flops", "[1e8,6e7]", "--workers", "1"])
     told = capsys.readouterr()
     assert "auto: targets are numbers: regression; give --objective classification for classes." in told.err
     assert "test R2: 9" in told.out
@@ -52,7 +52,7 @@ def test_a_table_of_prices_becomes_a_network_that_predicts_prices(
     assert list(rows[0]) == ["row", "prediction", "lower", "upper"]
     assert r2_score(prices, [float(row["prediction"]) for row in rows]) > 0.9
     inside = [float(row["lower"]) <= price <= float(row["upper"]) for row, price in zip(rows, prices, strict=True)]
-    assert sum(inside) >= 24  # of 30
+    assert sum(inside) >= 48  # of 60
     done = subprocess.run(
         [sys.executable, "model/predict.py", "new.csv"], capture_output=True, text=True, check=True, timeout=300
     )
@@ -62,7 +62,7 @@ def test_a_table_of_prices_becomes_a_network_that_predicts_prices(
 
     # The same call reads the finished search, with its intervals.
     monkeypatch.setattr(calls, "_searched", None)
-    again = lm.auto("houses.csv", flops=(5e6, 3e6), label="price", output="model", workers=1, progress=False)
+    again = lm.auto("houses.csv", flops=(1e8, 6e7), label="price", output="model", workers=1, progress=False)
     assert again.objective == lm.Regression(
         again.objective.means, again.objective.deviations, lm.load("model").objective.reaches
     )

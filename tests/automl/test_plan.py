@@ -38,7 +38,8 @@ pytestmark = pytest.mark.usefixtures("short_trials")
 def workload(gone: float = 0.0) -> Workload:
     """Of a table, a small network first and one of a hundred times as many multiply-adds."""
     rows = np.random.default_rng(0).random((1000, 10))
-    task, space = lm.task_from_arrays(rows, [0, 1] * 500), lm.MLPSpace(depths=(0, 2), widths=(64,))
+    task = lm.task_from_arrays(rows, [0, 1] * 500, preprocessing=lm.kinds.Columns(scale="standardised"))
+    space = lm.MLPSpace(depths=(0, 2), widths=(64,))
     both = [next(one for one in space.architectures() if one["depth"] == depth) for depth in ("0", "2")]
     views = Views(task, {}, space, NetworkLimits())
     return Workload(views, both, lm.Recipe(), 0.5, perf_counter() - gone, reading=0.0, writes=False)
@@ -114,8 +115,15 @@ def test_reading_that_takes_most_of_the_minutes_is_told_before_the_search(
         assert ("starting and reading" in said) == bool(told)
 
 
+def test_a_tiny_first_network_leaves_the_training_its_share() -> None:
+    work = workload()
+    flops = 300 * work.epoch  # thousands of epochs of the first network
+    divided = divide(work, AutoOptions(None, flops=flops), rungs_of)
+    assert divided.search == pytest.approx(work.share * flops)
+
+
 def test_flops_that_hide_an_epoch_in_their_last_digit_are_no_small_budget() -> None:
-    assert divide(workload(), AutoOptions(None, flops=1e24), rungs_of).search == 1e24
+    assert divide(workload(), AutoOptions(None, flops=1e24), rungs_of).search == pytest.approx(1e24)
 
 
 def test_candidates_grow_with_the_budget() -> None:
@@ -208,7 +216,9 @@ def test_a_linear_candidate_has_no_more_epochs_than_help_or_than_others_have(
     monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", steps)
     monkeypatch.setattr(TrainingEstimator, "__call__", counted)
     space = lm.MLPSpace(depths=(0, 2), widths=(64,))
-    lm.auto((rows.numpy(), (rows[:, 0] > 0).long().tolist()), flops=(flops, 1e6), space=space, progress=False)
+    standardised = lm.kinds.Columns(scale="standardised")
+    task = lm.task_from_arrays(rows, (rows[:, 0] > 0).long().tolist(), preprocessing=standardised)
+    lm.auto(task, flops=(flops, 1e6), space=space, progress=False)
     average = 4 * max(epochs["2"])  # at most, if all but one of the four timed networks are linear
     assert SHARES.longest <= max(epochs["0"]) <= max(SHARES.longest, average)
     assert (max(epochs["2"]) > SHARES.longest) == (steps == 1000)

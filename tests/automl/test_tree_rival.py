@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import lit_metanas as lm
 from lit_metanas.automl import linear_comparison
 from lit_metanas.automl.linear_comparison import describe_trees
 from lit_metanas.kinds.given_data import read_given
+from lit_metanas.objectives.objective import Judged
 
 
 def squares(number: int = 240) -> tuple[np.ndarray, list[str]]:
@@ -21,14 +23,26 @@ def squares(number: int = 240) -> tuple[np.ndarray, list[str]]:
     return X, ["black" if (int(a) + int(b)) % 2 else "white" for a, b in X]
 
 
+def columns_of(task: Any, part: Any) -> np.ndarray:
+    """The numbers that a part was made of."""
+    return task.preprocessing.unscaled(part.inputs)
+
+
+def judged(right: torch.Tensor) -> Judged:
+    """The judgement of so many right answers."""
+    return Judged(right.double(), torch.ones(len(right), dtype=torch.float64))
+
+
 def test_their_validation_score_is_reported_and_they_are_not_exported(tmp_path: Path) -> None:
     ensemble = pytest.importorskip("sklearn.ensemble")
     found = lm.auto(squares(), flops=2e8, seed=3, progress=False, output=tmp_path / "out")
     task = read_given(squares())
-    trees = ensemble.HistGradientBoostingClassifier(random_state=3).fit(task.train.inputs, task.train.labels)
-    assert task.val is not None
-    score = trees.score(task.val.inputs, task.val.labels)
-    assert found.rival == describe_trees(score, found.val_score, len(task.val))
+    raw = [columns_of(task, part).round(4) for part in (task.train, task.val)]
+    assert {tuple(row) for row in raw[0]} < {tuple(row) for row in squares()[0].round(4)}
+    trees = ensemble.HistGradientBoostingClassifier(random_state=3).fit(raw[0], task.train.labels)
+    score = trees.score(raw[1], task.val.labels)
+    right = torch.from_numpy(trees.predict(raw[1])) == task.val.labels
+    assert found.rival == describe_trees(judged(right), found.val_score)
     assert f"rival: HistGradientBoosting of scikit-learn reaches {100 * score:.1f} on the" in str(found)
     assert lm.load(tmp_path / "out").architecture == dict(found.architecture)
     again = lm.auto(squares(), flops=2e8, seed=3, progress=False, output=tmp_path / "out")
@@ -40,9 +54,10 @@ def test_numbers_have_trees_of_numbers() -> None:
     X = np.random.default_rng(0).uniform(0, 4, (240, 2))
     y = np.floor(X[:, 0]) * np.floor(X[:, 1]) + 0.5 * X[:, 0]
     found, task = lm.auto((X, y), flops=2e8, seed=3, progress=False), read_given((X, y))
-    trees = ensemble.HistGradientBoostingRegressor(random_state=3).fit(task.train.inputs, task.train.labels[:, 0])
+    trees = ensemble.HistGradientBoostingRegressor(random_state=3)
+    trees.fit(columns_of(task, task.train), task.train.labels[:, 0])
     assert task.val is not None
-    score = trees.score(task.val.inputs, task.val.labels[:, 0])
+    score = trees.score(columns_of(task, task.val), task.val.labels[:, 0])
     assert f"reaches {100 * score:.1f} on the same validation part" in found.rival
 
 
@@ -70,4 +85,5 @@ def test_the_result_is_the_same_without_them(monkeypatch: pytest.MonkeyPatch) ->
     ],
 )
 def test_one_line_of_advice(value: float | None, chosen: float, told: str) -> None:
-    assert describe_trees(value, chosen, 1000).removeprefix("HistGradientBoosting of scikit-learn ") == told
+    found = None if value is None else judged(torch.arange(10_000) < 10_000 * value)
+    assert describe_trees(found, chosen).removeprefix("HistGradientBoosting of scikit-learn ") == told

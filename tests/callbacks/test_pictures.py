@@ -9,7 +9,6 @@ from lit_metanas.callbacks.probability_history import Moment
 from lit_metanas.inputs import RowShape
 from lit_metanas.report.figures import confusions
 from lit_metanas.spaces import (
-    AnyInputSpace,
     Architecture,
     ChoiceSpace,
     EncoderDecoderSpace,
@@ -144,11 +143,11 @@ def test_a_skip_joins_where_the_layer_adds_it(space, before, behind):
 
 @pytest.mark.parametrize(
     "space",
-    [AnyInputSpace, EncoderDecoderSpace, LayeredSpace, MLPSpace, SequenceSpace],
+    [EncoderDecoderSpace, LayeredSpace, MLPSpace, SequenceSpace],
     ids=lambda space: space.__name__,
 )
 def test_spaces_tell_the_place_of_all_that_a_layer_is_asked(space):
-    choices = (space(shared=False) if space is AnyInputSpace else space()).choices
+    choices = space().choices
     layered = [choice.name.removeprefix("layer").split(".") for choice in choices if choice.name.startswith("layer")]
     assert layered
     assert all(question in space.layer_questions(int(place)) for place, question in layered)

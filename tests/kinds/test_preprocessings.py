@@ -88,7 +88,7 @@ def test_images_in_memory_are_resized_only_once_they_are_asked_for(monkeypatch: 
 
 def test_rows_have_columns_of_several_scales(tmp_path: Path) -> None:
     rows = np.random.default_rng(0).lognormal(size=(40, 2))
-    labels = ["standardised columns", "quantiles of columns", "pieces of columns", "standardised together"]
+    labels = ["pieces of columns", "standardised columns", "quantiles of columns", "standardised together"]
     ways = ways_of((rows, np.arange(40) % 2))
     assert [*ways] == labels
     scores = ways["quantiles of columns"]().train.inputs

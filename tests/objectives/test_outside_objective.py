@@ -33,7 +33,7 @@ def test_a_prediction_that_is_off_by_one_step_is_half_right_of_three_classes() -
 
 
 def test_auto_search_and_export(table: Path, tmp_path: Path) -> None:
-    result = lm.auto(table, objective="grades.Ordinal", flops=(1e6, 1e6), output=tmp_path / "out", progress=False)
+    result = lm.auto(table, objective="grades.Ordinal", flops=(1e7, 1e7), output=tmp_path / "out", progress=False)
     assert result.metric == "ordinal score"
     assert result.test_score > 0.8
     assert "ordinal score" in repr(result)
@@ -55,6 +55,6 @@ def test_what_is_no_objective_is_refused(table: Path) -> None:
 
 def test_the_command_line(table: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "lit_metanas", "auto", str(table), "--objective", "grades.Ordinal"]
-    more = ["--flops=4e5", "--output", str(tmp_path / "out")]
+    more = ["--flops=1e7", "--output", str(tmp_path / "out")]
     done = subprocess.run([*command, *more], cwd=TOYS, capture_output=True, text=True, check=True)
     assert "test ordinal score:" in done.stdout

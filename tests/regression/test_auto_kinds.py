@@ -34,7 +34,7 @@ FLOPS: Mapping[str, tuple[float, float]] = {
     "sounds": (1.5e9, 1e9),
     "transcripts": (8e8, 5e8),
     "texts": (5e8, 3e8),
-    "rows": (1e6, 5e5),
+    "rows": (1e7, 5e6),
     "pairs": (3e8, 2e8),
     "questions": (2e8, 2e8),
 }
@@ -45,7 +45,7 @@ SMALL_FLOPS: Mapping[str, tuple[float, float]] = {
     "sounds": (1.2e9, 1e8),
     "transcripts": (1.2e9, 1e8),
     "texts": (6e8, 5e7),
-    "rows": (4e7, 1e6),
+    "rows": (4e8, 1e7),
     "pairs": (4e9, 1e8),
     "questions": (1.2e9, 1e8),
 }

@@ -310,7 +310,7 @@ def test_rows_of_a_patient_are_in_one_part(tmp_path: Path) -> None:
     rows = [f"{patient},{n},{n % 2},{patient}" for patient in range(8) for n in range(4)]
     table = tmp_path / "rows.csv"
     table.write_text("\n".join(["weight,height,label,patient", *rows]))
-    task = lm.TableTask(str(table), group="patient")
+    task = lm.TableTask(str(table), group="patient", preprocessing=lm.kinds.Columns(scale="standardised"))
     assert task.columns == ["weight", "height"]
     check_apart(parts_of(task[0], lambda one: round(1000 * float(one[0]))), 8)
     with pytest.raises(ValueError, match="columns of their own"):
@@ -366,7 +366,8 @@ def test_arrays_and_data_sets_take_a_group_of_each_example() -> None:
     data = TensorDataset(X[:, None], torch.from_numpy(y))
     check_apart(parts_of(lm.task_from_dataset(data, group=list("abcdef") * 10), owner), 6)
     table = np.stack([np.arange(60) % 6, np.arange(60)], axis=1).astype(float)
-    check_apart(parts_of(lm.task_from_arrays(table, y, group=owners), lambda row: round(1000 * float(row[0]))), 6)
+    rows = lm.task_from_arrays(table, y, group=owners, preprocessing=lm.kinds.Columns(scale="standardised"))
+    check_apart(parts_of(rows, lambda row: round(1000 * float(row[0]))), 6)
     for group, sentence in (
         ("owner", "group = 'owner' must be the group of each of the 60 images"),
         (owners[:59], "group has 59 values for 60 images: give one for each"),

@@ -81,7 +81,7 @@ def test_files_and_data_frames_are_one_table(tmp_path: Path) -> None:
     tasks.append(lm.task_from_arrays([[row[name] for name in columns] for row in rows], [row["label"] for row in rows]))
     for task in tasks:
         assert kind_of(task).name == "rows"
-        assert task.shape == lm.RowShape(3 + 1 + 2 + 4 + 1)  # trees, boolean, height and its gaps, date, share
+        assert task.shape == lm.RowShape(3 + 2 + 18 + 4 + 1)  # trees, boolean, height and its gaps, date, share
         assert all(torch.equal(task.train.inputs, other.train.inputs) for other in tasks)
     made = tasks[0].preprocessing
     assert isinstance(made, lm.kinds.Columns)
@@ -91,8 +91,8 @@ def test_files_and_data_frames_are_one_table(tmp_path: Path) -> None:
     encoded = made.encode(rows)
     for row, inputs in zip(rows, encoded.tolist(), strict=True):
         assert inputs[:3] == [float(row["tree"] == tree) for tree in made.columns[0].categories]  # type: ignore[attr-defined]
-        assert (inputs[3] > 0) == row["old"]
-        assert inputs[5] == 4 * inputs[-1] == float(row["height"] is None)
+        assert inputs[4] == row["old"]
+        assert inputs[22] == 4 * inputs[-1] == float(row["height"] is None)
     assert made.show(made.encode(rows[:1]))[0].startswith(f"tree {rows[0]['tree']}, old {int(rows[0]['old'])}, height ")
 
 
@@ -221,3 +221,14 @@ def test_a_classifier_takes_mixed_columns() -> None:
     assert classifier.feature_names_in_.tolist() == columns
     again = pickle.loads(pickle.dumps(classifier))
     assert again.predict(frame[:5]).tolist() == classifier.predict(frame[:5]).tolist()
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_test_rows_are_called_by_their_lines(given: bool, tmp_path: Path) -> None:
+    rows = rows_of(120)
+    path = write(tmp_path / "trees.csv", rows[:NUMBER])
+    tested = write(tmp_path / "tested.csv", rows[NUMBER:]) if given else None
+    task = lm.TableTask(path, test_path=tested)[0]
+    lines = Path(tested or path).read_text().splitlines()
+    for name, label in zip(task.test_names, task.test.labels.tolist(), strict=True):
+        assert lines[int(name.removeprefix("line ")) - 1].endswith(task.classes[label])

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, ClassVar, Self
@@ -203,13 +203,15 @@ class QuantileColumn(ScaledColumn):
 
 @dataclass(frozen=True)
 class PiecewiseColumn(ScaledColumn):
-    """Numbers by how much of each piece between two quantiles lies below them: piecewise linear encoding.
+    """Numbers, standardised, and how much of each piece between two quantiles lies below them.
 
-    Gorishniy et al. 2022, "On Embeddings for Numerical Features in Tabular Deep Learning", equation 1. Differs from the
-    paper in that numbers outside of all quantiles count as the nearest, so that no input is far from all others.
+    The shares are piecewise linear encoding: Gorishniy et al. 2022, "On Embeddings for Numerical Features in Tabular
+    Deep Learning", equation 1. Differs from the paper in that numbers outside of all quantiles count as the nearest,
+    and in that the number itself is an input, too: what is linear needs no pieces.
     """
 
     edges: tuple[float, ...] = ()
+    number: NumberColumn = field(default_factory=NumberColumn)
 
     kind: ClassVar[str] = "pieces"
 
@@ -227,28 +229,28 @@ class PiecewiseColumn(ScaledColumn):
         edges = tuple(4 * quarter for quarter in quarters)
         if len(edges) == 1:
             edges = (edges[0], np.nextafter(edges[0], math.inf) + 1)
-        return cls(name, bool(np.isnan(numbers).any()), edges)
+        return cls(name, bool(np.isnan(numbers).any()), edges, NumberColumn.fitted("", numbers))
 
     @property
     def values(self) -> int:
-        """Of each piece one."""
-        return len(self.edges) - 1
+        """Of the number, and of each piece."""
+        return len(self.edges)
 
     @property
     def of_gap(self) -> NDArray[np.float64]:
-        """Those of the middle edge."""
-        return (np.arange(self.values) < len(self.edges) // 2).astype(np.float64)
+        """Those of the mean, and of the middle edge."""
+        return np.array([0.0, *(float(place < len(self.edges) // 2) for place in range(len(self.edges) - 1))])
 
     def scaled(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The shares of the pieces."""
+        """The standardised number, and the shares of the pieces."""
         edges = np.array(self.edges) / 4
         with np.errstate(over="ignore"):
-            return ((numbers[:, None] / 4 - edges[:-1]) / np.diff(edges)).clip(0.0, 1.0)
+            shares = ((numbers[:, None] / 4 - edges[:-1]) / np.diff(edges)).clip(0.0, 1.0)
+        return np.concatenate([self.number.scaled(numbers), shares], axis=1)
 
     def unscaled(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """The inverse of ``scaled``."""
-        edges = np.array(self.edges)
-        return edges[0] + 4 * (inputs * np.diff(edges / 4)).sum(1)
+        return self.number.unscaled(inputs)
 
 
 @dataclass(frozen=True)

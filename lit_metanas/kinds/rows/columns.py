@@ -22,12 +22,13 @@ from lit_metanas.kinds.rows.column_kinds import (
     NumberColumn,
     PiecewiseColumn,
     QuantileColumn,
+    ScaledColumn,
     TableColumn,
     UnusedColumn,
 )
 from lit_metanas.records.plain import from_plain
 
-Scale: TypeAlias = Literal["standardised", "quantiles", "pieces", "together"]
+Scale: TypeAlias = Literal["pieces", "quantiles", "standardised", "together"]
 
 COLUMN_KINDS: dict[str, type[TableColumn]] = {
     each.kind: each
@@ -35,12 +36,12 @@ COLUMN_KINDS: dict[str, type[TableColumn]] = {
 }
 """By the names that files give them."""
 
-SCALES: tuple[Scale, ...] = ("standardised", "quantiles", "pieces", "together")
+SCALES: tuple[Scale, ...] = ("pieces", "quantiles", "standardised", "together")
 
 MOST_CATEGORIES, MOST_PIECES = 256, 16
 """Categories of a column, and pieces of one of numbers, at most."""
 
-MOST_OF_A_ROW, MOST_INPUTS = 1 << 14, 1 << 26
+MOST_OF_A_ROW, MOST_INPUTS = 1 << 12, 1 << 26
 """Numbers of an input, and of all inputs of a table: of a large one, columns have fewer categories and pieces."""
 
 LEAST_COUNTED = 50
@@ -61,9 +62,10 @@ class Columns(Preprocessing):
 
     Args:
         names: of the columns; empty where they have none.
-        scale: of numbers: ``standardised`` by mean and standard deviation, ``together`` by those of all columns, as
-            suits columns of one unit, such as pixels; ``quantiles`` makes normal scores, whatever the distribution;
-            ``pieces`` is piecewise linear between quantiles (Gorishniy et al. 2022).
+        scale: of numbers: ``pieces`` is standardised, and piecewise linear between quantiles (Gorishniy et al. 2022),
+            so that even a linear model can bend; ``quantiles`` makes normal scores, whatever the distribution;
+            ``standardised`` is by mean and standard deviation, ``together`` by those of all columns, as suits one unit,
+            such as pixels.
         columns: what was learned of each; empty before ``fitted``.
 
     Raises:
@@ -72,7 +74,7 @@ class Columns(Preprocessing):
     Example:
         >>> import lit_metanas as lm
         >>> rows = [[1.0, "red"], [3.0, "blue"], [None, "red"], [2.0, "blue"]]
-        >>> columns = lm.kinds.Columns(("height", "colour")).fitted(rows)
+        >>> columns = lm.kinds.Columns(("height", "colour"), "standardised").fitted(rows)
         >>> columns.encode([{"height": 2, "colour": "blue"}, {"height": "", "colour": "green"}]).tolist()
         [[0.0, 0.0, 1.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0, 0.5]]
         >>> columns.show(columns.encode([[3.0, "red"]]))
@@ -80,7 +82,7 @@ class Columns(Preprocessing):
     """
 
     names: tuple[str, ...] = ()
-    scale: Scale = "standardised"
+    scale: Scale = "pieces"
     columns: tuple[TableColumn, ...] = ()
 
     noun: ClassVar[str] = "rows"
@@ -166,6 +168,24 @@ class Columns(Preprocessing):
             found[:, -1] += absent
         found[:, -1] /= max(len(self.used), 1)
         return torch.from_numpy(found)
+
+    def unscaled(self, inputs: Tensor) -> NDArray[np.float64]:
+        """The cells that inputs stand for, as far as they are numbers: NaN of a gap that a network is shown.
+
+        Returns:
+            Shape ``(n, features)``: of a column of numbers one, of others those of the inputs.
+        """
+        numbers, begin, found = inputs.cpu().double().numpy(), 0, list[NDArray[np.float64]]()
+        for column in self.used:
+            own = numbers[:, begin : begin + column.width]
+            begin += column.width
+            values = own[:, : column.values].copy()
+            if isinstance(column, ScaledColumn):
+                values = column.unscaled(values)[:, None]
+            if column.gaps:
+                values[own[:, -1] > 0.5] = np.nan
+            found.append(values)
+        return np.concatenate(found, axis=1)
 
     def show(self, inputs: Tensor) -> list[str]:
         """The cells of each row, with the names of the columns; a gap of a column that had none as its middle."""

@@ -43,8 +43,9 @@ def cell_numbers(text: str, column: dict[str, Any]) -> list[float]:
     if column["kind"] == "quantiles":
         return [normal_score(number_in(text), column["knots"])]
     if column["kind"] == "pieces":
-        value, edges = number_in(text) / 4, [edge / 4 for edge in column["edges"]]
-        return [max(0.0, min(1.0, (value - low) / (high - low))) for low, high in pairwise(edges)]
+        value, edges = number_in(text), [edge / 4 for edge in column["edges"]]
+        pieces = [max(0.0, min(1.0, (value / 4 - low) / (high - low))) for low, high in pairwise(edges)]
+        return [standardised(value, column["number"]), *pieces]
     if column["kind"] == "categories":
         known = [*column["categories"], *[None] * column["rare"]]
         place = known.index(text[:200]) if text[:200] in known else len(column["categories"])
@@ -59,7 +60,7 @@ def gap_numbers(column: dict[str, Any]) -> list[float]:
     """What the network gets of a gap."""
     if column["kind"] == "pieces":
         edges = len(column["edges"])
-        return [float(place < edges // 2) for place in range(edges - 1)]
+        return [0.0, *(float(place < edges // 2) for place in range(edges - 1))]
     sizes = {"categories": len(column.get("categories", ())) + column.get("rare", 0), "dates": 4}
     return [0.0] * sizes.get(column["kind"], 1)
 
